@@ -1,0 +1,53 @@
+"""The series of one sensor on one block, as arrays. Axis order everywhere: (time, band, y, x)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Cube:
+    """One sensor's series on one block.
+
+    ``values`` are in product units (reflectance x 10000 for Sentinel-2); where ``valid`` is False they are
+    whatever the file held and must not be used, except by features of raw dates.
+    """
+
+    values: np.ndarray
+    """(time, band, y, x), int16 or float32."""
+    valid: np.ndarray
+    """(time, y, x) bool: no mask rule applies and no band is without data."""
+    days: tuple[date, ...]
+    keys: tuple[str, ...]
+    """Unique date keys, ``YYYYMMDD`` or ``YYYYMMDD.1``."""
+    bands: tuple[str, ...]
+    roles: Mapping[str, str]
+    nodata: float | None = None
+
+    def __post_init__(self) -> None:
+        time, band, *space = self.values.shape
+        if (time, *space) != self.valid.shape or time != len(self.days) or band != len(self.bands):
+            raise ValueError(
+                f"cube of values {self.values.shape}, valid {self.valid.shape}, "
+                f"{len(self.days)} dates, {len(self.bands)} bands"
+            )
+
+    @property
+    def n_valid(self) -> np.ndarray:
+        """(y, x) uint16: number of valid dates."""
+        return self.valid.sum(axis=0, dtype=np.uint16)
+
+
+@dataclass(frozen=True)
+class FeatureBlock:
+    """Named features of one block."""
+
+    values: np.ndarray
+    """(feature, y, x) float32."""
+    names: tuple[str, ...]
+    n_valid: np.ndarray
+    """(y, x) uint16: clear observations over all sensors."""

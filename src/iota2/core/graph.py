@@ -1,0 +1,100 @@
+"""Steps and artifacts: what a chain is made of, as values. How they become jobs is in ``run.plan``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+AXES = ("tile", "part", "region", "seed")
+"""The axes of a run. A row of the run's table gives each of them a value; parts are strips of a tile."""
+
+Key = tuple[str | int, ...]
+"""Values of an artifact's axes that the job itself does not fix, in the order of ``AXES``."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A kind of file; the braces in its path are its axes, or constants of the run."""
+
+    path: str
+    """Relative to the output folder: ``envelope/{tile}.shp``."""
+    about: str
+    """One sentence for the person who opens the folder."""
+    digest: Literal["content", "derivation"] = "derivation"
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The axes that occur in the path."""
+        return tuple(axis for axis in AXES if "{" + axis + "}" in self.path)
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The paths of one job's inputs or outputs, by artifact name.
+
+    ``paths.scene`` is the one path of an artifact whose axes the job fixes; for an artifact with more axes it is
+    an error, and ``paths.all("scene")`` maps the free axes' values to paths.
+    """
+
+    bound: Mapping[str, Mapping[Key, Path]]
+
+    def __getattr__(self, name: str) -> Path:
+        try:
+            found = self.bound[name]
+        except KeyError:
+            raise AttributeError(name) from None
+        if list(found) != [()]:
+            raise AttributeError(f"{name} has several paths: use all({name!r})")
+        return found[()]
+
+    def all(self, name: str) -> Mapping[Key, Path]:
+        """Paths of an artifact by the values of its free axes; one free axis still gives 1-tuples as keys."""
+        return self.bound[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.bound
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a job may use. Must not change its result."""
+
+    threads: int = 1
+    memory: int = 1 << 30
+    """Bytes for arrays of one block and what is made from it."""
+    block_shape: tuple[int, int] | None = None
+    """Forced block shape, for tests; None computes it from ``memory``."""
+
+
+@dataclass(frozen=True)
+class JobContext:
+    """What a job's function gets: input paths, output paths, its key, its parameters, resources. Nothing else."""
+
+    inp: Paths
+    out: Paths
+    key: Mapping[str, Any]
+    """Value of each axis the job fixes: tile, part, region, seed."""
+    params: Any
+    use: Resources
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a chain: a function over the distinct values of some axes."""
+
+    name: str
+    """Name of its log folder."""
+    group: str
+    about: str
+    task: str
+    """Pattern of its job names: ``classification_{tile}_part_{part}``."""
+    run: Callable[[JobContext], None]
+    over: tuple[str, ...]
+    needs: Mapping[str, Artifact]
+    makes: Mapping[str, Artifact]
+    params: Callable[[Any], Any] = field(default=lambda config: None)
+    """The only part of the configuration that the step sees."""
+    when: Callable[[Any], bool] = field(default=lambda config: True)
+    version: int = 1

@@ -1,0 +1,93 @@
+"""The pixel lattice of a tile and how work is cut on it: geoboxes, blocks, parts.
+
+All lattices here are north up: x grows to the right, y grows downwards in rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+PART_ROWS = 1024
+"""Rows of a tile in one part, the unit of work of a classification job. A constant: results may not depend on it,
+but file names do."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A window of one tile: the unit of reading, computing and writing.
+
+    ``rows`` and ``cols`` are half-open pixel ranges on the tile's working lattice; ``geobox`` covers just them.
+    """
+
+    tile: str
+    rows: tuple[int, int]
+    cols: tuple[int, int]
+    geobox: GeoBox
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns) of the block."""
+        return self.rows[1] - self.rows[0], self.cols[1] - self.cols[0]
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """The block as an index into an array of the whole tile."""
+        return slice(*self.rows), slice(*self.cols)
+
+
+def block_of(tile: str, geobox: GeoBox, rows: tuple[int, int], cols: tuple[int, int]) -> Block:
+    """The block of ``geobox`` with the given half-open row and column ranges."""
+    return Block(tile, rows, cols, geobox[slice(*rows), slice(*cols)])
+
+
+def blocks(
+    tile: str, geobox: GeoBox, shape: tuple[int, int], rows: tuple[int, int] | None = None
+) -> Iterator[Block]:
+    """Blocks of at most ``shape`` that tile ``geobox`` (or its ``rows``) without overlap, in scan order."""
+    height, width = geobox.shape
+    first, last = rows or (0, height)
+    for top in range(first, last, shape[0]):
+        for left in range(0, width, shape[1]):
+            yield block_of(
+                tile, geobox, (top, min(top + shape[0], last)), (left, min(left + shape[1], width))
+            )
+
+
+def part_count(height: int) -> int:
+    """Number of parts of a tile of ``height`` rows."""
+    return max(1, math.ceil(height / PART_ROWS))
+
+
+def part_rows(part: int, height: int) -> tuple[int, int]:
+    """Half-open row range of a part of a tile of ``height`` rows."""
+    return part * PART_ROWS, min((part + 1) * PART_ROWS, height)
+
+
+def resolution(geobox: GeoBox) -> tuple[float, float]:
+    """Pixel size (x, y), both positive, in map units."""
+    return abs(geobox.affine.a), abs(geobox.affine.e)
+
+
+def rescaled(geobox: GeoBox, size: tuple[float, float]) -> GeoBox:
+    """The lattice with the same upper-left corner and pixel ``size`` (x, y) that covers all of ``geobox``."""
+    res_x, res_y = resolution(geobox)
+    if (res_x, res_y) == size:
+        return geobox
+    height, width = geobox.shape
+    affine = geobox.affine
+    shape = (math.ceil(round(height * res_y / size[1], 6)), math.ceil(round(width * res_x / size[0], 6)))
+    return GeoBox(shape, Affine(size[0], 0.0, affine.c, 0.0, -size[1], affine.f), geobox.crs)
+
+
+def aligned(bounds: tuple[float, float, float, float], size: tuple[float, float], crs: str) -> GeoBox:
+    """The lattice whose pixel edges are multiples of ``size`` and that covers ``bounds`` (x0, y0, x1, y1)."""
+    x0, y0, x1, y1 = bounds
+    left, right = math.floor(x0 / size[0] + 1e-9), math.ceil(x1 / size[0] - 1e-9)
+    bottom, top = math.floor(y0 / size[1] + 1e-9), math.ceil(y1 / size[1] - 1e-9)
+    affine = Affine(size[0], 0.0, left * size[0], 0.0, -size[1], top * size[1])
+    return GeoBox((max(1, top - bottom), max(1, right - left)), affine, crs)

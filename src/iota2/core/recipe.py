@@ -1,0 +1,95 @@
+"""All that turns cubes into features, and the only definition of feature names and their order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from typing import Any
+
+INDICES = ("NDVI", "NDWI", "Brightness")
+"""The spectral indices, in feature order."""
+
+
+@dataclass(frozen=True)
+class SensorRecipe:
+    """How the series of one sensor becomes features.
+
+    Order of the features: bands for each date (date by date, when ``copy_input``), then for each index all dates.
+    ``dates`` are ISO days to interpolate at, or, when ``gapfilling`` is False, the keys of the acquisitions.
+    """
+
+    sensor: str
+    bands: tuple[str, ...]
+    roles: Mapping[str, str]
+    dates: tuple[str, ...]
+    """``YYYYMMDD`` (interpolated) or acquisition keys (raw)."""
+    gapfilling: bool = True
+    indices: tuple[str, ...] = INDICES
+    copy_input: bool = True
+    relative_reflectance: bool = False
+    keep_duplicates: bool = True
+    atmospheric_correction: bool = False
+    """``acor_feat``: (a − b − 0.05) / (a + b + 0.05), whose constant assumes values as stored."""
+    nodata: float | None = None
+    reference_role: str = "red"
+
+    @property
+    def effective_indices(self) -> tuple[str, ...]:
+        """Indices without the one that relative reflectance makes twice (``keep_duplicates`` False drops NDVI)."""
+        if self.relative_reflectance and not self.keep_duplicates and self.copy_input:
+            return tuple(index for index in self.indices if index != "NDVI")
+        return self.indices
+
+    @property
+    def days(self) -> tuple[date, ...]:
+        """The dates as days."""
+        return tuple(parse_day(key) for key in self.dates)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Feature names: ``<Sensor>_<band or index>_<date>``."""
+        copied = [f"{self.sensor}_{band}_{key}" for key in self.dates for band in self.bands if self.copy_input]
+        derived = [f"{self.sensor}_{index}_{key}" for index in self.effective_indices for key in self.dates]
+        return tuple(copied + derived)
+
+
+@dataclass(frozen=True)
+class FeatureRecipe:
+    """The whole recipe: one for each sensor, in the fixed order of sensors."""
+
+    sensors: tuple[SensorRecipe, ...]
+    standard_labels: bool = False
+    """``force_standard_labels``: features are named ``value_0`` …"""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All feature names, in order: the only definition of it."""
+        names = tuple(name for sensor in self.sensors for name in sensor.names)
+        return tuple(f"value_{k}" for k in range(len(names))) if self.standard_labels else names
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for ``recipe.json``."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> FeatureRecipe:
+        """The recipe written by ``to_json``."""
+        sensors = tuple(
+            SensorRecipe(**{k: tuple(v) if isinstance(v, list) else v for k, v in sensor.items()})
+            for sensor in content["sensors"]
+        )
+        return cls(sensors, content["standard_labels"])
+
+
+def parse_day(key: str) -> date:
+    """The day of a date key (``20180511`` or ``20180511.1``)."""
+    return date(int(key[:4]), int(key[4:6]), int(key[6:8]))
+
+
+def interpolation_dates(first: date, last: date, step: int) -> tuple[str, ...]:
+    """Days from ``first`` to ``last`` by ``step``, as ``YYYYMMDD``; the last only if it falls on the step."""
+    count = (last - first).days // step + 1
+    return tuple((first + timedelta(days=step * k)).strftime("%Y%m%d") for k in range(count))
+
+

@@ -1,0 +1,93 @@
+"""What a sensor is, as values: the content of one ``sensors/<name>.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class BandSpec:
+    """One spectral band: the name used in features, the file that holds it, the role it plays in indices."""
+
+    name: str
+    file: str
+    """Glob relative to the product folder, e.g. ``*_FRE_B2.tif``; must match one file."""
+    role: Literal["red", "nir", "swir"] | None = None
+    index: int = 1
+    """Band number inside the file, from 1."""
+
+
+@dataclass(frozen=True)
+class MaskRule:
+    """When a pixel of one date is not valid, as read from one mask file.
+
+    With none of ``bits`` and ``values`` any value but 0 is invalid. ``edge`` marks the mask that says where the
+    image has data at all: the footprint of a tile is where at least one date is clear of its edge masks.
+    """
+
+    name: str
+    file: str
+    bits: tuple[int, ...] = ()
+    """Invalid when any of these bits (from 0) is set."""
+    values: tuple[int, ...] = ()
+    """Invalid when the value is one of these."""
+    edge: bool = False
+    optional: bool = False
+    """Products without this file are read as if it said "valid" everywhere."""
+
+
+@dataclass(frozen=True)
+class SensorSpec:
+    """One sensor: where its products lie, how they are named, what is in them."""
+
+    name: str
+    """Class name, the prefix of feature and file names: ``Sentinel2``."""
+    section: str
+    """The configuration section with its options: ``Sentinel_2``."""
+    product: str
+    """Regular expression of product folder names with the group ``date`` (YYYYMMDD) and, if the name tells it,
+    the group ``tile``."""
+    bands: tuple[BandSpec, ...]
+    masks: tuple[MaskRule, ...]
+    nodata: float | None = None
+    """Value of a band where there is no measure, in file units."""
+    scale: float = 1.0
+    offset: float = 0.0
+    """Product units = file value x scale + offset."""
+    resampling: Literal["cubic", "bilinear", "nearest"] = "cubic"
+    temporal_resolution: int = 10
+    """Default step, in days, of the interpolation dates."""
+    reference_band: str = ""
+    """The band whose lattice is the tile's native lattice; the first band when empty."""
+    ignore: tuple[str, ...] = ()
+    """Globs of entries in a tile folder that are no products and are passed over without a word."""
+
+    @property
+    def band_names(self) -> tuple[str, ...]:
+        """Names of the bands, in feature order."""
+        return tuple(band.name for band in self.bands)
+
+    @property
+    def roles(self) -> Mapping[str, str]:
+        """Role (red, nir, swir) to band name."""
+        return {band.role: band.name for band in self.bands if band.role}
+
+    @property
+    def reference(self) -> BandSpec:
+        """The band that defines the native lattice."""
+        return next((b for b in self.bands if b.name == self.reference_band), self.bands[0])
+
+
+@dataclass(frozen=True)
+class SensorOptions:
+    """What the configuration says about one enabled sensor."""
+
+    spec: SensorSpec
+    path: str
+    start_date: str = ""
+    end_date: str = ""
+    temporal_resolution: int = 10
+    keep_bands: tuple[str, ...] = field(default_factory=tuple)
+    """Bands to keep, in the sensor's order; empty keeps all."""

@@ -1,0 +1,47 @@
+"""Columns of the tables that go from step to step, and the confusion matrix as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+REGION = "region"
+ORIGIN = "originfid"
+"""Row number of the polygon in the user's reference data, from 0."""
+TILE = "tile_o"
+CODE = "i2label"
+"""Class code as it stands in the map."""
+LEARN, VALIDATION, UNUSED = "learn", "validation", "unused"
+OTHER_SEED = "XXXX"
+"""What the columns of other seeds hold in a merged selection."""
+COLUMN, ROW = "i2col", "i2row"
+"""Pixel position of a sample on its tile's working lattice."""
+
+
+def seed_column(seed: int) -> str:
+    """Name of the column that says on which side a polygon stands for one seed."""
+    return f"seed_{seed}"
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """A confusion matrix: rows are the reference, columns the map.
+
+    ``counts[r, c]`` is the number of pixels of reference class ``labels[r]`` mapped as ``labels[c]``. Pixels that
+    the map left at 0 are counted in ``unmapped`` by reference class, and in no measure.
+    """
+
+    labels: tuple[int, ...]
+    counts: np.ndarray
+    unmapped: np.ndarray
+
+    def __post_init__(self) -> None:
+        n = len(self.labels)
+        if self.counts.shape != (n, n) or self.unmapped.shape != (n,):
+            raise ValueError(f"{n} labels, counts {self.counts.shape}, unmapped {self.unmapped.shape}")
+
+    def __add__(self, other: Confusion) -> Confusion:
+        if self.labels != other.labels:
+            raise ValueError("confusion matrices of different labels")
+        return Confusion(self.labels, self.counts + other.counts, self.unmapped + other.unmapped)
