@@ -1,0 +1,1 @@
+"""Pure functions on arrays and values: no file is opened here."""

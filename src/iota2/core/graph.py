@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-AXES = ("tile", "part", "region", "seed")
+AXES = ("tile", "part", "sensor", "region", "seed")
 """The axes of a run. A row of the run's table gives each of them a value; parts are strips of a tile."""
 
 Key = tuple[str | int, ...]
 """Values of an artifact's axes that the job itself does not fix, in the order of ``AXES``."""
+
+
+def always(config: Any) -> bool:
+    """Whatever the configuration says."""
+    return True
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,8 @@ class Artifact:
     about: str
     """One sentence for the person who opens the folder."""
     digest: Literal["content", "derivation"] = "derivation"
+    when: Callable[[Any], bool] = always
+    """Whether a configuration asks for it."""
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -96,5 +103,5 @@ class Step:
     makes: Mapping[str, Artifact]
     params: Callable[[Any], Any] = field(default=lambda config: None)
     """The only part of the configuration that the step sees."""
-    when: Callable[[Any], bool] = field(default=lambda config: True)
+    when: Callable[[Any], bool] = always
     version: int = 1

@@ -45,17 +45,13 @@ def block_of(tile: str, geobox: GeoBox, rows: tuple[int, int], cols: tuple[int, 
     return Block(tile, rows, cols, geobox[slice(*rows), slice(*cols)])
 
 
-def blocks(
-    tile: str, geobox: GeoBox, shape: tuple[int, int], rows: tuple[int, int] | None = None
-) -> Iterator[Block]:
+def blocks(tile: str, geobox: GeoBox, shape: tuple[int, int], rows: tuple[int, int] | None = None) -> Iterator[Block]:
     """Blocks of at most ``shape`` that tile ``geobox`` (or its ``rows``) without overlap, in scan order."""
     height, width = geobox.shape
     first, last = rows or (0, height)
     for top in range(first, last, shape[0]):
         for left in range(0, width, shape[1]):
-            yield block_of(
-                tile, geobox, (top, min(top + shape[0], last)), (left, min(left + shape[1], width))
-            )
+            yield block_of(tile, geobox, (top, min(top + shape[0], last)), (left, min(left + shape[1], width)))
 
 
 def part_count(height: int) -> int:
@@ -91,3 +87,15 @@ def aligned(bounds: tuple[float, float, float, float], size: tuple[float, float]
     bottom, top = math.floor(y0 / size[1] + 1e-9), math.ceil(y1 / size[1] - 1e-9)
     affine = Affine(size[0], 0.0, left * size[0], 0.0, -size[1], top * size[1])
     return GeoBox((max(1, top - bottom), max(1, right - left)), affine, crs)
+
+
+def place_in(geobox: GeoBox, bounds: tuple[float, float, float, float]) -> GeoBox:
+    """The smallest part of ``geobox`` that covers ``bounds`` (x0, y0, x1, y1), at least one pixel."""
+    inverse, (height, width) = ~geobox.affine, geobox.shape
+    left, top = inverse * (bounds[0], bounds[3])
+    right, bottom = inverse * (bounds[2], bounds[1])
+    first_row, first_col = (min(max(math.floor(v), 0), n - 1) for v, n in ((top, height), (left, width)))
+    last_row, last_col = (
+        max(min(math.ceil(v), n), first + 1) for v, n, first in ((bottom, height, first_row), (right, width, first_col))
+    )
+    return geobox[first_row:last_row, first_col:last_col]

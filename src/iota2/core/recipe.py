@@ -91,5 +91,3 @@ def interpolation_dates(first: date, last: date, step: int) -> tuple[str, ...]:
     """Days from ``first`` to ``last`` by ``step``, as ``YYYYMMDD``; the last only if it falls on the step."""
     count = (last - first).days // step + 1
     return tuple((first + timedelta(days=step * k)).strftime("%Y%m%d") for k in range(count))
-
-

@@ -12,13 +12,6 @@ from iota2.core.sensor import SensorSpec
 
 
 @dataclass(frozen=True)
-class FileGrid:
-    """Lattice of a file as its header tells: CRS, affine transform, shape (rows, columns)."""
-
-    geobox: GeoBox
-
-
-@dataclass(frozen=True)
 class Acquisition:
     """One product: a date of one sensor over one tile, with a file for each band and mask."""
 

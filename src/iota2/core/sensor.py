@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
 from typing import Literal
 
 
@@ -85,9 +87,12 @@ class SensorOptions:
     """What the configuration says about one enabled sensor."""
 
     spec: SensorSpec
-    path: str
-    start_date: str = ""
-    end_date: str = ""
-    temporal_resolution: int = 10
-    keep_bands: tuple[str, ...] = field(default_factory=tuple)
+    path: Path
+    """Folder of the products, one folder per tile inside."""
+    temporal_resolution: int
+    """Days between interpolation dates."""
+    start_date: date | None = None
+    end_date: date | None = None
+    """Season, when it is not found from the archive."""
+    keep_bands: tuple[str, ...] = ()
     """Bands to keep, in the sensor's order; empty keeps all."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from iota2.core.recipe import FeatureRecipe
+
 REGION = "region"
 ORIGIN = "originfid"
 """Row number of the polygon in the user's reference data, from 0."""
@@ -19,9 +21,23 @@ COLUMN, ROW = "i2col", "i2row"
 """Pixel position of a sample on its tile's working lattice."""
 
 
+RESERVED = (REGION, ORIGIN, TILE, CODE, COLUMN, ROW)
+
+
+def label_column(data_field: str) -> str:
+    """Name of the column with the user's label: the field in lower case, apart from our own columns."""
+    name = data_field.lower()
+    return f"{name}_" if name in RESERVED or name.startswith("seed_") else name
+
+
 def seed_column(seed: int) -> str:
     """Name of the column that says on which side a polygon stands for one seed."""
     return f"seed_{seed}"
+
+
+def sample_columns(recipe: FeatureRecipe) -> list[str]:
+    """Names of the feature columns of sample tables: the recipe's, in lower case as tables of this field have them."""
+    return [name.lower() for name in recipe.names]
 
 
 @dataclass(frozen=True)

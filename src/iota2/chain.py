@@ -1,0 +1,62 @@
+"""The builders: which steps make which chain, in order."""
+
+from __future__ import annotations
+
+from iota2 import layout
+from iota2.core.graph import Artifact, Step
+from iota2.steps import (
+    class_statistics,
+    classification,
+    common_mask,
+    confusion,
+    difference,
+    envelopes,
+    extraction,
+    formatting,
+    merge_confusions,
+    merge_parts,
+    merge_polygons,
+    merge_samples,
+    mosaic,
+    polygon_statistics,
+    preprocess,
+    recipe,
+    reference,
+    regions,
+    report,
+    selection,
+    shaping,
+    tile_selection,
+    training,
+    validity,
+)
+
+SURVEY: tuple[Artifact, ...] = (layout.SCENE, layout.SCAN_NOTES)
+"""Files that the survey writes at every start: where the outside world enters."""
+
+CLASSIFICATION: tuple[Step, ...] = (
+    recipe.STEP,
+    preprocess.STEP,
+    common_mask.STEP,
+    validity.STEP,
+    envelopes.STEP,
+    regions.STEP,
+    reference.STEP,
+    formatting.STEP,
+    merge_polygons.STEP,
+    polygon_statistics.STEP,
+    selection.STEP,
+    tile_selection.STEP,
+    extraction.STEP,
+    merge_samples.STEP,
+    class_statistics.STEP,
+    training.STEP,
+    classification.STEP,
+    merge_parts.STEP,
+    shaping.STEP,
+    mosaic.STEP,
+    confusion.STEP,
+    merge_confusions.STEP,
+    difference.STEP,
+    report.STEP,
+)

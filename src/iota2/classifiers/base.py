@@ -1,0 +1,137 @@
+"""What a classifier can do, and a model: a classifier that knows what it was fed and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from iota2.compute.predict import Prediction, spread
+from iota2.core.cube import FeatureBlock
+from iota2.core.recipe import FeatureRecipe
+from iota2.errors import FeatureMismatch, InputError, UserError
+
+__all__ = ["Classifier", "Model", "ModelError", "Prediction", "Training"]
+
+
+class ModelError(UserError):
+    """A model folder that cannot be used: incomplete, damaged, of a newer format, or not fitting together."""
+
+
+class Classifier(Protocol):
+    """A method that learns class codes from features."""
+
+    @property
+    def n_features(self) -> int:
+        """Number of features it was fitted on."""
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes it was fitted on."""
+
+    @property
+    def importances(self) -> np.ndarray | None:
+        """(feature,) float64 with sum 1 (0 if nothing could be learned), or None if the method has none."""
+
+    def fit(self, x: np.ndarray, y: np.ndarray, *, weight: np.ndarray | None, seed: int) -> None:
+        """Learn from ``x`` (sample, feature) float32 without NaN, class codes ``y`` and weights (sample,)."""
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        """(n, class) float64; columns follow the sorted classes given to ``fit``. ``ValueError`` for NaN.
+
+        ``x`` is (n, feature) float32; the transpose of a contiguous (feature, n) array is not copied.
+        """
+
+    def summary(self) -> Mapping[str, int | float | str]:
+        """Facts about what was learned (size, depth …), for the model's card."""
+
+    def save(self, folder: Path) -> None:
+        """Write what ``load`` needs into an existing folder: no pickle; the same fit gives the same bytes."""
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The classifier that ``save`` wrote, ready to predict. ``ModelError`` if the files are not sound."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a model came to be."""
+
+    kind: str
+    """Name of the classifier in the registry."""
+    region: str
+    seed: int
+    parameters: Mapping[str, Any]
+    samples: Mapping[int, int]
+    """Samples of each class code."""
+    summary: Mapping[str, int | float | str]
+    versions: Mapping[str, str]
+    """Library versions at training."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A fitted classifier with the recipe of its features and its class codes (ascending, 1..65535)."""
+
+    classifier: Classifier
+    recipe: FeatureRecipe
+    classes: tuple[int, ...]
+    meta: Training
+
+    def __post_init__(self) -> None:
+        expected = len(self.recipe.names), len(self.classes)
+        found = self.classifier.n_features, self.classifier.n_classes
+        if found != expected:
+            raise ModelError(
+                f"{self.title}: the classifier has {found[0]} features and {found[1]} classes, its recipe "
+                f"and class list {expected[0]} and {expected[1]}. Train the model again."
+            )
+
+    @property
+    def title(self) -> str:
+        """How messages call the model."""
+        return f"model of region {self.meta.region}, seed {self.meta.seed}"
+
+    def predict(self, features: FeatureBlock, where: np.ndarray) -> Prediction:
+        """Labels, confidence and probabilities of a block.
+
+        Pixels outside ``where`` (y, x) bool, and pixels without any valid observation, get 0 in all three,
+        whatever their features. Of classes with equal probability the smallest code wins. Raises
+        ``FeatureMismatch`` for other features than the recipe's, ``InputError`` for NaN where it classifies.
+        """
+        self._require_names(features.names)
+        selected = where & (features.n_valid > 0)
+        x = features.values.reshape(len(features.names), selected.size)
+        if not selected.all():
+            x = x[:, selected.ravel()]
+        return spread(self._probabilities(x), selected, self.classes)
+
+    def _probabilities(self, x: np.ndarray) -> np.ndarray:
+        try:
+            return self.classifier.predict_proba(x.T)
+        except ValueError as err:
+            missing = np.isnan(x).sum(axis=1)
+            if not missing.any():
+                raise
+            raise InputError(
+                f"{self.title}: feature {self.recipe.names[int(missing.argmax())]} has no value at "
+                f"{int(missing.max())} of {x.shape[1]} pixels with valid observations, and so have "
+                f"{int((missing > 0).sum()) - 1} others. Let the function that makes it give a number there."
+            ) from err
+
+    def _require_names(self, names: tuple[str, ...]) -> None:
+        expected = self.recipe.names
+        if names == expected:
+            return
+        k = next((k for k, (a, b) in enumerate(zip(names, expected, strict=False)) if a != b), None)
+        if k is None:
+            k = min(len(names), len(expected))
+        found, wanted = (repr(row[k]) if k < len(row) else "nothing" for row in (names, expected))
+        raise FeatureMismatch(
+            f"{self.title}: feature {k + 1} is {found}, expected {wanted} "
+            f"({len(names)} features given, {len(expected)} learned). Classify with the inputs, dates and "
+            "indices of the training, or train again."
+        )

@@ -1,0 +1,86 @@
+"""The readable card of a model: parameters, classes, size, importances, versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from iota2.classifiers.base import Model
+from iota2.core.recipe import FeatureRecipe
+
+BAR = 40
+"""Characters of the longest bar."""
+NO_DATE = "(no date)"
+
+
+def card_text(model: Model) -> str:
+    """The card, as plain text."""
+    meta = model.meta
+    sections = [
+        ("Parameters", _pairs(meta.parameters)),
+        ("Classes and samples learned", _bars(meta.samples, "samples")),
+        ("What was learned", _pairs(meta.summary)),
+        *_importance_sections(model),
+        ("Versions", _pairs(meta.versions)),
+    ]
+    lines = [f"{model.title[0].upper()}{model.title[1:]}: {meta.kind}"]
+    for title, rows in sections:
+        lines += ["", title, *(f"  {row}".rstrip() for row in rows)]
+    return "\n".join(lines) + "\n"
+
+
+def _importance_sections(model: Model) -> list[tuple[str, list[str]]]:
+    importances = model.classifier.importances
+    if importances is None:
+        return []
+    origins = feature_origins(model.recipe)
+    per_band = total_by((band for band, _ in origins), importances)
+    per_date = total_by((date for _, date in origins), importances)
+    return [
+        ("Importance by band or index, % (sum over dates)", _shares(per_band)),
+        ("Importance by date, % (sum over bands and indices)", _shares(dict(sorted(per_date.items())))),
+    ]
+
+
+def feature_origins(recipe: FeatureRecipe) -> list[tuple[str, str]]:
+    """(sensor and band or index, day) of each feature, in order; ``NO_DATE`` for features without one."""
+    keys = {key for sensor in recipe.sensors for key in sensor.dates}
+    origins = []
+    for name in replace(recipe, standard_labels=False).names:
+        band, _, key = name.rpartition("_")
+        origins.append((band, key[:8]) if band and key in keys else (name, NO_DATE))
+    return origins
+
+
+def total_by(groups: Iterable[str], values: Sequence[float] | np.ndarray) -> dict[str, float]:
+    """Sum of the values of each group, in order of first appearance."""
+    totals: dict[str, float] = {}
+    for group, value in zip(groups, values, strict=True):
+        totals[group] = totals.get(group, 0.0) + float(value)
+    return totals
+
+
+def _pairs(values: Mapping[str, object]) -> list[str]:
+    width = max(map(len, values), default=0)
+    return [f"{name:<{width}}  {value}" for name, value in values.items()]
+
+
+def _shares(values: Mapping[str, float]) -> list[str]:
+    return _bars({name: round(100 * value, 2) for name, value in values.items()})
+
+
+def _bars(values: Mapping[str, float] | Mapping[int, int], unit: str = "") -> list[str]:
+    """A line for each value: name, number, bar; the greatest value has the longest bar."""
+    names, numbers = [str(name) for name in values], [str(value) for value in values.values()]
+    if all(isinstance(value, float) for value in values.values()):
+        numbers = [f"{value:.2f}" for value in values.values()]
+    left, right = max(map(len, names), default=0), max(map(len, numbers), default=0)
+    top = max(values.values(), default=0) or 1
+    bars = ["#" * round(BAR * value / top) for value in values.values()]
+    space = f" {unit}" if unit else ""
+    return [
+        f"{name:<{left}}  {number:>{right}}{space}  {bar}"
+        for name, number, bar in zip(names, numbers, bars, strict=True)
+    ]

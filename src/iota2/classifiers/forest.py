@@ -1,0 +1,283 @@
+"""Random forests: trained by scikit-learn, kept and evaluated as flat arrays."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from math import inf
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from sklearn.ensemble import RandomForestClassifier
+
+from iota2.classifiers.base import ModelError
+from iota2.classifiers.options import Option
+from iota2.compute.trees import MAX_ROWS, Forest
+
+FILE = "forest.npz"
+
+
+def _subset(value: int) -> int | str:
+    return value or "sqrt"
+
+
+def _split_size(value: int) -> int:
+    return max(2, value)
+
+
+_CANDIDATES = (
+    "Number of features drawn as candidates at each node; 0 is the square root of the number of features, "
+    "and more than there are means all."
+)
+_SMALLEST = "A node with fewer samples is not split; less than 2 means 2."
+RF_OPTIONS = (
+    Option(
+        "classifier.rf.max",
+        int,
+        25,
+        limits=(1, 1000),
+        origin_default=5,
+        becomes="max_depth",
+        about="Greatest depth of a tree: number of tests on a path.",
+    ),
+    Option(
+        "classifier.rf.min",
+        int,
+        5,
+        limits=(0, 10**9),
+        origin_default=10,
+        becomes="min_samples_split",
+        convert=_split_size,
+        about=_SMALLEST,
+    ),
+    Option(
+        "classifier.rf.var",
+        int,
+        0,
+        limits=(0, 10**6),
+        becomes="max_features",
+        convert=_subset,
+        about=_CANDIDATES,
+    ),
+    Option(
+        "classifier.rf.nbtrees",
+        int,
+        100,
+        limits=(1, 100_000),
+        becomes="n_estimators",
+        about="Number of trees.",
+    ),
+    Option(
+        "classifier.rf.ra",
+        float,
+        0.0,
+        limits=(0, inf),
+        about="it ends the growth of regression trees, and these trees are for classes.",
+    ),
+    Option(
+        "classifier.rf.cat",
+        int,
+        10,
+        limits=(0, 10**9),
+        about="it groups the values of categorical features, and all features are numbers.",
+    ),
+    Option(
+        "classifier.rf.acc",
+        float,
+        0.01,
+        limits=(0, inf),
+        about="it stops adding trees once the out-of-bag error is this small, and here the number of trees "
+        "that was asked for is grown.",
+    ),
+)
+SHARKRF_OPTIONS = (
+    Option(
+        "classifier.sharkrf.nbtrees",
+        int,
+        100,
+        limits=(1, 100_000),
+        becomes="n_estimators",
+        about="Number of trees.",
+    ),
+    Option(
+        "classifier.sharkrf.nodesize",
+        int,
+        25,
+        limits=(1, 10**9),
+        becomes="min_samples_split",
+        convert=_split_size,
+        about=_SMALLEST,
+    ),
+    Option(
+        "classifier.sharkrf.mtry",
+        int,
+        0,
+        limits=(0, 10**6),
+        becomes="max_features",
+        convert=_subset,
+        about=_CANDIDATES,
+    ),
+    Option(
+        "classifier.sharkrf.oobr",
+        float,
+        0.66,
+        limits=(1e-6, 1),
+        becomes="max_samples",
+        about="Samples drawn (with replacement) for each tree, as a share of all samples. The toolbox calls "
+        "it the out-of-bag ratio; its default is close to the share of samples that a bootstrap draws at "
+        "least once, so it is read as the share in the bag.",
+    ),
+)
+
+
+class ForestClassifier:
+    """A random forest (Breiman, 2001) with soft votes: the mean over trees of a leaf's class shares."""
+
+    def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
+        """``parameters`` are keyword arguments of scikit-learn's forest; ``threads`` change no result."""
+        self.parameters = dict(parameters)
+        self.threads = threads
+        self._forest: Forest | None = None
+        self._importances: np.ndarray | None = None
+
+    @property
+    def forest(self) -> Forest:
+        """The trees; ``RuntimeError`` before ``fit``."""
+        if self._forest is None:
+            raise RuntimeError("the forest was not fitted")
+        return self._forest
+
+    @property
+    def n_features(self) -> int:
+        """Number of features it was fitted on."""
+        return self.forest.n_features
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes it was fitted on."""
+        return self.forest.n_classes
+
+    @property
+    def importances(self) -> np.ndarray | None:
+        """(feature,) float64: mean decrease of impurity, with sum 1; all 0 if no tree has a test."""
+        return self._importances
+
+    def fit(self, x: np.ndarray, y: np.ndarray, *, weight: np.ndarray | None, seed: int) -> None:
+        """Learn from ``x`` (sample, feature) float32, class codes ``y`` and weights; ``seed`` in 0..2³²−1."""
+        parameters = dict(self.parameters)
+        if isinstance(parameters.get("max_features"), int):
+            parameters["max_features"] = min(parameters["max_features"], x.shape[1])
+        trainer = RandomForestClassifier(**parameters, random_state=seed, n_jobs=self.threads)
+        trainer.fit(x, y, sample_weight=weight)
+        self._forest = flatten(trainer)
+        self._importances = np.asarray(trainer.feature_importances_, np.float64)
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        """(n, class) float64, scikit-learn's own for the same ``x`` (n, feature). ``ValueError`` for NaN."""
+        return self.forest.probabilities(x.T)
+
+    def summary(self) -> dict[str, int | float | str]:
+        """Size and depth of the forest."""
+        leaves = int((self.forest.feature == self.n_features).sum())
+        return {
+            "trees": len(self.forest.roots),
+            "nodes": len(self.forest.feature),
+            "leaves": leaves,
+            "greatest depth": self.forest.depth,
+            "out-of-bag score": "not computed (it flatters: pixels of a polygon are in and out of the bag)",
+        }
+
+    def save(self, folder: Path) -> None:
+        """Write ``forest.npz``: plain arrays, not compressed (compressors differ between machines)."""
+        arrays: dict[str, Any] = {
+            "counts": np.array([self.n_features, self.n_classes], np.int64),
+            "importances": self._importances,
+            **self.forest.arrays,
+        }
+        with (folder / FILE).open("wb") as file:
+            np.savez(file, **arrays)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The forest that ``save`` wrote; ``ModelError`` if the file is missing, damaged or not a forest."""
+        path = folder / FILE
+        arrays = _read_arrays(path)
+        try:
+            n_features, n_classes = (int(count) for count in arrays.pop("counts"))
+            importances = arrays.pop("importances")
+            forest = Forest(n_features=n_features, n_classes=n_classes, **arrays)
+            if importances.shape != (n_features,) or importances.dtype != np.float64:
+                raise ValueError(f"importances are {importances.dtype} {importances.shape}")
+        except (KeyError, TypeError, ValueError) as err:
+            raise ModelError(f"{path}: not a forest of this program ({err}). Train the model again.") from err
+        loaded = cls({})
+        loaded._forest, loaded._importances = forest, importances
+        return loaded
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            # A compressed member could unpack to any size; ours are stored as they are.
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                raise ValueError("compressed content")
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except FileNotFoundError as err:
+        raise ModelError(f"{path}: missing, the model is incomplete. Train it again.") from err
+    except Exception as err:  # a damaged archive makes its readers raise nearly anything, RuntimeError included
+        raise ModelError(f"{path}: damaged ({err}). Copy the model again or train it again.") from err
+
+
+def flatten(trainer: RandomForestClassifier) -> Forest:
+    """The trees of a fitted scikit-learn forest as arrays, level by level, siblings side by side."""
+    trees = [_flatten_tree(estimator.tree_, trainer.n_features_in_) for estimator in trainer.estimators_]
+    feature, threshold, child, shares = (np.concatenate(parts) for parts in zip(*trees, strict=True))
+    rows, row_of = np.unique(shares, axis=0, return_inverse=True)
+    if len(rows) > MAX_ROWS:
+        raise ModelError(f"the forest has {len(rows)} different leaves, at most {MAX_ROWS}. Limit depth or trees.")
+    threshold[feature == trainer.n_features_in_] = row_of.reshape(-1)
+    sizes = [len(tree[0]) for tree in trees]
+    row, column = np.nonzero(rows)
+    return Forest(
+        n_features=trainer.n_features_in_,
+        n_classes=rows.shape[1],
+        roots=np.cumsum([0, *sizes[:-1]]).astype(np.uint32),
+        feature=feature,
+        threshold=threshold,
+        child=child,
+        starts=np.searchsorted(row, np.arange(len(rows) + 1)).astype(np.uint32),
+        column=column.astype(np.uint32),
+        share=rows[row, column],
+    )
+
+
+def _flatten_tree(tree: Any, n_features: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Feature, threshold and left child of the nodes of one tree, and the class shares (leaf, class)."""
+    order = _level_order(tree.children_left, tree.children_right)
+    place = np.empty(len(order), np.uint32)
+    place[order] = np.arange(len(order), dtype=np.uint32)
+    left = tree.children_left[order]
+    leaf = left < 0
+    feature = np.where(leaf, n_features, tree.feature[order]).astype(np.uint32)
+    child = np.where(leaf, np.arange(len(order)), place[left]).astype(np.uint32)
+    return feature, round_down(tree.threshold[order]), child, tree.value[order[leaf], 0, :]
+
+
+def _level_order(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Node numbers from the root down, each level from left to right."""
+    level = np.zeros(1, np.intp)
+    levels = []
+    while level.size:
+        levels.append(level)
+        inner = level[left[level] >= 0]
+        level = np.stack([left[inner], right[inner]], axis=1).ravel()
+    return np.concatenate(levels)
+
+
+def round_down(threshold: np.ndarray) -> np.ndarray:
+    """The greatest float32 not above each float64: for float32 values x, ``x <= t`` then means the same."""
+    with np.errstate(over="ignore"):
+        nearest = threshold.astype(np.float32)
+    return np.where(nearest > threshold, np.nextafter(nearest, np.float32(-np.inf)), nearest)

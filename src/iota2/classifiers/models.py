@@ -1,0 +1,173 @@
+"""How a model is trained and kept.
+
+A model folder is ``model.json`` (what the model was fed, what it answers, how it came to be) beside the
+arrays that its classifier writes. Nothing in it is code.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from iota2 import __version__
+from iota2.classifiers.base import Model, ModelError, Training
+from iota2.classifiers.card import card_text
+from iota2.classifiers.registry import KINDS
+from iota2.core.random import generator
+from iota2.core.recipe import FeatureRecipe
+from iota2.errors import InputError
+
+FORMAT = "iota2 model"
+FORMAT_VERSION = 1
+FILE = "model.json"
+
+
+def train_model(
+    classifier_name: str,
+    parameters: Mapping[str, Any],
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    recipe: FeatureRecipe,
+    seed: int,
+    region: str,
+    threads: int,
+    weight: np.ndarray | None = None,
+) -> Model:
+    """A model fitted on ``x`` (sample, feature) and class codes ``y`` (sample,) 1..65535.
+
+    ``parameters`` come from ``validate_options``, ``weight`` is (sample,). One class, and one sample, are
+    enough. The result depends on the samples in their order, the parameters, ``seed`` and ``region``, not on
+    ``threads``. Raises ``InputError`` for no samples, values that are not finite, another number of features
+    than the recipe's, and codes out of range.
+    """
+    title = f"region {region}, seed {seed}"
+    x, y = np.asarray(x, np.float32), np.asarray(y)
+    _check_samples(x, y, recipe.names, title)
+    classes, counts = np.unique(y, return_counts=True)
+    classifier = KINDS[classifier_name].build(parameters, threads=threads)
+    drawn = int(generator(seed, "train_model", region).integers(2**32))
+    classifier.fit(x, y, weight=weight, seed=drawn)
+    meta = Training(
+        kind=classifier_name,
+        region=region,
+        seed=seed,
+        parameters=dict(parameters),
+        samples=dict(zip(classes.tolist(), counts.tolist(), strict=True)),
+        summary=classifier.summary(),
+        versions=_versions(),
+    )
+    return Model(classifier, recipe, tuple(classes.tolist()), meta)
+
+
+def save_model(model: Model, folder: Path, card: Path) -> None:
+    """Fill ``folder`` (made if it is not there) and write the readable ``card``; same model, same bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.classifier.save(folder)
+    meta = model.meta
+    content = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "kind": meta.kind,
+        "region": meta.region,
+        "seed": meta.seed,
+        "classes": list(model.classes),
+        "samples": {str(code): count for code, count in meta.samples.items()},
+        "parameters": dict(meta.parameters),
+        "summary": dict(meta.summary),
+        "versions": dict(meta.versions),
+        "recipe": model.recipe.to_json(),
+    }
+    (folder / FILE).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    card.write_text(card_text(model), encoding="utf-8")
+
+
+def load_model(folder: Path) -> Model:
+    """The model that ``save_model`` wrote.
+
+    Raises ``ModelError`` if something is missing, damaged, of a newer version or does not fit together. No
+    code of the folder runs, and no index in it can leave its arrays.
+    """
+    path = folder / FILE
+    content = _read_json(path)
+    if content.get("format") != FORMAT:
+        raise ModelError(f"{path}: not a model of this program. Give the folder that the training wrote.")
+    if content.get("version") != FORMAT_VERSION:
+        raise ModelError(
+            f"{path}: format version {content.get('version')!r}, this program reads {FORMAT_VERSION}. "
+            "Use the version that trained the model, or train it again."
+        )
+    if content.get("kind") not in KINDS:
+        raise ModelError(f"{path}: classifier {content.get('kind')!r} does not exist here; known: {', '.join(KINDS)}.")
+    try:
+        recipe = FeatureRecipe.from_json(content["recipe"])
+        classes, meta = _classes(content["classes"]), _training(content)
+        recipe.names  # noqa: B018 - computed here to notice a recipe that cannot name its features
+    except (KeyError, TypeError, ValueError, AttributeError) as err:
+        raise ModelError(f"{path}: damaged ({err!r}). Copy the model again or train it again.") from err
+    return Model(KINDS[meta.kind].load(folder), recipe, classes, meta)
+
+
+def _check_samples(x: np.ndarray, y: np.ndarray, names: tuple[str, ...], title: str) -> None:
+    if x.ndim != 2 or x.shape[1] != len(names) or y.shape != x.shape[:1]:
+        raise InputError(
+            f"{title}: samples {x.shape}, labels {y.shape}, expected {len(names)} features for each label. "
+            "Extract the samples again with the present recipe."
+        )
+    if not len(x):
+        raise InputError(f"{title}: no samples to learn from. Check that reference polygons lie in the region.")
+    if y.dtype.kind not in "iu" or y.min() < 1 or y.max() > 65535:
+        raise InputError(f"{title}: class codes must be whole numbers from 1 to 65535 (0 means no label).")
+    bad = ~np.isfinite(x)
+    if bad.any():
+        feature = int(bad.any(axis=0).argmax())
+        raise InputError(
+            f"{title}: {int(bad.any(axis=1).sum())} of {len(x)} samples hold values that are not finite, "
+            f"first in feature {names[feature]}. Leave these samples out, or let the function that makes the "
+            "feature give a number."
+        )
+
+
+def _versions() -> dict[str, str]:
+    libraries = {name: version(name) for name in ("numpy", "scikit-learn")}
+    return {"iota2": __version__, "python": platform.python_version(), **libraries}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as err:
+        raise ModelError(f"{path}: missing, so the folder holds no complete model. Train it again.") from err
+    except (OSError, ValueError, RecursionError) as err:
+        raise ModelError(f"{path}: damaged ({err}). Copy the model again or train it again.") from err
+    if not isinstance(content, dict):
+        raise ModelError(f"{path}: not a model of this program. Give the folder that the training wrote.")
+    return content
+
+
+def _classes(codes: Any) -> tuple[int, ...]:
+    classes = tuple(codes)
+    sound = all(type(code) is int and 0 < code < 65536 for code in classes)
+    if not sound or list(classes) != sorted(set(classes)):
+        raise ValueError(f"classes {codes!r} are not ascending codes from 1 to 65535")
+    return classes
+
+
+def _training(content: Mapping[str, Any]) -> Training:
+    if type(content["region"]) is not str or type(content["seed"]) is not int:
+        raise ValueError(f"region {content['region']!r} or seed {content['seed']!r} of another type")
+    return Training(
+        kind=content["kind"],
+        region=content["region"],
+        seed=content["seed"],
+        parameters=content["parameters"],
+        samples={int(code): count for code, count in content["samples"].items()},
+        summary=content["summary"],
+        versions=content["versions"],
+    )

@@ -1,0 +1,59 @@
+"""The documentation page about classifiers, written from the registry."""
+
+from __future__ import annotations
+
+from math import inf
+
+from iota2.classifiers.options import Option
+from iota2.classifiers.registry import KINDS, Kind
+
+_HEAD = """\
+# Classifiers
+
+<!-- Written by the program from its registry of classifiers; edit the registry, not this page. -->
+
+`arg_train.classifier` names the classifier, `arg_train.otb_classifier_options` sets its options, as a mapping
+or as the text of older configurations:
+
+```
+otb_classifier_options: {'classifier.rf.min': 5, 'classifier.rf.max': 25}
+otb_classifier_options: ' -classifier.rf.min 5 -classifier.rf.max 25 '
+```
+
+The options keep the names that Orfeo ToolBox gave them. Forests are trained by scikit-learn; the column
+"becomes" names the parameter of `sklearn.ensemble.RandomForestClassifier` that an option sets. An option that
+is not set has the default shown here, whether or not others are set; where it differs from the toolbox's,
+that one stands beside it. Unknown options and values outside the limits stop the run before it starts.
+Options without effect are accepted, with a warning.
+
+What differs from the toolbox's forests:
+
+- Votes are soft: a tree gives the class shares of the leaf, and the forest their mean. The confidence of a
+  pixel is the mean share of its label; a toolbox counts the trees that voted for it.
+- Of classes with exactly equal probability the smallest code wins.
+- Each tree learns from samples drawn with replacement, and splits by the Gini impurity.
+- The result depends on the samples and on the seed, never on the number of threads.
+- One class is enough (its label everywhere, confidence 1), and so is one sample.
+"""
+
+
+def reference_page() -> str:
+    """The page, in Markdown."""
+    return "\n".join([_HEAD, *(_section(kind) for kind in KINDS.values())])
+
+
+def _section(kind: Kind) -> str:
+    rows = "\n".join(_row(option) for option in kind.options)
+    return (
+        f"## {kind.name}\n\n{kind.about}\n\n"
+        f"| option | default | limits | becomes | meaning |\n|---|---|---|---|---|\n{rows}\n"
+    )
+
+
+def _row(option: Option) -> str:
+    origin = "" if option.origin_default is None else f" (toolbox: {option.origin_default})"
+    low, high = option.limits
+    limits = f"≥ {low}" if high == inf else f"{low} … {high}"
+    becomes = f"`{option.becomes}`" if option.becomes else "–"
+    about = option.about if option.becomes else f"No effect: {option.about}"
+    return f"| `{option.name}` | {option.default}{origin} | {limits} | {becomes} | {about} |"

@@ -1,0 +1,66 @@
+"""Which classifiers exist, by the name that the configuration gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Protocol
+
+from iota2.classifiers.base import Classifier
+from iota2.classifiers.forest import RF_OPTIONS, SHARKRF_OPTIONS, ForestClassifier
+from iota2.classifiers.options import Option, parse, split_text
+from iota2.errors import ConfigError
+
+
+class Build(Protocol):
+    """Makes a classifier that is not fitted yet."""
+
+    def __call__(self, parameters: Mapping[str, Any], *, threads: int) -> Classifier: ...
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One classifier of the registry."""
+
+    name: str
+    about: str
+    options: tuple[Option, ...]
+    build: Build
+    load: Callable[[Path], Classifier]
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("rf", "Random forest.", RF_OPTIONS, ForestClassifier, ForestClassifier.load),
+        Kind(
+            "sharkrf",
+            "Random forest whose trees grow until their nodes are small, each from a part of the samples.",
+            SHARKRF_OPTIONS,
+            ForestClassifier,
+            ForestClassifier.load,
+        ),
+    )
+}
+
+
+def validate_options(classifier: str, options: Mapping[str, object] | str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Parameters for ``train_model`` (plain values, every default filled in) and warnings.
+
+    ``options`` is a mapping of option names to numbers (or their text), or one text in the form of 2020:
+    ``-classifier.rf.min 5 -classifier.rf.max 25``. Raises ``ConfigError`` with all problems.
+    """
+    if classifier not in KINDS:
+        near = get_close_matches(classifier, KINDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(KINDS)}."
+        raise ConfigError([f"classifier: {classifier!r} does not exist; {hint}"])
+    try:
+        given = split_text(options) if isinstance(options, str) else options
+    except ValueError as err:
+        raise ConfigError([f"otb_classifier_options: {err}"]) from err
+    parameters, warnings, problems = parse(KINDS[classifier].options, given)
+    if problems:
+        raise ConfigError(f"otb_classifier_options: {problem}" for problem in problems)
+    return parameters, warnings

@@ -1,0 +1,145 @@
+"""From pixels to named features: the one road for sample extraction, classification and feature maps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from iota2.compute.indices import (
+    INDEX_FUNCTIONS,
+    INDEX_NODATA,
+    INDEX_ROLES,
+    Spectra,
+    make_relative,
+    without_data,
+)
+from iota2.compute.temporal import gapfill
+from iota2.core.cube import Cube, FeatureBlock
+from iota2.core.recipe import FeatureRecipe, SensorRecipe
+from iota2.errors import FeatureMismatch
+
+
+def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBlock:
+    """The features of one block, as ``recipe`` says; ``cubes`` by sensor name, all on the block's lattice.
+
+    Every value depends on its own pixel only. With gap filling, values that are not valid are never used and
+    a pixel without any valid date of a sensor has 0 in all of its features: whoever predicts masks it by
+    ``n_valid``. With raw dates, values are as stored, and the indices and relative reflectances of a date on
+    which any band holds ``nodata`` are -10000. ``n_valid`` sums over the sensors of the recipe.
+
+    Raises FeatureMismatch, with all the reasons, when the cubes cannot give these features; ValueError when a
+    series is not sorted by day.
+    """
+    problems = [*_mismatches(cubes, recipe)]
+    if problems:
+        raise FeatureMismatch("\n".join(problems))
+    space = cubes[recipe.sensors[0].sensor].valid.shape[1:]
+    names = recipe.names
+    values = np.empty((len(names), *space), np.float32)
+    n_valid = np.zeros(space, np.uint16)
+    start = 0
+    for sensor in recipe.sensors:
+        cube, count = cubes[sensor.sensor], len(sensor.names)
+        _sensor_features(cube, sensor, values[start : start + count])
+        n_valid += cube.n_valid
+        start += count
+    return FeatureBlock(values, names, n_valid)
+
+
+def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
+    """Write the features of one sensor into ``out`` (feature, y, x).
+
+    The series is computed where its copy belongs, or aside when no copy is asked for; the indices read it
+    there before relative reflectances replace it.
+    """
+    if not len(out):
+        return
+    shape = (len(recipe.dates), len(recipe.bands), *out.shape[1:])
+    copied = shape[0] * shape[1] if recipe.copy_input else 0
+    series = out[:copied].reshape(shape) if recipe.copy_input else np.empty(shape, np.float32)
+    _write_series(cube, recipe, series)
+    pixels = shape[2] * shape[3]
+    roles = {role: recipe.bands.index(band) for role, band in recipe.roles.items() if band in recipe.bands}
+    spectra = Spectra(series.reshape(*shape[:2], pixels), roles, recipe.atmospheric_correction)
+    raw_nodata = None if recipe.gapfilling else recipe.nodata
+    missing = None if raw_nodata is None else without_data(spectra.values, raw_nodata)
+    indices = recipe.effective_indices
+    for index, target in zip(indices, out[copied:].reshape(len(indices), shape[0], pixels), strict=True):
+        INDEX_FUNCTIONS[index](spectra, target)
+        if missing is not None:
+            target[missing] = INDEX_NODATA
+    if recipe.copy_input and recipe.relative_reflectance:
+        _replace_by_relative(spectra, roles[recipe.reference_role], missing)
+
+
+def _write_series(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
+    """The recipe's bands at the recipe's dates, (date, band, y, x)."""
+    values = cube.values
+    if recipe.bands != cube.bands:
+        values = values[:, [cube.bands.index(band) for band in recipe.bands]]
+    if recipe.gapfilling:
+        days, out_days = ([day.toordinal() for day in series] for series in (cube.days, recipe.days))
+        gapfill(values, cube.valid, np.array(days, np.int64), np.array(out_days, np.int64), out=out)
+    else:
+        out[:] = values
+
+
+def _replace_by_relative(spectra: Spectra, reference: int, missing: np.ndarray | None) -> None:
+    make_relative(spectra, reference)
+    if missing is not None:
+        for band in range(spectra.values.shape[1]):
+            if band != reference:
+                spectra.values[:, band][missing] = INDEX_NODATA
+
+
+def _mismatches(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> Iterator[str]:
+    """Why the cubes cannot give the features of the recipe, a sentence each."""
+    if not recipe.sensors:
+        yield "the recipe names no sensor: there is nothing to make features of"
+    for sensor in recipe.sensors:
+        yield from _recipe_problems(sensor)
+        if sensor.sensor in cubes:
+            yield from _cube_problems(cubes[sensor.sensor], sensor)
+        else:
+            yield f"{sensor.sensor}: the features need this sensor, the series are of {_some(cubes)}"
+    shapes = {s.sensor: cubes[s.sensor].valid.shape[1:] for s in recipe.sensors if s.sensor in cubes}
+    if len(set(shapes.values())) > 1:
+        yield f"the series of the sensors differ in shape (rows, columns): {shapes}"
+
+
+def _recipe_problems(recipe: SensorRecipe) -> Iterator[str]:
+    """Indices that do not exist and roles whose band is not kept."""
+    unknown = [index for index in recipe.effective_indices if index not in INDEX_FUNCTIONS]
+    if unknown:
+        yield f"{recipe.sensor}: unknown index {_some(unknown)}; expected {_some(INDEX_FUNCTIONS)}"
+    needed = {role: index for index in recipe.effective_indices for role in INDEX_ROLES.get(index, ())}
+    if recipe.relative_reflectance and recipe.copy_input:
+        needed[recipe.reference_role] = "relative reflectance"
+    for role, use in needed.items():
+        if recipe.roles.get(role) not in recipe.bands:
+            band = f"{role} band ({recipe.roles.get(role, 'none')})"
+            kept = f"the bands kept are {_some(recipe.bands)}"
+            yield f"{recipe.sensor}: {use} needs the {band}, {kept}; keep that band, or do without"
+
+
+def _cube_problems(cube: Cube, recipe: SensorRecipe) -> Iterator[str]:
+    """Bands that the series lacks, and raw dates that are not those of the recipe."""
+    absent = [band for band in recipe.bands if band not in cube.bands]
+    if absent:
+        yield f"{recipe.sensor}: the features need bands {_some(absent)}, the series has {_some(cube.bands)}"
+    if not recipe.gapfilling and recipe.dates != cube.keys:
+        missing = [key for key in recipe.dates if key not in cube.keys]
+        excess = [key for key in cube.keys if key not in recipe.dates]
+        yield (
+            f"{recipe.sensor}: features of raw dates need the same dates in the same order everywhere "
+            f"({len(recipe.dates)} expected, {len(cube.keys)} found; missing: {_some(missing)}; "
+            f"in excess: {_some(excess)}). Give every tile the same dates, or use gap filling"
+        )
+
+
+def _some(names: Iterable[str], limit: int = 12) -> str:
+    """The names, the first of them when there are many, ``none`` when there are none."""
+    names = list(names)
+    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + rest if names else "none"

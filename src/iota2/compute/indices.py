@@ -1,0 +1,119 @@
+"""Spectral indices of one date of one sensor: the formulas, and the registry by name.
+
+NDVI is Rouse et al. (1974), NDWI here Gao's (1996, Remote Sens. Env. 58) with the sign of (swir - nir),
+Brightness the length of the spectrum. All arrays are float32; a new index is one function and one entry of
+``INDEX_FUNCTIONS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+INDEX_NODATA = -10000.0
+"""Value of an index where a band of its date holds nodata."""
+
+CORRECTION = 0.05
+"""The constant of ``acor_feat``, in the units of the values as they are."""
+
+_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class Spectra:
+    """The series that indices are made of, with what they need to know about it."""
+
+    values: np.ndarray
+    """(date, band, pixel) float32, contiguous."""
+    roles: Mapping[str, int]
+    """Position of the band that plays a role (red, nir, swir)."""
+    atmospheric_correction: bool = False
+    """Use (a - b - 0.05) / (a + b + 0.05) as the normalised difference."""
+
+
+IndexFunction = Callable[[Spectra, np.ndarray], None]
+"""Writes an index of all dates into an array (date, pixel) float32."""
+
+
+def ndvi(spectra: Spectra, out: np.ndarray) -> None:
+    """1000 (nir - red) / (nir + red)."""
+    _role_difference(spectra, "nir", "red", out)
+
+
+def ndwi(spectra: Spectra, out: np.ndarray) -> None:
+    """1000 (swir - nir) / (swir + nir)."""
+    _role_difference(spectra, "swir", "nir", out)
+
+
+def brightness(spectra: Spectra, out: np.ndarray) -> None:
+    """Square root of the sum of the squares of all bands."""
+    for bands, target in zip(spectra.values, out, strict=True):
+        _norm(bands, target)
+
+
+INDEX_FUNCTIONS: Mapping[str, IndexFunction] = {"NDVI": ndvi, "NDWI": ndwi, "Brightness": brightness}
+"""Index name to function."""
+
+INDEX_ROLES: Mapping[str, tuple[str, ...]] = {
+    "NDVI": ("red", "nir"),
+    "NDWI": ("nir", "swir"),
+    "Brightness": (),
+}
+"""Roles whose bands an index needs."""
+
+
+def make_relative(spectra: Spectra, reference: int) -> None:
+    """Replace every band but ``reference`` by 1000 x its normalised difference to it, in place."""
+    for bands in spectra.values:
+        for band in range(len(bands)):
+            if band != reference:
+                normalised_difference(
+                    bands[band], bands[reference], bands[band], correct=spectra.atmospheric_correction
+                )
+
+
+def normalised_difference(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, correct: bool) -> None:
+    """1000 (a - b) / (a + b) of float32 rows (pixel,), 0 where the denominator is below 1e-5; NaN stays NaN.
+
+    With ``correct`` 1000 (a - b - 0.05) / (a + b + 0.05). ``out`` may be ``a``.
+    """
+    _difference(a, b, np.float32(CORRECTION if correct else 0.0), out)
+
+
+def without_data(values: np.ndarray, nodata: float) -> np.ndarray:
+    """(date, pixel) bool: a band of the date is NaN or within 0.1 of ``nodata``; (date, band, pixel) in."""
+    missing = np.zeros((values.shape[0], values.shape[2]), np.bool_)
+    for bands, target in zip(values, missing, strict=True):
+        target[:] = ((np.abs(bands - np.float32(nodata)) <= 0.1) | np.isnan(bands)).any(axis=0)
+    return missing
+
+
+def _role_difference(spectra: Spectra, plus: str, minus: str, out: np.ndarray) -> None:
+    a, b = spectra.roles[plus], spectra.roles[minus]
+    for bands, target in zip(spectra.values, out, strict=True):
+        normalised_difference(bands[a], bands[b], target, correct=spectra.atmospheric_correction)
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _difference(a: np.ndarray, b: np.ndarray, constant: np.float32, out: np.ndarray) -> None:
+    small, zero, thousand = np.float32(1e-5), np.float32(0.0), np.float32(1000.0)
+    for p in range(len(out)):
+        above, below = a[p] - b[p] - constant, a[p] + b[p] + constant
+        ratio = thousand * above / below
+        out[p] = zero if abs(below) < small else ratio
+
+
+@numba.njit(nogil=True, cache=True)
+def _norm(bands: np.ndarray, out: np.ndarray) -> None:
+    for start in range(0, len(out), _CHUNK):
+        total = out[start : start + _CHUNK]
+        total[:] = np.float32(0.0)
+        for band in range(len(bands)):
+            row = bands[band][start : start + _CHUNK]
+            for p in range(len(total)):
+                total[p] += row[p] * row[p]
+        for p in range(len(total)):
+            total[p] = np.sqrt(total[p])

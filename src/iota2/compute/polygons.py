@@ -1,0 +1,163 @@
+"""What makes labelled polygons fit for use: valid, polygonal, unique, and without shared ground."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+
+SLIVER = 1e-6
+"""Square map units: shared ground or parts smaller than this are rounding, not ground."""
+_AREAL = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
+
+Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""(earlier position, later position, shared area) of overlapping polygons."""
+
+
+@dataclass(frozen=True)
+class Separated:
+    """Polygons that share no ground, and what it took."""
+
+    polygons: np.ndarray
+    """Geometries in the order given; an empty polygon where nothing is left."""
+    same: Pairs
+    """Overlaps of one label."""
+    different: Pairs
+    """Overlaps of two labels."""
+
+
+def is_polygonal(geometries: np.ndarray) -> np.ndarray:
+    """Whether each geometry is a polygon or multipolygon; False for None."""
+    return np.isin(shapely.get_type_id(geometries), _AREAL)
+
+
+def polygonal(geometries: np.ndarray, *, smallest: float = 0.0) -> np.ndarray:
+    """The polygons in each geometry; lines, points and polygons not larger than ``smallest`` are dropped.
+
+    One part gives a Polygon, several a MultiPolygon, none (or None) an empty Polygon.
+    """
+    # collections may hold multipolygons: open twice, and follow the owner through both
+    outer, first = shapely.get_parts(geometries, return_index=True)
+    parts, second = shapely.get_parts(outer, return_index=True)
+    owner = first[second]
+    keep = is_polygonal(parts) & (shapely.area(parts) > smallest)
+    return _gathered(parts[keep], owner[keep], len(geometries))
+
+
+def _gathered(parts: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
+    """One geometry for each of ``count`` owners from polygon ``parts`` sorted by owner."""
+    result = np.full(count, shapely.Polygon(), dtype=object)
+    starts = np.searchsorted(owner, np.arange(count + 1))
+    sizes = np.diff(starts)
+    single = sizes == 1
+    result[single] = parts[starts[:-1][single]]
+    for k in np.flatnonzero(sizes > 1):
+        result[k] = shapely.MultiPolygon(list(parts[starts[k] : starts[k + 1]]))
+    return result
+
+
+def repaired(polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Valid polygons, and where (bool) they were invalid before. Collapsed ones become empty."""
+    invalid = ~shapely.is_valid(polygons)
+    result = polygons.copy()
+    made = shapely.make_valid(polygons[invalid], method="structure", keep_collapsed=False)
+    result[invalid] = polygonal(made)
+    return result, invalid
+
+
+def duplicates(polygons: np.ndarray, labels: Sequence[Hashable]) -> np.ndarray:
+    """True where an earlier polygon has the same label and the same ground, vertex by vertex."""
+    seen: set[tuple[Hashable, bytes]] = set()
+    again = np.zeros(len(polygons), dtype=bool)
+    for k, key in enumerate(zip(labels, shapely.to_wkb(shapely.normalize(polygons)), strict=True)):
+        again[k] = key in seen
+        seen.add(key)
+    return again
+
+
+def overlaps(polygons: np.ndarray) -> Pairs:
+    """Pairs of valid polygons that share more than a sliver of ground, sorted; the earlier position first."""
+    one, other = shapely.STRtree(polygons).query(polygons, predicate="intersects")
+    once = one < other
+    one, other = one[once], other[once]
+    # neighbours that only share an edge are many, and telling them apart is cheaper than intersecting them
+    inside = shapely.relate_pattern(polygons[one], polygons[other], "2********")
+    one, other = one[inside], other[inside]
+    area = shapely.area(shapely.intersection(polygons[one], polygons[other]))
+    order = np.lexsort((other, one))
+    order = order[area[order] > SLIVER]
+    return one[order], other[order], area[order]
+
+
+def separated(polygons: np.ndarray, labels: Sequence[Hashable]) -> Separated:
+    """Valid polygons without shared ground.
+
+    Ground shared by polygons of one label stays with the earlier one. Ground claimed by two labels is of
+    unknown label, and taken from all of them. Every cut is made with the polygons as given, so the result
+    does not depend on the order of the cuts.
+    """
+    one, other, area = overlaps(polygons)
+    codes = _codes(labels)
+    same = codes[one] == codes[other]
+    # (who is cut, by whom): the later one of a label, both of two labels
+    cut = np.concatenate([other, one[~same]])
+    by = np.concatenate([one, other[~same]])
+    order = np.lexsort((by, cut))
+    cut, by = cut[order], by[order]
+    result = polygons.copy()
+    victims, starts = np.unique(cut, return_index=True)
+    for victim, cutters in zip(victims, np.split(by, starts[1:]), strict=False):
+        result[victim] = shapely.difference(polygons[victim], shapely.union_all(polygons[cutters]))
+    result[victims] = polygonal(result[victims], smallest=SLIVER)
+    return Separated(result, (one[same], other[same], area[same]), (one[~same], other[~same], area[~same]))
+
+
+def _codes(labels: Sequence[Hashable]) -> np.ndarray:
+    """A whole number for each label: equal for equal labels."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.int64)
+
+
+def clip(polygons: np.ndarray, area: shapely.Geometry) -> np.ndarray:
+    """What of each polygon lies in ``area``; an empty polygon where there is nothing."""
+    shapely.prepare(area)
+    inside = shapely.covers(area, polygons)
+    result = polygons.copy()
+    result[~inside] = polygonal(shapely.intersection(polygons[~inside], area), smallest=SLIVER)
+    return result
+
+
+def eroded(polygons: np.ndarray, distance: float) -> np.ndarray:
+    """Polygons without the ground within ``distance`` (map units) of their edge; some may be empty."""
+    return polygonal(shapely.buffer(polygons, -distance, join_style="mitre"))
+
+
+def centres_inside(polygon: shapely.Geometry, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(y, x) bool: the pixel centre (x, y) is in the polygon. ``x`` ascends, ``y`` descends, in map units.
+
+    By scan lines and the even-odd rule. A centre on the edge between two polygons is in exactly one of them: the
+    one to its right, or above when the edge is level.
+    """
+    # GDAL does the same in coordinates of the window it burns, so that rounding may differ from block to block.
+    # Here an edge meets a row at the same number in every window and in both polygons that share the edge.
+    x1, y1, x2, y2 = _edges(polygon)
+    first, last = np.searchsorted(-y, -y2, side="right"), np.searchsorted(-y, -y1, side="right")
+    count = last - first
+    edge = np.repeat(np.arange(len(count)), count)
+    row = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + first[edge]
+    crossing = x1[edge] + (y[row] - y1[edge]) * ((x2 - x1) / (y2 - y1))[edge]
+    place = row * (len(x) + 1) + np.searchsorted(x, crossing)
+    crossed = np.bincount(place, minlength=len(y) * (len(x) + 1)) % 2 == 1
+    return np.logical_xor.accumulate(crossed.reshape(len(y), len(x) + 1), axis=1)[:, :-1]
+
+
+def _edges(polygon: shapely.Geometry) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(x1, y1, x2, y2) of all edges that are not level, each with its lower end first."""
+    points, ring = shapely.get_coordinates(shapely.get_rings(shapely.get_parts(polygon)), return_index=True)
+    start, end = points[:-1][ring[:-1] == ring[1:]], points[1:][ring[:-1] == ring[1:]]
+    start, end = start[start[:, 1] != end[:, 1]], end[start[:, 1] != end[:, 1]]
+    upward = (start[:, 1] < end[:, 1])[:, None]
+    low, high = np.where(upward, start, end), np.where(upward, end, start)
+    return low[:, 0], low[:, 1], high[:, 0], high[:, 1]

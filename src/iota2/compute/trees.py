@@ -1,0 +1,230 @@
+"""A forest of decision trees as flat arrays, and the compiled kernel that evaluates it.
+
+The kernel walks 16 pixels in lock step through one tree at a time. Their features lie together in a tile that
+fits the cache, siblings are adjacent, a node is 8 bytes, indices are unsigned (no wrap-around test), and a
+leaf is a node that leads to itself, so that the inner loop has no branch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+LANES = 16
+"""Pixels that walk together: one cache line of float32."""
+TILE_BYTES = 256 * 1024
+"""Size of the features in work: small enough to share a second-level cache with one tree and the sums."""
+MAX_ROWS = 2**24
+"""Leaves store the number of their row in a float32, exact up to here."""
+_DTYPES = {
+    "roots": np.uint32,
+    "feature": np.uint32,
+    "threshold": np.float32,
+    "child": np.uint32,
+    "starts": np.uint32,
+    "column": np.uint32,
+    "share": np.float64,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """Trees as arrays; a pixel goes right where its feature is greater than the threshold.
+
+    Class shares of leaves are kept once for each distinct set of shares ("row"), without their zeros: row
+    ``r`` holds ``share[starts[r]:starts[r + 1]]`` of the classes ``column[starts[r]:starts[r + 1]]``.
+
+    Whatever the arrays hold, an instance is safe to evaluate: the constructor raises ``ValueError`` for an
+    index outside its range, a tree with a cycle or a share outside 0..1.
+    """
+
+    n_features: int
+    n_classes: int
+    roots: np.ndarray
+    """(tree,) uint32: first node of each tree; trees follow each other."""
+    feature: np.ndarray
+    """(node,) uint32: feature tested, or ``n_features`` in a leaf."""
+    threshold: np.ndarray
+    """(node,) float32: in a leaf the number of its row."""
+    child: np.ndarray
+    """(node,) uint32: left child, counted from the root; the right one follows it. In a leaf, itself."""
+    starts: np.ndarray
+    """(row + 1,) uint32."""
+    column: np.ndarray
+    """(entry,) uint32."""
+    share: np.ndarray
+    """(entry,) float64."""
+
+    def __post_init__(self) -> None:
+        _check_types(self)
+        _check_trees(self)
+        _check_rows(self)
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The arrays by name: with the two counts, all that the constructor needs."""
+        return {name: getattr(self, name) for name in _DTYPES}
+
+    @property
+    def depth(self) -> int:
+        """Number of tests on the longest path."""
+        level = np.zeros(len(self.feature), np.uint32)
+        root = np.repeat(self.roots, _sizes(self))
+        inner = np.flatnonzero(self.feature < self.n_features)
+        while True:
+            below = level.copy()
+            for side in (0, 1):
+                below[root[inner] + self.child[inner] + side] = level[inner] + 1
+            if np.array_equal(below, level):
+                return int(level.max())
+            level = below
+
+    @cached_property
+    def _packed(self) -> tuple[np.ndarray, int]:
+        """Nodes of 8 bytes (16 when the indices need it) and the number of bits that hold the feature."""
+        bits = self.n_features.bit_length()
+        wide = bits + int(self.child.max()).bit_length() > 32
+        kind = np.dtype(np.uint64 if wide else np.uint32)
+        nodes = np.empty(len(self.child), np.dtype([("threshold", np.float32), ("split", kind)], align=True))
+        nodes["threshold"] = self.threshold
+        nodes["split"] = np.left_shift(self.child.astype(kind), kind.type(bits)) | self.feature
+        return nodes, bits
+
+    def probabilities(self, x: np.ndarray) -> np.ndarray:
+        """(pixel, class) float64: mean over the trees of the class shares of the leaf that a pixel reaches.
+
+        ``x`` is (feature, pixel), best contiguous float32. Sums run over the trees in their order, in double
+        precision, so the result does not depend on how pixels are cut into blocks. No pixel gives an empty
+        array. Raises ``ValueError`` for another number of features and for NaN (infinite values compare as
+        such).
+        """
+        if x.ndim != 2 or len(x) != self.n_features:
+            raise ValueError(f"features {x.shape} for a forest of {self.n_features} features")
+        x = np.ascontiguousarray(x, dtype=np.float32)
+        nodes, bits = self._packed
+        total = np.zeros((x.shape[1], self.n_classes))
+        arrays = (nodes, self.roots, self.starts, self.column, self.share)
+        if _add_votes(x, arrays, bits, _tile_pixels(len(x)), total):
+            missing = np.isnan(x)
+            first = int(missing.any(axis=1).argmax())
+            raise ValueError(f"feature {first} is NaN at {int(missing[first].sum())} of {x.shape[1]} pixels")
+        total /= len(self.roots)
+        return total
+
+
+def _tile_pixels(n_features: int) -> int:
+    """Pixels of a tile: a multiple of the lanes, whose features take about ``TILE_BYTES``."""
+    return LANES * int(np.clip(TILE_BYTES // (4 * LANES * n_features), 1, 64))
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _add_votes(x: np.ndarray, arrays: tuple[np.ndarray, ...], bits: int, step: int, total: np.ndarray) -> bool:
+    """Add the shares of the reached leaves to ``total`` (pixel, class); True if ``x`` has NaN, then no result.
+
+    ``arrays`` are (nodes, roots, starts, column, share), ``step`` the pixels of a tile.
+    """
+    nodes, roots, starts, column, share = arrays
+    n_features, n_pixels = x.shape
+    at = np.empty(LANES, np.uint32)
+    tile = np.zeros((step // LANES, (n_features + 1) * LANES), np.float32)
+    tile[:, n_features * LANES :] = -np.inf  # the feature of leaves: never greater than a threshold
+    for first in range(0, n_pixels, step):
+        count = min(step, n_pixels - first)
+        if _fill(tile, x, first, count):
+            return True
+        for t in range(roots.size):
+            tree = nodes[roots[t] :]
+            for group in range((count + LANES - 1) // LANES):
+                _walk(tree, tile[group], bits, at)
+                for k in range(min(LANES, count - group * LANES)):
+                    row = np.uint32(tree[at[k]].threshold)
+                    sums = total[first + group * LANES + k]
+                    for entry in range(starts[row], starts[row + np.uint32(1)]):
+                        sums[column[entry]] += share[entry]
+    return False
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _walk(tree: np.ndarray, features: np.ndarray, bits: int, at: np.ndarray) -> None:
+    """Set ``at`` to the leaves that the pixels of one group reach; ``features`` are (feature, lane), flat."""
+    shift = np.uint32(bits)
+    mask = np.uint32((1 << bits) - 1)
+    for k in range(LANES):
+        at[k] = np.uint32(0)
+    moving = True
+    while moving:
+        changed = np.uint32(0)
+        for k in range(LANES):
+            node = tree[at[k]]
+            value = features[(node.split & mask) * np.uint32(LANES) + np.uint32(k)]
+            to = np.uint32(node.split >> shift) + np.uint32(value > node.threshold)
+            changed |= np.uint32(to ^ at[k])
+            at[k] = to
+        moving = changed != 0
+
+
+@njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _fill(tile: np.ndarray, x: np.ndarray, first: int, count: int) -> bool:
+    """Copy pixels ``first`` … of ``x`` into ``tile`` (group, feature and lane); True if one is NaN.
+
+    Lanes past the last pixel keep what they held: they walk along and are not counted.
+    """
+    missing = np.uint32(0)
+    for f in range(x.shape[0]):
+        values = x[f, first : first + count]
+        for k in range(count):  # apart from the copy, so that both loops run on vectors
+            missing |= np.uint32(np.isnan(values[k]))
+        for group in range((count + LANES - 1) // LANES):
+            for k in range(min(LANES, count - group * LANES)):
+                tile[group, f * LANES + k] = values[group * LANES + k]
+    return bool(missing != 0)
+
+
+def _sizes(forest: Forest) -> np.ndarray:
+    return np.diff(forest.roots, append=np.uint32(len(forest.feature)))
+
+
+def _require(condition: Any, problem: str) -> None:
+    if not condition:
+        raise ValueError(f"not a forest: {problem}")
+
+
+def _check_types(forest: Forest) -> None:
+    for name, dtype in _DTYPES.items():
+        array = getattr(forest, name)
+        _require(array.dtype == dtype and array.ndim == 1, f"{name} is {array.dtype} {array.shape}")
+    _require(0 < forest.n_features < 2**31 and 0 < forest.n_classes < 2**31, "no feature or no class")
+    n = len(forest.feature)
+    _require(n == len(forest.threshold) == len(forest.child), "feature, threshold and child differ in length")
+    _require(n < 2**32, "too many nodes")
+
+
+def _check_trees(forest: Forest) -> None:
+    """Children lie behind their parent and inside its tree: so every walk ends in a leaf of the tree."""
+    roots, n = forest.roots.astype(np.int64), len(forest.feature)
+    _require(len(roots) and n and roots[0] == 0 and roots[-1] < n, "roots outside the nodes")
+    size = np.diff(roots, append=n)
+    _require((size > 0).all(), "roots do not ascend")
+    own, last = np.arange(n) - np.repeat(roots, size), np.repeat(size, size) - 1
+    child, leaf = forest.child.astype(np.int64), forest.feature == forest.n_features
+    _require((forest.feature <= forest.n_features).all(), "a feature outside the features")
+    _require((child[leaf] == own[leaf]).all(), "a leaf that leads elsewhere")
+    _require(((child > own) & (child < last))[~leaf].all(), "a child outside its tree or before its parent")
+    row = forest.threshold[leaf]
+    with np.errstate(invalid="ignore"):
+        whole = (row >= 0) & (row < len(forest.starts) - 1) & (row == np.floor(row))
+    _require(whole.all(), "a leaf without a row")
+
+
+def _check_rows(forest: Forest) -> None:
+    starts, share = forest.starts.astype(np.int64), forest.share
+    _require(1 < len(starts) <= MAX_ROWS + 1, "no row, or too many")
+    _require(starts[0] == 0 and (np.diff(starts) >= 0).all() and starts[-1] == len(share), "starts of rows")
+    _require(len(forest.column) == len(share), "column and share differ in length")
+    _require((forest.column < forest.n_classes).all(), "a class outside the classes")
+    with np.errstate(invalid="ignore"):
+        _require(((share >= 0) & (share <= 1)).all(), "a share outside 0..1")

@@ -1,0 +1,120 @@
+"""What a configuration file says, key by key with its lines, before anything is known about options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iota2.errors import ConfigError
+
+MAX_DEPTH = 40
+"""Deepest nesting of brackets that is read."""
+
+_INTEGER = re.compile(r"[+-]?\d{1,18}")
+_FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
+_WORDS = {"True": True, "False": False, "None": None}
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value with the line it stands on; containers hold nodes."""
+
+    value: bool | int | float | str | tuple[Node, ...] | Mapping[str, Node] | None
+    line: int
+
+    def plain(self) -> Any:
+        """The value as None, bool, int, float, str, list or dict."""
+        if isinstance(self.value, Mapping):
+            return {key: node.plain() for key, node in self.value.items()}
+        if isinstance(self.value, tuple):
+            return [node.plain() for node in self.value]
+        return self.value
+
+    def line_of(self, path: Sequence[str | int]) -> int:
+        """Line of the part that ``path`` leads to, or of the last part on the way that exists."""
+        if path and isinstance(self.value, Mapping) and path[0] in self.value:
+            return self.value[str(path[0])].line_of(path[1:])
+        if path and isinstance(self.value, tuple) and isinstance(path[0], int) and path[0] < len(self.value):
+            return self.value[path[0]].line_of(path[1:])
+        return self.line
+
+
+@dataclass(frozen=True)
+class SectionText:
+    """One section as written: its name, its line, its keys (those of nested dictionaries stay nested)."""
+
+    name: str
+    line: int
+    options: Mapping[str, Node]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole configuration file as written, sections in file order, each name once."""
+
+    source: Path
+    sections: tuple[SectionText, ...]
+
+
+def bare_value(word: str) -> bool | int | float | str | None:
+    """Value of a word without quotes: True, False, None, a whole number, a number, or the word itself."""
+    if word in _WORDS:
+        return _WORDS[word]
+    if _INTEGER.fullmatch(word):
+        return int(word)
+    return float(word) if _FLOAT.fullmatch(word) else word
+
+
+class Keys:
+    """Gathers the keys of one dictionary or file and notes those given twice in ``problems``."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.nodes: dict[str, Node] = {}
+        self._problems = problems
+
+    def add(self, key: str, node: Node) -> None:
+        """Keeps ``node`` under ``key``; the first one stays when the key is there already."""
+        first = self.nodes.setdefault(key, node)
+        if first is not node:
+            self._problems.append(f"line {node.line}: '{key}' is given twice, first on line {first.line}; keep one")
+
+
+def document(source: Path, sections: Mapping[str, Node], problems: list[str]) -> Document:
+    """A document of nodes that must all be dictionaries; an empty node is an empty section.
+
+    Raises ConfigError with ``problems`` and those found here.
+    """
+    texts = []
+    for name, node in sections.items():
+        if isinstance(node.value, Mapping):
+            texts.append(SectionText(name, node.line, node.value))
+        elif node.value is None:
+            texts.append(SectionText(name, node.line, {}))
+        else:
+            problems.append(
+                f"line {node.line}: '{name}' stands outside of any section; expected a section holding "
+                "'key : value' entries, put it into one (indented below the header or between braces)"
+            )
+    if problems:
+        raise ConfigError(problems, source=str(source))
+    return Document(source, tuple(texts))
+
+
+def read_text(path: Path) -> str:
+    """Content of a UTF-8 file, without byte order mark, lines ending in a plain newline.
+
+    Raises ConfigError when there is no such file or it is not UTF-8.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as err:
+        raise ConfigError([f"cannot be read ({err.strerror}); check the path"], source=str(path)) from err
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as err:
+        line = raw[: err.start].count(b"\n") + 1
+        raise ConfigError([f"line {line}: is not UTF-8; save the file as UTF-8"], source=str(path)) from err
+    return text.replace("\r\n", "\n").replace("\r", "\n")

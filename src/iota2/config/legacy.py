@@ -1,0 +1,146 @@
+"""How options, sections and builders were spelled in 2020."""
+
+from __future__ import annotations
+
+from iota2.classifiers.options import split_text
+from iota2.config.document import bare_value
+
+SECTIONS = {
+    "argTrain": "arg_train",
+    "argClassification": "arg_classification",
+    "GlobChain": "sensors_data_interpolation",
+    "iota2FeatureExtraction": "iota2_feature_extraction",
+    "dimRed": "dim_red",
+    "Features": "external_features",
+    "Simplification": "simplification",
+}
+"""Old section name to the present one."""
+
+OPTIONS = {
+    # chain
+    "outputPath": ("chain", "output_path"),
+    "remove_outputPath": ("chain", "remove_output_path"),
+    "spatialResolution": ("chain", "spatial_resolution"),
+    "nomenclaturePath": ("chain", "nomenclature_path"),
+    "colorTable": ("chain", "color_table"),
+    "listTile": ("chain", "list_tile"),
+    "groundTruth": ("chain", "ground_truth"),
+    "dataField": ("chain", "data_field"),
+    "regionPath": ("chain", "region_path"),
+    "regionField": ("chain", "region_field"),
+    "L5Path_old": ("chain", "l5_path_old"),
+    "L8Path": ("chain", "l8_path"),
+    "L8Path_old": ("chain", "l8_path_old"),
+    "S2Path": ("chain", "s2_path"),
+    "S2_S2C_Path": ("chain", "s2_s2c_path"),
+    "S2_L3A_Path": ("chain", "s2_l3a_path"),
+    "S1Path": ("chain", "s1_path"),
+    "userFeatPath": ("chain", "user_feat_path"),
+    "firstStep": ("chain", "first_step"),
+    "lastStep": ("chain", "last_step"),
+    "logFileLevel": ("chain", "logger_level"),
+    "outputStatistics": ("chain", "output_statistics"),
+    "enableCrossValidation": ("chain", "enable_cross_validation"),
+    # arg_train
+    "options": ("arg_train", "otb_classifier_options"),
+    "sampleSelection": ("arg_train", "sample_selection"),
+    "sampleAugmentation": ("arg_train", "sample_augmentation"),
+    "sampleManagement": ("arg_train", "sample_management"),
+    "dempster_shafer_SAR_Opt_fusion": ("arg_train", "dempster_shafer_sar_opt_fusion"),
+    "enable_autoContext": ("arg_train", "enable_autocontext"),
+    "autoContext_iterations": ("arg_train", "autocontext_iterations"),
+    "mode_outside_RegionSplit": ("arg_train", "mode_outside_regionsplit"),
+    "validityThreshold": ("arg_train", "validity_threshold"),
+    "cropMix": ("arg_train", "crop_mix"),
+    "prevFeatures": ("arg_train", "prev_features"),
+    "outputPrevFeatures": ("arg_train", "output_prev_features"),
+    "annualCrop": ("arg_train", "annual_crop"),
+    "ACropLabelReplacement": ("arg_train", "a_crop_label_replacement"),
+    "samplesClassifMix": ("arg_train", "samples_classif_mix"),
+    "annualClassesExtractionSource": ("arg_train", "annual_classes_extraction_source"),
+    # arg_classification
+    "classifMode": ("arg_classification", "classif_mode"),
+    "noLabelManagement": ("arg_classification", "no_label_management"),
+    "fusionOptions": ("arg_classification", "fusion_options"),
+    # multi_run_fusion
+    "merge_final_classifications": ("multi_run_fusion", "merge_run"),
+    "merge_final_classifications_method": ("multi_run_fusion", "merge_run_method"),
+    "merge_final_classifications_undecidedlabel": ("multi_run_fusion", "merge_run_undecidedlabel"),
+    "merge_final_classifications_ratio": ("multi_run_fusion", "merge_run_ratio"),
+    "fusionOfClassificationAllSamplesValidation": (
+        "multi_run_fusion",
+        "fusion_of_classification_all_samples_validation",
+    ),
+    # sensors: the key stays in the section it stands in
+    "additionalFeatures": (None, "additional_features"),
+    # sensors_data_interpolation
+    "autoDate": ("sensors_data_interpolation", "auto_date"),
+    "writeOutputs": ("sensors_data_interpolation", "write_outputs"),
+    "useGapFilling": ("sensors_data_interpolation", "use_gapfilling"),
+    "useAdditionalFeatures": ("sensors_data_interpolation", "use_additional_features"),
+    # iota2_feature_extraction
+    "copyinput": ("iota2_feature_extraction", "copy_input"),
+    "relrefl": ("iota2_feature_extraction", "rel_refl"),
+    "keepduplicates": ("iota2_feature_extraction", "keep_duplicates"),
+    "extractBands": ("iota2_feature_extraction", "extract_bands"),
+    "acorfeat": ("iota2_feature_extraction", "acor_feat"),
+    # dim_red
+    "dimRed": ("dim_red", "dim_red"),
+    "targetDimension": ("dim_red", "target_dimension"),
+    "reductionMode": ("dim_red", "reduction_mode"),
+    # coregistration
+    "VHRPath": ("coregistration", "vhr_path"),
+    "dateVHR": ("coregistration", "date_vhr"),
+    "dateSrc": ("coregistration", "date_src"),
+    "bandRef": ("coregistration", "band_ref"),
+    "bandSrc": ("coregistration", "band_src"),
+}
+"""Old option name to the present section (None: that in which it stands) and name."""
+
+WITHOUT_EFFECT = frozenset(
+    {
+        "jobsPath",
+        "logFile",
+        "logConsole",
+        "enableConsole",
+        "logConsoleLevel",
+        "model",
+        "chainName",
+        "pyAppPath",
+    }
+)
+"""Options of section ``chain`` that have no successor."""
+
+BUILDERS = {
+    "i2_classification": "I2Classification",
+    "i2_features_map": "I2FeaturesMap",
+    "i2_obia": "I2Obia",
+    "i2_vectorization": "I2Vectorization",
+}
+"""Old builder name to the present one."""
+
+
+def classifier_options(value: object) -> object:
+    """The dictionary of ``-name value -name value``; anything but text is left as it is.
+
+    Raises ValueError for a text of another form.
+    """
+    if not isinstance(value, str):
+        return value
+    return {name: bare_value(word) for name, word in split_text(value).items()}
+
+
+def builder_names(value: object) -> object:
+    """Names of builders in their present spelling; anything but a list or a name is left as it is."""
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, list):
+        return [BUILDERS.get(name, name) if isinstance(name, str) else name for name in value]
+    return value
+
+
+VALUES = {
+    ("arg_train", "otb_classifier_options"): classifier_options,
+    ("builders", "builders_class_name"): builder_names,
+}
+"""What turns the value of an option, as written in 2020, into that of today."""

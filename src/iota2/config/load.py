@@ -1,0 +1,237 @@
+"""How a configuration file becomes a checked configuration, with all its problems told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from iota2.config import legacy
+from iota2.config.cfg import read_cfg
+from iota2.config.document import Document, Node, SectionText, read_text
+from iota2.config.fields import (
+    Options,
+    Section,
+    about,
+    closest,
+    default_of,
+    expected,
+    keys,
+    nearest,
+    nested,
+    shown,
+)
+from iota2.config.rules import findings
+from iota2.config.schema import ATTRIBUTES, SECTIONS, Config
+from iota2.config.yaml_reader import read_yaml
+from iota2.errors import ConfigError
+
+KeyPath = Sequence[str | int]
+"""Keys, and numbers of list entries, from a section down to a value."""
+
+KEYS: Mapping[str, Mapping[str, FieldInfo]] = {name: keys(cls) for name, cls in SECTIONS.items()}
+
+
+def load_config(path: Path | str, *, check_paths: bool = True) -> Config:
+    """The configuration in a ``.cfg``, ``.yaml`` or ``.yml`` file.
+
+    Relative paths start at the folder of the file. With ``check_paths``, files and folders that are inputs
+    must exist. Raises ConfigError with all problems, each with its line; a syntax error comes alone. What is
+    accepted but should be known stands in ``warnings``.
+    """
+    source = Path(path).absolute()
+    read = read_yaml if source.suffix.lower() in (".yaml", ".yml") else read_cfg
+    return config_from(read(read_text(source), source), check_paths=check_paths)
+
+
+def config_from(document: Document, *, check_paths: bool = True) -> Config:
+    """The configuration that a document describes; see ``load_config``."""
+    draft = _Draft(document.source)
+    for written in document.sections:
+        _place_section(draft, written)
+    context = {"folder": document.source.parent, "check_paths": check_paths}
+    sections = {name: found for name in SECTIONS if (found := _validated(draft, name, context))}
+    for finding in findings(sections):
+        notes = draft.problems if finding.fatal else draft.warnings
+        draft.note(notes, finding.section, finding.path, finding.text)
+    for name, section in sections.items():
+        for loc, text in _without_effect(section):
+            draft.note(draft.warnings, name, loc, text)
+    if draft.problems:
+        raise ConfigError((text for _, text in sorted(draft.problems)), source=str(document.source))
+    values = {ATTRIBUTES[name]: section for name, section in sections.items()}
+    return Config(**values, source=document.source, warnings=draft.all_warnings())  # type: ignore[arg-type]
+
+
+@dataclass
+class _Draft:
+    """Keys on their way to the section they belong to, and what was noticed on the way."""
+
+    source: Path
+    nodes: dict[str, dict[str, Node]] = field(default_factory=lambda: {name: {} for name in SECTIONS})
+    lines: dict[str, int] = field(default_factory=dict)
+    problems: list[tuple[int, str]] = field(default_factory=list)
+    warnings: list[tuple[int, str]] = field(default_factory=list)
+    renamed: list[str] = field(default_factory=list)
+
+    def put(self, section: str, key: str, node: Node) -> None:
+        """Places a key; a second one is a problem that names both lines."""
+        first = self.nodes[section].setdefault(key, node)
+        if first is not node:
+            self.note_at(
+                self.problems,
+                node.line,
+                f"{section}.{key}: given twice, first on line {first.line}; keep one",
+            )
+
+    def note(self, notes: list[tuple[int, str]], section: str, path: KeyPath, text: str) -> None:
+        """Adds a sentence about an option, with its line where it is written."""
+        line = self.lines.get(section, 0)
+        if path and path[0] in self.nodes[section]:
+            line = self.nodes[section][str(path[0])].line_of(path[1:])
+        self.note_at(notes, line, f"{'.'.join(map(str, (section, *path)))}: {text}")
+
+    @staticmethod
+    def note_at(notes: list[tuple[int, str]], line: int, text: str) -> None:
+        entry = (line, f"line {line}: {text}" if line else text)
+        if entry not in notes:
+            notes.append(entry)
+
+    def all_warnings(self) -> tuple[str, ...]:
+        """The warnings in file order, each with the file; renamed keys in one sentence at the end."""
+        texts = [f"{self.source.name}: {text}" for _, text in sorted(self.warnings)]
+        if self.renamed:
+            texts.append(f"{self.source.name}: names of 2020 were read as those of today: {', '.join(self.renamed)}")
+        return tuple(texts)
+
+
+def _place_section(draft: _Draft, written: SectionText) -> None:
+    """Puts every key of a section where it belongs today."""
+    name = legacy.SECTIONS.get(written.name, written.name)
+    if name not in SECTIONS:
+        hint = nearest(written.name, [*SECTIONS, *legacy.SECTIONS]) or f"; expected one of {', '.join(SECTIONS)}"
+        draft.note_at(draft.problems, written.line, f"{written.name}: unknown section{hint}")
+        return
+    draft.lines.setdefault(name, written.line)
+    if name != written.name:
+        draft.renamed.append(f"section {written.name} → {name} (line {written.line})")
+    for key, node in written.options.items():
+        _place_key(draft, written.name, name, key, node)
+
+
+def _place_key(draft: _Draft, written: str, section: str, key: str, node: Node) -> None:
+    """Puts one key where it belongs: as it is, under its present name, or in the one section that has it."""
+    if key in KEYS[section]:
+        draft.put(section, key, node)
+        return
+    if key in legacy.WITHOUT_EFFECT and section == "chain":
+        draft.note_at(draft.warnings, node.line, f"chain.{key}: has no effect any more; remove it")
+        return
+    home, present = legacy.OPTIONS.get(key, (None, key))
+    home = home or section
+    if present != key and present in KEYS[home]:
+        draft.renamed.append(f"{key} → {home}.{present} (line {node.line})")
+        draft.put(home, present, node)
+        return
+    homes = [name for name, known in KEYS.items() if key in known]
+    if len(homes) != 1:
+        draft.note_at(draft.problems, node.line, f"{section}.{key}: unknown option{_hint(section, key, homes)}")
+        return
+    if written in legacy.SECTIONS:
+        draft.renamed.append(f"{written}.{key} → {homes[0]}.{key} (line {node.line})")
+    else:
+        text = f"{section}.{key}: read as {homes[0]}.{key}; move it to section {homes[0]}"
+        draft.note_at(draft.warnings, node.line, text)
+    draft.put(homes[0], key, node)
+
+
+def _hint(section: str, key: str, homes: Sequence[str]) -> str:
+    """What may have been meant by an unknown key: a like key here, the same or like keys elsewhere."""
+    if homes:
+        return f"; it exists in {', '.join(homes)}: move it to the right one"
+    here = nearest(key, KEYS[section])
+    elsewhere = closest(key, {*legacy.OPTIONS, *(name for known in KEYS.values() for name in known)})
+    if elsewhere is None or elsewhere in KEYS[section]:
+        return here or "; remove it or see the list of options"
+    places = [name for name, known in KEYS.items() if elsewhere in known]
+    return f"{here or ';'} '{elsewhere}' belongs to {', '.join(places or [str(legacy.OPTIONS[elsewhere][0])])}"
+
+
+def _validated(draft: _Draft, name: str, context: Mapping[str, object]) -> Section | None:
+    """The section as an object; None, with its problems noted, when it is not valid."""
+    before = len(draft.problems)
+    values: dict[str, Any] = {}
+    for key, node in draft.nodes[name].items():
+        try:
+            values[key] = legacy.VALUES.get((name, key), lambda value: value)(node.plain())
+        except ValueError as err:
+            draft.note(draft.problems, name, (key,), str(err))
+    try:
+        section = SECTIONS[name].model_validate(values, context=dict(context))
+    except ValidationError as err:
+        for loc, text in _problems(SECTIONS[name], err):
+            draft.note(draft.problems, name, loc, text)
+        return None
+    return section if len(draft.problems) == before else None
+
+
+def _problems(options: type[Options], err: ValidationError) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Problems found by the schema as (path of keys, sentence)."""
+    for error in err.errors(include_url=False):
+        path, holder, info = _walk(options, error["loc"])
+        if error["type"] == "value_error":
+            yield path, str(error["ctx"]["error"])
+        elif error["type"] == "missing" and info:
+            yield path, f"is missing; give {expected(info)}: {info.description}"
+        elif error["type"] == "extra_forbidden":
+            hint = nearest(str(path[-1]), keys(holder)) or f"; expected one of {', '.join(keys(holder))}"
+            yield path, f"unknown option{hint}"
+        elif info:
+            hint = nearest(error["input"], _choices(error)) if isinstance(error["input"], str) else ""
+            yield path, f"expected {expected(info)}, got {shown(error['input'])}{hint}"
+
+
+def _choices(error: Any) -> list[str]:
+    """The words among which a value had to be."""
+    text = error.get("ctx", {}).get("expected", "") if error["type"] == "literal_error" else ""
+    return text.split("'")[1::2]
+
+
+def _walk(options: type[Options], loc: KeyPath) -> tuple[tuple[str | int, ...], type[Options], FieldInfo | None]:
+    """The part of ``loc`` that stands in the file, the dictionary it leads to and the option there."""
+    holder: type[Options] = options
+    info: FieldInfo | None = None
+    path: list[str | int] = []
+    for step in loc:
+        known = keys(holder)
+        if isinstance(step, str) and step in known:
+            path, info = [*path, step], known[step]
+            holder = nested(info) or holder
+        elif info is None or nested(info):
+            path = [*path, step]
+    return tuple(path), holder, info
+
+
+def _without_effect(options: Options, path: tuple[str | int, ...] = ()) -> Iterator[tuple[KeyPath, str]]:
+    """Given options that change nothing, as (path of keys, sentence)."""
+    for name in sorted(options.model_fields_set):
+        info, value = type(options).model_fields[name], getattr(options, name)
+        here = (*path, info.alias or name)
+        if about(info).status == "no effect" and value != default_of(info):
+            yield here, f"has no effect: {about(info).reason}"
+        for deeper, inner in _inner(value):
+            yield from _without_effect(inner, (*here, *deeper))
+
+
+def _inner(value: Any) -> Iterator[tuple[tuple[str | int, ...], Options]]:
+    """Dictionaries of options inside a value, with the way to them."""
+    if isinstance(value, Options):
+        yield (), value
+    elif isinstance(value, tuple):
+        yield from (((i,), item) for i, item in enumerate(value) if isinstance(item, Options))
+    elif isinstance(value, dict):
+        yield from (((key,), item) for key, item in value.items() if isinstance(item, Options))

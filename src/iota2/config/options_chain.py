@@ -1,0 +1,214 @@
+"""The options of section ``chain``: where things are, on which lattice, what is run."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+from pydantic import BeforeValidator, field_validator
+
+from iota2.config.fields import (
+    About,
+    AnyPath,
+    Day,
+    InputFile,
+    InputFolder,
+    Options,
+    Section,
+    Words,
+    idle,
+    option,
+    planned,
+)
+
+Group = Literal[
+    "init",
+    "sampling",
+    "dimred",
+    "learning",
+    "classification",
+    "mosaic",
+    "validation",
+    "regularisation",
+    "crown",
+    "mosaictiles",
+    "vectorisation",
+    "simplification",
+    "smoothing",
+    "clipvectors",
+    "lcstatistics",
+]
+GROUPS: tuple[str, ...] = get_args(Group)
+"""Groups of steps, in the order of a run."""
+
+_VECTOR_GROUPS = GROUPS[GROUPS.index("regularisation") :]
+_NEVER_INTO_INPUTS = "no stack of images is ever written, neither into the inputs nor beside them"
+
+
+class UserSensor(Options):
+    """One entry of ``user_sensors``: a sensor that a description of the user's own makes known."""
+
+    path: InputFolder = option(..., "Folder of the products, one folder per tile inside.")
+    description: InputFile = option(..., "YAML file that describes the sensor's products, bands and masks.")
+    start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
+    end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
+    temporal_resolution: int | None = option(None, "Days between interpolation dates; as described when None.", ge=1)
+    keep_bands: Words = option((), "Bands to use when `extract_bands` is True; [] uses all.")
+
+
+def _resolution(value: Any) -> Any:
+    """(x, y) from a number or a list; None from an empty list."""
+    pair = [value, value] if isinstance(value, int | float) else value
+    if pair is None or pair == []:
+        return None
+    if isinstance(pair, list | tuple) and len(pair) == 2 and all(_is_size(size) for size in pair):
+        return pair
+    raise ValueError(f"expected a number > 0, a list of two (x, y) or [] for the native resolution, got {value!r}")
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+class Chain(Section):
+    """Inputs, outputs, lattice and extent of a run."""
+
+    section_name: ClassVar[str] = "chain"
+    about_section: ClassVar[str] = "Inputs, outputs, lattice and extent of a run."
+    builders: ClassVar[str] = "C F O V R T"
+
+    output_path: AnyPath = option(..., "Folder of all results; it is made when missing.")
+    remove_output_path: bool = option(
+        False,
+        "Delete the results of an earlier run first; only a folder made by iota2 is deleted.",
+    )
+    check_inputs: bool = option(True, "Check reference data, regions and products before anything is computed.")
+    list_tile: Words = option(
+        ..., "Tiles to process, separated by blanks.", about=About(form="tile names separated by blanks")
+    )
+    proj: str = option(..., "Projection of mosaics and vectors.", about=About(form="text 'EPSG:<number>'"))
+    spatial_resolution: Annotated[tuple[float, float] | None, BeforeValidator(_resolution)] = option(
+        None,
+        "Pixel size of the results in units of the projection; [] keeps the native one.",
+        about=About(form="a number > 0, a list [x, y] or []", builders="C F O R T"),
+    )
+    working_grid: Literal["native", "proj"] = option(
+        "native",
+        "Lattice of the pixels: the native one of the tile, or that of `proj`, to which inputs are warped.",
+        about=About(builders="C F O R"),
+    )
+    ground_truth: InputFile = option(..., "Vector file of the labelled polygons.", about=About(builders="C O R"))
+    data_field: str = option(..., "Field of `ground_truth` that holds the class.", about=About(builders="C O R"))
+    nomenclature_path: InputFile = option(
+        ..., "Text file that names the classes, `name:label` a line.", about=About(builders="C O")
+    )
+    color_table: InputFile = option(
+        ..., "Text file that colours the classes, `label R G B` a line.", about=About(builders="C O")
+    )
+    region_path: InputFile | None = option(
+        None, "Vector file of regions, each with its own model.", about=About(builders="C O R")
+    )
+    region_field: str = option(
+        "region", "Text field of `region_path` that names the region.", about=About(builders="C O R")
+    )
+    s2_path: InputFolder | None = option(
+        None,
+        "Folder of Sentinel-2 level 2A products (THEIA), one folder per tile; enables the sensor.",
+        about=About(builders="C F O R"),
+    )
+    user_sensors: dict[str, UserSensor] = option(
+        {},
+        "Sensors that files of the user's own describe, by name; the keys of each are listed below.",
+        about=About(builders="C F O R", form="a dictionary of sensor names, each with a dictionary"),
+    )
+    cloud_threshold: int = option(
+        1, "Fewest clear dates of a pixel that is used as sample.", ge=0, about=About(builders="C O R")
+    )
+    first_step: Group = option("init", "First group of steps to run.", about=About(later=_VECTOR_GROUPS))
+    last_step: Group = option("validation", "Last group of steps to run.", about=About(later=_VECTOR_GROUPS))
+    logger_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = option(
+        "INFO", "Least severe messages that are logged."
+    )
+
+    remove_tmp_files: bool = planned(False, "Keep only the folders `final` and `features` at the end.")
+    output_statistics: bool = planned(False, "Add statistics of confidence and validity to the results.", builders="C")
+    enable_cross_validation: bool = planned(False, "Cross-validate instead of splitting once.", builders="C")
+    s2_s2c_path: AnyPath | None = planned(
+        None, "Folder of Sentinel-2 level 2A products of Sen2Cor.", builders="C F O R"
+    )
+    s2_l3a_path: AnyPath | None = planned(None, "Folder of Sentinel-2 level 3A syntheses.", builders="C F O R")
+    l5_path_old: AnyPath | None = planned(
+        None, "Folder of Landsat 5 products of the old THEIA format.", builders="C F O R"
+    )
+    l8_path: AnyPath | None = planned(None, "Folder of Landsat 8 products of THEIA.", builders="C F O R")
+    l8_path_old: AnyPath | None = planned(
+        None, "Folder of Landsat 8 products of the old THEIA format.", builders="C F O R"
+    )
+    l8_usgs_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 products of USGS, all bands alike.")
+    l8_usgs_optical_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 optical products of USGS.")
+    l8_usgs_thermal_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 surface temperatures of USGS.")
+    l8_usgs_infrared_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 level 1 thermal bands of USGS.")
+    s1_path: AnyPath | None = planned(None, "INI file that describes the Sentinel-1 processing.", builders="C F O R")
+    user_feat_path: AnyPath | None = planned(
+        None, "Folder of rasters used as features, one folder per tile.", builders="C F O R"
+    )
+    s2_output_path: AnyPath | None = idle(None, "Folder of Sentinel-2 stacks.", _NEVER_INTO_INPUTS, builders="C F O R")
+    s2_s2c_output_path: AnyPath | None = idle(None, "Folder of Sen2Cor stacks.", _NEVER_INTO_INPUTS, builders="C F O R")
+    s2_l3a_output_path: AnyPath | None = idle(
+        None, "Folder of level 3A stacks.", _NEVER_INTO_INPUTS, builders="C F O R"
+    )
+    l8_output_path: AnyPath | None = idle(None, "Folder of Landsat 8 stacks.", _NEVER_INTO_INPUTS, builders="C F O R")
+    grid: AnyPath | None = planned(None, "Vector file of the tiles to cut, one polygon each.", builders="T")
+    tile_field: str | None = planned(None, "Field of `grid` that names the tile.", builders="T")
+    rasters_grid_path: AnyPath | None = planned(None, "Folder of rasters that define the tiles to cut.", builders="T")
+
+    @field_validator("output_path", mode="before")
+    @classmethod
+    def _named_folder(cls, path: object) -> object:
+        if isinstance(path, str) and path.strip() in ("", "/"):
+            raise ValueError(f"expected a folder for results, got {path!r}")
+        return path
+
+    @field_validator("list_tile")
+    @classmethod
+    def _tile_names(cls, tiles: tuple[str, ...]) -> tuple[str, ...]:
+        if not tiles:
+            raise ValueError("names no tile; expected tile names separated by blanks, such as 'T31TCJ T31TDJ'")
+        twice = sorted({tile for tile in tiles if tiles.count(tile) > 1})
+        if twice:
+            raise ValueError(f"{', '.join(twice)} given twice; name each tile once")
+        unsafe = [tile for tile in tiles if not _is_folder_name(tile)]
+        if unsafe:
+            raise ValueError(f"{unsafe[0]!r} cannot be a tile; expected a folder name without '/' and '..'")
+        return tiles
+
+    @field_validator("proj")
+    @classmethod
+    def _epsg(cls, text: str) -> str:
+        if not re.fullmatch(r"(?i:epsg):\d{4,6}", text):
+            raise ValueError(f"expected 'EPSG:<number>' such as 'EPSG:2154', got {text!r}")
+        return text.upper()
+
+    @field_validator("data_field", "region_field")
+    @classmethod
+    def _named_field(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("is empty; give the name of the field")
+        return text
+
+    @field_validator("user_sensors")
+    @classmethod
+    def _sensor_names(cls, sensors: dict[str, UserSensor]) -> dict[str, UserSensor]:
+        for name in sensors:
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", name):
+                raise ValueError(f"{name!r} cannot name a sensor; expected letters and digits, a letter first")
+        return sensors
+
+
+def _is_folder_name(name: str) -> bool:
+    """True when ``name`` is one plain folder name that stays where it is put."""
+    return name.isprintable() and ".." not in name and not set("/\\") & set(name) and name[0] not in ".-"

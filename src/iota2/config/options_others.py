@@ -1,0 +1,165 @@
+"""The options of builders, execution, user code and of products other than the classification."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import field_validator
+
+from iota2.config.fields import About, AnyPath, Section, Words, idle, option, planned
+
+_BY_BUDGET = "the shape of blocks follows the memory budget and does not change results"
+
+Builder = Literal["I2Classification", "I2FeaturesMap", "I2Obia", "I2Vectorization", "I2Regression", "I2FeaturesTiler"]
+_OTHER_BUILDERS = ("I2FeaturesMap", "I2Obia", "I2Vectorization", "I2Regression", "I2FeaturesTiler")
+
+
+class Builders(Section):
+    """Which chains are run."""
+
+    section_name: ClassVar[str] = "builders"
+    about_section: ClassVar[str] = "Which chains are run."
+    builders: ClassVar[str] = "C F O V R T"
+
+    builders_class_name: tuple[Builder, ...] = option(
+        ("I2Classification",), "The chains of steps to run.", about=About(later=_OTHER_BUILDERS), min_length=1
+    )
+    builders_paths: tuple[AnyPath, ...] = planned(
+        (), "Folders with builders of the user's own.", form="a list of paths"
+    )
+
+    @field_validator("builders_class_name")
+    @classmethod
+    def _once_each(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError("names a builder twice; name each once")
+        return names
+
+
+class TaskRetryLimits(Section):
+    """How a failed job is tried again."""
+
+    section_name: ClassVar[str] = "task_retry_limits"
+    about_section: ClassVar[str] = "How a failed job is tried again."
+    builders: ClassVar[str] = "C F O V R T"
+
+    allowed_retry: int = option(0, "How often a failed job is tried again, with twice the memory and threads.", ge=0)
+    maximum_ram: float = option(16.0, "Most memory of a job that is tried again, GB.", gt=0)
+    maximum_cpu: int = option(4, "Most threads of a job that is tried again.", ge=1)
+
+
+class Slurm(Section):
+    """Where jobs are accounted on a SLURM cluster."""
+
+    section_name: ClassVar[str] = "slurm"
+    about_section: ClassVar[str] = "Where jobs are accounted on a SLURM cluster."
+    builders: ClassVar[str] = "C F O V R T"
+
+    account: str | None = option(None, "The account that jobs are charged to.")
+
+
+class ExternalFeatures(Section):
+    """Features computed by the user's own Python functions."""
+
+    section_name: ClassVar[str] = "external_features"
+    about_section: ClassVar[str] = "Features computed by the user's own Python functions."
+    builders: ClassVar[str] = "C F R"
+
+    module: AnyPath | None = planned(None, "Python file with the functions.")
+    functions: Any = planned(None, "Names of the functions, separated by blanks, or a list with their arguments.")
+    concat_mode: bool = planned(True, "Add the features to the usual ones; False uses them alone.")
+    output_name: str | None = planned(None, "File name of the features map.", builders="F")
+    custom_write_mode: bool = planned(False, "Write the features of each block.")
+    external_features_flag: bool = planned(False, "Use external features.")
+    no_data_value: float = planned(-10000, "Value of missing data in the features.")
+    fill_missing_dates: bool = planned(False, "Give every tile the dates of all tiles.")
+
+
+class PythonDataManaging(Section):
+    """How the user's own Python functions get their data."""
+
+    section_name: ClassVar[str] = "python_data_managing"
+    about_section: ClassVar[str] = "How the user's own Python functions get their data."
+    builders: ClassVar[str] = "C F R"
+
+    chunk_size_mode: Literal["split_number", "user_fixed"] = idle("split_number", "How a tile is cut.", _BY_BUDGET)
+    number_of_chunks: int = idle(50, "Parts of a tile.", _BY_BUDGET)
+    chunk_size_x: int = idle(50, "Columns of a part.", _BY_BUDGET)
+    chunk_size_y: int = idle(50, "Rows of a part.", _BY_BUDGET)
+    data_mode_access: Literal["gapfilled", "raw", "both"] = planned("gapfilled", "Series that functions may read.")
+    padding_size_x: int = planned(0, "Columns around a part that functions also see.")
+    padding_size_y: int = planned(0, "Rows around a part that functions also see.")
+
+
+class Coregistration(Section):
+    """How series are aligned with a sharper image."""
+
+    section_name: ClassVar[str] = "coregistration"
+    about_section: ClassVar[str] = "How series are aligned with a sharper image."
+    builders: ClassVar[str] = "C F O R"
+
+    vhr_path: AnyPath | None = planned(None, "The sharper image; activates the alignment.")
+    date_vhr: str | None = planned(None, "Date of the sharper image, YYYYMMDD.")
+    date_src: str | None = planned(None, "Date of the series to compare with it, YYYYMMDD.")
+    band_ref: int = planned(1, "Band of the sharper image.")
+    band_src: int = planned(3, "Band of the series.")
+    resample: bool = planned(True, "Resample the sharper image to the series.")
+    step: int = planned(256, "First distance between points, in pixels.")
+    minstep: int = planned(16, "Smallest distance between points, in pixels.")
+    minsiftpoints: int = planned(40, "Fewest points of a model.")
+    iterate: bool = planned(True, "Repeat with smaller distances.")
+    prec: int = planned(3, "Precision of the estimate, in pixels.")
+    mode: Literal[1, 2, 3] = planned(2, "One date, one model for all dates, or date after date.")
+    pattern: str | None = planned(None, "Part of the file names to align.")
+
+
+class Obia(Section):
+    """Classification of segments instead of pixels."""
+
+    section_name: ClassVar[str] = "obia"
+    about_section: ClassVar[str] = "Classification of segments instead of pixels."
+    builders: ClassVar[str] = "O"
+
+    obia_segmentation_path: AnyPath | None = planned(None, "Raster or vector of segments; made when None.")
+    buffer_size: int | None = planned(None, "Side of the squares by which segments are grouped, in pixels.")
+    stats_used: Words = planned(("mean",), "Statistics of a segment: mean, min, max, std, count.")
+    region_priority: Words | None = planned(None, "Regions by priority where a segment lies in several.")
+    full_learn_segment: bool = planned(False, "Learn on whole segments instead of their labelled part.")
+
+
+class Simplification(Section):
+    """Polygons from the map."""
+
+    section_name: ClassVar[str] = "simplification"
+    about_section: ClassVar[str] = "Polygons from the map."
+    builders: ClassVar[str] = "V"
+
+    classification: AnyPath | None = planned(None, "The map.")
+    confidence: AnyPath | None = planned(None, "Its confidence.")
+    validity: AnyPath | None = planned(None, "Its numbers of clear dates.")
+    seed: int | None = planned(None, "The run whose map is used.")
+    umc1: int | None = planned(None, "Smallest patch of the first pass, in pixels.")
+    umc2: int | None = planned(None, "Smallest patch of the second pass, in pixels.")
+    inland: AnyPath | None = planned(None, "Vector file of inland water.")
+    rssize: float = planned(20, "Pixel size after the first pass, m.")
+    lib64bit: AnyPath | None = planned(None, "Folder of a 64-bit library; never needed here.")
+    gridsize: int | None = planned(None, "Rows and columns of the grid that cuts large maps.")
+    grasslib: AnyPath | None = planned(None, "Folder of a GRASS installation; never needed here.")
+    douglas: float = planned(10, "Tolerance of the simplification, map units.")
+    hermite: float = planned(10, "Tolerance of the smoothing, map units.")
+    mmu: float = planned(1000, "Smallest polygon, m².")
+    angle: bool = planned(True, "Smooth the corners of pixels.")
+    clipfile: AnyPath | None = planned(None, "Vector file of areas to cut out.")
+    clipfield: str | None = planned(None, "Field that names the area.")
+    clipvalue: int | None = planned(None, "The one area to cut out.")
+    outprefix: str = planned("dept", "First part of the file names.")
+    lcfield: str = planned("Class", "Field that gets the class.")
+    blocksize: int = planned(2000, "Side of blocks, in pixels.")
+    dozip: bool = planned(True, "Pack the polygons.")
+    bingdal: AnyPath | None = planned(None, "Folder of GDAL programs; never needed here.")
+    chunk: int = planned(10, "Parts in which statistics are computed.")
+    systemcall: bool = planned(False, "Call programs instead of functions; never needed here.")
+    nomenclature: AnyPath | None = planned(None, "File of the classes in several levels.")
+    statslist: dict[str, str] = planned(
+        {"1": "rate", "2": "statsmaj", "3": "statsmaj"}, "Statistics of polygons, by raster."
+    )

@@ -1,0 +1,265 @@
+"""The options of learning and of classification."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import field_validator, model_validator
+
+from iota2.config.fields import About, AnyPath, InputFile, Options, Section, Words, idle, option, planned
+
+INDICES = ("NDVI", "NDWI", "Brightness")
+"""Spectral indices, in feature order."""
+
+_OTHER_CLASSIFIERS = ("libsvm", "svm", "boost", "dt", "gbt", "ann", "normalbayes", "knn", "sharkkm")
+_FUSION_ONLY = "it is used with classif_mode 'fusion' only"
+_NO_TERRAIN = "pixels are selected on the lattice of the images, without a terrain model"
+
+SET_BY_THE_CHAIN = ("in", "mask", "vec", "out", "instats", "field", "layer", "rand", "inxml", "outrates")
+"""Keys of pixel selection that cannot be given by users."""
+
+_STRATEGY_PARAMETER = {
+    "percent": "strategy.percent.p",
+    "constant": "strategy.constant.nb",
+    "total": "strategy.total.v",
+    "byclass": "strategy.byclass.in",
+}
+
+
+class Selection(Options):
+    """How the pixels of learning polygons are selected."""
+
+    sampler: Literal["random", "periodic"] = option("random", "Draw pixels at random or at regular steps.")
+    jitter: int | None = option(
+        None, "Largest random shift of a periodic step, in pixels.", ge=0, alias="sampler.periodic.jitter"
+    )
+    strategy: Literal["all", "percent", "constant", "smallest", "total", "byclass"] = option(
+        "all",
+        "Pixels per class: all, a share, a constant, as many as the smallest class, a total or a table.",
+    )
+    percent: float | None = option(None, "Share of the pixels of each class.", gt=0, le=1, alias="strategy.percent.p")
+    constant: int | None = option(None, "Pixels of each class.", ge=1, alias="strategy.constant.nb")
+    total: int | None = option(None, "Pixels of all classes together.", ge=1, alias="strategy.total.v")
+    byclass: InputFile | None = option(None, "CSV file with `label,count` a line.", alias="strategy.byclass.in")
+    elevation: str | None = idle(None, "Folder of elevation tiles.", _NO_TERRAIN, alias="elev.dem")
+    geoid: str | None = idle(None, "Geoid file.", _NO_TERRAIN, alias="elev.geoid")
+    default_height: float | None = idle(None, "Height without elevation.", _NO_TERRAIN, alias="elev.default")
+    ram: float | None = idle(None, "Memory for the selection, MB.", "memory follows the budget of the run")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _chain_sets(cls, given: Any) -> Any:
+        taken = [key for key in SET_BY_THE_CHAIN if isinstance(given, dict) and key in given]
+        if taken:
+            raise ValueError(f"{', '.join(map(repr, taken))} cannot be given, iota2 sets it; remove it")
+        return given
+
+    @model_validator(mode="after")
+    def _parameters_fit(self) -> Self:
+        given = {
+            "strategy.percent.p": self.percent,
+            "strategy.constant.nb": self.constant,
+            "strategy.total.v": self.total,
+            "strategy.byclass.in": self.byclass,
+        }
+        needed = _STRATEGY_PARAMETER.get(self.strategy)
+        if needed and given[needed] is None:
+            raise ValueError(f"strategy '{self.strategy}' needs '{needed}'; add it")
+        extra = [key for key, value in given.items() if value is not None and key != needed]
+        if extra:
+            raise ValueError(f"strategy '{self.strategy}' does not use '{extra[0]}'; remove it or change the strategy")
+        if self.jitter is not None and self.sampler != "periodic":
+            raise ValueError("sampler 'random' does not use 'sampler.periodic.jitter'; remove it or change the sampler")
+        return self
+
+
+class ModelSelection(Selection):
+    """How the pixels of one region are selected."""
+
+    target_model: str = option(..., "The region that this entry is about.")
+
+
+class SampleSelection(Selection):
+    """How pixels are selected, and the regions that differ."""
+
+    per_model: tuple[ModelSelection, ...] = option(
+        (), "Regions selected otherwise: dictionaries with `target_model` and the keys above."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_spelling(cls, given: Any) -> Any:
+        """``per_models`` is read as ``per_model``."""
+        if not isinstance(given, dict) or "per_models" not in given:
+            return given
+        if "per_model" in given:
+            raise ValueError("'per_model' and 'per_models' are the same; keep one")
+        return {("per_model" if key == "per_models" else key): value for key, value in given.items()}
+
+    @field_validator("per_model")
+    @classmethod
+    def _once_each(cls, entries: tuple[ModelSelection, ...]) -> tuple[ModelSelection, ...]:
+        counts = Counter(entry.target_model for entry in entries)
+        twice = sorted(name for name, count in counts.items() if count > 1)
+        if twice:
+            raise ValueError(f"target_model {', '.join(map(repr, twice))} given twice; keep one entry for each region")
+        return entries
+
+    def of_region(self, region: str) -> Selection:
+        """The selection of a region; a sub-region ``<region>f<k>`` has that of its region."""
+        entries = {entry.target_model: entry for entry in self.per_model}
+        return entries.get(region) or entries.get(region.rpartition("f")[0]) or self
+
+
+class SampleAugmentation(Options):
+    """How small classes get additional made-up samples."""
+
+    activate: bool = planned(False, "Add made-up samples.")
+    target_models: Words = planned((), "Regions that get samples, or `all`.")
+    strategy: str | None = planned(None, "How samples are made: replicate, jitter or smote.")
+    jitter_factor: int | None = planned(None, "Divisor of the noise.", alias="strategy.jitter.stdfactor")
+    neighbors: int | None = planned(None, "Neighbours used by smote.", alias="strategy.smote.neighbors")
+    samples: str | None = planned(None, "How many: minNumber, balance or byClass.", alias="samples.strategy")
+    smallest: int | None = planned(None, "Samples each class gets.", alias="samples.strategy.minNumber")
+    byclass: AnyPath | None = planned(None, "CSV file `label,count`.", alias="samples.strategy.byClass")
+
+
+class DeepLearning(Options):
+    """Neural networks on pixel time series."""
+
+    dl_name: str | None = planned(None, "Name of the network; activates deep learning.")
+    dl_parameters: dict[str, Any] = planned({}, "Arguments of the network's constructor.")
+    dl_module: AnyPath | None = planned(None, "Python file with the user's networks.")
+    model_selection_criterion: str = planned("loss", "Measure that chooses the epoch: loss, fscore, oa or kappa.")
+    epochs: int = planned(100, "Passes over the samples.")
+    weighted_labels: bool = planned(False, "Weigh classes in the loss.")
+    num_workers: int = planned(1, "Processes that load samples; 0 uses the main process.")
+    hyperparameters: dict[str, Any] = planned(
+        {"batch_size": [1000], "learning_rate": [0.00001]}, "Values tried, each with each."
+    )
+    restart_from_checkpoint: bool = planned(True, "Go on from the last checkpoint.")
+    dataloader_mode: str = planned("stream", "Load samples at once (full) or little by little (stream).")
+    enable_early_stop: bool = planned(False, "Stop when the monitored measure no longer improves.")
+    early_stop_metric: str = planned("val_loss", "The monitored measure.")
+    early_stop_patience: int = planned(10, "Epochs without improvement before the stop.")
+    early_stop_tol: float = planned(0.01, "Smallest change that is an improvement.")
+
+
+class ArgTrain(Section):
+    """How samples are split and selected, and which classifier learns from them."""
+
+    section_name: ClassVar[str] = "arg_train"
+    about_section: ClassVar[str] = "How samples are split and selected, and which classifier learns from them."
+    builders: ClassVar[str] = "C O"
+
+    classifier: Literal[
+        "rf", "sharkrf", "libsvm", "svm", "boost", "dt", "gbt", "ann", "normalbayes", "knn", "sharkkm"
+    ] = option("rf", "The classifier.", about=About(later=_OTHER_CLASSIFIERS))
+    otb_classifier_options: dict[str, bool | int | float | str] = option(
+        {},
+        "Parameters of the classifier, such as `{'classifier.rf.min': 5, 'classifier.rf.max': 25}`.",
+        about=About(form="a dictionary of parameter names and values"),
+    )
+    runs: int = option(1, "Number of random splits, each with its own map and accuracy.", ge=1)
+    ratio: float = option(0.5, "Share of the polygons used for learning.", gt=0, lt=1)
+    random_seed: int | None = option(None, "Number that makes the splits repeatable; run k uses it plus k.", ge=0)
+    split_ground_truth: bool = option(True, "Keep polygons apart for validation; False uses all for both.")
+    features: tuple[Literal["NDVI", "NDWI", "Brightness"], ...] = option(
+        INDICES, "Spectral indices added to the bands: all three, or [] for none."
+    )
+    sample_selection: SampleSelection = option(SampleSelection(), "How pixels of learning polygons are selected.")
+    force_standard_labels: bool = option(False, "Name features `value_0`, `value_1` … so that years can be merged.")
+    learning_samples_extension: Literal["sqlite", "parquet", "csv"] = option(
+        "sqlite", "Format of the learning samples.", about=About(later=("csv",))
+    )
+
+    mode_outside_regionsplit: float = idle(0.1, "Area above which a region is split, km².", _FUSION_ONLY)
+    features_from_raw_dates: bool = planned(False, "Learn on the acquired dates instead of interpolated ones.")
+    sample_augmentation: SampleAugmentation = planned(SampleAugmentation(), "How small classes get more samples.")
+    sample_management: AnyPath | None = planned(None, "CSV file of samples copied between regions.")
+    sampling_validation: bool = planned(False, "Select pixels of validation polygons as those of learning polygons.")
+    dempster_shafer_sar_opt_fusion: bool = planned(False, "Fuse maps of radar and of optical images.")
+    enable_autocontext: bool = planned(False, "Learn again on what was found around each pixel.")
+    autocontext_iterations: int = planned(3, "Rounds of learning with context.")
+    deep_learning_parameters: DeepLearning = planned(DeepLearning(), "Neural networks on pixel time series.")
+    validity_threshold: int = planned(1, "Clear dates needed for annual samples.")
+    crop_mix: bool = planned(False, "Take samples of annual classes from another year.")
+    prev_features: AnyPath | None = planned(None, "Configuration or features of the other year.")
+    output_prev_features: AnyPath | None = planned(None, "Folder of the other year's features.")
+    annual_crop: Words = planned((), "Classes that change every year.")
+    a_crop_label_replacement: Words = planned((), "Class code and name that stand for annual classes.")
+    samples_classif_mix: bool = planned(False, "Choose annual samples from an earlier map.")
+    annual_classes_extraction_source: AnyPath | None = planned(None, "The earlier map.")
+
+    @property
+    def indices(self) -> tuple[str, ...]:
+        """Indices that are computed: all or none, whatever part of the list is given."""
+        return INDICES if self.features else ()
+
+
+class ArgClassification(Section):
+    """How pixels are classified and what is written."""
+
+    section_name: ClassVar[str] = "arg_classification"
+    about_section: ClassVar[str] = "How pixels are classified and what is written."
+    builders: ClassVar[str] = "C"
+
+    classif_mode: Literal["separate", "fusion"] = option(
+        "separate", "One model for each region, or several that vote.", about=About(later=("fusion",))
+    )
+    enable_probability_map: bool = option(False, "Write the probability of every class.")
+    generate_final_probability_map: bool = option(
+        True, "Mosaic the probabilities into `final` when `enable_probability_map` is True."
+    )
+    no_label_management: Literal["maxConfidence", "learningPriority"] = idle(
+        "maxConfidence", "The label where the vote of several models is undecided.", _FUSION_ONLY
+    )
+    fusion_options: str = idle("-nodatalabel 0 -method majorityvoting", "Options of the vote.", _FUSION_ONLY)
+
+
+class MultiRunFusion(Section):
+    """How the maps of several runs become one."""
+
+    section_name: ClassVar[str] = "multi_run_fusion"
+    about_section: ClassVar[str] = "How the maps of several runs become one."
+    builders: ClassVar[str] = "C"
+
+    merge_run: bool = planned(False, "Fuse the maps of all runs.")
+    merge_run_method: Literal["majorityvoting", "dempstershafer"] = planned("majorityvoting", "How maps are fused.")
+    merge_run_undecidedlabel: int = planned(255, "Label of undecided pixels.")
+    merge_run_ratio: float = planned(0.1, "Share of polygons set aside to validate the fusion.")
+    dempstershafer_mob: Literal["precision", "recall", "accuracy", "kappa"] = planned(
+        "precision", "Measure that a run's belief comes from."
+    )
+    keep_runs_results: bool = planned(True, "Keep the report of each run.")
+    fusion_of_classification_all_samples_validation: bool = planned(False, "Validate the fusion on all polygons.")
+
+
+class DimRed(Section):
+    """How many features become few."""
+
+    section_name: ClassVar[str] = "dim_red"
+    about_section: ClassVar[str] = "How many features become few."
+    builders: ClassVar[str] = "C"
+
+    dim_red: bool = planned(False, "Reduce the number of features by principal components.")
+    target_dimension: int = planned(4, "Components of each group of features.")
+    reduction_mode: Literal["global", "sensor_band", "sensor_date", "date", "band", "sensor"] = planned(
+        "global", "How features are grouped."
+    )
+
+
+class ScikitModels(Section):
+    """Classifiers of scikit-learn."""
+
+    section_name: ClassVar[str] = "scikit_models_parameters"
+    about_section: ClassVar[str] = "Classifiers of scikit-learn."
+    builders: ClassVar[str] = "C R"
+
+    model_type: str | None = planned(None, "Name of the classifier; replaces `arg_train.classifier`.")
+    standardization: bool = planned(False, "Standardise the features.")
+    cross_validation_folds: int = planned(5, "Parts of a cross-validation.")
+    cross_validation_grouped: bool = planned(False, "Keep the pixels of a polygon in one part.")
+    cross_validation_parameters: dict[str, Any] = planned({}, "Values tried for each parameter.")
+    keyword_arguments: dict[str, Any] = planned({}, "Arguments of the classifier.")

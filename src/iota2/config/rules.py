@@ -1,0 +1,182 @@
+"""What options must be to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+
+from iota2.classifiers.registry import validate_options
+from iota2.config.fields import Section
+from iota2.config.options_chain import GROUPS, Chain
+from iota2.config.options_sensors import FeatureExtraction, Interpolation, Sentinel2
+from iota2.config.options_train import INDICES, ArgClassification, ArgTrain
+from iota2.errors import ConfigError
+from iota2.io.specs import builtin_specs
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about options that are valid one by one."""
+
+    section: str
+    path: tuple[str, ...]
+    text: str
+    fatal: bool = True
+
+
+@dataclass(frozen=True)
+class _Series:
+    """Dates and bands of one enabled sensor, and where its options stand."""
+
+    section: str
+    path: tuple[str, ...]
+    start: date | None
+    end: date | None
+    keep_bands: tuple[str, ...]
+
+
+def sensors_enabled(chain: Chain) -> Iterator[Finding]:
+    if chain.s2_path is None and not chain.user_sensors:
+        yield Finding("chain", (), "no sensor is enabled; give s2_path or user_sensors")
+    if chain.s2_path and "Sentinel2" in chain.user_sensors:
+        yield Finding(
+            "chain",
+            ("user_sensors", "Sentinel2"),
+            "s2_path already has this name; expected another name for the sensor",
+        )
+
+
+def steps_ordered(chain: Chain) -> Iterator[Finding]:
+    if GROUPS.index(chain.first_step) > GROUPS.index(chain.last_step):
+        order = ", ".join(GROUPS[: GROUPS.index(chain.first_step) + 1])
+        text = f"'{chain.first_step}' comes after last_step '{chain.last_step}'; the order is {order}"
+        yield Finding("chain", ("first_step",), text)
+
+
+def outputs_apart(chain: Chain) -> Iterator[Finding]:
+    """Results never among products; nothing the user gave below a folder that is to be deleted."""
+    output = chain.output_path.resolve()
+    products = [chain.s2_path, *(sensor.path for sensor in chain.user_sensors.values())]
+    for folder in filter(None, products):
+        if output.is_relative_to(folder.resolve()):
+            yield Finding("chain", ("output_path",), f"lies in the folder of products {folder}; choose another folder")
+    if chain.remove_output_path:
+        given = [*products, chain.ground_truth, chain.nomenclature_path, chain.color_table, chain.region_path]
+        for path in filter(None, given):
+            if path.resolve().is_relative_to(output):
+                text = f"would delete {path}, which lies in output_path; choose another output_path"
+                yield Finding("chain", ("remove_output_path",), text)
+
+
+def split_or_single_run(arg_train: ArgTrain) -> Iterator[Finding]:
+    if not arg_train.split_ground_truth and arg_train.runs > 1:
+        text = f"False makes all {arg_train.runs} runs alike; set runs to 1, or split_ground_truth to True"
+        yield Finding("arg_train", ("split_ground_truth",), text)
+
+
+def features_whole(arg_train: ArgTrain) -> Iterator[Finding]:
+    missing = [name for name in INDICES if name not in arg_train.features]
+    if arg_train.features and missing:
+        text = f"{', '.join(missing)} also computed: any list but [] stands for all of {', '.join(INDICES)}"
+        yield Finding("arg_train", ("features",), text, fatal=False)
+
+
+def classifier_options_known(arg_train: ArgTrain) -> Iterator[Finding]:
+    path = ("otb_classifier_options",)
+    try:
+        _, warnings = validate_options(arg_train.classifier, arg_train.otb_classifier_options)
+    except ConfigError as err:
+        for problem in err.problems:
+            yield Finding("arg_train", path, problem.removeprefix("otb_classifier_options: "))
+        return
+    for warning in warnings:
+        yield Finding("arg_train", path, warning, fatal=False)
+
+
+def probabilities_used(arg_classification: ArgClassification) -> Iterator[Finding]:
+    given = "generate_final_probability_map" in arg_classification.model_fields_set
+    if given and arg_classification.generate_final_probability_map and not arg_classification.enable_probability_map:
+        text = "has no effect: enable_probability_map is False"
+        yield Finding("arg_classification", ("generate_final_probability_map",), text, fatal=False)
+
+
+def dates_given(chain: Chain, interpolation: Interpolation, sentinel_2: Sentinel2) -> Iterator[Finding]:
+    for series in _series(chain, sentinel_2):
+        for key, day in (("start_date", series.start), ("end_date", series.end)):
+            if day and interpolation.auto_date:
+                text = "has no effect: sensors_data_interpolation.auto_date is True"
+                yield Finding(series.section, (*series.path, key), text, fatal=False)
+            if not day and not interpolation.auto_date:
+                text = "is needed because sensors_data_interpolation.auto_date is False; give YYYYMMDD"
+                yield Finding(series.section, (*series.path, key), text)
+        if series.start and series.end and series.start > series.end:
+            text = f"{series.start:%Y%m%d} is after end_date {series.end:%Y%m%d}; exchange or correct them"
+            yield Finding(series.section, (*series.path, "start_date"), text)
+
+
+def bands_extracted(chain: Chain, extraction: FeatureExtraction, sentinel_2: Sentinel2) -> Iterator[Finding]:
+    for series in _series(chain, sentinel_2):
+        if series.keep_bands and not extraction.extract_bands:
+            text = "has no effect: iota2_feature_extraction.extract_bands is False, all bands are used"
+            yield Finding(series.section, (*series.path, "keep_bands"), text, fatal=False)
+
+
+def kept_bands_fit(
+    chain: Chain, arg_train: ArgTrain, extraction: FeatureExtraction, sentinel_2: Sentinel2
+) -> Iterator[Finding]:
+    kept = sentinel_2.keep_bands
+    if not (chain.s2_path and extraction.extract_bands and kept):
+        return
+    spec = builtin_specs()["Sentinel_2"]
+    unknown = [band for band in kept if band not in spec.band_names]
+    if unknown:
+        text = f"{', '.join(unknown)} unknown; expected some of {', '.join(spec.band_names)}"
+        yield Finding("Sentinel_2", ("keep_bands",), text)
+    missing = [f"{band} ({role})" for role, band in spec.roles.items() if band not in kept]
+    if missing and arg_train.indices:
+        text = f"{', '.join(missing)} needed by the indices; keep them, or set arg_train.features to []"
+        yield Finding("Sentinel_2", ("keep_bands",), text)
+
+
+def something_used(arg_train: ArgTrain, extraction: FeatureExtraction) -> Iterator[Finding]:
+    if not extraction.copy_input and not arg_train.indices:
+        text = "False leaves no feature because arg_train.features is []; keep the bands or the indices"
+        yield Finding("iota2_feature_extraction", ("copy_input",), text)
+
+
+def sensors_used(chain: Chain, sentinel_2: Sentinel2) -> Iterator[Finding]:
+    if chain.s2_path is None and sentinel_2.model_fields_set:
+        yield Finding("Sentinel_2", (), "has no effect: chain.s2_path is not given", fatal=False)
+
+
+def _series(chain: Chain, sentinel_2: Sentinel2) -> Iterator[_Series]:
+    if chain.s2_path:
+        yield _Series("Sentinel_2", (), sentinel_2.start_date, sentinel_2.end_date, sentinel_2.keep_bands)
+    for name, sensor in chain.user_sensors.items():
+        path = ("user_sensors", name)
+        yield _Series("chain", path, sensor.start_date, sensor.end_date, sensor.keep_bands)
+
+
+RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
+    (sensors_enabled, ("chain",)),
+    (steps_ordered, ("chain",)),
+    (outputs_apart, ("chain",)),
+    (split_or_single_run, ("arg_train",)),
+    (features_whole, ("arg_train",)),
+    (classifier_options_known, ("arg_train",)),
+    (probabilities_used, ("arg_classification",)),
+    (dates_given, ("chain", "sensors_data_interpolation", "Sentinel_2")),
+    (bands_extracted, ("chain", "iota2_feature_extraction", "Sentinel_2")),
+    (kept_bands_fit, ("chain", "arg_train", "iota2_feature_extraction", "Sentinel_2")),
+    (something_used, ("arg_train", "iota2_feature_extraction")),
+    (sensors_used, ("chain", "Sentinel_2")),
+)
+"""Every rule, with the sections it looks at."""
+
+
+def findings(sections: dict[str, Section]) -> Iterator[Finding]:
+    """What the rules find; a rule about a section that is absent (because it is not valid) is left out."""
+    for rule, names in RULES:
+        if all(name in sections for name in names):
+            yield from rule(*(sections[name] for name in names))

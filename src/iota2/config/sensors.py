@@ -1,0 +1,67 @@
+"""Which sensors a configuration enables, and what it says about each."""
+
+from __future__ import annotations
+
+from iota2.config.schema import Config
+from iota2.core.sensor import SensorOptions, SensorSpec
+from iota2.errors import ConfigError
+from iota2.io.specs import builtin_specs, load_spec
+
+PATHS = {"Sentinel_2": "s2_path"}
+"""Section of each sensor that comes with the program to the key of ``chain`` that holds its folder."""
+
+
+def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
+    """The enabled sensors: those that come with the program in their fixed order, then the user's by name.
+
+    Raises ConfigError when a band to keep does not exist or when indices lack the band of a role.
+    """
+    extract = config.iota2_feature_extraction.extract_bands
+    enabled = []
+    for section, key in PATHS.items():
+        folder, options = getattr(config.chain, key), config.section(section)
+        if folder is not None:
+            enabled.append(_options(builtin_specs()[section], folder, options, extract))
+    for name, sensor in sorted(config.chain.user_sensors.items()):
+        spec = load_spec(sensor.description)
+        if spec.name != name:
+            raise ConfigError(
+                [
+                    f"chain.user_sensors: {name!r} is described as {spec.name!r} in {sensor.description}; use one name."
+                ]
+            )
+        enabled.append(_options(spec, sensor.path, sensor, extract))
+    problems = [p for options in enabled for p in _band_problems(options, bool(config.arg_train.indices))]
+    if problems:
+        raise ConfigError(problems, source=str(config.source))
+    return tuple(enabled)
+
+
+def _options(spec: SensorSpec, folder: object, options: object, extract: bool) -> SensorOptions:
+    """Options of one sensor; the user's sensors and the built-in ones have the same keys."""
+    return SensorOptions(
+        spec=spec,
+        path=folder,  # type: ignore[arg-type]
+        temporal_resolution=options.temporal_resolution or spec.temporal_resolution,  # type: ignore[attr-defined]
+        start_date=options.start_date,  # type: ignore[attr-defined]
+        end_date=options.end_date,  # type: ignore[attr-defined]
+        keep_bands=tuple(options.keep_bands) if extract else (),  # type: ignore[attr-defined]
+    )
+
+
+def _band_problems(options: SensorOptions, indices: bool) -> list[str]:
+    """Bands to keep that do not exist, and roles that indices need and no kept band has."""
+    spec = options.spec
+    kept = options.keep_bands or spec.band_names
+    problems = [
+        f"{spec.section}.keep_bands: {band!r} is no band of {spec.name}; its bands are {', '.join(spec.band_names)}."
+        for band in kept
+        if band not in spec.band_names
+    ]
+    missing = [role for role in ("red", "nir", "swir") if spec.roles.get(role) not in kept]
+    if indices and missing:
+        problems.append(
+            f"arg_train.features: NDVI, NDWI and Brightness need the bands of the roles {', '.join(missing)} of "
+            f"{spec.name}. Keep them, describe their roles, or set features to []."
+        )
+    return problems

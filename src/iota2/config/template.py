@@ -1,0 +1,46 @@
+"""The text of a smallest configuration that works."""
+
+from __future__ import annotations
+
+from iota2.config.options_chain import Chain
+from iota2.config.options_train import ArgTrain
+
+
+def minimal_config(
+    *,
+    output_path: str = "results",
+    s2_path: str = "sensor_data",
+    ground_truth: str = "ground_truth.shp",
+    data_field: str = "code",
+    nomenclature_path: str = "nomenclature.txt",
+    color_table: str = "colors.txt",
+    list_tile: str = "T31TCJ",
+    proj: str = "EPSG:2154",
+) -> str:
+    """A commented ``.cfg`` text that maps Sentinel-2 tiles with a random forest; paths may be relative."""
+    chain = {
+        "output_path": output_path,
+        "list_tile": list_tile,
+        "s2_path": s2_path,
+        "ground_truth": ground_truth,
+        "data_field": data_field,
+        "nomenclature_path": nomenclature_path,
+        "color_table": color_table,
+        "proj": proj,
+    }
+    entries = "\n".join(_entry(Chain.model_fields[key].description, key, _quoted(chain[key])) for key in chain)
+    seed = _entry(ArgTrain.model_fields["random_seed"].description, "random_seed", "0")
+    return (
+        "# Relative paths start at the folder of this file. Every option: docs/reference/options.md\n\n"
+        f"chain :\n{{\n{entries}\n}}\n\narg_train :\n{{\n{seed}\n}}\n"
+    )
+
+
+def _entry(sentence: str | None, key: str, value: str) -> str:
+    return f"  # {(sentence or '').replace('`', '')}\n  {key} : {value}"
+
+
+def _quoted(text: str) -> str:
+    """``text`` as the ``.cfg`` syntax quotes it."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

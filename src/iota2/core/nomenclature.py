@@ -1,0 +1,236 @@
+"""The classes of a run: their codes in the map, names, colours, and the labels the user knows them by."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from iota2.errors import InputError
+
+Label = int | str
+"""A class as the user's reference data names it: ``211`` or ``"prairie"``."""
+Color = tuple[int, int, int]
+"""Red, green, blue, each 0..255."""
+
+Value = TypeVar("Value", str, Color)
+
+MAX_CODE = 65535
+UINT8_CODES = 255
+"""Largest code of a uint8 map; above it maps are uint16."""
+
+
+@dataclass(frozen=True)
+class Nomenclature:
+    """The classes of a run, in ascending order of ``codes``.
+
+    A code is what stands in the map (0 is "not classified" and never a class). For integer labels codes are
+    the labels themselves; text labels are numbered 1..N in sorted order.
+
+    ``ColorIndexed`` maps carry a colour table of 256 entries (uint8) or 65,536 entries (uint16). GeoTIFF
+    holds both, so codes above 255 keep their values and colours; some viewers only know the small one.
+    """
+
+    codes: tuple[int, ...]
+    names: tuple[str, ...]
+    colors: tuple[Color, ...]
+    labels: tuple[int, ...] | tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    """What the user should know, though nothing is wrong: same colour twice, codes above 255 …"""
+
+    @property
+    def dtype(self) -> str:
+        """Type of the maps' pixels: ``uint8``, or ``uint16`` when a code exceeds 255."""
+        return "uint8" if max(self.codes, default=0) <= UINT8_CODES else "uint16"
+
+    @property
+    def color_table(self) -> dict[int, tuple[int, int, int, int]]:
+        """Code to red, green, blue, alpha; with 0, transparent, for what is not classified."""
+        return {0: (0, 0, 0, 0)} | {code: (*color, 255) for code, color in zip(self.codes, self.colors, strict=True)}
+
+    @property
+    def text_labels(self) -> bool:
+        """Whether the user's labels are text, so that codes differ from labels."""
+        return any(isinstance(label, str) for label in self.labels)
+
+    def name(self, code: int) -> str:
+        """Name of a class by its code; ``KeyError`` for a code of no class."""
+        return self.names[self._position(code)]
+
+    def color(self, code: int) -> Color:
+        """Colour of a class by its code; ``KeyError`` for a code of no class."""
+        return self.colors[self._position(code)]
+
+    def code(self, label: Label) -> int:
+        """Code of a user's label; ``KeyError`` for a label of no class."""
+        try:
+            return self.codes[self.labels.index(label)]
+        except ValueError:
+            raise KeyError(label) from None
+
+    def _position(self, code: int) -> int:
+        try:
+            return self.codes.index(code)
+        except ValueError:
+            raise KeyError(code) from None
+
+
+@dataclass(frozen=True)
+class Entry(Generic[Value]):
+    """One line of a file: what it says about a label."""
+
+    line: int
+    label: str
+    value: Value
+
+
+@dataclass(frozen=True)
+class Listing(Generic[Value]):
+    """What one file says about labels, and what is wrong with its lines.
+
+    The problems are kept, not raised, so that ``build_nomenclature`` tells those of both files at once.
+    """
+
+    source: str
+    entries: tuple[Entry[Value], ...]
+    problems: tuple[str, ...]
+
+
+def parse_nomenclature(text: str, source: str) -> Listing[str]:
+    """Class names from lines ``name:label``; the last colon separates, so names may hold colons.
+
+    Blanks around name and label, blank lines, lines that begin with ``#`` and a byte order mark are passed
+    over. ``source`` is the file's name, for messages.
+    """
+
+    def read(line: str) -> tuple[str, str]:
+        name, colon, label = (part.strip() for part in line.rpartition(":"))
+        if not (name and colon and label):
+            raise ValueError(f"expected 'name:label', found {line!r}")
+        if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
+            raise ValueError(f"the name {name!r} holds a control character")
+        return label, name
+
+    return _listing(text, source, read)
+
+
+def parse_colors(text: str, source: str) -> Listing[Color]:
+    """Class colours from lines ``label R G B``, separated by blanks, each colour 0..255.
+
+    Blank lines, lines that begin with ``#`` and a byte order mark are passed over. A label may be text, and
+    hold blanks itself: the last three numbers are the colour.
+    """
+
+    def read(line: str) -> tuple[str, Color]:
+        parts = line.split()
+        words, rgb = parts[:-3], parts[-3:]
+        label = " ".join(words)
+        if not label or (len(words) > 1 and all(_is_integer(word) for word in words)):
+            raise ValueError(f"expected 'label R G B', found {line!r}")
+        if not all(_is_integer(part) and 0 <= int(part) <= 255 for part in rgb):
+            raise ValueError(f"expected three whole numbers of 0..255 after the label, found {line!r}")
+        return label, (int(rgb[0]), int(rgb[1]), int(rgb[2]))
+
+    return _listing(text, source, read)
+
+
+def build_nomenclature(entries: Listing[str], colors: Listing[Color], labels_in_use: Iterable[Label]) -> Nomenclature:
+    """The classes of the reference data with the names and colours that the two files give them.
+
+    Entries of classes not in use are left out. ``labels_in_use`` are all whole numbers or all text, in any
+    order, repeated or not. Raises InputError with every problem of both files and of the labels.
+    """
+    used = list(dict.fromkeys(x if isinstance(x, str) else int(x) for x in labels_in_use))
+    text = any(isinstance(label, str) for label in used)
+    problems = [*entries.problems, *colors.problems, *_label_problems(used)]
+    names = _by_label(entries, text, 1, problems)
+    palette = _by_label(colors, text, 0, problems)
+    labels = sorted(used, key=str if text else int)
+    problems += _missing(labels, names, entries.source, "name", "'name:{label}'")
+    problems += _missing(labels, palette, colors.source, "colour", "'{label} R G B'")
+    if problems:
+        raise InputError("\n".join(["The classes cannot be named and coloured:", *(f"  {p}" for p in problems)]))
+    found = Nomenclature(
+        codes=tuple(range(1, len(labels) + 1)) if text else tuple(int(label) for label in labels),
+        names=tuple(names[label] for label in labels),
+        colors=tuple(palette[label] for label in labels),
+        labels=tuple(labels),  # type: ignore[arg-type]
+    )
+    return replace(found, warnings=tuple(_warnings(found)))
+
+
+def _listing(text: str, source: str, read: Callable[[str], tuple[str, Value]]) -> Listing[Value]:
+    entries: list[Entry[Value]] = []
+    problems: list[str] = []
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        if not line or line.startswith("#"):
+            continue
+        try:
+            entries.append(Entry(number, *read(line)))
+        except ValueError as err:
+            problems.append(f"{source}, line {number}: {err}. Correct the line, or comment it out with '#'.")
+    return Listing(source, tuple(entries), tuple(problems))
+
+
+def _is_integer(word: str) -> bool:
+    return re.fullmatch(r"[+-]?[0-9]{1,18}", word) is not None
+
+
+def _label_problems(used: list[Label]) -> Iterator[str]:
+    """Problems of the labels that the reference data use."""
+    if not used:
+        yield "The reference data hold no class at all. Check the field that holds the labels."
+    texts = [label for label in used if isinstance(label, str)]
+    if texts and len(texts) < len(used):
+        yield "Some labels of the reference data are numbers and others text. Give the field one type."
+    for label in used:
+        if isinstance(label, int) and not 1 <= label <= MAX_CODE:
+            yield (
+                f"Label {label} of the reference data is outside 1..{MAX_CODE} (0 means not classified). "
+                "Renumber the class in the reference data, the nomenclature and the colour file."
+            )
+
+
+def _by_label(listing: Listing[Value], text: bool, lowest: int, problems: list[str]) -> dict[Label, Value]:
+    """Values by label, of the type that the run's labels have; adds to ``problems``."""
+    values: dict[Label, Value] = {}
+    lines: dict[Label, int] = {}
+    for entry in listing.entries:
+        where = f"{listing.source}, line {entry.line}"
+        if not text and not (_is_integer(entry.label) and lowest <= int(entry.label) <= MAX_CODE):
+            problems.append(
+                f"{where}: label {entry.label!r} is no whole number of 1..{MAX_CODE}, as the labels of the "
+                "reference data are. Correct the label, or comment the line out with '#'."
+            )
+            continue
+        label: Label = entry.label if text else int(entry.label)
+        if label in lines:
+            problems.append(f"{where}: label {label} is already on line {lines[label]}. Keep one of the two.")
+            continue
+        values[label], lines[label] = entry.value, entry.line
+    return values
+
+
+def _missing(labels: list[Label], found: dict[Label, Value], source: str, what: str, example: str) -> Iterator[str]:
+    for label in labels:
+        if label not in found:
+            line = example.format(label=label)
+            yield f"{source}: no {what} for label {label} of the reference data. Add a line {line}."
+
+
+def _warnings(nomenclature: Nomenclature) -> Iterator[str]:
+    for what, values in (("name", nomenclature.names), ("colour", nomenclature.colors)):
+        for value, count in Counter(values).items():
+            if count > 1:
+                same = [str(label) for label, v in zip(nomenclature.labels, values, strict=True) if v == value]
+                shown = value if isinstance(value, str) else " ".join(str(part) for part in value)
+                yield f"Classes {', '.join(same)} have the same {what} ({shown}): nobody can tell them apart."
+    if nomenclature.dtype == "uint16":
+        yield (
+            f"The largest class code, {max(nomenclature.codes)}, exceeds 255: maps are uint16 and their "
+            "colour table has 65,536 entries. QGIS takes the .qml style beside the map; some viewers fail."
+        )

@@ -1,0 +1,139 @@
+"""How files get their final name: written under another name in the same folder, synced, then renamed.
+
+A file under its final name is therefore always whole. Names in progress start with a dot and hold ``.part``:
+``.map.part.tif``. They are the same at every attempt, so what a killed job left behind is overwritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SHAPEFILE_SUFFIXES = (
+    ".shp", ".shx", ".dbf", ".prj", ".cpg", ".qix", ".qpj", ".sbn", ".sbx", ".shp.xml", ".idm", ".ind",
+)  # fmt: skip
+"""Suffixes of the files that together are one shapefile."""
+_LONGEST_NAME = 255
+"""Bytes of a file name that every usual file system takes."""
+ADDRESS_CHARACTERS = frozenset(";!")
+"""Characters that readers of addresses (URLs, archives) take for separators; none in names in progress."""
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside ``path``, with its suffix; becomes ``path`` when the body ends well.
+
+    Parent folders are made. After an error the temporary file is removed and ``path`` is as it was. The body
+    must write the file (FileNotFoundError otherwise).
+    """
+    final = Path(path)
+    part = part_name(final)
+    _prepare(part)
+    try:
+        yield part
+        _sync(part)
+        os.replace(part, final)
+    except BaseException:
+        _remove(part)
+        raise
+
+
+@contextmanager
+def replacing_group(path: str | Path) -> Iterator[Path]:
+    """Like ``replacing`` for a shapefile: the files written beside the yielded path, with its stem, follow it.
+
+    The old main file goes first and the new one comes last, so a family of files with a main file is always
+    of one piece. Members of an older shapefile of this name (indices, code pages) that were not written again
+    are removed.
+    """
+    final = Path(path)
+    folder = part_name(final.with_suffix(""))
+    _prepare(folder)
+    folder.mkdir()
+    try:
+        yield folder / f"part{final.suffix}"
+        _move_family(folder, final)
+    finally:
+        _remove(folder)
+
+
+def _move_family(folder: Path, final: Path) -> None:
+    """Put the shapefile written in ``folder`` in the place of ``final``."""
+    members = sorted(folder.iterdir(), key=lambda member: (member.suffix == final.suffix, member.name))
+    for member in members:
+        _sync(member)
+    for suffix in SHAPEFILE_SUFFIXES:
+        final.with_name(final.stem + suffix).unlink(missing_ok=True)
+    for member in members:
+        os.replace(member, final.with_name(final.stem + member.name.removeprefix("part")))
+
+
+@contextmanager
+def replacing_folder(path: str | Path) -> Iterator[Path]:
+    """An empty temporary folder beside ``path``; takes its place, whole, when the body ends well."""
+    final = Path(path)
+    part, old = part_name(final), part_name(final, "old")
+    _prepare(part)
+    _remove(old)
+    part.mkdir()
+    try:
+        yield part
+        for member in part.rglob("*"):
+            if member.is_file():
+                _sync(member)
+        if final.exists():
+            os.replace(final, old)
+        os.replace(part, final)
+    finally:
+        _remove(part)
+        _remove(old)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write ``text`` as UTF-8, with one newline at its end, on any system with the same bytes."""
+    with replacing(path) as part:
+        part.write_bytes((text.rstrip("\n") + "\n").encode())
+
+
+def write_json(path: str | Path, value: Any, *, sort: bool = False) -> None:
+    """Write plain ``value`` as readable JSON, keys as given or sorted.
+
+    Raises ValueError for NaN and infinities, which JSON does not have: say None.
+    """
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=sort, allow_nan=False))
+
+
+def part_name(path: Path, word: str = "part") -> Path:
+    """The name in progress of ``path``: hidden, with ``word`` before the suffix that drivers look at."""
+    name = f".{path.stem}.{word}{path.suffix}"
+    if len(name.encode()) > _LONGEST_NAME or ADDRESS_CHARACTERS & set(name):
+        name = f".{hashlib.sha256(path.name.encode()).hexdigest()[:32]}.{word}{path.suffix}"
+    return path.with_name(name)
+
+
+def _prepare(part: Path) -> None:
+    part.parent.mkdir(parents=True, exist_ok=True)
+    _remove(part)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file or folder of ours, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the content of a file is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,112 @@
+"""The settings of GDAL and of thread pools under which this program opens rasters and computes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import numba
+import rasterio
+from odc.geo.geobox import GeoBox
+from rasterio.crs import CRS
+from rasterio.errors import RasterioIOError
+from rasterio.io import DatasetReader
+from threadpoolctl import threadpool_limits
+
+from iota2.errors import InputError
+
+CACHE_MB = 64
+"""Default size of GDAL's block cache, shared by all files a process has open."""
+
+_SIGNATURES = {
+    b"II*\0": "GTiff",
+    b"MM\0*": "GTiff",
+    b"II+\0": "GTiff",
+    b"MM\0+": "GTiff",
+    b"\0\0\0\x0cjP  ": "JP2OpenJPEG",
+    b"\xff\x4f\xff\x51": "JP2OpenJPEG",
+}
+"""First bytes of the formats that are opened, and GDAL's driver. Both formats hold their own pixels: a virtual raster,
+which a text file of any name may be, could point anywhere, the network included."""
+
+
+_OPENING = {"GDAL_PAM_ENABLED": "NO", "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
+"""No sidecar files are read or written, no folder is listed at each opening."""
+
+
+@contextmanager
+def gdal_environment(*, threads: int = 1, cache_mb: int = CACHE_MB) -> Iterator[None]:
+    """GDAL as jobs use it: a bounded block cache for the whole process, ``threads`` for compression, no sidecars."""
+    with rasterio.Env(**_OPENING, GDAL_NUM_THREADS=str(threads), GDAL_CACHEMAX=cache_mb << 20):
+        yield
+
+
+@contextmanager
+def limit_threads(count: int) -> Iterator[None]:
+    """At most ``count`` threads in numba, BLAS and OpenMP; the former limits come back at the end."""
+    former = numba.get_num_threads()
+    numba.set_num_threads(max(1, min(count, numba.config.NUMBA_NUM_THREADS)))
+    try:
+        with threadpool_limits(limits=count):
+            yield
+    finally:
+        numba.set_num_threads(former)
+
+
+def local_path(path: str | Path) -> str:
+    """``path`` as an absolute local path; InputError for an address or for one of GDAL's virtual file systems."""
+    text = os.fspath(path)
+    if "://" in text or text.startswith(("/vsi", "\\\\")):
+        raise InputError(
+            f"{text}: only files on local disks are read. Download it and give the path of the copy."
+        )
+    return os.path.abspath(text)
+
+
+def open_raster(path: str | Path) -> DatasetReader:
+    """The GeoTIFF or JPEG 2000 file at ``path``, opened for reading; InputError that says what is wrong with it."""
+    local = local_path(path)
+    try:
+        with open(local, "rb") as file:
+            head = file.read(60)
+    except OSError as err:
+        raise InputError(f"{local}: cannot be opened: {_ailment(local) or err.strerror}.") from err
+    driver = next((name for start, name in _SIGNATURES.items() if head.startswith(start)), None)
+    if driver is None:
+        raise InputError(f"{local}: {_strangeness(head)}. Get it again.")
+    try:
+        with rasterio.Env(**_OPENING):
+            return rasterio.open(local, driver=driver)
+    except RasterioIOError as err:
+        raise InputError(f"{local}: is damaged, its header cannot be read. Get it again.") from err
+
+
+def raster_lattice(source: DatasetReader) -> GeoBox:
+    """The lattice of an open raster with a CRS."""
+    return GeoBox(source.shape, source.transform, _crs_name(source.crs.to_wkt()))
+
+
+@cache
+def _crs_name(wkt: str) -> str:
+    """``EPSG:n`` when the CRS has a number: files spell the same CRS in several ways."""
+    epsg = CRS.from_wkt(wkt).to_epsg()
+    return f"EPSG:{epsg}" if epsg else wkt
+
+
+def _ailment(path: str) -> str:
+    """What is wrong with a path that cannot be opened, if it is one of the usual things."""
+    if os.path.islink(path) and not os.path.exists(path):
+        return "it is a broken symbolic link"
+    return "it is a folder" if os.path.isdir(path) else ""
+
+
+def _strangeness(head: bytes) -> str:
+    """What a file is that is no raster, judged by its first bytes."""
+    if not head:
+        return "is empty (0 bytes)"
+    if head.lstrip()[:1] == b"<":
+        return f"is no raster, it holds text: {head.decode('utf-8', 'replace')!r}"
+    return "is neither a GeoTIFF nor a JPEG 2000 file"

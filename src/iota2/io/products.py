@@ -1,0 +1,348 @@
+"""Which products of a sensor lie in a tile folder, and whether their files fit together. Only headers are read."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import numpy as np
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+from rasterio.io import DatasetReader
+
+from iota2.core.grid import aligned, rescaled, resolution
+from iota2.core.scene import Acquisition, SensorScene
+from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
+from iota2.errors import ConfigError, InputError
+from iota2.io.environ import open_raster, raster_lattice
+
+SCAN_THREADS = 4
+"""Headers are read by this many threads: most of the time is spent waiting for the disk."""
+
+_SHIFT = 1e-3
+"""Two lattices are the same when their corners differ by less than this share of a pixel."""
+
+
+@dataclass(frozen=True)
+class _Product:
+    """A product folder and what was found in it, or what is wrong with it."""
+
+    folder: str
+    day: date
+    files: Mapping[str, str]
+    """Band or mask name to path."""
+    grids: Mapping[str, GeoBox]
+    problems: tuple[str, ...]
+    missing: tuple[str, ...]
+    """Patterns that match no file."""
+
+    @property
+    def name(self) -> str:
+        return os.path.basename(self.folder)
+
+
+def scan_tile(
+    spec: SensorSpec, root: str | Path, tile: str, *, threads: int = SCAN_THREADS
+) -> tuple[SensorScene, tuple[str, ...]]:
+    """The series of one sensor on one tile, and notes on what was passed over.
+
+    Products are the folders of ``<root>/<tile>/`` whose names match the sensor's pattern (and the tile, when the name
+    tells it), sorted by day and name. Raises InputError with all problems at once: no such tile folder, no product,
+    missing files, several files for one pattern, files that cannot be opened, lattices that differ between dates or
+    do not fit the reference band. Dates outside of the season are the caller's matter.
+    """
+    folder = _tile_folder(spec, root, tile)
+    days, notes = _list_products(spec, folder, tile)
+    with ThreadPoolExecutor(threads) as pool:
+        products = list(pool.map(lambda item: _read_product(spec, *item), days))
+    problems = [
+        *_missing_files(products, folder, tile),
+        *(p for product in products for p in product.problems),
+    ]
+    grids, odd = _common_grids(spec, products)
+    problems += odd or _misfits(spec, grids, tile)
+    if problems:
+        raise InputError(_all_problems(f"{spec.section}, tile {tile}", problems))
+    return SensorScene(spec, _acquisitions(spec, products), grids), notes
+
+
+def native_geobox(scene: SensorScene) -> GeoBox:
+    """The lattice of the sensor's reference band: the native lattice of the tile."""
+    return scene.grids[scene.spec.reference.name]
+
+
+def working_geobox(
+    native: GeoBox, *, spatial_resolution: tuple[float, float] | None, working_grid: str, proj: str
+) -> GeoBox:
+    """The lattice on which a tile is processed.
+
+    ``working_grid`` ``native`` keeps the native CRS and upper-left corner; ``proj`` gives the lattice in the CRS
+    ``proj`` that covers the tile and whose pixel edges are multiples of the pixel size. ``spatial_resolution`` is
+    (x, y) in the units of the lattice; None keeps the native pixel size, which ConfigError refuses when the two CRS
+    have different units.
+    """
+    if working_grid == "native":
+        return rescaled(native, spatial_resolution or resolution(native))
+    target = GeoBox((1, 1), Affine.identity(), proj).crs
+    if spatial_resolution is None and target.units != native.crs.units:
+        raise ConfigError(
+            [f"chain.spatial_resolution: needed, since the units of {proj} differ from those of the images"]
+        )
+    corners = native.boundingbox
+    transformer = Transformer.from_crs(native.crs.to_wkt(), target.to_wkt(), always_xy=True)
+    bounds = transformer.transform_bounds(
+        corners.left, corners.bottom, corners.right, corners.top, densify_pts=101
+    )
+    return aligned(bounds, spatial_resolution or resolution(native), proj)
+
+
+def _tile_folder(spec: SensorSpec, root: str | Path, tile: str) -> str:
+    """Absolute path of the tile's folder; it must lie in the sensor's folder."""
+    base = os.path.abspath(root)
+    if tile in ("", ".", "..") or os.path.basename(tile) != tile:
+        raise InputError(f"{spec.section}: {tile!r} is no name of a tile folder.")
+    if not os.path.isdir(base):
+        raise InputError(f"{spec.section}: the folder of the images {base} does not exist.")
+    folder = os.path.join(base, tile)
+    if not os.path.isdir(folder):
+        tiles = sorted(entry.name for entry in os.scandir(base) if entry.is_dir())
+        there = f"it has {_some(tiles, 10)}" if tiles else "it has no folder at all"
+        raise InputError(
+            f"{spec.section}: no folder for tile {tile} in {base}; {there}. "
+            "Correct the list of tiles or the path of the images."
+        )
+    return folder
+
+
+def _list_products(
+    spec: SensorSpec, folder: str, tile: str
+) -> tuple[list[tuple[str, date]], tuple[str, ...]]:
+    """Product folders with their days, sorted by (day, name), and notes on other entries."""
+    found, strays, foreign, problems = [], [], [], []
+    for name in sorted(os.listdir(folder)):
+        match = re.match(spec.product, name)
+        path = os.path.join(folder, name)
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in spec.ignore):
+            continue
+        if match is None or not os.path.isdir(path):
+            strays.append(name)
+        elif match.groupdict().get("tile") not in (None, tile):
+            foreign.append(name)
+        else:
+            day = _day(match["date"])
+            found.append((path, day or date.min))
+            problems += [] if day else [f"{name}: {match['date']} is no date (YYYYMMDD expected)"]
+    if problems:
+        raise InputError(_all_problems(f"{spec.section}, tile {tile}", problems))
+    if not found:
+        raise InputError(
+            f"{spec.section}: no product of tile {tile} in {folder}; names must match {spec.product}. "
+            + (f"It holds {_some(strays + foreign)}." if strays or foreign else "It is empty.")
+        )
+    notes = (
+        [f"{spec.section}, tile {tile}: passed over, no product folders: {_some(strays)}"] if strays else []
+    )
+    notes += (
+        [f"{spec.section}, tile {tile}: passed over, of another tile: {_some(foreign)}"] if foreign else []
+    )
+    return sorted(found, key=lambda item: (item[1], item[0])), tuple(notes)
+
+
+def _day(text: str) -> date | None:
+    try:
+        return datetime.strptime(text, "%Y%m%d").date()
+    except ValueError:
+        return None
+
+
+def _read_product(spec: SensorSpec, folder: str, day: date) -> _Product:
+    """Files and lattices of one product."""
+    files: dict[str, str] = {}
+    grids: dict[str, GeoBox] = {}
+    problems: list[str] = []
+    missing: list[str] = []
+    for item in (*spec.bands, *spec.masks):
+        paths = sorted(glob.glob(item.file, root_dir=folder, recursive=True))
+        if len(paths) > 1:
+            problems.append(
+                f"{folder}: {len(paths)} files match {item.file}: {_some(paths)}; exactly one is expected"
+            )
+        elif paths:
+            files[item.name] = os.path.join(folder, paths[0])
+            problems += _read_header(item, files[item.name], grids)
+        elif not getattr(item, "optional", False):
+            missing.append(item.file)
+    return _Product(folder, day, files, grids, tuple(dict.fromkeys(problems)), tuple(missing))
+
+
+def _read_header(item: BandSpec | MaskRule, path: str, grids: dict[str, GeoBox]) -> list[str]:
+    """Note the lattice of a file in ``grids``; what is wrong with its header."""
+    try:
+        with open_raster(path) as source:
+            problems = _header_problems(source, getattr(item, "index", 1))
+            if not problems:
+                grids[item.name] = raster_lattice(source)
+    except InputError as err:
+        return [str(err)]
+    return [f"{path}: {problem}" for problem in problems]
+
+
+def _header_problems(source: DatasetReader, index: int) -> list[str]:
+    """What makes a raster useless: too few bands, no CRS, not north up, shorter than its header says."""
+    problems = []
+    if source.count < index:
+        problems.append(f"has {source.count} band(s), band {index} is needed")
+    if source.crs is None:
+        problems.append("has no coordinate system")
+    transform = source.transform
+    if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
+        problems.append(f"is not north up (geotransform {transform.to_gdal()})")
+    if _ends_early(source):
+        problems.append("is cut short: its last pixels are missing. Download or copy it again")
+    return problems
+
+
+def _ends_early(source: DatasetReader) -> bool:
+    """Whether a TIFF's last block lies beyond the end of the file."""
+    rows, cols = source.block_shapes[-1]
+    last = f"{(source.width - 1) // cols}_{(source.height - 1) // rows}"
+    found = [
+        source.get_tag_item(f"BLOCK_{what}_{last}", "TIFF", bidx=source.count) for what in ("OFFSET", "SIZE")
+    ]
+    return None not in found and int(found[0]) + int(found[1]) > os.path.getsize(source.name)
+
+
+def _missing_files(products: Sequence[_Product], folder: str, tile: str) -> list[str]:
+    """One sentence for each pattern that some products lack."""
+    patterns = dict.fromkeys(pattern for product in products for pattern in product.missing)
+    sentences = []
+    for pattern in patterns:
+        lacking = [product.name for product in products if pattern in product.missing]
+        sentences.append(
+            f"{len(lacking)} of {len(products)} products of {tile} lack {pattern} (first: {lacking[0]}). "
+            f"Restore the files, or move these product folders out of {folder}"
+        )
+    return sentences
+
+
+def _common_grids(spec: SensorSpec, products: Sequence[_Product]) -> tuple[dict[str, GeoBox], list[str]]:
+    """The lattice of each band and mask that most dates share, and the files that have another one."""
+    grids, problems = {}, []
+    for item in (*spec.bands, *spec.masks):
+        found = [(product.grids[item.name], product) for product in products if item.name in product.grids]
+        if found:
+            counts = Counter(grid for grid, _ in found)
+            usual = max(counts, key=lambda grid: counts[grid])
+            grids[item.name] = usual
+            problems += [
+                f"{product.files[item.name]}: {difference} than the same file of the other dates"
+                for grid, product in found
+                if (difference := _difference(grid, usual))
+            ]
+    return grids, list(dict.fromkeys(problems))
+
+
+def _difference(grid: GeoBox, usual: GeoBox) -> str:
+    """In which way a lattice differs from another, in words; empty when it does not."""
+    if grid == usual:
+        return ""
+    if grid.crs != usual.crs:
+        return f"has another coordinate system ({_crs_name(grid)}, not {_crs_name(usual)})"
+    (width, height), (usual_width, usual_height) = resolution(grid), resolution(usual)
+    if not np.allclose((width, height), (usual_width, usual_height), rtol=1e-9):
+        return f"has other pixels ({width:g} x {height:g}, not {usual_width:g} x {usual_height:g})"
+    right, down = _shift(grid, usual)
+    if max(abs(right), abs(down)) > _SHIFT:
+        return f"lies on another lattice (shifted by {right:g} pixels to the right and {down:g} down)"
+    return f"has another size ({grid.shape.y} x {grid.shape.x}, not {usual.shape.y} x {usual.shape.x})" * (
+        grid.shape != usual.shape
+    )
+
+
+def _shift(grid: GeoBox, other: GeoBox) -> tuple[float, float]:
+    """Upper-left corner of ``grid`` on ``other``: pixels of ``other`` to the right and down."""
+    width, height = resolution(other)
+    return (grid.affine.c - other.affine.c) / width, (other.affine.f - grid.affine.f) / height
+
+
+def _misfits(spec: SensorSpec, grids: Mapping[str, GeoBox], tile: str) -> list[str]:
+    """Bands and masks whose lattice does not fit the lattice of the reference band."""
+    reference = grids.get(spec.reference.name)
+    if reference is None:
+        return []
+    problems = []
+    for item in (*spec.bands, *spec.masks):
+        misfit = _misfit(grids[item.name], reference) if item.name in grids else ""
+        if misfit:
+            problems.append(
+                f"{item.name} ({item.file}) of {tile} {misfit} (reference: {spec.reference.file})"
+            )
+    return problems
+
+
+def _misfit(grid: GeoBox, reference: GeoBox) -> str:
+    """Why a lattice cannot be used with the reference lattice, in words; empty when it can.
+
+    Lattices of the same resolution must share their pixels. Others may be shifted by halves of the finer pixel, as
+    the 20 m lattices of some archives are, and may end up to one of their own pixels before the reference does.
+    """
+    if grid.crs != reference.crs:
+        return f"has another coordinate system ({_crs_name(grid)}, not {_crs_name(reference)})"
+    finer = min(grid, reference, key=resolution)
+    step = 1.0 if np.allclose(resolution(grid), resolution(reference), rtol=1e-9) else 0.5
+    shifts = np.array(_shift(grid, reference)) * resolution(reference) / resolution(finer)
+    if np.abs(shifts / step - np.round(shifts / step)).max() > _SHIFT:
+        return f"lies on another lattice (shifted by {shifts[0]:g} and {shifts[1]:g} pixels of {resolution(finer)[0]:g})"
+    box, needed, (width, height) = grid.boundingbox, reference.boundingbox, resolution(grid)
+    gaps = (
+        (box.left - needed.left) / width,
+        (needed.right - box.right) / width,
+        (box.bottom - needed.bottom) / height,
+        (needed.top - box.top) / height,
+    )
+    if max(gaps) > 1 + _SHIFT:
+        return f"does not cover the image: it ends {max(gaps):.0f} of its pixels before the reference band"
+    return ""
+
+
+def _acquisitions(spec: SensorSpec, products: Sequence[_Product]) -> tuple[Acquisition, ...]:
+    """Acquisitions in the order of the products; further ones of a day get the keys ``YYYYMMDD.1`` …"""
+    seen: Counter[date] = Counter()
+    found = []
+    for product in products:
+        number = seen[product.day]
+        seen[product.day] += 1
+        key = f"{product.day:%Y%m%d}" + (f".{number}" if number else "")
+        bands = {band.name: product.files[band.name] for band in spec.bands}
+        masks = {mask.name: product.files[mask.name] for mask in spec.masks if mask.name in product.files}
+        found.append(Acquisition(spec.name, product.day, key, product.name, bands, masks))
+    return tuple(found)
+
+
+def _crs_name(grid: GeoBox) -> str:
+    epsg = grid.crs.to_epsg()
+    return f"EPSG:{epsg}" if epsg else str(grid.crs)[:60]
+
+
+def _all_problems(where: str, problems: Iterable[str], shown: int = 20) -> str:
+    """One message of all problems, the first ``shown`` of them in full."""
+    lines = list(problems)
+    more = [f"… and {len(lines) - shown} more"] if len(lines) > shown else []
+    return "\n".join(
+        [f"{where}: {len(lines)} problem(s)", *(f"  {line}" for line in [*lines[:shown], *more])]
+    )
+
+
+def _some(names: Sequence[str], shown: int = 5) -> str:
+    """A list of names that does not get long."""
+    rest = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,13 @@
+"""How a feature recipe is read from its file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from iota2.core.recipe import FeatureRecipe
+
+
+def read_recipe(path: Path) -> FeatureRecipe:
+    """The recipe in a JSON file of ours."""
+    return FeatureRecipe.from_json(json.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,89 @@
+"""How a scene is written to, and read from, a plain JSON file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from iota2.core.scene import Acquisition, Scene, SensorScene
+from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
+from iota2.io.atomic import write_json
+
+
+def write_scene(path: Path, scene: Scene) -> None:
+    """Write ``scene`` to a JSON file, in one piece or not at all."""
+    write_json(path, scene_to_json(scene))
+
+
+def read_scene(path: Path) -> Scene:
+    """The scene written by ``write_scene``."""
+    return scene_from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+def scene_to_json(scene: Scene) -> dict[str, Any]:
+    """Plain values for a JSON file; floats survive exactly."""
+    return {
+        "tile": scene.tile,
+        "geobox": geobox_to_json(scene.geobox),
+        "sensors": [
+            {
+                "spec": asdict(sensor.spec),
+                "grids": {name: geobox_to_json(grid) for name, grid in sensor.grids.items()},
+                "acquisitions": [
+                    {**asdict(acquisition), "day": acquisition.day.isoformat()}
+                    for acquisition in sensor.acquisitions
+                ],
+            }
+            for sensor in scene.sensors
+        ],
+    }
+
+
+def scene_from_json(content: Mapping[str, Any]) -> Scene:
+    """The scene that ``scene_to_json`` turned into plain values."""
+    return Scene(
+        content["tile"],
+        geobox_from_json(content["geobox"]),
+        tuple(_sensor_from_json(sensor) for sensor in content["sensors"]),
+    )
+
+
+def geobox_to_json(geobox: GeoBox) -> dict[str, Any]:
+    """CRS (``EPSG:n`` if it has a number, else WKT), the six numbers of the affine transform, shape (rows, columns)."""
+    epsg = geobox.crs.to_epsg()
+    return {
+        "crs": f"EPSG:{epsg}" if epsg else geobox.crs.to_wkt(),
+        "affine": list(geobox.affine[:6]),
+        "shape": [geobox.shape.y, geobox.shape.x],
+    }
+
+
+def geobox_from_json(content: Mapping[str, Any]) -> GeoBox:
+    """The lattice that ``geobox_to_json`` turned into plain values."""
+    return GeoBox(tuple(content["shape"]), Affine(*content["affine"]), content["crs"])
+
+
+def _sensor_from_json(content: Mapping[str, Any]) -> SensorScene:
+    acquisitions = tuple(
+        Acquisition(**{**item, "day": date.fromisoformat(item["day"])}) for item in content["acquisitions"]
+    )
+    grids = {name: geobox_from_json(grid) for name, grid in content["grids"].items()}
+    return SensorScene(_spec_from_json(content["spec"]), acquisitions, grids)
+
+
+def _spec_from_json(content: Mapping[str, Any]) -> SensorSpec:
+    bands = tuple(BandSpec(**band) for band in content["bands"])
+    masks = tuple(MaskRule(**_tuples(mask)) for mask in content["masks"])
+    return SensorSpec(**{**_tuples(content), "bands": bands, "masks": masks})
+
+
+def _tuples(content: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON's lists as the tuples they were."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}

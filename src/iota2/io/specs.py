@@ -1,0 +1,267 @@
+"""How a sensor description (``sensors/<name>.yaml``) is read and checked."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
+from iota2.errors import ConfigError, InputError
+
+Check = Callable[[Any], Any]
+"""Turns a value of the file into the value of the description; ValueError says what was expected."""
+
+
+@cache
+def builtin_specs() -> Mapping[str, SensorSpec]:
+    """The sensors that come with the program, by the name of their configuration section."""
+    folder = files("iota2") / "sensors"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    specs = [parse_spec((folder / name).read_text(encoding="utf-8"), source=name) for name in names]
+    return {spec.section: spec for spec in specs}
+
+
+def load_spec(path: str | Path) -> SensorSpec:
+    """The sensor described in a YAML file.
+
+    InputError if the file cannot be read; ConfigError with all problems of its content, each with its line.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise InputError(f"{path}: the sensor description cannot be read: {err}.") from err
+    return parse_spec(text, source=str(path))
+
+
+def parse_spec(text: str, *, source: str) -> SensorSpec:
+    """The sensor described by YAML ``text``; ``source`` names it in messages."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.YAMLError as err:
+        raise ConfigError([f"not valid YAML: {err}"], source=source) from err
+    problems: list[str] = []
+    values = _read_mapping(node, _SENSOR_KEYS, _SENSOR_REQUIRED, "the sensor", problems)
+    if not problems:
+        problems += _contradictions(values)
+    if problems:
+        raise ConfigError(problems, source=source)
+    return SensorSpec(**values)
+
+
+def _read_mapping(
+    node: yaml.Node | None,
+    keys: Mapping[str, Check | Callable[[yaml.Node, list[str]], Any]],
+    required: tuple[str, ...],
+    what: str,
+    problems: list[str],
+) -> dict[str, Any]:
+    """Checked values of a YAML mapping; what is wrong goes to ``problems``."""
+    if not isinstance(node, yaml.MappingNode):
+        where = f"line {node.start_mark.line + 1}: " if node else ""
+        problems.append(f"{where}{what} must be a mapping of keys and values ({', '.join(keys)})")
+        return {}
+    values: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        key, line = str(key_node.value), key_node.start_mark.line + 1
+        if key not in keys:
+            problems.append(f"line {line}: {what} has an unknown key {key!r}{_nearest(key, keys)}")
+        elif key in values:
+            problems.append(f"line {line}: {what} has the key {key!r} twice")
+        else:
+            values[key] = _read_value(key, value_node, keys[key], what, problems)
+    line = node.start_mark.line + 1
+    problems += [f"line {line}: {what} lacks the key {key!r}" for key in required if key not in values]
+    return values
+
+
+def _read_value(key: str, node: yaml.Node, check: Any, what: str, problems: list[str]) -> Any:
+    """One checked value; lists of bands and masks are read by functions of the node itself."""
+    if key in _NODE_READERS:
+        return _read_list(key, node, problems)
+    try:
+        value = _plain(node)
+        return check(value)
+    except yaml.YAMLError:
+        problems.append(f"line {node.start_mark.line + 1}: {what}: {key} must be plain text, number or list")
+    except ValueError as err:
+        problems.append(f"line {node.start_mark.line + 1}: {what}: {key} must be {err}, not {value!r}")
+    return None
+
+
+def _read_list(key: str, node: yaml.Node, problems: list[str]) -> tuple[Any, ...]:
+    """The bands or masks of a sensor."""
+    make, keys, what = _NODE_READERS[key]
+    if not isinstance(node, yaml.SequenceNode):
+        problems.append(f"line {node.start_mark.line + 1}: {key} must be a list, one entry for each {what}")
+        return ()
+    before = len(problems)
+    found = [
+        _read_mapping(item, keys, ("name", "file"), f"{what} {k + 1}", problems)
+        for k, item in enumerate(node.value)
+    ]
+    return tuple(make(**values) for values in found) if len(problems) == before else ()
+
+
+def _plain(node: yaml.Node) -> Any:
+    """The Python value of a node, made of plain types only."""
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_object(node, deep=True)
+    finally:
+        loader.dispose()
+
+
+def _nearest(key: str, keys: Mapping[str, Any]) -> str:
+    near = difflib.get_close_matches(key, keys, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else f" (known: {', '.join(keys)})"
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[str]:
+    """Problems between keys that are right one by one."""
+    bands, masks = values["bands"], values.get("masks", ())
+    names = Counter([item.name for item in (*bands, *masks)])
+    roles = Counter([band.role for band in bands if band.role])
+    problems = [f"the name {name!r} stands for {n} bands or masks" for name, n in names.items() if n > 1]
+    problems += [f"the role {role!r} is given to {n} bands" for role, n in roles.items() if n > 1]
+    reference = values.get("reference_band", "")
+    if reference and reference not in [band.name for band in bands]:
+        problems.append(
+            f"reference_band {reference!r} is none of the bands ({', '.join(b.name for b in bands)})"
+        )
+    if not bands:
+        problems.append("bands is empty: a sensor has at least one band")
+    return problems
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("a text")
+    return value
+
+
+def _word(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", value):
+        raise ValueError("a word of letters and digits that begins with a letter")
+    return value
+
+
+def _section(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z]\w*", value):
+        raise ValueError("a word of letters, digits and underscores")
+    return value
+
+
+def _glob(value: Any) -> str:
+    path = PurePosixPath(_text(value))
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError("a pattern inside the product folder")
+    return str(value)
+
+
+def _globs(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise ValueError("a list of patterns")
+    return tuple(_text(item) for item in value)
+
+
+def _product(value: Any) -> str:
+    try:
+        pattern = re.compile(_text(value))
+    except re.error as err:
+        raise ValueError(f"a regular expression ({err})") from err
+    if "date" not in pattern.groupindex:
+        raise ValueError(r"a regular expression with a group for the date, (?P<date>\d{8})")
+    return str(value)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("a number")
+    return float(value)
+
+
+def _scale(value: Any) -> float:
+    if _number(value) == 0:
+        raise ValueError("a number other than 0")
+    return float(value)
+
+
+def _nodata(value: Any) -> float | None:
+    return None if value is None else _number(value)
+
+
+def _positive(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError("a whole number from 1")
+    return value
+
+
+def _bits(value: Any) -> tuple[int, ...]:
+    numbers = _integers(value)
+    if not all(0 <= bit < 32 for bit in numbers):
+        raise ValueError("a list of bit numbers from 0 to 31")
+    return numbers
+
+
+def _integers(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list) or not all(type(item) is int for item in value):
+        raise ValueError("a list of whole numbers")
+    return tuple(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+def _choice(*choices: str) -> Check:
+    def check(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(f"one of {', '.join(choices)}")
+        return str(value)
+
+    return check
+
+
+_BAND_KEYS: Mapping[str, Check] = {
+    "name": _word,
+    "file": _glob,
+    "role": _choice("red", "nir", "swir"),
+    "index": _positive,
+}
+_MASK_KEYS: Mapping[str, Check] = {
+    "name": _word,
+    "file": _glob,
+    "bits": _bits,
+    "values": _integers,
+    "edge": _flag,
+    "optional": _flag,
+}
+_NODE_READERS: Mapping[str, tuple[Any, Mapping[str, Check], str]] = {
+    "bands": (BandSpec, _BAND_KEYS, "band"),
+    "masks": (MaskRule, _MASK_KEYS, "mask"),
+}
+_SENSOR_REQUIRED = ("name", "section", "product", "bands", "masks")
+_SENSOR_KEYS: Mapping[str, Check] = {
+    "name": _word,
+    "section": _section,
+    "product": _product,
+    "bands": tuple,
+    "masks": tuple,
+    "nodata": _nodata,
+    "scale": _scale,
+    "offset": _number,
+    "resampling": _choice("cubic", "bilinear", "nearest"),
+    "temporal_resolution": _positive,
+    "reference_band": _word,
+    "ignore": _globs,
+}

@@ -1,0 +1,241 @@
+"""How vector files and point tables are read and written: shapefile, GeoPackage, SQLite, GeoParquet."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import geopandas as gpd
+import pyogrio
+from pyogrio.errors import DataLayerError, DataSourceError
+
+from iota2.errors import InputError, OutputError
+from iota2.io.atomic import ADDRESS_CHARACTERS, replacing, replacing_group
+
+FIELD_BYTES = 10
+"""Bytes of a field name in a shapefile."""
+TEXT_BYTES = 254
+"""Bytes of a text in a shapefile."""
+TABLE = "output"
+"""Name of the table in the SQLite files of a run."""
+_DBF_DATE = "2000-01-01"
+"""The shapefile format stores the day of writing; a fixed one keeps equal content equal in bytes."""
+_OWN_COLUMNS = 3
+"""Columns of a query of GDAL on an SQLite table that are no attributes: rowid, ogc_fid, GEOMETRY."""
+
+
+# ------------------------------------------------------------------------------------------ reading
+
+
+def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
+    """The features of a local vector file, in the order of the file; nulls stay null.
+
+    Raises InputError when there is no such file, it is no vector file, the layer is missing or not the only
+    one, it has no geometry or no CRS.
+    """
+    # looked for here and not by GDAL, which would also open addresses of the network
+    if not Path(path).exists():
+        raise InputError(f"{path}: no such file")
+    with _plain(Path(path)) as plain:
+        name = _layer(plain, layer, path)
+        frame = _read(plain, name, path)
+    if not isinstance(frame, gpd.GeoDataFrame):
+        raise InputError(f"{path}: layer {name!r} is a table without geometry; expected polygons or points")
+    if frame.crs is None:
+        raise InputError(
+            f"{path}: the coordinate reference system is not set. Set it (in QGIS: Layer, Set Layer CRS, "
+            "then export; on the command line: ogr2ogr -a_srs EPSG:<code>; for a shapefile: restore its .prj)"
+        )
+    return frame
+
+
+@contextmanager
+def _plain(path: Path) -> Iterator[Path]:
+    """The same place under a path that pyogrio does not take for an address: it cuts at ``;`` and ``!``."""
+    if not ADDRESS_CHARACTERS & set(str(path)):
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        here = Path(folder) / "here"
+        here.symlink_to(path.parent.resolve())
+        if not ADDRESS_CHARACTERS & set(path.name):
+            yield here / path.name
+            return
+        for member in path.parent.resolve().iterdir():
+            if member.name.startswith(f"{path.stem}."):
+                (Path(folder) / f"data{member.name.removeprefix(path.stem)}").symlink_to(member)
+        yield Path(folder) / f"data{path.suffix}"
+
+
+def _layer(plain: Path, wanted: str | None, path: str | Path) -> str:
+    """The name of the layer to read from the file at ``plain``, which the user calls ``path``."""
+    try:
+        listed = pyogrio.list_layers(plain)
+    except DataSourceError as err:
+        raise InputError(f"{path}: cannot be read as a vector file ({err})") from err
+    names = [str(name) for name, _ in listed]
+    if wanted is not None and wanted not in names:
+        raise InputError(f"{path}: no layer {wanted!r}; the file has {', '.join(names) or 'none'}")
+    if wanted is None and len(names) != 1:
+        raise InputError(
+            f"{path}: expected one layer, found {len(names)} ({', '.join(names)}). Keep one layer in the file"
+        )
+    return wanted or names[0]
+
+
+def _read(plain: Path, layer: str, path: str | Path) -> Any:
+    _refuse_cut_shapefile(plain, path)
+    try:
+        return pyogrio.read_dataframe(plain, layer=layer)
+    except (DataSourceError, DataLayerError, UnicodeDecodeError) as err:
+        raise InputError(f"{path}: layer {layer!r} cannot be read ({err})") from err
+
+
+def _refuse_cut_shapefile(plain: Path, path: str | Path) -> None:
+    """GDAL reads the missing shapes of a shortened file as null, but the header tells the length."""
+    if plain.suffix.lower() != ".shp":
+        return
+    with open(plain, "rb") as file:
+        head = file.read(28)
+    told = 2 * struct.unpack(">i", head[24:28])[0]
+    if plain.stat().st_size < told:
+        raise InputError(
+            f"{path}: {plain.stat().st_size} bytes, {told} expected: the file is cut short. Restore it"
+        )
+
+
+def read_sqlite(path: str | Path, table: str = TABLE) -> gpd.GeoDataFrame:
+    """The table written by ``write_sqlite``, in its order. All reals are float64."""
+    return read_vector(path, table)
+
+
+def read_parquet(path: str | Path) -> gpd.GeoDataFrame:
+    """The GeoParquet file written by ``write_parquet``. Raises InputError when it is something else."""
+    if not Path(path).is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        return gpd.read_parquet(path)
+    except ValueError as err:
+        raise InputError(f"{path}: cannot be read as GeoParquet ({err})") from err
+
+
+# ------------------------------------------------------------------------------------------ writing
+
+
+def write_shapefile(
+    frame: gpd.GeoDataFrame, path: str | Path, *, empty_type: str = "Polygon"
+) -> Mapping[str, str]:
+    """Write a shapefile (UTF-8; equal frames give equal bytes) and return the field name of each column.
+
+    Names longer than 10 bytes are cut as ``field_names`` says. A frame without rows is written with all its
+    fields and the geometry type ``empty_type``. Raises OutputError for texts longer than a shapefile holds.
+    """
+    columns = [str(name) for name in frame.columns if name != frame.geometry.name]
+    fields = field_names(columns)
+    _check_texts(frame, columns, path)
+    with replacing_group(path) as part, _plain(part) as plain:
+        pyogrio.write_dataframe(
+            frame.rename(columns=fields),
+            plain,
+            driver="ESRI Shapefile",
+            layer_options={"DBF_DATE_LAST_UPDATE": _DBF_DATE, "ENCODING": "UTF-8"},
+            **_geometry_type(frame, empty_type),
+        )
+    return fields
+
+
+def field_names(columns: Iterable[str]) -> dict[str, str]:
+    """Column to shapefile field name, cut to 10 bytes.
+
+    A name that is taken already, whatever its case, ends in _1, _2 … Names that fit are kept, so the names
+    that are cut give way to them.
+    """
+    columns = list(columns)
+    fitting = [name for name in columns if len(name.encode()) <= FIELD_BYTES]
+    fields: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in [*fitting, *(name for name in columns if name not in fitting)]:
+        candidate, number = _cut(name, FIELD_BYTES), 0
+        while candidate.lower() in taken:
+            number += 1
+            ending = f"_{number}"
+            candidate = _cut(name, FIELD_BYTES - len(ending)) + ending
+        taken.add(candidate.lower())
+        fields[name] = candidate
+    return {name: fields[name] for name in columns}
+
+
+def _cut(name: str, size: int) -> str:
+    """The longest start of ``name`` that takes at most ``size`` bytes."""
+    return name.encode()[:size].decode(errors="ignore")
+
+
+def _check_texts(frame: gpd.GeoDataFrame, columns: list[str], path: str | Path) -> None:
+    for name in columns:
+        for text in frame[name]:
+            if isinstance(text, str) and len(text.encode()) > TEXT_BYTES:
+                raise OutputError(
+                    f"{path}: {name} holds a text of {len(text.encode())} bytes ({text[:40]!r}…), more than "
+                    f"the {TEXT_BYTES} of a shapefile. Shorten it"
+                )
+
+
+def write_sqlite(
+    frame: gpd.GeoDataFrame, path: str | Path, table: str = TABLE, *, empty_type: str = "Point"
+) -> None:
+    """Write an SQLite file of one table: ogc_fid, GEOMETRY (WKB), then the other columns of the frame.
+
+    Equal frames give equal bytes. A frame without rows keeps its columns and gets the geometry type
+    ``empty_type``. Raises OutputError when the columns exceed ``sqlite_max_columns``.
+    """
+    attributes = len(frame.columns) - 1
+    if attributes > sqlite_max_columns():
+        raise OutputError(
+            f"{path}: {attributes} columns, an SQLite table holds {sqlite_max_columns()}. Write GeoParquet"
+        )
+    with replacing(path) as part, _plain(part) as plain:
+        pyogrio.write_dataframe(
+            frame,
+            plain,
+            layer=table,
+            driver="SQLite",
+            dataset_options={"SPATIALITE": "NO"},
+            layer_options={"FID": "ogc_fid", "GEOMETRY_NAME": "GEOMETRY", "LAUNDER": "NO"},
+            **_geometry_type(frame, empty_type),
+        )
+
+
+def sqlite_max_columns() -> int:
+    """How many attributes a table of this SQLite holds, beside its identifier and geometry."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        return connection.getlimit(sqlite3.SQLITE_LIMIT_COLUMN) - _OWN_COLUMNS
+
+
+def _geometry_type(frame: gpd.GeoDataFrame, empty_type: str) -> dict[str, Any]:
+    """Writer options: polygons and multipolygons, in whatever order, make a layer of multipolygons."""
+    if len(frame) == 0:
+        return {"geometry_type": empty_type}
+    kinds = {kind.removeprefix("Multi") for kind in frame.geometry.geom_type.unique()}
+    multi = frame.geometry.geom_type.str.startswith("Multi").any()
+    return {"geometry_type": "Multi" * bool(multi) + kinds.pop()} if len(kinds) == 1 else {}
+
+
+def write_parquet(frame: gpd.GeoDataFrame, path: str | Path) -> None:
+    """Write a GeoParquet file; equal frames give equal bytes."""
+    with replacing(path) as part:
+        frame.to_parquet(part, index=False)
+
+
+def write_samples(frame: gpd.GeoDataFrame, path: str | Path) -> None:
+    """Write points with features as the suffix says: ``.sqlite`` or ``.parquet``."""
+    {".sqlite": write_sqlite, ".parquet": write_parquet}[Path(path).suffix](frame, path)
+
+
+def read_samples(path: str | Path) -> gpd.GeoDataFrame:
+    """Read what ``write_samples`` wrote."""
+    return {".sqlite": read_sqlite, ".parquet": read_parquet}[Path(path).suffix](path)

@@ -1,0 +1,327 @@
+"""Where the pixels of a block lie on another lattice, of the same or of another CRS, and what is found there.
+
+A placement belongs to one source lattice and one block. What it gives depends on the lattices and on the position of
+each pixel only, so blocks of any shape give the same values as the whole.
+
+Between two CRS, coordinates are transformed exactly at knots every 32 pixels of the whole destination lattice and
+interpolated linearly in between: at the scale of 32 pixels projections are straight to far less than 0.01 pixel.
+GDAL's warper either transforms every pixel or approximates along the rows of whatever window it was asked for, so that
+its result depends on the window.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Protocol
+
+import numba
+import numpy as np
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+
+from iota2.compute.resample import AxisTaps, axis_taps, resample, source_range
+from iota2.core.grid import resolution
+
+KNOTS = 32
+"""Pixels of the destination lattice between two knots."""
+
+Range = tuple[int, int]
+"""Half-open range of rows or columns."""
+
+_TIE = 1e-6
+"""A centre this close below a pixel edge lies on it: rounding must not decide to which side it goes."""
+_HOLD = 1e-9
+_REACH = {"cubic": 2.0, "bilinear": 1.0, "nearest": 0.5}
+"""Half-width of each kernel in pixels of the coarser lattice."""
+
+
+class Placement(Protocol):
+    """Where the pixels of one block lie on one source lattice."""
+
+    @property
+    def window(self) -> tuple[Range, Range]:
+        """Rows and columns of the source that must be read; never empty."""
+
+    @property
+    def inside(self) -> np.ndarray:
+        """(y, x) bool: the pixel's centre lies in the source."""
+
+    def resample(self, values: np.ndarray, nodata: float | None) -> np.ndarray:
+        """(n, y, x) from the source window (n, rows, columns), by the kernel of the placement.
+
+        The type is kept. With ``nodata``: pixels without data do not take part, and the result is ``nodata`` where
+        the nearest source pixel is without data or outside.
+        """
+
+    def nearest(self, values: np.ndarray) -> np.ndarray:
+        """(y, x): the source pixel (of the window) in which each centre lies; outside, any value."""
+
+
+def placement(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range, kernel: str) -> Placement:
+    """The placement of the block ``rows`` x ``cols`` of ``lattice`` on the lattice ``source``."""
+    if source.crs == lattice.crs:
+        return _separable(source, lattice, rows, cols, kernel)
+    return _warped(source, lattice, rows, cols, kernel)
+
+
+@dataclass(frozen=True)
+class SeparablePlacement:
+    """A placement between lattices of one CRS: each axis by itself."""
+
+    rows: AxisTaps
+    cols: AxisTaps
+    same: bool
+    """The two lattices share their pixels."""
+
+    @cached_property
+    def window(self) -> tuple[Range, Range]:
+        """See Placement."""
+        return source_range(self.rows), source_range(self.cols)
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """See Placement."""
+        return (self.rows.nearest >= 0)[:, None] & (self.cols.nearest >= 0)
+
+    def resample(self, values: np.ndarray, nodata: float | None) -> np.ndarray:
+        """See Placement."""
+        shape = (len(self.rows.first), len(self.cols.first))
+        if self.same and values.shape[1:] == shape and self.inside.all():
+            return values
+        origin = (self.window[0][0], self.window[1][0])
+        return resample(values, self.rows, self.cols, origin=origin, nodata=nodata)
+
+    def nearest(self, values: np.ndarray) -> np.ndarray:
+        """See Placement."""
+        (top, _), (left, _) = self.window
+        return values[np.ix_(np.maximum(self.rows.nearest - top, 0), np.maximum(self.cols.nearest - left, 0))]
+
+
+def _separable(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range, kernel: str) -> SeparablePlacement:
+    """The placement of a block on a lattice of the same CRS."""
+    (width, height), (out_width, out_height) = resolution(source), resolution(lattice)
+    ratios = (out_height / height, out_width / width)
+    offsets = (
+        round((source.affine.f - lattice.affine.f) / height, 9),
+        round((lattice.affine.c - source.affine.c) / width, 9),
+    )
+    same = ratios == (1.0, 1.0) and all(offset == round(offset) for offset in offsets)
+    taps = [
+        axis_taps(ratio=ratio, offset=offset, out=out, size=size, kernel="nearest" if same else kernel)
+        for ratio, offset, out, size in zip(ratios, offsets, (rows, cols), source.shape, strict=True)
+    ]
+    return SeparablePlacement(taps[0], taps[1], same)
+
+
+@dataclass(frozen=True)
+class WarpedPlacement:
+    """A placement between lattices of different CRS: each pixel has its own position and weights."""
+
+    y: np.ndarray
+    """(y, x) source row coordinate of each centre, pixel edges at integers; NaN where there is none."""
+    x: np.ndarray
+    """(y, x) source column coordinate."""
+    size: tuple[int, int]
+    """Rows and columns of the source."""
+    kernel: str
+    scale: tuple[float, float]
+    """Source pixels (rows, columns) in one destination pixel, at least 1: by this much the kernel is stretched."""
+
+    @cached_property
+    def _pixels(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column of the source pixel at each centre, -1 outside."""
+        return pixels_at(self.y, self.x, self.size)
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """See Placement."""
+        return self._pixels[0] >= 0
+
+    @cached_property
+    def window(self) -> tuple[Range, Range]:
+        """See Placement."""
+        if not self.inside.any():
+            return (0, 1), (0, 1)
+        ranges = []
+        for pixels, scale, size in zip(self._pixels, self.scale, self.size, strict=True):
+            margin = math.ceil(_REACH[self.kernel] * scale) + 1
+            first, last = int(pixels[self.inside].min()), int(pixels[self.inside].max())
+            ranges.append((max(0, first - margin), min(size, last + 1 + margin)))
+        return ranges[0], ranges[1]
+
+    def resample(self, values: np.ndarray, nodata: float | None) -> np.ndarray:
+        """See Placement."""
+        out = np.empty((len(values), *self.y.shape), values.dtype)
+        if self.kernel == "nearest":
+            for layer, picked in zip(values, out, strict=True):
+                picked[...] = np.where(self.inside, self.nearest(layer), 0 if nodata is None else nodata)
+            return out
+        (top, _), (left, _) = self.window
+        whole = values.dtype.kind in "iu"
+        limits = (np.iinfo(values.dtype).min, np.iinfo(values.dtype).max) if whole else (-np.inf, np.inf)
+        missing = math.nan if nodata is None else float(nodata)
+        numbers = np.array([*self.scale, *limits, missing, _beside(missing, values.dtype)])
+        at = (self.y, self.x, *self._pixels)
+        _convolve(values, at, np.array([top, left]), self.kernel == "cubic", whole, numbers, out)
+        return out
+
+    def nearest(self, values: np.ndarray) -> np.ndarray:
+        """See Placement."""
+        (top, _), (left, _) = self.window
+        row, col = self._pixels
+        return values[np.where(self.inside, row - top, 0), np.where(self.inside, col - left, 0)]
+
+
+def _warped(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range, kernel: str) -> WarpedPlacement:
+    """The placement of a block on a lattice of another CRS."""
+    y, x = source_coordinates(source, lattice, rows, cols)
+    return WarpedPlacement(y, x, tuple(source.shape), kernel, _scale(source, lattice))
+
+
+@lru_cache(maxsize=64)
+def _scale(source: GeoBox, lattice: GeoBox) -> tuple[float, float]:
+    """Source pixels (rows, columns) in one pixel at the middle of the destination lattice, at least 1.
+
+    Within a few per thousand of 1 it is 1: two projections of one pixel size are no reason to smooth.
+    """
+    row, col = lattice.shape.y // 2, lattice.shape.x // 2
+    y, x = _exact(source, lattice, np.array([row, row + 1, row]), np.array([col, col, col + 1]))
+    steps = np.hypot(y[1] - y[0], y[2] - y[0]), np.hypot(x[1] - x[0], x[2] - x[0])
+    return tuple(float(step) if step > 1.01 else 1.0 for step in steps)  # type: ignore[return-value]
+
+
+def source_coordinates(
+    source: GeoBox, lattice: GeoBox, rows: Range, cols: Range
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates (row, column) on ``source`` of the pixel centres of a block of ``lattice``: two (y, x) arrays.
+
+    Pixel edges are at integers. Accurate to 0.01 pixel of the source, and independent of how blocks are cut. NaN
+    where the transformation has no answer.
+    """
+    knot_rows, knot_cols = _knots(rows), _knots(cols)
+    grid = np.meshgrid(knot_rows, knot_cols, indexing="ij")
+    return tuple(  # type: ignore[return-value]
+        _between(_between(values, knot_rows, rows).T, knot_cols, cols).T
+        for values in _exact(source, lattice, *grid)
+    )
+
+
+def _knots(pixels: Range) -> np.ndarray:
+    """Positions of the knots around a range of pixels: multiples of ``KNOTS`` on the whole lattice."""
+    return np.arange(pixels[0] // KNOTS, -(-pixels[1] // KNOTS) + 1) * KNOTS
+
+
+def _between(values: np.ndarray, knots: np.ndarray, pixels: Range) -> np.ndarray:
+    """``values`` (knots, …) interpolated linearly at the centres of ``pixels`` along the first axis."""
+    position = np.arange(*pixels)
+    first = position // KNOTS - knots[0] // KNOTS
+    share = ((position % KNOTS + 0.5) / KNOTS)[:, None]
+    with np.errstate(invalid="ignore"):
+        return values[first] * (1.0 - share) + values[first + 1] * share
+
+
+def _exact(
+    source: GeoBox, lattice: GeoBox, row: np.ndarray, col: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Source coordinates (row, column) of positions on ``lattice`` (pixel edges at integers); NaN if there is none."""
+    x = lattice.affine.c + lattice.affine.a * col
+    y = lattice.affine.f + lattice.affine.e * row
+    if source.crs != lattice.crs:
+        x, y = _transformer(lattice.crs.to_wkt(), source.crs.to_wkt()).transform(x, y)
+    with np.errstate(invalid="ignore"):
+        at = (y - source.affine.f) / source.affine.e, (x - source.affine.c) / source.affine.a
+    return np.where(np.isfinite(at[0]), at[0], np.nan), np.where(np.isfinite(at[1]), at[1], np.nan)
+
+
+@lru_cache(maxsize=64)
+def _transformer(from_wkt: str, to_wkt: str) -> Transformer:
+    return Transformer.from_crs(from_wkt, to_wkt, always_xy=True)
+
+
+def pixels_at(y: np.ndarray, x: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column of the source pixel at each coordinate, both -1 where it is outside of the source."""
+    with np.errstate(invalid="ignore"):
+        row, col = np.floor(y + _TIE), np.floor(x + _TIE)
+        within = (row >= 0) & (row < size[0]) & (col >= 0) & (col < size[1])
+    return np.where(within, row, -1).astype(np.int64), np.where(within, col, -1).astype(np.int64)
+
+
+def _beside(nodata: float, dtype: np.dtype) -> float:
+    """The value next to ``nodata``: what a measure that happens to equal it becomes."""
+    if dtype.kind == "f":
+        return float(np.nextafter(np.float32(nodata), np.float32(np.inf)))
+    return nodata - 1 if nodata == np.iinfo(dtype).max else nodata + 1
+
+
+@numba.njit(nogil=True, cache=True)
+def _kernel(t: float, cubic: bool) -> float:
+    """Keys' cubic convolution with a = -0.5 (Keys, 1981) or the triangle, at distance ``t``."""
+    t = abs(t)
+    if not cubic:
+        return max(1.0 - t, 0.0)
+    if t < 1.0:
+        return (1.5 * t - 2.5) * t * t + 1.0
+    if t < 2.0:
+        return ((-0.5 * t + 2.5) * t - 4.0) * t + 2.0
+    return 0.0
+
+
+@numba.njit(nogil=True, cache=True)
+def _weigh(centre: float, scale: float, cubic: bool, weights: np.ndarray) -> int:
+    """Fill the weights of one axis; returns the source pixel of the first of them."""
+    reach = 2.0 if cubic else 1.0
+    first = int(np.floor(centre - reach * scale - 0.5)) + 1
+    for k in range(len(weights)):
+        weights[k] = _kernel((first + k + 0.5 - centre) / scale, cubic)
+    return first
+
+
+@numba.njit(nogil=True, cache=True)
+def _mean(layer, first_y, first_x, weight_y, weight_x, nodata):  # type: ignore[no-untyped-def]
+    """Weighted mean of the taps with data in one layer, and the sum of their weights."""
+    total, weights = 0.0, 0.0
+    for k in range(max(0, -first_y), min(len(weight_y), layer.shape[0] - first_y)):
+        for m in range(max(0, -first_x), min(len(weight_x), layer.shape[1] - first_x)):
+            value = layer[first_y + k, first_x + m]
+            if value != nodata and value == value:
+                weight = weight_y[k] * weight_x[m]
+                total += weight * value
+                weights += weight
+    return (total / weights if weights != 0.0 else 0.0), weights
+
+
+@numba.njit(nogil=True, cache=True)
+def _convolve(values, at, origin, cubic, whole, numbers, out):  # type: ignore[no-untyped-def]
+    """Convolve each layer of the source window that starts at ``origin`` at each position.
+
+    ``at``: row and column coordinates, nearest rows and columns (-1 outside). ``numbers``: scale of rows and columns,
+    least and greatest value of the type, nodata (NaN if none) and the value beside it. Taps without data are left
+    out and the others' weights renormalised; with little weight left the nearest pixel is the result. Positions are
+    those of the whole source until pixels are picked, so that weights do not depend on the window.
+    """
+    y, x, row, col = at
+    scale_y, scale_x, low, high, nodata, beside = numbers
+    reach = 2.0 if cubic else 1.0
+    weight_y = np.empty(int(np.ceil(2 * reach * scale_y)))
+    weight_x = np.empty(int(np.ceil(2 * reach * scale_x)))
+    least = 0.25 * scale_y * scale_x
+    for i in range(out.shape[1]):
+        for j in range(out.shape[2]):
+            if row[i, j] < 0:
+                out[:, i, j] = 0 if np.isnan(nodata) else nodata
+                continue
+            first_y = _weigh(y[i, j], scale_y, cubic, weight_y) - origin[0]
+            first_x = _weigh(x[i, j], scale_x, cubic, weight_x) - origin[1]
+            for n in range(len(out)):
+                middle = values[n, row[i, j] - origin[0], col[i, j] - origin[1]]
+                if middle == nodata or middle != middle:
+                    out[n, i, j] = middle
+                    continue
+                mean, weights = _mean(values[n], first_y, first_x, weight_y, weight_x, nodata)
+                if weights < least:
+                    mean = float(middle)
+                if whole:
+                    mean = np.trunc(min(max(mean, low), high) + np.copysign(0.5, mean))
+                out[n, i, j] = beside if mean == nodata else mean

@@ -1,0 +1,232 @@
+"""Which files the output tree holds, where, and one sentence about each.
+
+Braces in a path are axes of the run (``tile``, ``part``, ``sensor``, ``region``, ``seed``) or constants of the run
+(``region_base``, ``cloud``, ``samples``). The reference page of the output tree is generated from this table.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from iota2.core.graph import Artifact
+
+MARK = ".iota2"
+"""File that marks a folder as an output of this program."""
+
+
+def with_probabilities(config: Any) -> bool:
+    """Whether probability maps are asked for."""
+    return bool(config.arg_classification.enable_probability_map)
+
+
+def with_final_probabilities(config: Any) -> bool:
+    """Whether the mosaic of probability maps is asked for."""
+    return with_probabilities(config) and bool(config.arg_classification.generate_final_probability_map)
+
+
+FOLDERS = {
+    "classif": "Classifications per tile, model and seed, on each tile's own lattice.",
+    "classif/MASK": "Where each model is applied on each tile.",
+    "classif/tmpClassif": "The same by strips of a tile, as the workers wrote them.",
+    "config_model": "What the codes of the map mean, and what was said about the reference data.",
+    "dataAppVal": "Reference polygons of each tile, split between learning and validation.",
+    "dataAppVal/bymodels": "Empty: filled by the fusion of optical and radar classifications.",
+    "dataRegion": "Empty: kept for scripts that expect it.",
+    "dimRed": "Empty: filled when dimension reduction is on.",
+    "envelope": "The ground that belongs to each tile; envelopes never overlap.",
+    "features": "What is known of each tile: dates, lattice, masks, validity.",
+    "final": "The products.",
+    "final/TMP": "Products per tile, before they are put together.",
+    "final/simplification": "Empty: filled by the vectorisation.",
+    "final/simplification/mosaic": "Empty: filled by the vectorisation.",
+    "final/simplification/tiles": "Empty: filled by the vectorisation.",
+    "final/simplification/tmp": "Empty: filled by the vectorisation.",
+    "final/simplification/vectors": "Empty: filled by the vectorisation.",
+    "final/vectors": "Empty: filled by the vectorisation.",
+    "formattingVectors": "Reference polygons cut by tile, region and validity.",
+    "learningSamples": "Samples with their feature values.",
+    "logs": "One log per job, by step.",
+    "model": "The trained models.",
+    "samplesSelection": "Pixels chosen for learning, and how many of each class.",
+    "shapeRegion": "Where each region meets each tile.",
+    "stats": "Empty: filled by classifiers that standardise features.",
+}
+"""Folders made at the start of a run, with what they hold."""
+
+# ---- found by the survey, at every start
+SCENE = Artifact(
+    "features/{tile}/tmp/scene.json",
+    "Every product found for the tile, with its files and lattices.",
+    "content",
+)
+SCAN_NOTES = Artifact(
+    "features/{tile}/tmp/scan_notes.json", "What the scan of the tile's folder left out, and why.", "content"
+)
+
+# ---- init
+RECIPE = Artifact("features/recipe.json", "How images become features: bands, dates, indices, order.", "content")
+REFERENCE_IMAGE = Artifact(
+    "features/{tile}/tmp/{sensor}_{tile}_reference.tif",
+    "The working lattice of the tile: 1 everywhere; its georeferencing is what matters.",
+)
+INPUT_DATES = Artifact(
+    "features/{tile}/tmp/{sensor}_{tile}_input_dates.txt",
+    "Dates found for the tile, one per line.",
+    "content",
+)
+INTERPOLATION_DATES = Artifact(
+    "features/{tile}/tmp/{sensor}_{tile}_interpolation_dates.txt",
+    "Dates at which the series is interpolated, the same for all tiles.",
+    "content",
+)
+COMMON_MASK = Artifact(
+    "features/{tile}/tmp/MaskCommunSL.tif", "1 where every sensor has an image on at least one date."
+)
+COMMON_MASK_VECTOR = Artifact("features/{tile}/tmp/MaskCommunSL.shp", "The same as polygons, in `proj`.")
+VALIDITY = Artifact("features/{tile}/nbView.tif", "Number of clear dates of each pixel.")
+CLOUD_THRESHOLD = Artifact(
+    "features/{tile}/CloudThreshold_{cloud}.shp",
+    "Where at least `cloud_threshold` dates are clear, in `proj`: samples are taken inside.",
+)
+
+# ---- sampling
+ENVELOPE = Artifact("envelope/{tile}.shp", "The ground that belongs to the tile, in `proj`.")
+REGIONS = Artifact("{region_base}.shp", "The regions, in `proj`; a single one when none are given.")
+REFERENCE = Artifact(
+    "reference_data.shp",
+    "The reference polygons as used: checked, in `proj`, with map code, home region and the side of each seed.",
+)
+REFERENCE_NOTES = Artifact(
+    "config_model/reference_notes.json", "What was mended or left out in the reference polygons.", "content"
+)
+CLASSES = Artifact("config_model/classes.json", "Classes: label, code in the map, name, colour.", "content")
+CLASS_TABLE = Artifact("final/Classif_table.csv", "User label, code in the map and colour of each class.", "content")
+FORMATTED = Artifact("formattingVectors/{tile}.shp", "Reference polygons cut by tile, region and validity.")
+LEARN_POLYGONS = Artifact("dataAppVal/{tile}_seed_{seed}_learn.sqlite", "Polygons of the tile to learn from.")
+VALIDATION_POLYGONS = Artifact("dataAppVal/{tile}_seed_{seed}_val.sqlite", "Polygons of the tile to validate with.")
+REGION_SHAPE = Artifact(
+    "shapeRegion/{region_base}_region_{region}_{tile}.shp",
+    "Where the region meets the tile's envelope, in `proj`.",
+)
+REGION_RASTER = Artifact(
+    "shapeRegion/{region_base}_region_{region}_{tile}.tif", "The same on the tile's lattice: 1 inside."
+)
+REGION_MASK = Artifact(
+    "classif/MASK/MASK_region_{region}_{tile}.tif",
+    "Where the region's model is applied: inside the region, with a margin of some pixels around the envelope.",
+)
+MODEL_POLYGONS = Artifact(
+    "samplesSelection/samples_region_{region}_seed_{seed}.shp",
+    "Learning polygons of the model, of all tiles.",
+)
+TILE_STATISTICS = Artifact(
+    "samplesSelection/{tile}_region_{region}_seed_{seed}_stats.xml",
+    "Pixels per class and per polygon on one tile.",
+    "content",
+)
+MODEL_STATISTICS = Artifact(
+    "samplesSelection/samples_region_{region}_seed_{seed}.xml", "The same over all tiles.", "content"
+)
+RATES = Artifact(
+    "samplesSelection/samples_region_{region}_seed_{seed}_outrates.csv",
+    "Pixels wanted, available and selected of each class.",
+    "content",
+)
+SELECTION = Artifact(
+    "samplesSelection/samples_region_{region}_seed_{seed}_selection.sqlite",
+    "Pixels selected for the model, as points in `proj`.",
+)
+TILE_SELECTION = Artifact(
+    "samplesSelection/{tile}_samples_region_{region}_seed_{seed}_selection.sqlite",
+    "Those of one tile, with their row and column on its lattice.",
+)
+TILE_SELECTION_MERGE = Artifact(
+    "samplesSelection/{tile}_selection_merge.sqlite", "Those of one tile for all models and seeds."
+)
+TILE_SAMPLES = Artifact(
+    "learningSamples/{tile}_region_{region}_seed{seed}_Samples_learn.{samples}",
+    "Feature values of the selected pixels of one tile.",
+)
+MODEL_SAMPLES = Artifact(
+    "learningSamples/Samples_region_{region}_seed{seed}_learn.{samples}",
+    "Feature values of all selected pixels of the model.",
+)
+CLASS_STATISTICS = Artifact(
+    "learningSamples/class_statistics_seed{seed}_learn.csv", "Samples per class and region.", "content"
+)
+
+# ---- learning
+MODEL_CARD = Artifact("model/model_{region}_seed_{seed}.txt", "What the model is, to read.", "content")
+MODEL = Artifact("model/model_{region}_seed_{seed}", "The model itself: a folder of plain arrays.", "content")
+
+# ---- classification
+PART_LABELS = Artifact(
+    "classif/tmpClassif/Classif_{tile}_part_{part}_model_{region}_seed_{seed}.tif", "Labels of one strip."
+)
+PART_CONFIDENCE = Artifact(
+    "classif/tmpClassif/{tile}_part_{part}_model_{region}_confidence_seed_{seed}.tif",
+    "Confidence of one strip.",
+)
+PART_PROBABILITIES = Artifact(
+    "classif/tmpClassif/PROBAMAP_{tile}_part_{part}_model_{region}_seed_{seed}.tif",
+    "Probabilities of one strip.",
+    when=with_probabilities,
+)
+LABELS = Artifact(
+    "classif/Classif_{tile}_model_{region}_seed_{seed}.tif", "Labels of the model on the tile; 0 elsewhere."
+)
+CONFIDENCE = Artifact(
+    "classif/{tile}_model_{region}_confidence_seed_{seed}.tif",
+    "Probability of the label, 0 to 1; 0 where there is none.",
+)
+PROBABILITIES = Artifact(
+    "classif/PROBAMAP_{tile}_model_{region}_seed_{seed}.tif",
+    "Probability of each class × 1000, one band each (with `enable_probability_map`).",
+    when=with_probabilities,
+)
+
+# ---- mosaic
+TILE_LABELS = Artifact("final/TMP/{tile}_seed_{seed}.tif", "Labels of all models on the tile.")
+TILE_CONFIDENCE = Artifact("final/TMP/{tile}_GlobalConfidence_seed_{seed}.tif", "Confidence on the tile, 0 to 100.")
+TILE_VALIDITY = Artifact("final/TMP/{tile}_Cloud.tif", "Number of clear dates where the tile is classified.")
+MAP = Artifact("final/Classif_Seed_{seed}.tif", "The land-cover map: class codes, 0 where not classified.")
+COLOR_MAP = Artifact(
+    "final/Classif_Seed_{seed}_ColorIndexed.tif", "The same map with the colours of the colour table in it."
+)
+MAP_STYLE = Artifact("final/Classif_Seed_{seed}.qml", "QGIS style of the map: names and colours.", "content")
+FINAL_CONFIDENCE = Artifact(
+    "final/Confidence_Seed_{seed}.tif",
+    "Confidence of the classifier in its label, 1 to 100; 0 not classified.",
+)
+FINAL_VALIDITY = Artifact("final/PixelsValidity.tif", "Number of clear dates of each pixel of the map.")
+FINAL_PROBABILITIES = Artifact(
+    "final/ProbabilityMap_seed_{seed}.tif",
+    "Probability of each class × 1000, one named band each (with `enable_probability_map`).",
+    when=with_final_probabilities,
+)
+
+# ---- validation
+TILE_CONFUSION = Artifact("final/TMP/{tile}_seed_{seed}.csv", "Confusion matrix of the tile, in pixels.", "content")
+TILE_COMPARISON = Artifact(
+    "final/TMP/{tile}_seed_{seed}_CompRef.tif",
+    "Map against reference: 1 and 2 validation wrong and right, 3 and 4 learning wrong and right.",
+)
+CONFUSION = Artifact("final/TMP/Classif_Seed_{seed}.csv", "Confusion matrix of the map, in pixels.", "content")
+CLASSIFICATION_RESULTS = Artifact(
+    "final/TMP/ClassificationResults_seed_{seed}.txt", "Measures of each class, as text.", "content"
+)
+DIFFERENCE = Artifact(
+    "final/diff_seed_{seed}.tif",
+    "Map against reference: 1 and 2 validation wrong and right, 3 and 4 learning wrong and right, 0 no reference.",
+)
+RESULTS = Artifact("final/RESULTS.txt", "The accuracy report, mean and interval over the runs.", "content")
+CONFUSION_FIGURE = Artifact(
+    "final/Confusion_Matrix_Classif_Seed_{seed}.png", "The confusion matrix as a picture.", "content"
+)
+METRICS = Artifact("final/metrics.json", "The same numbers for programs.", "content")
+REPORT = Artifact("final/report.html", "Map, confidence, validity and accuracy on one page.", "content")
+
+# ---- written by the run itself
+STATUS = Artifact("IOTA2_tasks_status.txt", "State of every job of the last run, as text.")
+LOG_OUT = Artifact("logs/<Step>/<task>.out", "What the job said, how long it took.")
+LOG_ERR = Artifact("logs/<Step>/<task>.err", "What went wrong in the job; empty when all went well.")

@@ -1,0 +1,249 @@
+"""The report of a run as one HTML page that needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from iota2.compute.accuracy import Estimate, Scores, Summary, scores, summarise
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.tables import Confusion
+from iota2.report.remarks import remarks
+from iota2.report.text import UNDEFINED, measure
+
+
+@dataclass(frozen=True)
+class Series:
+    """The dates of one sensor on one tile."""
+
+    sensor: str
+    tile: str
+    count: int
+    first: str
+    """Day as it is to be shown, ``2018-05-11``."""
+    last: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG with what it shows."""
+
+    title: str
+    caption: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """All that ``final/report.html`` shows. Nothing in it is trusted: every text is escaped."""
+
+    title: str
+    nomenclature: Nomenclature
+    confusions: Mapping[int, Confusion] = field(default_factory=dict)
+    """By seed; empty when the run was not validated."""
+    mapped: Mapping[int, int] = field(default_factory=dict)
+    """Pixels of the first seed's map by class code; with 0 for what is inside the area but not classified."""
+    pixel_area: float = 0.0
+    """Of one pixel of the map, square metres."""
+    tiles: tuple[str, ...] = ()
+    series: tuple[Series, ...] = ()
+    map: Picture | None = None
+    pictures: tuple[Picture, ...] = ()
+    """Confidence, validity …, after the map."""
+    notes: tuple[str, ...] = ()
+    """Warnings and remarks of the run; those on the measures are added here."""
+    files: tuple[tuple[str, str], ...] = ()
+    """Path relative to the page's folder, and one sentence about it."""
+    configuration: tuple[tuple[str, str], ...] = ()
+    """Option (``chain.runs``) and value."""
+    versions: tuple[tuple[str, str], ...] = ()
+    """Name and version of the programs that made the run."""
+
+
+def render_report(data: ReportData) -> str:
+    """The page as text: no script, no external file, pictures inside; light and dark, and fit for print."""
+    environment = Environment(
+        loader=PackageLoader("iota2.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"data_uri": _data_uri, "link": _link, "thousands": _thousands}
+    summary = summarise(data.confusions) if data.confusions else None
+    return environment.get_template("report.html.j2").render(
+        data=data,
+        figures=_key_figures(data, summary),
+        areas=_areas(data),
+        matrix=_matrix(summary, data.nomenclature) if summary else None,
+        classes=_class_rows(summary, data) if summary else (),
+        seeds=_seed_rows(data.confusions),
+        notes=(*remarks(data.confusions, data.nomenclature), *data.nomenclature.warnings, *data.notes),
+    )
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A key number at the head of the page."""
+
+    name: str
+    value: str
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class _Heat:
+    """A coloured cell."""
+
+    text: str
+    color: str = ""
+    """CSS colour of the ground."""
+    title: str = ""
+    """What is said when one points at the cell."""
+    empty: bool = False
+    """Whether there is nothing to measure, as in the row of a class without reference pixels."""
+
+
+def _key_figures(data: ReportData, summary: Summary | None) -> list[_Figure]:
+    figures = []
+    if summary:
+        figures += [
+            _Figure("Overall accuracy", *_percent(summary.overall_accuracy)),
+            _Figure("Kappa", measure(summary.kappa.mean), _half_width(summary.kappa)),
+        ]
+    classified = sum(count for code, count in data.mapped.items() if code != 0)
+    if classified:
+        figures.append(_Figure("Mapped area", f"{_square_kilometres(classified, data)} km²"))
+    figures.append(_Figure("Classes", str(len(data.nomenclature.codes))))
+    if data.tiles:
+        figures.append(_Figure("Tiles", str(len(data.tiles)), ", ".join(data.tiles[:3]) + " …" * (len(data.tiles) > 3)))
+    if data.series:
+        first, last = min(s.first for s in data.series), max(s.last for s in data.series)
+        figures.append(_Figure("Dates", str(sum(s.count for s in data.series)), f"{first} to {last}"))
+    return figures
+
+
+def _percent(value: Estimate) -> tuple[str, str]:
+    """A share as percents and its half-width."""
+    if math.isnan(value.mean):
+        return UNDEFINED, ""
+    spread = "" if value.half_width is None else f"± {100 * value.half_width:.1f} over {value.runs} runs"
+    return f"{100 * value.mean:.1f} %", spread
+
+
+def _half_width(value: Estimate) -> str:
+    return "" if value.half_width is None else f"± {value.half_width:.3f} over {value.runs} runs"
+
+
+def _areas(data: ReportData) -> list[dict[str, str]]:
+    """Rows of the legend: colour, code, name, area, and share of what is classified."""
+    total = sum(count for code, count in data.mapped.items() if code != 0)
+    rows = []
+    for code, name, color in zip(
+        data.nomenclature.codes, data.nomenclature.names, data.nomenclature.colors, strict=True
+    ):
+        count = data.mapped.get(code, 0)
+        share = 100 * count / total if total else math.nan
+        rows.append(
+            {
+                "color": "rgb({}, {}, {})".format(*color),
+                "code": str(code),
+                "name": name,
+                "area": _square_kilometres(count, data),
+                "share": measure(share, 1),
+                "bar": f"{0 if math.isnan(share) else share:.2f}%",
+            }
+        )
+    return rows
+
+
+def _square_kilometres(pixels: int, data: ReportData) -> str:
+    area = pixels * data.pixel_area / 1e6
+    return f"{area:,.2f}" if area < 100 else f"{area:,.0f}"
+
+
+def _matrix(summary: Summary, nomenclature: Nomenclature) -> list[tuple[str, list[_Heat]]]:
+    """Rows of the confusion matrix: reference class, then one cell for each mapped class."""
+    names = [nomenclature.name(code) for code in summary.labels]
+    totals = summary.mean_counts.sum(axis=1)
+    return [
+        (names[r], [_matrix_cell(summary, r, c, names, totals) for c in range(len(names))]) for r in range(len(names))
+    ]
+
+
+def _matrix_cell(summary: Summary, r: int, c: int, names: list[str], totals: np.ndarray) -> _Heat:
+    count, total = summary.mean_counts[r, c], totals[r]
+    if total == 0:
+        return _Heat("", title=f"{names[r]}: no reference pixel", empty=True)
+    share = count / total
+    text = _thousands(count) if count or r == c else ""
+    about = f"{names[r]} mapped as {names[c]}: {_thousands(count)} pixels, {100 * share:.1f} % of the reference"
+    return _Heat(text, _good(share) if r == c else _bad(share), about)
+
+
+def _good(share: float) -> str:
+    """Red over yellow to green, let through more or less of the ground so that it fits light and dark."""
+    return f"hsl({115 * share:.0f} 50% 47% / 0.55)"
+
+
+def _bad(share: float) -> str:
+    return f"hsl(8 75% 50% / {0.85 * share**0.7:.2f})" if share else ""
+
+
+def _class_rows(summary: Summary, data: ReportData) -> list[tuple[str, str, list[_Heat], str]]:
+    """Rows of the table of classes: colour, name, precision, recall and F-score, pixels of the reference."""
+    support = summary.mean_counts.sum(axis=1)
+    rows = []
+    for k, code in enumerate(summary.labels):
+        measures = [values[k] for values in (summary.precision, summary.recall, summary.f_score)]
+        rows.append(
+            (
+                "rgb({}, {}, {})".format(*data.nomenclature.color(code)),
+                data.nomenclature.name(code),
+                [_measure_cell(value) for value in measures],
+                _thousands(support[k]),
+            )
+        )
+    return rows
+
+
+def _measure_cell(value: Estimate) -> _Heat:
+    if math.isnan(value.mean):
+        return _Heat(UNDEFINED, title="undefined")
+    spread = "" if value.half_width is None else f" ± {value.half_width:.3f}"
+    return _Heat(f"{value.mean:.3f}{spread}", _good(value.mean))
+
+
+def _seed_rows(confusions: Mapping[int, Confusion]) -> list[tuple[int, str, str, str, str]]:
+    """Rows of the table of runs: seed, overall accuracy, kappa, pixels, pixels not classified."""
+    each: list[tuple[int, Confusion, Scores]] = [(s, m, scores(m)) for s, m in confusions.items()]
+    return [
+        (
+            seed,
+            measure(found.overall_accuracy),
+            measure(found.kappa),
+            f"{int(found.support.sum()):,}",
+            f"{int(matrix.unmapped.sum()):,}",
+        )
+        for seed, matrix, found in each
+    ]
+
+
+def _thousands(count: float) -> str:
+    """A count with separators; small means over runs have one decimal."""
+    return f"{count:,.0f}" if count >= 100 or float(count).is_integer() else f"{count:,.1f}"
+
+
+def _data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def _link(path: str) -> str:
+    """A relative path as a link; a colon is escaped too, so no path becomes a ``javascript:`` address."""
+    return quote(path, safe="/")

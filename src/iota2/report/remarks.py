@@ -1,0 +1,73 @@
+"""What must be said beside the measures: classes not validated, pixels left out, measures left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from iota2.compute.accuracy import not_validated, scores
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.tables import Confusion
+
+
+def reasons_not_validated(confusions: Mapping[int, Confusion]) -> dict[int, str]:
+    """Why a class has no measure for at least one seed, by class code; matrices are given by seed."""
+    seeds: dict[int, list[int]] = {}
+    for seed, confusion in confusions.items():
+        for code in not_validated(confusion):
+            seeds.setdefault(code, []).append(seed)
+    return {code: _reason(code, missing, confusions) for code, missing in sorted(seeds.items())}
+
+
+def remarks(confusions: Mapping[int, Confusion], nomenclature: Nomenclature) -> tuple[str, ...]:
+    """Sentences for the reader of the accuracy report; empty when there is nothing to say."""
+    return (
+        *_not_validated(confusions, nomenclature),
+        *_never_mapped(confusions, nomenclature),
+        *_unmapped(confusions, nomenclature),
+    )
+
+
+def _reason(code: int, missing: list[int], confusions: Mapping[int, Confusion]) -> str:
+    when = "" if len(missing) == len(confusions) else f" for {_seeds(missing)}"
+    left = sum(int(confusions[seed].unmapped[confusions[seed].labels.index(code)]) for seed in missing)
+    if left:
+        return f"the map leaves all of its {left:,} validation pixels at 0 (not classified){when}"
+    return f"no validation pixel{when}"
+
+
+def _not_validated(confusions: Mapping[int, Confusion], nomenclature: Nomenclature) -> Iterator[str]:
+    for code, reason in reasons_not_validated(confusions).items():
+        yield f"Class {nomenclature.name(code)} ({code}) is not validated: {reason}."
+
+
+def _never_mapped(confusions: Mapping[int, Confusion], nomenclature: Nomenclature) -> Iterator[str]:
+    """Precision and F-score of a seed that never maps a class are undefined, and left out of the means."""
+    missing: dict[int, list[int]] = {}
+    for seed, confusion in confusions.items():
+        found = scores(confusion)
+        for code, precision, support in zip(found.labels, found.precision, found.support, strict=True):
+            if support > 0 and np.isnan(precision):
+                missing.setdefault(code, []).append(seed)
+    for code, seeds in sorted(missing.items()):
+        yield (
+            f"Class {nomenclature.name(code)} ({code}) is on no validation pixel of the map of "
+            f"{_seeds(seeds)}: its precision and F-score are undefined there."
+        )
+
+
+def _unmapped(confusions: Mapping[int, Confusion], nomenclature: Nomenclature) -> Iterator[str]:
+    for seed, confusion in confusions.items():
+        total = int(confusion.unmapped.sum())
+        if total:
+            parts = ", ".join(
+                f"{nomenclature.name(code)} {int(count):,}"
+                for code, count in zip(confusion.labels, confusion.unmapped, strict=True)
+                if count
+            )
+            yield f"Seed {seed}: {total:,} validation pixels are not classified and in no measure ({parts})."
+
+
+def _seeds(seeds: list[int]) -> str:
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(str(seed) for seed in seeds)}"

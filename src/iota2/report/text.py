@@ -1,0 +1,158 @@
+"""Confusion matrices and their measures as text files: the CSV, the per-seed results, ``RESULTS.txt``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from iota2.compute.accuracy import Estimate, Summary, scores, summarise
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.tables import Confusion
+from iota2.report.remarks import remarks
+
+UNDEFINED = "–"
+"""What stands for a measure that is not defined."""
+REFERENCE, PRODUCED, UNMAPPED = (
+    "#Reference labels (rows):",
+    "#Produced labels (columns):",
+    "#Unmapped pixels (rows):",
+)
+
+
+def measure(value: float, digits: int = 3) -> str:
+    """A measure as text, ``–`` when it is undefined (NaN)."""
+    return UNDEFINED if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def interval(value: Estimate) -> str:
+    """``0.903 +- 0.037``; without the half-width when fewer than two seeds define the measure."""
+    mean = measure(value.mean)
+    return mean if value.half_width is None else f"{mean} +- {measure(value.half_width)}"
+
+
+def confusion_csv(confusion: Confusion) -> str:
+    """The matrix in pixels: two header lines with labels, then one line for each reference class.
+
+    A last comment line counts pixels that the map left at 0, only if there are any.
+    """
+    labels = ",".join(str(label) for label in confusion.labels)
+    lines = [REFERENCE + labels, PRODUCED + labels]
+    lines += [",".join(str(int(count)) for count in row) for row in confusion.counts]
+    if confusion.unmapped.any():
+        lines.append(UNMAPPED + ",".join(str(int(count)) for count in confusion.unmapped))
+    return "\n".join(lines) + "\n"
+
+
+def parse_confusion_csv(text: str, source: str) -> Confusion:
+    """The matrix that ``confusion_csv`` wrote; ValueError names ``source`` when it is anything else."""
+    lines = text.splitlines()
+    try:
+        reference, produced = (
+            _integers(line.removeprefix(head)) for line, head in zip(lines[:2], (REFERENCE, PRODUCED), strict=True)
+        )
+        rows = [_integers(line) for line in lines[2:] if line and not line.startswith("#")]
+        unmapped = [_integers(line.removeprefix(UNMAPPED)) for line in lines if line.startswith(UNMAPPED)]
+        if reference != produced:
+            raise ValueError("rows and columns have different labels")
+        n = len(reference)
+        return Confusion(
+            tuple(reference),
+            np.array(rows, dtype=np.int64).reshape(n, n),
+            np.array(unmapped[0] if unmapped else [0] * n, dtype=np.int64),
+        )
+    except ValueError as err:
+        raise ValueError(f"{source} is no confusion matrix: {err}") from err
+
+
+def classification_results(confusion: Confusion) -> str:
+    """Text of ``ClassificationResults_seed_<s>.txt``: measures of each class, kappa, overall accuracy."""
+    found = scores(confusion)
+    labels = ",".join(str(label) for label in confusion.labels)
+    lines = [REFERENCE + labels, PRODUCED + labels, ""]
+    measures = {"Precision": found.precision, "Recall": found.recall, "F-score": found.f_score}
+    for k, label in enumerate(found.labels):
+        lines += [f"{name} of class [{label}] vs all: {_exact(v[k])}" for name, v in measures.items()]
+        lines.append("")
+    for name, values in measures.items():
+        lines.append(f"{name} of the different classes: [{', '.join(_exact(value) for value in values)}]")
+    lines += ["", f"Kappa index: {_exact(found.kappa)}"]
+    lines += [f"Overall accuracy index: {_exact(found.overall_accuracy)}"]
+    return "\n".join(lines) + "\n"
+
+
+def results_text(confusions: Mapping[int, Confusion], nomenclature: Nomenclature, notes: Sequence[str] = ()) -> str:
+    """Text of ``RESULTS.txt``: mean matrix over seeds, kappa, overall accuracy, measures of each class.
+
+    Matrices are given by seed. Undefined measures are shown as ``–``. Remarks on what the numbers leave out,
+    and ``notes``, follow the table. A ``|`` in a class name becomes ``¦``: ``|`` separates columns.
+    """
+    summary = summarise(confusions)
+    names = [nomenclature.name(code).replace("|", "¦") for code in summary.labels]
+    lines = ["#row = reference", "#col = production", ""]
+    lines += ["*********** Matrice de confusion ***********", ""]
+    lines += [*_matrix_lines(summary, names), ""]
+    lines += [f"KAPPA : {interval(summary.kappa)}", f"OA : {interval(summary.overall_accuracy)}", ""]
+    lines += _table_lines(summary, names)
+    said = [*remarks(confusions, nomenclature), *notes]
+    if said:
+        lines += ["", "Notes", *(f"- {note}" for note in said)]
+    return "\n".join(lines) + "\n"
+
+
+def label_table_csv(nomenclature: Nomenclature) -> str:
+    """Text of ``*_table.csv``: user label, code in the map and colour of each class.
+
+    A label that a spreadsheet would run as a formula begins with an apostrophe.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    text.write("#USER LABEL,IOTA2_LABEL,RED_VALUE,GREEN_VALUE,BLUE_VALUE\n")
+    for label, code, color in zip(nomenclature.labels, nomenclature.codes, nomenclature.colors, strict=True):
+        writer.writerow([spreadsheet_safe(str(label)), code, *color])
+    return text.getvalue()
+
+
+def spreadsheet_safe(cell: str) -> str:
+    """The text, with an apostrophe before what a spreadsheet would run as a formula (OWASP)."""
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
+def _integers(line: str) -> list[int]:
+    return [int(part) for part in line.split(",")]
+
+
+def _exact(value: float) -> str:
+    return UNDEFINED if math.isnan(value) else f"{value:.6g}"
+
+
+def _matrix_lines(summary: Summary, names: list[str]) -> Iterator[str]:
+    cells = [[f"{count:.2f}" for count in row] for row in summary.mean_counts]
+    width = 2 + max(len(text) for text in [*names, *(cell for row in cells for cell in row)])
+    yield " " * width + "|" + "|".join(name.center(width) for name in names)
+    for name, row in zip(names, cells, strict=True):
+        yield "|".join([name.center(width), *(cell.center(width) for cell in row), name.center(width)])
+
+
+def _table_lines(summary: Summary, names: list[str]) -> Iterator[str]:
+    width = 2 + max(len("Classes") + 4, *(len(name) for name in names))
+    heads = [" Precision mean ", " Rappel mean ", " F-score mean ", " Confusion max"]
+    widths = [max(len(head), len(" 0.000 +- 0.000 ")) for head in heads[:3]]
+    header = "|".join(["Classes".center(width), *(h.center(w) for h, w in zip(heads, widths, strict=False)), heads[3]])
+    yield header
+    yield "-" * len(header)
+    for k, name in enumerate(names):
+        measures = (summary.precision[k], summary.recall[k], summary.f_score[k])
+        cells = [interval(value).center(w) for value, w in zip(measures, widths, strict=True)]
+        yield "|".join([name.center(width), *cells, f" {_most_mapped(summary.mean_counts[k], names)}"])
+
+
+def _most_mapped(row: np.ndarray, names: list[str]) -> str:
+    """The three classes that a reference class is mostly mapped as, ties by name descending."""
+    if not row.any():
+        return UNDEFINED
+    ranked = sorted(zip(row.tolist(), names, strict=True), reverse=True)
+    return ", ".join(name for _, name in ranked[:3])

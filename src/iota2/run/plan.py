@@ -1,0 +1,200 @@
+"""From steps and the run's table of rows to a static list of jobs, every path known before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from iota2.core.graph import AXES, Artifact, JobContext, Key, Paths, Resources, Step
+from iota2.errors import UserError
+
+Row = Mapping[str, str | int]
+"""One valid combination of the axes."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One step over one key, with everything it reads and writes."""
+
+    id: str
+    step: Step
+    key: Mapping[str, str | int]
+    inp: Paths
+    out: Paths
+    params: Any
+    task: str
+    needs: tuple[str, ...]
+    """Ids of the jobs whose outputs it reads."""
+
+    def context(self, use: Resources) -> JobContext:
+        """What the step's function gets."""
+        return JobContext(self.inp, self.out, self.key, self.params, use)
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """Every file or folder the job makes."""
+        return tuple(path for bound in self.out.bound.values() for path in bound.values())
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """Every file or folder the job reads from the output tree."""
+        return tuple(path for bound in self.inp.bound.values() for path in bound.values())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs of a run in an order that respects their needs."""
+
+    root: Path
+    steps: tuple[Step, ...]
+    """Active steps, in chain order."""
+    jobs: tuple[Job, ...]
+    given: tuple[Path, ...]
+    """Inputs that no job makes: the survey's files."""
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Job]:
+        """Jobs by their id."""
+        return {job.id: job for job in self.jobs}
+
+    def restricted(self, steps: Iterable[str]) -> Plan:
+        """The same plan with only the jobs of the named steps; needs of other jobs are dropped.
+
+        Raises UserError when an input that a dropped job would have made is not there.
+        """
+        wanted = set(steps)
+        kept = tuple(job for job in self.jobs if job.step.name in wanted)
+        ids = {job.id for job in kept}
+        self._require_inputs(kept, ids)
+        jobs = tuple(
+            Job(
+                job.id,
+                job.step,
+                job.key,
+                job.inp,
+                job.out,
+                job.params,
+                job.task,
+                tuple(n for n in job.needs if n in ids),
+            )
+            for job in kept
+        )
+        return Plan(self.root, self.steps, jobs, self.given)
+
+    def _require_inputs(self, kept: Sequence[Job], ids: set[str]) -> None:
+        made_elsewhere = {path: job for job in self.jobs if job.id not in ids for path in job.outputs}
+        missing = {
+            made_elsewhere[path].step.name: path
+            for job in kept
+            for path in job.inputs
+            if path in made_elsewhere and not path.exists()
+        }
+        if missing:
+            lines = "\n".join(f"  {path} (made by step {step})" for step, path in missing.items())
+            raise UserError(
+                "The steps asked for need files of earlier steps that are not there:\n"
+                f"{lines}\nStart from an earlier step (first_step, --first-step)."
+            )
+
+
+def make_plan(
+    steps: Sequence[Step],
+    rows: Sequence[Row],
+    config: Any,
+    root: Path,
+    constants: Mapping[str, str | int],
+    given: Iterable[Artifact] = (),
+) -> Plan:
+    """All jobs of the active ``steps``.
+
+    Jobs of a step are the distinct rows projected on ``step.over``. An artifact is bound by projecting the job's
+    rows on its axes: the same axes give one path, more axes a mapping, fewer a shared file. Edges follow from who
+    makes the path. Raises ValueError when two jobs would make the same path or an input has no maker.
+    """
+    active = tuple(step for step in steps if step.when(config))
+    binder = _Binder(rows, config, root, constants)
+    outside = {path for artifact in given for path in binder.bind(artifact, {}).values()}
+    makers: dict[Path, str] = {}
+    jobs: list[Job] = []
+    for step in active:
+        made = [binder.job(step, key, makers, outside) for key in binder.keys(step.over)]
+        for job in made:
+            for path in job.outputs:
+                if makers.setdefault(path, job.id) != job.id:
+                    raise ValueError(f"{job.id} and {makers[path]} both make {path}")
+        jobs += made
+    return Plan(root, active, tuple(jobs), tuple(sorted(outside)))
+
+
+@dataclass(frozen=True)
+class _Binder:
+    """Binds artifacts to paths for the rows of one run."""
+
+    rows: Sequence[Row]
+    config: Any
+    root: Path
+    constants: Mapping[str, str | int]
+
+    @cached_property
+    def _cache(self) -> dict[Any, Any]:
+        return {}
+
+    def _index(self, axes: tuple[str, ...]) -> Mapping[tuple[str | int, ...], list[Row]]:
+        """Rows grouped by their values on ``axes``, in row order."""
+        if axes not in self._cache:
+            groups: dict[tuple[str | int, ...], list[Row]] = {}
+            for row in self.rows:
+                groups.setdefault(tuple(row[axis] for axis in axes), []).append(row)
+            self._cache[axes] = groups
+        found: Mapping[tuple[str | int, ...], list[Row]] = self._cache[axes]
+        return found
+
+    def keys(self, over: tuple[str, ...]) -> list[Row]:
+        """Distinct values of the axes ``over``, in row order."""
+        return [dict(zip(over, values, strict=True)) for values in self._index(over)]
+
+    def bind(self, artifact: Artifact, key: Row) -> dict[Key, Path]:
+        """Paths of ``artifact`` for the rows that agree with ``key``, by the values of its other axes."""
+        fixed = tuple(axis for axis in AXES if axis in key)
+        free = tuple(axis for axis in artifact.axes if axis not in key)
+        bound: dict[Key, Path] = {}
+        for row in self._index(fixed).get(tuple(key[axis] for axis in fixed), []):
+            values = tuple(row[axis] for axis in free)
+            if values not in bound:
+                bound[values] = self.root / artifact.path.format_map({**self.constants, **row})
+        return bound
+
+    def bind_all(self, artifacts: Mapping[str, Artifact], key: Row) -> Paths:
+        """The wanted artifacts of a job, bound."""
+        wanted = {name: artifact for name, artifact in artifacts.items() if artifact.when(self.config)}
+        return Paths({name: self.bind(artifact, key) for name, artifact in wanted.items()})
+
+    def job(self, step: Step, key: Row, makers: Mapping[Path, str], outside: set[Path]) -> Job:
+        """The job of ``step`` at ``key``."""
+        inp, out = self.bind_all(step.needs, key), self.bind_all(step.makes, key)
+        task = step.task.format_map(key)
+        needs: dict[str, None] = {}
+        for bound in inp.bound.values():
+            for path in bound.values():
+                if path in makers:
+                    needs[makers[path]] = None
+                elif path not in outside:
+                    raise ValueError(f"{step.name}: nothing makes {path}")
+        return Job(f"{step.name}/{task}", step, key, inp, out, step.params(self.config), task, tuple(needs))
+
+
+def rows_of(
+    tiles: Mapping[str, tuple[int, Iterable[str]]], sensors: Sequence[str], runs: int
+) -> list[dict[str, str | int]]:
+    """The run's table: for each tile its number of parts and its regions, for all sensors and seeds."""
+    return [
+        {"tile": tile, "part": part, "sensor": sensor, "region": region, "seed": seed}
+        for tile, (parts, regions) in tiles.items()
+        for part in range(parts)
+        for sensor in sensors
+        for region in regions
+        for seed in range(runs)
+    ]

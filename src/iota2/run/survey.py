@@ -1,0 +1,186 @@
+"""What the outside world holds at the start of a run: products by tile, regions, reference data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import geopandas as gpd
+import shapely
+
+from iota2 import layout
+from iota2.classifiers.registry import validate_options
+from iota2.config.schema import Config
+from iota2.config.sensors import enabled_sensors
+from iota2.core.grid import part_count
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.recipe import FeatureRecipe
+from iota2.core.scene import Scene
+from iota2.core.tables import REGION
+from iota2.errors import InputError, UserError
+from iota2.io.atomic import write_json
+from iota2.io.burn import to_crs
+from iota2.io.classes import read_nomenclature
+from iota2.io.products import native_geobox, scan_tile, working_geobox
+from iota2.io.reference import ReferenceData, read_reference, read_regions
+from iota2.io.scenes import write_scene
+from iota2.run.plan import rows_of
+from iota2.steps import recipe as recipe_step
+from iota2.steps.regions import SINGLE_REGION
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All that is known before anything runs."""
+
+    scenes: Mapping[str, Scene]
+    notes: Mapping[str, tuple[str, ...]]
+    """What the scan of each tile passed over."""
+    regions: Mapping[str, tuple[str, ...]]
+    """Names of the regions that each tile meets."""
+    recipe: FeatureRecipe
+    remarks: tuple[str, ...] = ()
+    """What the user should know about reference data and regions."""
+    classes: Nomenclature | None = None
+
+    def rows(self, runs: int) -> list[dict[str, str | int]]:
+        """The run's table: the valid combinations of tile, part, sensor, region and seed."""
+        tiles = {tile: (part_count(scene.geobox.shape[0]), self.regions[tile]) for tile, scene in self.scenes.items()}
+        sensors = [sensor.sensor for sensor in self.recipe.sensors]
+        return rows_of(tiles, sensors, runs)
+
+
+def survey(config: Config) -> Survey:
+    """Scan the archive (headers only), read regions and, unless ``check_inputs`` is off, reference data and classes.
+
+    Raises UserError with the problems of all of them at once.
+    """
+    problems: list[str] = []
+
+    def attempt(read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except UserError as err:
+            problems.append(str(err))
+            return None
+
+    scanned = {tile: attempt(lambda tile=tile: _scan(config, tile)) for tile in config.chain.list_tile}  # type: ignore[misc]
+    attempt(lambda: validate_options(config.arg_train.classifier, config.arg_train.otb_classifier_options))
+    regions = attempt(lambda: _read_regions(config))
+    reference = attempt(lambda: _read_reference(config)) if config.chain.check_inputs else None
+    classes = attempt(lambda: _classes(config, reference)) if reference else None
+    scenes = {tile: found[0] for tile, found in scanned.items() if found}
+    complete = len(scenes) == len(scanned)
+    recipe = attempt(lambda: recipe_step.build_recipe(scenes, recipe_step.params(config))) if complete else None
+    footprints = {tile: _footprint(scene, config.chain.proj) for tile, scene in scenes.items()}
+    by_tile, remarks = _regions_by_tile(regions, footprints)
+    if complete and reference is not None:
+        problems += _ground_problems(regions, footprints, reference, config)
+    if complete and regions is not None:
+        problems += [
+            f"Tile {tile} meets no region of {config.chain.region_path}." for tile in scenes if not by_tile[tile]
+        ]
+    if problems or recipe is None:
+        raise InputError("\n".join(problems))
+    remarks = [*remarks, *(reference.notes if reference else ()), *(classes.warnings if classes else ())]
+    return Survey(
+        scenes,
+        {tile: found[1] for tile, found in scanned.items() if found},
+        by_tile,
+        recipe,
+        tuple(remarks),
+        classes,
+    )
+
+
+def write_survey(found: Survey, root: Path) -> None:
+    """Write what the scan found, one file per tile: the jobs read these and nothing of the archive's folders."""
+    for tile, scene in found.scenes.items():
+        write_scene(root / layout.SCENE.path.format(tile=tile), scene)
+        write_json(root / layout.SCAN_NOTES.path.format(tile=tile), list(found.notes[tile]))
+
+
+def _scan(config: Config, tile: str) -> tuple[Scene, tuple[str, ...]]:
+    """The scene of one tile and notes on what was passed over."""
+    series, notes = [], []
+    for options in enabled_sensors(config):
+        scene, remarks = scan_tile(options.spec, options.path, tile)
+        series.append(scene)
+        notes += remarks
+    chain = config.chain
+    geobox = working_geobox(
+        native_geobox(series[0]),
+        spatial_resolution=chain.spatial_resolution,
+        working_grid=chain.working_grid,
+        proj=chain.proj,
+    )
+    return Scene(tile, geobox, tuple(series)), tuple(notes)
+
+
+def _read_regions(config: Config) -> gpd.GeoDataFrame | None:
+    chain = config.chain
+    return read_regions(chain.region_path, chain.region_field, chain.proj) if chain.region_path else None
+
+
+def _read_reference(config: Config) -> ReferenceData:
+    return read_reference(config.chain.ground_truth, config.chain.data_field, config.chain.proj)
+
+
+def _classes(config: Config, reference: ReferenceData) -> Nomenclature:
+    return read_nomenclature(config.chain.nomenclature_path, config.chain.color_table, reference.frame["label"])
+
+
+def _footprint(scene: Scene, proj: str) -> shapely.Geometry:
+    """Outline of the tile in ``proj``."""
+    outline = gpd.GeoSeries([scene.geobox.extent.geom], crs=scene.geobox.crs)
+    return to_crs(outline, proj).iloc[0]
+
+
+def _regions_by_tile(
+    regions: gpd.GeoDataFrame | None, footprints: Mapping[str, shapely.Geometry]
+) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """Regions that each tile meets, and a remark on those that no tile meets."""
+    if regions is None:
+        return dict.fromkeys(footprints, (SINGLE_REGION,)), []
+    met = {
+        tile: tuple(sorted(regions[REGION][regions.intersects(footprint)])) for tile, footprint in footprints.items()
+    }
+    outside = sorted(set(regions[REGION]) - {region for names in met.values() for region in names})
+    remark = f"Regions that meet no tile of the list are left out: {', '.join(outside)}."
+    return met, [remark] if outside else []
+
+
+def _ground_problems(
+    regions: gpd.GeoDataFrame | None,
+    footprints: Mapping[str, shapely.Geometry],
+    reference: ReferenceData,
+    config: Config,
+) -> Sequence[str]:
+    """Regions or tiles without any reference polygon to learn from."""
+    tiles = shapely.union_all(list(footprints.values()))
+    polygons = reference.frame.geometry
+    on_tiles = polygons[polygons.intersects(tiles)]
+    where = config.chain.ground_truth
+    if on_tiles.empty:
+        return [
+            f"{where}: none of its {len(polygons)} polygons lies on the tiles {', '.join(footprints)} "
+            f"(polygons: {_bounds(polygons.total_bounds)}; tiles: {_bounds(tiles.bounds)}, in {config.chain.proj}). "
+            "Check the list of tiles and the projection of the file."
+        ]
+    if regions is None:
+        return []
+    empty = [
+        str(row.region)
+        for row in regions.itertuples()
+        if row.geometry.intersects(tiles) and not on_tiles.intersects(row.geometry).any()
+    ]
+    remedy = "Draw polygons there, merge it with another region, or take it out of the region file."
+    return [f"{where}: region {region} has no reference polygon on the tiles. {remedy}" for region in empty]
+
+
+def _bounds(bounds: Sequence[float]) -> str:
+    return f"x {bounds[0]:.0f} to {bounds[2]:.0f}, y {bounds[1]:.0f} to {bounds[3]:.0f}"

@@ -1,0 +1,34 @@
+"""Step: how many samples each class has in each region, for one seed."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from iota2 import layout
+from iota2.core.graph import JobContext, Step
+from iota2.core.tables import CODE
+from iota2.io.atomic import write_text
+from iota2.io.vectors import read_samples
+
+
+def run(job: JobContext) -> None:
+    """Count the samples by class and region."""
+    counts = {
+        str(region): read_samples(path)[CODE].value_counts() for (region,), path in job.inp.all("samples").items()
+    }
+    table = pd.DataFrame(counts).fillna(0).astype(int).sort_index()
+    table.insert(0, "all", table.sum(axis=1))
+    table.columns = [c if c == "all" else f"region_{c}" for c in table.columns]
+    write_text(job.out.statistics, table.to_csv(index_label="class"))
+
+
+STEP = Step(
+    name="classStatistics",
+    group="sampling",
+    about="Count the samples of each class and region.",
+    task="class_statistics_seed_{seed}",
+    run=run,
+    over=("seed",),
+    needs={"samples": layout.MODEL_SAMPLES},
+    makes={"statistics": layout.CLASS_STATISTICS},
+)

@@ -1,0 +1,127 @@
+"""Step: labels, confidence and probabilities of one strip of a tile, for all its models in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from iota2 import layout
+from iota2.classifiers.base import Model, Prediction
+from iota2.classifiers.models import load_model
+from iota2.compute.features import feature_block
+from iota2.core.graph import JobContext, Key, Step
+from iota2.core.grid import Block, block_of, blocks, part_rows
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.recipe import FeatureRecipe
+from iota2.errors import FeatureMismatch
+from iota2.io.classes import read_classes
+from iota2.io.cubes import CubeReader, recipe_bands
+from iota2.io.rasters import RasterProfile, RasterReader, RasterWriter
+from iota2.io.scenes import read_scene
+from iota2.steps.blocks import feature_shape
+
+PROBABILITY_SCALE = 1000
+
+
+def run(job: JobContext) -> None:
+    """Compute features block by block and let each model label the pixels of its region."""
+    scene, classes = read_scene(job.inp.scene), read_classes(job.inp.classes)
+    models = {key: load_model(path) for key, path in job.inp.all("models").items()}
+    recipe = common_recipe(models)
+    rows = part_rows(int(job.key["part"]), scene.geobox.shape[0])
+    strip = block_of(scene.tile, scene.geobox, rows, (0, scene.geobox.shape[1]))
+    shape = feature_shape(scene, recipe, job.use, 8 * len(classes.codes))
+    with ExitStack() as stack:
+        reader = stack.enter_context(CubeReader(scene, recipe_bands(recipe), threads=job.use.threads))
+        masks = {key: stack.enter_context(RasterReader(path)) for key, path in job.inp.all("masks").items()}
+        maps = {key: _open(job, key, strip.geobox, classes, model, stack) for key, model in models.items()}
+        for block in blocks(scene.tile, scene.geobox, shape, rows):
+            where = {key: mask.read(block.geobox) > 0 for key, mask in masks.items()}
+            if any(inside.any() for inside in where.values()):
+                features = feature_block(reader.read(block), recipe)
+                for (region, seed), model in models.items():
+                    maps[(region, seed)].write(block, model.predict(features, where[(region,)]))
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Where the answers of one model go; pixels never written hold 0."""
+
+    labels: RasterWriter
+    confidence: RasterWriter
+    probabilities: RasterWriter | None
+    columns: np.ndarray
+    """Position of each class of the model among all classes."""
+
+    def write(self, block: Block, prediction: Prediction) -> None:
+        """Write one block."""
+        self.labels.write(block, prediction.labels.astype(self.labels.profile.dtype))
+        self.confidence.write(block, prediction.confidence)
+        if self.probabilities is not None:
+            scaled = np.zeros((self.probabilities.profile.count, *block.shape), np.uint16)
+            scaled[self.columns] = np.rint(prediction.probabilities * PROBABILITY_SCALE)
+            self.probabilities.write(block, scaled)
+
+
+def common_recipe(models: Mapping[Key, Model]) -> FeatureRecipe:
+    """The recipe of all models, so that features are computed once for all; FeatureMismatch if they differ."""
+    first, *others = (model.recipe for model in models.values())
+    if any(other != first for other in others):
+        raise FeatureMismatch("The models of this tile were trained on different features: train them again.")
+    return first
+
+
+def label_profile(geobox: GeoBox, classes: Nomenclature) -> RasterProfile:
+    """Rasters of labels."""
+    return RasterProfile(geobox, classes.dtype, nodata=0)
+
+
+def confidence_profile(geobox: GeoBox) -> RasterProfile:
+    """Rasters of confidence, 0..1."""
+    return RasterProfile(geobox, "float32", nodata=0)
+
+
+def probability_profile(geobox: GeoBox, classes: Nomenclature) -> RasterProfile:
+    """Rasters of probabilities x 1000: one band per class, ascending, with code and name."""
+    named = tuple(f"{code} {name}" for code, name in zip(classes.codes, classes.names, strict=True))
+    return RasterProfile(geobox, "uint16", count=len(named), nodata=0, descriptions=named)
+
+
+def _open(job: JobContext, key: Key, geobox: GeoBox, classes: Nomenclature, model: Model, stack: ExitStack) -> Maps:
+    """Writers for the strip of one model."""
+
+    def writer(name: str, profile: RasterProfile) -> RasterWriter:
+        return stack.enter_context(RasterWriter(job.out.all(name)[key], profile))
+
+    wanted = "probabilities" in job.out
+    return Maps(
+        writer("labels", label_profile(geobox, classes)),
+        writer("confidence", confidence_profile(geobox)),
+        writer("probabilities", probability_profile(geobox, classes)) if wanted else None,
+        np.searchsorted(classes.codes, model.classes),
+    )
+
+
+STEP = Step(
+    name="classification",
+    group="classification",
+    about="Label every pixel.",
+    task="classification_{tile}_part_{part}",
+    run=run,
+    over=("tile", "part"),
+    needs={
+        "scene": layout.SCENE,
+        "classes": layout.CLASSES,
+        "models": layout.MODEL,
+        "masks": layout.REGION_MASK,
+    },
+    makes={
+        "labels": layout.PART_LABELS,
+        "confidence": layout.PART_CONFIDENCE,
+        "probabilities": layout.PART_PROBABILITIES,
+    },
+)

@@ -1,0 +1,36 @@
+"""Step: right and wrong pixels of all tiles as one raster, for one seed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from iota2 import layout
+from iota2.core.graph import JobContext, Step
+from iota2.core.grid import blocks
+from iota2.io.rasters import RasterProfile, RasterWriter, raster_geobox, read_block
+from iota2.steps.blocks import COPY_SHAPE
+
+
+def run(job: JobContext) -> None:
+    """Put the comparisons of the tiles, which never overlap, on the map's lattice."""
+    geobox = raster_geobox(job.inp.map)
+    tiles = [(path, raster_geobox(path)) for path in job.inp.all("tiles").values()]
+    with RasterWriter(job.out.difference, RasterProfile(geobox, "uint8", nodata=0, overviews="nearest")) as writer:
+        for block in blocks("", geobox, COPY_SHAPE):
+            merged = np.zeros(block.shape, np.uint8)
+            for path, lattice in tiles:
+                if lattice.extent.intersects(block.geobox.extent):
+                    merged += read_block(path, block)
+            writer.write(block, merged)
+
+
+STEP = Step(
+    name="differenceMosaic",
+    group="validation",
+    about="Show where the map is right and wrong.",
+    task="difference_seed_{seed}",
+    run=run,
+    over=("seed",),
+    needs={"map": layout.MAP, "tiles": layout.TILE_COMPARISON},
+    makes={"difference": layout.DIFFERENCE},
+)

@@ -1,0 +1,33 @@
+"""Step: which ground belongs to which tile."""
+
+from __future__ import annotations
+
+import geopandas as gpd
+
+from iota2 import layout
+from iota2.compute.areas import tile_envelopes
+from iota2.core.graph import JobContext, Step
+from iota2.io.vectors import read_vector, write_shapefile
+
+
+def run(job: JobContext) -> None:
+    """Share the overlaps of tiles out, so that each ground point belongs to one tile."""
+    frames = {str(tile): read_vector(path) for (tile,), path in job.inp.all("footprints").items()}
+    envelopes = tile_envelopes({tile: frame.union_all() for tile, frame in frames.items()})
+    for (tile,), path in job.out.all("envelopes").items():
+        envelope = envelopes[str(tile)]
+        geometry = [] if envelope.is_empty else [envelope]
+        frame = gpd.GeoDataFrame({"tile": [tile] * len(geometry)}, geometry=geometry, crs=frames[str(tile)].crs)
+        write_shapefile(frame, path)
+
+
+STEP = Step(
+    name="Envelope",
+    group="sampling",
+    about="Share overlaps out between tiles.",
+    task="tiles_envelopes",
+    run=run,
+    over=(),
+    needs={"footprints": layout.COMMON_MASK_VECTOR},
+    makes={"envelopes": layout.ENVELOPE},
+)

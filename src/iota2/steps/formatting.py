@@ -1,0 +1,112 @@
+"""Step: the reference polygons of one tile, cut by region and validity, and where its models apply."""
+
+from __future__ import annotations
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from iota2 import layout
+from iota2.compute.polygons import SLIVER, polygonal
+from iota2.compute.sampling import BOTH
+from iota2.core.graph import JobContext, Step
+from iota2.core.grid import blocks, resolution
+from iota2.core.scene import Scene
+from iota2.core.tables import LEARN, REGION, TILE, UNUSED, VALIDATION, seed_column
+from iota2.io.burn import burn, to_crs
+from iota2.io.rasters import RasterProfile, RasterWriter, read_block
+from iota2.io.scenes import read_scene
+from iota2.io.vectors import read_vector, write_shapefile, write_sqlite
+from iota2.steps.blocks import COPY_SHAPE
+from iota2.steps.reference import ground_of
+
+MARGIN = 3.0
+"""Pixels classified around the envelope: a pixel of the map, on another lattice, looks for its nearest there."""
+
+
+def run(job: JobContext) -> None:
+    """Write the tile's pieces of polygons, by seed and side, and the shape and masks of its regions."""
+    scene, tile = read_scene(job.inp.scene), str(job.key["tile"])
+    envelope, regions = read_vector(job.inp.envelope), read_vector(job.inp.regions)
+    ground = ground_of(envelope, read_vector(job.inp.clear))
+    pieces = cut_polygons(read_vector(job.inp.reference), regions, ground, tile)
+    write_shapefile(pieces, job.out.formatted)
+    sides = [column for column in pieces.columns if column.startswith("seed_")]
+    for name, side in (("learn", LEARN), ("validation", VALIDATION)):
+        for (seed,), path in job.out.all(name).items():
+            chosen = pieces[pieces[seed_column(int(seed))].isin([side, BOTH])]
+            write_sqlite(chosen.drop(columns=sides), path)
+    for row in regions.itertuples():
+        if (row.region,) in job.out.all("region_shape"):
+            _write_region(job, scene, str(row.region), row.geometry, envelope)
+
+
+def cut_polygons(
+    reference: gpd.GeoDataFrame, regions: gpd.GeoDataFrame, ground: shapely.Geometry, tile: str
+) -> gpd.GeoDataFrame:
+    """Pieces of the used polygons in each region on this tile's ground, by region, then origin."""
+    used = reference[reference[seed_column(0)] != UNUSED]
+    frames = []
+    for region in regions.itertuples():
+        area = shapely.intersection(region.geometry, ground)
+        shapely.prepare(area)
+        near = used.iloc[np.sort(used.sindex.query(area, predicate="intersects"))]
+        cut = polygonal(shapely.intersection(near.geometry.to_numpy(), area), smallest=SLIVER)
+        frame = near.assign(**{REGION: str(region.region), TILE: tile}).set_geometry(cut, crs=near.crs)
+        frames.append(frame[~frame.geometry.is_empty])
+    return gpd.GeoDataFrame(pd.concat(frames, ignore_index=True), crs=reference.crs)
+
+
+def _write_region(
+    job: JobContext, scene: Scene, region: str, geometry: shapely.Geometry, envelope: gpd.GeoDataFrame
+) -> None:
+    """Shape of the region on the tile, as polygons and raster, and the mask of its model."""
+    key, own = (region,), envelope.union_all()
+    margin = MARGIN * max(resolution(scene.geobox))
+    shape = _frame(shapely.intersection(geometry, own), region, envelope.crs)
+    wide = _frame(shapely.intersection(geometry, own.buffer(margin)), region, envelope.crs)
+    write_shapefile(shape, job.out.all("region_shape")[key])
+    inside = to_crs(shape, scene.geobox.crs).geometry
+    applied = to_crs(wide, scene.geobox.crs).geometry
+    profile = RasterProfile(scene.geobox, "uint8", nodata=0, overviews="nearest")
+    with (
+        RasterWriter(job.out.all("region_raster")[key], profile) as to_raster,
+        RasterWriter(job.out.all("region_mask")[key], profile) as to_mask,
+    ):
+        for block in blocks(scene.tile, scene.geobox, COPY_SHAPE):
+            to_raster.write(block, burn([(g, 1) for g in inside], block.geobox, "uint8"))
+            mask = burn([(g, 1) for g in applied], block.geobox, "uint8")
+            to_mask.write(block, mask & read_block(job.inp.mask, block))
+
+
+def _frame(geometry: shapely.Geometry, region: str, crs: object) -> gpd.GeoDataFrame:
+    geometry = polygonal(np.array([geometry], dtype=object), smallest=SLIVER)
+    frame = gpd.GeoDataFrame({REGION: [region]}, geometry=geometry, crs=crs)
+    return frame[~frame.geometry.is_empty]
+
+
+STEP = Step(
+    name="VectorFormatting",
+    group="sampling",
+    about="Cut the reference polygons by tile, region and validity.",
+    task="vector_form_{tile}",
+    run=run,
+    over=("tile",),
+    needs={
+        "scene": layout.SCENE,
+        "reference": layout.REFERENCE,
+        "regions": layout.REGIONS,
+        "envelope": layout.ENVELOPE,
+        "clear": layout.CLOUD_THRESHOLD,
+        "mask": layout.COMMON_MASK,
+    },
+    makes={
+        "formatted": layout.FORMATTED,
+        "learn": layout.LEARN_POLYGONS,
+        "validation": layout.VALIDATION_POLYGONS,
+        "region_shape": layout.REGION_SHAPE,
+        "region_raster": layout.REGION_RASTER,
+        "region_mask": layout.REGION_MASK,
+    },
+)

@@ -1,0 +1,135 @@
+"""Step: how images become features, the same for all tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from iota2 import layout
+from iota2.config.schema import Config
+from iota2.config.sensors import enabled_sensors
+from iota2.core.graph import JobContext, Step
+from iota2.core.recipe import FeatureRecipe, SensorRecipe, interpolation_dates
+from iota2.core.scene import Scene, SensorScene
+from iota2.core.sensor import SensorOptions
+from iota2.errors import InputError
+from iota2.io.atomic import write_json
+from iota2.io.scenes import read_scene
+
+
+@dataclass(frozen=True)
+class RecipeParams:
+    """What the configuration says about features."""
+
+    sensors: tuple[SensorOptions, ...]
+    auto_date: bool
+    gapfilling: bool
+    indices: tuple[str, ...]
+    copy_input: bool
+    relative_reflectance: bool
+    keep_duplicates: bool
+    atmospheric_correction: bool
+    standard_labels: bool
+
+
+def params(config: Config) -> RecipeParams:
+    """The options that change features."""
+    series, extraction = config.sensors_data_interpolation, config.iota2_feature_extraction
+    return RecipeParams(
+        sensors=enabled_sensors(config),
+        auto_date=series.auto_date,
+        gapfilling=series.use_gapfilling,
+        indices=tuple(config.arg_train.indices),
+        copy_input=extraction.copy_input,
+        relative_reflectance=extraction.rel_refl,
+        keep_duplicates=extraction.keep_duplicates,
+        atmospheric_correction=extraction.acor_feat,
+        standard_labels=config.arg_train.force_standard_labels,
+    )
+
+
+def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRecipe:
+    """The recipe for these scenes: one date grid per sensor, from the first to the last date over all tiles.
+
+    Raises InputError when raw dates are asked for and the tiles' dates differ, or when no feature is left.
+    """
+    sensors = tuple(
+        _sensor_recipe(options, {tile: _series(scene, options) for tile, scene in scenes.items()}, params)
+        for options in params.sensors
+    )
+    recipe = FeatureRecipe(sensors, params.standard_labels)
+    if not recipe.names:
+        raise InputError(
+            "No feature is left: copy_input is False and no index is asked for. Set "
+            "iota2_feature_extraction.copy_input to True or list indices in arg_train.features."
+        )
+    return recipe
+
+
+def _series(scene: Scene, options: SensorOptions) -> SensorScene:
+    return next(sensor for sensor in scene.sensors if sensor.spec.name == options.spec.name)
+
+
+def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], params: RecipeParams) -> SensorRecipe:
+    spec = options.spec
+    bands = tuple(b for b in spec.band_names if not options.keep_bands or b in options.keep_bands)
+    return SensorRecipe(
+        sensor=spec.name,
+        bands=bands,
+        roles={role: band for role, band in spec.roles.items() if band in bands},
+        dates=_interpolated(options, series, params) if params.gapfilling else _raw(options, series),
+        gapfilling=params.gapfilling,
+        indices=params.indices,
+        copy_input=params.copy_input,
+        relative_reflectance=params.relative_reflectance,
+        keep_duplicates=params.keep_duplicates,
+        atmospheric_correction=params.atmospheric_correction,
+        nodata=spec.nodata,
+    )
+
+
+def _interpolated(options: SensorOptions, series: Mapping[str, SensorScene], params: RecipeParams) -> tuple[str, ...]:
+    first, last = _period(options, series, params.auto_date)
+    return interpolation_dates(first, last, options.temporal_resolution)
+
+
+def _period(options: SensorOptions, series: Mapping[str, SensorScene], auto_date: bool) -> tuple[date, date]:
+    """First and last day of the season: as given, or the extremes over all tiles."""
+    if auto_date:
+        return min(s.days[0] for s in series.values()), max(s.days[-1] for s in series.values())
+    assert options.start_date and options.end_date, "the configuration asks for both"
+    return options.start_date, options.end_date
+
+
+def _raw(options: SensorOptions, series: Mapping[str, SensorScene]) -> tuple[str, ...]:
+    keys = {tile: s.keys for tile, s in series.items()}
+    (first, expected), *others = keys.items()
+    for tile, found in others:
+        if found != expected:
+            differing = sorted(set(found) ^ set(expected))
+            raise InputError(
+                f"use_gapfilling is False, which needs the same dates on every tile, but {options.spec.name} on "
+                f"{tile} and {first} differ in {len(differing)} (first: {', '.join(differing[:3])}). "
+                "Set sensors_data_interpolation.use_gapfilling to True or give all tiles the same products."
+            )
+    return expected
+
+
+def run(job: JobContext) -> None:
+    """Write the recipe of all tiles."""
+    scenes = {str(tile): read_scene(path) for (tile,), path in job.inp.all("scene").items()}
+    write_json(job.out.recipe, build_recipe(scenes, job.params).to_json())
+
+
+STEP = Step(
+    name="featureRecipe",
+    group="init",
+    about="Decide how images become features: bands, dates, indices.",
+    task="feature_recipe",
+    run=run,
+    over=(),
+    needs={"scene": layout.SCENE},
+    makes={"recipe": layout.RECIPE},
+    params=params,
+)

@@ -1,0 +1,150 @@
+"""Step: the reference polygons as used, and the side on which each stands for each seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import shapely
+
+from iota2 import layout
+from iota2.compute.areas import home_regions
+from iota2.compute.polygons import SLIVER
+from iota2.compute.sampling import split_polygons, unvalidated
+from iota2.config.schema import Config
+from iota2.core.graph import JobContext, Step
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.tables import CODE, ORIGIN, REGION, label_column, seed_column
+from iota2.io.atomic import write_json, write_text
+from iota2.io.classes import read_nomenclature, write_classes
+from iota2.io.reference import ReferenceData, read_reference
+from iota2.io.vectors import read_vector, write_shapefile
+from iota2.report.text import label_table_csv
+
+
+@dataclass(frozen=True)
+class ReferenceParams:
+    """Where the polygons and classes come from, and how polygons are split."""
+
+    ground_truth: Path
+    data_field: str
+    nomenclature: Path
+    colors: Path
+    proj: str
+    ratio: float
+    runs: int
+    random_seed: int
+    split_ground_truth: bool
+
+
+def params(config: Config) -> ReferenceParams:
+    """The options about reference data and their split."""
+    chain, arg_train = config.chain, config.arg_train
+    return ReferenceParams(
+        ground_truth=chain.ground_truth,
+        data_field=chain.data_field,
+        nomenclature=chain.nomenclature_path,
+        colors=chain.color_table,
+        proj=chain.proj,
+        ratio=arg_train.ratio,
+        runs=arg_train.runs,
+        random_seed=arg_train.random_seed or 0,
+        split_ground_truth=arg_train.split_ground_truth,
+    )
+
+
+def run(job: JobContext) -> None:
+    """Check the polygons, name the classes, draw learning and validation once for the whole run."""
+    given: ReferenceParams = job.params
+    data = read_reference(given.ground_truth, given.data_field, given.proj)
+    classes = read_nomenclature(given.nomenclature, given.colors, data.frame["label"])
+    regions = read_vector(job.inp.regions)
+    usable = _usable(data, job)
+    home = home_regions(usable, dict(zip(regions[REGION], regions.geometry, strict=True)))
+    write_shapefile(split_frame(data, classes, home, given), job.out.reference)
+    write_classes(classes, job.out.classes)
+    write_text(job.out.table, label_table_csv(classes))
+    write_json(job.out.notes, [*data.notes, *_split_notes(data, classes, home)])
+
+
+def split_frame(
+    data: ReferenceData, classes: Nomenclature, home: list[str | None], given: ReferenceParams
+) -> gpd.GeoDataFrame:
+    """The polygons with code, home region and, for each seed, their side."""
+    frame, label = data.frame, label_column(given.data_field)
+    codes = [classes.code(value) for value in frame["label"]]
+    sides = split_polygons(
+        codes,
+        home,
+        ratio=given.ratio,
+        runs=given.runs,
+        random_seed=given.random_seed,
+        split_ground_truth=given.split_ground_truth,
+    )
+    columns = {ORIGIN: frame[ORIGIN].to_numpy(), label: frame["label"].to_numpy(), CODE: codes}
+    columns[REGION] = [region or "" for region in home]
+    columns |= {seed_column(k): side for k, side in enumerate(sides)}
+    return gpd.GeoDataFrame(columns, geometry=frame.geometry.to_numpy(), crs=frame.crs)
+
+
+def _usable(data: ReferenceData, job: JobContext) -> np.ndarray:
+    """What of each polygon lies on its tiles' own ground with enough clear dates; empty for the others."""
+    polygons = data.frame.geometry.to_numpy()
+    pieces: list[list[shapely.Geometry]] = [[] for _ in polygons]
+    tree = shapely.STRtree(polygons)
+    envelopes = job.inp.all("envelopes")
+    for key, path in job.inp.all("clear").items():
+        ground = ground_of(read_vector(envelopes[key]), read_vector(path))
+        for k in np.sort(tree.query(ground, predicate="intersects")):
+            pieces[k].append(shapely.intersection(polygons[k], ground))
+    merged = np.array([shapely.union_all(found) for found in pieces], dtype=object)
+    merged[shapely.area(merged) <= SLIVER] = shapely.Polygon()
+    return merged
+
+
+def ground_of(envelope: gpd.GeoDataFrame, clear: gpd.GeoDataFrame) -> shapely.Geometry:
+    """The ground of a tile from which samples may be taken."""
+    ground = shapely.intersection(envelope.union_all(), clear.union_all())
+    shapely.prepare(ground)
+    return ground
+
+
+def _split_notes(data: ReferenceData, classes: Nomenclature, home: list[str | None]) -> list[str]:
+    """What the split leaves out: polygons off the map, classes that nothing validates or learns."""
+    codes = [classes.code(label) for label in data.frame["label"]]
+    notes = []
+    outside = [str(fid) for fid, region in zip(data.frame[ORIGIN], home, strict=True) if region is None]
+    if outside:
+        notes.append(
+            f"{len(outside)} of {len(home)} polygons lie outside the tiles, the regions or the ground with enough "
+            f"clear dates and are not used (first: row {', '.join(outside[:5])})."
+        )
+    for region, code in unvalidated(codes, home):
+        notes.append(
+            f"Class {classes.name(int(code))} ({code}) has a single polygon in region {region}: it is learned there "
+            "and not validated."
+        )
+    lost = sorted(set(classes.codes) - {code for code, region in zip(codes, home, strict=True) if region})
+    for code in lost:
+        notes.append(f"Class {classes.name(code)} ({code}) has no usable polygon: the map does not hold it.")
+    return notes
+
+
+STEP = Step(
+    name="referenceData",
+    group="sampling",
+    about="Check the reference polygons and split them between learning and validation.",
+    task="reference_data",
+    run=run,
+    over=(),
+    needs={"envelopes": layout.ENVELOPE, "clear": layout.CLOUD_THRESHOLD, "regions": layout.REGIONS},
+    makes={
+        "reference": layout.REFERENCE,
+        "classes": layout.CLASSES,
+        "table": layout.CLASS_TABLE,
+        "notes": layout.REFERENCE_NOTES,
+    },
+    params=params,
+)

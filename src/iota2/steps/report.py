@@ -1,0 +1,221 @@
+"""Step: the accuracy report: text, figures, numbers for programs, and one page with everything."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel
+
+from iota2 import __version__, layout
+from iota2.compute.accuracy import scores
+from iota2.config.schema import Config, describe
+from iota2.core.graph import Artifact, JobContext, Step
+from iota2.core.grid import blocks, resolution
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.scene import Scene
+from iota2.core.tables import Confusion
+from iota2.io.atomic import replacing, write_json, write_text
+from iota2.io.classes import read_classes
+from iota2.io.rasters import RasterReader, decimated
+from iota2.io.scenes import read_scene
+from iota2.report.figures import confidence_quicklook, confusion_figure, map_quicklook, validity_quicklook
+from iota2.report.metrics import metrics
+from iota2.report.page import Picture, ReportData, Series, render_report
+from iota2.report.text import results_text
+from iota2.steps.blocks import COPY_SHAPE
+from iota2.steps.merge_confusions import read_confusion
+
+QUICKLOOK_PIXELS = 1_000_000
+LIBRARIES = ("numpy", "scikit-learn", "rasterio", "numba")
+PRODUCTS = (
+    layout.MAP,
+    layout.COLOR_MAP,
+    layout.FINAL_CONFIDENCE,
+    layout.FINAL_VALIDITY,
+    layout.FINAL_PROBABILITIES,
+    layout.DIFFERENCE,
+    layout.CONFUSION_FIGURE,
+    layout.RESULTS,
+    layout.METRICS,
+    layout.CLASS_TABLE,
+)
+
+
+@dataclass(frozen=True)
+class ReportParams:
+    """What the report says about the configuration."""
+
+    title: str
+    options: tuple[tuple[str, str], ...]
+    """Options that differ from their default, as text."""
+    files: tuple[Artifact, ...]
+    runs: int
+
+
+def params(config: Config) -> ReportParams:
+    """Everything that was configured: the report shows it."""
+    told = [setting for setting in describe(config) if setting.value != setting.default]
+    return ReportParams(
+        title=config.chain.output_path.name,
+        options=tuple((f"{s.section}.{s.key}", _shown(s.value)) for s in told),
+        files=tuple(artifact for artifact in PRODUCTS if artifact.when(config)),
+        runs=config.arg_train.runs,
+    )
+
+
+def run(job: JobContext) -> None:
+    """Write RESULTS.txt, the figures, metrics.json and the page."""
+    classes = read_classes(job.inp.classes)
+    confusions = {int(seed): read_confusion(path) for (seed,), path in job.inp.all("confusion").items()}
+    scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
+    notes = _notes(job)
+    write_text(job.out.results, results_text(confusions, classes, notes))
+    write_json(job.out.metrics, metrics(confusions, classes, notes, _provenance(job.params, scenes)))
+    for (seed,), path in job.out.all("figures").items():
+        confusion = confusions[int(seed)]
+        with replacing(path) as part:
+            confusion_figure(confusion, scores(confusion), classes, part)
+    write_text(job.out.page, render_report(_page(job, classes, confusions, scenes, notes)))
+
+
+def _page(
+    job: JobContext,
+    classes: Nomenclature,
+    confusions: Mapping[int, Confusion],
+    scenes: list[Scene],
+    notes: tuple[str, ...],
+) -> ReportData:
+    """What the page shows; maps are those of the first seed."""
+    seed = (min(confusions),)
+    labels, confidence = job.inp.all("map")[seed], job.inp.all("confidence")[seed]
+    with RasterReader(labels) as reader:
+        geobox = reader.geobox
+    metres = geobox.crs.projected
+    return ReportData(
+        title=job.params.title,
+        nomenclature=classes,
+        confusions=confusions,
+        mapped=_mapped(labels),
+        pixel_area=float(np.prod(resolution(geobox))) if metres else 0.0,
+        tiles=tuple(scene.tile for scene in scenes),
+        series=_series(scenes),
+        map=Picture("Map", layout.MAP.about, _map_picture(labels, classes, metres)),
+        pictures=(
+            Picture("Confidence", layout.FINAL_CONFIDENCE.about, confidence_quicklook(*_small(confidence, metres))),
+            Picture("Validity", layout.FINAL_VALIDITY.about, validity_quicklook(*_small(job.inp.validity, metres))),
+        ),
+        notes=notes,
+        files=_files(job.params),
+        configuration=job.params.options,
+        versions=tuple(_versions().items()),
+    )
+
+
+def _map_picture(path: Path, classes: Nomenclature, metres: bool) -> bytes:
+    small, pixel_size = _small(path, metres)
+    return map_quicklook(small, classes, pixel_size)
+
+
+def _small(path: Path, metres: bool) -> tuple[np.ndarray, float | None]:
+    """A thinned raster and the size of its pixels in metres, None when the map is in degrees."""
+    small = decimated(path, QUICKLOOK_PIXELS)
+    with RasterReader(path) as reader:
+        size = resolution(reader.geobox)[0] * reader.geobox.shape[1] / small.shape[1]
+    return small, size if metres else None
+
+
+def _mapped(path: Path) -> dict[int, int]:
+    """Pixels of the map by class code."""
+    counts = np.zeros(1 << 16, np.int64)
+    with RasterReader(path) as reader:
+        for block in blocks("", reader.geobox, COPY_SHAPE):
+            counts += np.bincount(reader.read(block.geobox).ravel(), minlength=len(counts))
+    return {int(code): int(counts[code]) for code in np.flatnonzero(counts) if code}
+
+
+def _series(scenes: list[Scene]) -> tuple[Series, ...]:
+    return tuple(
+        Series(
+            sensor.spec.name,
+            scene.tile,
+            len(sensor.acquisitions),
+            sensor.days[0].isoformat(),
+            sensor.days[-1].isoformat(),
+        )
+        for scene in scenes
+        for sensor in scene.sensors
+    )
+
+
+def _notes(job: JobContext) -> tuple[str, ...]:
+    """What scans and reference data left out or mended, tile by tile."""
+    scans = [note for path in job.inp.all("scan_notes").values() for note in _read_list(path)]
+    return (*scans, *_read_list(job.inp.reference_notes))
+
+
+def _read_list(path: Path) -> list[str]:
+    return list(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _files(given: ReportParams) -> tuple[tuple[str, str], ...]:
+    """The products beside the page, with one sentence each."""
+    return tuple(
+        (artifact.path.removeprefix("final/").format(seed=seed), artifact.about)
+        for artifact in given.files
+        for seed in (range(given.runs) if artifact.axes else [0])
+    )
+
+
+def _provenance(given: ReportParams, scenes: list[Scene]) -> dict[str, object]:
+    dates = [f"{s.tile}: {s.count} dates of {s.sensor}, {s.first} to {s.last}" for s in _series(scenes)]
+    return {
+        "title": given.title,
+        "series": dates,
+        "configuration": dict(given.options),
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    libraries = {name: version(name) for name in LIBRARIES}
+    return {"iota2": __version__, "python": platform.python_version(), **libraries}
+
+
+def _shown(value: object) -> str:
+    """A value of the configuration as text."""
+    if isinstance(value, tuple):
+        return ", ".join(str(item) for item in value)
+    return value.model_dump_json(exclude_defaults=True, by_alias=True) if isinstance(value, BaseModel) else str(value)
+
+
+STEP = Step(
+    name="reportGeneration",
+    group="validation",
+    about="Write the accuracy report.",
+    task="final_report",
+    run=run,
+    over=(),
+    needs={
+        "scenes": layout.SCENE,
+        "scan_notes": layout.SCAN_NOTES,
+        "reference_notes": layout.REFERENCE_NOTES,
+        "classes": layout.CLASSES,
+        "confusion": layout.CONFUSION,
+        "map": layout.MAP,
+        "confidence": layout.FINAL_CONFIDENCE,
+        "validity": layout.FINAL_VALIDITY,
+    },
+    makes={
+        "results": layout.RESULTS,
+        "metrics": layout.METRICS,
+        "figures": layout.CONFUSION_FIGURE,
+        "page": layout.REPORT,
+    },
+    params=params,
+)

@@ -1,0 +1,213 @@
+"""The ground of the made-up world: its fields, the class and the region of every place.
+
+The plane (EPSG:2154) is cut into hamlets, the Voronoi cells of jittered points some 650 m apart, each hamlet
+into rectangular fields along its own direction. A field is thus a rectangle clipped by its hamlet: a convex
+polygon, found for a point by one nearest-neighbour search and two divisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import shapely
+from scipy.spatial import Voronoi, cKDTree
+
+from iota2.testing.classes import LandClass
+
+SPACING = 650.0
+"""Metres between the points of hamlets."""
+JITTER = 0.35
+MARGIN = 2000.0
+"""Metres of ground around the bounds."""
+COLUMNS, ROWS = 20, 16
+"""Slots for fields in a hamlet: no point is further than 0.85 x sqrt(2) x 650 m = 782 m from its hamlet's
+point, and fields are at least 90 m wide and 130 m deep."""
+SHARE_KNOWN = 0.4
+"""Share of a hamlet's fields that are of the class it is known for, whatever the weights."""
+REGION_DELAY = 12.0
+"""Days by which the seasons of region 2 come later."""
+
+Bounds = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class FieldShape:
+    """One field: its number, class code and outline in EPSG:2154."""
+
+    field: int
+    code: int
+    polygon: shapely.Polygon
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How fields differ from their class; arrays (field,)."""
+
+    delay: np.ndarray
+    """Days by which the seasons come later."""
+    vigour: np.ndarray
+    """Factor of the share of green."""
+    brightness: np.ndarray
+    """Factor of the reflectance."""
+    region_delay: float
+    """Further days of delay in region 2."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Every place has one field, one class and one region; all positions are EPSG:2154 metres."""
+
+    bounds: Bounds
+    classes: tuple[LandClass, ...]
+    points: np.ndarray
+    """(hamlet, 2) point of each hamlet."""
+    size: np.ndarray
+    """(hamlet, 2) width and depth of its fields."""
+    angle: np.ndarray
+    """(hamlet,) direction of its fields, radians."""
+    stagger: np.ndarray
+    """(hamlet, column) shift of the rows of each column, 0 to 1 field."""
+    classes_of: np.ndarray
+    """(field,) index into ``classes``."""
+    border: np.ndarray
+    """(vertex, 2) the line between region 1 (west) and region 2 (east), from south to north."""
+    habits: Habits
+
+    @cached_property
+    def _tree(self) -> cKDTree:
+        return cKDTree(self.points)
+
+    def field_at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Number of the field at each position (int32, same shape); defined far outside the bounds too."""
+        x, y = np.asarray(x, float), np.asarray(y, float)
+        hamlet = self._tree.query(np.stack([x.ravel(), y.ravel()], axis=1))[1].reshape(x.shape)
+        dx, dy = x - self.points[hamlet, 0], y - self.points[hamlet, 1]
+        cos, sin = np.cos(self.angle)[hamlet], np.sin(self.angle)[hamlet]
+        across, along = (dx * cos + dy * sin), (dy * cos - dx * sin)
+        column = np.floor(across / self.size[hamlet, 0]).astype(int) + COLUMNS // 2
+        column = np.clip(column, 0, COLUMNS - 1)
+        row = np.floor(along / self.size[hamlet, 1] + self.stagger[hamlet, column]).astype(int) + ROWS // 2
+        return ((hamlet * COLUMNS + column) * ROWS + np.clip(row, 0, ROWS - 1)).astype(np.int32)
+
+    def label_at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Class code at each position (uint8, same shape)."""
+        return self.codes[self.classes_of[self.field_at(x, y)]]
+
+    def region_at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Region (1 or 2, uint8) at each position."""
+        line = np.interp(y, self.border[:, 1], self.border[:, 0])
+        return np.where(np.asarray(x) < line, 1, 2).astype(np.uint8)
+
+    @property
+    def codes(self) -> np.ndarray:
+        """Codes of the classes, in their order."""
+        return np.array([land_class.code for land_class in self.classes], np.uint8)
+
+    def reflectance(self, fields: np.ndarray, doy: float, band: int) -> np.ndarray:
+        """(field, 2) float32: reflectance x 10000 of fields on a day in one band, in region 1 and 2."""
+        habits, kind = self.habits, self.classes_of[fields][:, None]
+        days = doy - habits.delay[fields][:, None] - np.array([0.0, habits.region_delay])
+        green = np.choose(kind, [c.greenness(days) for c in self.classes]) * habits.vigour[fields][:, None]
+        green = np.clip(green, 0.0, 1.0)
+        bare = np.array([c.bare[band] for c in self.classes])[kind]
+        lush = np.array([c.green[band] for c in self.classes])[kind]
+        return (habits.brightness[fields][:, None] * ((1.0 - green) * bare + green * lush)).astype(np.float32)
+
+    def region_polygons(self) -> tuple[shapely.Polygon, shapely.Polygon]:
+        """Outlines of the two regions, which together cover the bounds with their margin."""
+        left, _, right, _ = _grown(self.bounds)
+        (_, south), (_, north) = self.border[0], self.border[-1]
+        line = [tuple(vertex) for vertex in self.border]
+        return (
+            shapely.Polygon([(left, south), *line, (left, north)]),
+            shapely.Polygon([(right, south), (right, north), *reversed(line)]),
+        )
+
+    def hamlets_within(self, bounds: Bounds) -> np.ndarray:
+        """Numbers of the hamlets whose point lies within ``bounds``."""
+        x, y = self.points.T
+        left, bottom, right, top = bounds
+        return np.flatnonzero((x > left) & (x < right) & (y > bottom) & (y < top))
+
+    def fields_of(self, hamlets: np.ndarray) -> Iterator[FieldShape]:
+        """All fields of some hamlets, hamlet by hamlet."""
+        cells = Voronoi(self.points)
+        for hamlet in hamlets:
+            cell = shapely.Polygon(cells.vertices[cells.regions[cells.point_region[hamlet]]])
+            shapes = shapely.intersection(self._rectangles(hamlet), cell)
+            for slot in np.flatnonzero(shapely.area(shapes) > 0):
+                field = int(hamlet) * COLUMNS * ROWS + int(slot)
+                yield FieldShape(field, int(self.codes[self.classes_of[field]]), shapes[slot])
+
+    def _rectangles(self, hamlet: int) -> np.ndarray:
+        """The unclipped fields of a hamlet, (column x row) polygons."""
+        column, row = (index.ravel() for index in np.mgrid[:COLUMNS, :ROWS])
+        width, depth = self.size[hamlet]
+        first = column - COLUMNS // 2
+        across = width * np.stack([first, first + 1, first + 1, first], axis=1)
+        lowest = row - ROWS // 2 - self.stagger[hamlet, column]
+        along = depth * np.stack([lowest, lowest, lowest + 1, lowest + 1], axis=1)
+        cos, sin = np.cos(self.angle[hamlet]), np.sin(self.angle[hamlet])
+        corners = np.stack([across * cos - along * sin, across * sin + along * cos], axis=-1)
+        return shapely.polygons(corners + self.points[hamlet])
+
+
+def draw_ground(
+    bounds: Bounds, rng: np.random.Generator, *, classes: tuple[LandClass, ...], varied: bool = True
+) -> Ground:
+    """Ground around ``bounds`` (EPSG:2154); with ``varied`` False fields are as their class says, everywhere.
+
+    Class frequencies vary from draw to draw; nothing ensures that a small area holds every class.
+    """
+    points = _jittered(_grown(bounds), rng)
+    n = len(points)
+    return Ground(
+        bounds=bounds,
+        classes=classes,
+        points=points,
+        size=np.stack([rng.uniform(90, 190, n), rng.uniform(130, 260, n)], axis=1),
+        angle=rng.uniform(0, np.pi, n),
+        stagger=rng.uniform(0, 1, (n, COLUMNS)),
+        classes_of=_draw_classes(classes, n, rng),
+        border=_draw_border(bounds, rng),
+        habits=_draw_habits(n * COLUMNS * ROWS, float(varied), rng),
+    )
+
+
+def _draw_classes(classes: tuple[LandClass, ...], hamlets: int, rng: np.random.Generator) -> np.ndarray:
+    """Class of every field slot; a share of a hamlet's fields are of the class it is known for."""
+    weights = np.array([land_class.weight for land_class in classes])
+    drawn = rng.choice(len(classes), (hamlets, COLUMNS * ROWS), p=weights / weights.sum())
+    known_for = rng.choice(len(classes), (hamlets, 1), p=weights / weights.sum())
+    return np.where(rng.random(drawn.shape) < SHARE_KNOWN, known_for, drawn).astype(np.uint8).ravel()
+
+
+def _draw_habits(fields: int, scale: float, rng: np.random.Generator) -> Habits:
+    """Habits whose spread is ``scale`` times the usual one; 0 makes all fields of a class alike."""
+    delay, vigour, brightness = rng.standard_normal((3, fields)).clip(-2.5, 2.5) * scale
+    return Habits(7.0 * delay, 1.0 + 0.10 * vigour, 1.0 + 0.07 * brightness, REGION_DELAY * scale)
+
+
+def _draw_border(bounds: Bounds, rng: np.random.Generator) -> np.ndarray:
+    """A wavy line from south to north through the middle, as straight pieces of 25 m."""
+    left, bottom, right, top = _grown(bounds)
+    y = np.arange(bottom, top + 25.0, 25.0)
+    phase = rng.uniform(0, 2 * np.pi, 2)
+    sway = 0.05 * (bounds[2] - bounds[0])
+    waves = sway * np.sin(y / 700.0 + phase[0]) + 0.4 * sway * np.sin(y / 230.0 + phase[1])
+    return np.stack([(left + right) / 2 + waves, y], axis=1)
+
+
+def _jittered(bounds: Bounds, rng: np.random.Generator) -> np.ndarray:
+    left, bottom, right, top = bounds
+    x, y = np.meshgrid(np.arange(left, right, SPACING), np.arange(bottom, top, SPACING))
+    points = np.stack([x.ravel(), y.ravel()], axis=1)
+    return points + SPACING * rng.uniform(-JITTER, JITTER, points.shape)
+
+
+def _grown(bounds: Bounds) -> Bounds:
+    left, bottom, right, top = bounds
+    return left - MARGIN, bottom - MARGIN, right + MARGIN, top + MARGIN

@@ -1,0 +1,392 @@
+"""A small made-up Sentinel-2 archive whose truth is known everywhere, for the demo and whole-chain tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+
+from iota2.core.random import generator
+from iota2.testing.archive import Product, write_band, write_masks
+from iota2.testing.classes import BANDS, CLASSES
+from iota2.testing.ground import Ground, draw_ground
+from iota2.testing.reference import fewest, reference_polygons, write_reference, write_regions
+from iota2.testing.sky import SATURATED, Sky, SkyOptions, make_sky
+
+IMAGE_CRS, MAP_CRS = "EPSG:32631", "EPSG:2154"
+PIXEL = 10.0
+ORIGIN = (400800.0, 4850000.0)
+"""Upper left corner of the second tile: where T31TCJ and T31TDJ overlap, east of Toulouse."""
+STRIP = 512
+"""Rows in which positions of a lattice are computed."""
+CLOUD_VALUES = np.array([4200, 4300, 4400, 4500, 4600, 4700, 4800, 4850, 3600, 2800], np.float32)
+SHADOW_FACTOR = 0.45
+GLINT = 15000.0
+GLINT_BANDS = ("B2", "B3", "B4")
+ATTEMPTS = 200
+USUAL_FIELD = 27000.0
+"""Square metres."""
+LOWEST, HIGHEST = 1.0, 16000.0
+
+DATES = tuple(
+    date(2018, month, day)
+    for month, day in (
+        *((1, 16), (2, 20), (3, 17), (4, 11), (5, 11), (5, 31)),
+        *((6, 25), (7, 15), (8, 9), (9, 13), (10, 18), (11, 27)),
+    )
+)
+
+
+@dataclass(frozen=True)
+class WorldOptions:
+    """What a world is like. The same options give the same files, byte by byte."""
+
+    size: int = 480
+    """Pixels (10 m) along a tile's side; even."""
+    overlap: int = 160
+    """Pixels that two neighbouring tiles share; even."""
+    dates: tuple[date, ...] = DATES
+    """Dates of the world. Of six or more, each tile lacks one in six, other ones than its neighbour."""
+    tiles: tuple[str, ...] = ("T31TCJ", "T31TDJ")
+    """From west to east."""
+    classes: int = 7
+    """The first so many of ``iota2.testing.classes.CLASSES``."""
+    noise: float = 150.0
+    """Standard deviation of the reflectance x 10000 of a pixel, for each band and date."""
+    clouds: bool = True
+    """Clouds, shadows and saturated pixels."""
+    orbit_edge: bool = True
+    """On one date in four a slanted part of the world is not seen."""
+    seed: int = 0
+    constant: bool = False
+    """No noise, every field exactly as ``World.profile`` says, no difference between regions, all dates in
+    all tiles: two tiles show the same ground alike."""
+
+    def __post_init__(self) -> None:
+        if self.size % 2 or self.overlap % 2 or not 0 <= self.overlap < self.size:
+            raise ValueError(f"size {self.size} and overlap {self.overlap}: expected even numbers, overlap < size")
+        if not 2 <= self.classes <= len(CLASSES):
+            raise ValueError(f"{self.classes} classes: expected 2 to {len(CLASSES)}")
+        if not self.dates or list(self.dates) != sorted(set(self.dates)):
+            raise ValueError("dates: expected at least one, sorted, each once")
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What never changes in the world, on its 10 m lattice."""
+
+    place: np.ndarray
+    """(y, x) int32: twice the number among the fields in sight, plus 1 in region 2."""
+    fields: np.ndarray
+    """(n,) numbers of the fields in sight."""
+
+
+@dataclass(frozen=True)
+class World:
+    """A made-up piece of land under a made-up sky, seen by Sentinel-2."""
+
+    options: WorldOptions
+    ground: Ground
+
+    def label_at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """True class code (uint8) at EPSG:2154 positions; defined everywhere."""
+        return self.ground.label_at(x, y)
+
+    def region_at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Region (1 or 2, uint8) at EPSG:2154 positions."""
+        return self.ground.region_at(x, y)
+
+    def truth(self, geobox: GeoBox) -> np.ndarray:
+        """(y, x) uint8: true class code at every pixel centre of a lattice in any CRS."""
+        return np.concatenate([self.label_at(x, y) for x, y in _positions(geobox)])
+
+    def regions(self, geobox: GeoBox) -> np.ndarray:
+        """(y, x) uint8: region at every pixel centre of a lattice in any CRS."""
+        return np.concatenate([self.region_at(x, y) for x, y in _positions(geobox)])
+
+    def profile(self, code: int, doy: float | np.ndarray) -> np.ndarray:
+        """Reflectance x 10000 of the ten bands (last axis) of a class on days of the year, as in region 1."""
+        land_class = next(c for c in self.ground.classes if c.code == code)
+        green = land_class.greenness(np.asarray(doy, float))[..., None]
+        return (1.0 - green) * np.array(land_class.bare) + green * np.array(land_class.green)
+
+    @property
+    def geobox(self) -> GeoBox:
+        """The 10 m lattice of all tiles together, EPSG:32631."""
+        return _world_geobox(self.options)
+
+    def window(self, tile: str) -> tuple[slice, slice]:
+        """Rows and columns of a tile in the lattice of the world."""
+        left = self.options.tiles.index(tile) * (self.options.size - self.options.overlap)
+        return slice(0, self.options.size), slice(left, left + self.options.size)
+
+    def tile_geobox(self, tile: str) -> GeoBox:
+        """The 10 m lattice of a tile, EPSG:32631."""
+        return self.geobox[self.window(tile)]
+
+    def dates(self, tile: str) -> tuple[date, ...]:
+        """Dates on which a tile has a product."""
+        dates = self.options.dates
+        if self.options.constant or len(dates) < 6:
+            return dates
+        lacks = (3 + 3 * self.options.tiles.index(tile)) % 6
+        return tuple(day for k, day in enumerate(dates) if k % 6 != lacks)
+
+    def never_clear(self, tile: str) -> np.ndarray:
+        """(y, x) bool: masked on every date of the tile by CLM, EDG or SAT at 10 m; no map can know these."""
+        window = self.window(tile)
+        clear = np.zeros((self.options.size, self.options.size), bool)
+        for day in self.dates(tile):
+            clear |= ~self.sky(day).invalid[window]
+        return ~clear
+
+    def sky(self, day: date) -> Sky:
+        """Clouds, shadows, glints and edge of the orbit on a date."""
+        options = self.options
+        weather = SkyOptions(options.seed, len(options.dates), options.clouds, options.orbit_edge)
+        height, width = self.geobox.shape
+        return make_sky((height, width), weather, options.dates.index(day))
+
+    def surface(self, day: date, band: str) -> np.ndarray:
+        """(y, x) float32: reflectance x 10000 of the ground under a clear sky, noise included."""
+        table = self.ground.reflectance(self._layers.fields, day.timetuple().tm_yday, BANDS.index(band))
+        values = table.ravel()[self._layers.place]
+        if self.options.noise and not self.options.constant:
+            rng = generator(self.options.seed, "noise", day.isoformat(), band)
+            values += np.float32(self.options.noise) * rng.standard_normal(values.shape, np.float32)
+        return np.clip(values, LOWEST, HIGHEST, out=values)
+
+    def observed(self, day: date, band: str, sky: Sky) -> np.ndarray:
+        """(y, x) float32: reflectance x 10000 as the sensor sees it through the sky of that date."""
+        values = self.surface(day, band)
+        values *= np.where(sky.shadow, np.float32(SHADOW_FACTOR), np.float32(1.0))
+        values += sky.opacity * (CLOUD_VALUES[BANDS.index(band)] - values)
+        if band in GLINT_BANDS:
+            values[sky.saturated] = GLINT
+        return values
+
+    @cached_property
+    def reference(self) -> gpd.GeoDataFrame:
+        """Labelled polygons (``code``, ``name``, EPSG:2154), each within one field and within sight."""
+        return reference_polygons(self.ground, _footprint(self.geobox), seed=self.options.seed)
+
+    @cached_property
+    def _layers(self) -> Layers:
+        strips = [(self.ground.field_at(x, y), self.region_at(x, y)) for x, y in _positions(self.geobox)]
+        field, region = (np.concatenate(layer) for layer in zip(*strips, strict=True))
+        in_sight = np.zeros(self.ground.classes_of.size, bool)
+        in_sight[field] = True
+        number = np.cumsum(in_sight, dtype=np.int32) - np.int32(1)
+        return Layers(2 * number[field] + region - np.int32(1), np.flatnonzero(in_sight))
+
+
+def make_world(options: WorldOptions) -> World:
+    """The world that follows from ``options``; nothing is written.
+
+    Grounds are drawn until one offers enough polygons of each class in each region to learn and to validate.
+    Raises ValueError when none does: tiles that are too small for so many classes.
+    """
+    area = _footprint(_world_geobox(options))
+    share = area.area / (2 * options.classes * USUAL_FIELD)
+    wanted = np.clip(share / 3, 2, 12)
+    for attempt in range(ATTEMPTS if share > wanted else 0):
+        rng = generator(options.seed, "ground", attempt)
+        classes = CLASSES[: options.classes]
+        ground = draw_ground(area.bounds, rng, classes=classes, varied=not options.constant)
+        world = World(options, ground)
+        if fewest(world.reference, ground) >= wanted:
+            return world
+    raise ValueError(
+        f"size {options.size}, {options.classes} classes: too small to hold every class in both regions; "
+        "expected larger tiles or fewer classes"
+    )
+
+
+@dataclass(frozen=True)
+class WorldFiles:
+    """Where ``write_world`` put things."""
+
+    folder: Path
+
+    @property
+    def s2_path(self) -> Path:
+        """Root of the Sentinel-2 archive: tile folders."""
+        return self.folder / "sensor_data"
+
+    @property
+    def ground_truth(self) -> Path:
+        """Labelled polygons."""
+        return self.folder / "vector_data" / "reference_data.shp"
+
+    @property
+    def regions(self) -> Path:
+        """The two regions."""
+        return self.folder / "vector_data" / "EcoRegion.shp"
+
+    @property
+    def nomenclature(self) -> Path:
+        """Names of the classes."""
+        return self.folder / "nomenclature.txt"
+
+    @property
+    def colors(self) -> Path:
+        """Colours of the classes."""
+        return self.folder / "colorFile.txt"
+
+    @property
+    def config(self) -> Path:
+        """A configuration that runs the whole chain."""
+        return self.folder / "demo.cfg"
+
+    @property
+    def output(self) -> Path:
+        """The output folder named in the configuration; not made here."""
+        return self.folder / "IOTA2_Outputs" / "Results"
+
+
+def write_world(world: World, folder: Path) -> WorldFiles:
+    """Write images, polygons, class tables and a configuration into ``folder``, which is made when absent.
+
+    Only one band of one date is in memory at a time.
+    """
+    files = WorldFiles(Path(folder).absolute())
+    files.ground_truth.parent.mkdir(parents=True, exist_ok=True)
+    for day in world.options.dates:
+        _write_date(world, day, files.s2_path)
+    # A thing that is no product, as archives have them: to be reported, not to stop anything.
+    stray = files.s2_path / world.options.tiles[0] / "README.txt"
+    stray.write_text("This file is no product.\n", encoding="utf-8")
+    write_reference(world.reference, files.ground_truth)
+    write_regions(world.ground, files.regions)
+    _write_class_tables(world, files)
+    files.config.write_text(_config_text(world, files), encoding="utf-8")
+    return files
+
+
+def _write_date(world: World, day: date, root: Path) -> None:
+    """Write the products of one date for all tiles that have it."""
+    sky = world.sky(day)
+    products = [_product(world, tile, day, sky) for tile in world.options.tiles if day in world.dates(tile)]
+    for product in products:
+        write_masks(product, root)
+    for band in BANDS:
+        values = world.observed(day, band, sky)
+        for product in products:
+            write_band(product, root, band, values[world.window(product.tile)])
+
+
+def _product(world: World, tile: str, day: date, sky: Sky) -> Product:
+    platform, time = _passage(world.options, day)
+    window = world.window(tile)
+    saturated = np.where(sky.saturated[window], SATURATED, 0).astype(np.uint8)
+    return Product(
+        tile=tile,
+        day=day,
+        platform=platform,
+        time=time,
+        geobox=world.tile_geobox(tile),
+        clm=sky.clm[window],
+        sat=saturated,
+        edge=sky.edge[window],
+    )
+
+
+def _passage(options: WorldOptions, day: date) -> tuple[str, str]:
+    """Satellite and time of day in product names; 11 May is the one of the tutorial."""
+    if day == date(2018, 5, 11):
+        return "SENTINEL2A", "105804-037"
+    rng = generator(options.seed, "passage", day.isoformat())
+    satellite = "AB"[options.dates.index(day) % 2]
+    return f"SENTINEL2{satellite}", f"105{rng.integers(10)}{rng.integers(60):02d}-{rng.integers(1000):03d}"
+
+
+def _write_class_tables(world: World, files: WorldFiles) -> None:
+    classes = sorted(world.ground.classes, key=lambda c: c.code)
+    names = "".join(f"{c.name}:{c.code}\n" for c in classes)
+    colors = "".join(f"{c.code} {' '.join(map(str, c.color))}\n" for c in classes)
+    files.nomenclature.write_text(names, encoding="utf-8")
+    files.colors.write_text(colors, encoding="utf-8")
+
+
+def _config_text(world: World, files: WorldFiles) -> str:
+    def quoted(path: Path) -> str:
+        # A path with a single quote stands in double quotes.
+        return f'"{path}"' if "'" in str(path) else f"'{path}'"
+
+    return CONFIG.format(
+        output=quoted(files.output),
+        nomenclature=quoted(files.nomenclature),
+        colors=quoted(files.colors),
+        tiles=" ".join(world.options.tiles),
+        s2_path=quoted(files.s2_path),
+        ground_truth=quoted(files.ground_truth),
+        regions=quoted(files.regions),
+    )
+
+
+CONFIG = """\
+# A land-cover map of a made-up piece of land: two Sentinel-2 tiles, two eco-climatic regions.
+chain :
+{{
+  output_path : {output}
+  nomenclature_path : {nomenclature}   # one name:code per line
+  color_table : {colors}   # one "code R G B" per line
+  list_tile : '{tiles}'
+  s2_path : {s2_path}
+  ground_truth : {ground_truth}
+  data_field : 'code'   # the field of the polygons that holds the class
+  region_path : {regions}   # one model for each region
+  region_field : 'region'
+  spatial_resolution : 10
+  proj : 'EPSG:2154'
+  last_step : 'validation'
+}}
+
+arg_train :
+{{
+  classifier : 'rf'
+  otb_classifier_options : {{ 'classifier.rf.min' : 5, 'classifier.rf.max' : 25,
+                              'classifier.rf.nbtrees' : 50 }}
+  sample_selection : {{ 'sampler' : 'random', 'strategy' : 'constant', 'strategy.constant.nb' : 300 }}
+  runs : 1
+  random_seed : 42   # the same map every time
+}}
+
+arg_classification :
+{{
+  classif_mode : 'separate'
+  enable_probability_map : True
+}}
+"""
+
+
+def _world_geobox(options: WorldOptions) -> GeoBox:
+    step = options.size - options.overlap
+    affine = Affine(PIXEL, 0.0, ORIGIN[0] - step * PIXEL, 0.0, -PIXEL, ORIGIN[1])
+    return GeoBox((options.size, options.size + step * (len(options.tiles) - 1)), affine, IMAGE_CRS)
+
+
+def _footprint(geobox: GeoBox) -> shapely.Polygon:
+    """Outline of a lattice in EPSG:2154; its straight edges bend by less than a pixel there."""
+    to_map = Transformer.from_crs(IMAGE_CRS, MAP_CRS, always_xy=True)
+    outline = shapely.segmentize(shapely.box(*geobox.extent.boundingbox.bbox), 1000.0)
+    return shapely.transform(outline, to_map.transform, interleaved=False)
+
+
+def _positions(geobox: GeoBox) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """EPSG:2154 coordinates (x, y) of pixel centres, in strips of rows, each as (rows, columns)."""
+    to_map = Transformer.from_crs(str(geobox.crs), MAP_CRS, always_xy=True)
+    (height, width), affine = geobox.shape, geobox.affine
+    for top in range(0, height, STRIP):
+        rows, cols = np.mgrid[top : min(top + STRIP, height), :width] + 0.5
+        x, y = affine.c + affine.a * cols + affine.b * rows, affine.f + affine.d * cols + affine.e * rows
+        yield to_map.transform(x, y)

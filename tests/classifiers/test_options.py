@@ -1,0 +1,118 @@
+"""Options of the older toolbox become parameters of the trainer, and everything wrong is said at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+
+from iota2.classifiers import KINDS, reference_page, validate_options
+from iota2.errors import ConfigError
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "classifiers.md"
+
+
+def test_nothing_set_gives_the_forest_of_2020():
+    parameters, warnings = validate_options("rf", {})
+    assert parameters == {
+        "max_depth": 25,
+        "min_samples_split": 5,
+        "max_features": "sqrt",
+        "n_estimators": 100,
+    }
+    assert warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "parameter", "expected"),
+    [
+        ("classifier.rf.max", 12, "max_depth", 12),
+        ("classifier.rf.min", "7", "min_samples_split", 7),
+        ("classifier.rf.min", 0, "min_samples_split", 2),
+        ("classifier.rf.var", 0, "max_features", "sqrt"),
+        ("classifier.rf.var", 9, "max_features", 9),
+        ("classifier.rf.nbtrees", 30.0, "n_estimators", 30),
+        ("classifier.sharkrf.nbtrees", 30, "n_estimators", 30),
+        ("classifier.sharkrf.nodesize", 25, "min_samples_split", 25),
+        ("classifier.sharkrf.mtry", 4, "max_features", 4),
+        ("classifier.sharkrf.oobr", "0.5", "max_samples", 0.5),
+    ],
+)
+def test_an_option_becomes_a_parameter(option, value, parameter, expected):
+    parameters, warnings = validate_options(option.split(".")[1], {option: value})
+    assert parameters[parameter] == expected
+    assert type(parameters[parameter]) is type(expected)
+    assert warnings == ()
+
+
+@pytest.mark.parametrize("option", ["classifier.rf.ra", "classifier.rf.cat", "classifier.rf.acc"])
+def test_an_option_without_effect_is_accepted_with_a_reason(option):
+    parameters, warnings = validate_options("rf", {option: 1})
+    assert parameters == validate_options("rf", {})[0]
+    assert len(warnings) == 1
+    assert warnings[0].startswith(f"{option} has no effect: ")
+
+
+def test_all_problems_come_at_once_with_the_nearest_name():
+    given = {
+        "classifier.rf.mx": 3,
+        "classifier.rf.max": 0,
+        "classifier.rf.min": "few",
+        "classifier.rf.nbtrees": 2.5,
+        "classifier.rf.var": True,
+        "classifier.rf.acc": float("nan"),
+    }
+    with pytest.raises(ConfigError) as caught:
+        validate_options("rf", given)
+    assert len(caught.value.problems) == len(given)
+    text = str(caught.value)
+    assert "classifier.rf.mx: unknown option; did you mean classifier.rf.max?" in text
+    assert "classifier.rf.max: 0 is not a whole number from 1 to 1000" in text
+    assert "classifier.rf.min: 'few' is not a whole number" in text
+    assert "classifier.rf.nbtrees: 2.5" in text
+    assert "classifier.rf.var: True" in text
+
+
+def test_options_of_another_classifier_are_refused():
+    with pytest.raises(ConfigError, match=r"classifier\.rf\.max: unknown option"):
+        validate_options("sharkrf", {"classifier.rf.max": 3})
+
+
+def test_the_text_of_2020_is_read():
+    given = " -classifier.rf.min 5 -classifier.rf.max 12 "
+    assert validate_options("rf", given)[0]["max_depth"] == 12
+    assert validate_options("rf", "")[0] == validate_options("rf", {})[0]
+
+
+def test_negative_numbers_in_a_text_are_values():
+    with pytest.raises(ConfigError, match=r"classifier\.rf\.max: '-3'"):
+        validate_options("rf", "-classifier.rf.max -3")
+
+
+@pytest.mark.parametrize("text", ["-classifier.rf.min", "5", "classifier.rf.min 5", "-classifier.rf.min 5 6", "'open"])
+def test_a_text_that_is_not_pairs_is_refused(text):
+    with pytest.raises(ConfigError, match="otb_classifier_options"):
+        validate_options("rf", text)
+
+
+@pytest.mark.parametrize(("name", "hint"), [("sharkfr", "did you mean sharkrf"), ("libsvm", "rf, sharkrf")])
+def test_an_unknown_classifier_is_refused(name, hint):
+    with pytest.raises(ConfigError, match=hint):
+        validate_options(name, {})
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_every_default_is_within_its_limits_and_known_to_the_trainer(kind):
+    for option in kind.options:
+        assert option.read(option.default) == option.default
+        assert not option.becomes or option.becomes in RandomForestClassifier().get_params()
+
+
+def test_the_page_is_what_the_registry_says():
+    page = reference_page()
+    assert PAGE.read_text(encoding="utf-8") == page
+    for kind in KINDS.values():
+        assert all(f"| `{option.name}` |" in page for option in kind.options)
+    assert "| `classifier.rf.max` | 25 (toolbox: 5) | 1 … 1000 | `max_depth` |" in page
+    assert "| `classifier.rf.acc` | 0.01 | ≥ 0 | – | No effect: " in page

@@ -1,0 +1,88 @@
+"""A slow and obvious feature_block, to compare with: loops over pixels and dates in double precision."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from iota2.core.cube import Cube, FeatureBlock
+from iota2.core.recipe import FeatureRecipe, SensorRecipe
+
+
+def reference_features(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBlock:
+    """What ``feature_block`` must return, up to rounding."""
+    height, width = cubes[recipe.sensors[0].sensor].valid.shape[1:]
+    values = np.zeros((len(recipe.names), height, width), np.float32)
+    n_valid = np.zeros((height, width), np.uint16)
+    for y in range(height):
+        for x in range(width):
+            pixel: list[float] = []
+            for sensor in recipe.sensors:
+                cube = cubes[sensor.sensor]
+                pixel += pixel_features(cube, sensor, y, x)
+                n_valid[y, x] += sum(bool(v) for v in cube.valid[:, y, x])
+            values[:, y, x] = pixel
+    return FeatureBlock(values, recipe.names, n_valid)
+
+
+def pixel_features(cube: Cube, recipe: SensorRecipe, y: int, x: int) -> list[float]:
+    """All features of one sensor and pixel."""
+    spectra = [
+        {band: pixel_value(cube, recipe, band, d, (y, x)) for band in recipe.bands} for d in range(len(recipe.dates))
+    ]
+    copied = []
+    if recipe.copy_input:
+        for spectrum in spectra:
+            copied += [copied_value(spectrum, band, recipe) for band in recipe.bands]
+    derived = [index_value(spectrum, i, recipe) for i in recipe.effective_indices for spectrum in spectra]
+    return copied + derived
+
+
+def pixel_value(cube: Cube, recipe: SensorRecipe, band: str, date: int, at: tuple[int, int]) -> float:
+    """One band of one pixel at one date of the recipe."""
+    series = cube.values[:, cube.bands.index(band), *at].astype(float)
+    if not recipe.gapfilling:
+        return float(series[date])
+    by_day: dict[int, list[float]] = {}
+    for t, day in enumerate(cube.days):
+        if cube.valid[t, *at]:
+            by_day.setdefault(day.toordinal(), []).append(float(series[t]))
+    if not by_day:
+        return 0.0
+    days = sorted(by_day)
+    means = [sum(by_day[day]) / len(by_day[day]) for day in days]
+    return float(np.interp(recipe.days[date].toordinal(), days, means))
+
+
+def without_data(spectrum: Mapping[str, float], recipe: SensorRecipe) -> bool:
+    """Whether a band of a raw date holds nodata."""
+    if recipe.gapfilling or recipe.nodata is None:
+        return False
+    return any(abs(value - recipe.nodata) <= 0.1 for value in spectrum.values())
+
+
+def difference(a: float, b: float, recipe: SensorRecipe) -> float:
+    """The normalised difference x 1000."""
+    constant = 0.05 if recipe.atmospheric_correction else 0.0
+    below = a + b + constant
+    return 0.0 if abs(below) < 1e-5 else 1000 * (a - b - constant) / below
+
+
+def copied_value(spectrum: Mapping[str, float], band: str, recipe: SensorRecipe) -> float:
+    """A band as it is copied into the features."""
+    reference = recipe.roles.get(recipe.reference_role, "")
+    if not recipe.relative_reflectance or band == reference:
+        return spectrum[band]
+    return -10000.0 if without_data(spectrum, recipe) else difference(spectrum[band], spectrum[reference], recipe)
+
+
+def index_value(spectrum: Mapping[str, float], index: str, recipe: SensorRecipe) -> float:
+    """An index of one date."""
+    if without_data(spectrum, recipe):
+        return -10000.0
+    if index == "Brightness":
+        return math.sqrt(sum(value**2 for value in spectrum.values()))
+    plus, minus = {"NDVI": ("nir", "red"), "NDWI": ("swir", "nir")}[index]
+    return difference(spectrum[recipe.roles[plus]], spectrum[recipe.roles[minus]], recipe)

@@ -1,0 +1,210 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.compute.reference import reference_features
+
+from iota2.compute.features import feature_block
+from iota2.core.cube import Cube
+from iota2.core.recipe import INDICES, FeatureRecipe, SensorRecipe
+from iota2.errors import FeatureMismatch
+
+BANDS = ("B3", "B4", "B8", "B11")
+ROLES = {"red": "B4", "nir": "B8", "swir": "B11"}
+
+
+def make_cube(seed: int, days: list[int], space: tuple[int, int], dtype: str = "int16", share: float = 0.5) -> Cube:
+    """A cube of days counted from 2020-02-25; where it is not valid, mostly nodata."""
+    rng = np.random.default_rng(seed)
+    dates = [date(2020, 2, 25) + timedelta(day) for day in days]
+    keys = [f"{day:%Y%m%d}" + (f".{dates[:i].count(day)}" if day in dates[:i] else "") for i, day in enumerate(dates)]
+    values = rng.integers(1, 10000, (len(days), len(BANDS), *space)).astype(dtype)
+    valid = rng.random((len(days), *space)) < share
+    values[~np.broadcast_to(valid[:, None], values.shape) & (rng.random(values.shape) < 0.7)] = -10000
+    return Cube(values, valid, tuple(dates), tuple(keys), BANDS, ROLES, -10000)
+
+
+def make_recipe(cube: Cube, name: str = "Sentinel2", **options) -> SensorRecipe:
+    gapfilling = options.get("gapfilling", True)
+    dates = ("20200220", "20200228", "20200229", "20200301", "20200315") if gapfilling else cube.keys
+    return SensorRecipe(name, options.pop("bands", BANDS), ROLES, dates, nodata=cube.nodata, **options)
+
+
+def part(cube: Cube, rows: slice, cols: slice) -> Cube:
+    return replace(cube, values=cube.values[:, :, rows, cols], valid=cube.valid[:, rows, cols])
+
+
+OPTIONS = st.fixed_dictionaries(
+    {
+        "gapfilling": st.booleans(),
+        "indices": st.sampled_from([INDICES, (), ("NDWI",), ("Brightness", "NDVI")]),
+        "copy_input": st.booleans(),
+        "relative_reflectance": st.booleans(),
+        "keep_duplicates": st.booleans(),
+        "atmospheric_correction": st.booleans(),
+        "reference_role": st.sampled_from(["red", "swir"]),
+        "bands": st.sampled_from([BANDS, ("B4", "B8", "B11"), ("B11", "B8", "B4")]),
+    }
+)
+DAYS = st.lists(st.integers(0, 30), max_size=6).map(sorted)
+
+
+@settings(deadline=None, max_examples=120)
+@given(
+    first=OPTIONS,
+    second=OPTIONS,
+    days=DAYS,
+    dtype=st.sampled_from(["int16", "float32"]),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 999),
+)
+def test_equals_the_slow_reference_for_all_options(
+    *, first: dict, second: dict, days: list[int], dtype: str, share: float, seed: int
+) -> None:
+    cubes = {
+        "Landsat8": make_cube(seed + 1, [3, 9], (2, 3)),
+        "Sentinel2": make_cube(seed, days, (2, 3), dtype, share),
+    }
+    recipe = FeatureRecipe(
+        (make_recipe(cubes["Landsat8"], "Landsat8", **second), make_recipe(cubes["Sentinel2"], **first))
+    )
+    result, expected = feature_block(cubes, recipe), reference_features(cubes, recipe)
+    assert result.names == expected.names == recipe.names
+    assert result.values.dtype == np.float32
+    assert result.values.flags.c_contiguous
+    assert np.allclose(result.values, expected.values, rtol=1e-4, atol=5e-3)
+    assert np.array_equal(result.n_valid, expected.n_valid)
+
+
+@settings(deadline=None, max_examples=30)
+@given(OPTIONS, st.integers(0, 999), st.data())
+def test_a_block_equals_the_same_place_of_the_whole(options: dict, seed: int, data: st.DataObject) -> None:
+    cube = make_cube(seed, [0, 2, 2, 9, 20], (6, 7))
+    recipe = FeatureRecipe((make_recipe(cube, **options),))
+    rows = slice(*sorted(data.draw(st.tuples(st.integers(0, 6), st.integers(0, 6)))))
+    cols = slice(*sorted(data.draw(st.tuples(st.integers(0, 7), st.integers(0, 7)))))
+    whole = feature_block({"Sentinel2": cube}, recipe)
+    block = feature_block({"Sentinel2": part(cube, rows, cols)}, recipe)
+    assert np.array_equal(block.values, whole.values[:, rows, cols])
+    assert np.array_equal(block.n_valid, whole.n_valid[rows, cols])
+
+
+@pytest.mark.parametrize("gapfilling", [True, False])
+def test_an_empty_block_has_all_its_features(gapfilling: bool) -> None:
+    cube = make_cube(0, [1, 5], (0, 4))
+    block = feature_block({"Sentinel2": cube}, FeatureRecipe((make_recipe(cube, gapfilling=gapfilling),)))
+    assert block.values.shape == (len(block.names), 0, 4)
+    assert block.n_valid.shape == (0, 4)
+
+
+def test_pixels_without_a_valid_date_are_zero_and_counted_as_such() -> None:
+    cube = make_cube(0, [1, 5], (2, 2), share=0.0)
+    block = feature_block({"Sentinel2": cube}, FeatureRecipe((make_recipe(cube, relative_reflectance=True),)))
+    assert (block.values == 0).all()
+    assert block.n_valid.tolist() == [[0, 0], [0, 0]]
+
+
+def test_raw_dates_keep_what_is_stored_and_mark_the_indices() -> None:
+    values = np.array([[1000, 3000, 2000], [-10000, 3000, 2000]], "int16").reshape(2, 3, 1, 1)
+    days = (date(2020, 2, 28), date(2020, 2, 29))
+    cube = Cube(values, np.ones((2, 1, 1), bool), days, ("20200228", "20200229"), BANDS[1:], ROLES, -10000)
+    recipe = SensorRecipe("S", cube.bands, ROLES, cube.keys, gapfilling=False, nodata=-10000)
+    by_name = dict(_pixel(cube, recipe))
+    assert by_name["S_B4_20200229"] == -10000
+    assert by_name["S_B8_20200229"] == 3000
+    assert by_name["S_NDVI_20200228"] == 500
+    assert {by_name[f"S_{index}_20200229"] for index in INDICES} == {-10000}
+    relative = dict(_pixel(cube, replace(recipe, relative_reflectance=True)))
+    assert relative["S_B8_20200228"] == 500
+    assert relative["S_B11_20200229"] == -10000
+    assert dict(_pixel(cube, replace(recipe, nodata=None)))["S_NDVI_20200229"] == pytest.approx(-13000 / 7)
+
+
+def _pixel(cube: Cube, recipe: SensorRecipe) -> list[tuple[str, float]]:
+    block = feature_block({"S": cube}, FeatureRecipe((recipe,)))
+    return list(zip(block.names, block.values[:, 0, 0].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("correct", [False, True])
+def test_the_duplicate_that_is_dropped_is_really_a_duplicate(correct: bool) -> None:
+    cube = make_cube(1, [0, 4, 9], (3, 3))
+    recipe = make_recipe(cube, relative_reflectance=True, atmospheric_correction=correct)
+    block = feature_block({"Sentinel2": cube}, FeatureRecipe((recipe,)))
+    rows = dict(zip(block.names, block.values, strict=True))
+    for key in recipe.dates:
+        assert np.array_equal(rows[f"Sentinel2_B8_{key}"], rows[f"Sentinel2_NDVI_{key}"])
+    fewer = feature_block({"Sentinel2": cube}, FeatureRecipe((replace(recipe, keep_duplicates=False),)))
+    assert set(block.names) - set(fewer.names) == {f"Sentinel2_NDVI_{key}" for key in recipe.dates}
+    for name, row in zip(fewer.names, fewer.values, strict=True):
+        assert np.array_equal(row, rows[name])
+
+
+def test_indices_do_not_change_when_the_copied_bands_do() -> None:
+    cube = make_cube(2, [0, 4, 9], (3, 3))
+    variants = [
+        {"copy_input": False},
+        {"relative_reflectance": True},
+        {"copy_input": False, "relative_reflectance": True},
+    ]
+    plain = feature_block({"Sentinel2": cube}, FeatureRecipe((make_recipe(cube),))).values[-15:]
+    for options in variants:
+        other = feature_block({"Sentinel2": cube}, FeatureRecipe((make_recipe(cube, **options),)))
+        assert np.array_equal(other.values[-15:], plain)
+
+
+def test_inputs_are_not_changed() -> None:
+    cube = make_cube(2, [0, 4], (3, 3), "float32")
+    before = cube.values.copy()
+    feature_block({"Sentinel2": cube}, FeatureRecipe((make_recipe(cube, gapfilling=False, relative_reflectance=True),)))
+    assert np.array_equal(cube.values, before)
+
+
+def test_standard_labels_change_names_only() -> None:
+    cube = make_cube(0, [1, 5], (2, 2))
+    recipe = FeatureRecipe((make_recipe(cube),))
+    plain, labelled = (feature_block({"Sentinel2": cube}, r) for r in (recipe, replace(recipe, standard_labels=True)))
+    assert labelled.names[:2] == ("value_0", "value_1")
+    assert np.array_equal(plain.values, labelled.values)
+
+
+def test_unsorted_dates_are_refused() -> None:
+    cube = make_cube(0, [5, 1], (2, 2))
+    with pytest.raises(ValueError, match="must ascend"):
+        feature_block({"Sentinel2": cube}, FeatureRecipe((make_recipe(cube),)))
+
+
+def test_all_mismatches_are_told_at_once() -> None:
+    cube = make_cube(0, [1, 5], (2, 2))
+    recipe = FeatureRecipe(
+        (
+            make_recipe(cube, "Landsat8", bands=("B3", "B8"), relative_reflectance=True),
+            replace(make_recipe(cube, gapfilling=False), dates=("20200226", "20200305"), bands=(*BANDS, "B12")),
+        )
+    )
+    with pytest.raises(FeatureMismatch) as raised:
+        feature_block({"Sentinel2": cube}, recipe)
+    message = str(raised.value)
+    assert "Landsat8: the features need this sensor, the series are of Sentinel2" in message
+    assert "Landsat8: NDWI needs the swir band (B11), the bands kept are B3, B8" in message
+    assert "Landsat8: relative reflectance needs the red band (B4)" in message
+    assert "Sentinel2: the features need bands B12, the series has B3, B4, B8, B11" in message
+    assert "missing: 20200305; in excess: 20200301" in message
+
+
+def test_other_mismatches_are_told() -> None:
+    cube, other = make_cube(0, [1, 5], (2, 2)), make_cube(0, [1, 5], (3, 2))
+    with pytest.raises(FeatureMismatch, match="names no sensor"):
+        feature_block({}, FeatureRecipe(()))
+    with pytest.raises(FeatureMismatch, match="unknown index NDXI; expected NDVI, NDWI, Brightness"):
+        feature_block({"Sentinel2": cube}, FeatureRecipe((make_recipe(cube, indices=("NDXI",)),)))
+    both = FeatureRecipe((make_recipe(cube, "A"), make_recipe(cube, "B")))
+    with pytest.raises(FeatureMismatch, match="differ in shape"):
+        feature_block({"A": cube, "B": other}, both)
+    longer = make_cube(0, [30 + k for k in range(40)], (1, 1))
+    with pytest.raises(FeatureMismatch, match=r"2 expected, 40 found.* and 28 more"):
+        feature_block({"Sentinel2": longer}, FeatureRecipe((make_recipe(cube, gapfilling=False),)))

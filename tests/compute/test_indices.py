@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from iota2.compute.indices import (
+    INDEX_FUNCTIONS,
+    INDEX_ROLES,
+    Spectra,
+    brightness,
+    make_relative,
+    ndvi,
+    ndwi,
+    normalised_difference,
+    without_data,
+)
+from iota2.core.recipe import INDICES
+
+ROLES = {"red": 0, "nir": 1, "swir": 2}
+
+
+def spectra(*pixels: tuple[float, ...], correct: bool = False) -> Spectra:
+    """One date with (red, nir, swir …) of each pixel."""
+    return Spectra(np.array([pixels], np.float32).transpose(0, 2, 1).copy(), ROLES, correct)
+
+
+def computed(function, values: Spectra) -> list[float]:
+    out = np.full((1, values.values.shape[2]), np.nan, np.float32)
+    function(values, out)
+    return out[0].tolist()
+
+
+def test_the_registry_has_every_index_of_the_recipes() -> None:
+    assert tuple(INDEX_FUNCTIONS) == INDICES
+    assert tuple(INDEX_ROLES) == INDICES
+
+
+def test_worked_values() -> None:
+    values = spectra((500, 1500, 3000), (1000, 1000, 0))
+    assert computed(ndvi, values) == pytest.approx([500, 0])
+    assert computed(ndwi, values) == pytest.approx([1000 / 3, -1000])
+    assert computed(brightness, values) == pytest.approx([3391.165, 1414.214])
+
+
+def test_a_vanishing_denominator_gives_zero() -> None:
+    values = spectra((0, 0, 0), (-700, 700, -700), (4e-6, 5e-6, 0), (4e-6, 7e-6, 0))
+    assert computed(ndvi, values) == pytest.approx([0, 0, 0, 1000 * 3 / 11])
+    assert computed(ndwi, values)[:3] == [0, 0, 0]
+
+
+def test_the_correction_of_acor_feat() -> None:
+    values = spectra((1, 3, 0), (0, 0, 0), correct=True)
+    assert computed(ndvi, values) == pytest.approx([1000 * 1.95 / 4.05, -1000])
+
+
+def test_nan_stays_nan() -> None:
+    assert np.isnan(computed(ndvi, spectra((np.nan, 1, 1)))).all()
+    assert np.isnan(computed(brightness, spectra((np.nan, 1, 1)))).all()
+
+
+def test_relative_bands_keep_the_reference() -> None:
+    values = spectra((500, 1500, 3000))
+    make_relative(values, reference=0)
+    assert values.values.ravel().tolist() == pytest.approx([500, 500, 1000 * 2500 / 3500])
+
+
+def test_long_rows_are_done_whole() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.integers(1, 9000, (2, 3, 10_001)).astype(np.float32)
+    out = np.empty((2, 10_001), np.float32)
+    brightness(Spectra(values, ROLES), out)
+    assert np.allclose(out, np.sqrt((values.astype(float) ** 2).sum(axis=1)))
+
+
+def test_nodata_is_met_within_a_tenth() -> None:
+    values = spectra((1, 2, -10000), (1, 2, -9999.92), (1, 2, -9999.8), (np.nan, 1, 1), (1, 2, 3)).values
+    assert without_data(values, -10000).tolist() == [[True, True, False, True, False]]
+
+
+def test_no_pixels_no_values() -> None:
+    empty = np.zeros(0, np.float32)
+    normalised_difference(empty, empty, empty, correct=False)
+    assert computed(ndvi, Spectra(np.zeros((1, 3, 0), np.float32), ROLES)) == []

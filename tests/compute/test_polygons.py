@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given
+from hypothesis import strategies as st
+from shapely import GeometryCollection, LineString, MultiPolygon, Point, Polygon, box
+
+from iota2.compute.polygons import (
+    clip,
+    duplicates,
+    eroded,
+    is_polygonal,
+    overlaps,
+    polygonal,
+    repaired,
+    separated,
+)
+
+small = st.integers(0, 12)
+rectangles = st.builds(lambda x, y, w, h: box(x, y, x + 1 + w, y + 1 + h), small, small, small, small)
+labelled = st.lists(st.tuples(rectangles, st.integers(1, 3)), max_size=7)
+
+
+def array(*geometries) -> np.ndarray:
+    result = np.empty(len(geometries), dtype=object)
+    result[:] = geometries
+    return result
+
+
+def test_polygonal_keeps_only_polygons_whatever_holds_them():
+    square, far = box(0, 0, 1, 1), box(5, 5, 6, 6)
+    mixed = GeometryCollection([MultiPolygon([square, far]), LineString([(0, 0), (9, 9)]), Point(3, 3)])
+    found = polygonal(array(mixed, LineString([(0, 0), (1, 1)]), None, square))
+    assert [g.geom_type for g in found] == ["MultiPolygon", "Polygon", "Polygon", "Polygon"]
+    assert [g.area for g in found] == [2, 0, 0, 1]
+
+
+def test_only_polygons_are_polygonal():
+    found = is_polygonal(array(box(0, 0, 1, 1), MultiPolygon([box(0, 0, 1, 1)]), Point(0, 0), None))
+    assert found.tolist() == [True, True, False, False]
+
+
+def test_bow_tie_becomes_its_two_triangles():
+    bow_tie = Polygon([(0, 0), (2, 2), (2, 0), (0, 2)])
+    found, invalid = repaired(array(bow_tie, box(0, 0, 1, 1), Polygon([(0, 0), (1, 1), (2, 2)])))
+    assert invalid.tolist() == [True, False, True]
+    assert shapely.is_valid(found).all()
+    assert [g.area for g in found] == [2, 1, 0]
+    assert found[0].geom_type == "MultiPolygon"
+
+
+def test_duplicate_needs_same_ground_and_same_label():
+    square, turned = box(0, 0, 1, 1), Polygon([(1, 1), (0, 1), (0, 0), (1, 0)])
+    assert duplicates(array(square, turned, square, box(0, 0, 1, 2)), [1, 1, 2, 1]).tolist() == [
+        False, True, False, False,
+    ]  # fmt: skip
+
+
+def test_neighbours_with_a_common_edge_do_not_overlap():
+    one, other, area = overlaps(array(box(0, 0, 1, 1), box(1, 0, 2, 1), box(0.5, 0, 1.5, 1)))
+    assert list(zip(one, other, area, strict=True)) == [(0, 2, 0.5), (1, 2, 0.5)]
+
+
+def test_shared_ground_of_one_label_stays_with_the_first():
+    result = separated(array(box(0, 0, 2, 1), box(1, 0, 3, 1)), ["wheat", "wheat"])
+    assert [g.bounds for g in result.polygons] == [(0, 0, 2, 1), (2, 0, 3, 1)]
+    assert result.same[2].tolist() == [1]
+    assert result.different[2].tolist() == []
+
+
+def test_shared_ground_of_two_labels_is_taken_from_both():
+    result = separated(array(box(0, 0, 2, 1), box(1, 0, 3, 1)), [1, 2])
+    assert [g.bounds for g in result.polygons] == [(0, 0, 1, 1), (2, 0, 3, 1)]
+    assert result.different[2].tolist() == [1]
+
+
+def test_one_ground_with_two_labels_leaves_nothing():
+    result = separated(array(box(0, 0, 1, 1), box(0, 0, 1, 1)), [1, 2])
+    assert shapely.is_empty(result.polygons).all()
+
+
+@given(labelled)
+def test_each_piece_of_ground_goes_where_its_claims_say(items):
+    polygons, labels = array(*(polygon for polygon, _ in items)), [label for _, label in items]
+    found = separated(polygons, labels).polygons
+    assert all(a.intersection(b).area == pytest.approx(0, abs=1e-6) for a, b in combinations(found, 2))
+    for x, y in np.argwhere(np.ones((26, 26))) + 0.5:
+        claims = [k for k, polygon in enumerate(polygons) if polygon.contains(Point(x, y))]
+        owners = [k for k, polygon in enumerate(found) if polygon.contains(Point(x, y))]
+        assert owners == (claims[:1] if len({labels[k] for k in claims}) == 1 else [])
+
+
+def test_clip_keeps_polygons_only():
+    area = box(0, 0, 10, 10)
+    found = clip(array(box(1, 1, 2, 2), box(9, 0, 12, 1), box(10, 0, 12, 1), box(20, 0, 21, 1)), area)
+    assert [g.area for g in found] == [1, 1, 0, 0]
+    assert is_polygonal(found).all()
+
+
+def test_erosion_takes_the_distance_from_every_side():
+    found = eroded(array(box(0, 0, 10, 10), box(0, 0, 0.1, 10)), 0.1)
+    assert found[0].bounds == pytest.approx((0.1, 0.1, 9.9, 9.9))
+    assert found[1].is_empty
+
+
+def test_nothing_gives_nothing():
+    none = np.array([], dtype=object)
+    assert len(separated(none, []).polygons) == 0
+    assert len(repaired(none)[0]) == len(polygonal(none)) == len(duplicates(none, [])) == 0
+
+
+def test_many_neighbouring_polygons_are_separated():
+    x, y = (axis.ravel() * 10.0 for axis in np.meshgrid(np.arange(100), np.arange(100)))
+    polygons = shapely.box(x, y, x + 10.5, y + 10)
+    result = separated(polygons, list(range(len(polygons))))
+    assert len(result.different[0]) == 99 * 100
+    assert shapely.area(result.polygons[:100]) == pytest.approx([95 + 5] + [95] * 99)

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iota2.compute.sampling import (
+    BOTH,
+    SelectionOptions,
+    choose,
+    class_targets,
+    parse_class_counts,
+    selection_options,
+    split_polygons,
+    unvalidated,
+)
+from iota2.core.tables import LEARN, UNUSED, VALIDATION
+from iota2.errors import ConfigError, InputError
+
+pixels = st.dictionaries(st.integers(1, 99), st.integers(0, 10_000), min_size=1, max_size=12)
+
+
+def split(labels, regions, *, ratio=0.5, runs=1, seed=7, split_ground_truth=True):
+    return split_polygons(
+        labels, regions, ratio=ratio, runs=runs, random_seed=seed, split_ground_truth=split_ground_truth
+    )
+
+
+@given(st.integers(1, 40), st.floats(0.01, 0.99))
+def test_number_of_learning_polygons_is_rounded_half_to_even_and_leaves_both_sides_one(n, ratio):
+    (side,) = split([1] * n, ["1"] * n, ratio=ratio)
+    learners = int((side == LEARN).sum())
+    assert learners + int((side == VALIDATION).sum()) == n
+    assert learners == (1 if n == 1 else min(max(round(n * ratio), 1), n - 1))
+
+
+def test_half_of_five_is_two():
+    (side,) = split([1] * 5, ["1"] * 5)
+    assert (side == LEARN).sum() == 2
+
+
+def test_each_class_of_each_region_is_split_by_itself():
+    labels, regions = [1, 1, 2, 2, 1, 1, 2, 2], ["a"] * 4 + ["b"] * 4
+    for side in split(labels, regions, runs=5):
+        assert [(side[k : k + 2] == LEARN).sum() for k in range(0, 8, 2)] == [1, 1, 1, 1]
+
+
+def test_split_of_a_class_does_not_depend_on_other_classes_or_regions():
+    alone = split([1] * 20, ["a"] * 20)[0]
+    among = split([1] * 20 + [2] * 9 + [1] * 9, ["a"] * 29 + ["b"] * 9)[0]
+    assert (alone == among[:20]).all()
+
+
+def test_seed_k_is_the_first_seed_of_random_seed_plus_k():
+    labels, regions = [1] * 30, ["a"] * 30
+    runs = split(labels, regions, runs=3, seed=5)
+    assert (runs[2] == split(labels, regions, seed=7)[0]).all()
+    assert (runs[0] != runs[1]).any()
+
+
+def test_split_draws_all_polygons_equally_often():
+    runs = split([1] * 10, ["a"] * 10, ratio=0.3, runs=2000)
+    frequency = np.mean([side == LEARN for side in runs], axis=0)
+    assert np.abs(frequency - 0.3).max() < 0.05
+
+
+def test_single_polygon_learns_and_is_told():
+    labels, regions = [1, 2, 2, 1], ["a", "a", "a", "b"]
+    (side,) = split(labels, regions, ratio=0.1)
+    assert side[0] == side[3] == LEARN
+    assert unvalidated(labels, regions) == [("a", 1), ("b", 1)]
+
+
+def test_polygons_outside_all_regions_are_unused():
+    (side,) = split(["x", "x"], ["a", None])
+    assert side.tolist() == [LEARN, UNUSED]
+    assert unvalidated(["x", "x"], ["a", None]) == [("a", "x")]
+
+
+def test_without_split_every_polygon_is_on_both_sides():
+    (side,) = split([1, 2, 2], ["a", "a", None], split_ground_truth=False)
+    assert side.tolist() == [BOTH, BOTH, UNUSED]
+
+
+def test_nothing_to_split():
+    assert [side.tolist() for side in split([], [], runs=2)] == [[], []]
+
+
+def test_default_selection_is_every_pixel():
+    assert selection_options({}, "1") == SelectionOptions()
+    assert class_targets(SelectionOptions(), {1: 5, 2: 0}) == {1: 5, 2: 0}
+
+
+def test_model_options_replace_the_keys_they_name_and_are_inherited_by_sub_regions():
+    raw = {
+        "sampler": "periodic",
+        "sampler.periodic.jitter": 3,
+        "strategy": "all",
+        "per_model": [
+            {"target_model": 2, "strategy": "constant", "strategy.constant.nb": 10},
+            {"target_model": "2f2", "strategy": "smallest"},
+        ],
+    }
+    assert selection_options(raw, "1").strategy == "all"
+    assert selection_options(raw, "2") == SelectionOptions("periodic", 3, "constant", 10)
+    assert selection_options(raw, "2f1") == selection_options(raw, "2")
+    assert selection_options(raw, "2f2").strategy == "smallest"
+    assert selection_options(raw, "22").strategy == "all"
+
+
+def test_strategy_without_its_parameter_is_refused():
+    with pytest.raises(ConfigError, match=r"strategy\.percent\.p"):
+        selection_options({"strategy": "percent"}, "1")
+
+
+def test_byclass_names_its_file():
+    options = selection_options({"strategy": "byclass", "strategy.byclass.in": "counts.csv"}, "1")
+    assert options.counts_file == "counts.csv"
+
+
+def test_class_counts_are_read_by_label():
+    assert parse_class_counts("11,5\n\n 012 , 7\n", "counts.csv") == {"11": 5, "012": 7}
+
+
+def test_every_bad_line_of_class_counts_is_told():
+    with pytest.raises(InputError, match="counts.csv") as caught:
+        parse_class_counts("11,5\n12\n13,-1\n11,6\n14,x,3", "counts.csv")
+    assert [f"line {k}" in str(caught.value) for k in range(1, 6)] == [False, True, True, True, True]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (SelectionOptions(strategy="percent", amount=0.1), {1: 100, 2: 1, 3: 0}),
+        (SelectionOptions(strategy="constant", amount=20), {1: 20, 2: 4, 3: 0}),
+        (SelectionOptions(strategy="smallest"), {1: 4, 2: 4, 3: 0}),
+        (SelectionOptions(strategy="total", amount=502), {1: 500, 2: 2, 3: 0}),
+        (SelectionOptions(strategy="byclass", counts_file="f"), {1: 30, 2: 4, 3: 0}),
+    ],
+)
+def test_targets_of_each_strategy(options, expected):
+    assert class_targets(options, {1: 1000, 2: 4, 3: 0}, {"1": 30, "2": 9}) == expected
+
+
+@given(pixels, st.integers(0, 20_000))
+def test_total_is_met_exactly_and_within_one_pixel_of_proportion(counts, total):
+    targets = class_targets(SelectionOptions(strategy="total", amount=total), counts)
+    everything = sum(counts.values())
+    assert sum(targets.values()) == min(total, everything)
+    assert all(targets[c] <= counts[c] for c in counts)
+    if total < everything:
+        assert all(abs(targets[c] - total * counts[c] / everything) < 1 for c in counts)
+
+
+@given(
+    st.integers(0, 300),
+    st.integers(0, 400),
+    st.sampled_from(["random", "periodic"]),
+    st.integers(0, 9),
+    st.integers(0, 99),
+)
+def test_chosen_positions_are_distinct_sorted_and_as_many_as_asked(available, target, sampler, jitter, seed):
+    options = SelectionOptions(sampler, jitter)
+    positions = choose(options, available, target, np.random.default_rng(seed))
+    assert positions.dtype == np.int64
+    assert len(positions) == min(available, target)
+    assert (np.diff(positions) > 0).all()
+    assert ((positions >= 0) & (positions < available)).all()
+
+
+def test_periodic_sampler_steps_regularly_and_jitter_moves_little():
+    rng = np.random.default_rng(1)
+    assert choose(SelectionOptions("periodic"), 20, 5, rng).tolist() == [0, 4, 8, 12, 16]
+    moved = choose(SelectionOptions("periodic", 2), 20_000, 5000, rng) - np.arange(0, 20_000, 4)
+    assert set(moved) == {0, 1, 2}
+
+
+def test_random_sampler_takes_every_pixel_equally_often():
+    rng = np.random.default_rng(2)
+    hits = np.bincount(np.concatenate([choose(SelectionOptions(), 20, 5, rng) for _ in range(4000)]), minlength=20)
+    assert np.abs(hits / 4000 - 0.25).max() < 0.04

@@ -1,0 +1,225 @@
+"""The two syntaxes say the same, and say where they cannot be read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iota2.config.cfg import read_cfg
+from iota2.config.document import Document, read_text
+from iota2.config.yaml_reader import read_yaml
+from iota2.errors import ConfigError
+
+SOURCE = Path("run.cfg")
+
+
+def plain(document: Document) -> dict[str, Any]:
+    return {s.name: {k: node.plain() for k, node in s.options.items()} for s in document.sections}
+
+
+def cfg(text: str) -> dict[str, Any]:
+    return plain(read_cfg(text, SOURCE))
+
+
+def problems(text: str, read: Any = read_cfg) -> str:
+    with pytest.raises(ConfigError) as caught:
+        read(text, SOURCE)
+    return "\n".join(caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("init", "init"),
+        ("'init'", "init"),
+        ('"a # b"', "a # b"),
+        ("'it\\'s'", "it's"),
+        ("/a/b-c.shp", "/a/b-c.shp"),
+        ("7", 7),
+        ("-7", -7),
+        ("1.5", 1.5),
+        ("-.5", -0.5),
+        ("1e-3", 0.001),
+        ("1.", 1.0),
+        ("T31TCJ", "T31TCJ"),
+        ("True", True),
+        ("False", False),
+        ("None", None),
+        ("'None'", "None"),
+        ("'7'", "7"),
+        ("[]", []),
+        ("[1, two, 'three']", [1, "two", "three"]),
+        ("[1,\n  2, # two\n  3\n]", [1, 2, 3]),
+        ("{}", {}),
+        (
+            "{'strategy.percent.p' : 0.5, strategy:percent}",
+            {"strategy.percent.p": 0.5, "strategy": "percent"},
+        ),
+        ("{a.b : 1\n c : [{d : {e : 2}}]}", {"a.b": 1, "c": [{"d": {"e": 2}}]}),
+        ("{1:'rate',2:'statsmaj',}", {"1": "rate", "2": "statsmaj"}),
+        ("\n   'on the next line'", "on the next line"),
+        ("# why\n   {a : 1}", {"a": 1}),
+    ],
+)
+def test_a_value_means_what_it_says(written: str, value: object) -> None:
+    found = cfg(f"chain : {{ first : 1\n key : {written}\n last:2 }}")
+    assert found == {"chain": {"first": 1, "key": value, "last": 2}}
+    assert type(found["chain"]["key"]) is type(value)
+
+
+def test_braces_may_stand_anywhere() -> None:
+    expected = {"chain": {"a": 1, "b": "x"}, "argTrain": {}}
+    assert cfg("chain:{a:1,b:x}\nargTrain:{}") == expected
+    assert cfg("# top\n\nchain :\n{\n  a : 1 # one\n\n  b:x\n}\n\n  argTrain\t:\n\n {\n }\n# end") == expected
+
+
+def test_indented_form_equals_braces() -> None:
+    indented = "chain :\n  a : 1\n  b : {'c.d': 5,'e': 25 }\narg_train :\n  f : 'x'\n\n    g : 0\n"
+    assert cfg(indented) == cfg("chain : { a : 1\n b : { 'c.d' : 5, e : 25 } }\narg_train : { f : x, g : 0 }")
+
+
+def test_lines_are_kept_down_to_nested_keys() -> None:
+    section = read_cfg("chain :\n{\n a : 1\n b : { c : 2\n  d : [\n   {e : 3},\n   {e : 4} ] }\n}", SOURCE).sections[0]
+    b = section.options["b"]
+    assert (section.line, section.options["a"].line, b.line) == (1, 3, 4)
+    assert b.line_of(["d"]) == 5
+    assert b.line_of(["d", 1, "e"]) == 7
+    assert b.line_of(["d", 9, "x"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what"),
+    [
+        ("chain : {\n a b : 3}", "line 2, column 4", "expected ':'"),
+        ("chain : {\n a : 'x\n}", "line 2, column 6", "closing quote"),
+        ("chain : { proj : EPSG:2154 }", "line 1, column 22", "in quotes"),
+        ("chain : { tiles : T31TCJ T31TDJ }", "line 1, column 26", "in quotes"),
+        ("chain : { a : }", "line 1, column 15", "a quoted text"),
+        ("chain : {\n a : 1\n", "line 2", "'}'"),
+        ("chain : { a : [1, 2 }", "line 1, column 21", "']'"),
+        ("chain : { a : " + "[" * 2000, "line 1", "nest deeper"),
+        ("outputPath : '/x'", "line 1", "outside of any section"),
+        ("chain :\n  a :\n  b : 1", "line 2", "no value"),
+    ],
+)
+def test_a_syntax_error_names_its_place_and_what_was_expected(text: str, where: str, what: str) -> None:
+    said = problems(text)
+    assert where in said
+    assert what in said
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("chain : {\n a : 1\n b : 2\n a : 1\n}", read_cfg),
+        ("chain :\n  a : 1\n  b : 2\n  a : 1", read_cfg),
+        ("chain:\n  a: 1\n  b: 2\n  a: 1", read_yaml),
+    ],
+)
+def test_a_key_given_twice_is_an_error_with_both_lines(text: str, read: Any) -> None:
+    assert "line 4: 'a' is given twice, first on line 2" in problems(text, read)
+
+
+def test_a_nested_key_or_a_section_given_twice_is_an_error() -> None:
+    said = problems("chain : { d : {x:1,x:2} }\nchain : {}")
+    assert "'x' is given twice" in said
+    assert "'chain' is given twice" in said
+
+
+def test_yaml_says_the_same_as_cfg() -> None:
+    text = (
+        "chain:\n  proj: 'EPSG:2154'\n  list_tile: T31TCJ T31TDJ\n  p: 1e-3\n  n: None\n  m: null\n  e:\n"
+        "  on: true\n  d: {strategy.percent.p: .5}\n  l: [1, x]\n  day: 2018-01-01\narg_train:\n"
+    )
+    assert plain(read_yaml(text, SOURCE)) == {
+        "chain": {
+            "proj": "EPSG:2154",
+            "list_tile": "T31TCJ T31TDJ",
+            "p": 0.001,
+            "n": None,
+            "m": None,
+            "e": None,
+            "on": True,
+            "d": {"strategy.percent.p": 0.5},
+            "l": [1, "x"],
+            "day": "2018-01-01",
+        },
+        "arg_train": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("chain:\n  a: !!python/object/apply:os.system ['true']", "tag"),
+        ("chain:\n  a: !!python/name:os.system x", "tag"),
+        ("chain:\n  a: &x [1]\n  b: [*x, *x]", "aliases"),
+        ("chain:\n  a: [", "not YAML"),
+        ('chain:\n  a: "\\ud800"', "no character"),
+        ("- chain", "expected sections"),
+        ("chain: 3", "outside of any section"),
+        ("chain:\n  ? [a]\n  : 1", "text as key"),
+    ],
+)
+def test_yaml_that_is_no_plain_data_is_refused(text: str, what: str) -> None:
+    said = problems(text, read_yaml)
+    assert "line" in said
+    assert what in said
+
+
+def test_bytes_before_the_text_and_line_ends_do_not_matter(tmp_path: Path) -> None:
+    path = tmp_path / "é 漢.cfg"
+    path.write_bytes(b"\xef\xbb\xbf" + "chain :\r\n{\r\n a : 'é'\r\n}\r\n".encode())
+    assert plain(read_cfg(read_text(path), path)) == {"chain": {"a": "é"}}
+
+
+def test_a_file_that_is_not_utf8_or_absent_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "latin.cfg"
+    path.write_bytes("chain : {\n a : 'é' }".encode("latin-1"))
+    with pytest.raises(ConfigError, match="line 2: is not UTF-8"):
+        read_text(path)
+    with pytest.raises(ConfigError, match="check the path"):
+        read_text(tmp_path / "absent.cfg")
+
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**17), 10**17)
+    | st.floats(allow_nan=False, allow_infinity=False).filter(lambda f: "." in repr(f))
+    | st.text(st.characters(blacklist_categories=["Cc", "Cs", "Zl", "Zp"]))
+)
+trees = st.recursive(
+    scalars,
+    lambda t: st.lists(t, max_size=4) | st.dictionaries(st.text("abc.#:' ", min_size=1), t, max_size=4),
+)
+
+
+def written(value: object) -> str:
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+        return f"'{escaped}'"
+    if isinstance(value, list):
+        return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{written(k)} : {written(v)}' for k, v in value.items())}}}"
+    return repr(value)
+
+
+@given(st.dictionaries(st.text("abc_", min_size=1), trees, max_size=5))
+def test_any_value_written_is_read_back(options: dict[str, object]) -> None:
+    assert cfg(f"chain : {written(options)}") == {"chain": options}
+
+
+@given(st.text("chain :{}[],'\"#\n\\ab1.", max_size=60))
+def test_any_text_is_read_or_refused_with_a_line(text: str) -> None:
+    problems: tuple[str, ...] = ()
+    try:
+        read_cfg(text, SOURCE)
+    except ConfigError as err:
+        problems = err.problems
+    assert all(problem.startswith("line ") for problem in problems)

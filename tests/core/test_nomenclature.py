@@ -1,0 +1,152 @@
+"""The classes of a run: parsing, building, and what is said about mistakes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iota2.core.nomenclature import build_nomenclature, parse_colors, parse_nomenclature
+from iota2.errors import InputError
+
+
+def build(names: str, colors: str, labels):
+    return build_nomenclature(parse_nomenclature(names, "names.txt"), parse_colors(colors, "colors.txt"), labels)
+
+
+def problems(names: str, colors: str, labels) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        build(names, colors, labels)
+    return str(caught.value).split("\n")[1:]
+
+
+def test_integer_labels_are_the_codes_in_ascending_order():
+    found = build("forêt: 31\n  prairie :211 \n", "211 255 85 0\n31\t0   120 0\n", [211, 31, 211])
+    assert found.codes == found.labels == (31, 211)
+    assert found.names == ("forêt", "prairie")
+    assert found.colors == ((0, 120, 0), (255, 85, 0))
+    assert (found.dtype, found.text_labels, found.warnings) == ("uint8", False, ())
+    assert found.name(31) == "forêt"
+    assert found.color(211) == (255, 85, 0)
+    assert found.color_table == {0: (0, 0, 0, 0), 31: (0, 120, 0, 255), 211: (255, 85, 0, 255)}
+
+
+def test_text_labels_are_numbered_from_one_in_sorted_order():
+    found = build("Dense forest:dense forest\nWater:eau\n", "dense forest 0 99 0\neau 0 0 255", ["eau", "dense forest"])
+    assert found.labels == ("dense forest", "eau")
+    assert found.codes == (1, 2)
+    assert found.code("eau") == 2
+    assert found.text_labels
+
+
+def test_numerals_as_text_are_text():
+    found = build("a:12\nb:2\n", "12 1 1 1\n2 2 2 2", ["2", "12"])
+    assert (found.labels, found.codes, found.names) == (("12", "2"), (1, 2), ("a", "b"))
+
+
+def test_byte_order_mark_comments_blank_lines_and_windows_lines_are_passed_over():
+    found = build(
+        "\ufeff# my classes\r\n\r\nurbain: dense:1\r\n  # more\r\n森林:2",
+        "\ufeff1 1 2 3\r\n#\r\n2 4 5 6\r\n",
+        [1, 2],
+    )
+    assert found.names == ("urbain: dense", "森林")
+
+
+def test_entries_of_classes_not_in_use_are_left_out():
+    assert build("a:1\nb:2\n", "0 0 0 0\n1 1 1 1\n2 2 2 2", [2]).codes == (2,)
+
+
+def test_all_problems_are_told_at_once_with_file_and_line():
+    found = problems(
+        "a:1\nnonsense\n:7\nb:1\nc:0\nd:70000\ne:-+5",
+        "1 256 0 0\n2 1 2\n3 1 2 3 4\n4 1 1 1\n04 2 2 2",
+        [1, 4, 9],
+    )
+    expected = [
+        "names.txt, line 2: expected 'name:label'",
+        "names.txt, line 3: expected 'name:label'",
+        "colors.txt, line 1: expected three whole numbers of 0..255",
+        "colors.txt, line 2: expected 'label R G B'",
+        "colors.txt, line 3: expected 'label R G B'",
+        "names.txt, line 4: label 1 is already on line 1",
+        "names.txt, line 5: label '0' is no whole number of 1..65535",
+        "names.txt, line 6: label '70000'",
+        "names.txt, line 7: label '-+5'",
+        "colors.txt, line 5: label 4 is already on line 4",
+        "names.txt: no name for label 4 of the reference data. Add a line 'name:4'",
+        "names.txt: no name for label 9",
+        "colors.txt: no colour for label 1 of the reference data. Add a line '1 R G B'",
+        "colors.txt: no colour for label 9",
+    ]
+    assert len(found) == len(expected)
+    for line, start in zip(found, expected, strict=True):
+        assert line.strip().startswith(start)
+
+
+@pytest.mark.parametrize("label", [0, -3, 65536])
+def test_labels_out_of_range_are_refused(label):
+    assert any(f"Label {label} of the reference data" in line for line in problems("", "", [label]))
+
+
+def test_mixed_and_absent_labels_are_refused():
+    assert any("numbers and others text" in line for line in problems("a:1", "1 1 1 1", [1, "x"]))
+    assert any("no class at all" in line for line in problems("a:1", "1 1 1 1", []))
+
+
+def test_names_with_control_characters_are_refused():
+    assert "control character" in problems("a\x00b:1", "1 1 1 1", [1])[0]
+
+
+def test_same_colour_and_same_name_are_warned_of():
+    found = build("a:1\na:2\nb:3", "1 5 5 5\n2 6 6 6\n3 5 5 5", [1, 2, 3])
+    assert [w.split(":")[0] for w in found.warnings] == [
+        "Classes 1, 2 have the same name (a)",
+        "Classes 1, 3 have the same colour (5 5 5)",
+    ]
+
+
+def test_codes_above_255_make_uint16_maps_and_say_so():
+    assert build("a:255", "255 1 1 1", [255]).dtype == "uint8"
+    found = build("a:256", "256 1 1 1", [256])
+    assert found.dtype == "uint16"
+    assert "256, exceeds 255" in found.warnings[0]
+
+
+def test_unknown_codes_are_key_errors():
+    found = build("a:1", "1 1 1 1", [1])
+    for look in (found.name, found.color, found.code):
+        with pytest.raises(KeyError):
+            look(2)
+
+
+names = st.text(st.characters(blacklist_categories=["Cc", "Cs", "Zs", "Zl", "Zp"]), min_size=1).filter(
+    lambda s: s[0] != "#"
+)
+colors = st.tuples(*[st.integers(0, 255)] * 3)
+
+
+@given(st.dictionaries(st.integers(1, 65535), st.tuples(names, colors), min_size=1, max_size=30))
+def test_what_is_written_is_read(classes):
+    found = build(
+        "\n".join(f"{name} : {label}" for label, (name, _) in classes.items()),
+        "\n".join(f"{label} {r} {g} {b}" for label, (_, (r, g, b)) in classes.items()),
+        classes,
+    )
+    assert {c: (n, k) for c, n, k in zip(found.codes, found.names, found.colors, strict=True)} == classes
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("label", [211, 1597, 65535])
+def test_a_geotiff_keeps_codes_and_colours_of_either_dtype(tmp_path, label):
+    found = build(f"a:{label}", f"{label} 255 85 0", [label])
+    values = np.full((4, 5), label, dtype=found.dtype)
+    options = {"driver": "GTiff", "height": 4, "width": 5, "count": 1, "dtype": found.dtype}
+    with rasterio.open(tmp_path / "map.tif", "w", photometric="palette", **options) as file:
+        file.write_colormap(1, found.color_table)
+        file.write(values, 1)
+    with rasterio.open(tmp_path / "map.tif") as file:
+        assert file.colormap(1)[label] == (255, 85, 0, 255)
+        np.testing.assert_array_equal(file.read(1), values)

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from iota2.io.atomic import part_name, replacing, replacing_folder, replacing_group, write_json, write_text
+
+ODD_NAMES = ["a b.tif", "été.tif", "地図.tif", 'it\'s "q".tif', "100%#;?.tif", "é" * 125 + ".tif"]
+
+
+def names(folder):
+    return sorted(os.listdir(folder))
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_file_appears_whole_under_its_name(tmp_path, name):
+    path = tmp_path / "new folder" / name
+    with replacing(path) as part:
+        assert part.parent == path.parent
+        assert part.suffix == ".tif"
+        assert part.name.startswith(".")
+        part.write_text("content")
+        assert not path.exists()
+    assert path.read_text() == "content"
+    assert names(path.parent) == [name]
+
+
+def test_error_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(Stop), replacing(path) as part:
+        part.write_text("half")
+        raise Stop
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_what_a_killed_job_left_is_overwritten(tmp_path):
+    path = tmp_path / "a.txt"
+    part_name(path).write_text("left behind")
+    with replacing(path) as part:
+        assert not part.exists()
+        part.write_text("new")
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_body_that_writes_nothing_is_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "a.txt"):
+        pass
+
+
+def test_group_replaces_all_members_and_removes_stale_ones(tmp_path):
+    for name in ("a.shp", "a.shx", "a.qix", "a.cpg", "a.tif", "ab.qix"):
+        (tmp_path / name).write_text("old")
+    with replacing_group(tmp_path / "a.shp") as main:
+        for suffix in (".dbf", ".shp", ".shx"):
+            main.with_suffix(suffix).write_text("new")
+        assert (tmp_path / "a.shp").read_text() == "old"
+    assert names(tmp_path) == ["a.dbf", "a.shp", "a.shx", "a.tif", "ab.qix"]
+    assert {(tmp_path / f"a{suffix}").read_text() for suffix in (".dbf", ".shp", ".shx")} == {"new"}
+
+
+def test_group_with_an_error_changes_nothing(tmp_path):
+    (tmp_path / "a.shp").write_text("old")
+    with pytest.raises(Stop), replacing_group(tmp_path / "a.shp") as main:
+        main.write_text("half")
+        raise Stop
+    assert names(tmp_path) == ["a.shp"]
+    assert (tmp_path / "a.shp").read_text() == "old"
+
+
+def test_main_file_is_absent_while_members_are_mixed(tmp_path, monkeypatch):
+    for suffix in (".shp", ".dbf"):
+        (tmp_path / f"a{suffix}").write_text("old")
+    replace = os.replace
+
+    def killed_after_the_first(source, target):
+        if str(target).endswith(".shp"):
+            raise Stop
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", killed_after_the_first)
+    with pytest.raises(Stop), replacing_group(tmp_path / "a.shp") as main:
+        main.write_text("new")
+        main.with_suffix(".dbf").write_text("new")
+    assert names(tmp_path) == ["a.dbf"]
+
+
+def test_folder_is_replaced_as_a_whole(tmp_path):
+    path = tmp_path / "model"
+    for content in ("first", "second"):
+        with replacing_folder(path) as part:
+            (part / "sub").mkdir()
+            (part / "sub" / f"{content}.npy").write_text(content)
+        assert names(path / "sub") == [f"{content}.npy"]
+    with pytest.raises(Stop), replacing_folder(path) as part:
+        (part / "third.npy").write_text("")
+        raise Stop
+    assert names(tmp_path) == ["model"]
+    assert names(path) == ["sub"]
+
+
+def test_text_is_utf8_with_one_newline_at_its_end(tmp_path):
+    write_text(tmp_path / "a.txt", "forêt\n\n")
+    assert (tmp_path / "a.txt").read_bytes() == "forêt\n".encode()
+
+
+def test_json_keeps_or_sorts_keys_and_refuses_nan(tmp_path):
+    value = {"b": [1, 2.5, None], "a": "é"}
+    write_json(tmp_path / "a.json", value)
+    assert json.loads((tmp_path / "a.json").read_text("utf-8")) == value
+    assert (tmp_path / "a.json").read_text("utf-8").index('"b"') < 5
+    write_json(tmp_path / "b.json", value, sort=True)
+    assert (tmp_path / "b.json").read_bytes().endswith("]\n}\n".encode())
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", float("nan"))

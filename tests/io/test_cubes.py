@@ -1,0 +1,302 @@
+"""Reading: what a block holds is what the files hold at its place, whatever the block and the lattices."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
+
+from iota2.core.grid import blocks, rescaled
+from iota2.core.recipe import FeatureRecipe, SensorRecipe
+from iota2.core.scene import Scene
+from iota2.core.sensor import MaskRule, SensorSpec
+from iota2.errors import ConfigError, InputError
+from iota2.io.cubes import CubeReader, block_shape, mask_applies, recipe_bands
+from iota2.io.products import native_geobox, scan_tile, working_geobox
+from iota2.io.specs import builtin_specs, parse_spec
+from iota2.testing.products import Layer, write_product, write_series
+
+TILE = "T31TCJ"
+FINE = GeoBox((40, 64), Affine(10, 0, 300000, 0, -10, 4900020), "EPSG:32631")
+SHIFTED = GeoBox((20, 32), Affine(20, 0, 299990, 0, -20, 4900030), "EPSG:32631")
+GRIDS = {"": FINE} | dict.fromkeys(("B5", "B6", "B7", "B8A", "B11", "B12"), SHIFTED)
+DAYS = (date(2018, 3, 2), date(2018, 5, 11), date(2018, 5, 11))
+SPEC = builtin_specs()["Sentinel_2"]
+BANDS = {"Sentinel2": ("B3", "B5", "B11", "B8")}
+SMALL = """
+name: Small
+section: Small
+product: '^SMALL_(?P<date>\\d{8})'
+bands: [{name: RED, file: '*_red.tif', role: red}, {name: NIR, file: '*_nir.tif'}]
+masks: [{name: CLOUD, file: 'MASKS/*_cloud.tif', optional: true}]
+nodata: -10000
+"""
+
+
+def scene_of(spec: SensorSpec, root: Path, geobox: GeoBox | None = None) -> Scene:
+    sensor, _ = scan_tile(spec, root, TILE)
+    return Scene(TILE, geobox or native_geobox(sensor), (sensor,))
+
+
+def read_in_blocks(
+    scene: Scene, bands: dict[str, Sequence[str]], shape: tuple[int, int], threads: int = 1
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Values, validity, mask validity and footprint of the first sensor, put together from blocks."""
+    name, n = next(iter(bands)), len(scene.sensors[0].acquisitions)
+    values = np.zeros((n, len(bands[name]), *scene.geobox.shape))
+    valid, clear = (np.zeros((n, *scene.geobox.shape), bool) for _ in range(2))
+    footprint = np.zeros(scene.geobox.shape, bool)
+    with CubeReader(scene, bands, threads=threads) as reader:
+        for block in blocks(TILE, scene.geobox, shape):
+            place = (..., *block.slices)
+            cube = reader.read(block)[name]
+            values[place], valid[place] = cube.values, cube.valid
+            clear[place], footprint[place] = reader.valid(block)[name], reader.footprint(block)
+    return values, valid, clear, footprint
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[dict[str, Layer], ...]]:
+    root = tmp_path_factory.mktemp("archive")
+    return root, write_series(SPEC, root, TILE, DAYS, GRIDS)  # type: ignore[return-value]
+
+
+def test_bands_of_the_reference_lattice_are_read_as_they_are(
+    archive: tuple[Path, tuple[dict[str, Layer], ...]],
+) -> None:
+    root, truth = archive
+    values, valid, clear, _ = read_in_blocks(scene_of(SPEC, root), BANDS, FINE.shape)
+    for t, layers in enumerate(truth):
+        np.testing.assert_array_equal(values[t, 0], layers["B3"].values)
+        np.testing.assert_array_equal(values[t, 3], layers["B8"].values)
+        masked = sum(layers[name].values for name in ("CLM", "SAT", "EDG")) > 0
+        np.testing.assert_array_equal(clear[t], ~masked)
+        # the shifted lattice ends one fine pixel before the last row and column
+        outside = np.zeros(FINE.shape, bool)
+        outside[-1], outside[:, -1] = True, True
+        coarse_nodata = np.kron(layers["B5"].values == -10000, np.ones((2, 2), bool))[1:, 1:]
+        without = np.pad(coarse_nodata, ((0, 1), (0, 1))) | (layers["B3"].values == -10000)
+        np.testing.assert_array_equal(valid[t], ~(masked | outside | without))
+
+
+def test_a_cube_says_what_it_holds(archive: tuple[Path, tuple[dict[str, Layer], ...]]) -> None:
+    scene = scene_of(SPEC, archive[0])
+    with CubeReader(scene, BANDS) as reader:
+        cube = reader.read(next(blocks(TILE, FINE, (8, 16))))["Sentinel2"]
+    assert cube.values.dtype == np.int16
+    assert cube.values.shape == (3, 4, 8, 16)
+    assert cube.keys == ("20180302", "20180511", "20180511.1")
+    assert cube.bands == BANDS["Sentinel2"]
+    assert dict(cube.roles) == {"nir": "B8", "swir": "B11"}
+    assert cube.nodata == -10000
+
+
+def test_the_footprint_is_where_one_date_is_clear_of_its_edge_mask(
+    archive: tuple[Path, tuple[dict[str, Layer], ...]],
+) -> None:
+    root, truth = archive
+    footprint = read_in_blocks(scene_of(SPEC, root), BANDS, FINE.shape)[3]
+    expected = ~np.all([layers["EDG"].values > 0 for layers in truth], axis=0)
+    np.testing.assert_array_equal(footprint, expected)
+    assert not footprint.all()
+
+
+@pytest.mark.parametrize("lattice", ["native", "coarser", "proj"])
+@pytest.mark.parametrize("shape", [(16, 64), (7, 11), (1, 64)])
+def test_blocks_of_any_shape_hold_the_same_as_the_whole(
+    archive: tuple[Path, tuple[dict[str, Layer], ...]], lattice: str, shape: tuple[int, int]
+) -> None:
+    geoboxes = {
+        "native": FINE,
+        "coarser": rescaled(FINE, (15.0, 15.0)),
+        "proj": working_geobox(FINE, spatial_resolution=None, working_grid="proj", proj="EPSG:2154"),
+    }
+    scene = scene_of(SPEC, archive[0], geoboxes[lattice])
+    whole = read_in_blocks(scene, BANDS, scene.geobox.shape)
+    for once, apart in zip(whole, read_in_blocks(scene, BANDS, shape, threads=3), strict=True):
+        np.testing.assert_array_equal(once, apart)
+    assert whole[1].any()
+    assert not whole[1].all()
+
+
+@pytest.mark.parametrize("band", ["B5", "B3"])
+@pytest.mark.parametrize("kernel", ["cubic", "bilinear", "nearest"])
+def test_reprojection_agrees_with_gdal(
+    archive: tuple[Path, tuple[dict[str, Layer], ...]], band: str, kernel: str
+) -> None:
+    spec = spec_with(kernel)
+    lattice = working_geobox(FINE, spatial_resolution=None, working_grid="proj", proj="EPSG:2154")
+    scene = scene_of(spec, archive[0], lattice)
+    values, valid, *_ = read_in_blocks(scene, {"Sentinel2": (band,)}, lattice.shape)
+    with (
+        rasterio.open(scene.sensors[0].acquisitions[0].bands[band]) as source,
+        WarpedVRT(
+            source,
+            crs="EPSG:2154",
+            transform=lattice.affine,
+            width=lattice.shape.x,
+            height=lattice.shape.y,
+            resampling=Resampling[kernel],
+            tolerance=1e-6,
+        ) as warped,
+    ):
+        expected = warped.read(1)
+    away = np.zeros(lattice.shape, bool)
+    away[8:-8, 8:-8] = True
+    difference = np.abs(values[0, 0] - expected)[away & valid[0]]
+    assert difference.size > 500
+    if kernel == "nearest":
+        assert np.mean(difference > 0) < 0.005
+    else:
+        # positions differ by less than 1e-4 pixel, values by up to 3000 from pixel to pixel
+        assert difference.max() <= 2
+
+
+def spec_with(kernel: str) -> SensorSpec:
+    return replace(SPEC, resampling=kernel)  # type: ignore[arg-type]
+
+
+def write_small(root: Path, red: np.ndarray, nir: np.ndarray, cloud: np.ndarray | None = None) -> SensorSpec:
+    spec = parse_spec(SMALL, source="small.yaml")
+    layers = {"RED": Layer(red, FINE), "NIR": Layer(nir, FINE)}
+    layers |= {} if cloud is None else {"CLOUD": Layer(cloud, FINE)}
+    write_product(spec, root / TILE, TILE, DAYS[0], layers)
+    return spec
+
+
+SMALL_BANDS = {"Small": ("RED", "NIR")}
+
+
+def test_nan_and_nodata_in_any_band_make_a_pixel_invalid(tmp_path: Path) -> None:
+    red = np.full(FINE.shape, 0.5, np.float32)
+    red[3, 4], red[5, 6] = np.nan, -10000
+    spec = write_small(tmp_path, red, np.full(FINE.shape, 0.25, np.float32))
+    values, valid, clear, footprint = read_in_blocks(scene_of(spec, tmp_path), SMALL_BANDS, (16, 64))
+    assert sorted(zip(*np.nonzero(~valid[0]), strict=True)) == [(3, 4), (5, 6)]
+    assert values[0, 0, 3, 4] == values[0, 0, 5, 6] == -10000
+    assert clear.all()
+    assert footprint.all()
+
+
+def test_a_nodata_value_within_the_range_of_a_resampled_band_hides_only_its_own_pixels(tmp_path: Path) -> None:
+    spec = parse_spec(SMALL.replace("-10000", "100"), source="small.yaml")
+    rng = np.random.default_rng(1)
+    nir = rng.choice([50, 101, 150], SHIFTED.shape).astype(np.int16)
+    nir[5, 5] = 100
+    layers = {"RED": Layer(np.full(FINE.shape, 7, np.int16), FINE), "NIR": Layer(nir, SHIFTED)}
+    write_product(spec, tmp_path / TILE, TILE, DAYS[0], layers)
+    _, valid, *_ = read_in_blocks(scene_of(spec, tmp_path), SMALL_BANDS, FINE.shape)
+    expected = np.ones(FINE.shape, bool)
+    expected[9:11, 9:11], expected[-1], expected[:, -1] = False, False, False
+    np.testing.assert_array_equal(valid[0], expected)
+
+
+def test_values_come_in_product_units(tmp_path: Path) -> None:
+    spec = parse_spec(SMALL.replace("nodata: -10000", "scale: 0.5\noffset: -3\nnodata: 0"), source="small.yaml")
+    raw = np.arange(FINE.shape.x * FINE.shape.y, dtype=np.uint16).reshape(FINE.shape)
+    write_product(spec, tmp_path / TILE, TILE, DAYS[0], {"RED": Layer(raw, FINE), "NIR": Layer(raw + 1, FINE)})
+    values, valid, *_ = read_in_blocks(scene_of(spec, tmp_path), SMALL_BANDS, (16, 64))
+    np.testing.assert_array_equal(values[0, 0].ravel()[1:], raw.ravel()[1:] * 0.5 - 3)
+    assert not valid[0, 0, 0]
+    assert valid[0].sum() == raw.size - 1
+
+
+def test_a_pixel_that_is_cloudy_on_all_dates_is_never_valid(tmp_path: Path) -> None:
+    cloud = np.zeros(FINE.shape, np.uint8)
+    cloud[2, 3] = 255
+    one = np.ones(FINE.shape, np.int16)
+    spec = write_small(tmp_path, one, one, cloud)
+    with CubeReader(scene_of(spec, tmp_path), SMALL_BANDS) as reader:
+        cube = reader.read(next(blocks(TILE, FINE, FINE.shape)))["Small"]
+    assert cube.n_valid[2, 3] == 0
+    assert cube.n_valid.sum() == one.size - 1
+
+
+def test_coarser_masks_hold_for_the_pixels_whose_centre_they_contain(tmp_path: Path) -> None:
+    spec = parse_spec(SMALL, source="small.yaml")
+    cloud = np.zeros(SHIFTED.shape, np.uint8)
+    cloud[4, 7] = 1
+    one = np.ones(FINE.shape, np.int16)
+    layers = {"RED": Layer(one, FINE), "NIR": Layer(one, FINE), "CLOUD": Layer(cloud, SHIFTED)}
+    write_product(spec, tmp_path / TILE, TILE, DAYS[0], layers)
+    clear = read_in_blocks(scene_of(spec, tmp_path), SMALL_BANDS, (5, 9))[2]
+    expected = np.ones(FINE.shape, bool)
+    expected[7:9, 13:15], expected[-1], expected[:, -1] = False, False, False
+    np.testing.assert_array_equal(clear[0], expected)
+
+
+def test_mask_rules() -> None:
+    values = np.array([0, 1, 2, 3, 16, 128], np.uint8)
+    assert mask_applies(MaskRule("m", "f"), values).tolist() == [False, True, True, True, True, True]
+    assert mask_applies(MaskRule("m", "f", bits=(1, 7)), values).tolist() == [
+        False,
+        False,
+        True,
+        True,
+        False,
+        True,
+    ]
+    assert mask_applies(MaskRule("m", "f", values=(0, 3)), values).tolist() == [
+        True,
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]
+    both = MaskRule("m", "f", bits=(4,), values=(1,))
+    assert mask_applies(both, values).tolist() == [False, True, False, False, True, False]
+
+
+def test_a_file_damaged_after_scanning_is_named(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 9000, FINE.shape).astype(np.int16)
+    spec = write_small(tmp_path, noise, noise)
+    scene = scene_of(spec, tmp_path)
+    path = Path(scene.sensors[0].acquisitions[0].bands["NIR"])
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(InputError, match=f"{path}: cannot be read"):
+        read_in_blocks(scene, SMALL_BANDS, FINE.shape)
+
+
+def test_few_file_handles_give_the_same(
+    archive: tuple[Path, tuple[dict[str, Layer], ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = scene_of(SPEC, archive[0])
+    whole = read_in_blocks(scene, BANDS, (16, 64))
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (8, 8))
+    for once, again in zip(whole, read_in_blocks(scene, BANDS, (16, 64)), strict=True):
+        np.testing.assert_array_equal(once, again)
+
+
+def test_block_shapes_fit_the_memory(archive: tuple[Path, tuple[dict[str, Layer], ...]]) -> None:
+    sensor, _ = scan_tile(SPEC, archive[0], TILE)
+    scene = Scene(TILE, GeoBox((10980, 10980), FINE.affine, FINE.crs), (sensor,))
+    recipe = FeatureRecipe((SensorRecipe("Sentinel2", ("B3", "B8"), {"nir": "B8"}, ("20180101",), indices=()),))
+    assert recipe_bands(recipe) == {"Sentinel2": ("B3", "B8")}
+    per_pixel = 3 * (2 * 4 + 1) + 2 * 4
+    assert block_shape(scene, recipe, 1 << 40) == (10980, 10980)
+    for memory in (2**20, 2**23, 2**26, 2**30):
+        rows, cols = block_shape(scene, recipe, memory)
+        assert rows * cols * per_pixel <= memory
+        assert rows >= 16
+        assert cols == 10980 or rows == 16
+    narrow = block_shape(scene, recipe, 2**23, extra_bytes=100)
+    assert np.prod(narrow) < np.prod(block_shape(scene, recipe, 2**23))
+    with pytest.raises(ConfigError, match=r"a block of 16 x 64 pixels needs .* MB"):
+        block_shape(scene, recipe, 16 * 64 * per_pixel - 1)
+
+
+def test_small_tiles_are_read_whole(archive: tuple[Path, tuple[dict[str, Layer], ...]]) -> None:
+    scene = scene_of(SPEC, archive[0])
+    assert block_shape(scene, FeatureRecipe(()), 1 << 20) == (40, 64)

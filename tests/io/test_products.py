@@ -1,0 +1,303 @@
+"""Scanning: which products are found, and what is said of those that cannot be used."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import given
+from hypothesis import strategies as st
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+
+from iota2.core.sensor import SensorSpec
+from iota2.errors import ConfigError, InputError
+from iota2.io.products import native_geobox, scan_tile, working_geobox
+from iota2.io.specs import builtin_specs, parse_spec
+from iota2.testing.products import Layer, product_name, write_raster, write_series
+
+TILE = "T31TCJ"
+FINE = GeoBox((32, 48), Affine(10, 0, 300000, 0, -10, 4900020), "EPSG:32631")
+COARSE = GeoBox((16, 24), Affine(20, 0, 300000, 0, -20, 4900020), "EPSG:32631")
+GRIDS = {"": FINE} | dict.fromkeys(("B5", "B6", "B7", "B8A", "B11", "B12"), COARSE)
+DAYS = (date(2018, 5, 11), date(2018, 3, 2), date(2020, 2, 29), date(2018, 5, 11))
+SMALL = """
+name: Small
+section: Small
+product: '^SMALL_(?P<date>\\d{8})_(?P<tile>[A-Z0-9]+)'
+bands: [{name: RED, file: '*_red.tif', role: red}, {name: NIR, file: '*_nir.tif'}]
+masks: [{name: CLOUD, file: 'MASKS/*_cloud.tif'}, {name: SNOW, file: 'MASKS/*_snow.tif', optional: true}]
+nodata: -10000
+"""
+
+
+@pytest.fixture
+def spec() -> SensorSpec:
+    return parse_spec(SMALL, source="small.yaml")
+
+
+@pytest.fixture
+def archive(tmp_path: Path, spec: SensorSpec) -> Path:
+    write_series(spec, tmp_path, TILE, DAYS, {"": FINE, "NIR": COARSE})
+    return tmp_path
+
+
+def first_file(archive: Path, pattern: str) -> Path:
+    return sorted(archive.glob(f"{TILE}/*/{pattern}"))[0]
+
+
+def test_products_are_found_in_order_with_one_key_each(archive: Path, spec: SensorSpec) -> None:
+    scene, notes = scan_tile(spec, archive, TILE)
+    assert scene.keys == ("20180302", "20180511", "20180511.1", "20200229")
+    assert scene.days == tuple(sorted(DAYS))
+    assert notes == ()
+    assert native_geobox(scene) == FINE
+    assert scene.grids["NIR"] == COARSE
+    for acquisition in scene.acquisitions:
+        for path in (*acquisition.bands.values(), *acquisition.masks.values()):
+            assert Path(path).is_absolute()
+            assert acquisition.product in path
+            assert Path(path).is_file()
+
+
+@pytest.mark.parametrize("section", sorted(builtin_specs()))
+def test_products_made_from_a_builtin_description_are_found_by_it(section: str, tmp_path: Path) -> None:
+    spec = builtin_specs()[section]
+    tile = "T31TCJ"
+    write_series(spec, tmp_path, tile, DAYS[:2], {"": FINE})
+    scene, notes = scan_tile(spec, tmp_path, tile)
+    assert scene.days == tuple(sorted(DAYS[:2]))
+    assert notes == ()
+
+
+def test_stray_entries_are_noted_and_products_of_other_tiles_passed_over(
+    archive: Path, spec: SensorSpec
+) -> None:
+    (archive / TILE / "README.txt").write_text("read me")
+    (archive / TILE / f"{product_name(spec, TILE, date(2018, 1, 1))}.zip").write_bytes(b"PK")
+    (archive / TILE / product_name(spec, "T31TDJ", date(2018, 1, 1))).mkdir()
+    scene, notes = scan_tile(spec, archive, TILE)
+    assert len(scene.acquisitions) == len(DAYS)
+    assert len(notes) == 2
+    assert "README.txt" in notes[0]
+    assert ".zip" in notes[0]
+    assert "of another tile" in notes[1]
+    assert "T31TDJ" in notes[1]
+
+
+def test_entries_that_the_description_ignores_are_not_noted(archive: Path) -> None:
+    (archive / TILE / "README.txt").write_text("read me")
+    quiet = parse_spec(SMALL + "ignore: ['*.txt']\n", source="small.yaml")
+    assert scan_tile(quiet, archive, TILE)[1] == ()
+
+
+def test_an_absent_tile_is_refused_with_those_that_exist(archive: Path, spec: SensorSpec) -> None:
+    with pytest.raises(InputError, match=f"no folder for tile T31TDJ .* it has {TILE}"):
+        scan_tile(spec, archive, "T31TDJ")
+
+
+def test_an_absent_archive_and_an_empty_tile_are_refused(archive: Path, spec: SensorSpec) -> None:
+    (archive / "T31TDJ").mkdir()
+    with pytest.raises(InputError, match="no product of tile T31TDJ"):
+        scan_tile(spec, archive, "T31TDJ")
+    with pytest.raises(InputError, match="does not exist"):
+        scan_tile(spec, archive / "nowhere", TILE)
+
+
+@pytest.mark.parametrize("tile", ["..", "", ".", "../T31TCJ", "a/b"])
+def test_a_tile_name_cannot_leave_the_archive(tile: str, archive: Path, spec: SensorSpec) -> None:
+    with pytest.raises(InputError, match="no name of a tile"):
+        scan_tile(spec, archive, tile)
+
+
+def test_missing_files_are_counted_pattern_by_pattern(archive: Path, spec: SensorSpec) -> None:
+    for path in sorted(archive.glob(f"{TILE}/*/MASKS/*_cloud.tif"))[:3]:
+        path.unlink()
+    first_file(archive, "*_nir.tif").unlink()
+    with pytest.raises(InputError) as caught:
+        scan_tile(spec, archive, TILE)
+    assert f"3 of 4 products of {TILE} lack MASKS/*_cloud.tif (first: SMALL_20180302_{TILE}" in str(caught.value)
+    assert f"1 of 4 products of {TILE} lack *_nir.tif" in str(caught.value)
+
+
+def test_a_missing_optional_mask_is_no_problem(archive: Path, spec: SensorSpec) -> None:
+    first_file(archive, "MASKS/*_snow.tif").unlink()
+    scene, _ = scan_tile(spec, archive, TILE)
+    assert [sorted(acquisition.masks) for acquisition in scene.acquisitions] == [
+        ["CLOUD"],
+        *[["CLOUD", "SNOW"]] * 3,
+    ]
+
+
+def rewrite(path: Path, geobox: GeoBox) -> None:
+    write_raster(path, {1: Layer(np.ones(geobox.shape, np.int16), geobox)})
+
+
+def moved(geobox: GeoBox, right: float = 0, down: float = 0, crs: str = "EPSG:32631") -> GeoBox:
+    return GeoBox(geobox.shape, geobox.affine @ Affine.translation(right, down), crs)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def without_crs(path: Path) -> None:
+    with rasterio.open(path) as file:
+        profile, values = file.profile, file.read()
+    profile.pop("crs")
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(values)
+
+
+def north_down(path: Path) -> None:
+    with rasterio.open(path, "r+") as file:
+        file.transform = Affine(10, 0, 300000, 0, 10, 4900000)
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "zero bytes": (lambda path: path.write_bytes(b""), "is empty (0 bytes)"),
+    "a web page": (lambda path: path.write_text("<!DOCTYPE html><p>Sign in"), "holds text: '<!DOCTYPE html>"),
+    "a truncated header": (lambda path: path.write_bytes(path.read_bytes()[:6]), "is damaged"),
+    "a truncated end": (cut, "is cut short"),
+    "a virtual raster": (
+        lambda path: path.write_text('<VRTDataset rasterXSize="1" rasterYSize="1"></VRTDataset>'),
+        "holds text",
+    ),
+    "no CRS": (without_crs, "has no coordinate system"),
+    "another CRS": (lambda path: rewrite(path, moved(FINE, crs="EPSG:32630")), "EPSG:32630, not EPSG:32631"),
+    "north down": (north_down, "is not north up"),
+    "half a pixel off": (lambda path: rewrite(path, moved(FINE, 0.5, 0.0)), "shifted by 0.5 pixels to the right"),
+    "other pixels": (lambda path: rewrite(path, COARSE), "has other pixels (20 x 20, not 10 x 10)"),
+    "another size": (lambda path: rewrite(path, FINE[:30, :48]), "has another size (30 x 48, not 32 x 48)"),
+    "a broken link": (lambda path: (path.unlink(), path.symlink_to("nowhere.tif")), "broken symbolic link"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("pattern", ["*_red.tif", "MASKS/*_cloud.tif"])
+def test_a_file_that_cannot_be_used_is_named_with_the_reason(
+    damage: str, pattern: str, archive: Path, spec: SensorSpec
+) -> None:
+    harm, reason = DAMAGES[damage]
+    path = first_file(archive, pattern)
+    harm(path)
+    with pytest.raises(InputError) as caught:
+        scan_tile(spec, archive, TILE)
+    assert str(path) in str(caught.value)
+    assert reason in str(caught.value)
+    assert "1 problem(s)" in str(caught.value)
+
+
+def test_too_few_bands_in_a_file_are_said(tmp_path: Path) -> None:
+    both = SMALL.replace("file: '*_nir.tif'", "file: '*_red.tif', index: 2")
+    spec = parse_spec(both, source="small.yaml")
+    write_series(spec, tmp_path, TILE, DAYS[:2], {"": FINE})
+    assert len(scan_tile(spec, tmp_path, TILE)[0].acquisitions) == 2
+    rewrite(first_file(tmp_path, "*_red.tif"), FINE)
+    with pytest.raises(InputError, match=r"has 1 band\(s\), band 2 is needed"):
+        scan_tile(spec, tmp_path, TILE)
+
+
+def test_two_files_for_one_pattern_are_refused(archive: Path, spec: SensorSpec) -> None:
+    path = first_file(archive, "*_red.tif")
+    shutil.copy(path, path.with_name("copy_red.tif"))
+    with pytest.raises(InputError, match=r"2 files match \*_red.tif: .*copy_red.tif"):
+        scan_tile(spec, archive, TILE)
+
+
+def test_a_date_that_does_not_exist_is_refused(archive: Path, spec: SensorSpec) -> None:
+    (archive / TILE / f"SMALL_20180231_{TILE}").mkdir()
+    with pytest.raises(InputError, match="20180231 is no date"):
+        scan_tile(spec, archive, TILE)
+
+
+def test_all_problems_of_a_tile_are_said_at_once(archive: Path, spec: SensorSpec) -> None:
+    paths = [first_file(archive, pattern) for pattern in ("*_red.tif", "*_nir.tif", "MASKS/*_snow.tif")]
+    for path in paths:
+        path.write_bytes(b"")
+    with pytest.raises(InputError) as caught:
+        scan_tile(spec, archive, TILE)
+    assert "3 problem(s)" in str(caught.value)
+    assert all(str(path) in str(caught.value) for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("name", "geobox", "expected"),
+    [
+        ("CLOUD", moved(FINE, 0.5, 0.5), "CLOUD .* lies on another lattice"),
+        ("NIR", moved(COARSE, 0.1, 0.0), "NIR .* lies on another lattice"),
+        ("CLOUD", moved(FINE, crs="EPSG:32630"), "CLOUD .* has another coordinate system"),
+        ("CLOUD", FINE[:20, :], "CLOUD .* does not cover the image"),
+        ("NIR", moved(COARSE, 2, 0), "NIR .* does not cover the image"),
+    ],
+)
+def test_a_lattice_that_does_not_fit_the_reference_is_refused(
+    name: str, geobox: GeoBox, expected: str, tmp_path: Path, spec: SensorSpec
+) -> None:
+    write_series(spec, tmp_path, TILE, DAYS[:2], {"": FINE, name: geobox})
+    with pytest.raises(InputError, match=expected):
+        scan_tile(spec, tmp_path, TILE)
+
+
+@pytest.mark.parametrize("shift", [(-0.5, -0.5), (0.25, 0.25), (0.5, 0.0), (-1.0, 1.0)])
+def test_a_coarser_lattice_may_be_shifted_by_halves_of_the_finer_pixel(
+    shift: tuple[float, float], tmp_path: Path, spec: SensorSpec
+) -> None:
+    write_series(spec, tmp_path, TILE, DAYS[:2], {"": FINE, "NIR": moved(COARSE, *shift)})
+    assert scan_tile(spec, tmp_path, TILE)[0].grids["NIR"] == moved(COARSE, *shift)
+
+
+def test_symbolic_links_and_odd_names_in_the_path_are_followed(tmp_path: Path, spec: SensorSpec) -> None:
+    odd = tmp_path / "archive d'été 100% #1; \"影像\" [a] ?*"
+    write_series(spec, odd, TILE, DAYS[:2], {"": FINE})
+    (odd / "other").mkdir()
+    for product in (odd / TILE).iterdir():
+        (odd / "other" / product.name).symlink_to(product)
+    scene, _ = scan_tile(spec, f"{odd}/", "other".replace("other", TILE))
+    (odd / TILE).rename(odd / "real")
+    (odd / TILE).symlink_to("real")
+    assert scan_tile(spec, odd, TILE)[0] == scene
+
+
+def test_a_relative_path_gives_absolute_files(
+    archive: Path, spec: SensorSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(archive.parent)
+    assert scan_tile(spec, archive.name, TILE) == scan_tile(spec, archive, TILE)
+
+
+def test_the_native_working_lattice_is_that_of_the_reference_band() -> None:
+    assert working_geobox(FINE, spatial_resolution=None, working_grid="native", proj="EPSG:2154") == FINE
+    coarser = working_geobox(FINE, spatial_resolution=(20, 20), working_grid="native", proj="EPSG:2154")
+    assert coarser == COARSE
+
+
+def covers(lattice: GeoBox, native: GeoBox) -> bool:
+    """Whether points all along the edges of ``native`` lie in ``lattice``."""
+    row, col = np.meshgrid(np.linspace(0, native.shape.y, 50), np.linspace(0, native.shape.x, 50))
+    x, y = native.affine @ (col.ravel(), row.ravel())
+    x, y = Transformer.from_crs(str(native.crs), str(lattice.crs), always_xy=True).transform(x, y)
+    col, row = ~lattice.affine @ (x, y)
+    return min(row.min(), col.min()) > -1e-6 and (row.max() < lattice.shape.y) and (col.max() < lattice.shape.x)
+
+
+@given(st.sampled_from([10.0, 20.0, 12.5]), st.integers(-20, 20), st.integers(1, 300))
+def test_the_projected_working_lattice_covers_the_tile_and_is_aligned(size: float, shift: int, rows: int) -> None:
+    native = GeoBox((rows, 100), Affine(10, 0, 400000 + shift * 10000, 0, -10, 5000000), "EPSG:32631")
+    lattice = working_geobox(native, spatial_resolution=(size, size), working_grid="proj", proj="EPSG:2154")
+    box = lattice.boundingbox
+    assert all(edge % size == 0 for edge in (box.left, box.right, box.top, box.bottom))
+    assert covers(lattice, native)
+
+
+def test_degrees_need_a_resolution() -> None:
+    with pytest.raises(ConfigError, match=r"chain.spatial_resolution: needed"):
+        working_geobox(FINE, spatial_resolution=None, working_grid="proj", proj="EPSG:4326")
+    lattice = working_geobox(FINE, spatial_resolution=(1e-4, 1e-4), working_grid="proj", proj="EPSG:4326")
+    assert covers(lattice, FINE)

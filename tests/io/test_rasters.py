@@ -1,0 +1,206 @@
+"""Rasters of our own: what is written comes back, with the same bytes whatever the blocks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+
+from iota2.core.grid import block_of, blocks
+from iota2.errors import InputError, OutputError
+from iota2.io.environ import gdal_environment, limit_threads, local_path
+from iota2.io.rasters import (
+    RasterProfile,
+    RasterReader,
+    RasterWriter,
+    decimated,
+    nearest_on,
+    raster_geobox,
+    read_block,
+)
+from iota2.io.warp import source_coordinates
+
+LATTICE = GeoBox((600, 700), Affine(10, 0, 300000, 0, -10, 4900020), "EPSG:32631")
+
+
+def labels(seed: int = 0) -> np.ndarray:
+    return np.kron(np.random.default_rng(seed).integers(0, 5, (60, 70)), np.ones((10, 10))).astype(np.uint8)
+
+
+def write(path: Path, values: np.ndarray, profile: RasterProfile, shape: tuple[int, int], step: int = 1) -> bytes:
+    with RasterWriter(path, profile) as writer:
+        for block in list(blocks("T", profile.geobox, shape))[::step]:
+            writer.write(block, values[(..., *block.slices)])
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("overviews", ["mode", "average", "none"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_bytes_do_not_depend_on_shape_or_order_of_blocks(tmp_path: Path, overviews: str, count: int) -> None:
+    values = np.stack([labels(k) for k in range(count)])
+    values = values[0] if count == 1 else values
+    profile = RasterProfile(LATTICE, "uint8", count, nodata=0, overviews=overviews)  # type: ignore[arg-type]
+    first = write(tmp_path / "a.tif", values, profile, LATTICE.shape)
+    with gdal_environment(cache_mb=1):
+        assert write(tmp_path / "b.tif", values, profile, (37, 700)) == first
+        assert write(tmp_path / "c.tif", values, profile, (90, 111), step=-1) == first
+    with rasterio.open(tmp_path / "c.tif") as file:
+        np.testing.assert_array_equal(file.read(), values.reshape(count, *LATTICE.shape))
+
+
+def test_a_raster_keeps_all_that_its_profile_says(tmp_path: Path) -> None:
+    profile = RasterProfile(
+        LATTICE,
+        "uint16",
+        nodata=0,
+        descriptions=("forêt",),
+        colours={0: (0, 0, 0), 300: (10, 20, 30)},
+        tags={"RUN": "1 é"},
+        overviews="nearest",
+    )
+    write(tmp_path / "map.tif", labels().astype(np.uint16), profile, (100, 700))
+    with rasterio.open(tmp_path / "map.tif") as file:
+        assert (file.nodata, file.dtypes, file.descriptions) == (0, ("uint16",), ("forêt",))
+        assert file.colormap(1)[300] == (10, 20, 30, 255)
+        assert file.tags()["RUN"] == "1 é"
+        assert file.overviews(1) == [2, 4]
+        assert file.transform == LATTICE.affine
+        assert file.crs.to_epsg() == 32631
+        assert file.block_shapes == [(256, 256)]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif"]
+    assert raster_geobox(tmp_path / "map.tif") == LATTICE
+
+
+def test_overviews_of_labels_are_labels_and_of_confidence_averages(tmp_path: Path) -> None:
+    values = np.zeros(LATTICE.shape, np.uint8)
+    values[::2, ::2] = 100
+    values[1::2], values[:, 1::2] = 4, 4
+    for kind in ("mode", "average"):
+        write(tmp_path / kind, values, RasterProfile(LATTICE, "uint8", overviews=kind), (64, 700))  # type: ignore[arg-type]
+    with rasterio.open(tmp_path / "mode", overview_level=0) as file:
+        assert np.unique(file.read(1)).tolist() == [4]
+    with rasterio.open(tmp_path / "average", overview_level=0) as file:
+        assert np.unique(file.read(1)).tolist() == [28]
+
+
+def test_colours_beyond_the_table_are_refused(tmp_path: Path) -> None:
+    profile = RasterProfile(LATTICE, "uint8", colours={256: (1, 2, 3)})
+    with pytest.raises(OutputError, match="no entry 256"), RasterWriter(tmp_path / "a.tif", profile):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pixels_never_written_hold_nodata(tmp_path: Path) -> None:
+    profile = RasterProfile(LATTICE, "int16", nodata=-1)
+    with RasterWriter(tmp_path / "a.tif", profile) as writer:
+        writer.write(block_of("T", LATTICE, (10, 20), (300, 310)), np.full((10, 10), 7, np.int16))
+    with rasterio.open(tmp_path / "a.tif") as file:
+        values = file.read(1)
+    assert (values == 7).sum() == 100
+    assert (values == -1).sum() == values.size - 100
+
+
+def test_nothing_is_left_after_an_error_and_the_old_file_stays(tmp_path: Path) -> None:
+    profile = RasterProfile(LATTICE, "uint8")
+    before = write(tmp_path / "a.tif", labels(), profile, (100, 700))
+    with pytest.raises(RuntimeError), RasterWriter(tmp_path / "a.tif", profile) as writer:
+        writer.write(block_of("T", LATTICE, (0, 1), (0, 700)), np.zeros((1, 700), np.uint8))
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+    assert (tmp_path / "a.tif").read_bytes() == before
+
+
+def test_values_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    block = block_of("T", LATTICE, (0, 4), (0, 4))
+    with RasterWriter(tmp_path / "a.tif", RasterProfile(LATTICE, "uint8")) as writer:
+        with pytest.raises(ValueError, match="float64"):
+            writer.write(block, np.zeros((4, 4)))
+        with pytest.raises(ValueError, match=r"\(3, 4\)"):
+            writer.write(block, np.zeros((3, 4), np.uint8))
+        with pytest.raises(ValueError, match="no part of the lattice"):
+            moved = GeoBox((4, 4), Affine(10, 0, 300005, 0, -10, 4900020), "EPSG:32631")
+            writer.write_at(moved, np.zeros((4, 4), np.uint8))
+
+
+def test_a_part_is_read_on_any_block_of_its_tile(tmp_path: Path) -> None:
+    part = LATTICE[200:400, :]
+    values = labels()
+    write(tmp_path / "part.tif", values[200:400], RasterProfile(part, "uint8"), (64, 700))
+    expected = np.full(LATTICE.shape, 9, np.uint8)
+    expected[200:400] = values[200:400]
+    for block in blocks("T", LATTICE, (150, 300)):
+        np.testing.assert_array_equal(read_block(tmp_path / "part.tif", block, fill=9), expected[block.slices])
+    with RasterReader(tmp_path / "part.tif") as reader:
+        np.testing.assert_array_equal(reader.read_bands(LATTICE, fill=9)[0], expected)
+        with pytest.raises(InputError, match="another lattice"):
+            reader.read(GeoBox((4, 4), Affine(20, 0, 300000, 0, -20, 4900020), "EPSG:32631"))
+
+
+def test_quicklooks_are_small(tmp_path: Path) -> None:
+    write(tmp_path / "a.tif", labels(), RasterProfile(LATTICE, "uint8"), (100, 700))
+    small = decimated(tmp_path / "a.tif", 5000)
+    assert small.size <= 5000
+    assert small.shape[1] / small.shape[0] == pytest.approx(700 / 600, rel=0.05)
+    np.testing.assert_array_equal(decimated(tmp_path / "a.tif", 10**9), labels())
+
+
+@pytest.mark.parametrize("crs", ["EPSG:2154", "EPSG:32630", "EPSG:4326", "EPSG:32631"])
+def test_nearest_pixels_are_right_to_a_hundredth_and_the_same_for_any_block(tmp_path: Path, crs: str) -> None:
+    values = np.random.default_rng(0).integers(1, 255, LATTICE.shape).astype(np.uint8)
+    write(tmp_path / "a.tif", values, RasterProfile(LATTICE, "uint8"), LATTICE.shape)
+    box = LATTICE.boundingbox
+    to_crs = Transformer.from_crs("EPSG:32631", crs, always_xy=True)
+    left, bottom, right, top = to_crs.transform_bounds(box.left, box.bottom, box.right, box.top)
+    size = (right - left) / 650
+    target = GeoBox((640, 680), Affine(size, 0, left - 5 * size, 0, -size, top + 7 * size), crs)
+    rows, cols = (0, 640), (0, 680)
+    y, x = source_coordinates(LATTICE, target, rows, cols)
+    j, i = np.meshgrid(np.arange(680) + 0.5, np.arange(640) + 0.5)
+    back = Transformer.from_crs(crs, "EPSG:32631", always_xy=True)
+    true_x, true_y = back.transform(target.affine.c + size * j, target.affine.f - size * i)
+    true_x, true_y = (true_x - 300000) / 10, (4900020 - true_y) / 10
+    assert np.abs(x - true_x).max() < 0.01
+    assert np.abs(y - true_y).max() < 0.01
+    whole = nearest_on(tmp_path / "a.tif", target, rows, cols, fill=0)
+    sure = np.minimum(np.abs(true_x - np.round(true_x)), np.abs(true_y - np.round(true_y))) > 0.01
+    inside = (true_x >= 0) & (true_y >= 0) & (true_x < 700) & (true_y < 600)
+    expected = np.zeros(target.shape, np.uint8)
+    expected[inside] = values[true_y[inside].astype(int), true_x[inside].astype(int)]
+    np.testing.assert_array_equal(whole[sure], expected[sure])
+    assert inside.mean() > 0.5
+    for block in blocks("T", target, (77, 130)):
+        part = nearest_on(tmp_path / "a.tif", target, block.rows, block.cols, fill=0)
+        np.testing.assert_array_equal(part, whole[block.slices])
+
+
+def test_a_lattice_far_away_gets_the_fill(tmp_path: Path) -> None:
+    write(tmp_path / "a.tif", labels(), RasterProfile(LATTICE, "uint8"), LATTICE.shape)
+    far = GeoBox((30, 40), Affine(0.1, 0, -180, 0, -0.1, 90), "EPSG:4326")
+    assert (nearest_on(tmp_path / "a.tif", far, (3, 30), (0, 40), fill=5) == 5).all()
+
+
+def test_rasters_without_a_coordinate_system_are_refused(tmp_path: Path) -> None:
+    profile = {"driver": "GTiff", "height": 2, "width": 2, "count": 1, "dtype": "uint8"}
+    with rasterio.open(tmp_path / "a.tif", "w", transform=LATTICE.affine, **profile):
+        pass
+    with pytest.raises(InputError, match="no coordinate system"):
+        RasterReader(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("path", ["/vsicurl/https://example.org/a.tif", "https://example.org/a.tif", "s3://b/a.tif"])
+def test_remote_files_are_refused(path: str) -> None:
+    with pytest.raises(InputError, match="only files on local disks"):
+        local_path(path)
+
+
+def test_thread_limits_come_back() -> None:
+    before = numba.get_num_threads()
+    with limit_threads(1):
+        assert numba.get_num_threads() == 1
+    assert numba.get_num_threads() == before

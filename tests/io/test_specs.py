@@ -1,0 +1,114 @@
+"""Sensor descriptions: the built-in one says what the archive holds, and mistakes are all found at once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from iota2.errors import ConfigError, InputError
+from iota2.io.specs import builtin_specs, load_spec, parse_spec
+
+OTHER = """
+name: Forest
+section: Forest_20
+product: '^(?P<date>\\d{8})_.*'
+bands:
+  - {name: RED, file: '*_red.tif', role: red}
+  - {name: NIR, file: '*_all.tif', role: nir, index: 2}
+masks:
+  - {name: CLOUD, file: 'MASKS/*_R2.tif', bits: [1, 4]}
+  - {name: SCENE, file: '*_scl.tif', values: [0, 3], edge: true, optional: true}
+scale: 0.0000275
+offset: -0.2
+nodata: 0
+resampling: bilinear
+ignore: ['*.zip']
+"""
+
+
+def test_sentinel_2_has_the_ten_bands_in_feature_order_and_the_three_masks() -> None:
+    spec = builtin_specs()["Sentinel_2"]
+    assert spec.name == "Sentinel2"
+    assert spec.band_names == ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12")
+    assert dict(spec.roles) == {"red": "B4", "nir": "B8", "swir": "B11"}
+    assert [mask.file for mask in spec.masks] == [f"MASKS/*_{name}_R1.tif" for name in ("CLM", "SAT", "EDG")]
+    assert [mask.name for mask in spec.masks if mask.edge] == ["EDG"]
+    assert (spec.nodata, spec.scale, spec.offset, spec.temporal_resolution) == (-10000, 1, 0, 10)
+    assert spec.reference.name == "B2"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SENTINEL2A_20180511-105804-037_L2A_T31TCJ_D_V1-7",
+        "SENTINEL2C_20250511-105804-037_L2A_T31TCJ_C_V4-0",
+    ],
+)
+def test_sentinel_2_product_names_of_any_year_tell_date_and_tile(name: str) -> None:
+    match = re.match(builtin_specs()["Sentinel_2"].product, name)
+    assert match is not None
+    assert (match["date"][4:], match["tile"]) == ("0511", "T31TCJ")
+
+
+def test_a_description_of_the_users_own_is_read_whole(tmp_path: Path) -> None:
+    path = tmp_path / "forêt.yaml"
+    path.write_text(OTHER, encoding="utf-8")
+    spec = load_spec(path)
+    assert spec.bands[1].index == 2
+    assert spec.masks[0].bits == (1, 4)
+    assert spec.masks[1].values == (0, 3)
+    assert spec.masks[1].edge
+    assert spec.masks[1].optional
+    assert (spec.scale, spec.offset, spec.nodata, spec.resampling) == (2.75e-5, -0.2, 0, "bilinear")
+    assert spec.ignore == ("*.zip",)
+    assert spec.reference.name == "RED"
+
+
+def test_all_mistakes_are_said_at_once_with_their_lines() -> None:
+    text = OTHER.replace("resampling: bilinear", "resampling: quadratic").replace("nodata:", "no_data:")
+    text = text.replace("bits: [1, 4]", "bits: [40]").replace("index: 2", "index: 0")
+    with pytest.raises(ConfigError) as caught:
+        parse_spec(text, source="forest.yaml")
+    message = str(caught.value)
+    assert message.startswith("forest.yaml: 4 problems")
+    assert "line 13: the sensor has an unknown key 'no_data' (did you mean 'nodata'?)" in message
+    assert "line 14: the sensor: resampling must be one of cubic, bilinear, nearest, not 'quadratic'" in message
+    assert "line 9: mask 1: bits must be a list of bit numbers from 0 to 31, not [40]" in message
+    assert "line 7: band 2: index must be a whole number from 1, not 0" in message
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("(?P<date>\\d{8})", "\\d{8}", "a group for the date"),
+        ("(?P<date>\\d{8})", "(?P<date>\\d{8}", "regular expression"),
+        ("name: NIR", "name: RED", "'RED' stands for 2"),
+        ("role: nir", "role: red", "the role 'red' is given to 2 bands"),
+        ("'*_red.tif'", "'../*_red.tif'", "inside the product folder"),
+        ("scale: 0.0000275", "scale: 0", "a number other than 0"),
+        ("scale: 0.0000275", "reference_band: BLUE", "none of the bands"),
+        ("name: Forest\n", "", "lacks the key 'name'"),
+        ("name: Forest\n", "name: Forest\nname: Wood\n", "'name' twice"),
+        ("nodata: 0", "nodata: none", "must be a number"),
+        ("nodata: 0", "nodata: !!python/object:os.system {}", "must be plain"),
+        ("masks:", "masks: [", "not valid YAML"),
+    ],
+)
+def test_a_mistake_is_refused_with_what_was_expected(old: str, new: str, expected: str) -> None:
+    assert old in OTHER
+    with pytest.raises(ConfigError, match=re.escape(expected)):
+        parse_spec(OTHER.replace(old, new), source="forest.yaml")
+
+
+def test_a_text_that_is_no_mapping_is_refused() -> None:
+    with pytest.raises(ConfigError, match="must be a mapping"):
+        parse_spec("- a\n- b\n", source="x")
+    with pytest.raises(ConfigError, match="must be a mapping"):
+        parse_spec("", source="x")
+
+
+def test_a_missing_description_is_the_users_problem(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        load_spec(tmp_path / "nowhere.yaml")

@@ -1,0 +1,130 @@
+"""The HTML page: numbers present, nothing hostile alive, nothing loaded from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.tables import Confusion
+from iota2.report.page import Picture, ReportData, Series, render_report
+
+HOSTILE = "<script>alert('1')</script>\"onmouseover=\"x"
+ATTACKS = (HOSTILE, "a'b&c", "forêt 森林")
+
+
+class Page(HTMLParser):
+    """Tags with attributes, and the text outside tags, as a browser would see them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.rows: list[list[str]] = []
+        self.cell = False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+            self.cell = True
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "th"):
+            self.cell = False
+
+    def handle_data(self, data):
+        self.text += data
+        if self.cell:
+            self.rows[-1][-1] += data.strip()
+
+
+def matrix(counts, unmapped=(0, 0, 0)) -> Confusion:
+    return Confusion((1, 2, 3), np.array(counts), np.array(unmapped))
+
+
+def report(**changes) -> ReportData:
+    values = {
+        "title": f"Run {HOSTILE}",
+        "nomenclature": Nomenclature((1, 2, 3), ATTACKS, ((1, 2, 3), (4, 5, 6), (7, 8, 9)), (1, 2, 3)),
+        "confusions": {0: matrix([[80, 12, 8], [0, 1000, 0], [0, 0, 0]], (3, 0, 0))},
+        "mapped": {0: 77, 1: 30000, 2: 10000},
+        "pixel_area": 100.0,
+        "tiles": ("T31TCJ",),
+        "series": (Series("Sentinel2", "T31TCJ", 31, "2018-01-04", "2018-12-30"),),
+        "map": Picture("Map", HOSTILE, b"png of the map"),
+        "pictures": (Picture("Confidence", "c", b"png of the confidence"),),
+        "notes": (f"polygon {HOSTILE} left out",),
+        "files": ((f"Classif {HOSTILE}.tif", HOSTILE), ("javascript:alert(1)", "x")),
+        "configuration": (("chain.output_path", HOSTILE),),
+        "versions": (("iota2", "0.1.0"),),
+    }
+    return ReportData(**(values | changes))
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    return Page(render_report(report()))
+
+
+def test_hostile_texts_stay_texts(page):
+    assert not {"script", "iframe", "object"} & {tag for tag, _ in page.tags}
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    assert page.text.count(HOSTILE) >= 6
+
+
+def test_nothing_is_loaded_from_elsewhere(page):
+    sources = [attributes["src"] for _, attributes in page.tags if "src" in attributes]
+    assert [base64.b64decode(s.removeprefix("data:image/png;base64,")) for s in sources] == [
+        b"png of the map",
+        b"png of the confidence",
+    ]
+    links = [attributes["href"] for _, attributes in page.tags if "href" in attributes]
+    assert links[1] == "javascript%3Aalert%281%29"
+    assert not [link for link in links if ":" in link]
+    assert "http" not in render_report(report()).replace('http-equiv="Content-Security-Policy"', "")
+
+
+def test_key_numbers_are_there(page):
+    for shown in ("98.2 %", "0.884", "4.00 km²", "2018-01-04 to 2018-12-30", "77 pixels", "iota2 0.1.0"):
+        assert shown in page.text
+
+
+def test_matrix_has_the_reference_in_rows(page):
+    head = next(k for k, row in enumerate(page.rows) if row[-1] == "Map")
+    assert page.rows[head + 1][2:] == list(ATTACKS)
+    assert page.rows[head + 2] == ["Reference", ATTACKS[0], "80", "12", "8"]
+    assert page.rows[head + 3] == [ATTACKS[1], "", "1,000", ""]
+    assert page.rows[head + 4] == [ATTACKS[2], "", "", ""]
+
+
+def test_scores_and_areas_of_each_class(page):
+    assert [ATTACKS[0], "1.000", "0.800", "0.889", "100"] in page.rows
+    assert [ATTACKS[2], "–", "–", "–", "0"] in page.rows
+    assert [ATTACKS[0], "1", "3.00", "75.0", ""] in page.rows
+    assert [ATTACKS[2], "3", "0.00", "0.0", ""] in page.rows
+
+
+def test_what_the_numbers_leave_out_is_said(page):
+    assert "is not validated: no validation pixel." in page.text
+    assert "3 validation pixels are not classified" in page.text
+
+
+def test_several_runs_show_means_with_intervals():
+    two = {0: matrix([[8, 2, 0], [0, 10, 0], [0, 0, 1]]), 1: matrix([[9, 0, 1], [0, 10, 0], [0, 0, 1]])}
+    found = Page(render_report(report(confusions=two)))
+    assert "over 2 runs" in found.text
+    assert [ATTACKS[0], "1.000 ± 0.000", "0.850 ± 0.635", "0.918 ± 0.372", "10"] in found.rows
+
+
+def test_a_run_without_validation_map_or_anything_still_has_a_page():
+    bare = ReportData("Bare", report().nomenclature)
+    found = Page(render_report(bare))
+    assert "Bare" in found.text
+    assert "Confusion matrix" not in found.text

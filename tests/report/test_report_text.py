@@ -1,0 +1,214 @@
+"""What the text files say, read back and compared with the numbers they were made from."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from iota2.compute.accuracy import scores, summarise
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.tables import Confusion
+from iota2.report.metrics import metrics
+from iota2.report.text import (
+    classification_results,
+    confusion_csv,
+    label_table_csv,
+    parse_confusion_csv,
+    results_text,
+)
+
+LABELS = (3, 11, 211)
+NAMES = ("forêt de chênes", "eau | mer", "=prairie")
+
+
+@pytest.fixture
+def nomenclature() -> Nomenclature:
+    return Nomenclature(LABELS, NAMES, ((0, 99, 0), (0, 0, 255), (200, 255, 0)), LABELS)
+
+
+def matrix(counts, unmapped=(0, 0, 0)) -> Confusion:
+    return Confusion(LABELS, np.array(counts, dtype=np.int64), np.array(unmapped, dtype=np.int64))
+
+
+TWO_SEEDS = {
+    0: matrix([[80, 5, 15], [2, 98, 0], [30, 0, 1500]], (0, 4, 0)),
+    1: matrix([[70, 15, 5], [12, 88, 1], [0, 0, 0]], (0, 0, 7)),
+}
+
+
+def parse_results(text: str) -> dict:
+    """The numbers of a RESULTS.txt, read the way a user's script would."""
+    lines = text.splitlines()
+    start = lines.index("*********** Matrice de confusion ***********") + 2
+    names = [name.strip() for name in lines[start].split("|")[1:]]
+    rows = [lines[start + 1 + k].split("|") for k in range(len(names))]
+    table = next(k for k, line in enumerate(lines) if line.strip().startswith("Classes")) + 2
+    cells = [lines[table + k].split("|") for k in range(len(names))]
+
+    def numbers(cell: str) -> tuple[float | None, float | None]:
+        found = [float(x) for x in re.findall(r"\d+\.\d+", cell)]
+        return (*found, None, None)[:2]
+
+    return {
+        "names": names,
+        "row_names": [(row[0].strip(), row[-1].strip()) for row in rows],
+        "matrix": [[float(cell) for cell in row[1:-1]] for row in rows],
+        "kappa": numbers(next(line for line in lines if line.startswith("KAPPA : "))),
+        "overall_accuracy": numbers(next(line for line in lines if line.startswith("OA : "))),
+        "table_names": [row[0].strip() for row in cells],
+        **{
+            key: [numbers(row[column]) for row in cells]
+            for column, key in enumerate(("precision", "recall", "f_score"), start=1)
+        },
+        "most": [row[4].strip() for row in cells],
+        "notes": [line[2:] for line in lines if line.startswith("- ")],
+    }
+
+
+def close(found, estimate: dict) -> None:
+    for value, expected in zip(found, (estimate["mean"], estimate["half_width"]), strict=True):
+        assert value == (None if expected is None else pytest.approx(expected, abs=0.00051))
+
+
+@pytest.mark.parametrize("seeds", [(0,), (1,), (0, 1)])
+def test_results_hold_the_numbers_of_metrics(nomenclature, seeds):
+    confusions = {seed: TWO_SEEDS[seed] for seed in seeds}
+    found = parse_results(results_text(confusions, nomenclature, ["two polygons left out"]))
+    expected = json.loads(json.dumps(metrics(confusions, nomenclature, ["two polygons left out"]), allow_nan=False))
+    assert found["matrix"] == expected["summary"]["mean_confusion"]
+    for key in ("kappa", "overall_accuracy"):
+        close(found[key], expected["summary"][key])
+    for key in ("precision", "recall", "f_score"):
+        for value, estimate in zip(found[key], expected["summary"][key], strict=True):
+            close(value, estimate)
+    assert found["notes"] == expected["notes"]
+    assert found["notes"][-1] == "two polygons left out"
+
+
+def test_results_have_the_documented_layout(nomenclature):
+    text = results_text({0: TWO_SEEDS[0]}, nomenclature)
+    assert text.startswith("#row = reference\n#col = production\n\n*********** Matrice de confusion ***********\n\n")
+    assert "\n\nKAPPA : 0.862\nOA : 0.970\n\n" in text
+    found = parse_results(text)
+    shown = ["forêt de chênes", "eau ¦ mer", "=prairie"]
+    assert found["names"] == found["table_names"] == shown
+    assert found["row_names"] == [(name, name) for name in shown]
+    header = next(line for line in text.splitlines() if "Classes" in line)
+    columns = [part.strip() for part in header.split("|")]
+    assert columns == ["Classes", "Precision mean", "Rappel mean", "F-score mean", "Confusion max"]
+    assert "+-" not in text
+    assert re.search(r"\nKAPPA : 0\.\d{3} \+- \d\.\d{3}\nOA", results_text(TWO_SEEDS, nomenclature))
+
+
+def test_columns_of_results_are_aligned(nomenclature):
+    lines = results_text(TWO_SEEDS, nomenclature).splitlines()
+    bars = [[m.start() for m in re.finditer(r"\|", line)] for line in lines[5:9]]
+    assert all(row[: len(bars[0])] == bars[0] for row in bars)
+
+
+def test_most_confused_are_the_three_largest_of_the_row_ties_by_name_descending(nomenclature):
+    found = parse_results(results_text({0: matrix([[1, 0, 0], [3, 3, 9], [0, 0, 0]])}, nomenclature))
+    assert found["most"] == [
+        "forêt de chênes, eau ¦ mer, =prairie",
+        "=prairie, forêt de chênes, eau ¦ mer",
+        "–",
+    ]
+
+
+def test_undefined_measures_are_dashes_and_explained(nomenclature):
+    text = results_text({0: matrix([[5, 0, 0], [5, 0, 0], [0, 0, 0]], (0, 0, 6))}, nomenclature)
+    found = parse_results(text)
+    assert found["precision"][1:] == [(None, None)] * 2
+    assert found["recall"] == [(1.0, None), (0.0, None), (None, None)]
+    assert "nan" not in text
+    assert found["notes"] == [
+        "Class =prairie (211) is not validated: the map leaves all of its 6 validation pixels at 0 (not classified).",
+        "Class eau | mer (11) is on no validation pixel of the map of seed 0: "
+        "its precision and F-score are undefined there.",
+        "Seed 0: 6 validation pixels are not classified and in no measure (=prairie 6).",
+    ]
+
+
+def test_confusion_csv_has_the_documented_lines():
+    text = "#Reference labels (rows):3,11,211\n#Produced labels (columns):3,11,211\n1,2,3\n4,5,6\n7,8,9\n"
+    assert confusion_csv(matrix([[1, 2, 3], [4, 5, 6], [7, 8, 9]])) == text
+
+
+@given(hnp.arrays(np.int64, (3, 3), elements=st.integers(0, 10**12)), st.tuples(*[st.integers(0, 9)] * 3))
+def test_confusion_csv_is_read_back(counts, unmapped):
+    written = matrix(counts, unmapped)
+    found = parse_confusion_csv(confusion_csv(written), "a.csv")
+    assert found.labels == LABELS
+    np.testing.assert_array_equal(found.counts, written.counts)
+    np.testing.assert_array_equal(found.unmapped, written.unmapped)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1,2\n3,4\n", "#Reference labels (rows):1,2\n#Produced labels (columns):1,2\n1,2\n"]
+)
+def test_what_is_no_confusion_matrix_is_refused_by_name(text):
+    with pytest.raises(ValueError, match=r"a\.csv is no confusion matrix"):
+        parse_confusion_csv(text, "a.csv")
+
+
+def test_classification_results_hold_the_scores():
+    text = classification_results(TWO_SEEDS[1])
+    expected = scores(TWO_SEEDS[1])
+    assert text.startswith(
+        "#Reference labels (rows):3,11,211\n#Produced labels (columns):3,11,211\n\nPrecision of class [3]"
+    )
+    for name, values in (
+        ("Precision", expected.precision),
+        ("Recall", expected.recall),
+        ("F-score", expected.f_score),
+    ):
+        listed = re.search(rf"{name} of the different classes: \[(.*)\]", text)[1].split(", ")
+        for label, value, item in zip(LABELS, values, listed, strict=True):
+            said = re.search(rf"{name} of class \[{label}\] vs all: (.*)", text)[1]
+            assert said == item
+            assert said == "–" if math.isnan(value) else float(said) == pytest.approx(value, rel=1e-5)
+    assert float(re.search("Kappa index: (.*)", text)[1]) == pytest.approx(expected.kappa, rel=1e-5)
+    assert float(re.search("Overall accuracy index: (.*)", text)[1]) == pytest.approx(
+        expected.overall_accuracy, rel=1e-5
+    )
+
+
+def test_label_table_is_csv_that_no_spreadsheet_runs():
+    labels = ('=HYPERLINK("http://x")', "a, b", "forêt")
+    found = label_table_csv(Nomenclature((1, 2, 3), NAMES, ((1, 2, 3), (4, 5, 6), (7, 8, 9)), labels))
+    head, *rows = csv.reader(found.splitlines())
+    assert ",".join(head) == "#USER LABEL,IOTA2_LABEL,RED_VALUE,GREEN_VALUE,BLUE_VALUE"
+    assert rows == [
+        ["'" + labels[0], "1", "1", "2", "3"],
+        ["a, b", "2", "4", "5", "6"],
+        ["forêt", "3", "7", "8", "9"],
+    ]
+
+
+def test_metrics_are_plain_json_with_nulls(nomenclature):
+    found = metrics(TWO_SEEDS, nomenclature, provenance={"version": "1"})
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert list(found) == [
+        "version", "rows", "columns", "labels", "seeds", "summary", "not_validated", "notes", "provenance",
+    ]  # fmt: skip
+    assert (found["rows"], found["columns"]) == ("reference", "map")
+    assert found["labels"][0] == {"code": 3, "label": 3, "name": NAMES[0]}
+    assert found["seeds"][1]["confusion"] == TWO_SEEDS[1].counts.tolist()
+    assert found["seeds"][1]["recall"][2] is None
+    assert found["seeds"][1]["unmapped"] == [0, 0, 7]
+    assert found["summary"]["recall"][2] == {
+        "mean": pytest.approx(1500 / 1530),
+        "half_width": None,
+        "runs": 1,
+    }
+    assert found["summary"]["overall_accuracy"]["mean"] == summarise(TWO_SEEDS).overall_accuracy.mean
+    assert [item["code"] for item in found["not_validated"]] == [211]
+    assert "for seed 1" in found["not_validated"][0]["reason"]

@@ -1,0 +1,17 @@
+"""One small world, written once."""
+
+from __future__ import annotations
+
+import pytest
+
+from iota2.testing.world import World, WorldFiles, WorldOptions, make_world, write_world
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    return make_world(WorldOptions(size=200, overlap=60))
+
+
+@pytest.fixture(scope="session")
+def files(world, tmp_path_factory) -> WorldFiles:
+    return write_world(world, tmp_path_factory.mktemp("made up é") / "world")
