@@ -63,7 +63,7 @@ def test_home_region_is_the_one_that_holds_most():
 
 def test_home_region_equals_plain_intersection_areas():
     rng = np.random.default_rng(3)
-    polygons = np.array([Point(*xy).buffer(r) for xy, r in zip(rng.random((60, 2)) * 20, rng.random(60) * 4)])
+    polygons = shapely.buffer(shapely.points(rng.random((60, 2)) * 20), rng.random(60) * 4)
     regions = {"a": Point(6, 6).buffer(7), "b": Point(14, 14).buffer(8) - Point(6, 6).buffer(7)}
     for polygon, home in zip(polygons, home_regions(polygons, regions), strict=True):
         areas = {name: polygon.intersection(region).area for name, region in regions.items()}

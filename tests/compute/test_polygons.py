@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from shapely import GeometryCollection, LineString, MultiPolygon, Point, Polygon, box
 
 from iota2.compute.polygons import (
+    centres_inside,
     clip,
     duplicates,
     eroded,
@@ -118,4 +119,21 @@ def test_many_neighbouring_polygons_are_separated():
     polygons = shapely.box(x, y, x + 10.5, y + 10)
     result = separated(polygons, list(range(len(polygons))))
     assert len(result.different[0]) == 99 * 100
-    assert shapely.area(result.polygons[:100]) == pytest.approx([95 + 5] + [95] * 99)
+    assert shapely.area(result.polygons[:100]) == pytest.approx([100] + [95] * 98 + [100])
+
+
+def test_centres_on_edges_belong_to_the_right_and_to_the_upper_neighbour():
+    x, y = np.arange(6) + 0.5, 5.5 - np.arange(6)
+    quarters = [box(0, 0, 2.5, 3.5), box(2.5, 0, 6, 3.5), box(0, 3.5, 2.5, 6), box(2.5, 3.5, 6, 6)]
+    owner = sum(k * centres_inside(quarter, x, y).astype(int) for k, quarter in enumerate(quarters, 1))
+    expected = [[3, 3, 4, 4, 4, 4]] * 3 + [[1, 1, 2, 2, 2, 2]] * 3
+    np.testing.assert_array_equal(owner, expected)
+
+
+def test_centres_inside_equal_points_in_polygon():
+    rng = np.random.default_rng(5)
+    x, y = np.arange(50) + 0.5, 49.5 - np.arange(40)
+    discs = shapely.buffer(shapely.points(rng.random((9, 2)) * 50), rng.random(9) * 9)
+    shape = shapely.union_all(discs) - Point(25, 25).buffer(4)
+    np.testing.assert_array_equal(centres_inside(shape, x, y), shapely.contains_xy(shape, *np.meshgrid(x, y)))
+    assert not centres_inside(Polygon(), x, y).any()

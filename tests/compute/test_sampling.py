@@ -124,7 +124,7 @@ def test_class_counts_are_read_by_label():
 
 
 def test_every_bad_line_of_class_counts_is_told():
-    with pytest.raises(InputError, match="counts.csv") as caught:
+    with pytest.raises(InputError, match=r"counts\.csv") as caught:
         parse_class_counts("11,5\n12\n13,-1\n11,6\n14,x,3", "counts.csv")
     assert [f"line {k}" in str(caught.value) for k in range(1, 6)] == [False, True, True, True, True]
 

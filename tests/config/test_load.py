@@ -301,7 +301,7 @@ def test_absent_inputs_are_told_unless_not_asked_for(world: Path) -> None:
         "chain.color_table",
     ]
     assert "it is a file" in said[0]
-    assert f"{world} exists, what follows" in said[1]
+    assert f"{world} has no 'absent'" in said[1]
     assert "it is a folder" in said[2]
     assert load_config(world / "run.cfg", check_paths=False).chain.s2_path == world / "mine.yaml"
 

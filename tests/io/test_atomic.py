@@ -14,8 +14,16 @@ def names(folder):
     return sorted(os.listdir(folder))
 
 
-class Stop(Exception):
+class StopError(Exception):
     pass
+
+
+def stop_after(context, *suffixes):
+    """Write a file for each suffix inside the context, then fail."""
+    with context as part:
+        for suffix in suffixes:
+            (part / f"a{suffix}" if part.is_dir() else part.with_suffix(suffix)).write_text("half")
+        raise StopError
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
@@ -34,9 +42,8 @@ def test_file_appears_whole_under_its_name(tmp_path, name):
 def test_error_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(Stop), replacing(path) as part:
-        part.write_text("half")
-        raise Stop
+    with pytest.raises(StopError):
+        stop_after(replacing(path), ".txt")
     assert path.read_text() == "old"
     assert names(tmp_path) == ["a.txt"]
 
@@ -68,9 +75,8 @@ def test_group_replaces_all_members_and_removes_stale_ones(tmp_path):
 
 def test_group_with_an_error_changes_nothing(tmp_path):
     (tmp_path / "a.shp").write_text("old")
-    with pytest.raises(Stop), replacing_group(tmp_path / "a.shp") as main:
-        main.write_text("half")
-        raise Stop
+    with pytest.raises(StopError):
+        stop_after(replacing_group(tmp_path / "a.shp"), ".shp", ".dbf")
     assert names(tmp_path) == ["a.shp"]
     assert (tmp_path / "a.shp").read_text() == "old"
 
@@ -82,13 +88,16 @@ def test_main_file_is_absent_while_members_are_mixed(tmp_path, monkeypatch):
 
     def killed_after_the_first(source, target):
         if str(target).endswith(".shp"):
-            raise Stop
+            raise StopError
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", killed_after_the_first)
-    with pytest.raises(Stop), replacing_group(tmp_path / "a.shp") as main:
-        main.write_text("new")
-        main.with_suffix(".dbf").write_text("new")
+    group = replacing_group(tmp_path / "a.shp")
+    main = group.__enter__()
+    main.write_text("new")
+    main.with_suffix(".dbf").write_text("new")
+    with pytest.raises(StopError):
+        group.__exit__(None, None, None)
     assert names(tmp_path) == ["a.dbf"]
 
 
@@ -99,9 +108,8 @@ def test_folder_is_replaced_as_a_whole(tmp_path):
             (part / "sub").mkdir()
             (part / "sub" / f"{content}.npy").write_text(content)
         assert names(path / "sub") == [f"{content}.npy"]
-    with pytest.raises(Stop), replacing_folder(path) as part:
-        (part / "third.npy").write_text("")
-        raise Stop
+    with pytest.raises(StopError):
+        stop_after(replacing_folder(path), ".npy")
     assert names(tmp_path) == ["model"]
     assert names(path) == ["sub"]
 
@@ -117,6 +125,6 @@ def test_json_keeps_or_sorts_keys_and_refuses_nan(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text("utf-8")) == value
     assert (tmp_path / "a.json").read_text("utf-8").index('"b"') < 5
     write_json(tmp_path / "b.json", value, sort=True)
-    assert (tmp_path / "b.json").read_bytes().endswith("]\n}\n".encode())
+    assert (tmp_path / "b.json").read_bytes().endswith(b"]\n}\n")
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "a.json", float("nan"))

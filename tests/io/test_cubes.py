@@ -211,6 +211,14 @@ def test_values_come_in_product_units(tmp_path: Path) -> None:
     assert valid[0].sum() == raw.size - 1
 
 
+def test_odd_names_in_the_path_are_read(tmp_path: Path) -> None:
+    one = np.ones(FINE.shape, np.int16)
+    odd = tmp_path / 'archive d\'été 100% #1; "影像" ?*[a]'
+    values, valid, *_ = read_in_blocks(scene_of(write_small(odd, one, one), odd), SMALL_BANDS, (16, 64))
+    assert (values == 1).all()
+    assert valid.all()
+
+
 def test_a_pixel_that_is_cloudy_on_all_dates_is_never_valid(tmp_path: Path) -> None:
     cloud = np.zeros(FINE.shape, np.uint8)
     cloud[2, 3] = 255

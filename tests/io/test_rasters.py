@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import numba
@@ -109,11 +110,33 @@ def test_pixels_never_written_hold_nodata(tmp_path: Path) -> None:
 def test_nothing_is_left_after_an_error_and_the_old_file_stays(tmp_path: Path) -> None:
     profile = RasterProfile(LATTICE, "uint8")
     before = write(tmp_path / "a.tif", labels(), profile, (100, 700))
-    with pytest.raises(RuntimeError), RasterWriter(tmp_path / "a.tif", profile) as writer:
-        writer.write(block_of("T", LATTICE, (0, 1), (0, 700)), np.zeros((1, 700), np.uint8))
-        raise RuntimeError
+    with pytest.raises(ZeroDivisionError), RasterWriter(tmp_path / "a.tif", profile) as writer:
+        writer.write(block_of("T", LATTICE, (0, 1), (0, 700)), np.zeros((1, 700), np.uint8) + 1 // 0)
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
     assert (tmp_path / "a.tif").read_bytes() == before
+
+
+@pytest.mark.parametrize("room", [1 << 10, 1 << 17, 1 << 19, 700_000])
+@pytest.mark.parametrize("noisy", [True, False])
+def test_a_disk_without_room_is_said_and_leaves_nothing(tmp_path: Path, room: int, noisy: bool) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, LATTICE.shape).astype(np.uint8) if noisy else labels()
+    profile = RasterProfile(LATTICE, "uint8", overviews="mode")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+    try:
+        with pytest.raises(OutputError, match="cannot be written"):
+            write(tmp_path / "a.tif", noise, profile, LATTICE.shape)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_odd_names_are_paths_like_others(tmp_path: Path) -> None:
+    folder = tmp_path / 'carte d\'été 100% #1; "地図" ?*[a]'
+    write(folder / "c#1 ;%s.tif", labels(), RasterProfile(LATTICE, "uint8"), (100, 700))
+    with RasterReader(folder / "c#1 ;%s.tif") as reader:
+        np.testing.assert_array_equal(reader.read(LATTICE), labels())
+    assert len(list(folder.iterdir())) == 1
 
 
 def test_values_that_do_not_fit_are_refused(tmp_path: Path) -> None:
@@ -123,8 +146,8 @@ def test_values_that_do_not_fit_are_refused(tmp_path: Path) -> None:
             writer.write(block, np.zeros((4, 4)))
         with pytest.raises(ValueError, match=r"\(3, 4\)"):
             writer.write(block, np.zeros((3, 4), np.uint8))
+        moved = GeoBox((4, 4), Affine(10, 0, 300005, 0, -10, 4900020), "EPSG:32631")
         with pytest.raises(ValueError, match="no part of the lattice"):
-            moved = GeoBox((4, 4), Affine(10, 0, 300005, 0, -10, 4900020), "EPSG:32631")
             writer.write_at(moved, np.zeros((4, 4), np.uint8))
 
 
@@ -156,7 +179,7 @@ def test_nearest_pixels_are_right_to_a_hundredth_and_the_same_for_any_block(tmp_
     write(tmp_path / "a.tif", values, RasterProfile(LATTICE, "uint8"), LATTICE.shape)
     box = LATTICE.boundingbox
     to_crs = Transformer.from_crs("EPSG:32631", crs, always_xy=True)
-    left, bottom, right, top = to_crs.transform_bounds(box.left, box.bottom, box.right, box.top)
+    left, _, right, top = to_crs.transform_bounds(box.left, box.bottom, box.right, box.top)
     size = (right - left) / 650
     target = GeoBox((640, 680), Affine(size, 0, left - 5 * size, 0, -size, top + 7 * size), crs)
     rows, cols = (0, 640), (0, 680)

@@ -92,7 +92,9 @@ def test_polygon_without_geometry_is_left_out_and_told(gpkg):
 def test_points_and_lines_are_refused(gpkg):
     line = shapely.LineString([(X, Y), (X + 1, Y)])
     write(gpkg, [square(0), line, Point(X, Y), line], code=[1, 1, 1, 1])
-    with pytest.raises(InputError, match=r"2 features are of type LineString.*\(row 1, 3\)\n1 feature is of type Point"):
+    with pytest.raises(
+        InputError, match=r"2 features are of type LineString.*\(row 1, 3\)\n1 feature is of type Point"
+    ):
         read_reference(gpkg, "code", CRS)
 
 

@@ -143,9 +143,7 @@ def parse_class_counts(text: str, source: str) -> dict[str, int]:
         if not any(cells):
             continue
         if len(cells) != 2 or not cells[1].isdecimal():
-            problems.append(
-                f"line {number}: {','.join(row)!r} is not 'label,count' with a count of 0 or more"
-            )
+            problems.append(f"line {number}: {','.join(row)!r} is not 'label,count' with a count of 0 or more")
         elif cells[0] in counts:
             problems.append(f"line {number}: label {cells[0]!r} a second time")
         else:

@@ -222,8 +222,8 @@ def _why_not(path: Path) -> str:
     """What is there instead of an expected path, and what to do."""
     if path.exists():
         return f"it is a {'folder' if path.is_dir() else 'file'}, correct the path"
-    there = next((parent for parent in path.parents if parent.exists()), path)
-    return f"{there} exists, what follows in the path does not: correct the path"
+    absent = next((p for p in reversed((path, *path.parents)) if not p.exists()), path)
+    return f"{absent.parent} has no '{absent.name}', correct the path"
 
 
 def _date(value: Any) -> Any:

@@ -48,6 +48,8 @@ class Paths:
     bound: Mapping[str, Mapping[Key, Path]]
 
     def __getattr__(self, name: str) -> Path:
+        if name.startswith("__") or name == "bound":  # asked for before the instance is filled, when unpickling
+            raise AttributeError(name)
         try:
             found = self.bound[name]
         except KeyError:

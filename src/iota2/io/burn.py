@@ -9,7 +9,6 @@ from typing import TypeVar
 import geopandas as gpd
 import numpy as np
 import rasterio
-import shapely
 from numpy.typing import DTypeLike
 from odc.geo.geobox import GeoBox
 from pyproj import CRS

@@ -41,9 +41,9 @@ def recipe_bands(recipe: FeatureRecipe) -> dict[str, tuple[str, ...]]:
 def block_shape(scene: Scene, recipe: FeatureRecipe, memory: int, *, extra_bytes: int = 0) -> tuple[int, int]:
     """Rows and columns of the blocks in which ``scene`` is read within ``memory`` bytes.
 
-    Full-width strips first, since most archives store images in strips; narrower blocks of 16 rows when even those do
-    not fit. Counts the series (4 bytes a value), their validity, the features, and ``extra_bytes`` per pixel that the
-    caller needs. ConfigError says how much memory the smallest block needs.
+    Full-width strips first, since most archives store images in strips; narrower blocks of 16 rows when even
+    those do not fit. Counts the series (4 bytes a value), their validity, the features, and ``extra_bytes``
+    per pixel that the caller needs. ConfigError says how much memory the smallest block needs.
     """
     values = sum(
         len(sensor.acquisitions) * (4 * len(bands) + 1)
@@ -70,7 +70,8 @@ def block_shape(scene: Scene, recipe: FeatureRecipe, memory: int, *, extra_bytes
 
 
 def mask_applies(rule: MaskRule, values: np.ndarray) -> np.ndarray:
-    """Where a mask says "not valid", as bool: one of the rule's bits is set, or its values met; without, any but 0."""
+    """Where a mask says "not valid", as bool: one of the rule's bits is set, or its values met; without, any
+    but 0."""
     applies = np.zeros(values.shape, bool)
     if rule.bits:
         applies |= (values.astype(np.int64) & sum(1 << bit for bit in rule.bits)) != 0
@@ -83,8 +84,8 @@ def mask_applies(rule: MaskRule, values: np.ndarray) -> np.ndarray:
 class CubeReader:
     """Reads the series of one scene block by block, from files that stay open until the context ends.
 
-    ``bands``: which bands of which sensors ``read`` gives. ``threads``: how many acquisitions are read at a time,
-    which does not change what is read.
+    ``bands``: which bands of which sensors ``read`` gives. ``threads``: how many acquisitions are read at a
+    time, which does not change what is read.
     """
 
     scene: Scene
@@ -106,11 +107,11 @@ class CubeReader:
     def read(self, block: Block) -> dict[str, Cube]:
         """The cubes of the wanted bands, by sensor name, in the scene's order of sensors.
 
-        Values are int16 when all files are and need no scaling, else float32 in product units. A pixel of a date is
-        valid when no mask applies, and every wanted band has data there (not nodata, not NaN, not beyond the file);
-        pixels of a band without data hold the sensor's nodata value, or 0 if it has none. Bands of another lattice
-        come by the sensor's resampling, masks by the pixel in which the centre lies. InputError names a file that
-        cannot be read.
+        Values are int16 when all files are and need no scaling, else float32 in product units. A pixel of a
+        date is valid when no mask applies, and every wanted band has data there (not nodata, not NaN, not
+        beyond the file); pixels of a band without data hold the sensor's nodata value, or 0 if it has none.
+        Bands of another lattice come by the sensor's resampling, masks by the pixel in which the centre lies.
+        InputError names a file that cannot be read.
         """
         return {
             sensor.spec.name: self._cube(sensor, block)
@@ -125,9 +126,7 @@ class CubeReader:
             places = _placements(self.scene, sensor, block, [rule.name for rule in sensor.spec.masks])
             valid = np.empty((len(sensor.acquisitions), *block.shape), bool)
 
-            def fill(
-                t: int, sensor: SensorScene = sensor, valid: np.ndarray = valid, places: Any = places
-            ) -> None:
+            def fill(t: int, sensor: SensorScene = sensor, valid: np.ndarray = valid, places: Any = places) -> None:
                 valid[t] = self._clear(sensor.acquisitions[t], sensor.spec.masks, places, block.shape)
 
             self._each(len(valid), fill)
@@ -162,9 +161,7 @@ class CubeReader:
         """The cube of one sensor."""
         spec, bands = sensor.spec, tuple(self.bands[sensor.spec.name])
         places = _placements(self.scene, sensor, block, [*bands, *(rule.name for rule in spec.masks)])
-        values = np.empty(
-            (len(sensor.acquisitions), len(bands), *block.shape), self._cube_type(sensor, bands)
-        )
+        values = np.empty((len(sensor.acquisitions), len(bands), *block.shape), self._cube_type(sensor, bands))
         valid = np.empty((len(sensor.acquisitions), *block.shape), bool)
 
         def fill(t: int) -> None:
@@ -272,21 +269,20 @@ def _handles() -> int:
     return MAX_OPEN if soft == resource.RLIM_INFINITY else min(MAX_OPEN, soft // 2)
 
 
-def _placements(
-    scene: Scene, sensor: SensorScene, block: Block, names: Sequence[str]
-) -> dict[str, Placement]:
-    """Where a block lies on the lattices of the named bands and masks; lattices that are shared are placed once."""
+def _placements(scene: Scene, sensor: SensorScene, block: Block, names: Sequence[str]) -> dict[str, Placement]:
+    """Where a block lies on the lattices of the named bands and masks; lattices that are shared are placed
+    once."""
     kernel = sensor.spec.resampling
     grids = {name: sensor.grids[name] for name in names if name in sensor.grids}
     places = {
-        grid: placement(grid, scene.geobox, block.rows, block.cols, kernel)
-        for grid in dict.fromkeys(grids.values())
+        grid: placement(grid, scene.geobox, block.rows, block.cols, kernel) for grid in dict.fromkeys(grids.values())
     }
     return {name: places[grid] for name, grid in grids.items()}
 
 
 def _nodata_of(dtype: np.dtype[Any], nodata: float | None) -> float | None:
-    """The sensor's nodata value as pixels of a type can hold it: None if they cannot; NaN stands for none in floats."""
+    """The sensor's nodata value as pixels of a type can hold it: None if they cannot; NaN stands for none in
+    floats."""
     if dtype.kind == "f":
         return np.nan if nodata is None else nodata
     limits = np.iinfo(dtype)

@@ -29,8 +29,8 @@ _SIGNATURES = {
     b"\0\0\0\x0cjP  ": "JP2OpenJPEG",
     b"\xff\x4f\xff\x51": "JP2OpenJPEG",
 }
-"""First bytes of the formats that are opened, and GDAL's driver. Both formats hold their own pixels: a virtual raster,
-which a text file of any name may be, could point anywhere, the network included."""
+"""First bytes of the formats that are opened, and GDAL's driver. Both formats hold their own pixels: a
+virtual raster, which a text file of any name may be, could point anywhere, the network included."""
 
 
 _OPENING = {"GDAL_PAM_ENABLED": "NO", "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
@@ -39,7 +39,8 @@ _OPENING = {"GDAL_PAM_ENABLED": "NO", "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR
 
 @contextmanager
 def gdal_environment(*, threads: int = 1, cache_mb: int = CACHE_MB) -> Iterator[None]:
-    """GDAL as jobs use it: a bounded block cache for the whole process, ``threads`` for compression, no sidecars."""
+    """GDAL as jobs use it: a bounded block cache for the whole process, ``threads`` for compression, no
+    sidecars."""
     with rasterio.Env(**_OPENING, GDAL_NUM_THREADS=str(threads), GDAL_CACHEMAX=cache_mb << 20):
         yield
 
@@ -48,7 +49,8 @@ def gdal_environment(*, threads: int = 1, cache_mb: int = CACHE_MB) -> Iterator[
 def limit_threads(count: int) -> Iterator[None]:
     """At most ``count`` threads in numba, BLAS and OpenMP; the former limits come back at the end."""
     former = numba.get_num_threads()
-    numba.set_num_threads(max(1, min(count, numba.config.NUMBA_NUM_THREADS)))
+    most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    numba.set_num_threads(max(1, min(count, most)))
     try:
         with threadpool_limits(limits=count):
             yield
@@ -57,17 +59,17 @@ def limit_threads(count: int) -> Iterator[None]:
 
 
 def local_path(path: str | Path) -> str:
-    """``path`` as an absolute local path; InputError for an address or for one of GDAL's virtual file systems."""
+    """``path`` as an absolute local path; InputError for an address or for one of GDAL's virtual file
+    systems."""
     text = os.fspath(path)
     if "://" in text or text.startswith(("/vsi", "\\\\")):
-        raise InputError(
-            f"{text}: only files on local disks are read. Download it and give the path of the copy."
-        )
+        raise InputError(f"{text}: only files on local disks are read. Download it and give the path of the copy.")
     return os.path.abspath(text)
 
 
 def open_raster(path: str | Path) -> DatasetReader:
-    """The GeoTIFF or JPEG 2000 file at ``path``, opened for reading; InputError that says what is wrong with it."""
+    """The GeoTIFF or JPEG 2000 file at ``path``, opened for reading; InputError that says what is wrong with
+    it."""
     local = local_path(path)
     try:
         with open(local, "rb") as file:
@@ -86,11 +88,18 @@ def open_raster(path: str | Path) -> DatasetReader:
 
 def raster_lattice(source: DatasetReader) -> GeoBox:
     """The lattice of an open raster with a CRS."""
-    return GeoBox(source.shape, source.transform, _crs_name(source.crs.to_wkt()))
+    return GeoBox(source.shape, source.transform, _short(source.crs.to_wkt()))
+
+
+def crs_name(geobox: GeoBox) -> str:
+    """The CRS of a lattice: ``EPSG:n`` when it has a number, else WKT. ValueError if it has none."""
+    if geobox.crs is None:
+        raise ValueError(f"{geobox} has no coordinate system")
+    return _short(geobox.crs.to_wkt())
 
 
 @cache
-def _crs_name(wkt: str) -> str:
+def _short(wkt: str) -> str:
     """``EPSG:n`` when the CRS has a number: files spell the same CRS in several ways."""
     epsg = CRS.from_wkt(wkt).to_epsg()
     return f"EPSG:{epsg}" if epsg else wkt

@@ -1,4 +1,5 @@
-"""Which products of a sensor lie in a tile folder, and whether their files fit together. Only headers are read."""
+"""Which products of a sensor lie in a tile folder, and whether their files fit together. Only headers are
+read."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
-from affine import Affine
+from odc.geo import CRS
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 from rasterio.io import DatasetReader
@@ -23,7 +24,7 @@ from iota2.core.grid import aligned, rescaled, resolution
 from iota2.core.scene import Acquisition, SensorScene
 from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
 from iota2.errors import ConfigError, InputError
-from iota2.io.environ import open_raster, raster_lattice
+from iota2.io.environ import crs_name, open_raster, raster_lattice
 
 SCAN_THREADS = 4
 """Headers are read by this many threads: most of the time is spent waiting for the disk."""
@@ -55,10 +56,11 @@ def scan_tile(
 ) -> tuple[SensorScene, tuple[str, ...]]:
     """The series of one sensor on one tile, and notes on what was passed over.
 
-    Products are the folders of ``<root>/<tile>/`` whose names match the sensor's pattern (and the tile, when the name
-    tells it), sorted by day and name. Raises InputError with all problems at once: no such tile folder, no product,
-    missing files, several files for one pattern, files that cannot be opened, lattices that differ between dates or
-    do not fit the reference band. Dates outside of the season are the caller's matter.
+    Products are the folders of ``<root>/<tile>/`` whose names match the sensor's pattern (and the tile, when
+    the name tells it), sorted by day and name. Raises InputError with all problems at once: no such tile
+    folder, no product, missing files, several files for one pattern, files that cannot be opened, lattices
+    that differ between dates or do not fit the reference band. Dates outside of the season are the caller's
+    matter.
     """
     folder = _tile_folder(spec, root, tile)
     days, notes = _list_products(spec, folder, tile)
@@ -85,23 +87,20 @@ def working_geobox(
 ) -> GeoBox:
     """The lattice on which a tile is processed.
 
-    ``working_grid`` ``native`` keeps the native CRS and upper-left corner; ``proj`` gives the lattice in the CRS
-    ``proj`` that covers the tile and whose pixel edges are multiples of the pixel size. ``spatial_resolution`` is
-    (x, y) in the units of the lattice; None keeps the native pixel size, which ConfigError refuses when the two CRS
-    have different units.
+    ``working_grid`` ``native`` keeps the native CRS and upper-left corner; ``proj`` gives the lattice in the
+    CRS ``proj`` that covers the tile and whose pixel edges are multiples of the pixel size.
+    ``spatial_resolution`` is (x, y) in the units of the lattice; None keeps the native pixel size, which
+    ConfigError refuses when the two CRS have different units.
     """
     if working_grid == "native":
         return rescaled(native, spatial_resolution or resolution(native))
-    target = GeoBox((1, 1), Affine.identity(), proj).crs
-    if spatial_resolution is None and target.units != native.crs.units:
+    if spatial_resolution is None and CRS(proj).units != CRS(crs_name(native)).units:
         raise ConfigError(
             [f"chain.spatial_resolution: needed, since the units of {proj} differ from those of the images"]
         )
     corners = native.boundingbox
-    transformer = Transformer.from_crs(native.crs.to_wkt(), target.to_wkt(), always_xy=True)
-    bounds = transformer.transform_bounds(
-        corners.left, corners.bottom, corners.right, corners.top, densify_pts=101
-    )
+    transformer = Transformer.from_crs(crs_name(native), proj, always_xy=True)
+    bounds = transformer.transform_bounds(corners.left, corners.bottom, corners.right, corners.top, densify_pts=101)
     return aligned(bounds, spatial_resolution or resolution(native), proj)
 
 
@@ -123,9 +122,7 @@ def _tile_folder(spec: SensorSpec, root: str | Path, tile: str) -> str:
     return folder
 
 
-def _list_products(
-    spec: SensorSpec, folder: str, tile: str
-) -> tuple[list[tuple[str, date]], tuple[str, ...]]:
+def _list_products(spec: SensorSpec, folder: str, tile: str) -> tuple[list[tuple[str, date]], tuple[str, ...]]:
     """Product folders with their days, sorted by (day, name), and notes on other entries."""
     found, strays, foreign, problems = [], [], [], []
     for name in sorted(os.listdir(folder)):
@@ -148,13 +145,14 @@ def _list_products(
             f"{spec.section}: no product of tile {tile} in {folder}; names must match {spec.product}. "
             + (f"It holds {_some(strays + foreign)}." if strays or foreign else "It is empty.")
         )
-    notes = (
-        [f"{spec.section}, tile {tile}: passed over, no product folders: {_some(strays)}"] if strays else []
-    )
-    notes += (
-        [f"{spec.section}, tile {tile}: passed over, of another tile: {_some(foreign)}"] if foreign else []
-    )
+    notes = [f"{spec.section}, tile {tile}: passed over, no product folders: {_some(strays)}"] if strays else []
+    notes += [f"{spec.section}, tile {tile}: passed over, of another tile: {_some(foreign)}"] if foreign else []
     return sorted(found, key=lambda item: (item[1], item[0])), tuple(notes)
+
+
+def _parts(spec: SensorSpec) -> tuple[BandSpec | MaskRule, ...]:
+    """All that has a file: the bands, then the masks."""
+    return (*spec.bands, *spec.masks)
 
 
 def _day(text: str) -> date | None:
@@ -170,12 +168,10 @@ def _read_product(spec: SensorSpec, folder: str, day: date) -> _Product:
     grids: dict[str, GeoBox] = {}
     problems: list[str] = []
     missing: list[str] = []
-    for item in (*spec.bands, *spec.masks):
+    for item in _parts(spec):
         paths = sorted(glob.glob(item.file, root_dir=folder, recursive=True))
         if len(paths) > 1:
-            problems.append(
-                f"{folder}: {len(paths)} files match {item.file}: {_some(paths)}; exactly one is expected"
-            )
+            problems.append(f"{folder}: {len(paths)} files match {item.file}: {_some(paths)}; exactly one is expected")
         elif paths:
             files[item.name] = os.path.join(folder, paths[0])
             problems += _read_header(item, files[item.name], grids)
@@ -215,9 +211,7 @@ def _ends_early(source: DatasetReader) -> bool:
     """Whether a TIFF's last block lies beyond the end of the file."""
     rows, cols = source.block_shapes[-1]
     last = f"{(source.width - 1) // cols}_{(source.height - 1) // rows}"
-    found = [
-        source.get_tag_item(f"BLOCK_{what}_{last}", "TIFF", bidx=source.count) for what in ("OFFSET", "SIZE")
-    ]
+    found = [source.get_tag_item(f"BLOCK_{what}_{last}", "TIFF", bidx=source.count) for what in ("OFFSET", "SIZE")]
     return None not in found and int(found[0]) + int(found[1]) > os.path.getsize(source.name)
 
 
@@ -237,7 +231,7 @@ def _missing_files(products: Sequence[_Product], folder: str, tile: str) -> list
 def _common_grids(spec: SensorSpec, products: Sequence[_Product]) -> tuple[dict[str, GeoBox], list[str]]:
     """The lattice of each band and mask that most dates share, and the files that have another one."""
     grids, problems = {}, []
-    for item in (*spec.bands, *spec.masks):
+    for item in _parts(spec):
         found = [(product.grids[item.name], product) for product in products if item.name in product.grids]
         if found:
             counts = Counter(grid for grid, _ in found)
@@ -256,7 +250,7 @@ def _difference(grid: GeoBox, usual: GeoBox) -> str:
     if grid == usual:
         return ""
     if grid.crs != usual.crs:
-        return f"has another coordinate system ({_crs_name(grid)}, not {_crs_name(usual)})"
+        return f"has another coordinate system ({crs_name(grid)}, not {crs_name(usual)})"
     (width, height), (usual_width, usual_height) = resolution(grid), resolution(usual)
     if not np.allclose((width, height), (usual_width, usual_height), rtol=1e-9):
         return f"has other pixels ({width:g} x {height:g}, not {usual_width:g} x {usual_height:g})"
@@ -280,28 +274,29 @@ def _misfits(spec: SensorSpec, grids: Mapping[str, GeoBox], tile: str) -> list[s
     if reference is None:
         return []
     problems = []
-    for item in (*spec.bands, *spec.masks):
+    for item in _parts(spec):
         misfit = _misfit(grids[item.name], reference) if item.name in grids else ""
         if misfit:
-            problems.append(
-                f"{item.name} ({item.file}) of {tile} {misfit} (reference: {spec.reference.file})"
-            )
+            problems.append(f"{item.name} ({item.file}) of {tile} {misfit} (reference: {spec.reference.file})")
     return problems
 
 
 def _misfit(grid: GeoBox, reference: GeoBox) -> str:
     """Why a lattice cannot be used with the reference lattice, in words; empty when it can.
 
-    Lattices of the same resolution must share their pixels. Others may be shifted by halves of the finer pixel, as
-    the 20 m lattices of some archives are, and may end up to one of their own pixels before the reference does.
+    Lattices of the same resolution must share their pixels. Others may be shifted by halves of the finer
+    pixel, as the 20 m lattices of some archives are, and may end up to one of their own pixels before the
+    reference does.
     """
     if grid.crs != reference.crs:
-        return f"has another coordinate system ({_crs_name(grid)}, not {_crs_name(reference)})"
+        return f"has another coordinate system ({crs_name(grid)}, not {crs_name(reference)})"
     finer = min(grid, reference, key=resolution)
     step = 1.0 if np.allclose(resolution(grid), resolution(reference), rtol=1e-9) else 0.5
     shifts = np.array(_shift(grid, reference)) * resolution(reference) / resolution(finer)
     if np.abs(shifts / step - np.round(shifts / step)).max() > _SHIFT:
-        return f"lies on another lattice (shifted by {shifts[0]:g} and {shifts[1]:g} pixels of {resolution(finer)[0]:g})"
+        return (
+            f"lies on another lattice (shifted by {shifts[0]:g} and {shifts[1]:g} pixels of {resolution(finer)[0]:g})"
+        )
     box, needed, (width, height) = grid.boundingbox, reference.boundingbox, resolution(grid)
     gaps = (
         (box.left - needed.left) / width,
@@ -328,18 +323,11 @@ def _acquisitions(spec: SensorSpec, products: Sequence[_Product]) -> tuple[Acqui
     return tuple(found)
 
 
-def _crs_name(grid: GeoBox) -> str:
-    epsg = grid.crs.to_epsg()
-    return f"EPSG:{epsg}" if epsg else str(grid.crs)[:60]
-
-
 def _all_problems(where: str, problems: Iterable[str], shown: int = 20) -> str:
     """One message of all problems, the first ``shown`` of them in full."""
     lines = list(problems)
     more = [f"… and {len(lines) - shown} more"] if len(lines) > shown else []
-    return "\n".join(
-        [f"{where}: {len(lines)} problem(s)", *(f"  {line}" for line in [*lines[:shown], *more])]
-    )
+    return "\n".join([f"{where}: {len(lines)} problem(s)", *(f"  {line}" for line in [*lines[:shown], *more])])
 
 
 def _some(names: Sequence[str], shown: int = 5) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from odc.geo.geobox import GeoBox
+from rasterio._err import CPLE_BaseError
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, DatasetWriter
@@ -20,11 +21,13 @@ from rasterio.windows import Window
 from iota2.core.grid import Block, resolution
 from iota2.errors import InputError, OutputError
 from iota2.io.atomic import part_name, replacing
-from iota2.io.environ import gdal_environment, open_raster, raster_lattice
+from iota2.io.environ import crs_name, gdal_environment, open_raster, raster_lattice
 from iota2.io.warp import Range, pixels_at, source_coordinates
 
 TILE = 256
 """Rows and columns of a file's own tiles."""
+_GDAL_ERRORS = (RasterioError, CPLE_BaseError)
+"""What rasterio raises when GDAL fails: closing and copying a file let GDAL's own error through."""
 SMALLEST_OVERVIEW = 256
 """Overviews are made until both sides are at most this many pixels."""
 
@@ -48,10 +51,10 @@ class RasterProfile:
 class RasterWriter:
     """Writes one GeoTIFF block by block; a context manager.
 
-    Blocks may come in any order and shape: the bytes of the file are the same, since pixels go to a scratch file
-    first and are copied in the file's own order at the end. Pixels never written hold nodata, or 0. The file appears
-    under its name when the body has ended well, and not before. Both files need room on the disk for that moment; the
-    scratch file is not compressed.
+    Blocks may come in any order and shape: the bytes of the file are the same, since pixels go to a scratch
+    file first and are copied in the file's own order at the end. Pixels never written hold nodata, or 0. The
+    file appears under its name when the body has ended well, and not before. Both files need room on the disk
+    for that moment; the scratch file is not compressed.
     """
 
     def __init__(self, path: str | Path, profile: RasterProfile) -> None:
@@ -72,8 +75,9 @@ class RasterWriter:
     def write(self, block: Block, values: np.ndarray) -> None:
         """Write ``values`` (y, x), or (band, y, x), of a block of the profile's lattice.
 
-        ``block.rows`` and ``block.cols`` count from the upper-left corner of the tile; the profile's lattice may be a
-        part of the tile. ValueError for values of another shape, or that the file's type cannot hold.
+        ``block.rows`` and ``block.cols`` count from the upper-left corner of the tile; the profile's lattice
+        may be a part of the tile. ValueError for values of another shape, or that the file's type cannot
+        hold.
         """
         self.write_at(block.geobox, values)
 
@@ -82,9 +86,7 @@ class RasterWriter:
         layers = values if values.ndim == 3 else values[None]
         top, left = _position(geobox, self.profile.geobox)
         if layers.shape != (self.profile.count, *geobox.shape):
-            raise ValueError(
-                f"{self.path.name}: values {values.shape} for {self.profile.count} x {geobox.shape}"
-            )
+            raise ValueError(f"{self.path.name}: values {values.shape} for {self.profile.count} x {geobox.shape}")
         if not np.can_cast(layers.dtype, self.profile.dtype):
             raise ValueError(f"{self.path.name}: {layers.dtype} values in a file of {self.profile.dtype}")
         window = Window(left, top, geobox.shape.x, geobox.shape.y)
@@ -92,7 +94,7 @@ class RasterWriter:
             raise ValueError(f"{self.path.name} is not open")
         try:
             self._file.write(layers.astype(self.profile.dtype, copy=False), window=window)
-        except RasterioError as err:
+        except _GDAL_ERRORS as err:
             raise OutputError(f"{self.path}: cannot be written: {err}. Is the disk full?") from err
 
     def __exit__(
@@ -100,8 +102,10 @@ class RasterWriter:
     ) -> None:
         try:
             self._finish(keep=error is None)
-        except RasterioError as err:
-            raise OutputError(f"{self.path}: cannot be written: {err}. Is the disk full?") from err
+        except _GDAL_ERRORS as err:
+            # after another error, that one is what the user should see
+            if error is None:
+                raise OutputError(f"{self.path}: cannot be written: {err}. Is the disk full?") from err
         finally:
             self._scratch.unlink(missing_ok=True)
 
@@ -128,7 +132,7 @@ def _creation(profile: RasterProfile) -> dict[str, Any]:
         "width": width,
         "count": profile.count,
         "dtype": profile.dtype,
-        "crs": profile.geobox.crs.to_wkt(),
+        "crs": crs_name(profile.geobox),
         "transform": profile.geobox.affine,
         "nodata": profile.nodata,
         "tiled": True,
@@ -184,7 +188,8 @@ def _factors(geobox: GeoBox) -> list[int]:
 
 
 def _position(geobox: GeoBox, lattice: GeoBox) -> tuple[int, int]:
-    """Row and column of the upper-left pixel of ``geobox`` on ``lattice``; ValueError if they share no pixels."""
+    """Row and column of the upper-left pixel of ``geobox`` on ``lattice``; ValueError if they share no
+    pixels."""
     width, height = resolution(lattice)
     row = (lattice.affine.f - geobox.affine.f) / height
     col = (geobox.affine.c - lattice.affine.c) / width
@@ -195,7 +200,8 @@ def _position(geobox: GeoBox, lattice: GeoBox) -> tuple[int, int]:
 
 
 class RasterReader:
-    """Reads one raster on any block; a context manager. Made for rasters of this program and for the user's own."""
+    """Reads one raster on any block; a context manager. Made for rasters of this program and for the user's
+    own."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -226,13 +232,12 @@ class RasterReader:
         """(band, y, x) of all bands; else as ``read``."""
         return self._window(geobox, list(range(1, self.count + 1)), fill)
 
-    def nearest(
-        self, lattice: GeoBox, rows: Range, cols: Range, *, band: int = 1, fill: float = 0
-    ) -> np.ndarray:
-        """(y, x): the pixel of the raster at each centre of the block ``rows`` x ``cols`` of ``lattice``, in any CRS.
+    def nearest(self, lattice: GeoBox, rows: Range, cols: Range, *, band: int = 1, fill: float = 0) -> np.ndarray:
+        """(y, x): the pixel of the raster at each centre of the block ``rows`` x ``cols`` of ``lattice``, in
+        any CRS.
 
-        ``fill`` beyond the file. Only the needed window is read. Positions are accurate to 0.01 pixel and do not
-        depend on how blocks are cut.
+        ``fill`` beyond the file. Only the needed window is read. Positions are accurate to 0.01 pixel and do
+        not depend on how blocks are cut.
         """
         size = (self.geobox.shape.y, self.geobox.shape.x)
         row, col = pixels_at(*source_coordinates(self.geobox, lattice, rows, cols), size)
@@ -248,9 +253,7 @@ class RasterReader:
         try:
             top, left = _position(geobox, self.geobox)
         except ValueError as err:
-            raise InputError(
-                f"{self.path}: lies on another lattice than the pixels that are asked for."
-            ) from err
+            raise InputError(f"{self.path}: lies on another lattice than the pixels that are asked for.") from err
         out = np.full((len(bands), *geobox.shape), fill, self.dtype)
         rows = max(top, 0), min(top + geobox.shape.y, self.geobox.shape.y)
         cols = max(left, 0), min(left + geobox.shape.x, self.geobox.shape.x)
@@ -268,7 +271,8 @@ class RasterReader:
 
 
 def read_block(path: str | Path, block: Block, *, fill: float = 0) -> np.ndarray:
-    """(y, x) of the first band of a raster on ``block``, ``fill`` beyond the file; see ``RasterReader.read``."""
+    """(y, x) of the first band of a raster on ``block``, ``fill`` beyond the file; see
+    ``RasterReader.read``."""
     with RasterReader(path) as reader:
         return reader.read(block.geobox, fill=fill)
 
@@ -286,7 +290,8 @@ def raster_geobox(path: str | Path) -> GeoBox:
 
 
 def decimated(path: str | Path, max_pixels: int, *, band: int = 1) -> np.ndarray:
-    """(y, x) of one band, thinned to at most ``max_pixels`` by taking every n-th pixel or an overview of the file."""
+    """(y, x) of one band, thinned to at most ``max_pixels`` by taking every n-th pixel or an overview of the
+    file."""
     with open_raster(path) as source:
         step = max(1.0, float(np.sqrt(source.height * source.width / max_pixels)))
         shape = (max(1, int(source.height / step)), max(1, int(source.width / step)))

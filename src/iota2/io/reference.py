@@ -105,9 +105,7 @@ def _labels(values: pd.Series, column: str) -> tuple[pd.Series, Literal["integer
                 f"from 1 to {LARGEST_LABEL}: {_some(values[wrong].unique())} (row {_rows(wrong)}). Correct these rows"
             )
         usable = values.notna() & ~wrong
-        labels = pd.Series(
-            [int(v) if ok else None for v, ok in zip(values, usable, strict=True)], dtype=object
-        )
+        labels = pd.Series([int(v) if ok else None for v, ok in zip(values, usable, strict=True)], dtype=object)
         return labels, "integer", problems
     text = [value if isinstance(value, str) and value.strip() else None for value in values]
     foreign = [value for value in values if not (isinstance(value, str) or pd.isna(value))]
@@ -170,9 +168,7 @@ def _overlap_notes(frame: gpd.GeoDataFrame, pairs: Pairs, what: str) -> list[str
         return []
     rows = frame[ORIGIN].to_numpy()
     shown = ", ".join(f"{rows[i]} and {rows[j]}" for i, j in zip(one[:SHOWN], other[:SHOWN], strict=True))
-    return [
-        f"{_count(len(area), 'overlap')} ({area.sum():.6g} square units) of polygons of {what} (rows {shown})"
-    ]
+    return [f"{_count(len(area), 'overlap')} ({area.sum():.6g} square units) of polygons of {what} (rows {shown})"]
 
 
 def _left_out(frame: gpd.GeoDataFrame, where: np.ndarray, why: str) -> list[str]:
@@ -268,9 +264,9 @@ def _be(n: int) -> str:
 
 def _some(values: Iterable[Any]) -> str:
     values = list(values)
-    return ", ".join(
-        f"{value:.12g}" if isinstance(value, float) else str(value) for value in values[:SHOWN]
-    ) + (" …" if len(values) > SHOWN else "")
+    return ", ".join(f"{value:.12g}" if isinstance(value, float) else str(value) for value in values[:SHOWN]) + (
+        " …" if len(values) > SHOWN else ""
+    )
 
 
 def _rows(where: Any) -> str:

@@ -15,6 +15,7 @@ from odc.geo.geobox import GeoBox
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
 from iota2.io.atomic import write_json
+from iota2.io.environ import crs_name
 
 
 def write_scene(path: Path, scene: Scene) -> None:
@@ -37,8 +38,7 @@ def scene_to_json(scene: Scene) -> dict[str, Any]:
                 "spec": asdict(sensor.spec),
                 "grids": {name: geobox_to_json(grid) for name, grid in sensor.grids.items()},
                 "acquisitions": [
-                    {**asdict(acquisition), "day": acquisition.day.isoformat()}
-                    for acquisition in sensor.acquisitions
+                    {**asdict(acquisition), "day": acquisition.day.isoformat()} for acquisition in sensor.acquisitions
                 ],
             }
             for sensor in scene.sensors
@@ -56,10 +56,9 @@ def scene_from_json(content: Mapping[str, Any]) -> Scene:
 
 
 def geobox_to_json(geobox: GeoBox) -> dict[str, Any]:
-    """CRS (``EPSG:n`` if it has a number, else WKT), the six numbers of the affine transform, shape (rows, columns)."""
-    epsg = geobox.crs.to_epsg()
+    """CRS, the six numbers of the affine transform, shape (rows, columns)."""
     return {
-        "crs": f"EPSG:{epsg}" if epsg else geobox.crs.to_wkt(),
+        "crs": crs_name(geobox),
         "affine": list(geobox.affine[:6]),
         "shape": [geobox.shape.y, geobox.shape.x],
     }

@@ -104,8 +104,7 @@ def _read_list(key: str, node: yaml.Node, problems: list[str]) -> tuple[Any, ...
         return ()
     before = len(problems)
     found = [
-        _read_mapping(item, keys, ("name", "file"), f"{what} {k + 1}", problems)
-        for k, item in enumerate(node.value)
+        _read_mapping(item, keys, ("name", "file"), f"{what} {k + 1}", problems) for k, item in enumerate(node.value)
     ]
     return tuple(make(**values) for values in found) if len(problems) == before else ()
 
@@ -133,9 +132,7 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
     problems += [f"the role {role!r} is given to {n} bands" for role, n in roles.items() if n > 1]
     reference = values.get("reference_band", "")
     if reference and reference not in [band.name for band in bands]:
-        problems.append(
-            f"reference_band {reference!r} is none of the bands ({', '.join(b.name for b in bands)})"
-        )
+        problems.append(f"reference_band {reference!r} is none of the bands ({', '.join(b.name for b in bands)})")
     if not bands:
         problems.append("bands is empty: a sensor has at least one band")
     return problems

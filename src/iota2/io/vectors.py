@@ -104,9 +104,7 @@ def _refuse_cut_shapefile(plain: Path, path: str | Path) -> None:
         head = file.read(28)
     told = 2 * struct.unpack(">i", head[24:28])[0]
     if plain.stat().st_size < told:
-        raise InputError(
-            f"{path}: {plain.stat().st_size} bytes, {told} expected: the file is cut short. Restore it"
-        )
+        raise InputError(f"{path}: {plain.stat().st_size} bytes, {told} expected: the file is cut short. Restore it")
 
 
 def read_sqlite(path: str | Path, table: str = TABLE) -> gpd.GeoDataFrame:
@@ -127,9 +125,7 @@ def read_parquet(path: str | Path) -> gpd.GeoDataFrame:
 # ------------------------------------------------------------------------------------------ writing
 
 
-def write_shapefile(
-    frame: gpd.GeoDataFrame, path: str | Path, *, empty_type: str = "Polygon"
-) -> Mapping[str, str]:
+def write_shapefile(frame: gpd.GeoDataFrame, path: str | Path, *, empty_type: str = "Polygon") -> Mapping[str, str]:
     """Write a shapefile (UTF-8; equal frames give equal bytes) and return the field name of each column.
 
     Names longer than 10 bytes are cut as ``field_names`` says. A frame without rows is written with all its
@@ -185,9 +181,7 @@ def _check_texts(frame: gpd.GeoDataFrame, columns: list[str], path: str | Path) 
                 )
 
 
-def write_sqlite(
-    frame: gpd.GeoDataFrame, path: str | Path, table: str = TABLE, *, empty_type: str = "Point"
-) -> None:
+def write_sqlite(frame: gpd.GeoDataFrame, path: str | Path, table: str = TABLE, *, empty_type: str = "Point") -> None:
     """Write an SQLite file of one table: ogc_fid, GEOMETRY (WKB), then the other columns of the frame.
 
     Equal frames give equal bytes. A frame without rows keeps its columns and gets the geometry type

@@ -1,12 +1,12 @@
 """Where the pixels of a block lie on another lattice, of the same or of another CRS, and what is found there.
 
-A placement belongs to one source lattice and one block. What it gives depends on the lattices and on the position of
-each pixel only, so blocks of any shape give the same values as the whole.
+A placement belongs to one source lattice and one block. What it gives depends on the lattices and on the
+position of each pixel only, so blocks of any shape give the same values as the whole.
 
-Between two CRS, coordinates are transformed exactly at knots every 32 pixels of the whole destination lattice and
-interpolated linearly in between: at the scale of 32 pixels projections are straight to far less than 0.01 pixel.
-GDAL's warper either transforms every pixel or approximates along the rows of whatever window it was asked for, so that
-its result depends on the window.
+Between two CRS, coordinates are transformed exactly at knots every 32 pixels of the whole destination lattice
+and interpolated linearly in between: at the scale of 32 pixels projections are straight to far less than 0.01
+pixel. GDAL's warper either transforms every pixel or approximates along the rows of whatever window it was
+asked for, so that its result depends on the window.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pyproj import Transformer
 
 from iota2.compute.resample import AxisTaps, axis_taps, resample, source_range
 from iota2.core.grid import resolution
+from iota2.io.environ import crs_name
 
 KNOTS = 32
 """Pixels of the destination lattice between two knots."""
@@ -51,8 +52,8 @@ class Placement(Protocol):
     def resample(self, values: np.ndarray, nodata: float | None) -> np.ndarray:
         """(n, y, x) from the source window (n, rows, columns), by the kernel of the placement.
 
-        The type is kept. With ``nodata``: pixels without data do not take part, and the result is ``nodata`` where
-        the nearest source pixel is without data or outside.
+        The type is kept. With ``nodata``: pixels without data do not take part, and the result is ``nodata``
+        where the nearest source pixel is without data or outside.
         """
 
     def nearest(self, values: np.ndarray) -> np.ndarray:
@@ -85,16 +86,22 @@ class SeparablePlacement:
         """See Placement."""
         return (self.rows.nearest >= 0)[:, None] & (self.cols.nearest >= 0)
 
+    @cached_property
+    def _untouched(self) -> bool:
+        """The window of the source is the block."""
+        return self.same and bool(self.inside.all())
+
     def resample(self, values: np.ndarray, nodata: float | None) -> np.ndarray:
         """See Placement."""
-        shape = (len(self.rows.first), len(self.cols.first))
-        if self.same and values.shape[1:] == shape and self.inside.all():
+        if self._untouched:
             return values
         origin = (self.window[0][0], self.window[1][0])
         return resample(values, self.rows, self.cols, origin=origin, nodata=nodata)
 
     def nearest(self, values: np.ndarray) -> np.ndarray:
         """See Placement."""
+        if self._untouched:
+            return values
         (top, _), (left, _) = self.window
         return values[np.ix_(np.maximum(self.rows.nearest - top, 0), np.maximum(self.cols.nearest - left, 0))]
 
@@ -127,7 +134,8 @@ class WarpedPlacement:
     """Rows and columns of the source."""
     kernel: str
     scale: tuple[float, float]
-    """Source pixels (rows, columns) in one destination pixel, at least 1: by this much the kernel is stretched."""
+    """Source pixels (rows, columns) in one destination pixel, at least 1: by this much the kernel is
+    stretched."""
 
     @cached_property
     def _pixels(self) -> tuple[np.ndarray, np.ndarray]:
@@ -162,9 +170,10 @@ class WarpedPlacement:
         whole = values.dtype.kind in "iu"
         limits = (np.iinfo(values.dtype).min, np.iinfo(values.dtype).max) if whole else (-np.inf, np.inf)
         missing = math.nan if nodata is None else float(nodata)
-        numbers = np.array([*self.scale, *limits, missing, _beside(missing, values.dtype)])
+        kind = self.kernel == "cubic", whole
+        numbers = np.array([*self.scale, *limits, missing, _beside(missing, values.dtype), *kind], float)
         at = (self.y, self.x, *self._pixels)
-        _convolve(values, at, np.array([top, left]), self.kernel == "cubic", whole, numbers, out)
+        _convolve(values, at, (top, left), numbers, out)
         return out
 
     def nearest(self, values: np.ndarray) -> np.ndarray:
@@ -177,7 +186,7 @@ class WarpedPlacement:
 def _warped(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range, kernel: str) -> WarpedPlacement:
     """The placement of a block on a lattice of another CRS."""
     y, x = source_coordinates(source, lattice, rows, cols)
-    return WarpedPlacement(y, x, tuple(source.shape), kernel, _scale(source, lattice))
+    return WarpedPlacement(y, x, (source.shape.y, source.shape.x), kernel, _scale(source, lattice))
 
 
 @lru_cache(maxsize=64)
@@ -192,19 +201,17 @@ def _scale(source: GeoBox, lattice: GeoBox) -> tuple[float, float]:
     return tuple(float(step) if step > 1.01 else 1.0 for step in steps)  # type: ignore[return-value]
 
 
-def source_coordinates(
-    source: GeoBox, lattice: GeoBox, rows: Range, cols: Range
-) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates (row, column) on ``source`` of the pixel centres of a block of ``lattice``: two (y, x) arrays.
+def source_coordinates(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates (row, column) on ``source`` of the pixel centres of a block of ``lattice``: two (y, x)
+    arrays.
 
-    Pixel edges are at integers. Accurate to 0.01 pixel of the source, and independent of how blocks are cut. NaN
-    where the transformation has no answer.
+    Pixel edges are at integers. Accurate to 0.01 pixel of the source, and independent of how blocks are cut.
+    NaN where the transformation has no answer.
     """
     knot_rows, knot_cols = _knots(rows), _knots(cols)
     grid = np.meshgrid(knot_rows, knot_cols, indexing="ij")
     return tuple(  # type: ignore[return-value]
-        _between(_between(values, knot_rows, rows).T, knot_cols, cols).T
-        for values in _exact(source, lattice, *grid)
+        _between(_between(values, knot_rows, rows).T, knot_cols, cols).T for values in _exact(source, lattice, *grid)
     )
 
 
@@ -222,22 +229,21 @@ def _between(values: np.ndarray, knots: np.ndarray, pixels: Range) -> np.ndarray
         return values[first] * (1.0 - share) + values[first + 1] * share
 
 
-def _exact(
-    source: GeoBox, lattice: GeoBox, row: np.ndarray, col: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Source coordinates (row, column) of positions on ``lattice`` (pixel edges at integers); NaN if there is none."""
+def _exact(source: GeoBox, lattice: GeoBox, row: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Source coordinates (row, column) of positions on ``lattice`` (pixel edges at integers); NaN if there is
+    none."""
     x = lattice.affine.c + lattice.affine.a * col
     y = lattice.affine.f + lattice.affine.e * row
     if source.crs != lattice.crs:
-        x, y = _transformer(lattice.crs.to_wkt(), source.crs.to_wkt()).transform(x, y)
+        x, y = _transformer(crs_name(lattice), crs_name(source)).transform(x, y)
     with np.errstate(invalid="ignore"):
         at = (y - source.affine.f) / source.affine.e, (x - source.affine.c) / source.affine.a
     return np.where(np.isfinite(at[0]), at[0], np.nan), np.where(np.isfinite(at[1]), at[1], np.nan)
 
 
 @lru_cache(maxsize=64)
-def _transformer(from_wkt: str, to_wkt: str) -> Transformer:
-    return Transformer.from_crs(from_wkt, to_wkt, always_xy=True)
+def _transformer(from_crs: str, to_crs: str) -> Transformer:
+    return Transformer.from_crs(from_crs, to_crs, always_xy=True)
 
 
 def pixels_at(y: np.ndarray, x: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -279,13 +285,14 @@ def _weigh(centre: float, scale: float, cubic: bool, weights: np.ndarray) -> int
 
 
 @numba.njit(nogil=True, cache=True)
-def _mean(layer, first_y, first_x, weight_y, weight_x, nodata):  # type: ignore[no-untyped-def]
+def _mean(layer, first, weight_y, weight_x, nodata):
     """Weighted mean of the taps with data in one layer, and the sum of their weights."""
+    first_y, first_x = first
     total, weights = 0.0, 0.0
     for k in range(max(0, -first_y), min(len(weight_y), layer.shape[0] - first_y)):
         for m in range(max(0, -first_x), min(len(weight_x), layer.shape[1] - first_x)):
             value = layer[first_y + k, first_x + m]
-            if value != nodata and value == value:
+            if value != nodata and not np.isnan(value):
                 weight = weight_y[k] * weight_x[m]
                 total += weight * value
                 weights += weight
@@ -293,16 +300,18 @@ def _mean(layer, first_y, first_x, weight_y, weight_x, nodata):  # type: ignore[
 
 
 @numba.njit(nogil=True, cache=True)
-def _convolve(values, at, origin, cubic, whole, numbers, out):  # type: ignore[no-untyped-def]
+def _convolve(values, at, origin, numbers, out):
     """Convolve each layer of the source window that starts at ``origin`` at each position.
 
-    ``at``: row and column coordinates, nearest rows and columns (-1 outside). ``numbers``: scale of rows and columns,
-    least and greatest value of the type, nodata (NaN if none) and the value beside it. Taps without data are left
-    out and the others' weights renormalised; with little weight left the nearest pixel is the result. Positions are
-    those of the whole source until pixels are picked, so that weights do not depend on the window.
+    ``at``: row and column coordinates, nearest rows and columns (-1 outside). ``numbers``: scale of rows and
+    columns, least and greatest value of the type, nodata (NaN if none), the value beside it, and whether the
+    kernel is cubic and the values are integers. Taps without data are left out and the others' weights
+    renormalised; with little weight left the nearest pixel is the result. Positions are those of the whole
+    source until pixels are picked, so that weights do not depend on the window.
     """
     y, x, row, col = at
-    scale_y, scale_x, low, high, nodata, beside = numbers
+    scale_y, scale_x, low, high, nodata, beside = numbers[:6]
+    cubic, whole = numbers[6] != 0, numbers[7] != 0
     reach = 2.0 if cubic else 1.0
     weight_y = np.empty(int(np.ceil(2 * reach * scale_y)))
     weight_x = np.empty(int(np.ceil(2 * reach * scale_x)))
@@ -316,10 +325,10 @@ def _convolve(values, at, origin, cubic, whole, numbers, out):  # type: ignore[n
             first_x = _weigh(x[i, j], scale_x, cubic, weight_x) - origin[1]
             for n in range(len(out)):
                 middle = values[n, row[i, j] - origin[0], col[i, j] - origin[1]]
-                if middle == nodata or middle != middle:
+                if middle == nodata or np.isnan(middle):
                     out[n, i, j] = middle
                     continue
-                mean, weights = _mean(values[n], first_y, first_x, weight_y, weight_x, nodata)
+                mean, weights = _mean(values[n], (first_y, first_x), weight_y, weight_x, nodata)
                 if weights < least:
                     mean = float(middle)
                 if whole:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from distributed import Client, LocalCluster, as_completed
 
 from iota2.core.graph import Resources
 from iota2.run.job import JobResult, Task, run_task
@@ -40,12 +43,10 @@ class Debug:
 class Cluster:
     """A Dask scheduler: jobs are submitted all at once and Dask orders and places them."""
 
-    client: Any
+    client: Client
 
     def run(self, tasks: Mapping[str, tuple[Task, tuple[str, ...]]]) -> Iterator[JobResult]:
         """See ``Engine.run``."""
-        from distributed import as_completed
-
         futures: dict[str, Any] = {}
         for id_, (task, needs) in tasks.items():
             futures[id_] = self.client.submit(
@@ -62,13 +63,9 @@ class Cluster:
 @contextmanager
 def local_cluster(workers: int) -> Iterator[Cluster]:
     """Dask workers on this machine: processes with one thread of ours each."""
-    import dask
-    from distributed import Client, LocalCluster
-
-    settings = {"distributed.worker.daemon": True, "distributed.logging.distributed": "error"}
+    logging.getLogger("distributed").setLevel(logging.ERROR)
     with (
         tempfile.TemporaryDirectory(prefix="iota2-") as scratch,
-        dask.config.set(settings),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -76,7 +73,7 @@ def local_cluster(workers: int) -> Iterator[Cluster]:
             memory_limit=0,
             dashboard_address=None,
             local_directory=scratch,
-            silence_logs="ERROR",
+            silence_logs=logging.ERROR,
         ) as cluster,
         Client(cluster) as client,
     ):

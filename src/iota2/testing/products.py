@@ -14,7 +14,7 @@ import numpy as np
 import rasterio
 from odc.geo.geobox import GeoBox
 
-from iota2.core.sensor import MaskRule, SensorSpec
+from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,12 @@ def write_series(
     *,
     seed: int = 0,
 ) -> tuple[Mapping[str, Layer], ...]:
-    """Write one product for each day in ``<root>/<tile>/`` and return what each of them holds, by band or mask name.
+    """Write one product for each day in ``<root>/<tile>/`` and return what each of them holds, by band or
+    mask name.
 
-    ``grids`` gives the lattice of bands and masks by name; ``""`` stands for all others. Two equal days make two
-    products. Values are noise on a gradient, with a corner without data on odd dates; masks apply on a few pixels.
+    ``grids`` gives the lattice of bands and masks by name; ``""`` stands for all others. Two equal days make
+    two products. Values are noise on a gradient, with a corner without data on odd dates; masks apply on a
+    few pixels.
     """
     rng = np.random.default_rng(seed)
     series = []
@@ -51,7 +53,8 @@ def write_series(
 def made_up_layers(
     spec: SensorSpec, grids: Mapping[str, GeoBox], rng: np.random.Generator, *, corner: bool
 ) -> dict[str, Layer]:
-    """Bands (int16) and masks (uint8) of one product; with ``corner``, a sixteenth of the bands is without data."""
+    """Bands (int16) and masks (uint8) of one product; with ``corner``, a sixteenth of the bands is without
+    data."""
     layers = {}
     for band in spec.bands:
         grid = grids.get(band.name, grids[""])
@@ -88,14 +91,15 @@ def write_product(
 ) -> Path:
     """Write one product into a tile's ``folder`` and return its path.
 
-    Bands that share a file pattern are written as bands of one file. ``number`` makes a further product of a day
-    differ in name. Bands and masks that ``layers`` lacks are not written.
+    Bands that share a file pattern are written as bands of one file. ``number`` makes a further product of a
+    day differ in name. Bands and masks that ``layers`` lacks are not written.
     """
     name = product_name(spec, tile, day, number)
     path = Path(folder) / name
     path.mkdir(parents=True)
     files: dict[str, dict[int, Layer]] = {}
-    for item in spec.layers:
+    parts: tuple[BandSpec | MaskRule, ...] = (*spec.bands, *spec.masks)
+    for item in parts:
         if item.name in layers:
             files.setdefault(item.file, {})[getattr(item, "index", 1)] = layers[item.name]
     for pattern, bands in files.items():
@@ -116,7 +120,7 @@ def write_raster(path: Path, bands: Mapping[int, Layer], *, nodata: float | None
         width=first.geobox.shape.x,
         count=max(bands),
         dtype=first.values.dtype,
-        crs=first.geobox.crs.to_wkt(),
+        crs=str(first.geobox.crs),
         transform=first.geobox.affine,
         nodata=nodata if holds else None,
         compress="deflate",
@@ -126,7 +130,8 @@ def write_raster(path: Path, bands: Mapping[int, Layer], *, nodata: float | None
 
 
 def product_name(spec: SensorSpec, tile: str, day: date, number: int = 0) -> str:
-    """A name of a product folder that matches the sensor's pattern; ``number`` makes names of one day differ."""
+    """A name of a product folder that matches the sensor's pattern; ``number`` makes names of one day
+    differ."""
     given = {"date": f"{day:%Y%m%d}", "tile": tile}
     name = _example(_parser.parse(spec.product), given)
     name += f"made-up-{number}" if re.match(spec.product, name + "x") else ""
@@ -137,7 +142,8 @@ def product_name(spec: SensorSpec, tile: str, day: date, number: int = 0) -> str
 
 
 def file_name(pattern: str, product: str) -> str:
-    """A path that the glob ``pattern`` matches: its first ``*`` in the last part is the name of the product."""
+    """A path that the glob ``pattern`` matches: its first ``*`` in the last part is the name of the
+    product."""
     *folders, last = [part for part in pattern.split("/") if part != "**"]
     plain = [part.replace("*", "x").replace("?", "x") for part in folders]
     return "/".join([*plain, last.replace("*", product, 1).replace("*", "x").replace("?", "x")])

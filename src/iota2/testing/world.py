@@ -18,6 +18,7 @@ from pyproj import Transformer
 from iota2.core.random import generator
 from iota2.testing.archive import Product, write_band, write_masks
 from iota2.testing.classes import BANDS, CLASSES
+from iota2.testing.files import WorldFiles, write_class_tables, write_config
 from iota2.testing.ground import Ground, draw_ground
 from iota2.testing.reference import fewest, reference_polygons, write_reference, write_regions
 from iota2.testing.sky import SATURATED, Sky, SkyOptions, make_sky
@@ -211,48 +212,6 @@ def make_world(options: WorldOptions) -> World:
     )
 
 
-@dataclass(frozen=True)
-class WorldFiles:
-    """Where ``write_world`` put things."""
-
-    folder: Path
-
-    @property
-    def s2_path(self) -> Path:
-        """Root of the Sentinel-2 archive: tile folders."""
-        return self.folder / "sensor_data"
-
-    @property
-    def ground_truth(self) -> Path:
-        """Labelled polygons."""
-        return self.folder / "vector_data" / "reference_data.shp"
-
-    @property
-    def regions(self) -> Path:
-        """The two regions."""
-        return self.folder / "vector_data" / "EcoRegion.shp"
-
-    @property
-    def nomenclature(self) -> Path:
-        """Names of the classes."""
-        return self.folder / "nomenclature.txt"
-
-    @property
-    def colors(self) -> Path:
-        """Colours of the classes."""
-        return self.folder / "colorFile.txt"
-
-    @property
-    def config(self) -> Path:
-        """A configuration that runs the whole chain."""
-        return self.folder / "demo.cfg"
-
-    @property
-    def output(self) -> Path:
-        """The output folder named in the configuration; not made here."""
-        return self.folder / "IOTA2_Outputs" / "Results"
-
-
 def write_world(world: World, folder: Path) -> WorldFiles:
     """Write images, polygons, class tables and a configuration into ``folder``, which is made when absent.
 
@@ -267,8 +226,8 @@ def write_world(world: World, folder: Path) -> WorldFiles:
     stray.write_text("This file is no product.\n", encoding="utf-8")
     write_reference(world.reference, files.ground_truth)
     write_regions(world.ground, files.regions)
-    _write_class_tables(world, files)
-    files.config.write_text(_config_text(world, files), encoding="utf-8")
+    write_class_tables(world.ground.classes, files)
+    write_config(world.options.tiles, files)
     return files
 
 
@@ -307,66 +266,6 @@ def _passage(options: WorldOptions, day: date) -> tuple[str, str]:
     rng = generator(options.seed, "passage", day.isoformat())
     satellite = "AB"[options.dates.index(day) % 2]
     return f"SENTINEL2{satellite}", f"105{rng.integers(10)}{rng.integers(60):02d}-{rng.integers(1000):03d}"
-
-
-def _write_class_tables(world: World, files: WorldFiles) -> None:
-    classes = sorted(world.ground.classes, key=lambda c: c.code)
-    names = "".join(f"{c.name}:{c.code}\n" for c in classes)
-    colors = "".join(f"{c.code} {' '.join(map(str, c.color))}\n" for c in classes)
-    files.nomenclature.write_text(names, encoding="utf-8")
-    files.colors.write_text(colors, encoding="utf-8")
-
-
-def _config_text(world: World, files: WorldFiles) -> str:
-    def quoted(path: Path) -> str:
-        # A path with a single quote stands in double quotes.
-        return f'"{path}"' if "'" in str(path) else f"'{path}'"
-
-    return CONFIG.format(
-        output=quoted(files.output),
-        nomenclature=quoted(files.nomenclature),
-        colors=quoted(files.colors),
-        tiles=" ".join(world.options.tiles),
-        s2_path=quoted(files.s2_path),
-        ground_truth=quoted(files.ground_truth),
-        regions=quoted(files.regions),
-    )
-
-
-CONFIG = """\
-# A land-cover map of a made-up piece of land: two Sentinel-2 tiles, two eco-climatic regions.
-chain :
-{{
-  output_path : {output}
-  nomenclature_path : {nomenclature}   # one name:code per line
-  color_table : {colors}   # one "code R G B" per line
-  list_tile : '{tiles}'
-  s2_path : {s2_path}
-  ground_truth : {ground_truth}
-  data_field : 'code'   # the field of the polygons that holds the class
-  region_path : {regions}   # one model for each region
-  region_field : 'region'
-  spatial_resolution : 10
-  proj : 'EPSG:2154'
-  last_step : 'validation'
-}}
-
-arg_train :
-{{
-  classifier : 'rf'
-  otb_classifier_options : {{ 'classifier.rf.min' : 5, 'classifier.rf.max' : 25,
-                              'classifier.rf.nbtrees' : 50 }}
-  sample_selection : {{ 'sampler' : 'random', 'strategy' : 'constant', 'strategy.constant.nb' : 300 }}
-  runs : 1
-  random_seed : 42   # the same map every time
-}}
-
-arg_classification :
-{{
-  classif_mode : 'separate'
-  enable_probability_map : True
-}}
-"""
 
 
 def _world_geobox(options: WorldOptions) -> GeoBox:

@@ -1,0 +1,44 @@
+# Daily work in a few commands; each makes the environment it needs in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test suite lint docs bench lock clean help
+
+help:            ## Show this help
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+demo: .venv/ready  ## Make up a Sentinel-2 archive in demo/ and map it
+	$(BIN)/iota2 demo demo
+
+test: lint suite   ## Everything that must hold before a change lands
+
+suite: .venv/ready
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+
+docs: .venv/ready  ## Write the reference pages again from the code
+	$(BIN)/python docs/generate.py
+
+bench: .venv/ready ## Measure the stages, in microseconds per pixel
+	$(BIN)/python benchmarks/features.py
+	$(BIN)/python benchmarks/forest.py
+
+lock: .venv/ready  ## Note the exact versions that the tests ran with
+	$(BIN)/python -m pip freeze --exclude-editable > requirements.lock
+
+.venv/ready: pyproject.toml requirements.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --only-binary :all: -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+clean:           ## Remove the environment and the demo
+	rm -rf .venv demo

@@ -1,0 +1,114 @@
+"""Where the files of a made-up world lie, and the small text files among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from iota2.testing.classes import LandClass
+
+CONFIG = """\
+# A land-cover map of a made-up piece of land: two Sentinel-2 tiles, two eco-climatic regions.
+chain :
+{{
+  output_path : {output}
+  nomenclature_path : {nomenclature}   # one name:code per line
+  color_table : {colors}   # one "code R G B" per line
+  list_tile : '{tiles}'
+  s2_path : {s2_path}
+  ground_truth : {ground_truth}
+  data_field : 'code'   # the field of the polygons that holds the class
+  region_path : {regions}   # one model for each region
+  region_field : 'region'
+  spatial_resolution : 10
+  proj : 'EPSG:2154'
+  last_step : 'validation'
+}}
+
+arg_train :
+{{
+  classifier : 'rf'
+  otb_classifier_options : {{ 'classifier.rf.min' : 5, 'classifier.rf.max' : 25,
+                              'classifier.rf.nbtrees' : 50 }}
+  sample_selection : {{ 'sampler' : 'random', 'strategy' : 'constant', 'strategy.constant.nb' : 300 }}
+  runs : 1
+  random_seed : 42   # the same map every time
+}}
+
+arg_classification :
+{{
+  classif_mode : 'separate'
+  enable_probability_map : True
+}}
+"""
+
+
+@dataclass(frozen=True)
+class WorldFiles:
+    """Where ``write_world`` put things."""
+
+    folder: Path
+
+    @property
+    def s2_path(self) -> Path:
+        """Root of the Sentinel-2 archive: tile folders."""
+        return self.folder / "sensor_data"
+
+    @property
+    def ground_truth(self) -> Path:
+        """Labelled polygons."""
+        return self.folder / "vector_data" / "reference_data.shp"
+
+    @property
+    def regions(self) -> Path:
+        """The two regions."""
+        return self.folder / "vector_data" / "EcoRegion.shp"
+
+    @property
+    def nomenclature(self) -> Path:
+        """Names of the classes."""
+        return self.folder / "nomenclature.txt"
+
+    @property
+    def colors(self) -> Path:
+        """Colours of the classes."""
+        return self.folder / "colorFile.txt"
+
+    @property
+    def config(self) -> Path:
+        """A configuration that runs the whole chain."""
+        return self.folder / "demo.cfg"
+
+    @property
+    def output(self) -> Path:
+        """The output folder named in the configuration; not made here."""
+        return self.folder / "IOTA2_Outputs" / "Results"
+
+
+def write_class_tables(classes: Iterable[LandClass], files: WorldFiles) -> None:
+    """Write the nomenclature (``name:code``) and the colour table (``code R G B``), sorted by code."""
+    classes = sorted(classes, key=lambda c: c.code)
+    names = "".join(f"{c.name}:{c.code}\n" for c in classes)
+    colors = "".join(f"{c.code} {' '.join(map(str, c.color))}\n" for c in classes)
+    files.nomenclature.write_text(names, encoding="utf-8")
+    files.colors.write_text(colors, encoding="utf-8")
+
+
+def write_config(tiles: Iterable[str], files: WorldFiles) -> None:
+    """Write a configuration, with absolute paths, that runs the whole chain on what was written."""
+
+    def quoted(path: Path) -> str:
+        # A path with a single quote stands in double quotes.
+        return f'"{path}"' if "'" in str(path) else f"'{path}'"
+
+    text = CONFIG.format(
+        output=quoted(files.output),
+        nomenclature=quoted(files.nomenclature),
+        colors=quoted(files.colors),
+        tiles=" ".join(tiles),
+        s2_path=quoted(files.s2_path),
+        ground_truth=quoted(files.ground_truth),
+        regions=quoted(files.regions),
+    )
+    files.config.write_text(text, encoding="utf-8")
