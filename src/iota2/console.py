@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from rich.console import Console as RichConsole
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from iota2.core.graph import Step
 from iota2.run.job import JobResult
@@ -24,7 +24,7 @@ class Console(Watcher):
     def __init__(self) -> None:
         self.out = RichConsole(highlight=False, soft_wrap=True)
         self._progress: Progress | None = None
-        self._bar = None
+        self._bar: TaskID | None = None
         self._left: Counter[str] = Counter()
         self._total = 0
         self._done = 0

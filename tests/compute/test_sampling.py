@@ -11,12 +11,11 @@ from iota2.compute.sampling import (
     choose,
     class_targets,
     parse_class_counts,
-    selection_options,
     split_polygons,
     unvalidated,
 )
 from iota2.core.tables import LEARN, UNUSED, VALIDATION
-from iota2.errors import ConfigError, InputError
+from iota2.errors import InputError
 
 pixels = st.dictionaries(st.integers(1, 99), st.integers(0, 10_000), min_size=1, max_size=12)
 
@@ -85,38 +84,6 @@ def test_without_split_every_polygon_is_on_both_sides():
 
 def test_nothing_to_split():
     assert [side.tolist() for side in split([], [], runs=2)] == [[], []]
-
-
-def test_default_selection_is_every_pixel():
-    assert selection_options({}, "1") == SelectionOptions()
-    assert class_targets(SelectionOptions(), {1: 5, 2: 0}) == {1: 5, 2: 0}
-
-
-def test_model_options_replace_the_keys_they_name_and_are_inherited_by_sub_regions():
-    raw = {
-        "sampler": "periodic",
-        "sampler.periodic.jitter": 3,
-        "strategy": "all",
-        "per_model": [
-            {"target_model": 2, "strategy": "constant", "strategy.constant.nb": 10},
-            {"target_model": "2f2", "strategy": "smallest"},
-        ],
-    }
-    assert selection_options(raw, "1").strategy == "all"
-    assert selection_options(raw, "2") == SelectionOptions("periodic", 3, "constant", 10)
-    assert selection_options(raw, "2f1") == selection_options(raw, "2")
-    assert selection_options(raw, "2f2").strategy == "smallest"
-    assert selection_options(raw, "22").strategy == "all"
-
-
-def test_strategy_without_its_parameter_is_refused():
-    with pytest.raises(ConfigError, match=r"strategy\.percent\.p"):
-        selection_options({"strategy": "percent"}, "1")
-
-
-def test_byclass_names_its_file():
-    options = selection_options({"strategy": "byclass", "strategy.byclass.in": "counts.csv"}, "1")
-    assert options.counts_file == "counts.csv"
 
 
 def test_class_counts_are_read_by_label():

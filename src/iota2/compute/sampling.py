@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from iota2.core.random import generator
 from iota2.core.tables import LEARN, UNUSED, VALIDATION
-from iota2.errors import ConfigError, InputError
+from iota2.errors import InputError
 
 BOTH = "both"
 """Side of a polygon that is learned and validated (``split_ground_truth: False``)."""
 
 Label = int | str
 Strategy = Literal["all", "percent", "constant", "smallest", "total", "byclass"]
-PARAMETERS: Mapping[str, str] = {
-    "percent": "strategy.percent.p",
-    "constant": "strategy.constant.nb",
-    "total": "strategy.total.v",
-    "byclass": "strategy.byclass.in",
-}
-"""The key that holds the parameter of each strategy that has one."""
-JITTER = "sampler.periodic.jitter"
-
 
 # -------------------------------------------------------------------------------- split of polygons
 
@@ -99,36 +89,6 @@ class SelectionOptions:
     """Share (percent) or number of pixels (constant, total) of the strategy."""
     counts_file: str = ""
     """``byclass``: path of the CSV file with a count for each label."""
-
-
-def selection_options(raw: Mapping[str, Any], region: str) -> SelectionOptions:
-    """Options of one region's model from the ``sample_selection`` dictionary.
-
-    The first entry of ``per_model`` whose ``target_model`` is the region replaces the keys that it names;
-    sub-regions (``2f1``) without an entry of their own take the one of their region (``2``). Raises
-    ConfigError when the strategy lacks its parameter.
-    """
-    entries = {str(entry["target_model"]): entry for entry in reversed(raw.get("per_model") or [])}
-    keys = {**raw, **entries.get(region, entries.get(_parent(region), {}))}
-    strategy = keys.get("strategy", "all")
-    key = PARAMETERS.get(strategy)
-    if key is not None and key not in keys:
-        raise ConfigError(
-            [f"arg_train.sample_selection: strategy {strategy!r} of model {region!r} needs the key {key!r}"]
-        )
-    value = keys[key] if key else 0
-    return SelectionOptions(
-        sampler=keys.get("sampler", "random"),
-        jitter=int(keys.get(JITTER, 0)),
-        strategy=strategy,
-        amount=0.0 if strategy == "byclass" else float(value),
-        counts_file=str(value) if strategy == "byclass" else "",
-    )
-
-
-def _parent(region: str) -> str:
-    """The region that a sub-region (``2f1``) is part of; the region itself otherwise."""
-    return re.sub(r"(?<=.)f\d+$", "", region)
 
 
 def parse_class_counts(text: str, source: str) -> dict[str, int]:

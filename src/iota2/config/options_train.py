@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any, ClassVar, Literal, Self
 
@@ -107,9 +108,10 @@ class SampleSelection(Selection):
         return entries
 
     def of_region(self, region: str) -> Selection:
-        """The selection of a region; a sub-region ``<region>f<k>`` has that of its region."""
+        """The selection of a region; a sub-region ``<region>f<k>`` without an entry has that of its region."""
         entries = {entry.target_model: entry for entry in self.per_model}
-        return entries.get(region) or entries.get(region.rpartition("f")[0]) or self
+        whole = re.sub(r"(?<=.)f\d+$", "", region)
+        return entries.get(region) or entries.get(whole) or self
 
 
 class SampleAugmentation(Options):

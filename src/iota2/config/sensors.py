@@ -26,9 +26,7 @@ def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
         spec = load_spec(sensor.description)
         if spec.name != name:
             raise ConfigError(
-                [
-                    f"chain.user_sensors: {name!r} is described as {spec.name!r} in {sensor.description}; use one name."
-                ]
+                [f"chain.user_sensors: {name!r} is described as {spec.name!r} in {sensor.description}; use one name."]
             )
         enabled.append(_options(spec, sensor.path, sensor, extract))
     problems = [p for options in enabled for p in _band_problems(options, bool(config.arg_train.indices))]

@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
@@ -67,6 +68,12 @@ def part_rows(part: int, height: int) -> tuple[int, int]:
 def resolution(geobox: GeoBox) -> tuple[float, float]:
     """Pixel size (x, y), both positive, in map units."""
     return abs(geobox.affine.a), abs(geobox.affine.e)
+
+
+def pixel_centres(geobox: GeoBox, rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(x, y) of pixel centres in map units, of the shape of ``rows`` and ``cols``."""
+    affine = geobox.affine
+    return affine.c + (cols + 0.5) * affine.a, affine.f + (rows + 0.5) * affine.e
 
 
 def rescaled(geobox: GeoBox, size: tuple[float, float]) -> GeoBox:

@@ -75,11 +75,11 @@ class FeatureRecipe:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> FeatureRecipe:
         """The recipe written by ``to_json``."""
-        sensors = tuple(
-            SensorRecipe(**{k: tuple(v) if isinstance(v, list) else v for k, v in sensor.items()})
-            for sensor in content["sensors"]
-        )
-        return cls(sensors, content["standard_labels"])
+        sensors = []
+        for sensor in content["sensors"]:
+            fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in sensor.items()}
+            sensors.append(SensorRecipe(**fields))
+        return cls(tuple(sensors), content["standard_labels"])
 
 
 def parse_day(key: str) -> date:

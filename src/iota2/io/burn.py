@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import geopandas as gpd
 import numpy as np
@@ -31,9 +31,9 @@ _EARTH_RADIUS = 6_371_000.0
 Frame = TypeVar("Frame", gpd.GeoDataFrame, gpd.GeoSeries)
 
 
-def to_crs(frame: Frame, crs: str | CRS, segment: float = SEGMENT) -> Frame:
-    """The frame in another CRS; edges longer than ``segment`` metres are divided before, so that they bend as
-    they should. Unchanged when it is in that CRS already. What has no place in the new CRS gets infinite
+def to_crs(frame: Frame, crs: Any, segment: float = SEGMENT) -> Frame:
+    """The frame in another CRS (anything pyproj takes); edges longer than ``segment`` metres are divided before, so
+    that they bend as they should. Unchanged when it is in that CRS already. What has no place in the new CRS gets infinite
     coordinates.
     """
     target = CRS.from_user_input(crs)

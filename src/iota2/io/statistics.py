@@ -50,7 +50,7 @@ def write_statistics(counts: PixelCounts, path: Path) -> None:
 def read_statistics(path: Path) -> PixelCounts:
     """The counts written by ``write_statistics``."""
     maps = {
-        statistic.get("name"): Counter({int(m.get("key")): int(m.get("value")) for m in statistic})
-        for statistic in parse(path).getroot()
+        statistic.get("name"): Counter({int(entry.attrib["key"]): int(entry.attrib["value"]) for entry in statistic})
+        for statistic in parse(path).iterfind("Statistic")
     }
     return PixelCounts(maps["samplesPerClass"], maps["samplesPerVector"])

@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TextIO
 
 from iota2.core.graph import JobContext
 from iota2.errors import Iota2Error
@@ -106,8 +106,8 @@ def _logged(task: Task) -> Iterator[None]:
                 logger.removeHandler(handler)
 
 
-def _handler(stream: contextlib.AbstractContextManager[object], level: str) -> logging.Handler:
-    handler = logging.StreamHandler(stream)  # type: ignore[arg-type]
+def _handler(stream: TextIO, level: str) -> logging.Handler:
+    handler = logging.StreamHandler(stream)
     handler.setLevel(level)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     return handler

@@ -104,6 +104,7 @@ def make_plan(
     steps: Sequence[Step],
     rows: Sequence[Row],
     config: Any,
+    *,
     root: Path,
     constants: Mapping[str, str | int],
     given: Iterable[Artifact] = (),

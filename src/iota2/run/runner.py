@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from iota2 import layout
@@ -37,7 +37,7 @@ class Options:
     ending: int | None = None
     workers: int | None = None
     """Local worker processes; 0 runs everything in this process."""
-    use: Resources = Resources()
+    use: Resources = field(default_factory=Resources)
 
 
 class Watcher:
@@ -75,9 +75,9 @@ def plan_run(config: Config, found: Survey) -> Plan:
         CLASSIFICATION,
         found.rows(config.arg_train.runs),
         config,
-        config.chain.output_path,
-        constants(config, found),
-        SURVEY,
+        root=config.chain.output_path,
+        constants=constants(config, found),
+        given=SURVEY,
     )
 
 

@@ -17,7 +17,7 @@ from iota2.config.sensors import enabled_sensors
 from iota2.core.grid import part_count
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
-from iota2.core.scene import Scene
+from iota2.core.scene import Scene, SensorScene
 from iota2.core.tables import REGION
 from iota2.errors import InputError, UserError
 from iota2.io.atomic import write_json
@@ -106,7 +106,8 @@ def write_survey(found: Survey, root: Path) -> None:
 
 def _scan(config: Config, tile: str) -> tuple[Scene, tuple[str, ...]]:
     """The scene of one tile and notes on what was passed over."""
-    series, notes = [], []
+    series: list[SensorScene] = []
+    notes: list[str] = []
     for options in enabled_sensors(config):
         scene, remarks = scan_tile(options.spec, options.path, tile)
         series.append(scene)

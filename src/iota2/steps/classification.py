@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,13 +38,15 @@ def run(job: JobContext) -> None:
     with ExitStack() as stack:
         reader = stack.enter_context(CubeReader(scene, recipe_bands(recipe), threads=job.use.threads))
         masks = {key: stack.enter_context(RasterReader(path)) for key, path in job.inp.all("masks").items()}
-        maps = {key: _open(job, key, strip.geobox, classes, model, stack) for key, model in models.items()}
+        maps = {key: stack.enter_context(_open(job, key, strip.geobox, classes)) for key in models}
+        columns = {key: np.searchsorted(classes.codes, model.classes) for key, model in models.items()}
         for block in blocks(scene.tile, scene.geobox, shape, rows):
             where = {key: mask.read(block.geobox) > 0 for key, mask in masks.items()}
             if any(inside.any() for inside in where.values()):
                 features = feature_block(reader.read(block), recipe)
                 for (region, seed), model in models.items():
-                    maps[(region, seed)].write(block, model.predict(features, where[(region,)]))
+                    key = (region, seed)
+                    maps[key].write(block, model.predict(features, where[(region,)]), columns[key])
 
 
 @dataclass(frozen=True)
@@ -54,16 +56,14 @@ class Maps:
     labels: RasterWriter
     confidence: RasterWriter
     probabilities: RasterWriter | None
-    columns: np.ndarray
-    """Position of each class of the model among all classes."""
 
-    def write(self, block: Block, prediction: Prediction) -> None:
-        """Write one block."""
+    def write(self, block: Block, prediction: Prediction, columns: np.ndarray) -> None:
+        """Write one block; ``columns`` are the positions of the model's classes among all classes."""
         self.labels.write(block, prediction.labels.astype(self.labels.profile.dtype))
         self.confidence.write(block, prediction.confidence)
         if self.probabilities is not None:
             scaled = np.zeros((self.probabilities.profile.count, *block.shape), np.uint16)
-            scaled[self.columns] = np.rint(prediction.probabilities * PROBABILITY_SCALE)
+            scaled[columns] = np.rint(prediction.probabilities * PROBABILITY_SCALE)
             self.probabilities.write(block, scaled)
 
 
@@ -91,19 +91,20 @@ def probability_profile(geobox: GeoBox, classes: Nomenclature) -> RasterProfile:
     return RasterProfile(geobox, "uint16", count=len(named), nodata=0, descriptions=named)
 
 
-def _open(job: JobContext, key: Key, geobox: GeoBox, classes: Nomenclature, model: Model, stack: ExitStack) -> Maps:
+@contextmanager
+def _open(job: JobContext, key: Key, geobox: GeoBox, classes: Nomenclature) -> Iterator[Maps]:
     """Writers for the strip of one model."""
+    with ExitStack() as stack:
 
-    def writer(name: str, profile: RasterProfile) -> RasterWriter:
-        return stack.enter_context(RasterWriter(job.out.all(name)[key], profile))
+        def writer(name: str, profile: RasterProfile) -> RasterWriter:
+            return stack.enter_context(RasterWriter(job.out.all(name)[key], profile))
 
-    wanted = "probabilities" in job.out
-    return Maps(
-        writer("labels", label_profile(geobox, classes)),
-        writer("confidence", confidence_profile(geobox)),
-        writer("probabilities", probability_profile(geobox, classes)) if wanted else None,
-        np.searchsorted(classes.codes, model.classes),
-    )
+        wanted = "probabilities" in job.out
+        yield Maps(
+            writer("labels", label_profile(geobox, classes)),
+            writer("confidence", confidence_profile(geobox)),
+            writer("probabilities", probability_profile(geobox, classes)) if wanted else None,
+        )
 
 
 STEP = Step(

@@ -90,8 +90,8 @@ def product_lattice(envelopes: Mapping[str, gpd.GeoSeries], tile_raster: Path, g
     bounds = np.array([parts.total_bounds for parts in envelopes.values() if len(parts)])
     if not len(bounds):
         raise InputError("No tile has any image: every pixel of every date is outside of its orbit.")
-    x0, y0, x1, y1 = (*bounds[:, :2].min(axis=0).tolist(), *bounds[:, 2:].max(axis=0).tolist())
-    return aligned((x0, y0, x1, y1), size, given.proj)
+    (x0, y0), (x1, y1) = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
+    return aligned((float(x0), float(y0), float(x1), float(y1)), size, given.proj)
 
 
 def _of_seed(job: JobContext, name: str, seed: object) -> dict[str, list[Path]]:

@@ -98,7 +98,8 @@ def _period(options: SensorOptions, series: Mapping[str, SensorScene], auto_date
     """First and last day of the season: as given, or the extremes over all tiles."""
     if auto_date:
         return min(s.days[0] for s in series.values()), max(s.days[-1] for s in series.values())
-    assert options.start_date and options.end_date, "the configuration asks for both"
+    assert options.start_date is not None, "the configuration asks for both"
+    assert options.end_date is not None, "the configuration asks for both"
     return options.start_date, options.end_date
 
 

@@ -96,7 +96,7 @@ def _page(
     labels, confidence = job.inp.all("map")[seed], job.inp.all("confidence")[seed]
     with RasterReader(labels) as reader:
         geobox = reader.geobox
-    metres = geobox.crs.projected
+    metres = geobox.crs is not None and geobox.crs.projected
     return ReportData(
         title=job.params.title,
         nomenclature=classes,

@@ -16,7 +16,8 @@ from iota2.compute.sampling import SelectionOptions, choose, class_targets, pars
 from iota2.config.options_train import SampleSelection
 from iota2.config.schema import Config
 from iota2.core.graph import JobContext, Step
-from iota2.core.nomenclature import Nomenclature
+from iota2.core.grid import pixel_centres
+from iota2.core.nomenclature import Label, Nomenclature
 from iota2.core.random import generator
 from iota2.core.tables import CODE, COLUMN, REGION, ROW, TILE
 from iota2.io.atomic import write_text
@@ -74,7 +75,7 @@ def selection_options(selection: SampleSelection, region: str) -> SelectionOptio
 
 def _targets(options: SelectionOptions, available: Mapping[int, int], classes: Nomenclature) -> dict[int, int]:
     """Pixels wanted of each class code; a table of counts names classes by the user's labels."""
-    label = dict(zip(classes.codes, classes.labels, strict=True))
+    label: dict[int, Label] = dict(zip(classes.codes, classes.labels, strict=True))
     requested = None
     if options.counts_file:
         text = Path(options.counts_file).read_text(encoding="utf-8-sig")
@@ -122,7 +123,7 @@ def _tile_pixels(tile: str, scene_path: Path, path: Path, region: str, proj: str
     polygon, rows, cols = pixels_inside(to_crs(polygons, geobox.crs), geobox)
     frame = polygons.drop(columns=polygons.geometry.name).iloc[polygon].reset_index(drop=True)
     frame[ROW], frame[COLUMN] = rows, cols
-    x, y = geobox.affine @ np.stack([cols + 0.5, rows + 0.5])
+    x, y = pixel_centres(geobox, rows, cols)
     points = gpd.GeoSeries(gpd.points_from_xy(x, y), crs=geobox.crs).to_crs(proj)
     return gpd.GeoDataFrame(frame, geometry=points.to_numpy(), crs=proj)
 
