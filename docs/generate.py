@@ -6,96 +6,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pydantic.fields import FieldInfo
+from generators.commands import commands_page
+from generators.options import options_page
+from generators.outputs import outputs_page
+from generators.sensors import sensors_page
+from generators.steps import steps_page
 
-from iota2.config import legacy
-from iota2.config.fields import Options, Section, about, default_of, keys, kind, limits, nested, shown
-from iota2.config.schema import SECTIONS
+from iota2.classifiers.reference import reference_page as classifiers_page
 
 FOLDER = Path(__file__).parent / "reference"
-MADE = "<!-- made by docs/generate.py; change the program, not this page -->"
-BUILDERS = "C classification, F features map, O OBIA, V vectorisation, R regression, T features tiler"
 
-
-def options_page() -> str:
-    """Every option of the configuration, section by section, and the names of 2020."""
-    parts = [
-        f"""{MADE}
-
-# Options
-
-A configuration has sections of `key : value` entries, in a `.cfg` file (in braces, or indented below the name of
-the section) or in YAML. Relative paths start at the folder of the configuration file. An option without default is
-mandatory. An option that is not available yet is accepted with its default only.
-
-Builders: {BUILDERS}.
-"""
-    ]
-    parts.extend("\n".join(_section(name, cls)) for name, cls in SECTIONS.items())
-    parts.append("\n".join(_old_names()))
-    return "\n".join(parts)
-
-
-def _section(name: str, cls: type[Section]) -> Iterator[str]:
-    yield f"## {name}\n\n{cls.about_section}\n"
-    yield from _table(name, cls, cls.builders)
-
-
-def _table(path: str, cls: type[Options], builders: str) -> Iterator[str]:
-    """The options of a section or dictionary, then those of the dictionaries inside it."""
-    yield from _rows(keys(cls), builders)
-    for key, info in keys(cls).items():
-        inner = nested(info)
-        if inner:
-            yield f"### {path}.{key}\n"
-            yield from _table(f"{path}.{key}", inner, about(info).builders or builders)
-
-
-def _rows(options: Mapping[str, FieldInfo], builders: str) -> Iterator[str]:
-    yield "| option | type | limits | default | builders | available | meaning |"
-    yield "|---|---|---|---|---|---|---|"
-    for key, info in options.items():
-        default = "" if info.is_required() else f"`{shown(default_of(info))}`"
-        cells = [
-            f"`{key}`",
-            kind(info),
-            limits(info),
-            default,
-            about(info).builders or builders,
-            _available(info),
-            info.description or "",
-        ]
-        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
-    yield ""
-
-
-def _available(info: FieldInfo) -> str:
-    known = about(info)
-    if known.status == "later":
-        return "not yet"
-    if known.status == "no effect":
-        return f"no effect: {known.reason}"
-    return f"yes; not yet {', '.join(map(repr, known.later))}" if known.later else "yes"
-
-
-def _old_names() -> Iterator[str]:
-    yield "## Names of 2020\n\nThey are read as those of today.\n"
-    yield "| 2020 | today |"
-    yield "|---|---|"
-    for old, new in legacy.SECTIONS.items():
-        yield f"| section `{old}` | section `{new}` |"
-    for old, (section, key) in legacy.OPTIONS.items():
-        yield f"| `{old}` | `{section or '(any sensor)'}.{key}` |"
-    for old, new in legacy.BUILDERS.items():
-        yield f"| builder `{old}` | builder `{new}` |"
-    unused = ", ".join(f"`{name}`" for name in sorted(legacy.WITHOUT_EFFECT))
-    yield f"\nThese options of section `chain` have no effect any more: {unused}.\n"
-
-
-PAGES: Mapping[str, Callable[[], str]] = {"options.md": options_page}
+PAGES: Mapping[str, Callable[[], str]] = {
+    "options.md": options_page,
+    "classifiers.md": classifiers_page,
+    "sensors.md": sensors_page,
+    "steps.md": steps_page,
+    "outputs.md": outputs_page,
+    "commands.md": commands_page,
+}
 """Name of every page to the function that makes it."""
 
 

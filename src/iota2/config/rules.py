@@ -75,6 +75,12 @@ def split_or_single_run(arg_train: ArgTrain) -> Iterator[Finding]:
         yield Finding("arg_train", ("split_ground_truth",), text)
 
 
+def validation_apart(arg_train: ArgTrain) -> Iterator[Finding]:
+    if not arg_train.split_ground_truth:
+        text = "False validates the map on the ground it was learned from: its accuracy will be optimistic"
+        yield Finding("arg_train", ("split_ground_truth",), text, fatal=False)
+
+
 def features_whole(arg_train: ArgTrain) -> Iterator[Finding]:
     missing = [name for name in INDICES if name not in arg_train.features]
     if arg_train.features and missing:
@@ -163,6 +169,7 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (steps_ordered, ("chain",)),
     (outputs_apart, ("chain",)),
     (split_or_single_run, ("arg_train",)),
+    (validation_apart, ("arg_train",)),
     (features_whole, ("arg_train",)),
     (classifier_options_known, ("arg_train",)),
     (probabilities_used, ("arg_classification",)),

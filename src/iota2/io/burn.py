@@ -33,8 +33,8 @@ Frame = TypeVar("Frame", gpd.GeoDataFrame, gpd.GeoSeries)
 
 def to_crs(frame: Frame, crs: Any, segment: float = SEGMENT) -> Frame:
     """The frame in another CRS (anything pyproj takes); edges longer than ``segment`` metres are divided before, so
-    that they bend as they should. Unchanged when it is in that CRS already. What has no place in the new CRS gets infinite
-    coordinates.
+    that they bend as they should. Unchanged when it is in that CRS already. What has no place in the new CRS gets
+    infinite coordinates.
     """
     target = CRS.from_user_input(crs)
     if frame.crs == target:

@@ -42,6 +42,8 @@ class _Product:
     files: Mapping[str, str]
     """Band or mask name to path."""
     grids: Mapping[str, GeoBox]
+    counts: Mapping[str, int]
+    """Band or mask name to the number of bands of its file."""
     problems: tuple[str, ...]
     missing: tuple[str, ...]
     """Patterns that match no file."""
@@ -69,6 +71,7 @@ def scan_tile(
     problems = [
         *_missing_files(products, folder, tile),
         *(p for product in products for p in product.problems),
+        *_other_counts(spec, products),
     ]
     grids, odd = _common_grids(spec, products)
     problems += odd or _misfits(spec, grids, tile)
@@ -166,6 +169,7 @@ def _read_product(spec: SensorSpec, folder: str, day: date) -> _Product:
     """Files and lattices of one product."""
     files: dict[str, str] = {}
     grids: dict[str, GeoBox] = {}
+    counts: dict[str, int] = {}
     problems: list[str] = []
     missing: list[str] = []
     for item in _parts(spec):
@@ -174,19 +178,21 @@ def _read_product(spec: SensorSpec, folder: str, day: date) -> _Product:
             problems.append(f"{folder}: {len(paths)} files match {item.file}: {_some(paths)}; exactly one is expected")
         elif paths:
             files[item.name] = os.path.join(folder, paths[0])
-            problems += _read_header(item, files[item.name], grids)
+            problems += _read_header(item, files[item.name], grids, counts)
         elif not getattr(item, "optional", False):
             missing.append(item.file)
-    return _Product(folder, day, files, grids, tuple(dict.fromkeys(problems)), tuple(missing))
+    return _Product(folder, day, files, grids, counts, tuple(dict.fromkeys(problems)), tuple(missing))
 
 
-def _read_header(item: BandSpec | MaskRule, path: str, grids: dict[str, GeoBox]) -> list[str]:
-    """Note the lattice of a file in ``grids``; what is wrong with its header."""
+def _read_header(
+    item: BandSpec | MaskRule, path: str, grids: dict[str, GeoBox], counts: dict[str, int]
+) -> list[str]:
+    """Note the lattice of a file in ``grids``, its number of bands in ``counts``; what is wrong with its header."""
     try:
         with open_raster(path) as source:
             problems = _header_problems(source, getattr(item, "index", 1))
             if not problems:
-                grids[item.name] = raster_lattice(source)
+                grids[item.name], counts[item.name] = raster_lattice(source), source.count
     except InputError as err:
         return [str(err)]
     return [f"{path}: {problem}" for problem in problems]
@@ -226,6 +232,20 @@ def _missing_files(products: Sequence[_Product], folder: str, tile: str) -> list
             f"Restore the files, or move these product folders out of {folder}"
         )
     return sentences
+
+
+def _other_counts(spec: SensorSpec, products: Sequence[_Product]) -> list[str]:
+    """Files whose number of bands is not that of most dates: their bands may be others than described."""
+    problems = []
+    for item in _parts(spec):
+        found = [(product.counts[item.name], product) for product in products if item.name in product.counts]
+        usual = Counter(count for count, _ in found).most_common(1)
+        problems += [
+            f"{product.files[item.name]}: has {count} bands, {usual[0][0]} on the other dates"
+            for count, product in found
+            if count != usual[0][0]
+        ]
+    return list(dict.fromkeys(problems))
 
 
 def _common_grids(spec: SensorSpec, products: Sequence[_Product]) -> tuple[dict[str, GeoBox], list[str]]:

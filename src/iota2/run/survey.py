@@ -112,6 +112,8 @@ def _scan(config: Config, tile: str) -> tuple[Scene, tuple[str, ...]]:
         scene, remarks = scan_tile(options.spec, options.path, tile)
         series.append(scene)
         notes += remarks
+        if config.sensors_data_interpolation.use_gapfilling and not config.sensors_data_interpolation.auto_date:
+            notes += recipe_step.season_notes(options, scene, tile)
     chain = config.chain
     geobox = working_geobox(
         native_geobox(series[0]),

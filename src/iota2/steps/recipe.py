@@ -103,6 +103,26 @@ def _period(options: SensorOptions, series: Mapping[str, SensorScene], auto_date
     return options.start_date, options.end_date
 
 
+def season_notes(options: SensorOptions, series: SensorScene, tile: str) -> list[str]:
+    """A note when the season given for a sensor holds none of the tile's images, so that all of it is interpolated.
+
+    Raises InputError when the season lies before or after all of them: every date would copy one image, and what is
+    learned on other tiles would not hold. A season that is not given is not looked at.
+    """
+    start, end, (first, *_, last) = options.start_date, options.end_date, (series.days[0], *series.days)
+    if start is None or end is None or any(start <= day <= end for day in series.days):
+        return []
+    where = f"{options.spec.section}, tile {tile}"
+    if end < first or start > last:
+        raise InputError(
+            f"{where}: the season {start} to {end} lies {'before' if end < first else 'after'} all images "
+            f"({first} to {last}), so every date of it would be a copy of one image. Correct start_date and end_date, "
+            "add products of the season, or set sensors_data_interpolation.auto_date to True."
+        )
+    before, after = max(day for day in series.days if day < start), min(day for day in series.days if day > end)
+    return [f"{where}: no image between {start} and {end}; the season is interpolated between {before} and {after}"]
+
+
 def _raw(options: SensorOptions, series: Mapping[str, SensorScene]) -> tuple[str, ...]:
     keys = {tile: s.keys for tile, s in series.items()}
     (first, expected), *others = keys.items()

@@ -66,7 +66,7 @@ def run(job: JobContext) -> None:
     write_shapefile(split_frame(data, classes, home, given), job.out.reference)
     write_classes(classes, job.out.classes)
     write_text(job.out.table, label_table_csv(classes))
-    write_json(job.out.notes, [*data.notes, *_split_notes(data, classes, home)])
+    write_json(job.out.notes, [*data.notes, *_split_notes(data, classes, home, given.split_ground_truth)])
 
 
 def split_frame(
@@ -111,8 +111,8 @@ def ground_of(envelope: gpd.GeoDataFrame, clear: gpd.GeoDataFrame) -> shapely.Ge
     return ground
 
 
-def _split_notes(data: ReferenceData, classes: Nomenclature, home: list[str | None]) -> list[str]:
-    """What the split leaves out: polygons off the map, classes that nothing validates or learns."""
+def _split_notes(data: ReferenceData, classes: Nomenclature, home: list[str | None], split: bool) -> list[str]:
+    """What the split leaves out: polygons off the map, classes that nothing validates or learns, or no split at all."""
     codes = [classes.code(label) for label in data.frame["label"]]
     notes = []
     outside = [str(fid) for fid, region in zip(data.frame[ORIGIN], home, strict=True) if region is None]
@@ -121,7 +121,12 @@ def _split_notes(data: ReferenceData, classes: Nomenclature, home: list[str | No
             f"{len(outside)} of {len(home)} polygons lie outside the tiles, the regions or the ground with enough "
             f"clear dates and are not used (first: row {', '.join(outside[:5])})."
         )
-    for region, code in unvalidated(codes, home):
+    if not split:
+        notes.append(
+            "The map is validated on the very polygons it was learned from (arg_train.split_ground_truth is False): the "
+            "accuracy is optimistic, and says nothing about other ground."
+        )
+    for region, code in unvalidated(codes, home) if split else []:
         notes.append(
             f"Class {classes.name(int(code))} ({code}) has a single polygon in region {region}: it is learned there "
             "and not validated."

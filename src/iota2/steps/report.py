@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +30,7 @@ from iota2.report.page import Picture, ReportData, Series, render_report
 from iota2.report.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
 from iota2.steps.merge_confusions import read_confusion
+from iota2.steps.selection import classes_without_pixel
 
 QUICKLOOK_PIXELS = 1_000_000
 LIBRARIES = ("numpy", "scikit-learn", "rasterio", "numba")
@@ -74,9 +75,10 @@ def run(job: JobContext) -> None:
     classes = read_classes(job.inp.classes)
     confusions = {int(seed): read_confusion(path) for (seed,), path in job.inp.all("confusion").items()}
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
-    notes = _notes(job)
-    write_text(job.out.results, results_text(confusions, classes, notes))
-    write_json(job.out.metrics, metrics(confusions, classes, notes, _provenance(job.params, scenes)))
+    notes = (*_notes(job), *_unlearned(job, classes))
+    told = (*classes.warnings, *notes)
+    write_text(job.out.results, results_text(confusions, classes, told))
+    write_json(job.out.metrics, metrics(confusions, classes, told, _provenance(job.params, scenes)))
     for (seed,), path in job.out.all("figures").items():
         confusion = confusions[int(seed)]
         with replacing(path) as part:
@@ -159,6 +161,19 @@ def _notes(job: JobContext) -> tuple[str, ...]:
     return (*scans, *_read_list(job.inp.reference_notes))
 
 
+def _unlearned(job: JobContext, classes: Nomenclature) -> Iterator[str]:
+    """Classes that a model cannot know, though they have polygons to learn from."""
+    seeds: dict[tuple[str, int], list[str]] = {}
+    for (region, seed), path in job.inp.all("rates").items():
+        for code in classes_without_pixel(path.read_text(encoding="utf-8")):
+            seeds.setdefault((str(region), code), []).append(str(seed))
+    for (region, code), missing in seeds.items():
+        yield (
+            f"Class {classes.name(code)} ({code}) has no sample to learn from in region {region} (seed "
+            f"{', '.join(missing)}): no centre of a pixel lies in its learning polygons."
+        )
+
+
 def _read_list(path: Path) -> list[str]:
     return list(json.loads(path.read_text(encoding="utf-8")))
 
@@ -206,6 +221,7 @@ STEP = Step(
         "scan_notes": layout.SCAN_NOTES,
         "reference_notes": layout.REFERENCE_NOTES,
         "classes": layout.CLASSES,
+        "rates": layout.RATES,
         "confusion": layout.CONFUSION,
         "map": layout.MAP,
         "confidence": layout.FINAL_CONFIDENCE,

@@ -94,6 +94,12 @@ def rates_csv(targets: Mapping[int, int], available: Mapping[int, int], selected
     return "\n".join(lines) + "\n"
 
 
+def classes_without_pixel(rates: str) -> list[int]:
+    """Codes of the classes that have learning polygons and no pixel in them, from the text of ``rates_csv``."""
+    rows = [line.split(",") for line in rates.splitlines() if not line.startswith("#")]
+    return [int(code) for code, _, available, _ in rows if int(available) == 0]
+
+
 def _select(
     candidates: gpd.GeoDataFrame, options: SelectionOptions, targets: Mapping[int, int], key: tuple[int, str]
 ) -> gpd.GeoDataFrame:

@@ -1,0 +1,76 @@
+"""The page about the two commands and their exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+from collections.abc import Callable
+from unittest.mock import patch
+
+import typer
+
+from generators.markdown import MADE, code, table
+from iota2 import cli, errors
+from iota2.chain import CLASSIFICATION
+from iota2.config.options_chain import GROUPS
+
+HEAD = f"""{MADE}
+
+# Commands
+
+## iota2
+
+Nothing is asked while a command runs.
+"""
+
+
+def commands_page() -> str:
+    """Every command with its help, the command of the original, and exit codes."""
+    commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+    parts = [HEAD, _printed(lambda: cli.app(["--help"], prog_name="iota2"))]
+    for name in commands:
+        text = _printed(lambda name=name: cli.app([name, "--help"], prog_name="iota2"))  # type: ignore[misc]
+        parts.append(f"### iota2 {name}\n\n{text}")
+    return "\n".join([*parts, _groups(), _legacy(), _exit_codes()])
+
+
+def _printed(show: Callable[[], object]) -> str:
+    """What a command prints about itself, as a block of text."""
+    text = io.StringIO()
+    wide = patch.dict(os.environ, {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"})
+    with wide, contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+        show()
+    return f"```text\n{text.getvalue().strip()}\n```\n"
+
+
+def _groups() -> str:
+    active = {step.group for step in CLASSIFICATION}
+    named = ", ".join(code(group) for group in GROUPS if group in active)
+    return (
+        f"Groups that hold steps today: {named}. What earlier groups would have made must be there already; if it is "
+        "not, the run stops before it starts and names the files.\n"
+    )
+
+
+def _legacy() -> str:
+    """The help of ``Iota2.py``, as it prints it."""
+    return (
+        "## Iota2.py\n\nThe command of the original, with the same meaning of its options. "
+        f"`debug` runs all jobs in one process.\n\n{_printed(lambda: cli.legacy(['-h']))}"
+    )
+
+
+def _exit_codes() -> str:
+    meanings = {
+        "EXIT_DONE": "all is done",
+        "EXIT_USER": "a mistake that the user can mend: configuration, inputs, output folder",
+        "EXIT_JOBS_FAILED": "some jobs failed; those that did not need them are done",
+        "EXIT_DEFECT": "a defect of the program",
+        "EXIT_INTERRUPTED": "interrupted with Ctrl-C",
+    }
+    known = {name: value for name, value in vars(errors).items() if re.match(r"EXIT_[A-Z_]+$", name)}
+    rows = [(str(value), meanings[name]) for name, value in sorted(known.items(), key=lambda item: item[1])]
+    tree = (errors.__doc__ or "").split("\n\n")[1]
+    return f"## Exit codes\n\n{table(('code', 'meaning'), rows)}\nThe exceptions behind them:\n\n```text\n{tree}\n```\n"

@@ -1,0 +1,62 @@
+"""The page about the steps of the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from generators.markdown import MADE, code, sentence, table
+from iota2.chain import CLASSIFICATION, SURVEY
+from iota2.core.graph import AXES, Artifact, Step
+
+HEAD = f"""{MADE}
+
+# Steps
+
+The chain is a tuple of steps, in `src/iota2/chain.py`. The numbers are those that `-starting_step` and `-ending_step`
+of `Iota2.py` take; the groups are those of `first_step` and `last_step`. The logs of a step are in `logs/<name>`, one
+pair of files for each job.
+"""
+SURVEYED = """## Before the first step
+
+At every start the archive is scanned, headers only. What was found is written to these files, and jobs read them
+instead of listing folders.
+"""
+
+
+def steps_page() -> str:
+    """All steps in one table, then each with what it reads and makes."""
+    rows = [
+        (str(number), step.group, f"[{step.name}](#{step.name.lower()})", code(step.task), _over(step), step.about)
+        for number, step in enumerate(CLASSIFICATION, start=1)
+    ]
+    head = ("#", "group", "step and log folder", "name of a job", "one job for each", "what it does")
+    found = table(("file", "what it is"), [(code(artifact.path), artifact.about) for artifact in SURVEY])
+    steps = [_step(number, step) for number, step in enumerate(CLASSIFICATION, start=1)]
+    return "\n".join([HEAD, table(head, rows), f"{SURVEYED}\n{found}", *steps])
+
+
+def _over(step: Step) -> str:
+    return " × ".join(step.over) or "run"
+
+
+def _step(number: int, step: Step) -> str:
+    seen = sentence(step.params.__doc__)
+    parts = [
+        f"## {step.name}\n",
+        f"Step {number}, group {step.group}, one job for each {_over(step)}. {sentence(step.run.__doc__)}\n",
+        f"Of the configuration it sees: {seen[:1].lower()}{seen[1:]}\n" if seen else "It sees no option.\n",
+        _artifacts(step, "reads", step.needs),
+        _artifacts(step, "makes", step.makes),
+    ]
+    return "\n".join(parts)
+
+
+def _artifacts(step: Step, verb: str, artifacts: Mapping[str, Artifact]) -> str:
+    rows = [(code(name), code(a.path), _free(step, a), a.about) for name, a in artifacts.items()]
+    return table((verb, "file", "how many", "what it is"), rows)
+
+
+def _free(step: Step, artifact: Artifact) -> str:
+    """Axes of the artifact that the job leaves open: it gets or makes one file for each of their values."""
+    free = [axis for axis in AXES if axis in artifact.axes and axis not in step.over]
+    return f"one per {' × '.join(free)}" if free else "one"

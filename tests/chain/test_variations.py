@@ -1,0 +1,272 @@
+"""Options that change what the chain does, each run on a very small world."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from tests.chain.conftest import configured, run_chain
+
+from iota2.config.schema import Config
+from iota2.errors import InputError
+from iota2.io.rasters import RasterReader
+from iota2.io.recipes import read_recipe
+from iota2.io.vectors import read_samples, read_sqlite
+from iota2.run import runner
+from iota2.testing.world import DATES, World, WorldFiles, WorldOptions, make_world, write_world
+
+TINY = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:2])
+Tiny = tuple[World, WorldFiles]
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """Three classes, four dates, the same on both tiles."""
+    world = make_world(TINY)
+    return world, write_world(world, tmp_path_factory.mktemp("tiny"))
+
+
+def edited(
+    *, chain: str = "", arg_train: str = "", sections: str = "", without: tuple[str, ...] = ()
+) -> Callable[[str], str]:
+    """An edit of the demo's configuration: lines added to sections, keys taken out."""
+
+    def edit(text: str) -> str:
+        for key in without:
+            text = re.sub(rf"^\s*{key}\s*:[^\n]*\n", "", text, flags=re.M)
+        text = re.sub(r"(chain :\n\{\n)", rf"\g<1>  {chain}\n", text)
+        text = re.sub(r"(arg_train :\n\{\n)", rf"\g<1>  {arg_train}\n", text)
+        return text.replace("'classifier.rf.nbtrees' : 50", "'classifier.rf.nbtrees' : 10") + sections
+
+    return edit
+
+
+def run_edited(tiny: Tiny, folder: Path, **edits: object) -> Config:
+    config = configured(tiny[1], folder, edited(**edits))  # type: ignore[arg-type]
+    run_chain(config)
+    return config
+
+
+def accuracy(config: Config, world: World, name: str = "Classif_Seed_0.tif") -> float:
+    """Share of right labels over all labelled pixels of the map."""
+    with RasterReader(config.chain.output_path / "final" / name) as reader:
+        labels, truth = reader.read(reader.geobox), world.truth(reader.geobox)
+    assert (labels > 0).mean() > 0.6
+    return float((labels == truth)[labels > 0].mean())
+
+
+def test_without_regions_one_model_maps_everything(tiny: Tiny, tmp_path: Path) -> None:
+    config = run_edited(tiny, tmp_path, without=("region_path", "region_field"))
+    root = config.chain.output_path
+    assert (root / "MyRegion.shp").is_file()
+    assert (root / "shapeRegion/MyRegion_region_1_T31TCJ.tif").is_file()
+    assert sorted(path.name for path in (root / "model").iterdir()) == ["model_1_seed_0", "model_1_seed_0.txt"]
+    assert accuracy(config, tiny[0]) > 0.85
+
+
+def test_several_runs_draw_other_polygons_and_report_an_interval(tiny: Tiny, tmp_path: Path) -> None:
+    config = run_edited(tiny, tmp_path, arg_train="ratio : 0.5", without=("runs",), chain="runs : 3")
+    root = config.chain.output_path
+    sides = gpd.read_file(root / "reference_data.shp")
+    assert len({tuple(sides[f"seed_{k}"]) for k in range(3)}) == 3
+    merged = read_sqlite(root / "samplesSelection/T31TCJ_selection_merge.sqlite")
+    assert set(merged["seed_1"]) == {"learn", "XXXX"}
+    metrics = json.loads((root / "final/metrics.json").read_text())
+    assert [seed["seed"] for seed in metrics["seeds"]] == [0, 1, 2]
+    assert metrics["summary"]["overall_accuracy"]["half_width"] is not None
+    assert re.search(r"^OA : [\d.]+ \+- [\d.]+$", (root / "final/RESULTS.txt").read_text(), re.M)
+    assert all((root / f"final/Classif_Seed_{k}.tif").is_file() for k in range(3))
+
+
+def test_text_labels_are_numbered_and_kept_in_a_table(tiny: Tiny, tmp_path: Path) -> None:
+    files = tiny[1]
+    frame = gpd.read_file(files.ground_truth)
+    codes = dict(zip(frame["code"], frame["name"], strict=True))
+    (tmp_path / "names.txt").write_text("".join(f"{n}:{n}\n" for n in codes.values()), encoding="utf-8")
+    (tmp_path / "colors.txt").write_text("".join(f"{n} {c} 0 0\n" for c, n in codes.items()), encoding="utf-8")
+    config = run_edited(
+        tiny,
+        tmp_path,
+        without=("data_field", "nomenclature_path", "color_table"),
+        chain="data_field : 'name'\n nomenclature_path : 'names.txt'\n color_table : 'colors.txt'",
+    )
+    final = config.chain.output_path / "final"
+    lines = (final / "Classif_table.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "#USER LABEL,IOTA2_LABEL,RED_VALUE,GREEN_VALUE,BLUE_VALUE"
+    numbered = {name: k for k, name in enumerate(sorted(codes.values()), start=1)}
+    assert {line.split(",")[0]: int(line.split(",")[1]) for line in lines[1:]} == numbered
+    with RasterReader(final / "Classif_Seed_0.tif") as reader:
+        labels, truth = reader.read(reader.geobox), tiny[0].truth(reader.geobox)
+    expected = np.vectorize({**{c: numbered[n] for c, n in codes.items()}, 0: 0}.get)(truth)
+    assert (labels == expected)[labels > 0].mean() > 0.85
+
+
+def test_samples_go_to_parquet_when_asked(tiny: Tiny, tmp_path: Path) -> None:
+    config = run_edited(tiny, tmp_path, arg_train="learning_samples_extension : 'parquet'")
+    path = config.chain.output_path / "learningSamples/Samples_region_1_seed0_learn.parquet"
+    assert len(read_samples(path)) > 50
+
+
+def test_more_features_than_sqlite_holds_go_to_parquet(tiny: Tiny, tmp_path: Path) -> None:
+    sections = (
+        "sensors_data_interpolation :\n{\n auto_date : False\n}\n"
+        "Sentinel_2 :\n{\n start_date : '20180101'\n end_date : '20180630'\n temporal_resolution : 1\n}\n"
+    )
+    config = run_edited(tiny, tmp_path, sections=sections)
+    recipe = read_recipe(config.chain.output_path / "features/recipe.json")
+    samples = read_samples(config.chain.output_path / "learningSamples/Samples_region_1_seed0_learn.parquet")
+    assert len(recipe.names) > 2000
+    assert recipe.names[-1].lower() in samples.columns
+
+
+def test_working_grid_proj_warps_images_first_and_maps_the_same_ground(tiny: Tiny, tmp_path: Path) -> None:
+    config = run_edited(tiny, tmp_path, chain="working_grid : 'proj'")
+    with rasterio.open(config.chain.output_path / "classif/Classif_T31TCJ_model_1_seed_0.tif") as source:
+        assert source.crs.to_epsg() == 2154
+    assert accuracy(config, tiny[0]) > 0.85
+
+
+@pytest.mark.parametrize("size", ["20", "[15, 15]"])
+def test_coarser_resolution_than_native(tiny: Tiny, tmp_path: Path, size: str) -> None:
+    config = run_edited(tiny, tmp_path, without=("spatial_resolution",), chain=f"spatial_resolution : {size}")
+    expected = config.chain.spatial_resolution
+    for name in ("final/Classif_Seed_0.tif", "classif/Classif_T31TCJ_model_1_seed_0.tif"):
+        with rasterio.open(config.chain.output_path / name) as source:
+            assert source.res == expected
+    assert accuracy(config, tiny[0]) > 0.75
+
+
+FEATURES = {
+    "no indices": ("features : []", "", 10, ("B2", "B12")),
+    "indices only": ("", "iota2_feature_extraction :\n{\n copy_input : False\n}\n", 3, ("NDVI", "Brightness")),
+    "some bands": (
+        "",
+        "iota2_feature_extraction :\n{\n extract_bands : True\n}\n"
+        "Sentinel_2 :\n{\n keep_bands : ['B4', 'B8', 'B11']\n}\n",
+        6,
+        ("B4", "Brightness"),
+    ),
+    "relative without duplicates": (
+        "",
+        "iota2_feature_extraction :\n{\n rel_refl : True\n keep_duplicates : False\n acor_feat : True\n}\n",
+        12,
+        ("B2", "Brightness"),
+    ),
+    "raw dates": ("", "sensors_data_interpolation :\n{\n use_gapfilling : False\n}\n", 13, ("B2", "Brightness")),
+}
+
+
+@pytest.mark.parametrize("case", FEATURES)
+def test_features_as_configured(tiny: Tiny, tmp_path: Path, case: str) -> None:
+    arg_train, sections, per_date, (first, last) = FEATURES[case]
+    config = run_edited(tiny, tmp_path, arg_train=arg_train, sections=sections)
+    recipe = read_recipe(config.chain.output_path / "features/recipe.json")
+    dates = recipe.sensors[0].dates
+    assert len(recipe.names) == per_date * len(dates)
+    assert recipe.names[0] == f"Sentinel2_{first}_{dates[0]}"
+    assert recipe.names[-1] == f"Sentinel2_{last}_{dates[-1]}"
+    if case == "raw dates":
+        assert [date(int(d[:4]), int(d[4:6]), int(d[6:])) for d in dates] == list(TINY.dates)
+    assert accuracy(config, tiny[0]) > 0.7
+
+
+def test_given_season_and_step(tiny: Tiny, tmp_path: Path) -> None:
+    sections = (
+        "sensors_data_interpolation :\n{\n auto_date : False\n}\n"
+        "Sentinel_2 :\n{\n start_date : '20180401'\n end_date : '20180801'\n temporal_resolution : 30\n}\n"
+    )
+    config = run_edited(tiny, tmp_path, sections=sections)
+    recipe = read_recipe(config.chain.output_path / "features/recipe.json")
+    assert recipe.sensors[0].dates == ("20180401", "20180501", "20180531", "20180630", "20180730")
+
+
+def test_standard_labels_rename_features(tiny: Tiny, tmp_path: Path) -> None:
+    config = run_edited(tiny, tmp_path, arg_train="force_standard_labels : True")
+    samples = read_samples(config.chain.output_path / "learningSamples/Samples_region_1_seed0_learn.sqlite")
+    assert "value_0" in samples.columns
+    assert "sentinel2_b2_20180317" not in samples.columns
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("{ 'sampler' : 'random', 'strategy' : 'all' }", lambda counts, own: counts == own),
+        ("{ 'strategy' : 'percent', 'strategy.percent.p' : 0.1 }", lambda counts, own: _near(counts, own, 0.1)),
+        ("{ 'strategy' : 'smallest' }", lambda counts, own: set(counts.values()) == {min(own.values())}),
+        ("{ 'strategy' : 'total', 'strategy.total.v' : 90 }", lambda counts, own: sum(counts.values()) == 90),
+        (
+            "{ 'sampler' : 'periodic', 'strategy' : 'constant', 'strategy.constant.nb' : 20, "
+            "'per_model' : [ { 'target_model' : '2', 'strategy' : 'constant', 'strategy.constant.nb' : 7 } ] }",
+            lambda counts, own: set(counts.values()) == {20},
+        ),
+    ],
+)
+def test_selection_strategies(
+    tiny: Tiny, tmp_path: Path, options: str, expected: Callable[[dict[int, int], dict[int, int]], bool]
+) -> None:
+    config = configured(
+        tiny[1], tmp_path, edited(without=("sample_selection",), arg_train=f"sample_selection : {options}")
+    )
+    runner.run(config, runner.Options(workers=0, last_step="sampling"), runner.Watcher())
+    counts, available = rates(config, "1")
+    assert expected(counts, available)
+    if "per_model" in options:
+        assert set(rates(config, "2")[0].values()) == {7}
+
+
+def rates(config: Config, region: str) -> tuple[dict[int, int], dict[int, int]]:
+    """Samples and available pixels of each class."""
+    root = config.chain.output_path
+    lines = (root / f"samplesSelection/samples_region_{region}_seed_0_outrates.csv").read_text().splitlines()[1:]
+    samples = read_samples(root / f"learningSamples/Samples_region_{region}_seed0_learn.sqlite")
+    counts = samples["i2label"].value_counts().to_dict()
+    return counts, {int(line.split(",")[0]): int(line.split(",")[2]) for line in lines}
+
+
+def _near(counts: dict[int, int], available: dict[int, int], share: float) -> bool:
+    return all(abs(counts[code] - share * available[code]) <= 1 for code in available)
+
+
+def test_class_counts_from_a_table(tiny: Tiny, tmp_path: Path) -> None:
+    codes = sorted(set(gpd.read_file(tiny[1].ground_truth)["code"]))
+    (tmp_path / "counts.csv").write_text("".join(f"{code},{5 + k}\n" for k, code in enumerate(codes)))
+    selection = "sample_selection : { 'strategy' : 'byclass', 'strategy.byclass.in' : 'counts.csv' }"
+    config = configured(tiny[1], tmp_path, edited(without=("sample_selection",), arg_train=selection))
+    runner.run(config, runner.Options(workers=0, last_step="sampling"), runner.Watcher())
+    assert rates(config, "1")[0] == {code: 5 + k for k, code in enumerate(codes)}
+
+
+def test_part_of_the_steps_goes_on_from_what_is_there(tiny: Tiny, tmp_path: Path) -> None:
+    config = configured(tiny[1], tmp_path, edited())
+    runner.run(config, runner.Options(workers=0, last_step="learning"), runner.Watcher())
+    final = config.chain.output_path / "final"
+    assert not (final / "Classif_Seed_0.tif").exists()
+    runner.run(config, runner.Options(workers=0, first_step="classification"), runner.Watcher())
+    assert (final / "RESULTS.txt").exists()
+
+
+def test_sharkrf_trains_too(tiny: Tiny, tmp_path: Path) -> None:
+    options = "classifier : 'sharkrf'\n otb_classifier_options : { 'classifier.sharkrf.nbtrees' : 10 }"
+
+    def edit(text: str) -> str:
+        text = re.sub(r"otb_classifier_options : \{.*?\}\n", "", text, flags=re.S)
+        return re.sub(r"classifier : 'rf'", options, text)
+
+    config = configured(tiny[1], tmp_path, edit)
+    run_chain(config)
+    assert accuracy(config, tiny[0]) > 0.8
+
+
+def test_raw_dates_that_differ_between_tiles_are_refused(tmp_path: Path) -> None:
+    world = make_world(WorldOptions(size=64, overlap=16, classes=3))
+    sections = "sensors_data_interpolation :\n{\n use_gapfilling : False\n}\n"
+    config = configured(write_world(world, tmp_path), tmp_path / "run", edited(sections=sections))
+    with pytest.raises(InputError, match=r"use_gapfilling is False.*T31TDJ and T31TCJ differ in 4"):
+        runner.check(config)

@@ -1,0 +1,121 @@
+"""How jobs are run, here and on workers, and what becomes of those that fail."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from iota2.core.graph import Artifact, JobContext, Resources, Step
+from iota2.errors import InputError
+from iota2.run.execute import Debug, Engine, execute, local_cluster
+from iota2.run.job import JobResult
+from iota2.run.plan import Plan, make_plan, rows_of
+
+FIRST = Artifact("first/{tile}.txt", "First.")
+SECOND = Artifact("second/{tile}.txt", "Second.")
+LAST = Artifact("last.txt", "Last.")
+
+
+def write_first(job: JobContext) -> None:
+    """Fails on tile B the way a user's mistake does, on C the way a defect does, and dies on D."""
+    print("tile", job.key["tile"])
+    logging.getLogger("iota2.test").warning("careful with %s", job.key["tile"])
+    if job.key["tile"] == "B":
+        raise InputError("B.tif is damaged")
+    if job.key["tile"] == "C":
+        raise ZeroDivisionError
+    if job.key["tile"] == "D":
+        os.kill(os.getpid(), signal.SIGKILL)
+    job.out.first.write_text(str(job.key["tile"]))
+
+
+def write_second(job: JobContext) -> None:
+    job.out.second.write_text(job.inp.first.read_text() * 2)
+
+
+def write_last(job: JobContext) -> None:
+    job.out.last.write_text(",".join(path.read_text() for path in job.inp.all("second").values()))
+
+
+def forgets_its_output(job: JobContext) -> None:
+    """Makes nothing."""
+
+
+STEPS = (
+    Step("one", "init", "One.", "one_{tile}", write_first, ("tile",), {}, {"first": FIRST}),
+    Step("two", "init", "Two.", "two_{tile}", write_second, ("tile",), {"first": FIRST}, {"second": SECOND}),
+    Step("three", "init", "Three.", "three", write_last, (), {"second": SECOND}, {"last": LAST}),
+)
+
+
+def planned(root: Path, tiles: str, steps: tuple[Step, ...] = STEPS) -> Plan:
+    return make_plan(steps, rows_of({t: (1, ["1"]) for t in tiles}, ["S"], 1), None, root=root, constants={})
+
+
+def run(plan: Plan, engine: Engine) -> tuple[dict[str, str], list[str]]:
+    """States by job, and the jobs in the order in which they ended."""
+    ended: list[JobResult] = []
+    results = execute(plan, engine, ended.append, Resources())
+    return {id_: result.state for id_, result in results.items()}, [result.id for result in ended]
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Engine]:
+    with local_cluster(2) as cluster:
+        yield cluster
+
+
+@pytest.fixture(params=["debug", "workers"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return Debug() if request.param == "debug" else request.getfixturevalue("workers")
+
+
+def test_jobs_run_after_those_they_need(tmp_path: Path, engine: Engine) -> None:
+    states, order = run(planned(tmp_path, "AEF"), engine)
+    assert set(states.values()) == {"done"}
+    assert (tmp_path / "last.txt").read_text() == "AA,EE,FF"
+    assert order.index("one/one_E") < order.index("two/two_E") < order.index("three/three")
+
+
+def test_a_failed_job_blocks_those_that_need_it_and_nothing_else(tmp_path: Path, engine: Engine) -> None:
+    states, order = run(planned(tmp_path, "ABC"), engine)
+    assert states == {
+        "one/one_A": "done", "one/one_B": "failed", "one/one_C": "failed",
+        "two/two_A": "done", "two/two_B": "blocked", "two/two_C": "blocked", "three/three": "blocked",
+    }  # fmt: skip
+    assert len(order) == len(states)
+
+
+def test_logs_hold_what_a_job_said_and_why_it_failed(tmp_path: Path, engine: Engine) -> None:
+    run(planned(tmp_path, "ABC"), engine)
+    logs = tmp_path / "logs/one"
+    assert "tile A" in (logs / "one_A.out").read_text()
+    assert "careful with A" in (logs / "one_A.err").read_text()
+    assert "done in" in (logs / "one_A.out").read_text()
+    assert "InputError: B.tif is damaged" in (logs / "one_B.err").read_text()
+    assert "Traceback" not in (logs / "one_B.err").read_text()
+    assert "ZeroDivisionError" in (logs / "one_C.err").read_text()
+    assert "Traceback" in (logs / "one_C.err").read_text()
+    assert not (tmp_path / "logs/two/two_B.out").exists()
+
+
+def test_a_job_that_makes_nothing_has_failed(tmp_path: Path, engine: Engine) -> None:
+    lazy = Step("one", "init", "One.", "one_{tile}", forgets_its_output, ("tile",), {}, {"first": FIRST})
+    states, _ = run(planned(tmp_path, "A", (lazy,)), engine)
+    assert states == {"one/one_A": "failed"}
+    assert "without making" in (tmp_path / "logs/one/one_A.err").read_text()
+
+
+@pytest.mark.slow
+def test_the_death_of_a_worker_costs_its_job_only(tmp_path: Path) -> None:
+    with local_cluster(2) as cluster:
+        states, _ = run(planned(tmp_path, "ADE"), cluster)
+    assert states["one/one_D"] == "failed"
+    assert {states[f"{step}_{tile}"] for step in ("one/one", "two/two") for tile in "AE"} == {"done"}
+    assert states["two/two_D"] != "done"
+    assert states["three/three"] != "done"

@@ -1,0 +1,136 @@
+"""The two commands as a person meets them: what they print, and their exit codes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import rasterio
+
+from iota2 import __version__
+from iota2.cli import legacy_main, main
+from iota2.testing.world import DATES, WorldFiles, WorldOptions, make_world, write_world
+
+TINY = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:3])
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> WorldFiles:
+    files = write_world(make_world(TINY), tmp_path_factory.mktemp("world"))
+    text = files.config.read_text(encoding="utf-8")
+    files.config.write_text(text.replace("'classifier.rf.nbtrees' : 50", "'classifier.rf.nbtrees' : 5"), "utf-8")
+    return files
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str, legacy: bool = False) -> int:
+    """Exit code of a command."""
+    monkeypatch.setattr(sys, "argv", ["command", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        (legacy_main if legacy else main)()
+    code = stopped.value.code
+    return code if isinstance(code, int) else int(code is not None)
+
+
+def test_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"iota2 {__version__}\n"
+
+
+def test_init_writes_a_configuration_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "my.cfg"
+    assert call(monkeypatch, "init", str(path)) == 0
+    text = path.read_text(encoding="utf-8")
+    assert "output_path" in text
+    assert call(monkeypatch, "init", str(path)) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert path.read_text(encoding="utf-8") == text
+
+
+def test_check_reads_headers_and_writes_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], world: WorldFiles
+) -> None:
+    assert call(monkeypatch, "check", str(world.config)) == 0
+    printed = capsys.readouterr().out
+    assert "T31TCJ: 3 dates of Sentinel2" in printed
+    assert "README.txt" in printed
+    assert "All is well" in printed
+    assert not world.output.exists()
+
+
+def test_all_problems_of_a_configuration_are_told_at_once_with_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], world: WorldFiles, tmp_path: Path
+) -> None:
+    text = world.config.read_text(encoding="utf-8").replace("list_tile", "list_tiles")
+    broken = tmp_path / "broken.cfg"
+    broken.write_text(text.replace("runs : 1", "runs : 0"), encoding="utf-8")
+    assert call(monkeypatch, "run", str(broken)) == 1
+    told = capsys.readouterr().err
+    assert "list_tiles" in told
+    assert "runs" in told
+    assert "Traceback" not in told
+
+
+def test_run_prints_steps_progress_and_products(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], world: WorldFiles
+) -> None:
+    assert call(monkeypatch, "run", str(world.config), "--workers", "0") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("[x] Step") == 24
+    assert re.search(r"(\d+) of \1 jobs  reportGeneration", printed)
+    assert str(world.output / "final/Classif_Seed_0.tif") in printed
+    assert str(world.output / "final/report.html") in printed
+    assert call(monkeypatch, "run", str(world.config), "--workers", "0", "--first-step", "validation") == 0
+    printed = capsys.readouterr().out
+    assert printed.count("[x] Step") == 4
+    assert printed.count("[ ] Step") == 20
+
+
+def test_a_failed_job_gives_exit_code_2_and_names_its_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    files = write_world(make_world(TINY), tmp_path)
+    band = next((files.s2_path / "T31TDJ").glob("*/*_FRE_B4.tif"))
+    with rasterio.open(band) as source:
+        first_strip = int(source.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", bidx=1))
+    data = bytearray(band.read_bytes())
+    data[first_strip : first_strip + 100] = b"\xff" * 100
+    band.write_bytes(data)
+    code = call(monkeypatch, "run", str(files.config), "--workers", "0")
+    told = capsys.readouterr().err
+    assert code == 2
+    assert re.search(r"\d+ of \d+ jobs failed", told)
+    assert band.name in told
+    log = Path(re.search(r"log: (.*\.err)", told)[1])  # type: ignore[index]
+    assert band.name in log.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_legacy_command_does_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], world: WorldFiles
+) -> None:
+    base = ("-config", str(world.config), "-scheduler_type")
+    assert call(monkeypatch, *base, "debug", "-only_summary", legacy=True) == 0
+    assert "jobs; output in" not in capsys.readouterr().out
+    assert call(monkeypatch, *base, "debug", "-ending_step", "4", legacy=True) == 0
+    printed = capsys.readouterr().out
+    assert printed.count("[x] Step") == 4
+    assert (world.output / "features/T31TCJ/nbView.tif").is_file()
+    assert call(monkeypatch, *base, "localCluster", "-nb_parallel_tasks", "2", "-ending_step", "-1", legacy=True) == 0
+    assert (world.output / "final/RESULTS.txt").is_file()
+    assert call(monkeypatch, *base, "debug", "-starting_step", "25", legacy=True) == 1
+    assert "numbered 1 to 24" in capsys.readouterr().err
+
+
+def test_installed_commands_answer(tmp_path: Path) -> None:
+    for command in ("iota2", "Iota2.py"):
+        path = Path(sys.executable).with_name(command)
+        done = subprocess.run([path, "--help"], capture_output=True, text=True, check=True, cwd=tmp_path)
+        assert "config" in done.stdout.lower()
+        assert not list(tmp_path.iterdir())
+    assert os.access(Path(sys.executable).with_name("iota2"), os.X_OK)
