@@ -116,8 +116,9 @@ def _run(path: Path, options: runner.Options, *, only_summary: bool = False) -> 
         runner.run(config, options, console)
     finally:
         console.close()
-    console.say("\nDone. Products:")
-    for product, about in runner.products(config):
+    products = runner.products(config)
+    console.say(f"\nDone. {'Products:' if products else f'Results so far: {config.chain.output_path}'}")
+    for product, about in products:
         console.say(f"  {product}\n      {about}")
 
 

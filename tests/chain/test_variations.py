@@ -15,6 +15,7 @@ import rasterio
 from tests.chain.conftest import configured, run_chain
 
 from iota2.config.schema import Config
+from iota2.core import grid
 from iota2.errors import InputError
 from iota2.io.rasters import RasterReader
 from iota2.io.recipes import read_recipe
@@ -270,3 +271,18 @@ def test_raw_dates_that_differ_between_tiles_are_refused(tmp_path: Path) -> None
     config = configured(write_world(world, tmp_path), tmp_path / "run", edited(sections=sections))
     with pytest.raises(InputError, match=r"use_gapfilling is False.*T31TDJ and T31TCJ differ in 4"):
         runner.check(config)
+
+
+def test_parts_of_a_tile_do_not_change_the_products(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run_edited(tiny, tmp_path / "whole")
+    monkeypatch.setattr(grid, "PART_ROWS", 24)
+    parts = run_edited(tiny, tmp_path / "parts")
+    root = parts.chain.output_path
+    assert len(list((root / "classif/tmpClassif").glob("Classif_T31TCJ_part_*_model_1_seed_0.tif"))) == 3
+    for folder in ("final", "classif"):
+        names = [path.name for path in (root / folder).glob("*.tif")]
+        assert names
+        for name in names:
+            assert (root / folder / name).read_bytes() == (whole.chain.output_path / folder / name).read_bytes()

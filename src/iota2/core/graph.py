@@ -71,7 +71,7 @@ class Resources:
     """What a job may use. Must not change its result."""
 
     threads: int = 1
-    memory: int = 1 << 30
+    memory: int = 256 << 20
     """Bytes for arrays of one block and what is made from it."""
     block_shape: tuple[int, int] | None = None
     """Forced block shape, for tests; None computes it from ``memory``."""

@@ -125,7 +125,7 @@ def _key_figures(data: ReportData, summary: Summary | None) -> list[_Figure]:
         figures.append(_Figure("Tiles", str(len(data.tiles)), ", ".join(data.tiles[:3]) + " …" * (len(data.tiles) > 3)))
     if data.series:
         first, last = min(s.first for s in data.series), max(s.last for s in data.series)
-        figures.append(_Figure("Dates", str(sum(s.count for s in data.series)), f"{first} to {last}"))
+        figures.append(_Figure("Images", str(sum(s.count for s in data.series)), f"{first} to {last}"))
     return figures
 
 
