@@ -134,3 +134,18 @@ def test_installed_commands_answer(tmp_path: Path) -> None:
         assert "config" in done.stdout.lower()
         assert not list(tmp_path.iterdir())
     assert os.access(Path(sys.executable).with_name("iota2"), os.X_OK)
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["run"], ["check", "--bogus", "x"], ["run", "no/such/file.cfg"]])
+def test_a_mistake_on_the_command_line_is_the_users(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert call(monkeypatch, *arguments) == 1
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_mistake_on_the_legacy_command_line_is_the_users(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "-config", "x.cfg", "-scheduler_type", "abacus", legacy=True) == 1
+    assert "abacus" in capsys.readouterr().err

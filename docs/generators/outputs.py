@@ -24,7 +24,7 @@ Every file of the output folder, as `src/iota2/layout.py` declares it. What stan
 | `sensor` | name of a sensor, such as `Sentinel2` |
 | `region` | names of the regions that the tile meets; `1` when no region file is given |
 | `seed` | runs, numbered from 0 to `arg_train.runs` − 1 |
-| `region_base` | name of the region file without suffix, or `MyRegion` |
+| `region_base` | from the name of the region file, or `MyRegion` without one |
 | `cloud` | `chain.cloud_threshold` |
 | `samples` | `learning_samples_extension`; always `parquet` when SQLite cannot hold so many features |
 
@@ -61,7 +61,7 @@ CHANGES = (
     (
         "`*.sqlite`",
         "tables for SpatiaLite",
-        "plain SQLite: one table `output`, geometry as WKB in the column `GEOMETRY`",
+        "plain SQLite: a table `output`, geometry as WKB in the column `GEOMETRY`",
     ),
     ("`config_model`", "empty", "holds the classes and the notes about the reference data"),
     (

@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -17,7 +17,7 @@ from iota2.config.load import load_config
 from iota2.config.schema import Config
 from iota2.config.template import minimal_config
 from iota2.console import Console
-from iota2.errors import EXIT_DEFECT, EXIT_INTERRUPTED, Iota2Error, OutputError
+from iota2.errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_USER, Iota2Error, OutputError, UserError
 from iota2.run import runner
 from iota2.testing.world import WorldOptions, make_world, write_world
 
@@ -29,10 +29,15 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+PARSER_EXIT = 2
+"""Exit code of the command parser for a mistake on the command line; ours for that is 1."""
+
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="Configuration file (.cfg or .yaml).")]
 Workers = Annotated[
     int | None,
-    typer.Option("--workers", min=0, help="Worker processes; 0: all in this process. Default: one per core."),
+    typer.Option(
+        "--workers", metavar="N", min=0, help="Worker processes; 0: all in this process. Default: one per core."
+    ),
 ]
 
 
@@ -86,8 +91,10 @@ def run(
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Argument(help="Folder for the made-up archive and its results.")] = Path("demo"),
-    size: Annotated[int, typer.Option(help="Pixels along a tile's side.")] = WorldOptions().size,
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Folder for the made-up archive and its results.")
+    ] = Path("demo"),
+    size: Annotated[int, typer.Option(metavar="N", help="Pixels along a tile's side.")] = WorldOptions().size,
     workers: Workers = None,
 ) -> None:
     """Make up a small Sentinel-2 archive and map it."""
@@ -122,9 +129,16 @@ def _run(path: Path, options: runner.Options, *, only_summary: bool = False) -> 
         console.say(f"  {product}\n      {about}")
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are a user's mistake like any other."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}\n{self.format_usage()}")
+
+
 def legacy(arguments: Sequence[str]) -> None:
     """``Iota2.py``: the options of the original, with the same meaning."""
-    parser = argparse.ArgumentParser("Iota2.py", description="Run the chain of a configuration.")
+    parser = _Parser("Iota2.py", description="Run the chain of a configuration.")
     parser.add_argument("-config", required=True, type=Path, help="configuration file")
     parser.add_argument("-scheduler_type", choices=["debug", "localCluster"], default="localCluster")
     parser.add_argument("-nb_parallel_tasks", type=int, default=None, metavar="N", help="worker processes")
@@ -143,6 +157,8 @@ def guarded(action: Callable[[], object], *, debug: bool) -> int:
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.WARNING)
     try:
         action()
+    except SystemExit as stopped:  # from the parser of commands: 2 when it could not understand them
+        return EXIT_USER if stopped.code == PARSER_EXIT else int(stopped.code or 0)
     except KeyboardInterrupt:
         print("Interrupted; nothing is half written. The same command starts again.", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -163,7 +179,7 @@ def guarded(action: Callable[[], object], *, debug: bool) -> int:
 
 def main() -> None:
     """Entry point of ``iota2``."""
-    sys.exit(guarded(lambda: app(standalone_mode=True), debug="--debug" in sys.argv))
+    sys.exit(guarded(lambda: app(), debug="--debug" in sys.argv))
 
 
 def legacy_main() -> None:

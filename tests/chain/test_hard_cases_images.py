@@ -143,7 +143,7 @@ def doubled(case: Case, number: int = 1) -> None:
     time = product.name.split("_")[1].partition("-")[2]
     twin = product.with_name(product.name.replace(time, "235959-999"))
     shutil.copytree(product, twin)
-    for path in [path for path in twin.rglob("*.tif")]:
+    for path in list(twin.rglob("*.tif")):
         path.rename(path.with_name(path.name.replace(time, "235959-999")))
 
 

@@ -16,6 +16,22 @@ import pyogrio
 import pytest
 import rasterio
 import shapely
+from tests.chain.helpers import (
+    DATES,
+    EAST,
+    IMAGES,
+    MAPS,
+    WEST,
+    Case,
+    case,
+    command,
+    made,
+    read,
+    refused,
+    run,
+    said,
+    small,
+)
 
 from iota2.classifiers import load_model
 from iota2.config.load import load_config
@@ -24,7 +40,6 @@ from iota2.io.rasters import RasterReader
 from iota2.io.vectors import read_sqlite, read_vector
 from iota2.run import runner
 from iota2.testing.world import WorldOptions
-from tests.chain.helpers import DATES, EAST, IMAGES, MAPS, WEST, Case, case, command, made, read, refused, run, said, small
 
 __all__ = ["case", "small"]
 FIELD = "classe_d_occupation"

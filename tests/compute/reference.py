@@ -19,11 +19,13 @@ def reference_features(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> Feat
     for y in range(height):
         for x in range(width):
             pixel: list[float] = []
+            counts = []
             for sensor in recipe.sensors:
                 cube = cubes[sensor.sensor]
                 pixel += pixel_features(cube, sensor, y, x)
-                n_valid[y, x] += sum(bool(v) for v in cube.valid[:, y, x])
+                counts.append(sum(bool(v) for v in cube.valid[:, y, x]))
             values[:, y, x] = pixel
+            n_valid[y, x] = sum(counts) if all(counts) else 0
     return FeatureBlock(values, recipe.names, n_valid)
 
 

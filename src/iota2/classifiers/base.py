@@ -93,7 +93,7 @@ class Model:
     @property
     def title(self) -> str:
         """How messages call the model."""
-        return f"model of region {self.meta.region}, seed {self.meta.seed}"
+        return f"model of region {self.meta.region}, random seed {self.meta.seed}"
 
     def predict(self, features: FeatureBlock, where: np.ndarray) -> Prediction:
         """Labels, confidence and probabilities of a block.

@@ -47,7 +47,7 @@ def train_model(
     ``threads``. Raises ``InputError`` for no samples, values that are not finite, another number of features
     than the recipe's, and codes out of range.
     """
-    title = f"region {region}, seed {seed}"
+    title = f"region {region}, random seed {seed}"
     x, y = np.asarray(x, np.float32), np.asarray(y)
     _check_samples(x, y, recipe.names, title)
     classes, counts = np.unique(y, return_counts=True)

@@ -26,7 +26,8 @@ def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBl
     Every value depends on its own pixel only. With gap filling, values that are not valid are never used and
     a pixel without any valid date of a sensor has 0 in all of its features: whoever predicts masks it by
     ``n_valid``. With raw dates, values are as stored, and the indices and relative reflectances of a date on
-    which any band holds ``nodata`` are -10000. ``n_valid`` sums over the sensors of the recipe.
+    which any band holds ``nodata`` are -10000. ``n_valid`` sums over the sensors of the recipe, and is 0 where
+    one of them has no valid date: part of the features would be invented.
 
     Raises FeatureMismatch, with all the reasons, when the cubes cannot give these features; ValueError when a
     series is not sorted by day.
@@ -37,14 +38,15 @@ def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBl
     space = cubes[recipe.sensors[0].sensor].valid.shape[1:]
     names = recipe.names
     values = np.empty((len(names), *space), np.float32)
-    n_valid = np.zeros(space, np.uint16)
+    n_valid, seen = np.zeros(space, np.uint16), np.ones(space, bool)
     start = 0
     for sensor in recipe.sensors:
         cube, count = cubes[sensor.sensor], len(sensor.names)
         _sensor_features(cube, sensor, values[start : start + count])
         n_valid += cube.n_valid
+        seen &= cube.n_valid > 0
         start += count
-    return FeatureBlock(values, names, n_valid)
+    return FeatureBlock(values, names, np.where(seen, n_valid, 0).astype(np.uint16))
 
 
 def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:

@@ -8,12 +8,13 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import field_validator, model_validator
 
+from iota2.classifiers.registry import KINDS
 from iota2.config.fields import About, AnyPath, InputFile, Options, Section, Words, idle, option, planned
-
-INDICES = ("NDVI", "NDWI", "Brightness")
-"""Spectral indices, in feature order."""
+from iota2.core.recipe import INDICES
 
 _OTHER_CLASSIFIERS = ("libsvm", "svm", "boost", "dt", "gbt", "ann", "normalbayes", "knn", "sharkkm")
+Classifier = Literal[(*KINDS, *_OTHER_CLASSIFIERS)]  # type: ignore[valid-type]
+Index = Literal[INDICES]  # type: ignore[valid-type]
 _FUSION_ONLY = "it is used with classif_mode 'fusion' only"
 _NO_TERRAIN = "pixels are selected on the lattice of the images, without a terrain model"
 
@@ -155,9 +156,7 @@ class ArgTrain(Section):
     about_section: ClassVar[str] = "How samples are split and selected, and which classifier learns from them."
     builders: ClassVar[str] = "C O"
 
-    classifier: Literal[
-        "rf", "sharkrf", "libsvm", "svm", "boost", "dt", "gbt", "ann", "normalbayes", "knn", "sharkkm"
-    ] = option("rf", "The classifier.", about=About(later=_OTHER_CLASSIFIERS))
+    classifier: Classifier = option("rf", "The classifier.", about=About(later=_OTHER_CLASSIFIERS))
     otb_classifier_options: dict[str, bool | int | float | str] = option(
         {},
         "Parameters of the classifier, such as `{'classifier.rf.min': 5, 'classifier.rf.max': 25}`.",
@@ -167,9 +166,7 @@ class ArgTrain(Section):
     ratio: float = option(0.5, "Share of the polygons used for learning.", gt=0, lt=1)
     random_seed: int | None = option(None, "Number that makes the splits repeatable; run k uses it plus k.", ge=0)
     split_ground_truth: bool = option(True, "Keep polygons apart for validation; False uses all for both.")
-    features: tuple[Literal["NDVI", "NDWI", "Brightness"], ...] = option(
-        INDICES, "Spectral indices added to the bands: all three, or [] for none."
-    )
+    features: tuple[Index, ...] = option(INDICES, "Spectral indices added to the bands: all of them, or [] for none.")
     sample_selection: SampleSelection = option(SampleSelection(), "How pixels of learning polygons are selected.")
     force_standard_labels: bool = option(False, "Name features `value_0`, `value_1` … so that years can be merged.")
     learning_samples_extension: Literal["sqlite", "parquet", "csv"] = option(

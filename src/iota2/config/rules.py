@@ -10,7 +10,8 @@ from iota2.classifiers.registry import validate_options
 from iota2.config.fields import Section
 from iota2.config.options_chain import GROUPS, Chain
 from iota2.config.options_sensors import FeatureExtraction, Interpolation, Sentinel2
-from iota2.config.options_train import INDICES, ArgClassification, ArgTrain
+from iota2.config.options_train import ArgClassification, ArgTrain
+from iota2.core.recipe import INDICES
 from iota2.errors import ConfigError
 from iota2.io.specs import builtin_specs
 

@@ -59,7 +59,7 @@ def _band_problems(options: SensorOptions, indices: bool) -> list[str]:
     missing = [role for role in ("red", "nir", "swir") if spec.roles.get(role) not in kept]
     if indices and missing:
         problems.append(
-            f"arg_train.features: NDVI, NDWI and Brightness need the bands of the roles {', '.join(missing)} of "
+            f"arg_train.features: the indices need the bands of the roles {', '.join(missing)} of "
             f"{spec.name}. Keep them, describe their roles, or set features to []."
         )
     return problems

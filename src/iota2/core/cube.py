@@ -50,4 +50,4 @@ class FeatureBlock:
     """(feature, y, x) float32."""
     names: tuple[str, ...]
     n_valid: np.ndarray
-    """(y, x) uint16: clear observations over all sensors."""
+    """(y, x) uint16: clear observations over all sensors; 0 where one of them has none."""

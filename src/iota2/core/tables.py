@@ -21,7 +21,8 @@ COLUMN, ROW = "i2col", "i2row"
 """Pixel position of a sample on its tile's working lattice."""
 
 
-RESERVED = (REGION, ORIGIN, TILE, CODE, COLUMN, ROW)
+RESERVED = (REGION, ORIGIN, TILE, CODE, COLUMN, ROW, "ogc_fid", "geometry")
+"""Names of our own columns, and of those that every table has."""
 
 
 def label_column(data_field: str) -> str:

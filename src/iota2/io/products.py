@@ -92,15 +92,16 @@ def working_geobox(
 
     ``working_grid`` ``native`` keeps the native CRS and upper-left corner; ``proj`` gives the lattice in the
     CRS ``proj`` that covers the tile and whose pixel edges are multiples of the pixel size.
-    ``spatial_resolution`` is (x, y) in the units of the lattice; None keeps the native pixel size, which
-    ConfigError refuses when the two CRS have different units.
+    ``spatial_resolution`` is (x, y) in the units of ``proj``: a native lattice of other units keeps its pixel size.
+    None keeps the native pixel size, which ConfigError refuses when the two CRS have different units.
     """
-    if working_grid == "native":
-        return rescaled(native, spatial_resolution or resolution(native))
-    if spatial_resolution is None and CRS(proj).units != CRS(crs_name(native)).units:
+    same_units = CRS(proj).units == CRS(crs_name(native)).units
+    if spatial_resolution is None and not same_units:
         raise ConfigError(
             [f"chain.spatial_resolution: needed, since the units of {proj} differ from those of the images"]
         )
+    if working_grid == "native":
+        return rescaled(native, (same_units and spatial_resolution) or resolution(native))
     corners = native.boundingbox
     transformer = Transformer.from_crs(crs_name(native), proj, always_xy=True)
     bounds = transformer.transform_bounds(corners.left, corners.bottom, corners.right, corners.top, densify_pts=101)
@@ -184,9 +185,7 @@ def _read_product(spec: SensorSpec, folder: str, day: date) -> _Product:
     return _Product(folder, day, files, grids, counts, tuple(dict.fromkeys(problems)), tuple(missing))
 
 
-def _read_header(
-    item: BandSpec | MaskRule, path: str, grids: dict[str, GeoBox], counts: dict[str, int]
-) -> list[str]:
+def _read_header(item: BandSpec | MaskRule, path: str, grids: dict[str, GeoBox], counts: dict[str, int]) -> list[str]:
     """Note the lattice of a file in ``grids``, its number of bands in ``counts``; what is wrong with its header."""
     try:
         with open_raster(path) as source:

@@ -52,5 +52,5 @@ def _remove(root: Path, entries: list[str], regions: str) -> None:
 
 def _is_own(name: str, regions: str) -> bool:
     own_folders = {folder.split("/")[0] for folder in layout.FOLDERS}
-    stem = name.split(".", maxsplit=1)[0]
-    return name in own_folders or name in _OWN_FILES or stem in ("reference_data", "MyRegion", regions)
+    vectors = tuple(f"{stem}." for stem in ("reference_data", "MyRegion", regions))
+    return name in own_folders or name in _OWN_FILES or name.startswith(vectors)

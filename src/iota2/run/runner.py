@@ -22,6 +22,8 @@ from iota2.run.output import prepare
 from iota2.run.plan import Plan, make_plan
 from iota2.run.survey import Survey, survey, write_survey
 
+LONGEST_NAME = 255
+"""Bytes of a file's name that every usual file system holds."""
 MINE = 16
 """Columns of sample tables that are not features, at most."""
 
@@ -54,8 +56,9 @@ class Watcher:
 
 
 def region_base(config: Config) -> str:
-    """Base name of the region vector: the user's file name, or ``MyRegion``."""
-    return config.chain.region_path.stem if config.chain.region_path else "MyRegion"
+    """Base name of the region vector: the user's file name, unless another file has it, or ``MyRegion``."""
+    stem = config.chain.region_path.stem if config.chain.region_path else "MyRegion"
+    return f"{stem}_region" if stem == Path(layout.REFERENCE.path).stem else stem
 
 
 def constants(config: Config, found: Survey) -> dict[str, str | int]:
@@ -70,8 +73,8 @@ def constants(config: Config, found: Survey) -> dict[str, str | int]:
 
 
 def plan_run(config: Config, found: Survey) -> Plan:
-    """The full plan of a configuration."""
-    return make_plan(
+    """The full plan of a configuration; UserError when a file would get a longer name than file systems hold."""
+    plan = make_plan(
         CLASSIFICATION,
         found.rows(config.arg_train.runs),
         config,
@@ -79,6 +82,18 @@ def plan_run(config: Config, found: Survey) -> Plan:
         constants=constants(config, found),
         given=SURVEY,
     )
+    _require_short_names(plan)
+    return plan
+
+
+def _require_short_names(plan: Plan) -> None:
+    names = {part for job in plan.jobs for path in job.outputs for part in path.relative_to(plan.root).parts}
+    longest = max(names, key=lambda name: len(os.fsencode(name)))
+    if len(os.fsencode(longest)) > LONGEST_NAME:
+        raise UserError(
+            f"The results would hold a file {longest!r}, whose name takes {len(os.fsencode(longest))} bytes; file "
+            f"systems hold {LONGEST_NAME}. Shorten the name of the region file, of a region or of a tile."
+        )
 
 
 def chosen_steps(steps: Sequence[Step], config: Config, options: Options) -> list[tuple[Step, bool]]:

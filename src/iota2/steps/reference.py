@@ -123,7 +123,7 @@ def _split_notes(data: ReferenceData, classes: Nomenclature, home: list[str | No
         )
     if not split:
         notes.append(
-            "The map is validated on the very polygons it was learned from (arg_train.split_ground_truth is False): the "
+            "The map is validated on the polygons it was learned from (arg_train.split_ground_truth is False): the "
             "accuracy is optimistic, and says nothing about other ground."
         )
     for region, code in unvalidated(codes, home) if split else []:

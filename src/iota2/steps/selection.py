@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+from odc.geo.geobox import GeoBox
 
 from iota2 import layout
 from iota2.compute.sampling import SelectionOptions, choose, class_targets, parse_class_counts
@@ -19,10 +20,11 @@ from iota2.core.graph import JobContext, Step
 from iota2.core.grid import pixel_centres
 from iota2.core.nomenclature import Label, Nomenclature
 from iota2.core.random import generator
-from iota2.core.tables import CODE, COLUMN, REGION, ROW, TILE
+from iota2.core.tables import CODE, COLUMN, REGION, ROW
 from iota2.io.atomic import write_text
 from iota2.io.burn import pixels_inside, to_crs
 from iota2.io.classes import read_classes
+from iota2.io.frames import concatenated
 from iota2.io.scenes import read_scene
 from iota2.io.statistics import read_statistics, total, write_statistics
 from iota2.io.vectors import read_sqlite, write_sqlite
@@ -51,14 +53,20 @@ def run(job: JobContext) -> None:
     options = selection_options(job.params.selection, region)
     counts = total(read_statistics(path) for path in job.inp.all("statistics").values())
     targets = _targets(options, counts.per_class, read_classes(job.inp.classes))
-    candidates = _candidates(job, region)
-    selected = _select(candidates, options, targets, (job.params.random_seed + seed, region))
+    polygons, scenes = job.inp.all("polygons"), job.inp.all("scenes")
+    tiles = {tile: _tile_pixels(scenes[tile], path, region) for tile, path in polygons.items()}
+    chosen = _choose(list(tiles.values()), options, targets, job.params.random_seed + seed, region)
+    points = {
+        tile: pixels.points(positions, job.params.proj)
+        for (tile, pixels), positions in zip(tiles.items(), chosen, strict=True)
+    }
+    selected = concatenated(list(points.values()))
     write_statistics(counts, job.out.statistics)
     write_text(job.out.rates, rates_csv(targets, counts.per_class, selected))
     write_sqlite(selected, job.out.selection)
-    for (tile,), path in job.out.all("tile_selections").items():
-        write_sqlite(selected[selected[TILE] == tile], path)
-    log.info("selected %d of %d pixels", len(selected), len(candidates))
+    for tile, path in job.out.all("tile_selections").items():
+        write_sqlite(points[tile], path)
+    log.info("selected %d of %d pixels", len(selected), sum(len(pixels.polygon) for pixels in tiles.values()))
 
 
 def selection_options(selection: SampleSelection, region: str) -> SelectionOptions:
@@ -87,7 +95,7 @@ def _targets(options: SelectionOptions, available: Mapping[int, int], classes: N
 def rates_csv(targets: Mapping[int, int], available: Mapping[int, int], selected: pd.DataFrame) -> str:
     """Wanted, available and selected pixels of each class, and the rate, as CSV."""
     found = selected[CODE].value_counts()
-    lines = ["#className requiredSamples totalSamples rate".replace(" ", ",")]
+    lines = ["#className,requiredSamples,totalSamples,rate"]
     for code in sorted(available):
         rate = found.get(code, 0) / available[code] if available[code] else 0.0
         lines.append(f"{code},{targets.get(code, 0)},{available[code]},{rate:.6g}")
@@ -100,38 +108,49 @@ def classes_without_pixel(rates: str) -> list[int]:
     return [int(code) for code, _, available, _ in rows if int(available) == 0]
 
 
-def _select(
-    candidates: gpd.GeoDataFrame, options: SelectionOptions, targets: Mapping[int, int], key: tuple[int, str]
-) -> gpd.GeoDataFrame:
-    """Rows of ``candidates`` chosen for each class, in their order."""
-    codes = candidates[CODE].to_numpy()
-    chosen = [np.zeros(0, np.int64)]
+@dataclass(frozen=True)
+class TilePixels:
+    """Every pixel of the model's learning polygons on one tile, in scan order."""
+
+    geobox: GeoBox
+    polygons: gpd.GeoDataFrame
+    polygon: np.ndarray
+    """Position, in ``polygons``, of the polygon that holds each pixel."""
+    rows: np.ndarray
+    cols: np.ndarray
+
+    @property
+    def codes(self) -> np.ndarray:
+        """Class code of each pixel."""
+        return self.polygons[CODE].to_numpy()[self.polygon]
+
+    def points(self, chosen: np.ndarray, proj: str) -> gpd.GeoDataFrame:
+        """The pixels at the positions ``chosen`` as points in ``proj``, with what is known of their polygon."""
+        rows, cols = self.rows[chosen], self.cols[chosen]
+        frame = pd.DataFrame(self.polygons.drop(columns=self.polygons.geometry.name))
+        frame = frame.iloc[self.polygon[chosen]].assign(**{ROW: rows, COLUMN: cols})
+        centres = gpd.points_from_xy(*pixel_centres(self.geobox, rows, cols), crs=self.geobox.crs)
+        return gpd.GeoDataFrame(frame, geometry=gpd.GeoSeries(centres).to_crs(proj).to_numpy(), crs=proj)
+
+
+def _tile_pixels(scene_path: Path, polygons_path: Path, region: str) -> TilePixels:
+    geobox, polygons = read_scene(scene_path).geobox, read_sqlite(polygons_path)
+    polygons = polygons[polygons[REGION] == region]
+    return TilePixels(geobox, polygons, *pixels_inside(to_crs(polygons, geobox.crs), geobox))
+
+
+def _choose(
+    tiles: Sequence[TilePixels], options: SelectionOptions, targets: Mapping[int, int], seed: int, region: str
+) -> list[np.ndarray]:
+    """Positions of the chosen pixels among those of each tile, ascending; classes are drawn over all tiles."""
+    codes = np.concatenate([tile.codes for tile in tiles])
+    taken = np.zeros(len(codes), bool)
     for code in sorted(targets):
         of_class = np.flatnonzero(codes == code)
-        rng = generator(key[0], "selection", key[1], code)
-        chosen.append(of_class[choose(options, len(of_class), targets[code], rng)])
-    return candidates.iloc[np.sort(np.concatenate(chosen))]
-
-
-def _candidates(job: JobContext, region: str) -> gpd.GeoDataFrame:
-    """Every pixel of the model's learning polygons as a point in ``proj``, tile by tile in scan order."""
-    scenes, polygons = job.inp.all("scenes"), job.inp.all("polygons")
-    frames = [
-        _tile_pixels(str(tile), scenes[(tile,)], path, region, job.params.proj) for (tile,), path in polygons.items()
-    ]
-    return gpd.GeoDataFrame(pd.concat(frames, ignore_index=True), crs=job.params.proj)
-
-
-def _tile_pixels(tile: str, scene_path: Path, path: Path, region: str, proj: str) -> gpd.GeoDataFrame:
-    geobox = read_scene(scene_path).geobox
-    polygons = read_sqlite(path)
-    polygons = polygons[polygons[REGION] == region]
-    polygon, rows, cols = pixels_inside(to_crs(polygons, geobox.crs), geobox)
-    frame = polygons.drop(columns=polygons.geometry.name).iloc[polygon].reset_index(drop=True)
-    frame[ROW], frame[COLUMN] = rows, cols
-    x, y = pixel_centres(geobox, rows, cols)
-    points = gpd.GeoSeries(gpd.points_from_xy(x, y), crs=geobox.crs).to_crs(proj)
-    return gpd.GeoDataFrame(frame, geometry=points.to_numpy(), crs=proj)
+        rng = generator(seed, "selection", region, code)
+        taken[of_class[choose(options, len(of_class), targets[code], rng)]] = True
+    borders = np.cumsum([len(tile.polygon) for tile in tiles])[:-1]
+    return [np.flatnonzero(part) for part in np.split(taken, borders)]
 
 
 STEP = Step(

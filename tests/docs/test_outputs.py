@@ -1,0 +1,49 @@
+"""Every file that iota2's users know is either written here or named among the differences."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatch
+
+import pytest
+from tests.docs.helpers import ROOT, text_of
+
+from iota2 import layout
+from iota2.chain import CLASSIFICATION
+from iota2.core.graph import Artifact
+
+KNOWN = text_of(ROOT / "tests/docs/known_tree.txt").split()
+"""The tree that the tutorial of iota2 shows, for one tile, one region and one run; shapefiles by their main file."""
+VALUES = {
+    "tile": "T31TCJ", "part": "0", "sensor": "Sentinel2", "region": "1", "seed": "0", "region_base": "MyRegion",
+    "cloud": "1", "samples": "sqlite",
+}  # fmt: skip
+
+
+def _written() -> set[str]:
+    """Files and folders of such a run."""
+    artifacts = [value for value in vars(layout).values() if isinstance(value, Artifact)]
+    logs = [f"logs/{step.name}/{step.task}.out" for step in CLASSIFICATION]
+    files = {path.format_map(VALUES) for path in [*(artifact.path for artifact in artifacts), *logs]}
+    return files | {f"{folder}/" for folder in layout.FOLDERS}
+
+
+def _explained() -> list[str]:
+    """Patterns in the first table of differences of the page."""
+    page = text_of(ROOT / "docs/reference/outputs.md").partition("## Compared with the tree")[2]
+    return re.findall(r"^\| `([^`]+)` \|", page.partition("These have another content")[0], re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", KNOWN)
+def test_a_known_file_is_written_or_explained(path: str) -> None:
+    assert path in _written() or any(fnmatch(path, pattern) for pattern in _explained())
+
+
+def test_nothing_is_explained_that_is_written() -> None:
+    assert [p for p in _explained() if any(fnmatch(path, p) for path in _written())] == []
+
+
+def test_every_artifact_has_a_line_on_the_page() -> None:
+    page = text_of(ROOT / "docs/reference/outputs.md")
+    artifacts = [value for value in vars(layout).values() if isinstance(value, Artifact)]
+    assert [artifact.path for artifact in artifacts if f"`{artifact.path}`" not in page] == []
