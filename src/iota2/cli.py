@@ -179,7 +179,7 @@ def guarded(action: Callable[[], object], *, debug: bool) -> int:
 
 def main() -> None:
     """Entry point of ``iota2``."""
-    sys.exit(guarded(lambda: app(), debug="--debug" in sys.argv))
+    sys.exit(guarded(app, debug="--debug" in sys.argv))
 
 
 def legacy_main() -> None:

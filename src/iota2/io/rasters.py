@@ -114,10 +114,12 @@ class RasterWriter:
         if self._file is None:
             return
         file, self._file = self._file, None
+        factors = _factors(self.profile.geobox) if self.profile.overviews != "none" else []
         with gdal_environment():
-            if keep and self.profile.overviews != "none" and _factors(self.profile.geobox):
-                file.build_overviews(_factors(self.profile.geobox), Resampling[self.profile.overviews])
             file.close()
+            if keep and factors:  # on the file opened again: before, GDAL does not see its colour table
+                with rasterio.open(self._scratch, "r+") as scratch:
+                    scratch.build_overviews(factors, Resampling[self.profile.overviews])
             if keep:
                 with replacing(self.path) as part:
                     rasterio.shutil.copy(self._scratch, part, driver="GTiff", **_layout(self.profile))
