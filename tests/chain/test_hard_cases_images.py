@@ -17,6 +17,16 @@ import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
+
+from iota2.config.load import load_config
+from iota2.core.grid import pixel_centres
+from iota2.core.random import generator
+from iota2.errors import JobsFailed
+from iota2.io.rasters import RasterReader
+from iota2.run import runner
+from iota2.testing.archive import Product, write_band, write_masks
+from iota2.testing.classes import BANDS
+from iota2.testing.files import WorldFiles
 from tests.chain.helpers import (
     DATES,
     EAST,
@@ -36,16 +46,6 @@ from tests.chain.helpers import (
     said,
     small,
 )
-
-from iota2.config.load import load_config
-from iota2.core.grid import pixel_centres
-from iota2.core.random import generator
-from iota2.errors import JobsFailed
-from iota2.io.rasters import RasterReader
-from iota2.run import runner
-from iota2.testing.archive import Product, write_band, write_masks
-from iota2.testing.classes import BANDS
-from iota2.testing.files import WorldFiles
 
 __all__ = ["case", "small"]
 NODATA = -10000

@@ -11,11 +11,11 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pytest
-from tests.chain.helpers import WEST, Case, case, command, copied, read, refused, run, small
 
 from iota2.classifiers import load_model
 from iota2.io.vectors import read_vector
 from iota2.testing.files import WorldFiles, write_config
+from tests.chain.helpers import WEST, Case, case, command, copied, read, refused, run, small
 
 __all__ = ["case", "small"]
 ODD = "é 中文 'q' %d #1;x {0} $HOME [b] &"

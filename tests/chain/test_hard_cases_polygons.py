@@ -16,6 +16,14 @@ import pyogrio
 import pytest
 import rasterio
 import shapely
+
+from iota2.classifiers import load_model
+from iota2.config.load import load_config
+from iota2.io.classes import read_classes
+from iota2.io.rasters import RasterReader
+from iota2.io.vectors import read_sqlite, read_vector
+from iota2.run import runner
+from iota2.testing.world import WorldOptions
 from tests.chain.helpers import (
     DATES,
     EAST,
@@ -32,14 +40,6 @@ from tests.chain.helpers import (
     said,
     small,
 )
-
-from iota2.classifiers import load_model
-from iota2.config.load import load_config
-from iota2.io.classes import read_classes
-from iota2.io.rasters import RasterReader
-from iota2.io.vectors import read_sqlite, read_vector
-from iota2.run import runner
-from iota2.testing.world import WorldOptions
 
 __all__ = ["case", "small"]
 FIELD = "classe_d_occupation"

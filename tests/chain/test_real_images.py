@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import rasterio
-from tests.chain.conftest import run_chain
 
 from iota2.config.load import load_config
 from iota2.run import runner
+from tests.chain.conftest import run_chain
 
 ARCHIVE = Path(__file__).parents[3] / "shared/data/s2_theia_t31ufq"
 

@@ -12,7 +12,6 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
-from tests.chain.conftest import configured, run_chain
 
 from iota2.config.schema import Config
 from iota2.core import grid
@@ -22,6 +21,7 @@ from iota2.io.recipes import read_recipe
 from iota2.io.vectors import read_samples, read_sqlite
 from iota2.run import runner
 from iota2.testing.world import DATES, World, WorldFiles, WorldOptions, make_world, write_world
+from tests.chain.conftest import configured, run_chain
 
 TINY = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:2])
 Tiny = tuple[World, WorldFiles]

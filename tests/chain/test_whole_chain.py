@@ -19,8 +19,6 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 from rasterio.enums import Resampling
 from sklearn.metrics import cohen_kappa_score, confusion_matrix, f1_score, precision_score, recall_score
-from tests.chain.conftest import Mapped, configured, run_chain
-from tests.compute.reference import reference_features
 
 from iota2 import layout
 from iota2.classifiers import load_model
@@ -41,6 +39,8 @@ from iota2.io.vectors import read_samples, read_sqlite, read_vector
 from iota2.run import runner
 from iota2.steps.extraction import extract
 from iota2.testing.world import DATES, WorldOptions, make_world, write_world
+from tests.chain.conftest import Mapped, configured, run_chain
+from tests.compute.reference import reference_features
 
 
 def read(path: Path, band: int = 1) -> np.ndarray:

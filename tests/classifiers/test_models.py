@@ -112,7 +112,7 @@ def test_nothing_selected_gives_zeros(model, shape):
 def test_a_missing_value_in_a_pixel_to_classify_is_an_error_that_names_the_feature(model):
     x, _ = samples(count=4)
     x[2, 3] = np.nan
-    with pytest.raises(InputError, match=r"region 1, seed 0: feature Sentinel2_B4_20180521 .* 1 of 4 pixels"):
+    with pytest.raises(InputError, match=r"region 1, random seed 0: feature Sentinel2_B4_20180521 .* 1 of 4 pixels"):
         model.predict(block_of(x, (2, 2)), np.ones((2, 2), bool))
 
 
@@ -219,7 +219,7 @@ def test_unusable_samples_are_refused(change, said):
 def test_the_card_says_what_one_must_know(model, tmp_path):
     saved(model, tmp_path)
     card = (tmp_path / "card.txt").read_text(encoding="utf-8")
-    assert card.startswith("Model of region 1, seed 0: rf\n")
+    assert card.startswith("Model of region 1, random seed 0: rf\n")
     for line in (
         "  max_depth          25",
         "  3    20 samples  ####",

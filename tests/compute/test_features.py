@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.compute.reference import reference_features
 
 from iota2.compute.features import feature_block
 from iota2.core.cube import Cube
 from iota2.core.recipe import INDICES, FeatureRecipe, SensorRecipe
 from iota2.errors import FeatureMismatch
+from tests.compute.reference import reference_features
 
 BANDS = ("B3", "B4", "B8", "B11")
 ROLES = {"red": "B4", "nir": "B8", "swir": "B11"}

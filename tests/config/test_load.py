@@ -139,7 +139,7 @@ def test_the_tutorial_loads_and_its_stray_lines_find_their_section(world: Path) 
     assert config.arg_train.otb_classifier_options == {"classifier.rf.min": 5, "classifier.rf.max": 25}
     retry = config.task_retry_limits
     assert (retry.allowed_retry, retry.maximum_ram, retry.maximum_cpu) == (0, 60.0, 12)
-    assert len(config.warnings) == 3
+    assert len(config.warnings) == 5
     assert "line 19: arg_classification.allowed_retry" in config.warnings[0]
     assert "move it to section task_retry_limits" in config.warnings[0]
 
@@ -168,7 +168,7 @@ def test_yaml_gives_the_same_configuration(world: Path) -> None:
     sections = {name: config.section(name).model_dump(mode="json", exclude_unset=True) for name in names}
     again = load(world, yaml.safe_dump(sections), "run.yaml")
     assert [tuple(s) for s in describe(again)] == [tuple(s) for s in describe(config)]
-    assert again.warnings == ()
+    assert all("task_retry_limits.maximum_" in warning for warning in again.warnings)
 
 
 def test_the_minimal_configuration_loads_without_a_warning(world: Path) -> None:

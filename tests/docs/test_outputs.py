@@ -6,11 +6,11 @@ import re
 from fnmatch import fnmatch
 
 import pytest
-from tests.docs.helpers import ROOT, text_of
 
 from iota2 import layout
 from iota2.chain import CLASSIFICATION
 from iota2.core.graph import Artifact
+from tests.docs.helpers import ROOT, text_of
 
 KNOWN = text_of(ROOT / "tests/docs/known_tree.txt").split()
 """The tree that the tutorial of iota2 shows, for one tile, one region and one run; shapefiles by their main file."""

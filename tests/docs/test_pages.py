@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,14 @@ from pathlib import Path
 import pytest
 import typer
 import yaml
-from tests.docs.helpers import PAGES, ROOT, blocks, name, prose, text_of
 
 from iota2 import cli
+from iota2.config import legacy
+from iota2.config.fields import keys
 from iota2.config.load import load_config
+from iota2.config.schema import SECTIONS
 from iota2.io.specs import parse_spec
+from tests.docs.helpers import PAGES, ROOT, blocks, name, prose, text_of
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
@@ -125,6 +129,26 @@ def test_generated_pages_are_current() -> None:
         [sys.executable, "docs/generate.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_check_notices_a_page_that_differs(tmp_path: Path) -> None:
+    docs = shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("img"))
+    (docs / "reference/options.md").write_text("old", encoding="utf-8")
+    command = [sys.executable, str(docs / "generate.py")]
+    done = subprocess.run([*command, "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "options.md is not current" in done.stdout
+    subprocess.run(command, check=True, capture_output=True)
+    assert (docs / "reference/options.md").read_text("utf-8") == (ROOT / "docs/reference/options.md").read_text("utf-8")
+
+
+def test_the_options_page_names_every_option_and_old_name() -> None:
+    page = (ROOT / "docs/reference/options.md").read_text(encoding="utf-8")
+    for section, cls in SECTIONS.items():
+        inside = page.split(f" {section}\n", 1)[1].split("\n## ", 1)[0]
+        assert all(f"\n| `{key}` |" in inside for key in keys(cls)), section
+    for old in [*legacy.OPTIONS, *legacy.SECTIONS, *legacy.BUILDERS, *legacy.WITHOUT_EFFECT]:
+        assert f"`{old}`" in page
 
 
 def test_the_picture_is_small() -> None:
