@@ -30,7 +30,7 @@ Every file of the output folder, as `src/iota2/layout.py` declares it. What stan
 
 A shapefile is several files of one stem (`.shp`, `.shx`, `.dbf`, `.prj`, `.cpg`). Files are written under another name
 and renamed when they are whole, so a file under its final name is always complete. GeoTIFF files are compressed with
-DEFLATE, and declare 0 as nodata where 0 means none.
+DEFLATE, and declare as nodata what means none: 0, and 65535 in probabilities.
 """
 
 DIFFERENCES: tuple[tuple[str, str], ...] = (
@@ -73,7 +73,7 @@ CHANGES = (
     (
         "all rasters of `final`",
         "no nodata, LZW",
-        "nodata 0, DEFLATE, overviews, band names where there are several bands",
+        "nodata 0 (probabilities: 65535), DEFLATE, overviews, band names where there are several bands",
     ),
 )
 

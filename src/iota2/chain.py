@@ -31,7 +31,7 @@ from iota2.steps import (
     validity,
 )
 
-SURVEY: tuple[Artifact, ...] = (layout.SCENE, layout.SCAN_NOTES)
+SURVEY: tuple[Artifact, ...] = (layout.SCENE, layout.SCAN_NOTES, layout.LISTING)
 """Files that the survey writes at every start: where the outside world enters."""
 
 CLASSIFICATION: tuple[Step, ...] = (

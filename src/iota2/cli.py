@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -29,6 +30,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+SCHEDULERS = ("debug", "localCluster", "Slurm", "PBS", "cluster")
+"""Places to run; the first two are there."""
+SMALLEST_DEMO = 160
+"""Pixels; smaller worlds have no room for all classes."""
 PARSER_EXIT = 2
 """Exit code of the command parser for a mistake on the command line; ours for that is 1."""
 
@@ -79,14 +84,61 @@ def check(config: ConfigPath) -> None:
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0917 - typer reads options from the signature
     config: ConfigPath,
     first_step: Annotated[str | None, typer.Option(metavar="GROUP", help="First group of steps to run.")] = None,
     last_step: Annotated[str | None, typer.Option(metavar="GROUP", help="Last group of steps to run.")] = None,
     workers: Workers = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Go on even if remove_output_path is True.")] = False,
+    force: Annotated[list[str] | None, typer.Option(metavar="STEP", help="Run this step's jobs anyway.")] = None,
 ) -> None:
-    """Run the chain of a configuration."""
-    _run(config, runner.Options(first_step=first_step, last_step=last_step, workers=workers))
+    """Run the chain of a configuration: what is up to date stays."""
+    options = runner.Options(
+        first_step=first_step, last_step=last_step, workers=workers, restart=restart, force=tuple(force or ())
+    )
+    _run(config, options)
+
+
+@app.command()
+def plan(config: ConfigPath) -> None:
+    """Say what a run would do, and why; nothing is run."""
+    console = Console()
+    outlook = runner.look_ahead(_load(config, console), runner.Options(restart=True))
+    console.outlook(outlook.plan, outlook.verdicts)
+
+
+@app.command()
+def why(config: ConfigPath, job: Annotated[str, typer.Argument(metavar="JOB", help="Name, or part of it.")]) -> None:
+    """Say why a job would run, what it reads and what it makes."""
+    console = Console()
+    outlook = runner.look_ahead(_load(config, console), runner.Options(restart=True))
+    found = [candidate for candidate in outlook.plan.jobs if job in candidate.id]
+    if not found:
+        raise UserError(f"No job's name holds {job!r}. iota2 plan {config} lists the steps.")
+    for candidate in found:
+        console.reasons(candidate, outlook.verdicts[candidate.id])
+
+
+@app.command()
+def status(config: ConfigPath) -> None:
+    """Say how far the run of a configuration is, or how it ended."""
+    console = Console()
+    console.status(_load(config, console).chain.output_path)
+
+
+@app.command()
+def verify(
+    config: ConfigPath,
+    deep: Annotated[bool, typer.Option("--deep", help="Compare all bytes, not only size and time.")] = False,
+) -> None:
+    """Look whether the outputs are as they were made."""
+    console = Console()
+    loaded = _load(config, console)
+    damaged = runner.damaged(loaded.chain.output_path, deep=deep)
+    if damaged:
+        listed = "\n".join(f"  {path}" for path in damaged)
+        raise UserError(f"{len(damaged)} outputs are not as they were made:\n{listed}\nThe next run makes them again.")
+    console.say("All recorded outputs are as they were made.")
 
 
 @app.command()
@@ -94,13 +146,15 @@ def demo(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="Folder for the made-up archive and its results.")
     ] = Path("demo"),
-    size: Annotated[int, typer.Option(metavar="N", help="Pixels along a tile's side.")] = WorldOptions().size,
+    size: Annotated[
+        int, typer.Option(metavar="N", min=SMALLEST_DEMO, help="Pixels along a tile's side.")
+    ] = WorldOptions().size,
     workers: Workers = None,
 ) -> None:
     """Make up a small Sentinel-2 archive and map it."""
     console = Console()
     console.say(f"Writing a made-up archive into {folder} …")
-    files = write_world(make_world(WorldOptions(size=size)), folder)
+    files = write_world(make_world(WorldOptions(size=size - size % 6, overlap=size // 6 * 2)), folder)
     _run(files.config, runner.Options(workers=workers))
 
 
@@ -140,28 +194,49 @@ def legacy(arguments: Sequence[str]) -> None:
     """``Iota2.py``: the options of the original, with the same meaning."""
     parser = _Parser("Iota2.py", description="Run the chain of a configuration.")
     parser.add_argument("-config", required=True, type=Path, help="configuration file")
-    parser.add_argument("-scheduler_type", choices=["debug", "localCluster"], default="localCluster")
+    parser.add_argument("-scheduler_type", choices=SCHEDULERS, default="localCluster")
     parser.add_argument("-nb_parallel_tasks", type=int, default=None, metavar="N", help="worker processes")
     parser.add_argument("-starting_step", type=int, default=None, metavar="N", help="number of the first step")
     parser.add_argument("-ending_step", type=int, default=None, metavar="N", help="number of the last step; -1: last")
+    parser.add_argument("-restart", action="store_true", help="go on with what an earlier run made")
+    parser.add_argument("-restart_from", type=Path, metavar="STATUS", help="the same; the status file of that run")
+    parser.add_argument("-config_ressources", type=Path, metavar="FILE", help="resources of steps (not available yet)")
     parser.add_argument("-only_summary", action="store_true", help="print the steps and stop")
     given = parser.parse_args(arguments)
+    if given.scheduler_type not in SCHEDULERS[:2] or given.config_ressources is not None:
+        raise UserError(
+            "Clusters are known but not available yet: leave -config_ressources out, and run with -scheduler_type "
+            "localCluster or debug."
+        )
     ending = None if given.ending_step == -1 else given.ending_step
     workers = 0 if given.scheduler_type == "debug" else given.nb_parallel_tasks
-    options = runner.Options(starting=given.starting_step, ending=ending, workers=workers)
+    restart = given.restart or given.restart_from is not None
+    options = runner.Options(starting=given.starting_step, ending=ending, workers=workers, restart=restart)
     _run(given.config, options, only_summary=given.only_summary)
+
+
+def _told(code: int) -> int:
+    """Our exit code for one of the parser; an interrupt is told."""
+    if code == EXIT_INTERRUPTED:
+        print("Interrupted; nothing is half written, and what is done stays.", file=sys.stderr)
+    return EXIT_USER if code == PARSER_EXIT else code
+
+
+def _interrupted(number: int, frame: object) -> NoReturn:
+    """A request to end is like Ctrl-C: workers are stopped, nothing is left half written."""
+    raise KeyboardInterrupt
 
 
 def guarded(action: Callable[[], object], *, debug: bool) -> int:
     """Run ``action`` and turn what it raises into a message on standard error and an exit code."""
     logging.basicConfig(format="%(levelname)s %(message)s", level=logging.WARNING)
+    signal.signal(signal.SIGTERM, _interrupted)
     try:
         action()
-    except SystemExit as stopped:  # from the parser of commands: 2 when it could not understand them
-        return EXIT_USER if stopped.code == PARSER_EXIT else int(stopped.code or 0)
+    except SystemExit as stopped:  # from the parser of commands, which turns some exceptions into exit codes
+        return _told(int(stopped.code or 0))
     except KeyboardInterrupt:
-        print("Interrupted; nothing is half written. The same command starts again.", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return _told(EXIT_INTERRUPTED)
     except Iota2Error as err:
         if debug:
             traceback.print_exc()

@@ -4,8 +4,8 @@
     ├── UserError               the user can mend it                          exit code 1
     │   ├── ConfigError         the configuration file (all problems at once)
     │   ├── InputError          images, vectors, tables given by the user
-    │   └── OutputError         the output folder cannot be used
-    ├── FeatureMismatch         a model was fed other features than it was trained on
+    │   ├── OutputError         the output folder cannot be used
+    │   └── FeatureMismatch     a model was fed other features than it was trained on
     └── JobsFailed              some jobs of a run failed                     exit code 2
 
 Everything else that escapes is our defect: exit code 3.
@@ -53,7 +53,7 @@ class OutputError(UserError):
     """The output folder cannot be used."""
 
 
-class FeatureMismatch(Iota2Error):
+class FeatureMismatch(UserError):
     """A model was fed features that differ, in name or order, from those it was trained on."""
 
 

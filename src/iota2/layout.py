@@ -11,7 +11,7 @@ from typing import Any
 from iota2.core.graph import Artifact
 
 MARK = ".iota2"
-"""File that marks a folder as an output of this program."""
+"""Folder that marks an output of this program: its lock, its records, the names of what it made."""
 
 
 def with_probabilities(config: Any) -> bool:
@@ -57,14 +57,16 @@ FOLDERS = {
 SCENE = Artifact(
     "features/{tile}/tmp/scene.json",
     "Every product found for the tile, with its files and lattices.",
-    "content",
 )
-SCAN_NOTES = Artifact(
-    "features/{tile}/tmp/scan_notes.json", "What the scan of the tile's folder left out, and why.", "content"
+SCAN_NOTES = Artifact("features/{tile}/tmp/scan_notes.json", "What the scan of the tile's folder left out, and why.")
+
+LISTING = Artifact(
+    "features/{tile}/tmp/listing.json",
+    "Fingerprint of every image file of the tile: another one makes the jobs run again that read it.",
 )
 
 # ---- init
-RECIPE = Artifact("features/recipe.json", "How images become features: bands, dates, indices, order.", "content")
+RECIPE = Artifact("features/recipe.json", "How images become features: bands, dates, indices, order.")
 REFERENCE_IMAGE = Artifact(
     "features/{tile}/tmp/{sensor}_{tile}_reference.tif",
     "The working lattice of the tile: 1 everywhere; its georeferencing is what matters.",
@@ -72,12 +74,10 @@ REFERENCE_IMAGE = Artifact(
 INPUT_DATES = Artifact(
     "features/{tile}/tmp/{sensor}_{tile}_input_dates.txt",
     "Dates found for the tile, one per line.",
-    "content",
 )
 INTERPOLATION_DATES = Artifact(
     "features/{tile}/tmp/{sensor}_{tile}_interpolation_dates.txt",
     "Dates at which the series is interpolated, the same for all tiles.",
-    "content",
 )
 COMMON_MASK = Artifact(
     "features/{tile}/tmp/MaskCommunSL.tif", "1 where every sensor has an image on at least one date."
@@ -97,10 +97,10 @@ REFERENCE = Artifact(
     "The reference polygons as used: checked, in `proj`, with map code, home region and the side of each seed.",
 )
 REFERENCE_NOTES = Artifact(
-    "config_model/reference_notes.json", "What was mended or left out in the reference polygons.", "content"
+    "config_model/reference_notes.json", "What was mended or left out in the reference polygons."
 )
-CLASSES = Artifact("config_model/classes.json", "Classes: label, code in the map, name, colour.", "content")
-CLASS_TABLE = Artifact("final/Classif_table.csv", "User label, code in the map and colour of each class.", "content")
+CLASSES = Artifact("config_model/classes.json", "Classes: label, code in the map, name, colour.")
+CLASS_TABLE = Artifact("final/Classif_table.csv", "User label, code in the map and colour of each class.")
 FORMATTED = Artifact("formattingVectors/{tile}.shp", "Reference polygons cut by tile, region and validity.")
 LEARN_POLYGONS = Artifact("dataAppVal/{tile}_seed_{seed}_learn.sqlite", "Polygons of the tile to learn from.")
 VALIDATION_POLYGONS = Artifact("dataAppVal/{tile}_seed_{seed}_val.sqlite", "Polygons of the tile to validate with.")
@@ -122,15 +122,11 @@ MODEL_POLYGONS = Artifact(
 TILE_STATISTICS = Artifact(
     "samplesSelection/{tile}_region_{region}_seed_{seed}_stats.xml",
     "Pixels per class and per polygon on one tile.",
-    "content",
 )
-MODEL_STATISTICS = Artifact(
-    "samplesSelection/samples_region_{region}_seed_{seed}.xml", "The same over all tiles.", "content"
-)
+MODEL_STATISTICS = Artifact("samplesSelection/samples_region_{region}_seed_{seed}.xml", "The same over all tiles.")
 RATES = Artifact(
     "samplesSelection/samples_region_{region}_seed_{seed}_outrates.csv",
     "Pixels wanted, available and selected of each class.",
-    "content",
 )
 SELECTION = Artifact(
     "samplesSelection/samples_region_{region}_seed_{seed}_selection.sqlite",
@@ -151,13 +147,11 @@ MODEL_SAMPLES = Artifact(
     "learningSamples/Samples_region_{region}_seed{seed}_learn.{samples}",
     "Feature values of all selected pixels of the model.",
 )
-CLASS_STATISTICS = Artifact(
-    "learningSamples/class_statistics_seed{seed}_learn.csv", "Samples per class and region.", "content"
-)
+CLASS_STATISTICS = Artifact("learningSamples/class_statistics_seed{seed}_learn.csv", "Samples per class and region.")
 
 # ---- learning
-MODEL_CARD = Artifact("model/model_{region}_seed_{seed}.txt", "What the model is, to read.", "content")
-MODEL = Artifact("model/model_{region}_seed_{seed}", "The model itself: a folder of plain arrays.", "content")
+MODEL_CARD = Artifact("model/model_{region}_seed_{seed}.txt", "What the model is, to read.")
+MODEL = Artifact("model/model_{region}_seed_{seed}", "The model itself: a folder of plain arrays.")
 
 # ---- classification
 PART_LABELS = Artifact(
@@ -181,7 +175,7 @@ CONFIDENCE = Artifact(
 )
 PROBABILITIES = Artifact(
     "classif/PROBAMAP_{tile}_model_{region}_seed_{seed}.tif",
-    "Probability of each class × 1000, one band each (with `enable_probability_map`).",
+    "Probability of each class × 1000, one band each, 65535 without label (with `enable_probability_map`).",
     when=with_probabilities,
 )
 
@@ -193,7 +187,7 @@ MAP = Artifact("final/Classif_Seed_{seed}.tif", "The land-cover map: class codes
 COLOR_MAP = Artifact(
     "final/Classif_Seed_{seed}_ColorIndexed.tif", "The same map with the colours of the colour table in it."
 )
-MAP_STYLE = Artifact("final/Classif_Seed_{seed}.qml", "QGIS style of the map: names and colours.", "content")
+MAP_STYLE = Artifact("final/Classif_Seed_{seed}.qml", "QGIS style of the map: names and colours.")
 FINAL_CONFIDENCE = Artifact(
     "final/Confidence_Seed_{seed}.tif",
     "Confidence of the classifier in its label, 1 to 100; 0 not classified.",
@@ -201,32 +195,32 @@ FINAL_CONFIDENCE = Artifact(
 FINAL_VALIDITY = Artifact("final/PixelsValidity.tif", "Number of clear dates of each pixel of the map.")
 FINAL_PROBABILITIES = Artifact(
     "final/ProbabilityMap_seed_{seed}.tif",
-    "Probability of each class × 1000, one named band each (with `enable_probability_map`).",
+    "Probability of each class × 1000, one named band each, 65535 without label (with `enable_probability_map`).",
     when=with_final_probabilities,
 )
 
 # ---- validation
-TILE_CONFUSION = Artifact("final/TMP/{tile}_seed_{seed}.csv", "Confusion matrix of the tile, in pixels.", "content")
+TILE_CONFUSION = Artifact("final/TMP/{tile}_seed_{seed}.csv", "Confusion matrix of the tile, in pixels.")
 TILE_COMPARISON = Artifact(
     "final/TMP/{tile}_seed_{seed}_CompRef.tif",
     "Map against reference: 1 and 2 validation wrong and right, 3 and 4 learning wrong and right.",
 )
-CONFUSION = Artifact("final/TMP/Classif_Seed_{seed}.csv", "Confusion matrix of the map, in pixels.", "content")
-CLASSIFICATION_RESULTS = Artifact(
-    "final/TMP/ClassificationResults_seed_{seed}.txt", "Measures of each class, as text.", "content"
-)
+CONFUSION = Artifact("final/TMP/Classif_Seed_{seed}.csv", "Confusion matrix of the map, in pixels.")
+CLASSIFICATION_RESULTS = Artifact("final/TMP/ClassificationResults_seed_{seed}.txt", "Measures of each class, as text.")
 DIFFERENCE = Artifact(
     "final/diff_seed_{seed}.tif",
     "Map against reference: 1 and 2 validation wrong and right, 3 and 4 learning wrong and right, 0 no reference.",
 )
-RESULTS = Artifact("final/RESULTS.txt", "The accuracy report, mean and interval over the runs.", "content")
-CONFUSION_FIGURE = Artifact(
-    "final/Confusion_Matrix_Classif_Seed_{seed}.png", "The confusion matrix as a picture.", "content"
-)
-METRICS = Artifact("final/metrics.json", "The same numbers for programs.", "content")
-REPORT = Artifact("final/report.html", "Map, confidence, validity and accuracy on one page.", "content")
+RESULTS = Artifact("final/RESULTS.txt", "The accuracy report, mean and interval over the runs.")
+CONFUSION_FIGURE = Artifact("final/Confusion_Matrix_Classif_Seed_{seed}.png", "The confusion matrix as a picture.")
+METRICS = Artifact("final/metrics.json", "The same numbers for programs.")
+REPORT = Artifact("final/report.html", "Map, confidence, validity and accuracy on one page.")
 
 # ---- written by the run itself
 STATUS = Artifact("IOTA2_tasks_status.txt", "State of every job of the last run, as text.")
+RECORDS = Artifact(f"{MARK}/records.jsonl", "What each job was made from and what it made, by digests.")
+OUTPUTS = Artifact(f"{MARK}/outputs.txt", "Every path that runs in this folder set out to make.")
+INPUTS = Artifact(f"{MARK}/inputs.json", "Size, time and fingerprint of every image file seen.")
+LOCK = Artifact(f"{MARK}/lock", "Host and process of the run that works here, while it does.")
 LOG_OUT = Artifact("logs/<Step>/<task>.out", "What the job said, how long it took.")
 LOG_ERR = Artifact("logs/<Step>/<task>.err", "What went wrong in the job; empty when all went well.")

@@ -112,13 +112,12 @@ def test_the_region_file_may_have_any_name_and_its_results_are_removed_on_demand
     regions = {"region_path": str(regions_renamed(case, stem)), "remove_output_path": True, "last_step": "sampling"}
     for _ in range(2):
         run(case.configured(chain=regions))
-        (case.output / "final/of the earlier run.txt").touch()
         assert read_vector(case.output / "reference_data.shp").geom_type.str.endswith("Polygon").all()
         (shapes,) = (path for path in case.output.glob("*.shp") if path.stem != "reference_data")
         assert sorted(read_vector(shapes)["region"]) == ["1", "2"]
     run(case.configured(chain=regions | {"last_step": "init"}))
-    assert not (case.output / "final/of the earlier run.txt").exists()
     assert not list(case.output.glob("*.shp"))
+    assert not list((case.output / "learningSamples").iterdir())
 
 
 def test_a_name_too_long_for_the_file_system_is_refused_before_anything_runs(

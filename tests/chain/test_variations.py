@@ -15,7 +15,7 @@ import rasterio
 
 from iota2.config.schema import Config
 from iota2.core import grid
-from iota2.errors import InputError
+from iota2.errors import InputError, UserError
 from iota2.io.rasters import RasterReader
 from iota2.io.recipes import read_recipe
 from iota2.io.vectors import read_samples, read_sqlite
@@ -286,3 +286,40 @@ def test_parts_of_a_tile_do_not_change_the_products(
         assert names
         for name in names:
             assert (root / folder / name).read_bytes() == (whole.chain.output_path / folder / name).read_bytes()
+
+
+@pytest.mark.parametrize("working_grid", ["native", "proj"])
+def test_a_map_in_degrees_is_as_good_as_one_in_metres(tiny: Tiny, tmp_path: Path, working_grid: str) -> None:
+    lattice = f"proj : 'EPSG:4326'\n spatial_resolution : 0.0001\n working_grid : '{working_grid}'"
+    without = ("proj", "spatial_resolution")
+    config = run_edited(tiny, tmp_path / "degrees", without=without, chain=lattice)
+    metres = run_edited(tiny, tmp_path / "metres")
+    assert _used(config) == _used(metres)
+    assert accuracy(config, tiny[0]) == pytest.approx(accuracy(metres, tiny[0]), abs=0.02)
+
+
+def _used(config: Config) -> set[int]:
+    """Rows of the polygons that stand on some side."""
+    sides = gpd.read_file(config.chain.output_path / "reference_data.shp")
+    return set(sides["originfid"][sides["seed_0"] != "unused"])
+
+
+LACKING = {
+    "index": ("keep_bands : ['B4', 'B8']", "", r"NDWI needs the swir band \(B11\).*Sentinel_2\.keep_bands.*arg_train"),
+    "relative": (
+        "keep_bands : ['B2', 'B3']",
+        "features : []",
+        r"relative reflectance needs the red band \(B4\).*Sentinel_2\.keep_bands.*rel_refl: False",
+    ),
+    "unknown": ("keep_bands : ['B2', 'B99']", "", r"Sentinel_2\.keep_bands: B99 unknown; expected some of B2"),
+}
+
+
+@pytest.mark.parametrize("case", LACKING)
+def test_bands_that_features_lack_are_told_before_the_run(tiny: Tiny, tmp_path: Path, case: str) -> None:
+    keep, arg_train, said = LACKING[case]
+    extraction = "iota2_feature_extraction :\n{\n extract_bands : True\n rel_refl : True\n}\n"
+    sections = f"{extraction}Sentinel_2 :\n{{\n {keep}\n}}\n"
+    with pytest.raises(UserError, match=said) as raised:
+        runner.check(configured(tiny[1], tmp_path, edited(sections=sections, arg_train=arg_train)))
+    assert str(raised.value).count("B99 unknown") == (case == "unknown")

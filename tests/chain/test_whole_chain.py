@@ -134,7 +134,7 @@ def test_nothing_is_written_beside_what_the_layout_names(mapped: Mapped) -> None
         and path.with_suffix("") not in known
         and path.parent not in written
     ]
-    assert {path.name for path in extra} == {layout.MARK, Path(layout.STATUS.path).name}
+    assert {path.name for path in extra} == {"records.jsonl", "outputs.txt", "inputs.json", layout.STATUS.path}
 
 
 def test_nothing_is_written_into_the_archive(mapped: Mapped) -> None:
@@ -366,7 +366,7 @@ def test_probabilities_confidence_and_labels_agree(mapped: Mapped) -> None:
     labels, confidence = read(mapped.final("Classif_Seed_0.tif")), read(mapped.final("Confidence_Seed_0.tif"))
     mapped_ = labels > 0
     assert np.abs(probabilities.sum(axis=0)[mapped_] - 1000).max() <= len(codes)
-    assert not probabilities[:, ~mapped_].any()
+    assert (probabilities[:, ~mapped_] == 65535).all()
     of_label = np.take_along_axis(probabilities, np.searchsorted(codes, labels)[None] % len(codes), axis=0)[0]
     assert (probabilities.max(axis=0) - of_label)[mapped_].max() <= 1
     assert np.abs(of_label / 10 - confidence)[mapped_].max() <= 0.6
@@ -464,6 +464,13 @@ def test_report_page_shows_numbers_and_notes(mapped: Mapped) -> None:
     assert page.count("data:image/png;base64,") == 3
 
 
+def test_report_page_counts_the_ground_that_is_not_classified(mapped: Mapped, owned: np.ndarray) -> None:
+    page = mapped.final("report.html").read_text(encoding="utf-8")
+    holes = np.count_nonzero((owned > 0) & (read(mapped.final("Classif_Seed_0.tif")) == 0))
+    assert holes > 100
+    assert f"{holes:,} pixels on the ground of the tiles are not classified" in page
+
+
 # ------------------------------------------------------------------------------------------- reproducible anywhere
 
 
@@ -472,7 +479,7 @@ def _digests(root: Path) -> dict[str, str]:
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path.relative_to(root).parts[0] not in ("logs", layout.STATUS.path)
+        if path.is_file() and path.relative_to(root).parts[0] not in ("logs", layout.MARK, layout.STATUS.path)
     }
 
 

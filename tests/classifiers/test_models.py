@@ -20,9 +20,7 @@ from iota2.core.cube import FeatureBlock
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.errors import FeatureMismatch, InputError, UserError
 
-SENSOR = SensorRecipe(
-    "Sentinel2", ("B2", "B4"), {"red": "B4"}, ("20180511", "20180521"), indices=("NDVI",), nodata=-10000.0
-)
+SENSOR = SensorRecipe("Sentinel2", ("B2", "B4"), {"red": "B4"}, ("20180511", "20180521"), indices=("NDVI",))
 RECIPE = FeatureRecipe((SENSOR,))
 CLASSES = (3, 11, 500)
 

@@ -46,7 +46,8 @@ def pixel_value(cube: Cube, recipe: SensorRecipe, band: str, date: int, at: tupl
     """One band of one pixel at one date of the recipe."""
     series = cube.values[:, cube.bands.index(band), *at].astype(float)
     if not recipe.gapfilling:
-        return float(series[date])
+        missing = cube.values.dtype.kind == "i" and series[date] == cube.nodata
+        return math.nan if missing else float(series[date])
     by_day: dict[int, list[float]] = {}
     for t, day in enumerate(cube.days):
         if cube.valid[t, *at]:
@@ -58,11 +59,9 @@ def pixel_value(cube: Cube, recipe: SensorRecipe, band: str, date: int, at: tupl
     return float(np.interp(recipe.days[date].toordinal(), days, means))
 
 
-def without_data(spectrum: Mapping[str, float], recipe: SensorRecipe) -> bool:
-    """Whether a band of a raw date holds nodata."""
-    if recipe.gapfilling or recipe.nodata is None:
-        return False
-    return any(abs(value - recipe.nodata) <= 0.1 for value in spectrum.values())
+def without_data(spectrum: Mapping[str, float]) -> bool:
+    """Whether a band of a date is missing."""
+    return any(math.isnan(value) for value in spectrum.values())
 
 
 def difference(a: float, b: float, recipe: SensorRecipe) -> float:
@@ -76,13 +75,13 @@ def copied_value(spectrum: Mapping[str, float], band: str, recipe: SensorRecipe)
     """A band as it is copied into the features."""
     reference = recipe.roles.get(recipe.reference_role, "")
     if not recipe.relative_reflectance or band == reference:
-        return spectrum[band]
-    return -10000.0 if without_data(spectrum, recipe) else difference(spectrum[band], spectrum[reference], recipe)
+        return -10000.0 if math.isnan(spectrum[band]) else spectrum[band]
+    return -10000.0 if without_data(spectrum) else difference(spectrum[band], spectrum[reference], recipe)
 
 
 def index_value(spectrum: Mapping[str, float], index: str, recipe: SensorRecipe) -> float:
     """An index of one date."""
-    if without_data(spectrum, recipe):
+    if without_data(spectrum):
         return -10000.0
     if index == "Brightness":
         return math.sqrt(sum(value**2 for value in spectrum.values()))

@@ -23,7 +23,7 @@ def test_priority_is_top_rows_first_then_left_then_name():
 
 def test_first_tile_owns_the_overlap_but_for_the_strip_along_its_edge():
     footprints = {"west": box(0, 0, 10_000, 10_000), "east": box(8000, 0, 18_000, 10_000)}
-    envelopes = tile_envelopes(footprints, 600)
+    envelopes = tile_envelopes(footprints, 600, smallest=1e-6)
     assert envelopes["west"].equals(
         box(0, 0, 10_000, 10_000) - box(9400, 0, 10_000, 10_000) - box(8000, 0, 10_000, 600)
         - box(8000, 9400, 10_000, 10_000)
@@ -33,19 +33,19 @@ def test_first_tile_owns_the_overlap_but_for_the_strip_along_its_edge():
 
 def test_edges_that_no_other_tile_covers_are_kept():
     footprint = box(0, 0, 10_000, 10_000)
-    assert tile_envelopes({"only": footprint})["only"].equals(footprint)
+    assert tile_envelopes({"only": footprint}, 600, smallest=1e-6)["only"].equals(footprint)
 
 
 def test_envelopes_do_not_depend_on_the_order_of_the_mapping():
     footprints = {"a": box(0, 0, 5000, 5000), "b": box(3000, 0, 8000, 5000), "c": box(2000, 3000, 7000, 8000)}
-    again = tile_envelopes(dict(reversed(footprints.items())))
-    for tile, envelope in tile_envelopes(footprints).items():
+    again = tile_envelopes(dict(reversed(footprints.items())), 600, smallest=1e-6)
+    for tile, envelope in tile_envelopes(footprints, 600, smallest=1e-6).items():
         assert envelope.equals(again[tile])
 
 
 @given(st.lists(rectangles, min_size=1, max_size=6), st.integers(0, 900))
 def test_envelopes_partition_the_union_of_the_footprints(footprints, buffer):
-    envelopes = tile_envelopes({f"t{k}": rectangle for k, rectangle in enumerate(footprints)}, buffer)
+    envelopes = tile_envelopes({f"t{k}": rectangle for k, rectangle in enumerate(footprints)}, buffer, smallest=1e-6)
     union = shapely.union_all(footprints)
     owned = list(envelopes.values())
     assert sum(envelope.area for envelope in owned) == pytest.approx(union.area, abs=1e-2)

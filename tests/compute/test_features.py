@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from iota2.compute.features import feature_block
 from iota2.core.cube import Cube
 from iota2.core.recipe import INDICES, FeatureRecipe, SensorRecipe
-from iota2.errors import FeatureMismatch
+from iota2.errors import EXIT_USER, FeatureMismatch
 from tests.compute.reference import reference_features
 
 BANDS = ("B3", "B4", "B8", "B11")
@@ -19,20 +19,22 @@ ROLES = {"red": "B4", "nir": "B8", "swir": "B11"}
 
 
 def make_cube(seed: int, days: list[int], space: tuple[int, int], dtype: str = "int16", share: float = 0.5) -> Cube:
-    """A cube of days counted from 2020-02-25; where it is not valid, mostly nodata."""
+    """A cube of days counted from 2020-02-25; where it is not valid, mostly without data."""
     rng = np.random.default_rng(seed)
     dates = [date(2020, 2, 25) + timedelta(day) for day in days]
     keys = [f"{day:%Y%m%d}" + (f".{dates[:i].count(day)}" if day in dates[:i] else "") for i, day in enumerate(dates)]
     values = rng.integers(1, 10000, (len(days), len(BANDS), *space)).astype(dtype)
     valid = rng.random((len(days), *space)) < share
-    values[~np.broadcast_to(valid[:, None], values.shape) & (rng.random(values.shape) < 0.7)] = -10000
+    values[~np.broadcast_to(valid[:, None], values.shape) & (rng.random(values.shape) < 0.7)] = (
+        np.nan if dtype == "float32" else -10000
+    )
     return Cube(values, valid, tuple(dates), tuple(keys), BANDS, ROLES, -10000)
 
 
 def make_recipe(cube: Cube, name: str = "Sentinel2", **options) -> SensorRecipe:
     gapfilling = options.get("gapfilling", True)
     dates = ("20200220", "20200228", "20200229", "20200301", "20200315") if gapfilling else cube.keys
-    return SensorRecipe(name, options.pop("bands", BANDS), ROLES, dates, nodata=cube.nodata, **options)
+    return SensorRecipe(name, options.pop("bands", BANDS), ROLES, dates, **options)
 
 
 def part(cube: Cube, rows: slice, cols: slice) -> Cube:
@@ -113,7 +115,7 @@ def test_raw_dates_keep_what_is_stored_and_mark_the_indices() -> None:
     values = np.array([[1000, 3000, 2000], [-10000, 3000, 2000]], "int16").reshape(2, 3, 1, 1)
     days = (date(2020, 2, 28), date(2020, 2, 29))
     cube = Cube(values, np.ones((2, 1, 1), bool), days, ("20200228", "20200229"), BANDS[1:], ROLES, -10000)
-    recipe = SensorRecipe("S", cube.bands, ROLES, cube.keys, gapfilling=False, nodata=-10000)
+    recipe = SensorRecipe("S", cube.bands, ROLES, cube.keys, gapfilling=False)
     by_name = dict(_pixel(cube, recipe))
     assert by_name["S_B4_20200229"] == -10000
     assert by_name["S_B8_20200229"] == 3000
@@ -122,7 +124,19 @@ def test_raw_dates_keep_what_is_stored_and_mark_the_indices() -> None:
     relative = dict(_pixel(cube, replace(recipe, relative_reflectance=True)))
     assert relative["S_B8_20200228"] == 500
     assert relative["S_B11_20200229"] == -10000
-    assert dict(_pixel(cube, replace(recipe, nodata=None)))["S_NDVI_20200229"] == pytest.approx(-13000 / 7)
+    assert dict(_pixel(replace(cube, nodata=None), recipe))["S_NDVI_20200229"] == pytest.approx(-13000 / 7)
+
+
+def test_raw_dates_of_a_scaled_sensor_have_data_where_they_equal_the_nodata_of_the_file() -> None:
+    values = np.array([[0.0, 0.3, 0.2], [0.04, np.nan, 0.2]], "float32").reshape(2, 3, 1, 1)
+    days = (date(2020, 2, 28), date(2020, 2, 29))
+    cube = Cube(values, np.ones((2, 1, 1), bool), days, ("20200228", "20200229"), BANDS[1:], ROLES, 0.0)
+    recipe = SensorRecipe("S", cube.bands, ROLES, cube.keys, gapfilling=False)
+    by_name = dict(_pixel(cube, recipe))
+    assert by_name["S_NDVI_20200228"] == pytest.approx(1000)
+    assert by_name["S_NDWI_20200228"] == pytest.approx(-200)
+    assert {by_name[f"S_{index}_20200229"] for index in INDICES} == {-10000}
+    assert (by_name["S_B4_20200229"], by_name["S_B8_20200229"]) == (pytest.approx(0.04), -10000)
 
 
 def _pixel(cube: Cube, recipe: SensorRecipe) -> list[tuple[str, float]]:
@@ -161,7 +175,7 @@ def test_inputs_are_not_changed() -> None:
     cube = make_cube(2, [0, 4], (3, 3), "float32")
     before = cube.values.copy()
     feature_block({"Sentinel2": cube}, FeatureRecipe((make_recipe(cube, gapfilling=False, relative_reflectance=True),)))
-    assert np.array_equal(cube.values, before)
+    assert np.array_equal(cube.values, before, equal_nan=True)
 
 
 def test_standard_labels_change_names_only() -> None:
@@ -188,6 +202,7 @@ def test_all_mismatches_are_told_at_once() -> None:
     )
     with pytest.raises(FeatureMismatch) as raised:
         feature_block({"Sentinel2": cube}, recipe)
+    assert raised.value.exit_code == EXIT_USER
     message = str(raised.value)
     assert "Landsat8: the features need this sensor, the series are of Sentinel2" in message
     assert "Landsat8: NDWI needs the swir band (B11), the bands kept are B3, B8" in message

@@ -72,9 +72,10 @@ def test_long_rows_are_done_whole() -> None:
     assert np.allclose(out, np.sqrt((values.astype(float) ** 2).sum(axis=1)))
 
 
-def test_nodata_is_met_within_a_tenth() -> None:
-    values = spectra((1, 2, -10000), (1, 2, -9999.92), (1, 2, -9999.8), (np.nan, 1, 1), (1, 2, 3)).values
-    assert without_data(values, -10000).tolist() == [[True, True, False, True, False]]
+def test_nan_and_the_marker_mean_without_data() -> None:
+    values = spectra((1, 2, -10000), (1, 2, -9999), (np.nan, 1, 1), (1, 2, 3)).values
+    assert without_data(values, -10000).tolist() == [[True, False, True, False]]
+    assert without_data(values, None).tolist() == [[False, False, True, False]]
 
 
 def test_no_pixels_no_values() -> None:

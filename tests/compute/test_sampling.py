@@ -10,6 +10,7 @@ from iota2.compute.sampling import (
     SelectionOptions,
     choose,
     class_targets,
+    labels_without_count,
     parse_class_counts,
     split_polygons,
     unvalidated,
@@ -94,6 +95,20 @@ def test_every_bad_line_of_class_counts_is_told():
     with pytest.raises(InputError, match=r"counts\.csv") as caught:
         parse_class_counts("11,5\n12\n13,-1\n11,6\n14,x,3", "counts.csv")
     assert [f"line {k}" in str(caught.value) for k in range(1, 6)] == [False, True, True, True, True]
+
+
+def test_labels_without_count_are_found():
+    assert labels_without_count({"12": 0}, (11, 12, 31), "counts.csv") == ["11", "31"]
+    assert labels_without_count({}, (), "counts.csv") == []
+
+
+def test_counts_of_no_class_are_told_with_the_nearest_label():
+    with pytest.raises(InputError, match=r"counts\.csv") as caught:
+        labels_without_count({"prairies": 5, "forêt": 1, "xyz": 2}, ("forêt", "prairie"), "counts.csv")
+    assert str(caught.value).splitlines()[1:] == [
+        "label 'prairies' is no class of the reference data; did you mean 'prairie'?",
+        "label 'xyz' is no class of the reference data; the labels are forêt, prairie",
+    ]
 
 
 @pytest.mark.parametrize(

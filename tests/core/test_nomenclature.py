@@ -27,7 +27,7 @@ def test_integer_labels_are_the_codes_in_ascending_order():
     assert found.codes == found.labels == (31, 211)
     assert found.names == ("forêt", "prairie")
     assert found.colors == ((0, 120, 0), (255, 85, 0))
-    assert (found.dtype, found.text_labels, found.warnings) == ("uint8", False, ())
+    assert (found.dtype, found.warnings) == ("uint8", ())
     assert found.name(31) == "forêt"
     assert found.color(211) == (255, 85, 0)
     assert found.color_table == {0: (0, 0, 0, 0), 31: (0, 120, 0, 255), 211: (255, 85, 0, 255)}
@@ -38,7 +38,6 @@ def test_text_labels_are_numbered_from_one_in_sorted_order():
     assert found.labels == ("dense forest", "eau")
     assert found.codes == (1, 2)
     assert found.code("eau") == 2
-    assert found.text_labels
 
 
 def test_numerals_as_text_are_text():

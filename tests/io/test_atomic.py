@@ -114,6 +114,43 @@ def test_folder_is_replaced_as_a_whole(tmp_path):
     assert names(path) == ["sub"]
 
 
+def test_folder_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path, monkeypatch):
+    path, replace, calls = tmp_path / "model", os.replace, []
+    with replacing_folder(path) as part:
+        (part / "a.npy").write_text("old")
+
+    def full_at_the_second(source, target):
+        calls.append(target)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full_at_the_second)
+    with pytest.raises(OSError, match="No space"), replacing_folder(path) as part:
+        (part / "a.npy").write_text("new")
+    assert names(tmp_path) == ["model"]
+    assert (path / "a.npy").read_text() == "old"
+
+
+def test_folder_set_aside_by_a_killed_job_comes_back(tmp_path):
+    path = tmp_path / "model"
+    part_name(path, "old").mkdir()
+    (part_name(path, "old") / "a.npy").write_text("old")
+    with pytest.raises(StopError):
+        stop_after(replacing_folder(path), ".npy")
+    assert names(tmp_path) == ["model"]
+    assert (path / "a.npy").read_text() == "old"
+
+
+@pytest.mark.parametrize("context", [replacing, replacing_folder, replacing_group])
+def test_the_new_name_is_on_the_disk(tmp_path, monkeypatch, context):
+    synced, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (synced.append(os.readlink(f"/proc/self/fd/{file}")), fsync(file)))
+    with context(tmp_path / "a.shp") as part:
+        (part / "b.npy" if part.is_dir() else part).write_text("new")
+    assert synced[-1] == str(tmp_path)
+
+
 def test_text_is_utf8_with_one_newline_at_its_end(tmp_path):
     write_text(tmp_path / "a.txt", "forêt\n\n")
     assert (tmp_path / "a.txt").read_bytes() == "forêt\n".encode()

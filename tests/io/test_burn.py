@@ -14,7 +14,7 @@ from shapely import MultiPolygon, Point, Polygon, box
 
 from iota2.core.grid import blocks
 from iota2.io import burn as burning
-from iota2.io.burn import burn, geometry_to_crs, mask_polygons, pixels_inside, polygons_at_least, to_crs
+from iota2.io.burn import burn, mask_polygons, pixels_inside, polygons_at_least, to_crs
 
 # odc-geo 0.5 multiplies matrices in a way that affine 3.1 is about to deprecate
 pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
@@ -36,7 +36,7 @@ def centres() -> tuple[np.ndarray, np.ndarray]:
 def on_blocks(polygons, shape) -> np.ndarray:
     result = np.zeros(GEOBOX.shape, np.uint8)
     for block in blocks("T", GEOBOX, shape):
-        result[block.slices] = burn(polygons, block.geobox, "uint8")
+        result[slice(*block.rows), slice(*block.cols)] = burn(polygons, block.geobox, "uint8")
     return result
 
 
@@ -132,7 +132,7 @@ def test_mask_polygons_cover_the_ones_and_burn_back(tmp_path):
 
 def test_mask_without_ones_has_no_polygon(tmp_path):
     path = raster(tmp_path / "mask.tif", np.zeros(GEOBOX.shape, np.uint8))
-    assert mask_polygons(path) == polygons_at_least(path, 1) == []
+    assert mask_polygons(path) == polygons_at_least(path, 1, 0.1) == []
 
 
 def test_polygons_of_enough_views_are_eroded(tmp_path):
@@ -140,22 +140,26 @@ def test_polygons_of_enough_views_are_eroded(tmp_path):
     views[10:20, 10:30] = 3
     views[12, 12] = 300
     views[30, 5] = 2
-    (polygon,) = polygons_at_least(raster(tmp_path / "views.tif", views), 3)
+    (polygon,) = polygons_at_least(raster(tmp_path / "views.tif", views), 3, 0.1)
     assert polygon.bounds == pytest.approx((500_100.1, 4_799_800.1, 500_299.9, 4_799_899.9))
-    assert len(polygons_at_least(tmp_path / "views.tif", 2)) == 2
+    assert len(polygons_at_least(tmp_path / "views.tif", 2, 0.1)) == 2
+
+
+def moved(geometry, source, target, **options):
+    return to_crs(gpd.GeoSeries([geometry], crs=source), target, **options).iloc[0]
 
 
 def test_long_edges_bend_when_they_are_reprojected():
     line = shapely.LineString([(500_000, 4_800_000), (800_000, 4_800_000)])
-    bent = geometry_to_crs(line, CRS, "EPSG:2154")
+    bent = moved(line, CRS, "EPSG:2154")
     middle = Transformer.from_crs(CRS, "EPSG:2154", always_xy=True).transform(650_000, 4_800_000)
     assert bent.distance(Point(middle)) < 0.1
-    assert geometry_to_crs(line, CRS, "EPSG:2154", segment=1e9).distance(Point(middle)) > 10
+    assert moved(line, CRS, "EPSG:2154", segment=1e9).distance(Point(middle)) > 10
 
 
 def test_edges_in_degrees_are_divided_by_their_length_in_metres():
     line = shapely.LineString([(1, 45), (1, 46)])
-    assert 110 < shapely.get_num_coordinates(geometry_to_crs(line, "EPSG:4326", CRS)) < 114
+    assert 110 < shapely.get_num_coordinates(moved(line, "EPSG:4326", CRS)) < 114
 
 
 def test_frame_in_the_wanted_crs_is_left_alone():

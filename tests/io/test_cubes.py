@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
@@ -21,7 +22,7 @@ from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
 from iota2.core.sensor import MaskRule, SensorSpec
 from iota2.errors import ConfigError, InputError
-from iota2.io.cubes import CubeReader, block_shape, mask_applies, recipe_bands
+from iota2.io.cubes import CubeReader, block_shape, mask_applies, mask_block_shape, recipe_bands
 from iota2.io.products import native_geobox, scan_tile, working_geobox
 from iota2.io.specs import builtin_specs, parse_spec
 from iota2.testing.products import Layer, write_product, write_series
@@ -58,7 +59,7 @@ def read_in_blocks(
     footprint = np.zeros(scene.geobox.shape, bool)
     with CubeReader(scene, bands, threads=threads) as reader:
         for block in blocks(TILE, scene.geobox, shape):
-            place = (..., *block.slices)
+            place = (..., slice(*block.rows), slice(*block.cols))
             cube = reader.read(block)[name]
             values[place], valid[place] = cube.values, cube.valid
             clear[place], footprint[place] = reader.valid(block)[name], reader.footprint(block)
@@ -183,7 +184,8 @@ def test_nan_and_nodata_in_any_band_make_a_pixel_invalid(tmp_path: Path) -> None
     spec = write_small(tmp_path, red, np.full(FINE.shape, 0.25, np.float32))
     values, valid, clear, footprint = read_in_blocks(scene_of(spec, tmp_path), SMALL_BANDS, (16, 64))
     assert sorted(zip(*np.nonzero(~valid[0]), strict=True)) == [(3, 4), (5, 6)]
-    assert values[0, 0, 3, 4] == values[0, 0, 5, 6] == -10000
+    assert np.isnan(values[0, 0, [3, 5], [4, 6]]).all()
+    assert (values[0, 1] == 0.25).all()
     assert clear.all()
     assert footprint.all()
 
@@ -208,6 +210,7 @@ def test_values_come_in_product_units(tmp_path: Path) -> None:
     values, valid, *_ = read_in_blocks(scene_of(spec, tmp_path), SMALL_BANDS, (16, 64))
     np.testing.assert_array_equal(values[0, 0].ravel()[1:], raw.ravel()[1:] * 0.5 - 3)
     assert not valid[0, 0, 0]
+    assert np.isnan(values[0, 0, 0, 0])
     assert valid[0].sum() == raw.size - 1
 
 
@@ -303,6 +306,56 @@ def test_block_shapes_fit_the_memory(archive: tuple[Path, tuple[dict[str, Layer]
     assert np.prod(narrow) < np.prod(block_shape(scene, recipe, 2**23))
     with pytest.raises(ConfigError, match=r"a block of 16 x 64 pixels needs .* MB"):
         block_shape(scene, recipe, 16 * 64 * per_pixel - 1)
+
+
+@pytest.mark.parametrize("side", [16, 32])
+def test_blocks_follow_the_tiles_of_files(tmp_path: Path, side: int) -> None:
+    spec = replace(parse_spec(SMALL, source="small.yaml"), masks=())
+    lattice = GeoBox((96, 320), FINE.affine, FINE.crs)
+    noise = np.random.default_rng(0).integers(0, 9000, lattice.shape).astype(np.int16)
+    folder = write_product(spec, tmp_path / TILE, TILE, DAYS[0], {n: Layer(noise, lattice) for n in ("RED", "NIR")})
+    scene = scene_of(spec, tmp_path)
+    recipe = FeatureRecipe((SensorRecipe("Small", ("RED", "NIR"), {}, ("20180101",), indices=()),))
+    budgets = [pixels * 73 for pixels in (side * 70, side * 2 * 64, side * 320 * 2, 96 * 320)]
+    assert [block_shape(scene, recipe, memory)[1] for memory in budgets[2:]] == [320, 320]
+    for path in folder.glob("*.tif"):
+        tiled = path.with_suffix(".new")
+        rasterio.shutil.copy(path, tiled, driver="GTiff", TILED="YES", BLOCKXSIZE=side, BLOCKYSIZE=side)
+        tiled.replace(path)
+    shapes = [block_shape(scene, recipe, memory) for memory in budgets]
+    assert shapes == [(side, 64), (side, 128), (side * 2, 320), (96, 320)]
+    whole = read_in_blocks(scene, SMALL_BANDS, lattice.shape)
+    for once, apart in zip(whole, read_in_blocks(scene, SMALL_BANDS, shapes[0]), strict=True):
+        np.testing.assert_array_equal(once, apart)
+
+
+def test_a_tile_that_does_not_fit_is_cut_from_side_to_side(tmp_path: Path) -> None:
+    spec = replace(parse_spec(SMALL, source="small.yaml"), masks=())
+    lattice = GeoBox((256, 1024), FINE.affine, FINE.crs)
+    layer = Layer(np.ones(lattice.shape, np.int16), lattice)
+    folder = write_product(spec, tmp_path / TILE, TILE, DAYS[0], {"RED": layer, "NIR": layer})
+    for path in folder.glob("*.tif"):
+        tiled = path.with_suffix(".new")
+        rasterio.shutil.copy(path, tiled, driver="GTiff", TILED="YES", BLOCKXSIZE=256, BLOCKYSIZE=256)
+        tiled.replace(path)
+    scene = scene_of(spec, tmp_path)
+    recipe = FeatureRecipe((SensorRecipe("Small", ("RED", "NIR"), {}, ("20180101",), indices=()),))
+    shapes = [block_shape(scene, recipe, pixels * 65) for pixels in (1024, 256 * 64, 256 * 255, 256 * 513)]
+    assert shapes == [(16, 64), (256, 64), (256, 128), (256, 512)]
+    coarse = replace(scene, geobox=rescaled(lattice, (20.0, 20.0)))
+    assert block_shape(coarse, recipe, 128 * 300 * 65) == (128, 256)
+
+
+def test_blocks_of_masks_fit_the_memory(archive: tuple[Path, tuple[dict[str, Layer], ...]]) -> None:
+    scene = replace(scene_of(SPEC, archive[0]), geobox=GeoBox((10980, 10980), FINE.affine, FINE.crs))
+    many = replace(scene.sensors[0], acquisitions=scene.sensors[0].acquisitions * 100)
+    for memory in (2**22, 2**25, 2**28):
+        few, more = (
+            np.prod(mask_block_shape(replace(scene, sensors=(sensor,)), memory)) for sensor in (scene.sensors[0], many)
+        )
+        assert few * 3 <= memory
+        assert more * 300 <= memory
+        assert more < few
 
 
 def test_small_tiles_are_read_whole(archive: tuple[Path, tuple[dict[str, Layer], ...]]) -> None:

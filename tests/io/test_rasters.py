@@ -21,11 +21,11 @@ from iota2.io.rasters import (
     RasterReader,
     RasterWriter,
     decimated,
-    nearest_on,
+    nearest_pixels,
     raster_geobox,
     read_block,
 )
-from iota2.io.warp import source_coordinates
+from iota2.io.warp import Range, source_coordinates
 
 LATTICE = GeoBox((600, 700), Affine(10, 0, 300000, 0, -10, 4900020), "EPSG:32631")
 
@@ -34,10 +34,15 @@ def labels(seed: int = 0) -> np.ndarray:
     return np.kron(np.random.default_rng(seed).integers(0, 5, (60, 70)), np.ones((10, 10))).astype(np.uint8)
 
 
+def nearest_on(path: Path, target: GeoBox, rows: Range, cols: Range, fill: float = 0) -> np.ndarray:
+    with RasterReader(path) as reader:
+        return reader.at(*nearest_pixels(reader.geobox, target, rows, cols), fill=fill)[0]
+
+
 def write(path: Path, values: np.ndarray, profile: RasterProfile, shape: tuple[int, int], step: int = 1) -> bytes:
     with RasterWriter(path, profile) as writer:
         for block in list(blocks("T", profile.geobox, shape))[::step]:
-            writer.write(block, values[(..., *block.slices)])
+            writer.write(block, values[(..., slice(*block.rows), slice(*block.cols))])
     return path.read_bytes()
 
 
@@ -158,7 +163,8 @@ def test_a_part_is_read_on_any_block_of_its_tile(tmp_path: Path) -> None:
     expected = np.full(LATTICE.shape, 9, np.uint8)
     expected[200:400] = values[200:400]
     for block in blocks("T", LATTICE, (150, 300)):
-        np.testing.assert_array_equal(read_block(tmp_path / "part.tif", block, fill=9), expected[block.slices])
+        place = slice(*block.rows), slice(*block.cols)
+        np.testing.assert_array_equal(read_block(tmp_path / "part.tif", block, fill=9), expected[place])
     with RasterReader(tmp_path / "part.tif") as reader:
         np.testing.assert_array_equal(reader.read_bands(LATTICE, fill=9)[0], expected)
         with pytest.raises(InputError, match="another lattice"):
@@ -190,7 +196,7 @@ def test_nearest_pixels_are_right_to_a_hundredth_and_the_same_for_any_block(tmp_
     true_x, true_y = (true_x - 300000) / 10, (4900020 - true_y) / 10
     assert np.abs(x - true_x).max() < 0.01
     assert np.abs(y - true_y).max() < 0.01
-    whole = nearest_on(tmp_path / "a.tif", target, rows, cols, fill=0)
+    whole = nearest_on(tmp_path / "a.tif", target, rows, cols)
     sure = np.minimum(np.abs(true_x - np.round(true_x)), np.abs(true_y - np.round(true_y))) > 0.01
     inside = (true_x >= 0) & (true_y >= 0) & (true_x < 700) & (true_y < 600)
     expected = np.zeros(target.shape, np.uint8)
@@ -198,14 +204,26 @@ def test_nearest_pixels_are_right_to_a_hundredth_and_the_same_for_any_block(tmp_
     np.testing.assert_array_equal(whole[sure], expected[sure])
     assert inside.mean() > 0.5
     for block in blocks("T", target, (77, 130)):
-        part = nearest_on(tmp_path / "a.tif", target, block.rows, block.cols, fill=0)
-        np.testing.assert_array_equal(part, whole[block.slices])
+        part = nearest_on(tmp_path / "a.tif", target, block.rows, block.cols)
+        np.testing.assert_array_equal(part, whole[slice(*block.rows), slice(*block.cols)])
 
 
 def test_a_lattice_far_away_gets_the_fill(tmp_path: Path) -> None:
     write(tmp_path / "a.tif", labels(), RasterProfile(LATTICE, "uint8"), LATTICE.shape)
     far = GeoBox((30, 40), Affine(0.1, 0, -180, 0, -0.1, 90), "EPSG:4326")
     assert (nearest_on(tmp_path / "a.tif", far, (3, 30), (0, 40), fill=5) == 5).all()
+
+
+def test_pixels_are_given_for_all_bands_at_once(tmp_path: Path) -> None:
+    values = np.stack([labels(k) for k in range(3)])
+    write(tmp_path / "a.tif", values, RasterProfile(LATTICE, "uint8", count=3), LATTICE.shape)
+    row, col = np.array([7, -1, 599, 7]), np.array([690, -1, 3, 690])
+    with RasterReader(tmp_path / "a.tif") as reader:
+        found = reader.at(row, col, fill=255)
+        assert reader.at(row[:0], col[:0]).shape == (3, 0)
+        assert (reader.at(row[1:2], col[1:2], fill=9) == 9).all()
+    np.testing.assert_array_equal(found[:, [0, 2, 3]], values[:, row[[0, 2, 3]], col[[0, 2, 3]]])
+    assert (found[:, 1] == 255).all()
 
 
 def test_rasters_without_a_coordinate_system_are_refused(tmp_path: Path) -> None:

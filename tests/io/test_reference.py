@@ -242,6 +242,26 @@ def test_regions_that_share_an_edge_do_not_overlap_after_reprojection(gpkg):
     assert found.geometry[0].intersection(found.geometry[1]).area < 1
 
 
+def test_three_regions_that_meet_on_a_long_border_share_no_ground_after_reprojection(gpkg):
+    corner = (2.15, 44)
+    one = Polygon([(1, 43), (1, 45), (2, 45), (2.3, 43)])
+    two = Polygon([(2, 45), corner, (4, 44), (4, 45)])
+    three = Polygon([corner, (2.3, 43), (4, 43), (4, 44)])
+    write(gpkg, [one, two, three], crs="EPSG:4326", region=["1", "2", "3"])
+    found = read_regions(gpkg, "region", CRS).geometry
+    shared = [found[i].intersection(found[j]).area for i, j in ((0, 1), (0, 2), (1, 2))]
+    assert max(shared) < 1e-6
+    assert found.is_valid.all()
+
+
+def test_ground_that_regions_share_within_the_tolerance_goes_to_the_first_by_name(gpkg):
+    write(gpkg, [square(100, side=100.00001), square(0, side=100.00001)], region=["b", "a"])
+    found = read_regions(gpkg, "region", CRS)
+    assert found.region.tolist() == ["a", "b"]
+    assert found.geometry[0].intersection(found.geometry[1]).area == 0
+    assert found.geometry[0].equals(square(0, side=100.00001))
+
+
 def test_regions_lacking_name_or_geometry_are_refused_together(gpkg):
     write(gpkg, [square(0), None, Point(X, Y)], region=[None, "b", "c"])
     with pytest.raises(InputError) as caught:

@@ -213,9 +213,43 @@ def test_shapefile_cut_short_is_refused(tmp_path):
 
 
 def test_table_without_geometry_is_refused(tmp_path):
-    (tmp_path / "p.csv").write_text("a,b\n1,2\n")
+    pyogrio.write_dataframe(pd.DataFrame({"a": [1]}), tmp_path / "p.gpkg")
     with pytest.raises(InputError, match="without geometry"):
-        read_vector(tmp_path / "p.csv")
+        read_vector(tmp_path / "p.gpkg")
+
+
+def _elsewhere(path) -> str:
+    """A text that names another file."""
+    layer = f'<OGRVRTLayer name="p"><SrcDataSource>{path}</SrcDataSource></OGRVRTLayer>'
+    return f"<OGRVRTDataSource>{layer}</OGRVRTDataSource>"
+
+
+@pytest.mark.parametrize("name", ["a.shp", "a.gpkg", "a.gml", "a.vrt", "a.geojson"])
+@pytest.mark.parametrize(
+    "before",
+    ["", "\n", '{"type": "FeatureCollection", "features": []}', '{"a": "b"} '],
+    ids=["alone", "blank", "geojson", "json"],
+)
+def test_no_text_leads_to_another_file(tmp_path, name, before):
+    write_shapefile(polygons(), tmp_path / "p.shp")
+    (tmp_path / name).write_text(before + _elsewhere(tmp_path / "p.shp"))
+    with pytest.raises(InputError, match=rf"{name}: .*read"):
+        read_vector(tmp_path / name)
+
+
+def test_no_text_runs_a_pipeline(tmp_path):
+    write_shapefile(polygons(), tmp_path / "p.shp")
+    command = f"gdal vector pipeline ! read {tmp_path / 'p.shp'} ! filter"
+    (tmp_path / "a.json").write_text(f'{{"type": "gdal_streamed_alg", "command_line": "{command}"}}')
+    with pytest.raises(InputError, match="cannot be read"):
+        read_vector(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("name", ["a.geojson", "a b;é!.json"])
+def test_geojson_is_read(tmp_path, name):
+    polygons().to_crs("EPSG:4326").to_file(tmp_path / "a.geojson", driver="GeoJSON")
+    (tmp_path / "a.geojson").rename(tmp_path / name)
+    assert len(read_vector(tmp_path / name)) == len(polygons())
 
 
 @pytest.mark.parametrize("path", ["absent.shp", "/vsicurl/http://localhost/a.shp", "PG:host=localhost"])

@@ -73,6 +73,11 @@ def page() -> Page:
     return Page(render_report(report()))
 
 
+def test_pixels_that_are_not_classified_are_told_when_there_are_any(page):
+    assert "77 pixels on the ground of the tiles are not classified" in page.text
+    assert "are not classified (0 in the map)" not in Page(render_report(report(mapped={1: 5}))).text
+
+
 def test_hostile_texts_stay_texts(page):
     assert not {"script", "iframe", "object"} & {tag for tag, _ in page.tags}
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]

@@ -12,8 +12,9 @@ import pytest
 
 from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.errors import InputError
-from iota2.run.execute import Debug, Engine, execute, local_cluster
+from iota2.run.execute import Cluster, Debug, Engine, Retry, execute, local_cluster
 from iota2.run.job import JobResult
+from iota2.run.ledger import Ledger, assess
 from iota2.run.plan import Plan, make_plan, rows_of
 
 FIRST = Artifact("first/{tile}.txt", "First.")
@@ -57,15 +58,16 @@ def planned(root: Path, tiles: str, steps: tuple[Step, ...] = STEPS) -> Plan:
     return make_plan(steps, rows_of({t: (1, ["1"]) for t in tiles}, ["S"], 1), None, root=root, constants={})
 
 
-def run(plan: Plan, engine: Engine) -> tuple[dict[str, str], list[str]]:
+def run(plan: Plan, engine: Engine, retry: Retry | None = None) -> tuple[dict[str, str], list[str]]:
     """States by job, and the jobs in the order in which they ended."""
     ended: list[JobResult] = []
-    results = execute(plan, engine, ended.append, Resources())
+    verdicts = assess(plan, Ledger(plan.root), {})
+    results = execute(plan, verdicts, engine, ended.append, Resources(), retry=retry)
     return {id_: result.state for id_, result in results.items()}, [result.id for result in ended]
 
 
 @pytest.fixture(scope="module")
-def workers() -> Iterator[Engine]:
+def workers() -> Iterator[Cluster]:
     with local_cluster(2) as cluster:
         yield cluster
 
@@ -116,6 +118,33 @@ def test_the_death_of_a_worker_costs_its_job_only(tmp_path: Path) -> None:
     with local_cluster(2) as cluster:
         states, _ = run(planned(tmp_path, "ADE"), cluster)
     assert states["one/one_D"] == "failed"
+    assert states["two/two_D"] == states["three/three"] == "blocked"
     assert {states[f"{step}_{tile}"] for step in ("one/one", "two/two") for tile in "AE"} == {"done"}
-    assert states["two/two_D"] != "done"
-    assert states["three/three"] != "done"
+
+
+def fails_until_it_has_enough(job: JobContext) -> None:
+    """Needs four times the memory that it is given first."""
+    with open(job.out.first.with_suffix(".attempts"), "a") as file:
+        file.write(f"{job.use.memory},{job.use.threads} ")
+    if job.use.memory < 4 * Resources().memory:
+        raise MemoryError("too little")
+    job.out.first.write_text("done")
+
+
+GREEDY = Step("one", "init", "One.", "one_{tile}", fails_until_it_has_enough, ("tile",), {}, {"first": FIRST})
+
+
+def test_a_failed_job_is_tried_again_with_twice_the_memory(tmp_path: Path, engine: Engine) -> None:
+    states, _ = run(planned(tmp_path, "A", (GREEDY,)), engine, Retry(allowed=2))
+    assert states == {"one/one_A": "done"}
+    memory = Resources().memory
+    attempts = (tmp_path / "first/A.attempts").read_text().split()
+    assert attempts == [f"{memory},1", f"{2 * memory},2", f"{4 * memory},4"]
+
+
+def test_retries_stop_at_their_number_and_at_the_maxima(tmp_path: Path, engine: Engine) -> None:
+    memory = Resources().memory
+    states, _ = run(planned(tmp_path, "A", (GREEDY,)), engine, Retry(allowed=3, memory=2 * memory, threads=1))
+    assert states == {"one/one_A": "failed"}
+    attempts = (tmp_path / "first/A.attempts").read_text().split()
+    assert attempts == [f"{memory},1", *[f"{2 * memory},1"] * 3]

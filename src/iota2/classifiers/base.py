@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from iota2.compute.predict import Prediction, spread
+from iota2.compute.predict import Prediction, predict_slices
 from iota2.core.cube import FeatureBlock
 from iota2.core.recipe import FeatureRecipe
 from iota2.errors import FeatureMismatch, InputError, UserError
@@ -104,21 +104,15 @@ class Model:
         """
         self._require_names(features.names)
         selected = where & (features.n_valid > 0)
-        x = features.values.reshape(len(features.names), selected.size)
-        if not selected.all():
-            x = x[:, selected.ravel()]
-        return spread(self._probabilities(x), selected, self.classes)
-
-    def _probabilities(self, x: np.ndarray) -> np.ndarray:
         try:
-            return self.classifier.predict_proba(x.T)
+            return predict_slices(lambda x: self.classifier.predict_proba(x.T), features.values, selected, self.classes)
         except ValueError as err:
-            missing = np.isnan(x).sum(axis=1)
+            missing = np.array([np.count_nonzero(np.isnan(layer[selected])) for layer in features.values])
             if not missing.any():
                 raise
             raise InputError(
                 f"{self.title}: feature {self.recipe.names[int(missing.argmax())]} has no value at "
-                f"{int(missing.max())} of {x.shape[1]} pixels with valid observations, and so have "
+                f"{int(missing.max())} of {np.count_nonzero(selected)} pixels with valid observations, and so have "
                 f"{int((missing > 0).sum()) - 1} others. Let the function that makes it give a number there."
             ) from err
 

@@ -19,6 +19,7 @@ from iota2 import __version__
 from iota2.classifiers.base import Model, ModelError, Training
 from iota2.classifiers.card import card_text
 from iota2.classifiers.registry import KINDS
+from iota2.core.nomenclature import MAX_CODE
 from iota2.core.random import generator
 from iota2.core.recipe import FeatureRecipe
 from iota2.errors import InputError
@@ -122,8 +123,8 @@ def _check_samples(x: np.ndarray, y: np.ndarray, names: tuple[str, ...], title: 
         )
     if not len(x):
         raise InputError(f"{title}: no samples to learn from. Check that reference polygons lie in the region.")
-    if y.dtype.kind not in "iu" or y.min() < 1 or y.max() > 65535:
-        raise InputError(f"{title}: class codes must be whole numbers from 1 to 65535 (0 means no label).")
+    if y.dtype.kind not in "iu" or y.min() < 1 or y.max() > MAX_CODE:
+        raise InputError(f"{title}: class codes must be whole numbers from 1 to {MAX_CODE} (0 means no label).")
     bad = ~np.isfinite(x)
     if bad.any():
         feature = int(bad.any(axis=0).argmax())
@@ -153,9 +154,9 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _classes(codes: Any) -> tuple[int, ...]:
     classes = tuple(codes)
-    sound = all(type(code) is int and 0 < code < 65536 for code in classes)
+    sound = all(type(code) is int and 0 < code <= MAX_CODE for code in classes)
     if not sound or list(classes) != sorted(set(classes)):
-        raise ValueError(f"classes {codes!r} are not ascending codes from 1 to 65535")
+        raise ValueError(f"classes {codes!r} are not ascending codes from 1 to {MAX_CODE}")
     return classes
 
 

@@ -8,10 +8,7 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from iota2.compute.polygons import SLIVER, polygonal
-
-BORDER = 600.0
-"""Metres along the edge of a tile where another tile is preferred: images may lack data there."""
+from iota2.compute.polygons import polygonal
 
 
 def tile_priority(footprints: Mapping[str, BaseGeometry]) -> list[str]:
@@ -20,12 +17,15 @@ def tile_priority(footprints: Mapping[str, BaseGeometry]) -> list[str]:
     return sorted(footprints, key=lambda tile: (-bounds[tile][3], bounds[tile][0], tile))
 
 
-def tile_envelopes(footprints: Mapping[str, BaseGeometry], buffer: float = BORDER) -> dict[str, BaseGeometry]:
+def tile_envelopes(
+    footprints: Mapping[str, BaseGeometry], buffer: float, *, smallest: float
+) -> dict[str, BaseGeometry]:
     """The ground that each tile owns, in order of priority: a partition of the union of the footprints.
 
     Ground seen by several tiles belongs to the first of them (``tile_priority``), save for the strip within
     ``buffer`` of its own edge, which it leaves to a later tile that covers it. A tile left with nothing gets
-    an empty polygon. Footprints are valid polygons or multipolygons in one CRS, ``buffer`` is in its units.
+    an empty polygon. Footprints are valid polygons or multipolygons in one CRS; ``buffer`` is in its units, and
+    ``smallest`` the area up to which a part is rounding.
     """
     # No gap opens: of the tiles that cover a point, the last never gives it up, since no later tile covers
     # it. So the point is in what that tile keeps, and hence in its envelope or in the one of an earlier tile.
@@ -38,7 +38,7 @@ def tile_envelopes(footprints: Mapping[str, BaseGeometry], buffer: float = BORDE
         core = footprint.buffer(-buffer, join_style="mitre")
         kept = core.union(footprint.difference(later))
         owned = kept.difference(_union(list(envelopes.values()), footprint))
-        envelopes[tile] = polygonal(np.array([owned]), smallest=SLIVER)[0]
+        envelopes[tile] = polygonal(np.array([owned]), smallest=smallest)[0]
     return envelopes
 
 

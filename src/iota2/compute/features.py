@@ -25,9 +25,9 @@ def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBl
 
     Every value depends on its own pixel only. With gap filling, values that are not valid are never used and
     a pixel without any valid date of a sensor has 0 in all of its features: whoever predicts masks it by
-    ``n_valid``. With raw dates, values are as stored, and the indices and relative reflectances of a date on
-    which any band holds ``nodata`` are -10000. ``n_valid`` sums over the sensors of the recipe, and is 0 where
-    one of them has no valid date: part of the features would be invented.
+    ``n_valid``. With raw dates, values are as stored, save that NaN becomes -10000, which is also what the indices
+    and relative reflectances are of a date on which any band is without data. ``n_valid`` sums over the sensors of
+    the recipe, and is 0 where one of them has no valid date: part of the features would be invented.
 
     Raises FeatureMismatch, with all the reasons, when the cubes cannot give these features; ValueError when a
     series is not sorted by day.
@@ -64,8 +64,7 @@ def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
     pixels = shape[2] * shape[3]
     roles = {role: recipe.bands.index(band) for role, band in recipe.roles.items() if band in recipe.bands}
     spectra = Spectra(series.reshape(*shape[:2], pixels), roles, recipe.atmospheric_correction)
-    raw_nodata = None if recipe.gapfilling else recipe.nodata
-    missing = None if raw_nodata is None else without_data(spectra.values, raw_nodata)
+    missing = None if recipe.gapfilling else without_data(spectra.values, _marker(cube))
     indices = recipe.effective_indices
     for index, target in zip(indices, out[copied:].reshape(len(indices), shape[0], pixels), strict=True):
         INDEX_FUNCTIONS[index](spectra, target)
@@ -73,6 +72,13 @@ def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
             target[missing] = INDEX_NODATA
     if recipe.copy_input and recipe.relative_reflectance:
         _replace_by_relative(spectra, roles[recipe.reference_role], missing)
+    if missing is not None:
+        np.nan_to_num(series, copy=False, nan=INDEX_NODATA, posinf=np.inf, neginf=-np.inf)
+
+
+def _marker(cube: Cube) -> float | None:
+    """The number that says "no data" in a cube; a cube of floats has NaN for it."""
+    return cube.nodata if cube.values.dtype.kind in "iu" else None
 
 
 def _write_series(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
@@ -100,7 +106,7 @@ def _mismatches(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> Iterator[st
     if not recipe.sensors:
         yield "the recipe names no sensor: there is nothing to make features of"
     for sensor in recipe.sensors:
-        yield from _recipe_problems(sensor)
+        yield from recipe_problems(sensor)
         if sensor.sensor in cubes:
             yield from _cube_problems(cubes[sensor.sensor], sensor)
         else:
@@ -110,8 +116,8 @@ def _mismatches(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> Iterator[st
         yield f"the series of the sensors differ in shape (rows, columns): {shapes}"
 
 
-def _recipe_problems(recipe: SensorRecipe) -> Iterator[str]:
-    """Indices that do not exist and roles whose band is not kept."""
+def recipe_problems(recipe: SensorRecipe) -> Iterator[str]:
+    """Why a recipe cannot be followed: indices that do not exist and roles whose band is not kept."""
     unknown = [index for index in recipe.effective_indices if index not in INDEX_FUNCTIONS]
     if unknown:
         yield f"{recipe.sensor}: unknown index {_some(unknown)}; expected {_some(INDEX_FUNCTIONS)}"
@@ -122,7 +128,7 @@ def _recipe_problems(recipe: SensorRecipe) -> Iterator[str]:
         if recipe.roles.get(role) not in recipe.bands:
             band = f"{role} band ({recipe.roles.get(role, 'none')})"
             kept = f"the bands kept are {_some(recipe.bands)}"
-            yield f"{recipe.sensor}: {use} needs the {band}, {kept}; keep that band, or do without"
+            yield f"{recipe.sensor}: {use} needs the {band}, {kept}"
 
 
 def _cube_problems(cube: Cube, recipe: SensorRecipe) -> Iterator[str]:

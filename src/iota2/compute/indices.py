@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 INDEX_NODATA = -10000.0
-"""Value of an index where a band of its date holds nodata."""
+"""Value of an index where a band of its date is without data."""
 
 CORRECTION = 0.05
 """The constant of ``acor_feat``, in the units of the values as they are."""
@@ -83,11 +83,12 @@ def normalised_difference(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, corr
     _difference(a, b, np.float32(CORRECTION if correct else 0.0), out)
 
 
-def without_data(values: np.ndarray, nodata: float) -> np.ndarray:
-    """(date, pixel) bool: a band of the date is NaN or within 0.1 of ``nodata``; (date, band, pixel) in."""
+def without_data(values: np.ndarray, nodata: float | None) -> np.ndarray:
+    """(date, pixel) bool: a band of the date is NaN or ``nodata``; (date, band, pixel) in."""
     missing = np.zeros((values.shape[0], values.shape[2]), np.bool_)
+    marker = np.float32(np.nan if nodata is None else nodata)
     for bands, target in zip(values, missing, strict=True):
-        target[:] = ((np.abs(bands - np.float32(nodata)) <= 0.1) | np.isnan(bands)).any(axis=0)
+        target[:] = ((bands == marker) | np.isnan(bands)).any(axis=0)
     return missing
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 SLIVER = 1e-6
-"""Square map units: shared ground or parts smaller than this are rounding, not ground."""
+"""Square metres: shared ground or parts up to this are rounding, not ground."""
 _AREAL = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 
 Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -77,8 +77,8 @@ def duplicates(polygons: np.ndarray, labels: Sequence[Hashable]) -> np.ndarray:
     return again
 
 
-def overlaps(polygons: np.ndarray) -> Pairs:
-    """Pairs of valid polygons that share more than a sliver of ground, sorted; the earlier position first."""
+def overlaps(polygons: np.ndarray, *, smallest: float) -> Pairs:
+    """Pairs of valid polygons that share more than ``smallest`` of ground, sorted; the earlier position first."""
     one, other = shapely.STRtree(polygons).query(polygons, predicate="intersects")
     once = one < other
     one, other = one[once], other[once]
@@ -87,18 +87,18 @@ def overlaps(polygons: np.ndarray) -> Pairs:
     one, other = one[inside], other[inside]
     area = shapely.area(shapely.intersection(polygons[one], polygons[other]))
     order = np.lexsort((other, one))
-    order = order[area[order] > SLIVER]
+    order = order[area[order] > smallest]
     return one[order], other[order], area[order]
 
 
-def separated(polygons: np.ndarray, labels: Sequence[Hashable]) -> Separated:
-    """Valid polygons without shared ground.
+def separated(polygons: np.ndarray, labels: Sequence[Hashable], *, smallest: float) -> Separated:
+    """Valid polygons without shared ground; parts up to ``smallest`` (square map units) are no ground.
 
     Ground shared by polygons of one label stays with the earlier one. Ground claimed by two labels is of
     unknown label, and taken from all of them. Every cut is made with the polygons as given, so the result
     does not depend on the order of the cuts.
     """
-    one, other, area = overlaps(polygons)
+    one, other, area = overlaps(polygons, smallest=smallest)
     codes = _codes(labels)
     same = codes[one] == codes[other]
     # (who is cut, by whom): the later one of a label, both of two labels
@@ -110,7 +110,7 @@ def separated(polygons: np.ndarray, labels: Sequence[Hashable]) -> Separated:
     victims, starts = np.unique(cut, return_index=True)
     for victim, cutters in zip(victims, np.split(by, starts[1:]), strict=False):
         result[victim] = shapely.difference(polygons[victim], shapely.union_all(polygons[cutters]))
-    result[victims] = polygonal(result[victims], smallest=SLIVER)
+    result[victims] = polygonal(result[victims], smallest=smallest)
     return Separated(result, (one[same], other[same], area[same]), (one[~same], other[~same], area[~same]))
 
 
@@ -118,15 +118,6 @@ def _codes(labels: Sequence[Hashable]) -> np.ndarray:
     """A whole number for each label: equal for equal labels."""
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.int64)
-
-
-def clip(polygons: np.ndarray, area: shapely.Geometry) -> np.ndarray:
-    """What of each polygon lies in ``area``; an empty polygon where there is nothing."""
-    shapely.prepare(area)
-    inside = shapely.covers(area, polygons)
-    result = polygons.copy()
-    result[~inside] = polygonal(shapely.intersection(polygons[~inside], area), smallest=SLIVER)
-    return result
 
 
 def eroded(polygons: np.ndarray, distance: float) -> np.ndarray:

@@ -1,11 +1,16 @@
-"""From class probabilities of the selected pixels of a block to labels and confidence."""
+"""From features of a block to labels and confidence, whatever gives the probabilities."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+SLICE_BYTES = 1 << 20
+"""What the work on one slice of pixels may take: their features, and their probabilities on the way."""
+_BYTES_OF_CLASS = 24
+"""Double precision in the classifier, and twice after it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,18 +25,39 @@ class Prediction:
     """(class, y, x) float32 in 0..1, in the order of the model's classes."""
 
 
-def spread(probabilities: np.ndarray, selected: np.ndarray, classes: Sequence[int]) -> Prediction:
-    """The prediction of a block from the probabilities (pixel, class) of its selected pixels, in row order.
+def predict_slices(
+    probabilities: Callable[[np.ndarray], np.ndarray], values: np.ndarray, selected: np.ndarray, classes: Sequence[int]
+) -> Prediction:
+    """The prediction of a block from its features (feature, y, x), slice by slice of pixels.
 
-    ``selected`` is (y, x) bool, ``classes`` are ascending codes. The label is the class of greatest
-    probability, of equals the smallest code. No selected pixel gives zeros.
+    ``probabilities`` maps the features (feature, pixel) of some pixels to (pixel, class); ``selected`` is
+    (y, x) bool, ``classes`` are ascending codes. The label is the class of greatest probability, of equals
+    the smallest code. No selected pixel gives zeros, and ``probabilities`` is not called. Beside the result
+    and one number for each selected pixel, no more than about ``SLICE_BYTES`` are in use.
     """
-    best = probabilities.argmax(axis=1) if len(probabilities) else np.empty(0, np.intp)
-    labels = np.zeros(selected.shape, np.uint16)
-    labels[selected] = np.asarray(classes, np.uint16)[best]
-    shares = np.zeros((len(classes), *selected.shape), np.float32)
-    # Sums of shares can pass 1 by rounding.
-    shares[:, selected] = np.minimum(probabilities, 1.0).T
-    confidence = np.zeros(selected.shape, np.float32)
-    confidence[selected] = np.minimum(probabilities.max(axis=1, initial=0.0), 1.0)
-    return Prediction(labels, confidence, shares)
+    labels = np.zeros(selected.size, np.uint16)
+    confidence = np.zeros(selected.size, np.float32)
+    shares = np.zeros((len(classes), selected.size), np.float32)
+    x, codes = values.reshape(len(values), selected.size), np.asarray(classes, np.uint16)
+    positions = np.flatnonzero(selected)
+    step = slice_pixels(len(values), len(classes))
+    for first in range(0, len(positions), step):
+        at = positions[first : first + step]
+        found = probabilities(np.take(x, at, axis=1))
+        # Sums of shares can pass 1 by rounding.
+        bounded = np.minimum(found, 1.0)
+        labels[at] = codes[found.argmax(axis=1)]
+        confidence[at] = bounded.max(axis=1)
+        shares[:, at] = bounded.T
+    shape = selected.shape
+    return Prediction(labels.reshape(shape), confidence.reshape(shape), shares.reshape(len(classes), *shape))
+
+
+def slice_pixels(features: int, classes: int) -> int:
+    """Pixels whose features (float32) and probabilities take ``SLICE_BYTES``; at least 64."""
+    return max(64, SLICE_BYTES // (4 * features + _BYTES_OF_CLASS * classes))
+
+
+def prediction_bytes(classes: int) -> int:
+    """Bytes of a prediction for each pixel of a block, with the positions of the selected pixels."""
+    return 2 + 4 + 4 * classes + 8

@@ -25,7 +25,7 @@ EXACT_IN_FLOAT32 = ("uint8", "int8", "uint16", "int16", "float32")
 
 _EDGE = 1e-10
 """A centre this close below a pixel edge lies on it: the ratio of the lattices is rarely exact in binary."""
-_LEAST_WEIGHT = 0.25
+LEAST_WEIGHT = 0.25
 """With less than this share of its weights left, a mean would amplify noise; the nearest pixel is taken."""
 
 
@@ -76,15 +76,21 @@ def _kernel_taps(centre: np.ndarray, scale: float, size: int, kernel: str) -> tu
     reach = RADIUS[kernel] * scale
     count = min(math.ceil(round(2 * reach, 9)), size)
     first = np.clip(np.floor(centre - reach - 0.5).astype(np.int64) + 1, 0, size - count)
-    distance = np.abs(first[:, None] + np.arange(count) + 0.5 - centre[:, None]) / scale
-    return first, _keys(distance) if kernel == "cubic" else np.maximum(1.0 - distance, 0.0)
+    distance = (first[:, None] + np.arange(count) + 0.5 - centre[:, None]) / scale
+    return first, kernel_at(distance, kernel == "cubic")
 
 
-def _keys(t: np.ndarray) -> np.ndarray:
-    """Keys' cubic convolution kernel, a = -0.5, at distances ``t`` >= 0."""
-    near = (1.5 * t - 2.5) * t * t + 1.0
-    far = ((-0.5 * t + 2.5) * t - 4.0) * t + 2.0
-    return np.where(t < 1.0, near, np.where(t < 2.0, far, 0.0))
+@numba.vectorize(cache=True)
+def kernel_at(t: float, cubic: bool) -> float:
+    """Keys' cubic convolution kernel with a = -0.5 or the triangle, at distances ``t`` from its middle."""
+    t = abs(t)
+    if not cubic:
+        return max(1.0 - t, 0.0)
+    if t < 1.0:
+        return (1.5 * t - 2.5) * t * t + 1.0
+    if t < 2.0:
+        return ((-0.5 * t + 2.5) * t - 4.0) * t + 2.0
+    return 0.0
 
 
 def source_range(taps: AxisTaps) -> tuple[int, int]:
@@ -265,6 +271,6 @@ def _known_mean(values: np.ndarray, missing: np.ndarray, y: _Axis, x: _Axis, at:
                 weight = y[1][k, i] * x[1][m, j]
                 weights += weight
                 total += weight * values[y[0][i] + k, x[0][j] + m]
-    if weights < _LEAST_WEIGHT:
+    if weights < LEAST_WEIGHT:
         return float(values[y[2][i], x[2][j]])
     return total / weights

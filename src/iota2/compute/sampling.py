@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 
 import numpy as np
@@ -111,6 +112,23 @@ def parse_class_counts(text: str, source: str) -> dict[str, int]:
     if problems:
         raise InputError("\n".join([f"{source}: cannot be used as counts by class", *problems]))
     return counts
+
+
+def labels_without_count(counts: Mapping[str, int], labels: Collection[Label], source: str) -> list[str]:
+    """The ``labels`` that ``counts`` (of ``parse_class_counts``) does not name, as text, in their order.
+
+    Raises InputError naming every count of a label that is none of ``labels``.
+    """
+    known = [str(label) for label in labels]
+    problems = []
+    for name in counts:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"the labels are {', '.join(known)}"
+            problems.append(f"label {name!r} is no class of the reference data; {hint}")
+    if problems:
+        raise InputError("\n".join([f"{source}: cannot be used as counts by class", *problems]))
+    return [name for name in known if name not in counts]
 
 
 def class_targets(

@@ -73,6 +73,10 @@ OPTIONS = {
     ),
     # sensors: the key stays in the section it stands in
     "additionalFeatures": (None, "additional_features"),
+    "keepBands": (None, "keep_bands"),
+    "temporalResolution": (None, "temporal_resolution"),
+    "startDate": (None, "start_date"),
+    "endDate": (None, "end_date"),
     # sensors_data_interpolation
     "autoDate": ("sensors_data_interpolation", "auto_date"),
     "writeOutputs": ("sensors_data_interpolation", "write_outputs"),

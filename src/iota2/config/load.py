@@ -154,11 +154,14 @@ def _hint(section: str, key: str, homes: Sequence[str]) -> str:
     if homes:
         return f"; it exists in {', '.join(homes)}: move it to the right one"
     here = nearest(key, KEYS[section])
-    elsewhere = closest(key, {*legacy.OPTIONS, *(name for known in KEYS.values() for name in known)})
-    if elsewhere is None or elsewhere in KEYS[section]:
+    like = closest(key, {*legacy.OPTIONS, *(name for known in KEYS.values() for name in known)})
+    if like is None:
         return here or "; remove it or see the list of options"
-    places = [name for name, known in KEYS.items() if elsewhere in known]
-    return f"{here or ';'} '{elsewhere}' belongs to {', '.join(places or [str(legacy.OPTIONS[elsewhere][0])])}"
+    home, present = legacy.OPTIONS.get(like, (None, like))
+    if present in KEYS[section]:
+        return here or f"; did you mean '{present}'?"
+    places = [home] if home else [name for name, known in KEYS.items() if present in known]
+    return f"{here or ';'} '{present}' belongs to {', '.join(places)}"
 
 
 def _validated(draft: _Draft, name: str, context: Mapping[str, object]) -> Section | None:

@@ -6,6 +6,8 @@ import re
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, field_validator
+from pyproj import CRS
+from pyproj.exceptions import CRSError
 
 from iota2.config.fields import (
     About,
@@ -191,6 +193,10 @@ class Chain(Section):
     def _epsg(cls, text: str) -> str:
         if not re.fullmatch(r"(?i:epsg):\d{4,6}", text):
             raise ValueError(f"expected 'EPSG:<number>' such as 'EPSG:2154', got {text!r}")
+        try:
+            CRS.from_user_input(text)
+        except CRSError:
+            raise ValueError(f"expected the number of a projection that exists, got {text!r}") from None
         return text.upper()
 
     @field_validator("data_field", "region_field")

@@ -8,7 +8,6 @@ from pydantic import field_validator
 
 from iota2.config.fields import About, AnyPath, Section, Words, idle, option, planned
 
-_NO_RETRY = "failed jobs are not tried again yet"
 _BY_BUDGET = "the shape of blocks follows the memory budget and does not change results"
 
 Builder = Literal["I2Classification", "I2FeaturesMap", "I2Obia", "I2Vectorization", "I2Regression", "I2FeaturesTiler"]
@@ -44,9 +43,9 @@ class TaskRetryLimits(Section):
     about_section: ClassVar[str] = "How a failed job is tried again."
     builders: ClassVar[str] = "C F O V R T"
 
-    allowed_retry: int = planned(0, "How often a failed job is tried again, with twice the memory and threads.")
-    maximum_ram: float = idle(16.0, "Most memory of a job that is tried again, GB.", _NO_RETRY)
-    maximum_cpu: int = idle(4, "Most threads of a job that is tried again.", _NO_RETRY)
+    allowed_retry: int = option(0, "How often a failed job is tried again, with twice the memory and threads.", ge=0)
+    maximum_ram: float = option(16.0, "Most memory of a job that is tried again, GB.", gt=0)
+    maximum_cpu: int = option(4, "Most threads of a job that is tried again.", ge=1)
 
 
 class Slurm(Section):

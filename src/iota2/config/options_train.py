@@ -164,7 +164,12 @@ class ArgTrain(Section):
     )
     runs: int = option(1, "Number of random splits, each with its own map and accuracy.", ge=1)
     ratio: float = option(0.5, "Share of the polygons used for learning.", gt=0, lt=1)
-    random_seed: int | None = option(None, "Number that makes the splits repeatable; run k uses it plus k.", ge=0)
+    random_seed: int | None = option(
+        None,
+        "Number that splits, selections and models are drawn from; run k uses it plus k. None means 0, so that every "
+        "run is repeatable.",
+        ge=0,
+    )
     split_ground_truth: bool = option(True, "Keep polygons apart for validation; False uses all for both.")
     features: tuple[Index, ...] = option(INDICES, "Spectral indices added to the bands: all of them, or [] for none.")
     sample_selection: SampleSelection = option(SampleSelection(), "How pixels of learning polygons are selected.")
@@ -190,6 +195,11 @@ class ArgTrain(Section):
     a_crop_label_replacement: Words = planned((), "Class code and name that stand for annual classes.")
     samples_classif_mix: bool = planned(False, "Choose annual samples from an earlier map.")
     annual_classes_extraction_source: AnyPath | None = planned(None, "The earlier map.")
+
+    @property
+    def seed(self) -> int:
+        """The random seed; 0 when none is given."""
+        return self.random_seed or 0
 
     @property
     def indices(self) -> tuple[str, ...]:

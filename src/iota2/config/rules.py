@@ -13,7 +13,6 @@ from iota2.config.options_sensors import FeatureExtraction, Interpolation, Senti
 from iota2.config.options_train import ArgClassification, ArgTrain
 from iota2.core.recipe import INDICES
 from iota2.errors import ConfigError
-from iota2.io.specs import builtin_specs
 
 
 @dataclass(frozen=True)
@@ -129,23 +128,6 @@ def bands_extracted(chain: Chain, extraction: FeatureExtraction, sentinel_2: Sen
             yield Finding(series.section, (*series.path, "keep_bands"), text, fatal=False)
 
 
-def kept_bands_fit(
-    chain: Chain, arg_train: ArgTrain, extraction: FeatureExtraction, sentinel_2: Sentinel2
-) -> Iterator[Finding]:
-    kept = sentinel_2.keep_bands
-    if not (chain.s2_path and extraction.extract_bands and kept):
-        return
-    spec = builtin_specs()["Sentinel_2"]
-    unknown = [band for band in kept if band not in spec.band_names]
-    if unknown:
-        text = f"{', '.join(unknown)} unknown; expected some of {', '.join(spec.band_names)}"
-        yield Finding("Sentinel_2", ("keep_bands",), text)
-    missing = [f"{band} ({role})" for role, band in spec.roles.items() if band not in kept]
-    if missing and arg_train.indices:
-        text = f"{', '.join(missing)} needed by the indices; keep them, or set arg_train.features to []"
-        yield Finding("Sentinel_2", ("keep_bands",), text)
-
-
 def something_used(arg_train: ArgTrain, extraction: FeatureExtraction) -> Iterator[Finding]:
     if not extraction.copy_input and not arg_train.indices:
         text = "False leaves no feature because arg_train.features is []; keep the bands or the indices"
@@ -176,7 +158,6 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (probabilities_used, ("arg_classification",)),
     (dates_given, ("chain", "sensors_data_interpolation", "Sentinel_2")),
     (bands_extracted, ("chain", "iota2_feature_extraction", "Sentinel_2")),
-    (kept_bands_fit, ("chain", "arg_train", "iota2_feature_extraction", "Sentinel_2")),
     (something_used, ("arg_train", "iota2_feature_extraction")),
     (sensors_used, ("chain", "Sentinel_2")),
 )

@@ -14,7 +14,7 @@ PATHS = {"Sentinel_2": "s2_path"}
 def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
     """The enabled sensors: those that come with the program in their fixed order, then the user's by name.
 
-    Raises ConfigError when a band to keep does not exist or when indices lack the band of a role.
+    Raises ConfigError when a band to keep does not exist.
     """
     extract = config.iota2_feature_extraction.extract_bands
     enabled = []
@@ -29,7 +29,7 @@ def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
                 [f"chain.user_sensors: {name!r} is described as {spec.name!r} in {sensor.description}; use one name."]
             )
         enabled.append(_options(spec, sensor.path, sensor, extract))
-    problems = [p for options in enabled for p in _band_problems(options, bool(config.arg_train.indices))]
+    problems = [p for options in enabled for p in _band_problems(options)]
     if problems:
         raise ConfigError(problems, source=str(config.source))
     return tuple(enabled)
@@ -47,19 +47,14 @@ def _options(spec: SensorSpec, folder: object, options: object, extract: bool) -
     )
 
 
-def _band_problems(options: SensorOptions, indices: bool) -> list[str]:
-    """Bands to keep that do not exist, and roles that indices need and no kept band has."""
+def place_of(spec: SensorSpec) -> str:
+    """Where a configuration has the options of a sensor."""
+    return spec.section if spec.section in PATHS else f"chain.user_sensors.{spec.name}"
+
+
+def _band_problems(options: SensorOptions) -> list[str]:
+    """Bands to keep that do not exist."""
     spec = options.spec
-    kept = options.keep_bands or spec.band_names
-    problems = [
-        f"{spec.section}.keep_bands: {band!r} is no band of {spec.name}; its bands are {', '.join(spec.band_names)}."
-        for band in kept
-        if band not in spec.band_names
-    ]
-    missing = [role for role in ("red", "nir", "swir") if spec.roles.get(role) not in kept]
-    if indices and missing:
-        problems.append(
-            f"arg_train.features: the indices need the bands of the roles {', '.join(missing)} of "
-            f"{spec.name}. Keep them, describe their roles, or set features to []."
-        )
-    return problems
+    unknown = [band for band in options.keep_bands if band not in spec.band_names]
+    names = ", ".join(spec.band_names)
+    return [f"{place_of(spec)}.keep_bands: {', '.join(unknown)} unknown; expected some of {names}."] if unknown else []

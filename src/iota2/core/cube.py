@@ -18,7 +18,7 @@ class Cube:
     """
 
     values: np.ndarray
-    """(time, band, y, x), int16 or float32."""
+    """(time, band, y, x), int16 or float32. What is missing is ``nodata`` in int16 and NaN in float32."""
     valid: np.ndarray
     """(time, y, x) bool: no mask rule applies and no band is without data."""
     days: tuple[date, ...]
@@ -27,6 +27,7 @@ class Cube:
     bands: tuple[str, ...]
     roles: Mapping[str, str]
     nodata: float | None = None
+    """What the files hold where they have no data, in their own units."""
 
     def __post_init__(self) -> None:
         time, band, *space = self.values.shape

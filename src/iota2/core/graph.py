@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 AXES = ("tile", "part", "sensor", "region", "seed")
 """The axes of a run. A row of the run's table gives each of them a value; parts are strips of a tile."""
@@ -27,7 +27,6 @@ class Artifact:
     """Relative to the output folder: ``envelope/{tile}.shp``."""
     about: str
     """One sentence for the person who opens the folder."""
-    digest: Literal["content", "derivation"] = "derivation"
     when: Callable[[Any], bool] = always
     """Whether a configuration asks for it."""
 

@@ -35,11 +35,6 @@ class Block:
         """(rows, columns) of the block."""
         return self.rows[1] - self.rows[0], self.cols[1] - self.cols[0]
 
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """The block as an index into an array of the whole tile."""
-        return slice(*self.rows), slice(*self.cols)
-
 
 def block_of(tile: str, geobox: GeoBox, rows: tuple[int, int], cols: tuple[int, int]) -> Block:
     """The block of ``geobox`` with the given half-open row and column ranges."""

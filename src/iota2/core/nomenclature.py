@@ -19,6 +19,7 @@ Color = tuple[int, int, int]
 Value = TypeVar("Value", str, Color)
 
 MAX_CODE = 65535
+"""Largest code of a class."""
 UINT8_CODES = 255
 """Largest code of a uint8 map; above it maps are uint16."""
 
@@ -50,11 +51,6 @@ class Nomenclature:
     def color_table(self) -> dict[int, tuple[int, int, int, int]]:
         """Code to red, green, blue, alpha; with 0, transparent, for what is not classified."""
         return {0: (0, 0, 0, 0)} | {code: (*color, 255) for code, color in zip(self.codes, self.colors, strict=True)}
-
-    @property
-    def text_labels(self) -> bool:
-        """Whether the user's labels are text, so that codes differ from labels."""
-        return any(isinstance(label, str) for label in self.labels)
 
     def name(self, code: int) -> str:
         """Name of a class by its code; ``KeyError`` for a code of no class."""

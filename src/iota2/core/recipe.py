@@ -31,7 +31,6 @@ class SensorRecipe:
     keep_duplicates: bool = True
     atmospheric_correction: bool = False
     """``acor_feat``: (a − b − 0.05) / (a + b + 0.05), whose constant assumes values as stored."""
-    nodata: float | None = None
     reference_role: str = "red"
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +21,8 @@ OTHER_SEED = "XXXX"
 """What the columns of other seeds hold in a merged selection."""
 COLUMN, ROW = "i2col", "i2row"
 """Pixel position of a sample on its tile's working lattice."""
+_SEED = "seed_"
+"""What the columns of ``seed_column`` begin with."""
 
 
 RESERVED = (REGION, ORIGIN, TILE, CODE, COLUMN, ROW, "ogc_fid", "geometry")
@@ -28,12 +32,17 @@ RESERVED = (REGION, ORIGIN, TILE, CODE, COLUMN, ROW, "ogc_fid", "geometry")
 def label_column(data_field: str) -> str:
     """Name of the column with the user's label: the field in lower case, apart from our own columns."""
     name = data_field.lower()
-    return f"{name}_" if name in RESERVED or name.startswith("seed_") else name
+    return f"{name}_" if name in RESERVED or name.startswith(_SEED) else name
 
 
 def seed_column(seed: int) -> str:
     """Name of the column that says on which side a polygon stands for one seed."""
-    return f"seed_{seed}"
+    return f"{_SEED}{seed}"
+
+
+def seed_columns(columns: Iterable[str]) -> list[str]:
+    """Those of a table's columns that ``seed_column`` names, in the order of the table."""
+    return [name for name in columns if re.fullmatch(rf"{_SEED}\d+", name)]
 
 
 def sample_columns(recipe: FeatureRecipe) -> list[str]:

@@ -39,6 +39,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         yield part
         _sync(part)
         os.replace(part, final)
+        _sync(final.parent)
     except BaseException:
         _remove(part)
         raise
@@ -72,27 +73,38 @@ def _move_family(folder: Path, final: Path) -> None:
         final.with_name(final.stem + suffix).unlink(missing_ok=True)
     for member in members:
         os.replace(member, final.with_name(final.stem + member.name.removeprefix("part")))
+    _sync(final.parent)
 
 
 @contextmanager
 def replacing_folder(path: str | Path) -> Iterator[Path]:
-    """An empty temporary folder beside ``path``; takes its place, whole, when the body ends well."""
+    """An empty temporary folder beside ``path``; takes its place, whole, when the body ends well.
+
+    After an error ``path`` is as it was; what was killed between the two renamings is mended at the next attempt.
+    """
     final = Path(path)
     part, old = part_name(final), part_name(final, "old")
     _prepare(part)
-    _remove(old)
+    _put_back(old, final)
     part.mkdir()
     try:
         yield part
-        for member in part.rglob("*"):
-            if member.is_file():
-                _sync(member)
+        for member in (*part.rglob("*"), part):
+            _sync(member)
         if final.exists():
             os.replace(final, old)
         os.replace(part, final)
+        _sync(final.parent)
     finally:
         _remove(part)
-        _remove(old)
+        _put_back(old, final)
+
+
+def _put_back(old: Path, final: Path) -> None:
+    """The folder set aside comes back where nothing has taken its place, and is removed where something has."""
+    if old.exists() and not final.exists():
+        os.replace(old, final)
+    _remove(old)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -131,7 +143,7 @@ def _remove(path: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Wait until the content of a file is on the disk."""
+    """Wait until the content of a file, or the names in a folder, are on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

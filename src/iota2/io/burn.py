@@ -19,14 +19,12 @@ from shapely.geometry.base import BaseGeometry
 
 from iota2.compute.polygons import centres_inside, eroded
 from iota2.core.grid import blocks
+from iota2.io.crs import units_per_metre
 
 SEGMENT = 1000.0
 """Metres: longer edges are divided before they are reprojected, for straight lines do not stay straight."""
-EROSION = 0.1
-"""Map units taken off the polygons of pixels seen often enough."""
 _WINDOW = (1024, 1024)
 """Rows and columns looked at together."""
-_EARTH_RADIUS = 6_371_000.0
 
 Frame = TypeVar("Frame", gpd.GeoDataFrame, gpd.GeoSeries)
 
@@ -39,19 +37,10 @@ def to_crs(frame: Frame, crs: Any, segment: float = SEGMENT) -> Frame:
     target = CRS.from_user_input(crs)
     if frame.crs == target:
         return frame
-    axis = frame.crs.axis_info[0]
-    metres = axis.unit_conversion_factor * (_EARTH_RADIUS if frame.crs.is_geographic else 1.0)
     geometry = frame if isinstance(frame, gpd.GeoSeries) else frame.geometry
-    divided = geometry.segmentize(segment / metres)
+    divided = geometry.segmentize(segment * units_per_metre(frame.crs))
     moved = divided.to_crs(target)
     return moved if isinstance(frame, gpd.GeoSeries) else frame.set_geometry(moved)
-
-
-def geometry_to_crs(
-    geometry: BaseGeometry, source: str | CRS, target: str | CRS, segment: float = SEGMENT
-) -> BaseGeometry:
-    """``to_crs`` for one geometry."""
-    return to_crs(gpd.GeoSeries([geometry], crs=source), target, segment).iloc[0]
 
 
 def burn(shapes: Iterable[tuple[BaseGeometry, float]], geobox: GeoBox, dtype: DTypeLike, fill: float = 0) -> np.ndarray:
@@ -95,7 +84,7 @@ def mask_polygons(path: str | Path) -> list[BaseGeometry]:
         return _polygonised(dataset)
 
 
-def polygons_at_least(path: str | Path, n: int, erosion: float = EROSION) -> list[BaseGeometry]:
+def polygons_at_least(path: str | Path, n: int, erosion: float) -> list[BaseGeometry]:
     """``mask_polygons`` of the pixels whose first band is ``n`` or more, eroded by ``erosion`` map units."""
     with rasterio.open(path) as dataset, MemoryFile() as memory:
         profile = {

@@ -16,18 +16,23 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from iota2.core.cube import Cube
-from iota2.core.grid import Block
+from iota2.core.grid import Block, resolution
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import MaskRule, SensorSpec
 from iota2.errors import ConfigError, InputError
-from iota2.io.environ import open_raster
+from iota2.io.environ import open_raster, raster_lattice
 from iota2.io.warp import Placement, placement
 
 MAX_OPEN = 1024
 """Files kept open by one reader, if the system allows as many; further ones are opened for each block."""
 MIN_ROWS, MIN_COLS = 16, 64
 """The smallest block worth reading."""
+_READING = 32
+"""Bytes for each pixel of a block while one band of one date is read: the file's pixels, the resampled ones,
+their product units and where they have data."""
+_COUNTS = 16
+"""Bytes for each pixel of a block: clear dates in several steps, the region."""
 
 _KEPT = ("int8", "uint8", "int16", "uint16", "float32")
 """Types that are resampled as they are; others become float32 first."""
@@ -38,35 +43,108 @@ def recipe_bands(recipe: FeatureRecipe) -> dict[str, tuple[str, ...]]:
     return {sensor.sensor: sensor.bands for sensor in recipe.sensors}
 
 
-def block_shape(scene: Scene, recipe: FeatureRecipe, memory: int, *, extra_bytes: int = 0) -> tuple[int, int]:
-    """Rows and columns of the blocks in which ``scene`` is read within ``memory`` bytes.
+def block_shape(
+    scene: Scene, recipe: FeatureRecipe, memory: int, *, extra_bytes: int = 0, reserved: int = 0, threads: int = 1
+) -> tuple[int, int]:
+    """Rows and columns of the blocks in which ``scene`` is read and made into features within ``memory`` bytes.
+
+    Counts the series (4 bytes a value), their validity, the features, a series aside where the features hold
+    no copy of it, and the greater of two: what reading on ``threads`` needs, and ``extra_bytes`` per pixel
+    that the caller needs once the series are gone; ``reserved`` bytes are the caller's whatever the shape.
 
     Full-width strips first, since most archives store images in strips; narrower blocks of 16 rows when even
-    those do not fit. Counts the series (4 bytes a value), their validity, the features, and ``extra_bytes``
-    per pixel that the caller needs. ConfigError says how much memory the smallest block needs.
+    those do not fit. Of files stored in tiles, rows of whole tiles, some tiles of one row, or parts of a tile.
+    ConfigError says how much memory the smallest block needs.
     """
-    values = sum(
-        len(sensor.acquisitions) * (4 * len(bands) + 1)
+    bands = recipe_bands(recipe)
+    series = sum(
+        len(sensor.acquisitions) * (4 * len(bands[sensor.spec.name]) + 1)
         for sensor in scene.sensors
-        if (bands := recipe_bands(recipe).get(sensor.spec.name))
+        if sensor.spec.name in bands
     )
-    per_pixel = values + 4 * len(recipe.names) + extra_bytes
+    aside = max((4 * len(s.dates) * len(s.bands) for s in recipe.sensors if not s.copy_input), default=0)
+    features = 4 * len(recipe.names) + aside + _COUNTS
+    per_pixel = series + features + max(_READING * threads, extra_bytes)
+    files = [
+        sensor.acquisitions[0].bands[_sample(sensor, bands[sensor.spec.name])]
+        for sensor in scene.sensors
+        if sensor.acquisitions and bands.get(sensor.spec.name)
+    ]
+    return _shape(scene, per_pixel, (memory, reserved), _stored_tile(scene, files))
+
+
+def mask_block_shape(scene: Scene, memory: int, *, threads: int = 1) -> tuple[int, int]:
+    """Rows and columns of the blocks in which all masks of ``scene`` are read within ``memory`` bytes."""
+    dates = sum(len(sensor.acquisitions) for sensor in scene.sensors)
+    first = [next(iter(s.acquisitions[0].masks.values()), None) for s in scene.sensors if s.acquisitions]
+    tile = _stored_tile(scene, [path for path in first if path])
+    return _shape(scene, dates + _COUNTS + _READING * threads, (memory, 0), tile)
+
+
+def _sample(sensor: SensorScene, bands: Sequence[str]) -> str:
+    """The band whose file shows how files are stored: that of the native lattice, if it is read."""
+    return sensor.spec.reference.name if sensor.spec.reference.name in bands else bands[0]
+
+
+def _stored_tile(scene: Scene, files: Sequence[str]) -> tuple[int, int] | None:
+    """Rows and columns, on the working lattice, of the tiles of the first of ``files`` that is stored in tiles.
+
+    None when all are stored in strips, or in one piece.
+    """
+    for path in files:
+        with open_raster(path) as source:
+            rows, cols = source.block_shapes[0]
+            if cols >= source.width:
+                continue
+            ratio = 1.0, 1.0
+            lattice = raster_lattice(source)
+            if lattice.crs == scene.geobox.crs:
+                (width, height), (own_width, own_height) = resolution(lattice), resolution(scene.geobox)
+                ratio = height / own_height, width / own_width
+            return max(1, round(rows * ratio[0])), max(1, round(cols * ratio[1]))
+    return None
+
+
+def _shape(scene: Scene, per_pixel: int, memory: tuple[int, int], tile: tuple[int, int] | None) -> tuple[int, int]:
+    """The shape of blocks within ``memory`` (bytes of the job, of them reserved); see ``block_shape``."""
     height, width = scene.geobox.shape
-    rows = memory // max(1, per_pixel * width)
-    if rows >= height:
+    given, reserved = memory
+    pixels = max(0, given - reserved) // per_pixel
+    if pixels >= height * width:
         return height, width
-    if rows >= MIN_ROWS:
-        return rows - rows % MIN_ROWS, width
-    cols = memory // (per_pixel * MIN_ROWS)
-    if cols < min(MIN_COLS, width):
-        needed = per_pixel * MIN_ROWS * MIN_COLS / 2**20
+    if pixels // MIN_ROWS < min(MIN_COLS, width):
+        needed = (per_pixel * MIN_ROWS * MIN_COLS + reserved) / 2**20
         raise ConfigError(
             [
                 f"tile {scene.tile}: a block of {MIN_ROWS} x {MIN_COLS} pixels needs {needed:.1f} MB, and a job has "
-                f"{memory / 2**20:.1f} MB. Give more memory, or fewer workers"
+                f"{given / 2**20:.1f} MB. Give more memory, or fewer workers"
             ]
         )
+    return _strips(height, width, pixels) if tile is None else _tiles(height, width, pixels, tile)
+
+
+def _strips(height: int, width: int, pixels: int) -> tuple[int, int]:
+    """Full-width strips of a multiple of 16 rows; else 16 rows of a multiple of 64 columns."""
+    rows, cols = pixels // width, pixels // MIN_ROWS
+    if rows >= MIN_ROWS:
+        return rows - rows % MIN_ROWS, width
     return min(MIN_ROWS, height), min(cols - cols % MIN_COLS, width)
+
+
+def _tiles(height: int, width: int, pixels: int, tile: tuple[int, int]) -> tuple[int, int]:
+    """Rows of whole tiles, some tiles of one row, or a part of a tile.
+
+    A part is as high as the tile while it is at least 64 columns wide: blocks that follow each other then lie
+    in the same tile, which GDAL's cache may still hold.
+    """
+    rows, cols = min(tile[0], height), min(tile[1], width)
+    if pixels >= rows * width:
+        return min(height, pixels // width // rows * rows), width
+    if pixels >= rows * cols:
+        return rows, pixels // rows // cols * cols
+    while rows * cols > pixels:
+        rows, cols = (rows, -(-cols // 2)) if cols > MIN_COLS else (-(-rows // 2), cols)
+    return rows, cols
 
 
 def mask_applies(rule: MaskRule, values: np.ndarray) -> np.ndarray:
@@ -109,7 +187,8 @@ class CubeReader:
 
         Values are int16 when all files are and need no scaling, else float32 in product units. A pixel of a
         date is valid when no mask applies, and every wanted band has data there (not nodata, not NaN, not
-        beyond the file); pixels of a band without data hold the sensor's nodata value, or 0 if it has none.
+        beyond the file). Pixels of a band without data hold NaN when the cube is float32; else the sensor's nodata
+        value, or 0 if it has none.
         Bands of another lattice come by the sensor's resampling, masks by the pixel in which the centre lies.
         InputError names a file that cannot be read.
         """
@@ -215,7 +294,7 @@ class CubeReader:
             out[...] = layer
         else:
             out[...] = layer.astype(np.float64) * spec.scale + spec.offset
-        out[~known] = _nodata_of(out.dtype, spec.nodata or 0.0) or 0
+        out[~known] = np.nan if out.dtype.kind == "f" else nodata or 0
         return known
 
     def _clear(

@@ -47,6 +47,11 @@ class RasterProfile:
     tags: Mapping[str, str] = field(default_factory=dict)
     overviews: Literal["mode", "nearest", "average", "none"] = "none"
 
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes of one pixel, all bands."""
+        return self.count * np.dtype(self.dtype).itemsize
+
 
 class RasterWriter:
     """Writes one GeoTIFF block by block; a context manager.
@@ -95,7 +100,7 @@ class RasterWriter:
         try:
             self._file.write(layers.astype(self.profile.dtype, copy=False), window=window)
         except _GDAL_ERRORS as err:
-            raise OutputError(f"{self.path}: cannot be written: {err}. Is the disk full?") from err
+            raise _unwritable(self.path, err) from err
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -105,7 +110,9 @@ class RasterWriter:
         except _GDAL_ERRORS as err:
             # after another error, that one is what the user should see
             if error is None:
-                raise OutputError(f"{self.path}: cannot be written: {err}. Is the disk full?") from err
+                raise OutputError(
+                    f"{self.path}: cannot be written ({str(err).rstrip('.')}). Is the disk full?"
+                ) from err
         finally:
             self._scratch.unlink(missing_ok=True)
 
@@ -123,6 +130,11 @@ class RasterWriter:
             if keep:
                 with replacing(self.path) as part:
                     rasterio.shutil.copy(self._scratch, part, driver="GTiff", **_layout(self.profile))
+
+
+def _unwritable(path: Path, err: Exception) -> OutputError:
+    reason = str(err).rstrip(".")
+    return OutputError(f"{path}: cannot be written ({reason}). Is the disk full?")
 
 
 def _creation(profile: RasterProfile) -> dict[str, Any]:
@@ -234,21 +246,20 @@ class RasterReader:
         """(band, y, x) of all bands; else as ``read``."""
         return self._window(geobox, list(range(1, self.count + 1)), fill)
 
-    def nearest(self, lattice: GeoBox, rows: Range, cols: Range, *, band: int = 1, fill: float = 0) -> np.ndarray:
-        """(y, x): the pixel of the raster at each centre of the block ``rows`` x ``cols`` of ``lattice``, in
-        any CRS.
+    def at(self, row: np.ndarray, col: np.ndarray, *, fill: float = 0) -> np.ndarray:
+        """(band, …) of all bands at pixels of the raster, ``row`` and ``col`` of any shape.
 
-        ``fill`` beyond the file. Only the needed window is read. Positions are accurate to 0.01 pixel and do
-        not depend on how blocks are cut.
+        ``fill`` where ``row`` is negative; see ``nearest_pixels``. Only the needed window is read.
         """
-        size = (self.geobox.shape.y, self.geobox.shape.x)
-        row, col = pixels_at(*source_coordinates(self.geobox, lattice, rows, cols), size)
         within = row >= 0
-        out = np.full(row.shape, fill, self.dtype)
+        out = np.full((self.count, *row.shape), fill, self.dtype)
         if within.any():
             row, col = row[within], col[within]
-            window = Window(col.min(), row.min(), np.ptp(col) + 1, np.ptp(row) + 1)
-            out[within] = self._pixels([band], window)[0][row - row.min(), col - col.min()]
+            (top, left), width = (row.min(), col.min()), np.ptp(col) + 1
+            values = self._pixels(list(range(1, self.count + 1)), Window(left, top, width, np.ptp(row) + 1))
+            place = (row - top) * width + (col - left)
+            for band, layer in zip(out, values, strict=True):
+                band[within] = layer.ravel()[place]
         return out
 
     def _window(self, geobox: GeoBox, bands: list[int], fill: float) -> np.ndarray:
@@ -279,10 +290,13 @@ def read_block(path: str | Path, block: Block, *, fill: float = 0) -> np.ndarray
         return reader.read(block.geobox, fill=fill)
 
 
-def nearest_on(path: str | Path, lattice: GeoBox, rows: Range, cols: Range, *, fill: float = 0) -> np.ndarray:
-    """(y, x) of the first band at the centres of a block of another lattice; see ``RasterReader.nearest``."""
-    with RasterReader(path) as reader:
-        return reader.nearest(lattice, rows, cols, fill=fill)
+def nearest_pixels(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column (y, x) of the pixel of ``source`` at each centre of a block of ``lattice``, in any CRS.
+
+    Both are -1 beyond ``source``. Positions are accurate to 0.01 pixel and do not depend on how blocks are
+    cut.
+    """
+    return pixels_at(*source_coordinates(source, lattice, rows, cols), (source.shape.y, source.shape.x))
 
 
 def raster_geobox(path: str | Path) -> GeoBox:

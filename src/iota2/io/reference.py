@@ -15,13 +15,14 @@ import pandas as pd
 import shapely
 
 from iota2.compute.polygons import Pairs, duplicates, is_polygonal, overlaps, repaired, separated
+from iota2.core.nomenclature import MAX_CODE
 from iota2.core.tables import ORIGIN, REGION
 from iota2.errors import InputError
 from iota2.io.burn import to_crs
+from iota2.io.crs import sliver
 from iota2.io.vectors import FIELD_BYTES, read_vector
 
 LABEL = "label"
-LARGEST_LABEL = 65535
 SHOWN = 5
 """How many rows or values a message shows."""
 REGION_OVERLAP = 1e-6
@@ -97,12 +98,12 @@ def _field(table: pd.DataFrame, field: str, path: str | Path) -> tuple[str, list
 def _labels(values: pd.Series, column: str) -> tuple[pd.Series, Literal["integer", "text"], list[str]]:
     """Labels as objects (int or str, None where there is none), their kind, and the problems."""
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-        wrong = values.notna() & ((values % 1 != 0) | (values < 1) | (values > LARGEST_LABEL))
+        wrong = values.notna() & ((values % 1 != 0) | (values < 1) | (values > MAX_CODE))
         problems = []
         if wrong.any():
             problems.append(
                 f"{_count(wrong.sum(), 'label')} of field {column!r} {_be(wrong.sum())} no whole number "
-                f"from 1 to {LARGEST_LABEL}: {_some(values[wrong].unique())} (row {_rows(wrong)}). Correct these rows"
+                f"from 1 to {MAX_CODE}: {_some(values[wrong].unique())} (row {_rows(wrong)}). Correct these rows"
             )
         usable = values.notna() & ~wrong
         labels = pd.Series([int(v) if ok else None for v, ok in zip(values, usable, strict=True)], dtype=object)
@@ -153,7 +154,7 @@ def _fit(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, list[str]]:
     again = duplicates(polygons, frame[LABEL].tolist())
     notes += _left_out(frame, again, "the same as an earlier one")
     frame, polygons = frame[~again], polygons[~again]
-    parted = separated(polygons, frame[LABEL].tolist())
+    parted = separated(polygons, frame[LABEL].tolist(), smallest=sliver(frame.crs))
     notes += _overlap_notes(frame, parted.same, "one label: the ground stays with the first")
     notes += _overlap_notes(frame, parted.different, "different labels: the ground is taken from both")
     frame = frame.set_geometry(gpd.GeoSeries(parted.polygons, index=frame.index, crs=frame.crs))
@@ -181,11 +182,12 @@ def _left_out(frame: gpd.GeoDataFrame, where: np.ndarray, why: str) -> list[str]
 
 
 def read_regions(path: str | Path, field: str, crs: str) -> gpd.GeoDataFrame:
-    """One row for each region, by name: ``region`` (str) and ``geometry`` (all its ground, in ``crs``).
+    """One row for each region, by name: ``region`` (str) and ``geometry`` (its own ground, in ``crs``).
 
-    Regions may share up to a millionth of their ground. Raises InputError, with all problems at once, for a
-    missing field, features without name or geometry, names that cannot be part of a file name, geometries
-    that are no polygons, and regions that overlap. Repaired polygons are logged.
+    Regions share no ground: of the millionth that they may share in the file, and of what reprojection makes them
+    share, all goes to the first by name. Raises InputError, with all problems at once, for a missing field, features
+    without name or geometry, names that cannot be part of a file name, geometries that are no polygons, and regions
+    that overlap. Repaired polygons are logged.
     """
     table = read_vector(path)
     column, notes = _field(table, field, path)
@@ -238,7 +240,7 @@ def _region_overlaps(regions: gpd.GeoDataFrame) -> list[str]:
     area = shapely.area(polygons)
     return [
         f"regions {regions[REGION][i]!r} and {regions[REGION][j]!r} overlap ({shared:.6g} square units)"
-        for i, j, shared in zip(*overlaps(polygons), strict=True)
+        for i, j, shared in zip(*overlaps(polygons, smallest=sliver(regions.crs)), strict=True)
         if shared > REGION_OVERLAP * min(area[i], area[j])
     ]
 
@@ -248,7 +250,9 @@ def _moved_regions(regions: gpd.GeoDataFrame, crs: str, path: str | Path) -> gpd
     if lost:
         raise InputError(f"{path}: a region has no place in {crs}: {'; '.join(lost)}")
     polygons, _ = repaired(moved.geometry.to_numpy())
-    return gpd.GeoDataFrame({REGION: moved[REGION].astype("str")}, geometry=polygons, crs=moved.crs)
+    # a border on which the regions of one side have other vertices than those of the other bends apart when moved
+    own = separated(polygons, [REGION] * len(polygons), smallest=sliver(moved.crs)).polygons
+    return gpd.GeoDataFrame({REGION: moved[REGION].astype("str")}, geometry=own, crs=moved.crs)
 
 
 # ------------------------------------------------------------------------------------------ wording

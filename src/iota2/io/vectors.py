@@ -25,6 +25,13 @@ TABLE = "output"
 """Name of the table in the SQLite files of a run."""
 _DBF_DATE = "2000-01-01"
 """The shapefile format stores the day of writing; a fixed one keeps equal content equal in bytes."""
+_SHAPEFILE = b"\0\0\x27\x0a"
+_SIGNATURES = {_SHAPEFILE: "", b"SQLite format 3\0": "", b"{": "GeoJSON:"}
+"""First bytes of the formats that are read (shapefile; GeoPackage and SQLite; GeoJSON), and what to put before the path
+so that GDAL takes the text for nothing else: among its formats are texts that name other places, the network
+included, and that may stand in a file of any name."""
+_BLANK = b"\xef\xbb\xbf \t\r\n"
+"""What may stand before the first character of a text."""
 _OWN_COLUMNS = 3
 """Columns of a query of GDAL on an SQLite table that are no attributes: rowid, ogc_fid, GEOMETRY."""
 
@@ -35,15 +42,17 @@ _OWN_COLUMNS = 3
 def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
     """The features of a local vector file, in the order of the file; nulls stay null.
 
-    Raises InputError when there is no such file, it is no vector file, the layer is missing or not the only
-    one, it has no geometry or no CRS.
+    Shapefile, GeoPackage, SQLite and GeoJSON are told by their content. Raises InputError when there is no such file,
+    it is none of these, the layer is missing or not the only one, it has no geometry or no CRS.
     """
     # looked for here and not by GDAL, which would also open addresses of the network
     if not Path(path).exists():
         raise InputError(f"{path}: no such file")
+    prefix = _prefix(Path(path))
     with _plain(Path(path)) as plain:
-        name = _layer(plain, layer, path)
-        frame = _read(plain, name, path)
+        _refuse_cut_shapefile(plain, path)
+        name = _layer(f"{prefix}{plain}", layer, path)
+        frame = _read(f"{prefix}{plain}", name, path)
     if not isinstance(frame, gpd.GeoDataFrame):
         raise InputError(f"{path}: layer {name!r} is a table without geometry; expected polygons or points")
     if frame.crs is None:
@@ -52,6 +61,23 @@ def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
             "then export; on the command line: ogr2ogr -a_srs EPSG:<code>; for a shapefile: restore its .prj)"
         )
     return frame
+
+
+def _prefix(path: Path) -> str:
+    """What to put before the path of a vector file; InputError when it is of a format that is not read."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(64)
+    except OSError as err:
+        raise InputError(f"{path}: cannot be read as a vector file ({err.strerror})") from err
+    for content in (head, head.lstrip(_BLANK)):
+        for start, prefix in _SIGNATURES.items():
+            if content.startswith(start):
+                return prefix
+    raise InputError(
+        f"{path}: cannot be read as a vector file: expected a shapefile (the .shp), a GeoPackage, SQLite or GeoJSON. "
+        "Export it as one of these, or get it again if it is one"
+    )
 
 
 @contextmanager
@@ -72,10 +98,10 @@ def _plain(path: Path) -> Iterator[Path]:
         yield Path(folder) / f"data{path.suffix}"
 
 
-def _layer(plain: Path, wanted: str | None, path: str | Path) -> str:
-    """The name of the layer to read from the file at ``plain``, which the user calls ``path``."""
+def _layer(source: str, wanted: str | None, path: str | Path) -> str:
+    """The name of the layer to read from ``source``, which the user calls ``path``."""
     try:
-        listed = pyogrio.list_layers(plain)
+        listed = pyogrio.list_layers(source)
     except DataSourceError as err:
         raise InputError(f"{path}: cannot be read as a vector file ({err})") from err
     names = [str(name) for name, _ in listed]
@@ -88,20 +114,19 @@ def _layer(plain: Path, wanted: str | None, path: str | Path) -> str:
     return wanted or names[0]
 
 
-def _read(plain: Path, layer: str, path: str | Path) -> Any:
-    _refuse_cut_shapefile(plain, path)
+def _read(source: str, layer: str, path: str | Path) -> Any:
     try:
-        return pyogrio.read_dataframe(plain, layer=layer)
+        return pyogrio.read_dataframe(source, layer=layer)
     except (DataSourceError, DataLayerError, UnicodeDecodeError) as err:
         raise InputError(f"{path}: layer {layer!r} cannot be read ({err})") from err
 
 
 def _refuse_cut_shapefile(plain: Path, path: str | Path) -> None:
     """GDAL reads the missing shapes of a shortened file as null, but the header tells the length."""
-    if plain.suffix.lower() != ".shp":
-        return
     with open(plain, "rb") as file:
         head = file.read(28)
+    if not head.startswith(_SHAPEFILE):
+        return
     told = 2 * struct.unpack(">i", head[24:28])[0]
     if plain.stat().st_size < told:
         raise InputError(f"{path}: {plain.stat().st_size} bytes, {told} expected: the file is cut short. Restore it")

@@ -21,7 +21,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
-from iota2.compute.resample import AxisTaps, axis_taps, resample, source_range
+from iota2.compute.resample import LEAST_WEIGHT, AxisTaps, axis_taps, kernel_at, resample, source_range
 from iota2.core.grid import resolution
 from iota2.io.environ import crs_name
 
@@ -262,25 +262,12 @@ def _beside(nodata: float, dtype: np.dtype) -> float:
 
 
 @numba.njit(nogil=True, cache=True)
-def _kernel(t: float, cubic: bool) -> float:
-    """Keys' cubic convolution with a = -0.5 (Keys, 1981) or the triangle, at distance ``t``."""
-    t = abs(t)
-    if not cubic:
-        return max(1.0 - t, 0.0)
-    if t < 1.0:
-        return (1.5 * t - 2.5) * t * t + 1.0
-    if t < 2.0:
-        return ((-0.5 * t + 2.5) * t - 4.0) * t + 2.0
-    return 0.0
-
-
-@numba.njit(nogil=True, cache=True)
 def _weigh(centre: float, scale: float, cubic: bool, weights: np.ndarray) -> int:
     """Fill the weights of one axis; returns the source pixel of the first of them."""
     reach = 2.0 if cubic else 1.0
     first = int(np.floor(centre - reach * scale - 0.5)) + 1
     for k in range(len(weights)):
-        weights[k] = _kernel((first + k + 0.5 - centre) / scale, cubic)
+        weights[k] = kernel_at((first + k + 0.5 - centre) / scale, cubic)
     return first
 
 
@@ -315,7 +302,7 @@ def _convolve(values, at, origin, numbers, out):
     reach = 2.0 if cubic else 1.0
     weight_y = np.empty(int(np.ceil(2 * reach * scale_y)))
     weight_x = np.empty(int(np.ceil(2 * reach * scale_x)))
-    least = 0.25 * scale_y * scale_x
+    least = LEAST_WEIGHT * scale_y * scale_x
     for i in range(out.shape[1]):
         for j in range(out.shape[2]):
             if row[i, j] < 0:

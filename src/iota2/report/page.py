@@ -48,7 +48,7 @@ class ReportData:
     confusions: Mapping[int, Confusion] = field(default_factory=dict)
     """By seed; empty when the run was not validated."""
     mapped: Mapping[int, int] = field(default_factory=dict)
-    """Pixels of the first seed's map by class code; with 0 for what is inside the area but not classified."""
+    """Pixels of the first seed's map by class code; with 0 for what is on the ground of a tile but not classified."""
     pixel_area: float = 0.0
     """Of one pixel of the map, square metres."""
     tiles: tuple[str, ...] = ()

@@ -3,69 +3,105 @@
 from __future__ import annotations
 
 import logging
+import signal
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from distributed import Client, LocalCluster, as_completed
+from distributed import Client, KilledWorker, LocalCluster, as_completed
 
 from iota2.core.graph import Resources
-from iota2.run.job import JobResult, Task, run_task
+from iota2.run.job import WELL, JobResult, Task, run_task
+from iota2.run.ledger import Verdict
 from iota2.run.plan import Job, Plan
 
 Watch = Callable[[JobResult], None]
 """Called with each job's result, as it comes."""
 
 
-class Engine(Protocol):
-    """Runs tasks that wait for one another and yields their results as they come."""
+@dataclass(frozen=True)
+class Retry:
+    """How a job that failed, or whose worker died, is tried again: with twice the memory and threads each time."""
 
-    def run(self, tasks: Mapping[str, tuple[Task, tuple[str, ...]]]) -> Iterator[JobResult]:
-        """Run the tasks, given in an order that respects their needs, each with the ids it waits for."""
+    allowed: int = 0
+    memory: int = 1 << 40
+    """Bytes; most that a job gets."""
+    threads: int = 1 << 10
+
+    def again(self, use: Resources) -> Resources:
+        """Resources of the next attempt."""
+        return replace(use, memory=min(2 * use.memory, self.memory), threads=max(1, min(2 * use.threads, self.threads)))
+
+
+class Engine(Protocol):
+    """Takes tasks that are ready to run, and gives their results back as they come."""
+
+    def submit(self, task: Task, needed: Sequence[JobResult]) -> None:
+        """Take a task with the results of those that it needs."""
+        ...
+
+    def next(self) -> JobResult:
+        """Wait for the next result; only called while a task is under way."""
         ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class Debug:
     """Everything in this process, one job after the other: for a debugger."""
 
-    def run(self, tasks: Mapping[str, tuple[Task, tuple[str, ...]]]) -> Iterator[JobResult]:
-        """See ``Engine.run``."""
-        results: dict[str, JobResult] = {}
-        for id_, (task, needs) in tasks.items():
-            results[id_] = run_task(task, *(results[need] for need in needs))
-            yield results[id_]
+    _queue: deque[tuple[Task, Sequence[JobResult]]] = field(default_factory=deque)
+
+    def submit(self, task: Task, needed: Sequence[JobResult]) -> None:
+        """See ``Engine.submit``."""
+        self._queue.append((task, needed))
+
+    def next(self) -> JobResult:
+        """See ``Engine.next``."""
+        return run_task(*self._queue.popleft())
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cluster:
-    """A Dask scheduler: jobs are submitted all at once and Dask orders and places them."""
+    """Workers behind a Dask scheduler."""
 
     client: Client
+    _pool: Any = field(default_factory=as_completed)
+    _names: dict[str, str] = field(default_factory=dict)
+    _sent: int = 0
 
-    def run(self, tasks: Mapping[str, tuple[Task, tuple[str, ...]]]) -> Iterator[JobResult]:
-        """See ``Engine.run``."""
-        futures: dict[str, Any] = {}
-        for id_, (task, needs) in tasks.items():
-            futures[id_] = self.client.submit(
-                run_task, task, *(futures[need] for need in needs), key=id_, pure=False, retries=0
-            )
-        names = {future.key: id_ for id_, future in futures.items()}
-        for future in as_completed(futures.values()):
-            if future.status == "finished":
-                yield future.result()
-            else:
-                yield JobResult(names[future.key], "failed", message=f"the worker was lost: {future.exception()!r}")
+    def submit(self, task: Task, needed: Sequence[JobResult]) -> None:
+        """See ``Engine.submit``."""
+        self._sent += 1
+        key = f"{task.id}#{self._sent}"
+        self._names[key] = task.id
+        self._pool.add(self.client.submit(run_task, task, tuple(needed), key=key, pure=False))
+
+    def next(self) -> JobResult:
+        """See ``Engine.next``."""
+        future = next(self._pool)
+        id_ = self._names.pop(str(future.key))
+        if future.status == "finished":
+            result: JobResult = future.result()
+            return result
+        error = future.exception()
+        if isinstance(error, KilledWorker):
+            return JobResult(id_, "failed", message="its worker died each time it was tried: out of memory, or killed")
+        return JobResult(id_, "failed", message=f"the worker was lost: {error!r}")
 
 
 @contextmanager
 def local_cluster(workers: int) -> Iterator[Cluster]:
-    """Dask workers on this machine: processes with one thread of ours each."""
+    """Dask workers on this machine: processes with one thread of ours each.
+
+    Ctrl-C goes to every process of a terminal's group; here only the main one may hear it, and it ends the others.
+    """
     logging.getLogger("distributed").setLevel(logging.ERROR)
     with (
         tempfile.TemporaryDirectory(prefix="iota2-") as scratch,
+        _deaf_children() as listen_again,
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -77,19 +113,121 @@ def local_cluster(workers: int) -> Iterator[Cluster]:
         ) as cluster,
         Client(cluster) as client,
     ):
+        listen_again()
         yield Cluster(client)
 
 
-def execute(plan: Plan, engine: Engine, watch: Watch, use: Resources, level: str = "INFO") -> dict[str, JobResult]:
-    """Run every job of ``plan``; a job that fails blocks those that need it, all else goes on."""
-    tasks = {job.id: (_task(job, plan, use, level), job.needs) for job in plan.jobs}
+@contextmanager
+def _deaf_children() -> Iterator[Callable[[], object]]:
+    """Threads and processes started from here on do not get Ctrl-C; the yielded function lets this thread hear it
+    again, and an interrupt that came meanwhile arrives then."""
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+    def listen_again() -> object:
+        return signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+    try:
+        yield listen_again
+    finally:
+        listen_again()
+
+
+def execute(
+    plan: Plan,
+    verdicts: Mapping[str, Verdict],
+    engine: Engine,
+    watch: Watch,
+    use: Resources,
+    *,
+    retry: Retry | None = None,
+    level: str = "INFO",
+) -> dict[str, JobResult]:
+    """Run the jobs of ``plan`` that are not fresh; a job that fails blocks those that need it, all else goes on.
+
+    Each result goes to ``watch`` as it comes, and into the answer.
+    """
+    retry = retry or Retry()
+    jobs = {job.id: job for job in plan.jobs if verdicts[job.id].state != "fresh"}
+    order = _Order(jobs)
+    attempts = dict.fromkeys(jobs, (0, use))
     results: dict[str, JobResult] = {}
-    for result in engine.run(tasks):
+    under_way = 0
+
+    def start(id_: str) -> None:
+        needed = [results[need] for need in order.needs[id_]]
+        engine.submit(_task(jobs[id_], plan, verdicts[id_], attempts[id_][1], level), needed)
+
+    for id_ in order.ready():
+        start(id_)
+        under_way += 1
+    while under_way:
+        result = engine.next()
+        tried, used = attempts[result.id]
+        if result.state == "failed" and tried < retry.allowed:
+            attempts[result.id] = tried + 1, retry.again(used)
+            start(result.id)
+            continue
+        under_way -= 1
         results[result.id] = result
         watch(result)
+        if result.state in WELL:
+            for id_ in order.after(result.id):
+                start(id_)
+                under_way += 1
+        else:
+            for id_ in order.blocked(result.id):
+                results[id_] = JobResult(id_, "blocked", message=f"needs {result.id}")
+                watch(results[id_])
     return results
 
 
-def _task(job: Job, plan: Plan, use: Resources, level: str) -> Task:
-    log = plan.root / "logs" / job.step.name / job.task
-    return Task(job.id, job.step.run, job.context(use), job.outputs, log, level)
+class _Order:
+    """Which jobs are ready once others have ended."""
+
+    def __init__(self, jobs: Mapping[str, Job]) -> None:
+        self.needs = {id_: tuple(need for need in job.needs if need in jobs) for id_, job in jobs.items()}
+        self._missing = {id_: len(needs) for id_, needs in self.needs.items()}
+        self._children: dict[str, list[str]] = {id_: [] for id_ in jobs}
+        self._lost: set[str] = set()
+        for id_, needs in self.needs.items():
+            for need in needs:
+                self._children[need].append(id_)
+
+    def ready(self) -> list[str]:
+        """Jobs that need no other."""
+        return [id_ for id_, missing in self._missing.items() if not missing]
+
+    def after(self, id_: str) -> list[str]:
+        """Jobs that have become ready because this one has ended well."""
+        for child in self._children[id_]:
+            self._missing[child] -= 1
+        return [child for child in self._children[id_] if not self._missing[child]]
+
+    def blocked(self, id_: str) -> list[str]:
+        """Jobs that cannot run any more because this one has not ended well, each told once."""
+        found: list[str] = []
+        queue = [id_]
+        while queue:
+            for child in self._children[queue.pop()]:
+                if child not in self._lost:
+                    self._lost.add(child)
+                    found.append(child)
+                    queue.append(child)
+        return found
+
+
+def _task(job: Job, plan: Plan, verdict: Verdict, use: Resources, level: str) -> Task:
+    return Task(
+        id=job.id,
+        run=job.step.run,
+        context=job.context(use),
+        root=plan.root,
+        inputs=job.inputs,
+        outputs=job.outputs,
+        version=job.step.version,
+        params=verdict.params,
+        known=verdict.known,
+        record=verdict.record if verdict.state == "open" else None,
+        log=plan.root / "logs" / job.step.name / job.task,
+        level=level,
+    )

@@ -1,4 +1,4 @@
-"""Running one job where it is placed: its logs, its outputs, what became of it."""
+"""Running one job where it is placed: its logs, its outputs, its record, what became of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TextIO
@@ -16,8 +16,11 @@ from typing import Literal, TextIO
 from iota2.core.graph import JobContext
 from iota2.errors import Iota2Error
 from iota2.io.environ import gdal_environment, limit_threads
+from iota2.run.ledger import Record, relative, stamp_of
 
-State = Literal["done", "failed", "blocked"]
+State = Literal["done", "kept", "failed", "blocked"]
+"""``kept``: what it reads turned out as it was, so its outputs stand."""
+WELL: tuple[State, ...] = ("done", "kept")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class JobResult:
     seconds: float = 0.0
     message: str = ""
     """The first thing to read when it failed."""
+    record: Record | None = None
+    """What the outputs were made from; None when it did not end well."""
 
 
 @dataclass(frozen=True)
@@ -38,29 +43,53 @@ class Task:
     id: str
     run: Callable[[JobContext], None]
     context: JobContext
+    root: Path
+    inputs: tuple[Path, ...]
     outputs: tuple[Path, ...]
+    version: int
+    params: str
+    """Digest of the parameters."""
+    known: Mapping[str, str]
+    """Digests of the inputs that no job of this run makes."""
+    record: Record | None
+    """Of an earlier run; the job is kept when its inputs are still those. None: it runs in any case."""
     log: Path
     """Path of the log without suffix: ``logs/<Step>/<task>``."""
     level: str = "INFO"
 
 
-def run_task(task: Task, *needed: JobResult) -> JobResult:
-    """Run the task unless one of the jobs it needs did not end well. Never raises but for interrupts."""
-    lost = [result.id for result in needed if result.state != "done"]
-    if lost:
-        return JobResult(task.id, "blocked", message=f"needs {lost[0]}")
+def run_task(task: Task, needed: Sequence[JobResult] = ()) -> JobResult:
+    """Run the task, or keep what it made when its inputs are as they were. Never raises but for interrupts.
+
+    ``needed`` are the results, all well, of the jobs of this run whose outputs it reads.
+    """
+    inputs = _inputs(task, needed)
+    if task.record is not None and task.record.inputs == inputs:
+        return JobResult(task.id, "kept", record=task.record)
     started = time.perf_counter()
     with _logged(task):
         try:
             _run(task)
+            record = _record(task, inputs, time.perf_counter() - started)
         except Exception as error:
-            logging.getLogger("iota2").debug("failed", exc_info=True)
             print(_explain(error), file=sys.stderr)
             return JobResult(task.id, "failed", time.perf_counter() - started, str(error) or repr(error))
-        seconds = time.perf_counter() - started
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"done in {seconds:.2f} s; peak memory of the process so far {peak:.0f} MiB")
-    return JobResult(task.id, "done", seconds)
+        print(f"done in {record.seconds:.2f} s; peak memory of the process so far {record.peak} MiB")
+    return JobResult(task.id, "done", record.seconds, record=record)
+
+
+def _inputs(task: Task, needed: Sequence[JobResult]) -> dict[str, str]:
+    """Digest of every input: known before, or made by the jobs before."""
+    made = {path: stamp.checksum for result in needed if result.record for path, stamp in result.record.outputs.items()}
+    names = [relative(path, task.root) for path in task.inputs]
+    return {name: made[name] if name in made else task.known[name] for name in names}
+
+
+def _record(task: Task, inputs: Mapping[str, str], seconds: float) -> Record:
+    """The record of a job that has just made its outputs."""
+    outputs = {relative(path, task.root): stamp_of(path) for path in task.outputs}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return Record(task.id, task.version, task.params, inputs, outputs, round(seconds, 3), peak)
 
 
 def _run(task: Task) -> None:

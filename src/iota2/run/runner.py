@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 from iota2 import layout
@@ -16,14 +19,19 @@ from iota2.core.graph import Resources, Step
 from iota2.errors import JobsFailed, UserError
 from iota2.io.atomic import write_text
 from iota2.io.vectors import sqlite_max_columns
-from iota2.run.execute import Debug, Engine, execute, local_cluster
-from iota2.run.job import JobResult
-from iota2.run.output import prepare
+from iota2.run.execute import Debug, Engine, Retry, execute, local_cluster
+from iota2.run.job import WELL, JobResult
+from iota2.run.ledger import Ledger, Verdict, as_it_is, assess
+from iota2.run.listing import digests, survey_texts, write_survey
+from iota2.run.lock import locked
+from iota2.run.output import claim, prepare, require_writable
 from iota2.run.plan import Plan, make_plan
-from iota2.run.survey import Survey, survey, write_survey
+from iota2.run.survey import Survey, survey
 
 LONGEST_NAME = 255
 """Bytes of a file's name that every usual file system holds."""
+SHOWN_FAILURES = 10
+STATUS_SECONDS = 2.0
 MINE = 16
 """Columns of sample tables that are not features, at most."""
 
@@ -39,17 +47,24 @@ class Options:
     ending: int | None = None
     workers: int | None = None
     """Local worker processes; 0 runs everything in this process."""
+    restart: bool = False
+    """Go on with what an earlier run made, whatever ``remove_output_path`` says."""
+    force: tuple[str, ...] = ()
+    """Steps whose jobs run in any case."""
     use: Resources = field(default_factory=Resources)
 
 
 class Watcher:
     """Is told of a run as it goes on. The base class keeps quiet."""
 
+    def say(self, text: str) -> None:
+        """Something a person should know."""
+
     def summary(self, steps: Sequence[tuple[Step, bool]], found: Survey) -> None:
         """Before anything runs: the active steps, with those to be run marked."""
 
-    def started(self, plan: Plan) -> None:
-        """The jobs are known."""
+    def started(self, plan: Plan, verdicts: Mapping[str, Verdict]) -> None:
+        """The jobs are known, and which of them have to run."""
 
     def ended(self, result: JobResult) -> None:
         """One job came to its end."""
@@ -100,7 +115,8 @@ def chosen_steps(steps: Sequence[Step], config: Config, options: Options) -> lis
     """Active steps, each with whether it is to be run."""
     first = _group(options.first_step or config.chain.first_step, "first step")
     last = _group(options.last_step or config.chain.last_step, "last step")
-    start, end = options.starting or 1, options.ending or len(steps)
+    start = 1 if options.starting is None else options.starting
+    end = len(steps) if options.ending is None else options.ending
     if not 1 <= start <= len(steps) or not start <= end <= len(steps):
         raise UserError(
             f"Steps {start} to {end} were asked for; steps are numbered 1 to {len(steps)} and the first must not "
@@ -124,27 +140,94 @@ def _group(name: str, what: str) -> int:
 def check(config: Config) -> tuple[Survey, Plan]:
     """Look at configuration and inputs (headers only); raise UserError with all problems."""
     found = survey(config)
+    require_writable(config.chain.output_path)
     return found, plan_run(config, found)
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What a run would do."""
+
+    plan: Plan
+    """The jobs of the steps asked for."""
+    verdicts: Mapping[str, Verdict]
+    steps: Sequence[tuple[Step, bool]]
+    found: Survey
+
+
+def look_ahead(config: Config, options: Options) -> Outlook:
+    """What a run would do, and why; nothing is written but stamps of outputs that were only touched."""
+    found, plan = check(config)
+    chosen = chosen_steps(plan.steps, config, options)
+    texts = survey_texts(found, plan.root)
+    plan = _chosen_jobs(plan, chosen)
+    return Outlook(plan, _assess(plan, texts, options), chosen, found)
+
+
 def run(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResult]:
-    """Run the chain. Raises JobsFailed when jobs failed for good."""
-    found = survey(config)
-    plan = plan_run(config, found)
+    """Run what is stale. Raises JobsFailed when jobs failed for good."""
+    found, plan = check(config)
     chosen = chosen_steps(plan.steps, config, options)
     watcher.summary(chosen, found)
-    wanted = [step.name for step, chosen_ in chosen if chosen_]
-    from_start = wanted[0] == plan.steps[0].name
-    prepare(plan.root, remove=config.chain.remove_output_path and from_start, regions=region_base(config))
-    write_survey(found, plan.root)
-    plan = plan.restricted(wanted)
-    watcher.started(plan)
-    with engine(options.workers) as place:
-        results = execute(plan, place, watcher.ended, options.use, config.chain.logger_level)
-    write_status(plan, results)
-    if any(result.state != "done" for result in results.values()):
-        raise JobsFailed(failure_text(plan, results))
+    claim(plan.root)
+    with locked(plan.root) as message:
+        if message:
+            watcher.say(message)
+        afresh = config.chain.remove_output_path and chosen[0][1] and not options.restart
+        prepare(plan.root, _may_make(plan), remove=afresh)
+        texts = survey_texts(found, plan.root)
+        write_survey(texts)
+        plan = _chosen_jobs(plan, chosen)
+        return _run_jobs(config, options, watcher, plan, _assess(plan, texts, options))
+
+
+def _run_jobs(
+    config: Config, options: Options, watcher: Watcher, plan: Plan, verdicts: Mapping[str, Verdict]
+) -> dict[str, JobResult]:
+    """Run the jobs that are not fresh and record those that end well."""
+    ledger, status = Ledger(plan.root), Status(plan, verdicts)
+    ledger.compact()
+    watcher.started(plan, verdicts)
+    limits = config.task_retry_limits
+    retry = Retry(limits.allowed_retry, int(limits.maximum_ram * 1e9), limits.maximum_cpu)
+
+    def ended(result: JobResult) -> None:
+        if result.state == "done" and result.record is not None:
+            ledger.add(result.record)
+        status.ended(result)
+        watcher.ended(result)
+
+    try:
+        if all(verdict.state == "fresh" for verdict in verdicts.values()):
+            return {}
+        with engine(options.workers) as place:
+            level = config.chain.logger_level
+            results = execute(plan, verdicts, place, ended, options.use, retry=retry, level=level)
+    finally:
+        status.write()
+    if any(result.state not in WELL for result in results.values()):
+        raise JobsFailed(failure_text(plan, results, config))
     return results
+
+
+def _chosen_jobs(plan: Plan, chosen: Sequence[tuple[Step, bool]]) -> Plan:
+    return plan.restricted([step.name for step, wanted in chosen if wanted])
+
+
+def _assess(plan: Plan, texts: Mapping[Path, str], options: Options) -> dict[str, Verdict]:
+    """Verdicts on the jobs, after a look at the steps to force."""
+    names = [step.name for step in plan.steps]
+    for name in options.force:
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"steps: {', '.join(names)}."
+            raise UserError(f"--force: no step is called {name!r}; {hint}")
+    return assess(plan, Ledger(plan.root), digests(texts, plan.root), force=options.force)
+
+
+def _may_make(plan: Plan) -> list[Path]:
+    """Everything that a run of the plan may write at fixed places."""
+    return [*plan.given, *(path for job in plan.jobs for path in job.outputs)]
 
 
 @contextmanager
@@ -157,22 +240,66 @@ def engine(workers: int | None) -> Iterator[Engine]:
         yield cluster
 
 
-def write_status(plan: Plan, results: Mapping[str, JobResult]) -> None:
-    """State of every job of this run, one per line."""
-    lines = [f"{results[job.id].state:8} {results[job.id].seconds:9.2f} s  {job.id}" for job in plan.jobs]
-    write_text(plan.root / layout.STATUS.path, "\n".join(lines) + "\n")
+class Status:
+    """State of every job, in a text file that can be read while the run goes on."""
+
+    def __init__(self, plan: Plan, verdicts: Mapping[str, Verdict]) -> None:
+        self._path = plan.root / layout.STATUS.path
+        self._lines = {
+            job.id: _status_line("fresh" if verdicts[job.id].state == "fresh" else "waiting", job.id)
+            for job in plan.jobs
+        }
+        self._written = 0.0
+
+    def ended(self, result: JobResult) -> None:
+        """Note a result; the file follows at most every other second."""
+        self._lines[result.id] = _status_line(result.state, result.id, result.seconds)
+        if time.monotonic() - self._written > STATUS_SECONDS:
+            self.write()
+
+    def write(self) -> None:
+        """Bring the file up to date."""
+        write_text(self._path, "\n".join(self._lines.values()))
+        self._written = time.monotonic()
 
 
-def failure_text(plan: Plan, results: Mapping[str, JobResult]) -> str:
-    """What failed, where to read why, what was not done because of it."""
-    failed = [job for job in plan.jobs if results[job.id].state == "failed"]
-    blocked = [job for job in plan.jobs if results[job.id].state == "blocked"]
-    lines = [f"{len(failed)} of {len(plan.jobs)} jobs failed; {len(blocked)} that need them were not run."]
-    for job in failed[:10]:
+def _status_line(state: str, id_: str, seconds: float = 0.0) -> str:
+    return f"{state:8} {seconds:9.2f} s  {id_}"
+
+
+def failure_text(plan: Plan, results: Mapping[str, JobResult], config: Config) -> str:
+    """What failed, where to read why, what was not done because of it, and how to go on."""
+    failed = [job for job in plan.jobs if job.id in results and results[job.id].state == "failed"]
+    blocked = sum(result.state == "blocked" for result in results.values())
+    lines = [f"{len(failed)} of {len(results)} jobs failed; {blocked} that need them were not run."]
+    for job in failed[:SHOWN_FAILURES]:
         lines += [f"  {job.id}: {results[job.id].message}", f"    log: {plan.root / 'logs' / job.id}.err"]
-    if len(failed) > 10:
-        lines.append(f"  … and {len(failed) - 10} more: {plan.root / layout.STATUS.path}")
+    if len(failed) > SHOWN_FAILURES:
+        lines.append(f"  … and {len(failed) - SHOWN_FAILURES} more: {plan.root / layout.STATUS.path}")
+    unmade = [
+        path for job in plan.jobs if job.id in results and results[job.id].state not in WELL for path in job.outputs
+    ]
+    old = sorted(path.name for path in unmade if path.parent == plan.root / "final" and path.exists())
+    if old:
+        lines.append(f"OUT OF DATE, of an earlier run, in {plan.root / 'final'}: {', '.join(old)}")
+    lines.append(f"What is done stays. Mend the cause, then: {resume_command(config)}")
     return "\n".join(lines)
+
+
+def resume_command(config: Config) -> str:
+    """The command that goes on where a run ended."""
+    flag = " --restart" if config.chain.remove_output_path else ""
+    return f"iota2 run {shlex.quote(str(config.source))}{flag}"
+
+
+def damaged(root: Path, *, deep: bool) -> list[str]:
+    """Outputs that are not as they were made; ``deep`` compares their bytes."""
+    return [
+        path
+        for record in Ledger(root).records.values()
+        for path, stamp in record.outputs.items()
+        if not (root / path).exists() or as_it_is(root / path, stamp, deep=deep) is None
+    ]
 
 
 def products(config: Config) -> list[tuple[Path, str]]:

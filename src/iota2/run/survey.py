@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import geopandas as gpd
 import shapely
 
-from iota2 import layout
-from iota2.classifiers.registry import validate_options
+from iota2.config.fields import nearest
 from iota2.config.schema import Config
 from iota2.config.sensors import enabled_sensors
 from iota2.core.grid import part_count
@@ -20,15 +18,14 @@ from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.tables import REGION
 from iota2.errors import InputError, UserError
-from iota2.io.atomic import write_json
 from iota2.io.burn import to_crs
 from iota2.io.classes import read_nomenclature
 from iota2.io.products import native_geobox, scan_tile, working_geobox
 from iota2.io.reference import ReferenceData, read_reference, read_regions
-from iota2.io.scenes import write_scene
 from iota2.run.plan import rows_of
 from iota2.steps import recipe as recipe_step
 from iota2.steps.regions import SINGLE_REGION
+from iota2.steps.selection import read_class_counts
 
 T = TypeVar("T")
 
@@ -69,12 +66,12 @@ def survey(config: Config) -> Survey:
             return None
 
     scanned = {tile: attempt(lambda tile=tile: _scan(config, tile)) for tile in config.chain.list_tile}  # type: ignore[misc]
-    attempt(lambda: validate_options(config.arg_train.classifier, config.arg_train.otb_classifier_options))
     regions = attempt(lambda: _read_regions(config))
     reference = attempt(lambda: _read_reference(config)) if config.chain.check_inputs else None
     classes = attempt(lambda: _classes(config, reference)) if reference else None
     scenes = {tile: found[0] for tile, found in scanned.items() if found}
     complete = len(scenes) == len(scanned)
+    uncounted = attempt(lambda: _uncounted(config, classes)) if classes else None
     recipe = attempt(lambda: recipe_step.build_recipe(scenes, recipe_step.params(config))) if complete else None
     footprints = {tile: _footprint(scene, config.chain.proj) for tile, scene in scenes.items()}
     by_tile, remarks = _regions_by_tile(regions, footprints)
@@ -84,24 +81,18 @@ def survey(config: Config) -> Survey:
         problems += [
             f"Tile {tile} meets no region of {config.chain.region_path}." for tile in scenes if not by_tile[tile]
         ]
+    problems += _unknown_models(config, regions)
     if problems or recipe is None:
-        raise InputError("\n".join(problems))
+        raise InputError("\n".join(dict.fromkeys(problems)))
     remarks = [*remarks, *(reference.notes if reference else ()), *(classes.warnings if classes else ())]
     return Survey(
         scenes,
         {tile: found[1] for tile, found in scanned.items() if found},
         by_tile,
         recipe,
-        tuple(remarks),
+        (*remarks, *(uncounted or ())),
         classes,
     )
-
-
-def write_survey(found: Survey, root: Path) -> None:
-    """Write what the scan found, one file per tile: the jobs read these and nothing of the archive's folders."""
-    for tile, scene in found.scenes.items():
-        write_scene(root / layout.SCENE.path.format(tile=tile), scene)
-        write_json(root / layout.SCAN_NOTES.path.format(tile=tile), list(found.notes[tile]))
 
 
 def _scan(config: Config, tile: str) -> tuple[Scene, tuple[str, ...]]:
@@ -135,6 +126,32 @@ def _read_reference(config: Config) -> ReferenceData:
 
 def _classes(config: Config, reference: ReferenceData) -> Nomenclature:
     return read_nomenclature(config.chain.nomenclature_path, config.chain.color_table, reference.frame["label"])
+
+
+def _uncounted(config: Config, classes: Nomenclature) -> list[str]:
+    """A remark on each table of counts by class that lacks classes; InputError for a table that cannot be used."""
+    selection = config.arg_train.sample_selection
+    tables = dict.fromkeys(given.byclass for given in (selection, *selection.per_model) if given.byclass)
+    missing = {path: read_class_counts(path, classes)[1] for path in tables}
+    return [
+        f"{path}: no count for label {', '.join(labels)}: none of their pixels is selected where it is used."
+        for path, labels in missing.items()
+        if labels
+    ]
+
+
+def _unknown_models(config: Config, regions: gpd.GeoDataFrame | None) -> list[str]:
+    """Entries of ``per_model`` about a region that does not exist."""
+    if regions is None and config.chain.region_path:
+        return []  # they cannot be read, which is told already
+    names = sorted(regions[REGION]) if regions is not None else [SINGLE_REGION]
+    source = config.chain.region_path or "this run, which has a single one"
+    return [
+        f"arg_train.sample_selection.per_model: target_model '{entry.target_model}' is no region of {source}"
+        + (nearest(entry.target_model, names) or f"; expected one of {', '.join(names)}")
+        for entry in config.arg_train.sample_selection.per_model
+        if entry.target_model not in names
+    ]
 
 
 def _footprint(scene: Scene, proj: str) -> shapely.Geometry:

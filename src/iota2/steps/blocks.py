@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+from iota2.compute.predict import SLICE_BYTES, prediction_bytes
 from iota2.core.graph import Resources
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
-from iota2.io.cubes import block_shape
+from iota2.io.cubes import block_shape, mask_block_shape
 
 COPY_SHAPE = (1024, 2048)
 """Rows and columns of a block when a few rasters are copied or compared."""
-MASK_ROWS = 256
-"""Rows of a block when only masks are read: one byte per date and pixel."""
+_WRITING = 16
+"""Bytes for each pixel of a block while one band of probabilities is scaled and labels are written."""
+_SMALLEST = 64
+"""Rows and columns below which a block is not cut further to save memory."""
 
 
-def feature_shape(scene: Scene, recipe: FeatureRecipe, use: Resources, extra_bytes: int = 0) -> tuple[int, int]:
-    """Rows and columns of blocks when features are computed; ``extra_bytes`` per pixel come on top."""
-    return use.block_shape or block_shape(scene, recipe, use.memory, extra_bytes=extra_bytes)
+def feature_shape(scene: Scene, recipe: FeatureRecipe, use: Resources) -> tuple[int, int]:
+    """Rows and columns of blocks when features are computed."""
+    return use.block_shape or block_shape(scene, recipe, use.memory, threads=use.threads)
+
+
+def prediction_shape(scene: Scene, recipe: FeatureRecipe, use: Resources, classes: int) -> tuple[int, int]:
+    """Rows and columns of blocks when features are computed and classified, and the answers written."""
+    per_pixel = prediction_bytes(classes) + 2 * classes + _WRITING
+    return use.block_shape or block_shape(
+        scene, recipe, use.memory, extra_bytes=per_pixel, reserved=SLICE_BYTES, threads=use.threads
+    )
 
 
 def mask_shape(scene: Scene, use: Resources) -> tuple[int, int]:
     """Rows and columns of blocks when only masks are read."""
-    return use.block_shape or (MASK_ROWS, scene.geobox.shape[1])
+    return use.block_shape or mask_block_shape(scene, use.memory, threads=use.threads)
+
+
+def copy_shape(use: Resources, pixel_bytes: int) -> tuple[int, int]:
+    """Rows and columns of blocks when rasters are copied: at most ``COPY_SHAPE``, less when a pixel takes much."""
+    rows, cols = COPY_SHAPE
+    while rows * cols * pixel_bytes > use.memory and max(rows, cols) > _SMALLEST:
+        rows, cols = (rows, cols // 2) if cols > rows else (rows // 2, cols)
+    return rows, cols

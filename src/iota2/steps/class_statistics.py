@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
 from iota2 import layout
@@ -20,6 +22,12 @@ def run(job: JobContext) -> None:
     table.insert(0, "all", table.sum(axis=1))
     table.columns = [c if c == "all" else f"region_{c}" for c in table.columns]
     write_text(job.out.statistics, table.to_csv(index_label="class"))
+
+
+def read_class_statistics(path: Path, region: str) -> dict[int, int]:
+    """Samples of one region by class code, from the file that this step writes."""
+    table = pd.read_csv(path, index_col="class")
+    return {int(str(code)): int(count) for code, count in table[f"region_{region}"].items()}
 
 
 STEP = Step(

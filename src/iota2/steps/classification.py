@@ -22,9 +22,11 @@ from iota2.io.classes import read_classes
 from iota2.io.cubes import CubeReader, recipe_bands
 from iota2.io.rasters import RasterProfile, RasterReader, RasterWriter
 from iota2.io.scenes import read_scene
-from iota2.steps.blocks import feature_shape
+from iota2.steps.blocks import prediction_shape
 
 PROBABILITY_SCALE = 1000
+NO_PROBABILITY = 65535
+"""Where there is no label; 0 is a probability."""
 
 
 def run(job: JobContext) -> None:
@@ -34,7 +36,7 @@ def run(job: JobContext) -> None:
     recipe = common_recipe(models)
     rows = part_rows(int(job.key["part"]), scene.geobox.shape[0])
     strip = block_of(scene.tile, scene.geobox, rows, (0, scene.geobox.shape[1]))
-    shape = feature_shape(scene, recipe, job.use, 8 * len(classes.codes))
+    shape = prediction_shape(scene, recipe, job.use, len(classes.codes))
     with ExitStack() as stack:
         reader = stack.enter_context(CubeReader(scene, recipe_bands(recipe), threads=job.use.threads))
         masks = {key: stack.enter_context(RasterReader(path)) for key, path in job.inp.all("masks").items()}
@@ -47,11 +49,12 @@ def run(job: JobContext) -> None:
                 for (region, seed), model in models.items():
                     key = (region, seed)
                     maps[key].write(block, model.predict(features, where[(region,)]), columns[key])
+                del features  # before the next block is read
 
 
 @dataclass(frozen=True)
 class Maps:
-    """Where the answers of one model go; pixels never written hold 0."""
+    """Where the answers of one model go; pixels never written hold their file's nodata."""
 
     labels: RasterWriter
     confidence: RasterWriter
@@ -62,9 +65,19 @@ class Maps:
         self.labels.write(block, prediction.labels.astype(self.labels.profile.dtype))
         self.confidence.write(block, prediction.confidence)
         if self.probabilities is not None:
-            scaled = np.zeros((self.probabilities.profile.count, *block.shape), np.uint16)
-            scaled[columns] = np.rint(prediction.probabilities * PROBABILITY_SCALE)
-            self.probabilities.write(block, scaled)
+            self.probabilities.write(block, scaled(prediction, columns, self.probabilities.profile.count))
+
+
+def scaled(prediction: Prediction, columns: np.ndarray, count: int) -> np.ndarray:
+    """Probabilities x 1000 as (class, y, x) uint16 for ``count`` classes; 65535 where there is no label.
+
+    Classes that the model does not know, those not in ``columns``, have probability 0.
+    """
+    layers = np.zeros((count, *prediction.labels.shape), np.uint16)
+    for column, shares in zip(columns, prediction.probabilities, strict=True):
+        layers[column] = np.rint(shares * PROBABILITY_SCALE)
+    layers[:, prediction.labels == 0] = NO_PROBABILITY
+    return layers
 
 
 def common_recipe(models: Mapping[Key, Model]) -> FeatureRecipe:
@@ -86,9 +99,9 @@ def confidence_profile(geobox: GeoBox) -> RasterProfile:
 
 
 def probability_profile(geobox: GeoBox, classes: Nomenclature) -> RasterProfile:
-    """Rasters of probabilities x 1000: one band per class, ascending, with code and name."""
+    """Rasters of probabilities x 1000, 65535 without label: a band per class, ascending, with code and name."""
     named = tuple(f"{code} {name}" for code, name in zip(classes.codes, classes.names, strict=True))
-    return RasterProfile(geobox, "uint16", count=len(named), nodata=0, descriptions=named)
+    return RasterProfile(geobox, "uint16", count=len(named), nodata=NO_PROBABILITY, descriptions=named)
 
 
 @contextmanager
@@ -116,6 +129,7 @@ STEP = Step(
     over=("tile", "part"),
     needs={
         "scene": layout.SCENE,
+        "listing": layout.LISTING,
         "classes": layout.CLASSES,
         "models": layout.MODEL,
         "masks": layout.REGION_MASK,

@@ -40,7 +40,7 @@ STEP = Step(
     task="common_mask_{tile}",
     run=run,
     over=("tile",),
-    needs={"scene": layout.SCENE},
+    needs={"scene": layout.SCENE, "listing": layout.LISTING},
     makes={"mask": layout.COMMON_MASK, "vector": layout.COMMON_MASK_VECTOR},
     params=params,
 )

@@ -14,7 +14,7 @@ from iota2.core.graph import JobContext, Resources, Step
 from iota2.core.grid import blocks
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
-from iota2.core.tables import COLUMN, LEARN, REGION, ROW, sample_columns, seed_column
+from iota2.core.tables import COLUMN, LEARN, REGION, ROW, sample_columns, seed_column, seed_columns
 from iota2.io.cubes import CubeReader, recipe_bands
 from iota2.io.recipes import read_recipe
 from iota2.io.scenes import read_scene
@@ -31,10 +31,10 @@ def run(job: JobContext) -> None:
     values, clear = extract(scene, recipe, selection[ROW].to_numpy(), selection[COLUMN].to_numpy(), job.use)
     if not clear.all():
         log.warning("%d selected pixels have no clear date and are left out", np.count_nonzero(~clear))
-    seed_columns = [c for c in selection.columns if c.startswith("seed_")]
+    sides = seed_columns(selection.columns)
     for (region, seed), path in job.out.all("samples").items():
         rows = (selection[REGION] == region) & (selection[seed_column(int(seed))] == LEARN) & clear
-        attributes = selection[rows].drop(columns=[*seed_columns, ROW, COLUMN])
+        attributes = selection[rows].drop(columns=[*sides, ROW, COLUMN])
         features = pd.DataFrame(values[rows.to_numpy()], columns=sample_columns(recipe), index=attributes.index)
         write_samples(gpd.GeoDataFrame(pd.concat([attributes, features], axis=1)), path)
 
@@ -70,6 +70,11 @@ STEP = Step(
     task="extraction_{tile}",
     run=run,
     over=("tile",),
-    needs={"scene": layout.SCENE, "recipe": layout.RECIPE, "selection": layout.TILE_SELECTION_MERGE},
+    needs={
+        "scene": layout.SCENE,
+        "listing": layout.LISTING,
+        "recipe": layout.RECIPE,
+        "selection": layout.TILE_SELECTION_MERGE,
+    },
     makes={"samples": layout.TILE_SAMPLES},
 )

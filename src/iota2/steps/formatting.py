@@ -6,15 +6,17 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from odc.geo.geobox import GeoBox
 
 from iota2 import layout
-from iota2.compute.polygons import SLIVER, polygonal
+from iota2.compute.polygons import polygonal
 from iota2.compute.sampling import BOTH
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import blocks, resolution
 from iota2.core.scene import Scene
-from iota2.core.tables import LEARN, REGION, TILE, UNUSED, VALIDATION, seed_column
+from iota2.core.tables import LEARN, REGION, TILE, UNUSED, VALIDATION, seed_column, seed_columns
 from iota2.io.burn import burn, to_crs
+from iota2.io.crs import sliver, units_per_metre
 from iota2.io.rasters import RasterProfile, RasterWriter, read_block
 from iota2.io.scenes import read_scene
 from iota2.io.vectors import read_vector, write_shapefile, write_sqlite
@@ -32,7 +34,7 @@ def run(job: JobContext) -> None:
     ground = ground_of(envelope, read_vector(job.inp.clear))
     pieces = cut_polygons(read_vector(job.inp.reference), regions, ground, tile)
     write_shapefile(pieces, job.out.formatted)
-    sides = [column for column in pieces.columns if column.startswith("seed_")]
+    sides = seed_columns(pieces.columns)
     for name, side in (("learn", LEARN), ("validation", VALIDATION)):
         for (seed,), path in job.out.all(name).items():
             chosen = pieces[pieces[seed_column(int(seed))].isin([side, BOTH])]
@@ -52,7 +54,7 @@ def cut_polygons(
         area = shapely.intersection(region.geometry, ground)
         shapely.prepare(area)
         near = used.iloc[np.sort(used.sindex.query(area, predicate="intersects"))]
-        cut = polygonal(shapely.intersection(near.geometry.to_numpy(), area), smallest=SLIVER)
+        cut = polygonal(shapely.intersection(near.geometry.to_numpy(), area), smallest=sliver(near.crs))
         frame = near.assign(**{REGION: str(region.region), TILE: tile}).set_geometry(cut, crs=near.crs)
         frames.append(frame[~frame.geometry.is_empty])
     return gpd.GeoDataFrame(pd.concat(frames, ignore_index=True), crs=reference.crs)
@@ -63,7 +65,7 @@ def _write_region(
 ) -> None:
     """Shape of the region on the tile, as polygons and raster, and the mask of its model."""
     key, own = (region,), envelope.union_all()
-    margin = MARGIN * max(resolution(scene.geobox))
+    margin = MARGIN * _pixel(scene.geobox, envelope)
     shape = _frame(shapely.intersection(geometry, own), region, envelope.crs)
     wide = _frame(shapely.intersection(geometry, own.buffer(margin)), region, envelope.crs)
     write_shapefile(shape, job.out.all("region_shape")[key])
@@ -80,8 +82,16 @@ def _write_region(
             to_mask.write(block, mask & read_block(job.inp.mask, block))
 
 
+def _pixel(geobox: GeoBox, envelope: gpd.GeoDataFrame) -> float:
+    """The larger side of a pixel of the tile in the map units of its envelope."""
+    side = max(resolution(geobox))
+    if envelope.crs == geobox.crs:
+        return side
+    return side / units_per_metre(geobox.crs) * units_per_metre(envelope.crs, envelope.total_bounds[[1, 3]].mean())
+
+
 def _frame(geometry: shapely.Geometry, region: str, crs: object) -> gpd.GeoDataFrame:
-    geometry = polygonal(np.array([geometry], dtype=object), smallest=SLIVER)
+    geometry = polygonal(np.array([geometry], dtype=object), smallest=sliver(crs))
     frame = gpd.GeoDataFrame({REGION: [region]}, geometry=geometry, crs=crs)
     return frame[~frame.geometry.is_empty]
 

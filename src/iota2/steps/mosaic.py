@@ -14,17 +14,22 @@ from odc.geo.geobox import GeoBox
 
 from iota2 import layout
 from iota2.config.schema import Config
-from iota2.core.graph import JobContext, Step
+from iota2.core.graph import JobContext, Resources, Step
 from iota2.core.grid import Block, aligned, blocks, resolution
+from iota2.core.nomenclature import Nomenclature
 from iota2.errors import InputError
 from iota2.io.atomic import write_text
 from iota2.io.burn import burn
 from iota2.io.classes import read_classes
-from iota2.io.rasters import RasterProfile, RasterReader, RasterWriter
+from iota2.io.rasters import RasterProfile, RasterReader, RasterWriter, nearest_pixels, raster_geobox
 from iota2.io.vectors import read_vector
 from iota2.report.style import qgis_style
-from iota2.steps.blocks import COPY_SHAPE
+from iota2.steps.blocks import copy_shape
 from iota2.steps.classification import probability_profile
+
+_PLACING = 96
+"""Bytes for each pixel of a block while its place on a tile is computed: coordinates in double precision. Then
+its values are read, put together and laid out: four times what it takes in the product."""
 
 
 @dataclass(frozen=True)
@@ -60,33 +65,72 @@ class Ownership:
         return {tile: where for tile, where in owned.items() if where.any()}
 
 
+@dataclass(frozen=True)
+class Product:
+    """Rasters that hold the same pixels, and where these come from."""
+
+    targets: Sequence[tuple[Path, RasterProfile]]
+    sources: Mapping[str, Sequence[Path]]
+    """Rasters of each tile, all on its lattice. Of several, the first with data at a pixel counts."""
+
+    @property
+    def profile(self) -> RasterProfile:
+        """Type, bands and nodata of the pixels."""
+        return self.targets[0][1]
+
+    def pixels(self, places: Mapping[str, Place], shape: tuple[int, int]) -> np.ndarray:
+        """(band, y, x): the pixel of the tile at each place; nodata where no tile has one."""
+        nodata = self.profile.nodata or 0
+        values = np.full((self.profile.count, *shape), nodata, self.profile.dtype)
+        flat = values.reshape(len(values), -1)
+        for tile, place in places.items():
+            found = None
+            for path in self.sources[tile]:
+                with RasterReader(path) as reader:
+                    layers = reader.at(place.row, place.col, fill=nodata)
+                if found is None:
+                    found = layers
+                else:
+                    np.copyto(found, layers, where=(found == nodata).all(axis=0))
+            if found is not None:
+                for target, layer in zip(flat, found, strict=True):
+                    target[place.owned] = layer
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """The pixels of one block that belong to one tile."""
+
+    owned: np.ndarray
+    """(pixel,) positions in the block, in scan order."""
+    row: np.ndarray
+    """(pixel,) rows of the tile's nearest pixels; -1 beyond the tile."""
+    col: np.ndarray
+    """(pixel,) their columns."""
+
+
 def run(job: JobContext) -> None:
     """Write map, coloured map, style, confidence, validity and probabilities."""
     envelopes = {str(tile): read_vector(path).geometry for (tile,), path in job.inp.all("envelopes").items()}
     validity = {str(tile): path for (tile,), path in job.inp.all("validity").items()}
-    ownership = Ownership(envelopes, product_lattice(envelopes, next(iter(validity.values())), job.params))
+    lattices = {tile: raster_geobox(path) for tile, path in validity.items()}
+    ownership = Ownership(envelopes, product_lattice(envelopes, next(iter(lattices.values())), job.params))
     classes = read_classes(job.inp.classes)
-    base = RasterProfile(ownership.geobox, classes.dtype, nodata=0, overviews="mode")
-    colored = replace(base, colours=dict(zip(classes.codes, classes.colors, strict=True)))
-    confidence = replace(base, dtype="uint8", overviews="average")
-    for (seed,), path in job.out.all("map").items():
-        labels = _of_seed(job, "labels", seed)
-        _write([(path, base), (job.out.all("colors")[(seed,)], colored)], labels, ownership)
-        write_text(job.out.all("style")[(seed,)], qgis_style(classes))
-        _write([(job.out.all("confidence")[(seed,)], confidence)], _of_seed(job, "confidence", seed), ownership)
-        if "final_probabilities" in job.out:
-            profile = replace(probability_profile(ownership.geobox, classes), overviews="average")
-            target = job.out.all("final_probabilities")[(seed,)]
-            _write([(target, profile)], _of_seed(job, "probabilities", seed), ownership)
-    dtype = "uint16" if any(_dtype(path) == "uint16" for path in validity.values()) else "uint8"
-    counts = replace(base, dtype=dtype, overviews="nearest")
-    _write([(job.out.validity, counts)], {tile: [path] for tile, path in validity.items()}, ownership)
+    for path in job.out.all("style").values():
+        write_text(path, qgis_style(classes))
+    products = [_validity(job, validity, ownership.geobox)]
+    for (seed,) in job.out.all("map"):
+        products += _of_seed(job, seed, classes, ownership.geobox)
+    _write(products, ownership, lattices, job.use)
 
 
-def product_lattice(envelopes: Mapping[str, gpd.GeoSeries], tile_raster: Path, given: MosaicParams) -> GeoBox:
-    """The lattice whose pixel edges are multiples of the pixel size and that covers all envelopes."""
-    with RasterReader(tile_raster) as reader:
-        size = given.resolution or resolution(reader.geobox)
+def product_lattice(envelopes: Mapping[str, gpd.GeoSeries], tile: GeoBox, given: MosaicParams) -> GeoBox:
+    """The lattice whose pixel edges are multiples of the pixel size and that covers all envelopes.
+
+    The pixel size is that of ``tile`` when none is given.
+    """
+    size = given.resolution or resolution(tile)
     bounds = np.array([parts.total_bounds for parts in envelopes.values() if len(parts)])
     if not len(bounds):
         raise InputError("No tile has any image: every pixel of every date is outside of its orbit.")
@@ -94,35 +138,63 @@ def product_lattice(envelopes: Mapping[str, gpd.GeoSeries], tile_raster: Path, g
     return aligned((float(x0), float(y0), float(x1), float(y1)), size, given.proj)
 
 
-def _of_seed(job: JobContext, name: str, seed: object) -> dict[str, list[Path]]:
-    """Paths by tile for one seed; probabilities have one file for each region."""
+def _of_seed(job: JobContext, seed: str | int, classes: Nomenclature, geobox: GeoBox) -> list[Product]:
+    """Map, confidence and, if asked for, probabilities of one seed."""
+    key = (seed,)
+    labels = RasterProfile(geobox, classes.dtype, nodata=0, overviews="mode")
+    colored = replace(labels, colours=dict(zip(classes.codes, classes.colors, strict=True)))
+    confidence = RasterProfile(geobox, "uint8", nodata=0, overviews="average")
+    maps = [(job.out.all("map")[key], labels), (job.out.all("colors")[key], colored)]
+    products = [
+        Product(maps, _sources(job, "labels", seed)),
+        Product([(job.out.all("confidence")[key], confidence)], _sources(job, "confidence", seed)),
+    ]
+    if "final_probabilities" in job.out:
+        profile = replace(probability_profile(geobox, classes), overviews="average")
+        target = (job.out.all("final_probabilities")[key], profile)
+        products.append(Product([target], _sources(job, "probabilities", seed)))
+    return products
+
+
+def _validity(job: JobContext, sources: Mapping[str, Path], geobox: GeoBox) -> Product:
+    """The number of clear dates."""
+    dtype = "uint16" if any(_dtype(path) == "uint16" for path in sources.values()) else "uint8"
+    profile = RasterProfile(geobox, dtype, nodata=0, overviews="nearest")
+    return Product([(job.out.validity, profile)], {tile: [path] for tile, path in sources.items()})
+
+
+def _sources(job: JobContext, name: str, seed: str | int) -> dict[str, list[Path]]:
+    """Paths by tile for one seed; probabilities have one file for each region, sorted by its name."""
     found: dict[str, list[Path]] = {}
-    for (tile, *_, of), path in job.inp.all(name).items():
+    for (tile, *_, of), path in sorted(job.inp.all(name).items()):
         if of == seed:
             found.setdefault(str(tile), []).append(path)
     return found
 
 
-def _write(
-    targets: Sequence[tuple[Path, RasterProfile]], sources: Mapping[str, Sequence[Path]], ownership: Ownership
-) -> None:
-    """Write the same pixels to each target: the nearest pixel of the tile that owns the ground, 0 elsewhere.
+def _write(products: Sequence[Product], ownership: Ownership, lattices: Mapping[str, GeoBox], use: Resources) -> None:
+    """Write all products in one pass: each pixel is the nearest one of the tile that owns the ground.
 
-    Several sources of one tile are disjoint and are added up.
+    Whose ground a block is and where its pixels lie on the tiles is computed once for all products. Files of
+    the tiles are opened anew for each block: of many tiles, runs and regions there may be thousands.
     """
-    geobox, bands = ownership.geobox, targets[0][1].count
+    geobox = ownership.geobox
+    shape = copy_shape(use, _PLACING + 4 * max(product.profile.pixel_bytes for product in products))
     with ExitStack() as stack:
-        readers = {t: [stack.enter_context(RasterReader(path)) for path in paths] for t, paths in sources.items()}
-        writers = [stack.enter_context(RasterWriter(path, profile)) for path, profile in targets]
-        for block in blocks("", geobox, COPY_SHAPE):
-            values = np.zeros((bands, *block.shape), targets[0][1].dtype)
-            for tile, where in ownership.of(block).items():
-                for reader in readers[tile]:
-                    for band in range(bands):
-                        nearest = reader.nearest(geobox, block.rows, block.cols, band=band + 1)
-                        values[band][where] += nearest[where].astype(values.dtype)
-            for writer in writers:
-                writer.write(block, values)
+        writers = [[stack.enter_context(RasterWriter(*target)) for target in p.targets] for p in products]
+        for block in blocks("", geobox, shape):
+            owned = ownership.of(block)
+            places = {tile: _place(where, block, geobox, lattices[tile]) for tile, where in owned.items()}
+            for product, targets in zip(products, writers, strict=True):
+                values = product.pixels(places, block.shape)
+                for writer in targets:
+                    writer.write(block, values)
+
+
+def _place(where: np.ndarray, block: Block, geobox: GeoBox, lattice: GeoBox) -> Place:
+    """The pixels of ``block`` in ``where`` (y, x) bool on the lattice of their tile."""
+    row, col = nearest_pixels(lattice, geobox, block.rows, block.cols)
+    return Place(np.flatnonzero(where), row[where], col[where])
 
 
 def _dtype(path: Path) -> str:

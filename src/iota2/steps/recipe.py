@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import date
 
 from iota2 import layout
+from iota2.compute.features import recipe_problems
 from iota2.config.schema import Config
-from iota2.config.sensors import enabled_sensors
+from iota2.config.sensors import enabled_sensors, place_of
 from iota2.core.graph import JobContext, Step
 from iota2.core.recipe import FeatureRecipe, SensorRecipe, interpolation_dates
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.sensor import SensorOptions
-from iota2.errors import InputError
+from iota2.errors import ConfigError, InputError
 from iota2.io.atomic import write_json
 from iota2.io.scenes import read_scene
 
@@ -52,7 +53,8 @@ def params(config: Config) -> RecipeParams:
 def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRecipe:
     """The recipe for these scenes: one date grid per sensor, from the first to the last date over all tiles.
 
-    Raises InputError when raw dates are asked for and the tiles' dates differ, or when no feature is left.
+    Raises InputError when raw dates are asked for and the tiles' dates differ, or when no feature is left, and
+    ConfigError when features lack a band.
     """
     sensors = tuple(
         _sensor_recipe(options, {tile: _series(scene, options) for tile, scene in scenes.items()}, params)
@@ -64,6 +66,14 @@ def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRe
             "No feature is left: copy_input is False and no index is asked for. Set "
             "iota2_feature_extraction.copy_input to True or list indices in arg_train.features."
         )
+    problems = [
+        f"{problem}. Keep the band ({place_of(options.spec)}.keep_bands), describe its role, or do without: "
+        "arg_train.features: [], iota2_feature_extraction.rel_refl: False."
+        for options, sensor in zip(params.sensors, sensors, strict=True)
+        for problem in recipe_problems(sensor)
+    ]
+    if problems:
+        raise ConfigError(problems)
     return recipe
 
 
@@ -77,7 +87,7 @@ def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], pa
     return SensorRecipe(
         sensor=spec.name,
         bands=bands,
-        roles={role: band for role, band in spec.roles.items() if band in bands},
+        roles=dict(spec.roles),
         dates=_interpolated(options, series, params) if params.gapfilling else _raw(options, series),
         gapfilling=params.gapfilling,
         indices=params.indices,
@@ -85,7 +95,6 @@ def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], pa
         relative_reflectance=params.relative_reflectance,
         keep_duplicates=params.keep_duplicates,
         atmospheric_correction=params.atmospheric_correction,
-        nodata=spec.nodata,
     )
 
 

@@ -11,7 +11,6 @@ import shapely
 
 from iota2 import layout
 from iota2.compute.areas import home_regions
-from iota2.compute.polygons import SLIVER
 from iota2.compute.sampling import split_polygons, unvalidated
 from iota2.config.schema import Config
 from iota2.core.graph import JobContext, Step
@@ -19,6 +18,7 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import CODE, ORIGIN, REGION, label_column, seed_column
 from iota2.io.atomic import write_json, write_text
 from iota2.io.classes import read_nomenclature, write_classes
+from iota2.io.crs import sliver
 from iota2.io.reference import ReferenceData, read_reference
 from iota2.io.vectors import read_vector, write_shapefile
 from iota2.report.text import label_table_csv
@@ -50,7 +50,7 @@ def params(config: Config) -> ReferenceParams:
         proj=chain.proj,
         ratio=arg_train.ratio,
         runs=arg_train.runs,
-        random_seed=arg_train.random_seed or 0,
+        random_seed=arg_train.seed,
         split_ground_truth=arg_train.split_ground_truth,
     )
 
@@ -100,7 +100,7 @@ def _usable(data: ReferenceData, job: JobContext) -> np.ndarray:
         for k in np.sort(tree.query(ground, predicate="intersects")):
             pieces[k].append(shapely.intersection(polygons[k], ground))
     merged = np.array([shapely.union_all(found) for found in pieces], dtype=object)
-    merged[shapely.area(merged) <= SLIVER] = shapely.Polygon()
+    merged[shapely.area(merged) <= sliver(data.frame.crs)] = shapely.Polygon()
     return merged
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 from pydantic import BaseModel
 
@@ -22,15 +23,19 @@ from iota2.core.scene import Scene
 from iota2.core.tables import Confusion
 from iota2.io.atomic import replacing, write_json, write_text
 from iota2.io.classes import read_classes
+from iota2.io.crs import units_per_metre
 from iota2.io.rasters import RasterReader, decimated
 from iota2.io.scenes import read_scene
+from iota2.io.vectors import read_vector
 from iota2.report.figures import confidence_quicklook, confusion_figure, map_quicklook, validity_quicklook
 from iota2.report.metrics import metrics
 from iota2.report.page import Picture, ReportData, Series, render_report
 from iota2.report.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
+from iota2.steps.class_statistics import read_class_statistics
 from iota2.steps.merge_confusions import read_confusion
-from iota2.steps.selection import classes_without_pixel
+from iota2.steps.mosaic import Ownership
+from iota2.steps.selection import losses
 
 QUICKLOOK_PIXELS = 1_000_000
 LIBRARIES = ("numpy", "scikit-learn", "rasterio", "numba")
@@ -103,8 +108,8 @@ def _page(
         title=job.params.title,
         nomenclature=classes,
         confusions=confusions,
-        mapped=_mapped(labels),
-        pixel_area=float(np.prod(resolution(geobox))) if metres else 0.0,
+        mapped=_mapped(labels, Ownership(_envelopes(job), geobox)),
+        pixel_area=float(np.prod(resolution(geobox))) / units_per_metre(geobox.crs) ** 2 if metres else 0.0,
         tiles=tuple(scene.tile for scene in scenes),
         series=_series(scenes),
         map=Picture("Map", layout.MAP.about, _map_picture(labels, classes, metres)),
@@ -129,16 +134,23 @@ def _small(path: Path, metres: bool) -> tuple[np.ndarray, float | None]:
     small = decimated(path, QUICKLOOK_PIXELS)
     with RasterReader(path) as reader:
         size = resolution(reader.geobox)[0] * reader.geobox.shape[1] / small.shape[1]
+        size /= units_per_metre(reader.geobox.crs)
     return small, size if metres else None
 
 
-def _mapped(path: Path) -> dict[int, int]:
-    """Pixels of the map by class code."""
-    counts = np.zeros(1 << 16, np.int64)
+def _envelopes(job: JobContext) -> dict[str, gpd.GeoSeries]:
+    return {str(tile): read_vector(path).geometry for (tile,), path in job.inp.all("envelopes").items()}
+
+
+def _mapped(path: Path, ownership: Ownership) -> dict[int, int]:
+    """Pixels of the map by class code; with 0 for those on the ground of a tile that have no label."""
+    counts, owned = np.zeros(1 << 16, np.int64), 0
     with RasterReader(path) as reader:
         for block in blocks("", reader.geobox, COPY_SHAPE):
             counts += np.bincount(reader.read(block.geobox).ravel(), minlength=len(counts))
-    return {int(code): int(counts[code]) for code in np.flatnonzero(counts) if code}
+            owned += sum(int(np.count_nonzero(where)) for where in ownership.of(block).values())
+    counts[0] = owned - counts[1:].sum()
+    return {int(code): int(counts[code]) for code in np.flatnonzero(counts)}
 
 
 def _series(scenes: list[Scene]) -> tuple[Series, ...]:
@@ -162,15 +174,22 @@ def _notes(job: JobContext) -> tuple[str, ...]:
 
 
 def _unlearned(job: JobContext, classes: Nomenclature) -> Iterator[str]:
-    """Classes that a model cannot know, though they have polygons to learn from."""
-    seeds: dict[tuple[str, int], list[str]] = {}
+    """Classes that a model cannot know though they have polygons to learn from, and pixels it could not use."""
+    samples = job.inp.all("samples")
+    seeds: dict[tuple[str, int, str], list[str]] = {}
     for (region, seed), path in job.inp.all("rates").items():
-        for code in classes_without_pixel(path.read_text(encoding="utf-8")):
-            seeds.setdefault((str(region), code), []).append(str(seed))
-    for (region, code), missing in seeds.items():
+        lost = losses(path.read_text(encoding="utf-8"), read_class_statistics(samples[(seed,)], str(region)))
+        for code, reason in lost.reasons.items():
+            seeds.setdefault((str(region), code, reason), []).append(str(seed))
+        if lost.unclear:
+            yield (
+                f"Region {region}, seed {seed}: {lost.unclear:,} of {lost.selected:,} selected pixels have no clear "
+                "date and are not learned from."
+            )
+    for (region, code, reason), missing in seeds.items():
         yield (
             f"Class {classes.name(code)} ({code}) has no sample to learn from in region {region} (seed "
-            f"{', '.join(missing)}): no centre of a pixel lies in its learning polygons."
+            f"{', '.join(missing)}): {reason}."
         )
 
 
@@ -222,6 +241,8 @@ STEP = Step(
         "reference_notes": layout.REFERENCE_NOTES,
         "classes": layout.CLASSES,
         "rates": layout.RATES,
+        "samples": layout.CLASS_STATISTICS,
+        "envelopes": layout.ENVELOPE,
         "confusion": layout.CONFUSION,
         "map": layout.MAP,
         "confidence": layout.FINAL_CONFIDENCE,

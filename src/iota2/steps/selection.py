@@ -13,7 +13,7 @@ import pandas as pd
 from odc.geo.geobox import GeoBox
 
 from iota2 import layout
-from iota2.compute.sampling import SelectionOptions, choose, class_targets, parse_class_counts
+from iota2.compute.sampling import SelectionOptions, choose, class_targets, labels_without_count, parse_class_counts
 from iota2.config.options_train import SampleSelection
 from iota2.config.schema import Config
 from iota2.core.graph import JobContext, Step
@@ -21,6 +21,7 @@ from iota2.core.grid import pixel_centres
 from iota2.core.nomenclature import Label, Nomenclature
 from iota2.core.random import generator
 from iota2.core.tables import CODE, COLUMN, REGION, ROW
+from iota2.errors import InputError
 from iota2.io.atomic import write_text
 from iota2.io.burn import pixels_inside, to_crs
 from iota2.io.classes import read_classes
@@ -44,7 +45,7 @@ class SelectionParams:
 def params(config: Config) -> SelectionParams:
     """The options about sample selection."""
     arg_train = config.arg_train
-    return SelectionParams(arg_train.sample_selection, arg_train.random_seed or 0, config.chain.proj)
+    return SelectionParams(arg_train.sample_selection, arg_train.seed, config.chain.proj)
 
 
 def run(job: JobContext) -> None:
@@ -84,12 +85,22 @@ def selection_options(selection: SampleSelection, region: str) -> SelectionOptio
 def _targets(options: SelectionOptions, available: Mapping[int, int], classes: Nomenclature) -> dict[int, int]:
     """Pixels wanted of each class code; a table of counts names classes by the user's labels."""
     label: dict[int, Label] = dict(zip(classes.codes, classes.labels, strict=True))
-    requested = None
-    if options.counts_file:
-        text = Path(options.counts_file).read_text(encoding="utf-8-sig")
-        requested = parse_class_counts(text, options.counts_file)
+    requested = read_class_counts(Path(options.counts_file), classes)[0] if options.counts_file else None
     by_label = class_targets(options, {label[code]: count for code, count in available.items()}, requested)
     return {classes.code(name): count for name, count in by_label.items()}
+
+
+def read_class_counts(path: Path, classes: Nomenclature) -> tuple[dict[str, int], list[str]]:
+    """Pixels wanted by user's label, and the labels of classes that the file does not name.
+
+    Raises InputError for a file that is no table of counts, or names a label that no class has.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as err:
+        raise InputError(f"{path}: not a UTF-8 text file ({err}). Save it again with the encoding UTF-8.") from err
+    counts = parse_class_counts(text, str(path))
+    return counts, labels_without_count(counts, classes.labels, str(path))
 
 
 def rates_csv(targets: Mapping[int, int], available: Mapping[int, int], selected: pd.DataFrame) -> str:
@@ -102,10 +113,37 @@ def rates_csv(targets: Mapping[int, int], available: Mapping[int, int], selected
     return "\n".join(lines) + "\n"
 
 
-def classes_without_pixel(rates: str) -> list[int]:
-    """Codes of the classes that have learning polygons and no pixel in them, from the text of ``rates_csv``."""
-    rows = [line.split(",") for line in rates.splitlines() if not line.startswith("#")]
-    return [int(code) for code, _, available, _ in rows if int(available) == 0]
+@dataclass(frozen=True)
+class Losses:
+    """What one model does not learn from its learning polygons."""
+
+    reasons: Mapping[int, str]
+    """Why a class with learning polygons has no sample, by class code."""
+    unclear: int
+    """Selected pixels left out because no date is clear there."""
+    selected: int
+
+
+def losses(rates: str, learned: Mapping[int, int]) -> Losses:
+    """What is lost from the learning polygons, described by the text of ``rates_csv``, to the samples ``learned``."""
+    rows = [line.split(",")[:3] for line in rates.splitlines() if not line.startswith("#")]
+    selected = {int(code): min(int(wanted), int(available)) for code, wanted, available in rows}
+    reasons = {
+        int(code): _reason(int(available), selected[int(code)])
+        for code, _, available in rows
+        if not learned.get(int(code), 0)
+    }
+    kept = sum(learned.get(code, 0) for code in selected)
+    return Losses(reasons, sum(selected.values()) - kept, sum(selected.values()))
+
+
+def _reason(available: int, selected: int) -> str:
+    """Why a class of so many pixels is not learned."""
+    if not available:
+        return "no centre of a pixel lies in its learning polygons"
+    if not selected:
+        return "arg_train.sample_selection takes no pixel of its learning polygons"
+    return "none of its selected pixels has a clear date"
 
 
 @dataclass(frozen=True)

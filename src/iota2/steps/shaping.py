@@ -17,7 +17,7 @@ from iota2.steps.blocks import COPY_SHAPE
 
 
 def run(job: JobContext) -> None:
-    """Add the disjoint maps of the tile's models up, for each seed, and keep validity where there is a label."""
+    """Lay the maps of the tile's models over each other, for each seed, and keep validity where there is a label."""
     dtype = read_classes(job.inp.classes).dtype
     with ExitStack() as stack:
         validity = stack.enter_context(RasterReader(job.inp.validity))
@@ -31,10 +31,23 @@ def run(job: JobContext) -> None:
         to_validity = writer(job.out.validity, validity.dtype.name)
         for block in blocks(str(job.key["tile"]), validity.geobox, COPY_SHAPE):
             for seed, readers in labels.items():
-                merged = _summed(readers, block)
+                merged, certain = first_labelled(_read(readers, block), _read(confidence[seed], block))
                 to_labels[seed].write(block, merged)
-                to_confidence[seed].write(block, percent(_summed(confidence[seed], block), merged > 0))
+                to_confidence[seed].write(block, percent(certain, merged > 0))
             to_validity.write(block, np.where(merged > 0, validity.read(block.geobox), 0))
+
+
+def first_labelled(labels: Sequence[np.ndarray], confidence: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The label of the first model that gives one, (y, x), and its confidence; 0 where none does.
+
+    The masks of regions share no ground in ``proj``. On the lattice of the images, where each is bent by itself, they
+    may share pixels along their border.
+    """
+    (merged, *others), (certain, *with_others) = labels, confidence
+    for label, share in zip(others, with_others, strict=True):
+        free = merged == 0
+        merged, certain = np.where(free, label, merged), np.where(free, share, certain)
+    return merged, certain
 
 
 def percent(confidence: np.ndarray, labelled: np.ndarray) -> np.ndarray:
@@ -44,18 +57,15 @@ def percent(confidence: np.ndarray, labelled: np.ndarray) -> np.ndarray:
 
 
 def _by_seed(job: JobContext, name: str, stack: ExitStack) -> Mapping[int, list[RasterReader]]:
-    """Open rasters of all regions, by seed."""
+    """Open rasters of all regions by name, by seed."""
     found: dict[int, list[RasterReader]] = {}
-    for (_, seed), path in job.inp.all(name).items():
+    for (_, seed), path in sorted(job.inp.all(name).items()):
         found.setdefault(int(seed), []).append(stack.enter_context(RasterReader(path)))
     return found
 
 
-def _summed(readers: Sequence[RasterReader], block: Block) -> np.ndarray:
-    first, *others = (reader.read(block.geobox) for reader in readers)
-    for other in others:
-        first = first + other
-    return first
+def _read(readers: Sequence[RasterReader], block: Block) -> list[np.ndarray]:
+    return [reader.read(block.geobox) for reader in readers]
 
 
 STEP = Step(

@@ -33,7 +33,7 @@ def params(config: Config) -> TrainingParams:
     """The options about learning."""
     arg_train = config.arg_train
     parameters, _ = validate_options(arg_train.classifier, arg_train.otb_classifier_options)
-    return TrainingParams(arg_train.classifier, parameters, arg_train.random_seed or 0)
+    return TrainingParams(arg_train.classifier, parameters, arg_train.seed)
 
 
 def run(job: JobContext) -> None:

@@ -11,12 +11,16 @@ from iota2.config.schema import Config
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import blocks
 from iota2.io.burn import polygons_at_least
+from iota2.io.crs import units_per_metre
 from iota2.io.cubes import CubeReader
 from iota2.io.frames import polygon_frame
 from iota2.io.rasters import RasterProfile, RasterWriter
 from iota2.io.scenes import read_scene
 from iota2.io.vectors import write_shapefile
 from iota2.steps.blocks import mask_shape
+
+EROSION = 0.1
+"""Metres taken off the ground of pixels seen often enough."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,9 @@ def run(job: JobContext) -> None:
         for block in blocks(scene.tile, scene.geobox, mask_shape(scene, job.use)):
             counts = [valid.sum(axis=0, dtype=dtype) for valid in reader.valid(block).values()]
             writer.write(block, np.sum(counts, axis=0, dtype=dtype))
-    polygons = polygons_at_least(job.out.validity, job.params.cloud_threshold)
+    middle = scene.geobox.extent.centroid.coords[0][1]
+    erosion = EROSION * units_per_metre(scene.geobox.crs, middle)
+    polygons = polygons_at_least(job.out.validity, job.params.cloud_threshold, erosion)
     frame = polygon_frame(polygons, scene.geobox.crs, job.params.proj, tile=scene.tile)
     write_shapefile(frame, job.out.clear)
 
@@ -54,7 +60,7 @@ STEP = Step(
     task="validity_raster_{tile}",
     run=run,
     over=("tile",),
-    needs={"scene": layout.SCENE},
+    needs={"scene": layout.SCENE, "listing": layout.LISTING},
     makes={"validity": layout.VALIDITY, "clear": layout.CLOUD_THRESHOLD},
     params=params,
 )

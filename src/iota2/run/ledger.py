@@ -1,0 +1,301 @@
+"""What makes an output stale, and the records by which that is known."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from datetime import date
+from pathlib import Path
+from types import NoneType
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from iota2 import layout
+from iota2.core.graph import Artifact
+from iota2.io.atomic import SHAPEFILE_SUFFIXES, write_text
+from iota2.run.plan import Job, Plan
+
+JOURNAL = layout.RECORDS.path
+"""Records of all jobs, one per line; the last one of a job counts."""
+
+_CHUNK = 1 << 20
+
+
+# ------------------------------------------------------------------------------------------------ what files hold
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """How an output looked when it was made: a file, a shapefile with its companions, or a folder."""
+
+    size: int
+    """Bytes of all its files."""
+    modified: int
+    """Nanoseconds; the latest of its files."""
+    checksum: str
+    """Digest of the names and bytes of its files; what the jobs that read it compare."""
+
+
+def members(path: Path) -> list[Path]:
+    """The files that together are one output, sorted; none when it is not there."""
+    if path.is_dir():
+        return sorted(member for member in path.rglob("*") if member.is_file())
+    if not path.is_file():
+        return []
+    if path.suffix == ".shp":
+        family = (path.with_name(path.stem + suffix) for suffix in SHAPEFILE_SUFFIXES)
+        return sorted(member for member in family if member.is_file())
+    return [path]
+
+
+def look(path: Path) -> tuple[int, int]:
+    """Size and time of an output, as ``Stamp`` has them; (0, 0) when it is not there."""
+    found = [member.stat() for member in members(path)]
+    return sum(stat.st_size for stat in found), max((stat.st_mtime_ns for stat in found), default=0)
+
+
+def checksum(path: Path) -> str:
+    """Digest of the names, relative to the output, and bytes of its files."""
+    total = hashlib.blake2b(digest_size=16)
+    for member in members(path):
+        name = member.relative_to(path) if path.is_dir() else member.suffix
+        total.update(f"{name}\0".encode())
+        with open(member, "rb") as file:
+            while chunk := file.read(_CHUNK):
+                total.update(chunk)
+    return total.hexdigest()
+
+
+def checksum_of_text(path: Path, text: str) -> str:
+    """The checksum that ``path`` has once it holds ``text``."""
+    return hashlib.blake2b(f"{path.suffix}\0{text}".encode(), digest_size=16).hexdigest()
+
+
+def stamp_of(path: Path) -> Stamp:
+    """The stamp of an output as it is now."""
+    return Stamp(*look(path), checksum(path))
+
+
+# ------------------------------------------------------------------------------------------------------- records
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one job was made from, and what it made. Paths are relative to the output folder."""
+
+    id: str
+    version: int
+    params: str
+    """Digest of the step's parameters."""
+    inputs: Mapping[str, str]
+    """Path to digest of everything it read."""
+    outputs: Mapping[str, Stamp]
+    seconds: float = 0.0
+    peak: int = 0
+    """Largest memory of the process while it ran, MiB."""
+
+    def to_json(self) -> str:
+        """One line."""
+        content = {field.name: getattr(self, field.name) for field in fields(self)}
+        content["outputs"] = {path: [s.size, s.modified, s.checksum] for path, s in self.outputs.items()}
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, line: str) -> Record:
+        """The record written by ``to_json``; ValueError, KeyError or TypeError when it is something else."""
+        content = json.loads(line)
+        content["outputs"] = {path: Stamp(*values) for path, values in content["outputs"].items()}
+        return cls(**content)
+
+
+class Ledger:
+    """The records of one output folder. Only the process that holds the folder's lock writes to it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.path = root / JOURNAL
+        self._records: dict[str, Record] | None = None
+
+    @property
+    def records(self) -> dict[str, Record]:
+        """Records by job. A line cut short by a crash is passed over: its job runs again."""
+        if self._records is None:
+            lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
+            self._records = {record.id: record for record in filter(None, map(_parsed, lines))}
+        return self._records
+
+    def add(self, record: Record) -> None:
+        """Note that a job is done: the last act of a job."""
+        self.records[record.id] = record
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "a", encoding="utf-8") as journal:
+            journal.write(record.to_json() + "\n")
+
+    def compact(self) -> None:
+        """Write each record once, whole: lines that later ones replaced, or that a crash cut, go."""
+        if self.records:
+            write_text(self.path, "".join(record.to_json() + "\n" for record in self.records.values()))
+
+
+def _parsed(line: str) -> Record | None:
+    try:
+        return Record.from_json(line)
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+# ------------------------------------------------------------------------------------------------------- reasons
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a job has to run."""
+
+    state: Literal["fresh", "stale", "open"]
+    """``open``: only if what it reads turns out different once the jobs before it have run."""
+    reason: str
+    record: Record | None
+    params: str
+    known: Mapping[str, str]
+    """Digests of the inputs that no job of this run makes again."""
+
+
+def assess(
+    plan: Plan, ledger: Ledger, given: Mapping[str, str], *, force: Iterable[str] = (), deep: bool = False
+) -> dict[str, Verdict]:
+    """A verdict for each job of ``plan``, in its order. ``given``: digests of the files of the survey.
+
+    A job is stale for the first of: it is forced; an output is missing, or differs from its stamp; it has no record;
+    the step has another version; its parameters are others; its set of inputs is another; an input has another
+    digest. ``deep`` compares the bytes of outputs, not their size and time. Outputs found unchanged in spite of
+    another time get a new stamp.
+    """
+    forced, digests = set(force), _Digests(plan, ledger, given)
+    verdicts: dict[str, Verdict] = {}
+    params: dict[str, str] = {}
+    for job in plan.jobs:
+        if job.step.name not in params:
+            params[job.step.name] = params_digest(job.params)
+        known = digests.known(job, verdicts)
+        record = ledger.records.get(job.id)
+        reason = f"--force {job.step.name}" if job.step.name in forced else None
+        reason = reason or _output_reason(job, record, plan.root, ledger, deep)
+        reason = reason or _record_reason(job, record, params[job.step.name], known, plan.root)
+        open_ = any(verdicts[need].state != "fresh" for need in job.needs if need in verdicts)
+        state: Literal["fresh", "stale", "open"] = "stale" if reason else "open" if open_ else "fresh"
+        text = reason or ("waits for " + _first_open(job, verdicts) if open_ else "up to date")
+        verdicts[job.id] = Verdict(state, text, record, params[job.step.name], known)
+    return verdicts
+
+
+class _Digests:
+    """Digests of files that no job of the run makes again: of the survey, and of jobs that are up to date."""
+
+    def __init__(self, plan: Plan, ledger: Ledger, given: Mapping[str, str]) -> None:
+        self._root = plan.root
+        self._given = given
+        self._recorded = {path: stamp for record in ledger.records.values() for path, stamp in record.outputs.items()}
+        self._makers = {path: job.id for job in plan.jobs for path in job.outputs}
+
+    def known(self, job: Job, verdicts: Mapping[str, Verdict]) -> dict[str, str]:
+        """Digest of each input of the job that is known by now."""
+        found = {}
+        for path in job.inputs:
+            name, maker = relative(path, self._root), self._makers.get(path)
+            if name in self._given:
+                found[name] = self._given[name]
+            elif maker is None or verdicts[maker].state == "fresh":
+                found[name] = self._recorded[name].checksum if name in self._recorded else checksum(path)
+        return found
+
+
+def _output_reason(job: Job, record: Record | None, root: Path, ledger: Ledger, deep: bool) -> str | None:
+    """Why the outputs are not those that the record tells of."""
+    renewed: dict[str, Stamp] = {}
+    for path in job.outputs:
+        name = relative(path, root)
+        if not path.exists():
+            return f"{name} is missing" if record else "never made"
+        stamp = record.outputs.get(name) if record else None
+        if stamp is not None:
+            now = as_it_is(path, stamp, deep=deep)
+            if now is None:
+                return f"{name} differs from what was made"
+            if now != stamp:
+                renewed[name] = now
+    if renewed and record is not None:
+        ledger.add(replace(record, outputs={**record.outputs, **renewed}))
+    return None
+
+
+def as_it_is(path: Path, stamp: Stamp, *, deep: bool = False) -> Stamp | None:
+    """The stamp with the present time when the output holds what it held; None when it does not.
+
+    Bytes are compared when the time differs, or with ``deep``.
+    """
+    size, modified = look(path)
+    if size != stamp.size or ((deep or modified != stamp.modified) and checksum(path) != stamp.checksum):
+        return None
+    return replace(stamp, modified=modified)
+
+
+def _record_reason(job: Job, record: Record | None, params: str, known: Mapping[str, str], root: Path) -> str | None:
+    """Why what the job would be made from is not what the record tells of."""
+    if record is None:
+        return "no record of it"
+    if record.version != job.step.version:
+        return f"version of the step: {record.version} → {job.step.version}"
+    if record.params != params:
+        return "parameters changed"
+    wanted = {relative(path, root) for path in job.inputs}
+    if wanted != set(record.inputs):
+        new, gone = sorted(wanted - set(record.inputs)), sorted(set(record.inputs) - wanted)
+        return "other inputs: " + ", ".join([*(f"+ {name}" for name in new[:2]), *(f"- {name}" for name in gone[:2])])
+    changed = [name for name, digest in known.items() if record.inputs[name] != digest]
+    return f"{changed[0]} changed" if changed else None
+
+
+def _first_open(job: Job, verdicts: Mapping[str, Verdict]) -> str:
+    return next(need for need in job.needs if need in verdicts and verdicts[need].state != "fresh")
+
+
+def relative(path: Path, root: Path) -> str:
+    """A path of the output tree as records have it."""
+    return path.relative_to(root).as_posix()
+
+
+# ---------------------------------------------------------------------------------------------------- parameters
+
+
+def params_digest(params: Any) -> str:
+    """Digest of a step's parameters. A path to a file stands for the bytes of the file, wherever it lies."""
+    return _digest(json.dumps(_plain(params), ensure_ascii=False, sort_keys=True))
+
+
+def _plain(value: Any) -> Any:
+    """Values that JSON has, with what they mean."""
+    for kind, plain in _PLAIN:
+        if isinstance(value, kind):
+            return plain(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    raise TypeError(f"parameters hold a {type(value).__name__}, which has no digest")
+
+
+_PLAIN: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    (NoneType | str | int | float, lambda value: value),
+    (Path, lambda value: {"content": checksum(value)} if value.is_file() else {"path": str(value)}),
+    (date, lambda value: value.isoformat()),
+    (tuple | list, lambda value: [_plain(item) for item in value]),
+    (Mapping, lambda value: [[_plain(key), _plain(item)] for key, item in value.items()]),
+    (Artifact, lambda value: value.path),
+    (BaseModel, lambda value: {name: _plain(getattr(value, name)) for name in type(value).model_fields}),
+)
+"""Kinds of values and what stands for them; dataclasses come after."""
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

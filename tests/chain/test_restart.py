@@ -1,0 +1,250 @@
+"""A run that is killed goes on where it was, and ends with the same bytes; what did not change does not run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import geopandas as gpd
+import psutil
+import pytest
+
+from iota2.config.load import load_config
+from iota2.run import runner
+from iota2.run.ledger import Ledger
+from iota2.testing.world import DATES, WorldFiles, WorldOptions, make_world, write_world
+from tests.chain.conftest import configured, run_chain
+
+TINY = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:2])
+COMMAND = Path(sys.executable).with_name("iota2")
+
+
+def small(text: str) -> str:
+    return text.replace("'classifier.rf.nbtrees' : 50", "'classifier.rf.nbtrees' : 5")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> WorldFiles:
+    return write_world(make_world(TINY), tmp_path_factory.mktemp("tiny"))
+
+
+def digests(root: Path) -> dict[str, str]:
+    """Digest of every product and file in between; logs and records hold times."""
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and path.relative_to(root).parts[0] not in ("logs", ".iota2", "IOTA2_tasks_status.txt")
+    }
+
+
+def start(config: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [COMMAND, "run", config, "--workers", "2"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def planned(process: subprocess.Popen[str]) -> tuple[int, int]:
+    """Wait for the line that counts the jobs: all, and those up to date."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := re.match(r"(\d+) jobs, (\d+) of them up to date", line):
+            return int(found[1]), int(found[2])
+    raise AssertionError("the run ended without counting its jobs")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_killed_at_random_instants_and_resumed_the_bytes_are_the_same(tiny: WorldFiles, tmp_path: Path) -> None:
+    config = configured(tiny, tmp_path, small)
+    root = config.chain.output_path
+    run_chain(config)
+    expected = digests(root)
+    jobs = len(Ledger(root).records)
+    shutil.rmtree(root)
+    rng = random.Random(3)
+    recorded = 0
+    for _ in range(10):
+        process = start(config.source)
+        told = planned(process)
+        assert told == (jobs, recorded), "what was recorded is not run again"
+        time.sleep(rng.uniform(0, 8))
+        process.kill()
+        process.communicate()
+        recorded = len(Ledger(root).records)
+    assert recorded > 0
+    process = start(config.source)
+    printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, printed
+    assert digests(root) == expected
+    assert not [path for path in root.rglob(".*") if ".part" in path.name or ".scratch" in path.name]
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_its_job_in_flight_only(tiny: WorldFiles, tmp_path: Path) -> None:
+    config = configured(tiny, tmp_path, small)
+    process = start(config.source)
+    planned(process)
+    deadline = time.monotonic() + 60
+    while not Ledger(config.chain.output_path).records and time.monotonic() < deadline:
+        time.sleep(0.1)
+    workers = [p for p in psutil.Process(process.pid).children(recursive=True) if "spawn_main" in " ".join(p.cmdline())]
+    assert workers
+    workers[0].kill()
+    printed, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, printed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_asked_to_stop_it_stops_cleanly_and_goes_on_later(
+    tiny: WorldFiles, tmp_path: Path, number: signal.Signals
+) -> None:
+    config = configured(tiny, tmp_path, small)
+    root = config.chain.output_path
+    process = start(config.source)
+    deadline = time.monotonic() + 60
+    while not Ledger(root).records and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(number)
+    printed, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, printed
+    assert "what is done stays" in printed
+    assert "Traceback" not in printed
+    states = {line.split()[0] for line in (root / "IOTA2_tasks_status.txt").read_text().splitlines()}
+    assert "waiting" in states
+    assert not (root / ".iota2/lock").exists()
+    assert not list(root.rglob(".*.part*"))
+    run_chain(config)
+    assert (root / "final/RESULTS.txt").exists()
+
+
+@pytest.mark.slow
+def test_a_second_run_in_the_same_folder_is_refused(tiny: WorldFiles, tmp_path: Path) -> None:
+    config = configured(tiny, tmp_path, small)
+    first = start(config.source)
+    deadline = time.monotonic() + 60
+    while not (config.chain.output_path / ".iota2/lock").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    second = start(config.source)
+    printed, _ = second.communicate(timeout=60)
+    assert second.returncode == 1
+    assert f"process {first.pid} on" in printed
+    first.communicate(timeout=120)
+    assert first.returncode == 0
+
+
+# --------------------------------------------------------------------------- one change, exactly these steps run
+
+
+@pytest.fixture(scope="module")
+def done(tiny: WorldFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive, a configuration and its finished output, to be copied."""
+    folder = tmp_path_factory.mktemp("done")
+    shutil.copytree(tiny.folder, folder / "world", dirs_exist_ok=True)
+    text = tiny.config.read_text(encoding="utf-8").replace(str(tiny.folder), "world")
+    text = small(text).replace("'world/IOTA2_Outputs/Results'", "'results'")
+    (folder / "run.cfg").write_text(text, encoding="utf-8")
+    return folder
+
+
+def edit_config(old: str, new: str) -> Callable[[Path], None]:
+    def edit(folder: Path) -> None:
+        text = (folder / "run.cfg").read_text(encoding="utf-8")
+        assert old in text
+        (folder / "run.cfg").write_text(text.replace(old, new), encoding="utf-8")
+
+    return edit
+
+
+def comment(folder: Path) -> None:
+    path = folder / "run.cfg"
+    path.write_text("# a comment\n" + path.read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def touch_everything(folder: Path) -> None:
+    for path in (folder / "world").rglob("*"):
+        os.utime(path)
+
+
+def move_polygon(folder: Path) -> None:
+    path = folder / "world/vector_data/reference_data.shp"
+    frame = gpd.read_file(path)
+    frame.loc[0, "geometry"] = frame.geometry[0].buffer(-8)
+    frame.to_file(path)
+
+
+def change_product(folder: Path) -> None:
+    path = next((folder / "world/sensor_data/T31TDJ").glob("*/*_FRE_B4.tif"))
+    other = next((folder / "world/sensor_data/T31TDJ").glob("*/*_FRE_B3.tif"))
+    path.write_bytes(other.read_bytes())
+
+
+def rename_class(folder: Path) -> None:
+    path = folder / "world/nomenclature.txt"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\n".join(["autre nom:" + lines[0].split(":")[1], *lines[1:]]), encoding="utf-8")
+
+
+LATE_STEPS = (
+    "learnModel classification classificationMerge classifShaping mosaic confusionCmd confusionsMerge "
+    "differenceMosaic reportGeneration"
+)
+AFTER_TRAINING = set(LATE_STEPS.split())
+READ_IMAGES = ("CommonMasks", "PixelValidity", "samplesExtraction", "classification")
+
+CHANGES: list[tuple[str, Callable[[Path], None], dict[str, str], set[str]]] = [
+    ("nothing", lambda folder: None, {}, set()),
+    ("a comment", comment, {}, set()),
+    ("times of all inputs", touch_everything, {}, set()),
+    (
+        "an option of the classifier",
+        edit_config("'classifier.rf.max' : 25", "'classifier.rf.max' : 24"),
+        {"learnModel": "parameters changed", "reportGeneration": "parameters changed"},
+        AFTER_TRAINING,
+    ),
+    (
+        "the name of a class",
+        rename_class,
+        {"referenceData": "parameters changed"},
+        {"referenceData", "samplingLearningPolygons"} | AFTER_TRAINING - {"learnModel"},
+    ),
+    (
+        "one band of one product",
+        change_product,
+        dict.fromkeys(READ_IMAGES, "features/T31TDJ/tmp/listing.json changed"),
+        {*READ_IMAGES, "samplesByModels", "classStatistics"} | AFTER_TRAINING,
+    ),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("change", "reasons", "may_run"), [c[1:] for c in CHANGES], ids=[c[0] for c in CHANGES])
+def test_one_change_runs_what_depends_on_it_and_says_why(
+    done: Path, tmp_path: Path, change: Callable[[Path], None], reasons: dict[str, str], may_run: set[str]
+) -> None:
+    if not (done / "results").exists():
+        run_chain(load_config(done / "run.cfg"))
+    folder = tmp_path / "copy"
+    shutil.copytree(done, folder)
+    run_chain(load_config(folder / "run.cfg"))  # the archive lies elsewhere now: scenes are written again
+    change(folder)
+    config = load_config(folder / "run.cfg")
+    outlook = runner.look_ahead(config, runner.Options())
+    stale = {job_id.split("/")[0]: v.reason for job_id, v in outlook.verdicts.items() if v.state == "stale"}
+    assert stale == reasons
+    results = runner.run(config, runner.Options(workers=0), runner.Watcher())
+    ran = {id_.split("/")[0] for id_, result in results.items() if result.state == "done"}
+    assert set(reasons) <= ran <= may_run
+    assert not any(v.state != "fresh" for v in runner.look_ahead(config, runner.Options()).verdicts.values())
+    if change is change_product:
+        made = {id_ for id_, result in results.items() if result.state == "done"}
+        assert not {id_ for id_ in made if "T31TCJ" in id_ and id_.startswith(("CommonMasks", "samplesExtraction"))}

@@ -1,0 +1,129 @@
+"""The products: pixels of several models and tiles on one lattice, and what overviews make of them."""
+
+from __future__ import annotations
+
+import tracemalloc
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from shapely import box
+
+from iota2.classifiers import Prediction
+from iota2.core.graph import JobContext, Paths, Resources
+from iota2.core.grid import blocks
+from iota2.core.nomenclature import Nomenclature
+from iota2.io.classes import write_classes
+from iota2.io.rasters import RasterProfile, RasterWriter
+from iota2.io.vectors import write_shapefile
+from iota2.steps import mosaic
+from iota2.steps.classification import NO_PROBABILITY, probability_profile, scaled
+
+SIDE = 640
+CLASSES = Nomenclature((1, 2), ("one", "two"), ((255, 0, 0), (0, 255, 0)), (1, 2))
+LATTICE = GeoBox((SIDE, SIDE), Affine(10, 0, 300000, 0, -10, 4900000), "EPSG:32631")
+PIXEL_BYTES = 100
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Inputs of one tile whose lattice is that of the products."""
+
+    folder: Path
+
+    def raster(self, name: str, values: np.ndarray, profile: RasterProfile) -> Path:
+        path = self.folder / f"{name}.tif"
+        with RasterWriter(path, profile) as writer:
+            writer.write(next(blocks("", LATTICE, LATTICE.shape)), values)
+        return path
+
+    def mosaic(self, probabilities: dict[str, np.ndarray], memory: int = 256 << 20) -> Path:
+        """The folder of the products."""
+        ones = np.ones(LATTICE.shape, np.uint8)
+        byte = RasterProfile(LATTICE, "uint8", nodata=0)
+        envelope = gpd.GeoDataFrame({"tile": ["A"]}, geometry=[box(*LATTICE.boundingbox)], crs=32631)
+        write_shapefile(envelope, self.folder / "e.shp")
+        write_classes(CLASSES, self.folder / "classes.json")
+        one = {("A", 0): self.raster("ones", ones, byte)}
+        regions = {
+            ("A", region, 0): self.raster(f"p{region}", values, probability_profile(LATTICE, CLASSES))
+            for region, values in probabilities.items()
+        }
+        inp = {
+            "envelopes": {("A",): self.folder / "e.shp"},
+            "classes": {(): self.folder / "classes.json"},
+            "labels": one,
+            "confidence": one,
+            "validity": {("A",): one[("A", 0)]},
+            "probabilities": regions,
+        }
+        made = ("map", "colors", "confidence", "final_probabilities")
+        out = {name: {(0,): self.folder / f"final/{name}.tif"} for name in made}
+        out |= {"validity": {(): self.folder / "final/validity.tif"}, "style": {(0,): self.folder / "final/map.qml"}}
+        params = mosaic.MosaicParams("EPSG:32631", None)
+        mosaic.run(JobContext(Paths(inp), Paths(out), {}, params, Resources(memory=memory)))
+        return self.folder / "final"
+
+
+def layers(*values: int) -> np.ndarray:
+    return np.stack([np.full(LATTICE.shape, value, np.uint16) for value in values])
+
+
+@pytest.fixture
+def tile(tmp_path: Path) -> Tile:
+    return Tile(tmp_path)
+
+
+def test_a_probability_of_zero_counts_in_overviews_and_no_label_does_not(tile: Tile) -> None:
+    given = layers(0, 1000)
+    given[:, :, ::4] = [[[1000]], [[0]]]  # of four pixels, one is of the first class
+    given[:, :100] = NO_PROBABILITY
+    final = tile.mosaic({"1": given})
+    with rasterio.open(final / "final_probabilities.tif") as source:
+        assert source.nodata == NO_PROBABILITY
+        np.testing.assert_array_equal(source.read(), given)
+    with rasterio.open(final / "final_probabilities.tif", overview_level=1) as source:
+        small = source.read()
+    assert (small[:, 25:] == np.array([250, 750])[:, None, None]).all()
+    assert (small[:, :25] == NO_PROBABILITY).all()
+
+
+def test_the_first_region_with_a_label_gives_the_probabilities(tile: Tile) -> None:
+    west, east = layers(0, 1000), layers(600, 400)
+    west[:, :, 400:], east[:, :, :300] = NO_PROBABILITY, NO_PROBABILITY
+    final = tile.mosaic({"2": east, "1": west})
+    with rasterio.open(final / "final_probabilities.tif") as source:
+        found = source.read()
+    np.testing.assert_array_equal(found, np.where(np.arange(SIDE) < 400, west, east))
+
+
+def test_memory_does_not_change_a_byte(tile: Tile, tmp_path: Path) -> None:
+    given = np.random.default_rng(0).integers(0, 1000, (2, *LATTICE.shape)).astype(np.uint16)
+    whole, apart = (
+        {path.name: path.read_bytes() for path in tile.mosaic({"1": given}, memory).iterdir()}
+        for memory in (256 << 20, 64 * 130 * PIXEL_BYTES)
+    )
+    assert whole == apart
+    assert len(whole) == 6
+
+
+def test_the_budget_is_kept(tile: Tile) -> None:
+    given, budget = layers(400, 600), 32 << 20
+    tile.mosaic({"1": given, "2": given}, budget)
+    tracemalloc.start()
+    tile.mosaic({"1": given, "2": given}, budget)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < budget
+
+
+def test_probabilities_are_scaled_and_absent_without_label() -> None:
+    shares = np.array([[[0.25, 0]], [[0.75, 0]]], np.float32)
+    prediction = Prediction(np.array([[2, 0]], np.uint16), shares[1], shares)
+    found = scaled(prediction, np.array([0, 2]), 3)
+    assert found.tolist() == [[[250, NO_PROBABILITY]], [[0, NO_PROBABILITY]], [[750, NO_PROBABILITY]]]

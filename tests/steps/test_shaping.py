@@ -1,0 +1,69 @@
+"""The maps of a tile's models as one, where their masks share pixels and where they do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from iota2.core.graph import JobContext, Paths, Resources
+from iota2.core.grid import block_of
+from iota2.core.nomenclature import Nomenclature
+from iota2.io.classes import write_classes
+from iota2.io.rasters import RasterProfile, RasterReader, RasterWriter
+from iota2.steps import shaping
+
+GEOBOX = GeoBox((1, 6), Affine(10, 0, 600_000, 0, -10, 6_300_000), "EPSG:2154")
+CODES = (11, 200, 222)
+
+
+def write(path: Path, values: list[float], dtype: str) -> Path:
+    with RasterWriter(path, RasterProfile(GEOBOX, dtype, nodata=0)) as writer:
+        writer.write(block_of("", GEOBOX, (0, 1), (0, 6)), np.array([values], dtype))
+    return path
+
+
+def read(path: Path) -> list[int]:
+    with RasterReader(path) as reader:
+        return [int(value) for value in reader.read(GEOBOX)[0]]
+
+
+def shaped(folder: Path, labels: dict[str, list[float]], confidence: dict[str, list[float]]) -> list[list[int]]:
+    """Labels, confidence and validity of a tile from those of its regions."""
+    write_classes(Nomenclature(CODES, ("a", "b", "c"), ((1, 1, 1),) * 3, CODES), folder / "classes.json")
+    inp = {
+        "labels": {(r, 0): write(folder / f"labels_{r}.tif", v, "uint8") for r, v in labels.items()},
+        "confidence": {(r, 0): write(folder / f"confidence_{r}.tif", v, "float32") for r, v in confidence.items()},
+        "validity": {(): write(folder / "validity.tif", [5] * 6, "uint8")},
+        "classes": {(): folder / "classes.json"},
+    }
+    out = {
+        "tile_labels": {(0,): folder / "labels.tif"},
+        "tile_confidence": {(0,): folder / "confidence.tif"},
+        "validity": {(): folder / "merged_validity.tif"},
+    }
+    shaping.run(JobContext(Paths(inp), Paths(out), {"tile": "T"}, None, Resources()))
+    return [read(folder / name) for name in ("labels.tif", "confidence.tif", "merged_validity.tif")]
+
+
+def test_a_pixel_of_two_regions_has_label_and_confidence_of_the_first_by_name(tmp_path: Path) -> None:
+    labels, confidence, validity = shaped(
+        tmp_path,
+        {"2": [0, 0, 222, 222, 11, 0], "1": [200, 200, 200, 0, 0, 0]},
+        {"2": [0, 0, 0.8, 0.7, 0.6, 0], "1": [0.5, 0.4, 0.3, 0, 0, 0]},
+    )
+    assert labels == [200, 200, 200, 222, 11, 0]
+    assert confidence == [50, 40, 30, 70, 60, 0]
+    assert validity == [5, 5, 5, 5, 5, 0]
+
+
+def test_three_regions_that_meet_in_a_pixel_make_no_other_class(tmp_path: Path) -> None:
+    labels, confidence, _ = shaped(
+        tmp_path,
+        {r: [0, 0, code, 0, 0, 0] for r, code in zip("abc", CODES, strict=True)},
+        {r: [0, 0, share, 0, 0, 0] for r, share in zip("abc", (0.9, 0.8, 0.7), strict=True)},
+    )
+    assert labels == [0, 0, 11, 0, 0, 0]
+    assert confidence == [0, 0, 90, 0, 0, 0]
