@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import resource
 import sys
 import time
 import traceback
@@ -17,6 +16,7 @@ from iota2.core.graph import JobContext
 from iota2.errors import Iota2Error
 from iota2.io.environ import gdal_environment, limit_threads
 from iota2.run.ledger import Record, relative, stamp_of
+from iota2.run.peak import forget_peak, peak_mib
 
 State = Literal["done", "kept", "failed", "blocked"]
 """``kept``: what it reads turned out as it was, so its outputs stand."""
@@ -67,6 +67,7 @@ def run_task(task: Task, needed: Sequence[JobResult] = ()) -> JobResult:
     if task.record is not None and task.record.inputs == inputs:
         return JobResult(task.id, "kept", record=task.record)
     started = time.perf_counter()
+    forget_peak()
     with _logged(task):
         try:
             _run(task)
@@ -74,7 +75,7 @@ def run_task(task: Task, needed: Sequence[JobResult] = ()) -> JobResult:
         except Exception as error:
             print(_explain(error), file=sys.stderr)
             return JobResult(task.id, "failed", time.perf_counter() - started, str(error) or repr(error))
-        print(f"done in {record.seconds:.2f} s; peak memory of the process so far {record.peak} MiB")
+        print(f"done in {record.seconds:.2f} s; peak memory of the process {record.peak} MiB")
     return JobResult(task.id, "done", record.seconds, record=record)
 
 
@@ -88,8 +89,7 @@ def _inputs(task: Task, needed: Sequence[JobResult]) -> dict[str, str]:
 def _record(task: Task, inputs: Mapping[str, str], seconds: float) -> Record:
     """The record of a job that has just made its outputs."""
     outputs = {relative(path, task.root): stamp_of(path) for path in task.outputs}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return Record(task.id, task.version, task.params, inputs, outputs, round(seconds, 3), peak)
+    return Record(task.id, task.version, task.params, inputs, outputs, round(seconds, 3), peak_mib())
 
 
 def _run(task: Task) -> None:
