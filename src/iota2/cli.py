@@ -18,6 +18,7 @@ from iota2.config.load import load_config
 from iota2.config.schema import Config
 from iota2.config.template import minimal_config
 from iota2.console import Console
+from iota2.core.graph import Resources
 from iota2.errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_USER, Iota2Error, OutputError, UserError
 from iota2.run import runner
 from iota2.testing.world import WorldOptions, make_world, write_world
@@ -89,12 +90,20 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
     first_step: Annotated[str | None, typer.Option(metavar="GROUP", help="First group of steps to run.")] = None,
     last_step: Annotated[str | None, typer.Option(metavar="GROUP", help="Last group of steps to run.")] = None,
     workers: Workers = None,
+    memory: Annotated[
+        int | None, typer.Option("--memory", metavar="MIB", min=8, help="Memory of a job for the arrays of a block.")
+    ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Go on even if remove_output_path is True.")] = False,
     force: Annotated[list[str] | None, typer.Option(metavar="STEP", help="Run this step's jobs anyway.")] = None,
 ) -> None:
     """Run the chain of a configuration: what is up to date stays."""
     options = runner.Options(
-        first_step=first_step, last_step=last_step, workers=workers, restart=restart, force=tuple(force or ())
+        first_step=first_step,
+        last_step=last_step,
+        workers=workers,
+        restart=restart,
+        force=tuple(force or ()),
+        use=Resources() if memory is None else Resources(memory=memory << 20),
     )
     _run(config, options)
 

@@ -15,7 +15,8 @@ import rasterio
 
 from iota2.config.schema import Config
 from iota2.core import grid
-from iota2.errors import InputError, UserError
+from iota2.core.graph import Resources
+from iota2.errors import InputError, JobsFailed
 from iota2.io.rasters import RasterReader
 from iota2.io.recipes import read_recipe
 from iota2.io.vectors import read_samples, read_sqlite
@@ -323,3 +324,20 @@ def test_bands_that_features_lack_are_told_before_the_run(tiny: Tiny, tmp_path: 
     with pytest.raises(UserError, match=said) as raised:
         runner.check(configured(tiny[1], tmp_path, edited(sections=sections, arg_train=arg_train)))
     assert str(raised.value).count("B99 unknown") == (case == "unknown")
+
+
+def test_memory_budget_changes_blocks_and_not_a_byte(tiny: Tiny, tmp_path: Path) -> None:
+    config = run_edited(tiny, tmp_path)
+    names = ["final/Classif_Seed_0.tif", "final/ProbabilityMap_seed_0.tif"]
+    expected = [(config.chain.output_path / name).read_bytes() for name in names]
+    options = runner.Options(workers=0, force=("samplesExtraction", "classification"), use=Resources(memory=3 << 20))
+    results = runner.run(config, options, runner.Watcher())
+    assert results["classification/classification_T31TCJ_part_0"].state == "done"
+    assert results["mosaic/mosaic"].state == "kept"
+    assert [(config.chain.output_path / name).read_bytes() for name in names] == expected
+
+
+def test_a_budget_too_small_for_any_block_says_what_is_needed(tiny: Tiny, tmp_path: Path) -> None:
+    config = configured(tiny[1], tmp_path, edited())
+    with pytest.raises(JobsFailed, match=r"a block of \d+ x \d+ pixels needs [\d.]+ MB"):
+        runner.run(config, runner.Options(workers=0, use=Resources(memory=1 << 16)), runner.Watcher())

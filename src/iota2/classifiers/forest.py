@@ -6,14 +6,16 @@ import zipfile
 from collections.abc import Mapping
 from math import inf
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.ensemble import RandomForestClassifier
 
 from iota2.classifiers.base import ModelError
 from iota2.classifiers.options import Option
 from iota2.compute.trees import MAX_ROWS, Forest
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestClassifier
 
 FILE = "forest.npz"
 
@@ -168,6 +170,9 @@ class ForestClassifier:
         parameters = dict(self.parameters)
         if isinstance(parameters.get("max_features"), int):
             parameters["max_features"] = min(parameters["max_features"], x.shape[1])
+        # Only training needs scikit-learn, and importing it takes longer than all else that a command imports.
+        from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415
+
         trainer = RandomForestClassifier(**parameters, random_state=seed, n_jobs=self.threads)
         trainer.fit(x, y, sample_weight=weight)
         self._forest = flatten(trainer)

@@ -117,7 +117,7 @@ def _shape(scene: Scene, per_pixel: int, memory: tuple[int, int], tile: tuple[in
         raise ConfigError(
             [
                 f"tile {scene.tile}: a block of {MIN_ROWS} x {MIN_COLS} pixels needs {needed:.1f} MB, and a job has "
-                f"{given / 2**20:.1f} MB. Give more memory, or fewer workers"
+                f"{given / 2**20:.1f} MB. Give more: iota2 run --memory"
             ]
         )
     return _strips(height, width, pixels) if tile is None else _tiles(height, width, pixels, tile)
