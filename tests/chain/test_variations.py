@@ -16,7 +16,7 @@ import rasterio
 from iota2.config.schema import Config
 from iota2.core import grid
 from iota2.core.graph import Resources
-from iota2.errors import InputError, JobsFailed
+from iota2.errors import InputError, JobsFailed, UserError
 from iota2.io.rasters import RasterReader
 from iota2.io.recipes import read_recipe
 from iota2.io.vectors import read_samples, read_sqlite
