@@ -292,6 +292,32 @@ def test_extracted_samples_are_the_pixels_of_the_features_of_the_whole_tile(mapp
     assert compared > 500
 
 
+RECIPES = {
+    "no indices": {"indices": ()},
+    "indices only": {"copy_input": False},
+    "relative": {"relative_reflectance": True, "keep_duplicates": False, "atmospheric_correction": True},
+    "some bands": {"bands": ("B4", "B8", "B11")},
+    "raw dates": {"gapfilling": False},
+}
+
+
+@pytest.mark.parametrize("shape", [(16, 160), (48, 80)])
+@pytest.mark.parametrize("case", RECIPES)
+def test_samples_equal_the_pixels_of_the_map_for_any_recipe(mapped: Mapped, case: str, shape: tuple[int, int]) -> None:
+    scene, recipe = scene_and_recipe(mapped, "T31TCJ")
+    changed = replace(recipe.sensors[0], **RECIPES[case])
+    if case == "raw dates":
+        changed = replace(changed, dates=scene.sensors[0].keys)
+    recipe = FeatureRecipe((changed,))
+    height, width = scene.geobox.shape
+    with CubeReader(scene, recipe_bands(recipe)) as reader:
+        whole = feature_block(reader.read(block_of("T31TCJ", scene.geobox, (0, height), (0, width))), recipe)
+    rows, cols = (axis.ravel()[::11] for axis in np.indices((height, width)))
+    samples, clear = extract(scene, recipe, rows, cols, Resources(block_shape=shape))
+    assert np.array_equal(samples, whole.values[:, rows, cols].T)
+    assert np.array_equal(clear, whole.n_valid[rows, cols] > 0)
+
+
 @pytest.mark.parametrize("shape", [(16, 160), (48, 80), (160, 16)])
 def test_block_shape_does_not_change_features(mapped: Mapped, shape: tuple[int, int]) -> None:
     scene, recipe = scene_and_recipe(mapped, "T31TDJ")
