@@ -254,6 +254,24 @@ def test_part_of_the_steps_goes_on_from_what_is_there(tiny: Tiny, tmp_path: Path
     assert (final / "RESULTS.txt").exists()
 
 
+class Listener(runner.Watcher):
+    """Remembers what is said."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.heard.append(text)
+
+
+def test_steps_left_out_although_they_are_out_of_date_are_told(tiny: Tiny, tmp_path: Path) -> None:
+    run_edited(tiny, tmp_path)
+    listener = Listener()
+    config = configured(tiny[1], tmp_path, edited(arg_train="ratio : 0.6"))
+    runner.run(config, runner.Options(workers=0, first_step="mosaic"), listener)
+    assert listener.heard == ["warning: referenceData is out of date (parameters changed) and is left out as asked"]
+
+
 def test_sharkrf_trains_too(tiny: Tiny, tmp_path: Path) -> None:
     options = "classifier : 'sharkrf'\n otb_classifier_options : { 'classifier.sharkrf.nbtrees' : 10 }"
 

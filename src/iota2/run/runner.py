@@ -177,6 +177,8 @@ def run(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResu
         prepare(plan.root, _may_make(plan), remove=afresh)
         texts = survey_texts(found, plan.root)
         write_survey(texts)
+        for warning in _skipped_but_stale(plan, chosen, texts):
+            watcher.say(warning)
         plan = _chosen_jobs(plan, chosen)
         return _run_jobs(config, options, watcher, plan, _assess(plan, texts, options))
 
@@ -208,6 +210,21 @@ def _run_jobs(
     if any(result.state not in WELL for result in results.values()):
         raise JobsFailed(failure_text(plan, results, config))
     return results
+
+
+def _skipped_but_stale(plan: Plan, chosen: Sequence[tuple[Step, bool]], texts: Mapping[Path, str]) -> list[str]:
+    """Steps before the first chosen one that are left out although they are out of date."""
+    first = next(k for k, (_, wanted) in enumerate(chosen) if wanted)
+    before = {step.name for step, _ in chosen[:first]}
+    if not before:
+        return []
+    verdicts = assess(plan, Ledger(plan.root), digests(texts, plan.root))
+    stale = {
+        job.step.name: verdicts[job.id].reason
+        for job in plan.jobs
+        if job.step.name in before and verdicts[job.id].state == "stale"
+    }
+    return [f"warning: {name} is out of date ({reason}) and is left out as asked" for name, reason in stale.items()]
 
 
 def _chosen_jobs(plan: Plan, chosen: Sequence[tuple[Step, bool]]) -> Plan:
