@@ -28,6 +28,7 @@ docs: .venv/ready  ## Write the reference pages again from the code
 bench: .venv/ready ## Measure the stages, in microseconds per pixel
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/forest.py
+	$(BIN)/python benchmarks/plan.py
 
 lock: .venv/ready  ## Note the exact versions that the tests ran with
 	$(BIN)/python -m pip freeze --exclude-editable > requirements.lock

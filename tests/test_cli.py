@@ -82,7 +82,7 @@ def test_run_prints_steps_progress_and_products(
     assert call(monkeypatch, "run", str(world.config), "--workers", "0") == 0
     printed = capsys.readouterr().out
     assert printed.count("[x] Step") == 24
-    assert re.search(r"(\d+) of \1 jobs  reportGeneration", printed)
+    assert re.search(r"(\d+) of \1 jobs, 100 %  reportGeneration", printed)
     assert str(world.output / "final/Classif_Seed_0.tif") in printed
     assert str(world.output / "final/report.html") in printed
     assert call(monkeypatch, "run", str(world.config), "--workers", "0", "--first-step", "validation") == 0

@@ -35,12 +35,6 @@ DEFLATE, and declare as nodata what means none: 0, and 65535 in probabilities.
 
 DIFFERENCES: tuple[tuple[str, str], ...] = (
     (
-        "logs/html/*",
-        "comes with the browsable run report, which is not available yet; `final/report.html` shows the results",
-    ),
-    ("logs/tasks_status_*.svg", "comes with it too; `IOTA2_tasks_status.txt` lists every job and its state"),
-    ("logs.zip", "comes with it too; pack the folder `logs` and the configuration to ask for help"),
-    (
         "logs/classification/classification_*_model_*",
         "one pass labels a strip of a tile for all models: `logs/classification/classification_{tile}_part_{part}`. "
         "Logs by model are those of the step that joins the strips, in `logs/classificationMerge`",

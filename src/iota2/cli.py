@@ -7,21 +7,22 @@ import logging
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from iota2 import __version__
+from iota2 import __version__, layout
 from iota2.config.load import load_config
 from iota2.config.schema import Config
 from iota2.config.template import minimal_config
-from iota2.console import Console
+from iota2.console import Console, JsonLines
 from iota2.core.graph import Resources
-from iota2.errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_USER, Iota2Error, OutputError, UserError
+from iota2.errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_USER, Iota2Error, JobsFailed, OutputError, UserError
 from iota2.run import runner
-from iota2.testing.world import WorldOptions, make_world, write_world
+from iota2.run.archive import write_archive
+from iota2.run.clusters import WORKERS
 
 app = typer.Typer(
     help="Land-cover maps of large areas from satellite image time series.",
@@ -31,10 +32,16 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-SCHEDULERS = ("debug", "localCluster", "Slurm", "PBS", "cluster")
-"""Places to run; the first two are there."""
-SMALLEST_DEMO = 160
-"""Pixels; smaller worlds have no room for all classes."""
+SCHEDULERS: Mapping[str, runner.EngineName] = {
+    "debug": "debug",
+    "localCluster": "local",
+    "Slurm": "slurm",
+    "PBS": "pbs",
+    "cluster": "pbs",
+}
+"""The original's names of places to run."""
+DEMO, SMALLEST_DEMO = 480, 160
+"""Pixels along a tile; smaller worlds than the second have no room for all classes."""
 PARSER_EXIT = 2
 """Exit code of the command parser for a mistake on the command line; ours for that is 1."""
 
@@ -42,7 +49,10 @@ ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="Configuratio
 Workers = Annotated[
     int | None,
     typer.Option(
-        "--workers", metavar="N", min=0, help="Worker processes; 0: all in this process. Default: one per core."
+        "--workers",
+        metavar="N",
+        min=0,
+        help=f"Worker processes; 0: all in this process. Default: one per core; {WORKERS} on a cluster.",
     ),
 ]
 
@@ -93,11 +103,28 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
     memory: Annotated[
         int | None, typer.Option("--memory", metavar="MIB", min=8, help="Memory of a job for the arrays of a block.")
     ] = None,
+    engine: Annotated[
+        runner.EngineName | None, typer.Option("--engine", help="Where workers run: by default on this machine.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Use a Dask scheduler that already runs.")
+    ] = None,
+    resources: Annotated[
+        Path | None, typer.Option("--resources", metavar="FILE", help="Threads, memory and time of steps.")
+    ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Go on even if remove_output_path is True.")] = False,
     force: Annotated[list[str] | None, typer.Option(metavar="STEP", help="Run this step's jobs anyway.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Tell events as JSON, one object a line, for machines.")] = False,
 ) -> None:
     """Run the chain of a configuration: what is up to date stays."""
+    if scheduler is not None and (engine is not None or workers is not None):
+        raise UserError("--scheduler uses the workers that are there: leave --engine and --workers out.")
+    if workers == 0 and engine not in (None, "debug"):
+        raise UserError(f"--engine {engine} needs workers: leave --workers 0 out, or give a number.")
     options = runner.Options(
+        engine=engine or "local",
+        scheduler=scheduler,
+        resources=resources,
         first_step=first_step,
         last_step=last_step,
         workers=workers,
@@ -105,7 +132,7 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
         force=tuple(force or ()),
         use=Resources() if memory is None else Resources(memory=memory << 20),
     )
-    _run(config, options)
+    _run(config, options, JsonLines() if json else Console())
 
 
 @app.command()
@@ -129,10 +156,21 @@ def why(config: ConfigPath, job: Annotated[str, typer.Argument(metavar="JOB", he
 
 
 @app.command()
-def status(config: ConfigPath) -> None:
+def status(
+    config: ConfigPath,
+    archive: Annotated[
+        bool, typer.Option("--zip", help="Write logs.zip for a support request: logs, states, configuration, versions.")
+    ] = False,
+) -> None:
     """Say how far the run of a configuration is, or how it ended."""
     console = Console()
-    console.status(_load(config, console).chain.output_path)
+    loaded = _load(config, console)
+    root = loaded.chain.output_path
+    console.status(root)
+    if archive:
+        if not (root / layout.MARK).is_dir():
+            raise UserError(f"{root}: no run has worked here, so there is nothing to archive.")
+        console.say(f"for a support request: {write_archive(root, loaded.source)}")
 
 
 @app.command()
@@ -155,19 +193,20 @@ def demo(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="Folder for the made-up archive and its results.")
     ] = Path("demo"),
-    size: Annotated[
-        int, typer.Option(metavar="N", min=SMALLEST_DEMO, help="Pixels along a tile's side.")
-    ] = WorldOptions().size,
+    size: Annotated[int, typer.Option(metavar="N", min=SMALLEST_DEMO, help="Pixels along a tile's side.")] = DEMO,
     workers: Workers = None,
 ) -> None:
     """Make up a small Sentinel-2 archive and map it."""
     console = Console()
     console.say(f"Writing a made-up archive into {folder} …")
+    # Only the demo makes a world up, and scipy's parts for it take a while to import.
+    from iota2.testing.world import WorldOptions, make_world, write_world  # noqa: PLC0415
+
     files = write_world(make_world(WorldOptions(size=size - size % 6, overlap=size // 6 * 2)), folder)
-    _run(files.config, runner.Options(workers=workers))
+    _run(files.config, runner.Options(workers=workers), console)
 
 
-def _load(path: Path, console: Console) -> Config:
+def _load(path: Path, console: Console | JsonLines) -> Config:
     """The configuration, its warnings told."""
     config = load_config(path)
     for warning in config.warnings:
@@ -175,8 +214,17 @@ def _load(path: Path, console: Console) -> Config:
     return config
 
 
-def _run(path: Path, options: runner.Options, *, only_summary: bool = False) -> None:
-    console = Console()
+def _run(path: Path, options: runner.Options, console: Console | JsonLines, *, only_summary: bool = False) -> None:
+    try:
+        _run_watched(path, options, console, only_summary=only_summary)
+    except Exception as error:
+        console.failed(error)
+        raise
+    finally:
+        console.close()
+
+
+def _run_watched(path: Path, options: runner.Options, console: Console | JsonLines, *, only_summary: bool) -> None:
     config = _load(path, console)
     if only_summary:
         found, plan = runner.check(config)
@@ -184,12 +232,10 @@ def _run(path: Path, options: runner.Options, *, only_summary: bool = False) -> 
         return
     try:
         runner.run(config, options, console)
-    finally:
-        console.close()
-    products = runner.products(config)
-    console.say(f"\nDone. {'Products:' if products else f'Results so far: {config.chain.output_path}'}")
-    for product, about in products:
-        console.say(f"  {product}\n      {about}")
+    except JobsFailed:
+        console.say(f"for a support request: {write_archive(config.chain.output_path, config.source)}")
+        raise
+    console.finished(runner.products(config), config.chain.output_path)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -209,19 +255,20 @@ def legacy(arguments: Sequence[str]) -> None:
     parser.add_argument("-ending_step", type=int, default=None, metavar="N", help="number of the last step; -1: last")
     parser.add_argument("-restart", action="store_true", help="go on with what an earlier run made")
     parser.add_argument("-restart_from", type=Path, metavar="STATUS", help="the same; the status file of that run")
-    parser.add_argument("-config_ressources", type=Path, metavar="FILE", help="resources of steps (not available yet)")
+    parser.add_argument("-config_ressources", type=Path, metavar="FILE", help="threads, memory and time of steps")
     parser.add_argument("-only_summary", action="store_true", help="print the steps and stop")
     given = parser.parse_args(arguments)
-    if given.scheduler_type not in SCHEDULERS[:2] or given.config_ressources is not None:
-        raise UserError(
-            "Clusters are known but not available yet: leave -config_ressources out, and run with -scheduler_type "
-            "localCluster or debug."
-        )
     ending = None if given.ending_step == -1 else given.ending_step
-    workers = 0 if given.scheduler_type == "debug" else given.nb_parallel_tasks
     restart = given.restart or given.restart_from is not None
-    options = runner.Options(starting=given.starting_step, ending=ending, workers=workers, restart=restart)
-    _run(given.config, options, only_summary=given.only_summary)
+    options = runner.Options(
+        starting=given.starting_step,
+        ending=ending,
+        engine=SCHEDULERS[given.scheduler_type],
+        resources=given.config_ressources,
+        workers=given.nb_parallel_tasks,
+        restart=restart,
+    )
+    _run(given.config, options, Console(), only_summary=given.only_summary)
 
 
 def _told(code: int) -> int:

@@ -4,6 +4,7 @@
     ├── UserError               the user can mend it                          exit code 1
     │   ├── ConfigError         the configuration file (all problems at once)
     │   ├── InputError          images, vectors, tables given by the user
+    │   │   └── DamagedProduct  a file of a product whose pixels cannot be read
     │   ├── OutputError         the output folder cannot be used
     │   └── FeatureMismatch     a model was fed other features than it was trained on
     └── JobsFailed              some jobs of a run failed                     exit code 2
@@ -47,6 +48,17 @@ class ConfigError(UserError):
 
 class InputError(UserError):
     """Something is wrong with images, vectors or tables that the user gave."""
+
+
+class DamagedProduct(InputError):
+    """A file of a product cannot be read though its header could."""
+
+    def __init__(self, message: str, *, tile: str, product: str, path: str) -> None:
+        self.tile = tile
+        self.product = product
+        """Name of the product."""
+        self.path = path
+        super().__init__(message)
 
 
 class OutputError(UserError):

@@ -218,9 +218,31 @@ REPORT = Artifact("final/report.html", "Map, confidence, validity and accuracy o
 
 # ---- written by the run itself
 STATUS = Artifact("IOTA2_tasks_status.txt", "State of every job of the last run, as text.")
+REASONS = Artifact(f"{MARK}/reasons.txt", "Why each job of the last run had to run, or was up to date.")
+LOGS_ZIP = Artifact(
+    "logs.zip", "After a run that failed: logs, states, reasons, configuration and versions, for who is asked for help."
+)
 RECORDS = Artifact(f"{MARK}/records.jsonl", "What each job was made from and what it made, by digests.")
 OUTPUTS = Artifact(f"{MARK}/outputs.txt", "Every path that runs in this folder set out to make.")
+DAMAGED = Artifact(
+    f"{MARK}/damaged.json", "Products found damaged while they were read (with `skip_damaged_products`)."
+)
 INPUTS = Artifact(f"{MARK}/inputs.json", "Size, time and fingerprint of every image file seen.")
 LOCK = Artifact(f"{MARK}/lock", "Host and process of the run that works here, while it does.")
 LOG_OUT = Artifact("logs/<Step>/<task>.out", "What the job said, how long it took.")
+LOG_WORKER = Artifact("logs/workers/worker-<job>.log", "What a worker said that ran as a job of SLURM or PBS.")
 LOG_ERR = Artifact("logs/<Step>/<task>.err", "What went wrong in the job; empty when all went well.")
+SITE = Artifact("logs/html/index.html", "The run report: how the run went, job by job; opens without a server.")
+SITE_JOBS = Artifact("logs/html/tasks_status_1.html", "The graph of the jobs; a click opens a job with its log.")
+SITE_TIMELINE = Artifact("logs/html/timeline.html", "Which worker did what, when.")
+SITE_INPUTS = Artifact("logs/html/input_files_content.html", "The products found by sensor and tile, with a calendar.")
+SITE_PRODUCTS = Artifact("logs/html/s2_path_content.html", "Every product found in `s2_path`; others likewise.")
+SITE_OUTPUTS = Artifact("logs/html/output_path_content.html", "The output tree with a sentence for each file.")
+SITE_SETTINGS = Artifact("logs/html/configuration_file.html", "Every option: value, default, value of the run before.")
+SITE_ENVIRONMENT = Artifact("logs/html/environment_info.html", "Versions and machine; no environment variables.")
+SITE_JOB = Artifact("logs/html/jobs/<Step>-<digest>.html", "A job with its log, time, memory and reason.")
+GRAPH = Artifact("logs/tasks_status_1.svg", "The graph of the jobs as a picture.")
+CLEAR = Artifact(
+    f"{MARK}/clear.json", "How many dates are clear on a pixel of each tile, on average, for the run report."
+)
+SETTINGS = Artifact(f"{MARK}/configuration.json", "The options of the last run, to tell what differs in the next.")

@@ -122,6 +122,25 @@ def test_the_death_of_a_worker_costs_its_job_only(tmp_path: Path) -> None:
     assert {states[f"{step}_{tile}"] for step in ("one/one", "two/two") for tile in "AE"} == {"done"}
 
 
+def dies_once(job: JobContext) -> None:
+    """Takes its worker along the first time, on most tiles; on Z it does not."""
+    attempt = job.out.first.with_suffix(".tried")
+    if job.key["tile"] != "Z" and not attempt.exists():
+        attempt.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    job.out.first.write_text("done")
+
+
+@pytest.mark.slow
+def test_jobs_that_only_wait_are_not_blamed_for_deaths(tmp_path: Path) -> None:
+    """Twenty workers die, each in another job, while the rest stand in the queue; nobody is given up."""
+    fatal = Step("one", "init", "One.", "one_{tile}", dies_once, ("tile",), {}, {"first": FIRST})
+    with local_cluster(2) as cluster:
+        states, _ = run(planned(tmp_path, "ABCDEFGHIJKLMNOPQRSTZ", (fatal,)), cluster)
+    assert set(states.values()) == {"done"}
+    assert len(list((tmp_path / "first").glob("*.tried"))) == 20
+
+
 def fails_until_it_has_enough(job: JobContext) -> None:
     """Needs four times the memory that it is given first."""
     with open(job.out.first.with_suffix(".attempts"), "a") as file:

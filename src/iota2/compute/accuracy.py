@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 from iota2.core.tables import Confusion
 
@@ -116,6 +115,9 @@ def estimate(values: Iterable[float]) -> Estimate:
         return Estimate(math.nan, None, 0)
     if runs == 1:
         return Estimate(float(defined[0]), None, 1)
+    # Needed once at the end of a run, and among what takes longest to import.
+    from scipy.special import stdtrit  # noqa: PLC0415
+
     quantile = float(stdtrit(runs - 1, (1 + CONFIDENCE_LEVEL) / 2))
     half_width = quantile * float(defined.std(ddof=1)) / math.sqrt(runs)
     return Estimate(float(defined.mean()), half_width, runs)

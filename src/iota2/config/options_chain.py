@@ -89,6 +89,11 @@ class Chain(Section):
         "Delete the results of an earlier run first; only a folder made by iota2 is deleted.",
     )
     check_inputs: bool = option(True, "Check reference data, regions and products before anything is computed.")
+    skip_damaged_products: bool = option(
+        False,
+        "Leave a product with a damaged file out for its tile, and say so in the report; False stops or fails there.",
+        about=About(builders="C F O R"),
+    )
     list_tile: Words = option(
         ..., "Tiles to process, separated by blanks.", about=About(form="tile names separated by blanks")
     )

@@ -8,6 +8,9 @@ from pydantic import field_validator
 
 from iota2.config.fields import About, AnyPath, Section, Words, idle, option, planned
 
+_WORD = r"^[\w.,:@+-]+$"
+"""Names that go into the header of a job script as they are."""
+_PLAIN = About(form="a name of letters, digits and any of . , : @ + - _")
 _BY_BUDGET = "the shape of blocks follows the memory budget and does not change results"
 
 Builder = Literal["I2Classification", "I2FeaturesMap", "I2Obia", "I2Vectorization", "I2Regression", "I2FeaturesTiler"]
@@ -49,13 +52,16 @@ class TaskRetryLimits(Section):
 
 
 class Slurm(Section):
-    """Where jobs are accounted on a SLURM cluster."""
+    """Where jobs go on a SLURM or PBS cluster, and who pays."""
 
     section_name: ClassVar[str] = "slurm"
-    about_section: ClassVar[str] = "Where jobs are accounted on a SLURM cluster."
+    about_section: ClassVar[str] = "Where jobs go on a SLURM or PBS cluster, and who pays."
     builders: ClassVar[str] = "C F O V R T"
 
-    account: str | None = planned(None, "The account that jobs are charged to.")
+    account: str | None = option(None, "The account that jobs are charged to.", about=_PLAIN, pattern=_WORD)
+    partition: str | None = option(
+        None, "The partition (SLURM) or queue (PBS) of the jobs.", about=_PLAIN, pattern=_WORD
+    )
 
 
 class ExternalFeatures(Section):

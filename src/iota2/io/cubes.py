@@ -20,7 +20,7 @@ from iota2.core.grid import Block, resolution
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import MaskRule, SensorSpec
-from iota2.errors import ConfigError, InputError
+from iota2.errors import ConfigError, DamagedProduct, InputError
 from iota2.io.environ import open_raster, raster_lattice
 from iota2.io.warp import Placement, placement
 
@@ -190,7 +190,7 @@ class CubeReader:
         beyond the file). Pixels of a band without data hold NaN when the cube is float32; else the sensor's nodata
         value, or 0 if it has none.
         Bands of another lattice come by the sensor's resampling, masks by the pixel in which the centre lies.
-        InputError names a file that cannot be read.
+        DamagedProduct names a file that cannot be read.
         """
         return {
             sensor.spec.name: self._cube(sensor, block)
@@ -319,12 +319,24 @@ class CubeReader:
         try:
             with self._source(path) as source:
                 values = source.read(index, window=Window(left, top, right - left, bottom - top))
-        except RasterioIOError as err:
-            raise InputError(
-                f"{path}: cannot be read in rows {top} to {bottom}: {err}. The file is damaged: get it again, or move "
-                "its product folder away."
+        except (RasterioIOError, InputError) as err:
+            raise DamagedProduct(
+                f"tile {self.scene.tile}: {path}: cannot be read in rows {top} to {bottom}: {err}. The file is "
+                "damaged: get it again, move its product folder away, or set chain.skip_damaged_products.",
+                tile=self.scene.tile,
+                product=self._product_of(path),
+                path=path,
             ) from err
         return values if values.dtype.name in _KEPT else values.astype(np.float32)
+
+    def _product_of(self, path: str) -> str:
+        """Name of the product that a file belongs to."""
+        return next(
+            acquisition.product
+            for sensor in self.scene.sensors
+            for acquisition in sensor.acquisitions
+            if path in (*acquisition.bands.values(), *acquisition.masks.values())
+        )
 
     @contextmanager
     def _source(self, path: str) -> Iterator[DatasetReader]:

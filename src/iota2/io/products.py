@@ -45,6 +45,8 @@ class _Product:
     counts: Mapping[str, int]
     """Band or mask name to the number of bands of its file."""
     problems: tuple[str, ...]
+    damage: tuple[str, ...]
+    """Files that cannot be read, and why."""
     missing: tuple[str, ...]
     """Patterns that match no file."""
 
@@ -54,7 +56,13 @@ class _Product:
 
 
 def scan_tile(
-    spec: SensorSpec, root: str | Path, tile: str, *, threads: int = SCAN_THREADS
+    spec: SensorSpec,
+    root: str | Path,
+    tile: str,
+    *,
+    threads: int = SCAN_THREADS,
+    skip_damaged: bool = False,
+    damaged: Mapping[str, str] | None = None,
 ) -> tuple[SensorScene, tuple[str, ...]]:
     """The series of one sensor on one tile, and notes on what was passed over.
 
@@ -62,15 +70,19 @@ def scan_tile(
     the name tells it), sorted by day and name. Raises InputError with all problems at once: no such tile
     folder, no product, missing files, several files for one pattern, files that cannot be opened, lattices
     that differ between dates or do not fit the reference band. Dates outside of the season are the caller's
-    matter.
+    matter. With ``skip_damaged`` a product with a file that cannot be opened, or that is cut short, is left out and
+    noted, and so are those of ``damaged``: names of products known to be so, with the reason.
     """
     folder = _tile_folder(spec, root, tile)
     days, notes = _list_products(spec, folder, tile)
     with ThreadPoolExecutor(threads) as pool:
         products = list(pool.map(lambda item: _read_product(spec, *item), days))
+    if skip_damaged:
+        products, left_out = _whole(products, damaged or {}, f"{spec.section}, tile {tile}")
+        notes = (*notes, *left_out)
     problems = [
         *_missing_files(products, folder, tile),
-        *(p for product in products for p in product.problems),
+        *(p for product in products for p in (*product.problems, *product.damage)),
         *_other_counts(spec, products),
     ]
     grids, odd = _common_grids(spec, products)
@@ -172,6 +184,7 @@ def _read_product(spec: SensorSpec, folder: str, day: date) -> _Product:
     grids: dict[str, GeoBox] = {}
     counts: dict[str, int] = {}
     problems: list[str] = []
+    damage: list[str] = []
     missing: list[str] = []
     for item in _parts(spec):
         paths = sorted(glob.glob(item.file, root_dir=folder, recursive=True))
@@ -179,26 +192,45 @@ def _read_product(spec: SensorSpec, folder: str, day: date) -> _Product:
             problems.append(f"{folder}: {len(paths)} files match {item.file}: {_some(paths)}; exactly one is expected")
         elif paths:
             files[item.name] = os.path.join(folder, paths[0])
-            problems += _read_header(item, files[item.name], grids, counts)
+            try:
+                problems += _read_header(item, files[item.name], grids, counts)
+            except InputError as err:
+                damage.append(str(err))
         elif not getattr(item, "optional", False):
             missing.append(item.file)
-    return _Product(folder, day, files, grids, counts, tuple(dict.fromkeys(problems)), tuple(missing))
+    return _Product(folder, day, files, grids, counts, _once(problems), _once(damage), tuple(missing))
+
+
+def _once(sentences: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(sentences))
+
+
+def _whole(products: Sequence[_Product], known: Mapping[str, str], where: str) -> tuple[list[_Product], list[str]]:
+    """The products without damage, and a note on each of the others; InputError when none is left."""
+    damage = {product.name: (*product.damage, *filter(None, [known.get(product.name)])) for product in products}
+    whole = [product for product in products if not damage[product.name]]
+    notes = [f"{where}: left out, damaged: {name} ({told[0]})" for name, told in damage.items() if told]
+    if not whole:
+        raise InputError(_all_problems(f"{where}: every product is damaged, none is left", notes))
+    return whole, notes
 
 
 def _read_header(item: BandSpec | MaskRule, path: str, grids: dict[str, GeoBox], counts: dict[str, int]) -> list[str]:
-    """Note the lattice of a file in ``grids``, its number of bands in ``counts``; what is wrong with its header."""
-    try:
-        with open_raster(path) as source:
-            problems = _header_problems(source, getattr(item, "index", 1))
-            if not problems:
-                grids[item.name], counts[item.name] = raster_lattice(source), source.count
-    except InputError as err:
-        return [str(err)]
+    """Note the lattice of a file in ``grids``, its number of bands in ``counts``; what is wrong with its header.
+
+    Raises InputError when the file is damaged.
+    """
+    with open_raster(path) as source:
+        problems = _header_problems(source, getattr(item, "index", 1))
+        if _ends_early(source):
+            raise InputError(f"{path}: is cut short: its last pixels are missing. Download or copy it again")
+        if not problems:
+            grids[item.name], counts[item.name] = raster_lattice(source), source.count
     return [f"{path}: {problem}" for problem in problems]
 
 
 def _header_problems(source: DatasetReader, index: int) -> list[str]:
-    """What makes a raster useless: too few bands, no CRS, not north up, shorter than its header says."""
+    """What makes a raster useless: too few bands, no CRS, not north up."""
     problems = []
     if source.count < index:
         problems.append(f"has {source.count} band(s), band {index} is needed")
@@ -207,8 +239,6 @@ def _header_problems(source: DatasetReader, index: int) -> list[str]:
     transform = source.transform
     if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
         problems.append(f"is not north up (geotransform {transform.to_gdal()})")
-    if _ends_early(source):
-        problems.append("is cut short: its last pixels are missing. Download or copy it again")
     return problems
 
 

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
+from uuid import uuid4
 
+import dask
 from distributed import Client, KilledWorker, LocalCluster, as_completed
 
 from iota2.core.graph import Resources
@@ -18,6 +20,8 @@ from iota2.run.job import WELL, JobResult, Task, run_task
 from iota2.run.ledger import Verdict
 from iota2.run.plan import Job, Plan
 
+ONE_AT_A_TIME = {"distributed.scheduler.worker-saturation": 1.0}
+"""Settings of a scheduler that gives a worker no job before it is free."""
 Watch = Callable[[JobResult], None]
 """Called with each job's result, as it comes."""
 
@@ -65,31 +69,40 @@ class Debug:
 
 @dataclass
 class Cluster:
-    """Workers behind a Dask scheduler."""
+    """Workers behind a Dask scheduler.
+
+    All jobs are of one group of keys: then Dask keeps those that wait with the scheduler. On a worker they would share
+    the blame for its death, and be given up after some deaths without ever having run.
+    """
 
     client: Client
     _pool: Any = field(default_factory=as_completed)
-    _names: dict[str, str] = field(default_factory=dict)
+    _group: str = field(default_factory=lambda: f"iota2-{uuid4().hex}")
+    _tasks: dict[Any, tuple[Task, Sequence[JobResult]]] = field(default_factory=dict)
     _sent: int = 0
 
     def submit(self, task: Task, needed: Sequence[JobResult]) -> None:
         """See ``Engine.submit``."""
         self._sent += 1
-        key = f"{task.id}#{self._sent}"
-        self._names[key] = task.id
+        key = (self._group, task.id, self._sent)
+        self._tasks[key] = task, needed
         self._pool.add(self.client.submit(run_task, task, tuple(needed), key=key, pure=False))
 
     def next(self) -> JobResult:
         """See ``Engine.next``."""
         future = next(self._pool)
-        id_ = self._names.pop(str(future.key))
+        id_ = str(future.key[1])
+        sent = self._tasks.pop(future.key)
         if future.status == "finished":
             result: JobResult = future.result()
             return result
+        if future.status in ("lost", "pending"):  # its worker died before the result was fetched
+            self.submit(*sent)
+            return self.next()
         error = future.exception()
         if isinstance(error, KilledWorker):
             return JobResult(id_, "failed", message="its worker died each time it was tried: out of memory, or killed")
-        return JobResult(id_, "failed", message=f"the worker was lost: {error!r}")
+        return JobResult(id_, "failed", message=f"its worker could not run it: {error!r}")
 
 
 @contextmanager
@@ -100,6 +113,7 @@ def local_cluster(workers: int) -> Iterator[Cluster]:
     """
     logging.getLogger("distributed").setLevel(logging.ERROR)
     with (
+        dask.config.set(ONE_AT_A_TIME),
         tempfile.TemporaryDirectory(prefix="iota2-") as scratch,
         _deaf_children() as listen_again,
         LocalCluster(
@@ -139,17 +153,20 @@ def execute(
     watch: Watch,
     use: Resources,
     *,
+    shares: Mapping[str, Resources] | None = None,
     retry: Retry | None = None,
     level: str = "INFO",
 ) -> dict[str, JobResult]:
     """Run the jobs of ``plan`` that are not fresh; a job that fails blocks those that need it, all else goes on.
 
-    Each result goes to ``watch`` as it comes, and into the answer.
+    Each result goes to ``watch`` as it comes, and into the answer. ``shares`` are the resources of steps that do not
+    get ``use``.
     """
     retry = retry or Retry()
     jobs = {job.id: job for job in plan.jobs if verdicts[job.id].state != "fresh"}
     order = _Order(jobs)
-    attempts = dict.fromkeys(jobs, (0, use))
+    given = shares or {}
+    attempts = {id_: (0, given.get(job.step.name, use)) for id_, job in jobs.items()}
     results: dict[str, JobResult] = {}
     under_way = 0
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import socket
 import sys
 import time
 import traceback
@@ -15,6 +17,7 @@ from typing import Literal, TextIO
 from iota2.core.graph import JobContext
 from iota2.errors import Iota2Error
 from iota2.io.environ import gdal_environment, limit_threads
+from iota2.run.damage import Damage, damage_of
 from iota2.run.ledger import Record, relative, stamp_of
 from iota2.run.peak import forget_peak, peak_mib
 
@@ -34,6 +37,12 @@ class JobResult:
     """The first thing to read when it failed."""
     record: Record | None = None
     """What the outputs were made from; None when it did not end well."""
+    damage: Damage | None = None
+    """The product whose pixels could not be read, when that is why it failed."""
+    started: float = 0.0
+    """Seconds since 1970, by the clock of the worker; 0 when it did not run."""
+    worker: str = ""
+    """Host and process where it ran."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +72,13 @@ def run_task(task: Task, needed: Sequence[JobResult] = ()) -> JobResult:
 
     ``needed`` are the results, all well, of the jobs of this run whose outputs it reads.
     """
+    if not task.root.is_dir():
+        here = f"{task.root} is not there on {socket.gethostname()}, where the worker runs"
+        return JobResult(task.id, "failed", message=f"{here}: workers must share the disk of chain.output_path")
     inputs = _inputs(task, needed)
     if task.record is not None and task.record.inputs == inputs:
         return JobResult(task.id, "kept", record=task.record)
-    started = time.perf_counter()
+    started, begun, worker = time.perf_counter(), time.time(), f"{socket.gethostname()}:{os.getpid()}"
     forget_peak()
     with _logged(task):
         try:
@@ -74,9 +86,10 @@ def run_task(task: Task, needed: Sequence[JobResult] = ()) -> JobResult:
             record = _record(task, inputs, time.perf_counter() - started)
         except Exception as error:
             print(_explain(error), file=sys.stderr)
-            return JobResult(task.id, "failed", time.perf_counter() - started, str(error) or repr(error))
+            seconds, message = time.perf_counter() - started, str(error) or repr(error)
+            return JobResult(task.id, "failed", seconds, message, None, damage_of(error), begun, worker)
         print(f"done in {record.seconds:.2f} s; peak memory of the process {record.peak} MiB")
-    return JobResult(task.id, "done", record.seconds, record=record)
+    return JobResult(task.id, "done", record.seconds, record=record, started=begun, worker=worker)
 
 
 def _inputs(task: Task, needed: Sequence[JobResult]) -> dict[str, str]:

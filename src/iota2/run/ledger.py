@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import date
 from pathlib import Path
+from sys import intern
 from types import NoneType
 from typing import Any, Literal
 
@@ -16,18 +19,20 @@ from pydantic import BaseModel
 from iota2 import layout
 from iota2.core.graph import Artifact
 from iota2.io.atomic import SHAPEFILE_SUFFIXES, write_text
-from iota2.run.plan import Job, Plan
+from iota2.run.plan import Job, Plan, uncollected
 
 JOURNAL = layout.RECORDS.path
 """Records of all jobs, one per line; the last one of a job counts."""
 
+NOTHING = (0, 0)
+"""Size and time of an output that is not there."""
 _CHUNK = 1 << 20
 
 
 # ------------------------------------------------------------------------------------------------ what files hold
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Stamp:
     """How an output looked when it was made: a file, a shapefile with its companions, or a folder."""
 
@@ -46,15 +51,23 @@ def members(path: Path) -> list[Path]:
     if not path.is_file():
         return []
     if path.suffix == ".shp":
-        family = (path.with_name(path.stem + suffix) for suffix in SHAPEFILE_SUFFIXES)
-        return sorted(member for member in family if member.is_file())
+        stem = str(path).removesuffix(".shp")
+        return sorted(Path(stem + suffix) for suffix in SHAPEFILE_SUFFIXES if os.path.isfile(stem + suffix))
     return [path]
 
 
 def look(path: Path) -> tuple[int, int]:
     """Size and time of an output, as ``Stamp`` has them; (0, 0) when it is not there."""
-    found = [member.stat() for member in members(path)]
-    return sum(stat.st_size for stat in found), max((stat.st_mtime_ns for stat in found), default=0)
+    text = str(path)
+    if not text.endswith(".shp"):
+        try:
+            seen = os.stat(text)
+        except OSError:
+            return NOTHING
+        if stat.S_ISREG(seen.st_mode):
+            return seen.st_size, seen.st_mtime_ns
+    found = [os.stat(member) for member in members(path)]
+    return sum(one.st_size for one in found), max((one.st_mtime_ns for one in found), default=0)
 
 
 def checksum(path: Path) -> str:
@@ -82,7 +95,7 @@ def stamp_of(path: Path) -> Stamp:
 # ------------------------------------------------------------------------------------------------------- records
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """What one job was made from, and what it made. Paths are relative to the output folder."""
 
@@ -107,7 +120,12 @@ class Record:
     def from_json(cls, line: str) -> Record:
         """The record written by ``to_json``; ValueError, KeyError or TypeError when it is something else."""
         content = json.loads(line)
-        content["outputs"] = {path: Stamp(*values) for path, values in content["outputs"].items()}
+        # one string for a path and for a digest, however many records name them
+        content["inputs"] = {intern(path): intern(digest) for path, digest in content["inputs"].items()}
+        content["outputs"] = {
+            intern(path): Stamp(size, modified, intern(digest))
+            for path, (size, modified, digest) in content["outputs"].items()
+        }
         return cls(**content)
 
 
@@ -118,14 +136,23 @@ class Ledger:
         self.root = root
         self.path = root / JOURNAL
         self._records: dict[str, Record] | None = None
+        self._lines = 0
 
     @property
     def records(self) -> dict[str, Record]:
         """Records by job. A line cut short by a crash is passed over: its job runs again."""
         if self._records is None:
-            lines = self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else []
-            self._records = {record.id: record for record in filter(None, map(_parsed, lines))}
+            self._lines = 0
+            self._records = {record.id: record for record in filter(None, map(_parsed, self._journal()))}
         return self._records
+
+    def _journal(self) -> Iterator[str]:
+        """The lines of the journal, counted; bytes that are no text, of a crash, spoil their line only."""
+        if self.path.exists():
+            with open(self.path, encoding="utf-8", errors="replace") as journal:
+                for line in journal:
+                    self._lines += 1
+                    yield line
 
     def add(self, record: Record) -> None:
         """Note that a job is done: the last act of a job."""
@@ -133,11 +160,13 @@ class Ledger:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "a", encoding="utf-8") as journal:
             journal.write(record.to_json() + "\n")
+        self._lines += 1
 
     def compact(self) -> None:
         """Write each record once, whole: lines that later ones replaced, or that a crash cut, go."""
-        if self.records:
+        if self._lines != len(self.records):
             write_text(self.path, "".join(record.to_json() + "\n" for record in self.records.values()))
+            self._lines = len(self.records)
 
 
 def _parsed(line: str) -> Record | None:
@@ -150,7 +179,7 @@ def _parsed(line: str) -> Record | None:
 # ------------------------------------------------------------------------------------------------------- reasons
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether a job has to run."""
 
@@ -163,6 +192,7 @@ class Verdict:
     """Digests of the inputs that no job of this run makes again."""
 
 
+@uncollected()
 def assess(
     plan: Plan, ledger: Ledger, given: Mapping[str, str], *, force: Iterable[str] = (), deep: bool = False
 ) -> dict[str, Verdict]:
@@ -179,11 +209,13 @@ def assess(
     for job in plan.jobs:
         if job.step.name not in params:
             params[job.step.name] = params_digest(job.params)
-        known = digests.known(job, verdicts)
-        record = ledger.records.get(job.id)
+        inputs = [relative(path, plan.root) for path in job.inputs]
+        record, known = ledger.records.get(job.id), digests.known(inputs, verdicts)
+        if record is not None and known == record.inputs:
+            known = record.inputs  # the same, once
         reason = f"--force {job.step.name}" if job.step.name in forced else None
         reason = reason or _output_reason(job, record, plan.root, ledger, deep)
-        reason = reason or _record_reason(job, record, params[job.step.name], known, plan.root)
+        reason = reason or _record_reason(job, record, params[job.step.name], known, set(inputs))
         open_ = any(verdicts[need].state != "fresh" for need in job.needs if need in verdicts)
         state: Literal["fresh", "stale", "open"] = "stale" if reason else "open" if open_ else "fresh"
         text = reason or ("waits for " + _first_open(job, verdicts) if open_ else "up to date")
@@ -198,17 +230,17 @@ class _Digests:
         self._root = plan.root
         self._given = given
         self._recorded = {path: stamp for record in ledger.records.values() for path, stamp in record.outputs.items()}
-        self._makers = {path: job.id for job in plan.jobs for path in job.outputs}
+        self._makers = {relative(path, plan.root): job.id for job in plan.jobs for path in job.outputs}
 
-    def known(self, job: Job, verdicts: Mapping[str, Verdict]) -> dict[str, str]:
-        """Digest of each input of the job that is known by now."""
+    def known(self, inputs: Sequence[str], verdicts: Mapping[str, Verdict]) -> Mapping[str, str]:
+        """Digest of each input of a job that is known by now, by its name in the output folder."""
         found = {}
-        for path in job.inputs:
-            name, maker = relative(path, self._root), self._makers.get(path)
+        for name in inputs:
+            maker = self._makers.get(name)
             if name in self._given:
                 found[name] = self._given[name]
             elif maker is None or verdicts[maker].state == "fresh":
-                found[name] = self._recorded[name].checksum if name in self._recorded else checksum(path)
+                found[name] = self._recorded[name].checksum if name in self._recorded else checksum(self._root / name)
         return found
 
 
@@ -217,10 +249,11 @@ def _output_reason(job: Job, record: Record | None, root: Path, ledger: Ledger, 
     renewed: dict[str, Stamp] = {}
     for path in job.outputs:
         name = relative(path, root)
-        if not path.exists():
+        seen = look(path)
+        if seen == NOTHING:
             return f"{name} is missing" if record else "never made"
         stamp = record.outputs.get(name) if record else None
-        if stamp is not None:
+        if stamp is not None and (deep or seen != (stamp.size, stamp.modified)):
             now = as_it_is(path, stamp, deep=deep)
             if now is None:
                 return f"{name} differs from what was made"
@@ -242,16 +275,17 @@ def as_it_is(path: Path, stamp: Stamp, *, deep: bool = False) -> Stamp | None:
     return replace(stamp, modified=modified)
 
 
-def _record_reason(job: Job, record: Record | None, params: str, known: Mapping[str, str], root: Path) -> str | None:
-    """Why what the job would be made from is not what the record tells of."""
+def _record_reason(
+    job: Job, record: Record | None, params: str, known: Mapping[str, str], wanted: set[str]
+) -> str | None:
+    """Why what the job would be made from is not what the record tells of. ``wanted``: the names of its inputs."""
     if record is None:
         return "no record of it"
     if record.version != job.step.version:
         return f"version of the step: {record.version} → {job.step.version}"
     if record.params != params:
         return "parameters changed"
-    wanted = {relative(path, root) for path in job.inputs}
-    if wanted != set(record.inputs):
+    if wanted != record.inputs.keys():
         new, gone = sorted(wanted - set(record.inputs)), sorted(set(record.inputs) - wanted)
         return "other inputs: " + ", ".join([*(f"+ {name}" for name in new[:2]), *(f"- {name}" for name in gone[:2])])
     changed = [name for name, digest in known.items() if record.inputs[name] != digest]
@@ -264,7 +298,8 @@ def _first_open(job: Job, verdicts: Mapping[str, Verdict]) -> str:
 
 def relative(path: Path, root: Path) -> str:
     """A path of the output tree as records have it."""
-    return path.relative_to(root).as_posix()
+    text, base = str(path), f"{root}{os.sep}"
+    return intern(text[len(base) :] if text.startswith(base) else path.relative_to(root).as_posix())
 
 
 # ---------------------------------------------------------------------------------------------------- parameters

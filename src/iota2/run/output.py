@@ -64,7 +64,7 @@ def _made(root: Path) -> list[str]:
 
 
 def _remove(root: Path, made: set[str]) -> None:
-    """Remove all but the lock; refuse when anything is not ours."""
+    """Remove all but the lock and what is known of damaged inputs; refuse when anything is not ours."""
     if root.resolve() in (Path("/"), Path.home()):
         raise OutputError(f"chain.remove_output_path: {root} is never emptied. Choose another output folder.")
     foreign = [name for name in _files(root) if not _is_own(name, made)]
@@ -77,7 +77,7 @@ def _remove(root: Path, made: set[str]) -> None:
         if entry.name != layout.MARK:
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
     for entry in (root / layout.MARK).iterdir():
-        if entry != root / LOCK:
+        if entry not in (root / LOCK, root / layout.DAMAGED.path):  # what is known of the archive holds for any run
             entry.unlink()
 
 
@@ -91,7 +91,7 @@ def _files(root: Path) -> Iterator[str]:
 def _is_own(name: str, made: set[str]) -> bool:
     """Whether runs in this folder make files of this name, or viewers beside them."""
     path = Path(name)
-    if path.parts[0] in (layout.MARK, "logs") or name == layout.STATUS.path:
+    if path.parts[0] in (layout.MARK, "logs") or name in (layout.STATUS.path, layout.LOGS_ZIP.path):
         return True
     in_progress = path.name.startswith(".") and any(word in path.name for word in _IN_PROGRESS)
     plain = name

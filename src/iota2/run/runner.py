@@ -7,9 +7,10 @@ import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal
 
 from iota2 import layout
 from iota2.chain import CLASSIFICATION, SURVEY
@@ -19,13 +20,18 @@ from iota2.core.graph import Resources, Step
 from iota2.errors import JobsFailed, UserError
 from iota2.io.atomic import write_text
 from iota2.io.vectors import sqlite_max_columns
+from iota2.run.clusters import WORKERS, Queue, queued_workers, running_scheduler
+from iota2.run.damage import known_damage, note_damage
 from iota2.run.execute import Debug, Engine, Retry, execute, local_cluster
+from iota2.run.forecast import available_memory, fitting_workers, foresee, full_disk_told, require_room
 from iota2.run.job import WELL, JobResult
 from iota2.run.ledger import Ledger, Verdict, as_it_is, assess
 from iota2.run.listing import digests, survey_texts, write_survey
 from iota2.run.lock import locked
 from iota2.run.output import claim, prepare, require_writable
 from iota2.run.plan import Plan, make_plan
+from iota2.run.resources import Shares, shares_of
+from iota2.run.site import Site
 from iota2.run.survey import Survey, survey
 
 LONGEST_NAME = 255
@@ -34,6 +40,9 @@ SHOWN_FAILURES = 10
 STATUS_SECONDS = 2.0
 MINE = 16
 """Columns of sample tables that are not features, at most."""
+
+
+EngineName = Literal["debug", "local", "slurm", "pbs"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,12 @@ class Options:
     """Number of the first step, from 1, as the summary prints them."""
     ending: int | None = None
     workers: int | None = None
-    """Local worker processes; 0 runs everything in this process."""
+    """Worker processes, here or as jobs of a cluster; 0 runs everything in this process."""
+    engine: EngineName = "local"
+    scheduler: str | None = None
+    """Address of a Dask scheduler that already runs, and is used in place of ``engine``."""
+    resources: Path | None = None
+    """Resources file."""
     restart: bool = False
     """Go on with what an earlier run made, whatever ``remove_output_path`` says."""
     force: tuple[str, ...] = ()
@@ -165,7 +179,30 @@ def look_ahead(config: Config, options: Options) -> Outlook:
 
 
 def run(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResult]:
-    """Run what is stale. Raises JobsFailed when jobs failed for good."""
+    """Run what is stale. Raises JobsFailed when jobs failed for good.
+
+    With ``skip_damaged_products``, what was found damaged on the way is left out, for all jobs of its tile alike, and
+    the run goes on; every time at least one product is left out, so this comes to an end.
+    """
+    root = config.chain.output_path
+    while True:
+        known = known_damage(root)
+        try:
+            return _run_once(config, options, watcher)
+        except JobsFailed:
+            new = [damage for damage in known_damage(root) if damage not in known]
+            if not (config.chain.skip_damaged_products and new):
+                raise
+        for damage in new:
+            watcher.say(f"{damage.tile}: {damage.product} is damaged ({damage.reason}); going on without it")
+        options = replace(options, restart=True, force=())
+
+
+def _run_once(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResult]:
+    """Run what is stale, of all that is known to be whole."""
+    shares = shares_of(options.resources, options.use, retries(config))
+    for remark in shares.remarks:
+        watcher.say(f"note: {remark}")
     found, plan = check(config)
     chosen = chosen_steps(plan.steps, config, options)
     watcher.summary(chosen, found)
@@ -180,35 +217,77 @@ def run(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResu
         for warning in _skipped_but_stale(plan, chosen, texts):
             watcher.say(warning)
         plan = _chosen_jobs(plan, chosen)
-        return _run_jobs(config, options, watcher, plan, _assess(plan, texts, options))
+        verdicts = _assess(plan, texts, options)
+        options, disk = _foreseen(config, options, watcher, plan, verdicts, found=found)
+        with full_disk_told(plan.root, disk):
+            return _run_jobs(config, options, watcher, plan, verdicts, found=found, shares=shares)
+
+
+def _foreseen(
+    config: Config, options: Options, watcher: Watcher, plan: Plan, verdicts: Mapping[str, Verdict], *, found: Survey
+) -> tuple[Options, int]:
+    """The options with as many workers as fit this machine's memory, and the bytes of disk needed; both are told.
+
+    Raises OutputError when the disk has less room.
+    """
+    if all(verdict.state == "fresh" for verdict in verdicts.values()):
+        return options, 0
+    use = replace(options.use, memory=min(options.use.memory, retries(config).memory))
+    workers = 0 if options.engine == "debug" else options.workers
+    if workers is None:
+        workers = (os.cpu_count() or 1) if options.engine == "local" else WORKERS
+    if options.engine == "local" and options.scheduler is None and workers:
+        fitting = fitting_workers(workers, use.memory, available_memory())
+        if fitting < workers:
+            watcher.say(f"note: {fitting} workers in place of {workers}: the memory that is free holds no more")
+        workers = fitting
+        options = replace(options, workers=workers)
+    forecast = foresee(config, found, plan, verdicts, use=use, workers=workers)
+    watcher.say(forecast.text(require_room(plan.root, forecast.disk)))
+    return replace(options, use=use), forecast.disk
 
 
 def _run_jobs(
-    config: Config, options: Options, watcher: Watcher, plan: Plan, verdicts: Mapping[str, Verdict]
+    config: Config,
+    options: Options,
+    watcher: Watcher,
+    plan: Plan,
+    verdicts: Mapping[str, Verdict],
+    *,
+    found: Survey,
+    shares: Shares,
 ) -> dict[str, JobResult]:
     """Run the jobs that are not fresh and record those that end well."""
     ledger, status = Ledger(plan.root), Status(plan, verdicts)
     ledger.compact()
+    told = (f"{verdict.state:5}  {id_}: {verdict.reason}" for id_, verdict in verdicts.items())
+    write_text(plan.root / layout.REASONS.path, "\n".join(told))
     watcher.started(plan, verdicts)
-    limits = config.task_retry_limits
-    retry = Retry(limits.allowed_retry, int(limits.maximum_ram * 1e9), limits.maximum_cpu)
+    site = Site(config, found, plan, verdicts, tell=watcher.say, resume=resume_command(config, options))
+    site.started()
 
     def ended(result: JobResult) -> None:
         if result.state == "done" and result.record is not None:
             ledger.add(result.record)
+        if result.damage is not None and config.chain.skip_damaged_products:
+            note_damage(plan.root, result.damage)
         status.ended(result)
         watcher.ended(result)
+        site.ended(result)
 
     try:
         if all(verdict.state == "fresh" for verdict in verdicts.values()):
             return {}
-        with engine(options.workers) as place:
+        with engine(config, options, shares) as place:
             level = config.chain.logger_level
-            results = execute(plan, verdicts, place, ended, options.use, retry=retry, level=level)
+            results = execute(
+                plan, verdicts, place, ended, options.use, shares=shares.steps, retry=retries(config), level=level
+            )
     finally:
         status.write()
+        site.finished()
     if any(result.state not in WELL for result in results.values()):
-        raise JobsFailed(failure_text(plan, results, config))
+        raise JobsFailed(failure_text(plan, results, resume_command(config, options)))
     return results
 
 
@@ -247,14 +326,30 @@ def _may_make(plan: Plan) -> list[Path]:
     return [*plan.given, *(path for job in plan.jobs for path in job.outputs)]
 
 
+def retries(config: Config) -> Retry:
+    """How failed jobs are tried again."""
+    limits = config.task_retry_limits
+    return Retry(limits.allowed_retry, int(limits.maximum_ram * 1e9), limits.maximum_cpu)
+
+
 @contextmanager
-def engine(workers: int | None) -> Iterator[Engine]:
-    """The engine for a number of local workers: as many as cores by default, none for this process."""
-    if workers == 0:
+def engine(config: Config, options: Options, shares: Shares) -> Iterator[Engine]:
+    """The engine that is asked for; one worker per core of this machine when nothing is."""
+    if options.scheduler is not None:
+        with running_scheduler(options.scheduler) as cluster:
+            yield cluster
+    elif options.engine in ("slurm", "pbs"):
+        logs = config.chain.output_path / Path(layout.LOG_WORKER.path).parent
+        site = config.slurm
+        with queued_workers(
+            Queue(options.engine, options.workers or WORKERS, shares.worker, logs, site.account, site.partition)
+        ) as cluster:
+            yield cluster
+    elif options.engine == "debug" or options.workers == 0:
         yield Debug()
-        return
-    with local_cluster(workers or os.cpu_count() or 1) as cluster:
-        yield cluster
+    else:
+        with local_cluster(options.workers or os.cpu_count() or 1) as cluster:
+            yield cluster
 
 
 class Status:
@@ -284,7 +379,7 @@ def _status_line(state: str, id_: str, seconds: float = 0.0) -> str:
     return f"{state:8} {seconds:9.2f} s  {id_}"
 
 
-def failure_text(plan: Plan, results: Mapping[str, JobResult], config: Config) -> str:
+def failure_text(plan: Plan, results: Mapping[str, JobResult], resume: str) -> str:
     """What failed, where to read why, what was not done because of it, and how to go on."""
     failed = [job for job in plan.jobs if job.id in results and results[job.id].state == "failed"]
     blocked = sum(result.state == "blocked" for result in results.values())
@@ -299,14 +394,22 @@ def failure_text(plan: Plan, results: Mapping[str, JobResult], config: Config) -
     old = sorted(path.name for path in unmade if path.parent == plan.root / "final" and path.exists())
     if old:
         lines.append(f"OUT OF DATE, of an earlier run, in {plan.root / 'final'}: {', '.join(old)}")
-    lines.append(f"What is done stays. Mend the cause, then: {resume_command(config)}")
+    lines.append(f"What is done stays. Mend the cause, then: {resume}")
     return "\n".join(lines)
 
 
-def resume_command(config: Config) -> str:
-    """The command that goes on where a run ended."""
-    flag = " --restart" if config.chain.remove_output_path else ""
-    return f"iota2 run {shlex.quote(str(config.source))}{flag}"
+def resume_command(config: Config, options: Options) -> str:
+    """The command that goes on where a run ended, in the same place."""
+    words = ["iota2", "run", str(config.source)]
+    if options.scheduler is not None:
+        words += ["--scheduler", options.scheduler]
+    elif options.engine != "local":
+        words += ["--engine", options.engine]
+    if options.resources is not None:
+        words += ["--resources", str(options.resources)]
+    if config.chain.remove_output_path:
+        words.append("--restart")
+    return shlex.join(words)
 
 
 def damaged(root: Path, *, deep: bool) -> list[str]:

@@ -22,6 +22,7 @@ from iota2.io.burn import to_crs
 from iota2.io.classes import read_nomenclature
 from iota2.io.products import native_geobox, scan_tile, working_geobox
 from iota2.io.reference import ReferenceData, read_reference, read_regions
+from iota2.run.damage import known_damage
 from iota2.run.plan import rows_of
 from iota2.steps import recipe as recipe_step
 from iota2.steps.regions import SINGLE_REGION
@@ -43,6 +44,8 @@ class Survey:
     remarks: tuple[str, ...] = ()
     """What the user should know about reference data and regions."""
     classes: Nomenclature | None = None
+    labelled: float = 0.0
+    """Area of the reference polygons on the tiles, in units of the first tile's lattice; 0 when they were not read."""
 
     def rows(self, runs: int) -> list[dict[str, str | int]]:
         """The run's table: the valid combinations of tile, part, sensor, region and seed."""
@@ -92,6 +95,7 @@ def survey(config: Config) -> Survey:
         recipe,
         (*remarks, *(uncounted or ())),
         classes,
+        _labelled(reference, footprints, scenes) if reference is not None else 0.0,
     )
 
 
@@ -99,8 +103,11 @@ def _scan(config: Config, tile: str) -> tuple[Scene, tuple[str, ...]]:
     """The scene of one tile and notes on what was passed over."""
     series: list[SensorScene] = []
     notes: list[str] = []
+    skip = config.chain.skip_damaged_products
+    known = known_damage(config.chain.output_path)
+    damaged = {damage.product: damage.reason for damage in known if damage.tile == tile}
     for options in enabled_sensors(config):
-        scene, remarks = scan_tile(options.spec, options.path, tile)
+        scene, remarks = scan_tile(options.spec, options.path, tile, skip_damaged=skip, damaged=damaged)
         series.append(scene)
         notes += remarks
         if config.sensors_data_interpolation.use_gapfilling and not config.sensors_data_interpolation.auto_date:
@@ -158,6 +165,16 @@ def _footprint(scene: Scene, proj: str) -> shapely.Geometry:
     """Outline of the tile in ``proj``."""
     outline = gpd.GeoSeries([scene.geobox.extent.geom], crs=scene.geobox.crs)
     return to_crs(outline, proj).iloc[0]
+
+
+def _labelled(
+    reference: ReferenceData, footprints: Mapping[str, shapely.Geometry], scenes: Mapping[str, Scene]
+) -> float:
+    """Area of the polygons that meet a tile, on the lattice of the first."""
+    polygons = reference.frame.geometry
+    on_tiles = polygons[polygons.intersects(shapely.union_all(list(footprints.values())))]
+    lattice = next(iter(scenes.values())).geobox
+    return float(to_crs(on_tiles, str(lattice.crs)).area.sum())
 
 
 def _regions_by_tile(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 
 import geopandas as gpd
 import numpy as np
@@ -27,7 +28,6 @@ from iota2.io.crs import units_per_metre
 from iota2.io.rasters import RasterReader, decimated
 from iota2.io.scenes import read_scene
 from iota2.io.vectors import read_vector
-from iota2.report.figures import confidence_quicklook, confusion_figure, map_quicklook, validity_quicklook
 from iota2.report.metrics import metrics
 from iota2.report.page import Picture, ReportData, Series, render_report
 from iota2.report.text import results_text
@@ -77,6 +77,7 @@ def params(config: Config) -> ReportParams:
 
 def run(job: JobContext) -> None:
     """Write RESULTS.txt, the figures, metrics.json and the page."""
+    figures = _figures()
     classes = read_classes(job.inp.classes)
     confusions = {int(seed): read_confusion(path) for (seed,), path in job.inp.all("confusion").items()}
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
@@ -87,8 +88,15 @@ def run(job: JobContext) -> None:
     for (seed,), path in job.out.all("figures").items():
         confusion = confusions[int(seed)]
         with replacing(path) as part:
-            confusion_figure(confusion, scores(confusion), classes, part)
+            figures.confusion_figure(confusion, scores(confusion), classes, part)
     write_text(job.out.page, render_report(_page(job, classes, confusions, scenes, notes)))
+
+
+def _figures() -> ModuleType:
+    # Only this step draws, and importing matplotlib takes a fifth of the time in which a command starts.
+    from iota2.report import figures  # noqa: PLC0415
+
+    return figures
 
 
 def _page(
@@ -99,6 +107,7 @@ def _page(
     notes: tuple[str, ...],
 ) -> ReportData:
     """What the page shows; maps are those of the first seed."""
+    figures = _figures()
     seed = (min(confusions),)
     labels, confidence = job.inp.all("map")[seed], job.inp.all("confidence")[seed]
     with RasterReader(labels) as reader:
@@ -114,8 +123,12 @@ def _page(
         series=_series(scenes),
         map=Picture("Map", layout.MAP.about, _map_picture(labels, classes, metres)),
         pictures=(
-            Picture("Confidence", layout.FINAL_CONFIDENCE.about, confidence_quicklook(*_small(confidence, metres))),
-            Picture("Validity", layout.FINAL_VALIDITY.about, validity_quicklook(*_small(job.inp.validity, metres))),
+            Picture(
+                "Confidence", layout.FINAL_CONFIDENCE.about, figures.confidence_quicklook(*_small(confidence, metres))
+            ),
+            Picture(
+                "Validity", layout.FINAL_VALIDITY.about, figures.validity_quicklook(*_small(job.inp.validity, metres))
+            ),
         ),
         notes=notes,
         files=_files(job.params),
@@ -126,7 +139,7 @@ def _page(
 
 def _map_picture(path: Path, classes: Nomenclature, metres: bool) -> bytes:
     small, pixel_size = _small(path, metres)
-    return map_quicklook(small, classes, pixel_size)
+    return _figures().map_quicklook(small, classes, pixel_size)
 
 
 def _small(path: Path, metres: bool) -> tuple[np.ndarray, float | None]:

@@ -1,0 +1,159 @@
+"""What the run report shows, as values. Nothing in it is trusted: every text is escaped where it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Literal
+
+State = Literal["done", "failed", "waiting", "blocked", "fresh"]
+"""``blocked``: needs a job that failed. ``fresh``: was not needed, what an earlier run made stands."""
+WORDS: Mapping[State, str] = {
+    "failed": "failed",
+    "done": "done",
+    "waiting": "not yielded yet",
+    "blocked": "blocked by a failed job",
+    "fresh": "up to date",
+}
+"""Every state with its words, in the order of attention."""
+
+
+@dataclass(frozen=True)
+class StepView:
+    """A step of the chain."""
+
+    name: str
+    group: str
+    about: str
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A job and what is known of it."""
+
+    id: str
+    step: str
+    task: str
+    tile: str | None
+    """None for a job over all tiles."""
+    key: str
+    """Its place on the axes, ``T31TCJ · part 0 · seed 1``; empty when it has none."""
+    needs: tuple[str, ...] = ()
+    state: State = "waiting"
+    reason: str = ""
+    """Why it runs, or why not."""
+    message: str = ""
+    """What went wrong."""
+    seconds: float = 0.0
+    peak: int = 0
+    """MiB; 0 when unknown."""
+    started: float = 0.0
+    """Seconds since 1970; 0 when it did not run in this run."""
+    worker: str = ""
+    page: str = ""
+    """Address of its page relative to the site; empty when it has none."""
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run at one instant."""
+
+    title: str
+    root: str
+    state: Literal["running", "done", "failed", "stopped"]
+    started: float
+    now: float
+    steps: tuple[StepView, ...]
+    jobs: tuple[JobView, ...]
+    """In an order that respects their needs."""
+    resume: str = ""
+    """The command that goes on."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class JobLog:
+    """What the page of a job shows beside the job: its files and its log."""
+
+    reads: tuple[str, ...] = ()
+    makes: tuple[str, ...] = ()
+    out: str = ""
+    err: str = ""
+    out_path: str = ""
+    """Relative to the output folder."""
+    err_path: str = ""
+
+
+@dataclass(frozen=True)
+class SettingView:
+    """An option of the configuration, values as one writes them."""
+
+    section: str
+    key: str
+    value: str
+    default: str
+    """Empty for a mandatory option."""
+    former: str | None = None
+    """Value of the run before; None when there was none, or when it had no such option."""
+    about: str = ""
+
+    @property
+    def differs(self) -> bool:
+        """Whether it is not the default."""
+        return self.value != self.default
+
+    @property
+    def changed(self) -> bool:
+        """Whether it is not as in the run before."""
+        return self.former is not None and self.former != self.value
+
+
+@dataclass(frozen=True)
+class ProductView:
+    """One product of a tile."""
+
+    day: date
+    name: str
+
+
+@dataclass(frozen=True)
+class SeriesView:
+    """The products of one sensor on one tile."""
+
+    sensor: str
+    tile: str
+    size: str
+    """Of the working lattice: ``10980 × 10980 pixels of 10 m``."""
+    products: tuple[ProductView, ...]
+    notes: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    clear: str = ""
+    """Share of the tile's dates on which a pixel is clear, on average; empty while it is not known."""
+
+
+@dataclass(frozen=True)
+class InputsView:
+    """What the survey found."""
+
+    series: tuple[SeriesView, ...]
+    sources: tuple[tuple[str, str], ...] = ()
+    """What it is, and where it was read: products, reference data, regions."""
+    remarks: tuple[str, ...] = ()
+    features: int = 0
+
+
+@dataclass(frozen=True)
+class OutputView:
+    """One kind of file in the output tree."""
+
+    pattern: str
+    about: str
+    maker: str
+    files: tuple[tuple[str, bool], ...] = field(default=())
+    """Paths relative to the output folder, each with whether it is made."""
+
+    @property
+    def made(self) -> int:
+        """How many are made."""
+        return sum(made for _, made in self.files)

@@ -1,0 +1,62 @@
+"""Products found damaged while their pixels were read: the next survey leaves them out while their files stay so."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from iota2 import layout
+from iota2.errors import DamagedProduct
+from iota2.io.atomic import write_json
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file whose pixels could not be read."""
+
+    tile: str
+    product: str
+    path: str
+    size: int
+    modified: int
+    """Nanoseconds. A file of another size or time is another file, which may be whole."""
+
+    @property
+    def reason(self) -> str:
+        """What is wrong, the same whichever job found it."""
+        return f"{self.path}: its pixels cannot be read"
+
+
+def damage_of(error: Exception) -> Damage | None:
+    """What an exception says about a product; None when it says nothing of the kind."""
+    if not isinstance(error, DamagedProduct):
+        return None
+    return Damage(error.tile, error.product, error.path, *_look(error.path))
+
+
+def known_damage(root: Path) -> list[Damage]:
+    """Damage noted in an output folder, of files that are still as they were."""
+    try:
+        content = json.loads((root / layout.DAMAGED.path).read_text(encoding="utf-8"))
+        noted = [Damage(**entry) for entry in content]
+    except (OSError, ValueError, TypeError):
+        return []
+    return [damage for damage in noted if _look(damage.path) == (damage.size, damage.modified)]
+
+
+def note_damage(root: Path, damage: Damage) -> None:
+    """Add to what is known."""
+    known = known_damage(root)
+    if damage not in known:
+        found = sorted([*known, damage], key=lambda one: (one.tile, one.product, one.path))
+        write_json(root / layout.DAMAGED.path, [asdict(one) for one in found])
+
+
+def _look(path: str) -> tuple[int, int]:
+    try:
+        seen = os.stat(path)
+    except OSError:
+        return 0, 0
+    return seen.st_size, seen.st_mtime_ns

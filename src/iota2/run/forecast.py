@@ -1,0 +1,263 @@
+"""What a run will need of memory, disk and time, told before it begins, and how many workers fit into the memory."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+from odc.geo.geobox import GeoBox
+
+from iota2.config.schema import Config
+from iota2.core.graph import Resources
+from iota2.core.grid import part_rows, resolution
+from iota2.core.scene import Scene
+from iota2.errors import JobsFailed, OutputError
+from iota2.run.ledger import Verdict
+from iota2.run.plan import Job, Plan
+from iota2.run.survey import Survey
+from iota2.steps.blocks import prediction_shape
+
+BASE = 400 << 20
+"""Bytes of a process that has everything imported and compiled, before it holds a block; of the main process too."""
+PACKED = 0.5
+"""Share of their plain size that rasters take in a file: labels much less, confidence more."""
+SAMPLE, VALUE = 64, 9
+"""Bytes of a sample in a table, and of each of its values."""
+SECONDS_PER_JOB = 0.3
+"""Of a job that has next to nothing to do: its logs, files, records."""
+READING = 0.05e-6
+"""Seconds for each pixel of a band of a date: reading and resampling."""
+FEATURE, TREE = 0.002e-6, 0.04e-6
+"""Seconds for each pixel of a feature, and of a tree: ``benchmarks/features.py`` and ``forest.py``."""
+TREES = 100
+"""Of a forest, where the configuration does not say."""
+STARTING = 4.0
+"""Seconds until workers are there."""
+_FULL = ("disk full", "disk is full", "No space left on device")
+"""What the system, GDAL and SQLite say."""
+_CONTROL = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is expected of a run. Estimates, not limits."""
+
+    memory: int
+    """Bytes of all processes at a time, at most."""
+    disk: int
+    """Bytes of files to be written, those of the moment included."""
+    seconds: float
+    rough: bool
+    """No earlier run tells how long the jobs take: from a few measured constants."""
+    workers: int
+    block: tuple[int, int]
+    """Rows and columns of the blocks that are classified, on the tile where they are smallest."""
+
+    def text(self, free: int) -> str:
+        """One line to read."""
+        return (
+            f"expected: {_duration(self.seconds)}{' (a rough guess)' if self.rough else ''}; memory up to "
+            f"{size(self.memory)} in {_place(self.workers)}, blocks of {self.block[0]} x "
+            f"{self.block[1]} pixels; disk about {size(self.disk)}, {size(free)} free"
+        )
+
+
+def foresee(
+    config: Config, found: Survey, plan: Plan, verdicts: Mapping[str, Verdict], *, use: Resources, workers: int
+) -> Forecast:
+    """What the jobs that are not up to date will need, on ``workers`` processes (0: this one).
+
+    ConfigError when the smallest block does not fit a job's memory.
+    """
+    jobs = [job for job in plan.jobs if verdicts[job.id].state != "fresh"]
+    need = _Need(config, found)
+    seconds, rough = _seconds(jobs, verdicts, need)
+    largest = max((need.plain_bytes(job) for job in jobs), default=0.0)
+    disk = sum(need.bytes(job) for job in jobs) + max(1, workers) * largest
+    classes = len(found.classes.codes) if found.classes else 1
+    shapes = [prediction_shape(scene, found.recipe, use, classes) for scene in found.scenes.values()]
+    return Forecast(
+        memory=needed_memory(workers, use.memory),
+        disk=int(disk),
+        seconds=seconds / max(1, workers) + (STARTING if workers else 0),
+        rough=rough,
+        workers=workers,
+        block=min(shapes, key=lambda shape: shape[0] * shape[1]),
+    )
+
+
+def needed_memory(workers: int, budget: int) -> int:
+    """Bytes of ``workers`` processes with a budget for arrays each, and of the main one."""
+    return BASE + workers * (BASE + budget) if workers else BASE + budget
+
+
+def fitting_workers(wanted: int, budget: int, available: int) -> int:
+    """Workers that fit the memory that is there, at least one; 0 stays 0."""
+    fitting = (available - BASE) // (BASE + budget)
+    return min(wanted, max(1, fitting))
+
+
+def available_memory(root: Path = _CONTROL) -> int:
+    """Bytes that this machine, or the control group of this process, still has."""
+    found = psutil.virtual_memory().available
+    try:
+        limit, used = ((root / name).read_text().strip() for name in ("memory.max", "memory.current"))
+    except OSError:
+        return found
+    return found if limit == "max" else min(found, max(0, int(limit) - int(used)))
+
+
+def require_room(root: Path, needed: int) -> int:
+    """Bytes free on the disk of the output folder; OutputError when they are fewer than needed."""
+    free = shutil.disk_usage(root).free
+    if needed > free:
+        raise OutputError(
+            f"{root}: the run needs about {size(needed)} on this disk, {size(free)} are free. Make room, or choose "
+            "another chain.output_path."
+        )
+    return free
+
+
+def size(count: float) -> str:
+    """Bytes to read."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def _place(workers: int) -> str:
+    return f"{workers} worker{'s' if workers > 1 else ''}" if workers else "this process"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+class _Need:
+    """What the jobs of each step write and read, from sizes of rasters and numbers of samples."""
+
+    def __init__(self, config: Config, found: Survey) -> None:
+        self._scenes = found.scenes
+        self._regions = found.regions
+        self._features = len(found.recipe.names)
+        self._pixels = {tile: _pixels(scene.geobox) for tile, scene in found.scenes.items()}
+        self._seeds = config.arg_train.runs
+        self._classes = len(found.classes.codes) if found.classes else 1
+        self._label = np.dtype(found.classes.dtype).itemsize if found.classes else 1
+        self._probabilities = 2 * self._classes if config.arg_classification.enable_probability_map else 0
+        self._samples = _samples(config, found, self._classes)
+        self._trees = int(config.arg_train.otb_classifier_options.get("classifier.rf.nbtrees", TREES))
+
+    def pixels(self, job: Job) -> int:
+        """Pixels of the ground that a job is about: a strip, a tile, or all."""
+        if "part" in job.key:
+            height, width = self._scenes[str(job.key["tile"])].geobox.shape
+            top, bottom = part_rows(int(job.key["part"]), height)
+            return (bottom - top) * width
+        return self._pixels[str(job.key["tile"])] if "tile" in job.key else sum(self._pixels.values())
+
+    def plain_bytes(self, job: Job) -> float:
+        """Bytes of the rasters that a job makes, not packed: they lie beside the packed ones for a moment."""
+        models = len(self._regions[str(job.key["tile"])]) * self._seeds if "tile" in job.key else 1
+        answers = self._label + 4 + self._probabilities
+        per_pixel = {
+            "CommonMasks": 1,
+            "PixelValidity": 2,
+            "VectorFormatting": 2 * models,
+            "classification": answers * models,
+            "classificationMerge": answers,
+            "classifShaping": (self._label + 1) * self._seeds + 1,
+            "mosaic": (2 * self._label + 1 + self._probabilities) * self._seeds + 1,
+            "confusionCmd": 1,
+            "differenceMosaic": 1,
+        }
+        return float(self.pixels(job) * per_pixel.get(job.step.name, 0))
+
+    def bytes(self, job: Job) -> float:
+        """Bytes that stay on the disk."""
+        if job.step.name in ("samplesExtraction", "samplesByModels"):
+            jobs = len(self._scenes) if job.step.name == "samplesExtraction" else self._models
+            return self._samples * (SAMPLE + VALUE * self._features) / jobs
+        return PACKED * self.plain_bytes(job)
+
+    @property
+    def _models(self) -> int:
+        return len({region for regions in self._regions.values() for region in regions}) * self._seeds
+
+    def seconds(self, job: Job) -> float:
+        """A guess for a job that nothing is known of."""
+        pixels, tile = self.pixels(job), job.key.get("tile")
+        reads = sum(len(s.acquisitions) * len(s.spec.bands) for s in self._scenes[str(tile)].sensors) if tile else 0
+        per_pixel = {
+            "CommonMasks": 0.1 * READING * reads,
+            "PixelValidity": 0.1 * READING * reads,
+            "samplesExtraction": READING * reads + FEATURE * self._features,
+            "classification": READING * reads + FEATURE * self._features + TREE * self._trees,
+            "mosaic": 4 * READING,
+        }
+        return SECONDS_PER_JOB + pixels * per_pixel.get(job.step.name, READING)
+
+
+def _pixels(geobox: GeoBox) -> int:
+    height, width = geobox.shape
+    return int(height * width)
+
+
+def _samples(config: Config, found: Survey, classes: int) -> float:
+    """Selected pixels of all models and seeds, at most: of those labelled, or as many as are asked for."""
+    seeds = config.arg_train.runs
+    scenes = list(found.scenes.values())
+    labelled = seeds * config.arg_train.ratio * found.labelled / _pixel_area(scenes)
+    models = seeds * len({region for regions in found.regions.values() for region in regions})
+    chosen = config.arg_train.sample_selection
+    wanted = {
+        "constant": (chosen.constant or 0) * classes * models,
+        "total": (chosen.total or 0) * models,
+        "percent": (chosen.percent or 1) * labelled,
+    }
+    return min(labelled, wanted.get(chosen.strategy, labelled))
+
+
+def _pixel_area(scenes: Iterable[Scene]) -> float:
+    """Ground of the smallest pixel."""
+    return float(min(np.prod(resolution(scene.geobox)) for scene in scenes))
+
+
+def _seconds(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], need: _Need) -> tuple[float, bool]:
+    """Seconds of all jobs one after the other, and whether any of them had to be guessed."""
+    seconds, rough = 0.0, False
+    for job in jobs:
+        record = verdicts[job.id].record
+        rough |= record is None
+        seconds += record.seconds if record is not None else need.seconds(job)
+    return seconds, rough
+
+
+@contextmanager
+def full_disk_told(root: Path, needed: int) -> Iterator[None]:
+    """Say, when what the body does fails for want of room, how much is free and was needed when it began."""
+    try:
+        yield
+    except JobsFailed as failed:
+        if any(words in str(failed) for words in _FULL):
+            raise JobsFailed(f"{_full_text(root, needed)}\n{failed}") from failed
+        raise
+    except OSError as err:
+        if err.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise OutputError(f"{_full_text(root, needed)} Make room, then run the same command again.") from err
+        raise
+
+
+def _full_text(root: Path, needed: int) -> str:
+    free = size(shutil.disk_usage(root).free)
+    return f"{root}: the disk is full: {free} free now; about {size(needed)} were needed from here on."

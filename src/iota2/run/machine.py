@@ -1,0 +1,70 @@
+"""What a run is made with: versions, machine, commit. Never environment variables, which may hold secrets."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+import rasterio
+
+from iota2 import __version__
+
+LIBRARIES = (
+    "numpy", "scipy", "scikit-learn", "numba", "rasterio", "pyproj", "geopandas", "shapely", "pyogrio", "pyarrow",
+    "pandas", "odc-geo", "dask", "distributed", "pydantic", "matplotlib", "jinja2",
+)  # fmt: skip
+
+Rows = tuple[tuple[str, str], ...]
+
+
+def environment(output: Path) -> tuple[tuple[str, Rows], ...]:
+    """Tables of names and values, each with its title."""
+    return ("Program", _program()), ("Machine of the main process", _machine(output)), ("Libraries", _libraries())
+
+
+def _program() -> Rows:
+    return (
+        ("iota2", __version__),
+        ("Commit", commit(Path(__file__).resolve().parents[3])),
+        ("Python", platform.python_version()),
+        ("Where", str(Path(__file__).resolve().parents[1])),
+    )
+
+
+def commit(checkout: Path) -> str:
+    """The commit of the sources, when they lie in a git checkout of their own."""
+    if not (checkout / ".git").exists():
+        return "not a checkout"
+    command = ["git", "-C", str(checkout), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def _machine(output: Path) -> Rows:
+    return (
+        ("Host", socket.gethostname()),
+        ("System", platform.platform()),
+        ("Cores", str(os.cpu_count())),
+        ("Memory", f"{psutil.virtual_memory().total / 2**30:.1f} GiB"),
+        ("Free on the output's disk", f"{shutil.disk_usage(output).free / 2**30:.1f} GiB"),
+    )
+
+
+def _libraries() -> Rows:
+    found = [(name, _version(name)) for name in LIBRARIES]
+    return (*found, ("GDAL", rasterio.__gdal_version__))
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"

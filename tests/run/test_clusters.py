@@ -1,0 +1,179 @@
+"""Workers elsewhere: the scripts that ask for them, schedulers that already run, and mistakes on the command line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from distributed import Client, LocalCluster
+
+from iota2.cli import legacy_main, main
+from iota2.config.load import load_config
+from iota2.core.graph import Resources
+from iota2.errors import ConfigError
+from iota2.run.clusters import Queue, job_queue, running_scheduler
+from iota2.run.execute import Cluster, execute
+from iota2.run.ledger import Ledger, assess
+from iota2.run.resources import Worker
+from iota2.run.runner import Options, Watcher, resume_command, run
+from iota2.testing.world import DATES, WorldFiles, WorldOptions, make_world, write_world
+from tests.chain.conftest import configured, run_chain
+from tests.chain.test_restart import digests
+from tests.run.test_execute import planned
+
+NO_QSUB = pytest.mark.skipif(shutil.which("qsub") is not None, reason="PBS is installed here")
+
+
+def asked(folder: Path, **changes: str) -> Queue:
+    worker = Worker(threads=3, memory=5 << 30, seconds=90_000)
+    return Queue("pbs", 2, worker, folder / "it's $here; 100 %", **changes)  # type: ignore[arg-type]
+
+
+def test_a_pbs_job_asks_for_what_the_resources_say(tmp_path: Path) -> None:
+    with job_queue(asked(tmp_path, account="land", partition="long")) as cluster:
+        script = cluster.job_script()
+        address = cluster.scheduler_address
+    directives = [line for line in script.splitlines() if line.startswith("#PBS")]
+    assert directives == [
+        "#PBS -N iota2",
+        "#PBS -q long",
+        "#PBS -A land",
+        "#PBS -l select=1:ncpus=3:mem=5120mb",
+        "#PBS -l walltime=25:00:00",
+        "#PBS -o /dev/null",
+        "#PBS -e /dev/null",
+    ]
+    (command,) = (line for line in script.splitlines() if "dask_worker" in line)
+    assert command.startswith(f"{sys.executable} -m distributed.cli.dask_worker {address} ")
+    assert " --nthreads 1 " in command
+    assert command.rindex("--memory-limit 0") > command.index("--memory-limit")
+
+
+@pytest.mark.slow
+def test_a_pbs_job_starts_a_worker_that_runs_jobs(tmp_path: Path) -> None:
+    """The script is run by a shell, as PBS does on a node."""
+    queue = asked(tmp_path)
+    queue.logs.mkdir()
+    root = tmp_path / "root"
+    root.mkdir()
+    with job_queue(queue) as cluster, Client(cluster) as client:
+        script = tmp_path / "job.sh"
+        script.write_text(cluster.job_script(), encoding="utf-8")
+        node = subprocess.Popen(["bash", script], env={**os.environ, "PBS_JOBID": "42.server"})
+        try:
+            plan = planned(root, "AB")
+            verdicts = assess(plan, Ledger(root), {})
+            results = execute(plan, verdicts, Cluster(client), lambda result: None, Resources())
+        finally:
+            node.terminate()
+            node.wait(30)
+    states = {id_: result.state for id_, result in results.items()}
+    assert states["two/two_A"] == "done"
+    assert states["one/one_B"] == "failed"
+    assert "Registered to" in (queue.logs / "worker-42.server.log").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> WorldFiles:
+    options = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:3])
+    return write_world(make_world(options), tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """Address of a scheduler with one worker."""
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0", memory_limit=0
+    ) as cluster:  # fmt: skip
+        yield cluster.scheduler_address
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_runs_is_used_and_left_running(tiny: WorldFiles, tmp_path: Path, scheduler: str) -> None:
+    config = configured(tiny, tmp_path)
+    run_chain(config)
+    expected = digests(config.chain.output_path)
+    for _ in range(2):
+        shutil.rmtree(config.chain.output_path)
+        run(config, Options(scheduler=scheduler), Watcher())
+        assert digests(config.chain.output_path) == expected
+
+
+def test_a_worker_that_does_not_see_the_output_folder_says_so(tmp_path: Path, scheduler: str) -> None:
+    plan = planned(tmp_path / "elsewhere", "A")
+    with running_scheduler(scheduler) as cluster:
+        results = execute(plan, assess(plan, Ledger(plan.root), {}), cluster, lambda result: None, Resources())
+    assert results["one/one_A"].state == "failed"
+    assert "must share the disk of chain.output_path" in results["one/one_A"].message
+    assert not plan.root.exists()
+
+
+def call(monkeypatch: pytest.MonkeyPatch, *arguments: str, legacy: bool = False) -> object:
+    """Exit code of a command."""
+    monkeypatch.setattr(sys, "argv", ["command", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        (legacy_main if legacy else main)()
+    return stopped.value.code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        pytest.param(("--engine", "pbs"), "there is no command 'qsub' on this machine", marks=NO_QSUB),
+        (("--engine", "slurm", "--workers", "0"), "--engine slurm needs workers"),
+        (("--scheduler", "tcp://127.0.0.1:1", "--engine", "local"), "leave --engine and --workers out"),
+        (("--scheduler", "nonsense://x"), "no Dask scheduler answers there"),
+        (("--resources", "no/such/file.cfg"), "cannot be read"),
+    ],
+)
+def test_mistakes_about_engines_are_told(
+    tiny: WorldFiles,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    told: str,
+) -> None:
+    assert call(monkeypatch, "run", str(tiny.config), *arguments) == 1
+    error = capsys.readouterr().err
+    assert told in error
+    assert "Traceback" not in error
+
+
+@NO_QSUB
+def test_the_originals_cluster_is_pbs(
+    tiny: WorldFiles, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("cluster", "PBS"):
+        assert call(monkeypatch, "-config", str(tiny.config), "-scheduler_type", name, legacy=True) == 1
+        assert "engine pbs: there is no command 'qsub'" in capsys.readouterr().err
+
+
+def test_the_originals_resources_are_read(
+    tiny: WorldFiles, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    resources = tmp_path / "resources.cfg"
+    resources.write_text("trainin: { nb_cpu: 2 }", encoding="utf-8")
+    given = ("-config", str(tiny.config), "-scheduler_type", "debug", "-config_ressources", str(resources))
+    assert call(monkeypatch, *given, legacy=True) == 1
+    assert "did you mean 'training'?" in capsys.readouterr().err
+
+
+def test_the_command_that_resumes_goes_to_the_same_place(tiny: WorldFiles, tmp_path: Path) -> None:
+    config = configured(tiny, tmp_path)
+    given = Options(engine="slurm", resources=Path("my resources.cfg"))
+    assert resume_command(config, Options()) == f"iota2 run {config.source}"
+    assert resume_command(config, given) == f"iota2 run {config.source} --engine slurm --resources 'my resources.cfg'"
+    assert resume_command(config, Options(scheduler="tcp://a:1")) == f"iota2 run {config.source} --scheduler tcp://a:1"
+
+
+def test_accounts_are_words(tiny: WorldFiles, tmp_path: Path) -> None:
+    path = tmp_path / "run.cfg"
+    text = tiny.config.read_text(encoding="utf-8")
+    path.write_text(text + "\nslurm : { account : 'a\\'; rm -rf x', partition : 'long' }\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"slurm\.account: expected a name of letters"):
+        load_config(path)

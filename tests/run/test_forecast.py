@@ -1,0 +1,143 @@
+"""What is foretold of a run: beside what it then took, and what follows when memory or disk are short."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from iota2.core.graph import Resources
+from iota2.errors import ConfigError, OutputError
+from iota2.run import runner
+from iota2.run.forecast import (
+    available_memory,
+    fitting_workers,
+    foresee,
+    needed_memory,
+    require_room,
+    size,
+)
+from iota2.testing.world import WorldFiles, WorldOptions, make_world, write_world
+from tests.chain.conftest import configured
+
+GIB = 1 << 30
+FACTOR = 3
+COMMAND = Path(sys.executable).with_name("iota2")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> WorldFiles:
+    return write_world(make_world(WorldOptions(size=160, overlap=48)), tmp_path_factory.mktemp("world"))
+
+
+def resident(parent: psutil.Process) -> int:
+    """Bytes that a process and those below it hold."""
+    total = 0
+    for process in (parent, *parent.children(recursive=True)):
+        try:
+            total += process.memory_info().rss
+        except psutil.Error:
+            continue
+    return total
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_the_forecast_is_within_a_factor_of_what_a_run_takes(files: WorldFiles, tmp_path: Path) -> None:
+    config = configured(files, tmp_path)
+    root = config.chain.output_path
+    outlook = runner.look_ahead(config, runner.Options())
+    told = foresee(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=2)
+    assert told.rough
+    process = subprocess.Popen(
+        [COMMAND, "run", config.source, "--workers", "2"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    peaks = [0]
+
+    def watch() -> None:
+        while process.poll() is None:
+            peaks.append(resident(psutil.Process(process.pid)))
+            time.sleep(0.05)
+
+    started = time.monotonic()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    printed, _ = process.communicate(timeout=150)
+    seconds = time.monotonic() - started
+    watcher.join()
+    assert process.returncode == 0, printed
+    line = next(line for line in printed.splitlines() if line.startswith("expected: "))
+    assert "(a rough guess)" in line
+    assert size(told.disk) in line
+    assert size(told.memory) in line
+    disk = sum(path.stat().st_size for path in root.rglob("*") if path.is_file() and "logs" not in path.parts)
+    assert told.disk / FACTOR < disk < told.disk * FACTOR
+    assert told.memory / FACTOR < max(peaks) < told.memory
+    assert told.seconds / FACTOR < seconds < told.seconds * FACTOR
+
+
+@pytest.mark.slow
+def test_an_earlier_run_tells_how_long_jobs_take_and_only_what_runs_counts(files: WorldFiles, tmp_path: Path) -> None:
+    config = configured(files, tmp_path)
+    runner.run(config, runner.Options(workers=0), runner.Watcher())
+    force = runner.Options(force=("learnModel",))
+    outlook = runner.look_ahead(config, force)
+    told = foresee(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=0)
+    again = [verdict for verdict in outlook.verdicts.values() if verdict.state != "fresh"]
+    assert 0 < len(again) < len(outlook.verdicts)
+    assert not told.rough
+    assert told.seconds == pytest.approx(sum(verdict.record.seconds for verdict in again if verdict.record))
+    afresh = foresee(
+        config,
+        outlook.found,
+        outlook.plan,
+        runner.look_ahead(configured(files, tmp_path / "other"), runner.Options()).verdicts,
+        use=Resources(),
+        workers=0,
+    )
+    assert told.disk < afresh.disk
+
+
+def test_a_budget_below_the_smallest_block_is_refused_before_anything_runs(files: WorldFiles, tmp_path: Path) -> None:
+    config = configured(files, tmp_path)
+    with pytest.raises(ConfigError, match=r"a block of 16 x 64 pixels needs .* MB"):
+        runner.run(config, runner.Options(workers=0, use=Resources(memory=1 << 20)), runner.Watcher())
+    assert not (config.chain.output_path / "features/recipe.json").exists()
+
+
+def test_workers_are_as_many_as_the_memory_holds() -> None:
+    budget = 256 << 20
+    assert fitting_workers(8, budget, 64 * GIB) == 8
+    assert fitting_workers(8, budget, 3 * GIB) == 4
+    assert needed_memory(4, budget) <= 3 * GIB < needed_memory(5, budget)
+    assert fitting_workers(8, budget, 0) == 1
+    assert fitting_workers(0, budget, 64 * GIB) == 0
+
+
+def test_the_limit_of_a_control_group_counts(tmp_path: Path) -> None:
+    (tmp_path / "memory.max").write_text(f"{GIB}\n")
+    (tmp_path / "memory.current").write_text(f"{GIB // 4}\n")
+    assert available_memory(tmp_path) == GIB * 3 // 4
+    (tmp_path / "memory.max").write_text("max\n")
+    assert available_memory(tmp_path) > 0
+
+
+def test_a_disk_without_room_is_named_with_needed_and_free(tmp_path: Path) -> None:
+    free = os.statvfs(tmp_path)
+    with pytest.raises(OutputError, match=r"needs about 1000\.0 TB on this disk, .*B are free"):
+        require_room(tmp_path, 10**15)
+    assert require_room(tmp_path, 1) == pytest.approx(free.f_bavail * free.f_frsize, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (36e6, "36 MB"), (2.5e9, "2.5 GB"), (4e13, "40.0 TB")],
+)
+def test_sizes_are_said_in_few_digits(count: float, text: str) -> None:
+    assert size(count) == text

@@ -1,0 +1,130 @@
+"""The resources file: what it gives to steps and workers, and what is wrong with it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from iota2.core.graph import Resources
+from iota2.errors import ConfigError
+from iota2.run import runner
+from iota2.run.execute import Retry
+from iota2.run.resources import STEPS, Shares, Worker, shares_of
+from iota2.testing.world import DATES, WorldFiles, WorldOptions, make_world, write_world
+from tests.chain.conftest import configured
+from tests.chain.test_restart import digests
+
+GB = 1 << 30
+ONCE = Retry()
+USE = Resources()
+
+
+def read(folder: Path, text: str, retry: Retry = ONCE) -> Shares:
+    path = folder / "resources.cfg"
+    path.write_text(text, encoding="utf-8")
+    return shares_of(path, USE, retry)
+
+
+def test_without_a_file_all_steps_get_the_same_and_workers_are_modest() -> None:
+    shares = shares_of(None, USE, ONCE)
+    assert not shares.steps
+    assert shares.worker == Worker(threads=1, memory=2 * GB, seconds=4 * 3600)
+
+
+def test_blocks_of_the_original_are_read_under_its_names(tmp_path: Path) -> None:
+    text = """
+    training:
+    {
+        name:'training'
+        nb_cpu:4
+        ram:'8gb'
+        walltime:'10:30:05'
+    }
+    vectorSampler: { nb_cpu: 2, ram: '512 MB' }
+    mosaic: { nb_cpu: 3 }
+    vectorisation: { nb_cpu: 40 }
+    """
+    shares = read(tmp_path, text)
+    assert dict(shares.steps) == {
+        "learnModel": Resources(threads=4, memory=4 * GB),
+        "samplesExtraction": Resources(threads=2, memory=GB // 4),
+        "mosaic": Resources(threads=3, memory=USE.memory),
+    }
+    assert shares.worker == Worker(threads=4, memory=8 * GB, seconds=10 * 3600 + 30 * 60 + 5)
+    (remark,) = shares.remarks
+    assert "training.name" in remark
+    assert "vectorisation" in remark
+
+
+def test_the_block_of_the_chain_is_about_workers_which_hold_any_job(tmp_path: Path) -> None:
+    shares = read(tmp_path, "iota2_chain:\n  nb_cpu: 2\n  ram: '6gb'\n  walltime: '100:00:00'\nmosaic:\n  nb_cpu: 8\n")
+    assert shares.worker == Worker(threads=8, memory=6 * GB, seconds=360_000)
+    assert list(shares.steps) == ["mosaic"]
+
+
+def test_workers_hold_a_job_that_is_tried_again(tmp_path: Path) -> None:
+    text = "training: { nb_cpu: 3, ram: '4gb' }"
+    assert read(tmp_path, text, Retry(2, memory=10 * GB, threads=5)).worker == Worker(5, 10 * GB, 4 * 3600)
+    assert read(tmp_path, text, Retry(2, memory=GB, threads=1)).worker == Worker(3, 4 * GB, 4 * 3600)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("trainin: { nb_cpu: 2 }", "line 1: 'trainin' is no step; did you mean 'training'?"),
+        ("xyzzy: { nb_cpu: 2 }", "expected iota2_chain or a step: "),
+        ("training: { nbcpu: 2 }", "line 1: training.nbcpu is unknown; did you mean 'nb_cpu'?"),
+        ("training: { qqqq: 2 }", "training.qqqq is unknown; expected one of nb_cpu, ram, walltime"),
+        ("training: { nb_cpu: 0 }", "training.nb_cpu: expected a whole number ≥ 1, got 0"),
+        ("training: { nb_cpu: True }", "training.nb_cpu: expected a whole number ≥ 1, got True"),
+        ("training: { ram: 5 }", "training.ram: expected a size of at least 64mb, such as '5gb', got 5"),
+        ("training: { ram: '5' }", "training.ram: expected a size"),
+        ("training: { walltime: '10' }", "training.walltime: expected a duration 'HH:MM:SS' in quotes, got '10'"),
+        ("training: { walltime: '01:75:00' }", "training.walltime: expected a duration"),
+        ("training: { nb_cpu: 2 }\nlearnModel: { nb_cpu: 3 }", "line 2: 'learnModel' and 'training' are both about"),
+        ("nb_cpu : 3", "stands outside of any section"),
+    ],
+)
+def test_mistakes_are_told_with_line_and_remedy(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(ConfigError) as err:
+        read(tmp_path, text)
+    assert told in str(err.value)
+    assert "resources.cfg" in str(err.value)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as err:
+        read(tmp_path, "trainin: { nb_cpu: 2 }\nmosaic: { ram: 'much', nb_cpu: -1 }")
+    assert len(err.value.problems) == 3
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        shares_of(tmp_path / "none.cfg", USE, ONCE)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> WorldFiles:
+    options = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:2])
+    return write_world(make_world(options), tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.mark.slow
+def test_threads_and_memory_of_steps_do_not_change_a_byte(tiny: WorldFiles, tmp_path: Path) -> None:
+    resources = tmp_path / "resources.cfg"
+    own = sorted(set(STEPS.values()))
+    resources.write_text("\n".join(f"{step}: {{ nb_cpu: 4, ram: '64mb' }}" for step in own))
+
+    config = configured(tiny, tmp_path)
+
+    def run(options: runner.Options) -> dict[str, str]:
+        runner.run(config, options, runner.Watcher())
+        found = digests(config.chain.output_path)
+        shutil.rmtree(config.chain.output_path)
+        return found
+
+    expected = run(runner.Options(workers=0))
+    assert any(name.endswith("Classif_Seed_0.tif") for name in expected)
+    assert run(runner.Options(workers=0, resources=resources)) == expected

@@ -1,0 +1,265 @@
+"""The run report of a real run, in a real browser: a click on a red job lands on its log, the search finds."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+import rasterio
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+
+from iota2.config.load import load_config
+from iota2.config.schema import Config
+from iota2.core.random import generator
+from iota2.errors import JobsFailed
+from iota2.run import runner
+from iota2.testing.world import DATES, WorldOptions, make_world, write_world
+from tests.chain.conftest import configured
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+in_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromium-driver are not installed")
+
+ODD = '<i>&"#%d<script>'
+"""An ending of a product's name, and of the output's folder, made to break out of a page."""
+TILE = "T31TDJ"
+SECRET = "correct-horse-battery-staple"
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A run in which the extraction of one tile failed."""
+
+    site: Path
+    config: Path
+
+    def page(self, name: str) -> str:
+        return (self.site / name).read_text(encoding="utf-8")
+
+    def address(self, name: str) -> str:
+        return (self.site / name).as_uri()
+
+
+class Listener(runner.Watcher):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.told.append(text)
+
+
+@pytest.fixture(scope="module")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> Failed:
+    folder = tmp_path_factory.mktemp("site")
+    files = write_world(make_world(WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:2])), folder / "world")
+    image = sorted((folder / "world/sensor_data").rglob(f"*_{TILE}_*_FRE_B8.tif"))[0]
+    spoil_first_block(image)
+    image.parent.rename(image.parent.with_name(image.parent.name + ODD))
+    config = configured(files, folder / f"run{ODD}")
+    os.environ["IOTA2_TEST_PASSWORD"] = SECRET
+    listener = Listener()
+    try:
+        with pytest.raises(JobsFailed):
+            runner.run(config, runner.Options(workers=0), listener)
+    finally:
+        del os.environ["IOTA2_TEST_PASSWORD"]
+    assert not [line for line in listener.told if "cannot be written" in line]
+    return Failed(config.chain.output_path / "logs/html", config.source)
+
+
+def spoil_first_block(path: Path) -> None:
+    """Damage pixels behind a whole header."""
+    with rasterio.open(path) as source:
+        start = int(source.get_tag_item("BLOCK_OFFSET_0_0", "TIFF", bidx=1))
+    content = path.read_bytes()
+    path.write_bytes(content[:start] + generator(0).bytes(100) + content[start + 100 :])
+
+
+# ---------------------------------------------------------------------------------------------------- as files
+
+
+def test_the_first_page_tells_what_failed_and_every_link_leads_somewhere(failed: Failed) -> None:
+    page = failed.page("index.html")
+    assert "Ended after" in page
+    assert 'http-equiv="refresh"' not in page
+    for name in failed.site.glob("**/*.html"):
+        for link in re.findall(r'href="([^"#]+)"', name.read_text(encoding="utf-8")):
+            target = name.parent / unquote(link)
+            assert target.exists() or target.name == "report.html" or name.parent.name == "jobs", (name, link)
+
+
+def test_no_value_of_the_environment_is_shown(failed: Failed) -> None:
+    pages = list(failed.site.rglob("*.*"))
+    assert len(pages) > 15
+    assert not [page for page in pages if SECRET in page.read_text(encoding="utf-8")]
+    assert "Environment variables are not shown" in failed.page("environment_info.html")
+
+
+def test_inputs_and_outputs_are_told(failed: Failed) -> None:
+    inputs, outputs = failed.page("input_files_content.html"), failed.page("output_path_content.html")
+    assert inputs.count("4 dates") >= 2, "a line of the calendar for each tile"
+    assert "SENTINEL2" in failed.page("s2_path_content.html")
+    assert "The land-cover map: class codes, 0 where not classified." in outputs
+    assert "0 of 1" in outputs, "what depends on the failed job is not there"
+
+
+def test_how_clear_each_tile_is_comes_from_its_validity(failed: Failed) -> None:
+    root = failed.site.parents[1]
+    page = failed.page("input_files_content.html")
+    told = dict(re.findall(r'name">(T31T[CD]J)</td>.*?<td>(\d+) %</td>', page))
+    assert len(told) == 2
+    for tile, share in told.items():
+        with rasterio.open(root / f"features/{tile}/nbView.tif") as source:
+            assert float(share) == pytest.approx(100 * source.read(1).mean() / 4, abs=8)
+
+
+def test_the_next_run_tells_which_option_differs(failed: Failed, tmp_path: Path) -> None:
+    assert "This is the first run in this folder." in failed.page("configuration_file.html")
+    config = moved(failed, tmp_path, lambda text: text)
+    runner.run(config, runner.Options(workers=0, last_step="init"), runner.Watcher())
+    config = moved(
+        failed, tmp_path, lambda text: text.replace("'classifier.rf.nbtrees' : 50", "'classifier.rf.nbtrees' : 7")
+    )
+    runner.run(config, runner.Options(workers=0, last_step="init"), runner.Watcher())
+    site = config.chain.output_path / "logs/html"
+    page = (site / "configuration_file.html").read_text(encoding="utf-8")
+    changed = page[page.index('id="changed"') : page.index("</section>", page.index('id="changed"'))]
+    assert re.findall(r"<code>([\w.]+\.\w+)</code>", changed) == ["arg_train.otb_classifier_options"]
+    assert len(re.findall(r"<td>\d+ %</td>", (site / "input_files_content.html").read_text(encoding="utf-8"))) == 2
+    index = (site / "index.html").read_text(encoding="utf-8")
+    assert "Done in" in index
+    assert index.count('class="brick fresh"') == index.count('class="brick ')
+    assert index.count('<a href="jobs/') == index.count('class="brick '), "jobs that are up to date keep their pages"
+
+
+def moved(failed: Failed, folder: Path, edit: Callable[[str], str]) -> Config:
+    """The configuration with another output folder."""
+    text = failed.config.read_text(encoding="utf-8").replace(str(failed.site.parents[1]), str(folder / "results"))
+    (folder / "run.cfg").write_text(edit(text), encoding="utf-8")
+    return load_config(folder / "run.cfg")
+
+
+# ------------------------------------------------------------------------------------------------ in a browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(CHROMIUM)
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1300,1400"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver.implicitly_wait(5)
+    yield driver
+    driver.quit()
+
+
+def complaints(browser: webdriver.Chrome) -> list[str]:
+    """What the browser refused or could not run."""
+    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def bricks(browser: webdriver.Chrome, kind: str) -> list[WebElement]:
+    return browser.find_elements(By.CSS_SELECTOR, f"#graph .brick.{kind}")
+
+
+@in_browser
+@pytest.mark.parametrize("page", ["index.html", "tasks_status_1.html"])
+def test_a_click_on_a_red_job_lands_on_its_log(failed: Failed, browser: webdriver.Chrome, page: str) -> None:
+    browser.get(failed.address(page))
+    (red,) = bricks(browser, "failed")
+    red.click()
+    log = browser.find_element(By.ID, "log")
+    assert "/jobs/samplesExtraction-" in browser.current_url
+    assert browser.find_element(By.TAG_NAME, "h1").text == f"extraction_{TILE}"
+    assert ODD in log.find_element(By.ID, "err").text
+    assert complaints(browser) == []
+
+
+@in_browser
+def test_a_job_that_waits_for_the_failed_one_tells_so_when_clicked(failed: Failed, browser: webdriver.Chrome) -> None:
+    browser.get(failed.address("tasks_status_1.html"))
+    bricks(browser, "blocked")[0].click()
+    assert "needs samplesExtraction/" in browser.find_element(By.ID, "panel").text
+
+
+@in_browser
+def test_the_search_keeps_what_it_finds_and_fades_the_rest(failed: Failed, browser: webdriver.Chrome) -> None:
+    browser.get(failed.address("tasks_status_1.html"))
+    field = browser.find_element(By.ID, "search")
+    field.clear()
+    field.send_keys(TILE.lower() + " extraction")
+    (hit,) = bricks(browser, "hit")
+    assert "failed" in hit.get_attribute("class").split()
+    assert browser.find_element(By.ID, "found").text == "1 job"
+    assert len(bricks(browser, "dim")) == len(bricks(browser, "dim, #graph .brick.hit")) - 1
+    browser.refresh()
+    assert len(bricks(browser, "hit")) == 1, "kept when the page loads again"
+    field = browser.find_element(By.ID, "search")
+    field.clear()
+    field.send_keys("t31tcj region 2")
+    steps = {
+        hit.find_element(By.TAG_NAME, "title").get_attribute("textContent").split(":")[0]
+        for hit in bricks(browser, "hit")
+    }
+    assert steps == {"statsSamplesModel", "classificationMerge"}
+    field.clear()
+    browser.execute_script("sessionStorage.clear()")
+
+
+@in_browser
+def test_the_graph_is_moved_and_brought_closer(failed: Failed, browser: webdriver.Chrome) -> None:
+    browser.get(failed.address("tasks_status_1.html"))
+    before = bricks(browser, "failed")[0].rect
+    browser.find_element(By.ID, "closer").click()
+    time.sleep(0.3)
+    closer = bricks(browser, "failed")[0].rect
+    assert closer["width"] > before["width"]
+    graph = browser.find_element(By.CSS_SELECTOR, "#graph svg")
+    ActionChains(browser).move_to_element(graph).click_and_hold().move_by_offset(60, 0).release().perform()
+    time.sleep(0.3)
+    assert bricks(browser, "failed")[0].rect["x"] == pytest.approx(closer["x"] + 60, abs=2)
+    assert browser.current_url == failed.address("tasks_status_1.html"), "a drag is no click"
+    browser.find_element(By.ID, "whole").click()
+    time.sleep(0.3)
+    assert bricks(browser, "failed")[0].rect["width"] == pytest.approx(before["width"], rel=0.02)
+    browser.execute_script("sessionStorage.clear()")
+
+
+@in_browser
+def test_every_page_loads_without_a_complaint_and_runs_nothing_foreign(
+    failed: Failed, browser: webdriver.Chrome
+) -> None:
+    for page in sorted(failed.site.rglob("*.html")):
+        browser.get(page.as_uri())
+        assert browser.find_element(By.TAG_NAME, "h1").text
+        assert browser.find_element(By.TAG_NAME, "section").value_of_css_property("border-radius") == "10px"
+        assert complaints(browser) == [], page
+
+
+# ------------------------------------------------------------------------------------------------- must not harm
+
+
+def test_a_report_that_cannot_be_written_is_told_and_the_run_goes_on(failed: Failed, tmp_path: Path) -> None:
+    config = moved(failed, tmp_path, lambda text: text)
+    root = config.chain.output_path
+    (root / ".iota2").mkdir(parents=True)
+    (root / "logs").mkdir()
+    (root / "logs/html").write_text("in the way", encoding="utf-8")
+    listener = Listener()
+    results = runner.run(config, runner.Options(workers=0, last_step="init"), listener)
+    assert {result.state for result in results.values()} == {"done"}
+    assert len([line for line in listener.told if "run report" in line and "the run goes on" in line]) == 1

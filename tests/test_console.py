@@ -1,0 +1,141 @@
+"""What is told of a run while it goes on: plain lines, JSON lines, and how much is left."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from iota2.console import JsonLines, Pace
+from iota2.core.graph import Artifact, JobContext, Step
+from iota2.run.job import JobResult
+from iota2.run.ledger import Record, Verdict
+from iota2.run.plan import Plan, make_plan, rows_of
+from tests.chain.helpers import Case, case, command, small
+
+__all__ = ["case", "small"]
+TILES = ("A", "B", "C", "D")
+
+
+def nothing(job: JobContext) -> None:
+    """Not called here."""
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    first, second = Artifact("first/{tile}", "First."), Artifact("second/{tile}", "Second.")
+    steps = (
+        Step("one", "init", "One.", "one_{tile}", nothing, ("tile",), {}, {"first": first}),
+        Step("two", "init", "Two.", "two_{tile}", nothing, ("tile",), {"first": first}, {"second": second}),
+    )
+    rows = rows_of({tile: (1, ["1"]) for tile in TILES}, ["S"], 1)
+    return make_plan(steps, rows, None, root=tmp_path, constants={})
+
+
+def verdicts(plan: Plan, seconds: dict[str, float], fresh: set[str]) -> dict[str, Verdict]:
+    """Verdicts with records of the given times."""
+    return {
+        job.id: Verdict(
+            "fresh" if job.id in fresh else "stale",
+            "",
+            Record(job.id, 1, "", {}, {}, seconds[job.step.name]) if job.step.name in seconds else None,
+            "",
+            {},
+        )
+        for job in plan.jobs
+    }
+
+
+def test_jobs_that_are_up_to_date_count_as_done_and_all_is_reached(plan: Plan) -> None:
+    fresh = {job.id for job in plan.jobs if job.step.name == "one"}
+    pace = Pace(plan, verdicts(plan, {}, fresh))
+    assert (pace.done, pace.total) == (4, 8)
+    assert pace.words() == "", "nothing is known yet"
+    for tile in TILES:
+        pace.ended(JobResult(f"two/two_{tile}", "done", 1.0))
+    assert (pace.done, pace.seconds_left(), pace.words()) == (8, 0.0, "")
+
+
+def test_an_earlier_run_tells_the_time_left_from_the_start(plan: Plan) -> None:
+    fresh = {job.id for job in plan.jobs if job.step.name == "one"}
+    pace = Pace(plan, verdicts(plan, {"one": 1.0, "two": 60.0}, fresh))
+    assert pace.seconds_left() == pytest.approx(240)
+    assert pace.words() == "about 4 min left"
+
+
+def test_a_blocked_job_is_neither_done_nor_left(plan: Plan) -> None:
+    pace = Pace(plan, verdicts(plan, {}, set()))
+    pace.ended(JobResult("one/one_A", "failed", 1.0))
+    pace.ended(JobResult("two/two_A", "blocked"))
+    assert (pace.done, pace.left["one"], pace.left["two"]) == (1, 3, 3)
+
+
+def test_each_event_is_one_line_of_json_whatever_is_in_it(plan: Plan) -> None:
+    stream = io.StringIO()
+    console = JsonLines(stream)
+    console.started(plan, verdicts(plan, {}, set()))
+    console.ended(JobResult("one/one_A", "failed", 0.5, 'two\nlines and "quotes" é'))
+    console.say("note\nof two lines")
+    events = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert [event["event"] for event in events] == ["plan", "job", "note"]
+    assert (events[0]["jobs"], events[0]["stale"]) == (8, 8)
+    assert events[1]["message"] == 'two\nlines and "quotes" é'
+    assert events[1]["seconds_left"] is None
+
+
+def test_run_with_json_tells_plan_jobs_and_products_and_nothing_else(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = case.configured()
+    for start in ("stale", "fresh"):
+        code, printed, errors = command(capsys, "run", config, "--json", "--workers", "0")
+        assert code == 0, errors
+        events = [json.loads(line) for line in printed.splitlines()]
+        (planned,) = (event for event in events if event["event"] == "plan")
+        ended = [event for event in events if event["event"] == "job"]
+        assert planned[start] == planned["jobs"]
+        assert len(ended) == planned["jobs"] - planned["fresh"]
+        if ended:
+            assert ended[-1]["done"] == ended[-1]["jobs"] == planned["jobs"]
+        assert events[-1]["event"] == "done"
+        assert all(Path(product["path"]).exists() for product in events[-1]["products"])
+        assert len(events[-1]["products"]) > 5
+
+
+def test_a_run_that_fails_says_so_in_json_and_leaves_an_archive(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    config = case.configured()
+    code, _, _ = command(capsys, "run", config, "--workers", "0", "--last-step", "init")
+    assert code == 0
+    path = case.file("*_FRE_B8.tif")
+    content = path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(content[:middle] + bytes(range(256)) + content[middle + 256 :])
+    code, printed, errors = command(capsys, "run", config, "--json", "--workers", "0")
+    assert code == 2
+    last = json.loads(printed.splitlines()[-1])
+    assert (last["event"], last["exit_code"]) == ("failed", 2)
+    assert str(path) in last["message"]
+    assert f"iota2 run {config}" in errors.splitlines()[-1]
+    assert (case.output / "logs.zip").exists()
+    code, printed, _ = command(capsys, "status", config, "--zip")
+    assert code == 0
+    assert f"for a support request: {case.output / 'logs.zip'}" in printed
+
+
+@pytest.mark.slow
+def test_a_plain_log_has_no_control_characters_and_reaches_100_percent_when_resumed(case: Case) -> None:
+    config = case.configured()
+    run = [Path(sys.executable).with_name("iota2"), "run", config, "--workers", "1"]
+    subprocess.run([*run, "--last-step", "sampling"], check=True, capture_output=True)
+    printed = subprocess.run(run, check=True, capture_output=True, text=True).stdout
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", printed)
+    total, fresh = map(int, re.findall(r"(\d+) jobs, (\d+) of them up to date", printed)[0])
+    assert fresh > 0
+    counts = [tuple(map(int, found)) for found in re.findall(r"(\d+) of \d+ jobs, +(\d+) %", printed)]
+    assert counts[0][0] > fresh
+    assert counts[-1] == (total, 100)
