@@ -114,8 +114,8 @@ def test_a_budget_below_the_smallest_block_is_refused_before_anything_runs(files
 def test_workers_are_as_many_as_the_memory_holds() -> None:
     budget = 256 << 20
     assert fitting_workers(8, budget, 64 * GIB) == 8
-    assert fitting_workers(8, budget, 3 * GIB) == 4
-    assert needed_memory(4, budget) <= 3 * GIB < needed_memory(5, budget)
+    assert fitting_workers(8, budget, 3 * GIB) == 3
+    assert needed_memory(3, budget) <= 3 * GIB < needed_memory(4, budget)
     assert fitting_workers(8, budget, 0) == 1
     assert fitting_workers(0, budget, 64 * GIB) == 0
 

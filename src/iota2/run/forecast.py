@@ -23,8 +23,8 @@ from iota2.run.plan import Job, Plan
 from iota2.run.survey import Survey
 from iota2.steps.blocks import prediction_shape
 
-BASE = 400 << 20
-"""Bytes of a process that has everything imported and compiled, before it holds a block; of the main process too."""
+BASE = 500 << 20
+"""Bytes of a process that has everything imported and compiles, before it holds a block; of the main process too."""
 PACKED = 0.5
 """Share of their plain size that rasters take in a file: labels much less, confidence more."""
 SAMPLE, VALUE = 64, 9

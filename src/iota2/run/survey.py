@@ -170,11 +170,11 @@ def _footprint(scene: Scene, proj: str) -> shapely.Geometry:
 def _labelled(
     reference: ReferenceData, footprints: Mapping[str, shapely.Geometry], scenes: Mapping[str, Scene]
 ) -> float:
-    """Area of the polygons that meet a tile, on the lattice of the first."""
+    """Area of the polygons that meet a tile, in map units of the first tile's lattice."""
     polygons = reference.frame.geometry
     on_tiles = polygons[polygons.intersects(shapely.union_all(list(footprints.values())))]
     lattice = next(iter(scenes.values())).geobox
-    return float(to_crs(on_tiles, str(lattice.crs)).area.sum())
+    return float(shapely.area(to_crs(on_tiles, str(lattice.crs)).to_numpy()).sum())
 
 
 def _regions_by_tile(
