@@ -7,7 +7,6 @@ import hashlib
 import html
 import json
 import re
-import time
 from collections import Counter
 from datetime import date
 from html.parser import HTMLParser
@@ -112,12 +111,10 @@ def test_a_folded_brick_is_red_when_one_of_its_jobs_failed_else_shares_its_colou
     assert bricks["second", "T0001"].label in ("", "2/4")
 
 
-def test_five_thousand_jobs_are_written_in_seconds_and_few_megabytes() -> None:
+def test_five_thousand_jobs_are_few_megabytes_and_each_can_be_searched() -> None:
     run = run_of([f"T{k:03}" for k in range(160)], seeds=31)
     assert len(run.jobs) > 5000
-    started = time.perf_counter()
     pages = site.render_run(run)
-    assert time.perf_counter() - started < 5
     assert max(len(text) for text in pages.values()) < 3_000_000
     assert all(job.id in pages["tasks_status_1.html"] for job in run.jobs), "each can be searched for"
 
