@@ -1,3 +1,24 @@
 """iota2 makes land-cover maps of large areas from satellite image time series and labelled polygons."""
 
+import os
+import tempfile
+from pathlib import Path
+
 __version__ = "0.1.0"
+
+
+def _find_room_for_compiled_code() -> None:
+    """See that numba has a folder for what it compiles: beside the program, in the user's cache, or a private one
+    among temporary files, when the installation and the home are read-only. Else it would refuse to be imported."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    places = (Path(__file__).parent, next(folder for folder in (cache, *cache.parents) if folder.exists()))
+    if "NUMBA_CACHE_DIR" in os.environ or any(os.access(place, os.W_OK) for place in places):
+        return
+    folder = Path(tempfile.gettempdir(), f"iota2-compiled-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    seen = folder.lstat()
+    ours = folder.is_dir() and not folder.is_symlink() and seen.st_uid == os.getuid() and not seen.st_mode & 0o077
+    os.environ["NUMBA_CACHE_DIR"] = str(folder) if ours else tempfile.mkdtemp(prefix="iota2-compiled-")
+
+
+_find_room_for_compiled_code()

@@ -1,0 +1,45 @@
+"""A program that is installed where its users cannot write works for users without a home."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import iota2
+
+MOUNTED = """
+mount --make-rprivate / && mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" || exit 77
+exec "$2" -c '
+import os, sys
+import numpy as np
+from iota2.compute.temporal import gapfill
+assert not os.access(sys.argv[1], os.W_OK)
+values = np.array([2, 4], np.int16).reshape(2, 1, 1, 1)
+print(gapfill(values, np.ones((2, 1, 1), bool), np.array([0, 10]), np.array([5]))[0, 0, 0, 0], os.environ["NUMBA_CACHE_DIR"])
+' "$1"
+"""
+
+
+def test_compiled_code_finds_a_private_place(tmp_path: Path) -> None:
+    package = str(Path(iota2.__file__).parent)
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": f"{package}/nobody",
+        "TMPDIR": str(tmp_path),
+        "PYTHONPATH": str(Path(package).parent),
+    }
+    command = ["unshare", "--mount", "sh", "-c", MOUNTED, "sh", package, sys.executable]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode and "Traceback" not in done.stderr:
+        pytest.skip(f"no mount namespace can be made here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    value, place = done.stdout.split()
+    assert float(value) == 3.0
+    folder = Path(place)
+    assert folder.parent == tmp_path
+    assert folder.stat().st_mode & 0o077 == 0
+    assert list(folder.rglob("*.nbi"))
