@@ -84,6 +84,10 @@ COMMON_MASK = Artifact(
 )
 COMMON_MASK_VECTOR = Artifact("features/{tile}/tmp/MaskCommunSL.shp", "The same as polygons, in `proj`.")
 VALIDITY = Artifact("features/{tile}/nbView.tif", "Number of clear dates of each pixel.")
+CLEAR_DATES = Artifact(
+    "features/{tile}/clear_dates.csv",
+    "Of each date the pixels of the tile inside the image, how many of them are clear, and their part.",
+)
 CLOUD_THRESHOLD = Artifact(
     "features/{tile}/CloudThreshold_{cloud}.shp",
     "Where at least `cloud_threshold` dates are clear, in `proj`: samples are taken inside.",
@@ -100,6 +104,9 @@ REFERENCE_NOTES = Artifact(
     "config_model/reference_notes.json", "What was mended or left out in the reference polygons."
 )
 CLASSES = Artifact("config_model/classes.json", "Classes: label, code in the map, name, colour.")
+CODES = Artifact(
+    "config_model/codes.json", "Classes by code and label alone: another name or colour makes no pixel run again."
+)
 CLASS_TABLE = Artifact("final/Classif_table.csv", "User label, code in the map and colour of each class.")
 FORMATTED = Artifact("formattingVectors/{tile}.shp", "Reference polygons cut by tile, region and validity.")
 LEARN_POLYGONS = Artifact("dataAppVal/{tile}_seed_{seed}_learn.sqlite", "Polygons of the tile to learn from.")
@@ -175,7 +182,7 @@ CONFIDENCE = Artifact(
 )
 PROBABILITIES = Artifact(
     "classif/PROBAMAP_{tile}_model_{region}_seed_{seed}.tif",
-    "Probability of each class × 1000, one band each, 65535 without label (with `enable_probability_map`).",
+    "Probability of each class × 1000, a band for each code, 65535 without label (with `enable_probability_map`).",
     when=with_probabilities,
 )
 
@@ -223,6 +230,8 @@ LOGS_ZIP = Artifact(
     "logs.zip", "After a run that failed: logs, states, reasons, configuration and versions, for who is asked for help."
 )
 RECORDS = Artifact(f"{MARK}/records.jsonl", "What each job was made from and what it made, by digests.")
+PARAMETERS = Artifact(f"{MARK}/parameters.json", "Parameters of steps by digest, to tell which option differs.")
+LAST_RUN = Artifact(f"{MARK}/last_run.json", "How the last run ended, and where its records begin.")
 OUTPUTS = Artifact(f"{MARK}/outputs.txt", "Every path that runs in this folder set out to make.")
 DAMAGED = Artifact(
     f"{MARK}/damaged.json", "Products found damaged while they were read (with `skip_damaged_products`)."
@@ -230,19 +239,23 @@ DAMAGED = Artifact(
 INPUTS = Artifact(f"{MARK}/inputs.json", "Size, time and fingerprint of every image file seen.")
 LOCK = Artifact(f"{MARK}/lock", "Host and process of the run that works here, while it does.")
 LOG_OUT = Artifact("logs/<Step>/<task>.out", "What the job said, how long it took.")
+UNDER_WAY = Artifact(
+    "logs/under_way/<Step>-<digest>.json",
+    "Memory, worker and begin of a job that takes long, while it runs; of the last attempt when its worker died.",
+)
 LOG_WORKER = Artifact("logs/workers/worker-<job>.log", "What a worker said that ran as a job of SLURM or PBS.")
 LOG_ERR = Artifact("logs/<Step>/<task>.err", "What went wrong in the job; empty when all went well.")
 SITE = Artifact("logs/html/index.html", "The run report: how the run went, job by job; opens without a server.")
 SITE_JOBS = Artifact("logs/html/tasks_status_1.html", "The graph of the jobs; a click opens a job with its log.")
 SITE_TIMELINE = Artifact("logs/html/timeline.html", "Which worker did what, when.")
 SITE_INPUTS = Artifact("logs/html/input_files_content.html", "The products found by sensor and tile, with a calendar.")
-SITE_PRODUCTS = Artifact("logs/html/s2_path_content.html", "Every product found in `s2_path`; others likewise.")
+SITE_PRODUCTS = Artifact(
+    "logs/html/s2_path_content.html", "Every product found in `s2_path`, and how clear it is; others likewise."
+)
 SITE_OUTPUTS = Artifact("logs/html/output_path_content.html", "The output tree with a sentence for each file.")
+SITE_RESULTS = Artifact("logs/html/results.html", "Leads to `final/report.html`, or tells why it is not there.")
 SITE_SETTINGS = Artifact("logs/html/configuration_file.html", "Every option: value, default, value of the run before.")
 SITE_ENVIRONMENT = Artifact("logs/html/environment_info.html", "Versions and machine; no environment variables.")
 SITE_JOB = Artifact("logs/html/jobs/<Step>-<digest>.html", "A job with its log, time, memory and reason.")
 GRAPH = Artifact("logs/tasks_status_1.svg", "The graph of the jobs as a picture.")
-CLEAR = Artifact(
-    f"{MARK}/clear.json", "How many dates are clear on a pixel of each tile, on average, for the run report."
-)
 SETTINGS = Artifact(f"{MARK}/configuration.json", "The options of the last run, to tell what differs in the next.")

@@ -12,10 +12,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sklearn.ensemble import ExtraTreesClassifier, GradientBoostingClassifier, HistGradientBoostingClassifier
+from threadpoolctl import threadpool_limits
 
 from iota2.classifiers import ModelError, load_model, save_model, train_model, validate_options
+from iota2.classifiers.base import ReadsBlocks
 from iota2.classifiers.card import feature_origins
-from iota2.classifiers.forest import ForestClassifier
+from iota2.classifiers.flatten import flatten
+from iota2.classifiers.forest import ForestClassifier, read_forest, write_forest
 from iota2.core.cube import FeatureBlock
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.errors import FeatureMismatch, InputError, UserError
@@ -306,6 +310,71 @@ def test_an_array_that_claims_a_huge_size_is_refused(model, tmp_path):
         archive.writestr("share.npy", header.getvalue())
     with pytest.raises(ModelError, match="damaged"):
         load_model(folder)
+
+
+BOOSTED = [
+    GradientBoostingClassifier(n_estimators=3, random_state=0),
+    HistGradientBoostingClassifier(max_iter=3, early_stopping=False, random_state=0),
+]
+
+
+@pytest.mark.parametrize("classes", [CLASSES[:2], CLASSES], ids=["two classes", "three"])
+@pytest.mark.parametrize("trainer", [ExtraTreesClassifier(3, random_state=0), *BOOSTED], ids=lambda t: type(t).__name__)
+def test_the_file_of_a_forest_holds_every_kind(tmp_path, trainer, classes):
+    x, y = samples(classes)
+    with threadpool_limits(1):
+        forest = flatten(trainer.fit(x, y))
+        write_forest(forest, None, tmp_path / "forest.npz")
+        again, importances = read_forest(tmp_path / "forest.npz")
+        expected = trainer.predict_proba(x)
+    np.testing.assert_allclose(again.probabilities(x.T), expected, rtol=0, atol=1e-12)
+    assert again.link == forest.link
+    assert not importances.any()
+
+
+def test_the_file_of_a_forest_without_a_link_is_that_of_a_mean(model, tmp_path):
+    with np.load(saved(model, tmp_path) / "forest.npz") as arrays:
+        assert not {"link", "initial"} & set(arrays.files)
+    assert model.classifier.forest.link == "mean"
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"link": np.array("square")},
+        {"link": np.array("mean")},
+        {"initial": np.zeros(2)},
+        {"initial": np.array([0, 0, np.inf])},
+        {"initial": np.zeros(3, np.float32)},
+        {"share": np.array([1.0])},
+    ],
+    ids=["another link", "mean", "fewer scores", "infinite", "type", "shares"],
+)
+def test_a_file_of_boosting_that_does_not_fit_is_refused(tmp_path, arrays):
+    write_forest(flatten(BOOSTED[0].fit(*samples())), None, tmp_path / "forest.npz")
+    rewrite(tmp_path, **arrays)
+    with pytest.raises(ModelError, match=r"forest\.npz: not a forest"):
+        read_forest(tmp_path / "forest.npz")
+
+
+class OfRows:
+    """A classifier that can do no more than the protocol asks for; a forest answers in it."""
+
+    def __init__(self, classifier):
+        self.n_features, self.n_classes = classifier.n_features, classifier.n_classes
+        self.predict_proba = classifier.predict_proba
+
+
+def test_a_classifier_of_rows_and_one_that_reads_blocks_answer_the_same(model):
+    x, _ = samples(count=120)
+    x[::2] += np.random.default_rng(1).normal(size=(60, 6)).astype(np.float32) * 9
+    where = np.random.default_rng(2).random((10, 12)) < 0.6
+    of_rows = replace(model, classifier=OfRows(model.classifier))
+    assert not isinstance(of_rows.classifier, ReadsBlocks)
+    assert isinstance(model.classifier, ReadsBlocks)
+    one, other = (m.predict(block_of(x, (10, 12)), where) for m in (model, of_rows))
+    for name in ("labels", "confidence", "probabilities"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
 @pytest.mark.parametrize("name", ["forest.npz", "model.json"])

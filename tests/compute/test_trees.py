@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
+from sklearn.tree import DecisionTreeClassifier
+from threadpoolctl import threadpool_limits
 
-from iota2.classifiers.forest import flatten, round_down
+from iota2.classifiers.base import ModelError
+from iota2.classifiers.flatten import flatten, round_down
 from iota2.compute.trees import LANES, Forest, _tile_pixels
 
 STUMP = {
@@ -27,36 +38,80 @@ STUMP = {
 """At most 0.5: surely class 0; more: class 1 with 0.75."""
 
 
-def trained(seed: int = 0, *, samples: int, features: int, classes: int, grid: int = 0, **options):
-    """A scikit-learn forest, and pixels (feature, pixel) to ask it about."""
+KINDS = {
+    "random forest": RandomForestClassifier,
+    "extra trees": ExtraTreesClassifier,
+    "gradient boosting": GradientBoostingClassifier,
+    "boosting on histograms": HistGradientBoostingClassifier,
+}
+BOOSTED = [kind for kind in KINDS if "boosting" in kind]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Boosting on histograms waits for its threads in loops, which on a busy machine take all the time."""
+    with threadpool_limits(1):
+        yield
+
+
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def trained(seed=0, *, kind="random forest", samples, features, classes, trees=5, grid=0, weighted=False, **options):
+    """A forest of scikit-learn, and pixels (feature, pixel) to ask it about, many of them on its thresholds."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(samples, features)).astype(np.float32)
-    pixels = rng.normal(size=(features, 203)).astype(np.float32)
-    if grid:  # few distinct values: pixels fall exactly on thresholds' neighbours
-        x, pixels = np.round(x * grid) / grid, np.round(pixels * 2 * grid) / (2 * grid)
+    if grid:  # few distinct values: many equal ones on each side of a threshold
+        x = np.round(x * grid) / np.float32(grid)
     y = rng.integers(0, classes, samples)
-    options = {"n_estimators": 5, **options}
-    return RandomForestClassifier(random_state=seed, **options).fit(x, y), pixels.astype(np.float32)
+    if kind in BOOSTED:  # which wants at least two classes
+        y = rng.permutation(np.arange(samples) % classes)
+    options = {"max_iter" if kind == "boosting on histograms" else "n_estimators": trees, **options}
+    if kind == "boosting on histograms":
+        options = {"min_samples_leaf": 1, "early_stopping": False, **options}
+    weight = rng.random(samples) + 0.1 if weighted else None
+    trainer = KINDS[kind](random_state=seed, **options).fit(x, 3 * y + 1, sample_weight=weight)
+    return trainer, near_thresholds(flatten(trainer), np.hstack([rng.normal(size=(features, 203)), x.T]), rng)
 
 
-def assert_equal_to_trainer(trainer: RandomForestClassifier, pixels: np.ndarray) -> None:
-    found = flatten(trainer).probabilities(pixels)
-    expected = trainer.predict_proba(pixels.T)
+def near_thresholds(forest: Forest, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The pixels, and as many with one feature on a threshold of the forest or on the next value above it."""
+    pixels = pixels.astype(np.float32)
+    tested = np.flatnonzero(forest.feature < forest.n_features)
+    if not tested.size:
+        return pixels
+    node = rng.choice(tested, pixels.shape[1])
+    value = forest.threshold[node]
+    value = np.where(rng.random(len(node)) < 0.5, value, np.nextafter(value, np.float32(np.inf)))
+    moved = pixels.copy()
+    moved[forest.feature[node], np.arange(len(node))] = value
+    return np.hstack([pixels, moved])
+
+
+def assert_equal_to_trainer(trainer, pixels: np.ndarray) -> None:
+    forest = flatten(trainer)
+    found, expected = forest.probabilities(pixels), trainer.predict_proba(pixels.T)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
-    np.testing.assert_array_equal(trainer.classes_[found.argmax(axis=1)], trainer.predict(pixels.T))
+    if forest.link == "mean":
+        np.testing.assert_array_equal(found, expected)
+    ours, theirs = found.argmax(axis=1), np.searchsorted(trainer.classes_, trainer.predict(pixels.T))
+    pixel = np.arange(len(found))
+    np.testing.assert_allclose(found[pixel, ours], found[pixel, theirs], rtol=0, atol=1e-15)  # the same, but for ties
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**16),
     case=st.fixed_dictionaries(
         {
-            "samples": st.integers(1, 120),
+            "kind": st.sampled_from(list(KINDS)),
+            "samples": st.integers(8, 120),
             "features": st.integers(1, 9),
-            "classes": st.integers(1, 7),
+            "classes": st.integers(2, 7),
             "grid": st.sampled_from([0, 1, 4]),
-            "n_estimators": st.integers(1, 6),
+            "trees": st.integers(1, 6),
             "max_depth": st.sampled_from([1, 3, None]),
+            "weighted": st.booleans(),
         }
     ),
 )
@@ -64,20 +119,82 @@ def test_forests_say_what_their_trainer_says(seed, case):
     assert_equal_to_trainer(*trained(seed, **case))
 
 
+@every_kind
 @pytest.mark.parametrize(
     "case",
     [
-        {"samples": 300, "features": 4, "classes": 3, "n_estimators": 1},
-        {"samples": 50, "features": 3, "classes": 1},
-        {"samples": 1, "features": 3, "classes": 4},
-        {"samples": 900, "features": 2, "classes": 300},
+        {"samples": 300, "features": 4, "classes": 3, "trees": 1},
+        {"samples": 300, "features": 1, "classes": 2},
+        {"samples": 900, "features": 2, "classes": 300, "trees": 2},
         {"samples": 40, "features": 700, "classes": 3},
         {"samples": 200, "features": 3, "classes": 3, "max_leaf_nodes": 2},
+        {"samples": 500, "features": 3, "classes": 4, "grid": 2, "max_depth": None, "trees": 30},
     ],
-    ids=["one tree", "one class", "one sample", "300 classes", "700 features", "stumps"],
+    ids=["one tree", "one feature, two classes", "300 classes", "700 features", "stumps", "ties"],
 )
-def test_extreme_forests_say_what_their_trainer_says(case):
-    assert_equal_to_trainer(*trained(**case))
+def test_extreme_forests_say_what_their_trainer_says(kind, case):
+    assert_equal_to_trainer(*trained(kind=kind, **case))
+
+
+@every_kind
+def test_trees_of_one_leaf_say_what_their_trainer_says(kind):
+    y = np.arange(40) % 3
+    trainer = KINDS[kind](random_state=0).fit(np.ones((40, 2), np.float32), y)
+    assert flatten(trainer).depth == 0
+    assert_equal_to_trainer(trainer, np.array([[0, 1, 2], [5, 1, np.inf]], np.float32)[:, :2])
+
+
+@pytest.mark.parametrize("kind", ["random forest", "extra trees"])
+@pytest.mark.parametrize(
+    "case",
+    [{"samples": 50, "features": 3, "classes": 1}, {"samples": 1, "features": 3, "classes": 4}],
+    ids=["one class", "one sample"],
+)
+def test_one_class_is_enough_for_a_mean(kind, case):
+    trainer, pixels = trained(kind=kind, **case)
+    assert_equal_to_trainer(trainer, pixels)
+    assert (flatten(trainer).probabilities(pixels) == 1).all()
+
+
+@pytest.mark.parametrize("options", [{"loss": "exponential"}, {"init": "zero"}, {"subsample": 0.5}], ids=str)
+def test_boosting_with_options_says_what_its_trainer_says(options):
+    assert_equal_to_trainer(*trained(kind="gradient boosting", samples=300, features=4, classes=2, **options))
+
+
+def test_boosting_of_two_classes_has_one_score():
+    for kind in BOOSTED:
+        two, three = (flatten(trained(kind=kind, samples=90, features=4, classes=n, trees=4)[0]) for n in (2, 3))
+        assert (two.n_classes, two.n_scores, two.link, len(two.roots)) == (2, 1, "sigmoid", 4)
+        assert (three.n_classes, three.n_scores, three.link, len(three.roots)) == (3, 3, "softmax", 12)
+
+
+def test_a_deeper_score_than_numbers_hold_is_still_a_probability():
+    far = Forest(**{**STUMP, "link": "softmax", "initial": np.zeros(2), "share": np.array([1e30, -1e30, 1e30])})
+    np.testing.assert_array_equal(far.probabilities(np.array([[0, 1]], np.float32)), [[1, 0], [0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("trainer", "said"),
+    [
+        (DecisionTreeClassifier(), "DecisionTreeClassifier is no forest"),
+        (RandomForestRegressor(2), "RandomForestRegressor is no forest"),
+        (GradientBoostingClassifier(n_estimators=2, init=DummyClassifier()), "starts from DummyClassifier"),
+        (HistGradientBoostingClassifier(max_iter=2, categorical_features=[0]), "categorical features"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_the_arrays_cannot_say_is_refused(trainer, said):
+    x = np.arange(80.0).reshape(40, 2) % 7
+    with pytest.raises(ModelError, match=said):
+        flatten(trainer.fit(x, np.arange(40) % 2))
+
+
+def test_several_outputs_and_boosting_of_one_class_are_refused():
+    x = np.arange(80.0).reshape(40, 2)
+    with pytest.raises(ModelError, match="2 outputs"):
+        flatten(RandomForestClassifier(2).fit(x, np.arange(80).reshape(40, 2) % 2))
+    with pytest.raises(ModelError, match="1 class, expected two"):
+        flatten(HistGradientBoostingClassifier(max_iter=2).fit(x, np.ones(40)))
 
 
 def test_a_deep_tree_is_walked_to_its_end():
@@ -88,13 +205,25 @@ def test_a_deep_tree_is_walked_to_its_end():
     np.testing.assert_array_equal(found, np.clip(np.ceil(pixels[0]), 0, 1000) % 2)
 
 
-def test_a_trained_forest_of_depth_40_says_what_its_trainer_says():
+@every_kind
+def test_trained_forests_of_depth_40_say_what_their_trainer_says(kind):
+    """The best split takes one value off the end."""
     values = np.arange(120)
     x = (values[:, None] * 10.0).astype(np.float32)
-    y = np.minimum(values, 45)  # a class for each small value: the best split takes one value off the end
-    trainer = RandomForestClassifier(3, random_state=0, bootstrap=False).fit(x, y)
-    assert flatten(trainer).depth >= 40
-    assert_equal_to_trainer(trainer, np.linspace(-5, 1300, 777, dtype=np.float32)[None, :])
+    if kind == "random forest":
+        trainer = RandomForestClassifier(3, random_state=0, bootstrap=False).fit(x, np.minimum(values, 45))
+    elif kind == "extra trees":
+        trainer = ExtraTreesClassifier(3, random_state=0).fit(10.0 ** (x / 40), values % 2)
+        x = 10.0 ** (x / 40)
+    elif kind == "gradient boosting":
+        trainer = GradientBoostingClassifier(n_estimators=3, max_depth=None, random_state=0).fit(x, values % 2)
+    else:
+        deep = {"max_depth": None, "max_leaf_nodes": None, "min_samples_leaf": 1, "early_stopping": False}
+        trainer = HistGradientBoostingClassifier(max_iter=3, **deep).fit(x, values % 2)
+    forest = flatten(trainer)
+    assert forest.depth >= 40
+    pixels = np.linspace(-5, 1300, 777, dtype=np.float32)[None, :]
+    assert_equal_to_trainer(trainer, near_thresholds(forest, pixels, np.random.default_rng(0)))
 
 
 def chain_forest(depth: int) -> Forest:
@@ -173,15 +302,48 @@ def test_wide_nodes_say_what_narrow_ones_say():
     np.testing.assert_array_equal(wide.probabilities(pixels), forest.probabilities(pixels))
 
 
+FOREST = flatten(trained(samples=100, features=6, classes=4)[0])
+PIXELS = np.random.default_rng(1).normal(size=(6, 406)).astype(np.float32)
+
+
 def test_no_pixels_give_an_empty_array():
     assert Forest(**STUMP).probabilities(np.empty((1, 0), np.float32)).shape == (0, 2)
 
 
-def test_missing_values_are_refused_and_located():
-    trainer, pixels = trained(samples=30, features=5, classes=2)
+@every_kind
+def test_missing_values_are_refused_and_located(kind):
+    trainer, pixels = trained(kind=kind, samples=30, features=5, classes=2)
+    pixels = pixels[:, :203]
     pixels[3, [2, 202]] = np.nan
     with pytest.raises(ValueError, match="feature 3 is NaN at 2 of 203 pixels"):
         flatten(trainer).probabilities(pixels)
+    with pytest.raises(ValueError, match="feature 3 is NaN at 1 of 2 pixels"):
+        flatten(trainer).probabilities(pixels, np.array([0, 202]))
+    assert np.isfinite(flatten(trainer).probabilities(pixels, np.arange(3, 202))).all()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 405), max_size=400), st.integers(0, 405), st.integers(0, 405))
+def test_pixels_are_read_where_they_lie(positions, first, last):
+    """Any positions, and runs of them, which the kernel reads in another way."""
+    at = np.array([*range(first, last), *positions], np.int64)
+    np.testing.assert_array_equal(FOREST.probabilities(PIXELS, at), FOREST.probabilities(PIXELS[:, at]))
+
+
+@pytest.mark.parametrize("at", [[0, 406], [-1, 3]])
+def test_positions_outside_the_features_are_refused(at):
+    with pytest.raises(ValueError, match=r"positions from -?\d+ to \d+ in features of 406 pixels"):
+        FOREST.probabilities(PIXELS, np.array(at))
+
+
+def test_the_features_of_a_block_are_not_copied():
+    values = np.zeros((1, 4_000_000), np.float32)
+    at = np.arange(0, 4_000_000, 40_000)
+    tracemalloc.start()
+    Forest(**STUMP).probabilities(values, at)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 200_000
 
 
 def test_another_number_of_features_is_refused():
@@ -215,11 +377,30 @@ def test_another_number_of_features_is_refused():
         ("column", [0, 0], "differ in length"),
         ("share", [1, 0.5, np.nan], "share outside"),
         ("share", [1, 0.5, 1.5], "share outside"),
+        ("initial", [0, 0], "2 initial scores for the link mean"),
     ],
 )
 def test_unsound_arrays_are_refused(field, values, problem):
     with pytest.raises(ValueError, match=problem):
-        Forest(**{**STUMP, field: np.array(values, STUMP[field].dtype)})
+        Forest(**{**STUMP, field: np.array(values, STUMP.get(field, np.zeros(0)).dtype)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"link": "square"}, "link 'square', expected mean, softmax, sigmoid"),
+        ({"link": "softmax"}, "0 initial scores"),
+        ({"link": "softmax", "initial": np.zeros(1)}, "1 initial scores"),
+        ({"link": "softmax", "initial": np.array([0, np.nan])}, "no sound number"),
+        ({"link": "softmax", "initial": np.zeros(2), "share": np.array([1, 2, -np.inf])}, "share outside"),
+        ({"link": "softmax", "initial": np.zeros(2), "share": np.array([1, 2, np.nan])}, "share outside"),
+        ({"link": "sigmoid", "initial": np.zeros(1)}, "class outside"),
+        ({"link": "sigmoid", "initial": np.zeros(1), "n_classes": 3}, "sigmoid of 3 classes"),
+    ],
+)
+def test_unsound_boosting_is_refused(changes, problem):
+    with pytest.raises(ValueError, match=problem):
+        Forest(**{**STUMP, **changes})
 
 
 @pytest.mark.parametrize("field", ["roots", "feature", "threshold", "child", "starts", "column", "share"])

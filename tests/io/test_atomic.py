@@ -2,10 +2,20 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 
 import pytest
 
-from iota2.io.atomic import part_name, replacing, replacing_folder, replacing_group, write_json, write_text
+from iota2.io.atomic import (
+    asking_first,
+    part_name,
+    remove_leftovers,
+    replacing,
+    replacing_folder,
+    replacing_group,
+    write_json,
+    write_text,
+)
 
 ODD_NAMES = ["a b.tif", "été.tif", "地図.tif", 'it\'s "q".tif', "100%#;?.tif", "é" * 125 + ".tif"]
 
@@ -48,12 +58,74 @@ def test_error_leaves_the_old_file_and_nothing_else(tmp_path):
     assert names(tmp_path) == ["a.txt"]
 
 
-def test_what_a_killed_job_left_is_overwritten(tmp_path):
+@pytest.mark.parametrize("name", ["a.tif", "é" * 125 + ".tif", "a;b"])
+def test_no_two_attempts_share_a_name(tmp_path, name):
+    first, second = part_name(tmp_path / name), part_name(tmp_path / name)
+    assert first != second
+    assert len(os.fsencode(first.name)) <= 255
+    assert f"-{os.getpid()}-" in first.name
+
+
+def test_an_attempt_thought_to_be_dead_does_not_spoil_the_next_one(tmp_path):
     path = tmp_path / "a.txt"
-    part_name(path).write_text("left behind")
-    with replacing(path) as part:
-        assert not part.exists()
-        part.write_text("new")
+    with replacing(path) as slow:
+        slow.write_text("half")
+        with replacing(path) as part:
+            part.write_text("whole")
+        assert path.read_text() == "whole"
+        slow.write_text("as whole")
+    assert path.read_text() == "as whole"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_leftovers_are_removed_and_nothing_else(tmp_path):
+    keep = (".a.part.tif", ".part", "a.part.tif", "a.host-1-0123abcd.part.tif", ".a.host-1-0123abc.part", ".git.old")
+    keep += (".a.host-1-0123abcd.party.tif", ".a.host-x-0123abcd.part.tif")
+    inside, beyond = tmp_path / "root" / "deep" / "er", tmp_path / "beyond"
+    for folder in (inside, beyond):
+        folder.mkdir(parents=True)
+    left = [part_name(inside / name, word) for name in ODD_NAMES for word in ("part", "scratch", "old")]
+    left += [path.with_name(path.name + ending) for path in left[:2] for ending in (".aux.xml", "-journal")]
+    for path in (*left, *(inside / name for name in keep), part_name(beyond / "a")):
+        path.write_text("half")
+    part_name(inside / "model").mkdir()
+    (part_name(inside / "model 2") / "sub").mkdir(parents=True)
+    (tmp_path / "root" / "link").symlink_to(beyond)
+    assert remove_leftovers(tmp_path / "root") == len(left) + 2
+    assert names(inside) == sorted(keep)
+    assert len(names(beyond)) == 1
+    assert remove_leftovers(tmp_path / "root") == 0
+
+
+@pytest.mark.parametrize("context", [replacing, replacing_folder, replacing_group])
+def test_a_writer_whose_work_was_removed_puts_nothing_in_place(tmp_path, context):
+    writing = context(tmp_path / "a.shp")
+    part = writing.__enter__()
+    (part / "b.npy" if part.is_dir() else part).write_text("late")
+    assert remove_leftovers(tmp_path) == 1
+    with pytest.raises(FileNotFoundError):
+        writing.__exit__(None, None, None)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("context", [replacing, replacing_folder, replacing_group])
+def test_permission_is_asked_before_a_name_is_taken(tmp_path, context):
+    def refuse():
+        raise StopError
+
+    for allowed, expected in ((refuse, []), (bool, ["a.shp"])):
+        with suppress(StopError), asking_first(allowed), context(tmp_path / "a.shp") as part:
+            (part / "b.npy" if part.is_dir() else part).write_text("new")
+        assert names(tmp_path) == expected
+
+
+def test_permission_is_asked_in_the_body_only(tmp_path):
+    def refuse():
+        raise StopError
+
+    with asking_first(refuse):
+        pass
+    write_text(tmp_path / "a.txt", "a")
     assert names(tmp_path) == ["a.txt"]
 
 
@@ -128,16 +200,6 @@ def test_folder_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path, monkeyp
     monkeypatch.setattr(os, "replace", full_at_the_second)
     with pytest.raises(OSError, match="No space"), replacing_folder(path) as part:
         (part / "a.npy").write_text("new")
-    assert names(tmp_path) == ["model"]
-    assert (path / "a.npy").read_text() == "old"
-
-
-def test_folder_set_aside_by_a_killed_job_comes_back(tmp_path):
-    path = tmp_path / "model"
-    part_name(path, "old").mkdir()
-    (part_name(path, "old") / "a.npy").write_text("old")
-    with pytest.raises(StopError):
-        stop_after(replacing_folder(path), ".npy")
     assert names(tmp_path) == ["model"]
     assert (path / "a.npy").read_text() == "old"
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import resource
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +24,9 @@ from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
 from iota2.core.sensor import MaskRule, SensorSpec
 from iota2.errors import ConfigError, InputError
-from iota2.io.cubes import CubeReader, block_shape, mask_applies, mask_block_shape, recipe_bands
+from iota2.io.block_shapes import MIN_ROWS, block_shapes, mask_block_shape
+from iota2.io.cubes import CubeReader, recipe_bands
+from iota2.io.decoded import mask_applies
 from iota2.io.products import native_geobox, scan_tile, working_geobox
 from iota2.io.specs import builtin_specs, parse_spec
 from iota2.testing.products import Layer, write_product, write_series
@@ -280,6 +284,40 @@ def test_a_file_damaged_after_scanning_is_named(tmp_path: Path) -> None:
         read_in_blocks(scene, SMALL_BANDS, FINE.shape)
 
 
+def test_what_was_decoded_holds_every_block_inside(archive: tuple[Path, tuple[dict[str, Layer], ...]]) -> None:
+    other = working_geobox(FINE, spatial_resolution=None, working_grid="proj", proj="EPSG:2154")
+    for working in (scene_of(SPEC, archive[0], other), scene_of(SPEC, archive[0])):
+        for threads, shape in ((1, (17, 1000)), (2, (16, 1000)), (3, (16, 20))):
+            with CubeReader(working, BANDS, threads=threads) as reader, CubeReader(working, BANDS) as afresh:
+                for block, decoded in reader.decoded(blocks(TILE, working.geobox, shape)):
+                    for part in blocks(TILE, working.geobox, (5, 13), block.rows, block.cols):
+                        found, expected = decoded.cubes(part)["Sentinel2"], afresh.read(part)["Sentinel2"]
+                        np.testing.assert_array_equal(found.values, expected.values)
+                        np.testing.assert_array_equal(found.valid, expected.valid)
+
+
+def test_no_row_is_read_twice_from_top_to_bottom(
+    archive: tuple[Path, tuple[dict[str, Layer], ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Resampling reads around a block; those rows stay from the block above."""
+    read: Counter[tuple[str, int]] = Counter()
+    plain = CubeReader._read
+
+    def counting(self: CubeReader, wishes: Sequence[Any]) -> None:
+        read.update((wishes[0].path, row) for row in range(*wishes[0].rows))
+        plain(self, wishes)
+
+    monkeypatch.setattr(CubeReader, "_read", counting)
+    scene = scene_of(SPEC, archive[0])
+    with CubeReader(scene, BANDS) as reader:
+        for _, decoded in reader.decoded(blocks(TILE, scene.geobox, (8, 64))):
+            assert decoded.stored["Sentinel2"]
+    files = 3 * (len(BANDS["Sentinel2"]) + 3)
+    assert len({path for path, _ in read}) == files
+    assert set(read.values()) == {1}
+    assert sum(read.values()) == 3 * (2 * 40 + 2 * 20 + 3 * 40)
+
+
 def test_few_file_handles_give_the_same(
     archive: tuple[Path, tuple[dict[str, Layer], ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,60 +328,83 @@ def test_few_file_handles_give_the_same(
         np.testing.assert_array_equal(once, again)
 
 
+def bands_of(sensor: str, *bands: str) -> FeatureRecipe:
+    """A recipe that copies bands of one date."""
+    return FeatureRecipe((SensorRecipe(sensor, bands, {}, ("20180101",), indices=()),))
+
+
 def test_block_shapes_fit_the_memory(archive: tuple[Path, tuple[dict[str, Layer], ...]]) -> None:
     sensor, _ = scan_tile(SPEC, archive[0], TILE)
-    scene = Scene(TILE, GeoBox((10980, 10980), FINE.affine, FINE.crs), (sensor,))
-    recipe = FeatureRecipe((SensorRecipe("Sentinel2", ("B3", "B8"), {"nir": "B8"}, ("20180101",), indices=()),))
+    lattice = GeoBox((10980, 10980), FINE.affine, FINE.crs)
+    scene = Scene(TILE, lattice, (replace(sensor, grids=dict.fromkeys(sensor.grids, lattice)),))
+    recipe = bands_of("Sentinel2", "B3", "B8")
     assert recipe_bands(recipe) == {"Sentinel2": ("B3", "B8")}
-    per_pixel = 3 * (2 * 4 + 1) + 2 * 4
-    assert block_shape(scene, recipe, 1 << 40) == (10980, 10980)
-    for memory in (2**20, 2**23, 2**26, 2**30):
-        rows, cols = block_shape(scene, recipe, memory)
-        assert rows * cols * per_pixel <= memory
-        assert rows >= 16
-        assert cols == 10980 or rows == 16
-    narrow = block_shape(scene, recipe, 2**23, extra_bytes=100)
-    assert np.prod(narrow) < np.prod(block_shape(scene, recipe, 2**23))
+    stored, computed = 3 * (2 * 2 + 3 * 1), 3 * (2 * 4 + 1) + 2 * 4
+    whole = block_shapes(scene, recipe, 1 << 40)
+    assert (whole.decoded, whole.computed) == ((10980, 10980), (64, 256))
+    for memory in (2**18, 2**20, 2**23, 2**26, 2**30):
+        shapes = block_shapes(scene, recipe, memory)
+        rows, cols = shapes.decoded
+        assert rows * cols * stored + np.prod(shapes.computed) * computed <= memory
+        assert shapes.computed[0] <= rows
+        assert shapes.computed[1] <= cols
+        assert rows >= MIN_ROWS
+        assert cols == 10980 or rows == MIN_ROWS
+    once, twice = (np.prod(block_shapes(scene, recipe, 2**26, ahead=ahead).decoded) for ahead in (False, True))
+    assert once / 3 < twice < once
+    some, less = block_shapes(scene, recipe, 2**23), block_shapes(scene, recipe, 2**23, extra_bytes=1000)
+    assert np.prod(less.computed) * (1000 + computed) <= 2**23
+    assert np.prod(less.computed) < np.prod(some.computed)
     with pytest.raises(ConfigError, match=r"a block of 16 x 64 pixels needs .* MB"):
-        block_shape(scene, recipe, 16 * 64 * per_pixel - 1)
+        block_shapes(scene, recipe, 16 * 64 * (stored + computed))
 
 
-@pytest.mark.parametrize("side", [16, 32])
-def test_blocks_follow_the_tiles_of_files(tmp_path: Path, side: int) -> None:
-    spec = replace(parse_spec(SMALL, source="small.yaml"), masks=())
-    lattice = GeoBox((96, 320), FINE.affine, FINE.crs)
-    noise = np.random.default_rng(0).integers(0, 9000, lattice.shape).astype(np.int16)
-    folder = write_product(spec, tmp_path / TILE, TILE, DAYS[0], {n: Layer(noise, lattice) for n in ("RED", "NIR")})
-    scene = scene_of(spec, tmp_path)
-    recipe = FeatureRecipe((SensorRecipe("Small", ("RED", "NIR"), {}, ("20180101",), indices=()),))
-    budgets = [pixels * 73 for pixels in (side * 70, side * 2 * 64, side * 320 * 2, 96 * 320)]
-    assert [block_shape(scene, recipe, memory)[1] for memory in budgets[2:]] == [320, 320]
-    for path in folder.glob("*.tif"):
+def stored_in_tiles(spec: SensorSpec, folder: Path, shape: tuple[int, int], side: int | None) -> Scene:
+    """A scene of one date of noise, its files in square tiles, or in strips without a ``side``."""
+    noise = np.random.default_rng(0).integers(0, 9000, shape).astype(np.int16)
+    layer = Layer(noise, GeoBox(shape, FINE.affine, FINE.crs))
+    product = write_product(spec, folder / TILE, TILE, DAYS[0], {"RED": layer, "NIR": layer})
+    for path in product.glob("*.tif") if side else ():
         tiled = path.with_suffix(".new")
         rasterio.shutil.copy(path, tiled, driver="GTiff", TILED="YES", BLOCKXSIZE=side, BLOCKYSIZE=side)
         tiled.replace(path)
-    shapes = [block_shape(scene, recipe, memory) for memory in budgets]
-    assert shapes == [(side, 64), (side, 128), (side * 2, 320), (96, 320)]
-    whole = read_in_blocks(scene, SMALL_BANDS, lattice.shape)
-    for once, apart in zip(whole, read_in_blocks(scene, SMALL_BANDS, shapes[0]), strict=True):
-        np.testing.assert_array_equal(once, apart)
+    return scene_of(spec, folder)
 
 
-def test_a_tile_that_does_not_fit_is_cut_from_side_to_side(tmp_path: Path) -> None:
+@pytest.mark.parametrize("side", [16, 32, 128])
+def test_blocks_follow_the_tiles_of_files(tmp_path: Path, side: int) -> None:
     spec = replace(parse_spec(SMALL, source="small.yaml"), masks=())
-    lattice = GeoBox((256, 1024), FINE.affine, FINE.crs)
-    layer = Layer(np.ones(lattice.shape, np.int16), lattice)
-    folder = write_product(spec, tmp_path / TILE, TILE, DAYS[0], {"RED": layer, "NIR": layer})
-    for path in folder.glob("*.tif"):
-        tiled = path.with_suffix(".new")
-        rasterio.shutil.copy(path, tiled, driver="GTiff", TILED="YES", BLOCKXSIZE=256, BLOCKYSIZE=256)
-        tiled.replace(path)
-    scene = scene_of(spec, tmp_path)
-    recipe = FeatureRecipe((SensorRecipe("Small", ("RED", "NIR"), {}, ("20180101",), indices=()),))
-    shapes = [block_shape(scene, recipe, pixels * 65) for pixels in (1024, 256 * 64, 256 * 255, 256 * 513)]
-    assert shapes == [(16, 64), (256, 64), (256, 128), (256, 512)]
-    coarse = replace(scene, geobox=rescaled(lattice, (20.0, 20.0)))
-    assert block_shape(coarse, recipe, 128 * 300 * 65) == (128, 256)
+    scene, recipe = stored_in_tiles(spec, tmp_path, (256, 1024), side), bands_of("Small", "RED", "NIR")
+    shapes = [block_shapes(scene, recipe, int(memory)).decoded for memory in np.geomspace(1e5, 2e7, 40)]
+    sizes = [rows * cols for rows, cols in shapes]
+    assert sizes[-1] == 256 * 1024
+    assert sizes[0] < 8192
+    for rows, cols in shapes:
+        if cols == 1024:
+            assert rows % side == 0
+        elif cols >= side and rows >= side:
+            assert (rows, cols % side) == (side, 0)
+        else:
+            assert cols == 64 or rows == side, "a tile that does not fit is cut from side to side"
+    whole = read_in_blocks(scene, SMALL_BANDS, (256, 1024))
+    for shape in (shapes[0], shapes[10]):
+        for once, apart in zip(whole, read_in_blocks(scene, SMALL_BANDS, shape), strict=True):
+            np.testing.assert_array_equal(once, apart)
+    coarse = replace(scene, geobox=rescaled(scene.geobox, (20.0, 20.0)))
+    rows, cols = block_shapes(coarse, recipe, 2_000_000).decoded
+    assert cols == 512
+    assert rows % (side // 2) == 0
+
+
+def test_a_scene_of_strips_is_cut_from_top_to_bottom(tmp_path: Path) -> None:
+    spec = replace(parse_spec(SMALL, source="small.yaml"), masks=())
+    scene = stored_in_tiles(spec, tmp_path, (256, 1024), None)
+    shapes = [
+        block_shapes(scene, bands_of("Small", "RED", "NIR"), int(memory)).decoded
+        for memory in np.geomspace(1e6, 4e6, 9)
+    ]
+    assert all(cols == 1024 and rows % 16 == 0 for rows, cols in shapes)
+    assert len(set(shapes)) > 4
 
 
 def test_blocks_of_masks_fit_the_memory(archive: tuple[Path, tuple[dict[str, Layer], ...]]) -> None:
@@ -360,4 +421,4 @@ def test_blocks_of_masks_fit_the_memory(archive: tuple[Path, tuple[dict[str, Lay
 
 def test_small_tiles_are_read_whole(archive: tuple[Path, tuple[dict[str, Layer], ...]]) -> None:
     scene = scene_of(SPEC, archive[0])
-    assert block_shape(scene, FeatureRecipe(()), 1 << 20) == (40, 64)
+    assert block_shapes(scene, bands_of("Sentinel2", "B3"), 1 << 20).decoded == (40, 64)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
@@ -258,3 +261,35 @@ def test_only_files_that_are_here_are_opened(path):
         read_vector(path)
     with pytest.raises(InputError, match="no such file"):
         read_parquet(path)
+
+
+WRITES_TOO_MUCH = """
+import resource, sys
+import geopandas as gpd
+from shapely import box
+from iota2.errors import OutputError
+from iota2.io.vectors import write_shapefile
+
+path, rows, most = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+frame = gpd.GeoDataFrame({"a": range(rows)}, geometry=[box(i, 0, i + 1, 1) for i in range(rows)], crs="EPSG:2154")
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+try:
+    write_shapefile(frame, path)
+except OutputError as err:
+    print(err)
+else:
+    print("written")
+"""
+"""Files that grow beyond a limit fail as on a full disk; so few features are written when the file is closed."""
+
+
+@pytest.mark.parametrize(
+    ("most", "told"), [(0, "disk full?"), (60, "disk full?"), (450, "disk full?"), (9999, "written")]
+)
+def test_a_shapefile_that_was_not_written_whole_does_not_get_its_name(tmp_path: Path, most: int, told: str) -> None:
+    path = tmp_path / "few.shp"
+    command = [sys.executable, "-c", WRITES_TOO_MUCH, path, "3", str(most)]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert printed.strip().endswith(told)
+    assert path.exists() == (told == "written")
+    assert all(member.stem == "few" for member in tmp_path.iterdir())

@@ -43,14 +43,25 @@ def test_nothing_is_lost_when_all_that_was_selected_is_learned():
     assert losses("#className,requiredSamples,totalSamples,rate\n", {}).reasons == {}
 
 
+def test_pixels_beyond_the_greatest_number_are_counted_apart():
+    selected = pd.DataFrame({CODE: [11] * 10 + [12] * 5})
+    lost = losses(rates_csv({11: 10, 12: 5}, {11: 100, 12: 5}, selected, {11: 70}), {11: 10, 12: 5})
+    assert (dict(lost.reasons), lost.unclear, lost.selected, dict(lost.left_out)) == ({}, 0, 15, {11: 70})
+    assert found({11: 10}, {11: 100}, {11: 10}).left_out == {}
+
+
 def test_samples_of_a_region_are_read_back_with_0_for_classes_of_others(tmp_path: Path):
     paths = {}
     for region, codes in {"a, b": [11, 11, 31], "c": [12]}.items():
-        paths[(region,)] = tmp_path / f"{region}.parquet"
+        paths[(region,)] = f"{region}.parquet"
         points = gpd.points_from_xy(range(len(codes)), codes, crs="EPSG:2154")
-        write_samples(gpd.GeoDataFrame({CODE: codes}, geometry=points), paths[(region,)])
+        write_samples(gpd.GeoDataFrame({CODE: codes}, geometry=points), tmp_path / paths[(region,)])
     out = tmp_path / "statistics.csv"
-    class_statistics.run(JobContext(Paths({"samples": paths}), Paths({"statistics": {(): out}}), {}, None, Resources()))
+    class_statistics.run(
+        JobContext(
+            Paths(tmp_path, {"samples": paths}), Paths(tmp_path, {"statistics": out.name}), {}, None, Resources()
+        )
+    )
     assert read_class_statistics(out, "a, b") == {11: 2, 12: 0, 31: 1}
     assert read_class_statistics(out, "c") == {11: 0, 12: 1, 31: 0}
 

@@ -21,12 +21,13 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorSpec
+from iota2.io.block_shapes import BlockShapes
 from iota2.io.cubes import CubeReader, recipe_bands
 from iota2.io.environ import gdal_environment
 from iota2.io.products import scan_tile
 from iota2.io.rasters import RasterWriter
 from iota2.io.specs import parse_spec
-from iota2.steps.blocks import copy_shape, mask_shape, prediction_shape
+from iota2.steps.blocks import copy_shape, mask_shape, prediction_shapes
 from iota2.steps.classification import Maps, confidence_profile, label_profile, probability_profile
 from iota2.testing.products import Layer, write_product
 
@@ -75,18 +76,17 @@ def test_classification_keeps_its_budget(tmp_path: Path, megabytes: int, scale: 
     roles = {"red": "RED", "nir": "NIR", "swir": "NIR"}
     recipe = FeatureRecipe((SensorRecipe("Small", ("RED", "NIR"), roles, dates, ("NDVI",), copy_input=copied),))
     model, use = trained(recipe), Resources(memory=megabytes << 20)
-    shape = prediction_shape(scene, recipe, use, len(CODES))
-    assert shape[0] * shape[1] < LATTICE.shape[0] * LATTICE.shape[1]
-    classify(scene, model, shape, tmp_path, count=1)  # compiles
+    shapes = prediction_shapes(scene, recipe, use, len(CODES))
+    classify(scene, model, shapes, tmp_path, count=1)  # compiles
     tracemalloc.start()
-    classify(scene, model, shape, tmp_path, count=4)
+    classify(scene, model, shapes, tmp_path, count=4)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= use.memory
     assert peak > 0.3 * use.memory  # it is used, too
 
 
-def classify(scene: Scene, model: Model, shape: tuple[int, int], folder: Path, count: int) -> None:
+def classify(scene: Scene, model: Model, shapes: BlockShapes, folder: Path, count: int) -> None:
     """Read, compute, classify and write some blocks, as the step does."""
     named = Nomenclature(CODES, tuple(map(str, CODES)), tuple((c, 0, 0) for c in CODES), CODES)
     writers = [
@@ -99,10 +99,11 @@ def classify(scene: Scene, model: Model, shape: tuple[int, int], folder: Path, c
         stack.enter_context(gdal_environment())
         reader = stack.enter_context(CubeReader(scene, recipe_bands(model.recipe)))
         maps = Maps(*(stack.enter_context(writer) for writer in writers))
-        for block in list(blocks(TILE, LATTICE, shape))[:count]:
-            features = feature_block(reader.read(block), model.recipe)
-            maps.write(block, model.predict(features, np.ones(block.shape, bool)), np.arange(len(CODES)))
-            del features
+        for block, decoded in reader.decoded(blocks(TILE, LATTICE, shapes.decoded)):
+            for part in list(blocks(TILE, LATTICE, shapes.computed, block.rows, block.cols))[:count]:
+                features = feature_block(decoded.cubes(part), model.recipe)
+                maps.write(part, model.predict(features, np.ones(part.shape, bool)), np.arange(len(CODES)))
+                del features
 
 
 def test_masks_are_read_within_the_budget(tmp_path: Path) -> None:

@@ -36,11 +36,11 @@ class Tile:
 
     folder: Path
 
-    def raster(self, name: str, values: np.ndarray, profile: RasterProfile) -> Path:
+    def raster(self, name: str, values: np.ndarray, profile: RasterProfile) -> str:
         path = self.folder / f"{name}.tif"
         with RasterWriter(path, profile) as writer:
             writer.write(next(blocks("", LATTICE, LATTICE.shape)), values)
-        return path
+        return path.name
 
     def mosaic(self, probabilities: dict[str, np.ndarray], memory: int = 256 << 20) -> Path:
         """The folder of the products."""
@@ -55,18 +55,18 @@ class Tile:
             for region, values in probabilities.items()
         }
         inp = {
-            "envelopes": {("A",): self.folder / "e.shp"},
-            "classes": {(): self.folder / "classes.json"},
+            "envelopes": {("A",): "e.shp"},
+            "classes": "classes.json",
             "labels": one,
             "confidence": one,
             "validity": {("A",): one[("A", 0)]},
             "probabilities": regions,
         }
         made = ("map", "colors", "confidence", "final_probabilities")
-        out = {name: {(0,): self.folder / f"final/{name}.tif"} for name in made}
-        out |= {"validity": {(): self.folder / "final/validity.tif"}, "style": {(0,): self.folder / "final/map.qml"}}
+        out = {name: {(0,): f"final/{name}.tif"} for name in made}
+        out |= {"validity": "final/validity.tif", "style": {(0,): "final/map.qml"}}
         params = mosaic.MosaicParams("EPSG:32631", None)
-        mosaic.run(JobContext(Paths(inp), Paths(out), {}, params, Resources(memory=memory)))
+        mosaic.run(JobContext(Paths(self.folder, inp), Paths(self.folder, out), {}, params, Resources(memory=memory)))
         return self.folder / "final"
 
 

@@ -34,17 +34,17 @@ def shaped(folder: Path, labels: dict[str, list[float]], confidence: dict[str, l
     """Labels, confidence and validity of a tile from those of its regions."""
     write_classes(Nomenclature(CODES, ("a", "b", "c"), ((1, 1, 1),) * 3, CODES), folder / "classes.json")
     inp = {
-        "labels": {(r, 0): write(folder / f"labels_{r}.tif", v, "uint8") for r, v in labels.items()},
-        "confidence": {(r, 0): write(folder / f"confidence_{r}.tif", v, "float32") for r, v in confidence.items()},
-        "validity": {(): write(folder / "validity.tif", [5] * 6, "uint8")},
-        "classes": {(): folder / "classes.json"},
+        "labels": {(r, 0): write(folder / f"labels_{r}.tif", v, "uint8").name for r, v in labels.items()},
+        "confidence": {(r, 0): write(folder / f"confidence_{r}.tif", v, "float32").name for r, v in confidence.items()},
+        "validity": write(folder / "validity.tif", [5] * 6, "uint8").name,
+        "classes": "classes.json",
     }
     out = {
-        "tile_labels": {(0,): folder / "labels.tif"},
-        "tile_confidence": {(0,): folder / "confidence.tif"},
-        "validity": {(): folder / "merged_validity.tif"},
+        "tile_labels": {(0,): "labels.tif"},
+        "tile_confidence": {(0,): "confidence.tif"},
+        "validity": "merged_validity.tif",
     }
-    shaping.run(JobContext(Paths(inp), Paths(out), {"tile": "T"}, None, Resources()))
+    shaping.run(JobContext(Paths(folder, inp), Paths(folder, out), {"tile": "T"}, None, Resources()))
     return [read(folder / name) for name in ("labels.tif", "confidence.tif", "merged_validity.tif")]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 
-from iota2.compute.predict import Prediction, predict_slices
+from iota2.compute.predict import Prediction, Probabilities, of_rows, predict_slices
 from iota2.core.cube import FeatureBlock
 from iota2.core.recipe import FeatureRecipe
 from iota2.errors import FeatureMismatch, InputError, UserError
@@ -42,6 +42,7 @@ class Classifier(Protocol):
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
         """(n, class) float64; columns follow the sorted classes given to ``fit``. ``ValueError`` for NaN.
 
+        Several threads may call it at once; it is quick in these when it works outside Python's lock.
         ``x`` is (n, feature) float32; the transpose of a contiguous (feature, n) array is not copied.
         """
 
@@ -54,6 +55,17 @@ class Classifier(Protocol):
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The classifier that ``save`` wrote, ready to predict. ``ModelError`` if the files are not sound."""
+
+
+@runtime_checkable
+class ReadsBlocks(Protocol):
+    """What a classifier may do besides: read the features of a block where they lie, without a copy."""
+
+    def predict_pixels(self, values: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """(n, class) float64 of the pixels ``at`` (n,), ascending positions in ``values`` (feature, pixel) float32.
+
+        As ``predict_proba`` says for the rows ``values[:, at].T``, bit for bit. ``ValueError`` for NaN there.
+        """
 
 
 @dataclass(frozen=True)
@@ -95,17 +107,18 @@ class Model:
         """How messages call the model."""
         return f"model of region {self.meta.region}, random seed {self.meta.seed}"
 
-    def predict(self, features: FeatureBlock, where: np.ndarray) -> Prediction:
+    def predict(self, features: FeatureBlock, where: np.ndarray, *, threads: int = 1) -> Prediction:
         """Labels, confidence and probabilities of a block.
 
         Pixels outside ``where`` (y, x) bool, and pixels without any valid observation, get 0 in all three,
-        whatever their features. Of classes with equal probability the smallest code wins. Raises
-        ``FeatureMismatch`` for other features than the recipe's, ``InputError`` for NaN where it classifies.
+        whatever their features. Of classes with equal probability the smallest code wins. ``threads`` share
+        the pixels and change no result. Raises ``FeatureMismatch`` for other features than the recipe's,
+        ``InputError`` for NaN where it classifies.
         """
         self._require_names(features.names)
         selected = where & (features.n_valid > 0)
         try:
-            return predict_slices(lambda x: self.classifier.predict_proba(x.T), features.values, selected, self.classes)
+            return predict_slices(self._probabilities, features.values, selected, self.classes, threads=threads)
         except ValueError as err:
             missing = np.array([np.count_nonzero(np.isnan(layer[selected])) for layer in features.values])
             if not missing.any():
@@ -115,6 +128,12 @@ class Model:
                 f"{int(missing.max())} of {np.count_nonzero(selected)} pixels with valid observations, and so have "
                 f"{int((missing > 0).sum()) - 1} others. Let the function that makes it give a number there."
             ) from err
+
+    @property
+    def _probabilities(self) -> Probabilities:
+        if isinstance(self.classifier, ReadsBlocks):
+            return self.classifier.predict_pixels
+        return of_rows(self.classifier.predict_proba)
 
     def _require_names(self, names: tuple[str, ...]) -> None:
         expected = self.recipe.names

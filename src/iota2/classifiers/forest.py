@@ -6,16 +6,14 @@ import zipfile
 from collections.abc import Mapping
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
 from iota2.classifiers.base import ModelError
+from iota2.classifiers.flatten import flatten
 from iota2.classifiers.options import Option
-from iota2.compute.trees import MAX_ROWS, Forest
-
-if TYPE_CHECKING:
-    from sklearn.ensemble import RandomForestClassifier
+from iota2.compute.trees import Forest
 
 FILE = "forest.npz"
 
@@ -182,6 +180,10 @@ class ForestClassifier:
         """(n, class) float64, scikit-learn's own for the same ``x`` (n, feature). ``ValueError`` for NaN."""
         return self.forest.probabilities(x.T)
 
+    def predict_pixels(self, values: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """(n, class) float64 of the pixels ``at`` of ``values`` (feature, pixel), which are not copied."""
+        return self.forest.probabilities(values, at)
+
     def summary(self) -> dict[str, int | float | str]:
         """Size and depth of the forest."""
         leaves = int((self.forest.feature == self.n_features).sum())
@@ -195,30 +197,45 @@ class ForestClassifier:
 
     def save(self, folder: Path) -> None:
         """Write ``forest.npz``: plain arrays, not compressed (compressors differ between machines)."""
-        arrays: dict[str, Any] = {
-            "counts": np.array([self.n_features, self.n_classes], np.int64),
-            "importances": self._importances,
-            **self.forest.arrays,
-        }
-        with (folder / FILE).open("wb") as file:
-            np.savez(file, **arrays)
+        write_forest(self.forest, self._importances, folder / FILE)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """The forest that ``save`` wrote; ``ModelError`` if the file is missing, damaged or not a forest."""
-        path = folder / FILE
-        arrays = _read_arrays(path)
-        try:
-            n_features, n_classes = (int(count) for count in arrays.pop("counts"))
-            importances = arrays.pop("importances")
-            forest = Forest(n_features=n_features, n_classes=n_classes, **arrays)
-            if importances.shape != (n_features,) or importances.dtype != np.float64:
-                raise ValueError(f"importances are {importances.dtype} {importances.shape}")
-        except (KeyError, TypeError, ValueError) as err:
-            raise ModelError(f"{path}: not a forest of this program ({err}). Train the model again.") from err
         loaded = cls({})
-        loaded._forest, loaded._importances = forest, importances
+        loaded._forest, loaded._importances = read_forest(folder / FILE)
         return loaded
+
+
+def write_forest(forest: Forest, importances: np.ndarray | None, path: Path) -> None:
+    """Write a forest and the importances of its features.
+
+    The link and the initial scores are written for boosted forests only: without them the link is ``mean``.
+    """
+    arrays: dict[str, Any] = {
+        "counts": np.array([forest.n_features, forest.n_classes], np.int64),
+        "importances": np.zeros(forest.n_features) if importances is None else importances,
+        **forest.arrays,
+    }
+    initial = arrays.pop("initial")
+    if forest.link != "mean":
+        arrays |= {"initial": initial, "link": np.array(forest.link)}
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def read_forest(path: Path) -> tuple[Forest, np.ndarray]:
+    """What ``write_forest`` wrote; ``ModelError`` if the file is missing, damaged or not a forest."""
+    arrays = _read_arrays(path)
+    try:
+        n_features, n_classes = (int(count) for count in arrays.pop("counts"))
+        importances, link = arrays.pop("importances"), str(arrays.pop("link", "mean"))
+        forest = Forest(n_features=n_features, n_classes=n_classes, link=link, **arrays)
+        if importances.shape != (n_features,) or importances.dtype != np.float64:
+            raise ValueError(f"importances are {importances.dtype} {importances.shape}")
+    except (KeyError, TypeError, ValueError) as err:
+        raise ModelError(f"{path}: not a forest of this program ({err}). Train the model again.") from err
+    return forest, importances
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -233,56 +250,3 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise ModelError(f"{path}: missing, the model is incomplete. Train it again.") from err
     except Exception as err:  # a damaged archive makes its readers raise nearly anything, RuntimeError included
         raise ModelError(f"{path}: damaged ({err}). Copy the model again or train it again.") from err
-
-
-def flatten(trainer: RandomForestClassifier) -> Forest:
-    """The trees of a fitted scikit-learn forest as arrays, level by level, siblings side by side."""
-    trees = [_flatten_tree(estimator.tree_, trainer.n_features_in_) for estimator in trainer.estimators_]
-    feature, threshold, child, shares = (np.concatenate(parts) for parts in zip(*trees, strict=True))
-    rows, row_of = np.unique(shares, axis=0, return_inverse=True)
-    if len(rows) > MAX_ROWS:
-        raise ModelError(f"the forest has {len(rows)} different leaves, at most {MAX_ROWS}. Limit depth or trees.")
-    threshold[feature == trainer.n_features_in_] = row_of.reshape(-1)
-    sizes = [len(tree[0]) for tree in trees]
-    row, column = np.nonzero(rows)
-    return Forest(
-        n_features=trainer.n_features_in_,
-        n_classes=rows.shape[1],
-        roots=np.cumsum([0, *sizes[:-1]]).astype(np.uint32),
-        feature=feature,
-        threshold=threshold,
-        child=child,
-        starts=np.searchsorted(row, np.arange(len(rows) + 1)).astype(np.uint32),
-        column=column.astype(np.uint32),
-        share=rows[row, column],
-    )
-
-
-def _flatten_tree(tree: Any, n_features: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Feature, threshold and left child of the nodes of one tree, and the class shares (leaf, class)."""
-    order = _level_order(tree.children_left, tree.children_right)
-    place = np.empty(len(order), np.uint32)
-    place[order] = np.arange(len(order), dtype=np.uint32)
-    left = tree.children_left[order]
-    leaf = left < 0
-    feature = np.where(leaf, n_features, tree.feature[order]).astype(np.uint32)
-    child = np.where(leaf, np.arange(len(order)), place[left]).astype(np.uint32)
-    return feature, round_down(tree.threshold[order]), child, tree.value[order[leaf], 0, :]
-
-
-def _level_order(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Node numbers from the root down, each level from left to right."""
-    level = np.zeros(1, np.intp)
-    levels = []
-    while level.size:
-        levels.append(level)
-        inner = level[left[level] >= 0]
-        level = np.stack([left[inner], right[inner]], axis=1).ravel()
-    return np.concatenate(levels)
-
-
-def round_down(threshold: np.ndarray) -> np.ndarray:
-    """The greatest float32 not above each float64: for float32 values x, ``x <= t`` then means the same."""
-    with np.errstate(over="ignore"):
-        nearest = threshold.astype(np.float32)
-    return np.where(nearest > threshold, np.nextafter(nearest, np.float32(-np.inf)), nearest)

@@ -27,6 +27,8 @@ from iota2.errors import InputError
 FORMAT = "iota2 model"
 FORMAT_VERSION = 1
 FILE = "model.json"
+CHECKED_TOGETHER = 4096
+"""Samples that are looked at together for missing values."""
 
 
 def train_model(
@@ -89,13 +91,23 @@ def save_model(model: Model, folder: Path, card: Path) -> None:
     card.write_text(card_text(model), encoding="utf-8")
 
 
+def read_training(folder: Path) -> Training:
+    """How the model came to be that ``save_model`` wrote; ``ModelError`` as of ``load_model``. No array is read."""
+    return _parsed(folder / FILE)[2]
+
+
 def load_model(folder: Path) -> Model:
     """The model that ``save_model`` wrote.
 
     Raises ``ModelError`` if something is missing, damaged, of a newer version or does not fit together. No
     code of the folder runs, and no index in it can leave its arrays.
     """
-    path = folder / FILE
+    recipe, classes, meta = _parsed(folder / FILE)
+    return Model(KINDS[meta.kind].load(folder), recipe, classes, meta)
+
+
+def _parsed(path: Path) -> tuple[FeatureRecipe, tuple[int, ...], Training]:
+    """Recipe, classes and origin of a model."""
     content = _read_json(path)
     if content.get("format") != FORMAT:
         raise ModelError(f"{path}: not a model of this program. Give the folder that the training wrote.")
@@ -112,7 +124,7 @@ def load_model(folder: Path) -> Model:
         recipe.names  # noqa: B018 - computed here to notice a recipe that cannot name its features
     except (KeyError, TypeError, ValueError, AttributeError) as err:
         raise ModelError(f"{path}: damaged ({err!r}). Copy the model again or train it again.") from err
-    return Model(KINDS[meta.kind].load(folder), recipe, classes, meta)
+    return recipe, classes, meta
 
 
 def _check_samples(x: np.ndarray, y: np.ndarray, names: tuple[str, ...], title: str) -> None:
@@ -125,14 +137,23 @@ def _check_samples(x: np.ndarray, y: np.ndarray, names: tuple[str, ...], title: 
         raise InputError(f"{title}: no samples to learn from. Check that reference polygons lie in the region.")
     if y.dtype.kind not in "iu" or y.min() < 1 or y.max() > MAX_CODE:
         raise InputError(f"{title}: class codes must be whole numbers from 1 to {MAX_CODE} (0 means no label).")
-    bad = ~np.isfinite(x)
-    if bad.any():
-        feature = int(bad.any(axis=0).argmax())
+    samples, features = _not_finite(x)
+    if samples:
         raise InputError(
-            f"{title}: {int(bad.any(axis=1).sum())} of {len(x)} samples hold values that are not finite, "
-            f"first in feature {names[feature]}. Leave these samples out, or let the function that makes the "
-            "feature give a number."
+            f"{title}: {samples} of {len(x)} samples hold values that are not finite, first in feature "
+            f"{names[int(features.argmax())]}. Leave these samples out, or let the function that makes the feature "
+            "give a number."
         )
+
+
+def _not_finite(x: np.ndarray) -> tuple[int, np.ndarray]:
+    """Number of samples with such a value, and whether each feature has one; piece by piece, ``x`` may be large."""
+    samples, features = 0, np.zeros(x.shape[1], bool)
+    for first in range(0, len(x), CHECKED_TOGETHER):
+        bad = ~np.isfinite(x[first : first + CHECKED_TOGETHER])
+        samples += int(bad.any(axis=1).sum())
+        features |= bad.any(axis=0)
+    return samples, features
 
 
 def _versions() -> dict[str, str]:

@@ -46,6 +46,12 @@ KINDS = {
 }
 
 
+def as_options(classifier: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters for ``train_model`` under the names that users write; one that no option sets keeps its own."""
+    names = {option.becomes: option.name for option in KINDS[classifier].options} if classifier in KINDS else {}
+    return {names.get(name, name): value for name, value in parameters.items()}
+
+
 def validate_options(classifier: str, options: Mapping[str, object] | str) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Parameters for ``train_model`` (plain values, every default filled in) and warnings.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,15 +27,19 @@ class Prediction:
     """(class, y, x) float32 in 0..1, in the order of the model's classes."""
 
 
+Probabilities = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""From features (feature, pixel) and positions of some of the pixels (n,) to probabilities (n, class)."""
+
+
 def predict_slices(
-    probabilities: Callable[[np.ndarray], np.ndarray], values: np.ndarray, selected: np.ndarray, classes: Sequence[int]
+    probabilities: Probabilities, values: np.ndarray, selected: np.ndarray, classes: Sequence[int], *, threads: int = 1
 ) -> Prediction:
     """The prediction of a block from its features (feature, y, x), slice by slice of pixels.
 
-    ``probabilities`` maps the features (feature, pixel) of some pixels to (pixel, class); ``selected`` is
-    (y, x) bool, ``classes`` are ascending codes. The label is the class of greatest probability, of equals
+    ``selected`` is (y, x) bool, ``classes`` are ascending codes. The features are handed on as they are, with the
+    ascending positions of the selected pixels of a slice. The label is the class of greatest probability, of equals
     the smallest code. No selected pixel gives zeros, and ``probabilities`` is not called. Beside the result
-    and one number for each selected pixel, no more than about ``SLICE_BYTES`` are in use.
+    and one number for each selected pixel, no more than about ``SLICE_BYTES`` are in use by each of the ``threads``.
     """
     labels = np.zeros(selected.size, np.uint16)
     confidence = np.zeros(selected.size, np.float32)
@@ -41,16 +47,32 @@ def predict_slices(
     x, codes = values.reshape(len(values), selected.size), np.asarray(classes, np.uint16)
     positions = np.flatnonzero(selected)
     step = slice_pixels(len(values), len(classes))
-    for first in range(0, len(positions), step):
+
+    def predict(first: int) -> None:
         at = positions[first : first + step]
-        found = probabilities(np.take(x, at, axis=1))
+        found = probabilities(x, at)
         # Sums of shares can pass 1 by rounding.
         bounded = np.minimum(found, 1.0)
         labels[at] = codes[found.argmax(axis=1)]
         confidence[at] = bounded.max(axis=1)
         shares[:, at] = bounded.T
+
+    starts = range(0, len(positions), step)
+    if threads == 1:
+        deque(map(predict, starts), maxlen=0)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            deque(pool.map(predict, starts), maxlen=0)
     shape = selected.shape
     return Prediction(labels.reshape(shape), confidence.reshape(shape), shares.reshape(len(classes), *shape))
+
+
+def of_rows(predict_proba: Callable[[np.ndarray], np.ndarray]) -> Probabilities:
+    """Probabilities from a function that wants the features of its pixels alone, as (pixel, feature).
+
+    They are copied; what the function gets is the transpose of a contiguous (feature, pixel) array.
+    """
+    return lambda x, at: predict_proba(np.take(x, at, axis=1).T)
 
 
 def slice_pixels(features: int, classes: int) -> int:

@@ -7,7 +7,8 @@ leaf is a node that leads to itself, so that the inner loop has no branch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +21,8 @@ TILE_BYTES = 256 * 1024
 """Size of the features in work: small enough to share a second-level cache with one tree and the sums."""
 MAX_ROWS = 2**24
 """Leaves store the number of their row in a float32, exact up to here."""
+MAX_SHARE = 1e30
+"""Greatest size of what a leaf adds: no sum of them overflows."""
 _DTYPES = {
     "roots": np.uint32,
     "feature": np.uint32,
@@ -28,6 +31,7 @@ _DTYPES = {
     "starts": np.uint32,
     "column": np.uint32,
     "share": np.float64,
+    "initial": np.float64,
 }
 
 
@@ -35,11 +39,15 @@ _DTYPES = {
 class Forest:
     """Trees as arrays; a pixel goes right where its feature is greater than the threshold.
 
-    Class shares of leaves are kept once for each distinct set of shares ("row"), without their zeros: row
-    ``r`` holds ``share[starts[r]:starts[r + 1]]`` of the classes ``column[starts[r]:starts[r + 1]]``.
+    The leaves that a pixel reaches add to its scores, and the link makes probabilities of these: ``mean`` divides
+    by the number of trees (random forests, extra trees: leaves hold class shares), ``softmax`` and, with one score
+    for two classes, ``sigmoid`` are those of boosting (leaves hold steps of one score).
 
-    Whatever the arrays hold, an instance is safe to evaluate: the constructor raises ``ValueError`` for an
-    index outside its range, a tree with a cycle or a share outside 0..1.
+    What leaves add is kept in rows, without zeros: row ``r`` adds ``share[starts[r]:starts[r + 1]]`` to the scores
+    ``column[starts[r]:starts[r + 1]]``. Leaves that add the same may share a row.
+
+    Whatever the arrays hold, an instance is safe to evaluate: the constructor raises ``ValueError`` for an index
+    outside its range, a tree with a cycle, a share of a mean outside 0..1, and for what is not finite.
     """
 
     n_features: int
@@ -58,16 +66,26 @@ class Forest:
     """(entry,) uint32."""
     share: np.ndarray
     """(entry,) float64."""
+    initial: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """(score,) float64: scores before the first tree; empty with the link ``mean``, which begins at 0."""
+    link: str = "mean"
+    """How scores become probabilities: ``mean``, ``softmax`` or ``sigmoid``."""
 
     def __post_init__(self) -> None:
         _check_types(self)
+        _check_link(self)
         _check_trees(self)
         _check_rows(self)
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays by name: with the two counts, all that the constructor needs."""
+        """The arrays by name: with the two counts and the link, all that the constructor needs."""
         return {name: getattr(self, name) for name in _DTYPES}
+
+    @property
+    def n_scores(self) -> int:
+        """Scores of a pixel: one for each class, but one alone with the link ``sigmoid``."""
+        return len(self.initial) or self.n_classes
 
     @property
     def depth(self) -> int:
@@ -94,26 +112,52 @@ class Forest:
         nodes["split"] = np.left_shift(self.child.astype(kind), kind.type(bits)) | self.feature
         return nodes, bits
 
-    def probabilities(self, x: np.ndarray) -> np.ndarray:
-        """(pixel, class) float64: mean over the trees of the class shares of the leaf that a pixel reaches.
+    def probabilities(self, x: np.ndarray, at: np.ndarray | None = None) -> np.ndarray:
+        """(pixel, class) float64: the probabilities of the pixels ``at`` (positions), or of all.
 
-        ``x`` is (feature, pixel), best contiguous float32. Sums run over the trees in their order, in double
-        precision, so the result does not depend on how pixels are cut into blocks. No pixel gives an empty
-        array. Raises ``ValueError`` for another number of features and for NaN (infinite values compare as
-        such).
+        ``x`` is (feature, pixel), best contiguous float32: then it is read where it lies, which is quickest where
+        positions follow each other. Scores are summed over the trees in their order, in double precision, so the
+        result does not depend on how pixels are cut into blocks. No pixel gives an empty array. Raises
+        ``ValueError`` for another number of features, for positions outside ``x`` and for NaN in one of the pixels
+        (infinite values compare as such).
         """
         if x.ndim != 2 or len(x) != self.n_features:
             raise ValueError(f"features {x.shape} for a forest of {self.n_features} features")
         x = np.ascontiguousarray(x, dtype=np.float32)
+        at = np.arange(x.shape[1]) if at is None else np.ascontiguousarray(at, dtype=np.int64)
+        if at.size and not 0 <= at.min() <= at.max() < x.shape[1]:
+            raise ValueError(f"positions from {at.min()} to {at.max()} in features of {x.shape[1]} pixels")
         nodes, bits = self._packed
-        total = np.zeros((x.shape[1], self.n_classes))
+        scores = np.zeros((len(at), self.n_scores))
+        scores += self.initial if self.initial.size else 0.0
         arrays = (nodes, self.roots, self.starts, self.column, self.share)
-        if _add_votes(x, arrays, bits, _tile_pixels(len(x)), total):
-            missing = np.isnan(x)
-            first = int(missing.any(axis=1).argmax())
-            raise ValueError(f"feature {first} is NaN at {int(missing[first].sum())} of {x.shape[1]} pixels")
-        total /= len(self.roots)
-        return total
+        if _add_votes(x, at, arrays, (bits, _tile_pixels(len(x))), scores):
+            missing = [np.count_nonzero(np.isnan(values[at])) for values in x]
+            first = int(np.flatnonzero(missing)[0])
+            raise ValueError(f"feature {first} is NaN at {missing[first]} of {len(at)} pixels")
+        return LINKS[self.link](scores, len(self.roots))
+
+
+def _mean(scores: np.ndarray, trees: int) -> np.ndarray:
+    scores /= trees
+    return scores
+
+
+def _softmax(scores: np.ndarray, _trees: int) -> np.ndarray:
+    scores -= scores.max(axis=1, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(axis=1, keepdims=True)
+    return scores
+
+
+def _sigmoid(scores: np.ndarray, _trees: int) -> np.ndarray:
+    small = np.exp(-np.abs(scores[:, 0]))  # of the absolute value: nothing overflows
+    second = np.where(scores[:, 0] < 0, small, 1) / (1 + small)
+    return np.stack([1 - second, second], axis=1)
+
+
+LINKS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {"mean": _mean, "softmax": _softmax, "sigmoid": _sigmoid}
+"""Probabilities (pixel, class) from scores (pixel, score), which they may overwrite, and the number of trees."""
 
 
 def _tile_pixels(n_features: int) -> int:
@@ -122,26 +166,31 @@ def _tile_pixels(n_features: int) -> int:
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _add_votes(x: np.ndarray, arrays: tuple[np.ndarray, ...], bits: int, step: int, total: np.ndarray) -> bool:
-    """Add the shares of the reached leaves to ``total`` (pixel, class); True if ``x`` has NaN, then no result.
+def _add_votes(
+    x: np.ndarray, at: np.ndarray, arrays: tuple[np.ndarray, ...], sizes: tuple[int, int], total: np.ndarray
+) -> bool:
+    """Add what the reached leaves hold to ``total`` (pixel, score); True if a pixel has NaN, then no result.
 
-    ``arrays`` are (nodes, roots, starts, column, share), ``step`` the pixels of a tile.
+    ``at`` are the positions of the pixels in ``x`` (feature, pixel), ``arrays`` are (nodes, roots, starts, column,
+    share), ``sizes`` the bits of a feature in a node and the pixels of a tile.
     """
     nodes, roots, starts, column, share = arrays
-    n_features, n_pixels = x.shape
-    at = np.empty(LANES, np.uint32)
+    bits, step = sizes
+    n_features = x.shape[0]
+    leaf = np.empty(LANES, np.uint32)
+    gathered = np.empty(step, np.float32)
     tile = np.zeros((step // LANES, (n_features + 1) * LANES), np.float32)
     tile[:, n_features * LANES :] = -np.inf  # the feature of leaves: never greater than a threshold
-    for first in range(0, n_pixels, step):
-        count = min(step, n_pixels - first)
-        if _fill(tile, x, first, count):
+    for first in range(0, at.size, step):
+        count = min(step, at.size - first)
+        if _fill(tile, x, at[first : first + count], gathered):
             return True
         for t in range(roots.size):
             tree = nodes[roots[t] :]
             for group in range((count + LANES - 1) // LANES):
-                _walk(tree, tile[group], bits, at)
+                _walk(tree, tile[group], bits, leaf)
                 for k in range(min(LANES, count - group * LANES)):
-                    row = np.uint32(tree[at[k]].threshold)
+                    row = np.uint32(tree[leaf[k]].threshold)
                     sums = total[first + group * LANES + k]
                     for entry in range(starts[row], starts[row + np.uint32(1)]):
                         sums[column[entry]] += share[entry]
@@ -168,14 +217,23 @@ def _walk(tree: np.ndarray, features: np.ndarray, bits: int, at: np.ndarray) -> 
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _fill(tile: np.ndarray, x: np.ndarray, first: int, count: int) -> bool:
-    """Copy pixels ``first`` … of ``x`` into ``tile`` (group, feature and lane); True if one is NaN.
+def _fill(tile: np.ndarray, x: np.ndarray, at: np.ndarray, gathered: np.ndarray) -> bool:
+    """Copy the pixels ``at`` of ``x`` into ``tile`` (group, feature and lane); True if one is NaN.
 
     Lanes past the last pixel keep what they held: they walk along and are not counted.
     """
     missing = np.uint32(0)
+    first, count = at[0], at.size
+    together = True
+    for k in range(count):
+        together &= at[k] == first + k
     for f in range(x.shape[0]):
-        values = x[f, first : first + count]
+        if together:
+            values = x[f, first : first + count]
+        else:
+            for k in range(count):
+                gathered[k] = x[f, at[k]]
+            values = gathered[:count]
         for k in range(count):  # apart from the copy, so that both loops run on vectors
             missing |= np.uint32(np.isnan(values[k]))
         for group in range((count + LANES - 1) // LANES):
@@ -203,6 +261,14 @@ def _check_types(forest: Forest) -> None:
     _require(n < 2**32, "too many nodes")
 
 
+def _check_link(forest: Forest) -> None:
+    _require(forest.link in LINKS, f"link {forest.link!r}, expected {', '.join(LINKS)}")
+    expected = {"mean": 0, "softmax": forest.n_classes, "sigmoid": 1}[forest.link]
+    _require(len(forest.initial) == expected, f"{len(forest.initial)} initial scores for the link {forest.link}")
+    _require((np.abs(forest.initial) <= MAX_SHARE).all(), "an initial score that is no sound number")
+    _require(forest.link != "sigmoid" or forest.n_classes == 2, f"sigmoid of {forest.n_classes} classes")
+
+
 def _check_trees(forest: Forest) -> None:
     """Children lie behind their parent and inside its tree: so every walk ends in a leaf of the tree."""
     roots, n = forest.roots.astype(np.int64), len(forest.feature)
@@ -225,6 +291,6 @@ def _check_rows(forest: Forest) -> None:
     _require(1 < len(starts) <= MAX_ROWS + 1, "no row, or too many")
     _require(starts[0] == 0 and (np.diff(starts) >= 0).all() and starts[-1] == len(share), "starts of rows")
     _require(len(forest.column) == len(share), "column and share differ in length")
-    _require((forest.column < forest.n_classes).all(), "a class outside the classes")
-    with np.errstate(invalid="ignore"):
-        _require(((share >= 0) & (share <= 1)).all(), "a share outside 0..1")
+    _require((forest.column < forest.n_scores).all(), "a class outside the classes")
+    low, high = (0, 1) if forest.link == "mean" else (-MAX_SHARE, MAX_SHARE)
+    _require(((share >= low) & (share <= high)).all(), f"a share outside {low}..{high}")

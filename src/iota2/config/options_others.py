@@ -47,7 +47,7 @@ class TaskRetryLimits(Section):
     builders: ClassVar[str] = "C F O V R T"
 
     allowed_retry: int = option(0, "How often a failed job is tried again, with twice the memory and threads.", ge=0)
-    maximum_ram: float = option(16.0, "Most memory of a job that is tried again, GB.", gt=0)
+    maximum_ram: float = option(16.0, "Most memory for the arrays of a job, GB, also when it is tried again.", gt=0)
     maximum_cpu: int = option(4, "Most threads of a job that is tried again.", ge=1)
 
 

@@ -173,6 +173,13 @@ class ArgTrain(Section):
     split_ground_truth: bool = option(True, "Keep polygons apart for validation; False uses all for both.")
     features: tuple[Index, ...] = option(INDICES, "Spectral indices added to the bands: all of them, or [] for none.")
     sample_selection: SampleSelection = option(SampleSelection(), "How pixels of learning polygons are selected.")
+    max_samples_per_class: int | None = option(
+        None,
+        "Most pixels of a class that each model learns from, for training data that exceed the memory. Of more pixels "
+        "the `sampler` chooses these over all tiles, before features are computed, and the report says how many are "
+        "left out. None: no limit.",
+        ge=1,
+    )
     force_standard_labels: bool = option(False, "Name features `value_0`, `value_1` … so that years can be merged.")
     learning_samples_extension: Literal["sqlite", "parquet", "csv"] = option(
         "sqlite", "Format of the learning samples.", about=About(later=("csv",))

@@ -36,30 +36,39 @@ class Artifact:
         return tuple(axis for axis in AXES if "{" + axis + "}" in self.path)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Paths:
     """The paths of one job's inputs or outputs, by artifact name.
 
     ``paths.scene`` is the one path of an artifact whose axes the job fixes; for an artifact with more axes it is
-    an error, and ``paths.all("scene")`` maps the free axes' values to paths.
+    an error, and ``paths.all("scene")`` maps the free axes' values to paths. A run has a million of them: they are
+    kept as text relative to the output folder, and the only one of an artifact stands by itself.
     """
 
-    bound: Mapping[str, Mapping[Key, Path]]
+    root: Path
+    bound: Mapping[str, str | Mapping[Key, str]]
 
     def __getattr__(self, name: str) -> Path:
-        if name.startswith("__") or name == "bound":  # asked for before the instance is filled, when unpickling
+        if name.startswith("__") or name in ("root", "bound"):  # asked for before the instance is filled, by pickle
             raise AttributeError(name)
         try:
             found = self.bound[name]
         except KeyError:
             raise AttributeError(name) from None
-        if list(found) != [()]:
+        if not isinstance(found, str):
             raise AttributeError(f"{name} has several paths: use all({name!r})")
-        return found[()]
+        return self.root / found
 
     def all(self, name: str) -> Mapping[Key, Path]:
         """Paths of an artifact by the values of its free axes; one free axis still gives 1-tuples as keys."""
-        return self.bound[name]
+        found = self.bound[name]
+        texts = {(): found} if isinstance(found, str) else found
+        return {key: self.root / text for key, text in texts.items()}
+
+    def names(self, artifact: str) -> tuple[str, ...]:
+        """Paths of an artifact, relative to the output folder."""
+        found = self.bound[artifact]
+        return (found,) if isinstance(found, str) else tuple(found.values())
 
     def __contains__(self, name: object) -> bool:
         return name in self.bound

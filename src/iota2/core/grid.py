@@ -35,19 +35,31 @@ class Block:
         """(rows, columns) of the block."""
         return self.rows[1] - self.rows[0], self.cols[1] - self.cols[0]
 
+    def cut(self, values: np.ndarray, part: Block) -> np.ndarray:
+        """Of ``values`` (…, y, x) of this block, those of a ``part`` of it."""
+        top, left = self.rows[0], self.cols[0]
+        return values[..., part.rows[0] - top : part.rows[1] - top, part.cols[0] - left : part.cols[1] - left]
+
 
 def block_of(tile: str, geobox: GeoBox, rows: tuple[int, int], cols: tuple[int, int]) -> Block:
     """The block of ``geobox`` with the given half-open row and column ranges."""
     return Block(tile, rows, cols, geobox[slice(*rows), slice(*cols)])
 
 
-def blocks(tile: str, geobox: GeoBox, shape: tuple[int, int], rows: tuple[int, int] | None = None) -> Iterator[Block]:
-    """Blocks of at most ``shape`` that tile ``geobox`` (or its ``rows``) without overlap, in scan order."""
+def blocks(
+    tile: str,
+    geobox: GeoBox,
+    shape: tuple[int, int],
+    rows: tuple[int, int] | None = None,
+    cols: tuple[int, int] | None = None,
+) -> Iterator[Block]:
+    """Blocks of at most ``shape`` that tile ``geobox``, or ``rows`` and ``cols`` of it, in scan order, no overlap."""
     height, width = geobox.shape
     first, last = rows or (0, height)
+    west, east = cols or (0, width)
     for top in range(first, last, shape[0]):
-        for left in range(0, width, shape[1]):
-            yield block_of(tile, geobox, (top, min(top + shape[0], last)), (left, min(left + shape[1], width)))
+        for left in range(west, east, shape[1]):
+            yield block_of(tile, geobox, (top, min(top + shape[0], last)), (left, min(left + shape[1], east)))
 
 
 def part_count(height: int) -> int:

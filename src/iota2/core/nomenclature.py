@@ -52,6 +52,11 @@ class Nomenclature:
         """Code to red, green, blue, alpha; with 0, transparent, for what is not classified."""
         return {0: (0, 0, 0, 0)} | {code: (*color, 255) for code, color in zip(self.codes, self.colors, strict=True)}
 
+    @property
+    def unnamed(self) -> Nomenclature:
+        """The same classes, called by their codes, without colours: what pixels depend on."""
+        return Nomenclature(self.codes, tuple(map(str, self.codes)), ((0, 0, 0),) * len(self.codes), self.labels)
+
     def name(self, code: int) -> str:
         """Name of a class by its code; ``KeyError`` for a code of no class."""
         return self.names[self._position(code)]

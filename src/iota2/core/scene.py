@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 from odc.geo.geobox import GeoBox
 
@@ -35,6 +36,12 @@ class SensorScene:
     acquisitions: tuple[Acquisition, ...]
     grids: Mapping[str, GeoBox]
     """Lattice of the files, by band name or mask name: the same for every date."""
+
+    @cached_property
+    def lattices(self) -> Mapping[str, int]:
+        """Number of the lattice of each band or mask: those that share one have the same number."""
+        distinct = list(dict.fromkeys(self.grids.values()))
+        return {name: distinct.index(grid) for name, grid in self.grids.items()}
 
     @property
     def keys(self) -> tuple[str, ...]:

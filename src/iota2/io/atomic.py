@@ -1,7 +1,8 @@
 """How files get their final name: written under another name in the same folder, synced, then renamed.
 
-A file under its final name is therefore always whole. Names in progress start with a dot and hold ``.part``:
-``.map.part.tif``. They are the same at every attempt, so what a killed job left behind is overwritten.
+A file under its final name is therefore always whole. Names in progress start with a dot and hold host, process and
+``.part``: ``.map.node7-4711-0c1f9a2e.part.tif``. No two attempts share one, on whatever hosts, so an attempt that is
+taken for dead cannot spoil the next one. What a killed one leaves behind is found by its name and removed.
 """
 
 from __future__ import annotations
@@ -9,9 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +28,26 @@ _LONGEST_NAME = 255
 """Bytes of a file name that every usual file system takes."""
 ADDRESS_CHARACTERS = frozenset(";!")
 """Characters that readers of addresses (URLs, archives) take for separators; none in names in progress."""
+_IN_PROGRESS = re.compile(r"\..+\.[A-Za-z0-9-]+-\d+-[0-9a-f]{8}\.(part|scratch|old)(?![A-Za-z0-9])", re.DOTALL)
+"""How names in progress begin; libraries put files of their own beside them, with more at the end."""
+_LONGEST_HOST = 64
+_before_replacing: ContextVar[Callable[[], object] | None] = ContextVar("_before_replacing", default=None)
+
+
+@contextmanager
+def asking_first(allowed: Callable[[], object]) -> Iterator[None]:
+    """In the body, ``allowed`` is called just before a file gets its final name; what it raises prevents that."""
+    former = _before_replacing.set(allowed)
+    try:
+        yield
+    finally:
+        _before_replacing.reset(former)
+
+
+def _ask() -> None:
+    allowed = _before_replacing.get()
+    if allowed is not None:
+        allowed()
 
 
 @contextmanager
@@ -38,6 +63,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         yield part
         _sync(part)
+        _ask()
         os.replace(part, final)
         _sync(final.parent)
     except BaseException:
@@ -69,6 +95,7 @@ def _move_family(folder: Path, final: Path) -> None:
     members = sorted(folder.iterdir(), key=lambda member: (member.suffix == final.suffix, member.name))
     for member in members:
         _sync(member)
+    _ask()
     for suffix in SHAPEFILE_SUFFIXES:
         final.with_name(final.stem + suffix).unlink(missing_ok=True)
     for member in members:
@@ -80,17 +107,17 @@ def _move_family(folder: Path, final: Path) -> None:
 def replacing_folder(path: str | Path) -> Iterator[Path]:
     """An empty temporary folder beside ``path``; takes its place, whole, when the body ends well.
 
-    After an error ``path`` is as it was; what was killed between the two renamings is mended at the next attempt.
+    After an error ``path`` is as it was. Killed between the two renamings, it is missing.
     """
     final = Path(path)
     part, old = part_name(final), part_name(final, "old")
     _prepare(part)
-    _put_back(old, final)
     part.mkdir()
     try:
         yield part
         for member in (*part.rglob("*"), part):
             _sync(member)
+        _ask()
         if final.exists():
             os.replace(final, old)
         os.replace(part, final)
@@ -122,16 +149,40 @@ def write_json(path: str | Path, value: Any, *, sort: bool = False) -> None:
 
 
 def part_name(path: Path, word: str = "part") -> Path:
-    """The name in progress of ``path``: hidden, with ``word`` before the suffix that drivers look at."""
-    name = f".{path.stem}.{word}{path.suffix}"
+    """A name in progress for ``path``, another one at each call: hidden, with ``word`` before the suffix that drivers
+    look at."""
+    host = re.sub("[^A-Za-z0-9-]", "-", socket.gethostname())[:_LONGEST_HOST] or "host"
+    ending = f".{host}-{os.getpid()}-{secrets.token_hex(4)}.{word}{path.suffix}"
+    name = f".{path.stem}{ending}"
     if len(name.encode()) > _LONGEST_NAME or ADDRESS_CHARACTERS & set(name):
-        name = f".{hashlib.sha256(path.name.encode()).hexdigest()[:32]}.{word}{path.suffix}"
+        name = f".{hashlib.sha256(path.name.encode()).hexdigest()[:32]}{ending}"
     return path.with_name(name)
+
+
+def in_progress(name: str) -> bool:
+    """Whether a file or folder is called as ``part_name`` calls them, or as libraries call what they put beside."""
+    return _IN_PROGRESS.match(name) is not None
+
+
+def remove_leftovers(root: str | Path) -> int:
+    """Remove all that is in progress below ``root``, links not followed, and say how many files and folders that were.
+
+    For when nobody should be writing there. A writer that lives all the same cannot put its file in place any more,
+    and fails. What cannot be removed is left.
+    """
+    count = 0
+    for place, folders, names in os.walk(root):
+        for name in (*folders, *names):
+            if in_progress(name):
+                count += 1
+                with suppress(OSError):
+                    _remove(Path(place, name))
+        folders[:] = [name for name in folders if not in_progress(name)]
+    return count
 
 
 def _prepare(part: Path) -> None:
     part.parent.mkdir(parents=True, exist_ok=True)
-    _remove(part)
 
 
 def _remove(path: Path) -> None:

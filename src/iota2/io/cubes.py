@@ -1,10 +1,16 @@
-"""How the series of a scene are read on a block of its working lattice: values, validity, footprint."""
+"""How the series of a scene are read on blocks of its working lattice: values, validity, footprint.
+
+Values are read on two scales. A block is decoded at once: pixels as the files store them, of many rows, since they
+take little. Blocks inside of it are brought onto the working lattice some thousand pixels at a time, so that what is
+computed from them stays near the processor.
+"""
 
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -16,26 +22,17 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from iota2.core.cube import Cube
-from iota2.core.grid import Block, resolution
+from iota2.core.grid import Block, block_of
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Acquisition, Scene, SensorScene
-from iota2.core.sensor import MaskRule, SensorSpec
-from iota2.errors import ConfigError, DamagedProduct, InputError
-from iota2.io.environ import open_raster, raster_lattice
-from iota2.io.warp import Placement, placement
+from iota2.core.sensor import MaskRule
+from iota2.errors import DamagedProduct, InputError
+from iota2.io.decoded import Decoded, Stored, clear_of, kept_type, placements
+from iota2.io.environ import open_raster
+from iota2.io.warp import Placement, Range
 
 MAX_OPEN = 1024
 """Files kept open by one reader, if the system allows as many; further ones are opened for each block."""
-MIN_ROWS, MIN_COLS = 16, 64
-"""The smallest block worth reading."""
-_READING = 32
-"""Bytes for each pixel of a block while one band of one date is read: the file's pixels, the resampled ones,
-their product units and where they have data."""
-_COUNTS = 16
-"""Bytes for each pixel of a block: clear dates in several steps, the region."""
-
-_KEPT = ("int8", "uint8", "int16", "uint16", "float32")
-"""Types that are resampled as they are; others become float32 first."""
 
 
 def recipe_bands(recipe: FeatureRecipe) -> dict[str, tuple[str, ...]]:
@@ -43,126 +40,33 @@ def recipe_bands(recipe: FeatureRecipe) -> dict[str, tuple[str, ...]]:
     return {sensor.sensor: sensor.bands for sensor in recipe.sensors}
 
 
-def block_shape(
-    scene: Scene, recipe: FeatureRecipe, memory: int, *, extra_bytes: int = 0, reserved: int = 0, threads: int = 1
-) -> tuple[int, int]:
-    """Rows and columns of the blocks in which ``scene`` is read and made into features within ``memory`` bytes.
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What the dates of one sensor show of a block."""
 
-    Counts the series (4 bytes a value), their validity, the features, a series aside where the features hold
-    no copy of it, and the greater of two: what reading on ``threads`` needs, and ``extra_bytes`` per pixel
-    that the caller needs once the series are gone; ``reserved`` bytes are the caller's whatever the shape.
-
-    Full-width strips first, since most archives store images in strips; narrower blocks of 16 rows when even
-    those do not fit. Of files stored in tiles, rows of whole tiles, some tiles of one row, or parts of a tile.
-    ConfigError says how much memory the smallest block needs.
-    """
-    bands = recipe_bands(recipe)
-    series = sum(
-        len(sensor.acquisitions) * (4 * len(bands[sensor.spec.name]) + 1)
-        for sensor in scene.sensors
-        if sensor.spec.name in bands
-    )
-    aside = max((4 * len(s.dates) * len(s.bands) for s in recipe.sensors if not s.copy_input), default=0)
-    features = 4 * len(recipe.names) + aside + _COUNTS
-    per_pixel = series + features + max(_READING * threads, extra_bytes)
-    files = [
-        sensor.acquisitions[0].bands[_sample(sensor, bands[sensor.spec.name])]
-        for sensor in scene.sensors
-        if sensor.acquisitions and bands.get(sensor.spec.name)
-    ]
-    return _shape(scene, per_pixel, (memory, reserved), _stored_tile(scene, files))
+    valid: np.ndarray
+    """(time, y, x) bool: no mask applies."""
+    inside: np.ndarray
+    """(time,) pixels inside the image: no edge mask applies. Of a sensor without edge masks, all."""
 
 
-def mask_block_shape(scene: Scene, memory: int, *, threads: int = 1) -> tuple[int, int]:
-    """Rows and columns of the blocks in which all masks of ``scene`` are read within ``memory`` bytes."""
-    dates = sum(len(sensor.acquisitions) for sensor in scene.sensors)
-    first = [next(iter(s.acquisitions[0].masks.values()), None) for s in scene.sensors if s.acquisitions]
-    tile = _stored_tile(scene, [path for path in first if path])
-    return _shape(scene, dates + _COUNTS + _READING * threads, (memory, 0), tile)
+@dataclass(frozen=True, eq=False)
+class _Wish:
+    """Pixels of one band of a file, and where they are wanted."""
 
-
-def _sample(sensor: SensorScene, bands: Sequence[str]) -> str:
-    """The band whose file shows how files are stored: that of the native lattice, if it is read."""
-    return sensor.spec.reference.name if sensor.spec.reference.name in bands else bands[0]
-
-
-def _stored_tile(scene: Scene, files: Sequence[str]) -> tuple[int, int] | None:
-    """Rows and columns, on the working lattice, of the tiles of the first of ``files`` that is stored in tiles.
-
-    None when all are stored in strips, or in one piece.
-    """
-    for path in files:
-        with open_raster(path) as source:
-            rows, cols = source.block_shapes[0]
-            if cols >= source.width:
-                continue
-            ratio = 1.0, 1.0
-            lattice = raster_lattice(source)
-            if lattice.crs == scene.geobox.crs:
-                (width, height), (own_width, own_height) = resolution(lattice), resolution(scene.geobox)
-                ratio = height / own_height, width / own_width
-            return max(1, round(rows * ratio[0])), max(1, round(cols * ratio[1]))
-    return None
-
-
-def _shape(scene: Scene, per_pixel: int, memory: tuple[int, int], tile: tuple[int, int] | None) -> tuple[int, int]:
-    """The shape of blocks within ``memory`` (bytes of the job, of them reserved); see ``block_shape``."""
-    height, width = scene.geobox.shape
-    given, reserved = memory
-    pixels = max(0, given - reserved) // per_pixel
-    if pixels >= height * width:
-        return height, width
-    if pixels // MIN_ROWS < min(MIN_COLS, width):
-        needed = (per_pixel * MIN_ROWS * MIN_COLS + reserved) / 2**20
-        raise ConfigError(
-            [
-                f"tile {scene.tile}: a block of {MIN_ROWS} x {MIN_COLS} pixels needs {needed:.1f} MB, and a job has "
-                f"{given / 2**20:.1f} MB. Give more: iota2 run --memory"
-            ]
-        )
-    return _strips(height, width, pixels) if tile is None else _tiles(height, width, pixels, tile)
-
-
-def _strips(height: int, width: int, pixels: int) -> tuple[int, int]:
-    """Full-width strips of a multiple of 16 rows; else 16 rows of a multiple of 64 columns."""
-    rows, cols = pixels // width, pixels // MIN_ROWS
-    if rows >= MIN_ROWS:
-        return rows - rows % MIN_ROWS, width
-    return min(MIN_ROWS, height), min(cols - cols % MIN_COLS, width)
-
-
-def _tiles(height: int, width: int, pixels: int, tile: tuple[int, int]) -> tuple[int, int]:
-    """Rows of whole tiles, some tiles of one row, or a part of a tile.
-
-    A part is as high as the tile while it is at least 64 columns wide: blocks that follow each other then lie
-    in the same tile, which GDAL's cache may still hold.
-    """
-    rows, cols = min(tile[0], height), min(tile[1], width)
-    if pixels >= rows * width:
-        return min(height, pixels // width // rows * rows), width
-    if pixels >= rows * cols:
-        return rows, pixels // rows // cols * cols
-    while rows * cols > pixels:
-        rows, cols = (rows, -(-cols // 2)) if cols > MIN_COLS else (-(-rows // 2), cols)
-    return rows, cols
-
-
-def mask_applies(rule: MaskRule, values: np.ndarray) -> np.ndarray:
-    """Where a mask says "not valid", as bool: one of the rule's bits is set, or its values met; without, any
-    but 0."""
-    applies = np.zeros(values.shape, bool)
-    if rule.bits:
-        applies |= (values.astype(np.int64) & sum(1 << bit for bit in rule.bits)) != 0
-    if rule.values:
-        applies |= np.isin(values, rule.values)
-    return applies if rule.bits or rule.values else values != 0
+    path: str
+    index: int
+    rows: Range
+    cols: Range
+    out: np.ndarray
+    """(row, column), of the type that is wanted."""
 
 
 @dataclass
 class CubeReader:
     """Reads the series of one scene block by block, from files that stay open until the context ends.
 
-    ``bands``: which bands of which sensors ``read`` gives. ``threads``: how many acquisitions are read at a
+    ``bands``: which bands of which sensors the cubes have. ``threads``: how many acquisitions are read at a
     time, which does not change what is read.
     """
 
@@ -171,7 +75,9 @@ class CubeReader:
     threads: int = 1
     _stack: ExitStack = field(default_factory=ExitStack, init=False, repr=False)
     _open: dict[str, DatasetReader] = field(default_factory=dict, init=False, repr=False)
-    _types: dict[str, np.dtype[Any]] = field(default_factory=dict, init=False, repr=False)
+    _types: dict[tuple[str, str], np.dtype[Any]] = field(default_factory=dict, init=False, repr=False)
+    _above: dict[tuple[str, str], Stored] = field(default_factory=dict, init=False, repr=False)
+    """Last rows of what was decoded: those that the block below needs again."""
 
     def __enter__(self) -> Self:
         return self
@@ -179,6 +85,7 @@ class CubeReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._above.clear()
         self._open.clear()
         self._stack.close()
 
@@ -192,25 +99,122 @@ class CubeReader:
         Bands of another lattice come by the sensor's resampling, masks by the pixel in which the centre lies.
         DamagedProduct names a file that cannot be read.
         """
-        return {
-            sensor.spec.name: self._cube(sensor, block)
-            for sensor in self.scene.sensors
-            if sensor.spec.name in self.bands
-        }
+        return self.decode(block).cubes(block)
+
+    def decode(self, block: Block) -> Decoded:
+        """What the files hold for ``block``: its cubes, and those of any block inside of it, come from there.
+
+        Blocks of the full width are best decoded from top to bottom: rows that were decoded for the one above are
+        not decoded again.
+        """
+        stored: dict[str, list[Stored]] = {}
+        above: dict[tuple[str, str], Stored] = {}
+        for sensor in self.scene.sensors:
+            if sensor.spec.name in self.bands:
+                groups = self._groups(sensor)
+                places = placements(self.scene, sensor, block, [names[0] for names in groups])
+                stored[sensor.spec.name] = [self._room(sensor, names, places[names[0]]) for names in groups]
+                self._fill(sensor, stored[sensor.spec.name])
+                above |= self._kept_for_next(sensor, block, stored[sensor.spec.name])
+        self._above = above
+        return Decoded(self.scene, self.bands, stored, {s.spec.name: self._cube_type(s) for s in self.scene.sensors})
+
+    def _groups(self, sensor: SensorScene) -> list[tuple[str, ...]]:
+        """Bands that are held together, since they share their lattice and type; each mask that exists by itself."""
+        groups: dict[tuple[int, str], list[str]] = {}
+        for band in self.bands[sensor.spec.name]:
+            groups.setdefault((sensor.lattices[band], self._stored_type(sensor, band).name), []).append(band)
+        masks = [(rule.name,) for rule in sensor.spec.masks if rule.name in sensor.lattices]
+        return [*map(tuple, groups.values()), *masks]
+
+    def decoded(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, Decoded]]:
+        """Each block with what was decoded for it, which is gone when the next one is asked for.
+
+        On several threads, the next one is decoded meanwhile.
+        """
+        if self.threads <= 1:
+            for block in blocks:
+                yield from _shown(block, self.decode(block))
+            return
+        with ThreadPoolExecutor(1) as other:
+            waiting: deque[tuple[Block, Future[Decoded]]] = deque()
+            for block in blocks:
+                waiting.append((block, other.submit(self.decode, block)))
+                if len(waiting) > 1:
+                    first, coming = waiting.popleft()
+                    yield from _shown(first, coming.result())
+            for last, coming in waiting:
+                yield from _shown(last, coming.result())
+
+    def _room(self, sensor: SensorScene, names: tuple[str, ...], place: Placement) -> Stored:
+        """Room for a window of some bands or a mask."""
+        rows, cols = place.window
+        dates = [t for t, acquisition in enumerate(sensor.acquisitions) if names[0] in _files(acquisition)]
+        shape = len(dates), len(names), rows[1] - rows[0], cols[1] - cols[0]
+        return Stored(names, np.empty(shape, self._stored_type(sensor, names[0])), rows, cols, dates)
+
+    def _fill(self, sensor: SensorScene, stored: Sequence[Stored]) -> None:
+        """Read what is wanted of the files of one sensor: each once, whatever is wanted of it."""
+        index = {band.name: band.index for band in sensor.spec.bands}
+        wishes: dict[tuple[str, Range, Range], list[_Wish]] = {}
+        for room in stored:
+            first = self._fill_from_above(sensor, room)
+            for layers, t in zip(room.values, room.dates, strict=True):
+                for name, layer in zip(room.names, layers, strict=True):
+                    path, out = _files(sensor.acquisitions[t])[name], layer[first - room.rows[0] :]
+                    wish = _Wish(path, index.get(name, 1), (first, room.rows[1]), room.cols, out)
+                    if first < room.rows[1]:
+                        wishes.setdefault((path, wish.rows, wish.cols), []).append(wish)
+        groups = list(wishes.values())
+        self._each(len(groups), lambda k: self._read(groups[k]))
+
+    def _fill_from_above(self, sensor: SensorScene, room: Stored) -> int:
+        """Copy the rows that were decoded for the block above; the first row that is still wanted."""
+        above = self._above.get((sensor.spec.name, room.names[0]))
+        if above is None or above.cols != room.cols or not above.rows[0] <= room.rows[0] < above.rows[1]:
+            return room.rows[0]
+        last = min(above.rows[1], room.rows[1])
+        known = above.values[..., room.rows[0] - above.rows[0] : last - above.rows[0], :]
+        room.values[..., : known.shape[2], :] = known
+        return last
+
+    def _kept_for_next(
+        self, sensor: SensorScene, block: Block, stored: Sequence[Stored]
+    ) -> Iterator[tuple[tuple[str, str], Stored]]:
+        """The rows that the block below needs again; nothing when this one is not as wide as the scene."""
+        height, width = self.scene.geobox.shape
+        if block.cols != (0, width) or block.rows[1] >= height:
+            return
+        below = block_of(self.scene.tile, self.scene.geobox, (block.rows[1], block.rows[1] + 1), block.cols)
+        places = placements(self.scene, sensor, below, [room.names[0] for room in stored])
+        for room in stored:
+            (top, _), _ = places[room.names[0]].window
+            if top < room.rows[1]:
+                yield (sensor.spec.name, room.names[0]), room.below(top)
 
     def valid(self, block: Block) -> dict[str, np.ndarray]:
         """By sensor name, (time, y, x) bool: no mask applies. Bands are not opened."""
-        found = {}
-        for sensor in self.scene.sensors:
-            places = _placements(self.scene, sensor, block, [rule.name for rule in sensor.spec.masks])
-            valid = np.empty((len(sensor.acquisitions), *block.shape), bool)
+        return {name: sight.valid for name, sight in self.sight(block).items()}
 
-            def fill(t: int, sensor: SensorScene = sensor, valid: np.ndarray = valid, places: Any = places) -> None:
-                valid[t] = self._clear(sensor.acquisitions[t], sensor.spec.masks, places, block.shape)
+    def sight(self, block: Block) -> dict[str, Sight]:
+        """By sensor name, what the dates show of the block. Bands are not opened."""
+        return {sensor.spec.name: self._sensor_sight(sensor, block) for sensor in self.scene.sensors}
 
-            self._each(len(valid), fill)
-            found[sensor.spec.name] = valid
-        return found
+    def _sensor_sight(self, sensor: SensorScene, block: Block) -> Sight:
+        """The sight of one sensor."""
+        rules = sensor.spec.masks
+        places = placements(self.scene, sensor, block, [rule.name for rule in rules])
+        edges, others = [rule for rule in rules if rule.edge], [rule for rule in rules if not rule.edge]
+        valid = np.empty((len(sensor.acquisitions), *block.shape), bool)
+        inside = np.empty(len(valid), np.int64)
+
+        def fill(t: int) -> None:
+            valid[t] = self._clear(sensor.acquisitions[t], edges, places, block.shape)
+            inside[t] = np.count_nonzero(valid[t])
+            valid[t] &= self._clear(sensor.acquisitions[t], others, places, block.shape)
+
+        self._each(len(valid), fill)
+        return Sight(valid, inside)
 
     def footprint(self, block: Block) -> np.ndarray:
         """(y, x) bool: for every sensor, at least one date is clear of its edge masks.
@@ -227,31 +231,14 @@ class CubeReader:
         edges = [rule for rule in sensor.spec.masks if rule.edge]
         if not edges:
             name = sensor.spec.reference.name
-            return _placements(self.scene, sensor, block, [name])[name].inside
-        places = _placements(self.scene, sensor, block, [rule.name for rule in edges])
+            return placements(self.scene, sensor, block, [name])[name].inside
+        places = placements(self.scene, sensor, block, [rule.name for rule in edges])
         seen = np.zeros(block.shape, bool)
         for acquisition in sensor.acquisitions:
             seen |= self._clear(acquisition, edges, places, block.shape)
             if seen.all():
                 break
         return seen
-
-    def _cube(self, sensor: SensorScene, block: Block) -> Cube:
-        """The cube of one sensor."""
-        spec, bands = sensor.spec, tuple(self.bands[sensor.spec.name])
-        places = _placements(self.scene, sensor, block, [*bands, *(rule.name for rule in spec.masks)])
-        values = np.empty((len(sensor.acquisitions), len(bands), *block.shape), self._cube_type(sensor, bands))
-        valid = np.empty((len(sensor.acquisitions), *block.shape), bool)
-
-        def fill(t: int) -> None:
-            acquisition = sensor.acquisitions[t]
-            valid[t] = self._clear(acquisition, spec.masks, places, block.shape)
-            for b, band in enumerate(bands):
-                valid[t] &= self._band(acquisition, spec, band, places[band], values[t, b])
-
-        self._each(len(valid), fill)
-        roles = {role: band for role, band in spec.roles.items() if band in bands}
-        return Cube(values, valid, sensor.days, sensor.keys, bands, roles, spec.nodata)
 
     def _each(self, count: int, fill: Callable[[int], None]) -> None:
         """Call ``fill`` for every acquisition, on some threads."""
@@ -262,40 +249,27 @@ class CubeReader:
             with ThreadPoolExecutor(self.threads) as pool:
                 list(pool.map(fill, range(count)))
 
-    def _cube_type(self, sensor: SensorScene, bands: Sequence[str]) -> np.dtype[Any]:
+    def _cube_type(self, sensor: SensorScene) -> np.dtype[Any]:
         """int16 when all files are int16 in product units, else float32."""
         spec = sensor.spec
-        if spec.name not in self._types:
-            index = {band.name: band.index for band in spec.bands}
-            plain = (spec.scale, spec.offset) == (1.0, 0.0) and all(
-                self._file_type(acquisition.bands[band], index[band]) == np.int16
-                for acquisition in sensor.acquisitions
-                for band in bands
-            )
-            self._types[spec.name] = np.dtype(np.int16 if plain else np.float32)
-        return self._types[spec.name]
+        plain = (spec.scale, spec.offset) == (1.0, 0.0) and all(
+            self._stored_type(sensor, band) == np.int16 for band in self.bands.get(spec.name, ())
+        )
+        return np.dtype(np.int16 if plain else np.float32)
+
+    def _stored_type(self, sensor: SensorScene, name: str) -> np.dtype[Any]:
+        """The common type of the files of one band, as it is resampled, or of a mask, which keeps all its bits."""
+        key = sensor.spec.name, name
+        if key not in self._types:
+            index = {band.name: band.index for band in sensor.spec.bands}
+            paths = [files[name] for files in map(_files, sensor.acquisitions) if name in files]
+            found = dict.fromkeys(self._file_type(path, index.get(name, 1)) for path in paths)
+            self._types[key] = kept_type(*found) if name in index else np.result_type(*found)
+        return self._types[key]
 
     def _file_type(self, path: str, index: int) -> np.dtype[Any]:
         with self._source(path) as source:
             return np.dtype(source.dtypes[index - 1])
-
-    def _band(
-        self, acquisition: Acquisition, spec: SensorSpec, band: str, place: Placement, out: np.ndarray
-    ) -> np.ndarray:
-        """Read one band of one date into ``out`` (y, x); returns where it has data."""
-        index = next(item.index for item in spec.bands if item.name == band)
-        raw = self._read(acquisition.bands[band], index, place)
-        nodata = _nodata_of(raw.dtype, spec.nodata)
-        layer = place.resample(raw[None], nodata)[0]
-        known = place.inside & ~np.isnan(layer)
-        if nodata is not None:
-            known &= layer != nodata
-        if (spec.scale, spec.offset) == (1.0, 0.0):
-            out[...] = layer
-        else:
-            out[...] = layer.astype(np.float64) * spec.scale + spec.offset
-        out[~known] = np.nan if out.dtype.kind == "f" else nodata or 0
-        return known
 
     def _clear(
         self,
@@ -309,33 +283,47 @@ class CubeReader:
         for rule in rules:
             if rule.name in acquisition.masks:
                 place = places[rule.name]
-                applies = mask_applies(rule, self._read(acquisition.masks[rule.name], 1, place))
-                clear &= place.inside & ~place.nearest(applies)
+                clear &= clear_of(rule, self._read_mask(acquisition.masks[rule.name], place), place)
         return clear
 
-    def _read(self, path: str, index: int, place: Placement) -> np.ndarray:
-        """The placement's window of one band of a file."""
-        (top, bottom), (left, right) = place.window
-        try:
-            with self._source(path) as source:
-                values = source.read(index, window=Window(left, top, right - left, bottom - top))
-        except (RasterioIOError, InputError) as err:
-            raise DamagedProduct(
-                f"tile {self.scene.tile}: {path}: cannot be read in rows {top} to {bottom}: {err}. The file is "
-                "damaged: get it again, move its product folder away, or set chain.skip_damaged_products.",
-                tile=self.scene.tile,
-                product=self._product_of(path),
-                path=path,
-            ) from err
-        return values if values.dtype.name in _KEPT else values.astype(np.float32)
+    def _read_mask(self, path: str, place: Placement) -> np.ndarray:
+        """The placement's window of a mask."""
+        rows, cols = place.window
+        wish = _Wish(path, 1, rows, cols, np.empty((rows[1] - rows[0], cols[1] - cols[0]), self._file_type(path, 1)))
+        self._read([wish])
+        return wish.out
 
-    def _product_of(self, path: str) -> str:
-        """Name of the product that a file belongs to."""
-        return next(
+    def _read(self, wishes: Sequence[_Wish]) -> None:
+        """Read a window of some bands of one file, decoding it once."""
+        first = wishes[0]
+        (top, bottom), (left, right) = first.rows, first.cols
+        window = Window(left, top, right - left, bottom - top)
+        try:
+            with self._source(first.path) as source:
+                if len(wishes) == 1:
+                    source.read(first.index, out=first.out, window=window)
+                else:
+                    layers = source.read([wish.index for wish in wishes], window=window)
+                    for wish, layer in zip(wishes, layers, strict=True):
+                        wish.out[...] = layer
+        except RasterioIOError as err:
+            reason = str(err.__cause__ or err).rstrip(".")  # GDAL's own words, where rasterio has them
+            raise self._damaged(first.path, f"cannot be read in rows {top} to {bottom}: {reason}") from err
+
+    def _damaged(self, path: str, ailment: str) -> DamagedProduct:
+        """What is wrong with a file, and with the product that it belongs to."""
+        product = next(
             acquisition.product
             for sensor in self.scene.sensors
             for acquisition in sensor.acquisitions
-            if path in (*acquisition.bands.values(), *acquisition.masks.values())
+            if path in _files(acquisition).values()
+        )
+        return DamagedProduct(
+            f"tile {self.scene.tile}: {path}: {ailment}. The file is damaged: get it again, move its product folder "
+            "away, or set chain.skip_damaged_products.",
+            tile=self.scene.tile,
+            product=product,
+            path=path,
         )
 
     @contextmanager
@@ -345,37 +333,32 @@ class CubeReader:
         if source is not None:
             yield source
         elif len(self._open) < _handles():
-            source = self._open[path] = open_raster(path)
+            source = self._open[path] = self._opened(path)
             # not entered as a context: rasterio would stack one environment on another for each file
             self._stack.callback(source.close)
             yield source
         else:
-            with open_raster(path) as source:
+            with self._opened(path) as source:
                 yield source
+
+    def _opened(self, path: str) -> DatasetReader:
+        try:
+            return open_raster(path)
+        except InputError as err:
+            raise self._damaged(path, f"cannot be opened: {err}") from err
+
+
+def _shown(block: Block, decoded: Decoded) -> Iterator[tuple[Block, Decoded]]:
+    yield block, decoded
+    decoded.forget()
+
+
+def _files(acquisition: Acquisition) -> Mapping[str, str]:
+    """Path by name of band or mask."""
+    return {**acquisition.bands, **acquisition.masks}
 
 
 def _handles() -> int:
     """Files that one reader may keep open: half of what the system allows, other readers may be at work."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MAX_OPEN if soft == resource.RLIM_INFINITY else min(MAX_OPEN, soft // 2)
-
-
-def _placements(scene: Scene, sensor: SensorScene, block: Block, names: Sequence[str]) -> dict[str, Placement]:
-    """Where a block lies on the lattices of the named bands and masks; lattices that are shared are placed
-    once."""
-    kernel = sensor.spec.resampling
-    grids = {name: sensor.grids[name] for name in names if name in sensor.grids}
-    places = {
-        grid: placement(grid, scene.geobox, block.rows, block.cols, kernel) for grid in dict.fromkeys(grids.values())
-    }
-    return {name: places[grid] for name, grid in grids.items()}
-
-
-def _nodata_of(dtype: np.dtype[Any], nodata: float | None) -> float | None:
-    """The sensor's nodata value as pixels of a type can hold it: None if they cannot; NaN stands for none in
-    floats."""
-    if dtype.kind == "f":
-        return np.nan if nodata is None else nodata
-    limits = np.iinfo(dtype)
-    fits = nodata is not None and limits.min <= nodata <= limits.max and nodata == int(nodata)
-    return nodata if fits else None

@@ -46,6 +46,13 @@ def gdal_environment(*, threads: int = 1, cache_mb: int = CACHE_MB) -> Iterator[
 
 
 @contextmanager
+def without_sidecars() -> Iterator[None]:
+    """GDAL that reads and writes no sidecar files; its threads and cache are those of the job around it."""
+    with rasterio.Env(**_OPENING):
+        yield
+
+
+@contextmanager
 def limit_threads(count: int) -> Iterator[None]:
     """At most ``count`` threads in numba, BLAS and OpenMP; the former limits come back at the end."""
     former = numba.get_num_threads()
@@ -80,7 +87,7 @@ def open_raster(path: str | Path) -> DatasetReader:
     if driver is None:
         raise InputError(f"{local}: {_strangeness(head)}. Get it again.")
     try:
-        with rasterio.Env(**_OPENING):
+        with without_sidecars():
             return rasterio.open(local, driver=driver)
     except RasterioIOError as err:
         raise InputError(f"{local}: is damaged, its header cannot be read. Get it again.") from err

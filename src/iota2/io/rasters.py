@@ -21,7 +21,7 @@ from rasterio.windows import Window
 from iota2.core.grid import Block, resolution
 from iota2.errors import InputError, OutputError
 from iota2.io.atomic import part_name, replacing
-from iota2.io.environ import crs_name, gdal_environment, open_raster, raster_lattice
+from iota2.io.environ import crs_name, open_raster, raster_lattice, without_sidecars
 from iota2.io.warp import Range, pixels_at, source_coordinates
 
 TILE = 256
@@ -72,7 +72,7 @@ class RasterWriter:
         _check_colours(self.path, self.profile)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._scratch.unlink(missing_ok=True)
-        with gdal_environment():
+        with without_sidecars():
             self._file = rasterio.open(self._scratch, "w", **_creation(self.profile))
         _describe(self._file, self.profile)
         return self
@@ -122,7 +122,7 @@ class RasterWriter:
             return
         file, self._file = self._file, None
         factors = _factors(self.profile.geobox) if self.profile.overviews != "none" else []
-        with gdal_environment():
+        with without_sidecars():
             file.close()
             if keep and factors:  # on the file opened again: before, GDAL does not see its colour table
                 with rasterio.open(self._scratch, "r+") as scratch:

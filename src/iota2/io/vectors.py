@@ -26,6 +26,8 @@ TABLE = "output"
 _DBF_DATE = "2000-01-01"
 """The shapefile format stores the day of writing; a fixed one keeps equal content equal in bytes."""
 _SHAPEFILE = b"\0\0\x27\x0a"
+_SHAPE_HEAD = 100
+"""Bytes of the header of a shapefile, and of its index."""
 _SIGNATURES = {_SHAPEFILE: "", b"SQLite format 3\0": "", b"{": "GeoJSON:"}
 """First bytes of the formats that are read (shapefile; GeoPackage and SQLite; GeoJSON), and what to put before the path
 so that GDAL takes the text for nothing else: among its formats are texts that name other places, the network
@@ -167,7 +169,27 @@ def write_shapefile(frame: gpd.GeoDataFrame, path: str | Path, *, empty_type: st
             layer_options={"DBF_DATE_LAST_UPDATE": _DBF_DATE, "ENCODING": "UTF-8"},
             **_geometry_type(frame, empty_type),
         )
+        if not _is_whole(Path(plain), len(frame)):
+            raise OutputError(f"{path}: cannot be written whole. Is the disk full?")
     return fields
+
+
+def _is_whole(path: Path, rows: int) -> bool:
+    """Whether the files of a shapefile hold what their headers say: a file that fails to close raises nothing."""
+    sizes, heads = {}, {}
+    for member in path.parent.glob(f"{path.stem}.*"):
+        sizes[member.suffix] = member.stat().st_size
+        with open(member, "rb") as file:
+            heads[member.suffix] = file.read(_SHAPE_HEAD).ljust(_SHAPE_HEAD, b"\0")
+    main, index = (2 * int.from_bytes(heads[suffix][24:28], "big") for suffix in (".shp", ".shx"))
+    count, header, width = (int.from_bytes(heads[".dbf"][a:b], "little") for a, b in ((4, 8), (8, 10), (10, 12)))
+    return (
+        (main, index) == (sizes[".shp"], sizes[".shx"])
+        and index == _SHAPE_HEAD + 8 * rows
+        and count == rows
+        and sizes[".dbf"] >= header + rows * width > 0
+        and all(sizes.values())
+    )
 
 
 def field_names(columns: Iterable[str]) -> dict[str, str]:

@@ -57,7 +57,7 @@ class Placement(Protocol):
         """
 
     def nearest(self, values: np.ndarray) -> np.ndarray:
-        """(y, x): the source pixel (of the window) in which each centre lies; outside, any value."""
+        """(…, y, x) of a source window (…, rows, columns): the pixel in which each centre lies; outside, any value."""
 
 
 def placement(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range, kernel: str) -> Placement:
@@ -103,7 +103,8 @@ class SeparablePlacement:
         if self._untouched:
             return values
         (top, _), (left, _) = self.window
-        return values[np.ix_(np.maximum(self.rows.nearest - top, 0), np.maximum(self.cols.nearest - left, 0))]
+        rows, cols = np.maximum(self.rows.nearest - top, 0), np.maximum(self.cols.nearest - left, 0)
+        return values[..., rows[:, None], cols]
 
 
 def _separable(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range, kernel: str) -> SeparablePlacement:
@@ -180,7 +181,7 @@ class WarpedPlacement:
         """See Placement."""
         (top, _), (left, _) = self.window
         row, col = self._pixels
-        return values[np.where(self.inside, row - top, 0), np.where(self.inside, col - left, 0)]
+        return values[..., np.where(self.inside, row - top, 0), np.where(self.inside, col - left, 0)]
 
 
 def _warped(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range, kernel: str) -> WarpedPlacement:

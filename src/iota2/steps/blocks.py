@@ -6,7 +6,7 @@ from iota2.compute.predict import SLICE_BYTES, prediction_bytes
 from iota2.core.graph import Resources
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
-from iota2.io.cubes import block_shape, mask_block_shape
+from iota2.io.block_shapes import BlockShapes, block_shapes, mask_block_shape
 
 COPY_SHAPE = (1024, 2048)
 """Rows and columns of a block when a few rasters are copied or compared."""
@@ -16,17 +16,25 @@ _SMALLEST = 64
 """Rows and columns below which a block is not cut further to save memory."""
 
 
-def feature_shape(scene: Scene, recipe: FeatureRecipe, use: Resources) -> tuple[int, int]:
+def feature_shapes(scene: Scene, recipe: FeatureRecipe, use: Resources) -> BlockShapes:
     """Rows and columns of blocks when features are computed."""
-    return use.block_shape or block_shape(scene, recipe, use.memory, threads=use.threads)
+    return _forced(use) or block_shapes(scene, recipe, use.memory, ahead=use.threads > 1)
 
 
-def prediction_shape(scene: Scene, recipe: FeatureRecipe, use: Resources, classes: int) -> tuple[int, int]:
+def prediction_shapes(scene: Scene, recipe: FeatureRecipe, use: Resources, classes: int) -> BlockShapes:
     """Rows and columns of blocks when features are computed and classified, and the answers written."""
     per_pixel = prediction_bytes(classes) + 2 * classes + _WRITING
-    return use.block_shape or block_shape(
-        scene, recipe, use.memory, extra_bytes=per_pixel, reserved=SLICE_BYTES, threads=use.threads
+    return _forced(use) or block_shapes(
+        scene, recipe, use.memory, extra_bytes=per_pixel, reserved=use.threads * SLICE_BYTES, ahead=use.threads > 1
     )
+
+
+def _forced(use: Resources) -> BlockShapes | None:
+    """A forced shape is that of blocks that are computed; some of them are decoded at once."""
+    if use.block_shape is None:
+        return None
+    rows, cols = use.block_shape
+    return BlockShapes((2 * rows, 3 * cols), (rows, cols))
 
 
 def mask_shape(scene: Scene, use: Resources) -> tuple[int, int]:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from iota2 import layout
 from iota2.core.graph import JobContext, Step
 from iota2.core.tables import CODE
 from iota2.io.atomic import write_text
-from iota2.io.vectors import read_samples
+from iota2.io.samples import read_columns
 
 
 def run(job: JobContext) -> None:
     """Count the samples by class and region."""
-    counts = {
-        str(region): read_samples(path)[CODE].value_counts() for (region,), path in job.inp.all("samples").items()
-    }
+    counts = {}
+    for (region,), path in job.inp.all("samples").items():
+        codes, found = np.unique(read_columns(path, [CODE], int), return_counts=True)
+        counts[str(region)] = pd.Series(found, index=codes)
     table = pd.DataFrame(counts).fillna(0).astype(int).sort_index()
     table.insert(0, "all", table.sum(axis=1))
     table.columns = [c if c == "all" else f"region_{c}" for c in table.columns]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ from iota2.io.classes import read_classes
 from iota2.io.cubes import CubeReader, recipe_bands
 from iota2.io.rasters import RasterProfile, RasterReader, RasterWriter
 from iota2.io.scenes import read_scene
-from iota2.steps.blocks import prediction_shape
+from iota2.steps.blocks import prediction_shapes
 
 PROBABILITY_SCALE = 1000
 NO_PROBABILITY = 65535
@@ -36,20 +36,36 @@ def run(job: JobContext) -> None:
     recipe = common_recipe(models)
     rows = part_rows(int(job.key["part"]), scene.geobox.shape[0])
     strip = block_of(scene.tile, scene.geobox, rows, (0, scene.geobox.shape[1]))
-    shape = prediction_shape(scene, recipe, job.use, len(classes.codes))
+    shapes = prediction_shapes(scene, recipe, job.use, len(classes.codes))
     with ExitStack() as stack:
         reader = stack.enter_context(CubeReader(scene, recipe_bands(recipe), threads=job.use.threads))
         masks = {key: stack.enter_context(RasterReader(path)) for key, path in job.inp.all("masks").items()}
         maps = {key: stack.enter_context(_open(job, key, strip.geobox, classes)) for key in models}
         columns = {key: np.searchsorted(classes.codes, model.classes) for key, model in models.items()}
-        for block in blocks(scene.tile, scene.geobox, shape, rows):
-            where = {key: mask.read(block.geobox) > 0 for key, mask in masks.items()}
-            if any(inside.any() for inside in where.values()):
-                features = feature_block(reader.read(block), recipe)
-                for (region, seed), model in models.items():
-                    key = (region, seed)
-                    maps[key].write(block, model.predict(features, where[(region,)]), columns[key])
-                del features  # before the next block is read
+        regions: dict[Block, Mapping[Key, np.ndarray]] = {}
+        wanted = _with_regions(blocks(scene.tile, scene.geobox, shapes.decoded, rows), masks, regions)
+        for block, decoded in reader.decoded(wanted):
+            where = regions.pop(block)
+            for part in blocks(scene.tile, scene.geobox, shapes.computed, block.rows, block.cols):
+                here = {key: block.cut(region, part) for key, region in where.items()}
+                if any(region.any() for region in here.values()):
+                    features = feature_block(decoded.cubes(part), recipe)
+                    for (region, seed), model in models.items():
+                        key = (region, seed)
+                        found = model.predict(features, here[(region,)], threads=job.use.threads)
+                        maps[key].write(part, found, columns[key])
+                    del features  # before the next ones are computed
+
+
+def _with_regions(
+    every: Iterable[Block], masks: Mapping[Key, RasterReader], found: dict[Block, Mapping[Key, np.ndarray]]
+) -> Iterator[Block]:
+    """The blocks in which a region has pixels; where it has them is put into ``found``, so that masks are read once."""
+    for block in every:
+        where = {key: mask.read(block.geobox) > 0 for key, mask in masks.items()}
+        if any(region.any() for region in where.values()):
+            found[block] = where
+            yield block
 
 
 @dataclass(frozen=True)
@@ -99,8 +115,9 @@ def confidence_profile(geobox: GeoBox) -> RasterProfile:
 
 
 def probability_profile(geobox: GeoBox, classes: Nomenclature) -> RasterProfile:
-    """Rasters of probabilities x 1000, 65535 without label: a band per class, ascending, with code and name."""
-    named = tuple(f"{code} {name}" for code, name in zip(classes.codes, classes.names, strict=True))
+    """Rasters of probabilities x 1000, 65535 without label: a band per class, ascending, by code and name."""
+    pairs = zip(map(str, classes.codes), classes.names, strict=True)
+    named = tuple(code if name == code else f"{code} {name}" for code, name in pairs)
     return RasterProfile(geobox, "uint16", count=len(named), nodata=NO_PROBABILITY, descriptions=named)
 
 
@@ -130,7 +147,7 @@ STEP = Step(
     needs={
         "scene": layout.SCENE,
         "listing": layout.LISTING,
-        "classes": layout.CLASSES,
+        "classes": layout.CODES,
         "models": layout.MODEL,
         "masks": layout.REGION_MASK,
     },

@@ -66,7 +66,7 @@ STEP = Step(
     over=("tile", "seed"),
     needs={
         "map": layout.MAP,
-        "classes": layout.CLASSES,
+        "classes": layout.CODES,
         "envelope": layout.ENVELOPE,
         "validation": layout.VALIDATION_POLYGONS,
         "learning": layout.LEARN_POLYGONS,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import geopandas as gpd
 import numpy as np
@@ -10,16 +12,21 @@ import pandas as pd
 
 from iota2 import layout
 from iota2.compute.features import feature_block
+from iota2.core.cube import Cube
 from iota2.core.graph import JobContext, Resources, Step
-from iota2.core.grid import blocks
+from iota2.core.grid import Block, block_of
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.core.tables import COLUMN, LEARN, REGION, ROW, sample_columns, seed_column, seed_columns
 from iota2.io.cubes import CubeReader, recipe_bands
+from iota2.io.decoded import Decoded
 from iota2.io.recipes import read_recipe
 from iota2.io.scenes import read_scene
 from iota2.io.vectors import read_sqlite, write_samples
-from iota2.steps.blocks import feature_shape
+from iota2.steps.blocks import feature_shapes
+
+NEAR = (16, 16)
+"""Rows and columns of what is brought onto the working lattice around selected pixels."""
 
 log = logging.getLogger(__name__)
 
@@ -44,23 +51,88 @@ def extract(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features (pixel, feature) float32 at the given pixels, and whether each has a clear date.
 
-    Only blocks with pixels are read. No pixels give an empty array.
+    Only blocks with pixels are decoded, and only their surroundings are brought onto the lattice. No pixels give an
+    empty array.
     """
     values = np.zeros((len(rows), len(recipe.names)), np.float32)
     clear = np.zeros(len(rows), bool)
     if not len(rows):
         return values, clear
-    with CubeReader(scene, recipe_bands(recipe)) as reader:
-        for block in blocks(scene.tile, scene.geobox, feature_shape(scene, recipe, use)):
-            (top, bottom), (left, right) = block.rows, block.cols
-            inside = np.flatnonzero((rows >= top) & (rows < bottom) & (cols >= left) & (cols < right))
-            if not len(inside):
-                continue
-            features = feature_block(reader.read(block), recipe)
-            at = rows[inside] - top, cols[inside] - left
-            values[inside] = features.values[:, at[0], at[1]].T
-            clear[inside] = features.n_valid[at] > 0
+    shapes, (height, width) = feature_shapes(scene, recipe, use), scene.geobox.shape
+    with CubeReader(scene, recipe_bands(recipe), threads=use.threads) as reader:
+        cells = dict(_cells(rows, cols, shapes.decoded))
+        wanted = (
+            block_of(scene.tile, scene.geobox, (top, min(top + high, height)), (left, min(left + wide, width)))
+            for high, wide in [shapes.decoded]
+            for top, left in cells
+        )
+        for block, decoded in reader.decoded(wanted):
+            inside = cells[block.rows[0], block.cols[0]]
+            pixels = rows[inside], cols[inside]
+            for batch in _batches(scene, block, pixels, shapes.computed[0] * shapes.computed[1]):
+                features = feature_block(_series_at(decoded, batch), recipe)
+                at = inside[np.concatenate([near.at for near in batch])]
+                values[at], clear[at] = features.values[:, 0].T, features.n_valid[0] > 0
     return values, clear
+
+
+@dataclass(frozen=True, eq=False)
+class _Near:
+    """Pixels that lie near each other: a small block around them, and their positions in what was asked for."""
+
+    block: Block
+    rows: np.ndarray
+    """Within the block."""
+    cols: np.ndarray
+    at: np.ndarray
+
+
+def _cells(rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+    """Cells of ``shape`` that hold pixels, in scan order: first row and column, positions of the pixels."""
+    tops, lefts = rows // shape[0] * shape[0], cols // shape[1] * shape[1]
+    order = np.lexsort((lefts, tops))
+    tops, lefts = tops[order], lefts[order]
+    changes = np.flatnonzero((np.diff(tops) != 0) | (np.diff(lefts) != 0)) + 1
+    for at in np.split(order, changes):
+        yield (int(rows[at[0]] // shape[0] * shape[0]), int(cols[at[0]] // shape[1] * shape[1])), at
+
+
+def _batches(scene: Scene, block: Block, pixels: tuple[np.ndarray, np.ndarray], most: int) -> Iterator[list[_Near]]:
+    """The pixels (rows, columns) of a block with their neighbours, in groups of about ``most`` pixels."""
+    (top, bottom), (left, right) = block.rows, block.cols
+    batch: list[_Near] = []
+    for (row, col), at in _cells(pixels[0] - top, pixels[1] - left, NEAR):
+        first = top + row, left + col
+        last = min(first[0] + NEAR[0], bottom), min(first[1] + NEAR[1], right)
+        place = block_of(scene.tile, scene.geobox, (first[0], last[0]), (first[1], last[1]))
+        batch.append(_Near(place, pixels[0][at] - first[0], pixels[1][at] - first[1], at))
+        if sum(len(near.at) for near in batch) >= most:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _series_at(decoded: Decoded, batch: Sequence[_Near]) -> dict[str, Cube]:
+    """The series of the pixels of a batch: cubes of one row."""
+    found: dict[str, list[Cube]] = {}
+    for near in batch:
+        for name, cube in decoded.cubes(near.block).items():
+            found.setdefault(name, []).append(
+                replace(
+                    cube,
+                    values=cube.values[:, :, near.rows, near.cols][:, :, None],
+                    valid=cube.valid[:, near.rows, near.cols][:, None],
+                )
+            )
+    return {
+        name: replace(
+            cubes[0],
+            values=np.concatenate([cube.values for cube in cubes], axis=-1),
+            valid=np.concatenate([cube.valid for cube in cubes], axis=-1),
+        )
+        for name, cubes in found.items()
+    }
 
 
 STEP = Step(

@@ -43,7 +43,7 @@ STEP = Step(
     over=("tile", "region", "seed"),
     needs={
         "scene": layout.SCENE,
-        "classes": layout.CLASSES,
+        "classes": layout.CODES,
         "labels": layout.PART_LABELS,
         "confidence": layout.PART_CONFIDENCE,
         "probabilities": layout.PART_PROBABILITIES,

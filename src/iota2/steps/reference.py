@@ -65,6 +65,7 @@ def run(job: JobContext) -> None:
     home = home_regions(usable, dict(zip(regions[REGION], regions.geometry, strict=True)))
     write_shapefile(split_frame(data, classes, home, given), job.out.reference)
     write_classes(classes, job.out.classes)
+    write_classes(classes.unnamed, job.out.codes)
     write_text(job.out.table, label_table_csv(classes))
     write_json(job.out.notes, [*data.notes, *_split_notes(data, classes, home, given.split_ground_truth)])
 
@@ -148,6 +149,7 @@ STEP = Step(
     makes={
         "reference": layout.REFERENCE,
         "classes": layout.CLASSES,
+        "codes": layout.CODES,
         "table": layout.CLASS_TABLE,
         "notes": layout.REFERENCE_NOTES,
     },

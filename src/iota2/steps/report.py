@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +15,8 @@ import numpy as np
 from pydantic import BaseModel
 
 from iota2 import __version__, layout
+from iota2.classifiers.models import read_training
+from iota2.classifiers.registry import as_options
 from iota2.compute.accuracy import scores
 from iota2.config.schema import Config, describe
 from iota2.core.graph import Artifact, JobContext, Step
@@ -29,7 +31,7 @@ from iota2.io.rasters import RasterReader, decimated
 from iota2.io.scenes import read_scene
 from iota2.io.vectors import read_vector
 from iota2.report.metrics import metrics
-from iota2.report.page import Picture, ReportData, Series, render_report
+from iota2.report.page import ModelView, Picture, ReportData, Series, render_report
 from iota2.report.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
 from iota2.steps.class_statistics import read_class_statistics
@@ -39,6 +41,8 @@ from iota2.steps.selection import losses
 
 QUICKLOOK_PIXELS = 1_000_000
 LIBRARIES = ("numpy", "scikit-learn", "rasterio", "numba")
+TOLD_BY_MODELS = ("arg_train.classifier", "arg_train.otb_classifier_options")
+"""Options of which the models tell what they were trained with, whatever the configuration says by now."""
 PRODUCTS = (
     layout.MAP,
     layout.COLOR_MAP,
@@ -58,18 +62,22 @@ class ReportParams:
     """What the report says about the configuration."""
 
     title: str
-    options: tuple[tuple[str, str], ...]
-    """Options that differ from their default, as text."""
+    options: Mapping[str, str]
+    """Options that differ from their default, as text, but for those that the models themselves tell."""
     files: tuple[Artifact, ...]
     runs: int
 
 
 def params(config: Config) -> ReportParams:
-    """Everything that was configured: the report shows it."""
-    told = [setting for setting in describe(config) if setting.value != setting.default]
+    """What was configured: the report shows it."""
+    told = [
+        setting
+        for setting in describe(config)
+        if setting.value != setting.default and f"{setting.section}.{setting.key}" not in TOLD_BY_MODELS
+    ]
     return ReportParams(
         title=config.chain.output_path.name,
-        options=tuple((f"{s.section}.{s.key}", _shown(s.value)) for s in told),
+        options={f"{s.section}.{s.key}": _shown(s.value) for s in told},
         files=tuple(artifact for artifact in PRODUCTS if artifact.when(config)),
         runs=config.arg_train.runs,
     )
@@ -84,7 +92,7 @@ def run(job: JobContext) -> None:
     notes = (*_notes(job), *_unlearned(job, classes))
     told = (*classes.warnings, *notes)
     write_text(job.out.results, results_text(confusions, classes, told))
-    write_json(job.out.metrics, metrics(confusions, classes, told, _provenance(job.params, scenes)))
+    write_json(job.out.metrics, metrics(confusions, classes, told, _provenance(job, scenes)))
     for (seed,), path in job.out.all("figures").items():
         confusion = confusions[int(seed)]
         with replacing(path) as part:
@@ -132,7 +140,8 @@ def _page(
         ),
         notes=notes,
         files=_files(job.params),
-        configuration=job.params.options,
+        models=tuple(_models(job)),
+        configuration=tuple(job.params.options.items()),
         versions=tuple(_versions().items()),
     )
 
@@ -187,7 +196,7 @@ def _notes(job: JobContext) -> tuple[str, ...]:
 
 
 def _unlearned(job: JobContext, classes: Nomenclature) -> Iterator[str]:
-    """Classes that a model cannot know though they have polygons to learn from, and pixels it could not use."""
+    """Classes that a model cannot know though they have polygons to learn from, and pixels it could or may not use."""
     samples = job.inp.all("samples")
     seeds: dict[tuple[str, int, str], list[str]] = {}
     for (region, seed), path in job.inp.all("rates").items():
@@ -198,6 +207,12 @@ def _unlearned(job: JobContext, classes: Nomenclature) -> Iterator[str]:
             yield (
                 f"Region {region}, seed {seed}: {lost.unclear:,} of {lost.selected:,} selected pixels have no clear "
                 "date and are not learned from."
+            )
+        if lost.left_out:
+            parts = ", ".join(f"{classes.name(code)} {count:,}" for code, count in lost.left_out.items())
+            yield (
+                f"Region {region}, seed {seed}: arg_train.max_samples_per_class leaves out "
+                f"{sum(lost.left_out.values()):,} pixels that would be learned from ({parts})."
             )
     for (region, code, reason), missing in seeds.items():
         yield (
@@ -219,12 +234,21 @@ def _files(given: ReportParams) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _provenance(given: ReportParams, scenes: list[Scene]) -> dict[str, object]:
+def _models(job: JobContext) -> Iterator[ModelView]:
+    """The models of the map, as they tell of themselves."""
+    for path in job.inp.all("models").values():
+        made = read_training(path)
+        parameters = as_options(made.kind, made.parameters)
+        yield ModelView(made.region, made.seed, made.kind, parameters, sum(made.samples.values()))
+
+
+def _provenance(job: JobContext, scenes: list[Scene]) -> dict[str, object]:
     dates = [f"{s.tile}: {s.count} dates of {s.sensor}, {s.first} to {s.last}" for s in _series(scenes)]
     return {
-        "title": given.title,
+        "title": job.params.title,
         "series": dates,
-        "configuration": dict(given.options),
+        "models": [asdict(model) for model in _models(job)],
+        "configuration": dict(job.params.options),
         "versions": _versions(),
     }
 
@@ -257,6 +281,7 @@ STEP = Step(
         "samples": layout.CLASS_STATISTICS,
         "envelopes": layout.ENVELOPE,
         "confusion": layout.CONFUSION,
+        "models": layout.MODEL,
         "map": layout.MAP,
         "confidence": layout.FINAL_CONFIDENCE,
         "validity": layout.FINAL_VALIDITY,

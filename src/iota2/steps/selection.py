@@ -40,12 +40,16 @@ class SelectionParams:
     selection: SampleSelection
     random_seed: int
     proj: str
+    most: int | None
+    """Pixels of a class that a model learns from at most."""
 
 
 def params(config: Config) -> SelectionParams:
     """The options about sample selection."""
     arg_train = config.arg_train
-    return SelectionParams(arg_train.sample_selection, arg_train.seed, config.chain.proj)
+    return SelectionParams(
+        arg_train.sample_selection, arg_train.seed, config.chain.proj, arg_train.max_samples_per_class
+    )
 
 
 def run(job: JobContext) -> None:
@@ -53,7 +57,8 @@ def run(job: JobContext) -> None:
     region, seed = str(job.key["region"]), int(job.key["seed"])
     options = selection_options(job.params.selection, region)
     counts = total(read_statistics(path) for path in job.inp.all("statistics").values())
-    targets = _targets(options, counts.per_class, read_classes(job.inp.classes))
+    wanted = _targets(options, counts.per_class, read_classes(job.inp.classes))
+    targets = _capped(wanted, job.params.most)
     polygons, scenes = job.inp.all("polygons"), job.inp.all("scenes")
     tiles = {tile: _tile_pixels(scenes[tile], path, region) for tile, path in polygons.items()}
     chosen = _choose(list(tiles.values()), options, targets, job.params.random_seed + seed, region)
@@ -63,10 +68,13 @@ def run(job: JobContext) -> None:
     }
     selected = concatenated(list(points.values()))
     write_statistics(counts, job.out.statistics)
-    write_text(job.out.rates, rates_csv(targets, counts.per_class, selected))
+    left_out = _left_out(wanted, targets)
+    write_text(job.out.rates, rates_csv(targets, counts.per_class, selected, left_out))
     write_sqlite(selected, job.out.selection)
     for tile, path in job.out.all("tile_selections").items():
         write_sqlite(points[tile], path)
+    for code, count in left_out.items():
+        log.warning("class %d: arg_train.max_samples_per_class leaves out %d of %d pixels", code, count, wanted[code])
     log.info("selected %d of %d pixels", len(selected), sum(len(pixels.polygon) for pixels in tiles.values()))
 
 
@@ -103,13 +111,32 @@ def read_class_counts(path: Path, classes: Nomenclature) -> tuple[dict[str, int]
     return counts, labels_without_count(counts, classes.labels, str(path))
 
 
-def rates_csv(targets: Mapping[int, int], available: Mapping[int, int], selected: pd.DataFrame) -> str:
-    """Wanted, available and selected pixels of each class, and the rate, as CSV."""
+def _capped(wanted: Mapping[int, int], most: int | None) -> dict[int, int]:
+    """No number above ``most``; None is no limit."""
+    return {code: count if most is None else min(count, most) for code, count in wanted.items()}
+
+
+def _left_out(wanted: Mapping[int, int], targets: Mapping[int, int]) -> dict[int, int]:
+    """Pixels beyond the greatest number, by code of the classes that have more."""
+    return {code: wanted[code] - targets[code] for code in sorted(wanted) if wanted[code] > targets[code]}
+
+
+def rates_csv(
+    targets: Mapping[int, int],
+    available: Mapping[int, int],
+    selected: pd.DataFrame,
+    left_out: Mapping[int, int] | None = None,
+) -> str:
+    """Wanted, available and selected pixels of each class, and the rate, as CSV.
+
+    A column more where ``max_samples_per_class`` leaves pixels out: how many, of those that the strategy takes.
+    """
     found = selected[CODE].value_counts()
-    lines = ["#className,requiredSamples,totalSamples,rate"]
+    lines = ["#className,requiredSamples,totalSamples,rate" + ",leftOut" * bool(left_out)]
     for code in sorted(available):
         rate = found.get(code, 0) / available[code] if available[code] else 0.0
-        lines.append(f"{code},{targets.get(code, 0)},{available[code]},{rate:.6g}")
+        line = f"{code},{targets.get(code, 0)},{available[code]},{rate:.6g}"
+        lines.append(f"{line},{left_out.get(code, 0)}" if left_out else line)
     return "\n".join(lines) + "\n"
 
 
@@ -122,11 +149,15 @@ class Losses:
     unclear: int
     """Selected pixels left out because no date is clear there."""
     selected: int
+    left_out: Mapping[int, int]
+    """Pixels that ``arg_train.max_samples_per_class`` leaves out, by code of the classes that have more."""
 
 
 def losses(rates: str, learned: Mapping[int, int]) -> Losses:
     """What is lost from the learning polygons, described by the text of ``rates_csv``, to the samples ``learned``."""
-    rows = [line.split(",")[:3] for line in rates.splitlines() if not line.startswith("#")]
+    cells = [line.split(",") for line in rates.splitlines() if not line.startswith("#")]
+    rows = [row[:3] for row in cells]
+    left_out = {int(row[0]): int(row[4]) for row in cells if len(row) > 4 and int(row[4])}
     selected = {int(code): min(int(wanted), int(available)) for code, wanted, available in rows}
     reasons = {
         int(code): _reason(int(available), selected[int(code)])
@@ -134,7 +165,7 @@ def losses(rates: str, learned: Mapping[int, int]) -> Losses:
         if not learned.get(int(code), 0)
     }
     kept = sum(learned.get(code, 0) for code in selected)
-    return Losses(reasons, sum(selected.values()) - kept, sum(selected.values()))
+    return Losses(reasons, sum(selected.values()) - kept, sum(selected.values()), left_out)
 
 
 def _reason(available: int, selected: int) -> str:
@@ -202,7 +233,7 @@ STEP = Step(
         "scenes": layout.SCENE,
         "polygons": layout.LEARN_POLYGONS,
         "statistics": layout.TILE_STATISTICS,
-        "classes": layout.CLASSES,
+        "classes": layout.CODES,
     },
     makes={
         "selection": layout.SELECTION,

@@ -79,7 +79,7 @@ STEP = Step(
         "labels": layout.LABELS,
         "confidence": layout.CONFIDENCE,
         "validity": layout.VALIDITY,
-        "classes": layout.CLASSES,
+        "classes": layout.CODES,
     },
     makes={
         "tile_labels": layout.TILE_LABELS,

@@ -6,18 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from iota2 import layout
 from iota2.classifiers.models import save_model, train_model
-from iota2.classifiers.registry import validate_options
+from iota2.classifiers.registry import as_options, validate_options
 from iota2.config.schema import Config
 from iota2.core.graph import JobContext, Step
 from iota2.core.tables import CODE, sample_columns
 from iota2.errors import InputError
 from iota2.io.atomic import replacing, replacing_folder
 from iota2.io.recipes import read_recipe
-from iota2.io.vectors import read_samples
+from iota2.io.samples import read_columns
 
 
 @dataclass(frozen=True)
@@ -27,6 +25,11 @@ class TrainingParams:
     classifier: str
     parameters: Mapping[str, Any]
     random_seed: int
+
+    def told(self) -> Mapping[str, Any]:
+        """The same under the names that users write."""
+        options = as_options(self.classifier, self.parameters)
+        return {"arg_train.classifier": self.classifier, **options, "arg_train.random_seed": self.random_seed}
 
 
 def params(config: Config) -> TrainingParams:
@@ -39,8 +42,8 @@ def params(config: Config) -> TrainingParams:
 def run(job: JobContext) -> None:
     """Fit the classifier on the model's samples; write the model and its readable card."""
     region, seed = str(job.key["region"]), int(job.key["seed"])
-    recipe, samples = read_recipe(job.inp.recipe), read_samples(job.inp.samples)
-    if samples.empty:
+    recipe, codes = read_recipe(job.inp.recipe), read_columns(job.inp.samples, [CODE], int)[:, 0]
+    if not len(codes):
         raise InputError(
             f"Region {region}, seed {seed}: no pixel to learn from. Its polygons may lie under permanent cloud, be "
             "thinner than a pixel or all stand for validation. Draw more polygons there, merge the region with "
@@ -49,8 +52,8 @@ def run(job: JobContext) -> None:
     model = train_model(
         job.params.classifier,
         job.params.parameters,
-        samples[sample_columns(recipe)].to_numpy(np.float32),
-        samples[CODE].to_numpy(),
+        read_columns(job.inp.samples, sample_columns(recipe)),
+        codes,
         recipe=recipe,
         seed=job.params.random_seed + seed,
         region=region,

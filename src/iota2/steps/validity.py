@@ -1,8 +1,12 @@
-"""Step: how often each pixel of one tile is clear."""
+"""Step: how often each pixel of one tile is clear, and how clear each date is."""
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -10,6 +14,8 @@ from iota2 import layout
 from iota2.config.schema import Config
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import blocks
+from iota2.core.scene import Scene
+from iota2.io.atomic import write_text
 from iota2.io.burn import polygons_at_least
 from iota2.io.crs import units_per_metre
 from iota2.io.cubes import CubeReader
@@ -21,6 +27,22 @@ from iota2.steps.blocks import mask_shape
 
 EROSION = 0.1
 """Metres taken off the ground of pixels seen often enough."""
+COLUMNS = ("sensor", "date", "inside", "clear", "part")
+
+
+@dataclass(frozen=True)
+class DateView:
+    """What one date shows of a tile, in pixels of its working lattice."""
+
+    inside: int
+    """Inside the image: no edge mask applies."""
+    clear: int
+    """Of these, to which no mask applies."""
+
+    @property
+    def part(self) -> float | None:
+        """The clear part of what is inside the image; None when the image shows nothing of the tile."""
+        return self.clear / self.inside if self.inside else None
 
 
 @dataclass(frozen=True)
@@ -37,15 +59,9 @@ def params(config: Config) -> ValidityParams:
 
 
 def run(job: JobContext) -> None:
-    """Write the number of clear dates and the polygons where it is enough for samples."""
+    """Write the number of clear dates, the polygons where it is enough for samples, and how clear each date is."""
     scene = read_scene(job.inp.scene)
-    dates = sum(len(sensor.acquisitions) for sensor in scene.sensors)
-    dtype = "uint8" if dates < 255 else "uint16"
-    profile = RasterProfile(scene.geobox, dtype, overviews="nearest")
-    with CubeReader(scene, {}) as reader, RasterWriter(job.out.validity, profile) as writer:
-        for block in blocks(scene.tile, scene.geobox, mask_shape(scene, job.use)):
-            counts = [valid.sum(axis=0, dtype=dtype) for valid in reader.valid(block).values()]
-            writer.write(block, np.sum(counts, axis=0, dtype=dtype))
+    write_text(job.out.dates, clear_dates_csv(scene, _count(job, scene)))
     middle = scene.geobox.extent.centroid.coords[0][1]
     erosion = EROSION * units_per_metre(scene.geobox.crs, middle)
     polygons = polygons_at_least(job.out.validity, job.params.cloud_threshold, erosion)
@@ -53,14 +69,51 @@ def run(job: JobContext) -> None:
     write_shapefile(frame, job.out.clear)
 
 
+def _count(job: JobContext, scene: Scene) -> Mapping[str, np.ndarray]:
+    """Write the number of clear dates; by sensor, (time, 2): pixels inside the image of each date, clear ones."""
+    dates = sum(len(sensor.acquisitions) for sensor in scene.sensors)
+    dtype = "uint8" if dates < 255 else "uint16"
+    profile = RasterProfile(scene.geobox, dtype, overviews="nearest")
+    seen = {sensor.spec.name: np.zeros((len(sensor.acquisitions), 2), np.int64) for sensor in scene.sensors}
+    with CubeReader(scene, {}) as reader, RasterWriter(job.out.validity, profile) as writer:
+        for block in blocks(scene.tile, scene.geobox, mask_shape(scene, job.use)):
+            sights = reader.sight(block)
+            counts = [sight.valid.sum(axis=0, dtype=dtype) for sight in sights.values()]
+            writer.write(block, np.sum(counts, axis=0, dtype=dtype))
+            for name, sight in sights.items():
+                seen[name] += np.stack([sight.inside, np.count_nonzero(sight.valid, axis=(1, 2))], axis=1)
+    return seen
+
+
+def clear_dates_csv(scene: Scene, seen: Mapping[str, np.ndarray]) -> str:
+    """A line for each date; ``seen`` by sensor: (time, 2), its pixels inside the image, and the clear ones."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for sensor in scene.sensors:
+        for key, (inside, clear) in zip(sensor.keys, seen[sensor.spec.name], strict=True):
+            view = DateView(int(inside), int(clear))
+            part = "" if view.part is None else f"{view.part:.4f}"
+            writer.writerow([sensor.spec.name, key, view.inside, view.clear, part])
+    return text.getvalue()
+
+
+def read_clear_dates(path: Path) -> dict[tuple[str, str], DateView]:
+    """The dates by sensor and key, as ``clear_dates_csv`` wrote them."""
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {(row["sensor"], row["date"]): DateView(int(row["inside"]), int(row["clear"])) for row in rows}
+
+
 STEP = Step(
     name="PixelValidity",
     group="init",
-    about="Count the clear dates of each pixel.",
+    about="Count the clear dates of each pixel, and the clear pixels of each date.",
     task="validity_raster_{tile}",
     run=run,
     over=("tile",),
     needs={"scene": layout.SCENE, "listing": layout.LISTING},
-    makes={"validity": layout.VALIDITY, "clear": layout.CLOUD_THRESHOLD},
+    makes={"validity": layout.VALIDITY, "clear": layout.CLOUD_THRESHOLD, "dates": layout.CLEAR_DATES},
     params=params,
+    version=2,
 )

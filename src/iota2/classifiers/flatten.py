@@ -1,0 +1,189 @@
+"""Fitted forests of scikit-learn as flat arrays: random forests, extra trees, and both kinds of boosting."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from iota2.classifiers.base import ModelError
+from iota2.compute.trees import MAX_ROWS, Forest
+
+
+class Tree(NamedTuple):
+    """A tree as its trainer keeps it; the nodes are numbered from 0, the root."""
+
+    left: np.ndarray
+    """(node,) number of the left child, below 1 in a leaf."""
+    right: np.ndarray
+    feature: np.ndarray
+    """(node,) feature tested; anything in a leaf."""
+    threshold: np.ndarray
+    """(node,) float64: up to it a value goes left."""
+
+
+class Trees(NamedTuple):
+    """Trees behind each other, each level by level with siblings side by side, as the arrays of ``Forest``."""
+
+    roots: np.ndarray
+    feature: np.ndarray
+    threshold: np.ndarray
+    child: np.ndarray
+    leaves: list[np.ndarray]
+    """The leaves of each tree, in the order of the arrays, by the number that its trainer gives them."""
+
+
+class Rows(NamedTuple):
+    """What leaves add to the scores, as the arrays of ``Forest``."""
+
+    of_leaf: np.ndarray
+    """(leaf,) row of each leaf."""
+    starts: np.ndarray
+    column: np.ndarray
+    share: np.ndarray
+
+
+def flatten(trainer: Any) -> Forest:
+    """The trees of a fitted forest of scikit-learn, of one of four kinds; answers are the trainer's own.
+
+    These are ``RandomForestClassifier``, ``ExtraTreesClassifier``, ``GradientBoostingClassifier`` and
+    ``HistGradientBoostingClassifier``. Labels differ where two probabilities are exactly equal only. Raises
+    ``ModelError`` for anything else, and for what the arrays cannot say: several outputs, categorical features, an
+    initial estimator of the user's, boosting of a single class, too many different leaves.
+    """
+    # Whoever has a fitted forest has imported this, and no other needs it.
+    from sklearn.ensemble import (  # noqa: PLC0415
+        ExtraTreesClassifier,
+        GradientBoostingClassifier,
+        HistGradientBoostingClassifier,
+        RandomForestClassifier,
+    )
+
+    if isinstance(trainer, RandomForestClassifier | ExtraTreesClassifier):
+        return _flatten_mean(trainer)
+    if isinstance(trainer, GradientBoostingClassifier):
+        return _flatten_gradients(trainer)
+    if isinstance(trainer, HistGradientBoostingClassifier):
+        return _flatten_histograms(trainer)
+    raise ModelError(f"{type(trainer).__name__} is no forest whose trees can be laid out as arrays.")
+
+
+def _flatten_mean(trainer: Any) -> Forest:
+    """Leaves hold class shares."""
+    if trainer.n_outputs_ != 1:
+        raise ModelError(f"the forest has {trainer.n_outputs_} outputs, expected one label for each sample.")
+    kept = [estimator.tree_ for estimator in trainer.estimators_]
+    trees = _laid_out([_plain(tree) for tree in kept], trainer.n_features_in_)
+    shares = [tree.value[leaves, 0] for tree, leaves in zip(kept, trees.leaves, strict=True)]
+    return _forest(trainer, trees, _shared_rows(np.concatenate(shares)), np.zeros(0), "mean")
+
+
+def _flatten_gradients(trainer: Any) -> Forest:
+    """One tree for each step and score; a leaf holds a step, which the learning rate shortens."""
+    if trainer.init not in (None, "zero"):
+        raise ModelError(f"the boosting starts from {trainer.init!r}, expected the class shares or 'zero'.")
+    trees = [estimator.tree_ for estimator in trainer.estimators_.ravel()]
+    initial = trainer._raw_predict_init(np.zeros((1, trainer.n_features_in_), np.float32))[0]
+    # The exponential loss means sigmoid(2 x score); doubling is exact.
+    scale = 2.0 if trainer.loss == "exponential" else 1.0
+    steps = [scale * (trainer.learning_rate * tree.value[:, 0, 0]) for tree in trees]
+    return _flatten_boosted(trainer, [_plain(tree) for tree in trees], steps, scale * initial)
+
+
+def _flatten_histograms(trainer: Any) -> Forest:
+    """The same with trees grown on binned features, whose thresholds lie between the bins."""
+    if trainer.is_categorical_ is not None:
+        raise ModelError("the boosting has categorical features, expected numbers only.")
+    trees = [predictor.nodes for step in trainer._predictors for predictor in step]
+    steps = [nodes["value"] for nodes in trees]
+    return _flatten_boosted(trainer, [_binned(nodes) for nodes in trees], steps, trainer._baseline_prediction.ravel())
+
+
+def _flatten_boosted(trainer: Any, kept: list[Tree], steps: list[np.ndarray], initial: np.ndarray) -> Forest:
+    """Trees take turns with the scores; ``steps`` (node,) are what the leaves of each tree add to its score."""
+    n_scores = len(initial)
+    if n_scores == 1 and len(trainer.classes_) != 2:
+        raise ModelError(f"boosting of {len(trainer.classes_)} class, expected two or more.")
+    trees = _laid_out(kept, trainer.n_features_in_)
+    share = np.concatenate([step[leaves] for step, leaves in zip(steps, trees.leaves, strict=True)])
+    column = np.repeat(np.arange(len(kept)) % n_scores, [len(leaves) for leaves in trees.leaves])
+    rows = Rows(np.arange(len(share)), np.arange(len(share) + 1), column, share)
+    return _forest(trainer, trees, rows, initial.astype(np.float64), "sigmoid" if n_scores == 1 else "softmax")
+
+
+def _plain(tree: Any) -> Tree:
+    return Tree(tree.children_left, tree.children_right, tree.feature, tree.threshold)
+
+
+def _binned(nodes: np.ndarray) -> Tree:
+    left, right = (np.where(nodes["is_leaf"], 0, nodes[side]).astype(np.intp) for side in ("left", "right"))
+    return Tree(left, right, nodes["feature_idx"], nodes["num_threshold"])
+
+
+def _forest(trainer: Any, trees: Trees, rows: Rows, initial: np.ndarray, link: str) -> Forest:
+    count = len(rows.starts) - 1
+    if count > MAX_ROWS:
+        raise ModelError(f"the forest has {count} different leaves, at most {MAX_ROWS}. Limit depth or trees.")
+    trees.threshold[trees.feature == trainer.n_features_in_] = rows.of_leaf
+    return Forest(
+        n_features=trainer.n_features_in_,
+        n_classes=len(trainer.classes_),
+        roots=trees.roots,
+        feature=trees.feature,
+        threshold=trees.threshold,
+        child=trees.child,
+        starts=rows.starts.astype(np.uint32),
+        column=rows.column.astype(np.uint32),
+        share=rows.share,
+        initial=initial,
+        link=link,
+    )
+
+
+def _laid_out(kept: list[Tree], n_features: int) -> Trees:
+    orders = [_level_order(tree) for tree in kept]
+    parts = [_in_order(tree, order, n_features) for tree, order in zip(kept, orders, strict=True)]
+    feature, threshold, child = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return Trees(
+        roots=np.cumsum([0, *(len(order) for order in orders[:-1])]).astype(np.uint32),
+        feature=feature,
+        threshold=threshold,
+        child=child,
+        leaves=[order[tree.left[order] <= 0] for tree, order in zip(kept, orders, strict=True)],
+    )
+
+
+def _in_order(tree: Tree, order: np.ndarray, n_features: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Feature, threshold and left child of the nodes in ``order``."""
+    place = np.empty(len(order), np.uint32)
+    place[order] = np.arange(len(order), dtype=np.uint32)
+    left = tree.left[order]
+    leaf = left <= 0
+    feature = np.where(leaf, n_features, tree.feature[order]).astype(np.uint32)
+    child = np.where(leaf, np.arange(len(order)), place[left]).astype(np.uint32)
+    return feature, round_down(tree.threshold[order]), child
+
+
+def _level_order(tree: Tree) -> np.ndarray:
+    """Node numbers from the root down, each level from left to right."""
+    level = np.zeros(1, np.intp)
+    levels = []
+    while level.size:
+        levels.append(level)
+        inner = level[tree.left[level] > 0]
+        level = np.stack([tree.left[inner], tree.right[inner]], axis=1).ravel()
+    return np.concatenate(levels)
+
+
+def _shared_rows(shares: np.ndarray) -> Rows:
+    """Class shares (leaf, class) as rows, each distinct one once."""
+    rows, of_leaf = np.unique(shares, axis=0, return_inverse=True)
+    row, column = np.nonzero(rows)
+    return Rows(of_leaf.reshape(-1), np.searchsorted(row, np.arange(len(rows) + 1)), column, rows[row, column])
+
+
+def round_down(threshold: np.ndarray) -> np.ndarray:
+    """The greatest float32 not above each float64: for float32 values x, ``x <= t`` then means the same."""
+    with np.errstate(over="ignore"):
+        nearest = threshold.astype(np.float32)
+    return np.where(nearest > threshold, np.nextafter(nearest, np.float32(-np.inf)), nearest)

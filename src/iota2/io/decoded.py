@@ -1,0 +1,163 @@
+"""Pixels as the files of a series store them, and the cubes of the blocks inside of what was decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from iota2.core.cube import Cube
+from iota2.core.grid import Block
+from iota2.core.scene import Scene, SensorScene
+from iota2.core.sensor import MaskRule, SensorSpec
+from iota2.io.warp import Placement, Range, placement
+
+_KEPT = ("int8", "uint8", "int16", "uint16", "float32")
+"""Types that are resampled as they are."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """Bands, or a mask, of the dates of a sensor, as their files store them, in a part of their common lattice."""
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    """(date, name, row, column)."""
+    rows: Range
+    """Of the files."""
+    cols: Range
+    dates: Sequence[int]
+    """Positions in the series of the dates that have these files."""
+
+    def at(self, place: Placement) -> np.ndarray:
+        """(date, name, row, column) contiguous: what a placement inside of this part reads."""
+        (top, bottom), (left, right) = place.window
+        rows, cols = slice(top - self.rows[0], bottom - self.rows[0]), slice(left - self.cols[0], right - self.cols[0])
+        return np.ascontiguousarray(self.values[..., rows, cols])
+
+    def below(self, top: int) -> Stored:
+        """A copy of the rows from ``top`` (of the files) on."""
+        start = max(top, self.rows[0])
+        rows = start, self.rows[1]
+        return Stored(self.names, self.values[..., start - self.rows[0] :, :].copy(), rows, self.cols, self.dates)
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """What the files of a scene hold for a block, and for those around it as far as resampling reaches."""
+
+    scene: Scene
+    bands: Mapping[str, Sequence[str]]
+    """Which bands of which sensors the cubes have."""
+    stored: Mapping[str, list[Stored]]
+    """By sensor."""
+    types: Mapping[str, np.dtype[Any]]
+    """Type of the cube of each sensor."""
+
+    def cubes(self, block: Block) -> dict[str, Cube]:
+        """The cubes of ``block``, any part of what was decoded: see ``CubeReader.read``."""
+        return {
+            sensor.spec.name: self._cube(sensor, block)
+            for sensor in self.scene.sensors
+            if sensor.spec.name in self.bands
+        }
+
+    def forget(self) -> None:
+        """Let the memory go, whoever still holds this."""
+        for found in self.stored.values():
+            found.clear()
+
+    def _cube(self, sensor: SensorScene, block: Block) -> Cube:
+        spec, bands = sensor.spec, tuple(self.bands[sensor.spec.name])
+        rules = {rule.name: rule for rule in spec.masks}
+        stored = self.stored[spec.name]
+        places = placements(self.scene, sensor, block, [found.names[0] for found in stored])
+        values = np.empty((len(sensor.acquisitions), len(bands), *block.shape), self.types[spec.name])
+        valid = np.ones((len(values), *block.shape), bool)
+        for found in stored:
+            place = places[found.names[0]]
+            if found.names[0] in rules:
+                valid[found.dates] &= clear_of(rules[found.names[0]], found.at(place)[:, 0], place)
+            else:
+                layers, known = brought(found.at(place), place, spec, values.dtype)
+                values[:, [bands.index(name) for name in found.names]] = layers
+                valid &= known
+        roles = {role: band for role, band in spec.roles.items() if band in bands}
+        return Cube(values, valid, sensor.days, sensor.keys, bands, roles, spec.nodata)
+
+
+def kept_type(*found: np.dtype[Any]) -> np.dtype[Any]:
+    """The type in which pixels of files of these types are held: their common one, or float32."""
+    common = np.result_type(*found)
+    return common if common.name in _KEPT else np.dtype(np.float32)
+
+
+def brought(
+    stored: np.ndarray, place: Placement, spec: SensorSpec, dtype: np.dtype[Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bands as stored (date, band, row, column) on the block of ``place``, in product units (date, band, y, x), and
+    where all of them have data (date, y, x). A band without data is NaN there, or the sensor's nodata value (else 0)
+    when ``dtype`` is of integers."""
+    nodata = _nodata_of(stored.dtype, spec.nodata)
+    layers = place.resample(stored.reshape(-1, *stored.shape[2:]), nodata)
+    known: np.ndarray = np.broadcast_to(place.inside, layers.shape)
+    if nodata is not None and not np.isnan(nodata):
+        known = np.logical_and(known, layers != nodata)
+    if layers.dtype.kind == "f":
+        known = np.logical_and(known, ~np.isnan(layers))
+    if (spec.scale, spec.offset) != (1.0, 0.0):
+        scaled = np.empty(layers.shape, dtype)
+        for layer, target in zip(layers, scaled, strict=True):  # in double precision for a moment, one by one
+            target[...] = layer.astype(np.float64) * spec.scale + spec.offset
+        layers = scaled
+    layers = layers.astype(dtype, copy=False)
+    if not known.all():
+        layers = np.where(known, layers, dtype.type(np.nan if dtype.kind == "f" else nodata or 0))
+    shape = *stored.shape[:2], *layers.shape[1:]
+    return layers.reshape(shape), np.logical_and.reduce(known.reshape(shape), axis=1)
+
+
+def clear_of(rule: MaskRule, values: np.ndarray, place: Placement) -> np.ndarray:
+    """(…, y, x) bool from mask values (…, row, column): the rule does not apply, and the mask says something there."""
+    return place.inside & ~place.nearest(mask_applies(rule, values))
+
+
+def mask_applies(rule: MaskRule, values: np.ndarray) -> np.ndarray:
+    """Where a mask says "not valid", as bool: one of the rule's bits is set, or its values met; without, any
+    but 0."""
+    if not rule.bits and not rule.values:
+        return values != 0
+    applies = np.zeros(values.shape, bool)
+    if rule.bits:
+        bits = sum(1 << bit for bit in rule.bits)
+        # an unsigned type holds no bits above its own; others become wide enough
+        plain = values.dtype.kind == "u"
+        within = bits & int(np.iinfo(values.dtype).max) if plain else bits
+        applies |= (values & values.dtype.type(within) if plain else values.astype(np.int64) & within) != 0
+    if rule.values:
+        applies |= np.isin(values, rule.values)
+    return applies
+
+
+def placements(scene: Scene, sensor: SensorScene, block: Block, names: Sequence[str]) -> dict[str, Placement]:
+    """Where a block lies on the lattices of the named bands and masks; lattices that are shared are placed
+    once."""
+    kernel = sensor.spec.resampling
+    numbers = {name: sensor.lattices[name] for name in names if name in sensor.lattices}
+    places = {
+        number: placement(sensor.grids[name], scene.geobox, block.rows, block.cols, kernel)
+        for number, name in {number: name for name, number in numbers.items()}.items()
+    }
+    return {name: places[number] for name, number in numbers.items()}
+
+
+def _nodata_of(dtype: np.dtype[Any], nodata: float | None) -> float | None:
+    """The sensor's nodata value as pixels of a type can hold it: None if they cannot; NaN stands for none in
+    floats."""
+    if dtype.kind == "f":
+        return np.nan if nodata is None else nodata
+    limits = np.iinfo(dtype)
+    fits = nodata is not None and limits.min <= nodata <= limits.max and nodata == int(nodata)
+    return nodata if fits else None

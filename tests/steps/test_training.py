@@ -1,0 +1,75 @@
+"""Training from the file of samples: the same model whatever its format, within about one copy of the samples."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from datetime import date, timedelta
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+
+from iota2.classifiers import save_model, train_model, validate_options
+from iota2.core.graph import JobContext, Paths, Resources
+from iota2.core.recipe import FeatureRecipe, SensorRecipe
+from iota2.core.tables import CODE, sample_columns
+from iota2.errors import InputError
+from iota2.io.vectors import read_samples, write_samples
+from iota2.steps import training
+
+DATES = tuple(f"{date(2018, 1, 1) + timedelta(days=5 * k):%Y%m%d}" for k in range(60))
+RECIPE = FeatureRecipe((SensorRecipe("Sentinel2", ("B2", "B4"), {"red": "B4"}, DATES),))
+FORMATS = (".sqlite", ".parquet")
+
+
+def job_of(root: Path, suffix: str, count: int) -> JobContext:
+    """The job that trains on ``count`` samples of two classes, which is written with the format's name."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(1, 3, count)
+    x = (rng.normal(size=(count, len(RECIPE.names))) + codes[:, None]).astype(np.float32)
+    frame = pd.concat([pd.DataFrame({CODE: codes}), pd.DataFrame(x, columns=sample_columns(RECIPE)[::-1])], axis=1)
+    points = gpd.points_from_xy(x[:, 0], x[:, 1], crs="EPSG:2154")
+    write_samples(gpd.GeoDataFrame(frame, geometry=points), root / f"samples{suffix}")
+    (root / "recipe.json").write_text(json.dumps(RECIPE.to_json()), encoding="utf-8")
+    parameters, _ = validate_options("rf", {"classifier.rf.nbtrees": 3, "classifier.rf.max": 4})
+    return JobContext(
+        Paths(root, {"recipe": "recipe.json", "samples": f"samples{suffix}"}),
+        Paths(root, {"model": f"model{suffix}", "card": f"card{suffix}.txt"}),
+        {"region": "1", "seed": 0},
+        training.TrainingParams("rf", parameters, 0),
+        Resources(threads=2),
+    )
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_the_model_is_that_of_the_samples_in_the_file(tmp_path: Path, suffix: str) -> None:
+    job = job_of(tmp_path, suffix, 300)
+    training.run(job)
+    samples = read_samples(tmp_path / f"samples{suffix}")
+    x, y = samples[sample_columns(RECIPE)].to_numpy(np.float32), samples[CODE].to_numpy()
+    model = train_model("rf", job.params.parameters, x, y, recipe=RECIPE, seed=0, region="1", threads=1)
+    save_model(model, tmp_path / "expected", tmp_path / "expected.txt")
+    for name in ("forest.npz", "model.json"):
+        assert (tmp_path / f"model{suffix}" / name).read_bytes() == (tmp_path / "expected" / name).read_bytes()
+    assert (tmp_path / f"card{suffix}.txt").read_bytes() == (tmp_path / "expected.txt").read_bytes()
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_training_holds_about_one_copy_of_the_samples(tmp_path: Path, suffix: str) -> None:
+    job = job_of(tmp_path, suffix, 30_000)
+    training.run(job)  # imports
+    tracemalloc.start()
+    training.run(job)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    values = 4 * 30_000 * len(RECIPE.names)
+    assert values < peak < 1.5 * values
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_no_sample_is_told_with_what_to_do(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(InputError, match="Region 1, seed 0: no pixel to learn from"):
+        training.run(job_of(tmp_path, suffix, 0))

@@ -1,0 +1,53 @@
+"""How clear each date is, against the made-up sky: whatever the blocks, and where an image shows nothing."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from iota2 import layout
+from iota2.core.graph import Resources
+from iota2.io.rasters import RasterReader
+from iota2.run import runner
+from iota2.steps.validity import DateView, read_clear_dates
+from iota2.testing.world import World, WorldFiles, WorldOptions, make_world, write_world
+from tests.chain.conftest import configured
+
+TILES = ("T31TCJ", "T31TDJ")
+DAYS = tuple(date(2018, 3, 1) + timedelta(days=20 * k) for k in range(8))
+"""On the second and the sixth the orbit's edge runs through the world, and leaves out most of one tile."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, WorldFiles]:
+    world = make_world(WorldOptions(size=64, overlap=16, classes=3, dates=DAYS))
+    return world, write_world(world, tmp_path_factory.mktemp("world"))
+
+
+@pytest.mark.parametrize("shape", [None, (24, 40)])
+def test_each_date_has_the_pixels_inside_its_image_and_the_clear_ones(
+    made: tuple[World, WorldFiles], tmp_path: Path, shape: tuple[int, int] | None
+) -> None:
+    world, files = made
+    config = configured(files, tmp_path)
+    options = runner.Options(workers=0, last_step="init", use=Resources(block_shape=shape))
+    runner.run(config, options, runner.Watcher())
+    for tile in TILES:
+        found = read_clear_dates(config.chain.output_path / layout.CLEAR_DATES.path.format(tile=tile))
+        expected = {}
+        for day in world.dates(tile):
+            sky, window = world.sky(day), world.window(tile)
+            views = DateView(int((~sky.edge[window]).sum()), int((~sky.invalid[window]).sum()))
+            expected["Sentinel2", day.strftime("%Y%m%d")] = views
+        assert found == expected
+        assert {view.inside == 64 * 64 for view in found.values()} == {True, False}, "the orbit's edge is seen"
+        with RasterReader(config.chain.output_path / layout.VALIDITY.path.format(tile=tile)) as reader:
+            assert int(reader.read(reader.geobox).sum(dtype=np.int64)) == sum(view.clear for view in found.values())
+
+
+def test_a_date_whose_image_shows_nothing_has_no_part() -> None:
+    assert DateView(0, 0).part is None
+    assert DateView(40, 10).part == 0.25
