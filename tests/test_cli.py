@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,13 @@ import pytest
 import rasterio
 
 from iota2 import __version__
-from iota2.cli import legacy_main, main
+from iota2.cli import legacy, legacy_main, main
+from iota2.errors import UserError
 from iota2.testing.world import DATES, WorldFiles, WorldOptions, make_world, write_world
+from tests.chain.conftest import configured
+from tests.chain.helpers import Case, case, command, small
 
+__all__ = ["case", "small"]
 TINY = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:3])
 
 
@@ -85,10 +90,10 @@ def test_run_prints_steps_progress_and_products(
     assert re.search(r"(\d+) of \1 jobs, 100 %  reportGeneration", printed)
     assert str(world.output / "final/Classif_Seed_0.tif") in printed
     assert str(world.output / "final/report.html") in printed
-    assert call(monkeypatch, "run", str(world.config), "--workers", "0", "--first-step", "validation") == 0
+    assert call(monkeypatch, "run", str(world.config), "--workers", "0", "--force", "reportGeneration") == 0
     printed = capsys.readouterr().out
-    assert printed.count("[x] Step") == 4
-    assert printed.count("[ ] Step") == 20
+    assert printed.count("[x] Step") == 1
+    assert printed.count("[ ] Step") == 23
 
 
 def test_a_failed_job_gives_exit_code_2_and_names_its_log(
@@ -114,6 +119,7 @@ def test_a_failed_job_gives_exit_code_2_and_names_its_log(
 def test_legacy_command_does_the_same(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], world: WorldFiles
 ) -> None:
+    shutil.rmtree(world.output, ignore_errors=True)
     base = ("-config", str(world.config), "-scheduler_type")
     assert call(monkeypatch, *base, "debug", "-only_summary", legacy=True) == 0
     assert "jobs; output in" not in capsys.readouterr().out
@@ -128,8 +134,8 @@ def test_legacy_command_does_the_same(
 
 
 def test_installed_commands_answer(tmp_path: Path) -> None:
-    for command in ("iota2", "Iota2.py"):
-        path = Path(sys.executable).with_name(command)
+    for name in ("iota2", "Iota2.py"):
+        path = Path(sys.executable).with_name(name)
         done = subprocess.run([path, "--help"], capture_output=True, text=True, check=True, cwd=tmp_path)
         assert "config" in done.stdout.lower()
         assert not list(tmp_path.iterdir())
@@ -149,3 +155,53 @@ def test_a_mistake_on_the_legacy_command_line_is_the_users(
 ) -> None:
     assert call(monkeypatch, "-config", "x.cfg", "-scheduler_type", "abacus", legacy=True) == 1
     assert "abacus" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("-nb_parallel_tasks", "-1"), "expected a whole number ≥ 0, got -1"),
+        (("-nb_parallel_tasks", "two"), "expected a whole number ≥ 0, got two"),
+        (("-scheduler_type", "Slurm", "-nb_parallel_tasks", "0"), "Slurm needs workers"),
+        (("-restart_from", "/nonexistent"), "there is no file /nonexistent"),
+    ],
+)
+def test_a_wrong_value_on_the_legacy_command_line_is_told_before_anything_runs(
+    world: WorldFiles, tmp_path: Path, arguments: tuple[str, ...], told: str
+) -> None:
+    config = configured(world, tmp_path)
+    with pytest.raises(UserError) as error:
+        legacy(["-config", str(config.source), *arguments])
+    assert told in str(error.value)
+    assert not config.chain.output_path.exists()
+
+
+def test_options_of_the_original_are_known(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], world: WorldFiles, tmp_path: Path
+) -> None:
+    config = configured(world, tmp_path)
+    status = tmp_path / "IOTA2_tasks_status.txt"
+    status.touch()
+    files = ("-execution_graph_files", "a.svg", "b.svg")
+    given = ("-config", str(config.source), "-restart_from", str(status), *files, "-only_summary")
+    assert call(monkeypatch, *given, legacy=True) == 0
+    printed = capsys.readouterr().out
+    assert "the graph of the jobs is in logs/html/tasks_status_1.html" in printed
+    assert printed.count("[x] Step") == 24
+
+
+def test_an_archive_that_cannot_be_written_hides_nothing_of_the_jobs_that_failed(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = case.configured()
+    path = case.file("*_FRE_B8.tif")
+    content = path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(content[:middle] + bytes(range(256)) + content[middle + 256 :])
+    (case.output / ".iota2").mkdir(parents=True)
+    (case.output / "logs.zip").mkdir()
+    code, printed, errors = command(capsys, "run", config, "--workers", "0")
+    assert code == 2
+    assert f"note: {case.output / 'logs.zip'} could not be written: Is a directory" in printed
+    assert "Traceback" not in errors
+    assert f"iota2 run {config}" in errors.splitlines()[-1]

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console as RichConsole
 
-from iota2.console import JsonLines, Pace
+from iota2.console import Console, JsonLines, Pace
 from iota2.core.graph import Artifact, JobContext, Step
 from iota2.run.job import JobResult
 from iota2.run.ledger import Record, Verdict
@@ -75,6 +76,29 @@ def test_a_blocked_job_is_neither_done_nor_left(plan: Plan) -> None:
     assert (pace.done, pace.left["one"], pace.left["two"]) == (1, 3, 3)
 
 
+def test_what_looks_like_markup_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().say("/data/:fire:/x [red]y[/red]")
+    assert capsys.readouterr().out == "/data/:fire:/x [red]y[/red]\n"
+
+
+def test_a_run_that_starts_over_has_one_set_of_bars(plan: Plan) -> None:
+    console = Console()
+    console.out = RichConsole(file=io.StringIO(), force_terminal=True)
+    console.started(plan, verdicts(plan, {}, set()))
+    console.ended(JobResult("one/one_A", "failed", 1.0))
+    first = console._progress
+    assert first is not None
+    assert first.live.is_started
+    console.started(plan, verdicts(plan, {}, set()))
+    assert not first.live.is_started
+    console.ended(JobResult("one/one_A", "done", 1.0))
+    second = console._progress
+    assert second is not None
+    assert [task.description for task in second.tasks] == ["all", "one"]
+    console.close()
+    assert not second.live.is_started
+
+
 def test_each_event_is_one_line_of_json_whatever_is_in_it(plan: Plan) -> None:
     stream = io.StringIO()
     console = JsonLines(stream)
@@ -83,7 +107,7 @@ def test_each_event_is_one_line_of_json_whatever_is_in_it(plan: Plan) -> None:
     console.say("note\nof two lines")
     events = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [event["event"] for event in events] == ["plan", "job", "note"]
-    assert (events[0]["jobs"], events[0]["stale"]) == (8, 8)
+    assert (events[0]["jobs"], events[0]["will_run"]) == (8, 8)
     assert events[1]["message"] == 'two\nlines and "quotes" é'
     assert events[1]["seconds_left"] is None
 
@@ -92,14 +116,14 @@ def test_run_with_json_tells_plan_jobs_and_products_and_nothing_else(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = case.configured()
-    for start in ("stale", "fresh"):
+    for start in ("will_run", "up_to_date"):
         code, printed, errors = command(capsys, "run", config, "--json", "--workers", "0")
         assert code == 0, errors
         events = [json.loads(line) for line in printed.splitlines()]
         (planned,) = (event for event in events if event["event"] == "plan")
         ended = [event for event in events if event["event"] == "job"]
         assert planned[start] == planned["jobs"]
-        assert len(ended) == planned["jobs"] - planned["fresh"]
+        assert len(ended) == planned["jobs"] - planned["up_to_date"]
         if ended:
             assert ended[-1]["done"] == ended[-1]["jobs"] == planned["jobs"]
         assert events[-1]["event"] == "done"

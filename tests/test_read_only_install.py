@@ -19,7 +19,8 @@ import numpy as np
 from iota2.compute.temporal import gapfill
 assert not os.access(sys.argv[1], os.W_OK)
 values = np.array([2, 4], np.int16).reshape(2, 1, 1, 1)
-print(gapfill(values, np.ones((2, 1, 1), bool), np.array([0, 10]), np.array([5]))[0, 0, 0, 0], os.environ["NUMBA_CACHE_DIR"])
+filled = gapfill(values, np.ones((2, 1, 1), bool), np.array([0, 10]), np.array([5]))
+print(filled[0, 0, 0, 0], os.environ["NUMBA_CACHE_DIR"])
 ' "$1"
 """
 

@@ -7,22 +7,25 @@ import logging
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
 from iota2 import __version__, layout
+from iota2.chain import CLASSIFICATION
 from iota2.config.load import load_config
 from iota2.config.schema import Config
 from iota2.config.template import minimal_config
-from iota2.console import Console, JsonLines
+from iota2.console import Console, JsonLines, counted, told_in_all
 from iota2.core.graph import Resources
 from iota2.errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_USER, Iota2Error, JobsFailed, OutputError, UserError
 from iota2.run import runner
 from iota2.run.archive import write_archive
 from iota2.run.clusters import WORKERS
+from iota2.run.status import job_states
+from iota2.run.verify import verify as look_at_outputs
 
 app = typer.Typer(
     help="Land-cover maps of large areas from satellite image time series.",
@@ -32,14 +35,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-SCHEDULERS: Mapping[str, runner.EngineName] = {
-    "debug": "debug",
-    "localCluster": "local",
-    "Slurm": "slurm",
-    "PBS": "pbs",
-    "cluster": "pbs",
-}
-"""The original's names of places to run."""
 DEMO, SMALLEST_DEMO = 480, 160
 """Pixels along a tile; smaller worlds than the second have no room for all classes."""
 PARSER_EXIT = 2
@@ -53,6 +48,17 @@ Workers = Annotated[
         metavar="N",
         min=0,
         help=f"Worker processes; 0: all in this process. Default: one per core; {WORKERS} on a cluster.",
+    ),
+]
+_GROUPS = ", ".join(runner.groups_of(CLASSIFICATION))
+FirstStep = Annotated[str | None, typer.Option(metavar="GROUP", help=f"First group of steps to run, of: {_GROUPS}.")]
+LastStep = Annotated[str | None, typer.Option(metavar="GROUP", help="Last group of steps to run, of the same.")]
+Restart = Annotated[bool, typer.Option("--restart", help="Go on even if remove_output_path is True.")]
+Force = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="STEP",
+        help=f"Run this step's jobs anyway, of: {', '.join(step.name for step in CLASSIFICATION)}.",
     ),
 ]
 
@@ -89,19 +95,25 @@ def check(config: ConfigPath) -> None:
     """Check a configuration and its inputs, reading headers only."""
     console = Console()
     loaded = _load(config, console)
-    found, plan = runner.check(loaded)
-    console.summary(runner.chosen_steps(plan.steps, loaded, runner.Options()), found)
-    console.say(f"All is well: {len(plan.jobs)} jobs would run. Next: iota2 run {config}")
+    if (loaded.chain.output_path / layout.RECORDS.path).exists():
+        outlook = runner.look_ahead(loaded, runner.Options())
+        console.summary(outlook.to_run, outlook.found)
+        told = told_in_all(outlook.verdicts)
+    else:
+        found, plan = runner.check(loaded)
+        console.summary(runner.chosen_steps(plan.steps, loaded, runner.Options()), found)
+        told = f"{counted(len(plan.jobs), 'job')} will run"
+    console.say(f"All is well: {told}. Next: iota2 run {config}")
 
 
 @app.command()
 def run(  # noqa: PLR0917 - typer reads options from the signature
     config: ConfigPath,
-    first_step: Annotated[str | None, typer.Option(metavar="GROUP", help="First group of steps to run.")] = None,
-    last_step: Annotated[str | None, typer.Option(metavar="GROUP", help="Last group of steps to run.")] = None,
+    first_step: FirstStep = None,
+    last_step: LastStep = None,
     workers: Workers = None,
     memory: Annotated[
-        int | None, typer.Option("--memory", metavar="MIB", min=8, help="Memory of a job for the arrays of a block.")
+        int | None, typer.Option("--memory", metavar="MIB", min=1, help="Memory of a job for the arrays of a block.")
     ] = None,
     engine: Annotated[
         runner.EngineName | None, typer.Option("--engine", help="Where workers run: by default on this machine.")
@@ -112,15 +124,14 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
     resources: Annotated[
         Path | None, typer.Option("--resources", metavar="FILE", help="Threads, memory and time of steps.")
     ] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Go on even if remove_output_path is True.")] = False,
-    force: Annotated[list[str] | None, typer.Option(metavar="STEP", help="Run this step's jobs anyway.")] = None,
+    restart: Restart = False,
+    force: Force = None,
     json: Annotated[bool, typer.Option("--json", help="Tell events as JSON, one object a line, for machines.")] = False,
 ) -> None:
     """Run the chain of a configuration: what is up to date stays."""
     if scheduler is not None and (engine is not None or workers is not None):
         raise UserError("--scheduler uses the workers that are there: leave --engine and --workers out.")
-    if workers == 0 and engine not in (None, "debug"):
-        raise UserError(f"--engine {engine} needs workers: leave --workers 0 out, or give a number.")
+    _require_workers(f"--engine {engine}", engine, "--workers", workers)
     options = runner.Options(
         engine=engine or "local",
         scheduler=scheduler,
@@ -135,24 +146,46 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
     _run(config, options, JsonLines() if json else Console())
 
 
+def _require_workers(asked: str, engine: runner.EngineName | None, option: str, workers: int | None) -> None:
+    if workers == 0 and engine in ("slurm", "pbs"):
+        raise UserError(f"{asked} needs workers: leave {option} 0 out, or give a number.")
+
+
 @app.command()
-def plan(config: ConfigPath) -> None:
+def plan(
+    config: ConfigPath,
+    first_step: FirstStep = None,
+    last_step: LastStep = None,
+    restart: Restart = False,
+    force: Force = None,
+) -> None:
     """Say what a run would do, and why; nothing is run."""
     console = Console()
-    outlook = runner.look_ahead(_load(config, console), runner.Options(restart=True))
-    console.outlook(outlook.plan, outlook.verdicts)
+    options = runner.Options(first_step=first_step, last_step=last_step, restart=restart, force=tuple(force or ()))
+    outlook = runner.look_ahead(_load(config, console), options)
+    console.outlook(outlook.plan, outlook.verdicts, len(outlook.removed or ()))
 
 
 @app.command()
-def why(config: ConfigPath, job: Annotated[str, typer.Argument(metavar="JOB", help="Name, or part of it.")]) -> None:
+def why(  # noqa: PLR0917 - typer reads options from the signature
+    config: ConfigPath,
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Name, or part of it.")],
+    first_step: FirstStep = None,
+    last_step: LastStep = None,
+    restart: Restart = False,
+    force: Force = None,
+) -> None:
     """Say why a job would run, what it reads and what it makes."""
     console = Console()
-    outlook = runner.look_ahead(_load(config, console), runner.Options(restart=True))
+    options = runner.Options(first_step=first_step, last_step=last_step, restart=restart, force=tuple(force or ()))
+    outlook = runner.look_ahead(_load(config, console), options)
     found = [candidate for candidate in outlook.plan.jobs if job in candidate.id]
     if not found:
         raise UserError(f"No job's name holds {job!r}. iota2 plan {config} lists the steps.")
+    last = job_states(outlook.plan.root)
     for candidate in found:
-        console.reasons(candidate, outlook.verdicts[candidate.id])
+        verdict, reasons = outlook.verdicts[candidate.id], outlook.reasons(candidate)
+        console.reasons(candidate, verdict, reasons, last.get(candidate.id))
 
 
 @app.command()
@@ -181,11 +214,26 @@ def verify(
     """Look whether the outputs are as they were made."""
     console = Console()
     loaded = _load(config, console)
-    damaged = runner.damaged(loaded.chain.output_path, deep=deep)
-    if damaged:
-        listed = "\n".join(f"  {path}" for path in damaged)
-        raise UserError(f"{len(damaged)} outputs are not as they were made:\n{listed}\nThe next run makes them again.")
+    found = look_at_outputs(loaded, deep=deep)
+    if found.unneeded:
+        console.say(
+            f"{_listed(found.unneeded)}\nThese {len(found.unneeded)} are of earlier settings, changed or gone; no run "
+            "needs them, and they are not looked at any more."
+        )
+    if found.damaged:
+        again = "The next run makes them again."
+        if found.hidden:
+            again = (
+                f"The next run does not notice these, whose size and time are as they were:\n{_listed(found.hidden)}\n"
+                f"The records could not be changed: {found.obstacle}\nMend that and verify again, or remove the files."
+            )
+        are = "is not as it was" if len(found.damaged) == 1 else "are not as they were"
+        raise UserError(f"{counted(len(found.damaged), 'output')} {are} made:\n{_listed(found.damaged)}\n{again}")
     console.say("All recorded outputs are as they were made.")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return "\n".join(f"  {name}" for name in names)
 
 
 @app.command()
@@ -233,9 +281,17 @@ def _run_watched(path: Path, options: runner.Options, console: Console | JsonLin
     try:
         runner.run(config, options, console)
     except JobsFailed:
-        console.say(f"for a support request: {write_archive(config.chain.output_path, config.source)}")
+        _archive(config, console)
         raise
     console.finished(runner.products(config), config.chain.output_path)
+
+
+def _archive(config: Config, console: Console | JsonLines) -> None:
+    """Write the archive for a support request, or say why there is none: the jobs that failed matter more."""
+    try:
+        console.say(f"for a support request: {write_archive(config.chain.output_path, config.source)}")
+    except OSError as err:
+        console.say(f"note: {config.chain.output_path / layout.LOGS_ZIP.path} could not be written: {err.strerror}")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -249,26 +305,50 @@ def legacy(arguments: Sequence[str]) -> None:
     """``Iota2.py``: the options of the original, with the same meaning."""
     parser = _Parser("Iota2.py", description="Run the chain of a configuration.")
     parser.add_argument("-config", required=True, type=Path, help="configuration file")
-    parser.add_argument("-scheduler_type", choices=SCHEDULERS, default="localCluster")
-    parser.add_argument("-nb_parallel_tasks", type=int, default=None, metavar="N", help="worker processes")
+    parser.add_argument("-scheduler_type", choices=runner.SCHEDULERS, default="localCluster")
+    parser.add_argument(
+        "-nb_parallel_tasks", type=_count, default=None, metavar="N", help="worker processes; 0: none but this one"
+    )
     parser.add_argument("-starting_step", type=int, default=None, metavar="N", help="number of the first step")
     parser.add_argument("-ending_step", type=int, default=None, metavar="N", help="number of the last step; -1: last")
     parser.add_argument("-restart", action="store_true", help="go on with what an earlier run made")
-    parser.add_argument("-restart_from", type=Path, metavar="STATUS", help="the same; the status file of that run")
+    parser.add_argument(
+        "-restart_from", type=Path, metavar="STATUS", help="the same; the status file of that run must be there"
+    )
     parser.add_argument("-config_ressources", type=Path, metavar="FILE", help="threads, memory and time of steps")
+    parser.add_argument(
+        "-execution_graph_files", nargs="+", metavar="SVG", help="nothing: the run report shows the graph of the jobs"
+    )
     parser.add_argument("-only_summary", action="store_true", help="print the steps and stop")
     given = parser.parse_args(arguments)
     ending = None if given.ending_step == -1 else given.ending_step
     restart = given.restart or given.restart_from is not None
+    engine = runner.SCHEDULERS[given.scheduler_type]
+    _require_workers(f"-scheduler_type {given.scheduler_type}", engine, "-nb_parallel_tasks", given.nb_parallel_tasks)
+    if given.restart_from is not None and not given.restart_from.is_file():
+        raise UserError(
+            f"-restart_from: there is no file {given.restart_from}. Give {layout.STATUS.path} in the output folder of "
+            "the run to go on with, or -restart."
+        )
     options = runner.Options(
         starting=given.starting_step,
         ending=ending,
-        engine=SCHEDULERS[given.scheduler_type],
+        engine=engine,
         resources=given.config_ressources,
         workers=given.nb_parallel_tasks,
         restart=restart,
     )
-    _run(given.config, options, Console(), only_summary=given.only_summary)
+    console = Console()
+    if given.execution_graph_files:
+        console.say(f"note: -execution_graph_files has no effect; the graph of the jobs is in {layout.SITE_JOBS.path}")
+    _run(given.config, options, console, only_summary=given.only_summary)
+
+
+def _count(text: str) -> int:
+    """A number of workers."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number ≥ 0, got {text}")
+    return int(text)
 
 
 def _told(code: int) -> int:

@@ -21,93 +21,53 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from iota2 import layout
 from iota2.core.graph import Step
 from iota2.errors import EXIT_DEFECT, Iota2Error
+from iota2.run.forecast import Forecast
 from iota2.run.job import JobResult
 from iota2.run.ledger import Verdict
 from iota2.run.lock import holder
+from iota2.run.pace import Pace
 from iota2.run.plan import Job, Plan
 from iota2.run.runner import Watcher
+from iota2.run.status import RESULTS, WORDS, End, JobState, job_states, last_end
 from iota2.run.survey import Survey
+from iota2.run.under_way import read_all
 
-WORDS = {"stale": "will run", "open": "may run", "fresh": "up to date"}
+ENDS: Mapping[End, str] = {
+    "running": "did not come to its end: it was killed, or its disk was full",
+    "done": "ended well",
+    "failed": "ended with failed jobs",
+    "stopped": "was stopped",
+}
+"""How a run ended; ``running`` of one that is not there any more."""
 SHOWN = 20
 """Jobs of one step that an outlook names."""
 SILENCE = 30.0
 """Seconds after which a plain log says how far a run is, though no step is complete."""
-LEAST_AT_ONCE = 0.1
-"""Jobs at work at a time: below, workers are still starting."""
 
 
-class Pace:
-    """How far a run is, and how long the rest will take: jobs that are up to date count as done."""
+def counted(count: int, thing: str) -> str:
+    """``1 job``, ``2 jobs``."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
-    def __init__(self, plan: Plan, verdicts: Mapping[str, Verdict]) -> None:
-        self.size = Counter(job.step.name for job in plan.jobs)
-        """Jobs by step."""
-        self.left = Counter(job.step.name for job in plan.jobs if verdicts[job.id].state != "fresh")
-        """Those that have not ended."""
-        self.total = len(plan.jobs)
-        self.done = self.total - self.left.total()
-        self._started = time.monotonic()
-        self._worked = 0.0
-        self._times: dict[str, tuple[float, int]] = {}
-        for verdict in verdicts.values():
-            if verdict.record is not None:
-                self._note(verdict.record.id, verdict.record.seconds)
 
-    def _note(self, id_: str, seconds: float) -> None:
-        for name in (id_.split("/", maxsplit=1)[0], ""):
-            total, count = self._times.get(name, (0.0, 0))
-            self._times[name] = total + seconds, count + 1
-
-    def ended(self, result: JobResult) -> None:
-        """One job more has come to its end, well or not; one that is blocked is not done, and no longer to be done."""
-        self.left[result.id.split("/")[0]] -= 1
-        self.done += result.state != "blocked"
-        self._worked += result.seconds
-        if result.state == "done":
-            self._note(result.id, result.seconds)
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the beginning."""
-        return time.monotonic() - self._started
-
-    def of_step(self, step: str) -> str:
-        """How far a step is."""
-        return f"{self.size[step] - self.left[step]}/{self.size[step]}"
-
-    def seconds_left(self) -> float | None:
-        """Jobs left by the mean time of their step, now or in an earlier run (of all steps where there is none), and
-        by how many were at work at a time so far; None when nothing is known."""
-        if not self._times:
-            return None if self.done < self.total else 0.0
-        means = {step: total / count for step, (total, count) in self._times.items()}
-        work = sum(count * means.get(step, means[""]) for step, count in self.left.items())
-        at_once = self._worked / self.elapsed if self._worked else 1.0
-        return work / max(at_once, LEAST_AT_ONCE)
-
-    def words(self) -> str:
-        """The time left, to read; empty when it is not known, or all is done."""
-        seconds = self.seconds_left()
-        if not seconds:
-            return ""
-        minutes = round(seconds / 60)
-        if minutes >= 60:
-            return f"about {minutes // 60} h {minutes % 60} min left"
-        return f"about {minutes} min left" if minutes >= 2 else f"about {max(1, round(seconds))} s left"
+def told_in_all(verdicts: Mapping[str, Verdict]) -> str:
+    """How many jobs will run, may run, and are up to date."""
+    states = Counter(verdict.state for verdict in verdicts.values())
+    are = "is" if states["fresh"] == 1 else "are"
+    return f"{counted(states['stale'], 'job')} will run, {states['open']} may run, {states['fresh']} {are} up to date"
 
 
 class Console(Watcher):
     """Prints to a terminal with a progress bar, and plain lines elsewhere."""
 
     def __init__(self) -> None:
-        self.out = RichConsole(highlight=False, soft_wrap=True)
+        self.out = RichConsole(highlight=False, soft_wrap=True, emoji=False)
         self._progress: Progress | None = None
         self._bars: dict[str, TaskID] = {}
         self._pace: Pace | None = None
+        self._outdated: Mapping[Path, str] = {}
         self._said = time.monotonic()
 
     def say(self, text: str = "") -> None:
@@ -141,10 +101,11 @@ class Console(Watcher):
                 self.say(f"  [{'x' if chosen else ' '}] Step {number:2}: {step.about} ({step.name})")
         self.say()
 
-    def started(self, plan: Plan, verdicts: Mapping[str, Verdict]) -> None:
-        """Start the progress bars, or say what is to be done on a plain log."""
-        self._pace = pace = Pace(plan, verdicts)
-        self.say(f"{pace.total} jobs, {pace.done} of them up to date; output in {plan.root}")
+    def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:
+        """Start the progress bars, or say what is to be done on a plain log; a run may start over."""
+        self.close()
+        self._pace = pace = Pace(plan, verdicts, forecast)
+        self.say(f"{counted(pace.total, 'job')}, {pace.done} of them up to date; output in {plan.root}")
         if self.out.is_terminal and pace.done < pace.total:
             self._progress = Progress(
                 TextColumn("{task.description}"),
@@ -182,19 +143,29 @@ class Console(Watcher):
             self._bars[step] = progress.add_task(step, total=pace.size[step], left="")
         progress.update(self._bars[step], completed=pace.size[step] - pace.left[step], visible=pace.left[step] > 0)
 
+    def outdated(self, products: Mapping[Path, str]) -> None:
+        """Remember what the end of the run has to say of products."""
+        self._outdated = products
+
     def finished(self, products: Sequence[tuple[Path, str]], output: Path) -> None:
-        """The products, one sentence each."""
+        """The products, one sentence each; those that are of an earlier run and out of date apart."""
         self.close()
-        self.say(f"\nDone. {'Products:' if products else f'Results so far: {output}'}")
-        for product, about in products:
+        current = [(product, about) for product, about in products if product not in self._outdated]
+        self.say(f"\nDone. {'Products:' if current else f'Results so far: {output}'}")
+        for product, about in current:
             self.say(f"  {product}\n      {about}")
+        old = sorted((self._outdated[product], product) for product, _ in products if product in self._outdated)
+        for reason, members in groupby(old, key=lambda pair: pair[0]):
+            self.say(f"OUT OF DATE, of an earlier run: {reason}")
+            for _, product in members:
+                self.say(f"  {product}")
 
     def failed(self, error: Exception) -> None:
         """Nothing: the error is told last, by who called."""
         self.close()
 
-    def outlook(self, plan: Plan, verdicts: Mapping[str, Verdict]) -> None:
-        """What would run and why, what may run, step by step."""
+    def outlook(self, plan: Plan, verdicts: Mapping[str, Verdict], removed: int = 0) -> None:
+        """What would run and why, what may run, step by step; ``removed``: files that would be removed first."""
         for step, jobs in groupby(plan.jobs, key=lambda job: job.step.name):
             members = list(jobs)
             told = [job for job in members if verdicts[job.id].state != "fresh"]
@@ -204,37 +175,50 @@ class Console(Watcher):
                 self.say(f"  {WORDS[verdict.state]:8}  {job.task}: {verdict.reason}")
             if len(told) > SHOWN:
                 self.say(f"  … and {len(told) - SHOWN} more")
-        states = Counter(verdict.state for verdict in verdicts.values())
-        self.say(f"{states['stale']} jobs will run, {states['open']} may run, {states['fresh']} are up to date")
+        self.say(told_in_all(verdicts))
+        if removed:
+            self.say(f"chain.remove_output_path: {counted(removed, 'file')} in {plan.root} will be removed first")
 
-    def reasons(self, job: Job, verdict: Verdict) -> None:
-        """All about one job."""
+    def reasons(self, job: Job, verdict: Verdict, reasons: Sequence[str], last: JobState | None) -> None:
+        """All about one job, with every reason why it runs, or why not; ``last``: what became of it in the last run."""
         record = verdict.record
-        self.say(f"{job.id}: {WORDS[verdict.state]}: {verdict.reason}")
+        others = [reason for reason in reasons if reason != WORDS[verdict.state]]
+        self.say(f"{job.id}: {WORDS[verdict.state]}")
+        for reason in others:
+            self.say(f"  {reason}")
         if record is not None:
             self.say(f"  last made in {record.seconds:.1f} s; peak memory of its process {record.peak} MiB")
-        for title, paths in (("reads", job.inputs), ("makes", job.outputs)):
-            for path in paths:
-                self.say(f"  {title} {path}")
+        if last is not None and last.state == RESULTS["failed"]:
+            self.say(f"  in the last run: failed after {last.measured}")
+        for title, names in (("reads", job.reads), ("makes", job.makes)):
+            for name in names:
+                self.say(f"  {title} {job.inp.root / name}")
 
     def status(self, root: Path) -> None:
-        """Who works in an output folder, and the states of its jobs."""
+        """Who works in an output folder, or how the last run ended, and the states of its jobs."""
         holding = holder(root)
         running = holding is not None and holding.alive
-        self.say(f"running: process {holding.pid} on {holding.host}" if holding and running else "no run is under way")
-        path = root / layout.STATUS.path
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        states = Counter(line.split(maxsplit=1)[0] for line in lines)
+        if holding and running:
+            self.say(f"running: process {holding.pid} on {holding.host}")
+        else:
+            end = last_end(root)
+            self.say("no run is under way" + (f"; the last one {ENDS[end]}" if end else ""))
+        jobs = job_states(root).values()
+        states = Counter(job.state for job in jobs)
         self.say(", ".join(f"{count} {state}" for state, count in states.items()) or "no job has been planned here")
-        for line in lines:
-            if line.startswith("failed"):
-                self.say(f"  {line}")
+        for job in jobs:
+            if job.state == RESULTS["failed"]:
+                self.say(f"  {job.line}")
+        for told in read_all(root).values() if running else ():
+            memory = f"{told.peak} MiB so far"
+            self.say(f"  under way {time.time() - told.started:.0f} s, {memory}, on {told.worker}  {told.id}")
 
     def close(self) -> None:
         """Stop the progress bars."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
+            self._bars.clear()
 
 
 class JsonLines(Watcher):
@@ -243,6 +227,7 @@ class JsonLines(Watcher):
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
         self._pace: Pace | None = None
+        self._outdated: Mapping[Path, str] = {}
 
     def _print(self, event: str, **content: Any) -> None:
         print(json.dumps({"event": event, **content}, ensure_ascii=False), file=self._stream, flush=True)
@@ -261,11 +246,11 @@ class JsonLines(Watcher):
         chosen = [step.name for step, wanted in steps if wanted]
         self._print("inputs", tiles=tiles, notes=[*notes, *found.remarks], steps=chosen)
 
-    def started(self, plan: Plan, verdicts: Mapping[str, Verdict]) -> None:
+    def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:
         """An event ``plan``: how many jobs there are in which state."""
-        self._pace = Pace(plan, verdicts)
+        self._pace = Pace(plan, verdicts, forecast)
         states = Counter(str(verdict.state) for verdict in verdicts.values())
-        counts = {state: states[state] for state in WORDS}
+        counts = {word.replace(" ", "_"): states[state] for state, word in WORDS.items()}
         self._print("plan", jobs=self._pace.total, **counts, output=str(plan.root))
 
     def ended(self, result: JobResult) -> None:
@@ -277,7 +262,7 @@ class JsonLines(Watcher):
         self._print(
             "job",
             id=result.id,
-            state=result.state,
+            state=RESULTS[result.state],
             seconds=round(result.seconds, 3),
             message=result.message,
             done=self._pace.done,
@@ -285,9 +270,15 @@ class JsonLines(Watcher):
             seconds_left=None if left is None else round(left, 1),
         )
 
+    def outdated(self, products: Mapping[Path, str]) -> None:
+        """Remember what the event ``done`` has to say of products."""
+        self._outdated = products
+
     def finished(self, products: Sequence[tuple[Path, str]], output: Path) -> None:
-        """An event ``done`` with the products."""
-        found = [{"path": str(path), "about": about} for path, about in products]
+        """An event ``done`` with the products; ``out_of_date`` says why one of an earlier run is."""
+        found = [
+            {"path": str(path), "about": about, "out_of_date": self._outdated.get(path)} for path, about in products
+        ]
         self._print("done", output=str(output), products=found)
 
     def failed(self, error: Exception) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +20,12 @@ import psutil
 import pytest
 
 from iota2.config.load import load_config
+from iota2.config.schema import Config
 from iota2.core.random import generator
 from iota2.errors import InputError, Iota2Error, JobsFailed
 from iota2.run import runner
-from iota2.run.job import JobResult
+from iota2.run.status import job_states
+from iota2.run.verify import damaged
 from iota2.testing.world import World, WorldFiles
 from tests.chain.conftest import configured
 from tests.chain.helpers import EAST, WEST, Case, case, run, said, small
@@ -115,36 +119,65 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", folder], check=True)
 
 
-class FillsTheDisk(runner.Watcher):
-    """Takes all room of a disk when the first job of a step has ended."""
-
-    def __init__(self, filler: Path, step: str) -> None:
-        self._filler, self._step = filler, step
-
-    def ended(self, result: JobResult) -> None:
-        if result.id.startswith(self._step) and not self._filler.exists():
-            with open(self._filler, "wb", buffering=0) as file:
-                try:
-                    while True:
-                        file.write(bytes(4096))
-                except OSError:
-                    return
+def fill(filler: Path) -> None:
+    """Take all room of a disk."""
+    with open(filler, "ab", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
 
 
+FILLS_THE_DISK = """
+import sys
+from pathlib import Path
+from iota2 import cli, console
+from tests.chain.test_failures import fill
+
+filler, step, tell = Path(sys.argv.pop(1)), sys.argv.pop(1), console.Console.ended
+
+def ended(self, result):
+    tell(self, result)
+    if result.id.startswith(step):
+        fill(filler)
+
+console.Console.ended = ended
+cli.main()
+"""
+"""The command, on a disk that is full from the end of a step's first job on."""
+
+
+@pytest.mark.parametrize("workers", ["0", pytest.param("1", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("step", ["CommonMasks", "samplesExtraction", "learnModel"])
 def test_a_full_disk_stops_the_run_cleanly_and_it_goes_on_once_there_is_room(
-    case: Case, small_disk: Path, step: str
+    case: Case, small_disk: Path, step: str, workers: str
 ) -> None:
     output, filler = small_disk / "results", small_disk / "filler"
     config = load_config(case.configured(chain={"output_path": str(output)}))
-    with pytest.raises(Iota2Error, match=r"the disk is full: \d+ k?B free now; about .* were needed") as stopped:
-        runner.run(config, runner.Options(workers=0), FillsTheDisk(filler, step))
-    assert stopped.value.exit_code in (1, 2)
+    command = ["run", str(config.source), "--workers", workers]
+    stopped = subprocess.run(
+        [sys.executable, "-c", FILLS_THE_DISK, filler, step, *command],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+        timeout=200,
+    )
+    told = stopped.stderr
+    assert stopped.returncode == 2, told
+    assert "Traceback" not in told
+    states = states_of(output) if (output / "IOTA2_tasks_status.txt").exists() else {}
+    assert states.get("reportGeneration/final_report", "blocked") in ("blocked", "waiting")
+    last = told[told.index(f"error: {output}: the disk is full") :]
+    assert re.search(r"\d+ k?B free now; about .* were needed", last)
+    (failed, *_) = re.findall(r"^  (\w+/\w+): ", last, re.MULTILINE)
+    assert f"log: {output}/logs/{failed}.err" in last
+    assert last.splitlines()[-1].endswith(f"iota2 {' '.join(command)}")
+    assert re.search("for a support request: |logs.zip could not be written: No space left", stopped.stdout)
     half_written = [path for path in output.rglob(".*.part*") if path.relative_to(output).parts[0] != "logs"]
     assert not half_written
     filler.unlink()
-    assert not runner.damaged(output, deep=True)
-    runner.run(config, runner.Options(workers=0), runner.Watcher())
+    assert not damaged(output, deep=True)
+    results = runner.run(config, runner.Options(workers=0), runner.Watcher())
+    assert not any(id_.startswith(("featureRecipe", "Envelope") if step == "learnModel" else step) for id_ in results)
     on_small_disk = made(output)
     run(case.configured())
     assert made(case.output) == on_small_disk
@@ -152,9 +185,24 @@ def test_a_full_disk_stops_the_run_cleanly_and_it_goes_on_once_there_is_room(
 
 def test_a_disk_without_the_room_is_refused_before_anything_runs(case: Case, small_disk: Path) -> None:
     (small_disk / "filler").write_bytes(bytes(23 << 20))
-    with pytest.raises(Iota2Error, match=r"needs about .*MB on this disk, .* are free"):
+    with pytest.raises(Iota2Error, match=r"needs about .*MB more on this disk, .* are free"):
         run(case.configured(chain={"output_path": str(small_disk / "results")}))
     assert not (small_disk / "results/features/recipe.json").exists()
+
+
+def test_a_run_is_done_again_on_a_disk_with_less_room_than_its_results_take(case: Case, small_disk: Path) -> None:
+    output = small_disk / "results"
+    run(case.configured(chain={"output_path": str(output)}))
+    taken = sum(path.stat().st_size for path in output.rglob("*") if path.is_file())
+    room = int(0.75 * taken)
+    (small_disk / "filler").write_bytes(bytes(shutil.disk_usage(small_disk).free - room))
+    other_seed = case.configured(chain={"output_path": str(output)}, arg_train={"random_seed": 2})
+    before = made(output)
+    run(other_seed)
+    assert made(output) != before
+    afresh = {"output_path": str(output), "remove_output_path": True}
+    run(case.configured(chain=afresh, arg_train={"random_seed": 1}))
+    assert made(output) == before
 
 
 # --------------------------------------------------------------------------------------------- workers, disks, memory
@@ -171,21 +219,15 @@ def workers_with_open(parent: int, name: str) -> list[psutil.Process]:
     return found
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_a_job_whose_worker_dies_each_time_is_set_aside_and_the_rest_is_finished(
-    small_world: tuple[World, WorldFiles], tmp_path: Path
-) -> None:
-    edit = lambda text: text.replace("'classifier.rf.nbtrees' : 50", "'classifier.rf.nbtrees' : 600")  # noqa: E731
-    config = configured(small_world[1], tmp_path, edit)
-    root = config.chain.output_path
+def run_while_killing(config: Config, log: str) -> tuple[int, str, set[int]]:
+    """Exit code and output of a run whose workers are killed as soon as they have a log open; the killed workers."""
     command = [COMMAND, "run", config.source, "--workers", "2"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     killed: set[int] = set()
 
     def kill() -> None:
         while process.poll() is None:
-            for worker in workers_with_open(process.pid, "/learning_model_1_seed_0.out"):
+            for worker in workers_with_open(process.pid, log):
                 worker.send_signal(signal.SIGKILL)
                 killed.add(worker.pid)
             time.sleep(0.02)
@@ -194,9 +236,26 @@ def test_a_job_whose_worker_dies_each_time_is_set_aside_and_the_rest_is_finished
     killer.start()
     printed, _ = process.communicate(timeout=240)
     killer.join()
-    assert process.returncode == 2, printed
+    return process.returncode, printed, killed
+
+
+def states_of(root: Path) -> dict[str, str]:
+    """State by job, as the status file has them."""
+    return {id_: job.state for id_, job in job_states(root).items()}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_job_whose_worker_dies_each_time_is_set_aside_and_the_rest_is_finished(
+    small_world: tuple[World, WorldFiles], tmp_path: Path
+) -> None:
+    edit = lambda text: text.replace("'classifier.rf.nbtrees' : 50", "'classifier.rf.nbtrees' : 600")  # noqa: E731
+    config = configured(small_world[1], tmp_path, edit)
+    root = config.chain.output_path
+    code, printed, killed = run_while_killing(config, "/learning_model_1_seed_0.out")
+    assert code == 2, printed
     assert len(killed) >= 3
-    states = {line.split()[-1]: line.split()[0] for line in (root / "IOTA2_tasks_status.txt").read_text().splitlines()}
+    states = states_of(root)
     failed = [id_ for id_, state in states.items() if state == "failed"]
     assert failed == ["learnModel/learning_model_1_seed_0"], printed
     assert {state for id_, state in states.items() if id_.startswith(("samples", "classStatistics"))} == {"done"}
@@ -208,6 +267,37 @@ def test_a_job_whose_worker_dies_each_time_is_set_aside_and_the_rest_is_finished
     assert str(root / "logs" / f"{failed[0]}.err") in last
     assert f"iota2 run {config.source}" in last.splitlines()[-1]
     assert (root / "logs.zip").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_part_whose_worker_dies_each_time_is_a_hole_that_the_report_shows(
+    small_world: tuple[World, WorldFiles], tmp_path: Path
+) -> None:
+    edit = lambda text: text.replace("'classifier.rf.nbtrees' : 50", "'classifier.rf.nbtrees' : 300")  # noqa: E731
+    config = configured(small_world[1], tmp_path, edit)
+    root, part = config.chain.output_path, f"classification_{EAST}_part_0"
+    code, printed, killed = run_while_killing(config, f"/{part}.out")
+    assert code == 2, printed
+    assert len(killed) >= 3
+    states = states_of(root)
+    assert [id_ for id_, state in states.items() if state == "failed"] == [f"classification/{part}"], printed
+    assert states[f"classifShaping/shaping_{WEST}"] == "done", "the other tile is finished"
+    assert states["mosaic/mosaic"] == states["reportGeneration/final_report"] == "blocked"
+    for page in ("index.html", "results.html"):
+        text = (root / "logs/html" / page).read_text(encoding="utf-8")
+        assert f"<b>Tile {EAST}, rows 0 to 159 of 160 (part 0; the first row is 0)</b>" in text
+        assert "its worker died each time" in text
+        assert "<code>final/Classif_Seed_0.tif</code>" in text
+    index = (root / "logs/html/index.html").read_text(encoding="utf-8")
+    assert index.index("Holes in the map") < index.index("Failed jobs") < index.index('id="graph"')
+    assert runner.run(config, runner.Options(workers=0), runner.Watcher()).keys() == {
+        id_ for id_, state in states.items() if state in ("failed", "blocked")
+    }
+    index = (root / "logs/html/index.html").read_text(encoding="utf-8")
+    assert "Holes in the map" not in index
+    results = (root / "logs/html/results.html").read_text(encoding="utf-8")
+    assert 'content="0; url=../../final/report.html"' in results
 
 
 def test_inputs_on_a_disk_that_cannot_be_written_to_are_left_alone(case: Case, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def owned(mapped: Mapped) -> np.ndarray:
 def test_every_file_of_the_layout_is_there_and_is_readable(mapped: Mapped) -> None:
     found, plan = runner.check(mapped.config)
     assert found.classes is not None
-    outputs = {path for job in plan.jobs for path in job.outputs}
+    outputs = {plan.root / name for job in plan.jobs for name in job.makes}
     assert not [path for path in outputs if not path.exists()]
     for path in outputs:
         if path.suffix == ".tif":
@@ -124,7 +124,7 @@ def test_the_tree_that_users_know_is_there(mapped: Mapped) -> None:
 def test_nothing_is_written_beside_what_the_layout_names(mapped: Mapped) -> None:
     """Else the page of outputs, generated from the layout, would not be the whole truth."""
     _, plan = runner.check(mapped.config)
-    written = {path for job in plan.jobs for path in job.outputs} | set(plan.given)
+    written = {plan.root / name for job in plan.jobs for name in (*job.makes, *plan.given)}
     known = {path.with_suffix("") for path in written}
     extra = [
         path

@@ -16,9 +16,10 @@ from xml.etree import ElementTree
 import pytest
 
 from iota2.report import site
-from iota2.report.site_graph import MOST_BRICKS, MOST_JOBS, Graph, lay_out
-from iota2.report.site_plots import calendars, timeline
+from iota2.report.site_graph import MOST_BRICKS, MOST_JOBS, Graph, lay_out, letters, shortened
+from iota2.report.site_plots import BAR, MOST_MARKS, Mark, calendars, timeline
 from iota2.report.site_values import (
+    Hole,
     InputsView,
     JobLog,
     JobView,
@@ -143,7 +144,8 @@ def hostile_pages() -> dict[str, str]:
         f"first/{HOSTILE}", "first", HOSTILE, HOSTILE, HOSTILE, (), "failed", HOSTILE, HOSTILE, 2.0, 9, 1e9, HOSTILE,
         "jobs/a.html",
     )  # fmt: skip
-    run = RunView(HOSTILE, HOSTILE, "failed", 1e9, 1e9, STEPS[:1], (job,), HOSTILE, (HOSTILE,))
+    hole, unmade = Hole(HOSTILE, job), ((HOSTILE, True), (HOSTILE, False))
+    run = RunView(HOSTILE, HOSTILE, "failed", 1e9, 1e9, STEPS[:1], (job,), HOSTILE, (HOSTILE,), (hole,), unmade, "old")
     inputs = InputsView(
         (SeriesView(HOSTILE, HOSTILE, HOSTILE, (ProductView(date(2018, 5, 1), HOSTILE),), (HOSTILE,), (HOSTILE,)),),
         ((HOSTILE, HOSTILE),),
@@ -210,6 +212,46 @@ def test_the_first_page_tells_the_state_and_failed_jobs_first() -> None:
     assert 'http-equiv="refresh"' not in site.render_run(done)["index.html"]
 
 
+def test_a_hole_in_the_map_is_named_before_all_else_and_old_products_are_called_old() -> None:
+    run = run_of(["A"], 1, {"second/A_0": "failed", "last/all": "blocked"})
+    job = run.jobs[1]
+    holes = (Hole("Tile A, rows 0 to 1023 of 2000 (part 0)", job),)
+    unmade = (("final/Classif_Seed_0.tif", True), ("final/report.html", False))
+    run = RunView(**{**vars(run), "state": "failed", "holes": holes, "unmade": unmade, "report": "none"})
+    pages = site.render_run(run)
+    for name in ("index.html", "results.html"):
+        text = " ".join(" ".join(Seen(pages[name]).texts).split())
+        assert "Tile A, rows 0 to 1023 of 2000" in text, name
+        assert "final/Classif_Seed_0.tif – there is one of an earlier run" in text, name
+        assert "final/report.html – there" not in text
+    assert pages["index.html"].index("Holes in the map") < pages["index.html"].index("Failed jobs")
+
+
+def test_the_page_of_results_leads_to_the_report_only_when_the_run_has_made_it() -> None:
+    for report, state, leads in (("made", "done", True), ("made", "running", False), ("old", "failed", False)):
+        run = RunView(**{**vars(run_of(["A"])), "state": state, "report": report})
+        page = site.render_run(run)["results.html"]
+        assert ("url=../../final/report.html" in page) == leads
+    assert "does not show what this run has found" in page
+
+
+def test_jobs_under_way_tell_their_memory_so_far() -> None:
+    run = run_of(["A"])
+    job = JobView(
+        **{**vars(run.jobs[0]), "state": "running", "peak": 812, "started": 1e9, "seconds": 70, "worker": "h:1"}
+    )
+    run = RunView(**{**vars(run), "jobs": (job, *run.jobs[1:])})
+    pages = site.render_run(run)
+    under_way = pages["timeline.html"].partition('id="under-way"')[2].partition("</section>")[0]
+    assert "812 MiB" in under_way
+    assert "first/A: under way, 70.0 s, 812 MiB" in pages["timeline.html"]
+    assert "under way, 70.0 s, 812 MiB" in pages["tasks_status_1.html"]
+    page = site.render_job(job, JobLog(), live=True)
+    assert "812 MiB" in page
+    assert 'http-equiv="refresh"' in page
+    assert "so far" not in site.render_job(JobView(**{**vars(job), "state": "failed"}), JobLog())
+
+
 def test_the_configuration_marks_what_differs() -> None:
     settings = [
         SettingView("chain", "runs", "3", "1", "1"),
@@ -226,14 +268,71 @@ def test_the_configuration_marks_what_differs() -> None:
 # ----------------------------------------------------------------------------------------------------------- plots
 
 
+def place_of(mark: Mark) -> float:
+    found = re.match(r"M([\d.]+) ", mark.paths[0][1])
+    assert found
+    return float(found[1])
+
+
 def test_the_calendar_has_a_mark_for_each_date_in_order() -> None:
     days = [date(2018, 1, 10), date(2018, 2, 10), date(2018, 12, 30)]
     (plot,) = calendars([SeriesView("S2", "A", "", tuple(ProductView(day, "P") for day in days))])
-    marks = [float(x) for x in re.findall(r"M([\d.]+) ", plot.lanes[0].path)]
+    marks = [place_of(mark) for mark in plot.lanes[0].marks]
     assert len(marks) == 3
     assert (marks[1] - marks[0]) / (marks[2] - marks[0]) == pytest.approx(31 / 354, abs=0.001)
     assert [tick.label for tick in plot.ticks][:2] == ["Feb 2018", "Mar"]
+    assert plot.lanes[0].marks[0].about == "2018-01-10: not looked at yet"
     assert calendars([SeriesView("S2", "B", "", ())]) == []
+
+
+def test_a_mark_is_as_high_as_the_image_is_wide_and_coloured_where_it_is_clear() -> None:
+    products = (
+        ProductView(date(2018, 1, 1), "P", 0.5, 0.5),
+        ProductView(date(2018, 2, 1), "P", 1.0, 1.0),
+        ProductView(date(2018, 3, 1), "P", 0.0, None),
+    )
+    (plot,) = calendars([SeriesView("S2", "A", "", products)])
+    half, whole, nothing = plot.lanes[0].marks
+    height = {kind: float(path.rsplit("v-", 1)[1]) for kind, path in half.paths}
+    assert height == {"shown": BAR / 2, "c2": BAR / 4}
+    assert {kind for kind, _ in whole.paths} == {"shown", "c4"}
+    assert half.about == "2018-01-01: 50 % clear; the image shows 50 % of the tile"
+    assert "shows nothing" in nothing.about
+
+
+def test_dates_of_many_tiles_are_drawn_together() -> None:
+    products = tuple(ProductView(date(2018, 1, 1 + k), "P", 1.0, k / 30) for k in range(30))
+    tiles = MOST_MARKS // 30 + 1
+    (plot,) = calendars([SeriesView("S2", f"T{k}", "", products) for k in range(tiles)])
+    (mark,) = plot.lanes[0].marks
+    paths = dict(mark.paths)
+    assert paths["shown"].count("M") == 30
+    assert sum(path.count("M") for kind, path in paths.items() if kind != "shown") == 30
+
+
+def test_how_clear_a_series_is_counts_what_its_images_show() -> None:
+    day = date(2018, 1, 1)
+    products = (ProductView(day, "P", 1.0, 0.5), ProductView(day, "Q", 0.5, 1.0), ProductView(day, "R", 0.0, None))
+    series = SeriesView("S2", "A", "", products)
+    assert series.inside == pytest.approx(0.5)
+    assert series.clear == pytest.approx((0.5 + 0.5) / 1.5)
+    assert SeriesView("S2", "A", "", (*products, ProductView(day, "S"))).clear is None
+    assert SeriesView("S2", "A", "", (products[2],)).clear is None
+
+
+def test_each_date_has_a_line_with_its_clear_part() -> None:
+    products = (ProductView(date(2018, 5, 11), "P1", 0.62, 0.944), ProductView(date(2018, 5, 21), "P2"))
+    page = site.render_products(InputsView((SeriesView("S2", "A", "", products),)), "S2", "/data")
+    rows = [re.sub(r"<[^>]+>", " ", row).split() for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)]
+    assert rows[1:] == [["2018-05-11", "62", "%", "94", "%", "P1"], ["2018-05-21", "–", "–", "P2"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "expected"), [("T31TCJ", 6, "T31TCJ"), ("森林森林", 5, "森林…"), ("abcdef", 4, "abc…")]
+)
+def test_names_are_cut_by_the_room_that_they_take(text: str, most: int, expected: str) -> None:
+    assert shortened(text, most) == expected
+    assert letters(expected) <= most
 
 
 def test_the_timeline_has_a_line_for_each_worker() -> None:

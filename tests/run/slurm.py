@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.run.background import background
+
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "scancel", "squeue")
 START_SECONDS = 60
 CONFIGURATION = """\
@@ -81,29 +83,16 @@ def started(folder: Path) -> Iterator[Slurm]:
     munge = [f"--key-file={key}", f"--socket={folder}/munge.socket", f"--pid-file={folder}/munge.pid"]
     munge += [f"--log-file={folder}/munge.log", f"--seed-file={folder}/munge.seed", "--force", "--foreground"]
     with ExitStack() as stack:
-        stack.enter_context(_daemon(["munged", *munge], slurm, folder))
+
+        def daemon(*command: str) -> None:
+            stack.enter_context(background(command, folder / f"{command[0]}.said", slurm.environment))
+
+        daemon("munged", *munge)
         _wait((folder / "munge.socket").exists, folder)
-        stack.enter_context(_daemon(["slurmctld", "-D"], slurm, folder))
-        stack.enter_context(_daemon(["slurmd", "-D"], slurm, folder))
+        daemon("slurmctld", "-D")
+        daemon("slurmd", "-D")
         _wait(lambda: _idle(slurm), folder)
         yield slurm
-
-
-@contextmanager
-def _daemon(command: list[str], slurm: Slurm, folder: Path) -> Iterator[None]:
-    with open(folder / f"{command[0]}.said", "wb") as said:
-        process = subprocess.Popen(
-            command, env={**os.environ, **slurm.environment}, stdout=said, stderr=subprocess.STDOUT
-        )
-        try:
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 def _idle(slurm: Slurm) -> bool:

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
+import dask
 import pytest
 from distributed import Client, LocalCluster
 
 from iota2.cli import legacy_main, main
 from iota2.config.load import load_config
-from iota2.core.graph import Resources
-from iota2.errors import ConfigError
+from iota2.core.graph import Artifact, JobContext, Resources, Step
+from iota2.errors import ConfigError, UserError
+from iota2.run import clusters
 from iota2.run.clusters import Queue, job_queue, running_scheduler
 from iota2.run.execute import Cluster, execute
 from iota2.run.ledger import Ledger, assess
+from iota2.run.plan import make_plan, rows_of
 from iota2.run.resources import Worker
 from iota2.run.runner import Options, Watcher, resume_command, run
 from iota2.testing.world import DATES, WorldFiles, WorldOptions, make_world, write_world
 from tests.chain.conftest import configured, run_chain
 from tests.chain.test_restart import digests
+from tests.run.background import background
 from tests.run.test_execute import planned
 
 NO_QSUB = pytest.mark.skipif(shutil.which("qsub") is not None, reason="PBS is installed here")
@@ -113,6 +121,77 @@ def test_a_worker_that_does_not_see_the_output_folder_says_so(tmp_path: Path, sc
     assert not plan.root.exists()
 
 
+def kills_its_scheduler(job: JobContext) -> None:
+    """As when the machine of the scheduler goes down in the middle of a run."""
+    os.kill(int(job.key["region"]), signal.SIGKILL)
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_goes_away_is_what_the_message_is_about(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it has a worker, that is said; none of the jobs is blamed."""
+    monkeypatch.setattr(clusters, "ALONE_SECONDS", 0.0)
+    makes = {"out": Artifact("{region}", "Out.")}
+    fatal = Step("one", "init", "One.", "one", kills_its_scheduler, ("region",), {}, makes)
+    told, cli = tmp_path / "scheduler.json", "distributed.cli.dask_"
+    given = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(told)]
+    command = [sys.executable, "-m", f"{cli}scheduler", *given]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with ExitStack() as stack, dask.config.set({"distributed.comm.timeouts.connect": "1s"}):
+        scheduler = stack.enter_context(subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL))
+        stack.callback(scheduler.kill)
+        while not told.exists() or not told.read_text(encoding="utf-8"):
+            assert scheduler.poll() is None
+            time.sleep(0.1)
+        address = json.loads(told.read_text(encoding="utf-8"))["address"]
+        rows = rows_of({"A": (1, [str(scheduler.pid)])}, ["S"], 1)
+        plan = make_plan((fatal,), rows, None, root=tmp_path / "out", constants={})
+        plan.root.mkdir()
+        cluster = stack.enter_context(running_scheduler(address))
+        cluster.require_workers()
+        assert f"{address} has no worker" in caplog.text
+        worker = [sys.executable, "-m", f"{cli}worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+        node = stack.enter_context(subprocess.Popen(worker, env=environment, stderr=subprocess.DEVNULL, cwd=tmp_path))
+        stack.callback(node.kill)
+        with pytest.raises(UserError, match=f"{address}: the scheduler is gone"):
+            execute(plan, assess(plan, Ledger(plan.root), {}), cluster, lambda result: None, Resources())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl")
+def test_certificates_of_dasks_configuration_encrypt_connections(tmp_path: Path) -> None:
+    """As the page on clusters says."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9", "-subj", "/CN=dask"]
+    subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    tls = {f"DASK_DISTRIBUTED__COMM__TLS__{who}__CERT": str(certificate) for who in ("SCHEDULER", "WORKER", "CLIENT")}
+    tls |= {name.replace("CERT", "KEY"): str(key) for name in tls}
+    tls["DASK_DISTRIBUTED__COMM__TLS__CA_FILE"] = str(certificate)
+    cli, told = "distributed.cli.dask_", tmp_path / "scheduler.json"
+    scheduler = ["scheduler", "--protocol", "tls", "--host", "127.0.0.1", "--port", 0, "--scheduler-file", told]
+    work = (
+        "from iota2.run.clusters import running_scheduler as r\nwith r({!r}) as c: print(c.client.submit(int).result())"
+    )
+    with ExitStack() as stack:
+        start = [sys.executable, "-m"]
+        command = [*start, cli + scheduler[0], *scheduler[1:], "--no-dashboard"]
+        stack.enter_context(background(command, tmp_path / "scheduler.log", tls))
+        for _ in range(300):
+            if told.exists() and told.read_text(encoding="utf-8").endswith("}"):
+                break
+            time.sleep(0.1)
+        address = json.loads(told.read_text(encoding="utf-8"))["address"]
+        assert address.startswith("tls://")
+        worker = [*start, f"{cli}worker", address, "--nthreads", 1, "--no-dashboard"]
+        stack.enter_context(background(worker, tmp_path / "worker.log", tls))
+        asked = [sys.executable, "-c", work.format(address)]
+        done = subprocess.run(asked, env={**os.environ, **tls}, check=False, capture_output=True, text=True, timeout=90)
+        assert done.stdout == "0\n", done.stderr
+        refused = subprocess.run(asked, check=False, capture_output=True, text=True, timeout=90)
+        assert "the connection cannot be encrypted" in refused.stderr
+
+
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str, legacy: bool = False) -> object:
     """Exit code of a command."""
     monkeypatch.setattr(sys, "argv", ["command", *arguments])
@@ -128,6 +207,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str, legacy: bool = False)
         (("--engine", "slurm", "--workers", "0"), "--engine slurm needs workers"),
         (("--scheduler", "tcp://127.0.0.1:1", "--engine", "local"), "leave --engine and --workers out"),
         (("--scheduler", "nonsense://x"), "no Dask scheduler answers there"),
+        (("--scheduler", "tls://127.0.0.1:1"), "the connection cannot be encrypted"),
         (("--resources", "no/such/file.cfg"), "cannot be read"),
     ],
 )

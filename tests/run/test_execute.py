@@ -8,13 +8,15 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from iota2.core.graph import Artifact, JobContext, Resources, Step
-from iota2.errors import InputError
-from iota2.run.execute import Cluster, Debug, Engine, Retry, execute, local_cluster
+from iota2.errors import InputError, UserError
+from iota2.run.execute import DEATHS, Cluster, Debug, Engine, Retry, execute
 from iota2.run.job import JobResult
 from iota2.run.ledger import Ledger, assess
+from iota2.run.local import local_workers
 from iota2.run.plan import Plan, make_plan, rows_of
 
 FIRST = Artifact("first/{tile}.txt", "First.")
@@ -68,7 +70,7 @@ def run(plan: Plan, engine: Engine, retry: Retry | None = None) -> tuple[dict[st
 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[Cluster]:
-    with local_cluster(2) as cluster:
+    with local_workers(2) as cluster:
         yield cluster
 
 
@@ -115,9 +117,10 @@ def test_a_job_that_makes_nothing_has_failed(tmp_path: Path, engine: Engine) -> 
 
 @pytest.mark.slow
 def test_the_death_of_a_worker_costs_its_job_only(tmp_path: Path) -> None:
-    with local_cluster(2) as cluster:
+    with local_workers(2) as cluster:
         states, _ = run(planned(tmp_path, "ADE"), cluster)
     assert states["one/one_D"] == "failed"
+    assert (tmp_path / "logs/one/one_D.out").read_text().count("tile D") == 1 + DEATHS
     assert states["two/two_D"] == states["three/three"] == "blocked"
     assert {states[f"{step}_{tile}"] for step in ("one/one", "two/two") for tile in "AE"} == {"done"}
 
@@ -133,12 +136,60 @@ def dies_once(job: JobContext) -> None:
 
 @pytest.mark.slow
 def test_jobs_that_only_wait_are_not_blamed_for_deaths(tmp_path: Path) -> None:
-    """Twenty workers die, each in another job, while the rest stand in the queue; nobody is given up."""
+    """Eight workers die, each in another job, while the rest stand in the queue; nobody is given up."""
     fatal = Step("one", "init", "One.", "one_{tile}", dies_once, ("tile",), {}, {"first": FIRST})
-    with local_cluster(2) as cluster:
-        states, _ = run(planned(tmp_path, "ABCDEFGHIJKLMNOPQRSTZ", (fatal,)), cluster)
+    with local_workers(2) as cluster:
+        states, _ = run(planned(tmp_path, "ABCDEFGHZ", (fatal,)), cluster)
     assert set(states.values()) == {"done"}
-    assert len(list((tmp_path / "first").glob("*.tried"))) == 20
+    assert len(list((tmp_path / "first").glob("*.tried"))) == 8
+
+
+def dies_until_it_has_enough(job: JobContext) -> None:
+    """As the system ends a process that takes more than there is."""
+    with open(job.out.first.with_suffix(".attempts"), "a") as file:
+        file.write(f"{job.use.memory} ")
+    if job.use.memory < 4 * Resources().memory:
+        os.kill(os.getpid(), signal.SIGKILL)
+    job.out.first.write_text("done")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_a_killed_job_is_tried_again_with_twice_the_memory_on_the_only_worker(
+    tmp_path: Path, allowed: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    hungry = Step("one", "init", "One.", "one_{tile}", dies_until_it_has_enough, ("tile",), {}, {"first": FIRST})
+    with local_workers(1) as cluster:
+        states, _ = run(planned(tmp_path, "A", (hungry,)), cluster, Retry(allowed=allowed))
+    assert states == {"one/one_A": "done"}
+    memory = Resources().memory
+    attempts = (tmp_path / "first/A.attempts").read_text().split()
+    assert attempts == [str(memory), str(2 * memory), str(4 * memory)]
+    assert caplog.text.count("one/one_A: its worker died. Trying again, with ") == 2
+
+
+@pytest.mark.slow
+def test_workers_that_are_killed_while_they_start_are_started_again(tmp_path: Path) -> None:
+    with local_workers(2) as cluster:
+        for process in psutil.Process().children():
+            if "iota2.run.worker" in process.cmdline():
+                process.kill()
+        states, _ = run(planned(tmp_path, "AEF"), cluster)
+    assert set(states.values()) == {"done"}
+
+
+def test_workers_that_cannot_live_end_the_run_with_what_they_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "sitecustomize.py").write_text("import os, sys\nprint('no library', file=sys.stderr)\nos._exit(7)\n")
+    monkeypatch.syspath_prepend(broken)
+    with (
+        pytest.raises(UserError, match=r"5 workers in a row .* with code 7; it said:\n  no library"),
+        local_workers(1) as c,
+    ):
+        run(planned(tmp_path, "A"), c)
 
 
 def fails_until_it_has_enough(job: JobContext) -> None:

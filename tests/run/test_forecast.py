@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,9 @@ import pytest
 from iota2.core.graph import Resources
 from iota2.errors import ConfigError, OutputError
 from iota2.run import runner
+from iota2.run.execute import Retry
 from iota2.run.forecast import (
+    Forecast,
     available_memory,
     fitting_workers,
     foresee,
@@ -23,6 +26,7 @@ from iota2.run.forecast import (
     require_room,
     size,
 )
+from iota2.run.resources import shares_of
 from iota2.testing.world import WorldFiles, WorldOptions, make_world, write_world
 from tests.chain.conftest import configured
 
@@ -101,6 +105,41 @@ def test_an_earlier_run_tells_how_long_jobs_take_and_only_what_runs_counts(files
     assert told.disk < afresh.disk
 
 
+@pytest.mark.slow
+def test_files_that_are_replaced_or_removed_need_no_more_room(files: WorldFiles, tmp_path: Path) -> None:
+    config = configured(files, tmp_path)
+    runner.run(config, runner.Options(workers=0), runner.Watcher())
+    taken = sum(path.stat().st_size for path in config.chain.output_path.rglob("*") if path.is_file())
+    everything = runner.Options(force=tuple({job.step.name for job in runner.check(config)[1].jobs}))
+    outlook = runner.look_ahead(config, everything)
+
+    def told(freed: int | None = None) -> Forecast:
+        return foresee(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=0, freed=freed)
+
+    assert 0 < told().room < 0.75 * taken
+    assert told(0).room == told(0).disk == told().disk
+    assert told(taken // 2).room == pytest.approx(told().disk - taken // 2, abs=1)
+    assert told(10**12).room == 0
+    assert "beside what they replace" in told().text(0)
+    assert "beside" not in told(0).text(0)
+
+
+def test_the_shares_of_steps_count(files: WorldFiles, tmp_path: Path) -> None:
+    config = configured(files, tmp_path)
+    resources = tmp_path / "resources.cfg"
+    resources.write_text("classification : { ram : '40gb' }", encoding="utf-8")
+    outlook = runner.look_ahead(config, runner.Options())
+    shares = shares_of(resources, Resources(), Retry()).steps
+
+    def told(shares: Mapping[str, Resources] | None = None) -> Forecast:
+        use = Resources(memory=8 << 20)
+        return foresee(config, outlook.found, outlook.plan, outlook.verdicts, use=use, workers=2, shares=shares)
+
+    assert told().memory < 2 * GIB
+    assert told(shares).memory > 40 * GIB, "two at a time"
+    assert told(shares).block[0] * told(shares).block[1] > told().block[0] * told().block[1]
+
+
 def test_a_budget_below_the_smallest_block_is_refused_before_anything_runs(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     with pytest.raises(ConfigError, match=r"a block of 16 x 64 pixels needs .* MB"):
@@ -109,12 +148,27 @@ def test_a_budget_below_the_smallest_block_is_refused_before_anything_runs(files
 
 
 def test_workers_are_as_many_as_the_memory_holds() -> None:
-    budget = 256 << 20
-    assert fitting_workers(8, budget, 64 * GIB) == 8
-    assert fitting_workers(8, budget, 3 * GIB) == 3
-    assert needed_memory(3, budget) <= 3 * GIB < needed_memory(4, budget)
-    assert fitting_workers(8, budget, 0) == 1
-    assert fitting_workers(0, budget, 64 * GIB) == 0
+    budgets = [256 << 20] * 20
+    assert fitting_workers(8, budgets, 64 * GIB) == 8
+    assert fitting_workers(8, budgets, 3 * GIB) == 3
+    assert needed_memory(3, budgets) <= 3 * GIB < needed_memory(4, budgets)
+    assert fitting_workers(8, budgets, 0) == 1
+    assert fitting_workers(0, budgets, 64 * GIB) == 0
+
+
+def test_jobs_with_much_memory_count_as_often_as_they_can_run_at_a_time() -> None:
+    budgets = [16 * GIB, *[GIB // 4] * 20]
+    assert 16 * GIB < needed_memory(0, budgets) < 17 * GIB
+    assert 17 * GIB < needed_memory(3, budgets) < 19 * GIB, "one of them only"
+    assert fitting_workers(8, budgets, 20 * GIB) == 5
+    assert fitting_workers(8, [16 * GIB] * 3, 40 * GIB) == 2
+    assert needed_memory(2, []) > 0
+
+
+def test_cores_that_are_not_for_this_process_do_not_count() -> None:
+    text = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from iota2.run.forecast import cores; "
+    found = subprocess.run([sys.executable, "-c", text + "print(cores())"], capture_output=True, text=True, check=True)
+    assert found.stdout == "1\n"
 
 
 def test_the_limit_of_a_control_group_counts(tmp_path: Path) -> None:
@@ -127,7 +181,7 @@ def test_the_limit_of_a_control_group_counts(tmp_path: Path) -> None:
 
 def test_a_disk_without_room_is_named_with_needed_and_free(tmp_path: Path) -> None:
     free = os.statvfs(tmp_path)
-    with pytest.raises(OutputError, match=r"needs about 1000\.0 TB on this disk, .*B are free"):
+    with pytest.raises(OutputError, match=r"needs about 1000\.0 TB more on this disk, .*B are free"):
         require_room(tmp_path, 10**15)
     assert require_room(tmp_path, 1) == pytest.approx(free.f_bavail * free.f_frsize, rel=0.1)
 

@@ -8,17 +8,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from distributed import Client
 
-from iota2 import layout
 from iota2.testing.world import DATES, WorldOptions, make_world, write_world
 from tests.chain.conftest import configured, run_chain
 from tests.chain.test_restart import digests
+from tests.run.background import background, wait_for_records
 
 COMMAND = Path(sys.executable).with_name("iota2")
 NETWORK = "10.213.77"
@@ -63,25 +63,10 @@ class Host:
     def cable(self) -> str:
         return f"{self.name}c"
 
-    @contextmanager
-    def runs(self, *command: object, said: Path) -> Iterator[None]:
+    def runs(self, *command: object, said: Path) -> AbstractContextManager[None]:
         """A Python module that runs on the host while the body does."""
-        with open(said, "wb") as file:
-            process = subprocess.Popen(
-                ["ip", "netns", "exec", self.name, sys.executable, "-m", *map(str, command)],
-                env={**os.environ, **IMPATIENT},
-                stdout=file,
-                stderr=subprocess.STDOUT,
-            )
-            try:
-                yield
-            finally:
-                process.terminate()
-                try:
-                    process.wait(20)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+        there = ("ip", "netns", "exec", self.name, sys.executable, "-m", *command)
+        return background(there, said, IMPATIENT)
 
 
 @contextmanager
@@ -148,10 +133,7 @@ def test_a_cut_link_costs_nothing_but_time(tmp_path: Path) -> None:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        records = root / layout.RECORDS.path
-        while not records.exists() or len(records.read_text(encoding="utf-8").splitlines()) < 20:
-            assert process.poll() is None, process.communicate()[0]
-            time.sleep(0.05)
+        wait_for_records(root, 20, process)
         cut = busy(client, workers)
         ip("link", "set", cut.cable, "down")
         said, _ = process.communicate(timeout=300)

@@ -12,7 +12,7 @@ import pytest
 
 from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.run.execute import Debug, execute
-from iota2.run.ledger import JOURNAL, Ledger, assess, checksum, checksum_of_text, params_digest
+from iota2.run.ledger import JOURNAL, Ledger, Record, assess, checksum, checksum_of_text, params_digest
 from iota2.run.plan import Plan, make_plan, rows_of
 
 SOURCE = Artifact("source/{tile}.json", "From outside.")
@@ -196,11 +196,57 @@ def test_an_input_that_changes_nothing_after_all_stops_the_run_early(project: Pr
     assert project.reasons() == {}
 
 
-def test_a_touched_output_with_the_same_bytes_is_fresh_and_gets_a_new_stamp(project: Project) -> None:
-    path = project.root / "raster/A.bin"
+def test_a_touched_output_with_the_same_bytes_is_fresh_and_gets_a_new_stamp_from_a_run(project: Project) -> None:
+    path, journal = project.root / "raster/A.bin", project.root / JOURNAL
     os.utime(path, ns=(1, 1))
+    before = journal.read_bytes()
     assert project.reasons() == {}
+    assert journal.read_bytes() == before, "who only looks, without the lock, writes nothing"
+    assert project.reasons(renew=True) == {}
     assert Ledger(project.root).records["times/times_A"].outputs["raster/A.bin"].modified == 1
+
+
+def test_an_output_that_the_last_run_of_the_job_did_not_make_is_no_output_of_it(project: Project) -> None:
+    """Asked for, not asked for while the job changed, and asked for again: what lies there is of the first time."""
+    extra = Artifact("extra/{tile}.txt", "Only when asked for.")
+
+    def both(job: JobContext) -> None:
+        times(job)
+        job.out.extra.write_text(str(job.params.factor))
+
+    asking = (HALVE, replace(TIMES, run=both, makes={**TIMES.makes, "extra": extra}), ADD)
+    project.steps = asking
+    project.run()
+    project.steps, project.settings = STEPS, Settings(factor=3)
+    project.run()
+    project.steps = asking
+    assert project.reasons()["times/times_A"] == ("stale", "no record of extra/A.txt")
+    project.run()
+    assert (project.root / "extra/A.txt").read_text() == "3"
+    assert project.reasons() == {}
+
+
+def test_a_file_of_a_step_that_is_left_out_counts_as_it_is(project: Project) -> None:
+    """Then a run of all steps, which makes it as it was, runs what read it once more."""
+
+    def left_out(project: Project) -> dict[str, tuple[str, str]]:
+        plan = project.plan().restricted(["times", "add"])
+        verdicts = assess(plan, Ledger(project.root), project.given())
+        return {id_: (v.state, v.reason) for id_, v in verdicts.items() if v.state != "fresh"}
+
+    number = project.root / "number/A.txt"
+    os.utime(number, ns=(1, 1))
+    assert left_out(project) == {}
+    number.write_text("9")
+    assert left_out(project)["times/times_A"] == ("stale", "number/A.txt changed")
+    plan, ledger = project.plan().restricted(["times", "add"]), Ledger(project.root)
+    verdicts = assess(plan, ledger, project.given())
+    for result in execute(plan, verdicts, Debug(), lambda result: None, Resources()).values():
+        assert result.record
+        ledger.add(result.record)
+    assert (project.root / "sum.txt").read_text() == str(2 * 9 + 2 * 10)
+    assert project.run() == {"halve/halve_A": "done", "times/times_A": "done", "add/add": "done"}
+    assert (project.root / "sum.txt").read_text() == str(2 * 5 + 2 * 10)
 
 
 def test_bytes_changed_behind_size_and_time_are_seen_when_looking_deep(project: Project) -> None:
@@ -232,6 +278,44 @@ def test_a_record_cut_short_by_a_crash_costs_its_job_only(project: Project) -> N
     assert set(project.reasons()) == {"add/add"}
     Ledger(project.root).compact()
     assert len(journal.read_text().splitlines()) == len(lines) - 1
+
+
+@pytest.mark.parametrize("whole", [0, 2])
+def test_a_record_after_one_cut_short_is_kept(project: Project, whole: int) -> None:
+    journal = project.root / JOURNAL
+    lines = journal.read_text().splitlines()
+    journal.write_text("".join(f"{line}\n" for line in lines[:whole]) + lines[whole][:20])
+    former, ledger = Ledger(project.root), Ledger(project.root)
+    ledger.add(replace(next(iter(_records(lines).values())), id="new"))
+    assert set(Ledger(project.root).records) == {*former.records, "new"}
+    ledger.compact()
+    assert len(journal.read_text().splitlines()) == whole + 1
+
+
+def _records(lines: list[str]) -> dict[str, Record]:
+    return {record.id: record for record in map(Record.from_json, lines)}
+
+
+def test_a_journal_is_written_again_only_when_it_holds_more_than_the_records(project: Project) -> None:
+    journal = project.root / JOURNAL
+    before = journal.stat()
+    Ledger(project.root).compact()
+    assert os.path.samestat(journal.stat(), before)
+    journal.write_text(journal.read_text()[:-1])  # the last line is whole, but for its end
+    Ledger(project.root).compact()
+    assert journal.read_bytes().endswith(b"\n")
+    ledger = Ledger(project.root)
+    ledger.add(next(iter(ledger.records.values())))
+    ledger.compact()
+    assert len(journal.read_text().splitlines()) == len(ledger.records)
+
+
+def test_an_output_struck_from_the_records_is_made_again(project: Project) -> None:
+    Ledger(project.root).forget({"raster/B.bin", "nothing"})
+    told = project.reasons()
+    assert told.pop("add/add")[0] == "open"
+    assert told == {"times/times_B": ("stale", "no record of raster/B.bin")}
+    assert project.run() == {"times/times_B": "done", "add/add": "kept"}
 
 
 def test_a_file_named_by_a_parameter_counts_by_its_content_wherever_it_lies(tmp_path: Path) -> None:

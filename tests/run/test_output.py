@@ -8,14 +8,46 @@ import pytest
 
 from iota2 import layout
 from iota2.errors import OutputError
+from iota2.io.atomic import part_name
 from iota2.run.lock import LOCK, locked
-from iota2.run.output import claim, prepare
+from iota2.run.output import MADE, claim, empty, left_over, prepare, removable
+from tests.chain.helpers import Case, case, run, small
+
+__all__ = ["case", "small"]
+BESIDE = (
+    "Eco.v2.dbf",
+    "final/old.tif.aux.xml",
+    "IOTA2_tasks_status.txt",
+    "logs.zip",
+    "logs/learnModel/learnModel_1.out",
+    "logs/under_way/learnModel-0123456789ab.json",
+    "logs/workers/worker-17.log",
+    "logs/html/index.html",
+    "logs/html/jobs/learnModel-0123456789ab.html",
+    f"{layout.MARK}/reasons.txt",
+)
+"""What is ours beside the outputs of jobs."""
+STRANGERS = (
+    "notes.txt",
+    "final/project.qgz",
+    "MyRegion.qgz",
+    "new/x.tif",
+    ".bashrc.old",
+    "final/.secret.partner.doc",
+    "final/.map.part.tif",
+    "model/model_1/notes.txt",
+    "logs/thesis.txt",
+    "logs/slurm-17.out",
+    "logs/mine/run.out",
+    "logs/html/notes.html",
+    f"{layout.MARK}/key.pem",
+)
 
 
 def made(root: Path, *names: str) -> Path:
     """An output folder in which a run made files of these names."""
     claim(root)
-    prepare(root, [root / name for name in names], remove=False)
+    prepare(root, names, remove=False)
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("made")
@@ -29,17 +61,33 @@ def test_a_new_folder_is_made_and_marked(tmp_path: Path) -> None:
 
 
 def test_what_earlier_runs_made_is_removed_and_only_when_asked(tmp_path: Path) -> None:
-    root = made(tmp_path, "final/old.tif", "Eco.v2.shp", "model/model_1")
-    for name in ("Eco.v2.dbf", "final/old.tif.aux.xml", "final/.old.part.tif", "logs/x.out", "IOTA2_tasks_status.txt"):
+    root = made(tmp_path, "final/old.tif", "Eco.v2.shp", "model/model_1.txt")
+    for name in (*BESIDE, str(part_name(Path("final/old.tif"))), f"{part_name(Path('model/model_1'), 'old')}/x"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text("beside")
-    prepare(root, [root / "final/new.tif"], remove=False)
+    prepare(root, ["final/new.tif"], remove=False)
     assert (root / "final/old.tif").exists()
     with locked(root):
-        prepare(root, [root / "final/new.tif"], remove=True)
+        prepare(root, ["final/new.tif"], remove=True)
         assert (root / LOCK).exists()
     files = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
     assert files == {f"{layout.MARK}/outputs.txt"}
     assert (root / "final").is_dir()
+
+
+def test_only_what_was_there_before_is_removed(tmp_path: Path) -> None:
+    root = made(tmp_path, "final/old.tif", "features/T1/x.tif")
+    (root / "logs/workers").mkdir(parents=True)
+    (root / "logs/workers/worker-1.log").write_text("of an earlier run")
+    files = removable(root)
+    assert files[-1] == root / MADE, "until the end it is known what is ours"
+    (root / "logs/workers/worker-2.log").write_text("a worker of this run says something")
+    empty(root, files)
+    assert [path.name for path in root.rglob("*") if path.is_file()] == ["worker-2.log"]
+    assert not (root / "features").exists()
+    (root / "logs/workers/worker-2.log").unlink()
+    empty(root, [])
+    assert (root / "logs/workers").is_dir(), "a worker may begin to write there"
 
 
 def test_a_folder_without_our_mark_is_refused_and_kept(tmp_path: Path) -> None:
@@ -49,14 +97,33 @@ def test_a_folder_without_our_mark_is_refused_and_kept(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.docx"]
 
 
-@pytest.mark.parametrize("stranger", ["notes.txt", "final/project.qgz", "MyRegion.qgz", "new/x.tif"])
+@pytest.mark.parametrize("stranger", STRANGERS)
 def test_a_stranger_among_our_files_stops_the_removal_before_anything_is_lost(tmp_path: Path, stranger: str) -> None:
-    root = made(tmp_path, "final/map.tif", "MyRegion.shp")
-    (root / stranger).parent.mkdir(exist_ok=True)
+    root = made(tmp_path, "final/map.tif", "MyRegion.shp", "model/model_1/model.json")
+    (root / MADE).write_text("final/map.tif\nMyRegion.shp\nmodel/model_1\n")
+    prepare(root, [], remove=False)
+    (root / stranger).parent.mkdir(parents=True, exist_ok=True)
     (root / stranger).write_text("mine")
     with pytest.raises(OutputError, match=rf"{stranger}.*nothing was removed"):
         prepare(root, [], remove=True)
     assert (root / "final/map.tif").exists()
+
+
+def test_all_that_a_whole_run_leaves_is_its_own(case: Case) -> None:
+    """Logs, pages, models and tables of every step: a second run may empty the folder."""
+    config = run(case.configured(arg_classification={"enable_probability_map": True}))
+    root = config.chain.output_path
+    assert len(removable(root)) == sum(path.is_file() for path in root.rglob("*"))
+    (root / "model/model_1_seed_0/notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"\(model/model_1_seed_0/notes\.txt\)"):
+        removable(root)
+
+
+def test_what_other_settings_made_is_told_products_first(tmp_path: Path) -> None:
+    root = made(tmp_path, "classif/a_seed_1.tif", "final/map_seed_0.tif", "final/map_seed_1.tif", "never.tif")
+    (root / "never.tif").unlink()
+    assert left_over(root, ["final/map_seed_0.tif"]) == ["final/map_seed_1.tif", "classif/a_seed_1.tif"]
+    assert left_over(root, ["final/map_seed_0.tif", "final/map_seed_1.tif", "classif/a_seed_1.tif"]) == []
 
 
 def test_links_are_strangers_and_are_not_followed(tmp_path: Path) -> None:

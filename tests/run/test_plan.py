@@ -61,7 +61,7 @@ def test_same_axes_bind_one_path_fewer_share_it_and_more_give_a_mapping(tmp_path
     assert by_id["gather/gather"].inp.all("parts") == {
         (tile, part): tmp_path / f"parts/{tile}_{part}.txt" for tile, part in (("A", 0), ("A", 1), ("B", 0))
     }
-    assert by_id["gather/gather"].outputs == (tmp_path / "everything.txt",)
+    assert by_id["gather/gather"].makes == ("everything.txt",)
 
 
 def test_edges_follow_from_who_makes_the_path(tmp_path: Path) -> None:

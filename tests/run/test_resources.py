@@ -70,6 +70,12 @@ def test_workers_hold_a_job_that_is_tried_again(tmp_path: Path) -> None:
     assert read(tmp_path, text, Retry(2, memory=GB, threads=1)).worker == Worker(3, 4 * GB, 4 * 3600)
 
 
+def test_a_job_that_is_tried_again_never_gets_less() -> None:
+    given = Resources(threads=8, memory=4 * GB)
+    assert Retry(1, memory=GB, threads=2).again(given) == given
+    assert Retry(1, memory=6 * GB, threads=12).again(given) == Resources(threads=12, memory=6 * GB)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

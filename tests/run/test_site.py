@@ -17,13 +17,16 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from iota2.config.load import load_config
 from iota2.config.schema import Config
 from iota2.core.random import generator
 from iota2.errors import JobsFailed
-from iota2.run import runner
+from iota2.run import runner, under_way
+from iota2.run import site as report
+from iota2.run.job import JobResult
 from iota2.testing.world import DATES, WorldOptions, make_world, write_world
 from tests.chain.conftest import configured
 
@@ -34,6 +37,7 @@ ODD = '<i>&"#%d<script>'
 """An ending of a product's name, and of the output's folder, made to break out of a page."""
 TILE = "T31TDJ"
 SECRET = "correct-horse-battery-staple"
+WORLD = make_world(WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:2]))
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Listener(runner.Watcher):
 @pytest.fixture(scope="module")
 def failed(tmp_path_factory: pytest.TempPathFactory) -> Failed:
     folder = tmp_path_factory.mktemp("site")
-    files = write_world(make_world(WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:2])), folder / "world")
+    files = write_world(WORLD, folder / "world")
     image = sorted((folder / "world/sensor_data").rglob(f"*_{TILE}_*_FRE_B8.tif"))[0]
     spoil_first_block(image)
     image.parent.rename(image.parent.with_name(image.parent.name + ODD))
@@ -109,20 +113,36 @@ def test_no_value_of_the_environment_is_shown(failed: Failed) -> None:
 
 def test_inputs_and_outputs_are_told(failed: Failed) -> None:
     inputs, outputs = failed.page("input_files_content.html"), failed.page("output_path_content.html")
-    assert inputs.count("4 dates") >= 2, "a line of the calendar for each tile"
+    assert inputs.count(": 4 dates, ") == 2, "a line of the calendar for each tile"
     assert "SENTINEL2" in failed.page("s2_path_content.html")
     assert "The land-cover map: class codes, 0 where not classified." in outputs
     assert "0 of 1" in outputs, "what depends on the failed job is not there"
 
 
-def test_how_clear_each_tile_is_comes_from_its_validity(failed: Failed) -> None:
-    root = failed.site.parents[1]
-    page = failed.page("input_files_content.html")
-    told = dict(re.findall(r'name">(T31T[CD]J)</td>.*?<td>(\d+) %</td>', page))
-    assert len(told) == 2
-    for tile, share in told.items():
-        with rasterio.open(root / f"features/{tile}/nbView.tif") as source:
-            assert float(share) == pytest.approx(100 * source.read(1).mean() / 4, abs=8)
+def test_how_clear_each_date_is_agrees_with_the_made_up_sky(failed: Failed) -> None:
+    told = {}
+    for section in failed.page("s2_path_content.html").split("<section>")[1:]:
+        tile = re.findall(r"<summary>(T31T[CD]J)", section)[0]
+        rows = re.findall(r"<td[^>]*>(\d{4}-\d\d-\d\d)</td><td>(\d+) %</td><td>(\d+) %</td>", section)
+        told |= {(tile, day): (int(inside), int(clear)) for day, inside, clear in rows}
+    expected = {}
+    for tile in WORLD.options.tiles:
+        for day in WORLD.dates(tile):
+            sky, window = WORLD.sky(day), WORLD.window(tile)
+            inside, clear = ~sky.edge[window], ~sky.invalid[window]
+            expected[tile, str(day)] = (round(100 * inside.mean()), round(100 * clear.sum() / inside.sum()))
+    assert told == expected
+    calendar = failed.page("input_files_content.html")
+    for (tile, day), (inside, clear) in expected.items():
+        assert f"{tile}, {day}: {clear} % clear; the image shows {inside} % of the tile" in calendar
+
+
+def test_the_page_of_results_says_what_is_not_there(failed: Failed) -> None:
+    page = failed.page("results.html")
+    assert "This run has ended without the report of the results." in page
+    assert "<code>final/Classif_Seed_0.tif</code>" in page
+    assert "url=" not in page
+    assert "Holes in the map" not in page, "the map is missing as a whole: nothing was learned"
 
 
 def test_the_next_run_tells_which_option_differs(failed: Failed, tmp_path: Path) -> None:
@@ -137,11 +157,48 @@ def test_the_next_run_tells_which_option_differs(failed: Failed, tmp_path: Path)
     page = (site / "configuration_file.html").read_text(encoding="utf-8")
     changed = page[page.index('id="changed"') : page.index("</section>", page.index('id="changed"'))]
     assert re.findall(r"<code>([\w.]+\.\w+)</code>", changed) == ["arg_train.otb_classifier_options"]
-    assert len(re.findall(r"<td>\d+ %</td>", (site / "input_files_content.html").read_text(encoding="utf-8"))) == 2
+    inputs = (site / "input_files_content.html").read_text(encoding="utf-8")
+    assert len(re.findall(r"<td>\d+ %</td><td>\d+ %</td>", inputs)) == 2
+    assert "not looked at yet</title>" not in inputs, "how clear the dates are is known from the run before"
     index = (site / "index.html").read_text(encoding="utf-8")
-    assert "Done in" in index
+    assert "All was up to date: no job had to run." in index
     assert index.count('class="brick fresh"') == index.count('class="brick ')
     assert index.count('<a href="jobs/') == index.count('class="brick '), "jobs that are up to date keep their pages"
+
+
+def test_pages_are_kept_fresh_while_no_job_ends_and_show_what_is_under_way(
+    failed: Failed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(under_way, "FIRST", 0.0)
+    monkeypatch.setattr(report, "SECONDS", 0.05)
+    monkeypatch.setattr(report, "QUIET", 0.0)
+    config = moved(failed, tmp_path, lambda text: text)
+    root, name = config.chain.output_path, f"PixelValidity/validity_raster_{TILE}"
+    timeline = root / "logs/html/timeline.html"
+    shown: list[str] = []
+
+    class Waits(runner.Watcher):
+        def ended(self, result: JobResult) -> None:
+            if not shown:
+                with under_way.telling(root, name, "host:7"):
+                    shown.append(waited_for(timeline, 'id="under-way"'))
+
+    runner.run(config, runner.Options(workers=0, last_step="init"), Waits())
+    row = shown[0].partition('id="under-way"')[2].partition("</table>")[0]
+    assert name in row
+    assert "host:7" in row
+    assert re.search(r"<td>\d+ MiB</td>", row)
+    assert 'id="under-way"' not in timeline.read_text(encoding="utf-8")
+
+
+def waited_for(path: Path, text: str) -> str:
+    """Content of a file once it holds a text."""
+    for _ in range(3000):
+        content = path.read_text(encoding="utf-8")
+        if text in content:
+            return content
+        time.sleep(0.01)
+    raise AssertionError(f"{text} never comes into {path}")
 
 
 def moved(failed: Failed, folder: Path, edit: Callable[[str], str]) -> Config:
@@ -237,6 +294,44 @@ def test_the_graph_is_moved_and_brought_closer(failed: Failed, browser: webdrive
     time.sleep(0.3)
     assert bricks(browser, "failed")[0].rect["width"] == pytest.approx(before["width"], rel=0.02)
     browser.execute_script("sessionStorage.clear()")
+
+
+@in_browser
+def test_the_graph_is_used_with_the_keyboard(failed: Failed, browser: webdriver.Chrome) -> None:
+    browser.get(failed.address("tasks_status_1.html"))
+    browser.find_element(By.ID, "whole").click()
+
+    def tab_to(kind: str) -> None:
+        for _ in range(100):
+            ActionChains(browser).send_keys(Keys.TAB).perform()
+            focused = (
+                "const at = document.activeElement; return (at.querySelector('.brick') || at).getAttribute('class')"
+            )
+            if kind in (browser.execute_script(focused) or "").split():
+                return
+        raise AssertionError(f"no {kind} job is reached")
+
+    tab_to("blocked")
+    ActionChains(browser).send_keys(Keys.ENTER).perform()
+    assert "needs samplesExtraction/" in browser.find_element(By.ID, "panel").text
+    browser.refresh()
+    tab_to("failed")
+    ActionChains(browser).send_keys(Keys.ENTER).perform()
+    assert browser.find_element(By.ID, "log")
+    assert "/jobs/samplesExtraction-" in browser.current_url
+
+
+@in_browser
+@pytest.mark.parametrize("width", [1000, 400])
+def test_no_page_is_wider_than_the_window(failed: Failed, browser: webdriver.Chrome, width: int) -> None:
+    size = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        for page in sorted(failed.site.rglob("*.html")):
+            browser.get(page.as_uri())
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= width, page
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @in_browser

@@ -5,21 +5,25 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from iota2 import layout
 from iota2.config.schema import Config
+from iota2.run.verify import damaged
 from iota2.testing.world import DATES, WorldFiles, WorldOptions, make_world, write_world
 from tests.chain.conftest import configured, run_chain
 from tests.chain.test_restart import digests
 from tests.run import slurm
+from tests.run.background import recorded, wait_for_records
 from tests.run.slurm import Slurm
 
 COMMAND = Path(sys.executable).with_name("iota2")
@@ -48,46 +52,70 @@ def with_account(text: str) -> str:
     return text + "\nslurm:\n{\n    account : 'land'\n    partition : 'main'\n}\n"
 
 
-def start(config: Config, system: Slurm, workers: int) -> subprocess.Popen[str]:
+def start(config: Config, system: Slurm, workers: int, **environment: str) -> subprocess.Popen[str]:
     resources = config.source.with_name("resources.cfg")
     resources.write_text(RESOURCES, encoding="utf-8")
     return subprocess.Popen(
         [COMMAND, "run", config.source, "--engine", "slurm", "--workers", str(workers), "--resources", resources],
-        env={**os.environ, **system.environment},
+        env={**os.environ, **system.environment, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
 
 
-def wait_for_records(config: Config, count: int, process: subprocess.Popen[str]) -> None:
-    """Until so many jobs have been recorded."""
-    records = config.chain.output_path / layout.RECORDS.path
-    while not records.exists() or len(records.read_text(encoding="utf-8").splitlines()) < count:
-        if process.poll() is not None:
-            raise AssertionError(process.communicate()[0])
-        time.sleep(0.1)
-
-
 def running(system: Slurm) -> list[str]:
     return system.tell("squeue", "-h", "-t", "R", "-o", "%i").split()
 
 
-@pytest.mark.parametrize("workers", [2, 1])
-def test_a_worker_taken_away_costs_nothing_but_time(
-    tiny: WorldFiles, tmp_path: Path, system: Slurm, workers: int
-) -> None:
-    """With one worker the run can only end when another is asked for in its place."""
-    config = configured(tiny, tmp_path / "a folder", with_account)
-    root = config.chain.output_path
-    run_chain(config)
-    expected = digests(root)
-    shutil.rmtree(root)
+def wait_until(true: Callable[[], object], what: str) -> None:
+    """Until something is so; far longer than it takes."""
+    until = time.monotonic() + 150
+    while not true():
+        assert time.monotonic() < until, what
+        time.sleep(0.2)
 
-    process = start(config, system, workers)
-    wait_for_records(config, 25, process)
+
+def no_worker_is_left(system: Slurm) -> bool:
+    """SLURM has ended all jobs, and none of their processes lives."""
+    return not system.tell("squeue", "-h") and not processes_of(system)
+
+
+def processes_of(system: Slurm, job: str = "") -> list[psutil.Process]:
+    """Processes of one job of this SLURM, or of all its jobs."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            given = process.environ()
+        except psutil.Error:
+            continue
+        if given.get("SLURM_CONF") == system.environment["SLURM_CONF"] and "SLURM_JOB_ID" in given:
+            found += [process] if job in ("", given["SLURM_JOB_ID"]) else []
+    return found
+
+
+@pytest.fixture(scope="module")
+def expected(tiny: WorldFiles) -> dict[str, str]:
+    """Digests of what an undisturbed run makes here, in the folder that the tests use too, since reports tell it."""
+    config = configured(tiny, tiny.folder / "a run", with_account)
+    run_chain(config)
+    return digests(config.chain.output_path)
+
+
+@pytest.fixture
+def config(tiny: WorldFiles, expected: dict[str, str]) -> Config:
+    """A run with nothing done."""
+    config = configured(tiny, tiny.folder / "a run", with_account)
+    shutil.rmtree(config.chain.output_path, ignore_errors=True)
+    return config
+
+
+def test_a_worker_taken_away_costs_nothing_but_time(config: Config, system: Slurm, expected: dict[str, str]) -> None:
+    root = config.chain.output_path
+    process = start(config, system, 2)
+    wait_for_records(root, 25, process)
     first = running(system)
-    assert len(first) == workers
+    assert len(first) == 2
     asked = system.tell("scontrol", "show", "job", first[0])
     system.tell("scancel", first[0])
     said, _ = process.communicate(timeout=400)
@@ -111,3 +139,113 @@ def test_a_refused_worker_is_told(tiny: WorldFiles, tmp_path: Path, system: Slur
     assert "sbatch refused a worker" in said
     assert re.search("invalid partition", said, re.IGNORECASE)
     assert "Traceback" not in said
+
+
+def test_at_the_time_limit_what_is_done_is_kept_and_the_rest_is_done_by_another_worker(
+    config: Config, system: Slurm, expected: dict[str, str]
+) -> None:
+    """The worker is held, so that the limit finds it at work; then its time is cut to what it has had."""
+    root = config.chain.output_path
+    process = start(config, system, 1)
+    wait_for_records(root, 15, process)
+    (first,) = running(system)
+    for worker in processes_of(system, first):
+        worker.suspend()
+    before = recorded(root)
+    system.tell("scontrol", "update", f"JobId={first}", "EndTime=now")
+    said, _ = process.communicate(timeout=400)
+
+    assert process.returncode == 0, said
+    assert "JobState=TIMEOUT" in system.tell("scontrol", "show", "job", first)
+    assert digests(root) == expected
+    after = recorded(root)
+    assert after[: len(before)] == before, "what was done stays"
+    told = re.search(r"(\d+) jobs, 0 of them up to date", said)
+    assert told
+    assert len(after) == int(told[1]), "and no job is recorded twice"
+
+
+def test_a_job_that_ends_before_its_worker_has_connected_is_asked_for_again(
+    config: Config, system: Slurm, expected: dict[str, str]
+) -> None:
+    process = start(config, system, 1)
+    wait_until(lambda: system.tell("squeue", "-h", "-o", "%i") or process.poll() is not None, "no job was submitted")
+    (first,) = system.tell("squeue", "-h", "-o", "%i").split()
+    system.tell("scancel", first)
+    said, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, said
+    assert "1 of its jobs ended before their workers had connected" in said
+    assert digests(config.chain.output_path) == expected
+
+
+def test_when_no_worker_ever_connects_the_run_stops_and_says_where_to_read_why(config: Config, system: Slurm) -> None:
+    process = start(config, system, 2, DASK_JOBQUEUE__SLURM__JOB_SCRIPT_PROLOGUE="['echo no such module', 'exit 1']")
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 1, said
+    last = said[said.index("error: ") :]
+    assert "3 times in a row, and there is no other worker" in last
+    log = re.search(r"log is (.+worker-\d+\.log) and ends: no such module", last)
+    assert log, last
+    assert Path(log[1]).is_file()
+    assert len(list(Path(log[1]).parent.glob("*.log"))) == 2 * 3
+    assert "Traceback" not in said
+    assert not system.tell("squeue", "-h", "-t", "R,PD")
+    assert not (config.chain.output_path / layout.LOCK.path).exists()
+
+
+@pytest.mark.parametrize(
+    "at", [(signal.SIGINT, 20), (signal.SIGTERM, 20), (signal.SIGINT, 0)], ids=["INT", "TERM", "early"]
+)
+def test_asked_to_stop_it_cancels_its_workers_and_goes_on_later(
+    config: Config, system: Slurm, expected: dict[str, str], at: tuple[signal.Signals, int]
+) -> None:
+    """By which signal, and when so many jobs are done."""
+    number, records = at
+    root = config.chain.output_path
+    process = start(config, system, 2)
+    wait_until(lambda: (root / layout.STATUS.path).exists() or process.poll() is not None, "no job was begun")
+    wait_for_records(root, records, process)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=120)
+
+    assert process.returncode == 130, said
+    assert "what is done stays" in said
+    assert "Traceback" not in said
+    wait_until(lambda: no_worker_is_left(system), "workers outlive the run")
+    states = {line.split()[0] for line in (root / layout.STATUS.path).read_text(encoding="utf-8").splitlines()}
+    assert "waiting" in states
+    assert "done" in states or not records
+    assert not (root / layout.LOCK.path).exists()
+    assert not damaged(root, deep=True)
+    finish_here(config, expected)
+
+
+def finish_here(config: Config, expected: dict[str, str]) -> None:
+    """The same bytes, and nothing in progress left, when the rest is done on this machine."""
+    run_chain(config)
+    root = config.chain.output_path
+    assert digests(root) == expected
+    assert not list(root.rglob(".*.part*"))
+
+
+def test_killed_the_next_run_takes_over_at_once_and_the_workers_end_by_themselves(
+    config: Config, system: Slurm, expected: dict[str, str]
+) -> None:
+    root = config.chain.output_path
+    process = start(config, system, 2, DASK_JOBQUEUE__SLURM__DEATH_TIMEOUT="10")
+    wait_for_records(root, 20, process)
+    assert len(running(system)) == 2
+    process.kill()
+    process.communicate()
+    assert (root / layout.LOCK.path).exists()
+
+    done = len(recorded(root))
+    again = subprocess.run(
+        [COMMAND, "run", config.source, "--workers", "1"], check=False, capture_output=True, text=True, timeout=200
+    )
+    assert again.returncode == 0, again.stderr
+    assert f"(process {process.pid}) is gone; going on from there" in again.stdout
+    assert f" jobs, {done} of them up to date" in again.stdout
+    wait_until(lambda: no_worker_is_left(system), "workers outlive their run")
+    assert digests(root) == expected
+    assert not list(root.rglob(".*.part*"))

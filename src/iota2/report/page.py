@@ -6,6 +6,7 @@ import base64
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -28,6 +29,18 @@ class Series:
     first: str
     """Day as it is to be shown, ``2018-05-11``."""
     last: str
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """A model of the map, as it tells of itself."""
+
+    region: str
+    random_seed: int
+    classifier: str
+    parameters: Mapping[str, Any]
+    """By the names that users write, with those that were not given."""
+    samples: int
 
 
 @dataclass(frozen=True)
@@ -60,8 +73,9 @@ class ReportData:
     """Warnings and remarks of the run; those on the measures are added here."""
     files: tuple[tuple[str, str], ...] = ()
     """Path relative to the page's folder, and one sentence about it."""
+    models: tuple[ModelView, ...] = ()
     configuration: tuple[tuple[str, str], ...] = ()
-    """Option (``chain.runs``) and value."""
+    """Option (``chain.runs``) and value when the page is written."""
     versions: tuple[tuple[str, str], ...] = ()
     """Name and version of the programs that made the run."""
 

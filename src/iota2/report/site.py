@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from iota2.report.site_graph import HEIGHT, LEFT, Graph, counted, lay_out
-from iota2.report.site_plots import calendars, timeline
+from iota2.report.site_plots import CLEAR_KINDS, calendars, timeline
 from iota2.report.site_values import (
     WORDS,
     InputsView,
@@ -42,6 +42,7 @@ PAGES = (
     ("output_path_content.html", "Outputs"),
     ("configuration_file.html", "Configuration"),
     ("environment_info.html", "Environment"),
+    ("results.html", "Results"),
 )
 """Pages with a place in the head of every page."""
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
@@ -51,8 +52,10 @@ def render_run(run: RunView) -> dict[str, str]:
     """The pages that change while a run goes on, by name; ``../tasks_status_1.svg`` is the picture alone."""
     graph = lay_out(run.steps, run.jobs)
     failed = [job for job in run.jobs if job.state == "failed"]
+    under_way = [job for job in run.jobs if job.state == "running"]
     counts = Counter(job.state for job in run.jobs)
-    common = {"run": run, "graph": graph, "words": WORDS, "counts": counts, "refresh": _refresh(run)}
+    common = {"run": run, "graph": graph, "words": WORDS, "counts": counts, "refresh": _refresh(run),
+              "most": SHOWN_FAILURES}  # fmt: skip
     listed = _listed(graph)
     return {
         "index.html": _page(
@@ -60,14 +63,17 @@ def render_run(run: RunView) -> dict[str, str]:
             steps=_step_rows(run),
         ),
         "tasks_status_1.html": _page("tasks", **common, listed=listed),
-        "timeline.html": _page("timeline", **common, plot=timeline(run.jobs), slowest=_slowest(run.jobs)),
+        "timeline.html": _page(
+            "timeline", **common, plot=timeline(run.jobs), slowest=_slowest(run.jobs), under_way=under_way
+        ),
+        "results.html": _page("results", **common),
         "../tasks_status_1.svg": _page("picture", graph=graph, words=WORDS, prefix="html/"),
     }  # fmt: skip
 
 
-def render_job(job: JobView, log: JobLog) -> str:
-    """The page of one job: what became of it, why, its log."""
-    return _page("job", job=job, log=log, words=WORDS, up="../")
+def render_job(job: JobView, log: JobLog, *, live: bool = False) -> str:
+    """The page of one job: what became of it, why, its log. ``live``: the page loads again by itself."""
+    return _page("job", job=job, log=log, words=WORDS, up="../", refresh=REFRESH_SECONDS if live else 0)
 
 
 def render_configuration(settings: Sequence[SettingView], source: str, warnings: Sequence[str], former: bool) -> str:
@@ -84,7 +90,7 @@ def render_environment(groups: Sequence[tuple[str, Sequence[tuple[str, str]]]]) 
 
 def render_inputs(inputs: InputsView, products: Sequence[tuple[str, str]]) -> str:
     """What was found by sensor and tile; ``products``: page and name of each sensor's own page."""
-    return _page("inputs", inputs=inputs, plots=calendars(inputs.series), products=products)
+    return _page("inputs", inputs=inputs, plots=calendars(inputs.series), products=products, kinds=CLEAR_KINDS)
 
 
 def render_products(inputs: InputsView, sensor: str, folder: str) -> str:
@@ -124,7 +130,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"link": _link, "data": _data, "took": took, "moment": _moment, "px": _px}
+    environment.filters |= {"link": _link, "data": _data, "took": took, "moment": _moment, "px": _px, "part": _part}
     environment.globals |= {
         "scripts": [Markup(text) for text in _scripts()],
         "policy": _policy(),
@@ -184,6 +190,11 @@ def took(seconds: float) -> str:
 
 def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _part(value: float | None) -> str:
+    """A part as percents."""
+    return "–" if value is None else f"{100 * value:.0f} %"
 
 
 def _px(value: float) -> str:

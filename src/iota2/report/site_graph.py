@@ -6,6 +6,7 @@ brick for a step on a tile, or for a step.
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ LEFT, TOP, PITCH, HEIGHT, GAP = 236.0, 64.0, 44.0, 25.0, 4.0
 """Pixels: room for names of steps and tiles, from row to row, height of a brick, between bricks."""
 NARROWEST, LETTER = 7.0, 6.3
 LEAST_WIDTH = 860.0
+LONGEST_UPRIGHT = 9
+"""Letters of a tile's name for which there is room above its column."""
 APART = "\N{EM SPACE}"
 """Between what a brick is and its time."""
 RIGHT, BOTTOM = 24.0, 16.0
@@ -69,6 +72,8 @@ class Column:
     """A tile."""
 
     name: str
+    label: str
+    """The name, or its beginning."""
     x: float
     upright: bool
     """Whether there is room for its name only upright."""
@@ -120,7 +125,21 @@ def lay_out(steps: Sequence[StepView], jobs: Sequence[JobView]) -> Graph:
 def worst(states: Iterable[State]) -> State:
     """The state that asks for most attention."""
     found = set(states)
-    return next(state for state in ("failed", "waiting", "blocked", "done", "fresh") if state in found)
+    return next(state for state in ("failed", "running", "waiting", "blocked", "done", "fresh") if state in found)
+
+
+def letters(text: str) -> int:
+    """Room that a text takes, in Latin letters: those of East Asian scripts are twice as wide."""
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
+
+
+def shortened(text: str, most: int) -> str:
+    """The text, or its beginning and an ellipsis when it takes more room than ``most`` letters."""
+    if letters(text) <= most:
+        return text
+    while text and letters(text) > most - 1:
+        text = text[:-1]
+    return f"{text}…"
 
 
 def counted(jobs: Iterable[JobView]) -> str:
@@ -153,9 +172,9 @@ def _width(firsts: Sequence[JobView], tiles: Sequence[str], folded: bool) -> flo
 
 def _columns(tiles: Sequence[str], width: float) -> Iterable[Column]:
     each = width / max(1, len(tiles))
-    upright = any(len(tile) * LETTER > each - GAP for tile in tiles)
+    upright = any(letters(tile) * LETTER > each - GAP for tile in tiles)
     for index, tile in enumerate(tiles):
-        yield Column(tile, LEFT + (index + 0.5) * each, upright)
+        yield Column(tile, shortened(tile, LONGEST_UPRIGHT) if upright else tile, LEFT + (index + 0.5) * each, upright)
 
 
 def _bricks(
@@ -182,8 +201,8 @@ def _brick(number: int, jobs: Sequence[JobView], x: float, y: float, width: floa
     if len(jobs) == 1:
         place = first.key or "all tiles"
         label = f"{place}{APART}{first.seconds:.1f} s" if first.seconds else place
-        title = f"{first.step}: {first.task}\n{WORDS[state]}"
-        title += f", {first.seconds:.1f} s" if first.seconds else ""
+        told = (f"{first.seconds:.1f} s" if first.seconds else "", f"{first.peak} MiB" if first.peak else "")
+        title = f"{first.step}: {first.task}\n{', '.join(filter(None, (WORDS[state], *told)))}"
         title += f"\n{first.message or first.reason}" if first.message or first.reason else ""
     else:
         ended = sum(job.state in ("done", "fresh") for job in jobs)
@@ -193,13 +212,11 @@ def _brick(number: int, jobs: Sequence[JobView], x: float, y: float, width: floa
 
 
 def _fitted(label: str, width: float) -> str:
-    letters = int((width - 8) / LETTER)
-    if len(label) <= letters:
-        return label
-    short = label.split("   ", maxsplit=1)[0]
-    if len(short) <= letters:
-        return short
-    return short[: letters - 1] + "…" if letters > 4 else ""
+    """The label, without its time or shortened when the brick is narrow; nothing when it is narrower still."""
+    most = int((width - 8) / LETTER)
+    if letters(label) > most:
+        label = label.split(APART, maxsplit=1)[0]
+    return shortened(label, most) if letters(label) <= most or most > 4 else ""
 
 
 def _parts(jobs: Sequence[JobView], x: float, width: float) -> tuple[Part, ...]:

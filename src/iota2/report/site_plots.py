@@ -6,12 +6,23 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import pairwise
 
-from iota2.report.site_values import JobView, SeriesView
+from iota2.report.site_graph import shortened
+from iota2.report.site_values import JobView, ProductView, SeriesView
 
 LEFT, WIDTH, PITCH, TOP = 170.0, 900.0, 22.0, 26.0
 MARGIN = 64.0
 """Room for the last word."""
+NAME = 24
+"""Letters of a lane's name for which there is room."""
+BAR = 16.0
+"""Height of the mark of a date whose image shows the whole tile."""
+THINNEST, THICKEST = 1.6, 7.0
+MOST_MARKS = 6000
+"""More dates have no words of their own: a browser would be slow."""
+CLEAR_KINDS = ("under 20 %", "20 to 40 %", "40 to 60 %", "60 to 80 %", "80 % and more")
+"""What the colours of dates say: the clear part of the image."""
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400, 604800)
 _MOST_TICKS = 10
 MOST_BARS = 20_000
@@ -27,12 +38,22 @@ class Tick:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A date: a path by kind. ``shown``: what its image shows; ``c0`` … ``c4``: the clear part of it; ``unknown``."""
+
+    paths: tuple[tuple[str, str], ...]
+    about: str = ""
+
+
+@dataclass(frozen=True)
 class Lane:
-    """A line of the plot: its name, its marks as one path, or its bars."""
+    """A line of the plot: its name, its marks or its bars."""
 
     name: str
+    label: str
+    """The name, or its beginning."""
     y: float
-    path: str = ""
+    marks: tuple[Mark, ...] = ()
     about: str = ""
     bars: tuple[tuple[float, float, JobView], ...] = ()
 
@@ -46,6 +67,8 @@ class Plot:
     height: float
     ticks: tuple[Tick, ...]
     lanes: tuple[Lane, ...]
+    thickness: float = 0.0
+    """Of the marks."""
 
 
 def calendars(series: Sequence[SeriesView]) -> list[Plot]:
@@ -58,8 +81,11 @@ def calendars(series: Sequence[SeriesView]) -> list[Plot]:
 
 
 def _calendar(sensor: str, members: Sequence[SeriesView]) -> Plot:
-    days = [product.day.toordinal() for one in members for product in one.products]
-    first, span = min(days) - 3, max(days) - min(days) + 6
+    days = sorted({product.day.toordinal() for one in members for product in one.products})
+    first, span = days[0] - 3, days[-1] - days[0] + 6
+    closest = min((b - a for a, b in pairwise(days)), default=span)
+    thickness = min(max(0.8 * WIDTH * closest / span, THINNEST), THICKEST)
+    each = sum(len(one.products) for one in members) <= MOST_MARKS
 
     def x_of(day: int) -> float:
         return LEFT + WIDTH * (day - first) / span
@@ -67,11 +93,35 @@ def _calendar(sensor: str, members: Sequence[SeriesView]) -> Plot:
     lanes = []
     for number, one in enumerate(members):
         y = TOP + number * PITCH
-        path = "".join(f"M{x_of(product.day.toordinal()):.1f} {y + 3:.0f}v14" for product in one.products)
+        marks = [_mark(product, x_of(product.day.toordinal()), y + 2 + BAR) for product in one.products]
         about = f"{len(one.products)} dates, {one.products[0].day} to {one.products[-1].day}"
-        lanes.append(Lane(one.tile, y, path, about))
+        lanes.append(Lane(one.tile, shortened(one.tile, NAME), y, tuple(marks) if each else _joined(marks), about))
     ticks = [Tick(x_of(day.toordinal()), word) for day, word in _months(first, first + span)]
-    return Plot(sensor, LEFT + WIDTH + MARGIN, TOP + len(members) * PITCH + 6, tuple(ticks), tuple(lanes))
+    height = TOP + len(members) * PITCH + 6
+    return Plot(sensor, LEFT + WIDTH + MARGIN, height, tuple(ticks), tuple(lanes), thickness)
+
+
+def _mark(product: ProductView, x: float, y: float) -> Mark:
+    """A line upwards from ``y`` for what the image shows, and on it one for the clear part of that."""
+    if product.inside is None:
+        return Mark((("unknown", f"M{x:.1f} {y:.1f}v-{BAR:g}"),), f"{product.day}: not looked at yet")
+    if product.clear is None:
+        return Mark((("none", f"M{x:.1f} {y:.1f}v-2"),), f"{product.day}: its image shows nothing of the tile")
+    shown = max(BAR * product.inside, 2.0)
+    kind = f"c{min(int(product.clear * len(CLEAR_KINDS)), len(CLEAR_KINDS) - 1)}"
+    return Mark(
+        (("shown", f"M{x:.1f} {y:.1f}v-{shown:.1f}"), (kind, f"M{x:.1f} {y:.1f}v-{shown * product.clear:.1f}")),
+        f"{product.day}: {100 * product.clear:.0f} % clear; the image shows {100 * product.inside:.0f} % of the tile",
+    )
+
+
+def _joined(marks: Sequence[Mark]) -> tuple[Mark, ...]:
+    """All marks of a lane as one, without words."""
+    paths: dict[str, str] = dict.fromkeys(("unknown", "none", "shown"), "")
+    for mark in marks:
+        for kind, path in mark.paths:
+            paths[kind] = paths.get(kind, "") + path
+    return (Mark(tuple((kind, path) for kind, path in paths.items() if path)),)
 
 
 def _months(first: int, last: int) -> list[tuple[date, str]]:
@@ -100,7 +150,8 @@ def timeline(jobs: Sequence[JobView], title: str = "Workers") -> Plot | None:
         bars = tuple(
             (LEFT + WIDTH * (job.started - first) / span, max(0.7, WIDTH * job.seconds / span), job) for job in members
         )
-        lanes.append(Lane(worker, TOP + number * PITCH, "", f"{len(members)} jobs, {busy:.0f} s", bars))
+        about = f"{len(members)} jobs, {busy:.0f} s"
+        lanes.append(Lane(worker, shortened(worker, NAME), TOP + number * PITCH, (), about, bars))
     step = next((step for step in _STEPS if span / step <= _MOST_TICKS), _STEPS[-1])
     ticks = [Tick(LEFT + WIDTH * k * step / span, _clock(first + k * step, step)) for k in range(int(span / step) + 1)]
     return Plot(title, LEFT + WIDTH + MARGIN, TOP + len(lanes) * PITCH + 6, tuple(ticks), tuple(lanes))

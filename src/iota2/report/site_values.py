@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
-State = Literal["done", "failed", "waiting", "blocked", "fresh"]
+State = Literal["done", "failed", "running", "waiting", "blocked", "fresh"]
 """``blocked``: needs a job that failed. ``fresh``: was not needed, what an earlier run made stands."""
 WORDS: Mapping[State, str] = {
     "failed": "failed",
     "done": "done",
-    "waiting": "not yielded yet",
+    "running": "under way",
+    "waiting": "waiting",
     "blocked": "blocked by a failed job",
     "fresh": "up to date",
 }
@@ -47,12 +48,21 @@ class JobView:
     """What went wrong."""
     seconds: float = 0.0
     peak: int = 0
-    """MiB; 0 when unknown."""
+    """MiB; so far, of a job under way; at least, of one whose worker died; 0 when unknown."""
     started: float = 0.0
     """Seconds since 1970; 0 when it did not run in this run."""
     worker: str = ""
     page: str = ""
     """Address of its page relative to the site; empty when it has none."""
+
+
+@dataclass(frozen=True)
+class Hole:
+    """Ground that the run could not map, and the job that should have."""
+
+    ground: str
+    """``Tile T31TCJ, rows 1024 to 2047 of 10980 (part 1)``."""
+    job: JobView
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,11 @@ class RunView:
     resume: str = ""
     """The command that goes on."""
     notes: tuple[str, ...] = ()
+    holes: tuple[Hole, ...] = ()
+    unmade: tuple[tuple[str, bool], ...] = ()
+    """Products that this run should have made and did not, each with whether one of an earlier run is there."""
+    report: Literal["made", "old", "none"] = "none"
+    """Whether the report of the results is of this run, of an earlier one, or not there."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +130,10 @@ class ProductView:
 
     day: date
     name: str
+    inside: float | None = None
+    """Part of the tile that its image shows; None while it is not known."""
+    clear: float | None = None
+    """Part of that which no mask covers; None while it is not known, and when the image shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -128,8 +147,20 @@ class SeriesView:
     products: tuple[ProductView, ...]
     notes: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
-    clear: str = ""
-    """Share of the tile's dates on which a pixel is clear, on average; empty while it is not known."""
+
+    @property
+    def inside(self) -> float | None:
+        """Part of the tile that an image shows, on average; None while it is not known of each."""
+        parts = [product.inside for product in self.products if product.inside is not None]
+        return sum(parts) / len(parts) if parts and len(parts) == len(self.products) else None
+
+    @property
+    def clear(self) -> float | None:
+        """Clear part of all that its images show; None while it is not known, and when they show nothing."""
+        if not self.inside:
+            return None
+        clear = sum((product.inside or 0.0) * (product.clear or 0.0) for product in self.products)
+        return clear / (self.inside * len(self.products))
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import getpass
 import logging
+import re
 import shlex
 import shutil
 import signal
 import sys
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import dask
-from distributed import Client, Status
+from distributed import Client, Scheduler, SchedulerPlugin, Status
 from tornado.ioloop import PeriodicCallback
 
 from iota2.errors import UserError
-from iota2.run.execute import ONE_AT_A_TIME, Cluster
+from iota2.run.execute import OUR_SCHEDULER, Cluster
 from iota2.run.resources import Worker
 
 if TYPE_CHECKING:
@@ -30,7 +34,14 @@ WORKERS = 10
 """Cluster jobs by default."""
 LOOK_MILLISECONDS = 5_000
 """How often lost workers are looked for, and others asked for in their place."""
+STILLBORN = 3
+"""Jobs in a row, in one worker's place, that may end before their worker has connected."""
+REFUSALS = 360
+"""Looks in a row, half an hour, at which a run without any worker may be refused one."""
 CONNECT_SECONDS = 20
+ALONE_SECONDS = 15.0
+"""How long a scheduler without workers is waited for before a word is said."""
+LONGEST_LINE = 300
 _LOGGER = logging.getLogger(__name__)
 _QUIET = {"slurm": ["-o /dev/null", "-e /dev/null"], "pbs": ["-o /dev/null", "-e /dev/null"]}
 
@@ -52,7 +63,8 @@ class Queue:
 def queued_workers(queue: Queue) -> Iterator[Cluster]:
     """Workers that are jobs of SLURM or PBS; one that is lost, or reaches its time limit, is asked for again.
 
-    Raises UserError when the system's command is not here or refuses.
+    Raises UserError when the system's command is not here or refuses; so does waiting for a result when no worker can
+    come any more.
     """
     command = COMMANDS[queue.system]
     if shutil.which(command) is None:
@@ -61,39 +73,136 @@ def queued_workers(queue: Queue) -> Iterator[Cluster]:
             "submitted from, or use another engine: local, or --scheduler ADDRESS."
         )
     queue.logs.mkdir(parents=True, exist_ok=True)
-    logging.getLogger("distributed").setLevel(logging.ERROR)
-    with dask.config.set(ONE_AT_A_TIME), job_queue(queue) as cluster, Client(cluster) as client:
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    with dask.config.set(OUR_SCHEDULER), job_queue(queue) as cluster, Client(cluster) as client:
+        crew = _Crew(cluster, queue)
+        cluster.scheduler.add_plugin(crew, name="iota2-crew")
         try:
-            cluster.sync(_submit, cluster, queue.workers)
+            cluster.sync(crew.submit)
         except RuntimeError as err:
             raise UserError(f"engine {queue.system}: {command} refused a worker.\n{err}") from err
-        look = PeriodicCallback(lambda: _replace_lost(cluster, queue), LOOK_MILLISECONDS)
+        look = PeriodicCallback(crew.look, LOOK_MILLISECONDS)
         cluster.loop.add_callback(look.start)
         try:
-            yield Cluster(client)
+            yield Cluster(client, crew.require_workers)
         finally:
             cluster.loop.add_callback(look.stop)
 
 
-async def _submit(cluster: JobQueueCluster, workers: int) -> None:
-    """Submit jobs until there are so many. RuntimeError when one is refused, which is then as if never asked for."""
-    while len(cluster.worker_spec) < workers:
-        cluster.worker_spec.update(cluster.new_worker_spec())
-    try:
-        await cluster._correct_state()
-    except RuntimeError:
-        refused = [name for name, job in cluster.workers.items() if job.status is Status.created]
-        for name in refused:
-            cluster._created.discard(cluster.workers.pop(name))
-        raise
+class _Crew(SchedulerPlugin):
+    """The jobs of a queue, looked after: each worker has a place, and where it is lost another one is asked for.
+
+    Dask tells of a worker that was connected and is lost. Of a job that ends before its worker has connected only the
+    system knows, so it is asked. A place where that happens several times in a row is given up, and with the last
+    place the run.
+    """
+
+    def __init__(self, cluster: JobQueueCluster, queue: Queue) -> None:
+        self._cluster = cluster
+        self._queue = queue
+        self._places = queue.workers
+        self._arrived: set[str] = set()
+        self._stillborn: Counter[str] = Counter()
+        self._refused = 0
+        self._trouble = ""
+
+    def add_worker(self, scheduler: Scheduler, worker: str) -> None:
+        """A worker has connected."""
+        name = str(scheduler.workers[worker].name)
+        self._arrived.add(name)
+        del self._stillborn[name]
+
+    def require_workers(self) -> None:
+        """Raise UserError when no worker can come any more."""
+        if self._trouble:
+            done = "What is done stays. Mend the cause, then run the same command again."
+            raise UserError(f"engine {self._queue.system}: {self._trouble}. {done}")
+
+    async def submit(self) -> None:
+        """Submit jobs until every place has one. RuntimeError for one that is refused; it is as if never asked for."""
+        cluster = self._cluster
+        self._arrived &= set(cluster.workers)
+        while len(cluster.worker_spec) < self._places:
+            cluster.worker_spec.update(cluster.new_worker_spec())
+        try:
+            await cluster._correct_state()
+        except RuntimeError:
+            refused = [name for name, job in cluster.workers.items() if job.status is Status.created]
+            for name in refused:
+                cluster._created.discard(cluster.workers.pop(name))
+            raise
+
+    async def look(self) -> None:
+        """Ask for others in the place of workers that are lost, or never came."""
+        await self._bury()
+        if self._cluster.status is not Status.running or self._trouble:
+            return
+        try:
+            await self.submit()
+        except RuntimeError as err:
+            self._note_refusal(err)
+        else:
+            self._refused = 0
+
+    def _note_refusal(self, err: RuntimeError) -> None:
+        """A refusal is only told, once: there may be workers left, and the system may be itself again soon."""
+        command = COMMANDS[self._queue.system]
+        if not self._refused:
+            _LOGGER.warning("%s refuses a worker; going on with those there are, and asking again.\n%s", command, err)
+        self._refused += 1
+        if self._refused >= REFUSALS and not self._cluster.workers:
+            self._trouble = f"there is no worker left, and {command} has refused others for a long time ({err})"
+
+    async def _bury(self) -> None:
+        """Take the jobs that ended before their worker had connected out of their places, and count them."""
+        ended = await self._ended_early()
+        if not ended:
+            return
+        for name in ended:
+            job = self._cluster.workers.pop(name)
+            self._cluster._created.discard(job)
+            self._stillborn[name] += 1
+            if self._stillborn[name] >= STILLBORN:
+                del self._cluster.worker_spec[name]
+                self._places -= 1
+        told = f"{len(ended)} of its jobs ended before their workers had connected"
+        words = self._last_words(job.job_id)
+        if not self._places:
+            self._trouble = f"{told}, {STILLBORN} times in a row, and there is no other worker; {words}"
+        else:
+            _LOGGER.warning("%s: %s; %s. Asking for %d workers.", self._queue.system, told, words, self._places)
+
+    async def _ended_early(self) -> list[str]:
+        """Places whose job has ended though its worker has never connected; none when the system does not answer."""
+        jobs = {name: job for name, job in self._cluster.workers.items() if name not in self._arrived and job.job_id}
+        if not jobs:
+            return []
+        try:
+            listed = await next(iter(jobs.values()))._call(_listing(self._queue.system))
+        except (RuntimeError, OSError):
+            return []
+        there = set(re.findall(r"^\d+", listed, re.MULTILINE))
+        return [
+            name
+            for name, job in jobs.items()
+            if job.job_id not in there and name not in self._arrived and self._cluster.workers.get(name) is job
+        ]
+
+    def _last_words(self, job: str) -> str:
+        """Where to read what a job said, and its last line."""
+        logs = sorted(self._queue.logs.glob(f"worker-{job}.*log"))
+        if not logs:
+            return f"job {job} left no log: do nodes see {self._queue.logs}"
+        lines = logs[0].read_text(encoding="utf-8", errors="replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
+        return f"the last one's log is {logs[0]} and ends: {last[:LONGEST_LINE]}"
 
 
-async def _replace_lost(cluster: JobQueueCluster, queue: Queue) -> None:
-    """Submit a job in the place of each that has been lost; a refusal is only told, there may be workers left."""
-    try:
-        await _submit(cluster, queue.workers)
-    except RuntimeError as err:
-        _LOGGER.warning("%s refused a worker; going on with those there are.\n%s", COMMANDS[queue.system], err)
+def _listing(system: System) -> list[str]:
+    """The command that lists this user's jobs that wait or run, one a line, by number."""
+    if system == "slurm":
+        return ["squeue", "--noheader", "--me", "--format", "%A"]
+    return ["qselect", "-u", getpass.getuser()]
 
 
 def job_queue(queue: Queue) -> JobQueueCluster:
@@ -123,8 +232,9 @@ def job_queue(queue: Queue) -> JobQueueCluster:
         "python": shlex.quote(sys.executable),
         "worker_extra_args": ["--memory-limit", "0", "--no-dashboard"],
         "job_extra_directives": [*site, *_QUIET[queue.system]],
-        "job_script_prologue": [*prologue, f"exec >> {log} 2>&1"],
+        "job_script_prologue": [f"exec >> {log} 2>&1", *prologue],
         "scheduler_options": {"dashboard_address": "127.0.0.1:0"},
+        "silence_logs": False,  # else Dask changes handlers that others log to as well
     }
     megabytes = -(-worker.memory // (1 << 20))
     if queue.system == "slurm":
@@ -141,10 +251,37 @@ def running_scheduler(address: str) -> Iterator[Cluster]:
     """The workers of a Dask scheduler that already runs; it goes on when the run ends."""
     try:
         client = Client(address, timeout=CONNECT_SECONDS)
+    except TypeError as err:  # Dask's complaint about missing certificates
+        raise UserError(
+            f"--scheduler {address}: the connection cannot be encrypted ({err}). Dask takes certificates from its "
+            "configuration, distributed.comm.tls."
+        ) from err
     except (OSError, ValueError) as err:
         raise UserError(
             f"--scheduler {address}: no Dask scheduler answers there ({err}). Expected an address such as "
             "tcp://10.0.0.1:8786, as the scheduler prints it."
         ) from err
     with client:
-        yield Cluster(client)
+        yield Cluster(client, _Connection(client, address).look)
+
+
+@dataclass
+class _Connection:
+    """The connection to a scheduler that is not ours."""
+
+    client: Client
+    address: str
+    _begun: float = field(default_factory=time.monotonic)
+    _asked: bool = False
+
+    def look(self) -> None:
+        """Raise UserError when the scheduler is gone; say once, after a while, that it has no worker."""
+        if self.client.status not in ("running", "connecting"):
+            raise UserError(
+                f"--scheduler {self.address}: the scheduler is gone. What is done stays. Start it and its workers "
+                "again, then run the same command again."
+            )
+        if not self._asked and time.monotonic() - self._begun > ALONE_SECONDS:
+            self._asked = True
+            if not self.client.nthreads():
+                _LOGGER.warning("--scheduler %s has no worker. Waiting for one: dask worker %s", *[self.address] * 2)

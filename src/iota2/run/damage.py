@@ -25,8 +25,8 @@ class Damage:
 
     @property
     def reason(self) -> str:
-        """What is wrong, the same whichever job found it."""
-        return f"{self.path}: its pixels cannot be read"
+        """What is wrong and the way back, the same whichever job found it."""
+        return f"{self.path}: its pixels could not be read; when they can, touch the file to take the product in again"
 
 
 def damage_of(error: Exception) -> Damage | None:

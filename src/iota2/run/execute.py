@@ -3,41 +3,53 @@
 from __future__ import annotations
 
 import logging
-import signal
-import tempfile
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from uuid import uuid4
 
-import dask
-from distributed import Client, KilledWorker, LocalCluster, as_completed
+from distributed import Client, KilledWorker, as_completed
 
 from iota2.core.graph import Resources
 from iota2.run.job import WELL, JobResult, Task, run_task
 from iota2.run.ledger import Verdict
+from iota2.run.lock import lock_text
 from iota2.run.plan import Job, Plan
+from iota2.run.under_way import read_one
 
-ONE_AT_A_TIME = {"distributed.scheduler.worker-saturation": 1.0}
-"""Settings of a scheduler that gives a worker no job before it is free."""
+_LOGGER = logging.getLogger(__name__)
+OUR_SCHEDULER = {"distributed.scheduler.worker-saturation": 1.0, "distributed.scheduler.allowed-failures": 0}
+"""Settings of a scheduler that gives a worker no job before it is free, and leaves it to us whether a job whose worker
+died is tried again."""
+DEATHS = 2
+"""How often a job whose worker died is tried again at least: most often it is the death of a machine, not its fault."""
+POLL_SECONDS = 0.1
 Watch = Callable[[JobResult], None]
 """Called with each job's result, as it comes."""
 
 
 @dataclass(frozen=True)
 class Retry:
-    """How a job that failed, or whose worker died, is tried again: with twice the memory and threads each time."""
+    """How a job that failed, or whose worker died, is tried again: with twice the memory and threads each time.
+
+    One whose worker died is tried again ``DEATHS`` times, or more when ``allowed`` is.
+    """
 
     allowed: int = 0
     memory: int = 1 << 40
     """Bytes; most that a job gets."""
     threads: int = 1 << 10
 
+    def allows(self, result: JobResult, tried: int) -> bool:
+        """Whether a job that did not end well after ``tried`` further attempts gets another one."""
+        return result.state == "failed" and tried < (max(self.allowed, DEATHS) if result.lost else self.allowed)
+
     def again(self, use: Resources) -> Resources:
-        """Resources of the next attempt."""
-        return replace(use, memory=min(2 * use.memory, self.memory), threads=max(1, min(2 * use.threads, self.threads)))
+        """Resources of the next attempt, never less than those of the last one."""
+        memory, threads = min(2 * use.memory, self.memory), min(2 * use.threads, self.threads)
+        return replace(use, memory=max(use.memory, memory), threads=max(use.threads, threads))
 
 
 class Engine(Protocol):
@@ -72,10 +84,12 @@ class Cluster:
     """Workers behind a Dask scheduler.
 
     All jobs are of one group of keys: then Dask keeps those that wait with the scheduler. On a worker they would share
-    the blame for its death, and be given up after some deaths without ever having run.
+    the blame for its death without ever having run.
     """
 
     client: Client
+    require_workers: Callable[[], object] = bool
+    """Raises when no worker can come any more; called every now and then while a result is waited for."""
     _pool: Any = field(default_factory=as_completed)
     _group: str = field(default_factory=lambda: f"iota2-{uuid4().hex}")
     _tasks: dict[Any, tuple[Task, Sequence[JobResult]]] = field(default_factory=dict)
@@ -90,60 +104,51 @@ class Cluster:
 
     def next(self) -> JobResult:
         """See ``Engine.next``."""
-        future = next(self._pool)
-        id_ = str(future.key[1])
-        sent = self._tasks.pop(future.key)
-        if future.status == "finished":
-            result: JobResult = future.result()
-            return result
-        if future.status in ("lost", "pending"):  # its worker died before the result was fetched
+        while True:
+            self._wait_until(self._pool.has_ready)
+            future = next(self._pool)
+            sent = self._tasks.pop(future.key)
+            if future.status == "finished":
+                result: JobResult = future.result()
+                return result
+            if future.status == "error":
+                return _not_run(sent[0], future.exception())
+            # Its worker died before the result was fetched, or the connection to the scheduler is lost: that shows in
+            # a moment, and then there may be nobody to send it to.
+            time.sleep(POLL_SECONDS)
+            self._wait_until(lambda: True)
             self.submit(*sent)
-            return self.next()
-        error = future.exception()
-        if isinstance(error, KilledWorker):
-            return JobResult(id_, "failed", message="its worker died each time it was tried: out of memory, or killed")
-        return JobResult(id_, "failed", message=f"its worker could not run it: {error!r}")
+
+    def _wait_until(self, ready: Callable[[], bool]) -> None:
+        """Wait; what ``require_workers`` raises ends it."""
+        self.require_workers()
+        while not ready() or self.client.status == "connecting":
+            with self._pool.thread_condition:
+                self._pool.thread_condition.wait(POLL_SECONDS)
+            self.require_workers()
 
 
-@contextmanager
-def local_cluster(workers: int) -> Iterator[Cluster]:
-    """Dask workers on this machine: processes with one thread of ours each.
-
-    Ctrl-C goes to every process of a terminal's group; here only the main one may hear it, and it ends the others.
-    """
-    logging.getLogger("distributed").setLevel(logging.ERROR)
-    with (
-        dask.config.set(ONE_AT_A_TIME),
-        tempfile.TemporaryDirectory(prefix="iota2-") as scratch,
-        _deaf_children() as listen_again,
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            memory_limit=0,
-            dashboard_address="127.0.0.1:0",
-            local_directory=scratch,
-            silence_logs=logging.ERROR,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        listen_again()
-        yield Cluster(client)
+def _not_run(task: Task, error: BaseException) -> JobResult:
+    """A job for which Dask gives an error: its own errors are results."""
+    if isinstance(error, KilledWorker):
+        return _died(task)
+    return JobResult(task.id, "failed", message=f"its worker could not run it: {error!r}")
 
 
-@contextmanager
-def _deaf_children() -> Iterator[Callable[[], object]]:
-    """Threads and processes started from here on do not get Ctrl-C; the yielded function lets this thread hear it
-    again, and an interrupt that came meanwhile arrives then."""
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-
-    def listen_again() -> object:
-        return signal.pthread_sigmask(signal.SIG_SETMASK, former)
-
-    try:
-        yield listen_again
-    finally:
-        listen_again()
+def _died(task: Task) -> JobResult:
+    """A job whose worker died, with what it told of itself at last."""
+    message, told = "its worker died each time it was tried: out of memory, or killed", read_one(task.root, task.id)
+    lost = JobResult(task.id, "failed", message=message, lost=True)
+    if told is None:
+        return lost
+    return replace(
+        lost,
+        message=f"{message}; it had reached {told.peak} MiB",
+        seconds=told.seen - told.started,
+        started=told.started,
+        worker=told.worker,
+        peak=told.peak,
+    )
 
 
 def execute(
@@ -168,11 +173,14 @@ def execute(
     given = shares or {}
     attempts = {id_: (0, given.get(job.step.name, use)) for id_, job in jobs.items()}
     results: dict[str, JobResult] = {}
+    lock = lock_text(plan.root)
     under_way = 0
 
     def start(id_: str) -> None:
         needed = [results[need] for need in order.needs[id_]]
-        engine.submit(_task(jobs[id_], plan, verdicts[id_], attempts[id_][1], level), needed)
+        tried, share = attempts[id_]
+        task = _task(jobs[id_], plan, verdicts[id_], share, level)
+        engine.submit(replace(task, attempt=tried + 1, lock=lock), needed)
 
     for id_ in order.ready():
         start(id_)
@@ -180,8 +188,11 @@ def execute(
     while under_way:
         result = engine.next()
         tried, used = attempts[result.id]
-        if result.state == "failed" and tried < retry.allowed:
+        if retry.allows(result, tried):
             attempts[result.id] = tried + 1, retry.again(used)
+            again, reason = attempts[result.id][1], "its worker died" if result.lost else result.message
+            told = result.id, reason, again.memory >> 20, again.threads
+            _LOGGER.warning("%s: %s. Trying again, with %d MiB for its arrays and %d threads.", *told)
             start(result.id)
             continue
         under_way -= 1
@@ -239,8 +250,8 @@ def _task(job: Job, plan: Plan, verdict: Verdict, use: Resources, level: str) ->
         run=job.step.run,
         context=job.context(use),
         root=plan.root,
-        inputs=job.inputs,
-        outputs=job.outputs,
+        reads=job.reads,
+        makes=job.makes,
         version=job.step.version,
         params=verdict.params,
         known=verdict.known,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +20,10 @@ from iota2.core.graph import Resources
 from iota2.core.grid import part_rows, resolution
 from iota2.core.scene import Scene
 from iota2.errors import JobsFailed, OutputError
-from iota2.run.ledger import Verdict
+from iota2.run.ledger import Verdict, look
 from iota2.run.plan import Job, Plan
 from iota2.run.survey import Survey
-from iota2.steps.blocks import prediction_shape
+from iota2.steps.blocks import prediction_shapes
 
 BASE = 500 << 20
 """Bytes of a process that has everything imported and compiles, before it holds a block; of the main process too."""
@@ -34,7 +36,7 @@ SECONDS_PER_JOB = 0.3
 READING = 0.05e-6
 """Seconds for each pixel of a band of a date: reading and resampling."""
 FEATURE, TREE = 0.002e-6, 0.04e-6
-"""Seconds for each pixel of a feature, and of a tree: ``benchmarks/features.py`` and ``forest.py``."""
+"""Seconds for each pixel of a feature, and of a tree: ``make bench``."""
 TREES = 100
 """Of a forest, where the configuration does not say."""
 STARTING = 4.0
@@ -52,55 +54,115 @@ class Forecast:
     """Bytes of all processes at a time, at most."""
     disk: int
     """Bytes of files to be written, those of the moment included."""
+    room: int
+    """Bytes of them that need room: no more than take the place of files of earlier runs."""
     seconds: float
     rough: bool
     """No earlier run tells how long the jobs take: from a few measured constants."""
     workers: int
     block: tuple[int, int]
-    """Rows and columns of the blocks that are classified, on the tile where they are smallest."""
+    """Rows and columns of what is decoded at once for classification, on the tile where they are smallest."""
+    guesses: Mapping[str, float] = field(default_factory=dict)
+    """By step, the mean seconds of the jobs of which no earlier run tells."""
 
     def text(self, free: int) -> str:
         """One line to read."""
+        replaced = f" ({size(self.room)} beside what they replace)" if self.room < self.disk else ""
         return (
             f"expected: {_duration(self.seconds)}{' (a rough guess)' if self.rough else ''}; memory up to "
             f"{size(self.memory)} in {_place(self.workers)}, blocks of {self.block[0]} x "
-            f"{self.block[1]} pixels; disk about {size(self.disk)}, {size(free)} free"
+            f"{self.block[1]} pixels; disk about {size(self.disk)}{replaced}, {size(free)} free"
         )
 
 
 def foresee(
-    config: Config, found: Survey, plan: Plan, verdicts: Mapping[str, Verdict], *, use: Resources, workers: int
+    config: Config,
+    found: Survey,
+    plan: Plan,
+    verdicts: Mapping[str, Verdict],
+    *,
+    use: Resources,
+    workers: int,
+    shares: Mapping[str, Resources] | None = None,
+    freed: int | None = None,
 ) -> Forecast:
     """What the jobs that are not up to date will need, on ``workers`` processes (0: this one).
 
-    ConfigError when the smallest block does not fit a job's memory.
+    ``shares`` are the resources of steps that do not get ``use``. ``freed``: bytes of all files that are removed
+    first; None when each job replaces its own. ConfigError when the smallest block does not fit a job's memory.
     """
     jobs = [job for job in plan.jobs if verdicts[job.id].state != "fresh"]
     need = _Need(config, found)
     seconds, rough = _seconds(jobs, verdicts, need)
-    largest = max((need.plain_bytes(job) for job in jobs), default=0.0)
-    disk = sum(need.bytes(job) for job in jobs) + max(1, workers) * largest
+    disk, room = _disk(jobs, verdicts, need, at_once=max(1, workers), freed=freed)
     classes = len(found.classes.codes) if found.classes else 1
-    shapes = [prediction_shape(scene, found.recipe, use, classes) for scene in found.scenes.values()]
+    blocks = (shares or {}).get("classification", use)
+    shapes = [prediction_shapes(scene, found.recipe, blocks, classes).computed for scene in found.scenes.values()]
     return Forecast(
-        memory=needed_memory(workers, use.memory),
+        memory=needed_memory(workers, budgets_of(jobs, use, shares or {})),
         disk=int(disk),
+        room=int(room),
         seconds=seconds / max(1, workers) + (STARTING if workers else 0),
         rough=rough,
         workers=workers,
         block=min(shapes, key=lambda shape: shape[0] * shape[1]),
+        guesses=_guesses(jobs, verdicts, need),
     )
 
 
-def needed_memory(workers: int, budget: int) -> int:
-    """Bytes of ``workers`` processes with a budget for arrays each, and of the main one."""
-    return BASE + workers * (BASE + budget) if workers else BASE + budget
+def _guesses(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], need: _Need) -> dict[str, float]:
+    """By step, the mean of what is guessed for its jobs without a record."""
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for job in jobs:
+        if verdicts[job.id].record is None:
+            seconds[job.step.name].append(need.seconds(job))
+    return {step: sum(guessed) / len(guessed) for step, guessed in seconds.items()}
 
 
-def fitting_workers(wanted: int, budget: int, available: int) -> int:
+def _disk(
+    jobs: Iterable[Job],
+    verdicts: Mapping[str, Verdict],
+    need: _Need,
+    *,
+    at_once: int,
+    freed: int | None,
+) -> tuple[float, float]:
+    """Bytes that the jobs write, and for how many of them there must be room.
+
+    A file is replaced when the new one is whole, so while a job runs the old ones are there too.
+    """
+    kept = old = largest = together = 0.0
+    for job in jobs:
+        plain, there = need.plain_bytes(job), 0
+        if freed is None and verdicts[job.id].record is not None:
+            there = sum(look(f"{job.out.root}{os.sep}{name}")[0] for name in job.makes)
+        kept, old = kept + need.bytes(job), old + there
+        largest, together = max(largest, plain), max(together, plain + there)
+    disk = kept + at_once * largest
+    if freed is not None:
+        return disk, max(0.0, disk - freed)
+    return disk, min(disk, max(0.0, kept - old) + at_once * together)
+
+
+def budgets_of(jobs: Iterable[Job], use: Resources, shares: Mapping[str, Resources]) -> list[int]:
+    """Bytes for the arrays of each job, largest first."""
+    return sorted((shares.get(job.step.name, use).memory for job in jobs), reverse=True)
+
+
+def needed_memory(workers: int, budgets: Sequence[int]) -> int:
+    """Bytes of ``workers`` processes that run the jobs with the largest budgets at a time, and of the main one."""
+    return BASE + workers * BASE + sum(budgets[: max(1, workers)])
+
+
+def fitting_workers(wanted: int, budgets: Sequence[int], available: int) -> int:
     """Workers that fit the memory that is there, at least one; 0 stays 0."""
-    fitting = (available - BASE) // (BASE + budget)
-    return min(wanted, max(1, fitting))
+    fitting = (count for count in range(wanted, 1, -1) if needed_memory(count, budgets) <= available)
+    return next(fitting, min(wanted, 1))
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def available_memory(root: Path = _CONTROL) -> int:
@@ -118,8 +180,8 @@ def require_room(root: Path, needed: int) -> int:
     free = shutil.disk_usage(root).free
     if needed > free:
         raise OutputError(
-            f"{root}: the run needs about {size(needed)} on this disk, {size(free)} are free. Make room, or choose "
-            "another chain.output_path."
+            f"{root}: the run needs about {size(needed)} more on this disk, {size(free)} are free. Make room, or "
+            "choose another chain.output_path. Nothing was changed."
         )
     return free
 
@@ -244,7 +306,7 @@ def _seconds(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], need: _Need) 
 
 
 @contextmanager
-def full_disk_told(root: Path, needed: int) -> Iterator[None]:
+def full_disk_told(root: Path, needed: int, resume: str) -> Iterator[None]:
     """Say, when what the body does fails for want of room, how much is free and was needed when it began."""
     try:
         yield
@@ -253,9 +315,14 @@ def full_disk_told(root: Path, needed: int) -> Iterator[None]:
             raise JobsFailed(f"{_full_text(root, needed)}\n{failed}") from failed
         raise
     except OSError as err:
-        if err.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OutputError(f"{_full_text(root, needed)} Make room, then run the same command again.") from err
+        if disk_is_full(err):
+            raise OutputError(f"{_full_text(root, needed)}\nWhat is done stays. Make room, then: {resume}") from err
         raise
+
+
+def disk_is_full(err: OSError) -> bool:
+    """Whether an error is for want of room."""
+    return err.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _full_text(root: Path, needed: int) -> str:

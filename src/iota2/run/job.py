@@ -11,15 +11,19 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, TextIO
 
 from iota2.core.graph import JobContext
 from iota2.errors import Iota2Error
+from iota2.io.atomic import asking_first
 from iota2.io.environ import gdal_environment, limit_threads
 from iota2.run.damage import Damage, damage_of
-from iota2.run.ledger import Record, relative, stamp_of
+from iota2.run.ledger import Record, stamp_of
+from iota2.run.lock import require_lock
 from iota2.run.peak import forget_peak, peak_mib
+from iota2.run.under_way import UnderWay, read_one, telling
 
 State = Literal["done", "kept", "failed", "blocked"]
 """``kept``: what it reads turned out as it was, so its outputs stand."""
@@ -43,6 +47,10 @@ class JobResult:
     """Seconds since 1970, by the clock of the worker; 0 when it did not run."""
     worker: str = ""
     """Host and process where it ran."""
+    peak: int = 0
+    """Largest memory of its process, MiB, of an attempt that failed too; 0 when it is not known."""
+    lost: bool = False
+    """It did not end: its worker died."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +61,9 @@ class Task:
     run: Callable[[JobContext], None]
     context: JobContext
     root: Path
-    inputs: tuple[Path, ...]
-    outputs: tuple[Path, ...]
+    reads: tuple[str, ...]
+    makes: tuple[str, ...]
+    """What it reads and makes, relative to ``root``."""
     version: int
     params: str
     """Digest of the parameters."""
@@ -65,6 +74,10 @@ class Task:
     log: Path
     """Path of the log without suffix: ``logs/<Step>/<task>``."""
     level: str = "INFO"
+    attempt: int = 1
+    """From 1; the logs of further attempts follow that of the first."""
+    lock: str = ""
+    """What the lock of the run says; a job whose run another one has followed puts nothing in place."""
 
 
 def run_task(task: Task, needed: Sequence[JobResult] = ()) -> JobResult:
@@ -79,39 +92,52 @@ def run_task(task: Task, needed: Sequence[JobResult] = ()) -> JobResult:
     if task.record is not None and task.record.inputs == inputs:
         return JobResult(task.id, "kept", record=task.record)
     started, begun, worker = time.perf_counter(), time.time(), f"{socket.gethostname()}:{os.getpid()}"
+    died = read_one(task.root, task.id)
     forget_peak()
-    with _logged(task):
-        try:
-            _run(task)
-            record = _record(task, inputs, time.perf_counter() - started)
-        except Exception as error:
-            print(_explain(error), file=sys.stderr)
-            seconds, message = time.perf_counter() - started, str(error) or repr(error)
-            return JobResult(task.id, "failed", seconds, message, None, damage_of(error), begun, worker)
-        print(f"done in {record.seconds:.2f} s; peak memory of the process {record.peak} MiB")
-    return JobResult(task.id, "done", record.seconds, record=record, started=begun, worker=worker)
+
+    def failed(error: Exception, message: str = "") -> JobResult:
+        seconds, message = time.perf_counter() - started, message or str(error) or repr(error)
+        return JobResult(task.id, "failed", seconds, message, None, damage_of(error), begun, worker, peak_mib())
+
+    result: JobResult | None = None
+    try:
+        with _logged(task, died), telling(task.root, task.id, worker):
+            try:
+                _run(task)
+                record = _record(task, inputs, time.perf_counter() - started)
+            except Exception as error:
+                result = failed(error)
+                print(_explain(error), file=sys.stderr)
+                print(f"failed after {result.seconds:.2f} s; peak memory of the process {result.peak} MiB")
+                return result
+            print(f"done in {record.seconds:.2f} s; peak memory of the process {record.peak} MiB")
+    except OSError as error:  # a full disk takes no logs either
+        return result or failed(error, f"{task.log}: the log cannot be written: {error}")
+    return JobResult(task.id, "done", record.seconds, record=record, started=begun, worker=worker, peak=record.peak)
 
 
 def _inputs(task: Task, needed: Sequence[JobResult]) -> dict[str, str]:
     """Digest of every input: known before, or made by the jobs before."""
     made = {path: stamp.checksum for result in needed if result.record for path, stamp in result.record.outputs.items()}
-    names = [relative(path, task.root) for path in task.inputs]
-    return {name: made[name] if name in made else task.known[name] for name in names}
+    return {name: made[name] if name in made else task.known[name] for name in task.reads}
 
 
 def _record(task: Task, inputs: Mapping[str, str], seconds: float) -> Record:
     """The record of a job that has just made its outputs."""
-    outputs = {relative(path, task.root): stamp_of(path) for path in task.outputs}
+    outputs = {name: stamp_of(task.root / name) for name in task.makes}
     return Record(task.id, task.version, task.params, inputs, outputs, round(seconds, 3), peak_mib())
 
 
 def _run(task: Task) -> None:
     """Call the step's function within its thread limit and see that every output is there."""
-    for path in task.outputs:
+    outputs = [task.root / name for name in task.makes]
+    for path in outputs:
         path.parent.mkdir(parents=True, exist_ok=True)
-    with limit_threads(task.context.use.threads), gdal_environment(threads=task.context.use.threads):
+    threads, held = task.context.use.threads, partial(require_lock, task.root, task.lock)
+    held()
+    with limit_threads(threads), gdal_environment(threads=threads), asking_first(held):
         task.run(task.context)
-    missing = [str(path) for path in task.outputs if not path.exists()]
+    missing = [str(path) for path in outputs if not path.exists()]
     if missing:
         raise RuntimeError(f"{task.id} ended without making {', '.join(missing)}")
 
@@ -124,25 +150,36 @@ def _explain(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _logged(task: Task) -> Iterator[None]:
-    """Send what the job prints and logs to its ``.out`` and ``.err``."""
+def _logged(task: Task, died: UnderWay | None) -> Iterator[None]:
+    """Send what the job prints and logs to its ``.out`` and ``.err``.
+
+    What earlier attempts of this run wrote stays; ``died``: what the last one told before its worker died.
+    """
+    mode: Literal["w", "a"] = "w" if task.attempt == 1 and died is None else "a"
     task.log.parent.mkdir(parents=True, exist_ok=True)
     logger = logging.getLogger("iota2")
     with (
-        open(f"{task.log}.out", "w", encoding="utf-8", buffering=1) as out,
-        open(f"{task.log}.err", "w", encoding="utf-8", buffering=1) as err,
+        open(f"{task.log}.out", mode, encoding="utf-8", buffering=1) as out,
+        open(f"{task.log}.err", mode, encoding="utf-8", buffering=1) as err,
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
         handlers = [_handler(out, task.level), _handler(err, "WARNING")]
+        level, propagate = logger.level, logger.propagate
         logger.setLevel(task.level)
-        propagate, logger.propagate = logger.propagate, False
+        logger.propagate = False
         for handler in handlers:
             logger.addHandler(handler)
-        print(f"{task.id} {dict(task.context.key)}")
         try:
+            if died is not None:
+                seconds = died.seen - died.started
+                print(f"worker {died.worker} died after {seconds:.0f} s; it had reached {died.peak} MiB")
+            if mode == "a":
+                print(f"tried again with {task.context.use.memory >> 20} MiB for arrays")
+            print(f"{task.id} {dict(task.context.key)}")
             yield
         finally:
+            logger.setLevel(level)
             logger.propagate = propagate
             for handler in handlers:
                 logger.removeHandler(handler)

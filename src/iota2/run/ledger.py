@@ -6,19 +6,20 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from sys import intern
 from types import NoneType
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel
 
 from iota2 import layout
 from iota2.core.graph import Artifact
-from iota2.io.atomic import SHAPEFILE_SUFFIXES, write_text
+from iota2.io.atomic import SHAPEFILE_SUFFIXES, replacing
 from iota2.run.plan import Job, Plan, uncollected
 
 JOURNAL = layout.RECORDS.path
@@ -56,7 +57,7 @@ def members(path: Path) -> list[Path]:
     return [path]
 
 
-def look(path: Path) -> tuple[int, int]:
+def look(path: str | Path) -> tuple[int, int]:
     """Size and time of an output, as ``Stamp`` has them; (0, 0) when it is not there."""
     text = str(path)
     if not text.endswith(".shp"):
@@ -66,7 +67,7 @@ def look(path: Path) -> tuple[int, int]:
             return NOTHING
         if stat.S_ISREG(seen.st_mode):
             return seen.st_size, seen.st_mtime_ns
-    found = [os.stat(member) for member in members(path)]
+    found = [os.stat(member) for member in members(Path(path))]
     return sum(one.st_size for one in found), max((one.st_mtime_ns for one in found), default=0)
 
 
@@ -137,21 +138,24 @@ class Ledger:
         self.path = root / JOURNAL
         self._records: dict[str, Record] | None = None
         self._lines = 0
+        self._cut = False
+        """Whether the last line has no end: a crash cut it short."""
 
     @property
     def records(self) -> dict[str, Record]:
         """Records by job. A line cut short by a crash is passed over: its job runs again."""
         if self._records is None:
-            self._lines = 0
             self._records = {record.id: record for record in filter(None, map(_parsed, self._journal()))}
         return self._records
 
     def _journal(self) -> Iterator[str]:
         """The lines of the journal, counted; bytes that are no text, of a crash, spoil their line only."""
+        self._lines, self._cut = 0, False
         if self.path.exists():
-            with open(self.path, encoding="utf-8", errors="replace") as journal:
+            with open(self.path, encoding="utf-8", errors="replace", newline="\n") as journal:
                 for line in journal:
                     self._lines += 1
+                    self._cut = not line.endswith("\n")
                     yield line
 
     def add(self, record: Record) -> None:
@@ -159,14 +163,23 @@ class Ledger:
         self.records[record.id] = record
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "a", encoding="utf-8") as journal:
-            journal.write(record.to_json() + "\n")
-        self._lines += 1
+            journal.write("\n" * self._cut + record.to_json() + "\n")
+        self._lines, self._cut = self._lines + 1, False
+
+    def forget(self, names: Set[str]) -> None:
+        """Strike these outputs from the records: the jobs that make them run again."""
+        for record in list(self.records.values()):
+            if not names.isdisjoint(record.outputs):
+                kept = {name: stamp for name, stamp in record.outputs.items() if name not in names}
+                self.add(replace(record, outputs=kept))
 
     def compact(self) -> None:
         """Write each record once, whole: lines that later ones replaced, or that a crash cut, go."""
-        if self._lines != len(self.records):
-            write_text(self.path, "".join(record.to_json() + "\n" for record in self.records.values()))
-            self._lines = len(self.records)
+        count = len(self.records)
+        if self._lines != count or self._cut:
+            with replacing(self.path) as part:
+                part.write_text("".join(record.to_json() + "\n" for record in self.records.values()), encoding="utf-8")
+            self._lines, self._cut = count, False
 
 
 def _parsed(line: str) -> Record | None:
@@ -179,11 +192,14 @@ def _parsed(line: str) -> Record | None:
 # ------------------------------------------------------------------------------------------------------- reasons
 
 
+State = Literal["fresh", "stale", "open"]
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether a job has to run."""
 
-    state: Literal["fresh", "stale", "open"]
+    state: State
     """``open``: only if what it reads turns out different once the jobs before it have run."""
     reason: str
     record: Record | None
@@ -192,45 +208,88 @@ class Verdict:
     """Digests of the inputs that no job of this run makes again."""
 
 
+class Words(Protocol):
+    """Says what differs, where digests tell only that something does. Each answer holds one or more changes."""
+
+    def parameters(self, job: Job, former: str, now: str) -> Sequence[str]:
+        """What differs between the parameters with these digests, the second being those of the job."""
+        ...
+
+    def content(self, name: str) -> Sequence[str]:
+        """What differs in an input of a job."""
+        ...
+
+    def failure(self, id_: str) -> str:
+        """How a job failed last time; empty when it did not."""
+        ...
+
+
+class Plain:
+    """Words without knowledge of what was before."""
+
+    def parameters(self, job: Job, former: str, now: str) -> Sequence[str]:
+        """See ``Words``."""
+        return ("parameters changed",)
+
+    def content(self, name: str) -> Sequence[str]:
+        """See ``Words``."""
+        return (f"{name} changed",)
+
+    def failure(self, id_: str) -> str:
+        """See ``Words``."""
+        return ""
+
+
 @uncollected()
 def assess(
-    plan: Plan, ledger: Ledger, given: Mapping[str, str], *, force: Iterable[str] = (), deep: bool = False
+    plan: Plan,
+    ledger: Ledger,
+    given: Mapping[str, str],
+    *,
+    force: Iterable[str] = (),
+    deep: bool = False,
+    renew: bool = False,
+    words: Words | None = None,
 ) -> dict[str, Verdict]:
     """A verdict for each job of ``plan``, in its order. ``given``: digests of the files of the survey.
 
-    A job is stale for the first of: it is forced; an output is missing, or differs from its stamp; it has no record;
-    the step has another version; its parameters are others; its set of inputs is another; an input has another
-    digest. ``deep`` compares the bytes of outputs, not their size and time. Outputs found unchanged in spite of
-    another time get a new stamp.
+    A job is stale for the first of: it is forced; an output is missing, is not in its record, or differs from its
+    stamp; it has no record; the step has another version; its parameters are others; its set of inputs is another; an
+    input has another digest. ``deep`` compares the bytes of outputs, not their size and time. With ``renew``, for who
+    holds the folder's lock, outputs found unchanged in spite of another time get a new stamp in the ledger; without,
+    nothing is written.
     """
-    forced, digests = set(force), _Digests(plan, ledger, given)
+    forced, digests, words = set(force), _Digests(plan, ledger, given), words or Plain()
     verdicts: dict[str, Verdict] = {}
     params: dict[str, str] = {}
     for job in plan.jobs:
         if job.step.name not in params:
             params[job.step.name] = params_digest(job.params)
-        inputs = [relative(path, plan.root) for path in job.inputs]
+        inputs = job.reads
         record, known = ledger.records.get(job.id), digests.known(inputs, verdicts)
         if record is not None and known == record.inputs:
             known = record.inputs  # the same, once
         reason = f"--force {job.step.name}" if job.step.name in forced else None
-        reason = reason or _output_reason(job, record, plan.root, ledger, deep)
-        reason = reason or _record_reason(job, record, params[job.step.name], known, set(inputs))
+        reason = reason or (_failed_reason(words.failure(job.id)) if record is None else None)
+        reason = reason or _output_reason(job, record, plan.root, ledger if renew else None, deep)
+        reason = reason or _first(_record_reasons(job, record, params[job.step.name], inputs, known, words=words))
         open_ = any(verdicts[need].state != "fresh" for need in job.needs if need in verdicts)
-        state: Literal["fresh", "stale", "open"] = "stale" if reason else "open" if open_ else "fresh"
+        state: State = "stale" if reason else "open" if open_ else "fresh"
         text = reason or ("waits for " + _first_open(job, verdicts) if open_ else "up to date")
         verdicts[job.id] = Verdict(state, text, record, params[job.step.name], known)
     return verdicts
 
 
 class _Digests:
-    """Digests of files that no job of the run makes again: of the survey, and of jobs that are up to date."""
+    """Digests of files that no job of the run makes again: of the survey, of jobs that are up to date, and of jobs
+    that are left out as asked, whose files count as they are now."""
 
     def __init__(self, plan: Plan, ledger: Ledger, given: Mapping[str, str]) -> None:
         self._root = plan.root
+        self._ledger = ledger
         self._given = given
-        self._recorded = {path: stamp for record in ledger.records.values() for path, stamp in record.outputs.items()}
-        self._makers = {relative(path, plan.root): job.id for job in plan.jobs for path in job.outputs}
+        self._makers = {name: job.id for job in plan.jobs for name in job.makes}
+        self._left_out: dict[str, str] = {}
 
     def known(self, inputs: Sequence[str], verdicts: Mapping[str, Verdict]) -> Mapping[str, str]:
         """Digest of each input of a job that is known by now, by its name in the output folder."""
@@ -239,27 +298,45 @@ class _Digests:
             maker = self._makers.get(name)
             if name in self._given:
                 found[name] = self._given[name]
-            elif maker is None or verdicts[maker].state == "fresh":
-                found[name] = self._recorded[name].checksum if name in self._recorded else checksum(self._root / name)
+            elif maker is None:
+                found[name] = self._as_it_is(name)
+            elif (verdict := verdicts[maker]).state == "fresh" and verdict.record:
+                found[name] = verdict.record.outputs[name].checksum
         return found
 
+    def _as_it_is(self, name: str) -> str:
+        """Digest of a file as it is now, whoever made it; read only when it is not as its record has it."""
+        if name not in self._left_out:
+            stamp = self._recorded.get(name)
+            same = as_it_is(self._root / name, stamp) if stamp else None
+            self._left_out[name] = same.checksum if same else checksum(self._root / name)
+        return self._left_out[name]
 
-def _output_reason(job: Job, record: Record | None, root: Path, ledger: Ledger, deep: bool) -> str | None:
-    """Why the outputs are not those that the record tells of."""
+    @cached_property
+    def _recorded(self) -> Mapping[str, Stamp]:
+        """Stamps of all outputs that any job made."""
+        return {name: stamp for record in self._ledger.records.values() for name, stamp in record.outputs.items()}
+
+
+def _output_reason(job: Job, record: Record | None, root: Path, ledger: Ledger | None, deep: bool) -> str | None:
+    """Why the outputs are not those that the record tells of; what was only touched gets a new stamp in ``ledger``."""
     renewed: dict[str, Stamp] = {}
-    for path in job.outputs:
-        name = relative(path, root)
-        seen = look(path)
+    for name in job.makes:
+        seen = look(f"{root}{os.sep}{name}")
         if seen == NOTHING:
             return f"{name} is missing" if record else "never made"
-        stamp = record.outputs.get(name) if record else None
-        if stamp is not None and (deep or seen != (stamp.size, stamp.modified)):
-            now = as_it_is(path, stamp, deep=deep)
+        if record is None:
+            continue
+        stamp = record.outputs.get(name)
+        if stamp is None:
+            return f"no record of {name}"
+        if deep or seen != (stamp.size, stamp.modified):
+            now = as_it_is(root / name, stamp, deep=deep)
             if now is None:
                 return f"{name} differs from what was made"
             if now != stamp:
                 renewed[name] = now
-    if renewed and record is not None:
+    if renewed and record is not None and ledger is not None:
         ledger.add(replace(record, outputs={**record.outputs, **renewed}))
     return None
 
@@ -275,21 +352,51 @@ def as_it_is(path: Path, stamp: Stamp, *, deep: bool = False) -> Stamp | None:
     return replace(stamp, modified=modified)
 
 
-def _record_reason(
-    job: Job, record: Record | None, params: str, known: Mapping[str, str], wanted: set[str]
-) -> str | None:
-    """Why what the job would be made from is not what the record tells of. ``wanted``: the names of its inputs."""
+def _failed_reason(message: str) -> str | None:
+    return f"failed last time: {message}" if message else None
+
+
+def _record_reasons(
+    job: Job,
+    record: Record | None,
+    params: str,
+    inputs: Sequence[str],
+    known: Mapping[str, str],
+    *,
+    words: Words,
+) -> Iterator[Sequence[str]]:
+    """Why what the job would be made from is not what the record tells of, one kind of change after the other."""
     if record is None:
-        return "no record of it"
+        yield ("no record of it",)
+        return
     if record.version != job.step.version:
-        return f"version of the step: {record.version} → {job.step.version}"
+        yield (f"version of the step: {record.version} → {job.step.version}",)
     if record.params != params:
-        return "parameters changed"
+        yield words.parameters(job, record.params, params)
+    wanted = set(inputs)
     if wanted != record.inputs.keys():
-        new, gone = sorted(wanted - set(record.inputs)), sorted(set(record.inputs) - wanted)
-        return "other inputs: " + ", ".join([*(f"+ {name}" for name in new[:2]), *(f"- {name}" for name in gone[:2])])
-    changed = [name for name, digest in known.items() if record.inputs[name] != digest]
-    return f"{changed[0]} changed" if changed else None
+        new, gone = sorted(wanted - record.inputs.keys()), sorted(record.inputs.keys() - wanted)
+        yield ("other inputs: " + ", ".join([*(f"+ {name}" for name in new[:2]), *(f"- {name}" for name in gone[:2])]),)
+    for name, digest in known.items():
+        if record.inputs.get(name, digest) != digest:
+            yield words.content(name)
+
+
+def _first(groups: Iterator[Sequence[str]]) -> str | None:
+    """The first change, and how many more of its kind there are."""
+    changes = next(groups, None)
+    if not changes:
+        return None
+    return f"{changes[0]} (+ {len(changes) - 1} more)" if len(changes) > 1 else changes[0]
+
+
+def all_reasons(job: Job, verdict: Verdict, words: Words) -> list[str]:
+    """Every reason for the verdict that ``assess`` gave, the one that it tells first."""
+    known = _record_reasons(job, verdict.record, verdict.params, job.reads, verdict.known, words=words)
+    found = [change for changes in known for change in changes] if verdict.record is not None else []
+    failed = _failed_reason(words.failure(job.id))
+    first = [] if found and verdict.reason.startswith(f"{found[0]} (+ ") else [verdict.reason]
+    return list(dict.fromkeys([*first, *found, *([failed] if failed else [])]))
 
 
 def _first_open(job: Job, verdicts: Mapping[str, Verdict]) -> str:

@@ -18,9 +18,12 @@ from iota2.run.survey import Survey
 
 CACHE = layout.INPUTS.path
 """Size, time and fingerprint of every image file seen, by path: what has the same size and time is not read again."""
+WHOLE = 16 << 20
+"""Files up to so many bytes are read whole: on a hard disk that takes about as long as the pieces of a larger one."""
 SAMPLES, SAMPLE = 16, 4096
-"""A fingerprint reads so many pieces of so many bytes, evenly spread, first and last included."""
+"""Of larger files a fingerprint reads so many pieces of so many bytes, evenly spread, first and last included."""
 _THREADS = 8
+_CHUNK = 1 << 20
 
 
 def survey_texts(found: Survey, root: Path) -> dict[Path, str]:
@@ -52,13 +55,17 @@ def write_survey(texts: Mapping[Path, str]) -> None:
 
 
 def fingerprint(path: str | Path, size: int) -> str:
-    """Digest of the size and of pieces of a file, evenly spread: a changed image has another one, short of a change
-    that keeps every byte of the pieces. An image is too large to read whole at every start."""
+    """Digest of the size and the bytes of a file; of one larger than ``WHOLE``, of pieces of it, evenly spread: a
+    changed image has another one, short of a change that keeps every byte of the pieces."""
     total = hashlib.blake2b(str(size).encode(), digest_size=16)
     with open(path, "rb") as file:
-        for k in range(SAMPLES):
-            file.seek(max(0, (size - SAMPLE) * k // (SAMPLES - 1)))
-            total.update(file.read(SAMPLE))
+        if size <= WHOLE:
+            while chunk := file.read(_CHUNK):
+                total.update(chunk)
+        else:
+            for k in range(SAMPLES):
+                file.seek((size - SAMPLE) * k // (SAMPLES - 1))
+                total.update(file.read(SAMPLE))
     return total.hexdigest()
 
 

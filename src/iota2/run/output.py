@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Set
+from contextlib import suppress
 from pathlib import Path
 
 from iota2 import layout
+from iota2.chain import CLASSIFICATION
+from iota2.classifiers import forest, models
+from iota2.core.graph import Artifact
 from iota2.errors import OutputError
-from iota2.io.atomic import SHAPEFILE_SUFFIXES, write_text
+from iota2.io.atomic import SHAPEFILE_SUFFIXES, in_progress, write_text
 from iota2.run.lock import LOCK
 
 MADE = layout.OUTPUTS.path
 """Every path that runs in this folder have set out to make, one per line."""
-_IN_PROGRESS = (".part", ".scratch", ".old")
 _COMPANIONS = (".aux.xml", ".ovr")
 """What viewers write beside rasters."""
+_FIXED = frozenset(known.path for known in vars(layout).values() if isinstance(known, Artifact))
+"""Names of the output tree, those without braces as they are."""
+_IN_MODELS = (models.FILE, forest.FILE)
+"""What folders hold that are one output."""
+_STEP = f"({'|'.join(step.name for step in CLASSIFICATION)})"
+_LOG = re.compile(
+    rf"logs/{_STEP}/[^/]+\.(out|err)"
+    rf"|logs/under_way/\.?{_STEP}-[0-9a-f]{{12}}\.json"
+    r"|logs/workers/worker-[^/]+\.log"
+    rf"|logs/html/jobs/{_STEP}-[0-9a-f]{{12}}\.html"
+    r"|logs/html/([a-z0-9_]+_content\.html|style\.css|svg-pan-zoom\.LICENSE\.txt)"
+)
+"""Logs and pages of the run report, beside those of ``_FIXED``."""
 
 
 def require_writable(root: Path) -> None:
@@ -42,20 +58,25 @@ def claim(root: Path) -> None:
         raise OutputError(f"chain.output_path: cannot write into {root} ({err.strerror}).") from err
 
 
-def prepare(root: Path, outputs: Iterable[Path], *, remove: bool) -> None:
+def prepare(root: Path, outputs: Iterable[str], *, remove: bool) -> None:
     """Make the folders of a claimed output; with ``remove``, take what earlier runs made away first.
 
-    ``outputs`` are the files and folders that this run may make. Raises OutputError, and removes nothing, when the
-    folder holds anything that no run here has set out to make.
+    ``outputs`` are the files and folders that this run may make, relative to ``root``. Raises OutputError, and
+    removes nothing, when the folder holds anything that no run here has set out to make.
     """
-    made = set(_made(root))
     if remove:
-        _remove(root, made)
-        made = set()
-    made |= {path.relative_to(root).as_posix() for path in outputs}
+        empty(root, removable(root))
+    made = set(_made(root))
+    made.update(outputs)
     for folder in layout.FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
     write_text(root / MADE, "\n".join(sorted(made)))
+
+
+def left_over(root: Path, outputs: Iterable[str]) -> list[str]:
+    """What runs of other settings made here, is still there, and is none of ``outputs``; products first."""
+    unmade = sorted(set(_made(root)).difference(outputs), key=lambda name: (not name.startswith("final/"), name))
+    return [name for name in unmade if (root / name).exists()]
 
 
 def _made(root: Path) -> list[str]:
@@ -63,22 +84,39 @@ def _made(root: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
 
-def _remove(root: Path, made: set[str]) -> None:
-    """Remove all but the lock and what is known of damaged inputs; refuse when anything is not ours."""
+def removable(root: Path) -> list[Path]:
+    """The files that emptying a claimed output takes away: all but the lock and what is known of damaged inputs.
+
+    The list of what is ours comes last, so that an emptying that is cut short can be taken up again. Raises
+    OutputError when the folder holds anything that no run here has set out to make.
+    """
     if root.resolve() in (Path("/"), Path.home()):
         raise OutputError(f"chain.remove_output_path: {root} is never emptied. Choose another output folder.")
-    foreign = [name for name in _files(root) if not _is_own(name, made)]
+    made = set(_made(root))
+    names = list(_files(root))
+    foreign = [name for name in names if not _is_own(name, made)]
     if foreign:
         raise OutputError(
             f"chain.remove_output_path: {root} holds files that this program did not make "
             f"({', '.join(foreign[:3])}); nothing was removed. Move them away or choose another output folder."
         )
-    for entry in sorted(root.iterdir()):
-        if entry.name != layout.MARK:
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-    for entry in (root / layout.MARK).iterdir():
-        if entry not in (root / LOCK, root / layout.DAMAGED.path):  # what is known of the archive holds for any run
-            entry.unlink()
+    kept = (LOCK, layout.DAMAGED.path)  # what is known of the archive holds for any run
+    going = [name for name in names if name not in kept]
+    return [root / name for name in sorted(going, key=MADE.__eq__)]
+
+
+def empty(root: Path, files: Iterable[Path]) -> None:
+    """Take away the files that ``removable`` told, and the folders that are empty then.
+
+    What has come since stays, and so does the folder of what workers on a cluster say: they may have begun to.
+    """
+    for path in files:
+        path.unlink(missing_ok=True)
+    kept = {root, root / layout.MARK, root / "logs", (root / layout.LOG_WORKER.path).parent}
+    for place, _, _ in os.walk(root, topdown=False):
+        if Path(place) not in kept:
+            with suppress(OSError):  # it is not empty
+                os.rmdir(place)
 
 
 def _files(root: Path) -> Iterator[str]:
@@ -88,15 +126,17 @@ def _files(root: Path) -> Iterator[str]:
             yield path.relative_to(root).as_posix()
 
 
-def _is_own(name: str, made: set[str]) -> bool:
+def _is_own(name: str, made: Set[str]) -> bool:
     """Whether runs in this folder make files of this name, or viewers beside them."""
     path = Path(name)
-    if path.parts[0] in (layout.MARK, "logs") or name in (layout.STATUS.path, layout.LOGS_ZIP.path):
-        return True
-    in_progress = path.name.startswith(".") and any(word in path.name for word in _IN_PROGRESS)
     plain = name
     for ending in _COMPANIONS:
         plain = plain.removesuffix(ending)
-    shapefile = any(name.endswith(s) and f"{name.removesuffix(s)}.shp" in made for s in SHAPEFILE_SUFFIXES)
-    inside = any(parent.as_posix() in made for parent in path.parents)
-    return in_progress or plain in made or shapefile or inside
+    return (
+        name in _FIXED
+        or plain in made
+        or any(name.endswith(s) and f"{name.removesuffix(s)}.shp" in made for s in SHAPEFILE_SUFFIXES)
+        or (path.name in _IN_MODELS and path.parent.as_posix() in made)
+        or _LOG.fullmatch(name) is not None
+        or any(in_progress(part) for part in path.parts)
+    )

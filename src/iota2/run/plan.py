@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from iota2.core.graph import AXES, Artifact, JobContext, Key, Paths, Resources, Step
@@ -36,14 +37,18 @@ class Job:
         return JobContext(self.inp, self.out, self.key, self.params, use)
 
     @property
-    def outputs(self) -> tuple[Path, ...]:
-        """Every file or folder the job makes."""
-        return tuple(path for bound in self.out.bound.values() for path in bound.values())
+    def makes(self) -> tuple[str, ...]:
+        """Every file or folder the job makes, relative to the output folder."""
+        return _names(self.out)
 
     @property
-    def inputs(self) -> tuple[Path, ...]:
-        """Every file or folder the job reads from the output tree."""
-        return tuple(path for bound in self.inp.bound.values() for path in bound.values())
+    def reads(self) -> tuple[str, ...]:
+        """Every file or folder of the output tree that the job reads, relative to it."""
+        return _names(self.inp)
+
+
+def _names(paths: Paths) -> tuple[str, ...]:
+    return tuple(name for artifact in paths.bound for name in paths.names(artifact))
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,8 @@ class Plan:
     steps: tuple[Step, ...]
     """Active steps, in chain order."""
     jobs: tuple[Job, ...]
-    given: tuple[Path, ...]
-    """Inputs that no job makes: the survey's files."""
+    given: tuple[str, ...]
+    """Inputs that no job makes, relative to the output folder: the survey's files."""
 
     @cached_property
     def by_id(self) -> Mapping[str, Job]:
@@ -87,15 +92,15 @@ class Plan:
         return Plan(self.root, self.steps, jobs, self.given)
 
     def _require_inputs(self, kept: Sequence[Job], ids: set[str]) -> None:
-        made_elsewhere = {path: job for job in self.jobs if job.id not in ids for path in job.outputs}
+        made_elsewhere = {name: job for job in self.jobs if job.id not in ids for name in job.makes}
         missing = {
-            made_elsewhere[path].step.name: path
+            made_elsewhere[name].step.name: name
             for job in kept
-            for path in job.inputs
-            if path in made_elsewhere and not path.exists()
+            for name in job.reads
+            if name in made_elsewhere and not (self.root / name).exists()
         }
         if missing:
-            lines = "\n".join(f"  {path} (made by step {step})" for step, path in missing.items())
+            lines = "\n".join(f"  {self.root / name} (made by step {step})" for step, name in missing.items())
             raise UserError(
                 "The steps asked for need files of earlier steps that are not there:\n"
                 f"{lines}\nStart from an earlier step (first_step, --first-step)."
@@ -136,17 +141,17 @@ def make_plan(
     """
     active = tuple(step for step in steps if step.when(config))
     binder = _Binder(rows, config, root, constants)
-    outside = {str(path): path for artifact in given for path in binder.bind(artifact, {}).values()}
+    outside = {name for artifact in given for name in binder.bind(artifact, {}).values()}
     makers: dict[str, str] = {}
     jobs: list[Job] = []
     for step in active:
         made = [binder.job(step, key, makers, outside) for key in binder.keys(step.over)]
         for job in made:
-            for path in job.outputs:
-                if makers.setdefault(str(path), job.id) != job.id:
-                    raise ValueError(f"{job.id} and {makers[str(path)]} both make {path}")
+            for name in job.makes:
+                if makers.setdefault(name, job.id) != job.id:
+                    raise ValueError(f"{job.id} and {makers[name]} both make {name}")
         jobs += made
-    return Plan(root, active, tuple(jobs), tuple(sorted(outside.values())))
+    return Plan(root, active, tuple(jobs), tuple(sorted(outside)))
 
 
 @dataclass(frozen=True)
@@ -163,11 +168,7 @@ class _Binder:
         return {}
 
     @cached_property
-    def _bound(self) -> dict[tuple[str, tuple[str, ...]], dict[Key, dict[Key, Path]]]:
-        return {}
-
-    @cached_property
-    def _paths(self) -> dict[str, Path]:
+    def _bound(self) -> dict[tuple[str, tuple[str, ...]], dict[Key, dict[Key, str]]]:
         return {}
 
     def _values(self, axes: tuple[str, ...]) -> list[tuple[str | int, ...]]:
@@ -180,7 +181,7 @@ class _Binder:
         """Distinct values of the axes ``over``, in row order."""
         return [dict(zip(over, values, strict=True)) for values in self._values(over)]
 
-    def bind(self, artifact: Artifact, key: Row) -> dict[Key, Path]:
+    def bind(self, artifact: Artifact, key: Row) -> Mapping[Key, str]:
         """Paths of ``artifact`` for the rows that agree with ``key``, by the values of its other axes."""
         fixed = tuple(axis for axis in AXES if axis in key)
         which = (artifact.path, fixed)
@@ -188,37 +189,34 @@ class _Binder:
             self._bound[which] = self._bind_all_keys(artifact, fixed)
         return self._bound[which].get(tuple(key[axis] for axis in fixed), {})
 
-    def _bind_all_keys(self, artifact: Artifact, fixed: tuple[str, ...]) -> dict[Key, dict[Key, Path]]:
+    def _bind_all_keys(self, artifact: Artifact, fixed: tuple[str, ...]) -> dict[Key, dict[Key, str]]:
         """Paths of ``artifact`` by the values of the axes ``fixed``, then by those of its other axes: every job of a
         step asks for its own, so all are found in one pass over the rows."""
         free = tuple(axis for axis in artifact.axes if axis not in fixed)
         count, axes = len(fixed), (*fixed, *free)
-        bound: dict[Key, dict[Key, Path]] = {}
+        bound: dict[Key, dict[Key, str]] = {}
         for values in self._values(axes):
             text = artifact.path.format_map({**self.constants, **dict(zip(axes, values, strict=True))})
-            path = self._paths.get(text)
-            if path is None:
-                path = self._paths[text] = self.root / text
-            bound.setdefault(values[:count], {})[values[count:]] = path
+            bound.setdefault(values[:count], {})[values[count:]] = intern(text)
         return bound
 
     def bind_all(self, artifacts: Mapping[str, Artifact], key: Row) -> Paths:
         """The wanted artifacts of a job, bound."""
         wanted = {name: artifact for name, artifact in artifacts.items() if artifact.when(self.config)}
-        return Paths({name: self.bind(artifact, key) for name, artifact in wanted.items()})
+        found = {name: self.bind(artifact, key) for name, artifact in wanted.items()}
+        return Paths(self.root, {name: bound.get((), bound) for name, bound in found.items()})
 
     def job(self, step: Step, key: Row, makers: Mapping[str, str], outside: Container[str]) -> Job:
         """The job of ``step`` at ``key``."""
         inp, out = self.bind_all(step.needs, key), self.bind_all(step.makes, key)
         task = step.task.format_map(key)
         needs: dict[str, None] = {}
-        for bound in inp.bound.values():
-            for path in bound.values():
-                maker = makers.get(str(path))
-                if maker is not None:
-                    needs[maker] = None
-                elif str(path) not in outside:
-                    raise ValueError(f"{step.name}: nothing makes {path}")
+        for name in _names(inp):
+            maker = makers.get(name)
+            if maker is not None:
+                needs[maker] = None
+            elif name not in outside:
+                raise ValueError(f"{step.name}: nothing makes {name}")
         return Job(f"{step.name}/{task}", step, key, inp, out, step.params(self.config), task, tuple(needs))
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,31 +17,55 @@ from iota2.config.options_chain import GROUPS
 from iota2.config.schema import Config
 from iota2.core.graph import Resources, Step
 from iota2.errors import JobsFailed, UserError
-from iota2.io.atomic import write_text
+from iota2.io.atomic import remove_leftovers, write_text
 from iota2.io.vectors import sqlite_max_columns
 from iota2.run.clusters import WORKERS, Queue, queued_workers, running_scheduler
 from iota2.run.damage import known_damage, note_damage
-from iota2.run.execute import Debug, Engine, Retry, execute, local_cluster
-from iota2.run.forecast import available_memory, fitting_workers, foresee, full_disk_told, require_room
+from iota2.run.execute import Debug, Engine, Retry, execute
+from iota2.run.forecast import (
+    Forecast,
+    available_memory,
+    budgets_of,
+    cores,
+    disk_is_full,
+    fitting_workers,
+    foresee,
+    full_disk_told,
+    needed_memory,
+    require_room,
+    size,
+)
 from iota2.run.job import WELL, JobResult
-from iota2.run.ledger import Ledger, Verdict, as_it_is, assess
+from iota2.run.ledger import Ledger, Verdict, all_reasons, assess
 from iota2.run.listing import digests, survey_texts, write_survey
+from iota2.run.local import local_workers
 from iota2.run.lock import locked
-from iota2.run.output import claim, prepare, require_writable
-from iota2.run.plan import Plan, make_plan
+from iota2.run.output import claim, empty, left_over, prepare, removable, require_writable
+from iota2.run.plan import Job, Plan, make_plan
+from iota2.run.reasons import Reasons, keep_parameters
 from iota2.run.resources import Shares, shares_of
 from iota2.run.site import Site
+from iota2.run.status import WORDS, End, Status, note_begin, note_end
 from iota2.run.survey import Survey, survey
+from iota2.run.under_way import forget_all
 
 LONGEST_NAME = 255
 """Bytes of a file's name that every usual file system holds."""
 SHOWN_FAILURES = 10
-STATUS_SECONDS = 2.0
+SHOWN_LEFT_OVER = 5
 MINE = 16
 """Columns of sample tables that are not features, at most."""
 
 
 EngineName = Literal["debug", "local", "slurm", "pbs"]
+SCHEDULERS: Mapping[str, EngineName] = {
+    "debug": "debug",
+    "localCluster": "local",
+    "Slurm": "slurm",
+    "PBS": "pbs",
+    "cluster": "pbs",
+}
+"""The original's names of places to run."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +100,14 @@ class Watcher:
     def summary(self, steps: Sequence[tuple[Step, bool]], found: Survey) -> None:
         """Before anything runs: the active steps, with those to be run marked."""
 
-    def started(self, plan: Plan, verdicts: Mapping[str, Verdict]) -> None:
-        """The jobs are known, and which of them have to run."""
+    def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:
+        """The jobs are known, and which of them have to run; what that will need, when any does."""
 
     def ended(self, result: JobResult) -> None:
         """One job came to its end."""
+
+    def outdated(self, products: Mapping[Path, str]) -> None:
+        """After a run of some steps: products of an earlier run that are out of date, each with why."""
 
 
 def region_base(config: Config) -> str:
@@ -116,7 +142,7 @@ def plan_run(config: Config, found: Survey) -> Plan:
 
 
 def _require_short_names(plan: Plan) -> None:
-    names = {part for job in plan.jobs for path in job.outputs for part in path.relative_to(plan.root).parts}
+    names = {part for job in plan.jobs for name in job.makes for part in name.split("/")}
     longest = max(names, key=lambda name: len(os.fsencode(name)))
     if len(os.fsencode(longest)) > LONGEST_NAME:
         raise UserError(
@@ -127,8 +153,8 @@ def _require_short_names(plan: Plan) -> None:
 
 def chosen_steps(steps: Sequence[Step], config: Config, options: Options) -> list[tuple[Step, bool]]:
     """Active steps, each with whether it is to be run."""
-    first = _group(options.first_step or config.chain.first_step, "first step")
-    last = _group(options.last_step or config.chain.last_step, "last step")
+    first = _group(options.first_step or config.chain.first_step, "first step", steps)
+    last = _group(options.last_step or config.chain.last_step, "last step", steps)
     start = 1 if options.starting is None else options.starting
     end = len(steps) if options.ending is None else options.ending
     if not 1 <= start <= len(steps) or not start <= end <= len(steps):
@@ -145,9 +171,17 @@ def chosen_steps(steps: Sequence[Step], config: Config, options: Options) -> lis
     return chosen
 
 
-def _group(name: str, what: str) -> int:
+def groups_of(steps: Sequence[Step]) -> list[str]:
+    """The groups that have steps, in the order of a run."""
+    return list(dict.fromkeys(step.group for step in steps))
+
+
+def _group(name: str, what: str, steps: Sequence[Step]) -> int:
     if name not in GROUPS:
-        raise UserError(f"{what}: {name!r} is no group of steps. Groups: {', '.join(GROUPS)}.")
+        groups = f"Groups: {', '.join(groups_of(steps))}."
+        own = next((step.group for step in steps if step.name == name), None)
+        hint = f"It is a step of the group {own}. " if own else ""
+        raise UserError(f"{what}: {name!r} is no group of steps. {hint}{groups}")
     return GROUPS.index(name)
 
 
@@ -167,15 +201,40 @@ class Outlook:
     verdicts: Mapping[str, Verdict]
     steps: Sequence[tuple[Step, bool]]
     found: Survey
+    texts: Mapping[Path, str]
+    """Files of the survey with their text; they are not written yet."""
+    removed: Sequence[Path] | None = None
+    """Files that are removed first; None when the output folder is not to be emptied."""
+
+    @property
+    def to_run(self) -> list[tuple[Step, bool]]:
+        """Active steps, each with whether it has a job that will or may run."""
+        busy = {job.step.name for job in self.plan.jobs if self.verdicts[job.id].state != "fresh"}
+        return [(step, step.name in busy) for step, _ in self.steps]
+
+    def reasons(self, job: Job) -> list[str]:
+        """Every reason why a job of the plan runs, or why not."""
+        return all_reasons(job, self.verdicts[job.id], Reasons(self.plan.root, self.texts))
 
 
 def look_ahead(config: Config, options: Options) -> Outlook:
-    """What a run would do, and why; nothing is written but stamps of outputs that were only touched."""
+    """What a run would do, and why; nothing is written."""
     found, plan = check(config)
+    return _outlook(config, options, found, plan)
+
+
+def _outlook(config: Config, options: Options, found: Survey, plan: Plan, *, renew: bool = False) -> Outlook:
+    """What is to be done of the full plan; ``renew`` as in ``assess``."""
     chosen = chosen_steps(plan.steps, config, options)
     texts = survey_texts(found, plan.root)
     plan = _chosen_jobs(plan, chosen)
-    return Outlook(plan, _assess(plan, texts, options), chosen, found)
+    verdicts = _assess(plan, texts, options, renew=renew)
+    if not config.chain.remove_output_path or not chosen[0][1] or options.restart:
+        return Outlook(plan, verdicts, chosen, found, texts)
+    reason = "the output folder is emptied first"
+    verdicts = {id_: replace(verdict, state="stale", reason=reason) for id_, verdict in verdicts.items()}
+    removed = removable(plan.root) if (plan.root / layout.MARK).is_dir() else []
+    return Outlook(plan, verdicts, chosen, found, texts, removed)
 
 
 def run(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResult]:
@@ -199,96 +258,218 @@ def run(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResu
 
 
 def _run_once(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResult]:
-    """Run what is stale, of all that is known to be whole."""
+    """Run what is stale, of all that is known to be whole.
+
+    All that can refuse a run comes before the first change of an earlier run's results: inputs, steps, memory, disk,
+    and whether there are workers.
+    """
     shares = shares_of(options.resources, options.use, retries(config))
     for remark in shares.remarks:
         watcher.say(f"note: {remark}")
-    found, plan = check(config)
-    chosen = chosen_steps(plan.steps, config, options)
-    watcher.summary(chosen, found)
-    claim(plan.root)
-    with locked(plan.root) as message:
+    found, whole = check(config)
+    chosen_steps(whole.steps, config, options)
+    claim(whole.root)
+    with locked(whole.root) as message, _tidied(whole.root):
         if message:
             watcher.say(message)
-        afresh = config.chain.remove_output_path and chosen[0][1] and not options.restart
-        prepare(plan.root, _may_make(plan), remove=afresh)
-        texts = survey_texts(found, plan.root)
-        write_survey(texts)
-        for warning in _skipped_but_stale(plan, chosen, texts):
+        outlook = _outlook(config, options, found, whole, renew=True)
+        watcher.summary(outlook.to_run, found)
+        for warning in _skipped_but_stale(whole, outlook.steps, outlook.texts):
             watcher.say(warning)
-        plan = _chosen_jobs(plan, chosen)
-        verdicts = _assess(plan, texts, options)
-        options, disk = _foreseen(config, options, watcher, plan, verdicts, found=found)
-        with full_disk_told(plan.root, disk):
-            return _run_jobs(config, options, watcher, plan, verdicts, found=found, shares=shares)
+        fitted, forecast = _foreseen(config, options, watcher, outlook, shares)
+        resume = resume_command(config, options)
+        nothing = all(verdict.state == "fresh" for verdict in outlook.verdicts.values())
+        with (
+            full_disk_told(whole.root, forecast.room if forecast else 0, resume),
+            nullcontext(Debug()) if nothing else engine(config, fitted, shares) as place,
+        ):
+            if outlook.removed is not None:
+                outlook = _emptied(outlook, options, watcher)
+            mine = _may_make(whole)
+            prepare(whole.root, mine, remove=False)
+            if left := left_over(whole.root, mine):
+                watcher.say(_left_over_told(whole.root, left))
+            write_survey(outlook.texts)
+            results = _run_jobs(
+                config, options, watcher, outlook, place=place, use=fitted.use, shares=shares, forecast=forecast
+            )
+            watcher.outdated(_outdated(whole, outlook))
+            return results
+
+
+def _outdated(whole: Plan, outlook: Outlook) -> dict[Path, str]:
+    """Products that stand although their jobs, or jobs before these, were left out and are not up to date."""
+    if all(chosen for _, chosen in outlook.steps):
+        return {}
+    verdicts = assess(
+        whole, Ledger(whole.root), digests(outlook.texts, whole.root), words=Reasons(whole.root, outlook.texts)
+    )
+    return {
+        whole.root / name: _waits_for(job, whole, verdicts)
+        for job in whole.jobs
+        if verdicts[job.id].state != "fresh"
+        for name in job.makes
+        if name.startswith("final/") and (whole.root / name).exists()
+    }
+
+
+def _waits_for(job: Job, plan: Plan, verdicts: Mapping[str, Verdict]) -> str:
+    """Why a job is not up to date: the first job before it, or itself, that has to run, with the reason."""
+    while waited := [need for need in job.needs if verdicts[need].state != "fresh"]:
+        job = plan.by_id[waited[0]]
+    return f"{job.step.name} has to run ({verdicts[job.id].reason})"
+
+
+def _emptied(outlook: Outlook, options: Options, watcher: Watcher) -> Outlook:
+    """Empty the output folder, and say what there is to do then."""
+    root, removed = outlook.plan.root, outlook.removed or ()
+    if removed:
+        watcher.say(f"{root}: removing {len(removed)} files of earlier runs, as chain.remove_output_path asks")
+    empty(root, removed)
+    return replace(outlook, verdicts=_assess(outlook.plan, outlook.texts, options), removed=None)
+
+
+@contextmanager
+def _tidied(root: Path) -> Iterator[None]:
+    """Nothing is left in progress before the body and after it, whatever was killed, then or now."""
+    remove_leftovers(root)
+    try:
+        yield
+    finally:
+        remove_leftovers(root)
 
 
 def _foreseen(
-    config: Config, options: Options, watcher: Watcher, plan: Plan, verdicts: Mapping[str, Verdict], *, found: Survey
-) -> tuple[Options, int]:
-    """The options with as many workers as fit this machine's memory, and the bytes of disk needed; both are told.
+    config: Config, options: Options, watcher: Watcher, outlook: Outlook, shares: Shares
+) -> tuple[Options, Forecast | None]:
+    """The options with as many workers as fit this machine's memory, and what the run will need; both are told.
 
     Raises OutputError when the disk has less room.
     """
-    if all(verdict.state == "fresh" for verdict in verdicts.values()):
-        return options, 0
+    plan, verdicts = outlook.plan, outlook.verdicts
+    jobs = [job for job in plan.jobs if verdicts[job.id].state != "fresh"]
+    if not jobs:
+        return options, None
     use = replace(options.use, memory=min(options.use.memory, retries(config).memory))
     workers = 0 if options.engine == "debug" else options.workers
     if workers is None:
-        workers = (os.cpu_count() or 1) if options.engine == "local" else WORKERS
-    if options.engine == "local" and options.scheduler is None and workers:
-        fitting = fitting_workers(workers, use.memory, available_memory())
+        workers = cores() if options.engine == "local" else WORKERS
+    if options.engine in ("local", "debug") and options.scheduler is None:
+        budgets, free = budgets_of(jobs, use, shares.steps), available_memory()
+        fitting = fitting_workers(workers, budgets, free)
         if fitting < workers:
             watcher.say(f"note: {fitting} workers in place of {workers}: the memory that is free holds no more")
         workers = fitting
         options = replace(options, workers=workers)
-    forecast = foresee(config, found, plan, verdicts, use=use, workers=workers)
-    watcher.say(forecast.text(require_room(plan.root, forecast.disk)))
-    return replace(options, use=use), forecast.disk
+        if needed_memory(workers, budgets) > free:
+            watcher.say(f"note: the largest job may take more memory than is free, {size(free)}")
+    freed = None if outlook.removed is None else sum(path.lstat().st_size for path in outlook.removed)
+    forecast = foresee(
+        config, outlook.found, plan, verdicts, use=use, workers=workers, shares=shares.steps, freed=freed
+    )
+    watcher.say(forecast.text(require_room(plan.root, forecast.room)))
+    return replace(options, use=use), forecast
 
 
 def _run_jobs(
     config: Config,
     options: Options,
     watcher: Watcher,
-    plan: Plan,
-    verdicts: Mapping[str, Verdict],
+    outlook: Outlook,
     *,
-    found: Survey,
+    place: Engine,
+    use: Resources,
     shares: Shares,
+    forecast: Forecast | None,
 ) -> dict[str, JobResult]:
     """Run the jobs that are not fresh and record those that end well."""
+    plan, verdicts = outlook.plan, outlook.verdicts
     ledger, status = Ledger(plan.root), Status(plan, verdicts)
     ledger.compact()
-    told = (f"{verdict.state:5}  {id_}: {verdict.reason}" for id_, verdict in verdicts.items())
+    forget_all(plan.root)
+    told = (
+        f"{WORDS[verdict.state]:10}  {id_}" + (f": {verdict.reason}" if verdict.state != "fresh" else "")
+        for id_, verdict in verdicts.items()
+    )
     write_text(plan.root / layout.REASONS.path, "\n".join(told))
-    watcher.started(plan, verdicts)
-    site = Site(config, found, plan, verdicts, tell=watcher.say, resume=resume_command(config, options))
+    keep_parameters(plan, verdicts, ledger)
+    note_begin(plan.root)
+    status.write()
+    watcher.started(plan, verdicts, forecast)
+    resume = resume_command(config, options)
+    site = Site(config, outlook.found, plan, verdicts, tell=watcher.say, resume=resume)
     site.started()
+    books = _Books(plan.root, ledger, status, skip_damaged=config.chain.skip_damaged_products)
 
     def ended(result: JobResult) -> None:
-        if result.state == "done" and result.record is not None:
-            ledger.add(result.record)
-        if result.damage is not None and config.chain.skip_damaged_products:
-            note_damage(plan.root, result.damage)
-        status.ended(result)
+        books.ended(result)
         watcher.ended(result)
         site.ended(result)
 
+    how: End = "stopped"
     try:
         if all(verdict.state == "fresh" for verdict in verdicts.values()):
+            how = "done"
             return {}
-        with engine(config, options, shares) as place:
-            level = config.chain.logger_level
-            results = execute(
-                plan, verdicts, place, ended, options.use, shares=shares.steps, retry=retries(config), level=level
-            )
+        level = config.chain.logger_level
+        results = execute(plan, verdicts, place, ended, use, shares=shares.steps, retry=retries(config), level=level)
+        how = "done" if all(result.state in WELL for result in results.values()) else "failed"
     finally:
-        status.write()
+        books.close(how)
         site.finished()
-    if any(result.state not in WELL for result in results.values()):
-        raise JobsFailed(failure_text(plan, results, resume_command(config, options)))
+    unwell = {id_.split("/")[0] for id_, result in results.items() if result.state not in WELL}
+    if unwell:
+        again = replace(options, force=tuple(step for step in options.force if step in unwell))
+        raise JobsFailed(failure_text(plan, results, resume_command(config, again)))
+    books.require_written()
     return results
+
+
+class _Books:
+    """Records, states and damage, noted as jobs end.
+
+    A disk that is full does not end a run here: the jobs that need room fail, and their names are what there is to
+    tell. What could not be noted is noted at the end, if there is room again.
+    """
+
+    def __init__(self, root: Path, ledger: Ledger, status: Status, *, skip_damaged: bool) -> None:
+        self._root, self._ledger, self._status, self._skip_damaged = root, ledger, status, skip_damaged
+        self._full: OSError | None = None
+
+    def ended(self, result: JobResult) -> None:
+        """Note what became of a job."""
+        if result.state == "done" and result.record is not None:
+            with self._going_on():
+                self._ledger.add(result.record)
+        if result.damage is not None and self._skip_damaged:
+            with self._going_on():
+                note_damage(self._root, result.damage)
+        with self._going_on():
+            self._status.ended(result)
+
+    def close(self, how: End) -> None:
+        """Bring all up to date, and note how the run ended."""
+        if self._full is not None:
+            self._full = None
+            with self._going_on():
+                self._ledger.compact()
+        with self._going_on():
+            self._status.write()
+            note_end(self._root, how)
+
+    def require_written(self) -> None:
+        """Raise the error for which not all was noted."""
+        if self._full is not None:
+            raise self._full
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as err:
+            if not disk_is_full(err):
+                raise
+            self._full = err
 
 
 def _skipped_but_stale(plan: Plan, chosen: Sequence[tuple[Step, bool]], texts: Mapping[Path, str]) -> list[str]:
@@ -297,7 +478,7 @@ def _skipped_but_stale(plan: Plan, chosen: Sequence[tuple[Step, bool]], texts: M
     before = {step.name for step, _ in chosen[:first]}
     if not before:
         return []
-    verdicts = assess(plan, Ledger(plan.root), digests(texts, plan.root))
+    verdicts = assess(plan, Ledger(plan.root), digests(texts, plan.root), words=Reasons(plan.root, texts))
     stale = {
         job.step.name: verdicts[job.id].reason
         for job in plan.jobs
@@ -310,7 +491,7 @@ def _chosen_jobs(plan: Plan, chosen: Sequence[tuple[Step, bool]]) -> Plan:
     return plan.restricted([step.name for step, wanted in chosen if wanted])
 
 
-def _assess(plan: Plan, texts: Mapping[Path, str], options: Options) -> dict[str, Verdict]:
+def _assess(plan: Plan, texts: Mapping[Path, str], options: Options, *, renew: bool = False) -> dict[str, Verdict]:
     """Verdicts on the jobs, after a look at the steps to force."""
     names = [step.name for step in plan.steps]
     for name in options.force:
@@ -318,12 +499,19 @@ def _assess(plan: Plan, texts: Mapping[Path, str], options: Options) -> dict[str
             near = get_close_matches(name, names, n=1)
             hint = f"did you mean {near[0]}?" if near else f"steps: {', '.join(names)}."
             raise UserError(f"--force: no step is called {name!r}; {hint}")
-    return assess(plan, Ledger(plan.root), digests(texts, plan.root), force=options.force)
+    ledger, given, words = Ledger(plan.root), digests(texts, plan.root), Reasons(plan.root, texts)
+    return assess(plan, ledger, given, force=options.force, renew=renew, words=words)
 
 
-def _may_make(plan: Plan) -> list[Path]:
+def _may_make(plan: Plan) -> list[str]:
     """Everything that a run of the plan may write at fixed places."""
-    return [*plan.given, *(path for job in plan.jobs for path in job.outputs)]
+    return [*plan.given, *(name for job in plan.jobs for name in job.makes)]
+
+
+def _left_over_told(root: Path, left: Sequence[str]) -> str:
+    """A note on files that other settings made: they look like results of this run and are not."""
+    shown = ", ".join(left[:SHOWN_LEFT_OVER]) + (", …" if len(left) > SHOWN_LEFT_OVER else "")
+    return f"note: {len(left)} files in {root} are of earlier settings and stay as they are: {shown}"
 
 
 def retries(config: Config) -> Retry:
@@ -348,35 +536,8 @@ def engine(config: Config, options: Options, shares: Shares) -> Iterator[Engine]
     elif options.engine == "debug" or options.workers == 0:
         yield Debug()
     else:
-        with local_cluster(options.workers or os.cpu_count() or 1) as cluster:
+        with local_workers(options.workers or cores()) as cluster:
             yield cluster
-
-
-class Status:
-    """State of every job, in a text file that can be read while the run goes on."""
-
-    def __init__(self, plan: Plan, verdicts: Mapping[str, Verdict]) -> None:
-        self._path = plan.root / layout.STATUS.path
-        self._lines = {
-            job.id: _status_line("fresh" if verdicts[job.id].state == "fresh" else "waiting", job.id)
-            for job in plan.jobs
-        }
-        self._written = 0.0
-
-    def ended(self, result: JobResult) -> None:
-        """Note a result; the file follows at most every other second."""
-        self._lines[result.id] = _status_line(result.state, result.id, result.seconds)
-        if time.monotonic() - self._written > STATUS_SECONDS:
-            self.write()
-
-    def write(self) -> None:
-        """Bring the file up to date."""
-        write_text(self._path, "\n".join(self._lines.values()))
-        self._written = time.monotonic()
-
-
-def _status_line(state: str, id_: str, seconds: float = 0.0) -> str:
-    return f"{state:8} {seconds:9.2f} s  {id_}"
 
 
 def failure_text(plan: Plan, results: Mapping[str, JobResult], resume: str) -> str:
@@ -388,9 +549,12 @@ def failure_text(plan: Plan, results: Mapping[str, JobResult], resume: str) -> s
         lines += [f"  {job.id}: {results[job.id].message}", f"    log: {plan.root / 'logs' / job.id}.err"]
     if len(failed) > SHOWN_FAILURES:
         lines.append(f"  … and {len(failed) - SHOWN_FAILURES} more: {plan.root / layout.STATUS.path}")
-    unmade = [
-        path for job in plan.jobs if job.id in results and results[job.id].state not in WELL for path in job.outputs
-    ]
+    unmade = (
+        plan.root / name
+        for job in plan.jobs
+        if job.id in results and results[job.id].state not in WELL
+        for name in job.makes
+    )
     old = sorted(path.name for path in unmade if path.parent == plan.root / "final" and path.exists())
     if old:
         lines.append(f"OUT OF DATE, of an earlier run, in {plan.root / 'final'}: {', '.join(old)}")
@@ -399,27 +563,43 @@ def failure_text(plan: Plan, results: Mapping[str, JobResult], resume: str) -> s
 
 
 def resume_command(config: Config, options: Options) -> str:
-    """The command that goes on where a run ended, in the same place."""
-    words = ["iota2", "run", str(config.source)]
-    if options.scheduler is not None:
-        words += ["--scheduler", options.scheduler]
-    elif options.engine != "local":
-        words += ["--engine", options.engine]
-    if options.resources is not None:
-        words += ["--resources", str(options.resources)]
-    if config.chain.remove_output_path:
-        words.append("--restart")
+    """The command that goes on where a run ended: in the same place, with the same steps and means.
+
+    Steps that were given by number need the command that knows numbers.
+    """
+    words = _by_number(config, options) if options.starting or options.ending else _by_group(config, options)
     return shlex.join(words)
 
 
-def damaged(root: Path, *, deep: bool) -> list[str]:
-    """Outputs that are not as they were made; ``deep`` compares their bytes."""
-    return [
-        path
-        for record in Ledger(root).records.values()
-        for path, stamp in record.outputs.items()
-        if not (root / path).exists() or as_it_is(root / path, stamp, deep=deep) is None
-    ]
+def _by_group(config: Config, options: Options) -> list[str]:
+    given = {
+        "--first-step": options.first_step,
+        "--last-step": options.last_step,
+        "--workers": options.workers,
+        "--memory": None if options.use.memory == Resources.memory else options.use.memory >> 20,
+        "--engine": None if options.engine == "local" else options.engine,
+        "--scheduler": options.scheduler,
+        "--resources": options.resources,
+    }
+    words = ["iota2", "run", str(config.source), *_words(given)]
+    words += ["--restart"] if config.chain.remove_output_path else []
+    return [*words, *(word for step in options.force for word in ("--force", step))]
+
+
+def _by_number(config: Config, options: Options) -> list[str]:
+    given = {
+        "-config": config.source,
+        "-scheduler_type": next(name for name, engine in SCHEDULERS.items() if engine == options.engine),
+        "-nb_parallel_tasks": options.workers,
+        "-starting_step": options.starting,
+        "-ending_step": options.ending,
+        "-config_ressources": options.resources,
+    }
+    return ["Iota2.py", *_words(given), *(["-restart"] if config.chain.remove_output_path else [])]
+
+
+def _words(given: Mapping[str, object]) -> list[str]:
+    return [word for name, value in given.items() if value is not None for word in (name, str(value))]
 
 
 def products(config: Config) -> list[tuple[Path, str]]:

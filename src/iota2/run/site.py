@@ -9,25 +9,29 @@ import hashlib
 import json
 import logging
 import os
+import signal
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from iota2 import layout
 from iota2.config.fields import shown
 from iota2.config.schema import Config, describe
 from iota2.config.sensors import PATHS, enabled_sensors
 from iota2.core.graph import AXES, Artifact
-from iota2.core.grid import resolution
+from iota2.core.grid import part_rows, resolution
+from iota2.core.scene import Acquisition
 from iota2.core.sensor import SensorOptions
 from iota2.io.atomic import part_name
 from iota2.io.crs import units_per_metre
-from iota2.io.environ import open_raster
 from iota2.report import site
 from iota2.report.site_values import (
+    Hole,
     InputsView,
     JobLog,
     JobView,
@@ -38,21 +42,29 @@ from iota2.report.site_values import (
     SettingView,
     StepView,
 )
-from iota2.run.job import JobResult
+from iota2.run.job import WELL, JobResult
 from iota2.run.ledger import Verdict, relative
 from iota2.run.machine import environment
 from iota2.run.plan import Job, Plan
 from iota2.run.survey import Survey
+from iota2.run.under_way import UnderWay, read_all
+from iota2.steps.validity import DateView, read_clear_dates
 
 SECONDS = 3.0
 """The pages that change are written at most this often, and never for more than a twentieth of the time."""
 SHARE = 20.0
+QUIET = 5.0
+"""Seconds longer that they are left when no job ends."""
 LOG_BYTES = 60_000
 """Of a log, so much of its end is on the page of a job."""
 FOLDER = PurePosixPath(layout.SITE.path).parent
-LINES = 16
-"""Lines of a tile on which clear dates are counted."""
+WORKERS = PurePosixPath(layout.SITE_TIMELINE.path).name
 KEPT = "what it reads turned out as it was"
+CUT_OFF = "It was under way when the run ended."
+MAPPING = ("classification", "mosaic")
+"""Groups of steps in which a job that fails leaves a hole in the map."""
+Clear = Mapping[str, Mapping[tuple[str, str], DateView]]
+"""By tile, then by sensor and key of the date."""
 
 _log = logging.getLogger(__name__)
 
@@ -75,9 +87,13 @@ class Site:
         self._folder = plan.root / FOLDER
         self._begun = time.time()
         self._views: dict[str, JobView] = {}
-        self._clear: dict[str, float] = {}
+        self._clear: dict[str, Mapping[tuple[str, str], DateView]] = {}
+        self._clear_told = 0
+        self._shown: set[str] = set()
         self._next = 0.0
         self._told = False
+        self._over, self._lock = threading.Event(), threading.Lock()
+        self._clock = threading.Thread(target=self._keep_fresh, name="iota2 run report", daemon=True)
 
     def started(self) -> None:
         """The jobs are known: write all pages."""
@@ -85,35 +101,44 @@ class Site:
             (self._folder / "jobs").mkdir(parents=True, exist_ok=True)
             there = set(os.listdir(self._folder / "jobs"))
             self._views = {job.id: _planned(job, self._verdicts[job.id], there) for job in self._plan.jobs}
-            self._clear = _known_clear(self._plan.root)
+            self._clear = self._known_clear()
             self._write(site.assets())
             self._write(self._fixed_pages())
             if any(view.state != "fresh" for view in self._views.values()):
-                self._write_run(running=True)
+                self._write_run(self._running(), running=True)
+                self._clock.start()
             self._tell(f"run report: {self._folder / PurePosixPath(layout.SITE.path).name}")
 
     def ended(self, result: JobResult) -> None:
         """One job came to its end: write its page, and those of the run when they have not been for a while."""
-        with self._harmless():
+        with self._lock, self._harmless():
             job = self._plan.by_id[result.id]
             view = self._views[result.id] = _ended(self._views[result.id], result)
             if result.state in ("done", "failed"):
                 self._write({view.page: site.render_job(view, _log_of(job, self._plan.root))})
-            if result.state == "done" and "validity" in job.out and job.step.makes["validity"] is layout.VALIDITY:
-                self._clear[str(job.key["tile"])] = _clear_dates(job.out.validity)
+            if result.state in WELL and layout.CLEAR_DATES in job.step.makes.values():
+                self._clear |= self._clear_of(str(job.key["tile"]))
             if time.monotonic() >= self._next:
-                self._write_run(running=True)
+                self._write_run(self._running(), running=True)
 
     def finished(self) -> None:
         """The run has come to its end, whichever."""
-        with self._harmless():
-            self._write_run(running=False)
+        self._over.set()
+        with self._lock, self._harmless():
+            self._cut_off()
+            self._write_run(self._views, running=False)
             folders = _outputs(self._plan, self._views)
             self._write({"output_path_content.html": site.render_outputs(folders, str(self._plan.root))})
-            self._write({"input_files_content.html": self._inputs_page()})
-            _put(self._plan.root / layout.CLEAR.path, json.dumps(self._clear, ensure_ascii=False) + "\n")
 
     # ------------------------------------------------------------------------------------------------------ inner
+
+    def _keep_fresh(self) -> None:
+        """Write the pages that change while no job ends, until the run does."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # the main thread hears them
+        while not self._over.wait(SECONDS):
+            with self._lock, self._harmless():
+                if not self._over.is_set() and time.monotonic() >= self._next + QUIET:
+                    self._write_run(self._running(), running=True)
 
     @contextmanager
     def _harmless(self) -> Iterator[None]:
@@ -125,14 +150,44 @@ class Site:
                 self._told = True
                 self._tell(f"warning: the run report in {self._folder} cannot be written ({error}); the run goes on")
 
-    def _write_run(self, *, running: bool) -> None:
+    def _running(self) -> dict[str, JobView]:
+        """The jobs as they are now; those that tell of themselves are under way, and have a page."""
+        views = dict(self._views)
+        for id_, told in read_all(self._plan.root).items():
+            if id_ in views and views[id_].state == "waiting":
+                view = views[id_] = _under_way(views[id_], told)
+                log = _log_of(self._plan.by_id[id_], self._plan.root)
+                self._write({view.page: site.render_job(view, log, live=True)})
+                self._shown.add(id_)
+        return views
+
+    def _cut_off(self) -> None:
+        """The run has ended: what was under way is no more, and its page says so."""
+        told = read_all(self._plan.root)
+        for id_ in sorted(self._shown):
+            view, job = self._views[id_], self._plan.by_id[id_]
+            if view.state == "waiting":
+                peak = told[id_].peak if id_ in told else 0
+                view = self._views[id_] = replace(view, message=CUT_OFF, peak=peak, page=page_of(view.step, id_))
+                self._write({view.page: site.render_job(view, _log_of(job, self._plan.root))})
+
+    def _write_run(self, views: Mapping[str, JobView], *, running: bool) -> None:
         begun = time.monotonic()
-        self._write(site.render_run(self._run_view(running)))
+        pages = site.render_run(self._run_view(views, running))
+        if not running and all(view.state == "fresh" for view in self._views.values()) and self._worked_before():
+            del pages[WORKERS]  # it tells of the last run that had jobs to run
+        self._write(pages)
+        if len(self._clear) > self._clear_told or not running:
+            self._clear_told = len(self._clear)
+            self._write(self._inputs_pages())
         ended = time.monotonic()
         self._next = ended + max(SECONDS, SHARE * (ended - begun))
 
-    def _run_view(self, running: bool) -> RunView:
-        states = {view.state for view in self._views.values()}
+    def _worked_before(self) -> bool:
+        return not any(view.started for view in self._views.values()) and (self._folder / WORKERS).exists()
+
+    def _run_view(self, views: Mapping[str, JobView], running: bool) -> RunView:
+        states = {view.state for view in views.values()}
         over = "stopped" if "waiting" in states else "failed" if "failed" in states else "done"
         return RunView(
             title=self._plan.root.name,
@@ -141,24 +196,64 @@ class Site:
             started=self._begun,
             now=time.time(),
             steps=tuple(StepView(step.name, step.group, step.about) for step in self._plan.steps),
-            jobs=tuple(self._views.values()),
+            jobs=tuple(views.values()),
             resume=self._resume,
             notes=self._found.remarks,
+            holes=tuple(self._holes(views)),
+            unmade=() if running else tuple(self._unmade(views)),
+            report=self._report(views),
         )
+
+    def _holes(self, views: Mapping[str, JobView]) -> Iterator[Hole]:
+        """Ground whose classification failed."""
+        for job in self._plan.jobs:
+            if views[job.id].state == "failed" and job.step.group in MAPPING and "tile" in job.key:
+                tile = str(job.key["tile"])
+                ground = f"Tile {tile}"
+                if "part" in job.key:
+                    height = self._found.scenes[tile].geobox.shape[0]
+                    first, end = part_rows(int(job.key["part"]), height)
+                    ground += f", rows {first} to {end - 1} of {height} (part {job.key['part']}; the first row is 0)"
+                yield Hole(ground, views[job.id])
+
+    def _unmade(self, views: Mapping[str, JobView]) -> Iterator[tuple[str, bool]]:
+        """Products of jobs that were to run and have not ended well, each with whether there is an older one."""
+        for job in self._plan.jobs:
+            if views[job.id].state not in ("done", "fresh"):
+                for name in job.makes:
+                    if PurePosixPath(name).parent.name == "final":
+                        yield name, (self._plan.root / name).exists()
+
+    def _report(self, views: Mapping[str, JobView]) -> Literal["made", "old", "none"]:
+        """Whether the report of the results is of this run."""
+        makers = [job for job in self._plan.jobs if layout.REPORT in job.step.makes.values()]
+        if not (self._plan.root / layout.REPORT.path).exists():
+            return "none"
+        return "made" if all(views[job.id].state in ("done", "fresh") for job in makers) and makers else "old"
 
     def _fixed_pages(self) -> dict[str, str]:
         """Pages that stay as they are until the end of the run, by name."""
         former, settings = self._settings()
-        inputs = _inputs(self._config, self._found, self._clear)
-        own = self._product_pages()
         return {
             "configuration_file.html": site.render_configuration(
                 settings, str(self._config.source), self._config.warnings, former
             ),
             "environment_info.html": site.render_environment(environment(self._plan.root)),
-            "input_files_content.html": self._inputs_page(),
             "output_path_content.html": site.render_outputs(
                 _outputs(self._plan, self._views), str(self._plan.root)
+            ),
+            **self._inputs_pages(),
+        }  # fmt: skip
+
+    def _product_pages(self) -> dict[str, SensorOptions]:
+        return {_products_page(options): options for options in enabled_sensors(self._config)}
+
+    def _inputs_pages(self) -> dict[str, str]:
+        """The page of inputs, and that of each sensor's products."""
+        inputs, own = _inputs(self._config, self._found, self._clear), self._product_pages()
+        return {
+            "input_files_content.html": site.render_inputs(
+                inputs, [(page, options.spec.name) for page, options in own.items()]
             ),
             **{
                 page: site.render_products(inputs, options.spec.name, str(options.path))
@@ -166,12 +261,25 @@ class Site:
             },
         }  # fmt: skip
 
-    def _product_pages(self) -> dict[str, SensorOptions]:
-        return {_products_page(options): options for options in enabled_sensors(self._config)}
+    def _known_clear(self) -> dict[str, Mapping[tuple[str, str], DateView]]:
+        """How clear the dates are of the tiles for which that is made, and not to be made again."""
+        unmade = {
+            view.tile
+            for view in self._views.values()
+            if view.state != "fresh" and layout.CLEAR_DATES in self._plan.by_id[view.id].step.makes.values()
+        }
+        known: dict[str, Mapping[tuple[str, str], DateView]] = {}
+        for tile in self._found.scenes:
+            if tile not in unmade:
+                known |= self._clear_of(tile)
+        return known
 
-    def _inputs_page(self) -> str:
-        pages = [(page, options.spec.name) for page, options in self._product_pages().items()]
-        return site.render_inputs(_inputs(self._config, self._found, self._clear), pages)
+    def _clear_of(self, tile: str) -> dict[str, Mapping[tuple[str, str], DateView]]:
+        """How clear the dates of a tile are; empty when that is not there or cannot be read."""
+        try:
+            return {tile: read_clear_dates(self._plan.root / layout.CLEAR_DATES.path.format(tile=tile))}
+        except (OSError, ValueError, KeyError):
+            return {}
 
     def _settings(self) -> tuple[bool, list[SettingView]]:
         """Whether a run before is known, and every option; the values are kept for the run after."""
@@ -244,9 +352,21 @@ def _ended(view: JobView, result: JobResult) -> JobView:
         state=result.state,
         message=result.message,
         seconds=result.seconds,
-        peak=result.record.peak if result.record else 0,
+        peak=result.peak,
         started=result.started,
         worker=result.worker,
+        page=page_of(view.step, view.id),
+    )
+
+
+def _under_way(view: JobView, told: UnderWay) -> JobView:
+    return replace(
+        view,
+        state="running",
+        seconds=max(told.seen, time.time()) - told.started,
+        peak=told.peak,
+        started=told.started,
+        worker=told.worker,
         page=page_of(view.step, view.id),
     )
 
@@ -255,8 +375,8 @@ def _log_of(job: Job, root: Path) -> JobLog:
     log = root / "logs" / job.step.name / job.task
     out, err = (log.with_name(f"{log.name}{suffix}") for suffix in (".out", ".err"))
     return JobLog(
-        reads=tuple(relative(path, root) for path in job.inputs),
-        makes=tuple(relative(path, root) for path in job.outputs),
+        reads=job.reads,
+        makes=job.makes,
         out=_tail(out),
         err=_tail(err),
         out_path=relative(out, root),
@@ -286,19 +406,19 @@ def _products_page(options: SensorOptions) -> str:
     return f"{name}_content.html"
 
 
-def _inputs(config: Config, found: Survey, clear: Mapping[str, float]) -> InputsView:
+def _inputs(config: Config, found: Survey, clear: Clear) -> InputsView:
     series = []
     for tile, scene in found.scenes.items():
         rows, columns = scene.geobox.shape
         size = f"{columns} × {rows} pixels"
         if scene.geobox.crs is not None and scene.geobox.crs.projected:
             size += f" of {resolution(scene.geobox)[0] / units_per_metre(scene.geobox.crs):g} m"
-        dates = sum(len(sensor.acquisitions) for sensor in scene.sensors)
-        share = f"{100 * clear[tile] / dates:.0f} %" if tile in clear and dates else ""
+        seen, pixels = clear.get(tile, {}), rows * columns
         for number, sensor in enumerate(scene.sensors):
-            products = tuple(ProductView(one.day, one.product) for one in sensor.acquisitions)
+            name = sensor.spec.name
+            products = tuple(_product(one, seen.get((name, one.key)), pixels) for one in sensor.acquisitions)
             notes = () if number else found.notes[tile]
-            series.append(SeriesView(sensor.spec.name, tile, size, products, notes, found.regions[tile], share))
+            series.append(SeriesView(name, tile, size, products, notes, found.regions[tile]))
     chain = config.chain
     sources = [(f"Products of {options.spec.name}", str(options.path)) for options in enabled_sensors(config)]
     sources += [
@@ -314,21 +434,11 @@ def _inputs(config: Config, found: Survey, clear: Mapping[str, float]) -> Inputs
     return InputsView(tuple(series), tuple(sources), found.remarks, len(found.recipe.names))
 
 
-def _known_clear(root: Path) -> dict[str, float]:
-    """Clear dates by tile, of the runs before."""
-    try:
-        found = json.loads((root / layout.CLEAR.path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {str(tile): float(value) for tile, value in found.items()}
-
-
-def _clear_dates(path: Path) -> float:
-    """Number of clear dates of a pixel, on average of some lines, evenly spread: cheap for the main process."""
-    with open_raster(path) as source:
-        lines = sorted({round(k * (source.height - 1) / (LINES - 1)) for k in range(LINES)})
-        means = [source.read(1, window=((line, line + 1), (0, source.width))).mean() for line in lines]
-    return round(float(sum(means) / len(means)), 3)
+def _product(one: Acquisition, view: DateView | None, pixels: int) -> ProductView:
+    """One date, with how clear it is when that is known."""
+    if view is None:
+        return ProductView(one.day, one.product)
+    return ProductView(one.day, one.product, view.inside / pixels, view.part)
 
 
 def _outputs(plan: Plan, views: Mapping[str, JobView]) -> list[tuple[str, str, Sequence[OutputView]]]:
@@ -336,8 +446,8 @@ def _outputs(plan: Plan, views: Mapping[str, JobView]) -> list[tuple[str, str, S
     files: dict[tuple[str, str], list[tuple[str, bool]]] = defaultdict(list)
     for job in plan.jobs:
         made = views[job.id].state in ("done", "fresh")
-        for name, bound in job.out.bound.items():
-            files[job.step.name, name] += [(relative(path, plan.root), made) for path in bound.values()]
+        for name in job.out.bound:
+            files[job.step.name, name] += [(path, made) for path in job.out.names(name)]
     kinds = [
         OutputView(artifact.path, artifact.about, step.name, tuple(files[step.name, name]))
         for step in plan.steps

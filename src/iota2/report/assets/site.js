@@ -32,6 +32,21 @@
     try { sessionStorage.setItem(memory, JSON.stringify(all)); } catch (error) { /* private window */ }
   }
 
+  /* The page loads again while the run goes on; not while somebody types, drags or reads the list below. */
+  var touched = 0, every = +document.body.getAttribute("data-refresh");
+  function busy() { touched = Date.now(); }
+  ["keydown", "mousedown", "wheel", "touchstart"].forEach(function (kind) {
+    document.addEventListener(kind, busy, { capture: true, passive: true });
+  });
+  if (every) {
+    setInterval(function () {
+      if (Date.now() - touched < every * 1000) return;
+      var at = document.activeElement, brick = at && at.querySelector && (at.closest(".brick") || at.querySelector(".brick"));
+      keep("focus", at === field ? "search" : brick && svg.contains(at) ? brick.getAttribute("data-n") : null);
+      location.reload();
+    }, every * 1000);
+  }
+
   var zoom = svgPanZoom(svg, {
     controlIconsEnabled: false, dblClickZoomEnabled: false, fit: true, contain: false, center: true, minZoom: 0.2,
     maxZoom: 30, zoomScaleSensitivity: 0.3, mouseWheelZoomEnabled: true
@@ -76,6 +91,7 @@
     var list = jobs[number], words = wanted();
     panel.textContent = "";
     var head = element("h2", list.length === 1 ? list[0][0] : list[0][0].split("/")[0] + ": " + list.length + " jobs", panel);
+    head.tabIndex = -1;
     var wide = element("div", "", panel, "wide");
     var table = element("table", "", wide, "full");
     list.filter(function (job, index) {
@@ -112,7 +128,10 @@
     brick.addEventListener("mouseenter", function () { light(brick.getAttribute("data-n"), true); });
     brick.addEventListener("mouseleave", function () { light(brick.getAttribute("data-n"), false); });
     brick.addEventListener("keydown", function (event) {
-      if (event.key === "Enter" && !brick.closest("a")) show(+brick.getAttribute("data-n"));
+      if ((event.key === "Enter" || event.key === " ") && !brick.closest("a")) {
+        event.preventDefault();
+        show(+brick.getAttribute("data-n")).focus();
+      }
     });
   });
   function light(number, on) {
@@ -121,6 +140,11 @@
         line.classList.toggle("lit", on);
       }
     });
+  }
+  if (kept.focus) {
+    var place = kept.focus === "search" ? field : bricks[+kept.focus];
+    if (place) (place.closest("a") || place).focus({ preventScroll: true });
+    keep("focus", null);
   }
   if (kept.chosen) {
     jobs.some(function (list, number) {

@@ -1,0 +1,143 @@
+"""How far a run is, or how it ended: a text file to read while it goes on, and what can be known after a crash."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from iota2 import layout
+from iota2.io.atomic import write_text
+from iota2.run.job import JobResult
+from iota2.run.ledger import JOURNAL, Verdict
+from iota2.run.ledger import State as VerdictState
+from iota2.run.plan import Plan
+
+EVERY = 2.0
+"""Seconds: the text file is written at most this often."""
+WORDS: Mapping[VerdictState, str] = {"stale": "will run", "open": "may run", "fresh": "up to date"}
+"""What a verdict is called."""
+RESULTS = {"done": "done", "kept": "up to date", "failed": "failed", "blocked": "blocked"}
+"""What a result is called; what it reads turned out as it was, so a job that was kept is up to date."""
+WAITING = "waiting"
+End = Literal["running", "done", "failed", "stopped"]
+_LINE = re.compile(r"(?P<state>.+?) +(?P<measured>[\d.]+ s +\S+ MiB)  (?P<id>.*?)(?:  (?P<message>.*))?")
+_RUN = layout.LAST_RUN.path
+
+
+class Status:
+    """State of every job, in a text file that can be read while the run goes on."""
+
+    def __init__(self, plan: Plan, verdicts: Mapping[str, Verdict]) -> None:
+        self._path = plan.root / layout.STATUS.path
+        self._lines = {
+            job.id: _line(WORDS["fresh"] if verdicts[job.id].state == "fresh" else WAITING, job.id) for job in plan.jobs
+        }
+        self._written = 0.0
+
+    def ended(self, result: JobResult) -> None:
+        """Note a result; the file follows at most every other second."""
+        message = result.message.strip().partition("\n")[0] if result.state == "failed" else ""
+        self._lines[result.id] = _line(RESULTS[result.state], result.id, result.seconds, result.peak, message)
+        if time.monotonic() - self._written > EVERY:
+            self.write()
+
+    def write(self) -> None:
+        """Bring the file up to date."""
+        write_text(self._path, "\n".join(self._lines.values()))
+        self._written = time.monotonic()
+
+
+def _line(state: str, id_: str, seconds: float = 0.0, peak: int = 0, message: str = "") -> str:
+    return f"{state:10} {seconds:9.2f} s {peak or '-':>7} MiB  {id_}{f'  {message}' if message else ''}"
+
+
+@dataclass(frozen=True)
+class JobState:
+    """A job as the text file has it."""
+
+    state: str
+    line: str
+    message: str = ""
+    """Of a job that failed, the first line of its message."""
+    measured: str = ""
+    """Its time and the peak memory of its process."""
+
+
+def job_states(root: Path) -> dict[str, JobState]:
+    """The jobs of the run under way or of the last one; records tell of those that ended after the file was written."""
+    found = _as_written(root)
+    for id_ in _recorded_since_start(root):
+        if id_ in found and found[id_].state == WAITING:
+            found[id_] = JobState(RESULTS["done"], _line(RESULTS["done"], id_))
+    return found
+
+
+def failures(root: Path) -> dict[str, str]:
+    """First line of the message of each job that failed in the last run."""
+    return {id_: job.message for id_, job in _as_written(root).items() if job.state == RESULTS["failed"]}
+
+
+def _as_written(root: Path) -> dict[str, JobState]:
+    path = root / layout.STATUS.path
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    found = [(line, _LINE.fullmatch(line)) for line in lines]
+    return {
+        match["id"]: JobState(match["state"], line, match["message"] or "", " ".join(match["measured"].split()))
+        for line, match in found
+        if match
+    }
+
+
+def _recorded_since_start(root: Path) -> list[str]:
+    """Jobs with a record of the last run, from lines that are whole."""
+    begun = _last_run(root).get("journal", 0)
+    try:
+        with open(root / JOURNAL, "rb") as journal:
+            journal.seek(begun)
+            lines = journal.read().decode(errors="replace").split("\n")[:-1]
+    except (OSError, TypeError, ValueError):
+        return []
+    found = []
+    for line in lines:
+        try:
+            found.append(str(json.loads(line)["id"]))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+# -------------------------------------------------------------------------------------------------- begin and end
+
+
+def note_begin(root: Path) -> None:
+    """A run begins: until ``note_end`` it counts as under way, or cut short."""
+    journal = root / JOURNAL
+    _note(root, "running", journal.stat().st_size if journal.exists() else 0)
+
+
+def note_end(root: Path, how: End) -> None:
+    """The run that began last has come to its end."""
+    _note(root, how, _last_run(root).get("journal", 0))
+
+
+def last_end(root: Path) -> End | None:
+    """How the last run ended; ``running`` when it is under way or was cut short, None when there was none."""
+    how: End | None = _last_run(root).get("state")
+    return how
+
+
+def _note(root: Path, how: End, journal: int) -> None:
+    write_text(root / _RUN, json.dumps({"state": how, "journal": journal}))
+
+
+def _last_run(root: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((root / _RUN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,55 @@
+"""Which changes of an image's file are noticed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iota2.run import listing
+from iota2.run.listing import SAMPLE, WHOLE, fingerprint
+
+
+def changed_at(path: Path, place: int) -> bool:
+    """Whether another byte at a place makes another fingerprint."""
+    size, before = path.stat().st_size, fingerprint(path, path.stat().st_size)
+    with open(path, "r+b") as file:
+        file.seek(place)
+        file.write(b"x")
+    return fingerprint(path, size) != before
+
+
+@pytest.mark.parametrize("size", [1, SAMPLE + 1, 3 << 20])
+def test_any_byte_of_a_file_that_is_read_whole_counts(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "mask.tif"
+    for place in {0, size // 3, size // 2, size - 1}:
+        path.write_bytes(bytes(size))
+        assert changed_at(path, place), place
+
+
+def test_of_a_larger_file_the_pieces_count_with_both_ends(tmp_path: Path) -> None:
+    """What ``docs/howto/restart.md`` says is not noticed."""
+    path, size = tmp_path / "band.tif", WHOLE + 1
+    path.write_bytes(bytes(size))
+    assert changed_at(path, 0)
+    assert changed_at(path, size - 1)
+    assert changed_at(path, (size - SAMPLE) * 7 // 15)
+    assert not changed_at(path, size // 2)
+
+
+def test_the_size_counts(tmp_path: Path) -> None:
+    path = tmp_path / "empty"
+    prints = set()
+    for size in (0, 1, WHOLE, WHOLE + 1):
+        path.write_bytes(bytes(size))
+        prints.add(fingerprint(path, size))
+    assert len(prints) == 4
+
+
+def test_a_file_of_the_same_size_and_time_is_not_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "band.tif"
+    path.write_bytes(bytes(100))
+    stat = path.stat()
+    known: listing.Entry = [stat.st_size, stat.st_mtime_ns, "known"]
+    assert listing._entry(str(path), known) == known
+    assert listing._entry(str(path), [stat.st_size, 1, "known"])[2] == fingerprint(path, 100)

@@ -1,0 +1,104 @@
+"""Jobs of a queue that end before their worker has connected. Debian has no PBS: its commands are stood in for by
+scripts that run each job as a process of this machine. SLURM is tried for real elsewhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import dask
+import pytest
+
+from iota2.core.graph import Resources
+from iota2.errors import UserError
+from iota2.run import clusters
+from iota2.run.clusters import Queue, job_queue, queued_workers
+from iota2.run.execute import execute
+from iota2.run.ledger import Ledger, assess
+from iota2.run.resources import Worker
+from tests.run.test_execute import planned
+
+QSUB = """#!/bin/bash
+cp "${@: -1}" $JOBS/$$.sh
+PBS_JOBID=$$.server setsid bash $JOBS/$$.sh < /dev/null > /dev/null 2>&1 &
+echo $! > $JOBS/$$.process
+echo $$.server
+"""
+QSELECT = """#!/bin/bash
+for job in $JOBS/*.process; do
+    case $(ps -o stat= -p $(cat $job)) in "" | Z*) ;; *) basename $job .process | sed s/$/.server/ ;; esac
+done
+"""
+QDEL = """#!/bin/bash
+kill -- -$(cat $JOBS/${1%%.*}.process)
+"""
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("qsub") is not None, reason="PBS is installed here"),
+    pytest.mark.skipif(not (shutil.which("setsid") and shutil.which("ps")), reason="there is no setsid, or no ps"),
+]
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the stand-in, with a file for each job that was submitted."""
+    commands, folder = tmp_path / "bin", tmp_path / "jobs"
+    for made in (commands, folder, tmp_path / "root"):
+        made.mkdir()
+    for name, text in (("qsub", QSUB), ("qselect", QSELECT), ("qdel", QDEL)):
+        (commands / name).write_text(text, encoding="utf-8")
+        (commands / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("JOBS", str(folder))
+    monkeypatch.setattr(clusters, "LOOK_MILLISECONDS", 300)
+    return folder
+
+
+def states(tmp_path: Path, workers: int, *prologue: str) -> dict[str, str]:
+    """States of the jobs of a run whose cluster jobs begin like this."""
+    plan = planned(tmp_path / "root", "AE")
+    queue = Queue("pbs", workers, Worker(threads=1, memory=1 << 30, seconds=3600), tmp_path / "root" / "logs")
+    with job_queue(queue):
+        """The first use reads Dask's defaults, which must not happen within settings that end."""
+    with dask.config.set({"jobqueue.pbs.job-script-prologue": prologue}), queued_workers(queue) as cluster:
+        verdicts = assess(plan, Ledger(plan.root), {})
+        results = execute(plan, verdicts, cluster, lambda result: None, Resources())
+    return {id_: result.state for id_, result in results.items()}
+
+
+def submitted(jobs: Path) -> int:
+    return len(list(jobs.glob("*.sh")))
+
+
+def test_a_job_that_ends_at_once_is_asked_for_again(tmp_path: Path, jobs: Path) -> None:
+    """The first two end at once, the third one works."""
+    found = states(tmp_path, 1, *(f"mkdir {jobs}/{name} 2> /dev/null && exit 1" for name in ("first", "second")))
+    assert set(found.values()) == {"done"}
+    assert submitted(jobs) == 3
+
+
+def test_a_place_that_no_worker_comes_to_is_given_up_and_the_others_go_on(
+    tmp_path: Path, jobs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One job lives, and works once the others have been given up."""
+    alive = f"mkdir {jobs}/one 2> /dev/null || exit 1"
+    waits = f"until [ $(ls {jobs}/*.sh | wc -l) -ge {1 + clusters.STILLBORN} ]; do sleep 0.1; done; sleep 2"
+    found = states(tmp_path, 2, alive, waits)
+    assert set(found.values()) == {"done"}
+    assert submitted(jobs) == 1 + clusters.STILLBORN
+    assert "Asking for 1 workers" in caplog.text
+
+
+def test_when_jobs_leave_no_log_the_folder_that_they_do_not_see_is_named(tmp_path: Path, jobs: Path) -> None:
+    logs = tmp_path / "root" / "logs"
+    hidden = f"rm -f {logs}/*.log; exit 1"
+    with pytest.raises(UserError, match=rf"engine pbs: 1 of its jobs ended .* left no log: do nodes see {logs}"):
+        states(tmp_path, 1, hidden)
+    assert submitted(jobs) == clusters.STILLBORN
+
+
+def test_a_system_that_does_not_answer_is_believed_to_be_well(tmp_path: Path, jobs: Path) -> None:
+    (tmp_path / "bin" / "qselect").write_text("#!/bin/bash\nexit 1\n", encoding="utf-8")
+    assert set(states(tmp_path, 1, "sleep 1").values()) == {"done"}
+    assert submitted(jobs) == 1

@@ -1,0 +1,174 @@
+"""A reason names what differs: the option with both values, the file, the image, the error of the last run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import pytest
+
+from iota2.config.load import load_config
+from iota2.errors import JobsFailed
+from iota2.run import runner
+from iota2.run.reasons import differences, image_changes, kept_parameters, shown
+from iota2.steps.training import TrainingParams
+from iota2.steps.validity import ValidityParams
+from tests.chain.helpers import WEST, Case, case, command, copied, rewritten, run, small
+
+__all__ = ["case", "small"]
+
+
+def edit_polygon(case: Case) -> None:
+    path = case.files.ground_truth
+    frame = gpd.read_file(path)
+    frame.geometry = [polygon.buffer(-1) if number == 0 else polygon for number, polygon in enumerate(frame.geometry)]
+    frame.to_file(path)
+
+
+def rename_class(case: Case) -> None:
+    lines = case.files.nomenclature.read_text(encoding="utf-8").splitlines()
+    case.files.nomenclature.write_text("\n".join([f"other {lines[0]}", *lines[1:]]), encoding="utf-8")
+
+
+def edit_two_images(case: Case) -> None:
+    for number in (0, 1):
+        path = case.file("*_FRE_B4.tif", number)
+        rewritten(path, compress="lzw")
+
+
+def verdicts(config: Path) -> dict[str, str]:
+    """Reason of each job that will run, by step."""
+    outlook = runner.look_ahead(load_config(config), runner.Options())
+    return {id_.split("/")[0]: v.reason for id_, v in outlook.verdicts.items() if v.state == "stale"}
+
+
+@pytest.fixture(scope="module")
+def mapped(small: Case, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """A case with everything made."""
+    made = copied(small, tmp_path_factory.mktemp("reasons") / "world")
+    run(made.configured())
+    return made
+
+
+@dataclass
+class Undo:
+    """Puts files back as they were."""
+
+    root: Path
+
+    def __enter__(self) -> None:
+        self.before = {p: (p.read_bytes(), p.stat()) for p in self.root.rglob("*") if p.is_file()}
+
+    def __exit__(self, *error: object) -> None:
+        for path, (content, _) in self.before.items():
+            if path.read_bytes() != content:
+                path.write_bytes(content)
+
+
+CHANGES: dict[str, tuple[Callable[[Case], object], Callable[[Case], dict[str, str]]]] = {
+    "a polygon": (edit_polygon, lambda case: {"referenceData": f"{case.files.ground_truth}: content changed"}),
+    "a name": (rename_class, lambda case: {"referenceData": f"{case.files.nomenclature}: content changed"}),
+    "images": (
+        edit_two_images,
+        lambda case: dict.fromkeys(
+            ("CommonMasks", "PixelValidity", "samplesExtraction", "classification"),
+            f"{case.file('*_FRE_B4.tif', 0).name} changed (+ 1 more)",
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_file_that_changed_is_named(mapped: Case, change: str) -> None:
+    alter, expected = CHANGES[change]
+    config = mapped.configured()
+    with Undo(mapped.files.folder):
+        alter(mapped)
+        assert verdicts(config) == expected(mapped)
+    assert verdicts(config) == {}
+
+
+def test_an_option_is_told_with_both_values(mapped: Case) -> None:
+    told = verdicts(mapped.configured(arg_train={"otb_classifier_options": {"classifier.rf.nbtrees": 7}}))
+    assert told == {"learnModel": "classifier.rf.nbtrees: 5 → 7"}
+    told = verdicts(mapped.configured(arg_train={"random_seed": 2}))
+    assert told["learnModel"] == "arg_train.random_seed: 1 → 2"
+    assert set(told.values()) <= {"arg_train.random_seed: 1 → 2", "random_seed: 1 → 2"}
+
+
+def test_why_gives_all_reasons_and_plan_the_first(mapped: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    config = mapped.configured(arg_train={"random_seed": 2, "ratio": 0.6})
+    with Undo(mapped.files.folder):
+        edit_polygon(mapped)
+        _, planned, _ = command(capsys, "plan", config)
+        code, printed, _ = command(capsys, "why", config, "referenceData")
+    assert code == 0
+    first = f"{mapped.files.ground_truth}: content changed"
+    assert f"reference_data: {first} (+ 2 more)" in planned
+    lines = [line.strip() for line in printed.splitlines()]
+    assert lines[:4] == ["referenceData/reference_data: will run", first, "ratio: 0.5 → 0.6", "random_seed: 1 → 2"]
+    _, printed, _ = command(capsys, "why", mapped.configured(), "learnModel")
+    assert "up to date: up to date" not in printed
+
+
+def test_a_job_that_failed_tells_what_it_said(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    path = case.file("*_FRE_B8.tif")
+    content = path.read_bytes()
+    middle = len(content) // 2
+    config = case.configured()
+    code, _, _ = command(capsys, "run", config, "--workers", "0", "--last-step", "init")
+    assert code == 0
+    path.write_bytes(content[:middle] + bytes(range(256)) + content[middle + 256 :])
+    with pytest.raises(JobsFailed):
+        run(config)
+    told = verdicts(config)
+    assert told["samplesExtraction"].startswith("failed last time: ")
+    assert path.name in told["samplesExtraction"]
+    assert told["learnModel"] == "never made"
+
+
+def test_parameters_are_kept_once_for_a_step_and_forgotten_when_no_record_names_them(case: Case) -> None:
+    config = run(case.configured(arg_train={"otb_classifier_options": {"classifier.rf.nbtrees": 3}}))
+    steps = len(runner.check(config)[1].steps)
+    first = kept_parameters(config.chain.output_path)
+    assert 1 < len(first) <= steps
+    run(case.configured(arg_train={"otb_classifier_options": {"classifier.rf.nbtrees": 4}}))
+    run(case.configured(arg_train={"otb_classifier_options": {"classifier.rf.nbtrees": 5}}))
+    last = kept_parameters(config.chain.output_path)
+    trees = {kept["classifier.rf.nbtrees"] for kept in last.values() if "classifier.rf.nbtrees" in kept}
+    assert trees == {"4", "5"}, "those of three have no record any more"
+    assert len(last) == len(first) + 1
+
+
+def test_images_that_only_lie_elsewhere_are_told_as_such() -> None:
+    before = {f"/archive/tiles/{WEST}/{name}": "same" for name in ("a.tif", "b.tif")}
+    now = {f"/moved/{WEST}/{name}": "same" for name in ("a.tif", "b.tif")}
+    assert image_changes(before, now) == ["the images lie in /moved, no longer in /archive/tiles"]
+    assert image_changes(before, before | {f"/archive/tiles/{WEST}/c.tif": "x"}) == ["c.tif is new"]
+    assert image_changes(before, dict(list(before.items())[:1])) == ["b.tif is gone"]
+    assert image_changes(before, before) == []
+
+
+def test_values_are_compared_by_name_and_files_by_content(tmp_path: Path) -> None:
+    forest = shown(TrainingParams("rf", {"n_estimators": 50}, 1))
+    assert forest == {"arg_train.classifier": "rf", "classifier.rf.nbtrees": "50", "arg_train.random_seed": "1"}
+    assert differences(shown(ValidityParams("EPSG:1", 1)), shown(ValidityParams("EPSG:1", 2))) == [
+        "cloud_threshold: 1 → 2"
+    ]
+    path = tmp_path / "classes.txt"
+    path.write_text("one")
+    before = json.loads(json.dumps(shown({"names": path})))
+    assert differences(before, shown({"names": path})) == []
+    path.write_text("two")
+    assert differences(before, shown({"names": path})) == [f"{path}: content changed"]
+    moved, other = tmp_path / "moved" / path.name, tmp_path / "other.txt"
+    moved.parent.mkdir()
+    moved.write_text("one")
+    assert differences(before, shown({"names": moved})) == [], "the same bytes elsewhere"
+    other.write_text("two")
+    assert differences(before, shown({"names": other})) == [f"names: {path} → {other}"]
+    assert differences(before, shown({"names": None})) == [f"names: {path} → None"]
+    assert differences({"a": "1"}, {}) == ["a: 1 → not set"]

@@ -1,0 +1,143 @@
+"""The order of a run: all that can refuse it comes before the results of an earlier one are touched."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from iota2.cli import app, guarded
+from iota2.config.schema import Config
+from iota2.core.graph import Resources
+from iota2.errors import ConfigError, JobsFailed, UserError
+from iota2.run import clusters, runner
+from iota2.run.runner import Options, resume_command
+from iota2.testing.world import DATES, WorldFiles, WorldOptions, make_world, write_world
+from tests.chain.conftest import configured
+
+QUIET = runner.Watcher()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> WorldFiles:
+    options = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:3])
+    return write_world(make_world(options), tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def finished(files: WorldFiles, tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """A run that is done, and whose output folder the next run empties."""
+    edit = lambda text: text.replace("  last_step", "  remove_output_path : True\n  last_step")  # noqa: E731
+    config = configured(files, tmp_path_factory.mktemp("finished"), edit)
+    assert config.chain.remove_output_path
+    runner.run(config, Options(workers=0), QUIET)
+    return config
+
+
+class Listens(runner.Watcher):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.told.append(text)
+
+
+def times(config: Config) -> dict[str, int]:
+    """Every file of the results and its time; logs of the report aside."""
+    root = config.chain.output_path
+    found = (path for path in root.rglob("*") if path.is_file())
+    return {path.relative_to(root).as_posix(): path.stat().st_mtime_ns for path in found}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (Options(force=("mosiac",)), "did you mean mosaic?"),
+        (Options(scheduler="tcp://127.0.0.1:9"), "no Dask scheduler answers there"),
+        (Options(engine="slurm"), "no command 'sbatch'"),
+        (Options(workers=0, use=Resources(memory=1 << 20)), "a block of 16 x 64 pixels needs"),
+        (Options(workers=0, ending=99), "numbered 1 to 24"),
+        (Options(workers=0, last_step="mosaik"), "no group of steps"),
+    ],
+)
+def test_a_run_that_is_refused_removes_nothing(
+    finished: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: Options, told: str
+) -> None:
+    monkeypatch.setattr(clusters, "CONNECT_SECONDS", 1)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    before = times(finished)
+    with pytest.raises(UserError) as refused:
+        runner.run(finished, options, QUIET)
+    assert told in str(refused.value)
+    assert times(finished) == before
+
+
+def test_a_mistake_in_the_resources_file_removes_nothing(finished: Config, tmp_path: Path) -> None:
+    resources = tmp_path / "resources.cfg"
+    resources.write_text("trainin : { nb_cpu : 2 }", encoding="utf-8")
+    before = times(finished)
+    with pytest.raises(ConfigError):
+        runner.run(finished, Options(resources=resources), QUIET)
+    assert times(finished) == before
+
+
+def test_plan_says_what_the_run_does_and_the_run_says_what_it_removes(
+    finished: Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def printed(*arguments: str) -> str:
+        assert guarded(lambda: app(list(arguments), standalone_mode=False), debug=False) == 0
+        return capsys.readouterr().out
+
+    source, root, before = str(finished.source), finished.chain.output_path, times(finished)
+    kept = printed("plan", source, "--restart")
+    assert " 0 jobs will run" in f" {kept.splitlines()[-1]}"
+    afresh = printed("plan", source)
+    assert " 0 may run, 0 are up to date" in afresh
+    assert f"files in {root} will be removed first" in afresh.splitlines()[-1]
+    assert "the output folder is emptied first" in printed("why", source, "learnModel")
+    assert "up to date" in printed("why", source, "learnModel", "--restart")
+    assert "--force learnModel" in printed("why", source, "learnModel", "--restart", "--force", "learnModel")
+    later = printed("plan", source, "--first-step", "mosaic", "--last-step", "mosaic", "--force", "mosaic")
+    assert later.splitlines()[-1].endswith(" will run, 0 may run, 2 are up to date"), "not the first step"
+    assert times(finished) == before
+    listens = Listens()
+    results = runner.run(finished, Options(workers=0), listens)
+    assert {result.state for result in results.values()} == {"done"}
+    (removed,) = (line for line in listens.told if "removing" in line)
+    assert removed.split(" will be")[0].split(" removing ")[1].split()[0] == afresh.splitlines()[-1].split()[1]
+
+
+def test_the_command_that_resumes_has_the_means_and_steps_of_the_run(finished: Config) -> None:
+    given = Options(
+        first_step="learning", last_step="mosaic", workers=3, force=("mosaic",), use=Resources(memory=64 << 20)
+    )
+    steps = "--first-step learning --last-step mosaic --workers 3 --memory 64"
+    command = f"iota2 run {finished.source} {steps} --restart --force mosaic"
+    assert resume_command(finished, given) == command
+    numbered = Options(starting=3, ending=9, workers=0, engine="slurm", resources=Path("my resources.cfg"))
+    assert shlex.split(resume_command(finished, numbered)) == [
+        "Iota2.py", "-config", str(finished.source), "-scheduler_type", "Slurm", "-nb_parallel_tasks", "0",
+        "-starting_step", "3", "-ending_step", "9", "-config_ressources", "my resources.cfg", "-restart",
+    ]  # fmt: skip
+
+
+def test_the_command_that_resumes_forces_what_was_not_done_and_names_no_fitted_workers(
+    files: WorldFiles, tmp_path: Path
+) -> None:
+    config = configured(files, tmp_path)
+    runner.run(config, Options(workers=0), QUIET)
+    logs = config.chain.output_path / "logs/learnModel"
+    shutil.rmtree(logs)
+    logs.write_text("no place for logs", encoding="utf-8")
+    forced = Options(engine="debug", force=("CommonMasks", "learnModel"))
+    with pytest.raises(JobsFailed, match="the log cannot be written") as failed:
+        runner.run(config, forced, QUIET)
+    command = f"iota2 run {config.source} --engine debug --force learnModel"
+    assert str(failed.value).splitlines()[-1].endswith(f"then: {command}")
+    logs.unlink()
+    results = runner.run(config, Options(engine="debug", force=("learnModel",)), QUIET)
+    assert any(id_.startswith("learnModel/") for id_ in results)

@@ -1,0 +1,104 @@
+"""The status of a run is what its records say, also while it goes on, and after it was killed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from iota2 import layout
+from iota2.config.load import load_config
+from iota2.run import runner
+from iota2.run.job import JobResult
+from iota2.run.ledger import Ledger, Record, Verdict
+from iota2.run.plan import Plan
+from iota2.run.status import EVERY, Status, failures, job_states, last_end, note_begin, note_end
+from tests.chain.helpers import Case, case, command, run, small
+
+__all__ = ["case", "small"]
+
+
+@pytest.fixture
+def plan(small: Case) -> Plan:
+    plan = runner.check(load_config(small.configured()))[1]
+    yield plan
+    shutil.rmtree(plan.root, ignore_errors=True)
+
+
+def of(plan: Plan, state: str) -> dict[str, Verdict]:
+    return {job.id: Verdict(state, "", None, "", {}) for job in plan.jobs}  # type: ignore[arg-type]
+
+
+def test_records_tell_of_jobs_that_ended_after_the_text_was_written(plan: Plan) -> None:
+    ledger, (first, second, third, *rest) = Ledger(plan.root), [job.id for job in plan.jobs]
+    ledger.add(Record(third, 1, "", {}, {}))
+    note_begin(plan.root)
+    status = Status(plan, of(plan, "stale"))
+    status.write()
+    ledger.add(Record(first, 1, "", {}, {}))
+    status.ended(JobResult(first, "done"))
+    ledger.add(Record(second, 1, "", {}, {}))
+    with open(ledger.path, "a", encoding="utf-8") as journal:
+        journal.write('{"id": "' + rest[0])
+    found = job_states(plan.root)
+    assert [found[id_].state for id_ in (first, second, third, rest[0])] == ["done", "done", "waiting", "waiting"]
+    assert EVERY > 1, "the text lags behind"
+
+
+def test_states_are_called_as_everywhere_and_a_failure_keeps_its_first_line(plan: Plan) -> None:
+    first, second, third, *_ = [job.id for job in plan.jobs]
+    status = Status(plan, of(plan, "stale") | {third: of(plan, "fresh")[third]})
+    status.ended(JobResult(first, "kept"))
+    status.ended(JobResult(second, "failed", 1.5, "no: such  file\nmore", peak=77))
+    status.write()
+    found = job_states(plan.root)
+    assert {job.state for job in found.values()} == {"up to date", "failed", "waiting"}
+    assert (found[first].state, found[third].state) == ("up to date", "up to date")
+    assert failures(plan.root) == {second: "no: such  file"}
+    assert found[second].measured == "1.50 s 77 MiB"
+
+
+def test_how_the_last_run_ended_is_known(plan: Plan) -> None:
+    assert last_end(plan.root) is None
+    note_begin(plan.root)
+    assert last_end(plan.root) == "running"
+    note_end(plan.root, "failed")
+    assert last_end(plan.root) == "failed"
+    (plan.root / layout.LAST_RUN.path).write_text("[")
+    assert last_end(plan.root) is None
+
+
+def counts(printed: str) -> dict[str, int]:
+    """Jobs by state, as the second line has them."""
+    return {state: int(count) for count, state in re.findall(r"(\d+) ([a-z ]+)", printed.splitlines()[1])}
+
+
+def test_status_agrees_with_plan_after_a_run_was_killed(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    config = case.configured()
+    journal = case.output / layout.RECORDS.path
+    arguments = [Path(sys.executable).with_name("iota2"), "run", config, "--workers", "0"]
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
+    end = time.monotonic() + 60
+    while not journal.exists() or journal.read_bytes().count(b"\n") < 12:
+        assert process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    recorded = journal.read_bytes().count(b"\n")
+    _, printed, _ = command(capsys, "status", config)
+    assert "no run is under way; the last one did not come to its end: it was killed" in printed
+    assert counts(printed)["done"] == recorded
+    _, planned, _ = command(capsys, "plan", config)
+    assert f"{recorded} are up to date" in planned.splitlines()[-1]
+    run(config)
+    _, printed, _ = command(capsys, "status", config)
+    assert "the last one ended well" in printed
+    assert set(counts(printed)) == {"done", "up to date"}
+    assert counts(printed)["up to date"] == recorded

@@ -1,0 +1,109 @@
+"""A run that follows a dead one: the workers of the dead one, which may live for a moment, spoil nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from iota2.config.load import load_config
+from iota2.core.graph import Artifact, JobContext, Resources, Step
+from iota2.io.atomic import part_name, write_text
+from iota2.run import runner
+from iota2.run.execute import Debug, execute
+from iota2.run.job import JobResult, Task, run_task
+from iota2.run.ledger import Ledger, assess
+from iota2.run.lock import LOCK, lock_text, locked, require_lock
+from iota2.run.plan import Plan
+from tests.chain.helpers import Case, case, small
+from tests.run.test_execute import planned
+
+__all__ = ["case", "small"]
+
+
+def write(job: JobContext) -> None:
+    """Another run takes the folder over while this job is at work on tile B."""
+    root = job.out.text.parents[1]
+    (root / "begun").touch()
+    if job.key["tile"] == "B":
+        (root / LOCK).write_text("of another run")
+    write_text(job.out.text, "made")
+
+
+TEXT = Artifact("texts/{tile}.txt", "Text.")
+STEPS = (Step("one", "init", "One.", "one_{tile}", write, ("tile",), {}, {"text": TEXT}),)
+
+
+def run(plan: Plan) -> dict[str, JobResult]:
+    return execute(plan, assess(plan, Ledger(plan.root), {}), Debug(), lambda result: None, Resources())
+
+
+def test_what_the_worker_of_a_former_run_makes_is_not_put_in_place(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        results = run(planned(tmp_path, "AB", STEPS))
+    assert results["one/one_A"].state == "done"
+    assert results["one/one_B"].state == "failed"
+    assert "another run works here by now" in results["one/one_B"].message
+    assert sorted(path.name for path in (tmp_path / "texts").iterdir()) == ["A.txt"]
+
+
+def test_a_job_of_a_former_run_does_not_even_begin(tmp_path: Path) -> None:
+    class Later(Debug):
+        """The jobs come to their worker when another run has taken the folder over."""
+
+        def submit(self, task: Task, needed: object) -> None:
+            stale = run_task(replace(task, lock="of a former run"))
+            assert stale.state == "failed"
+            assert not (plan.root / "begun").exists()
+            super().submit(task, ())
+
+    plan = planned(tmp_path, "A", STEPS)
+    with locked(tmp_path):
+        results = execute(plan, assess(plan, Ledger(plan.root), {}), Later(), lambda result: None, Resources())
+    assert results["one/one_A"].state == "done"
+
+
+def test_two_runs_of_one_process_have_different_locks(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        first = lock_text(tmp_path)
+        require_lock(tmp_path, first)
+    require_lock(tmp_path, first)  # nobody works there
+    with locked(tmp_path):
+        assert lock_text(tmp_path) != first
+
+
+def test_a_run_begins_and_ends_with_nothing_in_progress(case: Case) -> None:
+    """What a dead run left goes before the first job; what a killed worker leaves goes at the end."""
+    config = load_config(case.configured())
+    root = config.chain.output_path
+    seen: list[bool] = []
+
+    class Looks(runner.Watcher):
+        def ended(self, result: JobResult) -> None:
+            seen.append(before.exists())
+            part_name(root / "final" / "map.tif", "scratch").write_text("half")
+
+    runner.run(config, runner.Options(workers=0, last_step="init"), runner.Watcher())
+    before = part_name(root / "features" / "mask.tif")
+    before.write_text("half")
+    stranger = root / "final" / ".map.part.tif"
+    stranger.write_text("not ours")
+    runner.run(config, runner.Options(workers=0), Looks())
+    assert seen
+    assert not any(seen)
+    assert [path for path in root.rglob(".*") if path.is_file() and path.parts[-2] != ".iota2"] == [stranger]
+
+
+def test_nothing_is_left_in_progress_when_a_run_breaks_off(case: Case) -> None:
+    config = load_config(case.configured())
+    root = config.chain.output_path
+
+    class Stops(runner.Watcher):
+        def ended(self, result: JobResult) -> None:
+            part_name(root / "logs" / "html" / "index.html").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(config, runner.Options(workers=0), Stops())
+    assert not list(root.rglob(".*.part*"))

@@ -1,0 +1,99 @@
+"""What ``iota2 verify`` finds, and that the next run does what it says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from iota2.run.lock import locked
+from tests.chain.helpers import Case, case, command, run, small
+
+__all__ = ["case", "small"]
+MASK = "features/T31TCJ/nbView.tif"
+SAMPLING = {"last_step": "sampling"}
+
+
+def zero_middle(path: Path) -> bytes:
+    """Overwrite bytes in the middle of a file, its size and time kept; what it held before."""
+    stat, content = path.stat(), path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(content[:middle] + bytes(50) + content[middle + 50 :])
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert path.read_bytes() != content
+    return content
+
+
+def test_damage_that_no_run_would_notice_is_made_good_by_the_next(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = case.configured(chain=SAMPLING)
+    run(config)
+    before = zero_middle(case.output / MASK)
+    assert command(capsys, "verify", config)[0] == 0
+    code, _, error = command(capsys, "verify", config, "--deep")
+    assert code == 1
+    assert f"1 output is not as it was made:\n  {MASK}\nThe next run makes them again." in error
+    _, told, _ = command(capsys, "plan", config)
+    assert f"no record of {MASK}" in told
+    run(config)
+    assert (case.output / MASK).read_bytes() == before
+    assert command(capsys, "verify", config, "--deep")[0] == 0
+
+
+def test_a_missing_output_is_found_without_a_look_at_bytes_and_made_again(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = case.configured(chain=SAMPLING)
+    run(config)
+    records = (case.output / ".iota2/records.jsonl").read_bytes()
+    (case.output / MASK).unlink()
+    code, _, error = command(capsys, "verify", config)
+    assert code == 1
+    assert f"  {MASK}\nThe next run makes them again." in error
+    assert (case.output / ".iota2/records.jsonl").read_bytes() == records, "the run notices by itself, and says why"
+    run(config)
+    assert command(capsys, "verify", config)[0] == 0
+
+
+def test_while_a_run_is_under_way_nothing_is_promised(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    config = case.configured(chain=SAMPLING)
+    run(config)
+    zero_middle(case.output / MASK)
+    with locked(case.output):
+        code, _, error = command(capsys, "verify", config, "--deep")
+    assert code == 1
+    assert "The next run makes them again" not in error
+    assert f"The next run does not notice these, whose size and time are as they were:\n  {MASK}\n" in error
+    assert "another run works here" in error
+
+
+def test_damage_is_told_where_the_images_are_gone(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    config = case.configured(chain=SAMPLING)
+    run(config)
+    zero_middle(case.output / MASK)
+    for product in case.products():
+        shutil.rmtree(product)
+    code, _, error = command(capsys, "verify", config, "--deep")
+    assert code == 1
+    assert MASK in error
+
+
+def test_outputs_of_earlier_settings_are_not_missed_and_a_run_names_them(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(case.configured(chain=SAMPLING, arg_train={"runs": 2}))
+    config = case.configured(chain=SAMPLING, arg_train={"runs": 1})
+    code, told, _ = command(capsys, "run", config, "--workers", 0)
+    assert code == 0
+    assert f"files in {case.output} are of earlier settings and stay as they are:" in " ".join(told.split())
+    gone = "samplesSelection/samples_region_1_seed_1.xml"
+    (case.output / gone).unlink()
+    code, told, _ = command(capsys, "verify", config)
+    assert code == 0
+    assert f"  {gone}\nThese 1 are of earlier settings, changed or gone" in told
+    code, told, _ = command(capsys, "verify", config)
+    assert code == 0
+    assert "earlier settings" not in told

@@ -1,0 +1,129 @@
+"""What is told after a run, and before one, is true: of which models the products are, what is old, what will run."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from iota2.config.load import load_config
+from iota2.run import runner
+from iota2.run.lock import locked
+from tests.chain.helpers import WEST, Case, case, command, copied, run, small
+
+__all__ = ["case", "small"]
+
+
+def trees(number: int) -> dict[str, dict[str, int]]:
+    return {"otb_classifier_options": {"classifier.rf.nbtrees": number}}
+
+
+@pytest.fixture(scope="module")
+def mapped(small: Case, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """A case with everything made."""
+    made = copied(small, tmp_path_factory.mktemp("truth") / "world")
+    run(made.configured())
+    return made
+
+
+def test_the_report_tells_of_the_models_that_made_the_map(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    run(case.configured())
+    config = case.configured(arg_train=trees(3))
+    code, printed, _ = command(
+        capsys, "run", config, "--workers", "0", "--first-step", "validation", "--force", "reportGeneration"
+    )
+    assert code == 0
+    report = (case.output / "final/report.html").read_text(encoding="utf-8")
+    told = json.loads((case.output / "final/metrics.json").read_text(encoding="utf-8"))["provenance"]
+    assert [model["parameters"]["classifier.rf.nbtrees"] for model in told["models"]] == [5]
+    assert "nbtrees" not in json.dumps(told["configuration"])
+    assert re.findall(r"classifier\.rf\.nbtrees: (\d+)", report) == ["5"]
+    assert '"classifier.rf.nbtrees": 3' not in report
+    assert "OUT OF DATE, of an earlier run: learnModel has to run (classifier.rf.nbtrees: 5 → 3)" in printed
+    assert "Products:" not in printed
+
+
+def test_products_of_an_earlier_run_are_told_to_be_out_of_date(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    run(case.configured())
+    config = case.configured(arg_train=trees(4))
+    code, printed, _ = command(capsys, "run", config, "--workers", "0", "--last-step", "learning")
+    assert code == 0
+    _, old = printed.split("OUT OF DATE, of an earlier run: classification has to run (model/model_1_seed_0 changed)")
+    assert str(case.output / "final/Classif_Seed_0.tif") in old
+    assert "Products:" not in printed
+    code, printed, _ = command(capsys, "run", config, "--workers", "0", "--json", "--last-step", "mosaic")
+    done = json.loads(printed.splitlines()[-1])
+    reasons = {product["path"].rsplit("/", 1)[1]: product["out_of_date"] for product in done["products"]}
+    assert reasons["Classif_Seed_0.tif"] is None
+    assert "confusionCmd has to run" in reasons["RESULTS.txt"]
+    code, printed, _ = command(capsys, "run", config, "--workers", "0")
+    assert "Products:" in printed
+    assert "OUT OF DATE" not in printed
+
+
+def test_nothing_is_marked_to_run_and_check_agrees_with_plan_when_all_is_up_to_date(
+    mapped: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = mapped.configured()
+    for arguments in (("check", config), ("run", config, "--workers", "0")):
+        code, printed, _ = command(capsys, *arguments)
+        assert code == 0
+        assert printed.count("[ ] Step") > 20
+        assert "[x]" not in printed
+    _, planned, _ = command(capsys, "plan", config)
+    _, checked, _ = command(capsys, "check", config)
+    assert planned.splitlines()[-1].startswith("0 jobs will run")
+    assert f"All is well: {planned.splitlines()[-1]}." in checked
+
+
+def test_a_folder_in_use_is_refused_before_anything_else_is_told(
+    mapped: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = mapped.configured()
+    with locked(mapped.output):
+        code, printed, error = command(capsys, "run", config, "--workers", "0")
+    assert code == 1
+    assert "another run works here" in error
+    assert "Step" not in printed
+
+
+def test_too_little_memory_is_told_with_what_is_needed(mapped: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    config = mapped.configured(arg_train={"random_seed": 9})
+    code, _, error = command(capsys, "run", config, "--workers", "0", "--memory", "1")
+    assert code == 1
+    assert re.search(rf"tile {WEST}: a block of \d+ x \d+ pixels needs [\d.]+ MB, and a job has 1\.0 MB", error)
+
+
+def test_a_step_in_place_of_a_group_is_told_its_group(mapped: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, error = command(capsys, "plan", mapped.configured(), "--first-step", "learnModel")
+    assert code == 1
+    assert "It is a step of the group learning. Groups: init, sampling, learning, classification" in error
+    assert "regularisation" not in error
+    _, told, _ = command(capsys, "run", "--help")
+    words = set(re.findall(r"\w+", told))
+    assert words >= {"init", "validation", "referenceData", "reportGeneration"}
+    assert "regularisation" not in words
+
+
+def test_another_name_or_colour_of_a_class_runs_only_what_shows_it(case: Case) -> None:
+    config = case.configured(arg_classification={"enable_probability_map": True})
+    run(config)
+    for path in (case.files.nomenclature, case.files.colors):
+        text = path.read_text(encoding="utf-8")
+        changed = f"other {text}" if path == case.files.nomenclature else re.sub(r" \d+\n", " 77\n", text, count=1)
+        path.write_text(changed, encoding="utf-8")
+        results = runner.run(load_config(config), runner.Options(workers=0), runner.Watcher())
+        ran = {id_.split("/")[0] for id_, result in results.items() if result.state == "done"}
+        assert ran == {"referenceData", "mosaic", "reportGeneration"}
+
+
+def test_the_page_of_workers_outlives_a_run_that_has_nothing_to_do(case: Case) -> None:
+    config = case.configured()
+    run(config)
+    page = case.output / "logs/html/timeline.html"
+    before = page.read_text(encoding="utf-8")
+    assert "Longest jobs" in before
+    run(config)
+    assert page.read_text(encoding="utf-8") == before
+    assert "no job had to run" in (case.output / "logs/html/index.html").read_text(encoding="utf-8")
