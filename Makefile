@@ -25,10 +25,9 @@ lint: .venv/ready
 docs: .venv/ready  ## Write the reference pages again from the code
 	$(BIN)/python docs/generate.py
 
-bench: .venv/ready ## Measure the stages, in microseconds per pixel
-	$(BIN)/python benchmarks/features.py
-	$(BIN)/python benchmarks/forest.py
-	$(BIN)/python benchmarks/plan.py
+bench: .venv/ready ## Measure speed and memory: make bench BENCH="--megapixels 1,4,16 --bench-data FOLDER"
+	$(BIN)/python -m pytest benchmarks --results benchmarks/results/latest.json $(BENCH)
+	$(BIN)/python -m benchmarks.table
 
 lock: .venv/ready  ## Note the exact versions that the tests ran with
 	$(BIN)/python -m pip freeze --exclude-editable > requirements.lock

@@ -1,0 +1,149 @@
+"""Parts of a run in a process of their own, for their time and the peak of their memory.
+
+``python -m benchmarks.child TASK CONFIG [options]`` prints one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.reading import decode, windows
+from iota2.classifiers.models import load_model
+from iota2.config.load import load_config
+from iota2.config.schema import Config
+from iota2.core.cube import FeatureBlock
+from iota2.core.graph import Resources
+from iota2.core.grid import blocks
+from iota2.core.scene import Scene
+from iota2.io.cubes import recipe_bands
+from iota2.io.environ import gdal_environment, limit_threads
+from iota2.io.rasters import RasterProfile, RasterReader, RasterWriter
+from iota2.run.peak import forget_peak, peak_mib
+from iota2.run.runner import check
+from iota2.run.survey import survey
+from iota2.steps.extraction import extract
+
+ROOT = Path(__file__).parents[1]
+ROWS = 16
+"""Rows of a block when a raster of features is classified."""
+
+
+def call(task: str, config: Path, *options: object, **environment: str) -> dict[str, Any]:
+    """What a child tells; RuntimeError with what it wrote when it fails."""
+    command = [sys.executable, "-m", "benchmarks.child", task, str(config), *map(str, options)]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {done.stderr[-3000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def timed(work: Callable[[], object], rounds: int) -> dict[str, Any]:
+    """Seconds of every round by the clock and of the processor, and the peak of memory."""
+    clock, processor = [], []
+    forget_peak()
+    for _ in range(rounds):
+        started = time.perf_counter(), time.process_time()
+        work()
+        clock.append(time.perf_counter() - started[0])
+        processor.append(time.process_time() - started[1])
+    return {"seconds": clock, "processor": processor, "memory": peak_mib()}
+
+
+def step(config: Config, options: argparse.Namespace) -> dict[str, Any]:
+    """All jobs of a step whose inputs are there, one after the other, as a worker runs them."""
+    _, plan = check(config)
+    use = Resources(threads=options.threads)
+    jobs = [job for job in plan.jobs if job.step.name == options.step][: options.jobs]
+
+    def work() -> None:
+        for job in jobs:
+            with limit_threads(use.threads), gdal_environment(threads=use.threads):
+                job.step.run(job.context(use))
+
+    return {**timed(work, options.rounds), "jobs": len(jobs)}
+
+
+def extraction(config: Config, options: argparse.Namespace) -> dict[str, Any]:
+    """Features of points spread over the tile, and the time to decode the whole of it once."""
+    found = survey(config)
+    scene = one_scene(found.scenes)
+    rng = np.random.default_rng(0)
+    height, width = scene.geobox.shape
+    at = np.sort(rng.choice(height * width, options.points, replace=False))
+    use = Resources(threads=options.threads)
+    with limit_threads(use.threads), gdal_environment(threads=use.threads):
+        extract(scene, found.recipe, at[:1] // width, at[:1] % width, use)  # what is compiled is loaded here
+        found_features = timed(lambda: extract(scene, found.recipe, at // width, at % width, use), options.rounds)
+        strips = blocks(scene.tile, scene.geobox, (256, width))
+        pieces = [windows(scene, recipe_bands(found.recipe), strip, exact=True) for strip in strips]
+        floor = timed(lambda: decode(pieces, threads=use.threads), options.rounds)
+    return {**found_features, "floor": floor}
+
+
+def predict(config: Config, options: argparse.Namespace) -> dict[str, Any]:
+    """Labels of a raster of features, read and written block by block, on all ``threads``."""
+    model = load_model(options.model)
+    with RasterReader(options.raster) as source:
+        lattice = source.geobox
+    pieces = list(blocks("features", lattice, (ROWS, lattice.shape.x)))
+
+    def labels(number: int) -> np.ndarray:
+        with RasterReader(options.raster) as source:
+            values = source.read_bands(pieces[number].geobox)
+        everywhere = np.ones(values.shape[1:], bool)
+        block = FeatureBlock(values, model.recipe.names, everywhere.astype(np.uint16))
+        return model.predict(block, everywhere).labels.astype(np.uint8)
+
+    def work() -> None:
+        with (
+            gdal_environment(),
+            RasterWriter(options.out, RasterProfile(lattice, "uint8", nodata=0)) as writer,
+            ThreadPoolExecutor(options.threads) as pool,
+        ):
+            for piece, found in zip(pieces, pool.map(labels, range(len(pieces))), strict=True):
+                writer.write(piece, found)
+
+    labels(0)  # what is compiled is loaded here
+    return timed(work, options.rounds)
+
+
+def one_scene(scenes: dict[str, Scene]) -> Scene:
+    """The scene of the only tile."""
+    (scene,) = scenes.values()
+    return scene
+
+
+TASKS = {"step": step, "extraction": extraction, "predict": predict}
+
+
+def main() -> None:
+    """Do one task and print what it took."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--step")
+    parser.add_argument("--jobs", type=int)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--points", type=int, default=50_000)
+    for name in ("model", "raster", "out"):
+        parser.add_argument(f"--{name}", type=Path)
+    options = parser.parse_args()
+    print(json.dumps(TASKS[options.task](load_config(options.config), options)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""The reading of a scene's files and nothing else: the floor under every step that looks at images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import rasterio.io
+from rasterio.windows import Window
+
+from iota2.core.grid import Block, resolution
+from iota2.core.scene import Scene
+from iota2.io.environ import open_raster
+from iota2.io.warp import placement
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A window of one band of a file."""
+
+    path: str
+    index: int
+    window: Window
+
+
+def windows(
+    scene: Scene, bands: Mapping[str, Sequence[str]], block: Block, *, exact: bool = False
+) -> list[list[Piece]]:
+    """What is read of every acquisition for a block: its masks and bands.
+
+    The windows are those of the steps, with the pixels around that resampling needs; ``exact`` ones have none, so
+    that all blocks of a tile together hold every pixel once.
+    """
+    found = []
+    for sensor in scene.sensors:
+        spec = sensor.spec
+        index = {band.name: band.index for band in spec.bands}
+        places = {
+            name: _exact(scene, grid, block) if exact else placement(
+                grid, scene.geobox, block.rows, block.cols, spec.resampling
+            ).window
+            for name, grid in sensor.grids.items()
+        }  # fmt: skip
+        for acquisition in sensor.acquisitions:
+            masks = [(path, 1, places[name]) for name, path in acquisition.masks.items()]
+            wanted = [(acquisition.bands[name], index[name], places[name]) for name in bands[spec.name]]
+            found.append([Piece(path, number, _window(place)) for path, number, place in masks + wanted])
+    return found
+
+
+def _exact(scene: Scene, grid, block: Block) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Rows and columns of the same ground on a lattice of the same corner."""
+    own, other = resolution(scene.geobox), resolution(grid)
+    ratio = own[0] / other[0]
+    rows, cols = ((round(first * ratio), round(last * ratio)) for first, last in (block.rows, block.cols))
+    return rows, cols
+
+
+def _window(place: tuple[tuple[int, int], tuple[int, int]]) -> Window:
+    (top, bottom), (left, right) = place
+    return Window(left, top, right - left, bottom - top)
+
+
+def decode(pieces: Iterable[list[list[Piece]]], *, threads: int = 1) -> int:
+    """Bytes of the pixels of all pieces, block by block; files stay open, acquisitions are read by turns on threads."""
+    with ExitStack() as stack, ThreadPoolExecutor(threads) as pool:
+        open_files: dict[str, rasterio.io.DatasetReader] = {}
+
+        def read(wanted: list[Piece]) -> int:
+            total = 0
+            for piece in wanted:
+                if piece.path not in open_files:
+                    open_files[piece.path] = source = open_raster(piece.path)
+                    stack.callback(source.close)
+                total += open_files[piece.path].read(piece.index, window=piece.window).nbytes
+            return total
+
+        each = map if threads == 1 else pool.map
+        return sum(sum(each(read, block)) for block in pieces)

@@ -1,0 +1,200 @@
+"""Figures as tables of text, and the section of the docs that shows the last ones.
+
+``python -m benchmarks.table`` writes the section anew from ``benchmarks/results/latest.json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figures import LATEST, PER_PIXEL, Figure, read_results
+
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+STAGES = ("decode", "series", "features, gap filling included", "forest", "write")
+"""What the classification step does, each measured alone."""
+
+
+def _values(found: Sequence[Figure], group: str, name: str) -> dict[float | None, float]:
+    """Medians of a figure by size of tile."""
+    return {f.megapixels: f.median for f in found if (f.group, f.name) == (group, name)}
+
+
+def _sums(found: Sequence[Figure], group: str, names: Iterable[str]) -> dict[float | None, float]:
+    """Sums of some figures by size of tile, where all of them were measured."""
+    parts = [_values(found, group, name) for name in names]
+    sizes = [size for size in parts[0] if all(size in part for part in parts)]
+    return {size: sum(part[size] for part in parts) for size in sizes}
+
+
+def _quotients(above: dict[float | None, float], below: dict[float | None, float]) -> dict[float | None, float]:
+    return {size: value / below[size] for size, value in above.items() if below.get(size)}
+
+
+def _memory(found: Sequence[Figure]) -> dict[float | None, float]:
+    """Greatest peak of a worker by size of tile."""
+    sizes = {f.megapixels for f in found if f.megapixels}
+    peaks = {s: [f.memory for f in found if f.megapixels == s and f.memory and f.name != "iota2 run"] for s in sizes}
+    return {size: max(values) for size, values in sorted(peaks.items()) if values}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What must be reached, and how it follows from the figures."""
+
+    about: str
+    bound: float
+    unit: str
+    of: Callable[[Sequence[Figure]], dict[float | None, float]]
+    least: bool = False
+    """The bound is the least that is good; else the most."""
+
+    def verdict(self, value: float) -> str:
+        """``met``, or by how much it is missed."""
+        good = value >= self.bound if self.least else value <= self.bound
+        return "met" if good else f"missed by {abs(value / self.bound - 1):.0%}"
+
+
+TARGETS = (
+    Target(
+        "forest, per core, against scikit-learn's `predict_proba`", 4, "×",
+        lambda f: _quotients(
+            _values(f, "forest", "scikit-learn's predict_proba, 1 threads"),
+            _values(f, "forest", "kernel, probabilities"),
+        ),
+        least=True,
+    ),
+    Target(
+        "forest, per machine, against Orfeo's ImageClassifier, both with all cores", 15, "×",
+        lambda f: _quotients(
+            _values(f, "toolbox", "ImageClassifier"), _values(f, "toolbox", "iota2, the same raster of features")
+        ),
+        least=True,
+    ),
+    Target(
+        "whole classification step against the sum of its stages measured alone", 1.25, "×",
+        lambda f: _quotients(_values(f, "steps", "classification"), _sums(f, "stages", STAGES)),
+    ),
+    Target(
+        "resample + gap fill + features", 2.5, "µs",
+        lambda f: _sums(f, "stages", ("resample", "features, gap filling included")),
+    ),
+    Target("classification step from files to labels", 15, "µs", lambda f: _values(f, "steps", "classification")),
+    Target("peak memory of a worker, MiB (1 GB)", 953, "MiB", _memory),
+    Target(
+        "extraction of 50,000 samples spread over the tile, against decoding it once", 1.3, "×",
+        lambda f: _quotients(
+            _values(f, "extraction", "50000 points all over the tile"),
+            _values(f, "extraction", "decode, every byte once"),
+        ),
+    ),
+    Target(
+        "plan and check of 100,000 jobs that are up to date", 20, "s",
+        lambda f: _sums(f, "planning", ("plan", "check that all is up to date")),
+    ),
+    Target("run that is up to date", 2, "s", lambda f: _values(f, "planning", "run that is up to date")),
+)  # fmt: skip
+
+
+def figures_text(found: Sequence[Figure]) -> str:
+    """A table of the figures."""
+    head = ("", "Mpx", "cores", "median", "quartiles", "", "reference", "reference ÷ this", "MiB")
+    rows: list[Sequence[str]] = []
+    for group, members in groupby(sorted(found, key=_order(found)), key=lambda f: f.group):
+        rows.append((f"**{group}**", *[""] * (len(head) - 1)))
+        rows += [_row(figure, found) for figure in members]
+    return table(head, rows)
+
+
+def _order(found: Sequence[Figure]) -> Callable[[Figure], tuple[int, int, float]]:
+    """Groups and names in the order in which they were first measured, then by size."""
+    groups = list(dict.fromkeys(f.group for f in found))
+    names = list(dict.fromkeys(f.name for f in found))
+    return lambda f: (groups.index(f.group), names.index(f.name), f.megapixels or 0.0)
+
+
+def _row(figure: Figure, found: Sequence[Figure]) -> Sequence[str]:
+    same = [f for f in found if (f.group, f.megapixels) == (figure.group, figure.megapixels)]
+    beside = next((f for f in same if f.name == figure.reference), None)
+    spread = f"{figure.quartiles[0]:g} to {figure.quartiles[1]:g}" if figure.rounds > 1 else "one round"
+    return (
+        f"{figure.name} ({figure.note})" if figure.note else figure.name,
+        "" if figure.megapixels is None else f"{figure.megapixels:g}",
+        str(figure.cores),
+        f"{figure.median:g}",
+        spread,
+        figure.unit.replace(PER_PIXEL, "µs"),
+        beside.name if beside else "",
+        f"{beside.median / figure.median:.2f}" if beside and figure.median else "",
+        "" if figure.memory is None else str(figure.memory),
+    )
+
+
+def targets_text(found: Sequence[Figure]) -> str:
+    """A table of the targets: wanted, measured, met or missed by how much, for every size of tile."""
+    rows = [
+        (
+            target.about,
+            f"{'≥' if target.least else '≤'} {target.bound:g} {target.unit}",
+            "" if size is None else f"{size:g}",
+            f"{value:.3g} {target.unit}",
+            target.verdict(value),
+        )
+        for target in TARGETS
+        for size, value in target.of(found).items()
+    ]
+    missing = [(target.about, "", "", "", "not measured") for target in TARGETS if not target.of(found)]
+    return table(("target", "wanted", "Mpx", "measured", ""), [*rows, *missing])
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def section(results: dict[str, Any]) -> str:
+    """What the docs show of some results."""
+    machine = "; ".join(f"{name}: {value}" for name, value in results["machine"].items())
+    versions = ", ".join(f"{name} {value}" for name, value in results["versions"].items())
+    return "\n".join(
+        [
+            f"Measured on {results['date']}. {machine}. {versions}.",
+            *_items(results["remarks"]),
+            "",
+            "### Targets",
+            "",
+            targets_text(results["figures"]),
+            "",
+            "### Figures",
+            "",
+            f"µs: {PER_PIXEL}. s: seconds.",
+            "",
+            figures_text(results["figures"]),
+        ]
+    )
+
+
+def _items(remarks: Iterable[str]) -> Iterator[str]:
+    yield ""
+    yield from (f"- {remark}" for remark in remarks)
+
+
+def page_with(page: str, text: str) -> str:
+    """The page with its marked section replaced."""
+    before, rest = page.split(BEGIN)
+    return f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}"
+
+
+def main() -> None:
+    """Write the section of the page anew."""
+    page = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(page_with(page, section(read_results(LATEST))), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
