@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test suite lint docs bench lock clean help
+.PHONY: demo test suite long lint docs bench lock clean help
 
 help:            ## Show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -13,7 +13,10 @@ demo: .venv/ready  ## Make up a Sentinel-2 archive in demo/ and map it
 test: lint suite   ## Everything that must hold before a change lands
 
 suite: .venv/ready
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
+
+long: .venv/ready  ## Tests that take minutes: clusters, several hosts, full and slow disks, many deaths
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -24,6 +24,7 @@ from iota2.errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_USER, Iota2Error, J
 from iota2.run import runner
 from iota2.run.archive import write_archive
 from iota2.run.clusters import WORKERS
+from iota2.run.options import SCHEDULERS, EngineName, Options, chosen_steps, groups_of, resume_command
 from iota2.run.status import job_states
 from iota2.run.verify import verify as look_at_outputs
 
@@ -50,7 +51,7 @@ Workers = Annotated[
         help=f"Worker processes; 0: all in this process. Default: one per core; {WORKERS} on a cluster.",
     ),
 ]
-_GROUPS = ", ".join(runner.groups_of(CLASSIFICATION))
+_GROUPS = ", ".join(groups_of(CLASSIFICATION))
 FirstStep = Annotated[str | None, typer.Option(metavar="GROUP", help=f"First group of steps to run, of: {_GROUPS}.")]
 LastStep = Annotated[str | None, typer.Option(metavar="GROUP", help="Last group of steps to run, of the same.")]
 Restart = Annotated[bool, typer.Option("--restart", help="Go on even if remove_output_path is True.")]
@@ -96,12 +97,12 @@ def check(config: ConfigPath) -> None:
     console = Console()
     loaded = _load(config, console)
     if (loaded.chain.output_path / layout.RECORDS.path).exists():
-        outlook = runner.look_ahead(loaded, runner.Options())
+        outlook = runner.look_ahead(loaded, Options())
         console.summary(outlook.to_run, outlook.found)
         told = told_in_all(outlook.verdicts)
     else:
         found, plan = runner.check(loaded)
-        console.summary(runner.chosen_steps(plan.steps, loaded, runner.Options()), found)
+        console.summary(chosen_steps(plan.steps, loaded, Options()), found)
         told = f"{counted(len(plan.jobs), 'job')} will run"
     console.say(f"All is well: {told}. Next: iota2 run {config}")
 
@@ -116,7 +117,7 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
         int | None, typer.Option("--memory", metavar="MIB", min=1, help="Memory of a job for the arrays of a block.")
     ] = None,
     engine: Annotated[
-        runner.EngineName | None, typer.Option("--engine", help="Where workers run: by default on this machine.")
+        EngineName | None, typer.Option("--engine", help="Where workers run: by default on this machine.")
     ] = None,
     scheduler: Annotated[
         str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Use a Dask scheduler that already runs.")
@@ -132,7 +133,7 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
     if scheduler is not None and (engine is not None or workers is not None):
         raise UserError("--scheduler uses the workers that are there: leave --engine and --workers out.")
     _require_workers(f"--engine {engine}", engine, "--workers", workers)
-    options = runner.Options(
+    options = Options(
         engine=engine or "local",
         scheduler=scheduler,
         resources=resources,
@@ -146,7 +147,7 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
     _run(config, options, JsonLines() if json else Console())
 
 
-def _require_workers(asked: str, engine: runner.EngineName | None, option: str, workers: int | None) -> None:
+def _require_workers(asked: str, engine: EngineName | None, option: str, workers: int | None) -> None:
     if workers == 0 and engine in ("slurm", "pbs"):
         raise UserError(f"{asked} needs workers: leave {option} 0 out, or give a number.")
 
@@ -161,7 +162,7 @@ def plan(
 ) -> None:
     """Say what a run would do, and why; nothing is run."""
     console = Console()
-    options = runner.Options(first_step=first_step, last_step=last_step, restart=restart, force=tuple(force or ()))
+    options = Options(first_step=first_step, last_step=last_step, restart=restart, force=tuple(force or ()))
     outlook = runner.look_ahead(_load(config, console), options)
     console.outlook(outlook.plan, outlook.verdicts, len(outlook.removed or ()))
 
@@ -177,7 +178,7 @@ def why(  # noqa: PLR0917 - typer reads options from the signature
 ) -> None:
     """Say why a job would run, what it reads and what it makes."""
     console = Console()
-    options = runner.Options(first_step=first_step, last_step=last_step, restart=restart, force=tuple(force or ()))
+    options = Options(first_step=first_step, last_step=last_step, restart=restart, force=tuple(force or ()))
     outlook = runner.look_ahead(_load(config, console), options)
     found = [candidate for candidate in outlook.plan.jobs if job in candidate.id]
     if not found:
@@ -251,7 +252,7 @@ def demo(
     from iota2.testing.world import WorldOptions, make_world, write_world  # noqa: PLC0415
 
     files = write_world(make_world(WorldOptions(size=size - size % 6, overlap=size // 6 * 2)), folder)
-    _run(files.config, runner.Options(workers=workers), console)
+    _run(files.config, Options(workers=workers), console)
 
 
 def _load(path: Path, console: Console | JsonLines) -> Config:
@@ -262,7 +263,7 @@ def _load(path: Path, console: Console | JsonLines) -> Config:
     return config
 
 
-def _run(path: Path, options: runner.Options, console: Console | JsonLines, *, only_summary: bool = False) -> None:
+def _run(path: Path, options: Options, console: Console | JsonLines, *, only_summary: bool = False) -> None:
     try:
         _run_watched(path, options, console, only_summary=only_summary)
     except Exception as error:
@@ -272,16 +273,19 @@ def _run(path: Path, options: runner.Options, console: Console | JsonLines, *, o
         console.close()
 
 
-def _run_watched(path: Path, options: runner.Options, console: Console | JsonLines, *, only_summary: bool) -> None:
+def _run_watched(path: Path, options: Options, console: Console | JsonLines, *, only_summary: bool) -> None:
     config = _load(path, console)
     if only_summary:
         found, plan = runner.check(config)
-        console.summary(runner.chosen_steps(plan.steps, config, options), found)
+        console.summary(chosen_steps(plan.steps, config, options), found)
         return
     try:
         runner.run(config, options, console)
     except JobsFailed:
         _archive(config, console)
+        raise
+    except KeyboardInterrupt:
+        console.say(f"to go on: {resume_command(config, options)}")
         raise
     console.finished(runner.products(config), config.chain.output_path)
 
@@ -305,7 +309,7 @@ def legacy(arguments: Sequence[str]) -> None:
     """``Iota2.py``: the options of the original, with the same meaning."""
     parser = _Parser("Iota2.py", description="Run the chain of a configuration.")
     parser.add_argument("-config", required=True, type=Path, help="configuration file")
-    parser.add_argument("-scheduler_type", choices=runner.SCHEDULERS, default="localCluster")
+    parser.add_argument("-scheduler_type", choices=SCHEDULERS, default="localCluster")
     parser.add_argument(
         "-nb_parallel_tasks", type=_count, default=None, metavar="N", help="worker processes; 0: none but this one"
     )
@@ -323,14 +327,14 @@ def legacy(arguments: Sequence[str]) -> None:
     given = parser.parse_args(arguments)
     ending = None if given.ending_step == -1 else given.ending_step
     restart = given.restart or given.restart_from is not None
-    engine = runner.SCHEDULERS[given.scheduler_type]
+    engine = SCHEDULERS[given.scheduler_type]
     _require_workers(f"-scheduler_type {given.scheduler_type}", engine, "-nb_parallel_tasks", given.nb_parallel_tasks)
     if given.restart_from is not None and not given.restart_from.is_file():
         raise UserError(
             f"-restart_from: there is no file {given.restart_from}. Give {layout.STATUS.path} in the output folder of "
             "the run to go on with, or -restart."
         )
-    options = runner.Options(
+    options = Options(
         starting=given.starting_step,
         ending=ending,
         engine=engine,

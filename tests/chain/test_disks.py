@@ -20,6 +20,8 @@ from tests.chain.conftest import run_chain
 from tests.chain.helpers import Case, case, small
 from tests.chain.test_restart import digests
 
+pytestmark = pytest.mark.long
+
 __all__ = ["case", "small"]
 COMMAND = Path(sys.executable).with_name("iota2")
 THROTTLE = Path("/sys/fs/cgroup/blkio")

@@ -20,6 +20,8 @@ from tests.chain.conftest import configured, run_chain
 from tests.chain.test_restart import digests
 from tests.run.background import background, wait_for_records
 
+pytestmark = pytest.mark.long
+
 COMMAND = Path(sys.executable).with_name("iota2")
 NETWORK = "10.213.77"
 PORT = 8786

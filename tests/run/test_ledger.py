@@ -338,3 +338,19 @@ def test_checksum_of_a_text_is_that_of_the_file_that_holds_it(tmp_path: Path) ->
     path = tmp_path / "é.json"
     path.write_text("été\n", encoding="utf-8")
     assert checksum_of_text(path, "été\n") == checksum(path)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no disk that is always full")
+def test_a_record_after_one_that_a_full_disk_cut_stands_by_itself(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    first, lost, last = (Record(name, 1, "", {}, {}) for name in ("a/a", "b/b", "c/c"))
+    ledger.add(first)
+    whole = ledger.path.read_bytes()
+    ledger.path.unlink()
+    ledger.path.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        ledger.add(lost)
+    ledger.path.unlink()
+    ledger.path.write_bytes(whole + b'{"id":"b/')
+    ledger.add(last)
+    assert set(Ledger(tmp_path).records) == {"a/a", "c/c"}

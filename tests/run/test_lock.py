@@ -226,3 +226,10 @@ def dead() -> Holder:
 def write(root: Path, former: Holder) -> None:
     (root / LOCK).parent.mkdir(parents=True, exist_ok=True)
     (root / LOCK).write_text(json.dumps(asdict(former)))
+
+
+def test_a_process_of_another_container_of_the_same_name_may_live(tmp_path: Path) -> None:
+    """Its number says nothing here: processes of a container are numbered anew."""
+    gone = replace(lock._me(), pid=2**22 - 1)
+    assert not gone.alive
+    assert replace(gone, room="pid:[1]").alive

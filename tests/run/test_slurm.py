@@ -30,6 +30,7 @@ COMMAND = Path(sys.executable).with_name("iota2")
 RESOURCES = "iota2_chain: { ram: '1500mb', walltime: '00:20:00' }\ntraining: { nb_cpu: 2 }\n"
 hindrance = slurm.hindrance()
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.slow,
     pytest.mark.timeout(600),
     pytest.mark.skipif(hindrance is not None, reason=hindrance or ""),

@@ -27,7 +27,7 @@ _BRINGING = 16
 """Bytes for each pixel and date of a block while one band is resampled, scaled, and found to have data."""
 _COUNTS = 16
 """Bytes for each pixel of a block: clear dates in several steps, the region."""
-_PROBE = 256
+_PROBE = 64
 """Rows and columns of the block by which it is seen how much the files store for each of its pixels."""
 
 

@@ -359,6 +359,14 @@ def _files(acquisition: Acquisition) -> Mapping[str, str]:
 
 
 def _handles() -> int:
-    """Files that one reader may keep open: half of what the system allows, other readers may be at work."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MAX_OPEN if soft == resource.RLIM_INFINITY else min(MAX_OPEN, soft // 2)
+    """Files that one reader may keep open: half of what the system allows, other readers may be at work.
+
+    The usual limit is a soft one, which a process may raise: a year of images has more files.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MAX_OPEN
+    if soft < 2 * MAX_OPEN and (hard == resource.RLIM_INFINITY or hard > soft):
+        soft = 2 * MAX_OPEN if hard == resource.RLIM_INFINITY else min(2 * MAX_OPEN, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return min(MAX_OPEN, soft // 2)

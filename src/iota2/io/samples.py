@@ -32,7 +32,7 @@ def read_columns(path: Path, columns: Sequence[str], dtype: DTypeLike = np.float
     read = {".sqlite": _read_sqlite, ".parquet": _read_parquet}[path.suffix]
     try:
         return read(path, columns, np.dtype(dtype))
-    except (sqlite3.Error, pa.ArrowException, OSError, TypeError) as err:
+    except (sqlite3.Error, pa.ArrowException, OSError, TypeError, ValueError) as err:
         raise InputError(f"{path}: cannot be read as a table of samples ({err}). Extract the samples again") from err
 
 

@@ -26,6 +26,7 @@ died is tried again."""
 DEATHS = 2
 """How often a job whose worker died is tried again at least: most often it is the death of a machine, not its fault."""
 POLL_SECONDS = 0.1
+FETCH_SECONDS = 2.0
 Watch = Callable[[JobResult], None]
 """Called with each job's result, as it comes."""
 
@@ -108,13 +109,18 @@ class Cluster:
             self._wait_until(self._pool.has_ready)
             future = next(self._pool)
             sent = self._tasks.pop(future.key)
-            if future.status == "finished":
-                result: JobResult = future.result()
-                return result
+            while future.status == "finished":
+                try:
+                    result: JobResult = future.result(timeout=FETCH_SECONDS)
+                except TimeoutError:  # its worker may have died with the result, and no other be there
+                    self.require_workers()
+                else:
+                    return result
             if future.status == "error":
                 return _not_run(sent[0], future.exception())
             # Its worker died before the result was fetched, or the connection to the scheduler is lost: that shows in
-            # a moment, and then there may be nobody to send it to.
+            # a moment, and then there may be nobody to send it to. Let go, it is not run twice.
+            future.release()
             time.sleep(POLL_SECONDS)
             self._wait_until(lambda: True)
             self.submit(*sent)

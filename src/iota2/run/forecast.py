@@ -61,7 +61,7 @@ class Forecast:
     """No earlier run tells how long the jobs take: from a few measured constants."""
     workers: int
     block: tuple[int, int]
-    """Rows and columns of what is decoded at once for classification, on the tile where they are smallest."""
+    """Rows and columns of what is computed at once for classification, on the tile where they are smallest."""
     guesses: Mapping[str, float] = field(default_factory=dict)
     """By step, the mean seconds of the jobs of which no earlier run tells."""
 
@@ -170,9 +170,11 @@ def available_memory(root: Path = _CONTROL) -> int:
     found = psutil.virtual_memory().available
     try:
         limit, used = ((root / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        told = dict(line.split() for line in (root / "memory.stat").read_text().splitlines())
     except OSError:
         return found
-    return found if limit == "max" else min(found, max(0, int(limit) - int(used)))
+    held = int(used) - int(told.get("inactive_file", 0))  # files that were read are let go when memory is asked for
+    return found if limit == "max" else min(found, max(0, int(limit) - held))
 
 
 def require_room(root: Path, needed: int) -> int:

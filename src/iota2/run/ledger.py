@@ -162,8 +162,9 @@ class Ledger:
         """Note that a job is done: the last act of a job."""
         self.records[record.id] = record
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        line, self._cut = "\n" * self._cut + record.to_json() + "\n", True  # until all of it is written
         with open(self.path, "a", encoding="utf-8") as journal:
-            journal.write("\n" * self._cut + record.to_json() + "\n")
+            journal.write(line)
         self._lines, self._cut = self._lines + 1, False
 
     def forget(self, names: Set[str]) -> None:

@@ -37,18 +37,28 @@ class Holder:
     number later."""
     run: str = ""
     """Tells two runs of one process apart."""
+    room: str = ""
+    """The numbering of processes that ``pid`` belongs to: containers have their own."""
 
     @property
     def alive(self) -> bool:
         """Whether it may still run; of a process on another host one cannot know, so yes."""
         if self.host != socket.gethostname():
             return True
-        return self.boot == _boot() and _exists(self.pid) and _started(self.pid) in (self.started, None)
+        if self.boot != _boot():
+            return False
+        if self.room and self.room != _room():
+            return True  # a container of the same host name: its processes cannot be seen from here
+        return _exists(self.pid) and _started(self.pid) in (self.started, None)
 
 
 def _me() -> Holder:
     pid = os.getpid()
-    return Holder(socket.gethostname(), pid, _boot(), _started(pid) or 0, uuid4().hex)
+    return Holder(socket.gethostname(), pid, _boot(), _started(pid) or 0, uuid4().hex, _room())
+
+
+def _room() -> str:
+    return os.readlink("/proc/self/ns/pid")
 
 
 def _boot() -> str:

@@ -60,7 +60,10 @@ def damaged(root: Path, *, deep: bool) -> dict[str, Stamp]:
 
 
 def _is_damaged(root: Path, name: str, stamp: Stamp, *, deep: bool) -> bool:
-    return not (root / name).exists() or as_it_is(root / name, stamp, deep=deep) is None
+    try:
+        return not (root / name).exists() or as_it_is(root / name, stamp, deep=deep) is None
+    except FileNotFoundError:  # it went while it was looked at
+        return True
 
 
 def _wanted(config: Config, found: Iterable[str]) -> set[str]:

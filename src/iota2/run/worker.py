@@ -1,6 +1,7 @@
 """A worker on this machine: a process with one thread of ours, that ends with the run that started it.
 
-``python -m iota2.run.worker ADDRESS NAME FOLDER``: the scheduler, how the worker is called, where it may keep things.
+``python -m iota2.run.worker ADDRESS NAME FOLDER PARENT``: the scheduler, how the worker is called, where it may keep
+things, and the number of the process that started it.
 """
 
 from __future__ import annotations

@@ -101,14 +101,16 @@ def _batches(scene: Scene, block: Block, pixels: tuple[np.ndarray, np.ndarray], 
     """The pixels (rows, columns) of a block with their neighbours, in groups of about ``most`` pixels."""
     (top, bottom), (left, right) = block.rows, block.cols
     batch: list[_Near] = []
+    count = 0
     for (row, col), at in _cells(pixels[0] - top, pixels[1] - left, NEAR):
         first = top + row, left + col
         last = min(first[0] + NEAR[0], bottom), min(first[1] + NEAR[1], right)
         place = block_of(scene.tile, scene.geobox, (first[0], last[0]), (first[1], last[1]))
         batch.append(_Near(place, pixels[0][at] - first[0], pixels[1][at] - first[1], at))
-        if sum(len(near.at) for near in batch) >= most:
+        count += len(at)
+        if count >= most:
             yield batch
-            batch = []
+            batch, count = [], 0
     if batch:
         yield batch
 
