@@ -15,8 +15,10 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import rasterio
 import shapely
 from odc.geo.geobox import GeoBox
+from rasterio.windows import Window
 
 from iota2.core.random import generator
 from iota2.testing.classes import CLASSES
@@ -29,6 +31,8 @@ DATES = tuple(date(2018, 1, 1) + timedelta(round(364 * k / 29)) for k in range(3
 """From the first to the last day of a year: 37 output dates, ten days apart."""
 FULL_TILE = 10980
 """Pixels along the side of a real tile."""
+LARGEST, PATCH = 5000, 1830
+"""A tile of a longer side is a patch of so many pixels laid beside itself."""
 SPLIT = 7
 """So many of the ten classes of the world count as two, drawn by polygon: nothing tells these apart but chance. So
 trees grow as deep as with real, mixed classes."""
@@ -128,13 +132,17 @@ def archive(root: Path, side: int, *, distinct: int = len(DATES)) -> Archive:
 
 
 def _write(made: Archive, distinct: int) -> None:
+    times = made.side // PATCH if made.side > LARGEST else 1
     options = WorldOptions(
-        size=made.side, overlap=0, dates=DATES[:: len(DATES) // distinct], tiles=(TILE,), classes=len(CLASSES)
+        size=made.side // times, overlap=0, dates=DATES[:: len(DATES) // distinct], tiles=(TILE,), classes=len(CLASSES)
     )
     # the ground of a world of a million pixels at least: it holds every class
-    ground = make_world(replace(options, size=max(made.side, 1000))).ground
+    ground = make_world(replace(options, size=max(options.size, 1000))).ground
     world = CloudyWorld(options, ground)
     write_world(world, made.files.folder)
+    if times > 1:
+        for path in (made.files.s2_path / TILE).rglob("*.tif"):
+            _repeat(path, times)
     if distinct < len(DATES):
         _link_dates(made.files.s2_path / TILE)
     squares = reference_squares(world)
@@ -168,6 +176,20 @@ def reference_squares(world: World) -> gpd.GeoDataFrame:
     place = np.searchsorted(np.sort(world.ground.codes), world.label_at(centres.x.to_numpy(), centres.y.to_numpy()))
     squares["code"] = (1 + place + len(CLASSES) * ((place < SPLIT) & (rng.random(len(place)) < 0.5))).astype(np.int32)
     return squares
+
+
+def _repeat(path: Path, times: int) -> None:
+    """Lay an image so many times beside and below itself, quickly. Beside it lie other rows of it: a strip that held
+    the same row several times would be easier to decode."""
+    with rasterio.open(path) as source:
+        profile, values = source.profile, source.read(1)
+    profile.update(height=times * source.height, width=times * source.width)
+    for layout in ("blockxsize", "blockysize"):
+        profile.pop(layout, None)
+    with rasterio.open(path, "w", **profile) as target:
+        row = np.hstack([np.roll(values, number * source.height // times, axis=0) for number in range(times)])
+        for number in range(times):
+            target.write(row, 1, window=Window(0, number * source.height, row.shape[1], source.height))
 
 
 def _link_dates(tile: Path) -> None:

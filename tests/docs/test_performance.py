@@ -75,7 +75,7 @@ def test_a_target_without_figures_is_not_measured() -> None:
 
 
 def test_the_step_is_compared_with_the_sum_of_its_stages() -> None:
-    stages = ("decode", "resample", "features, gap filling included", "forest", "write")
+    stages = ("decode", "series", "features, gap filling included", "forest", "write")
     alone = [replace(CLASSIFICATION, group="stages", name=name, median=2.0) for name in stages]
     about = _named("sum of its stages")
     assert "1.2 ×" in _line(targets_text([CLASSIFICATION, *alone]), about)

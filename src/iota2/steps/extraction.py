@@ -26,7 +26,9 @@ from iota2.io.vectors import read_sqlite, write_samples
 from iota2.steps.blocks import feature_shapes
 
 NEAR = (16, 16)
-"""Rows and columns of what is brought onto the working lattice around selected pixels."""
+"""Rows and columns of what is brought onto the working lattice around selected pixels that lie apart."""
+DENSE = 0.25
+"""Where more of these are needed, whole blocks are cheaper: a small one costs as much as some hundred pixels."""
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +71,7 @@ def extract(
         for block, decoded in reader.decoded(wanted):
             inside = cells[block.rows[0], block.cols[0]]
             pixels = rows[inside], cols[inside]
-            for batch in _batches(scene, block, pixels, shapes.computed[0] * shapes.computed[1]):
+            for batch in _batches(scene, block, pixels, shapes.computed):
                 features = feature_block(_series_at(decoded, batch), recipe)
                 at = inside[np.concatenate([near.at for near in batch])]
                 values[at], clear[at] = features.values[:, 0].T, features.n_valid[0] > 0
@@ -97,18 +99,25 @@ def _cells(rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]) -> Iterat
         yield (int(rows[at[0]] // shape[0] * shape[0]), int(cols[at[0]] // shape[1] * shape[1])), at
 
 
-def _batches(scene: Scene, block: Block, pixels: tuple[np.ndarray, np.ndarray], most: int) -> Iterator[list[_Near]]:
-    """The pixels (rows, columns) of a block with their neighbours, in groups of about ``most`` pixels."""
+def _batches(
+    scene: Scene, block: Block, pixels: tuple[np.ndarray, np.ndarray], whole: tuple[int, int]
+) -> Iterator[list[_Near]]:
+    """The pixels (rows, columns) of a block with their neighbours, in groups of about as many pixels as a ``whole``
+    block has."""
     (top, bottom), (left, right) = block.rows, block.cols
+    rows, cols = pixels[0] - top, pixels[1] - left
+    size, cells = NEAR, list(_cells(rows, cols, NEAR))
+    if len(cells) * NEAR[0] * NEAR[1] > DENSE * block.shape[0] * block.shape[1]:
+        size, cells = whole, list(_cells(rows, cols, whole))
     batch: list[_Near] = []
     count = 0
-    for (row, col), at in _cells(pixels[0] - top, pixels[1] - left, NEAR):
+    for (row, col), at in cells:
         first = top + row, left + col
-        last = min(first[0] + NEAR[0], bottom), min(first[1] + NEAR[1], right)
+        last = min(first[0] + size[0], bottom), min(first[1] + size[1], right)
         place = block_of(scene.tile, scene.geobox, (first[0], last[0]), (first[1], last[1]))
         batch.append(_Near(place, pixels[0][at] - first[0], pixels[1][at] - first[1], at))
         count += len(at)
-        if count >= most:
+        if count >= whole[0] * whole[1]:
             yield batch
             batch, count = [], 0
     if batch:
