@@ -40,6 +40,10 @@ class AxisTaps:
     nearest: np.ndarray
     """(n_out,) int64: source pixel in which the output centre lies; -1 outside of the file."""
 
+    def part(self, first: int, last: int) -> AxisTaps:
+        """The taps of the output pixels ``first`` … ``last - 1`` of these."""
+        return AxisTaps(self.first[first:last], self.weights[first:last], self.nearest[first:last])
+
 
 def axis_taps(*, ratio: float, offset: float, out: tuple[int, int], size: int, kernel: str) -> AxisTaps:
     """Taps of one axis for the output pixels of the half-open range ``out``.

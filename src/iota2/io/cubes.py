@@ -109,15 +109,18 @@ class CubeReader:
         """
         stored: dict[str, list[Stored]] = {}
         above: dict[tuple[str, str], Stored] = {}
+        places: dict[str, dict[str, Placement]] = {}
         for sensor in self.scene.sensors:
             if sensor.spec.name in self.bands:
                 groups = self._groups(sensor)
-                places = placements(self.scene, sensor, block, [names[0] for names in groups])
-                stored[sensor.spec.name] = [self._room(sensor, names, places[names[0]]) for names in groups]
+                found = placements(self.scene, sensor, block, [names[0] for names in groups])
+                places[sensor.spec.name] = found
+                stored[sensor.spec.name] = [self._room(sensor, names, found[names[0]]) for names in groups]
                 self._fill(sensor, stored[sensor.spec.name])
                 above |= self._kept_for_next(sensor, block, stored[sensor.spec.name])
         self._above = above
-        return Decoded(self.scene, self.bands, stored, {s.spec.name: self._cube_type(s) for s in self.scene.sensors})
+        types = {sensor.spec.name: self._cube_type(sensor) for sensor in self.scene.sensors}
+        return Decoded(self.scene, self.bands, stored, types, block, places)
 
     def _groups(self, sensor: SensorScene) -> list[tuple[str, ...]]:
         """Bands that are held together, since they share their lattice and type; each mask that exists by itself."""

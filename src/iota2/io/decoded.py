@@ -55,6 +55,9 @@ class Decoded:
     """By sensor."""
     types: Mapping[str, np.dtype[Any]]
     """Type of the cube of each sensor."""
+    block: Block
+    places: Mapping[str, Mapping[str, Placement]]
+    """Where the block lies on the lattices of the bands and masks of each sensor."""
 
     def cubes(self, block: Block) -> dict[str, Cube]:
         """The cubes of ``block``, any part of what was decoded: see ``CubeReader.read``."""
@@ -73,11 +76,14 @@ class Decoded:
         spec, bands = sensor.spec, tuple(self.bands[sensor.spec.name])
         rules = {rule.name: rule for rule in spec.masks}
         stored = self.stored[spec.name]
-        places = placements(self.scene, sensor, block, [found.names[0] for found in stored])
+        top, left = self.block.rows[0], self.block.cols[0]
+        rows, cols = (block.rows[0] - top, block.rows[1] - top), (block.cols[0] - left, block.cols[1] - left)
+        whole = self.places[spec.name]
+        parts = {id(place): place.part(rows, cols) for place in whole.values()}
         values = np.empty((len(sensor.acquisitions), len(bands), *block.shape), self.types[spec.name])
         valid = np.ones((len(values), *block.shape), bool)
         for found in stored:
-            place = places[found.names[0]]
+            place = parts[id(whole[found.names[0]])]
             if found.names[0] in rules:
                 valid[found.dates] &= clear_of(rules[found.names[0]], found.at(place)[:, 0], place)
             else:

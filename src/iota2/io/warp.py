@@ -49,6 +49,9 @@ class Placement(Protocol):
     def inside(self) -> np.ndarray:
         """(y, x) bool: the pixel's centre lies in the source."""
 
+    def part(self, rows: Range, cols: Range) -> Placement:
+        """The placement of a part of the block, counted from its first row and column."""
+
     def resample(self, values: np.ndarray, nodata: float | None) -> np.ndarray:
         """(n, y, x) from the source window (n, rows, columns), by the kernel of the placement.
 
@@ -85,6 +88,10 @@ class SeparablePlacement:
     def inside(self) -> np.ndarray:
         """See Placement."""
         return (self.rows.nearest >= 0)[:, None] & (self.cols.nearest >= 0)
+
+    def part(self, rows: Range, cols: Range) -> SeparablePlacement:
+        """See Placement."""
+        return SeparablePlacement(self.rows.part(*rows), self.cols.part(*cols), self.same)
 
     @cached_property
     def _untouched(self) -> bool:
@@ -137,6 +144,12 @@ class WarpedPlacement:
     scale: tuple[float, float]
     """Source pixels (rows, columns) in one destination pixel, at least 1: by this much the kernel is
     stretched."""
+
+    def part(self, rows: Range, cols: Range) -> WarpedPlacement:
+        """See Placement."""
+        here = slice(*rows), slice(*cols)
+        y, x = np.ascontiguousarray(self.y[here]), np.ascontiguousarray(self.x[here])
+        return WarpedPlacement(y, x, self.size, self.kernel, self.scale)
 
     @cached_property
     def _pixels(self) -> tuple[np.ndarray, np.ndarray]:

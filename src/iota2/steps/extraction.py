@@ -25,9 +25,9 @@ from iota2.io.scenes import read_scene
 from iota2.io.vectors import read_sqlite, write_samples
 from iota2.steps.blocks import feature_shapes
 
-NEAR = (16, 16)
+NEAR = (8, 8)
 """Rows and columns of what is brought onto the working lattice around selected pixels that lie apart."""
-DENSE = 0.25
+DENSE = 0.2
 """Where more of these are needed, whole blocks are cheaper: a small one costs as much as some hundred pixels."""
 
 log = logging.getLogger(__name__)
