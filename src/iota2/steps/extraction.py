@@ -28,7 +28,8 @@ from iota2.steps.blocks import feature_shapes
 NEAR = (8, 8)
 """Rows and columns of what is brought onto the working lattice around selected pixels that lie apart."""
 DENSE = 0.2
-"""Where more of these are needed, whole blocks are cheaper: a small one costs as much as some hundred pixels."""
+"""Share of such squares with a selected pixel from which whole blocks are cheaper: the calls for a small one cost as
+much as the arithmetic of some hundred pixels."""
 
 log = logging.getLogger(__name__)
 
