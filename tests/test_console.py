@@ -13,29 +13,13 @@ import pytest
 from rich.console import Console as RichConsole
 
 from iota2.console import Console, JsonLines, Pace
-from iota2.core.graph import Artifact, JobContext, Step
 from iota2.run.job import JobResult
 from iota2.run.ledger import Record, Verdict
-from iota2.run.plan import Plan, make_plan, rows_of
+from iota2.run.plan import Plan
 from tests.chain.helpers import Case, case, command, small
+from tests.run.two_steps import TILES, plan
 
-__all__ = ["case", "small"]
-TILES = ("A", "B", "C", "D")
-
-
-def nothing(job: JobContext) -> None:
-    """Not called here."""
-
-
-@pytest.fixture
-def plan(tmp_path: Path) -> Plan:
-    first, second = Artifact("first/{tile}", "First."), Artifact("second/{tile}", "Second.")
-    steps = (
-        Step("one", "init", "One.", "one_{tile}", nothing, ("tile",), {}, {"first": first}),
-        Step("two", "init", "Two.", "two_{tile}", nothing, ("tile",), {"first": first}, {"second": second}),
-    )
-    rows = rows_of({tile: (1, ["1"]) for tile in TILES}, ["S"], 1)
-    return make_plan(steps, rows, None, root=tmp_path, constants={})
+__all__ = ["case", "plan", "small"]
 
 
 def verdicts(plan: Plan, seconds: dict[str, float], fresh: set[str]) -> dict[str, Verdict]:

@@ -152,6 +152,15 @@ def _require_workers(asked: str, engine: EngineName | None, option: str, workers
         raise UserError(f"{asked} needs workers: leave {option} 0 out, or give a number.")
 
 
+def _outlook(
+    config: Path, first_step: str | None, last_step: str | None, restart: bool, force: Sequence[str] | None
+) -> tuple[Console, runner.Outlook]:
+    """What a run with these options would do, and where to tell it."""
+    console = Console()
+    options = Options(first_step=first_step, last_step=last_step, restart=restart, force=tuple(force or ()))
+    return console, runner.look_ahead(_load(config, console), options)
+
+
 @app.command()
 def plan(
     config: ConfigPath,
@@ -161,9 +170,7 @@ def plan(
     force: Force = None,
 ) -> None:
     """Say what a run would do, and why; nothing is run."""
-    console = Console()
-    options = Options(first_step=first_step, last_step=last_step, restart=restart, force=tuple(force or ()))
-    outlook = runner.look_ahead(_load(config, console), options)
+    console, outlook = _outlook(config, first_step, last_step, restart, force)
     console.outlook(outlook.plan, outlook.verdicts, len(outlook.removed or ()))
 
 
@@ -177,9 +184,7 @@ def why(  # noqa: PLR0917 - typer reads options from the signature
     force: Force = None,
 ) -> None:
     """Say why a job would run, what it reads and what it makes."""
-    console = Console()
-    options = Options(first_step=first_step, last_step=last_step, restart=restart, force=tuple(force or ()))
-    outlook = runner.look_ahead(_load(config, console), options)
+    console, outlook = _outlook(config, first_step, last_step, restart, force)
     found = [candidate for candidate in outlook.plan.jobs if job in candidate.id]
     if not found:
         raise UserError(f"No job's name holds {job!r}. iota2 plan {config} lists the steps.")

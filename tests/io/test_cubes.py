@@ -66,7 +66,7 @@ def read_in_blocks(
             place = (..., slice(*block.rows), slice(*block.cols))
             cube = reader.read(block)[name]
             values[place], valid[place] = cube.values, cube.valid
-            clear[place], footprint[place] = reader.valid(block)[name], reader.footprint(block)
+            clear[place], footprint[place] = reader.sight(block)[name].valid, reader.footprint(block)
     return values, valid, clear, footprint
 
 

@@ -9,8 +9,9 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.core.scene import Scene
+from iota2.io.atomic import write_json
 from iota2.io.products import native_geobox, scan_tile
-from iota2.io.scenes import geobox_from_json, geobox_to_json, read_scene, write_scene
+from iota2.io.scenes import geobox_from_json, geobox_to_json, read_scene, scene_to_json
 from iota2.io.specs import builtin_specs
 from iota2.testing.products import write_series
 
@@ -21,10 +22,10 @@ def test_a_scene_survives_its_file(tmp_path: Path) -> None:
     write_series(spec, tmp_path / "été", "T31TCJ", [date(2018, 5, 11)] * 2, {"": grid})
     sensor, _ = scan_tile(spec, tmp_path / "été", "T31TCJ")
     scene = Scene("T31TCJ", native_geobox(sensor), (sensor,))
-    write_scene(tmp_path / "scene.json", scene)
+    write_json(tmp_path / "scene.json", scene_to_json(scene))
     assert read_scene(tmp_path / "scene.json") == scene
     first = (tmp_path / "scene.json").read_bytes()
-    write_scene(tmp_path / "scene.json", read_scene(tmp_path / "scene.json"))
+    write_json(tmp_path / "scene.json", scene_to_json(read_scene(tmp_path / "scene.json")))
     assert (tmp_path / "scene.json").read_bytes() == first
 
 

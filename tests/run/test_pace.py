@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from iota2.core.graph import Artifact, JobContext, Step
 from iota2.run.forecast import Forecast
 from iota2.run.job import JobResult
 from iota2.run.ledger import Record, Verdict
 from iota2.run.pace import SETTLING, Pace
-from iota2.run.plan import Plan, make_plan, rows_of
+from iota2.run.plan import Plan
+from tests.run.two_steps import plan
 
-TILES = ("A", "B", "C", "D")
+__all__ = ["plan"]
+
 State = Literal["fresh", "stale", "open"]
 
 
@@ -27,21 +27,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-def nothing(job: JobContext) -> None:
-    """Not called here."""
-
-
-@pytest.fixture
-def plan(tmp_path: Path) -> Plan:
-    first, second = Artifact("first/{tile}", "First."), Artifact("second/{tile}", "Second.")
-    steps = (
-        Step("one", "init", "One.", "one_{tile}", nothing, ("tile",), {}, {"first": first}),
-        Step("two", "init", "Two.", "two_{tile}", nothing, ("tile",), {"first": first}, {"second": second}),
-    )
-    rows = rows_of({tile: (1, ["1"]) for tile in TILES}, ["S"], 1)
-    return make_plan(steps, rows, None, root=tmp_path, constants={})
 
 
 def verdicts(plan: Plan, states: dict[str, State], seconds: dict[str, float] | None = None) -> dict[str, Verdict]:

@@ -113,9 +113,9 @@ def test_masks_are_read_within_the_budget(tmp_path: Path) -> None:
     assert shape != LATTICE.shape
     with gdal_environment(), CubeReader(scene, {}) as reader:
         block = next(blocks(TILE, LATTICE, shape))
-        reader.valid(block)
+        reader.sight(block)
         tracemalloc.start()
-        reader.valid(block)
+        reader.sight(block)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak <= use.memory

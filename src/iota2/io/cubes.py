@@ -195,10 +195,6 @@ class CubeReader:
             if top < room.rows[1]:
                 yield (sensor.spec.name, room.names[0]), room.below(top)
 
-    def valid(self, block: Block) -> dict[str, np.ndarray]:
-        """By sensor name, (time, y, x) bool: no mask applies. Bands are not opened."""
-        return {name: sight.valid for name, sight in self.sight(block).items()}
-
     def sight(self, block: Block) -> dict[str, Sight]:
         """By sensor name, what the dates show of the block. Bands are not opened."""
         return {sensor.spec.name: self._sensor_sight(sensor, block) for sensor in self.scene.sensors}

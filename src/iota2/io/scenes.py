@@ -14,17 +14,11 @@ from odc.geo.geobox import GeoBox
 
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
-from iota2.io.atomic import write_json
 from iota2.io.environ import crs_name
 
 
-def write_scene(path: Path, scene: Scene) -> None:
-    """Write ``scene`` to a JSON file, in one piece or not at all."""
-    write_json(path, scene_to_json(scene))
-
-
 def read_scene(path: Path) -> Scene:
-    """The scene written by ``write_scene``."""
+    """The scene whose ``scene_to_json`` is in a file."""
     return scene_from_json(json.loads(Path(path).read_text(encoding="utf-8")))
 
 

@@ -10,12 +10,12 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from iota2.compute.accuracy import Estimate, Scores, Summary, scores, summarise
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
 from iota2.report.remarks import remarks
+from iota2.report.templating import environment
 from iota2.report.text import UNDEFINED, measure
 
 
@@ -82,16 +82,10 @@ class ReportData:
 
 def render_report(data: ReportData) -> str:
     """The page as text: no script, no external file, pictures inside; light and dark, and fit for print."""
-    environment = Environment(
-        loader=PackageLoader("iota2.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"data_uri": _data_uri, "link": _link, "thousands": _thousands}
+    templates = environment()
+    templates.filters |= {"data_uri": _data_uri, "link": _link, "thousands": _thousands}
     summary = summarise(data.confusions) if data.confusions else None
-    return environment.get_template("report.html.j2").render(
+    return templates.get_template("report.html.j2").render(
         data=data,
         figures=_key_figures(data, summary),
         areas=_areas(data),

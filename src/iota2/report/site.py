@@ -13,7 +13,7 @@ from functools import cache
 from itertools import groupby
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from iota2.report.site_graph import HEIGHT, LEFT, Graph, counted, lay_out
@@ -27,6 +27,7 @@ from iota2.report.site_values import (
     RunView,
     SettingView,
 )
+from iota2.report.templating import environment
 
 REFRESH_SECONDS = 5
 """How often a page loads again while the run goes on."""
@@ -123,15 +124,9 @@ def _page(name: str, **values: object) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("iota2.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"link": _link, "data": _data, "took": took, "moment": _moment, "px": _px, "part": _part}
-    environment.globals |= {
+    templates = environment()
+    templates.filters |= {"link": _link, "data": _data, "took": took, "moment": _moment, "px": _px, "part": _part}
+    templates.globals |= {
         "scripts": [Markup(text) for text in _scripts()],
         "policy": _policy(),
         "policy_silent": _policy(script=False),
@@ -139,7 +134,7 @@ def _environment() -> Environment:
         "graph_left": LEFT,
         "counted": counted,
     }
-    return environment
+    return templates
 
 
 @cache

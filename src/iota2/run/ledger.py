@@ -248,7 +248,6 @@ def assess(
     given: Mapping[str, str],
     *,
     force: Iterable[str] = (),
-    deep: bool = False,
     renew: bool = False,
     words: Words | None = None,
 ) -> dict[str, Verdict]:
@@ -256,7 +255,7 @@ def assess(
 
     A job is stale for the first of: it is forced; an output is missing, is not in its record, or differs from its
     stamp; it has no record; the step has another version; its parameters are others; its set of inputs is another; an
-    input has another digest. ``deep`` compares the bytes of outputs, not their size and time. With ``renew``, for who
+    input has another digest. With ``renew``, for who
     holds the folder's lock, outputs found unchanged in spite of another time get a new stamp in the ledger; without,
     nothing is written.
     """
@@ -272,7 +271,7 @@ def assess(
             known = record.inputs  # the same, once
         reason = f"--force {job.step.name}" if job.step.name in forced else None
         reason = reason or (_failed_reason(words.failure(job.id)) if record is None else None)
-        reason = reason or _output_reason(job, record, plan.root, ledger if renew else None, deep)
+        reason = reason or _output_reason(job, record, plan.root, ledger if renew else None)
         reason = reason or _first(_record_reasons(job, record, params[job.step.name], inputs, known, words=words))
         open_ = any(verdicts[need].state != "fresh" for need in job.needs if need in verdicts)
         state: State = "stale" if reason else "open" if open_ else "fresh"
@@ -319,7 +318,7 @@ class _Digests:
         return {name: stamp for record in self._ledger.records.values() for name, stamp in record.outputs.items()}
 
 
-def _output_reason(job: Job, record: Record | None, root: Path, ledger: Ledger | None, deep: bool) -> str | None:
+def _output_reason(job: Job, record: Record | None, root: Path, ledger: Ledger | None) -> str | None:
     """Why the outputs are not those that the record tells of; what was only touched gets a new stamp in ``ledger``."""
     renewed: dict[str, Stamp] = {}
     for name in job.makes:
@@ -331,8 +330,8 @@ def _output_reason(job: Job, record: Record | None, root: Path, ledger: Ledger |
         stamp = record.outputs.get(name)
         if stamp is None:
             return f"no record of {name}"
-        if deep or seen != (stamp.size, stamp.modified):
-            now = as_it_is(root / name, stamp, deep=deep)
+        if seen != (stamp.size, stamp.modified):
+            now = as_it_is(root / name, stamp)
             if now is None:
                 return f"{name} differs from what was made"
             if now != stamp:

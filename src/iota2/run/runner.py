@@ -338,9 +338,6 @@ def _run_jobs(
 
     how: End = "stopped"
     try:
-        if all(verdict.state == "fresh" for verdict in verdicts.values()):
-            how = "done"
-            return {}
         level = config.chain.logger_level
         results = execute(plan, verdicts, place, ended, use, shares=shares.steps, retry=retries(config), level=level)
         how = "done" if all(result.state in WELL for result in results.values()) else "failed"
