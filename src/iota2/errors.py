@@ -4,7 +4,8 @@
     ├── UserError               the user can mend it                          exit code 1
     │   ├── ConfigError         the configuration file (all problems at once)
     │   ├── InputError          images, vectors, tables given by the user
-    │   │   └── DamagedProduct  a file of a product whose pixels cannot be read
+    │   │   ├── DamagedProduct  a file of a product whose pixels cannot be read
+    │   │   └── MissingTile     a sensor has no product of a tile
     │   ├── OutputError         the output folder cannot be used
     │   └── FeatureMismatch     a model was fed other features than it was trained on
     └── JobsFailed              some jobs of a run failed                     exit code 2
@@ -59,6 +60,10 @@ class DamagedProduct(InputError):
         """Name of the product."""
         self.path = path
         super().__init__(message)
+
+
+class MissingTile(InputError):
+    """A sensor has no product of a tile."""
 
 
 class OutputError(UserError):

@@ -8,26 +8,29 @@ import numpy as np
 
 from iota2.compute.indices import (
     INDEX_FUNCTIONS,
-    INDEX_NODATA,
     INDEX_ROLES,
     Spectra,
     make_relative,
+    to_decibel,
     without_data,
 )
 from iota2.compute.temporal import gapfill
 from iota2.core.cube import Cube, FeatureBlock
-from iota2.core.recipe import FeatureRecipe, SensorRecipe
+from iota2.core.recipe import MISSING, FeatureRecipe, SensorRecipe
 from iota2.errors import FeatureMismatch
 
 
 def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBlock:
     """The features of one block, as ``recipe`` says; ``cubes`` by sensor name, all on the block's lattice.
 
-    Every value depends on its own pixel only. With gap filling, values that are not valid are never used and
-    a pixel without any valid date of a sensor has 0 in all of its features: whoever predicts masks it by
-    ``n_valid``. With raw dates, values are as stored, save that NaN becomes -10000, which is also what the indices
-    and relative reflectances are of a date on which any band is without data. ``n_valid`` sums over the sensors of
-    the recipe, and is 0 where one of them has no valid date: part of the features would be invented.
+    Every value depends on its own pixel only. With gap filling, values that are not valid are never used. With raw
+    dates, values are as stored, save that NaN becomes ``MISSING``, which is also what the indices and relative
+    reflectances are of a date on which any band is without data.
+
+    ``n_valid`` sums the clear observations of the sensors that have dates. It is 0, and whoever predicts masks the
+    pixel by that, where a sensor shows nothing, since part of the features would be invented: they are 0 there. With
+    ``allow_missing`` they are ``MISSING`` instead, as they are of a sensor without a cube, and ``n_valid`` is 0 only
+    where no sensor with dates shows anything.
 
     Raises FeatureMismatch, with all the reasons, when the cubes cannot give these features; ValueError when a
     series is not sorted by day.
@@ -35,18 +38,36 @@ def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBl
     problems = [*_mismatches(cubes, recipe)]
     if problems:
         raise FeatureMismatch("\n".join(problems))
-    space = cubes[recipe.sensors[0].sensor].valid.shape[1:]
+    space = next(cubes[sensor.sensor].valid.shape[1:] for sensor in recipe.sensors if sensor.sensor in cubes)
     names = recipe.names
     values = np.empty((len(names), *space), np.float32)
     n_valid, seen = np.zeros(space, np.uint16), np.ones(space, bool)
+    undated = all(sensor.static for sensor in recipe.sensors)
     start = 0
     for sensor in recipe.sensors:
-        cube, count = cubes[sensor.sensor], len(sensor.names)
-        _sensor_features(cube, sensor, values[start : start + count])
-        n_valid += cube.n_valid
-        seen &= cube.n_valid > 0
-        start += count
+        features = values[start : start + len(sensor.names)]
+        start += len(sensor.names)
+        if sensor.sensor not in cubes:
+            features[:] = MISSING
+            continue
+        cube = cubes[sensor.sensor]
+        shown = cube.n_valid
+        if sensor.static:
+            features[:] = _layers(cube, sensor)
+        else:
+            _sensor_features(cube, sensor, features)
+        if not sensor.static or undated:
+            n_valid += shown
+        if recipe.allow_missing:
+            features[:, shown == 0] = MISSING
+        else:
+            seen &= shown > 0
     return FeatureBlock(values, names, np.where(seen, n_valid, 0).astype(np.uint16))
+
+
+def _layers(cube: Cube, recipe: SensorRecipe) -> np.ndarray:
+    """(band, y, x): layers without dates, 0 where one of them has no data."""
+    return np.where(cube.valid[0], _of_bands(cube, recipe)[0], 0)
 
 
 def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
@@ -66,14 +87,17 @@ def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
     spectra = Spectra(series.reshape(*shape[:2], pixels), roles, recipe.atmospheric_correction)
     missing = None if recipe.gapfilling else without_data(spectra.values, _marker(cube))
     indices = recipe.effective_indices
-    for index, target in zip(indices, out[copied:].reshape(len(indices), shape[0], pixels), strict=True):
+    derived = out[copied:].reshape(len(indices) + len(recipe.expressions), shape[0], pixels)
+    for index, target in zip(indices, derived, strict=False):
         INDEX_FUNCTIONS[index](spectra, target)
         if missing is not None:
-            target[missing] = INDEX_NODATA
+            target[missing] = MISSING
     if recipe.copy_input and recipe.relative_reflectance:
         _replace_by_relative(spectra, roles[recipe.reference_role], missing)
+    if recipe.copy_input and recipe.decibel:
+        to_decibel(series)
     if missing is not None:
-        np.nan_to_num(series, copy=False, nan=INDEX_NODATA, posinf=np.inf, neginf=-np.inf)
+        np.nan_to_num(series, copy=False, nan=MISSING, posinf=np.inf, neginf=-np.inf)
 
 
 def _marker(cube: Cube) -> float | None:
@@ -83,9 +107,7 @@ def _marker(cube: Cube) -> float | None:
 
 def _write_series(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
     """The recipe's bands at the recipe's dates, (date, band, y, x)."""
-    values = cube.values
-    if recipe.bands != cube.bands:
-        values = values[:, [cube.bands.index(band) for band in recipe.bands]]
+    values = _of_bands(cube, recipe)
     if recipe.gapfilling:
         days, out_days = ([day.toordinal() for day in series] for series in (cube.days, recipe.days))
         gapfill(values, cube.valid, np.array(days, np.int64), np.array(out_days, np.int64), out=out)
@@ -93,12 +115,19 @@ def _write_series(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
         out[:] = values
 
 
+def _of_bands(cube: Cube, recipe: SensorRecipe) -> np.ndarray:
+    """(time, band, y, x): the recipe's bands of a cube."""
+    if recipe.bands == cube.bands:
+        return cube.values
+    return cube.values[:, [cube.bands.index(band) for band in recipe.bands]]
+
+
 def _replace_by_relative(spectra: Spectra, reference: int, missing: np.ndarray | None) -> None:
     make_relative(spectra, reference)
     if missing is not None:
         for band in range(spectra.values.shape[1]):
             if band != reference:
-                spectra.values[:, band][missing] = INDEX_NODATA
+                spectra.values[:, band][missing] = MISSING
 
 
 def _mismatches(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> Iterator[str]:
@@ -109,7 +138,7 @@ def _mismatches(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> Iterator[st
         yield from recipe_problems(sensor)
         if sensor.sensor in cubes:
             yield from _cube_problems(cubes[sensor.sensor], sensor)
-        else:
+        elif not recipe.allow_missing or not cubes:
             yield f"{sensor.sensor}: the features need this sensor, the series are of {_some(cubes)}"
     shapes = {s.sensor: cubes[s.sensor].valid.shape[1:] for s in recipe.sensors if s.sensor in cubes}
     if len(set(shapes.values())) > 1:
@@ -136,7 +165,7 @@ def _cube_problems(cube: Cube, recipe: SensorRecipe) -> Iterator[str]:
     absent = [band for band in recipe.bands if band not in cube.bands]
     if absent:
         yield f"{recipe.sensor}: the features need bands {_some(absent)}, the series has {_some(cube.bands)}"
-    if not recipe.gapfilling and recipe.dates != cube.keys:
+    if not recipe.gapfilling and not recipe.static and recipe.dates != cube.keys:
         missing = [key for key in recipe.dates if key not in cube.keys]
         excess = [key for key in cube.keys if key not in recipe.dates]
         yield (

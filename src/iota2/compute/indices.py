@@ -13,9 +13,6 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-INDEX_NODATA = -10000.0
-"""Value of an index where a band of its date is without data."""
-
 CORRECTION = 0.05
 """The constant of ``acor_feat``, in the units of the values as they are."""
 
@@ -81,6 +78,17 @@ def normalised_difference(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, corr
     With ``correct`` 1000 (a - b - 0.05) / (a + b + 0.05). ``out`` may be ``a``.
     """
     _difference(a, b, np.float32(CORRECTION if correct else 0.0), out)
+
+
+LEAST_INTENSITY = 1e-6
+"""-60 dB, below the noise of any radar: what lies under it, or is not positive, is taken for it."""
+
+
+def to_decibel(values: np.ndarray) -> None:
+    """Replace intensities by 10 log10 of them, in place; NaN stays NaN."""
+    np.maximum(values, np.float32(LEAST_INTENSITY), out=values)
+    np.log10(values, out=values)
+    values *= np.float32(10.0)
 
 
 def without_data(values: np.ndarray, nodata: float | None) -> np.ndarray:

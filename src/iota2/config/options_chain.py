@@ -56,6 +56,9 @@ class UserSensor(Options):
     end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
     temporal_resolution: int | None = option(None, "Days between interpolation dates; as described when None.", ge=1)
     keep_bands: Words = option((), "Bands to use when `extract_bands` is True; [] uses all.")
+    additional_features: str = option(
+        "", "Expressions of bands, separated by commas, computed for each date with `use_additional_features`."
+    )
 
 
 def _resolution(value: Any) -> Any:
@@ -66,6 +69,12 @@ def _resolution(value: Any) -> Any:
     if isinstance(pair, list | tuple) and len(pair) == 2 and all(_is_size(size) for size in pair):
         return pair
     raise ValueError(f"expected a number > 0, a list of two (x, y) or [] for the native resolution, got {value!r}")
+
+
+def _products(what: str) -> Any:
+    """The folder of one sensor's products."""
+    sentence = f"Folder of {what}, one folder per tile; enables the sensor."
+    return option(None, sentence, about=About(builders="C F O R"))
 
 
 def _is_size(value: Any) -> bool:
@@ -122,9 +131,32 @@ class Chain(Section):
     region_field: str = option(
         "region", "Text field of `region_path` that names the region.", about=About(builders="C O R")
     )
-    s2_path: InputFolder | None = option(
+    s2_path: InputFolder | None = _products("Sentinel-2 level 2A products (THEIA)")
+    s2_s2c_path: InputFolder | None = _products("Sentinel-2 level 2A products of Sen2Cor (SAFE)")
+    s2_l3a_path: InputFolder | None = _products("Sentinel-2 level 3A syntheses (THEIA)")
+    l5_path_old: InputFolder | None = _products("Landsat 5 products of the old THEIA format")
+    l8_path: InputFolder | None = _products("Landsat 8 products of THEIA (MAJA)")
+    l8_path_old: InputFolder | None = _products("Landsat 8 products of the old THEIA format")
+    l8_usgs_optical_path: InputFolder | None = _products("Landsat 8 and 9 products of USGS, collection 2 level 2")
+    s1_path: InputFile | None = option(
         None,
-        "Folder of Sentinel-2 level 2A products (THEIA), one folder per tile; enables the sensor.",
+        "INI file that says where the Sentinel-1 images made by S1Tiling are; enables the sensor.",
+        about=About(builders="C F O R"),
+    )
+    user_feat_path: InputFolder | None = option(
+        None,
+        "Folder of rasters used as features as they are, one folder per tile; `userFeat` says which.",
+        about=About(builders="C F O R"),
+    )
+    reference_sensor: str | None = option(
+        None,
+        "Sensor whose pixels are those of the tile, by its section or name; the finest when None.",
+        about=About(builders="C F O R"),
+    )
+    allow_missing_sensor: bool = option(
+        False,
+        "Where a sensor has no image or no clear date, its features are missing values and the other sensors label the "
+        "pixel; False refuses tiles that lack a sensor, and gives such pixels no label.",
         about=About(builders="C F O R"),
     )
     user_sensors: dict[str, UserSensor] = option(
@@ -144,25 +176,9 @@ class Chain(Section):
     remove_tmp_files: bool = planned(False, "Keep only the folders `final` and `features` at the end.")
     output_statistics: bool = planned(False, "Add statistics of confidence and validity to the results.", builders="C")
     enable_cross_validation: bool = planned(False, "Cross-validate instead of splitting once.", builders="C")
-    s2_s2c_path: AnyPath | None = planned(
-        None, "Folder of Sentinel-2 level 2A products of Sen2Cor.", builders="C F O R"
-    )
-    s2_l3a_path: AnyPath | None = planned(None, "Folder of Sentinel-2 level 3A syntheses.", builders="C F O R")
-    l5_path_old: AnyPath | None = planned(
-        None, "Folder of Landsat 5 products of the old THEIA format.", builders="C F O R"
-    )
-    l8_path: AnyPath | None = planned(None, "Folder of Landsat 8 products of THEIA.", builders="C F O R")
-    l8_path_old: AnyPath | None = planned(
-        None, "Folder of Landsat 8 products of the old THEIA format.", builders="C F O R"
-    )
     l8_usgs_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 products of USGS, all bands alike.")
-    l8_usgs_optical_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 optical products of USGS.")
     l8_usgs_thermal_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 surface temperatures of USGS.")
     l8_usgs_infrared_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 level 1 thermal bands of USGS.")
-    s1_path: AnyPath | None = planned(None, "INI file that describes the Sentinel-1 processing.", builders="C F O R")
-    user_feat_path: AnyPath | None = planned(
-        None, "Folder of rasters used as features, one folder per tile.", builders="C F O R"
-    )
     s2_output_path: AnyPath | None = idle(None, "Folder of Sentinel-2 stacks.", _NEVER_INTO_INPUTS, builders="C F O R")
     s2_s2c_output_path: AnyPath | None = idle(None, "Folder of Sen2Cor stacks.", _NEVER_INTO_INPUTS, builders="C F O R")
     s2_l3a_output_path: AnyPath | None = idle(

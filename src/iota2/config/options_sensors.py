@@ -9,17 +9,32 @@ from iota2.config.fields import Day, Section, Words, idle, option, planned
 _NEVER_WRITTEN = "inputs are read as they are and nothing is ever written into them"
 
 
+PATHS = {
+    "Landsat5_old": "l5_path_old",
+    "Landsat8": "l8_path",
+    "Landsat8_old": "l8_path_old",
+    "Landsat8_usgs_optical": "l8_usgs_optical_path",
+    "Sentinel_2": "s2_path",
+    "Sentinel_2_S2C": "s2_s2c_path",
+    "Sentinel_2_L3A": "s2_l3a_path",
+}
+"""Section of each sensor with product folders to the key of ``chain`` that holds its folder, in the order of features
+(Sentinel-1 comes before Sentinel-2, the user's come last)."""
+
+_EXPRESSIONS = "Expressions of bands, separated by commas, computed for each date with `use_additional_features`."
+
+
 class Sensor(Section):
-    """Dates and bands of a sensor that is not available yet."""
+    """Dates and bands of a sensor."""
 
     about_section: ClassVar[str] = "Dates and bands of the sensor."
     builders: ClassVar[str] = "C F O R"
 
-    additional_features: str = planned("", "Expressions of bands `b1`, `b2` … computed for each date.")
-    start_date: Day | None = planned(None, "First interpolation date.")
-    end_date: Day | None = planned(None, "Last interpolation date.")
-    temporal_resolution: int = planned(16, "Days between interpolation dates.")
-    keep_bands: Words = planned((), "Bands to use when `extract_bands` is True; [] uses all.")
+    additional_features: str = option("", _EXPRESSIONS)
+    start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
+    end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
+    temporal_resolution: int = option(10, "Days between interpolation dates.", ge=1)
+    keep_bands: Words = option((), "Bands to use when `extract_bands` is True; [] uses all.")
     write_reproject_resampled_input_dates_stack: bool = idle(
         False, "Write the resampled images of each date.", _NEVER_WRITTEN
     )
@@ -30,42 +45,54 @@ class Sentinel2(Sensor):
 
     section_name: ClassVar[str] = "Sentinel_2"
 
-    start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
-    end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
-    temporal_resolution: int = option(10, "Days between interpolation dates.", ge=1)
-    keep_bands: Words = option((), "Bands to use when `extract_bands` is True; [] uses all.")
-
 
 class Sentinel2S2C(Sensor):
     """Dates and bands of Sentinel-2 level 2A (Sen2Cor)."""
 
     section_name: ClassVar[str] = "Sentinel_2_S2C"
-    temporal_resolution: int = planned(10, "Days between interpolation dates.")
 
 
 class Sentinel2L3A(Sensor):
     """Dates and bands of Sentinel-2 level 3A."""
 
     section_name: ClassVar[str] = "Sentinel_2_L3A"
-    temporal_resolution: int = planned(10, "Days between interpolation dates.")
 
 
 class Landsat5Old(Sensor):
     """Dates and bands of Landsat 5 (old THEIA format)."""
 
     section_name: ClassVar[str] = "Landsat5_old"
+    temporal_resolution: int = option(16, "Days between interpolation dates.", ge=1)
 
 
-class Landsat8(Sensor):
+class Landsat8(Landsat5Old):
     """Dates and bands of Landsat 8 (THEIA)."""
 
     section_name: ClassVar[str] = "Landsat8"
 
 
-class Landsat8Old(Sensor):
+class Landsat8Old(Landsat5Old):
     """Dates and bands of Landsat 8 (old THEIA format)."""
 
     section_name: ClassVar[str] = "Landsat8_old"
+
+
+class Landsat8Usgs(Landsat5Old):
+    """Dates and bands of Landsat 8 and 9, collection 2 level 2 of USGS."""
+
+    section_name: ClassVar[str] = "Landsat8_usgs_optical"
+
+
+class Sentinel1(Section):
+    """Dates and units of Sentinel-1."""
+
+    section_name: ClassVar[str] = "Sentinel_1"
+    about_section: ClassVar[str] = "Dates and units of Sentinel-1; the INI file of `s1_path` says the rest."
+    builders: ClassVar[str] = "C F O R"
+
+    start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
+    end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
+    decibel: bool = option(False, "Use VV and VH in dB as features; expressions are made of linear values.")
 
 
 class UserFeat(Section):
@@ -75,8 +102,10 @@ class UserFeat(Section):
     about_section: ClassVar[str] = "Rasters that are features as they are."
     builders: ClassVar[str] = "C F O R"
 
-    arbo: str = planned("/*", "Folders to look into, below that of the tile.")
-    patterns: str = planned("ALT,ASP,SLP", "Parts of file names, one for each raster.")
+    arbo: str = option("/*", "Folders to look into, below that of the tile; each `*` is one level.")
+    patterns: Words = option(
+        ("ALT", "ASP", "SLP"), "Parts of file names, one for each raster; all bands of a raster are features."
+    )
 
 
 class Interpolation(Section):
@@ -92,7 +121,7 @@ class Interpolation(Section):
     )
     use_gapfilling: bool = option(True, "Interpolate in time; False uses the acquired dates as they are.")
     write_outputs: bool = planned(False, "Write the series before and after interpolation.")
-    use_additional_features: bool = planned(False, "Compute `additional_features` of the sensors.")
+    use_additional_features: bool = option(False, "Compute `additional_features` of the sensors.")
 
 
 class FeatureExtraction(Section):

@@ -8,11 +8,12 @@ from datetime import date
 
 from iota2.classifiers.registry import validate_options
 from iota2.config.fields import Section
-from iota2.config.options_chain import GROUPS, Chain
-from iota2.config.options_sensors import FeatureExtraction, Interpolation, Sentinel2
+from iota2.config.options_chain import GROUPS, Chain, UserSensor
+from iota2.config.options_sensors import PATHS, FeatureExtraction, Interpolation, Sensor, Sentinel1
 from iota2.config.options_train import ArgClassification, ArgTrain
 from iota2.core.recipe import INDICES
 from iota2.errors import ConfigError
+from iota2.io.specs import builtin_specs
 
 
 @dataclass(frozen=True)
@@ -33,18 +34,19 @@ class _Series:
     path: tuple[str, ...]
     start: date | None
     end: date | None
-    keep_bands: tuple[str, ...]
+    keep_bands: tuple[str, ...] = ()
+    expressions: str = ""
 
 
 def sensors_enabled(chain: Chain) -> Iterator[Finding]:
-    if chain.s2_path is None and not chain.user_sensors:
-        yield Finding("chain", (), "no sensor is enabled; give s2_path or user_sensors")
-    if chain.s2_path and "Sentinel2" in chain.user_sensors:
-        yield Finding(
-            "chain",
-            ("user_sensors", "Sentinel2"),
-            "s2_path already has this name; expected another name for the sensor",
-        )
+    if not any(getattr(chain, key) for key in (*PATHS.values(), "s1_path", "user_sensors")):
+        text = "no sensor is enabled; give s2_path, the path of another sensor, or user_sensors"
+        yield Finding("chain", (), text)
+    for section, key in PATHS.items():
+        name = builtin_specs()[section].name
+        if getattr(chain, key) and name in chain.user_sensors:
+            text = f"{key} already has this name; expected another name for the sensor"
+            yield Finding("chain", ("user_sensors", name), text)
 
 
 def steps_ordered(chain: Chain) -> Iterator[Finding]:
@@ -57,7 +59,8 @@ def steps_ordered(chain: Chain) -> Iterator[Finding]:
 def outputs_apart(chain: Chain) -> Iterator[Finding]:
     """Results never among products; nothing the user gave below a folder that is to be deleted."""
     output = chain.output_path.resolve()
-    products = [chain.s2_path, *(sensor.path for sensor in chain.user_sensors.values())]
+    products = [getattr(chain, key) for key in (*PATHS.values(), "user_feat_path")]
+    products += [sensor.path for sensor in chain.user_sensors.values()]
     for folder in filter(None, products):
         if output.is_relative_to(folder.resolve()):
             yield Finding("chain", ("output_path",), f"lies in the folder of products {folder}; choose another folder")
@@ -107,8 +110,10 @@ def probabilities_used(arg_classification: ArgClassification) -> Iterator[Findin
         yield Finding("arg_classification", ("generate_final_probability_map",), text, fatal=False)
 
 
-def dates_given(chain: Chain, interpolation: Interpolation, sentinel_2: Sentinel2) -> Iterator[Finding]:
-    for series in _series(chain, sentinel_2):
+def dates_given(
+    chain: Chain, interpolation: Interpolation, sentinel_1: Sentinel1, *sensors: Sensor
+) -> Iterator[Finding]:
+    for series in _series(chain, sentinel_1, *sensors):
         for key, day in (("start_date", series.start), ("end_date", series.end)):
             if day and interpolation.auto_date:
                 text = "has no effect: sensors_data_interpolation.auto_date is True"
@@ -121,8 +126,10 @@ def dates_given(chain: Chain, interpolation: Interpolation, sentinel_2: Sentinel
             yield Finding(series.section, (*series.path, "start_date"), text)
 
 
-def bands_extracted(chain: Chain, extraction: FeatureExtraction, sentinel_2: Sentinel2) -> Iterator[Finding]:
-    for series in _series(chain, sentinel_2):
+def bands_extracted(
+    chain: Chain, extraction: FeatureExtraction, sentinel_1: Sentinel1, *sensors: Sensor
+) -> Iterator[Finding]:
+    for series in _series(chain, sentinel_1, *sensors):
         if series.keep_bands and not extraction.extract_bands:
             text = "has no effect: iota2_feature_extraction.extract_bands is False, all bands are used"
             yield Finding(series.section, (*series.path, "keep_bands"), text, fatal=False)
@@ -134,18 +141,38 @@ def something_used(arg_train: ArgTrain, extraction: FeatureExtraction) -> Iterat
         yield Finding("iota2_feature_extraction", ("copy_input",), text)
 
 
-def sensors_used(chain: Chain, sentinel_2: Sentinel2) -> Iterator[Finding]:
-    if chain.s2_path is None and sentinel_2.model_fields_set:
-        yield Finding("Sentinel_2", (), "has no effect: chain.s2_path is not given", fatal=False)
+def expressions_used(
+    chain: Chain, interpolation: Interpolation, sentinel_1: Sentinel1, *sensors: Sensor
+) -> Iterator[Finding]:
+    for series in _series(chain, sentinel_1, *sensors):
+        if series.expressions and not interpolation.use_additional_features:
+            text = "has no effect: sensors_data_interpolation.use_additional_features is False"
+            yield Finding(series.section, (*series.path, "additional_features"), text, fatal=False)
 
 
-def _series(chain: Chain, sentinel_2: Sentinel2) -> Iterator[_Series]:
-    if chain.s2_path:
-        yield _Series("Sentinel_2", (), sentinel_2.start_date, sentinel_2.end_date, sentinel_2.keep_bands)
+def sensors_used(chain: Chain, sentinel_1: Sentinel1, *sensors: Sensor) -> Iterator[Finding]:
+    pairs = zip((*PATHS, "Sentinel_1"), (*PATHS.values(), "s1_path"), (*sensors, sentinel_1), strict=True)
+    for section, key, options in pairs:
+        if getattr(chain, key) is None and options.model_fields_set:
+            yield Finding(section, (), f"has no effect: chain.{key} is not given", fatal=False)
+
+
+def _series(chain: Chain, sentinel_1: Sentinel1, *sensors: Sensor) -> Iterator[_Series]:
+    """The enabled sensors with dates."""
+    if chain.s1_path:
+        yield _Series("Sentinel_1", (), sentinel_1.start_date, sentinel_1.end_date)
+    for (section, key), given in zip(PATHS.items(), sensors, strict=True):
+        if getattr(chain, key):
+            yield _series_of(section, (), given)
     for name, sensor in chain.user_sensors.items():
-        path = ("user_sensors", name)
-        yield _Series("chain", path, sensor.start_date, sensor.end_date, sensor.keep_bands)
+        yield _series_of("chain", ("user_sensors", name), sensor)
 
+
+def _series_of(section: str, path: tuple[str, ...], given: Sensor | UserSensor) -> _Series:
+    return _Series(section, path, given.start_date, given.end_date, given.keep_bands, given.additional_features)
+
+
+_DATED = ("Sentinel_1", *PATHS)
 
 RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (sensors_enabled, ("chain",)),
@@ -156,10 +183,11 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (features_whole, ("arg_train",)),
     (classifier_options_known, ("arg_train",)),
     (probabilities_used, ("arg_classification",)),
-    (dates_given, ("chain", "sensors_data_interpolation", "Sentinel_2")),
-    (bands_extracted, ("chain", "iota2_feature_extraction", "Sentinel_2")),
+    (dates_given, ("chain", "sensors_data_interpolation", *_DATED)),
+    (bands_extracted, ("chain", "iota2_feature_extraction", *_DATED)),
+    (expressions_used, ("chain", "sensors_data_interpolation", *_DATED)),
     (something_used, ("arg_train", "iota2_feature_extraction")),
-    (sensors_used, ("chain", "Sentinel_2")),
+    (sensors_used, ("chain", *_DATED)),
 )
 """Every rule, with the sections it looks at."""
 

@@ -25,6 +25,8 @@ from iota2.config.options_sensors import (
     Landsat5Old,
     Landsat8,
     Landsat8Old,
+    Landsat8Usgs,
+    Sentinel1,
     Sentinel2,
     Sentinel2L3A,
     Sentinel2S2C,
@@ -44,6 +46,8 @@ class Config:
     landsat5_old: Landsat5Old = field(default_factory=Landsat5Old)
     landsat8: Landsat8 = field(default_factory=Landsat8)
     landsat8_old: Landsat8Old = field(default_factory=Landsat8Old)
+    landsat8_usgs: Landsat8Usgs = field(default_factory=Landsat8Usgs)
+    sentinel_1: Sentinel1 = field(default_factory=Sentinel1)
     sentinel_2: Sentinel2 = field(default_factory=Sentinel2)
     sentinel_2_s2c: Sentinel2S2C = field(default_factory=Sentinel2S2C)
     sentinel_2_l3a: Sentinel2L3A = field(default_factory=Sentinel2L3A)
@@ -82,6 +86,8 @@ SECTIONS: Mapping[str, type[Section]] = {
         Landsat5Old,
         Landsat8,
         Landsat8Old,
+        Landsat8Usgs,
+        Sentinel1,
         Sentinel2,
         Sentinel2S2C,
         Sentinel2L3A,

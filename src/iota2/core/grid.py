@@ -46,6 +46,20 @@ def block_of(tile: str, geobox: GeoBox, rows: tuple[int, int], cols: tuple[int, 
     return Block(tile, rows, cols, geobox[slice(*rows), slice(*cols)])
 
 
+def grown(block: Block, pixels: int, geobox: GeoBox) -> Block:
+    """The block with so many pixels more on each side, as far as the tile's lattice ``geobox`` reaches."""
+    height, width = geobox.shape
+    rows = max(0, block.rows[0] - pixels), min(height, block.rows[1] + pixels)
+    return block_of(block.tile, geobox, rows, (max(0, block.cols[0] - pixels), min(width, block.cols[1] + pixels)))
+
+
+def moved(geobox: GeoBox, shift: tuple[float, float]) -> GeoBox:
+    """A lattice that lies too far right and down by ``shift`` (map units), where it should be."""
+    if shift == (0.0, 0.0):
+        return geobox
+    return GeoBox(geobox.shape, Affine.translation(-shift[0], shift[1]) * geobox.affine, geobox.crs)
+
+
 def blocks(
     tile: str,
     geobox: GeoBox,

@@ -10,13 +10,17 @@ from typing import Any
 INDICES = ("NDVI", "NDWI", "Brightness")
 """The spectral indices, in feature order."""
 
+MISSING = -10000.0
+"""Value of a feature where what it is made of is missing. For a forest it is a value like any other, below all
+measures: a node can send the pixels without data one way."""
+
 
 @dataclass(frozen=True)
 class SensorRecipe:
     """How the series of one sensor becomes features.
 
-    Order of the features: bands for each date (date by date, when ``copy_input``), then for each index all dates.
-    ``dates`` are ISO days to interpolate at, or, when ``gapfilling`` is False, the keys of the acquisitions.
+    Order of the features: bands for each date (date by date, when ``copy_input``), then for each index all dates, then
+    for each expression all dates.
     """
 
     sensor: str
@@ -32,6 +36,14 @@ class SensorRecipe:
     atmospheric_correction: bool = False
     """``acor_feat``: (a − b − 0.05) / (a + b + 0.05), whose constant assumes values as stored."""
     reference_role: str = "red"
+    static: bool = False
+    """Layers without dates: the bands are the features."""
+    expressions: tuple[str, ...] = ()
+    """Further features of each date: see ``iota2.compute.expressions``."""
+    speckle_radius: int = 0
+    """Half-width in pixels of the window of the multitemporal speckle filter; 0 filters nothing."""
+    decibel: bool = False
+    """The bands as features are 10 log10 of their values; indices and expressions are made of the values."""
 
     @property
     def effective_indices(self) -> tuple[str, ...]:
@@ -47,10 +59,12 @@ class SensorRecipe:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Feature names: ``<Sensor>_<band or index>_<date>``."""
+        """Feature names: ``<Sensor>_<band or index>_<date>``; of layers without dates, their bands' own names."""
+        if self.static:
+            return self.bands
         copied = [f"{self.sensor}_{band}_{key}" for key in self.dates for band in self.bands if self.copy_input]
-        derived = [f"{self.sensor}_{index}_{key}" for index in self.effective_indices for key in self.dates]
-        return tuple(copied + derived)
+        derived = [*self.effective_indices, *(f"userFeature{k}" for k in range(1, len(self.expressions) + 1))]
+        return tuple(copied + [f"{self.sensor}_{name}_{key}" for name in derived for key in self.dates])
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,9 @@ class FeatureRecipe:
     sensors: tuple[SensorRecipe, ...]
     standard_labels: bool = False
     """``force_standard_labels``: features are named ``value_0`` …"""
+    allow_missing: bool = False
+    """A sensor that shows nothing of a pixel, or is not there on a tile, has ``MISSING`` for its features, and the
+    others label the pixel; otherwise such a pixel has no label."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -78,7 +95,7 @@ class FeatureRecipe:
         for sensor in content["sensors"]:
             fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in sensor.items()}
             sensors.append(SensorRecipe(**fields))
-        return cls(tuple(sensors), content["standard_labels"])
+        return cls(tuple(sensors), content["standard_labels"], content["allow_missing"])
 
 
 def parse_day(key: str) -> date:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 
@@ -26,6 +26,13 @@ class Acquisition:
     """Band name to absolute path."""
     masks: Mapping[str, str]
     """Mask name to absolute path; a missing optional mask is absent."""
+    scaling: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Band name to (scale, offset), product units = file value x scale + offset; the sensor's own for other bands."""
+    extents: Mapping[str, tuple[int, int, int, int]] = field(default_factory=dict)
+    """Band or mask name to first row, row after the last, first column, column after the last, on the lattice that
+    all dates share, of the file; absent where it has all of it. Beyond its file a date shows nothing."""
+    shift: tuple[float, float] = (0.0, 0.0)
+    """How far the images lie too far right and too far down, in map units: by this much they are moved back."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +42,17 @@ class SensorScene:
     spec: SensorSpec
     acquisitions: tuple[Acquisition, ...]
     grids: Mapping[str, GeoBox]
-    """Lattice of the files, by band name or mask name: the same for every date."""
+    """Lattice of the files, by band name or mask name, that all dates share: the smallest that holds them all."""
 
     @cached_property
     def lattices(self) -> Mapping[str, int]:
         """Number of the lattice of each band or mask: those that share one have the same number."""
         distinct = list(dict.fromkeys(self.grids.values()))
         return {name: distinct.index(grid) for name, grid in self.grids.items()}
+
+    def scaling(self, t: int, band: str) -> tuple[float, float]:
+        """(scale, offset) of a band on date number ``t``: product units = file value x scale + offset."""
+        return self.acquisitions[t].scaling.get(band, (self.spec.scale, self.spec.offset))
 
     @property
     def keys(self) -> tuple[str, ...]:

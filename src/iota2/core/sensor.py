@@ -19,6 +19,10 @@ class BandSpec:
     role: Literal["red", "nir", "swir"] | None = None
     index: int = 1
     """Band number inside the file, from 1."""
+    id: str = ""
+    """What the product's metadata call the band; empty when they are not read."""
+    assets: tuple[str, ...] = ()
+    """Names that STAC items give the band, the first that an item has is used; the band's own name comes after."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,24 @@ class MaskRule:
     edge: bool = False
     optional: bool = False
     """Products without this file are read as if it said "valid" everywhere."""
+    assets: tuple[str, ...] = ()
+    """Names that STAC items give the mask; its own name comes after."""
+
+
+@dataclass(frozen=True)
+class MetadataSpec:
+    """Which numbers of a product's XML metadata turn file values into product units.
+
+    Product units = (file value + offset) / quantification x 10000. Elements are named without their namespace.
+    """
+
+    file: str
+    """Glob relative to the product folder; must match one file."""
+    quantification: str
+    """Element with the number that is divided by."""
+    offset: str = ""
+    """Elements, one for each band, with the number that is added; their attribute ``band_id`` is the band's ``id``.
+    A product without such elements adds nothing."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +71,28 @@ class SensorSpec:
     section: str
     """The configuration section with its options: ``Sentinel_2``."""
     product: str
-    """Regular expression of product folder names with the group ``date`` (YYYYMMDD) and, if the name tells it,
-    the group ``tile``."""
+    """Regular expression of the names of products with the group ``date`` (YYYYMMDD) and, if the name tells it, the
+    group ``tile``. A sensor without dates has no such group."""
     bands: tuple[BandSpec, ...]
     masks: tuple[MaskRule, ...]
     nodata: float | None = None
     """Value of a band where there is no measure, in file units."""
     scale: float = 1.0
     offset: float = 0.0
-    """Product units = file value x scale + offset."""
+    """Product units = file value x scale + offset, where no metadata say otherwise."""
+    metadata: MetadataSpec | None = None
+    """What each product itself says about scale and offset."""
+    products: Literal["folders", "files"] = "folders"
+    """A product is a folder of files, or the files of the tile's folder whose names differ in the band alone: those
+    with the same group ``product`` of the regular expression."""
+    varying_extent: bool = False
+    """Files of different dates share their pixels, and may begin and end at different ones."""
+    tile_folder: str = "{tile}"
+    """Name of the tile's folder; ``{mgrs}`` is the name of the tile without its first T."""
+    spectral: bool = True
+    """Bands are reflectances: spectral indices and relative reflectances are made of them."""
+    static: bool = False
+    """Layers that have no date, such as altitudes: features as they are."""
     resampling: Literal["cubic", "bilinear", "nearest"] = "cubic"
     temporal_resolution: int = 10
     """Default step, in days, of the interpolation dates."""
@@ -70,6 +105,11 @@ class SensorSpec:
     def band_names(self) -> tuple[str, ...]:
         """Names of the bands, in feature order."""
         return tuple(band.name for band in self.bands)
+
+    @property
+    def parts(self) -> tuple[BandSpec | MaskRule, ...]:
+        """All that has a file: the bands, then the masks."""
+        return (*self.bands, *self.masks)
 
     @property
     def roles(self) -> Mapping[str, str]:
@@ -96,3 +136,9 @@ class SensorOptions:
     """Season, when it is not found from the archive."""
     keep_bands: tuple[str, ...] = ()
     """Bands to keep, in the sensor's order; empty keeps all."""
+    expressions: tuple[str, ...] = ()
+    """Further features of each date, as expressions of its bands."""
+    speckle_radius: int = 0
+    """Half-width in pixels of the window of the multitemporal speckle filter; 0 filters nothing."""
+    decibel: bool = False
+    """Bands as features are 10 log10 of their values."""

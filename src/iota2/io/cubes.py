@@ -22,12 +22,12 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from iota2.core.cube import Cube
-from iota2.core.grid import Block, block_of
+from iota2.core.grid import Block, block_of, grown
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import MaskRule
 from iota2.errors import DamagedProduct, InputError
-from iota2.io.decoded import Decoded, Stored, clear_of, kept_type, placements
+from iota2.io.decoded import Decoded, Shift, Stored, absent_value, clear_of, kept_type, placements
 from iota2.io.environ import open_raster
 from iota2.io.warp import Placement, Range
 
@@ -38,6 +38,12 @@ MAX_OPEN = 1024
 def recipe_bands(recipe: FeatureRecipe) -> dict[str, tuple[str, ...]]:
     """The bands that a recipe needs, by sensor name."""
     return {sensor.sensor: sensor.bands for sensor in recipe.sensors}
+
+
+def series_reader(scene: Scene, recipe: FeatureRecipe, *, threads: int = 1) -> CubeReader:
+    """A reader of the cubes that a recipe needs."""
+    speckle = {sensor.sensor: sensor.speckle_radius for sensor in recipe.sensors if sensor.speckle_radius}
+    return CubeReader(scene, recipe_bands(recipe), threads=threads, speckle=speckle)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +66,20 @@ class _Wish:
     cols: Range
     out: np.ndarray
     """(row, column), of the type that is wanted."""
+    extent: tuple[int, int, int, int] | None = None
+    """First row, row after the last, first column, column after the last of the file, when it has not all of the
+    lattice in which ``rows`` and ``cols`` count."""
+    absent: float = 0.0
+    """What is there beyond the file."""
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Bands, or a mask, that are read and held together."""
+
+    names: tuple[str, ...]
+    dates: list[int]
+    shift: Shift
 
 
 @dataclass
@@ -67,16 +87,18 @@ class CubeReader:
     """Reads the series of one scene block by block, from files that stay open until the context ends.
 
     ``bands``: which bands of which sensors the cubes have. ``threads``: how many acquisitions are read at a
-    time, which does not change what is read.
+    time, which does not change what is read. ``speckle``: radius of the multitemporal speckle filter of the sensors
+    that have one.
     """
 
     scene: Scene
     bands: Mapping[str, Sequence[str]]
     threads: int = 1
+    speckle: Mapping[str, int] = field(default_factory=dict)
     _stack: ExitStack = field(default_factory=ExitStack, init=False, repr=False)
     _open: dict[str, DatasetReader] = field(default_factory=dict, init=False, repr=False)
     _types: dict[tuple[str, str], np.dtype[Any]] = field(default_factory=dict, init=False, repr=False)
-    _above: dict[tuple[str, str], Stored] = field(default_factory=dict, init=False, repr=False)
+    _above: dict[tuple[str, str, Shift], Stored] = field(default_factory=dict, init=False, repr=False)
     """Last rows of what was decoded: those that the block below needs again."""
 
     def __enter__(self) -> Self:
@@ -108,27 +130,49 @@ class CubeReader:
         not decoded again.
         """
         stored: dict[str, list[Stored]] = {}
-        above: dict[tuple[str, str], Stored] = {}
-        places: dict[str, dict[str, Placement]] = {}
+        above: dict[tuple[str, str, Shift], Stored] = {}
+        places: dict[str, dict[tuple[str, Shift], Placement]] = {}
+        around: dict[str, Block] = {}
         for sensor in self.scene.sensors:
-            if sensor.spec.name in self.bands:
+            name = sensor.spec.name
+            if name in self.bands:
+                around[name] = grown(block, self.speckle.get(name, 0), self.scene.geobox)
                 groups = self._groups(sensor)
-                found = placements(self.scene, sensor, block, [names[0] for names in groups])
-                places[sensor.spec.name] = found
-                stored[sensor.spec.name] = [self._room(sensor, names, found[names[0]]) for names in groups]
-                self._fill(sensor, stored[sensor.spec.name])
-                above |= self._kept_for_next(sensor, block, stored[sensor.spec.name])
+                places[name] = self._places(sensor, around[name], groups)
+                stored[name] = [self._room(sensor, group, places[name]) for group in groups]
+                self._fill(sensor, stored[name])
+                above |= self._kept_for_next(sensor, block, groups, stored[name])
         self._above = above
         types = {sensor.spec.name: self._cube_type(sensor) for sensor in self.scene.sensors}
-        return Decoded(self.scene, self.bands, stored, types, block, places)
+        return Decoded(self.scene, self.bands, stored, types, around, places, self.speckle)
 
-    def _groups(self, sensor: SensorScene) -> list[tuple[str, ...]]:
-        """Bands that are held together, since they share their lattice and type; each mask that exists by itself."""
-        groups: dict[tuple[int, str], list[str]] = {}
+    def _groups(self, sensor: SensorScene) -> list[_Group]:
+        """Bands that are held together, since they share their lattice and type; each mask that exists by itself. Of
+        dates that are shifted alike."""
+        bands: dict[tuple[int, str], list[str]] = {}
         for band in self.bands[sensor.spec.name]:
-            groups.setdefault((sensor.lattices[band], self._stored_type(sensor, band).name), []).append(band)
+            bands.setdefault((sensor.lattices[band], self._stored_type(sensor, band).name), []).append(band)
         masks = [(rule.name,) for rule in sensor.spec.masks if rule.name in sensor.lattices]
-        return [*map(tuple, groups.values()), *masks]
+        shifts: dict[Shift, list[int]] = {}
+        for t, acquisition in enumerate(sensor.acquisitions):
+            shifts.setdefault(acquisition.shift, []).append(t)
+        return [
+            _Group(names, [t for t in dates if names[0] in _files(sensor.acquisitions[t])], shift)
+            for shift, dates in shifts.items()
+            for names in (*map(tuple, bands.values()), *masks)
+        ]
+
+    def _places(
+        self, sensor: SensorScene, block: Block, groups: Sequence[_Group]
+    ) -> dict[tuple[str, Shift], Placement]:
+        """Where a block lies on the lattices of some groups, by their first name and their shift."""
+        return {
+            (name, shift): place
+            for shift in dict.fromkeys(group.shift for group in groups)
+            for name, place in placements(
+                self.scene, sensor, block, [group.names[0] for group in groups if group.shift == shift], shift
+            ).items()
+        }
 
     def decoded(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, Decoded]]:
         """Each block with what was decoded for it, which is gone when the next one is asked for.
@@ -149,23 +193,27 @@ class CubeReader:
             for last, coming in waiting:
                 yield from _shown(last, coming.result())
 
-    def _room(self, sensor: SensorScene, names: tuple[str, ...], place: Placement) -> Stored:
+    def _room(self, sensor: SensorScene, group: _Group, places: Mapping[tuple[str, Shift], Placement]) -> Stored:
         """Room for a window of some bands or a mask."""
-        rows, cols = place.window
-        dates = [t for t, acquisition in enumerate(sensor.acquisitions) if names[0] in _files(acquisition)]
-        shape = len(dates), len(names), rows[1] - rows[0], cols[1] - cols[0]
-        return Stored(names, np.empty(shape, self._stored_type(sensor, names[0])), rows, cols, dates)
+        rows, cols = places[group.names[0], group.shift].window
+        shape = len(group.dates), len(group.names), rows[1] - rows[0], cols[1] - cols[0]
+        room = np.empty(shape, self._stored_type(sensor, group.names[0]))
+        return Stored(group.names, room, rows, cols, group.dates, group.shift)
 
     def _fill(self, sensor: SensorScene, stored: Sequence[Stored]) -> None:
         """Read what is wanted of the files of one sensor: each once, whatever is wanted of it."""
         index = {band.name: band.index for band in sensor.spec.bands}
+        rules = {rule.name: rule for rule in sensor.spec.masks}
         wishes: dict[tuple[str, Range, Range], list[_Wish]] = {}
         for room in stored:
             first = self._fill_from_above(sensor, room)
+            absent = absent_value(rules.get(room.names[0]), room.values.dtype, sensor.spec.nodata)
             for layers, t in zip(room.values, room.dates, strict=True):
+                acquisition = sensor.acquisitions[t]
                 for name, layer in zip(room.names, layers, strict=True):
-                    path, out = _files(sensor.acquisitions[t])[name], layer[first - room.rows[0] :]
-                    wish = _Wish(path, index.get(name, 1), (first, room.rows[1]), room.cols, out)
+                    path, out = _files(acquisition)[name], layer[first - room.rows[0] :]
+                    extent = acquisition.extents.get(name)
+                    wish = _Wish(path, index.get(name, 1), (first, room.rows[1]), room.cols, out, extent, absent)
                     if first < room.rows[1]:
                         wishes.setdefault((path, wish.rows, wish.cols), []).append(wish)
         groups = list(wishes.values())
@@ -173,7 +221,7 @@ class CubeReader:
 
     def _fill_from_above(self, sensor: SensorScene, room: Stored) -> int:
         """Copy the rows that were decoded for the block above; the first row that is still wanted."""
-        above = self._above.get((sensor.spec.name, room.names[0]))
+        above = self._above.get((sensor.spec.name, room.names[0], room.shift))
         if above is None or above.cols != room.cols or not above.rows[0] <= room.rows[0] < above.rows[1]:
             return room.rows[0]
         last = min(above.rows[1], room.rows[1])
@@ -182,18 +230,19 @@ class CubeReader:
         return last
 
     def _kept_for_next(
-        self, sensor: SensorScene, block: Block, stored: Sequence[Stored]
-    ) -> Iterator[tuple[tuple[str, str], Stored]]:
+        self, sensor: SensorScene, block: Block, groups: Sequence[_Group], stored: Sequence[Stored]
+    ) -> Iterator[tuple[tuple[str, str, Shift], Stored]]:
         """The rows that the block below needs again; nothing when this one is not as wide as the scene."""
         height, width = self.scene.geobox.shape
         if block.cols != (0, width) or block.rows[1] >= height:
             return
         below = block_of(self.scene.tile, self.scene.geobox, (block.rows[1], block.rows[1] + 1), block.cols)
-        places = placements(self.scene, sensor, below, [room.names[0] for room in stored])
+        below = grown(below, self.speckle.get(sensor.spec.name, 0), self.scene.geobox)
+        places = self._places(sensor, below, groups)
         for room in stored:
-            (top, _), _ = places[room.names[0]].window
+            (top, _), _ = places[room.names[0], room.shift].window
             if top < room.rows[1]:
-                yield (sensor.spec.name, room.names[0]), room.below(top)
+                yield (sensor.spec.name, room.names[0], room.shift), room.below(top)
 
     def sight(self, block: Block) -> dict[str, Sight]:
         """By sensor name, what the dates show of the block. Bands are not opened."""
@@ -202,15 +251,16 @@ class CubeReader:
     def _sensor_sight(self, sensor: SensorScene, block: Block) -> Sight:
         """The sight of one sensor."""
         rules = sensor.spec.masks
-        places = placements(self.scene, sensor, block, [rule.name for rule in rules])
+        places = self._mask_places(sensor, block, rules)
         edges, others = [rule for rule in rules if rule.edge], [rule for rule in rules if not rule.edge]
         valid = np.empty((len(sensor.acquisitions), *block.shape), bool)
         inside = np.empty(len(valid), np.int64)
 
         def fill(t: int) -> None:
-            valid[t] = self._clear(sensor.acquisitions[t], edges, places, block.shape)
+            acquisition = sensor.acquisitions[t]
+            valid[t] = self._clear(acquisition, edges, places[acquisition.shift], block.shape)
             inside[t] = np.count_nonzero(valid[t])
-            valid[t] &= self._clear(sensor.acquisitions[t], others, places, block.shape)
+            valid[t] &= self._clear(acquisition, others, places[acquisition.shift], block.shape)
 
         self._each(len(valid), fill)
         return Sight(valid, inside)
@@ -231,13 +281,21 @@ class CubeReader:
         if not edges:
             name = sensor.spec.reference.name
             return placements(self.scene, sensor, block, [name])[name].inside
-        places = placements(self.scene, sensor, block, [rule.name for rule in edges])
+        places = self._mask_places(sensor, block, edges)
         seen = np.zeros(block.shape, bool)
         for acquisition in sensor.acquisitions:
-            seen |= self._clear(acquisition, edges, places, block.shape)
+            seen |= self._clear(acquisition, edges, places[acquisition.shift], block.shape)
             if seen.all():
                 break
         return seen
+
+    def _mask_places(
+        self, sensor: SensorScene, block: Block, rules: Sequence[MaskRule]
+    ) -> dict[Shift, dict[str, Placement]]:
+        """By shift, where a block lies on the lattices of masks."""
+        names = [rule.name for rule in rules]
+        shifts = dict.fromkeys(acquisition.shift for acquisition in sensor.acquisitions)
+        return {shift: placements(self.scene, sensor, block, names, shift) for shift in shifts}
 
     def _each(self, count: int, fill: Callable[[int], None]) -> None:
         """Call ``fill`` for every acquisition, on some threads."""
@@ -250,9 +308,9 @@ class CubeReader:
 
     def _cube_type(self, sensor: SensorScene) -> np.dtype[Any]:
         """int16 when all files are int16 in product units, else float32."""
-        spec = sensor.spec
-        plain = (spec.scale, spec.offset) == (1.0, 0.0) and all(
-            self._stored_type(sensor, band) == np.int16 for band in self.bands.get(spec.name, ())
+        bands, dates = self.bands.get(sensor.spec.name, ()), range(len(sensor.acquisitions))
+        plain = all(self._stored_type(sensor, band) == np.int16 for band in bands) and all(
+            sensor.scaling(t, band) == (1.0, 0.0) for band in bands for t in dates
         )
         return np.dtype(np.int16 if plain else np.float32)
 
@@ -282,29 +340,41 @@ class CubeReader:
         for rule in rules:
             if rule.name in acquisition.masks:
                 place = places[rule.name]
-                clear &= clear_of(rule, self._read_mask(acquisition.masks[rule.name], place), place)
+                clear &= clear_of(rule, self._read_mask(acquisition, rule, place), place)
         return clear
 
-    def _read_mask(self, path: str, place: Placement) -> np.ndarray:
+    def _read_mask(self, acquisition: Acquisition, rule: MaskRule, place: Placement) -> np.ndarray:
         """The placement's window of a mask."""
-        rows, cols = place.window
-        wish = _Wish(path, 1, rows, cols, np.empty((rows[1] - rows[0], cols[1] - cols[0]), self._file_type(path, 1)))
-        self._read([wish])
-        return wish.out
+        (rows, cols), path = place.window, acquisition.masks[rule.name]
+        out = np.empty((rows[1] - rows[0], cols[1] - cols[0]), self._file_type(path, 1))
+        absent = absent_value(rule, out.dtype, None)
+        self._read([_Wish(path, 1, rows, cols, out, acquisition.extents.get(rule.name), absent)])
+        return out
 
     def _read(self, wishes: Sequence[_Wish]) -> None:
         """Read a window of some bands of one file, decoding it once."""
         first = wishes[0]
         (top, bottom), (left, right) = first.rows, first.cols
+        targets = [wish.out for wish in wishes]
+        if first.extent is not None:
+            upper, lower, west, east = first.extent
+            for wish in wishes:
+                wish.out[...] = wish.absent
+            rows, cols = (max(top, upper), min(bottom, lower)), (max(left, west), min(right, east))
+            if rows[0] >= rows[1] or cols[0] >= cols[1]:
+                return
+            inner = slice(rows[0] - top, rows[1] - top), slice(cols[0] - left, cols[1] - left)
+            targets = [out[inner] for out in targets]
+            (top, bottom), (left, right) = (row - upper for row in rows), (col - west for col in cols)
         window = Window(left, top, right - left, bottom - top)
         try:
             with self._source(first.path) as source:
-                if len(wishes) == 1:
+                if len(wishes) == 1 and first.extent is None:
                     source.read(first.index, out=first.out, window=window)
                 else:
                     layers = source.read([wish.index for wish in wishes], window=window)
-                    for wish, layer in zip(wishes, layers, strict=True):
-                        wish.out[...] = layer
+                    for target, layer in zip(targets, layers, strict=True):
+                        target[...] = layer
         except RasterioIOError as err:
             reason = str(err.__cause__ or err).rstrip(".")  # GDAL's own words, where rasterio has them
             raise self._damaged(first.path, f"cannot be read in rows {top} to {bottom}: {reason}") from err

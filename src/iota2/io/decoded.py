@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from iota2.compute.speckle import multitemporal_filter
 from iota2.core.cube import Cube
-from iota2.core.grid import Block
+from iota2.core.grid import Block, grown, moved
 from iota2.core.scene import Scene, SensorScene
-from iota2.core.sensor import MaskRule, SensorSpec
+from iota2.core.sensor import MaskRule
 from iota2.io.warp import Placement, Range, placement
+
+Shift = tuple[float, float]
+"""How far images lie too far right and down, in map units."""
 
 _KEPT = ("int8", "uint8", "int16", "uint16", "float32")
 """Types that are resampled as they are."""
@@ -30,6 +34,8 @@ class Stored:
     cols: Range
     dates: Sequence[int]
     """Positions in the series of the dates that have these files."""
+    shift: Shift = (0.0, 0.0)
+    """Of all these dates."""
 
     def at(self, place: Placement) -> np.ndarray:
         """(date, name, row, column) contiguous: what a placement inside of this part reads."""
@@ -41,7 +47,8 @@ class Stored:
         """A copy of the rows from ``top`` (of the files) on."""
         start = max(top, self.rows[0])
         rows = start, self.rows[1]
-        return Stored(self.names, self.values[..., start - self.rows[0] :, :].copy(), rows, self.cols, self.dates)
+        values = self.values[..., start - self.rows[0] :, :].copy()
+        return replace(self, values=values, rows=rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +62,12 @@ class Decoded:
     """By sensor."""
     types: Mapping[str, np.dtype[Any]]
     """Type of the cube of each sensor."""
-    block: Block
-    places: Mapping[str, Mapping[str, Placement]]
-    """Where the block lies on the lattices of the bands and masks of each sensor."""
+    blocks: Mapping[str, Block]
+    """What was decoded of each sensor: the block, and around it what filters need."""
+    places: Mapping[str, Mapping[tuple[str, Shift], Placement]]
+    """By sensor, where that block lies on the lattices of the bands and masks, moved by the shifts of the dates."""
+    speckle: Mapping[str, int]
+    """Radius of the speckle filter of the sensors that have one."""
 
     def cubes(self, block: Block) -> dict[str, Cube]:
         """The cubes of ``block``, any part of what was decoded: see ``CubeReader.read``."""
@@ -73,23 +83,37 @@ class Decoded:
             found.clear()
 
     def _cube(self, sensor: SensorScene, block: Block) -> Cube:
+        radius = self.speckle.get(sensor.spec.name, 0)
+        if not radius:
+            return self._unfiltered(sensor, block)
+        around = grown(block, radius, self.scene.geobox)
+        cube = self._unfiltered(sensor, around)
+        values = multitemporal_filter(cube.values, cube.valid, radius)
+        return replace(cube, values=around.cut(values, block), valid=around.cut(cube.valid, block))
+
+    def _unfiltered(self, sensor: SensorScene, block: Block) -> Cube:
         spec, bands = sensor.spec, tuple(self.bands[sensor.spec.name])
         rules = {rule.name: rule for rule in spec.masks}
         stored = self.stored[spec.name]
-        top, left = self.block.rows[0], self.block.cols[0]
+        top, left = self.blocks[spec.name].rows[0], self.blocks[spec.name].cols[0]
         rows, cols = (block.rows[0] - top, block.rows[1] - top), (block.cols[0] - left, block.cols[1] - left)
         whole = self.places[spec.name]
         parts = {id(place): place.part(rows, cols) for place in whole.values()}
         values = np.empty((len(sensor.acquisitions), len(bands), *block.shape), self.types[spec.name])
         valid = np.ones((len(values), *block.shape), bool)
         for found in stored:
-            place = parts[id(whole[found.names[0]])]
+            place = parts[id(whole[found.names[0], found.shift])]
             if found.names[0] in rules:
                 valid[found.dates] &= clear_of(rules[found.names[0]], found.at(place)[:, 0], place)
             else:
-                layers, known = brought(found.at(place), place, spec, values.dtype)
-                values[:, [bands.index(name) for name in found.names]] = layers
-                valid &= known
+                scaling = [[sensor.scaling(t, name) for name in found.names] for t in found.dates]
+                layers, known = brought(found.at(place), place, spec.nodata, scaling, values.dtype)
+                columns = [bands.index(name) for name in found.names]
+                if len(found.dates) == len(values):
+                    values[:, columns] = layers
+                else:
+                    values[np.ix_(found.dates, columns)] = layers
+                valid[found.dates] &= known
         roles = {role: band for role, band in spec.roles.items() if band in bands}
         return Cube(values, valid, sensor.days, sensor.keys, bands, roles, spec.nodata)
 
@@ -101,22 +125,27 @@ def kept_type(*found: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def brought(
-    stored: np.ndarray, place: Placement, spec: SensorSpec, dtype: np.dtype[Any]
+    stored: np.ndarray,
+    place: Placement,
+    marker: float | None,
+    scaling: Sequence[Sequence[tuple[float, float]]],
+    dtype: np.dtype[Any],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bands as stored (date, band, row, column) on the block of ``place``, in product units (date, band, y, x), and
-    where all of them have data (date, y, x). A band without data is NaN there, or the sensor's nodata value (else 0)
-    when ``dtype`` is of integers."""
-    nodata = _nodata_of(stored.dtype, spec.nodata)
+    where all of them have data (date, y, x). ``marker`` is the sensor's nodata value, ``scaling`` (scale, offset) of
+    each date and band. A band without data is NaN there, or the nodata value (else 0) when ``dtype`` is of integers."""
+    nodata = nodata_of(stored.dtype, marker)
     layers = place.resample(stored.reshape(-1, *stored.shape[2:]), nodata)
     known: np.ndarray = np.broadcast_to(place.inside, layers.shape)
     if nodata is not None and not np.isnan(nodata):
         known = np.logical_and(known, layers != nodata)
     if layers.dtype.kind == "f":
         known = np.logical_and(known, ~np.isnan(layers))
-    if (spec.scale, spec.offset) != (1.0, 0.0):
+    numbers = [pair for pairs in scaling for pair in pairs]
+    if any(pair != (1.0, 0.0) for pair in numbers):
         scaled = np.empty(layers.shape, dtype)
-        for layer, target in zip(layers, scaled, strict=True):  # in double precision for a moment, one by one
-            target[...] = layer.astype(np.float64) * spec.scale + spec.offset
+        for layer, target, (scale, offset) in zip(layers, scaled, numbers, strict=True):
+            target[...] = layer.astype(np.float64) * scale + offset  # in double precision for a moment, one by one
         layers = scaled
     layers = layers.astype(dtype, copy=False)
     if not known.all():
@@ -147,19 +176,30 @@ def mask_applies(rule: MaskRule, values: np.ndarray) -> np.ndarray:
     return applies
 
 
-def placements(scene: Scene, sensor: SensorScene, block: Block, names: Sequence[str]) -> dict[str, Placement]:
-    """Where a block lies on the lattices of the named bands and masks; lattices that are shared are placed
-    once."""
+def absent_value(rule: MaskRule | None, dtype: np.dtype[Any], nodata: float | None) -> float:
+    """What a band (no rule) or mask of a type holds where it shows nothing: no data, or that the rule applies."""
+    if rule is None:
+        marker = nodata_of(dtype, nodata)
+        return 0.0 if marker is None else marker
+    values = [*rule.values, *(1 << bit for bit in rule.bits), 1]
+    return next((value for value in values if nodata_of(dtype, value) is not None), 1)
+
+
+def placements(
+    scene: Scene, sensor: SensorScene, block: Block, names: Sequence[str], shift: Shift = (0.0, 0.0)
+) -> dict[str, Placement]:
+    """Where a block lies on the lattices of the named bands and masks, on dates with this shift; lattices that are
+    shared are placed once."""
     kernel = sensor.spec.resampling
     numbers = {name: sensor.lattices[name] for name in names if name in sensor.lattices}
     places = {
-        number: placement(sensor.grids[name], scene.geobox, block.rows, block.cols, kernel)
+        number: placement(moved(sensor.grids[name], shift), scene.geobox, block.rows, block.cols, kernel)
         for number, name in {number: name for name, number in numbers.items()}.items()
     }
     return {name: places[number] for name, number in numbers.items()}
 
 
-def _nodata_of(dtype: np.dtype[Any], nodata: float | None) -> float | None:
+def nodata_of(dtype: np.dtype[Any], nodata: float | None) -> float | None:
     """The sensor's nodata value as pixels of a type can hold it: None if they cannot; NaN stands for none in
     floats."""
     if dtype.kind == "f":

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-import numpy as np
 from odc.geo import CRS
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
@@ -23,21 +22,20 @@ from rasterio.io import DatasetReader
 from iota2.core.grid import aligned, rescaled, resolution
 from iota2.core.scene import Acquisition, SensorScene
 from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
-from iota2.errors import ConfigError, InputError
+from iota2.errors import ConfigError, InputError, MissingTile
 from iota2.io.environ import crs_name, open_raster, raster_lattice
+from iota2.io.lattices import common_grids, extent_in, misfits
+from iota2.io.metadata import read_scaling
 
 SCAN_THREADS = 4
 """Headers are read by this many threads: most of the time is spent waiting for the disk."""
-
-_SHIFT = 1e-3
-"""Two lattices are the same when their corners differ by less than this share of a pixel."""
 
 
 @dataclass(frozen=True)
 class _Product:
     """A product folder and what was found in it, or what is wrong with it."""
 
-    folder: str
+    name: str
     day: date
     files: Mapping[str, str]
     """Band or mask name to path."""
@@ -49,10 +47,8 @@ class _Product:
     """Files that cannot be read, and why."""
     missing: tuple[str, ...]
     """Patterns that match no file."""
-
-    @property
-    def name(self) -> str:
-        return os.path.basename(self.folder)
+    scaling: Mapping[str, tuple[float, float]]
+    """(scale, offset) of each band, when the product's metadata say them."""
 
 
 def scan_tile(
@@ -74,9 +70,9 @@ def scan_tile(
     noted, and so are those of ``damaged``: names of products known to be so, with the reason.
     """
     folder = _tile_folder(spec, root, tile)
-    days, notes = _list_products(spec, folder, tile)
+    found, notes = _list_products(spec, folder, tile)
     with ThreadPoolExecutor(threads) as pool:
-        products = list(pool.map(lambda item: _read_product(spec, *item), days))
+        products = list(pool.map(lambda product: _read_product(spec, product), found))
     if skip_damaged:
         products, left_out = _whole(products, damaged or {}, f"{spec.section}, tile {tile}")
         notes = (*notes, *left_out)
@@ -85,11 +81,11 @@ def scan_tile(
         *(p for product in products for p in (*product.problems, *product.damage)),
         *_other_counts(spec, products),
     ]
-    grids, odd = _common_grids(spec, products)
-    problems += odd or _misfits(spec, grids, tile)
+    grids, odd = common_grids(spec, _by_name(spec, products))
+    problems += odd or misfits(spec, grids, tile)
     if problems:
         raise InputError(_all_problems(f"{spec.section}, tile {tile}", problems))
-    return SensorScene(spec, _acquisitions(spec, products), grids), notes
+    return SensorScene(spec, _acquisitions(spec, products, grids), grids), notes
 
 
 def native_geobox(scene: SensorScene) -> GeoBox:
@@ -127,48 +123,62 @@ def _tile_folder(spec: SensorSpec, root: str | Path, tile: str) -> str:
         raise InputError(f"{spec.section}: {tile!r} is no name of a tile folder.")
     if not os.path.isdir(base):
         raise InputError(f"{spec.section}: the folder of the images {base} does not exist.")
-    folder = os.path.join(base, tile)
+    folder = os.path.join(base, spec.tile_folder.format(tile=tile, mgrs=tile.removeprefix("T")))
     if not os.path.isdir(folder):
         tiles = sorted(entry.name for entry in os.scandir(base) if entry.is_dir())
         there = f"it has {_some(tiles, 10)}" if tiles else "it has no folder at all"
-        raise InputError(
+        raise MissingTile(
             f"{spec.section}: no folder for tile {tile} in {base}; {there}. "
             "Correct the list of tiles or the path of the images."
         )
     return folder
 
 
-def _list_products(spec: SensorSpec, folder: str, tile: str) -> tuple[list[tuple[str, date]], tuple[str, ...]]:
-    """Product folders with their days, sorted by (day, name), and notes on other entries."""
-    found, strays, foreign, problems = [], [], [], []
+@dataclass(frozen=True)
+class _Found:
+    """A product that lies in a tile folder."""
+
+    day: date
+    name: str
+    folder: str
+    files: tuple[str, ...] | None = None
+    """Names of its files in the folder; None when the folder is its own."""
+
+
+def _list_products(spec: SensorSpec, folder: str, tile: str) -> tuple[list[_Found], tuple[str, ...]]:
+    """The products of a tile folder, sorted by (day, name), and notes on other entries."""
+    found: dict[str, _Found] = {}
+    strays, foreign, problems = [], [], []
+    whole = spec.products == "folders"
     for name in sorted(os.listdir(folder)):
         match = re.match(spec.product, name)
         path = os.path.join(folder, name)
         if any(fnmatch.fnmatchcase(name, pattern) for pattern in spec.ignore):
             continue
-        if match is None or not os.path.isdir(path):
+        if match is None or os.path.isdir(path) != whole:
             strays.append(name)
-        elif match.groupdict().get("tile") not in (None, tile):
+        elif match.groupdict().get("tile") not in (None, tile, tile.removeprefix("T")):
             foreign.append(name)
         else:
             day = _day(match["date"])
-            found.append((path, day or date.min))
             problems += [] if day else [f"{name}: {match['date']} is no date (YYYYMMDD expected)"]
+            if whole:
+                found[name] = _Found(day or date.min, name, path)
+            else:
+                product = match.groupdict().get("product") or match["date"]
+                files = found[product].files if product in found else None
+                found[product] = _Found(day or date.min, product, folder, (*(files or ()), name))
     if problems:
         raise InputError(_all_problems(f"{spec.section}, tile {tile}", problems))
     if not found:
-        raise InputError(
+        raise MissingTile(
             f"{spec.section}: no product of tile {tile} in {folder}; names must match {spec.product}. "
             + (f"It holds {_some(strays + foreign)}." if strays or foreign else "It is empty.")
         )
-    notes = [f"{spec.section}, tile {tile}: passed over, no product folders: {_some(strays)}"] if strays else []
+    what = "product folders" if whole else "files of a product"
+    notes = [f"{spec.section}, tile {tile}: passed over, no {what}: {_some(strays)}"] if strays else []
     notes += [f"{spec.section}, tile {tile}: passed over, of another tile: {_some(foreign)}"] if foreign else []
-    return sorted(found, key=lambda item: (item[1], item[0])), tuple(notes)
-
-
-def _parts(spec: SensorSpec) -> tuple[BandSpec | MaskRule, ...]:
-    """All that has a file: the bands, then the masks."""
-    return (*spec.bands, *spec.masks)
+    return sorted(found.values(), key=lambda product: (product.day, product.name)), tuple(notes)
 
 
 def _day(text: str) -> date | None:
@@ -178,16 +188,17 @@ def _day(text: str) -> date | None:
         return None
 
 
-def _read_product(spec: SensorSpec, folder: str, day: date) -> _Product:
+def _read_product(spec: SensorSpec, found: _Found) -> _Product:
     """Files and lattices of one product."""
+    folder = found.folder
     files: dict[str, str] = {}
     grids: dict[str, GeoBox] = {}
     counts: dict[str, int] = {}
     problems: list[str] = []
     damage: list[str] = []
     missing: list[str] = []
-    for item in _parts(spec):
-        paths = sorted(glob.glob(item.file, root_dir=folder, recursive=True))
+    for item in spec.parts:
+        paths = _matching(found, item.file)
         if len(paths) > 1:
             problems.append(f"{folder}: {len(paths)} files match {item.file}: {_some(paths)}; exactly one is expected")
         elif paths:
@@ -198,7 +209,26 @@ def _read_product(spec: SensorSpec, folder: str, day: date) -> _Product:
                 damage.append(str(err))
         elif not getattr(item, "optional", False):
             missing.append(item.file)
-    return _Product(folder, day, files, grids, counts, _once(problems), _once(damage), tuple(missing))
+    scaling: Mapping[str, tuple[float, float]] = {}
+    if spec.metadata is not None:
+        paths = _matching(found, spec.metadata.file)
+        if len(paths) == 1:
+            try:
+                scaling = read_scaling(os.path.join(folder, paths[0]), spec)
+            except InputError as err:
+                damage.append(str(err))
+        else:
+            missing.append(spec.metadata.file)
+    return _Product(
+        found.name, found.day, files, grids, counts, _once(problems), _once(damage), tuple(missing), scaling
+    )
+
+
+def _matching(found: _Found, pattern: str) -> list[str]:
+    """The files of a product that match a pattern, relative to its folder."""
+    if found.files is None:
+        return sorted(glob.glob(pattern, root_dir=found.folder, recursive=True))
+    return sorted(name for name in found.files if fnmatch.fnmatchcase(name, pattern))
 
 
 def _once(sentences: Iterable[str]) -> tuple[str, ...]:
@@ -266,7 +296,7 @@ def _missing_files(products: Sequence[_Product], folder: str, tile: str) -> list
 def _other_counts(spec: SensorSpec, products: Sequence[_Product]) -> list[str]:
     """Files whose number of bands is not that of most dates: their bands may be others than described."""
     problems = []
-    for item in _parts(spec):
+    for item in spec.parts:
         found = [(product.counts[item.name], product) for product in products if item.name in product.counts]
         usual = Counter(count for count, _ in found).most_common(1)
         problems += [
@@ -277,88 +307,19 @@ def _other_counts(spec: SensorSpec, products: Sequence[_Product]) -> list[str]:
     return list(dict.fromkeys(problems))
 
 
-def _common_grids(spec: SensorSpec, products: Sequence[_Product]) -> tuple[dict[str, GeoBox], list[str]]:
-    """The lattice of each band and mask that most dates share, and the files that have another one."""
-    grids, problems = {}, []
-    for item in _parts(spec):
-        found = [(product.grids[item.name], product) for product in products if item.name in product.grids]
-        if found:
-            counts = Counter(grid for grid, _ in found)
-            usual = max(counts, key=lambda grid: counts[grid])
-            grids[item.name] = usual
-            problems += [
-                f"{product.files[item.name]}: {difference} than the same file of the other dates"
-                for grid, product in found
-                if (difference := _difference(grid, usual))
-            ]
-    return grids, list(dict.fromkeys(problems))
+def _by_name(spec: SensorSpec, products: Sequence[_Product]) -> dict[str, list[tuple[GeoBox, str]]]:
+    """Lattice and path of the files of each band and mask."""
+    return {
+        item.name: [
+            (product.grids[item.name], product.files[item.name]) for product in products if item.name in product.grids
+        ]
+        for item in spec.parts
+    }
 
 
-def _difference(grid: GeoBox, usual: GeoBox) -> str:
-    """In which way a lattice differs from another, in words; empty when it does not."""
-    if grid == usual:
-        return ""
-    if grid.crs != usual.crs:
-        return f"has another coordinate system ({crs_name(grid)}, not {crs_name(usual)})"
-    (width, height), (usual_width, usual_height) = resolution(grid), resolution(usual)
-    if not np.allclose((width, height), (usual_width, usual_height), rtol=1e-9):
-        return f"has other pixels ({width:g} x {height:g}, not {usual_width:g} x {usual_height:g})"
-    right, down = _shift(grid, usual)
-    if max(abs(right), abs(down)) > _SHIFT:
-        return f"lies on another lattice (shifted by {right:g} pixels to the right and {down:g} down)"
-    return f"has another size ({grid.shape.y} x {grid.shape.x}, not {usual.shape.y} x {usual.shape.x})" * (
-        grid.shape != usual.shape
-    )
-
-
-def _shift(grid: GeoBox, other: GeoBox) -> tuple[float, float]:
-    """Upper-left corner of ``grid`` on ``other``: pixels of ``other`` to the right and down."""
-    width, height = resolution(other)
-    return (grid.affine.c - other.affine.c) / width, (other.affine.f - grid.affine.f) / height
-
-
-def _misfits(spec: SensorSpec, grids: Mapping[str, GeoBox], tile: str) -> list[str]:
-    """Bands and masks whose lattice does not fit the lattice of the reference band."""
-    reference = grids.get(spec.reference.name)
-    if reference is None:
-        return []
-    problems = []
-    for item in _parts(spec):
-        misfit = _misfit(grids[item.name], reference) if item.name in grids else ""
-        if misfit:
-            problems.append(f"{item.name} ({item.file}) of {tile} {misfit} (reference: {spec.reference.file})")
-    return problems
-
-
-def _misfit(grid: GeoBox, reference: GeoBox) -> str:
-    """Why a lattice cannot be used with the reference lattice, in words; empty when it can.
-
-    Lattices of the same resolution must share their pixels. Others may be shifted by halves of the finer
-    pixel, as the 20 m lattices of some archives are, and may end up to one of their own pixels before the
-    reference does.
-    """
-    if grid.crs != reference.crs:
-        return f"has another coordinate system ({crs_name(grid)}, not {crs_name(reference)})"
-    finer = min(grid, reference, key=resolution)
-    step = 1.0 if np.allclose(resolution(grid), resolution(reference), rtol=1e-9) else 0.5
-    shifts = np.array(_shift(grid, reference)) * resolution(reference) / resolution(finer)
-    if np.abs(shifts / step - np.round(shifts / step)).max() > _SHIFT:
-        return (
-            f"lies on another lattice (shifted by {shifts[0]:g} and {shifts[1]:g} pixels of {resolution(finer)[0]:g})"
-        )
-    box, needed, (width, height) = grid.boundingbox, reference.boundingbox, resolution(grid)
-    gaps = (
-        (box.left - needed.left) / width,
-        (needed.right - box.right) / width,
-        (box.bottom - needed.bottom) / height,
-        (needed.top - box.top) / height,
-    )
-    if max(gaps) > 1 + _SHIFT:
-        return f"does not cover the image: it ends {max(gaps):.0f} of its pixels before the reference band"
-    return ""
-
-
-def _acquisitions(spec: SensorSpec, products: Sequence[_Product]) -> tuple[Acquisition, ...]:
+def _acquisitions(
+    spec: SensorSpec, products: Sequence[_Product], grids: Mapping[str, GeoBox]
+) -> tuple[Acquisition, ...]:
     """Acquisitions in the order of the products; further ones of a day get the keys ``YYYYMMDD.1`` …"""
     seen: Counter[date] = Counter()
     found = []
@@ -368,7 +329,10 @@ def _acquisitions(spec: SensorSpec, products: Sequence[_Product]) -> tuple[Acqui
         key = f"{product.day:%Y%m%d}" + (f".{number}" if number else "")
         bands = {band.name: product.files[band.name] for band in spec.bands}
         masks = {mask.name: product.files[mask.name] for mask in spec.masks if mask.name in product.files}
-        found.append(Acquisition(spec.name, product.day, key, product.name, bands, masks))
+        extents = {
+            name: extent for name, grid in product.grids.items() if (extent := extent_in(grid, grids[name])) is not None
+        }
+        found.append(Acquisition(spec.name, product.day, key, product.name, bands, masks, product.scaling, extents))
     return tuple(found)
 
 

@@ -13,7 +13,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.core.scene import Acquisition, Scene, SensorScene
-from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
+from iota2.core.sensor import BandSpec, MaskRule, MetadataSpec, SensorSpec
 from iota2.io.environ import crs_name
 
 
@@ -64,17 +64,26 @@ def geobox_from_json(content: Mapping[str, Any]) -> GeoBox:
 
 
 def _sensor_from_json(content: Mapping[str, Any]) -> SensorScene:
-    acquisitions = tuple(
-        Acquisition(**{**item, "day": date.fromisoformat(item["day"])}) for item in content["acquisitions"]
-    )
+    acquisitions = tuple(_acquisition_from_json(item) for item in content["acquisitions"])
     grids = {name: geobox_from_json(grid) for name, grid in content["grids"].items()}
     return SensorScene(_spec_from_json(content["spec"]), acquisitions, grids)
 
 
+def _acquisition_from_json(content: Mapping[str, Any]) -> Acquisition:
+    read = {
+        "day": date.fromisoformat(content["day"]),
+        "scaling": _tuples(content["scaling"]),
+        "extents": _tuples(content["extents"]),
+        "shift": tuple(content["shift"]),
+    }
+    return Acquisition(**{**content, **read})
+
+
 def _spec_from_json(content: Mapping[str, Any]) -> SensorSpec:
-    bands = tuple(BandSpec(**band) for band in content["bands"])
+    bands = tuple(BandSpec(**_tuples(band)) for band in content["bands"])
     masks = tuple(MaskRule(**_tuples(mask)) for mask in content["masks"])
-    return SensorSpec(**{**_tuples(content), "bands": bands, "masks": masks})
+    metadata = MetadataSpec(**content["metadata"]) if content["metadata"] else None
+    return SensorSpec(**{**_tuples(content), "bands": bands, "masks": masks, "metadata": metadata})
 
 
 def _tuples(content: Mapping[str, Any]) -> dict[str, Any]:

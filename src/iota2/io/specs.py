@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
+from iota2.core.sensor import BandSpec, MaskRule, MetadataSpec, SensorSpec
 from iota2.errors import ConfigError, InputError
 
 Check = Callable[[Any], Any]
@@ -83,9 +83,12 @@ def _read_mapping(
 
 
 def _read_value(key: str, node: yaml.Node, check: Any, what: str, problems: list[str]) -> Any:
-    """One checked value; lists of bands and masks are read by functions of the node itself."""
+    """One checked value; what holds mappings itself is read from the node, so that problems have their lines."""
     if key in _NODE_READERS:
         return _read_list(key, node, problems)
+    if key == "metadata":
+        values = _read_mapping(node, _METADATA_KEYS, ("file", "quantification"), key, problems)
+        return MetadataSpec(**values) if {"file", "quantification"} <= values.keys() else None
     try:
         value = _plain(node)
         return check(value)
@@ -135,6 +138,9 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
         problems.append(f"reference_band {reference!r} is none of the bands ({', '.join(b.name for b in bands)})")
     if not bands:
         problems.append("bands is empty: a sensor has at least one band")
+    if values.get("metadata") and values["metadata"].offset:
+        nameless = [band.name for band in bands if not band.id]
+        problems += [f"the band {name!r} has no id, which metadata.offset needs" for name in nameless]
     return problems
 
 
@@ -150,9 +156,21 @@ def _word(value: Any) -> str:
     return value
 
 
+def _id(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise ValueError("a number or a text")
+    return str(value)
+
+
 def _section(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z]\w*", value):
         raise ValueError("a word of letters, digits and underscores")
+    return value
+
+
+def _tile_folder(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[\w.-]*\{(tile|mgrs)\}[\w.-]*", value):
+        raise ValueError("the name of a folder with {tile} or {mgrs} in it")
     return value
 
 
@@ -165,7 +183,7 @@ def _glob(value: Any) -> str:
 
 def _globs(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
-        raise ValueError("a list of patterns")
+        raise ValueError("a list of names or patterns")
     return tuple(_text(item) for item in value)
 
 
@@ -234,6 +252,8 @@ _BAND_KEYS: Mapping[str, Check] = {
     "file": _glob,
     "role": _choice("red", "nir", "swir"),
     "index": _positive,
+    "id": _id,
+    "assets": _globs,
 }
 _MASK_KEYS: Mapping[str, Check] = {
     "name": _word,
@@ -242,14 +262,16 @@ _MASK_KEYS: Mapping[str, Check] = {
     "values": _integers,
     "edge": _flag,
     "optional": _flag,
+    "assets": _globs,
 }
+_METADATA_KEYS: Mapping[str, Check] = {"file": _glob, "quantification": _section, "offset": _section}
 _NODE_READERS: Mapping[str, tuple[Any, Mapping[str, Check], str]] = {
     "bands": (BandSpec, _BAND_KEYS, "band"),
     "masks": (MaskRule, _MASK_KEYS, "mask"),
 }
 _SENSOR_REQUIRED = ("name", "section", "product", "bands", "masks")
 _SENSOR_KEYS: Mapping[str, Check] = {
-    "name": _word,
+    "name": _section,
     "section": _section,
     "product": _product,
     "bands": tuple,
@@ -257,6 +279,11 @@ _SENSOR_KEYS: Mapping[str, Check] = {
     "nodata": _nodata,
     "scale": _scale,
     "offset": _number,
+    "metadata": dict,
+    "products": _choice("folders", "files"),
+    "tile_folder": _tile_folder,
+    "spectral": _flag,
+    "varying_extent": _flag,
     "resampling": _choice("cubic", "bilinear", "nearest"),
     "temporal_resolution": _positive,
     "reference_band": _word,

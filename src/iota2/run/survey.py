@@ -8,18 +8,20 @@ from typing import TypeVar
 
 import geopandas as gpd
 import shapely
+from odc.geo.geobox import GeoBox
 
 from iota2.config.fields import nearest
 from iota2.config.schema import Config
 from iota2.config.sensors import enabled_sensors
-from iota2.core.grid import part_count
+from iota2.core.grid import part_count, resolution
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.tables import REGION
-from iota2.errors import InputError, UserError
+from iota2.errors import InputError, MissingTile, UserError
 from iota2.io.burn import to_crs
 from iota2.io.classes import read_nomenclature
+from iota2.io.crs import units_per_metre
 from iota2.io.products import native_geobox, scan_tile, working_geobox
 from iota2.io.reference import ReferenceData, read_reference, read_regions
 from iota2.run.damage import known_damage
@@ -106,20 +108,50 @@ def _scan(config: Config, tile: str) -> tuple[Scene, tuple[str, ...]]:
     skip = config.chain.skip_damaged_products
     known = known_damage(config.chain.output_path)
     damaged = {damage.product: damage.reason for damage in known if damage.tile == tile}
+    problems: list[str] = []
     for options in enabled_sensors(config):
-        scene, remarks = scan_tile(options.spec, options.path, tile, skip_damaged=skip, damaged=damaged)
+        try:
+            scene, remarks = scan_tile(options.spec, options.path, tile, skip_damaged=skip, damaged=damaged)
+        except MissingTile as err:
+            (notes if config.chain.allow_missing_sensor else problems).append(str(err))
+            continue
+        except InputError as err:
+            problems.append(str(err))
+            continue
         series.append(scene)
         notes += remarks
         if config.sensors_data_interpolation.use_gapfilling and not config.sensors_data_interpolation.auto_date:
             notes += recipe_step.season_notes(options, scene, tile)
+    if problems or not any(not scene.spec.static for scene in series):
+        raise InputError("\n".join(problems or notes))
     chain = config.chain
     geobox = working_geobox(
-        native_geobox(series[0]),
+        native_geobox(_reference(config, series)),
         spatial_resolution=chain.spatial_resolution,
         working_grid=chain.working_grid,
         proj=chain.proj,
     )
     return Scene(tile, geobox, tuple(series)), tuple(notes)
+
+
+def _reference(config: Config, series: Sequence[SensorScene]) -> SensorScene:
+    """The sensor whose pixels are those of the tile: the one that is asked for, or the finest with dates (of equal
+    ones the first)."""
+    asked = config.chain.reference_sensor
+    dated = [scene for scene in series if not scene.spec.static]
+    if asked is None:
+        return min(dated, key=lambda scene: _pixel_size(native_geobox(scene)))
+    found = next((scene for scene in series if asked in (scene.spec.section, scene.spec.name)), None)
+    if found is None:
+        names = ", ".join(scene.spec.name for scene in series)
+        raise InputError(f"chain.reference_sensor: {asked!r} is none of the sensors of this tile ({names}).")
+    return found
+
+
+def _pixel_size(geobox: GeoBox) -> float:
+    """Width of a pixel in metres, rounded to a thousandth."""
+    middle = geobox.extent.centroid.coords[0][1]
+    return round(resolution(geobox)[0] / units_per_metre(geobox.crs, middle), 3)
 
 
 def _read_regions(config: Config) -> gpd.GeoDataFrame | None:

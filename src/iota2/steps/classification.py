@@ -19,7 +19,7 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
 from iota2.errors import FeatureMismatch
 from iota2.io.classes import read_classes
-from iota2.io.cubes import CubeReader, recipe_bands
+from iota2.io.cubes import series_reader
 from iota2.io.rasters import RasterProfile, RasterReader, RasterWriter
 from iota2.io.scenes import read_scene
 from iota2.steps.blocks import prediction_shapes
@@ -38,7 +38,7 @@ def run(job: JobContext) -> None:
     strip = block_of(scene.tile, scene.geobox, rows, (0, scene.geobox.shape[1]))
     shapes = prediction_shapes(scene, recipe, job.use, len(classes.codes))
     with ExitStack() as stack:
-        reader = stack.enter_context(CubeReader(scene, recipe_bands(recipe), threads=job.use.threads))
+        reader = stack.enter_context(series_reader(scene, recipe, threads=job.use.threads))
         masks = {key: stack.enter_context(RasterReader(path)) for key, path in job.inp.all("masks").items()}
         maps = {key: stack.enter_context(_open(job, key, strip.geobox, classes)) for key in models}
         columns = {key: np.searchsorted(classes.codes, model.classes) for key, model in models.items()}

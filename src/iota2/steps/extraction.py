@@ -18,7 +18,7 @@ from iota2.core.grid import Block, block_of
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.core.tables import COLUMN, LEARN, REGION, ROW, sample_columns, seed_column, seed_columns
-from iota2.io.cubes import CubeReader, recipe_bands
+from iota2.io.cubes import series_reader
 from iota2.io.decoded import Decoded
 from iota2.io.recipes import read_recipe
 from iota2.io.scenes import read_scene
@@ -62,7 +62,7 @@ def extract(
     if not len(rows):
         return values, clear
     shapes, (height, width) = feature_shapes(scene, recipe, use), scene.geobox.shape
-    with CubeReader(scene, recipe_bands(recipe), threads=use.threads) as reader:
+    with series_reader(scene, recipe, threads=use.threads) as reader:
         cells = dict(_cells(rows, cols, shapes.decoded))
         wanted = (
             block_of(scene.tile, scene.geobox, (top, min(top + high, height)), (left, min(left + wide, width)))

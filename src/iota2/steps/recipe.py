@@ -32,6 +32,7 @@ class RecipeParams:
     keep_duplicates: bool
     atmospheric_correction: bool
     standard_labels: bool
+    allow_missing: bool
 
 
 def params(config: Config) -> RecipeParams:
@@ -47,6 +48,7 @@ def params(config: Config) -> RecipeParams:
         keep_duplicates=extraction.keep_duplicates,
         atmospheric_correction=extraction.acor_feat,
         standard_labels=config.arg_train.force_standard_labels,
+        allow_missing=config.chain.allow_missing_sensor,
     )
 
 
@@ -56,11 +58,8 @@ def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRe
     Raises InputError when raw dates are asked for and the tiles' dates differ, or when no feature is left, and
     ConfigError when features lack a band.
     """
-    sensors = tuple(
-        _sensor_recipe(options, {tile: _series(scene, options) for tile, scene in scenes.items()}, params)
-        for options in params.sensors
-    )
-    recipe = FeatureRecipe(sensors, params.standard_labels)
+    sensors = tuple(_sensor_recipe(options, _series_by_tile(scenes, options), params) for options in params.sensors)
+    recipe = FeatureRecipe(sensors, params.standard_labels, params.allow_missing)
     if not recipe.names:
         raise InputError(
             "No feature is left: copy_input is False and no index is asked for. Set "
@@ -77,24 +76,35 @@ def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRe
     return recipe
 
 
-def _series(scene: Scene, options: SensorOptions) -> SensorScene:
-    return next(sensor for sensor in scene.sensors if sensor.spec.name == options.spec.name)
+def _series_by_tile(scenes: Mapping[str, Scene], options: SensorOptions) -> dict[str, SensorScene]:
+    """The series of one sensor on the tiles that have it."""
+    return {
+        tile: sensor
+        for tile, scene in scenes.items()
+        for sensor in scene.sensors
+        if sensor.spec.name == options.spec.name
+    }
 
 
 def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], params: RecipeParams) -> SensorRecipe:
     spec = options.spec
     bands = tuple(b for b in spec.band_names if not options.keep_bands or b in options.keep_bands)
+    if spec.static:
+        return SensorRecipe(spec.name, bands, roles={}, dates=(), indices=(), static=True)
     return SensorRecipe(
         sensor=spec.name,
         bands=bands,
         roles=dict(spec.roles),
         dates=_interpolated(options, series, params) if params.gapfilling else _raw(options, series),
         gapfilling=params.gapfilling,
-        indices=params.indices,
+        indices=params.indices if spec.spectral else (),
         copy_input=params.copy_input,
-        relative_reflectance=params.relative_reflectance,
+        relative_reflectance=params.relative_reflectance and spec.spectral,
         keep_duplicates=params.keep_duplicates,
         atmospheric_correction=params.atmospheric_correction,
+        expressions=options.expressions,
+        speckle_radius=options.speckle_radius,
+        decibel=options.decibel,
     )
 
 
