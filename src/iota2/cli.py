@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import signal
 import sys
@@ -18,13 +19,19 @@ from iota2.chain import CLASSIFICATION
 from iota2.config.load import load_config
 from iota2.config.schema import Config
 from iota2.config.template import minimal_config
-from iota2.console import Console, JsonLines, counted, told_in_all
+from iota2.console import Console, JsonLines, told_in_all
 from iota2.core.graph import Resources
 from iota2.errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_USER, Iota2Error, JobsFailed, OutputError, UserError
+from iota2.io.recognition import recognize
+from iota2.io.s1tiling import NO_ORTHORECTIFICATION
+from iota2.io.specs import builtin_specs
 from iota2.run import runner
 from iota2.run.archive import write_archive
 from iota2.run.clusters import WORKERS
+from iota2.run.lines import counted
 from iota2.run.options import SCHEDULERS, EngineName, Options, chosen_steps, groups_of, resume_command
+from iota2.run.recognized import recognized_json, recognized_text
+from iota2.run.sensors import sensor_text, sensors_json, sensors_text, spec_named
 from iota2.run.status import job_states
 from iota2.run.verify import verify as look_at_outputs
 
@@ -240,6 +247,43 @@ def verify(
 
 def _listed(names: Iterable[str]) -> str:
     return "\n".join(f"  {name}" for name in names)
+
+
+@app.command()
+def sensors(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME", help="Section of a sensor, its class name, its key in chain, or a YAML description."
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="Folder of its images, or of one tile of these.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Tell it as one JSON value, with every product.")] = False,
+) -> None:
+    """List the sensors, or say what would be recognized in a folder of one."""
+    console = Console()
+    if name is None:
+        console.say(_json(sensors_json(builtin_specs().values())) if as_json else sensors_text())
+    elif folder is None:
+        spec = spec_named(name)
+        console.say(_json(sensors_json([spec])) if as_json else sensor_text(spec))
+    else:
+        found = recognize(spec_named(name), folder)
+        console.say(_json(recognized_json(found)) if as_json else recognized_text(found))
+        if not found.usable:
+            raise UserError(f"No run could start with {folder} as it is. Mend what is told above.")
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=False)
+
+
+@app.command(name="s1-ortho", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def s1_ortho() -> None:
+    """Refused: tells how S1Tiling makes raw Sentinel-1 ready."""
+    raise UserError(NO_ORTHORECTIFICATION)
 
 
 @app.command()

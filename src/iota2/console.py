@@ -22,10 +22,12 @@ from rich.progress import (
 )
 
 from iota2.core.graph import Step
+from iota2.core.scene import SensorScene
 from iota2.errors import EXIT_DEFECT, Iota2Error
 from iota2.run.forecast import Forecast
 from iota2.run.job import JobResult
 from iota2.run.ledger import Verdict
+from iota2.run.lines import counted
 from iota2.run.lock import holder
 from iota2.run.pace import Pace
 from iota2.run.plan import Job, Plan
@@ -47,9 +49,11 @@ SILENCE = 30.0
 """Seconds after which a plain log says how far a run is, though no step is complete."""
 
 
-def counted(count: int, thing: str) -> str:
-    """``1 job``, ``2 jobs``."""
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+def _found(sensor: SensorScene) -> str:
+    """What a sensor has of a tile."""
+    if sensor.spec.static:
+        return f"layers without dates: {', '.join(sensor.spec.band_names)}"
+    return f"{len(sensor.days)} dates of {sensor.spec.name}, {sensor.days[0]} to {sensor.days[-1]}"
 
 
 def told_in_all(verdicts: Mapping[str, Verdict]) -> str:
@@ -83,8 +87,7 @@ class Console(Watcher):
         """What was found: dates by tile, features, what was passed over."""
         for tile, scene in found.scenes.items():
             for sensor in scene.sensors:
-                days = sensor.days
-                self.say(f"{tile}: {len(days)} dates of {sensor.spec.name}, {days[0]} to {days[-1]}")
+                self.say(f"{tile}: {_found(sensor)}")
             for note in found.notes[tile]:
                 self.say(f"  note: {note}")
         for remark in found.remarks:
@@ -239,7 +242,10 @@ class JsonLines(Watcher):
     def summary(self, steps: Sequence[tuple[Step, bool]], found: Survey) -> None:
         """An event ``inputs``: dates by tile and sensor, what was passed over, steps."""
         tiles = {
-            tile: {sensor.spec.name: [day.isoformat() for day in sensor.days] for sensor in scene.sensors}
+            tile: {
+                sensor.spec.name: [] if sensor.spec.static else [day.isoformat() for day in sensor.days]
+                for sensor in scene.sensors
+            }
             for tile, scene in found.scenes.items()
         }
         notes = [note for told in found.notes.values() for note in told]

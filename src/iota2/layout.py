@@ -24,6 +24,11 @@ def with_final_probabilities(config: Any) -> bool:
     return with_probabilities(config) and bool(config.arg_classification.generate_final_probability_map)
 
 
+def with_coregistration(config: Any) -> bool:
+    """Whether dates are aligned with a reference image."""
+    return config.coregistration.vhr_path is not None
+
+
 FOLDERS = {
     "classif": "Classifications per tile, model and seed, on each tile's own lattice.",
     "classif/MASK": "Where each model is applied on each tile.",
@@ -66,6 +71,18 @@ LISTING = Artifact(
 )
 
 # ---- init
+SHIFTS = Artifact(
+    "features/{tile}/tmp/coregistration.json",
+    "How far the images of dates are moved while they are read, in map units (with `coregistration.vhr_path`).",
+    when=with_coregistration,
+)
+IMAGES = {"scene": SCENE, "listing": LISTING, "shifts": SHIFTS}
+"""What a step needs that reads pixels."""
+SHIFTS_TABLE = Artifact(
+    "features/{tile}/coregistration.csv",
+    "How far each date lies from the reference image, and how sure that is (with `coregistration.vhr_path`).",
+    when=with_coregistration,
+)
 RECIPE = Artifact("features/recipe.json", "How images become features: bands, dates, indices, order.")
 REFERENCE_IMAGE = Artifact(
     "features/{tile}/tmp/{sensor}_{tile}_reference.tif",
@@ -80,7 +97,8 @@ INTERPOLATION_DATES = Artifact(
     "Dates at which the series is interpolated, the same for all tiles.",
 )
 COMMON_MASK = Artifact(
-    "features/{tile}/tmp/MaskCommunSL.tif", "1 where every sensor has an image on at least one date."
+    "features/{tile}/tmp/MaskCommunSL.tif",
+    "1 where every sensor, or any with `allow_missing_sensor`, has an image on at least one date.",
 )
 COMMON_MASK_VECTOR = Artifact("features/{tile}/tmp/MaskCommunSL.shp", "The same as polygons, in `proj`.")
 VALIDITY = Artifact("features/{tile}/nbView.tif", "Number of clear dates of each pixel.")

@@ -131,15 +131,6 @@ def on_tile(path: Path, case: Case, tile: str = WEST) -> np.ndarray:
     return values
 
 
-def rewritten(path: Path, values: np.ndarray | None = None, **changes: Any) -> None:
-    """Write a raster again with other pixels or another header."""
-    with rasterio.open(path) as source:
-        profile, pixels = source.profile | changes, source.read() if values is None else values
-    pixels = np.broadcast_to(pixels, (profile["count"], *pixels.shape[-2:])).astype(profile["dtype"])
-    with rasterio.open(path, "w", **profile) as target:
-        target.write(pixels)
-
-
 def said(output: Path) -> dict[str, str]:
     """The texts of a run that tell its reader what to know."""
     names = ("RESULTS.txt", "metrics.json", "report.html")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -12,7 +11,6 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pytest
-import rasterio
 import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
@@ -41,11 +39,11 @@ from tests.chain.helpers import (
     on_tile,
     read,
     refused,
-    rewritten,
     run,
     said,
     small,
 )
+from tests.io.harms import HARMS, Harm, rewritten, shifted
 
 __all__ = ["case", "small"]
 NODATA = -10000
@@ -63,31 +61,8 @@ def usual(small: Case, tmp_path_factory: pytest.TempPathFactory) -> Case:
 # ------------------------------------------------------------------------------------------------- 14: damaged files
 
 
-def shortened(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-60])
-
-
-def shifted(path: Path) -> None:
-    with rasterio.open(path) as source:
-        transform = source.transform @ Affine.translation(0.5, 0.5)
-    rewritten(path, transform=transform)
-
-
-def north_down(path: Path) -> None:
-    with rasterio.open(path, "r+") as file:
-        t = file.transform
-        file.transform = Affine(t.a, 0, t.c, 0, -t.e, t.f - 64 * t.a)
-
-
-FILES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "truncated": (shortened, "is cut short"),
-    "zero bytes": (lambda path: path.write_bytes(b""), "is empty (0 bytes)"),
-    "HTML": (lambda path: path.write_text("<!DOCTYPE html><p>Please sign in"), "holds text: '<!DOCTYPE html>"),
+FILES: dict[str, tuple[Harm, str]] = HARMS | {
     "too many bands": (lambda path: rewritten(path, count=3), "has 3 bands, 1 on the other dates"),
-    "no CRS": (lambda path: rewritten(path, crs=None), "has no coordinate system"),
-    "another CRS": (lambda path: rewritten(path, crs="EPSG:32630"), "EPSG:32630, not EPSG:32631"),
-    "half a pixel off": (shifted, "shifted by 0.5 pixels to the right and 0.5 down"),
-    "north down": (north_down, "is not north up"),
 }
 
 

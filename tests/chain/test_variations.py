@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import rasterio
 
+from iota2.classifiers.models import load_model
 from iota2.config.schema import Config
 from iota2.core import grid
 from iota2.core.graph import Resources
@@ -21,6 +22,7 @@ from iota2.io.rasters import RasterReader
 from iota2.io.recipes import read_recipe
 from iota2.io.vectors import read_samples, read_sqlite
 from iota2.run import runner
+from iota2.run.survey import survey
 from iota2.testing.world import DATES, World, WorldFiles, WorldOptions, make_world, write_world
 from tests.chain.conftest import configured, run_chain
 
@@ -177,6 +179,49 @@ def test_features_as_configured(tiny: Tiny, tmp_path: Path, case: str) -> None:
     if case == "raw dates":
         assert [date(int(d[:4]), int(d[4:6]), int(d[6:])) for d in dates] == list(TINY.dates)
     assert accuracy(config, tiny[0]) > 0.7
+
+
+SWITCH = "sensors_data_interpolation :\n{\n use_additional_features : True\n}\n"
+
+
+def test_an_additional_feature_is_learned_and_mapped(tiny: Tiny, tmp_path: Path) -> None:
+    """One that repeats the NDVI is the NDVI in the samples, and the model knows the expressions."""
+    given = "(b7 - b3) / (B8 + B4), ndvi(b4, b9), max(B2, b3, B12)"
+    alone = "iota2_feature_extraction :\n{\n copy_input : False\n}\n"
+    sections = f"{SWITCH}{alone}Sentinel_2 :\n{{\n additional_features : '{given}'\n}}\n"
+    config = run_edited(tiny, tmp_path, sections=sections)
+    assert accuracy(config, tiny[0]) > 0.7
+    recipe = load_model(config.chain.output_path / "model/model_1_seed_0").recipe
+    dates, expressions = recipe.sensors[0].dates, recipe.sensors[0].expressions
+    assert expressions == ("(b7 - b3) / (B8 + B4)", "ndvi(b4, b9)", "max(B2, b3, B12)")
+    names = [f"Sentinel2_userFeature{k}_{day}" for k in (1, 2, 3) for day in dates]
+    assert list(recipe.names[3 * len(dates) :]) == names
+    samples = read_samples(config.chain.output_path / "learningSamples/Samples_region_1_seed0_learn.sqlite")
+    for day in dates:
+        ours, builtin = samples[f"sentinel2_userfeature1_{day}"], samples[f"sentinel2_ndvi_{day}"]
+        assert np.allclose(1000 * ours, builtin, rtol=1e-5, atol=1e-3)
+        assert builtin.std() > 10
+    config = configured(tiny[1], tmp_path / "alone", edited(arg_train="features : []", sections=sections))
+    assert list(survey(config).recipe.names) == names
+
+
+def test_expressions_that_cannot_be_computed_are_told_before_the_run(tiny: Tiny, tmp_path: Path) -> None:
+    sections = f"{SWITCH}Sentinel_2 :\n{{\n additional_features : 'b1 / b11, (B8 - B4'\n}}\n"
+    config = configured(tiny[1], tmp_path, edited(sections=sections))
+    with pytest.raises(InputError) as raised:
+        survey(config)
+    place = "Sentinel_2.additional_features: expression"
+    assert f"{place} 1 'b1 / b11', column 6: there is no band 'b11'; expected one of b1 = B2" in str(raised.value)
+    assert f"{place} 2 '(B8 - B4', column 9: it ends here" in str(raised.value)
+    assert str(raised.value).count(place) == 2
+
+
+def test_the_bands_that_positions_stand_for_are_told(tiny: Tiny, tmp_path: Path) -> None:
+    bands = "iota2_feature_extraction :\n{\n extract_bands : True\n}\n"
+    kept = "keep_bands : ['B4', 'B8', 'B11']\n additional_features : 'b2 / b1 - B11'"
+    config = configured(tiny[1], tmp_path, edited(sections=f"{SWITCH}{bands}Sentinel_2 :\n{{\n {kept}\n}}\n"))
+    said = "Sentinel_2.additional_features: in the expressions of Sentinel2, b1 = B4, b2 = B8."
+    assert said in survey(config).remarks
 
 
 def test_given_season_and_step(tiny: Tiny, tmp_path: Path) -> None:

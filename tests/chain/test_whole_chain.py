@@ -299,6 +299,7 @@ RECIPES = {
     "relative": {"relative_reflectance": True, "keep_duplicates": False, "atmospheric_correction": True},
     "some bands": {"bands": ("B4", "B8", "B11")},
     "raw dates": {"gapfilling": False},
+    "expressions": {"expressions": ("(B8 - B4) / (B8 + B4)", "B11 > b3 ? exp(b3 / b9) : sqrt(b2)"), "indices": ()},
 }
 
 

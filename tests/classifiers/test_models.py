@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from sklearn.ensemble import ExtraTreesClassifier, GradientBoostingClassifier, HistGradientBoostingClassifier
 from threadpoolctl import threadpool_limits
 
-from iota2.classifiers import ModelError, load_model, save_model, train_model, validate_options
+from iota2.classifiers import KINDS, ModelError, load_model, save_model, train_model, validate_options
 from iota2.classifiers.base import ReadsBlocks
 from iota2.classifiers.card import feature_origins
 from iota2.classifiers.flatten import flatten
 from iota2.classifiers.forest import ForestClassifier, read_forest, write_forest
 from iota2.core.cube import FeatureBlock
-from iota2.core.recipe import FeatureRecipe, SensorRecipe
+from iota2.core.recipe import MISSING, FeatureRecipe, SensorRecipe
 from iota2.errors import FeatureMismatch, InputError, UserError
 
 SENSOR = SensorRecipe("Sentinel2", ("B2", "B4"), {"red": "B4"}, ("20180511", "20180521"), indices=("NDVI",))
@@ -232,6 +232,25 @@ def test_the_card_says_what_one_must_know(model, tmp_path):
     for name in ("Sentinel2_B2", "Sentinel2_B4", "Sentinel2_NDVI", "20180511", "20180521", "scikit-learn"):
         assert f"\n  {name}" in card
     assert f"nodes             {len(model.classifier.forest.feature)}\n" in card
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_card_says_how_missing_values_are_treated_where_there_are_any(name, tmp_path):
+    for allowed in (False, True):
+        saved(model_of(*samples(), name=name, recipe=replace(RECIPE, allow_missing=allowed)), tmp_path / str(allowed))
+        card = (tmp_path / str(allowed) / "card.txt").read_text(encoding="utf-8")
+        assert ("Missing values (-10000 where a sensor shows nothing)" in card) == allowed
+        assert (KINDS[name].missing in card) == allowed
+
+
+def test_missing_values_are_learned_like_a_number_below_all_measures():
+    """Of two classes one is known by a sensor that is missing on half of its samples."""
+    x, y = samples((3, 11))
+    x[y == 11, 0] = np.where(np.arange((y == 11).sum()) % 2, MISSING, 10)
+    model = model_of(x, y, recipe=replace(RECIPE, allow_missing=True))
+    pixels = np.zeros((3, 6), np.float32)
+    pixels[:, 0] = 10, MISSING, 0
+    assert model.predict(block_of(pixels, (1, 3)), np.ones((1, 3), bool)).labels.tolist() == [[11, 11, 3]]
 
 
 def test_importances_are_summed_by_band_and_by_date(model, tmp_path):

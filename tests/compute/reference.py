@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -39,7 +39,29 @@ def pixel_features(cube: Cube, recipe: SensorRecipe, y: int, x: int) -> list[flo
         for spectrum in spectra:
             copied += [copied_value(spectrum, band, recipe) for band in recipe.bands]
     derived = [index_value(spectrum, i, recipe) for i in recipe.effective_indices for spectrum in spectra]
+    derived += [expression_value(spectrum, text) for text in recipe.expressions for spectrum in spectra]
     return copied + derived
+
+
+def ratio_of_first_two(a: float, b: float, *_: float) -> float:
+    return (b - a) / (b + a)
+
+
+EXPRESSIONS: Mapping[str, Callable[[Mapping[str, float]], float]] = {
+    "(b2 - b1) / (b2 + b1)": lambda spectrum: ratio_of_first_two(*spectrum.values()),
+    "sqrt(max(B8, 3000)) - B4 / 100": lambda spectrum: math.sqrt(max(spectrum["B8"], 3000)) - spectrum["B4"] / 100,
+}
+"""Expressions that recipes to compare may have."""
+
+
+def expression_value(spectrum: Mapping[str, float], text: str) -> float:
+    """An expression of the bands of one date."""
+    if without_data(spectrum):
+        return -10000.0
+    try:
+        return EXPRESSIONS[text](spectrum)
+    except ZeroDivisionError:
+        return -10000.0
 
 
 def pixel_value(cube: Cube, recipe: SensorRecipe, band: str, date: int, at: tuple[int, int]) -> float:

@@ -12,7 +12,7 @@ from iota2.compute.features import feature_block
 from iota2.core.cube import Cube
 from iota2.core.recipe import INDICES, FeatureRecipe, SensorRecipe
 from iota2.errors import EXIT_USER, FeatureMismatch
-from tests.compute.reference import reference_features
+from tests.compute.reference import EXPRESSIONS, reference_features
 
 BANDS = ("B3", "B4", "B8", "B11")
 ROLES = {"red": "B4", "nir": "B8", "swir": "B11"}
@@ -51,6 +51,7 @@ OPTIONS = st.fixed_dictionaries(
         "atmospheric_correction": st.booleans(),
         "reference_role": st.sampled_from(["red", "swir"]),
         "bands": st.sampled_from([BANDS, ("B4", "B8", "B11"), ("B11", "B8", "B4")]),
+        "expressions": st.sampled_from([(), tuple(EXPRESSIONS)]),
     }
 )
 DAYS = st.lists(st.integers(0, 30), max_size=6).map(sorted)

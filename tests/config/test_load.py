@@ -374,7 +374,6 @@ def test_a_key_given_twice_under_two_names_or_places_is_an_error(world: Path, te
         ("builders", "builders_class_name : [i2_classification, i2_vectorization]"),
         ("simplification", "umc1 : 10"),
         ("obia", "buffer_size : 2000"),
-        ("coregistration", "vhr_path : 'x.tif'"),
         ("sensors_data_interpolation", "write_outputs : True"),
     ],
 )

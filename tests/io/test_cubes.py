@@ -350,7 +350,7 @@ def test_block_shapes_fit_the_memory(archive: tuple[Path, tuple[dict[str, Layer]
         assert shapes.computed[1] <= cols
         assert rows >= MIN_ROWS
         assert cols == 10980 or rows == MIN_ROWS
-    once, twice = (np.prod(block_shapes(scene, recipe, 2**26, ahead=ahead).decoded) for ahead in (False, True))
+    once, twice = (np.prod(block_shapes(scene, recipe, 2**26, threads=threads).decoded) for threads in (1, 2))
     assert once / 3 < twice < once
     some, less = block_shapes(scene, recipe, 2**23), block_shapes(scene, recipe, 2**23, extra_bytes=1000)
     assert np.prod(less.computed) * (1000 + computed) <= 2**23
@@ -375,7 +375,8 @@ def stored_in_tiles(spec: SensorSpec, folder: Path, shape: tuple[int, int], side
 def test_blocks_follow_the_tiles_of_files(tmp_path: Path, side: int) -> None:
     spec = replace(parse_spec(SMALL, source="small.yaml"), masks=())
     scene, recipe = stored_in_tiles(spec, tmp_path, (256, 1024), side), bands_of("Small", "RED", "NIR")
-    shapes = [block_shapes(scene, recipe, int(memory)).decoded for memory in np.geomspace(1e5, 2e7, 40)]
+    chosen = [block_shapes(scene, recipe, 270_000 + int(memory)) for memory in np.geomspace(1e5, 2e7, 40)]
+    shapes = [shape.decoded for shape in chosen]
     sizes = [rows * cols for rows, cols in shapes]
     assert sizes[-1] == 256 * 1024
     assert sizes[0] < 8192
@@ -385,13 +386,19 @@ def test_blocks_follow_the_tiles_of_files(tmp_path: Path, side: int) -> None:
         elif cols >= side and rows >= side:
             assert (rows, cols % side) == (side, 0)
         else:
-            assert cols == 64 or rows == side, "a tile that does not fit is cut from side to side"
+            assert cols == side or rows == MIN_ROWS, "a tile that does not fit is cut from side to side"
+    for shape in chosen:
+        order = shape.in_order(TILE, scene.geobox)
+        assert sum(np.prod(block.shape) for block in order) == 256 * 1024
+        assert all(rows <= shape.decoded[0] and cols <= shape.decoded[1] for rows, cols in (b.shape for b in order))
+        cells = [(block.rows[0] // shape.cell[0], block.cols[0] // shape.cell[1]) for block in order]
+        assert cells == sorted(cells), "all blocks of a tile of the files follow each other"
     whole = read_in_blocks(scene, SMALL_BANDS, (256, 1024))
     for shape in (shapes[0], shapes[10]):
         for once, apart in zip(whole, read_in_blocks(scene, SMALL_BANDS, shape), strict=True):
             np.testing.assert_array_equal(once, apart)
     coarse = replace(scene, geobox=rescaled(scene.geobox, (20.0, 20.0)))
-    rows, cols = block_shapes(coarse, recipe, 2_000_000).decoded
+    rows, cols = block_shapes(coarse, recipe, 2_400_000).decoded
     assert cols == 512
     assert rows % (side // 2) == 0
 

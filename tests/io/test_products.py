@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
+from rasterio.io import DatasetReader
 
 from iota2.core.sensor import SensorSpec
 from iota2.errors import ConfigError, InputError
+from iota2.io import headers
+from iota2.io.environ import open_image
 from iota2.io.products import native_geobox, scan_tile, working_geobox
 from iota2.io.specs import builtin_specs, parse_spec
 from iota2.testing.products import Layer, product_name, write_raster, write_series
+from tests.io.harms import HARMS
 
 TILE = "T31TCJ"
 FINE = GeoBox((32, 48), Affine(10, 0, 300000, 0, -10, 4900020), "EPSG:32631")
@@ -64,16 +69,6 @@ def test_products_are_found_in_order_with_one_key_each(archive: Path, spec: Sens
             assert Path(path).is_absolute()
             assert acquisition.product in path
             assert Path(path).is_file()
-
-
-@pytest.mark.parametrize("section", sorted(builtin_specs()))
-def test_products_made_from_a_builtin_description_are_found_by_it(section: str, tmp_path: Path) -> None:
-    spec = builtin_specs()[section]
-    tile = "T31TCJ"
-    write_series(spec, tmp_path, tile, DAYS[:2], {"": FINE})
-    scene, notes = scan_tile(spec, tmp_path, tile)
-    assert scene.days == tuple(sorted(DAYS[:2]))
-    assert notes == ()
 
 
 def test_stray_entries_are_noted_and_products_of_other_tiles_passed_over(archive: Path, spec: SensorSpec) -> None:
@@ -141,36 +136,11 @@ def moved(geobox: GeoBox, right: float = 0, down: float = 0, crs: str = "EPSG:32
     return GeoBox(geobox.shape, geobox.affine @ Affine.translation(right, down), crs)
 
 
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-30])
-
-
-def without_crs(path: Path) -> None:
-    with rasterio.open(path) as file:
-        profile, values = file.profile, file.read()
-    profile.pop("crs")
-    with rasterio.open(path, "w", **profile) as file:
-        file.write(values)
-
-
-def north_down(path: Path) -> None:
-    with rasterio.open(path, "r+") as file:
-        file.transform = Affine(10, 0, 300000, 0, 10, 4900000)
-
-
-DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "zero bytes": (lambda path: path.write_bytes(b""), "is empty (0 bytes)"),
-    "a web page": (lambda path: path.write_text("<!DOCTYPE html><p>Sign in"), "holds text: '<!DOCTYPE html>"),
-    "a truncated header": (lambda path: path.write_bytes(path.read_bytes()[:6]), "is damaged"),
-    "a truncated end": (cut, "is cut short"),
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = HARMS | {
     "a virtual raster": (
         lambda path: path.write_text('<VRTDataset rasterXSize="1" rasterYSize="1"></VRTDataset>'),
         "holds text",
     ),
-    "no CRS": (without_crs, "has no coordinate system"),
-    "another CRS": (lambda path: rewrite(path, moved(FINE, crs="EPSG:32630")), "EPSG:32630, not EPSG:32631"),
-    "north down": (north_down, "is not north up"),
-    "half a pixel off": (lambda path: rewrite(path, moved(FINE, 0.5, 0.0)), "shifted by 0.5 pixels to the right"),
     "other pixels": (lambda path: rewrite(path, COARSE), "has other pixels (20 x 20, not 10 x 10)"),
     "another size": (lambda path: rewrite(path, FINE[:30, :48]), "has another size (30 x 48, not 32 x 48)"),
     "a broken link": (lambda path: (path.unlink(), path.symlink_to("nowhere.tif")), "broken symbolic link"),
@@ -298,3 +268,88 @@ def test_degrees_need_a_resolution() -> None:
         working_geobox(FINE, spatial_resolution=None, working_grid="proj", proj="EPSG:4326")
     lattice = working_geobox(FINE, spatial_resolution=(1e-4, 1e-4), working_grid="proj", proj="EPSG:4326")
     assert covers(lattice, FINE)
+
+
+FLAT = """
+name: Flat
+section: Flat
+product: '^(?P<product>sky\\d_(?P<date>\\d{8})_(?P<tile>[A-Z0-9]+)_\\w)_\\w+\\.tif$'
+products: files
+tile_folder: 'tile_{mgrs}'
+bands: [{name: RED, file: '*_red.tif', role: red}, {name: NIR, file: '*_nir.tif'}]
+masks: [{name: CLOUD, file: '*_cloud.tif'}, {name: SNOW, file: '*_snow.tif', optional: true}]
+nodata: -10000
+"""
+
+
+@pytest.fixture
+def flat(tmp_path: Path) -> tuple[SensorSpec, Path]:
+    """An archive whose products are files that lie side by side."""
+    spec = parse_spec(FLAT, source="flat.yaml")
+    write_series(spec, tmp_path, TILE, DAYS, {"": FINE, "NIR": COARSE})
+    return spec, tmp_path / "tile_31TCJ"
+
+
+def test_files_side_by_side_are_products_by_the_group_of_their_names(flat: tuple[SensorSpec, Path]) -> None:
+    spec, folder = flat
+    assert sum(path.is_file() for path in folder.iterdir()) == 4 * 4
+    scene, notes = scan_tile(spec, folder.parent, TILE)
+    assert notes == ()
+    assert scene.keys == ("20180302", "20180511", "20180511.1", "20200229")
+    assert [acquisition.product for acquisition in scene.acquisitions] == [
+        "sky0_20180302_31TCJ_x",
+        "sky0_20180511_31TCJ_x",
+        "sky1_20180511_31TCJ_x",
+        "sky0_20200229_31TCJ_x",
+    ]
+    for acquisition in scene.acquisitions:
+        for name, path in (acquisition.bands | acquisition.masks).items():
+            assert path == f"{folder}/{acquisition.product}_{name.lower()}.tif"
+
+
+def test_files_side_by_side_are_judged_as_folders_are(flat: tuple[SensorSpec, Path]) -> None:
+    spec, folder = flat
+    (folder / "sky0_20180302_31TCJ_x_red.tif.aux.xml").write_text("<x/>")
+    (folder / "sky0_20180302_31TCJ_x_quicklook.tif").write_bytes(b"II*\0")
+    (folder / "sky0_20180302_31TDJ_x_red.tif").write_bytes(b"II*\0")
+    (folder / "sky0_20180302_31TCJ_x_blue.tif").mkdir()
+    (folder / "sky0_20180302_31TCJ_x_snow.tif").unlink()
+    scene, notes = scan_tile(spec, folder.parent, TILE)
+    assert [len(acquisition.masks) for acquisition in scene.acquisitions] == [1, 2, 2, 2]
+    passed, foreign = notes
+    assert "no files of a product: sky0_20180302_31TCJ_x_blue.tif, sky0_20180302_31TCJ_x_red.tif.aux.xml" in passed
+    assert "of another tile: sky0_20180302_31TDJ_x_red.tif" in foreign
+    (folder / "sky0_20180302_31TCJ_x_nir.tif").unlink()
+    with pytest.raises(InputError, match=r"1 of 4 products of T31TCJ lack \*_nir.tif \(first: sky0_20180302_31TCJ_x\)"):
+        scan_tile(spec, folder.parent, TILE)
+
+
+def test_files_of_one_product_and_different_days_are_refused(flat: tuple[SensorSpec, Path]) -> None:
+    spec, folder = flat
+    mistaken = replace(spec, product=r"^(?P<product>sky\d)_(?P<date>\d{8})_\w+\.tif$")
+    with pytest.raises(InputError, match=r"sky0_20180511\w+.tif: of another day than other files of sky0 \(20180302\)"):
+        scan_tile(mistaken, folder.parent, TILE)
+
+
+def test_a_tile_folder_of_another_name_is_told_when_it_is_missing(flat: tuple[SensorSpec, Path]) -> None:
+    spec, folder = flat
+    with pytest.raises(InputError, match=r"no folder for tile T31TDJ \(tile_31TDJ\) .* it has tile_31TCJ"):
+        scan_tile(spec, folder.parent, "T31TDJ")
+
+
+def test_a_file_that_several_bands_and_masks_share_is_opened_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: Counter[str] = Counter()
+
+    def counting(path: str) -> DatasetReader:
+        opened[path] += 1
+        return open_image(path)
+
+    monkeypatch.setattr(headers, "open_image", counting)
+    for section, files in (("Landsat8_old", 4), ("Sentinel_2_S2C", 11), ("Landsat8_usgs_optical", 9)):
+        opened.clear()
+        write_series(builtin_specs()[section], tmp_path / section, TILE, DAYS[:2], {"": FINE})
+        scan_tile(builtin_specs()[section], tmp_path / section, TILE)
+        assert set(opened.values()) == {1}
+        assert len(opened) == 2 * files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,13 @@ from rasterio.vrt import WarpedVRT
 
 from iota2.core.grid import block_of, blocks
 from iota2.core.scene import Scene
-from iota2.core.sensor import SensorSpec
+from iota2.core.sensor import BandSpec, SensorSpec
+from iota2.errors import InputError
 from iota2.io.cubes import CubeReader
+from iota2.io.headers import read_header
+from iota2.io.metadata import read_scaling
 from iota2.io.products import native_geobox, scan_tile
-from iota2.io.specs import parse_spec
+from iota2.io.specs import builtin_specs, parse_spec
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 T30TYP, T31UFQ = DATA / "s2_theia_t30typ", DATA / "s2_theia_t31ufq"
@@ -109,3 +113,96 @@ def test_a_year_of_real_products_is_read(year: Scene) -> None:
         np.testing.assert_array_equal(cube.values[t, 0], rasterio.open(acquisition.bands["B2"]).read(1))
         cloud = np.kron(rasterio.open(acquisition.masks["CLM"]).read(1), np.ones((2, 2))) > 0
         assert not cube.valid[t][cloud].any()
+
+
+# ------------------------------------------------------------------------------------------------ SAFE, as ESA ships it
+
+SAFE = DATA / "s2_sen2cor"
+S2C = builtin_specs()["Sentinel_2_S2C"]
+N0214 = "S2B_MSIL2A_20210122T133229_N0214_R081_T22HBD_20210122T155500.SAFE"
+N0400 = "S2A_MSIL2A_20221005T115411_N0400_R023_T29UNU_20221005T164454.SAFE"
+
+
+@pytest.fixture
+def safe(tmp_path: Path) -> Path:
+    """An archive of links to the real products, in folders of their tiles and under the names that ESA gives them."""
+    if not SAFE.exists():
+        pytest.skip("no real images here")
+    for tile, name in (("T22HBD", N0214), ("T29UNU", N0400)):
+        (tmp_path / tile).mkdir()
+        (found,) = SAFE.glob(f"*{name}")
+        (tmp_path / tile / name).symlink_to(found)
+    return tmp_path
+
+
+def test_a_safe_tree_is_read_with_all_its_bands(safe: Path) -> None:
+    sensor, notes = scan_tile(S2C, safe, "T22HBD")
+    assert notes == ()
+    (acquisition,) = sensor.acquisitions
+    assert (acquisition.key, acquisition.product) == ("20210122", N0214)
+    assert acquisition.scaling == dict.fromkeys(S2C.band_names, (1.0, 0.0))
+    scene = Scene("T22HBD", native_geobox(sensor), (sensor,))
+    with CubeReader(scene, {S2C.name: S2C.band_names}) as reader:
+        (block,) = blocks("T22HBD", scene.geobox, (100, 100))
+        cube, footprint = reader.read(block)[S2C.name], reader.footprint(block)
+    image = safe / "T22HBD" / N0214 / "GRANULE"
+    data = np.ones(cube.valid.shape[1:], bool)
+    for b, band in enumerate(S2C.band_names):
+        (path,) = image.glob(f"*/IMG_DATA/R*/*_{band}_{10 if band in ('B02', 'B03', 'B04', 'B08') else 20}m.jp2")
+        with rasterio.open(path) as source:
+            stored = source.read(1)
+        np.testing.assert_array_equal(cube.values[0, b], np.where(stored == 0, np.nan, stored))
+        data &= stored != 0
+    (path,) = image.glob("*/IMG_DATA/R20m/*_SCL_20m.jp2")
+    with rasterio.open(path) as source:
+        classes = source.read(1)
+    np.testing.assert_array_equal(footprint, classes != 0)
+    np.testing.assert_array_equal(cube.valid[0], data & ~np.isin(classes, [0, 1, 3, 8, 9, 10]))
+    assert 0.1 < cube.valid.mean() < 1
+
+
+def test_metadata_of_baseline_4_give_offset_and_divisor(safe: Path) -> None:
+    path = safe / "T29UNU" / N0400 / "MTD_MSIL2A.xml"
+    assert read_scaling(str(path), S2C) == dict.fromkeys(S2C.band_names, (1.0, -1000.0))
+    divided = replace(S2C, metadata=replace(S2C.metadata, quantification="AOT_QUANTIFICATION_VALUE"))  # type: ignore[type-var]
+    assert read_scaling(str(path), divided)["B02"] == (10.0, -10000.0)
+
+
+def test_a_safe_tree_without_its_bands_is_told_band_by_band(safe: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        scan_tile(S2C, safe, "T29UNU")
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "Sentinel_2_S2C, tile T29UNU: 10 problem(s)"
+    for line, band in zip(lines[1:], S2C.bands, strict=True):
+        assert line.strip().startswith(f"1 of 1 products of T29UNU lack {band.file} (first: {N0400})")
+
+
+def test_a_full_size_scene_classification_is_read_by_blocks(safe: Path) -> None:
+    """As the only band of a sensor: 5490 x 5490 pixels in tiles of 640."""
+    scl = S2C.masks[0].file
+    spec = replace(S2C, bands=(BandSpec("CLASS", scl),), masks=S2C.masks, metadata=None, reference_band="", nodata=None)
+    sensor, _ = scan_tile(spec, safe, "T29UNU")
+    assert native_geobox(sensor).shape == (5490, 5490)
+    (path,) = (safe / "T29UNU" / N0400).glob(scl)
+    window = (2500, 2700), (3000, 3300)
+    with rasterio.open(path) as source:
+        classes = source.read(1, window=window)
+    scene = Scene("T29UNU", native_geobox(sensor), (sensor,))
+    with CubeReader(scene, {spec.name: ("CLASS",)}) as reader:
+        cube = reader.read(block_of("T29UNU", scene.geobox, *window))[spec.name]
+    np.testing.assert_array_equal(cube.values[0, 0], classes)
+    np.testing.assert_array_equal(cube.valid[0], ~np.isin(classes, [0, 1, 3, 8, 9, 10]))
+    assert len(np.unique(classes)) > 2
+
+
+def test_a_real_image_cut_short_is_noticed(safe: Path, tmp_path: Path) -> None:
+    """One file says how long its pixels are, the other that they go on to its end."""
+    for name in (N0214, N0400):
+        (path,) = SAFE.glob(f"*{name}/{S2C.masks[0].file}")
+        content = path.read_bytes()
+        copied = tmp_path / path.name
+        copied.write_bytes(content)
+        assert read_header(str(copied), 1)[0] is not None
+        copied.write_bytes(content[: len(content) * 9 // 10])
+        with pytest.raises(InputError, match="is cut short"):
+            read_header(str(copied), 1)

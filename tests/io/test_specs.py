@@ -112,3 +112,96 @@ def test_a_text_that_is_no_mapping_is_refused() -> None:
 def test_a_missing_description_is_the_users_problem(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         load_spec(tmp_path / "nowhere.yaml")
+
+
+def test_indices_are_made_of_red_near_and_shortwave_infrared_of_every_optical_sensor() -> None:
+    """Landsat 5 has no coastal blue: its red is band 3, as in its instrument."""
+    roles = {section: tuple(spec.roles[role] for role in ("red", "nir", "swir")) for section, spec in OPTICAL.items()}
+    assert roles == {
+        "Landsat5_old": ("B3", "B4", "B5"),
+        "Landsat8": ("B4", "B5", "B6"),
+        "Landsat8_old": ("B4", "B5", "B6"),
+        "Landsat8_usgs_optical": ("B4", "B5", "B6"),
+        "Sentinel_2": ("B4", "B8", "B11"),
+        "Sentinel_2_L3A": ("B4", "B8", "B11"),
+        "Sentinel_2_S2C": ("B04", "B08", "B11"),
+    }
+
+
+OPTICAL = {section: spec for section, spec in builtin_specs().items() if spec.spectral}
+
+
+def test_classes_of_sensors_and_their_steps_are_those_of_the_configuration() -> None:
+    assert {section: (spec.name, spec.temporal_resolution) for section, spec in OPTICAL.items()} == {
+        "Landsat5_old": ("Landsat5Old", 16),
+        "Landsat8": ("Landsat8", 16),
+        "Landsat8_old": ("Landsat8Old", 16),
+        "Landsat8_usgs_optical": ("Landsat8UsgsOptical", 16),
+        "Sentinel_2": ("Sentinel2", 10),
+        "Sentinel_2_L3A": ("Sentinel2L3A", 10),
+        "Sentinel_2_S2C": ("Sentinel2S2C", 10),
+    }
+
+
+FLAT = """
+name: Flat
+section: Flat
+product: '^(?P<product>sky_(?P<date>\\d{8}))_\\w+\\.tif$'
+products: files
+tile_folder: '{mgrs}'
+varying_extent: true
+spectral: false
+bands:
+  - {name: VV, file: '*_vv.tif', id: 4, assets: [vv, VV]}
+  - {name: VH, file: '*_vh.tif', id: 'VH'}
+masks:
+  - {name: EDGE, file: '*_edge.tif', edge: true, assets: [mask]}
+metadata: {file: '*.xml', quantification: 'n.*_VALUE', offset: ADD-1}
+nodata: 0
+"""
+
+
+def test_the_keys_of_other_layouts_are_read() -> None:
+    spec = parse_spec(FLAT, source="flat.yaml")
+    assert (spec.products, spec.tile_folder, spec.varying_extent, spec.spectral) == ("files", "{mgrs}", True, False)
+    assert [(band.id, band.assets) for band in spec.bands] == [("4", ("vv", "VV")), ("VH", ())]
+    assert spec.masks[0].assets == ("mask",)
+    assert spec.metadata is not None
+    assert (spec.metadata.file, spec.metadata.quantification, spec.metadata.offset) == ("*.xml", "n.*_VALUE", "ADD-1")
+    plain = parse_spec(OTHER, source="forest.yaml")
+    assert (plain.products, plain.tile_folder, plain.varying_extent, plain.spectral) == (
+        "folders",
+        "{tile}",
+        False,
+        True,
+    )
+    assert plain.metadata is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("products: files", "products: file", "line 5: the sensor: products must be one of folders, files, not 'file'"),
+        ("'{mgrs}'", "'31TCJ'", "line 6: the sensor: tile_folder must be the name of a folder with {tile} or {mgrs}"),
+        ("'{mgrs}'", "'../{tile}'", "tile_folder must be the name of a folder"),
+        ("'{mgrs}'", "'a/{tile}'", "tile_folder must be the name of a folder"),
+        ("extent: true", "extent: 1", "varying_extent must be true or false, not 1"),
+        ("spectral: false", "spectral: radar", "spectral must be true or false, not 'radar'"),
+        ("id: 4", "id: [4]", "line 10: band 1: id must be a number or a text, not [4]"),
+        ("id: 4, ", "", "the band 'VV' has no id, which metadata.offset needs"),
+        ("[vv, VV]", "vv", "line 10: band 1: assets must be a list of names or patterns, not 'vv'"),
+        ("file: '*.xml'", "file: '/*.xml'", "line 14: metadata: file must be a pattern inside the product folder"),
+        ("offset: ADD-1", "offset: 'a b'", "line 14: metadata: offset must be the name of an XML element"),
+        ("file: '*.xml', ", "", "line 14: metadata lacks the key 'file'"),
+        ("offset: ADD-1", "offsets: ADD-1", "metadata has an unknown key 'offsets' (did you mean 'offset'?)"),
+        (
+            "{file: '*.xml', quantification: 'n.*_VALUE', offset: ADD-1}",
+            "MTD.xml",
+            "line 14: metadata must be a mapping",
+        ),
+    ],
+)
+def test_a_mistake_in_these_keys_is_refused_with_what_was_expected(old: str, new: str, expected: str) -> None:
+    assert old in FLAT
+    with pytest.raises(ConfigError, match=re.escape(expected)):
+        parse_spec(FLAT.replace(old, new), source="flat.yaml")

@@ -159,7 +159,7 @@ def hostile_pages() -> dict[str, str]:
         "configuration": site.render_configuration([setting], HOSTILE, [HOSTILE], former=True),
         "environment": site.render_environment([(HOSTILE, [(HOSTILE, HOSTILE)])]),
         "inputs": site.render_inputs(inputs, [(HOSTILE, HOSTILE)]),
-        "products": site.render_products(inputs, HOSTILE, HOSTILE),
+        "products": site.render_products(inputs, [HOSTILE], HOSTILE),
         "outputs": site.render_outputs([(HOSTILE, HOSTILE, [OutputView(HOSTILE, HOSTILE, HOSTILE, files)])], HOSTILE),
     }
 
@@ -322,7 +322,7 @@ def test_how_clear_a_series_is_counts_what_its_images_show() -> None:
 
 def test_each_date_has_a_line_with_its_clear_part() -> None:
     products = (ProductView(date(2018, 5, 11), "P1", 0.62, 0.944), ProductView(date(2018, 5, 21), "P2"))
-    page = site.render_products(InputsView((SeriesView("S2", "A", "", products),)), "S2", "/data")
+    page = site.render_products(InputsView((SeriesView("S2", "A", "", products),)), ["S2"], "/data")
     rows = [re.sub(r"<[^>]+>", " ", row).split() for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)]
     assert rows[1:] == [["2018-05-11", "62", "%", "94", "%", "P1"], ["2018-05-21", "–", "–", "P2"]]
 

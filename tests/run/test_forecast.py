@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -25,8 +26,10 @@ from iota2.run.forecast import (
     needed_memory,
     require_room,
     size,
+    training_memory,
 )
 from iota2.run.resources import shares_of
+from iota2.run.survey import Survey
 from iota2.testing.world import WorldFiles, WorldOptions, make_world, write_world
 from tests.chain.conftest import configured
 
@@ -138,6 +141,55 @@ def test_the_shares_of_steps_count(files: WorldFiles, tmp_path: Path) -> None:
     assert told().memory < 2 * GIB
     assert told(shares).memory > 40 * GIB, "two at a time"
     assert told(shares).block[0] * told(shares).block[1] > told().block[0] * told().block[1]
+
+
+TRAINING = """
+import sys
+import numpy as np
+from iota2.classifiers import train_model, validate_options
+from iota2.core.recipe import FeatureRecipe, SensorRecipe
+from iota2.run.peak import forget_peak, peak_mib
+
+samples, features, classes = map(int, sys.argv[1:])
+dates = tuple(str(20180000 + k) for k in range(features))
+recipe = FeatureRecipe((SensorRecipe("S", ("A",), {}, dates, indices=()),))
+parameters, _ = validate_options("rf", {"classifier.rf.nbtrees": 8})
+def train(count):
+    rng = np.random.default_rng(0)
+    y = rng.integers(1, classes + 1, count)
+    forget_peak()
+    before = peak_mib()
+    x = rng.standard_normal((count, features), np.float32)
+    x += 0.02 * y[:, None].astype(np.float32)
+    train_model("rf", parameters, x, y, recipe=recipe, seed=0, region="1", threads=1)
+    return peak_mib() - before
+train(50)
+print(train(samples))
+"""
+
+
+@pytest.mark.parametrize(("samples", "features", "classes"), [(12_000, 6, 17), (15_000, 500, 2)])
+def test_the_memory_of_training_is_within_a_factor_of_what_it_takes(samples: int, features: int, classes: int) -> None:
+    """Many classes make trees large, many features the samples."""
+    command = [sys.executable, "-c", TRAINING, str(samples), str(features), str(classes)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    told, taken = training_memory(samples, features, classes, 8) / 2**20, int(done.stdout)
+    assert told / FACTOR < taken < told * 1.5
+
+
+def test_samples_count_in_the_memory(files: WorldFiles, tmp_path: Path) -> None:
+    config = configured(files, tmp_path)
+    every = replace(config.arg_train.sample_selection, strategy="all")
+    config = replace(config, arg_train=replace(config.arg_train, sample_selection=every))
+    outlook = runner.look_ahead(config, runner.Options())
+    many = replace(outlook.found, labelled=outlook.found.labelled * 10_000)
+
+    def told(found: Survey) -> Forecast:
+        return foresee(config, found, outlook.plan, outlook.verdicts, use=Resources(), workers=2)
+
+    assert told(many).memory > told(outlook.found).memory + 10 * GIB
+    config = replace(config, arg_train=replace(config.arg_train, max_samples_per_class=100))
+    assert told(many).memory < told(outlook.found).memory + GIB, "no more than are learned from"
 
 
 def test_a_budget_below_the_smallest_block_is_refused_before_anything_runs(files: WorldFiles, tmp_path: Path) -> None:

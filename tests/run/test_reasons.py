@@ -16,7 +16,8 @@ from iota2.run import runner
 from iota2.run.reasons import differences, image_changes, kept_parameters, shown
 from iota2.steps.training import TrainingParams
 from iota2.steps.validity import ValidityParams
-from tests.chain.helpers import WEST, Case, case, command, copied, rewritten, run, small
+from tests.chain.helpers import WEST, Case, case, command, copied, run, small
+from tests.io.harms import rewritten
 
 __all__ = ["case", "small"]
 

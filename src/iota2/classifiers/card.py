@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from iota2.classifiers.base import Model
-from iota2.core.recipe import FeatureRecipe
+from iota2.classifiers.registry import KINDS
+from iota2.core.recipe import MISSING, FeatureRecipe
 
 BAR = 40
 """Characters of the longest bar."""
@@ -22,6 +23,7 @@ def card_text(model: Model) -> str:
         ("Parameters", _pairs(meta.parameters)),
         ("Classes and samples learned", _bars(meta.samples, "samples")),
         ("What was learned", _pairs(meta.summary)),
+        *_missing_section(model),
         *_importance_sections(model),
         ("Versions", _pairs(meta.versions)),
     ]
@@ -29,6 +31,13 @@ def card_text(model: Model) -> str:
     for title, rows in sections:
         lines += ["", title, *(f"  {row}".rstrip() for row in rows)]
     return "\n".join(lines) + "\n"
+
+
+def _missing_section(model: Model) -> list[tuple[str, list[str]]]:
+    """What a sensor that shows nothing of a pixel means to this model; nothing where such pixels get no label."""
+    if not model.recipe.allow_missing:
+        return []
+    return [(f"Missing values ({MISSING:g} where a sensor shows nothing)", [KINDS[model.meta.kind].missing])]
 
 
 def _importance_sections(model: Model) -> list[tuple[str, list[str]]]:

@@ -16,6 +16,10 @@ from iota2.classifiers.options import Option
 from iota2.compute.trees import Forest
 
 FILE = "forest.npz"
+MISSING_IN_TREES = (
+    "Trees take a missing value for a number below all measures: a node can send pixels without data one way, and what "
+    "a sensor never showed is learned like anything else."
+)
 
 
 def _subset(value: int) -> int | str:

@@ -34,6 +34,10 @@ What differs from the toolbox's forests:
 - Each tree learns from samples drawn with replacement, and splits by the Gini impurity.
 - The result depends on the samples and on the seed, never on the number of threads.
 - One class is enough (its label everywhere, confidence 1), and so is one sample.
+
+With `chain.allow_missing_sensor`, features of a sensor that shows nothing of a pixel are the missing value, −10000.
+Each classifier below says how it treats it. Learn and map with the same gaps: where a sensor is missing on ground that
+has no samples, no model can know what that means.
 """
 
 
@@ -45,7 +49,7 @@ def reference_page() -> str:
 def _section(kind: Kind) -> str:
     rows = "\n".join(_row(option) for option in kind.options)
     return (
-        f"## {kind.name}\n\n{kind.about}\n\n"
+        f"## {kind.name}\n\n{kind.about} {kind.missing}\n\n"
         f"| option | default | limits | becomes | meaning |\n|---|---|---|---|---|\n{rows}\n"
     )
 

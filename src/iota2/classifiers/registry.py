@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from iota2.classifiers.base import Classifier
-from iota2.classifiers.forest import RF_OPTIONS, SHARKRF_OPTIONS, ForestClassifier
+from iota2.classifiers.forest import MISSING_IN_TREES, RF_OPTIONS, SHARKRF_OPTIONS, ForestClassifier
 from iota2.classifiers.options import Option, parse, split_text
 from iota2.errors import ConfigError
 
@@ -29,18 +29,21 @@ class Kind:
     options: tuple[Option, ...]
     build: Build
     load: Callable[[Path], Classifier]
+    missing: str
+    """How it treats missing values, a sentence."""
 
 
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("rf", "Random forest.", RF_OPTIONS, ForestClassifier, ForestClassifier.load),
+        Kind("rf", "Random forest.", RF_OPTIONS, ForestClassifier, ForestClassifier.load, MISSING_IN_TREES),
         Kind(
             "sharkrf",
             "Random forest whose trees grow until their nodes are small, each from a part of the samples.",
             SHARKRF_OPTIONS,
             ForestClassifier,
             ForestClassifier.load,
+            MISSING_IN_TREES,
         ),
     )
 }

@@ -1,14 +1,292 @@
-"""Expressions of the bands of one date, as users write them in ``additional_features``."""
+"""Expressions of the bands of one date, as users write them in ``additional_features``: their grammar and meaning."""
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+
+import numpy as np
+from lark import Lark, Token, Tree
+from lark.exceptions import UnexpectedInput, UnexpectedToken
+
+from iota2.compute.stack import Op, Program
+from iota2.errors import ConfigError
+
+MAX_LENGTH = 4000
+"""Characters of an expression."""
+MAX_DEPTH = 100
+"""Values that an expression may keep for later at once; what it needs grows with its nesting to the right."""
+
+GRAMMAR = r"""
+?start:      choice
+?choice:     either | either "?" choice ":" choice -> choose
+?either:     both | either _OR both -> or
+?both:       denial | both _AND denial -> and
+?denial:     comparison | _NOT denial -> not
+?comparison: sum
+           | comparison "<" sum -> less
+           | comparison "<=" sum -> less_equal
+           | comparison ">" sum -> greater
+           | comparison ">=" sum -> greater_equal
+           | comparison "==" sum -> equal
+           | comparison "!=" sum -> unequal
+?sum:        product | sum "+" product -> add | sum "-" product -> subtract
+?product:    signed | product "*" signed -> multiply | product "/" signed -> divide
+?signed:     power | "-" signed -> negate | "+" signed | "!" signed -> not
+?power:      value | value _POWER signed -> power
+?value:      NUMBER | BAND | FUNCTION "(" choice ("," choice)* ")" -> call | "(" choice ")"
+
+_OR:      /\|\||or\b/
+_AND:     /&&|and\b/
+_NOT:     /not\b/
+_POWER:   /\*\*|\^/
+NUMBER:   /([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?/
+FUNCTION: /(?!(and|or|not)\b)[A-Za-z_][A-Za-z_0-9]*(?=\s*\()/
+BAND:     /(?!(and|or|not)\b)[A-Za-z_][A-Za-z_0-9]*(?!\s*\()(?![A-Za-z_0-9])/
+%ignore /\s+/
+"""
+"""From what binds least to what binds most."""
+
+OPERATORS: Mapping[str, str] = {
+    "a ^ b, a ** b": "a to the power of b; `2 ^ 3 ^ 2` is `2 ^ (3 ^ 2)`, and `-2 ^ 2` is `-(2 ^ 2)`",
+    "-a, +a, !a": "minus a, a, not a",
+    "a * b, a / b": "product, quotient",
+    "a + b, a - b": "sum, difference",
+    "a < b, a <= b, a > b, a >= b, a == b, a != b": "1 when it is so, otherwise 0; one after the other from the left",
+    "not a": "1 when a is 0, otherwise 0",
+    "a && b, a and b": "1 when neither is 0, otherwise 0; where a is 0, b need not have a value",
+    "a || b, a or b": "1 when one is not 0, otherwise 0; where a is not 0, b need not have a value",
+    "a ? b : c": "b where a is not 0, c where it is; the other need not have a value",
+}
+"""What the operators mean, from what binds most to what binds least."""
+
+_PARSER = Lark(GRAMMAR, parser="lalr", lexer="basic")
+_POSITION = re.compile(r"(?:im1)?b(\d+)")
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function that expressions may call."""
+
+    op: Op
+    about: str
+    arguments: int | None = 1
+    """None: any number of them, done two by two."""
+    averaged: bool = False
+    """The result is divided by the number of arguments."""
+
+
+FUNCTIONS: Mapping[str, Function] = {
+    "abs": Function(Op.ABS, "absolute value"),
+    "sign": Function(Op.SIGN, "-1, 0 or 1"),
+    "rint": Function(Op.RINT, "nearest whole number; the even one of two that are equally near"),
+    "sqrt": Function(Op.SQRT, "square root"),
+    "exp": Function(Op.EXP, "e to the power of the argument"),
+    "log": Function(Op.LOG, "natural logarithm, as `ln`"),
+    "ln": Function(Op.LOG, "natural logarithm"),
+    "log2": Function(Op.LOG2, "logarithm to base 2"),
+    "log10": Function(Op.LOG10, "logarithm to base 10"),
+    "sin": Function(Op.SIN, "sine of an angle in radians"),
+    "cos": Function(Op.COS, "cosine of an angle in radians"),
+    "tan": Function(Op.TAN, "tangent of an angle in radians"),
+    "asin": Function(Op.ASIN, "angle in radians whose sine is the argument"),
+    "acos": Function(Op.ACOS, "angle in radians whose cosine is the argument"),
+    "atan": Function(Op.ATAN, "angle in radians whose tangent is the argument"),
+    "atan2": Function(Op.ATAN2, "atan2(y, x): angle in radians of the point (x, y)", 2),
+    "sinh": Function(Op.SINH, "hyperbolic sine"),
+    "cosh": Function(Op.COSH, "hyperbolic cosine"),
+    "tanh": Function(Op.TANH, "hyperbolic tangent"),
+    "asinh": Function(Op.ASINH, "inverse of the hyperbolic sine"),
+    "acosh": Function(Op.ACOSH, "inverse of the hyperbolic cosine"),
+    "atanh": Function(Op.ATANH, "inverse of the hyperbolic tangent"),
+    "min": Function(Op.MIN, "least argument", None),
+    "max": Function(Op.MAX, "greatest argument", None),
+    "sum": Function(Op.ADD, "sum of the arguments", None),
+    "avg": Function(Op.ADD, "mean of the arguments", None, averaged=True),
+    "ndvi": Function(Op.NDVI, "ndvi(r, n): (n - r) / (n + r)", 2),
+}
+"""Functions by name. Names and meaning are those that muParser documents (https://beltoforion.de/en/muparser), and
+``ndvi`` that of OTB's BandMath."""
+
 
 def split_expressions(text: str) -> tuple[str, ...]:
-    """The expressions of a text that separates them by commas; commas between parentheses belong to a function."""
+    """The expressions of a text that separates them by commas; commas between parentheses belong to a function.
+
+    Blanks become single ones. Nothing between two commas is an empty expression; a blank text has none at all.
+    """
     depth, start, found = 0, 0, []
     for position, sign in enumerate(text):
-        depth += (sign == "(") - (sign == ")")
+        depth = max(depth + (sign == "(") - (sign == ")"), 0)
         if sign == "," and depth == 0:
             found.append(text[start:position])
             start = position + 1
-    return tuple(stripped for part in (*found, text[start:]) if (stripped := part.strip()))
+    return tuple(" ".join(part.split()) for part in (*found, text[start:])) if text.strip() else ()
+
+
+def expression_problems(expressions: Sequence[str], bands: Sequence[str]) -> Iterator[str]:
+    """What is wrong with expressions of these bands, a sentence each."""
+    for number, text in enumerate(expressions, 1):
+        if not text:
+            yield f"expression {number} of {len(expressions)} is empty; expected one on each side of every comma"
+            continue
+        try:
+            compile_expression(text, tuple(bands))
+        except ConfigError as err:
+            shown = text if len(text) <= 120 else f"{text[:117]}..."
+            yield from (f"expression {number} '{shown}', {problem}" for problem in err.problems)
+
+
+def bands_by_position(expressions: Sequence[str], bands: Sequence[str]) -> dict[str, str]:
+    """``b1`` and the like that valid expressions use, with the bands that they stand for."""
+    names = [str(part) for text in expressions for part in _parse(text) if _is(part, "BAND")]
+    places = sorted({int(match[1]) for match in map(_POSITION.fullmatch, names) if match})
+    return {f"b{place}": bands[place - 1] for place in places}
+
+
+@lru_cache(maxsize=1024)
+def compile_expression(text: str, bands: tuple[str, ...]) -> Program:
+    """The program of an expression; ``bands`` are those of a date, in order.
+
+    Raises ConfigError with all the problems, each with its column; a syntax error comes alone.
+    """
+    if len(text) > MAX_LENGTH:
+        raise ConfigError([f"column {MAX_LENGTH}: it has {len(text)} characters; expected at most {MAX_LENGTH}"])
+    writer = _Writer(bands)
+    for part in _parse(text):
+        writer.write(part)
+    if not writer.problems and not any(code == Op.BAND for code, _ in writer.steps):
+        hint = "expected a band, and numbers with a point, since a comma begins the next expression"
+        writer.problems.append(f"column 1: it uses no band; {hint}")
+    if not writer.problems and writer.depth > MAX_DEPTH:
+        writer.problems.append(f"column 1: it is nested too deep; expected at most {MAX_DEPTH} values kept for later")
+    if writer.problems:
+        raise ConfigError(writer.problems)
+    codes, operands = np.array(writer.steps, np.int64).T.copy()
+    return Program(codes, operands, np.array(writer.numbers, np.float64), writer.depth)
+
+
+class _Writer:
+    """Writes a program from the parts of an expression, operands before what is done with them."""
+
+    def __init__(self, bands: tuple[str, ...]) -> None:
+        self.steps: list[tuple[Op, int]] = []
+        self.numbers: list[float] = []
+        self.depth = 0
+        self.problems: list[str] = []
+        self._bands = bands
+        self._kept = 0
+
+    def write(self, part: Token | Tree[Token]) -> None:
+        """Add the steps of one part."""
+        if isinstance(part, Tree):
+            if part.data == "call":
+                self._call(part.children)
+            else:
+                self._step(Op[str(part.data).upper()])
+        elif part.type == "NUMBER":
+            self._number(float(part))
+            if not math.isfinite(float(part)):
+                self._complain(part, f"'{part}' is too large a number")
+        else:
+            self._step(Op.BAND, self._band(part))
+
+    def _step(self, op: Op, operand: int = 0) -> None:
+        self.steps.append((op, operand))
+        self._kept += 1 - op.takes
+        self.depth = max(self.depth, self._kept)
+
+    def _number(self, value: float) -> None:
+        self.numbers.append(value)
+        self._step(Op.NUMBER, len(self.numbers) - 1)
+
+    def _call(self, children: Sequence[Token | Tree[Token]]) -> None:
+        name, count = children[0], len(children) - 1
+        assert isinstance(name, Token)
+        function = FUNCTIONS.get(str(name))
+        if function is None:
+            hint = _nearest(name, FUNCTIONS) or f"; expected one of {', '.join(FUNCTIONS)}"
+            self._complain(name, f"unknown function '{name}'{hint}")
+        elif function.arguments not in (None, count):
+            takes = "one argument" if function.arguments == 1 else f"{function.arguments} arguments"
+            self._complain(name, f"'{name}' takes {takes}, not {count}: {function.about}")
+        if function is None or self.problems:
+            return
+        for _ in range(1 if function.arguments else count - 1):
+            self._step(function.op)
+        if function.averaged:
+            self._number(count)
+            self._step(Op.DIVIDE)
+
+    def _band(self, token: Token) -> int:
+        """Position from 0 of the band that is meant; 0, with the problem noted, for none."""
+        name, bands = str(token), self._bands
+        listed = ", ".join(f"b{k} = {band}" for k, band in enumerate(bands, 1))
+        match = _POSITION.fullmatch(name)
+        if match:
+            place = int(match[1]) - 1
+            if not 0 <= place < len(bands):
+                self._complain(token, f"there is no band '{name}'; expected one of {listed}")
+            elif name in bands and bands[place] != name:
+                self._complain(token, f"'{name}' is the name of band b{bands.index(name) + 1} and the place of another")
+            else:
+                return place
+            return 0
+        if name in bands:
+            return bands.index(name)
+        like = [k for k, band in enumerate(bands) if band.lower() == name.lower()]
+        if len(like) == 1:
+            return like[0]
+        hint = "" if re.fullmatch(r"B\d+", name) else _nearest(name, bands)
+        self._complain(token, f"unknown band '{name}'{hint or f'; expected one of {listed}'}")
+        return 0
+
+    def _complain(self, token: Token, text: str) -> None:
+        self.problems.append(f"column {token.column}: {text}")
+
+
+def _parse(text: str) -> list[Token | Tree[Token]]:
+    """The parts of an expression in the order in which they are computed; ConfigError where it stops being one.
+
+    Without recursion, because a text may nest deep.
+    """
+    try:
+        pending: list[Token | Tree[Token]] = [_PARSER.parse(text)]
+    except UnexpectedInput as err:
+        raise ConfigError([_syntax_problem(err, text)]) from None
+    found = []
+    while pending:
+        part = pending.pop()
+        found.append(part)
+        if isinstance(part, Tree):
+            pending.extend(child for child in part.children if not _is(child, "FUNCTION"))
+    return found[::-1]
+
+
+def _is(part: Token | Tree[Token], kind: str) -> bool:
+    return isinstance(part, Token) and part.type == kind
+
+
+def _nearest(name: str, known: Sequence[str] | Mapping[str, object]) -> str:
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _syntax_problem(err: UnexpectedInput, text: str) -> str:
+    """Where a text stops being an expression, and what could have stood there."""
+    if not isinstance(err, UnexpectedToken):
+        sign = text[err.pos_in_stream or 0]
+        hint = f"; did you mean '{2 * sign}'?" if sign in "=&|" else ""
+        return f"column {err.column}: '{sign}' means nothing in an expression{hint}"
+    accepted = err.accepts or err.expected
+    if "NUMBER" in accepted:
+        said = ["a band, a number, a function or '('"]
+    else:
+        said = ["an operator", *(sign for name, sign in (("RPAR", "')'"), ("COLON", "':'")) if name in accepted)]
+    expected = " or ".join(said)
+    if err.token.type == "$END":
+        return f"column {len(text) + 1}: it ends here, expected {expected}"
+    return f"column {err.token.column}: '{err.token}' stands here, expected {expected}"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
+from iota2.compute.expressions import compile_expression, expression_problems
 from iota2.compute.indices import (
     INDEX_FUNCTIONS,
     INDEX_ROLES,
@@ -14,6 +15,7 @@ from iota2.compute.indices import (
     to_decibel,
     without_data,
 )
+from iota2.compute.stack import evaluate
 from iota2.compute.temporal import gapfill
 from iota2.core.cube import Cube, FeatureBlock
 from iota2.core.recipe import MISSING, FeatureRecipe, SensorRecipe
@@ -24,13 +26,13 @@ def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBl
     """The features of one block, as ``recipe`` says; ``cubes`` by sensor name, all on the block's lattice.
 
     Every value depends on its own pixel only. With gap filling, values that are not valid are never used. With raw
-    dates, values are as stored, save that NaN becomes ``MISSING``, which is also what the indices and relative
-    reflectances are of a date on which any band is without data.
+    dates, values are as stored, save that NaN becomes ``MISSING``, which is also what indices, expressions and relative
+    reflectances are of a date on which any band is without data. An expression without a finite value is ``MISSING``.
 
     ``n_valid`` sums the clear observations of the sensors that have dates. It is 0, and whoever predicts masks the
-    pixel by that, where a sensor shows nothing, since part of the features would be invented: they are 0 there. With
-    ``allow_missing`` they are ``MISSING`` instead, as they are of a sensor without a cube, and ``n_valid`` is 0 only
-    where no sensor with dates shows anything.
+    pixel by that, where a sensor shows nothing or a layer has no data, since part of the features would be invented:
+    they are 0 there. With ``allow_missing`` they are ``MISSING`` instead, as they are of a sensor without a cube, and
+    ``n_valid`` is 0 only where no sensor with dates shows anything.
 
     Raises FeatureMismatch, with all the reasons, when the cubes cannot give these features; ValueError when a
     series is not sorted by day.
@@ -53,28 +55,29 @@ def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBl
         cube = cubes[sensor.sensor]
         shown = cube.n_valid
         if sensor.static:
-            features[:] = _layers(cube, sensor)
+            features[:] = _layers(cube, sensor, MISSING if recipe.allow_missing else 0.0)
         else:
             _sensor_features(cube, sensor, features)
         if not sensor.static or undated:
             n_valid += shown
-        if recipe.allow_missing:
-            features[:, shown == 0] = MISSING
-        else:
+        if not recipe.allow_missing:
             seen &= shown > 0
+        elif not sensor.static:
+            features[:, shown == 0] = MISSING
     return FeatureBlock(values, names, np.where(seen, n_valid, 0).astype(np.uint16))
 
 
-def _layers(cube: Cube, recipe: SensorRecipe) -> np.ndarray:
-    """(band, y, x): layers without dates, 0 where one of them has no data."""
-    return np.where(cube.valid[0], _of_bands(cube, recipe)[0], 0)
+def _layers(cube: Cube, recipe: SensorRecipe, missing: float) -> np.ndarray:
+    """(band, y, x): layers without dates, ``missing`` where one has no data."""
+    layers = _of_bands(cube, recipe)[0]
+    return np.where(np.isnan(layers), np.float32(missing), layers)
 
 
 def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
     """Write the features of one sensor into ``out`` (feature, y, x).
 
-    The series is computed where its copy belongs, or aside when no copy is asked for; the indices read it
-    there before relative reflectances replace it.
+    The series is computed where its copy belongs, or aside when no copy is asked for; indices and expressions read it
+    there before relative reflectances or decibels replace it.
     """
     if not len(out):
         return
@@ -90,8 +93,10 @@ def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
     derived = out[copied:].reshape(len(indices) + len(recipe.expressions), shape[0], pixels)
     for index, target in zip(indices, derived, strict=False):
         INDEX_FUNCTIONS[index](spectra, target)
-        if missing is not None:
-            target[missing] = MISSING
+    for expression, target in zip(recipe.expressions, derived[len(indices) :], strict=True):
+        evaluate(compile_expression(expression, recipe.bands), spectra.values, target)
+    if missing is not None:
+        derived[:, missing] = MISSING
     if recipe.copy_input and recipe.relative_reflectance:
         _replace_by_relative(spectra, roles[recipe.reference_role], missing)
     if recipe.copy_input and recipe.decibel:
@@ -136,6 +141,7 @@ def _mismatches(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> Iterator[st
         yield "the recipe names no sensor: there is nothing to make features of"
     for sensor in recipe.sensors:
         yield from recipe_problems(sensor)
+        yield from (f"{sensor.sensor}: {problem}" for problem in expression_problems(sensor.expressions, sensor.bands))
         if sensor.sensor in cubes:
             yield from _cube_problems(cubes[sensor.sensor], sensor)
         elif not recipe.allow_missing or not cubes:

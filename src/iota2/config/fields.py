@@ -23,6 +23,8 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from iota2.io.remote import is_remote, secret_in
+
 NOT_YET = "is known but not available yet"
 
 
@@ -218,6 +220,20 @@ def _existing_folder(path: Path, info: ValidationInfo) -> Path:
     return path
 
 
+def _found_source(text: str, info: ValidationInfo) -> str:
+    """An address as it is; else the path of a file or folder, which must exist."""
+    if is_remote(text):
+        if secret := secret_in(text):
+            raise ValueError(f"the address has {secret}, which may be secret and would stand in records; leave it out")
+        return text
+    if "://" in text:
+        raise ValueError(f"expected a folder, a file or an address with http or https, got {text!r}")
+    path = _located(Path(text), info)
+    if (info.context or {}).get("check_paths") and not path.exists():
+        raise ValueError(f"no file or folder {path}; {_why_not(path)}")
+    return str(path)
+
+
 def _why_not(path: Path) -> str:
     """What is there instead of an expected path, and what to do."""
     if path.exists():
@@ -244,5 +260,7 @@ def _listed(value: Any) -> Any:
 AnyPath = Annotated[Path, AfterValidator(_located)]
 InputFile = Annotated[Path, AfterValidator(_located), AfterValidator(_existing_file)]
 InputFolder = Annotated[Path, AfterValidator(_located), AfterValidator(_existing_folder)]
+Source = Annotated[str, AfterValidator(_found_source)]
+"""The address of something on a web server, or the absolute path of a file or folder."""
 Day = Annotated[date, BeforeValidator(_date)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]

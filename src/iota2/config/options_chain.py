@@ -17,6 +17,7 @@ from iota2.config.fields import (
     InputFolder,
     Options,
     Section,
+    Source,
     Words,
     idle,
     option,
@@ -50,7 +51,9 @@ _NEVER_INTO_INPUTS = "no stack of images is ever written, neither into the input
 class UserSensor(Options):
     """One entry of ``user_sensors``: a sensor that a description of the user's own makes known."""
 
-    path: InputFolder = option(..., "Folder of the products, one folder per tile inside.")
+    path: InputFolder | None = option(
+        None, "Folder of the products, one folder per tile inside; needed unless `stac_items` finds them."
+    )
     description: InputFile = option(..., "YAML file that describes the sensor's products, bands and masks.")
     start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
     end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
@@ -59,6 +62,49 @@ class UserSensor(Options):
     additional_features: str = option(
         "", "Expressions of bands, separated by commas, computed for each date with `use_additional_features`."
     )
+
+
+class StacItems(Options):
+    """Where STAC items tell of images, and of which sensors these are."""
+
+    source: Source = option(
+        ...,
+        "Folder or file of items, file of a catalog, or address of any of these or of a STAC API.",
+        about=About(form="a path or an address"),
+    )
+    collections: dict[str, str] = option(
+        ...,
+        "Section of the sensor, or name of one of `user_sensors`, by the name of the collection.",
+        about=About(form="a dictionary of sections of sensors by names of collections"),
+    )
+    start_date: Day | None = option(None, "First day of the items that are used; an API needs it.")
+    end_date: Day | None = option(None, "Last day of the items that are used; an API needs it.")
+    bbox: tuple[float, float, float, float] | None = option(
+        None,
+        "West, south, east and north, in degrees, of the ground that an API is asked for; an API needs it.",
+        about=About(form="a list of four numbers"),
+    )
+    remote: bool = option(False, "Read items and images from web servers; False refuses their addresses.")
+
+    @field_validator("collections")
+    @classmethod
+    def _some(cls, collections: dict[str, str]) -> dict[str, str]:
+        if not collections:
+            raise ValueError("names no collection; expected such as {'sentinel-2-l2a' : 'Sentinel_2_S2C'}")
+        return collections
+
+    @field_validator("bbox", mode="before")
+    @classmethod
+    def _on_earth(cls, bbox: Any) -> Any:
+        if bbox is None:
+            return None
+        whole = isinstance(bbox, list | tuple) and len(bbox) == 4
+        if not (whole and all(isinstance(number, int | float) for number in bbox)):
+            raise ValueError(f"expected west, south, east and north in degrees, got {bbox!r}")
+        west, south, east, north = bbox
+        if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+            raise ValueError(f"expected west < east and south < north in degrees, got {list(bbox)}")
+        return bbox
 
 
 def _resolution(value: Any) -> Any:
@@ -163,6 +209,11 @@ class Chain(Section):
         {},
         "Sensors that files of the user's own describe, by name; the keys of each are listed below.",
         about=About(builders="C F O R", form="a dictionary of sensor names, each with a dictionary"),
+    )
+    stac_items: StacItems | None = option(
+        None,
+        "Finds the images of sensors by STAC items instead of folders; its keys are listed below.",
+        about=About(builders="C F O R", form="a dictionary"),
     )
     cloud_threshold: int = option(
         1, "Fewest clear dates of a pixel that is used as sample.", ge=0, about=About(builders="C O R")

@@ -6,11 +6,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator
 
-from iota2.config.fields import About, AnyPath, Section, Words, idle, option, planned
+from iota2.config.fields import About, AnyPath, Day, InputFile, Section, Words, idle, option, planned
 
 _WORD = r"^[\w.,:@+-]+$"
 """Names that go into the header of a job script as they are."""
 _PLAIN = About(form="a name of letters, digits and any of . , : @ + - _")
+_NO_POINTS = "images are compared by phase correlation, not by points"
 _BY_BUDGET = "the shape of blocks follows the memory budget and does not change results"
 
 Builder = Literal["I2Classification", "I2FeaturesMap", "I2Obia", "I2Vectorization", "I2Regression", "I2FeaturesTiler"]
@@ -98,25 +99,37 @@ class PythonDataManaging(Section):
 
 
 class Coregistration(Section):
-    """How series are aligned with a sharper image."""
+    """How dates are aligned with a reference image."""
 
     section_name: ClassVar[str] = "coregistration"
-    about_section: ClassVar[str] = "How series are aligned with a sharper image."
+    about_section: ClassVar[str] = "How dates are aligned with a reference image: [how to](../howto/coregistration.md)."
     builders: ClassVar[str] = "C F O R"
 
-    vhr_path: AnyPath | None = planned(None, "The sharper image; activates the alignment.")
-    date_vhr: str | None = planned(None, "Date of the sharper image, YYYYMMDD.")
-    date_src: str | None = planned(None, "Date of the series to compare with it, YYYYMMDD.")
-    band_ref: int = planned(1, "Band of the sharper image.")
-    band_src: int = planned(3, "Band of the series.")
-    resample: bool = planned(True, "Resample the sharper image to the series.")
-    step: int = planned(256, "First distance between points, in pixels.")
-    minstep: int = planned(16, "Smallest distance between points, in pixels.")
-    minsiftpoints: int = planned(40, "Fewest points of a model.")
-    iterate: bool = planned(True, "Repeat with smaller distances.")
-    prec: int = planned(3, "Precision of the estimate, in pixels.")
-    mode: Literal[1, 2, 3] = planned(2, "One date, one model for all dates, or date after date.")
-    pattern: str | None = planned(None, "Part of the file names to align.")
+    vhr_path: InputFile | None = option(
+        None, "The reference image, GeoTIFF or JPEG 2000, of any projection and pixel size; activates the alignment."
+    )
+    date_vhr: Day | None = option(
+        None, "Date of the reference image: with `mode` 2 or 3 and without `date_src`, the date nearest to it begins."
+    )
+    date_src: Day | None = option(
+        None, "With `mode` 2 or 3, the date that is compared with the reference image, or the one nearest to it."
+    )
+    band_ref: int = option(1, "Band of the reference image that is compared, from 1.", ge=1)
+    band_src: int = option(3, "Band of the series that is compared: 3 is the third of each sensor.", ge=1)
+    mode: Literal[1, 2, 3] = option(
+        1,
+        "With 1 each date is compared with the reference image and moved by itself, with 2 all dates are moved alike, "
+        "with 3 one date is compared with the reference image and each other one with its neighbour in time.",
+    )
+    prec: float = option(3, "Farthest that a date may lie from what it is compared with, in pixels.", gt=0, le=16)
+    resample: bool = idle(True, "Resample the reference image to the series.", "it is always resampled to the series")
+    step: int = idle(256, "First distance between points, in pixels.", _NO_POINTS)
+    minstep: int = idle(16, "Smallest distance between points, in pixels.", _NO_POINTS)
+    minsiftpoints: int = idle(40, "Fewest points of a model.", _NO_POINTS)
+    iterate: bool = idle(True, "Repeat with smaller distances.", _NO_POINTS)
+    pattern: str | None = idle(
+        None, "Part of the file names to align.", "all bands and masks of a date are moved together, as they are read"
+    )
 
 
 class Obia(Section):

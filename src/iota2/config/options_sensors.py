@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import re
+from typing import ClassVar, Literal
+
+from pydantic import field_validator
 
 from iota2.config.fields import Day, Section, Words, idle, option, planned
 
@@ -102,10 +105,31 @@ class UserFeat(Section):
     about_section: ClassVar[str] = "Rasters that are features as they are."
     builders: ClassVar[str] = "C F O R"
 
-    arbo: str = option("/*", "Folders to look into, below that of the tile; each `*` is one level.")
+    arbo: str = option("/*", "Where the rasters lie below the folder of the tile: `/*` in it, `/*/*` a folder deeper.")
     patterns: Words = option(
         ("ALT", "ASP", "SLP"), "Parts of file names, one for each raster; all bands of a raster are features."
     )
+    resampling: Literal["cubic", "bilinear", "nearest"] = option(
+        "cubic", "How rasters are brought onto the pixels of the tile; 'nearest' for codes, such as kinds of soil."
+    )
+
+    @field_validator("arbo")
+    @classmethod
+    def _below(cls, text: str) -> str:
+        parts = text.strip("/").split("/")
+        if ".." in parts or not all(parts):
+            raise ValueError(f"expected a pattern of places below the folder of the tile, such as '/*', got {text!r}")
+        return text
+
+    @field_validator("patterns")
+    @classmethod
+    def _distinct(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        odd = [pattern for pattern in patterns if not re.fullmatch(r"[\w.-]+", pattern)]
+        if odd or not patterns:
+            raise ValueError(f"expected letters, digits, '_', '-' and '.', got {odd[0] if odd else 'nothing'!r}")
+        if len({pattern.lower() for pattern in patterns}) < len(patterns):
+            raise ValueError("names a raster twice; features of different names are needed, whatever their case")
+        return patterns
 
 
 class Interpolation(Section):

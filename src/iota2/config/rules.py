@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from iota2.classifiers.registry import validate_options
-from iota2.config.fields import Section
+from iota2.config.fields import Section, default_of, nearest
 from iota2.config.options_chain import GROUPS, Chain, UserSensor
-from iota2.config.options_sensors import PATHS, FeatureExtraction, Interpolation, Sensor, Sentinel1
+from iota2.config.options_others import Coregistration
+from iota2.config.options_sensors import PATHS, FeatureExtraction, Interpolation, Sensor, Sentinel1, UserFeat
 from iota2.config.options_train import ArgClassification, ArgTrain
+from iota2.config.s1_ini import read_s1_ini
 from iota2.core.recipe import INDICES
 from iota2.errors import ConfigError
+from iota2.io.remote import is_remote
 from iota2.io.specs import builtin_specs
 
 
@@ -39,14 +43,39 @@ class _Series:
 
 
 def sensors_enabled(chain: Chain) -> Iterator[Finding]:
-    if not any(getattr(chain, key) for key in (*PATHS.values(), "s1_path", "user_sensors")):
-        text = "no sensor is enabled; give s2_path, the path of another sensor, or user_sensors"
-        yield Finding("chain", (), text)
+    if not any(getattr(chain, key) for key in (*PATHS.values(), "s1_path", "user_sensors", "stac_items")):
+        text = "no sensor is enabled; give s2_path, the path of another sensor, user_sensors or stac_items"
+        layers = "; the layers of user_feat_path have no dates, and need a sensor beside them"
+        yield Finding("chain", (), text + (layers if chain.user_feat_path else ""))
     for section, key in PATHS.items():
         name = builtin_specs()[section].name
-        if getattr(chain, key) and name in chain.user_sensors:
-            text = f"{key} already has this name; expected another name for the sensor"
+        if _enabled(chain, section) and name in chain.user_sensors:
+            text = f"the sensor of {key} already has this name; expected another name for the sensor"
             yield Finding("chain", ("user_sensors", name), text)
+
+
+def items_whole(chain: Chain) -> Iterator[Finding]:
+    """Where STAC items come from, and that each of their sensors is known and not found by a folder too."""
+    stac = chain.stac_items
+    paths = {section: getattr(chain, key) for section, key in PATHS.items()}
+    paths |= {name: given.path for name, given in chain.user_sensors.items()}
+    for collection, sensor in stac.collections.items() if stac else ():
+        where = ("stac_items", "collections", collection)
+        if sensor not in paths:
+            known = nearest(sensor, paths) or f"; expected one of {', '.join(paths)}"
+            yield Finding("chain", where, f"{sensor!r} is no section of such a sensor and none of user_sensors{known}")
+        elif paths[sensor] is not None:
+            yield Finding("chain", where, f"{sensor} has the folder {paths[sensor]} too; find its images in one way")
+    for name, given in chain.user_sensors.items():
+        if given.path is None and (stac is None or name not in stac.collections.values()):
+            text = "is missing; give the folder of its products, or name the sensor in stac_items.collections"
+            yield Finding("chain", ("user_sensors", name, "path"), text)
+    if stac and is_remote(stac.source) and not stac.remote:
+        text = "is an address; set stac_items.remote to True to read from web servers, or download items and images"
+        yield Finding("chain", ("stac_items", "source"), text)
+    if stac and stac.start_date and stac.end_date and stac.start_date > stac.end_date:
+        text = f"{stac.start_date:%Y%m%d} is after end_date {stac.end_date:%Y%m%d}; exchange or correct them"
+        yield Finding("chain", ("stac_items", "start_date"), text)
 
 
 def steps_ordered(chain: Chain) -> Iterator[Finding]:
@@ -61,6 +90,8 @@ def outputs_apart(chain: Chain) -> Iterator[Finding]:
     output = chain.output_path.resolve()
     products = [getattr(chain, key) for key in (*PATHS.values(), "user_feat_path")]
     products += [sensor.path for sensor in chain.user_sensors.values()]
+    if chain.stac_items and not is_remote(chain.stac_items.source):
+        products.append(Path(chain.stac_items.source))
     for folder in filter(None, products):
         if output.is_relative_to(folder.resolve()):
             yield Finding("chain", ("output_path",), f"lies in the folder of products {folder}; choose another folder")
@@ -70,6 +101,25 @@ def outputs_apart(chain: Chain) -> Iterator[Finding]:
             if path.resolve().is_relative_to(output):
                 text = f"would delete {path}, which lies in output_path; choose another output_path"
                 yield Finding("chain", ("remove_output_path",), text)
+
+
+def radar_settings_read(chain: Chain) -> Iterator[Finding]:
+    """What is wrong with, or without effect in, the INI file of Sentinel-1."""
+    ini, path = chain.s1_path, ("s1_path",)
+    if ini is None or not ini.is_file():
+        return
+    try:
+        settings = read_s1_ini(ini)
+    except ConfigError as err:
+        for problem in err.problems:
+            yield Finding("chain", path, f"{ini}: {problem}")
+        return
+    for warning in settings.warnings:
+        yield Finding("chain", path, f"{ini}: {warning}", fatal=False)
+    output, images = chain.output_path.resolve(), settings.output.resolve()
+    if output.is_relative_to(images) or (chain.remove_output_path and images.is_relative_to(output)):
+        text = f"and the images of Sentinel-1 in {images} lie in one another; choose another folder"
+        yield Finding("chain", ("output_path",), text)
 
 
 def split_or_single_run(arg_train: ArgTrain) -> Iterator[Finding]:
@@ -135,8 +185,11 @@ def bands_extracted(
             yield Finding(series.section, (*series.path, "keep_bands"), text, fatal=False)
 
 
-def something_used(arg_train: ArgTrain, extraction: FeatureExtraction) -> Iterator[Finding]:
-    if not extraction.copy_input and not arg_train.indices:
+def something_used(
+    chain: Chain, arg_train: ArgTrain, interpolation: Interpolation, extraction: FeatureExtraction
+) -> Iterator[Finding]:
+    others = interpolation.use_additional_features or chain.s1_path or chain.user_feat_path
+    if not extraction.copy_input and not arg_train.indices and not others:
         text = "False leaves no feature because arg_train.features is []; keep the bands or the indices"
         yield Finding("iota2_feature_extraction", ("copy_input",), text)
 
@@ -150,22 +203,47 @@ def expressions_used(
             yield Finding(series.section, (*series.path, "additional_features"), text, fatal=False)
 
 
-def sensors_used(chain: Chain, sentinel_1: Sentinel1, *sensors: Sensor) -> Iterator[Finding]:
-    pairs = zip((*PATHS, "Sentinel_1"), (*PATHS.values(), "s1_path"), (*sensors, sentinel_1), strict=True)
+def sensors_used(chain: Chain, user_feat: UserFeat, sentinel_1: Sentinel1, *sensors: Sensor) -> Iterator[Finding]:
+    names, keys = (*PATHS, "Sentinel_1", "userFeat"), (*PATHS.values(), "s1_path", "user_feat_path")
+    pairs = zip(names, keys, (*sensors, sentinel_1, user_feat), strict=True)
     for section, key, options in pairs:
-        if getattr(chain, key) is None and options.model_fields_set:
+        if getattr(chain, key) is None and not _enabled(chain, section) and options.model_fields_set:
             yield Finding(section, (), f"has no effect: chain.{key} is not given", fatal=False)
+
+
+def alignment_used(coregistration: Coregistration) -> Iterator[Finding]:
+    given = [name for name in coregistration.model_fields_set if name != "vhr_path" and _changed(coregistration, name)]
+    for name in sorted(given):
+        text = ""
+        if coregistration.vhr_path is None:
+            text = "has no effect: coregistration.vhr_path is not given"
+        elif name in ("date_src", "date_vhr") and coregistration.mode == 1:
+            text = "has no effect with mode 1: each date is compared with the reference image; give mode 2 or 3"
+        elif name == "date_vhr" and coregistration.date_src is not None:
+            text = "has no effect: date_src is given"
+        if text:
+            yield Finding("coregistration", (name,), text, fatal=False)
+
+
+def _changed(section: Section, name: str) -> bool:
+    return bool(getattr(section, name) != default_of(type(section).model_fields[name]))
 
 
 def _series(chain: Chain, sentinel_1: Sentinel1, *sensors: Sensor) -> Iterator[_Series]:
     """The enabled sensors with dates."""
     if chain.s1_path:
         yield _Series("Sentinel_1", (), sentinel_1.start_date, sentinel_1.end_date)
-    for (section, key), given in zip(PATHS.items(), sensors, strict=True):
-        if getattr(chain, key):
+    for section, given in zip(PATHS, sensors, strict=True):
+        if _enabled(chain, section):
             yield _series_of(section, (), given)
     for name, sensor in chain.user_sensors.items():
         yield _series_of("chain", ("user_sensors", name), sensor)
+
+
+def _enabled(chain: Chain, section: str) -> bool:
+    """Whether a sensor with product folders is used: a folder or STAC items are given for it."""
+    found = chain.stac_items.collections.values() if chain.stac_items else ()
+    return section in found or (section in PATHS and getattr(chain, PATHS[section]) is not None)
 
 
 def _series_of(section: str, path: tuple[str, ...], given: Sensor | UserSensor) -> _Series:
@@ -176,8 +254,10 @@ _DATED = ("Sentinel_1", *PATHS)
 
 RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (sensors_enabled, ("chain",)),
+    (items_whole, ("chain",)),
     (steps_ordered, ("chain",)),
     (outputs_apart, ("chain",)),
+    (radar_settings_read, ("chain",)),
     (split_or_single_run, ("arg_train",)),
     (validation_apart, ("arg_train",)),
     (features_whole, ("arg_train",)),
@@ -186,8 +266,9 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (dates_given, ("chain", "sensors_data_interpolation", *_DATED)),
     (bands_extracted, ("chain", "iota2_feature_extraction", *_DATED)),
     (expressions_used, ("chain", "sensors_data_interpolation", *_DATED)),
-    (something_used, ("arg_train", "iota2_feature_extraction")),
-    (sensors_used, ("chain", *_DATED)),
+    (something_used, ("chain", "arg_train", "sensors_data_interpolation", "iota2_feature_extraction")),
+    (alignment_used, ("coregistration",)),
+    (sensors_used, ("chain", "userFeat", *_DATED)),
 )
 """Every rule, with the sections it looks at."""
 

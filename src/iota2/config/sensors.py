@@ -2,49 +2,111 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from iota2.compute.expressions import split_expressions
+from iota2.compute.expressions import bands_by_position, expression_problems, split_expressions
 from iota2.config.options_chain import UserSensor
-from iota2.config.options_sensors import PATHS, Sensor
-from iota2.config.schema import Config
+from iota2.config.options_sensors import PATHS, Sensor, Sentinel1
+from iota2.config.s1_ini import read_s1_ini
+from iota2.config.schema import SECTIONS, Config
 from iota2.core.sensor import SensorOptions, SensorSpec
 from iota2.errors import ConfigError
+from iota2.io.s1tiling import DIRECTIONS, directions_found, of_direction
 from iota2.io.specs import builtin_specs, load_spec
+from iota2.io.user_features import layers_wanted
+
+RADAR = "Sentinel_1"
+"""Section of Sentinel-1, whose place among the sensors is before Sentinel-2."""
 
 
 def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
-    """The enabled sensors: those that come with the program in their fixed order, then the user's by name.
+    """The enabled sensors: those that come with the program in their fixed order, the user's by name, then the layers
+    without dates.
 
-    Raises ConfigError when a band to keep does not exist.
+    Raises ConfigError, with all the reasons, when a band to keep or the reference sensor does not exist, or an
+    expression cannot be computed.
     """
     given = config.sensors_data_interpolation.use_additional_features, config.iota2_feature_extraction.extract_bands
-    enabled = []
+    stac, enabled = config.chain.stac_items, []
+    items = dict.fromkeys(stac.collections.values(), stac.source) if stac else {}
     for section, key in PATHS.items():
+        if section == "Sentinel_2" and config.chain.s1_path is not None:
+            enabled += _radar(config, config.chain.s1_path)
         folder, options = getattr(config.chain, key), config.section(section)
-        if folder is not None:
+        if folder is not None or section in items:
             assert isinstance(options, Sensor)
-            enabled.append(_options(builtin_specs()[section], folder, options, *given))
+            enabled.append(_options(builtin_specs()[section], folder or items[section], options, *given))
     for name, sensor in sorted(config.chain.user_sensors.items()):
         spec = load_spec(sensor.description)
         if spec.name != name:
             raise ConfigError(
                 [f"chain.user_sensors: {name!r} is described as {spec.name!r} in {sensor.description}; use one name."]
             )
-        enabled.append(_options(spec, sensor.path, sensor, *given))
-    problems = [p for options in enabled for p in _band_problems(options)]
+        enabled.append(_options(spec, sensor.path or items[name], sensor, *given))
+    layers, folder = config.user_feat, config.chain.user_feat_path
+    if folder is not None:
+        enabled.append(layers_wanted(folder, layers.arbo, layers.patterns, layers.resampling))
+    problems = [p for options in enabled for p in (*_band_problems(options), *_expression_problems(options))]
+    problems += _reference_problems(config.chain.reference_sensor, [options.spec for options in enabled])
     if problems:
-        raise ConfigError(problems, source=str(config.source))
+        raise ConfigError(dict.fromkeys(problems), source=str(config.source))
     return tuple(enabled)
 
 
+def _radar(config: Config, ini: Path) -> list[SensorOptions]:
+    """Sentinel-1: one series for each direction of which some tile has images.
+
+    Its expressions are always computed: their switch is the key of the INI file that holds them.
+    """
+    spec, options, settings = builtin_specs()[RADAR], config.section(RADAR), read_s1_ini(ini)
+    assert isinstance(options, Sentinel1)
+    return [
+        SensorOptions(
+            spec=of_direction(spec, direction),
+            path=settings.output,
+            temporal_resolution=settings.temporal_resolution,
+            start_date=options.start_date,
+            end_date=options.end_date,
+            expressions=split_expressions(settings.expressions),
+            speckle_radius=settings.speckle_radius,
+            decibel=options.decibel,
+        )
+        for direction in directions_found(spec, settings.output, config.chain.list_tile, settings.raw)
+    ]
+
+
+def directions_left_out(config: Config) -> list[str]:
+    """A remark when no tile has Sentinel-1 images of one of the directions."""
+    if config.chain.s1_path is None:
+        return []
+    spec, found = builtin_specs()[RADAR], {options.spec.name for options in _radar(config, config.chain.s1_path)}
+    return [
+        f"{RADAR}: no tile has {words} images, so there is no series {name}."
+        for direction, words in DIRECTIONS.items()
+        if (name := of_direction(spec, direction).name) not in found
+    ]
+
+
+def expression_notes(sensors: Sequence[SensorOptions]) -> list[str]:
+    """For each sensor whose expressions name bands by position, a remark which bands these are."""
+    notes = []
+    for options in sensors:
+        named = ", ".join(f"{k} = {band}" for k, band in bands_by_position(options.expressions, options.bands).items())
+        if named:
+            notes.append(f"{_expressions_place(options.spec)}: in the expressions of {options.spec.name}, {named}.")
+    return notes
+
+
 def _options(
-    spec: SensorSpec, folder: Path, options: Sensor | UserSensor, expressions: bool, extract: bool
+    spec: SensorSpec, path: Path | str, options: Sensor | UserSensor, expressions: bool, extract: bool
 ) -> SensorOptions:
-    """Options of one sensor; the user's sensors and the built-in ones have the same keys."""
+    """Options of one sensor, from the folder of its products or the source of STAC items; the user's sensors and the
+    built-in ones have the same keys."""
     return SensorOptions(
         spec=spec,
-        path=folder,
+        path=path,
+        stac=isinstance(path, str),
         temporal_resolution=options.temporal_resolution or spec.temporal_resolution,
         start_date=options.start_date,
         end_date=options.end_date,
@@ -55,7 +117,28 @@ def _options(
 
 def place_of(spec: SensorSpec) -> str:
     """Where a configuration has the options of a sensor."""
-    return spec.section if spec.section in PATHS else f"chain.user_sensors.{spec.name}"
+    return spec.section if spec.section in SECTIONS else f"chain.user_sensors.{spec.name}"
+
+
+def _expressions_place(spec: SensorSpec) -> str:
+    """Where the expressions of a sensor are written."""
+    if spec.section == RADAR:
+        return "chain.s1_path: [Features] expression"
+    return f"{place_of(spec)}.additional_features"
+
+
+def _expression_problems(options: SensorOptions) -> list[str]:
+    """What is wrong with the expressions of a sensor."""
+    place = _expressions_place(options.spec)
+    return [f"{place}: {problem}." for problem in expression_problems(options.expressions, options.bands)]
+
+
+def _reference_problems(asked: str | None, specs: Sequence[SensorSpec]) -> list[str]:
+    """A reference sensor that is none of those with dates."""
+    names = [name for spec in specs if not spec.static for name in dict.fromkeys((spec.section, spec.name))]
+    if asked is None or asked in names:
+        return []
+    return [f"chain.reference_sensor: {asked!r} is none of the sensors in use; expected one of {', '.join(names)}."]
 
 
 def _band_problems(options: SensorOptions) -> list[str]:

@@ -59,11 +59,15 @@ class SensorRecipe:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Feature names: ``<Sensor>_<band or index>_<date>``; of layers without dates, their bands' own names."""
+        """Feature names: ``<Sensor>_<band or index>_<date>``; of layers without dates, their bands' own names.
+
+        Those of a sensor in lower case are in lower case.
+        """
         if self.static:
             return self.bands
         copied = [f"{self.sensor}_{band}_{key}" for key in self.dates for band in self.bands if self.copy_input]
-        derived = [*self.effective_indices, *(f"userFeature{k}" for k in range(1, len(self.expressions) + 1))]
+        word = "userfeature" if self.sensor.islower() else "userFeature"
+        derived = [*self.effective_indices, *(f"{word}{k}" for k in range(1, len(self.expressions) + 1))]
         return tuple(copied + [f"{self.sensor}_{name}_{key}" for name in derived for key in self.dates])
 
 
@@ -90,12 +94,12 @@ class FeatureRecipe:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> FeatureRecipe:
-        """The recipe written by ``to_json``."""
+        """The recipe written by ``to_json``, also by versions that knew no missing values."""
         sensors = []
         for sensor in content["sensors"]:
             fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in sensor.items()}
             sensors.append(SensorRecipe(**fields))
-        return cls(tuple(sensors), content["standard_labels"], content["allow_missing"])
+        return cls(tuple(sensors), content["standard_labels"], content.get("allow_missing", False))
 
 
 def parse_day(key: str) -> date:

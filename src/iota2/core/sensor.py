@@ -23,6 +23,8 @@ class BandSpec:
     """What the product's metadata call the band; empty when they are not read."""
     assets: tuple[str, ...] = ()
     """Names that STAC items give the band, the first that an item has is used; the band's own name comes after."""
+    nodata: float | None = None
+    """Value where the band has no measure, in file units, when it is another than the sensor's."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class MaskRule:
 class MetadataSpec:
     """Which numbers of a product's XML metadata turn file values into product units.
 
-    Product units = (file value + offset) / quantification x 10000. Elements are named without their namespace.
+    Product units = (file value + offset) / quantification x 10000. Elements are named without their namespace, by
+    patterns: ``*`` stands for any characters.
     """
 
     file: str
@@ -71,8 +74,8 @@ class SensorSpec:
     section: str
     """The configuration section with its options: ``Sentinel_2``."""
     product: str
-    """Regular expression of the names of products with the group ``date`` (YYYYMMDD) and, if the name tells it, the
-    group ``tile``. A sensor without dates has no such group."""
+    """Regular expression of the names of products with the group ``date`` (YYYYMMDD, or YYYYDDD with the day of the
+    year) and, if the name tells it, the group ``tile``. A sensor without dates has no such group."""
     bands: tuple[BandSpec, ...]
     masks: tuple[MaskRule, ...]
     nodata: float | None = None
@@ -91,6 +94,8 @@ class SensorSpec:
     """Name of the tile's folder; ``{mgrs}`` is the name of the tile without its first T."""
     spectral: bool = True
     """Bands are reflectances: spectral indices and relative reflectances are made of them."""
+    example: str = ""
+    """A name that ``product`` matches, for messages."""
     static: bool = False
     """Layers that have no date, such as altitudes: features as they are."""
     resampling: Literal["cubic", "bilinear", "nearest"] = "cubic"
@@ -111,6 +116,15 @@ class SensorSpec:
         """All that has a file: the bands, then the masks."""
         return (*self.bands, *self.masks)
 
+    def folder_of(self, tile: str) -> str:
+        """Name of a tile's folder."""
+        return self.tile_folder.format(tile=tile, mgrs=tile.removeprefix("T"))
+
+    def nodata_of(self, band: str) -> float | None:
+        """Value of a band where it has no measure."""
+        own = next((b.nodata for b in self.bands if b.name == band), None)
+        return self.nodata if own is None else own
+
     @property
     def roles(self) -> Mapping[str, str]:
         """Role (red, nir, swir) to band name."""
@@ -127,8 +141,8 @@ class SensorOptions:
     """What the configuration says about one enabled sensor."""
 
     spec: SensorSpec
-    path: Path
-    """Folder of the products, one folder per tile inside."""
+    path: Path | str
+    """Folder of the products, one folder per tile inside; where the STAC items of the run are when ``stac``."""
     temporal_resolution: int
     """Days between interpolation dates."""
     start_date: date | None = None
@@ -142,3 +156,10 @@ class SensorOptions:
     """Half-width in pixels of the window of the multitemporal speckle filter; 0 filters nothing."""
     decibel: bool = False
     """Bands as features are 10 log10 of their values."""
+    stac: bool = False
+    """The images are found by STAC items."""
+
+    @property
+    def bands(self) -> tuple[str, ...]:
+        """Names of the bands that are used, in the sensor's order."""
+        return tuple(band for band in self.spec.band_names if not self.keep_bands or band in self.keep_bands)

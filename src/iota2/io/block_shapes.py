@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from odc.geo.geobox import GeoBox
 
-from iota2.core.grid import Block, block_of, resolution
-from iota2.core.recipe import FeatureRecipe
+from iota2.core.grid import Block, blocks, moved, resolution
+from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene, SensorScene
 from iota2.errors import ConfigError
-from iota2.io.decoded import kept_type, placements
-from iota2.io.environ import open_raster, raster_lattice
-from iota2.io.warp import Range
+from iota2.io.decoded import kept_type
+from iota2.io.environ import open_image, raster_lattice
+from iota2.io.pieces import piece_shape
+from iota2.io.warp import Range, reached
 
 MIN_ROWS, MIN_COLS = 16, 64
 """The smallest block worth reading."""
@@ -23,12 +25,16 @@ COMPUTED = ((64, 256), (32, 256), (32, 128), (16, 128), (MIN_ROWS, MIN_COLS))
 the rows around a block, which resampling reads too, are few beside its own."""
 _READING = 32
 """Bytes for each pixel of a block while one mask of one date is read."""
-_BRINGING = 16
-"""Bytes for each pixel and date of a block while one band is resampled, scaled, and found to have data."""
+_BRINGING = 11
+"""Bytes for each value, beside those as stored, while bands are scaled and found to have data."""
 _COUNTS = 16
 """Bytes for each pixel of a block: clear dates in several steps, the region."""
-_PROBE = 64
-"""Rows and columns of the block by which it is seen how much the files store for each of its pixels."""
+_PLACING = 60
+"""Bytes for each pixel of a block and lattice of another projection: where the pixel lies there."""
+_FILTERING = 28
+"""Bytes for each pixel while speckle is filtered, beside the values and a mean for each date."""
+_ROUNDS = 4
+"""So often a shape is made smaller to pay for the margins around it."""
 
 
 @dataclass(frozen=True)
@@ -39,40 +45,53 @@ class BlockShapes:
     """What is decoded at once."""
     computed: tuple[int, int]
     """What is made into features at once, inside of the other."""
+    cell: tuple[int, int]
+    """Blocks that are decoded lie in cells of this shape, cell after cell, so that what files store together is
+    wanted for a short time."""
+
+    def in_order(self, tile: str, geobox: GeoBox, rows: Range | None = None) -> list[Block]:
+        """The blocks that are decoded, of a tile or some rows of it."""
+        return [
+            block
+            for cell in blocks(tile, geobox, self.cell, rows)
+            for block in blocks(tile, geobox, self.decoded, cell.rows, cell.cols)
+        ]
 
 
 def block_shapes(
-    scene: Scene, recipe: FeatureRecipe, memory: int, *, extra_bytes: int = 0, reserved: int = 0, ahead: bool = False
+    scene: Scene,
+    recipe: FeatureRecipe,
+    memory: int,
+    *,
+    extra_bytes: int = 0,
+    regions: int = 0,
+    reserved: int = 0,
+    threads: int = 1,
 ) -> BlockShapes:
     """Shapes of blocks in which ``scene`` is read and made into features within ``memory`` bytes.
 
-    Of each computed pixel counts: the series (4 bytes a value), their validity, the features, a series aside where
-    the features hold no copy of it, and the greater of two: what resampling needs, and ``extra_bytes`` that the caller
-    needs once the series are gone; ``reserved`` bytes are the caller's whatever the shape. Of each decoded pixel, what
-    the files store; twice with ``ahead``, when the next block is decoded while one is computed.
+    Of each computed pixel counts the most that is held at a time: the series (4 bytes a value) with what resampling
+    and filters need; the series and the features; the features and ``extra_bytes`` that the caller needs once the
+    series are gone. Of each decoded pixel, what the files store of it and around it, and masks of ``regions``; twice
+    with several ``threads``, when the next block is decoded while one is computed. Of each thread, what a file stores
+    together. ``reserved`` bytes are the caller's whatever the shape.
 
     Decoded are full-width strips first, since most archives store images in strips; narrower blocks of 16 rows when
     even those do not fit. Of files stored in tiles, rows of whole tiles, some tiles of one row, or parts of a tile.
     ConfigError says how much memory the smallest blocks need.
     """
-    sensors = [sensor for sensor in scene.sensors if sensor.spec.name in {s.sensor for s in recipe.sensors}]
-    bands = {sensor.sensor: sensor.bands for sensor in recipe.sensors}
-    dates = sum(len(sensor.acquisitions) for sensor in sensors)
-    series = sum(len(s.acquisitions) * (4 * len(bands[s.spec.name]) + 1) for s in sensors)
-    aside = max((4 * len(s.dates) * len(s.bands) for s in recipe.sensors if not s.copy_input), default=0)
-    features = 4 * len(recipe.names) + aside + _COUNTS
-    computed = series + features + max(_BRINGING * dates, extra_bytes)
-    decoded = (1 + ahead) * sum(_stored_bytes(scene, s, bands[s.spec.name]) for s in sensors) + _COUNTS
-    files = [s.acquisitions[0].bands[_sample(s, bands[s.spec.name])] for s in sensors if s.acquisitions]
+    needs = _Needs(scene, recipe, extra_bytes, regions, ahead=threads > 1)
+    reserved += threads * needs.piece_bytes()
     height, width = scene.geobox.shape
     for shape in COMPUTED:
         inner = min(shape[0], height), min(shape[1], width)
-        left = memory - reserved - computed * inner[0] * inner[1]
+        left = memory - reserved - needs.computed(inner) * inner[0] * inner[1]
         if left >= (memory - reserved) / 2 or shape == COMPUTED[-1]:
             break
-    smallest = (computed + decoded) * MIN_ROWS * min(MIN_COLS, width) + reserved
-    outer = _shape(scene, decoded, left, _stored_tile(scene, files), (memory, smallest))
-    return BlockShapes(outer, (min(inner[0], outer[0]), min(inner[1], outer[1])))
+    least = MIN_ROWS, min(MIN_COLS, width)
+    smallest = (needs.computed(least) + needs.decoded(least)) * least[0] * least[1] + reserved
+    cell, outer = _shape(scene, needs.decoded, left, needs.tile(), (memory, smallest))
+    return BlockShapes(outer, (min(inner[0], outer[0]), min(inner[1], outer[1])), cell)
 
 
 def mask_block_shape(scene: Scene, memory: int, *, threads: int = 1) -> tuple[int, int]:
@@ -82,48 +101,121 @@ def mask_block_shape(scene: Scene, memory: int, *, threads: int = 1) -> tuple[in
     tile = _stored_tile(scene, [path for path in first if path])
     per_pixel = dates + _COUNTS + _READING * threads
     smallest = per_pixel * MIN_ROWS * min(MIN_COLS, scene.geobox.shape[1])
-    return _shape(scene, per_pixel, memory, tile, (memory, smallest))
+    return _shape(scene, lambda shape: per_pixel, memory, tile, (memory, smallest))[1]
 
 
-def _stored_bytes(scene: Scene, sensor: SensorScene, bands: Sequence[str]) -> float:
-    """Bytes that the files of a sensor store for each pixel of the working lattice, and around it."""
-    if not sensor.acquisitions:
-        return 0.0
-    first, masks = sensor.acquisitions[0], [rule.name for rule in sensor.spec.masks if rule.name in sensor.grids]
-    files = {name: (first.bands[name] if name in bands else first.masks.get(name)) for name in (*bands, *masks)}
-    size = {name: _item_bytes(path) if path else 1 for name, path in files.items()}
-    each = [
-        sum(size[name] * _pixels(place.window) for name, place in placements(scene, sensor, probe, list(size)).items())
-        / float(np.prod(probe.shape))
-        for probe in _probes(scene)
-    ]
-    return len(sensor.acquisitions) * max(each)
+@dataclass(frozen=True)
+class _Needs:
+    """Bytes that blocks of a scene take."""
+
+    scene: Scene
+    recipe: FeatureRecipe
+    extra_bytes: int
+    regions: int
+    ahead: bool
+
+    def computed(self, shape: tuple[int, int]) -> float:
+        """For each pixel of a computed block of a shape: the most that is held at a time."""
+        series = aside = bringing = 0.0
+        for sensor, wanted in self._sensors():
+            dates, radius = len(sensor.acquisitions), wanted.speckle_radius
+            own = dates * (4 * len(wanted.bands) + 1)
+            around = (shape[0] + 2 * radius) * (shape[1] + 2 * radius) / (shape[0] * shape[1])
+            filtering = dates * (4 * len(wanted.bands) + 4) + _FILTERING if radius else 0
+            bringing = max(bringing, (around - 1) * own + around * max(filtering, self._brought(sensor, wanted, shape)))
+            series += own
+            aside = max(aside, 0 if wanted.copy_input else 4 * len(wanted.dates) * len(wanted.bands))
+        features = 4 * len(self.recipe.names)
+        return max(series + bringing, series + aside + features, features + self.extra_bytes) + _COUNTS
+
+    def decoded(self, shape: tuple[int, int]) -> float:
+        """For each pixel of a decoded block of a shape: what is stored of it and around it, and its regions.
+
+        Rows that the block below needs again are there twice for a moment.
+        """
+        total = 2.0 * self.regions
+        for sensor, wanted in self._sensors():
+            sizes = self._item_bytes(sensor, wanted)
+            for number, names in self._lattices(sensor, wanted).items():
+                grid = sensor.grids[names[0]]
+                rows, cols = self._window(sensor, wanted, number, shape)
+                plain = shape[0] * resolution(self.scene.geobox)[1] / resolution(grid)[1]
+                pixels = (rows + max(0.0, rows - plain)) * cols / (shape[0] * shape[1])
+                total += len(sensor.acquisitions) * pixels * sum(sizes[name] for name in names)
+                if grid.crs != self.scene.geobox.crs:
+                    total += _PLACING * len({acquisition.shift for acquisition in sensor.acquisitions})
+        return (1 + self.ahead) * total + _COUNTS
+
+    def piece_bytes(self) -> int:
+        """What the files of a date store together, at most: so much one thread holds beside all else."""
+        most = 0
+        for sensor, _ in self._sensors():
+            first = sensor.acquisitions[0]
+            for path in {*first.bands.values(), *first.masks.values()}:
+                with open_image(path) as source:
+                    rows, cols = piece_shape(source.shape, source.block_shapes[0])
+                    if source.block_shapes[0][1] < source.width:
+                        most = max(most, rows * cols * source.count * np.dtype(source.dtypes[0]).itemsize)
+        return most
+
+    def tile(self) -> tuple[int, int] | None:
+        """Rows and columns of the tiles in which files are stored, if any are."""
+        paths = []
+        for sensor, wanted in self._sensors():
+            reference = sensor.spec.reference.name
+            paths.append(sensor.acquisitions[0].bands[reference if reference in wanted.bands else wanted.bands[0]])
+        return _stored_tile(self.scene, paths)
+
+    def _sensors(self) -> list[tuple[SensorScene, SensorRecipe]]:
+        recipes = {sensor.sensor: sensor for sensor in self.recipe.sensors}
+        return [(s, recipes[s.spec.name]) for s in self.scene.sensors if s.spec.name in recipes and s.acquisitions]
+
+    def _brought(self, sensor: SensorScene, wanted: SensorRecipe, shape: tuple[int, int]) -> float:
+        """For each pixel: bands of one lattice as stored (twice when warped), resampled, scaled."""
+        sizes, most = self._item_bytes(sensor, wanted), 0.0
+        for number, names in self._lattices(sensor, wanted).items():
+            bands = [sizes[name] for name in names if name in wanted.bands]
+            rows, cols = self._window(sensor, wanted, number, shape)
+            copies = 1 if sensor.grids[names[0]].crs == self.scene.geobox.crs else 2
+            ratio = copies * rows * cols / (shape[0] * shape[1])
+            most = max(most, sum(size * (ratio + 1) + _BRINGING for size in bands))
+        return most * len(sensor.acquisitions)
+
+    def _lattices(self, sensor: SensorScene, wanted: SensorRecipe) -> Mapping[int, list[str]]:
+        """Bands and masks that are read, by the number of their lattice."""
+        found: dict[int, list[str]] = {}
+        for name in (*wanted.bands, *(rule.name for rule in sensor.spec.masks)):
+            if name in sensor.lattices:
+                found.setdefault(sensor.lattices[name], []).append(name)
+        return found
+
+    def _item_bytes(self, sensor: SensorScene, wanted: SensorRecipe) -> dict[str, int]:
+        """Bytes of a pixel of each band and mask, once it is read."""
+        files = {**sensor.acquisitions[0].masks, **sensor.acquisitions[0].bands}
+        names = (*wanted.bands, *(rule.name for rule in sensor.spec.masks))
+        return {name: _item_bytes(files[name]) if name in files else 1 for name in names}
+
+    def _window(
+        self, sensor: SensorScene, wanted: SensorRecipe, number: int, shape: tuple[int, int]
+    ) -> tuple[float, float]:
+        """Rows and columns that a block of a shape reads of a lattice, at most."""
+        grid = next(sensor.grids[name] for name in sensor.lattices if sensor.lattices[name] == number)
+        source, margin = moved(grid, sensor.acquisitions[0].shift), np.array([-1, 1, -1, 1]) * wanted.speckle_radius
+        parts = reached(source, self.scene.geobox, _probes(self.scene, shape) + margin, sensor.spec.resampling)
+        return float((parts[:, 1] - parts[:, 0]).max()), float((parts[:, 3] - parts[:, 2]).max())
 
 
-def _probes(scene: Scene) -> Iterator[Block]:
-    """Blocks at the corners and in the middle: a file need not cover all of a tile."""
-    height, width = scene.geobox.shape
-    rows, cols = min(_PROBE, height), min(_PROBE, width)
-    for top, left in itertools.product(
-        (0, (height - rows) // 2, height - rows), (0, (width - cols) // 2, width - cols)
-    ):
-        yield block_of(scene.tile, scene.geobox, (top, top + rows), (left, left + cols))
-
-
-def _pixels(window: tuple[Range, Range]) -> int:
-    (top, bottom), (left, right) = window
-    return (bottom - top) * (right - left)
+def _probes(scene: Scene, shape: tuple[int, int]) -> np.ndarray:
+    """(9, 4) blocks of a shape at the corners, the sides and in the middle: a file need not cover all of a tile."""
+    (height, width), (rows, cols) = scene.geobox.shape, shape
+    firsts = itertools.product((0, (height - rows) // 2, height - rows), (0, (width - cols) // 2, width - cols))
+    return np.array([(top, top + rows, left, left + cols) for top, left in firsts])
 
 
 def _item_bytes(path: str) -> int:
     """Bytes of a pixel of one band of a file, once it is read."""
-    with open_raster(path) as source:
+    with open_image(path) as source:
         return kept_type(np.dtype(source.dtypes[0])).itemsize
-
-
-def _sample(sensor: SensorScene, bands: Sequence[str]) -> str:
-    """The band whose file shows how files are stored: that of the native lattice, if it is read."""
-    return sensor.spec.reference.name if sensor.spec.reference.name in bands else bands[0]
 
 
 def _stored_tile(scene: Scene, files: Sequence[str]) -> tuple[int, int] | None:
@@ -132,7 +224,7 @@ def _stored_tile(scene: Scene, files: Sequence[str]) -> tuple[int, int] | None:
     None when all are stored in strips, or in one piece.
     """
     for path in files:
-        with open_raster(path) as source:
+        with open_image(path) as source:
             rows, cols = source.block_shapes[0]
             if cols >= source.width:
                 continue
@@ -146,46 +238,66 @@ def _stored_tile(scene: Scene, files: Sequence[str]) -> tuple[int, int] | None:
 
 
 def _shape(
-    scene: Scene, per_pixel: float, memory: float, tile: tuple[int, int] | None, asked: tuple[int, float]
-) -> tuple[int, int]:
-    """The shape of blocks that take at most ``memory`` bytes, at ``per_pixel`` of them; see ``block_shapes``.
+    scene: Scene,
+    per_pixel: Callable[[tuple[int, int]], float],
+    memory: float,
+    tile: tuple[int, int] | None,
+    asked: tuple[int, float],
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Cells, and blocks inside of them, that take at most ``memory`` bytes; see ``BlockShapes``.
 
-    ``asked``: bytes that the job has, and that its smallest blocks need in all.
+    ``per_pixel``: bytes that a pixel of a block of a shape needs. ``asked``: bytes that the job has, and that its
+    smallest blocks need in all.
     """
     height, width = scene.geobox.shape
-    pixels = int(max(0.0, memory) // per_pixel)
-    if pixels >= height * width:
-        return height, width
-    given, needed = asked
-    if pixels // MIN_ROWS < min(MIN_COLS, width):
-        raise ConfigError(
-            [
-                f"tile {scene.tile}: a block of {MIN_ROWS} x {MIN_COLS} pixels needs {needed / 2**20:.1f} MB, and a "
-                f"job has {given / 2**20:.1f} MB. Give more: iota2 run --memory"
-            ]
-        )
-    return _strips(height, width, pixels) if tile is None else _tiles(height, width, pixels, tile)
+    if memory >= per_pixel((height, width)) * height * width:
+        return (height, width), (height, width)
+    pixels = int(max(0.0, memory) // per_pixel((min(MIN_COLS, height), min(MIN_COLS, width))))
+    for _ in range(_ROUNDS):
+        if pixels // MIN_ROWS < min(MIN_COLS, width):
+            break
+        cell, block = _strips(height, width, pixels) if tile is None else _tiles(height, width, pixels, tile)
+        needed = per_pixel(block)
+        if needed * block[0] * block[1] <= memory:
+            return cell, block
+        pixels = min(pixels - 1, int(memory // needed))
+    given, least = asked
+    if memory >= per_pixel(_least(height, width)) * np.prod(_least(height, width)):
+        return _least(height, width), _least(height, width)
+    raise ConfigError(
+        [
+            f"tile {scene.tile}: a block of {MIN_ROWS} x {MIN_COLS} pixels needs {least / 2**20:.1f} MB, and a "
+            f"job has {given / 2**20:.1f} MB. Give more: iota2 run --memory"
+        ]
+    )
 
 
-def _strips(height: int, width: int, pixels: int) -> tuple[int, int]:
+def _least(height: int, width: int) -> tuple[int, int]:
+    return min(MIN_ROWS, height), min(MIN_COLS, width)
+
+
+def _strips(height: int, width: int, pixels: int) -> tuple[tuple[int, int], tuple[int, int]]:
     """Full-width strips of a multiple of 16 rows; else 16 rows of a multiple of 64 columns."""
     rows, cols = pixels // width, pixels // MIN_ROWS
     if rows >= MIN_ROWS:
-        return rows - rows % MIN_ROWS, width
-    return min(MIN_ROWS, height), min(cols - cols % MIN_COLS, width)
+        strip = min(rows - rows % MIN_ROWS, height), width
+        return strip, strip
+    narrow = min(MIN_ROWS, height), min(cols - cols % MIN_COLS, width)
+    return (narrow[0], width), narrow
 
 
-def _tiles(height: int, width: int, pixels: int, tile: tuple[int, int]) -> tuple[int, int]:
-    """Rows of whole tiles, some tiles of one row, or a part of a tile.
-
-    A part is as high as the tile while it is at least 64 columns wide: blocks that follow each other then lie
-    in the same tile, which GDAL's cache may still hold.
-    """
+def _tiles(height: int, width: int, pixels: int, tile: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Rows of whole tiles, some tiles of one row, or strips of a tile."""
     rows, cols = min(tile[0], height), min(tile[1], width)
     if pixels >= rows * width:
-        return min(height, pixels // width // rows * rows), width
+        whole = min(height, pixels // width // rows * rows), width
+        return whole, whole
     if pixels >= rows * cols:
-        return rows, pixels // rows // cols * cols
-    while rows * cols > pixels:
-        rows, cols = (rows, -(-cols // 2)) if cols > MIN_COLS else (-(-rows // 2), cols)
-    return rows, cols
+        some = rows, pixels // rows // cols * cols
+        return some, some
+    high = pixels // cols
+    if high >= MIN_ROWS:
+        even = -(-rows // -(-rows // (high - high % MIN_ROWS)))
+        return (rows, cols), (min(high - high % MIN_ROWS, -(-even // MIN_ROWS) * MIN_ROWS), cols)
+    wide = pixels // MIN_ROWS
+    return (rows, cols), (MIN_ROWS, wide - wide % MIN_COLS)

@@ -28,7 +28,9 @@ from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import MaskRule
 from iota2.errors import DamagedProduct, InputError
 from iota2.io.decoded import Decoded, Shift, Stored, absent_value, clear_of, kept_type, placements
-from iota2.io.environ import open_raster
+from iota2.io.environ import open_image
+from iota2.io.pieces import Pieces, Scratch, shared_pieces
+from iota2.io.remote import is_remote, masked
 from iota2.io.warp import Placement, Range
 
 MAX_OPEN = 1024
@@ -100,6 +102,12 @@ class CubeReader:
     _types: dict[tuple[str, str], np.dtype[Any]] = field(default_factory=dict, init=False, repr=False)
     _above: dict[tuple[str, str, Shift], Stored] = field(default_factory=dict, init=False, repr=False)
     """Last rows of what was decoded: those that the block below needs again."""
+    _scratch: Scratch = field(default_factory=Scratch, init=False, repr=False)
+    _numbers: dict[Block, int] = field(default_factory=dict, init=False, repr=False)
+    """Position of each block among those of the job."""
+    _now: int = field(default=-1, init=False, repr=False)
+    _pieces: dict[str, Pieces] = field(default_factory=dict, init=False, repr=False)
+    """By path, how the files are cut of which several blocks read the same pieces."""
 
     def __enter__(self) -> Self:
         return self
@@ -108,6 +116,8 @@ class CubeReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._above.clear()
+        self._pieces.clear()
+        self._scratch.close()
         self._open.clear()
         self._stack.close()
 
@@ -129,6 +139,7 @@ class CubeReader:
         Blocks of the full width are best decoded from top to bottom: rows that were decoded for the one above are
         not decoded again.
         """
+        self._now = self._numbers.get(block, -1)
         stored: dict[str, list[Stored]] = {}
         above: dict[tuple[str, str, Shift], Stored] = {}
         places: dict[str, dict[tuple[str, Shift], Placement]] = {}
@@ -143,15 +154,18 @@ class CubeReader:
                 self._fill(sensor, stored[name])
                 above |= self._kept_for_next(sensor, block, groups, stored[name])
         self._above = above
+        for pieces in dict.fromkeys(self._pieces.values()):
+            pieces.forget(self._now)
         types = {sensor.spec.name: self._cube_type(sensor) for sensor in self.scene.sensors}
         return Decoded(self.scene, self.bands, stored, types, around, places, self.speckle)
 
     def _groups(self, sensor: SensorScene) -> list[_Group]:
-        """Bands that are held together, since they share their lattice and type; each mask that exists by itself. Of
-        dates that are shifted alike."""
-        bands: dict[tuple[int, str], list[str]] = {}
+        """Bands that are held together, since they share their lattice, type and nodata value; each mask that exists
+        by itself. Of dates that are shifted alike."""
+        bands: dict[tuple[int, str, float | None], list[str]] = {}
         for band in self.bands[sensor.spec.name]:
-            bands.setdefault((sensor.lattices[band], self._stored_type(sensor, band).name), []).append(band)
+            kind = sensor.lattices[band], self._stored_type(sensor, band).name, sensor.spec.nodata_of(band)
+            bands.setdefault(kind, []).append(band)
         masks = [(rule.name,) for rule in sensor.spec.masks if rule.name in sensor.lattices]
         shifts: dict[Shift, list[int]] = {}
         for t, acquisition in enumerate(sensor.acquisitions):
@@ -174,24 +188,50 @@ class CubeReader:
             ).items()
         }
 
-    def decoded(self, blocks: Iterable[Block]) -> Iterator[tuple[Block, Decoded]]:
-        """Each block with what was decoded for it, which is gone when the next one is asked for.
+    def decoded(
+        self, blocks: Iterable[Block], wanted: Callable[[Block], bool] = lambda block: True
+    ) -> Iterator[tuple[Block, Decoded]]:
+        """Each of the blocks that is ``wanted`` with what was decoded for it, which is gone when the next one is asked
+        for. What files store together is decoded once for all of them; see ``io.pieces``.
 
         On several threads, the next one is decoded meanwhile.
         """
+        every = list(blocks)
+        self._foresee(every)
         if self.threads <= 1:
-            for block in blocks:
+            for block in filter(wanted, every):
                 yield from _shown(block, self.decode(block))
             return
         with ThreadPoolExecutor(1) as other:
             waiting: deque[tuple[Block, Future[Decoded]]] = deque()
-            for block in blocks:
+            for block in filter(wanted, every):
                 waiting.append((block, other.submit(self.decode, block)))
                 if len(waiting) > 1:
                     first, coming = waiting.popleft()
                     yield from _shown(first, coming.result())
             for last, coming in waiting:
                 yield from _shown(last, coming.result())
+
+    def _foresee(self, every: Sequence[Block]) -> None:
+        """See which blocks are the last to read what the files store together."""
+        self._numbers = {block: number for number, block in enumerate(every)}
+        for sensor in self.scene.sensors:
+            name = sensor.spec.name
+            if name in self.bands:
+                around = [grown(block, self.speckle.get(name, 0), self.scene.geobox) for block in every]
+                self._pieces |= shared_pieces(
+                    self.scene.geobox,
+                    sensor,
+                    self.bands[name],
+                    around,
+                    stored_as=self._stored_as,
+                    scratch=self._scratch,
+                )
+
+    def _stored_as(self, path: str) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Rows and columns of a file, and of the tiles or strips in which it is stored."""
+        with self._source(path) as source:
+            return source.shape, source.block_shapes[0]
 
     def _room(self, sensor: SensorScene, group: _Group, places: Mapping[tuple[str, Shift], Placement]) -> Stored:
         """Room for a window of some bands or a mask."""
@@ -207,7 +247,7 @@ class CubeReader:
         wishes: dict[tuple[str, Range, Range], list[_Wish]] = {}
         for room in stored:
             first = self._fill_from_above(sensor, room)
-            absent = absent_value(rules.get(room.names[0]), room.values.dtype, sensor.spec.nodata)
+            absent = absent_value(rules.get(room.names[0]), room.values.dtype, sensor.spec.nodata_of(room.names[0]))
             for layers, t in zip(room.values, room.dates, strict=True):
                 acquisition = sensor.acquisitions[t]
                 for name, layer in zip(room.names, layers, strict=True):
@@ -245,8 +285,10 @@ class CubeReader:
                 yield (sensor.spec.name, room.names[0], room.shift), room.below(top)
 
     def sight(self, block: Block) -> dict[str, Sight]:
-        """By sensor name, what the dates show of the block. Bands are not opened."""
-        return {sensor.spec.name: self._sensor_sight(sensor, block) for sensor in self.scene.sensors}
+        """By sensor name, what the dates show of the block; layers without dates show nothing. Bands are not
+        opened."""
+        dated = (sensor for sensor in self.scene.sensors if not sensor.spec.static)
+        return {sensor.spec.name: self._sensor_sight(sensor, block) for sensor in dated}
 
     def _sensor_sight(self, sensor: SensorScene, block: Block) -> Sight:
         """The sight of one sensor."""
@@ -259,25 +301,42 @@ class CubeReader:
         def fill(t: int) -> None:
             acquisition = sensor.acquisitions[t]
             valid[t] = self._clear(acquisition, edges, places[acquisition.shift], block.shape)
+            if not rules:
+                valid[t] = self._reached(sensor, acquisition, block)
             inside[t] = np.count_nonzero(valid[t])
             valid[t] &= self._clear(acquisition, others, places[acquisition.shift], block.shape)
 
         self._each(len(valid), fill)
         return Sight(valid, inside)
 
-    def footprint(self, block: Block) -> np.ndarray:
-        """(y, x) bool: for every sensor, at least one date is clear of its edge masks.
+    def footprint(self, block: Block, *, every: bool = True) -> np.ndarray:
+        """(y, x) bool: for every sensor, or for any with dates when not ``every``, at least one date is clear of its
+        edge masks.
 
-        Of a sensor without edge masks it is the whole reference image.
+        Of a sensor without edge masks it is the whole reference image, of layers without dates the ground of all.
         """
-        common = np.ones(block.shape, bool)
-        for sensor in self.scene.sensors:
-            common &= self._sensor_footprint(sensor, block)
-        return common
+        if every:
+            return np.logical_and.reduce([self._sensor_footprint(s, block) for s in self.scene.sensors])
+        dated = [sensor for sensor in self.scene.sensors if not sensor.spec.static]
+        return np.logical_or.reduce([self._sensor_footprint(sensor, block) for sensor in dated])
+
+    def _reached(self, sensor: SensorScene, acquisition: Acquisition, block: Block) -> np.ndarray:
+        """(y, x) bool: the reference band of a date has a pixel there, whatever it holds."""
+        name = sensor.spec.reference.name
+        place = placements(self.scene, sensor, block, [name], acquisition.shift)[name]
+        if name not in acquisition.extents:
+            return place.inside
+        (rows, cols), (top, bottom, left, right) = place.window, acquisition.extents[name]
+        in_rows, in_cols = np.arange(*rows), np.arange(*cols)
+        within = ((in_rows >= top) & (in_rows < bottom))[:, None] & (in_cols >= left) & (in_cols < right)
+        return place.inside & place.nearest(within)
 
     def _sensor_footprint(self, sensor: SensorScene, block: Block) -> np.ndarray:
         """The footprint of one sensor."""
         edges = [rule for rule in sensor.spec.masks if rule.edge]
+        if sensor.spec.static:
+            layers = placements(self.scene, sensor, block, sensor.spec.band_names)
+            return np.logical_and.reduce([place.inside for place in layers.values()])
         if not edges:
             name = sensor.spec.reference.name
             return placements(self.scene, sensor, block, [name])[name].inside
@@ -307,10 +366,12 @@ class CubeReader:
                 list(pool.map(fill, range(count)))
 
     def _cube_type(self, sensor: SensorScene) -> np.dtype[Any]:
-        """int16 when all files are int16 in product units, else float32."""
+        """int16 when all files are int16 in product units, else float32, as of layers, each with gaps of its own."""
         bands, dates = self.bands.get(sensor.spec.name, ()), range(len(sensor.acquisitions))
-        plain = all(self._stored_type(sensor, band) == np.int16 for band in bands) and all(
-            sensor.scaling(t, band) == (1.0, 0.0) for band in bands for t in dates
+        plain = (
+            not sensor.spec.static
+            and all(self._stored_type(sensor, band) == np.int16 for band in bands)
+            and all(sensor.scaling(t, band) == (1.0, 0.0) for band in bands for t in dates)
         )
         return np.dtype(np.int16 if plain else np.float32)
 
@@ -367,9 +428,13 @@ class CubeReader:
             targets = [out[inner] for out in targets]
             (top, bottom), (left, right) = (row - upper for row in rows), (col - west for col in cols)
         window = Window(left, top, right - left, bottom - top)
+        pieces = self._pieces.get(first.path)
         try:
             with self._source(first.path) as source:
-                if len(wishes) == 1 and first.extent is None:
+                if pieces is not None:
+                    indexes = [wish.index for wish in wishes]
+                    pieces.read(source, indexes, (top, bottom, left, right), self._now, targets)
+                elif len(wishes) == 1 and first.extent is None:
                     source.read(first.index, out=first.out, window=window)
                 else:
                     layers = source.read([wish.index for wish in wishes], window=window)
@@ -379,17 +444,25 @@ class CubeReader:
             reason = str(err.__cause__ or err).rstrip(".")  # GDAL's own words, where rasterio has them
             raise self._damaged(first.path, f"cannot be read in rows {top} to {bottom}: {reason}") from err
 
-    def _damaged(self, path: str, ailment: str) -> DamagedProduct:
-        """What is wrong with a file, and with the product that it belongs to."""
-        product = next(
-            acquisition.product
+    def _damaged(self, path: str, ailment: str) -> InputError:
+        """What is wrong with a file, and with the product that it belongs to. A file on a web server is not taken for
+        damaged: it may be there again later."""
+        if is_remote(path):
+            return InputError(
+                f"tile {self.scene.tile}: {path}: {masked(ailment)}. Run again when the server gives it, or "
+                "download the files and give the folder of the copies."
+            )
+        sensor, product = next(
+            (sensor, acquisition.product)
             for sensor in self.scene.sensors
             for acquisition in sensor.acquisitions
             if path in _files(acquisition).values()
         )
+        told = f"tile {self.scene.tile}: {path}: {ailment}. The file is damaged: get it again"
+        if sensor.spec.static:  # a layer cannot be left out as a date can
+            return InputError(f"{told}.")
         return DamagedProduct(
-            f"tile {self.scene.tile}: {path}: {ailment}. The file is damaged: get it again, move its product folder "
-            "away, or set chain.skip_damaged_products.",
+            f"{told}, move its product folder away, or set chain.skip_damaged_products.",
             tile=self.scene.tile,
             product=product,
             path=path,
@@ -412,7 +485,7 @@ class CubeReader:
 
     def _opened(self, path: str) -> DatasetReader:
         try:
-            return open_raster(path)
+            return open_image(path)
         except InputError as err:
             raise self._damaged(path, f"cannot be opened: {err}") from err
 

@@ -107,7 +107,8 @@ class Decoded:
                 valid[found.dates] &= clear_of(rules[found.names[0]], found.at(place)[:, 0], place)
             else:
                 scaling = [[sensor.scaling(t, name) for name in found.names] for t in found.dates]
-                layers, known = brought(found.at(place), place, spec.nodata, scaling, values.dtype)
+                nodata = spec.nodata_of(found.names[0])
+                layers, known = brought(found.at(place), place, nodata, scaling, values.dtype)
                 columns = [bands.index(name) for name in found.names]
                 if len(found.dates) == len(values):
                     values[:, columns] = layers
@@ -132,7 +133,7 @@ def brought(
     dtype: np.dtype[Any],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bands as stored (date, band, row, column) on the block of ``place``, in product units (date, band, y, x), and
-    where all of them have data (date, y, x). ``marker`` is the sensor's nodata value, ``scaling`` (scale, offset) of
+    where all of them have data (date, y, x). ``marker`` is their nodata value, ``scaling`` (scale, offset) of
     each date and band. A band without data is NaN there, or the nodata value (else 0) when ``dtype`` is of integers."""
     nodata = nodata_of(stored.dtype, marker)
     layers = place.resample(stored.reshape(-1, *stored.shape[2:]), nodata)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from rasterio.io import DatasetReader
 from threadpoolctl import threadpool_limits
 
 from iota2.errors import InputError
+from iota2.io.remote import RETRIES, TIMEOUT, is_remote, look_at, masked, session
 
 CACHE_MB = 64
 """Default size of GDAL's block cache, shared by all files a process has open."""
@@ -36,12 +37,23 @@ virtual raster, which a text file of any name may be, could point anywhere, the 
 _OPENING = {"GDAL_PAM_ENABLED": "NO", "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
 """No sidecar files are read or written, no folder is listed at each opening."""
 
+_FETCHING = {
+    "GDAL_HTTP_CONNECTTIMEOUT": str(round(TIMEOUT[0])),
+    "GDAL_HTTP_LOW_SPEED_TIME": str(round(TIMEOUT[1])),
+    "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
+    "GDAL_HTTP_MAX_RETRY": str(RETRIES),
+    "GDAL_HTTP_RETRY_DELAY": "1",
+    "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/",
+}
+"""How pixels are read from web servers. What was read is forgotten when the file is closed, so a file that has changed
+since is seen as it is."""
+
 
 @contextmanager
 def gdal_environment(*, threads: int = 1, cache_mb: int = CACHE_MB) -> Iterator[None]:
     """GDAL as jobs use it: a bounded block cache for the whole process, ``threads`` for compression, no
     sidecars."""
-    with rasterio.Env(**_OPENING, GDAL_NUM_THREADS=str(threads), GDAL_CACHEMAX=cache_mb << 20):
+    with rasterio.Env(**_OPENING, **_FETCHING, GDAL_NUM_THREADS=str(threads), GDAL_CACHEMAX=cache_mb << 20):
         yield
 
 
@@ -83,7 +95,7 @@ def open_raster(path: str | Path) -> DatasetReader:
             head = file.read(60)
     except OSError as err:
         raise InputError(f"{local}: cannot be opened: {_ailment(local) or err.strerror}.") from err
-    driver = next((name for start, name in _SIGNATURES.items() if head.startswith(start)), None)
+    driver = _driver_of(head)
     if driver is None:
         raise InputError(f"{local}: {_strangeness(head)}. Get it again.")
     try:
@@ -91,6 +103,28 @@ def open_raster(path: str | Path) -> DatasetReader:
             return rasterio.open(local, driver=driver)
     except RasterioIOError as err:
         raise InputError(f"{local}: is damaged, its header cannot be read. Get it again.") from err
+
+
+def open_image(path: str | Path) -> DatasetReader:
+    """An image of a product, opened like ``open_raster``. It may lie on a web server: the survey finds such images only
+    where the configuration asks for them."""
+    if not is_remote(path):
+        return open_raster(path)
+    address = os.fspath(path)
+    drivers = sorted(set(_SIGNATURES.values()), reverse=address.lower().endswith((".jp2", ".j2k")))
+    with rasterio.Env(**_OPENING, **_FETCHING):
+        for driver in drivers:
+            with suppress(RasterioIOError):
+                return rasterio.open(f"/vsicurl/{address}", driver=driver)
+    with session() as opened:
+        look = look_at(address, opened)
+    ailment = _strangeness(look.head) if _driver_of(look.head) is None else "is damaged, its header cannot be read"
+    raise InputError(f"{masked(address)}: {ailment}. Download it to see what it is, or ask those who offer it.")
+
+
+def _driver_of(head: bytes) -> str | None:
+    """GDAL's driver of a file, by its first bytes; None when it is none of those that are opened."""
+    return next((name for start, name in _SIGNATURES.items() if head.startswith(start)), None)
 
 
 def raster_lattice(source: DatasetReader) -> GeoBox:

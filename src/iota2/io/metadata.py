@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from fnmatch import fnmatchcase
+from typing import BinaryIO
 from xml.etree.ElementTree import Element, ParseError
 
 import defusedxml
@@ -14,43 +17,49 @@ UNIT = 10000.0
 """Product units of a reflectance of 1."""
 
 
-def read_scaling(path: str, spec: SensorSpec) -> dict[str, tuple[float, float]]:
-    """(scale, offset) of each band of a product, product units = file value x scale + offset.
+def read_scaling(path: str, spec: SensorSpec, content: BinaryIO | None = None) -> dict[str, tuple[float, float]]:
+    """(scale, offset) of each band of a product, product units = file value x scale + offset. ``content`` is what was
+    read from ``path`` when this is no file of this machine.
 
     Raises InputError when the file cannot be read, is no plain XML (entities and references to other files are
-    refused), or lacks the number that is divided by, or the offset of a band while other bands have one.
+    refused), lacks the number that is divided by, or has an offset for some of the bands only.
     """
     assert spec.metadata is not None, "the sensor's description names metadata"
     try:
-        root = parse(path, forbid_dtd=True).getroot()
+        root = parse(content or path, forbid_dtd=True).getroot()
         assert root is not None, "a document that was parsed has a root"
-    except (OSError, ParseError) as err:
-        raise InputError(f"{path}: the metadata cannot be read: {err}. Get the product again.") from err
     except defusedxml.DefusedXmlException as err:
         raise InputError(f"{path}: holds a document type or entities, which metadata do not need: refused.") from err
+    except (OSError, ParseError, ValueError, LookupError) as err:  # the last two: encodings that are not known
+        raise InputError(f"{path}: the metadata cannot be read: {err}. Get the product again.") from err
     quantification = _number(path, spec.metadata.quantification, _elements(root, spec.metadata.quantification))
     if quantification <= 0:
         raise InputError(f"{path}: {spec.metadata.quantification} is {quantification:g}, a number above 0 is expected.")
-    offsets = {element.get("band_id"): element for element in _elements(root, spec.metadata.offset)}
-    lacking = [band.name for band in spec.bands if offsets and band.id not in offsets]
-    if lacking:
-        raise InputError(f"{path}: no {spec.metadata.offset} of {', '.join(lacking)}, though of other bands.")
-    scale = UNIT / quantification
-    return {
-        band.name: (scale, scale * _number(path, spec.metadata.offset, [offsets[band.id]]) if offsets else 0.0)
-        for band in spec.bands
-    }
+    scale, offsets = UNIT / quantification, _elements(root, spec.metadata.offset)
+    if not offsets:
+        return {band.name: (scale, 0.0) for band in spec.bands}
+    scaling = {}
+    for band in spec.bands:
+        name = f"{spec.metadata.offset} of {band.name} (band_id {band.id})"
+        number = _number(path, name, [element for element in offsets if element.get("band_id") == band.id])
+        scaling[band.name] = scale, scale * number
+    return scaling
 
 
-def _elements(root: Element, name: str) -> list[Element]:
-    """The elements of a name, whatever their namespace."""
-    return [element for element in root.iter() if name and element.tag.rpartition("}")[2] == name]
+def _elements(root: Element, pattern: str) -> list[Element]:
+    """The elements whose names match a pattern, whatever their namespace."""
+    return [element for element in root.iter() if fnmatchcase(element.tag.rpartition("}")[2], pattern)]
 
 
 def _number(path: str, name: str, elements: list[Element]) -> float:
     """The number in the only element of a name."""
+    if len(elements) != 1:
+        raise InputError(f"{path}: has {len(elements)} element(s) {name}, one is expected. Get the product again.")
+    text = (elements[0].text or "").strip()
     try:
-        (element,) = elements
-        return float(element.text or "")
+        number = float(text)
     except ValueError:
-        raise InputError(f"{path}: {len(elements)} element(s) {name} with a number, one is expected.") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise InputError(f"{path}: {name} is {text!r}, a number is expected. Get the product again.")
+    return number

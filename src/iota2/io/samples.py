@@ -38,17 +38,24 @@ def read_columns(path: Path, columns: Sequence[str], dtype: DTypeLike = np.float
 
 def _read_sqlite(path: Path, columns: Sequence[str], dtype: np.dtype) -> np.ndarray:
     """Some rows at a time: a row lies together."""
-    # A file of ours does not change any more. This says so, and no lock is asked for.
-    address = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
-    with closing(sqlite3.connect(address, uri=True)) as connection:
+    with closing(sqlite3.connect(unchanging(path), uri=True)) as connection:
         _require(columns, [name for _, name, *_ in connection.execute(f"PRAGMA table_info({TABLE})")], path)
         count = connection.execute(f"SELECT COUNT(*) FROM {TABLE}").fetchone()[0]
         values = np.empty((count, len(columns)), dtype)
-        names = ", ".join('"{}"'.format(name.replace('"', '""')) for name in columns)
-        rows = connection.execute(f"SELECT {names} FROM {TABLE} ORDER BY ogc_fid")
+        rows = connection.execute(f"SELECT {listed(columns)} FROM {TABLE} ORDER BY ogc_fid")
         for first in range(0, count, ROWS_TOGETHER):
             values[first : first + ROWS_TOGETHER] = rows.fetchmany(ROWS_TOGETHER)
     return values
+
+
+def unchanging(path: Path) -> str:
+    """The address of an SQLite file that does not change any more: no lock is asked for."""
+    return f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+
+
+def listed(columns: Sequence[str]) -> str:
+    """Names of columns as SQL writes them."""
+    return ", ".join('"{}"'.format(name.replace('"', '""')) for name in columns)
 
 
 def _read_parquet(path: Path, columns: Sequence[str], dtype: np.dtype) -> np.ndarray:

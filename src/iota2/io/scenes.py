@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,40 @@ from typing import Any
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from iota2.core.graph import Paths
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import BandSpec, MaskRule, MetadataSpec, SensorSpec
 from iota2.io.environ import crs_name
+
+Shifts = Mapping[str, Mapping[str, Sequence[float]]]
+"""By sensor and key of the date, how far its images lie too far right and down, in map units."""
 
 
 def read_scene(path: Path) -> Scene:
     """The scene whose ``scene_to_json`` is in a file."""
     return scene_from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+def images_of(inp: Paths) -> Scene:
+    """The scene of a job that reads pixels, whose step needs ``layout.IMAGES``: dates that were found to lie beside
+    the reference image are moved while they are read."""
+    scene = read_scene(inp.scene)
+    if "shifts" not in inp:
+        return scene
+    return shifted(scene, json.loads(inp.shifts.read_text(encoding="utf-8")))
+
+
+def shifted(scene: Scene, shifts: Shifts) -> Scene:
+    """The scene with the shifts of its dates; those that are not named have none."""
+    return replace(scene, sensors=tuple(_shifted(sensor, shifts.get(sensor.spec.name, {})) for sensor in scene.sensors))
+
+
+def _shifted(sensor: SensorScene, shifts: Mapping[str, Sequence[float]]) -> SensorScene:
+    dates = []
+    for one in sensor.acquisitions:
+        right, down = shifts.get(one.key, (0.0, 0.0))
+        dates.append(replace(one, shift=(right, down)))
+    return replace(sensor, acquisitions=tuple(dates))
 
 
 def scene_to_json(scene: Scene) -> dict[str, Any]:

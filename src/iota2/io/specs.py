@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path, PurePosixPath
@@ -136,6 +136,9 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
     reference = values.get("reference_band", "")
     if reference and reference not in [band.name for band in bands]:
         problems.append(f"reference_band {reference!r} is none of the bands ({', '.join(b.name for b in bands)})")
+    example = values.get("example")
+    if example and not re.match(values["product"], example):
+        problems.append(f"the example {example!r} does not match product")
     if not bands:
         problems.append("bands is empty: a sensor has at least one band")
     if values.get("metadata") and values["metadata"].offset:
@@ -165,6 +168,12 @@ def _id(value: Any) -> str:
 def _section(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z]\w*", value):
         raise ValueError("a word of letters, digits and underscores")
+    return value
+
+
+def _element(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[\w*.-]+", value):
+        raise ValueError("the name of an XML element, with * for any characters")
     return value
 
 
@@ -264,7 +273,7 @@ _MASK_KEYS: Mapping[str, Check] = {
     "optional": _flag,
     "assets": _globs,
 }
-_METADATA_KEYS: Mapping[str, Check] = {"file": _glob, "quantification": _section, "offset": _section}
+_METADATA_KEYS: Mapping[str, Check] = {"file": _glob, "quantification": _element, "offset": _element}
 _NODE_READERS: Mapping[str, tuple[Any, Mapping[str, Check], str]] = {
     "bands": (BandSpec, _BAND_KEYS, "band"),
     "masks": (MaskRule, _MASK_KEYS, "mask"),
@@ -274,6 +283,7 @@ _SENSOR_KEYS: Mapping[str, Check] = {
     "name": _section,
     "section": _section,
     "product": _product,
+    "example": _text,
     "bands": tuple,
     "masks": tuple,
     "nodata": _nodata,
@@ -289,3 +299,10 @@ _SENSOR_KEYS: Mapping[str, Check] = {
     "reference_band": _word,
     "ignore": _globs,
 }
+KEYS: Mapping[type, Iterable[str]] = {
+    SensorSpec: _SENSOR_KEYS,
+    BandSpec: _BAND_KEYS,
+    MaskRule: _MASK_KEYS,
+    MetadataSpec: _METADATA_KEYS,
+}
+"""Keys of a description and of its parts."""

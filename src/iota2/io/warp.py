@@ -203,6 +203,30 @@ def _warped(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range, kernel: s
     return WarpedPlacement(y, x, (source.shape.y, source.shape.x), kernel, _scale(source, lattice))
 
 
+def reached(source: GeoBox, lattice: GeoBox, blocks: np.ndarray, kernel: str) -> np.ndarray:
+    """(n, 4): what the placements of n blocks of ``lattice`` read of ``source``, or a little more; as ``blocks``, first
+    row, row after the last, first column, column after the last. All of it for a block that has a corner nowhere.
+
+    From the corners of the blocks alone: far less work than placements.
+    """
+    top, bottom, left, right = blocks.T
+    y, x = _exact(source, lattice, np.stack([top, top, bottom, bottom], 1), np.stack([left, right, left, right], 1))
+    margin = [0, 0]
+    if source.crs != lattice.crs or not _separable(source, lattice, (0, 1), (0, 1), kernel).same:
+        margin = [math.ceil(_REACH[kernel] * scale) + 1 for scale in _scale(source, lattice)]
+    found, everywhere = np.empty((len(blocks), 4)), np.array([0, source.shape.y, 0, source.shape.x])
+    for axis, (at, more) in enumerate(zip((y, x), margin, strict=True)):
+        found[:, 2 * axis] = np.floor(at.min(axis=1) + _TIE) - more
+        found[:, 2 * axis + 1] = np.ceil(at.max(axis=1) - _TIE) + more
+    found[~np.isfinite(found).all(axis=1)] = everywhere
+    beside = (found[:, 1::2] <= 0) | (found[:, ::2] >= everywhere[1::2])
+    if source.crs != lattice.crs:
+        beside |= beside.any(axis=1, keepdims=True)
+    found = np.clip(found, 0, np.repeat(everywhere[1::2], 2))
+    found[:, ::2][beside], found[:, 1::2][beside] = 0, 1
+    return found.astype(np.int64)
+
+
 @lru_cache(maxsize=64)
 def _scale(source: GeoBox, lattice: GeoBox) -> tuple[float, float]:
     """Source pixels (rows, columns) in one pixel at the middle of the destination lattice, at least 1.
@@ -286,21 +310,6 @@ def _weigh(centre: float, scale: float, cubic: bool, weights: np.ndarray) -> int
 
 
 @numba.njit(nogil=True, cache=True)
-def _mean(layer, first, weight_y, weight_x, nodata):
-    """Weighted mean of the taps with data in one layer, and the sum of their weights."""
-    first_y, first_x = first
-    total, weights = 0.0, 0.0
-    for k in range(max(0, -first_y), min(len(weight_y), layer.shape[0] - first_y)):
-        for m in range(max(0, -first_x), min(len(weight_x), layer.shape[1] - first_x)):
-            value = layer[first_y + k, first_x + m]
-            if value != nodata and not np.isnan(value):
-                weight = weight_y[k] * weight_x[m]
-                total += weight * value
-                weights += weight
-    return (total / weights if weights != 0.0 else 0.0), weights
-
-
-@numba.njit(nogil=True, cache=True)
 def _convolve(values, at, origin, numbers, out):
     """Convolve each layer of the source window that starts at ``origin`` at each position.
 
@@ -308,30 +317,65 @@ def _convolve(values, at, origin, numbers, out):
     columns, least and greatest value of the type, nodata (NaN if none), the value beside it, and whether the
     kernel is cubic and the values are integers. Taps without data are left out and the others' weights
     renormalised; with little weight left the nearest pixel is the result. Positions are those of the whole
-    source until pixels are picked, so that weights do not depend on the window.
+    source until pixels are picked, so that weights do not depend on the window. All layers have the same weights, so
+    their values are laid side by side and each tap is added to all of them at once.
     """
     y, x, row, col = at
-    scale_y, scale_x, low, high, nodata, beside = numbers[:6]
-    cubic, whole = numbers[6] != 0, numbers[7] != 0
+    scale_y, scale_x, nodata, cubic = numbers[0], numbers[1], numbers[4], numbers[6] != 0
     reach = 2.0 if cubic else 1.0
     weight_y = np.empty(int(np.ceil(2 * reach * scale_y)))
     weight_x = np.empty(int(np.ceil(2 * reach * scale_x)))
-    least = LEAST_WEIGHT * scale_y * scale_x
+    taps = _layers_last(values)
+    height, width, layers = taps.shape
+    total, weights = np.empty(layers), np.empty(layers)
+    line = np.empty((out.shape[2], layers), out.dtype)
     for i in range(out.shape[1]):
         for j in range(out.shape[2]):
             if row[i, j] < 0:
-                out[:, i, j] = 0 if np.isnan(nodata) else nodata
+                line[j] = 0 if np.isnan(nodata) else nodata
                 continue
             first_y = _weigh(y[i, j], scale_y, cubic, weight_y) - origin[0]
             first_x = _weigh(x[i, j], scale_x, cubic, weight_x) - origin[1]
-            for n in range(len(out)):
-                middle = values[n, row[i, j] - origin[0], col[i, j] - origin[1]]
-                if middle == nodata or np.isnan(middle):
-                    out[n, i, j] = middle
-                    continue
-                mean, weights = _mean(values[n], (first_y, first_x), weight_y, weight_x, nodata)
-                if weights < least:
-                    mean = float(middle)
-                if whole:
-                    mean = np.trunc(min(max(mean, low), high) + np.copysign(0.5, mean))
-                out[n, i, j] = beside if mean == nodata else mean
+            total[:] = 0.0
+            weights[:] = 0.0
+            for k in range(max(0, -first_y), min(len(weight_y), height - first_y)):
+                for m in range(max(0, -first_x), min(len(weight_x), width - first_x)):
+                    _add_tap(taps[first_y + k, first_x + m], weight_y[k] * weight_x[m], nodata, total, weights)
+            _finish(taps[row[i, j] - origin[0], col[i, j] - origin[1]], total, weights, numbers, line[j])
+        for n in range(layers):
+            out[n, i] = line[:, n]
+
+
+@numba.njit(nogil=True, cache=True)
+def _layers_last(values):
+    """A copy (y, x, layer) of (layer, y, x)."""
+    layers, height, width = values.shape
+    out = np.empty((height, width, layers), values.dtype)
+    for n in range(layers):
+        for i in range(height):
+            for j in range(width):
+                out[i, j, n] = values[n, i, j]
+    return out
+
+
+@numba.njit(nogil=True, cache=True)
+def _add_tap(values, weight, nodata, total, weights):
+    """Add one source pixel of all layers to the weighted sums, and its weight where there is data."""
+    for n in range(len(values)):
+        known = (values[n] != nodata) & (values[n] == values[n])
+        total[n] += weight * values[n] if known else 0.0
+        weights[n] += weight if known else 0.0
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _finish(nearest, total, weights, numbers, out):
+    """The results of one position from the sums of all layers; a nearest pixel without data stays as it is."""
+    least = LEAST_WEIGHT * numbers[0] * numbers[1]
+    low, high, nodata, beside, whole = numbers[2], numbers[3], numbers[4], numbers[5], numbers[7] != 0
+    for n in range(len(out)):
+        mean = total[n] / weights[n]
+        mean = float(nearest[n]) if weights[n] < least else mean
+        if whole:
+            mean = np.trunc(min(max(mean, low), high) + np.copysign(0.5, mean))
+        mean = beside if mean == nodata else mean
+        out[n] = mean if (nearest[n] != nodata) & (nearest[n] == nearest[n]) else nearest[n]

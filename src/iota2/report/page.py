@@ -32,6 +32,28 @@ class Series:
 
 
 @dataclass(frozen=True)
+class AlignedSeries:
+    """How the dates of one sensor on one tile lay to the reference image; medians are over the dates with a measure,
+    NaN when there is none."""
+
+    sensor: str
+    tile: str
+    count: int
+    moved: int
+    """Dates whose images were moved."""
+    unknown: int
+    """Dates that could not be compared, and were read as they lie."""
+    typical: float
+    """Median of the pixels by which dates were displaced."""
+    furthest: float
+    """The largest of them."""
+    before: float
+    """Median of the correlation with the reference as the images lie."""
+    after: float
+    """The same once they are moved."""
+
+
+@dataclass(frozen=True)
 class ModelView:
     """A model of the map, as it tells of itself."""
 
@@ -66,6 +88,8 @@ class ReportData:
     """Of one pixel of the map, square metres."""
     tiles: tuple[str, ...] = ()
     series: tuple[Series, ...] = ()
+    aligned: tuple[AlignedSeries, ...] = ()
+    """Empty without a reference image."""
     map: Picture | None = None
     pictures: tuple[Picture, ...] = ()
     """Confidence, validity …, after the map."""
@@ -83,7 +107,7 @@ class ReportData:
 def render_report(data: ReportData) -> str:
     """The page as text: no script, no external file, pictures inside; light and dark, and fit for print."""
     templates = environment()
-    templates.filters |= {"data_uri": _data_uri, "link": _link, "thousands": _thousands}
+    templates.filters |= {"data_uri": _data_uri, "link": _link, "thousands": _thousands, "measure": measure}
     summary = summarise(data.confusions) if data.confusions else None
     return templates.get_template("report.html.j2").render(
         data=data,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from iota2.report.site_graph import HEIGHT, LEFT, Graph, counted, lay_out
-from iota2.report.site_plots import CLEAR_KINDS, calendars, timeline
+from iota2.report.site_plots import CLEAR_KINDS, calendars, target, timeline
 from iota2.report.site_values import (
     WORDS,
     InputsView,
@@ -90,14 +91,15 @@ def render_environment(groups: Sequence[tuple[str, Sequence[tuple[str, str]]]]) 
 
 
 def render_inputs(inputs: InputsView, products: Sequence[tuple[str, str]]) -> str:
-    """What was found by sensor and tile; ``products``: page and name of each sensor's own page."""
+    """What was found by sensor and tile; ``products``: address of each sensor's own page, and what is there."""
     return _page("inputs", inputs=inputs, plots=calendars(inputs.series), products=products, kinds=CLEAR_KINDS)
 
 
-def render_products(inputs: InputsView, sensor: str, folder: str) -> str:
-    """Every product of one sensor, tile by tile."""
-    series = [one for one in inputs.series if one.sensor == sensor]
-    return _page("products", series=series, sensor=sensor, folder=folder)
+def render_products(inputs: InputsView, sensors: Sequence[str], folder: str) -> str:
+    """Every product of some series that lie in one folder, tile by tile."""
+    series = [one for one in inputs.series if one.sensor in sensors]
+    targets = [target(one) for one in series]
+    return _page("products", series=series, sensors=sensors, folder=folder, targets=targets)
 
 
 def render_outputs(folders: Sequence[tuple[str, str, Sequence[OutputView]]], root: str) -> str:
@@ -125,7 +127,8 @@ def _page(name: str, **values: object) -> str:
 @cache
 def _environment() -> Environment:
     templates = environment()
-    templates.filters |= {"link": _link, "data": _data, "took": took, "moment": _moment, "px": _px, "part": _part}
+    templates.filters |= {"link": _link, "data": _data, "took": took, "moment": _moment, "px": _px, "part": _part,
+                          "figure": _figure}  # fmt: skip
     templates.globals |= {
         "scripts": [Markup(text) for text in _scripts()],
         "policy": _policy(),
@@ -190,6 +193,11 @@ def _moment(seconds: float) -> str:
 def _part(value: float | None) -> str:
     """A part as percents."""
     return "–" if value is None else f"{100 * value:.0f} %"
+
+
+def _figure(value: float, form: str = ".2f") -> str:
+    """A number, or a dash when it is not known."""
+    return "–" if math.isnan(value) else format(round(value, 2) + 0.0, form)  # no minus before a zero
 
 
 def _px(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ CLEAR_KINDS = ("under 20 %", "20 to 40 %", "40 to 60 %", "60 to 80 %", "80 % and
 """What the colours of dates say: the clear part of the image."""
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400, 604800)
 _MOST_TICKS = 10
+TARGET = 260.0
+"""Width and height of the plot of displacements."""
+_RINGS = (0.25, 0.5, 1, 2, 4, 8, 16)
+"""Pixels from the middle of that plot to its inner circle; the outer one has twice the radius."""
 MOST_BARS = 20_000
 """Of more jobs, the plot has the last ones."""
 
@@ -71,18 +76,58 @@ class Plot:
     """Of the marks."""
 
 
+@dataclass(frozen=True)
+class Dot:
+    """A date at the place to which its images are displaced."""
+
+    x: float
+    y: float
+    about: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where dates lie around where they should be, the middle."""
+
+    side: float
+    rings: tuple[tuple[float, str], ...]
+    """Radius of circles, and what they are."""
+    dots: tuple[Dot, ...]
+
+
+def target(series: SeriesView) -> Target | None:
+    """The displacements of the dates of a series; None when none is known. A date that could not be compared has no
+    dot."""
+    known = [(one.day, one.aligned) for one in series.products if one.aligned and one.aligned.known]
+    if not known:
+        return None
+    furthest = max(math.hypot(place.right, place.down) for _, place in known)
+    step = next((step for step in _RINGS if furthest <= 2 * step), _RINGS[-1])
+    scale = (TARGET / 2 - 16) / max(2 * step, furthest)
+    dots = tuple(
+        Dot(
+            TARGET / 2 + scale * place.right,
+            TARGET / 2 + scale * place.down,
+            f"{day}: {place.right:+.2f} pixels right, {place.down:+.2f} down",
+        )
+        for day, place in known
+    )
+    return Target(TARGET, tuple((scale * k * step, f"{k * step:g}") for k in (1, 2)), dots)
+
+
 def calendars(series: Sequence[SeriesView]) -> list[Plot]:
-    """For each sensor a line for each tile with a mark for each date, over the days that any tile has."""
+    """For each sensor a line for each tile with a mark for each date, all over the days that any of them has."""
     by_sensor: dict[str, list[SeriesView]] = defaultdict(list)
     for one in series:
         if one.products:
             by_sensor[one.sensor].append(one)
-    return [_calendar(sensor, members) for sensor, members in by_sensor.items()]
+    every = [product.day.toordinal() for one in series for product in one.products]
+    return [_calendar(sensor, members, min(every), max(every)) for sensor, members in by_sensor.items()]
 
 
-def _calendar(sensor: str, members: Sequence[SeriesView]) -> Plot:
+def _calendar(sensor: str, members: Sequence[SeriesView], begin: int, end: int) -> Plot:
     days = sorted({product.day.toordinal() for one in members for product in one.products})
-    first, span = days[0] - 3, days[-1] - days[0] + 6
+    first, span = begin - 3, end - begin + 6
     closest = min((b - a for a, b in pairwise(days)), default=span)
     thickness = min(max(0.8 * WIDTH * closest / span, THINNEST), THICKEST)
     each = sum(len(one.products) for one in members) <= MOST_MARKS

@@ -125,6 +125,29 @@ class SettingView:
 
 
 @dataclass(frozen=True)
+class AlignedView:
+    """How a date lies to the reference image, and how sure that is."""
+
+    right: float
+    down: float
+    """Pixels by which its images lie too far right and down; they are read where they should be. Both 0 of a date that
+    is read as it lies."""
+    windows: int
+    """Windows that show the same edges as the reference."""
+    compared: int
+    """Windows that are clear in both images."""
+    spread: float
+    """Pixels by which half of the windows differ from the others, or more; NaN when there is no measure."""
+    before: float
+    """Correlation of the edges with those of the reference as the images lie; NaN when there is no measure."""
+    after: float
+    """The same once they are moved."""
+    about: str = ""
+    known: bool = True
+    """Whether it is known how they lie."""
+
+
+@dataclass(frozen=True)
 class ProductView:
     """One product of a tile."""
 
@@ -134,6 +157,8 @@ class ProductView:
     """Part of the tile that its image shows; None while it is not known."""
     clear: float | None = None
     """Part of that which no mask covers; None while it is not known, and when the image shows nothing."""
+    aligned: AlignedView | None = None
+    """None while it is not known, and without a reference image."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +172,17 @@ class SeriesView:
     products: tuple[ProductView, ...]
     notes: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
+    images: str = ""
+    """Pixels and projection of the files: ``10 and 20 m, EPSG:32631``."""
+    features: int = 0
+    """Features per pixel that are made of the series."""
+    layers: tuple[tuple[str, str], ...] = ()
+    """Names and files of a sensor without dates, which has no products."""
+
+    @property
+    def aligned(self) -> bool:
+        """Whether its dates are compared with a reference image."""
+        return any(product.aligned is not None for product in self.products)
 
     @property
     def inside(self) -> float | None:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,13 @@ PACKED = 0.5
 """Share of their plain size that rasters take in a file: labels much less, confidence more."""
 SAMPLE, VALUE = 64, 9
 """Bytes of a sample in a table, and of each of its values."""
+POINT = 600
+"""Bytes of a point with its attributes while it is in memory."""
+TRAINING = 1.3
+"""Memory of training for each byte of its samples: the array that the library learns from, and what it puts beside."""
+NODES, NODE, PER_CLASS = 0.35, 100, 24
+"""Nodes of a tree for each of its samples, where classes are hard to tell apart; bytes of a node while the library's
+trees become arrays, and of each class in it."""
 SECONDS_PER_JOB = 0.3
 """Of a job that has next to nothing to do: its logs, files, records."""
 READING = 0.05e-6
@@ -97,9 +105,12 @@ def foresee(
     disk, room = _disk(jobs, verdicts, need, at_once=max(1, workers), freed=freed)
     classes = len(found.classes.codes) if found.classes else 1
     blocks = (shares or {}).get("classification", use)
-    shapes = [prediction_shapes(scene, found.recipe, blocks, classes).computed for scene in found.scenes.values()]
+    shapes = [
+        prediction_shapes(scene, found.recipe, blocks, classes, regions=len(found.regions[tile])).computed
+        for tile, scene in found.scenes.items()
+    ]
     return Forecast(
-        memory=needed_memory(workers, budgets_of(jobs, use, shares or {})),
+        memory=needed_memory(workers, budgets_of(config, found, jobs, use, shares or {})),
         disk=int(disk),
         room=int(room),
         seconds=seconds / max(1, workers) + (STARTING if workers else 0),
@@ -144,9 +155,13 @@ def _disk(
     return disk, min(disk, max(0.0, kept - old) + at_once * together)
 
 
-def budgets_of(jobs: Iterable[Job], use: Resources, shares: Mapping[str, Resources]) -> list[int]:
-    """Bytes for the arrays of each job, largest first."""
-    return sorted((shares.get(job.step.name, use).memory for job in jobs), reverse=True)
+def budgets_of(
+    config: Config, found: Survey, jobs: Iterable[Job], use: Resources, shares: Mapping[str, Resources]
+) -> list[int]:
+    """Bytes for the arrays of each job, largest first: of blocks, as they are allowed, and of samples."""
+    need = _Need(config, found)
+    budgets = ((job, shares.get(job.step.name, use).memory) for job in jobs)
+    return sorted((need.memory(job, allowed) for job, allowed in budgets), reverse=True)
 
 
 def needed_memory(workers: int, budgets: Sequence[int]) -> int:
@@ -207,6 +222,11 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
+def training_memory(samples: float, features: int, classes: int, trees: int = TREES) -> int:
+    """Bytes that a forest takes while it is trained, beside the process: its samples, and trees that grow deep."""
+    return int(samples * (TRAINING * 4 * features + NODES * trees * (NODE + PER_CLASS * classes)))
+
+
 class _Need:
     """What the jobs of each step write and read, from sizes of rasters and numbers of samples."""
 
@@ -254,6 +274,20 @@ class _Need:
             return self._samples * (SAMPLE + VALUE * self._features) / jobs
         return PACKED * self.plain_bytes(job)
 
+    def memory(self, job: Job, allowed: int) -> int:
+        """Bytes of arrays at a time, when blocks may take those that are ``allowed``: samples lie beside the blocks
+        that they come from, and nothing beside those that are learned from."""
+        if job.step.name == "samplesExtraction":
+            return allowed + int(self._most(len(self._scenes)) * self._seeds * (4 * self._features + POINT))
+        if job.step.name == "learnModel":
+            samples = self._most(self._models // self._seeds)
+            return max(allowed, training_memory(samples, self._features, self._classes, self._trees))
+        return allowed
+
+    def _most(self, parts: int) -> float:
+        """Samples of one seed in the largest of so many tiles or regions: twice the mean, if they are several."""
+        return self._samples / self._seeds * min(1.0, 2 / max(1, parts))
+
     @property
     def _models(self) -> int:
         return len({region for regions in self._regions.values() for region in regions}) * self._seeds
@@ -263,6 +297,7 @@ class _Need:
         pixels, tile = self.pixels(job), job.key.get("tile")
         reads = sum(len(s.acquisitions) * len(s.spec.bands) for s in self._scenes[str(tile)].sensors) if tile else 0
         per_pixel = {
+            "coregistration": 0.1 * READING * reads,
             "CommonMasks": 0.1 * READING * reads,
             "PixelValidity": 0.1 * READING * reads,
             "samplesExtraction": READING * reads + FEATURE * self._features,
@@ -289,7 +324,8 @@ def _samples(config: Config, found: Survey, classes: int) -> float:
         "total": (chosen.total or 0) * models,
         "percent": (chosen.percent or 1) * labelled,
     }
-    return min(labelled, wanted.get(chosen.strategy, labelled))
+    capped = (config.arg_train.max_samples_per_class or inf) * classes * models
+    return min(labelled, capped, wanted.get(chosen.strategy, labelled))
 
 
 def _pixel_area(scenes: Iterable[Scene]) -> float:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from iota2 import layout
 from iota2.core.scene import Scene
 from iota2.io.atomic import write_text
+from iota2.io.remote import Look, is_remote, look_at, session
 from iota2.io.scenes import scene_to_json
 from iota2.run.ledger import checksum_of_text, relative
 from iota2.run.survey import Survey
@@ -23,6 +24,8 @@ WHOLE = 16 << 20
 SAMPLES, SAMPLE = 16, 4096
 """Of larger files a fingerprint reads so many pieces of so many bytes, evenly spread, first and last included."""
 _THREADS = 8
+_SIZE_ALONE = "size alone"
+"""Begins the fingerprint of a file whose server says nothing else."""
 _CHUNK = 1 << 20
 
 
@@ -30,11 +33,12 @@ def survey_texts(found: Survey, root: Path) -> dict[Path, str]:
     """The files that the survey leaves in the output folder, with their text; nothing is written yet."""
     cache = _cached(root)
     texts: dict[Path, str] = {}
+    others = [str(found.alignment)] if found.alignment else []
     for tile, scene in found.scenes.items():
-        listing = {path: entry[2] for path, entry in _entries(scene, cache).items()}
+        listing = {path: entry[2] for path, entry in _entries([*_files(scene), *others], cache).items()}
         for artifact, content in (
             (layout.SCENE, scene_to_json(scene)),
-            (layout.SCAN_NOTES, list(found.notes[tile])),
+            (layout.SCAN_NOTES, [*found.notes[tile], *_unstamped(listing)]),
             (layout.LISTING, listing),
         ):
             texts[root / artifact.path.format(tile=tile)] = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
@@ -80,13 +84,29 @@ def _cached(root: Path) -> dict[str, Entry]:
     return found
 
 
-def _entries(scene: Scene, cache: dict[str, Entry]) -> dict[str, Entry]:
-    """Size, time and fingerprint of each file of the scene; the cache learns what it did not know."""
-    paths = list(_files(scene))
-    with ThreadPoolExecutor(_THREADS) as pool:
-        found = dict(zip(paths, pool.map(lambda path: _entry(path, cache.get(path)), paths), strict=True))
+def _entries(paths: Sequence[str], cache: dict[str, Entry]) -> dict[str, Entry]:
+    """Size, time and fingerprint of each file; the cache learns what it did not know."""
+    with session() as opened, ThreadPoolExecutor(_THREADS) as pool:
+        entries = pool.map(
+            lambda path: _remote_entry(look_at(path, opened)) if is_remote(path) else _entry(path, cache.get(path)),
+            paths,
+        )
+        found = dict(zip(paths, entries, strict=True))
     cache.update(found)
     return found
+
+
+def _remote_entry(look: Look) -> Entry:
+    """What stands for the bytes of a file on a web server: its size and the stamp that the server gives it."""
+    digest = hashlib.blake2b(f"{look.size}\0{look.stamp}".encode(), digest_size=16).hexdigest()
+    return [look.size, 0, digest if look.stamp else f"{_SIZE_ALONE} {look.size}"]
+
+
+def _unstamped(listing: Mapping[str, int | str]) -> list[str]:
+    """A note on files of which only another size is noticed."""
+    paths = [path for path, fingerprint in listing.items() if str(fingerprint).startswith(_SIZE_ALONE)]
+    told = "their server gives neither ETag nor Last-Modified, so only a change of their size is noticed"
+    return [f"{len(paths)} files (first: {paths[0]}): {told}"] if paths else []
 
 
 def _entry(path: str, known: Entry | None) -> Entry:

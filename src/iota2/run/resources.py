@@ -39,7 +39,7 @@ STEPS = {step.name: step.name for step in CLASSIFICATION} | {
 }
 """Name of a block → our step: the steps under their own names, and under those of 2020."""
 IDLE = (
-    "iota2_dir", "coregistration", "samplesManagement", "samplesAugmentation", "dimensionalityReduction",
+    "iota2_dir", "samplesManagement", "samplesAugmentation", "dimensionalityReduction",
     "superPixPos", "superPixSplit", "slic_segmentation", "cmdClassifications", "SAROptConfusionMatrix",
     "SAROptConfusionMatrixFusion", "SAROptFusion", "fusion", "noData", "gen_confusionMatrix",
     "merge_final_classifications", "statsReport", "mergeOutStats", "regularisation", "mergeregularisation", "clump",

@@ -285,7 +285,8 @@ def _foreseen(
     if workers is None:
         workers = cores() if options.engine == "local" else WORKERS
     if options.engine in ("local", "debug") and options.scheduler is None:
-        budgets, free = budgets_of(jobs, use, shares.steps), available_memory()
+        budgets = budgets_of(config, outlook.found, jobs, use, shares.steps)
+        free = available_memory()
         fitting = fitting_workers(workers, budgets, free)
         if fitting < workers:
             watcher.say(f"note: {fitting} workers in place of {workers}: the memory that is free holds no more")

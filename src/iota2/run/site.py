@@ -14,7 +14,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -22,15 +22,17 @@ from typing import Literal
 from iota2 import layout
 from iota2.config.fields import shown
 from iota2.config.schema import Config, describe
-from iota2.config.sensors import PATHS, enabled_sensors
+from iota2.config.sensors import enabled_sensors
 from iota2.core.graph import AXES, Artifact
 from iota2.core.grid import part_rows, resolution
-from iota2.core.scene import Acquisition
+from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import SensorOptions
 from iota2.io.atomic import part_name
 from iota2.io.crs import units_per_metre
+from iota2.io.environ import crs_name
 from iota2.report import site
 from iota2.report.site_values import (
+    AlignedView,
     Hole,
     InputsView,
     JobLog,
@@ -46,8 +48,10 @@ from iota2.run.job import WELL, JobResult
 from iota2.run.ledger import Verdict, relative
 from iota2.run.machine import environment
 from iota2.run.plan import Job, Plan
+from iota2.run.sensors import path_key
 from iota2.run.survey import Survey
 from iota2.run.under_way import UnderWay, read_all
+from iota2.steps.coregistration import Alignment, read_alignments
 from iota2.steps.validity import DateView, read_clear_dates
 
 SECONDS = 3.0
@@ -65,6 +69,8 @@ MAPPING = ("classification", "mosaic")
 """Groups of steps in which a job that fails leaves a hole in the map."""
 Clear = Mapping[str, Mapping[tuple[str, str], DateView]]
 """By tile, then by sensor and key of the date."""
+Aligned = Mapping[str, Mapping[tuple[str, str], Alignment]]
+"""The same."""
 
 _log = logging.getLogger(__name__)
 
@@ -245,19 +251,24 @@ class Site:
             **self._inputs_pages(),
         }  # fmt: skip
 
-    def _product_pages(self) -> dict[str, SensorOptions]:
-        return {_products_page(options): options for options in enabled_sensors(self._config)}
+    def _product_pages(self) -> dict[str, list[SensorOptions]]:
+        """The sensors on each page: the series of Sentinel-1 share one."""
+        pages: dict[str, list[SensorOptions]] = defaultdict(list)
+        for options in enabled_sensors(self._config):
+            pages[_products_page(options)].append(options)
+        return pages
 
     def _inputs_pages(self) -> dict[str, str]:
         """The page of inputs, and that of each sensor's products."""
-        inputs, own = _inputs(self._config, self._found, self._clear), self._product_pages()
+        inputs = _inputs(self._config, self._found, self._clear, self._aligned())
+        own = self._product_pages()
         return {
             "input_files_content.html": site.render_inputs(
-                inputs, [(page, options.spec.name) for page, options in own.items()]
+                inputs, [(page, _about_products(sensors)) for page, sensors in own.items()]
             ),
             **{
-                page: site.render_products(inputs, options.spec.name, str(options.path))
-                for page, options in own.items()
+                page: site.render_products(inputs, [one.spec.name for one in sensors], str(sensors[0].path))
+                for page, sensors in own.items()
             },
         }  # fmt: skip
 
@@ -280,6 +291,16 @@ class Site:
             return {tile: read_clear_dates(self._plan.root / layout.CLEAR_DATES.path.format(tile=tile))}
         except (OSError, ValueError, KeyError):
             return {}
+
+    def _aligned(self) -> Aligned:
+        """How the dates lie, of the tiles that are known: those whose dates were counted where they should be."""
+        if not layout.with_coregistration(self._config):
+            return {}
+        known = {}
+        for tile in self._clear:
+            with suppress(OSError, ValueError, KeyError):
+                known[tile] = read_alignments(self._plan.root / layout.SHIFTS_TABLE.path.format(tile=tile))
+        return known
 
     def _settings(self) -> tuple[bool, list[SettingView]]:
         """Whether a run before is known, and every option; the values are kept for the run after."""
@@ -401,24 +422,37 @@ def _tail(path: Path) -> str:
 
 def _products_page(options: SensorOptions) -> str:
     """``s2_path_content.html``, named after the option with the sensor's folder; others by digest of their name."""
-    key = PATHS.get(options.spec.section)
-    name = key or f"user_sensor_{hashlib.blake2b(options.spec.name.encode(), digest_size=6).hexdigest()}"
+    digest = hashlib.blake2b(options.spec.name.encode(), digest_size=6).hexdigest()
+    name = path_key(options.spec) or f"user_sensor_{digest}"
     return f"{name}_content.html"
 
 
-def _inputs(config: Config, found: Survey, clear: Clear) -> InputsView:
+def _about_products(sensors: Sequence[SensorOptions]) -> str:
+    """What the page of some sensors shows."""
+    names = " and ".join(one.spec.name for one in sensors)
+    return f"The layers of {names}" if sensors[0].spec.static else f"Every date of {names}, and how clear it is"
+
+
+def _inputs(config: Config, found: Survey, clear: Clear, aligned: Aligned) -> InputsView:
     series = []
     for tile, scene in found.scenes.items():
         rows, columns = scene.geobox.shape
         size = f"{columns} × {rows} pixels"
         if scene.geobox.crs is not None and scene.geobox.crs.projected:
             size += f" of {resolution(scene.geobox)[0] / units_per_metre(scene.geobox.crs):g} m"
-        seen, pixels = clear.get(tile, {}), rows * columns
+        seen, lies, pixels = clear.get(tile, {}), aligned.get(tile, {}), rows * columns
+        told = _notes_by_sensor(scene, found.notes[tile])
         for number, sensor in enumerate(scene.sensors):
             name = sensor.spec.name
-            products = tuple(_product(one, seen.get((name, one.key)), pixels) for one in sensor.acquisitions)
-            notes = () if number else found.notes[tile]
-            series.append(SeriesView(name, tile, size, products, notes, found.regions[tile]))
+            products = tuple(
+                replace(_product(one, seen.get((name, one.key)), pixels), aligned=_lies(lies.get((name, one.key))))
+                for one in sensor.acquisitions
+            )
+            notes = told[number]
+            features = sum(len(recipe.names) for recipe in found.recipe.sensors if recipe.sensor == name)
+            view = SeriesView(name, tile, size, products, notes, found.regions[tile], _images(sensor), features)
+            layers = tuple((layer, path) for one in sensor.acquisitions for layer, path in one.bands.items())
+            series.append(replace(view, products=(), layers=layers) if sensor.spec.static else view)
     chain = config.chain
     sources = [(f"Products of {options.spec.name}", str(options.path)) for options in enabled_sensors(config)]
     sources += [
@@ -434,11 +468,40 @@ def _inputs(config: Config, found: Survey, clear: Clear) -> InputsView:
     return InputsView(tuple(series), tuple(sources), found.remarks, len(found.recipe.names))
 
 
+def _notes_by_sensor(scene: Scene, notes: Sequence[str]) -> list[tuple[str, ...]]:
+    """The notes on a tile by the sensor whose section they begin with, each once; the others with the first sensor."""
+    left, found = list(notes), []
+    for sensor in scene.sensors:
+        found.append(tuple(note for note in left if note.startswith(f"{sensor.spec.section}, ")))
+        left = [note for note in left if note not in found[-1]]
+    return [(*left, *found[0]), *found[1:]] if found else []
+
+
+def _images(sensor: SensorScene) -> str:
+    """Pixels and projection of the files of the bands: ``10 and 20 m, EPSG:32631``."""
+    grids = sorted({sensor.grids[band] for band in sensor.spec.band_names}, key=resolution)
+    sizes: dict[str, list[str]] = defaultdict(list)
+    for grid in grids:
+        metric = grid.crs is not None and grid.crs.projected
+        size = f"{resolution(grid)[0] / units_per_metre(grid.crs):g}" if metric else f"{resolution(grid)[0]:g}"
+        words = f"{'m' if metric else 'degrees'}, {crs_name(grid)}"
+        sizes[words] += [size] if size not in sizes[words] else []
+    return "; ".join(f"{' and '.join(each)} {words}" for words, each in sizes.items())
+
+
 def _product(one: Acquisition, view: DateView | None, pixels: int) -> ProductView:
     """One date, with how clear it is when that is known."""
     if view is None:
         return ProductView(one.day, one.product)
     return ProductView(one.day, one.product, view.inside / pixels, view.part)
+
+
+def _lies(one: Alignment | None) -> AlignedView | None:
+    if one is None:
+        return None
+    found = one.found
+    measures = found.windows, found.compared, found.spread, found.before, found.after
+    return AlignedView(one.right, one.down, *measures, one.about, one.known)
 
 
 def _outputs(plan: Plan, views: Mapping[str, JobView]) -> list[tuple[str, str, Sequence[OutputView]]]:

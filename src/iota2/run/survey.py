@@ -4,29 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import geopandas as gpd
 import shapely
-from odc.geo.geobox import GeoBox
 
 from iota2.config.fields import nearest
 from iota2.config.schema import Config
-from iota2.config.sensors import enabled_sensors
-from iota2.core.grid import part_count, resolution
+from iota2.config.sensors import directions_left_out, enabled_sensors, expression_notes
+from iota2.core.grid import part_count
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
-from iota2.core.scene import Scene, SensorScene
+from iota2.core.scene import Scene
 from iota2.core.tables import REGION
-from iota2.errors import InputError, MissingTile, UserError
+from iota2.errors import InputError, UserError
 from iota2.io.burn import to_crs
 from iota2.io.classes import read_nomenclature
-from iota2.io.crs import units_per_metre
-from iota2.io.products import native_geobox, scan_tile, working_geobox
 from iota2.io.reference import ReferenceData, read_reference, read_regions
-from iota2.run.damage import known_damage
 from iota2.run.plan import rows_of
+from iota2.run.scan import read_stac, scan, scenes_of
 from iota2.steps import recipe as recipe_step
+from iota2.steps.coregistration import reference_problems
 from iota2.steps.regions import SINGLE_REGION
 from iota2.steps.selection import read_class_counts
 
@@ -48,12 +47,18 @@ class Survey:
     classes: Nomenclature | None = None
     labelled: float = 0.0
     """Area of the reference polygons on the tiles, in units of the first tile's lattice; 0 when they were not read."""
+    alignment: Path | None = None
+    """The reference image with which dates are aligned."""
 
     def rows(self, runs: int) -> list[dict[str, str | int]]:
-        """The run's table: the valid combinations of tile, part, sensor, region and seed."""
+        """The run's table: the valid combinations of tile, part, sensor with dates, region and seed."""
         tiles = {tile: (part_count(scene.geobox.shape[0]), self.regions[tile]) for tile, scene in self.scenes.items()}
-        sensors = [sensor.sensor for sensor in self.recipe.sensors]
-        return rows_of(tiles, sensors, runs)
+        dated = {
+            tile: [sensor.spec.name for sensor in scene.sensors if not sensor.spec.static]
+            for tile, scene in self.scenes.items()
+        }
+        rows = rows_of(tiles, [sensor.sensor for sensor in self.recipe.sensors], runs)
+        return [row for row in rows if row["sensor"] in dated[str(row["tile"])]]
 
 
 def survey(config: Config) -> Survey:
@@ -70,11 +75,16 @@ def survey(config: Config) -> Survey:
             problems.append(str(err))
             return None
 
-    scanned = {tile: attempt(lambda tile=tile: _scan(config, tile)) for tile in config.chain.list_tile}  # type: ignore[misc]
+    sensors, items = attempt(lambda: enabled_sensors(config)), attempt(lambda: read_stac(config))
+    scanned = {
+        tile: attempt(lambda tile=tile: scan(config, sensors, tile, items)) if sensors and items else None  # type: ignore[misc]
+        for tile in config.chain.list_tile
+    }
     regions = attempt(lambda: _read_regions(config))
     reference = attempt(lambda: _read_reference(config)) if config.chain.check_inputs else None
     classes = attempt(lambda: _classes(config, reference)) if reference else None
-    scenes = {tile: found[0] for tile, found in scanned.items() if found}
+    series = {tile: found[0] for tile, found in scanned.items() if found}
+    scenes, notes = attempt(lambda: scenes_of(config, series)) or ({}, {})
     complete = len(scenes) == len(scanned)
     uncounted = attempt(lambda: _uncounted(config, classes)) if classes else None
     recipe = attempt(lambda: recipe_step.build_recipe(scenes, recipe_step.params(config))) if complete else None
@@ -86,72 +96,25 @@ def survey(config: Config) -> Survey:
         problems += [
             f"Tile {tile} meets no region of {config.chain.region_path}." for tile in scenes if not by_tile[tile]
         ]
-    problems += _unknown_models(config, regions)
+    problems += [*_unknown_models(config, regions), *reference_problems(config, scenes)]
     if problems or recipe is None:
         raise InputError("\n".join(dict.fromkeys(problems)))
-    remarks = [*remarks, *(reference.notes if reference else ()), *(classes.warnings if classes else ())]
+    remarks = [
+        *remarks,
+        *(items.notes if items else ()),
+        *(reference.notes if reference else ()),
+        *(classes.warnings if classes else ()),
+    ]
     return Survey(
         scenes,
-        {tile: found[1] for tile, found in scanned.items() if found},
+        {tile: (*found[1], *notes[tile]) for tile, found in scanned.items() if found},
         by_tile,
         recipe,
-        (*remarks, *(uncounted or ())),
+        (*remarks, *(uncounted or ()), *directions_left_out(config), *expression_notes(enabled_sensors(config))),
         classes,
         _labelled(reference, footprints, scenes) if reference is not None else 0.0,
+        config.coregistration.vhr_path,
     )
-
-
-def _scan(config: Config, tile: str) -> tuple[Scene, tuple[str, ...]]:
-    """The scene of one tile and notes on what was passed over."""
-    series: list[SensorScene] = []
-    notes: list[str] = []
-    skip = config.chain.skip_damaged_products
-    known = known_damage(config.chain.output_path)
-    damaged = {damage.product: damage.reason for damage in known if damage.tile == tile}
-    problems: list[str] = []
-    for options in enabled_sensors(config):
-        try:
-            scene, remarks = scan_tile(options.spec, options.path, tile, skip_damaged=skip, damaged=damaged)
-        except MissingTile as err:
-            (notes if config.chain.allow_missing_sensor else problems).append(str(err))
-            continue
-        except InputError as err:
-            problems.append(str(err))
-            continue
-        series.append(scene)
-        notes += remarks
-        if config.sensors_data_interpolation.use_gapfilling and not config.sensors_data_interpolation.auto_date:
-            notes += recipe_step.season_notes(options, scene, tile)
-    if problems or not any(not scene.spec.static for scene in series):
-        raise InputError("\n".join(problems or notes))
-    chain = config.chain
-    geobox = working_geobox(
-        native_geobox(_reference(config, series)),
-        spatial_resolution=chain.spatial_resolution,
-        working_grid=chain.working_grid,
-        proj=chain.proj,
-    )
-    return Scene(tile, geobox, tuple(series)), tuple(notes)
-
-
-def _reference(config: Config, series: Sequence[SensorScene]) -> SensorScene:
-    """The sensor whose pixels are those of the tile: the one that is asked for, or the finest with dates (of equal
-    ones the first)."""
-    asked = config.chain.reference_sensor
-    dated = [scene for scene in series if not scene.spec.static]
-    if asked is None:
-        return min(dated, key=lambda scene: _pixel_size(native_geobox(scene)))
-    found = next((scene for scene in series if asked in (scene.spec.section, scene.spec.name)), None)
-    if found is None:
-        names = ", ".join(scene.spec.name for scene in series)
-        raise InputError(f"chain.reference_sensor: {asked!r} is none of the sensors of this tile ({names}).")
-    return found
-
-
-def _pixel_size(geobox: GeoBox) -> float:
-    """Width of a pixel in metres, rounded to a thousandth."""
-    middle = geobox.extent.centroid.coords[0][1]
-    return round(resolution(geobox)[0] / units_per_metre(geobox.crs, middle), 3)
 
 
 def _read_regions(config: Config) -> gpd.GeoDataFrame | None:

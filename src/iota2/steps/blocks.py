@@ -18,14 +18,25 @@ _SMALLEST = 64
 
 def feature_shapes(scene: Scene, recipe: FeatureRecipe, use: Resources) -> BlockShapes:
     """Rows and columns of blocks when features are computed."""
-    return _forced(use) or block_shapes(scene, recipe, use.memory, ahead=use.threads > 1)
+    return _forced(use) or block_shapes(scene, recipe, use.memory, threads=use.threads)
 
 
-def prediction_shapes(scene: Scene, recipe: FeatureRecipe, use: Resources, classes: int) -> BlockShapes:
-    """Rows and columns of blocks when features are computed and classified, and the answers written."""
+def prediction_shapes(
+    scene: Scene, recipe: FeatureRecipe, use: Resources, classes: int, *, regions: int = 1, models: int = 0
+) -> BlockShapes:
+    """Rows and columns of blocks when features are computed and classified, and the answers written.
+
+    ``models``: bytes of all models.
+    """
     per_pixel = prediction_bytes(classes) + 2 * classes + _WRITING
     return _forced(use) or block_shapes(
-        scene, recipe, use.memory, extra_bytes=per_pixel, reserved=use.threads * SLICE_BYTES, ahead=use.threads > 1
+        scene,
+        recipe,
+        use.memory,
+        extra_bytes=per_pixel,
+        regions=regions,
+        reserved=models + use.threads * SLICE_BYTES,
+        threads=use.threads,
     )
 
 
@@ -34,7 +45,7 @@ def _forced(use: Resources) -> BlockShapes | None:
     if use.block_shape is None:
         return None
     rows, cols = use.block_shape
-    return BlockShapes((2 * rows, 3 * cols), (rows, cols))
+    return BlockShapes((2 * rows, 3 * cols), (rows, cols), (4 * rows, 3 * cols))
 
 
 def mask_shape(scene: Scene, use: Resources) -> tuple[int, int]:

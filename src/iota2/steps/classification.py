@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from odc.geo.geobox import GeoBox
@@ -17,35 +18,38 @@ from iota2.core.graph import JobContext, Key, Step
 from iota2.core.grid import Block, block_of, blocks, part_rows
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
-from iota2.errors import FeatureMismatch
+from iota2.core.scene import Scene
+from iota2.errors import ConfigError, FeatureMismatch
+from iota2.io.block_shapes import BlockShapes
 from iota2.io.classes import read_classes
 from iota2.io.cubes import series_reader
 from iota2.io.rasters import RasterProfile, RasterReader, RasterWriter
-from iota2.io.scenes import read_scene
+from iota2.io.scenes import images_of
 from iota2.steps.blocks import prediction_shapes
 
 PROBABILITY_SCALE = 1000
 NO_PROBABILITY = 65535
 """Where there is no label; 0 is a probability."""
 
+log = logging.getLogger(__name__)
+
 
 def run(job: JobContext) -> None:
     """Compute features block by block and let each model label the pixels of its region."""
-    scene, classes = read_scene(job.inp.scene), read_classes(job.inp.classes)
+    scene, classes = images_of(job.inp), read_classes(job.inp.classes)
     models = {key: load_model(path) for key, path in job.inp.all("models").items()}
     recipe = common_recipe(models)
     rows = part_rows(int(job.key["part"]), scene.geobox.shape[0])
     strip = block_of(scene.tile, scene.geobox, rows, (0, scene.geobox.shape[1]))
-    shapes = prediction_shapes(scene, recipe, job.use, len(classes.codes))
+    shapes = _shapes(job, scene, recipe, len(classes.codes))
     with ExitStack() as stack:
         reader = stack.enter_context(series_reader(scene, recipe, threads=job.use.threads))
         masks = {key: stack.enter_context(RasterReader(path)) for key, path in job.inp.all("masks").items()}
         maps = {key: stack.enter_context(_open(job, key, strip.geobox, classes)) for key in models}
         columns = {key: np.searchsorted(classes.codes, model.classes) for key, model in models.items()}
-        regions: dict[Block, Mapping[Key, np.ndarray]] = {}
-        wanted = _with_regions(blocks(scene.tile, scene.geobox, shapes.decoded, rows), masks, regions)
-        for block, decoded in reader.decoded(wanted):
-            where = regions.pop(block)
+        regions = _Regions(masks)
+        for block, decoded in reader.decoded(shapes.in_order(scene.tile, scene.geobox, rows), regions.meet):
+            where = regions.found.pop(block)
             for part in blocks(scene.tile, scene.geobox, shapes.computed, block.rows, block.cols):
                 here = {key: block.cut(region, part) for key, region in where.items()}
                 if any(region.any() for region in here.values()):
@@ -57,15 +61,37 @@ def run(job: JobContext) -> None:
                     del features  # before the next ones are computed
 
 
-def _with_regions(
-    every: Iterable[Block], masks: Mapping[Key, RasterReader], found: dict[Block, Mapping[Key, np.ndarray]]
-) -> Iterator[Block]:
-    """The blocks in which a region has pixels; where it has them is put into ``found``, so that masks are read once."""
-    for block in every:
-        where = {key: mask.read(block.geobox) > 0 for key, mask in masks.items()}
-        if any(region.any() for region in where.values()):
-            found[block] = where
-            yield block
+def _shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes: int) -> BlockShapes:
+    """Rows and columns of blocks, within what the models leave of the memory; the smallest blocks beside models that
+    leave nothing."""
+    held = sum(file.stat().st_size for path in job.inp.all("models").values() for file in path.iterdir())
+    regions = len(job.inp.all("masks"))
+    try:
+        return prediction_shapes(scene, recipe, job.use, classes, regions=regions, models=held)
+    except ConfigError:
+        log.warning(
+            "the %d models take %d MB, too much for the %d MB of the job: it takes more. Give more: iota2 run --memory",
+            len(job.inp.all("models")),
+            held >> 20,
+            job.use.memory >> 20,
+        )
+    return prediction_shapes(scene, recipe, job.use, classes, regions=regions)
+
+
+@dataclass(frozen=True)
+class _Regions:
+    """Where the regions have pixels, of the blocks that are decoded."""
+
+    masks: Mapping[Key, RasterReader]
+    found: dict[Block, Mapping[Key, np.ndarray]] = field(default_factory=dict)
+
+    def meet(self, block: Block) -> bool:
+        """Whether a region has pixels in a block; then where each has them is put into ``found``."""
+        where = {key: mask.read(block.geobox) > 0 for key, mask in self.masks.items()}
+        if not any(region.any() for region in where.values()):
+            return False
+        self.found[block] = where
+        return True
 
 
 @dataclass(frozen=True)
@@ -145,8 +171,7 @@ STEP = Step(
     run=run,
     over=("tile", "part"),
     needs={
-        "scene": layout.SCENE,
-        "listing": layout.LISTING,
+        **layout.IMAGES,
         "classes": layout.CODES,
         "models": layout.MODEL,
         "masks": layout.REGION_MASK,

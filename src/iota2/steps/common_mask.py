@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from iota2 import layout
@@ -12,35 +14,44 @@ from iota2.io.burn import mask_polygons
 from iota2.io.cubes import CubeReader
 from iota2.io.frames import polygon_frame
 from iota2.io.rasters import RasterProfile, RasterWriter
-from iota2.io.scenes import read_scene
+from iota2.io.scenes import images_of
 from iota2.io.vectors import write_shapefile
 from iota2.steps.blocks import mask_shape
 
 
-def params(config: Config) -> str:
-    """The projection of vectors."""
-    return config.chain.proj
+@dataclass(frozen=True)
+class MaskParams:
+    """Projection of vectors, and whether a pixel needs an image of every sensor or of any."""
+
+    proj: str
+    every_sensor: bool
+
+
+def params(config: Config) -> MaskParams:
+    """What the mask depends on."""
+    return MaskParams(config.chain.proj, not config.chain.allow_missing_sensor)
 
 
 def run(job: JobContext) -> None:
-    """Write the common footprint of all sensors, as raster and polygons."""
-    scene = read_scene(job.inp.scene)
+    """Write the footprint of the sensors, as raster and polygons."""
+    scene = images_of(job.inp)
     profile = RasterProfile(scene.geobox, "uint8", nodata=0, overviews="nearest")
     with CubeReader(scene, {}) as reader, RasterWriter(job.out.mask, profile) as writer:
         for block in blocks(scene.tile, scene.geobox, mask_shape(scene, job.use)):
-            writer.write(block, reader.footprint(block).astype(np.uint8))
+            footprint = reader.footprint(block, every=job.params.every_sensor)
+            writer.write(block, footprint.astype(np.uint8))
     polygons = mask_polygons(job.out.mask)
-    write_shapefile(polygon_frame(polygons, scene.geobox.crs, job.params, tile=scene.tile), job.out.vector)
+    write_shapefile(polygon_frame(polygons, scene.geobox.crs, job.params.proj, tile=scene.tile), job.out.vector)
 
 
 STEP = Step(
     name="CommonMasks",
     group="init",
-    about="Find where each tile has images of every sensor.",
+    about="Find where each tile has images of every sensor, or of any with `allow_missing_sensor`.",
     task="common_mask_{tile}",
     run=run,
     over=("tile",),
-    needs={"scene": layout.SCENE, "listing": layout.LISTING},
+    needs=layout.IMAGES,
     makes={"mask": layout.COMMON_MASK, "vector": layout.COMMON_MASK_VECTOR},
     params=params,
 )

@@ -6,9 +6,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import geopandas as gpd
 import numpy as np
-import pandas as pd
 
 from iota2 import layout
 from iota2.compute.features import feature_block
@@ -18,11 +16,13 @@ from iota2.core.grid import Block, block_of
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.core.tables import COLUMN, LEARN, REGION, ROW, sample_columns, seed_column, seed_columns
+from iota2.io.block_shapes import BlockShapes
 from iota2.io.cubes import series_reader
 from iota2.io.decoded import Decoded
 from iota2.io.recipes import read_recipe
-from iota2.io.scenes import read_scene
-from iota2.io.vectors import read_sqlite, write_samples
+from iota2.io.sample_tables import write_points
+from iota2.io.scenes import images_of
+from iota2.io.vectors import read_sqlite
 from iota2.steps.blocks import feature_shapes
 
 NEAR = (8, 8)
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 def run(job: JobContext) -> None:
     """Compute features block by block where pixels are selected and write them by model and seed."""
-    scene, recipe = read_scene(job.inp.scene), read_recipe(job.inp.recipe)
+    scene, recipe = images_of(job.inp), read_recipe(job.inp.recipe)
     selection = read_sqlite(job.inp.selection)
     values, clear = extract(scene, recipe, selection[ROW].to_numpy(), selection[COLUMN].to_numpy(), job.use)
     if not clear.all():
@@ -44,9 +44,8 @@ def run(job: JobContext) -> None:
     sides = seed_columns(selection.columns)
     for (region, seed), path in job.out.all("samples").items():
         rows = (selection[REGION] == region) & (selection[seed_column(int(seed))] == LEARN) & clear
-        attributes = selection[rows].drop(columns=[*sides, ROW, COLUMN])
-        features = pd.DataFrame(values[rows.to_numpy()], columns=sample_columns(recipe), index=attributes.index)
-        write_samples(gpd.GeoDataFrame(pd.concat([attributes, features], axis=1)), path)
+        points = selection[rows].drop(columns=[*sides, ROW, COLUMN])
+        write_points(points, sample_columns(recipe), values, np.flatnonzero(rows), path)
 
 
 def extract(
@@ -61,16 +60,11 @@ def extract(
     clear = np.zeros(len(rows), bool)
     if not len(rows):
         return values, clear
-    shapes, (height, width) = feature_shapes(scene, recipe, use), scene.geobox.shape
+    shapes = feature_shapes(scene, recipe, use)
     with series_reader(scene, recipe, threads=use.threads) as reader:
-        cells = dict(_cells(rows, cols, shapes.decoded))
-        wanted = (
-            block_of(scene.tile, scene.geobox, (top, min(top + high, height)), (left, min(left + wide, width)))
-            for high, wide in [shapes.decoded]
-            for top, left in cells
-        )
-        for block, decoded in reader.decoded(wanted):
-            inside = cells[block.rows[0], block.cols[0]]
+        positions = dict(_positions(scene, rows, cols, shapes))
+        for block, decoded in reader.decoded(list(positions)):
+            inside = positions[block]
             pixels = rows[inside], cols[inside]
             for batch in _batches(scene, block, pixels, shapes.computed):
                 features = feature_block(_series_at(decoded, batch), recipe)
@@ -88,6 +82,19 @@ class _Near:
     """Within the block."""
     cols: np.ndarray
     at: np.ndarray
+
+
+def _positions(
+    scene: Scene, rows: np.ndarray, cols: np.ndarray, shapes: BlockShapes
+) -> Iterator[tuple[Block, np.ndarray]]:
+    """The blocks that are decoded, those without pixels left out, and positions of the pixels in each."""
+    height, width = scene.geobox.shape
+    for (upper, west), within in _cells(rows, cols, shapes.cell):
+        lower, east = min(upper + shapes.cell[0], height), min(west + shapes.cell[1], width)
+        for (row, col), at in _cells(rows[within] - upper, cols[within] - west, shapes.decoded):
+            top, left = upper + row, west + col
+            bottom, right = min(top + shapes.decoded[0], lower), min(left + shapes.decoded[1], east)
+            yield block_of(scene.tile, scene.geobox, (top, bottom), (left, right)), within[at]
 
 
 def _cells(rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
@@ -155,8 +162,7 @@ STEP = Step(
     run=run,
     over=("tile",),
     needs={
-        "scene": layout.SCENE,
-        "listing": layout.LISTING,
+        **layout.IMAGES,
         "recipe": layout.RECIPE,
         "selection": layout.TILE_SELECTION_MERGE,
     },

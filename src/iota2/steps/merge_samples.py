@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from iota2 import layout
 from iota2.core.graph import JobContext, Step
-from iota2.io.frames import concatenated
-from iota2.io.vectors import read_samples, write_samples
+from iota2.io.sample_tables import merge_tables
 
 
 def run(job: JobContext) -> None:
     """Put the model's samples of all tiles together, in the order of tiles."""
-    frames = [read_samples(path) for path in job.inp.all("samples").values()]
-    write_samples(concatenated(frames), job.out.merged)
+    merge_tables(list(job.inp.all("samples").values()), job.out.merged)
 
 
 STEP = Step(

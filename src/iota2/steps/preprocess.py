@@ -20,8 +20,11 @@ from iota2.steps.blocks import COPY_SHAPE
 def run(job: JobContext) -> None:
     """Write the reference image and the lists of dates of each sensor."""
     scene, recipe = read_scene(job.inp.scene), read_recipe(job.inp.recipe)
-    for sensor, plan in zip(scene.sensors, recipe.sensors, strict=True):
-        key = (sensor.spec.name,)
+    plans = {plan.sensor: plan for plan in recipe.sensors}
+    for sensor in scene.sensors:
+        if sensor.spec.static:
+            continue
+        key, plan = (sensor.spec.name,), plans[sensor.spec.name]
         with RasterWriter(job.out.all("reference")[key], RasterProfile(scene.geobox, "uint8")) as writer:
             for block in blocks(scene.tile, scene.geobox, COPY_SHAPE):
                 writer.write(block, np.ones(block.shape, np.uint8))

@@ -62,7 +62,7 @@ def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRe
     recipe = FeatureRecipe(sensors, params.standard_labels, params.allow_missing)
     if not recipe.names:
         raise InputError(
-            "No feature is left: copy_input is False and no index is asked for. Set "
+            "No feature is left: copy_input is False, and there are no indices and no expressions. Set "
             "iota2_feature_extraction.copy_input to True or list indices in arg_train.features."
         )
     problems = [
@@ -88,12 +88,15 @@ def _series_by_tile(scenes: Mapping[str, Scene], options: SensorOptions) -> dict
 
 def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], params: RecipeParams) -> SensorRecipe:
     spec = options.spec
-    bands = tuple(b for b in spec.band_names if not options.keep_bands or b in options.keep_bands)
+    if not series:
+        raise InputError(
+            f"{spec.section}: no tile has it. Correct the path of its images ({options.path}), or leave it out."
+        )
     if spec.static:
-        return SensorRecipe(spec.name, bands, roles={}, dates=(), indices=(), static=True)
+        return SensorRecipe(spec.name, _same_layers(options, series), roles={}, dates=(), indices=(), static=True)
     return SensorRecipe(
         sensor=spec.name,
-        bands=bands,
+        bands=options.bands,
         roles=dict(spec.roles),
         dates=_interpolated(options, series, params) if params.gapfilling else _raw(options, series),
         gapfilling=params.gapfilling,
@@ -106,6 +109,18 @@ def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], pa
         speckle_radius=options.speckle_radius,
         decibel=options.decibel,
     )
+
+
+def _same_layers(options: SensorOptions, series: Mapping[str, SensorScene]) -> tuple[str, ...]:
+    """The names of the layers, which must be those of every tile."""
+    (first, expected), *others = ((tile, scene.spec.band_names) for tile, scene in series.items())
+    for tile, found in others:
+        if found != expected:
+            raise InputError(
+                f"{options.spec.section}: the layers of {tile} ({', '.join(found)}) are not those of {first} "
+                f"({', '.join(expected)}): rasters of one pattern need as many bands on every tile."
+            )
+    return expected
 
 
 def _interpolated(options: SensorOptions, series: Mapping[str, SensorScene], params: RecipeParams) -> tuple[str, ...]:

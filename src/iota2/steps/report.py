@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 from types import ModuleType
 
 import geopandas as gpd
@@ -31,10 +33,11 @@ from iota2.io.rasters import RasterReader, decimated
 from iota2.io.scenes import read_scene
 from iota2.io.vectors import read_vector
 from iota2.report.metrics import metrics
-from iota2.report.page import ModelView, Picture, ReportData, Series, render_report
+from iota2.report.page import AlignedSeries, ModelView, Picture, ReportData, Series, render_report
 from iota2.report.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
 from iota2.steps.class_statistics import read_class_statistics
+from iota2.steps.coregistration import Alignment, read_alignments, unaligned
 from iota2.steps.merge_confusions import read_confusion
 from iota2.steps.mosaic import Ownership
 from iota2.steps.selection import losses
@@ -129,6 +132,7 @@ def _page(
         pixel_area=float(np.prod(resolution(geobox))) / units_per_metre(geobox.crs) ** 2 if metres else 0.0,
         tiles=tuple(scene.tile for scene in scenes),
         series=_series(scenes),
+        aligned=tuple(one for tile, path in _alignments(job) for one in _aligned(tile, path)),
         map=Picture("Map", layout.MAP.about, _map_picture(labels, classes, metres)),
         pictures=(
             Picture(
@@ -186,13 +190,43 @@ def _series(scenes: list[Scene]) -> tuple[Series, ...]:
         )
         for scene in scenes
         for sensor in scene.sensors
+        if not sensor.spec.static
     )
 
 
 def _notes(job: JobContext) -> tuple[str, ...]:
     """What scans and reference data left out or mended, tile by tile."""
     scans = [note for path in job.inp.all("scan_notes").values() for note in _read_list(path)]
-    return (*scans, *_read_list(job.inp.reference_notes))
+    beside = [note for tile, path in _alignments(job) for note in unaligned(path, tile)]
+    return (*scans, *beside, *_read_list(job.inp.reference_notes))
+
+
+def _alignments(job: JobContext) -> list[tuple[str, Path]]:
+    """Tiles, and the tables of how their dates lie; none without a reference image."""
+    if "alignments" not in job.inp:
+        return []
+    return [(str(tile), path) for (tile,), path in job.inp.all("alignments").items()]
+
+
+def _aligned(tile: str, path: Path) -> Iterator[AlignedSeries]:
+    by_sensor: dict[str, list[Alignment]] = {}
+    for (sensor, _), one in read_alignments(path).items():
+        by_sensor.setdefault(sensor, []).append(one)
+    for sensor, dates in by_sensor.items():
+        known = [one for one in dates if one.known]
+        measured = [one.found for one in dates if not math.isnan(one.found.after)]
+        displaced = [math.hypot(one.right, one.down) for one in known]
+        yield AlignedSeries(
+            sensor,
+            tile,
+            len(dates),
+            sum(one.moved for one in dates),
+            len(dates) - len(known),
+            median(displaced) if displaced else math.nan,
+            max(displaced, default=math.nan),
+            median(found.before for found in measured) if measured else math.nan,
+            median(found.after for found in measured) if measured else math.nan,
+        )
 
 
 def _unlearned(job: JobContext, classes: Nomenclature) -> Iterator[str]:
@@ -275,6 +309,7 @@ STEP = Step(
     needs={
         "scenes": layout.SCENE,
         "scan_notes": layout.SCAN_NOTES,
+        "alignments": layout.SHIFTS_TABLE,
         "reference_notes": layout.REFERENCE_NOTES,
         "classes": layout.CLASSES,
         "rates": layout.RATES,

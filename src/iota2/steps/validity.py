@@ -14,14 +14,14 @@ from iota2 import layout
 from iota2.config.schema import Config
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import blocks
-from iota2.core.scene import Scene
+from iota2.core.scene import Scene, SensorScene
 from iota2.io.atomic import write_text
 from iota2.io.burn import polygons_at_least
 from iota2.io.crs import units_per_metre
 from iota2.io.cubes import CubeReader
 from iota2.io.frames import polygon_frame
 from iota2.io.rasters import RasterProfile, RasterWriter
-from iota2.io.scenes import read_scene
+from iota2.io.scenes import images_of
 from iota2.io.vectors import write_shapefile
 from iota2.steps.blocks import mask_shape
 
@@ -60,7 +60,7 @@ def params(config: Config) -> ValidityParams:
 
 def run(job: JobContext) -> None:
     """Write the number of clear dates, the polygons where it is enough for samples, and how clear each date is."""
-    scene = read_scene(job.inp.scene)
+    scene = images_of(job.inp)
     write_text(job.out.dates, clear_dates_csv(scene, _count(job, scene)))
     middle = scene.geobox.extent.centroid.coords[0][1]
     erosion = EROSION * units_per_metre(scene.geobox.crs, middle)
@@ -71,10 +71,11 @@ def run(job: JobContext) -> None:
 
 def _count(job: JobContext, scene: Scene) -> Mapping[str, np.ndarray]:
     """Write the number of clear dates; by sensor, (time, 2): pixels inside the image of each date, clear ones."""
-    dates = sum(len(sensor.acquisitions) for sensor in scene.sensors)
+    sensors = _dated(scene)
+    dates = sum(len(sensor.acquisitions) for sensor in sensors)
     dtype = "uint8" if dates < 255 else "uint16"
     profile = RasterProfile(scene.geobox, dtype, overviews="nearest")
-    seen = {sensor.spec.name: np.zeros((len(sensor.acquisitions), 2), np.int64) for sensor in scene.sensors}
+    seen = {sensor.spec.name: np.zeros((len(sensor.acquisitions), 2), np.int64) for sensor in sensors}
     with CubeReader(scene, {}) as reader, RasterWriter(job.out.validity, profile) as writer:
         for block in blocks(scene.tile, scene.geobox, mask_shape(scene, job.use)):
             sights = reader.sight(block)
@@ -85,12 +86,17 @@ def _count(job: JobContext, scene: Scene) -> Mapping[str, np.ndarray]:
     return seen
 
 
+def _dated(scene: Scene) -> list[SensorScene]:
+    """The sensors that have dates to count."""
+    return [sensor for sensor in scene.sensors if not sensor.spec.static]
+
+
 def clear_dates_csv(scene: Scene, seen: Mapping[str, np.ndarray]) -> str:
     """A line for each date; ``seen`` by sensor: (time, 2), its pixels inside the image, and the clear ones."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for sensor in scene.sensors:
+    for sensor in _dated(scene):
         for key, (inside, clear) in zip(sensor.keys, seen[sensor.spec.name], strict=True):
             view = DateView(int(inside), int(clear))
             part = "" if view.part is None else f"{view.part:.4f}"
@@ -112,7 +118,7 @@ STEP = Step(
     task="validity_raster_{tile}",
     run=run,
     over=("tile",),
-    needs={"scene": layout.SCENE, "listing": layout.LISTING},
+    needs=layout.IMAGES,
     makes={"validity": layout.VALIDITY, "clear": layout.CLOUD_THRESHOLD, "dates": layout.CLEAR_DATES},
     params=params,
     version=2,

@@ -49,7 +49,7 @@ def write_band(product: Product, root: Path, band: str, values: np.ndarray) -> N
     fine = band in FINE_BANDS
     shown = np.rint(values if fine else mean_of_four(values)).astype(np.int16)
     shown[product.edge if fine else product.edge[::2, ::2]] = NODATA
-    _write(product.folder(root) / f"{product.name}_FRE_{band}.tif", shown, product.geobox, nodata=NODATA)
+    write_image(product.folder(root) / f"{product.name}_FRE_{band}.tif", shown, product.geobox, nodata=NODATA)
 
 
 def write_masks(product: Product, root: Path) -> None:
@@ -63,7 +63,7 @@ def write_masks(product: Product, root: Path) -> None:
         "SAT_R2": np.zeros_like(product.sat[::2, ::2]),
     }
     for mask, values in masks.items():
-        _write(product.folder(root) / "MASKS" / f"{product.name}_{mask}.tif", values, product.geobox)
+        write_image(product.folder(root) / "MASKS" / f"{product.name}_{mask}.tif", values, product.geobox)
 
 
 def mean_of_four(values: np.ndarray) -> np.ndarray:
@@ -76,8 +76,8 @@ def _any_of_four(codes: np.ndarray) -> np.ndarray:
     return codes[::2, ::2] | codes[1::2, ::2] | codes[::2, 1::2] | codes[1::2, 1::2]
 
 
-def _write(path: Path, values: np.ndarray, geobox: GeoBox, nodata: int | None = None) -> None:
-    """One band on the lattice of ``geobox``; with half its rows, on the 20 m lattice of the same corner."""
+def write_image(path: Path, values: np.ndarray, geobox: GeoBox, nodata: int | None = None) -> None:
+    """Write one band on the lattice of ``geobox``; with half its rows, on the 20 m lattice of the same corner."""
     path.parent.mkdir(parents=True, exist_ok=True)
     height, width = values.shape
     corner, step = geobox.affine, geobox.shape[0] // height

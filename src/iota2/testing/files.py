@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ chain :
   nomenclature_path : {nomenclature}   # one name:code per line
   color_table : {colors}   # one "code R G B" per line
   list_tile : '{tiles}'
-  s2_path : {s2_path}
+{sensors}
   ground_truth : {ground_truth}
   data_field : 'code'   # the field of the polygons that holds the class
   region_path : {regions}   # one model for each region
@@ -42,6 +42,20 @@ arg_classification :
   enable_probability_map : True
 }}
 """
+LAYERS = """
+userFeat :
+{
+  patterns : 'ALT,SLP'   # parts of the names of the layers
+}
+"""
+
+SENSOR_PATHS = {
+    "Sentinel2": "s2_path",
+    "Landsat8": "l8_path",
+    "Sentinel1": "s1_path",
+    "userFeat": "user_feat_path",
+}
+"""Sensors of the world to the option that says where their files are, and where ``WorldFiles`` has them."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +68,26 @@ class WorldFiles:
     def s2_path(self) -> Path:
         """Root of the Sentinel-2 archive: tile folders."""
         return self.folder / "sensor_data"
+
+    @property
+    def l8_path(self) -> Path:
+        """Root of the Landsat 8 archive: tile folders."""
+        return self.folder / "landsat_data"
+
+    @property
+    def radar(self) -> Path:
+        """Folder of the Sentinel-1 images and their INI file."""
+        return self.folder / "radar_data"
+
+    @property
+    def s1_path(self) -> Path:
+        """INI file of the Sentinel-1 images."""
+        return self.radar / "sentinel1.ini"
+
+    @property
+    def user_feat_path(self) -> Path:
+        """Root of the layers without dates: tile folders."""
+        return self.folder / "layers"
 
     @property
     def ground_truth(self) -> Path:
@@ -95,7 +129,7 @@ def write_class_tables(classes: Iterable[LandClass], files: WorldFiles) -> None:
     files.colors.write_text(colors, encoding="utf-8")
 
 
-def write_config(tiles: Iterable[str], files: WorldFiles) -> None:
+def write_config(tiles: Iterable[str], files: WorldFiles, sensors: Sequence[str] = ("Sentinel2",)) -> None:
     """Write a configuration, with absolute paths, that runs the whole chain on what was written."""
 
     def quoted(path: Path) -> str:
@@ -107,8 +141,10 @@ def write_config(tiles: Iterable[str], files: WorldFiles) -> None:
         nomenclature=quoted(files.nomenclature),
         colors=quoted(files.colors),
         tiles=" ".join(tiles),
-        s2_path=quoted(files.s2_path),
+        sensors="\n".join(f"  {SENSOR_PATHS[name]} : {quoted(getattr(files, SENSOR_PATHS[name]))}" for name in sensors),
         ground_truth=quoted(files.ground_truth),
         regions=quoted(files.regions),
     )
+    if "userFeat" in sensors:
+        text += LAYERS
     files.config.write_text(text, encoding="utf-8")

@@ -108,13 +108,18 @@ class Ground:
 
     def reflectance(self, fields: np.ndarray, doy: float, band: int) -> np.ndarray:
         """(field, 2) float32: reflectance x 10000 of fields on a day in one band, in region 1 and 2."""
+        kind, green = self.classes_of[fields][:, None], self.greenness(fields, doy)
+        bare = np.array([c.bare[band] for c in self.classes])[kind]
+        lush = np.array([c.green[band] for c in self.classes])[kind]
+        mixed = (1.0 - green) * bare + green * lush
+        return (self.habits.brightness[fields][:, None] * mixed).astype(np.float32)
+
+    def greenness(self, fields: np.ndarray, doy: float) -> np.ndarray:
+        """(field, 2): share of green, 0 to 1, of fields on a day in region 1 and 2."""
         habits, kind = self.habits, self.classes_of[fields][:, None]
         days = doy - habits.delay[fields][:, None] - np.array([0.0, habits.region_delay])
         green = np.choose(kind, [c.greenness(days) for c in self.classes]) * habits.vigour[fields][:, None]
-        green = np.clip(green, 0.0, 1.0)
-        bare = np.array([c.bare[band] for c in self.classes])[kind]
-        lush = np.array([c.green[band] for c in self.classes])[kind]
-        return (habits.brightness[fields][:, None] * ((1.0 - green) * bare + green * lush)).astype(np.float32)
+        return np.clip(green, 0.0, 1.0)
 
     def region_polygons(self) -> tuple[shapely.Polygon, shapely.Polygon]:
         """Outlines of the two regions, which together cover the bounds with their margin."""

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import fnmatch
+import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from importlib import import_module
 from pathlib import Path
-from re import _constants, _parser
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import rasterio
 from odc.geo.geobox import GeoBox
 
-from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
+from iota2.core.sensor import BandSpec, MaskRule, MetadataSpec, SensorSpec
+from iota2.io.metadata import UNIT
+
+# the parser of regular expressions has no public name
+_constants, _parser = import_module("re._constants"), import_module("re._parser")
+
+Part = TypeVar("Part", BandSpec, MaskRule, BandSpec | MaskRule)
+"""A band or a mask."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ def write_series(
     *,
     seed: int = 0,
 ) -> tuple[Mapping[str, Layer], ...]:
-    """Write one product for each day in ``<root>/<tile>/`` and return what each of them holds, by band or
+    """Write one product for each day in the tile's folder in ``root`` and return what each of them holds, by band or
     mask name.
 
     ``grids`` gives the lattice of bands and masks by name; ``""`` stands for all others. Two equal days make
@@ -42,10 +51,11 @@ def write_series(
     few pixels.
     """
     rng = np.random.default_rng(seed)
+    folder = Path(root) / spec.folder_of(tile)
     series = []
     for number, day in enumerate(days):
         layers = made_up_layers(spec, grids, rng, corner=bool(number % 2))
-        write_product(spec, Path(root) / tile, tile, day, layers, number=days[:number].count(day))
+        write_product(spec, folder, tile, day, layers, number=days[:number].count(day))
         series.append(layers)
     return tuple(series)
 
@@ -53,31 +63,60 @@ def write_series(
 def made_up_layers(
     spec: SensorSpec, grids: Mapping[str, GeoBox], rng: np.random.Generator, *, corner: bool
 ) -> dict[str, Layer]:
-    """Bands (int16) and masks (uint8) of one product; with ``corner``, a sixteenth of the bands is without
-    data."""
+    """Bands (int16, or uint16 when no data is 0 or more) and masks of one product; with ``corner``, a sixteenth of the
+    bands is without data. Masks that share a file have the same pixels."""
     layers = {}
     for band in spec.bands:
-        grid = grids.get(band.name, grids[""])
+        grid, nodata = grids.get(band.name, grids[""]), spec.nodata_of(band.name)
+        kind = np.int16 if nodata is None or nodata < 0 else np.uint16
         gradient = np.add.outer(np.arange(grid.shape.y), np.arange(grid.shape.x)) * 10
-        values = (gradient + rng.integers(200, 3000, grid.shape)).astype(np.int16)
-        if corner and spec.nodata is not None:
-            values[: grid.shape.y // 4, : grid.shape.x // 4] = spec.nodata
+        values = (gradient + rng.integers(200, 3000, grid.shape)).astype(kind)
+        if corner and nodata is not None:
+            values[: grid.shape.y // 4, : grid.shape.x // 4] = nodata
         layers[band.name] = Layer(values, grid)
-    for rule in spec.masks:
-        grid = grids.get(rule.name, grids[""])
-        applies = rng.random(grid.shape) < 0.1
-        layers[rule.name] = Layer(np.where(applies, _invalid(rule), _clear(rule)).astype(np.uint8), grid)
+    for rules in _by_file(spec.masks).values():
+        grid = grids.get(rules[0].name, grids[""])
+        layer = Layer(_made_up_codes(rules, rng, (grid.shape.y, grid.shape.x)), grid)
+        layers |= {rule.name: layer for rule in rules}
     return layers
 
 
-def _invalid(rule: MaskRule) -> int:
-    """A mask value to which the rule applies."""
-    return 1 << rule.bits[0] if rule.bits else (rule.values[0] if rule.values else 1)
+def _made_up_codes(rules: Sequence[MaskRule], rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Pixels of a mask file: each rule applies to one in ten, and codes that no rule names are among the others. Edge
+    rules apply to the last three pixels too, on all dates."""
+    kind = mask_type(rules)
+    named = sum({1 << bit for rule in rules for bit in rule.bits})
+    if named:
+        codes = rng.integers(0, np.iinfo(kind).max, shape, kind, endpoint=True) & ~kind.type(named)
+    else:
+        clear = [code for code in range(12) if not any(_applies(rule, code) for rule in rules)]
+        codes = rng.choice(clear, shape).astype(kind)
+    for rule in rules:
+        where = rng.random(shape) < 0.1
+        where[-1, -3:] |= rule.edge
+        invalid = [1 << bit for bit in rule.bits] or list(rule.values) or [1, 2, 64]
+        chosen = rng.choice(invalid, shape).astype(kind)
+        codes[where] = (codes | chosen if rule.bits else chosen)[where]
+    return codes
 
 
-def _clear(rule: MaskRule) -> int:
-    """A mask value to which the rule does not apply."""
-    return next(value for value in range(256) if value not in rule.values)
+def _applies(rule: MaskRule, code: int) -> bool:
+    """Whether a rule without bits applies to a code."""
+    return code in rule.values if rule.values else code != 0
+
+
+def mask_type(rules: Sequence[MaskRule]) -> np.dtype[Any]:
+    """The type of a mask file: of 16 bits where several bits matter, as in the files of USGS, else of 8."""
+    bits = [bit for rule in rules for bit in rule.bits]
+    return np.dtype(np.uint16 if len(bits) > 1 else np.uint8)
+
+
+def _by_file(parts: Sequence[Part]) -> dict[str, list[Part]]:
+    """Bands or masks by the pattern of their file."""
+    files: dict[str, list[Part]] = {}
+    for item in parts:
+        files.setdefault(item.file, []).append(item)
+    return files
 
 
 def write_product(
@@ -88,57 +127,110 @@ def write_product(
     layers: Mapping[str, Layer],
     *,
     number: int = 0,
+    quantification: float = UNIT,
+    offsets: Mapping[str, float] | None = None,
 ) -> Path:
-    """Write one product into a tile's ``folder`` and return its path.
+    """Write one product into a tile's ``folder`` and return its path, or the folder if products are no folders.
 
-    Bands that share a file pattern are written as bands of one file. ``number`` makes a further product of a
-    day differ in name. Bands and masks that ``layers`` lacks are not written.
+    Bands that share a file pattern are written as bands of one file; masks that do are one layer. ``number`` makes a
+    further product of a day differ in name. Bands and masks that ``layers`` lacks are not written. Of a sensor with
+    metadata these say ``quantification`` and, when given, the ``offsets`` of the bands.
     """
-    name = product_name(spec, tile, day, number)
-    path = Path(folder) / name
-    path.mkdir(parents=True)
-    files: dict[str, dict[int, Layer]] = {}
-    parts: tuple[BandSpec | MaskRule, ...] = (*spec.bands, *spec.masks)
-    for item in parts:
-        if item.name in layers:
-            files.setdefault(item.file, {})[getattr(item, "index", 1)] = layers[item.name]
-    for pattern, bands in files.items():
-        write_raster(path / file_name(pattern, name), bands, nodata=spec.nodata)
+    names = _names(spec, tile, day, number)
+    name_of = _names_of_files(spec, names)
+    path = Path(folder)
+    if spec.products == "folders":
+        path /= names[0]
+        path.mkdir(parents=True)
+    parts = [item for item in spec.parts if item.name in layers]
+    for pattern, items in _by_file(parts).items():
+        bands = {getattr(item, "index", 1): layers[item.name] for item in items}
+        write_raster(path / name_of(pattern), bands, nodata=spec.nodata)
+    if spec.metadata is not None:
+        ids = {band.id: offsets[band.name] for band in spec.bands if offsets and band.name in offsets}
+        write_metadata(path / name_of(spec.metadata.file), spec.metadata, quantification, ids)
     return path
 
 
+def write_metadata(path: Path, spec: MetadataSpec, quantification: float, offsets: Mapping[str, float]) -> None:
+    """Write the metadata of a product: what is divided by, and the number that is added by the bands' ids."""
+    divisor, added = (name.replace("*", "") for name in (spec.quantification, spec.offset))
+    lines = [f'<{added} band_id="{band}">{offset:g}</{added}>' for band, offset in offsets.items()]
+    path.write_text(
+        '<?xml version="1.0" encoding="UTF-8"?>\n<n1:Product xmlns:n1="https://example.org/product">\n'
+        f'<{divisor} unit="none">{quantification:g}</{divisor}>\n{"".join(lines)}\n</n1:Product>\n',
+        encoding="utf-8",
+    )
+
+
 def write_raster(path: Path, bands: Mapping[int, Layer], *, nodata: float | None = None) -> None:
-    """Write layers of one lattice as the numbered bands of a GeoTIFF in strips, as archives do."""
+    """Write layers of one lattice as the numbered bands of a GeoTIFF in strips, or of a lossless JPEG 2000 file in
+    tiles if the name ends so, as archives do."""
     first = next(iter(bands.values()))
     holds = nodata is not None and np.can_cast(np.min_scalar_type(int(nodata)), first.values.dtype)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        height=first.geobox.shape.y,
-        width=first.geobox.shape.x,
-        count=max(bands),
-        dtype=first.values.dtype,
-        crs=str(first.geobox.crs),
-        transform=first.geobox.affine,
-        nodata=nodata if holds else None,
-        compress="deflate",
-    ) as file:
+    header = {
+        "height": first.geobox.shape.y,
+        "width": first.geobox.shape.x,
+        "count": max(bands),
+        "dtype": first.values.dtype,
+        "crs": str(first.geobox.crs),
+        "transform": first.geobox.affine,
+    }
+    if path.suffix == ".jp2":
+        side = 1024 if max(first.values.shape) > 1024 else 32
+        form: dict[str, Any] = {
+            "driver": "JP2OpenJPEG",
+            "QUALITY": 100,
+            "REVERSIBLE": True,
+            "BLOCKXSIZE": side,
+            "BLOCKYSIZE": side,
+        }
+    else:
+        form = {"driver": "GTiff", "nodata": nodata if holds else None, "compress": "deflate"}
+    with rasterio.open(path, "w", **header, **form) as file:
         for index, layer in bands.items():
             file.write(layer.values, index)
 
 
 def product_name(spec: SensorSpec, tile: str, day: date, number: int = 0) -> str:
-    """A name of a product folder that matches the sensor's pattern; ``number`` makes names of one day
-    differ."""
-    given = {"date": f"{day:%Y%m%d}", "tile": tile}
-    name = _example(_parser.parse(spec.product), given)
-    name += f"made-up-{number}" if re.match(spec.product, name + "x") else ""
-    match = re.match(spec.product, name)
-    if match is None or match["date"] != given["date"]:
+    """A name of a product, or of a file of one, that matches the sensor's pattern; ``number``, up to 9, makes names of
+    one day differ."""
+    return _names(spec, tile, day, number)[0]
+
+
+def _names(spec: SensorSpec, tile: str, day: date, number: int) -> list[str]:
+    """Names that match the sensor's pattern, as many as it has alternatives."""
+    given = {"date": f"{day:%Y%m%d}", "tile": tile.removeprefix("T") if "{mgrs}" in spec.tile_folder else tile}
+    names = _examples(_parser.parse(spec.product), given, number)
+    names = [name + f"made-up-{number}" * bool(re.match(spec.product, name + "x")) for name in names]
+    matches = [match for match in (re.match(spec.product, name) for name in names) if match]
+    if not matches or any(match["date"] != given["date"] for match in matches):
         raise ValueError(f"no name could be made that matches {spec.product}")
-    return name
+    return [match.string for match in matches]
+
+
+def _names_of_files(spec: SensorSpec, names: Sequence[str]) -> Callable[[str], str]:
+    """How the files of one product are named: from their pattern. ``names`` are possible ones; the first tells the
+    product."""
+    if spec.products == "folders":
+        return lambda pattern: file_name(pattern, names[0])
+    product = _product_of(spec, names[0])
+
+    def name_of(pattern: str) -> str:
+        names_of_it = (name for name in (*names, file_name(pattern, product)) if _product_of(spec, name) == product)
+        fitting = [name for name in names_of_it if fnmatch.fnmatchcase(name, pattern)]
+        if not fitting:
+            raise ValueError(f"no name could be made that matches {pattern} and {spec.product}")
+        return fitting[0]
+
+    return name_of
+
+
+def _product_of(spec: SensorSpec, name: str) -> str:
+    """The product that a file belongs to; empty when its name does not match the sensor's pattern."""
+    match = re.match(spec.product, name)
+    return (match.groupdict().get("product") or match["date"]) if match else ""
 
 
 def file_name(pattern: str, product: str) -> str:
@@ -149,28 +241,36 @@ def file_name(pattern: str, product: str) -> str:
     return "/".join([*plain, last.replace("*", product, 1).replace("*", "x").replace("?", "x")])
 
 
-def _example(parsed: Any, given: Mapping[str, str]) -> str:
-    """A shortest text that a parsed regular expression matches, with ``given`` texts for the named groups."""
+def _examples(parsed: Any, given: Mapping[str, str], digit: int) -> list[str]:
+    """Short texts that a parsed regular expression matches, with ``given`` texts for the named groups, and one
+    ``digit`` for all digits elsewhere: one for each choice of alternatives and of parts that may be left out."""
     names = {number: name for name, number in parsed.state.groupdict.items()}
 
-    def text(element: Any) -> str:
-        """The text of one (kind, content) element."""
+    def texts(element: Any) -> list[str]:
+        """The texts of one (kind, content) element."""
         kind, what = element
         if kind is _constants.SUBPATTERN:
-            return given.get(names.get(what[0], ""), "".join(map(text, what[-1])))
+            name = names.get(what[0], "")
+            return [given[name]] if name in given else sequences(what[-1])
         if kind in (_constants.MAX_REPEAT, _constants.MIN_REPEAT):
-            return what[0] * "".join(map(text, what[2]))
+            least, most, repeated = what
+            return [""] * (least == 0) + [text * max(least, 1) for text in sequences(repeated) if least or most == 1]
         if kind is _constants.BRANCH:
-            return "".join(map(text, what[1][0]))
-        return text(what[0]) if kind is _constants.IN else _character(kind, what)
+            return [text for choice in what[1] for text in sequences(choice)]
+        if kind is _constants.IN:
+            return [text for member in what for text in texts(member)]
+        return [_character(kind, what, digit)]
 
-    return "".join(map(text, parsed))
+    def sequences(elements: Any) -> list[str]:
+        return ["".join(chosen) for chosen in itertools.product(*map(texts, elements))]
+
+    return sequences(parsed)
 
 
-def _character(kind: Any, what: Any) -> str:
+def _character(kind: Any, what: Any, digit: int) -> str:
     """A character that a part of a regular expression matches; none for anchors."""
     if kind is _constants.CATEGORY:
-        return {_constants.CATEGORY_DIGIT: "0", _constants.CATEGORY_SPACE: " "}.get(what, "x")
+        return {_constants.CATEGORY_DIGIT: f"{digit}", _constants.CATEGORY_SPACE: " "}.get(what, "x")
     if kind in (_constants.LITERAL, _constants.RANGE):
         return chr(what if kind is _constants.LITERAL else what[0])
     if kind in (_constants.ANY, _constants.AT):

@@ -55,6 +55,8 @@ class SkyOptions:
     dates: int
     clouds: bool
     orbit_edge: bool
+    cover: float = 0.20
+    """Share of the world under cloud on a usual date."""
 
 
 def make_sky(shape: tuple[int, int], options: SkyOptions, index: int) -> Sky:
@@ -72,9 +74,10 @@ def make_sky(shape: tuple[int, int], options: SkyOptions, index: int) -> Sky:
 
 
 def _cover(options: SkyOptions, index: int) -> float:
-    """Share of the world under cloud: around a fifth (a quarter is lost, with shadows), once nearly all."""
+    """Share of the world under cloud: around the usual one (of a fifth, a quarter is lost, with shadows), once nearly
+    all."""
     rng = generator(options.seed, "cover")
-    cover = np.clip(rng.normal(0.20, 0.09, options.dates), 0.02, 0.45)
+    cover = np.clip(rng.normal(options.cover, 0.09, options.dates), 0.02, min(options.cover + 0.25, 0.97))
     if options.dates >= 4:
         cover[options.dates // 6] = 0.93
     return float(cover[index])

@@ -1,8 +1,8 @@
-"""A small made-up Sentinel-2 archive whose truth is known everywhere, for the demo and whole-chain tests."""
+"""Small made-up archives of images whose truth is known everywhere, for the demo and whole-chain tests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
@@ -18,8 +18,11 @@ from pyproj import Transformer
 from iota2.core.random import generator
 from iota2.testing.archive import Product, write_band, write_masks
 from iota2.testing.classes import BANDS, CLASSES
-from iota2.testing.files import WorldFiles, write_class_tables, write_config
+from iota2.testing.files import SENSOR_PATHS, WorldFiles, write_class_tables, write_config
 from iota2.testing.ground import Ground, draw_ground
+from iota2.testing.landsat import write_landsat
+from iota2.testing.layers import write_layers
+from iota2.testing.radar import write_radar
 from iota2.testing.reference import fewest, reference_polygons, write_reference, write_regions
 from iota2.testing.sky import SATURATED, Sky, SkyOptions, make_sky
 
@@ -68,6 +71,10 @@ class WorldOptions:
     orbit_edge: bool = True
     """On one date in four a slanted part of the world is not seen."""
     seed: int = 0
+    sensors: tuple[str, ...] = ("Sentinel2",)
+    """What is written of the world: some of ``iota2.testing.files.SENSOR_PATHS``."""
+    cover: float = 0.20
+    """Share of the world under cloud on a usual date."""
     constant: bool = False
     """No noise, every field exactly as ``World.profile`` says, no difference between regions, all dates in
     all tiles: two tiles show the same ground alike."""
@@ -77,6 +84,8 @@ class WorldOptions:
             raise ValueError(f"size {self.size} and overlap {self.overlap}: expected even numbers, overlap < size")
         if not 2 <= self.classes <= len(CLASSES):
             raise ValueError(f"{self.classes} classes: expected 2 to {len(CLASSES)}")
+        if not self.sensors or not set(self.sensors) <= SENSOR_PATHS.keys():
+            raise ValueError(f"sensors {self.sensors}: expected some of {', '.join(SENSOR_PATHS)}")
         if not self.dates or list(self.dates) != sorted(set(self.dates)):
             raise ValueError("dates: expected at least one, sorted, each once")
 
@@ -93,7 +102,7 @@ class Layers:
 
 @dataclass(frozen=True)
 class World:
-    """A made-up piece of land under a made-up sky, seen by Sentinel-2."""
+    """A made-up piece of land under a made-up sky, seen by Sentinel-2 and others."""
 
     options: WorldOptions
     ground: Ground
@@ -113,6 +122,10 @@ class World:
     def regions(self, geobox: GeoBox) -> np.ndarray:
         """(y, x) uint8: region at every pixel centre of a lattice in any CRS."""
         return np.concatenate([self.region_at(x, y) for x, y in _positions(geobox)])
+
+    def fields_at(self, geobox: GeoBox) -> np.ndarray:
+        """(y, x) int32: number of the field at every pixel centre of a lattice in any CRS."""
+        return np.concatenate([self.ground.field_at(x, y) for x, y in _positions(geobox)])
 
     def profile(self, code: int, doy: float | np.ndarray) -> np.ndarray:
         """Reflectance x 10000 of the ten bands (last axis) of a class on days of the year, as in region 1."""
@@ -153,18 +166,27 @@ class World:
     def sky(self, day: date) -> Sky:
         """Clouds, shadows, glints and edge of the orbit on a date."""
         options = self.options
-        weather = SkyOptions(options.seed, len(options.dates), options.clouds, options.orbit_edge)
+        weather = SkyOptions(options.seed, len(options.dates), options.clouds, options.orbit_edge, options.cover)
         height, width = self.geobox.shape
         return make_sky((height, width), weather, options.dates.index(day))
 
     def surface(self, day: date, band: str) -> np.ndarray:
         """(y, x) float32: reflectance x 10000 of the ground under a clear sky, noise included."""
-        table = self.ground.reflectance(self._layers.fields, day.timetuple().tm_yday, BANDS.index(band))
-        values = table.ravel()[self._layers.place]
+        values = self.painted(self.ground.reflectance(self.fields, day.timetuple().tm_yday, BANDS.index(band)))
         if self.options.noise and not self.options.constant:
             rng = generator(self.options.seed, "noise", day.isoformat(), band)
             values += np.float32(self.options.noise) * rng.standard_normal(values.shape, np.float32)
         return np.clip(values, LOWEST, HIGHEST, out=values)
+
+    @property
+    def fields(self) -> np.ndarray:
+        """(n,) numbers of the fields in sight."""
+        return self._layers.fields
+
+    def painted(self, table: np.ndarray) -> np.ndarray:
+        """(y, x): a value for each of the ``fields`` in region 1 and 2, (n, 2), where it is seen."""
+        values: np.ndarray = table.ravel()[self._layers.place]
+        return values
 
     def observed(self, day: date, band: str, sky: Sky) -> np.ndarray:
         """(y, x) float32: reflectance x 10000 as the sensor sees it through the sky of that date."""
@@ -219,16 +241,30 @@ def write_world(world: World, folder: Path) -> WorldFiles:
     """
     files = WorldFiles(Path(folder).absolute())
     files.ground_truth.parent.mkdir(parents=True, exist_ok=True)
+    for sensor in world.options.sensors:
+        WRITERS[sensor](world, files)
+    write_reference(world.reference, files.ground_truth)
+    write_regions(world.ground, files.regions)
+    write_class_tables(world.ground.classes, files)
+    write_config(world.options.tiles, files, world.options.sensors)
+    return files
+
+
+def _write_sentinel_2(world: World, files: WorldFiles) -> None:
     for day in world.options.dates:
         _write_date(world, day, files.s2_path)
     # A thing that is no product, as archives have them: to be reported, not to stop anything.
     stray = files.s2_path / world.options.tiles[0] / "README.txt"
     stray.write_text("This file is no product.\n", encoding="utf-8")
-    write_reference(world.reference, files.ground_truth)
-    write_regions(world.ground, files.regions)
-    write_class_tables(world.ground.classes, files)
-    write_config(world.options.tiles, files)
-    return files
+
+
+WRITERS: Mapping[str, Callable[[World, WorldFiles], object]] = {
+    "Sentinel2": _write_sentinel_2,
+    "Landsat8": lambda world, files: write_landsat(world, files.l8_path),
+    "Sentinel1": lambda world, files: write_radar(world, files.radar),
+    "userFeat": lambda world, files: write_layers(world, files.user_feat_path),
+}
+"""Sensor to what writes its files."""
 
 
 def _write_date(world: World, day: date, root: Path) -> None:

@@ -1,0 +1,105 @@
+"""Reading alone, of every kind of file that archives have: from the bytes to series on the lattice of the tile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import pytest
+from rasterio.windows import Window
+
+from benchmarks.archives import DATES, Archive, archive, side_of
+from benchmarks.figures import Figures
+from benchmarks.others import beside, in_jpeg2000, in_strips, of_other_zone
+from benchmarks.reading import Piece, decode
+from iota2.core.graph import Resources
+from iota2.core.grid import Block, blocks
+from iota2.core.recipe import FeatureRecipe, SensorRecipe, interpolation_dates
+from iota2.core.scene import Scene, SensorScene
+from iota2.io.block_shapes import BlockShapes
+from iota2.io.cubes import series_reader
+from iota2.io.environ import gdal_environment, limit_threads
+from iota2.steps.blocks import prediction_shapes
+
+CLASSES = 17
+KINDS: Mapping[str, Callable[[Archive], SensorScene]] = {
+    "strips": in_strips,
+    "JPEG 2000": in_jpeg2000,
+    "another zone, 10 m": partial(of_other_zone, pixel=10),
+    "another zone, 30 m": partial(of_other_zone, pixel=30),
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A scene of one sensor, and the blocks in which the classification step reads it."""
+
+    scene: Scene
+
+    @cached_property
+    def recipe(self) -> FeatureRecipe:
+        """All bands, every ten days."""
+        (sensor,) = self.scene.sensors
+        spec, dates = sensor.spec, interpolation_dates(DATES[0], DATES[-1], 10)
+        return FeatureRecipe((SensorRecipe(spec.name, spec.band_names, spec.roles, dates, indices=()),))
+
+    @cached_property
+    def shapes(self) -> BlockShapes:
+        """Rows and columns."""
+        return prediction_shapes(self.scene, self.recipe, Resources(), CLASSES)
+
+    @cached_property
+    def blocks(self) -> list[Block]:
+        """What is decoded at once, in order."""
+        return self.shapes.in_order(self.scene.tile, self.scene.geobox)
+
+    def within(self, block: Block) -> list[Block]:
+        """What is computed at once, inside of a block."""
+        return list(blocks(block.tile, self.scene.geobox, self.shapes.computed, block.rows, block.cols))
+
+    def files(self) -> list[Piece]:
+        """All pixels of all files, each once."""
+        (sensor,) = self.scene.sensors
+        found = {}
+        for acquisition in sensor.acquisitions:
+            for name, path in (*acquisition.bands.items(), *acquisition.masks.items()):
+                rows, cols = sensor.grids[name].shape
+                found[path] = Piece(path, 1, Window(0, 0, cols, rows))
+        return list(found.values())
+
+    def read(self, *, series: bool) -> None:
+        """Decode all blocks; with ``series``, bring them onto the lattice of the tile."""
+        with series_reader(self.scene, self.recipe) as reader:
+            for block, decoded in reader.decoded(self.blocks):
+                for part in self.within(block) if series else ():
+                    decoded.cubes(part)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def bench_reading(figures: Figures, rounds: int, bench_data: Path, megapixels: float, kind: str) -> None:
+    """Every byte once, decoding as steps do it, and the series that come of it, one after the other in each round."""
+    made = archive(bench_data, side_of(megapixels))
+    reading = Reading(beside(made, KINDS[kind](made)))
+    (sensor,) = reading.scene.sensors
+    work = {
+        f"{kind}: every byte once": lambda: decode([[reading.files()]]),
+        f"{kind}: decode": lambda: reading.read(series=False),
+        f"{kind}: files to series": lambda: reading.read(series=True),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in work}
+    timer = time.process_time if figures.processor else time.perf_counter
+    with limit_threads(1), gdal_environment():
+        reading.read(series=True)
+        for _ in range(rounds):
+            for name, act in work.items():
+                started = timer()
+                act()
+                seconds[name].append(timer() - started)
+    floor, *_ = work
+    note = f"{len(sensor.spec.bands)} bands, {len(sensor.acquisitions)} dates"
+    for name, measured in seconds.items():
+        more = {"note": note} if name == floor else {"reference": floor}
+        figures.add("reading", name, measured, pixels=made.side**2, megapixels=made.megapixels, **more)

@@ -1,0 +1,204 @@
+"""How far one image lies from another: a translation by phase correlation, and how sure it is.
+
+Compared are edges, that is magnitudes of gradients: the borders of fields stay where they are when a crop is darker
+than its neighbour in spring and brighter in summer. Windows are compared one by one and combined by the median, so that
+clouds that no mask shows, and ground that has changed, spoil their own window only (Scheffler et al., 2017, AROSICS,
+Remote Sensing 9(7), 676, combines windows for the same reason).
+
+Phase correlation: Kuglin & Hines (1975). The highest frequencies take no part, since they hold noise, and aliasing
+that does not move with the ground (Stone et al., 2001, IEEE Trans. Geosci. Remote Sens. 39(10)).
+The peak is found between the pixels by evaluating the inverse transform there (Guizar-Sicairos, Thurman & Fienup, 2008,
+Optics Letters 33(2)).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import fft, ndimage
+
+SIDE, SMALLEST = 256, 64
+"""Rows and columns of a window; less on a lattice on which few would fit."""
+MOST = 10
+"""Windows along each side of the lattice."""
+CLEAR = 0.6
+"""Part of a window that must be clear in both images."""
+FEWEST = 3
+"""Windows that must show the same edges in both images."""
+FINEST = 0.05
+"""Pixels; what is not further apart lies right. Resampling would blur more than it mends."""
+AGREED, NEARBY = 2 / 3, 1.0
+"""So large a part of the windows must be so near, in pixels, to their median."""
+SURE = 0.2
+"""Pixels; a translation whose standard error is larger is none."""
+_LOSS = 0.02
+"""Correlation that rounding and resampling may cost; an image that is moved rightly agrees better, or as well."""
+_SMOOTHED = 1.0
+"""Standard deviation, in pixels, of the Gaussian whose derivatives make the gradients."""
+_SPREAD = 7
+"""Rows and columns in which a pixel without data spoils gradients."""
+_FREQUENCIES = 0.35
+"""Cycles per pixel: frequencies up to it take part."""
+_STEPS = (0.5, 0.1, 0.02, 0.004)
+"""Pixels between the places at which the correlation is evaluated, each time around the best of the last."""
+_CHANCE = 5.0
+"""A peak counts when it is so many times as high as what images that have nothing in common give on average."""
+_TAPERED = 1.5
+"""Square root of the factor by which a Hann window makes the independent frequencies fewer, both axes."""
+
+Range = tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What a window of an image shows of edges."""
+
+    edges: np.ndarray
+    """(y, x) float32."""
+    clear: np.ndarray
+    """(y, x) bool: there is an image, and nothing nearby spoils its edges."""
+
+
+@dataclass(frozen=True)
+class Translation:
+    """How far an image lies right of, and below, the reference, in pixels."""
+
+    right: float = 0.0
+    down: float = 0.0
+    windows: int = 0
+    """Windows that show the same edges in both images."""
+    compared: int = 0
+    """Windows that are clear in both."""
+    spread: float = np.nan
+    """Median absolute deviation of the windows' translations, in pixels, the larger of both axes."""
+    before: float = np.nan
+    """Correlation of the edges as the images lie."""
+    after: float = np.nan
+    """Correlation once the image is moved back."""
+    refused: str = ""
+    """Why this must not be used; empty when it can be."""
+
+
+def window_grid(shape: tuple[int, int]) -> list[tuple[Range, Range]]:
+    """Rows and columns of the windows in which images of a shape are compared, row by row; none when it is too small.
+
+    They lie evenly, and overlap by half at most.
+    """
+    side = SIDE
+    while side > SMALLEST and 2 * side > min(shape):
+        side //= 2
+    if side > min(shape):
+        return []
+    starts = [_starts(length, side) for length in shape]
+    return [((top, top + side), (left, left + side)) for top, left in itertools.product(*starts)]
+
+
+def _starts(length: int, side: int) -> list[int]:
+    count = min(MOST, 2 * (length - side) // side + 1)
+    return [round(k * (length - side) / max(1, count - 1)) for k in range(count)]
+
+
+def view_of(values: np.ndarray, clear: np.ndarray) -> View:
+    """The edges of a window of an image (y, x), and where they can be trusted; ``clear`` (y, x) bool."""
+    level = float(np.mean(values, where=clear, dtype=np.float64)) if clear.any() else 0.0
+    filled = np.where(clear, values, level).astype(np.float32)
+    edges = ndimage.gaussian_gradient_magnitude(filled, _SMOOTHED)
+    return View(edges, ndimage.minimum_filter(clear, size=_SPREAD))
+
+
+def translation(reference: Sequence[View], image: Sequence[View], limit: float) -> Translation:
+    """How far the image lies from the reference, at most ``limit`` pixels along each axis, from views of the same
+    windows. A translation that is ``refused`` says why, and is 0 when there is no measure at all."""
+    pairs = [
+        (one, other)
+        for one, other in zip(reference, image, strict=True)
+        if np.count_nonzero(one.clear & other.clear) >= CLEAR * one.clear.size
+    ]
+    if len(pairs) < FEWEST:
+        told = f"{len(pairs)} of {len(reference)} windows are clear in both images; {FEWEST} are needed"
+        return Translation(compared=len(pairs), refused=told)
+    found = [match for one, other in pairs if (match := _match(one, other, limit)) is not None]
+    if len(found) < FEWEST:
+        told = f"{len(found)} of {len(pairs)} clear windows show the same edges in both images; {FEWEST} are needed"
+        return Translation(windows=len(found), compared=len(pairs), refused=told)
+    right, down = np.median(found, axis=0)
+    spread = float(np.median(np.abs(np.subtract(found, (right, down))), axis=0).max())
+    before, after = _correlation(pairs, (0.0, 0.0), limit), _correlation(pairs, (right, down), limit)
+    # of a median of values with normal errors, whose standard deviation is 1.4826 times their median deviation
+    error = 1.2533 * 1.4826 * spread / np.sqrt(len(found))
+    near = np.count_nonzero(np.abs(np.subtract(found, (right, down))).max(axis=1) <= NEARBY)
+    refused = ""
+    if near < AGREED * len(found) or error > SURE:
+        refused = f"the windows disagree: {near} of {len(found)} lie within {NEARBY:g} pixel of their median"
+    elif max(abs(right), abs(down)) > limit:
+        refused = f"{right:.1f} pixels right and {down:.1f} down are more than {limit:g}"
+    elif after < before - _LOSS:
+        refused = f"the edges agree less once the image is moved ({after:.2f}, not {before:.2f})"
+    # thousandths, so that no way of computing the same differs
+    return Translation(
+        round(float(right), 3), round(float(down), 3), len(found), len(pairs), spread, before, after, refused
+    )
+
+
+def _match(reference: View, image: View, limit: float) -> tuple[float, float] | None:
+    """Pixels right and down at the peak of the phase correlation of two windows; None when it is no more than
+    chance."""
+    clear = reference.clear & image.clear
+    weight = np.hanning(len(clear) + 2)[1:-1, None] * np.hanning(clear.shape[1] + 2)[1:-1] * clear
+    first, second = (fft.fft2(_centred(view.edges, weight)) for view in (reference, image))
+    rows, cols = (fft.fftfreq(length) for length in clear.shape)
+    low = np.flatnonzero(np.abs(rows) < _FREQUENCIES), np.flatnonzero(np.abs(cols) < _FREQUENCIES)
+    rows, cols = rows[low[0]], cols[low[1]]
+    cross = (first.conj() * second)[np.ix_(*low)]
+    size = np.abs(cross)
+    used = (np.hypot(rows[:, None], cols) < _FREQUENCIES) & (size > 0)
+    used &= (rows[:, None] != 0) | (cols != 0)
+    count = np.count_nonzero(used)
+    if not count:
+        return None
+    phase = np.divide(cross, size, where=used, out=np.zeros_like(cross)) / count
+    right, down, height = _peak(phase, rows, cols, limit + 1)
+    chance = _TAPERED / np.sqrt(count * np.count_nonzero(clear) / clear.size)
+    return (right, down) if height > _CHANCE * chance else None
+
+
+def _centred(edges: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Edges less their mean, weighted: what is not clear is 0, and where that is makes no step to be seen."""
+    values = edges.astype(np.float64)
+    centred: np.ndarray = (values - np.average(values, weights=weight)) * weight
+    return centred
+
+
+def _peak(phase: np.ndarray, rows: np.ndarray, cols: np.ndarray, reach: float) -> tuple[float, float, float]:
+    """Where within ``reach`` pixels the inverse transform of ``phase`` is highest: pixels right, down, its height."""
+    right = down = height = 0.0
+    for step in _STEPS:
+        around = np.arange(-np.ceil(reach / step), np.ceil(reach / step) + 1) * step
+        downs, rights = down + around, right + around
+        waves = np.exp(2j * np.pi * np.outer(downs, rows)), np.exp(2j * np.pi * np.outer(cols, rights))
+        heights = (waves[0] @ phase @ waves[1]).real
+        at = np.unravel_index(np.argmax(heights), heights.shape)
+        right, down, height = float(rights[at[1]]), float(downs[at[0]]), float(heights[at])
+        reach = step
+    return right, down, height
+
+
+def _correlation(pairs: Sequence[tuple[View, View]], moved: tuple[float, float], limit: float) -> float:
+    """Correlation of the edges over all windows where both are clear, once the images are moved back by ``moved``
+    (pixels right, down); without the margins, where an image that is moved shows nothing. NaN without contrast."""
+    margin = int(np.ceil(limit)) + 1
+    inner = slice(margin, -margin), slice(margin, -margin)
+    ones, others = [], []
+    for reference, image in pairs:
+        back = -moved[1], -moved[0]
+        edges = ndimage.shift(image.edges, back, order=3, mode="nearest") if any(moved) else image.edges
+        clear = (reference.clear & image.clear)[inner]
+        ones.append(reference.edges[inner][clear])
+        others.append(edges[inner][clear])
+    one, other = np.concatenate(ones).astype(np.float64), np.concatenate(others).astype(np.float64)
+    if one.size < 2 or not one.std() or not other.std():
+        return float("nan")
+    return float(np.corrcoef(one, other)[0, 1])

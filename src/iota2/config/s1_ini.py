@@ -1,0 +1,214 @@
+"""What the INI file of ``chain.s1_path`` says, and which of its keys have a meaning here."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from iota2.config.fields import nearest
+from iota2.errors import ConfigError
+
+T = TypeVar("T")
+
+USED = ""
+_DONE = "images are read as S1Tiling calibrated and orthorectified them; it has options of its own for that"
+_TILES = "chain.list_tile names the tiles"
+_RESOURCES = "`iota2 run` has options for memory and logs, and no intermediate image is written"
+_BORDERS = (
+    "0 is no data, and border masks are used where they exist; a threshold would take calm water in VH for a border"
+)
+
+KEYS: dict[str, dict[str, str]] = {
+    "Paths": {"Output": USED, "S1Images": USED, "SRTM": _DONE, "GeoidFile": _DONE},
+    "Processing": {
+        "FilteringMode": USED,
+        "TemporalResolution": USED,
+        "gapFilling_interpolation": USED,
+        "ManyProjection": _DONE,
+        "ReferencesFolder": _DONE,
+        "RasterPattern": _DONE,
+        "OutputSpatialResolution": _DONE,
+        "TilesShapefile": _DONE,
+        "SRTMShapefile": _DONE,
+        "Orthorectification_gridspacing": _DONE,
+        "BorderThreshold": _BORDERS,
+        "getMasks": _BORDERS,
+        "Tiles": _TILES,
+        "Mode": _RESOURCES,
+        "RAMPerProcess": _RESOURCES,
+        "writeTemporaryFiles": _RESOURCES,
+        "outputStack": _RESOURCES,
+    },
+    "Filtering": {"Window_radius": USED},
+    "Features": {"expression": USED},
+}
+"""Keys by section, as the original wrote them (their case does not matter), each with the reason why it has no effect;
+empty for those that are used."""
+
+MAX_RADIUS = 15
+"""Pixels; a window of 31 x 31 is far beyond what keeps fields apart."""
+_MONO = "dates are read as they are, none is filtered by itself; `multi` turns on the multitemporal filter"
+
+
+@dataclass(frozen=True)
+class RadarSettings:
+    """What the INI file says."""
+
+    output: Path
+    """Folder of S1Tiling's images, with one folder per tile inside."""
+    raw: Path | None
+    """Folder of the raw products; looked at only when there is no image."""
+    temporal_resolution: int
+    speckle_radius: int
+    """Of the multitemporal filter; 0 when it is off."""
+    expressions: str
+    """Expressions of vv and vh, separated by commas."""
+    warnings: tuple[str, ...]
+    """Keys that have no effect, and why."""
+
+
+def read_s1_ini(path: Path) -> RadarSettings:
+    """The settings in an INI file; relative paths start at its folder.
+
+    Raises ConfigError with all problems, each with its line: no INI file, unknown sections and keys, values that are
+    not among those expected, no folder of images.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=(";", "#"))
+        parser.read_string(text, source=str(path))
+    except OSError as err:
+        raise ConfigError([f"cannot be read: {err.strerror}"], source=str(path)) from err
+    except (configparser.Error, UnicodeDecodeError) as err:
+        raise ConfigError([f"is no INI file: {' '.join(str(err).split())}"], source=str(path)) from err
+    if parser.has_section("DataSource"):
+        text = "this is a configuration of S1Tiling itself; write an INI file with [Paths] Output, its output folder"
+        raise ConfigError([text], source=str(path))
+    values = {section: dict(parser[section]) for section in parser.sections()}
+    return _Ini(path, values, _lines(text)).settings()
+
+
+@dataclass(frozen=True)
+class _Ini:
+    """An INI file being read, and what is wrong in it."""
+
+    path: Path
+    values: Mapping[str, Mapping[str, str]]
+    """Texts by section and key, keys in lower case."""
+    lines: Mapping[tuple[str, str | None], int]
+    problems: list[tuple[int, str]] = field(default_factory=list)
+    """Lines, 0 for none, and sentences."""
+
+    def settings(self) -> RadarSettings:
+        self._refuse_unknown()
+        multi = self._value("Processing", "FilteringMode", "multi", _one_of("multi", "mono")) == "multi"
+        radius = self._value("Filtering", "Window_radius", 2, _whole(1, MAX_RADIUS))
+        self._value("Processing", "gapFilling_interpolation", "linear", _one_of("linear"))
+        settings = RadarSettings(
+            output=self._value("Paths", "Output", Path(), self._folder),
+            raw=self._value("Paths", "S1Images", None, self._located),
+            temporal_resolution=self._value("Processing", "TemporalResolution", 10, _whole(1)),
+            speckle_radius=radius if multi else 0,
+            expressions=self._value("Features", "expression", "", str),
+            warnings=self._warnings(multi),
+        )
+        if not self._given("Paths", "Output"):
+            self._note(None, None, "[Paths] Output is missing; give the folder that S1Tiling writes into")
+        if self.problems:
+            told = [f"line {line}: {text}" if line else text for line, text in sorted(self.problems)]
+            raise ConfigError(told, source=str(self.path))
+        return settings
+
+    def _refuse_unknown(self) -> None:
+        """Note sections and keys that no one knows."""
+        for section, options in self.values.items():
+            if section not in KEYS:
+                hint = nearest(section, KEYS) or f"; expected one of {', '.join(KEYS)}"
+                self._note(section, None, f"[{section}] is an unknown section{hint}")
+                continue
+            known = {key.lower() for key in KEYS[section]}
+            for key in options:
+                if key not in known:
+                    self._note(section, key, f"[{section}] {key} is unknown{_hint(section, key)}")
+
+    def _warnings(self, multi: bool) -> tuple[str, ...]:
+        """Keys that are given and have no effect, those with the same reason in one sentence."""
+        by_reason: dict[str, list[str]] = {}
+        for section, keys in KEYS.items():
+            for key, reason in keys.items():
+                if reason and self._given(section, key):
+                    by_reason.setdefault(reason, []).append(f"[{section}] {key}")
+        told = [f"no effect of {', '.join(keys)}: {reason}" for reason, keys in by_reason.items()]
+        return (*told, *([] if multi else [f"[Processing] FilteringMode mono: {_MONO}"]))
+
+    def _given(self, section: str, key: str) -> str:
+        """The text of a key; empty when it is absent or None."""
+        text = self.values.get(section, {}).get(key.lower(), "").strip().strip("'\"")
+        return "" if text.lower() == "none" else text
+
+    def _value(self, section: str, key: str, default: T, read: Callable[[str], T]) -> T:
+        """The value of a key; the default when it is absent, or wrong, which is noted."""
+        text = self._given(section, key)
+        try:
+            return read(text) if text else default
+        except ValueError as err:
+            self._note(section, key, f"[{section}] {key}: {err}, got {text!r}")
+            return default
+
+    def _note(self, section: str | None, key: str | None, text: str) -> None:
+        """Add a problem of a section, a key of it, or the file."""
+        line = self.lines.get((section, key.lower() if key else None), 0) if section else 0
+        self.problems.append((line, text))
+
+    def _located(self, text: str) -> Path:
+        return Path(self.path.parent, Path(text).expanduser())
+
+    def _folder(self, text: str) -> Path:
+        folder = self._located(text)
+        if not folder.is_dir():
+            raise ValueError(f"expected a folder that exists, not {folder}")
+        return folder
+
+
+def _lines(text: str) -> dict[tuple[str, str | None], int]:
+    """Line of each section (None) and of each key (in lower case) in it."""
+    found: dict[tuple[str, str | None], int] = {}
+    section = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\[([^]]+)\]", line):
+            section = header[1]
+            found[section, None] = number
+        elif entry := re.match(r"([^\s#;:=][^:=]*?)\s*[:=]", line):
+            found[section, entry[1].lower()] = number
+    return found
+
+
+def _hint(section: str, key: str) -> str:
+    """What may have been meant by an unknown key."""
+    homes = [home for home, keys in KEYS.items() if key in map(str.lower, keys)]
+    if homes:
+        return f"; it belongs to [{homes[0]}]"
+    return nearest(key, KEYS[section]) or f"; expected one of {', '.join(KEYS[section])}"
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() not in choices:
+            raise ValueError(f"expected {' or '.join(choices)}")
+        return text.lower()
+
+    return read
+
+
+def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        number = int(text) if re.fullmatch(r"\d{1,6}", text) else -1
+        if number < least or (most is not None and number > most):
+            raise ValueError(f"expected a whole number from {least}" + (f" to {most}" if most else ""))
+        return number
+
+    return read

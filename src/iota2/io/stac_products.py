@@ -1,0 +1,151 @@
+"""Which products of a sensor the STAC items of a tile tell of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pystac
+
+from iota2.core.scene import SensorScene
+from iota2.core.sensor import SensorSpec
+from iota2.errors import InputError, MissingTile
+from iota2.io.products import SCAN_THREADS, Product, read_headers, series_of
+from iota2.io.remote import is_remote, look_at, session
+from iota2.io.stac import FoundItem
+from iota2.io.stac_assets import asset_of, file_of, names_of
+from iota2.io.stac_scaling import scaling_of
+
+_MGRS = re.compile(r"T?(\d{1,2})([C-HJ-NP-X][A-HJ-NP-Z]{2})")
+_WRS = re.compile(r"\d{6}")
+"""Path and row of Landsat."""
+
+
+def scan_items(
+    spec: SensorSpec,
+    found: Sequence[FoundItem],
+    tile: str,
+    tiles: Sequence[str],
+    *,
+    source: str,
+    remote: bool = False,
+    threads: int = SCAN_THREADS,
+    skip_damaged: bool = False,
+    damaged: Mapping[str, str] | None = None,
+) -> tuple[SensorScene, tuple[str, ...]]:
+    """The series of one sensor on one tile, from its items; checked like product folders, see ``scan_tile``.
+
+    ``tiles``: all tiles of the run. With several, items that do not tell their tile are left out, with a note.
+    ``source`` names in messages where the items come from; with ``remote`` files may lie on web servers.
+    """
+    where = f"{spec.section}, tile {tile}"
+    places = [(one, _place(spec, one.item, tile, tiles)) for one in found]
+    chosen = sorted((one for one, place in places if place == "here"), key=lambda one: (one.day, one.item.id))
+    lost = [one.item.id for one, place in places if place == "unknown"]
+    told = f"{len(lost)} items do not tell their tile (first: {lost[0]}), and the run has several" if lost else ""
+    if not chosen:
+        elsewhere = f"it has {len(found)} items of this sensor elsewhere"
+        remedy = f"{told}: run each tile by itself" if told else f"{elsewhere}. Correct the list of tiles or the source"
+        raise MissingTile(f"{where}: {source} has no item of it; {remedy}.")
+    files = [_files_of(spec, one, remote=remote) for one in chosen]
+    if not any(one.problems for one in files):
+        _reach({path for one in files for path in one.paths.values() if is_remote(path)})
+    with ThreadPoolExecutor(threads) as pool:
+        products = list(pool.map(lambda one, its: _product(spec, one, its, remote=remote), chosen, files))
+    scene, notes = series_of(spec, products, source, tile, skip_damaged=skip_damaged, damaged=damaged)
+    return scene, (*((f"{where}: left out, {told}",) if told else ()), *notes)
+
+
+def _place(spec: SensorSpec, item: pystac.Item, tile: str, tiles: Sequence[str]) -> str:
+    """Whether an item is ``here``, on the tile, ``elsewhere`` or at an ``unknown`` place.
+
+    An item that names a cell of another grid than the tiles are named by does not tell its tile. When the run has but
+    one, such an item is taken for it, as a product in its folder would be.
+    """
+    told = _tile_of(spec, item)
+    if told in map(_plain, tiles):
+        return "here" if told == _plain(tile) else "elsewhere"
+    same_grid = any(grid.fullmatch(told) and grid.fullmatch(tile) for grid in (_MGRS, _WRS))
+    if told and (same_grid or "tile" in re.compile(spec.product).groupindex):
+        return "elsewhere"
+    return "here" if len(tiles) == 1 else "unknown"
+
+
+def _tile_of(spec: SensorSpec, item: pystac.Item) -> str:
+    """The tile that an item tells, in the form of ``_plain``; empty when it tells none."""
+    said = {name: str(value) for name, value in item.properties.items() if isinstance(value, str | int)}
+    match = re.match(spec.product, item.id)
+    mgrs = [said.get(f"mgrs:{part}", "") for part in ("utm_zone", "latitude_band", "grid_square")]
+    path, row = said.get("landsat:wrs_path", ""), said.get("landsat:wrs_row", "")
+    ways = (
+        said.get("grid:code", "").partition("-")[2],
+        said.get("s2:mgrs_tile", ""),
+        "".join(mgrs) if all(mgrs) else "",
+        (match.groupdict().get("tile") or "") if match else "",
+        f"{int(path):03}{int(row):03}" if path.isdecimal() and row.isdecimal() else "",
+    )
+    return _plain(next(filter(None, ways), ""))
+
+
+def _plain(tile: str) -> str:
+    """A name of a tile in the one form in which they are compared: of the grid MGRS without T, with two digits."""
+    match = _MGRS.fullmatch(tile)
+    return f"{int(match[1]):02}{match[2]}" if match else tile
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What an item says of the files of a product."""
+
+    assets: Mapping[str, pystac.Asset]
+    """Asset by band or mask."""
+    paths: Mapping[str, str]
+    """Path or address by band or mask."""
+    missing: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def _files_of(spec: SensorSpec, found: FoundItem, *, remote: bool) -> _Files:
+    """The files of the product of an item, not yet opened."""
+    assets: dict[str, pystac.Asset] = {}
+    paths: dict[str, str] = {}
+    missing: dict[str, None] = {}
+    problems: dict[str, str] = {}
+    for part in spec.parts:
+        try:
+            asset = asset_of(found.item, part)
+            if asset is not None:
+                paths[part.name], assets[part.name] = file_of(asset, found, remote=remote), asset
+            elif not getattr(part, "optional", False):
+                missing[f"the asset {' or '.join(names_of(part))}"] = None
+        except InputError as err:
+            problems.setdefault(str(err).rpartition(": ")[2], str(err))  # one of each kind is enough
+    return _Files(assets, paths, tuple(missing), tuple(problems.values()))
+
+
+def _reach(addresses: Collection[str]) -> None:
+    """Ask each server for one file; InputError when it does not give it, before all the others are waited for."""
+    servers = {urlsplit(address).netloc: address for address in sorted(addresses, reverse=True)}
+    with session() as opened:
+        for address in servers.values():
+            look_at(address, opened)
+
+
+def _product(spec: SensorSpec, found: FoundItem, files: _Files, *, remote: bool) -> Product:
+    """The product of an item: what the headers of its files say, how its values are scaled."""
+    problems, scaling = [*files.problems], {}
+    headers, told, damage = read_headers(spec, files.paths)
+    try:
+        scaling = scaling_of(spec, found, files.assets, remote=remote)
+    except InputError as err:
+        problems.append(str(err))
+    lines = [f"item {found.item.id}: {problem}" for problem in problems]
+    if any(map(is_remote, files.paths.values())):  # what a server does not give is not damaged
+        lines, damage = [*lines, *damage], []
+    problems = [*lines, *told]
+    return Product(
+        found.item.id, found.day, files.paths, headers, tuple(problems), tuple(damage), files.missing, scaling
+    )

@@ -1,0 +1,151 @@
+"""Which products lie in the folder of a tile, and which files they have, by names alone."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+
+from iota2.core.sensor import SensorSpec
+from iota2.errors import InputError, MissingTile
+from iota2.io.near_misses import why_passed_over
+
+
+def tile_folder(spec: SensorSpec, root: str | Path, tile: str) -> str:
+    """Absolute path of the tile's folder; it must lie in the sensor's folder."""
+    base = os.path.abspath(root)
+    if tile in ("", ".", "..") or os.path.basename(tile) != tile:
+        raise InputError(f"{spec.section}: {tile!r} is no name of a tile folder.")
+    if not os.path.isdir(base):
+        raise InputError(f"{spec.section}: the folder of the images {base} does not exist.")
+    folder = os.path.join(base, spec.folder_of(tile))
+    if not os.path.isdir(folder):
+        tiles = sorted(entry.name for entry in os.scandir(base) if entry.is_dir())
+        there = f"it has {some(tiles, 10)}" if tiles else "it has no folder at all"
+        raise MissingTile(
+            f"{spec.section}: no folder for tile {tile}{_called(folder, tile)} in {base}; {there}. "
+            "Correct the list of tiles or the path of the images."
+        )
+    return folder
+
+
+def _called(folder: str, tile: str) -> str:
+    """The name of a tile's folder in brackets, when it is not the name of the tile."""
+    name = os.path.basename(folder)
+    return f" ({name})" * (name != tile)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A product that lies in a tile folder."""
+
+    day: date
+    name: str
+    folder: str
+    files: tuple[str, ...] | None = None
+    """Names of its files in the folder; None when the folder is its own."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The entries of a tile folder by what their names say."""
+
+    folder: str
+    found: tuple[Found, ...]
+    """Products, sorted by (day, name)."""
+    strays: tuple[str, ...]
+    """Entries that are no products."""
+    foreign: tuple[str, ...]
+    """Products of another tile."""
+    undated: tuple[str, ...]
+    """Sentences on products whose date is none."""
+
+    def require_products(self, spec: SensorSpec, tile: str) -> None:
+        """InputError when a date is none, MissingTile when no product is there."""
+        if self.undated:
+            raise InputError(all_problems(f"{spec.section}, tile {tile}", self.undated))
+        if not self.found:
+            others = (*self.strays, *self.foreign)
+            reason = why_passed_over(spec, self.folder, self.strays[0]) if self.strays else "of another tile"
+            raise MissingTile(
+                f"{spec.section}: no product of tile {tile} in {self.folder}; names must match {spec.product}. "
+                + (f"It holds {some(others)} (the first: {reason})." if others else "It holds nothing else.")
+            )
+
+    def notes(self, spec: SensorSpec, tile: str) -> tuple[str, ...]:
+        """Sentences on entries that were passed over."""
+        where = f"{spec.section}, tile {tile}: passed over,"
+        what = "product folders" if spec.products == "folders" else "files of a product"
+        told = ((f"no {what}", self.strays), ("of another tile", self.foreign))
+        return tuple(f"{where} {why}: {some(names)}" for why, names in told if names)
+
+
+def list_products(spec: SensorSpec, folder: str, tile: str) -> Listing:
+    """The products of a tile folder, and its other entries but those that the sensor ignores."""
+    found: dict[str, Found] = {}
+    strays, foreign, undated = [], [], []
+    whole = spec.products == "folders"
+    for name in sorted(os.listdir(folder)):
+        match = re.match(spec.product, name)
+        path = os.path.join(folder, name)
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in spec.ignore):
+            continue
+        if match is None or os.path.isdir(path) != whole:
+            strays.append(name)
+        elif match.groupdict().get("tile") not in (None, tile, tile.removeprefix("T")):
+            foreign.append(name)
+        elif (day := _day(match["date"])) is None:
+            undated.append(f"{name}: {match['date']} is no date (YYYYMMDD or YYYYDDD expected)")
+        elif whole:
+            found[name] = Found(day, name, path)
+        else:
+            product = match.groupdict().get("product") or match["date"]
+            known = found.get(product, Found(day, product, folder, ()))
+            if known.day != day:
+                undated.append(f"{name}: of another day than other files of {product} ({known.day:%Y%m%d})")
+            found[product] = replace(known, files=(*(known.files or ()), name))
+    products = sorted(found.values(), key=lambda product: (product.day, product.name))
+    return Listing(folder, tuple(products), tuple(strays), tuple(foreign), tuple(undated))
+
+
+def _day(text: str) -> date | None:
+    """The day of ``YYYYMMDD``, or of ``YYYYDDD`` with the number of the day in its year."""
+    try:
+        day = datetime.strptime(text, "%Y%j" if len(text) == 7 else "%Y%m%d").date()
+    except ValueError:
+        return None
+    return day if text.startswith(str(day.year)) else None  # day 366 of a year of 365 is none
+
+
+def only_file(found: Found, pattern: str, problems: list[str]) -> str | None:
+    """Path of the file of a product that matches a pattern; None if there is none, empty with a problem if several."""
+    names = _matching(found, pattern)
+    if len(names) > 1:
+        problems.append(f"{found.folder}: {len(names)} files match {pattern}: {some(names)}; exactly one is expected")
+        return ""
+    return os.path.join(found.folder, names[0]) if names else None
+
+
+def _matching(found: Found, pattern: str) -> list[str]:
+    """The files of a product that match a pattern, relative to its folder."""
+    if found.files is None:
+        return sorted(glob.glob(pattern, root_dir=found.folder, recursive=True))
+    return sorted(name for name in found.files if fnmatch.fnmatchcase(name, pattern))
+
+
+def all_problems(where: str, problems: Iterable[str], shown: int = 20) -> str:
+    """One message of all problems, the first ``shown`` of them in full."""
+    lines = list(problems)
+    more = [f"… and {len(lines) - shown} more"] if len(lines) > shown else []
+    return "\n".join([f"{where}: {len(lines)} problem(s)", *(f"  {line}" for line in [*lines[:shown], *more])])
+
+
+def some(names: Sequence[str], shown: int = 5) -> str:
+    """A list of names that does not get long."""
+    rest = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {rest} more" if rest > 0 else "")

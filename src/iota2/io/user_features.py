@@ -1,0 +1,139 @@
+"""Rasters of the user that are features as they are (``userFeat``): how they are found, and what they hold."""
+
+from __future__ import annotations
+
+import glob
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from iota2.core.scene import Acquisition, SensorScene
+from iota2.core.sensor import BandSpec, SensorOptions, SensorSpec
+from iota2.errors import InputError, MissingTile
+from iota2.io.headers import Header, read_header
+from iota2.io.warp import SeparablePlacement, placement
+
+SECTION, NAME = "userFeat", "userFeatures"
+SUFFIXES = (".tif", ".tiff", ".jp2")
+"""Endings of the names of rasters, in lower case: other files lie beside them."""
+
+
+def layers_wanted(
+    folder: Path, arbo: str, patterns: Sequence[str], resampling: Literal["cubic", "bilinear", "nearest"]
+) -> SensorOptions:
+    """The layers as a sensor without dates, with a band for each pattern: its name is in the name of a file that
+    ``arbo`` (a glob below the tile's folder) finds. How many bands the files have is seen in the folder of a tile."""
+    bands = tuple(BandSpec(pattern, arbo.strip("/")) for pattern in patterns)
+    spec = SensorSpec(NAME, SECTION, "", bands, masks=(), spectral=False, static=True, resampling=resampling)
+    return SensorOptions(spec, folder, spec.temporal_resolution)
+
+
+def scan_layers(spec: SensorSpec, root: str | Path, tile: str) -> SensorScene:
+    """The layers of one tile: all bands of the file of each pattern, named ``<pattern>_band_<k>`` with k from 0.
+
+    ``spec`` is that of ``layers_wanted``. A file named exactly as a pattern comes before others whose names contain
+    it. MissingTile when the tile has no folder; InputError with all problems at once: a pattern that no file or
+    several files match, files that cannot be used.
+    """
+    folder = _tile_folder(os.path.abspath(root), tile)
+    bands: list[BandSpec] = []
+    files: dict[str, str] = {}
+    grids: dict[str, GeoBox] = {}
+    problems: list[str] = []
+    for wanted in spec.bands:
+        try:
+            path = _only_file(folder, wanted)
+            header, faults = read_header(path, 1)
+        except InputError as err:
+            problems.append(str(err))
+            continue
+        problems += faults
+        if header is not None:
+            found = _bands(wanted, header)
+            bands += found
+            files |= {band.name: path for band in found}
+            grids |= {band.name: header.grid for band in found}
+    if problems:
+        lines = [f"{SECTION}, tile {tile}: {len(problems)} problem(s)", *(f"  {problem}" for problem in problems)]
+        raise InputError("\n".join(lines))
+    acquisition = Acquisition(NAME, date.min, "", os.path.basename(folder), files, masks={})
+    return SensorScene(replace(spec, bands=tuple(bands)), (acquisition,), grids)
+
+
+def interpolated_numbers(layers: SensorScene, geobox: GeoBox, tile: str) -> Iterator[str]:
+    """A note on the layers of whole numbers that are interpolated onto ``geobox``: codes must not be."""
+    kernel, files = layers.spec.resampling, layers.acquisitions[0].bands
+    if kernel == "nearest":
+        return
+    names = []
+    for band in layers.spec.bands:
+        place = placement(layers.grids[band.name], geobox, (0, 1), (0, 1), kernel)
+        header, _ = read_header(files[band.name], band.index)
+        whole = header is not None and np.dtype(header.types[band.index - 1]).kind in "iu"
+        if whole and not (isinstance(place, SeparablePlacement) and place.same):
+            names.append(band.name)
+    if names:
+        yield (
+            f"{SECTION}, tile {tile}: whole numbers are interpolated ({kernel}) onto the pixels of the tile: "
+            f"{', '.join(names)}. If they are codes, such as kinds of soil, set {SECTION}.resampling to 'nearest'"
+        )
+
+
+def _bands(wanted: BandSpec, header: Header) -> list[BandSpec]:
+    """A band for each of a file."""
+    return [
+        replace(wanted, name=f"{wanted.name}_band_{k}", index=k + 1, nodata=_marker(kind, marker))
+        for k, (kind, marker) in enumerate(zip(header.types, header.nodata, strict=True))
+    ]
+
+
+def _marker(kind: str, nodata: float | None) -> float | None:
+    """What stands for no measure once pixels of a type are read: of more than 16 bits, they become float32, and what
+    is too large for it infinite. None for NaN, which is no measure anyway."""
+    if nodata is None or math.isnan(nodata):
+        return None
+    with np.errstate(over="ignore"):
+        return nodata if kind in ("int8", "uint8", "int16", "uint16") else float(np.float32(nodata))
+
+
+def _tile_folder(base: str, tile: str) -> str:
+    """The folder named after the tile, or else the only one whose name contains it."""
+    if not os.path.isdir(base):
+        raise InputError(f"{SECTION}: the folder of the layers {base} does not exist.")
+    folders = sorted(entry.name for entry in os.scandir(base) if entry.is_dir() and tile in entry.name)
+    if tile in folders or len(folders) == 1:
+        return os.path.join(base, tile if tile in folders else folders[0])
+    if folders:
+        raise InputError(
+            f"{SECTION}: several folders in {base} have {tile} in their names: {', '.join(folders)}. Name one {tile}."
+        )
+    raise MissingTile(f"{SECTION}: no folder for tile {tile} in {base}; its name must contain {tile}.")
+
+
+def _only_file(folder: str, wanted: BandSpec) -> str:
+    """The raster that a pattern stands for."""
+    names = [
+        name
+        for name in sorted(glob.glob(wanted.file, root_dir=folder, recursive=True))
+        if wanted.name in os.path.basename(name) and name.lower().endswith(SUFFIXES)
+    ]
+    exact = [name for name in names if os.path.splitext(os.path.basename(name))[0] == wanted.name]
+    found = exact if len(exact) == 1 else names
+    if len(found) > 1:
+        raise InputError(
+            f"{folder}: {len(found)} rasters have {wanted.name!r} in their names: {', '.join(found)}. Make "
+            f"{SECTION}.patterns longer, or name one of them {wanted.name}"
+        )
+    if not found:
+        raise InputError(
+            f"{folder}: no raster ({', '.join(SUFFIXES)}) at {wanted.file} has {wanted.name!r} in its name. Correct "
+            f"{SECTION}.patterns or {SECTION}.arbo, or add the file"
+        )
+    return os.path.join(folder, found[0])

@@ -1,0 +1,146 @@
+"""Which series of which sensors each tile has, and on which lattice it is worked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from odc.geo.geobox import GeoBox
+
+from iota2.config.schema import Config
+from iota2.core.grid import resolution
+from iota2.core.scene import Scene, SensorScene
+from iota2.core.sensor import SensorOptions
+from iota2.errors import InputError, MissingTile
+from iota2.io.crs import units_per_metre
+from iota2.io.products import native_geobox, scan_tile, working_geobox
+from iota2.io.stac import FoundItem, Search, read_items
+from iota2.io.stac_products import scan_items
+from iota2.io.user_features import interpolated_numbers, scan_layers
+from iota2.run.damage import known_damage
+from iota2.steps.recipe import season_notes
+
+Series = tuple[SensorScene, ...]
+"""What the sensors have of one tile, in the order of features."""
+
+WITHOUT = " Or set chain.allow_missing_sensor to True: then its features are missing values there."
+
+
+@dataclass(frozen=True)
+class Items:
+    """The STAC items of a run, by the sensor that they are of: its section, or its name among ``user_sensors``."""
+
+    by_sensor: Mapping[str, Sequence[FoundItem]]
+    notes: tuple[str, ...] = ()
+    """What was passed over."""
+
+
+def read_stac(config: Config) -> Items:
+    """The items of all tiles; none when the configuration names no source."""
+    stac = config.chain.stac_items
+    if stac is None:
+        return Items({})
+    search = Search(
+        stac.source,
+        tuple(stac.collections),
+        start=stac.start_date,
+        end=stac.end_date,
+        bbox=stac.bbox,
+        remote=stac.remote,
+    )
+    found, notes = read_items(search)
+    by_sensor: dict[str, list[FoundItem]] = {}
+    for one in found:
+        by_sensor.setdefault(stac.collections[one.collection], []).append(one)
+    return Items(by_sensor, notes)
+
+
+def scan(config: Config, sensors: Sequence[SensorOptions], tile: str, items: Items) -> tuple[Series, tuple[str, ...]]:
+    """The series of the enabled sensors on one tile (headers only), and notes on what was passed over.
+
+    A sensor that the tile lacks is noted with ``allow_missing_sensor``. InputError with the problems of all sensors at
+    once, or when none with dates is there.
+    """
+    found: list[SensorScene] = []
+    notes: list[str] = []
+    problems: list[str] = []
+    for options in sensors:
+        try:
+            series, remarks = _series(config, options, tile, items)
+        except MissingTile as err:
+            if config.chain.allow_missing_sensor:
+                notes.append(f"{err} With chain.allow_missing_sensor, its features are missing values there.")
+            else:
+                problems.append(str(err) + WITHOUT * (len(sensors) > 1))
+        except InputError as err:
+            problems.append(str(err))
+        else:
+            found.append(series)
+            notes += [remark for remark in remarks if remark not in notes]  # the two of Sentinel-1 say the same
+    if problems or not any(not series.spec.static for series in found):
+        raise InputError("\n".join(problems or notes))
+    return tuple(found), tuple(notes)
+
+
+def _series(config: Config, options: SensorOptions, tile: str, items: Items) -> tuple[SensorScene, list[str]]:
+    """The series of one sensor on one tile, and notes."""
+    if options.spec.static:
+        return scan_layers(options.spec, options.path, tile), []
+    skip = config.chain.skip_damaged_products
+    known = known_damage(config.chain.output_path)
+    damaged = {damage.product: damage.reason for damage in known if damage.tile == tile}
+    if options.stac:
+        sensor = options.spec.name if options.spec.name in config.chain.user_sensors else options.spec.section
+        series, notes = scan_items(
+            options.spec,
+            items.by_sensor.get(sensor, ()),
+            tile,
+            config.chain.list_tile,
+            source=str(options.path),
+            remote=config.chain.stac_items is not None and config.chain.stac_items.remote,
+            skip_damaged=skip,
+            damaged=damaged,
+        )
+    else:
+        series, notes = scan_tile(options.spec, options.path, tile, skip_damaged=skip, damaged=damaged)
+    interpolation = config.sensors_data_interpolation
+    if interpolation.use_gapfilling and not interpolation.auto_date:
+        return series, [*notes, *season_notes(options, series, tile)]
+    return series, [*notes]
+
+
+def scenes_of(config: Config, found: Mapping[str, Series]) -> tuple[dict[str, Scene], dict[str, list[str]]]:
+    """The scene of each tile with its working lattice, and notes by tile.
+
+    The pixels are those of ``reference_sensor``, or of the finest sensor with dates, of equal ones the first. A tile
+    that lacks it has the pixels of its own finest sensor, as large as the others' when no size is given.
+    """
+    chain = config.chain
+    references = {tile: _reference(chain.reference_sensor, series) for tile, series in found.items()}
+    main = _reference(chain.reference_sensor, [*references.values()]) if references else None
+    scenes: dict[str, Scene] = {}
+    notes: dict[str, list[str]] = {}
+    for tile, series in found.items():
+        size, native, notes[tile] = chain.spatial_resolution, native_geobox(references[tile]), []
+        if main is not None and references[tile].spec.name != main.spec.name:
+            size = size or resolution(native_geobox(main))
+            text = f"tile {tile}: its pixels lie on those of {references[tile].spec.name}, as it lacks {main.spec.name}"
+            notes[tile].append(text)
+        lattice = working_geobox(native, spatial_resolution=size, working_grid=chain.working_grid, proj=chain.proj)
+        scenes[tile] = Scene(tile, lattice, series)
+        for layers in series:
+            notes[tile] += interpolated_numbers(layers, lattice, tile) if layers.spec.static else []
+    return scenes, notes
+
+
+def _reference(asked: str | None, series: Sequence[SensorScene]) -> SensorScene:
+    """The one of the asked sensor, or the finest with dates."""
+    dated = [scene for scene in series if not scene.spec.static]
+    named = [scene for scene in dated if asked in (scene.spec.section, scene.spec.name)]
+    return min(named or dated, key=lambda scene: _pixel_size(native_geobox(scene)))
+
+
+def _pixel_size(geobox: GeoBox) -> float:
+    """Width of a pixel in metres, rounded to a thousandth."""
+    middle = geobox.extent.centroid.coords[0][1]
+    return round(resolution(geobox)[0] / units_per_metre(geobox.crs, middle), 3)

@@ -1,0 +1,82 @@
+"""Landsat 8 images of a made-up world, as THEIA (MAJA) delivers them: names, lattice of 30 m, clouds of their own."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from iota2.core.grid import rescaled
+from iota2.core.random import generator
+from iota2.testing.archive import NODATA, write_image
+from iota2.testing.sky import Sky, SkyOptions, make_sky
+
+if TYPE_CHECKING:  # the world writes these images, and imports this module
+    from iota2.testing.world import World
+
+BANDS = {"B1": "B2", "B2": "B2", "B3": "B3", "B4": "B4", "B5": "B8A", "B6": "B11", "B7": "B12"}
+"""Band to that of Sentinel-2 which sees about the same light."""
+STEP = 32
+"""Days from one date to the next."""
+DELAY = 4
+"""Days from the first date of the world to the first image."""
+PIXEL = 30.0
+FINE = 3
+"""Pixels of the world along one of Landsat."""
+OTHER_SKY = 8
+"""Added to the world's seed: these dates have clouds of their own."""
+
+
+def landsat_dates(world: World) -> tuple[date, ...]:
+    """Dates with an image, the same for all tiles."""
+    first, last = world.options.dates[0] + timedelta(days=DELAY), world.options.dates[-1]
+    count = max(1, (last - first).days // STEP + 1)
+    return tuple(first + timedelta(days=STEP * k) for k in range(count))
+
+
+def landsat_sky(world: World, day: date) -> Sky:
+    """Clouds, shadows and edge of the orbit over the world's 10 m lattice on a date of Landsat."""
+    options, dates = world.options, landsat_dates(world)
+    height, width = world.geobox.shape
+    weather = SkyOptions(options.seed + OTHER_SKY, len(dates), options.clouds, options.orbit_edge, options.cover)
+    return make_sky((height, width), weather, dates.index(day))
+
+
+def write_landsat(world: World, root: Path) -> None:
+    """Write a product for each date and tile into ``<root>/<tile>/``."""
+    for day in landsat_dates(world):
+        sky = landsat_sky(world, day)
+        bands = {band: world.observed(day, fine, sky) for band, fine in BANDS.items() if band != "B1"}
+        rng = generator(world.options.seed, "coastal", day.isoformat())
+        bands["B1"] = bands["B2"] * np.float32(0.9) + rng.normal(0, 20, bands["B2"].shape).astype(np.float32)
+        for tile in world.options.tiles:
+            window, geobox = world.window(tile), rescaled(world.tile_geobox(tile), (PIXEL, PIXEL))
+            name = f"LANDSAT8-OLITIRS-XS_{day:%Y%m%d}-104112-{day.toordinal() % 1000:03d}_L2A_{tile}_C_V1-0"
+            edge = coarse(sky.edge[window], geobox).any(axis=(1, 3))
+            for band, values in bands.items():
+                seen = np.rint(coarse(values[window], geobox).mean(axis=(1, 3))).astype(np.int16)
+                seen[edge] = NODATA
+                write_image(root / tile / name / f"{name}_FRE_{band}.tif", seen, geobox, nodata=NODATA)
+            for mask, flags in _masks(sky, window, geobox).items():
+                write_image(root / tile / name / "MASKS" / f"{name}_{mask}_XS.tif", flags, geobox)
+
+
+def _masks(sky: Sky, window: tuple[slice, slice], geobox: GeoBox) -> dict[str, np.ndarray]:
+    """The masks of a tile at 30 m: a pixel has what any of the world's pixels in it has."""
+    edge = coarse(sky.edge[window], geobox).any(axis=(1, 3))
+    codes = np.moveaxis(coarse(sky.clm[window], geobox), 2, 1).reshape(*geobox.shape, FINE * FINE)
+    saturated = coarse(sky.saturated[window], geobox).any(axis=(1, 3))
+    masks = {"CLM": np.bitwise_or.reduce(codes, axis=2) * ~edge, "SAT": 0b0111 * (saturated & ~edge), "EDG": edge}
+    return {mask: flags.astype(np.uint8) for mask, flags in masks.items()}
+
+
+def coarse(values: np.ndarray, geobox: GeoBox) -> np.ndarray:
+    """(row, 3, column, 3) of the pixels of the world in each pixel of a lattice of 30 m; beyond the tile its last row
+    and column go on."""
+    height, width = geobox.shape
+    missing = height * FINE - values.shape[0], width * FINE - values.shape[1]
+    padded = np.pad(values, ((0, missing[0]), (0, missing[1])), mode="edge")
+    return padded.reshape(height, FINE, width, FINE)

@@ -1,0 +1,188 @@
+"""Sentinel-1 images of a made-up world, as S1Tiling writes them: names, lattice, no data, border masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import rasterio
+from odc.geo.geobox import GeoBox
+
+from iota2.core.random import generator
+
+if TYPE_CHECKING:  # the world writes these images, and imports this module
+    from iota2.testing.world import World
+
+Polarisation = Literal["vv", "vh"]
+POLARISATIONS: tuple[Polarisation, ...] = ("vv", "vh")
+ORBITS = {"ASC": "030", "DES": "110"}
+"""Direction to relative orbit."""
+FIRST_PASS = {"ASC": 5, "DES": 0}
+"""Days from the first date of the world to the first pass."""
+LOOKS = 4.4
+"""Equivalent number of looks of GRD images: their speckle is gamma distributed, with a variance of 1 / looks."""
+FIELD_SPREAD, PASS_SPREAD, WORK_SPREAD = 1.4, 0.5, 1.2
+"""Standard deviation in dB of fields around their class, of passes (wet and dry days) around the season, and of each
+field on each pass (ploughing, irrigation, wind), which no filter takes away."""
+SLICE_OVERLAP = 8
+"""Rows that two slices of one pass share."""
+
+# Backscatter (gamma nought, dB) in VV and VH of each class, bare and green, roughly as in published C band series.
+BACKSCATTER = {
+    11: ((-10.5, -17.5), (-8.8, -14.3)),
+    12: ((-10.5, -17.5), (-13.0, -17.5)),
+    31: ((-8.8, -14.5), (-8.2, -13.2)),
+    32: ((-9.2, -14.6), (-8.8, -13.9)),
+    41: ((-4.5, -11.5), (-6.5, -12.5)),
+    51: ((-19.0, -26.0), (-16.0, -22.0)),
+    211: ((-11.3, -18.5), (-10.6, -16.6)),
+    222: ((-9.8, -16.8), (-9.4, -15.0)),
+    34: ((-12.0, -19.5), (-11.3, -17.8)),
+    221: ((-9.8, -15.7), (-9.0, -14.2)),
+}
+
+INI = """\
+; Sentinel-1 images of a made-up world, calibrated and orthorectified as S1Tiling does.
+[Paths]
+Output : images
+
+[Processing]
+TemporalResolution : 12
+FilteringMode : multi
+
+[Filtering]
+Window_radius : 2
+"""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One passage of a satellite over the world."""
+
+    number: int
+    day: date
+    direction: str
+
+    @property
+    def satellite(self) -> str:
+        """``s1a``, ``s1b``."""
+        return "s1" + "ab"[self.number % 2]
+
+    def stem(self, tile: str, polarisation: Polarisation) -> str:
+        """Names of its images up to the time of day."""
+        orbit = ORBITS[self.direction]
+        return f"{self.satellite}_{_mgrs(tile)}_{polarisation}_{self.direction}_{orbit}_{self.day:%Y%m%d}"
+
+
+def write_radar(world: World, folder: Path, *, step: int = 12, masks: bool = True) -> Path:
+    """Write images of ascending and descending passes, one every ``step`` days each, and return the INI file.
+
+    ``folder`` is made when absent; the images lie in ``<folder>/images/<tile without T>/``. With an orbit edge, a
+    slanted part of the world is not seen on one pass in four: 0 there, and 0 in the border ``masks``, which are 1
+    elsewhere. One pass in five comes as two slices of one day, which share some rows. No speckle in a constant world.
+    """
+    folder = Path(folder)
+    height, width = world.geobox.shape
+    for passage in passes(world, step):
+        unseen = out_of_swath((height, width), passage) & world.options.orbit_edge
+        for polarisation in POLARISATIONS:
+            values = np.where(unseen, np.float32(0.0), backscatter(world, passage, polarisation))
+            for tile in world.options.tiles:
+                for time, rows in _slices(world.options.size, passage):
+                    shown = np.zeros((world.options.size, world.options.size), np.float32)
+                    shown[rows] = values[world.window(tile)][rows]
+                    path = folder / "images" / _mgrs(tile) / f"{passage.stem(tile, polarisation)}{time}.tif"
+                    _write_image(path, shown, world.tile_geobox(tile), mask=masks)
+    ini = folder / "sentinel1.ini"
+    ini.write_text(INI, encoding="utf-8")
+    return ini
+
+
+def passes(world: World, step: int) -> Iterator[Pass]:
+    """The passes over the world, from its first to its last date, all ascending ones first."""
+    first, last = world.options.dates[0], world.options.dates[-1]
+    for direction, delay in FIRST_PASS.items():
+        start = first + timedelta(days=delay)
+        for number in range(max(1, (last - start).days // step + 1)):
+            yield Pass(number, start + timedelta(days=step * number), direction)
+
+
+def backscatter(world: World, passage: Pass, polarisation: Polarisation) -> np.ndarray:
+    """(y, x) float32, above 0: gamma nought of the world (linear) as one pass sees it, with speckle."""
+    options, day = world.options, passage.day.isoformat()
+    values = world.painted(_of_fields(world, passage, polarisation))
+    if options.constant:
+        return values
+    rng = generator(options.seed, "radar speckle", passage.direction, day, polarisation)
+    speckle = rng.standard_gamma(LOOKS, values.shape, np.float32) / np.float32(LOOKS)
+    return np.maximum(values * speckle, np.float32(1e-5))
+
+
+def out_of_swath(shape: tuple[int, int], passage: Pass) -> np.ndarray:
+    """(y, x) bool: what a pass does not see of a world of ``shape``."""
+    if passage.number % 4 != 1:
+        return np.zeros(shape, bool)
+    rows, cols = np.ogrid[: shape[0], : shape[1]]
+    across = cols - (0.2 if passage.direction == "ASC" else -0.2) * rows
+    return across > 0.75 * shape[1] if passage.number % 8 == 1 else across < 0.2 * shape[1]
+
+
+def _of_fields(world: World, passage: Pass, polarisation: Polarisation) -> np.ndarray:
+    """(field, 2) float32: gamma nought of the fields in sight, in region 1 and 2, without speckle."""
+    ground, fields = world.ground, world.fields
+    green = ground.greenness(fields, passage.day.timetuple().tm_yday)
+    table = np.array([BACKSCATTER[land_class.code] for land_class in ground.classes])[ground.classes_of[fields]]
+    bare, lush = 10.0 ** (table[:, :, POLARISATIONS.index(polarisation)].T / 10.0)
+    values = (1.0 - green) * bare[:, None] + green * lush[:, None]
+    if not world.options.constant:
+        seed, day = world.options.seed, passage.day.isoformat()
+        own = generator(seed, "radar fields", passage.direction, polarisation).normal(size=ground.classes_of.size)
+        work = generator(seed, "radar work", passage.direction, day, polarisation).normal(size=ground.classes_of.size)
+        wet = generator(seed, "radar passes", passage.direction, day).normal()
+        change = FIELD_SPREAD * own[fields] + WORK_SPREAD * work[fields] + PASS_SPREAD * wet
+        values *= 10.0 ** (change / 10.0)[:, None]
+    return values.astype(np.float32)
+
+
+def _mgrs(tile: str) -> str:
+    """Name of a tile as S1Tiling has it."""
+    return tile.removeprefix("T")
+
+
+def _write_image(path: Path, values: np.ndarray, geobox: GeoBox, *, mask: bool) -> None:
+    """Write one image and, if asked for, its border mask."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _write(path, values, geobox, nodata=0)
+    if mask:
+        _write(path.with_name(f"{path.stem}_BorderMask.tif"), (values > 0).astype(np.uint8), geobox)
+
+
+def _slices(size: int, passage: Pass) -> list[tuple[str, slice]]:
+    """Time in the names and rows of a tile of each image of a pass; x for the time of one that was put together."""
+    hour = "1740" if passage.direction == "ASC" else "0600"
+    if passage.number % 5 == 3:
+        middle = size // 2
+        return [(f"t{hour}15", slice(0, middle + SLICE_OVERLAP)), (f"t{hour}40", slice(middle, size))]
+    return [(f"t{hour}15" if passage.number % 2 else "txxxxxx", slice(0, size))]
+
+
+def _write(path: Path, values: np.ndarray, geobox: GeoBox, nodata: int | None = None) -> None:
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        height=geobox.shape.y,
+        width=geobox.shape.x,
+        count=1,
+        dtype=values.dtype,
+        crs=str(geobox.crs),
+        transform=geobox.affine,
+        nodata=nodata,
+        compress="deflate",
+        zlevel=1,
+    ) as file:
+        file.write(values, 1)

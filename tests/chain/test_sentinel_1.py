@@ -1,0 +1,154 @@
+"""Sentinel-1 alone, through the whole chain: a map from radar images, their features, and what is refused."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from iota2.config.load import load_config
+from iota2.io.recipes import read_recipe
+from iota2.run.survey import survey
+from iota2.testing.radar import write_radar
+from tests.chain.helpers import SMALL, WEST, Case, command, copied, made, on_tile, refused, run
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    """The small world with radar images."""
+    case = made(SMALL, tmp_path_factory.mktemp("radar") / "world")
+    write_radar(case.world, case.files.folder / "radar")
+    return case
+
+
+@pytest.fixture
+def radar(written: Case, tmp_path: Path) -> Case:
+    """A copy for one test."""
+    return copied(written, tmp_path / "case")
+
+
+def images(case: Case, pattern: str = "*.tif") -> list[Path]:
+    return sorted((case.files.folder / "radar" / "images").glob(f"*/{pattern}"))
+
+
+def ini(case: Case, text: str | None = None) -> Path:
+    path = case.files.folder / "radar" / "sentinel1.ini"
+    if text is not None:
+        path.write_text(text, encoding="utf-8")
+    return path
+
+
+def configured(case: Case, **sections: Any) -> Path:
+    chain = {"s2_path": "", "s1_path": str(ini(case))} | sections.pop("chain", {})
+    return case.configured(chain=chain, **sections)
+
+
+def names(sensor: str, what: Sequence[str], days: Sequence[str]) -> list[str]:
+    return [f"{sensor}_{item}_{day}" for day in days for item in what]
+
+
+def test_radar_alone_maps_the_classes_and_features_are_named_by_direction_polarisation_and_date(radar: Case) -> None:
+    text = "[Paths]\nOutput = images\nSRTM = none\n[Processing]\nTemporalResolution = 36\nTiles = 31TCJ\n"
+    ini(radar, text + "[Features]\nexpression = VH/VV, vv - vh\n")
+    trees = {"otb_classifier_options": {"classifier.rf.nbtrees": 30}}
+    config = run(configured(radar, Sentinel_1={"decibel": True}, arg_train=trees))
+    (warning,) = config.warnings
+    assert "no effect of [Processing] Tiles: chain.list_tile names the tiles" in warning
+    days = {"asc": ["20180322", "20180427", "20180602", "20180708"], "des": ["20180317", "20180422", "20180528"]}
+    days["des"] += ["20180703", "20180808"]
+    expected = []
+    for direction, dates in days.items():
+        sensor = f"sentinel1_{direction}"
+        expected += names(sensor, ("vv", "vh"), dates)
+        expected += [f"{sensor}_userfeature{k}_{day}" for k in (1, 2) for day in dates]
+    recipe = read_recipe(radar.output / "features" / "recipe.json")
+    assert list(recipe.names) == expected
+    assert {(sensor.decibel, sensor.speckle_radius) for sensor in recipe.sensors} == {(True, 2)}
+    labels, truth = (
+        on_tile(radar.output / "final" / "Classif_Seed_0.tif", radar),
+        radar.world.truth(radar.world.tile_geobox(WEST)),
+    )
+    assert (labels > 0).all(), "clouds do not hide anything from a radar"
+    assert np.mean(labels == truth) > 0.7, "of three classes"
+
+
+def test_the_filter_makes_the_map_better(radar: Case) -> None:
+    shares = {}
+    for mode in ("mono", "multi"):
+        ini(radar, f"[Paths]\nOutput = images\n[Processing]\nFilteringMode = {mode}\nTemporalResolution = 36\n")
+        run(configured(radar))
+        labels = on_tile(radar.output / "final" / "Classif_Seed_0.tif", radar)
+        shares[mode] = np.mean(labels == radar.world.truth(radar.world.tile_geobox(WEST)))
+    assert shares["multi"] > shares["mono"] + 0.02
+
+
+def test_a_direction_without_images_is_left_out_and_said(radar: Case) -> None:
+    for path in images(radar, "*_ASC_*"):
+        path.unlink()
+    ini(radar, "[Paths]\nOutput = images\n[Processing]\nTemporalResolution = 60\n")
+    found = survey(load_config(configured(radar)))
+    assert {name.rsplit("_", 2)[0] for name in found.recipe.names} == {"sentinel1_des"}
+    assert "Sentinel_1: no tile has ascending images, so there is no series sentinel1_asc." in found.remarks
+
+
+def test_a_stray_file_is_told_once_though_two_series_pass_it_over(radar: Case) -> None:
+    (radar.files.folder / "radar" / "images" / "31TCJ" / "notes.txt").write_text("cloudless")
+    (note,) = survey(load_config(configured(radar))).notes[WEST]
+    assert note == "Sentinel_1, tile T31TCJ: passed over, no files of a product: notes.txt"
+
+
+def test_a_direction_that_one_tile_lacks_is_an_error(radar: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in images(radar, "*_31TDJ_*_ASC_*"):
+        path.unlink()
+    error = refused(capsys, configured(radar, chain={"list_tile": "T31TCJ T31TDJ"}))
+    assert "Sentinel_1: no product of tile T31TDJ in " in error
+
+
+def test_the_season_of_sentinel_1_is_its_own(radar: Case) -> None:
+    season = {"start_date": "20180401", "end_date": "20180501"}
+    config = configured(radar, Sentinel_1=season, sensors_data_interpolation={"auto_date": False})
+    names = survey(load_config(config)).recipe.names
+    assert {name.rsplit("_", 1)[1] for name in names} == {"20180401", "20180413", "20180425"}
+
+
+def test_raw_dates_keep_slices_of_a_day_apart(radar: Case) -> None:
+    config = configured(radar, sensors_data_interpolation={"use_gapfilling": False})
+    recipe = survey(load_config(config)).recipe
+    assert {"sentinel1_des_vh_20180422", "sentinel1_des_vh_20180422.1"} <= set(recipe.names)
+
+
+def test_images_that_s1tiling_has_not_made_yet_are_refused_with_the_way_out(
+    radar: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in images(radar):
+        path.unlink()
+    (radar.files.folder / "radar" / "raw" / "S1A_IW_GRDH_1SDV_20180511.SAFE").mkdir(parents=True)
+    ini(radar, "[Paths]\nOutput = images\nS1Images = raw\n")
+    error = refused(capsys, configured(radar))
+    code, _, told = command(capsys, "s1-ortho", "run.cfg", "--tile", "T31TCJ")
+    assert code == 1
+    assert "Use S1Tiling" in told
+    assert told.removeprefix("error: ").strip() in error
+
+
+def test_mistakes_in_the_ini_file_are_told_with_those_of_the_configuration(
+    radar: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ini(radar, "[Paths]\nOutput = images\n[Processing]\nTemporalResolution = soon\nBorderTreshold = 1\n")
+    error = refused(capsys, configured(radar, arg_train={"runs": 0}))
+    assert f"chain.s1_path: {ini(radar)}: line 4: [Processing] TemporalResolution: expected a whole number" in error
+    assert f"chain.s1_path: {ini(radar)}: line 5: [Processing] bordertreshold is unknown; did you mean" in error
+    assert "arg_train.runs" in error
+
+
+def test_results_do_not_go_among_the_images(radar: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    inside = radar.files.folder / "radar" / "images" / "results"
+    assert "lie in one another" in refused(capsys, configured(radar, chain={"output_path": str(inside)}))
+    radar.output.mkdir()
+    shutil.move(radar.files.folder / "radar" / "images", radar.output / "images")
+    ini(radar, f"[Paths]\nOutput = {radar.output}/images\n")
+    assert "lie in one another" in refused(capsys, configured(radar, chain={"remove_output_path": True}))

@@ -1,0 +1,175 @@
+"""Translations of the made-up world, which are known, are found again under clouds and noise; nothing is made up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from iota2.compute.registration import MOST, View, translation, view_of, window_grid
+from iota2.testing.world import DATES, World, WorldOptions, make_world
+from tests.displaced import displaced
+
+LATER, EARLIER = DATES[8], DATES[4]
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return make_world(WorldOptions(size=320, overlap=64, dates=DATES))
+
+
+@pytest.fixture(scope="module")
+def reference(world: World) -> list[View]:
+    return views(world.surface(EARLIER, "B4"))
+
+
+def views(values: np.ndarray, clear: np.ndarray | None = None) -> list[View]:
+    clear = np.ones(values.shape, bool) if clear is None else clear
+    places = [(slice(*rows), slice(*cols)) for rows, cols in window_grid(values.shape)]
+    return [view_of(values[place], clear[place]) for place in places]
+
+
+@pytest.mark.parametrize(("right", "down"), [(0, 0), (1, -2), (0.5, 0.5), (-0.3, 0.8), (2.6, 0.15), (-1.45, -2.9)])
+def test_known_translations_are_found_under_clouds_months_later(
+    world: World, reference: list[View], right: float, down: float
+) -> None:
+    sky = world.sky(LATER)
+    image = displaced(world, right, down).observed(LATER, "B4", sky)
+    found = translation(reference, views(image, ~sky.invalid), 3)
+    assert not found.refused
+    assert (found.right, found.down) == pytest.approx((right, down), abs=0.1)
+    assert found.windows >= 10
+    assert found.spread < 0.3
+    if max(abs(right), abs(down)) > 1:
+        assert found.after > found.before + 0.1
+
+
+def test_radiometry_does_not_matter_not_even_reversed(world: World, reference: list[View]) -> None:
+    image = displaced(world, 0.4, -1.2).surface(EARLIER, "B4")
+    same, reversed_ = (translation(reference, views(values), 3) for values in (image, 90 - 0.01 * image))
+    assert (reversed_.right, reversed_.down) == pytest.approx((same.right, same.down), abs=0.005)
+
+
+def test_an_image_equals_itself(reference: list[View]) -> None:
+    found = translation(reference, reference, 3)
+    assert (found.right, found.down, found.spread) == (0, 0, 0)
+    assert found.before == found.after == pytest.approx(1)
+
+
+def test_clouds_that_no_mask_shows_spoil_their_windows_only(world: World, reference: list[View]) -> None:
+    image = displaced(world, -0.7, 1.3).surface(LATER, "B4")
+    fog = np.random.default_rng(1).normal(4000, 900, image.shape).astype(np.float32)
+    image[:, : image.shape[1] // 3] = fog[:, : image.shape[1] // 3]
+    found = translation(reference, views(image), 3)
+    assert not found.refused
+    assert found.windows < found.compared
+    assert (found.right, found.down) == pytest.approx((-0.7, 1.3), abs=0.1)
+
+
+def test_what_masks_cover_has_no_say(world: World, reference: list[View]) -> None:
+    image = displaced(world, 0.6, 0.2).surface(LATER, "B4")
+    sky = world.sky(LATER)
+    spoilt = np.where(sky.invalid, np.float32(16000), image)
+    spoilt[sky.invalid] *= np.random.default_rng(2).random(np.count_nonzero(sky.invalid), np.float32)
+    found = [translation(reference, views(values, ~sky.invalid), 3) for values in (image, spoilt)]
+    assert (found[0].right, found[0].down) == pytest.approx((found[1].right, found[1].down), abs=0.03)
+    assert not found[1].refused
+
+
+@pytest.mark.parametrize("kind", ["elsewhere", "noise", "nothing", "covered"])
+def test_what_has_nothing_in_common_is_refused(world: World, reference: list[View], kind: str) -> None:
+    image = world.surface(LATER, "B4")
+    clear = np.ones(image.shape, bool)
+    if kind == "elsewhere":
+        image = np.ascontiguousarray(image[::-1, ::-1])
+    elif kind == "noise":
+        image = np.random.default_rng(0).normal(1000, 300, image.shape)
+    elif kind == "nothing":
+        image[:] = 500
+    else:
+        clear[:] = False
+    found = translation(reference, views(image, clear), 3)
+    assert ("are clear in both" if kind == "covered" else "show the same edges") in found.refused
+    assert (found.right, found.down) == (0, 0)
+
+
+def test_windows_that_disagree_are_refused(world: World, reference: list[View]) -> None:
+    left, right = (displaced(world, by, 0).surface(LATER, "B4") for by in (-2.5, 2.5))
+    half = left.shape[1] // 2
+    found = translation(reference, views(np.concatenate([left[:, :half], right[:, half:]], axis=1)), 3)
+    assert "disagree" in found.refused
+
+
+def test_a_few_windows_that_lie_elsewhere_have_no_weight(world: World, reference: list[View]) -> None:
+    true, other = (views(displaced(world, by, 0).surface(LATER, "B4")) for by in (-1.0, 2.5))
+    few = max(1, len(true) // 5)
+    found = translation(reference, [*other[:few], *true[few:]], 3)
+    assert not found.refused
+    assert (found.right, found.down) == pytest.approx((-1, 0), abs=0.1)
+
+
+def test_what_agrees_less_once_it_is_moved_is_refused() -> None:
+    """Weak grain that is displaced, on strong waves that are not: the phases of all frequencies but one say move."""
+    rng = np.random.default_rng(5)
+    waves = 10 * np.sin(2 * np.pi * np.arange(128) / 8)
+    grain = [rng.normal(size=(128, 128)) for _ in range(4)]
+    clear = np.ones((128, 128), bool)
+    first = [View((waves + one).astype(np.float32), clear) for one in grain]
+    second = [View((waves + np.roll(one, 2, axis=1)).astype(np.float32), clear) for one in grain]
+    found = translation(first, second, 3)
+    assert "agree less once the image is moved" in found.refused
+
+
+def test_further_than_allowed_is_refused_and_found_when_allowed(world: World, reference: list[View]) -> None:
+    image = views(displaced(world, 6.3, -4.1).surface(LATER, "B4"))
+    near = displaced(world, 2.6, 0).surface(LATER, "B4")
+    assert translation(reference, image, 3).refused
+    assert "more than 2" in translation(reference, views(near), 2).refused
+    found = translation(reference, image, 8)
+    assert (found.right, found.down) == pytest.approx((6.3, -4.1), abs=0.1)
+
+
+def test_correlations_are_those_of_the_edges_before_and_after(world: World, reference: list[View]) -> None:
+    image = views(displaced(world, 2, -1).surface(LATER, "B4"))
+    found = translation(reference, image, 3)
+    assert (round(found.right), round(found.down)) == (2, -1)
+    inner = slice(4, -4), slice(4, -4)
+    ones, before, after = [], [], []
+    for one, other in zip(reference, image, strict=True):
+        clear = (one.clear & other.clear)[inner]
+        ones.append(one.edges[inner][clear])
+        before.append(other.edges[inner][clear])
+        after.append(np.roll(other.edges, (1, -2), axis=(0, 1))[inner][clear])
+    expected = [np.corrcoef(np.concatenate(ones), np.concatenate(values))[0, 1] for values in (before, after)]
+    assert found.before == pytest.approx(expected[0], abs=1e-9)
+    assert found.after == pytest.approx(expected[1], abs=0.02), "the move is by thousandths of a pixel another one"
+
+
+def test_a_mask_spreads_to_what_it_spoils() -> None:
+    clear = np.ones((20, 20), bool)
+    clear[10, 10] = False
+    view = view_of(np.where(clear, 100.0, 1e6), clear)
+    assert np.count_nonzero(~view.clear) == 49
+    assert view.edges[view.clear].max() < 1e-3
+    assert not view_of(np.full((8, 8), np.nan), np.zeros((8, 8), bool)).edges.any()
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (100, 3000), (257, 511), (1830, 1830), (10980, 10980)])
+def test_windows_lie_evenly_and_reach_all_sides(shape: tuple[int, int]) -> None:
+    windows = window_grid(shape)
+    assert len(windows) == len(set(windows)) <= MOST * MOST
+    for axis, length in enumerate(shape):
+        ranges = sorted({window[axis] for window in windows})
+        assert ranges[0][0] == 0
+        assert len(ranges) == 1 or ranges[-1][1] == length
+        assert {end - start for start, end in ranges} <= {64, 128, 256}
+        steps = np.diff([start for start, _ in ranges])
+        assert len(ranges) == 1 or steps.max() - steps.min() <= 1
+
+
+def test_an_image_that_is_too_small_is_not_compared() -> None:
+    assert window_grid((63, 5000)) == []
+    assert translation([], [], 3).refused
+    few = [View(np.ones((64, 64), np.float32), np.ones((64, 64), bool))] * 2
+    assert translation(few, [replace(view) for view in few], 3).refused

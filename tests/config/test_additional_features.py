@@ -1,0 +1,100 @@
+"""Expressions in a configuration: where mistakes are told, and which bands places stand for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from iota2.config.load import load_config
+from iota2.config.schema import Config
+from iota2.config.sensors import enabled_sensors, expression_notes
+from iota2.errors import ConfigError
+
+SWITCH = {"sensors_data_interpolation": {"use_additional_features": True}}
+MINE = """
+name: Mine
+section: Mine
+product: '^mine_(?P<date>\\d{8})$'
+bands:
+  - {name: near, file: '*.tif', index: 1}
+  - {name: far, file: '*.tif', index: 2}
+masks: []
+"""
+
+
+def configured(folder: Path, chain: dict[str, Any], sections: dict[str, Any]) -> Config:
+    (folder / "images").mkdir(exist_ok=True)
+    for name in ("truth.shp", "classes.txt", "colours.txt"):
+        (folder / name).touch()
+    content = {
+        "output_path": "out",
+        "nomenclature_path": "classes.txt",
+        "color_table": "colours.txt",
+        "list_tile": "T31TCJ",
+        "ground_truth": "truth.shp",
+        "data_field": "code",
+        "proj": "EPSG:2154",
+    }
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump({"chain": content | chain, **sections}), encoding="utf-8")
+    return load_config(path)
+
+
+def mine(folder: Path, expressions: str) -> dict[str, Any]:
+    """A sensor of the user's own, with these expressions."""
+    (folder / "mine.yaml").write_text(MINE, encoding="utf-8")
+    given = {"path": "images", "description": "mine.yaml", "additional_features": expressions}
+    return {"user_sensors": {"Mine": given}}
+
+
+def radar(folder: Path, expressions: str) -> dict[str, Any]:
+    """Descending images of Sentinel-1, and the INI file that names them."""
+    (folder / "images/31TCJ").mkdir(parents=True)
+    (folder / "images/31TCJ/s1a_31TCJ_vv_DES_069_20180511txxxxxx.tif").touch()
+    (folder / "s1.ini").write_text(f"[Paths]\nOutput = images\n[Features]\nexpression = {expressions}\n")
+    return {"s1_path": "s1.ini"}
+
+
+def test_problems_of_all_sensors_come_at_once_with_their_place(tmp_path: Path) -> None:
+    chain = {"s2_path": "images", **mine(tmp_path, "near / fat"), **radar(tmp_path, "VV / VX")}
+    given = {"Sentinel_2": {"additional_features": "b1 +, B13", "keep_bands": ["B4", "B99"]}}
+    extraction = {"iota2_feature_extraction": {"extract_bands": True}}
+    with pytest.raises(ConfigError) as raised:
+        enabled_sensors(configured(tmp_path, chain, SWITCH | given | extraction))
+    assert [problem.partition(": ")[0] for problem in raised.value.problems] == [
+        "chain.s1_path",
+        "Sentinel_2.keep_bands",
+        "Sentinel_2.additional_features",
+        "Sentinel_2.additional_features",
+        "chain.user_sensors.Mine.additional_features",
+    ]
+    first, *_, last = raised.value.problems
+    assert first.startswith("chain.s1_path: [Features] expression: expression 1 'VV / VX', column 6: unknown band 'VX'")
+    assert last.endswith("expression 1 'near / fat', column 8: unknown band 'fat'; did you mean 'far'?.")
+
+
+def test_expressions_that_are_switched_off_are_not_looked_at(tmp_path: Path) -> None:
+    config = configured(tmp_path, mine(tmp_path, "nonsense +"), {})
+    (sensor,) = enabled_sensors(config)
+    assert sensor.expressions == ()
+    assert any("use_additional_features is False" in warning for warning in config.warnings)
+
+
+def test_places_are_told_for_the_sensors_that_use_them(tmp_path: Path) -> None:
+    chain = {"s2_path": "images", **mine(tmp_path, "b2 - near"), **radar(tmp_path, "vv / VH, b1")}
+    config = configured(tmp_path, chain, SWITCH | {"Sentinel_2": {"additional_features": "B8 / B4"}})
+    assert expression_notes(enabled_sensors(config)) == [
+        "chain.s1_path: [Features] expression: in the expressions of sentinel1_des, b1 = vv.",
+        "chain.user_sensors.Mine.additional_features: in the expressions of Mine, b2 = far.",
+    ]
+
+
+def test_expressions_may_be_the_only_features(tmp_path: Path) -> None:
+    without = {"arg_train": {"features": []}, "iota2_feature_extraction": {"copy_input": False}}
+    chain = mine(tmp_path, "near / far")
+    assert configured(tmp_path, chain, SWITCH | without).chain.user_sensors
+    with pytest.raises(ConfigError, match="leaves no feature"):
+        configured(tmp_path, chain, without)

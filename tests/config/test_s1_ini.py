@@ -1,0 +1,149 @@
+"""The INI file of Sentinel-1: what is used, what has no effect and why, and mistakes with their lines."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from iota2.config.s1_ini import KEYS, USED, read_s1_ini
+from iota2.errors import ConfigError
+
+FULL = """\
+[Paths]
+Output : images
+S1Images = /data/raw
+SRTM = /data/srtm
+GeoidFile = egm96.grd
+
+[Processing]
+ManyProjection = False
+ReferencesFolder = /data/ref
+RasterPattern = STACK.tif
+FilteringMode = multi  ; as in 2020
+TemporalResolution = 12
+gapFilling_interpolation = linear
+OutputSpatialResolution = 10.
+TilesShapefile = tiles.shp
+SRTMShapefile = srtm.shp
+Orthorectification_gridspacing = 40
+BorderThreshold = 1e-3
+Tiles = 31TCJ
+Mode = Normal
+RAMPerProcess = 5000
+writeTemporaryFiles = False
+getMasks = True
+outputStack = True
+
+[Filtering]
+Window_radius = 3
+
+[Features]
+expression = VV/VH, max(VV, VH)
+"""
+
+
+@pytest.fixture
+def ini(tmp_path: Path) -> Path:
+    (tmp_path / "images").mkdir()
+    return tmp_path / "s1.ini"
+
+
+def problems(ini: Path, text: str) -> list[str]:
+    ini.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_s1_ini(ini)
+    assert caught.value.source == str(ini)
+    return list(caught.value.problems)
+
+
+def test_a_file_of_2020_is_read_and_each_key_without_effect_is_named_once_with_the_reason(ini: Path) -> None:
+    ini.write_text(FULL, encoding="utf-8")
+    settings = read_s1_ini(ini)
+    assert (settings.output, settings.raw) == (ini.parent / "images", Path("/data/raw"))
+    assert (settings.temporal_resolution, settings.speckle_radius) == (12, 3)
+    assert settings.expressions == "VV/VH, max(VV, VH)"
+    for section, keys in KEYS.items():
+        for key, reason in keys.items():
+            named = [text for text in settings.warnings if re.search(rf"\[{section}\] {key}[,:]", text)]
+            assert [text.partition(": ")[2] for text in named] == ([] if reason == USED else [reason])
+
+
+def test_only_the_folder_of_images_is_needed(ini: Path) -> None:
+    ini.write_text("[Paths]\noutput = images\n", encoding="utf-8")
+    settings = read_s1_ini(ini)
+    assert (settings.temporal_resolution, settings.speckle_radius, settings.expressions) == (10, 2, "")
+    assert (settings.raw, settings.warnings) == (None, ())
+
+
+def test_mono_filters_nothing_and_says_so(ini: Path) -> None:
+    ini.write_text("[Paths]\nOutput: images\n[Processing]\nFilteringMode: Mono\n", encoding="utf-8")
+    settings = read_s1_ini(ini)
+    assert settings.speckle_radius == 0
+    assert "mono: dates are read as they are" in settings.warnings[0]
+
+
+def test_none_and_nothing_are_no_values(ini: Path) -> None:
+    ini.write_text("[Paths]\nOutput: 'images'\nS1Images:\n[Features]\nexpression: None\n", encoding="utf-8")
+    settings = read_s1_ini(ini)
+    assert (settings.raw, settings.expressions, settings.output.name) == (None, "", "images")
+
+
+def test_all_mistakes_are_told_at_once_with_their_lines(ini: Path) -> None:
+    text = (
+        "[Paths]\nOutput = nowhere\n[Processing]\n# a comment\nTemporalResolutoin = 10\nTemporalResolution = 0\n"
+        "gapFilling_interpolation = spline\nFilteringMode = both\nexpression = VV\n[Filter]\nx = 1\n[Filtering]\n"
+        "Window_radius = 2.5\n"
+    )
+    assert problems(ini, text) == [
+        f"line 2: [Paths] Output: expected a folder that exists, not {ini.parent / 'nowhere'}, got 'nowhere'",
+        "line 5: [Processing] temporalresolutoin is unknown; did you mean 'TemporalResolution'?",
+        "line 6: [Processing] TemporalResolution: expected a whole number from 1, got '0'",
+        "line 7: [Processing] gapFilling_interpolation: expected linear, got 'spline'",
+        "line 8: [Processing] FilteringMode: expected multi or mono, got 'both'",
+        "line 9: [Processing] expression is unknown; it belongs to [Features]",
+        "line 10: [Filter] is an unknown section; did you mean 'Filtering'?",
+        "line 13: [Filtering] Window_radius: expected a whole number from 1 to 15, got '2.5'",
+    ]
+
+
+def test_a_file_without_the_folder_of_images_is_refused(ini: Path) -> None:
+    assert problems(ini, "[Processing]\nTemporalResolution = 5\n") == [
+        "[Paths] Output is missing; give the folder that S1Tiling writes into"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Output = images\n", "is no INI file: File contains no section headers"),
+        ("[Paths]\nOutput = images\nOutput = images\n", "is no INI file: While reading"),
+        ("[Paths]\nOutput\n", "is no INI file: Source contains parsing errors"),
+        ("[PATHS]\noutput = x\n[DataSource]\ndownload = True\n", "this is a configuration of S1Tiling itself"),
+    ],
+)
+def test_what_is_no_such_file_is_refused_in_one_sentence(ini: Path, text: str, told: str) -> None:
+    (problem, *_) = problems(ini, text)
+    assert problem.startswith(told)
+    assert "\n" not in problem
+
+
+def test_bytes_that_are_no_text_and_a_file_that_is_not_there_are_refused(ini: Path) -> None:
+    ini.write_bytes(b"\xff\xfe\x00[Paths]")
+    with pytest.raises(ConfigError, match="is no INI file"):
+        read_s1_ini(ini)
+    ini.unlink()
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        read_s1_ini(ini)
+
+
+def test_a_percent_sign_is_only_that(ini: Path) -> None:
+    (ini.parent / "50%(x)s").mkdir()
+    ini.write_text("[Paths]\nOutput = 50%(x)s\n", encoding="utf-8")
+    assert read_s1_ini(ini).output.name == "50%(x)s"
+
+
+def test_the_page_on_sentinel_1_names_every_key() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "sentinel-1.md").read_text(encoding="utf-8")
+    assert [key for keys in KEYS.values() for key in keys if f"`{key}`" not in page] == []

@@ -1,0 +1,128 @@
+"""What is said of ``chain.stac_items`` before anything is read."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from iota2.config.load import load_config
+from iota2.config.schema import Config
+from iota2.config.sensors import enabled_sensors
+from iota2.errors import ConfigError
+from iota2.io.specs import builtin_specs
+
+ITEMS = {"source": "items", "collections": {"sentinel-2-l2a": "Sentinel_2_S2C"}}
+
+
+def load(folder: Path, chain: dict[str, Any], **sections: Any) -> Config:
+    (folder / "items").mkdir(exist_ok=True)
+    for name in ("truth.shp", "classes.txt", "colours.txt", "mine.yaml"):
+        (folder / name).touch()
+    content = {
+        "output_path": "out",
+        "nomenclature_path": "classes.txt",
+        "color_table": "colours.txt",
+        "list_tile": "T31TCJ",
+        "ground_truth": "truth.shp",
+        "data_field": "code",
+        "proj": "EPSG:2154",
+    }
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump({"chain": content | chain, **sections}), encoding="utf-8")
+    return load_config(path)
+
+
+def refusal(folder: Path, chain: dict[str, Any], **sections: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load(folder, chain, **sections)
+    return str(caught.value)
+
+
+def test_the_table_enables_sensors_and_their_sections_count(tmp_path: Path) -> None:
+    given = {"Sentinel_2_S2C": {"temporal_resolution": 5}}
+    config = load(tmp_path, {"stac_items": ITEMS | {"start_date": 20180101, "bbox": [0, 43, 1, 44]}}, **given)
+    (sensor,) = enabled_sensors(config)
+    assert sensor.spec == builtin_specs()["Sentinel_2_S2C"]
+    assert sensor.stac
+    assert sensor.path == str(tmp_path / "items")
+    assert sensor.temporal_resolution == 5
+    assert config.chain.stac_items is not None
+    assert config.chain.stac_items.start_date == date(2018, 1, 1)
+    assert config.chain.stac_items.bbox == (0, 43, 1, 44)
+    assert not config.warnings
+
+
+def test_sensors_keep_their_order_whichever_way_they_are_found(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    table = {"a": "Sentinel_2_L3A", "b": "Landsat8", "c": "Landsat8"}
+    config = load(tmp_path, {"stac_items": ITEMS | {"collections": table}, "s2_path": "images"})
+    assert [(one.spec.section, one.stac) for one in enabled_sensors(config)] == [
+        ("Landsat8", True),
+        ("Sentinel_2", False),
+        ("Sentinel_2_L3A", True),
+    ]
+
+
+def test_an_address_is_kept_as_it_is(tmp_path: Path) -> None:
+    address = "https://example.org/api//v1/"
+    config = load(tmp_path, {"stac_items": ITEMS | {"source": address, "remote": True}})
+    assert enabled_sensors(config)[0].path == address
+
+
+@pytest.mark.parametrize(
+    ("items", "told"),
+    [
+        ({"source": "absent"}, "chain.stac_items.source: no file or folder"),
+        ({"source": "https://example.org/api"}, "set stac_items.remote to True to read from web servers"),
+        ({"source": "s3://bucket/items"}, "expected a folder, a file or an address with http or https"),
+        ({"source": "https://example.org/api?token=SECRET"}, "the address has a query, which may be secret"),
+        ({"source": "https://me:SECRET@example.org/api"}, "the address has a user name, which may be secret"),
+        ({"collections": {}}, "names no collection"),
+        ({"collections": {"a": "sentinel_2_s2c"}}, "did you mean 'Sentinel_2_S2C'?"),
+        ({"collections": {"a": "Sentinel_1"}}, "no section of such a sensor"),
+        ({"collections": {"a": "Mine"}}, "'Mine' is no section of such a sensor and none of user_sensors"),
+        ({"start_date": 20190101, "end_date": 20180101}, "20190101 is after end_date 20180101"),
+        ({"start_date": "soon"}, "expected a date YYYYMMDD"),
+        ({"bbox": [0, 43, 1]}, "expected west, south, east and north in degrees, got [0, 43, 1]"),
+        ({"bbox": "France"}, "expected west, south, east and north in degrees, got 'France'"),
+        ({"bbox": [2, 43, 1, 44]}, "expected west < east and south < north"),
+        ({"bbox": [500000, 4000000, 600000, 5000000]}, "in degrees"),
+        ({"remote": "perhaps"}, "expected True or False"),
+        ({"colections": {}}, "did you mean 'collections'?"),
+    ],
+)
+def test_what_cannot_be_is_refused(items: dict[str, Any], told: str, tmp_path: Path) -> None:
+    said = refusal(tmp_path, {"stac_items": ITEMS | items})
+    assert told in said
+    assert "SECRET" not in said
+    assert "chain.stac_items" in said
+
+
+def test_a_sensor_is_found_in_one_way(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    told = refusal(tmp_path, {"stac_items": ITEMS, "s2_s2c_path": "images"})
+    assert "chain.stac_items.collections.sentinel-2-l2a: Sentinel_2_S2C has the folder" in told
+
+
+def test_a_sensor_of_the_users_own_needs_no_folder_when_items_find_it(tmp_path: Path) -> None:
+    mine = {"user_sensors": {"Mine": {"description": "mine.yaml"}}}
+    load(tmp_path, {"stac_items": ITEMS | {"collections": {"a": "Mine"}}, **mine})
+    assert "chain.user_sensors.Mine.path: is missing" in refusal(tmp_path, {"stac_items": ITEMS, **mine})
+    (tmp_path / "images").mkdir()
+    mine["user_sensors"]["Mine"]["path"] = "images"
+    assert "Mine has the folder" in refusal(tmp_path, {"stac_items": ITEMS | {"collections": {"a": "Mine"}}, **mine})
+
+
+def test_results_do_not_lie_among_the_items(tmp_path: Path) -> None:
+    assert "lies in the folder of products" in refusal(tmp_path, {"stac_items": ITEMS, "output_path": "items/out"})
+    told = refusal(tmp_path, {"stac_items": ITEMS, "output_path": ".", "remove_output_path": True})
+    assert f"would delete {tmp_path / 'items'}" in told
+
+
+def test_options_of_a_sensor_that_no_collection_names_are_told(tmp_path: Path) -> None:
+    config = load(tmp_path, {"stac_items": ITEMS}, Landsat8={"temporal_resolution": 5})
+    assert any("Landsat8: has no effect" in warning for warning in config.warnings)

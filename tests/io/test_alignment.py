@@ -1,0 +1,144 @@
+"""Views of the reference image and of dates: the same ground on the same lattice, wherever the pixels come from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+
+from iota2.compute.registration import window_grid
+from iota2.core.grid import pixel_centres, resolution
+from iota2.errors import InputError
+from iota2.io.alignment import ReferenceImage, date_views, reference_lattice, reference_views
+from iota2.io.products import scan_tile
+from iota2.io.specs import builtin_specs
+from iota2.testing.products import made_up_layers, write_product
+
+TILE = "T31TCJ"
+LATTICE = GeoBox((160, 200), Affine(10, 0, 400000, 0, -10, 4820000), "EPSG:32631")
+WINDOWS = window_grid((160, 200))
+
+
+def ground(geobox: GeoBox) -> np.ndarray:
+    """A smooth ground at the centres of pixels of any lattice, by their place in EPSG:32631."""
+    rows, cols = np.indices(geobox.shape)
+    x, y = pixel_centres(geobox, rows, cols)
+    if geobox.crs != LATTICE.crs:
+        x, y = Transformer.from_crs(str(geobox.crs), str(LATTICE.crs), always_xy=True).transform(x, y)
+    values: np.ndarray = 1000 + 400 * np.sin(x / 60) * np.cos(y / 45) + 200 * np.sin((x + 2 * y) / 110)
+    return values
+
+
+def around(crs: str, size: float) -> GeoBox:
+    """A lattice in ``crs`` with pixels of ``size`` metres that covers ``LATTICE``."""
+    to_crs = Transformer.from_crs(str(LATTICE.crs), crs, always_xy=True)
+    left, bottom, right, top = to_crs.transform_bounds(*LATTICE.extent.boundingbox.bbox)
+    shape = int((top - bottom + 400) / size), int((right - left + 400) / size)
+    return GeoBox(shape, Affine(size, 0, left - 200, 0, -size, top + 200), crs)
+
+
+def write(path: Path, values: np.ndarray, geobox: GeoBox, **header: object) -> ReferenceImage:
+    form = {"driver": "GTiff", "height": geobox.shape.y, "width": geobox.shape.x, "count": 1, "dtype": "float32"}
+    place = {"crs": str(geobox.crs), "transform": geobox.affine}
+    with rasterio.open(path, "w", **form | place | header) as file:
+        file.write(values.astype("float32"), 1)
+    return ReferenceImage(path, 1)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32631", "EPSG:2154"])
+@pytest.mark.parametrize("size", [10.0, 2.5, 1.0])
+def test_a_reference_of_any_lattice_shows_the_ground_where_it_is(tmp_path: Path, crs: str, size: float) -> None:
+    geobox = around(crs, size)
+    image = write(tmp_path / "reference.tif", ground(geobox), geobox)
+    found = reference_views(image, LATTICE, WINDOWS)
+    truth = reference_views(write(tmp_path / "same.tif", ground(LATTICE), LATTICE), LATTICE, WINDOWS)
+    # edges of pixels of 10 m, for what lies 2 m beside would differ by a tenth
+    beside = reference_views(
+        write(tmp_path / "beside.tif", ground(LATTICE.translate_pix(0.2, 0)), LATTICE), LATTICE, WINDOWS
+    )
+    inner = slice(4, -4), slice(4, -4)
+    for one, right, wrong in zip(found, truth, beside, strict=True):
+        scale = right.edges[inner].std()
+        assert np.abs(one.edges - right.edges)[inner].max() < 0.08 * scale
+        assert np.abs(wrong.edges - right.edges)[inner].max() > 0.12 * scale
+        assert one.clear.all()
+
+
+def test_ground_without_data_is_not_clear(tmp_path: Path) -> None:
+    geobox = around("EPSG:32631", 1.0)
+    values = ground(geobox)
+    height, width = values.shape
+    values[: height // 2, : width // 2] = -1
+    image = write(tmp_path / "reference.tif", values, geobox, nodata=-1)
+    found = reference_views(image, LATTICE, [((0, 128), (0, 128)), ((0, 160), (120, 200)), ((32, 160), (72, 200))])
+    x, y = pixel_centres(LATTICE, *np.indices(LATTICE.shape))
+    known = (x > geobox.affine.c + width // 2) | (y < geobox.affine.f - height // 2)
+    for view, place in zip(found, (np.s_[:128, :128], np.s_[:160, 120:], np.s_[32:, 72:]), strict=True):
+        expected = known[place]
+        assert not view.clear[~expected].any()
+        assert view.clear.sum() >= expected.sum() - 5 * sum(expected.shape)
+    assert 0 < found[0].clear.mean() < 1
+
+
+def test_beyond_the_reference_nothing_is_clear(tmp_path: Path) -> None:
+    geobox = LATTICE[:, 150:]
+    image = write(tmp_path / "reference.tif", ground(geobox), geobox)
+    outside, across = reference_views(image, LATTICE, [((0, 64), (0, 64)), ((0, 64), (120, 184))])
+    assert not outside.clear.any()
+    assert across.clear[10, 40]
+    assert not across.clear[:, :30].any()
+
+
+def test_a_date_is_seen_as_its_files_have_it(tmp_path: Path) -> None:
+    spec = builtin_specs()["Sentinel_2"]
+    coarse = LATTICE.zoom_out(2)
+    grids = {"": LATTICE} | dict.fromkeys(("B5", "B6", "B7", "B8A", "B11", "B12"), coarse)
+    layers = made_up_layers(spec, grids, np.random.default_rng(3), corner=True)
+    cloud = np.zeros(LATTICE.shape, np.uint8)
+    cloud[60:80, 90:120] = 1
+    plain = {name: replace(layers[name], values=layers[name].values * 0) for name in ("SAT", "EDG")}
+    layers |= plain | {"CLM": replace(layers["CLM"], values=cloud)}
+    write_product(spec, tmp_path / TILE, TILE, date(2018, 5, 11), layers)
+    sensor, _ = scan_tile(spec, tmp_path, TILE)
+    beside = replace(sensor.acquisitions[0], shift=(30.0, 10.0))
+    for band, (rows, cols) in (("B4", WINDOWS[0]), ("B4", WINDOWS[-1]), ("B5", ((0, 64), (36, 100)))):
+        (view,) = date_views(TILE, sensor, beside, band, [(rows, cols)])
+        step = round(resolution(sensor.grids[band])[0] / 10)
+        spoilt = cloud > 0
+        spoilt[:40, :50] = True
+        masked = spoilt[step // 2 :: step, step // 2 :: step][slice(*rows), slice(*cols)]
+        assert not view.clear[masked].any()
+        assert view.clear.sum() >= (~masked).sum() - 8 * sum(masked.shape)
+        values = layers[band].values[slice(*rows), slice(*cols)].astype(float)
+        row, col = np.argwhere(view.clear[8:-8, 8:-8])[0] + 8
+        nearby = values[row - 3 : row + 4, col - 3 : col + 4]
+        assert 0 < view.edges[row, col] < np.ptp(nearby)
+
+
+@pytest.mark.parametrize(
+    ("header", "band", "said"),
+    [
+        ({}, 2, "band_ref asks for band 2"),
+        ({"crs": None}, 1, "no coordinate system"),
+        ({"transform": Affine(1, 0.1, 0, 0, -1, 0)}, 1, "not north up"),
+    ],
+)
+def test_a_useless_header_is_told(tmp_path: Path, header: dict[str, object], band: int, said: str) -> None:
+    image = write(tmp_path / "reference.tif", ground(LATTICE), LATTICE, **header)
+    with pytest.raises(InputError, match=said):
+        reference_lattice(replace(image, band=band))
+
+
+def test_a_reference_that_is_cut_short_is_told(tmp_path: Path) -> None:
+    image = write(tmp_path / "reference.tif", ground(LATTICE), LATTICE)
+    whole = image.path.read_bytes()
+    image.path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="cannot be read"):
+        reference_views(image, LATTICE, WINDOWS)

@@ -1,0 +1,238 @@
+"""Sentinel-1 as S1Tiling leaves it: names, directions, slices of a day, no data, and the filter while reading."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+
+from iota2.compute.features import feature_block
+from iota2.compute.speckle import multitemporal_filter
+from iota2.core.grid import blocks
+from iota2.core.recipe import FeatureRecipe, SensorRecipe
+from iota2.core.scene import Scene, SensorScene
+from iota2.errors import InputError, MissingTile
+from iota2.io.cubes import CubeReader, series_reader
+from iota2.io.products import native_geobox, scan_tile, working_geobox
+from iota2.io.s1tiling import directions_found, of_direction
+from iota2.io.specs import builtin_specs
+from iota2.testing.radar import write_radar
+from iota2.testing.world import World, WorldOptions, make_world
+
+TILE, BANDS = "T31TCJ", ("vv", "vh")
+RADAR = builtin_specs()["Sentinel_1"]
+ASC, DES = (of_direction(RADAR, direction) for direction in ("ASC", "DES"))
+DATES = (date(2018, 3, 17), date(2018, 5, 11), date(2018, 8, 9))
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return make_world(WorldOptions(size=64, overlap=16, classes=3, dates=DATES))
+
+
+@pytest.fixture(scope="module")
+def written(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_radar(world, tmp_path_factory.mktemp("radar")).parent / "images"
+
+
+@pytest.fixture
+def images(written: Path, tmp_path: Path) -> Path:
+    """Images that a test may spoil."""
+    return Path(shutil.copytree(written, tmp_path / "images"))
+
+
+def scene_of(series: SensorScene) -> Scene:
+    return Scene(TILE, native_geobox(series), (series,))
+
+
+def read(path: Path) -> np.ndarray:
+    with rasterio.open(path) as source:
+        values: np.ndarray = source.read(1)
+    return values
+
+
+def rewritten(path: Path, values: np.ndarray, to: Path) -> None:
+    with rasterio.open(path) as source:
+        profile = source.profile
+    with rasterio.open(to, "w", **profile) as target:
+        target.write(values.astype(profile["dtype"]), 1)
+
+
+def test_the_series_of_a_direction_holds_its_images_by_date(written: Path) -> None:
+    series, notes = scan_tile(DES, written, TILE)
+    names = sorted(path.name for path in (written / "31TCJ").glob("s1?_31TCJ_vv_DES_*[0-9x].tif"))
+    assert series.spec.name == "sentinel1_des"
+    assert sorted(Path(one.bands["vv"]).name for one in series.acquisitions) == names
+    assert list(series.days) == sorted(series.days)
+    assert "20180422.1" in series.keys, "two slices of one day are two acquisitions"
+    assert {Path(one.bands["vv"]).name[:3] for one in series.acquisitions} == {"s1a", "s1b"}
+    for one in series.acquisitions:
+        assert Path(one.bands["vh"]).name == Path(one.bands["vv"]).name.replace("_vv_", "_vh_")
+        assert Path(one.masks["Border"]).name == Path(one.bands["vv"]).name.replace(".tif", "_BorderMask.tif")
+    assert notes == (), "images of the other direction are no strangers"
+
+
+def test_pixels_are_those_of_the_files_and_0_is_no_data(written: Path) -> None:
+    series, _ = scan_tile(ASC, written, TILE)
+    scene = scene_of(series)
+    with CubeReader(scene, {"sentinel1_asc": BANDS}) as reader:
+        cube = reader.read(next(blocks(TILE, scene.geobox, scene.geobox.shape)))["sentinel1_asc"]
+    for t, one in enumerate(series.acquisitions):
+        for band, name in enumerate(BANDS):
+            values = read(Path(one.bands[name]))
+            np.testing.assert_array_equal(cube.valid[t], values > 0)
+            np.testing.assert_array_equal(cube.values[t, band], np.where(values > 0, values, np.nan))
+    assert not cube.valid.all()
+
+
+def test_border_masks_are_1_where_there_is_data_and_may_be_absent(images: Path) -> None:
+    series, _ = scan_tile(DES, images, TILE)
+    path = Path(series.acquisitions[0].masks["Border"])
+    values = read(path)
+    values[:5] = 0
+    rewritten(path, values, path)
+    scene = scene_of(series)
+    with CubeReader(scene, {"sentinel1_des": BANDS}) as reader:
+        cube = reader.read(next(blocks(TILE, scene.geobox, scene.geobox.shape)))["sentinel1_des"]
+    assert not cube.valid[0, :5].any()
+    assert cube.valid[0, 5:].all()
+    for mask in images.glob("31TCJ/*_BorderMask.tif"):
+        mask.unlink()
+    bare, _ = scan_tile(DES, images, TILE)
+    assert not any(one.masks for one in bare.acquisitions)
+    with CubeReader(scene_of(bare), {"sentinel1_des": BANDS}) as reader:
+        cube = reader.read(next(blocks(TILE, scene.geobox, scene.geobox.shape)))["sentinel1_des"]
+        assert cube.valid[0].all()
+        assert not cube.valid.all(), "0 is no data without a mask too"
+
+
+def test_slices_of_one_day_are_averaged_pixel_by_pixel_where_both_show_something(written: Path) -> None:
+    series, _ = scan_tile(DES, written, TILE)
+    first, second = (one for one in series.acquisitions if one.day == date(2018, 4, 22))
+    one, other = read(Path(first.bands["vh"])), read(Path(second.bands["vh"]))
+    one_there, other_there = one > 0, other > 0
+    assert (one_there & other_there).any()
+    assert (one_there ^ other_there).any()
+    scene = scene_of(series)
+    recipe = FeatureRecipe((SensorRecipe("sentinel1_des", BANDS, {}, ("20180422",), indices=()),))
+    with series_reader(scene, recipe) as reader:
+        features = feature_block(reader.read(next(blocks(TILE, scene.geobox, scene.geobox.shape))), recipe)
+    assert features.names == ("sentinel1_des_vv_20180422", "sentinel1_des_vh_20180422")
+    mean = (one.astype(float) + other) / (one_there.astype(int) + other_there)
+    np.testing.assert_allclose(features.values[1], mean, rtol=1e-6)
+
+
+def test_relative_orbits_of_one_direction_make_one_series(images: Path) -> None:
+    folder = images / "31TCJ"
+    (path,) = folder.glob("s1?_31TCJ_vv_DES_110_20180504t*[0-9x].tif")
+    for band in ("vv", "vh"):
+        shutil.copy(
+            path.parent / path.name.replace("_vv_", f"_{band}_"),
+            folder / f"s1c_31TCJ_{band}_DES_037_20180511t055915.tif",
+        )
+    series, _ = scan_tile(DES, images, TILE)
+    assert date(2018, 5, 11) in series.days
+    assert list(series.days) == sorted(series.days)
+
+
+def test_what_s1tiling_writes_beside_the_images_is_passed_over(images: Path) -> None:
+    folder = images / "31TCJ"
+    (folder / "filtered").mkdir()
+    for name in ("s1a_31TCJ_vv_DES_110_20180317txxxxxx_filtered.tif", "LIA_s1a_31TCJ_110.tif", "quick.jpg"):
+        (folder / name).write_bytes(b"")
+    before, _ = scan_tile(DES, images, TILE)
+    (folder / "S1_vv_DES_dates.txt").write_text("20180317")
+    (folder / "s1a_31TDJ_vv_DES_110_20180317txxxxxx.tif").write_bytes(b"")
+    series, notes = scan_tile(DES, images, TILE)
+    assert series == before
+    assert [note.partition(": ")[2] for note in notes] == [
+        "passed over, no files of a product: S1_vv_DES_dates.txt",
+        "passed over, of another tile: s1a_31TDJ_vv_DES_110_20180317txxxxxx.tif",
+    ]
+
+
+def test_a_date_with_one_polarisation_is_an_error_that_names_it(images: Path) -> None:
+    (path,) = images.glob("31TCJ/s1?_31TCJ_vh_DES_110_20180504t*[0-9x].tif")
+    path.unlink()
+    with pytest.raises(InputError, match=r"(?s)1 of \d+ products of T31TCJ lack \*_vh_.*first: DES_110_20180504t"):
+        scan_tile(DES, images, TILE)
+
+
+def test_two_calibrations_of_one_date_are_an_error_that_names_both(images: Path) -> None:
+    (path,) = images.glob("31TCJ/s1?_31TCJ_vv_DES_110_20180504t*[0-9x].tif")
+    shutil.copy(path, path.with_name(f"{path.stem}_NormLim.tif"))
+    with pytest.raises(InputError, match=rf"(?s)2 files match .*{path.name}, {path.stem}_NormLim\.tif"):
+        scan_tile(DES, images, TILE)
+
+
+def test_two_satellites_that_fly_together_are_an_error_that_names_both(images: Path) -> None:
+    (path,) = images.glob("31TCJ/s1a_31TCJ_vv_DES_110_20180317txxxxxx.tif")
+    shutil.copy(path, path.with_name(path.name.replace("s1a", "s1d")))
+    with pytest.raises(InputError, match=rf"(?s)2 files match .*{path.name}, s1d_"):
+        scan_tile(DES, images, TILE)
+
+
+def test_terrain_corrected_images_alone_are_read(images: Path) -> None:
+    for path in images.glob("31TCJ/*.tif"):
+        stem, mask = path.stem.removesuffix("_BorderMask"), "_BorderMask" * path.stem.endswith("_BorderMask")
+        path.rename(path.with_name(f"{stem}_GammaNaughtRTC{mask}.tif"))
+    series, notes = scan_tile(DES, images, TILE)
+    assert notes == ()
+    assert all(one.masks for one in series.acquisitions)
+
+
+def test_directions_are_those_of_which_some_tile_has_images(images: Path) -> None:
+    tiles = ("T31TCJ", "T31TDJ")
+    assert directions_found(RADAR, images, tiles) == ("ASC", "DES")
+    for path in images.glob("31TCJ/*_ASC_*"):
+        path.unlink()
+    assert directions_found(RADAR, images, tiles) == ("ASC", "DES")
+    assert directions_found(RADAR, images, tiles[:1]) == ("DES",)
+    with pytest.raises(MissingTile, match="no product of tile T31TCJ"):
+        scan_tile(ASC, images, TILE)
+
+
+def test_no_image_at_all_is_an_error_and_raw_products_bring_the_way_out(tmp_path: Path) -> None:
+    raw, output = tmp_path / "raw", tmp_path / "output"
+    (output / "31TCJ").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"in .*output, folder 31TCJ, 31TDJ; expected names like s1a_31TCJ_") as alone:
+        directions_found(RADAR, output, (TILE, "T31TDJ"), raw)
+    assert ".SAFE" not in str(alone.value)
+    (raw / "S1A_IW_GRDH" / "S1A_IW_GRDH.SAFE").mkdir(parents=True)
+    with pytest.raises(
+        InputError, match=rf"{raw} holds raw products\. Raw Sentinel-1 products \(\.SAFE\) .* Use S1Tiling"
+    ):
+        directions_found(RADAR, output, (TILE,), raw)
+
+
+@pytest.mark.parametrize("lattice", ["native", "proj"])
+@pytest.mark.parametrize("shape", [(16, 64), (7, 11), (1, 64), (64, 5)])
+def test_filtered_blocks_of_any_shape_hold_the_bytes_of_the_whole(
+    written: Path, lattice: str, shape: tuple[int, int]
+) -> None:
+    scene = scene_of(scan_tile(DES, written, TILE)[0])
+    if lattice == "proj":
+        geobox = working_geobox(scene.geobox, spatial_resolution=None, working_grid="proj", proj="EPSG:2154")
+        scene = replace(scene, geobox=geobox)
+    bands = {"sentinel1_des": BANDS}
+    with CubeReader(scene, bands, threads=2, speckle={"sentinel1_des": 2}) as reader:
+        whole = reader.read(next(blocks(TILE, scene.geobox, scene.geobox.shape)))["sentinel1_des"]
+        parts = []
+        for around, decoded in reader.decoded(blocks(TILE, scene.geobox, (2 * shape[0], 3 * shape[1]))):
+            for block in blocks(TILE, scene.geobox, shape, around.rows, around.cols):
+                parts.append((block, decoded.cubes(block)["sentinel1_des"]))
+    for block, cube in parts:
+        place = (..., slice(*block.rows), slice(*block.cols))
+        assert cube.values.tobytes() == np.ascontiguousarray(whole.values[place]).tobytes()
+        assert cube.valid.tobytes() == np.ascontiguousarray(whole.valid[place]).tobytes()
+    with CubeReader(scene, bands) as reader:
+        raw = reader.read(next(blocks(TILE, scene.geobox, scene.geobox.shape)))["sentinel1_des"]
+    np.testing.assert_array_equal(whole.values, multitemporal_filter(raw.values, raw.valid, 2))
+    assert not np.array_equal(
+        whole.values[raw.valid[:, None] & (raw.values > 0)], raw.values[raw.valid[:, None] & (raw.values > 0)]
+    )

@@ -1,0 +1,151 @@
+"""Sample tables written piece by piece hold what the same frame written at once holds, within little memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+from geopandas.testing import assert_geodataframe_equal
+
+from iota2.errors import InputError
+from iota2.io import sample_tables as module
+from iota2.io.sample_tables import merge_tables, write_points
+from iota2.io.samples import read_columns
+from iota2.io.vectors import read_samples, write_samples
+
+NAMES = [f"value_{k}" for k in range(23)]
+every_format = pytest.mark.parametrize("suffix", [".sqlite", ".parquet"])
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ROWS_TOGETHER", 7)
+    monkeypatch.setattr(module, "GROUP", 11)
+
+
+def points(count: int, seed: int = 0) -> gpd.GeoDataFrame:
+    rng = np.random.default_rng(seed)
+    frame = gpd.GeoDataFrame(
+        {
+            "region": ["1"] * count,
+            "Été 'q' \"x\"": [None if k % 5 == 1 else f"forêt {k}" for k in range(count)],
+            "i2label": rng.integers(1, 18, count),
+            "share": np.where(rng.random(count) < 0.2, np.nan, rng.normal(size=count)),
+        },
+        geometry=gpd.points_from_xy(*rng.normal(size=(2, count)) * 1e6),
+        crs="EPSG:2154",
+    )
+    frame["i2label"] = frame["i2label"].astype("int64")
+    return frame
+
+
+def features(count: int, seed: int = 0) -> np.ndarray:
+    values = np.random.default_rng(seed).normal(size=(count, len(NAMES))).astype(np.float32) * 9000
+    values[:, 3] = np.rint(values[:, 3])
+    return values
+
+
+def framed(attributes: gpd.GeoDataFrame, values: np.ndarray) -> gpd.GeoDataFrame:
+    return gpd.GeoDataFrame(
+        pd.concat([attributes, pd.DataFrame(values, columns=NAMES, index=attributes.index)], axis=1)
+    )
+
+
+@every_format
+@pytest.mark.parametrize("name", ["s", "été 地図 'q' 100%#;?!"])
+@pytest.mark.parametrize("count", [1, 22, 50])
+def test_points_are_written_as_their_frame_would_be(tmp_path: Path, suffix: str, name: str, count: int) -> None:
+    values = features(60)
+    rows = np.random.default_rng(1).permutation(60)[:count]
+    path = tmp_path / f"{name}{suffix}"
+    write_points(points(count), NAMES, values, rows, path)
+    write_samples(framed(points(count), values[rows]), tmp_path / f"plain{suffix}")
+    found, expected = read_samples(path), read_samples(tmp_path / f"plain{suffix}")
+    assert_geodataframe_equal(found, expected)
+    np.testing.assert_array_equal(read_columns(path, NAMES), values[rows])
+    whole = path.read_bytes()
+    write_points(points(count), NAMES, values, rows, path)
+    assert path.read_bytes() == whole
+
+
+@every_format
+def test_tables_are_merged_in_their_order(tmp_path: Path, suffix: str) -> None:
+    paths = [tmp_path / f"{k}{suffix}" for k in range(4)]
+    for k, (path, count) in enumerate(zip(paths, (0, 20, 0, 9), strict=True)):
+        write_points(points(count, k), NAMES, features(count, k), np.arange(count), path)
+    merge_tables(paths, tmp_path / f"merged{suffix}")
+    found = read_samples(tmp_path / f"merged{suffix}")
+    expected = pd.concat([read_samples(paths[1]), read_samples(paths[3])], ignore_index=True)
+    assert_geodataframe_equal(found, gpd.GeoDataFrame(expected))
+    whole = (tmp_path / f"merged{suffix}").read_bytes()
+    merge_tables(paths, tmp_path / f"merged{suffix}")
+    assert (tmp_path / f"merged{suffix}").read_bytes() == whole
+
+
+@every_format
+def test_tables_without_rows_merge_to_one_with_columns(tmp_path: Path, suffix: str) -> None:
+    for name in ("a", "b"):
+        write_points(points(0), NAMES, features(0), np.arange(0), tmp_path / f"{name}{suffix}")
+    merge_tables([tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"], tmp_path / f"m{suffix}")
+    found = read_samples(tmp_path / f"m{suffix}")
+    assert (len(found), list(found.columns[-23:]) == NAMES or list(found.columns[-24:-1]) == NAMES) == (0, True)
+    assert read_columns(tmp_path / f"m{suffix}", NAMES).shape == (0, 23)
+
+
+@every_format
+def test_a_table_that_cannot_be_merged_is_named(tmp_path: Path, suffix: str) -> None:
+    good, bad, merged = (tmp_path / f"{name}{suffix}" for name in ("good", "bad", "merged"))
+    write_points(points(9), NAMES, features(9), np.arange(9), good)
+    for spoil in ("gone", "damaged", "other columns"):
+        bad.unlink(missing_ok=True)
+        if spoil == "damaged":
+            bad.write_bytes(b"nothing of the kind" * 50)
+        if spoil == "other columns":
+            write_points(points(9), NAMES[1:], features(9)[:, 1:], np.arange(9), bad)
+        with pytest.raises(InputError, match=rf"bad\{suffix}: (no such file|cannot be read as a table of samples)"):
+            merge_tables([good, bad], merged)
+        assert not merged.exists()
+
+
+PEAK = """
+import sys
+from pathlib import Path
+import geopandas as gpd
+import numpy as np
+from iota2.io.sample_tables import merge_tables, write_points
+from iota2.io.samples import read_columns
+from iota2.io.vectors import read_samples
+from iota2.run.peak import forget_peak, peak_mib
+
+ROWS, FEATURES = 20_000, 481
+root, suffix = Path(sys.argv[1]), sys.argv[2]
+names = [f"value_{k}" for k in range(FEATURES)]
+def work(rows):
+    values = np.ones((rows, FEATURES), np.float32)
+    points = gpd.GeoDataFrame({"region": ["1"] * rows}, geometry=gpd.points_from_xy(*np.ones((2, rows))), crs=2154)
+    forget_peak()
+    before = peak_mib()
+    write_points(points, names, values, np.arange(rows), root / f"s{suffix}")
+    return before
+work(20)
+before = work(ROWS)
+written = peak_mib() - before
+forget_peak()
+before = peak_mib()
+merge_tables([root / f"s{suffix}"] * 3, root / f"m{suffix}")
+print(written, peak_mib() - before)
+"""
+
+
+@every_format
+def test_little_memory_is_used_beside_the_samples(tmp_path: Path, suffix: str) -> None:
+    """20,000 samples of 481 features take 37 MiB, three times as many are merged."""
+    done = subprocess.run([sys.executable, "-c", PEAK, tmp_path, suffix], capture_output=True, text=True, check=True)
+    written, merged = map(int, done.stdout.split())
+    assert written < 75, "some thousand rows on the way, not the table again and again"
+    assert merged < 75, "less than the 111 MiB of what is merged"

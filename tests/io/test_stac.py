@@ -1,0 +1,505 @@
+"""STAC items: which are found, and that they make the same series as product folders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from iota2.config.options_sensors import PATHS
+from iota2.core.grid import block_of
+from iota2.core.scene import Scene, SensorScene
+from iota2.core.sensor import SensorSpec
+from iota2.errors import InputError, MissingTile
+from iota2.io import stac
+from iota2.io.cubes import CubeReader
+from iota2.io.products import native_geobox, scan_tile
+from iota2.io.specs import builtin_specs
+from iota2.io.stac import Search, read_items
+from iota2.io.stac_products import scan_items
+from iota2.testing.products import write_series
+from tests.io.items import Item, items_of, relative_to, write_items
+from tests.io.web import Web, serving
+
+TILE = "T31TCJ"
+FINE = GeoBox((32, 48), Affine(10, 0, 300000, 0, -10, 4900020), "EPSG:32631")
+COARSE = GeoBox((16, 24), Affine(20, 0, 300000, 0, -20, 4900020), "EPSG:32631")
+DAYS = (date(2018, 5, 11), date(2018, 3, 2), date(2020, 2, 29), date(2018, 5, 11))
+S2C, S2, USGS = (builtin_specs()[section] for section in ("Sentinel_2_S2C", "Sentinel_2", "Landsat8_usgs_optical"))
+NAMES = ("B05", "B06", "B07", "B8A", "B11", "B12", "SCL", "EDG", "B5", "B6", "B7")
+GRIDS = {"": FINE} | dict.fromkeys(NAMES, COARSE)
+REFLECTANCE = {"raster:bands": [{"scale": 0.0001, "offset": 0}]}
+
+
+def archive_of(spec: SensorSpec, folder: Path, days: tuple[date, ...] = DAYS[:2]) -> SensorScene:
+    """The series of made-up products, found by their folders."""
+    grids = GRIDS if spec in (S2C, S2) else {"": FINE}
+    write_series(spec, folder / "archive", TILE, days, grids)
+    return scan_tile(spec, folder / "archive", TILE)[0]
+
+
+def found_by_items(
+    spec: SensorSpec, source: str | Path, tiles: tuple[str, ...] = (TILE,), **search: Any
+) -> tuple[SensorScene, tuple[str, ...]]:
+    """The series of the first tile that items of the collection ``c`` make."""
+    found, notes = read_items(Search(str(source), ("c",), **search))
+    scene, more = scan_items(spec, found, tiles[0], tiles, source=str(source), remote=search.get("remote", False))
+    return scene, (*notes, *more)
+
+
+def refusal(read: Callable[[], object]) -> str:
+    with pytest.raises(InputError) as caught:
+        read()
+    return str(caught.value)
+
+
+@pytest.fixture(scope="module")
+def sen2cor(tmp_path_factory: pytest.TempPathFactory) -> SensorScene:
+    return archive_of(S2C, tmp_path_factory.mktemp("sen2cor"))
+
+
+@pytest.fixture
+def items(sen2cor: SensorScene) -> list[Item]:
+    """Items of two Sentinel-2 products, that say how their values are scaled."""
+    found = items_of(sen2cor, "c", TILE)
+    for item in found:
+        for asset in item["assets"].values():
+            asset.update(REFLECTANCE)
+    return found
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[Web]:
+    (tmp_path / "served").mkdir()
+    with serving(tmp_path / "served") as running:
+        yield running
+
+
+# ------------------------------------------------------------------------------------------------ the same as folders
+
+
+@pytest.mark.parametrize("section", PATHS)
+def test_items_and_product_folders_make_the_same_series(section: str, tmp_path: Path) -> None:
+    spec = builtin_specs()[section]
+    scene = archive_of(spec, tmp_path, DAYS)
+    folder = tmp_path / "items"
+    items = items_of(scene, "c", TILE, href=relative_to(folder))
+    for item, acquisition in zip(items, scene.acquisitions, strict=True):
+        if spec.metadata:
+            product = Path(acquisition.bands["B02"]).parents[4]
+            item["assets"]["product_metadata"] = {"href": str(product / spec.metadata.file)}
+    found, notes = found_by_items(spec, write_items(reversed(items), folder))
+    assert found == scene
+    assert notes == ()
+
+
+def test_pixels_read_from_a_server_are_those_on_disk(tmp_path: Path, web: Web) -> None:
+    scene = archive_of(S2C, web.folder)
+    to_address = lambda path: web.url(str(Path(path).relative_to(web.folder)))  # noqa: E731
+    items = items_of(scene, "c", TILE, href=to_address, properties={"earthsearch:boa_offset_applied": True})
+    remote, _ = found_by_items(S2C, write_items(items, tmp_path / "items"), remote=True)
+    assert all(path.startswith(web.address) for one in remote.acquisitions for path in one.bands.values())
+    block = block_of(TILE, FINE, (0, 32), (0, 48))
+    cubes = []
+    for series in (scene, remote):
+        with CubeReader(Scene(TILE, native_geobox(series), (series,)), {S2C.name: ("B02", "B11")}) as reader:
+            cubes.append(reader.read(block)[S2C.name])
+    assert np.array_equal(cubes[0].values, cubes[1].values, equal_nan=True)
+    assert np.array_equal(cubes[0].valid, cubes[1].valid)
+    assert cubes[0].valid.any()
+
+
+def test_items_of_the_tile_alone_are_taken(items: list[Item], tmp_path: Path) -> None:
+    items[0]["properties"]["grid:code"] = "MGRS-31TDJ"
+    scene, _ = found_by_items(S2C, write_items(items, tmp_path / "items"), (TILE, "T31TDJ"))
+    assert [one.product for one in scene.acquisitions] == [items[1]["id"]]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"grid:code": "MGRS-31TCJ"},
+        {"s2:mgrs_tile": "31TCJ"},
+        {"s2:mgrs_tile": "T31TCJ"},
+        {"mgrs:utm_zone": 31, "mgrs:latitude_band": "T", "mgrs:grid_square": "CJ"},
+        {"landsat:wrs_path": "199", "landsat:wrs_row": "029"},
+        {"grid:code": "WRS2-199029"},
+    ],
+)
+def test_the_tile_is_told_in_several_ways(told: dict[str, Any], tmp_path: Path) -> None:
+    scene = archive_of(USGS, tmp_path)
+    tile = "199029" if "199029" in str(told) or "landsat:wrs_path" in told else TILE
+    folder = write_items(items_of(scene, "c", properties=told), tmp_path / "items")
+    assert found_by_items(USGS, folder, (tile, "T31TDJ"))[0].days == scene.days
+
+
+def test_items_that_do_not_tell_their_tile_are_taken_by_the_only_one(tmp_path: Path) -> None:
+    scene = archive_of(USGS, tmp_path)
+    items = items_of(scene, "c", properties={"grid:code": "WRS2-199029"})
+    folder = write_items(items, tmp_path / "items")
+    assert found_by_items(USGS, folder)[0] == scene
+    with pytest.raises(MissingTile, match=r"2 items do not tell their tile .* run each tile by itself"):
+        found_by_items(USGS, folder, (TILE, "T31TDJ"))
+    items[0]["properties"]["grid:code"] = "MGRS-31TCJ"
+    found, notes = found_by_items(USGS, write_items(items, folder), (TILE, "T31TDJ"))
+    assert len(found.acquisitions) == 1
+    assert "left out, 1 items do not tell their tile" in notes[0]
+
+
+def test_the_day_is_that_of_utc(items: list[Item], tmp_path: Path) -> None:
+    items[0]["properties"]["datetime"] = "2018-05-11T00:30:00+02:00"
+    assert found_by_items(S2C, write_items(items[:1], tmp_path / "items"))[0].days == (date(2018, 5, 10),)
+
+
+# ---------------------------------------------------------------------------------------------------------- documents
+
+
+def test_items_come_from_a_file_a_list_or_a_catalog(items: list[Item], tmp_path: Path) -> None:
+    folder = write_items(items, tmp_path / "items")
+    (folder / "list.json").write_text(json.dumps({"type": "FeatureCollection", "features": items}), encoding="utf-8")
+    links = [{"rel": "item", "href": "../items/item0.json"}, {"rel": "child", "href": "./catalog.json"}]
+    catalog = {"type": "Catalog", "stac_version": "1.0.0", "id": "x", "description": "x"}
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "catalog.json").write_text(json.dumps({**catalog, "links": links}), encoding="utf-8")
+    above = [{"rel": "child", "href": "sub/catalog.json"}, {"rel": "item", "href": "items/item1.json"}]
+    (tmp_path / "catalog.json").write_text(json.dumps({**catalog, "links": above}), encoding="utf-8")
+    for source, expected in (
+        (folder / "item0.json", items[:1]),
+        (folder / "list.json", items),
+        (tmp_path / "catalog.json", items),
+        (tmp_path, items),
+    ):
+        found, notes = read_items(Search(str(source), ("c",)))
+        assert {one.item.id for one in found} == {item["id"] for item in expected}, source
+        assert notes == ()
+
+
+def test_what_is_passed_over_is_counted(items: list[Item], tmp_path: Path) -> None:
+    other, nameless, undated = ({**items[0], "id": name} for name in "abc")
+    other["collection"] = "d"
+    del nameless["collection"]
+    span = {"start_datetime": "2018-01-01T00:00:00Z", "end_datetime": "2018-02-01T00:00:00Z", "datetime": None}
+    undated["properties"] = {**items[0]["properties"], **span}
+    folder = write_items([*items, other, nameless, undated], tmp_path / "items")
+    (folder / "settings.json").write_text("{}", encoding="utf-8")
+    polygons = {"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {}}, 3]}
+    (folder / "list.geojson").write_text(json.dumps(polygons), encoding="utf-8")
+    found, notes = read_items(Search(str(folder), ("c",), start=date(2018, 5, 1), end=date(2018, 5, 31)))
+    assert [one.day for one in found] == [date(2018, 5, 11)]
+    assert notes == (
+        "STAC items: passed over, JSON files that are no STAC items: 1",
+        "STAC items: passed over, before start_date or after end_date: 1",
+        "STAC items: passed over, features that are no STAC items: 2",
+        "STAC items: passed over, of collection d: 1",
+        "STAC items: passed over, of no collection: 1",
+        "STAC items: passed over, without a datetime: 1",
+    )
+
+
+def test_all_documents_that_cannot_be_read_are_told_at_once(items: list[Item], tmp_path: Path) -> None:
+    broken: list[Item] = [{**items[0], "id": name} for name in ("no date", "no address", "list", "\n", "number")]
+    broken[0]["properties"] = {"datetime": "yesterday"}
+    broken[1]["assets"] = {"B02": {}}
+    broken[2]["properties"] = []
+    broken[4]["stac_version"] = 1
+    folder = write_items(broken, tmp_path / "items")
+    (folder / "cut.json").write_text('{"type": "Feature', encoding="utf-8")
+    (folder / "deep.json").write_text("[" * 200_000, encoding="utf-8")
+    (folder / "gone.json").symlink_to(folder / "nowhere.json")
+    told = refusal(lambda: read_items(Search(str(folder), ("c",))))
+    assert "STAC items: 8 problem(s)" in told
+    for name in (
+        "gone.json: cannot be read",
+        "cut.json: is no JSON",
+        "deep.json: is no JSON",
+        "'no date'",
+        "'no address'",
+        "'list'",
+        "'\\n'",
+    ):
+        assert name in told
+
+
+def test_one_item_told_in_two_ways_is_refused(items: list[Item], tmp_path: Path) -> None:
+    changed = json.loads(json.dumps(items[0]))
+    changed["properties"]["datetime"] = "2019-05-11T10:50:31Z"
+    folder = write_items([items[0], items[0], changed], tmp_path / "items")
+    told = refusal(lambda: read_items(Search(str(folder), ("c",))))
+    assert "item0.json and in" in told
+    assert "item2.json, and not the same; keep one" in told
+
+
+def test_a_document_that_is_no_list_of_items_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("[1]", encoding="utf-8")
+    assert "is no STAC item, list of items, catalog or API" in refusal(
+        lambda: read_items(Search(str(tmp_path / "x.json"), ("c",)))
+    )
+    assert "cannot be read" in refusal(lambda: read_items(Search(str(tmp_path / "y.json"), ("c",))))
+
+
+def test_large_documents_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stac, "DOCUMENT", 1000)
+    (tmp_path / "x.json").write_text(" " * 1001, encoding="utf-8")
+    assert "has more than 0 MiB" in refusal(lambda: read_items(Search(str(tmp_path / "x.json"), ("c",))))
+
+
+# ------------------------------------------------------------------------------------------------------------- assets
+
+
+def test_assets_are_found_by_their_bands_too(items: list[Item], tmp_path: Path) -> None:
+    first, second = items
+    first["assets"]["one"] = first["assets"].pop("B02") | {"eo:bands": [{"name": "B02"}]}
+    first["assets"]["picture"] = {"href": "x.png", "roles": ["visual"], "eo:bands": [{"name": "B02"}]}
+    second["assets"]["one"] = second["assets"].pop("B03") | {"bands": [{"eo:common_name": "green"} | {"scale": 0.0001}]}
+    del second["assets"]["one"]["raster:bands"]
+    scene, _ = found_by_items(S2C, write_items(items, tmp_path / "items"))
+    assert scene.scaling(0, "B02") == (1.0, 0.0)
+
+
+def test_an_asset_of_which_there_are_several_is_not_guessed(items: list[Item], tmp_path: Path) -> None:
+    asset = items[0]["assets"].pop("B02")
+    items[0]["assets"] |= {name: asset | {"eo:bands": [{"common_name": "blue"}]} for name in ("one", "two")}
+    told = refusal(lambda: found_by_items(S2C, write_items(items, tmp_path / "items")))
+    assert f"item {items[0]['id']}: the assets one, two all show B02, one is expected" in told
+
+
+def test_what_is_lacking_is_told_once_for_all_products(items: list[Item], tmp_path: Path) -> None:
+    for item in items:
+        del item["assets"]["B8A"], item["assets"]["SCL"]
+    folder = write_items(items, tmp_path / "items")
+    told = refusal(lambda: found_by_items(S2C, folder))
+    assert f"2 of 2 products of {TILE} lack the asset B8A or nir08 or B8A_20m (first: {items[0]['id']})" in told
+    assert f"lack the asset SCL or scl or SCL_20m (first: {items[0]['id']})" in told
+    assert f"move these products out of {folder}" in told
+
+
+def test_an_optional_mask_may_lack(tmp_path: Path) -> None:
+    scene = archive_of(USGS, tmp_path)
+    items = items_of(scene, "c", TILE)
+    del items[0]["assets"]["QA_RADSAT"]
+    found, _ = found_by_items(USGS, write_items(items, tmp_path / "items"))
+    assert [sorted(one.masks) for one in found.acquisitions] == [["FILL", "QA"], ["FILL", "QA", "SAT"]]
+
+
+def test_damaged_files_are_told_or_left_out_like_those_of_folders(tmp_path: Path) -> None:
+    scene = archive_of(S2, tmp_path)
+    folder = write_items(items_of(scene, "c", TILE), tmp_path / "items")
+    Path(scene.acquisitions[0].bands["B3"]).write_bytes(b"<html>")
+    assert "is no raster, it holds text" in refusal(lambda: found_by_items(S2, folder))
+    found, _ = read_items(Search(str(folder), ("c",)))
+    whole, notes = scan_items(S2, found, TILE, (TILE,), source="x", skip_damaged=True)
+    assert [one.product for one in whole.acquisitions] == [scene.acquisitions[1].product]
+    assert "left out, damaged" in notes[0]
+
+
+# ------------------------------------------------------------------------------------------------------------ scaling
+
+
+def scaled(item: Item, tmp_path: Path, spec: SensorSpec = S2C) -> tuple[float, float]:
+    scene, _ = found_by_items(spec, write_items([item], tmp_path / "items"))
+    return scene.scaling(0, spec.band_names[0])
+
+
+def with_bands(item: Item, content: dict[str, Any]) -> Item:
+    """The item with other words about the values of its bands."""
+    assets = {name: {"href": asset["href"], **content} for name, asset in item["assets"].items()}
+    return {**item, "assets": assets}
+
+
+@pytest.mark.parametrize(
+    ("bands", "properties", "expected"),
+    [
+        ({"raster:bands": [{"scale": 0.0001, "offset": -0.1}]}, {}, (1.0, -1000.0)),
+        ({"raster:bands": [{"scale": 0.0001, "offset": 0}]}, {"s2:processing_baseline": "05.09"}, (1.0, 0.0)),
+        ({"raster:bands": [{"scale": 0.0001}]}, {"s2:processing_baseline": "02.14"}, (1.0, 0.0)),
+        ({"bands": [{"raster:scale": 0.0002, "raster:offset": -0.1}]}, {}, (2.0, -1000.0)),
+        ({"raster:scale": 0.0001, "raster:offset": -0.1}, {}, (1.0, -1000.0)),
+        (
+            {"raster:bands": [{"scale": 0.0001, "offset": -0.1}]},
+            {"earthsearch:boa_offset_applied": True, "s2:processing_baseline": "05.09"},
+            (1.0, 0.0),
+        ),
+        ({}, {"s2:processing_baseline": "04.00"}, (1.0, -1000.0)),
+        ({}, {"processing:version": "N0509"}, (1.0, -1000.0)),
+        ({"raster:bands": [{"scale": 1, "offset": 0}]}, {"s2:processing_baseline": "05.09"}, (1.0, -1000.0)),
+        ({}, {"earthsearch:boa_offset_applied": False, "s2:processing_baseline": "03.01"}, (1.0, 0.0)),
+    ],
+)
+def test_values_become_reflectances_as_the_item_says(
+    bands: dict[str, Any],
+    properties: dict[str, Any],
+    expected: tuple[float, float],
+    items: list[Item],
+    tmp_path: Path,
+) -> None:
+    item = with_bands(items[0], bands)
+    item["properties"] = {**item["properties"], **properties}
+    assert scaled(item, tmp_path) == expected
+
+
+def test_metadata_among_the_assets_count_before_the_baseline(items: list[Item], tmp_path: Path) -> None:
+    item = with_bands(items[0], {})
+    item["properties"]["s2:processing_baseline"] = "04.00"
+    item["assets"]["product-metadata"] = {"href": "../MTD_MSIL2A.xml"}
+    text = "<x><BOA_QUANTIFICATION_VALUE>5000</BOA_QUANTIFICATION_VALUE></x>"
+    (tmp_path / "MTD_MSIL2A.xml").write_text(text, encoding="utf-8")
+    assert scaled(item, tmp_path) == (2.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("bands", "properties", "told"),
+    [
+        ({}, {}, "does not say how values become reflectances"),
+        ({"raster:bands": [{"scale": 1, "offset": 0}]}, {}, "does not say how values become reflectances"),
+        (
+            {"raster:bands": [{"scale": 0.0001}]},
+            {"s2:processing_baseline": "05.09"},
+            "says a scale but no offset of B02",
+        ),
+        (
+            {"raster:bands": [{"scale": 0.0001, "offset": -0.1}]},
+            {"s2:processing_baseline": "03.01"},
+            "says the offset -1000 of B02, while values of its baseline have none",
+        ),
+        ({"raster:bands": [{"scale": -0.0001, "offset": 0}]}, {}, "has the scale -0.0001"),
+        ({"raster:bands": [{"scale": float("nan"), "offset": 0}]}, {}, "has the scale nan"),
+    ],
+)
+def test_what_cannot_be_known_is_never_guessed(
+    bands: dict[str, Any], properties: dict[str, Any], told: str, items: list[Item], tmp_path: Path
+) -> None:
+    item = with_bands(items[0], bands)
+    item["properties"] = {**item["properties"], **properties}
+    assert told in refusal(lambda: scaled(item, tmp_path))
+
+
+def test_constants_of_a_description_must_be_those_of_the_item(tmp_path: Path) -> None:
+    item = items_of(archive_of(USGS, tmp_path, DAYS[:1]), "c", TILE)[0]
+    right = with_bands(item, {"raster:bands": [{"scale": 2.75e-05, "offset": -0.2}]})
+    assert scaled(right, tmp_path, USGS) == (0.275, -2000.0)
+    wrong = with_bands(item, {"raster:bands": [{"scale": 0.0001, "offset": 0}]})
+    told = refusal(lambda: scaled(wrong, tmp_path, USGS))
+    assert "reflectance x 10000 is value x 1 + 0 in B1, but value x 0.275 + -2000 in the description" in told
+
+
+# ------------------------------------------------------------------------------------------------------------ servers
+
+
+def test_addresses_are_refused_unless_they_are_asked_for(items: list[Item], tmp_path: Path, web: Web) -> None:
+    items[0]["assets"]["B02"]["href"] = web.url("B02.tif")
+    told = refusal(lambda: found_by_items(S2C, write_items(items, tmp_path / "items")))
+    assert "B02.tif: is on a web server; set stac_items.remote to True, or download" in told
+    assert "is an address" in refusal(lambda: read_items(Search(web.url("items.json"), ("c",))))
+    assert web.requests == []
+
+
+@pytest.mark.parametrize(
+    ("href", "told"),
+    [
+        ("s3://bucket/B02.tif", "only files and addresses with http or https are read"),
+        ("/vsizip//data/x.zip/B02.tif", "only files and addresses with http or https are read"),
+        ("https://host/B02.tif?sig=SECRET", "https://host/B02.tif?…: the address has a query; signed addresses expire"),
+        ("https://me:SECRET@host/B02.tif", "https://host/B02.tif: the address has a user name"),
+        ("", "only files and addresses"),
+    ],
+)
+def test_what_no_image_may_be_is_refused(href: str, told: str, items: list[Item], tmp_path: Path) -> None:
+    items[0]["assets"]["B02"]["href"] = href
+    said = refusal(lambda: found_by_items(S2C, write_items(items, tmp_path / "items"), remote=True))
+    assert told in said
+    assert "SECRET" not in said
+
+
+def test_an_item_of_a_server_cannot_name_files_of_this_machine(items: list[Item], web: Web) -> None:
+    items[0]["assets"]["B02"]["href"] = "file:///etc/passwd"
+    write_items(items[:1], web.folder)
+    told = refusal(lambda: found_by_items(S2C, web.url("item0.json"), remote=True))
+    assert "file:///etc" not in told
+    assert "/etc/passwd: a document of a web server must not name files of this machine" in told
+
+
+@pytest.mark.parametrize("posting", [True, False])
+def test_an_api_is_asked_for_collections_days_and_ground(items: list[Item], web: Web, posting: bool) -> None:
+    web.posting = posting
+    web.items = [{**items[k % 2], "id": f"{items[k % 2]['id']}{k}"} for k in range(7)]
+    web.items[1] = {**items[1], "collection": "d"}
+    web.items[2] = {**items[0], "bbox": [10, 50, 11, 51], "id": "far"}
+    search = {"start": date(2018, 3, 1), "end": date(2018, 5, 31), "bbox": (0.0, 43.0, 2.0, 45.0), "remote": True}
+    found, _ = read_items(Search(web.url("api"), ("c",), **search))
+    assert {one.item.id for one in found} == {web.items[k]["id"] for k in (0, 3, 4, 5, 6)}
+    assert sum(path == "/api/search" for _, path, _ in web.requests) == 3
+    assert {method for method, path, _ in web.requests if path == "/api/search"} == {"POST" if posting else "GET"}
+    (few, _) = read_items(Search(web.url("api"), ("c",), **{**search, "start": date(2018, 5, 1)}))
+    assert {one.day for one in few} == {date(2018, 5, 11)}
+
+
+def test_an_api_needs_days_and_ground(web: Web) -> None:
+    told = refusal(lambda: read_items(Search(web.url("api"), ("c",), end=date(2018, 5, 31), remote=True)))
+    assert "is an API, which needs start_date and bbox" in told
+
+
+def test_an_api_that_fails_is_told_without_secrets(web: Web) -> None:
+    whole = {"start": date(2018, 1, 1), "end": date(2018, 5, 31), "bbox": (0.0, 43.0, 2.0, 45.0), "remote": True}
+    web.redirected = {"/api/search": web.url("broken?signature=SECRET")}
+    (web.folder / "broken").write_text("no json", encoding="utf-8")
+    told = refusal(lambda: read_items(Search(web.url("api"), ("c",), **whole)))
+    assert "the API cannot be searched" in told
+    assert "SECRET" not in told
+    web.redirected = {"/api/search": web.url("nowhere?signature=SECRET")}
+    told = refusal(lambda: read_items(Search(web.url("api"), ("c",), **whole)))
+    assert "the server answers 404" in told
+    assert "SECRET" not in told
+
+
+def test_a_catalog_on_a_server_is_followed(items: list[Item], web: Web) -> None:
+    write_items(items, web.folder / "items")
+    links = [{"rel": "item", "href": f"./items/item{k}.json"} for k in (0, 1)]
+    catalog = {"type": "Catalog", "stac_version": "1.0.0", "id": "x", "description": "x", "links": links}
+    (web.folder / "catalog.json").write_text(json.dumps(catalog), encoding="utf-8")
+    found, _ = read_items(Search(web.url("catalog.json"), ("c",), remote=True))
+    assert len(found) == 2
+    (web.folder / "items" / "item1.json").unlink()
+    told = refusal(lambda: read_items(Search(web.url("catalog.json"), ("c",), remote=True)))
+    assert "item1.json: the server answers 404" in told
+
+
+def test_metadata_are_read_from_a_server(tmp_path: Path, items: list[Item], web: Web) -> None:
+    item = with_bands(items[0], {})
+    item["assets"]["product-metadata"] = {"href": web.url("MTD_MSIL2A.xml")}
+    folder = write_items([item], tmp_path / "items")
+    text = "<x><BOA_QUANTIFICATION_VALUE>5000</BOA_QUANTIFICATION_VALUE></x>"
+    (web.folder / "MTD_MSIL2A.xml").write_text(text, encoding="utf-8")
+    assert found_by_items(S2C, folder, remote=True)[0].scaling(0, "B02") == (2.0, 0.0)
+    entity = '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>'
+    (web.folder / "MTD_MSIL2A.xml").write_text(entity, encoding="utf-8")
+    assert "holds a document type or entities" in refusal(lambda: found_by_items(S2C, folder, remote=True))
+
+
+def test_files_that_a_server_does_not_give_are_no_damaged_products(tmp_path: Path, web: Web) -> None:
+    scene = archive_of(S2, web.folder, DAYS[:1])
+    path = Path(scene.acquisitions[0].bands["B3"])
+    items = items_of(scene, "c", TILE, href=lambda path: web.url(str(Path(path).relative_to(web.folder))))
+    found, _ = read_items(Search(str(write_items(items, tmp_path / "items")), ("c",), remote=True))
+    whole = path.read_bytes()
+    for content, told in (
+        (None, "the server answers 404"),
+        (b"<html>sorry</html>", "is no raster, it holds text"),
+        (b"<VRTDataset></VRTDataset>", "is no raster, it holds text"),
+        (b"", "416"),
+        (whole[:100], "is damaged, its header cannot be read"),
+    ):
+        path.unlink() if content is None else path.write_bytes(content)
+        said = refusal(lambda: scan_items(S2, found, TILE, (TILE,), source="x", remote=True, skip_damaged=True))
+        assert told in said
+        assert web.address in said
+    path.write_bytes(whole)
+    with rasterio.Env():
+        scan_items(S2, found, TILE, (TILE,), source="x", remote=True)

@@ -1,0 +1,155 @@
+"""What is found of several sensors: their order and lattice, and tiles that lack one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rasterio
+
+from iota2.config.load import load_config
+from iota2.core.grid import resolution
+from iota2.errors import ConfigError, UserError
+from iota2.run.survey import Survey, survey
+from iota2.testing.world import DATES, WorldOptions
+from tests.chain.helpers import EAST, WEST, Case, made
+
+WORLD = WorldOptions(
+    size=64, overlap=16, classes=3, dates=DATES[2:10:2], sensors=("Sentinel2", "Landsat8", "Sentinel1", "userFeat")
+)
+BOTH = f"{WEST} {EAST}"
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return made(WORLD, tmp_path_factory.mktemp("scan") / "world")
+
+
+def found(case: Case, **chain: Any) -> Survey:
+    """The survey of both tiles with Sentinel-2, Landsat 8 and layers, but for what is given."""
+    given = {"list_tile": BOTH, "l8_path": str(case.files.l8_path), "user_feat_path": str(case.files.user_feat_path)}
+    config = case.configured(chain=given | chain, userFeat={"patterns": "ALT,SLP"})
+    return survey(load_config(config))
+
+
+def only(archive: Path, tiles: str, folder: Path) -> str:
+    """An archive that has some of the tiles of another."""
+    folder.mkdir()
+    for tile in tiles.split():
+        (folder / tile).symlink_to(archive / tile)
+    return str(folder)
+
+
+def test_sensors_stand_in_their_order_each_with_its_own_dates(case: Case) -> None:
+    survey_of_all = found(case, s1_path=str(case.files.s1_path))
+    sensors = survey_of_all.recipe.sensors
+    assert [s.sensor for s in sensors] == ["Landsat8", "sentinel1_asc", "sentinel1_des", "Sentinel2", "userFeatures"]
+    assert sensors[0].dates[:2] == ("20180321", "20180406"), "every 16 days from the first image of any tile"
+    assert sensors[2].dates[:2] == ("20180317", "20180329"), "every 12 days, as its INI file says"
+    assert sensors[3].dates[:2] == ("20180317", "20180327")
+    assert survey_of_all.recipe.names[-2:] == ("ALT_band_0", "SLP_band_0")
+    for tile, scene in survey_of_all.scenes.items():
+        assert [s.spec.name for s in scene.sensors] == [s.sensor for s in sensors]
+        assert scene.geobox == case.world.tile_geobox(tile)
+    dated = {(row["tile"], row["sensor"]) for row in survey_of_all.rows(1)}
+    assert dated == {(tile, s.sensor) for tile in (WEST, EAST) for s in sensors[:-1]}
+
+
+def test_the_pixels_are_those_of_the_sensor_that_is_asked_for(case: Case) -> None:
+    assert resolution(found(case).scenes[WEST].geobox) == (10, 10)
+    scene = found(case, reference_sensor="Landsat8").scenes[WEST]
+    assert scene.geobox == scene.sensors[0].grids["B1"]
+    assert resolution(scene.geobox) == (30, 30)
+    with pytest.raises(UserError, match="'landsat' is none of the sensors in use; expected one of Landsat8,"):
+        found(case, reference_sensor="landsat")
+    with pytest.raises(UserError, match="'userFeat' is none of the sensors in use"):
+        found(case, reference_sensor="userFeat")
+
+
+def test_a_tile_that_lacks_a_sensor_is_refused_with_the_way_out(case: Case, tmp_path: Path) -> None:
+    l8 = only(case.files.l8_path, WEST, tmp_path / "l8")
+    with pytest.raises(UserError) as told:
+        found(case, l8_path=l8)
+    assert f"Landsat8: no folder for tile {EAST} in {l8}; it has {WEST}" in str(told.value)
+    assert "Or set chain.allow_missing_sensor to True" in str(told.value)
+
+
+def test_a_tile_may_lack_a_sensor_when_that_is_allowed(case: Case, tmp_path: Path) -> None:
+    l8, layers = (only(path, WEST, tmp_path / path.name) for path in (case.files.l8_path, case.files.user_feat_path))
+    whole = found(case)
+    part = found(case, l8_path=l8, user_feat_path=layers, allow_missing_sensor=True)
+    assert part.recipe.names == whole.recipe.names
+    assert part.recipe.allow_missing
+    assert [s.spec.name for s in part.scenes[EAST].sensors] == ["Sentinel2"]
+    assert sum("no folder for tile" in note for note in part.notes[EAST]) == 2
+    assert {(row["tile"], row["sensor"]) for row in part.rows(1)} == {
+        (WEST, "Landsat8"),
+        (WEST, "Sentinel2"),
+        (EAST, "Sentinel2"),
+    }
+
+
+def test_a_sensor_that_no_tile_has_is_an_error_all_the_same(case: Case, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="Landsat8: no tile has it"):
+        found(case, l8_path=str(tmp_path / "empty"), allow_missing_sensor=True)
+    s2 = only(case.files.s2_path, WEST, tmp_path / "s2")
+    with pytest.raises(UserError, match=f"Sentinel_2: no folder for tile {EAST}"):
+        found(case, s2_path=s2, l8_path=None, allow_missing_sensor=True)  # layers alone have no dates
+
+
+def test_a_tile_that_lacks_the_finest_sensor_has_pixels_as_large(case: Case, tmp_path: Path) -> None:
+    s2 = only(case.files.s2_path, EAST, tmp_path / "s2")
+    for asked in (None, "Sentinel_2"):
+        part = found(case, s2_path=s2, allow_missing_sensor=True, reference_sensor=asked)
+        assert resolution(part.scenes[WEST].geobox) == resolution(part.scenes[EAST].geobox) == (10, 10)
+        assert part.scenes[WEST].geobox.affine == case.world.tile_geobox(WEST).affine
+        assert any("as it lacks Sentinel2" in note for note in part.notes[WEST])
+
+
+def test_problems_of_all_sensors_of_all_tiles_are_told_at_once(case: Case, tmp_path: Path) -> None:
+    s2 = only(case.files.s2_path, EAST, tmp_path / "s2")
+    layers = only(case.files.user_feat_path, WEST, tmp_path / "layers")
+    with pytest.raises(UserError) as told:
+        found(case, s2_path=s2, user_feat_path=layers, region_path=str(case.files.regions), region_field="nowhere")
+    for part in (f"Sentinel_2: no folder for tile {WEST}", f"userFeat: no folder for tile {EAST}", "nowhere"):
+        assert part in str(told.value)
+
+
+def test_layers_need_as_many_bands_on_every_tile(case: Case, tmp_path: Path) -> None:
+    layers = Path(only(case.files.user_feat_path, WEST, tmp_path / "layers"))
+    (layers / EAST).mkdir()
+    for path in (case.files.user_feat_path / EAST).iterdir():
+        with rasterio.open(path) as source:
+            profile, values = source.profile, source.read()
+        with rasterio.open(layers / EAST / path.name, "w", **profile | {"count": 2}) as target:
+            target.write(values.repeat(2, axis=0))
+    with pytest.raises(
+        UserError, match=r"the layers of T31TDJ \(ALT_band_0, ALT_band_1, SLP.* are not those of T31TCJ"
+    ):
+        found(case, user_feat_path=str(layers))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"arbo": "/../*"}, "userFeat.arbo: expected a pattern of places below the folder of the tile"),
+        ({"patterns": "ALT,alt"}, "userFeat.patterns: names a raster twice"),
+        ({"patterns": "A*"}, "userFeat.patterns: expected letters, digits"),
+        ({"resampling": "best"}, "userFeat.resampling: expected"),
+    ],
+)
+def test_options_of_layers_are_checked(case: Case, options: dict[str, str], said: str) -> None:
+    chain = {"user_feat_path": str(case.files.user_feat_path)}
+    with pytest.raises(ConfigError) as told:
+        load_config(case.configured(chain=chain, userFeat=options))
+    assert said in str(told.value)
+
+
+def test_layers_alone_are_refused_and_options_without_layers_told(case: Case) -> None:
+    alone = {"user_feat_path": str(case.files.user_feat_path), "s2_path": None}
+    with pytest.raises(ConfigError, match=r"no sensor is enabled.*have no dates, and need a sensor beside them"):
+        load_config(case.configured(chain=alone))
+    config = load_config(case.configured(userFeat={"patterns": "ALT"}))
+    assert any("userFeat: has no effect: chain.user_feat_path is not given" in told for told in config.warnings)

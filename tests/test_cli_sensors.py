@@ -1,0 +1,334 @@
+"""``iota2 sensors``: the sensors there are, and what would be recognized in a folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Collection, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from odc.geo.geobox import GeoBox
+
+from iota2.config.options_sensors import PATHS
+from iota2.core.sensor import SensorSpec
+from iota2.errors import MissingTile
+from iota2.io.products import scan_tile
+from iota2.io.s1tiling import of_direction
+from iota2.io.specs import builtin_specs
+from iota2.run.lines import WIDTH
+from iota2.testing.products import Layer, made_up_layers, write_product, write_raster, write_series
+from tests.chain.helpers import command
+
+TILE = "T31TCJ"
+DAYS = (date(2018, 3, 2), date(2018, 3, 12), date(2018, 5, 11))
+LATTICE = GeoBox.from_bbox((300000, 4900000, 300320, 4900240), "EPSG:32631", resolution=10)
+COARSE = GeoBox.from_bbox((300000, 4900000, 300320, 4900240), "EPSG:32631", resolution=20)
+S2 = builtin_specs()["Sentinel_2"]
+GRIDS = {"": LATTICE, **dict.fromkeys(("B5", "B6", "B7", "B8A", "B11", "B12"), COARSE)}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("written")
+    write_series(S2, folder, TILE, DAYS, GRIDS)
+    return folder
+
+
+@pytest.fixture
+def archive(written: Path, tmp_path: Path) -> Path:
+    """Three Sentinel-2 products of one tile, which a test may spoil."""
+    return Path(shutil.copytree(written, tmp_path / "s2"))
+
+
+def asked(capsys: pytest.CaptureFixture[str], name: str, folder: Path) -> tuple[int, str, Any]:
+    """Exit code, text and JSON of what is recognized in a folder."""
+    code, text, error = command(capsys, "sensors", name, folder)
+    assert (f"No run could start with {folder}" in error) == bool(code), error
+    assert max(len(line) for line in text.splitlines() if " " in line.strip() and str(folder) not in line) <= WIDTH
+    same, content, _ = command(capsys, "sensors", name, folder, "--json")
+    assert same == code
+    return code, text, json.loads(content)
+
+
+def reasons(content: Any) -> dict[str, str]:
+    """Entries that are passed over in the folder of the only tile."""
+    (tile,) = content["tiles"]
+    found: dict[str, str] = tile["passed_over"]
+    return found
+
+
+def test_all_sensors_are_listed_with_their_place_and_a_name_that_matches(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, _ = command(capsys, "sensors")
+    _, content, _ = command(capsys, "sensors", "--json")
+    listed = {sensor["section"]: sensor for sensor in json.loads(content)}
+    assert code == 0
+    assert set(listed) == set(builtin_specs()) >= set(PATHS)
+    assert max(map(len, text.splitlines())) <= WIDTH
+    for section, key in {**PATHS, "Sentinel_1": "s1_path"}.items():
+        assert f"{section}: chain.{key}\n" in text
+        assert listed[section]["example"] in text
+    assert "Sentinel2S2C_B02_20180511" in text
+    assert listed["Sentinel_1"]["names"] == ["sentinel1_asc", "sentinel1_des"]
+
+
+@pytest.mark.parametrize("name", ["Sentinel_2_S2C", "sentinel2s2c", "s2_s2c_path"])
+def test_a_sensor_has_several_names(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    code, text, _ = command(capsys, "sensors", name)
+    assert code == 0
+    assert "GRANULE/*/IMG_DATA/R20m/*_SCL_20m.jp2  SCL EDG" in text
+
+
+def test_a_sensor_that_does_not_exist_is_refused_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, error = command(capsys, "sensors", "Sentinel_2_S2D")
+    assert code == 1
+    assert "did you mean Sentinel_2_S2C?" in error
+
+
+def test_a_good_folder_is_told_with_dates_lattices_and_the_options_to_set(
+    capsys: pytest.CaptureFixture[str], archive: Path
+) -> None:
+    before = sorted(archive.rglob("*"))
+    code, text, content = asked(capsys, "Sentinel_2", archive)
+    assert code == 0
+    assert f"{TILE}: 3 products, 2018-03-02 to 2018-05-11" in text
+    assert "  2018-03  02  12\n  2018-05  11\n" in text
+    assert "EPSG:32631, 24 × 32 pixels of 10: B2 B3 B4 B8 CLM SAT EDG\n" in text
+    assert "EPSG:32631, 12 × 16 pixels of 20: B5 B6 B7 B8A B11 B12\n" in text
+    assert f"chain.s2_path : '{archive}'\n  chain.list_tile : '{TILE}'" in text
+    (tile,) = content["tiles"]
+    assert content["usable"]
+    assert (tile["dates"], tile["first"], tile["last"]) == (3, "2018-03-02", "2018-05-11")
+    assert tile["lattices"]["B5"] == {
+        "crs": "EPSG:32631", "rows": 12, "columns": 16, "resolution": [20, 20],
+        "bounds": [300000, 4900000, 300320, 4900240],
+    }  # fmt: skip
+    assert set(tile["products"][0]["files"]) == {part.name for part in S2.parts}
+    assert sorted(archive.rglob("*")) == before
+
+
+def test_a_tile_folder_does_as_well(capsys: pytest.CaptureFixture[str], archive: Path) -> None:
+    code, text, content = asked(capsys, "Sentinel_2", archive / TILE)
+    assert code == 0
+    assert text.startswith(f"Sentinel_2, folder of one tile: {archive / TILE}\n")
+    assert content["folder"] == str(archive)
+    assert [tile["tile"] for tile in content["tiles"]] == [TILE]
+
+
+def test_a_product_is_not_the_folder_to_give(capsys: pytest.CaptureFixture[str], archive: Path) -> None:
+    product = next((archive / TILE).iterdir())
+    code, _, error = command(capsys, "sensors", "Sentinel_2", product)
+    assert code == 1
+    assert f"is a product. Give the folder of its tile, {archive / TILE}." in error
+
+
+def test_missing_files_are_told_by_product_and_band(capsys: pytest.CaptureFixture[str], archive: Path) -> None:
+    last = max((archive / TILE).iterdir(), key=lambda path: path.name)
+    next(last.glob("*_FRE_B8A.tif")).unlink()
+    next(last.glob("MASKS/*_SAT_R1.tif")).unlink()
+    code, text, content = asked(capsys, "Sentinel_2", archive)
+    assert code == 1
+    assert "  2018-05  11!\n" in text
+    assert "1 of 3 products without\n      *_FRE_B8A.tif       B8A\n      MASKS/*_SAT_R1.tif  SAT\n" in text
+    assert last.name in text
+    (tile,) = content["tiles"]
+    assert [product["missing"] for product in tile["products"]] == [[], [], ["*_FRE_B8A.tif", "MASKS/*_SAT_R1.tif"]]
+    assert "chain.s2_path" not in text
+
+
+def test_files_that_cannot_be_read_are_told(capsys: pytest.CaptureFixture[str], archive: Path) -> None:
+    path = next((archive / TILE).glob("*20180312*/*_FRE_B3.tif"))
+    path.write_text("<html>Not found</html>", encoding="utf-8")
+    code, text, content = asked(capsys, "Sentinel_2", archive)
+    assert code == 1
+    assert "  2018-03  02  12!\n" in text
+    (problem,) = content["tiles"][0]["products"][1]["problems"]
+    assert problem.startswith(str(path))
+
+
+def test_a_date_on_another_lattice_would_stop_a_run(capsys: pytest.CaptureFixture[str], archive: Path) -> None:
+    shutil.rmtree(next((archive / TILE).glob("*20180511*")))
+    moved = GeoBox(LATTICE.shape, LATTICE.affine.translation(0.5, 0) @ LATTICE.affine, "EPSG:32631")
+    write_series(S2, archive, TILE, DAYS[2:], GRIDS | {"B3": moved}, seed=1)
+    code, text, content = asked(capsys, "Sentinel_2", archive)
+    assert code == 1
+    assert "  2018-05  11\n" in text
+    (problem,) = content["tiles"][0]["problems"]
+    assert "_FRE_B3.tif: lies on another lattice (shifted by 0.05" in problem
+    assert "would stop a run:" in text
+
+
+NEAR = {
+    "SENTINEL2A_20180521-105804-037_L2A_T31TCJ_D_V1-7.zip": "an archive; unpack it",
+    "SENTINEL2A_20180522-105804-037_L2A_T31TCJ_D_V1-7.zip.part": "the download is not complete",
+    "SENTINEL2A_20180523-105804-037_L1C_T31TCJ_D_V1-7/": "of level L1C; L2A is needed",
+    "SENTINEL2X_20180524-000000-000_L3A_T31TCJ_C_V1-1/": "a product of Sentinel_2_L3A",
+    "S2A_MSIL1C_20180525T105031_N0206_R051_T31TCJ_20180525T124253.SAFE/": "L2A is needed for Sentinel_2_S2C",
+    "SENTINEL2A_20180526-105804-037_L2A_T31TDJ_D_V1-7/": "of another tile, T31TDJ",
+    "sentinel2a_20180527-105804-037_l2a_t31tcj_d_v1-7/": "other capital letters",
+    "SENTINEL2A_20180528-105804-037_L2A_T31TCJ_D_V1-7": "a file; a folder is expected",
+    "2019/SENTINEL2A_20190511-105804-037_L2A_T31TCJ_D_V1-7/": "it holds products, one level too deep",
+    "readme.txt": "a file, no product",
+    "tmp/": f"no name of a product; products are named like {S2.example}",
+}  # fmt: skip
+
+
+def test_what_is_passed_over_has_a_reason(capsys: pytest.CaptureFixture[str], archive: Path) -> None:
+    lay(archive / TILE, *NEAR)
+    code, text, content = asked(capsys, "Sentinel_2", archive)
+    assert code == 0
+    told = reasons(content)
+    assert len(told) == len(NEAR)
+    for name, reason in NEAR.items():
+        top = name.split("/")[0]
+        assert reason in told[top]
+        assert f"    {top}\n" in text
+
+
+def test_a_name_with_something_behind_it_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    name = builtin_specs()["Sentinel_2_S2C"].example
+    lay(tmp_path / "T22HBD", f"{name} (1)/")
+    _, _, content = asked(capsys, "Sentinel_2_S2C", tmp_path)
+    assert reasons(content) == {f"{name} (1)": "' (1)' follows the name of a product"}
+
+
+def test_an_older_landsat_collection_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    lay(
+        tmp_path / "199029", "LC08_L2SP_199029_20180512_20200901_01_T1/", "LC08_L1TP_199029_20180528_20200901_02_T1.tar"
+    )
+    _, _, content = asked(capsys, "l8_usgs_optical_path", tmp_path)
+    assert list(reasons(content).values()) == [
+        "an archive; of level L1TP; L2SP is needed",
+        "of collection 01; 02 is needed",
+    ]
+
+
+def test_a_run_that_finds_no_product_gives_the_same_reason(tmp_path: Path) -> None:
+    lay(tmp_path / TILE, f"{S2.example}.zip")
+    with pytest.raises(MissingTile, match=r"_V1-7\.zip \(the first: an archive; unpack it\)"):
+        scan_tile(S2, tmp_path, TILE)
+
+
+def test_a_tile_with_archives_alone_keeps_a_run_from_starting(
+    capsys: pytest.CaptureFixture[str], archive: Path
+) -> None:
+    lay(archive / "T31TDJ", f"{S2.example.replace(TILE, 'T31TDJ')}.zip")
+    lay(archive / "old", "nothing/")
+    (archive / "empty").mkdir()
+    (archive / "notes.txt").touch()
+    code, text, content = asked(capsys, "Sentinel_2", archive)
+    assert code == 1
+    assert "T31TDJ: 0 products\n" in text
+    assert [(tile["tile"], tile["usable"]) for tile in content["tiles"]] == [(TILE, True), ("T31TDJ", False)]
+    assert content["passed_over"] == {
+        "old": "no product lies in it", "empty": "it is empty", "notes.txt": "a file, no tile folder",
+    }  # fmt: skip
+
+
+def test_a_folder_without_any_product_is_answered_with_where_they_lie(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, text, content = asked(capsys, "Sentinel_2", tmp_path)
+    assert code == 1
+    assert f"<folder of the sensor>/<tile>/{S2.example}" in text
+    assert content["tiles"] == []
+
+
+def test_the_folder_above_is_answered_with_the_one_below(capsys: pytest.CaptureFixture[str], archive: Path) -> None:
+    code, text, _ = asked(capsys, "Sentinel_2", archive.parent)
+    assert code == 1
+    assert f"one level deeper. If this is the folder of the sensor, ask about it:\n  {archive}\n" in text
+
+
+def test_products_without_a_folder_of_their_tile_are_answered_with_one(
+    capsys: pytest.CaptureFixture[str], archive: Path
+) -> None:
+    code, text, content = asked(capsys, "Sentinel_2", Path(shutil.move(archive / TILE, archive / "all")))
+    assert code == 1
+    assert set(reasons(content).values()) == {f"of another tile, {TILE}"}
+    assert f"Each tile has a folder of its own:\n  {archive / 'all' / TILE}\n" in text
+
+
+def test_archives_beside_the_tile_folders_do_not_hide_these(capsys: pytest.CaptureFixture[str], archive: Path) -> None:
+    lay(archive, f"{S2.example}.zip")
+    code, text, content = asked(capsys, "Sentinel_2", archive)
+    assert code == 0
+    assert content["passed_over"] == {f"{S2.example}.zip": "an archive; unpack it"}
+    assert f"{TILE}: 3 products" in text
+
+
+def test_a_folder_that_is_not_there_is_a_users_mistake(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, _, error = command(capsys, "sensors", "Sentinel_2", tmp_path / "nowhere")
+    assert code == 1
+    assert f"{tmp_path / 'nowhere'}: No such file" in error
+
+
+def test_units_of_each_baseline_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    spec = builtin_specs()["Sentinel_2_S2C"]
+    write(spec, tmp_path / TILE, DAYS[0])
+    write(spec, tmp_path / TILE, DAYS[1], offsets=dict.fromkeys(spec.band_names, -1000.0))
+    write(spec, tmp_path / TILE, DAYS[2], offsets=dict.fromkeys(spec.band_names, -1000.0))
+    code, text, content = asked(capsys, "Sentinel_2_S2C", tmp_path)
+    assert code == 0
+    assert "file value × 1 + 0 (1 product), file value × 1 − 1000 (2 products)" in text
+    assert content["tiles"][0]["products"][1]["scaling"]["B8A"] == [1.0, -1000.0]
+
+
+def test_sentinel_1_tells_its_two_series_and_its_own_folders(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    radar = builtin_specs()["Sentinel_1"]
+    masked = {mask.name for mask in radar.masks}
+    for day, direction in zip(DAYS, ("ASC", "DES", "DES"), strict=True):
+        write(of_direction(radar, direction), tmp_path / "31TCJ", day, without=masked)
+    code, text, content = asked(capsys, "Sentinel_1", tmp_path)
+    assert code == 0
+    assert "sentinel1_asc (1 product), sentinel1_des (2 products)" in text
+    assert [tile["tile"] for tile in content["tiles"]] == [TILE]
+    assert "Border, which 3 of 3 products lack" in text
+    assert f"[Paths] Output = {tmp_path} " in text
+
+
+def test_a_description_of_the_users_own_will_do(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    description = tmp_path / "mine.yaml"
+    description.write_text(
+        "name: Mine\nsection: Mine\nproduct: 'day_(?P<date>\\d{7})$'\nbands: [{name: B1, file: '*.tif'}]\nmasks: []\n",
+        encoding="utf-8",
+    )
+    layer = Layer(np.ones(LATTICE.shape, np.int16), LATTICE)
+    for day in ("2016366", "2018366"):
+        write_raster(tmp_path / "images" / "here" / f"day_{day}" / "b.tif", {1: layer})
+    code, text, content = asked(capsys, str(description), tmp_path / "images")
+    assert code == 1
+    assert "here: 1 product, 2016-12-31 to 2016-12-31" in text
+    assert content["tiles"][0]["problems"] == ["day_2018366: 2018366 is no date (YYYYMMDD or YYYYDDD expected)"]
+    (tmp_path / "images" / "here" / "day_2018366").rename(tmp_path / "images" / "here" / "day_2018365")
+    code, text, _ = asked(capsys, str(description), tmp_path / "images")
+    assert code == 0
+    assert f"chain.user_sensors : {{ 'Mine' : {{ 'path' : '{tmp_path / 'images'}'" in text
+
+
+def write(
+    spec: SensorSpec,
+    folder: Path,
+    day: date,
+    *,
+    without: Collection[str] = (),
+    offsets: Mapping[str, float] | None = None,
+) -> None:
+    """One made-up product of any sensor."""
+    layers = made_up_layers(spec, {"": LATTICE}, np.random.default_rng(1), corner=False)
+    kept = {name: layer for name, layer in layers.items() if name not in without}
+    write_product(spec, folder, TILE, day, kept, offsets=offsets)
+
+
+def lay(folder: Path, *names: str) -> None:
+    """Empty files, and folders whose names end in a slash."""
+    for name in names:
+        path = folder / name
+        (path if name.endswith("/") else path.parent).mkdir(parents=True, exist_ok=True)
+        if not name.endswith("/"):
+            path.touch()
