@@ -60,4 +60,3 @@ def test_all_sensors_together_map_more_ground_right_than_each_alone(
     assert (together > 0).all()
     assert all((labels > 0).mean() < 1 for name, labels in alone.items() if name != "Sentinel1")
     assert right["together"] > max(right[name] for name in alone) + MARGIN, right
-    print(right)  # shown with -s

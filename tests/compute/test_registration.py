@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from iota2.compute.registration import MOST, View, translation, view_of, window_grid
 from iota2.testing.world import DATES, World, WorldOptions, make_world
@@ -119,6 +120,24 @@ def test_what_agrees_less_once_it_is_moved_is_refused() -> None:
     second = [View((waves + np.roll(one, 2, axis=1)).astype(np.float32), clear) for one in grain]
     found = translation(first, second, 3)
     assert "agree less once the image is moved" in found.refused
+
+
+@pytest.mark.parametrize(("share", "refused"), [(0.35, True), (0.9, False)])
+def test_edges_that_agree_little_are_refused(share: float, refused: bool) -> None:
+    rng = np.random.default_rng(6)
+    common, *own = (ndimage.gaussian_filter(rng.normal(size=(3, 128, 128)), (0, 1, 1)) for _ in range(3))
+    clear = np.ones((128, 128), bool)
+    first, second = (
+        [
+            View((share * one + (1 - share) * other).astype(np.float32), clear)
+            for one, other in zip(common, noise, strict=True)
+        ]
+        for noise in own
+    )
+    found = translation(first, second, 3)
+    assert found.windows == 3
+    assert (found.right, found.down) == pytest.approx((0, 0), abs=0.3)
+    assert ("agree too little" in found.refused) == refused
 
 
 def test_further_than_allowed_is_refused_and_found_when_allowed(world: World, reference: list[View]) -> None:

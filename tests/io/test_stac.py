@@ -10,21 +10,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.config.options_sensors import PATHS
 from iota2.core.grid import block_of
 from iota2.core.scene import Scene, SensorScene
-from iota2.core.sensor import SensorSpec
+from iota2.core.sensor import BandSpec, SensorSpec
 from iota2.errors import InputError, MissingTile
 from iota2.io import stac
 from iota2.io.cubes import CubeReader
 from iota2.io.products import native_geobox, scan_tile
 from iota2.io.specs import builtin_specs
 from iota2.io.stac import Search, read_items
-from iota2.io.stac_products import scan_items
+from iota2.io.stac_products import place_items, scan_items
 from iota2.testing.products import write_series
 from tests.io.items import Item, items_of, relative_to, write_items
 from tests.io.web import Web, serving
@@ -51,7 +50,8 @@ def found_by_items(
 ) -> tuple[SensorScene, tuple[str, ...]]:
     """The series of the first tile that items of the collection ``c`` make."""
     found, notes = read_items(Search(str(source), ("c",), **search))
-    scene, more = scan_items(spec, found, tiles[0], tiles, source=str(source), remote=search.get("remote", False))
+    placed = place_items(spec, found, tiles)
+    scene, more = scan_items(spec, placed, tiles[0], source=str(source), remote=search.get("remote", False))
     return scene, (*notes, *more)
 
 
@@ -146,12 +146,12 @@ def test_items_that_do_not_tell_their_tile_are_taken_by_the_only_one(tmp_path: P
     items = items_of(scene, "c", properties={"grid:code": "WRS2-199029"})
     folder = write_items(items, tmp_path / "items")
     assert found_by_items(USGS, folder)[0] == scene
-    with pytest.raises(MissingTile, match=r"2 items do not tell their tile .* run each tile by itself"):
+    with pytest.raises(MissingTile, match=r"2 items do not tell which .*: run each by itself"):
         found_by_items(USGS, folder, (TILE, "T31TDJ"))
     items[0]["properties"]["grid:code"] = "MGRS-31TCJ"
     found, notes = found_by_items(USGS, write_items(items, folder), (TILE, "T31TDJ"))
     assert len(found.acquisitions) == 1
-    assert "left out, 1 items do not tell their tile" in notes[0]
+    assert "left out, 1 items do not tell which of the tiles" in notes[0]
 
 
 def test_the_day_is_that_of_utc(items: list[Item], tmp_path: Path) -> None:
@@ -295,7 +295,7 @@ def test_damaged_files_are_told_or_left_out_like_those_of_folders(tmp_path: Path
     Path(scene.acquisitions[0].bands["B3"]).write_bytes(b"<html>")
     assert "is no raster, it holds text" in refusal(lambda: found_by_items(S2, folder))
     found, _ = read_items(Search(str(folder), ("c",)))
-    whole, notes = scan_items(S2, found, TILE, (TILE,), source="x", skip_damaged=True)
+    whole, notes = scan_items(S2, place_items(S2, found, (TILE,)), TILE, source="x", skip_damaged=True)
     assert [one.product for one in whole.acquisitions] == [scene.acquisitions[1].product]
     assert "left out, damaged" in notes[0]
 
@@ -484,11 +484,14 @@ def test_metadata_are_read_from_a_server(tmp_path: Path, items: list[Item], web:
 
 
 def test_files_that_a_server_does_not_give_are_no_damaged_products(tmp_path: Path, web: Web) -> None:
-    scene = archive_of(S2, web.folder, DAYS[:1])
-    path = Path(scene.acquisitions[0].bands["B3"])
+    pattern = r"^(?P<tile>T\d{2}[A-Z]{3})_(?P<date>\d{8})$"
+    bands = BandSpec("RED", "*_red.tif", "red"), BandSpec("NIR", "*_nir.tif", "nir")
+    spec = SensorSpec("Small", "Small", pattern, bands, (), nodata=-10000)
+    scene = archive_of(spec, web.folder)
+    path = Path(scene.acquisitions[1].bands["NIR"])
     items = items_of(scene, "c", TILE, href=lambda path: web.url(str(Path(path).relative_to(web.folder))))
-    found, _ = read_items(Search(str(write_items(items, tmp_path / "items")), ("c",), remote=True))
-    whole = path.read_bytes()
+    folder, whole = write_items(items, tmp_path / "items"), path.read_bytes()
+    placed = place_items(spec, read_items(Search(str(folder), ("c",), remote=True))[0], (TILE,))
     for content, told in (
         (None, "the server answers 404"),
         (b"<html>sorry</html>", "is no raster, it holds text"),
@@ -497,9 +500,8 @@ def test_files_that_a_server_does_not_give_are_no_damaged_products(tmp_path: Pat
         (whole[:100], "is damaged, its header cannot be read"),
     ):
         path.unlink() if content is None else path.write_bytes(content)
-        said = refusal(lambda: scan_items(S2, found, TILE, (TILE,), source="x", remote=True, skip_damaged=True))
+        said = refusal(lambda: scan_items(spec, placed, TILE, source="x", remote=True, skip_damaged=True))
         assert told in said
         assert web.address in said
     path.write_bytes(whole)
-    with rasterio.Env():
-        scan_items(S2, found, TILE, (TILE,), source="x", remote=True)
+    assert len(scan_items(spec, placed, TILE, source="x", remote=True)[0].acquisitions) == 2

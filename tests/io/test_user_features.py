@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from iota2.core.recipe import MISSING, FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene, SensorScene
 from iota2.errors import DamagedProduct, InputError, MissingTile
 from iota2.io.cubes import CubeReader
+from iota2.io.scenes import scene_from_json, scene_to_json
 from iota2.io.user_features import interpolated_numbers, layers_wanted, scan_layers
 
 TILE = "T31TCJ"
@@ -90,6 +92,8 @@ def test_where_a_file_says_no_data_its_layer_has_none(tmp_path: Path) -> None:
         for place in absent:
             expected[place] = MISSING
         np.testing.assert_array_equal(found.values[k], expected)
+    scene = Scene(TILE, FINE, (layers,))
+    assert scene_from_json(json.loads(json.dumps(scene_to_json(scene)))) == scene
     strict = features_of(layers)
     unknown = {(int(row), int(col)) for row, col in np.argwhere(strict.n_valid == 0)}
     assert unknown == {place for absent in holes for place in absent}

@@ -179,8 +179,8 @@ def test_the_memory_of_training_is_within_a_factor_of_what_it_takes(samples: int
 
 def test_samples_count_in_the_memory(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
-    every = replace(config.arg_train.sample_selection, strategy="all")
-    config = replace(config, arg_train=replace(config.arg_train, sample_selection=every))
+    every = config.arg_train.sample_selection.model_copy(update={"strategy": "all"})
+    config = replace(config, arg_train=config.arg_train.model_copy(update={"sample_selection": every}))
     outlook = runner.look_ahead(config, runner.Options())
     many = replace(outlook.found, labelled=outlook.found.labelled * 10_000)
 
@@ -188,7 +188,7 @@ def test_samples_count_in_the_memory(files: WorldFiles, tmp_path: Path) -> None:
         return foresee(config, found, outlook.plan, outlook.verdicts, use=Resources(), workers=2)
 
     assert told(many).memory > told(outlook.found).memory + 10 * GIB
-    config = replace(config, arg_train=replace(config.arg_train, max_samples_per_class=100))
+    config = replace(config, arg_train=config.arg_train.model_copy(update={"max_samples_per_class": 100}))
     assert told(many).memory < told(outlook.found).memory + GIB, "no more than are learned from"
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import tracemalloc
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,25 +13,38 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.classifiers import Model, train_model, validate_options
+from iota2.classifiers.forest import ForestClassifier
+from iota2.classifiers.models import save_model
 from iota2.compute.features import feature_block
-from iota2.core.graph import Resources
+from iota2.compute.trees import Forest
+from iota2.core.graph import JobContext, Key, Paths, Resources
 from iota2.core.grid import blocks
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorSpec
+from iota2.io.atomic import write_text
 from iota2.io.block_shapes import BlockShapes
+from iota2.io.classes import write_classes
 from iota2.io.cubes import CubeReader, recipe_bands
 from iota2.io.environ import gdal_environment
 from iota2.io.products import scan_tile
-from iota2.io.rasters import RasterWriter
+from iota2.io.rasters import RasterProfile, RasterWriter
+from iota2.io.scenes import scene_to_json
 from iota2.io.specs import parse_spec
 from iota2.steps.blocks import copy_shape, mask_shape, prediction_shapes
-from iota2.steps.classification import Maps, confidence_profile, label_profile, probability_profile
+from iota2.steps.classification import (
+    Maps,
+    confidence_profile,
+    fitting_shapes,
+    label_profile,
+    probability_profile,
+)
 from iota2.testing.products import Layer, write_product
 
 TILE = "T31TCJ"
@@ -104,6 +120,143 @@ def classify(scene: Scene, model: Model, shapes: BlockShapes, folder: Path, coun
                 features = feature_block(decoded.cubes(part), model.recipe)
                 maps.write(part, model.predict(features, np.ones(part.shape, bool)), np.arange(len(CODES)))
                 del features
+
+
+def grown_forest(recipe: FeatureRecipe, nodes: int, rng: np.random.Generator) -> Model:
+    """A model whose trees have so many nodes in all, made up at once: full trees of random tests."""
+    levels, features = 12, len(recipe.names)
+    tests, leaves = 2**levels - 1, 2**levels
+    trees = -(-nodes // (tests + leaves))
+    position = np.arange(tests, dtype=np.uint32)
+    column = rng.integers(0, len(CODES), (trees * leaves, 2)).astype(np.uint32)
+    column[:, 1] = (column[:, 0] + 1) % len(CODES)
+    forest = Forest(
+        n_features=features,
+        n_classes=len(CODES),
+        roots=np.arange(trees, dtype=np.uint32) * (tests + leaves),
+        feature=np.concatenate(
+            [np.r_[rng.integers(0, features, tests), np.full(leaves, features)] for _ in range(trees)]
+        ).astype(np.uint32),
+        threshold=np.concatenate(
+            [np.r_[rng.uniform(0, 9000, tests), np.arange(t * leaves, (t + 1) * leaves)] for t in range(trees)]
+        ).astype(np.float32),
+        child=np.tile(np.r_[2 * position + 1, np.arange(tests, tests + leaves)], trees).astype(np.uint32),
+        starts=np.arange(0, 2 * trees * leaves + 1, 2, dtype=np.uint32),
+        column=np.sort(column, axis=1).ravel(),
+        share=np.full(2 * trees * leaves, 0.5),
+    )
+    model = trained(recipe)
+    classifier = ForestClassifier({})
+    classifier._forest = forest
+    return replace(model, classifier=classifier)
+
+
+JOB = """
+import sys
+from pathlib import Path
+
+from iota2.core.graph import JobContext, Paths, Resources
+from iota2.io.environ import gdal_environment
+from iota2.run.peak import forget_peak, peak_mib
+from iota2.steps.classification import run
+from tests.steps.test_memory import bound
+
+def classified(root, megabytes, part):
+    use = Resources(threads=2, memory=megabytes << 20)
+    with gdal_environment(threads=2, cache_mb=4):
+        run(JobContext(*bound(root, part), {"tile": "T31TCJ", "part": part}, None, use))
+
+root, megabytes = Path(sys.argv[1]), int(sys.argv[2])
+classified(root / "small", 24, 1)  # compiles
+forget_peak()
+before = peak_mib()
+classified(root / "large", megabytes, 0)
+print(before, peak_mib())
+"""
+
+
+def bound(root: Path, part: int) -> tuple[Paths, Paths]:
+    """The paths of a job that classifies a strip with the models of two regions and two seeds."""
+    models = {(region, seed): f"model_{region}_{seed}" for region in ("1", "2") for seed in (0, 1)}
+    kinds = ("labels", "confidence", "probabilities")
+    needs = {"scene": "scene.json", "classes": "classes.json", "models": models, "listing": "none"}
+    masks: dict[Key, str] = {("1",): "region_1.tif", ("2",): "region_2.tif"}
+    makes = {kind: {(r, s): f"{kind}_{r}_{s}_{part}.tif" for r, s in models} for kind in kinds}
+    return Paths(root, {**needs, "masks": masks}), Paths(root, makes)
+
+
+WIDE = GeoBox((1100, 1024), LATTICE.affine, LATTICE.crs)
+TILED = {"driver": "GTiff", "tiled": True, "blockxsize": 256, "blockysize": 256}
+
+
+def archive(root: Path, stored: dict[str, object]) -> Scene:
+    """A series that is larger than the budgets here, in strips or tiles."""
+    rng, spec = np.random.default_rng(0), parse_spec(SPEC, source="small.yaml")
+    coarse = GeoBox((550, 512), COARSE.affine, COARSE.crs)
+    layers = {
+        "RED": Layer(rng.integers(0, 9000, WIDE.shape).astype(np.int16), WIDE),
+        "NIR": Layer(rng.integers(0, 9000, coarse.shape).astype(np.int16), coarse),
+        "CLOUD": Layer((rng.random(WIDE.shape) < 0.2).astype(np.uint8), WIDE),
+    }
+    first = write_product(spec, root / TILE, TILE, date(2017, 12, 31), layers)
+    for path in first.iterdir() if stored else ():
+        with rasterio.open(path) as file:
+            values, profile = file.read(), {**file.profile, **stored}
+        with rasterio.open(path, "w", **profile) as file:
+            file.write(values)
+    for number in range(19):  # further dates are further names of the same files
+        day = f"{date(2018, 1, 1) + timedelta(days=10 * number):%Y%m%d}"
+        (root / TILE / first.name.replace("20171231", day)).mkdir()
+        for path in first.iterdir():
+            name = path.name.replace("20171231", day)
+            (root / TILE / first.name.replace("20171231", day) / name).hardlink_to(path)
+    sensor, _ = scan_tile(spec, root, TILE)
+    return Scene(TILE, WIDE, (sensor,))
+
+
+@pytest.mark.parametrize("stored", [{}, TILED], ids=["strips", "tiles"])
+def test_a_worker_keeps_its_budget_with_large_models_and_two_threads(tmp_path: Path, stored: dict[str, object]) -> None:
+    scene = archive(tmp_path, stored)
+    dates = tuple(f"{date(2018, 1, 1) + timedelta(days=2 * k):%Y%m%d}" for k in range(30))
+    recipe = FeatureRecipe(
+        (SensorRecipe("Small", ("RED", "NIR"), {"red": "RED", "nir": "NIR", "swir": "NIR"}, dates, ("NDVI",)),)
+    )
+    models = {"small": grown_forest(recipe, 9000, np.random.default_rng(0))}
+    models["large"] = grown_forest(recipe, 500_000, np.random.default_rng(0))
+    for name, model in models.items():
+        root = tmp_path / name
+        root.mkdir()
+        write_text(root / "scene.json", json.dumps(scene_to_json(scene)))
+        write_classes(
+            Nomenclature(CODES, tuple(map(str, CODES)), tuple((c, 0, 0) for c in CODES), CODES), root / "classes.json"
+        )
+        for k in range(4):
+            save_model(model, root / f"model_{k // 2 + 1}_{k % 2}", root / f"card_{k}.txt")
+        for region in (1, 2):
+            with RasterWriter(root / f"region_{region}.tif", RasterProfile(WIDE, "uint8")) as mask:
+                for block in blocks(TILE, WIDE, WIDE.shape):
+                    mask.write(block, np.full(WIDE.shape, np.arange(1024) // 512 + 1 == region, np.uint8))
+    command = [sys.executable, "-c", JOB, tmp_path, "128"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    before, peak = map(int, done.stdout.split())
+    assert "too much" not in done.stderr
+    assert peak - before <= 128
+    assert peak - before > 128 / 3, "it is used, too"
+
+
+def test_models_that_do_not_fit_are_told_and_take_what_they_need(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene = scene_of(parse_spec(SPEC, source="small.yaml"), tmp_path)
+    recipe = FeatureRecipe((SensorRecipe("Small", ("RED", "NIR"), {}, ("20180101",), indices=()),))
+    save_model(grown_forest(recipe, 500_000, np.random.default_rng(0)), tmp_path / "model", tmp_path / "card")
+    job = JobContext(
+        Paths(tmp_path, {"models": "model", "masks": "m"}), Paths(tmp_path, {}), {}, None, Resources(memory=8 << 20)
+    )
+    shapes = fitting_shapes(job, scene, recipe, len(CODES))
+    assert shapes.decoded == (16, 64)
+    assert "Give more: iota2 run --memory" in caplog.text
 
 
 def test_masks_are_read_within_the_budget(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from iota2.io.environ import open_image, raster_lattice
 from iota2.io.pieces import piece_shape
 from iota2.io.warp import Range, reached
 
-MIN_ROWS, MIN_COLS = 16, 64
+MIN_ROWS, MIN_COLS = SMALLEST = 16, 64
 """The smallest block worth reading."""
 COMPUTED = ((64, 256), (32, 256), (32, 128), (16, 128), (MIN_ROWS, MIN_COLS))
 """Shapes of blocks that are computed, best first: the features of some thousand pixels stay near the processor, and

@@ -24,11 +24,46 @@ _WRS = re.compile(r"\d{6}")
 """Path and row of Landsat."""
 
 
+@dataclass(frozen=True)
+class Placed:
+    """The items of one sensor by the tiles of a run."""
+
+    by_tile: Mapping[str, Sequence[FoundItem]]
+    """Items of each tile that has some, by day and name."""
+    lost: Sequence[FoundItem]
+    """Those that do not tell which of several tiles they are of."""
+    elsewhere: int
+    """Number of those that lie on other tiles."""
+
+
+def place_items(spec: SensorSpec, found: Sequence[FoundItem], tiles: Sequence[str]) -> Placed:
+    """The items of a sensor by the tiles of a run.
+
+    An item that names a cell of another grid than the tiles are named by does not tell its tile. When the run has but
+    one, such an item is taken for it, as a product in its folder would be.
+    """
+    named = {_plain(tile): tile for tile in tiles}
+    grids = [grid for grid in (_MGRS, _WRS) if any(map(grid.fullmatch, tiles))]
+    by_tile: dict[str, list[FoundItem]] = {}
+    lost = []
+    in_names = "tile" in re.compile(spec.product).groupindex
+    for one in sorted(found, key=lambda one: (one.day, one.item.id)):
+        told = _tile_of(spec, one.item)
+        if told in named:
+            by_tile.setdefault(named[told], []).append(one)
+        elif told and (in_names or any(grid.fullmatch(told) for grid in grids)):
+            continue
+        elif len(tiles) == 1:
+            by_tile.setdefault(tiles[0], []).append(one)
+        else:
+            lost.append(one)
+    return Placed(by_tile, lost, len(found) - len(lost) - sum(map(len, by_tile.values())))
+
+
 def scan_items(
     spec: SensorSpec,
-    found: Sequence[FoundItem],
+    placed: Placed,
     tile: str,
-    tiles: Sequence[str],
     *,
     source: str,
     remote: bool = False,
@@ -38,18 +73,17 @@ def scan_items(
 ) -> tuple[SensorScene, tuple[str, ...]]:
     """The series of one sensor on one tile, from its items; checked like product folders, see ``scan_tile``.
 
-    ``tiles``: all tiles of the run. With several, items that do not tell their tile are left out, with a note.
-    ``source`` names in messages where the items come from; with ``remote`` files may lie on web servers.
+    Items that do not tell their tile are left out, with a note. ``source`` names in messages where the items come from;
+    with ``remote`` files may lie on web servers.
     """
-    where = f"{spec.section}, tile {tile}"
-    places = [(one, _place(spec, one.item, tile, tiles)) for one in found]
-    chosen = sorted((one for one, place in places if place == "here"), key=lambda one: (one.day, one.item.id))
-    lost = [one.item.id for one, place in places if place == "unknown"]
-    told = f"{len(lost)} items do not tell their tile (first: {lost[0]}), and the run has several" if lost else ""
+    where, chosen = f"{spec.section}, tile {tile}", placed.by_tile.get(tile, ())
+    told = ""
+    if placed.lost:
+        told = f"{len(placed.lost)} items do not tell which of the tiles they are of (first: {placed.lost[0].item.id})"
     if not chosen:
-        elsewhere = f"it has {len(found)} items of this sensor elsewhere"
-        remedy = f"{told}: run each tile by itself" if told else f"{elsewhere}. Correct the list of tiles or the source"
-        raise MissingTile(f"{where}: {source} has no item of it; {remedy}.")
+        others = f"of this sensor it has {sum(map(len, placed.by_tile.values()))} items on other tiles of the run and "
+        others += f"{placed.elsewhere} elsewhere. Correct the list of tiles or the source"
+        raise MissingTile(f"{where}: {source} has no item of it; {f'{told}: run each by itself' if told else others}.")
     files = [_files_of(spec, one, remote=remote) for one in chosen]
     if not any(one.problems for one in files):
         _reach({path for one in files for path in one.paths.values() if is_remote(path)})
@@ -57,21 +91,6 @@ def scan_items(
         products = list(pool.map(lambda one, its: _product(spec, one, its, remote=remote), chosen, files))
     scene, notes = series_of(spec, products, source, tile, skip_damaged=skip_damaged, damaged=damaged)
     return scene, (*((f"{where}: left out, {told}",) if told else ()), *notes)
-
-
-def _place(spec: SensorSpec, item: pystac.Item, tile: str, tiles: Sequence[str]) -> str:
-    """Whether an item is ``here``, on the tile, ``elsewhere`` or at an ``unknown`` place.
-
-    An item that names a cell of another grid than the tiles are named by does not tell its tile. When the run has but
-    one, such an item is taken for it, as a product in its folder would be.
-    """
-    told = _tile_of(spec, item)
-    if told in map(_plain, tiles):
-        return "here" if told == _plain(tile) else "elsewhere"
-    same_grid = any(grid.fullmatch(told) and grid.fullmatch(tile) for grid in (_MGRS, _WRS))
-    if told and (same_grid or "tile" in re.compile(spec.product).groupindex):
-        return "elsewhere"
-    return "here" if len(tiles) == 1 else "unknown"
 
 
 def _tile_of(spec: SensorSpec, item: pystac.Item) -> str:

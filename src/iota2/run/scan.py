@@ -14,8 +14,8 @@ from iota2.core.sensor import SensorOptions
 from iota2.errors import InputError, MissingTile
 from iota2.io.crs import units_per_metre
 from iota2.io.products import native_geobox, scan_tile, working_geobox
-from iota2.io.stac import FoundItem, Search, read_items
-from iota2.io.stac_products import scan_items
+from iota2.io.stac import Search, read_items
+from iota2.io.stac_products import Placed, place_items, scan_items
 from iota2.io.user_features import interpolated_numbers, scan_layers
 from iota2.run.damage import known_damage
 from iota2.steps.recipe import season_notes
@@ -28,15 +28,16 @@ WITHOUT = " Or set chain.allow_missing_sensor to True: then its features are mis
 
 @dataclass(frozen=True)
 class Items:
-    """The STAC items of a run, by the sensor that they are of: its section, or its name among ``user_sensors``."""
+    """The STAC items of a run."""
 
-    by_sensor: Mapping[str, Sequence[FoundItem]]
+    by_sensor: Mapping[str, Placed]
+    """By the sensor's name, the items of each tile."""
     notes: tuple[str, ...] = ()
     """What was passed over."""
 
 
-def read_stac(config: Config) -> Items:
-    """The items of all tiles; none when the configuration names no source."""
+def read_stac(config: Config, sensors: Sequence[SensorOptions]) -> Items:
+    """The items of all sensors that are found by items; none when the configuration names no source."""
     stac = config.chain.stac_items
     if stac is None:
         return Items({})
@@ -49,10 +50,14 @@ def read_stac(config: Config) -> Items:
         remote=stac.remote,
     )
     found, notes = read_items(search)
-    by_sensor: dict[str, list[FoundItem]] = {}
-    for one in found:
-        by_sensor.setdefault(stac.collections[one.collection], []).append(one)
-    return Items(by_sensor, notes)
+    placed = {}
+    for options in sensors:
+        if options.stac:
+            spec = options.spec
+            name = spec.name if spec.name in config.chain.user_sensors else spec.section
+            of_sensor = [one for one in found if stac.collections[one.collection] == name]
+            placed[spec.name] = place_items(spec, of_sensor, config.chain.list_tile)
+    return Items(placed, notes)
 
 
 def scan(config: Config, sensors: Sequence[SensorOptions], tile: str, items: Items) -> tuple[Series, tuple[str, ...]]:
@@ -90,12 +95,10 @@ def _series(config: Config, options: SensorOptions, tile: str, items: Items) -> 
     known = known_damage(config.chain.output_path)
     damaged = {damage.product: damage.reason for damage in known if damage.tile == tile}
     if options.stac:
-        sensor = options.spec.name if options.spec.name in config.chain.user_sensors else options.spec.section
         series, notes = scan_items(
             options.spec,
-            items.by_sensor.get(sensor, ()),
+            items.by_sensor[options.spec.name],
             tile,
-            config.chain.list_tile,
             source=str(options.path),
             remote=config.chain.stac_items is not None and config.chain.stac_items.remote,
             skip_damaged=skip,

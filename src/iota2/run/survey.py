@@ -75,7 +75,8 @@ def survey(config: Config) -> Survey:
             problems.append(str(err))
             return None
 
-    sensors, items = attempt(lambda: enabled_sensors(config)), attempt(lambda: read_stac(config))
+    sensors = attempt(lambda: enabled_sensors(config))
+    items = attempt(lambda: read_stac(config, sensors)) if sensors else None
     scanned = {
         tile: attempt(lambda tile=tile: scan(config, sensors, tile, items)) if sensors and items else None  # type: ignore[misc]
         for tile in config.chain.list_tile

@@ -20,7 +20,7 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.errors import ConfigError, FeatureMismatch
-from iota2.io.block_shapes import BlockShapes
+from iota2.io.block_shapes import SMALLEST, BlockShapes
 from iota2.io.classes import read_classes
 from iota2.io.cubes import series_reader
 from iota2.io.rasters import RasterProfile, RasterReader, RasterWriter
@@ -30,6 +30,8 @@ from iota2.steps.blocks import prediction_shapes
 PROBABILITY_SCALE = 1000
 NO_PROBABILITY = 65535
 """Where there is no label; 0 is a probability."""
+HELD = 1.5
+"""Memory of a model for each byte of its files: nodes of trees are packed beside the arrays that were read."""
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ def run(job: JobContext) -> None:
     recipe = common_recipe(models)
     rows = part_rows(int(job.key["part"]), scene.geobox.shape[0])
     strip = block_of(scene.tile, scene.geobox, rows, (0, scene.geobox.shape[1]))
-    shapes = _shapes(job, scene, recipe, len(classes.codes))
+    shapes = fitting_shapes(job, scene, recipe, len(classes.codes))
     with ExitStack() as stack:
         reader = stack.enter_context(series_reader(scene, recipe, threads=job.use.threads))
         masks = {key: stack.enter_context(RasterReader(path)) for key, path in job.inp.all("masks").items()}
@@ -61,21 +63,22 @@ def run(job: JobContext) -> None:
                     del features  # before the next ones are computed
 
 
-def _shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes: int) -> BlockShapes:
-    """Rows and columns of blocks, within what the models leave of the memory; the smallest blocks beside models that
-    leave nothing."""
-    held = sum(file.stat().st_size for path in job.inp.all("models").values() for file in path.iterdir())
+def fitting_shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes: int) -> BlockShapes:
+    """Rows and columns of blocks, within what the models leave of the job's memory; the smallest blocks, and a
+    warning, when they leave too little."""
+    models = job.inp.all("models").values()
+    held = int(HELD * sum(file.stat().st_size for path in models for file in path.iterdir()))
     regions = len(job.inp.all("masks"))
     try:
         return prediction_shapes(scene, recipe, job.use, classes, regions=regions, models=held)
     except ConfigError:
         log.warning(
-            "the %d models take %d MB, too much for the %d MB of the job: it takes more. Give more: iota2 run --memory",
-            len(job.inp.all("models")),
+            "%d models take %d MB: too much for the %d MB of a job, so it takes more. Give more: iota2 run --memory",
+            len(models),
             held >> 20,
             job.use.memory >> 20,
         )
-    return prediction_shapes(scene, recipe, job.use, classes, regions=regions)
+        return BlockShapes(SMALLEST, SMALLEST, SMALLEST)
 
 
 @dataclass(frozen=True)
