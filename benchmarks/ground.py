@@ -45,7 +45,7 @@ class Ground:
         """What the step decodes at once, from the top, for about ``PIXELS``."""
         shape, (height, width) = self.shapes.decoded, self.scene.geobox.shape
         rows = min(height, math.ceil(PIXELS / width / shape[0]) * shape[0])
-        return list(blocks(self.scene.tile, self.scene.geobox, shape, (0, rows)))
+        return self.shapes.in_order(self.scene.tile, self.scene.geobox, (0, rows))
 
     def within(self, block: Block) -> list[Block]:
         """What the step computes at once, inside of a block."""

@@ -262,3 +262,31 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert np.isnan(last.found.after)
     (note,) = unaligned(path, "T")
     assert note.startswith("B, tile T: 1 of 2 dates could not be aligned")
+
+
+def test_several_sensors_are_aligned_each_on_its_pixels_and_radar_and_layers_are_not(tmp_path: Path) -> None:
+    sensors = ("Sentinel2", "Landsat8", "Sentinel1", "userFeat")
+    options = WorldOptions(
+        size=384, overlap=0, tiles=(TILE,), classes=3, dates=DATES[4:6], clouds=False, orbit_edge=False, sensors=sensors
+    )
+    world = make_world(options)
+    files = write_world(world, tmp_path)
+    first = sorted((files.l8_path / TILE).iterdir())[0]
+    for path in first.rglob("*.tif"):
+        with rasterio.open(path) as source:
+            header, pixels = source.profile, source.read()
+        with rasterio.open(path, "w", **header) as file:
+            file.write(np.roll(pixels, (1, 2), axis=(1, 2)))
+    write_image(finer(world, 2), DATES[6], tmp_path / "reference.tif")
+    case = Case(world, files, tmp_path / "reference.tif")
+    config = run(case.configured(tmp_path / "run", text="band_ref : 2"), last_step="init")
+    root = config.chain.output_path
+    found = read_alignments(root / layout.SHIFTS_TABLE.path.format(tile=TILE))
+    assert {sensor for sensor, _ in found} == {"Sentinel2", "Landsat8"}
+    displaced_date, *others = (one for (sensor, _), one in found.items() if sensor == "Landsat8")
+    assert (displaced_date.right, displaced_date.down) == pytest.approx((2, 1), abs=0.2)
+    shifts = json.loads((root / layout.SHIFTS.path.format(tile=TILE)).read_text())
+    assert shifts["Landsat8"][first.name[20:28]] == pytest.approx([60, 30], abs=6)
+    others += [one for (sensor, _), one in found.items() if sensor == "Sentinel2"]
+    assert others
+    assert all(max(abs(one.right), abs(one.down)) < 0.2 and one.known for one in others)

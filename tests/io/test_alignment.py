@@ -12,8 +12,9 @@ import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
+from scipy import ndimage
 
-from iota2.compute.registration import window_grid
+from iota2.compute.registration import translation, view_of, window_grid
 from iota2.core.grid import pixel_centres, resolution
 from iota2.errors import InputError
 from iota2.io.alignment import ReferenceImage, date_views, reference_lattice, reference_views
@@ -142,3 +143,21 @@ def test_a_reference_that_is_cut_short_is_told(tmp_path: Path) -> None:
     image.path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="cannot be read"):
         reference_views(image, LATTICE, WINDOWS)
+
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data" / "s2_theia_t30typ" / "T30TYP"
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="no real images here")
+@pytest.mark.parametrize(("band", "tolerance"), [("B4", 0.03), ("B3", 0.15), ("B2", 0.15)])
+def test_a_real_image_that_is_displaced_is_found_to_lie_there(band: str, tolerance: float) -> None:
+    """Green and blue lie beside red by some hundredths of a pixel as they come."""
+    red, other = (rasterio.open(next(DATA.glob(f"*/*_FRE_{name}.tif"))).read(1).astype(float) for name in ("B4", band))
+    clear = (rasterio.open(next(DATA.glob("*/MASKS/*_CLM_R1.tif"))).read(1) == 0) & (red > -10000)
+    noisy = other + np.random.default_rng(0).normal(0, 20, other.shape)
+    image, shown = ndimage.shift(noisy, (-0.7, 0.4), order=3), ndimage.shift(clear, (-0.7, 0.4), order=0)
+    windows = [(slice(*rows), slice(*cols)) for rows, cols in window_grid(red.shape)]
+    pairs = [(view_of(red[at], clear[at]), view_of(image[at], shown[at])) for at in windows[::5]]
+    found = translation([one for one, _ in pairs], [two for _, two in pairs], 3)
+    assert not found.refused
+    assert (found.right, found.down) == pytest.approx((0.4, -0.7), abs=tolerance)

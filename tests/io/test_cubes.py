@@ -398,7 +398,7 @@ def test_blocks_follow_the_tiles_of_files(tmp_path: Path, side: int) -> None:
         for once, apart in zip(whole, read_in_blocks(scene, SMALL_BANDS, shape), strict=True):
             np.testing.assert_array_equal(once, apart)
     coarse = replace(scene, geobox=rescaled(scene.geobox, (20.0, 20.0)))
-    rows, cols = block_shapes(coarse, recipe, 2_400_000).decoded
+    rows, cols = block_shapes(coarse, recipe, 4_000_000).decoded
     assert cols == 512
     assert rows % (side // 2) == 0
 

@@ -140,6 +140,19 @@ def test_every_tile_and_strip_is_decoded_once(tmp_path: Path, decoded: Counter[A
             assert max(decoded.values()) == 1, (shapes, [k for k, v in decoded.items() if v > 1][:10])
 
 
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_masks_are_decoded_for_one_block_only(tmp_path: Path, decoded: Counter[Any], name: str) -> None:
+    scene = scene_of(tmp_path, ARCHIVES[name])
+    with CubeReader(scene, {}) as reader:
+        (whole,) = (reader.sight(block)["Small"] for block in blocks(TILE, LATTICE, LATTICE.shape))
+    decoded.clear()
+    with CubeReader(scene, {}, threads=2) as reader:
+        for block in reader.in_turn(blocks(TILE, LATTICE, (80, 80))):
+            np.testing.assert_array_equal(reader.sight(block)["Small"].valid, block_cut(whole.valid, block))
+    assert len({path for path, _, _ in decoded}) == 3
+    assert max(decoded.values()) <= 2, "two rules look at each file, one right after the other: it is in GDAL's cache"
+
+
 def block_cut(values: np.ndarray, block: Any) -> np.ndarray:
     return values[..., slice(*block.rows), slice(*block.cols)]
 

@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 from iota2.core.grid import blocks, pixel_centres
 from iota2.core.scene import Scene
 from iota2.io.cubes import CubeReader
-from iota2.io.products import native_geobox, scan_tile
+from iota2.io.products import native_geobox, scan_tile, working_geobox
 from iota2.io.scenes import shifted
 from iota2.io.specs import builtin_specs
 from iota2.testing.products import Layer, write_product, write_series
@@ -75,15 +75,20 @@ def test_whole_pixels_give_what_images_that_lie_right_give(
     assert not np.array_equal(read(scene_in(tmp_path, {}), FINE.shape)[0][inner], expected[0][inner])
 
 
+@pytest.mark.parametrize("proj", ["EPSG:32631", "EPSG:2154"])
 @pytest.mark.parametrize("shifts", [BESIDE, BETWEEN])
 @pytest.mark.parametrize("shape", [(16, 64), (7, 11), (1, 64)])
 def test_blocks_of_any_shape_hold_the_same_as_the_whole(
     straight: tuple[Path, tuple[Mapping[str, Layer], ...]],
     shifts: Mapping[str, tuple[float, float]],
     shape: tuple[int, int],
+    proj: str,
 ) -> None:
     scene = scene_in(straight[0], shifts)
-    whole = read(scene, FINE.shape)
+    if proj != str(FINE.crs):
+        lattice = working_geobox(FINE, spatial_resolution=None, working_grid="proj", proj=proj)
+        scene = replace(scene, geobox=lattice)
+    whole = read(scene, scene.geobox.shape)
     for once, apart in zip(whole, read(scene, shape, threads=3), strict=True):
         np.testing.assert_array_equal(once, apart)
     assert whole[1].any()

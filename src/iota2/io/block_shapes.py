@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from odc.geo.geobox import GeoBox
@@ -83,15 +84,25 @@ def block_shapes(
     needs = _Needs(scene, recipe, extra_bytes, regions, ahead=threads > 1)
     reserved += threads * needs.piece_bytes()
     height, width = scene.geobox.shape
+    least = MIN_ROWS, min(MIN_COLS, width)
+    smallest = (needs.computed(least) + needs.decoded(least)) * least[0] * least[1] + reserved
+    found = []
     for shape in COMPUTED:
         inner = min(shape[0], height), min(shape[1], width)
         left = memory - reserved - needs.computed(inner) * inner[0] * inner[1]
-        if left >= (memory - reserved) / 2 or shape == COMPUTED[-1]:
-            break
-    least = MIN_ROWS, min(MIN_COLS, width)
-    smallest = (needs.computed(least) + needs.decoded(least)) * least[0] * least[1] + reserved
-    cell, outer = _shape(scene, needs.decoded, left, needs.tile(), (memory, smallest))
-    return BlockShapes(outer, (min(inner[0], outer[0]), min(inner[1], outer[1])), cell)
+        fitting = _shape(scene, needs.decoded, left, needs.tile)
+        if fitting is not None:
+            cell, outer = fitting
+            found.append(BlockShapes(outer, (min(inner[0], outer[0]), min(inner[1], outer[1])), cell))
+    if not found:
+        raise _too_little(scene, memory, smallest)
+    return max(found, key=_worth)
+
+
+def _worth(shapes: BlockShapes) -> tuple[int, int]:
+    """Larger computed blocks are better; of the same, larger decoded ones."""
+    (rows, cols), decoded = shapes.computed, shapes.decoded
+    return rows * cols, decoded[0] * decoded[1]
 
 
 def mask_block_shape(scene: Scene, memory: int, *, threads: int = 1) -> tuple[int, int]:
@@ -101,7 +112,10 @@ def mask_block_shape(scene: Scene, memory: int, *, threads: int = 1) -> tuple[in
     tile = _stored_tile(scene, [path for path in first if path])
     per_pixel = dates + _COUNTS + _READING * threads
     smallest = per_pixel * MIN_ROWS * min(MIN_COLS, scene.geobox.shape[1])
-    return _shape(scene, lambda shape: per_pixel, memory, tile, (memory, smallest))[1]
+    fitting = _shape(scene, lambda shape: per_pixel, memory, tile)
+    if fitting is None:
+        raise _too_little(scene, memory, smallest)
+    return fitting[1]
 
 
 @dataclass(frozen=True)
@@ -123,7 +137,7 @@ class _Needs:
             around = (shape[0] + 2 * radius) * (shape[1] + 2 * radius) / (shape[0] * shape[1])
             filtering = dates * (4 * len(wanted.bands) + 4) + _FILTERING if radius else 0
             bringing = max(bringing, (around - 1) * own + around * max(filtering, self._brought(sensor, wanted, shape)))
-            series += own
+            series += own + self._placing(sensor, wanted)
             aside = max(aside, 0 if wanted.copy_input else 4 * len(wanted.dates) * len(wanted.bands))
         features = 4 * len(self.recipe.names)
         return max(series + bringing, series + aside + features, features + self.extra_bytes) + _COUNTS
@@ -135,15 +149,13 @@ class _Needs:
         """
         total = 2.0 * self.regions
         for sensor, wanted in self._sensors():
-            sizes = self._item_bytes(sensor, wanted)
             for number, names in self._lattices(sensor, wanted).items():
                 grid = sensor.grids[names[0]]
                 rows, cols = self._window(sensor, wanted, number, shape)
                 plain = shape[0] * resolution(self.scene.geobox)[1] / resolution(grid)[1]
                 pixels = (rows + max(0.0, rows - plain)) * cols / (shape[0] * shape[1])
-                total += len(sensor.acquisitions) * pixels * sum(sizes[name] for name in names)
-                if grid.crs != self.scene.geobox.crs:
-                    total += _PLACING * len({acquisition.shift for acquisition in sensor.acquisitions})
+                total += len(sensor.acquisitions) * pixels * sum(self._sizes[sensor.spec.name, name] for name in names)
+            total += self._placing(sensor, wanted)
         return (1 + self.ahead) * total + _COUNTS
 
     def piece_bytes(self) -> int:
@@ -158,6 +170,7 @@ class _Needs:
                         most = max(most, rows * cols * source.count * np.dtype(source.dtypes[0]).itemsize)
         return most
 
+    @cached_property
     def tile(self) -> tuple[int, int] | None:
         """Rows and columns of the tiles in which files are stored, if any are."""
         paths = []
@@ -172,14 +185,22 @@ class _Needs:
 
     def _brought(self, sensor: SensorScene, wanted: SensorRecipe, shape: tuple[int, int]) -> float:
         """For each pixel: bands of one lattice as stored (twice when warped), resampled, scaled."""
-        sizes, most = self._item_bytes(sensor, wanted), 0.0
+        most = 0.0
         for number, names in self._lattices(sensor, wanted).items():
-            bands = [sizes[name] for name in names if name in wanted.bands]
+            bands = [self._sizes[sensor.spec.name, name] for name in names if name in wanted.bands]
             rows, cols = self._window(sensor, wanted, number, shape)
             copies = 1 if sensor.grids[names[0]].crs == self.scene.geobox.crs else 2
             ratio = copies * rows * cols / (shape[0] * shape[1])
             most = max(most, sum(size * (ratio + 1) + _BRINGING for size in bands))
         return most * len(sensor.acquisitions)
+
+    def _placing(self, sensor: SensorScene, wanted: SensorRecipe) -> int:
+        """For each pixel: where it lies on lattices of other projections."""
+        warped = [names for names in self._lattices(sensor, wanted).values() if self._is_warped(sensor, names)]
+        return _PLACING * len(warped) * len({acquisition.shift for acquisition in sensor.acquisitions})
+
+    def _is_warped(self, sensor: SensorScene, names: Sequence[str]) -> bool:
+        return bool(sensor.grids[names[0]].crs != self.scene.geobox.crs)
 
     def _lattices(self, sensor: SensorScene, wanted: SensorRecipe) -> Mapping[int, list[str]]:
         """Bands and masks that are read, by the number of their lattice."""
@@ -189,11 +210,15 @@ class _Needs:
                 found.setdefault(sensor.lattices[name], []).append(name)
         return found
 
-    def _item_bytes(self, sensor: SensorScene, wanted: SensorRecipe) -> dict[str, int]:
-        """Bytes of a pixel of each band and mask, once it is read."""
-        files = {**sensor.acquisitions[0].masks, **sensor.acquisitions[0].bands}
-        names = (*wanted.bands, *(rule.name for rule in sensor.spec.masks))
-        return {name: _item_bytes(files[name]) if name in files else 1 for name in names}
+    @cached_property
+    def _sizes(self) -> dict[tuple[str, str], int]:
+        """Bytes of a pixel of each band and mask of a sensor, once it is read."""
+        found = {}
+        for sensor, wanted in self._sensors():
+            files = {**sensor.acquisitions[0].masks, **sensor.acquisitions[0].bands}
+            for name in (*wanted.bands, *(rule.name for rule in sensor.spec.masks)):
+                found[sensor.spec.name, name] = _item_bytes(files[name]) if name in files else 1
+        return found
 
     def _window(
         self, sensor: SensorScene, wanted: SensorRecipe, number: int, shape: tuple[int, int]
@@ -238,16 +263,11 @@ def _stored_tile(scene: Scene, files: Sequence[str]) -> tuple[int, int] | None:
 
 
 def _shape(
-    scene: Scene,
-    per_pixel: Callable[[tuple[int, int]], float],
-    memory: float,
-    tile: tuple[int, int] | None,
-    asked: tuple[int, float],
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Cells, and blocks inside of them, that take at most ``memory`` bytes; see ``BlockShapes``.
+    scene: Scene, per_pixel: Callable[[tuple[int, int]], float], memory: float, tile: tuple[int, int] | None
+) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Cells, and blocks inside of them, that take at most ``memory`` bytes, see ``BlockShapes``; None if none do.
 
-    ``per_pixel``: bytes that a pixel of a block of a shape needs. ``asked``: bytes that the job has, and that its
-    smallest blocks need in all.
+    ``per_pixel``: bytes that a pixel of a block of a shape needs.
     """
     height, width = scene.geobox.shape
     if memory >= per_pixel((height, width)) * height * width:
@@ -261,12 +281,14 @@ def _shape(
         if needed * block[0] * block[1] <= memory:
             return cell, block
         pixels = min(pixels - 1, int(memory // needed))
-    given, least = asked
-    if memory >= per_pixel(_least(height, width)) * np.prod(_least(height, width)):
-        return _least(height, width), _least(height, width)
-    raise ConfigError(
+    least = _least(height, width)
+    return (least, least) if memory >= per_pixel(least) * least[0] * least[1] else None
+
+
+def _too_little(scene: Scene, given: float, needed: float) -> ConfigError:
+    return ConfigError(
         [
-            f"tile {scene.tile}: a block of {MIN_ROWS} x {MIN_COLS} pixels needs {least / 2**20:.1f} MB, and a "
+            f"tile {scene.tile}: a block of {MIN_ROWS} x {MIN_COLS} pixels needs {needed / 2**20:.1f} MB, and a "
             f"job has {given / 2**20:.1f} MB. Give more: iota2 run --memory"
         ]
     )

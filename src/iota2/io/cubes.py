@@ -154,8 +154,7 @@ class CubeReader:
                 self._fill(sensor, stored[name])
                 above |= self._kept_for_next(sensor, block, groups, stored[name])
         self._above = above
-        for pieces in dict.fromkeys(self._pieces.values()):
-            pieces.forget(self._now)
+        self._forget()
         types = {sensor.spec.name: self._cube_type(sensor) for sensor in self.scene.sensors}
         return Decoded(self.scene, self.bands, stored, types, around, places, self.speckle)
 
@@ -197,7 +196,7 @@ class CubeReader:
         On several threads, the next one is decoded meanwhile.
         """
         every = list(blocks)
-        self._foresee(every)
+        self._foresee(every, self.bands)
         if self.threads <= 1:
             for block in filter(wanted, every):
                 yield from _shown(block, self.decode(block))
@@ -212,21 +211,31 @@ class CubeReader:
             for last, coming in waiting:
                 yield from _shown(last, coming.result())
 
-    def _foresee(self, every: Sequence[Block]) -> None:
-        """See which blocks are the last to read what the files store together."""
+    def in_turn(self, blocks: Iterable[Block]) -> Iterator[Block]:
+        """Each of the blocks, for ``sight`` or ``footprint`` of it: what the files of masks store together is decoded
+        once for all of them."""
+        every = list(blocks)
+        self._foresee(every, {sensor.spec.name: () for sensor in self.scene.sensors})
+        for number, block in enumerate(every):
+            self._now = number
+            yield block
+            self._forget()
+
+    def _foresee(self, every: Sequence[Block], bands: Mapping[str, Sequence[str]]) -> None:
+        """See which blocks are the last to read what the files of bands, and of masks, store together."""
         self._numbers = {block: number for number, block in enumerate(every)}
         for sensor in self.scene.sensors:
             name = sensor.spec.name
-            if name in self.bands:
+            if name in bands:
                 around = [grown(block, self.speckle.get(name, 0), self.scene.geobox) for block in every]
                 self._pieces |= shared_pieces(
-                    self.scene.geobox,
-                    sensor,
-                    self.bands[name],
-                    around,
-                    stored_as=self._stored_as,
-                    scratch=self._scratch,
+                    self.scene.geobox, sensor, bands[name], around, stored_as=self._stored_as, scratch=self._scratch
                 )
+
+    def _forget(self) -> None:
+        """Let go what no further block reads."""
+        for pieces in dict.fromkeys(self._pieces.values()):
+            pieces.forget(self._now)
 
     def _stored_as(self, path: str) -> tuple[tuple[int, int], tuple[int, int]]:
         """Rows and columns of a file, and of the tiles or strips in which it is stored."""

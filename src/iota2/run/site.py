@@ -462,6 +462,7 @@ def _inputs(config: Config, found: Survey, clear: Clear, aligned: Aligned) -> In
             ("Regions", chain.region_path),
             ("Names of the classes", chain.nomenclature_path),
             ("Colours", chain.color_table),
+            ("Reference image of the co-registration", config.coregistration.vhr_path),
         )
         if path
     ]

@@ -37,7 +37,7 @@ def run(job: JobContext) -> None:
     scene = images_of(job.inp)
     profile = RasterProfile(scene.geobox, "uint8", nodata=0, overviews="nearest")
     with CubeReader(scene, {}) as reader, RasterWriter(job.out.mask, profile) as writer:
-        for block in blocks(scene.tile, scene.geobox, mask_shape(scene, job.use)):
+        for block in reader.in_turn(blocks(scene.tile, scene.geobox, mask_shape(scene, job.use))):
             footprint = reader.footprint(block, every=job.params.every_sensor)
             writer.write(block, footprint.astype(np.uint8))
     polygons = mask_polygons(job.out.mask)

@@ -77,7 +77,7 @@ def _count(job: JobContext, scene: Scene) -> Mapping[str, np.ndarray]:
     profile = RasterProfile(scene.geobox, dtype, overviews="nearest")
     seen = {sensor.spec.name: np.zeros((len(sensor.acquisitions), 2), np.int64) for sensor in sensors}
     with CubeReader(scene, {}) as reader, RasterWriter(job.out.validity, profile) as writer:
-        for block in blocks(scene.tile, scene.geobox, mask_shape(scene, job.use)):
+        for block in reader.in_turn(blocks(scene.tile, scene.geobox, mask_shape(scene, job.use))):
             sights = reader.sight(block)
             counts = [sight.valid.sum(axis=0, dtype=dtype) for sight in sights.values()]
             writer.write(block, np.sum(counts, axis=0, dtype=dtype))
