@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from iota2.core.scene import Scene
+from iota2.core.scene import Scene, SensorScene
 from iota2.io.atomic import write_json
 from iota2.io.products import native_geobox, scan_tile
-from iota2.io.scenes import geobox_from_json, geobox_to_json, read_scene, scene_to_json
+from iota2.io.scenes import geobox_from_json, geobox_to_json, read_scene, scene_from_json, scene_to_json
 from iota2.io.specs import builtin_specs
 from iota2.testing.products import write_series
 
@@ -23,10 +25,30 @@ def test_a_scene_survives_its_file(tmp_path: Path) -> None:
     sensor, _ = scan_tile(spec, tmp_path / "été", "T31TCJ")
     scene = Scene("T31TCJ", native_geobox(sensor), (sensor,))
     write_json(tmp_path / "scene.json", scene_to_json(scene))
-    assert read_scene(tmp_path / "scene.json") == scene
+    known = read_scene(tmp_path / "scene.json")
+    assert known == replace(scene, sensors=(replace(sensor, spec=known.sensors[0].spec),))
     first = (tmp_path / "scene.json").read_bytes()
     write_json(tmp_path / "scene.json", scene_to_json(read_scene(tmp_path / "scene.json")))
     assert (tmp_path / "scene.json").read_bytes() == first
+
+
+@pytest.mark.parametrize("section", sorted(builtin_specs()))
+def test_a_scene_keeps_what_reading_needs_of_a_sensor_and_not_how_it_was_found(section: str) -> None:
+    spec, grid = builtin_specs()[section], GeoBox((6, 8), Affine(10, 0, 0, 0, -10, 0), "EPSG:32631")
+    (known,) = scene_from_json(scene_to_json(Scene("T31TCJ", grid, (SensorScene(spec, (), {}),)))).sensors
+    assert known.spec.roles == spec.roles
+    assert known.spec.reference.name == spec.reference.name
+    assert [(b.name, b.index, known.spec.nodata_of(b.name)) for b in known.spec.bands] == [
+        (b.name, b.index, spec.nodata_of(b.name)) for b in spec.bands
+    ]
+    assert [(m.name, m.bits, m.values, m.edge) for m in known.spec.masks] == [
+        (m.name, m.bits, m.values, m.edge) for m in spec.masks
+    ]
+    kept = ("name", "section", "scale", "offset", "resampling", "spectral", "static", "products")
+    assert [getattr(known.spec, key) for key in kept] == [getattr(spec, key) for key in kept]
+    found_otherwise = replace(spec, product="^(?P<date>x)", ignore=("*.zip",), temporal_resolution=3)
+    scenes = [Scene("T31TCJ", grid, (SensorScene(s, (), {}),)) for s in (spec, found_otherwise)]
+    assert scene_to_json(scenes[0]) == scene_to_json(scenes[1])
 
 
 def test_a_lattice_without_an_epsg_number_survives() -> None:

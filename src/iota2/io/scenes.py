@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2.core.graph import Paths
 from iota2.core.scene import Acquisition, Scene, SensorScene
-from iota2.core.sensor import BandSpec, MaskRule, MetadataSpec, SensorSpec
+from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
 from iota2.io.environ import crs_name
 
 Shifts = Mapping[str, Mapping[str, Sequence[float]]]
@@ -48,14 +48,21 @@ def _shifted(sensor: SensorScene, shifts: Mapping[str, Sequence[float]]) -> Sens
     return replace(sensor, acquisitions=tuple(dates))
 
 
+_FOUND_BY = ("product", "example", "ignore", "metadata", "varying_extent", "tile_folder", "temporal_resolution")
+"""What of a sensor's description serves to find products. It is not kept: pixels do not depend on it, so neither do the
+jobs that read them."""
+_FILE_FOUND_BY = ("file", "id", "assets", "optional")
+"""The same, of a band or mask."""
+
+
 def scene_to_json(scene: Scene) -> dict[str, Any]:
-    """Plain values for a JSON file; floats survive exactly."""
+    """Plain values for a JSON file; floats survive exactly. Of sensors' descriptions, what reading needs."""
     return {
         "tile": scene.tile,
         "geobox": geobox_to_json(scene.geobox),
         "sensors": [
             {
-                "spec": asdict(sensor.spec),
+                "spec": _spec_to_json(sensor.spec),
                 "grids": {name: geobox_to_json(grid) for name, grid in sensor.grids.items()},
                 "acquisitions": [
                     {**asdict(acquisition), "day": acquisition.day.isoformat()} for acquisition in sensor.acquisitions
@@ -105,11 +112,22 @@ def _acquisition_from_json(content: Mapping[str, Any]) -> Acquisition:
     return Acquisition(**{**content, **read})
 
 
+def _spec_to_json(spec: SensorSpec) -> dict[str, Any]:
+    parts = {
+        kind: [_without(item, _FILE_FOUND_BY) for item in items]
+        for kind, items in (("bands", spec.bands), ("masks", spec.masks))
+    }
+    return {**_without(spec, _FOUND_BY), **parts}
+
+
+def _without(item: BandSpec | MaskRule | SensorSpec, keys: Sequence[str]) -> dict[str, Any]:
+    return {key: value for key, value in asdict(item).items() if key not in keys}
+
+
 def _spec_from_json(content: Mapping[str, Any]) -> SensorSpec:
-    bands = tuple(BandSpec(**_tuples(band)) for band in content["bands"])
-    masks = tuple(MaskRule(**_tuples(mask)) for mask in content["masks"])
-    metadata = MetadataSpec(**content["metadata"]) if content["metadata"] else None
-    return SensorSpec(**{**_tuples(content), "bands": bands, "masks": masks, "metadata": metadata})
+    bands = tuple(BandSpec(file="", **band) for band in content["bands"])
+    masks = tuple(MaskRule(file="", **_tuples(mask)) for mask in content["masks"])
+    return SensorSpec(**{**content, "product": "", "bands": bands, "masks": masks})
 
 
 def _tuples(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from iota2.core.graph import JobContext, Step
 from iota2.core.grid import Block, blocks
 from iota2.io.classes import read_classes
 from iota2.io.rasters import RasterProfile, RasterReader, RasterWriter
-from iota2.steps.blocks import COPY_SHAPE
+from iota2.steps.blocks import copy_shape
 
 
 def run(job: JobContext) -> None:
@@ -29,7 +29,10 @@ def run(job: JobContext) -> None:
         to_labels = {seed: writer(job.out.all("tile_labels")[(seed,)], dtype) for seed in labels}
         to_confidence = {seed: writer(job.out.all("tile_confidence")[(seed,)], "uint8") for seed in labels}
         to_validity = writer(job.out.validity, validity.dtype.name)
-        for block in blocks(str(job.key["tile"]), validity.geobox, COPY_SHAPE):
+        # of each model a label and a share; of them together two of each, the percentage and what it is rounded from
+        models = max(len(readers) for readers in labels.values())
+        pixel_bytes = (models + 2) * (np.dtype(dtype).itemsize + 4) + 16
+        for block in blocks(str(job.key["tile"]), validity.geobox, copy_shape(job.use, pixel_bytes)):
             for seed, readers in labels.items():
                 merged, certain = first_labelled(_read(readers, block), _read(confidence[seed], block))
                 to_labels[seed].write(block, merged)
