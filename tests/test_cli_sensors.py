@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2.config.options_sensors import PATHS
 from iota2.core.sensor import SensorSpec
-from iota2.errors import MissingTile
+from iota2.errors import InputError, MissingTile
 from iota2.io.products import scan_tile
 from iota2.io.s1tiling import of_direction
 from iota2.io.specs import builtin_specs
@@ -208,8 +208,31 @@ def test_an_older_landsat_collection_is_told(capsys: pytest.CaptureFixture[str],
 
 def test_a_run_that_finds_no_product_gives_the_same_reason(tmp_path: Path) -> None:
     lay(tmp_path / TILE, f"{S2.example}.zip")
-    with pytest.raises(MissingTile, match=r"_V1-7\.zip \(the first: an archive; unpack it\)"):
+    with pytest.raises(InputError, match=r"_V1-7\.zip \(the first: an archive; unpack it\)"):
         scan_tile(S2, tmp_path, TILE)
+
+
+@pytest.mark.parametrize(
+    ("entries", "missing"),
+    [
+        ([f"{S2.example}.zip", "readme.txt"], False),
+        ([f"2018/{S2.example}/"], False),
+        ([S2.example.replace(TILE, "T31TDJ") + "/"], False),
+        (["sentinel2a_20180527-105804-037_l2a_t31tcj_d_v1-7/"], False),
+        (["readme.txt", "2018/"], True),
+        ([builtin_specs()["Sentinel_2_L3A"].example + "/", builtin_specs()["Landsat8"].example + ".zip"], True),
+        ([], True),
+    ],
+)  # fmt: skip
+def test_only_a_folder_without_anything_like_a_product_lacks_the_tile(
+    tmp_path: Path, entries: list[str], missing: bool
+) -> None:
+    """A tile without images may be allowed; images that are not recognized are always a mistake."""
+    lay(tmp_path / TILE, *entries)
+    (tmp_path / TILE).mkdir(exist_ok=True)
+    with pytest.raises(InputError, match=f"no product of tile {TILE}") as told:
+        scan_tile(S2, tmp_path, TILE)
+    assert isinstance(told.value, MissingTile) == missing
 
 
 def test_a_tile_with_archives_alone_keeps_a_run_from_starting(

@@ -7,7 +7,7 @@ from dataclasses import MISSING, Field, fields
 from importlib.resources import files
 
 from generators.markdown import MADE, code, codes, table
-from iota2.config.options_sensors import PATHS
+from iota2.config.options_sensors import PATHS, PLACES
 from iota2.core.sensor import BandSpec, MaskRule, MetadataSpec, SensorSpec
 from iota2.io.specs import KEYS, parse_spec
 
@@ -51,8 +51,7 @@ def sensors_page() -> str:
     """Every sensor, the keys of a description, and a commented description."""
     texts = _descriptions()
     specs = {parse_spec(text, source=name).section: text for name, text in texts.items()}
-    order = list(PATHS)
-    order.insert(order.index("Sentinel_2"), "Sentinel_1")
+    order = [section for section in PLACES if section in specs]
     return "\n".join([HEAD, *(_sensor(specs[section]) for section in order), _keys(), _example(texts)])
 
 

@@ -288,6 +288,11 @@ def test_nan_in_a_band_that_is_used_is_missing() -> None:
     assert computed("red + 1", [1.0], [np.nan]).tolist() == [2]
 
 
+def test_an_infinite_value_of_a_band_is_missing() -> None:
+    assert computed("atan(red)", [np.inf, -np.inf, 1.0])[:2].tolist() == [MISSING, MISSING]
+    assert computed("red > 3 ? 1 : 0", [np.inf, 4.0]).tolist() == [MISSING, 1]
+
+
 def test_long_rows_and_all_dates_are_done_whole() -> None:
     rng = np.random.default_rng(0)
     values = rng.integers(1, 9000, (3, 2, 5001)).astype(np.float32)

@@ -20,10 +20,11 @@ from iota2.core.sensor import SensorSpec
 from iota2.errors import InputError
 from iota2.io.atomic import write_json
 from iota2.io.cubes import CubeReader
-from iota2.io.lattices import common_grids, extent_in
+from iota2.io.lattices import common_grids, extent_in, share_pixels
 from iota2.io.products import native_geobox, scan_tile, working_geobox
-from iota2.io.scenes import read_scene, scene_to_json
+from iota2.io.scenes import read_scene, scene_to_json, shifted
 from iota2.io.specs import builtin_specs, parse_spec
+from iota2.io.warp import reached
 from iota2.testing.products import Layer, write_product
 
 TILE = "T31TCJ"
@@ -236,6 +237,77 @@ def test_a_mask_that_a_wider_date_lacks_hides_nothing_there(tmp_path: Path) -> N
     np.testing.assert_array_equal(valid, expected)
     np.testing.assert_array_equal(clear, expected)
     assert footprint.all()
+
+
+@pytest.mark.parametrize("masks", ["[]", "[{name: CLOUD, file: '*_cloud.tif', optional: true}]"])
+def test_dates_without_a_mask_show_where_their_reference_band_has_data(masks: str, tmp_path: Path) -> None:
+    """On blocks of another lattice, wider than the files, and when a date is moved."""
+    text = SMALL[: SMALL.index("masks")] + f"masks: {masks}\nnodata: 0\nvarying_extent: true\n"
+    for day, extent in zip(DAYS, EXTENTS, strict=True):
+        values = np.ones(GROUND.shape, np.uint16)
+        values[:, :20] = 0
+        write_product(small(text), tmp_path / TILE, TILE, day, {name: cut(values, extent) for name in ("RED", "NIR")})
+    scene = scanned(small(text), tmp_path)
+    wider = GeoBox((60, 60), GROUND.affine @ Affine.translation(-5, -5), GROUND.crs)
+    warped = working_geobox(GROUND, spatial_resolution=None, working_grid="proj", proj="EPSG:2154")
+    for lattice in (GROUND, wider, warped):
+        for moved_by in ({}, {"20180205": (64.0, -47.0)}):
+            here = shifted(replace(scene, geobox=lattice), {"Small": moved_by})
+            _, valid, clear, footprint = read(here, (13, 17), threads=2)
+            np.testing.assert_array_equal(clear, valid)
+            np.testing.assert_array_equal(footprint, valid.any(axis=0))
+            assert 0.1 < clear.mean() < 0.7
+
+
+def test_a_date_without_the_edge_mask_of_the_others_shows_what_its_files_cover(tmp_path: Path) -> None:
+    both = "{name: CLOUD, file: '*_cloud.tif'}, {name: EDGE, file: '*_edge.tif', edge: true, optional: true}"
+    spec = small(SMALL.replace("{name: CLOUD, file: '*_cloud.tif', optional: true}", both))
+    cloud = np.random.default_rng(0).integers(0, 2, GROUND.shape).astype(np.uint8)
+    for day, extent in zip(DAYS, EXTENTS, strict=True):
+        layers = {name: np.ones(GROUND.shape, np.uint16) for name in ("RED", "NIR")} | {"CLOUD": cloud}
+        write_product(spec, tmp_path / TILE, TILE, day, {name: cut(array, extent) for name, array in layers.items()})
+    scene = scanned(spec, tmp_path)
+    _, valid, clear, footprint = read(scene, (9, 50))
+    np.testing.assert_array_equal(valid, shown() & (cloud == 0))
+    np.testing.assert_array_equal(clear, shown() & (cloud == 0))
+    np.testing.assert_array_equal(footprint, shown().any(axis=0))
+    wider = GeoBox((60, 60), GROUND.affine @ Affine.translation(-5, -5), GROUND.crs)
+    with CubeReader(replace(scene, geobox=wider), {}) as reader:
+        sight = reader.sight(next(blocks(TILE, wider, (60, 60))))["Small"]
+    assert sight.inside.tolist() == shown().sum(axis=(1, 2)).tolist()
+    assert not sight.valid[:, :5].any()
+
+
+def test_lattices_that_differ_by_rounding_are_one(tmp_path: Path) -> None:
+    """Another tool's corner and pixel size: values are passed on as they are, on blocks of any shape."""
+    other = GeoBox(GROUND.shape, Affine(30.0000003, 0, 300015.00001, 0, -30.0000003, 4900034.99999), GROUND.crs)
+    values = np.random.default_rng(0).integers(1, 9000, GROUND.shape).astype(np.uint16)
+    fixed = replace(small(), varying_extent=False)
+    for day, grid in zip(DAYS, (GROUND, other, GROUND), strict=True):
+        write_product(fixed, tmp_path / TILE, TILE, day, {name: Layer(values, grid) for name in ("RED", "NIR")})
+    scene = scanned(fixed, tmp_path)
+    part = GeoBox((31, 45), other.affine @ Affine.translation(3, 4), GROUND.crs)
+    for shape in ((31, 45), (7, 11)):
+        found, valid, *_ = read(replace(scene, geobox=part), shape)
+        assert valid.all()
+        np.testing.assert_array_equal(found, np.broadcast_to(values[4:35, 3:48], found.shape))
+    assert share_pixels(GROUND, other)
+    (block,) = reached(GROUND, part, np.array([[7, 14, 11, 22]]), "cubic")
+    assert block.tolist() == [11, 18, 14, 25]
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-4])
+@pytest.mark.parametrize(("ratio", "same"), [(1.0001, False), (1 + 1e-6, False), (1 + 5e-8, True), (1.0, True)])
+def test_pixels_of_another_size_are_not_shared(ratio: float, same: bool, size: float) -> None:
+    """Whatever the unit, over ten thousand of them."""
+    one = GeoBox((10000, 10000), Affine(size, 0, 3, 0, -size, 44), "EPSG:4326" if size < 1 else GROUND.crs)
+    wide, high = (
+        GeoBox(one.shape, one.affine @ Affine.scale(*scale), one.crs) for scale in ((ratio, 1.0), (1.0, ratio))
+    )
+    for other in (wide, high):
+        assert share_pixels(one, other) == share_pixels(other, one) == same
+        _, problems = common_grids(small(), {"RED": [(one, "a"), (one, "b"), (other, "c")]})
+        assert [f"c: has other pixels ({size:g} x" in problem for problem in problems] == [True] * (not same)
 
 
 def test_of_other_sensors_another_size_is_refused(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from iota2.core.grid import block_of
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import BandSpec, SensorSpec
 from iota2.errors import DamagedProduct, InputError
+from iota2.io.addresses import is_remote, masked, secret_in
 from iota2.io.cubes import CubeReader
 from iota2.io.environ import open_image, open_raster
-from iota2.io.remote import fetch, is_remote, look_at, masked, secret_in, session
+from iota2.io.remote import fetch, look_at, session
 from iota2.io.stac_products import _reach
 from iota2.run import listing
 from iota2.testing.products import Layer, write_raster

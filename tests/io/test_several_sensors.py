@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -132,6 +133,32 @@ def test_a_sensor_that_covers_half_of_the_tile_shows_nothing_of_the_rest(tmp_pat
     assert not common[:, 55:].any()
     assert common[:, :30].mean() > 0.5
     assert any_of_them[:, 55:].mean() > 0.9
+
+
+@pytest.mark.parametrize("masks", [True, False])
+@pytest.mark.parametrize("shape", [(7, 11), (16, 90), (70, 5)])
+def test_parts_of_a_decoded_block_that_the_images_do_not_reach_hold_nothing(
+    shape: tuple[int, int], masks: bool, tmp_path: Path
+) -> None:
+    """Images of another zone that begin far above the tile, and in the middle of it."""
+    left, bottom, right, top = around("EPSG:32632", 30).boundingbox.bbox
+    grid = aligned(((left + right) / 2, (bottom + top) / 2, right, top + 900), (30, 30), "EPSG:32632")
+    spec = L8 if masks else replace(L8, masks=())
+    write_series(spec, tmp_path, TILE, L8_DAYS, {"": grid})
+    scene = Scene(TILE, FINE, (scan_tile(spec, tmp_path, TILE)[0],))
+    with CubeReader(scene, {"Landsat8": ("B4", "B5")}) as reader:
+        (all_of_it,) = blocks(TILE, FINE, (70, 90))
+        decoded = reader.decode(all_of_it)
+        whole = decoded.cubes(all_of_it)["Landsat8"]
+        empty = 0
+        for block in blocks(TILE, FINE, shape):
+            place = (..., slice(*block.rows), slice(*block.cols))
+            for cube in (decoded.cubes(block)["Landsat8"], reader.read(block)["Landsat8"]):
+                np.testing.assert_array_equal(cube.values, whole.values[place])
+                np.testing.assert_array_equal(cube.valid, whole.valid[place])
+            empty += not cube.valid.any()
+    assert empty
+    assert 0.1 < whole.valid.mean() < 0.5
 
 
 def test_a_sensor_without_masks_shows_only_what_its_images_cover(tmp_path: Path) -> None:

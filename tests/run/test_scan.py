@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rasterio
+from affine import Affine
 
 from iota2.config.load import load_config
 from iota2.core.grid import resolution
@@ -65,6 +68,50 @@ def test_the_pixels_are_those_of_the_sensor_that_is_asked_for(case: Case) -> Non
         found(case, reference_sensor="landsat")
     with pytest.raises(UserError, match="'userFeat' is none of the sensors in use"):
         found(case, reference_sensor="userFeat")
+
+
+def moved(archive: Path, folder: Path, east: float) -> Path:
+    """A copy of an archive whose images all lie further east, in map units."""
+    for path in archive.rglob("*"):
+        target = folder / path.relative_to(archive)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".tif":
+            shutil.copy(path, target)
+            with rasterio.open(target, "r+") as file:
+                file.transform = Affine.translation(east, 0) @ file.transform
+    return folder
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_images_of_another_place_are_refused_with_both_places(case: Case, tmp_path: Path, allowed: bool) -> None:
+    l8 = moved(case.files.l8_path, tmp_path / "l8", 600_000)
+    layers = moved(case.files.user_feat_path, tmp_path / "layers", 10_000)
+    with pytest.raises(UserError) as told:
+        found(case, l8_path=str(l8), user_feat_path=str(layers), allow_missing_sensor=allowed)
+    lines = str(told.value).splitlines()
+    assert len(lines) == 2 * 3, "Landsat 8 and two layers on two tiles"
+    left = case.world.tile_geobox(WEST).boundingbox.left
+    (line,) = (line for line in lines if line.startswith(f"Landsat8, tile {WEST}: images of Landsat8 show nothing"))
+    assert f"(x and y in EPSG:32631: x {left + 600_000:.0f} to " in line
+    assert f"; the tile: x {left:.0f} to " in line
+    assert sum(f"{WEST}/ALT" in line for line in lines) == 1
+
+
+def test_images_of_a_small_part_of_the_tile_are_told(case: Case, tmp_path: Path) -> None:
+    side = case.world.tile_geobox(WEST).boundingbox.span_x
+    l8 = moved(case.files.l8_path, tmp_path / "l8", round(side * 0.95 / 30) * 30)
+    notes = found(case, l8_path=str(l8), allow_missing_sensor=True, list_tile=WEST).notes[WEST]
+    (note,) = (note for note in notes if note.startswith("Landsat8"))
+    assert re.search(r"show only [3-8]\.\d% of the tile \(first file: .*\.tif\)", note)
+    assert not [note for note in found(case).notes[WEST] if "only" in note]
+
+
+def test_of_pixels_as_large_those_of_reflectances_are_the_tiles(case: Case, tmp_path: Path) -> None:
+    """Sentinel-1 stands before Sentinel-2; adding it moves no pixel."""
+    radar = moved(case.files.radar, tmp_path / "radar", 4)
+    shutil.copy(case.files.s1_path, radar)
+    scene = found(case, s1_path=str(radar / case.files.s1_path.name)).scenes[WEST]
+    assert scene.geobox == case.world.tile_geobox(WEST)
 
 
 def test_a_tile_that_lacks_a_sensor_is_refused_with_the_way_out(case: Case, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +68,27 @@ def test_three_regions_that_meet_in_a_pixel_make_no_other_class(tmp_path: Path) 
     )
     assert labels == [0, 0, 11, 0, 0, 0]
     assert confidence == [0, 0, 90, 0, 0, 0]
+
+
+def test_many_regions_keep_the_memory_of_the_job(tmp_path: Path) -> None:
+    geobox = GeoBox((700, 700), GEOBOX.affine, GEOBOX.crs)
+    write_classes(Nomenclature(CODES, ("a", "b", "c"), ((1, 1, 1),) * 3, CODES), tmp_path / "classes.json")
+    for name, dtype in (("labels", "uint8"), ("confidence", "float32"), ("validity", "uint8")):
+        with RasterWriter(tmp_path / f"{name}.tif", RasterProfile(geobox, dtype, nodata=0)) as writer:
+            writer.write(block_of("", geobox, (0, 700), (0, 700)), np.ones((700, 700), dtype))
+    regions = [(str(region), 0) for region in range(12)]
+    inp = {
+        "labels": dict.fromkeys(regions, "labels.tif"),
+        "confidence": dict.fromkeys(regions, "confidence.tif"),
+        "validity": "validity.tif",
+        "classes": "classes.json",
+    }
+    out = {"tile_labels": {(0,): "l.tif"}, "tile_confidence": {(0,): "c.tif"}, "validity": "v.tif"}
+    use = Resources(memory=4 << 20)
+    tracemalloc.start()
+    shaping.run(JobContext(Paths(tmp_path, inp), Paths(tmp_path, out), {"tile": "T"}, None, use))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= use.memory
+    with RasterReader(tmp_path / "c.tif") as reader:
+        assert reader.read(geobox).min() == 100

@@ -7,8 +7,10 @@ Remote Sensing 9(7), 676, combines windows for the same reason).
 
 Phase correlation: Kuglin & Hines (1975). The highest frequencies take no part, since they hold noise, and aliasing
 that does not move with the ground (Stone et al., 2001, IEEE Trans. Geosci. Remote Sens. 39(10)).
-The peak is found between the pixels by evaluating the inverse transform there (Guizar-Sicairos, Thurman & Fienup, 2008,
-Optics Letters 33(2)).
+scikit-image finds the peak, between the pixels by evaluating the inverse transform there (Guizar-Sicairos, Thurman &
+Fienup, 2008, Optics Letters 33(2)).
+
+scipy and scikit-image load their parts when these are first used, so importing this module is quick.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import fft, ndimage
+import scipy
+import skimage
 
 SIDE, SMALLEST = 256, 64
 """Rows and columns of a window; less on a lattice on which few would fit."""
@@ -45,8 +48,8 @@ _SPREAD = 7
 """Rows and columns in which a pixel without data spoils gradients."""
 _FREQUENCIES = 0.35
 """Cycles per pixel: frequencies up to it take part."""
-_STEPS = (0.5, 0.1, 0.02, 0.004)
-"""Pixels between the places at which the correlation is evaluated, each time around the best of the last."""
+_PARTS = 100
+"""Places in a pixel at which the correlation is evaluated, along each axis."""
 _CHANCE = 5.0
 """A peak counts when it is so many times as high as what images that have nothing in common give on average."""
 _TAPERED = 1.5
@@ -108,8 +111,8 @@ def view_of(values: np.ndarray, clear: np.ndarray) -> View:
     """The edges of a window of an image (y, x), and where they can be trusted; ``clear`` (y, x) bool."""
     level = float(np.mean(values, where=clear, dtype=np.float64)) if clear.any() else 0.0
     filled = np.where(clear, values, level).astype(np.float32)
-    edges = ndimage.gaussian_gradient_magnitude(filled, _SMOOTHED)
-    return View(edges, ndimage.minimum_filter(clear, size=_SPREAD))
+    edges = scipy.ndimage.gaussian_gradient_magnitude(filled, _SMOOTHED)
+    return View(edges, scipy.ndimage.minimum_filter(clear, size=_SPREAD))
 
 
 def translation(reference: Sequence[View], image: Sequence[View], limit: float) -> Translation:
@@ -161,25 +164,32 @@ def _doubt(found: Translation, near: int, limit: float) -> str:
 
 
 def _match(reference: View, image: View, limit: float) -> tuple[float, float] | None:
-    """Pixels right and down at the peak of the phase correlation of two windows; None when it is no more than
-    chance."""
+    """Pixels right and down at the peak of the phase correlation of two windows; None when it is no more than chance,
+    or out of reach."""
     clear = reference.clear & image.clear
     weight = np.hanning(len(clear) + 2)[1:-1, None] * np.hanning(clear.shape[1] + 2)[1:-1] * clear
-    first, second = (fft.fft2(_centred(view.edges, weight)) for view in (reference, image))
-    rows, cols = (fft.fftfreq(length) for length in clear.shape)
-    low = np.flatnonzero(np.abs(rows) < _FREQUENCIES), np.flatnonzero(np.abs(cols) < _FREQUENCIES)
-    rows, cols = rows[low[0]], cols[low[1]]
-    cross = (first.conj() * second)[np.ix_(*low)]
-    size = np.abs(cross)
-    used = (np.hypot(rows[:, None], cols) < _FREQUENCIES) & (size > 0)
-    used &= (rows[:, None] != 0) | (cols != 0)
-    count = np.count_nonzero(used)
+    first, second = (_phases(_centred(view.edges, weight)) for view in (reference, image))
+    count = np.count_nonzero(first * second)
     if not count:
         return None
-    phase = np.divide(cross, size, where=used, out=np.zeros_like(cross)) / count
-    right, down, height = _peak(phase, rows, cols, limit + 1)
+    (down, right), error, angle = skimage.registration.phase_cross_correlation(
+        second, first, space="fourier", normalization=None, upsample_factor=_PARTS
+    )
+    # the function tells the height only as this error; peaks below zero, which it finds too, are half a turn off
+    height = np.sqrt(max(0.0, 1 - float(error) ** 2)) * np.cos(angle)
     chance = _TAPERED / np.sqrt(count * np.count_nonzero(clear) / clear.size)
-    return (right, down) if height > _CHANCE * chance else None
+    near = max(abs(right), abs(down)) <= limit + 1
+    return (float(right), float(down)) if near and height > _CHANCE * chance else None
+
+
+def _phases(values: np.ndarray) -> np.ndarray:
+    """Fourier transform (y, x) in which the low frequencies have the size 1, and all others 0."""
+    spectrum = scipy.fft.fft2(values)
+    rows, cols = (scipy.fft.fftfreq(length) for length in values.shape)
+    distance, size = np.hypot(rows[:, None], cols), np.abs(spectrum)
+    used = (distance > 0) & (distance < _FREQUENCIES) & (size > 0)
+    phases: np.ndarray = np.divide(spectrum, size, where=used, out=np.zeros_like(spectrum))
+    return phases
 
 
 def _centred(edges: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -187,20 +197,6 @@ def _centred(edges: np.ndarray, weight: np.ndarray) -> np.ndarray:
     values = edges.astype(np.float64)
     centred: np.ndarray = (values - np.average(values, weights=weight)) * weight
     return centred
-
-
-def _peak(phase: np.ndarray, rows: np.ndarray, cols: np.ndarray, reach: float) -> tuple[float, float, float]:
-    """Where within ``reach`` pixels the inverse transform of ``phase`` is highest: pixels right, down, its height."""
-    right = down = height = 0.0
-    for step in _STEPS:
-        around = np.arange(-np.ceil(reach / step), np.ceil(reach / step) + 1) * step
-        downs, rights = down + around, right + around
-        waves = np.exp(2j * np.pi * np.outer(downs, rows)), np.exp(2j * np.pi * np.outer(cols, rights))
-        heights = (waves[0] @ phase @ waves[1]).real
-        at = np.unravel_index(np.argmax(heights), heights.shape)
-        right, down, height = float(rights[at[1]]), float(downs[at[0]]), float(heights[at])
-        reach = step
-    return right, down, height
 
 
 def _correlation(pairs: Sequence[tuple[View, View]], moved: tuple[float, float], limit: float) -> float:
@@ -211,7 +207,7 @@ def _correlation(pairs: Sequence[tuple[View, View]], moved: tuple[float, float],
     ones, others = [], []
     for reference, image in pairs:
         back = -moved[1], -moved[0]
-        edges = ndimage.shift(image.edges, back, order=3, mode="nearest") if any(moved) else image.edges
+        edges = scipy.ndimage.shift(image.edges, back, order=3, mode="nearest") if any(moved) else image.edges
         clear = (reference.clear & image.clear)[inner]
         ones.append(reference.edges[inner][clear])
         others.append(edges[inner][clear])

@@ -125,7 +125,7 @@ def _evaluate(program: Program, values: np.ndarray, missing: np.float32, out: np
 @numba.njit(nogil=True, cache=True)
 def _copy(band: np.ndarray, to: np.ndarray) -> None:
     for p in range(len(to)):
-        to[p] = band[p]
+        to[p] = _finite(band[p])
 
 
 @numba.njit(nogil=True, cache=True)

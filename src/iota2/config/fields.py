@@ -23,7 +23,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from iota2.io.remote import is_remote, secret_in
+from iota2.io.addresses import is_remote, secret_in
 
 NOT_YET = "is known but not available yet"
 

@@ -8,21 +8,27 @@ from typing import ClassVar, Literal
 from pydantic import field_validator
 
 from iota2.config.fields import Day, Section, Words, idle, option, planned
+from iota2.io.s1tiling import SECTION as RADAR
+from iota2.io.user_features import SECTION as LAYERS
 
 _NEVER_WRITTEN = "inputs are read as they are and nothing is ever written into them"
 
-
-PATHS = {
+PLACES = {
     "Landsat5_old": "l5_path_old",
     "Landsat8": "l8_path",
     "Landsat8_old": "l8_path_old",
     "Landsat8_usgs_optical": "l8_usgs_optical_path",
+    RADAR: "s1_path",
     "Sentinel_2": "s2_path",
     "Sentinel_2_S2C": "s2_s2c_path",
     "Sentinel_2_L3A": "s2_l3a_path",
+    LAYERS: "user_feat_path",
 }
-"""Section of each sensor with product folders to the key of ``chain`` that holds its folder, in the order of features
-(Sentinel-1 comes before Sentinel-2, the user's come last)."""
+"""Section of each sensor, in the order of features, to the key of ``chain`` that enables it; those of
+``chain.user_sensors`` stand between the others with dates and the layers, which have none."""
+
+PATHS = {section: key for section, key in PLACES.items() if section not in (RADAR, LAYERS)}
+"""Those whose key holds the folder of their products."""
 
 _EXPRESSIONS = "Expressions of bands, separated by commas, computed for each date with `use_additional_features`."
 
@@ -36,7 +42,7 @@ class Sensor(Section):
     additional_features: str = option("", _EXPRESSIONS)
     start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
     end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
-    temporal_resolution: int = option(10, "Days between interpolation dates.", ge=1)
+    temporal_resolution: int | None = option(None, "Days between interpolation dates; as described when None.", ge=1)
     keep_bands: Words = option((), "Bands to use when `extract_bands` is True; [] uses all.")
     write_reproject_resampled_input_dates_stack: bool = idle(
         False, "Write the resampled images of each date.", _NEVER_WRITTEN
@@ -65,22 +71,20 @@ class Landsat5Old(Sensor):
     """Dates and bands of Landsat 5 (old THEIA format)."""
 
     section_name: ClassVar[str] = "Landsat5_old"
-    temporal_resolution: int = option(16, "Days between interpolation dates.", ge=1)
 
-
-class Landsat8(Landsat5Old):
+class Landsat8(Sensor):
     """Dates and bands of Landsat 8 (THEIA)."""
 
     section_name: ClassVar[str] = "Landsat8"
 
 
-class Landsat8Old(Landsat5Old):
+class Landsat8Old(Sensor):
     """Dates and bands of Landsat 8 (old THEIA format)."""
 
     section_name: ClassVar[str] = "Landsat8_old"
 
 
-class Landsat8Usgs(Landsat5Old):
+class Landsat8Usgs(Sensor):
     """Dates and bands of Landsat 8 and 9, collection 2 level 2 of USGS."""
 
     section_name: ClassVar[str] = "Landsat8_usgs_optical"
@@ -89,7 +93,7 @@ class Landsat8Usgs(Landsat5Old):
 class Sentinel1(Section):
     """Dates and units of Sentinel-1."""
 
-    section_name: ClassVar[str] = "Sentinel_1"
+    section_name: ClassVar[str] = RADAR
     about_section: ClassVar[str] = "Dates and units of Sentinel-1; the INI file of `s1_path` says the rest."
     builders: ClassVar[str] = "C F O R"
 
@@ -101,7 +105,7 @@ class Sentinel1(Section):
 class UserFeat(Section):
     """Rasters that are features as they are."""
 
-    section_name: ClassVar[str] = "userFeat"
+    section_name: ClassVar[str] = LAYERS
     about_section: ClassVar[str] = "Rasters that are features as they are."
     builders: ClassVar[str] = "C F O R"
 

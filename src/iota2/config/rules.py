@@ -11,12 +11,22 @@ from iota2.classifiers.registry import validate_options
 from iota2.config.fields import Section, default_of, nearest
 from iota2.config.options_chain import GROUPS, Chain, UserSensor
 from iota2.config.options_others import Coregistration
-from iota2.config.options_sensors import PATHS, FeatureExtraction, Interpolation, Sensor, Sentinel1, UserFeat
+from iota2.config.options_sensors import (
+    LAYERS,
+    PATHS,
+    PLACES,
+    RADAR,
+    FeatureExtraction,
+    Interpolation,
+    Sensor,
+    Sentinel1,
+    UserFeat,
+)
 from iota2.config.options_train import ArgClassification, ArgTrain
 from iota2.config.s1_ini import read_s1_ini
 from iota2.core.recipe import INDICES
 from iota2.errors import ConfigError
-from iota2.io.remote import is_remote
+from iota2.io.addresses import is_remote
 from iota2.io.specs import builtin_specs
 
 
@@ -43,7 +53,8 @@ class _Series:
 
 
 def sensors_enabled(chain: Chain) -> Iterator[Finding]:
-    if not any(getattr(chain, key) for key in (*PATHS.values(), "s1_path", "user_sensors", "stac_items")):
+    dated = [key for section, key in PLACES.items() if section != LAYERS]
+    if not any(getattr(chain, key) for key in (*dated, "user_sensors", "stac_items")):
         text = "no sensor is enabled; give s2_path, the path of another sensor, user_sensors or stac_items"
         layers = "; the layers of user_feat_path have no dates, and need a sensor beside them"
         yield Finding("chain", (), text + (layers if chain.user_feat_path else ""))
@@ -88,7 +99,7 @@ def steps_ordered(chain: Chain) -> Iterator[Finding]:
 def outputs_apart(chain: Chain) -> Iterator[Finding]:
     """Results never among products; nothing the user gave below a folder that is to be deleted."""
     output = chain.output_path.resolve()
-    products = [getattr(chain, key) for key in (*PATHS.values(), "user_feat_path")]
+    products = [getattr(chain, key) for key in (*PATHS.values(), PLACES[LAYERS])]
     products += [sensor.path for sensor in chain.user_sensors.values()]
     if chain.stac_items and not is_remote(chain.stac_items.source):
         products.append(Path(chain.stac_items.source))
@@ -204,9 +215,9 @@ def expressions_used(
 
 
 def sensors_used(chain: Chain, user_feat: UserFeat, sentinel_1: Sentinel1, *sensors: Sensor) -> Iterator[Finding]:
-    names, keys = (*PATHS, "Sentinel_1", "userFeat"), (*PATHS.values(), "s1_path", "user_feat_path")
-    pairs = zip(names, keys, (*sensors, sentinel_1, user_feat), strict=True)
-    for section, key, options in pairs:
+    given = {LAYERS: user_feat, RADAR: sentinel_1, **dict(zip(PATHS, sensors, strict=True))}
+    for section, key in PLACES.items():
+        options = given[section]
         if getattr(chain, key) is None and not _enabled(chain, section) and options.model_fields_set:
             yield Finding(section, (), f"has no effect: chain.{key} is not given", fatal=False)
 
@@ -232,7 +243,7 @@ def _changed(section: Section, name: str) -> bool:
 def _series(chain: Chain, sentinel_1: Sentinel1, *sensors: Sensor) -> Iterator[_Series]:
     """The enabled sensors with dates."""
     if chain.s1_path:
-        yield _Series("Sentinel_1", (), sentinel_1.start_date, sentinel_1.end_date)
+        yield _Series(RADAR, (), sentinel_1.start_date, sentinel_1.end_date)
     for section, given in zip(PATHS, sensors, strict=True):
         if _enabled(chain, section):
             yield _series_of(section, (), given)
@@ -250,7 +261,7 @@ def _series_of(section: str, path: tuple[str, ...], given: Sensor | UserSensor) 
     return _Series(section, path, given.start_date, given.end_date, given.keep_bands, given.additional_features)
 
 
-_DATED = ("Sentinel_1", *PATHS)
+_DATED = (RADAR, *PATHS)
 
 RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (sensors_enabled, ("chain",)),
@@ -268,7 +279,7 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (expressions_used, ("chain", "sensors_data_interpolation", *_DATED)),
     (something_used, ("chain", "arg_train", "sensors_data_interpolation", "iota2_feature_extraction")),
     (alignment_used, ("coregistration",)),
-    (sensors_used, ("chain", "userFeat", *_DATED)),
+    (sensors_used, ("chain", LAYERS, *_DATED)),
 )
 """Every rule, with the sections it looks at."""
 

@@ -7,18 +7,14 @@ from pathlib import Path
 
 from iota2.compute.expressions import bands_by_position, expression_problems, split_expressions
 from iota2.config.options_chain import UserSensor
-from iota2.config.options_sensors import PATHS, Sensor, Sentinel1
+from iota2.config.options_sensors import PATHS, PLACES, RADAR, Sensor, Sentinel1
 from iota2.config.s1_ini import read_s1_ini
 from iota2.config.schema import SECTIONS, Config
 from iota2.core.sensor import SensorOptions, SensorSpec
 from iota2.errors import ConfigError
-from iota2.io.s1tiling import DIRECTIONS, directions_found, of_direction
+from iota2.io.s1tiling import DIRECTIONS, of_direction
 from iota2.io.specs import builtin_specs, load_spec
 from iota2.io.user_features import layers_wanted
-
-RADAR = "Sentinel_1"
-"""Section of Sentinel-1, whose place among the sensors is before Sentinel-2."""
-
 
 def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
     """The enabled sensors: those that come with the program in their fixed order, the user's by name, then the layers
@@ -31,19 +27,19 @@ def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
     stac, enabled = config.chain.stac_items, []
     items = dict.fromkeys(stac.collections.values(), stac.source) if stac else {}
     for section, key in PATHS.items():
-        if section == "Sentinel_2" and config.chain.s1_path is not None:
-            enabled += _radar(config, config.chain.s1_path)
         folder, options = getattr(config.chain, key), config.section(section)
         if folder is not None or section in items:
             assert isinstance(options, Sensor)
-            enabled.append(_options(builtin_specs()[section], folder or items[section], options, *given))
+            enabled.append(_options(builtin_specs()[section], folder, items.get(section), options, *given))
+    enabled += _radar(config)
+    enabled.sort(key=lambda one: [*PLACES].index(one.spec.section))
     for name, sensor in sorted(config.chain.user_sensors.items()):
         spec = load_spec(sensor.description)
         if spec.name != name:
             raise ConfigError(
                 [f"chain.user_sensors: {name!r} is described as {spec.name!r} in {sensor.description}; use one name."]
             )
-        enabled.append(_options(spec, sensor.path or items[name], sensor, *given))
+        enabled.append(_options(spec, sensor.path, items.get(name), sensor, *given))
     layers, folder = config.user_feat, config.chain.user_feat_path
     if folder is not None:
         enabled.append(layers_wanted(folder, layers.arbo, layers.patterns, layers.resampling))
@@ -54,17 +50,19 @@ def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
     return tuple(enabled)
 
 
-def _radar(config: Config, ini: Path) -> list[SensorOptions]:
-    """Sentinel-1: one series for each direction of which some tile has images.
+def _radar(config: Config) -> list[SensorOptions]:
+    """Sentinel-1, when it is enabled: a series for each direction.
 
     Its expressions are always computed: their switch is the key of the INI file that holds them.
     """
-    spec, options, settings = builtin_specs()[RADAR], config.section(RADAR), read_s1_ini(ini)
+    if config.chain.s1_path is None:
+        return []
+    spec, options, settings = builtin_specs()[RADAR], config.section(RADAR), read_s1_ini(config.chain.s1_path)
     assert isinstance(options, Sentinel1)
     return [
         SensorOptions(
             spec=of_direction(spec, direction),
-            path=settings.output,
+            source=settings.output,
             temporal_resolution=settings.temporal_resolution,
             start_date=options.start_date,
             end_date=options.end_date,
@@ -72,19 +70,7 @@ def _radar(config: Config, ini: Path) -> list[SensorOptions]:
             speckle_radius=settings.speckle_radius,
             decibel=options.decibel,
         )
-        for direction in directions_found(spec, settings.output, config.chain.list_tile, settings.raw)
-    ]
-
-
-def directions_left_out(config: Config) -> list[str]:
-    """A remark when no tile has Sentinel-1 images of one of the directions."""
-    if config.chain.s1_path is None:
-        return []
-    spec, found = builtin_specs()[RADAR], {options.spec.name for options in _radar(config, config.chain.s1_path)}
-    return [
-        f"{RADAR}: no tile has {words} images, so there is no series {name}."
-        for direction, words in DIRECTIONS.items()
-        if (name := of_direction(spec, direction).name) not in found
+        for direction in DIRECTIONS
     ]
 
 
@@ -99,14 +85,21 @@ def expression_notes(sensors: Sequence[SensorOptions]) -> list[str]:
 
 
 def _options(
-    spec: SensorSpec, path: Path | str, options: Sensor | UserSensor, expressions: bool, extract: bool
+    spec: SensorSpec,
+    folder: Path | None,
+    items: str | None,
+    options: Sensor | UserSensor,
+    expressions: bool,
+    extract: bool,
 ) -> SensorOptions:
-    """Options of one sensor, from the folder of its products or the source of STAC items; the user's sensors and the
-    built-in ones have the same keys."""
+    """Options of one sensor, whose products are in a folder or, without one, found by STAC items; the user's sensors
+    and the built-in ones have the same keys."""
+    source = folder or items
+    assert source is not None, "the rules ask for one of them"
     return SensorOptions(
         spec=spec,
-        path=path,
-        stac=isinstance(path, str),
+        source=source,
+        stac=folder is None,
         temporal_resolution=options.temporal_resolution or spec.temporal_resolution,
         start_date=options.start_date,
         end_date=options.end_date,

@@ -141,7 +141,7 @@ class SensorOptions:
     """What the configuration says about one enabled sensor."""
 
     spec: SensorSpec
-    path: Path | str
+    source: Path | str
     """Folder of the products, one folder per tile inside; where the STAC items of the run are when ``stac``."""
     temporal_resolution: int
     """Days between interpolation dates."""

@@ -27,10 +27,10 @@ from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import MaskRule
 from iota2.errors import DamagedProduct, InputError
-from iota2.io.decoded import Decoded, Shift, Stored, absent_value, clear_of, kept_type, placements
+from iota2.io.addresses import is_remote, masked
+from iota2.io.decoded import Decoded, Shift, Stored, absent_value, clear_of, has_data, kept_type, nodata_of, placements
 from iota2.io.environ import open_image
 from iota2.io.pieces import Pieces, Scratch, shared_pieces
-from iota2.io.remote import is_remote, masked
 from iota2.io.warp import Placement, Range
 
 MAX_OPEN = 1024
@@ -53,9 +53,10 @@ class Sight:
     """What the dates of one sensor show of a block."""
 
     valid: np.ndarray
-    """(time, y, x) bool: no mask applies."""
+    """(time, y, x) bool: no mask applies, and the image has a pixel there."""
     inside: np.ndarray
-    """(time,) pixels inside the image: no edge mask applies. Of a sensor without edge masks, all."""
+    """(time,) pixels inside the image: no edge mask applies. Without edge masks, all that the reference band has; of a
+    date without any mask, those where it has data."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,12 +167,9 @@ class CubeReader:
             kind = sensor.lattices[band], self._stored_type(sensor, band).name, sensor.spec.nodata_of(band)
             bands.setdefault(kind, []).append(band)
         masks = [(rule.name,) for rule in sensor.spec.masks if rule.name in sensor.lattices]
-        shifts: dict[Shift, list[int]] = {}
-        for t, acquisition in enumerate(sensor.acquisitions):
-            shifts.setdefault(acquisition.shift, []).append(t)
         return [
             _Group(names, [t for t in dates if names[0] in _files(sensor.acquisitions[t])], shift)
-            for shift, dates in shifts.items()
+            for shift, dates in _by_shift(sensor).items()
             for names in (*map(tuple, bands.values()), *masks)
         ]
 
@@ -215,7 +213,7 @@ class CubeReader:
         """Each of the blocks, for ``sight`` or ``footprint`` of it: what the files of masks store together is decoded
         once for all of them."""
         every = list(blocks)
-        self._foresee(every, {sensor.spec.name: () for sensor in self.scene.sensors})
+        self._foresee(every, {sensor.spec.name: _shown_by(sensor) for sensor in self.scene.sensors})
         for number, block in enumerate(every):
             self._now = number
             yield block
@@ -294,76 +292,83 @@ class CubeReader:
                 yield (sensor.spec.name, room.names[0], room.shift), room.below(top)
 
     def sight(self, block: Block) -> dict[str, Sight]:
-        """By sensor name, what the dates show of the block; layers without dates show nothing. Bands are not
-        opened."""
+        """By sensor name, what the dates show of the block; layers without dates show nothing. Of bands,
+        only the reference is read, of dates that have no mask."""
         dated = (sensor for sensor in self.scene.sensors if not sensor.spec.static)
         return {sensor.spec.name: self._sensor_sight(sensor, block) for sensor in dated}
 
     def _sensor_sight(self, sensor: SensorScene, block: Block) -> Sight:
         """The sight of one sensor."""
-        rules = sensor.spec.masks
-        places = self._mask_places(sensor, block, rules)
-        edges, others = [rule for rule in rules if rule.edge], [rule for rule in rules if not rule.edge]
+        edges, others = _edges_and_others(sensor)
         valid = np.empty((len(sensor.acquisitions), *block.shape), bool)
         inside = np.empty(len(valid), np.int64)
+        alike = _alike(sensor, self.threads)
 
-        def fill(t: int) -> None:
-            acquisition = sensor.acquisitions[t]
-            valid[t] = self._clear(acquisition, edges, places[acquisition.shift], block.shape)
-            if not rules:
-                valid[t] = self._reached(sensor, acquisition, block)
-            inside[t] = np.count_nonzero(valid[t])
-            valid[t] &= self._clear(acquisition, others, places[acquisition.shift], block.shape)
+        def fill(k: int) -> None:
+            shift, dates = alike[k]
+            places = self._mask_places(sensor, block, shift)
+            for t in dates:
+                acquisition = sensor.acquisitions[t]
+                valid[t] = self._inside(sensor, acquisition, edges, places)
+                inside[t] = np.count_nonzero(valid[t])
+                valid[t] &= self._clear(acquisition, others, places, block.shape)
 
-        self._each(len(valid), fill)
+        self._each(len(alike), fill)
         return Sight(valid, inside)
 
     def footprint(self, block: Block, *, every: bool = True) -> np.ndarray:
-        """(y, x) bool: for every sensor, or for any with dates when not ``every``, at least one date is clear of its
-        edge masks.
-
-        Of a sensor without edge masks it is the whole reference image, of layers without dates the ground of all.
+        """(y, x) bool: for every sensor, or for any with dates when not ``every``, the pixel is inside the image of at
+        least one date, as ``Sight.inside`` says. Of layers without dates, the ground of all.
         """
         if every:
             return np.logical_and.reduce([self._sensor_footprint(s, block) for s in self.scene.sensors])
         dated = [sensor for sensor in self.scene.sensors if not sensor.spec.static]
         return np.logical_or.reduce([self._sensor_footprint(sensor, block) for sensor in dated])
 
-    def _reached(self, sensor: SensorScene, acquisition: Acquisition, block: Block) -> np.ndarray:
-        """(y, x) bool: the reference band of a date has a pixel there, whatever it holds."""
-        name = sensor.spec.reference.name
-        place = placements(self.scene, sensor, block, [name], acquisition.shift)[name]
-        if name not in acquisition.extents:
-            return place.inside
-        (rows, cols), (top, bottom, left, right) = place.window, acquisition.extents[name]
-        in_rows, in_cols = np.arange(*rows), np.arange(*cols)
-        within = ((in_rows >= top) & (in_rows < bottom))[:, None] & (in_cols >= left) & (in_cols < right)
-        return place.inside & place.nearest(within)
-
     def _sensor_footprint(self, sensor: SensorScene, block: Block) -> np.ndarray:
         """The footprint of one sensor."""
-        edges = [rule for rule in sensor.spec.masks if rule.edge]
         if sensor.spec.static:
             layers = placements(self.scene, sensor, block, sensor.spec.band_names)
             return np.logical_and.reduce([place.inside for place in layers.values()])
-        if not edges:
-            name = sensor.spec.reference.name
-            return placements(self.scene, sensor, block, [name])[name].inside
-        places = self._mask_places(sensor, block, edges)
+        edges, _ = _edges_and_others(sensor)
         seen = np.zeros(block.shape, bool)
-        for acquisition in sensor.acquisitions:
-            seen |= self._clear(acquisition, edges, places[acquisition.shift], block.shape)
-            if seen.all():
-                break
+        for shift, dates in _alike(sensor, 1):
+            places = self._mask_places(sensor, block, shift)
+            for t in dates:
+                seen |= self._inside(sensor, sensor.acquisitions[t], edges, places)
+                if seen.all():
+                    return seen
         return seen
 
-    def _mask_places(
-        self, sensor: SensorScene, block: Block, rules: Sequence[MaskRule]
-    ) -> dict[Shift, dict[str, Placement]]:
-        """By shift, where a block lies on the lattices of masks."""
-        names = [rule.name for rule in rules]
-        shifts = dict.fromkeys(acquisition.shift for acquisition in sensor.acquisitions)
-        return {shift: placements(self.scene, sensor, block, names, shift) for shift in shifts}
+    def _mask_places(self, sensor: SensorScene, block: Block, shift: Shift) -> dict[str, Placement]:
+        """Where a block lies on the lattices of the masks and of the reference band."""
+        names = [sensor.spec.reference.name, *(rule.name for rule in sensor.spec.masks)]
+        return placements(self.scene, sensor, block, names, shift)
+
+    def _inside(
+        self, sensor: SensorScene, acquisition: Acquisition, edges: Sequence[MaskRule], places: Mapping[str, Placement]
+    ) -> np.ndarray:
+        """(y, x) bool: the image of a date has the pixel, see ``Sight``."""
+        reference = sensor.spec.reference.name
+        if not acquisition.masks:
+            return self._shows(sensor, acquisition, places[reference])
+        shape = places[reference].inside.shape
+        inside = self._clear(acquisition, edges, places, shape)
+        if not edges or any(rule.name not in acquisition.masks for rule in edges):
+            inside &= _covered(acquisition, reference, places[reference])
+        return inside
+
+    def _shows(self, sensor: SensorScene, acquisition: Acquisition, place: Placement) -> np.ndarray:
+        """(y, x) bool: the reference band of a date has data there."""
+        band = sensor.spec.reference
+        dtype = self._stored_type(sensor, band.name)
+        marker = sensor.spec.nodata_of(band.name)
+        nodata = nodata_of(dtype, marker)
+        if nodata is None:
+            return _covered(acquisition, band.name, place)
+        absent = absent_value(None, dtype, marker)
+        values = self._window_of(acquisition, band.name, place, dtype, absent=absent, index=band.index)
+        return place.inside & place.nearest(has_data(values, nodata))
 
     def _each(self, count: int, fill: Callable[[int], None]) -> None:
         """Call ``fill`` for every acquisition, on some threads."""
@@ -415,10 +420,24 @@ class CubeReader:
 
     def _read_mask(self, acquisition: Acquisition, rule: MaskRule, place: Placement) -> np.ndarray:
         """The placement's window of a mask."""
-        (rows, cols), path = place.window, acquisition.masks[rule.name]
-        out = np.empty((rows[1] - rows[0], cols[1] - cols[0]), self._file_type(path, 1))
-        absent = absent_value(rule, out.dtype, None)
-        self._read([_Wish(path, 1, rows, cols, out, acquisition.extents.get(rule.name), absent)])
+        dtype = self._file_type(acquisition.masks[rule.name], 1)
+        return self._window_of(acquisition, rule.name, place, dtype, absent=absent_value(rule, dtype, None))
+
+    def _window_of(
+        self,
+        acquisition: Acquisition,
+        name: str,
+        place: Placement,
+        dtype: np.dtype[Any],
+        *,
+        absent: float,
+        index: int = 1,
+    ) -> np.ndarray:
+        """The placement's window of a band or mask; ``absent`` beyond the file."""
+        rows, cols = place.window
+        out = np.empty((rows[1] - rows[0], cols[1] - cols[0]), dtype)
+        extent = acquisition.extents.get(name)
+        self._read([_Wish(_files(acquisition)[name], index, rows, cols, out, extent, absent)])
         return out
 
     def _read(self, wishes: Sequence[_Wish]) -> None:
@@ -502,6 +521,42 @@ class CubeReader:
 def _shown(block: Block, decoded: Decoded) -> Iterator[tuple[Block, Decoded]]:
     yield block, decoded
     decoded.forget()
+
+
+def _by_shift(sensor: SensorScene) -> dict[Shift, list[int]]:
+    """The dates by their shift."""
+    shifts: dict[Shift, list[int]] = {}
+    for t, acquisition in enumerate(sensor.acquisitions):
+        shifts.setdefault(acquisition.shift, []).append(t)
+    return shifts
+
+
+def _alike(sensor: SensorScene, parts: int) -> list[tuple[Shift, list[int]]]:
+    """Dates that one placement serves, with their shift: those of a shift, in some parts for as many threads."""
+    groups = [(shift, dates[k::parts]) for shift, dates in _by_shift(sensor).items() for k in range(parts)]
+    return [(shift, dates) for shift, dates in groups if dates]
+
+
+def _edges_and_others(sensor: SensorScene) -> tuple[list[MaskRule], list[MaskRule]]:
+    """The rules of masks that say where an image has data at all, and the others."""
+    rules = sensor.spec.masks
+    return [rule for rule in rules if rule.edge], [rule for rule in rules if not rule.edge]
+
+
+def _shown_by(sensor: SensorScene) -> tuple[str, ...]:
+    """The band that is read to see where dates without masks have data, if there are such dates."""
+    bare = not sensor.spec.static and any(not acquisition.masks for acquisition in sensor.acquisitions)
+    return (sensor.spec.reference.name,) if bare else ()
+
+
+def _covered(acquisition: Acquisition, name: str, place: Placement) -> np.ndarray:
+    """(y, x) bool: the file of a date has a pixel there, whatever it holds."""
+    if name not in acquisition.extents:
+        return place.inside
+    (rows, cols), (top, bottom, left, right) = place.window, acquisition.extents[name]
+    in_rows, in_cols = np.arange(*rows), np.arange(*cols)
+    within = ((in_rows >= top) & (in_rows < bottom))[:, None] & (in_cols >= left) & (in_cols < right)
+    return place.inside & place.nearest(within)
 
 
 def _files(acquisition: Acquisition) -> Mapping[str, str]:

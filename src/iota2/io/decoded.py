@@ -137,11 +137,7 @@ def brought(
     each date and band. A band without data is NaN there, or the nodata value (else 0) when ``dtype`` is of integers."""
     nodata = nodata_of(stored.dtype, marker)
     layers = place.resample(stored.reshape(-1, *stored.shape[2:]), nodata)
-    known: np.ndarray = np.broadcast_to(place.inside, layers.shape)
-    if nodata is not None and not np.isnan(nodata):
-        known = np.logical_and(known, layers != nodata)
-    if layers.dtype.kind == "f":
-        known = np.logical_and(known, ~np.isnan(layers))
+    known = place.inside & has_data(layers, nodata)
     numbers = [pair for pairs in scaling for pair in pairs]
     if any(pair != (1.0, 0.0) for pair in numbers):
         scaled = np.empty(layers.shape, dtype)
@@ -153,6 +149,13 @@ def brought(
         layers = np.where(known, layers, dtype.type(np.nan if dtype.kind == "f" else nodata or 0))
     shape = *stored.shape[:2], *layers.shape[1:]
     return layers.reshape(shape), np.logical_and.reduce(known.reshape(shape), axis=1)
+
+
+def has_data(values: np.ndarray, nodata: float | None) -> np.ndarray:
+    """Where values of a band are neither ``nodata`` (NaN and None stand for no such value) nor NaN."""
+    plain = nodata is None or np.isnan(nodata)
+    known: np.ndarray = np.ones(values.shape, bool) if plain else values != nodata
+    return known & ~np.isnan(values) if values.dtype.kind == "f" else known
 
 
 def clear_of(rule: MaskRule, values: np.ndarray, place: Placement) -> np.ndarray:

@@ -17,7 +17,7 @@ from rasterio.io import DatasetReader
 from threadpoolctl import threadpool_limits
 
 from iota2.errors import InputError
-from iota2.io.remote import RETRIES, TIMEOUT, is_remote, look_at, masked, session
+from iota2.io.addresses import RETRIES, TIMEOUT, is_remote, masked
 
 CACHE_MB = 64
 """Default size of GDAL's block cache, shared by all files a process has open."""
@@ -116,6 +116,8 @@ def open_image(path: str | Path) -> DatasetReader:
         for driver in drivers:
             with suppress(RasterioIOError):
                 return rasterio.open(f"/vsicurl/{address}", driver=driver)
+    from iota2.io.remote import look_at, session  # noqa: PLC0415 - loads requests, which takes long
+
     with session() as opened:
         look = look_at(address, opened)
     ailment = _strangeness(look.head) if _driver_of(look.head) is None else "is damaged, its header cannot be read"

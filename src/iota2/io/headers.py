@@ -12,7 +12,7 @@ from rasterio.io import DatasetReader
 
 from iota2.errors import InputError
 from iota2.io.environ import open_image, raster_lattice
-from iota2.io.remote import is_remote
+from iota2.io.addresses import is_remote
 
 _END_OF_CODESTREAM = b"\xff\xd9"
 """The marker that ends the pixels of a JPEG 2000 file (ISO/IEC 15444-1, A.4.4)."""

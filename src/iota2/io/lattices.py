@@ -14,7 +14,7 @@ from iota2.core.sensor import SensorSpec
 from iota2.io.environ import crs_name
 
 SHIFT = 1e-3
-"""Two lattices are the same when their corners differ by less than this share of a pixel."""
+"""Two lattices are the same when their pixels lie nowhere further apart than this share of a pixel."""
 
 Extent = tuple[int, int, int, int]
 """First row, row after the last, first column, column after the last."""
@@ -60,6 +60,19 @@ def _union(grids: Sequence[GeoBox], usual: GeoBox) -> GeoBox:
     return GeoBox((bottom - top, right - left), usual.affine * Affine.translation(left, top), usual.crs)
 
 
+def share_pixels(grid: GeoBox, other: GeoBox) -> bool:
+    """Whether the pixels of two lattices of one CRS, of any extents, are the same wherever both have some."""
+    apart = np.array(_shift(grid, other))
+    return _same_size(grid, other) and bool(np.abs(apart - np.round(apart)).max() <= SHIFT)
+
+
+def _same_size(grid: GeoBox, other: GeoBox) -> bool:
+    """Whether pixels of two lattices have one size: over the larger lattice they drift apart by less than SHIFT."""
+    ratios = np.array(resolution(grid)) / resolution(other)
+    cells = np.maximum(grid.shape.xy, other.shape.xy)
+    return bool((np.abs(ratios - 1) * cells).max() <= SHIFT)
+
+
 def _difference(grid: GeoBox, usual: GeoBox, varying: bool) -> str:
     """In which way a lattice differs from another, in words; empty when it does not. With ``varying``, another extent
     with the same pixels is no difference."""
@@ -68,7 +81,7 @@ def _difference(grid: GeoBox, usual: GeoBox, varying: bool) -> str:
     if grid.crs != usual.crs:
         return f"has another coordinate system ({crs_name(grid)}, not {crs_name(usual)})"
     (width, height), (usual_width, usual_height) = resolution(grid), resolution(usual)
-    if not np.allclose((width, height), (usual_width, usual_height), rtol=1e-9):
+    if not _same_size(grid, usual):
         return f"has other pixels ({width:g} x {height:g}, not {usual_width:g} x {usual_height:g})"
     right, down = _shift(grid, usual)
     if varying and max(abs(right - round(right)), abs(down - round(down))) <= SHIFT:
@@ -111,7 +124,7 @@ def _misfit(grid: GeoBox, reference: GeoBox) -> str:
     if grid.crs != reference.crs:
         return f"has another coordinate system ({crs_name(grid)}, not {crs_name(reference)})"
     finer = min(grid, reference, key=resolution)
-    step = 1.0 if np.allclose(resolution(grid), resolution(reference), rtol=1e-9) else 0.5
+    step = 1.0 if _same_size(grid, reference) else 0.5
     shifts = np.array(_shift(grid, reference)) * resolution(reference) / resolution(finer)
     if np.abs(shifts / step - np.round(shifts / step)).max() > SHIFT:
         return (

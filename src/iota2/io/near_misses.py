@@ -32,8 +32,8 @@ def why_passed_over(spec: SensorSpec, folder: str, name: str) -> str:
 
 def near_miss(spec: SensorSpec, folder: str, name: str) -> str:
     """What keeps an entry whose name looks like a product's from being one; empty when it looks otherwise."""
-    end = next((end for end in UNFINISHED + ARCHIVES if name.lower().endswith(end)), "")
-    told = _difference(spec, name[: len(name) - len(end)])
+    told = _difference(spec, _without_end(name))
+    end = name[len(_without_end(name)) :].lower()
     if told is None:
         return ""
     if end in UNFINISHED:
@@ -42,6 +42,14 @@ def near_miss(spec: SensorSpec, folder: str, name: str) -> str:
         return f"an archive; {told or 'unpack it'}"
     is_folder = os.path.isdir(os.path.join(folder, name))
     return told or f"a {_kind(is_folder)}; a {_kind(spec.products == 'folders')} is expected"
+
+
+def why_unusable(spec: SensorSpec, folder: str, name: str) -> str:
+    """What keeps an entry that is meant as a product of the sensor from being one; empty when it is something else,
+    such as a product of another sensor."""
+    own = re.match(spec.product, stem := _without_end(name))
+    of_another = not own and any(re.match(other.product, stem) for other in _others(spec))
+    return nested(spec, folder, name) or ("" if of_another else near_miss(spec, folder, name))
 
 
 def nested(spec: SensorSpec, folder: str, name: str) -> str:
@@ -60,11 +68,22 @@ def products_among(spec: SensorSpec, folder: str, names: Iterable[str]) -> list[
     return [n for n in names if re.match(spec.product, n) and os.path.isdir(os.path.join(folder, n)) == whole]
 
 
+def _without_end(name: str) -> str:
+    """The name of what is in an archive or in a file that is not complete."""
+    end = next((end for end in UNFINISHED + ARCHIVES if name.lower().endswith(end)), "")
+    return name[: len(name) - len(end)]
+
+
+def _others(spec: SensorSpec) -> list[SensorSpec]:
+    """The other sensors that come with the program."""
+    return [other for other in builtin_specs().values() if other.section != spec.section]
+
+
 def _difference(spec: SensorSpec, name: str) -> str | None:
     """In what a name differs from that of a product of the sensor: in nothing (empty), or None when in too much."""
     if re.match(spec.product, name):
         return ""
-    others = [other for other in builtin_specs().values() if other.section != spec.section]
+    others = _others(spec)
     for other in others:
         if re.match(other.product, name):
             return f"a product of {other.section}"

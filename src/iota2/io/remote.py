@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from iota2.errors import InputError
+from iota2.io.addresses import RETRIES, TIMEOUT, masked
 
 SCHEMES = ("http", "https")
-TIMEOUT = (10.0, 60.0)
-"""Seconds to wait for a connection, and for each piece of an answer."""
-RETRIES = 3
 _BUSY = (429, 500, 502, 503, 504)
 """Answers after which a server is asked again."""
 DOCUMENT = 64 << 20
 """Largest document that is read, in bytes."""
 _HEAD = 64
 _CHUNK = 1 << 16
-_HIDDEN = re.compile(r"\?[^\s'\"<>]+")
-_USER = re.compile(r"(?P<scheme>https?://)[^/\s@]*@", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -37,25 +30,6 @@ class Look:
     """Its ETag, or else when it was modified; empty when the server says neither."""
     head: bytes
     """Its first bytes."""
-
-
-def is_remote(path: str | Path) -> bool:
-    """Whether a path is an address on a web server."""
-    return os.fspath(path).lower().startswith(("http://", "https://"))
-
-
-def masked(text: str) -> str:
-    """``text`` without the secrets that addresses in it may hold: names and passwords, and all after the path, where
-    signed addresses have their signature."""
-    return _HIDDEN.sub("?…", _USER.sub(r"\g<scheme>", text))
-
-
-def secret_in(address: str) -> str:
-    """Which part of an address may be a secret, in words; empty when there is none."""
-    parts = urlsplit(address)
-    if parts.username is not None or parts.password is not None:
-        return "a user name"
-    return "a query" if parts.query or parts.fragment else ""
 
 
 def session() -> requests.Session:

@@ -11,6 +11,9 @@ from pathlib import Path
 from iota2.core.sensor import SensorSpec
 from iota2.errors import InputError
 
+SECTION = "Sentinel_1"
+"""The section of the configuration with the options of Sentinel-1."""
+
 DIRECTIONS = {"ASC": "ascending", "DES": "descending"}
 """Directions as file names have them, in the order of the features, and in words."""
 
@@ -30,12 +33,17 @@ NO_ORTHORECTIFICATION = (
 
 
 def of_direction(spec: SensorSpec, direction: str) -> SensorSpec:
-    """The series of one direction: ``sentinel1_asc``, ``sentinel1_des``."""
-    others = [other for other in DIRECTIONS if other != direction]
+    """The series of one direction: ``sentinel1_asc``, ``sentinel1_des``.
+
+    InputError when the description does not say where names have the direction: both series would take all images.
+    """
+    either, others = f"(?:{'|'.join(DIRECTIONS)})", [other for other in DIRECTIONS if other != direction]
+    if either not in spec.product:
+        raise InputError(f"{spec.section}: product must hold {either}, the direction in the names; got {spec.product}")
     return replace(
         spec,
         name=f"{spec.name}_{direction.lower()}",
-        product=spec.product.replace(f"(?:{'|'.join(DIRECTIONS)})", direction),
+        product=spec.product.replace(either, direction),
         ignore=(*spec.ignore, *(f"s1?_*_{other}_*" for other in others)),
     )
 

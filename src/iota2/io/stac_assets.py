@@ -9,7 +9,7 @@ import pystac
 
 from iota2.core.sensor import BandSpec, MaskRule
 from iota2.errors import InputError
-from iota2.io.remote import is_remote, masked, secret_in
+from iota2.io.addresses import is_remote, masked, secret_in
 from iota2.io.stac import FoundItem, absolute
 
 _PICTURES = {"thumbnail", "overview", "visual"}

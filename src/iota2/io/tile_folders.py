@@ -13,7 +13,7 @@ from pathlib import Path
 
 from iota2.core.sensor import SensorSpec
 from iota2.errors import InputError, MissingTile
-from iota2.io.near_misses import why_passed_over
+from iota2.io.near_misses import why_passed_over, why_unusable
 
 
 def tile_folder(spec: SensorSpec, root: str | Path, tile: str) -> str:
@@ -66,16 +66,22 @@ class Listing:
     """Sentences on products whose date is none."""
 
     def require_products(self, spec: SensorSpec, tile: str) -> None:
-        """InputError when a date is none, MissingTile when no product is there."""
+        """InputError when a date is none, or when no product is there but what may be meant as one: archives, products
+        one level too deep or of another tile. MissingTile when there is nothing of the kind."""
         if self.undated:
             raise InputError(all_problems(f"{spec.section}, tile {tile}", self.undated))
-        if not self.found:
-            others = (*self.strays, *self.foreign)
-            reason = why_passed_over(spec, self.folder, self.strays[0]) if self.strays else "of another tile"
-            raise MissingTile(
-                f"{spec.section}: no product of tile {tile} in {self.folder}; names must match {spec.product}. "
-                + (f"It holds {some(others)} (the first: {reason})." if others else "It holds nothing else.")
-            )
+        if self.found:
+            return
+        none = f"{spec.section}: no product of tile {tile} in {self.folder}; names must match {spec.product}. It holds"
+        unusable = {name: why for name in self.strays if (why := why_unusable(spec, self.folder, name))}
+        unusable |= dict.fromkeys(self.foreign, "of another tile")
+        if unusable:
+            told = f"{none} {some([*unusable])} (the first: {next(iter(unusable.values()))})."
+            raise InputError(f"{told} Put its products there; remove the folder if the tile has none.")
+        if self.strays:
+            reason = why_passed_over(spec, self.folder, self.strays[0])
+            raise MissingTile(f"{none} {some(self.strays)} (the first: {reason}).")
+        raise MissingTile(f"{none} nothing else.")
 
     def notes(self, spec: SensorSpec, tile: str) -> tuple[str, ...]:
         """Sentences on entries that were passed over."""

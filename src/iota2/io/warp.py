@@ -24,6 +24,7 @@ from pyproj import Transformer
 from iota2.compute.resample import LEAST_WEIGHT, AxisTaps, axis_taps, kernel_at, resample, source_range
 from iota2.core.grid import resolution
 from iota2.io.environ import crs_name
+from iota2.io.lattices import share_pixels
 
 KNOTS = 32
 """Pixels of the destination lattice between two knots."""
@@ -50,7 +51,8 @@ class Placement(Protocol):
         """(y, x) bool: the pixel's centre lies in the source."""
 
     def part(self, rows: Range, cols: Range) -> Placement:
-        """The placement of a part of the block, counted from its first row and column."""
+        """The placement of a part of the block, counted from its first row and column; its window lies in this
+        one's."""
 
     def resample(self, values: np.ndarray, nodata: float | None) -> np.ndarray:
         """(n, y, x) from the source window (n, rows, columns), by the kernel of the placement.
@@ -122,7 +124,9 @@ def _separable(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range, kernel
         round((source.affine.f - lattice.affine.f) / height, 9),
         round((lattice.affine.c - source.affine.c) / width, 9),
     )
-    same = ratios == (1.0, 1.0) and all(offset == round(offset) for offset in offsets)
+    same = share_pixels(source, lattice)
+    if same:
+        ratios, offsets = (1.0, 1.0), (round(offsets[0]), round(offsets[1]))
     taps = [
         axis_taps(ratio=ratio, offset=offset, out=out, size=size, kernel="nearest" if same else kernel)
         for ratio, offset, out, size in zip(ratios, offsets, (rows, cols), source.shape, strict=True)
@@ -144,12 +148,15 @@ class WarpedPlacement:
     scale: tuple[float, float]
     """Source pixels (rows, columns) in one destination pixel, at least 1: by this much the kernel is
     stretched."""
+    anywhere: tuple[int, int] = (0, 0)
+    """Row and column of the pixel that is read when no centre lies in the source."""
 
     def part(self, rows: Range, cols: Range) -> WarpedPlacement:
         """See Placement."""
         here = slice(*rows), slice(*cols)
         y, x = np.ascontiguousarray(self.y[here]), np.ascontiguousarray(self.x[here])
-        return WarpedPlacement(y, x, self.size, self.kernel, self.scale)
+        (top, _), (left, _) = self.window
+        return WarpedPlacement(y, x, self.size, self.kernel, self.scale, (top, left))
 
     @cached_property
     def _pixels(self) -> tuple[np.ndarray, np.ndarray]:
@@ -165,7 +172,8 @@ class WarpedPlacement:
     def window(self) -> tuple[Range, Range]:
         """See Placement."""
         if not self.inside.any():
-            return (0, 1), (0, 1)
+            row, col = self.anywhere
+            return (row, row + 1), (col, col + 1)
         ranges = []
         for pixels, scale, size in zip(self._pixels, self.scale, self.size, strict=True):
             margin = math.ceil(_REACH[self.kernel] * scale) + 1
@@ -211,8 +219,9 @@ def reached(source: GeoBox, lattice: GeoBox, blocks: np.ndarray, kernel: str) ->
     """
     top, bottom, left, right = blocks.T
     y, x = _exact(source, lattice, np.stack([top, top, bottom, bottom], 1), np.stack([left, right, left, right], 1))
-    margin = [0, 0]
-    if source.crs != lattice.crs or not _separable(source, lattice, (0, 1), (0, 1), kernel).same:
+    if source.crs == lattice.crs and share_pixels(source, lattice):
+        y, x, margin = np.round(y), np.round(x), [0, 0]
+    else:
         margin = [math.ceil(_REACH[kernel] * scale) + 1 for scale in _scale(source, lattice)]
     found, everywhere = np.empty((len(blocks), 4)), np.array([0, source.shape.y, 0, source.shape.x])
     for axis, (at, more) in enumerate(zip((y, x), margin, strict=True)):

@@ -12,7 +12,7 @@ from pathlib import Path
 from iota2 import layout
 from iota2.core.scene import Scene
 from iota2.io.atomic import write_text
-from iota2.io.remote import Look, is_remote, look_at, session
+from iota2.io.addresses import is_remote
 from iota2.io.scenes import scene_to_json
 from iota2.run.ledger import checksum_of_text, relative
 from iota2.run.survey import Survey
@@ -86,20 +86,28 @@ def _cached(root: Path) -> dict[str, Entry]:
 
 def _entries(paths: Sequence[str], cache: dict[str, Entry]) -> dict[str, Entry]:
     """Size, time and fingerprint of each file; the cache learns what it did not know."""
-    with session() as opened, ThreadPoolExecutor(_THREADS) as pool:
-        entries = pool.map(
-            lambda path: _remote_entry(look_at(path, opened)) if is_remote(path) else _entry(path, cache.get(path)),
-            paths,
-        )
+    remote = _remote_entries([path for path in paths if is_remote(path)])
+    with ThreadPoolExecutor(_THREADS) as pool:
+        entries = pool.map(lambda path: remote.get(path) or _entry(path, cache.get(path)), paths)
         found = dict(zip(paths, entries, strict=True))
     cache.update(found)
     return found
 
 
-def _remote_entry(look: Look) -> Entry:
-    """What stands for the bytes of a file on a web server: its size and the stamp that the server gives it."""
-    digest = hashlib.blake2b(f"{look.size}\0{look.stamp}".encode(), digest_size=16).hexdigest()
-    return [look.size, 0, digest if look.stamp else f"{_SIZE_ALONE} {look.size}"]
+def _remote_entries(addresses: Sequence[str]) -> dict[str, Entry]:
+    """What stands for the bytes of files on web servers: their size and the stamp that the server gives them."""
+    if not addresses:
+        return {}
+    from iota2.io.remote import look_at, session  # noqa: PLC0415 - loads requests, which takes long
+
+    with session() as opened, ThreadPoolExecutor(_THREADS) as pool:
+        looks = list(pool.map(lambda address: look_at(address, opened), addresses))
+    return {address: _remote_entry(look.size, look.stamp) for address, look in zip(addresses, looks, strict=True)}
+
+
+def _remote_entry(size: int, stamp: str) -> Entry:
+    digest = hashlib.blake2b(f"{size}\0{stamp}".encode(), digest_size=16).hexdigest()
+    return [size, 0, digest if stamp else f"{_SIZE_ALONE} {size}"]
 
 
 def _unstamped(listing: Mapping[str, int | str]) -> list[str]:

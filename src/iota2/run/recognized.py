@@ -11,7 +11,7 @@ from typing import Any
 
 from odc.geo.geobox import GeoBox
 
-from iota2.config.sensors import RADAR
+from iota2.config.options_sensors import RADAR
 from iota2.core.grid import resolution
 from iota2.core.sensor import SensorSpec
 from iota2.io.environ import crs_name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from odc.geo.geobox import GeoBox
 
@@ -12,18 +13,24 @@ from iota2.core.grid import resolution
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.sensor import SensorOptions
 from iota2.errors import InputError, MissingTile
+from iota2.io.coverage import bounds_in, share_shown
 from iota2.io.crs import units_per_metre
+from iota2.io.environ import crs_name
 from iota2.io.products import native_geobox, scan_tile, working_geobox
-from iota2.io.stac import Search, read_items
-from iota2.io.stac_products import Placed, place_items, scan_items
 from iota2.io.user_features import interpolated_numbers, scan_layers
 from iota2.run.damage import known_damage
 from iota2.steps.recipe import season_notes
+
+if TYPE_CHECKING:
+    from iota2.io.stac_products import Placed
 
 Series = tuple[SensorScene, ...]
 """What the sensors have of one tile, in the order of features."""
 
 WITHOUT = " Or set chain.allow_missing_sensor to True: then its features are missing values there."
+
+LITTLE = 0.1
+"""A sensor or layer that shows less than this part of a tile is told."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,9 @@ def read_stac(config: Config, sensors: Sequence[SensorOptions]) -> Items:
     stac = config.chain.stac_items
     if stac is None:
         return Items({})
+    from iota2.io.stac import Search, read_items  # noqa: PLC0415 - loads pystac, which takes long
+    from iota2.io.stac_products import place_items  # noqa: PLC0415
+
     search = Search(
         stac.source,
         tuple(stac.collections),
@@ -90,22 +100,24 @@ def scan(config: Config, sensors: Sequence[SensorOptions], tile: str, items: Ite
 def _series(config: Config, options: SensorOptions, tile: str, items: Items) -> tuple[SensorScene, list[str]]:
     """The series of one sensor on one tile, and notes."""
     if options.spec.static:
-        return scan_layers(options.spec, options.path, tile), []
+        return scan_layers(options.spec, options.source, tile), []
     skip = config.chain.skip_damaged_products
     known = known_damage(config.chain.output_path)
     damaged = {damage.product: damage.reason for damage in known if damage.tile == tile}
     if options.stac:
+        from iota2.io.stac_products import scan_items  # noqa: PLC0415 - as above
+
         series, notes = scan_items(
             options.spec,
             items.by_sensor[options.spec.name],
             tile,
-            source=str(options.path),
+            source=str(options.source),
             remote=config.chain.stac_items is not None and config.chain.stac_items.remote,
             skip_damaged=skip,
             damaged=damaged,
         )
     else:
-        series, notes = scan_tile(options.spec, options.path, tile, skip_damaged=skip, damaged=damaged)
+        series, notes = scan_tile(options.spec, options.source, tile, skip_damaged=skip, damaged=damaged)
     interpolation = config.sensors_data_interpolation
     if interpolation.use_gapfilling and not interpolation.auto_date:
         return series, [*notes, *season_notes(options, series, tile)]
@@ -115,14 +127,16 @@ def _series(config: Config, options: SensorOptions, tile: str, items: Items) -> 
 def scenes_of(config: Config, found: Mapping[str, Series]) -> tuple[dict[str, Scene], dict[str, list[str]]]:
     """The scene of each tile with its working lattice, and notes by tile.
 
-    The pixels are those of ``reference_sensor``, or of the finest sensor with dates, of equal ones the first. A tile
-    that lacks it has the pixels of its own finest sensor, as large as the others' when no size is given.
+    The pixels are those of ``reference_sensor``, or of the finest sensor with dates; of equal ones those of the first
+    with reflectances. A tile that lacks it has the pixels of its own finest sensor, as large as the others' when no
+    size is given. InputError with all sensors and layers that show nothing of their tile.
     """
     chain = config.chain
     references = {tile: _reference(chain.reference_sensor, series) for tile, series in found.items()}
     main = _reference(chain.reference_sensor, [*references.values()]) if references else None
     scenes: dict[str, Scene] = {}
     notes: dict[str, list[str]] = {}
+    beside: list[str] = []
     for tile, series in found.items():
         size, native, notes[tile] = chain.spatial_resolution, native_geobox(references[tile]), []
         if main is not None and references[tile].spec.name != main.spec.name:
@@ -131,16 +145,38 @@ def scenes_of(config: Config, found: Mapping[str, Series]) -> tuple[dict[str, Sc
             notes[tile].append(text)
         lattice = working_geobox(native, spatial_resolution=size, working_grid=chain.working_grid, proj=chain.proj)
         scenes[tile] = Scene(tile, lattice, series)
-        for layers in series:
-            notes[tile] += interpolated_numbers(layers, lattice, tile) if layers.spec.static else []
+        for one in series:
+            elsewhere, little = _badly_placed(one, lattice, tile)
+            beside += elsewhere
+            notes[tile] += [*little, *(interpolated_numbers(one, lattice, tile) if one.spec.static else ())]
+    if beside:
+        raise InputError("\n".join(beside))
     return scenes, notes
 
 
+def _badly_placed(series: SensorScene, lattice: GeoBox, tile: str) -> tuple[list[str], list[str]]:
+    """Sentences on images that show nothing of a tile, and on those that show little of it."""
+    spec, crs, files = series.spec, crs_name(lattice), series.acquisitions[0].bands
+    looked_at = [band.name for band in spec.bands] if spec.static else [spec.reference.name]
+    beside, little = [], []
+    for path, grid in {files[band]: series.grids[band] for band in looked_at}.items():
+        share, what = share_shown(lattice, grid), "a layer shows" if spec.static else f"images of {spec.name} show"
+        where = f"{spec.section}, tile {tile}: {what}"
+        if share == 0:
+            beside.append(
+                f"{where} nothing of the tile (x and y in {crs}: {bounds_in(grid, crs)}; the tile: "
+                f"{bounds_in(lattice, crs)}). First file: {path}. Give files of this tile, or correct chain.list_tile."
+            )
+        elif share < LITTLE:
+            little.append(f"{where} only {share:.1%} of the tile (first file: {path})")
+    return beside, little
+
+
 def _reference(asked: str | None, series: Sequence[SensorScene]) -> SensorScene:
-    """The one of the asked sensor, or the finest with dates."""
+    """The one of the asked sensor, or the finest with dates; of equal ones, radar comes last."""
     dated = [scene for scene in series if not scene.spec.static]
     named = [scene for scene in dated if asked in (scene.spec.section, scene.spec.name)]
-    return min(named or dated, key=lambda scene: _pixel_size(native_geobox(scene)))
+    return min(named or dated, key=lambda scene: (_pixel_size(native_geobox(scene)), not scene.spec.spectral))
 
 
 def _pixel_size(geobox: GeoBox) -> float:

@@ -7,13 +7,11 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from iota2.config.options_sensors import PATHS
-from iota2.config.sensors import RADAR
+from iota2.config.options_sensors import LAYERS, PLACES, RADAR
 from iota2.core.sensor import SensorSpec
 from iota2.errors import UserError
 from iota2.io.s1tiling import DIRECTIONS, of_direction
 from iota2.io.specs import builtin_specs, load_spec
-from iota2.io.user_features import SECTION as LAYERS
 from iota2.run.lines import facts, wrapped
 
 
@@ -27,6 +25,11 @@ def spec_named(name: str) -> SensorSpec:
         return load_spec(name)
     words = {spec.section: (spec.section, spec.name, path_key(spec)) for spec in builtin_specs().values()}
     known = {word.lower(): section for section, names in words.items() for word in names if word}
+    if name.lower() in (LAYERS.lower(), PLACES[LAYERS]):
+        raise UserError(
+            f"{name!r} is no sensor: its layers have no products. `iota2 check` with a configuration that has "
+            f"chain.{PLACES[LAYERS]} and {LAYERS} says which files are missing."
+        )
     if name.lower() not in known:
         near = difflib.get_close_matches(name.lower(), known, n=1)
         hint = f"; did you mean {known[near[0]]}?" if near else "."
@@ -38,7 +41,7 @@ def spec_named(name: str) -> SensorSpec:
 
 def path_key(spec: SensorSpec) -> str:
     """The key of ``chain`` that names the sensor's folder, or the file that does; empty for a sensor of the user's."""
-    return {**PATHS, RADAR: "s1_path", LAYERS: "user_feat_path"}.get(spec.section, "")
+    return PLACES.get(spec.section, "")
 
 
 def series_made(spec: SensorSpec) -> tuple[SensorSpec, ...]:
@@ -59,7 +62,7 @@ def sensors_text() -> str:
     return "\n".join(
         [
             *lines,
-            *wrapped("userFeat: chain.user_feat_path. Layers without dates, such as altitudes: features as they are."),
+            *wrapped(f"{LAYERS}: chain.{PLACES[LAYERS]}. Layers without dates, such as altitudes: features as they are."),
             *wrapped("Others: chain.user_sensors, with a description of your own (docs/howto/add-a-sensor.md)."),
             "",
             "Files of one: iota2 sensors NAME. What would be recognized in a folder: iota2 sensors NAME FOLDER",

@@ -267,7 +267,7 @@ class Site:
                 inputs, [(page, _about_products(sensors)) for page, sensors in own.items()]
             ),
             **{
-                page: site.render_products(inputs, [one.spec.name for one in sensors], str(sensors[0].path))
+                page: site.render_products(inputs, [one.spec.name for one in sensors], str(sensors[0].source))
                 for page, sensors in own.items()
             },
         }  # fmt: skip

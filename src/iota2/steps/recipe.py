@@ -90,7 +90,7 @@ def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], pa
     spec = options.spec
     if not series:
         raise InputError(
-            f"{spec.section}: no tile has it. Correct the path of its images ({options.path}), or leave it out."
+            f"{spec.section}: no tile has it. Correct the path of its images ({options.source}), or leave it out."
         )
     if spec.static:
         return SensorRecipe(spec.name, _same_layers(options, series), roles={}, dates=(), indices=(), static=True)
