@@ -31,6 +31,25 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> WorldFiles:
     return files
 
 
+HEAVY = (
+    "scipy.fft",
+    "scipy.ndimage",
+    "skimage.registration",
+    "requests",
+    "pystac",
+    "pystac_client",
+    "sklearn",
+    "matplotlib",
+)
+"""What only some runs need, and what takes long to load."""
+
+
+def test_what_only_some_runs_need_is_not_loaded_with_the_commands() -> None:
+    code = f"import sys, iota2.cli; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str, legacy: bool = False) -> int:
     """Exit code of a command."""
     monkeypatch.setattr(sys, "argv", ["command", *arguments])

@@ -82,6 +82,15 @@ def test_a_sensor_has_several_names(capsys: pytest.CaptureFixture[str], name: st
     assert "GRANULE/*/IMG_DATA/R20m/*_SCL_20m.jp2  SCL EDG" in text
 
 
+@pytest.mark.parametrize("name", ["userFeat", "userfeat", "user_feat_path"])
+def test_layers_are_no_sensor_and_shown_elsewhere(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    code, _, error = command(capsys, "sensors", name)
+    told = " ".join(error.split())
+    assert code == 1
+    assert f"'{name}' is no sensor: its layers have no products. `iota2 check`" in told
+    assert "chain.user_feat_path" in told
+
+
 def test_a_sensor_that_does_not_exist_is_refused_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, error = command(capsys, "sensors", "Sentinel_2_S2D")
     assert code == 1

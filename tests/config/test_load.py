@@ -542,7 +542,7 @@ def test_describe_tells_values_and_defaults(world: Path) -> None:
     settings = {(s.section, s.key): s for s in describe(load(world, OF_2020))}
     assert settings["arg_train", "runs"][2:] == (2, 1)
     assert settings["chain", "proj"].default is ...
-    assert settings["Sentinel_2", "temporal_resolution"].value == 10
+    assert settings["Sentinel_2", "temporal_resolution"].value is None, "the description of the sensor says it"
 
 
 def test_none_and_empty_are_none_only_where_none_is_the_default(world: Path) -> None:

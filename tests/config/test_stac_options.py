@@ -48,7 +48,7 @@ def test_the_table_enables_sensors_and_their_sections_count(tmp_path: Path) -> N
     (sensor,) = enabled_sensors(config)
     assert sensor.spec == builtin_specs()["Sentinel_2_S2C"]
     assert sensor.stac
-    assert sensor.path == str(tmp_path / "items")
+    assert sensor.source == str(tmp_path / "items")
     assert sensor.temporal_resolution == 5
     assert config.chain.stac_items is not None
     assert config.chain.stac_items.start_date == date(2018, 1, 1)
@@ -70,7 +70,7 @@ def test_sensors_keep_their_order_whichever_way_they_are_found(tmp_path: Path) -
 def test_an_address_is_kept_as_it_is(tmp_path: Path) -> None:
     address = "https://example.org/api//v1/"
     config = load(tmp_path, {"stac_items": ITEMS | {"source": address, "remote": True}})
-    assert enabled_sensors(config)[0].path == address
+    assert enabled_sensors(config)[0].source == address
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_a_date_is_seen_as_its_files_have_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "band", "said"),
     [
-        ({}, 2, "band_ref asks for band 2"),
+        ({}, 2, r"band 2 is needed\. .* in coregistration\.band_ref"),
         ({"crs": None}, 1, "no coordinate system"),
         ({"transform": Affine(1, 0.1, 0, 0, -1, 0)}, 1, "not north up"),
     ],

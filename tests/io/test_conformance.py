@@ -17,7 +17,9 @@ import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from iota2.compute.features import feature_block
 from iota2.core.grid import blocks
+from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorSpec
 from iota2.errors import InputError
@@ -145,6 +147,7 @@ TABLES = {
 }
 BUILTIN = sorted(builtin_specs().items())
 SENSORS = pytest.mark.parametrize("section", sorted(builtin_specs()))
+MASK_FILES = [(section, file) for section, spec in BUILTIN for file in dict.fromkeys(rule.file for rule in spec.masks)]
 FILES = [(section, file) for section, spec in BUILTIN for file in dict.fromkeys(item.file for item in spec.parts)]
 
 
@@ -229,7 +232,8 @@ def test_a_scene_is_read_as_it_was_written(section: str, archives: Callable[[str
     sensor, _ = scan_tile(builtin_specs()[section], archives(section), TILE)
     scene = Scene(TILE, native_geobox(sensor), (sensor,))
     write_json(tmp_path / "scene.json", scene_to_json(scene))
-    assert read_scene(tmp_path / "scene.json") == scene
+    known = read_scene(tmp_path / "scene.json")
+    assert known == replace(scene, sensors=(replace(sensor, spec=known.sensors[0].spec),))
 
 
 class Slow:
@@ -343,6 +347,64 @@ def test_no_data_hides_its_own_pixels_and_no_values_beside_it(section: str, tmp_
             numbers[spec.bands[-1].index - 1, 9, 9], expected[9, 9] = np.nan, False
             rewritten(path, numbers, dtype="float32", nodata=None)
         np.testing.assert_array_equal(valid_of(spec, tmp_path), expected)
+
+
+@pytest.mark.parametrize("masks", ["all", "none", "not on every date"])
+@pytest.mark.parametrize("gaps", [False, True], ids=["data everywhere", "gaps"])
+@SENSORS
+def test_what_the_series_show_is_in_sight_and_equal_where_no_data_is_missing(
+    section: str, gaps: bool, masks: str, tmp_path: Path
+) -> None:
+    """With and without the masks that may be absent, also on a lattice that reaches beyond the files."""
+    spec, optional = builtin_specs()[section], {rule.name for rule in builtin_specs()[section].masks if rule.optional}
+    for number, day in enumerate(DAYS):
+        layers = made_up_layers(spec, grids_of(section), np.random.default_rng(number), corner=gaps)
+        without = optional if masks == "none" or (masks != "all" and number) else set()
+        write_product(spec, folder_of(spec, tmp_path), TILE, day, {k: v for k, v in layers.items() if k not in without})
+    sensor, _ = scan_tile(spec, tmp_path, TILE)
+    assert {len(acquisition.masks) < len(spec.masks) for acquisition in sensor.acquisitions} == (
+        {False} if masks == "all" or not optional else {True} if masks == "none" else {False, True}
+    )
+    lattice = GeoBox((26, 44), FINE.affine @ Affine.translation(-4, -3), FINE.crs)
+    scene = Scene(TILE, lattice, (sensor,))
+    with CubeReader(scene, {spec.name: spec.band_names}) as reader:
+        for block in blocks(TILE, lattice, (9, 44)):
+            seen, sight = reader.read(block)[spec.name].valid, reader.sight(block)[spec.name]
+            footprint, place = reader.footprint(block), (slice(*block.rows), slice(*block.cols))
+            within = np.zeros(lattice.shape, bool)
+            within[3:23, 4:38] = True
+            assert not (seen & ~sight.valid).any()
+            assert not (sight.valid & ~within[place]).any()
+            assert not (seen.any(axis=0) & ~footprint).any()
+            assert not (footprint & ~within[place]).any()
+            assert (np.count_nonzero(sight.valid, axis=(1, 2)) <= sight.inside).all()
+            if not gaps:
+                np.testing.assert_array_equal(sight.valid, seen)
+
+
+@pytest.mark.parametrize(("section", "file"), MASK_FILES)
+def test_a_pixel_that_a_mask_hides_on_all_dates_is_never_seen(section: str, file: str, tmp_path: Path) -> None:
+    """Each code that hides, on the same pixel of every date: no date of any block shows it."""
+    spec, table, square = builtin_specs()[section], TABLES[section], GeoBox((16, 16), FINE.affine, FINE.crs)
+    clear = {item.name: clear_code(spec, item.file, table) for item in spec.masks}
+    for number, day in enumerate(DAYS):
+        layers = made_up_layers(spec, {"": square}, np.random.default_rng(number), corner=False)
+        kinds = {item.name: layers[item.name].values.dtype for item in spec.masks}
+        codes = np.arange(256).reshape(16, 16)
+        layers |= {
+            item.name: Layer((codes if item.file == file else np.full((16, 16), clear[item.name])).astype(kind), square)
+            for item, kind in ((item, kinds[item.name]) for item in spec.masks)
+        }
+        write_product(spec, folder_of(spec, tmp_path), TILE, day, layers)
+    end = next(end for end in table.invalid if re.search(end, str(files_of(spec, tmp_path, file)[-1])))
+    hidden = np.array([table.invalid[end](code) for code in range(256)]).reshape(16, 16)
+    sensor, _ = scan_tile(spec, tmp_path, TILE)
+    recipe = FeatureRecipe((SensorRecipe(spec.name, spec.band_names[:1], {}, ("20180601",), indices=()),))
+    with CubeReader(Scene(TILE, square, (sensor,)), {spec.name: spec.band_names[:1]}) as reader:
+        (block,) = blocks(TILE, square, (16, 16))
+        n_valid = feature_block(reader.read(block), recipe).n_valid
+    np.testing.assert_array_equal(n_valid, np.where(hidden, 0, 3))
+    assert 0 < np.count_nonzero(hidden) < 256
 
 
 def valid_of(spec: SensorSpec, root: Path) -> np.ndarray:
@@ -472,6 +534,7 @@ def test_another_number_of_bands_is_told(section: str, copy: Callable[[str], Pat
     rewritten(paths[1], first[None], count=usual + 2)
     told = refusal(spec, root)
     assert f"{paths[1]}: has {usual + 2} bands, {usual} on the other dates" in told
+    assert told.endswith(f"Get the files again, or take these products out of {folder_of(spec, root)}.")
     if usual > 1:
         rewritten(paths[1], first[None], count=1)
         assert f"{paths[1]}: has 1 band(s), band {usual} is needed" in refusal(spec, root)

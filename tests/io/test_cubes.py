@@ -28,6 +28,7 @@ from iota2.io.block_shapes import MIN_ROWS, block_shapes, mask_block_shape
 from iota2.io.cubes import CubeReader, recipe_bands
 from iota2.io.decoded import mask_applies
 from iota2.io.products import native_geobox, scan_tile, working_geobox
+from iota2.io.scenes import shifted
 from iota2.io.specs import builtin_specs, parse_spec
 from iota2.testing.products import Layer, write_product, write_series
 
@@ -190,8 +191,10 @@ def test_nan_and_nodata_in_any_band_make_a_pixel_invalid(tmp_path: Path) -> None
     assert sorted(zip(*np.nonzero(~valid[0]), strict=True)) == [(3, 4), (5, 6)]
     assert np.isnan(values[0, 0, [3, 5], [4, 6]]).all()
     assert (values[0, 1] == 0.25).all()
-    assert clear.all()
-    assert footprint.all()
+    assert sorted(zip(*np.nonzero(~clear[0]), strict=True)) == [(3, 4), (5, 6)], (
+        "without a mask, the reference band tells"
+    )
+    np.testing.assert_array_equal(footprint, clear[0])
 
 
 def test_a_nodata_value_within_the_range_of_a_resampled_band_hides_only_its_own_pixels(tmp_path: Path) -> None:
@@ -357,6 +360,40 @@ def test_block_shapes_fit_the_memory(archive: tuple[Path, tuple[dict[str, Layer]
     assert np.prod(less.computed) < np.prod(some.computed)
     with pytest.raises(ConfigError, match=r"a block of 16 x 64 pixels needs .* MB"):
         block_shapes(scene, recipe, 16 * 64 * (stored + computed))
+
+
+def mixed(root: Path, kinds: Sequence[type]) -> Scene:
+    """A series without masks whose files are of these types, in date order."""
+    spec = replace(parse_spec(SMALL, source="small.yaml"), masks=())
+    for month, kind in enumerate(kinds, 1):
+        layers = {name: Layer(np.ones(FINE.shape, kind), FINE) for name in ("RED", "NIR")}
+        write_product(spec, root / TILE, TILE, date(2018, month, 1), layers)
+    return scene_of(spec, root)
+
+
+def test_block_shapes_count_the_largest_type_of_the_dates(tmp_path: Path) -> None:
+    recipe, large = bands_of("Small", "RED", "NIR"), GeoBox((10980, 10980), FINE.affine, FINE.crs)
+    chosen = []
+    for number, kinds in enumerate(([np.int16] * 3, [np.int16, np.int16, np.float32], [np.float32, *[np.int16] * 2])):
+        scene = mixed(tmp_path / str(number), kinds)
+        (sensor,) = scene.sensors
+        wide = replace(sensor, grids=dict.fromkeys(sensor.grids, large))
+        chosen.append(np.prod(block_shapes(Scene(TILE, large, (wide,)), recipe, 2**28).decoded))
+    assert chosen[1] == chosen[2]
+    assert 0.5 < chosen[1] / chosen[0] < 0.8
+
+
+def test_block_shapes_count_what_the_dates_that_are_moved_read(tmp_path: Path) -> None:
+    """A moved date is resampled, so small blocks read pixels around them; the first date need not be moved."""
+    scene, recipe = mixed(tmp_path, [np.int16] * 3), bands_of("Small", "RED", "NIR")
+    large = GeoBox((10980, 10980), FINE.affine, FINE.crs)
+    (sensor,) = scene.sensors
+    scene = Scene(TILE, large, (replace(sensor, grids=dict.fromkeys(sensor.grids, large)),))
+    plain, last, first = (
+        np.prod(block_shapes(shifted(scene, {"Small": {day: (4.0, 3.0)} if day else {}}), recipe, 2**22).decoded)
+        for day in ("", "20180301", "20180101")
+    )
+    assert last == first < plain
 
 
 def stored_in_tiles(spec: SensorSpec, folder: Path, shape: tuple[int, int], side: int | None) -> Scene:

@@ -110,7 +110,8 @@ def test_extents_survive_in_the_file_of_the_scene(
     landsat: tuple[Scene, Sequence[Mapping[str, np.ndarray]]], tmp_path: Path
 ) -> None:
     write_json(tmp_path / "scene.json", scene_to_json(landsat[0]))
-    assert read_scene(tmp_path / "scene.json") == landsat[0]
+    (known,), (sensor,) = read_scene(tmp_path / "scene.json").sensors, landsat[0].sensors
+    assert known == replace(sensor, spec=known.spec)
 
 
 def test_values_are_those_of_the_files_and_none_beyond_them(
@@ -294,6 +295,10 @@ def test_lattices_that_differ_by_rounding_are_one(tmp_path: Path) -> None:
     assert share_pixels(GROUND, other)
     (block,) = reached(GROUND, part, np.array([[7, 14, 11, 22]]), "cubic")
     assert block.tolist() == [11, 18, 14, 25]
+    for apart in (-5e-4, 5e-4):
+        beside = GeoBox(GROUND.shape, GROUND.affine @ Affine.translation(apart, -apart), GROUND.crs)
+        (block,) = reached(GROUND, beside, np.array([[7, 14, 11, 22]]), "cubic")
+        assert block.tolist() == [7, 14, 11, 22], "a pixel more may be a tile more to decode"
 
 
 @pytest.mark.parametrize("size", [1.0, 1e-4])
@@ -307,7 +312,7 @@ def test_pixels_of_another_size_are_not_shared(ratio: float, same: bool, size: f
     for other in (wide, high):
         assert share_pixels(one, other) == share_pixels(other, one) == same
         _, problems = common_grids(small(), {"RED": [(one, "a"), (one, "b"), (other, "c")]})
-        assert [f"c: has other pixels ({size:g} x" in problem for problem in problems] == [True] * (not same)
+        assert ["c: has other pixels (" in problem for problem in problems] == [True] * (not same)
 
 
 def test_of_other_sensors_another_size_is_refused(tmp_path: Path) -> None:

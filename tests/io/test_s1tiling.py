@@ -16,7 +16,7 @@ from iota2.compute.speckle import multitemporal_filter
 from iota2.core.grid import blocks
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene, SensorScene
-from iota2.errors import InputError, MissingTile
+from iota2.errors import DamagedProduct, InputError, MissingTile
 from iota2.io.cubes import CubeReader, series_reader
 from iota2.io.products import native_geobox, scan_tile, working_geobox
 from iota2.io.s1tiling import directions_found, of_direction
@@ -195,6 +195,19 @@ def test_directions_are_those_of_which_some_tile_has_images(images: Path) -> Non
     assert directions_found(RADAR, images, tiles[:1]) == ("DES",)
     with pytest.raises(MissingTile, match="no product of tile T31TCJ"):
         scan_tile(ASC, images, TILE)
+
+
+def test_a_damaged_image_is_told_as_a_product_of_several_files(images: Path) -> None:
+    """It has no folder of its own that could be moved away."""
+    scene = scene_of(scan_tile(DES, images, TILE)[0])
+    Path(scene.sensors[0].acquisitions[0].bands["vh"]).write_bytes(b"II*\0")
+    with CubeReader(scene, {DES.name: BANDS}) as reader, pytest.raises(DamagedProduct, match="move the product away"):
+        reader.read(next(blocks(TILE, scene.geobox, scene.geobox.shape)))
+
+
+def test_a_description_that_does_not_tell_directions_apart_is_refused() -> None:
+    with pytest.raises(InputError, match=r"Sentinel_1: product must hold \(\?:ASC\|DES\), .*; got .*DES\|ASC"):
+        of_direction(replace(RADAR, product=RADAR.product.replace("ASC|DES", "DES|ASC")), "ASC")
 
 
 def test_no_image_at_all_is_an_error_and_raw_products_bring_the_way_out(tmp_path: Path) -> None:

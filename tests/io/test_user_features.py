@@ -93,7 +93,8 @@ def test_where_a_file_says_no_data_its_layer_has_none(tmp_path: Path) -> None:
             expected[place] = MISSING
         np.testing.assert_array_equal(found.values[k], expected)
     scene = Scene(TILE, FINE, (layers,))
-    assert scene_from_json(json.loads(json.dumps(scene_to_json(scene)))) == scene
+    read = scene_from_json(json.loads(json.dumps(scene_to_json(scene))))
+    np.testing.assert_array_equal(features_of(read.sensors[0], allow_missing=True).values, found.values)
     strict = features_of(layers)
     unknown = {(int(row), int(col)) for row, col in np.argwhere(strict.n_valid == 0)}
     assert unknown == {place for absent in holes for place in absent}
@@ -149,8 +150,14 @@ def test_the_folder_of_a_tile_has_the_tile_in_its_name(tmp_path: Path) -> None:
         scanned(tmp_path, "ALT")
     write(tmp_path / TILE / "ALT.tif", noise())
     assert scanned(tmp_path, "ALT").acquisitions[0].product == TILE
-    with pytest.raises(MissingTile, match="no folder for tile T32XXX"):
-        scan_layers(layers_wanted(tmp_path, "/*", ["ALT"], "cubic").spec, tmp_path, "T32XXX")
+    wanted = layers_wanted(tmp_path, "/*", ["ALT"], "cubic").spec
+    with pytest.raises(
+        MissingTile, match=rf"userFeat: no folder for tile T32XXX .*; it has {TILE}, dem_.* Correct the"
+    ):
+        scan_layers(wanted, tmp_path, "T32XXX")
+    with pytest.raises(InputError, match=r"userFeat: '\.\.' is no name of a tile folder") as told:
+        scan_layers(wanted, tmp_path, "..")
+    assert not isinstance(told.value, MissingTile)
 
 
 def test_arbo_says_how_deep_the_rasters_lie(tmp_path: Path) -> None:
@@ -180,6 +187,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     assert "has 'ALT' in its name" in text
     assert "it holds text" in text
     assert "is not north up" in text
+    assert "Make it again with gdalwarp, or take it out of userFeat.patterns" in text
 
 
 def test_a_layer_whose_pixels_cannot_be_read_is_told_and_never_left_out(tmp_path: Path) -> None:

@@ -114,6 +114,39 @@ def test_of_pixels_as_large_those_of_reflectances_are_the_tiles(case: Case, tmp_
     assert scene.geobox == case.world.tile_geobox(WEST)
 
 
+def test_a_direction_of_which_no_tile_has_images_is_left_out_everywhere(case: Case, tmp_path: Path) -> None:
+    radar = Path(shutil.copytree(case.files.radar, tmp_path / "radar"))
+    given = {"s1_path": str(radar / case.files.s1_path.name), "l8_path": None}
+    for path in radar.rglob("*_ASC_*"):
+        path.unlink()
+    known = found(case, **given)
+    series = ["sentinel1_des", "Sentinel2", "userFeatures"]
+    assert [sensor.sensor for sensor in known.recipe.sensors] == series
+    assert [options.spec.name for options in known.sensors] == series
+    assert "Sentinel_1: no tile has ascending images, so there is no series sentinel1_asc." in known.remarks
+    with pytest.raises(UserError, match="reference_sensor: no tile has images of sentinel1_asc"):
+        found(case, reference_sensor="sentinel1_asc", **given)
+    for path in radar.rglob("*_DES_*"):
+        path.unlink()
+    with pytest.raises(UserError, match="Sentinel_1: no image of S1Tiling in"):
+        found(case, **given)
+
+
+def test_one_list_of_series_serves_the_whole_survey(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While S1Tiling writes, images may come between two looks at its folder."""
+    looks = []
+
+    def once(*args: Any) -> tuple[str, ...]:
+        looks.append(args)
+        return ("ASC",)
+
+    monkeypatch.setattr("iota2.run.scan.directions_found", once)
+    known = found(case, s1_path=str(case.files.s1_path))
+    assert len(looks) == 1
+    assert "sentinel1_des" not in {sensor.sensor for sensor in known.recipe.sensors}
+    assert all(one.spec.name != "sentinel1_des" for scene in known.scenes.values() for one in scene.sensors)
+
+
 def test_a_tile_that_lacks_a_sensor_is_refused_with_the_way_out(case: Case, tmp_path: Path) -> None:
     l8 = only(case.files.l8_path, WEST, tmp_path / "l8")
     with pytest.raises(UserError) as told:

@@ -33,9 +33,9 @@ from iota2.io.block_shapes import BlockShapes
 from iota2.io.classes import write_classes
 from iota2.io.cubes import CubeReader, recipe_bands
 from iota2.io.environ import gdal_environment
-from iota2.io.products import scan_tile
+from iota2.io.products import scan_tile, working_geobox
 from iota2.io.rasters import RasterProfile, RasterWriter
-from iota2.io.scenes import scene_to_json
+from iota2.io.scenes import scene_to_json, shifted
 from iota2.io.specs import parse_spec
 from iota2.steps.blocks import copy_shape, mask_shape, prediction_shapes
 from iota2.steps.classification import (
@@ -62,13 +62,13 @@ nodata: -10000
 """
 
 
-def scene_of(spec: SensorSpec, root: Path) -> Scene:
+def scene_of(spec: SensorSpec, root: Path, mask: type = np.uint8) -> Scene:
     rng = np.random.default_rng(0)
     for day in DAYS:
         layers = {
             "RED": Layer(rng.integers(0, 9000, LATTICE.shape).astype(np.int16), LATTICE),
             "NIR": Layer(rng.integers(0, 9000, COARSE.shape).astype(np.int16), COARSE),
-            "CLOUD": Layer((rng.random(LATTICE.shape) < 0.2).astype(np.uint8), LATTICE),
+            "CLOUD": Layer((rng.random(LATTICE.shape) < 0.2).astype(mask), LATTICE),
         }
         write_product(spec, root / TILE, TILE, day, layers)
     sensor, _ = scan_tile(spec, root, TILE)
@@ -272,6 +272,31 @@ def test_masks_are_read_within_the_budget(tmp_path: Path) -> None:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak <= use.memory
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("proj", "size"), [("EPSG:2154", None), ("EPSG:2154", 40.0), ("EPSG:32631", 40.0)])
+def test_masks_of_other_lattices_are_read_within_the_budget(
+    tmp_path: Path, proj: str, size: float | None, threads: int
+) -> None:
+    """Every date has a shift of its own; the files may have many pixels in one of the lattice, and bits in a type that
+    takes much room."""
+    spec = parse_spec(SPEC.replace("'*_cloud.tif'", "'*_cloud.tif', bits: [0, 3]"), source="small.yaml")
+    scene = scene_of(spec, tmp_path, np.int16)
+    lattice = working_geobox(LATTICE, spatial_resolution=(size, size) if size else None, working_grid="proj", proj=proj)
+    shifts = {f"{day:%Y%m%d}": (1.0 + k, 0.5 * k) for k, day in enumerate(DAYS)}
+    scene = shifted(replace(scene, geobox=lattice), {"Small": shifts})
+    use = Resources(memory=1 << 20 if size is None else threads * 640 << 10, threads=threads)
+    shape = mask_shape(scene, use)
+    with gdal_environment(), CubeReader(scene, {}, threads=threads) as reader:
+        block = next(blocks(TILE, lattice, shape))
+        reader.sight(block)
+        for read in (reader.sight, reader.footprint):
+            tracemalloc.start()
+            read(block)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert peak <= use.memory
 
 
 def test_copies_are_made_within_the_budget() -> None:

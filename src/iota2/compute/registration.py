@@ -48,7 +48,7 @@ _SPREAD = 7
 """Rows and columns in which a pixel without data spoils gradients."""
 _FREQUENCIES = 0.35
 """Cycles per pixel: frequencies up to it take part."""
-_PARTS = 100
+_PARTS = 250
 """Places in a pixel at which the correlation is evaluated, along each axis."""
 _CHANCE = 5.0
 """A peak counts when it is so many times as high as what images that have nothing in common give on average."""

@@ -57,7 +57,9 @@ class UserSensor(Options):
     description: InputFile = option(..., "YAML file that describes the sensor's products, bands and masks.")
     start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
     end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
-    temporal_resolution: int | None = option(None, "Days between interpolation dates; as described when None.", ge=1)
+    temporal_resolution: int | None = option(
+        None, "Days between interpolation dates; those of its description when None.", ge=1
+    )
     keep_bands: Words = option((), "Bands to use when `extract_bands` is True; [] uses all.")
     additional_features: str = option(
         "", "Expressions of bands, separated by commas, computed for each date with `use_additional_features`."

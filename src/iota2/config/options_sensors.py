@@ -42,7 +42,9 @@ class Sensor(Section):
     additional_features: str = option("", _EXPRESSIONS)
     start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
     end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
-    temporal_resolution: int | None = option(None, "Days between interpolation dates; as described when None.", ge=1)
+    temporal_resolution: int | None = option(
+        None, "Days between interpolation dates; those of its description when None.", ge=1
+    )
     keep_bands: Words = option((), "Bands to use when `extract_bands` is True; [] uses all.")
     write_reproject_resampled_input_dates_stack: bool = idle(
         False, "Write the resampled images of each date.", _NEVER_WRITTEN
@@ -71,6 +73,7 @@ class Landsat5Old(Sensor):
     """Dates and bands of Landsat 5 (old THEIA format)."""
 
     section_name: ClassVar[str] = "Landsat5_old"
+
 
 class Landsat8(Sensor):
     """Dates and bands of Landsat 8 (THEIA)."""

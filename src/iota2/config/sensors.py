@@ -16,6 +16,7 @@ from iota2.io.s1tiling import DIRECTIONS, of_direction
 from iota2.io.specs import builtin_specs, load_spec
 from iota2.io.user_features import layers_wanted
 
+
 def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
     """The enabled sensors: those that come with the program in their fixed order, the user's by name, then the layers
     without dates.
@@ -30,7 +31,8 @@ def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
         folder, options = getattr(config.chain, key), config.section(section)
         if folder is not None or section in items:
             assert isinstance(options, Sensor)
-            enabled.append(_options(builtin_specs()[section], folder, items.get(section), options, *given))
+            spec, source = builtin_specs()[section], folder or items[section]
+            enabled.append(_options(spec, source, options, *given, stac=folder is None))
     enabled += _radar(config)
     enabled.sort(key=lambda one: [*PLACES].index(one.spec.section))
     for name, sensor in sorted(config.chain.user_sensors.items()):
@@ -39,7 +41,7 @@ def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
             raise ConfigError(
                 [f"chain.user_sensors: {name!r} is described as {spec.name!r} in {sensor.description}; use one name."]
             )
-        enabled.append(_options(spec, sensor.path, items.get(name), sensor, *given))
+        enabled.append(_options(spec, sensor.path or items[name], sensor, *given, stac=sensor.path is None))
     layers, folder = config.user_feat, config.chain.user_feat_path
     if folder is not None:
         enabled.append(layers_wanted(folder, layers.arbo, layers.patterns, layers.resampling))
@@ -86,20 +88,19 @@ def expression_notes(sensors: Sequence[SensorOptions]) -> list[str]:
 
 def _options(
     spec: SensorSpec,
-    folder: Path | None,
-    items: str | None,
+    source: Path | str,
     options: Sensor | UserSensor,
     expressions: bool,
     extract: bool,
+    *,
+    stac: bool,
 ) -> SensorOptions:
-    """Options of one sensor, whose products are in a folder or, without one, found by STAC items; the user's sensors
-    and the built-in ones have the same keys."""
-    source = folder or items
-    assert source is not None, "the rules ask for one of them"
+    """Options of one sensor, from the folder of its products or the source of STAC items; the user's sensors and the
+    built-in ones have the same keys."""
     return SensorOptions(
         spec=spec,
         source=source,
-        stac=folder is None,
+        stac=stac,
         temporal_resolution=options.temporal_resolution or spec.temporal_resolution,
         start_date=options.start_date,
         end_date=options.end_date,

@@ -21,7 +21,8 @@ class Acquisition:
     key: str
     """``YYYYMMDD``, or ``YYYYMMDD.1`` … for further products of the same day: unique within a tile and sensor."""
     product: str
-    """Name of the product folder."""
+    """Name of the product folder; of a product that is several files side by side, what their names share; of an item,
+    its name; of layers without dates, the folder of the tile."""
     bands: Mapping[str, str]
     """Band name to absolute path."""
     masks: Mapping[str, str]

@@ -21,6 +21,7 @@ from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.errors import InputError
 from iota2.io.cubes import CubeReader
 from iota2.io.environ import open_raster, raster_lattice
+from iota2.io.headers import useless
 from iota2.io.warp import Range, placement
 
 FINER = 4
@@ -39,15 +40,12 @@ class ReferenceImage:
 def reference_lattice(image: ReferenceImage) -> GeoBox:
     """The lattice of the reference; InputError when its header says that it cannot be used."""
     with open_raster(image.path) as source:
-        problem = ""
-        if source.count < image.band:
-            problem = f"has {source.count} band(s), coregistration.band_ref asks for band {image.band}"
-        elif source.crs is None:
-            problem = "has no coordinate system"
-        elif source.transform.b or source.transform.d or source.transform.a <= 0 or source.transform.e >= 0:
-            problem = f"is not north up (geotransform {source.transform.to_gdal()})"
-        if problem:
-            raise InputError(f"{image.path}: {problem}. Give another reference image in coregistration.vhr_path.")
+        problems = useless(source, image.band)
+        if problems:
+            raise InputError(
+                f"{image.path}: {', '.join(problems)}. Give another reference image in coregistration.vhr_path, or "
+                "another of its bands in coregistration.band_ref."
+            )
         return raster_lattice(source)
 
 

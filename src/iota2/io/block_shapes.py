@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2.core.grid import Block, blocks, moved, resolution
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
-from iota2.core.scene import Scene, SensorScene
+from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.errors import ConfigError
 from iota2.io.decoded import kept_type
 from iota2.io.environ import open_image, raster_lattice
@@ -26,6 +26,8 @@ COMPUTED = ((64, 256), (32, 256), (32, 128), (16, 128), (MIN_ROWS, MIN_COLS))
 the rows around a block, which resampling reads too, are few beside its own."""
 _READING = 32
 """Bytes for each pixel of a block while one mask of one date is read."""
+_STORED = 20
+"""The same for each further pixel of the mask, when it has more than the block."""
 _BRINGING = 11
 """Bytes for each value, beside those as stored, while bands are scaled and found to have data."""
 _COUNTS = 16
@@ -67,6 +69,7 @@ def block_shapes(
     extra_bytes: int = 0,
     regions: int = 0,
     reserved: int = 0,
+    share: float = 1.0,
     threads: int = 1,
 ) -> BlockShapes:
     """Shapes of blocks in which ``scene`` is read and made into features within ``memory`` bytes.
@@ -75,7 +78,8 @@ def block_shapes(
     and filters need; the series and the features; the features and ``extra_bytes`` that the caller needs once the
     series are gone. Of each decoded pixel, what the files store of it and around it, and masks of ``regions``; twice
     with several ``threads``, when the next block is decoded while one is computed. Of each thread, what a file stores
-    together. ``reserved`` bytes are the caller's whatever the shape.
+    together. ``reserved`` bytes are the caller's whatever the shape. All this is kept below ``share`` of the
+    memory.
 
     Decoded are full-width strips first, since most archives store images in strips; narrower blocks of 16 rows when
     even those do not fit. Of files stored in tiles, rows of whole tiles, some tiles of one row, or parts of a tile.
@@ -89,13 +93,13 @@ def block_shapes(
     found = []
     for shape in COMPUTED:
         inner = min(shape[0], height), min(shape[1], width)
-        left = memory - reserved - needs.computed(inner) * inner[0] * inner[1]
+        left = share * memory - reserved - needs.computed(inner) * inner[0] * inner[1]
         fitting = _shape(scene, needs.decoded, left, needs.tile)
         if fitting is not None:
             cell, outer = fitting
             found.append(BlockShapes(outer, (min(inner[0], outer[0]), min(inner[1], outer[1])), cell))
     if not found:
-        raise _too_little(scene, memory, smallest)
+        raise _too_little(scene, memory, smallest / share)
     return max(found, key=_worth)
 
 
@@ -107,15 +111,42 @@ def _worth(shapes: BlockShapes) -> tuple[int, int]:
 
 def mask_block_shape(scene: Scene, memory: int, *, threads: int = 1) -> tuple[int, int]:
     """Rows and columns of the blocks in which all masks of ``scene`` are read within ``memory`` bytes."""
-    dates = sum(len(sensor.acquisitions) for sensor in scene.sensors)
-    first = [next(iter(s.acquisitions[0].masks.values()), None) for s in scene.sensors if s.acquisitions]
-    tile = _stored_tile(scene, [path for path in first if path])
-    per_pixel = dates + _COUNTS + _READING * threads
-    smallest = per_pixel * MIN_ROWS * min(MIN_COLS, scene.geobox.shape[1])
-    fitting = _shape(scene, lambda shape: per_pixel, memory, tile)
+    dated = [sensor for sensor in scene.sensors if sensor.acquisitions]
+    dates = sum(len(sensor.acquisitions) for sensor in dated)
+    files = [
+        next(iter(date.masks.values()), date.bands[sensor.spec.reference.name])
+        for sensor in dated
+        if not sensor.spec.static
+        for date in _kinds(sensor)
+    ]
+
+    def per_pixel(shape: tuple[int, int]) -> float:
+        return dates + _COUNTS + threads * max((_mask_bytes(scene, sensor, shape) for sensor in dated), default=0)
+
+    fitting = _shape(scene, per_pixel, memory, _stored_tile(scene, files))
     if fitting is None:
-        raise _too_little(scene, memory, smallest)
+        least = _least(*scene.geobox.shape)
+        raise _too_little(scene, memory, per_pixel(least) * least[0] * least[1])
     return fitting[1]
+
+
+def _mask_bytes(scene: Scene, sensor: SensorScene, shape: tuple[int, int]) -> float:
+    """For each pixel of a block of a shape: one mask of one date, or the reference band, while it is read; where the
+    block lies on their lattices."""
+    names = (sensor.spec.reference.name, *(rule.name for rule in sensor.spec.masks))
+    grids = list({sensor.grids[name]: None for name in names if name in sensor.grids})
+    windows = [_window(scene, sensor, grid, shape) for grid in grids]
+    most = max((rows * cols / (shape[0] * shape[1]) for rows, cols in windows), default=1.0)
+    return _READING + _STORED * max(0.0, most - 1.0) + _PLACING * sum(grid.crs != scene.geobox.crs for grid in grids)
+
+
+def _kinds(sensor: SensorScene) -> list[Acquisition]:
+    """Dates whose files may differ in type, or in how they are stored: the first and the last of those with the same
+    masks and scaling. To open the files of every date would take too long."""
+    kinds: dict[object, list[Acquisition]] = {}
+    for acquisition in sensor.acquisitions:
+        kinds.setdefault((*acquisition.masks, *acquisition.scaling.items()), []).append(acquisition)
+    return [date for alike in kinds.values() for date in {alike[0].key: alike[0], alike[-1].key: alike[-1]}.values()]
 
 
 @dataclass(frozen=True)
@@ -162,8 +193,8 @@ class _Needs:
         """What the files of a date store together, at most: so much one thread holds beside all else."""
         most = 0
         for sensor, _ in self._sensors():
-            first = sensor.acquisitions[0]
-            for path in {*first.bands.values(), *first.masks.values()}:
+            paths = {path for date in _kinds(sensor) for path in (*date.bands.values(), *date.masks.values())}
+            for path in paths:
                 with open_image(path) as source:
                     rows, cols = piece_shape(source.shape, source.block_shapes[0])
                     if source.block_shapes[0][1] < source.width:
@@ -176,7 +207,8 @@ class _Needs:
         paths = []
         for sensor, wanted in self._sensors():
             reference = sensor.spec.reference.name
-            paths.append(sensor.acquisitions[0].bands[reference if reference in wanted.bands else wanted.bands[0]])
+            band = reference if reference in wanted.bands else wanted.bands[0]
+            paths += [date.bands[band] for date in _kinds(sensor)]
         return _stored_tile(self.scene, paths)
 
     def _sensors(self) -> list[tuple[SensorScene, SensorRecipe]]:
@@ -215,9 +247,9 @@ class _Needs:
         """Bytes of a pixel of each band and mask of a sensor, once it is read."""
         found = {}
         for sensor, wanted in self._sensors():
-            files = {**sensor.acquisitions[0].masks, **sensor.acquisitions[0].bands}
+            files = [{**date.masks, **date.bands} for date in _kinds(sensor)]
             for name in (*wanted.bands, *(rule.name for rule in sensor.spec.masks)):
-                found[sensor.spec.name, name] = _item_bytes(files[name]) if name in files else 1
+                found[sensor.spec.name, name] = _item_bytes({paths[name] for paths in files if name in paths})
         return found
 
     def _window(
@@ -225,9 +257,19 @@ class _Needs:
     ) -> tuple[float, float]:
         """Rows and columns that a block of a shape reads of a lattice, at most."""
         grid = next(sensor.grids[name] for name in sensor.lattices if sensor.lattices[name] == number)
-        source, margin = moved(grid, sensor.acquisitions[0].shift), np.array([-1, 1, -1, 1]) * wanted.speckle_radius
-        parts = reached(source, self.scene.geobox, _probes(self.scene, shape) + margin, sensor.spec.resampling)
-        return float((parts[:, 1] - parts[:, 0]).max()), float((parts[:, 3] - parts[:, 2]).max())
+        return _window(self.scene, sensor, grid, shape, around=wanted.speckle_radius)
+
+
+def _window(
+    scene: Scene, sensor: SensorScene, grid: GeoBox, shape: tuple[int, int], around: int = 0
+) -> tuple[float, float]:
+    """Rows and columns that a block of a shape, and pixels ``around`` it, reads of a lattice of a sensor, at most."""
+    probes = _probes(scene, shape) + np.array([-1, 1, -1, 1]) * around
+    most = np.zeros(2)
+    for shift in {acquisition.shift for acquisition in sensor.acquisitions}:
+        parts = reached(moved(grid, shift), scene.geobox, probes, sensor.spec.resampling)
+        most = np.maximum(most, (parts[:, 1::2] - parts[:, ::2]).max(axis=0))
+    return float(most[0]), float(most[1])
 
 
 def _probes(scene: Scene, shape: tuple[int, int]) -> np.ndarray:
@@ -237,10 +279,13 @@ def _probes(scene: Scene, shape: tuple[int, int]) -> np.ndarray:
     return np.array([(top, top + rows, left, left + cols) for top, left in firsts])
 
 
-def _item_bytes(path: str) -> int:
-    """Bytes of a pixel of one band of a file, once it is read."""
-    with open_image(path) as source:
-        return kept_type(np.dtype(source.dtypes[0])).itemsize
+def _item_bytes(paths: Collection[str]) -> int:
+    """Bytes of a pixel of one band of some files, once they are read."""
+    types = []
+    for path in paths:
+        with open_image(path) as source:
+            types.append(np.dtype(source.dtypes[0]))
+    return kept_type(*types).itemsize if types else 1
 
 
 def _stored_tile(scene: Scene, files: Sequence[str]) -> tuple[int, int] | None:

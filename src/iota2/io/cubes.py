@@ -490,7 +490,7 @@ class CubeReader:
         if sensor.spec.static:  # a layer cannot be left out as a date can
             return InputError(f"{told}.")
         return DamagedProduct(
-            f"{told}, move its product folder away, or set chain.skip_damaged_products.",
+            f"{told}, move the product away, or set chain.skip_damaged_products.",
             tile=self.scene.tile,
             product=product,
             path=path,

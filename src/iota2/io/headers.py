@@ -11,8 +11,8 @@ from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
 from iota2.errors import InputError
-from iota2.io.environ import open_image, raster_lattice
 from iota2.io.addresses import is_remote
+from iota2.io.environ import open_image, raster_lattice
 
 _END_OF_CODESTREAM = b"\xff\xd9"
 """The marker that ends the pixels of a JPEG 2000 file (ISO/IEC 15444-1, A.4.4)."""
@@ -36,15 +36,15 @@ def read_header(path: str, index: int) -> tuple[Header | None, list[str]]:
     are read.
     """
     with open_image(path) as source:
-        problems = _problems(source, index)
+        problems = useless(source, index)
         if not is_remote(path) and _ends_early(source):
             raise InputError(f"{path}: is cut short: its last pixels are missing. Download or copy it again")
         header = None if problems else Header(raster_lattice(source), tuple(source.dtypes), tuple(source.nodatavals))
     return header, [f"{path}: {problem}" for problem in problems]
 
 
-def _problems(source: DatasetReader, index: int) -> list[str]:
-    """What makes a raster useless: too few bands, no CRS, not north up."""
+def useless(source: DatasetReader, index: int) -> list[str]:
+    """What makes a raster useless, of which band ``index`` is to be read: too few bands, no CRS, not north up."""
     problems = []
     if source.count < index:
         problems.append(f"has {source.count} band(s), band {index} is needed")

@@ -95,7 +95,9 @@ def series_of(
         products, notes = _whole(products, damaged or {}, where)
     grids, problems = judge(spec, products, folder, tile)
     if problems:
-        raise InputError(all_problems(where, problems))
+        lacking = problems == _missing_files(products, folder, tile)  # which say themselves what to do
+        remedy = "" if lacking else f"Get the files again, or take these products out of {folder}."
+        raise InputError(all_problems(where, problems, remedy))
     return SensorScene(spec, _acquisitions(spec, products, grids), grids), notes
 
 
@@ -234,7 +236,7 @@ def _whole(products: Sequence[Product], known: Mapping[str, str], where: str) ->
     whole = [product for product in products if not damage[product.name]]
     notes = tuple(f"{where}: left out, damaged: {name} ({told[0]})" for name, told in damage.items() if told)
     if not whole:
-        raise InputError(all_problems(f"{where}: every product is damaged, none is left", notes))
+        raise InputError(all_problems(f"{where}: every product is damaged, none is left", notes, "Get them again."))
     return whole, notes
 
 

@@ -24,6 +24,7 @@ from pystac_client.warnings import PystacClientWarning
 from iota2.errors import InputError
 from iota2.io.addresses import is_remote, masked
 from iota2.io.remote import DOCUMENT, answer_to, fetch, session
+from iota2.io.tile_folders import all_problems
 
 MOST_ITEMS = 100_000
 """An API or a catalog that goes on and on is left after so many items or documents."""
@@ -110,8 +111,7 @@ def read_items(search: Search) -> tuple[tuple[FoundItem, ...], tuple[str, ...]]:
         else:
             _from_documents(harvest, content)
     if harvest.problems:
-        lines = harvest.problems[:20] + [f"… and {len(harvest.problems) - 20} more"] * (len(harvest.problems) > 20)
-        raise InputError("\n".join([f"STAC items: {len(harvest.problems)} problem(s)", *(f"  {one}" for one in lines)]))
+        raise InputError(all_problems("STAC items", harvest.problems))
     notes = [f"STAC items: passed over, {why}: {count}" for why, count in sorted(harvest.passed.items())]
     found = sorted((one for one, _ in harvest.items.values()), key=lambda one: (one.collection, one.day, one.item.id))
     return tuple(found), tuple(notes)

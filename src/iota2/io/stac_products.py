@@ -13,8 +13,8 @@ import pystac
 from iota2.core.scene import SensorScene
 from iota2.core.sensor import SensorSpec
 from iota2.errors import InputError, MissingTile
-from iota2.io.products import SCAN_THREADS, Product, read_headers, series_of
 from iota2.io.addresses import is_remote
+from iota2.io.products import SCAN_THREADS, Product, read_headers, series_of
 from iota2.io.remote import look_at, session
 from iota2.io.stac import FoundItem
 from iota2.io.stac_assets import asset_of, file_of, names_of

@@ -14,8 +14,8 @@ import pystac
 
 from iota2.core.sensor import BandSpec, SensorSpec
 from iota2.errors import InputError
-from iota2.io.metadata import UNIT, read_scaling
 from iota2.io.addresses import is_remote
+from iota2.io.metadata import UNIT, read_scaling
 from iota2.io.remote import fetch
 from iota2.io.stac import FoundItem
 from iota2.io.stac_assets import band_entry, file_of

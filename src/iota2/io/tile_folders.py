@@ -18,26 +18,36 @@ from iota2.io.near_misses import why_passed_over, why_unusable
 
 def tile_folder(spec: SensorSpec, root: str | Path, tile: str) -> str:
     """Absolute path of the tile's folder; it must lie in the sensor's folder."""
-    base = os.path.abspath(root)
-    if tile in ("", ".", "..") or os.path.basename(tile) != tile:
-        raise InputError(f"{spec.section}: {tile!r} is no name of a tile folder.")
-    if not os.path.isdir(base):
-        raise InputError(f"{spec.section}: the folder of the images {base} does not exist.")
-    folder = os.path.join(base, spec.folder_of(tile))
+    base, name = folder_of_tiles(spec.section, root, tile), spec.folder_of(tile)
+    folder = os.path.join(base, name)
     if not os.path.isdir(folder):
-        tiles = sorted(entry.name for entry in os.scandir(base) if entry.is_dir())
-        there = f"it has {some(tiles, 10)}" if tiles else "it has no folder at all"
-        raise MissingTile(
-            f"{spec.section}: no folder for tile {tile}{_called(folder, tile)} in {base}; {there}. "
-            "Correct the list of tiles or the path of the images."
-        )
+        raise no_folder(spec.section, base, f"tile {tile}" + f" ({name})" * (name != tile))
     return folder
 
 
-def _called(folder: str, tile: str) -> str:
-    """The name of a tile's folder in brackets, when it is not the name of the tile."""
-    name = os.path.basename(folder)
-    return f" ({name})" * (name != tile)
+def folder_of_tiles(section: str, root: str | Path, tile: str) -> str:
+    """Absolute path of the folder that holds those of the tiles; InputError when there is none, or ``tile`` cannot be
+    the name of one."""
+    base = os.path.abspath(root)
+    if tile in ("", ".", "..") or os.path.basename(tile) != tile:
+        raise InputError(f"{section}: {tile!r} is no name of a tile folder. Correct chain.list_tile.")
+    if not os.path.isdir(base):
+        raise InputError(f"{section}: the folder {base} does not exist. Correct the path.")
+    return base
+
+
+def folders_in(base: str) -> list[str]:
+    """Names of the folders in a folder."""
+    return sorted(entry.name for entry in os.scandir(base) if entry.is_dir())
+
+
+def no_folder(section: str, base: str, wanted: str) -> MissingTile:
+    """The error that a tile, as ``wanted`` says it, has none of the folders in ``base``."""
+    folders = folders_in(base)
+    there = f"it has {some(folders, 10)}" if folders else "it has no folder at all"
+    return MissingTile(
+        f"{section}: no folder for {wanted} in {base}; {there}. Correct the list of tiles or the path of the images."
+    )
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,8 @@ class Listing:
         """InputError when a date is none, or when no product is there but what may be meant as one: archives, products
         one level too deep or of another tile. MissingTile when there is nothing of the kind."""
         if self.undated:
-            raise InputError(all_problems(f"{spec.section}, tile {tile}", self.undated))
+            remedy = f"Correct these names, or take the products out of {self.folder}."
+            raise InputError(all_problems(f"{spec.section}, tile {tile}", self.undated, remedy))
         if self.found:
             return
         none = f"{spec.section}: no product of tile {tile} in {self.folder}; names must match {spec.product}. It holds"
@@ -144,11 +155,13 @@ def _matching(found: Found, pattern: str) -> list[str]:
     return sorted(name for name in found.files if fnmatch.fnmatchcase(name, pattern))
 
 
-def all_problems(where: str, problems: Iterable[str], shown: int = 20) -> str:
-    """One message of all problems, the first ``shown`` of them in full."""
+def all_problems(where: str, problems: Iterable[str], remedy: str = "", shown: int = 20) -> str:
+    """One message of all problems, the first ``shown`` of them in full, and what to do about those that do not say it
+    themselves."""
     lines = list(problems)
     more = [f"… and {len(lines) - shown} more"] if len(lines) > shown else []
-    return "\n".join([f"{where}: {len(lines)} problem(s)", *(f"  {line}" for line in [*lines[:shown], *more])])
+    told = [*lines[:shown], *more, *([remedy] if remedy else [])]
+    return "\n".join([f"{where}: {len(lines)} problem(s)", *(f"  {line}" for line in told)])
 
 
 def some(names: Sequence[str], shown: int = 5) -> str:

@@ -16,8 +16,9 @@ from odc.geo.geobox import GeoBox
 
 from iota2.core.scene import Acquisition, SensorScene
 from iota2.core.sensor import BandSpec, SensorOptions, SensorSpec
-from iota2.errors import InputError, MissingTile
+from iota2.errors import InputError
 from iota2.io.headers import Header, read_header
+from iota2.io.tile_folders import all_problems, folder_of_tiles, folders_in, no_folder, some
 from iota2.io.warp import SeparablePlacement, placement
 
 SECTION, NAME = "userFeat", "userFeatures"
@@ -42,7 +43,7 @@ def scan_layers(spec: SensorSpec, root: str | Path, tile: str) -> SensorScene:
     it. MissingTile when the tile has no folder; InputError with all problems at once: a pattern that no file or
     several files match, files that cannot be used.
     """
-    folder = _tile_folder(os.path.abspath(root), tile)
+    folder = _tile_folder(root, tile)
     bands: list[BandSpec] = []
     files: dict[str, str] = {}
     grids: dict[str, GeoBox] = {}
@@ -54,15 +55,14 @@ def scan_layers(spec: SensorSpec, root: str | Path, tile: str) -> SensorScene:
         except InputError as err:
             problems.append(str(err))
             continue
-        problems += faults
+        problems += [f"{fault}. Make it again with gdalwarp, or take it out of {SECTION}.patterns" for fault in faults]
         if header is not None:
             found = _bands(wanted, header)
             bands += found
             files |= {band.name: path for band in found}
             grids |= {band.name: header.grid for band in found}
     if problems:
-        lines = [f"{SECTION}, tile {tile}: {len(problems)} problem(s)", *(f"  {problem}" for problem in problems)]
-        raise InputError("\n".join(lines))
+        raise InputError(all_problems(f"{SECTION}, tile {tile}", problems))
     acquisition = Acquisition(NAME, date.min, "", os.path.basename(folder), files, masks={})
     return SensorScene(replace(spec, bands=tuple(bands)), (acquisition,), grids)
 
@@ -103,18 +103,17 @@ def _marker(kind: str, nodata: float | None) -> float | None:
         return nodata if kind in ("int8", "uint8", "int16", "uint16") else float(np.float32(nodata))
 
 
-def _tile_folder(base: str, tile: str) -> str:
+def _tile_folder(root: str | Path, tile: str) -> str:
     """The folder named after the tile, or else the only one whose name contains it."""
-    if not os.path.isdir(base):
-        raise InputError(f"{SECTION}: the folder of the layers {base} does not exist.")
-    folders = sorted(entry.name for entry in os.scandir(base) if entry.is_dir() and tile in entry.name)
-    if tile in folders or len(folders) == 1:
-        return os.path.join(base, tile if tile in folders else folders[0])
-    if folders:
+    base = folder_of_tiles(SECTION, root, tile)
+    named = [name for name in folders_in(base) if tile in name]
+    if tile in named or len(named) == 1:
+        return os.path.join(base, tile if tile in named else named[0])
+    if named:
         raise InputError(
-            f"{SECTION}: several folders in {base} have {tile} in their names: {', '.join(folders)}. Name one {tile}."
+            f"{SECTION}: several folders in {base} have {tile} in their names: {some(named, 10)}. Name one {tile}."
         )
-    raise MissingTile(f"{SECTION}: no folder for tile {tile} in {base}; its name must contain {tile}.")
+    raise no_folder(SECTION, base, f"tile {tile} (its name must contain that)")
 
 
 def _only_file(folder: str, wanted: BandSpec) -> str:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from iota2 import layout
 from iota2.core.scene import Scene
-from iota2.io.atomic import write_text
 from iota2.io.addresses import is_remote
+from iota2.io.atomic import write_text
 from iota2.io.scenes import scene_to_json
 from iota2.run.ledger import checksum_of_text, relative
 from iota2.run.survey import Survey

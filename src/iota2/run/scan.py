@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from odc.geo.geobox import GeoBox
 
+from iota2.config.options_sensors import RADAR
+from iota2.config.s1_ini import read_s1_ini
 from iota2.config.schema import Config
 from iota2.core.grid import resolution
 from iota2.core.scene import Scene, SensorScene
@@ -17,6 +19,8 @@ from iota2.io.coverage import bounds_in, share_shown
 from iota2.io.crs import units_per_metre
 from iota2.io.environ import crs_name
 from iota2.io.products import native_geobox, scan_tile, working_geobox
+from iota2.io.s1tiling import DIRECTIONS, directions_found, of_direction
+from iota2.io.specs import builtin_specs
 from iota2.io.user_features import interpolated_numbers, scan_layers
 from iota2.run.damage import known_damage
 from iota2.steps.recipe import season_notes
@@ -68,6 +72,21 @@ def read_stac(config: Config, sensors: Sequence[SensorOptions]) -> Items:
             of_sensor = [one for one in found if stac.collections[one.collection] == name]
             placed[spec.name] = place_items(spec, of_sensor, config.chain.list_tile)
     return Items(placed, notes)
+
+
+def with_images(config: Config, sensors: Sequence[SensorOptions]) -> tuple[tuple[SensorOptions, ...], tuple[str, ...]]:
+    """The enabled sensors without the direction of Sentinel-1 of which no tile has images, and a note on it.
+
+    InputError when no tile has images of either direction.
+    """
+    radar = [options for options in sensors if options.spec.section == RADAR]
+    if not radar or config.chain.s1_path is None:
+        return tuple(sensors), ()
+    spec, settings = builtin_specs()[RADAR], read_s1_ini(config.chain.s1_path)
+    found = directions_found(spec, settings.output, config.chain.list_tile, settings.raw)
+    lacking = {of_direction(spec, word).name: text for word, text in DIRECTIONS.items() if word not in found}
+    notes = (f"{RADAR}: no tile has {text} images, so there is no series {name}." for name, text in lacking.items())
+    return tuple(options for options in sensors if options.spec.name not in lacking), tuple(notes)
 
 
 def scan(config: Config, sensors: Sequence[SensorOptions], tile: str, items: Items) -> tuple[Series, tuple[str, ...]]:
@@ -129,9 +148,13 @@ def scenes_of(config: Config, found: Mapping[str, Series]) -> tuple[dict[str, Sc
 
     The pixels are those of ``reference_sensor``, or of the finest sensor with dates; of equal ones those of the first
     with reflectances. A tile that lacks it has the pixels of its own finest sensor, as large as the others' when no
-    size is given. InputError with all sensors and layers that show nothing of their tile.
+    size is given. InputError with all sensors and layers that show nothing of their tile, and when no tile has
+    ``reference_sensor``.
     """
     chain = config.chain
+    there = {name for series in found.values() for one in series for name in (one.spec.section, one.spec.name)}
+    if chain.reference_sensor and chain.reference_sensor not in there and len(found) == len(chain.list_tile):
+        raise InputError(f"chain.reference_sensor: no tile has images of {chain.reference_sensor}. Name another one.")
     references = {tile: _reference(chain.reference_sensor, series) for tile, series in found.items()}
     main = _reference(chain.reference_sensor, [*references.values()]) if references else None
     scenes: dict[str, Scene] = {}

@@ -62,7 +62,7 @@ def sensors_text() -> str:
     return "\n".join(
         [
             *lines,
-            *wrapped(f"{LAYERS}: chain.{PLACES[LAYERS]}. Layers without dates, such as altitudes: features as they are."),
+            *wrapped(f"{LAYERS}: chain.{PLACES[LAYERS]}. Layers without dates, such as altitudes: features as such."),
             *wrapped("Others: chain.user_sensors, with a description of your own (docs/howto/add-a-sensor.md)."),
             "",
             "Files of one: iota2 sensors NAME. What would be recognized in a folder: iota2 sensors NAME FOLDER",

@@ -22,7 +22,6 @@ from typing import Literal
 from iota2 import layout
 from iota2.config.fields import shown
 from iota2.config.schema import Config, describe
-from iota2.config.sensors import enabled_sensors
 from iota2.core.graph import AXES, Artifact
 from iota2.core.grid import part_rows, resolution
 from iota2.core.scene import Acquisition, Scene, SensorScene
@@ -254,7 +253,7 @@ class Site:
     def _product_pages(self) -> dict[str, list[SensorOptions]]:
         """The sensors on each page: the series of Sentinel-1 share one."""
         pages: dict[str, list[SensorOptions]] = defaultdict(list)
-        for options in enabled_sensors(self._config):
+        for options in self._found.sensors:
             pages[_products_page(options)].append(options)
         return pages
 
@@ -454,7 +453,7 @@ def _inputs(config: Config, found: Survey, clear: Clear, aligned: Aligned) -> In
             layers = tuple((layer, path) for one in sensor.acquisitions for layer, path in one.bands.items())
             series.append(replace(view, products=(), layers=layers) if sensor.spec.static else view)
     chain = config.chain
-    sources = [(f"Products of {options.spec.name}", str(options.path)) for options in enabled_sensors(config)]
+    sources = [(f"Products of {options.spec.name}", str(options.source)) for options in found.sensors]
     sources += [
         (name, str(path))
         for name, path in (

@@ -12,18 +12,19 @@ import shapely
 
 from iota2.config.fields import nearest
 from iota2.config.schema import Config
-from iota2.config.sensors import directions_left_out, enabled_sensors, expression_notes
+from iota2.config.sensors import enabled_sensors, expression_notes
 from iota2.core.grid import part_count
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
+from iota2.core.sensor import SensorOptions
 from iota2.core.tables import REGION
 from iota2.errors import InputError, UserError
 from iota2.io.burn import to_crs
 from iota2.io.classes import read_nomenclature
 from iota2.io.reference import ReferenceData, read_reference, read_regions
 from iota2.run.plan import rows_of
-from iota2.run.scan import read_stac, scan, scenes_of
+from iota2.run.scan import read_stac, scan, scenes_of, with_images
 from iota2.steps import recipe as recipe_step
 from iota2.steps.coregistration import reference_problems
 from iota2.steps.regions import SINGLE_REGION
@@ -49,6 +50,8 @@ class Survey:
     """Area of the reference polygons on the tiles, in units of the first tile's lattice; 0 when they were not read."""
     alignment: Path | None = None
     """The reference image with which dates are aligned."""
+    sensors: tuple[SensorOptions, ...] = ()
+    """What the configuration says of the sensors of which some tile has images."""
 
     def rows(self, runs: int) -> list[dict[str, str | int]]:
         """The run's table: the valid combinations of tile, part, sensor with dates, region and seed."""
@@ -75,7 +78,8 @@ def survey(config: Config) -> Survey:
             problems.append(str(err))
             return None
 
-    sensors = attempt(lambda: enabled_sensors(config))
+    enabled = attempt(lambda: enabled_sensors(config))
+    sensors, left_out = (attempt(lambda: with_images(config, enabled)) if enabled else None) or ((), ())
     items = attempt(lambda: read_stac(config, sensors)) if sensors else None
     scanned = {
         tile: attempt(lambda tile=tile: scan(config, sensors, tile, items)) if sensors and items else None  # type: ignore[misc]
@@ -111,10 +115,11 @@ def survey(config: Config) -> Survey:
         {tile: (*found[1], *notes[tile]) for tile, found in scanned.items() if found},
         by_tile,
         recipe,
-        (*remarks, *(uncounted or ()), *directions_left_out(config), *expression_notes(enabled_sensors(config))),
+        (*remarks, *(uncounted or ()), *left_out, *expression_notes(sensors)),
         classes,
         _labelled(reference, footprints, scenes) if reference is not None else 0.0,
         config.coregistration.vhr_path,
+        sensors,
     )
 
 

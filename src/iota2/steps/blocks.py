@@ -12,15 +12,15 @@ COPY_SHAPE = (1024, 2048)
 """Rows and columns of a block when a few rasters are copied or compared."""
 _WRITING = 16
 """Bytes for each pixel of a block while one band of probabilities is scaled and labels are written."""
-_SPARE = 8
-"""One part in so many of a job's memory is left to what is not counted: writers, allocators, small things."""
+_COUNTED = 0.875
+"""Share of a job's memory that is counted; the rest is left to writers, allocators and small things."""
 _SMALLEST = 64
 """Rows and columns below which a block is not cut further to save memory."""
 
 
 def feature_shapes(scene: Scene, recipe: FeatureRecipe, use: Resources) -> BlockShapes:
     """Rows and columns of blocks when features are computed."""
-    return _forced(use) or block_shapes(scene, recipe, _spared(use), threads=use.threads)
+    return _forced(use) or block_shapes(scene, recipe, use.memory, share=_COUNTED, threads=use.threads)
 
 
 def prediction_shapes(
@@ -34,16 +34,13 @@ def prediction_shapes(
     return _forced(use) or block_shapes(
         scene,
         recipe,
-        _spared(use),
+        use.memory,
         extra_bytes=per_pixel,
         regions=regions,
         reserved=models + use.threads * SLICE_BYTES,
+        share=_COUNTED,
         threads=use.threads,
     )
-
-
-def _spared(use: Resources) -> int:
-    return use.memory - use.memory // _SPARE
 
 
 def _forced(use: Resources) -> BlockShapes | None:

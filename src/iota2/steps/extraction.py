@@ -25,11 +25,10 @@ from iota2.io.scenes import images_of
 from iota2.io.vectors import read_sqlite
 from iota2.steps.blocks import feature_shapes
 
-NEAR = (8, 8)
-"""Rows and columns of what is brought onto the working lattice around selected pixels that lie apart."""
-DENSE = 0.2
-"""Share of such squares with a selected pixel from which whole blocks are cheaper: the calls for a small one cost as
-much as the arithmetic of some hundred pixels."""
+NEAR = (8, 16, 32, 64)
+"""Sides of the squares that may be brought onto the working lattice around selected pixels that lie apart."""
+CALLS = 256
+"""The calls for a small block cost as much as the arithmetic of so many pixels."""
 
 log = logging.getLogger(__name__)
 
@@ -60,13 +59,13 @@ def extract(
     clear = np.zeros(len(rows), bool)
     if not len(rows):
         return values, clear
-    shapes = feature_shapes(scene, recipe, use)
+    shapes, around = feature_shapes(scene, recipe, use), max(sensor.speckle_radius for sensor in recipe.sensors)
     with series_reader(scene, recipe, threads=use.threads) as reader:
         positions = dict(_positions(scene, rows, cols, shapes))
         for block, decoded in reader.decoded(list(positions)):
             inside = positions[block]
             pixels = rows[inside], cols[inside]
-            for batch in _batches(scene, block, pixels, shapes.computed):
+            for batch in _batches(scene, block, pixels, shapes.computed, around):
                 features = feature_block(_series_at(decoded, batch), recipe)
                 at = inside[np.concatenate([near.at for near in batch])]
                 values[at], clear[at] = features.values[:, 0].T, features.n_valid[0] > 0
@@ -107,16 +106,29 @@ def _cells(rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]) -> Iterat
         yield (int(rows[at[0]] // shape[0] * shape[0]), int(cols[at[0]] // shape[1] * shape[1])), at
 
 
+def cell_shape(rows: np.ndarray, cols: np.ndarray, whole: tuple[int, int], around: int) -> tuple[int, int]:
+    """Rows and columns of the cells that make the series of some pixels with the least work, ``whole`` ones at most.
+
+    The fewer pixels a cell has, the fewer are computed that nobody asked for; the more it has, the fewer are computed
+    again ``around`` each.
+    """
+
+    def work(shape: tuple[int, int]) -> int:
+        count = len(np.unique(rows // shape[0] * (cols.max() + 1) + cols // shape[1]))
+        return count * ((shape[0] + 2 * around) * (shape[1] + 2 * around) + CALLS)
+
+    return min([*((min(side, whole[0]), min(side, whole[1])) for side in NEAR), whole], key=work)
+
+
 def _batches(
-    scene: Scene, block: Block, pixels: tuple[np.ndarray, np.ndarray], whole: tuple[int, int]
+    scene: Scene, block: Block, pixels: tuple[np.ndarray, np.ndarray], whole: tuple[int, int], around: int
 ) -> Iterator[list[_Near]]:
     """The pixels (rows, columns) of a block with their neighbours, in groups of about as many pixels as a ``whole``
-    block has."""
+    block has; ``around``: pixels around a small block that filters read too."""
     (top, bottom), (left, right) = block.rows, block.cols
     rows, cols = pixels[0] - top, pixels[1] - left
-    size, cells = NEAR, list(_cells(rows, cols, NEAR))
-    if len(cells) * NEAR[0] * NEAR[1] > DENSE * block.shape[0] * block.shape[1]:
-        size, cells = whole, list(_cells(rows, cols, whole))
+    size = cell_shape(rows, cols, whole, around)
+    cells = _cells(rows, cols, size)
     batch: list[_Near] = []
     count = 0
     for (row, col), at in cells:

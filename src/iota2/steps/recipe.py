@@ -8,6 +8,7 @@ from datetime import date
 
 from iota2 import layout
 from iota2.compute.features import recipe_problems
+from iota2.config.options_sensors import RADAR
 from iota2.config.schema import Config
 from iota2.config.sensors import enabled_sensors, place_of
 from iota2.core.graph import JobContext, Step
@@ -55,10 +56,14 @@ def params(config: Config) -> RecipeParams:
 def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRecipe:
     """The recipe for these scenes: one date grid per sensor, from the first to the last date over all tiles.
 
-    Raises InputError when raw dates are asked for and the tiles' dates differ, or when no feature is left, and
+    Of the two series of Sentinel-1, one of which no tile has images is left out. Raises InputError when no tile has
+    any other sensor, when raw dates are asked for and the tiles' dates differ, or when no feature is left, and
     ConfigError when features lack a band.
     """
-    sensors = tuple(_sensor_recipe(options, _series_by_tile(scenes, options), params) for options in params.sensors)
+    series = {options.spec.name: _series_by_tile(scenes, options) for options in params.sensors}
+    radar = any(series[options.spec.name] for options in params.sensors if options.spec.section == RADAR)
+    used = [one for one in params.sensors if series[one.spec.name] or not (radar and one.spec.section == RADAR)]
+    sensors = tuple(_sensor_recipe(options, series[options.spec.name], params) for options in used)
     recipe = FeatureRecipe(sensors, params.standard_labels, params.allow_missing)
     if not recipe.names:
         raise InputError(
@@ -68,7 +73,7 @@ def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRe
     problems = [
         f"{problem}. Keep the band ({place_of(options.spec)}.keep_bands), describe its role, or do without: "
         "arg_train.features: [], iota2_feature_extraction.rel_refl: False."
-        for options, sensor in zip(params.sensors, sensors, strict=True)
+        for options, sensor in zip(used, sensors, strict=True)
         for problem in recipe_problems(sensor)
     ]
     if problems:

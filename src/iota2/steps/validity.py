@@ -121,5 +121,5 @@ STEP = Step(
     needs=layout.IMAGES,
     makes={"validity": layout.VALIDITY, "clear": layout.CLOUD_THRESHOLD, "dates": layout.CLEAR_DATES},
     params=params,
-    version=2,
+    version=3,
 )
