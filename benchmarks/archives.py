@@ -24,7 +24,8 @@ from iota2.core.random import generator
 from iota2.testing.classes import CLASSES
 from iota2.testing.files import WorldFiles
 from iota2.testing.sky import Sky, SkyOptions, make_sky
-from iota2.testing.world import PIXEL, World, WorldOptions, make_world, write_world
+from iota2.testing.world import PIXEL, World, WorldOptions, make_world
+from iota2.testing.writing import write_world
 
 TILE = "T31TDJ"
 DATES = tuple(date(2018, 1, 1) + timedelta(round(364 * k / 29)) for k in range(30))

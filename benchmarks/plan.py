@@ -22,7 +22,8 @@ from iota2.run.ledger import Ledger, Record, assess, checksum, params_digest, st
 from iota2.run.output import prepare
 from iota2.run.peak import peak_mib
 from iota2.run.plan import Plan, make_plan, rows_of
-from iota2.testing.world import WorldOptions, make_world, write_world
+from iota2.testing.world import WorldOptions, make_world
+from iota2.testing.writing import write_world
 
 PARTS, REGIONS, SEEDS = 10, ("1", "2", "3"), 1
 SMALL = WorldOptions(size=64, overlap=16, classes=3, dates=(date(2018, 3, 17), date(2018, 5, 11), date(2018, 8, 9)))

@@ -15,7 +15,9 @@ import rasterio
 from iota2 import __version__
 from iota2.cli import legacy, legacy_main, main
 from iota2.errors import UserError
-from iota2.testing.world import DATES, WorldFiles, WorldOptions, make_world, write_world
+from iota2.testing.files import WorldFiles
+from iota2.testing.world import DATES, WorldOptions, make_world
+from iota2.testing.writing import write_world
 from tests.chain.conftest import configured
 from tests.chain.helpers import Case, case, command, small
 

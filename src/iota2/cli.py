@@ -298,7 +298,8 @@ def demo(
     console = Console()
     console.say(f"Writing a made-up archive into {folder} …")
     # Only the demo makes a world up, and scipy's parts for it take a while to import.
-    from iota2.testing.world import WorldOptions, make_world, write_world  # noqa: PLC0415
+    from iota2.testing.world import WorldOptions, make_world  # noqa: PLC0415
+    from iota2.testing.writing import write_world  # noqa: PLC0415
 
     files = write_world(make_world(WorldOptions(size=size - size % 6, overlap=size // 6 * 2)), folder)
     _run(files.config, Options(workers=workers), console)

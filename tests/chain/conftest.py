@@ -12,7 +12,9 @@ from iota2.config.load import load_config
 from iota2.config.schema import Config
 from iota2.core.graph import Resources
 from iota2.run import runner
-from iota2.testing.world import World, WorldFiles, WorldOptions, make_world, write_world
+from iota2.testing.files import WorldFiles
+from iota2.testing.world import World, WorldOptions, make_world
+from iota2.testing.writing import write_world
 
 SMALL = WorldOptions(size=160, overlap=48)
 """Every class in both regions, clouds, an orbit edge, ground that is never clear; seconds to map."""

@@ -20,7 +20,9 @@ from iota2.cli import app, guarded
 from iota2.config.load import load_config
 from iota2.config.schema import Config
 from iota2.run import runner
-from iota2.testing.world import World, WorldFiles, WorldOptions, make_world, write_world
+from iota2.testing.files import WorldFiles
+from iota2.testing.world import World, WorldOptions, make_world
+from iota2.testing.writing import write_world
 
 WEST, EAST = "T31TCJ", "T31TDJ"
 IMAGES, MAPS = "EPSG:32631", "EPSG:2154"

@@ -22,7 +22,9 @@ from iota2.run import runner
 from iota2.steps.coregistration import Alignment, alignments_csv, read_alignments, unaligned
 from iota2.testing.archive import write_band
 from iota2.testing.classes import BANDS
-from iota2.testing.world import DATES, World, WorldFiles, WorldOptions, _product, make_world, write_world
+from iota2.testing.files import WorldFiles
+from iota2.testing.world import DATES, World, WorldOptions, make_world
+from iota2.testing.writing import product, write_world
 from tests.chain.conftest import configured
 from tests.chain.helpers import refused
 from tests.chain.test_variations import accuracy, edited
@@ -66,9 +68,9 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Case:
 def rewrite(world: World, files: WorldFiles, day: date, seen: World) -> None:
     """Write the bands of a date as another world shows them; its sky stays with the image."""
     sky = world.sky(day)
-    product = _product(world, TILE, day, sky)
+    shown = product(world, TILE, day, sky)
     for band in BANDS:
-        write_band(product, files.s2_path, band, seen.observed(day, band, sky)[world.window(TILE)])
+        write_band(shown, files.s2_path, band, seen.observed(day, band, sky)[world.window(TILE)])
 
 
 def write_image(seen: Seen, day: date, path: Path, **changes: object) -> None:

@@ -26,7 +26,8 @@ from iota2.errors import InputError, Iota2Error, JobsFailed
 from iota2.run import runner
 from iota2.run.status import job_states
 from iota2.run.verify import damaged
-from iota2.testing.world import World, WorldFiles
+from iota2.testing.files import WorldFiles
+from iota2.testing.world import World
 from tests.chain.conftest import configured
 from tests.chain.helpers import EAST, WEST, Case, case, run, said, small
 

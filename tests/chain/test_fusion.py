@@ -12,8 +12,9 @@ import pytest
 from iota2 import layout
 from iota2.config.load import load_config
 from iota2.run import runner
-from iota2.testing.files import SENSOR_PATHS
-from iota2.testing.world import WorldFiles, WorldOptions, make_world, write_world
+from iota2.testing.files import SENSOR_PATHS, WorldFiles
+from iota2.testing.world import WorldOptions, make_world
+from iota2.testing.writing import write_world
 from tests.chain.helpers import read
 
 pytestmark = pytest.mark.long

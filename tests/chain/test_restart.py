@@ -24,7 +24,9 @@ from iota2.config.schema import Config
 from iota2.io.atomic import in_progress
 from iota2.run import runner
 from iota2.run.ledger import Ledger, Record
-from iota2.testing.world import DATES, WorldFiles, WorldOptions, make_world, write_world
+from iota2.testing.files import WorldFiles
+from iota2.testing.world import DATES, WorldOptions, make_world
+from iota2.testing.writing import write_world
 from tests.chain.conftest import configured, run_chain
 from tests.run.background import recorded
 

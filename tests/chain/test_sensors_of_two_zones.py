@@ -13,9 +13,9 @@ from iota2.core.grid import aligned, pixel_centres
 from iota2.io.rasters import RasterReader
 from iota2.io.specs import builtin_specs
 from iota2.testing.classes import BANDS
+from iota2.testing.files import WorldFiles
 from iota2.testing.landsat import BANDS as SAME_LIGHT
 from iota2.testing.products import Layer, write_product
-from iota2.testing.world import WorldFiles
 from tests.chain.helpers import MAPS, Case, case, read, run, small
 from tests.chain.test_hard_cases_images import (
     STRIPE,

@@ -23,7 +23,9 @@ from iota2.io.recipes import read_recipe
 from iota2.io.vectors import read_samples, read_sqlite
 from iota2.run import runner
 from iota2.run.survey import survey
-from iota2.testing.world import DATES, World, WorldFiles, WorldOptions, make_world, write_world
+from iota2.testing.files import WorldFiles
+from iota2.testing.world import DATES, World, WorldOptions, make_world
+from iota2.testing.writing import write_world
 from tests.chain.conftest import configured, run_chain
 
 TINY = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:2])

@@ -38,7 +38,8 @@ from iota2.io.scenes import read_scene
 from iota2.io.vectors import read_samples, read_sqlite, read_vector
 from iota2.run import runner
 from iota2.steps.extraction import extract
-from iota2.testing.world import DATES, WorldOptions, make_world, write_world
+from iota2.testing.world import DATES, WorldOptions, make_world
+from iota2.testing.writing import write_world
 from tests.chain.conftest import Mapped, configured, run_chain
 from tests.compute.reference import reference_features
 

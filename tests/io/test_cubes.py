@@ -27,6 +27,7 @@ from iota2.errors import ConfigError, InputError
 from iota2.io.block_shapes import MIN_ROWS, block_shapes, mask_block_shape
 from iota2.io.cubes import CubeReader, recipe_bands
 from iota2.io.decoded import mask_applies
+from iota2.io.open_files import OpenFiles
 from iota2.io.products import native_geobox, scan_tile, working_geobox
 from iota2.io.scenes import shifted
 from iota2.io.specs import builtin_specs, parse_spec
@@ -304,13 +305,13 @@ def test_no_row_is_read_twice_from_top_to_bottom(
 ) -> None:
     """Resampling reads around a block; those rows stay from the block above."""
     read: Counter[tuple[str, int]] = Counter()
-    plain = CubeReader._read
+    plain = OpenFiles.read
 
-    def counting(self: CubeReader, wishes: Sequence[Any]) -> None:
+    def counting(self: OpenFiles, wishes: Sequence[Any]) -> None:
         read.update((wishes[0].path, row) for row in range(*wishes[0].rows))
         plain(self, wishes)
 
-    monkeypatch.setattr(CubeReader, "_read", counting)
+    monkeypatch.setattr(OpenFiles, "read", counting)
     scene = scene_of(SPEC, archive[0])
     with CubeReader(scene, BANDS) as reader:
         for _, decoded in reader.decoded(blocks(TILE, scene.geobox, (8, 64))):

@@ -26,6 +26,7 @@ from iota2.core.scene import Scene
 from iota2.io import pieces as module
 from iota2.io.block_shapes import block_shapes
 from iota2.io.cubes import CubeReader
+from iota2.io.open_files import OpenFiles
 from iota2.io.pieces import Pieces, Scratch, piece_shape
 from iota2.io.products import scan_tile
 from iota2.io.specs import parse_spec
@@ -102,8 +103,8 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[tuple[str, int, int]]]:
-    plain = CubeReader._opened
-    monkeypatch.setattr(CubeReader, "_opened", lambda self, path: Counted(plain(self, path)))
+    plain = OpenFiles._opened
+    monkeypatch.setattr(OpenFiles, "_opened", lambda self, path: Counted(plain(self, path)))
     Counted.counts.clear()
     yield Counted.counts
     Counted.counts.clear()
@@ -198,11 +199,11 @@ def test_what_is_kept_is_let_go_and_its_room_used_again(tmp_path: Path) -> None:
             for cell in blocks(TILE, LATTICE, (64, 64))
             for part in blocks(TILE, LATTICE, (16, 64), cell.rows, cell.cols)
         ):
-            largest = max(largest, reader._scratch.size)
-        kept = reader._scratch.size
+            largest = max(largest, reader._files._scratch.size)
+        kept = reader._files._scratch.size
     whole = 3 * (LATTICE.shape.x * LATTICE.shape.y * 2 + COARSE.shape.x * COARSE.shape.y * 3)
     assert 0 < largest == kept < 0.6 * whole
-    assert reader._scratch.size == 0
+    assert reader._files._scratch.size == 0
 
 
 def test_arrays_come_back_from_the_scratch_file_whatever_was_freed() -> None:
@@ -243,10 +244,10 @@ def test_without_room_for_a_scratch_file_work_goes_on_and_says_so() -> None:
 def test_a_full_scratch_file_changes_no_value(tmp_path: Path) -> None:
     scene = scene_of(tmp_path, {"red": tiles(64), "nir": tiles(40), "cloud": tiles(40)})
     with CubeReader(scene, BANDS) as reader, CubeReader(scene, BANDS) as afresh:
-        reader._scratch.full = True
+        reader._files._scratch.full = True
         for block, found in reader.decoded(blocks(TILE, LATTICE, (48, 48))):
             np.testing.assert_array_equal(found.cubes(block)["Small"].values, afresh.read(block)["Small"].values)
-        assert reader._scratch.size == 0
+        assert reader._files._scratch.size == 0
 
 
 def test_nothing_of_a_scratch_file_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,9 @@ from iota2.run.ledger import Ledger, assess
 from iota2.run.plan import make_plan, rows_of
 from iota2.run.resources import Worker
 from iota2.run.runner import Options, Watcher, resume_command, run
-from iota2.testing.world import DATES, WorldFiles, WorldOptions, make_world, write_world
+from iota2.testing.files import WorldFiles
+from iota2.testing.world import DATES, WorldOptions, make_world
+from iota2.testing.writing import write_world
 from tests.chain.conftest import configured, run_chain
 from tests.chain.test_restart import digests
 from tests.run.background import background

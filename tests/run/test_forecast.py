@@ -30,7 +30,9 @@ from iota2.run.forecast import (
 )
 from iota2.run.resources import shares_of
 from iota2.run.survey import Survey
-from iota2.testing.world import WorldFiles, WorldOptions, make_world, write_world
+from iota2.testing.files import WorldFiles
+from iota2.testing.world import WorldOptions, make_world
+from iota2.testing.writing import write_world
 from tests.chain.conftest import configured
 
 GIB = 1 << 30

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from distributed import Client
 
-from iota2.testing.world import DATES, WorldOptions, make_world, write_world
+from iota2.testing.world import DATES, WorldOptions, make_world
+from iota2.testing.writing import write_world
 from tests.chain.conftest import configured, run_chain
 from tests.chain.test_restart import digests
 from tests.run.background import background, wait_for_records

@@ -12,7 +12,9 @@ from iota2.errors import ConfigError
 from iota2.run import runner
 from iota2.run.execute import Retry
 from iota2.run.resources import STEPS, Shares, Worker, shares_of
-from iota2.testing.world import DATES, WorldFiles, WorldOptions, make_world, write_world
+from iota2.testing.files import WorldFiles
+from iota2.testing.world import DATES, WorldOptions, make_world
+from iota2.testing.writing import write_world
 from tests.chain.conftest import configured
 from tests.chain.test_restart import digests
 

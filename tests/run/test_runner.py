@@ -14,7 +14,9 @@ from iota2.core.graph import Resources
 from iota2.errors import ConfigError, JobsFailed, UserError
 from iota2.run import clusters, runner
 from iota2.run.runner import Options, resume_command
-from iota2.testing.world import DATES, WorldFiles, WorldOptions, make_world, write_world
+from iota2.testing.files import WorldFiles
+from iota2.testing.world import DATES, WorldOptions, make_world
+from iota2.testing.writing import write_world
 from tests.chain.conftest import configured
 
 QUIET = runner.Watcher()

@@ -27,7 +27,8 @@ from iota2.errors import JobsFailed
 from iota2.run import runner, under_way
 from iota2.run import site as report
 from iota2.run.job import JobResult
-from iota2.testing.world import DATES, WorldOptions, make_world, write_world
+from iota2.testing.world import DATES, WorldOptions, make_world
+from iota2.testing.writing import write_world
 from tests.chain.conftest import configured
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

@@ -14,7 +14,8 @@ from iota2.report.site_values import ProductView, SeriesView
 from iota2.run.options import Options
 from iota2.run.runner import look_ahead
 from iota2.run.site import Site
-from iota2.testing.world import DATES, WorldOptions, make_world, write_world
+from iota2.testing.world import DATES, WorldOptions, make_world
+from iota2.testing.writing import write_world
 
 ALL = ("Sentinel2", "Landsat8", "Sentinel1", "userFeat")
 WEST = "T31TCJ"

@@ -19,7 +19,9 @@ import pytest
 from iota2 import layout
 from iota2.config.schema import Config
 from iota2.run.verify import damaged
-from iota2.testing.world import DATES, WorldFiles, WorldOptions, make_world, write_world
+from iota2.testing.files import WorldFiles
+from iota2.testing.world import DATES, WorldOptions, make_world
+from iota2.testing.writing import write_world
 from tests.chain.conftest import configured, run_chain
 from tests.chain.test_restart import digests
 from tests.run import slurm

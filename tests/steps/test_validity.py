@@ -13,7 +13,9 @@ from iota2.core.graph import Resources
 from iota2.io.rasters import RasterReader
 from iota2.run import runner
 from iota2.steps.validity import DateView, read_clear_dates
-from iota2.testing.world import World, WorldFiles, WorldOptions, make_world, write_world
+from iota2.testing.files import WorldFiles
+from iota2.testing.world import World, WorldOptions, make_world
+from iota2.testing.writing import write_world
 from tests.chain.conftest import configured
 
 TILES = ("T31TCJ", "T31TDJ")

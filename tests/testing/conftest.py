@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from iota2.testing.world import World, WorldFiles, WorldOptions, make_world, write_world
+from iota2.testing.files import WorldFiles
+from iota2.testing.world import World, WorldOptions, make_world
+from iota2.testing.writing import write_world
 
 
 @pytest.fixture(scope="session")

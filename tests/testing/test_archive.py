@@ -15,7 +15,8 @@ from sklearn.ensemble import RandomForestClassifier
 
 from iota2.core.grid import rescaled
 from iota2.testing.classes import BANDS
-from iota2.testing.world import DATES, WorldOptions, make_world, write_world
+from iota2.testing.world import DATES, WorldOptions, make_world
+from iota2.testing.writing import write_world
 
 PRODUCT = re.compile(r"SENTINEL2[AB]_(?P<date>\d{8})-\d{6}-\d{3}_L2A_(?P<tile>T31T[CD]J)_D_V1-7")
 

@@ -17,7 +17,8 @@ from iota2.io.specs import builtin_specs
 from iota2.testing.files import SENSOR_PATHS, WorldFiles
 from iota2.testing.landsat import landsat_dates, landsat_sky
 from iota2.testing.layers import ALTITUDE, layer
-from iota2.testing.world import DATES, World, WorldOptions, make_world, write_world
+from iota2.testing.world import DATES, World, WorldOptions, make_world
+from iota2.testing.writing import write_world
 
 OPTIONS = WorldOptions(size=128, overlap=32, classes=4, dates=DATES[2:10:2], sensors=("Landsat8", "userFeat"))
 WEST, EAST = OPTIONS.tiles

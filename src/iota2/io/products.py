@@ -21,6 +21,7 @@ from iota2.errors import ConfigError, InputError
 from iota2.io.decoded import nodata_of
 from iota2.io.environ import crs_name
 from iota2.io.headers import Header, read_header
+from iota2.io.impossible import impossible_values
 from iota2.io.lattices import common_grids, extent_in, misfits
 from iota2.io.metadata import read_scaling
 from iota2.io.tile_folders import Found, Listing, all_problems, list_products, only_file, tile_folder
@@ -95,8 +96,9 @@ def series_of(
         products, notes = _whole(products, damaged or {}, where)
     grids, problems = judge(spec, products, folder, tile)
     if problems:
-        lacking = problems == _missing_files(products, folder, tile)  # which say themselves what to do
-        remedy = "" if lacking else f"Get the files again, or take these products out of {folder}."
+        described = impossible_values(spec, [product.headers for product in products])
+        told = {*_missing_files(products, folder, tile), *described}  # which say themselves what to do
+        remedy = "" if told.issuperset(problems) else f"Get the files again, or take these products out of {folder}."
         raise InputError(all_problems(where, problems, remedy))
     return SensorScene(spec, _acquisitions(spec, products, grids), grids), notes
 
@@ -124,7 +126,8 @@ def compare(spec: SensorSpec, products: Sequence[Product], tile: str) -> tuple[M
     grids, odd = common_grids(spec, _by_name(spec, products))
     shown = {product.name: _grids(product) for product in products} if spec.varying_extent else {tile: grids}
     odd = odd or [misfit for name, those in shown.items() for misfit in misfits(spec, those, name)]
-    return grids, [*_other_counts(spec, products), *(odd or _unmarked(spec, products, grids))]
+    impossible = impossible_values(spec, [product.headers for product in products])
+    return grids, [*_other_counts(spec, products), *impossible, *(odd or _unmarked(spec, products, grids))]
 
 
 def _grids(product: Product) -> dict[str, GeoBox]:
@@ -141,10 +144,10 @@ def _unmarked(spec: SensorSpec, products: Sequence[Product], grids: Mapping[str,
         if band.name in product.headers and extent_in(product.headers[band.name].grid, grids[band.name])
     }
     return [
-        f"{name}: its files end at different places, and the description of the sensor has no nodata that pixels of "
-        f"type {kind} can hold: add one"
+        f"{name}: its files end at different places, and the description of the sensor has no nodata; pixels of type "
+        f"{kind} need one: add it"
         for name, kind in types.items()
-        if nodata_of(np.dtype(kind), spec.nodata_of(name)) is None
+        if spec.nodata_of(name) is None and nodata_of(np.dtype(kind), None) is None
     ]
 
 

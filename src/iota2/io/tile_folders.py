@@ -161,7 +161,8 @@ def all_problems(where: str, problems: Iterable[str], remedy: str = "", shown: i
     lines = list(problems)
     more = [f"… and {len(lines) - shown} more"] if len(lines) > shown else []
     told = [*lines[:shown], *more, *([remedy] if remedy else [])]
-    return "\n".join([f"{where}: {len(lines)} problem(s)", *(f"  {line}" for line in told)])
+    count = f"{len(lines)} problem" + "s" * (len(lines) != 1)
+    return "\n".join([f"{where}: {count}", *(f"  {line}" for line in told)])
 
 
 def some(names: Sequence[str], shown: int = 5) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from odc.geo.geobox import GeoBox
@@ -13,9 +12,7 @@ from iota2.core.grid import rescaled
 from iota2.core.random import generator
 from iota2.testing.archive import NODATA, write_image
 from iota2.testing.sky import Sky, SkyOptions, make_sky
-
-if TYPE_CHECKING:  # the world writes these images, and imports this module
-    from iota2.testing.world import World
+from iota2.testing.world import World
 
 BANDS = {"B1": "B2", "B2": "B2", "B3": "B3", "B4": "B4", "B5": "B8A", "B6": "B11", "B7": "B12"}
 """Band to that of Sentinel-2 which sees about the same light."""

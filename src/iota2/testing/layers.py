@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from odc.geo.geobox import GeoBox
@@ -13,9 +12,7 @@ from scipy import ndimage
 from iota2.core.grid import aligned
 from iota2.core.random import generator
 from iota2.testing.archive import write_image
-
-if TYPE_CHECKING:  # the world writes these layers, and imports this module
-    from iota2.testing.world import World
+from iota2.testing.world import World
 
 # Metres above the valley and degrees of slope at which fields of a class usually lie.
 ALTITUDE = {11: 15, 12: 30, 31: 110, 32: 190, 41: 40, 51: 0, 211: 60, 222: 90, 34: 150, 221: 75}

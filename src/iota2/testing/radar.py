@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import rasterio
 from odc.geo.geobox import GeoBox
 
 from iota2.core.random import generator
-
-if TYPE_CHECKING:  # the world writes these images, and imports this module
-    from iota2.testing.world import World
+from iota2.testing.world import World
 
 Polarisation = Literal["vv", "vh"]
 POLARISATIONS: tuple[Polarisation, ...] = ("vv", "vh")
