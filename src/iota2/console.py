@@ -53,7 +53,7 @@ def _found(sensor: SensorScene) -> str:
     """What a sensor has of a tile."""
     if sensor.spec.static:
         return f"layers without dates: {', '.join(sensor.spec.band_names)}"
-    return f"{len(sensor.days)} dates of {sensor.spec.name}, {sensor.days[0]} to {sensor.days[-1]}"
+    return f"{counted(len(sensor.days), 'date')} of {sensor.spec.name}, {sensor.days[0]} to {sensor.days[-1]}"
 
 
 def told_in_all(verdicts: Mapping[str, Verdict]) -> str:

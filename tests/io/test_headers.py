@@ -47,7 +47,7 @@ def test_a_header_says_lattice_and_types(jp2: Path, tmp_path: Path) -> None:
     header, _ = read_header(str(both), 2)
     assert header is not None
     assert header.types == ("uint16", "uint16")
-    assert read_header(str(both), 3) == (None, [f"{both}: has 2 band(s), band 3 is needed"])
+    assert read_header(str(both), 3) == (None, [f"{both}: has 2 bands, band 3 is needed"])
 
 
 def test_all_that_is_wrong_with_a_header_is_told_at_once(tmp_path: Path) -> None:

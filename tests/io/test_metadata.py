@@ -90,8 +90,8 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
     "an image": (b"\0\0\0\x0cjP  \r\n", "cannot be read"),
     "an unknown encoding": ('<?xml version="1.0" encoding="klingon"?><p/>', "cannot be read"),
     "wrong bytes": (HEAD.encode() + b"<p>\xff\xfe</p>", "cannot be read"),
-    "no divisor": (f"<p>{OFFSETS}</p>", r"has 0 element(s) *BOA_QUANTIFICATION_VALUE, one is expected"),
-    "two divisors": (f"<p>{DIVISOR}{DIVISOR}</p>", r"has 2 element(s) *BOA_QUANTIFICATION_VALUE, one is expected"),
+    "no divisor": (f"<p>{OFFSETS}</p>", r"has 0 elements *BOA_QUANTIFICATION_VALUE, one is expected"),
+    "two divisors": (f"<p>{DIVISOR}{DIVISOR}</p>", r"has 2 elements *BOA_QUANTIFICATION_VALUE, one is expected"),
     "divisor 0": (f"<p>{DIVISOR.replace('10000', '0')}</p>", "is 0, a number above 0 is expected"),
     "divisor below 0": (f"<p>{DIVISOR.replace('10000', '-1')}</p>", "is -1, a number above 0 is expected"),
     "divisor of text": (f"<p>{DIVISOR.replace('10000', 'ten')}</p>", "is 'ten', a number is expected"),
@@ -100,15 +100,15 @@ BROKEN: dict[str, tuple[str | bytes, str]] = {
     "empty divisor": (f"<p>{DIVISOR.replace('10000', ' ')}</p>", "is '', a number is expected"),
     "no offset of one band": (
         f"<p>{DIVISOR}{OFFSETS}</p>".replace('"8"', '"88"'),
-        "has 0 element(s) BOA_ADD_OFFSET of B8A (band_id 8), one is expected",
+        "has 0 elements BOA_ADD_OFFSET of B8A (band_id 8), one is expected",
     ),
     "two offsets of one band": (
         f"<p>{DIVISOR}{OFFSETS}</p>".replace('"9"', '"8"'),
-        "has 2 element(s) BOA_ADD_OFFSET of B8A (band_id 8), one is expected",
+        "has 2 elements BOA_ADD_OFFSET of B8A (band_id 8), one is expected",
     ),
     "offsets without ids": (
         f"<p>{DIVISOR}{OFFSETS.replace('band_id', 'band')}</p>",
-        "has 0 element(s) BOA_ADD_OFFSET of B02 (band_id 1), one is expected",
+        "has 0 elements BOA_ADD_OFFSET of B02 (band_id 1), one is expected",
     ),
     "offset of text": (
         f"<p>{DIVISOR}{OFFSETS.replace('>-1000<', '>minus<')}</p>",

@@ -183,7 +183,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(InputError) as told:
         scanned(tmp_path, "ALT", "ASP", "SLP")
     text = str(told.value)
-    assert text.startswith("userFeat, tile T31TCJ: 3 problem(s)")
+    assert text.startswith("userFeat, tile T31TCJ: 3 problems")
     assert "has 'ALT' in its name" in text
     assert "it holds text" in text
     assert "is not north up" in text

@@ -90,7 +90,7 @@ def _difference(grid: GeoBox, usual: GeoBox, varying: bool) -> str:
         return "shows another place" * apart
     if max(abs(right), abs(down)) > SHIFT:
         return f"lies on another lattice (shifted by {right:g} pixels to the right and {down:g} down)"
-    return f"has another size ({grid.shape.y} x {grid.shape.x}, not {usual.shape.y} x {usual.shape.x})" * (
+    return f"has another size ({_size(grid)}, not {_size(usual)})" * (
         grid.shape != usual.shape
     )
 

@@ -54,7 +54,7 @@ def _elements(root: Element, pattern: str) -> list[Element]:
 def _number(path: str, name: str, elements: list[Element]) -> float:
     """The number in the only element of a name."""
     if len(elements) != 1:
-        raise InputError(f"{path}: has {len(elements)} element(s) {name}, one is expected. Get the product again.")
+        raise InputError(f"{path}: has {len(elements)} elements {name}, one is expected. Get the product again.")
     text = (elements[0].text or "").strip()
     try:
         number = float(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
@@ -24,7 +24,7 @@ from iota2.io.headers import Header, read_header
 from iota2.io.impossible import impossible_values
 from iota2.io.lattices import common_grids, extent_in, misfits
 from iota2.io.metadata import read_scaling
-from iota2.io.tile_folders import Found, Listing, all_problems, list_products, only_file, tile_folder
+from iota2.io.tile_folders import Found, Listing, all_problems, list_products, only_file, some, tile_folder
 
 SCAN_THREADS = 4
 """Headers are read by this many threads: most of the time is spent waiting for the disk."""
@@ -149,6 +149,15 @@ def _unmarked(spec: SensorSpec, products: Sequence[Product], grids: Mapping[str,
         for name, kind in types.items()
         if spec.nodata_of(name) is None and nodata_of(np.dtype(kind), None) is None
     ]
+
+
+def several_a_day(days: Iterable[date], shown: int = 3) -> str:
+    """Which days have several products, the first of them named; empty when none has."""
+    counts = {day: count for day, count in sorted(Counter(days).items()) if count > 1}
+    if len(counts) == 1:
+        ((day, count),) = counts.items()
+        return f"{count} products of {day}"
+    return f"several products of each of {len(counts)} days ({some([*map(str, counts)], shown)})" if counts else ""
 
 
 def native_geobox(scene: SensorScene) -> GeoBox:

@@ -16,7 +16,7 @@ from iota2.core.grid import resolution
 from iota2.core.sensor import SensorSpec
 from iota2.io.environ import crs_name
 from iota2.io.near_misses import TOO_DEEP
-from iota2.io.products import Product
+from iota2.io.products import Product, several_a_day
 from iota2.io.recognition import Recognized, TileFolder
 from iota2.run.lines import counted, facts, some, wrapped
 from iota2.run.sensors import path_key, product_path, series_made
@@ -38,6 +38,8 @@ def _tile_lines(spec: SensorSpec, tile: TileFolder) -> Iterator[str]:
     days = f", {products[0].day} to {products[-1].day}" if products else ""
     yield f"{tile.tile}: {counted(len(products), 'product')}{days}"
     yield from _calendar(products)
+    if several := several_a_day([product.day for product in products]):
+        yield f"  {several}: their clear pixels are averaged"
     yield from facts(
         [*_lattices(tile.grids), *_units(spec, products), *_series(spec, products), *_less(spec, products)]
     )
@@ -62,7 +64,7 @@ def _lattices(grids: Mapping[str, GeoBox]) -> Iterator[tuple[str, str]]:
     for grid in sorted(dict.fromkeys(grids.values()), key=resolution):
         (width, height), names = resolution(grid), " ".join(name for name, other in grids.items() if other == grid)
         size = f"{width:g}" if width == height else f"{width:g} × {height:g}"
-        yield "lattice", f"{crs_name(grid)}, {grid.shape.y} × {grid.shape.x} pixels of {size}: {names}"
+        yield "lattice", f"{crs_name(grid)}, {grid.shape.x} wide, {grid.shape.y} high, pixels of {size}: {names}"
 
 
 def _units(spec: SensorSpec, products: Sequence[Product]) -> Iterator[tuple[str, str]]:
@@ -91,7 +93,7 @@ def _less(spec: SensorSpec, products: Sequence[Product]) -> Iterator[tuple[str, 
     for mask in spec.masks:
         count = sum(mask.name not in product.files for product in products) if mask.optional else 0
         if count:
-            yield "not needed", f"{mask.name}, which {count} of {len(products)} products lack"
+            yield "not needed", f"{mask.name}, which {count} of {counted(len(products), 'product')} lack"
 
 
 def _incomplete(spec: SensorSpec, products: Sequence[Product]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from iota2.errors import InputError, MissingTile
 from iota2.io.coverage import bounds_in, share_shown
 from iota2.io.crs import units_per_metre
 from iota2.io.environ import crs_name
-from iota2.io.products import native_geobox, scan_tile, working_geobox
+from iota2.io.products import native_geobox, scan_tile, several_a_day, working_geobox
 from iota2.io.s1tiling import DIRECTIONS, directions_found, of_direction
 from iota2.io.specs import builtin_specs
 from iota2.io.user_features import interpolated_numbers, scan_layers
@@ -138,9 +138,19 @@ def _series(config: Config, options: SensorOptions, tile: str, items: Items) -> 
     else:
         series, notes = scan_tile(options.spec, options.source, tile, skip_damaged=skip, damaged=damaged)
     interpolation = config.sensors_data_interpolation
+    notes = (*notes, *_same_days(series, tile, averaged=interpolation.use_gapfilling))
     if interpolation.use_gapfilling and not interpolation.auto_date:
         return series, [*notes, *season_notes(options, series, tile)]
     return series, [*notes]
+
+
+def _same_days(series: SensorScene, tile: str, *, averaged: bool) -> list[str]:
+    """A note on days with several products, and what becomes of these."""
+    told = several_a_day(series.days)
+    if not told:
+        return []
+    what = "their clear pixels are averaged" if averaged else "each is a date of its own"
+    return [f"{series.spec.section}, tile {tile}: {told}: {what}"]
 
 
 def scenes_of(config: Config, found: Mapping[str, Series]) -> tuple[dict[str, Scene], dict[str, list[str]]]:
