@@ -105,8 +105,8 @@ def test_a_good_folder_is_told_with_dates_lattices_and_the_options_to_set(
     assert code == 0
     assert f"{TILE}: 3 products, 2018-03-02 to 2018-05-11" in text
     assert "  2018-03  02  12\n  2018-05  11\n" in text
-    assert "EPSG:32631, 24 × 32 pixels of 10: B2 B3 B4 B8 CLM SAT EDG\n" in text
-    assert "EPSG:32631, 12 × 16 pixels of 20: B5 B6 B7 B8A B11 B12\n" in text
+    assert "EPSG:32631, 32 wide, 24 high, pixels of 10: B2 B3 B4 B8 CLM SAT EDG\n" in text
+    assert "EPSG:32631, 16 wide, 12 high, pixels of 20: B5 B6 B7 B8A B11 B12\n" in text
     assert f"chain.s2_path : '{archive}'\n  chain.list_tile : '{TILE}'" in text
     (tile,) = content["tiles"]
     assert content["usable"]
@@ -117,6 +117,21 @@ def test_a_good_folder_is_told_with_dates_lattices_and_the_options_to_set(
     }  # fmt: skip
     assert set(tile["products"][0]["files"]) == {part.name for part in S2.parts}
     assert sorted(archive.rglob("*")) == before
+
+
+def test_products_of_one_day_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    write_series(S2, tmp_path, TILE, (*DAYS, DAYS[0]), GRIDS)
+    code, text, _ = asked(capsys, "Sentinel_2", tmp_path)
+    assert code == 0
+    assert "  2 products of 2018-03-02: their clear pixels are averaged\n" in text
+
+
+def test_directions_of_radar_are_not_of_one_day(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for direction, days in (("ASC", DAYS[:1]), ("DES", (DAYS[0], DAYS[0]))):
+        write_series(of_direction(builtin_specs()["Sentinel_1"], direction), tmp_path, TILE, days, {"": LATTICE})
+    _, text, _ = asked(capsys, "Sentinel_1", tmp_path)
+    assert text.count("of 2018-03-02: their clear pixels are averaged") == 1
+    assert "2 products of 2018-03-02" in text
 
 
 def test_a_tile_folder_does_as_well(capsys: pytest.CaptureFixture[str], archive: Path) -> None:

@@ -292,16 +292,23 @@ def demo(
         Path, typer.Argument(metavar="FOLDER", help="Folder for the made-up archive and its results.")
     ] = Path("demo"),
     size: Annotated[int, typer.Option(metavar="N", min=SMALLEST_DEMO, help="Pixels along a tile's side.")] = DEMO,
+    all_sensors: Annotated[
+        bool,
+        typer.Option("--all-sensors", help="With Landsat 8, Sentinel-1 and layers without dates beside Sentinel-2."),
+    ] = False,
     workers: Workers = None,
 ) -> None:
-    """Make up a small Sentinel-2 archive and map it."""
+    """Make up a small archive, of Sentinel-2 unless more is asked for, and map it."""
     console = Console()
     console.say(f"Writing a made-up archive into {folder} …")
     # Only the demo makes a world up, and scipy's parts for it take a while to import.
+    from iota2.testing.files import SENSOR_PATHS  # noqa: PLC0415
     from iota2.testing.world import WorldOptions, make_world  # noqa: PLC0415
     from iota2.testing.writing import write_world  # noqa: PLC0415
 
-    files = write_world(make_world(WorldOptions(size=size - size % 6, overlap=size // 6 * 2)), folder)
+    sensors = tuple(SENSOR_PATHS) if all_sensors else WorldOptions.sensors
+    world = make_world(WorldOptions(size=size - size % 6, overlap=size // 6 * 2, sensors=sensors))
+    files = write_world(world, folder)
     _run(files.config, Options(workers=workers), console)
 
 
@@ -337,6 +344,8 @@ def _run_watched(path: Path, options: Options, console: Console | JsonLines, *, 
     except KeyboardInterrupt:
         console.say(f"to go on: {resume_command(config, options)}")
         raise
+    for note in runner.closing_notes(config):
+        console.say(f"note: {note}")
     console.finished(runner.products(config), config.chain.output_path)
 
 

@@ -101,7 +101,9 @@ COMMON_MASK = Artifact(
     "1 where every sensor, or any with `allow_missing_sensor`, has an image on at least one date.",
 )
 COMMON_MASK_VECTOR = Artifact("features/{tile}/tmp/MaskCommunSL.shp", "The same as polygons, in `proj`.")
-VALIDITY = Artifact("features/{tile}/nbView.tif", "Number of clear dates of each pixel.")
+VALIDITY = Artifact(
+    "features/{tile}/nbView.tif", "Number of clear dates of each pixel: those on which no mask applies."
+)
 CLEAR_DATES = Artifact(
     "features/{tile}/clear_dates.csv",
     "Of each date the pixels of the tile inside the image, how many of them are clear, and their part.",

@@ -331,7 +331,7 @@ def test_half_the_memory_gives_smaller_blocks_and_the_same_bytes(case: Case) -> 
         use = runner.Options(workers=0, use=replace(runner.Options().use, memory=mib << 20))
         runner.run(loaded, use, Listens())
         expected = next(line for line in reversed(told) if line.startswith("expected: "))
-        blocks[mib] = (expected.partition("blocks of ")[2].partition(" pixels")[0], made(case.output))
+        blocks[mib] = (expected.partition("blocks of ")[2].partition(" columns")[0], made(case.output))
         shutil.rmtree(case.output)
     assert blocks[64][0] != blocks[4][0]
     assert blocks[64][1] == blocks[4][1]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from iota2.compute.registration import MOST, View, translation, view_of, window_grid
+from iota2.compute.registration import FEWEST, MOST, View, too_small, translation, view_of, window_grid
 from iota2.testing.world import DATES, World, WorldOptions, make_world
 from tests.displaced import displaced
 
@@ -230,3 +230,12 @@ def test_an_image_that_is_too_small_is_not_compared() -> None:
     assert translation([], [], 3).refused
     few = [View(np.ones((64, 64), np.float32), np.ones((64, 64), bool))] * 2
     assert translation(few, [replace(view) for view in few], 3).refused
+
+
+@pytest.mark.parametrize(
+    ("shape", "small"), [((95, 95), True), ((96, 96), False), ((64, 80), True), ((64, 128), False)]
+)
+def test_too_small_is_what_has_fewer_windows_than_are_needed(shape: tuple[int, int], small: bool) -> None:
+    assert bool(too_small(shape)) == small == (len(window_grid(shape)) < FEWEST)
+    if small:
+        assert too_small(shape) == f"{shape[1]} x {shape[0]} pixels are too few to align: 96 x 96 are needed"

@@ -326,6 +326,20 @@ def test_an_unknown_key_names_the_section_of_a_like_key(world: Path) -> None:
     assert "'classifier' belongs to arg_train" in said
 
 
+@pytest.mark.parametrize(
+    ("key", "instead"),
+    [
+        ("temporal_resolution : 12", "TemporalResolution of [Processing]"),
+        ("temporalResolution : 12", "TemporalResolution of [Processing]"),
+        ("additional_features : 'b1'", "expression of [Features]"),
+    ],
+)
+def test_what_the_ini_file_says_of_radar_is_told_with_its_key(world: Path, key: str, instead: str) -> None:
+    said = refusal(world, chain() + f"Sentinel_1 : {{ {key} }}")
+    name = key.partition(" ")[0]
+    assert f"Sentinel_1.{name}: unknown option; give {instead} in the INI file that chain.s1_path names" in said
+
+
 def test_a_key_like_one_of_2020_is_told_by_its_name_of_today(world: Path) -> None:
     said = refusal(world, chain("additionalFeature : 'b1'"))
     assert re.search(r"'additional_features' belongs to .*Sentinel_2,", said)

@@ -57,7 +57,7 @@ def test_all_that_is_wrong_with_a_header_is_told_at_once(tmp_path: Path) -> None
         file.write(np.ones((4, 4), np.uint8), 1)
     header, problems = read_header(str(path), 2)
     assert header is None
-    assert [problem.removeprefix(f"{path}: ").split("(")[0].strip() for problem in problems] == [
+    assert [problem.removeprefix(f"{path}: ").split(",")[0].split("(")[0].strip() for problem in problems] == [
         "has 1 band",
         "has no coordinate system",
         "is not north up",

@@ -28,7 +28,7 @@ name: Small
 section: Small
 product: '^SMALL_(?P<date>\\d{8})_(?P<tile>[A-Z0-9]+)'
 bands: [{name: RED, file: '*_red.tif', role: red}, {name: NIR, file: '*_nir.tif'}]
-masks: [{name: CLM, file: 'MASKS/*_CLM_R2.tif', bits: [1, 7]}, {name: SCL, file: '*_scl.tif', values: [0, 3]}]
+masks: [{name: CLM, file: 'MASKS/*_CLM_R2.tif', bits: [1]}, {name: SCL, file: '*_scl.tif', values: [0, 3]}]
 nodata: -10000
 """,
     source="small.yaml",

@@ -314,7 +314,7 @@ def test_pixels_of_another_size_are_not_shared(ratio: float, same: bool, size: f
 def test_of_other_sensors_another_size_is_refused(tmp_path: Path) -> None:
     fixed = replace(small(), varying_extent=False)
     written(fixed, tmp_path, np.uint16, [(0, 40, 0, 50), (0, 40, 0, 50), (0, 36, 0, 50)])
-    with pytest.raises(InputError, match=r"20180305.*has another size \(36 x 50, not 40 x 50\)"):
+    with pytest.raises(InputError, match=r"20180305.*has another size \(50 wide, 36 high; not 50 wide, 40 high\)"):
         scan_tile(fixed, tmp_path, TILE)
 
 

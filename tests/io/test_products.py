@@ -142,7 +142,10 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = HARMS | {
         "holds text",
     ),
     "other pixels": (lambda path: rewrite(path, COARSE), "has other pixels (20 x 20, not 10 x 10)"),
-    "another size": (lambda path: rewrite(path, FINE[:30, :48]), "has another size (30 x 48, not 32 x 48)"),
+    "another size": (
+        lambda path: rewrite(path, FINE[:30, :48]),
+        "has another size (48 wide, 30 high; not 48 wide, 32 high)",
+    ),
     "a broken link": (lambda path: (path.unlink(), path.symlink_to("nowhere.tif")), "broken symbolic link"),
 }
 
@@ -168,7 +171,7 @@ def test_too_few_bands_in_a_file_are_said(tmp_path: Path) -> None:
     write_series(spec, tmp_path, TILE, DAYS[:2], {"": FINE})
     assert len(scan_tile(spec, tmp_path, TILE)[0].acquisitions) == 2
     rewrite(first_file(tmp_path, "*_red.tif"), FINE)
-    with pytest.raises(InputError, match=r"has 1 band\(s\), band 2 is needed"):
+    with pytest.raises(InputError, match=r"has 1 band, band 2 is needed"):
         scan_tile(spec, tmp_path, TILE)
 
 

@@ -174,7 +174,7 @@ def test_a_safe_tree_without_its_bands_is_told_band_by_band(safe: Path) -> None:
     lines = str(caught.value).splitlines()
     assert lines[0] == "Sentinel_2_S2C, tile T29UNU: 10 problems"
     for line, band in zip(lines[1:], S2C.bands, strict=True):
-        assert line.strip().startswith(f"1 of 1 products of T29UNU lack {band.file} (first: {N0400})")
+        assert line.strip().startswith(f"the only product of T29UNU lacks {band.file} (first: {N0400})")
 
 
 def test_a_full_size_scene_classification_is_read_by_blocks(safe: Path) -> None:

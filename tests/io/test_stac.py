@@ -204,6 +204,18 @@ def test_what_is_passed_over_is_counted(items: list[Item], tmp_path: Path) -> No
     )
 
 
+def test_a_collection_that_is_not_there_is_told_with_those_that_are(items: list[Item], tmp_path: Path) -> None:
+    folder = write_items([{**item, "collection": "ufq"} for item in items], tmp_path / "items")
+    told = refusal(lambda: read_items(Search(str(folder), ("ufo",))))
+    assert told == (
+        f"chain.stac_items.collections: {folder} has no item of collection 'ufo'; {len(items)} items are of 'ufq', "
+        "which collections does not name. Did you mean it?"
+    )
+    assert len(read_items(Search(str(folder), ("ufq",)))[0]) == len(items)
+    later = Search(str(folder), ("ufq",), start=date(2100, 1, 1))
+    assert read_items(later)[0] == (), "a collection whose items are of other days is there"
+
+
 def test_all_documents_that_cannot_be_read_are_told_at_once(items: list[Item], tmp_path: Path) -> None:
     broken: list[Item] = [{**items[0], "id": name} for name in ("no date", "no address", "list", "\n", "number")]
     broken[0]["properties"] = {"datetime": "yesterday"}

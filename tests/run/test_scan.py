@@ -14,6 +14,7 @@ from affine import Affine
 from iota2.config.load import load_config
 from iota2.core.grid import resolution
 from iota2.errors import ConfigError, UserError
+from iota2.io.products import several_a_day
 from iota2.run.survey import Survey, survey
 from iota2.testing.world import DATES, WorldOptions
 from tests.chain.helpers import EAST, WEST, Case, made
@@ -233,3 +234,38 @@ def test_layers_alone_are_refused_and_options_without_layers_told(case: Case) ->
         load_config(case.configured(chain=alone))
     config = load_config(case.configured(userFeat={"patterns": "ALT"}))
     assert any("userFeat: has no effect: chain.user_feat_path is not given" in told for told in config.warnings)
+
+
+def test_several_products_of_a_day_are_told(case: Case, tmp_path: Path) -> None:
+    for tile in (WEST, EAST):
+        shutil.copytree(case.files.s2_path / tile, tmp_path / tile)
+    day = DATES[2]
+    (product,) = (tmp_path / WEST).glob(f"*_{day:%Y%m%d}-*")
+    again = product.with_name(re.sub(r"-\d{6}-", "-235959-", product.name))
+    shutil.copytree(product, again)
+    several = found(case, s2_path=str(tmp_path))
+    told = f"Sentinel2, tile {WEST}: 2 products of {day}: "
+    assert [note for note in several.notes[WEST] if "products of" in note] == [f"{told}their clear pixels are averaged"]
+    assert not [note for note in several.notes[EAST] if "products of" in note]
+    raw = {"chain": {"list_tile": WEST, "s2_path": str(tmp_path)}}
+    config = case.configured(**raw, sensors_data_interpolation={"use_gapfilling": False})
+    assert f"{told}each is a date of its own" in survey(load_config(config)).notes[WEST]
+
+
+def test_days_with_several_products_are_grouped() -> None:
+    first, second, third, _ = DATES[:4]
+    assert several_a_day(DATES[:4]) == ""
+    assert several_a_day([first, second, second, second]) == f"3 products of {second}"
+    days = [*DATES[:4], *DATES[:4]]
+    assert several_a_day(days) == f"several products of each of 4 days ({first}, {second}, {third} and 1 more)"
+
+
+def test_images_too_small_to_be_aligned_are_told(case: Case) -> None:
+    reference = sorted((case.files.s2_path / WEST).glob("*/*_FRE_B4.tif"))[0]
+    given = {"chain": {"list_tile": WEST}, "coregistration": {"vhr_path": str(reference)}}
+    (note,) = [told for told in survey(load_config(case.configured(**given))).remarks if "align" in told]
+    assert note == (
+        f"coregistration: Sentinel2, tile {WEST}: 64 x 64 pixels are too few to align: 96 x 96 are needed; its dates "
+        "are read as they lie."
+    )
+    assert not [told for told in found(case).remarks if "align" in told]

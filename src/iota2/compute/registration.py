@@ -88,6 +88,15 @@ class Translation:
     """Why this must not be used; empty when it can be."""
 
 
+def too_small(shape: tuple[int, int]) -> str:
+    """Why images of a shape can never be compared; empty when they can."""
+    if len(window_grid(shape)) >= FEWEST:
+        return ""
+    least = next(side for side in itertools.count(SMALLEST) if len(window_grid((side, side))) >= FEWEST)
+    rows, cols = shape
+    return f"{cols} x {rows} pixels are too few to align: {least} x {least} are needed"
+
+
 def window_grid(shape: tuple[int, int]) -> list[tuple[Range, Range]]:
     """Rows and columns of the windows in which images of a shape are compared, row by row; none when it is too small.
 

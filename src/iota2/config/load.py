@@ -25,7 +25,9 @@ from iota2.config.fields import (
     nested,
     shown,
 )
+from iota2.config.options_sensors import RADAR
 from iota2.config.rules import findings
+from iota2.config.s1_ini import OF_OTHER_SENSORS
 from iota2.config.schema import ATTRIBUTES, SECTIONS, Config
 from iota2.config.yaml_reader import read_yaml
 from iota2.errors import ConfigError
@@ -151,6 +153,8 @@ def _place_key(draft: _Draft, written: str, section: str, key: str, node: Node) 
 
 def _hint(section: str, key: str, homes: Sequence[str]) -> str:
     """What may have been meant by an unknown key: a like key here, the same or like keys elsewhere."""
+    if section == RADAR and (instead := OF_OTHER_SENSORS.get(legacy.OPTIONS.get(key, (None, key))[1])):
+        return f"; give {instead} in the INI file that chain.s1_path names"
     if homes:
         return f"; it exists in {', '.join(homes)}: move it to the right one"
     here = nearest(key, KEYS[section])

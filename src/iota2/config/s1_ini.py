@@ -49,6 +49,12 @@ KEYS: dict[str, dict[str, str]] = {
 """Keys by section, as the original wrote them (their case does not matter), each with the reason why it has no effect;
 empty for those that are used."""
 
+OF_OTHER_SENSORS = {
+    "temporal_resolution": "TemporalResolution of [Processing]",
+    "additional_features": "expression of [Features]",
+}
+"""Options that the sections of other sensors have, and which keys of the file stand for them."""
+
 MAX_RADIUS = 15
 """Pixels; a window of 31 x 31 is far beyond what keeps fields apart."""
 _MONO = "dates are read as they are, none is filtered by itself; `multi` turns on the multitemporal filter"

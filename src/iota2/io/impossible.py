@@ -44,6 +44,7 @@ def _of(spec: SensorSpec, part: BandSpec | MaskRule, kind: np.dtype) -> list[str
     never = [str(value) for value in part.values if nodata_of(kind, value) is None]
     if never:
         told.append(
-            f"{where}: value {', '.join(never)}, but the file's values, of {kind}, lie from {limits.min} to {limits.max}"
+            f"{where}: value {', '.join(never)}, but the file's values, of {kind}, "
+            f"lie from {limits.min} to {limits.max}"
         )
     return [f"{text}. {remedy}" for text in told]

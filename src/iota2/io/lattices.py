@@ -90,9 +90,11 @@ def _difference(grid: GeoBox, usual: GeoBox, varying: bool) -> str:
         return "shows another place" * apart
     if max(abs(right), abs(down)) > SHIFT:
         return f"lies on another lattice (shifted by {right:g} pixels to the right and {down:g} down)"
-    return f"has another size ({_size(grid)}, not {_size(usual)})" * (
-        grid.shape != usual.shape
-    )
+    return f"has another size ({_size(grid)}; not {_size(usual)})" * (grid.shape != usual.shape)
+
+
+def _size(grid: GeoBox) -> str:
+    return f"{grid.shape.x} wide, {grid.shape.y} high"
 
 
 def _shift(grid: GeoBox, other: GeoBox) -> tuple[float, float]:

@@ -258,9 +258,14 @@ def _missing_files(products: Sequence[Product], folder: str, tile: str) -> list[
     sentences = []
     for pattern in patterns:
         lacking = [product.name for product in products if pattern in product.missing]
+        many = len(products) > 1
+        who = (
+            f"{len(lacking)} of {len(products)} products of {tile} lack"
+            if many
+            else f"the only product of {tile} lacks"
+        )
         sentences.append(
-            f"{len(lacking)} of {len(products)} products of {tile} lack {pattern} (first: {lacking[0]}). "
-            f"Restore the files, or move these products out of {folder}"
+            f"{who} {pattern} (first: {lacking[0]}). Restore the files, or move these products out of {folder}"
         )
     return sentences
 

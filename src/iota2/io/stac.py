@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import warnings
@@ -24,7 +25,7 @@ from pystac_client.warnings import PystacClientWarning
 from iota2.errors import InputError
 from iota2.io.addresses import is_remote, masked
 from iota2.io.remote import DOCUMENT, answer_to, fetch, session
-from iota2.io.tile_folders import all_problems
+from iota2.io.tile_folders import all_problems, some
 
 MOST_ITEMS = 100_000
 """An API or a catalog that goes on and on is left after so many items or documents."""
@@ -74,6 +75,8 @@ class _Harvest:
     passed: Counter[str] = field(default_factory=Counter)
     """Number of documents or items by the reason why they were passed over."""
     problems: list[str] = field(default_factory=list)
+    collections: Counter[str] = field(default_factory=Counter)
+    """Number of items by collection, wanted or not."""
 
     def add(self, content: Any, base: str) -> None:
         """Take an item in, or say why not."""
@@ -82,6 +85,7 @@ class _Harvest:
             return
         found = _item(content, base)
         collection, search = found.collection, self.search
+        self.collections[collection] += 1
         if collection not in search.collections:
             self.passed[f"of collection {collection}" if collection else "of no collection"] += 1
         elif found.item.datetime is None:
@@ -99,7 +103,8 @@ class _Harvest:
 def read_items(search: Search) -> tuple[tuple[FoundItem, ...], tuple[str, ...]]:
     """The items of the wanted collections and days, by collection, day and name, and notes on what was passed over.
 
-    Raises InputError with all documents that cannot be read, are no valid items, or tell one item in two ways.
+    Raises InputError with all documents that cannot be read, are no valid items, or tell one item in two ways, and when
+    a wanted collection has no item at all while others have some.
     """
     harvest = _Harvest(search)
     if os.path.isdir(search.source):
@@ -112,9 +117,30 @@ def read_items(search: Search) -> tuple[tuple[FoundItem, ...], tuple[str, ...]]:
             _from_documents(harvest, content)
     if harvest.problems:
         raise InputError(all_problems("STAC items", harvest.problems))
+    unseen = _unseen(harvest)
+    if unseen:
+        raise InputError("\n".join(unseen))
     notes = [f"STAC items: passed over, {why}: {count}" for why, count in sorted(harvest.passed.items())]
     found = sorted((one for one, _ in harvest.items.values()), key=lambda one: (one.collection, one.day, one.item.id))
     return tuple(found), tuple(notes)
+
+
+def _unseen(harvest: _Harvest) -> list[str]:
+    """A sentence on each wanted collection without items, with those that may be meant."""
+    wanted = harvest.search.collections
+    others = [name for name in harvest.collections if name and name not in wanted]
+    told = []
+    for name in wanted:
+        if others and name not in harvest.collections:
+            near = difflib.get_close_matches(name, others, n=1) or others[:1]
+            count = harvest.collections[near[0]]
+            items = f"{count} items are" if count > 1 else "1 item is"
+            more = f" (others: {some([other for other in others if other != near[0]])})" if len(others) > 1 else ""
+            told.append(
+                f"chain.stac_items.collections: {masked(harvest.search.source)} has no item of collection {name!r}; "
+                f"{items} of {near[0]!r}, which collections does not name{more}. Did you mean it?"
+            )
+    return told
 
 
 def _from_folder(harvest: _Harvest) -> None:

@@ -78,8 +78,8 @@ class Forecast:
         replaced = f" ({size(self.room)} beside what they replace)" if self.room < self.disk else ""
         return (
             f"expected: {_duration(self.seconds)}{' (a rough guess)' if self.rough else ''}; memory up to "
-            f"{size(self.memory)} in {_place(self.workers)}, blocks of {self.block[0]} x "
-            f"{self.block[1]} pixels; disk about {size(self.disk)}{replaced}, {size(free)} free"
+            f"{size(self.memory)} in {_place(self.workers)}, blocks of {self.block[0]} rows "
+            f"x {self.block[1]} columns; disk about {size(self.disk)}{replaced}, {size(free)} free"
         )
 
 

@@ -38,8 +38,9 @@ def _tile_lines(spec: SensorSpec, tile: TileFolder) -> Iterator[str]:
     days = f", {products[0].day} to {products[-1].day}" if products else ""
     yield f"{tile.tile}: {counted(len(products), 'product')}{days}"
     yield from _calendar(products)
-    if several := several_a_day([product.day for product in products]):
-        yield f"  {several}: their clear pixels are averaged"
+    for one in series_made(spec):
+        if several := several_a_day([product.day for product in products if _is_of(one, product)]):
+            yield from wrapped(f"{several}: their clear pixels are averaged", indent="  ")
     yield from facts(
         [*_lattices(tile.grids), *_units(spec, products), *_series(spec, products), *_less(spec, products)]
     )
@@ -83,9 +84,15 @@ def _series(spec: SensorSpec, products: Sequence[Product]) -> Iterator[tuple[str
     """How many products each series has, when a sensor makes several."""
     several = series_made(spec)
     if len(several) > 1 and products:
-        names = [[os.path.basename(path) for path in product.files.values()] for product in products]
-        counts = ((one.name, sum(any(re.match(one.product, name) for name in of) for of in names)) for one in several)
+        counts = ((one.name, sum(_is_of(one, product) for product in products)) for one in several)
         yield "series", ", ".join(f"{name} ({counted(count, 'product')})" for name, count in counts)
+
+
+def _is_of(series: SensorSpec, product: Product) -> bool:
+    """Whether a product belongs to a series of its sensor."""
+    if series.products == "folders":
+        return True
+    return any(re.match(series.product, os.path.basename(path)) for path in product.files.values())
 
 
 def _less(spec: SensorSpec, products: Sequence[Product]) -> Iterator[tuple[str, str]]:

@@ -46,6 +46,7 @@ from iota2.run.site import Site
 from iota2.run.status import WORDS, End, Status, note_begin, note_end
 from iota2.run.survey import Survey, survey
 from iota2.run.under_way import forget_all
+from iota2.steps.coregistration import unaligned
 
 LONGEST_NAME = 255
 """Bytes of a file's name that every usual file system holds."""
@@ -508,3 +509,13 @@ def products(config: Config) -> list[tuple[Path, str]]:
         (config.chain.output_path / artifact.path, artifact.about) for artifact in (layout.RESULTS, layout.REPORT)
     ]
     return [(path, about) for path, about in dict.fromkeys(found) if path.exists()]
+
+
+def closing_notes(config: Config) -> list[str]:
+    """What the user should know of a run that ended well: dates that could not be aligned."""
+    if not layout.with_coregistration(config):
+        return []
+    tables = {
+        tile: config.chain.output_path / layout.SHIFTS_TABLE.path.format(tile=tile) for tile in config.chain.list_tile
+    }
+    return [note for tile, path in tables.items() if path.exists() for note in unaligned(path, tile)]

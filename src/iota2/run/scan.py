@@ -150,7 +150,7 @@ def _same_days(series: SensorScene, tile: str, *, averaged: bool) -> list[str]:
     if not told:
         return []
     what = "their clear pixels are averaged" if averaged else "each is a date of its own"
-    return [f"{series.spec.section}, tile {tile}: {told}: {what}"]
+    return [f"{series.spec.name}, tile {tile}: {told}: {what}"]
 
 
 def scenes_of(config: Config, found: Mapping[str, Series]) -> tuple[dict[str, Scene], dict[str, list[str]]]:

@@ -26,7 +26,7 @@ from iota2.io.reference import ReferenceData, read_reference, read_regions
 from iota2.run.plan import rows_of
 from iota2.run.scan import read_stac, scan, scenes_of, with_images
 from iota2.steps import recipe as recipe_step
-from iota2.steps.coregistration import reference_problems
+from iota2.steps.coregistration import alignment_notes, reference_problems
 from iota2.steps.regions import SINGLE_REGION
 from iota2.steps.selection import read_class_counts
 
@@ -115,7 +115,7 @@ def survey(config: Config) -> Survey:
         {tile: (*found[1], *notes[tile]) for tile, found in scanned.items() if found},
         by_tile,
         recipe,
-        (*remarks, *(uncounted or ()), *left_out, *expression_notes(sensors)),
+        (*remarks, *(uncounted or ()), *left_out, *expression_notes(sensors), *alignment_notes(config, scenes)),
         classes,
         _labelled(reference, footprints, scenes) if reference is not None else 0.0,
         config.coregistration.vhr_path,

@@ -16,7 +16,7 @@ import geopandas as gpd
 import numpy as np
 
 from iota2 import layout
-from iota2.compute.registration import FINEST, Translation, View, translation, window_grid
+from iota2.compute.registration import FINEST, Translation, View, too_small, translation, window_grid
 from iota2.config.schema import Config
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import resolution
@@ -263,6 +263,23 @@ def reference_problems(config: Config, scenes: Mapping[str, Scene]) -> Iterator[
             )
 
 
+def alignment_notes(config: Config, scenes: Mapping[str, Scene]) -> Iterator[str]:
+    """Sensors whose images of a tile are too small to be aligned."""
+    given = config.coregistration
+    if given.vhr_path is None:
+        return
+    for tile, scene in scenes.items():
+        for sensor in optical(scene):
+            shape = sensor.grids[sensor.spec.band_names[given.band_src - 1]].shape
+            if why := too_small((shape.y, shape.x)):
+                yield f"coregistration: {sensor.spec.name}, tile {tile}: {why}; its dates are read as they lie."
+
+
+def counted_dates(count: int) -> str:
+    """``1 date``, ``2 dates``."""
+    return f"{count} date{'s' * (count != 1)}"
+
+
 def unaligned(path: Path, tile: str) -> Iterator[str]:
     """Notes on the dates of a tile of which it is not known how they lie."""
     by_sensor: dict[str, list[str]] = {}
@@ -274,8 +291,8 @@ def unaligned(path: Path, tile: str) -> Iterator[str]:
     for sensor, keys in by_sensor.items():
         shown = ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
         yield (
-            f"{sensor}, tile {tile}: {len(keys)} of {counts[sensor]} dates could not be aligned with the reference "
-            f"image and are read as they lie: {shown} ({path.name} says why)."
+            f"{sensor}, tile {tile}: {len(keys)} of {counted_dates(counts[sensor])} could not be aligned with the "
+            f"reference image and are read as they lie: {shown} ({path.name} says why)."
         )
 
 

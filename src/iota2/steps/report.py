@@ -277,7 +277,9 @@ def _models(job: JobContext) -> Iterator[ModelView]:
 
 
 def _provenance(job: JobContext, scenes: list[Scene]) -> dict[str, object]:
-    dates = [f"{s.tile}: {s.count} dates of {s.sensor}, {s.first} to {s.last}" for s in _series(scenes)]
+    dates = [
+        f"{s.tile}: {s.count} date{'s' * (s.count != 1)} of {s.sensor}, {s.first} to {s.last}" for s in _series(scenes)
+    ]
     return {
         "title": job.params.title,
         "series": dates,
