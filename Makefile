@@ -15,7 +15,7 @@ test: lint suite   ## Everything that must hold before a change lands
 suite: .venv/ready
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
 
-long: .venv/ready  ## Tests that take minutes: clusters, several hosts, full and slow disks, many deaths
+long: .venv/ready  ## Tests that take minutes: clusters, several hosts, full and slow disks, many deaths, maps of every sensor
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 
 lint: .venv/ready

@@ -19,6 +19,7 @@ from iota2.testing.products import Layer, write_product
 from tests.chain.helpers import DATES, WEST, Case, case, copied, on_tile, read, run, small
 
 __all__ = ["case", "small"]
+pytestmark = pytest.mark.long
 NODATA = -10000
 BASELINE_4 = DATES[1]
 """From this day on, products of ESA have an offset."""

@@ -55,7 +55,7 @@ def test_items_and_folders_make_the_same_map(case: Case, by_folders: bytes) -> N
     assert str(folder) in page
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_images_on_a_server_make_the_same_map(case: Case, by_folders: bytes) -> None:
     with serving(case.files.folder) as web:
         config = by_items(case, items_in(case, case.files.folder / "items", served(case, web)), remote=True)
