@@ -21,6 +21,7 @@ from iota2.config.schema import Config
 from iota2.config.template import minimal_config
 from iota2.console import Console, JsonLines, told_in_all
 from iota2.core.graph import Resources
+from iota2.core.words import counted
 from iota2.errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_USER, Iota2Error, JobsFailed, OutputError, UserError
 from iota2.io.recognition import recognize
 from iota2.io.s1tiling import NO_ORTHORECTIFICATION
@@ -28,7 +29,6 @@ from iota2.io.specs import builtin_specs
 from iota2.run import runner
 from iota2.run.archive import write_archive
 from iota2.run.clusters import WORKERS
-from iota2.run.lines import counted
 from iota2.run.options import SCHEDULERS, EngineName, Options, chosen_steps, groups_of, resume_command
 from iota2.run.recognized import recognized_json, recognized_text
 from iota2.run.sensors import sensor_text, sensors_json, sensors_text, spec_named

@@ -23,11 +23,11 @@ from rich.progress import (
 
 from iota2.core.graph import Step
 from iota2.core.scene import SensorScene
+from iota2.core.words import counted
 from iota2.errors import EXIT_DEFECT, Iota2Error
 from iota2.run.forecast import Forecast
 from iota2.run.job import JobResult
 from iota2.run.ledger import Verdict
-from iota2.run.lines import counted
 from iota2.run.lock import holder
 from iota2.run.pace import Pace
 from iota2.run.plan import Job, Plan

@@ -16,7 +16,7 @@ from iota2 import layout
 from iota2.compute.registration import Translation
 from iota2.config.load import load_config
 from iota2.config.schema import Config
-from iota2.core.grid import moved
+from iota2.core.grid import moved_back
 from iota2.io.scenes import read_scene
 from iota2.run import runner
 from iota2.steps.coregistration import Alignment, alignments_csv, read_alignments, unaligned
@@ -151,7 +151,7 @@ def test_another_reference_image_is_compared_again_and_the_same_is_not(case: Cas
 
     assert jobs(config) == set()
     fine = finer(case.world, 4)
-    down = Seen(fine.options, fine.ground, moved(fine.lattice, (0.0, 20.0)))
+    down = Seen(fine.options, fine.ground, moved_back(fine.lattice, (0.0, 20.0)))
     write_image(down, DATES[5], reference, transform=fine.lattice.affine)
     assert {"coregistration", "CommonMasks", "PixelValidity"} <= jobs(config)
     after = table(config)

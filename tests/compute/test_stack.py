@@ -264,6 +264,9 @@ def test_functions_and_their_inverses(text: str) -> None:
         "red / 0 || 1",
         "ndvi(red, -red)",
         "sign(red / 0)",
+        "(red / 0) ^ 0",
+        "1 ^ (red / 0)",
+        "(red / 0) ^ 2",
     ],
 )
 def test_what_has_no_finite_value_is_missing(text: str) -> None:

@@ -19,6 +19,7 @@ from iota2.compute.stack import evaluate
 from iota2.compute.temporal import gapfill
 from iota2.core.cube import Cube, FeatureBlock
 from iota2.core.recipe import MISSING, FeatureRecipe, SensorRecipe
+from iota2.core.words import some
 from iota2.errors import FeatureMismatch
 
 
@@ -181,8 +182,6 @@ def _cube_problems(cube: Cube, recipe: SensorRecipe) -> Iterator[str]:
         )
 
 
-def _some(names: Iterable[str], limit: int = 12) -> str:
+def _some(names: Iterable[str]) -> str:
     """The names, the first of them when there are many, ``none`` when there are none."""
-    names = list(names)
-    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + rest if names else "none"
+    return some(list(names), 12) or "none"

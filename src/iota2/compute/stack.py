@@ -232,9 +232,9 @@ def _replace_two(code: int, a: np.ndarray, b: np.ndarray) -> None:  # noqa: PLR0
             a[p] = _finite(a[p] / b[p])
     elif code == Op.POWER:
         for p in range(n):
-            a[p] = a[p] * a[p] if b[p] == 2.0 else a[p] ** b[p]
-        for p in range(n):
-            a[p] = _finite(a[p])
+            known = not (np.isnan(a[p]) or np.isnan(b[p]))  # NaN to the power of 0 would be 1
+            power = a[p] * a[p] if b[p] == 2.0 else a[p] ** b[p]
+            a[p] = _finite(power) if known else np.nan
     elif code == Op.MIN:
         for p in range(n):
             a[p] = np.minimum(a[p], b[p])

@@ -53,7 +53,7 @@ def grown(block: Block, pixels: int, geobox: GeoBox) -> Block:
     return block_of(block.tile, geobox, rows, (max(0, block.cols[0] - pixels), min(width, block.cols[1] + pixels)))
 
 
-def moved(geobox: GeoBox, shift: tuple[float, float]) -> GeoBox:
+def moved_back(geobox: GeoBox, shift: tuple[float, float]) -> GeoBox:
     """A lattice that lies too far right and down by ``shift`` (map units), where it should be."""
     if shift == (0.0, 0.0):
         return geobox

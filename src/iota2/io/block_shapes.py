@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from iota2.core.grid import Block, blocks, moved, resolution
+from iota2.core.grid import Block, blocks, moved_back, resolution
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.errors import ConfigError
@@ -267,7 +267,7 @@ def _window(
     probes = _probes(scene, shape) + np.array([-1, 1, -1, 1]) * around
     most = np.zeros(2)
     for shift in {acquisition.shift for acquisition in sensor.acquisitions}:
-        parts = reached(moved(grid, shift), scene.geobox, probes, sensor.spec.resampling)
+        parts = reached(moved_back(grid, shift), scene.geobox, probes, sensor.spec.resampling)
         most = np.maximum(most, (parts[:, 1::2] - parts[:, ::2]).max(axis=0))
     return float(most[0]), float(most[1])
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from iota2.compute.speckle import multitemporal_filter
 from iota2.core.cube import Cube
-from iota2.core.grid import Block, grown, moved
+from iota2.core.grid import Block, grown, moved_back
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.sensor import MaskRule
 from iota2.io.warp import Placement, Range, placement
@@ -197,7 +197,7 @@ def placements(
     kernel = sensor.spec.resampling
     numbers = {name: sensor.lattices[name] for name in names if name in sensor.lattices}
     places = {
-        number: placement(moved(sensor.grids[name], shift), scene.geobox, block.rows, block.cols, kernel)
+        number: placement(moved_back(sensor.grids[name], shift), scene.geobox, block.rows, block.cols, kernel)
         for number, name in {number: name for name, number in numbers.items()}.items()
     }
     return {name: places[number] for name, number in numbers.items()}

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
+from iota2.core.words import counted
 from iota2.errors import InputError
 from iota2.io.addresses import is_remote
 from iota2.io.environ import open_image, raster_lattice
@@ -47,7 +48,7 @@ def useless(source: DatasetReader, index: int) -> list[str]:
     """What makes a raster useless, of which band ``index`` is to be read: too few bands, no CRS, not north up."""
     problems = []
     if source.count < index:
-        problems.append(f"has {source.count} band{'s' * (source.count != 1)}, band {index} is needed")
+        problems.append(f"has {counted(source.count, 'band')}, band {index} is needed")
     # JPEG 2000 files without one are given a local system of coordinates
     if source.crs is None or not (source.crs.is_projected or source.crs.is_geographic):
         problems.append("has no coordinate system")

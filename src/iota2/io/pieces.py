@@ -19,7 +19,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from iota2.core.grid import Block, moved
+from iota2.core.grid import Block, moved_back
 from iota2.core.scene import SensorScene
 from iota2.io.warp import reached
 
@@ -218,7 +218,7 @@ def shared_pieces(
                 continue
             kind = sensor.lattices[name], acquisition.shift, extent, shape, stored
             if kind not in kinds:
-                source = moved(sensor.grids[name], acquisition.shift)
+                source = moved_back(sensor.grids[name], acquisition.shift)
                 parts = _within(reached(source, lattice, places, sensor.spec.resampling), extent)
                 kinds[kind] = Pieces(shape, stored, parts, scratch)
             found[path] = kinds[kind]

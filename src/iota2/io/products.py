@@ -17,6 +17,7 @@ from pyproj import Transformer
 from iota2.core.grid import aligned, rescaled, resolution
 from iota2.core.scene import Acquisition, SensorScene
 from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
+from iota2.core.words import some
 from iota2.errors import ConfigError, InputError
 from iota2.io.decoded import nodata_of
 from iota2.io.environ import crs_name
@@ -24,7 +25,7 @@ from iota2.io.headers import Header, read_header
 from iota2.io.impossible import impossible_values
 from iota2.io.lattices import common_grids, extent_in, misfits
 from iota2.io.metadata import read_scaling
-from iota2.io.tile_folders import Found, Listing, all_problems, list_products, only_file, some, tile_folder
+from iota2.io.tile_folders import Found, Listing, all_problems, list_products, only_file, tile_folder
 
 SCAN_THREADS = 4
 """Headers are read by this many threads: most of the time is spent waiting for the disk."""

@@ -17,6 +17,7 @@ import shapely
 from iota2.compute.polygons import Pairs, duplicates, is_polygonal, overlaps, repaired, separated
 from iota2.core.nomenclature import MAX_CODE
 from iota2.core.tables import ORIGIN, REGION
+from iota2.core.words import counted
 from iota2.errors import InputError
 from iota2.io.burn import to_crs
 from iota2.io.crs import sliver
@@ -102,7 +103,7 @@ def _labels(values: pd.Series, column: str) -> tuple[pd.Series, Literal["integer
         problems = []
         if wrong.any():
             problems.append(
-                f"{_count(wrong.sum(), 'label')} of field {column!r} {_be(wrong.sum())} no whole number "
+                f"{counted(wrong.sum(), 'label')} of field {column!r} {_be(wrong.sum())} no whole number "
                 f"from 1 to {MAX_CODE}: {_some(values[wrong].unique())} (row {_rows(wrong)}). Correct these rows"
             )
         usable = values.notna() & ~wrong
@@ -123,7 +124,7 @@ def _not_polygons(geometry: gpd.GeoSeries) -> list[str]:
     """A problem for each kind of geometry that is no polygon; null and empty geometries are none."""
     kinds = geometry.geom_type.where(~is_polygonal(geometry.to_numpy()) & ~_void(geometry))
     return [
-        f"{_count(n, 'feature')} {_be(n)} of type {kind}, expected polygons (row {_rows(kinds == kind)})"
+        f"{counted(n, 'feature')} {_be(n)} of type {kind}, expected polygons (row {_rows(kinds == kind)})"
         for kind, n in sorted(kinds.value_counts().items())
     ]
 
@@ -150,7 +151,7 @@ def _fit(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, list[str]]:
     polygons, invalid = repaired(frame.geometry.to_numpy())
     notes = []
     if invalid.any():
-        notes.append(f"{_count(invalid.sum(), 'invalid polygon')} repaired ({_where(frame, invalid)})")
+        notes.append(f"{counted(invalid.sum(), 'invalid polygon')} repaired ({_where(frame, invalid)})")
     again = duplicates(polygons, frame[LABEL].tolist())
     notes += _left_out(frame, again, "the same as an earlier one")
     frame, polygons = frame[~again], polygons[~again]
@@ -169,13 +170,13 @@ def _overlap_notes(frame: gpd.GeoDataFrame, pairs: Pairs, what: str) -> list[str
         return []
     rows = frame[ORIGIN].to_numpy()
     shown = ", ".join(f"{rows[i]} and {rows[j]}" for i, j in zip(one[:SHOWN], other[:SHOWN], strict=True))
-    return [f"{_count(len(area), 'overlap')} ({area.sum():.6g} square units) of polygons of {what} (rows {shown})"]
+    return [f"{counted(len(area), 'overlap')} ({area.sum():.6g} square units) of polygons of {what} (rows {shown})"]
 
 
 def _left_out(frame: gpd.GeoDataFrame, where: np.ndarray, why: str) -> list[str]:
     if not where.any():
         return []
-    return [f"{_count(where.sum(), 'polygon')} {why} left out ({_where(frame, where)})"]
+    return [f"{counted(where.sum(), 'polygon')} {why} left out ({_where(frame, where)})"]
 
 
 # ------------------------------------------------------------------------------------------ regions
@@ -202,7 +203,7 @@ def read_regions(path: str | Path, field: str, crs: str) -> gpd.GeoDataFrame:
     if not problems and not table.empty:
         polygons, invalid = repaired(geometry.to_numpy())
         if invalid.any():
-            notes.append(f"{_count(invalid.sum(), 'invalid polygon')} repaired (row {_rows(invalid)})")
+            notes.append(f"{counted(invalid.sum(), 'invalid polygon')} repaired (row {_rows(invalid)})")
         regions = gpd.GeoDataFrame({REGION: names.to_numpy()}, geometry=polygons, crs=table.crs)
         regions = regions.dissolve(by=REGION, as_index=False)
         problems = _region_overlaps(regions)
@@ -222,7 +223,7 @@ def _region_names(values: pd.Series) -> pd.Series:
 
 
 def _missing(where: np.ndarray, what: str) -> list[str]:
-    return [f"{_count(where.sum(), 'feature')} {what} (row {_rows(where)})"] if where.any() else []
+    return [f"{counted(where.sum(), 'feature')} {what} (row {_rows(where)})"] if where.any() else []
 
 
 def _unsafe_names(names: Iterable[str]) -> list[str]:
@@ -256,10 +257,6 @@ def _moved_regions(regions: gpd.GeoDataFrame, crs: str, path: str | Path) -> gpd
 
 
 # ------------------------------------------------------------------------------------------ wording
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _be(n: int) -> str:

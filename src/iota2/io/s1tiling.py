@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from iota2.core.sensor import SensorSpec
+from iota2.core.words import some
 from iota2.errors import InputError
 
 SECTION = "Sentinel_1"
@@ -61,8 +62,8 @@ def directions_found(spec: SensorSpec, root: Path, tiles: Iterable[str], raw: Pa
         if not missing:
             break
     if len(missing) == len(DIRECTIONS):
-        places = ", ".join(folders[:SHOWN]) + f" and {len(folders) - SHOWN} more" * (len(folders) > SHOWN)
-        lacks = f"{spec.section}: no image of S1Tiling in {root}, folder {places}; expected names like {spec.example}."
+        where = f"{root}, folder {some(folders, SHOWN)}"
+        lacks = f"{spec.section}: no image of S1Tiling in {where}; expected names like {spec.example}."
         waits = raw is not None and holds_safe(raw)
         raise InputError(lacks + f" {raw} holds raw products. {NO_ORTHORECTIFICATION}" * waits)
     return tuple(direction for direction in DIRECTIONS if direction not in missing)

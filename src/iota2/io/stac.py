@@ -22,10 +22,11 @@ from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import PystacClientWarning
 
+from iota2.core.words import some
 from iota2.errors import InputError
 from iota2.io.addresses import is_remote, masked
 from iota2.io.remote import DOCUMENT, answer_to, fetch, session
-from iota2.io.tile_folders import all_problems, some
+from iota2.io.tile_folders import all_problems
 
 MOST_ITEMS = 100_000
 """An API or a catalog that goes on and on is left after so many items or documents."""

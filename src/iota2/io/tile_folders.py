@@ -6,12 +6,13 @@ import fnmatch
 import glob
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
 from iota2.core.sensor import SensorSpec
+from iota2.core.words import counted, some
 from iota2.errors import InputError, MissingTile
 from iota2.io.near_misses import why_passed_over, why_unusable
 
@@ -161,11 +162,4 @@ def all_problems(where: str, problems: Iterable[str], remedy: str = "", shown: i
     lines = list(problems)
     more = [f"… and {len(lines) - shown} more"] if len(lines) > shown else []
     told = [*lines[:shown], *more, *([remedy] if remedy else [])]
-    count = f"{len(lines)} problem" + "s" * (len(lines) != 1)
-    return "\n".join([f"{where}: {count}", *(f"  {line}" for line in told)])
-
-
-def some(names: Sequence[str], shown: int = 5) -> str:
-    """A list of names that does not get long."""
-    rest = len(names) - shown
-    return ", ".join(names[:shown]) + (f" and {rest} more" if rest > 0 else "")
+    return "\n".join([f"{where}: {counted(len(lines), 'problem')}", *(f"  {line}" for line in told)])

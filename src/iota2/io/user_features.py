@@ -16,9 +16,10 @@ from odc.geo.geobox import GeoBox
 
 from iota2.core.scene import Acquisition, SensorScene
 from iota2.core.sensor import BandSpec, SensorOptions, SensorSpec
+from iota2.core.words import some
 from iota2.errors import InputError
 from iota2.io.headers import Header, read_header
-from iota2.io.tile_folders import all_problems, folder_of_tiles, folders_in, no_folder, some
+from iota2.io.tile_folders import all_problems, folder_of_tiles, folders_in, no_folder
 from iota2.io.warp import SeparablePlacement, placement
 
 SECTION, NAME = "userFeat", "userFeatures"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
 
+from iota2.core.words import counted
 from iota2.report.site_graph import shortened
 from iota2.report.site_values import JobView, ProductView, SeriesView
 
@@ -139,9 +140,7 @@ def _calendar(sensor: str, members: Sequence[SeriesView], begin: int, end: int) 
     for number, one in enumerate(members):
         y = TOP + number * PITCH
         marks = [_mark(product, x_of(product.day.toordinal()), y + 2 + BAR) for product in one.products]
-        about = (
-            f"{len(one.products)} date{'s' * (len(one.products) != 1)}, {one.products[0].day} to {one.products[-1].day}"
-        )
+        about = f"{counted(len(one.products), 'date')}, {one.products[0].day} to {one.products[-1].day}"
         lanes.append(Lane(one.tile, shortened(one.tile, NAME), y, tuple(marks) if each else _joined(marks), about))
     ticks = [Tick(x_of(day.toordinal()), word) for day, word in _months(first, first + span)]
     height = TOP + len(members) * PITCH + 6

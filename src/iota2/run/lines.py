@@ -30,14 +30,9 @@ def facts(pairs: Iterable[tuple[str, str]], *, indent: str = "  ") -> Iterator[s
         last = word
 
 
-def some(names: Sequence[str], *, indent: str = "    ") -> Iterator[str]:
+def one_by_one(names: Sequence[str], *, indent: str = "    ") -> Iterator[str]:
     """The names, a line each; the first of them when there are many."""
     shown = names if len(names) <= SHOWN + 1 else names[:SHOWN]
     yield from (f"{indent}{name}" for name in shown)
     if len(shown) < len(names):
         yield f"{indent}… and {len(names) - len(shown)} more"
-
-
-def counted(count: int, thing: str) -> str:
-    """``1 job``, ``2 jobs``."""
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

@@ -14,11 +14,12 @@ from odc.geo.geobox import GeoBox
 from iota2.config.options_sensors import RADAR
 from iota2.core.grid import resolution
 from iota2.core.sensor import SensorSpec
+from iota2.core.words import counted
 from iota2.io.environ import crs_name
 from iota2.io.near_misses import TOO_DEEP
 from iota2.io.products import Product, several_a_day
 from iota2.io.recognition import Recognized, TileFolder
-from iota2.run.lines import counted, facts, some, wrapped
+from iota2.run.lines import facts, one_by_one, wrapped
 from iota2.run.sensors import path_key, product_path, series_made
 
 
@@ -113,7 +114,7 @@ def _incomplete(spec: SensorSpec, products: Sequence[Product]) -> Iterator[str]:
         names = [product.name for product in members]
         yield f"    {len(names)} of {counted(len(products), 'product')} without"
         yield from facts([(pattern, _content(spec, pattern)) for pattern in missing], indent="      ")
-        yield from some(names, indent="    ")
+        yield from one_by_one(names, indent="    ")
     for told in dict.fromkeys(told for product in products for told in (*product.damage, *product.problems)):
         yield from wrapped(told, indent="    ")
 
@@ -129,7 +130,7 @@ def _passed_over(entries: Mapping[str, str], *, indent: str = "") -> Iterator[st
     ordered = sorted(entries, key=lambda name: (entries[name], name))
     for reason, members in groupby(ordered, key=lambda name: entries[name]):
         yield from wrapped(f"{reason}:", indent=f"{indent}  ")
-        yield from some(list(members), indent=f"{indent}    ")
+        yield from one_by_one(list(members), indent=f"{indent}    ")
 
 
 def _usable(found: Recognized) -> Iterator[str]:
@@ -150,7 +151,7 @@ def _place(found: Recognized) -> Iterator[str]:
     others = found.tiles[0].other_tiles if found.is_tile else ()
     if found.is_tile and not found.tiles[0].products and others:
         yield "No product of this tile was found, but of others. Each tile has a folder of its own:"
-        yield from some([os.path.join(found.folder, tile) for tile in others], indent="  ")
+        yield from one_by_one([os.path.join(found.folder, tile) for tile in others], indent="  ")
     elif not any(tile.products for tile in found.tiles):
         yield f"No product of {found.spec.section} was found. Products lie like this:"
         yield f"  <folder of the sensor>/{product_path(found.spec)}"

@@ -95,9 +95,8 @@ def survey(config: Config) -> Survey:
     recipe = attempt(lambda: recipe_step.build_recipe(scenes, recipe_step.params(config))) if complete else None
     footprints = {tile: _footprint(scene, config.chain.proj) for tile, scene in scenes.items()}
     by_tile, remarks = _regions_by_tile(regions, footprints)
-    if complete and reference is not None:
-        problems += _ground_problems(regions, footprints, reference, config)
-    if complete and regions is not None:
+    if complete:
+        problems += _ground_problems(regions, footprints, reference, config) if reference is not None else ()
         problems += [
             f"Tile {tile} meets no region of {config.chain.region_path}." for tile in scenes if not by_tile[tile]
         ]

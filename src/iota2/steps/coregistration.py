@@ -21,6 +21,7 @@ from iota2.config.schema import Config
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import resolution
 from iota2.core.scene import Scene, SensorScene
+from iota2.core.words import counted, some
 from iota2.errors import InputError
 from iota2.io.alignment import ReferenceImage, date_views, reference_lattice, reference_views
 from iota2.io.atomic import write_json, write_text
@@ -275,11 +276,6 @@ def alignment_notes(config: Config, scenes: Mapping[str, Scene]) -> Iterator[str
                 yield f"coregistration: {sensor.spec.name}, tile {tile}: {why}; its dates are read as they lie."
 
 
-def counted_dates(count: int) -> str:
-    """``1 date``, ``2 dates``."""
-    return f"{count} date{'s' * (count != 1)}"
-
-
 def unaligned(path: Path, tile: str) -> Iterator[str]:
     """Notes on the dates of a tile of which it is not known how they lie."""
     by_sensor: dict[str, list[str]] = {}
@@ -289,10 +285,9 @@ def unaligned(path: Path, tile: str) -> Iterator[str]:
         if not one.known:
             by_sensor.setdefault(sensor, []).append(key)
     for sensor, keys in by_sensor.items():
-        shown = ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
         yield (
-            f"{sensor}, tile {tile}: {len(keys)} of {counted_dates(counts[sensor])} could not be aligned with the "
-            f"reference image and are read as they lie: {shown} ({path.name} says why)."
+            f"{sensor}, tile {tile}: {len(keys)} of {counted(counts[sensor], 'date')} could not be aligned with the "
+            f"reference image and are read as they lie: {some(keys)} ({path.name} says why)."
         )
 
 

@@ -26,6 +26,7 @@ from iota2.core.grid import blocks, resolution
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.scene import Scene
 from iota2.core.tables import Confusion
+from iota2.core.words import counted
 from iota2.io.atomic import replacing, write_json, write_text
 from iota2.io.classes import read_classes
 from iota2.io.crs import units_per_metre
@@ -277,9 +278,7 @@ def _models(job: JobContext) -> Iterator[ModelView]:
 
 
 def _provenance(job: JobContext, scenes: list[Scene]) -> dict[str, object]:
-    dates = [
-        f"{s.tile}: {s.count} date{'s' * (s.count != 1)} of {s.sensor}, {s.first} to {s.last}" for s in _series(scenes)
-    ]
+    dates = [f"{s.tile}: {counted(s.count, 'date')} of {s.sensor}, {s.first} to {s.last}" for s in _series(scenes)]
     return {
         "title": job.params.title,
         "series": dates,
