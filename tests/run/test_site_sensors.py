@@ -53,6 +53,15 @@ def test_every_sensor_has_its_calendar_and_its_line(pages: Path) -> None:
     assert not [row for row in rows.values() if "0001-01-01" in row]
 
 
+def test_a_note_stands_below_the_sensor_that_it_names(pages: Path) -> None:
+    sensor, told = "", []
+    for row in rows_of(pages / "input_files_content.html"):
+        sensor = row[1] if row[0].startswith("T31") else sensor
+        told += [(sensor, cell) for cell in row if cell.startswith(("sentinel1_", "Sentinel_2,")) and ", tile " in cell]
+    assert {sensor for sensor, _ in told} >= {"sentinel1_asc", "sentinel1_des", "Sentinel2"}
+    assert all(note.startswith((f"{sensor}, ", "Sentinel_2, ")) for sensor, note in told)
+
+
 def test_features_are_counted_by_sensor(pages: Path) -> None:
     page = pages / "input_files_content.html"
     total = re.search(r"(\d+) features per pixel", page.read_text(encoding="utf-8"))

@@ -469,10 +469,12 @@ def _inputs(config: Config, found: Survey, clear: Clear, aligned: Aligned) -> In
 
 
 def _notes_by_sensor(scene: Scene, notes: Sequence[str]) -> list[tuple[str, ...]]:
-    """The notes on a tile by the sensor whose section they begin with, each once; the others with the first sensor."""
+    """The notes on a tile by the sensor whose section or name they begin with, each once; the others with the first
+    sensor."""
     left, found = list(notes), []
     for sensor in scene.sensors:
-        found.append(tuple(note for note in left if note.startswith(f"{sensor.spec.section}, ")))
+        begins = f"{sensor.spec.section}, ", f"{sensor.spec.name}, "
+        found.append(tuple(note for note in left if note.startswith(begins)))
         left = [note for note in left if note not in found[-1]]
     return [(*left, *found[0]), *found[1:]] if found else []
 
