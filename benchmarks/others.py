@@ -19,6 +19,7 @@ from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import SensorSpec
 from iota2.io.products import native_geobox, scan_tile
 from iota2.io.specs import builtin_specs, parse_spec
+from iota2.testing.archive import FINE_BANDS, NODATA
 from iota2.testing.products import Layer, product_name, write_product
 
 DISTINCT = 3
@@ -52,7 +53,7 @@ def in_jpeg2000(made: Archive) -> SensorScene:
 def of_other_zone(made: Archive, pixel: int) -> SensorScene:
     """The same pixels as images of another zone that cover the tile, with pixels of so many metres (a multiple of 10):
     the four bands of 10 m, or those of a Landsat from 30 m on."""
-    bands = ("B2", "B3", "B4", "B8") if pixel < 30 else ("B1", "B2", "B3", "B4", "B5", "B6", "B7")
+    bands = FINE_BANDS if pixel < 30 else ("B1", "B2", "B3", "B4", "B5", "B6", "B7")
     entries = ", ".join(f"{{name: {band}, file: '*_{band}.tif'}}" for band in bands)
     spec = parse_spec(DESCRIPTION.format(pixel=pixel, bands=entries), source="benchmarks")
     return _written(made, spec, partial(_turned, pixel=pixel))
@@ -85,7 +86,7 @@ def _as_esa(spec: SensorSpec, original: Acquisition) -> dict[str, Layer]:
     layers = {}
     for name, path in zip(spec.band_names, original.bands.values(), strict=True):
         layer = _read(path)
-        values = np.where(layer.values == -10000, 0, np.maximum(layer.values, 1)).astype(np.uint16)
+        values = np.where(layer.values == NODATA, 0, np.maximum(layer.values, 1)).astype(np.uint16)
         layers[name] = replace(layer, values=values)
     grid = layers["B05"].geobox
     clouds, edge = (_read(original.masks[name]).values[::2, ::2] for name in ("CLM", "EDG"))
@@ -96,7 +97,7 @@ def _as_esa(spec: SensorSpec, original: Acquisition) -> dict[str, Layer]:
 def _turned(spec: SensorSpec, original: Acquisition, *, pixel: int) -> dict[str, Layer]:
     """Bands and clouds of a product, laid on a lattice of another zone that covers the tile: not where they belong, but
     as hard to decode."""
-    fine = ("B2", "B3", "B4", "B8")
+    fine = FINE_BANDS
     names = [fine[number % len(fine)] for number in range(len(spec.bands))]
     sources = [_read(path) for path in (*(original.bands[name] for name in names), original.masks["CLM"])]
     grid = _covering(sources[0].geobox, pixel)

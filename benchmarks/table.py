@@ -61,7 +61,7 @@ class Target:
     def verdict(self, value: float) -> str:
         """``met``, or by how much it is missed."""
         good = value >= self.bound if self.least else value <= self.bound
-        return "met" if good else f"missed by {abs(value / self.bound - 1):.0%}"
+        return "met" if good else f"missed by {100 * abs(value / self.bound - 1):.2g} %"
 
 
 TARGETS = (

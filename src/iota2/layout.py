@@ -102,7 +102,8 @@ COMMON_MASK = Artifact(
 )
 COMMON_MASK_VECTOR = Artifact("features/{tile}/tmp/MaskCommunSL.shp", "The same as polygons, in `proj`.")
 VALIDITY = Artifact(
-    "features/{tile}/nbView.tif", "Number of clear dates of each pixel: those on which no mask applies."
+    "features/{tile}/nbView.tif",
+    "Number of clear dates of each pixel: those on which no mask applies (without any mask, those with data).",
 )
 CLEAR_DATES = Artifact(
     "features/{tile}/clear_dates.csv",

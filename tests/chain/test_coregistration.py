@@ -45,7 +45,7 @@ class Case:
 
     def configured(self, folder: Path, *, text: str = "") -> Config:
         """One tile, one region; ``text``: further options of the section."""
-        section = f"\ncoregistration : {{ vhr_path : '{self.reference}'\n {text} }}\n" if text is not None else ""
+        section = f"\ncoregistration : {{ vhr_path : '{self.reference}'\n {text} }}\n"
         return configured(self.files, folder, one_tile(section))
 
 

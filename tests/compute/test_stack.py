@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iota2.compute.expressions import FUNCTIONS, compile_expression
-from iota2.compute.stack import Op, evaluate
+from iota2.compute.stack import evaluate
 from iota2.core.recipe import MISSING
 
 BANDS = ("red", "nir", "swir")
@@ -172,36 +173,36 @@ def test_what_binds_more_is_done_first_as_python_does(text: str, pixel: list[int
 PIXEL = [[400.0], [1600.0], [2500.0]]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("(nir - red) / (nir + red)", 0.6),
-        ("ndvi(red, nir)", 0.6),
-        ("(b2 - b1) / (b2 + b1)", 0.6),
-        ("im1b2", 1600),
-        ("2 ^ 3 ^ 2 + 0 * b1", 512),
-        ("-2 ^ 2 + 0 * b1", -4),
-        ("2 ^ -1 + 0 * b1", 0.5),
-        ("2 ** 0.5 + 0 * b1", math.sqrt(2)),
-        ("nir - red - 100", 1100),
-        ("swir / 5 / 10", 50),
-        ("-red + +nir", 1200),
-        ("red < nir < 2", 1),
-        ("nir > red == 1", 1),
-        ("not nir == red", 1),
-        ("!nir == 0", 1),
-        ("red > nir or nir > red and swir > 3000", 0),
-        ("red > nir ? 1 : nir > red ? 2 : 3", 2),
-        ("red < nir ? red > 1000 ? 1 : 2 : 3", 2),
-        ("rint(red / 160) + rint(red / 267)", 3),
-        ("rint(nir / 640)", 2),
-        ("sign(red - nir) + sign(red - red)", -1),
-        ("min(swir, red, nir) + max(red)", 800),
-        ("avg(red, nir, swir)", 1500),
-        ("sum(red, nir, swir)", 4500),
-        ("1.5e3 + .5 + 2. + 0 * b1", 1502.5),
-    ],
-)
+WORKED = [
+    ("(nir - red) / (nir + red)", 0.6),
+    ("ndvi(red, nir)", 0.6),
+    ("(b2 - b1) / (b2 + b1)", 0.6),
+    ("im1b2", 1600),
+    ("2 ^ 3 ^ 2 + 0 * b1", 512),
+    ("-2 ^ 2 + 0 * b1", -4),
+    ("2 ^ -1 + 0 * b1", 0.5),
+    ("2 ** 0.5 + 0 * b1", math.sqrt(2)),
+    ("nir - red - 100", 1100),
+    ("swir / 5 / 10", 50),
+    ("-red + +nir", 1200),
+    ("red < nir < 2", 1),
+    ("nir > red == 1", 1),
+    ("not nir == red", 1),
+    ("!nir == 0", 1),
+    ("red > nir or nir > red and swir > 3000", 0),
+    ("red > nir ? 1 : nir > red ? 2 : 3", 2),
+    ("red < nir ? red > 1000 ? 1 : 2 : 3", 2),
+    ("rint(red / 160) + rint(red / 267)", 3),
+    ("rint(nir / 640)", 2),
+    ("sign(red - nir) + sign(red - red)", -1),
+    ("min(swir, red, nir) + max(red)", 800),
+    ("avg(red, nir, swir)", 1500),
+    ("sum(red, nir, swir)", 4500),
+    ("1.5e3 + .5 + 2. + 0 * b1", 1502.5),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), WORKED)
 def test_worked_values(text: str, expected: float) -> None:
     assert computed(text, *PIXEL)[0] == pytest.approx(expected, rel=1e-6)
 
@@ -319,8 +320,7 @@ def test_no_pixels_no_values() -> None:
     assert computed("red + 1", []).shape == (0,)
 
 
-def test_every_operation_and_function_is_covered_by_some_expression_above() -> None:
+def test_every_function_has_a_known_answer_above() -> None:
     """A function added without a known answer makes this fail."""
-    known = " ".join([*INVERSES, "ndvi( avg( sum( min( max( sign( rint("])
-    assert [name for name in FUNCTIONS if f"{name}(" not in known] == []
-    assert {op.takes for op in Op} == {0, 1, 2, 3}
+    known = set(re.findall(r"(\w+)\(", " ".join([*INVERSES, *(text for text, _ in WORKED)])))
+    assert set(FUNCTIONS) - known == set()

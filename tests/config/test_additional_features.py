@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from iota2.config.load import load_config
 from iota2.config.schema import Config
 from iota2.config.sensors import enabled_sensors, expression_notes
 from iota2.errors import ConfigError
+from tests.config.helpers import loaded
 
 SWITCH = {"sensors_data_interpolation": {"use_additional_features": True}}
 MINE = """
@@ -27,20 +26,7 @@ masks: []
 
 def configured(folder: Path, chain: dict[str, Any], sections: dict[str, Any]) -> Config:
     (folder / "images").mkdir(exist_ok=True)
-    for name in ("truth.shp", "classes.txt", "colours.txt"):
-        (folder / name).touch()
-    content = {
-        "output_path": "out",
-        "nomenclature_path": "classes.txt",
-        "color_table": "colours.txt",
-        "list_tile": "T31TCJ",
-        "ground_truth": "truth.shp",
-        "data_field": "code",
-        "proj": "EPSG:2154",
-    }
-    path = folder / "run.yaml"
-    path.write_text(yaml.safe_dump({"chain": content | chain, **sections}), encoding="utf-8")
-    return load_config(path)
+    return loaded(folder, chain, sections)
 
 
 def mine(folder: Path, expressions: str) -> dict[str, Any]:

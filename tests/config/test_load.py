@@ -479,6 +479,12 @@ DATES = "sensors_data_interpolation : { auto_date : False }\n"
             "'my sensor' cannot name a sensor",
         ),
         (
+            chain(
+                user_feat_path="'other'", user_sensors="{userFeatures : {path : 'other', description : 'mine.yaml'}}"
+            ),
+            "the layers of user_feat_path already have this name",
+        ),
+        (
             chain(user_sensors="{Mine : {path : 'other', description : 'absent.yaml'}}"),
             "chain.user_sensors.Mine.description: no file",
         ),

@@ -7,33 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from iota2.config.load import load_config
 from iota2.config.schema import Config
 from iota2.config.sensors import enabled_sensors
 from iota2.errors import ConfigError
 from iota2.io.specs import builtin_specs
+from tests.config.helpers import loaded
 
 ITEMS = {"source": "items", "collections": {"sentinel-2-l2a": "Sentinel_2_S2C"}}
 
 
 def load(folder: Path, chain: dict[str, Any], **sections: Any) -> Config:
     (folder / "items").mkdir(exist_ok=True)
-    for name in ("truth.shp", "classes.txt", "colours.txt", "mine.yaml"):
-        (folder / name).touch()
-    content = {
-        "output_path": "out",
-        "nomenclature_path": "classes.txt",
-        "color_table": "colours.txt",
-        "list_tile": "T31TCJ",
-        "ground_truth": "truth.shp",
-        "data_field": "code",
-        "proj": "EPSG:2154",
-    }
-    path = folder / "run.yaml"
-    path.write_text(yaml.safe_dump({"chain": content | chain, **sections}), encoding="utf-8")
-    return load_config(path)
+    (folder / "mine.yaml").touch()
+    return loaded(folder, chain, sections)
 
 
 def refusal(folder: Path, chain: dict[str, Any], **sections: Any) -> str:

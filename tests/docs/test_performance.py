@@ -55,7 +55,7 @@ def test_figures_survive_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("measured", "verdict"), [(12.0, "met"), (15.0, "met"), (18.0, "missed by 20%")], ids=["below", "at", "above"]
+    ("measured", "verdict"), [(12.0, "met"), (15.0, "met"), (18.0, "missed by 20 %")], ids=["below", "at", "above"]
 )
 def test_a_target_is_met_or_missed_by_so_much(measured: float, verdict: str) -> None:
     text = targets_text([replace(CLASSIFICATION, median=measured)])
@@ -67,7 +67,7 @@ def test_a_target_that_wants_more_is_missed_below() -> None:
     reference = replace(forest, name="scikit-learn's predict_proba, 1 threads", median=20.0)
     line = _line(targets_text([forest, reference]), _named("against scikit-learn"))
     assert "2 ×" in line
-    assert line.endswith("| missed by 50% |")
+    assert line.endswith("| missed by 50 % |")
 
 
 def test_a_target_without_figures_is_not_measured() -> None:

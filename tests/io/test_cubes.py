@@ -24,9 +24,9 @@ from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
 from iota2.core.sensor import MaskRule, SensorSpec
 from iota2.errors import ConfigError, InputError
-from iota2.io.block_shapes import MIN_ROWS, block_shapes, mask_block_shape
+from iota2.io.block_shapes import MIN_ROWS, _Needs, block_shapes, mask_block_shape
 from iota2.io.cubes import CubeReader, recipe_bands
-from iota2.io.decoded import mask_applies
+from iota2.io.decoded import absent_value, mask_applies
 from iota2.io.open_files import OpenFiles
 from iota2.io.products import native_geobox, scan_tile, working_geobox
 from iota2.io.scenes import shifted
@@ -467,3 +467,33 @@ def test_blocks_of_masks_fit_the_memory(archive: tuple[Path, tuple[dict[str, Lay
 def test_small_tiles_are_read_whole(archive: tuple[Path, tuple[dict[str, Layer], ...]]) -> None:
     scene = scene_of(SPEC, archive[0])
     assert block_shapes(scene, bands_of("Sentinel2", "B3"), 1 << 20).decoded == (40, 64)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "given"),
+    [
+        *((kind, {"bits": (bit,)}) for kind, most in (("int8", 7), ("uint16", 15), ("int16", 15)) for bit in (0, most)),
+        *((kind, given) for kind in ("int8", "uint8", "int32") for given in ({"values": (3, 8)}, {})),
+    ],
+)
+def test_where_a_mask_has_no_file_its_rule_applies(dtype: str, given: dict[str, tuple[int, ...]]) -> None:
+    rule, kind = MaskRule("M", "*", **given), np.dtype(dtype)
+    assert mask_applies(rule, np.array([absent_value(rule, kind, None)], kind)).all()
+
+
+def test_high_strips_count_since_they_are_decoded_whole(tmp_path: Path) -> None:
+    spec = replace(parse_spec(SMALL, source="small.yaml"), masks=())
+    scenes = []
+    for rows in (8, FINE.shape.y):
+        root = tmp_path / str(rows)
+        layers = {name: Layer(np.ones(FINE.shape, np.int16), FINE) for name in ("RED", "NIR")}
+        write_product(spec, root / TILE, TILE, date(2018, 1, 1), layers)
+        for path in root.rglob("*.tif"):
+            with rasterio.open(path) as source:
+                profile, values = source.profile, source.read()
+            with rasterio.open(path, "w", **(profile | {"blockysize": rows, "tiled": False})) as target:
+                target.write(values)
+        scenes.append(scene_of(spec, root))
+    low, high = (_Needs(scene, bands_of("Small", "RED", "NIR"), 0, 0, ahead=False).piece_bytes() for scene in scenes)
+    assert low == 0
+    assert high >= 2 * FINE.shape.y * FINE.shape.x

@@ -241,6 +241,15 @@ def test_without_room_for_a_scratch_file_work_goes_on_and_says_so() -> None:
     assert done.stderr.count("Set TMPDIR to a folder on a disk with more room") == 1
 
 
+def test_without_any_folder_for_temporary_files_work_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", list)
+    assert Scratch().put(np.ones((1, 4, 4), np.int16)) is None
+    assert "Set TMPDIR to a folder on a disk with more room" in caplog.text
+
+
 def test_a_full_scratch_file_changes_no_value(tmp_path: Path) -> None:
     scene = scene_of(tmp_path, {"red": tiles(64), "nir": tiles(40), "cloud": tiles(40)})
     with CubeReader(scene, BANDS) as reader, CubeReader(scene, BANDS) as afresh:

@@ -61,10 +61,25 @@ def test_secrets_of_addresses_are_masked() -> None:
 
 
 @pytest.mark.parametrize("name", ["band.tif", "band.jp2"])
-def test_an_image_is_read_piece_by_piece(web: Web, name: str) -> None:
+def test_an_image_is_read_over_the_network(web: Web, name: str) -> None:
     with open_image(web.url(name)) as source:
         assert np.array_equal(source.read(1), VALUES)
     assert all(path == f"/{name}" for _, path, _ in web.requests)
+
+
+def test_no_more_of_an_image_is_asked_for_than_is_read(web: Web) -> None:
+    values = np.random.default_rng(0).integers(0, 10000, (1000, 1000)).astype(np.int16)
+    path = web.folder / "large.tif"
+    write_raster(path, {1: Layer(values, GeoBox(values.shape, GRID.affine, GRID.crs))})
+    with open_image(web.url(path.name)) as source:
+        assert np.array_equal(source.read(1, window=((500, 508), (0, 1000))), values[500:508])
+    assert 0 < web.sent < path.stat().st_size / 2
+
+
+def test_a_server_that_breaks_off_is_told(web: Web) -> None:
+    web.breaking = True
+    with pytest.raises(InputError, match=r"band.tif: cannot be read"), session() as opened:
+        look_at(web.url("band.tif"), opened)
 
 
 def test_a_changed_image_is_seen_at_the_next_opening(web: Web) -> None:
@@ -165,7 +180,7 @@ def test_fingerprints_of_files_on_servers_follow_what_the_server_says(web: Web) 
     alone = listing._entries([address], cache)[address]
     assert alone == [(web.folder / "band.tif").stat().st_size, 0, f"size alone {alone[0]}"]
     (note,) = listing._unstamped({address: alone[2]})
-    assert f"1 files (first: {address})" in note
+    assert f"1 file (first: {address})" in note
 
 
 def test_servers_that_ask_for_a_password_get_that_of_netrc(

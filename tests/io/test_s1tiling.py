@@ -23,6 +23,7 @@ from iota2.io.s1tiling import directions_found, of_direction
 from iota2.io.specs import builtin_specs
 from iota2.testing.radar import write_radar
 from iota2.testing.world import World, WorldOptions, make_world
+from tests.io.harms import rewritten
 
 TILE, BANDS = "T31TCJ", ("vv", "vh")
 RADAR = builtin_specs()["Sentinel_1"]
@@ -54,13 +55,6 @@ def read(path: Path) -> np.ndarray:
     with rasterio.open(path) as source:
         values: np.ndarray = source.read(1)
     return values
-
-
-def rewritten(path: Path, values: np.ndarray, to: Path) -> None:
-    with rasterio.open(path) as source:
-        profile = source.profile
-    with rasterio.open(to, "w", **profile) as target:
-        target.write(values.astype(profile["dtype"]), 1)
 
 
 def test_the_series_of_a_direction_holds_its_images_by_date(written: Path) -> None:
@@ -95,7 +89,7 @@ def test_border_masks_are_1_where_there_is_data_and_may_be_absent(images: Path) 
     path = Path(series.acquisitions[0].masks["Border"])
     values = read(path)
     values[:5] = 0
-    rewritten(path, values, path)
+    rewritten(path, values)
     scene = scene_of(series)
     with CubeReader(scene, {"sentinel1_des": BANDS}) as reader:
         cube = reader.read(next(blocks(TILE, scene.geobox, scene.geobox.shape)))["sentinel1_des"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import geopandas as gpd
@@ -149,3 +151,13 @@ def test_little_memory_is_used_beside_the_samples(tmp_path: Path, suffix: str) -
     written, merged = map(int, done.stdout.split())
     assert written < 75, "some thousand rows on the way, not the table again and again"
     assert merged < 75, "less than the 111 MiB of what is merged"
+
+
+def test_a_disk_that_is_full_is_no_fault_of_the_table_that_is_read(tmp_path: Path) -> None:
+    read = tmp_path / "read.sqlite"
+    read.touch()
+    with closing(sqlite3.connect(tmp_path / "full.sqlite")) as connection:
+        connection.execute("CREATE TABLE t (x)")
+        connection.execute("PRAGMA max_page_count = 3")
+        with pytest.raises(sqlite3.OperationalError, match="full"), module._told(read):
+            connection.execute("INSERT INTO t VALUES (?)", ("x" * 100_000,))

@@ -44,7 +44,7 @@ def test_a_scene_keeps_what_reading_needs_of_a_sensor_and_not_how_it_was_found(s
     assert [(m.name, m.bits, m.values, m.edge) for m in known.spec.masks] == [
         (m.name, m.bits, m.values, m.edge) for m in spec.masks
     ]
-    kept = ("name", "section", "scale", "offset", "resampling", "spectral", "static", "products")
+    kept = ("name", "section", "scale", "offset", "resampling", "spectral", "static")
     assert [getattr(known.spec, key) for key in kept] == [getattr(spec, key) for key in kept]
     found_otherwise = replace(spec, product="^(?P<date>x)", ignore=("*.zip",), temporal_resolution=3)
     scenes = [Scene("T31TCJ", grid, (SensorScene(s, (), {}),)) for s in (spec, found_otherwise)]

@@ -109,6 +109,12 @@ def test_a_text_that_is_no_mapping_is_refused() -> None:
         parse_spec("", source="x")
 
 
+def test_a_description_of_the_users_own_may_not_have_the_section_of_another_sensor(tmp_path: Path) -> None:
+    (tmp_path / "copy.yaml").write_text(OTHER.replace("Forest_20", "Sentinel_2"), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"'Sentinel_2' is that of a sensor .*such as 'Forest'"):
+        load_spec(tmp_path / "copy.yaml")
+
+
 def test_a_missing_description_is_the_users_problem(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         load_spec(tmp_path / "nowhere.yaml")

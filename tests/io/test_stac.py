@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -146,12 +147,12 @@ def test_items_that_do_not_tell_their_tile_are_taken_by_the_only_one(tmp_path: P
     items = items_of(scene, "c", properties={"grid:code": "WRS2-199029"})
     folder = write_items(items, tmp_path / "items")
     assert found_by_items(USGS, folder)[0] == scene
-    with pytest.raises(MissingTile, match=r"2 items do not tell which .*: run each by itself"):
+    with pytest.raises(MissingTile, match=r"2 items without a tile that could be told .*: run each by itself"):
         found_by_items(USGS, folder, (TILE, "T31TDJ"))
     items[0]["properties"]["grid:code"] = "MGRS-31TCJ"
     found, notes = found_by_items(USGS, write_items(items, folder), (TILE, "T31TDJ"))
     assert len(found.acquisitions) == 1
-    assert "left out, 1 items do not tell which of the tiles" in notes[0]
+    assert "left out, 1 item without a tile that could be told" in notes[0]
 
 
 def test_the_day_is_that_of_utc(items: list[Item], tmp_path: Path) -> None:
@@ -247,6 +248,14 @@ def test_one_item_told_in_two_ways_is_refused(items: list[Item], tmp_path: Path)
     told = refusal(lambda: read_items(Search(str(folder), ("c",))))
     assert "item0.json and in" in told
     assert "item2.json, and not the same; keep one" in told
+
+
+@pytest.mark.parametrize("links", [None, 3, "x"])
+def test_links_that_are_no_list_lead_nowhere(links: object, items: list[Item], tmp_path: Path) -> None:
+    content = {"type": "FeatureCollection", "features": items, "links": links}
+    (tmp_path / "all.json").write_text(json.dumps(content), encoding="utf-8")
+    found, _ = read_items(Search(str(tmp_path / "all.json"), (items[0]["collection"],)))
+    assert len(found) == len(items)
 
 
 def test_a_document_that_is_no_list_of_items_is_refused(tmp_path: Path) -> None:
@@ -400,6 +409,14 @@ def test_constants_of_a_description_must_be_those_of_the_item(tmp_path: Path) ->
     wrong = with_bands(item, {"raster:bands": [{"scale": 0.0001, "offset": 0}]})
     told = refusal(lambda: scaled(wrong, tmp_path, USGS))
     assert "reflectance x 10000 is value x 1 + 0 in B1, but value x 0.275 + -2000 in the description" in told
+
+
+def test_numbers_of_a_sensor_without_reflectances_must_be_those_of_its_description_too(tmp_path: Path) -> None:
+    plain = replace(USGS, spectral=False, scale=1.0, offset=0.0)
+    item = items_of(archive_of(plain, tmp_path, DAYS[:1]), "c", TILE)[0]
+    wrong = with_bands(item, {"raster:bands": [{"scale": 0.00341802, "offset": 149}]})
+    told = refusal(lambda: scaled(wrong, tmp_path, plain))
+    assert "what is measured is value x 0.00341802 + 149 in B1, but value x 1 + 0 in the description" in told
 
 
 # ------------------------------------------------------------------------------------------------------------ servers

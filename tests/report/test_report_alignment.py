@@ -28,7 +28,7 @@ def series(*views: AlignedView | None) -> SeriesView:
 
 
 def products(*views: AlignedView | None) -> str:
-    return render_products(InputsView((series(*views),)), "S2", "/images")
+    return render_products(InputsView((series(*views),)), ["S2"], "/images")
 
 
 def test_each_date_has_a_line_with_its_translation_and_how_sure_it_is() -> None:

@@ -28,6 +28,7 @@ from iota2.core.recipe import INDICES
 from iota2.errors import ConfigError
 from iota2.io.addresses import is_remote
 from iota2.io.specs import builtin_specs
+from iota2.io.user_features import NAME as LAYERS_NAME
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,9 @@ def sensors_enabled(chain: Chain) -> Iterator[Finding]:
         if _enabled(chain, section) and name in chain.user_sensors:
             text = f"the sensor of {key} already has this name; expected another name for the sensor"
             yield Finding("chain", ("user_sensors", name), text)
+    if chain.user_feat_path and LAYERS_NAME in chain.user_sensors:
+        text = "the layers of user_feat_path already have this name; expected another name for the sensor"
+        yield Finding("chain", ("user_sensors", LAYERS_NAME), text)
 
 
 def items_whole(chain: Chain) -> Iterator[Finding]:

@@ -43,7 +43,8 @@ class MaskRule:
     """Invalid when the value is one of these."""
     edge: bool = False
     optional: bool = False
-    """Products without this file are read as if it said "valid" everywhere."""
+    """Products without this file are read as if it said "valid" wherever their images have a pixel; without any mask,
+    where the reference band has data."""
     assets: tuple[str, ...] = ()
     """Names that STAC items give the mask; its own name comes after."""
 

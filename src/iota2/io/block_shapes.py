@@ -16,7 +16,7 @@ from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.errors import ConfigError
 from iota2.io.decoded import kept_type
 from iota2.io.environ import open_image, raster_lattice
-from iota2.io.pieces import piece_shape
+from iota2.io.pieces import LOW, piece_shape
 from iota2.io.warp import Range, reached
 
 MIN_ROWS, MIN_COLS = SMALLEST = 16, 64
@@ -196,8 +196,9 @@ class _Needs:
             paths = {path for date in _kinds(sensor) for path in (*date.bands.values(), *date.masks.values())}
             for path in paths:
                 with open_image(path) as source:
-                    rows, cols = piece_shape(source.shape, source.block_shapes[0])
-                    if source.block_shapes[0][1] < source.width:
+                    (height, width), whole = source.block_shapes[0], source.shape
+                    rows, cols = piece_shape(whole, (height, width))
+                    if width < source.width or height > LOW:
                         most = max(most, rows * cols * source.count * np.dtype(source.dtypes[0]).itemsize)
         return most
 

@@ -185,7 +185,8 @@ def absent_value(rule: MaskRule | None, dtype: np.dtype[Any], nodata: float | No
     if rule is None:
         marker = nodata_of(dtype, nodata)
         return 0.0 if marker is None else marker
-    values = [*rule.values, *(1 << bit for bit in rule.bits), 1]
+    all_bits = [-1] if rule.bits else []  # the highest bit of a signed type is in no number above 0
+    values = [*rule.values, *(1 << bit for bit in rule.bits), *all_bits, 1]
     return next((value for value in values if nodata_of(dtype, value) is not None), 1)
 
 

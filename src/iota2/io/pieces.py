@@ -75,10 +75,9 @@ class Scratch:
         except OSError as err:
             self.full = True
             log.warning(
-                "%s: %s. Images that are stored in tiles are decoded several times now, which takes longer. Set TMPDIR "
-                "to a folder on a disk with more room",
-                tempfile.gettempdir(),
-                err.strerror,
+                "The folder for temporary files: %s. Images that are stored in tiles are decoded several times now, "
+                "which takes longer. Set TMPDIR to a folder on a disk with more room",
+                err,
             )
             return None
         return slot

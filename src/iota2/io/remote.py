@@ -83,7 +83,7 @@ def look_at(address: str, opened: requests.Session) -> Look:
                     "piece. Download the files and give the folder of the copies."
                 )
             stamp = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
-            return Look(int(size[1]), stamp, answer.raw.read(_HEAD))
+            return Look(int(size[1]), stamp, next(answer.iter_content(_HEAD), b""))
     except (requests.RequestException, OSError) as err:
         raise InputError(f"{masked(address)}: cannot be read: {_reason(err)}.") from err
 

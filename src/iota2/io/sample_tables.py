@@ -5,6 +5,7 @@ What comes out is what ``io.vectors`` writes of a frame, and is read by it too.
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import sqlite3
@@ -29,6 +30,7 @@ GROUP = 8192
 """Rows of a GeoParquet file that lie together."""
 PAGE = 16384
 """Bytes of a page of SQLite files: rows of many features that do not fit into one take twice the time to be read."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _QUICK = ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE")
 """How SQLite writes a file that nobody else sees, and that is thrown away if it does not become whole."""
 
@@ -63,12 +65,14 @@ def _with_features(points: gpd.GeoDataFrame, names: Sequence[str], values: np.nd
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """InputError for a table that cannot be read."""
+    """InputError for a table that cannot be read; that what is written finds no room is no fault of it."""
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:
         yield
     except (sqlite3.Error, pa.ArrowException, OSError, ValueError) as err:
+        if getattr(err, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(err, "errno", None) in _NO_ROOM:
+            raise
         raise InputError(f"{path}: cannot be read as a table of samples ({err}). Extract the samples again") from err
 
 

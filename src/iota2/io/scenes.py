@@ -48,7 +48,10 @@ def _shifted(sensor: SensorScene, shifts: Mapping[str, Sequence[float]]) -> Sens
     return replace(sensor, acquisitions=tuple(dates))
 
 
-_FOUND_BY = ("product", "example", "ignore", "metadata", "varying_extent", "tile_folder", "temporal_resolution")
+_FOUND_BY = (
+    *("product", "products", "tile_folder", "example", "ignore", "metadata", "varying_extent"),
+    "temporal_resolution",
+)
 """What of a sensor's description serves to find products. It is not kept: pixels do not depend on it, so neither do the
 jobs that read them."""
 _FILE_FOUND_BY = ("file", "id", "assets", "optional")

@@ -30,7 +30,7 @@ def builtin_specs() -> Mapping[str, SensorSpec]:
 
 
 def load_spec(path: str | Path) -> SensorSpec:
-    """The sensor described in a YAML file.
+    """The sensor described in a YAML file of the user's.
 
     InputError if the file cannot be read; ConfigError with all problems of its content, each with its line.
     """
@@ -38,7 +38,11 @@ def load_spec(path: str | Path) -> SensorSpec:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as err:
         raise InputError(f"{path}: the sensor description cannot be read: {err}.") from err
-    return parse_spec(text, source=str(path))
+    spec = parse_spec(text, source=str(path))
+    if spec.section in builtin_specs():
+        told = f"section: {spec.section!r} is that of a sensor that comes with the program; expected another word"
+        raise ConfigError([f"{told}, such as {spec.name!r}"], source=str(path))
+    return spec
 
 
 def parse_spec(text: str, *, source: str) -> SensorSpec:

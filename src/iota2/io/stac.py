@@ -97,7 +97,8 @@ class _Harvest:
             known, same = self.items.setdefault((collection, found.item.id), (found, content))
             if same != content:
                 self.problems.append(
-                    f"item {found.item.id} of {collection} is in {known.base} and in {base}, and not the same; keep one"
+                    f"item {found.item.id} of {collection} is in {masked(known.base)} "
+                    f"and in {masked(base)}, and not the same; keep one"
                 )
 
 
@@ -288,7 +289,8 @@ def _items_in(content: dict[str, Any], kind: str) -> Sequence[Any]:
 def _links(content: Mapping[str, Any], base: str) -> Iterable[str]:
     """Where a catalog, a collection or a page of items leads on to."""
     wanted = {"Catalog": ("child", "item"), "Collection": ("child", "item"), "FeatureCollection": ("next",)}
-    for link in content.get("links", ()):
+    links = content.get("links")
+    for link in links if isinstance(links, list) else ():
         if isinstance(link, dict) and link.get("rel") in wanted.get(_kind(content), ()):
             yield absolute(str(link.get("href", "")), base)
 

@@ -12,6 +12,7 @@ import pystac
 
 from iota2.core.scene import SensorScene
 from iota2.core.sensor import SensorSpec
+from iota2.core.words import counted
 from iota2.errors import InputError, MissingTile
 from iota2.io.addresses import is_remote
 from iota2.io.products import SCAN_THREADS, Product, read_headers, series_of
@@ -80,7 +81,8 @@ def scan_items(
     where, chosen = f"{spec.section}, tile {tile}", placed.by_tile.get(tile, ())
     told = ""
     if placed.lost:
-        told = f"{len(placed.lost)} items do not tell which of the tiles they are of (first: {placed.lost[0].item.id})"
+        first = placed.lost[0].item.id
+        told = f"{counted(len(placed.lost), 'item')} without a tile that could be told (first: {first})"
     if not chosen:
         others = f"of this sensor it has {sum(map(len, placed.by_tile.values()))} items on other tiles of the run and "
         others += f"{placed.elsewhere} elsewhere. Correct the list of tiles or the source"

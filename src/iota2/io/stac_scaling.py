@@ -42,7 +42,8 @@ def scaling_of(
     bands counts, then the metadata of the product among its assets, then the processing baseline. Nothing follows from
     the date.
     """
-    said = {band.name: _said(assets[band.name], band) for band in spec.bands if band.name in assets}
+    unit = UNIT if spec.spectral else 1.0
+    said = {band.name: _said(assets[band.name], band, unit) for band in spec.bands if band.name in assets}
     if spec.metadata is None:
         _agree(spec, said)
         return {}
@@ -62,15 +63,16 @@ def scaling_of(
     return dict.fromkeys(said, (1.0, BASELINE_OFFSET if baseline >= FIRST_WITH_OFFSET else 0.0))
 
 
-def _said(asset: pystac.Asset, band: BandSpec) -> tuple[float, float | None] | None:
-    """Scale and offset of a band in product units, as an asset says; None when it says nothing, as with 1 and 0."""
+def _said(asset: pystac.Asset, band: BandSpec, unit: float) -> tuple[float, float | None] | None:
+    """Scale and offset of a band in product units, ``unit`` of which are 1 of what an asset says; None when it says
+    nothing, as with 1 and 0."""
     scale, offset = (_number(asset, band.index, word) for word in ("scale", "offset"))
     if scale in (None, 1.0) and not offset:
         return None
     scale = 1.0 if scale is None else scale
     if not (math.isfinite(scale) and scale > 0 and math.isfinite(offset or 0.0)):
         raise InputError(f"{band.name} has the scale {scale:g} and the offset {offset or 0.0:g}; correct them")
-    return round(scale * UNIT, 9), None if offset is None else round(offset * UNIT, 9)
+    return round(scale * unit, 9), None if offset is None else round(offset * unit, 9)
 
 
 def _number(asset: pystac.Asset, index: int, word: str) -> float | None:
@@ -101,13 +103,14 @@ def _complete(name: str, said: tuple[float, float | None], baseline: tuple[int, 
 def _agree(spec: SensorSpec, said: Mapping[str, tuple[float, float | None] | None]) -> None:
     """InputError when an item has other numbers than the description of the sensor."""
     for name, numbers in said.items():
-        if not spec.spectral or numbers is None:
+        if numbers is None:
             continue
         scale, offset = numbers[0], numbers[1] or 0.0
         if not (math.isclose(scale, spec.scale, rel_tol=1e-6) and math.isclose(offset, spec.offset, rel_tol=1e-6)):
+            what = "reflectance x 10000" if spec.spectral else "what is measured"
             raise InputError(
-                f"reflectance x 10000 is value x {scale:g} + {offset:g} in {name}, but value x {spec.scale:g} + "
-                f"{spec.offset:g} in the description of the sensor: these are other products"
+                f"{what} is value x {scale:g} + {offset:g} in {name}, but value x {spec.scale:g} + {spec.offset:g} in "
+                "the description of the sensor: these are other products"
             )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from iota2 import layout
 from iota2.core.scene import Scene
+from iota2.core.words import counted
 from iota2.io.addresses import is_remote
 from iota2.io.atomic import write_text
 from iota2.io.scenes import scene_to_json
@@ -114,7 +115,7 @@ def _unstamped(listing: Mapping[str, int | str]) -> list[str]:
     """A note on files of which only another size is noticed."""
     paths = [path for path, fingerprint in listing.items() if str(fingerprint).startswith(_SIZE_ALONE)]
     told = "their server gives neither ETag nor Last-Modified, so only a change of their size is noticed"
-    return [f"{len(paths)} files (first: {paths[0]}): {told}"] if paths else []
+    return [f"{counted(len(paths), 'file')} (first: {paths[0]}): {told}"] if paths else []
 
 
 def _entry(path: str, known: Entry | None) -> Entry:

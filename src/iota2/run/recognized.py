@@ -39,9 +39,11 @@ def _tile_lines(spec: SensorSpec, tile: TileFolder) -> Iterator[str]:
     days = f", {products[0].day} to {products[-1].day}" if products else ""
     yield f"{tile.tile}: {counted(len(products), 'product')}{days}"
     yield from _calendar(products)
-    for one in series_made(spec):
+    made = series_made(spec)
+    for one in made:
         if several := several_a_day([product.day for product in products if _is_of(one, product)]):
-            yield from wrapped(f"{several}: their clear pixels are averaged", indent="  ")
+            whose = f"{one.name}: " * (len(made) > 1)
+            yield from wrapped(f"{whose}{several}: their clear pixels are averaged", indent="  ")
     yield from facts(
         [*_lattices(tile.grids), *_units(spec, products), *_series(spec, products), *_less(spec, products)]
     )

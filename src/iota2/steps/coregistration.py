@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
 
 from iota2 import layout
@@ -25,7 +24,7 @@ from iota2.core.words import counted, some
 from iota2.errors import InputError
 from iota2.io.alignment import ReferenceImage, date_views, reference_lattice, reference_views
 from iota2.io.atomic import write_json, write_text
-from iota2.io.burn import to_crs
+from iota2.io.coverage import share_shown
 from iota2.io.scenes import read_scene
 
 EACH, ALIKE, CASCADE = 1, 2, 3
@@ -256,8 +255,7 @@ def reference_problems(config: Config, scenes: Mapping[str, Scene]) -> Iterator[
         yield str(err)
         return
     for tile, scene in scenes.items():
-        ground = to_crs(gpd.GeoSeries([scene.geobox.extent.geom], crs=scene.geobox.crs), lattice.crs).iloc[0]
-        if not ground.intersects(lattice.extent.geom):
+        if share_shown(scene.geobox, lattice) == 0:
             yield (
                 f"coregistration.vhr_path: {given.vhr_path} shows nothing of tile {tile}. Give an image that shows all "
                 "tiles, or run the others apart."

@@ -9,7 +9,7 @@ from pathlib import Path
 from iota2.testing.classes import LandClass
 
 CONFIG = """\
-# A land-cover map of a made-up piece of land: two Sentinel-2 tiles, two eco-climatic regions.
+# A land-cover map of a made-up piece of land: two tiles, two eco-climatic regions.
 chain :
 {{
   output_path : {output}

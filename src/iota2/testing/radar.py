@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import rasterio
 from odc.geo.geobox import GeoBox
 
 from iota2.core.random import generator
+from iota2.testing.archive import write_image
 from iota2.testing.world import World
 
 Polarisation = Literal["vv", "vh"]
@@ -153,10 +153,9 @@ def _mgrs(tile: str) -> str:
 
 def _write_image(path: Path, values: np.ndarray, geobox: GeoBox, *, mask: bool) -> None:
     """Write one image and, if asked for, its border mask."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write(path, values, geobox, nodata=0)
+    write_image(path, values, geobox, nodata=0)
     if mask:
-        _write(path.with_name(f"{path.stem}_BorderMask.tif"), (values > 0).astype(np.uint8), geobox)
+        write_image(path.with_name(f"{path.stem}_BorderMask.tif"), (values > 0).astype(np.uint8), geobox)
 
 
 def _slices(size: int, passage: Pass) -> list[tuple[str, slice]]:
@@ -166,21 +165,3 @@ def _slices(size: int, passage: Pass) -> list[tuple[str, slice]]:
         middle = size // 2
         return [(f"t{hour}15", slice(0, middle + SLICE_OVERLAP)), (f"t{hour}40", slice(middle, size))]
     return [(f"t{hour}15" if passage.number % 2 else "txxxxxx", slice(0, size))]
-
-
-def _write(path: Path, values: np.ndarray, geobox: GeoBox, nodata: int | None = None) -> None:
-    with rasterio.open(
-        path,
-        "w",
-        driver="GTiff",
-        height=geobox.shape.y,
-        width=geobox.shape.x,
-        count=1,
-        dtype=values.dtype,
-        crs=str(geobox.crs),
-        transform=geobox.affine,
-        nodata=nodata,
-        compress="deflate",
-        zlevel=1,
-    ) as file:
-        file.write(values, 1)

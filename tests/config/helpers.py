@@ -1,0 +1,29 @@
+"""Configurations written by tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from iota2.config.load import load_config
+from iota2.config.schema import Config
+
+
+def loaded(folder: Path, chain: dict[str, Any], sections: dict[str, Any]) -> Config:
+    """A configuration with these options of ``chain`` and these sections; the files that every one names are empty."""
+    for name in ("truth.shp", "classes.txt", "colours.txt"):
+        (folder / name).touch()
+    content = {
+        "output_path": "out",
+        "nomenclature_path": "classes.txt",
+        "color_table": "colours.txt",
+        "list_tile": "T31TCJ",
+        "ground_truth": "truth.shp",
+        "data_field": "code",
+        "proj": "EPSG:2154",
+    }
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump({"chain": content | chain, **sections}), encoding="utf-8")
+    return load_config(path)
