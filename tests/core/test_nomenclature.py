@@ -45,6 +45,46 @@ def test_numerals_as_text_are_text():
     assert (found.labels, found.codes, found.names) == (("12", "2"), (1, 2), ("a", "b"))
 
 
+@pytest.mark.parametrize("label", ["Fore\u0302t dense", "For\u00eat\u00a0dense", "\u200bFor\u00eat  dense"])
+@pytest.mark.parametrize("where", ["names", "colors"])
+def test_labels_of_both_files_are_compared_as_those_of_the_reference_data(label, where):
+    plain = "For\u00eat dense"
+    names, colors = (label, plain) if where == "names" else (plain, label)
+    found = build(f"bois:{names}\n", f"{colors} 0 99 0\n", [plain])
+    assert (found.labels, found.names, found.colors) == ((plain,), ("bois",), ((0, 99, 0),))
+
+
+@pytest.mark.parametrize("label", ["0011", "11.0", "+11", "\u00a011"])
+def test_whole_numbers_are_read_by_one_rule_in_both_files(label):
+    assert build(f"a:{label}", f"{label} 1 2 3", [11]).codes == (11,)
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        ("forêt", "they differ by case"),
+        ("Foret", "'e' against 'ê' (U+00EA)"),
+        ("Forêts", "'s' against nothing"),
+        ("F\u043erêt", "(U+043E) against 'o'"),
+    ],
+)
+def test_a_label_that_is_missing_is_compared_with_what_the_file_has(there, told):
+    found = problems(f"blé:blé\nbois:{there}", "blé 1 1 1\nForêt 2 2 2", ["blé", "Forêt"])
+    assert len(found) == 1
+    assert f"Line 2 has {there!r}: they differ by" in found[0] or told in found[0]
+    assert told in found[0]
+
+
+def test_a_class_in_use_is_not_offered_for_another():
+    found = problems("a:prairie 1", "prairie 1 1 1 1\nprairie 2 2 2 2", ["prairie 1", "prairie 2"])
+    assert "Line" not in found[0].replace("Add a line", "")
+
+
+def test_two_lines_of_one_label_are_refused_however_they_are_written():
+    assert "already on line 1" in problems("a:Forêt\nb:Fore\u0302t", "Forêt 1 1 1", ["Forêt"])[0]
+    assert "already on line 1" in problems("a:11\nb:011", "11 1 1 1", [11])[0]
+
+
 def test_byte_order_mark_comments_blank_lines_and_windows_lines_are_passed_over():
     found = build(
         "\ufeff# my classes\r\n\r\nurbain: dense:1\r\n  # more\r\n森林:2",

@@ -98,6 +98,25 @@ def test_points_and_lines_are_refused(gpkg):
         read_reference(gpkg, "code", CRS)
 
 
+def test_points_without_a_rule_are_refused_with_the_option(gpkg):
+    write(gpkg, [Point(X, Y), shapely.MultiPoint([(X, Y), (X + 1, Y)])], code=[1, 1])
+    with pytest.raises(InputError, match=r"set chain\.points to 'pixel' .* or to 'buffer'"):
+        read_reference(gpkg, "code", CRS)
+
+
+def test_lines_are_refused_with_what_to_do(gpkg):
+    write(gpkg, [shapely.LineString([(X, Y), (X + 1, Y)])], code=[1])
+    with pytest.raises(InputError, match="Lines have no area"):
+        read_reference(gpkg, "code", CRS)
+
+
+def test_points_are_no_regions(gpkg):
+    write(gpkg, [Point(X, Y)], region=["a"])
+    with pytest.raises(InputError) as caught:
+        read_regions(gpkg, "region", CRS)
+    assert "chain.points" not in str(caught.value)
+
+
 def test_all_problems_are_told_at_once(gpkg):
     write(gpkg, [Point(X, Y), square(0)], code=[1, 0])
     with pytest.raises(InputError) as caught:
@@ -198,6 +217,37 @@ def test_polygon_without_a_place_in_the_crs_is_left_out(gpkg):
     data = read_reference(gpkg, "code", "EPSG:3857")
     assert data.frame.originfid.tolist() == [0]
     assert "without a place in EPSG:3857 left out (row 1)" in data.notes[0]
+
+
+def lost(data):
+    amounts: dict = {}
+    for one in data.lost:
+        polygons, area = amounts.get((one.label, one.reason), (0, 0))
+        amounts[one.label, one.reason] = polygons + one.polygons, round(area + one.area, 6)
+    return amounts
+
+
+def test_what_each_class_loses_is_counted_by_reason(gpkg):
+    geometry = [square(0), square(5), square(50), square(50), square(55), square(100), square(100), None, square(150)]
+    write(gpkg, geometry, code=[1, 1, 2, 2, 3, 1, 3, 2, 1])
+    data = read_reference(gpkg, "code", CRS)
+    assert lost(data) == {
+        (2, "no_geometry"): (1, 0),
+        (2, "duplicate"): (1, 100),
+        (1, "same_label"): (0, 50),
+        (1, "two_labels"): (1, 100),
+        (2, "two_labels"): (0, 50),
+        (3, "two_labels"): (1, 150),
+    }
+    assert data.frame.area.sum() == 100 + 50 + 50 + 50 + 100
+
+
+def test_a_class_of_which_nothing_is_left_is_named(gpkg):
+    write(gpkg, [square(0), square(0), square(50), None], code=["blé", "maïs", "bois", "eau"])
+    data = read_reference(gpkg, "code", CRS)
+    told = [warning.split(":")[1].strip() for warning in data.warnings]
+    assert told == [f"class {label!r} is lost" for label in ("blé", "maïs", "eau")]
+    assert "(1 shared by polygons of different classes)" in data.warnings[0]
 
 
 # ------------------------------------------------------------------------------------------ regions

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from iota2.core.labels import normalised, whole_number
 from iota2.core.random import generator
 from iota2.core.tables import LEARN, UNUSED, VALIDATION
 from iota2.errors import InputError
@@ -100,7 +101,7 @@ def parse_class_counts(text: str, source: str) -> dict[str, int]:
     counts: dict[str, int] = {}
     problems = []
     for number, row in enumerate(csv.reader(text.splitlines()), start=1):
-        cells = [cell.strip() for cell in row]
+        cells = [normalised(cell) for cell in row]
         if not any(cells):
             continue
         if len(cells) != 2 or not cells[1].isdecimal():
@@ -112,6 +113,24 @@ def parse_class_counts(text: str, source: str) -> dict[str, int]:
     if problems:
         raise InputError("\n".join([f"{source}: cannot be used as counts by class", *problems]))
     return counts
+
+
+def counts_of_labels(counts: Mapping[str, int], labels: Collection[Label], source: str) -> dict[str, int]:
+    """The ``counts`` (of ``parse_class_counts``) under the text of the label they are of: ``011`` is ``11`` of numbers.
+
+    Raises InputError when two of them are of one label.
+    """
+    if any(isinstance(label, str) for label in labels):
+        return dict(counts)
+    found: dict[str, int] = {}
+    written: dict[str, str] = {}
+    for name, count in counts.items():
+        number = whole_number(name)
+        label = name if number is None else str(number)
+        if label in found:
+            raise InputError(f"{source}: labels {written[label]!r} and {name!r} are the same number. Keep one of them")
+        found[label], written[label] = count, name
+    return found
 
 
 def labels_without_count(counts: Mapping[str, int], labels: Collection[Label], source: str) -> list[str]:

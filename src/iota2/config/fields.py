@@ -23,7 +23,9 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from iota2.errors import InputError
 from iota2.io.addresses import is_remote, secret_in
+from iota2.io.layers import FORM, vector_source
 
 NOT_YET = "is known but not available yet"
 
@@ -214,6 +216,18 @@ def _existing_file(path: Path, info: ValidationInfo) -> Path:
     return path
 
 
+def _existing_vector(path: Path, info: ValidationInfo) -> Path:
+    """A vector file that exists; its layer may be chosen as QGIS does."""
+    try:
+        file = vector_source(path).file
+    except InputError as err:
+        raise ValueError(str(err)) from None
+    if (info.context or {}).get("check_paths") and not file.is_file():
+        form = f". A layer is chosen by {FORM}" if "|" in path.name else ""
+        raise ValueError(f"no file {file}; {_why_not(file)}{form}")
+    return path
+
+
 def _existing_folder(path: Path, info: ValidationInfo) -> Path:
     if (info.context or {}).get("check_paths") and not path.is_dir():
         raise ValueError(f"no folder {path}; {_why_not(path)}")
@@ -259,6 +273,8 @@ def _listed(value: Any) -> Any:
 
 AnyPath = Annotated[Path, AfterValidator(_located)]
 InputFile = Annotated[Path, AfterValidator(_located), AfterValidator(_existing_file)]
+VectorFile = Annotated[Path, AfterValidator(_located), AfterValidator(_existing_vector)]
+"""A vector file, or a layer of it as QGIS writes it: ``file.gpkg|layername=NAME``; see ``io.layers``."""
 InputFolder = Annotated[Path, AfterValidator(_located), AfterValidator(_existing_folder)]
 Source = Annotated[str, AfterValidator(_found_source)]
 """The address of something on a web server, or the absolute path of a file or folder."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from iota2.core.labels import difference, most_like, normalised, whole_number
 from iota2.errors import InputError
 
 Label = int | str
@@ -29,7 +30,8 @@ class Nomenclature:
     """The classes of a run, in ascending order of ``codes``.
 
     A code is what stands in the map (0 is "not classified" and never a class). For integer labels codes are
-    the labels themselves; text labels are numbered 1..N in sorted order.
+    the labels themselves; text labels are numbered 1..N in sorted order. (Text that is whole numbers only has become
+    integers before: ``io.label_columns``.)
 
     ``ColorIndexed`` maps carry a colour table of 256 entries (uint8) or 65,536 entries (uint16). GeoTIFF
     holds both, so codes above 255 keep their values and colours; some viewers only know the small one.
@@ -113,7 +115,7 @@ def parse_nomenclature(text: str, source: str) -> Listing[str]:
             raise ValueError(f"expected 'name:label', found {line!r}")
         if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
             raise ValueError(f"the name {name!r} holds a control character")
-        return label, name
+        return normalised(label), name
 
     return _listing(text, source, read)
 
@@ -128,7 +130,7 @@ def parse_colors(text: str, source: str) -> Listing[Color]:
     def read(line: str) -> tuple[str, Color]:
         parts = line.split()
         words, rgb = parts[:-3], parts[-3:]
-        label = " ".join(words)
+        label = normalised(" ".join(words))
         if not label or (len(words) > 1 and all(_is_integer(word) for word in words)):
             raise ValueError(f"expected 'label R G B', found {line!r}")
         if not all(_is_integer(part) and 0 <= int(part) <= 255 for part in rgb):
@@ -150,8 +152,8 @@ def build_nomenclature(entries: Listing[str], colors: Listing[Color], labels_in_
     names = _by_label(entries, text, 1, problems)
     palette = _by_label(colors, text, 0, problems)
     labels = sorted(used, key=str if text else int)
-    problems += _missing(labels, names, entries.source, "name", "'name:{label}'")
-    problems += _missing(labels, palette, colors.source, "colour", "'{label} R G B'")
+    problems += _missing(labels, names, entries, "name", "'name:{label}'")
+    problems += _missing(labels, palette, colors, "colour", "'{label} R G B'")
     if problems:
         raise InputError("\n".join(["The classes cannot be named and coloured:", *(f"  {p}" for p in problems)]))
     found = Nomenclature(
@@ -202,13 +204,14 @@ def _by_label(listing: Listing[Value], text: bool, lowest: int, problems: list[s
     lines: dict[Label, int] = {}
     for entry in listing.entries:
         where = f"{listing.source}, line {entry.line}"
-        if not text and not (_is_integer(entry.label) and lowest <= int(entry.label) <= MAX_CODE):
+        number = whole_number(entry.label)
+        if not text and not (number is not None and lowest <= number <= MAX_CODE):
             problems.append(
                 f"{where}: label {entry.label!r} is no whole number of 1..{MAX_CODE}, as the labels of the "
                 "reference data are. Correct the label, or comment the line out with '#'."
             )
             continue
-        label: Label = entry.label if text else int(entry.label)
+        label: Label = entry.label if text or number is None else number
         if label in lines:
             problems.append(f"{where}: label {label} is already on line {lines[label]}. Keep one of the two.")
             continue
@@ -216,11 +219,24 @@ def _by_label(listing: Listing[Value], text: bool, lowest: int, problems: list[s
     return values
 
 
-def _missing(labels: list[Label], found: dict[Label, Value], source: str, what: str, example: str) -> Iterator[str]:
+def _missing(
+    labels: list[Label], found: dict[Label, Value], listing: Listing[Value], what: str, example: str
+) -> Iterator[str]:
+    unused = {str(label) for label in found} - {str(label) for label in labels}
     for label in labels:
         if label not in found:
             line = example.format(label=label)
-            yield f"{source}: no {what} for label {label} of the reference data. Add a line {line}."
+            hint = _like(label, unused, listing)
+            yield f"{listing.source}: no {what} for label {label} of the reference data.{hint} Add a line {line}."
+
+
+def _like(label: Label, unused: set[str], listing: Listing[Value]) -> str:
+    """What a file has that may have been meant by a text label, and in what it differs."""
+    near = most_like(label, sorted(unused)) if isinstance(label, str) else None
+    if near is None or not isinstance(label, str):
+        return ""
+    line = next(entry.line for entry in listing.entries if entry.label == near)
+    return f" Line {line} has {near!r}: {difference(near, label)}; write one of them like the other."
 
 
 def _warnings(nomenclature: Nomenclature) -> Iterator[str]:

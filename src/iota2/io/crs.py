@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from pyproj import CRS
 
 from iota2.compute.polygons import SLIVER
@@ -27,6 +28,15 @@ def units_per_metre(crs: Any, y: float = 0.0) -> float:
     furthest = math.radians(_POLEWARD)
     latitude = abs(y) * factor if abs(y) * factor < furthest else furthest
     return 1.0 / (factor * _EARTH_RADIUS * math.cos(latitude))
+
+
+def square_metres(area: np.ndarray, crs: Any, y: np.ndarray) -> np.ndarray:
+    """Areas in square map units of a CRS as square metres; in degrees by the latitude ``y`` (map units) of each."""
+    if not CRS.from_user_input(crs).is_geographic:
+        metres: np.ndarray = area / units_per_metre(crs) ** 2
+        return metres
+    along = units_per_metre(crs)
+    return np.array([one / (along * units_per_metre(crs, at)) for one, at in zip(area, y, strict=True)])
 
 
 def sliver(crs: Any) -> float:

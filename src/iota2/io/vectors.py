@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,6 +16,9 @@ from pyogrio.errors import DataLayerError, DataSourceError
 
 from iota2.errors import InputError, OutputError
 from iota2.io.atomic import ADDRESS_CHARACTERS, replacing, replacing_group
+from iota2.io.layers import chosen_layer, vector_source
+from iota2.io.shapefiles import HEAD, MAGIC, require_whole, wrong_encoding
+from iota2.io.vector_crs import require_fitting_crs
 
 FIELD_BYTES = 10
 """Bytes of a field name in a shapefile."""
@@ -25,10 +28,7 @@ TABLE = "output"
 """Name of the table in the SQLite files of a run."""
 _DBF_DATE = "2000-01-01"
 """The shapefile format stores the day of writing; a fixed one keeps equal content equal in bytes."""
-_SHAPEFILE = b"\0\0\x27\x0a"
-_SHAPE_HEAD = 100
-"""Bytes of the header of a shapefile, and of its index."""
-_SIGNATURES = {_SHAPEFILE: "", b"SQLite format 3\0": "", b"{": "GeoJSON:"}
+_SIGNATURES = {MAGIC: "", b"SQLite format 3\0": "", b"{": "GeoJSON:"}
 """First bytes of the formats that are read (shapefile; GeoPackage and SQLite; GeoJSON), and what to put before the path
 so that GDAL takes the text for nothing else: among its formats are texts that name other places, the network
 included, and that may stand in a file of any name."""
@@ -44,24 +44,26 @@ _OWN_COLUMNS = 3
 def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
     """The features of a local vector file, in the order of the file; nulls stay null.
 
-    Shapefile, GeoPackage, SQLite and GeoJSON are told by their content. Raises InputError when there is no such file,
-    it is none of these, the layer is missing or not the only one, it has no geometry or no CRS.
+    ``path`` may choose a layer as QGIS does (``vector_source``). Shapefile, GeoPackage, SQLite and GeoJSON are
+    recognised by their content. Raises InputError when there is no such file, it is none of these, the layer is missing
+    or not the only one with geometry, a file of a shapefile is missing or damaged, there is no geometry or no CRS, or
+    the coordinates cannot be of that CRS.
     """
+    source = vector_source(path)
+    if layer is not None:
+        source = replace(source, layer=layer)
+    file = source.file
     # looked for here and not by GDAL, which would also open addresses of the network
-    if not Path(path).exists():
-        raise InputError(f"{path}: no such file")
-    prefix = _prefix(Path(path))
-    with _plain(Path(path)) as plain:
-        _refuse_cut_shapefile(plain, path)
-        name = _layer(f"{prefix}{plain}", layer, path)
-        frame = _read(f"{prefix}{plain}", name, path)
+    if not file.exists():
+        raise InputError(f"{file}: no such file")
+    prefix = _prefix(file)
+    require_whole(file)
+    with _plain(file) as plain:
+        name = chosen_layer(f"{prefix}{plain}", source, file)
+        frame = _read(f"{prefix}{plain}", name, file)
     if not isinstance(frame, gpd.GeoDataFrame):
-        raise InputError(f"{path}: layer {name!r} is a table without geometry; expected polygons or points")
-    if frame.crs is None:
-        raise InputError(
-            f"{path}: the coordinate reference system is not set. Set it (in QGIS: Layer, Set Layer CRS, "
-            "then export; on the command line: ogr2ogr -a_srs EPSG:<code>; for a shapefile: restore its .prj)"
-        )
+        raise InputError(f"{file}: layer {name!r} is a table without geometry; expected polygons or points")
+    require_fitting_crs(frame, file)
     return frame
 
 
@@ -76,9 +78,14 @@ def _prefix(path: Path) -> str:
         for start, prefix in _SIGNATURES.items():
             if content.startswith(start):
                 return prefix
+    main = next((other for other in (path.with_suffix(".shp"), path.with_suffix(".SHP")) if other.is_file()), None)
     raise InputError(
         f"{path}: cannot be read as a vector file: expected a shapefile (the .shp), a GeoPackage, SQLite or GeoJSON. "
-        "Export it as one of these, or get it again if it is one"
+        + (
+            f"Give {main.name}, which lies beside it"
+            if main
+            else "Export it as one of these, or get it again if it is one"
+        )
     )
 
 
@@ -100,38 +107,13 @@ def _plain(path: Path) -> Iterator[Path]:
         yield Path(folder) / f"data{path.suffix}"
 
 
-def _layer(source: str, wanted: str | None, path: str | Path) -> str:
-    """The name of the layer to read from ``source``, which the user calls ``path``."""
-    try:
-        listed = pyogrio.list_layers(source)
-    except DataSourceError as err:
-        raise InputError(f"{path}: cannot be read as a vector file ({err})") from err
-    names = [str(name) for name, _ in listed]
-    if wanted is not None and wanted not in names:
-        raise InputError(f"{path}: no layer {wanted!r}; the file has {', '.join(names) or 'none'}")
-    if wanted is None and len(names) != 1:
-        raise InputError(
-            f"{path}: expected one layer, found {len(names)} ({', '.join(names)}). Keep one layer in the file"
-        )
-    return wanted or names[0]
-
-
 def _read(source: str, layer: str, path: str | Path) -> Any:
     try:
         return pyogrio.read_dataframe(source, layer=layer)
-    except (DataSourceError, DataLayerError, UnicodeDecodeError) as err:
+    except UnicodeDecodeError as err:
+        raise InputError(f"{path}: {wrong_encoding(Path(path), err)}") from err
+    except (DataSourceError, DataLayerError) as err:
         raise InputError(f"{path}: layer {layer!r} cannot be read ({err})") from err
-
-
-def _refuse_cut_shapefile(plain: Path, path: str | Path) -> None:
-    """GDAL reads the missing shapes of a shortened file as null, but the header tells the length."""
-    with open(plain, "rb") as file:
-        head = file.read(28)
-    if not head.startswith(_SHAPEFILE):
-        return
-    told = 2 * struct.unpack(">i", head[24:28])[0]
-    if plain.stat().st_size < told:
-        raise InputError(f"{path}: {plain.stat().st_size} bytes, {told} expected: the file is cut short. Restore it")
 
 
 def read_sqlite(path: str | Path, table: str = TABLE) -> gpd.GeoDataFrame:
@@ -180,12 +162,12 @@ def _is_whole(path: Path, rows: int) -> bool:
     for member in path.parent.glob(f"{path.stem}.*"):
         sizes[member.suffix] = member.stat().st_size
         with open(member, "rb") as file:
-            heads[member.suffix] = file.read(_SHAPE_HEAD).ljust(_SHAPE_HEAD, b"\0")
+            heads[member.suffix] = file.read(HEAD).ljust(HEAD, b"\0")
     main, index = (2 * int.from_bytes(heads[suffix][24:28], "big") for suffix in (".shp", ".shx"))
     count, header, width = (int.from_bytes(heads[".dbf"][a:b], "little") for a, b in ((4, 8), (8, 10), (10, 12)))
     return (
         (main, index) == (sizes[".shp"], sizes[".shx"])
-        and index == _SHAPE_HEAD + 8 * rows
+        and index == HEAD + 8 * rows
         and count == rows
         and sizes[".dbf"] >= header + rows * width > 0
         and all(sizes.values())

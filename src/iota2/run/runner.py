@@ -15,6 +15,7 @@ from iota2.config.schema import Config
 from iota2.core.graph import Resources, Step
 from iota2.errors import JobsFailed, UserError
 from iota2.io.atomic import remove_leftovers, write_text
+from iota2.io.layers import vector_source
 from iota2.io.vectors import sqlite_max_columns
 from iota2.run.clusters import WORKERS, Queue, queued_workers, running_scheduler
 from iota2.run.damage import known_damage, note_damage
@@ -77,7 +78,7 @@ class Watcher:
 
 def region_base(config: Config) -> str:
     """Base name of the region vector: the user's file name, unless another file has it, or ``MyRegion``."""
-    stem = config.chain.region_path.stem if config.chain.region_path else "MyRegion"
+    stem = vector_source(config.chain.region_path).file.stem if config.chain.region_path else "MyRegion"
     return f"{stem}_region" if stem == Path(layout.REFERENCE.path).stem else stem
 
 

@@ -11,6 +11,7 @@ from iota2 import layout
 from iota2.config.schema import Config
 from iota2.core.graph import JobContext, Step
 from iota2.core.tables import REGION
+from iota2.io.layers import vector_source, with_choice
 from iota2.io.reference import read_regions
 from iota2.io.vectors import read_vector, write_shapefile
 
@@ -24,18 +25,24 @@ class RegionParams:
     path: Path | None
     field: str
     proj: str
+    layer: str = ""
+    """Which layer of the file; see ``io.layers``."""
 
 
 def params(config: Config) -> RegionParams:
     """The options about regions."""
-    return RegionParams(config.chain.region_path, config.chain.region_field, config.chain.proj)
+    chain = config.chain
+    source = vector_source(chain.region_path) if chain.region_path else None
+    if source is None:
+        return RegionParams(None, chain.region_field, chain.proj)
+    return RegionParams(source.file, chain.region_field, chain.proj, source.choice)
 
 
 def run(job: JobContext) -> None:
     """Write the regions in ``proj``; without a region file, one region over all envelopes."""
     given: RegionParams = job.params
     if given.path is not None:
-        write_shapefile(read_regions(given.path, given.field, given.proj), job.out.regions)
+        write_shapefile(read_regions(with_choice(given.path, given.layer), given.field, given.proj), job.out.regions)
         return
     envelopes = [read_vector(path).union_all() for path in job.inp.all("envelopes").values()]
     everywhere = gpd.GeoSeries(envelopes, crs=given.proj).union_all()

@@ -1,0 +1,105 @@
+"""How the labels of classes are compared: what does not count between two spellings, and how a difference is shown."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from difflib import SequenceMatcher, get_close_matches
+
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
+)
+"""Characters that show nothing themselves (Unicode: default ignorable): soft hyphen, zero-width space, joiners, marks
+of direction, variation selectors, byte order mark."""
+_NUMERAL = re.compile(r"([+-]?)(\d+)(?:\.0*)?", re.ASCII)
+_LONGEST_NUMERAL = 18
+"""Digits of the largest number that is looked at: more are no code of any kind."""
+_MISREAD_AS = ("cp1252", "iso-8859-1", "iso-8859-15", "mac-roman")
+"""Encodings of one byte in which UTF-8 is often read by mistake."""
+
+
+def normalised(text: str) -> str:
+    """The text as labels are compared.
+
+    Letters with accents are composed (NFC), characters that show nothing are removed, every run of blanks (no-break
+    spaces and tabs too) is one space, and there is none at the ends. Case counts.
+    """
+    return " ".join(unicodedata.normalize("NFC", _INVISIBLE.sub("", text)).split())
+
+
+def whole_number(label: str) -> int | None:
+    """The whole number that a label writes (``11``, ``0011``, ``11.0``, ``+11``, ``-3``); None when it writes none."""
+    found = _NUMERAL.fullmatch(normalised(label))
+    if found is None or len(found[2].lstrip("0")) > _LONGEST_NUMERAL:
+        return None
+    return int(found[1] + found[2])
+
+
+def plain_digits(label: str) -> str:
+    """A whole number without sign and decimals, but with its leading zeros: ``0011`` of ``0011.0``."""
+    found = _NUMERAL.fullmatch(normalised(label))
+    return found[2] if found else normalised(label)
+
+
+def revealed(text: str) -> str:
+    """The text in quotes, with what cannot be seen in it by number: ``'Fore<U+0302>t'``, ``'a<U+00A0>b'``."""
+    return "'" + "".join(f"<U+{ord(char):04X}>" if _is_hidden(char) else char for char in text) + "'"
+
+
+def _is_hidden(char: str) -> bool:
+    """Whether a character is not seen, or seen as another one."""
+    blank = char.isspace() and char != " "
+    return blank or bool(_INVISIBLE.match(char)) or unicodedata.category(char) in ("Mn", "Me", "Cc", "Cf")
+
+
+def most_like(label: str, others: Iterable[str]) -> str | None:
+    """The one of ``others`` that differs least from a label, when it is near: by case, accents or some letters."""
+    by_base = {_base(other): other for other in others}
+    near = get_close_matches(_base(label), by_base, n=1, cutoff=0.6)
+    return by_base[near[0]] if near else None
+
+
+def _base(text: str) -> str:
+    """Without case, accents and decimals."""
+    number = whole_number(text)
+    if number is not None:
+        return str(number)
+    decomposed = unicodedata.normalize("NFKD", normalised(text).casefold())
+    return "".join(char for char in decomposed if not unicodedata.combining(char))
+
+
+def difference(one: str, other: str) -> str:
+    """In what two labels differ, in words: case only, or which characters stand in one and which in the other."""
+    if one.casefold() == other.casefold():
+        return "they differ by case"
+    parts = []
+    for kind, a, b, c, d in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
+        if kind != "equal":
+            parts.append(f"{_named(one[a:b])} against {_named(other[c:d])}")
+    return f"they differ by {', '.join(parts[:3])}" if parts else "they are the same"
+
+
+def _named(text: str) -> str:
+    """Characters, with their numbers where they are no plain letters."""
+    if not text:
+        return "nothing"
+    numbers = " ".join(f"U+{ord(char):04X}" for char in text)
+    return f"'{text}'" if text.isascii() and text.isprintable() else f"{revealed(text)} ({numbers})"
+
+
+def misread(text: str) -> str | None:
+    """What a text was before its UTF-8 was read in an encoding of one byte (``ForÃªt`` was ``Forêt``); None for others.
+
+    Such a text holds letters that stand for bytes of UTF-8, in an order that words of no language have.
+    """
+    if text.isascii():
+        return None
+    for encoding in _MISREAD_AS:
+        try:
+            was = text.encode(encoding).decode("utf-8")
+        except UnicodeError:
+            continue
+        if was != text:
+            return was
+    return None

@@ -1,0 +1,156 @@
+"""What becomes of the reference polygons on their way to samples: how much each class loses, and why."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+REASONS: Mapping[str, str] = {
+    "no_geometry": "without geometry, or with no place in the projection",
+    "duplicate": "the same as an earlier polygon",
+    "same_label": "shared with an earlier polygon of the class",
+    "two_labels": "shared by polygons of different classes",
+    "outside_tiles": "outside the tiles",
+    "no_image": "without images (common mask)",
+    "cloud_threshold": "with fewer clear dates than chain.cloud_threshold",
+    "outside_regions": "outside the regions",
+    "no_pixel": "without a pixel centre (thinner than a pixel)",
+    "selection": "not selected by arg_train.sample_selection",
+    "max_samples": "beyond arg_train.max_samples_per_class",
+    "no_clear_date": "without a clear date",
+}
+"""Why polygons and pixels are lost, in the order in which that happens, as it is said to people."""
+DRAWN, USABLE, VALIDATION, LEARNING, SAMPLES = "drawn", "usable", "validation", "learning", "samples"
+STAGES = (DRAWN, USABLE, VALIDATION, LEARNING, SAMPLES)
+"""What is counted beside losses: polygons as the file holds them, what is left of them on the map, the sides of the
+split, and what a model learns from."""
+FEW_SAMPLES = 10
+"""A class that is learned from fewer pixels is nearly lost."""
+SMALL_SHARE = 0.05
+"""A class of whose pixels a smaller part is usable is nearly lost."""
+COLUMNS = ("class", "label", "what", "polygons", "pixels")
+
+
+@dataclass(frozen=True)
+class Amount:
+    """Polygons, and pixels: counted on the map's grid, or area over the area of a pixel where polygons have none."""
+
+    polygons: int = 0
+    pixels: int = 0
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(self.polygons + other.polygons, self.pixels + other.pixels)
+
+    def __bool__(self) -> bool:
+        return bool(self.polygons or self.pixels)
+
+
+@dataclass(frozen=True)
+class ClassFate:
+    """What became of the polygons of one class, for one seed."""
+
+    code: int
+    label: str
+    amounts: Mapping[str, Amount]
+    """By stage or reason; those that are absent are nothing."""
+
+    def of(self, what: str) -> Amount:
+        """The amount of a stage or reason."""
+        return self.amounts.get(what, Amount())
+
+    @property
+    def losses(self) -> dict[str, Amount]:
+        """What is lost, by reason, in the order of ``REASONS``."""
+        return {reason: self.of(reason) for reason in REASONS if self.of(reason)}
+
+    @property
+    def nearly_lost(self) -> bool:
+        """Whether hardly anything of the class is learned from, or hardly any of its area is usable."""
+        drawn, usable = self.of(DRAWN).pixels, self.of(USABLE).pixels
+        return self.of(SAMPLES).pixels < FEW_SAMPLES or usable < SMALL_SHARE * drawn
+
+
+def fates_csv(fates: Iterable[ClassFate]) -> str:
+    """A line for each class and stage, and for each reason for which it lost anything."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for fate in fates:
+        for what in (DRAWN, *REASONS, *STAGES[1:]):
+            amount = fate.of(what)
+            if amount or what in STAGES:
+                writer.writerow([fate.code, _safe(fate.label), what, amount.polygons, amount.pixels])
+    return text.getvalue()
+
+
+def _safe(label: str) -> str:
+    """With an apostrophe before what a spreadsheet would run as a formula (OWASP)."""
+    return f"'{label}" if label.startswith(("=", "+", "-", "@", "\t", "\r")) else label
+
+
+def parse_fates(text: str) -> tuple[ClassFate, ...]:
+    """What ``fates_csv`` wrote."""
+    labels: dict[int, str] = {}
+    amounts: dict[int, dict[str, Amount]] = {}
+    for row in csv.DictReader(io.StringIO(text)):
+        code = int(row["class"])
+        labels[code] = row["label"]
+        amounts.setdefault(code, {})[row["what"]] = Amount(int(row["polygons"]), int(row["pixels"]))
+    return tuple(ClassFate(code, labels[code], found) for code, found in amounts.items())
+
+
+def told(amount: Amount) -> str:
+    """``2 polygons, 35 pixels``."""
+    return f"{amount.polygons:,} polygon{'' if amount.polygons == 1 else 's'}, {amount.pixels:,} pixel" + (
+        "" if amount.pixels == 1 else "s"
+    )
+
+
+def losses_told(losses: Mapping[str, Amount]) -> str:
+    """The losses as a list in words; ``nothing`` when there is none."""
+    return "; ".join(f"{_brief(amount)} {REASONS[reason]}" for reason, amount in losses.items()) or "nothing"
+
+
+def _brief(amount: Amount) -> str:
+    """An amount without the part that is 0."""
+    if not amount.polygons:
+        return f"{amount.pixels:,} pixel{'' if amount.pixels == 1 else 's'}"
+    if not amount.pixels:
+        return f"{amount.polygons:,} polygon{'' if amount.polygons == 1 else 's'}"
+    return f"{amount.polygons:,} polygon{'' if amount.polygons == 1 else 's'} ({_brief(Amount(0, amount.pixels))})"
+
+
+def fate_told(fate: ClassFate, name: str) -> str:
+    """One line on a class: what was drawn, what is learned from and validates, what is lost and why."""
+    return (
+        f"{name} ({fate.code}): {told(fate.of(DRAWN))} drawn; {fate.of(SAMPLES).pixels:,} pixels to learn from, "
+        f"{fate.of(VALIDATION).pixels:,} to validate; lost: {losses_told(fate.losses)}"
+    )
+
+
+def warnings(fates: Mapping[int, Sequence[ClassFate]], name: Callable[[int], str]) -> tuple[str, ...]:
+    """What is to be said loudly of classes that are nearly lost for some seed; ``fates`` by seed."""
+    seeds: dict[int, list[int]] = {}
+    first: dict[int, ClassFate] = {}
+    for seed, of_seed in fates.items():
+        for fate in of_seed:
+            if fate.nearly_lost:
+                seeds.setdefault(fate.code, []).append(seed)
+                first.setdefault(fate.code, fate)
+    return tuple(_warning(fate, name(code), seeds[code]) for code, fate in sorted(first.items()))
+
+
+def _warning(fate: ClassFate, name: str, seeds: Sequence[int]) -> str:
+    return (
+        f"Class {name} ({fate.code}) is nearly lost: {fate.of(SAMPLES).pixels:,} pixels to learn from, of "
+        f"{told(fate.of(DRAWN))} drawn (seed {', '.join(map(str, seeds))}). Lost: {losses_told(fate.losses)}."
+    )
+
+
+def samples_text(fates: Mapping[int, Sequence[ClassFate]], name: Callable[[int], str]) -> str:
+    """The section of a text report: a line for each class of the first seed."""
+    seed = min(fates)
+    lines = [f"Reference polygons and samples (seed {seed})", *(f"- {fate_told(f, name(f.code))}" for f in fates[seed])]
+    return "\n".join(lines) + "\n"

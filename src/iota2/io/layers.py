@@ -1,0 +1,121 @@
+"""Which layer of a vector file is meant: the form in which QGIS writes it, and the choice when nothing is said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import pyogrio
+from pyogrio.errors import DataSourceError
+
+from iota2.core.labels import normalised
+from iota2.errors import InputError
+
+FORM = "file.gpkg|layername=NAME"
+"""How a layer is chosen in a path."""
+_NAME, _NUMBER = "layername", "layerid"
+_PART = re.compile(
+    rf"\s*\|\s*({_NAME}|{_NUMBER}|subset|geometrytype|uniquegeometrytype|option:[^=|]*)\s*=", re.IGNORECASE
+)
+"""Where a part of QGIS's form begins."""
+
+
+@dataclass(frozen=True)
+class VectorSource:
+    """A vector file, and which of its layers."""
+
+    file: Path
+    layer: str | None = None
+    """Name of the layer; None for the only one."""
+    number: int | None = None
+    """Its number from 0, when it is given by that."""
+
+    @property
+    def choice(self) -> str:
+        """The layer as it stands in a path after ``|``; empty for the only one."""
+        if self.layer is not None:
+            return f"{_NAME}={self.layer}"
+        return "" if self.number is None else f"{_NUMBER}={self.number}"
+
+
+def with_choice(file: Path, choice: str) -> str:
+    """A path as ``vector_source`` reads it, from a file and a ``choice``."""
+    return f"{file}|{choice}" if choice else str(file)
+
+
+def vector_source(path: str | Path) -> VectorSource:
+    """The file and layer that a path names: ``file.gpkg``, ``file.gpkg|layername=NAME`` or ``file.gpkg|layerid=0``.
+
+    A file whose own name has a ``|`` is that file. Raises InputError for anything else after a ``|``.
+    """
+    text = str(path)
+    file, *parts = _PART.split(text)
+    if not parts or Path(text).exists():
+        return VectorSource(Path(text))
+    found = VectorSource(Path(file))
+    for key, value in zip(parts[::2], parts[1::2], strict=True):
+        found = _with(found, key.lower(), value.strip(), text)
+    return found
+
+
+def _with(source: VectorSource, key: str, value: str, text: str) -> VectorSource:
+    """The source with one more of the parts that stand after a ``|``."""
+    value = value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
+    if key == _NAME and value and source.layer is None:
+        return VectorSource(source.file, value, source.number)
+    if key == _NUMBER and value.isdecimal() and source.number is None:
+        return VectorSource(source.file, source.layer, int(value))
+    what = "a filter is not applied: export the features that it selects" if key == "subset" else f"expected {FORM}"
+    raise InputError(f"{text}: {key}={value} cannot be used; {what}, or give the file alone if it has one layer")
+
+
+def chosen_layer(opened: str, source: VectorSource, shown: str | Path) -> str:
+    """The name of the layer to read from ``opened`` (what GDAL takes), which the user calls ``shown``.
+
+    Tables without geometry (styles and projects that QGIS stores, plain tables) are no layers to choose from unless
+    they are named. Raises InputError naming the layers when none or several are left.
+    """
+    try:
+        listed = pyogrio.list_layers(opened)
+    except DataSourceError as err:
+        raise InputError(f"{shown}: cannot be read as a vector file ({err})") from err
+    kinds = {str(name): None if kind is None else str(kind) for name, kind in listed}
+    if source.layer is not None or source.number is not None:
+        return _named_layer(list(kinds), source, shown)
+    spatial = [name for name, kind in kinds.items() if kind is not None]
+    if len(spatial) == 1:
+        return spatial[0]
+    if not spatial:
+        tables = ", ".join(kinds)
+        raise InputError(
+            f"{shown}: " + (f"holds only tables without geometry ({tables}); " if tables else "holds no layer; ")
+            + "expected a layer of polygons"
+        )  # fmt: skip
+    types = list(dict.fromkeys(str(kinds[name]) for name in spatial))
+    told = f"{', '.join(spatial)}" + (f"; of types {', '.join(types)}" if len(types) > 1 else "")
+    raise InputError(
+        f"{shown}: expected one layer, found {len(spatial)} ({told}). Choose one as QGIS writes it: "
+        f"'{shown}|{_NAME}={spatial[0]}'"
+    )
+
+
+def _named_layer(names: Sequence[str], source: VectorSource, shown: str | Path) -> str:
+    """The layer of that name, whatever its case where only one fits, or of that number."""
+    there = f"the layers are {', '.join(names) or 'none'}"
+    if source.layer is None:
+        number = source.number or 0
+        if number >= len(names):
+            raise InputError(f"{shown}: no layer number {number}; they are counted from 0, and {there}")
+        return names[number]
+    if source.layer in names:
+        return source.layer
+    wanted = normalised(source.layer).casefold()
+    alike = [name for name in names if normalised(name).casefold() == wanted]
+    if len(alike) == 1:
+        return alike[0]
+    near = get_close_matches(source.layer, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise InputError(f"{shown}: no layer {source.layer!r}; {there}{hint}")

@@ -1,0 +1,105 @@
+"""What the files that together are one shapefile must be before they are read, and what is said when they are not."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+from iota2.errors import InputError
+
+MAGIC = b"\0\0\x27\x0a"
+"""First bytes of the main file, and of its index."""
+HEAD = 100
+"""Bytes of the header of the main file, and of its index."""
+_INDEX_ROW = 8
+"""Bytes of the index for each shape."""
+_NEEDED = {".shx": "the index of the shapes", ".dbf": "the table of the attributes"}
+
+
+def require_whole(path: Path) -> None:
+    """Raise InputError when ``path`` is a shapefile of which a file is missing, cut short or of another one.
+
+    GDAL reads the missing shapes of a shortened file as null, and missing rows of the table as empty: that would look
+    like polygons without geometry or label. Files of other formats pass.
+    """
+    with open(path, "rb") as file:
+        head = file.read(28)
+    if not head.startswith(MAGIC):
+        return
+    if path.suffix.lower() == ".shx":
+        raise InputError(f"{path}: is the index of a shapefile. Give {path.stem}.shp")
+    expected = _length(head)
+    if path.stat().st_size < expected:
+        raise InputError(f"{path}: {path.stat().st_size} bytes, {expected} expected: the file is cut short. Restore it")
+    members = {suffix: member(path, suffix) for suffix in _NEEDED}
+    missing = [f"{path.stem}{suffix} ({_NEEDED[suffix]})" for suffix, found in members.items() if found is None]
+    if missing:
+        raise InputError(
+            f"{path}: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing beside it. A shapefile is "
+            f"several files of one name: copy all of {path.stem}.*"
+        )
+    _require_one_count(path, members[".shx"] or path, members[".dbf"] or path)
+
+
+def member(path: Path, suffix: str) -> Path | None:
+    """The file of that suffix, in lower or upper case, beside the main file; None when there is none."""
+    beside = (path.with_name(f"{path.stem}{ending}") for ending in (suffix, suffix.upper()))
+    return next((found for found in beside if found.is_file()), None)
+
+
+def _length(head: bytes) -> int:
+    """Bytes that the header of a main file or index states."""
+    return 2 * int(struct.unpack(">i", head[24:28])[0])
+
+
+def _require_one_count(path: Path, index: Path, table: Path) -> None:
+    with open(index, "rb") as file:
+        shapes = (_length(file.read(HEAD).ljust(HEAD, b"\0")) - HEAD) // _INDEX_ROW
+    with open(table, "rb") as file:
+        rows, header, width = struct.unpack("<IHH", file.read(12).ljust(12, b"\0")[4:])
+    if index.stat().st_size < HEAD + shapes * _INDEX_ROW or shapes < 0:
+        raise InputError(f"{path}: {index.name} is cut short. Restore it, or export the shapefile again")
+    if table.stat().st_size < header + rows * width:
+        raise InputError(
+            f"{path}: {table.name}, its table of attributes, has {table.stat().st_size} bytes, "
+            f"{header + rows * width} expected: it is cut short. Restore it"
+        )
+    if rows != shapes:
+        raise InputError(
+            f"{path}: {shapes} shapes, but {rows} rows in {table.name}: the files are not of one shapefile. "
+            "Copy all of them from one source"
+        )
+
+
+def stated_encoding(path: Path) -> tuple[str, str]:
+    """The file that says in which encoding the texts of a shapefile are, and what it says; empty when none does."""
+    found = member(path, ".cpg")
+    if found is None:
+        return "", ""
+    return found.name, found.read_bytes()[:64].decode("ascii", "replace").strip()
+
+
+def wrong_encoding(path: Path, err: UnicodeDecodeError) -> str:
+    """Why a text could not be decoded, and what to do."""
+    name, stated = stated_encoding(path)
+    shown = err.object[:40].decode("latin-1")
+    cause = f"{name} says {stated!r}" if name else "they are read as UTF-8"
+    remedy = (
+        f"write the right encoding into {path.stem}.cpg (ISO-8859-1, or windows-1252 of Windows programs)"
+        if path.suffix.lower() == ".shp"
+        else "save the file again with the encoding UTF-8"
+    )
+    return (
+        f"its texts are in another encoding: {cause}, but {shown!r} (read as ISO-8859-1) is not. To fix this, {remedy}"
+    )
+
+
+def misread_told(path: Path, text: str, was: str) -> str:
+    """What to say of a text that was UTF-8, and was read in an encoding of one byte."""
+    if path.suffix.lower() != ".shp":
+        return f"{text!r} looks like {was!r} read in a wrong encoding. Correct the texts, or export the file again"
+    name, stated = stated_encoding(path)
+    cause = f"{name} says {stated!r}" if name else f"there is no {path.stem}.cpg"
+    return f"{text!r} looks like {was!r} read in a wrong encoding: {cause}, but the texts are UTF-8. " + (
+        f"Write UTF-8 into {path.stem}.cpg, or export the file again"
+    )

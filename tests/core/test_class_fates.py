@@ -1,0 +1,61 @@
+"""What is said of classes that lose their polygons on the way to samples."""
+
+from __future__ import annotations
+
+import pytest
+
+from iota2.core.losses import REASONS, Amount, ClassFate, fate_told, fates_csv, parse_fates, samples_text, warnings
+
+
+def fate(code=11, drawn=1000, usable=900, samples=400, **lost):
+    amounts = {"drawn": Amount(40, drawn), "usable": Amount(36, usable), "samples": Amount(0, samples)}
+    return ClassFate(code, "blé", amounts | {reason: Amount(*found) for reason, found in lost.items()})
+
+
+def test_fates_are_read_as_written():
+    written = (fate(), fate(12, outside_tiles=(2, 30), selection=(0, 7)), ClassFate(13, "a,b", {}))
+    read = parse_fates(fates_csv(written))
+    assert [(one.code, one.label, dict(one.losses), one.of("drawn")) for one in read] == [
+        (one.code, one.label, dict(one.losses), one.of("drawn")) for one in written
+    ]
+
+
+def test_labels_that_a_spreadsheet_would_run_do_not():
+    assert "'=1+1" in fates_csv([ClassFate(1, "=1+1", {})])
+
+
+@pytest.mark.parametrize(
+    ("given", "loud"),
+    [
+        ({"samples": 0}, True),
+        ({"samples": 9}, True),
+        ({"samples": 10}, False),
+        ({"usable": 49, "samples": 20}, True),
+        ({"usable": 50, "samples": 20}, False),
+        ({}, False),
+    ],
+)
+def test_classes_of_which_hardly_anything_is_left_are_loud(given, loud):
+    assert bool(warnings({0: [fate(**given)]}, str)) == loud
+
+
+def test_a_warning_names_class_numbers_reasons_and_seeds():
+    given = {"samples": 3, "outside_tiles": (30, 800), "no_pixel": (6, 0), "selection": (0, 90)}
+    (told,) = warnings({0: [fate()], 1: [fate(**given)], 2: [fate(**given)]}, lambda code: "Blé")
+    assert told == (
+        "Class Blé (11) is nearly lost: 3 pixels to learn from, of 40 polygons, 1,000 pixels drawn (seed 1, 2). Lost: "
+        "30 polygons (800 pixels) outside the tiles; 6 polygons without a pixel centre (thinner than a pixel); 90 "
+        "pixels not selected by arg_train.sample_selection."
+    )
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_every_reason_has_words(reason):
+    assert f"1 polygon (1 pixel) {REASONS[reason]}" in fate_told(fate(**{reason: (1, 1)}), "x")
+
+
+def test_the_text_report_has_a_line_for_each_class():
+    lines = samples_text({0: [fate(), fate(12)]}, str).splitlines()
+    assert lines[0] == "Reference polygons and samples (seed 0)"
+    assert [line.split(" ")[1:3] for line in lines[1:]] == [["11", "(11):"], ["12", "(12):"]]
+    assert lines[1].endswith("lost: nothing")

@@ -1,0 +1,97 @@
+"""Labels are compared by what can be seen of them, and differences that cannot be seen are shown."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iota2.core.labels import difference, misread, most_like, normalised, revealed, whole_number
+
+FORET = "For\u00eat dense"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Fore\u0302t dense",
+        "For\u00eat\u00a0dense",
+        "For\u00eat\u202fdense",
+        "  For\u00eat \t dense ",
+        "For\u00eat\u3000dense\u00a0",
+        "\ufeffFor\u00eat dense",
+        "For\u00adêt dense",
+        "For\u200bêt dense",
+        "For\u00eat\u2060 dense\u200e",
+        "Fore\u200d\u0302t\ndense",
+    ],
+)
+def test_spellings_that_look_alike_are_one_label(written):
+    assert normalised(written) == FORET
+
+
+@pytest.mark.parametrize("other", ["Foret dense", "forêt dense", "Forêt-dense", "Forêt  dense2", "Fοrêt dense"])
+def test_spellings_that_look_different_stay_apart(other):
+    assert normalised(other) != FORET
+
+
+@given(st.text(max_size=20))
+def test_a_normalised_label_stays_as_it_is(text):
+    once = normalised(text)
+    assert normalised(once) == once
+    assert normalised(unicodedata.normalize("NFD", once)) == once
+
+
+@pytest.mark.parametrize(
+    ("label", "number"),
+    [
+        ("11", 11), ("0011", 11), ("11.0", 11), (" 11", 11), ("11.", 11), ("+11", 11), ("\u00a011.000", 11), ("0", 0),
+        ("-3", -3), ("1234567890", 1234567890),
+        ("", None), ("11.5", None), ("11a", None), ("1 1", None), ("1e3", None), ("½", None), ("²", None), ("٣", None),
+        ("1" * 19, None), ("0x1f", None), ("1_000", None), ("-", None),
+    ],
+)  # fmt: skip
+def test_whole_numbers_are_recognised_by_one_rule(label, number):
+    assert whole_number(label) == number
+
+
+def test_what_cannot_be_seen_is_shown_by_number():
+    assert revealed("Fore\u0302t\u00a0d\u200b") == "'Fore<U+0302>t<U+00A0>d<U+200B>'"
+    assert revealed("forêt 森林") == "'forêt 森林'"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        ("Forêt", "forêt", "by case"),
+        ("Foret", "Forêt", "U+00EA"),
+        ("l'eau", "l\u2019eau", "U+2019"),
+        ("eau", "e\u0430u", "U+0430"),
+    ],
+)
+def test_differences_are_told_in_words_and_numbers(one, other, told):
+    assert told in difference(one, other)
+    assert most_like(other, ["urbain", one, "prairie"]) == one
+
+
+def test_what_is_far_is_not_offered():
+    assert most_like("urbain", ["prairie", "forêt"]) is None
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "iso-8859-1"])
+@pytest.mark.parametrize("text", ["Forêt", "blé", "œuvre"])
+def test_utf_8_read_in_another_encoding_is_recognised(encoding, text):
+    try:
+        wrong = text.encode("utf-8").decode(encoding)
+    except UnicodeDecodeError:
+        pytest.skip("not readable so")
+    assert misread(wrong) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["Forêt", "blé d'été", "Ärger", "ÃO PAULO", "森林", "prairie", "São", "Ñandú", "€uro", "Å"]
+)
+def test_words_of_languages_are_not_taken_for_misread(text):
+    assert misread(text) is None
