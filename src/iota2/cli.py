@@ -31,6 +31,7 @@ from iota2.run.archive import write_archive
 from iota2.run.clusters import WORKERS
 from iota2.run.options import SCHEDULERS, EngineName, Options, chosen_steps, groups_of, resume_command
 from iota2.run.recognized import recognized_json, recognized_text
+from iota2.run.samples_told import sample_lines
 from iota2.run.sensors import sensor_text, sensors_json, sensors_text, spec_named
 from iota2.run.status import job_states
 from iota2.run.verify import verify as look_at_outputs
@@ -344,6 +345,8 @@ def _run_watched(path: Path, options: Options, console: Console | JsonLines, *, 
     except KeyboardInterrupt:
         console.say(f"to go on: {resume_command(config, options)}")
         raise
+    for line in sample_lines(config):
+        console.say(line)
     for note in runner.closing_notes(config):
         console.say(f"note: {note}")
     console.finished(runner.products(config), config.chain.output_path)

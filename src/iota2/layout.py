@@ -124,12 +124,19 @@ REFERENCE = Artifact(
 REFERENCE_NOTES = Artifact(
     "config_model/reference_notes.json", "What was mended or left out in the reference polygons."
 )
+REFERENCE_LOSSES = Artifact(
+    "config_model/reference_losses.json",
+    "Polygons and area, in pixels, that each class loses before any pixel is looked at, by reason.",
+)
 CLASSES = Artifact("config_model/classes.json", "Classes: label, code in the map, name, colour.")
 CODES = Artifact(
     "config_model/codes.json", "Classes by code and label alone: another name or colour makes no pixel run again."
 )
 CLASS_TABLE = Artifact("final/Classif_table.csv", "User label, code in the map and colour of each class.")
 FORMATTED = Artifact("formattingVectors/{tile}.shp", "Reference polygons cut by tile, region and validity.")
+POLYGON_PIXELS = Artifact(
+    "formattingVectors/{tile}_pixels.csv", "Pixels of the tile whose centre lies in each usable reference polygon."
+)
 LEARN_POLYGONS = Artifact("dataAppVal/{tile}_seed_{seed}_learn.sqlite", "Polygons of the tile to learn from.")
 VALIDATION_POLYGONS = Artifact("dataAppVal/{tile}_seed_{seed}_val.sqlite", "Polygons of the tile to validate with.")
 REGION_SHAPE = Artifact(
@@ -176,6 +183,10 @@ MODEL_SAMPLES = Artifact(
     "Feature values of all selected pixels of the model.",
 )
 CLASS_STATISTICS = Artifact("learningSamples/class_statistics_seed{seed}_learn.csv", "Samples per class and region.")
+LOSSES = Artifact(
+    "samplesSelection/losses_seed_{seed}.csv",
+    "What becomes of the reference polygons of each class: drawn, usable, learned, lost by reason.",
+)
 
 # ---- learning
 MODEL_CARD = Artifact("model/model_{region}_seed_{seed}.txt", "What the model is, to read.")

@@ -7,15 +7,19 @@ from pathlib import Path
 import geopandas as gpd
 import pandas as pd
 import pytest
+import shapely
 
 from iota2.core.graph import JobContext, Paths, Resources
+from iota2.core.losses import Amount, ClassFate
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import CODE
 from iota2.errors import InputError
-from iota2.io.vectors import write_samples
+from iota2.io.classes import write_classes
+from iota2.io.polygon_losses import write_class_losses
+from iota2.io.vectors import write_samples, write_shapefile
 from iota2.steps import class_statistics
-from iota2.steps.class_statistics import read_class_statistics
-from iota2.steps.selection import losses, rates_csv, read_class_counts
+from iota2.steps.class_statistics import read_class_statistics, read_fates
+from iota2.steps.selection import losses, nothing_selected, rates_csv, read_class_counts
 
 CLASSES = Nomenclature((11, 12, 31), ("a", "b", "c"), ((1, 1, 1),) * 3, (11, 12, 31))
 
@@ -50,20 +54,100 @@ def test_pixels_beyond_the_greatest_number_are_counted_apart():
     assert found({11: 10}, {11: 100}, {11: 10}).left_out == {}
 
 
-def test_samples_of_a_region_are_read_back_with_0_for_classes_of_others(tmp_path: Path):
-    paths = {}
+def a_job(folder: Path) -> JobContext:
+    """Two regions and a tile: class 11 with three polygons, 12 with one without pixels, 31 with none that is used."""
+    paths = {"samples": {}, "rates": {}}
+    rates = {
+        "a, b": rates_csv({11: 4, 31: 1}, {11: 20, 31: 1}, pd.DataFrame({CODE: [11] * 4 + [31]}), {11: 6}),
+        "c": rates_csv({12: 1}, {12: 1}, pd.DataFrame({CODE: [12]})),
+    }
     for region, codes in {"a, b": [11, 11, 31], "c": [12]}.items():
-        paths[(region,)] = f"{region}.parquet"
+        paths["samples"][(region,)], paths["rates"][(region,)] = f"{region}.parquet", f"{region}.csv"
         points = gpd.points_from_xy(range(len(codes)), codes, crs="EPSG:2154")
-        write_samples(gpd.GeoDataFrame({CODE: codes}, geometry=points), tmp_path / paths[(region,)])
+        write_samples(gpd.GeoDataFrame({CODE: codes}, geometry=points), folder / f"{region}.parquet")
+        (folder / f"{region}.csv").write_text(rates[region])
+    sides = ["learn", "validation", "learn", "learn", "unused", "learn"]
+    table = {"originfid": range(6), CODE: [11, 11, 11, 12, 31, 31], "region": "c", "seed_0": sides}
+    squares = [shapely.box(20 * k, 0, 20 * k + 10, 10) for k in range(6)]
+    write_shapefile(gpd.GeoDataFrame(table, geometry=squares, crs="EPSG:2154"), folder / "reference.shp")
+    (folder / "west.csv").write_text("originfid,pixels\n0,11\n1,30\n2,0\n")
+    (folder / "east.csv").write_text("originfid,pixels\n0,9\n3,1\n5,1\n")
+    lost = [ClassFate(11, "11", {"drawn": Amount(5, 100), "outside_tiles": Amount(2, 40)})]
+    write_class_losses(lost, folder / "lost.json")
+    write_classes(CLASSES, folder / "codes.json")
+    inputs = paths | {
+        "pixels": {("west",): "west.csv", ("east",): "east.csv"},
+        "reference": "reference.shp",
+        "losses": "lost.json",
+        "classes": "codes.json",
+    }
+    outputs = {"statistics": "statistics.csv", "losses": "losses.csv"}
+    return JobContext(Paths(folder, inputs), Paths(folder, outputs), {"seed": 0}, None, Resources())
+
+
+def test_samples_of_a_region_are_read_back_with_0_for_classes_of_others(tmp_path: Path):
+    class_statistics.run(a_job(tmp_path))
     out = tmp_path / "statistics.csv"
-    class_statistics.run(
-        JobContext(
-            Paths(tmp_path, {"samples": paths}), Paths(tmp_path, {"statistics": out.name}), {}, None, Resources()
-        )
-    )
     assert read_class_statistics(out, "a, b") == {11: 2, 12: 0, 31: 1}
     assert read_class_statistics(out, "c") == {11: 0, 12: 1, 31: 0}
+
+
+def test_what_becomes_of_polygons_is_counted_by_class_and_reason(tmp_path: Path):
+    class_statistics.run(a_job(tmp_path))
+    found = {fate.code: fate for fate in read_fates(tmp_path / "losses.csv")}
+    assert dict(found[11].losses) == {
+        "outside_tiles": Amount(2, 40),
+        "no_pixel": Amount(1, 0),
+        "selection": Amount(0, 10),
+        "max_samples": Amount(0, 6),
+        "no_clear_date": Amount(0, 2),
+    }
+    stages = {what: found[11].of(what) for what in ("drawn", "usable", "learning", "validation", "samples")}
+    assert stages == {
+        "drawn": Amount(5, 100),
+        "usable": Amount(2, 50),
+        "learning": Amount(1, 20),
+        "validation": Amount(1, 30),
+        "samples": Amount(0, 2),
+    }
+    assert (found[12].of("samples"), found[31].of("samples")) == (Amount(0, 1), Amount(0, 1))
+
+
+def test_what_is_left_and_what_is_lost_make_up_what_there_was(tmp_path: Path):
+    class_statistics.run(a_job(tmp_path))
+    for fate in read_fates(tmp_path / "losses.csv"):
+        after = sum(fate.of(reason).pixels for reason in ("selection", "max_samples", "no_clear_date", "samples"))
+        assert after == fate.of("learning").pixels
+
+
+@pytest.mark.parametrize(
+    ("available", "wanted", "told"),
+    [
+        ({}, {}, "no polygon stands for learning there"),
+        ({11: 0, 12: 0}, {11: 0, 12: 0}, "no pixel centre lies in its learning polygons (classes 11, 12)"),
+        ({11: 9, 12: 3}, {11: 0, 12: 0}, "sample_selection takes none of 12 pixels (wanted by class: 11: 0, 12: 0)"),
+    ],
+)
+def test_a_model_without_pixels_fails_with_the_reason(available: dict, wanted: dict, told: str):
+    assert told in nothing_selected("1", 0, available, wanted)
+
+
+@pytest.mark.parametrize("name", ["0011", "11.0", " 11"])
+def test_counts_by_class_know_labels_as_they_are_read(tmp_path: Path, name: str):
+    (tmp_path / "counts.csv").write_text(f"{name},5\n12,3\n31,1\n")
+    assert read_class_counts(tmp_path / "counts.csv", CLASSES) == ({"11": 5, "12": 3, "31": 1}, [])
+
+
+def test_two_counts_of_one_number_are_refused(tmp_path: Path):
+    (tmp_path / "counts.csv").write_text("11,5\n011,3\n")
+    with pytest.raises(InputError, match="labels '11' and '011' are the same number"):
+        read_class_counts(tmp_path / "counts.csv", CLASSES)
+
+
+def test_counts_by_class_know_text_labels_with_other_accents_and_blanks(tmp_path: Path):
+    classes = Nomenclature((1,), ("a",), ((1, 1, 1),), ("Forêt dense",))
+    (tmp_path / "counts.csv").write_text("Fore\u0302t\u00a0dense,5\n")
+    assert read_class_counts(tmp_path / "counts.csv", classes) == ({"Forêt dense": 5}, [])
 
 
 def test_counts_that_are_no_text_are_refused_by_file(tmp_path: Path):

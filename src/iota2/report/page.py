@@ -12,6 +12,7 @@ from urllib.parse import quote
 import numpy as np
 
 from iota2.compute.accuracy import Estimate, Scores, Summary, scores, summarise
+from iota2.core.losses import DRAWN, SAMPLES, USABLE, VALIDATION, ClassFate, losses_told
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
 from iota2.report.remarks import remarks
@@ -95,6 +96,8 @@ class ReportData:
     """Confidence, validity …, after the map."""
     notes: tuple[str, ...] = ()
     """Warnings and remarks of the run; those on the measures are added here."""
+    fates: tuple[ClassFate, ...] = ()
+    """What became of the reference polygons of each class, for the first seed."""
     files: tuple[tuple[str, str], ...] = ()
     """Path relative to the page's folder, and one sentence about it."""
     models: tuple[ModelView, ...] = ()
@@ -116,6 +119,7 @@ def render_report(data: ReportData) -> str:
         matrix=_matrix(summary, data.nomenclature) if summary else None,
         classes=_class_rows(summary, data) if summary else (),
         seeds=_seed_rows(data.confusions),
+        fates=[_fate_row(fate, data.nomenclature) for fate in data.fates],
         notes=(*remarks(data.confusions, data.nomenclature), *data.nomenclature.warnings, *data.notes),
     )
 
@@ -265,6 +269,21 @@ def _seed_rows(confusions: Mapping[int, Confusion]) -> list[tuple[int, str, str,
         )
         for seed, matrix, found in each
     ]
+
+
+def _fate_row(fate: ClassFate, nomenclature: Nomenclature) -> dict[str, object]:
+    """Row of the table of samples: colour, name, amounts by stage, and what is lost, in words."""
+    return {
+        "color": "rgb({}, {}, {})".format(*nomenclature.color(fate.code)),
+        "name": nomenclature.name(fate.code),
+        "polygons": fate.of(DRAWN).polygons,
+        "drawn": fate.of(DRAWN).pixels,
+        "usable": fate.of(USABLE).pixels,
+        "samples": fate.of(SAMPLES).pixels,
+        "validation": fate.of(VALIDATION).pixels,
+        "lost": losses_told(fate.losses),
+        "loud": fate.nearly_lost,
+    }
 
 
 def _thousands(count: float) -> str:

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 import geopandas as gpd
 import shapely
+from affine import Affine
+from odc.geo.geobox import GeoBox
 
 from iota2.config.fields import nearest
 from iota2.config.schema import Config
@@ -19,9 +21,11 @@ from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorOptions
 from iota2.core.tables import REGION
+from iota2.core.words import counted
 from iota2.errors import InputError, UserError
 from iota2.io.burn import to_crs
 from iota2.io.classes import read_nomenclature
+from iota2.io.point_areas import PointRule, footprint
 from iota2.io.reference import ReferenceData, read_reference, read_regions
 from iota2.run.plan import rows_of
 from iota2.run.scan import read_stac, scan, scenes_of, with_images
@@ -86,17 +90,18 @@ def survey(config: Config) -> Survey:
         for tile in config.chain.list_tile
     }
     regions = attempt(lambda: _read_regions(config))
-    reference = attempt(lambda: _read_reference(config)) if config.chain.check_inputs else None
-    classes = attempt(lambda: _classes(config, reference)) if reference else None
     series = {tile: found[0] for tile, found in scanned.items() if found}
     scenes, notes = attempt(lambda: scenes_of(config, series)) or ({}, {})
     complete = len(scenes) == len(scanned)
+    reference = attempt(lambda: _read_reference(config, scenes)) if config.chain.check_inputs else None
+    classes = attempt(lambda: _classes(config, reference)) if reference else None
     uncounted = attempt(lambda: _uncounted(config, classes)) if classes else None
     recipe = attempt(lambda: recipe_step.build_recipe(scenes, recipe_step.params(config))) if complete else None
-    footprints = {tile: _footprint(scene, config.chain.proj) for tile, scene in scenes.items()}
+    footprints = {tile: footprint(scene.geobox, config.chain.proj) for tile, scene in scenes.items()}
     by_tile, remarks = _regions_by_tile(regions, footprints)
     if complete:
         problems += _ground_problems(regions, footprints, reference, config) if reference is not None else ()
+        problems += _threshold_problems(scenes, config.chain.cloud_threshold)
         problems += [
             f"Tile {tile} meets no region of {config.chain.region_path}." for tile in scenes if not by_tile[tile]
         ]
@@ -106,7 +111,7 @@ def survey(config: Config) -> Survey:
     remarks = [
         *remarks,
         *(items.notes if items else ()),
-        *(reference.notes if reference else ()),
+        *((*reference.warnings, *reference.notes) if reference else ()),
         *(classes.warnings if classes else ()),
     ]
     return Survey(
@@ -127,8 +132,33 @@ def _read_regions(config: Config) -> gpd.GeoDataFrame | None:
     return read_regions(chain.region_path, chain.region_field, chain.proj) if chain.region_path else None
 
 
-def _read_reference(config: Config) -> ReferenceData:
-    return read_reference(config.chain.ground_truth, config.chain.data_field, config.chain.proj)
+def _read_reference(config: Config, scenes: Mapping[str, Scene]) -> ReferenceData:
+    chain = config.chain
+    grids = {tile: scene.geobox for tile, scene in scenes.items()}
+    rule = None
+    if chain.points is not None:
+        # without any tile there is no grid, and no run: the file is still read, to report what is wrong with it
+        owned = {tile: footprint(grid, chain.proj) for tile, grid in grids.items()}
+        rule = PointRule(chain.points, grids or {"": _anywhere(chain.proj)}, owned)
+    return read_reference(chain.ground_truth, chain.data_field, chain.proj, rule)
+
+
+def _anywhere(proj: str) -> GeoBox:
+    return GeoBox((1, 1), Affine.scale(1.0, -1.0), proj)
+
+
+def _threshold_problems(scenes: Mapping[str, Scene], threshold: int) -> list[str]:
+    """That no tile has as many dates as a sample must be clear on."""
+    days = {
+        tile: sum(len(set(one.days)) for one in scene.sensors if not one.spec.static) for tile, scene in scenes.items()
+    }
+    if not days or max(days.values()) >= threshold:
+        return []
+    told = ", ".join(f"{tile} has {counted(count, 'date')}" for tile, count in days.items())
+    return [
+        f"chain.cloud_threshold is {threshold}, but {told}: no pixel is clear on so many dates, so there would be "
+        f"nothing to learn from. Give at most {max(days.values())}."
+    ]
 
 
 def _classes(config: Config, reference: ReferenceData) -> Nomenclature:
@@ -159,12 +189,6 @@ def _unknown_models(config: Config, regions: gpd.GeoDataFrame | None) -> list[st
         for entry in config.arg_train.sample_selection.per_model
         if entry.target_model not in names
     ]
-
-
-def _footprint(scene: Scene, proj: str) -> shapely.Geometry:
-    """Outline of the tile in ``proj``."""
-    outline = gpd.GeoSeries([scene.geobox.extent.geom], crs=scene.geobox.crs)
-    return to_crs(outline, proj).iloc[0]
 
 
 def _labelled(
@@ -206,7 +230,7 @@ def _ground_problems(
         return [
             f"{where}: none of its {len(polygons)} polygons lies on the tiles {', '.join(footprints)} "
             f"(polygons: {_bounds(polygons.total_bounds)}; tiles: {_bounds(tiles.bounds)}, in {config.chain.proj}). "
-            "Check the list of tiles and the projection of the file."
+            "Check the list of tiles and the projection of the file." + _exchanged(polygons, tiles)
         ]
     if regions is None:
         return []
@@ -217,6 +241,15 @@ def _ground_problems(
     ]
     remedy = "Draw polygons there, merge it with another region, or take it out of the region file."
     return [f"{where}: region {region} has no reference polygon on the tiles. {remedy}" for region in empty]
+
+
+def _exchanged(polygons: gpd.GeoSeries, tiles: shapely.Geometry) -> str:
+    """That polygons would lie on the tiles if x and y were exchanged, in the projection or in degrees."""
+    for crs in (polygons.crs, "EPSG:4326"):
+        swapped = to_crs(polygons, crs).map(lambda one: shapely.transform(one, lambda xy: xy[:, ::-1]))
+        if to_crs(gpd.GeoSeries(swapped.to_numpy(), crs=crs), polygons.crs).intersects(tiles).any():
+            return " With x and y exchanged they would lie there: the file has its coordinates in the wrong order."
+    return ""
 
 
 def _bounds(bounds: Sequence[float]) -> str:

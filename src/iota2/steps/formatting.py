@@ -14,8 +14,9 @@ from iota2.compute.sampling import BOTH
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import blocks, resolution
 from iota2.core.scene import Scene
-from iota2.core.tables import LEARN, REGION, TILE, UNUSED, VALIDATION, seed_column, seed_columns
-from iota2.io.burn import burn, to_crs
+from iota2.core.tables import LEARN, ORIGIN, REGION, TILE, UNUSED, VALIDATION, seed_column, seed_columns
+from iota2.io.atomic import write_text
+from iota2.io.burn import burn, pixels_inside, to_crs
 from iota2.io.crs import sliver, units_per_metre
 from iota2.io.rasters import RasterProfile, RasterWriter, read_block
 from iota2.io.scenes import read_scene
@@ -34,6 +35,7 @@ def run(job: JobContext) -> None:
     ground = ground_of(envelope, read_vector(job.inp.clear))
     pieces = cut_polygons(read_vector(job.inp.reference), regions, ground, tile)
     write_shapefile(pieces, job.out.formatted)
+    write_text(job.out.pixels, pixels_csv(pieces, scene.geobox))
     sides = seed_columns(pieces.columns)
     for name, side in (("learn", LEARN), ("validation", VALIDATION)):
         for (seed,), path in job.out.all(name).items():
@@ -58,6 +60,14 @@ def cut_polygons(
         frame = near.assign(**{REGION: str(region.region), TILE: tile}).set_geometry(cut, crs=near.crs)
         frames.append(frame[~frame.geometry.is_empty])
     return gpd.GeoDataFrame(pd.concat(frames, ignore_index=True), crs=reference.crs)
+
+
+def pixels_csv(pieces: gpd.GeoDataFrame, geobox: GeoBox) -> str:
+    """Pixels of the tile whose centre is in each polygon, as CSV; polygons without any have a line too."""
+    polygon, _, _ = pixels_inside(to_crs(pieces, geobox.crs), geobox)
+    found = pieces[ORIGIN].iloc[polygon].value_counts()
+    origins = sorted(pieces[ORIGIN].unique().tolist())
+    return "".join([f"{ORIGIN},pixels\n", *(f"{origin},{found.get(origin, 0)}\n" for origin in origins)])
 
 
 def _write_region(
@@ -113,10 +123,12 @@ STEP = Step(
     },
     makes={
         "formatted": layout.FORMATTED,
+        "pixels": layout.POLYGON_PIXELS,
         "learn": layout.LEARN_POLYGONS,
         "validation": layout.VALIDATION_POLYGONS,
         "region_shape": layout.REGION_SHAPE,
         "region_raster": layout.REGION_RASTER,
         "region_mask": layout.REGION_MASK,
     },
+    version=2,
 )

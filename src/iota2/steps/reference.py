@@ -8,17 +8,24 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import shapely
+from odc.geo.geobox import GeoBox
 
 from iota2 import layout
 from iota2.compute.areas import home_regions
+from iota2.compute.ground import ground_losses
 from iota2.compute.sampling import split_polygons, unvalidated
 from iota2.config.schema import Config
 from iota2.core.graph import JobContext, Step
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import CODE, ORIGIN, REGION, label_column, seed_column
+from iota2.errors import InputError
 from iota2.io.atomic import write_json, write_text
 from iota2.io.classes import read_nomenclature, write_classes
 from iota2.io.crs import sliver
+from iota2.io.layers import vector_source, with_choice
+from iota2.io.point_areas import PointArea, PointRule, footprint
+from iota2.io.polygon_losses import class_losses, nothing_usable, pixel_area, write_class_losses
+from iota2.io.rasters import RasterReader
 from iota2.io.reference import ReferenceData, read_reference
 from iota2.io.vectors import read_vector, write_shapefile
 from iota2.report.text import label_table_csv
@@ -29,6 +36,10 @@ class ReferenceParams:
     """Where the polygons and classes come from, and how polygons are split."""
 
     ground_truth: Path
+    layer: str
+    """Which layer of the file; see ``io.layers``."""
+    points: PointArea | None
+    """What stands for points."""
     data_field: str
     nomenclature: Path
     colors: Path
@@ -42,8 +53,11 @@ class ReferenceParams:
 def params(config: Config) -> ReferenceParams:
     """The options about reference data and their split."""
     chain, arg_train = config.chain, config.arg_train
+    source = vector_source(chain.ground_truth)
     return ReferenceParams(
-        ground_truth=chain.ground_truth,
+        ground_truth=source.file,
+        layer=source.choice,
+        points=chain.points,
         data_field=chain.data_field,
         nomenclature=chain.nomenclature_path,
         colors=chain.color_table,
@@ -58,16 +72,45 @@ def params(config: Config) -> ReferenceParams:
 def run(job: JobContext) -> None:
     """Check the polygons, name the classes, draw learning and validation once for the whole run."""
     given: ReferenceParams = job.params
-    data = read_reference(given.ground_truth, given.data_field, given.proj)
+    grids, owned = _grids(job), _owned(job)
+    points = PointRule(given.points, grids, owned) if given.points else None
+    source = with_choice(given.ground_truth, given.layer)
+    data = read_reference(source, given.data_field, given.proj, points)
     classes = read_nomenclature(given.nomenclature, given.colors, data.frame["label"])
     regions = read_vector(job.inp.regions)
     usable = _usable(data, job)
     home = home_regions(usable, dict(zip(regions[REGION], regions.geometry, strict=True)))
+    tiles = shapely.union_all([footprint(grid, given.proj) for grid in grids.values()])
+    imaged, within = shapely.union_all(list(owned.values())), regions.union_all()
+    smallest = sliver(given.proj)
+    lost = ground_losses(
+        data.frame.geometry.to_numpy(), usable, tiles=tiles, imaged=imaged, regions=within, smallest=smallest
+    )
+    counted = class_losses(data, classes, lost, pixel_area(next(iter(grids.values()))))
+    if not any(home):
+        raise InputError(nothing_usable(source, counted))
     write_shapefile(split_frame(data, classes, home, given), job.out.reference)
     write_classes(classes, job.out.classes)
     write_classes(classes.unnamed, job.out.codes)
     write_text(job.out.table, label_table_csv(classes))
-    write_json(job.out.notes, [*data.notes, *_split_notes(data, classes, home, given.split_ground_truth)])
+    split_notes = _split_notes(data, classes, home, given.split_ground_truth)
+    write_json(job.out.notes, [*data.warnings, *data.notes, *split_notes])
+    write_class_losses(counted, job.out.losses)
+
+
+def _grids(job: JobContext) -> dict[str, GeoBox]:
+    """Working grid of each tile."""
+    grids: dict[str, GeoBox] = {}
+    for (tile, _), path in job.inp.all("grids").items():
+        if str(tile) not in grids:
+            with RasterReader(path) as reader:
+                grids[str(tile)] = reader.geobox
+    return grids
+
+
+def _owned(job: JobContext) -> dict[str, shapely.Geometry]:
+    """The area that belongs to each tile."""
+    return {str(tile): read_vector(path).union_all() for (tile,), path in job.inp.all("envelopes").items()}
 
 
 def split_frame(
@@ -145,13 +188,20 @@ STEP = Step(
     task="reference_data",
     run=run,
     over=(),
-    needs={"envelopes": layout.ENVELOPE, "clear": layout.CLOUD_THRESHOLD, "regions": layout.REGIONS},
+    needs={
+        "grids": layout.REFERENCE_IMAGE,
+        "envelopes": layout.ENVELOPE,
+        "clear": layout.CLOUD_THRESHOLD,
+        "regions": layout.REGIONS,
+    },
     makes={
         "reference": layout.REFERENCE,
         "classes": layout.CLASSES,
         "codes": layout.CODES,
         "table": layout.CLASS_TABLE,
         "notes": layout.REFERENCE_NOTES,
+        "losses": layout.REFERENCE_LOSSES,
     },
     params=params,
+    version=2,
 )

@@ -6,7 +6,7 @@ import json
 import math
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -23,6 +23,7 @@ from iota2.compute.accuracy import scores
 from iota2.config.schema import Config, describe
 from iota2.core.graph import Artifact, JobContext, Step
 from iota2.core.grid import blocks, resolution
+from iota2.core.losses import samples_text, warnings
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.scene import Scene
 from iota2.core.tables import Confusion
@@ -37,7 +38,7 @@ from iota2.report.metrics import metrics
 from iota2.report.page import AlignedSeries, ModelView, Picture, ReportData, Series, render_report
 from iota2.report.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
-from iota2.steps.class_statistics import read_class_statistics
+from iota2.steps.class_statistics import read_class_statistics, read_fates
 from iota2.steps.coregistration import Alignment, read_alignments, unaligned
 from iota2.steps.merge_confusions import read_confusion
 from iota2.steps.mosaic import Ownership
@@ -93,15 +94,17 @@ def run(job: JobContext) -> None:
     classes = read_classes(job.inp.classes)
     confusions = {int(seed): read_confusion(path) for (seed,), path in job.inp.all("confusion").items()}
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
-    notes = (*_notes(job), *_unlearned(job, classes))
+    fates = {int(seed): read_fates(path) for (seed,), path in job.inp.all("losses").items()}
+    notes = (*warnings(fates, classes.name), *_notes(job), *_unlearned(job, classes))
     told = (*classes.warnings, *notes)
-    write_text(job.out.results, results_text(confusions, classes, told))
+    write_text(job.out.results, f"{results_text(confusions, classes, told)}\n{samples_text(fates, classes.name)}")
     write_json(job.out.metrics, metrics(confusions, classes, told, _provenance(job, scenes)))
     for (seed,), path in job.out.all("figures").items():
         confusion = confusions[int(seed)]
         with replacing(path) as part:
             figures.confusion_figure(confusion, scores(confusion), classes, part)
-    write_text(job.out.page, render_report(_page(job, classes, confusions, scenes, notes)))
+    page = replace(_page(job, classes, confusions, scenes, notes), fates=fates[min(fates)])
+    write_text(job.out.page, render_report(page))
 
 
 def _figures() -> ModuleType:
@@ -283,9 +286,19 @@ def _provenance(job: JobContext, scenes: list[Scene]) -> dict[str, object]:
         "title": job.params.title,
         "series": dates,
         "models": [asdict(model) for model in _models(job)],
+        "samples": _samples(job),
         "configuration": dict(job.params.options),
         "versions": _versions(),
     }
+
+
+def _samples(job: JobContext) -> list[dict[str, object]]:
+    """What became of the polygons of each class, by seed."""
+    return [
+        {"seed": int(seed), "code": fate.code, **{what: asdict(amount) for what, amount in fate.amounts.items()}}
+        for (seed,), path in job.inp.all("losses").items()
+        for fate in read_fates(path)
+    ]
 
 
 def _versions() -> dict[str, str]:
@@ -315,6 +328,7 @@ STEP = Step(
         "classes": layout.CLASSES,
         "rates": layout.RATES,
         "samples": layout.CLASS_STATISTICS,
+        "losses": layout.LOSSES,
         "envelopes": layout.ENVELOPE,
         "confusion": layout.CONFUSION,
         "models": layout.MODEL,
@@ -329,4 +343,5 @@ STEP = Step(
         "page": layout.REPORT,
     },
     params=params,
+    version=2,
 )

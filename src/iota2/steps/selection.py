@@ -13,7 +13,14 @@ import pandas as pd
 from odc.geo.geobox import GeoBox
 
 from iota2 import layout
-from iota2.compute.sampling import SelectionOptions, choose, class_targets, labels_without_count, parse_class_counts
+from iota2.compute.sampling import (
+    SelectionOptions,
+    choose,
+    class_targets,
+    counts_of_labels,
+    labels_without_count,
+    parse_class_counts,
+)
 from iota2.config.options_train import SampleSelection
 from iota2.config.schema import Config
 from iota2.core.graph import JobContext, Step
@@ -67,6 +74,8 @@ def run(job: JobContext) -> None:
         for (tile, pixels), positions in zip(tiles.items(), chosen, strict=True)
     }
     selected = concatenated(list(points.values()))
+    if selected.empty:
+        raise InputError(nothing_selected(region, seed, counts.per_class, wanted))
     write_statistics(counts, job.out.statistics)
     left_out = _left_out(wanted, targets)
     write_text(job.out.rates, rates_csv(targets, counts.per_class, selected, left_out))
@@ -76,6 +85,26 @@ def run(job: JobContext) -> None:
     for code, count in left_out.items():
         log.warning("class %d: arg_train.max_samples_per_class leaves out %d of %d pixels", code, count, wanted[code])
     log.info("selected %d of %d pixels", len(selected), sum(len(pixels.polygon) for pixels in tiles.values()))
+
+
+def nothing_selected(region: str, seed: int, available: Mapping[int, int], wanted: Mapping[int, int]) -> str:
+    """What to say when a model has no pixel to learn from, and why."""
+    where = f"Region {region}, seed {seed}: no pixel to learn from"
+    if not available:
+        return (
+            f"{where}: no polygon stands for learning there. Draw more polygons, merge the region with another, or "
+            "lower chain.cloud_threshold."
+        )
+    if not sum(available.values()):
+        return (
+            f"{where}: no pixel centre lies in its learning polygons (classes {', '.join(map(str, available))}). Draw "
+            "larger polygons."
+        )
+    return (
+        f"{where}: arg_train.sample_selection takes none of {sum(available.values()):,} pixels "
+        f"(wanted by class: {', '.join(f'{code}: {count}' for code, count in wanted.items())}). Choose another "
+        "strategy or larger numbers."
+    )
 
 
 def selection_options(selection: SampleSelection, region: str) -> SelectionOptions:
@@ -107,7 +136,7 @@ def read_class_counts(path: Path, classes: Nomenclature) -> tuple[dict[str, int]
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as err:
         raise InputError(f"{path}: not a UTF-8 text file ({err}). Save it again with the encoding UTF-8.") from err
-    counts = parse_class_counts(text, str(path))
+    counts = counts_of_labels(parse_class_counts(text, str(path)), classes.labels, str(path))
     return counts, labels_without_count(counts, classes.labels, str(path))
 
 
@@ -141,6 +170,31 @@ def rates_csv(
 
 
 @dataclass(frozen=True)
+class Rate:
+    """What is selected of the pixels of one class."""
+
+    wanted: int
+    """At most those that are available."""
+    available: int
+    left_out: int
+    """What ``arg_train.max_samples_per_class`` leaves out."""
+
+
+def parse_rates(text: str) -> dict[int, Rate]:
+    """What ``rates_csv`` wrote, by class code."""
+    rows = [line.split(",") for line in text.splitlines() if not line.startswith("#")]
+    return {
+        int(row[0]): Rate(min(int(row[1]), int(row[2])), int(row[2]), int(row[4]) if len(row) > 4 else 0)
+        for row in rows
+    }
+
+
+def read_rates(path: Path) -> dict[int, Rate]:
+    """The rates in a file of one model."""
+    return parse_rates(path.read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
 class Losses:
     """What one model does not learn from its learning polygons."""
 
@@ -155,15 +209,10 @@ class Losses:
 
 def losses(rates: str, learned: Mapping[int, int]) -> Losses:
     """What is lost from the learning polygons, described by the text of ``rates_csv``, to the samples ``learned``."""
-    cells = [line.split(",") for line in rates.splitlines() if not line.startswith("#")]
-    rows = [row[:3] for row in cells]
-    left_out = {int(row[0]): int(row[4]) for row in cells if len(row) > 4 and int(row[4])}
-    selected = {int(code): min(int(wanted), int(available)) for code, wanted, available in rows}
-    reasons = {
-        int(code): _reason(int(available), selected[int(code)])
-        for code, _, available in rows
-        if not learned.get(int(code), 0)
-    }
+    found = parse_rates(rates)
+    left_out = {code: rate.left_out for code, rate in found.items() if rate.left_out}
+    selected = {code: rate.wanted for code, rate in found.items()}
+    reasons = {code: _reason(rate.available, rate.wanted) for code, rate in found.items() if not learned.get(code, 0)}
     kept = sum(learned.get(code, 0) for code in selected)
     return Losses(reasons, sum(selected.values()) - kept, sum(selected.values()), left_out)
 
