@@ -64,6 +64,17 @@ def vanished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, str]:
     return case, subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
+def test_a_class_beyond_the_tiles_is_told_before_the_run(
+    vanished: tuple[Case, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, _ = command(capsys, "check", vanished[0].files.folder / "case.yaml")
+    remark = (
+        "Class classe 42 (42) is nearly lost: of its 3 polygons, 0 polygons with 0.0 % of the area of the class lie"
+    )
+    assert remark in out
+    assert out.count("is nearly lost") == 1
+
+
 def test_each_class_has_a_line_in_the_output_with_its_losses(vanished: tuple[Case, str]) -> None:
     printed = vanished[1]
     assert re.search(r"classe 41 \(41\): 4 polygons, \d pixels? drawn; 0 pixels to learn from", printed)

@@ -147,6 +147,11 @@ def test_same_colour_and_same_name_are_warned_of():
     ]
 
 
+def test_names_that_look_the_same_are_warned_of():
+    found = build("Fore\u0302t:1\nFor\u00eat\u00a0:2", "1 5 5 5\n2 6 6 6", [1, 2])
+    assert "Classes 1, 2 have the same name" in found.warnings[0]
+
+
 def test_codes_above_255_make_uint16_maps_and_say_so():
     assert build("a:255", "255 1 1 1", [255]).dtype == "uint8"
     found = build("a:256", "256 1 1 1", [256])

@@ -121,6 +121,15 @@ def test_a_file_with_a_bar_in_its_name_is_that_file(tmp_path):
     assert len(read_vector(f"{tmp_path / 'a|b.gpkg'}|layername=p")) == 2
 
 
+@pytest.mark.parametrize("name", ["p.shp", "a;b!.shp", "p.geojson"])
+def test_a_file_of_one_layer_is_named_like_its_file(tmp_path, name):
+    driver = "GeoJSON" if name.endswith("json") else "ESRI Shapefile"
+    polygons().to_crs(4326).to_file(tmp_path / f"plain{Path(name).suffix}", driver=driver)
+    for member in tmp_path.glob("plain.*"):
+        member.rename(tmp_path / f"{Path(name).stem}{member.suffix}")
+    assert len(read_vector(f"{tmp_path / name}|layername={Path(name).stem}")) == 2
+
+
 def test_a_source_comes_back_from_its_parts():
     for text in ("/a/b.gpkg", "/a/b.gpkg|layername=c d", "/a/b.gpkg|layerid=3"):
         source = vector_source(text)

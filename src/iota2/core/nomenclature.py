@@ -240,7 +240,8 @@ def _like(label: Label, unused: set[str], listing: Listing[Value]) -> str:
 
 
 def _warnings(nomenclature: Nomenclature) -> Iterator[str]:
-    for what, values in (("name", nomenclature.names), ("colour", nomenclature.colors)):
+    names = tuple(normalised(name) for name in nomenclature.names)
+    for what, values in (("name", names), ("colour", nomenclature.colors)):
         for value, count in Counter(values).items():
             if count > 1:
                 same = [str(label) for label, v in zip(nomenclature.labels, values, strict=True) if v == value]

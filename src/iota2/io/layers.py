@@ -114,6 +114,8 @@ def _named_layer(names: Sequence[str], source: VectorSource, shown: str | Path) 
         return source.layer
     wanted = normalised(source.layer).casefold()
     alike = [name for name in names if normalised(name).casefold() == wanted]
+    if len(names) == 1 and wanted == normalised(source.file.stem).casefold():
+        alike = list(names)  # the only layer of a file without names of layers, which is named after the file
     if len(alike) == 1:
         return alike[0]
     near = get_close_matches(source.layer, names, n=1)

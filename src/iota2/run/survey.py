@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import geopandas as gpd
+import numpy as np
 import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
@@ -16,6 +17,7 @@ from iota2.config.fields import nearest
 from iota2.config.schema import Config
 from iota2.config.sensors import enabled_sensors, expression_notes
 from iota2.core.grid import part_count
+from iota2.core.losses import SMALL_SHARE
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
@@ -119,7 +121,14 @@ def survey(config: Config) -> Survey:
         {tile: (*found[1], *notes[tile]) for tile, found in scanned.items() if found},
         by_tile,
         recipe,
-        (*remarks, *(uncounted or ()), *left_out, *expression_notes(sensors), *alignment_notes(config, scenes)),
+        (
+            *remarks,
+            *_off_tiles(reference, footprints, classes),
+            *(uncounted or ()),
+            *left_out,
+            *expression_notes(sensors),
+            *alignment_notes(config, scenes),
+        ),
         classes,
         _labelled(reference, footprints, scenes) if reference is not None else 0.0,
         config.coregistration.vhr_path,
@@ -241,6 +250,28 @@ def _ground_problems(
     ]
     remedy = "Draw polygons there, merge it with another region, or take it out of the region file."
     return [f"{where}: region {region} has no reference polygon on the tiles. {remedy}" for region in empty]
+
+
+def _off_tiles(
+    reference: ReferenceData | None, footprints: Mapping[str, shapely.Geometry], classes: Nomenclature | None
+) -> list[str]:
+    """A remark on each class of which no polygon, or hardly any area, lies on the tiles."""
+    if reference is None or classes is None:
+        return []
+    polygons, labels = reference.frame.geometry.to_numpy(), reference.frame["label"].to_numpy()
+    tiles = shapely.union_all(list(footprints.values()))
+    shapely.prepare(tiles)
+    area = shapely.area(polygons)
+    inside = np.where(shapely.covers(tiles, polygons), area, 0.0)
+    edge = (inside == 0) & shapely.intersects(tiles, polygons)
+    inside[edge] = shapely.area(shapely.intersection(polygons[edge], tiles))
+    return [
+        f"Class {classes.name(code)} ({code}) is nearly lost: of its {counted((labels == label).sum(), 'polygon')}, "
+        f"{counted((inside[labels == label] > 0).sum(), 'polygon')} with {100 * share:.1f} % of the area of the class "
+        f"{'lies' if (inside[labels == label] > 0).sum() == 1 else 'lie'} on the tiles."
+        for code, label in zip(classes.codes, classes.labels, strict=True)
+        if (share := inside[labels == label].sum() / area[labels == label].sum()) < SMALL_SHARE
+    ]
 
 
 def _exchanged(polygons: gpd.GeoSeries, tiles: shapely.Geometry) -> str:
