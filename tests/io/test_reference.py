@@ -219,6 +219,14 @@ def test_polygon_without_a_place_in_the_crs_is_left_out(gpkg):
     assert "without a place in EPSG:3857 left out (row 1)" in data.notes[0]
 
 
+@pytest.mark.parametrize("far", [1e30, 1e150, -1e11])
+def test_a_polygon_with_damaged_coordinates_is_left_out(gpkg, far):
+    damaged = Polygon([(X, Y), (X + 10, Y), (X + 10, far), (X, Y)])
+    data = read_reference(write(gpkg, [damaged, square(50)], code=[1, 2]), "code", CRS)
+    assert data.frame.originfid.tolist() == [1]
+    assert "1 polygon without a place in EPSG:2154 left out (row 0)" in data.notes[0]
+
+
 def lost(data):
     amounts: dict = {}
     for one in data.lost:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import geopandas as gpd
 import pyogrio
 import pytest
 import shapely
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pyproj import CRS
 from shapely import box
 
@@ -72,6 +75,25 @@ def test_a_table_or_index_that_is_cut_short_is_no_lack_of_labels(tmp_path, suffi
     assert "cut short" in refusal(path)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@given(st.sampled_from([".shp", ".shx", ".dbf"]), st.integers(0, 400), st.binary(max_size=12))
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damaged_files_of_a_shapefile_are_read_or_refused(tmp_path, suffix, at, new):
+    path = shapefile(tmp_path)
+    content = path.with_suffix(suffix).read_bytes()
+    path.with_suffix(suffix).write_bytes(content[:at] + new + content[at + len(new) + (at % 3 == 0) * 50 :])
+    with suppress(InputError):
+        read_reference(path, "code", LAMBERT)
+
+
+@pytest.mark.parametrize("size", [4, 20, 27, 60])
+def test_a_main_file_that_ends_in_its_header_is_cut_short(tmp_path, size):
+    path = shapefile(tmp_path)
+    with open(path, "r+b") as file:
+        file.truncate(size)
+    assert "cut short" in refusal(path)
+
+
 def test_a_table_of_another_shapefile_is_refused(tmp_path):
     path = shapefile(tmp_path)
     pyogrio.write_dataframe(frame().iloc[:1], tmp_path / "other.shp")
@@ -106,6 +128,13 @@ def test_another_encoding_that_is_stated_to_be_utf_8_is_recognised(tmp_path):
     told = refusal(path)
     assert "p.cpg says 'UTF-8', but 'Forêt'" in told
     assert "write the right encoding into p.cpg" in told
+
+
+@pytest.mark.parametrize("stated", ["UTF8", "utf-8", "UTF-8\r\n"])
+def test_utf_8_by_other_names_is_read(tmp_path, stated):
+    path = shapefile(tmp_path)
+    path.with_suffix(".cpg").write_bytes(stated.encode())
+    assert set(read_reference(path, "code", LAMBERT).frame["label"]) == {"Forêt", "blé"}
 
 
 @pytest.mark.parametrize("encoding", ["UTF-8", "ISO-8859-1", "CP1252"])

@@ -34,6 +34,8 @@ from iota2.io.vectors import FIELD_BYTES, read_vector
 LABEL = "label"
 REGION_OVERLAP = 1e-6
 """Share of the smaller region that two regions may share: digitised edges never fit to the last digit."""
+FURTHEST = 1e10
+"""Map units beyond which no projection of the earth goes: larger coordinates are damage."""
 _SAFE_NAME = re.compile(r"[^\W_][\w .,+=()'@~-]*(?<![ .])")
 """Region names: a letter or digit, then what may stand in a file name on every system."""
 _LONGEST_REGION = 60
@@ -192,9 +194,18 @@ def _without_gaps(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, list[str],
 
 def _reprojected(frame: gpd.GeoDataFrame, crs: str) -> tuple[gpd.GeoDataFrame, list[str], list[Lost]]:
     moved = to_crs(frame, crs)
-    lost = ~np.isfinite(shapely.bounds(moved.geometry.to_numpy())).all(axis=1)
+    lost = ~_placed(moved.geometry.to_numpy())
     notes = _left_out(frame, lost, f"without a place in {crs}")
     return moved[~lost], notes, _lost(frame, lost, "no_geometry") if LABEL in frame else []
+
+
+def _placed(geometries: np.ndarray) -> np.ndarray:
+    """Whether all coordinates of each geometry are numbers that may be a place on the earth; there is at least one."""
+    coordinates, owner = shapely.get_coordinates(geometries, return_index=True)
+    wrong = ~(np.abs(coordinates) <= FURTHEST).all(axis=1)
+    count = len(geometries)
+    placed: np.ndarray = (np.bincount(owner[wrong], minlength=count) == 0) & (np.bincount(owner, minlength=count) > 0)
+    return placed
 
 
 def _lost(

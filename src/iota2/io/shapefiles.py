@@ -28,7 +28,7 @@ def require_whole(path: Path) -> None:
         return
     if path.suffix.lower() == ".shx":
         raise InputError(f"{path}: is the index of a shapefile. Give {path.stem}.shp")
-    expected = _length(head)
+    expected = _length(head) if len(head) == 28 else HEAD
     if path.stat().st_size < expected:
         raise InputError(f"{path}: {path.stat().st_size} bytes, {expected} expected: the file is cut short. Restore it")
     members = {suffix: member(path, suffix) for suffix in _NEEDED}
@@ -38,7 +38,12 @@ def require_whole(path: Path) -> None:
             f"{path}: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing beside it. A shapefile is "
             f"several files of one name: copy all of {path.stem}.*"
         )
-    _require_one_count(path, members[".shx"] or path, members[".dbf"] or path)
+    try:
+        _require_one_count(path, members[".shx"] or path, members[".dbf"] or path)
+    except OSError as err:
+        raise InputError(
+            f"{path}: {err.filename} cannot be read ({err.strerror}). Restore it, or its permissions"
+        ) from err
 
 
 def member(path: Path, suffix: str) -> Path | None:

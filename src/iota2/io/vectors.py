@@ -12,7 +12,8 @@ from typing import Any
 
 import geopandas as gpd
 import pyogrio
-from pyogrio.errors import DataLayerError, DataSourceError
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
+from shapely.errors import GEOSException
 
 from iota2.errors import InputError, OutputError
 from iota2.io.atomic import ADDRESS_CHARACTERS, replacing, replacing_group
@@ -112,7 +113,7 @@ def _read(source: str, layer: str, path: str | Path) -> Any:
         return pyogrio.read_dataframe(source, layer=layer)
     except UnicodeDecodeError as err:
         raise InputError(f"{path}: {wrong_encoding(Path(path), err)}") from err
-    except (DataSourceError, DataLayerError) as err:
+    except (DataSourceError, DataLayerError, FeatureError, FieldError, GeometryError, GEOSException) as err:
         raise InputError(f"{path}: layer {layer!r} cannot be read ({err})") from err
 
 
