@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from iota2.cli import guarded
@@ -25,7 +25,7 @@ from iota2.run.execute import Retry
 from iota2.run.resources import shares_of
 
 SECONDS, KIBIBYTES = 5, 500 << 10
-MUTANTS = 130
+MUTANTS = 150
 """Of each of the four tests, which takes them from all files."""
 
 OF_2020 = """# a run of last year
@@ -189,7 +189,7 @@ AWKWARD = (
     "2018-01-01",
 )
 KINDS = {
-    "awkward": "{put}",
+    "awkward": " {put}",
     "inserted": "{one} {put}",
     "any": "{put}",
     "left out": "",
@@ -200,7 +200,9 @@ KINDS = {
 }
 """What is put in the place of a part."""
 SUFFIXES = (".cfg", ".yaml")
-WORD = re.compile(r"[\w./~-]+|[^\w\s]|\n")
+PART = re.compile(r"""'[^'\n]*'|"[^"\n]*"|[\w./~-]+|[^\w\s]|\n""")
+"""A text in quotes, a word, a sign or the end of a line."""
+VALUE = re.compile(r"""(?<=:)(?: *'[^'\n]*'| *"[^"\n]*"| *[\w./~-]+)""")
 
 
 @st.composite
@@ -208,11 +210,11 @@ def mutants(draw: st.DrawFn, texts: tuple[str, ...]) -> str:
     """A text with a few of its parts left out, doubled, exchanged, replaced or cut."""
     text = draw(st.sampled_from(texts))
     for _ in range(draw(st.integers(1, 4))):
-        found = list(WORD.finditer(text))
+        found = list(draw(st.sampled_from((VALUE, PART))).finditer(text))
         if not found:
             return text
         one, other = (found[draw(st.integers(0, len(found) - 1))] for _ in range(2))
-        kind = draw(st.sampled_from(sorted(KINDS)))
+        kind = draw(st.sampled_from((*sorted(KINDS), *["awkward"] * 4)))
         put = ""
         if kind in ("awkward", "inserted"):
             put = draw(st.sampled_from(AWKWARD))
@@ -289,6 +291,9 @@ def test_what_mutants_are_made_of_is_valid(folder: Path) -> None:
 
 @FUZZ
 @given(text=mutants(CFG))
+@example(text=OF_2020.replace("'images'", "~nosuchuser/x"))
+@example(text=OF_2020.replace("'truth.shp'", "x" * 300))
+@example(text=OF_2020.replace("'out'", "'a\0b'"))
 def test_no_cfg_breaks_the_program(folder: Path, text: str) -> None:
     survives(folder / "run.cfg", text.encode("utf-8", "surrogatepass"), looked_at)
 
