@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from pydantic.fields import FieldInfo
 
@@ -23,7 +23,8 @@ def options_page() -> str:
 
 A configuration has sections of `key : value` entries, in a `.cfg` file (in braces, or indented below the name of
 the section) or in YAML. Relative paths start at the folder of the configuration file. An option without default is
-mandatory. An option that is not available yet is accepted with its default only.
+mandatory. An option that is not available yet is accepted with its default only. Options of builders that are
+not asked for are accepted with any value and have no effect. None stands for the default.
 
 Builders: {BUILDERS}.
 """
@@ -85,5 +86,11 @@ def _old_names() -> Iterator[str]:
         yield f"| `{old}` | `{section or '(any sensor)'}.{key}` |"
     for old, new in legacy.BUILDERS.items():
         yield f"| builder `{old}` | builder `{new}` |"
-    unused = ", ".join(f"`{name}`" for name in sorted(legacy.WITHOUT_EFFECT))
-    yield f"\nThese options of section `chain` have no effect any more: {unused}.\n"
+    yield "\nNames that differ only in case and underscores are read too.\n"
+    for section, names in legacy.WITHOUT_EFFECT.items():
+        yield f"These options of section `{section}` have no effect any more: {_listed(names)}.\n"
+    yield f"Nor have these in the section of a sensor: {_listed(legacy.SENSORS_WITHOUT_EFFECT)}.\n"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))

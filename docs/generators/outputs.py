@@ -40,7 +40,7 @@ DIFFERENCES: tuple[tuple[str, str], ...] = (
         "Logs by model are those of the step that joins the strips, in `logs/classificationMerge`",
     ),
     ("features/*/tmp/Sentinel2L3A_*", "the prefix is the name of the sensor: `Sentinel2_` for level 2A"),
-    ("features/*/CloudThreshold_0.*", "`cloud_threshold` is 1 by default: `CloudThreshold_1.*`"),
+    ("features/*/CloudThreshold_1.*", "`cloud_threshold` is 0 by default: `CloudThreshold_0.*`"),
     ("formattingVectors/*/", "no temporary folder: nothing temporary is left behind"),
 )
 """Files of the tree that the tutorial of iota2 shows and this program does not write, and why."""

@@ -62,6 +62,9 @@ Workers = Annotated[
 _GROUPS = ", ".join(groups_of(CLASSIFICATION))
 FirstStep = Annotated[str | None, typer.Option(metavar="GROUP", help=f"First group of steps to run, of: {_GROUPS}.")]
 LastStep = Annotated[str | None, typer.Option(metavar="GROUP", help="Last group of steps to run, of the same.")]
+ResourcesFile = Annotated[
+    Path | None, typer.Option("--resources", metavar="FILE", help="Threads, memory and time of steps.")
+]
 Restart = Annotated[bool, typer.Option("--restart", help="Go on even if remove_output_path is True.")]
 Force = Annotated[
     list[str] | None,
@@ -100,10 +103,12 @@ def init(
 
 
 @app.command()
-def check(config: ConfigPath) -> None:
+def check(config: ConfigPath, resources: ResourcesFile = None) -> None:
     """Check a configuration and its inputs, reading headers only."""
     console = Console()
     loaded = _load(config, console)
+    for note in runner.resource_notes(loaded, Options(resources=resources)):
+        console.say(f"note: {note}")
     if (loaded.chain.output_path / layout.RECORDS.path).exists():
         outlook = runner.look_ahead(loaded, Options())
         console.summary(outlook.to_run, outlook.found)
@@ -130,9 +135,7 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
     scheduler: Annotated[
         str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Use a Dask scheduler that already runs.")
     ] = None,
-    resources: Annotated[
-        Path | None, typer.Option("--resources", metavar="FILE", help="Threads, memory and time of steps.")
-    ] = None,
+    resources: ResourcesFile = None,
     restart: Restart = False,
     force: Force = None,
     json: Annotated[bool, typer.Option("--json", help="Tell events as JSON, one object a line, for machines.")] = False,
@@ -334,6 +337,8 @@ def _run(path: Path, options: Options, console: Console | JsonLines, *, only_sum
 def _run_watched(path: Path, options: Options, console: Console | JsonLines, *, only_summary: bool) -> None:
     config = _load(path, console)
     if only_summary:
+        for note in runner.resource_notes(config, options):
+            console.say(f"note: {note}")
         found, plan = runner.check(config)
         console.summary(chosen_steps(plan.steps, config, options), found)
         return

@@ -22,10 +22,12 @@ def by_table(case: Case, table: str) -> Path:
     return case.configured(arg_train={"sample_selection": selection})
 
 
-def test_a_count_of_no_class_is_refused_with_the_nearest_label(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_count_of_no_class_is_refused_with_the_labels_there_are(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
     told = refused(capsys, by_table(case, "11,50\n12,50\n311,50\n7,1\n"))
     assert "counts.csv" in told
-    assert "label '311' is no class of the reference data; did you mean '31'?" in told
+    assert "label '311' is no class of the reference data; the labels are 11, 12, 31" in told
     assert "label '7' is no class of the reference data; the labels are 11, 12, 31" in told
 
 
@@ -59,4 +61,4 @@ def test_a_selection_for_a_region_that_does_not_exist_is_refused(
     code, _, told = command(capsys, "check", config)
     assert code == 1
     assert "per_model: target_model '22' is no region of" in told
-    assert ("did you mean '2'?" if regions else "expected one of 1") in told
+    assert ("expected one of 1, 2" if regions else "expected one of 1") in told

@@ -89,7 +89,7 @@ TUTORIAL_FILES = """
     dataAppVal/{t}_seed_0_learn.sqlite dataAppVal/{t}_seed_0_val.sqlite envelope/{t}.shp envelope/{t}.dbf
     features/{t}/tmp/MaskCommunSL.shp features/{t}/tmp/MaskCommunSL.tif features/{t}/tmp/Sentinel2_{t}_reference.tif
     features/{t}/tmp/Sentinel2_{t}_input_dates.txt features/{t}/tmp/Sentinel2_{t}_interpolation_dates.txt
-    features/{t}/CloudThreshold_1.shp features/{t}/nbView.tif final/TMP/ClassificationResults_seed_0.txt
+    features/{t}/CloudThreshold_0.shp features/{t}/nbView.tif final/TMP/ClassificationResults_seed_0.txt
     final/TMP/Classif_Seed_0.csv final/TMP/{t}_Cloud.tif final/TMP/{t}_GlobalConfidence_seed_0.tif
     final/TMP/{t}_seed_0_CompRef.tif final/TMP/{t}_seed_0.csv final/TMP/{t}_seed_0.tif
     final/Classif_Seed_0_ColorIndexed.tif final/Classif_Seed_0.tif final/Confidence_Seed_0.tif

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 from datetime import date
@@ -198,14 +199,14 @@ def test_every_mandatory_option_is_asked_for_at_once(world: Path) -> None:
 
 
 def test_all_problems_come_at_once_each_with_its_line(world: Path) -> None:
-    text = chain(proj="'2154'", cloud_threshold="-1", grnd_truth="'x'") + (
+    text = chain(proj="'2154 m'", cloud_threshold="-1", grnd_truth="'x'") + (
         "arg_train : {\n runs : 0\n ratio : 1\n sample_selection : {\n  sampler : randm\n  foo : 1\n }\n}\n"
         "arg_clasification : {}\ndim_red : { dim_red : True }"
     )
     said = refusals(world, text)
     lines = text.splitlines()
     for word, part in [
-        ("proj", "chain.proj: expected 'EPSG:<number>' such as 'EPSG:2154', got '2154'"),
+        ("proj", "chain.proj: expected 'EPSG:<number>' such as 'EPSG:2154', got '2154 m'"),
         ("cloud_threshold", "chain.cloud_threshold: expected a whole number ≥ 0, got -1"),
         ("grnd_truth", "chain.grnd_truth: unknown option; did you mean 'ground_truth'?"),
         ("runs", "arg_train.runs: expected a whole number ≥ 1, got 0"),
@@ -249,7 +250,15 @@ def test_messages_speak_of_no_library(world: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "resolution"), [("[]", None), ("None", None), ("10", (10, 10)), ("[10, 20.5]", (10, 20.5))]
+    ("value", "resolution"),
+    [
+        ("[]", None),
+        ("None", None),
+        ("10", (10, 10)),
+        ("[10, 20.5]", (10, 20.5)),
+        ("[1.5]", (1.5, 1.5)),
+        ("[10]", (10, 10)),
+    ],
 )
 def test_spatial_resolution_is_a_pair_or_native(
     world: Path, value: str, resolution: tuple[float, float] | None
@@ -257,7 +266,9 @@ def test_spatial_resolution_is_a_pair_or_native(
     assert load(world, chain(spatial_resolution=value)).chain.spatial_resolution == resolution
 
 
-@pytest.mark.parametrize("value", ["0", "-10", "[10]", "[10, 0]", "[a, b]", "True", "'10 m'"])
+@pytest.mark.parametrize(
+    "value", ["0", "-10", "[0]", "[10, 20, 30]", "[[10]]", "[True]", "[10, 0]", "[a, b]", "True", "'10 m'"]
+)
 def test_a_spatial_resolution_that_is_none_is_refused(world: Path, value: str) -> None:
     assert "chain.spatial_resolution: expected a number > 0" in refusal(world, chain(spatial_resolution=value))
 
@@ -386,8 +397,6 @@ def test_a_key_given_twice_under_two_names_or_places_is_an_error(world: Path, te
         ("chain", "last_step : vectorisation"),
         ("builders", "builders_class_name : [I2Obia]"),
         ("builders", "builders_class_name : [i2_classification, i2_vectorization]"),
-        ("simplification", "umc1 : 10"),
-        ("obia", "buffer_size : 2000"),
         ("sensors_data_interpolation", "write_outputs : True"),
     ],
 )
@@ -593,3 +602,67 @@ def test_any_value_of_any_option_is_accepted_or_refused_with_its_line(section: s
             own = [p for p in caught.value.problems if "is missing" not in p and "no sensor" not in p]
             assert all(p.startswith(("line 7: ", "line 8: ", "line 9: ")) for p in own), own
             assert all(f": {section}.{key}" in p for p in own), own
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("~nosuchuser/x", "there is no user '~nosuchuser' on this machine"),
+        ("x" * 300, "is longer than file systems hold"),
+        ("a/" + "é" * 150, "is longer than file systems hold"),
+        ("a/" * 3000 + "b", "is longer than file systems hold"),
+    ],
+)
+@pytest.mark.parametrize("key", ["output_path", "s2_path", "ground_truth", "s1_path", "l8_output_path"])
+def test_a_path_that_cannot_be_is_refused_with_its_option(world: Path, path: str, told: str, key: str) -> None:
+    said = refusal(world, chain(**{key: f"'{path}'"}))
+    assert f"chain.{key}: '" in said
+    assert told in said
+    assert len(said) < 400
+
+
+def test_a_path_with_nul_is_refused(world: Path) -> None:
+    assert "has a character NUL" in refusal(world, chain(output_path="'a\0b'"))
+
+
+def test_a_source_of_items_that_cannot_be_is_refused(world: Path) -> None:
+    stac = "{ source : '~nosuchuser/x', collections : { a : Sentinel_2 } }"
+    assert "there is no user '~nosuchuser'" in refusal(world, chain(s2_path="", stac_items=stac))
+
+
+def test_a_pipe_is_no_input(world: Path) -> None:
+    os.mkfifo(world / "pipe")
+    assert "it is a pipe, socket or device" in refusal(world, chain(ground_truth="'pipe'"))
+    assert "it is a pipe, socket or device" in refusal(world, chain(s2_path="'pipe'"))
+
+
+def test_a_folder_that_may_not_be_looked_at_is_refused(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", closed)
+    assert "sensor_data cannot be looked at (Permission denied)" in refusal(world, chain())
+
+
+@pytest.mark.parametrize(
+    ("section", "option"),
+    [
+        ("arg_train", "runs : 99999999999999999"),
+        ("task_retry_limits", "allowed_retry : 99999999999999999"),
+        ("task_retry_limits", "maximum_ram : 1e300"),
+        ("task_retry_limits", "maximum_cpu : 99999999999999999"),
+        ("Sentinel_2", "temporal_resolution : 99999999999999999"),
+        ("chain", "cloud_threshold : 1e999"),
+        ("chain", "spatial_resolution : [1e999]"),
+        ("chain", "proj : 99999999999999999"),
+        ("chain", "list_tile : '" + "x" * 300 + "'"),
+    ],
+)
+def test_numbers_and_names_that_no_run_can_have_are_refused(world: Path, section: str, option: str) -> None:
+    key, value = option.split(" : ")
+    text = chain(**{key: value}) if section == "chain" else chain() + f"{section} : {{ {option} }}"
+    assert f": {section}.{key}: " in refusal(world, text)
+
+
+def test_a_long_value_is_shown_in_part(world: Path) -> None:
+    assert len(refusal(world, chain(cloud_threshold=f"'{'x' * 100_000}'"))) < 400

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iota2.config.cfg import read_cfg
-from iota2.config.document import Document, read_text
+from iota2.config.document import MAX_BYTES, MAX_ENTRIES, Document, read_text
 from iota2.config.yaml_reader import read_yaml
 from iota2.errors import ConfigError
 
@@ -96,7 +97,7 @@ def test_lines_are_kept_down_to_nested_keys() -> None:
     [
         ("chain : {\n a b : 3}", "line 2, column 4", "expected ':'"),
         ("chain : {\n a : 'x\n}", "line 2, column 6", "closing quote"),
-        ("chain : { proj : EPSG:2154 }", "line 1, column 22", "in quotes"),
+        ("chain : { proj : WGS:84 }", "line 1, column 21", "in quotes"),
         ("chain : { tiles : T31TCJ T31TDJ }", "line 1, column 26", "in quotes"),
         ("chain : { a : }", "line 1, column 15", "a quoted text"),
         ("chain : {\n a : 1\n", "line 2", "'}'"),
@@ -223,3 +224,76 @@ def test_any_text_is_read_or_refused_with_a_line(text: str) -> None:
     except ConfigError as err:
         problems = err.problems
     assert all(problem.startswith("line ") for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('chain:\n  a: "\\UFFFFFFFF"', "line 2, column 9: not YAML: the number here is too large"),
+        ('chain:\n  a: "\\U00110000"', "line 2, column 9: not YAML"),
+        ("%YAML " + "9" * 5000 + ".1\n---\nchain:", "line 1, column 7: not YAML: the number here is too large"),
+        ("%YAML 1." + "9" * 5000 + "\n---\nchain:", "line 1, column 9: not YAML: the number here is too large"),
+        ("%YAML 3.0\n---\nchain:", "line 1"),
+        ("chain:\n  a: \0", "line 2: not YAML: the character U+0000 is not allowed"),
+        ("chain:\n  a: \x1b[31m", "line 2: not YAML: the character U+001B is not allowed"),
+        ("chain: " + "[" * 3000, "line 1: not YAML: values nest deeper than 40"),
+        ("chain: " + "{a: " * 60 + "1" + "}" * 60, "values nest deeper than 40"),
+        ("chain:\n" + "\n".join(" " * k + "a:" for k in range(1, 100)), "values nest deeper than 40"),
+        ("a: &a [*a]", "aliases"),
+        ("a: &a [x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: [*c, *c]", "aliases"),
+        ("chain: 1\n---\nchain: 2", "line 2"),
+        ("? ? ?", "line 1"),
+        ("chain: !<tag:yaml.org,2002:python/none> x", "tag"),
+        ("!!binary aGVsbG8=: {}", "line 1"),
+    ],
+)
+def test_yaml_that_breaks_its_parser_is_refused_with_its_line(text: str, told: str) -> None:
+    if text.startswith("!!binary"):
+        assert plain(read_yaml(text, SOURCE)) == {"aGVsbG8=": {}}
+    else:
+        assert told in problems(text, read_yaml)
+
+
+@pytest.mark.parametrize("word", ["1e999", "-1e999", "1.0e400", "9" * 400, "9" * 400 + ".5", "9" * 5000])
+@pytest.mark.parametrize("read", [read_cfg, read_yaml])
+def test_numbers_beyond_all_limits_stay_words(word: str, read: Any) -> None:
+    text = f"chain : {{ a : {word} }}" if read is read_cfg else f"chain:\n  a: {word}"
+    assert plain(read(text, SOURCE)) == {"chain": {"a": word}}
+
+
+@pytest.mark.parametrize(("suffix", "start"), [("cfg", "chain : { a : '"), ("yaml", 'chain:\n a: "')])
+def test_a_text_that_is_too_long_is_refused_at_once(tmp_path: Path, suffix: str, start: str) -> None:
+    path = tmp_path / f"long.{suffix}"
+    for text, told in [
+        (start + "x" * MAX_BYTES, "too many for a configuration"),
+        ("a:1\n" * MAX_ENTRIES, "more than the 10000 of the longest configuration"),
+        ("[" * (MAX_ENTRIES + 1), "more than the 10000"),
+    ]:
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(ConfigError, match=told):
+            read_text(path)
+
+
+def test_words_without_end_are_a_syntax_error_at_their_second() -> None:
+    assert problems("chain : { a : b" + " c" * 400_000).startswith("line 1, column 17: found 'c'")
+
+
+def test_a_bare_projection_is_one_word() -> None:
+    assert cfg("chain : { proj : EPSG:2154 }") == cfg("chain:{proj:epsg:2154}".replace("epsg", "EPSG"))
+    assert cfg("chain : {\n proj : EPSG:32631\n a : 1 }") == {"chain": {"proj": "EPSG:32631", "a": 1}}
+
+
+def test_what_is_no_text_file_is_refused(tmp_path: Path) -> None:
+    fifo, folder, utf16 = tmp_path / "fifo.cfg", tmp_path / "folder.cfg", tmp_path / "utf16.cfg"
+    os.mkfifo(fifo)
+    folder.mkdir()
+    utf16.write_text("chain : {}", encoding="utf-16")
+    for path, told in [
+        (fifo, "is no regular file"),
+        (Path("/dev/zero"), "is no regular file"),
+        (folder, "is a folder; give a configuration file"),
+        (utf16, "line 1: is not UTF-8"),
+        (tmp_path / ("x" * 300), "cannot be read"),
+    ]:
+        with pytest.raises(ConfigError, match=told):
+            read_text(path)

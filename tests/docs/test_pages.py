@@ -147,7 +147,8 @@ def test_the_options_page_names_every_option_and_old_name() -> None:
     for section, cls in SECTIONS.items():
         inside = page.split(f" {section}\n", 1)[1].split("\n## ", 1)[0]
         assert all(f"\n| `{key}` |" in inside for key in keys(cls)), section
-    for old in [*legacy.OPTIONS, *legacy.SECTIONS, *legacy.BUILDERS, *legacy.WITHOUT_EFFECT]:
+    unused = [name for names in legacy.WITHOUT_EFFECT.values() for name in names]
+    for old in [*legacy.OPTIONS, *legacy.SECTIONS, *legacy.BUILDERS, *unused, *legacy.SENSORS_WITHOUT_EFFECT]:
         assert f"`{old}`" in page
 
 

@@ -245,6 +245,27 @@ def test_the_originals_resources_are_read(
     assert "did you mean 'training'?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("legacy", [False, True])
+def test_the_look_before_a_run_reads_the_resources_too(
+    tiny: WorldFiles,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    legacy: bool,
+) -> None:
+    resources = tmp_path / "resources.cfg"
+    given: tuple[str, ...] = ("check", str(tiny.config), "--resources", str(resources))
+    if legacy:
+        given = ("-config", str(tiny.config), "-only_summary", "-config_ressources", str(resources))
+    resources.write_text("training : { ram : 'much', nb_cpu : 0 }", encoding="utf-8")
+    assert call(monkeypatch, *given, legacy=legacy) == 1
+    told = capsys.readouterr().err
+    assert f"{resources}: 2 problems" in told
+    resources.write_text("training : { nb_cpu : 2 }\nslic_segmentation : { nb_cpu : 2 }", encoding="utf-8")
+    assert call(monkeypatch, *given, legacy=legacy) == 0
+    assert "without effect here: slic_segmentation" in " ".join(capsys.readouterr().out.split())
+
+
 def test_the_command_that_resumes_goes_to_the_same_place(tiny: WorldFiles, tmp_path: Path) -> None:
     config = configured(tiny, tmp_path)
     given = Options(engine="slurm", resources=Path("my resources.cfg"))

@@ -6,17 +6,19 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from iota2.core.graph import Resources
 from iota2.errors import ConfigError
 from iota2.run import runner
 from iota2.run.execute import Retry
-from iota2.run.resources import STEPS, Shares, Worker, shares_of
+from iota2.run.resources import IDLE, STEPS, WORKER, Shares, Worker, shares_of
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
 from tests.chain.conftest import configured
 from tests.chain.test_restart import digests
+from tests.config.documented import RESOURCES_2020, RESOURCES_NEWER
 
 GB = 1 << 30
 ONCE = Retry()
@@ -82,7 +84,6 @@ def test_a_job_that_is_tried_again_never_gets_less() -> None:
     ("text", "told"),
     [
         ("trainin: { nb_cpu: 2 }", "line 1: 'trainin' is no step; did you mean 'training'?"),
-        ("xyzzy: { nb_cpu: 2 }", "expected iota2_chain or a step: "),
         ("training: { nbcpu: 2 }", "line 1: training.nbcpu is unknown; did you mean 'nb_cpu'?"),
         ("training: { qqqq: 2 }", "training.qqqq is unknown; expected one of nb_cpu, ram, walltime"),
         ("training: { nb_cpu: 0 }", "training.nb_cpu: expected a whole number ≥ 1, got 0"),
@@ -100,6 +101,48 @@ def test_mistakes_are_told_with_line_and_remedy(tmp_path: Path, text: str, told:
         read(tmp_path, text)
     assert told in str(err.value)
     assert "resources.cfg" in str(err.value)
+
+
+@pytest.mark.parametrize("name", [*RESOURCES_2020, *RESOURCES_NEWER, "Training", "GET_COMMON_MASK"])
+@pytest.mark.parametrize("suffix", ["cfg", "yaml"])
+def test_every_block_of_the_original_is_known(tmp_path: Path, name: str, suffix: str) -> None:
+    path = tmp_path / f"resources.{suffix}"
+    content = {"name": name, "nb_cpu": 2, "ram": "1gb", "process_min": 1, "process_max": -1, "nb_chunk": 3}
+    path.write_text(yaml.safe_dump({name: content}) if suffix == "yaml" else f"{name} : {content}", encoding="utf-8")
+    shares = shares_of(path, USE, ONCE)
+    (remark,) = shares.remarks
+    assert name in remark
+    assert "unknown" not in remark
+    given = Resources(threads=2, memory=GB // 2)
+    assert all(use == given for use in shares.steps.values())
+    assert bool(shares.steps) == (name not in IDLE and name != WORKER)
+
+
+def test_a_block_of_an_unknown_step_is_named_and_ignored(tmp_path: Path) -> None:
+    shares = read(tmp_path, "tilesSegmentation : { nb_cpu : 7 }\nmosaic : { nb_cpu : 3 }\nclump : {}")
+    assert list(shares.steps) == ["mosaic"]
+    assert shares.worker.threads == 3
+    (remark,) = shares.remarks
+    assert "tilesSegmentation (unknown), clump" in remark
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("training: { ram: '" + "9" * 400 + "gb' }", "expected a size of at most 1024tb"),
+        ("training: { ram: '2000tb' }", "expected a size of at most 1024tb"),
+        ("training: { nb_cpu: 99999999999999999 }", "expected at most 65536 threads"),
+        ("training: { nb_cpu: '" + "9" * 5000 + "' }", "expected a whole number"),
+        ("training: { walltime: '" + "9" * 5000 + ":00:00' }", "expected a duration"),
+    ],
+)
+def test_amounts_that_no_machine_has_are_refused(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        read(tmp_path, text)
+
+
+def test_a_number_in_quotes_is_a_number(tmp_path: Path) -> None:
+    assert read(tmp_path, "training: { nb_cpu: '4' }").steps["learnModel"].threads == 4
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:

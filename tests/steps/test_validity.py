@@ -11,6 +11,7 @@ import pytest
 from iota2 import layout
 from iota2.core.graph import Resources
 from iota2.io.rasters import RasterReader
+from iota2.io.vectors import read_vector
 from iota2.run import runner
 from iota2.steps.validity import DateView, read_clear_dates
 from iota2.testing.files import WorldFiles
@@ -48,6 +49,23 @@ def test_each_date_has_the_pixels_inside_its_image_and_the_clear_ones(
         assert {view.inside == 64 * 64 for view in found.values()} == {True, False}, "the orbit's edge is seen"
         with RasterReader(config.chain.output_path / layout.VALIDITY.path.format(tile=tile)) as reader:
             assert int(reader.read(reader.geobox).sum(dtype=np.int64)) == sum(view.clear for view in found.values())
+
+
+@pytest.mark.parametrize("threshold", ["", "cloud_threshold : 0", "cloud_threshold : 1"])
+def test_no_sample_is_taken_where_nothing_is_ever_clear(
+    made: tuple[World, WorldFiles], tmp_path: Path, threshold: str
+) -> None:
+    """Whatever is asked for: by default nothing is."""
+    config = configured(made[1], tmp_path, lambda text: text.replace("list_tile", f"{threshold}\n  list_tile", 1))
+    runner.run(config, runner.Options(workers=0, last_step="init"), runner.Watcher())
+    name = f"features/T31TCJ/CloudThreshold_{threshold[-1:] or 0}.shp"
+    clear = read_vector(config.chain.output_path / name)
+    with RasterReader(config.chain.output_path / layout.VALIDITY.path.format(tile="T31TCJ")) as reader:
+        seen = reader.read(reader.geobox)
+        pixel = abs(reader.geobox.resolution.x * reader.geobox.resolution.y)
+    assert (seen == 0).any()
+    assert clear.to_crs(32631).area.sum() == pytest.approx((seen > 0).sum() * pixel, rel=0.1)
+    assert clear.to_crs(32631).area.sum() < (seen > 0).sum() * pixel
 
 
 def test_a_date_whose_image_shows_nothing_has_no_part() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import pairwise
 from typing import Any
+
+from iota2.core.words import nearest
 
 Number = int | float
 
@@ -82,6 +83,6 @@ def parse(
 
 
 def _unknown(name: str, known: Mapping[str, Option]) -> str:
-    near = get_close_matches(name, known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known options: {', '.join(known)}"
+    near = nearest(name, known)
+    hint = f"did you mean {near}?" if near else f"known options: {', '.join(known)}"
     return f"{name}: unknown option; {hint}"

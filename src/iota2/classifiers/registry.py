@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Protocol
 
 from iota2.classifiers.base import Classifier
 from iota2.classifiers.forest import MISSING_IN_TREES, RF_OPTIONS, SHARKRF_OPTIONS, ForestClassifier
 from iota2.classifiers.options import Option, parse, split_text
+from iota2.core.words import nearest
 from iota2.errors import ConfigError
 
 
@@ -62,8 +62,8 @@ def validate_options(classifier: str, options: Mapping[str, object] | str) -> tu
     ``-classifier.rf.min 5 -classifier.rf.max 25``. Raises ``ConfigError`` with all problems.
     """
     if classifier not in KINDS:
-        near = get_close_matches(classifier, KINDS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(KINDS)}."
+        near = nearest(classifier, KINDS)
+        hint = f"did you mean {near}?" if near else f"choose one of {', '.join(KINDS)}."
         raise ConfigError([f"classifier: {classifier!r} does not exist; {hint}"])
     try:
         given = split_text(options) if isinstance(options, str) else options

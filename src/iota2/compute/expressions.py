@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 
 import numpy as np
@@ -14,6 +13,7 @@ from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from iota2.compute.stack import Op, Program
+from iota2.core.words import did_you_mean
 from iota2.errors import ConfigError
 
 MAX_LENGTH = 4000
@@ -208,7 +208,7 @@ class _Writer:
         assert isinstance(name, Token)
         function = FUNCTIONS.get(str(name))
         if function is None:
-            hint = _nearest(name, FUNCTIONS) or f"; expected one of {', '.join(FUNCTIONS)}"
+            hint = did_you_mean(name, FUNCTIONS) or f"; expected one of {', '.join(FUNCTIONS)}"
             self._complain(name, f"unknown function '{name}'{hint}")
         elif function.arguments not in (None, count):
             takes = "one argument" if function.arguments == 1 else f"{function.arguments} arguments"
@@ -240,7 +240,7 @@ class _Writer:
         like = [k for k, band in enumerate(bands) if band.lower() == name.lower()]
         if len(like) == 1:
             return like[0]
-        hint = "" if re.fullmatch(r"B\d+", name) else _nearest(name, bands)
+        hint = did_you_mean(name, bands)
         self._complain(token, f"unknown band '{name}'{hint or f'; expected one of {listed}'}")
         return 0
 
@@ -268,11 +268,6 @@ def _parse(text: str) -> list[Token | Tree[Token]]:
 
 def _is(part: Token | Tree[Token], kind: str) -> bool:
     return isinstance(part, Token) and part.type == kind
-
-
-def _nearest(name: str, known: Sequence[str] | Mapping[str, object]) -> str:
-    near = get_close_matches(name, list(known), n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def _syntax_problem(err: UnexpectedInput, text: str) -> str:

@@ -6,7 +6,6 @@ import csv
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Literal
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from iota2.core.labels import normalised, whole_number
 from iota2.core.random import generator
 from iota2.core.tables import LEARN, UNUSED, VALIDATION
+from iota2.core.words import nearest
 from iota2.errors import InputError
 
 BOTH = "both"
@@ -142,8 +142,8 @@ def labels_without_count(counts: Mapping[str, int], labels: Collection[Label], s
     problems = []
     for name in counts:
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"the labels are {', '.join(known)}"
+            near = nearest(name, known)
+            hint = f"did you mean {near!r}?" if near else f"the labels are {', '.join(known)}"
             problems.append(f"label {name!r} is no class of the reference data; {hint}")
     if problems:
         raise InputError("\n".join([f"{source}: cannot be used as counts by class", *problems]))

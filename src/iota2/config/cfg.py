@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from lark import Lark, Token, Tree
 from lark.exceptions import UnexpectedInput, UnexpectedToken
 
-from iota2.config.document import MAX_DEPTH, Document, Keys, Node, bare_value, document
+from iota2.config.document import MAX_DEPTH, MAX_ENTRIES, Document, Keys, Node, bare_value, document
 from iota2.errors import ConfigError
 
 GRAMMAR = r"""
@@ -23,7 +24,7 @@ list:  "[" _sep? (value (_sep value)* _sep?)? "]"
 _sep:  _NL? "," _NL? | _NL
 
 STRING: /'(\\.|[^'\\\n])*'|"(\\.|[^"\\\n])*"/
-BARE: /[^\s,:{}\[\]#'"]+/
+BARE: /(?i:epsg):\d+|[^\s,:{}\[\]#'"]+/
 _NL: /(\n[ \t\f]*(#[^\n]*)?)+/
 COMMENT: /#[^\n]*/
 BLANK: /[ \t\f]+/
@@ -46,13 +47,17 @@ _SAID = {
 }
 
 
+_MOST_TOKENS = 5 * MAX_ENTRIES
+"""More than a text of that many entries can have before the first place where it stops being a configuration."""
+
+
 class _Lines:
     """Takes away the line break between a ':' and a value that stands on the next line."""
 
     always_accept = ()
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
-        tokens = list(stream)
+        tokens = list(islice(stream, _MOST_TOKENS))
         kinds = [token.type for token in tokens] + ["", "", ""]
         depth = 0
         for i, token in enumerate(tokens):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +14,11 @@ from iota2.errors import ConfigError
 
 MAX_DEPTH = 40
 """Deepest nesting of brackets that is read."""
+MAX_BYTES = 2 << 20
+"""Size of the largest file that is read."""
+MAX_ENTRIES = 10_000
+"""Most lines and other parts of a file that is read; a parser would take minutes for more."""
+_PARTS = ":,\n[{"
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 _FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
@@ -60,12 +67,16 @@ class Document:
 
 
 def bare_value(word: str) -> bool | int | float | str | None:
-    """Value of a word without quotes: True, False, None, a whole number, a number, or the word itself."""
+    """Value of a word without quotes: True, False, None, a whole number, a number, or the word itself.
+
+    Numbers beyond what a computer holds (``1e999``, a hundred digits) stay words, which no option for a number accepts.
+    """
     if word in _WORDS:
         return _WORDS[word]
     if _INTEGER.fullmatch(word):
         return int(word)
-    return float(word) if _FLOAT.fullmatch(word) else word
+    number = float(word) if _FLOAT.fullmatch(word) else math.inf
+    return number if math.isfinite(number) else word
 
 
 class Keys:
@@ -106,10 +117,12 @@ def document(source: Path, sections: Mapping[str, Node], problems: list[str]) ->
 def read_text(path: Path) -> str:
     """Content of a UTF-8 file, without byte order mark, lines ending in a plain newline.
 
-    Raises ConfigError when there is no such file or it is not UTF-8.
+    Raises ConfigError when there is no such file, it is not UTF-8, or it is too large for a configuration.
     """
     try:
-        raw = path.read_bytes()
+        raw = _content(path)
+    except ValueError as err:
+        raise ConfigError([str(err)], source=str(path)) from err
     except OSError as err:
         raise ConfigError([f"cannot be read ({err.strerror}); check the path"], source=str(path)) from err
     try:
@@ -117,4 +130,20 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as err:
         line = raw[: err.start].count(b"\n") + 1
         raise ConfigError([f"line {line}: is not UTF-8; save the file as UTF-8"], source=str(path)) from err
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if (parts := sum(map(text.count, _PARTS))) > MAX_ENTRIES:
+        problem = f"has {parts} lines and entries, more than the {MAX_ENTRIES} of the longest configuration"
+        raise ConfigError([f"{problem}; is it the right file?"], source=str(path))
+    return text
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file; ValueError for one that cannot be a configuration."""
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise ValueError("is a folder; give a configuration file (.cfg, .yaml or .yml)")
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("is no regular file but a pipe, socket or device; save the configuration as a file")
+    if found.st_size > MAX_BYTES:
+        raise ValueError(f"has {found.st_size} bytes, too many for a configuration; is it the right file?")
+    return path.read_bytes()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
+import os
 import re
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -27,6 +27,8 @@ from iota2.errors import InputError
 from iota2.io.addresses import is_remote, secret_in
 from iota2.io.layers import FORM, vector_source
 
+LONGEST_NAME, LONGEST_PATH = 255, 4096
+"""Bytes of the name of a file and of a path on Linux."""
 NOT_YET = "is known but not available yet"
 
 
@@ -61,6 +63,12 @@ def idle(default: Any, sentence: str, reason: str, *, builders: str = "", alias:
     return option(default, sentence, about=About("no effect", reason=reason, builders=builders), alias=alias)
 
 
+def dormant(default: Any, sentence: str, switch: str, *, alias: str | None = None, builders: str = "") -> Any:
+    """A field of an ability that is not available yet and that the option ``switch`` turns on: idle without it."""
+    reason = f"it is used with {switch} only, which is not available yet"
+    return idle(default, sentence, reason, alias=alias, builders=builders)
+
+
 def about(field: FieldInfo) -> About:
     """What ``option`` kept for a field."""
     extra = field.json_schema_extra
@@ -83,7 +91,7 @@ class Options(BaseModel):
     def _tidy(cls, value: Any, info: ValidationInfo) -> Any:
         """'None' and '' stand for None where None is the default; True and False are no numbers."""
         field = cls.model_fields[str(info.field_name)]
-        if isinstance(value, str) and value.lower() in ("none", "") and default_of(field) is None:
+        if isinstance(value, str) and value.strip().lower() in ("none", "") and default_of(field) is None:
             return None
         kinds = {field.annotation, *typing.get_args(field.annotation)}
         if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
@@ -95,7 +103,7 @@ class Options(BaseModel):
     def _available(cls, value: Any, info: ValidationInfo) -> Any:
         field = cls.model_fields[str(info.field_name)]
         known = about(field)
-        if known.status == "later" and value != default_of(field):
+        if known.status == "later" and value != default_of(field) and not isinstance(value, Options):
             raise ValueError(f"{NOT_YET}; remove it or give its default, {shown(default_of(field))}")
         for item in value if isinstance(value, tuple) else (value,):
             if known.later and item in known.later:
@@ -127,19 +135,6 @@ def nested(field: FieldInfo) -> type[Options] | None:
     return None
 
 
-def closest(word: str, among: Iterable[str]) -> str | None:
-    """The name most like ``word``, whatever its case; None when none is near."""
-    names = {name.lower(): name for name in sorted(among)}
-    found = difflib.get_close_matches(word.lower(), names, n=1, cutoff=0.6)
-    return names[found[0]] if found else None
-
-
-def nearest(word: str, among: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` for the name most like ``word``, or nothing when none is near."""
-    found = closest(word, among)
-    return f"; did you mean '{found}'?" if found else ""
-
-
 def expected(field: FieldInfo) -> str:
     """What an option takes, in words: type, then limits."""
     return " ".join(part for part in (kind(field), limits(field)) if part)
@@ -160,6 +155,11 @@ def limits(field: FieldInfo) -> str:
         if hasattr(limit, name)
     ]
     return " and ".join(found)
+
+
+def shortened(text: str, length: int = 60) -> str:
+    """The text, or its beginning when it is long."""
+    return text if len(text) <= length else f"{text[:length]}…"
 
 
 def shown(value: Any) -> str:
@@ -206,12 +206,26 @@ def _words(annotation: Any, without: tuple[str, ...] = ()) -> str:
 def _located(path: Path, info: ValidationInfo) -> Path:
     """The path, from the folder of the configuration file when it is relative."""
     folder = (info.context or {}).get("folder")
-    path = path.expanduser()
+    path = usable_path(path)
     return Path(folder, path) if folder else path
 
 
+def usable_path(path: Path) -> Path:
+    """A path with its ``~`` replaced; ValueError for one that no file system can hold."""
+    if "\0" in str(path):
+        raise ValueError(f"{str(path)!r} has a character NUL, which no path can have; correct the path")
+    longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
+    if longest > LONGEST_NAME or len(os.fsencode(path)) > LONGEST_PATH:
+        raise ValueError(f"{shortened(str(path))!r} is longer than file systems hold; correct the path")
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        user = path.parts[0]
+        raise ValueError(f"{str(path)!r}: there is no user {user!r} on this machine; write the path out") from None
+
+
 def _existing_file(path: Path, info: ValidationInfo) -> Path:
-    if (info.context or {}).get("check_paths") and not path.is_file():
+    if (info.context or {}).get("check_paths") and not _found(path, Path.is_file):
         raise ValueError(f"no file {path}; {_why_not(path)}")
     return path
 
@@ -229,9 +243,17 @@ def _existing_vector(path: Path, info: ValidationInfo) -> Path:
 
 
 def _existing_folder(path: Path, info: ValidationInfo) -> Path:
-    if (info.context or {}).get("check_paths") and not path.is_dir():
+    if (info.context or {}).get("check_paths") and not _found(path, Path.is_dir):
         raise ValueError(f"no folder {path}; {_why_not(path)}")
     return path
+
+
+def _found(path: Path, kind: Callable[[Path], bool]) -> bool:
+    """Whether there is something of that kind; ValueError where that cannot be seen."""
+    try:
+        return kind(path)
+    except OSError as err:
+        raise ValueError(f"{path} cannot be looked at ({err.strerror}); check the permissions of its folders") from None
 
 
 def _found_source(text: str, info: ValidationInfo) -> str:
@@ -243,7 +265,7 @@ def _found_source(text: str, info: ValidationInfo) -> str:
     if "://" in text:
         raise ValueError(f"expected a folder, a file or an address with http or https, got {text!r}")
     path = _located(Path(text), info)
-    if (info.context or {}).get("check_paths") and not path.exists():
+    if (info.context or {}).get("check_paths") and not _found(path, Path.exists):
         raise ValueError(f"no file or folder {path}; {_why_not(path)}")
     return str(path)
 
@@ -251,12 +273,13 @@ def _found_source(text: str, info: ValidationInfo) -> str:
 def _why_not(path: Path) -> str:
     """What is there instead of an expected path, and what to do."""
     if path.exists():
-        return f"it is a {'folder' if path.is_dir() else 'file'}, correct the path"
+        what = "folder" if path.is_dir() else "file" if path.is_file() else "pipe, socket or device"
+        return f"it is a {what}, correct the path"
     absent = next((p for p in reversed((path, *path.parents)) if not p.exists()), path)
     return f"{absent.parent} has no '{absent.name}', correct the path"
 
 
-def _date(value: Any) -> Any:
+def read_date(value: Any) -> Any:
     """A date from YYYYMMDD as text or number."""
     if not isinstance(value, str | int) or isinstance(value, bool):
         return value
@@ -278,5 +301,5 @@ VectorFile = Annotated[Path, AfterValidator(_located), AfterValidator(_existing_
 InputFolder = Annotated[Path, AfterValidator(_located), AfterValidator(_existing_folder)]
 Source = Annotated[str, AfterValidator(_found_source)]
 """The address of something on a web server, or the absolute path of a file or folder."""
-Day = Annotated[date, BeforeValidator(_date)]
+Day = Annotated[date, BeforeValidator(read_date)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from iota2.classifiers.options import split_text
 from iota2.config.document import bare_value
+from iota2.core.words import squeezed
 
 SECTIONS = {
     "argTrain": "arg_train",
@@ -40,9 +44,14 @@ OPTIONS = {
     "lastStep": ("chain", "last_step"),
     "logFileLevel": ("chain", "logger_level"),
     "outputStatistics": ("chain", "output_statistics"),
+    "S2_output_path": ("chain", "s2_output_path"),
+    "S2_S2C_output_path": ("chain", "s2_s2c_output_path"),
+    "S2_L3A_output_path": ("chain", "s2_l3a_output_path"),
+    "L8_output_path": ("chain", "l8_output_path"),
     "enableCrossValidation": ("chain", "enable_cross_validation"),
     # arg_train
     "options": ("arg_train", "otb_classifier_options"),
+    "splitGroundTruth": ("arg_train", "split_ground_truth"),
     "sampleSelection": ("arg_train", "sample_selection"),
     "sampleAugmentation": ("arg_train", "sample_augmentation"),
     "sampleManagement": ("arg_train", "sample_management"),
@@ -99,21 +108,49 @@ OPTIONS = {
     "bandRef": ("coregistration", "band_ref"),
     "bandSrc": ("coregistration", "band_src"),
 }
-"""Old option name to the present section (None: that in which it stands) and name."""
+"""Old option name to the present section (None: that in which it stands) and name. Names that differ from the present
+ones only in case and underscores are known without standing here."""
 
-WITHOUT_EFFECT = frozenset(
-    {
-        "jobsPath",
-        "logFile",
-        "logConsole",
-        "enableConsole",
-        "logConsoleLevel",
-        "model",
-        "chainName",
-        "pyAppPath",
-    }
-)
-"""Options of section ``chain`` that have no successor."""
+MOVED = {
+    ("chain", "runs"): "arg_train",
+    ("chain", "ratio"): "arg_train",
+    ("sensors_data_interpolation", "proj"): "chain",
+    ("sensors_data_interpolation", "features"): "arg_train",
+    ("external_features", "chunk_size_mode"): "python_data_managing",
+    ("external_features", "number_of_chunks"): "python_data_managing",
+    ("external_features", "chunk_size_x"): "python_data_managing",
+    ("external_features", "chunk_size_y"): "python_data_managing",
+}
+"""Section in which an option stood, and its present name, to the present section. Names that cannot mean anything else
+move without standing here."""
+
+_NO_SUCCESSOR = "has no effect any more; remove it"
+WITHOUT_EFFECT: Mapping[str, tuple[str, ...]] = {
+    "chain": (
+        "jobsPath", "logFile", "logPath", "logConsole", "enableConsole", "logConsoleLevel", "model", "mode",
+        "chainName", "pyAppPath", "OTB_HOME", "executionMode", "featuresPath",
+    ),
+    "sensors_data_interpolation": ("batchProcessing",),
+    "arg_classification": ("pixType", "confusionModel"),
+}  # fmt: skip
+"""Options without successor, by present section."""
+SENSORS_WITHOUT_EFFECT = ("arbo", "arbomask", "nodata", "nodata_Mask", "nativeRes", "imtype", "proj")
+"""Options of the sections of sensors that have folders of products, without successor."""
+_STACKS = re.compile(r"(s1|s2|s2s2c|s2l3a|l5|l8|l8usgs|userfeat)(old)?outputpath(old)?")
+"""Squeezed names of options that said where stacks of images went."""
+
+
+def without_effect(section: str, key: str, *, sensor: bool) -> str:
+    """Why an option that has no successor is accepted and does nothing; empty for any other option.
+
+    ``sensor`` says whether ``section`` is that of a sensor with folders of products.
+    """
+    name = squeezed(key)
+    if section == "chain" and _STACKS.fullmatch(name):
+        return "has no effect: no stack of images is ever written, neither into the inputs nor beside them"
+    known = SENSORS_WITHOUT_EFFECT if sensor else WITHOUT_EFFECT.get(section, ())
+    return _NO_SUCCESSOR if name in map(squeezed, known) else ""
+
 
 BUILDERS = {
     "i2_classification": "I2Classification",
@@ -121,7 +158,8 @@ BUILDERS = {
     "i2_obia": "I2Obia",
     "i2_vectorization": "I2Vectorization",
 }
-"""Old builder name to the present one."""
+"""Old builder name to the present one; those of later builders differ in the same way."""
+_PRESENT_BUILDERS = {squeezed(name): name for name in (*BUILDERS.values(), "I2Regression", "I2FeaturesTiler")}
 
 
 def classifier_options(value: object) -> object:
@@ -139,7 +177,7 @@ def builder_names(value: object) -> object:
     if isinstance(value, str):
         value = [value]
     if isinstance(value, list):
-        return [BUILDERS.get(name, name) if isinstance(name, str) else name for name in value]
+        return [_PRESENT_BUILDERS.get(squeezed(name), name) if isinstance(name, str) else name for name in value]
     return value
 
 

@@ -17,25 +17,27 @@ from iota2.config.fields import (
     Options,
     Section,
     about,
-    closest,
     default_of,
     expected,
     keys,
-    nearest,
     nested,
+    shortened,
     shown,
 )
-from iota2.config.options_sensors import RADAR
+from iota2.config.places import KEYS, builders_asked, place_of, section_of, unknown_option, unknown_section
 from iota2.config.rules import findings
-from iota2.config.s1_ini import OF_OTHER_SENSORS
 from iota2.config.schema import ATTRIBUTES, SECTIONS, Config
-from iota2.config.yaml_reader import read_yaml
+from iota2.config.yaml_reader import read_yaml, written_in_yaml
+from iota2.core.words import did_you_mean
 from iota2.errors import ConfigError
 
 KeyPath = Sequence[str | int]
 """Keys, and numbers of list entries, from a section down to a value."""
 
-KEYS: Mapping[str, Mapping[str, FieldInfo]] = {name: keys(cls) for name, cls in SECTIONS.items()}
+MOST_HINTS = 50
+"""Problems of a file after which unknown keys are named without a look at what may have been meant."""
+NONE_MEANS_SOMETHING = frozenset({("arg_train", "features")})
+"""Options of which None may be meant as a value, and as another one than their default."""
 
 
 def load_config(path: Path | str, *, check_paths: bool = True) -> Config:
@@ -46,13 +48,13 @@ def load_config(path: Path | str, *, check_paths: bool = True) -> Config:
     accepted but should be known stands in ``warnings``.
     """
     source = Path(path).absolute()
-    read = read_yaml if source.suffix.lower() in (".yaml", ".yml") else read_cfg
+    read = read_yaml if written_in_yaml(source) else read_cfg
     return config_from(read(read_text(source), source), check_paths=check_paths)
 
 
 def config_from(document: Document, *, check_paths: bool = True) -> Config:
     """The configuration that a document describes; see ``load_config``."""
-    draft = _Draft(document.source)
+    draft = _Draft(document.source, builders_asked(document))
     for written in document.sections:
         _place_section(draft, written)
     context = {"folder": document.source.parent, "check_paths": check_paths}
@@ -74,11 +76,14 @@ class _Draft:
     """Keys on their way to the section they belong to, and what was noticed on the way."""
 
     source: Path
+    asked: frozenset[str]
+    """The letters of the builders that are asked for."""
     nodes: dict[str, dict[str, Node]] = field(default_factory=lambda: {name: {} for name in SECTIONS})
     lines: dict[str, int] = field(default_factory=dict)
     problems: list[tuple[int, str]] = field(default_factory=list)
     warnings: list[tuple[int, str]] = field(default_factory=list)
     renamed: list[str] = field(default_factory=list)
+    not_asked_for: list[str] = field(default_factory=list)
 
     def put(self, section: str, key: str, node: Node) -> None:
         """Places a key; a second one is a problem that names both lines."""
@@ -106,17 +111,21 @@ class _Draft:
     def all_warnings(self) -> tuple[str, ...]:
         """The warnings in file order, each with the file; renamed keys in one sentence at the end."""
         texts = [f"{self.source.name}: {text}" for _, text in sorted(self.warnings)]
+        if self.not_asked_for:
+            text = "options of builders that are not asked for have no effect"
+            texts.append(f"{self.source.name}: {text}: {', '.join(self.not_asked_for)}")
         if self.renamed:
-            texts.append(f"{self.source.name}: names of 2020 were read as those of today: {', '.join(self.renamed)}")
+            text = "legacy names and spellings were read as the present ones"
+            texts.append(f"{self.source.name}: {text}: {', '.join(self.renamed)}")
         return tuple(texts)
 
 
 def _place_section(draft: _Draft, written: SectionText) -> None:
     """Puts every key of a section where it belongs today."""
-    name = legacy.SECTIONS.get(written.name, written.name)
-    if name not in SECTIONS:
-        hint = nearest(written.name, [*SECTIONS, *legacy.SECTIONS]) or f"; expected one of {', '.join(SECTIONS)}"
-        draft.note_at(draft.problems, written.line, f"{written.name}: unknown section{hint}")
+    name = section_of(written.name)
+    if name is None:
+        text = f"{written.name}: unknown section{unknown_section(written.name)}"
+        draft.note_at(draft.problems, written.line, text)
         return
     draft.lines.setdefault(name, written.line)
     if name != written.name:
@@ -126,46 +135,44 @@ def _place_section(draft: _Draft, written: SectionText) -> None:
 
 
 def _place_key(draft: _Draft, written: str, section: str, key: str, node: Node) -> None:
-    """Puts one key where it belongs: as it is, under its present name, or in the one section that has it."""
-    if key in KEYS[section]:
-        draft.put(section, key, node)
-        return
-    if key in legacy.WITHOUT_EFFECT and section == "chain":
-        draft.note_at(draft.warnings, node.line, f"chain.{key}: has no effect any more; remove it")
-        return
-    home, present = legacy.OPTIONS.get(key, (None, key))
-    home = home or section
-    if present != key and present in KEYS[home]:
-        draft.renamed.append(f"{key} → {home}.{present} (line {node.line})")
-        draft.put(home, present, node)
-        return
-    homes = [name for name, known in KEYS.items() if key in known]
-    if len(homes) != 1:
-        draft.note_at(draft.problems, node.line, f"{section}.{key}: unknown option{_hint(section, key, homes)}")
-        return
-    if written in legacy.SECTIONS:
-        draft.renamed.append(f"{written}.{key} → {homes[0]}.{key} (line {node.line})")
+    """Puts one key where it belongs, or notes why it belongs nowhere."""
+    place, line = place_of(section, key, draft.asked), node.line
+    if place.how == "unknown":
+        hint = unknown_option(section, key) if len(draft.problems) < MOST_HINTS else ""
+        draft.note_at(draft.problems, line, f"{section}.{key}: unknown option{hint}")
+    elif place.how == "without effect":
+        draft.note_at(draft.warnings, line, f"{section}.{key}: {place.text}")
+    elif place.how == "not asked for":
+        if not _is_default(KEYS[place.section].get(place.key), node.plain()):
+            draft.not_asked_for.append(f"{place.section}.{place.key} (line {line})")
     else:
-        text = f"{section}.{key}: read as {homes[0]}.{key}; move it to section {homes[0]}"
-        draft.note_at(draft.warnings, node.line, text)
-    draft.put(homes[0], key, node)
+        if place.how == "renamed" or (place.how == "moved" and written != section):
+            draft.renamed.append(f"{written}.{key} → {place.section}.{place.key} (line {line})")
+        elif place.how == "moved":
+            text = f"{section}.{key}: read as {place.section}.{place.key}; move it to section {place.section}"
+            draft.note_at(draft.warnings, line, text)
+        draft.put(place.section, place.key, node)
 
 
-def _hint(section: str, key: str, homes: Sequence[str]) -> str:
-    """What may have been meant by an unknown key: a like key here, the same or like keys elsewhere."""
-    if section == RADAR and (instead := OF_OTHER_SENSORS.get(legacy.OPTIONS.get(key, (None, key))[1])):
-        return f"; give {instead} in the INI file that chain.s1_path names"
-    if homes:
-        return f"; it exists in {', '.join(homes)}: move it to the right one"
-    here = nearest(key, KEYS[section])
-    like = closest(key, {*legacy.OPTIONS, *(name for known in KEYS.values() for name in known)})
-    if like is None:
-        return here or "; remove it or see the list of options"
-    home, present = legacy.OPTIONS.get(like, (None, like))
-    if present in KEYS[section]:
-        return here or f"; did you mean '{present}'?"
-    places = [home] if home else [name for name, known in KEYS.items() if present in known]
-    return f"{here or ';'} '{present}' belongs to {', '.join(places)}"
+def _is_default(info: FieldInfo | None, value: object) -> bool:
+    """True for a value that says what holds without it; ``info`` is None for an unknown option."""
+    if _is_none(value):
+        return True
+    value = tuple(value) if isinstance(value, list) else value
+    return info is not None and not info.is_required() and value == default_of(info)
+
+
+def _is_none(value: object) -> bool:
+    """True for None and for the text that stood for it in 2020."""
+    return value is None or (isinstance(value, str) and value.strip().lower() == "none")
+
+
+def _not_given(name: str, key: str, value: object) -> bool:
+    """True when None stands for an option that has a default, and so for the default."""
+    info = KEYS[name].get(key)
+    if info is None or info.is_required() or (name, key) in NONE_MEANS_SOMETHING:
+        return False
+    return _is_none(value) and default_of(info) is not None
 
 
 def _validated(draft: _Draft, name: str, context: Mapping[str, object]) -> Section | None:
@@ -173,6 +180,10 @@ def _validated(draft: _Draft, name: str, context: Mapping[str, object]) -> Secti
     before = len(draft.problems)
     values: dict[str, Any] = {}
     for key, node in draft.nodes[name].items():
+        if _not_given(name, key, node.plain()):
+            if default := default_of(KEYS[name][key]):
+                draft.note(draft.warnings, name, (key,), f"None is read as the default, {shown(default)}")
+            continue
         try:
             values[key] = legacy.VALUES.get((name, key), lambda value: value)(node.plain())
         except ValueError as err:
@@ -195,11 +206,11 @@ def _problems(options: type[Options], err: ValidationError) -> Iterator[tuple[tu
         elif error["type"] == "missing" and info:
             yield path, f"is missing; give {expected(info)}: {info.description}"
         elif error["type"] == "extra_forbidden":
-            hint = nearest(str(path[-1]), keys(holder)) or f"; expected one of {', '.join(keys(holder))}"
+            hint = did_you_mean(str(path[-1]), keys(holder)) or f"; expected one of {', '.join(keys(holder))}"
             yield path, f"unknown option{hint}"
         elif info:
-            hint = nearest(error["input"], _choices(error)) if isinstance(error["input"], str) else ""
-            yield path, f"expected {expected(info)}, got {shown(error['input'])}{hint}"
+            hint = did_you_mean(error["input"], _choices(error)) if isinstance(error["input"], str) else ""
+            yield path, f"expected {expected(info)}, got {shortened(shown(error['input']), 200)}{hint}"
 
 
 def _choices(error: Any) -> list[str]:

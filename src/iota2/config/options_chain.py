@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -23,6 +24,7 @@ from iota2.config.fields import (
     idle,
     option,
     planned,
+    shortened,
 )
 
 Group = Literal[
@@ -45,6 +47,8 @@ Group = Literal[
 GROUPS: tuple[str, ...] = get_args(Group)
 """Groups of steps, in the order of a run."""
 
+LONGEST_TILE = 150
+"""Bytes of the name of a tile; the names of results hold more than it."""
 _VECTOR_GROUPS = GROUPS[GROUPS.index("regularisation") :]
 _NEVER_INTO_INPUTS = "no stack of images is ever written, neither into the inputs nor beside them"
 
@@ -59,7 +63,7 @@ class UserSensor(Options):
     start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
     end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
     temporal_resolution: int | None = option(
-        None, "Days between interpolation dates; those of its description when None.", ge=1
+        None, "Days between interpolation dates; those of its description when None.", ge=1, le=3660
     )
     keep_bands: Words = option((), "Bands to use when `extract_bands` is True; [] uses all.")
     additional_features: str = option(
@@ -112,7 +116,11 @@ class StacItems(Options):
 
 def _resolution(value: Any) -> Any:
     """(x, y) from a number or a list; None from an empty list."""
-    pair = [value, value] if isinstance(value, int | float) else value
+    pair = value
+    if isinstance(pair, list | tuple) and len(pair) == 1:
+        pair = pair[0]
+    if isinstance(pair, int | float):
+        pair = [pair, pair]
     if pair is None or pair == []:
         return None
     if isinstance(pair, list | tuple) and len(pair) == 2 and all(_is_size(size) for size in pair):
@@ -231,7 +239,10 @@ class Chain(Section):
         about=About(builders="C F O R", form="a dictionary"),
     )
     cloud_threshold: int = option(
-        1, "Fewest clear dates of a pixel that is used as sample.", ge=0, about=About(builders="C O R")
+        0,
+        "Fewest clear dates of a pixel that is used as sample; a pixel that is never clear is not used, with 0 either.",
+        ge=0,
+        about=About(builders="C O R"),
     )
     first_step: Group = option("init", "First group of steps to run.", about=About(later=_VECTOR_GROUPS))
     last_step: Group = option("validation", "Last group of steps to run.", about=About(later=_VECTOR_GROUPS))
@@ -252,6 +263,10 @@ class Chain(Section):
     )
     l8_output_path: AnyPath | None = idle(None, "Folder of Landsat 8 stacks.", _NEVER_INTO_INPUTS, builders="C F O R")
     grid: AnyPath | None = planned(None, "Vector file of the tiles to cut, one polygon each.", builders="T")
+    compression_algorithm: str = idle(
+        "ZSTD", "Compression of rasters.", "rasters are written with a lossless compression that suits their content"
+    )
+    region_priority: Words | None = planned(None, "Regions by priority where a segment lies in several.", builders="O")
     tile_field: str | None = planned(None, "Field of `grid` that names the tile.", builders="T")
     rasters_grid_path: AnyPath | None = planned(None, "Folder of rasters that define the tiles to cut.", builders="T")
 
@@ -272,8 +287,17 @@ class Chain(Section):
             raise ValueError(f"{', '.join(twice)} given twice; name each tile once")
         unsafe = [tile for tile in tiles if not _is_folder_name(tile)]
         if unsafe:
-            raise ValueError(f"{unsafe[0]!r} cannot be a tile; expected a folder name without '/' and '..'")
+            raise ValueError(
+                f"{shortened(unsafe[0])!r} cannot be a tile; expected a short folder name without '/' and '..'"
+            )
         return tiles
+
+    @field_validator("proj", mode="before")
+    @classmethod
+    def _number(cls, given: object) -> object:
+        """The number alone means the projection of EPSG with that number."""
+        alone = isinstance(given, int) and not isinstance(given, bool)
+        return f"EPSG:{given}" if alone or (isinstance(given, str) and given.strip().isdecimal()) else given
 
     @field_validator("proj")
     @classmethod
@@ -304,4 +328,10 @@ class Chain(Section):
 
 def _is_folder_name(name: str) -> bool:
     """True when ``name`` is one plain folder name that stays where it is put."""
-    return name.isprintable() and ".." not in name and not set("/\\") & set(name) and name[0] not in ".-"
+    return (
+        len(os.fsencode(name)) <= LONGEST_TILE
+        and name.isprintable()
+        and ".." not in name
+        and not set("/\\") & set(name)
+        and name[0] not in ".-"
+    )

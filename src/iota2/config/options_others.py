@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from datetime import date
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import field_validator
+from pydantic import BeforeValidator, field_validator
 
-from iota2.config.fields import About, AnyPath, Day, InputFile, Section, Words, idle, option, planned
+from iota2.config.fields import (
+    About,
+    AnyPath,
+    Day,
+    InputFile,
+    Section,
+    Words,
+    dormant,
+    idle,
+    option,
+    planned,
+    read_date,
+)
 
 _WORD = r"^[\w.,:@+-]+$"
 """Names that go into the header of a job script as they are."""
@@ -16,6 +29,14 @@ _BY_BUDGET = "the shape of blocks follows the memory budget and does not change 
 
 Builder = Literal["I2Classification", "I2FeaturesMap", "I2Obia", "I2Vectorization", "I2Regression", "I2FeaturesTiler"]
 _OTHER_BUILDERS = ("I2FeaturesMap", "I2Obia", "I2Vectorization", "I2Regression", "I2FeaturesTiler")
+
+
+def _days(value: Any) -> Any:
+    """Dates, one or none for each word; nothing when no word is a date."""
+    words = value.replace(",", " ").split() if isinstance(value, str) else value
+    listed = words if isinstance(words, list | tuple) else [] if words is None else [words]
+    days = tuple(None if str(word).lower() == "none" else read_date(word) for word in listed)
+    return days if any(days) else ()
 
 
 class Builders(Section):
@@ -47,9 +68,13 @@ class TaskRetryLimits(Section):
     about_section: ClassVar[str] = "How a failed job is tried again."
     builders: ClassVar[str] = "C F O V R T"
 
-    allowed_retry: int = option(0, "How often a failed job is tried again, with twice the memory and threads.", ge=0)
-    maximum_ram: float = option(16.0, "Most memory for the arrays of a job, GB, also when it is tried again.", gt=0)
-    maximum_cpu: int = option(4, "Most threads of a job that is tried again.", ge=1)
+    allowed_retry: int = option(
+        0, "How often a failed job is tried again, with twice the memory and threads.", ge=0, le=100
+    )
+    maximum_ram: float = option(
+        16.0, "Most memory for the arrays of a job, GB, also when it is tried again.", gt=0, le=1e6
+    )
+    maximum_cpu: int = option(4, "Most threads of a job that is tried again.", ge=1, le=65536)
 
 
 class Slurm(Section):
@@ -73,13 +98,15 @@ class ExternalFeatures(Section):
     builders: ClassVar[str] = "C F R"
 
     module: AnyPath | None = planned(None, "Python file with the functions.")
-    functions: Any = planned(None, "Names of the functions, separated by blanks, or a list with their arguments.")
-    concat_mode: bool = planned(True, "Add the features to the usual ones; False uses them alone.")
+    functions: Any = dormant(
+        None, "Names of the functions, separated by blanks, or a list with their arguments.", "module"
+    )
+    concat_mode: bool = dormant(True, "Add the features to the usual ones; False uses them alone.", "module")
     output_name: str | None = planned(None, "File name of the features map.", builders="F")
-    custom_write_mode: bool = planned(False, "Write the features of each block.")
+    custom_write_mode: bool = dormant(False, "Write the features of each block.", "module")
     external_features_flag: bool = planned(False, "Use external features.")
-    no_data_value: float = planned(-10000, "Value of missing data in the features.")
-    fill_missing_dates: bool = planned(False, "Give every tile the dates of all tiles.")
+    no_data_value: float = dormant(-10000, "Value of missing data in the features.", "module")
+    fill_missing_dates: bool = dormant(False, "Give every tile the dates of all tiles.", "module")
 
 
 class PythonDataManaging(Section):
@@ -93,9 +120,11 @@ class PythonDataManaging(Section):
     number_of_chunks: int = idle(50, "Parts of a tile.", _BY_BUDGET)
     chunk_size_x: int = idle(50, "Columns of a part.", _BY_BUDGET)
     chunk_size_y: int = idle(50, "Rows of a part.", _BY_BUDGET)
-    data_mode_access: Literal["gapfilled", "raw", "both"] = planned("gapfilled", "Series that functions may read.")
-    padding_size_x: int = planned(0, "Columns around a part that functions also see.")
-    padding_size_y: int = planned(0, "Rows around a part that functions also see.")
+    data_mode_access: Literal["gapfilled", "raw", "both"] = dormant(
+        "gapfilled", "Series that functions may read.", "external_features.module"
+    )
+    padding_size_x: int = dormant(0, "Columns around a part that functions also see.", "external_features.module")
+    padding_size_y: int = dormant(0, "Rows around a part that functions also see.", "external_features.module")
 
 
 class Coregistration(Section):
@@ -111,8 +140,11 @@ class Coregistration(Section):
     date_vhr: Day | None = option(
         None, "Date of the reference image: with `mode` 2 or 3 and without `date_src`, the date nearest to it begins."
     )
-    date_src: Day | None = option(
-        None, "With `mode` 2 or 3, the date that is compared with the reference image, or the one nearest to it."
+    date_src: Annotated[tuple[date | None, ...], BeforeValidator(_days)] = option(
+        (),
+        "With `mode` 2 or 3, the date that is compared with the reference image, or the one nearest to it: one for all "
+        "tiles, or one for each tile of `list_tile` in its order, None for a tile without.",
+        about=About(form="a date YYYYMMDD, or a date or None for each tile, separated by blanks"),
     )
     band_ref: int = option(1, "Band of the reference image that is compared, from 1.", ge=1)
     band_src: int = option(3, "Band of the series that is compared: 3 is the third of each sensor.", ge=1)

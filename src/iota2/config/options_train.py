@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import field_validator, model_validator
 
 from iota2.classifiers.registry import KINDS
-from iota2.config.fields import About, AnyPath, InputFile, Options, Section, Words, idle, option, planned
+from iota2.config.fields import About, AnyPath, InputFile, Options, Section, Words, dormant, idle, option, planned
 from iota2.core.recipe import INDICES
 
 _OTHER_CLASSIFIERS = ("libsvm", "svm", "boost", "dt", "gbt", "ann", "normalbayes", "knn", "sharkkm")
@@ -18,6 +18,7 @@ Index = Literal[INDICES]  # type: ignore[valid-type]
 _FUSION_ONLY = "it is used with classif_mode 'fusion' only"
 _NO_TERRAIN = "pixels are selected on the lattice of the images, without a terrain model"
 
+MOST_RUNS = 1000
 SET_BY_THE_CHAIN = ("in", "mask", "vec", "out", "instats", "field", "layer", "rand", "inxml", "outrates")
 """Keys of pixel selection that cannot be given by users."""
 
@@ -119,34 +120,39 @@ class SampleAugmentation(Options):
     """How small classes get additional made-up samples."""
 
     activate: bool = planned(False, "Add made-up samples.")
-    target_models: Words = planned((), "Regions that get samples, or `all`.")
-    strategy: str | None = planned(None, "How samples are made: replicate, jitter or smote.")
-    jitter_factor: int | None = planned(None, "Divisor of the noise.", alias="strategy.jitter.stdfactor")
-    neighbors: int | None = planned(None, "Neighbours used by smote.", alias="strategy.smote.neighbors")
-    samples: str | None = planned(None, "How many: minNumber, balance or byClass.", alias="samples.strategy")
-    smallest: int | None = planned(None, "Samples each class gets.", alias="samples.strategy.minNumber")
-    byclass: AnyPath | None = planned(None, "CSV file `label,count`.", alias="samples.strategy.byClass")
+    target_models: Words = dormant((), "Regions that get samples, or `all`.", "activate")
+    strategy: str | None = dormant(None, "How samples are made: replicate, jitter or smote.", "activate")
+    jitter_factor: int | None = dormant(None, "Divisor of the noise.", "activate", alias="strategy.jitter.stdfactor")
+    neighbors: int | None = dormant(None, "Neighbours used by smote.", "activate", alias="strategy.smote.neighbors")
+    samples: str | None = dormant(
+        None, "How many: minNumber, balance or byClass.", "activate", alias="samples.strategy"
+    )
+    smallest: int | None = dormant(None, "Samples each class gets.", "activate", alias="samples.strategy.minNumber")
+    byclass: AnyPath | None = dormant(None, "CSV file `label,count`.", "activate", alias="samples.strategy.byClass")
 
 
 class DeepLearning(Options):
     """Neural networks on pixel time series."""
 
     dl_name: str | None = planned(None, "Name of the network; activates deep learning.")
-    dl_parameters: dict[str, Any] = planned({}, "Arguments of the network's constructor.")
-    dl_module: AnyPath | None = planned(None, "Python file with the user's networks.")
-    model_selection_criterion: str = planned("loss", "Measure that chooses the epoch: loss, fscore, oa or kappa.")
-    epochs: int = planned(100, "Passes over the samples.")
-    weighted_labels: bool = planned(False, "Weigh classes in the loss.")
-    num_workers: int = planned(1, "Processes that load samples; 0 uses the main process.")
-    hyperparameters: dict[str, Any] = planned(
-        {"batch_size": [1000], "learning_rate": [0.00001]}, "Values tried, each with each."
+    dl_parameters: dict[str, Any] = dormant({}, "Arguments of the network's constructor.", "dl_name")
+    dl_module: AnyPath | None = dormant(None, "Python file with the user's networks.", "dl_name")
+    model_selection_criterion: str = dormant(
+        "loss", "Measure that chooses the epoch: loss, fscore, oa or kappa.", "dl_name"
     )
-    restart_from_checkpoint: bool = planned(True, "Go on from the last checkpoint.")
-    dataloader_mode: str = planned("stream", "Load samples at once (full) or little by little (stream).")
-    enable_early_stop: bool = planned(False, "Stop when the monitored measure no longer improves.")
-    early_stop_metric: str = planned("val_loss", "The monitored measure.")
-    early_stop_patience: int = planned(10, "Epochs without improvement before the stop.")
-    early_stop_tol: float = planned(0.01, "Smallest change that is an improvement.")
+    epochs: int = dormant(100, "Passes over the samples.", "dl_name")
+    weighted_labels: bool = dormant(False, "Weigh classes in the loss.", "dl_name")
+    num_workers: int = dormant(1, "Processes that load samples; 0 uses the main process.", "dl_name")
+    hyperparameters: dict[str, Any] = dormant(
+        {"batch_size": [1000], "learning_rate": [0.00001]}, "Values tried, each with each.", "dl_name"
+    )
+    hyperparameters_solver: dict[str, Any] = dormant({}, "The same, under its other name.", "dl_name")
+    restart_from_checkpoint: bool = dormant(True, "Go on from the last checkpoint.", "dl_name")
+    dataloader_mode: str = dormant("stream", "Load samples at once (full) or little by little (stream).", "dl_name")
+    enable_early_stop: bool = dormant(False, "Stop when the monitored measure no longer improves.", "dl_name")
+    early_stop_metric: str = dormant("val_loss", "The monitored measure.", "dl_name")
+    early_stop_patience: int = dormant(10, "Epochs without improvement before the stop.", "dl_name")
+    early_stop_tol: float = dormant(0.01, "Smallest change that is an improvement.", "dl_name")
 
 
 class ArgTrain(Section):
@@ -192,16 +198,23 @@ class ArgTrain(Section):
     sampling_validation: bool = planned(False, "Select pixels of validation polygons as those of learning polygons.")
     dempster_shafer_sar_opt_fusion: bool = planned(False, "Fuse maps of radar and of optical images.")
     enable_autocontext: bool = planned(False, "Learn again on what was found around each pixel.")
-    autocontext_iterations: int = planned(3, "Rounds of learning with context.")
+    autocontext_iterations: int = dormant(3, "Rounds of learning with context.", "enable_autocontext")
     deep_learning_parameters: DeepLearning = planned(DeepLearning(), "Neural networks on pixel time series.")
-    validity_threshold: int = planned(1, "Clear dates needed for annual samples.")
+    validity_threshold: int = dormant(1, "Clear dates needed for annual samples.", "crop_mix")
     crop_mix: bool = planned(False, "Take samples of annual classes from another year.")
-    prev_features: AnyPath | None = planned(None, "Configuration or features of the other year.")
-    output_prev_features: AnyPath | None = planned(None, "Folder of the other year's features.")
-    annual_crop: Words = planned((), "Classes that change every year.")
-    a_crop_label_replacement: Words = planned((), "Class code and name that stand for annual classes.")
-    samples_classif_mix: bool = planned(False, "Choose annual samples from an earlier map.")
-    annual_classes_extraction_source: AnyPath | None = planned(None, "The earlier map.")
+    prev_features: AnyPath | None = dormant(None, "Configuration or features of the other year.", "crop_mix")
+    output_prev_features: AnyPath | None = dormant(None, "Folder of the other year's features.", "crop_mix")
+    annual_crop: Words = dormant((), "Classes that change every year.", "crop_mix")
+    a_crop_label_replacement: Words = dormant((), "Class code and name that stand for annual classes.", "crop_mix")
+    samples_classif_mix: bool = dormant(False, "Choose annual samples from an earlier map.", "crop_mix")
+    annual_classes_extraction_source: AnyPath | None = dormant(None, "The earlier map.", "crop_mix")
+
+    @field_validator("runs")
+    @classmethod
+    def _countable(cls, runs: int) -> int:
+        if runs > MOST_RUNS:
+            raise ValueError(f"expected at most {MOST_RUNS} runs, got {runs}; each is a whole map")
+        return runs
 
     @property
     def seed(self) -> int:
@@ -228,6 +241,12 @@ class ArgClassification(Section):
     generate_final_probability_map: bool = option(
         True, "Mosaic the probabilities into `final` when `enable_probability_map` is True."
     )
+    enable_boundary_fusion: bool = planned(False, "Blend the probabilities of models near the borders of regions.")
+    boundary_interior_buffer_size: int = planned(0, "Width of the blending inside of a region, m.")
+    boundary_exterior_buffer_size: int = planned(0, "Width of the blending outside of a region, m.")
+    boundary_fusion_epsilon: float = dormant(0.0, "Smallest weight of a model.", "enable_boundary_fusion")
+    boundary_comparison_mode: bool = planned(False, "Write the map without blending too.")
+    boundary_buffer: tuple[float, ...] | None = planned(None, "Widths of the blending that are compared, m.")
     no_label_management: Literal["maxConfidence", "learningPriority"] = idle(
         "maxConfidence", "The label where the vote of several models is undecided.", _FUSION_ONLY
     )
@@ -242,14 +261,18 @@ class MultiRunFusion(Section):
     builders: ClassVar[str] = "C"
 
     merge_run: bool = planned(False, "Fuse the maps of all runs.")
-    merge_run_method: Literal["majorityvoting", "dempstershafer"] = planned("majorityvoting", "How maps are fused.")
-    merge_run_undecidedlabel: int = planned(255, "Label of undecided pixels.")
-    merge_run_ratio: float = planned(0.1, "Share of polygons set aside to validate the fusion.")
-    dempstershafer_mob: Literal["precision", "recall", "accuracy", "kappa"] = planned(
-        "precision", "Measure that a run's belief comes from."
+    merge_run_method: Literal["majorityvoting", "dempstershafer"] = dormant(
+        "majorityvoting", "How maps are fused.", "merge_run"
     )
-    keep_runs_results: bool = planned(True, "Keep the report of each run.")
-    fusion_of_classification_all_samples_validation: bool = planned(False, "Validate the fusion on all polygons.")
+    merge_run_undecidedlabel: int = dormant(255, "Label of undecided pixels.", "merge_run")
+    merge_run_ratio: float = dormant(0.1, "Share of polygons set aside to validate the fusion.", "merge_run")
+    dempstershafer_mob: Literal["precision", "recall", "accuracy", "kappa"] = dormant(
+        "precision", "Measure that a run's belief comes from.", "merge_run"
+    )
+    keep_runs_results: bool = dormant(True, "Keep the report of each run.", "merge_run")
+    fusion_of_classification_all_samples_validation: bool = dormant(
+        False, "Validate the fusion on all polygons.", "merge_run"
+    )
 
 
 class DimRed(Section):
@@ -260,9 +283,9 @@ class DimRed(Section):
     builders: ClassVar[str] = "C"
 
     dim_red: bool = planned(False, "Reduce the number of features by principal components.")
-    target_dimension: int = planned(4, "Components of each group of features.")
-    reduction_mode: Literal["global", "sensor_band", "sensor_date", "date", "band", "sensor"] = planned(
-        "global", "How features are grouped."
+    target_dimension: int = dormant(4, "Components of each group of features.", "dim_red")
+    reduction_mode: Literal["global", "sensor_band", "sensor_date", "date", "band", "sensor"] = dormant(
+        "global", "How features are grouped.", "dim_red"
     )
 
 
@@ -274,8 +297,21 @@ class ScikitModels(Section):
     builders: ClassVar[str] = "C R"
 
     model_type: str | None = planned(None, "Name of the classifier; replaces `arg_train.classifier`.")
-    standardization: bool = planned(False, "Standardise the features.")
-    cross_validation_folds: int = planned(5, "Parts of a cross-validation.")
-    cross_validation_grouped: bool = planned(False, "Keep the pixels of a polygon in one part.")
-    cross_validation_parameters: dict[str, Any] = planned({}, "Values tried for each parameter.")
-    keyword_arguments: dict[str, Any] = planned({}, "Arguments of the classifier.")
+    standardization: bool = dormant(False, "Standardise the features.", "model_type")
+    cross_validation_folds: int = dormant(5, "Parts of a cross-validation.", "model_type")
+    cross_validation_grouped: bool = dormant(False, "Keep the pixels of a polygon in one part.", "model_type")
+    cross_validation_parameters: dict[str, Any] = dormant({}, "Values tried for each parameter.", "model_type")
+    keyword_arguments: dict[str, Any] = dormant({}, "Arguments of the classifier.", "model_type")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_keys(cls, given: Any) -> Any:
+        """Any other key is an argument of the classifier, as in 2020."""
+        if not isinstance(given, dict):
+            return given
+        others = {key: value for key, value in given.items() if key not in cls.model_fields}
+        known = {key: value for key, value in given.items() if key in cls.model_fields}
+        arguments = known.get("keyword_arguments", {})
+        if not others or not isinstance(arguments, dict):
+            return known
+        return known | {"keyword_arguments": others | arguments}

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from iota2.classifiers.registry import validate_options
-from iota2.config.fields import Section, default_of, nearest
+from iota2.config.fields import Section, default_of
 from iota2.config.options_chain import GROUPS, Chain, UserSensor
 from iota2.config.options_others import Coregistration
 from iota2.config.options_sensors import (
@@ -25,6 +25,7 @@ from iota2.config.options_sensors import (
 from iota2.config.options_train import ArgClassification, ArgTrain
 from iota2.config.s1_ini import read_s1_ini
 from iota2.core.recipe import INDICES
+from iota2.core.words import counted, did_you_mean
 from iota2.errors import ConfigError
 from iota2.io.addresses import is_remote
 from iota2.io.specs import builtin_specs
@@ -77,7 +78,7 @@ def items_whole(chain: Chain) -> Iterator[Finding]:
     for collection, sensor in stac.collections.items() if stac else ():
         where = ("stac_items", "collections", collection)
         if sensor not in paths:
-            known = nearest(sensor, paths) or f"; expected one of {', '.join(paths)}"
+            known = did_you_mean(sensor, paths) or f"; expected one of {', '.join(paths)}"
             yield Finding("chain", where, f"{sensor!r} is no section of such a sensor and none of user_sensors{known}")
         elif paths[sensor] is not None:
             yield Finding("chain", where, f"{sensor} has the folder {paths[sensor]} too; find its images in one way")
@@ -234,10 +235,18 @@ def alignment_used(coregistration: Coregistration) -> Iterator[Finding]:
             text = "has no effect: coregistration.vhr_path is not given"
         elif name in ("date_src", "date_vhr") and coregistration.mode == 1:
             text = "has no effect with mode 1: each date is compared with the reference image; give mode 2 or 3"
-        elif name == "date_vhr" and coregistration.date_src is not None:
+        elif name == "date_vhr" and coregistration.date_src and all(coregistration.date_src):
             text = "has no effect: date_src is given"
         if text:
             yield Finding("coregistration", (name,), text, fatal=False)
+
+
+def alignment_dates(chain: Chain, coregistration: Coregistration) -> Iterator[Finding]:
+    days, tiles = coregistration.date_src, chain.list_tile
+    if coregistration.vhr_path is not None and len(days) > 1 and len(days) != len(tiles):
+        words = f"has {len(days)} words for {counted(len(tiles), 'tile')}"
+        text = f"{words}; give one date, or a date or None for each tile"
+        yield Finding("coregistration", ("date_src",), text)
 
 
 def _changed(section: Section, name: str) -> bool:
@@ -283,6 +292,7 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (expressions_used, ("chain", "sensors_data_interpolation", *_DATED)),
     (something_used, ("chain", "arg_train", "sensors_data_interpolation", "iota2_feature_extraction")),
     (alignment_used, ("coregistration",)),
+    (alignment_dates, ("chain", "coregistration")),
     (sensors_used, ("chain", LAYERS, *_DATED)),
 )
 """Every rule, with the sections it looks at."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from iota2.config.fields import nearest
+from iota2.config.fields import usable_path
+from iota2.core.words import did_you_mean
 from iota2.errors import ConfigError
 
 T = TypeVar("T")
@@ -133,7 +134,7 @@ class _Ini:
         """Note sections and keys that no one knows."""
         for section, options in self.values.items():
             if section not in KEYS:
-                hint = nearest(section, KEYS) or f"; expected one of {', '.join(KEYS)}"
+                hint = did_you_mean(section, KEYS) or f"; expected one of {', '.join(KEYS)}"
                 self._note(section, None, f"[{section}] is an unknown section{hint}")
                 continue
             known = {key.lower() for key in KEYS[section]}
@@ -171,7 +172,7 @@ class _Ini:
         self.problems.append((line, text))
 
     def _located(self, text: str) -> Path:
-        return Path(self.path.parent, Path(text).expanduser())
+        return Path(self.path.parent, usable_path(Path(text)))
 
     def _folder(self, text: str) -> Path:
         folder = self._located(text)
@@ -198,7 +199,7 @@ def _hint(section: str, key: str) -> str:
     homes = [home for home, keys in KEYS.items() if key in map(str.lower, keys)]
     if homes:
         return f"; it belongs to [{homes[0]}]"
-    return nearest(key, KEYS[section]) or f"; expected one of {', '.join(KEYS[section])}"
+    return did_you_mean(key, KEYS[section]) or f"; expected one of {', '.join(KEYS[section])}"
 
 
 def _one_of(*choices: str) -> Callable[[str], str]:

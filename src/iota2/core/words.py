@@ -1,8 +1,16 @@
-"""Counts and lists of names as a person reads them."""
+"""Counts, lists of names and the name that was meant, as a person reads them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
+
+_LONGEST = 60
+"""Characters of a name; longer words are no slip of one."""
+_ALIKE = 0.8
+"""Least share of common characters of two names that are near, in order, whatever their length."""
+_SHORTEST = 3
+"""Characters of the shortest name of which one may differ."""
 
 
 def counted(count: int, thing: str) -> str:
@@ -14,3 +22,51 @@ def some(names: Sequence[str], shown: int = 5) -> str:
     """A list of names that does not get long: the first ``shown``, and how many more there are."""
     rest = len(names) - shown
     return ", ".join(names[:shown]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def squeezed(name: str) -> str:
+    """A name without case, underscores, hyphens and blanks: ``splitGroundTruth`` and ``split_ground_truth`` are one."""
+    return "".join(char for char in name.lower() if char not in "_- ")
+
+
+def nearest(word: str, among: Iterable[str]) -> str | None:
+    """The name that ``word`` is most likely a slip of; None when none is near.
+
+    Near names differ in a fifth of their characters at most, or in one. Names whose digits differ are never near: they
+    are of different bands, dates or sensors.
+    """
+    if not 0 < len(word) <= _LONGEST:
+        return None
+    asked, digits = squeezed(word), _digits(word)
+    names: dict[str, str] = {}
+    for name in among:
+        if _digits(name) == digits:
+            names.setdefault(squeezed(name), name)
+    like = difflib.get_close_matches(asked, names, n=3, cutoff=0.6)
+    return next((names[name] for name in like if _near(asked, name)), None)
+
+
+def did_you_mean(word: str, among: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` for the nearest name, or nothing when none is near."""
+    found = nearest(word, among)
+    return f"; did you mean '{found}'?" if found else ""
+
+
+def _digits(name: str) -> str:
+    return "".join(filter(str.isdigit, name))
+
+
+def _near(one: str, other: str) -> bool:
+    return difflib.SequenceMatcher(None, one, other).ratio() >= _ALIKE or _one_edit(one, other)
+
+
+def _one_edit(one: str, other: str) -> bool:
+    """True when one character too much, too few, changed or exchanged with its neighbour makes the difference."""
+    short, long = sorted((one, other), key=len)
+    if len(short) < _SHORTEST or len(long) - len(short) > 1:
+        return False
+    first = next((k for k, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
+    if len(short) < len(long):
+        return short[first:] == long[first + 1 :]
+    exchanged = short[first : first + 2] == long[first : first + 2][::-1]
+    return short[first + 1 :] == long[first + 1 :] or (exchanged and short[first + 2 :] == long[first + 2 :])

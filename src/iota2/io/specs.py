@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +13,7 @@ from typing import Any
 import yaml
 
 from iota2.core.sensor import BandSpec, MaskRule, MetadataSpec, SensorSpec
+from iota2.core.words import nearest
 from iota2.errors import ConfigError, InputError
 
 Check = Callable[[Any], Any]
@@ -126,8 +126,8 @@ def _plain(node: yaml.Node) -> Any:
 
 
 def _nearest(key: str, keys: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(key, keys, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else f" (known: {', '.join(keys)})"
+    near = nearest(key, keys)
+    return f" (did you mean {near!r}?)" if near else f" (known: {', '.join(keys)})"
 
 
 def _contradictions(values: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import warnings
@@ -22,7 +21,7 @@ from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import PystacClientWarning
 
-from iota2.core.words import some
+from iota2.core.words import nearest, some
 from iota2.errors import InputError
 from iota2.io.addresses import is_remote, masked
 from iota2.io.remote import DOCUMENT, answer_to, fetch, session
@@ -134,13 +133,13 @@ def _unseen(harvest: _Harvest) -> list[str]:
     told = []
     for name in wanted:
         if others and name not in harvest.collections:
-            near = difflib.get_close_matches(name, others, n=1) or others[:1]
-            count = harvest.collections[near[0]]
+            near = nearest(name, others) or others[0]
+            count = harvest.collections[near]
             items = f"{count} items are" if count > 1 else "1 item is"
-            more = f" (others: {some([other for other in others if other != near[0]])})" if len(others) > 1 else ""
+            more = f" (others: {some([other for other in others if other != near])})" if len(others) > 1 else ""
             told.append(
                 f"chain.stac_items.collections: {masked(harvest.search.source)} has no item of collection {name!r}; "
-                f"{items} of {near[0]!r}, which collections does not name{more}. Did you mean it?"
+                f"{items} of {near!r}, which collections does not name{more}. Did you mean it?"
             )
     return told
 

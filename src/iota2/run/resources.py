@@ -10,8 +10,9 @@ from pathlib import Path
 from iota2.chain import CLASSIFICATION
 from iota2.config.cfg import read_cfg
 from iota2.config.document import Node, SectionText, read_text
-from iota2.config.fields import nearest
+from iota2.config.yaml_reader import read_yaml, written_in_yaml
 from iota2.core.graph import Resources
+from iota2.core.words import did_you_mean, nearest, squeezed
 from iota2.errors import ConfigError
 from iota2.run.execute import Retry
 
@@ -46,15 +47,17 @@ IDLE = (
     "grid", "crownsearch", "crownbuild", "mosaictiles", "vectorisation", "simplification", "smoothing", "clipvectors",
     "statistics", "prodVectors",
 )  # fmt: skip
-"""Blocks of 2020 for which there is no step here."""
+"""Blocks of the original for which there is no step here."""
+_NAMES = {squeezed(name): name for name in (WORKER, *STEPS, *IDLE)}
 KEYS = ("nb_cpu", "ram", "walltime")
 IDLE_KEYS = ("name", "process_min", "process_max", "nb_chunk")
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", re.IGNORECASE)
-_TIME = re.compile(r"(\d+):([0-5]\d):([0-5]\d)")
-_SMALLEST = 64 << 20
-"""Bytes of ``ram``; below, nothing runs, so a unit was forgotten."""
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)b?", re.IGNORECASE)
+_TIME = re.compile(r"([0-9]{1,6}):([0-5][0-9]):([0-5][0-9])")
+_SMALLEST, _LARGEST = 64 << 20, 1 << 50
+"""Bytes of ``ram``; below, nothing runs, so a unit was forgotten; above, no machine has it."""
+_MOST_THREADS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,8 @@ def _worker(blocks: Mapping[str, _Block], use: Resources, retry: Retry) -> Worke
 
 def _read(path: Path) -> tuple[dict[str, _Block], tuple[str, ...]]:
     """Blocks by the name of our step, or ``WORKER``, and what has no effect."""
-    sections = read_cfg(read_text(path), path).sections
+    read = read_yaml if written_in_yaml(path) else read_cfg
+    sections = read(read_text(path), path).sections
     problems: list[str] = []
     idle: list[str] = []
     blocks: dict[str, _Block] = {}
@@ -137,16 +141,15 @@ def _read(path: Path) -> tuple[dict[str, _Block], tuple[str, ...]]:
 
 def _step_of(section: SectionText, problems: list[str], idle: list[str]) -> str | None:
     """What a block is about; None for one without effect or unknown."""
-    if section.name == WORKER:
+    name = _NAMES.get(squeezed(section.name))
+    if name == WORKER:
         return WORKER
-    if section.name in STEPS:
-        return STEPS[section.name]
-    if section.name in IDLE:
-        idle.append(section.name)
+    if name in STEPS:
+        return STEPS[name]
+    if name is None and (meant := nearest(section.name, _NAMES.values())):
+        problems.append(f"line {section.line}: '{section.name}' is no step; did you mean '{meant}'?")
     else:
-        known = (WORKER, *STEPS, *IDLE)
-        hint = nearest(section.name, known) or f"; expected {WORKER} or a step: {', '.join(sorted(STEPS))}"
-        problems.append(f"line {section.line}: '{section.name}' is no step{hint}")
+        idle.append(section.name if name else f"{section.name} (unknown)")
     return None
 
 
@@ -158,7 +161,7 @@ def _block(section: SectionText, problems: list[str], idle: list[str]) -> _Block
         if key in IDLE_KEYS:
             idle.append(f"{section.name}.{key}")
         elif key not in KEYS:
-            hint = nearest(key, KEYS) or f"; expected one of {', '.join(KEYS)}"
+            hint = did_you_mean(key, KEYS) or f"; expected one of {', '.join(KEYS)}"
             problems.append(f"{where} is unknown{hint}")
         else:
             try:
@@ -170,17 +173,23 @@ def _block(section: SectionText, problems: list[str], idle: list[str]) -> _Block
 
 def _count(node: Node) -> int:
     value = node.value
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value.strip()):
+        value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError("expected a whole number ≥ 1")
+    if value > _MOST_THREADS:
+        raise ValueError(f"expected at most {_MOST_THREADS} threads")
     return value
 
 
 def _bytes(node: Node) -> int:
     found = _SIZE.fullmatch(node.value.strip()) if isinstance(node.value, str) else None
-    size = int(float(found[1]) * _UNITS[found[2].lower()]) if found else 0
+    size = float(found[1]) * _UNITS[found[2].lower()] if found else 0
     if size < _SMALLEST:
         raise ValueError("expected a size of at least 64mb, such as '5gb'")
-    return size
+    if size > _LARGEST:
+        raise ValueError("expected a size of at most 1024tb, such as '5gb'")
+    return int(size)
 
 
 def _seconds(node: Node) -> int:

@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 
 from iota2 import layout
 from iota2.chain import CLASSIFICATION, SURVEY
 from iota2.config.schema import Config
 from iota2.core.graph import Resources, Step
+from iota2.core.words import nearest
 from iota2.errors import JobsFailed, UserError
 from iota2.io.atomic import remove_leftovers, write_text
 from iota2.io.layers import vector_source
@@ -426,8 +426,8 @@ def _assess(plan: Plan, texts: Mapping[Path, str], options: Options, *, renew: b
     names = [step.name for step in plan.steps]
     for name in options.force:
         if name not in names:
-            near = get_close_matches(name, names, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"steps: {', '.join(names)}."
+            near = nearest(name, names)
+            hint = f"did you mean {near}?" if near else f"steps: {', '.join(names)}."
             raise UserError(f"--force: no step is called {name!r}; {hint}")
     ledger, given, words = Ledger(plan.root), digests(texts, plan.root), Reasons(plan.root, texts)
     return assess(plan, ledger, given, force=options.force, renew=renew, words=words)
@@ -442,6 +442,11 @@ def _left_over_told(root: Path, left: Sequence[str]) -> str:
     """A note on files that other settings made: they look like results of this run and are not."""
     shown = ", ".join(left[:SHOWN_LEFT_OVER]) + (", …" if len(left) > SHOWN_LEFT_OVER else "")
     return f"note: {len(left)} files in {root} are of earlier settings and stay as they are: {shown}"
+
+
+def resource_notes(config: Config, options: Options) -> tuple[str, ...]:
+    """What a resources file says without effect; raises ConfigError with all problems of the file."""
+    return shares_of(options.resources, options.use, retries(config)).remarks
 
 
 def retries(config: Config) -> Retry:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from iota2.config.options_sensors import LAYERS, PLACES, RADAR
 from iota2.core.sensor import SensorSpec
+from iota2.core.words import nearest
 from iota2.errors import UserError
 from iota2.io.s1tiling import DIRECTIONS, of_direction
 from iota2.io.specs import builtin_specs, load_spec
@@ -31,8 +31,8 @@ def spec_named(name: str) -> SensorSpec:
             f"chain.{PLACES[LAYERS]} and {LAYERS} says which files are missing."
         )
     if name.lower() not in known:
-        near = difflib.get_close_matches(name.lower(), known, n=1)
-        hint = f"; did you mean {known[near[0]]}?" if near else "."
+        near = nearest(name, known)
+        hint = f"; did you mean {known[near]}?" if near else "."
         raise UserError(
             f"{name!r} is no sensor that comes with the program, and no YAML file{hint} iota2 sensors lists them."
         )

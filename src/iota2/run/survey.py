@@ -13,7 +13,6 @@ import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from iota2.config.fields import nearest
 from iota2.config.schema import Config
 from iota2.config.sensors import enabled_sensors, expression_notes
 from iota2.core.grid import part_count
@@ -23,7 +22,7 @@ from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorOptions
 from iota2.core.tables import REGION
-from iota2.core.words import counted
+from iota2.core.words import counted, did_you_mean
 from iota2.errors import InputError, UserError
 from iota2.io.burn import to_crs
 from iota2.io.classes import read_nomenclature
@@ -194,7 +193,7 @@ def _unknown_models(config: Config, regions: gpd.GeoDataFrame | None) -> list[st
     source = config.chain.region_path or "this run, which has a single one"
     return [
         f"arg_train.sample_selection.per_model: target_model '{entry.target_model}' is no region of {source}"
-        + (nearest(entry.target_model, names) or f"; expected one of {', '.join(names)}")
+        + (did_you_mean(entry.target_model, names) or f"; expected one of {', '.join(names)}")
         for entry in config.arg_train.sample_selection.per_model
         if entry.target_model not in names
     ]

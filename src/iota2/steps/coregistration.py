@@ -45,6 +45,12 @@ class AlignmentParams:
     limit: float
     mode: int
     near: date | None
+    near_by_tile: tuple[tuple[str, date | None], ...] = ()
+    """Where tiles differ: the date of each."""
+
+    def of_tile(self, tile: str) -> AlignmentParams:
+        """The same, with the date of one tile."""
+        return replace(self, near=dict(self.near_by_tile).get(tile, self.near), near_by_tile=())
 
 
 @dataclass(frozen=True)
@@ -75,14 +81,16 @@ class Alignment:
 def params(config: Config) -> AlignmentParams:
     """Section `coregistration`."""
     given = config.coregistration
-    return AlignmentParams(
-        str(given.vhr_path), given.band_ref, given.band_src, given.prec, given.mode, given.date_src or given.date_vhr
-    )
+    days = [day or given.date_vhr for day in given.date_src or (None,)]
+    by_tile = tuple(zip(config.chain.list_tile, days, strict=True)) if len(days) > 1 else ()
+    near = None if by_tile else days[0]
+    return AlignmentParams(str(given.vhr_path), given.band_ref, given.band_src, given.prec, given.mode, near, by_tile)
 
 
 def run(job: JobContext) -> None:
     """Compare the dates of each optical sensor with the reference image, and write how far they are to be moved."""
-    scene, given = read_scene(job.inp.scene), job.params
+    scene = read_scene(job.inp.scene)
+    given = job.params.of_tile(scene.tile)
     aligned = {sensor.spec.name: align(scene.tile, sensor, given) for sensor in optical(scene)}
     for sensor, dates in aligned.items():
         for key, one in dates.items():

@@ -47,7 +47,7 @@ class DateView:
 
 @dataclass(frozen=True)
 class ValidityParams:
-    """Projection of vectors, and how many clear dates a sample needs."""
+    """Projection of vectors, and how many clear dates a sample needs: one at least, whatever is asked for."""
 
     proj: str
     cloud_threshold: int
@@ -55,7 +55,7 @@ class ValidityParams:
 
 def params(config: Config) -> ValidityParams:
     """What the validity depends on."""
-    return ValidityParams(config.chain.proj, config.chain.cloud_threshold)
+    return ValidityParams(config.chain.proj, max(1, config.chain.cloud_threshold))
 
 
 def run(job: JobContext) -> None:

@@ -1,0 +1,158 @@
+"""Where each section and key of a file belongs today, whatever its spelling and age."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from pydantic.fields import FieldInfo
+
+from iota2.config import legacy
+from iota2.config.document import Document
+from iota2.config.fields import about, keys
+from iota2.config.options_sensors import LAYERS, PATHS, RADAR
+from iota2.config.s1_ini import OF_OTHER_SENSORS
+from iota2.config.schema import SECTIONS
+from iota2.core.words import did_you_mean, nearest, squeezed
+
+KEYS: Mapping[str, Mapping[str, FieldInfo]] = {name: keys(cls) for name, cls in SECTIONS.items()}
+"""The options of each section under the names that are written in files."""
+
+LETTERS = {
+    "I2Classification": "C",
+    "I2FeaturesMap": "F",
+    "I2Obia": "O",
+    "I2Vectorization": "V",
+    "I2Regression": "R",
+    "I2FeaturesTiler": "T",
+}
+"""The letter that stands for each builder where options say which builders use them."""
+_FREE = "scikit_models_parameters"
+"""The section whose other keys are arguments of the classifier."""
+_LOST_HEADER = "task_retry_limits"
+"""The section whose lines stand below any other one in files that were copied from the tutorial of iota2."""
+_OF_OTHER_BUILDERS = frozenset(name for name, cls in SECTIONS.items() if "C" not in cls.builders.split())
+_OF_SENSORS = frozenset({*PATHS, RADAR, LAYERS})
+_CLOSED = frozenset({*_OF_SENSORS, *_OF_OTHER_BUILDERS, "external_features", _FREE})
+"""Sections whose keys mean something of their own: they neither give keys to other sections nor get any."""
+
+_SECTIONS = {squeezed(name): name for name in SECTIONS} | {squeezed(old): new for old, new in legacy.SECTIONS.items()}
+_OLD = {squeezed(old): place for old, place in legacy.OPTIONS.items()}
+_PRESENT = {squeezed(name): name for known in KEYS.values() for name in known}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a key belongs, or why it belongs nowhere."""
+
+    section: str
+    key: str
+    how: Literal["as written", "renamed", "moved", "without effect", "not asked for", "unknown"] = "as written"
+    text: str = ""
+    """Why it has no effect."""
+
+
+def section_of(written: str) -> str | None:
+    """The section of that name, whatever its case, in its present or its old spelling; None for an unknown one."""
+    return written if written in SECTIONS else _SECTIONS.get(squeezed(written))
+
+
+def unknown_section(written: str) -> str:
+    """What may have been meant by the name of an unknown section."""
+    return did_you_mean(written, [*SECTIONS, *legacy.SECTIONS]) or f"; expected one of {', '.join(SECTIONS)}"
+
+
+def builders_asked(document: Document) -> frozenset[str]:
+    """The letters of the builders that a file asks for; classification is always among them."""
+    names: Any = None
+    for written in document.sections:
+        for key, node in written.options.items() if section_of(written.name) == "builders" else ():
+            if squeezed(key) == squeezed("builders_class_name"):
+                names = legacy.builder_names(node.plain())
+    listed = names if isinstance(names, list) else []
+    return frozenset({"C"} | {LETTERS[name] for name in listed if isinstance(name, str) and name in LETTERS})
+
+
+def place_of(section: str, key: str, asked: Collection[str]) -> Place:
+    """Where ``key``, written in ``section``, belongs when the builders with the letters ``asked`` run."""
+    here = _present(section, key)
+    if here is not None:
+        return _unless_not_asked_for(Place(section, here, "as written" if here == key else "renamed"), asked)
+    if why := legacy.without_effect(section, key, sensor=section in PATHS):
+        return Place(section, key, "without effect", why)
+    present = _name_elsewhere(key)
+    home = _other_home(section, key, present)
+    if home is not None:
+        return _unless_not_asked_for(Place(home, present, "moved"), asked)
+    return _unless_not_asked_for(Place(section, key, "as written" if section == _FREE else "unknown"), asked)
+
+
+def _present(section: str, key: str) -> str | None:
+    """The present name of an option of ``section``; None when the section has no such option."""
+    known = KEYS[section]
+    if key in known:
+        return key
+    names = {squeezed(name): name for name in known}
+    home, present = _OLD.get(squeezed(key), (section, ""))
+    if home in (None, section) and present in known:
+        return present
+    return names.get(squeezed(key))
+
+
+def _name_elsewhere(key: str) -> str:
+    """The present name of an option of any section; ``key`` itself when there is none."""
+    return _OLD[squeezed(key)][1] if squeezed(key) in _OLD else _PRESENT.get(squeezed(key), key)
+
+
+def _homes(present: str) -> list[str]:
+    return [name for name, known in KEYS.items() if present in known]
+
+
+def _other_home(section: str, key: str, present: str) -> str | None:
+    """The only section that an option written in ``section`` can be meant for; None when it may mean anything else.
+
+    A name of one word is too general to be moved unless iota2 itself once had it there.
+    """
+    if (section, present) in legacy.MOVED:
+        return legacy.MOVED[section, present]
+    homes = _homes(present)
+    one_word = "_" not in key and key == key.lower()
+    if len(homes) != 1 or one_word or homes[0] in _CLOSED:
+        return None
+    return homes[0] if section not in _CLOSED or homes[0] == _LOST_HEADER else None
+
+
+def _unless_not_asked_for(place: Place, asked: Collection[str]) -> Place:
+    """The place, or that none of the builders which use it is among those ``asked`` for."""
+    info = KEYS[place.section].get(place.key)
+    letters = (about(info).builders if info else "") or SECTIONS[place.section].builders
+    return place if set(letters.split()) & set(asked) else replace(place, how="not asked for")
+
+
+def unknown_option(section: str, key: str) -> str:
+    """What may have been meant by an unknown key: a near key here, the same or a near key elsewhere."""
+    present = _name_elsewhere(key)
+    if section == RADAR and (instead := OF_OTHER_SENSORS.get(present)):
+        return f"; give {instead} in the INI file that chain.s1_path names"
+    if homes := _homes(present):
+        return f"; it exists in {', '.join(homes)}: move it to the right one"
+    near = _nearest_option(section, key)
+    if near is None:
+        return "; remove it or see the list of options"
+    if near in KEYS[section]:
+        return f"; did you mean '{near}'?"
+    return f"; '{near}' belongs to {', '.join(_homes(near))}"
+
+
+def _nearest_option(section: str, key: str) -> str | None:
+    """The present name of the option that is nearest to ``key``, of this section or of another one."""
+    like = nearest(key, _spellings([section, *(name for name in SECTIONS if name not in _OF_OTHER_BUILDERS)]))
+    return legacy.OPTIONS[like][1] if like in legacy.OPTIONS else like
+
+
+def _spellings(sections: Sequence[str]) -> list[str]:
+    """Names of the options of some sections, old ones too."""
+    present = list(dict.fromkeys(name for section in sections for name in KEYS[section]))
+    old = [name for name, (home, new) in legacy.OPTIONS.items() if new in present and home in (None, *sections)]
+    return [*present, *old]

@@ -1,0 +1,141 @@
+"""A key in a wrong section is moved only when it cannot be something else, and suggestions are near."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iota2.config.cfg import read_cfg
+from iota2.config.places import KEYS, builders_asked, place_of, section_of, unknown_option, unknown_section
+
+ASKED = frozenset("C")
+
+
+def how(section: str, key: str) -> str:
+    return place_of(section, key, ASKED).how
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "home", "present"),
+    [
+        ("arg_classification", "allowed_retry", "task_retry_limits", "allowed_retry"),
+        ("Sentinel_2", "maximum_ram", "task_retry_limits", "maximum_ram"),
+        ("simplification", "maximum_cpu", "task_retry_limits", "maximum_cpu"),
+        ("arg_classification", "random_seed", "arg_train", "random_seed"),
+        ("arg_train", "outputPath", "chain", "output_path"),
+        ("chain", "splitGroundTruth", "arg_train", "split_ground_truth"),
+        ("chain", "runs", "arg_train", "runs"),
+        ("chain", "ratio", "arg_train", "ratio"),
+        ("chain", "VHRPath", "coregistration", "vhr_path"),
+        ("sensors_data_interpolation", "proj", "chain", "proj"),
+        ("sensors_data_interpolation", "features", "arg_train", "features"),
+        ("external_features", "number_of_chunks", "python_data_managing", "number_of_chunks"),
+    ],
+)
+def test_what_cannot_be_anything_else_is_moved(section: str, key: str, home: str, present: str) -> None:
+    place = place_of(section, key, ASKED)
+    assert (place.section, place.key, place.how) == (home, present, "moved")
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ("chain", "arbo"),
+        ("chain", "patterns"),
+        ("chain", "step"),
+        ("chain", "prec"),
+        ("chain", "account"),
+        ("chain", "options"),
+        ("arg_train", "mode"),
+        ("arg_train", "module"),
+        ("arg_classification", "classifier"),
+        ("arg_classification", "features"),
+        ("multi_run_fusion", "runs"),
+        ("Landsat8", "mode"),
+        ("Landsat8", "patterns"),
+        ("Landsat8", "output_path"),
+        ("Landsat8", "spatial_resolution"),
+        ("Sentinel_2", "options"),
+        ("Sentinel_2", "auto_date"),
+        ("Sentinel_2", "vhr_path"),
+        ("Sentinel_1", "write_outputs"),
+        ("userFeat", "data_field"),
+        ("chain", "temporal_resolution"),
+        ("arg_train", "keep_bands"),
+        ("arg_train", "buffer_size"),
+        ("chain", "write_reproject_resampled_input_dates_stack"),
+        ("arg_train", "custom_write_mode"),
+    ],
+)
+def test_what_may_be_something_else_stays_unknown(section: str, key: str) -> None:
+    assert how(section, key) == "unknown"
+
+
+@pytest.mark.parametrize("section", ["Landsat5_old", "Landsat8", "Landsat8_old", "Sentinel_2", "Sentinel_2_S2C"])
+@pytest.mark.parametrize("key", ["arbo", "arbomask", "nodata_Mask", "nodata", "nativeRes", "imtype", "proj", "Arbo"])
+def test_legacy_keys_of_sensors_are_known_and_do_nothing(section: str, key: str) -> None:
+    place = place_of(section, key, ASKED)
+    assert place.how == "without effect"
+    assert (place.section, place.key) == (section, key)
+    assert "remove it" in place.text
+
+
+@pytest.mark.parametrize(
+    "key", ["mode", "model", "OTB_HOME", "otb_home", "jobsPath", "S1_output_path", "l8_output_path_old"]
+)
+def test_legacy_keys_of_the_chain_are_known_and_do_nothing(key: str) -> None:
+    assert how("chain", key) == "without effect"
+
+
+def test_layers_keep_their_own_place() -> None:
+    assert place_of("userFeat", "arbo", ASKED).how == "as written"
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "told"),
+    [
+        ("chain", "testPath", "; remove it or see the list of options"),
+        ("chain", "s3_path", "; remove it or see the list of options"),
+        ("chain", "l7_path_old", "; remove it or see the list of options"),
+        ("chain", "seeds", "; remove it or see the list of options"),
+        ("chain", "grnd_truth", "; did you mean 'ground_truth'?"),
+        ("chain", "S2Pathh", "; did you mean 's2_path'?"),
+        ("arg_classification", "classifer", "; 'classifier' belongs to arg_train"),
+        ("arg_train", "target_dimensions", "; 'target_dimension' belongs to dim_red"),
+        ("chain", "step", "; it exists in coregistration: move it to the right one"),
+        ("Sentinel_1", "temporalResolution", "; give TemporalResolution of [Processing] in the INI file"),
+    ],
+)
+def test_only_what_is_near_is_suggested(section: str, key: str, told: str) -> None:
+    assert unknown_option(section, key).startswith(told)
+
+
+def test_sections_are_found_by_any_spelling() -> None:
+    assert section_of("argTrain") == section_of("ARG_TRAIN") == section_of("arg_train") == "arg_train"
+    assert section_of("Features") == "external_features"
+    assert section_of("landsat8_OLD") == "Landsat8_old"
+    assert section_of("testSection") is None
+    assert unknown_section("arg_trian") == "; did you mean 'arg_train'?"
+    assert "did you mean" not in unknown_section("Sentinel_3")
+
+
+@pytest.mark.parametrize(
+    ("text", "letters"),
+    [
+        ("", "C"),
+        ("builders : { builders_class_name : None }", "C"),
+        ("builders : { builders_class_name : 3 }", "C"),
+        ("builders : { builders_class_name : [nonsense, 7] }", "C"),
+        ("builders : { builders_class_name : i2_obia }", "CO"),
+        ("Builders : { buildersClassName : ['I2Classification', 'i2_vectorization'] }", "CV"),
+        ("builders : { builders_class_name : [I2FeaturesTiler, i2_regression, i2_features_map] }", "CFRT"),
+    ],
+)
+def test_the_builders_that_are_asked_for_are_known_by_both_names(text: str, letters: str) -> None:
+    assert builders_asked(read_cfg(text, Path("run.cfg"))) == frozenset(letters)
+
+
+def test_spellings_of_a_section_are_never_two_options() -> None:
+    for section, known in KEYS.items():
+        assert len({key.lower().replace("_", "") for key in known}) == len(known), section

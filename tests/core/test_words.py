@@ -1,0 +1,54 @@
+"""Names that are near, and those that are not."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from iota2.core.words import did_you_mean, nearest, squeezed
+
+OPTIONS = ("s2_path", "l8_path", "ground_truth", "cloud_threshold", "classifier", "runs", "seed", "NDVI", "B11", "B2")
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("grnd_truth", "ground_truth"),
+        ("groundTruth", "ground_truth"),
+        ("GROUND-TRUTH", "ground_truth"),
+        ("classifer", "classifier"),
+        ("cloud_treshold", "cloud_threshold"),
+        ("S2Pathh", "s2_path"),
+        ("rnus", "runs"),
+        ("run", "runs"),
+        ("NDBI", "NDVI"),
+    ],
+)
+def test_a_slip_is_recognised(word: str, meant: str) -> None:
+    assert nearest(word, OPTIONS) == meant
+    assert did_you_mean(word, OPTIONS) == f"; did you mean '{meant}'?"
+
+
+@pytest.mark.parametrize(
+    "word", ["testPath", "s3_path", "l5_path", "B12", "B1", "path", "x", "", "mode", "truth", "class", "x" * 10_000]
+)
+def test_what_is_not_near_is_not_suggested(word: str) -> None:
+    assert nearest(word, OPTIONS) is None
+    assert did_you_mean(word, OPTIONS) == ""
+
+
+def test_the_first_of_names_that_differ_only_in_spelling_is_meant() -> None:
+    assert nearest("arg_trai", ["arg_train", "argTrain"]) == "arg_train"
+    assert squeezed("splitGroundTruth") == squeezed("split_ground_truth") == squeezed("Split Ground-truth")
+
+
+def test_nothing_is_near_to_no_names() -> None:
+    assert nearest("classifier", []) is None
+
+
+def test_many_names_are_looked_through_in_no_time() -> None:
+    names = [f"option_{chr(97 + k % 26)}{chr(97 + k // 26)}_of_a_section" for k in range(500)]
+    start = time.perf_counter()
+    nearest("opton_of_a_sektion", names)
+    assert time.perf_counter() - start < 1
