@@ -229,11 +229,19 @@ FINAL_PROBABILITIES = Artifact(
 
 # ---- validation
 TILE_CONFUSION = Artifact("final/TMP/{tile}_seed_{seed}.csv", "Confusion matrix of the tile, in pixels.")
+TILE_VALIDATION = Artifact(
+    "final/TMP/{tile}_seed_{seed}_validation.csv",
+    "Validation pixels of the tile by polygon, class in the map, and whether they touch the polygon's edge.",
+)
 TILE_COMPARISON = Artifact(
     "final/TMP/{tile}_seed_{seed}_CompRef.tif",
     "Map against reference: 1 and 2 validation wrong and right, 3 and 4 learning wrong and right.",
 )
 CONFUSION = Artifact("final/TMP/Classif_Seed_{seed}.csv", "Confusion matrix of the map, in pixels.")
+VALIDATION = Artifact(
+    "final/TMP/Validation_Seed_{seed}.csv",
+    "Validation pixels by polygon, with its distance in metres to the nearest learning polygon of its class.",
+)
 CLASSIFICATION_RESULTS = Artifact("final/TMP/ClassificationResults_seed_{seed}.txt", "Measures of each class, as text.")
 DIFFERENCE = Artifact(
     "final/diff_seed_{seed}.tif",

@@ -22,7 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from iota2.compute.accuracy import Scores
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
-from iota2.report.text import measure
+from iota2.report.measures import measure
 
 Color = str | tuple[float, float, float, float]
 

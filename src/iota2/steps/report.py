@@ -6,7 +6,7 @@ import json
 import math
 import platform
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -20,6 +20,7 @@ from iota2 import __version__, layout
 from iota2.classifiers.models import read_training
 from iota2.classifiers.registry import as_options
 from iota2.compute.accuracy import scores
+from iota2.compute.validation import validated
 from iota2.config.schema import Config, describe
 from iota2.core.graph import Artifact, JobContext, Step
 from iota2.core.grid import blocks, resolution
@@ -39,7 +40,7 @@ from iota2.report.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
 from iota2.steps.class_statistics import read_class_statistics
 from iota2.steps.coregistration import Alignment, read_alignments, unaligned
-from iota2.steps.merge_confusions import read_confusion
+from iota2.steps.merge_confusions import read_confusion, read_polygon_counts
 from iota2.steps.mosaic import Ownership
 from iota2.steps.selection import losses
 
@@ -95,13 +96,15 @@ def run(job: JobContext) -> None:
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
     notes = (*_notes(job), *_unlearned(job, classes))
     told = (*classes.warnings, *notes)
-    write_text(job.out.results, results_text(confusions, classes, told))
-    write_json(job.out.metrics, metrics(confusions, classes, told, _provenance(job, scenes)))
+    counts = {int(seed): read_polygon_counts(path) for (seed,), path in job.inp.all("validation").items()}
+    found = validated(counts, classes.codes)
+    write_text(job.out.results, results_text(confusions, classes, told, found))
+    write_json(job.out.metrics, metrics(confusions, classes, told, _provenance(job, scenes), found))
     for (seed,), path in job.out.all("figures").items():
         confusion = confusions[int(seed)]
         with replacing(path) as part:
             figures.confusion_figure(confusion, scores(confusion), classes, part)
-    write_text(job.out.page, render_report(_page(job, classes, confusions, scenes, notes)))
+    write_text(job.out.page, render_report(replace(_page(job, classes, confusions, scenes, notes), validated=found)))
 
 
 def _figures() -> ModuleType:
@@ -317,6 +320,7 @@ STEP = Step(
         "samples": layout.CLASS_STATISTICS,
         "envelopes": layout.ENVELOPE,
         "confusion": layout.CONFUSION,
+        "validation": layout.VALIDATION,
         "models": layout.MODEL,
         "map": layout.MAP,
         "confidence": layout.FINAL_CONFIDENCE,
@@ -329,4 +333,5 @@ STEP = Step(
         "page": layout.REPORT,
     },
     params=params,
+    version=2,
 )
