@@ -22,7 +22,7 @@ from iota2.core.tables import REGION
 from iota2.errors import InputError, UserError
 from iota2.io.burn import to_crs
 from iota2.io.classes import read_nomenclature
-from iota2.io.reference import ReferenceData, read_reference, read_regions
+from iota2.io.reference import FieldValues, ReferenceData, read_field, read_reference, read_regions
 from iota2.run.plan import rows_of
 from iota2.run.scan import read_stac, scan, scenes_of, with_images
 from iota2.steps import recipe as recipe_step
@@ -88,6 +88,7 @@ def survey(config: Config) -> Survey:
     regions = attempt(lambda: _read_regions(config))
     reference = attempt(lambda: _read_reference(config)) if config.chain.check_inputs else None
     classes = attempt(lambda: _classes(config, reference)) if reference else None
+    together = attempt(lambda: _split_field(config)) if reference else None
     series = {tile: found[0] for tile, found in scanned.items() if found}
     scenes, notes = attempt(lambda: scenes_of(config, series)) or ({}, {})
     complete = len(scenes) == len(scanned)
@@ -108,6 +109,7 @@ def survey(config: Config) -> Survey:
         *(items.notes if items else ()),
         *(reference.notes if reference else ()),
         *(classes.warnings if classes else ()),
+        *(together.notes if together else ()),
     ]
     return Survey(
         scenes,
@@ -129,6 +131,11 @@ def _read_regions(config: Config) -> gpd.GeoDataFrame | None:
 
 def _read_reference(config: Config) -> ReferenceData:
     return read_reference(config.chain.ground_truth, config.chain.data_field, config.chain.proj)
+
+
+def _split_field(config: Config) -> FieldValues | None:
+    field = config.arg_train.split_field
+    return read_field(config.chain.ground_truth, field) if field else None
 
 
 def _classes(config: Config, reference: ReferenceData) -> Nomenclature:
