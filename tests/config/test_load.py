@@ -436,7 +436,7 @@ def test_what_has_no_effect_is_accepted_with_a_warning(world: Path, section: str
 def test_groups_without_a_split_are_a_warning(world: Path, option: str) -> None:
     text = chain() + f"arg_train : {{ split_ground_truth : False\n{option} }}"
     (warning,) = [warning for warning in load(world, text).warnings if "optimistic" not in warning]
-    assert f"{option.split()[0]}: has no effect: split_ground_truth is False" in warning
+    assert f"{option.split(maxsplit=1)[0]}: has no effect: split_ground_truth is False" in warning
     assert load(world, chain() + f"arg_train : {{ {option} }}").warnings == ()
 
 
