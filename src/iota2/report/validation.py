@@ -87,8 +87,8 @@ def neighbour_notes(found: Validated) -> Iterator[str]:
         else "there are no others, so the accuracy of places far from learning polygons is unknown"
     )
     yield (
-        f"{near_sentence(found)} Neighbours are alike, and accuracy is optimistic there: {others}. Keep parcels on one "
-        "side with arg_train.split_field, or neighbours with arg_train.split_distance."
+        f"{near_sentence(found)} Neighbours are alike, so the accuracy may not hold elsewhere: {others}. Keep parcels "
+        "on one side with arg_train.split_field, or neighbours with arg_train.split_distance."
     )
 
 
