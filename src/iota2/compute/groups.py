@@ -53,14 +53,19 @@ def split_groups(
     Where every group is a single polygon, the draw is the one without groups.
     """
     learns: dict[int, bool] = {}
-    numbers = {key: np.unique(groups[members]) for key, members in strata.items()}
-    for key in sorted(strata, key=lambda key: (len(numbers[key]), key)):
-        sizes = {int(group): int(np.sum(groups[strata[key]] == group)) for group in numbers[key]}
-        _decide(learns, sizes, ratio, generator(random_seed, "split", *key))
+    sizes = {key: _sizes(groups[members]) for key, members in strata.items()}
+    for key in sorted(strata, key=lambda key: (len(sizes[key]), key)):
+        _decide(learns, sizes[key], ratio, generator(random_seed, "split", *key))
     side = np.full(len(groups), UNUSED, dtype="<U10")
     for members in strata.values():
         side[members] = [LEARN if learns[int(group)] else VALIDATION for group in groups[members]]
     return side
+
+
+def _sizes(groups: np.ndarray) -> dict[int, int]:
+    """How often each number occurs, ascending."""
+    numbers, counts = np.unique(groups, return_counts=True)
+    return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
 
 
 def _decide(learns: dict[int, bool], sizes: Mapping[int, int], ratio: float, rng: np.random.Generator) -> None:
