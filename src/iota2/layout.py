@@ -227,29 +227,48 @@ COLOR_MAP = Artifact(
     "final/Classif_Seed_{seed}_ColorIndexed.tif", "The same map with the colours of the colour table in it."
 )
 MAP_STYLE = Artifact("final/Classif_Seed_{seed}.qml", "QGIS style of the map: names and colours.")
+COLOR_MAP_STYLE = Artifact(
+    "final/Classif_Seed_{seed}_ColorIndexed.qml", "QGIS style of the coloured map: its classes only, with names."
+)
 FINAL_CONFIDENCE = Artifact(
     "final/Confidence_Seed_{seed}.tif",
     "Confidence of the classifier in its label, 1 to 100; 0 not classified.",
 )
+CONFIDENCE_STYLE = Artifact("final/Confidence_Seed_{seed}.qml", "QGIS style of the confidence: a ramp from 0 to 100.")
+VALIDITY_STYLE = Artifact("final/PixelsValidity.qml", "QGIS style of the number of clear dates: a ramp to the largest.")
 FINAL_VALIDITY = Artifact("final/PixelsValidity.tif", "Number of clear dates of each pixel of the map.")
 FINAL_PROBABILITIES = Artifact(
     "final/ProbabilityMap_seed_{seed}.tif",
     "Probability of each class × 1000, one named band each, 65535 without label (with `enable_probability_map`).",
     when=with_final_probabilities,
 )
+PROBABILITIES_STYLE = Artifact(
+    "final/ProbabilityMap_seed_{seed}.qml",
+    "QGIS style of a band of the probability map: a ramp from 0 to 1000 (with `enable_probability_map`).",
+    when=with_final_probabilities,
+)
 
 # ---- validation
 TILE_CONFUSION = Artifact("final/TMP/{tile}_seed_{seed}.csv", "Confusion matrix of the tile, in pixels.")
+TILE_VALIDATION = Artifact(
+    "final/TMP/{tile}_seed_{seed}_validation.csv",
+    "Validation pixels of the tile by polygon, class in the map, and whether they touch the polygon's edge.",
+)
 TILE_COMPARISON = Artifact(
     "final/TMP/{tile}_seed_{seed}_CompRef.tif",
     "Map against reference: 1 and 2 validation wrong and right, 3 and 4 learning wrong and right.",
 )
 CONFUSION = Artifact("final/TMP/Classif_Seed_{seed}.csv", "Confusion matrix of the map, in pixels.")
+VALIDATION = Artifact(
+    "final/TMP/Validation_Seed_{seed}.csv",
+    "Validation pixels by polygon, with its distance in metres to the nearest learning polygon of its class.",
+)
 CLASSIFICATION_RESULTS = Artifact("final/TMP/ClassificationResults_seed_{seed}.txt", "Measures of each class, as text.")
 DIFFERENCE = Artifact(
     "final/diff_seed_{seed}.tif",
     "Map against reference: 1 and 2 validation wrong and right, 3 and 4 learning wrong and right, 0 no reference.",
 )
+DIFFERENCE_STYLE = Artifact("final/diff_seed_{seed}.qml", "QGIS style of the same: what each value means, by colour.")
 RESULTS = Artifact("final/RESULTS.txt", "The accuracy report, mean and interval over the runs.")
 CONFUSION_FIGURE = Artifact("final/Confusion_Matrix_Classif_Seed_{seed}.png", "The confusion matrix as a picture.")
 METRICS = Artifact("final/metrics.json", "The same numbers for programs.")

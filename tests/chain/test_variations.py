@@ -86,8 +86,10 @@ def test_several_runs_draw_other_polygons_and_report_an_interval(tiny: Tiny, tmp
     assert set(merged["seed_1"]) == {"learn", "XXXX"}
     metrics = json.loads((root / "final/metrics.json").read_text())
     assert [seed["seed"] for seed in metrics["seeds"]] == [0, 1, 2]
-    assert metrics["summary"]["overall_accuracy"]["half_width"] is not None
-    assert re.search(r"^OA : [\d.]+ \+- [\d.]+$", (root / "final/RESULTS.txt").read_text(), re.M)
+    accuracy = metrics["summary"]["overall_accuracy"]
+    each = [seed["overall_accuracy"] for seed in metrics["seeds"]]
+    assert (accuracy["interval"], accuracy["low"], accuracy["high"]) == ("range", min(each), max(each))
+    assert re.search(r"^OA : [\d.]+ \([\d.]+ - [\d.]+\)$", (root / "final/RESULTS.txt").read_text(), re.M)
     assert all((root / f"final/Classif_Seed_{k}.tif").is_file() for k in range(3))
 
 

@@ -49,9 +49,8 @@ def test_measures_equal_scikit_learn_where_they_are_defined(pixels):
     np.testing.assert_array_equal(found.support, support)
     np.testing.assert_allclose(found.recall, recall)
     np.testing.assert_allclose(found.precision[validated], precision[validated])
-    both = validated & ~np.isnan(precision)
-    np.testing.assert_allclose(found.f_score[both], f_score[both])
-    assert np.isnan(found.f_score[~both]).all()
+    np.testing.assert_allclose(found.f_score[validated], f_score[validated])
+    assert np.isnan(found.f_score[~validated]).all()
     assert np.isnan(found.precision[~validated]).all()
     assert found.overall_accuracy == pytest.approx(metrics.accuracy_score(reference, produced))
     if len({*reference, *produced}) > 1:
@@ -97,10 +96,21 @@ def test_a_class_without_reference_pixels_is_undefined_and_listed():
         assert not np.isnan(values[:2]).any()
 
 
-def test_a_class_never_mapped_has_recall_zero_and_no_precision():
+def test_a_class_never_mapped_has_recall_and_f_score_zero_and_no_precision():
     measured = scores(matrix([[5, 0], [3, 0]]))
-    assert measured.recall[1] == 0
-    assert np.isnan([measured.precision[1], measured.f_score[1]]).all()
+    assert measured.recall[1] == measured.f_score[1] == 0
+    assert np.isnan(measured.precision[1])
+
+
+def test_a_class_mapped_in_wrong_places_only_has_f_score_zero():
+    measured = scores(matrix([[5, 2], [3, 0]]))
+    assert measured.precision[1] == measured.recall[1] == measured.f_score[1] == 0
+
+
+def test_a_class_that_one_run_never_maps_lowers_the_mean_of_its_f_score():
+    found = summarise({0: matrix([[5, 0], [0, 4]]), 1: matrix([[5, 0], [4, 0]])})
+    assert (found.f_score[1].mean, found.f_score[1].runs) == (0.5, 2)
+    assert (found.precision[1].mean, found.precision[1].runs) == (1, 1)
 
 
 def test_unmapped_pixels_are_in_no_measure():
@@ -128,21 +138,35 @@ def test_kappa_of_a_whole_country_does_not_overflow():
     assert scores(matrix([[9 * big, big], [big, 9 * big]])).kappa == pytest.approx(0.8)
 
 
-@given(st.lists(st.floats(0, 1), min_size=2, max_size=12))
-def test_interval_is_students_with_runs_minus_one_degrees_of_freedom(values):
+@given(st.lists(st.floats(0, 1), min_size=4, max_size=12))
+def test_interval_is_students_with_runs_minus_one_degrees_of_freedom_within_what_is_possible(values):
     found = estimate([*values, math.nan])
     error = stats.sem(values)
-    assert found.runs == len(values)
+    assert (found.runs, found.kind) == (len(values), "student")
     assert found.mean == pytest.approx(np.mean(values))
     if error > 1e-12:
         low, high = stats.t.interval(0.95, len(values) - 1, loc=np.mean(values), scale=error)
-        assert found.half_width == pytest.approx((high - low) / 2)
+        assert found.bounds == pytest.approx((max(0, low), min(1, high)))
+        whole = low >= 0 and high <= 1
+        assert found.half_width == (pytest.approx((high - low) / 2) if whole else None)
 
 
-def test_interval_needs_two_defined_values_and_is_zero_without_spread():
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=3))
+def test_two_and_three_runs_show_their_range(values):
+    found = estimate([*values, math.nan])
+    assert (found.kind, found.bounds, found.half_width) == ("range", (min(values), max(values)), None)
+
+
+@given(st.lists(st.floats(-1, 1), min_size=2, max_size=12))
+def test_kappa_may_be_negative_and_its_interval_ends_at_minus_one(values):
+    low, high = estimate(values, lowest=-1).bounds
+    assert -1 <= low <= high <= 1
+
+
+def test_an_interval_needs_two_defined_values_and_is_zero_without_spread():
     assert estimate([0.5, math.nan]) == estimate([0.5])
-    assert estimate([0.5]).half_width is None
-    assert estimate([0.5, 0.5]).half_width == 0
+    assert estimate([0.5]).bounds is None
+    assert estimate([0.5] * 4).half_width == 0
     assert math.isnan(estimate([math.nan]).mean)
     assert estimate([]).runs == 0
 

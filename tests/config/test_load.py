@@ -441,6 +441,14 @@ def test_what_has_no_effect_is_accepted_with_a_warning(world: Path, section: str
     assert part in warning
 
 
+@pytest.mark.parametrize("option", ["split_field : parcel", "split_distance : 0"])
+def test_groups_without_a_split_are_a_warning(world: Path, option: str) -> None:
+    text = chain() + f"arg_train : {{ split_ground_truth : False\n{option} }}"
+    (warning,) = [warning for warning in load(world, text).warnings if "optimistic" not in warning]
+    assert f"{option.split(maxsplit=1)[0]}: has no effect: split_ground_truth is False" in warning
+    assert load(world, chain() + f"arg_train : {{ {option} }}").warnings == ()
+
+
 def test_any_list_of_indices_stands_for_all(world: Path) -> None:
     assert load(world, chain() + "arg_train : { features : [NDVI] }").arg_train.indices == (
         "NDVI",
@@ -473,6 +481,9 @@ DATES = "sensors_data_interpolation : { auto_date : False }\n"
             chain() + "iota2_feature_extraction : { copy_input : False }\narg_train : { features : [] }",
             "leaves no feature",
         ),
+        (chain() + "arg_train : { split_distance : -1 }", "split_distance: expected a number or None ≥ 0"),
+        (chain() + "arg_train : { split_distance : True }", "split_distance: expected a number or None ≥ 0"),
+        (chain() + "arg_train : { split_distance : '1e400' }", "split_distance: expected a number or None ≥ 0"),
         (chain(output_path="'sensor_data/T31TCJ/out'"), "lies in the folder of products"),
         (chain(output_path="'vector_data'", remove_output_path="True"), "would delete"),
         (chain() + "arg_train : { otb_classifier_options : {'classifier.rf.mx' : 3} }", "classifier.rf.mx"),

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from iota2.compute.validation import count_pixels, validated, with_distances
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
 from iota2.report.page import Picture, ReportData, Series, render_report
@@ -125,7 +126,33 @@ def test_several_runs_show_means_with_intervals():
     two = {0: matrix([[8, 2, 0], [0, 10, 0], [0, 0, 1]]), 1: matrix([[9, 0, 1], [0, 10, 0], [0, 0, 1]])}
     found = Page(render_report(report(confusions=two)))
     assert "over 2 runs" in found.text
-    assert [ATTACKS[0], "1.000 ± 0.000", "0.850 ± 0.635", "0.918 ± 0.372", "10"] in found.rows
+    ranges = ["1.000 (1.000 - 1.000)", "0.850 (0.800 - 0.900)", "0.918 (0.889 - 0.947)"]
+    assert [ATTACKS[0], *ranges, "10"] in found.rows
+    assert "lowest and highest value of the runs" in found.text
+
+
+def test_four_runs_show_student_intervals_within_what_is_possible():
+    first = [[9, 1, 0], [1, 9, 0], [0, 0, 1]], [[8, 2, 0], [2, 8, 0], [0, 0, 1]]
+    found = Page(render_report(report(confusions={seed: matrix(first[seed % 2]) for seed in range(4)})))
+    assert [ATTACKS[0], *["0.850 ± 0.092"] * 3, "10"] in found.rows
+    wide = [[10, 0, 0], [0, 10, 0], [0, 0, 1]], [[7, 3, 0], [3, 7, 0], [0, 0, 1]]
+    found = Page(render_report(report(confusions={seed: matrix(wide[seed % 2]) for seed in range(4)})))
+    assert [ATTACKS[0], *["0.850 [0.574, 1.000]"] * 3, "10"] in found.rows
+
+
+def test_validation_pixels_have_a_table_of_parts_and_of_classes():
+    reference = np.repeat([1, 2], 6)
+    counts = count_pixels(np.arange(12) // 2, reference, np.where(np.arange(12) % 3, reference, 1), np.arange(12) % 2)
+    found = validated({0: with_distances(counts, {0: 3.0})}, (1, 2, 3))
+    page = Page(render_report(report(validated=found)))
+    assert "1 of 6 validation polygons (17 %) lie within 100 m" in page.text
+    assert "whose centre lies in a validation polygon" in page.text
+    rows = {row[0]: row[1:] for row in page.rows if row}
+    assert rows["all validation pixels"][:3] == ["6", "12", "0.833"]
+    assert rows["without pixels that touch the edge of their polygon"][:2] == ["6", "6"]
+    by_class = next(row for row in page.rows if row[:1] == [ATTACKS[1]] and len(row) == 7)
+    assert by_class[1:4] == ["3", "0", "6"]
+    assert "over validation polygons" in page.text
 
 
 def test_a_run_without_validation_map_or_anything_still_has_a_page():

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from iota2.compute.accuracy import scores, summarise
+from iota2.compute.validation import Validated, confusion_of, count_pixels, validated, with_distances
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
 from iota2.report.metrics import metrics
@@ -42,6 +43,7 @@ TWO_SEEDS = {
     0: matrix([[80, 5, 15], [2, 98, 0], [30, 0, 1500]], (0, 4, 0)),
     1: matrix([[70, 15, 5], [12, 88, 1], [0, 0, 0]], (0, 0, 7)),
 }
+FOUR_SEEDS = TWO_SEEDS | {2: TWO_SEEDS[0], 3: matrix([[75, 10, 10], [8, 90, 1], [20, 5, 1400]])}
 
 
 def parse_results(text: str) -> dict:
@@ -74,13 +76,14 @@ def parse_results(text: str) -> dict:
 
 
 def close(found, estimate: dict) -> None:
-    for value, expected in zip(found, (estimate["mean"], estimate["half_width"]), strict=True):
+    spread = estimate["half_width"] if estimate["half_width"] is not None else estimate.get("low")
+    for value, expected in zip(found, (estimate["mean"], spread), strict=True):
         assert value == (None if expected is None else pytest.approx(expected, abs=0.00051))
 
 
-@pytest.mark.parametrize("seeds", [(0,), (1,), (0, 1)])
+@pytest.mark.parametrize("seeds", [(0,), (1,), (0, 1), (0, 1, 2, 3)])
 def test_results_hold_the_numbers_of_metrics(nomenclature, seeds):
-    confusions = {seed: TWO_SEEDS[seed] for seed in seeds}
+    confusions = {seed: FOUR_SEEDS[seed] for seed in seeds}
     found = parse_results(results_text(confusions, nomenclature, ["two polygons left out"]))
     expected = json.loads(json.dumps(metrics(confusions, nomenclature, ["two polygons left out"]), allow_nan=False))
     assert found["matrix"] == expected["summary"]["mean_confusion"]
@@ -105,7 +108,24 @@ def test_results_have_the_documented_layout(nomenclature):
     columns = [part.strip() for part in header.split("|")]
     assert columns == ["Classes", "Precision mean", "Rappel mean", "F-score mean", "Confusion max"]
     assert "+-" not in text
-    assert re.search(r"\nKAPPA : 0\.\d{3} \+- \d\.\d{3}\nOA", results_text(TWO_SEEDS, nomenclature))
+    assert re.search(r"\nKAPPA : 0\.\d{3} \+- \d\.\d{3}\nOA", results_text(FOUR_SEEDS, nomenclature))
+
+
+def test_two_runs_show_their_range_and_no_interval(nomenclature):
+    text = results_text(TWO_SEEDS, nomenclature)
+    assert "+-" not in text
+    each = [scores(one).kappa for one in TWO_SEEDS.values()]
+    assert f"\nKAPPA : {np.mean(each):.3f} ({min(each):.3f} - {max(each):.3f})\n" in text
+
+
+def test_an_interval_that_ends_at_a_limit_shows_its_ends(nomenclature):
+    good, bad = matrix([[9, 0, 0], [0, 9, 0], [0, 0, 9]]), matrix([[0, 9, 0], [0, 9, 0], [0, 0, 9]])
+    text = results_text({0: good, 1: good, 2: good, 3: bad}, nomenclature)
+    assert "\nOA : 0.917 [0.651, 1.000]\n" in text
+    for line in re.findall(r"\d\.\d{3} \+- \d\.\d{3}", text):
+        mean, half = map(float, line.split(" +- "))
+        assert mean - half >= -0.001
+        assert mean + half <= 1.001
 
 
 def test_columns_of_results_are_aligned(nomenclature):
@@ -127,12 +147,13 @@ def test_undefined_measures_are_dashes_and_explained(nomenclature):
     text = results_text({0: matrix([[5, 0, 0], [5, 0, 0], [0, 0, 0]], (0, 0, 6))}, nomenclature)
     found = parse_results(text)
     assert found["precision"][1:] == [(None, None)] * 2
+    assert found["f_score"][1:] == [(0.0, None), (None, None)]
     assert found["recall"] == [(1.0, None), (0.0, None), (None, None)]
     assert "nan" not in text
     assert found["notes"] == [
         "Class =prairie (211) is not validated: the map leaves all of its 6 validation pixels at 0 (not classified).",
         "Class eau | mer (11) is on no validation pixel of the map of seed 0: "
-        "its precision and F-score are undefined there.",
+        "its precision is undefined there, and its F-score 0.",
         "Seed 0: 6 validation pixels are not classified and in no measure (=prairie 6).",
     ]
 
@@ -212,3 +233,83 @@ def test_metrics_are_plain_json_with_nulls(nomenclature):
     assert found["summary"]["overall_accuracy"]["mean"] == summarise(TWO_SEEDS).overall_accuracy.mean
     assert [item["code"] for item in found["not_validated"]] == [211]
     assert "for seed 1" in found["not_validated"][0]["reason"]
+
+
+# ---------------------------------------------------------------------------------------- validation pixels
+
+
+def by_polygon(near: int = 30) -> tuple[dict[int, Confusion], Validated]:
+    """Forty polygons of two classes, ``near`` of them neighbours; pixels on edges are wrong more often."""
+    polygon = np.repeat(np.arange(40), 10)
+    edge = np.tile([True] * 4 + [False] * 6, 40)
+    reference = np.array(LABELS)[polygon % 2]
+    wrong = (edge & (polygon % 3 == 0)) | (polygon % 10 == 9)
+    produced = np.where(wrong, LABELS[2], reference)
+    counts = with_distances(count_pixels(polygon, reference, produced, edge), dict.fromkeys(range(near), 50.0))
+    return {0: confusion_of(counts, LABELS)}, validated({0: counts}, LABELS)
+
+
+def test_results_say_which_pixels_are_counted_and_what_parts_of_them_show(nomenclature):
+    confusions, found = by_polygon()
+    text = results_text(confusions, nomenclature, validated=found)
+    assert "pixels of the map grid whose centre lies in a validation polygon, pixels on the edge of a polygon" in text
+    assert "30 of 40 validation polygons (75 %) lie within 100 m of a learning polygon of their class." in text
+    rows = [line.split(maxsplit=4) for line in text.splitlines()]
+    parts = {row[4]: row[:4] for row in rows if len(row) == 5}
+    for part, about in (
+        ("all", "all validation pixels"),
+        ("inner", "without pixels that touch the edge of their polygon"),
+    ):
+        summary = found.parts[part].summary
+        measures = [f"{summary.overall_accuracy.mean:.3f}", f"{summary.kappa.mean:.3f}"]
+        assert parts[about] == ["40", "400" if part == "all" else "240", *measures]
+    assert parts["of polygons more than 100 m from every learning polygon of their class"][:2] == ["10", "100"]
+
+
+def test_what_is_added_to_results_is_never_taken_for_the_known_tables(nomenclature):
+    confusions, found = by_polygon()
+    text = results_text(confusions, nomenclature, ["a note"], found)
+    read, before = parse_results(text), parse_results(results_text(confusions, nomenclature, ["a note"]))
+    assert {key: read[key] for key in read if key not in ("notes", "kappa", "overall_accuracy")} == {
+        key: before[key] for key in before if key not in ("notes", "kappa", "overall_accuracy")
+    }
+    assert (read["kappa"][0], read["overall_accuracy"][0]) == (before["kappa"][0], before["overall_accuracy"][0])
+    added = text.partition("Validation pixels\n")[2].partition("Notes\n")[0]
+    assert "|" not in added.replace("eau | mer", "")
+    assert not any(line.strip().startswith(name) for line in added.splitlines() for name in NAMES)
+
+
+def test_one_run_shows_its_interval_over_polygons_and_plain_numbers_in_the_table(nomenclature):
+    confusions, found = by_polygon()
+    text = results_text(confusions, nomenclature, validated=found)
+    low, high = found.intervals.overall_accuracy
+    assert f"\nOA : {found.parts['all'].summary.overall_accuracy.mean:.3f} [{low:.3f}, {high:.3f}]\n" in text
+    table = [line for line in text.splitlines() if line.count("|") == 4]
+    assert not any("[" in line for line in table)
+    low, high = found.intervals.f_score[0]
+    assert any(f"[{low:.3f}, {high:.3f}]" in line and line.endswith(NAMES[0]) for line in text.splitlines())
+    assert "95 % interval over the validation polygons" in text
+
+
+@pytest.mark.parametrize(("near", "said"), [(30, True), (40, True), (4, True), (3, False), (0, False)])
+def test_many_neighbours_on_both_sides_are_a_note(nomenclature, near, said):
+    confusions, found = by_polygon(near)
+    notes = parse_results(results_text(confusions, nomenclature, validated=found))["notes"]
+    assert metrics(confusions, nomenclature, validated=found)["notes"] == notes
+    (note,) = [note for note in notes if "within 100 m" in note] or [""]
+    assert bool(note) == said
+    assert ("split_distance" in note) == said
+    assert ("there are no others" in note) == (near == 40)
+
+
+def test_metrics_hold_parts_and_intervals(nomenclature):
+    confusions, found = by_polygon()
+    content = metrics(confusions, nomenclature, validated=found)
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+    accuracy = content["summary"]["overall_accuracy"]
+    assert (accuracy["interval"], (accuracy["low"], accuracy["high"])) == ("polygons", found.intervals.overall_accuracy)
+    assert content["validation"]["near"] == [15, 15, 0]
+    apart = content["validation"]["parts"]["apart"]
+    assert (apart["polygons"], apart["pixels"]) == ([5, 5, 0], [50, 50, 0])
+    assert apart["seeds"][0]["confusion"] == found.parts["apart"].confusions[0].counts.tolist()
+    assert content["validation"]["parts"]["all"]["overall_accuracy"] == accuracy["mean"]

@@ -64,7 +64,10 @@ class Tile:
         }
         made = ("map", "colors", "confidence", "final_probabilities")
         out = {name: {(0,): f"final/{name}.tif"} for name in made}
-        out |= {"validity": "final/validity.tif", "style": {(0,): "final/map.qml"}}
+        out |= {"validity": "final/validity.tif", "validity_style": "final/validity.qml"}
+        styles = {"style": "map", "colors_style": "colors", "confidence_style": "confidence"}
+        styles |= {"probabilities_style": "final_probabilities"}
+        out |= {name: {(0,): f"final/{stem}.qml"} for name, stem in styles.items()}
         params = mosaic.MosaicParams("EPSG:32631", None)
         mosaic.run(JobContext(Paths(self.folder, inp), Paths(self.folder, out), {}, params, Resources(memory=memory)))
         return self.folder / "final"
@@ -109,7 +112,11 @@ def test_memory_does_not_change_a_byte(tile: Tile, tmp_path: Path) -> None:
         for memory in (256 << 20, 64 * 130 * PIXEL_BYTES)
     )
     assert whole == apart
-    assert len(whole) == 6
+    assert len(whole) == 10
+    assert {Path(name).stem for name in whole if name.endswith(".tif")} == {
+        Path(name).stem for name in whole if name.endswith(".qml")
+    }
+    assert b'maximumValue="1"' in whole["validity.qml"], "the largest number of clear dates"
 
 
 def test_the_budget_is_kept(tile: Tile) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
+from iota2.compute.intervals import CONFIDENCE_LEVEL, Bounds, Intervals
 from iota2.core.tables import Confusion
 
-CONFIDENCE_LEVEL = 0.95
-"""Of the intervals of means over seeds."""
+STUDENT_RUNS = 4
+"""From this number of runs on, a mean has a Student interval; fewer runs show their range."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Scores:
     recall: np.ndarray
     """(class,) float64: share of the pixels of the class that are mapped as it (producer's accuracy)."""
     f_score: np.ndarray
-    """(class,) float64: harmonic mean of precision and recall."""
+    """(class,) float64: harmonic mean of precision and recall; 0 for a class that has reference pixels, none right."""
     support: np.ndarray
     """(class,) int64: mapped reference pixels of the class."""
     overall_accuracy: float
@@ -36,14 +38,25 @@ class Scores:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Mean of a measure over seeds, with the half-width of its 95 % interval."""
+    """Mean of a measure over seeds, with what is known of its spread."""
 
     mean: float
     """NaN when no seed defines the measure."""
-    half_width: float | None
-    """None with fewer than two defined values."""
     runs: int
     """Number of seeds that define the measure; the others are left out."""
+    bounds: Bounds | None = None
+    """Lowest and highest value, never beyond what the measure can be; None when nothing is known of the spread."""
+    kind: Literal["none", "polygons", "range", "student"] = "none"
+    """What ``bounds`` are: the 95 % interval over the validation polygons of one run, the range of two or three runs,
+    or the 95 % Student interval of the mean of four runs or more."""
+
+    @property
+    def half_width(self) -> float | None:
+        """Of a Student interval that is whole; None when it is cut at a limit of the measure, and of other kinds."""
+        if self.bounds is None or self.kind != "student":
+            return None
+        below, above = self.mean - self.bounds[0], self.bounds[1] - self.mean
+        return max(below, above) if math.isclose(below, above, rel_tol=1e-9, abs_tol=1e-12) else None
 
 
 @dataclass(frozen=True)
@@ -85,14 +98,15 @@ def scores(confusion: Confusion) -> Scores:
     """Precision, recall and F-score by class, overall accuracy and kappa (Cohen, 1960).
 
     A class without reference pixels is not validated: none of its measures is defined, because no pixel could
-    have been right. A class that was never mapped has recall 0, and no precision or F-score.
+    have been right. A class that was never mapped though it has reference pixels has recall and F-score 0, and no
+    precision. The F-score is 2 TP / (2 TP + FP + FN), as in scikit-learn.
     """
     counts = confusion.counts.astype(np.float64)
     right, rows, columns = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
     validated = rows > 0
     precision = _ratio(right, np.where(validated, columns, 0))
     recall = _ratio(right, rows)
-    f_score = _ratio(2 * right, np.where(validated & (columns > 0), rows + columns, 0))
+    f_score = _ratio(2 * right, np.where(validated, rows + columns, 0))
     overall, kappa = _agreement(confusion)
     support = confusion.counts.sum(axis=1).astype(np.int64)
     return Scores(confusion.labels, precision, recall, f_score, support, overall, kappa)
@@ -104,35 +118,41 @@ def not_validated(confusion: Confusion) -> tuple[int, ...]:
     return tuple(label for label, row in zip(confusion.labels, rows, strict=True) if row == 0)
 
 
-def estimate(values: Iterable[float]) -> Estimate:
-    """Mean of the defined ``values`` and half-width of its 95 % Student interval.
+def estimate(values: Iterable[float], lowest: float = 0.0) -> Estimate:
+    """Mean of the defined ``values`` of a measure from ``lowest`` to 1, and its spread.
 
-    NaN values are left out; ``runs`` tells how many remain, and has one more than the degrees of freedom.
+    NaN values are left out; ``runs`` tells how many remain. Fewer than four show their range, for a Student interval
+    of so few is wider than all that is possible. The Student interval of more has one degree of freedom less than
+    there are runs, and ends where the measure does.
     """
     defined = np.array([value for value in values if not math.isnan(value)], dtype=np.float64)
     runs = len(defined)
     if runs == 0:
-        return Estimate(math.nan, None, 0)
+        return Estimate(math.nan, 0)
+    mean = float(defined.mean())
     if runs == 1:
-        return Estimate(float(defined[0]), None, 1)
+        return Estimate(mean, 1)
+    if runs < STUDENT_RUNS:
+        return Estimate(mean, runs, (float(defined.min()), float(defined.max())), "range")
     # Needed once at the end of a run, and among what takes longest to import.
     from scipy.special import stdtrit  # noqa: PLC0415
 
     quantile = float(stdtrit(runs - 1, (1 + CONFIDENCE_LEVEL) / 2))
     half_width = quantile * float(defined.std(ddof=1)) / math.sqrt(runs)
-    return Estimate(float(defined.mean()), half_width, runs)
+    return Estimate(mean, runs, (max(lowest, mean - half_width), min(1.0, mean + half_width)), "student")
 
 
-def summarise(confusions: Mapping[int, Confusion]) -> Summary:
+def summarise(confusions: Mapping[int, Confusion], intervals: Intervals | None = None) -> Summary:
     """Measures over the matrices of several seeds, by seed; all of the same labels.
 
+    ``intervals`` are those of the measures of a single seed over its validation polygons, when they are known.
     Raises ValueError when there is none, or when labels differ.
     """
     matrices = list(confusions.values())
     if len({matrix.labels for matrix in matrices}) != 1:
         raise ValueError("confusion matrices of one set of labels are needed")
     each = [scores(matrix) for matrix in matrices]
-    return Summary(
+    summary = Summary(
         labels=matrices[0].labels,
         runs=len(matrices),
         mean_counts=np.mean([matrix.counts for matrix in matrices], axis=0),
@@ -140,8 +160,9 @@ def summarise(confusions: Mapping[int, Confusion]) -> Summary:
         recall=_by_class([one.recall for one in each]),
         f_score=_by_class([one.f_score for one in each]),
         overall_accuracy=estimate(one.overall_accuracy for one in each),
-        kappa=estimate(one.kappa for one in each),
+        kappa=estimate((one.kappa for one in each), lowest=-1.0),
     )
+    return _over_polygons(summary, intervals) if intervals and len(matrices) == 1 else summary
 
 
 def _positions(values: np.ndarray, labels: tuple[int, ...], what: str) -> np.ndarray:
@@ -175,3 +196,23 @@ def _agreement(confusion: Confusion) -> tuple[float, float]:
 def _by_class(measures: Sequence[np.ndarray]) -> tuple[Estimate, ...]:
     """One estimate for each class from (class,) arrays, one for each seed."""
     return tuple(estimate(float(value) for value in values) for values in zip(*measures, strict=True))
+
+
+def _over_polygons(summary: Summary, intervals: Intervals) -> Summary:
+    """The measures of a single run with their intervals over polygons."""
+
+    def by_class(values: tuple[Estimate, ...], bounds: tuple[Bounds | None, ...]) -> tuple[Estimate, ...]:
+        return tuple(_bounded(value, found) for value, found in zip(values, bounds, strict=True))
+
+    return replace(
+        summary,
+        precision=by_class(summary.precision, intervals.precision),
+        recall=by_class(summary.recall, intervals.recall),
+        f_score=by_class(summary.f_score, intervals.f_score),
+        overall_accuracy=_bounded(summary.overall_accuracy, intervals.overall_accuracy),
+        kappa=_bounded(summary.kappa, intervals.kappa),
+    )
+
+
+def _bounded(value: Estimate, bounds: Bounds | None) -> Estimate:
+    return value if bounds is None or math.isnan(value.mean) else replace(value, bounds=bounds, kind="polygons")

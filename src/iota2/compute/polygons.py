@@ -152,3 +152,12 @@ def _edges(polygon: shapely.Geometry) -> tuple[np.ndarray, np.ndarray, np.ndarra
     upward = (start[:, 1] < end[:, 1])[:, None]
     low, high = np.where(upward, start, end), np.where(upward, end, start)
     return low[:, 0], low[:, 1], high[:, 0], high[:, 1]
+
+
+def squares_touch(outline: shapely.Geometry, x: np.ndarray, y: np.ndarray, size: tuple[float, float]) -> np.ndarray:
+    """(pixel,) bool: whether the square of each pixel meets ``outline``. Centres ``x``, ``y`` and ``size`` (width,
+    height) are in units of the outline; a prepared outline is faster."""
+    half_width, half_height = size[0] / 2, size[1] / 2
+    squares = shapely.box(x - half_width, y - half_height, x + half_width, y + half_height)
+    found: np.ndarray = shapely.intersects(outline, squares)
+    return found

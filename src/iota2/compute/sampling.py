@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from iota2.compute.groups import Label, learners_wanted, split_groups
 from iota2.core.labels import normalised, whole_number
 from iota2.core.random import generator
 from iota2.core.tables import LEARN, UNUSED, VALIDATION
@@ -19,7 +20,6 @@ from iota2.errors import InputError
 BOTH = "both"
 """Side of a polygon that is learned and validated (``split_ground_truth: False``)."""
 
-Label = int | str
 Strategy = Literal["all", "percent", "constant", "smallest", "total", "byclass"]
 
 # -------------------------------------------------------------------------------- split of polygons
@@ -33,17 +33,21 @@ def split_polygons(
     runs: int,
     random_seed: int,
     split_ground_truth: bool = True,
+    together: np.ndarray | None = None,
 ) -> list[np.ndarray]:
     """The side of every polygon, for each of ``runs`` seeds: LEARN, VALIDATION, BOTH or UNUSED.
 
     ``labels`` and ``regions`` (home region, None outside all regions: UNUSED) are in order of originfid.
     Drawn once per (region, label, seed) on whole polygons, so no ground is on both sides. Of n polygons
     round(n x ratio) learn (half to even), at least 1 and, from two on, at most n - 1; a single one learns
-    (``unvalidated`` lists them).
+    (``unvalidated`` lists them). Polygons of one number in ``together`` are on one side (``split_groups``).
     """
-    groups = _groups(labels, regions)
+    groups = strata_of(labels, regions)
     sides = []
     for k in range(runs):
+        if split_ground_truth and together is not None:
+            sides.append(split_groups(groups, together, ratio, random_seed + k))
+            continue
         side = np.full(len(labels), UNUSED, dtype="<U10")
         for (region, label), members in groups.items():
             if not split_ground_truth:
@@ -58,10 +62,10 @@ def split_polygons(
 
 def unvalidated(labels: Sequence[Label], regions: Sequence[str | None]) -> list[tuple[str, Label]]:
     """(region, label) with one polygon only, in order of these: learned, and validated by nothing."""
-    return [key for key, members in _groups(labels, regions).items() if len(members) == 1]
+    return [key for key, members in strata_of(labels, regions).items() if len(members) == 1]
 
 
-def _groups(labels: Sequence[Label], regions: Sequence[str | None]) -> dict[tuple[str, Label], np.ndarray]:
+def strata_of(labels: Sequence[Label], regions: Sequence[str | None]) -> dict[tuple[str, Label], np.ndarray]:
     """Positions of the polygons of each (region, label); those outside all regions are in no group."""
     members: dict[tuple[str, Label], list[int]] = defaultdict(list)
     for k, (region, label) in enumerate(zip(regions, labels, strict=True)):
@@ -72,8 +76,7 @@ def _groups(labels: Sequence[Label], regions: Sequence[str | None]) -> dict[tupl
 
 def _draw(count: int, ratio: float, rng: np.random.Generator) -> np.ndarray:
     """Positions, among ``count`` polygons, of those that learn."""
-    wanted = min(max(round(count * ratio), 1), max(count - 1, 1))
-    return rng.choice(count, size=wanted, replace=False)
+    return rng.choice(count, size=learners_wanted(count, ratio), replace=False)
 
 
 # ------------------------------------------------------------------------------ selection of pixels

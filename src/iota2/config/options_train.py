@@ -177,6 +177,17 @@ class ArgTrain(Section):
         ge=0,
     )
     split_ground_truth: bool = option(True, "Keep polygons apart for validation; False uses all for both.")
+    split_field: str | None = option(
+        None,
+        "Field of `ground_truth`: polygons with the same value, such as cells of one parcel, stay on one side of the "
+        "split. A polygon without value stands alone.",
+    )
+    split_distance: float | None = option(
+        None,
+        "Metres: polygons of a class that lie within this distance, directly or in a chain, stay on one side of the "
+        "split; so learning and validation polygons of a class are further apart. None: not considered.",
+        ge=0,
+    )
     features: tuple[Index, ...] = option(INDICES, "Spectral indices added to the bands: all of them, or [] for none.")
     sample_selection: SampleSelection = option(SampleSelection(), "How pixels of learning polygons are selected.")
     max_samples_per_class: int | None = option(

@@ -150,6 +150,12 @@ def validation_apart(arg_train: ArgTrain) -> Iterator[Finding]:
         yield Finding("arg_train", ("split_ground_truth",), text, fatal=False)
 
 
+def groups_split(arg_train: ArgTrain) -> Iterator[Finding]:
+    for name in ("split_field", "split_distance"):
+        if getattr(arg_train, name) is not None and not arg_train.split_ground_truth:
+            yield Finding("arg_train", (name,), "has no effect: split_ground_truth is False", fatal=False)
+
+
 def features_whole(arg_train: ArgTrain) -> Iterator[Finding]:
     missing = [name for name in INDICES if name not in arg_train.features]
     if arg_train.features and missing:
@@ -284,6 +290,7 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (radar_settings_read, ("chain",)),
     (split_or_single_run, ("arg_train",)),
     (validation_apart, ("arg_train",)),
+    (groups_split, ("arg_train",)),
     (features_whole, ("arg_train",)),
     (classifier_options_known, ("arg_train",)),
     (probabilities_used, ("arg_classification",)),

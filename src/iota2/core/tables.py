@@ -1,10 +1,10 @@
-"""Columns of the tables that go from step to step, and the confusion matrix as a value."""
+"""Columns of the tables that go from step to step, and the tables of accuracy as values."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -71,3 +71,31 @@ class Confusion:
         if self.labels != other.labels:
             raise ValueError("confusion matrices of different labels")
         return Confusion(self.labels, self.counts + other.counts, self.unmapped + other.unmapped)
+
+
+@dataclass(frozen=True, eq=False)
+class PolygonCounts:
+    """Validation pixels counted by polygon, class in the map, and whether they touch the polygon's edge.
+
+    Arrays of one length, a row for each combination that occurs, in that order.
+    """
+
+    polygon: np.ndarray
+    """``originfid`` of the polygon, int64."""
+    reference: np.ndarray
+    """Class code of the polygon, int64."""
+    produced: np.ndarray
+    """Class code in the map, int64; 0 for pixels that are not classified."""
+    edge: np.ndarray
+    """Whether the square of the pixel meets the edge of its polygon, bool."""
+    pixels: np.ndarray
+    """Number of pixels, int64."""
+    distance: np.ndarray
+    """Metres from the polygon to the nearest learning polygon of its class, float64; infinite when there is none."""
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def where(self, chosen: np.ndarray) -> PolygonCounts:
+        """The ``chosen`` rows: positions, or a bool for each row."""
+        return PolygonCounts(**{one.name: getattr(self, one.name)[chosen] for one in fields(self)})

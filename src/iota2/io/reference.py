@@ -6,7 +6,7 @@ import logging
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -278,6 +278,27 @@ def _left_out(frame: gpd.GeoDataFrame, where: np.ndarray, why: str) -> list[str]
     if not where.any():
         return []
     return [f"{counted(where.sum(), 'polygon')} {why} left out ({_where(frame, where)})"]
+
+
+@dataclass(frozen=True)
+class FieldValues:
+    """One field of the reference data."""
+
+    values: tuple[Hashable | None, ...]
+    """By row of the file; text without blanks around it, None where the row has no value."""
+    notes: tuple[str, ...]
+
+
+def read_field(path: str | Path, field: str) -> FieldValues:
+    """The values of one field of a vector file, for rows that are compared with each other.
+
+    Raises InputError for a missing field.
+    """
+    table = read_vector(path)
+    column, notes = _field(table, field, path)
+    values = [None if pd.isna(value) else value for value in table[column]]
+    values = [value.strip() or None if isinstance(value, str) else value for value in values]
+    return FieldValues(tuple(values), tuple(f"{vector_source(path).file.name}: {note}" for note in notes))
 
 
 # ------------------------------------------------------------------------------------------ regions

@@ -22,7 +22,8 @@ from matplotlib.ticker import MaxNLocator
 from iota2.compute.accuracy import Scores
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
-from iota2.report.text import measure
+from iota2.report import style
+from iota2.report.measures import measure
 
 Color = str | tuple[float, float, float, float]
 
@@ -37,8 +38,8 @@ NAME_WIDTH, NAME_LINES = 24, 2
 INK, FAINT, LINE, EMPTY = "#22272e", "#6b7280", "#ffffff", "#eceff1"
 GOOD = LinearSegmentedColormap.from_list("good", ["#d7553f", "#f3a55e", "#f7e08a", "#a6cf78", "#3f9b5b"])
 BAD = LinearSegmentedColormap.from_list("bad", ["#fbf4f0", "#f6bda6", "#e2654b", "#b3261e"])
-CONFIDENCE = LinearSegmentedColormap.from_list("confidence", ["#8c2d04", "#ec8f3c", "#fbe6a2", "#8fc6a0", "#1b6e5a"])
-VALIDITY = LinearSegmentedColormap.from_list("validity", ["#fff3c7", "#9fd2b8", "#3f93a8", "#1f3b70"])
+CONFIDENCE = LinearSegmentedColormap.from_list("confidence", style.CONFIDENCE)
+VALIDITY = LinearSegmentedColormap.from_list("validity", style.VALIDITY)
 
 
 def confusion_figure(confusion: Confusion, scores: Scores, nomenclature: Nomenclature, path: Path) -> None:

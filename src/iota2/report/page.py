@@ -12,12 +12,14 @@ from urllib.parse import quote
 import numpy as np
 
 from iota2.compute.accuracy import Estimate, Scores, Summary, scores, summarise
+from iota2.compute.validation import Validated
 from iota2.core.losses import DRAWN, SAMPLES, USABLE, VALIDATION, ClassFate, losses_told
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
+from iota2.report.measures import UNDEFINED, measure, spread_text
 from iota2.report.remarks import remarks
 from iota2.report.templating import environment
-from iota2.report.text import UNDEFINED, measure
+from iota2.report.validation import PIXELS, class_rows, near_sentence, neighbour_notes, part_rows, spread_sentences
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class ReportData:
     nomenclature: Nomenclature
     confusions: Mapping[int, Confusion] = field(default_factory=dict)
     """By seed; empty when the run was not validated."""
+    validated: Validated | None = None
+    """The validation pixels by polygon."""
     mapped: Mapping[int, int] = field(default_factory=dict)
     """Pixels of the first seed's map by class code; with 0 for what is on the ground of a tile but not classified."""
     pixel_area: float = 0.0
@@ -111,16 +115,24 @@ def render_report(data: ReportData) -> str:
     """The page as text: no script, no external file, pictures inside; light and dark, and fit for print."""
     templates = environment()
     templates.filters |= {"data_uri": _data_uri, "link": _link, "thousands": _thousands, "measure": measure}
-    summary = summarise(data.confusions) if data.confusions else None
+    validated = data.validated
+    summary = summarise(data.confusions, validated.intervals if validated else None) if data.confusions else None
     return templates.get_template("report.html.j2").render(
         data=data,
         figures=_key_figures(data, summary),
         areas=_areas(data),
         matrix=_matrix(summary, data.nomenclature) if summary else None,
         classes=_class_rows(summary, data) if summary else (),
+        spreads=spread_sentences(summary) if summary else (),
+        validation=_validation(validated, data.nomenclature) if validated else None,
         seeds=_seed_rows(data.confusions),
         fates=[_fate_row(fate, data.nomenclature) for fate in data.fates],
-        notes=(*remarks(data.confusions, data.nomenclature), *data.nomenclature.warnings, *data.notes),
+        notes=(
+            *remarks(data.confusions, data.nomenclature),
+            *(neighbour_notes(validated) if validated else ()),
+            *data.nomenclature.warnings,
+            *data.notes,
+        ),
     )
 
 
@@ -146,12 +158,22 @@ class _Heat:
     """Whether there is nothing to measure, as in the row of a class without reference pixels."""
 
 
+def _validation(found: Validated, nomenclature: Nomenclature) -> dict[str, Any]:
+    """What the page shows of the validation pixels."""
+    return {
+        "pixels": PIXELS,
+        "near": near_sentence(found),
+        "parts": part_rows(found),
+        "classes": class_rows(found, nomenclature),
+    }
+
+
 def _key_figures(data: ReportData, summary: Summary | None) -> list[_Figure]:
     figures = []
     if summary:
         figures += [
             _Figure("Overall accuracy", *_percent(summary.overall_accuracy)),
-            _Figure("Kappa", measure(summary.kappa.mean), _half_width(summary.kappa)),
+            _Figure("Kappa", measure(summary.kappa.mean), _spread(summary.kappa)),
         ]
     classified = sum(count for code, count in data.mapped.items() if code != 0)
     if classified:
@@ -166,15 +188,17 @@ def _key_figures(data: ReportData, summary: Summary | None) -> list[_Figure]:
 
 
 def _percent(value: Estimate) -> tuple[str, str]:
-    """A share as percents and its half-width."""
+    """A share as percents and its spread."""
     if math.isnan(value.mean):
         return UNDEFINED, ""
-    spread = "" if value.half_width is None else f"± {100 * value.half_width:.1f} over {value.runs} runs"
-    return f"{100 * value.mean:.1f} %", spread
+    return f"{100 * value.mean:.1f} %", _spread(value, 100, 1)
 
 
-def _half_width(value: Estimate) -> str:
-    return "" if value.half_width is None else f"± {value.half_width:.3f} over {value.runs} runs"
+def _spread(value: Estimate, scale: float = 1.0, digits: int = 3) -> str:
+    """The spread of a key number, and over what it is."""
+    spread = spread_text(value, scale, digits).replace("+-", "±")
+    over = "validation polygons" if value.kind == "polygons" else f"{value.runs} runs"
+    return f"{spread} over {over}" if spread else ""
 
 
 def _areas(data: ReportData) -> list[dict[str, str]]:
@@ -252,8 +276,8 @@ def _class_rows(summary: Summary, data: ReportData) -> list[tuple[str, str, list
 def _measure_cell(value: Estimate) -> _Heat:
     if math.isnan(value.mean):
         return _Heat(UNDEFINED, title="undefined")
-    spread = "" if value.half_width is None else f" ± {value.half_width:.3f}"
-    return _Heat(f"{value.mean:.3f}{spread}", _good(value.mean))
+    spread = spread_text(value).replace("+-", "±")
+    return _Heat(f"{value.mean:.3f} {spread}".rstrip(), _good(value.mean))
 
 
 def _seed_rows(confusions: Mapping[int, Confusion]) -> list[tuple[int, str, str, str, str]]:

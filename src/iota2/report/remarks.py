@@ -43,7 +43,7 @@ def _not_validated(confusions: Mapping[int, Confusion], nomenclature: Nomenclatu
 
 
 def _never_mapped(confusions: Mapping[int, Confusion], nomenclature: Nomenclature) -> Iterator[str]:
-    """Precision and F-score of a seed that never maps a class are undefined, and left out of the means."""
+    """The precision of a seed that never maps a class is undefined, and left out of the mean; its F-score is 0."""
     missing: dict[int, list[int]] = {}
     for seed, confusion in confusions.items():
         found = scores(confusion)
@@ -53,7 +53,7 @@ def _never_mapped(confusions: Mapping[int, Confusion], nomenclature: Nomenclatur
     for code, seeds in sorted(missing.items()):
         yield (
             f"Class {nomenclature.name(code)} ({code}) is on no validation pixel of the map of "
-            f"{_seeds(seeds)}: its precision and F-score are undefined there."
+            f"{_seeds(seeds)}: its precision is undefined there, and its F-score 0."
         )
 
 

@@ -10,28 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from iota2.compute.accuracy import Estimate, Summary, scores, summarise
+from iota2.compute.validation import Validated
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
+from iota2.report.measures import UNDEFINED, interval, measure
 from iota2.report.remarks import remarks
+from iota2.report.validation import neighbour_notes, validation_lines
 
-UNDEFINED = "–"
-"""What stands for a measure that is not defined."""
 REFERENCE, PRODUCED, UNMAPPED = (
     "#Reference labels (rows):",
     "#Produced labels (columns):",
     "#Unmapped pixels (rows):",
 )
-
-
-def measure(value: float, digits: int = 3) -> str:
-    """A measure as text, ``–`` when it is undefined (NaN)."""
-    return UNDEFINED if math.isnan(value) else f"{value:.{digits}f}"
-
-
-def interval(value: Estimate) -> str:
-    """``0.903 +- 0.037``; without the half-width when fewer than two seeds define the measure."""
-    mean = measure(value.mean)
-    return mean if value.half_width is None else f"{mean} +- {measure(value.half_width)}"
 
 
 def confusion_csv(confusion: Confusion) -> str:
@@ -84,20 +74,27 @@ def classification_results(confusion: Confusion) -> str:
     return "\n".join(lines) + "\n"
 
 
-def results_text(confusions: Mapping[int, Confusion], nomenclature: Nomenclature, notes: Sequence[str] = ()) -> str:
+def results_text(
+    confusions: Mapping[int, Confusion],
+    nomenclature: Nomenclature,
+    notes: Sequence[str] = (),
+    validated: Validated | None = None,
+) -> str:
     """Text of ``RESULTS.txt``: mean matrix over seeds, kappa, overall accuracy, measures of each class.
 
-    Matrices are given by seed. Undefined measures are shown as ``–``. Remarks on what the numbers leave out,
-    and ``notes``, follow the table. A ``|`` in a class name becomes ``¦``: ``|`` separates columns.
+    Matrices are given by seed. Undefined measures are shown as ``–``. What the validation pixels show by polygon, when
+    it is given, remarks on what the numbers leave out, and ``notes``, follow the table. With one run the table has
+    plain numbers; their intervals follow below. A ``|`` in a class name becomes ``¦``: ``|`` separates columns.
     """
-    summary = summarise(confusions)
+    summary = summarise(confusions, validated.intervals if validated else None)
     names = [nomenclature.name(code).replace("|", "¦") for code in summary.labels]
     lines = ["#row = reference", "#col = production", ""]
     lines += ["*********** Matrice de confusion ***********", ""]
     lines += [*_matrix_lines(summary, names), ""]
     lines += [f"KAPPA : {interval(summary.kappa)}", f"OA : {interval(summary.overall_accuracy)}", ""]
     lines += _table_lines(summary, names)
-    said = [*remarks(confusions, nomenclature), *notes]
+    lines += validation_lines(validated, summary, nomenclature) if validated else []
+    said = [*remarks(confusions, nomenclature), *(neighbour_notes(validated) if validated else ()), *notes]
     if said:
         lines += ["", "Notes", *(f"- {note}" for note in said)]
     return "\n".join(lines) + "\n"
@@ -140,14 +137,22 @@ def _matrix_lines(summary: Summary, names: list[str]) -> Iterator[str]:
 def _table_lines(summary: Summary, names: list[str]) -> Iterator[str]:
     width = 2 + max(len("Classes") + 4, *(len(name) for name in names))
     heads = [" Precision mean ", " Rappel mean ", " F-score mean ", " Confusion max"]
-    widths = [max(len(head), len(" 0.000 +- 0.000 ")) for head in heads[:3]]
+    columns = [[_cell(value) for value in values] for values in (summary.precision, summary.recall, summary.f_score)]
+    widths = [
+        max(len(head), len(" 0.000 +- 0.000 "), *(len(cell) + 2 for cell in column))
+        for head, column in zip(heads, columns, strict=False)
+    ]
     header = "|".join(["Classes".center(width), *(h.center(w) for h, w in zip(heads, widths, strict=False)), heads[3]])
     yield header
     yield "-" * len(header)
     for k, name in enumerate(names):
-        measures = (summary.precision[k], summary.recall[k], summary.f_score[k])
-        cells = [interval(value).center(w) for value, w in zip(measures, widths, strict=True)]
+        cells = [column[k].center(w) for column, w in zip(columns, widths, strict=True)]
         yield "|".join([name.center(width), *cells, f" {_most_mapped(summary.mean_counts[k], names)}"])
+
+
+def _cell(value: Estimate) -> str:
+    """A measure in the table; that of a single run is a plain number, as scripts expect it."""
+    return measure(value.mean) if value.kind == "polygons" else interval(value)
 
 
 def _most_mapped(row: np.ndarray, names: list[str]) -> str:

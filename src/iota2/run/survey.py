@@ -27,7 +27,7 @@ from iota2.errors import InputError, UserError
 from iota2.io.burn import to_crs
 from iota2.io.classes import read_nomenclature
 from iota2.io.point_areas import PointRule, footprint
-from iota2.io.reference import ReferenceData, read_reference, read_regions
+from iota2.io.reference import FieldValues, ReferenceData, read_field, read_reference, read_regions
 from iota2.run.plan import rows_of
 from iota2.run.scan import read_stac, scan, scenes_of, with_images
 from iota2.steps import recipe as recipe_step
@@ -96,6 +96,7 @@ def survey(config: Config) -> Survey:
     complete = len(scenes) == len(scanned)
     reference = attempt(lambda: _read_reference(config, scenes)) if config.chain.check_inputs else None
     classes = attempt(lambda: _classes(config, reference)) if reference else None
+    together = attempt(lambda: _split_field(config)) if reference else None
     uncounted = attempt(lambda: _uncounted(config, classes)) if classes else None
     recipe = attempt(lambda: recipe_step.build_recipe(scenes, recipe_step.params(config))) if complete else None
     footprints = {tile: footprint(scene.geobox, config.chain.proj) for tile, scene in scenes.items()}
@@ -114,6 +115,7 @@ def survey(config: Config) -> Survey:
         *(items.notes if items else ()),
         *((*reference.warnings, *reference.notes) if reference else ()),
         *(classes.warnings if classes else ()),
+        *(together.notes if together else ()),
     ]
     return Survey(
         scenes,
@@ -167,6 +169,11 @@ def _threshold_problems(scenes: Mapping[str, Scene], threshold: int) -> list[str
         f"chain.cloud_threshold is {threshold}, but {told}: no pixel is clear on so many dates, so there would be "
         f"nothing to learn from. Give at most {max(days.values())}."
     ]
+
+
+def _split_field(config: Config) -> FieldValues | None:
+    field = config.arg_train.split_field
+    return read_field(config.chain.ground_truth, field) if field else None
 
 
 def _classes(config: Config, reference: ReferenceData) -> Nomenclature:

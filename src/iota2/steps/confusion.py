@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import geopandas as gpd
 import numpy as np
+import shapely
 
 from iota2 import layout
 from iota2.compute.accuracy import confusion_matrix
+from iota2.compute.polygons import squares_touch
+from iota2.compute.validation import added, count_pixels
 from iota2.core.graph import JobContext, Step
-from iota2.core.grid import Block, blocks, place_in
-from iota2.core.tables import CODE, Confusion
+from iota2.core.grid import Block, blocks, place_in, resolution
+from iota2.core.tables import CODE, ORIGIN, Confusion, PolygonCounts
 from iota2.io.atomic import write_text
 from iota2.io.burn import burn
 from iota2.io.classes import read_classes
 from iota2.io.rasters import RasterProfile, RasterReader, RasterWriter
 from iota2.io.vectors import read_sqlite, read_vector
+from iota2.report.polygon_table import polygon_counts_csv
 from iota2.report.text import confusion_csv
 from iota2.steps.blocks import COPY_SHAPE
 
@@ -25,6 +31,8 @@ def run(job: JobContext) -> None:
     """Count the map's pixels in the tile's validation polygons and mark right and wrong ones."""
     codes = read_classes(job.inp.classes).codes
     validation, learning = read_sqlite(job.inp.validation), read_sqlite(job.inp.learning)
+    outlines = outlines_of(validation, read_vector(job.inp.reference))
+    counts: list[PolygonCounts] = []
     total = Confusion(codes, np.zeros((len(codes), len(codes)), np.int64), np.zeros(len(codes), np.int64))
     with RasterReader(job.inp.map) as reader:
         envelope = read_vector(job.inp.envelope)
@@ -32,11 +40,14 @@ def run(job: JobContext) -> None:
         with RasterWriter(job.out.comparison, RasterProfile(window, "uint8", nodata=0)) as writer:
             for block in blocks(str(job.key["tile"]), window, COPY_SHAPE):
                 produced = reader.read(block.geobox)
-                to_validate, learned = _burn(validation, block), _burn(learning, block)
-                inside = to_validate > 0
+                owner = burn_positions(validation, block)
+                inside = owner > 0
+                to_validate, learned = _codes(validation, owner), _codes(learning, burn_positions(learning, block))
+                counts.append(_counted(validation, outlines, owner, produced, block))
                 total += confusion_matrix(to_validate[inside], produced[inside], codes)
                 writer.write(block, compare(produced, to_validate, learned))
     write_text(job.out.confusion, confusion_csv(total))
+    write_text(job.out.polygons, polygon_counts_csv(added(counts)))
 
 
 def compare(produced: np.ndarray, validation: np.ndarray, learning: np.ndarray) -> np.ndarray:
@@ -51,10 +62,43 @@ def compare(produced: np.ndarray, validation: np.ndarray, learning: np.ndarray) 
     return result
 
 
-def _burn(polygons: gpd.GeoDataFrame, block: Block) -> np.ndarray:
-    """Codes of the polygons on the block, 0 elsewhere."""
-    near = polygons.iloc[np.sort(polygons.sindex.query(block.geobox.extent.geom))]
-    return burn(zip(near.geometry, near[CODE], strict=True), block.geobox, "uint16")
+def burn_positions(polygons: gpd.GeoDataFrame, block: Block) -> np.ndarray:
+    """(y, x) uint32: position of the polygon of each pixel, from 1; 0 elsewhere."""
+    near = np.sort(polygons.sindex.query(block.geobox.extent.geom))
+    return burn(zip(polygons.geometry.iloc[near], near + 1, strict=True), block.geobox, "uint32")
+
+
+def outlines_of(pieces: gpd.GeoDataFrame, reference: gpd.GeoDataFrame) -> dict[int, shapely.Geometry]:
+    """The edges of the polygons that ``pieces`` were cut from, by row of the reference data.
+
+    The cuts by tile, region and clouds are no edges: on both sides of them the ground is that of the polygon.
+    """
+    whole = reference[reference[ORIGIN].isin(pieces[ORIGIN])]
+    edges = shapely.boundary(whole.geometry.to_numpy())
+    shapely.prepare(edges)
+    return dict(zip(whole[ORIGIN].astype(int), edges, strict=True))
+
+
+def _codes(polygons: gpd.GeoDataFrame, owner: np.ndarray) -> np.ndarray:
+    """Codes of the polygons at each pixel, 0 elsewhere."""
+    return np.concatenate([[0], polygons[CODE].to_numpy()]).astype(np.uint16)[owner]
+
+
+def _counted(
+    polygons: gpd.GeoDataFrame, outlines: Mapping[int, shapely.Geometry], owner: np.ndarray, produced: np.ndarray,
+    block: Block,
+) -> PolygonCounts:  # fmt: skip
+    """The pixels of a block that have an ``owner``, by polygon, class of the map and whether they touch its edge."""
+    row, col = np.nonzero(owner)
+    position = owner[row, col].astype(np.int64) - 1
+    origin = polygons[ORIGIN].to_numpy().astype(np.int64)[position]
+    affine, size = block.geobox.affine, resolution(block.geobox)
+    x, y = affine.c + (col + 0.5) * affine.a, affine.f + (row + 0.5) * affine.e
+    edge = np.zeros(len(row), dtype=bool)
+    order = np.argsort(origin, kind="stable")
+    for pixels in np.split(order, np.flatnonzero(np.diff(origin[order])) + 1) if len(order) else []:
+        edge[pixels] = squares_touch(outlines[int(origin[pixels[0]])], x[pixels], y[pixels], size)
+    return count_pixels(origin, polygons[CODE].to_numpy()[position], produced[row, col], edge)
 
 
 STEP = Step(
@@ -70,6 +114,12 @@ STEP = Step(
         "envelope": layout.ENVELOPE,
         "validation": layout.VALIDATION_POLYGONS,
         "learning": layout.LEARN_POLYGONS,
+        "reference": layout.REFERENCE,
     },
-    makes={"confusion": layout.TILE_CONFUSION, "comparison": layout.TILE_COMPARISON},
+    makes={
+        "confusion": layout.TILE_CONFUSION,
+        "polygons": layout.TILE_VALIDATION,
+        "comparison": layout.TILE_COMPARISON,
+    },
+    version=2,
 )

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from iota2 import layout
+from iota2.config.schema import Config
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import blocks
+from iota2.io.atomic import write_text
 from iota2.io.rasters import RasterProfile, RasterWriter, raster_geobox, read_block
+from iota2.report.style import difference_style
 from iota2.steps.blocks import COPY_SHAPE
+
+
+@dataclass(frozen=True)
+class DifferenceParams:
+    """What the values mean."""
+
+    split: bool
+    """Whether polygons are on one side; otherwise all are on both, and values are sums."""
+
+
+def params(config: Config) -> DifferenceParams:
+    """The option about both sides."""
+    return DifferenceParams(config.arg_train.split_ground_truth)
 
 
 def run(job: JobContext) -> None:
@@ -22,6 +40,7 @@ def run(job: JobContext) -> None:
                 if lattice.extent.intersects(block.geobox.extent):
                     merged += read_block(path, block)
             writer.write(block, merged)
+    write_text(job.out.style, difference_style(split=job.params.split))
 
 
 STEP = Step(
@@ -32,5 +51,7 @@ STEP = Step(
     run=run,
     over=("seed",),
     needs={"map": layout.MAP, "tiles": layout.TILE_COMPARISON},
-    makes={"difference": layout.DIFFERENCE},
+    makes={"difference": layout.DIFFERENCE, "style": layout.DIFFERENCE_STYLE},
+    params=params,
+    version=2,
 )

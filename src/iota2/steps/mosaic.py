@@ -23,8 +23,8 @@ from iota2.io.burn import burn
 from iota2.io.classes import read_classes
 from iota2.io.rasters import RasterProfile, RasterReader, RasterWriter, nearest_pixels, raster_geobox
 from iota2.io.vectors import read_vector
-from iota2.report.style import qgis_style
-from iota2.steps.blocks import copy_shape
+from iota2.report.style import class_style, confidence_style, probability_style, validity_style
+from iota2.steps.blocks import COPY_SHAPE, copy_shape
 from iota2.steps.classification import probability_profile
 
 _PLACING = 96
@@ -117,12 +117,31 @@ def run(job: JobContext) -> None:
     lattices = {tile: raster_geobox(path) for tile, path in validity.items()}
     ownership = Ownership(envelopes, product_lattice(envelopes, next(iter(lattices.values())), job.params))
     classes = read_classes(job.inp.classes)
-    for path in job.out.all("style").values():
-        write_text(path, qgis_style(classes))
     products = [_validity(job, validity, ownership.geobox)]
     for (seed,) in job.out.all("map"):
         products += _of_seed(job, seed, classes, ownership.geobox)
     _write(products, ownership, lattices, job.use)
+    _write_styles(job, classes)
+
+
+def _write_styles(job: JobContext, classes: Nomenclature) -> None:
+    """How QGIS shows each product, under its name beside it."""
+    styles = {
+        "style": class_style(classes),
+        "colors_style": class_style(classes),
+        "confidence_style": confidence_style(),
+        "validity_style": validity_style(_largest(job.out.validity)),
+        "probabilities_style": probability_style(),
+    }
+    for name, style in styles.items():
+        for path in job.out.all(name).values() if name in job.out else ():
+            write_text(path, style)
+
+
+def _largest(path: Path) -> int:
+    """The largest pixel of a raster."""
+    with RasterReader(path) as reader:
+        return max(int(reader.read(block.geobox).max()) for block in blocks("", reader.geobox, COPY_SHAPE))
 
 
 def product_lattice(envelopes: Mapping[str, gpd.GeoSeries], tile: GeoBox, given: MosaicParams) -> GeoBox:
@@ -221,9 +240,14 @@ STEP = Step(
         "map": layout.MAP,
         "colors": layout.COLOR_MAP,
         "style": layout.MAP_STYLE,
+        "colors_style": layout.COLOR_MAP_STYLE,
         "confidence": layout.FINAL_CONFIDENCE,
+        "confidence_style": layout.CONFIDENCE_STYLE,
         "validity": layout.FINAL_VALIDITY,
+        "validity_style": layout.VALIDITY_STYLE,
         "final_probabilities": layout.FINAL_PROBABILITIES,
+        "probabilities_style": layout.PROBABILITIES_STYLE,
     },
     params=params,
+    version=2,
 )

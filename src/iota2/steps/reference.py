@@ -26,9 +26,10 @@ from iota2.io.layers import vector_source, with_choice
 from iota2.io.point_areas import PointArea, PointRule, footprint
 from iota2.io.polygon_losses import class_losses, nothing_usable, pixel_area, write_class_losses
 from iota2.io.rasters import RasterReader
-from iota2.io.reference import ReferenceData, read_reference
+from iota2.io.reference import ReferenceData, read_field, read_reference
 from iota2.io.vectors import read_vector, write_shapefile
 from iota2.report.text import label_table_csv
+from iota2.steps.grouping import group_notes, polygons_together
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,9 @@ class ReferenceParams:
     runs: int
     random_seed: int
     split_ground_truth: bool
+    split_field: str | None = None
+    split_distance: float | None = None
+    """Metres."""
 
 
 def params(config: Config) -> ReferenceParams:
@@ -66,6 +70,8 @@ def params(config: Config) -> ReferenceParams:
         runs=arg_train.runs,
         random_seed=arg_train.seed,
         split_ground_truth=arg_train.split_ground_truth,
+        split_field=arg_train.split_field if arg_train.split_ground_truth else None,
+        split_distance=arg_train.split_distance if arg_train.split_ground_truth else None,
     )
 
 
@@ -89,12 +95,16 @@ def run(job: JobContext) -> None:
     counted = class_losses(data, classes, lost, pixel_area(next(iter(grids.values()))))
     if not any(home):
         raise InputError(nothing_usable(source, counted))
-    write_shapefile(split_frame(data, classes, home, given), job.out.reference)
+    field = read_field(source, given.split_field) if given.split_field else None
+    together = polygons_together(data, home, field, given.split_distance)
+    frame = split_frame(data, classes, home, given, together)
+    group_remarks = group_notes(frame, classes, given, together, field) if together is not None else []
+    write_shapefile(frame, job.out.reference)
     write_classes(classes, job.out.classes)
     write_classes(classes.unnamed, job.out.codes)
     write_text(job.out.table, label_table_csv(classes))
     split_notes = _split_notes(data, classes, home, given.split_ground_truth)
-    write_json(job.out.notes, [*data.warnings, *data.notes, *split_notes])
+    write_json(job.out.notes, [*data.warnings, *data.notes, *split_notes, *group_remarks])
     write_class_losses(counted, job.out.losses)
 
 
@@ -114,9 +124,14 @@ def _owned(job: JobContext) -> dict[str, shapely.Geometry]:
 
 
 def split_frame(
-    data: ReferenceData, classes: Nomenclature, home: list[str | None], given: ReferenceParams
+    data: ReferenceData,
+    classes: Nomenclature,
+    home: list[str | None],
+    given: ReferenceParams,
+    together: np.ndarray | None = None,
 ) -> gpd.GeoDataFrame:
-    """The polygons with code, home region and, for each seed, their side."""
+    """The polygons with code, home region and, for each seed, their side; those of one number in ``together`` are on
+    one side."""
     frame, label = data.frame, label_column(given.data_field)
     codes = [classes.code(value) for value in frame["label"]]
     sides = split_polygons(
@@ -126,6 +141,7 @@ def split_frame(
         runs=given.runs,
         random_seed=given.random_seed,
         split_ground_truth=given.split_ground_truth,
+        together=together,
     )
     columns = {ORIGIN: frame[ORIGIN].to_numpy(), label: frame["label"].to_numpy(), CODE: codes}
     columns[REGION] = [region or "" for region in home]

@@ -20,6 +20,7 @@ from iota2 import __version__, layout
 from iota2.classifiers.models import read_training
 from iota2.classifiers.registry import as_options
 from iota2.compute.accuracy import scores
+from iota2.compute.validation import validated
 from iota2.config.schema import Config, describe
 from iota2.core.graph import Artifact, JobContext, Step
 from iota2.core.grid import blocks, resolution
@@ -40,7 +41,7 @@ from iota2.report.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
 from iota2.steps.class_statistics import read_class_statistics, read_fates
 from iota2.steps.coregistration import Alignment, read_alignments, unaligned
-from iota2.steps.merge_confusions import read_confusion
+from iota2.steps.merge_confusions import read_confusion, read_polygon_counts
 from iota2.steps.mosaic import Ownership
 from iota2.steps.selection import losses
 
@@ -97,13 +98,16 @@ def run(job: JobContext) -> None:
     fates = {int(seed): read_fates(path) for (seed,), path in job.inp.all("losses").items()}
     notes = (*warnings(fates, classes.name), *_notes(job), *_unlearned(job, classes))
     told = (*classes.warnings, *notes)
-    write_text(job.out.results, f"{results_text(confusions, classes, told)}\n{samples_text(fates, classes.name)}")
-    write_json(job.out.metrics, metrics(confusions, classes, told, _provenance(job, scenes)))
+    counts = {int(seed): read_polygon_counts(path) for (seed,), path in job.inp.all("validation").items()}
+    found = validated(counts, classes.codes)
+    results = results_text(confusions, classes, told, found)
+    write_text(job.out.results, f"{results}\n{samples_text(fates, classes.name)}")
+    write_json(job.out.metrics, metrics(confusions, classes, told, _provenance(job, scenes), found))
     for (seed,), path in job.out.all("figures").items():
         confusion = confusions[int(seed)]
         with replacing(path) as part:
             figures.confusion_figure(confusion, scores(confusion), classes, part)
-    page = replace(_page(job, classes, confusions, scenes, notes), fates=fates[min(fates)])
+    page = replace(_page(job, classes, confusions, scenes, notes), fates=fates[min(fates)], validated=found)
     write_text(job.out.page, render_report(page))
 
 
@@ -331,6 +335,7 @@ STEP = Step(
         "losses": layout.LOSSES,
         "envelopes": layout.ENVELOPE,
         "confusion": layout.CONFUSION,
+        "validation": layout.VALIDATION,
         "models": layout.MODEL,
         "map": layout.MAP,
         "confidence": layout.FINAL_CONFIDENCE,

@@ -1,0 +1,98 @@
+"""Which polygons stay together, and on which side of the split whole groups of them go."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+
+from iota2.core.random import generator
+from iota2.core.tables import LEARN, UNUSED, VALIDATION
+
+Label = int | str
+Stratum = tuple[str, Label]
+"""Region and label: each is split by itself."""
+
+
+def numbered(values: Sequence[Hashable | None]) -> np.ndarray:
+    """(polygon,) int64: one number for equal values; each None has a number of its own."""
+    numbers: dict[Hashable, int] = {}
+    keys = [("alone", k) if value is None else ("value", value) for k, value in enumerate(values)]
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
+
+
+def united(groupings: Sequence[np.ndarray]) -> np.ndarray:
+    """(polygon,) int64 from groupings of the same polygons: those that any of them keeps together, directly or through
+    others, have one number. Numbers ascend with the first polygon of a group."""
+    # Needed with an option only, and among what takes longest to import.
+    from scipy.sparse import coo_array  # noqa: PLC0415
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
+    count = len(groupings[0])
+    if count == 0:
+        return np.zeros(0, np.int64)
+    pairs = []
+    for grouping in groupings:
+        _, first, place = np.unique(grouping, return_index=True, return_inverse=True)
+        pairs.append(np.stack([np.arange(count), first[place.reshape(-1)]]))
+    one, other = np.concatenate(pairs, axis=1)
+    _, found = connected_components(coo_array((np.ones(len(one), bool), (one, other)), shape=(count, count)))
+    return numbered(found.tolist())
+
+
+def split_groups(
+    strata: Mapping[Stratum, np.ndarray], groups: np.ndarray, ratio: float, random_seed: int
+) -> np.ndarray:
+    """(polygon,) side of every polygon for one seed, LEARN, VALIDATION or UNUSED (in no stratum), by whole groups.
+
+    ``strata`` has the positions of the polygons of each (region, label); ``groups`` one number for each polygon. Strata
+    are drawn one after the other, those with the fewest groups first. The groups of a stratum that have no side yet
+    come in random order, round(ratio x groups) of them first, as polygons do without groups; each learns if this brings
+    the number of the stratum's learning polygons nearer to ratio x polygons. At least one of them learns and, of two
+    groups or more, at least one validates, unless earlier strata have decided. A group that spans strata stays whole.
+    Where every group is a single polygon, the draw is the one without groups.
+    """
+    learns: dict[int, bool] = {}
+    sizes = {key: _sizes(groups[members]) for key, members in strata.items()}
+    for key in sorted(strata, key=lambda key: (len(sizes[key]), key)):
+        _decide(learns, sizes[key], ratio, generator(random_seed, "split", *key))
+    side = np.full(len(groups), UNUSED, dtype="<U10")
+    for members in strata.values():
+        side[members] = [LEARN if learns[int(group)] else VALIDATION for group in groups[members]]
+    return side
+
+
+def _sizes(groups: np.ndarray) -> dict[int, int]:
+    """How often each number occurs, ascending."""
+    numbers, counts = np.unique(groups, return_counts=True)
+    return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
+
+
+def _decide(learns: dict[int, bool], sizes: Mapping[int, int], ratio: float, rng: np.random.Generator) -> None:
+    """Give a side to the groups of one stratum (``sizes`` in its polygons) that have none in ``learns``."""
+    polygons = sum(sizes.values())
+    wanted = learners_wanted(polygons, ratio)
+    learning = sum(size for group, size in sizes.items() if learns.get(group, False))
+    validating = sum(size for group, size in sizes.items() if not learns.get(group, True))
+    undecided = [group for group in sizes if group not in learns]
+    order = _order(len(undecided), ratio, rng)
+    for left, k in zip(range(len(order) - 1, -1, -1), order, strict=True):
+        size = sizes[undecided[k]]
+        nearer = abs(learning + size - wanted) < abs(learning - wanted)
+        last_chance = left == 0 and (learning == 0 or validating == 0)
+        learn = learning == 0 if last_chance else nearer
+        learns[undecided[k]] = learn
+        learning, validating = learning + size * learn, validating + size * (not learn)
+
+
+def learners_wanted(count: int, ratio: float) -> int:
+    """How many of ``count`` polygons learn: round(count x ratio), half to even, at least 1 and at most count - 1."""
+    return min(max(round(count * ratio), 1), max(count - 1, 1))
+
+
+def _order(count: int, ratio: float, rng: np.random.Generator) -> np.ndarray:
+    """Positions of ``count`` groups in the order in which they are asked."""
+    if count == 0:
+        return np.zeros(0, np.int64)
+    first = rng.choice(count, size=learners_wanted(count, ratio), replace=False)
+    return np.concatenate([first, rng.permutation(np.setdiff1d(np.arange(count), first))])

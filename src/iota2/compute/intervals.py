@@ -1,0 +1,199 @@
+"""How sure the accuracy of one map is: intervals of its measures over the validation polygons."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from iota2.core.tables import PolygonCounts
+
+CONFIDENCE_LEVEL = 0.95
+"""Of all intervals of accuracy."""
+REPLICATES = 1000
+"""How often polygons are drawn again."""
+FEW = 5
+"""Of fewer polygons a bootstrap says too little: their interval is Wilson's."""
+_CHUNK = 2_000_000
+"""Numbers held at a time while polygons are drawn again."""
+_NORMAL_QUANTILE = 1.959963984540054
+"""Of (1 + CONFIDENCE_LEVEL) / 2."""
+
+Bounds = tuple[float, float]
+"""Lowest and highest value of an interval."""
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """95 % intervals of the measures of one map; sequences follow the labels, None where a measure is undefined."""
+
+    precision: tuple[Bounds | None, ...]
+    recall: tuple[Bounds | None, ...]
+    f_score: tuple[Bounds | None, ...]
+    overall_accuracy: Bounds | None
+    kappa: Bounds | None
+
+
+@dataclass(frozen=True)
+class _Measures:
+    """Measures of many confusion matrices at once: (matrix, class) and (matrix,) float64, NaN where undefined."""
+
+    precision: np.ndarray
+    recall: np.ndarray
+    f_score: np.ndarray
+    overall_accuracy: np.ndarray
+    kappa: np.ndarray
+    chance: np.ndarray
+    """Agreement that is expected by chance."""
+
+
+def polygon_intervals(
+    counts: PolygonCounts, labels: tuple[int, ...], rng: np.random.Generator, replicates: int = REPLICATES
+) -> Intervals:
+    """95 % intervals with polygons as the units, for the pixels of one polygon are alike.
+
+    A stratified cluster bootstrap [Efron & Tibshirani 1993]: the validation polygons of each class are drawn again
+    with replacement, each with all its pixels; the interval reaches from the 2.5th to the 97.5th percentile of the
+    measures, and contains the measure itself. With fewer than ``FEW`` polygons in a measure, or when all replicates
+    agree, it is the score interval of Wilson [1927] with the polygons as its trials, since no spread among few
+    polygons is no certainty. Pixels that the map left at 0 are in no measure.
+    """
+    table = _Table.of(counts, labels)
+    truth = _measures(table.matrix(np.ones((1, len(table.rows)))))
+    drawn = [_measures(table.matrix(weights)) for weights in _weights(table, rng, replicates)]
+
+    def bounds(measure: Callable[[_Measures], np.ndarray], units: np.ndarray) -> tuple[Bounds | None, ...]:
+        values = np.concatenate([measure(one) for one in drawn]) if drawn else np.zeros((0, len(units)))
+        return tuple(_bounds(float(value), values[:, k], int(units[k])) for k, value in enumerate(measure(truth)[0]))
+
+    (overall,) = bounds(lambda one: one.overall_accuracy[:, None], np.array([len(table.rows)]))
+    kappas = np.concatenate([one.kappa for one in drawn]) if drawn else np.zeros(0)
+    return Intervals(
+        precision=bounds(lambda one: one.precision, table.mapped),
+        recall=bounds(lambda one: one.recall, table.reference),
+        f_score=bounds(lambda one: one.f_score, table.either),
+        overall_accuracy=overall,
+        kappa=_kappa_bounds(truth, kappas, overall, len(table.rows)),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """Mapped pixels by polygon and class in the map."""
+
+    rows: np.ndarray
+    """(polygon,) position of the reference class of each polygon, ascending."""
+    pixels: np.ndarray
+    """(polygon, class) float64: whole numbers, whose sums are exact in whatever order."""
+
+    @classmethod
+    def of(cls, counts: PolygonCounts, labels: tuple[int, ...]) -> _Table:
+        seen = counts.where(counts.produced > 0)
+        rows, columns = (np.searchsorted(labels, values) for values in (seen.reference, seen.produced))
+        keys, owner = np.unique(np.stack([rows, seen.polygon], axis=1), axis=0, return_inverse=True)
+        pixels = np.zeros((len(keys), len(labels)))
+        np.add.at(pixels, (owner.reshape(-1), columns), seen.pixels)
+        return cls(keys[:, 0].astype(np.int64), pixels)
+
+    def matrix(self, weights: np.ndarray) -> np.ndarray:
+        """(draw, reference, map) float64: the confusion matrices of polygons with ``weights`` (draw, polygon)."""
+        n = self.pixels.shape[1]
+        found = np.zeros((len(weights), n, n))
+        for k in np.unique(self.rows):
+            members = self.rows == k
+            found[:, k] = weights[:, members] @ self.pixels[members]
+        return found
+
+    @property
+    def mapped(self) -> np.ndarray:
+        """(class,) polygons that have pixels mapped as the class."""
+        return (self.pixels > 0).sum(axis=0)
+
+    @property
+    def reference(self) -> np.ndarray:
+        """(class,) polygons of the class."""
+        return np.bincount(self.rows, minlength=self.pixels.shape[1])
+
+    @property
+    def either(self) -> np.ndarray:
+        """(class,) polygons of the class, or with pixels mapped as it."""
+        own = np.arange(self.pixels.shape[1]) == self.rows[:, None]
+        return ((self.pixels > 0) | own).sum(axis=0)
+
+
+def _weights(table: _Table, rng: np.random.Generator, replicates: int) -> Iterator[np.ndarray]:
+    """How often each polygon is drawn, (draw, polygon) float64, some draws at a time; classes keep their polygons."""
+    polygons, classes = len(table.rows), table.pixels.shape[1]
+    if polygons == 0:
+        return
+    sizes = table.reference
+    at_once = max(1, min(replicates, _CHUNK // max(polygons, classes**2)))
+    for start in range(0, replicates, at_once):
+        draws = min(at_once, replicates - start)
+        yield np.concatenate(
+            [rng.multinomial(n, np.full(n, 1 / n), size=draws) for n in sizes[sizes > 0]], axis=1
+        ).astype(np.float64)
+
+
+def _measures(counts: np.ndarray) -> _Measures:
+    """Measures of the matrices (draw, reference, map); a class without reference pixels has none."""
+    right = np.diagonal(counts, axis1=1, axis2=2)
+    rows, columns = counts.sum(axis=2), counts.sum(axis=1)
+    validated, total = rows > 0, rows.sum(axis=1)
+    overall = _ratio(right.sum(axis=1), total)
+    chance = _ratio((rows * columns).sum(axis=1), total**2)
+    return _Measures(
+        precision=_ratio(right, np.where(validated, columns, 0)),
+        recall=_ratio(right, rows),
+        f_score=_ratio(2 * right, np.where(validated, rows + columns, 0)),
+        overall_accuracy=overall,
+        kappa=_ratio(overall - chance, 1 - chance),
+        chance=chance,
+    )
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+
+
+def _bounds(value: float, drawn: np.ndarray, units: int) -> Bounds | None:
+    """Interval of a share; None when it is undefined."""
+    if math.isnan(value):
+        return None
+    low, high = _percentiles(drawn)
+    if units < FEW or not low < high:
+        low, high = wilson(value, units)
+    return max(0.0, min(low, value)), min(1.0, max(high, value))
+
+
+def _kappa_bounds(truth: _Measures, drawn: np.ndarray, overall: Bounds | None, units: int) -> Bounds | None:
+    """Interval of kappa; of few polygons, what the interval of the overall accuracy gives at the same chance."""
+    value = float(truth.kappa[0])
+    if math.isnan(value) or overall is None:
+        return None
+    low, high = _percentiles(drawn)
+    if units < FEW or not low < high:
+        chance = float(truth.chance[0])
+        low, high = ((bound - chance) / (1 - chance) for bound in overall)
+    return max(-1.0, min(low, value)), min(1.0, max(high, value))
+
+
+def _percentiles(drawn: np.ndarray) -> Bounds:
+    """The middle 95 % of the defined values; NaN when there is none."""
+    defined = drawn[~np.isnan(drawn)]
+    if not len(defined):
+        return math.nan, math.nan
+    low, high = np.quantile(defined, [(1 - CONFIDENCE_LEVEL) / 2, (1 + CONFIDENCE_LEVEL) / 2])
+    return float(low), float(high)
+
+
+def wilson(share: float, trials: int) -> Bounds:
+    """The score interval of a share of ``trials`` [Wilson 1927]; all that is possible without a trial."""
+    if trials == 0:
+        return 0.0, 1.0
+    z2 = _NORMAL_QUANTILE**2 / trials
+    centre = (share + z2 / 2) / (1 + z2)
+    half = math.sqrt(z2 * (share * (1 - share) + z2 / 4)) / (1 + z2)
+    return max(0.0, centre - half), min(1.0, centre + half)

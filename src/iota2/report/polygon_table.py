@@ -1,0 +1,35 @@
+"""Validation pixels by polygon as CSV text."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from iota2.core.tables import ORIGIN, PolygonCounts
+
+COLUMNS = (ORIGIN, "reference", "produced", "edge", "pixels", "distance")
+
+
+def polygon_counts_csv(counts: PolygonCounts) -> str:
+    """A header, then a line for each row of the counts; ``distance`` is empty when no learning polygon is known."""
+    lines = [",".join(COLUMNS)]
+    whole = (counts.polygon, counts.reference, counts.produced, counts.edge.astype(np.int64), counts.pixels)
+    for *numbers, distance in zip(*(values.tolist() for values in (*whole, counts.distance)), strict=True):
+        lines.append(",".join(map(str, numbers)) + f",{'' if math.isinf(distance) else f'{distance:.3f}'}")
+    return "\n".join(lines) + "\n"
+
+
+def parse_polygon_counts_csv(text: str, source: str) -> PolygonCounts:
+    """The counts that ``polygon_counts_csv`` wrote; ValueError names ``source`` when it is anything else."""
+    head, *lines = text.splitlines() or [""]
+    try:
+        if tuple(head.split(",")) != COLUMNS:
+            raise ValueError(f"expected the columns {', '.join(COLUMNS)}, found {head!r}")
+        cells = [line.split(",") for line in lines]
+        numbers = np.array([[int(cell) for cell in row[:5]] for row in cells], dtype=np.int64).reshape(-1, 5)
+        distance = np.array([float(row[5]) if row[5] else math.inf for row in cells], dtype=np.float64)
+    except (ValueError, IndexError) as err:
+        raise ValueError(f"{source} is no table of validation pixels: {err}") from err
+    polygon, reference, produced, edge, pixels = numbers.T
+    return PolygonCounts(polygon, reference, produced, edge > 0, pixels, distance)

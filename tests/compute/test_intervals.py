@@ -1,0 +1,115 @@
+"""Intervals over validation polygons: within what is possible, as wide as polygons differ, the same every time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from iota2.compute.accuracy import scores, summarise
+from iota2.compute.intervals import Intervals, polygon_intervals, wilson
+from iota2.compute.validation import confusion_of, count_pixels
+from iota2.core.random import generator
+from iota2.core.tables import PolygonCounts
+
+LABELS = (1, 2, 3)
+
+
+def counted(pixels: list[tuple[int, int, int]]) -> PolygonCounts:
+    """Counts of pixels (polygon, reference, produced)."""
+    rows = np.array(pixels, dtype=np.int64).reshape(-1, 3)
+    return count_pixels(*rows.T, np.zeros(len(rows), bool))
+
+
+def intervals(counts: PolygonCounts, replicates: int = 1000) -> Intervals:
+    return polygon_intervals(counts, LABELS, generator(0, "test"), replicates)
+
+
+@st.composite
+def validation(draw: st.DrawFn) -> PolygonCounts:
+    polygons = draw(st.lists(st.tuples(st.sampled_from(LABELS), st.lists(st.sampled_from((0, *LABELS)), max_size=6))))
+    return counted([(k, label, pixel) for k, (label, found) in enumerate(polygons) for pixel in found])
+
+
+@settings(max_examples=60, deadline=None)
+@given(validation())
+def test_intervals_hold_the_measure_and_stay_within_what_is_possible(counts):
+    found, truth = intervals(counts, 50), scores(confusion_of(counts, LABELS))
+    each = [(found.overall_accuracy, truth.overall_accuracy, 0), (found.kappa, truth.kappa, -1)]
+    for bounds, values in (
+        (found.precision, truth.precision),
+        (found.recall, truth.recall),
+        (found.f_score, truth.f_score),
+    ):
+        each += [(bound, value, 0) for bound, value in zip(bounds, values, strict=True)]
+    for bounds, value, lowest in each:
+        assert (bounds is None) == np.isnan(value)
+        if bounds is not None:
+            assert lowest <= bounds[0] <= value + 1e-12
+            assert value - 1e-12 <= bounds[1] <= 1
+
+
+def test_polygons_that_all_agree_are_no_certainty():
+    found = intervals(counted([(k, 1 + k % 2, 1 + k % 2) for k in range(40) for _ in range(100)]))
+    assert found.recall[0] == pytest.approx(wilson(1.0, 20))
+    assert found.overall_accuracy == pytest.approx(wilson(1.0, 40))
+    assert 0.7 < found.kappa[0] < 0.9
+    assert found.kappa[1] == 1
+
+
+def test_a_class_with_one_polygon_has_a_wide_interval_however_many_pixels_it_has():
+    pixels = [(k, 1, 1) for k in range(1, 30)] + [(0, 2, 2)] * 900 + [(0, 2, 1)] * 100
+    low, high = intervals(counted(pixels)).recall[1]
+    assert (low, high) == pytest.approx(wilson(0.9, 1))
+    assert high - low > 0.7
+
+
+def test_pixels_of_one_polygon_do_not_count_as_independent():
+    rng = np.random.default_rng(3)
+    right = rng.random(60) < 0.8  # whole polygons are right or wrong
+    once = counted([(k, 1, 1 if ok else 2) for k, ok in enumerate(right)])
+    often = counted([(k, 1, 1 if ok else 2) for k, ok in enumerate(right) for _ in range(200)])
+    assert intervals(often) == intervals(once)
+    low, high = intervals(often).overall_accuracy
+    deviation = np.sqrt(right.mean() * (1 - right.mean()) / 60)
+    assert high - low == pytest.approx(2 * 1.96 * deviation, rel=0.15)
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+    rng, covered = np.random.default_rng(1), 0
+    for _ in range(100):
+        shares = rng.beta(8, 2, 60)  # of right pixels in each polygon, 0.8 in the mean
+        rights = rng.binomial(20, shares)
+        pixels = [(k, 1, 1 if j < right else 2) for k, right in enumerate(rights) for j in range(20)]
+        low, high = intervals(counted(pixels), 200).overall_accuracy
+        covered += low <= 0.8 <= high
+    assert 85 <= covered <= 100
+
+
+def test_the_same_counts_give_the_same_intervals_in_whatever_order():
+    counts = counted([(k, 1 + k % 3, 1 + (k * k) % 3) for k in range(30) for _ in range(1 + k % 4)])
+    shuffled = counts.where(np.random.default_rng(0).permutation(len(counts)))
+    assert intervals(counts) == intervals(counts) == intervals(shuffled)
+
+
+def test_no_pixel_or_no_mapped_pixel_leaves_everything_undefined():
+    for counts in (counted([]), counted([(1, 1, 0), (2, 2, 0)])):
+        found = intervals(counts)
+        assert found.overall_accuracy is found.kappa is None
+        assert {*found.precision, *found.recall, *found.f_score} == {None}
+
+
+def test_a_summary_of_one_run_takes_them_and_that_of_several_does_not():
+    counts = counted([(k, 1 + k % 2, 1 + (k // 7) % 2) for k in range(30)])
+    one, found = confusion_of(counts, LABELS), intervals(counts)
+    summary = summarise({0: one}, found)
+    assert (summary.overall_accuracy.kind, summary.overall_accuracy.bounds) == ("polygons", found.overall_accuracy)
+    assert (summary.f_score[0].kind, summary.f_score[0].bounds) == ("polygons", found.f_score[0])
+    assert summary.f_score[2].bounds is None
+    assert summarise({0: one, 1: one}, found).overall_accuracy.kind == "range"
+
+
+@pytest.mark.parametrize(("share", "trials", "expected"), [(0.5, 10, (0.2366, 0.7634)), (1.0, 10, (0.7225, 1.0))])
+def test_wilsons_interval_equals_worked_values(share, trials, expected):
+    assert wilson(share, trials) == pytest.approx(expected, abs=5e-5)

@@ -1,0 +1,137 @@
+"""The map against reference polygons: counts by polygon, edges, and how near learning polygons are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import shapely
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from shapely import box
+from shapely.affinity import rotate
+
+from iota2.compute.validation import confusion_of
+from iota2.core.graph import JobContext, Paths, Resources
+from iota2.core.grid import blocks
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.tables import PolygonCounts
+from iota2.io.classes import write_classes
+from iota2.io.rasters import RasterProfile, RasterWriter
+from iota2.io.vectors import write_shapefile, write_sqlite
+from iota2.steps import confusion, merge_confusions
+from iota2.steps.merge_confusions import distances_to_learning, read_confusion, read_polygon_counts
+
+CRS = "EPSG:2154"
+GRID = GeoBox((40, 60), Affine(10, 0, 500000, 0, -10, 6200400), CRS)
+X, Y = 500000, 6200000
+CODES = (1, 2)
+CUT = box(X, Y, X + 300, Y + 400)
+"""The envelope of the tile: the left half of the map."""
+POLYGONS = (
+    rotate(box(X + 53, Y + 57, X + 171, Y + 139), 17),
+    box(X + 203, Y + 203, X + 397, Y + 297),  # lies on two tiles
+    box(X + 20, Y + 300, X + 90, Y + 380),  # on pixel edges
+    box(X + 250, Y + 20, X + 251, Y + 21),  # thinner than a pixel
+    box(X + 430, Y + 203, X + 500, Y + 297),  # learns, 33 m from the second
+    box(X + 420, Y + 20, X + 500, Y + 90),  # learns another class
+)
+
+
+def reference(sides: tuple[str, ...] = ("validation",) * 4 + ("learn",) * 2) -> gpd.GeoDataFrame:
+    columns = {"originfid": [3, 5, 8, 9, 11, 12], "i2label": [1, 2, 2, 1, 2, 1], "region": "1", "seed_0": sides}
+    return gpd.GeoDataFrame(columns, geometry=list(POLYGONS), crs=CRS)
+
+
+def labels() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 3, GRID.shape).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tile compared with its map, then put together."""
+    folder = tmp_path_factory.mktemp("confusion")
+    frame = reference()
+    pieces = frame.assign(geometry=frame.intersection(CUT))
+    pieces = pieces[~pieces.is_empty].drop(columns="seed_0")
+    for name, side in (("val", [3, 5, 8, 9]), ("learn", [11, 12])):
+        write_sqlite(pieces[pieces["originfid"].isin(side)], folder / f"{name}.sqlite")
+    write_shapefile(frame, folder / "reference.shp")
+    write_shapefile(gpd.GeoDataFrame({"tile": ["A"]}, geometry=[CUT], crs=CRS), folder / "envelope.shp")
+    write_classes(Nomenclature(CODES, ("1", "2"), ((0, 0, 0),) * 2, CODES), folder / "codes.json")
+    with RasterWriter(folder / "map.tif", RasterProfile(GRID, "uint8", nodata=0)) as writer:
+        writer.write(next(blocks("", GRID, GRID.shape)), labels())
+    given = {"map": "map.tif", "classes": "codes.json", "envelope": "envelope.shp", "validation": "val.sqlite",
+             "learning": "learn.sqlite", "reference": "reference.shp"}  # fmt: skip
+    made = {"confusion": "tile.csv", "polygons": "tile_polygons.csv", "comparison": "comparison.tif"}
+    confusion.run(JobContext(Paths(folder, given), Paths(folder, made), {"tile": "A", "seed": 0}, None, Resources()))
+    given = {"tiles": {("A", 0): "tile.csv"}, "polygons": {("A", 0): "tile_polygons.csv"}, "reference": "reference.shp"}
+    names = {"confusion": "all.csv", "results": "all.txt", "validation": "all_polygons.csv"}
+    made = {name: {(0,): path} for name, path in names.items()}
+    merge_confusions.run(JobContext(Paths(folder, given), Paths(folder, made), {}, None, Resources()))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def counts(folder: Path) -> PolygonCounts:
+    return read_polygon_counts(folder / "all_polygons.csv")
+
+
+def test_counts_by_polygon_add_up_to_the_confusion_matrix(folder: Path, counts: PolygonCounts) -> None:
+    found, expected = confusion_of(counts, CODES), read_confusion(folder / "all.csv")
+    np.testing.assert_array_equal(found.counts, expected.counts)
+    np.testing.assert_array_equal(found.unmapped, expected.unmapped)
+    assert expected.counts.sum() > 100
+
+
+def test_each_pixel_is_counted_for_its_polygon_and_its_edge(counts: PolygonCounts) -> None:
+    expected: dict[tuple[int, int, bool], int] = {}
+    produced = labels()
+    for origin, polygon in zip((3, 5, 8, 9), POLYGONS, strict=False):
+        for row, col in np.ndindex(*GRID.shape):
+            square = box(X + 10 * col, Y + 390 - 10 * row, X + 10 * col + 10, Y + 400 - 10 * row)
+            if polygon.intersection(CUT).contains(square.centroid):
+                key = (origin, int(produced[row, col]), square.intersects(polygon.boundary))
+                expected[key] = expected.get(key, 0) + 1
+    found = zip(counts.polygon, counts.produced, counts.edge, counts.pixels, strict=True)
+    assert {(int(p), int(m), bool(e)): int(n) for p, m, e, n in found} == expected
+
+
+def test_a_cut_between_tiles_is_no_edge(counts: PolygonCounts) -> None:
+    inner = counts.where(~counts.edge & (counts.polygon == 5))
+    assert inner.pixels.sum() == 9 * 8  # 10 x 10 pixels, whose left, upper and lower ones touch the edge
+
+
+def test_distances_are_metres_to_the_nearest_learning_polygon_of_the_class(counts: PolygonCounts) -> None:
+    known = dict(zip(counts.polygon.tolist(), counts.distance.tolist(), strict=True))
+    assert known[5] == pytest.approx(33)
+    assert known[8] == pytest.approx(POLYGONS[2].distance(POLYGONS[4]), abs=0.001)
+    assert 9 not in known, "it has no pixel"
+
+
+def test_a_polygon_whose_class_nothing_learns_has_no_distance() -> None:
+    assert set(distances_to_learning(reference(("validation",) * 5 + ("learn",)), 0)) == {3, 9}
+    assert distances_to_learning(reference(("learn",) * 6), 0) == {}
+
+
+def test_unused_polygons_are_no_neighbours_and_those_on_both_sides_are_their_own() -> None:
+    sides = ("validation", "validation", "unused", "unused", "unused", "learn")
+    assert 5 not in distances_to_learning(reference(sides), 0)
+    assert set(distances_to_learning(reference(("both",) * 6), 0).values()) == {0.0}
+
+
+def test_distances_are_metres_in_feet_and_degrees_too() -> None:
+    feet = distances_to_learning(reference().to_crs("+proj=utm +zone=31 +units=us-ft"), 0)
+    assert feet[5] == pytest.approx(33, rel=0.002)
+    degrees = distances_to_learning(reference().to_crs(4326), 0)
+    assert degrees[5] == pytest.approx(33, rel=0.02)  # along the parallel
+
+
+def test_a_tile_without_validation_polygons_has_an_empty_table(folder: Path, tmp_path: Path) -> None:
+    nothing = confusion.outlines_of(reference().iloc[:0], reference())
+    assert nothing == {}
+    owner = confusion.burn_positions(reference().iloc[:0], next(blocks("", GRID, GRID.shape)))
+    assert not owner.any()
+    assert shapely.is_prepared(list(confusion.outlines_of(reference(), reference()).values())).all()
