@@ -677,3 +677,25 @@ def test_numbers_and_names_that_no_run_can_have_are_refused(world: Path, section
 
 def test_a_long_value_is_shown_in_part(world: Path) -> None:
     assert len(refusal(world, chain(cloud_threshold=f"'{'x' * 100_000}'"))) < 400
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("-32768", (-32768.0,)),
+        ("[-32768, -9999]", (-32768.0, -9999.0)),
+        ("[3.4e38]", (3.4e38,)),
+        ("'-9999 -32768'", (-9999.0, -32768.0)),
+        ("[]", ()),
+    ],
+)
+def test_values_without_data_of_layers_are_a_number_or_a_list(
+    world: Path, written: str, expected: tuple[float, ...]
+) -> None:
+    assert load(world, f"{OF_2020}userFeat: {{ nodata: {written} }}\n").user_feat.nodata == expected
+
+
+@pytest.mark.parametrize("written", ["'void'", "[True]", "['nan']", "[-9999, 'x']", "1e999"])
+def test_values_without_data_that_are_no_numbers_are_refused(world: Path, written: str) -> None:
+    with pytest.raises(ConfigError, match=r"userFeat\.nodata.*expected a number or a list of numbers"):
+        load(world, f"{OF_2020}userFeat: {{ nodata: {written} }}\n")

@@ -199,3 +199,31 @@ def test_a_layer_whose_pixels_cannot_be_read_is_told_and_never_left_out(tmp_path
         reader.read(next(blocks(TILE, FINE, (40, 64))))
     assert not isinstance(told.value, DamagedProduct)
     assert "skip_damaged_products" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "tag", "missing", "void"),
+    [
+        ("int16", None, (-32768.0,), -32768),
+        ("int16", None, (-99999.0, -9999.0), -9999),
+        ("float32", None, (-9999.0,), -9999),
+        ("float32", None, (3.4e38,), 3.4e38),
+        ("float32", None, (-3.4028234663852886e38, -32768.0), -32768),
+        ("int16", -9999, (-32768.0,), -32768),
+        ("int16", -9999, (-32768.0,), -9999),
+        ("float64", None, (-1.7976931348623157e308,), -1.7976931348623157e308),
+        ("uint8", None, (255.0,), 255),
+    ],
+)
+def test_values_of_the_option_are_missing_beside_the_tag(
+    tmp_path: Path, kind: str, tag: float | None, missing: tuple[float, ...], void: float
+) -> None:
+    values = noise(dtype="float64").astype(kind)
+    values[3:5, 7:9] = void
+    write(tmp_path / TILE / "ALT.tif", values, nodata=tag)
+    layers = scan_layers(layers_wanted(tmp_path, "/*", ["ALT"], "cubic", missing).spec, tmp_path, TILE)
+    found = features_of(layers)
+    expected = np.ones(FINE.shape, bool)
+    expected[3:5, 7:9] = False
+    np.testing.assert_array_equal(found.n_valid > 0, expected)
+    np.testing.assert_array_equal(found.values[0][expected], values[expected].astype("float32"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import types
@@ -294,6 +295,19 @@ def _listed(value: Any) -> Any:
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
+def _numbers(value: Any) -> Any:
+    """A list of finite numbers; one alone and a text are lists too."""
+    listed = _listed(value) if isinstance(value, str | list | tuple) else (value,)
+    for one in listed:
+        try:
+            fine = not isinstance(one, bool) and math.isfinite(float(one))
+        except (TypeError, ValueError, OverflowError):
+            fine = False
+        if not fine:
+            raise ValueError(f"expected a number or a list of numbers, such as -9999 or [-32768, -9999], got {one!r}")
+    return tuple(float(one) for one in listed)
+
+
 AnyPath = Annotated[Path, AfterValidator(_located)]
 InputFile = Annotated[Path, AfterValidator(_located), AfterValidator(_existing_file)]
 VectorFile = Annotated[Path, AfterValidator(_located), AfterValidator(_existing_vector)]
@@ -303,3 +317,5 @@ Source = Annotated[str, AfterValidator(_found_source)]
 """The address of something on a web server, or the absolute path of a file or folder."""
 Day = Annotated[date, BeforeValidator(read_date)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Numbers = Annotated[tuple[float, ...], BeforeValidator(_numbers)]
+"""Finite numbers: one, a list of them, or a text with them."""

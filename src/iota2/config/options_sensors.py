@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import field_validator
 
-from iota2.config.fields import Day, Section, Words, idle, option, planned
+from iota2.config.fields import Day, Numbers, Section, Words, idle, option, planned
 from iota2.io.s1tiling import SECTION as RADAR
 from iota2.io.user_features import SECTION as LAYERS
 
@@ -118,6 +118,10 @@ class UserFeat(Section):
     )
     resampling: Literal["cubic", "bilinear", "nearest"] = option(
         "cubic", "How rasters are brought onto the pixels of the tile; 'nearest' for codes, such as kinds of soil."
+    )
+    nodata: Numbers = option(
+        (),
+        "Values that mean no data in all rasters, beside the tag of each file, such as [-32768, -9999].",
     )
 
     @field_validator("arbo")

@@ -44,7 +44,7 @@ def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
         enabled.append(_options(spec, sensor.path or items[name], sensor, *given, stac=sensor.path is None))
     layers, folder = config.user_feat, config.chain.user_feat_path
     if folder is not None:
-        enabled.append(layers_wanted(folder, layers.arbo, layers.patterns, layers.resampling))
+        enabled.append(layers_wanted(folder, layers.arbo, layers.patterns, layers.resampling, layers.nodata))
     problems = [p for options in enabled for p in (*_band_problems(options), *_expression_problems(options))]
     problems += _reference_problems(config.chain.reference_sensor, [options.spec for options in enabled])
     if problems:

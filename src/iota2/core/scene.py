@@ -32,6 +32,8 @@ class Acquisition:
     extents: Mapping[str, tuple[int, int, int, int]] = field(default_factory=dict)
     """Band or mask name to first row, row after the last, first column, column after the last, on the lattice that
     all dates share, of the file; absent where it has all of it. Beyond its file a date shows nothing."""
+    hidden: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Band name to further values of its file, beside the sensor's nodata, that stand for no data."""
     shift: tuple[float, float] = (0.0, 0.0)
     """How far the images lie too far right and too far down, in map units: by this much they are moved back."""
 

@@ -104,6 +104,10 @@ class SensorSpec:
     """Default step, in days, of the interpolation dates."""
     reference_band: str = ""
     """The band whose lattice is the tile's native lattice; the first band when empty."""
+    file_nodata: Literal["honoured", "ignored"] = "honoured"
+    """Whether pixels that hold the value of the file's own nodata tag are missing, beside those of ``nodata``."""
+    missing: tuple[float, ...] = ()
+    """Further values that stand for no measure in the files of all bands."""
     ignore: tuple[str, ...] = ()
     """Globs of entries in a tile folder that are no products and are passed over without a word."""
 

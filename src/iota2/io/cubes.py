@@ -205,7 +205,9 @@ class CubeReader:
                 for name, layer in zip(room.names, layers, strict=True):
                     path, out = files_of(acquisition)[name], layer[first - room.rows[0] :]
                     extent = acquisition.extents.get(name)
-                    wish = Wish(path, index.get(name, 1), (first, room.rows[1]), room.cols, out, extent, absent)
+                    hidden = acquisition.hidden.get(name, ())
+                    rows = first, room.rows[1]
+                    wish = Wish(path, index.get(name, 1), rows, room.cols, out, extent, absent, hidden)
                     if first < room.rows[1]:
                         wishes.setdefault((path, wish.rows, wish.cols), []).append(wish)
         groups = list(wishes.values())

@@ -41,7 +41,9 @@ class Wish:
     """First row, row after the last, first column, column after the last of the file, when it has not all of the
     lattice in which ``rows`` and ``cols`` count."""
     absent: float = 0.0
-    """What is there beyond the file."""
+    """What is there beyond the file, and where the file holds a hidden value."""
+    hidden: tuple[float, ...] = ()
+    """Values of the file that stand for no data and are not the sensor's nodata."""
 
 
 @dataclass
@@ -124,6 +126,8 @@ class OpenFiles:
                     layers = source.read([wish.index for wish in wishes], window=window)
                     for target, layer in zip(targets, layers, strict=True):
                         target[...] = layer
+            for wish, target in zip(wishes, targets, strict=True):
+                hide(target, wish.hidden, wish.absent)
         except RasterioIOError as err:
             reason = str(err.__cause__ or err).rstrip(".")  # GDAL's own words, where rasterio has them
             raise self._damaged(first.path, f"cannot be read in rows {top} to {bottom}: {reason}") from err
@@ -172,6 +176,12 @@ class OpenFiles:
             return open_image(path)
         except InputError as err:
             raise self._damaged(path, f"cannot be opened: {err}") from err
+
+
+def hide(values: np.ndarray, hidden: Sequence[float], absent: float) -> None:
+    """Replace hidden values by ``absent``, in place."""
+    for value in hidden:
+        values[values == values.dtype.type(value)] = absent
 
 
 def files_of(acquisition: Acquisition) -> Mapping[str, str]:

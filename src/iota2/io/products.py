@@ -25,6 +25,8 @@ from iota2.io.headers import Header, read_header
 from iota2.io.impossible import impossible_values
 from iota2.io.lattices import common_grids, extent_in, misfits
 from iota2.io.metadata import read_scaling
+from iota2.io.no_data import Found as HeadersByProduct
+from iota2.io.no_data import contradictions, hidden_values, tag_notes, with_tags
 from iota2.io.tile_folders import Found, Listing, all_problems, list_products, only_file, tile_folder
 
 SCAN_THREADS = 4
@@ -95,13 +97,25 @@ def series_of(
     notes: tuple[str, ...] = ()
     if skip_damaged:
         products, notes = _whole(products, damaged or {}, where)
+    found = headers_by_product(products)
+    notes = (*notes, *(f"{where}: {told}." for told in tag_notes(spec, found)))
     grids, problems = judge(spec, products, folder, tile)
     if problems:
         described = impossible_values(spec, [product.headers for product in products])
-        told = {*_missing_files(products, folder, tile), *described}  # which say themselves what to do
+        told = {
+            *_missing_files(products, folder, tile),
+            *described,
+            *contradictions(spec, found),
+        }  # which say themselves what to do
         remedy = "" if told.issuperset(problems) else f"Get the files again, or take these products out of {folder}."
         raise InputError(all_problems(where, problems, remedy))
+    spec = with_tags(spec, found)
     return SensorScene(spec, _acquisitions(spec, products, grids), grids), notes
+
+
+def headers_by_product(products: Sequence[Product]) -> HeadersByProduct:
+    """Files and headers of some products, by their names."""
+    return {product.name: (product.files, product.headers) for product in products}
 
 
 def read_products(spec: SensorSpec, listing: Listing, *, threads: int = SCAN_THREADS) -> list[Product]:
@@ -127,8 +141,11 @@ def compare(spec: SensorSpec, products: Sequence[Product], tile: str) -> tuple[M
     grids, odd = common_grids(spec, _by_name(spec, products))
     shown = {product.name: _grids(product) for product in products} if spec.varying_extent else {tile: grids}
     odd = odd or [misfit for name, those in shown.items() for misfit in misfits(spec, those, name)]
+    found = headers_by_product(products)
+    against = contradictions(spec, found)
+    spec = with_tags(spec, found)
     impossible = impossible_values(spec, [product.headers for product in products])
-    return grids, [*_other_counts(spec, products), *impossible, *(odd or _unmarked(spec, products, grids))]
+    return grids, [*_other_counts(spec, products), *against, *impossible, *(odd or _unmarked(spec, products, grids))]
 
 
 def _grids(product: Product) -> dict[str, GeoBox]:
@@ -304,6 +321,7 @@ def _acquisitions(
 ) -> tuple[Acquisition, ...]:
     """Acquisitions in the order of the products; further ones of a day get the keys ``YYYYMMDD.1`` …"""
     seen: Counter[date] = Counter()
+    hidden = hidden_values(spec, headers_by_product(products))
     found = []
     for product in products:
         number = seen[product.day]
@@ -316,5 +334,6 @@ def _acquisitions(
             for name, header in product.headers.items()
             if (extent := extent_in(header.grid, grids[name])) is not None
         }
-        found.append(Acquisition(spec.name, product.day, key, product.name, bands, masks, product.scaling, extents))
+        of_files = product.scaling, extents, hidden.get(product.name, {})
+        found.append(Acquisition(spec.name, product.day, key, product.name, bands, masks, *of_files))
     return tuple(found)

@@ -50,7 +50,7 @@ def _shifted(sensor: SensorScene, shifts: Mapping[str, Sequence[float]]) -> Sens
 
 _FOUND_BY = (
     *("product", "products", "tile_folder", "example", "ignore", "metadata", "varying_extent"),
-    "temporal_resolution",
+    *("temporal_resolution", "file_nodata", "missing"),
 )
 """What of a sensor's description serves to find products. It is not kept: pixels do not depend on it, so neither do the
 jobs that read them."""
@@ -110,6 +110,7 @@ def _acquisition_from_json(content: Mapping[str, Any]) -> Acquisition:
         "day": date.fromisoformat(content["day"]),
         "scaling": _tuples(content["scaling"]),
         "extents": _tuples(content["extents"]),
+        "hidden": _tuples(content["hidden"]),
         "shift": tuple(content["shift"]),
     }
     return Acquisition(**{**content, **read})

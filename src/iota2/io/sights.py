@@ -148,7 +148,8 @@ class Sights:
         rows, cols = place.window
         out = np.empty((rows[1] - rows[0], cols[1] - cols[0]), dtype)
         extent = acquisition.extents.get(name)
-        self.files.read([Wish(files_of(acquisition)[name], index, rows, cols, out, extent, absent)])
+        hidden = acquisition.hidden.get(name, ())
+        self.files.read([Wish(files_of(acquisition)[name], index, rows, cols, out, extent, absent, hidden)])
         return out
 
 

@@ -301,6 +301,7 @@ _SENSOR_KEYS: Mapping[str, Check] = {
     "resampling": _choice("cubic", "bilinear", "nearest"),
     "temporal_resolution": _positive,
     "reference_band": _word,
+    "file_nodata": _choice("honoured", "ignored"),
     "ignore": _globs,
 }
 KEYS: Mapping[type, Iterable[str]] = {

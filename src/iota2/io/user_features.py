@@ -18,7 +18,9 @@ from iota2.core.scene import Acquisition, SensorScene
 from iota2.core.sensor import BandSpec, SensorOptions, SensorSpec
 from iota2.core.words import some
 from iota2.errors import InputError
+from iota2.io.decoded import kept_type, nodata_of
 from iota2.io.headers import Header, read_header
+from iota2.io.no_data import as_stored
 from iota2.io.tile_folders import all_problems, folder_of_tiles, folders_in, no_folder
 from iota2.io.warp import SeparablePlacement, placement
 
@@ -28,12 +30,19 @@ SUFFIXES = (".tif", ".tiff", ".jp2")
 
 
 def layers_wanted(
-    folder: Path, arbo: str, patterns: Sequence[str], resampling: Literal["cubic", "bilinear", "nearest"]
+    folder: Path,
+    arbo: str,
+    patterns: Sequence[str],
+    resampling: Literal["cubic", "bilinear", "nearest"],
+    missing: Sequence[float] = (),
 ) -> SensorOptions:
     """The layers as a sensor without dates, with a band for each pattern: its name is in the name of a file that
-    ``arbo`` (a glob below the tile's folder) finds. How many bands the files have is seen in the folder of a tile."""
+    ``arbo`` (a glob below the tile's folder) finds. How many bands the files have is seen in the folder of a tile.
+    ``missing``: values that stand for no data in all of them, whatever the files say of themselves."""
     bands = tuple(BandSpec(pattern, arbo.strip("/")) for pattern in patterns)
-    spec = SensorSpec(NAME, SECTION, "", bands, masks=(), spectral=False, static=True, resampling=resampling)
+    spec = SensorSpec(
+        NAME, SECTION, "", bands, masks=(), spectral=False, static=True, resampling=resampling, missing=tuple(missing)
+    )
     return SensorOptions(spec, folder, spec.temporal_resolution)
 
 
@@ -48,6 +57,7 @@ def scan_layers(spec: SensorSpec, root: str | Path, tile: str) -> SensorScene:
     bands: list[BandSpec] = []
     files: dict[str, str] = {}
     grids: dict[str, GeoBox] = {}
+    hidden: dict[str, tuple[float, ...]] = {}
     problems: list[str] = []
     for wanted in spec.bands:
         try:
@@ -58,13 +68,15 @@ def scan_layers(spec: SensorSpec, root: str | Path, tile: str) -> SensorScene:
             continue
         problems += [f"{fault}. Make it again with gdalwarp, or take it out of {SECTION}.patterns" for fault in faults]
         if header is not None:
-            found = _bands(wanted, header)
+            found = _bands(wanted, header, spec.missing)
             bands += found
+            hidden |= {band.name: _hidden(band, header, spec.missing) for band in found}
             files |= {band.name: path for band in found}
             grids |= {band.name: header.grid for band in found}
     if problems:
         raise InputError(all_problems(f"{SECTION}, tile {tile}", problems))
-    acquisition = Acquisition(NAME, date.min, "", os.path.basename(folder), files, masks={})
+    further = {name: values for name, values in hidden.items() if values}
+    acquisition = Acquisition(NAME, date.min, "", os.path.basename(folder), files, masks={}, hidden=further)
     return SensorScene(replace(spec, bands=tuple(bands)), (acquisition,), grids)
 
 
@@ -87,21 +99,32 @@ def interpolated_numbers(layers: SensorScene, geobox: GeoBox, tile: str) -> Iter
         )
 
 
-def _bands(wanted: BandSpec, header: Header) -> list[BandSpec]:
-    """A band for each of a file."""
+def _bands(wanted: BandSpec, header: Header, missing: Sequence[float]) -> list[BandSpec]:
+    """A band for each of a file. What is missing is what the file says, else the first of ``missing`` that it can
+    hold."""
+    markers = [_markers(kind, said) for kind, said in _said(header, missing)]
     return [
-        replace(wanted, name=f"{wanted.name}_band_{k}", index=k + 1, nodata=_marker(kind, marker))
-        for k, (kind, marker) in enumerate(zip(header.types, header.nodata, strict=True))
+        replace(wanted, name=f"{wanted.name}_band_{k}", index=k + 1, nodata=held[0] if held else None)
+        for k, held in enumerate(markers)
     ]
 
 
-def _marker(kind: str, nodata: float | None) -> float | None:
-    """What stands for no measure once pixels of a type are read: of more than 16 bits, they become float32, and what
-    is too large for it infinite. None for NaN, which is no measure anyway."""
-    if nodata is None or math.isnan(nodata):
-        return None
-    with np.errstate(over="ignore"):
-        return nodata if kind in ("int8", "uint8", "int16", "uint16") else float(np.float32(nodata))
+def _hidden(band: BandSpec, header: Header, missing: Sequence[float]) -> tuple[float, ...]:
+    """The further values that stand for no measure in a band."""
+    return tuple(_markers(*_said(header, missing)[band.index - 1])[1:])
+
+
+def _said(header: Header, missing: Sequence[float]) -> list[tuple[np.dtype, list[float | None]]]:
+    """By band of a file, the type in which it is read, and all that stands for no measure."""
+    kinds = [kept_type(np.dtype(kind)) for kind in header.types]
+    return [(kind, [tag, *missing]) for kind, tag in zip(kinds, header.nodata, strict=True)]
+
+
+def _markers(kind: np.dtype, said: Sequence[float | None]) -> list[float]:
+    """The values that pixels of a type can be, as it holds them, each once. NaN is not among them: it is no measure
+    anyway."""
+    held = [as_stored(kind, value) for value in said if value is not None and not math.isnan(value)]
+    return [value for value in dict.fromkeys(held) if nodata_of(kind, value) is not None]
 
 
 def _tile_folder(root: str | Path, tile: str) -> str:
