@@ -109,6 +109,10 @@ CLEAR_DATES = Artifact(
     "features/{tile}/clear_dates.csv",
     "Of each date the pixels of the tile inside the image, how many of them are clear, and their part.",
 )
+VALUE_NOTES = Artifact(
+    "features/{tile}/value_notes.json",
+    "What is doubtful about the values of the images: kind, range, sign, blocks that are not stored, holes of layers.",
+)
 CLOUD_THRESHOLD = Artifact(
     "features/{tile}/CloudThreshold_{cloud}.shp",
     "Where at least `cloud_threshold` dates are clear, in `proj`: samples are taken inside.",

@@ -28,6 +28,8 @@ class Header:
     """Type of the pixels of each band."""
     nodata: tuple[float | None, ...]
     """What the file itself says stands for no measure in each band."""
+    scaling: tuple[tuple[float, float], ...] = ()
+    """(scale, offset) that the file itself says for each band: (1, 0) where it says none."""
 
 
 def read_header(path: str, index: int) -> tuple[Header | None, list[str]]:
@@ -40,7 +42,9 @@ def read_header(path: str, index: int) -> tuple[Header | None, list[str]]:
         problems = useless(source, index)
         if not is_remote(path) and _ends_early(source):
             raise InputError(f"{path}: is cut short: its last pixels are missing. Download or copy it again")
-        header = None if problems else Header(raster_lattice(source), tuple(source.dtypes), tuple(source.nodatavals))
+        scaling = tuple(zip(map(float, source.scales), map(float, source.offsets), strict=True))
+        said = tuple(source.dtypes), tuple(source.nodatavals), scaling
+        header = None if problems else Header(raster_lattice(source), *said)
     return header, [f"{path}: {problem}" for problem in problems]
 
 

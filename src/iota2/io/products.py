@@ -27,6 +27,7 @@ from iota2.io.lattices import common_grids, extent_in, misfits
 from iota2.io.metadata import read_scaling
 from iota2.io.no_data import Found as HeadersByProduct
 from iota2.io.no_data import contradictions, hidden_values, tag_notes, with_tags
+from iota2.io.pixel_types import type_notes
 from iota2.io.tile_folders import Found, Listing, all_problems, list_products, only_file, tile_folder
 
 SCAN_THREADS = 4
@@ -98,7 +99,7 @@ def series_of(
     if skip_damaged:
         products, notes = _whole(products, damaged or {}, where)
     found = headers_by_product(products)
-    notes = (*notes, *(f"{where}: {told}." for told in tag_notes(spec, found)))
+    notes = (*notes, *(f"{where}: {told}." for told in (*tag_notes(spec, found), *type_notes(spec, found))))
     grids, problems = judge(spec, products, folder, tile)
     if problems:
         described = impossible_values(spec, [product.headers for product in products])

@@ -14,7 +14,7 @@ from iota2.io.atomic import write_json
 
 @dataclass(frozen=True)
 class Damage:
-    """A file whose pixels could not be read."""
+    """A file whose pixels could not be read, or cannot be right."""
 
     tile: str
     product: str
@@ -26,7 +26,8 @@ class Damage:
     @property
     def reason(self) -> str:
         """What is wrong and the way back, the same whichever job found it."""
-        return f"{self.path}: its pixels could not be read; when they can, touch the file to take the product in again"
+        remedy = "replace or touch the file to take the product in again"
+        return f"{self.path}: its pixels could not be read, or cannot be right; {remedy}"
 
 
 def damage_of(error: Exception) -> Damage | None:

@@ -48,6 +48,7 @@ from iota2.run.status import WORDS, End, Status, note_begin, note_end
 from iota2.run.survey import Survey, survey
 from iota2.run.under_way import forget_all
 from iota2.steps.coregistration import unaligned
+from iota2.steps.plausibility import read_value_notes
 
 LONGEST_NAME = 255
 """Bytes of a file's name that every usual file system holds."""
@@ -518,10 +519,13 @@ def products(config: Config) -> list[tuple[Path, str]]:
 
 
 def closing_notes(config: Config) -> list[str]:
-    """What the user should know of a run that ended well: dates that could not be aligned."""
+    """What the user should know of a run that ended well: doubtful values, dates that could not be aligned."""
+    root = config.chain.output_path
+    noted = [root / layout.VALUE_NOTES.path.format(tile=tile) for tile in config.chain.list_tile]
+    values = [note for path in noted if path.exists() for note in read_value_notes(path)]
     if not layout.with_coregistration(config):
-        return []
+        return values
     tables = {
         tile: config.chain.output_path / layout.SHIFTS_TABLE.path.format(tile=tile) for tile in config.chain.list_tile
     }
-    return [note for tile, path in tables.items() if path.exists() for note in unaligned(path, tile)]
+    return [*values, *(note for tile, path in tables.items() if path.exists() for note in unaligned(path, tile))]

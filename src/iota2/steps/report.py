@@ -43,6 +43,7 @@ from iota2.steps.class_statistics import read_class_statistics, read_fates
 from iota2.steps.coregistration import Alignment, read_alignments, unaligned
 from iota2.steps.merge_confusions import read_confusion, read_polygon_counts
 from iota2.steps.mosaic import Ownership
+from iota2.steps.plausibility import read_value_notes
 from iota2.steps.selection import losses
 
 QUICKLOOK_PIXELS = 1_000_000
@@ -206,7 +207,8 @@ def _notes(job: JobContext) -> tuple[str, ...]:
     """What scans and reference data left out or mended, tile by tile."""
     scans = [note for path in job.inp.all("scan_notes").values() for note in _read_list(path)]
     beside = [note for tile, path in _alignments(job) for note in unaligned(path, tile)]
-    return (*scans, *beside, *_read_list(job.inp.reference_notes))
+    values = [note for path in job.inp.all("value_notes").values() for note in read_value_notes(path)]
+    return (*scans, *beside, *values, *_read_list(job.inp.reference_notes))
 
 
 def _alignments(job: JobContext) -> list[tuple[str, Path]]:
@@ -328,6 +330,7 @@ STEP = Step(
         "scenes": layout.SCENE,
         "scan_notes": layout.SCAN_NOTES,
         "alignments": layout.SHIFTS_TABLE,
+        "value_notes": layout.VALUE_NOTES,
         "reference_notes": layout.REFERENCE_NOTES,
         "classes": layout.CLASSES,
         "rates": layout.RATES,

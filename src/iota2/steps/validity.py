@@ -12,10 +12,11 @@ import numpy as np
 
 from iota2 import layout
 from iota2.config.schema import Config
+from iota2.config.sensors import enabled_sensors
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import blocks
 from iota2.core.scene import Scene, SensorScene
-from iota2.io.atomic import write_text
+from iota2.io.atomic import write_json, write_text
 from iota2.io.burn import polygons_at_least
 from iota2.io.crs import units_per_metre
 from iota2.io.cubes import CubeReader
@@ -24,6 +25,7 @@ from iota2.io.rasters import RasterProfile, RasterWriter
 from iota2.io.scenes import images_of
 from iota2.io.vectors import write_shapefile
 from iota2.steps.blocks import mask_shape
+from iota2.steps.plausibility import check_values
 
 EROSION = 0.1
 """Metres taken off the ground of pixels seen often enough."""
@@ -51,16 +53,21 @@ class ValidityParams:
 
     proj: str
     cloud_threshold: int
+    bands: Mapping[str, tuple[str, ...]]
+    """By sensor, the bands whose values are checked: those that are used."""
 
 
 def params(config: Config) -> ValidityParams:
     """What the validity depends on."""
-    return ValidityParams(config.chain.proj, max(1, config.chain.cloud_threshold))
+    used = {options.spec.name: options.bands for options in enabled_sensors(config) if not options.spec.static}
+    return ValidityParams(config.chain.proj, max(1, config.chain.cloud_threshold), used)
 
 
 def run(job: JobContext) -> None:
-    """Write the number of clear dates, the polygons where it is enough for samples, and how clear each date is."""
+    """Write the number of clear dates, the polygons where it is enough for samples, how clear each date is, and what
+    is doubtful about values. This job is the first that reads each date of a tile, so it looks at their values."""
     scene = images_of(job.inp)
+    write_json(job.out.notes, check_values(scene, job.params.bands, threads=job.use.threads))
     write_text(job.out.dates, clear_dates_csv(scene, _count(job, scene)))
     middle = scene.geobox.extent.centroid.coords[0][1]
     erosion = EROSION * units_per_metre(scene.geobox.crs, middle)
@@ -119,7 +126,12 @@ STEP = Step(
     run=run,
     over=("tile",),
     needs=layout.IMAGES,
-    makes={"validity": layout.VALIDITY, "clear": layout.CLOUD_THRESHOLD, "dates": layout.CLEAR_DATES},
+    makes={
+        "validity": layout.VALIDITY,
+        "clear": layout.CLOUD_THRESHOLD,
+        "dates": layout.CLEAR_DATES,
+        "notes": layout.VALUE_NOTES,
+    },
     params=params,
-    version=3,
+    version=4,
 )

@@ -1,0 +1,96 @@
+"""Values of a layer that look like holes without a nodata tag: codes that are usual for them, and far extremes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+CODES = (-99999.0, -32768.0, -32767.0, -10000.0, -9999.0, -999.0, 9999.0, 32767.0, 65535.0, 99999.0)
+"""Values that often stand for no data."""
+ASTRONOMIC = 1e19
+"""No measure of a layer is that large."""
+NEAR = 50.0
+"""A code whose neighbours, up to this far, are rarer than itself is none of a run of measures."""
+FEW = 20
+"""Distinct values below which a layer holds codes: any of them may lie far from the others."""
+THINNED = 997
+"""Of so many pixels one is looked at to count distinct values."""
+OFTEN = 16
+"""Pixels from which a far extreme looks like a code."""
+
+
+@dataclass
+class _Extreme:
+    """The least value seen, how often, and the next one."""
+
+    value: float = math.inf
+    count: int = 0
+    next: float = math.inf
+
+    def add(self, values: np.ndarray) -> None:
+        least = float(values.min())
+        above = values[values > least]
+        following = float(above.min()) if len(above) else math.inf
+        if least < self.value:
+            self.next = min(self.value, following)
+            self.value, self.count = least, 0
+        else:
+            self.next = min(self.next, least if least > self.value else following)
+        if least == self.value:
+            self.count += int(np.count_nonzero(values == least))
+
+
+@dataclass
+class VoidSearch:
+    """Counts, over pieces of a layer, what may be holes."""
+
+    pixels: int = 0
+    nan: int = 0
+    _codes: dict[float, int] = field(default_factory=dict)
+    _near: dict[float, int] = field(default_factory=dict)
+    _astronomic: dict[float, int] = field(default_factory=dict)
+    _distinct: set[float] = field(default_factory=set)
+    _least: _Extreme = field(default_factory=_Extreme)
+    _greatest: _Extreme = field(default_factory=_Extreme)
+
+    def add(self, values: np.ndarray, known: Sequence[float] = ()) -> None:
+        """Count a piece; values ``known`` to stand for no data are no holes without a word."""
+        self.pixels += values.size
+        flat = values.ravel().astype(np.float64)
+        empty = np.isnan(flat)
+        self.nan += int(np.count_nonzero(empty))
+        flat = flat[~empty & ~np.isin(flat, [*map(float, known)])]
+        large = np.abs(flat) >= ASTRONOMIC
+        if large.any():
+            for value, count in zip(*np.unique(flat[large], return_counts=True), strict=True):
+                self._astronomic[float(value)] = self._astronomic.get(float(value), 0) + int(count)
+            flat = flat[~large]
+        if not len(flat):
+            return
+        self._least.add(flat)
+        self._greatest.add(-flat)
+        if len(self._distinct) < FEW:
+            self._distinct.update(np.unique(flat[:: THINNED if len(flat) > FEW * THINNED else 1]).tolist())
+        low, high = flat.min(), flat.max()
+        for code in CODES:
+            if low <= code + NEAR and code - NEAR <= high:
+                same = int(np.count_nonzero(flat == code))
+                self._codes[code] = self._codes.get(code, 0) + same
+                near = int(np.count_nonzero(np.abs(flat - code) <= NEAR)) - same
+                self._near[code] = self._near.get(code, 0) + near
+
+    def found(self) -> dict[float, int]:
+        """Pixels by value that look like holes, NaN apart."""
+        holes = dict(self._astronomic)
+        holes |= {code: count for code, count in self._codes.items() if count > self._near[code]}
+        if len(self._distinct) < FEW:
+            return dict(sorted(holes.items()))
+        for extreme, other, sign in ((self._least, self._greatest, 1.0), (self._greatest, self._least, -1.0)):
+            if extreme.count >= OFTEN and math.isfinite(extreme.next):
+                rest = -other.value - extreme.next
+                if extreme.next - extreme.value > max(2 * rest, NEAR) and rest > 0:
+                    holes.setdefault(sign * extreme.value, extreme.count)
+        return dict(sorted(holes.items()))

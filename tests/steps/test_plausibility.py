@@ -1,0 +1,327 @@
+"""Values that cannot be are refused with the file's name, doubtful ones are a note with figures, others are silent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from iota2.core.scene import Scene
+from iota2.core.sensor import SensorSpec
+from iota2.errors import DamagedProduct
+from iota2.io.products import native_geobox, scan_tile
+from iota2.io.specs import parse_spec
+from iota2.io.user_features import layers_wanted, scan_layers
+from iota2.steps.plausibility import check_values
+from tests.io.test_tiff_tables import zero
+
+TILE = "T31TCJ"
+DAYS = tuple(date(2018, 3, 1) + timedelta(days=15 * k) for k in range(6))
+THIRD = "OWN_20180331"
+GRID = GeoBox((160, 160), Affine(10, 0, 300000, 0, -10, 4900020), "EPSG:32631")
+SPEC = parse_spec(
+    """
+name: Own
+section: Own
+product: '^OWN_(?P<date>\\d{8})'
+bands:
+  - {name: GREEN, file: '*_green.tif'}
+  - {name: RED, file: '*_red.tif', role: red}
+  - {name: NIR, file: '*_nir.tif', role: nir}
+  - {name: SWIR, file: '*_swir.tif', role: swir}
+masks: [{name: CLOUD, file: '*_cloud.tif', optional: true}]
+nodata: -10000
+""",
+    source="own.yaml",
+)
+MEANS = {"GREEN": 700, "RED": 600, "NIR": 3000, "SWIR": 1800}
+Change = Callable[[np.ndarray], np.ndarray]
+
+
+def save(path: Path, values: np.ndarray, tag: float | None = None, **form: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    place = {"crs": str(GRID.crs), "transform": GRID.affine, "nodata": tag, "compress": "deflate", **form}
+    height, width = values.shape
+    with rasterio.open(
+        path, "w", driver="GTiff", height=height, width=width, count=1, dtype=values.dtype, **place
+    ) as f:
+        f.write(values, 1)
+
+
+def archive(
+    root: Path,
+    changes: Mapping[tuple[int, str], Change] | None = None,
+    *,
+    clouds: bool = False,
+    every: Change = lambda values: values,
+    tag: float | None = -10000,
+) -> Path:
+    """Six dates of four bands of a field that grows, with ``changes`` by number of the date and band."""
+    rng = np.random.default_rng(3)
+    field = rng.uniform(0.5, 1.5, GRID.shape)
+    for t, day in enumerate(DAYS):
+        name = f"OWN_{day:%Y%m%d}"
+        cloud = np.zeros(GRID.shape, bool)
+        cloud[:, : 25 * t] = clouds
+        for band, mean in MEANS.items():
+            values = field * mean * (1 + 0.1 * t) + rng.normal(0, 20, GRID.shape)
+            values[cloud] = 9000
+            values = every(values.astype("int16"))
+            values = (changes or {}).get((t, band), lambda same: same)(values)
+            own = tag if tag is None or values.dtype.kind == "f" or np.iinfo(values.dtype).min <= tag else None
+            save(root / TILE / name / f"{name}_{band.lower()}.tif", values, own)
+        if clouds:
+            save(root / TILE / name / f"{name}_cloud.tif", cloud.astype("uint8"))
+    return root
+
+
+def checked(root: Path, spec: SensorSpec = SPEC, bands: tuple[str, ...] = tuple(MEANS)) -> list[str]:
+    sensor, _ = scan_tile(spec, root, TILE)
+    return check_values(Scene(TILE, native_geobox(sensor), (sensor,)), {"Own": bands})
+
+
+def refusal(root: Path, spec: SensorSpec = SPEC) -> DamagedProduct:
+    with pytest.raises(DamagedProduct) as caught:
+        checked(root, spec)
+    return caught.value
+
+
+@pytest.mark.parametrize("clouds", [False, True])
+def test_a_right_series_is_silent(tmp_path: Path, clouds: bool) -> None:
+    assert checked(archive(tmp_path, clouds=clouds)) == []
+
+
+def as_fractions(values: np.ndarray) -> np.ndarray:
+    return (values / 10000).astype("float32")
+
+
+@pytest.mark.parametrize("clouds", [False, True])
+@pytest.mark.parametrize(
+    "change",
+    [
+        as_fractions,
+        lambda values: (values / 10000).astype("float64"),
+        lambda values: values // 10000,
+        np.zeros_like,
+        lambda values: values.view("float16").astype("float32") * 0 + 1e-5,
+    ],
+    ids=["float32", "float64", "int16", "zeros", "denormal"],
+)
+def test_a_band_of_a_date_from_0_to_1_is_refused_with_its_file(tmp_path: Path, change: Change, clouds: bool) -> None:
+    error = refusal(archive(tmp_path, {(2, "NIR"): change}, clouds=clouds))
+    assert error.product == THIRD
+    assert Path(error.path).name == f"{THIRD}_nir.tif"
+    assert f"{error.path}: values of band NIR cannot be right" in str(error)
+    assert "the median of other dates is 3" in str(error)
+    assert "chain.skip_damaged_products" in str(error)
+
+
+def test_all_bands_of_a_date_divided_by_10000_are_refused_together(tmp_path: Path) -> None:
+    error = refusal(archive(tmp_path, {(2, band): as_fractions for band in MEANS}))
+    assert "The same holds for RED, NIR, SWIR of this product" in str(error)
+
+
+def test_further_products_with_impossible_values_are_named(tmp_path: Path) -> None:
+    error = refusal(archive(tmp_path, {(t, "RED"): as_fractions for t in (1, 4)}))
+    assert (error.product, "Likewise: OWN_20180430." in str(error)) == ("OWN_20180316", True)
+
+
+def test_bands_that_are_not_used_are_not_looked_at(tmp_path: Path) -> None:
+    archive(tmp_path, {(2, "GREEN"): as_fractions})
+    assert checked(tmp_path, bands=("RED", "NIR")) == []
+
+
+def test_a_whole_series_from_0_to_1_is_a_note_about_the_scale_of_the_description(tmp_path: Path) -> None:
+    archive(tmp_path, every=as_fractions)
+    (note,) = checked(tmp_path)
+    assert "values of GREEN, RED, NIR, SWIR lie from 0 to 2 on all dates" in note
+    assert "set `scale: 10000`" in note
+    assert checked(tmp_path, replace(SPEC, scale=10000.0)) == []
+
+
+def test_nodata_read_without_its_sign_is_refused(tmp_path: Path) -> None:
+    def unsigned(values: np.ndarray) -> np.ndarray:
+        values = values.copy()
+        values[::3] = -10000
+        return values.view("uint16").astype("int32")
+
+    error = refusal(archive(tmp_path, {(2, "RED"): unsigned}))
+    assert Path(error.path).name == f"{THIRD}_red.tif"
+    assert "hold 55536, which is nodata -10000 read without its sign: the header says a wrong type" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda values: values // 100, "NIR median "),
+        (lambda values: (values / 100).astype("float32"), "NIR median "),
+        (lambda values: (values * 100.0).astype("float32"), "NIR median "),
+        (lambda values: np.full_like(values, 3300), "NIR all sampled pixels hold 3300"),
+    ],
+    ids=["hundredth", "percent", "hundredfold", "constant"],
+)
+def test_a_date_unlike_the_others_is_a_note_with_figures(tmp_path: Path, change: Change, told: str) -> None:
+    notes = checked(archive(tmp_path, {(2, "NIR"): change}))
+    (note,) = [note for note in notes if "unlike those of the other dates" in note]
+    assert f"Own, tile {TILE}: values of 1 of 6 products are unlike those of the other dates: {THIRD} ({told}" in note
+
+
+def test_many_negative_values_and_indices_beyond_1_are_notes_with_the_product(tmp_path: Path) -> None:
+    shifted = {(2, band): lambda values: values - 1000 for band in MEANS}
+    negative, index = checked(archive(tmp_path, shifted))
+    assert f"negative in more than 5 % of the pixels, as with a wrong offset or scale: {THIRD} (GREEN " in negative
+    assert "RED " in negative
+    assert "NIR" not in negative
+    assert "indices of 1 of 6 products are beyond -1 to 1 in more than 5 % of the pixels" in index
+    assert f"{THIRD} (NDVI " in index
+
+
+def test_products_with_the_same_doubt_make_one_note(tmp_path: Path) -> None:
+    shifted = {(t, band): lambda values: values - 1000 for band in MEANS for t in range(6)}
+    notes = checked(archive(tmp_path, shifted))
+    assert len(notes) == 2
+    assert "values of 6 of 6 products are negative" in notes[0]
+    assert "and 1 more" in notes[0]
+
+
+def test_few_negative_values_are_no_matter(tmp_path: Path) -> None:
+    def some(values: np.ndarray) -> np.ndarray:
+        values = values.copy()
+        values[::40] = -50
+        return values
+
+    assert checked(archive(tmp_path, {(2, "RED"): some})) == []
+
+
+def test_values_beyond_twice_a_reflectance_of_1_are_a_note(tmp_path: Path) -> None:
+    notes = checked(archive(tmp_path, {(t, "NIR"): lambda values: values + 20000 for t in range(6)}))
+    assert any("values of 6 of 6 products are beyond 20000" in note for note in notes)
+
+
+def test_a_date_that_shows_little_or_nothing_is_silent(tmp_path: Path) -> None:
+    def empty(values: np.ndarray) -> np.ndarray:
+        return np.full_like(values, -10000)
+
+    def corner(values: np.ndarray) -> np.ndarray:
+        few = np.full_like(values, -10000)
+        few[:3, :3] = 1
+        return few
+
+    changes = {(2, band): empty for band in MEANS} | {(3, band): corner for band in MEANS}
+    assert checked(archive(tmp_path, changes)) == []
+
+
+def test_measures_of_other_kinds_may_be_small_and_negative(tmp_path: Path) -> None:
+    archive(tmp_path, every=lambda values: (10 * np.log10(np.maximum(values, 1) / 1e6)).astype("float32"))
+    assert checked(tmp_path, replace(SPEC, spectral=False)) == []
+
+
+# ------------------------------------------------------------------------------------------------- tables of blocks
+
+
+@pytest.mark.parametrize("tags", [(273,), (279,), (273, 279)], ids=["offsets", "lengths", "both"])
+@pytest.mark.parametrize("name", ["red", "cloud"])
+def test_a_zeroed_table_of_strips_is_refused_with_its_file(tmp_path: Path, tags: tuple[int, ...], name: str) -> None:
+    archive(tmp_path, clouds=True)
+    path = tmp_path / TILE / THIRD / f"{THIRD}_{name}.tif"
+    zero(path, tags)
+    error = refusal(tmp_path)
+    assert (error.product, error.path) == (THIRD, str(path))
+    assert "its table of strips or tiles is damaged" in str(error)
+
+
+@pytest.mark.parametrize(("nodata", "notes"), [(-10000.0, 0), (None, 1)])
+def test_a_sparse_file_is_a_note_when_its_gaps_are_read_as_measures(
+    tmp_path: Path, nodata: float | None, notes: int
+) -> None:
+    archive(tmp_path, tag=nodata)
+    path = tmp_path / TILE / THIRD / f"{THIRD}_red.tif"
+    with rasterio.open(path) as source:
+        values, profile = source.read(1), source.profile
+    form = {"tiled": True, "blockxsize": 16, "blockysize": 16, "SPARSE_OK": True}
+    with rasterio.open(path, "w", **{**profile, **form}) as file:
+        file.write(values[:128], 1, window=((0, 128), (0, 160)))
+    found = checked(tmp_path, replace(SPEC, nodata=nodata))
+    assert len(found) == notes
+    assert all(f"{path} (20 of 100 blocks)" in note for note in found)
+
+
+# ------------------------------------------------------------------------------------------------------------ layers
+
+
+def layer_notes(
+    root: Path, values: np.ndarray, *, tag: float | None = None, missing: tuple[float, ...] = ()
+) -> list[str]:
+    save(root / TILE / "ALT.tif", values, tag)
+    layers = scan_layers(layers_wanted(root, "/*", ["ALT"], "cubic", missing).spec, root, TILE)
+    return check_values(Scene(TILE, GRID, (layers,)), {})
+
+
+def terrain(kind: str) -> np.ndarray:
+    return np.random.default_rng(5).uniform(120, 900, GRID.shape).astype(kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "void", "shown"),
+    [
+        ("int16", -32768, "-32768"),
+        ("int16", -9999, "-9999"),
+        ("int16", 32767, "32767"),
+        ("float32", -9999, "-9999"),
+        ("float32", -99999, "-99999"),
+        ("float32", 3.4e38, "3.4e+38"),
+        ("float32", -3.4028234663852886e38, "-3.40282e+38"),
+        ("float32", 1e20, "1e+20"),
+        ("float32", -5000, "-5000"),
+        ("int32", 2147483647, "2147483648"),
+    ],
+)
+def test_holes_that_a_layer_does_not_mark_are_counted_in_a_note(
+    tmp_path: Path, kind: str, void: float, shown: str
+) -> None:
+    values = terrain(kind)
+    values[20:30, 40:50] = void
+    (note,) = layer_notes(tmp_path, values)
+    assert f"userFeat, tile {TILE}: layer ALT_band_0 (" in note
+    assert f"holds {shown} in 100 pixels of 25600" in note
+    assert f"set userFeat.nodata to [{shown}]" in note
+    assert layer_notes(tmp_path, values, missing=(void,)) == []
+    assert layer_notes(tmp_path, values, tag=void) == []
+
+
+def test_two_kinds_of_holes_are_both_named(tmp_path: Path) -> None:
+    values = terrain("int16")
+    values[20:30, 40:50], values[60:65, 60:65] = -32768, -9999
+    (note,) = layer_notes(tmp_path, values)
+    assert "holds -32768 in 100 pixels, -9999 in 25 pixels of 25600" in note
+
+
+def test_pixels_that_are_not_a_number_are_counted(tmp_path: Path) -> None:
+    values = terrain("float32")
+    values[:2] = np.nan
+    (note,) = layer_notes(tmp_path, values)
+    assert "is NaN in 320 pixels of 25600: these are missing" in note
+    assert layer_notes(tmp_path, values, tag=float("nan")) == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        terrain("int16"),
+        np.linspace(-12000, 3000, 25600).reshape(GRID.shape).astype("int16"),
+        np.where(terrain("float32") < 400, 0, terrain("float32")),
+        np.random.default_rng(1).choice([1, 3, 200], GRID.shape).astype("uint8"),
+        np.zeros(GRID.shape, "float32"),
+        np.random.default_rng(1).uniform(0, 360, GRID.shape).astype("float32"),
+    ],
+    ids=["terrain", "sea floor", "flat", "codes", "constant", "aspect"],
+)
+def test_layers_without_holes_are_silent(tmp_path: Path, values: np.ndarray) -> None:
+    assert layer_notes(tmp_path, values) == []
