@@ -325,3 +325,14 @@ def test_pixels_that_are_not_a_number_are_counted(tmp_path: Path) -> None:
 )
 def test_layers_without_holes_are_silent(tmp_path: Path, values: np.ndarray) -> None:
     assert layer_notes(tmp_path, values) == []
+
+
+def test_a_file_that_cannot_be_read_is_named_as_the_reason_why_nothing_is_checked(tmp_path: Path) -> None:
+    archive(tmp_path)
+    path = tmp_path / TILE / THIRD / f"{THIRD}_red.tif"
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle - 3000 : middle + 3000] = b"\xff" * 6000
+    path.write_bytes(content)
+    (note,) = checked(tmp_path)
+    assert note.startswith(f"Own, tile {TILE}: values are not checked: tile {TILE}: {path}: cannot be read")
