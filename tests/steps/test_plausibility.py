@@ -218,6 +218,13 @@ def test_a_date_that_shows_little_or_nothing_is_silent(tmp_path: Path) -> None:
     assert checked(archive(tmp_path, changes)) == []
 
 
+def test_a_date_under_clouds_is_bright_without_a_word(tmp_path: Path) -> None:
+    archive(tmp_path, {(2, "RED"): lambda values: np.full_like(values, 21000)}, clouds=True)
+    path = tmp_path / TILE / THIRD / f"{THIRD}_cloud.tif"
+    save(path, np.ones(GRID.shape, "uint8"))
+    assert checked(tmp_path) == []
+
+
 def test_measures_of_other_kinds_may_be_small_and_negative(tmp_path: Path) -> None:
     archive(tmp_path, every=lambda values: (10 * np.log10(np.maximum(values, 1) / 1e6)).astype("float32"))
     assert checked(tmp_path, replace(SPEC, spectral=False)) == []

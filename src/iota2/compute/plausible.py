@@ -34,6 +34,8 @@ class BandValues:
     huge: float
     same: bool
     """All pixels hold one value."""
+    clear: bool = True
+    """All pixels are clear; others may be clouds, which are bright and alike."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,9 @@ class Doubt:
     text: str
 
 
-def band_values(values: np.ndarray) -> BandValues | None:
-    """The sample ``values`` (pixel), without those that are not finite; None when too few are left."""
+def band_values(values: np.ndarray, *, clear: bool = True) -> BandValues | None:
+    """The sample ``values`` (pixel), without those that are not finite; None when too few are left. ``clear``: no mask
+    applies to them."""
     known = values[np.isfinite(values)].astype(np.float64)
     if len(known) < ENOUGH:
         return None
@@ -58,6 +61,7 @@ def band_values(values: np.ndarray) -> BandValues | None:
         float(np.mean(known < 0)),
         float(np.mean(np.abs(known) > HUGE)),
         bool(known.min() == known.max()),
+        clear,
     )
 
 
@@ -83,9 +87,9 @@ def unlike_others(table: Table) -> Iterator[Doubt]:
             if one is None or others is None or others == 0:
                 continue
             ratio = abs(one.median / others)
-            if ratio > RATIO or ratio < 1 / RATIO:
+            if ratio < 1 / RATIO or (one.clear and ratio > RATIO):
                 yield Doubt(date, name, f"median {one.median:.3g}, {others:.3g} on other dates")
-            elif one.same and not all(other is None or other.same for other in dates):
+            elif one.clear and one.same and not all(other is None or other.same for other in dates):
                 yield Doubt(date, name, f"all sampled pixels hold {one.median:.6g}")
 
 
@@ -96,7 +100,7 @@ def negative(table: Table) -> Iterator[Doubt]:
 
 def huge(table: Table) -> Iterator[Doubt]:
     """Bands of dates with many values beyond twice a reflectance of 1."""
-    return _shares(table, lambda one: one.huge)
+    return _shares(table, lambda one: one.huge if one.clear else 0.0)
 
 
 def unscaled(table: Table) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from iota2.compute.plausible import ENOUGH
+from iota2.compute.plausible import ENOUGH, BandValues, band_values
 from iota2.compute.voids import VoidSearch
 from iota2.core.grid import Block, block_of
 from iota2.core.scene import Scene, SensorScene
@@ -35,13 +35,13 @@ class Sample:
     clear: np.ndarray
     """(time, pixel) bool: no mask applies and no band is without data."""
 
-    def of(self, date: int, band: int) -> np.ndarray:
-        """(pixel,) the clear pixels of a band on a date; when they are too few, those that are neither missing nor
-        0, which clouds and the edge of an image may be."""
+    def of(self, date: int, band: int) -> BandValues | None:
+        """The clear pixels of a band on a date; when they are too few, those that are neither missing nor 0, which
+        clouds and the edge of an image may be. None when these are too few."""
         layer = self.values[date, band]
         if np.count_nonzero(self.clear[date]) >= ENOUGH:
-            return layer[self.clear[date]]
-        return layer[~np.isnan(layer) & (layer != 0)]
+            return band_values(layer[self.clear[date]])
+        return band_values(layer[~np.isnan(layer) & (layer != 0)], clear=False)
 
 
 def sample_of(scene: Scene, sensor: SensorScene, bands: Sequence[str], *, threads: int = 1) -> Sample:

@@ -107,9 +107,7 @@ def _layer_notes(scene: Scene, layers: SensorScene) -> Iterator[str]:
 def _value_notes(tile: str, sensor: SensorScene, sample: Sample) -> Iterator[str]:
     """Notes on the sampled values of a series; DamagedProduct for those that cannot be."""
     dates = range(len(sensor.acquisitions))
-    table: Table = {
-        name: [plausible.band_values(sample.of(t, k)) for t in dates] for k, name in enumerate(sample.bands)
-    }
+    table: Table = {name: [sample.of(t, k) for t in dates] for k, name in enumerate(sample.bands)}
     certain = [*_wrapped(sensor, sample), *(plausible.impossible(table) if sensor.spec.spectral else ())]
     if certain:
         raise _damaged(tile, sensor, certain)
