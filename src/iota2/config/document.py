@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iota2.errors import ConfigError
+from iota2.core.files import read_bytes
+from iota2.errors import ConfigError, remedy_of
 
 MAX_DEPTH = 40
 """Deepest nesting of brackets that is read."""
@@ -109,9 +110,9 @@ def read_text(path: Path) -> str:
     Raises ConfigError when there is no such file or it is not UTF-8.
     """
     try:
-        raw = path.read_bytes()
+        raw = read_bytes(path)
     except OSError as err:
-        raise ConfigError([f"cannot be read ({err.strerror}); check the path"], source=str(path)) from err
+        raise ConfigError([f"cannot be read: {err.strerror}. {remedy_of(err)}"], source=str(path)) from err
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as err:

@@ -6,7 +6,7 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -23,6 +23,8 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
+from iota2.core.files import require_regular
+from iota2.errors import remedy_of
 from iota2.io.addresses import is_remote, secret_in
 
 NOT_YET = "is known but not available yet"
@@ -209,13 +211,13 @@ def _located(path: Path, info: ValidationInfo) -> Path:
 
 
 def _existing_file(path: Path, info: ValidationInfo) -> Path:
-    if (info.context or {}).get("check_paths") and not path.is_file():
+    if (info.context or {}).get("check_paths") and not _seen(path, path.is_file):
         raise ValueError(f"no file {path}; {_why_not(path)}")
     return path
 
 
 def _existing_folder(path: Path, info: ValidationInfo) -> Path:
-    if (info.context or {}).get("check_paths") and not path.is_dir():
+    if (info.context or {}).get("check_paths") and not _seen(path, path.is_dir):
         raise ValueError(f"no folder {path}; {_why_not(path)}")
     return path
 
@@ -229,15 +231,31 @@ def _found_source(text: str, info: ValidationInfo) -> str:
     if "://" in text:
         raise ValueError(f"expected a folder, a file or an address with http or https, got {text!r}")
     path = _located(Path(text), info)
-    if (info.context or {}).get("check_paths") and not path.exists():
+    if (info.context or {}).get("check_paths") and not _seen(path, path.exists):
         raise ValueError(f"no file or folder {path}; {_why_not(path)}")
     return str(path)
 
 
+def _seen(path: Path, look: Callable[[], bool]) -> bool:
+    """What a look at a path finds; ValueError when the system lets nobody look."""
+    try:
+        return look()
+    except OSError as err:
+        raise ValueError(f"{path}: {err.strerror}. {remedy_of(err)}") from err
+
+
 def _why_not(path: Path) -> str:
     """What is there instead of an expected path, and what to do."""
+    if path.is_dir():
+        return "it is a folder, correct the path"
     if path.exists():
-        return f"it is a {'folder' if path.is_dir() else 'file'}, correct the path"
+        try:
+            require_regular(path)
+        except OSError as err:
+            return f"it {err.strerror}, correct the path"
+        return "it is a file, correct the path"
+    if path.is_symlink():
+        return "it is a symbolic link that leads nowhere, correct the link or the path"
     absent = next((p for p in reversed((path, *path.parents)) if not p.exists()), path)
     return f"{absent.parent} has no '{absent.name}', correct the path"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,8 +16,9 @@ import geopandas as gpd
 import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
 
-from iota2.errors import InputError, OutputError
-from iota2.io.atomic import ADDRESS_CHARACTERS, replacing, replacing_group
+from iota2.core.files import require_regular
+from iota2.errors import InputError, OutputError, remedy_of, system_text
+from iota2.io.atomic import ADDRESS_CHARACTERS, SHAPEFILE_SUFFIXES, replacing, replacing_group
 
 FIELD_BYTES = 10
 """Bytes of a field name in a shapefile."""
@@ -34,6 +37,8 @@ so that GDAL takes the text for nothing else: among its formats are texts that n
 included, and that may stand in a file of any name."""
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 """What may stand before the first character of a text."""
+_JOURNALS = ("-journal", "-wal", "-shm")
+"""Ends of the names of files that SQLite opens with a database."""
 _OWN_COLUMNS = 3
 """Columns of a query of GDAL on an SQLite table that are no attributes: rowid, ogc_fid, GEOMETRY."""
 
@@ -48,8 +53,7 @@ def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
     it is none of these, the layer is missing or not the only one, it has no geometry or no CRS.
     """
     # looked for here and not by GDAL, which would also open addresses of the network
-    if not Path(path).exists():
-        raise InputError(f"{path}: no such file")
+    _require_files(Path(path))
     prefix = _prefix(Path(path))
     with _plain(Path(path)) as plain:
         _refuse_cut_shapefile(plain, path)
@@ -65,13 +69,36 @@ def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
     return frame
 
 
+def _require_files(path: Path) -> None:
+    """InputError unless a vector file is a regular file that can be read, and so are the files that GDAL opens with it:
+    those of a shapefile, in small or capital letters, and the journals of a database."""
+    if not os.path.lexists(path):
+        raise InputError(f"{path}: no such file")
+    try:
+        for member in (path, *_companions(path)):
+            require_regular(member)
+            if not os.access(member, os.R_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(member))
+    except OSError as err:
+        raise InputError(f"{path}: cannot be read as a vector file: {system_text(err)}") from err
+
+
+def _companions(path: Path) -> Iterator[Path]:
+    """The entries beside a vector file that belong to it."""
+    shapefile = path.suffix.lower() == ".shp"
+    for name in sorted(os.listdir(path.parent)):
+        end = name[len(path.stem) :].lower() if name.startswith(path.stem) else ""
+        if (shapefile and end in SHAPEFILE_SUFFIXES) or name in {f"{path.name}{end}" for end in _JOURNALS}:
+            yield path.with_name(name)
+
+
 def _prefix(path: Path) -> str:
     """What to put before the path of a vector file; InputError when it is of a format that is not read."""
     try:
         with open(path, "rb") as file:
             head = file.read(64)
     except OSError as err:
-        raise InputError(f"{path}: cannot be read as a vector file ({err.strerror})") from err
+        raise InputError(f"{path}: cannot be read as a vector file: {err.strerror}. {remedy_of(err)}") from err
     for content in (head, head.lstrip(_BLANK)):
         for start, prefix in _SIGNATURES.items():
             if content.startswith(start):
@@ -141,10 +168,13 @@ def read_sqlite(path: str | Path, table: str = TABLE) -> gpd.GeoDataFrame:
 
 def read_parquet(path: str | Path) -> gpd.GeoDataFrame:
     """The GeoParquet file written by ``write_parquet``. Raises InputError when it is something else."""
-    if not Path(path).is_file():
+    if not Path(path).exists():
         raise InputError(f"{path}: no such file")
     try:
+        require_regular(path)
         return gpd.read_parquet(path)
+    except OSError as err:
+        raise InputError(f"{path}: cannot be read as GeoParquet: {err.strerror or err}. {remedy_of(err)}") from err
     except ValueError as err:
         raise InputError(f"{path}: cannot be read as GeoParquet ({err})") from err
 
