@@ -69,7 +69,7 @@ def read_reference(path: str | Path, field: str, crs: str) -> ReferenceData:
         raise InputError("\n".join([f"{path}: cannot be used as reference data", *problems]))
     frame = gpd.GeoDataFrame({ORIGIN: np.arange(len(table)), LABEL: labels}, geometry=geometry)
     frame, left_out = _without_gaps(frame)
-    frame, moved = _reprojected(frame, crs)
+    frame, moved = _reprojected(frame, crs, path)
     frame, fixed = _fit(frame)
     if frame.empty:
         raise InputError(
@@ -140,8 +140,11 @@ def _without_gaps(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, list[str]]
     return frame[~(unlabelled | void)], notes
 
 
-def _reprojected(frame: gpd.GeoDataFrame, crs: str) -> tuple[gpd.GeoDataFrame, list[str]]:
-    moved = to_crs(frame, crs)
+def _reprojected(frame: gpd.GeoDataFrame, crs: str, path: str | Path) -> tuple[gpd.GeoDataFrame, list[str]]:
+    try:
+        moved = to_crs(frame, crs)
+    except InputError as err:
+        raise InputError(f"{path}: {err}") from err
     lost = ~np.isfinite(shapely.bounds(moved.geometry.to_numpy())).all(axis=1)
     return moved[~lost], _left_out(frame, lost, f"without a place in {crs}")
 
@@ -247,7 +250,7 @@ def _region_overlaps(regions: gpd.GeoDataFrame) -> list[str]:
 
 
 def _moved_regions(regions: gpd.GeoDataFrame, crs: str, path: str | Path) -> gpd.GeoDataFrame:
-    moved, lost = _reprojected(regions.assign(**{ORIGIN: regions.index}), crs)
+    moved, lost = _reprojected(regions.assign(**{ORIGIN: regions.index}), crs, path)
     if lost:
         raise InputError(f"{path}: a region has no place in {crs}: {'; '.join(lost)}")
     polygons, _ = repaired(moved.geometry.to_numpy())

@@ -6,6 +6,7 @@ import errno
 import os
 import sqlite3
 import struct
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 import geopandas as gpd
 import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
+from pyproj.exceptions import CRSError
+from shapely.errors import ShapelyError
 
 from iota2.core.files import require_regular
 from iota2.errors import InputError, OutputError, remedy_of, system_text
@@ -145,7 +148,19 @@ def _layer(source: str, wanted: str | None, path: str | Path) -> str:
 
 def _read(source: str, layer: str, path: str | Path) -> Any:
     try:
-        return pyogrio.read_dataframe(source, layer=layer)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Non closed ring detected", RuntimeWarning)  # an error tells it below
+            return pyogrio.read_dataframe(source, layer=layer)
+    except ShapelyError as err:
+        raise InputError(
+            f"{path}: layer {layer!r} has a geometry that cannot be read ({err}). Repair the file (in QGIS: Fix "
+            "geometries), or get it again"
+        ) from err
+    except (UnboundLocalError, CRSError) as err:  # the first: of pyogrio, when GDAL has no WKT
+        raise InputError(
+            f"{path}: the coordinate reference system cannot be read. Set it again (in QGIS: Layer, Set Layer CRS, "
+            "then export; for a shapefile: restore its .prj)"
+        ) from err
     except (DataSourceError, DataLayerError, UnicodeDecodeError) as err:
         raise InputError(f"{path}: layer {layer!r} cannot be read ({err})") from err
 
@@ -156,7 +171,7 @@ def _refuse_cut_shapefile(plain: Path, path: str | Path) -> None:
         head = file.read(28)
     if not head.startswith(_SHAPEFILE):
         return
-    told = 2 * struct.unpack(">i", head[24:28])[0]
+    told = 2 * struct.unpack(">i", head[24:28])[0] if len(head) == 28 else _SHAPE_HEAD
     if plain.stat().st_size < told:
         raise InputError(f"{path}: {plain.stat().st_size} bytes, {told} expected: the file is cut short. Restore it")
 
