@@ -24,7 +24,7 @@ from rich.progress import (
 from iota2.core.graph import Step
 from iota2.core.scene import SensorScene
 from iota2.core.words import counted
-from iota2.errors import EXIT_DEFECT, Iota2Error
+from iota2.errors import exit_code_of, message_of
 from iota2.run.forecast import Forecast
 from iota2.run.job import JobResult
 from iota2.run.ledger import Verdict
@@ -289,8 +289,7 @@ class JsonLines(Watcher):
 
     def failed(self, error: Exception) -> None:
         """An event ``failed`` with the message and the exit code."""
-        code = error.exit_code if isinstance(error, Iota2Error) else EXIT_DEFECT
-        self._print("failed", exit_code=code, message=str(error) or repr(error))
+        self._print("failed", exit_code=exit_code_of(error), message=message_of(error))
 
     def close(self) -> None:
         """Nothing is open."""

@@ -183,7 +183,7 @@ def test_a_file_that_is_not_utf8_or_absent_is_said(tmp_path: Path) -> None:
     path.write_bytes("chain : {\n a : 'é' }".encode("latin-1"))
     with pytest.raises(ConfigError, match="line 2: is not UTF-8"):
         read_text(path)
-    with pytest.raises(ConfigError, match="check the path"):
+    with pytest.raises(ConfigError, match="Check the path"):
         read_text(tmp_path / "absent.cfg")
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from iota2.config.fields import usable_path
+from iota2.core.files import read_text
 from iota2.core.words import did_you_mean
-from iota2.errors import ConfigError
+from iota2.errors import ConfigError, remedy_of
 
 T = TypeVar("T")
 
@@ -85,11 +86,11 @@ def read_s1_ini(path: Path) -> RadarSettings:
     not among those expected, no folder of images.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, "utf-8-sig")
         parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=(";", "#"))
         parser.read_string(text, source=str(path))
     except OSError as err:
-        raise ConfigError([f"cannot be read: {err.strerror}"], source=str(path)) from err
+        raise ConfigError([f"cannot be read: {err.strerror}. {remedy_of(err)}"], source=str(path)) from err
     except (configparser.Error, UnicodeDecodeError) as err:
         raise ConfigError([f"is no INI file: {' '.join(str(err).split())}"], source=str(path)) from err
     if parser.has_section("DataSource"):

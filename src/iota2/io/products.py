@@ -14,11 +14,12 @@ from odc.geo import CRS
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
+from iota2.core.files import blocked_below
 from iota2.core.grid import aligned, rescaled, resolution
 from iota2.core.scene import Acquisition, SensorScene
 from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
 from iota2.core.words import some
-from iota2.errors import ConfigError, InputError
+from iota2.errors import ConfigError, InputError, system_text
 from iota2.io.decoded import nodata_of
 from iota2.io.environ import crs_name
 from iota2.io.headers import Header, read_header
@@ -194,12 +195,18 @@ def _read_product(spec: SensorSpec, found: Found) -> Product:
     files: dict[str, str] = {}
     problems: list[str] = []
     missing: list[str] = []
+    absent = False
     for pattern, items in _by_pattern(spec).items():
         path = only_file(found, pattern, problems)
         if path:
             files |= {item.name: path for item in items}
-        elif path is None and not all(getattr(item, "optional", False) for item in items):
-            missing.append(pattern)
+        elif path is None:
+            absent = True
+            if not all(getattr(item, "optional", False) for item in items):
+                missing.append(pattern)
+    if absent and found.files is None and (blocked := blocked_below(found.folder)):
+        damaged = system_text(blocked).rstrip(".")
+        return Product(found.name, found.day, files, {}, tuple(problems), (damaged,), (), {})
     headers, told, damage = read_headers(spec, files)
     scaling: Mapping[str, tuple[float, float]] = {}
     if spec.metadata is not None:

@@ -21,8 +21,9 @@ from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import PystacClientWarning
 
+from iota2.core.files import blocked_below, read_bytes
 from iota2.core.words import nearest, some
-from iota2.errors import InputError
+from iota2.errors import InputError, remedy_of, system_text
 from iota2.io.addresses import is_remote, masked
 from iota2.io.remote import DOCUMENT, answer_to, fetch, session
 from iota2.io.tile_folders import all_problems
@@ -146,6 +147,8 @@ def _unseen(harvest: _Harvest) -> list[str]:
 
 def _from_folder(harvest: _Harvest) -> None:
     """The items in all files of a folder whose names end like JSON; its catalogs only list what lies there too."""
+    if blocked := blocked_below(harvest.search.source):
+        raise InputError(f"STAC items: {system_text(blocked)}")
     for path in sorted(Path(harvest.search.source).rglob("*")):
         if path.suffix.lower() in (".json", ".geojson") and not path.is_dir():
             try:
@@ -251,18 +254,16 @@ def _read(source: str, search: Search) -> dict[str, Any]:
     try:
         content = json.loads(fetch(source) if is_remote(source) else _bytes_of(source))
     except OSError as err:
-        raise InputError(f"{source}: cannot be read: {err.strerror}.") from err
+        raise InputError(f"{source}: cannot be read: {err.strerror}. {remedy_of(err)}.") from err
     except (ValueError, RecursionError) as err:
         raise InputError(f"{masked(source)}: is no JSON ({err}). Get it again, or take it away.") from err
     return content if isinstance(content, dict) else {}
 
 
 def _bytes_of(path: str) -> bytes:
-    with open(path, "rb") as file:
-        content = file.read(DOCUMENT + 1)
-    if len(content) > DOCUMENT:
+    if os.stat(path).st_size > DOCUMENT:
         raise InputError(f"{path}: has more than {DOCUMENT >> 20} MiB, which no list of items here may have; split it.")
-    return content
+    return read_bytes(path, DOCUMENT)
 
 
 def _is_api(content: Mapping[str, Any]) -> bool:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
+from iota2.core.files import require_listable
 from iota2.core.sensor import SensorSpec
 from iota2.core.words import counted, some
-from iota2.errors import InputError, MissingTile
+from iota2.errors import InputError, MissingTile, system_text
 from iota2.io.near_misses import why_passed_over, why_unusable
 
 
@@ -23,6 +24,7 @@ def tile_folder(spec: SensorSpec, root: str | Path, tile: str) -> str:
     folder = os.path.join(base, name)
     if not os.path.isdir(folder):
         raise no_folder(spec.section, base, f"tile {tile}" + f" ({name})" * (name != tile))
+    _require_listable(spec.section, folder)
     return folder
 
 
@@ -34,12 +36,21 @@ def folder_of_tiles(section: str, root: str | Path, tile: str) -> str:
         raise InputError(f"{section}: {tile!r} is no name of a tile folder. Correct chain.list_tile.")
     if not os.path.isdir(base):
         raise InputError(f"{section}: the folder {base} does not exist. Correct the path.")
+    _require_listable(section, base)
     return base
+
+
+def _require_listable(section: str, folder: str) -> None:
+    """InputError unless the content of a folder can be listed and opened."""
+    try:
+        require_listable(folder)
+    except OSError as err:
+        raise InputError(f"{section}: {system_text(err)}") from err
 
 
 def folders_in(base: str) -> list[str]:
     """Names of the folders in a folder."""
-    return sorted(entry.name for entry in os.scandir(base) if entry.is_dir())
+    return sorted(name for name in os.listdir(base) if os.path.isdir(os.path.join(base, name)))
 
 
 def no_folder(section: str, base: str, wanted: str) -> MissingTile:

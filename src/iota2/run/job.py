@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from iota2.core.graph import JobContext
-from iota2.errors import Iota2Error
+from iota2.errors import REMEDIES, Iota2Error, message_of, system_text
 from iota2.io.atomic import asking_first
 from iota2.io.environ import gdal_environment, limit_threads
 from iota2.run.damage import Damage, damage_of
 from iota2.run.ledger import Record, stamp_of
 from iota2.run.lock import require_lock
 from iota2.run.peak import forget_peak, peak_mib
+from iota2.run.state import make_way
 from iota2.run.under_way import UnderWay, read_one, telling
 
 State = Literal["done", "kept", "failed", "blocked"]
@@ -96,7 +97,7 @@ def run_task(task: Task, needed: Sequence[JobResult] = ()) -> JobResult:
     forget_peak()
 
     def failed(error: Exception, message: str = "") -> JobResult:
-        seconds, message = time.perf_counter() - started, message or str(error) or repr(error)
+        seconds, message = time.perf_counter() - started, message or message_of(error)
         return JobResult(task.id, "failed", seconds, message, None, damage_of(error), begun, worker, peak_mib())
 
     result: JobResult | None = None
@@ -112,7 +113,7 @@ def run_task(task: Task, needed: Sequence[JobResult] = ()) -> JobResult:
                 return result
             print(f"done in {record.seconds:.2f} s; peak memory of the process {record.peak} MiB")
     except OSError as error:  # a full disk takes no logs either
-        return result or failed(error, f"{task.log}: the log cannot be written: {error}")
+        return result or failed(error, f"{task.log}: the log cannot be written: {system_text(error)}")
     return JobResult(task.id, "done", record.seconds, record=record, started=begun, worker=worker, peak=record.peak)
 
 
@@ -146,6 +147,8 @@ def _explain(error: Exception) -> str:
     """The message alone for what we say on purpose, with the traceback for our defects."""
     if isinstance(error, Iota2Error):
         return f"{type(error).__name__}: {error}"
+    if isinstance(error, OSError) and error.errno in REMEDIES:
+        return message_of(error)
     return "".join(traceback.format_exception(error))
 
 
@@ -157,6 +160,8 @@ def _logged(task: Task, died: UnderWay | None) -> Iterator[None]:
     """
     mode: Literal["w", "a"] = "w" if task.attempt == 1 and died is None else "a"
     task.log.parent.mkdir(parents=True, exist_ok=True)
+    for suffix in (".out", ".err"):
+        make_way(Path(f"{task.log}{suffix}"))
     logger = logging.getLogger("iota2")
     with (
         open(f"{task.log}.out", mode, encoding="utf-8", buffering=1) as out,

@@ -22,6 +22,7 @@ from typing import Literal
 from iota2 import layout
 from iota2.config.fields import shown
 from iota2.config.schema import Config, describe
+from iota2.core.files import require_regular
 from iota2.core.graph import AXES, Artifact
 from iota2.core.grid import part_rows, resolution
 from iota2.core.scene import Acquisition, Scene, SensorScene
@@ -48,6 +49,7 @@ from iota2.run.ledger import Verdict, relative
 from iota2.run.machine import environment
 from iota2.run.plan import Job, Plan
 from iota2.run.sensors import path_key
+from iota2.run.state import StateFile, make_way, texts_by_name
 from iota2.run.survey import Survey
 from iota2.run.under_way import UnderWay, read_all
 from iota2.steps.coregistration import Alignment, read_alignments
@@ -304,10 +306,7 @@ class Site:
     def _settings(self) -> tuple[bool, list[SettingView]]:
         """Whether a run before is known, and every option; the values are kept for the run after."""
         path = self._plan.root / layout.SETTINGS.path
-        try:
-            former: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            former = {}
+        former = SETTINGS.load(self._plan.root)
         settings = [
             SettingView(
                 s.section,
@@ -329,9 +328,19 @@ class Site:
 
 def _put(path: Path, text: str) -> None:
     """Replace a file as a whole. It is not synced: what a power cut takes, the next run writes again."""
+    make_way(path)
     part = part_name(path)
     part.write_text(text, encoding="utf-8", errors="replace")
     os.replace(part, path)
+
+
+SETTINGS: StateFile[dict[str, str]] = StateFile(
+    layout.SETTINGS.path,
+    lambda text: texts_by_name(json.loads(text)),
+    dict,
+    "It is made anew: values of the run before are not shown.",
+)
+"""What runs keep of the options."""
 
 
 def page_of(step: str, job: str) -> str:
@@ -407,6 +416,7 @@ def _log_of(job: Job, root: Path) -> JobLog:
 def _tail(path: Path) -> str:
     """The end of a log; nothing when there is none, as of a job whose worker died at once."""
     try:
+        require_regular(path)
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - LOG_BYTES))
