@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from iota2 import layout
+from iota2.core.words import printable
 from iota2.io.atomic import write_text
 from iota2.run.job import JobResult
 from iota2.run.ledger import JOURNAL, Verdict
@@ -48,7 +49,7 @@ class Status:
 
     def write(self) -> None:
         """Bring the file up to date."""
-        write_text(self._path, "\n".join(self._lines.values()))
+        write_text(self._path, printable("\n".join(self._lines.values())))
         self._written = time.monotonic()
 
 

@@ -26,7 +26,7 @@ from iota2.core.grid import blocks, resolution
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.scene import Scene
 from iota2.core.tables import Confusion
-from iota2.core.words import counted
+from iota2.core.words import counted, printable
 from iota2.io.atomic import replacing, write_json, write_text
 from iota2.io.classes import read_classes
 from iota2.io.crs import units_per_metre
@@ -95,7 +95,7 @@ def run(job: JobContext) -> None:
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
     notes = (*_notes(job), *_unlearned(job, classes))
     told = (*classes.warnings, *notes)
-    write_text(job.out.results, results_text(confusions, classes, told))
+    write_text(job.out.results, printable(results_text(confusions, classes, told)))
     write_json(job.out.metrics, metrics(confusions, classes, told, _provenance(job, scenes)))
     for (seed,), path in job.out.all("figures").items():
         confusion = confusions[int(seed)]
