@@ -25,7 +25,7 @@ STUCK = {
     "reading": "sys.stdin.read()",
     "in a library": "lock = ctypes.create_string_buffer(64); c = ctypes.CDLL(None); "
     "[c.pthread_mutex_lock(lock) for _ in range(2)]",
-    "in a loop": "while True: len(sys.path)",
+    "in a loop": "sum(iter(int, 1))",
 }
 """What a process may be at. The third one never comes back to Python: a lock that is taken twice."""
 PROGRAM = """
@@ -78,6 +78,7 @@ def test_a_frozen_worker_is_reported_and_in_the_end_replaced(
             cluster.require_workers()
             time.sleep(0.05)
         assert isinstance(future.exception(timeout=1), KilledWorker), "execute gives such a job to another worker"
+        cluster.require_workers()
         assert cluster.client.submit(int, "3").result(timeout=60) == 3
     assert f"process {worker}) is stopped, so its job waits" in caplog.text
     assert f"kill -CONT {worker}" in caplog.text
