@@ -25,12 +25,17 @@ STUCK = {
     "reading": "sys.stdin.read()",
     "in a library": "lock = ctypes.create_string_buffer(64); c = ctypes.CDLL(None); "
     "[c.pthread_mutex_lock(lock) for _ in range(2)]",
-    "in a loop": "sum(iter(int, 1))",
+    "in a loop": "spin()",
 }
 """What a process may be at. The third one never comes back to Python: a lock that is taken twice."""
 PROGRAM = """
 import ctypes, sys, time
 from iota2.run import signals
+
+def spin():
+    while True:
+        len(sys.path)
+
 signals.GRACE_SECONDS = 1.0
 signals.end_on_sigterm()
 print("ready", flush=True)
