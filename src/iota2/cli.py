@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +20,7 @@ from iota2.config.schema import Config
 from iota2.config.template import minimal_config
 from iota2.console import Console, JsonLines, told_in_all
 from iota2.core.graph import Resources
-from iota2.core.words import counted
+from iota2.core.words import counted, json_text, printable
 from iota2.errors import (
     EXIT_DEFECT,
     EXIT_INTERRUPTED,
@@ -42,10 +40,12 @@ from iota2.io.specs import builtin_specs
 from iota2.run import runner
 from iota2.run.archive import write_archive
 from iota2.run.clusters import WORKERS
+from iota2.run.job import PrintableFormatter
 from iota2.run.options import SCHEDULERS, EngineName, Options, chosen_steps, groups_of, resume_command
 from iota2.run.recognized import recognized_json, recognized_text
 from iota2.run.samples_told import sample_lines
 from iota2.run.sensors import sensor_text, sensors_json, sensors_text, spec_named
+from iota2.run.signals import end_on_sigterm
 from iota2.run.soundness import state_notes
 from iota2.run.status import job_states
 from iota2.run.verify import verify as look_at_outputs
@@ -300,7 +300,7 @@ def sensors(
 
 
 def _json(content: object) -> str:
-    return json.dumps(content, indent=1, ensure_ascii=False)
+    return json_text(content, indent=1)
 
 
 @app.command(name="s1-ortho", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -455,15 +455,16 @@ def _told(code: int) -> int:
     return EXIT_USER if code == PARSER_EXIT else code
 
 
-def _interrupted(number: int, frame: object) -> NoReturn:
-    """A request to end is like Ctrl-C: workers are stopped, nothing is left half written."""
-    raise KeyboardInterrupt
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter("%(levelname)s %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
 
 
 def guarded(action: Callable[[], object], *, debug: bool) -> int:
     """Run ``action`` and turn what it raises into a message on standard error and an exit code."""
-    logging.basicConfig(format="%(levelname)s %(message)s", level=logging.WARNING)
-    signal.signal(signal.SIGTERM, _interrupted)
+    _log_to_stderr()
+    end_on_sigterm()
     try:
         action()
         sys.stdout.flush()
@@ -477,8 +478,8 @@ def guarded(action: Callable[[], object], *, debug: bool) -> int:
     except Exception as err:
         code = exit_code_of(err)
         if debug or code == EXIT_DEFECT:
-            traceback.print_exc()
-        print(f"error: {_last_words(err)}", file=sys.stderr)
+            print(printable(traceback.format_exc()), file=sys.stderr)
+        print(printable(f"error: {_last_words(err)}"), file=sys.stderr)
         return code
     return 0
 

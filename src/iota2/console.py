@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import Counter
@@ -23,7 +22,7 @@ from rich.progress import (
 
 from iota2.core.graph import Step
 from iota2.core.scene import SensorScene
-from iota2.core.words import counted
+from iota2.core.words import counted, json_text, printable
 from iota2.errors import exit_code_of, message_of
 from iota2.run.forecast import Forecast
 from iota2.run.job import JobResult
@@ -75,8 +74,8 @@ class Console(Watcher):
         self._said = time.monotonic()
 
     def say(self, text: str = "") -> None:
-        """Print a line as it is."""
-        self.out.print(text, markup=False)
+        """Print lines; control characters of names and paths stand as escapes."""
+        self.out.print(printable(text), markup=False)
 
     def summary(self, steps: Sequence[tuple[Step, bool]], found: Survey) -> None:
         """Inputs in a few lines, then the numbered steps by group, those to be run marked."""
@@ -233,7 +232,7 @@ class JsonLines(Watcher):
         self._outdated: Mapping[Path, str] = {}
 
     def _print(self, event: str, **content: Any) -> None:
-        print(json.dumps({"event": event, **content}, ensure_ascii=False), file=self._stream, flush=True)
+        print(json_text({"event": event, **content}), file=self._stream, flush=True)
 
     def say(self, text: str = "") -> None:
         """An event ``note``."""

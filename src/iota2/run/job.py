@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from iota2.core.graph import JobContext
+from iota2.core.words import printable
 from iota2.errors import REMEDIES, Iota2Error, message_of, system_text
 from iota2.io.atomic import asking_first
 from iota2.io.environ import gdal_environment, limit_threads
@@ -108,7 +109,7 @@ def run_task(task: Task, needed: Sequence[JobResult] = ()) -> JobResult:
                 record = _record(task, inputs, time.perf_counter() - started)
             except Exception as error:
                 result = failed(error)
-                print(_explain(error), file=sys.stderr)
+                print(printable(_explain(error)), file=sys.stderr)
                 print(f"failed after {result.seconds:.2f} s; peak memory of the process {result.peak} MiB")
                 return result
             print(f"done in {record.seconds:.2f} s; peak memory of the process {record.peak} MiB")
@@ -181,7 +182,7 @@ def _logged(task: Task, died: UnderWay | None) -> Iterator[None]:
                 print(f"worker {died.worker} died after {seconds:.0f} s; it had reached {died.peak} MiB")
             if mode == "a":
                 print(f"tried again with {task.context.use.memory >> 20} MiB for arrays")
-            print(f"{task.id} {dict(task.context.key)}")
+            print(printable(f"{task.id} {dict(task.context.key)}"))
             yield
         finally:
             logger.setLevel(level)
@@ -190,8 +191,16 @@ def _logged(task: Task, died: UnderWay | None) -> Iterator[None]:
                 logger.removeHandler(handler)
 
 
+class PrintableFormatter(logging.Formatter):
+    """Lines of a log in which control characters stand as escapes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See ``logging.Formatter``."""
+        return printable(super().format(record))
+
+
 def _handler(stream: TextIO, level: str) -> logging.Handler:
     handler = logging.StreamHandler(stream)
     handler.setLevel(level)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(message)s"))
     return handler

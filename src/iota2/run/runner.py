@@ -12,7 +12,7 @@ from iota2 import layout
 from iota2.chain import CLASSIFICATION, SURVEY
 from iota2.config.schema import Config
 from iota2.core.graph import Resources, Step
-from iota2.core.words import nearest
+from iota2.core.words import nearest, printable
 from iota2.errors import JobsFailed, UserError
 from iota2.io.atomic import remove_leftovers, write_text
 from iota2.io.layers import vector_source
@@ -328,7 +328,7 @@ def _run_jobs(
         for id_, verdict in verdicts.items()
     )
     make_way(plan.root / layout.REASONS.path)
-    write_text(plan.root / layout.REASONS.path, "\n".join(told))
+    write_text(plan.root / layout.REASONS.path, printable("\n".join(told)))
     keep_parameters(plan, verdicts, ledger)
     note_begin(plan.root)
     status.write()
@@ -467,9 +467,12 @@ def engine(config: Config, options: Options, shares: Shares) -> Iterator[Engine]
             yield cluster
     elif options.engine in ("slurm", "pbs"):
         logs = config.chain.output_path / Path(layout.LOG_WORKER.path).parent
+        private = config.chain.output_path / layout.MARK
         site = config.slurm
         with queued_workers(
-            Queue(options.engine, options.workers or WORKERS, shares.worker, logs, site.account, site.partition)
+            Queue(
+                options.engine, options.workers or WORKERS, shares.worker, logs, private, site.account, site.partition
+            )
         ) as cluster:
             yield cluster
     elif options.engine == "debug" or options.workers == 0:

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 from iota2 import layout
 from iota2.core.files import require_regular
+from iota2.core.words import printable
 from iota2.io.atomic import write_text
 from iota2.run.job import JobResult
 from iota2.run.ledger import JOURNAL, Verdict, look
@@ -51,7 +52,7 @@ class Status:
     def write(self) -> None:
         """Bring the file up to date."""
         make_way(self._path)
-        write_text(self._path, "\n".join(self._lines.values()))
+        write_text(self._path, printable("\n".join(self._lines.values())))
         self._written = time.monotonic()
 
 
