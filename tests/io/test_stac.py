@@ -25,7 +25,7 @@ from iota2.io.products import native_geobox, scan_tile
 from iota2.io.specs import builtin_specs
 from iota2.io.stac import Search, read_items
 from iota2.io.stac_products import place_items, scan_items
-from iota2.testing.products import write_series
+from iota2.testing.products import write_metadata, write_series
 from tests.io.items import Item, items_of, relative_to, write_items
 from tests.io.web import Web, serving
 
@@ -352,6 +352,19 @@ def with_bands(item: Item, content: dict[str, Any]) -> Item:
         ({}, {"processing:version": "N0509"}, (1.0, -1000.0)),
         ({"raster:bands": [{"scale": 1, "offset": 0}]}, {"s2:processing_baseline": "05.09"}, (1.0, -1000.0)),
         ({}, {"earthsearch:boa_offset_applied": False, "s2:processing_baseline": "03.01"}, (1.0, 0.0)),
+        ({}, {"s2:processing_baseline": "4.0"}, (1.0, -1000.0)),
+        ({}, {"s2:processing_baseline": "5.1"}, (1.0, -1000.0)),
+        ({}, {"s2:processing_baseline": 5.11}, (1.0, -1000.0)),
+        ({}, {"s2:processing_baseline": "N0400"}, (1.0, -1000.0)),
+        ({}, {"s2:processing_baseline": "3.1"}, (1.0, 0.0)),
+        ({}, {"s2:processing_baseline": "99.99", "processing:version": "05.09"}, (1.0, -1000.0)),
+        ({}, {"s2:processing_baseline": "99.99", "earthsearch:boa_offset_applied": True}, (1.0, 0.0)),
+        (
+            {"raster:bands": [{"scale": 0.0001, "offset": -0.1}]},
+            {"s2:processing_baseline": "99.99"},
+            (1.0, -1000.0),
+        ),
+        ({"raster:bands": [{"scale": 0.0001, "offset": 0}]}, {"s2:processing_baseline": "99.99"}, (1.0, 0.0)),
     ],
 )
 def test_values_become_reflectances_as_the_item_says(
@@ -375,6 +388,52 @@ def test_metadata_among_the_assets_count_before_the_baseline(items: list[Item], 
     assert scaled(item, tmp_path) == (2.0, 0.0)
 
 
+def own_sen2cor(item: Item, folder: Path, offsets: dict[str, float]) -> Item:
+    """An item of a product that a user made with Sen2Cor, with its metadata beside."""
+    item["properties"]["s2:processing_baseline"] = "99.99"
+    item["assets"]["product-metadata"] = {"href": str(folder / "MTD_MSIL2A.xml")}
+    assert S2C.metadata is not None
+    ids = {band.id: offsets[band.name] for band in S2C.bands if band.name in offsets}
+    write_metadata(folder / "MTD_MSIL2A.xml", S2C.metadata, 10000, ids)
+    return item
+
+
+def test_of_own_products_of_sen2cor_the_metadata_tell_the_offset(items: list[Item], tmp_path: Path) -> None:
+    plain = with_bands(items[0], {})
+    assert scaled(own_sen2cor(plain, tmp_path, {}), tmp_path) == (1.0, 0.0)
+    assert scaled(own_sen2cor(plain, tmp_path, dict.fromkeys(S2C.band_names, -1000)), tmp_path) == (1.0, -1000.0)
+
+
+def test_offsets_that_differ_by_band_are_taken_as_they_are(items: list[Item], tmp_path: Path) -> None:
+    offsets = {band: -1000.0 - number for number, band in enumerate(S2C.band_names)}
+    folder = write_items([own_sen2cor(with_bands(items[0], {}), tmp_path, offsets)], tmp_path / "items")
+    scene, _ = found_by_items(S2C, folder)
+    assert {band: scene.scaling(0, band)[1] for band in S2C.band_names} == offsets
+
+
+def test_metadata_with_the_offset_of_some_bands_only_are_refused(items: list[Item], tmp_path: Path) -> None:
+    item = own_sen2cor(with_bands(items[0], {}), tmp_path, {"B02": -1000, "B03": -1000})
+    assert "has 0 elements BOA_ADD_OFFSET of B04" in refusal(lambda: scaled(item, tmp_path))
+
+
+def test_an_item_that_contradicts_its_metadata_is_refused(items: list[Item], tmp_path: Path) -> None:
+    item = own_sen2cor(items[0], tmp_path, dict.fromkeys(S2C.band_names, -1000))
+    told = refusal(lambda: scaled(item, tmp_path))
+    assert "says value x 1 + 0 of B02, but value x 1 + -1000 follows from its MTD_MSIL2A.xml" in told
+    item["properties"]["earthsearch:boa_offset_applied"] = True
+    assert scaled(item, tmp_path) == (1.0, 0.0)
+
+
+def test_bands_that_say_another_offset_than_the_baseline_of_the_others_are_refused(
+    items: list[Item], tmp_path: Path
+) -> None:
+    item = with_bands(items[0], {})
+    item["assets"]["B02"].update(REFLECTANCE)
+    item["properties"]["s2:processing_baseline"] = "05.09"
+    told = refusal(lambda: scaled(item, tmp_path))
+    assert "says value x 1 + 0 of B02, but value x 1 + -1000 follows from its processing baseline" in told
+
+
 @pytest.mark.parametrize(
     ("bands", "properties", "told"),
     [
@@ -391,6 +450,28 @@ def test_metadata_among_the_assets_count_before_the_baseline(items: list[Item], 
             "says the offset -1000 of B02, while values of its baseline have none",
         ),
         ({"raster:bands": [{"scale": -0.0001, "offset": 0}]}, {}, "has the scale -0.0001"),
+        ({}, {"s2:processing_baseline": "99.99"}, "s2:processing_baseline '99.99' is no processing baseline of ESA"),
+        ({}, {"s2:processing_baseline": "99.12"}, "s2:processing_baseline '99.12' is no processing baseline of ESA"),
+        ({}, {"s2:processing_baseline": 99.99}, "s2:processing_baseline 99.99 is no processing baseline of ESA"),
+        ({}, {"s2:processing_baseline": "N9999"}, "s2:processing_baseline 'N9999' is no processing baseline of ESA"),
+        ({}, {"s2:processing_baseline": "00.01"}, "s2:processing_baseline '00.01' is no processing baseline of ESA"),
+        ({}, {"processing:version": "2.11"}, "processing:version '2.11' is no processing baseline of ESA"),
+        (
+            {},
+            {"s2:processing_baseline": "99.99", "earthsearch:boa_offset_applied": False},
+            "no processing baseline of ESA",
+        ),
+        (
+            {"raster:bands": [{"scale": 0.0001}]},
+            {"s2:processing_baseline": "99.99"},
+            "a description of your own can say it: scale and offset instead of metadata",
+        ),
+        (
+            {},
+            {"s2:processing_baseline": "03.01", "processing:version": "05.09"},
+            "of which one has an offset in its values and the other has none",
+        ),
+        ({"raster:bands": [{"scale": 1, "offset": -1000}]}, {}, "the offset -1000 of B02, which is no reflectance"),
         ({"raster:bands": [{"scale": float("nan"), "offset": 0}]}, {}, "has the scale nan"),
     ],
 )
