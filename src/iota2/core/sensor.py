@@ -76,7 +76,8 @@ class SensorSpec:
     """The configuration section with its options: ``Sentinel_2``."""
     product: str
     """Regular expression of the names of products with the group ``date`` (YYYYMMDD, or YYYYDDD with the day of the
-    year) and, if the name tells it, the group ``tile``. A sensor without dates has no such group."""
+    year) and, if the name tells it, the group ``tile``. A sensor without dates has no such group. Groups ``version``,
+    ``version_2`` … hold what tells versions of one acquisition apart, by weight."""
     bands: tuple[BandSpec, ...]
     masks: tuple[MaskRule, ...]
     nodata: float | None = None
@@ -86,6 +87,9 @@ class SensorSpec:
     """Product units = file value x scale + offset, where no metadata say otherwise."""
     metadata: MetadataSpec | None = None
     """What each product itself says about scale and offset."""
+    pieces: str = ""
+    """Glob relative to the product folder of an entry whose name tells the pieces of one acquisition apart, such as the
+    two products of a tile at the border of datastrips; empty when nothing does."""
     products: Literal["folders", "files"] = "folders"
     """A product is a folder of files, or the files of the tile's folder whose names differ in the band alone: those
     with the same group ``product`` of the regular expression."""

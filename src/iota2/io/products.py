@@ -25,7 +25,8 @@ from iota2.io.headers import Header, read_header
 from iota2.io.impossible import impossible_values
 from iota2.io.lattices import common_grids, extent_in, misfits
 from iota2.io.metadata import read_scaling
-from iota2.io.tile_folders import Found, Listing, all_problems, list_products, only_file, tile_folder
+from iota2.io.tile_folders import Found, Listing, all_problems, list_products, only_file, piece_of, tile_folder
+from iota2.io.versions import Title, superseded, title_of, version_notes
 
 SCAN_THREADS = 4
 """Headers are read by this many threads: most of the time is spent waiting for the disk."""
@@ -48,6 +49,8 @@ class Product:
     """Patterns that match no file."""
     scaling: Mapping[str, tuple[float, float]]
     """(scale, offset) of each band, when the product's metadata say them."""
+    title: Title
+    """Which acquisition it shows, and in which version."""
 
     @property
     def complete(self) -> bool:
@@ -95,6 +98,8 @@ def series_of(
     notes: tuple[str, ...] = ()
     if skip_damaged:
         products, notes = _whole(products, damaged or {}, where)
+    products, older = newest(products)
+    notes = (*notes, *version_notes(where, older))
     grids, problems = judge(spec, products, folder, tile)
     if problems:
         described = impossible_values(spec, [product.headers for product in products])
@@ -108,6 +113,14 @@ def read_products(spec: SensorSpec, listing: Listing, *, threads: int = SCAN_THR
     """What the headers of the files of some products say."""
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(lambda product: _read_product(spec, product), listing.found))
+
+
+def newest(products: Sequence[Product]) -> tuple[list[Product], dict[str, str]]:
+    """The products without older versions of acquisitions that are there in a newer one; these, each with the name of
+    the one that is used."""
+    old = superseded([product.title for product in products])
+    older = {products[number].name: products[used].name for number, used in old.items()}
+    return [product for number, product in enumerate(products) if number not in old], older
 
 
 def judge(
@@ -211,7 +224,11 @@ def _read_product(spec: SensorSpec, found: Found) -> Product:
                 damage.append(str(err))
         elif path is None:
             missing.append(spec.metadata.file)
-    return Product(found.name, found.day, files, headers, (*problems, *told), tuple(damage), tuple(missing), scaling)
+    title = title_of(spec, found.name, piece_of(found, spec.pieces))
+    problems += told
+    return Product(
+        found.name, found.day, files, headers, tuple(problems), tuple(damage), tuple(missing), scaling, title
+    )
 
 
 def read_headers(spec: SensorSpec, files: Mapping[str, str]) -> tuple[dict[str, Header], list[str], list[str]]:

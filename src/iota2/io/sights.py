@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,18 @@ class Sight:
     inside: np.ndarray
     """(time,) pixels inside the image: no edge mask applies. Without edge masks, all that the reference band has; of a
     date without any mask, those where it has data."""
+    shown: Mapping[int, np.ndarray] = field(default_factory=dict)
+    """(y, x) bool: inside the image, of the dates that share their day with others."""
+
+    def by_day(self, days: Mapping[date, Sequence[int]]) -> Sight:
+        """What the days show, given the positions of their dates: what any of these shows."""
+        valid, inside = [], []
+        for first, *others in days.values():
+            dates = [first, *others]
+            valid.append(self.valid[dates].any(axis=0) if others else self.valid[first])
+            shown = np.logical_or.reduce([self.shown[t] for t in dates]) if others else None
+            inside.append(self.inside[first] if shown is None else np.count_nonzero(shown))
+        return Sight(np.stack(valid), np.array(inside, np.int64))
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,8 @@ class Sights:
         edges, others = _edges_and_others(sensor)
         valid = np.empty((len(sensor.acquisitions), *block.shape), bool)
         inside = np.empty(len(valid), np.int64)
+        several = [t for dates in sensor.by_day.values() if len(dates) > 1 for t in dates]
+        shown = {t: np.empty(block.shape, bool) for t in several}
         alike = _alike(sensor, self.threads)
 
         def fill(k: int) -> None:
@@ -55,10 +70,12 @@ class Sights:
                 acquisition = sensor.acquisitions[t]
                 valid[t] = self._inside(sensor, acquisition, edges, places)
                 inside[t] = np.count_nonzero(valid[t])
+                if t in shown:
+                    shown[t][:] = valid[t]
                 valid[t] &= self._clear(acquisition, others, places, block.shape)
 
         on_threads(self.threads, len(alike), fill)
-        return Sight(valid, inside)
+        return Sight(valid, inside, shown)
 
     def footprint(self, block: Block, *, every: bool = True) -> np.ndarray:
         """(y, x) bool: for every sensor, or for any with dates when not ``every``, the pixel is inside the image of at

@@ -294,6 +294,7 @@ _SENSOR_KEYS: Mapping[str, Check] = {
     "scale": _scale,
     "offset": _number,
     "metadata": dict,
+    "pieces": _glob,
     "products": _choice("folders", "files"),
     "tile_folder": _tile_folder,
     "spectral": _flag,

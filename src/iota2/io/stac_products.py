@@ -20,6 +20,7 @@ from iota2.io.remote import look_at, session
 from iota2.io.stac import FoundItem
 from iota2.io.stac_assets import asset_of, file_of, names_of
 from iota2.io.stac_scaling import scaling_of
+from iota2.io.versions import Title, title_of
 
 _MGRS = re.compile(r"T?(\d{1,2})([C-HJ-NP-X][A-HJ-NP-Z]{2})")
 _WRS = re.compile(r"\d{6}")
@@ -168,6 +169,14 @@ def _product(spec: SensorSpec, found: FoundItem, files: _Files, *, remote: bool)
     if any(map(is_remote, files.paths.values())):  # what a server does not give is not damaged
         lines, damage = [*lines, *damage], []
     problems = [*lines, *told]
+    title = _title(spec, found.item)
     return Product(
-        found.item.id, found.day, files.paths, headers, tuple(problems), tuple(damage), files.missing, scaling
+        found.item.id, found.day, files.paths, headers, tuple(problems), tuple(damage), files.missing, scaling, title
     )
+
+
+def _title(spec: SensorSpec, item: pystac.Item) -> Title:
+    """Which acquisition an item shows, and in which version: by the name of its product, if the item tells it."""
+    told = [str(item.properties.get(name, "")) for name in ("s2:product_uri", "s2:datastrip_id")]
+    piece = re.search(r"_S(\d{8}T\d{6})", told[1])
+    return title_of(spec, told[0] or item.id, piece[1] if piece else "")

@@ -156,6 +156,13 @@ def _matching(found: Found, pattern: str) -> list[str]:
     return sorted(name for name in found.files if fnmatch.fnmatchcase(name, pattern))
 
 
+def piece_of(found: Found, pattern: str) -> str:
+    """What tells the piece of its acquisition that a product shows: the name of its first entry that matches a pattern;
+    empty when there is none."""
+    names = _matching(found, pattern) if pattern else []
+    return os.path.basename(names[0]) if names else ""
+
+
 def all_problems(where: str, problems: Iterable[str], remedy: str = "", shown: int = 20) -> str:
     """One message of all problems, the first ``shown`` of them in full, and what to do about those that do not say it
     themselves."""

@@ -185,7 +185,7 @@ def _series(scenes: list[Scene]) -> tuple[Series, ...]:
         Series(
             sensor.spec.name,
             scene.tile,
-            len(sensor.acquisitions),
+            len(sensor.by_day),
             sensor.days[0].isoformat(),
             sensor.days[-1].isoformat(),
         )
@@ -329,4 +329,5 @@ STEP = Step(
         "page": layout.REPORT,
     },
     params=params,
+    version=2,
 )
