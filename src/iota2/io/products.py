@@ -22,7 +22,7 @@ from iota2.errors import ConfigError, InputError
 from iota2.io.decoded import nodata_of
 from iota2.io.environ import crs_name
 from iota2.io.headers import Header, read_header
-from iota2.io.impossible import impossible_values
+from iota2.io.impossible import impossible_values, unheld_nodata
 from iota2.io.lattices import common_grids, extent_in, misfits
 from iota2.io.metadata import read_scaling
 from iota2.io.tile_folders import Found, Listing, all_problems, list_products, only_file, piece_of, tile_folder
@@ -106,6 +106,7 @@ def series_of(
         told = {*_missing_files(products, folder, tile), *described}  # which say themselves what to do
         remedy = "" if told.issuperset(problems) else f"Get the files again, or take these products out of {folder}."
         raise InputError(all_problems(where, problems, remedy))
+    notes = (*notes, *(f"{where}: {told}" for told in unheld_nodata(spec, [product.headers for product in products])))
     return SensorScene(spec, _acquisitions(spec, products, grids), grids), notes
 
 
@@ -158,10 +159,10 @@ def _unmarked(spec: SensorSpec, products: Sequence[Product], grids: Mapping[str,
         if band.name in product.headers and extent_in(product.headers[band.name].grid, grids[band.name])
     }
     return [
-        f"{name}: its files end at different places, and the description of the sensor has no nodata; pixels of type "
-        f"{kind} need one: add it"
+        f"{name}: its files end at different places, and the description of the sensor has no nodata that they can hold; "
+        f"pixels of type {kind} need one: add it"
         for name, kind in types.items()
-        if spec.nodata_of(name) is None and nodata_of(np.dtype(kind), None) is None
+        if nodata_of(np.dtype(kind), spec.nodata_of(name)) is None
     ]
 
 
