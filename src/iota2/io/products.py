@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -23,7 +23,9 @@ from iota2.io.decoded import nodata_of
 from iota2.io.environ import crs_name
 from iota2.io.headers import Header, read_header
 from iota2.io.impossible import impossible_values, unheld_nodata
+from iota2.io.kept import read_kept
 from iota2.io.lattices import common_grids, extent_in, misfits
+from iota2.io.mask_notes import mask_notes
 from iota2.io.metadata import read_scaling
 from iota2.io.tile_folders import Found, Listing, all_problems, list_products, only_file, piece_of, tile_folder
 from iota2.io.versions import Title, superseded, title_of, version_notes
@@ -66,6 +68,7 @@ def scan_tile(
     threads: int = SCAN_THREADS,
     skip_damaged: bool = False,
     damaged: Mapping[str, str] | None = None,
+    kept: Collection[str] = (),
 ) -> tuple[SensorScene, tuple[str, ...]]:
     """The series of one sensor on one tile, and notes on what was passed over.
 
@@ -74,13 +77,16 @@ def scan_tile(
     no such tile folder, no product, missing files, several files for one pattern, files that cannot be opened, lattices
     that differ between dates or do not fit the reference band. Dates outside of the season are the caller's matter.
     With ``skip_damaged`` a product with a file that cannot be opened, or that is cut short, is left out and noted, and
-    so are those of ``damaged``: names of products known to be so, with the reason.
+    so are those of ``damaged``: names of products known to be so, with the reason. Bands that are not ``kept`` (empty:
+    all are) may lack.
     """
+    spec = spec.with_stand_ins
     listing = list_products(spec, tile_folder(spec, root, tile), tile)
     listing.require_products(spec, tile)
-    products, notes = read_products(spec, listing, threads=threads), listing.notes(spec, tile)
+    notes, where = listing.notes(spec, tile), f"{spec.section}, tile {tile}"
+    spec, products, less = read_kept(spec, kept, where, lambda one: read_products(one, listing, threads=threads))
     scene, left_out = series_of(spec, products, listing.folder, tile, skip_damaged=skip_damaged, damaged=damaged)
-    return scene, (*notes, *left_out)
+    return scene, (*notes, *less, *left_out)
 
 
 def series_of(
@@ -107,7 +113,10 @@ def series_of(
         remedy = "" if told.issuperset(problems) else f"Get the files again, or take these products out of {folder}."
         raise InputError(all_problems(where, problems, remedy))
     notes = (*notes, *(f"{where}: {told}" for told in unheld_nodata(spec, [product.headers for product in products])))
-    return SensorScene(spec, _acquisitions(spec, products, grids), grids), notes
+    notes = (*notes, *mask_notes(where, spec, [product.files for product in products]))
+    used = {name for product in products for name in product.files}
+    masks = tuple(mask for mask in spec.masks if not mask.instead_of or mask.name in used)
+    return SensorScene(replace(spec, masks=masks), _acquisitions(spec, products, grids), grids), notes
 
 
 def read_products(spec: SensorSpec, listing: Listing, *, threads: int = SCAN_THREADS) -> list[Product]:
@@ -159,7 +168,7 @@ def _unmarked(spec: SensorSpec, products: Sequence[Product], grids: Mapping[str,
         if band.name in product.headers and extent_in(product.headers[band.name].grid, grids[band.name])
     }
     return [
-        f"{name}: its files end at different places, and the description of the sensor has no nodata that they can hold; "
+        f"{name}: its files end at different places, and the description has no nodata that they can hold; "
         f"pixels of type {kind} need one: add it"
         for name, kind in types.items()
         if nodata_of(np.dtype(kind), spec.nodata_of(name)) is None
@@ -207,13 +216,16 @@ def _read_product(spec: SensorSpec, found: Found) -> Product:
     """Files and lattices of one product."""
     files: dict[str, str] = {}
     problems: list[str] = []
-    missing: list[str] = []
+    absent: set[str] = set()
     for pattern, items in _by_pattern(spec).items():
+        if all(stands_in(spec, item, files) for item in items):
+            continue
         path = only_file(found, pattern, problems)
         if path:
             files |= {item.name: path for item in items}
-        elif path is None and not all(getattr(item, "optional", False) for item in items):
-            missing.append(pattern)
+        elif path is None:
+            absent.add(pattern)
+    missing = list(dict.fromkeys(part.file for part in spec.lacking(files) if part.file in absent))
     headers, told, damage = read_headers(spec, files)
     scaling: Mapping[str, tuple[float, float]] = {}
     if spec.metadata is not None:
@@ -230,6 +242,12 @@ def _read_product(spec: SensorSpec, found: Found) -> Product:
     return Product(
         found.name, found.day, files, headers, tuple(problems), tuple(damage), tuple(missing), scaling, title
     )
+
+
+def stands_in(spec: SensorSpec, item: BandSpec | MaskRule, files: Mapping[str, str]) -> bool:
+    """Whether a mask stands in for one that is there, or in whose stead another is read."""
+    mask = item.instead_of if isinstance(item, MaskRule) else ""
+    return bool(mask) and any(name in files for name in (mask, *(one.name for one in spec.stand_ins(mask))))
 
 
 def read_headers(spec: SensorSpec, files: Mapping[str, str]) -> tuple[dict[str, Header], list[str], list[str]]:

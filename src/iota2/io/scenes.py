@@ -54,7 +54,7 @@ _FOUND_BY = (
 )
 """What of a sensor's description serves to find products. It is not kept: pixels do not depend on it, so neither do the
 jobs that read them."""
-_FILE_FOUND_BY = ("file", "id", "assets", "optional")
+_FILE_FOUND_BY = ("file", "id", "assets", "optional", "alternatives", "spare", "instead_of")
 """The same, of a band or mask."""
 
 

@@ -24,8 +24,8 @@ class Sight:
     valid: np.ndarray
     """(time, y, x) bool: no mask applies, and the image has a pixel there."""
     inside: np.ndarray
-    """(time,) pixels inside the image: no edge mask applies. Without edge masks, all that the reference band has; of a
-    date without any mask, those where it has data."""
+    """(time,) pixels inside the image: no edge mask applies. Of a sensor without edge masks, all that the reference
+    band has; of a date that lacks its edge masks, or has no mask at all, those where it has data."""
     shown: Mapping[int, np.ndarray] = field(default_factory=dict)
     """(y, x) bool: inside the image, of the dates that share their day with others."""
 
@@ -50,7 +50,7 @@ class Sights:
 
     def sight(self, block: Block) -> dict[str, Sight]:
         """By sensor name, what the dates show of the block; layers without dates show nothing. Of bands,
-        only the reference is read, of dates that have no mask."""
+        only the reference is read, of dates of which no mask says where they have data."""
         dated = (sensor for sensor in self.scene.sensors if not sensor.spec.static)
         return {sensor.spec.name: self._sensor_sight(sensor, block) for sensor in dated}
 
@@ -111,7 +111,7 @@ class Sights:
     ) -> np.ndarray:
         """(y, x) bool: the image of a date has the pixel, see ``Sight``."""
         reference = sensor.spec.reference.name
-        if not acquisition.masks:
+        if _bare(sensor, acquisition):
             return self._shows(sensor, acquisition, places[reference])
         shape = places[reference].inside.shape
         inside = self._clear(acquisition, edges, places, shape)
@@ -181,9 +181,15 @@ def _edges_and_others(sensor: SensorScene) -> tuple[list[MaskRule], list[MaskRul
     return [rule for rule in rules if rule.edge], [rule for rule in rules if not rule.edge]
 
 
+def _bare(sensor: SensorScene, acquisition: Acquisition) -> bool:
+    """Whether no mask of a date says where it has data: it has none, or none of the edge masks that there may be."""
+    edges = [rule.name for rule in sensor.spec.masks if rule.edge]
+    return not acquisition.masks or (bool(edges) and not any(name in acquisition.masks for name in edges))
+
+
 def shown_by(sensor: SensorScene) -> tuple[str, ...]:
-    """The band that is read to see where dates without masks have data, if there are such dates."""
-    bare = not sensor.spec.static and any(not acquisition.masks for acquisition in sensor.acquisitions)
+    """The band that is read to see where dates have data of which no mask says it, if there are such dates."""
+    bare = not sensor.spec.static and any(_bare(sensor, acquisition) for acquisition in sensor.acquisitions)
     return (sensor.spec.reference.name,) if bare else ()
 
 

@@ -15,7 +15,8 @@ from iota2.core.sensor import SensorSpec
 from iota2.core.words import counted
 from iota2.errors import InputError, MissingTile
 from iota2.io.addresses import is_remote
-from iota2.io.products import SCAN_THREADS, Product, read_headers, series_of
+from iota2.io.kept import read_kept
+from iota2.io.products import SCAN_THREADS, Product, read_headers, series_of, stands_in
 from iota2.io.remote import look_at, session
 from iota2.io.stac import FoundItem
 from iota2.io.stac_assets import asset_of, file_of, names_of
@@ -73,6 +74,7 @@ def scan_items(
     threads: int = SCAN_THREADS,
     skip_damaged: bool = False,
     damaged: Mapping[str, str] | None = None,
+    kept: Collection[str] = (),
 ) -> tuple[SensorScene, tuple[str, ...]]:
     """The series of one sensor on one tile, from its items; checked like product folders, see ``scan_tile``.
 
@@ -88,13 +90,22 @@ def scan_items(
         others = f"of this sensor it has {sum(map(len, placed.by_tile.values()))} items on other tiles of the run and "
         others += f"{placed.elsewhere} elsewhere. Correct the list of tiles or the source"
         raise MissingTile(f"{where}: {source} has no item of it; {f'{told}: run each by itself' if told else others}.")
+
+    def read(spec: SensorSpec) -> list[Product]:
+        return _products(spec, chosen, remote=remote, threads=threads)
+
+    spec, products, less = read_kept(spec, kept, where, read)
+    scene, notes = series_of(spec, products, source, tile, skip_damaged=skip_damaged, damaged=damaged)
+    return scene, (*((f"{where}: left out, {told}",) if told else ()), *less, *notes)
+
+
+def _products(spec: SensorSpec, chosen: Sequence[FoundItem], *, remote: bool, threads: int) -> list[Product]:
+    """The products of some items."""
     files = [_files_of(spec, one, remote=remote) for one in chosen]
     if not any(one.problems for one in files):
         _reach({path for one in files for path in one.paths.values() if is_remote(path)})
     with ThreadPoolExecutor(threads) as pool:
-        products = list(pool.map(lambda one, its: _product(spec, one, its, remote=remote), chosen, files))
-    scene, notes = series_of(spec, products, source, tile, skip_damaged=skip_damaged, damaged=damaged)
-    return scene, (*((f"{where}: left out, {told}",) if told else ()), *notes)
+        return list(pool.map(lambda one, its: _product(spec, one, its, remote=remote), chosen, files))
 
 
 def _tile_of(spec: SensorSpec, item: pystac.Item) -> str:
@@ -135,17 +146,19 @@ def _files_of(spec: SensorSpec, found: FoundItem, *, remote: bool) -> _Files:
     """The files of the product of an item, not yet opened."""
     assets: dict[str, pystac.Asset] = {}
     paths: dict[str, str] = {}
-    missing: dict[str, None] = {}
+    absent: set[str] = set()
     problems: dict[str, str] = {}
     for part in spec.parts:
         try:
             asset = asset_of(found.item, part)
-            if asset is not None:
+            if asset is not None and not stands_in(spec, part, paths):
                 paths[part.name], assets[part.name] = file_of(asset, found, remote=remote), asset
-            elif not getattr(part, "optional", False):
-                missing[f"the asset {' or '.join(names_of(part))}"] = None
+            elif asset is None:
+                absent.add(part.name)
         except InputError as err:
             problems.setdefault(str(err).rpartition(": ")[2], str(err))  # one of each kind is enough
+    lacking = [part for part in spec.lacking(paths) if part.name in absent]
+    missing = dict.fromkeys(f"the asset {' or '.join(names_of(part))}" for part in lacking)
     return _Files(assets, paths, tuple(missing), tuple(problems.values()))
 
 

@@ -123,6 +123,7 @@ def _series(config: Config, options: SensorOptions, tile: str, items: Items) -> 
     skip = config.chain.skip_damaged_products
     known = known_damage(config.chain.output_path)
     damaged = {damage.product: damage.reason for damage in known if damage.tile == tile}
+    kept = options.keep_bands if config.coregistration.vhr_path is None else ()  # which names bands by their position
     if options.stac:
         from iota2.io.stac_products import scan_items  # noqa: PLC0415 - as above
 
@@ -134,9 +135,10 @@ def _series(config: Config, options: SensorOptions, tile: str, items: Items) -> 
             remote=config.chain.stac_items is not None and config.chain.stac_items.remote,
             skip_damaged=skip,
             damaged=damaged,
+            kept=kept,
         )
     else:
-        series, notes = scan_tile(options.spec, options.source, tile, skip_damaged=skip, damaged=damaged)
+        series, notes = scan_tile(options.spec, options.source, tile, skip_damaged=skip, damaged=damaged, kept=kept)
     interpolation = config.sensors_data_interpolation
     notes = (*notes, *_same_days(series, tile, averaged=interpolation.use_gapfilling))
     if interpolation.use_gapfilling and not interpolation.auto_date:
