@@ -84,7 +84,8 @@ class SensorSpec:
     product: str
     """Regular expression of the names of products with the group ``date`` (YYYYMMDD, or YYYYDDD with the day of the
     year) and, if the name tells it, the group ``tile``. A sensor without dates has no such group. Groups ``version``,
-    ``version_2`` … hold what tells versions of one acquisition apart, by weight."""
+    ``version_2`` … hold what tells versions of one acquisition apart, by weight. Of files side by side, groups
+    ``kind``, ``kind_2`` … hold what must be the same in all of a series."""
     bands: tuple[BandSpec, ...]
     masks: tuple[MaskRule, ...]
     nodata: float | None = None

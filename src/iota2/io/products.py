@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +19,7 @@ from pyproj import Transformer
 from iota2.core.grid import aligned, rescaled, resolution
 from iota2.core.scene import Acquisition, SensorScene
 from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
-from iota2.core.words import some
+from iota2.core.words import counted, some
 from iota2.errors import ConfigError, InputError
 from iota2.io.decoded import nodata_of
 from iota2.io.environ import crs_name
@@ -53,6 +55,8 @@ class Product:
     """(scale, offset) of each band, when the product's metadata say them."""
     title: Title
     """Which acquisition it shows, and in which version."""
+    kinds: frozenset[str] = frozenset()
+    """What the names of its images say that must be the same in a series, such as their calibration."""
 
     @property
     def complete(self) -> bool:
@@ -151,7 +155,12 @@ def compare(spec: SensorSpec, products: Sequence[Product], tile: str) -> tuple[M
     shown = {product.name: _grids(product) for product in products} if spec.varying_extent else {tile: grids}
     odd = odd or [misfit for name, those in shown.items() for misfit in misfits(spec, those, name)]
     impossible = impossible_values(spec, [product.headers for product in products])
-    return grids, [*_other_counts(spec, products), *impossible, *(odd or _unmarked(spec, products, grids))]
+    return grids, [
+        *_other_counts(spec, products),
+        *_mixed(products),
+        *impossible,
+        *(odd or _unmarked(spec, products, grids)),
+    ]
 
 
 def _grids(product: Product) -> dict[str, GeoBox]:
@@ -240,8 +249,42 @@ def _read_product(spec: SensorSpec, found: Found) -> Product:
     title = title_of(spec, found.name, piece_of(found, spec.pieces))
     problems += told
     return Product(
-        found.name, found.day, files, headers, tuple(problems), tuple(damage), tuple(missing), scaling, title
+        found.name,
+        found.day,
+        files,
+        headers,
+        tuple(problems),
+        tuple(damage),
+        tuple(missing),
+        scaling,
+        title,
+        _kinds(spec, files),
     )
+
+
+def _kinds(spec: SensorSpec, files: Mapping[str, str]) -> frozenset[str]:
+    """The kinds of the images of a product whose files lie side by side."""
+    names = [os.path.basename(files[band.name]) for band in spec.bands if band.name in files]
+    matches = [match for match in (re.match(spec.product, name) for name in names) if match]
+    groups = [group for group in sorted(re.compile(spec.product).groupindex) if group.startswith("kind")]
+    if spec.products == "folders" or not groups:
+        return frozenset()
+    return frozenset(" ".join((match[group] or "").strip("_").upper() for group in groups).strip() for match in matches)
+
+
+def _mixed(products: Sequence[Product]) -> list[str]:
+    """A sentence on products of kinds that must not be mixed."""
+    by_kind: dict[str, list[str]] = {}
+    for product in products:
+        for kind in sorted(product.kinds):
+            by_kind.setdefault(kind, []).append(product.name)
+    if len(by_kind) < 2:
+        return []
+    told = [
+        f"{counted(len(names), 'product')} {f'with {kind}' if kind else 'without such a word'} (first: {names[0]})"
+        for kind, names in by_kind.items()
+    ]
+    return [f"images of several kinds must not be mixed in a series, and by their names these are: {', '.join(told)}"]
 
 
 def stands_in(spec: SensorSpec, item: BandSpec | MaskRule, files: Mapping[str, str]) -> bool:

@@ -19,6 +19,7 @@ from iota2.io.coverage import bounds_in, share_shown
 from iota2.io.crs import units_per_metre
 from iota2.io.environ import crs_name
 from iota2.io.products import native_geobox, scan_tile, several_a_day, working_geobox
+from iota2.io.radar_names import named_like
 from iota2.io.s1tiling import DIRECTIONS, directions_found, of_direction
 from iota2.io.specs import builtin_specs
 from iota2.io.user_features import interpolated_numbers, scan_layers
@@ -82,7 +83,8 @@ def with_images(config: Config, sensors: Sequence[SensorOptions]) -> tuple[tuple
     radar = [options for options in sensors if options.spec.section == RADAR]
     if not radar or config.chain.s1_path is None:
         return tuple(sensors), ()
-    spec, settings = builtin_specs()[RADAR], read_s1_ini(config.chain.s1_path)
+    settings = read_s1_ini(config.chain.s1_path)
+    spec = named_like(builtin_specs()[RADAR], settings.pattern)
     found = directions_found(spec, settings.output, config.chain.list_tile, settings.raw)
     lacking = {of_direction(spec, word).name: text for word, text in DIRECTIONS.items() if word not in found}
     notes = (f"{RADAR}: no tile has {text} images, so there is no series {name}." for name, text in lacking.items())
