@@ -95,6 +95,8 @@ class SensorSpec:
     """Product units = file value x scale + offset, where no metadata say otherwise."""
     metadata: MetadataSpec | None = None
     """What each product itself says about scale and offset."""
+    platforms: tuple[str, ...] = ()
+    """Satellites that a STAC item of the sensor may tell, without the last letter: ``sentinel-2``; empty for any."""
     pieces: str = ""
     """Glob relative to the product folder of an entry whose name tells the pieces of one acquisition apart, such as the
     two products of a tile at the border of datastrips; empty when nothing does."""

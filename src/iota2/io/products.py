@@ -57,11 +57,13 @@ class Product:
     """Which acquisition it shows, and in which version."""
     kinds: frozenset[str] = frozenset()
     """What the names of its images say that must be the same in a series, such as their calibration."""
+    unreached: tuple[str, ...] = ()
+    """Files that a server does not give, and why: these are not damaged."""
 
     @property
     def complete(self) -> bool:
         """Whether nothing is missing, damaged or otherwise wrong."""
-        return not (self.problems or self.damage or self.missing)
+        return not (self.problems or self.damage or self.missing or self.unreached)
 
 
 def scan_tile(
@@ -80,9 +82,9 @@ def scan_tile(
     pattern (and the tile, when the name tells it), sorted by day and name. Raises InputError with all problems at once:
     no such tile folder, no product, missing files, several files for one pattern, files that cannot be opened, lattices
     that differ between dates or do not fit the reference band. Dates outside of the season are the caller's matter.
-    With ``skip_damaged`` a product with a file that cannot be opened, or that is cut short, is left out and noted, and
-    so are those of ``damaged``: names of products known to be so, with the reason. Bands that are not ``kept`` (empty:
-    all are) may lack.
+    With ``skip_damaged`` these are left out and noted: products with a file that cannot be opened or is cut short,
+    those that are not complete or whose files have other lattices than those of most dates, and those of ``damaged``:
+    names of products known to be so, with the reason. Bands that are not ``kept`` (empty: all are) may lack.
     """
     spec = spec.with_stand_ins
     listing = list_products(spec, tile_folder(spec, root, tile), tile)
@@ -107,7 +109,7 @@ def series_of(
     where = f"{spec.section}, tile {tile}"
     notes: tuple[str, ...] = ()
     if skip_damaged:
-        products, notes = _whole(products, damaged or {}, where)
+        products, notes = _whole(spec, products, damaged or {}, tile)
     products, older = newest(products)
     notes = (*notes, *version_notes(where, older))
     grids, problems = judge(spec, products, folder, tile)
@@ -143,7 +145,7 @@ def judge(
     """The lattices that all dates share, by band or mask, and all that keeps the products from being one series."""
     problems = [
         *_missing_files(products, folder, tile),
-        *(p for product in products for p in (*product.problems, *product.damage)),
+        *(p for product in products for p in (*product.problems, *product.damage, *product.unreached)),
     ]
     grids, others = compare(spec, products, tile)
     return grids, [*problems, *others]
@@ -322,14 +324,43 @@ def _by_pattern(spec: SensorSpec) -> dict[str, list[BandSpec | MaskRule]]:
     return items
 
 
-def _whole(products: Sequence[Product], known: Mapping[str, str], where: str) -> tuple[list[Product], tuple[str, ...]]:
-    """The products without damage, and a note on each of the others; InputError when none is left."""
+def _whole(
+    spec: SensorSpec, products: Sequence[Product], known: Mapping[str, str], tile: str
+) -> tuple[list[Product], tuple[str, ...]]:
+    """The products that can be used together, and notes on the others: damaged, not complete, unlike those of other
+    dates. InputError when none is left."""
+    where = f"{spec.section}, tile {tile}"
     damage = {product.name: (*product.damage, *filter(None, [known.get(product.name)])) for product in products}
-    whole = [product for product in products if not damage[product.name]]
-    notes = tuple(f"{where}: left out, damaged: {name} ({told[0]})" for name, told in damage.items() if told)
-    if not whole:
+    notes = [f"{where}: left out, damaged: {name} ({told[0]})" for name, told in damage.items() if told]
+    sound = [product for product in products if not damage[product.name]]
+    partial = {product.name: told for product in sound if (told := _incomplete(product))}
+    whole = [product for product in sound if product.name not in partial]
+    odd = _odd(spec, whole, tile)
+    for what, reasons in (("not complete", partial), ("unlike those of other dates", odd)):
+        if reasons:
+            told = some([f"{name} ({reason})" for name, reason in reasons.items()])
+            notes.append(f"{where}: left out, {what}: {counted(len(reasons), 'product')}: {told}")
+    left = [product for product in whole if product.name not in odd]
+    if not left:
         raise InputError(all_problems(f"{where}: every product is damaged, none is left", notes, "Get them again."))
-    return whole, notes
+    return left, tuple(notes)
+
+
+def _incomplete(product: Product) -> str:
+    """What keeps a product from being complete, in words; empty when nothing does, or a server alone."""
+    lacks = [f"lacks {pattern}" for pattern in product.missing]
+    return next(iter((*product.problems, *lacks)), "")
+
+
+def _odd(spec: SensorSpec, products: Sequence[Product], tile: str) -> dict[str, str]:
+    """Products whose files are unlike those of most dates, with the first difference."""
+    _, problems = compare(spec, products, tile) if products else ({}, [])
+    found = {}
+    for product in products:
+        own = [told for told in problems if any(told.startswith(f"{path}: ") for path in product.files.values())]
+        if own:
+            found[product.name] = own[0]
+    return found
 
 
 def _missing_files(products: Sequence[Product], folder: str, tile: str) -> list[str]:

@@ -49,7 +49,7 @@ def _shifted(sensor: SensorScene, shifts: Mapping[str, Sequence[float]]) -> Sens
 
 
 _FOUND_BY = (
-    *("product", "products", "tile_folder", "example", "ignore", "metadata", "varying_extent", "pieces"),
+    *("product", "products", "tile_folder", "example", "ignore", "metadata", "varying_extent", "pieces", "platforms"),
     "temporal_resolution",
 )
 """What of a sensor's description serves to find products. It is not kept: pixels do not depend on it, so neither do the

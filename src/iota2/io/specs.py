@@ -300,6 +300,7 @@ _SENSOR_KEYS: Mapping[str, Check] = {
     "scale": _scale,
     "offset": _number,
     "metadata": dict,
+    "platforms": _globs,
     "pieces": _glob,
     "products": _choice("folders", "files"),
     "tile_folder": _tile_folder,

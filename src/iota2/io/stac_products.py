@@ -143,7 +143,10 @@ class _Files:
 
 
 def _files_of(spec: SensorSpec, found: FoundItem, *, remote: bool) -> _Files:
-    """The files of the product of an item, not yet opened."""
+    """The files of the product of an item, not yet opened; none of an item of another sensor."""
+    foreign = _foreign(spec, found.item)
+    if foreign:
+        return _Files({}, {}, (), (foreign,))
     assets: dict[str, pystac.Asset] = {}
     paths: dict[str, str] = {}
     absent: set[str] = set()
@@ -162,6 +165,23 @@ def _files_of(spec: SensorSpec, found: FoundItem, *, remote: bool) -> _Files:
     return _Files(assets, paths, tuple(missing), tuple(problems.values()))
 
 
+def _foreign(spec: SensorSpec, item: pystac.Item) -> str:
+    """What tells that an item is of another satellite than those of the sensor; empty when nothing does."""
+    said = item.properties.get("platform")
+    told = said if isinstance(said, str) and _satellite(said) else item.id
+    satellite, wanted = _satellite(told), {_satellite(platform) for platform in spec.platforms}
+    if not satellite or not wanted or satellite in wanted:
+        return ""
+    what = "its platform" if told is said else "its name"
+    return f"is of {told} by {what}, and {spec.section} takes {' and '.join(spec.platforms)} alone; take it out"
+
+
+def _satellite(name: str) -> tuple[str, str] | None:
+    """Family and number of the satellite that a name begins with: ``S2A_…``, ``LE07_…``, ``landsat-8``."""
+    match = re.match(r"(s|sentinel|l[ceotm]|landsat)[-_ ]?0?(\d)(?:[a-z]?$|[a-z]?[-_ .])", name, re.IGNORECASE)
+    return (match[1][0].lower(), match[2]) if match else None
+
+
 def _reach(addresses: Collection[str]) -> None:
     """Ask each server for one file; InputError when it does not give it, before all the others are waited for."""
     servers = {urlsplit(address).netloc: address for address in sorted(addresses, reverse=True)}
@@ -178,13 +198,22 @@ def _product(spec: SensorSpec, found: FoundItem, files: _Files, *, remote: bool)
         scaling = scaling_of(spec, found, files.assets, remote=remote)
     except InputError as err:
         problems.append(str(err))
-    lines = [f"item {found.item.id}: {problem}" for problem in problems]
+    problems = [*(f"item {found.item.id}: {problem}" for problem in problems), *told]
+    unreached: list[str] = []
     if any(map(is_remote, files.paths.values())):  # what a server does not give is not damaged
-        lines, damage = [*lines, *damage], []
-    problems = [*lines, *told]
+        unreached, damage = damage, []
     title = _title(spec, found.item)
     return Product(
-        found.item.id, found.day, files.paths, headers, tuple(problems), tuple(damage), files.missing, scaling, title
+        found.item.id,
+        found.day,
+        files.paths,
+        headers,
+        tuple(problems),
+        tuple(damage),
+        files.missing,
+        scaling,
+        title,
+        unreached=tuple(unreached),
     )
 
 

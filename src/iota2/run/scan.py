@@ -63,6 +63,7 @@ def read_stac(config: Config, sensors: Sequence[SensorOptions]) -> Items:
         end=stac.end_date,
         bbox=stac.bbox,
         remote=stac.remote,
+        skip_damaged=config.chain.skip_damaged_products,
     )
     found, notes = read_items(search)
     placed = {}
