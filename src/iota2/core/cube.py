@@ -39,11 +39,8 @@ class Cube:
 
     @property
     def n_valid(self) -> np.ndarray:
-        """(y, x) uint16: number of days with a valid observation; several of one day count once."""
-        starts = [t for t, day in enumerate(self.days) if t == 0 or day != self.days[t - 1]]
-        if len(starts) == len(self.days):
-            return self.valid.sum(axis=0, dtype=np.uint16)
-        return np.logical_or.reduceat(self.valid, starts, axis=0).sum(axis=0, dtype=np.uint16)
+        """(y, x) uint16: number of valid dates."""
+        return self.valid.sum(axis=0, dtype=np.uint16)
 
 
 @dataclass(frozen=True)
