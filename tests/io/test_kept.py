@@ -142,6 +142,14 @@ def test_a_product_without_a_mask_that_others_have_is_not_complete(archive: Path
     assert f"1 of 2 products of {TILE} lack MASKS/*_EDG_R1.tif (first: {first.name})" in told(archive)
 
 
+def test_a_product_that_lost_one_mask_of_10_m_is_not_complete_though_it_has_that_of_20_m(archive: Path) -> None:
+    first, _ = sorted((archive / TILE).iterdir())
+    (path,) = first.rglob("*_EDG_R1.tif")
+    rewritten(path, transform=COARSE.affine)
+    path.rename(path.with_name(path.name.replace("_R1", "_R2")))
+    assert f"1 of 2 products of {TILE} lack MASKS/*_EDG_R1.tif (first: {first.name})" in told(archive)
+
+
 def test_clouds_are_never_spared(archive: Path) -> None:
     without(archive, "*_CLM_R1.tif")
     assert f"2 of 2 products of {TILE} lack MASKS/*_CLM_R1.tif" in told(archive)

@@ -28,8 +28,21 @@ def read_kept(
         bands = tuple(band for band in spec.bands if band.name not in lacking)
         less = replace(less, bands=bands, reference_band=_reference(spec, lacking, kept, products))
     if less == spec:
-        return spec, products, ()
-    return less, read(less), _notes(spec, less, where, lacking)
+        return spec, _without_odd_ones(spec, products), ()
+    return less, _without_odd_ones(less, read(less)), _notes(spec, less, where, lacking)
+
+
+def _without_odd_ones(spec: SensorSpec, products: Sequence[Product]) -> list[Product]:
+    """The products, of which those lack a mask that have an alternative of it and others of their masks as they should
+    be: they are not of another kind, they have lost a file."""
+    having = [mask for mask in spec.proper_masks if mask.alternatives]
+
+    def lost(product: Product) -> list[str]:
+        if not any(mask.name in product.files for mask in having):
+            return []
+        return [mask.file for mask in having if any(one.name in product.files for one in spec.stand_ins(mask.name))]
+
+    return [replace(product, missing=(*product.missing, *lost(product))) for product in products]
 
 
 def without_spare(spec: SensorSpec, products: Sequence[Product]) -> SensorSpec:
