@@ -52,7 +52,7 @@ def _found(sensor: SensorScene) -> str:
     """What a sensor has of a tile."""
     if sensor.spec.static:
         return f"layers without dates: {', '.join(sensor.spec.band_names)}"
-    return f"{counted(len(sensor.days), 'date')} of {sensor.spec.name}, {sensor.days[0]} to {sensor.days[-1]}"
+    return f"{counted(len(sensor.by_day), 'date')} of {sensor.spec.name}, {sensor.days[0]} to {sensor.days[-1]}"
 
 
 def told_in_all(verdicts: Mapping[str, Verdict]) -> str:
@@ -242,7 +242,7 @@ class JsonLines(Watcher):
         """An event ``inputs``: dates by tile and sensor, what was passed over, steps."""
         tiles = {
             tile: {
-                sensor.spec.name: [] if sensor.spec.static else [day.isoformat() for day in sensor.days]
+                sensor.spec.name: [] if sensor.spec.static else [day.isoformat() for day in sensor.by_day]
                 for sensor in scene.sensors
             }
             for tile, scene in found.scenes.items()

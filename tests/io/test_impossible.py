@@ -11,11 +11,14 @@ import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from iota2.core.grid import block_of
+from iota2.core.scene import Scene
 from iota2.core.sensor import SensorSpec
 from iota2.errors import InputError
+from iota2.io.cubes import CubeReader
 from iota2.io.headers import Header
-from iota2.io.impossible import impossible_values
-from iota2.io.products import scan_tile
+from iota2.io.impossible import impossible_values, unheld_nodata
+from iota2.io.products import native_geobox, scan_tile
 from iota2.io.recognition import recognize
 from iota2.io.specs import builtin_specs, parse_spec
 from iota2.testing.products import write_series
@@ -35,7 +38,6 @@ nodata: -10000
 )
 WRONG = replace(
     RIGHT,
-    bands=(replace(RIGHT.bands[0], nodata=99999.0), RIGHT.bands[1]),
     masks=(replace(RIGHT.masks[0], bits=(1, 9)), replace(RIGHT.masks[1], values=(3, 300, -1))),
 )
 
@@ -49,14 +51,13 @@ def test_the_scan_refuses_all_that_the_files_cannot_hold(tmp_path: Path) -> None
     write_series(RIGHT, tmp_path, TILE, (date(2018, 5, 11), date(2018, 6, 11)), {"": GRID})
     scan_tile(RIGHT, tmp_path, TILE)
     expected = [
-        "band RED (*_red.tif): nodata 99999 cannot be held by int16. ",
         "mask CLM (MASKS/*_CLM_R2.tif): bit 9, but the file's values have 8 bits (0 to 7). ",
         "mask SCL (*_scl.tif): value 300, -1, but the file's values, of uint8, lie from 0 to 255. ",
     ]
     with pytest.raises(InputError) as caught:
         scan_tile(WRONG, tmp_path, TILE)
     first, *lines = str(caught.value).splitlines()
-    assert "3 problems" in first
+    assert "2 problems" in first
     remedy = "Correct the description of the sensor, or give files of another type"
     assert [line.strip() for line in lines] == [text + remedy for text in expected]
     (tile,) = recognize(WRONG, tmp_path).tiles
@@ -78,10 +79,40 @@ def test_the_scan_refuses_all_that_the_files_cannot_hold(tmp_path: Path) -> None
         ("uint8", None, True),
     ],
 )
-def test_nodata_must_be_a_value_of_the_type(bands: str, nodata: float | None, possible: bool) -> None:
+def test_nodata_that_the_type_cannot_hold_is_noted(bands: str, nodata: float | None, possible: bool) -> None:
     spec = replace(RIGHT, nodata=nodata)
-    told = impossible_values(spec, [headers(spec, bands, "uint8")])
-    assert len(told) == (0 if possible else 2)
+    found = [headers(spec, bands, "uint8")] * 2
+    assert impossible_values(spec, found) == []
+    told = unheld_nodata(spec, found)
+    assert len(told) == (0 if possible else 1)
+    if nodata is not None and not possible:
+        start = f"no pixel of RED, NIR counts as without data by its value: nodata {nodata:g} of the description"
+        assert told[0].startswith(f"{start} of the sensor cannot be held by {bands}")
+
+
+def test_a_nodata_value_that_no_file_can_hold_hides_nothing_and_is_noted(tmp_path: Path) -> None:
+    """As of Landsat 8 of THEIA, written again as UInt16 by someone."""
+    spec = builtin_specs()["Landsat8"]
+    write_series(replace(spec, nodata=0), tmp_path, TILE, (date(2018, 5, 11), date(2018, 6, 11)), {"": GRID})
+    series, (note,) = scan_tile(spec, tmp_path, TILE)
+    assert note.startswith(f"Landsat8, tile {TILE}: no pixel of B1, B2, B3, B4, B5, B6, B7 counts as without data")
+    assert "nodata -10000 of the description of the sensor cannot be held by uint16" in note
+    (tile,) = recognize(spec, tmp_path).tiles
+    assert tile.usable
+    scene = Scene(TILE, native_geobox(series), (series,))
+    block = block_of(TILE, GRID, (0, 16), (0, 24))
+    with CubeReader(scene, {spec.name: spec.band_names}) as reader:
+        cube, sight = reader.read(block)[spec.name], reader.sight(block)[spec.name]
+    np.testing.assert_array_equal(cube.valid, sight.valid)
+    assert not np.isnan(cube.values).any()
+
+
+def test_files_that_end_at_different_places_need_a_nodata_value_of_their_type(tmp_path: Path) -> None:
+    spec = replace(RIGHT, nodata=-10000, varying_extent=True, masks=())
+    for day, grid in ((date(2018, 5, 11), GRID), (date(2018, 6, 11), GRID[:, :20])):
+        write_series(replace(spec, nodata=0), tmp_path, TILE, (day,), {"": grid})
+    with pytest.raises(InputError, match="has no nodata that they can hold; pixels of type uint16 need one"):
+        scan_tile(spec, tmp_path, TILE)
 
 
 @pytest.mark.parametrize(

@@ -198,6 +198,10 @@ def _glob(value: Any) -> str:
     return str(value)
 
 
+def _patterns(value: Any) -> tuple[str, ...]:
+    return tuple(_glob(pattern) for pattern in _globs(value))
+
+
 def _globs(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise ValueError("a list of names or patterns")
@@ -279,6 +283,8 @@ _MASK_KEYS: Mapping[str, Check] = {
     "values": _integers,
     "edge": _flag,
     "optional": _flag,
+    "alternatives": _patterns,
+    "spare": _flag,
     "assets": _globs,
 }
 _METADATA_KEYS: Mapping[str, Check] = {"file": _glob, "quantification": _element, "offset": _element}
@@ -298,6 +304,8 @@ _SENSOR_KEYS: Mapping[str, Check] = {
     "scale": _scale,
     "offset": _number,
     "metadata": dict,
+    "platforms": _globs,
+    "pieces": _glob,
     "products": _choice("folders", "files"),
     "tile_folder": _tile_folder,
     "spectral": _flag,

@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -454,8 +455,11 @@ def _inputs(config: Config, found: Survey, clear: Clear, aligned: Aligned) -> In
         for number, sensor in enumerate(scene.sensors):
             name = sensor.spec.name
             products = tuple(
-                replace(_product(one, seen.get((name, one.key)), pixels), aligned=_lies(lies.get((name, one.key))))
-                for one in sensor.acquisitions
+                replace(
+                    _product(of_day, seen.get((name, f"{day:%Y%m%d}")), pixels),
+                    aligned=_lies(next(filter(None, (lies.get((name, one.key)) for one in of_day)), None)),
+                )
+                for day, of_day in _by_day(sensor)
             )
             notes = told[number]
             features = sum(len(recipe.names) for recipe in found.recipe.sensors if recipe.sensor == name)
@@ -501,11 +505,18 @@ def _images(sensor: SensorScene) -> str:
     return "; ".join(f"{' and '.join(each)} {words}" for words, each in sizes.items())
 
 
-def _product(one: Acquisition, view: DateView | None, pixels: int) -> ProductView:
-    """One date, with how clear it is when that is known."""
+def _by_day(sensor: SensorScene) -> Iterator[tuple[date, list[Acquisition]]]:
+    """The acquisitions of each day of a sensor."""
+    for day, numbers in sensor.by_day.items():
+        yield day, [sensor.acquisitions[number] for number in numbers]
+
+
+def _product(of_day: Sequence[Acquisition], view: DateView | None, pixels: int) -> ProductView:
+    """One date with its products, and with how clear it is when that is known."""
+    day, names = of_day[0].day, ", ".join(one.product for one in of_day)
     if view is None:
-        return ProductView(one.day, one.product)
-    return ProductView(one.day, one.product, view.inside / pixels, view.part)
+        return ProductView(day, names)
+    return ProductView(day, names, view.inside / pixels, view.part)
 
 
 def _lies(one: Alignment | None) -> AlignedView | None:

@@ -192,7 +192,7 @@ def _series(scenes: list[Scene]) -> tuple[Series, ...]:
         Series(
             sensor.spec.name,
             scene.tile,
-            len(sensor.acquisitions),
+            len(sensor.by_day),
             sensor.days[0].isoformat(),
             sensor.days[-1].isoformat(),
         )
