@@ -25,8 +25,9 @@ LONGEST_PART, MOST_PARTS = 255, 16
 """Bytes of a part of an output's name, and parts of it."""
 _COMPANIONS = (".aux.xml", ".ovr")
 """What viewers write beside rasters."""
-_FIXED = frozenset(known.path for known in vars(layout).values() if isinstance(known, Artifact))
-"""Names of the output tree, those without braces as they are."""
+_MADE_BY_JOBS = {artifact.path for step in CLASSIFICATION for artifact in step.makes.values()}
+_FIXED = frozenset(known.path for known in vars(layout).values() if isinstance(known, Artifact)) - _MADE_BY_JOBS
+"""Names of what runs write beside the outputs of jobs, those without braces as they are."""
 _IN_MODELS = (models.FILE, forest.FILE)
 """What folders hold that are one output."""
 _STEP = f"({'|'.join(step.name for step in CLASSIFICATION)})"
@@ -141,6 +142,11 @@ def removable(root: Path) -> list[Path]:
     """
     if root.resolve() in (Path("/"), Path.home()):
         raise OutputError(f"chain.remove_output_path: {root} is never emptied. Choose another output folder.")
+    if (root / layout.MARK).is_symlink():
+        raise OutputError(
+            f"chain.remove_output_path: {root / layout.MARK} is a symbolic link, so what it lists may be of another "
+            "folder; nothing was removed. Choose another output folder."
+        )
     made = set(_made(root))
     names = list(_files(root))
     foreign = [name for name in names if not _is_own(name, made)]
@@ -176,7 +182,12 @@ def _files(root: Path) -> Iterator[str]:
 
 
 def _is_own(name: str, made: Set[str]) -> bool:
-    """Whether runs in this folder make files of this name, or viewers beside them."""
+    """Whether runs in this folder make files of this name, or viewers beside them.
+
+    Where no run has noted what it makes, nothing but its own notes is.
+    """
+    if not made:
+        return name in _FIXED and name.startswith(f"{layout.MARK}/")
     path = Path(name)
     plain = name
     for ending in _COMPANIONS:
