@@ -464,8 +464,8 @@ def _log_to_stderr() -> None:
 def guarded(action: Callable[[], object], *, debug: bool) -> int:
     """Run ``action`` and turn what it raises into a message on standard error and an exit code."""
     _log_to_stderr()
-    end_on_sigterm()
     try:
+        end_on_sigterm()
         action()
         sys.stdout.flush()
     except SystemExit as stopped:  # from the parser of commands, which turns some exceptions into exit codes
