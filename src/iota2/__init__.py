@@ -1,8 +1,12 @@
 """iota2 makes land-cover maps of large areas from satellite image time series and labelled polygons."""
 
-import os
-import tempfile
-from pathlib import Path
+from iota2.import_path import leave_out_working_folder
+
+leave_out_working_folder()
+
+import os  # noqa: E402 - nothing may be imported before the working folder is left out
+import tempfile  # noqa: E402
+from pathlib import Path  # noqa: E402
 
 __version__ = "0.1.0"
 

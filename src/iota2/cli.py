@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
-import signal
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -21,18 +20,33 @@ from iota2.config.schema import Config
 from iota2.config.template import minimal_config
 from iota2.console import Console, JsonLines, told_in_all
 from iota2.core.graph import Resources
-from iota2.core.words import counted
-from iota2.errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_USER, Iota2Error, JobsFailed, OutputError, UserError
+from iota2.core.words import counted, json_text, printable
+from iota2.errors import (
+    EXIT_DEFECT,
+    EXIT_INTERRUPTED,
+    EXIT_USER,
+    Iota2Error,
+    JobsFailed,
+    OutputError,
+    UserError,
+    exit_code_of,
+    message_of,
+    remedy_of,
+)
+from iota2.io.addresses import masked
 from iota2.io.recognition import recognize
 from iota2.io.s1tiling import NO_ORTHORECTIFICATION
 from iota2.io.specs import builtin_specs
 from iota2.run import runner
 from iota2.run.archive import write_archive
 from iota2.run.clusters import WORKERS
+from iota2.run.job import PrintableFormatter
 from iota2.run.options import SCHEDULERS, EngineName, Options, chosen_steps, groups_of, resume_command
 from iota2.run.recognized import recognized_json, recognized_text
 from iota2.run.samples_told import sample_lines
 from iota2.run.sensors import sensor_text, sensors_json, sensors_text, spec_named
+from iota2.run.signals import end_on_sigterm
+from iota2.run.soundness import state_notes
 from iota2.run.status import job_states
 from iota2.run.verify import verify as look_at_outputs
 
@@ -109,6 +123,7 @@ def check(config: ConfigPath, resources: ResourcesFile = None) -> None:
     loaded = _load(config, console)
     for note in runner.resource_notes(loaded, Options(resources=resources)):
         console.say(f"note: {note}")
+    _report_state(loaded, console)
     if (loaded.chain.output_path / layout.RECORDS.path).exists():
         outlook = runner.look_ahead(loaded, Options())
         console.summary(outlook.to_run, outlook.found)
@@ -169,7 +184,9 @@ def _outlook(
     """What a run with these options would do, and where to tell it."""
     console = Console()
     options = Options(first_step=first_step, last_step=last_step, restart=restart, force=tuple(force or ()))
-    return console, runner.look_ahead(_load(config, console), options)
+    loaded = _load(config, console)
+    _report_state(loaded, console)
+    return console, runner.look_ahead(loaded, options)
 
 
 @app.command()
@@ -216,6 +233,7 @@ def status(
     console = Console()
     loaded = _load(config, console)
     root = loaded.chain.output_path
+    _report_state(loaded, console)
     console.status(root)
     if archive:
         if not (root / layout.MARK).is_dir():
@@ -231,6 +249,7 @@ def verify(
     """Look whether the outputs are as they were made."""
     console = Console()
     loaded = _load(config, console)
+    _report_state(loaded, console)
     found = look_at_outputs(loaded, deep=deep)
     if found.unneeded:
         console.say(
@@ -281,7 +300,7 @@ def sensors(
 
 
 def _json(content: object) -> str:
-    return json.dumps(content, indent=1, ensure_ascii=False)
+    return json_text(content, indent=1)
 
 
 @app.command(name="s1-ortho", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -324,6 +343,12 @@ def _load(path: Path, console: Console | JsonLines) -> Config:
     return config
 
 
+def _report_state(config: Config, console: Console) -> None:
+    """Report what is damaged of what runs keep of themselves."""
+    for note in state_notes(config.chain.output_path):
+        console.say(note)
+
+
 def _run(path: Path, options: Options, console: Console | JsonLines, *, only_summary: bool = False) -> None:
     try:
         _run_watched(path, options, console, only_summary=only_summary)
@@ -362,7 +387,8 @@ def _archive(config: Config, console: Console | JsonLines) -> None:
     try:
         console.say(f"for a support request: {write_archive(config.chain.output_path, config.source)}")
     except OSError as err:
-        console.say(f"note: {config.chain.output_path / layout.LOGS_ZIP.path} could not be written: {err.strerror}")
+        target = config.chain.output_path / layout.LOGS_ZIP.path
+        console.say(f"note: {target} could not be written: {err.strerror}. {remedy_of(err)}.")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -429,34 +455,42 @@ def _told(code: int) -> int:
     return EXIT_USER if code == PARSER_EXIT else code
 
 
-def _interrupted(number: int, frame: object) -> NoReturn:
-    """A request to end is like Ctrl-C: workers are stopped, nothing is left half written."""
-    raise KeyboardInterrupt
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter("%(levelname)s %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
 
 
 def guarded(action: Callable[[], object], *, debug: bool) -> int:
     """Run ``action`` and turn what it raises into a message on standard error and an exit code."""
-    logging.basicConfig(format="%(levelname)s %(message)s", level=logging.WARNING)
-    signal.signal(signal.SIGTERM, _interrupted)
+    _log_to_stderr()
     try:
+        end_on_sigterm()
         action()
+        sys.stdout.flush()
     except SystemExit as stopped:  # from the parser of commands, which turns some exceptions into exit codes
         return _told(int(stopped.code or 0))
     except KeyboardInterrupt:
         return _told(EXIT_INTERRUPTED)
-    except Iota2Error as err:
-        if debug:
-            traceback.print_exc()
-        print(f"error: {err}", file=sys.stderr)
-        return err.exit_code
-    except Exception:
-        traceback.print_exc()
-        print(
-            "error: this is a defect of iota2, not of your data; please report the lines above.",
-            file=sys.stderr,
-        )
-        return EXIT_DEFECT
+    except BrokenPipeError:  # whoever read what is printed has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_USER
+    except Exception as err:
+        code = exit_code_of(err)
+        if debug or code == EXIT_DEFECT:
+            print(printable(traceback.format_exc()), file=sys.stderr)
+        print(printable(f"error: {_last_words(err)}"), file=sys.stderr)
+        return code
     return 0
+
+
+def _last_words(error: Exception) -> str:
+    """What a user reads of what ended the program."""
+    if isinstance(error, OSError):
+        return masked(message_of(error))
+    if exit_code_of(error) == EXIT_DEFECT and not isinstance(error, Iota2Error):
+        return "this is a defect of iota2, not of your data; please report the lines above."
+    return message_of(error)
 
 
 def main() -> None:

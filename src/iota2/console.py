@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import Counter
@@ -23,8 +22,8 @@ from rich.progress import (
 
 from iota2.core.graph import Step
 from iota2.core.scene import SensorScene
-from iota2.core.words import counted
-from iota2.errors import EXIT_DEFECT, Iota2Error
+from iota2.core.words import counted, json_text, printable
+from iota2.errors import exit_code_of, message_of
 from iota2.run.forecast import Forecast
 from iota2.run.job import JobResult
 from iota2.run.ledger import Verdict
@@ -53,7 +52,7 @@ def _found(sensor: SensorScene) -> str:
     """What a sensor has of a tile."""
     if sensor.spec.static:
         return f"layers without dates: {', '.join(sensor.spec.band_names)}"
-    return f"{counted(len(sensor.days), 'date')} of {sensor.spec.name}, {sensor.days[0]} to {sensor.days[-1]}"
+    return f"{counted(len(sensor.by_day), 'date')} of {sensor.spec.name}, {sensor.days[0]} to {sensor.days[-1]}"
 
 
 def told_in_all(verdicts: Mapping[str, Verdict]) -> str:
@@ -75,8 +74,8 @@ class Console(Watcher):
         self._said = time.monotonic()
 
     def say(self, text: str = "") -> None:
-        """Print a line as it is."""
-        self.out.print(text, markup=False)
+        """Print lines; control characters of names and paths stand as escapes."""
+        self.out.print(printable(text), markup=False)
 
     def summary(self, steps: Sequence[tuple[Step, bool]], found: Survey) -> None:
         """Inputs in a few lines, then the numbered steps by group, those to be run marked."""
@@ -233,7 +232,7 @@ class JsonLines(Watcher):
         self._outdated: Mapping[Path, str] = {}
 
     def _print(self, event: str, **content: Any) -> None:
-        print(json.dumps({"event": event, **content}, ensure_ascii=False), file=self._stream, flush=True)
+        print(json_text({"event": event, **content}), file=self._stream, flush=True)
 
     def say(self, text: str = "") -> None:
         """An event ``note``."""
@@ -243,7 +242,7 @@ class JsonLines(Watcher):
         """An event ``inputs``: dates by tile and sensor, what was passed over, steps."""
         tiles = {
             tile: {
-                sensor.spec.name: [] if sensor.spec.static else [day.isoformat() for day in sensor.days]
+                sensor.spec.name: [] if sensor.spec.static else [day.isoformat() for day in sensor.by_day]
                 for sensor in scene.sensors
             }
             for tile, scene in found.scenes.items()
@@ -289,8 +288,7 @@ class JsonLines(Watcher):
 
     def failed(self, error: Exception) -> None:
         """An event ``failed`` with the message and the exit code."""
-        code = error.exit_code if isinstance(error, Iota2Error) else EXIT_DEFECT
-        self._print("failed", exit_code=code, message=str(error) or repr(error))
+        self._print("failed", exit_code=exit_code_of(error), message=message_of(error))
 
     def close(self) -> None:
         """Nothing is open."""

@@ -10,12 +10,15 @@
     │   └── FeatureMismatch     a model was fed other features than it was trained on
     └── JobsFailed              some jobs of a run failed                     exit code 2
 
+What the system refuses (no permission, no room, a damaged disk) is an OSError, wherever it is raised: exit code 1 too.
 Everything else that escapes is our defect: exit code 3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import errno
+import os
+from collections.abc import Iterable, Mapping
 
 EXIT_DONE = 0
 EXIT_USER = 1
@@ -78,3 +81,61 @@ class JobsFailed(Iota2Error):
     """Some jobs failed for good; the others are done."""
 
     exit_code = EXIT_JOBS_FAILED
+
+
+# ------------------------------------------------------------------------------------------------ what the system says
+
+REMEDIES: Mapping[int, str] = {
+    errno.EACCES: "Correct the permissions of it, or of a folder above it: files must be readable, folders also "
+    "executable, and the output folder writable",
+    errno.EPERM: "The system does not allow this here. Check the owner of the file and the options of the file system",
+    errno.ENOSPC: "The disk is full. Free some space, then run again: what is done stays",
+    errno.EDQUOT: "The disk quota is used up. Free some space or have it raised, then run again: what is done stays",
+    errno.EROFS: "The file system is read-only. Choose an output folder on another one, or have it mounted for writing",
+    errno.EIO: "The disk or network drive reports an error. Check it; copy the file from another place if it is lost",
+    errno.ENAMETOOLONG: "Shorten the names of files and folders",
+    errno.ELOOP: "A symbolic link leads to itself. Remove it, or give the path of the file itself",
+    errno.EMFILE: "Too many files are open. Raise the limit of open files (ulimit -n), then run again",
+    errno.ENFILE: "The machine has too many open files. Close other programs, then run again",
+    errno.ENOENT: "Check the path: it may have been moved or removed",
+    errno.ENOTDIR: "A file is in the place of a folder. Move it away or correct the path",
+    errno.EISDIR: "A folder is in the place of a file. Move it away or correct the path",
+    errno.ENOTEMPTY: "A folder is in the place of a file. Move it away or correct the path",
+    errno.ENOMEM: "There is too little free memory. Use fewer workers or close other programs, then run again",
+    errno.ESTALE: "The network drive has lost the file. Check the drive, then run again",
+    errno.ENXIO: "Only regular files are read. Correct the path",
+    errno.ENODEV: "Only regular files are read. Correct the path",
+    errno.EFBIG: "The file is larger than allowed. Check that it is the right one",
+    errno.EXDEV: "Both paths must lie on one file system",
+    errno.ETIMEDOUT: "Check the network or the network drive, then run again",
+    errno.ECONNREFUSED: "Check the address, and that the server runs",
+}
+"""By the number of an error of the system, what its user can do."""
+_CHECK = "Check the path and the disk, then run again"
+
+
+def system_text(err: OSError) -> str:
+    """What an error of the system says: path, reason, remedy."""
+    paths = [os.fsdecode(name) for name in (err.filename, err.filename2) if isinstance(name, str | bytes | os.PathLike)]
+    reason = err.strerror or str(err) or type(err).__name__
+    where = f"{' and '.join(dict.fromkeys(paths))}: " if paths else ""
+    return f"{where}{reason.rstrip('.')}. {remedy_of(err)}."
+
+
+def remedy_of(err: OSError) -> str:
+    """What the user can do about an error of the system: a sentence without its full stop."""
+    return REMEDIES.get(err.errno or 0, _CHECK)
+
+
+def message_of(error: BaseException) -> str:
+    """What a person should read about an exception."""
+    if isinstance(error, MemoryError):
+        return "there is too little memory. Use fewer workers or smaller inputs, then run again."
+    return system_text(error) if isinstance(error, OSError) else str(error) or repr(error)
+
+
+def exit_code_of(error: BaseException) -> int:
+    """The exit code of the program when an exception ends it."""
+    if isinstance(error, Iota2Error):
+        return error.exit_code
+    return EXIT_USER if isinstance(error, OSError | MemoryError) else EXIT_DEFECT

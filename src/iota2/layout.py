@@ -308,7 +308,7 @@ SITE_PRODUCTS = Artifact(
     "logs/html/s2_path_content.html", "Every product found in `s2_path`, and how clear it is; others likewise."
 )
 SITE_OUTPUTS = Artifact("logs/html/output_path_content.html", "The output tree with a sentence for each file.")
-SITE_RESULTS = Artifact("logs/html/results.html", "Leads to `final/report.html`, or tells why it is not there.")
+SITE_RESULTS = Artifact("logs/html/results.html", "Links to `final/report.html`, or says why it is not there.")
 SITE_SETTINGS = Artifact("logs/html/configuration_file.html", "Every option: value, default, value of the run before.")
 SITE_ENVIRONMENT = Artifact("logs/html/environment_info.html", "Versions and machine; no environment variables.")
 SITE_JOB = Artifact("logs/html/jobs/<Step>-<digest>.html", "A job with its log, time, memory and reason.")

@@ -63,3 +63,32 @@ def test_forest_is_told_from_the_rest_on_real_images(tmp_path: Path) -> None:
     with rasterio.open(tmp_path / "results/final/Classif_Seed_4.tif") as source:
         labels = source.read(1)
     assert set(labels.ravel().tolist()) == {0, 1, 2}
+
+
+AS_SENTINEL_2 = """
+chain : {{
+  output_path : 'results'
+  list_tile : 'T31UFQ'
+  s2_path : '{archive}'
+  ground_truth : '{archive}/reference_data.shp'
+  data_field : 'code'
+  nomenclature_path : '{archive}/nomenclature.txt'
+  color_table : '{archive}/colorFile.txt'
+  proj : 'EPSG:2154'
+}}
+iota2_feature_extraction : {{ extract_bands : True }}
+Sentinel_2 : {{ keep_bands : ['B2', 'B3', 'B4', 'B8A', 'B11', 'B12'] }}
+arg_train : {{ features : [], random_seed : 0 }}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not ARCHIVE.is_dir(), reason="the real images are not here")
+def test_an_archive_of_six_bands_and_masks_of_20_m_is_mapped_as_sentinel_2(tmp_path: Path) -> None:
+    path = tmp_path / "real.cfg"
+    path.write_text(AS_SENTINEL_2.format(archive=ARCHIVE), encoding="utf-8")
+    config = load_config(path)
+    run_chain(config)
+    summary = json.loads((tmp_path / "results/final/metrics.json").read_text())["summary"]
+    assert summary["overall_accuracy"]["mean"] >= 0.93
+    assert "MASKS/*_CLM_R2.tif is read instead" in (tmp_path / "results/final/report.html").read_text(encoding="utf-8")

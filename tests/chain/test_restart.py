@@ -30,6 +30,7 @@ from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
 from tests.chain.conftest import configured, run_chain
 from tests.run.background import recorded
+from tests.run.signals import heard, ignored_interrupts
 
 TINY = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:2])
 KILLS = 10
@@ -55,10 +56,10 @@ def digests(root: Path) -> dict[str, str]:
     }
 
 
-def start(config: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [COMMAND, "run", config, "--workers", "2"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+def start(config: Path, signals: Callable[[], None] = heard) -> subprocess.Popen[str]:
+    """A run in the background; ``signals`` says which it hears."""
+    command = [COMMAND, "run", config, "--workers", "2"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, preexec_fn=signals)
 
 
 def planned(process: subprocess.Popen[str]) -> tuple[int, int]:
@@ -164,10 +165,16 @@ def test_workers_killed_at_random_instants_cost_their_jobs_in_flight_only(undist
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_asked_to_stop_it_stops_cleanly_and_goes_on_later(undisturbed: Undisturbed, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "signals"),
+    [(signal.SIGINT, heard), (signal.SIGTERM, heard), (signal.SIGTERM, ignored_interrupts)],
+    ids=["SIGINT", "SIGTERM", "SIGTERM-nohup"],
+)
+def test_asked_to_stop_it_stops_cleanly_and_goes_on_later(
+    undisturbed: Undisturbed, number: signal.Signals, signals: Callable[[], None]
+) -> None:
     root, config = undisturbed.afresh(), undisturbed.config
-    process = start(config.source)
+    process = start(config.source, signals)
     until_recorded(1, root, process)
     process.send_signal(number)
     printed, _ = process.communicate(timeout=60)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from iota2.config.load import load_config
+from iota2.errors import UserError
 from iota2.io.recipes import read_recipe
 from iota2.run.survey import survey
 from iota2.testing.radar import write_radar
@@ -144,3 +145,22 @@ def test_results_do_not_go_among_the_images(radar: Case, capsys: pytest.CaptureF
     shutil.move(radar.files.folder / "radar" / "images", radar.output / "images")
     ini(radar, f"[Paths]\nOutput = {radar.output}/images\n")
     assert "lie in one another" in refused(capsys, configured(radar, chain={"remove_output_path": True}))
+
+
+def test_the_names_that_the_ini_file_tells_are_those_that_are_read(radar: Case) -> None:
+    for path in images(radar):
+        path.rename(path.with_name(path.name.replace("s1", "mine-s1", 1)))
+    text = "[Paths]\nOutput = images\n"
+    ini(radar, text)
+    with pytest.raises(UserError, match="no image of S1Tiling"):
+        survey(load_config(configured(radar)))
+    ini(radar, f"{text}FilePattern = mine-{{satellite}}_{{tile}}_{{polarisation}}_{{direction}}_{{orbit}}_*.tif\n")
+    with pytest.raises(UserError, match=r"line 3: \[Paths\] FilePattern: expected \{date\} or \{acquisition_stamp\}"):
+        survey(load_config(configured(radar)))
+    stamp = "{satellite}_{tile}_{polarisation}_{direction}_{orbit}_{acquisition_stamp}.tif"
+    ini(radar, f"{text}FilePattern = mine-{stamp}\n")
+    found = survey(load_config(configured(radar)))
+    assert {sensor.spec.name for scene in found.scenes.values() for sensor in scene.sensors} == {
+        "sentinel1_asc",
+        "sentinel1_des",
+    }

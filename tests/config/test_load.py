@@ -643,8 +643,8 @@ def test_a_source_of_items_that_cannot_be_is_refused(world: Path) -> None:
 
 def test_a_pipe_is_no_input(world: Path) -> None:
     os.mkfifo(world / "pipe")
-    assert "it is a pipe, socket or device" in refusal(world, chain(ground_truth="'pipe'"))
-    assert "it is a pipe, socket or device" in refusal(world, chain(s2_path="'pipe'"))
+    assert "it is a named pipe (FIFO)" in refusal(world, chain(ground_truth="'pipe'"))
+    assert "it is a named pipe (FIFO)" in refusal(world, chain(s2_path="'pipe'"))
 
 
 def test_a_folder_that_may_not_be_looked_at_is_refused(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:

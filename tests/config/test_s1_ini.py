@@ -147,3 +147,14 @@ def test_a_percent_sign_is_only_that(ini: Path) -> None:
 def test_the_page_on_sentinel_1_names_every_key() -> None:
     page = (Path(__file__).parents[2] / "docs" / "howto" / "sentinel-1.md").read_text(encoding="utf-8")
     assert [key for keys in KEYS.values() for key in keys if f"`{key}`" not in page] == []
+
+
+def test_the_pattern_of_the_names_is_checked_with_its_line(ini: Path) -> None:
+    text = "[Paths]\nOutput = images\nFilePattern = {0}\n"
+    pattern = "{satellite}_{tile}_{polarisation}_{direction}_{orbit}_{date}t{time}_gamma.tif"
+    ini.write_text(text.replace("{0}", pattern), encoding="utf-8")
+    assert read_s1_ini(ini).pattern == pattern
+    ini.write_text(text.replace("FilePattern = {0}", ""), encoding="utf-8")
+    assert read_s1_ini(ini).pattern == ""
+    (told,) = problems(ini, text.replace("{0}", "{polarisation}_{date}.tif"))
+    assert told.startswith("line 3: [Paths] FilePattern: expected {direction} or {orbit_direction} in it, got ")

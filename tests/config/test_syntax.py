@@ -183,7 +183,7 @@ def test_a_file_that_is_not_utf8_or_absent_is_said(tmp_path: Path) -> None:
     path.write_bytes("chain : {\n a : 'é' }".encode("latin-1"))
     with pytest.raises(ConfigError, match="line 2: is not UTF-8"):
         read_text(path)
-    with pytest.raises(ConfigError, match="check the path"):
+    with pytest.raises(ConfigError, match="Check the path"):
         read_text(tmp_path / "absent.cfg")
 
 
@@ -265,7 +265,7 @@ def test_numbers_beyond_all_limits_stay_words(word: str, read: Any) -> None:
 def test_a_text_that_is_too_long_is_refused_at_once(tmp_path: Path, suffix: str, start: str) -> None:
     path = tmp_path / f"long.{suffix}"
     for text, told in [
-        (start + "x" * MAX_BYTES, "too many for a configuration"),
+        (start + "x" * MAX_BYTES, "larger than allowed"),
         ("a:1\n" * MAX_ENTRIES, "more than the 10000 of the longest configuration"),
         ("[" * (MAX_ENTRIES + 1), "more than the 10000"),
     ]:
@@ -289,9 +289,9 @@ def test_what_is_no_text_file_is_refused(tmp_path: Path) -> None:
     folder.mkdir()
     utf16.write_text("chain : {}", encoding="utf-16")
     for path, told in [
-        (fifo, "is no regular file"),
-        (Path("/dev/zero"), "is no regular file"),
-        (folder, "is a folder; give a configuration file"),
+        (fifo, "named pipe"),
+        (Path("/dev/zero"), "is a device"),
+        (folder, "is a folder, a file is expected"),
         (utf16, "line 1: is not UTF-8"),
         (tmp_path / ("x" * 300), "cannot be read"),
     ]:

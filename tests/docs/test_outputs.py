@@ -16,7 +16,7 @@ KNOWN = text_of(ROOT / "tests/docs/known_tree.txt").split()
 """The tree that the tutorial of iota2 shows, for one tile, one region and one run; shapefiles by their main file."""
 VALUES = {
     "tile": "T31TCJ", "part": "0", "sensor": "Sentinel2", "region": "1", "seed": "0", "region_base": "MyRegion",
-    "cloud": "1", "samples": "sqlite",
+    "cloud": "0", "samples": "sqlite",
 }  # fmt: skip
 
 

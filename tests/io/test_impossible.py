@@ -8,14 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from iota2.core.grid import block_of
+from iota2.core.scene import Scene
 from iota2.core.sensor import SensorSpec
 from iota2.errors import InputError
+from iota2.io.cubes import CubeReader
 from iota2.io.headers import Header
-from iota2.io.impossible import impossible_values
-from iota2.io.products import scan_tile
+from iota2.io.impossible import impossible_values, unheld_nodata
+from iota2.io.products import native_geobox, scan_tile
 from iota2.io.recognition import recognize
 from iota2.io.specs import builtin_specs, parse_spec
 from iota2.testing.products import write_series
@@ -42,6 +46,13 @@ WRONG = replace(
 def headers(spec: SensorSpec, bands: str, masks: str) -> dict[str, Header]:
     of_bands = {band.name: Header(GRID, (bands,) * 9, (None,) * 9) for band in spec.bands}
     return of_bands | {mask.name: Header(GRID, (masks,), (None,)) for mask in spec.masks}
+
+
+def without_tags(root: Path) -> None:
+    """Take the nodata tags of all files below a folder away."""
+    for path in root.rglob("*.tif"):
+        with rasterio.open(path, "r+") as file:
+            file.nodata = None
 
 
 def test_the_scan_refuses_all_that_the_files_cannot_hold(tmp_path: Path) -> None:
@@ -76,10 +87,43 @@ def test_the_scan_refuses_all_that_the_files_cannot_hold(tmp_path: Path) -> None
         ("uint8", None, True),
     ],
 )
-def test_nodata_must_be_a_value_of_the_type(bands: str, nodata: float | None, possible: bool) -> None:
+def test_nodata_that_the_type_cannot_hold_is_noted(bands: str, nodata: float | None, possible: bool) -> None:
     spec = replace(RIGHT, nodata=nodata)
-    told = impossible_values(spec, [headers(spec, bands, "uint8")])
-    assert len(told) == (0 if possible else 2)
+    found = [headers(spec, bands, "uint8")] * 2
+    assert impossible_values(spec, found) == []
+    told = unheld_nodata(spec, found)
+    assert len(told) == (0 if possible else 1)
+    if nodata is not None and not possible:
+        start = f"no pixel of RED, NIR counts as without data by its value: nodata {nodata:g} of the description"
+        assert told[0].startswith(f"{start} of the sensor cannot be held by {bands}")
+
+
+def test_a_nodata_value_that_no_file_can_hold_hides_nothing_and_is_noted(tmp_path: Path) -> None:
+    """As of Landsat 8 of THEIA, written again as UInt16 by someone."""
+    spec = builtin_specs()["Landsat8"]
+    write_series(replace(spec, nodata=0), tmp_path, TILE, (date(2018, 5, 11), date(2018, 6, 11)), {"": GRID})
+    without_tags(tmp_path)
+    series, (note,) = scan_tile(spec, tmp_path, TILE)
+    assert note.startswith(f"Landsat8, tile {TILE}: no pixel of B1, B2, B3, B4, B5, B6, B7 counts as without data")
+    assert "nodata -10000 of the description of the sensor cannot be held by uint16" in note
+    (tile,) = recognize(spec, tmp_path).tiles
+    assert tile.usable
+    scene = Scene(TILE, native_geobox(series), (series,))
+    block = block_of(TILE, GRID, (0, 16), (0, 24))
+    with CubeReader(scene, {spec.name: spec.band_names}) as reader:
+        cube, sight = reader.read(block)[spec.name], reader.sight(block)[spec.name]
+    np.testing.assert_array_equal(cube.valid, sight.valid)
+    assert not np.isnan(cube.values).any()
+
+
+def test_files_that_end_at_different_places_need_a_nodata_value_of_their_type(tmp_path: Path) -> None:
+    spec = replace(RIGHT, nodata=-10000, varying_extent=True, masks=())
+    for day, grid in ((date(2018, 5, 11), GRID), (date(2018, 6, 11), GRID[:, :20])):
+        write_series(replace(spec, nodata=0), tmp_path, TILE, (day,), {"": grid})
+    scan_tile(spec, tmp_path, TILE)  # by the tag of the files
+    without_tags(tmp_path)
+    with pytest.raises(InputError, match="has no nodata that they can hold; pixels of type uint16 need one"):
+        scan_tile(spec, tmp_path, TILE)
 
 
 @pytest.mark.parametrize(

@@ -355,3 +355,25 @@ def test_a_file_that_several_bands_and_masks_share_is_opened_once(
         scan_tile(builtin_specs()[section], tmp_path / section, TILE)
         assert set(opened.values()) == {1}
         assert len(opened) == 2 * files
+
+
+def test_products_that_are_not_complete_or_unlike_the_others_are_left_out_when_that_is_asked_for(
+    tmp_path: Path, spec: SensorSpec
+) -> None:
+    write_series(spec, tmp_path, TILE, [date(2018, 5, 1 + number) for number in range(6)], {"": FINE, "NIR": COARSE})
+    lacking, twice, beside, bare, *_ = sorted((tmp_path / TILE).iterdir())
+    next(lacking.glob("*_nir.tif")).unlink()
+    shutil.copy(next(twice.glob("*_red.tif")), twice / "copy_red.tif")
+    rewrite(next(beside.glob("*_red.tif")), moved(FINE, 0.5))
+    next(bare.glob("MASKS/*_snow.tif")).unlink()
+    with pytest.raises(InputError, match="3 problems"):
+        scan_tile(spec, tmp_path, TILE)
+    scene, notes = scan_tile(spec, tmp_path, TILE, skip_damaged=True)
+    assert len(scene.acquisitions) == 3
+    assert bare.name in {one.product for one in scene.acquisitions}
+    incomplete, unlike = notes
+    assert incomplete.startswith(
+        f"Small, tile {TILE}: left out, not complete: 2 products: {lacking.name} (lacks *_nir.tif)"
+    )
+    assert f"{twice.name} (" in incomplete
+    assert f"left out, unlike those of other dates: 1 product: {beside.name} (" in unlike

@@ -206,3 +206,28 @@ def test_a_real_image_cut_short_is_noticed(safe: Path, tmp_path: Path) -> None:
         copied.write_bytes(content[: len(content) * 9 // 10])
         with pytest.raises(InputError, match="is cut short"):
             read_header(str(copied), 1)
+
+
+def test_an_archive_of_masks_of_20_m_and_some_bands_is_read_as_sentinel_2() -> None:
+    if not T31UFQ.exists():
+        pytest.skip("no real images here")
+    spec, kept = builtin_specs()["Sentinel_2"], ("B2", "B3", "B4", "B8A", "B11", "B12")
+    with pytest.raises(InputError, match=r"51 of 51 products of T31UFQ lack \*_FRE_B5.tif"):
+        scan_tile(spec, T31UFQ, "T31UFQ")
+    sensor, notes = scan_tile(spec, T31UFQ, "T31UFQ", kept=kept)
+    where = "Sentinel_2, tile T31UFQ"
+    lack = f"{where}: 51 of 51 products without the mask"
+    assert notes == (
+        f"{where}: not read, since keep_bands leaves them out and some products lack them: B5, B6, B7, B8",
+        f"{where}: 51 of 51 products without MASKS/*_CLM_R1.tif: MASKS/*_CLM_R2.tif is read instead",
+        f"{lack} SAT (MASKS/*_SAT_R1.tif): no pixel of these is left out by it",
+        f"{lack} EDG (MASKS/*_EDG_R1.tif): they have data where their bands have some",
+    )
+    described, _ = scan_tile(YEAR, T31UFQ, "T31UFQ")
+    cubes = []
+    for series in (sensor, described):
+        scene = Scene("T31UFQ", native_geobox(series), (series,))
+        with CubeReader(scene, {"Sentinel2": kept}) as reader:
+            cubes.append(reader.read(block_of("T31UFQ", scene.geobox, (0, 80), (0, 80)))["Sentinel2"])
+    np.testing.assert_array_equal(cubes[0].values, cubes[1].values)
+    np.testing.assert_array_equal(cubes[0].valid, cubes[1].valid)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -19,6 +21,8 @@ from iota2.core.scene import Scene, SensorScene
 from iota2.errors import DamagedProduct, InputError, MissingTile
 from iota2.io.cubes import CubeReader, series_reader
 from iota2.io.products import native_geobox, scan_tile, working_geobox
+from iota2.io.radar_names import named_like
+from iota2.io.recognition import recognize
 from iota2.io.s1tiling import directions_found, of_direction
 from iota2.io.specs import builtin_specs
 from iota2.testing.radar import write_radar
@@ -243,3 +247,139 @@ def test_filtered_blocks_of_any_shape_hold_the_bytes_of_the_whole(
     assert not np.array_equal(
         whole.values[raw.valid[:, None] & (raw.values > 0)], raw.values[raw.valid[:, None] & (raw.values > 0)]
     )
+
+
+# ------------------------------------------------------------------------------------------------- names of other kinds
+
+
+def as_theia(images: Path, *, kind: str = "SIG", lower: bool = False) -> list[Path]:
+    """The images renamed as THEIA and GEODES name them; their products of one date have one time."""
+    renamed = []
+    for path in sorted(images.glob("31TCJ/s1*.tif")):
+        satellite, tile, band, direction, orbit, stamp, *mask = path.stem.split("_")
+        stamp = stamp.replace("xxxxxx", "174708")
+        name = f"{satellite.upper()}_L1ORT_{tile}_{band.upper()}_{kind}_{direction}_{orbit}_{stamp}"
+        name = "_".join((name, *mask)) + ".tif"
+        renamed.append(path.rename(path.with_name(name.lower() if lower else name)))
+    return renamed
+
+
+@pytest.mark.parametrize("kind", ["SIG", "GAM"])
+@pytest.mark.parametrize("lower", [False, True])
+def test_images_of_theia_are_read_whatever_their_capital_letters(images: Path, kind: str, lower: bool) -> None:
+    tiling = {direction.name: scan_tile(direction, images, TILE)[0] for direction in (ASC, DES)}
+    paths = as_theia(images, kind=kind, lower=lower)
+    assert "S1A_L1ORT_31TCJ_VH_SIG_DES_110_20180317t174708.tif".replace("SIG", kind).lower() in {
+        path.name.lower() for path in paths
+    }
+    assert directions_found(RADAR, images, (TILE,)) == ("ASC", "DES")
+    for direction in (ASC, DES):
+        series, notes = scan_tile(direction, images, TILE)
+        assert notes == ()
+        assert series.days == tiling[direction.name].days
+        for one in series.acquisitions:
+            names = {name: Path(path).name.lower() for name, path in {**one.bands, **one.masks}.items()}
+            assert "_vv_" in names["vv"]
+            assert "_vh_" in names["vh"]
+            assert names["Border"] == names["vv"].replace(".tif", "_bordermask.tif")
+    (tile,) = recognize(RADAR, images).tiles[:1]
+    assert tile.tile == TILE
+
+
+def test_images_of_both_cases_in_one_product_belong_together(images: Path) -> None:
+    for path in as_theia(images):
+        if "_VH_" in path.name:
+            path.rename(path.with_name(path.name.lower()))
+    series, _ = scan_tile(DES, images, TILE)
+    assert all(
+        Path(one.bands["vh"]).name == Path(one.bands["vv"]).name.lower().replace("_vv_", "_vh_")
+        for one in series.acquisitions
+    )
+
+
+@pytest.mark.parametrize("kinds", [("SIG", "GAM"), ("SIG", "")])
+def test_calibrations_are_never_mixed_in_a_series(images: Path, kinds: tuple[str, str]) -> None:
+    as_theia(images, kind=kinds[0])
+    for path in images.glob("31TCJ/*_DES_110_20180317t*.tif"):
+        path.rename(path.with_name(path.name.replace(f"_{kinds[0]}_", f"_{kinds[1]}_" if kinds[1] else "_")))
+    with pytest.raises(InputError) as caught:
+        scan_tile(DES, images, TILE)
+    other = f"1 product with {kinds[1]}" if kinds[1] else "1 product without such a word"
+    assert "images of several kinds must not be mixed in a series" in str(caught.value)
+    assert f"{other} (first: DES_110_20180317t174708)" in str(caught.value)
+    assert f"with {kinds[0]} (first: DES_110_2018" in str(caught.value)
+    scan_tile(ASC, images, TILE)
+
+
+def test_terrain_corrected_images_of_some_dates_are_never_mixed_with_others(images: Path) -> None:
+    for path in images.glob("31TCJ/*_DES_110_20180317t*.tif"):
+        if not path.stem.endswith("_BorderMask"):
+            path.rename(path.with_name(f"{path.stem}_NormLim.tif"))
+    with pytest.raises(InputError, match=r"(?s)must not be mixed.*1 product with NORMLIM \(first: DES_110_20180317"):
+        scan_tile(DES, images, TILE)
+
+
+@pytest.mark.parametrize("variant", ["_BORDERMASK", "_bordermask", "_Border_Mask"])
+def test_border_masks_are_read_however_they_are_written(images: Path, variant: str) -> None:
+    for path in images.glob("31TCJ/*_BorderMask.tif"):
+        path.rename(path.with_name(path.name.replace("_BorderMask", variant)))
+    assert all(one.masks for one in scan_tile(DES, images, TILE)[0].acquisitions)
+
+
+def test_a_border_mask_of_vh_stands_in_for_that_of_vv(images: Path) -> None:
+    for path in images.glob("31TCJ/*_vv_*_BorderMask.tif"):
+        path.rename(path.with_name(path.name.replace("_vv_", "_vh_")))
+    series, notes = scan_tile(DES, images, TILE)
+    assert all(len(one.masks) == 1 for one in series.acquisitions)
+    assert "*_vh_*_BorderMask.tif is read instead" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "rename"),
+    [
+        (
+            "{flying_unit_code}_{tile_name}_{polarisation}_{orbit_direction}_{orbit}_{acquisition_stamp}_{calibration}.tif",
+            lambda s, t, b, d, o, day, time: f"{s}_{t}_{b}_{d}_{o}_{day}t{time}_gamma",
+        ),
+        (
+            "mine-{date}-{time}-{direction}-{polarisation}-*.tif",
+            lambda s, t, b, d, o, day, time: f"mine-{day}-{time}-{d}-{b.upper()}-{s}",
+        ),
+        ("{polarisation}{date}{direction}_[x].tif", lambda s, t, b, d, o, day, time: f"{b}{day}{d}_[x]"),
+    ],
+)
+def test_images_are_named_as_the_user_says(images: Path, pattern: str, rename: Callable[..., str]) -> None:
+    folder = images / "31TCJ"
+    before = {direction: scan_tile(direction, images, TILE)[0] for direction in (ASC, DES)}
+    for path in sorted(folder.glob("s1*.tif")):
+        *parts, stamp = path.stem.removesuffix("_BorderMask").split("_")
+        mask = "_BorderMask" * path.stem.endswith("_BorderMask")
+        path.rename(folder / f"{rename(*parts, *stamp.split('t'))}{mask}.tif")
+    spec = named_like(RADAR, pattern)
+    assert directions_found(spec, images, (TILE,)) == ("ASC", "DES")
+    for direction, expected in before.items():
+        series, notes = scan_tile(of_direction(spec, direction.name[-3:].upper()), images, TILE)
+        assert notes == ()
+        assert {*series.days} == {*expected.days}, "slices are lost where the pattern does not tell them apart"
+        for one in series.acquisitions:
+            assert len(one.masks) == 1
+            assert one.bands["vv"] != one.bands["vh"]
+            assert "BorderMask" not in one.bands["vv"] + one.bands["vh"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "told"),
+    [
+        ("{satellite}_{direction}_{date}.tif", "expected {polarisation} in it"),
+        ("{polarisation}_{date}.tif", "expected {direction} or {orbit_direction} in it"),
+        ("{polarisation}_{direction}.tif", "expected {date} or {acquisition_stamp} in it"),
+        ("{polarisation}_{direction}_{day}.tif", "words in braces: satellite, flying_unit_code"),
+        ("{polarisation}_{direction}_{date}_{acquisition_stamp}.tif", "each word, or one of the same meaning, once"),
+        ("{polarisation}_{polarisation}_{direction}_{date}.tif", "each word, or one of the same meaning, once"),
+        ("x/{polarisation}_{direction}_{date}.tif", "a name of a file"),
+        ("{polarisation}_{direction}_{date}", "a name that ends in .tif"),
+    ],
+)
+def test_a_pattern_that_does_not_tell_enough_is_refused(pattern: str, told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)):
+        named_like(RADAR, pattern)

@@ -25,7 +25,8 @@ from iota2.io.products import native_geobox, scan_tile
 from iota2.io.specs import builtin_specs
 from iota2.io.stac import Search, read_items
 from iota2.io.stac_products import place_items, scan_items
-from iota2.testing.products import write_series
+from iota2.testing.products import write_metadata, write_series
+from tests.io.harms import rewritten
 from tests.io.items import Item, items_of, relative_to, write_items
 from tests.io.web import Web, serving
 
@@ -321,6 +322,178 @@ def test_damaged_files_are_told_or_left_out_like_those_of_folders(tmp_path: Path
     assert "left out, damaged" in notes[0]
 
 
+# ------------------------------------------------------------------------------------------- one item among thousands
+
+
+@pytest.fixture(scope="module")
+def landsat(tmp_path_factory: pytest.TempPathFactory) -> SensorScene:
+    days = tuple(date(2018, 5, 1 + number) for number in range(4))
+    return archive_of(USGS, tmp_path_factory.mktemp("landsat"), days)
+
+
+@pytest.fixture
+def several(landsat: SensorScene) -> list[Item]:
+    return json.loads(json.dumps(items_of(landsat, "c", TILE)))  # type: ignore[no-any-return]
+
+
+def without_asset(item: Item, folder: Path) -> None:
+    del item["assets"]["SR_B5"]
+
+
+def without_files(item: Item, folder: Path) -> None:
+    item["assets"]["SR_B5"]["href"] = str(folder / "nowhere.TIF")
+
+
+def of_landsat_7(item: Item, folder: Path) -> None:
+    item["properties"]["platform"] = "landsat-7"
+
+
+def named_of_landsat_7(item: Item, folder: Path) -> None:
+    item["id"] = "LE07_L2SP_199029_20180501_20200901_02_T1"
+
+
+def of_another_sensor(item: Item, folder: Path) -> None:
+    item["properties"]["platform"] = "Sentinel-2A"
+
+
+def on_another_grid(item: Item, folder: Path) -> None:
+    for name, asset in item["assets"].items():
+        copy = folder / f"{name}.TIF"
+        copy.write_bytes(Path(asset["href"]).read_bytes())
+        rewritten(copy, transform=FINE.affine @ Affine.translation(0.5, 0.5))
+        asset["href"] = str(copy)
+
+
+def in_another_zone(item: Item, folder: Path) -> None:
+    on_another_grid(item, folder)
+    for asset in item["assets"].values():
+        rewritten(Path(asset["href"]), crs="EPSG:32630", transform=FINE.affine)
+
+
+def of_other_values(item: Item, folder: Path) -> None:
+    item["assets"]["SR_B4"].update(REFLECTANCE)
+
+
+def of_a_bucket(item: Item, folder: Path) -> None:
+    item["assets"]["SR_B4"]["href"] = "s3://bucket/B4.TIF"
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (without_asset, "lacks the asset SR_B5 or nir08 or B5"),
+        (without_files, "left out, damaged"),
+        (
+            of_landsat_7,
+            "is of landsat-7 by its platform, and Landsat8_usgs_optical takes landsat-8 and landsat-9 alone",
+        ),
+        (named_of_landsat_7, "by its name, and Landsat8_usgs_optical takes landsat-8 and landsat-9 alone"),
+        (of_another_sensor, "is of Sentinel-2A by its platform"),
+        (on_another_grid, "lies on another lattice"),
+        (in_another_zone, "has another coordinate system"),
+        (of_other_values, "these are other products"),
+        (of_a_bucket, "only files and addresses with http or https are read"),
+    ],
+)
+def test_one_incomplete_or_foreign_item_is_left_out_when_that_is_asked_for(
+    harm: Callable[[Item, Path], None], reason: str, several: list[Item], tmp_path: Path
+) -> None:
+    harm(several[1], tmp_path)
+    found, _ = read_items(Search(str(write_items(several, tmp_path / "items")), ("c",)))
+    placed = place_items(USGS, found, (TILE,))
+    told = refusal(lambda: scan_items(USGS, placed, TILE, source="x"))
+    scene, notes = scan_items(USGS, placed, TILE, source="x", skip_damaged=True)
+    assert [one.product for one in scene.acquisitions] == [item["id"] for item in several if item is not several[1]]
+    (note,) = notes
+    assert several[1]["id"] in note
+    assert reason in note
+    assert reason in told or reason == "left out, damaged" or "lack the asset" in told
+
+
+def test_items_that_are_left_out_are_counted_and_the_first_named(several: list[Item], tmp_path: Path) -> None:
+    for item in several[1:]:
+        without_asset(item, tmp_path)
+    found, _ = read_items(Search(str(write_items(several, tmp_path / "items")), ("c",)))
+    placed = place_items(USGS, found, (TILE,))
+    _, (note,) = scan_items(USGS, placed, TILE, source="x", skip_damaged=True)
+    assert f"left out, not complete: 3 products: {several[1]['id']} (lacks the asset" in note
+    without_asset(several[0], tmp_path)
+    found, _ = read_items(Search(str(write_items(several, tmp_path / "items")), ("c",)))
+    placed = place_items(USGS, found, (TILE,))
+    assert "every product is damaged, none is left" in refusal(
+        lambda: scan_items(USGS, placed, TILE, source="x", skip_damaged=True)
+    )
+
+
+@pytest.mark.parametrize("platform", [None, "landsat-8", "LANDSAT_9", "Landsat 8", 3, "aircraft"])
+def test_items_of_the_satellites_of_the_sensor_or_of_none_that_is_known_are_taken(
+    platform: object, several: list[Item], tmp_path: Path
+) -> None:
+    for number, item in enumerate(several):
+        item["properties"]["platform"] = platform
+        item["id"] = f"scene {number}" if platform == "aircraft" else item["id"]
+    assert len(found_by_items(USGS, write_items(several, tmp_path / "items"))[0].acquisitions) == len(several)
+
+
+def broken_items(several: list[Item], folder: Path) -> Path:
+    """A folder of items, of which the third and fourth are sound: a geometry is not needed."""
+    del several[0]["properties"]["datetime"]
+    several[1]["properties"]["datetime"] = "yesterday"
+    del several[2]["geometry"]
+    write_items(several, folder)
+    (folder / "cut.json").write_text('{"type": "Feature', encoding="utf-8")
+    return folder
+
+
+def test_items_that_are_not_valid_are_left_out_when_that_is_asked_for(several: list[Item], tmp_path: Path) -> None:
+    folder = broken_items(several, tmp_path / "items")
+    told = refusal(lambda: read_items(Search(str(folder), ("c",))))
+    found, notes = read_items(Search(str(folder), ("c",), skip_damaged=True))
+    assert [one.item.id for one in found] == [item["id"] for item in several[2:]]
+    (note,) = notes
+    assert note.startswith("STAC items: left out, damaged: 3: ")
+    for name in ("cut.json: is no JSON", repr(several[0]["id"]), repr(several[1]["id"])):
+        assert name in note
+        assert name in told
+
+
+def test_one_item_of_a_list_that_is_not_valid_does_not_hide_those_after_it(several: list[Item], tmp_path: Path) -> None:
+    several[0]["properties"] = []
+    content = {"type": "FeatureCollection", "features": several}
+    (tmp_path / "list.json").write_text(json.dumps(content), encoding="utf-8")
+    found, _ = read_items(Search(str(tmp_path / "list.json"), ("c",), skip_damaged=True))
+    assert len(found) == 3
+
+
+def test_one_link_of_a_catalog_that_leads_nowhere_does_not_hide_the_others(several: list[Item], tmp_path: Path) -> None:
+    write_items(several, tmp_path / "items")
+    (tmp_path / "items" / "item0.json").write_text("{", encoding="utf-8")
+    hrefs = ["s3://bucket/x.json", "items/gone.json", *(f"items/item{number}.json" for number in range(4))]
+    catalog = {"type": "Catalog", "stac_version": "1.0.0", "id": "x", "description": "x"}
+    links = [{"rel": "item", "href": href} for href in hrefs]
+    (tmp_path / "catalog.json").write_text(json.dumps({**catalog, "links": links}), encoding="utf-8")
+    assert "3 problems" in refusal(lambda: read_items(Search(str(tmp_path / "catalog.json"), ("c",))))
+    found, (note,) = read_items(Search(str(tmp_path / "catalog.json"), ("c",), skip_damaged=True))
+    assert len(found) == 3
+    assert "left out, damaged: 3: " in note
+
+
+def test_of_an_item_told_in_two_ways_neither_is_taken(several: list[Item], tmp_path: Path) -> None:
+    changed = json.loads(json.dumps(several[0]))
+    changed["properties"]["datetime"] = "2019-05-11T10:50:31Z"
+    folder = write_items([*several, changed], tmp_path / "items")
+    found, (note,) = read_items(Search(str(folder), ("c",), skip_damaged=True))
+    assert [one.item.id for one in found] == [item["id"] for item in several[1:]]
+    assert "and not the same; keep one" in note
+
+
+def test_when_no_valid_item_is_left_all_are_told(several: list[Item], tmp_path: Path) -> None:
+    for item in several:
+        item["properties"] = []
+    folder = write_items(several, tmp_path / "items")
+    assert "4 problems" in refusal(lambda: read_items(Search(str(folder), ("c",), skip_damaged=True)))
+
+
 # ------------------------------------------------------------------------------------------------------------ scaling
 
 
@@ -352,6 +525,19 @@ def with_bands(item: Item, content: dict[str, Any]) -> Item:
         ({}, {"processing:version": "N0509"}, (1.0, -1000.0)),
         ({"raster:bands": [{"scale": 1, "offset": 0}]}, {"s2:processing_baseline": "05.09"}, (1.0, -1000.0)),
         ({}, {"earthsearch:boa_offset_applied": False, "s2:processing_baseline": "03.01"}, (1.0, 0.0)),
+        ({}, {"s2:processing_baseline": "4.0"}, (1.0, -1000.0)),
+        ({}, {"s2:processing_baseline": "5.1"}, (1.0, -1000.0)),
+        ({}, {"s2:processing_baseline": 5.11}, (1.0, -1000.0)),
+        ({}, {"s2:processing_baseline": "N0400"}, (1.0, -1000.0)),
+        ({}, {"s2:processing_baseline": "3.1"}, (1.0, 0.0)),
+        ({}, {"s2:processing_baseline": "99.99", "processing:version": "05.09"}, (1.0, -1000.0)),
+        ({}, {"s2:processing_baseline": "99.99", "earthsearch:boa_offset_applied": True}, (1.0, 0.0)),
+        (
+            {"raster:bands": [{"scale": 0.0001, "offset": -0.1}]},
+            {"s2:processing_baseline": "99.99"},
+            (1.0, -1000.0),
+        ),
+        ({"raster:bands": [{"scale": 0.0001, "offset": 0}]}, {"s2:processing_baseline": "99.99"}, (1.0, 0.0)),
     ],
 )
 def test_values_become_reflectances_as_the_item_says(
@@ -375,6 +561,52 @@ def test_metadata_among_the_assets_count_before_the_baseline(items: list[Item], 
     assert scaled(item, tmp_path) == (2.0, 0.0)
 
 
+def own_sen2cor(item: Item, folder: Path, offsets: dict[str, float]) -> Item:
+    """An item of a product that a user made with Sen2Cor, with its metadata beside."""
+    item["properties"]["s2:processing_baseline"] = "99.99"
+    item["assets"]["product-metadata"] = {"href": str(folder / "MTD_MSIL2A.xml")}
+    assert S2C.metadata is not None
+    ids = {band.id: offsets[band.name] for band in S2C.bands if band.name in offsets}
+    write_metadata(folder / "MTD_MSIL2A.xml", S2C.metadata, 10000, ids)
+    return item
+
+
+def test_of_own_products_of_sen2cor_the_metadata_tell_the_offset(items: list[Item], tmp_path: Path) -> None:
+    plain = with_bands(items[0], {})
+    assert scaled(own_sen2cor(plain, tmp_path, {}), tmp_path) == (1.0, 0.0)
+    assert scaled(own_sen2cor(plain, tmp_path, dict.fromkeys(S2C.band_names, -1000)), tmp_path) == (1.0, -1000.0)
+
+
+def test_offsets_that_differ_by_band_are_taken_as_they_are(items: list[Item], tmp_path: Path) -> None:
+    offsets = {band: -1000.0 - number for number, band in enumerate(S2C.band_names)}
+    folder = write_items([own_sen2cor(with_bands(items[0], {}), tmp_path, offsets)], tmp_path / "items")
+    scene, _ = found_by_items(S2C, folder)
+    assert {band: scene.scaling(0, band)[1] for band in S2C.band_names} == offsets
+
+
+def test_metadata_with_the_offset_of_some_bands_only_are_refused(items: list[Item], tmp_path: Path) -> None:
+    item = own_sen2cor(with_bands(items[0], {}), tmp_path, {"B02": -1000, "B03": -1000})
+    assert "has 0 elements BOA_ADD_OFFSET of B04" in refusal(lambda: scaled(item, tmp_path))
+
+
+def test_an_item_that_contradicts_its_metadata_is_refused(items: list[Item], tmp_path: Path) -> None:
+    item = own_sen2cor(items[0], tmp_path, dict.fromkeys(S2C.band_names, -1000))
+    told = refusal(lambda: scaled(item, tmp_path))
+    assert "says value x 1 + 0 of B02, but value x 1 + -1000 follows from its MTD_MSIL2A.xml" in told
+    item["properties"]["earthsearch:boa_offset_applied"] = True
+    assert scaled(item, tmp_path) == (1.0, 0.0)
+
+
+def test_bands_that_say_another_offset_than_the_baseline_of_the_others_are_refused(
+    items: list[Item], tmp_path: Path
+) -> None:
+    item = with_bands(items[0], {})
+    item["assets"]["B02"].update(REFLECTANCE)
+    item["properties"]["s2:processing_baseline"] = "05.09"
+    told = refusal(lambda: scaled(item, tmp_path))
+    assert "says value x 1 + 0 of B02, but value x 1 + -1000 follows from its processing baseline" in told
+
+
 @pytest.mark.parametrize(
     ("bands", "properties", "told"),
     [
@@ -391,6 +623,28 @@ def test_metadata_among_the_assets_count_before_the_baseline(items: list[Item], 
             "says the offset -1000 of B02, while values of its baseline have none",
         ),
         ({"raster:bands": [{"scale": -0.0001, "offset": 0}]}, {}, "has the scale -0.0001"),
+        ({}, {"s2:processing_baseline": "99.99"}, "s2:processing_baseline '99.99' is no processing baseline of ESA"),
+        ({}, {"s2:processing_baseline": "99.12"}, "s2:processing_baseline '99.12' is no processing baseline of ESA"),
+        ({}, {"s2:processing_baseline": 99.99}, "s2:processing_baseline 99.99 is no processing baseline of ESA"),
+        ({}, {"s2:processing_baseline": "N9999"}, "s2:processing_baseline 'N9999' is no processing baseline of ESA"),
+        ({}, {"s2:processing_baseline": "00.01"}, "s2:processing_baseline '00.01' is no processing baseline of ESA"),
+        ({}, {"processing:version": "2.11"}, "processing:version '2.11' is no processing baseline of ESA"),
+        (
+            {},
+            {"s2:processing_baseline": "99.99", "earthsearch:boa_offset_applied": False},
+            "no processing baseline of ESA",
+        ),
+        (
+            {"raster:bands": [{"scale": 0.0001}]},
+            {"s2:processing_baseline": "99.99"},
+            "a description of your own can say it: scale and offset instead of metadata",
+        ),
+        (
+            {},
+            {"s2:processing_baseline": "03.01", "processing:version": "05.09"},
+            "of which one has an offset in its values and the other has none",
+        ),
+        ({"raster:bands": [{"scale": 1, "offset": -1000}]}, {}, "the offset -1000 of B02, which is no reflectance"),
         ({"raster:bands": [{"scale": float("nan"), "offset": 0}]}, {}, "has the scale nan"),
     ],
 )

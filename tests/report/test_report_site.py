@@ -227,12 +227,32 @@ def test_a_hole_in_the_map_is_named_before_all_else_and_old_products_are_called_
     assert pages["index.html"].index("Holes in the map") < pages["index.html"].index("Failed jobs")
 
 
-def test_the_page_of_results_leads_to_the_report_only_when_the_run_has_made_it() -> None:
+def test_the_page_of_results_links_to_the_report_only_when_the_run_has_made_it() -> None:
     for report, state, leads in (("made", "done", True), ("made", "running", False), ("old", "failed", False)):
         run = RunView(**{**vars(run_of(["A"])), "state": state, "report": report})
         page = site.render_run(run)["results.html"]
-        assert ("url=../../final/report.html" in page) == leads
+        assert ("This run has made the report" in page) == leads
+        assert ('<a id="report" href="../../final/report.html"><b>Open the report</b></a>' in page) == leads
+        assert ("final/RESULTS.txt" in page) == leads
     assert "does not show what this run has found" in page
+
+
+@pytest.mark.parametrize("state", ["done", "failed", "stopped"])
+@pytest.mark.parametrize("report", ["made", "old", "none"])
+def test_no_page_of_a_run_that_has_ended_loads_itself_again_or_forwards(state: str, report: str) -> None:
+    """Browsers without a window would wait for the last of the pages for ever."""
+    run = RunView(**{**vars(run_of(["A"])), "state": state, "report": report})
+    for name, page in site.render_run(run).items():
+        assert 'http-equiv="refresh"' not in page.lower(), name
+        assert "<body data-refresh" not in page, name
+
+
+def test_pages_of_a_run_under_way_never_forward_to_another_page() -> None:
+    for report in ("made", "old", "none"):
+        run = RunView(**{**vars(run_of(["A"])), "state": "running", "report": report})
+        for name, page in site.render_run(run).items():
+            waits = re.findall(r'http-equiv="refresh" content="([^"]*)"', page)
+            assert all(re.fullmatch(r"[1-9]\d*", wait) for wait in waits), (name, waits)
 
 
 def test_jobs_under_way_tell_their_memory_so_far() -> None:

@@ -10,11 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import dask
 import pytest
+from dask_jobqueue.core import JobQueueCluster
 from distributed import Client, LocalCluster
 
 from iota2.cli import legacy_main, main
@@ -23,6 +24,7 @@ from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.errors import ConfigError, UserError
 from iota2.run import clusters
 from iota2.run.clusters import Queue, job_queue, running_scheduler
+from iota2.run.connections import run_certificates
 from iota2.run.execute import Cluster, execute
 from iota2.run.ledger import Ledger, assess
 from iota2.run.plan import make_plan, rows_of
@@ -41,11 +43,20 @@ NO_QSUB = pytest.mark.skipif(shutil.which("qsub") is not None, reason="PBS is in
 
 def asked(folder: Path, **changes: str) -> Queue:
     worker = Worker(threads=3, memory=5 << 30, seconds=90_000)
-    return Queue("pbs", 2, worker, folder / "it's $here; 100 %", **changes)  # type: ignore[arg-type]
+    here = folder / "it's $here; 100 %"
+    here.mkdir(exist_ok=True)
+    return Queue("pbs", 2, worker, here / "logs", here, **changes)  # type: ignore[arg-type]
+
+
+@contextmanager
+def queue_of(queue: Queue) -> Iterator[JobQueueCluster]:
+    """The cluster with certificates of its own."""
+    with run_certificates(queue.private) as (_, security), job_queue(queue, security) as cluster:
+        yield cluster
 
 
 def test_a_pbs_job_asks_for_what_the_resources_say(tmp_path: Path) -> None:
-    with job_queue(asked(tmp_path, account="land", partition="long")) as cluster:
+    with queue_of(asked(tmp_path, account="land", partition="long")) as cluster:
         script = cluster.job_script()
         address = cluster.scheduler_address
     directives = [line for line in script.splitlines() if line.startswith("#PBS")]
@@ -59,7 +70,7 @@ def test_a_pbs_job_asks_for_what_the_resources_say(tmp_path: Path) -> None:
         "#PBS -e /dev/null",
     ]
     (command,) = (line for line in script.splitlines() if "dask_worker" in line)
-    assert command.startswith(f"{sys.executable} -m distributed.cli.dask_worker {address} ")
+    assert command.startswith(f"{sys.executable} -P -m distributed.cli.dask_worker {address} ")
     assert " --nthreads 1 " in command
     assert command.rindex("--memory-limit 0") > command.index("--memory-limit")
 
@@ -71,7 +82,7 @@ def test_a_pbs_job_starts_a_worker_that_runs_jobs(tmp_path: Path) -> None:
     queue.logs.mkdir()
     root = tmp_path / "root"
     root.mkdir()
-    with job_queue(queue) as cluster, Client(cluster) as client:
+    with queue_of(queue) as cluster, Client(cluster) as client:
         script = tmp_path / "job.sh"
         script.write_text(cluster.job_script(), encoding="utf-8")
         node = subprocess.Popen(["bash", script], env={**os.environ, "PBS_JOBID": "42.server"})

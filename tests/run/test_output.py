@@ -109,6 +109,36 @@ def test_a_stranger_among_our_files_stops_the_removal_before_anything_is_lost(tm
     assert (root / "final/map.tif").exists()
 
 
+@pytest.mark.parametrize(
+    "name", ["final/report.html", "final/RESULTS.txt", "IOTA2_tasks_status.txt", "logs/learnModel/learnModel_1.out"]
+)
+def test_an_empty_mark_makes_no_file_ours(tmp_path: Path, name: str) -> None:
+    """The user's own report in a folder in which no run has worked."""
+    (tmp_path / layout.MARK).mkdir()
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    claim(tmp_path)
+    with pytest.raises(OutputError, match=rf"did not make \({name}\)"):
+        removable(tmp_path)
+
+
+def test_a_name_of_the_tree_that_no_run_here_has_made_is_not_ours(tmp_path: Path) -> None:
+    root = made(tmp_path, "final/map.tif")
+    (root / layout.REPORT.path).write_text("mine")
+    with pytest.raises(OutputError, match=r"did not make \(final/report\.html\)"):
+        removable(root)
+
+
+def test_a_mark_that_is_a_link_lists_files_of_another_folder(tmp_path: Path) -> None:
+    other = made(tmp_path / "other", "final/map.tif")
+    root = tmp_path / "out"
+    (root / "final").mkdir(parents=True)
+    (root / "final/map.tif").write_text("mine")
+    (root / layout.MARK).symlink_to(other / layout.MARK)
+    with pytest.raises(OutputError, match="symbolic link"):
+        removable(root)
+
+
 def test_all_that_a_whole_run_leaves_is_its_own(case: Case) -> None:
     """Logs, pages, models and tables of every step: a second run may empty the folder."""
     config = run(case.configured(arg_classification={"enable_probability_map": True}))

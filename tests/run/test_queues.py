@@ -14,6 +14,7 @@ from iota2.core.graph import Resources
 from iota2.errors import UserError
 from iota2.run import clusters
 from iota2.run.clusters import Queue, job_queue, queued_workers
+from iota2.run.connections import run_certificates
 from iota2.run.execute import execute
 from iota2.run.ledger import Ledger, assess
 from iota2.run.resources import Worker
@@ -58,8 +59,9 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def states(tmp_path: Path, workers: int, *prologue: str) -> dict[str, str]:
     """States of the jobs of a run whose cluster jobs begin like this."""
     plan = planned(tmp_path / "root", "AE")
-    queue = Queue("pbs", workers, Worker(threads=1, memory=1 << 30, seconds=3600), tmp_path / "root" / "logs")
-    with job_queue(queue):
+    logs = tmp_path / "root" / "logs"
+    queue = Queue("pbs", workers, Worker(threads=1, memory=1 << 30, seconds=3600), logs, private=tmp_path)
+    with run_certificates(tmp_path) as (_, security), job_queue(queue, security):
         """The first use reads Dask's defaults, which must not happen within settings that end."""
     with dask.config.set({"jobqueue.pbs.job-script-prologue": prologue}), queued_workers(queue) as cluster:
         verdicts = assess(plan, Ledger(plan.root), {})

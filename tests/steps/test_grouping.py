@@ -19,7 +19,7 @@ from iota2.steps.reference import ReferenceParams, split_frame
 
 CLASSES = Nomenclature((1, 2), ("wheat", "maize"), ((0, 0, 0),) * 2, (1, 2))
 NOWHERE = Path("nowhere")
-GIVEN = ReferenceParams(NOWHERE, "code", NOWHERE, NOWHERE, "EPSG:2154", 0.5, 2, 0, True)
+GIVEN = ReferenceParams(NOWHERE, "", None, "code", NOWHERE, NOWHERE, "EPSG:2154", 0.5, 2, 0, True)
 
 
 def reference(labels: list[int], left: list[float], crs: str = "EPSG:2154", width: float = 10) -> ReferenceData:

@@ -90,7 +90,7 @@ def test_classification_keeps_its_budget(tmp_path: Path, megabytes: int, scale: 
     scene = scene_of(spec, tmp_path)
     dates = tuple(f"{date(2018, 1, 1) + timedelta(days=2 * k):%Y%m%d}" for k in range(30))
     roles = {"red": "RED", "nir": "NIR", "swir": "NIR"}
-    recipe = FeatureRecipe((SensorRecipe("Small", ("RED", "NIR"), roles, dates, ("NDVI",), copy_input=copied),))
+    recipe = FeatureRecipe((SensorRecipe("Small", ("RED", "NIR"), roles, dates, copy_input=copied),))
     model, use = trained(recipe), Resources(memory=megabytes << 20)
     shapes = prediction_shapes(scene, recipe, use, len(CODES))
     classify(scene, model, shapes, tmp_path, count=1)  # compiles
@@ -218,9 +218,7 @@ def archive(root: Path, stored: dict[str, object]) -> Scene:
 def test_a_worker_keeps_its_budget_with_large_models_and_two_threads(tmp_path: Path, stored: dict[str, object]) -> None:
     scene = archive(tmp_path, stored)
     dates = tuple(f"{date(2018, 1, 1) + timedelta(days=2 * k):%Y%m%d}" for k in range(30))
-    recipe = FeatureRecipe(
-        (SensorRecipe("Small", ("RED", "NIR"), {"red": "RED", "nir": "NIR", "swir": "NIR"}, dates, ("NDVI",)),)
-    )
+    recipe = FeatureRecipe((SensorRecipe("Small", ("RED", "NIR"), {"red": "RED", "nir": "NIR", "swir": "NIR"}, dates),))
     models = {"small": grown_forest(recipe, 9000, np.random.default_rng(0))}
     models["large"] = grown_forest(recipe, 500_000, np.random.default_rng(0))
     for name, model in models.items():

@@ -219,10 +219,15 @@ def test_a_date_that_shows_little_or_nothing_is_silent(tmp_path: Path) -> None:
 
 
 def test_a_date_under_clouds_is_bright_without_a_word(tmp_path: Path) -> None:
-    archive(tmp_path, {(2, "RED"): lambda values: np.full_like(values, 21000)}, clouds=True)
+    changes: dict[tuple[int, str], Change] = {(t, "RED"): lambda values: values // 3 for t in range(6)}
+    changes[2, "RED"] = lambda values: values % 3000 + 14000
+    archive(tmp_path, changes, clouds=True)
     path = tmp_path / TILE / THIRD / f"{THIRD}_cloud.tif"
     save(path, np.ones(GRID.shape, "uint8"))
     assert checked(tmp_path) == []
+    save(path, np.zeros(GRID.shape, "uint8"))
+    (note,) = [note for note in checked(tmp_path) if "unlike those of the other dates" in note]
+    assert THIRD in note
 
 
 def test_measures_of_other_kinds_may_be_small_and_negative(tmp_path: Path) -> None:

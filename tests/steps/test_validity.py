@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -66,6 +67,42 @@ def test_no_sample_is_taken_where_nothing_is_ever_clear(
     assert (seen == 0).any()
     assert clear.to_crs(32631).area.sum() == pytest.approx((seen > 0).sum() * pixel, rel=0.1)
     assert clear.to_crs(32631).area.sum() < (seen > 0).sum() * pixel
+
+
+def test_days_count_once_whatever_the_number_of_their_products(made: tuple[World, WorldFiles], tmp_path: Path) -> None:
+    """Each product is there in an older version, and in a copy as of some seconds later."""
+    world, files = made
+    archive = Path(shutil.copytree(files.s2_path, tmp_path / "archive"))
+    for product in sorted(archive.glob("*/SENTINEL2*")):
+        satellite, acquired, *rest = product.name.split("_")
+        day, time, milliseconds = acquired.split("-")
+        later = "_".join((satellite, f"{day}-{int(time) + 1:06}-{milliseconds}", *rest))
+        copied(product, later)
+        copied(product, "_".join((*product.name.split("_")[:-1], "V0-1")))
+    outputs = {}
+    for name, source in (("once", files.s2_path), ("several", archive)):
+        there = str(source)
+        config = configured(files, tmp_path / name, lambda text, to=there: text.replace(str(files.s2_path), to))
+        runner.run(config, runner.Options(workers=0, last_step="init"), runner.Watcher())
+        root = config.chain.output_path
+        tile = TILES[0]
+        with RasterReader(root / layout.VALIDITY.path.format(tile=tile)) as reader:
+            validity = reader.read(reader.geobox)
+        dates = root / layout.INPUT_DATES.path.format(tile=tile, sensor="Sentinel2")
+        clear = read_clear_dates(root / layout.CLEAR_DATES.path.format(tile=tile))
+        outputs[name] = clear, dates.read_text().split(), validity.tolist()
+        notes = (root / layout.SCAN_NOTES.path.format(tile=tile)).read_text()
+    assert outputs["several"] == outputs["once"]
+    count = len(world.dates(TILES[0]))
+    assert f"older versions: {count} products" in notes
+    assert f"several products of each of {count} days" in notes
+
+
+def copied(product: Path, name: str) -> None:
+    """A copy of a product folder under another name, as its files."""
+    copy = Path(shutil.copytree(product, product.with_name(name)))
+    for path in copy.rglob(f"*{product.name}*"):
+        path.rename(path.with_name(path.name.replace(product.name, name)))
 
 
 def test_a_date_whose_image_shows_nothing_has_no_part() -> None:

@@ -14,6 +14,8 @@ from iota2.classifiers.base import ModelError
 from iota2.classifiers.flatten import flatten
 from iota2.classifiers.options import Option
 from iota2.compute.trees import Forest
+from iota2.core.files import require_regular
+from iota2.errors import remedy_of
 
 FILE = "forest.npz"
 MISSING_IN_TREES = (
@@ -244,6 +246,7 @@ def read_forest(path: Path) -> tuple[Forest, np.ndarray]:
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
+        require_regular(path)
         with zipfile.ZipFile(path) as archive:
             # A compressed member could unpack to any size; ours are stored as they are.
             if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
@@ -252,5 +255,7 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
             return {name: arrays[name] for name in arrays.files}
     except FileNotFoundError as err:
         raise ModelError(f"{path}: missing, the model is incomplete. Train it again.") from err
+    except OSError as err:
+        raise ModelError(f"{path}: cannot be read: {err.strerror or err}. {remedy_of(err)}.") from err
     except Exception as err:  # a damaged archive makes its readers raise nearly anything, RuntimeError included
         raise ModelError(f"{path}: damaged ({err}). Copy the model again or train it again.") from err

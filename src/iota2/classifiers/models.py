@@ -19,10 +19,12 @@ from iota2 import __version__
 from iota2.classifiers.base import Model, ModelError, Training
 from iota2.classifiers.card import card_text
 from iota2.classifiers.registry import KINDS
+from iota2.compute.expressions import expression_problems
+from iota2.core.files import read_text
 from iota2.core.nomenclature import MAX_CODE
 from iota2.core.random import generator
 from iota2.core.recipe import FeatureRecipe
-from iota2.errors import InputError
+from iota2.errors import ConfigError, InputError, remedy_of
 
 FORMAT = "iota2 model"
 FORMAT_VERSION = 1
@@ -116,14 +118,15 @@ def _parsed(path: Path) -> tuple[FeatureRecipe, tuple[int, ...], Training]:
             f"{path}: format version {content.get('version')!r}, this program reads {FORMAT_VERSION}. "
             "Use the version that trained the model, or train it again."
         )
-    if content.get("kind") not in KINDS:
+    if not isinstance(content.get("kind"), str) or content["kind"] not in KINDS:
         raise ModelError(f"{path}: classifier {content.get('kind')!r} does not exist here; known: {', '.join(KINDS)}.")
     try:
-        recipe = FeatureRecipe.from_json(content["recipe"])
+        recipe = _recipe(content["recipe"])
         classes, meta = _classes(content["classes"]), _training(content)
         recipe.names  # noqa: B018 - computed here to notice a recipe that cannot name its features
-    except (KeyError, TypeError, ValueError, AttributeError) as err:
-        raise ModelError(f"{path}: damaged ({err!r}). Copy the model again or train it again.") from err
+    except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as err:
+        told = f"{type(err).__name__}: {err}"
+        raise ModelError(f"{path}: damaged ({told}). Copy the model again or train it again.") from err
     return recipe, classes, meta
 
 
@@ -163,10 +166,12 @@ def _versions() -> dict[str, str]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except FileNotFoundError as err:
         raise ModelError(f"{path}: missing, so the folder holds no complete model. Train it again.") from err
-    except (OSError, ValueError, RecursionError) as err:
+    except OSError as err:
+        raise ModelError(f"{path}: cannot be read: {err.strerror}. {remedy_of(err)}.") from err
+    except (ValueError, RecursionError) as err:
         raise ModelError(f"{path}: damaged ({err}). Copy the model again or train it again.") from err
     if not isinstance(content, dict):
         raise ModelError(f"{path}: not a model of this program. Give the folder that the training wrote.")
@@ -181,9 +186,25 @@ def _classes(codes: Any) -> tuple[int, ...]:
     return classes
 
 
+def _recipe(content: Any) -> FeatureRecipe:
+    """The recipe of the features; ValueError for an expression that cannot be computed."""
+    recipe = FeatureRecipe.from_json(content)
+    problems = [text for sensor in recipe.sensors for text in expression_problems(sensor.expressions, sensor.bands)]
+    if problems:
+        raise ValueError("; ".join(problems[:3]))
+    return recipe
+
+
 def _training(content: Mapping[str, Any]) -> Training:
     if type(content["region"]) is not str or type(content["seed"]) is not int:
         raise ValueError(f"region {content['region']!r} or seed {content['seed']!r} of another type")
+    for name in ("parameters", "samples", "summary", "versions"):
+        if not isinstance(content[name], dict):
+            raise ValueError(f"{name} is no object")
+    if not all(type(count) is int and count >= 0 for count in content["samples"].values()):
+        raise ValueError("samples are no whole numbers")
+    if not all(isinstance(value, str | int | float) for value in content["summary"].values()):
+        raise ValueError("the summary holds more than texts and numbers")
     return Training(
         kind=content["kind"],
         region=content["region"],

@@ -35,7 +35,7 @@ class BandValues:
     same: bool
     """All pixels hold one value."""
     clear: bool = True
-    """All pixels are clear; others may be clouds, which are bright and alike."""
+    """A mask says that all pixels are clear; others may be clouds, which are bright."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ def unlike_others(table: Table) -> Iterator[Doubt]:
             if one is None or others is None or others == 0:
                 continue
             ratio = abs(one.median / others)
-            if ratio < 1 / RATIO or (one.clear and ratio > RATIO):
+            if ratio < 1 / RATIO or (ratio > RATIO and (one.clear or one.median > HUGE)):
                 yield Doubt(date, name, f"median {one.median:.3g}, {others:.3g} on other dates")
-            elif one.clear and one.same and not all(other is None or other.same for other in dates):
+            elif one.same and not all(other is None or other.same for other in dates):
                 yield Doubt(date, name, f"all sampled pixels hold {one.median:.6g}")
 
 
@@ -100,7 +100,7 @@ def negative(table: Table) -> Iterator[Doubt]:
 
 def huge(table: Table) -> Iterator[Doubt]:
     """Bands of dates with many values beyond twice a reflectance of 1."""
-    return _shares(table, lambda one: one.huge if one.clear else 0.0)
+    return _shares(table, lambda one: one.huge)
 
 
 def unscaled(table: Table) -> list[str]:

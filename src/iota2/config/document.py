@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iota2.errors import ConfigError
+from iota2.core.files import read_bytes
+from iota2.errors import ConfigError, remedy_of
 
 MAX_DEPTH = 40
 """Deepest nesting of brackets that is read."""
@@ -120,11 +120,9 @@ def read_text(path: Path) -> str:
     Raises ConfigError when there is no such file, it is not UTF-8, or it is too large for a configuration.
     """
     try:
-        raw = _content(path)
-    except ValueError as err:
-        raise ConfigError([str(err)], source=str(path)) from err
+        raw = read_bytes(path, MAX_BYTES)
     except OSError as err:
-        raise ConfigError([f"cannot be read ({err.strerror}); check the path"], source=str(path)) from err
+        raise ConfigError([f"cannot be read: {err.strerror}. {remedy_of(err)}"], source=str(path)) from err
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as err:
@@ -135,15 +133,3 @@ def read_text(path: Path) -> str:
         problem = f"has {parts} lines and entries, more than the {MAX_ENTRIES} of the longest configuration"
         raise ConfigError([f"{problem}; is it the right file?"], source=str(path))
     return text
-
-
-def _content(path: Path) -> bytes:
-    """The bytes of a file; ValueError for one that cannot be a configuration."""
-    found = path.stat()
-    if stat.S_ISDIR(found.st_mode):
-        raise ValueError("is a folder; give a configuration file (.cfg, .yaml or .yml)")
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("is no regular file but a pipe, socket or device; save the configuration as a file")
-    if found.st_size > MAX_BYTES:
-        raise ValueError(f"has {found.st_size} bytes, too many for a configuration; is it the right file?")
-    return path.read_bytes()

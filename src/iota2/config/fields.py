@@ -24,7 +24,8 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from iota2.errors import InputError
+from iota2.core.files import require_regular
+from iota2.errors import InputError, remedy_of
 from iota2.io.addresses import is_remote, secret_in
 from iota2.io.layers import FORM, vector_source
 
@@ -271,11 +272,26 @@ def _found_source(text: str, info: ValidationInfo) -> str:
     return str(path)
 
 
+def _seen(path: Path, look: Callable[[], bool]) -> bool:
+    """What a look at a path finds; ValueError when the system lets nobody look."""
+    try:
+        return look()
+    except OSError as err:
+        raise ValueError(f"{path}: {err.strerror}. {remedy_of(err)}") from err
+
+
 def _why_not(path: Path) -> str:
     """What is there instead of an expected path, and what to do."""
+    if path.is_dir():
+        return "it is a folder, correct the path"
     if path.exists():
-        what = "folder" if path.is_dir() else "file" if path.is_file() else "pipe, socket or device"
-        return f"it is a {what}, correct the path"
+        try:
+            require_regular(path)
+        except OSError as err:
+            return f"it {err.strerror}, correct the path"
+        return "it is a file, correct the path"
+    if path.is_symlink():
+        return "it is a symbolic link that leads nowhere, correct the link or the path"
     absent = next((p for p in reversed((path, *path.parents)) if not p.exists()), path)
     return f"{absent.parent} has no '{absent.name}', correct the path"
 

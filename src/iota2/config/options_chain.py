@@ -157,7 +157,7 @@ class Chain(Section):
     check_inputs: bool = option(True, "Check reference data, regions and products before anything is computed.")
     skip_damaged_products: bool = option(
         False,
-        "Leave a product with a damaged file out for its tile, and say so in the report; False stops or fails there.",
+        "Leave damaged and incomplete products and STAC items out, and report them; False stops or fails there.",
         about=About(builders="C F O R"),
     )
     list_tile: Words = option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -103,20 +104,25 @@ def steps_ordered(chain: Chain) -> Iterator[Finding]:
 
 def outputs_apart(chain: Chain) -> Iterator[Finding]:
     """Results never among products; nothing the user gave below a folder that is to be deleted."""
-    output = chain.output_path.resolve()
+    output = _real(chain.output_path)
     products = [getattr(chain, key) for key in (*PATHS.values(), PLACES[LAYERS])]
     products += [sensor.path for sensor in chain.user_sensors.values()]
     if chain.stac_items and not is_remote(chain.stac_items.source):
         products.append(Path(chain.stac_items.source))
     for folder in filter(None, products):
-        if output.is_relative_to(folder.resolve()):
+        if output.is_relative_to(_real(folder)):
             yield Finding("chain", ("output_path",), f"lies in the folder of products {folder}; choose another folder")
     if chain.remove_output_path:
         given = [*products, chain.ground_truth, chain.nomenclature_path, chain.color_table, chain.region_path]
         for path in filter(None, given):
-            if path.resolve().is_relative_to(output):
+            if _real(path).is_relative_to(output):
                 text = f"would delete {path}, which lies in output_path; choose another output_path"
                 yield Finding("chain", ("remove_output_path",), text)
+
+
+def _real(path: Path) -> Path:
+    """The path without symbolic links; one that leads to itself stays, for those who open it to report."""
+    return Path(os.path.realpath(path))
 
 
 def radar_settings_read(chain: Chain) -> Iterator[Finding]:
@@ -132,7 +138,7 @@ def radar_settings_read(chain: Chain) -> Iterator[Finding]:
         return
     for warning in settings.warnings:
         yield Finding("chain", path, f"{ini}: {warning}", fatal=False)
-    output, images = chain.output_path.resolve(), settings.output.resolve()
+    output, images = _real(chain.output_path), _real(settings.output)
     if output.is_relative_to(images) or (chain.remove_output_path and images.is_relative_to(output)):
         text = f"and the images of Sentinel-1 in {images} lie in one another; choose another folder"
         yield Finding("chain", ("output_path",), text)

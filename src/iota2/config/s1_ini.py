@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from iota2.config.fields import usable_path
+from iota2.core.files import read_text
 from iota2.core.words import did_you_mean
-from iota2.errors import ConfigError
+from iota2.errors import ConfigError, remedy_of
+from iota2.io.radar_names import named_like
+from iota2.io.specs import builtin_specs
 
 T = TypeVar("T")
 
@@ -24,7 +27,7 @@ _BORDERS = (
 )
 
 KEYS: dict[str, dict[str, str]] = {
-    "Paths": {"Output": USED, "S1Images": USED, "SRTM": _DONE, "GeoidFile": _DONE},
+    "Paths": {"Output": USED, "S1Images": USED, "FilePattern": USED, "SRTM": _DONE, "GeoidFile": _DONE},
     "Processing": {
         "FilteringMode": USED,
         "TemporalResolution": USED,
@@ -70,6 +73,8 @@ class RadarSettings:
     raw: Path | None
     """Folder of the raw products; looked at only when there is no image."""
     temporal_resolution: int
+    pattern: str
+    """How images are named, when not as S1Tiling or THEIA name them; empty otherwise. See ``io.radar_names``."""
     speckle_radius: int
     """Of the multitemporal filter; 0 when it is off."""
     expressions: str
@@ -85,11 +90,11 @@ def read_s1_ini(path: Path) -> RadarSettings:
     not among those expected, no folder of images.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, "utf-8-sig")
         parser = configparser.ConfigParser(interpolation=None, inline_comment_prefixes=(";", "#"))
         parser.read_string(text, source=str(path))
     except OSError as err:
-        raise ConfigError([f"cannot be read: {err.strerror}"], source=str(path)) from err
+        raise ConfigError([f"cannot be read: {err.strerror}. {remedy_of(err)}"], source=str(path)) from err
     except (configparser.Error, UnicodeDecodeError) as err:
         raise ConfigError([f"is no INI file: {' '.join(str(err).split())}"], source=str(path)) from err
     if parser.has_section("DataSource"):
@@ -118,6 +123,7 @@ class _Ini:
         settings = RadarSettings(
             output=self._value("Paths", "Output", Path(), self._folder),
             raw=self._value("Paths", "S1Images", None, self._located),
+            pattern=self._value("Paths", "FilePattern", "", _file_pattern),
             temporal_resolution=self._value("Processing", "TemporalResolution", 10, _whole(1)),
             speckle_radius=radius if multi else 0,
             expressions=self._value("Features", "expression", "", str),
@@ -200,6 +206,11 @@ def _hint(section: str, key: str) -> str:
     if homes:
         return f"; it belongs to [{homes[0]}]"
     return did_you_mean(key, KEYS[section]) or f"; expected one of {', '.join(KEYS[section])}"
+
+
+def _file_pattern(text: str) -> str:
+    named_like(builtin_specs()["Sentinel_1"], text)
+    return text
 
 
 def _one_of(*choices: str) -> Callable[[str], str]:

@@ -12,6 +12,7 @@ from iota2.config.s1_ini import read_s1_ini
 from iota2.config.schema import SECTIONS, Config
 from iota2.core.sensor import SensorOptions, SensorSpec
 from iota2.errors import ConfigError
+from iota2.io.radar_names import named_like
 from iota2.io.s1tiling import DIRECTIONS, of_direction
 from iota2.io.specs import builtin_specs, load_spec
 from iota2.io.user_features import layers_wanted
@@ -59,8 +60,9 @@ def _radar(config: Config) -> list[SensorOptions]:
     """
     if config.chain.s1_path is None:
         return []
-    spec, options, settings = builtin_specs()[RADAR], config.section(RADAR), read_s1_ini(config.chain.s1_path)
+    options, settings = config.section(RADAR), read_s1_ini(config.chain.s1_path)
     assert isinstance(options, Sentinel1)
+    spec = named_like(builtin_specs()[RADAR], settings.pattern)
     return [
         SensorOptions(
             spec=of_direction(spec, direction),

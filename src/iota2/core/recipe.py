@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 INDICES = ("NDVI", "NDWI", "Brightness")
 """The spectral indices, in feature order."""
@@ -94,12 +94,37 @@ class FeatureRecipe:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> FeatureRecipe:
-        """The recipe written by ``to_json``, also by versions that knew no missing values."""
+        """The recipe written by ``to_json``, also by versions that knew no missing values.
+
+        Raises KeyError, TypeError or ValueError for what is no recipe, or has a date that is none.
+        """
         sensors = []
         for sensor in content["sensors"]:
             fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in sensor.items()}
-            sensors.append(SensorRecipe(**fields))
-        return cls(tuple(sensors), content["standard_labels"], content.get("allow_missing", False))
+            sensors.append(_checked(SensorRecipe(**fields)))
+        return _checked(cls(tuple(sensors), content["standard_labels"], content.get("allow_missing", False)))
+
+
+def _checked(recipe: Any) -> Any:
+    """The recipe; ValueError for a value of another type than its field, TypeError for a date that is none."""
+    for name, hint in get_type_hints(type(recipe)).items():
+        if not _fits(getattr(recipe, name), hint):
+            raise ValueError(f"{name} is {getattr(recipe, name)!r}")
+    if isinstance(recipe, SensorRecipe):
+        recipe.days  # noqa: B018 - computed here to notice a date that is none
+        if recipe.speckle_radius < 0:
+            raise ValueError(f"speckle_radius is {recipe.speckle_radius}")
+    return recipe
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of the type that a field of a recipe names: a plain type, a tuple or a mapping of these."""
+    parts = get_args(hint)
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(_fits(item, parts[0]) for item in value)
+    if parts:
+        return isinstance(value, Mapping) and all(_fits(k, parts[0]) and _fits(v, parts[1]) for k, v in value.items())
+    return type(value) is hint
 
 
 def parse_day(key: str) -> date:

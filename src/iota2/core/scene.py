@@ -64,8 +64,16 @@ class SensorScene:
 
     @property
     def days(self) -> tuple[date, ...]:
-        """Dates in series order."""
+        """The day of each acquisition, in series order."""
         return tuple(acquisition.day for acquisition in self.acquisitions)
+
+    @cached_property
+    def by_day(self) -> Mapping[date, tuple[int, ...]]:
+        """Positions of the acquisitions of each day, in order. Several of one day are one date for all that counts."""
+        found: dict[date, tuple[int, ...]] = {}
+        for number, day in enumerate(self.days):
+            found[day] = (*found.get(day, ()), number)
+        return found
 
 
 @dataclass(frozen=True)

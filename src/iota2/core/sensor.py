@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -44,7 +44,14 @@ class MaskRule:
     edge: bool = False
     optional: bool = False
     """Products without this file are read as if it said "valid" wherever their images have a pixel; without any mask,
-    where the reference band has data."""
+    or without the edge masks that there may be, where the reference band has data."""
+    alternatives: tuple[str, ...] = ()
+    """Globs that are looked for, in this order, in products where no file matches ``file``."""
+    spare: bool = False
+    """A tile none of whose products has the mask is read as if it were ``optional``. When some have it, those that lack
+    it are not complete."""
+    instead_of: str = ""
+    """The mask that this one stands in for: it is read of products that lack that one, and may lack itself."""
     assets: tuple[str, ...] = ()
     """Names that STAC items give the mask; its own name comes after."""
 
@@ -76,7 +83,9 @@ class SensorSpec:
     """The configuration section with its options: ``Sentinel_2``."""
     product: str
     """Regular expression of the names of products with the group ``date`` (YYYYMMDD, or YYYYDDD with the day of the
-    year) and, if the name tells it, the group ``tile``. A sensor without dates has no such group."""
+    year) and, if the name tells it, the group ``tile``. A sensor without dates has no such group. Groups ``version``,
+    ``version_2`` … hold what tells versions of one acquisition apart, by weight. Of files side by side, groups
+    ``kind``, ``kind_2`` … hold what must be the same in all of a series."""
     bands: tuple[BandSpec, ...]
     masks: tuple[MaskRule, ...]
     nodata: float | None = None
@@ -86,6 +95,11 @@ class SensorSpec:
     """Product units = file value x scale + offset, where no metadata say otherwise."""
     metadata: MetadataSpec | None = None
     """What each product itself says about scale and offset."""
+    platforms: tuple[str, ...] = ()
+    """Satellites that a STAC item of the sensor may tell, without the last letter: ``sentinel-2``; empty for any."""
+    pieces: str = ""
+    """Glob relative to the product folder of an entry whose name tells the pieces of one acquisition apart, such as the
+    two products of a tile at the border of datastrips; empty when nothing does."""
     products: Literal["folders", "files"] = "folders"
     """A product is a folder of files, or the files of the tile's folder whose names differ in the band alone: those
     with the same group ``product`` of the regular expression."""
@@ -115,6 +129,34 @@ class SensorSpec:
     def band_names(self) -> tuple[str, ...]:
         """Names of the bands, in feature order."""
         return tuple(band.name for band in self.bands)
+
+    @property
+    def proper_masks(self) -> tuple[MaskRule, ...]:
+        """The masks without those that stand in for others."""
+        return tuple(mask for mask in self.masks if not mask.instead_of)
+
+    def stand_ins(self, mask: str) -> tuple[MaskRule, ...]:
+        """The masks that stand in for one, in their order."""
+        return tuple(one for one in self.masks if one.instead_of == mask)
+
+    @property
+    def with_stand_ins(self) -> SensorSpec:
+        """The sensor with a mask more for each alternative of a mask: products that have it have a lattice for it."""
+        more = [
+            replace(mask, name=f"{mask.name}_{number}", file=file, alternatives=(), assets=(), instead_of=mask.name)
+            for mask in self.masks
+            for number, file in enumerate(mask.alternatives, start=2)
+        ]
+        return replace(self, masks=(*self.masks, *more))
+
+    def lacking(self, found: Collection[str]) -> tuple[BandSpec | MaskRule, ...]:
+        """The bands and masks that a product still needs which has those that were ``found``."""
+        needed: list[BandSpec | MaskRule] = [*self.bands, *(mask for mask in self.proper_masks if not mask.optional)]
+        return tuple(
+            part
+            for part in needed
+            if part.name not in found and not any(one.name in found for one in self.stand_ins(part.name))
+        )
 
     @property
     def parts(self) -> tuple[BandSpec | MaskRule, ...]:

@@ -20,6 +20,8 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from iota2.core.files import naming
+
 SHAPEFILE_SUFFIXES = (
     ".shp", ".shx", ".dbf", ".prj", ".cpg", ".qix", ".qpj", ".sbn", ".sbx", ".shp.xml", ".idm", ".ind",
 )  # fmt: skip
@@ -61,11 +63,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
     part = part_name(final)
     _prepare(part)
     try:
-        yield part
-        _sync(part)
-        _ask()
-        os.replace(part, final)
-        _sync(final.parent)
+        with naming(final, part):
+            yield part
+            _sync(part)
+            _ask()
+            os.replace(part, final)
+            _sync(final.parent)
     except BaseException:
         _remove(part)
         raise

@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 import geopandas as gpd
 import numpy as np
 import rasterio
+import shapely
 from numpy.typing import DTypeLike
 from odc.geo.geobox import GeoBox
 from pyproj import CRS
+from pyproj.exceptions import ProjError
 from rasterio import features
 from rasterio.io import MemoryFile
 from shapely.geometry import shape
@@ -19,10 +21,13 @@ from shapely.geometry.base import BaseGeometry
 
 from iota2.compute.polygons import centres_inside, eroded
 from iota2.core.grid import blocks
+from iota2.errors import InputError
 from iota2.io.crs import units_per_metre
 
 SEGMENT = 1000.0
 """Metres: longer edges are divided before they are reprojected, for straight lines do not stay straight."""
+MOST_EDGES = 1e6
+"""Such lengths along the border of a geometry: 25 times around the Earth."""
 _WINDOW = (1024, 1024)
 """Rows and columns looked at together."""
 
@@ -32,15 +37,33 @@ Frame = TypeVar("Frame", gpd.GeoDataFrame, gpd.GeoSeries)
 def to_crs(frame: Frame, crs: Any, segment: float = SEGMENT) -> Frame:
     """The frame in another CRS (anything pyproj takes); edges longer than ``segment`` metres are divided before, so
     that they bend as they should. Unchanged when it is in that CRS already. What has no place in the new CRS gets
-    infinite coordinates.
+    infinite coordinates, and so does what is longer than any edge on Earth. InputError when the CRS of the frame
+    cannot be transformed into the other one.
     """
     target = CRS.from_user_input(crs)
     if frame.crs == target:
         return frame
     geometry = frame if isinstance(frame, gpd.GeoSeries) else frame.geometry
-    divided = geometry.segmentize(segment * units_per_metre(frame.crs))
-    moved = divided.to_crs(target)
+    try:
+        moved = _divided(geometry, segment * units_per_metre(frame.crs)).to_crs(target)
+    except ProjError as err:
+        raise InputError(
+            f"its coordinate reference system ({frame.crs.name}) cannot be transformed into {target.name} ({err}). "
+            "Correct it (for a shapefile: the .prj)"
+        ) from err
     return moved if isinstance(frame, gpd.GeoSeries) else frame.set_geometry(moved)
+
+
+def _divided(geometry: gpd.GeoSeries, longest: float) -> gpd.GeoSeries:
+    """The geometries with edges of at most ``longest``; those of more than ``MOST_EDGES`` such edges get infinite
+    coordinates."""
+    shapes = geometry.to_numpy()
+    with np.errstate(all="ignore"):
+        lost = ~(np.nan_to_num(shapely.length(shapes), nan=0.0) <= MOST_EDGES * longest)
+    divided = shapes.copy()
+    divided[~lost] = shapely.segmentize(shapes[~lost], longest)
+    divided[lost] = shapely.transform(shapes[lost], lambda points: np.full_like(points, np.inf))
+    return gpd.GeoSeries(divided, index=geometry.index, crs=geometry.crs)
 
 
 def burn(shapes: Iterable[tuple[BaseGeometry, float]], geobox: GeoBox, dtype: DTypeLike, fill: float = 0) -> np.ndarray:

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
+from iota2.core.files import read_text
 from iota2.core.nomenclature import Label, Nomenclature, build_nomenclature, parse_colors, parse_nomenclature
-from iota2.errors import InputError
+from iota2.errors import InputError, remedy_of
 from iota2.io.atomic import write_json
 
 
@@ -21,11 +22,11 @@ def read_nomenclature(names: Path, colors: Path, labels: Iterable[Label]) -> Nom
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except UnicodeDecodeError as err:
         raise InputError(f"{path}: not a UTF-8 text file ({err}). Save it again with the encoding UTF-8.") from err
     except OSError as err:
-        raise InputError(f"{path}: cannot be read ({err.strerror}).") from err
+        raise InputError(f"{path}: cannot be read: {err.strerror}. {remedy_of(err)}.") from err
 
 
 def write_classes(nomenclature: Nomenclature, path: Path) -> None:

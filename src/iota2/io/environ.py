@@ -16,7 +16,8 @@ from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetReader
 from threadpoolctl import threadpool_limits
 
-from iota2.errors import InputError
+from iota2.core.files import require_regular
+from iota2.errors import InputError, remedy_of
 from iota2.io.addresses import RETRIES, TIMEOUT, is_remote, masked
 
 CACHE_MB = 64
@@ -91,10 +92,12 @@ def open_raster(path: str | Path) -> DatasetReader:
     it."""
     local = local_path(path)
     try:
+        require_regular(local)
         with open(local, "rb") as file:
             head = file.read(60)
     except OSError as err:
-        raise InputError(f"{local}: cannot be opened: {_ailment(local) or err.strerror}.") from err
+        reason = _ailment(local) or f"{err.strerror}. {remedy_of(err)}"
+        raise InputError(f"{local}: cannot be opened: {reason}.") from err
     driver = _driver_of(head)
     if driver is None:
         raise InputError(f"{local}: {_strangeness(head)}. Get it again.")

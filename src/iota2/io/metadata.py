@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from fnmatch import fnmatchcase
+from io import BytesIO
 from typing import BinaryIO
 from xml.etree.ElementTree import Element, ParseError
 
 import defusedxml
 from defusedxml.ElementTree import parse
 
+from iota2.core.files import read_bytes
 from iota2.core.sensor import SensorSpec
-from iota2.errors import InputError
+from iota2.errors import InputError, remedy_of
 
 UNIT = 10000.0
 """Product units of a reflectance of 1."""
@@ -26,11 +28,13 @@ def read_scaling(path: str, spec: SensorSpec, content: BinaryIO | None = None) -
     """
     assert spec.metadata is not None, "the sensor's description names metadata"
     try:
-        root = parse(content or path, forbid_dtd=True).getroot()
+        root = parse(content or BytesIO(read_bytes(path)), forbid_dtd=True).getroot()
         assert root is not None, "a document that was parsed has a root"
     except defusedxml.DefusedXmlException as err:
         raise InputError(f"{path}: holds a document type or entities, which metadata do not need: refused.") from err
-    except (OSError, ParseError, ValueError, LookupError) as err:  # the last two: encodings that are not known
+    except OSError as err:
+        raise InputError(f"{path}: the metadata cannot be read: {err.strerror}. {remedy_of(err)}.") from err
+    except (ParseError, ValueError, LookupError, RecursionError) as err:  # ValueError, LookupError: unknown encodings
         raise InputError(f"{path}: the metadata cannot be read: {err}. Get the product again.") from err
     quantification = _number(path, spec.metadata.quantification, _elements(root, spec.metadata.quantification))
     if quantification <= 0:

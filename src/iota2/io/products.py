@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -14,21 +16,25 @@ from odc.geo import CRS
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
+from iota2.core.files import blocked_below
 from iota2.core.grid import aligned, rescaled, resolution
 from iota2.core.scene import Acquisition, SensorScene
 from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
-from iota2.core.words import some
-from iota2.errors import ConfigError, InputError
+from iota2.core.words import counted, some
+from iota2.errors import ConfigError, InputError, system_text
 from iota2.io.decoded import nodata_of
 from iota2.io.environ import crs_name
 from iota2.io.headers import Header, read_header
-from iota2.io.impossible import impossible_values
+from iota2.io.impossible import impossible_values, unheld_nodata
+from iota2.io.kept import read_kept
 from iota2.io.lattices import common_grids, extent_in, misfits
+from iota2.io.mask_notes import mask_notes
 from iota2.io.metadata import read_scaling
 from iota2.io.no_data import Found as HeadersByProduct
 from iota2.io.no_data import contradictions, hidden_values, tag_notes, with_tags
 from iota2.io.pixel_types import type_notes
-from iota2.io.tile_folders import Found, Listing, all_problems, list_products, only_file, tile_folder
+from iota2.io.tile_folders import Found, Listing, all_problems, list_products, only_file, piece_of, tile_folder
+from iota2.io.versions import Title, superseded, title_of, version_notes
 
 SCAN_THREADS = 4
 """Headers are read by this many threads: most of the time is spent waiting for the disk."""
@@ -51,11 +57,17 @@ class Product:
     """Patterns that match no file."""
     scaling: Mapping[str, tuple[float, float]]
     """(scale, offset) of each band, when the product's metadata say them."""
+    title: Title
+    """Which acquisition it shows, and in which version."""
+    kinds: frozenset[str] = frozenset()
+    """What the names of its images say that must be the same in a series, such as their calibration."""
+    unreached: tuple[str, ...] = ()
+    """Files that a server does not give, and why: these are not damaged."""
 
     @property
     def complete(self) -> bool:
         """Whether nothing is missing, damaged or otherwise wrong."""
-        return not (self.problems or self.damage or self.missing)
+        return not (self.problems or self.damage or self.missing or self.unreached)
 
 
 def scan_tile(
@@ -66,6 +78,7 @@ def scan_tile(
     threads: int = SCAN_THREADS,
     skip_damaged: bool = False,
     damaged: Mapping[str, str] | None = None,
+    kept: Collection[str] = (),
 ) -> tuple[SensorScene, tuple[str, ...]]:
     """The series of one sensor on one tile, and notes on what was passed over.
 
@@ -73,14 +86,17 @@ def scan_tile(
     pattern (and the tile, when the name tells it), sorted by day and name. Raises InputError with all problems at once:
     no such tile folder, no product, missing files, several files for one pattern, files that cannot be opened, lattices
     that differ between dates or do not fit the reference band. Dates outside of the season are the caller's matter.
-    With ``skip_damaged`` a product with a file that cannot be opened, or that is cut short, is left out and noted, and
-    so are those of ``damaged``: names of products known to be so, with the reason.
+    With ``skip_damaged`` these are left out and noted: products with a file that cannot be opened or is cut short,
+    those that are not complete or whose files have other lattices than those of most dates, and those of ``damaged``:
+    names of products known to be so, with the reason. Bands that are not ``kept`` (empty: all are) may lack.
     """
+    spec = spec.with_stand_ins
     listing = list_products(spec, tile_folder(spec, root, tile), tile)
     listing.require_products(spec, tile)
-    products, notes = read_products(spec, listing, threads=threads), listing.notes(spec, tile)
+    notes, where = listing.notes(spec, tile), f"{spec.section}, tile {tile}"
+    spec, products, less = read_kept(spec, kept, where, lambda one: read_products(one, listing, threads=threads))
     scene, left_out = series_of(spec, products, listing.folder, tile, skip_damaged=skip_damaged, damaged=damaged)
-    return scene, (*notes, *left_out)
+    return scene, (*notes, *less, *left_out)
 
 
 def series_of(
@@ -97,7 +113,9 @@ def series_of(
     where = f"{spec.section}, tile {tile}"
     notes: tuple[str, ...] = ()
     if skip_damaged:
-        products, notes = _whole(products, damaged or {}, where)
+        products, notes = _whole(spec, products, damaged or {}, tile)
+    products, older = newest(products)
+    notes = (*notes, *version_notes(where, older))
     found = headers_by_product(products)
     notes = (*notes, *(f"{where}: {told}." for told in (*tag_notes(spec, found), *type_notes(spec, found))))
     grids, problems = judge(spec, products, folder, tile)
@@ -111,7 +129,11 @@ def series_of(
         remedy = "" if told.issuperset(problems) else f"Get the files again, or take these products out of {folder}."
         raise InputError(all_problems(where, problems, remedy))
     spec = with_tags(spec, found)
-    return SensorScene(spec, _acquisitions(spec, products, grids), grids), notes
+    notes = (*notes, *(f"{where}: {told}" for told in unheld_nodata(spec, [product.headers for product in products])))
+    notes = (*notes, *mask_notes(where, spec, [product.files for product in products]))
+    used = {name for product in products for name in product.files}
+    masks = tuple(mask for mask in spec.masks if not mask.instead_of or mask.name in used)
+    return SensorScene(replace(spec, masks=masks), _acquisitions(spec, products, grids), grids), notes
 
 
 def headers_by_product(products: Sequence[Product]) -> HeadersByProduct:
@@ -125,13 +147,21 @@ def read_products(spec: SensorSpec, listing: Listing, *, threads: int = SCAN_THR
         return list(pool.map(lambda product: _read_product(spec, product), listing.found))
 
 
+def newest(products: Sequence[Product]) -> tuple[list[Product], dict[str, str]]:
+    """The products without older versions of acquisitions that are there in a newer one; these, each with the name of
+    the one that is used."""
+    old = superseded([product.title for product in products])
+    older = {products[number].name: products[used].name for number, used in old.items()}
+    return [product for number, product in enumerate(products) if number not in old], older
+
+
 def judge(
     spec: SensorSpec, products: Sequence[Product], folder: str, tile: str
 ) -> tuple[Mapping[str, GeoBox], list[str]]:
     """The lattices that all dates share, by band or mask, and all that keeps the products from being one series."""
     problems = [
         *_missing_files(products, folder, tile),
-        *(p for product in products for p in (*product.problems, *product.damage)),
+        *(p for product in products for p in (*product.problems, *product.damage, *product.unreached)),
     ]
     grids, others = compare(spec, products, tile)
     return grids, [*problems, *others]
@@ -146,7 +176,13 @@ def compare(spec: SensorSpec, products: Sequence[Product], tile: str) -> tuple[M
     against = contradictions(spec, found)
     spec = with_tags(spec, found)
     impossible = impossible_values(spec, [product.headers for product in products])
-    return grids, [*_other_counts(spec, products), *against, *impossible, *(odd or _unmarked(spec, products, grids))]
+    return grids, [
+        *_other_counts(spec, products),
+        *_mixed(products),
+        *against,
+        *impossible,
+        *(odd or _unmarked(spec, products, grids)),
+    ]
 
 
 def _grids(product: Product) -> dict[str, GeoBox]:
@@ -163,10 +199,10 @@ def _unmarked(spec: SensorSpec, products: Sequence[Product], grids: Mapping[str,
         if band.name in product.headers and extent_in(product.headers[band.name].grid, grids[band.name])
     }
     return [
-        f"{name}: its files end at different places, and the description of the sensor has no nodata; pixels of type "
-        f"{kind} need one: add it"
+        f"{name}: its files end at different places, and the description has no nodata that they can hold; "
+        f"pixels of type {kind} need one: add it"
         for name, kind in types.items()
-        if spec.nodata_of(name) is None and nodata_of(np.dtype(kind), None) is None
+        if nodata_of(np.dtype(kind), spec.nodata_of(name)) is None
     ]
 
 
@@ -211,13 +247,20 @@ def _read_product(spec: SensorSpec, found: Found) -> Product:
     """Files and lattices of one product."""
     files: dict[str, str] = {}
     problems: list[str] = []
-    missing: list[str] = []
+    absent: set[str] = set()
     for pattern, items in _by_pattern(spec).items():
+        if all(stands_in(spec, item, files) for item in items):
+            continue
         path = only_file(found, pattern, problems)
         if path:
             files |= {item.name: path for item in items}
-        elif path is None and not all(getattr(item, "optional", False) for item in items):
-            missing.append(pattern)
+        elif path is None:
+            absent.add(pattern)
+    title = title_of(spec, found.name, piece_of(found, spec.pieces))
+    if absent and found.files is None and (blocked := blocked_below(found.folder)):
+        damaged = system_text(blocked).rstrip(".")
+        return Product(found.name, found.day, files, {}, tuple(problems), (damaged,), (), {}, title)
+    missing = list(dict.fromkeys(part.file for part in spec.lacking(files) if part.file in absent))
     headers, told, damage = read_headers(spec, files)
     scaling: Mapping[str, tuple[float, float]] = {}
     if spec.metadata is not None:
@@ -229,7 +272,50 @@ def _read_product(spec: SensorSpec, found: Found) -> Product:
                 damage.append(str(err))
         elif path is None:
             missing.append(spec.metadata.file)
-    return Product(found.name, found.day, files, headers, (*problems, *told), tuple(damage), tuple(missing), scaling)
+    problems += told
+    return Product(
+        found.name,
+        found.day,
+        files,
+        headers,
+        tuple(problems),
+        tuple(damage),
+        tuple(missing),
+        scaling,
+        title,
+        _kinds(spec, files),
+    )
+
+
+def _kinds(spec: SensorSpec, files: Mapping[str, str]) -> frozenset[str]:
+    """The kinds of the images of a product whose files lie side by side."""
+    names = [os.path.basename(files[band.name]) for band in spec.bands if band.name in files]
+    matches = [match for match in (re.match(spec.product, name) for name in names) if match]
+    groups = [group for group in sorted(re.compile(spec.product).groupindex) if group.startswith("kind")]
+    if spec.products == "folders" or not groups:
+        return frozenset()
+    return frozenset(" ".join((match[group] or "").strip("_").upper() for group in groups).strip() for match in matches)
+
+
+def _mixed(products: Sequence[Product]) -> list[str]:
+    """A sentence on products of kinds that must not be mixed."""
+    by_kind: dict[str, list[str]] = {}
+    for product in products:
+        for kind in sorted(product.kinds):
+            by_kind.setdefault(kind, []).append(product.name)
+    if len(by_kind) < 2:
+        return []
+    told = [
+        f"{counted(len(names), 'product')} {f'with {kind}' if kind else 'without such a word'} (first: {names[0]})"
+        for kind, names in by_kind.items()
+    ]
+    return [f"images of several kinds must not be mixed in a series, and by their names these are: {', '.join(told)}"]
+
+
+def stands_in(spec: SensorSpec, item: BandSpec | MaskRule, files: Mapping[str, str]) -> bool:
+    """Whether a mask stands in for one that is there, or in whose stead another is read."""
+    mask = item.instead_of if isinstance(item, MaskRule) else ""
+    return bool(mask) and any(name in files for name in (mask, *(one.name for one in spec.stand_ins(mask))))
 
 
 def read_headers(spec: SensorSpec, files: Mapping[str, str]) -> tuple[dict[str, Header], list[str], list[str]]:
@@ -261,14 +347,43 @@ def _by_pattern(spec: SensorSpec) -> dict[str, list[BandSpec | MaskRule]]:
     return items
 
 
-def _whole(products: Sequence[Product], known: Mapping[str, str], where: str) -> tuple[list[Product], tuple[str, ...]]:
-    """The products without damage, and a note on each of the others; InputError when none is left."""
+def _whole(
+    spec: SensorSpec, products: Sequence[Product], known: Mapping[str, str], tile: str
+) -> tuple[list[Product], tuple[str, ...]]:
+    """The products that can be used together, and notes on the others: damaged, not complete, unlike those of other
+    dates. InputError when none is left."""
+    where = f"{spec.section}, tile {tile}"
     damage = {product.name: (*product.damage, *filter(None, [known.get(product.name)])) for product in products}
-    whole = [product for product in products if not damage[product.name]]
-    notes = tuple(f"{where}: left out, damaged: {name} ({told[0]})" for name, told in damage.items() if told)
-    if not whole:
+    notes = [f"{where}: left out, damaged: {name} ({told[0]})" for name, told in damage.items() if told]
+    sound = [product for product in products if not damage[product.name]]
+    partial = {product.name: told for product in sound if (told := _incomplete(product))}
+    whole = [product for product in sound if product.name not in partial]
+    odd = _odd(spec, whole, tile)
+    for what, reasons in (("not complete", partial), ("unlike those of other dates", odd)):
+        if reasons:
+            told = some([f"{name} ({reason})" for name, reason in reasons.items()])
+            notes.append(f"{where}: left out, {what}: {counted(len(reasons), 'product')}: {told}")
+    left = [product for product in whole if product.name not in odd]
+    if not left:
         raise InputError(all_problems(f"{where}: every product is damaged, none is left", notes, "Get them again."))
-    return whole, notes
+    return left, tuple(notes)
+
+
+def _incomplete(product: Product) -> str:
+    """What keeps a product from being complete, in words; empty when nothing does, or a server alone."""
+    lacks = [f"lacks {pattern}" for pattern in product.missing]
+    return next(iter((*product.problems, *lacks)), "")
+
+
+def _odd(spec: SensorSpec, products: Sequence[Product], tile: str) -> dict[str, str]:
+    """Products whose files are unlike those of most dates, with the first difference."""
+    _, problems = compare(spec, products, tile) if products else ({}, [])
+    found = {}
+    for product in products:
+        own = [told for told in problems if any(told.startswith(f"{path}: ") for path in product.files.values())]
+        if own:
+            found[product.name] = own[0]
+    return found
 
 
 def _missing_files(products: Sequence[Product], folder: str, tile: str) -> list[str]:

@@ -12,8 +12,9 @@ from odc.geo.geobox import GeoBox
 
 from iota2.core.sensor import SensorSpec
 from iota2.errors import InputError
+from iota2.io.kept import read_kept
 from iota2.io.near_misses import near_miss, nested, products_among, why_passed_over
-from iota2.io.products import Product, compare, read_products
+from iota2.io.products import Product, compare, newest, read_products
 from iota2.io.tile_folders import list_products
 
 
@@ -114,11 +115,14 @@ def _hints(spec: SensorSpec, folder: str, name: str) -> bool:
 def _look(spec: SensorSpec, folder: str, tile: str) -> TileFolder:
     """What lies in the folder of one tile."""
     listing = list_products(spec, folder, tile)
-    products = tuple(read_products(spec, listing))
+    spec, read, _ = read_kept(spec.with_stand_ins, (), "", lambda one: read_products(one, listing))
+    found, older = newest(read)
+    products = tuple(found)
     grids, problems = compare(spec, products, tile)
     strays = {name: why_passed_over(spec, folder, name) for name in listing.strays}
     others = {name: match["tile"] for name in listing.foreign if (match := re.match(spec.product, name))}
     passed_over = strays | {name: f"of another tile, {other}" for name, other in others.items()}
+    passed_over |= {name: f"an older version of {used}, which is used" for name, used in older.items()}
     tiles = tuple(sorted(set(others.values())))
     return TileFolder(tile, folder, products, grids, passed_over, tiles, (*listing.undated, *problems))
 

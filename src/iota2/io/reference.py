@@ -96,7 +96,7 @@ def read_reference(path: str | Path, field: str, crs: str, points: PointRule | N
     notes += [*found.notes, *_points_told(geometry, points)]
     drawn = Counter(label for label in found.labels if label is not None)
     frame, left_out, void = _without_gaps(frame)
-    frame, moved, unplaced = _reprojected(frame, crs)
+    frame, moved, unplaced = _reprojected(frame, crs, path)
     if points is not None:
         frame = frame.set_geometry(with_areas(frame.geometry, points))
     frame, fixed, shared = _fit(frame)
@@ -192,8 +192,11 @@ def _without_gaps(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, list[str],
     return frame[~(unlabelled | void)], notes, _lost(frame, void & ~unlabelled, "no_geometry")
 
 
-def _reprojected(frame: gpd.GeoDataFrame, crs: str) -> tuple[gpd.GeoDataFrame, list[str], list[Lost]]:
-    moved = to_crs(frame, crs)
+def _reprojected(frame: gpd.GeoDataFrame, crs: str, path: str | Path) -> tuple[gpd.GeoDataFrame, list[str], list[Lost]]:
+    try:
+        moved = to_crs(frame, crs)
+    except InputError as err:
+        raise InputError(f"{path}: {err}") from err
     lost = ~_placed(moved.geometry.to_numpy())
     notes = _left_out(frame, lost, f"without a place in {crs}")
     return moved[~lost], notes, _lost(frame, lost, "no_geometry") if LABEL in frame else []
@@ -380,7 +383,7 @@ def _region_overlaps(regions: gpd.GeoDataFrame) -> list[str]:
 
 
 def _moved_regions(regions: gpd.GeoDataFrame, crs: str, path: str | Path) -> gpd.GeoDataFrame:
-    moved, lost, _ = _reprojected(regions.assign(**{ORIGIN: regions.index}), crs)
+    moved, lost, _ = _reprojected(regions.assign(**{ORIGIN: regions.index}), crs, path)
     if lost:
         raise InputError(f"{path}: a region has no place in {crs}: {'; '.join(lost)}")
     polygons, _ = repaired(moved.geometry.to_numpy())

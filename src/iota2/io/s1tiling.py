@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from iota2.core.sensor import SensorSpec
 from iota2.core.words import some
 from iota2.errors import InputError
+from iota2.io.radar_names import DIRECTION
 
 SECTION = "Sentinel_1"
 """The section of the configuration with the options of Sentinel-1."""
@@ -45,8 +46,15 @@ def of_direction(spec: SensorSpec, direction: str) -> SensorSpec:
         spec,
         name=f"{spec.name}_{direction.lower()}",
         product=spec.product.replace(either, direction),
-        ignore=(*spec.ignore, *(f"s1?_*_{other}_*" for other in others)),
+        ignore=(*spec.ignore, *(glob for other in others for glob in _globs_of(spec, other))),
     )
+
+
+def _globs_of(spec: SensorSpec, direction: str) -> Iterator[str]:
+    """Globs of the images and masks of a direction, as S1Tiling or a user names them."""
+    yield f"s1?_*_{direction}_*"
+    files = [file for part in spec.parts for file in (part.file, *getattr(part, "alternatives", ()))]
+    yield from dict.fromkeys(file.replace(DIRECTION, direction) for file in files if DIRECTION in file)
 
 
 def directions_found(spec: SensorSpec, root: Path, tiles: Iterable[str], raw: Path | None = None) -> tuple[str, ...]:
@@ -63,7 +71,7 @@ def directions_found(spec: SensorSpec, root: Path, tiles: Iterable[str], raw: Pa
             break
     if len(missing) == len(DIRECTIONS):
         where = f"{root}, folder {some(folders, SHOWN)}"
-        lacks = f"{spec.section}: no image of S1Tiling in {where}; expected names like {spec.example}."
+        lacks = f"{spec.section}: no image of S1Tiling in {where}; expected names like {spec.example or spec.product}."
         waits = raw is not None and holds_safe(raw)
         raise InputError(lacks + f" {raw} holds raw products. {NO_ORTHORECTIFICATION}" * waits)
     return tuple(direction for direction in DIRECTIONS if direction not in missing)

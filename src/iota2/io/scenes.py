@@ -49,12 +49,12 @@ def _shifted(sensor: SensorScene, shifts: Mapping[str, Sequence[float]]) -> Sens
 
 
 _FOUND_BY = (
-    *("product", "products", "tile_folder", "example", "ignore", "metadata", "varying_extent"),
+    *("product", "products", "tile_folder", "example", "ignore", "metadata", "varying_extent", "pieces", "platforms"),
     *("temporal_resolution", "file_nodata", "missing"),
 )
 """What of a sensor's description serves to find products. It is not kept: pixels do not depend on it, so neither do the
 jobs that read them."""
-_FILE_FOUND_BY = ("file", "id", "assets", "optional")
+_FILE_FOUND_BY = ("file", "id", "assets", "optional", "alternatives", "spare", "instead_of")
 """The same, of a band or mask."""
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,20 @@ class Sight:
     valid: np.ndarray
     """(time, y, x) bool: no mask applies, and the image has a pixel there."""
     inside: np.ndarray
-    """(time,) pixels inside the image: no edge mask applies. Without edge masks, all that the reference band has; of a
-    date without any mask, those where it has data."""
+    """(time,) pixels inside the image: no edge mask applies. Of a sensor without edge masks, all that the reference
+    band has; of a date that lacks its edge masks, or has no mask at all, those where it has data."""
+    shown: Mapping[int, np.ndarray] = field(default_factory=dict)
+    """(y, x) bool: inside the image, of the dates that share their day with others."""
+
+    def by_day(self, days: Mapping[date, Sequence[int]]) -> Sight:
+        """What the days show, given the positions of their dates: what any of these shows."""
+        valid, inside = [], []
+        for first, *others in days.values():
+            dates = [first, *others]
+            valid.append(self.valid[dates].any(axis=0) if others else self.valid[first])
+            shown = np.logical_or.reduce([self.shown[t] for t in dates]) if others else None
+            inside.append(self.inside[first] if shown is None else np.count_nonzero(shown))
+        return Sight(np.stack(valid), np.array(inside, np.int64))
 
 
 @dataclass(frozen=True)
@@ -37,7 +50,7 @@ class Sights:
 
     def sight(self, block: Block) -> dict[str, Sight]:
         """By sensor name, what the dates show of the block; layers without dates show nothing. Of bands,
-        only the reference is read, of dates that have no mask."""
+        only the reference is read, of dates of which no mask says where they have data."""
         dated = (sensor for sensor in self.scene.sensors if not sensor.spec.static)
         return {sensor.spec.name: self._sensor_sight(sensor, block) for sensor in dated}
 
@@ -46,6 +59,8 @@ class Sights:
         edges, others = _edges_and_others(sensor)
         valid = np.empty((len(sensor.acquisitions), *block.shape), bool)
         inside = np.empty(len(valid), np.int64)
+        several = [t for dates in sensor.by_day.values() if len(dates) > 1 for t in dates]
+        shown = {t: np.empty(block.shape, bool) for t in several}
         alike = _alike(sensor, self.threads)
 
         def fill(k: int) -> None:
@@ -55,10 +70,12 @@ class Sights:
                 acquisition = sensor.acquisitions[t]
                 valid[t] = self._inside(sensor, acquisition, edges, places)
                 inside[t] = np.count_nonzero(valid[t])
+                if t in shown:
+                    shown[t][:] = valid[t]
                 valid[t] &= self._clear(acquisition, others, places, block.shape)
 
         on_threads(self.threads, len(alike), fill)
-        return Sight(valid, inside)
+        return Sight(valid, inside, shown)
 
     def footprint(self, block: Block, *, every: bool = True) -> np.ndarray:
         """(y, x) bool: for every sensor, or for any with dates when not ``every``, the pixel is inside the image of at
@@ -94,7 +111,7 @@ class Sights:
     ) -> np.ndarray:
         """(y, x) bool: the image of a date has the pixel, see ``Sight``."""
         reference = sensor.spec.reference.name
-        if not acquisition.masks:
+        if _bare(sensor, acquisition):
             return self._shows(sensor, acquisition, places[reference])
         shape = places[reference].inside.shape
         inside = self._clear(acquisition, edges, places, shape)
@@ -165,9 +182,15 @@ def _edges_and_others(sensor: SensorScene) -> tuple[list[MaskRule], list[MaskRul
     return [rule for rule in rules if rule.edge], [rule for rule in rules if not rule.edge]
 
 
+def _bare(sensor: SensorScene, acquisition: Acquisition) -> bool:
+    """Whether no mask of a date says where it has data: it has none, or none of the edge masks that there may be."""
+    edges = [rule.name for rule in sensor.spec.masks if rule.edge]
+    return not acquisition.masks or (bool(edges) and not any(name in acquisition.masks for name in edges))
+
+
 def shown_by(sensor: SensorScene) -> tuple[str, ...]:
-    """The band that is read to see where dates without masks have data, if there are such dates."""
-    bare = not sensor.spec.static and any(not acquisition.masks for acquisition in sensor.acquisitions)
+    """The band that is read to see where dates have data of which no mask says it, if there are such dates."""
+    bare = not sensor.spec.static and any(_bare(sensor, acquisition) for acquisition in sensor.acquisitions)
     return (sensor.spec.reference.name,) if bare else ()
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import yaml
 
+from iota2.core.files import read_text
 from iota2.core.sensor import BandSpec, MaskRule, MetadataSpec, SensorSpec
 from iota2.core.words import nearest
-from iota2.errors import ConfigError, InputError
+from iota2.errors import ConfigError, InputError, remedy_of
 
 Check = Callable[[Any], Any]
 """Turns a value of the file into the value of the description; ValueError says what was expected."""
@@ -35,9 +36,12 @@ def load_spec(path: str | Path) -> SensorSpec:
     InputError if the file cannot be read; ConfigError with all problems of its content, each with its line.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        raise InputError(f"{path}: the sensor description cannot be read: {err}.") from err
+        text = read_text(path)
+    except OSError as err:
+        told = f"the sensor description cannot be read: {err.strerror}. {remedy_of(err)}"
+        raise InputError(f"{path}: {told}.") from err
+    except UnicodeDecodeError as err:
+        raise InputError(f"{path}: the sensor description is not UTF-8 text ({err}). Save it as UTF-8.") from err
     spec = parse_spec(text, source=str(path))
     if spec.section in builtin_specs():
         told = f"section: {spec.section!r} is that of a sensor that comes with the program; expected another word"
@@ -194,6 +198,10 @@ def _glob(value: Any) -> str:
     return str(value)
 
 
+def _patterns(value: Any) -> tuple[str, ...]:
+    return tuple(_glob(pattern) for pattern in _globs(value))
+
+
 def _globs(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list):
         raise ValueError("a list of names or patterns")
@@ -275,6 +283,8 @@ _MASK_KEYS: Mapping[str, Check] = {
     "values": _integers,
     "edge": _flag,
     "optional": _flag,
+    "alternatives": _patterns,
+    "spare": _flag,
     "assets": _globs,
 }
 _METADATA_KEYS: Mapping[str, Check] = {"file": _glob, "quantification": _element, "offset": _element}
@@ -294,6 +304,8 @@ _SENSOR_KEYS: Mapping[str, Check] = {
     "scale": _scale,
     "offset": _number,
     "metadata": dict,
+    "platforms": _globs,
+    "pieces": _glob,
     "products": _choice("folders", "files"),
     "tile_folder": _tile_folder,
     "spectral": _flag,

@@ -21,14 +21,17 @@ from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import PystacClientWarning
 
+from iota2.core.files import blocked_below, read_bytes
 from iota2.core.words import nearest, some
-from iota2.errors import InputError
+from iota2.errors import InputError, remedy_of, system_text
 from iota2.io.addresses import is_remote, masked
 from iota2.io.remote import DOCUMENT, answer_to, fetch, session
 from iota2.io.tile_folders import all_problems
 
 MOST_ITEMS = 100_000
 """An API or a catalog that goes on and on is left after so many items or documents."""
+SHOWN = 3
+"""Problems of items that were left out that a note names."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Search:
     """West, south, east and north in degrees: what an API is asked for."""
     remote: bool = False
     """Addresses on web servers are read."""
+    skip_damaged: bool = False
+    """Items and documents that are not valid are left out and noted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +80,10 @@ class _Harvest:
     passed: Counter[str] = field(default_factory=Counter)
     """Number of documents or items by the reason why they were passed over."""
     problems: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    """What is wrong with items and documents that are left out."""
+    doubtful: set[tuple[str, str]] = field(default_factory=set)
+    """Items that are left out since they are there in two ways."""
     collections: Counter[str] = field(default_factory=Counter)
     """Number of items by collection, wanted or not."""
 
@@ -83,7 +92,11 @@ class _Harvest:
         if not isinstance(content, dict) or _kind(content) != "Feature":
             self.passed["features that are no STAC items"] += 1
             return
-        found = _item(content, base)
+        try:
+            found = _item(content, base)
+        except InputError as err:
+            self.wrong(str(err))
+            return
         collection, search = found.collection, self.search
         self.collections[collection] += 1
         if collection not in search.collections:
@@ -95,17 +108,29 @@ class _Harvest:
         else:
             known, same = self.items.setdefault((collection, found.item.id), (found, content))
             if same != content:
-                self.problems.append(
+                self.doubtful.add((collection, found.item.id))
+                self.wrong(
                     f"item {found.item.id} of {collection} is in {masked(known.base)} "
                     f"and in {masked(base)}, and not the same; keep one"
                 )
+
+    def wrong(self, problem: str) -> None:
+        """Note what is wrong with an item, or with a document of this machine: it is left out, or stops all."""
+        (self.left_out if self.search.skip_damaged else self.problems).append(problem)
+
+    @property
+    def found(self) -> list[FoundItem]:
+        """The items that are sure, by collection, day and name."""
+        sure = [one for key, (one, _) in self.items.items() if key not in self.doubtful]
+        return sorted(sure, key=lambda one: (one.collection, one.day, one.item.id))
 
 
 def read_items(search: Search) -> tuple[tuple[FoundItem, ...], tuple[str, ...]]:
     """The items of the wanted collections and days, by collection, day and name, and notes on what was passed over.
 
     Raises InputError with all documents that cannot be read, are no valid items, or tell one item in two ways, and when
-    a wanted collection has no item at all while others have some.
+    a wanted collection has no item at all while others have some. With ``skip_damaged`` items and files that are not
+    valid are left out and noted, unless none is left.
     """
     harvest = _Harvest(search)
     if os.path.isdir(search.source):
@@ -116,13 +141,16 @@ def read_items(search: Search) -> tuple[tuple[FoundItem, ...], tuple[str, ...]]:
             _from_api(harvest)
         else:
             _from_documents(harvest, content)
-    if harvest.problems:
-        raise InputError(all_problems("STAC items", harvest.problems))
+    found = harvest.found
+    if harvest.problems or (harvest.left_out and not found):
+        raise InputError(all_problems("STAC items", [*harvest.problems, *harvest.left_out]))
     unseen = _unseen(harvest)
     if unseen:
         raise InputError("\n".join(unseen))
     notes = [f"STAC items: passed over, {why}: {count}" for why, count in sorted(harvest.passed.items())]
-    found = sorted((one for one, _ in harvest.items.values()), key=lambda one: (one.collection, one.day, one.item.id))
+    if harvest.left_out:
+        told = "; ".join(harvest.left_out[:SHOWN]) + "; …" * (len(harvest.left_out) > SHOWN)
+        notes.append(f"STAC items: left out, damaged: {len(harvest.left_out)}: {told}")
     return tuple(found), tuple(notes)
 
 
@@ -146,6 +174,8 @@ def _unseen(harvest: _Harvest) -> list[str]:
 
 def _from_folder(harvest: _Harvest) -> None:
     """The items in all files of a folder whose names end like JSON; its catalogs only list what lies there too."""
+    if blocked := blocked_below(harvest.search.source):
+        raise InputError(f"STAC items: {system_text(blocked)}")
     for path in sorted(Path(harvest.search.source).rglob("*")):
         if path.suffix.lower() in (".json", ".geojson") and not path.is_dir():
             try:
@@ -154,7 +184,7 @@ def _from_folder(harvest: _Harvest) -> None:
                 for item in _items_in(content, kind):
                     harvest.add(item, str(path))
             except InputError as err:
-                harvest.problems.append(str(err))
+                harvest.wrong(str(err))
                 continue
             if kind == "":
                 harvest.passed["JSON files that are no STAC items"] += 1
@@ -167,15 +197,19 @@ def _from_documents(harvest: _Harvest, content: dict[str, Any]) -> None:
         raise InputError(f"{harvest.search.source}: is no STAC item, list of items, catalog or API.")
     while pending:
         base, content = pending.pop()
-        try:
-            for item in _items_in(content, _kind(content)):
-                harvest.add(item, base)
-            for address in _links(content, base):
+        for item in _items_in(content, _kind(content)):
+            harvest.add(item, base)
+        for href in _links(content):
+            try:
+                address = absolute(href, base)
                 if address not in seen and len(seen) < MOST_ITEMS:
                     seen.add(address)
                     pending.append((address, _read(address, harvest.search)))
-        except InputError as err:
-            harvest.problems.append(str(err))
+            except InputError as err:
+                if is_remote(base) or is_remote(href):  # what a server does not give is not damaged
+                    harvest.problems.append(str(err))
+                else:
+                    harvest.wrong(str(err))
     if len(seen) == MOST_ITEMS:
         harvest.problems.append(f"{harvest.search.source}: links to {MOST_ITEMS} documents or more; give a part of it")
 
@@ -208,10 +242,7 @@ def _from_api(harvest: _Harvest) -> None:
     if len(contents) == MOST_ITEMS:
         raise InputError(f"{search.source}: has {MOST_ITEMS} items or more; give a smaller bbox or fewer days.")
     for content in contents:
-        try:
-            harvest.add(content, search.source)
-        except InputError as err:
-            harvest.problems.append(str(err))
+        harvest.add(content, search.source)
 
 
 class _ApiIO(StacApiIO):
@@ -251,18 +282,16 @@ def _read(source: str, search: Search) -> dict[str, Any]:
     try:
         content = json.loads(fetch(source) if is_remote(source) else _bytes_of(source))
     except OSError as err:
-        raise InputError(f"{source}: cannot be read: {err.strerror}.") from err
+        raise InputError(f"{source}: cannot be read: {err.strerror}. {remedy_of(err)}.") from err
     except (ValueError, RecursionError) as err:
         raise InputError(f"{masked(source)}: is no JSON ({err}). Get it again, or take it away.") from err
     return content if isinstance(content, dict) else {}
 
 
 def _bytes_of(path: str) -> bytes:
-    with open(path, "rb") as file:
-        content = file.read(DOCUMENT + 1)
-    if len(content) > DOCUMENT:
+    if os.stat(path).st_size > DOCUMENT:
         raise InputError(f"{path}: has more than {DOCUMENT >> 20} MiB, which no list of items here may have; split it.")
-    return content
+    return read_bytes(path, DOCUMENT)
 
 
 def _is_api(content: Mapping[str, Any]) -> bool:
@@ -285,13 +314,13 @@ def _items_in(content: dict[str, Any], kind: str) -> Sequence[Any]:
     return found.get(kind, ())
 
 
-def _links(content: Mapping[str, Any], base: str) -> Iterable[str]:
+def _links(content: Mapping[str, Any]) -> Iterable[str]:
     """Where a catalog, a collection or a page of items leads on to."""
     wanted = {"Catalog": ("child", "item"), "Collection": ("child", "item"), "FeatureCollection": ("next",)}
     links = content.get("links")
     for link in links if isinstance(links, list) else ():
         if isinstance(link, dict) and link.get("rel") in wanted.get(_kind(content), ()):
-            yield absolute(str(link.get("href", "")), base)
+            yield str(link.get("href", ""))
 
 
 def _item(content: dict[str, Any], base: str) -> FoundItem:

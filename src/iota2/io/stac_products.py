@@ -15,11 +15,13 @@ from iota2.core.sensor import SensorSpec
 from iota2.core.words import counted
 from iota2.errors import InputError, MissingTile
 from iota2.io.addresses import is_remote
-from iota2.io.products import SCAN_THREADS, Product, read_headers, series_of
+from iota2.io.kept import read_kept
+from iota2.io.products import SCAN_THREADS, Product, read_headers, series_of, stands_in
 from iota2.io.remote import look_at, session
 from iota2.io.stac import FoundItem
 from iota2.io.stac_assets import asset_of, file_of, names_of
 from iota2.io.stac_scaling import scaling_of
+from iota2.io.versions import Title, title_of
 
 _MGRS = re.compile(r"T?(\d{1,2})([C-HJ-NP-X][A-HJ-NP-Z]{2})")
 _WRS = re.compile(r"\d{6}")
@@ -72,6 +74,7 @@ def scan_items(
     threads: int = SCAN_THREADS,
     skip_damaged: bool = False,
     damaged: Mapping[str, str] | None = None,
+    kept: Collection[str] = (),
 ) -> tuple[SensorScene, tuple[str, ...]]:
     """The series of one sensor on one tile, from its items; checked like product folders, see ``scan_tile``.
 
@@ -87,13 +90,22 @@ def scan_items(
         others = f"of this sensor it has {sum(map(len, placed.by_tile.values()))} items on other tiles of the run and "
         others += f"{placed.elsewhere} elsewhere. Correct the list of tiles or the source"
         raise MissingTile(f"{where}: {source} has no item of it; {f'{told}: run each by itself' if told else others}.")
+
+    def read(spec: SensorSpec) -> list[Product]:
+        return _products(spec, chosen, remote=remote, threads=threads)
+
+    spec, products, less = read_kept(spec, kept, where, read)
+    scene, notes = series_of(spec, products, source, tile, skip_damaged=skip_damaged, damaged=damaged)
+    return scene, (*((f"{where}: left out, {told}",) if told else ()), *less, *notes)
+
+
+def _products(spec: SensorSpec, chosen: Sequence[FoundItem], *, remote: bool, threads: int) -> list[Product]:
+    """The products of some items."""
     files = [_files_of(spec, one, remote=remote) for one in chosen]
     if not any(one.problems for one in files):
         _reach({path for one in files for path in one.paths.values() if is_remote(path)})
     with ThreadPoolExecutor(threads) as pool:
-        products = list(pool.map(lambda one, its: _product(spec, one, its, remote=remote), chosen, files))
-    scene, notes = series_of(spec, products, source, tile, skip_damaged=skip_damaged, damaged=damaged)
-    return scene, (*((f"{where}: left out, {told}",) if told else ()), *notes)
+        return list(pool.map(lambda one, its: _product(spec, one, its, remote=remote), chosen, files))
 
 
 def _tile_of(spec: SensorSpec, item: pystac.Item) -> str:
@@ -131,21 +143,43 @@ class _Files:
 
 
 def _files_of(spec: SensorSpec, found: FoundItem, *, remote: bool) -> _Files:
-    """The files of the product of an item, not yet opened."""
+    """The files of the product of an item, not yet opened; none of an item of another sensor."""
+    foreign = _foreign(spec, found.item)
+    if foreign:
+        return _Files({}, {}, (), (foreign,))
     assets: dict[str, pystac.Asset] = {}
     paths: dict[str, str] = {}
-    missing: dict[str, None] = {}
+    absent: set[str] = set()
     problems: dict[str, str] = {}
     for part in spec.parts:
         try:
             asset = asset_of(found.item, part)
-            if asset is not None:
+            if asset is not None and not stands_in(spec, part, paths):
                 paths[part.name], assets[part.name] = file_of(asset, found, remote=remote), asset
-            elif not getattr(part, "optional", False):
-                missing[f"the asset {' or '.join(names_of(part))}"] = None
+            elif asset is None:
+                absent.add(part.name)
         except InputError as err:
             problems.setdefault(str(err).rpartition(": ")[2], str(err))  # one of each kind is enough
+    lacking = [part for part in spec.lacking(paths) if part.name in absent]
+    missing = dict.fromkeys(f"the asset {' or '.join(names_of(part))}" for part in lacking)
     return _Files(assets, paths, tuple(missing), tuple(problems.values()))
+
+
+def _foreign(spec: SensorSpec, item: pystac.Item) -> str:
+    """What tells that an item is of another satellite than those of the sensor; empty when nothing does."""
+    said = item.properties.get("platform")
+    told = said if isinstance(said, str) and _satellite(said) else item.id
+    satellite, wanted = _satellite(told), {_satellite(platform) for platform in spec.platforms}
+    if not satellite or not wanted or satellite in wanted:
+        return ""
+    what = "its platform" if told is said else "its name"
+    return f"is of {told} by {what}, and {spec.section} takes {' and '.join(spec.platforms)} alone; take it out"
+
+
+def _satellite(name: str) -> tuple[str, str] | None:
+    """Family and number of the satellite that a name begins with: ``S2A_…``, ``LE07_…``, ``landsat-8``."""
+    match = re.match(r"(s|sentinel|l[ceotm]|landsat)[-_ ]?0?(\d)(?:[a-z]?$|[a-z]?[-_ .])", name, re.IGNORECASE)
+    return (match[1][0].lower(), match[2]) if match else None
 
 
 def _reach(addresses: Collection[str]) -> None:
@@ -164,10 +198,27 @@ def _product(spec: SensorSpec, found: FoundItem, files: _Files, *, remote: bool)
         scaling = scaling_of(spec, found, files.assets, remote=remote)
     except InputError as err:
         problems.append(str(err))
-    lines = [f"item {found.item.id}: {problem}" for problem in problems]
+    problems = [*(f"item {found.item.id}: {problem}" for problem in problems), *told]
+    unreached: list[str] = []
     if any(map(is_remote, files.paths.values())):  # what a server does not give is not damaged
-        lines, damage = [*lines, *damage], []
-    problems = [*lines, *told]
+        unreached, damage = damage, []
+    title = _title(spec, found.item)
     return Product(
-        found.item.id, found.day, files.paths, headers, tuple(problems), tuple(damage), files.missing, scaling
+        found.item.id,
+        found.day,
+        files.paths,
+        headers,
+        tuple(problems),
+        tuple(damage),
+        files.missing,
+        scaling,
+        title,
+        unreached=tuple(unreached),
     )
+
+
+def _title(spec: SensorSpec, item: pystac.Item) -> Title:
+    """Which acquisition an item shows, and in which version: by the name of its product, if the item tells it."""
+    told = [str(item.properties.get(name, "")) for name in ("s2:product_uri", "s2:datastrip_id")]
+    piece = re.search(r"_S(\d{8}T\d{6})", told[1])
+    return title_of(spec, told[0] or item.id, piece[1] if piece else "")

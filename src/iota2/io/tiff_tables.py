@@ -10,6 +10,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from iota2.core.files import require_regular
+
 _SIZES = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
 """Type of a field by its number (TIFF 6.0, section 2; BigTIFF)."""
 _OFFSETS, _COUNTS = (273, 324), (279, 325)
@@ -46,6 +48,7 @@ class Blocks:
 def read_blocks(path: str | Path) -> Blocks | None:
     """The blocks of a TIFF file; None when it is none, or its tables cannot be read."""
     try:
+        require_regular(path)
         with open(path, "rb") as file:
             return _blocks(file)
     except (OSError, struct.error, ValueError, KeyError):

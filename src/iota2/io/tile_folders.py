@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
+from iota2.core.files import require_listable
 from iota2.core.sensor import SensorSpec
 from iota2.core.words import counted, some
-from iota2.errors import InputError, MissingTile
+from iota2.errors import InputError, MissingTile, system_text
 from iota2.io.near_misses import why_passed_over, why_unusable
 
 
@@ -23,6 +24,7 @@ def tile_folder(spec: SensorSpec, root: str | Path, tile: str) -> str:
     folder = os.path.join(base, name)
     if not os.path.isdir(folder):
         raise no_folder(spec.section, base, f"tile {tile}" + f" ({name})" * (name != tile))
+    _require_listable(spec.section, folder)
     return folder
 
 
@@ -34,12 +36,21 @@ def folder_of_tiles(section: str, root: str | Path, tile: str) -> str:
         raise InputError(f"{section}: {tile!r} is no name of a tile folder. Correct chain.list_tile.")
     if not os.path.isdir(base):
         raise InputError(f"{section}: the folder {base} does not exist. Correct the path.")
+    _require_listable(section, base)
     return base
+
+
+def _require_listable(section: str, folder: str) -> None:
+    """InputError unless the content of a folder can be listed and opened."""
+    try:
+        require_listable(folder)
+    except OSError as err:
+        raise InputError(f"{section}: {system_text(err)}") from err
 
 
 def folders_in(base: str) -> list[str]:
     """Names of the folders in a folder."""
-    return sorted(entry.name for entry in os.scandir(base) if entry.is_dir())
+    return sorted(name for name in os.listdir(base) if os.path.isdir(os.path.join(base, name)))
 
 
 def no_folder(section: str, base: str, wanted: str) -> MissingTile:
@@ -60,6 +71,8 @@ class Found:
     folder: str
     files: tuple[str, ...] | None = None
     """Names of its files in the folder; None when the folder is its own."""
+    any_case: bool = False
+    """Capital letters do not matter in the names of its files."""
 
 
 @dataclass(frozen=True)
@@ -107,28 +120,45 @@ def list_products(spec: SensorSpec, folder: str, tile: str) -> Listing:
     """The products of a tile folder, and its other entries but those that the sensor ignores."""
     found: dict[str, Found] = {}
     strays, foreign, undated = [], [], []
-    whole = spec.products == "folders"
+    whole, any_case = spec.products == "folders", bool(re.compile(spec.product).flags & re.IGNORECASE)
     for name in sorted(os.listdir(folder)):
         match = re.match(spec.product, name)
         path = os.path.join(folder, name)
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in spec.ignore):
+        if any(_fits(name, pattern, any_case) for pattern in spec.ignore):
             continue
         if match is None or os.path.isdir(path) != whole:
             strays.append(name)
-        elif match.groupdict().get("tile") not in (None, tile, tile.removeprefix("T")):
+        elif _plain(match.groupdict().get("tile") or tile) != _plain(tile):
             foreign.append(name)
         elif (day := _day(match["date"])) is None:
             undated.append(f"{name}: {match['date']} is no date (YYYYMMDD or YYYYDDD expected)")
         elif whole:
             found[name] = Found(day, name, path)
         else:
-            product = match.groupdict().get("product") or match["date"]
-            known = found.get(product, Found(day, product, folder, ()))
+            name_of_it = _product_of(match)
+            product = name_of_it.casefold() if any_case else name_of_it
+            known = found.get(product, Found(day, name_of_it, folder, (), any_case))
             if known.day != day:
                 undated.append(f"{name}: of another day than other files of {product} ({known.day:%Y%m%d})")
             found[product] = replace(known, files=(*(known.files or ()), name))
     products = sorted(found.values(), key=lambda product: (product.day, product.name))
     return Listing(folder, tuple(products), tuple(strays), tuple(foreign), tuple(undated))
+
+
+def _product_of(match: re.Match[str]) -> str:
+    """The product that a file belongs to: the groups ``product``, ``product_2`` …, else its date."""
+    texts = [match[group] for group in sorted(match.re.groupindex) if group.startswith("product")]
+    return "_".join(text for text in texts if text) or match["date"]
+
+
+def _plain(tile: str) -> str:
+    """A name of a tile in the one form in which they are compared."""
+    return tile.upper().removeprefix("T")
+
+
+def _fits(name: str, pattern: str, any_case: bool) -> bool:
+    """Whether a name matches a glob."""
+    return fnmatch.fnmatchcase(name.lower(), pattern.lower()) if any_case else fnmatch.fnmatchcase(name, pattern)
 
 
 def _day(text: str) -> date | None:
@@ -153,7 +183,14 @@ def _matching(found: Found, pattern: str) -> list[str]:
     """The files of a product that match a pattern, relative to its folder."""
     if found.files is None:
         return sorted(glob.glob(pattern, root_dir=found.folder, recursive=True))
-    return sorted(name for name in found.files if fnmatch.fnmatchcase(name, pattern))
+    return sorted(name for name in found.files if _fits(name, pattern, found.any_case))
+
+
+def piece_of(found: Found, pattern: str) -> str:
+    """What tells the piece of its acquisition that a product shows: the name of its first entry that matches a pattern;
+    empty when there is none."""
+    names = _matching(found, pattern) if pattern else []
+    return os.path.basename(names[0]) if names else ""
 
 
 def all_problems(where: str, problems: Iterable[str], remedy: str = "", shown: int = 20) -> str:

@@ -14,10 +14,11 @@ from typing import Literal
 import numpy as np
 from odc.geo.geobox import GeoBox
 
+from iota2.core.files import blocked_below
 from iota2.core.scene import Acquisition, SensorScene
 from iota2.core.sensor import BandSpec, SensorOptions, SensorSpec
 from iota2.core.words import some
-from iota2.errors import InputError
+from iota2.errors import InputError, system_text
 from iota2.io.decoded import kept_type, nodata_of
 from iota2.io.headers import Header, read_header
 from iota2.io.no_data import as_stored
@@ -154,6 +155,8 @@ def _only_file(folder: str, wanted: BandSpec) -> str:
             f"{folder}: {len(found)} rasters have {wanted.name!r} in their names: {', '.join(found)}. Make "
             f"{SECTION}.patterns longer, or name one of them {wanted.name}"
         )
+    if not found and (blocked := blocked_below(folder)):
+        raise InputError(f"{SECTION}: {system_text(blocked)}")
     if not found:
         raise InputError(
             f"{folder}: no raster ({', '.join(SUFFIXES)}) at {wanted.file} has {wanted.name!r} in its name. Correct "

@@ -34,13 +34,15 @@ class Sample:
     """(time, band, pixel) float32 in product units, NaN where a band has no data."""
     clear: np.ndarray
     """(time, pixel) bool: no mask applies and no band is without data."""
+    masked: tuple[bool, ...]
+    """(time,) whether a mask says where the date is clear, beside those of the edge."""
 
     def of(self, date: int, band: int) -> BandValues | None:
         """The clear pixels of a band on a date; when they are too few, those that are neither missing nor 0, which
         clouds and the edge of an image may be. None when these are too few."""
         layer = self.values[date, band]
         if np.count_nonzero(self.clear[date]) >= ENOUGH:
-            return band_values(layer[self.clear[date]])
+            return band_values(layer[self.clear[date]], clear=self.masked[date])
         return band_values(layer[~np.isnan(layer) & (layer != 0)], clear=False)
 
 
@@ -56,7 +58,9 @@ def sample_of(scene: Scene, sensor: SensorScene, bands: Sequence[str], *, thread
                 layers[layers == np.float32(cube.nodata)] = np.nan
             values.append(layers)
             clear.append(cube.valid.reshape(len(cube.valid), -1))
-    return Sample(tuple(bands), np.concatenate(values, axis=2), np.concatenate(clear, axis=1))
+    masks = [rule.name for rule in sensor.spec.masks if not rule.edge]
+    masked = tuple(any(name in date.masks for name in masks) for date in sensor.acquisitions)
+    return Sample(tuple(bands), np.concatenate(values, axis=2), np.concatenate(clear, axis=1), masked)
 
 
 def _places(scene: Scene, layers: int) -> Iterator[Block]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -13,10 +16,12 @@ from typing import Any
 import geopandas as gpd
 import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
-from shapely.errors import GEOSException
+from pyproj.exceptions import CRSError
+from shapely.errors import ShapelyError
 
-from iota2.errors import InputError, OutputError
-from iota2.io.atomic import ADDRESS_CHARACTERS, replacing, replacing_group
+from iota2.core.files import require_regular
+from iota2.errors import InputError, OutputError, remedy_of, system_text
+from iota2.io.atomic import ADDRESS_CHARACTERS, SHAPEFILE_SUFFIXES, replacing, replacing_group
 from iota2.io.layers import chosen_layer, vector_source
 from iota2.io.shapefiles import HEAD, MAGIC, require_whole, wrong_encoding
 from iota2.io.vector_crs import require_fitting_crs
@@ -35,6 +40,8 @@ so that GDAL takes the text for nothing else: among its formats are texts that n
 included, and that may stand in a file of any name."""
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 """What may stand before the first character of a text."""
+_JOURNALS = ("-journal", "-wal", "-shm")
+"""Ends of the names of files that SQLite opens with a database."""
 _OWN_COLUMNS = 3
 """Columns of a query of GDAL on an SQLite table that are no attributes: rowid, ogc_fid, GEOMETRY."""
 
@@ -55,8 +62,7 @@ def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
         source = replace(source, layer=layer)
     file = source.file
     # looked for here and not by GDAL, which would also open addresses of the network
-    if not file.exists():
-        raise InputError(f"{file}: no such file")
+    _require_files(file)
     prefix = _prefix(file)
     require_whole(file)
     with _plain(file) as plain:
@@ -68,13 +74,36 @@ def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
     return frame
 
 
+def _require_files(path: Path) -> None:
+    """InputError unless a vector file is a regular file that can be read, and so are the files that GDAL opens with it:
+    those of a shapefile, in small or capital letters, and the journals of a database."""
+    if not os.path.lexists(path):
+        raise InputError(f"{path}: no such file")
+    try:
+        for member in (path, *_companions(path)):
+            require_regular(member)
+            if not os.access(member, os.R_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(member))
+    except OSError as err:
+        raise InputError(f"{path}: cannot be read as a vector file: {system_text(err)}") from err
+
+
+def _companions(path: Path) -> Iterator[Path]:
+    """The entries beside a vector file that belong to it."""
+    shapefile = path.suffix.lower() == ".shp"
+    for name in sorted(os.listdir(path.parent)):
+        end = name[len(path.stem) :].lower() if name.startswith(path.stem) else ""
+        if (shapefile and end in SHAPEFILE_SUFFIXES) or name in {f"{path.name}{end}" for end in _JOURNALS}:
+            yield path.with_name(name)
+
+
 def _prefix(path: Path) -> str:
     """What to put before the path of a vector file; InputError when it is of a format that is not read."""
     try:
         with open(path, "rb") as file:
             head = file.read(64)
     except OSError as err:
-        raise InputError(f"{path}: cannot be read as a vector file ({err.strerror})") from err
+        raise InputError(f"{path}: cannot be read as a vector file: {err.strerror}. {remedy_of(err)}") from err
     for content in (head, head.lstrip(_BLANK)):
         for start, prefix in _SIGNATURES.items():
             if content.startswith(start):
@@ -110,10 +139,22 @@ def _plain(path: Path) -> Iterator[Path]:
 
 def _read(source: str, layer: str, path: str | Path) -> Any:
     try:
-        return pyogrio.read_dataframe(source, layer=layer)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Non closed ring detected", RuntimeWarning)  # an error tells it below
+            return pyogrio.read_dataframe(source, layer=layer)
     except UnicodeDecodeError as err:
         raise InputError(f"{path}: {wrong_encoding(Path(path), err)}") from err
-    except (DataSourceError, DataLayerError, FeatureError, FieldError, GeometryError, GEOSException) as err:
+    except ShapelyError as err:  # GEOSException is one
+        raise InputError(
+            f"{path}: layer {layer!r} has a geometry that cannot be read ({err}). Repair the file (in QGIS: Fix "
+            "geometries), or get it again"
+        ) from err
+    except (UnboundLocalError, CRSError) as err:  # the first: of pyogrio, when GDAL has no WKT
+        raise InputError(
+            f"{path}: the coordinate reference system cannot be read. Set it again (in QGIS: Layer, Set Layer CRS, "
+            "then export; for a shapefile: restore its .prj)"
+        ) from err
+    except (DataSourceError, DataLayerError, FeatureError, FieldError, GeometryError) as err:
         raise InputError(f"{path}: layer {layer!r} cannot be read ({err})") from err
 
 
@@ -124,10 +165,13 @@ def read_sqlite(path: str | Path, table: str = TABLE) -> gpd.GeoDataFrame:
 
 def read_parquet(path: str | Path) -> gpd.GeoDataFrame:
     """The GeoParquet file written by ``write_parquet``. Raises InputError when it is something else."""
-    if not Path(path).is_file():
+    if not Path(path).exists():
         raise InputError(f"{path}: no such file")
     try:
+        require_regular(path)
         return gpd.read_parquet(path)
+    except OSError as err:
+        raise InputError(f"{path}: cannot be read as GeoParquet: {err.strerror or err}. {remedy_of(err)}") from err
     except ValueError as err:
         raise InputError(f"{path}: cannot be read as GeoParquet ({err})") from err
 

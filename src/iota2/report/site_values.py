@@ -149,7 +149,7 @@ class AlignedView:
 
 @dataclass(frozen=True)
 class ProductView:
-    """One product of a tile."""
+    """One date of a tile: its product, or the several of its day."""
 
     day: date
     name: str
@@ -163,7 +163,7 @@ class ProductView:
 
 @dataclass(frozen=True)
 class SeriesView:
-    """The products of one sensor on one tile."""
+    """The dates of one sensor on one tile."""
 
     sensor: str
     tile: str

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import dask
 from distributed import Client, Scheduler, SchedulerPlugin, Status
+from distributed.security import Security
 from tornado.ioloop import PeriodicCallback
 
 from iota2.errors import UserError
+from iota2.run.connections import LOOPBACK, NO_ROUTES, SilentScheduler, remove_left_over, run_certificates
 from iota2.run.execute import OUR_SCHEDULER, Cluster
 from iota2.run.resources import Worker
 
@@ -42,7 +44,12 @@ CONNECT_SECONDS = 20
 ALONE_SECONDS = 15.0
 """How long a scheduler without workers is waited for before a word is said."""
 LONGEST_LINE = 300
+SILENT_SECONDS = 60.0
+"""How long a worker has not been heard of when a warning is given; Dask gives it up after five minutes."""
 _LOGGER = logging.getLogger(__name__)
+_ENVIRONMENT = ["export PYTHONSAFEPATH=1", "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'"]
+"""A worker imports nothing from its working folder, and its web server answers nothing."""
+_ROLES = ("client", "scheduler", "worker")
 _QUIET = {"slurm": ["-o /dev/null", "-e /dev/null"], "pbs": ["-o /dev/null", "-e /dev/null"]}
 
 
@@ -55,6 +62,8 @@ class Queue:
     worker: Worker
     logs: Path
     """Folder for what workers say, on a disk that they share with this machine."""
+    private: Path
+    """Folder for the certificates of the run, on the same disk."""
     account: str | None = None
     partition: str | None = None
 
@@ -62,6 +71,8 @@ class Queue:
 @contextmanager
 def queued_workers(queue: Queue) -> Iterator[Cluster]:
     """Workers that are jobs of SLURM or PBS; one that is lost, or reaches its time limit, is asked for again.
+
+    Connections are encrypted, with certificates that only the current user can read.
 
     Raises UserError when the system's command is not here or refuses; so does waiting for a result when no worker can
     come any more.
@@ -73,8 +84,14 @@ def queued_workers(queue: Queue) -> Iterator[Cluster]:
             "submitted from, or use another engine: local, or --scheduler ADDRESS."
         )
     queue.logs.mkdir(parents=True, exist_ok=True)
+    remove_left_over(queue.private)
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    with dask.config.set(OUR_SCHEDULER), job_queue(queue) as cluster, Client(cluster) as client:
+    with (
+        dask.config.set({**OUR_SCHEDULER, **NO_ROUTES}),
+        run_certificates(queue.private) as (_, security),
+        job_queue(queue, security) as cluster,
+        Client(cluster) as client,
+    ):
         crew = _Crew(cluster, queue)
         cluster.scheduler.add_plugin(crew, name="iota2-crew")
         try:
@@ -87,6 +104,24 @@ def queued_workers(queue: Queue) -> Iterator[Cluster]:
             yield Cluster(client, crew.require_workers)
         finally:
             cluster.loop.add_callback(look.stop)
+
+
+@dataclass
+class SilentWorkers:
+    """Workers that have not been heard of for a while: frozen, or without network. Each is reported once."""
+
+    _warned: set[str] = field(default_factory=set)
+
+    def warn(self, last_seen: Mapping[str, float]) -> None:
+        """Warn of workers by their addresses; times are seconds since 1970."""
+        silent = {name for name, seen in last_seen.items() if time.time() - seen > SILENT_SECONDS}
+        for name in sorted(silent - self._warned):
+            _LOGGER.warning(
+                "worker %s has not answered for %d s: it may be stopped or cut off. Continue it or end it; its job is "
+                "given to another worker when Dask gives it up, after five minutes.",
+                *(name, SILENT_SECONDS),
+            )
+        self._warned = silent
 
 
 class _Crew(SchedulerPlugin):
@@ -105,6 +140,7 @@ class _Crew(SchedulerPlugin):
         self._stillborn: Counter[str] = Counter()
         self._refused = 0
         self._trouble = ""
+        self._silent = SilentWorkers()
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
         """A worker has connected."""
@@ -135,6 +171,7 @@ class _Crew(SchedulerPlugin):
     async def look(self) -> None:
         """Ask for others in the place of workers that are lost, or never came."""
         await self._bury()
+        self._silent.warn({name: worker.last_seen for name, worker in self._cluster.scheduler.workers.items()})
         if self._cluster.status is not Status.running or self._trouble:
             return
         try:
@@ -205,7 +242,7 @@ def _listing(system: System) -> list[str]:
     return ["qselect", "-u", getpass.getuser()]
 
 
-def job_queue(queue: Queue) -> JobQueueCluster:
+def job_queue(queue: Queue, security: Security) -> JobQueueCluster:
     """The cluster, without workers: one process with one thread of ours in each job.
 
     Its own limit of memory is off: the system has one, and a worker that pauses would wait for ever. What a worker says
@@ -229,17 +266,35 @@ def job_queue(queue: Queue) -> JobQueueCluster:
         "account": queue.account,
         "queue": queue.partition,
         "job_name": "iota2",
-        "python": shlex.quote(sys.executable),
-        "worker_extra_args": ["--memory-limit", "0", "--no-dashboard"],
+        "python": f"{shlex.quote(sys.executable)} -P",
+        "worker_extra_args": ["--memory-limit", "0", "--no-dashboard", "--dashboard-address", f"{LOOPBACK}:0"],
         "job_extra_directives": [*site, *_QUIET[queue.system]],
-        "job_script_prologue": [f"exec >> {log} 2>&1", *prologue],
-        "scheduler_options": {"dashboard_address": "127.0.0.1:0"},
+        "job_script_prologue": [f"exec >> {log} 2>&1", *_ENVIRONMENT, *prologue],
+        "scheduler_cls": SilentScheduler,
+        "scheduler_options": {"dashboard": False},
+        "security": _InScript.of(security),
+        "protocol": "tls://",
         "silence_logs": False,  # else Dask changes handlers that others log to as well
     }
     megabytes = -(-worker.memory // (1 << 20))
     if queue.system == "slurm":
         return SLURMCluster(job_cpu=worker.threads, job_mem=f"{megabytes}M", **common)
     return PBSCluster(resource_spec=f"select=1:ncpus={worker.threads}:mem={megabytes}mb", **common)
+
+
+class _InScript(Security):
+    """Security whose settings of workers stand in a script of the shell."""
+
+    @classmethod
+    def of(cls, security: Security) -> _InScript:
+        """The same certificates."""
+        names = ("tls_ca_file", *(f"tls_{role}_{part}" for role in _ROLES for part in ("cert", "key")))
+        return cls(require_encryption=True, **{name: getattr(security, name) for name in names})
+
+    def get_tls_config_for_role(self, role: str) -> dict[str, Any]:
+        """As in ``Security``; paths of workers are quoted."""
+        found: dict[str, Any] = super().get_tls_config_for_role(role)
+        return {name: shlex.quote(path) if role == "worker" and path else path for name, path in found.items()}
 
 
 def _clock(seconds: int) -> str:
@@ -262,7 +317,18 @@ def running_scheduler(address: str) -> Iterator[Cluster]:
             "tcp://10.0.0.1:8786, as the scheduler prints it."
         ) from err
     with client:
+        if not _is_private(client.scheduler.address):
+            _LOGGER.warning(
+                "--scheduler %s is not encrypted: whoever reaches its port can run programs as its user. See "
+                "'Encrypted connections' in the page on clusters.",
+                address,
+            )
         yield Cluster(client, _Connection(client, address).look)
+
+
+def _is_private(address: str) -> bool:
+    """Whether the connection to a scheduler is encrypted, or within this process."""
+    return address.startswith(("tls://", "inproc://"))
 
 
 @dataclass
@@ -273,6 +339,8 @@ class _Connection:
     address: str
     _begun: float = field(default_factory=time.monotonic)
     _asked: bool = False
+    _looked: float = field(default_factory=time.monotonic)
+    _silent: SilentWorkers = field(default_factory=SilentWorkers)
 
     def look(self) -> None:
         """Raise UserError when the scheduler is gone; say once, after a while, that it has no worker."""
@@ -281,6 +349,10 @@ class _Connection:
                 f"--scheduler {self.address}: the scheduler is gone. What is done stays. Start it and its workers "
                 "again, then run the same command again."
             )
+        if time.monotonic() - self._looked > LOOK_MILLISECONDS / 1000 and self.client.status == "running":
+            self._looked = time.monotonic()
+            workers = self.client.scheduler_info(n_workers=-1)["workers"]
+            self._silent.warn({name: about["last_seen"] for name, about in workers.items()})
         if not self._asked and time.monotonic() - self._begun > ALONE_SECONDS:
             self._asked = True
             if not self.client.nthreads():

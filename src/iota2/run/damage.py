@@ -10,6 +10,7 @@ from pathlib import Path
 from iota2 import layout
 from iota2.errors import DamagedProduct
 from iota2.io.atomic import write_json
+from iota2.run.state import StateFile, make_way, require
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,26 @@ def damage_of(error: Exception) -> Damage | None:
 
 def known_damage(root: Path) -> list[Damage]:
     """Damage noted in an output folder, of files that are still as they were."""
-    try:
-        content = json.loads((root / layout.DAMAGED.path).read_text(encoding="utf-8"))
-        noted = [Damage(**entry) for entry in content]
-    except (OSError, ValueError, TypeError):
-        return []
-    return [damage for damage in noted if _look(damage.path) == (damage.size, damage.modified)]
+    return [damage for damage in NOTED.load(root) if _look(damage.path) == (damage.size, damage.modified)]
+
+
+def _parsed(text: str) -> list[Damage]:
+    content = json.loads(text)
+    require(isinstance(content, list), "expected a list")
+    noted = [Damage(**entry) for entry in content]
+    require(all(map(_is_sound, noted)), "an entry is of another kind")
+    return noted
+
+
+def _is_sound(damage: Damage) -> bool:
+    texts, numbers = (damage.tile, damage.product, damage.path), (damage.size, damage.modified)
+    return all(type(text) is str and "\0" not in text for text in texts) and all(type(one) is int for one in numbers)
+
+
+NOTED: StateFile[list[Damage]] = StateFile(
+    layout.DAMAGED.path, _parsed, list, "It is made anew: products known to be damaged are tried again."
+)
+"""What runs keep of damaged products."""
 
 
 def note_damage(root: Path, damage: Damage) -> None:
@@ -52,6 +67,7 @@ def note_damage(root: Path, damage: Damage) -> None:
     known = known_damage(root)
     if damage not in known:
         found = sorted([*known, damage], key=lambda one: (one.tile, one.product, one.path))
+        make_way(root / layout.DAMAGED.path)
         write_json(root / layout.DAMAGED.path, [asdict(one) for one in found])
 
 

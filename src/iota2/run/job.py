@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 from iota2.core.graph import JobContext
-from iota2.errors import Iota2Error
+from iota2.core.words import printable
+from iota2.errors import REMEDIES, Iota2Error, message_of, system_text
 from iota2.io.atomic import asking_first
 from iota2.io.environ import gdal_environment, limit_threads
 from iota2.run.damage import Damage, damage_of
 from iota2.run.ledger import Record, stamp_of
 from iota2.run.lock import require_lock
 from iota2.run.peak import forget_peak, peak_mib
+from iota2.run.state import make_way
 from iota2.run.under_way import UnderWay, read_one, telling
 
 State = Literal["done", "kept", "failed", "blocked"]
@@ -96,7 +98,7 @@ def run_task(task: Task, needed: Sequence[JobResult] = ()) -> JobResult:
     forget_peak()
 
     def failed(error: Exception, message: str = "") -> JobResult:
-        seconds, message = time.perf_counter() - started, message or str(error) or repr(error)
+        seconds, message = time.perf_counter() - started, message or message_of(error)
         return JobResult(task.id, "failed", seconds, message, None, damage_of(error), begun, worker, peak_mib())
 
     result: JobResult | None = None
@@ -107,12 +109,12 @@ def run_task(task: Task, needed: Sequence[JobResult] = ()) -> JobResult:
                 record = _record(task, inputs, time.perf_counter() - started)
             except Exception as error:
                 result = failed(error)
-                print(_explain(error), file=sys.stderr)
+                print(printable(_explain(error)), file=sys.stderr)
                 print(f"failed after {result.seconds:.2f} s; peak memory of the process {result.peak} MiB")
                 return result
             print(f"done in {record.seconds:.2f} s; peak memory of the process {record.peak} MiB")
     except OSError as error:  # a full disk takes no logs either
-        return result or failed(error, f"{task.log}: the log cannot be written: {error}")
+        return result or failed(error, f"{task.log}: the log cannot be written: {system_text(error)}")
     return JobResult(task.id, "done", record.seconds, record=record, started=begun, worker=worker, peak=record.peak)
 
 
@@ -146,6 +148,8 @@ def _explain(error: Exception) -> str:
     """The message alone for what we say on purpose, with the traceback for our defects."""
     if isinstance(error, Iota2Error):
         return f"{type(error).__name__}: {error}"
+    if isinstance(error, OSError) and error.errno in REMEDIES:
+        return message_of(error)
     return "".join(traceback.format_exception(error))
 
 
@@ -157,6 +161,8 @@ def _logged(task: Task, died: UnderWay | None) -> Iterator[None]:
     """
     mode: Literal["w", "a"] = "w" if task.attempt == 1 and died is None else "a"
     task.log.parent.mkdir(parents=True, exist_ok=True)
+    for suffix in (".out", ".err"):
+        make_way(Path(f"{task.log}{suffix}"))
     logger = logging.getLogger("iota2")
     with (
         open(f"{task.log}.out", mode, encoding="utf-8", buffering=1) as out,
@@ -176,7 +182,7 @@ def _logged(task: Task, died: UnderWay | None) -> Iterator[None]:
                 print(f"worker {died.worker} died after {seconds:.0f} s; it had reached {died.peak} MiB")
             if mode == "a":
                 print(f"tried again with {task.context.use.memory >> 20} MiB for arrays")
-            print(f"{task.id} {dict(task.context.key)}")
+            print(printable(f"{task.id} {dict(task.context.key)}"))
             yield
         finally:
             logger.setLevel(level)
@@ -185,8 +191,16 @@ def _logged(task: Task, died: UnderWay | None) -> Iterator[None]:
                 logger.removeHandler(handler)
 
 
+class PrintableFormatter(logging.Formatter):
+    """Lines of a log in which control characters stand as escapes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See ``logging.Formatter``."""
+        return printable(super().format(record))
+
+
 def _handler(stream: TextIO, level: str) -> logging.Handler:
     handler = logging.StreamHandler(stream)
     handler.setLevel(level)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(message)s"))
     return handler

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -18,9 +19,12 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel
 
 from iota2 import layout
+from iota2.core.files import naming, require_regular
 from iota2.core.graph import Artifact
+from iota2.core.words import counted
 from iota2.io.atomic import SHAPEFILE_SUFFIXES, replacing
 from iota2.run.plan import Job, Plan, uncollected
+from iota2.run.state import make_way
 
 JOURNAL = layout.RECORDS.path
 """Records of all jobs, one per line; the last one of a job counts."""
@@ -28,6 +32,8 @@ JOURNAL = layout.RECORDS.path
 NOTHING = (0, 0)
 """Size and time of an output that is not there."""
 _CHUNK = 1 << 20
+_LONGEST_LINE = 16 << 20
+"""Bytes of a record that are read; a longer line is damaged."""
 
 
 # ------------------------------------------------------------------------------------------------ what files hold
@@ -121,6 +127,7 @@ class Record:
     def from_json(cls, line: str) -> Record:
         """The record written by ``to_json``; ValueError, KeyError or TypeError when it is something else."""
         content = json.loads(line)
+        _require_sound(content)
         # one string for a path and for a digest, however many records name them
         content["inputs"] = {intern(path): intern(digest) for path, digest in content["inputs"].items()}
         content["outputs"] = {
@@ -140,20 +147,50 @@ class Ledger:
         self._lines = 0
         self._cut = False
         """Whether the last line has no end: a crash cut it short."""
+        self._damaged = 0
+        """Lines that are no records; the last one, cut short, is not counted."""
 
     @property
     def records(self) -> dict[str, Record]:
         """Records by job. A line cut short by a crash is passed over: its job runs again."""
         if self._records is None:
-            self._records = {record.id: record for record in filter(None, map(_parsed, self._journal()))}
+            self._damaged, self._records = 0, {}
+            for line in self._journal():
+                record = _parsed(line)
+                if record is not None:
+                    self._records[record.id] = record
+                elif not self._cut:
+                    self._damaged += 1
         return self._records
+
+    def ailment(self) -> str:
+        """What is wrong with the journal; empty when it is sound, cut short by a crash, or not there.
+
+        One that cannot be read for another reason, such as its permissions, raises OSError: what it says is not lost.
+        """
+        if reason := self._stranger():
+            return f"{self.path}: {reason}. It is made anew: all jobs run again."
+        damaged = self._damaged if self.records else self._lines - self._cut
+        return f"{self.path}: {counted(damaged, 'line')} damaged. Their jobs run again." if damaged else ""
+
+    def _stranger(self) -> str:
+        """What is in the place of the journal and is no file."""
+        try:
+            require_regular(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return "is a broken symbolic link" if self.path.is_symlink() else ""
+        except OSError as err:
+            if err.errno not in (errno.ENXIO, errno.EISDIR, errno.ELOOP):
+                raise
+            return err.strerror or "is no file"
+        return ""
 
     def _journal(self) -> Iterator[str]:
         """The lines of the journal, counted; bytes that are no text, of a crash, spoil their line only."""
         self._lines, self._cut = 0, False
-        if self.path.exists():
+        if self.path.exists() and not self._stranger():
             with open(self.path, encoding="utf-8", errors="replace", newline="\n") as journal:
-                for line in journal:
+                while line := journal.readline(_LONGEST_LINE):
                     self._lines += 1
                     self._cut = not line.endswith("\n")
                     yield line
@@ -163,7 +200,7 @@ class Ledger:
         self.records[record.id] = record
         self.path.parent.mkdir(parents=True, exist_ok=True)
         line, self._cut = "\n" * self._cut + record.to_json() + "\n", True  # until all of it is written
-        with open(self.path, "a", encoding="utf-8") as journal:
+        with naming(self.path), open(self.path, "a", encoding="utf-8") as journal:
             journal.write(line)
         self._lines, self._cut = self._lines + 1, False
 
@@ -175,7 +212,9 @@ class Ledger:
                 self.add(replace(record, outputs=kept))
 
     def compact(self) -> None:
-        """Write each record once, whole: lines that later ones replaced, or that a crash cut, go."""
+        """Write each record once, whole: lines that later ones replaced, that are damaged, or that a crash cut, are
+        dropped. What is in the place of the journal and is no file is removed."""
+        make_way(self.path)
         count = len(self.records)
         if self._lines != count or self._cut:
             with replacing(self.path) as part:
@@ -186,8 +225,23 @@ class Ledger:
 def _parsed(line: str) -> Record | None:
     try:
         return Record.from_json(line)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _require_sound(content: Any) -> None:
+    """ValueError unless values have the types of a record."""
+    inputs, outputs = content["inputs"], content["outputs"]
+    sound = (
+        type(content["id"]) is type(content["params"]) is str
+        and type(content["version"]) is int
+        and all(type(digest) is str for digest in inputs.values())
+        and all([type(part) for part in stamp] == [int, int, str] for stamp in outputs.values())
+        and type(content.get("seconds", 0.0)) in (int, float)
+        and type(content.get("peak", 0)) is int
+    )
+    if not sound:
+        raise ValueError("values of other types than those of a record")
 
 
 # ------------------------------------------------------------------------------------------------------- reasons

@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from iota2 import layout
+from iota2.core.files import MAX_TEXT, read_bytes, require_regular
 from iota2.core.scene import Scene
 from iota2.core.words import counted
 from iota2.io.addresses import is_remote
 from iota2.io.atomic import write_text
 from iota2.io.scenes import scene_to_json
 from iota2.run.ledger import checksum_of_text, relative
+from iota2.run.state import StateFile, make_way, require
 from iota2.run.survey import Survey
 
 CACHE = layout.INPUTS.path
@@ -32,7 +34,7 @@ _CHUNK = 1 << 20
 
 def survey_texts(found: Survey, root: Path) -> dict[Path, str]:
     """The files that the survey leaves in the output folder, with their text; nothing is written yet."""
-    cache = _cached(root)
+    cache = KNOWN.load(root)
     texts: dict[Path, str] = {}
     others = [str(found.alignment)] if found.alignment else []
     for tile, scene in found.scenes.items():
@@ -55,13 +57,22 @@ def digests(texts: Mapping[Path, str], root: Path) -> dict[str, str]:
 def write_survey(texts: Mapping[Path, str]) -> None:
     """Write the texts that are not there yet as they are."""
     for path, text in texts.items():
-        if not path.exists() or path.read_text(encoding="utf-8") != text:
+        if not _holds(path, text):
+            make_way(path)
             write_text(path, text)
+
+
+def _holds(path: Path, text: str) -> bool:
+    try:
+        return read_bytes(path, max(MAX_TEXT, 2 * len(text))) == text.encode()
+    except OSError:
+        return False
 
 
 def fingerprint(path: str | Path, size: int) -> str:
     """Digest of the size and the bytes of a file; of one larger than ``WHOLE``, of pieces of it, evenly spread: a
     changed image has another one, short of a change that keeps every byte of the pieces."""
+    require_regular(path)
     total = hashlib.blake2b(str(size).encode(), digest_size=16)
     with open(path, "rb") as file:
         if size <= WHOLE:
@@ -77,12 +88,21 @@ def fingerprint(path: str | Path, size: int) -> str:
 Entry = list[int | str]
 
 
-def _cached(root: Path) -> dict[str, Entry]:
-    try:
-        found: dict[str, Entry] = json.loads((root / CACHE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found
+def _parsed_entries(text: str) -> dict[str, Entry]:
+    content = json.loads(text)
+    require(isinstance(content, dict), "expected an object")
+    require(all(map(_is_entry, content.values())), "expected size, time and fingerprint of each file")
+    return dict(content)
+
+
+def _is_entry(value: object) -> bool:
+    return isinstance(value, list) and [type(part) for part in value] == [int, int, str]
+
+
+KNOWN: StateFile[dict[str, Entry]] = StateFile(
+    CACHE, _parsed_entries, dict, "It is made anew: all images are read for their fingerprints."
+)
+"""What runs keep of the images that they have seen."""
 
 
 def _entries(paths: Sequence[str], cache: dict[str, Entry]) -> dict[str, Entry]:

@@ -14,12 +14,17 @@ from pathlib import Path
 from uuid import uuid4
 
 from iota2 import layout
+from iota2.core.files import naming, read_text
 from iota2.errors import OutputError
 from iota2.io.atomic import part_name
 
 LOCK = layout.LOCK.path
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)
 """What file systems without hard links answer."""
+_STRANGERS = (errno.ENXIO, errno.EISDIR, errno.ELOOP, errno.EFBIG)
+"""What reading says of a lock that is no file, or no lock."""
+_LONGEST = 1 << 16
+"""Bytes of a lock."""
 _ATTEMPTS = 100
 """Each follows a change that another process made in between; none waits."""
 
@@ -94,17 +99,24 @@ def holder(root: Path) -> Holder | None:
 
 def _parsed(text: str) -> Holder | None:
     try:
-        return Holder(**json.loads(text))
-    except (ValueError, TypeError):
+        found = Holder(**json.loads(text))
+    except (ValueError, TypeError, RecursionError):
         return None
+    texts, numbers = (found.host, found.boot, found.run, found.room), (found.pid, found.started)
+    sound = all(type(one) is str for one in texts) and all(type(one) is int for one in numbers)
+    return found if sound and 0 < found.pid < 1 << 31 else None
 
 
 def lock_text(root: Path) -> str:
     """What the lock says: another text for every run; empty when there is none."""
     try:
-        return (root / LOCK).read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+        return read_text(root / LOCK, errors="replace", most=_LONGEST)
+    except (FileNotFoundError, NotADirectoryError):
         return ""
+    except OSError as err:
+        if err.errno not in _STRANGERS:
+            raise
+        return f"{{{err.strerror}}}"  # another text than that of any run
 
 
 def require_lock(root: Path, text: str) -> None:
@@ -147,7 +159,9 @@ def _take(root: Path, text: str) -> Holder | None:
         try:
             if _linked(part, path, text):
                 return None
-            said = path.read_text(encoding="utf-8", errors="replace")
+            said = lock_text(root)
+            if not said and path.is_symlink():
+                raise OutputError(f"{path}: is a broken symbolic link. If no run works there for sure, remove it.")
             if said == text:  # a network drive may carry an order out and lose the answer
                 return None
             former = _require_dead(path, said)
@@ -163,10 +177,14 @@ def _take(root: Path, text: str) -> Holder | None:
 def _written(path: Path, text: str) -> Path:
     """A file beside ``path`` that holds ``text``, on the disk."""
     part = part_name(path)
-    with open(part, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with naming(path, part), open(part, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     return part
 
 
@@ -186,10 +204,13 @@ def _linked(part: Path, path: Path, text: str) -> bool:
 def _created(path: Path, text: str) -> bool:
     """Without hard links: empty for a moment, in which it cannot be read and is respected."""
     try:
-        with open(path, "x", encoding="utf-8") as file:
+        with naming(path), open(path, "x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
         return False
+    except OSError:  # a full disk
+        path.unlink(missing_ok=True)
+        raise
     return True
 
 

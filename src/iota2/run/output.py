@@ -6,22 +6,28 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Set
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from iota2 import layout
 from iota2.chain import CLASSIFICATION
 from iota2.classifiers import forest, models
+from iota2.core.files import read_bytes
 from iota2.core.graph import Artifact
-from iota2.errors import OutputError
+from iota2.errors import OutputError, system_text
 from iota2.io.atomic import SHAPEFILE_SUFFIXES, in_progress, write_text
+from iota2.run.ledger import Ledger
 from iota2.run.lock import LOCK
+from iota2.run.state import StateFile, make_way, require
 
 MADE = layout.OUTPUTS.path
 """Every path that runs in this folder have set out to make, one per line."""
+LONGEST_PART, MOST_PARTS = 255, 16
+"""Bytes of a part of an output's name, and parts of it."""
 _COMPANIONS = (".aux.xml", ".ovr")
 """What viewers write beside rasters."""
-_FIXED = frozenset(known.path for known in vars(layout).values() if isinstance(known, Artifact))
-"""Names of the output tree, those without braces as they are."""
+_MADE_BY_JOBS = {artifact.path for step in CLASSIFICATION for artifact in step.makes.values()}
+_FIXED = frozenset(known.path for known in vars(layout).values() if isinstance(known, Artifact)) - _MADE_BY_JOBS
+"""Names of what runs write beside the outputs of jobs, those without braces as they are."""
 _IN_MODELS = (models.FILE, forest.FILE)
 """What folders hold that are one output."""
 _STEP = f"({'|'.join(step.name for step in CLASSIFICATION)})"
@@ -37,9 +43,23 @@ _LOG = re.compile(
 
 def require_writable(root: Path) -> None:
     """Raise OutputError when the folder, or the first folder above it that exists, cannot be written to."""
-    place = next(folder for folder in (root, *root.parents) if folder.exists())
-    if not os.access(place, os.W_OK):
-        raise OutputError(f"chain.output_path: {place} cannot be written to. Choose another folder.")
+    place = next(folder for folder in (root, *root.parents) if os.path.lexists(folder))
+    for folder in (place, *(root / name for name in (layout.MARK, *layout.FOLDERS))):
+        if os.path.lexists(folder) and not folder.is_dir():
+            what = "is a file" if folder.exists() else "is a symbolic link that leads nowhere"
+            raise OutputError(
+                f"chain.output_path: {folder} {what}, a folder is needed. Move it away, or choose another folder."
+            )
+        if folder.exists() and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            if os.statvfs(folder).f_flag & os.ST_RDONLY:
+                raise OutputError(
+                    f"chain.output_path: {folder} cannot be written to, it lies on a read-only file system. Choose "
+                    "another folder."
+                )
+            raise OutputError(
+                f"chain.output_path: {folder} cannot be written to, or not be listed. Correct its permissions, or "
+                "choose another folder."
+            )
 
 
 def claim(root: Path) -> None:
@@ -55,7 +75,7 @@ def claim(root: Path) -> None:
     try:
         (root / layout.MARK).mkdir(parents=True, exist_ok=True)
     except OSError as err:
-        raise OutputError(f"chain.output_path: cannot write into {root} ({err.strerror}).") from err
+        raise OutputError(f"chain.output_path: cannot write into {root}: {system_text(err)}") from err
 
 
 def prepare(root: Path, outputs: Iterable[str], *, remove: bool) -> None:
@@ -70,6 +90,7 @@ def prepare(root: Path, outputs: Iterable[str], *, remove: bool) -> None:
     made.update(outputs)
     for folder in layout.FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
+    make_way(root / MADE)
     write_text(root / MADE, "\n".join(sorted(made)))
 
 
@@ -80,8 +101,37 @@ def left_over(root: Path, outputs: Iterable[str]) -> list[str]:
 
 
 def _made(root: Path) -> list[str]:
-    path = root / MADE
-    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    if NAMES.ailment(root):
+        return [*_whole_lines(root / MADE), *(name for one in Ledger(root).records.values() for name in one.outputs)]
+    return NAMES.load(root)
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """The lines of a damaged list that are text still."""
+    try:
+        lines = read_bytes(path).decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    return [line for line in lines if "\N{REPLACEMENT CHARACTER}" not in line and _is_name(line)]
+
+
+def _parsed(text: str) -> list[str]:
+    names = text.splitlines()
+    require(all(map(_is_name, names)), "expected paths in the output folder")
+    return names
+
+
+def _is_name(line: str) -> bool:
+    """Whether a line may be the name of an output."""
+    path = PurePosixPath(line)
+    short = all(len(os.fsencode(part)) <= LONGEST_PART for part in path.parts) and len(path.parts) <= MOST_PARTS
+    return bool(line) and "\0" not in line and not path.is_absolute() and ".." not in path.parts and short
+
+
+NAMES: StateFile[list[str]] = StateFile(
+    MADE, _parsed, list, "It is made anew, from its lines that are whole and from the records."
+)
+"""What runs keep of what they set out to make."""
 
 
 def removable(root: Path) -> list[Path]:
@@ -92,6 +142,11 @@ def removable(root: Path) -> list[Path]:
     """
     if root.resolve() in (Path("/"), Path.home()):
         raise OutputError(f"chain.remove_output_path: {root} is never emptied. Choose another output folder.")
+    if (root / layout.MARK).is_symlink():
+        raise OutputError(
+            f"chain.remove_output_path: {root / layout.MARK} is a symbolic link, so what it lists may be of another "
+            "folder; nothing was removed. Choose another output folder."
+        )
     made = set(_made(root))
     names = list(_files(root))
     foreign = [name for name in names if not _is_own(name, made)]
@@ -127,7 +182,12 @@ def _files(root: Path) -> Iterator[str]:
 
 
 def _is_own(name: str, made: Set[str]) -> bool:
-    """Whether runs in this folder make files of this name, or viewers beside them."""
+    """Whether runs in this folder make files of this name, or viewers beside them.
+
+    Where no run has noted what it makes, nothing but its own notes is.
+    """
+    if not made:
+        return name in _FIXED and name.startswith(f"{layout.MARK}/")
     path = Path(name)
     plain = name
     for ending in _COMPANIONS:

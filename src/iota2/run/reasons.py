@@ -12,10 +12,12 @@ from typing import Any, Protocol, runtime_checkable
 from pydantic import BaseModel
 
 from iota2 import layout
+from iota2.core.files import read_text
 from iota2.core.graph import Artifact
 from iota2.io.atomic import write_text
 from iota2.run.ledger import Ledger, Verdict, checksum
 from iota2.run.plan import Job, Plan
+from iota2.run.state import DAMAGE, StateFile, make_way, require, texts_by_name
 from iota2.run.status import failures
 
 PARAMETERS = layout.PARAMETERS.path
@@ -70,8 +72,8 @@ class Reasons:
             return []
         listing = path.with_name(Path(layout.LISTING.path).name)
         try:
-            before = json.loads(listing.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            before = texts_by_name(json.loads(read_text(listing)))
+        except DAMAGE:
             return []
         return image_changes(before, json.loads(self._texts.get(listing, "{}")))
 
@@ -183,11 +185,27 @@ def _text(value: Any) -> str:
 
 def kept_parameters(root: Path) -> dict[str, Shown]:
     """The parameters that ``keep_parameters`` wrote, by digest."""
-    try:
-        found = json.loads((root / PARAMETERS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return KEPT.load(root)
+
+
+def _parsed(text: str) -> dict[str, Shown]:
+    content = json.loads(text)
+    require(isinstance(content, dict), "expected an object")
+    for params in content.values():
+        require(isinstance(params, dict) and all(map(_is_shown, params.values())), "parameters of another kind")
+    return dict(content)
+
+
+def _is_shown(value: Any) -> bool:
+    if isinstance(value, dict):
+        return value.keys() == {"path", "content"} and all(isinstance(part, str) for part in value.values())
+    return isinstance(value, str)
+
+
+KEPT: StateFile[dict[str, Shown]] = StateFile(
+    PARAMETERS, _parsed, dict, "It is made anew: reasons say that parameters changed, not which, until then."
+)
+"""What runs keep of the parameters of steps."""
 
 
 def keep_parameters(plan: Plan, verdicts: Mapping[str, Verdict], ledger: Ledger) -> None:
@@ -199,4 +217,5 @@ def keep_parameters(plan: Plan, verdicts: Mapping[str, Verdict], ledger: Ledger)
         used = {record.params for record in ledger.records.values()} | {verdict.params for verdict in verdicts.values()}
         kept = {digest: params for digest, params in known.items() if digest in used}
         kept |= {digest: shown(params) for digest, params in new.items()}
+        make_way(plan.root / PARAMETERS)
         write_text(plan.root / PARAMETERS, json.dumps(kept, indent=1))

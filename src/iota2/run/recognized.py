@@ -100,10 +100,16 @@ def _is_of(series: SensorSpec, product: Product) -> bool:
 
 def _less(spec: SensorSpec, products: Sequence[Product]) -> Iterator[tuple[str, str]]:
     """Masks that are not needed and that some products lack."""
-    for mask in spec.masks:
-        count = sum(mask.name not in product.files for product in products) if mask.optional else 0
-        if count:
-            yield "not needed", f"{mask.name}, which {count} of {counted(len(products), 'product')} lack"
+    every = counted(len(products), "product")
+    whole = spec.with_stand_ins
+    for mask in whole.masks:
+        stand_ins = [one.name for one in whole.stand_ins(mask.name)]
+        count = sum(not any(name in product.files for name in (mask.name, *stand_ins)) for product in products)
+        used = sum(mask.name in product.files for product in products) if mask.instead_of else 0
+        if used:
+            yield "instead", f"{mask.file} for {mask.instead_of} in {used} of {every}"
+        elif count and not mask.instead_of and (mask.optional or (mask.spare and count == len(products))):
+            yield "not needed", f"{mask.name}, which {count} of {every} lack"
 
 
 def _incomplete(spec: SensorSpec, products: Sequence[Product]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from iota2 import layout
 from iota2.chain import CLASSIFICATION, SURVEY
 from iota2.config.schema import Config
 from iota2.core.graph import Resources, Step
-from iota2.core.words import nearest
+from iota2.core.words import nearest, printable
 from iota2.errors import JobsFailed, UserError
 from iota2.io.atomic import remove_leftovers, write_text
 from iota2.io.layers import vector_source
@@ -44,6 +44,8 @@ from iota2.run.plan import Job, Plan, make_plan
 from iota2.run.reasons import Reasons, keep_parameters
 from iota2.run.resources import Shares, shares_of
 from iota2.run.site import Site
+from iota2.run.soundness import clear_damaged, state_notes
+from iota2.run.state import make_way
 from iota2.run.status import WORDS, End, Status, note_begin, note_end
 from iota2.run.survey import Survey, survey
 from iota2.run.under_way import forget_all
@@ -203,8 +205,8 @@ def _run_once(config: Config, options: Options, watcher: Watcher) -> dict[str, J
     chosen_steps(whole.steps, config, options)
     claim(whole.root)
     with locked(whole.root) as message, _tidied(whole.root):
-        if message:
-            watcher.say(message)
+        for told in (*([message] if message else ()), *state_notes(whole.root)):
+            watcher.say(told)
         outlook = _outlook(config, options, found, whole, renew=True)
         watcher.summary(outlook.to_run, found)
         for warning in _skipped_but_stale(whole, outlook.steps, outlook.texts):
@@ -320,12 +322,14 @@ def _run_jobs(
     plan, verdicts = outlook.plan, outlook.verdicts
     ledger, status = Ledger(plan.root), Status(plan, verdicts)
     ledger.compact()
+    clear_damaged(plan.root)
     forget_all(plan.root)
     told = (
         f"{WORDS[verdict.state]:10}  {id_}" + (f": {verdict.reason}" if verdict.state != "fresh" else "")
         for id_, verdict in verdicts.items()
     )
-    write_text(plan.root / layout.REASONS.path, "\n".join(told))
+    make_way(plan.root / layout.REASONS.path)
+    write_text(plan.root / layout.REASONS.path, printable("\n".join(told)))
     keep_parameters(plan, verdicts, ledger)
     note_begin(plan.root)
     status.write()
@@ -464,9 +468,12 @@ def engine(config: Config, options: Options, shares: Shares) -> Iterator[Engine]
             yield cluster
     elif options.engine in ("slurm", "pbs"):
         logs = config.chain.output_path / Path(layout.LOG_WORKER.path).parent
+        private = config.chain.output_path / layout.MARK
         site = config.slurm
         with queued_workers(
-            Queue(options.engine, options.workers or WORKERS, shares.worker, logs, site.account, site.partition)
+            Queue(
+                options.engine, options.workers or WORKERS, shares.worker, logs, private, site.account, site.partition
+            )
         ) as cluster:
             yield cluster
     elif options.engine == "debug" or options.workers == 0:

@@ -19,6 +19,7 @@ from iota2.io.coverage import bounds_in, share_shown
 from iota2.io.crs import units_per_metre
 from iota2.io.environ import crs_name
 from iota2.io.products import native_geobox, scan_tile, several_a_day, working_geobox
+from iota2.io.radar_names import named_like
 from iota2.io.s1tiling import DIRECTIONS, directions_found, of_direction
 from iota2.io.specs import builtin_specs
 from iota2.io.user_features import interpolated_numbers, scan_layers
@@ -62,6 +63,7 @@ def read_stac(config: Config, sensors: Sequence[SensorOptions]) -> Items:
         end=stac.end_date,
         bbox=stac.bbox,
         remote=stac.remote,
+        skip_damaged=config.chain.skip_damaged_products,
     )
     found, notes = read_items(search)
     placed = {}
@@ -82,7 +84,8 @@ def with_images(config: Config, sensors: Sequence[SensorOptions]) -> tuple[tuple
     radar = [options for options in sensors if options.spec.section == RADAR]
     if not radar or config.chain.s1_path is None:
         return tuple(sensors), ()
-    spec, settings = builtin_specs()[RADAR], read_s1_ini(config.chain.s1_path)
+    settings = read_s1_ini(config.chain.s1_path)
+    spec = named_like(builtin_specs()[RADAR], settings.pattern)
     found = directions_found(spec, settings.output, config.chain.list_tile, settings.raw)
     lacking = {of_direction(spec, word).name: text for word, text in DIRECTIONS.items() if word not in found}
     notes = (f"{RADAR}: no tile has {text} images, so there is no series {name}." for name, text in lacking.items())
@@ -123,6 +126,7 @@ def _series(config: Config, options: SensorOptions, tile: str, items: Items) -> 
     skip = config.chain.skip_damaged_products
     known = known_damage(config.chain.output_path)
     damaged = {damage.product: damage.reason for damage in known if damage.tile == tile}
+    kept = options.keep_bands if config.coregistration.vhr_path is None else ()  # which names bands by their position
     if options.stac:
         from iota2.io.stac_products import scan_items  # noqa: PLC0415 - as above
 
@@ -134,9 +138,10 @@ def _series(config: Config, options: SensorOptions, tile: str, items: Items) -> 
             remote=config.chain.stac_items is not None and config.chain.stac_items.remote,
             skip_damaged=skip,
             damaged=damaged,
+            kept=kept,
         )
     else:
-        series, notes = scan_tile(options.spec, options.source, tile, skip_damaged=skip, damaged=damaged)
+        series, notes = scan_tile(options.spec, options.source, tile, skip_damaged=skip, damaged=damaged, kept=kept)
     interpolation = config.sensors_data_interpolation
     notes = (*notes, *_same_days(series, tile, averaged=interpolation.use_gapfilling))
     if interpolation.use_gapfilling and not interpolation.auto_date:

@@ -16,12 +16,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from iota2 import layout
 from iota2.config.fields import shown
 from iota2.config.schema import Config, describe
+from iota2.core.files import require_regular
 from iota2.core.graph import AXES, Artifact
 from iota2.core.grid import part_rows, resolution
 from iota2.core.scene import Acquisition, Scene, SensorScene
@@ -48,6 +50,7 @@ from iota2.run.ledger import Verdict, relative
 from iota2.run.machine import environment
 from iota2.run.plan import Job, Plan
 from iota2.run.sensors import path_key
+from iota2.run.state import StateFile, make_way, texts_by_name
 from iota2.run.survey import Survey
 from iota2.run.under_way import UnderWay, read_all
 from iota2.steps.coregistration import Alignment, read_alignments
@@ -304,10 +307,7 @@ class Site:
     def _settings(self) -> tuple[bool, list[SettingView]]:
         """Whether a run before is known, and every option; the values are kept for the run after."""
         path = self._plan.root / layout.SETTINGS.path
-        try:
-            former: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            former = {}
+        former = SETTINGS.load(self._plan.root)
         settings = [
             SettingView(
                 s.section,
@@ -329,9 +329,19 @@ class Site:
 
 def _put(path: Path, text: str) -> None:
     """Replace a file as a whole. It is not synced: what a power cut takes, the next run writes again."""
+    make_way(path)
     part = part_name(path)
     part.write_text(text, encoding="utf-8", errors="replace")
     os.replace(part, path)
+
+
+SETTINGS: StateFile[dict[str, str]] = StateFile(
+    layout.SETTINGS.path,
+    lambda text: texts_by_name(json.loads(text)),
+    dict,
+    "It is made anew: values of the run before are not shown.",
+)
+"""What runs keep of the options."""
 
 
 def page_of(step: str, job: str) -> str:
@@ -407,6 +417,7 @@ def _log_of(job: Job, root: Path) -> JobLog:
 def _tail(path: Path) -> str:
     """The end of a log; nothing when there is none, as of a job whose worker died at once."""
     try:
+        require_regular(path)
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - LOG_BYTES))
@@ -444,8 +455,11 @@ def _inputs(config: Config, found: Survey, clear: Clear, aligned: Aligned) -> In
         for number, sensor in enumerate(scene.sensors):
             name = sensor.spec.name
             products = tuple(
-                replace(_product(one, seen.get((name, one.key)), pixels), aligned=_lies(lies.get((name, one.key))))
-                for one in sensor.acquisitions
+                replace(
+                    _product(of_day, seen.get((name, f"{day:%Y%m%d}")), pixels),
+                    aligned=_lies(next(filter(None, (lies.get((name, one.key)) for one in of_day)), None)),
+                )
+                for day, of_day in _by_day(sensor)
             )
             notes = told[number]
             features = sum(len(recipe.names) for recipe in found.recipe.sensors if recipe.sensor == name)
@@ -491,11 +505,18 @@ def _images(sensor: SensorScene) -> str:
     return "; ".join(f"{' and '.join(each)} {words}" for words, each in sizes.items())
 
 
-def _product(one: Acquisition, view: DateView | None, pixels: int) -> ProductView:
-    """One date, with how clear it is when that is known."""
+def _by_day(sensor: SensorScene) -> Iterator[tuple[date, list[Acquisition]]]:
+    """The acquisitions of each day of a sensor."""
+    for day, numbers in sensor.by_day.items():
+        yield day, [sensor.acquisitions[number] for number in numbers]
+
+
+def _product(of_day: Sequence[Acquisition], view: DateView | None, pixels: int) -> ProductView:
+    """One date with its products, and with how clear it is when that is known."""
+    day, names = of_day[0].day, ", ".join(one.product for one in of_day)
     if view is None:
-        return ProductView(one.day, one.product)
-    return ProductView(one.day, one.product, view.inside / pixels, view.part)
+        return ProductView(day, names)
+    return ProductView(day, names, view.inside / pixels, view.part)
 
 
 def _lies(one: Alignment | None) -> AlignedView | None:

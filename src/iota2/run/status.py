@@ -6,16 +6,19 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, get_args
 
 from iota2 import layout
+from iota2.core.files import require_regular
+from iota2.core.words import printable
 from iota2.io.atomic import write_text
 from iota2.run.job import JobResult
-from iota2.run.ledger import JOURNAL, Verdict
+from iota2.run.ledger import JOURNAL, Verdict, look
 from iota2.run.ledger import State as VerdictState
 from iota2.run.plan import Plan
+from iota2.run.state import StateFile, make_way, require
 
 EVERY = 2.0
 """Seconds: the text file is written at most this often."""
@@ -48,7 +51,8 @@ class Status:
 
     def write(self) -> None:
         """Bring the file up to date."""
-        write_text(self._path, "\n".join(self._lines.values()))
+        make_way(self._path)
+        write_text(self._path, printable("\n".join(self._lines.values())))
         self._written = time.monotonic()
 
 
@@ -83,8 +87,7 @@ def failures(root: Path) -> dict[str, str]:
 
 
 def _as_written(root: Path) -> dict[str, JobState]:
-    path = root / layout.STATUS.path
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    lines = STATES.load(root)
     found = [(line, _LINE.fullmatch(line)) for line in lines]
     return {
         match["id"]: JobState(match["state"], line, match["message"] or "", " ".join(match["measured"].split()))
@@ -95,12 +98,13 @@ def _as_written(root: Path) -> dict[str, JobState]:
 
 def _recorded_since_start(root: Path) -> list[str]:
     """Jobs with a record of the last run, from lines that are whole."""
-    begun = _last_run(root).get("journal", 0)
+    begun = LAST.load(root).journal
     try:
+        require_regular(root / JOURNAL)
         with open(root / JOURNAL, "rb") as journal:
             journal.seek(begun)
             lines = journal.read().decode(errors="replace").split("\n")[:-1]
-    except (OSError, TypeError, ValueError):
+    except OSError:
         return []
     found = []
     for line in lines:
@@ -116,28 +120,44 @@ def _recorded_since_start(root: Path) -> list[str]:
 
 def note_begin(root: Path) -> None:
     """A run begins: until ``note_end`` it counts as under way, or cut short."""
-    journal = root / JOURNAL
-    _note(root, "running", journal.stat().st_size if journal.exists() else 0)
+    _note(root, LastRun("running", look(root / JOURNAL)[0]))
 
 
 def note_end(root: Path, how: End) -> None:
     """The run that began last has come to its end."""
-    _note(root, how, _last_run(root).get("journal", 0))
+    _note(root, LastRun(how, LAST.load(root).journal))
 
 
 def last_end(root: Path) -> End | None:
     """How the last run ended; ``running`` when it is under way or was cut short, None when there was none."""
-    how: End | None = _last_run(root).get("state")
-    return how
+    return LAST.load(root).state
 
 
-def _note(root: Path, how: End, journal: int) -> None:
-    write_text(root / _RUN, json.dumps({"state": how, "journal": journal}))
+@dataclass(frozen=True)
+class LastRun:
+    """What is kept of the last run."""
+
+    state: End | None = None
+    journal: int = 0
+    """Bytes of the records when it began."""
 
 
-def _last_run(root: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((root / _RUN).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+def _note(root: Path, last: LastRun) -> None:
+    make_way(root / _RUN)
+    write_text(root / _RUN, json.dumps(asdict(last)))
+
+
+def _parsed(text: str) -> LastRun:
+    last = LastRun(**json.loads(text))
+    require(last.state in get_args(End), "an end that runs do not have")
+    require(type(last.journal) is int and 0 <= last.journal < 1 << 62, "expected a number of bytes")
+    return last
+
+
+LAST = StateFile(_RUN, _parsed, LastRun, "It is made anew by the next run; how the last one ended is not known.")
+STATES: StateFile[list[str]] = StateFile(
+    layout.STATUS.path,
+    str.splitlines,
+    list,
+    "It is made anew by the next run; the states of the last one are not known.",
+)

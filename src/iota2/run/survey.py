@@ -23,7 +23,7 @@ from iota2.core.scene import Scene
 from iota2.core.sensor import SensorOptions
 from iota2.core.tables import REGION
 from iota2.core.words import counted, did_you_mean
-from iota2.errors import InputError, UserError
+from iota2.errors import InputError, UserError, message_of
 from iota2.io.burn import to_crs
 from iota2.io.classes import read_nomenclature
 from iota2.io.point_areas import PointRule, footprint
@@ -79,8 +79,8 @@ def survey(config: Config) -> Survey:
     def attempt(read: Callable[[], T]) -> T | None:
         try:
             return read()
-        except UserError as err:
-            problems.append(str(err))
+        except (UserError, OSError) as err:
+            problems.append(message_of(err))
             return None
 
     enabled = attempt(lambda: enabled_sensors(config))

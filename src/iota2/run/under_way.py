@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 from iota2 import layout
+from iota2.core.files import read_text
 from iota2.run.peak import peak_mib
 
 FOLDER = PurePosixPath(layout.UNDER_WAY.path).parent
@@ -100,6 +101,9 @@ def _write(path: Path, told: UnderWay) -> None:
 
 def _read(path: Path) -> UnderWay | None:
     try:
-        return UnderWay(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        told = UnderWay(**json.loads(read_text(path)))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    texts, numbers = (told.id, told.worker), (told.started, told.seen, told.peak)
+    sound = all(type(text) is str for text in texts) and all(type(number) in (int, float) for number in numbers)
+    return told if sound else None

@@ -1,7 +1,7 @@
 """A worker on this machine: a process with one thread of ours, that ends with the run that started it.
 
-``python -m iota2.run.worker ADDRESS NAME FOLDER PARENT``: the scheduler, how the worker is called, where it may keep
-things, and the number of the process that started it.
+``python -P -m iota2.run.worker ADDRESS NAME FOLDER PARENT CERTIFICATES``: the scheduler, how the worker is called,
+where it may keep things, the number of the process that started it, and the folder of the run's certificates.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import importlib
 import os
 import signal
 import sys
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 """From linux/prctl.h."""
@@ -28,11 +29,19 @@ def _end_with(parent: int) -> None:
         sys.exit(1)
 
 
-async def _serve(address: str, name: str, folder: str) -> None:
-    from distributed import Worker  # noqa: PLC0415 - loaded with the rest, while no garbage is looked for
+async def _serve(address: str, name: str, folder: str, certificates: str) -> None:
+    # Loaded with the rest, while no garbage is looked for.
+    from iota2.run.connections import LOOPBACK, SilentWorker, security  # noqa: PLC0415
 
-    async with Worker(
-        address, nthreads=1, name=name, local_directory=folder, memory_limit=0, dashboard=False
+    async with SilentWorker(
+        address,
+        nthreads=1,
+        name=name,
+        local_directory=folder,
+        memory_limit=0,
+        host=LOOPBACK,
+        protocol="tls",
+        security=security(Path(certificates)),
     ) as worker:
         await worker.finished()
 
@@ -40,13 +49,13 @@ async def _serve(address: str, name: str, folder: str) -> None:
 def main() -> None:
     """Serve until the scheduler says that it is enough. Ctrl-C is for the process that runs the chain."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    address, name, folder, parent = sys.argv[1:]
+    address, name, folder, parent, certificates = sys.argv[1:]
     _end_with(int(parent))
     gc.disable()
     importlib.import_module(STEPS)
     gc.freeze()
     gc.enable()
-    asyncio.run(_serve(address, name, folder))
+    asyncio.run(_serve(address, name, folder, certificates))
 
 
 if __name__ == "__main__":

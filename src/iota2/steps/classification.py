@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from odc.geo.geobox import GeoBox
@@ -19,7 +20,7 @@ from iota2.core.grid import Block, block_of, blocks, part_rows
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
-from iota2.errors import ConfigError, FeatureMismatch
+from iota2.errors import ConfigError, FeatureMismatch, InputError
 from iota2.io.block_shapes import SMALLEST, BlockShapes
 from iota2.io.classes import read_classes
 from iota2.io.cubes import series_reader
@@ -40,6 +41,8 @@ def run(job: JobContext) -> None:
     """Compute features block by block and let each model label the pixels of its region."""
     scene, classes = images_of(job.inp), read_classes(job.inp.classes)
     models = {key: load_model(path) for key, path in job.inp.all("models").items()}
+    for key, model in models.items():
+        _require_known(model, classes, job.inp.all("models")[key])
     recipe = common_recipe(models)
     rows = part_rows(int(job.key["part"]), scene.geobox.shape[0])
     strip = block_of(scene.tile, scene.geobox, rows, (0, scene.geobox.shape[1]))
@@ -61,6 +64,16 @@ def run(job: JobContext) -> None:
                         found = model.predict(features, here[(region,)], threads=job.use.threads)
                         maps[key].write(part, found, columns[key])
                     del features  # before the next ones are computed
+
+
+def _require_known(model: Model, classes: Nomenclature, path: Path) -> None:
+    """InputError when a model answers classes that the run does not have."""
+    unknown = [str(code) for code in model.classes if code not in classes.codes]
+    if unknown:
+        raise InputError(
+            f"{path}: answers class {', '.join(unknown)}, expected some of {', '.join(map(str, classes.codes))}. "
+            "Train the model again."
+        )
 
 
 def fitting_shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes: int) -> BlockShapes:

@@ -11,6 +11,7 @@ import numpy as np
 
 from iota2.compute import plausible
 from iota2.compute.plausible import BandValues, Doubt
+from iota2.core.files import read_text
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.words import counted, some
 from iota2.errors import DamagedProduct
@@ -53,7 +54,7 @@ def check_values(scene: Scene, bands: Mapping[str, Sequence[str]], *, threads: i
 
 def read_value_notes(path: Path) -> list[str]:
     """The notes that the step wrote."""
-    notes: list[str] = json.loads(path.read_text(encoding="utf-8"))
+    notes: list[str] = json.loads(read_text(path))
     return notes
 
 

@@ -28,7 +28,7 @@ def run(job: JobContext) -> None:
         with RasterWriter(job.out.all("reference")[key], RasterProfile(scene.geobox, "uint8")) as writer:
             for block in blocks(scene.tile, scene.geobox, COPY_SHAPE):
                 writer.write(block, np.ones(block.shape, np.uint8))
-        write_text(job.out.all("input_dates")[key], _lines(sensor.days))
+        write_text(job.out.all("input_dates")[key], _lines(sensor.by_day))
         write_text(job.out.all("dates")[key], _lines(plan.days))
 
 
@@ -49,4 +49,5 @@ STEP = Step(
         "input_dates": layout.INPUT_DATES,
         "dates": layout.INTERPOLATION_DATES,
     },
+    version=2,
 )

@@ -28,7 +28,7 @@ from iota2.core.losses import samples_text, warnings
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.scene import Scene
 from iota2.core.tables import Confusion
-from iota2.core.words import counted
+from iota2.core.words import counted, printable
 from iota2.io.atomic import replacing, write_json, write_text
 from iota2.io.classes import read_classes
 from iota2.io.crs import units_per_metre
@@ -102,7 +102,7 @@ def run(job: JobContext) -> None:
     counts = {int(seed): read_polygon_counts(path) for (seed,), path in job.inp.all("validation").items()}
     found = validated(counts, classes.codes)
     results = results_text(confusions, classes, told, found)
-    write_text(job.out.results, f"{results}\n{samples_text(fates, classes.name)}")
+    write_text(job.out.results, printable(f"{results}\n{samples_text(fates, classes.name)}"))
     write_json(job.out.metrics, metrics(confusions, classes, told, _provenance(job, scenes), found))
     for (seed,), path in job.out.all("figures").items():
         confusion = confusions[int(seed)]
@@ -193,7 +193,7 @@ def _series(scenes: list[Scene]) -> tuple[Series, ...]:
         Series(
             sensor.spec.name,
             scene.tile,
-            len(sensor.acquisitions),
+            len(sensor.by_day),
             sensor.days[0].isoformat(),
             sensor.days[-1].isoformat(),
         )

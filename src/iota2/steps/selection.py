@@ -23,12 +23,13 @@ from iota2.compute.sampling import (
 )
 from iota2.config.options_train import SampleSelection
 from iota2.config.schema import Config
+from iota2.core.files import read_text
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import pixel_centres
 from iota2.core.nomenclature import Label, Nomenclature
 from iota2.core.random import generator
 from iota2.core.tables import CODE, COLUMN, REGION, ROW
-from iota2.errors import InputError
+from iota2.errors import InputError, remedy_of
 from iota2.io.atomic import write_text
 from iota2.io.burn import pixels_inside, to_crs
 from iota2.io.classes import read_classes
@@ -133,7 +134,9 @@ def read_class_counts(path: Path, classes: Nomenclature) -> tuple[dict[str, int]
     Raises InputError for a file that is no table of counts, or names a label that no class has.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, "utf-8-sig")
+    except OSError as err:
+        raise InputError(f"{path}: cannot be read: {err.strerror}. {remedy_of(err)}.") from err
     except UnicodeDecodeError as err:
         raise InputError(f"{path}: not a UTF-8 text file ({err}). Save it again with the encoding UTF-8.") from err
     counts = counts_of_labels(parse_class_counts(text, str(path)), classes.labels, str(path))

@@ -1,4 +1,7 @@
-"""Step: how often each pixel of one tile is clear, and how clear each date is."""
+"""Step: on how many days each pixel of one tile is clear, and how clear each day is.
+
+A day is a date of one sensor, whatever the number of its products: what is clear in one of them is clear on that day.
+"""
 
 from __future__ import annotations
 
@@ -77,15 +80,15 @@ def run(job: JobContext) -> None:
 
 
 def _count(job: JobContext, scene: Scene) -> Mapping[str, np.ndarray]:
-    """Write the number of clear dates; by sensor, (time, 2): pixels inside the image of each date, clear ones."""
+    """Write the number of clear dates; by sensor, (day, 2): pixels inside the image of each day, clear ones."""
     sensors = _dated(scene)
-    dates = sum(len(sensor.acquisitions) for sensor in sensors)
-    dtype = "uint8" if dates < 255 else "uint16"
+    dtype = "uint8" if sum(len(sensor.by_day) for sensor in sensors) < 255 else "uint16"
     profile = RasterProfile(scene.geobox, dtype, overviews="nearest")
-    seen = {sensor.spec.name: np.zeros((len(sensor.acquisitions), 2), np.int64) for sensor in sensors}
+    seen = {sensor.spec.name: np.zeros((len(sensor.by_day), 2), np.int64) for sensor in sensors}
     with CubeReader(scene, {}) as reader, RasterWriter(job.out.validity, profile) as writer:
         for block in reader.in_turn(blocks(scene.tile, scene.geobox, mask_shape(scene, job.use))):
-            sights = reader.sight(block)
+            found = reader.sight(block)
+            sights = {sensor.spec.name: found[sensor.spec.name].by_day(sensor.by_day) for sensor in sensors}
             counts = [sight.valid.sum(axis=0, dtype=dtype) for sight in sights.values()]
             writer.write(block, np.sum(counts, axis=0, dtype=dtype))
             for name, sight in sights.items():
@@ -99,20 +102,20 @@ def _dated(scene: Scene) -> list[SensorScene]:
 
 
 def clear_dates_csv(scene: Scene, seen: Mapping[str, np.ndarray]) -> str:
-    """A line for each date; ``seen`` by sensor: (time, 2), its pixels inside the image, and the clear ones."""
+    """A line for each day of a sensor; ``seen`` by sensor: (day, 2), pixels inside its images, and the clear ones."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for sensor in _dated(scene):
-        for key, (inside, clear) in zip(sensor.keys, seen[sensor.spec.name], strict=True):
+        for day, (inside, clear) in zip(sensor.by_day, seen[sensor.spec.name], strict=True):
             view = DateView(int(inside), int(clear))
             part = "" if view.part is None else f"{view.part:.4f}"
-            writer.writerow([sensor.spec.name, key, view.inside, view.clear, part])
+            writer.writerow([sensor.spec.name, f"{day:%Y%m%d}", view.inside, view.clear, part])
     return text.getvalue()
 
 
 def read_clear_dates(path: Path) -> dict[tuple[str, str], DateView]:
-    """The dates by sensor and key, as ``clear_dates_csv`` wrote them."""
+    """The days by sensor and date (``YYYYMMDD``), as ``clear_dates_csv`` wrote them."""
     with open(path, encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return {(row["sensor"], row["date"]): DateView(int(row["inside"]), int(row["clear"])) for row in rows}

@@ -1,0 +1,94 @@
+"""Which paths may be opened, and how much of them is read: regular files only, texts up to a size.
+
+Opening a named pipe waits for a writer for ever, and a device may never end. What is refused is an OSError, as of any
+file that cannot be read.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MAX_TEXT = 64 << 20
+"""Bytes of the largest text that is read whole: configurations, tables, metadata, records of runs."""
+_KINDS = (
+    (stat.S_ISFIFO, "is a named pipe (FIFO)"),
+    (stat.S_ISSOCK, "is a socket"),
+    (stat.S_ISCHR, "is a device"),
+    (stat.S_ISBLK, "is a device"),
+    (stat.S_ISDIR, "is a folder"),
+)
+
+
+def require_regular(path: str | Path) -> None:
+    """Raise OSError unless ``path`` is a regular file, or a link to one; nothing is opened."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError as err:
+        if os.path.islink(path):
+            raise OSError(errno.ENOENT, "is a symbolic link that leads nowhere", os.fspath(path)) from err
+        raise
+    if stat.S_ISREG(mode):
+        return
+    kind = next((word for is_kind, word in _KINDS if is_kind(mode)), "is no regular file")
+    number = errno.EISDIR if stat.S_ISDIR(mode) else errno.ENXIO
+    raise OSError(number, f"{kind}, a file is expected", os.fspath(path))
+
+
+def read_bytes(path: str | Path, most: int = MAX_TEXT) -> bytes:
+    """The content of a regular file; OSError for anything else, and for more than ``most`` bytes."""
+    require_regular(path)
+    with open(path, "rb", opener=_without_waiting) as file:
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(most + 1) if size <= most else b""
+    if max(size, len(content)) > most:
+        told = f"has {size:,} bytes, at most {most:,} are expected in a file of this kind"
+        raise OSError(errno.EFBIG, told, os.fspath(path))
+    return content
+
+
+def read_text(path: str | Path, encoding: str = "utf-8", errors: str = "strict", most: int = MAX_TEXT) -> str:
+    """The text of a regular file, lines ending in a plain newline; OSError as of ``read_bytes``, UnicodeDecodeError for
+    bytes that are no text."""
+    text = read_bytes(path, most).decode(encoding, errors)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def require_listable(folder: str | Path) -> None:
+    """Raise OSError unless the content of a folder can be listed and opened."""
+    os.scandir(folder).close()
+    if not os.access(folder, os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(folder))
+
+
+def blocked_below(folder: str | Path) -> OSError | None:
+    """The first error, if any, that keeps from listing a folder or one below it: patterns pass over such folders."""
+    found: list[OSError] = []
+    for place, _, _ in os.walk(folder, onerror=found.append):
+        if found:
+            break
+        try:
+            require_listable(place)
+        except OSError as err:
+            return err
+    return found[0] if found else None
+
+
+@contextmanager
+def naming(path: str | Path, *aliases: str | Path) -> Iterator[None]:
+    """Errors of the system in the body name ``path`` when they name nothing, as those of a full disk, or an alias."""
+    try:
+        yield
+    except OSError as err:
+        if err.filename is None or any(err.filename in (alias, os.fspath(alias)) for alias in aliases):
+            err.filename = os.fspath(path)
+        raise
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open what may have become a pipe since it was looked at."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)

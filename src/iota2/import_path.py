@@ -1,0 +1,39 @@
+"""Where modules are imported from: never the working folder, whose files may have the names of library modules.
+
+This module is imported before all others, so it imports only what the interpreter has loaded itself.
+"""
+
+import os
+import sys
+
+
+def leave_out_working_folder() -> None:
+    """Remove the working folder from ``sys.path``, unless ``PYTHONPATH`` names it by its absolute path.
+
+    ``python -m`` puts it there, and so do parts of ``PYTHONPATH`` that are empty or ``.``. A program that imports iota2
+    as a library keeps its path.
+    """
+    as_module = sys.argv[:1] == ["-m"]  # as long as the module is being located
+    if not as_module and not _is_command():
+        return
+    if as_module and not sys.flags.safe_path:
+        del sys.path[0]
+    here = os.getcwd()
+    parts = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    relative = any(not os.path.isabs(part) and os.path.abspath(part) == here for part in parts)
+    if relative and here not in parts:
+        sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) != here]
+
+
+def _is_command() -> bool:
+    """Whether the process is one of our two commands."""
+    return os.path.basename(sys.argv[0] if sys.argv else "") in ("iota2", "Iota2.py")
+
+
+def worker_path() -> str:
+    """``PYTHONPATH`` of a worker that imports what this process does, without entries that mean the working folder.
+
+    iota2 is found by it even where only the working folder of this process has it.
+    """
+    source = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return os.pathsep.join(dict.fromkeys([entry for entry in sys.path if os.path.isabs(entry)] + [source]))

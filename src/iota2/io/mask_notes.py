@@ -1,0 +1,32 @@
+"""What is said of masks that products lack and that are read from another file, or spared."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from iota2.core.sensor import MaskRule, SensorSpec
+from iota2.core.words import counted
+
+
+def mask_notes(where: str, spec: SensorSpec, found: Sequence[Collection[str]]) -> tuple[str, ...]:
+    """Sentences on masks in whose stead others are read, and on spare ones that are lacking.
+
+    ``found``: the bands and masks of each product.
+    """
+    return tuple(f"{where}: {told}" for mask in spec.proper_masks for told in _of_mask(spec, mask, found))
+
+
+def _of_mask(spec: SensorSpec, mask: MaskRule, found: Sequence[Collection[str]]) -> Iterator[str]:
+    lacking = [names for names in found if mask.name not in names]
+    of_all = f"of {counted(len(found), 'product')}"
+    for stand_in in spec.stand_ins(mask.name):
+        count = sum(stand_in.name in names for names in lacking)
+        if count:
+            yield f"{count} {of_all} without {mask.file}: {stand_in.file} is read instead"
+    bare = sum(not any(one.name in names for one in spec.stand_ins(mask.name)) for names in lacking)
+    if not mask.spare:
+        return
+    if bare and mask.edge:
+        yield f"{bare} {of_all} without the mask {mask.name} ({mask.file}): they have data where their bands have some"
+    elif bare:
+        yield f"{bare} {of_all} without the mask {mask.name} ({mask.file}): no pixel of these is left out by it"

@@ -1,0 +1,55 @@
+"""Names and messages do nothing to a terminal."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iota2.cli import guarded
+from iota2.console import Console, JsonLines
+from iota2.core.words import json_text, one_line, printable, some
+from iota2.errors import UserError
+
+EVIL = "a\x1b[31mb\x9bc\u202ed\x7f\ud83d\r"
+SHOWN = r"a\x1b[31mb\x9bc\u202ed\x7f\ud83d\x0d"
+
+
+def test_control_characters_stand_as_escapes() -> None:
+    assert printable(EVIL) == SHOWN
+    assert printable("été\tforêt\n林 \u200cfine") == "été\tforêt\n林 \u200cfine"
+    assert one_line("a\nb\tc") == r"a\nb\tc"
+    assert some([EVIL, "x\ny"]) == rf"{SHOWN}, x\ny"
+
+
+@given(st.text(st.characters()))
+def test_what_is_printable_can_be_written_and_stays_so(text: str) -> None:
+    shown = printable(text)
+    assert printable(shown) == shown
+    shown.encode()
+    assert all(character in "\n\t" or ord(character) >= 32 for character in shown)
+
+
+@given(st.text(st.characters()))
+def test_json_holds_the_same_text(text: str) -> None:
+    shown = json_text({"name": text})
+    assert json.loads(shown) == {"name": text}
+    assert printable(shown) == shown
+
+
+def test_the_terminal_shows_escapes(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+    def fails() -> None:
+        logging.getLogger("iota2.test").warning("careful with %s", EVIL.replace("\ud83d", ""))
+        raise UserError(f"{EVIL} is missing")
+
+    Console().say(f"note: {EVIL}")
+    JsonLines().say(EVIL)
+    assert guarded(fails, debug=True) == 1
+    out, err = capsys.readouterr()
+    assert f"note: {SHOWN}\n" in out
+    assert json.loads(out.splitlines()[1]) == {"event": "note", "text": EVIL}
+    assert f"error: {SHOWN} is missing" in err
+    assert not {"\x1b", "\x9b", "\u202e"} & set(out + err)

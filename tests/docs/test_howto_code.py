@@ -1,0 +1,300 @@
+"""The code that how-to pages show works: each page is followed to the letter on a copy of the program, which then runs.
+
+A comment before a block, not visible to readers, says where its code goes: ``<!-- code: create FILE -->``,
+``append FILE``, ``before FILE :: BEGIN OF A LINE``, or ``change FILE`` for a block of kind ``diff``, whose parts are
+divided by lines of three dots. A block that cannot be run says why: ``<!-- not run: reason -->``.
+"""
+
+from __future__ import annotations
+
+import configparser
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from iota2.chain import CLASSIFICATION
+from iota2.compute.expressions import expression_problems
+from iota2.config.cfg import read_cfg
+from iota2.config.load import load_config
+from iota2.config.s1_ini import read_s1_ini
+from iota2.config.schema import SECTIONS
+from iota2.core.graph import Resources
+from iota2.errors import ConfigError
+from iota2.run.execute import Retry
+from iota2.run.options import groups_of
+from iota2.run.resources import IDLE, STEPS, WORKER, shares_of
+from tests.chain.helpers import EAST, SMALL, WEST, Case, made, read
+from tests.docs.helpers import ROOT, blocks, name, text_of
+
+PAGES = sorted((ROOT / "docs/howto").glob("*.md"))
+CODE = ("python", "diff")
+_BLOCK = re.compile(
+    r"(?:^<!-- (?P<word>code|not run): (?P<told>.*?) -->\n)?^```(?P<kind>\w*)\n(?P<body>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A block of code, and what is to be done with it."""
+
+    kind: str
+    body: str
+    word: str
+    told: str
+
+
+def shown(page: Path) -> list[Shown]:
+    found = _BLOCK.finditer(text_of(page))
+    return [Shown(block["kind"], block["body"], block["word"] or "", block["told"] or "") for block in found]
+
+
+def followed(page: Path, copy: Path) -> None:
+    """Do to a copy of the program what the page says."""
+    shutil.copytree(ROOT / "src", copy / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    for block in shown(page):
+        if block.word == "code":
+            how, _, where = block.told.partition(" ")
+            file, _, mark = where.partition(" :: ")
+            path = copy / file
+            if how == "create":
+                assert not path.exists(), path
+                path.write_text(block.body, encoding="utf-8")
+            else:
+                path.write_text(changed(how, path.read_text(encoding="utf-8"), block.body, mark), encoding="utf-8")
+
+
+def changed(how: str, text: str, body: str, mark: str) -> str:
+    """A file of the program with the code of a block."""
+    if how == "append":
+        return f"{text}\n\n{body}"
+    if how == "before":
+        assert len(re.findall(f"^{re.escape(mark)}", text, re.MULTILINE)) == 1, mark
+        return re.sub(f"^{re.escape(mark)}", lambda found: f"{body}\n\n{found[0]}", text, flags=re.MULTILINE)
+    assert how == "change", how
+    for part in body.split("...\n"):
+        lines = part.splitlines()
+        assert all(line[:1] in "+- " for line in lines), part
+        before = "".join(f"{line[1:]}\n" for line in lines if line[:1] != "+")
+        after = "".join(f"{line[1:]}\n" for line in lines if line[:1] != "-")
+        assert text.count(f"\n{before}") == 1, f"lines of the page are not in the file, or more than once:\n{before}"
+        text = text.replace(f"\n{before}", f"\n{after}")
+    return text
+
+
+def in_copy(copy: Path, *words: object) -> str:
+    """What Python says that runs with the copy of the program."""
+    done = subprocess.run(
+        [sys.executable, *map(str, words)],
+        env={**os.environ, "PYTHONPATH": str(copy / "src")},
+        cwd=copy,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def mapped(copy: Path, config: Path) -> str:
+    assert str(copy) in in_copy(copy, "-c", "import iota2; print(iota2.__file__)")
+    return in_copy(copy, "-m", "iota2", "run", config, "--workers", 0)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return made(SMALL, tmp_path_factory.mktemp("howto") / "world")
+
+
+def configured(world: Case, folder: Path, chain: Mapping[str, object], **sections: Mapping[str, object]) -> Path:
+    return world.configured(chain={"output_path": str(folder / "results"), **chain}, **sections)
+
+
+# ------------------------------------------------------------------------------------------------- what is shown
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_all_code_on_the_page_is_run_here_or_says_why_not(page: Path) -> None:
+    assert [block.body for block in shown(page) if block.kind in CODE and not block.word] == []
+
+
+def test_pages_with_code_are_followed_here() -> None:
+    pages = {page.name for page in PAGES if any(block.kind in CODE for block in shown(page))}
+    assert pages == {"add-a-step.md", "add-an-output.md", "add-an-index.md", "add-an-option.md", "add-a-classifier.md"}
+
+
+def test_a_page_that_shows_other_lines_than_the_program_has_is_noticed() -> None:
+    with pytest.raises(AssertionError, match="not in the file"):
+        changed("change", "a\nb\n", " c\n+d\n", "")
+    assert changed("change", "x\na\nb\nc\n", " a\n-b\n+d\n...\n c\n+e\n", "") == "x\na\nd\nc\ne\n"
+
+
+# ------------------------------------------------------------------------------------------------ pages followed
+
+
+@pytest.mark.slow
+def test_the_page_about_steps_makes_a_step(world: Case, tmp_path: Path) -> None:
+    followed(ROOT / "docs/howto/add-a-step.md", tmp_path)
+    mapped(tmp_path, configured(world, tmp_path, {}))
+    table = (tmp_path / "results/final/areas_seed_0.csv").read_text(encoding="utf-8").splitlines()
+    assert table[0] == "code,name,hectares"
+    hectares = [float(line.rpartition(",")[2]) for line in table[1:]]
+    pixels = np.count_nonzero(read(tmp_path / "results/final/Classif_Seed_0.tif"))
+    assert sum(hectares) == pytest.approx(pixels / 100, abs=0.03), "pixels of 10 m"
+    assert len(hectares) == 3
+
+
+@pytest.mark.slow
+def test_the_page_about_outputs_makes_an_output(world: Case, tmp_path: Path) -> None:
+    followed(ROOT / "docs/howto/add-an-output.md", tmp_path)
+    mapped(tmp_path, configured(world, tmp_path, {}))
+    with open(tmp_path / "results/final/TMP/Classif_Seed_0_shares.csv", encoding="utf-8") as file:
+        rows = [[float(share) for share in row] for row in csv.reader(file)]
+    assert len(rows) == len(rows[0]) == 3
+    assert all(sum(row) == pytest.approx(1, abs=0.001) or sum(row) == 0 for row in rows)
+
+
+def test_the_page_about_indices_makes_an_index(world: Case, tmp_path: Path) -> None:
+    followed(ROOT / "docs/howto/add-an-index.md", tmp_path)
+    config = configured(world, tmp_path, {}, arg_train={"features": ["SAVI"]})
+    script = (
+        "import numpy as np\n"
+        "from iota2.compute.indices import INDEX_FUNCTIONS, Spectra\n"
+        "values = np.array([[[1000, np.nan], [3000, 1]]], np.float32)\n"
+        "out = np.zeros((1, 2), np.float32)\n"
+        "INDEX_FUNCTIONS['SAVI'](Spectra(values, {'red': 0, 'nir': 1}), out)\n"
+        "print(out.tolist())"
+    )
+    first, second = in_copy(tmp_path, "-c", script).strip("[]\n").split(", ")
+    assert float(first) == pytest.approx(1500 * 2000 / 9000)
+    assert second == "nan"
+    names = (
+        "import sys; from iota2.config.load import load_config; from iota2.run.survey import survey; "
+        "print(*survey(load_config(sys.argv[1])).recipe.names)"
+    )
+    assert "Sentinel2_SAVI_20180317" in in_copy(tmp_path, "-c", names, config).split()
+
+
+@pytest.mark.slow
+def test_the_page_about_options_makes_an_option(world: Case, tmp_path: Path) -> None:
+    followed(ROOT / "docs/howto/add-an-option.md", tmp_path)
+    envelopes = []
+    for border in (0, 100):
+        config = configured(world, tmp_path, {"list_tile": f"{WEST} {EAST}", "tile_border": border})
+        assert "Envelope" in in_copy(tmp_path, "-m", "iota2", "plan", config)
+        in_copy(tmp_path, "-m", "iota2", "run", config, "--workers", 0, "--last-step", "sampling")
+        envelopes.append((tmp_path / f"results/envelope/{WEST}.shp").read_bytes())
+    assert envelopes[0] != envelopes[1]
+    config = configured(world, tmp_path, {"tile_border": -1})
+    with pytest.raises(AssertionError, match=r"tile_border: expected .* 0"):
+        in_copy(tmp_path, "-m", "iota2", "check", config)
+
+
+@pytest.mark.slow
+def test_the_page_about_classifiers_makes_a_classifier(world: Case, tmp_path: Path) -> None:
+    followed(ROOT / "docs/howto/add-a-classifier.md", tmp_path)
+    options = {"classifier.nearestmean.scale": 500.0}
+    given = {"classifier": "nearestmean", "otb_classifier_options": options}
+    mapped(tmp_path, configured(world, tmp_path, {}, arg_train=given))
+    assert set(np.unique(read(tmp_path / "results/final/Classif_Seed_0.tif"))) > {0}
+    card = (tmp_path / "results/model/model_1_seed_0.txt").read_text(encoding="utf-8")
+    assert "nearestmean" in card
+    assert "500.0" in card
+
+
+# ---------------------------------------------------------------------------------------- fragments and commands
+
+
+COMPLETE = next(body for body in blocks(ROOT / "docs/howto/several-sensors.md", "cfg"))
+
+
+@dataclass(frozen=True)
+class Fragment:
+    """A block of kind ``text`` that holds sections of a configuration or of a resources file."""
+
+    page: Path
+    body: str
+    sections: frozenset[str]
+
+
+def _fragments() -> list[Fragment]:
+    found = []
+    for page in PAGES:
+        for body in blocks(page, "text", "cfg"):
+            if re.match(r"\w+ *:\s*\{", body):
+                sections = frozenset(re.findall(r"^(\w+) *:\s*\{", body, re.MULTILINE))
+                found.append(Fragment(page, body, sections))
+    return found
+
+
+FRAGMENTS = _fragments()
+
+
+def test_fragments_are_found() -> None:
+    assert len([fragment for fragment in FRAGMENTS if not fragment.sections <= {"chain"}]) >= 5
+
+
+@pytest.mark.parametrize("fragment", FRAGMENTS, ids=lambda fragment: f"{name(fragment.page)}-{min(fragment.sections)}")
+def test_parts_of_configurations_and_of_resources_files_are_read(fragment: Fragment, tmp_path: Path) -> None:
+    if not fragment.sections <= SECTIONS.keys():
+        assert fragment.sections <= {WORKER, *STEPS, *IDLE}, "neither a configuration nor a resources file"
+        path = tmp_path / "resources.cfg"
+        path.write_text(fragment.body, encoding="utf-8")
+        assert shares_of(path, Resources(), Retry()).steps
+        return
+    given = _options(fragment.body)
+    whole = {section: options | given.pop(section, {}) for section, options in _options(COMPLETE).items()} | given
+    path = tmp_path / "whole.yaml"
+    path.write_text(yaml.safe_dump(whole, allow_unicode=True), encoding="utf-8")
+    assert load_config(path, check_paths=False).chain.list_tile
+
+
+def _options(body: str) -> dict[str, dict[str, object]]:
+    """Sections of a block; a line with three dots stands for what is left out."""
+    text = "\n".join(line for line in body.splitlines() if "…" not in line)
+    sections = read_cfg(text, Path("page")).sections
+    return {section.name: {key: node.plain() for key, node in section.options.items()} for section in sections}
+
+
+INIS = [(page, body) for page in PAGES for body in blocks(page, "ini")]
+
+
+@pytest.mark.parametrize(("page", "body"), INIS, ids=[name(page) for page, _ in INIS])
+def test_ini_files_are_read(page: Path, body: str, tmp_path: Path) -> None:
+    path = tmp_path / "shown.ini"
+    path.write_text(body, encoding="utf-8")
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(body)
+    if parser.has_section("DataSource"):
+        with pytest.raises(ConfigError, match="a configuration of S1Tiling itself"):
+            read_s1_ini(path)
+        return
+    (tmp_path / parser["Paths"]["Output"]).mkdir()
+    assert read_s1_ini(path).warnings == ()
+
+
+def test_expressions_that_pages_show_can_be_computed() -> None:
+    lines = [line for page in PAGES for line in text_of(page).splitlines() if line.startswith("expression = ")]
+    for line in lines:
+        expressions = line.partition("=")[2].split(",")
+        assert list(expression_problems([one.strip() for one in expressions], ("VV", "VH"))) == []
+    assert len(lines) >= 2
+
+
+def test_steps_and_groups_in_commands_exist() -> None:
+    text = "\n".join(body for page in PAGES for body in blocks(page, "sh"))
+    forced, groups = re.findall(r"--force (\w+)", text), re.findall(r"--(?:first|last)-step (\w+)", text)
+    assert set(forced) <= {step.name for step in CLASSIFICATION}
+    assert set(groups) <= set(groups_of(CLASSIFICATION))
+    assert forced

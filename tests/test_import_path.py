@@ -1,0 +1,67 @@
+"""The working folder is no place for imports, whatever its files are called."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMANDS = Path(sys.executable).parent
+NAMES = ("statistics", "secrets", "random", "tempfile", "pathlib", "numpy", "json", "typer", "distributed")
+START_A_WORKER = """
+import sys
+from iota2.run.local import local_workers
+sys.path.insert(0, "")
+with local_workers(1) as cluster:
+    print("worker said", cluster.client.submit(int, "7").result(timeout=60))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with files named like modules of libraries; each tells when it is executed."""
+    for name in NAMES:
+        (tmp_path / f"{name}.py").write_text("import os\nopen(os.environ['EXECUTED'], 'a').write(__name__)\n")
+    return tmp_path
+
+
+def said(folder: Path, command: list[object], *path: str) -> str:
+    """What a command says in the folder; AssertionError when a file of the folder was executed."""
+    executed = folder / "executed.txt"
+    entries = [*path, *(entry for entry in sys.path if os.path.isabs(entry))]
+    environment = {**os.environ, "EXECUTED": str(executed), "PYTHONPATH": os.pathsep.join(entries)}
+    words = [str(word) for word in command]
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert not executed.exists(), executed.read_text()
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [COMMANDS / "iota2", "--version"],
+        [sys.executable, "-m", "iota2", "--version"],
+        [COMMANDS / "Iota2.py", "-h"],
+        [COMMANDS / "iota2", "sensors"],
+    ],
+    ids=["iota2", "module", "Iota2.py", "sensors"],
+)
+@pytest.mark.parametrize("path", ["", "."], ids=["empty", "dot"])
+def test_commands_import_nothing_from_the_working_folder(folder: Path, command: list[object], path: str) -> None:
+    # What PYTHONPATH names is there while the interpreter itself starts, which imports none of these.
+    assert said(folder, command, path)
+
+
+@pytest.mark.slow
+def test_workers_import_nothing_from_the_working_folder(folder: Path) -> None:
+    assert "worker said 7" in said(folder, [sys.executable, "-P", "-c", START_A_WORKER])
+
+
+def test_a_folder_that_pythonpath_names_by_its_absolute_path_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("")
+    code = "import sys; sys.argv[0] = 'iota2'; import iota2, mine; print('kept')"
+    assert "kept" in said(tmp_path, [sys.executable, "-P", "-c", code], "", str(tmp_path))
