@@ -699,3 +699,19 @@ def test_values_without_data_of_layers_are_a_number_or_a_list(
 def test_values_without_data_that_are_no_numbers_are_refused(world: Path, written: str) -> None:
     with pytest.raises(ConfigError, match=r"userFeat\.nodata.*expected a number or a list of numbers"):
         load(world, f"{OF_2020}userFeat: {{ nodata: {written} }}\n")
+
+
+def test_a_vector_file_in_a_folder_without_permission_is_named_with_its_option(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may enter every folder, so the answer of the system is given here."""
+
+    def refuses(path: Path) -> bool:
+        if path.name == "locked.shp":
+            raise PermissionError(13, "Permission denied", str(path))
+        return True
+
+    monkeypatch.setattr(Path, "is_file", refuses)
+    told = refusal(world, chain(ground_truth="'locked.shp'"))
+    assert "chain.ground_truth" in told
+    assert "locked.shp cannot be looked at (Permission denied)" in told

@@ -22,6 +22,7 @@ from iota2.cli import legacy_main, main
 from iota2.config.load import load_config
 from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.errors import ConfigError, UserError
+from iota2.import_path import worker_path
 from iota2.run import clusters
 from iota2.run.clusters import Queue, job_queue, running_scheduler
 from iota2.run.connections import run_certificates
@@ -38,6 +39,8 @@ from tests.chain.test_restart import digests
 from tests.run.background import background
 from tests.run.test_execute import planned
 
+ON_A_NODE = {"PBS_JOBID": "42.server", "PYTHONPATH": worker_path()}
+"""The environment of a job. The steps of these tests are not looked for in the working folder."""
 NO_QSUB = pytest.mark.skipif(shutil.which("qsub") is not None, reason="PBS is installed here")
 
 
@@ -51,7 +54,7 @@ def asked(folder: Path, **changes: str) -> Queue:
 @contextmanager
 def queue_of(queue: Queue) -> Iterator[JobQueueCluster]:
     """The cluster with certificates of its own."""
-    with run_certificates(queue.private) as (_, security), job_queue(queue, security) as cluster:
+    with run_certificates(queue.private) as certificates, job_queue(queue, certificates) as cluster:
         yield cluster
 
 
@@ -85,7 +88,7 @@ def test_a_pbs_job_starts_a_worker_that_runs_jobs(tmp_path: Path) -> None:
     with queue_of(queue) as cluster, Client(cluster) as client:
         script = tmp_path / "job.sh"
         script.write_text(cluster.job_script(), encoding="utf-8")
-        node = subprocess.Popen(["bash", script], env={**os.environ, "PBS_JOBID": "42.server"})
+        node = subprocess.Popen(["bash", script], env={**os.environ, **ON_A_NODE})
         try:
             plan = planned(root, "AB")
             verdicts = assess(plan, Ledger(root), {})

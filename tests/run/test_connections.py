@@ -121,8 +121,8 @@ def test_another_network_gets_no_answer(running: Running) -> None:
 @pytest.mark.parametrize("scheme", ["tcp", "tls"])
 def test_a_client_without_the_certificate_of_the_run_is_refused(running: Running, tmp_path: Path, scheme: str) -> None:
     address = running.cluster.client.scheduler.address.replace("tls", scheme)
-    with run_certificates(tmp_path) as (_, foreign), pytest.raises((OSError, TypeError, ssl.SSLError)):
-        Client(address, security=foreign if scheme == "tls" else None, timeout=4)
+    with run_certificates(tmp_path) as certificates, pytest.raises((OSError, TypeError, ssl.SSLError)):
+        Client(address, security=security(certificates) if scheme == "tls" else None, timeout=4)
     assert running.cluster.client.submit(int, "8").result(timeout=60) == 8
 
 
@@ -131,7 +131,7 @@ def test_the_scheduler_of_queued_workers_answers_who_has_the_certificate_only(tm
     """It listens to the network, since its workers are elsewhere."""
     queue = Queue("pbs", 1, Worker(threads=1, memory=1 << 30, seconds=3600), tmp_path, tmp_path)
     before = listening()
-    with run_certificates(tmp_path) as (folder, own), job_queue(queue, own) as cluster:
+    with run_certificates(tmp_path) as folder, job_queue(queue, folder) as cluster:
         ports = tuple({port for _, _, port in listening() - before})
         assert len(ports) == 1
         with Client(cluster.scheduler_address, security=security(folder), timeout=20) as client:
@@ -141,7 +141,7 @@ def test_the_scheduler_of_queued_workers_answers_who_has_the_certificate_only(tm
 
 
 def test_certificates_can_be_read_by_their_user_only_and_are_removed(tmp_path: Path) -> None:
-    with run_certificates(tmp_path) as (folder, _):
+    with run_certificates(tmp_path) as folder:
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())}
         assert modes == {folder.name: 0o700, "key.pem": 0o600, "cert.pem": 0o600}
     assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,7 @@ import pytest
 
 from iota2.core.graph import Resources
 from iota2.errors import UserError
+from iota2.import_path import worker_path
 from iota2.run import clusters
 from iota2.run.clusters import Queue, job_queue, queued_workers
 from iota2.run.connections import run_certificates
@@ -52,6 +53,7 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (commands / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("JOBS", str(folder))
+    monkeypatch.setenv("PYTHONPATH", worker_path())  # the steps of these tests are not looked for in the working folder
     monkeypatch.setattr(clusters, "LOOK_MILLISECONDS", 300)
     return folder
 
@@ -61,7 +63,7 @@ def states(tmp_path: Path, workers: int, *prologue: str) -> dict[str, str]:
     plan = planned(tmp_path / "root", "AE")
     logs = tmp_path / "root" / "logs"
     queue = Queue("pbs", workers, Worker(threads=1, memory=1 << 30, seconds=3600), logs, private=tmp_path)
-    with run_certificates(tmp_path) as (_, security), job_queue(queue, security):
+    with run_certificates(tmp_path) as certificates, job_queue(queue, certificates):
         """The first use reads Dask's defaults, which must not happen within settings that end."""
     with dask.config.set({"jobqueue.pbs.job-script-prologue": prologue}), queued_workers(queue) as cluster:
         verdicts = assess(plan, Ledger(plan.root), {})

@@ -238,7 +238,7 @@ def _existing_vector(path: Path, info: ValidationInfo) -> Path:
         file = vector_source(path).file
     except InputError as err:
         raise ValueError(str(err)) from None
-    if (info.context or {}).get("check_paths") and not file.is_file():
+    if (info.context or {}).get("check_paths") and not _found(file, Path.is_file):
         form = f". A layer is chosen by {FORM}" if "|" in path.name else ""
         raise ValueError(f"no file {file}; {_why_not(file)}{form}")
     return path
@@ -255,7 +255,7 @@ def _found(path: Path, kind: Callable[[Path], bool]) -> bool:
     try:
         return kind(path)
     except OSError as err:
-        raise ValueError(f"{path} cannot be looked at ({err.strerror}); check the permissions of its folders") from None
+        raise ValueError(f"{path} cannot be looked at ({err.strerror}). {remedy_of(err)}") from None
 
 
 def _found_source(text: str, info: ValidationInfo) -> str:
@@ -270,14 +270,6 @@ def _found_source(text: str, info: ValidationInfo) -> str:
     if (info.context or {}).get("check_paths") and not _found(path, Path.exists):
         raise ValueError(f"no file or folder {path}; {_why_not(path)}")
     return str(path)
-
-
-def _seen(path: Path, look: Callable[[], bool]) -> bool:
-    """What a look at a path finds; ValueError when the system lets nobody look."""
-    try:
-        return look()
-    except OSError as err:
-        raise ValueError(f"{path}: {err.strerror}. {remedy_of(err)}") from err
 
 
 def _why_not(path: Path) -> str:

@@ -23,7 +23,7 @@ from distributed.security import Security
 from tornado.ioloop import PeriodicCallback
 
 from iota2.errors import UserError
-from iota2.run.connections import LOOPBACK, NO_ROUTES, SilentScheduler, remove_left_over, run_certificates
+from iota2.run.connections import LOOPBACK, NO_ROUTES, SilentScheduler, remove_left_over, run_certificates, security
 from iota2.run.execute import OUR_SCHEDULER, Cluster
 from iota2.run.resources import Worker
 
@@ -49,7 +49,6 @@ SILENT_SECONDS = 60.0
 _LOGGER = logging.getLogger(__name__)
 _ENVIRONMENT = ["export PYTHONSAFEPATH=1", "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'"]
 """A worker imports nothing from its working folder, and its web server answers nothing."""
-_ROLES = ("client", "scheduler", "worker")
 _QUIET = {"slurm": ["-o /dev/null", "-e /dev/null"], "pbs": ["-o /dev/null", "-e /dev/null"]}
 
 
@@ -88,8 +87,8 @@ def queued_workers(queue: Queue) -> Iterator[Cluster]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with (
         dask.config.set({**OUR_SCHEDULER, **NO_ROUTES}),
-        run_certificates(queue.private) as (_, security),
-        job_queue(queue, security) as cluster,
+        run_certificates(queue.private) as certificates,
+        job_queue(queue, certificates) as cluster,
         Client(cluster) as client,
     ):
         crew = _Crew(cluster, queue)
@@ -242,7 +241,7 @@ def _listing(system: System) -> list[str]:
     return ["qselect", "-u", getpass.getuser()]
 
 
-def job_queue(queue: Queue, security: Security) -> JobQueueCluster:
+def job_queue(queue: Queue, certificates: Path) -> JobQueueCluster:
     """The cluster, without workers: one process with one thread of ours in each job.
 
     Its own limit of memory is off: the system has one, and a worker that pauses would wait for ever. What a worker says
@@ -272,7 +271,7 @@ def job_queue(queue: Queue, security: Security) -> JobQueueCluster:
         "job_script_prologue": [f"exec >> {log} 2>&1", *_ENVIRONMENT, *prologue],
         "scheduler_cls": SilentScheduler,
         "scheduler_options": {"dashboard": False},
-        "security": _InScript.of(security),
+        "security": security(certificates, _InScript),
         "protocol": "tls://",
         "silence_logs": False,  # else Dask changes handlers that others log to as well
     }
@@ -284,12 +283,6 @@ def job_queue(queue: Queue, security: Security) -> JobQueueCluster:
 
 class _InScript(Security):
     """Security whose settings of workers stand in a script of the shell."""
-
-    @classmethod
-    def of(cls, security: Security) -> _InScript:
-        """The same certificates."""
-        names = ("tls_ca_file", *(f"tls_{role}_{part}" for role in _ROLES for part in ("cert", "key")))
-        return cls(require_encryption=True, **{name: getattr(security, name) for name in names})
 
     def get_tls_config_for_role(self, role: str) -> dict[str, Any]:
         """As in ``Security``; paths of workers are quoted."""

@@ -47,8 +47,8 @@ class SilentWorker(Worker):
 
 
 @contextmanager
-def run_certificates(parent: Path) -> Iterator[tuple[Path, Security]]:
-    """A new folder below ``parent`` with certificates, which is removed afterwards, and the settings that use them.
+def run_certificates(parent: Path) -> Iterator[Path]:
+    """A new folder below ``parent`` with the certificate of a run, which is removed afterwards.
 
     Folder and files can be read by the current user only (modes 0700 and 0600). Scheduler, workers and client use the
     same self-signed certificate, which is also the only authority that they accept: who cannot read the folder can
@@ -57,20 +57,20 @@ def run_certificates(parent: Path) -> Iterator[tuple[Path, Security]]:
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     try:
         _write_certificate(folder)
-        yield folder, security(folder)
+        yield folder
     finally:
         rmtree(folder, ignore_errors=True)
 
 
-def security(folder: Path) -> Security:
-    """What Dask needs to use the certificate of a folder, in every role."""
+def security(folder: Path, kind: type[Security] = Security) -> Security:
+    """The settings of Dask, an object of ``kind``, that use the certificate of a folder in every role."""
     certificate, key = str(folder / CERTIFICATE), str(folder / KEY)
     roles = {
         f"tls_{role}_{part}": path
         for role in ("client", "scheduler", "worker")
         for part, path in (("cert", certificate), ("key", key))
     }
-    return Security(require_encryption=True, tls_ca_file=certificate, **roles)
+    return kind(require_encryption=True, tls_ca_file=certificate, **roles)
 
 
 def remove_left_over(parent: Path) -> None:

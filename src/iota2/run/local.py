@@ -19,7 +19,7 @@ from distributed import Client, Scheduler, SchedulerPlugin, SpecCluster
 
 from iota2.errors import UserError
 from iota2.import_path import worker_path
-from iota2.run.connections import LOOPBACK, NO_ROUTES, SilentScheduler, run_certificates
+from iota2.run.connections import LOOPBACK, NO_ROUTES, SilentScheduler, run_certificates, security
 from iota2.run.execute import OUR_SCHEDULER, Cluster
 
 STILLBORN = 5
@@ -47,13 +47,18 @@ def local_workers(count: int) -> Iterator[Cluster]:
     with (
         dask.config.set({**OUR_SCHEDULER, **NO_ROUTES}),
         tempfile.TemporaryDirectory(prefix="iota2-", ignore_cleanup_errors=True) as folder,
-        run_certificates(Path(folder)) as (certificates, security),
+        run_certificates(Path(folder)) as certificates,
         SpecCluster(
             scheduler={
                 "cls": SilentScheduler,
-                "options": {"host": LOOPBACK, "protocol": "tls://", "dashboard": False, "security": security},
+                "options": {
+                    "host": LOOPBACK,
+                    "protocol": "tls://",
+                    "dashboard": False,
+                    "security": security(certificates),
+                },
             },
-            security=security,
+            security=security(certificates),
         ) as cluster,
         Client(cluster) as client,
     ):
