@@ -156,7 +156,7 @@ def test_images_that_only_lie_elsewhere_are_told_as_such() -> None:
 def test_values_are_compared_by_name_and_files_by_content(tmp_path: Path) -> None:
     forest = shown(TrainingParams("rf", {"n_estimators": 50}, 1))
     assert forest == {"arg_train.classifier": "rf", "classifier.rf.nbtrees": "50", "arg_train.random_seed": "1"}
-    assert differences(shown(ValidityParams("EPSG:1", 1)), shown(ValidityParams("EPSG:1", 2))) == [
+    assert differences(shown(ValidityParams("EPSG:1", 1, {})), shown(ValidityParams("EPSG:1", 2, {}))) == [
         "cloud_threshold: 1 → 2"
     ]
     path = tmp_path / "classes.txt"
