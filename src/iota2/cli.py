@@ -29,7 +29,7 @@ from iota2.io.specs import builtin_specs
 from iota2.run import runner
 from iota2.run.archive import write_archive
 from iota2.run.clusters import WORKERS
-from iota2.run.options import SCHEDULERS, EngineName, Options, chosen_steps, groups_of, resume_command
+from iota2.run.options import SCHEDULERS, EngineName, Options, chosen_steps, groups_of, resume_command, step_notes
 from iota2.run.recognized import recognized_json, recognized_text
 from iota2.run.sensors import sensor_text, sensors_json, sensors_text, spec_named
 from iota2.run.status import job_states
@@ -59,8 +59,11 @@ Workers = Annotated[
     ),
 ]
 _GROUPS = ", ".join(groups_of(CLASSIFICATION))
-FirstStep = Annotated[str | None, typer.Option(metavar="GROUP", help=f"First group of steps to run, of: {_GROUPS}.")]
-LastStep = Annotated[str | None, typer.Option(metavar="GROUP", help="Last group of steps to run, of the same.")]
+FirstStep = Annotated[
+    str | None,
+    typer.Option(metavar="STEP", help=f"First step to run: a group ({_GROUPS}), or the name or number of a step."),
+]
+LastStep = Annotated[str | None, typer.Option(metavar="STEP", help="Last step to run: the same.")]
 Restart = Annotated[bool, typer.Option("--restart", help="Go on even if remove_output_path is True.")]
 Force = Annotated[
     list[str] | None,
@@ -178,6 +181,8 @@ def plan(
 ) -> None:
     """Say what a run would do, and why; nothing is run."""
     console, outlook = _outlook(config, first_step, last_step, restart, force)
+    for note in outlook.notes:
+        console.say(f"note: {note}")
     console.outlook(outlook.plan, outlook.verdicts, len(outlook.removed or ()))
 
 
@@ -334,6 +339,8 @@ def _run_watched(path: Path, options: Options, console: Console | JsonLines, *, 
     config = _load(path, console)
     if only_summary:
         found, plan = runner.check(config)
+        for note in step_notes(plan.steps, config, options):
+            console.say(f"note: {note}")
         console.summary(chosen_steps(plan.steps, config, options), found)
         return
     try:
@@ -372,8 +379,8 @@ def legacy(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "-nb_parallel_tasks", type=_count, default=None, metavar="N", help="worker processes; 0: none but this one"
     )
-    parser.add_argument("-starting_step", type=int, default=None, metavar="N", help="number of the first step")
-    parser.add_argument("-ending_step", type=int, default=None, metavar="N", help="number of the last step; -1: last")
+    parser.add_argument("-starting_step", metavar="STEP", help="first step: its number, its name or a group of steps")
+    parser.add_argument("-ending_step", metavar="STEP", help="last step: the same; -1: the last of all")
     parser.add_argument("-restart", action="store_true", help="go on with what an earlier run made")
     parser.add_argument(
         "-restart_from", type=Path, metavar="STATUS", help="the same; the status file of that run must be there"
@@ -384,7 +391,7 @@ def legacy(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("-only_summary", action="store_true", help="print the steps and stop")
     given = parser.parse_args(arguments)
-    ending = None if given.ending_step == -1 else given.ending_step
+    ending = None if given.ending_step == "-1" else given.ending_step
     restart = given.restart or given.restart_from is not None
     engine = SCHEDULERS[given.scheduler_type]
     _require_workers(f"-scheduler_type {given.scheduler_type}", engine, "-nb_parallel_tasks", given.nb_parallel_tasks)

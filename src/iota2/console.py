@@ -21,6 +21,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from iota2.chain import NUMBERS
 from iota2.core.graph import Step
 from iota2.core.scene import SensorScene
 from iota2.core.words import counted
@@ -97,10 +98,10 @@ class Console(Watcher):
 
     def steps(self, steps: Sequence[tuple[Step, bool]]) -> None:
         """The numbered steps by group, those to be run marked."""
-        numbered = enumerate(steps, start=1)
-        for group, members in groupby(numbered, key=lambda item: item[1][0].group):
+        for group, members in groupby(steps, key=lambda item: item[0].group):
             self.say(f"Group {group}:")
-            for number, (step, chosen) in members:
+            for step, chosen in members:
+                number = NUMBERS[step.name]
                 self.say(f"  [{'x' if chosen else ' '}] Step {number:2}: {step.about} ({step.name})")
         self.say()
 
@@ -172,7 +173,7 @@ class Console(Watcher):
         for step, jobs in groupby(plan.jobs, key=lambda job: job.step.name):
             members = list(jobs)
             told = [job for job in members if verdicts[job.id].state != "fresh"]
-            self.say(f"{step}: {len(members) - len(told)} of {len(members)} up to date")
+            self.say(f"Step {NUMBERS[step]:2} {step}: {len(members) - len(told)} of {len(members)} up to date")
             for job in told[:SHOWN]:
                 verdict = verdicts[job.id]
                 self.say(f"  {WORDS[verdict.state]:8}  {job.task}: {verdict.reason}")

@@ -37,7 +37,7 @@ from iota2.run.ledger import Ledger, Verdict, all_reasons, assess
 from iota2.run.listing import digests, survey_texts, write_survey
 from iota2.run.local import local_workers
 from iota2.run.lock import locked
-from iota2.run.options import Options, chosen_steps, resume_command
+from iota2.run.options import Options, chosen_steps, resume_command, step_notes
 from iota2.run.output import claim, empty, left_over, prepare, removable, require_writable
 from iota2.run.plan import Job, Plan, make_plan
 from iota2.run.reasons import Reasons, keep_parameters
@@ -136,6 +136,8 @@ class Outlook:
     """Files of the survey with their text; they are not written yet."""
     removed: Sequence[Path] | None = None
     """Files that are removed first; None when the output folder is not to be emptied."""
+    notes: Sequence[str] = ()
+    """On steps that were asked for and are not active."""
 
     @property
     def to_run(self) -> list[tuple[Step, bool]]:
@@ -156,16 +158,16 @@ def look_ahead(config: Config, options: Options) -> Outlook:
 
 def _outlook(config: Config, options: Options, found: Survey, plan: Plan, *, renew: bool = False) -> Outlook:
     """What is to be done of the full plan; ``renew`` as in ``assess``."""
-    chosen = chosen_steps(plan.steps, config, options)
+    chosen, notes = chosen_steps(plan.steps, config, options), step_notes(plan.steps, config, options)
     texts = survey_texts(found, plan.root)
     plan = _chosen_jobs(plan, chosen)
     verdicts = _assess(plan, texts, options, renew=renew)
     if not config.chain.remove_output_path or not chosen[0][1] or options.restart:
-        return Outlook(plan, verdicts, chosen, found, texts)
+        return Outlook(plan, verdicts, chosen, found, texts, notes=notes)
     reason = "the output folder is emptied first"
     verdicts = {id_: replace(verdict, state="stale", reason=reason) for id_, verdict in verdicts.items()}
     removed = removable(plan.root) if (plan.root / layout.MARK).is_dir() else []
-    return Outlook(plan, verdicts, chosen, found, texts, removed)
+    return Outlook(plan, verdicts, chosen, found, texts, removed, notes)
 
 
 def run(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResult]:
@@ -198,7 +200,8 @@ def _run_once(config: Config, options: Options, watcher: Watcher) -> dict[str, J
     for remark in shares.remarks:
         watcher.say(f"note: {remark}")
     found, whole = check(config)
-    chosen_steps(whole.steps, config, options)
+    for note in step_notes(whole.steps, config, options):
+        watcher.say(f"note: {note}")
     claim(whole.root)
     with locked(whole.root) as message, _tidied(whole.root):
         if message:
