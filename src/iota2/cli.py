@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import shlex
+import shutil
 import signal
 import sys
 import traceback
@@ -16,10 +18,10 @@ import typer
 
 from iota2 import __version__, layout
 from iota2.chain import CLASSIFICATION
-from iota2.config.load import load_config
+from iota2.config.load import read_config
 from iota2.config.schema import Config
 from iota2.config.template import minimal_config
-from iota2.console import Console, JsonLines, told_in_all
+from iota2.console import Console, JsonLines, for_terminal, told_in_all
 from iota2.core.graph import Resources
 from iota2.core.words import counted
 from iota2.errors import EXIT_DEFECT, EXIT_INTERRUPTED, EXIT_USER, Iota2Error, JobsFailed, OutputError, UserError
@@ -29,10 +31,21 @@ from iota2.io.specs import builtin_specs
 from iota2.run import runner
 from iota2.run.archive import write_archive
 from iota2.run.clusters import WORKERS
-from iota2.run.options import SCHEDULERS, EngineName, Options, chosen_steps, groups_of, resume_command, step_notes
+from iota2.run.options import (
+    SCHEDULERS,
+    EngineName,
+    Options,
+    chosen_steps,
+    groups_of,
+    paths_words,
+    resume_command,
+    step_notes,
+)
+from iota2.run.output import other_results, place_notes
 from iota2.run.recognized import recognized_json, recognized_text
 from iota2.run.sensors import sensor_text, sensors_json, sensors_text, spec_named
 from iota2.run.status import job_states
+from iota2.run.survey import input_problems
 from iota2.run.verify import verify as look_at_outputs
 
 app = typer.Typer(
@@ -56,6 +69,14 @@ Workers = Annotated[
         metavar="N",
         min=0,
         help=f"Worker processes; 0: all in this process. Default: one per core; {WORKERS} on a cluster.",
+    ),
+]
+PathsFrom = Annotated[
+    Path | None,
+    typer.Option(
+        "--paths-from",
+        metavar="DIR",
+        help="Folder at which relative paths of the configuration start. Default: the folder of CONFIG.",
     ),
 ]
 _GROUPS = ", ".join(groups_of(CLASSIFICATION))
@@ -102,10 +123,10 @@ def init(
 
 
 @app.command()
-def check(config: ConfigPath) -> None:
+def check(config: ConfigPath, paths_from: PathsFrom = None) -> None:
     """Check a configuration and its inputs, reading headers only."""
     console = Console()
-    loaded = _load(config, console)
+    loaded = _load(config, console, paths_from)
     if (loaded.chain.output_path / layout.RECORDS.path).exists():
         outlook = runner.look_ahead(loaded, Options())
         console.summary(outlook.to_run, outlook.found)
@@ -114,7 +135,8 @@ def check(config: ConfigPath) -> None:
         found, plan = runner.check(loaded)
         console.summary(chosen_steps(plan.steps, loaded, Options()), found)
         told = f"{counted(len(plan.jobs), 'job')} will run"
-    console.say(f"All is well: {told}. Next: iota2 run {config}")
+    command = shlex.join(["iota2", "run", str(config), *paths_words(loaded)])
+    console.say(f"All is well: {told}. Next: {command}")
 
 
 @app.command()
@@ -137,6 +159,7 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
     ] = None,
     restart: Restart = False,
     force: Force = None,
+    paths_from: PathsFrom = None,
     json: Annotated[bool, typer.Option("--json", help="Tell events as JSON, one object a line, for machines.")] = False,
 ) -> None:
     """Run the chain of a configuration: what is up to date stays."""
@@ -154,7 +177,7 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
         force=tuple(force or ()),
         use=Resources() if memory is None else Resources(memory=memory << 20),
     )
-    _run(config, options, JsonLines() if json else Console())
+    _run(config, options, JsonLines() if json else Console(), paths_from=paths_from)
 
 
 def _require_workers(asked: str, engine: EngineName | None, option: str, workers: int | None) -> None:
@@ -162,25 +185,31 @@ def _require_workers(asked: str, engine: EngineName | None, option: str, workers
         raise UserError(f"{asked} needs workers: leave {option} 0 out, or give a number.")
 
 
-def _outlook(
-    config: Path, first_step: str | None, last_step: str | None, restart: bool, force: Sequence[str] | None
+def _outlook(  # noqa: PLR0917 - what two commands have in common
+    config: Path,
+    first_step: str | None,
+    last_step: str | None,
+    restart: bool,
+    force: Sequence[str] | None,
+    paths_from: Path | None,
 ) -> tuple[Console, runner.Outlook]:
     """What a run with these options would do, and where to tell it."""
     console = Console()
     options = Options(first_step=first_step, last_step=last_step, restart=restart, force=tuple(force or ()))
-    return console, runner.look_ahead(_load(config, console), options)
+    return console, runner.look_ahead(_load(config, console, paths_from), options)
 
 
 @app.command()
-def plan(
+def plan(  # noqa: PLR0917 - typer reads options from the signature
     config: ConfigPath,
     first_step: FirstStep = None,
     last_step: LastStep = None,
     restart: Restart = False,
     force: Force = None,
+    paths_from: PathsFrom = None,
 ) -> None:
     """Say what a run would do, and why; nothing is run."""
-    console, outlook = _outlook(config, first_step, last_step, restart, force)
+    console, outlook = _outlook(config, first_step, last_step, restart, force, paths_from)
     for note in outlook.notes:
         console.say(f"note: {note}")
     console.outlook(outlook.plan, outlook.verdicts, len(outlook.removed or ()))
@@ -194,12 +223,15 @@ def why(  # noqa: PLR0917 - typer reads options from the signature
     last_step: LastStep = None,
     restart: Restart = False,
     force: Force = None,
+    paths_from: PathsFrom = None,
 ) -> None:
     """Say why a job would run, what it reads and what it makes."""
-    console, outlook = _outlook(config, first_step, last_step, restart, force)
+    console, outlook = _outlook(config, first_step, last_step, restart, force, paths_from)
     found = [candidate for candidate in outlook.plan.jobs if job in candidate.id]
     if not found:
-        raise UserError(f"No job's name holds {job!r}. iota2 plan {config} lists the steps.")
+        words = [] if paths_from is None else ["--paths-from", str(paths_from)]
+        command = shlex.join(["iota2", "plan", str(config), *words])
+        raise UserError(f"No job's name contains {job!r}. {command} lists the steps.")
     last = job_states(outlook.plan.root)
     for candidate in found:
         verdict, reasons = outlook.verdicts[candidate.id], outlook.reasons(candidate)
@@ -212,10 +244,11 @@ def status(
     archive: Annotated[
         bool, typer.Option("--zip", help="Write logs.zip for a support request: logs, states, configuration, versions.")
     ] = False,
+    paths_from: PathsFrom = None,
 ) -> None:
     """Say how far the run of a configuration is, or how it ended."""
     console = Console()
-    loaded = _load(config, console)
+    loaded = _load(config, console, paths_from, look=False)
     root = loaded.chain.output_path
     console.status(root)
     if archive:
@@ -228,10 +261,11 @@ def status(
 def verify(
     config: ConfigPath,
     deep: Annotated[bool, typer.Option("--deep", help="Compare all bytes, not only size and time.")] = False,
+    paths_from: PathsFrom = None,
 ) -> None:
     """Look whether the outputs are as they were made."""
     console = Console()
-    loaded = _load(config, console)
+    loaded = _load(config, console, paths_from, look=False)
     found = look_at_outputs(loaded, deep=deep)
     if found.unneeded:
         console.say(
@@ -317,17 +351,32 @@ def demo(
     _run(files.config, Options(workers=workers), console)
 
 
-def _load(path: Path, console: Console | JsonLines) -> Config:
-    """The configuration, its warnings told."""
-    config = load_config(path)
-    for warning in config.warnings:
+def _load(path: Path, console: Console | JsonLines, paths_from: Path | None = None, *, look: bool = True) -> Config:
+    """The configuration, its warnings told. ConfigError when it has problems, and, with ``look``, with those of its
+    inputs that can be looked at all the same."""
+    if paths_from is not None and not paths_from.is_dir():
+        raise UserError(f"--paths-from: no folder {paths_from}. Give the folder at which relative paths start.")
+    reading = read_config(path, paths_from=paths_from)
+    if reading.config is None:
+        usable = reading.usable if look else None
+        raise reading.error(input_problems(usable, reading.broken) if usable else ())
+    for warning in (*reading.config.warnings, *other_results(reading.config)):
         console.say(f"warning: {warning}")
-    return config
+    for note in place_notes(reading.config):
+        console.say(f"note: {note}")
+    return reading.config
 
 
-def _run(path: Path, options: Options, console: Console | JsonLines, *, only_summary: bool = False) -> None:
+def _run(
+    path: Path,
+    options: Options,
+    console: Console | JsonLines,
+    *,
+    only_summary: bool = False,
+    paths_from: Path | None = None,
+) -> None:
     try:
-        _run_watched(path, options, console, only_summary=only_summary)
+        _run_watched(path, options, console, only_summary=only_summary, paths_from=paths_from)
     except Exception as error:
         console.failed(error)
         raise
@@ -335,8 +384,10 @@ def _run(path: Path, options: Options, console: Console | JsonLines, *, only_sum
         console.close()
 
 
-def _run_watched(path: Path, options: Options, console: Console | JsonLines, *, only_summary: bool) -> None:
-    config = _load(path, console)
+def _run_watched(
+    path: Path, options: Options, console: Console | JsonLines, *, only_summary: bool, paths_from: Path | None
+) -> None:
+    config = _load(path, console, paths_from)
     if only_summary:
         found, plan = runner.check(config)
         for note in step_notes(plan.steps, config, options):
@@ -385,6 +436,9 @@ def legacy(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "-restart_from", type=Path, metavar="STATUS", help="the same; the status file of that run must be there"
     )
+    parser.add_argument(
+        "-paths_from", type=Path, metavar="DIR", help="folder at which relative paths of the configuration start"
+    )
     parser.add_argument("-config_ressources", type=Path, metavar="FILE", help="threads, memory and time of steps")
     parser.add_argument(
         "-execution_graph_files", nargs="+", metavar="SVG", help="nothing: the run report shows the graph of the jobs"
@@ -411,7 +465,7 @@ def legacy(arguments: Sequence[str]) -> None:
     console = Console()
     if given.execution_graph_files:
         console.say(f"note: -execution_graph_files has no effect; the graph of the jobs is in {layout.SITE_JOBS.path}")
-    _run(given.config, options, console, only_summary=given.only_summary)
+    _run(given.config, options, console, only_summary=given.only_summary, paths_from=given.paths_from)
 
 
 def _count(text: str) -> int:
@@ -446,7 +500,9 @@ def guarded(action: Callable[[], object], *, debug: bool) -> int:
     except Iota2Error as err:
         if debug:
             traceback.print_exc()
-        print(f"error: {err}", file=sys.stderr)
+        if not err.told:
+            width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+            print(for_terminal(f"error: {err}", width), file=sys.stderr)
         return err.exit_code
     except Exception:
         traceback.print_exc()

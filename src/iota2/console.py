@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -25,6 +26,7 @@ from iota2.chain import NUMBERS
 from iota2.core.graph import Step
 from iota2.core.scene import SensorScene
 from iota2.core.words import counted
+from iota2.core.wrapping import wrapped
 from iota2.errors import EXIT_DEFECT, Iota2Error
 from iota2.run.forecast import Forecast
 from iota2.run.job import JobResult
@@ -64,6 +66,11 @@ def told_in_all(verdicts: Mapping[str, Verdict]) -> str:
     return f"{counted(states['stale'], 'job')} will run, {states['open']} may run, {states['fresh']} {are} up to date"
 
 
+def for_terminal(text: str, width: int | None) -> str:
+    """The text, broken between words for a terminal of so many columns; as it is for None, which is no terminal."""
+    return text if width is None else wrapped(text, width, exists=os.path.exists)
+
+
 class Console(Watcher):
     """Prints to a terminal with a progress bar, and plain lines elsewhere."""
 
@@ -72,12 +79,13 @@ class Console(Watcher):
         self._progress: Progress | None = None
         self._bars: dict[str, TaskID] = {}
         self._pace: Pace | None = None
+        self._root = Path()
         self._outdated: Mapping[Path, str] = {}
         self._said = time.monotonic()
 
     def say(self, text: str = "") -> None:
-        """Print a line as it is."""
-        self.out.print(text, markup=False)
+        """Print a line as it is; on a terminal, broken between words."""
+        self.out.print(for_terminal(text, self.out.width if self.out.is_terminal else None), markup=False)
 
     def summary(self, steps: Sequence[tuple[Step, bool]], found: Survey) -> None:
         """Inputs in a few lines, then the numbered steps by group, those to be run marked."""
@@ -108,7 +116,7 @@ class Console(Watcher):
     def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:
         """Start the progress bars, or say what is to be done on a plain log; a run may start over."""
         self.close()
-        self._pace = pace = Pace(plan, verdicts, forecast)
+        self._pace, self._root = (pace := Pace(plan, verdicts, forecast)), plan.root
         self.say(f"{counted(pace.total, 'job')}, {pace.done} of them up to date; output in {plan.root}")
         if self.out.is_terminal and pace.done < pace.total:
             self._progress = Progress(
@@ -131,7 +139,7 @@ class Console(Watcher):
         if result.state == "blocked":
             return
         if result.state == "failed":
-            self.say(f"FAILED {result.id}: {result.message}")
+            self.say(f"FAILED {result.id} (log: {self._root / 'logs' / result.id}.err)")
         if self._progress is not None:
             self._move(self._progress, pace, step)
         elif pace.left[step] == 0 or time.monotonic() - self._said > SILENCE:
@@ -292,6 +300,8 @@ class JsonLines(Watcher):
         """An event ``failed`` with the message and the exit code."""
         code = error.exit_code if isinstance(error, Iota2Error) else EXIT_DEFECT
         self._print("failed", exit_code=code, message=str(error) or repr(error))
+        if isinstance(error, Iota2Error):
+            error.told = self._stream.isatty()
 
     def close(self) -> None:
         """Nothing is open."""

@@ -6,7 +6,7 @@ import difflib
 import re
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -202,22 +202,47 @@ def _words(annotation: Any, without: tuple[str, ...] = ()) -> str:
 
 
 def _located(path: Path, info: ValidationInfo) -> Path:
-    """The path, from the folder of the configuration file when it is relative."""
+    """The path; a relative one starts at the folder of the configuration file, or that which ``--paths-from`` gives."""
     folder = (info.context or {}).get("folder")
     path = path.expanduser()
     return Path(folder, path) if folder else path
 
 
 def _existing_file(path: Path, info: ValidationInfo) -> Path:
-    if (info.context or {}).get("check_paths") and not path.is_file():
-        raise ValueError(f"no file {path}; {_why_not(path)}")
-    return path
+    return _existing(path, info, "file", Path.is_file)
 
 
 def _existing_folder(path: Path, info: ValidationInfo) -> Path:
-    if (info.context or {}).get("check_paths") and not path.is_dir():
-        raise ValueError(f"no folder {path}; {_why_not(path)}")
+    return _existing(path, info, "folder", Path.is_dir)
+
+
+def _existing(written: Path, info: ValidationInfo, what: str, there: Callable[[Path], bool]) -> Path:
+    """The path, located; ValueError when there is no such file or folder, with where there is one."""
+    path = _located(written, info)
+    if (info.context or {}).get("check_paths") and not there(path):
+        raise ValueError(f"no {what} {path}; {_why_not(path)}{_elsewhere(written, info, there)}")
     return path
+
+
+def _elsewhere(written: Path, info: ValidationInfo, there: Callable[[Path], bool]) -> str:
+    """What to do when a relative path leads to something from another folder than that at which it starts."""
+    context = info.context or {}
+    return elsewhere(written, context.get("folder"), there, home=context.get("home"))
+
+
+def elsewhere(written: Path, start: Path | None, there: Callable[[Path], bool], *, home: Path | None = None) -> str:
+    """The sentence on a path that was not found from ``start`` and is from the working directory, or from ``home``,
+    the folder of the configuration file; nothing when it is not."""
+    if written.expanduser().is_absolute() or start is None:
+        return ""
+    if there(found := Path.cwd() / written) and Path.cwd().resolve() != start.resolve():
+        return (
+            f". {found} exists, but relative paths start at {start}: to start all of them at the working directory, "
+            "add --paths-from . (Iota2.py: -paths_from .)"
+        )
+    if home is not None and home.resolve() != start.resolve() and there(home / written):
+        return f". {home / written} exists, but relative paths start at {start}, as --paths-from asks: leave it out"
+    return ""
 
 
 def _found_source(text: str, info: ValidationInfo) -> str:
@@ -228,10 +253,7 @@ def _found_source(text: str, info: ValidationInfo) -> str:
         return text
     if "://" in text:
         raise ValueError(f"expected a folder, a file or an address with http or https, got {text!r}")
-    path = _located(Path(text), info)
-    if (info.context or {}).get("check_paths") and not path.exists():
-        raise ValueError(f"no file or folder {path}; {_why_not(path)}")
-    return str(path)
+    return str(_existing(Path(text), info, "file or folder", Path.exists))
 
 
 def _why_not(path: Path) -> str:
@@ -258,8 +280,8 @@ def _listed(value: Any) -> Any:
 
 
 AnyPath = Annotated[Path, AfterValidator(_located)]
-InputFile = Annotated[Path, AfterValidator(_located), AfterValidator(_existing_file)]
-InputFolder = Annotated[Path, AfterValidator(_located), AfterValidator(_existing_folder)]
+InputFile = Annotated[Path, AfterValidator(_existing_file)]
+InputFolder = Annotated[Path, AfterValidator(_existing_folder)]
 Source = Annotated[str, AfterValidator(_found_source)]
 """The address of something on a web server, or the absolute path of a file or folder."""
 Day = Annotated[date, BeforeValidator(_date)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BeforeValidator, field_validator
+from pydantic import BeforeValidator, PrivateAttr, field_validator
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
@@ -241,6 +242,17 @@ class Chain(Section):
     grid: AnyPath | None = planned(None, "Vector file of the tiles to cut, one polygon each.", builders="T")
     tile_field: str | None = planned(None, "Field of `grid` that names the tile.", builders="T")
     rasters_grid_path: AnyPath | None = planned(None, "Folder of rasters that define the tiles to cut.", builders="T")
+
+    _paths_from: Path | None = PrivateAttr(default=None)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Keep where relative paths start, for the files that options name."""
+        self._paths_from = (context or {}).get("paths_from")
+
+    @property
+    def paths_from(self) -> Path | None:
+        """Where all relative paths start; None: each at the folder of the file in which it stands."""
+        return self._paths_from
 
     @field_validator("output_path", mode="before")
     @classmethod

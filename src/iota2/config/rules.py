@@ -124,7 +124,7 @@ def radar_settings_read(chain: Chain) -> Iterator[Finding]:
     if ini is None or not ini.is_file():
         return
     try:
-        settings = read_s1_ini(ini)
+        settings = read_s1_ini(ini, chain.paths_from)
     except ConfigError as err:
         for problem in err.problems:
             yield Finding("chain", path, f"{ini}: {problem}")

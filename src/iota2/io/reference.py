@@ -18,7 +18,7 @@ from iota2.compute.polygons import Pairs, duplicates, is_polygonal, overlaps, re
 from iota2.core.nomenclature import MAX_CODE
 from iota2.core.tables import ORIGIN, REGION
 from iota2.core.words import counted
-from iota2.errors import InputError
+from iota2.errors import InputError, MissingField
 from iota2.io.burn import to_crs
 from iota2.io.crs import sliver
 from iota2.io.vectors import FIELD_BYTES, read_vector
@@ -93,7 +93,7 @@ def _field(table: pd.DataFrame, field: str, path: str | Path) -> tuple[str, list
         found = [name for name in columns if name.lower() == wanted.lower()]
         if len(found) == 1:
             return found[0], [f"field {found[0]!r} is used for {field!r}"]
-    raise InputError(f"{path}: no field {field!r}; the fields are {', '.join(columns) or 'none'}")
+    raise MissingField(f"{path}: no field {field!r}; the fields are {', '.join(columns) or 'none'}")
 
 
 def _labels(values: pd.Series, column: str) -> tuple[pd.Series, Literal["integer", "text"], list[str]]:

@@ -167,6 +167,11 @@ def resume_command(config: Config, options: Options) -> str:
     return shlex.join(words)
 
 
+def paths_words(config: Config) -> list[str]:
+    """The part of a command that makes relative paths start where they did."""
+    return _words({"--paths-from": config.chain.paths_from})
+
+
 def _by_group(config: Config, options: Options) -> list[str]:
     given = {
         "--first-step": options.first_step,
@@ -177,7 +182,7 @@ def _by_group(config: Config, options: Options) -> list[str]:
         "--scheduler": options.scheduler,
         "--resources": options.resources,
     }
-    words = ["iota2", "run", str(config.source), *_words(given)]
+    words = ["iota2", "run", str(config.source), *paths_words(config), *_words(given)]
     words += ["--restart"] if config.chain.remove_output_path else []
     return [*words, *(word for step in options.force for word in ("--force", step))]
 
@@ -185,6 +190,7 @@ def _by_group(config: Config, options: Options) -> list[str]:
 def _by_number(config: Config, options: Options) -> list[str]:
     given = {
         "-config": config.source,
+        "-paths_from": config.chain.paths_from,
         "-scheduler_type": next(name for name, engine in SCHEDULERS.items() if engine == options.engine),
         "-nb_parallel_tasks": options.workers,
         "-starting_step": options.starting,

@@ -11,6 +11,7 @@ from pathlib import Path
 from iota2 import layout
 from iota2.chain import CLASSIFICATION
 from iota2.classifiers import forest, models
+from iota2.config.schema import Config
 from iota2.core.graph import Artifact
 from iota2.errors import OutputError
 from iota2.io.atomic import SHAPEFILE_SUFFIXES, in_progress, write_text
@@ -40,6 +41,40 @@ def require_writable(root: Path) -> None:
     place = next(folder for folder in (root, *root.parents) if folder.exists())
     if not os.access(place, os.W_OK):
         raise OutputError(f"chain.output_path: {place} cannot be written to. Choose another folder.")
+
+
+def place_notes(config: Config) -> list[str]:
+    """Where a relative output folder lies, unless that is where the command was started."""
+    written = _written(config)
+    if written is None or config.chain.paths_from or config.source.parent.resolve() == Path.cwd().resolve():
+        return []
+    return [
+        f"chain.output_path: '{written}' starts at the folder of the configuration; results are in "
+        f"{config.chain.output_path}"
+    ]
+
+
+def other_results(config: Config) -> list[str]:
+    """A warning when a relative output folder has no results of earlier runs, and there are some where it would lie if
+    relative paths started elsewhere: at the working directory, or at the folder of the configuration."""
+    written, here = _written(config), config.chain.output_path
+    if written is None:
+        return []
+    home, start = config.source.parent, Path.cwd()
+    elsewhere = [(start / written, "add --paths-from ."), (home / written, "leave --paths-from out")]
+    return [
+        f"chain.output_path: RESULTS OF AN EARLIER RUN ARE IN {other}, and this command uses {here}. To use those, "
+        f"{remedy} or give the whole path in the configuration"
+        for other, remedy in elsewhere
+        if other.resolve() != here.resolve() and (other / layout.MARK).is_dir()
+    ]
+
+
+def _written(config: Config) -> str | None:
+    """The output folder as the configuration has it; None when that is a whole path."""
+    node = config.places.node("chain", "output_path")
+    text = str(node.plain()) if node else ""
+    return None if not text or Path(text).expanduser().is_absolute() else text
 
 
 def claim(root: Path) -> None:

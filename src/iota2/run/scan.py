@@ -11,10 +11,11 @@ from odc.geo.geobox import GeoBox
 from iota2.config.options_sensors import RADAR
 from iota2.config.s1_ini import read_s1_ini
 from iota2.config.schema import Config
+from iota2.config.sensors import images_option
 from iota2.core.grid import resolution
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.sensor import SensorOptions
-from iota2.errors import InputError, MissingTile
+from iota2.errors import InputError, InputProblems, MissingTile
 from iota2.io.coverage import bounds_in, share_shown
 from iota2.io.crs import units_per_metre
 from iota2.io.environ import crs_name
@@ -82,7 +83,7 @@ def with_images(config: Config, sensors: Sequence[SensorOptions]) -> tuple[tuple
     radar = [options for options in sensors if options.spec.section == RADAR]
     if not radar or config.chain.s1_path is None:
         return tuple(sensors), ()
-    spec, settings = builtin_specs()[RADAR], read_s1_ini(config.chain.s1_path)
+    spec, settings = builtin_specs()[RADAR], read_s1_ini(config.chain.s1_path, config.chain.paths_from)
     found = directions_found(spec, settings.output, config.chain.list_tile, settings.raw)
     lacking = {of_direction(spec, word).name: text for word, text in DIRECTIONS.items() if word not in found}
     notes = (f"{RADAR}: no tile has {text} images, so there is no series {name}." for name, text in lacking.items())
@@ -97,22 +98,23 @@ def scan(config: Config, sensors: Sequence[SensorOptions], tile: str, items: Ite
     """
     found: list[SensorScene] = []
     notes: list[str] = []
-    problems: list[str] = []
+    problems: list[tuple[tuple[str | int, ...], str]] = []
     for options in sensors:
+        option = images_option(options)
         try:
             series, remarks = _series(config, options, tile, items)
         except MissingTile as err:
             if config.chain.allow_missing_sensor:
                 notes.append(f"{err} With chain.allow_missing_sensor, its features are missing values there.")
             else:
-                problems.append(str(err) + WITHOUT * (len(sensors) > 1))
+                problems.append((option, str(err) + WITHOUT * (len(sensors) > 1)))
         except InputError as err:
-            problems.append(str(err))
+            problems.append((option, str(err)))
         else:
             found.append(series)
             notes += [remark for remark in remarks if remark not in notes]  # the two of Sentinel-1 say the same
     if problems or not any(not series.spec.static for series in found):
-        raise InputError("\n".join(problems or notes))
+        raise InputProblems(problems or [((), note) for note in notes])
     return tuple(found), tuple(notes)
 
 
@@ -183,7 +185,7 @@ def scenes_of(config: Config, found: Mapping[str, Series]) -> tuple[dict[str, Sc
             beside += elsewhere
             notes[tile] += [*little, *(interpolated_numbers(one, lattice, tile) if one.spec.static else ())]
     if beside:
-        raise InputError("\n".join(beside))
+        raise InputProblems([((), text) for text in beside])
     return scenes, notes
 
 
