@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import shlex
 import shutil
 import signal
@@ -58,6 +59,9 @@ app = typer.Typer(
 
 DEMO, SMALLEST_DEMO = 480, 160
 """Pixels along a tile; smaller worlds than the second have no room for all classes."""
+LARGEST_DEMO = 20_000
+MOST_WORKERS, MOST_MEMORY = 10_000, 16 << 20
+"""Workers, and MiB of a job: 16 TiB."""
 PARSER_EXIT = 2
 """Exit code of the command parser for a mistake on the command line; ours for that is 1."""
 
@@ -68,6 +72,7 @@ Workers = Annotated[
         "--workers",
         metavar="N",
         min=0,
+        max=MOST_WORKERS,
         help=f"Worker processes; 0: all in this process. Default: one per core; {WORKERS} on a cluster.",
     ),
 ]
@@ -127,14 +132,11 @@ def check(config: ConfigPath, paths_from: PathsFrom = None) -> None:
     """Check a configuration and its inputs, reading headers only."""
     console = Console()
     loaded = _load(config, console, paths_from)
-    if (loaded.chain.output_path / layout.RECORDS.path).exists():
-        outlook = runner.look_ahead(loaded, Options())
-        console.summary(outlook.to_run, outlook.found)
-        told = told_in_all(outlook.verdicts)
-    else:
-        found, plan = runner.check(loaded)
-        console.summary(chosen_steps(plan.steps, loaded, Options()), found)
-        told = f"{counted(len(plan.jobs), 'job')} will run"
+    before = os.path.isdir(loaded.chain.output_path / layout.MARK)
+    outlook = (runner.look_ahead if before else runner.first_look)(loaded, Options())
+    console.summary(outlook.to_run, outlook.found)
+    runner.foretell(loaded, Options(), console, outlook)
+    told = told_in_all(outlook.verdicts) if before else f"{counted(len(outlook.plan.jobs), 'job')} will run"
     command = shlex.join(["iota2", "run", str(config), *paths_words(loaded)])
     console.say(f"All is well: {told}. Next: {command}")
 
@@ -146,7 +148,10 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
     last_step: LastStep = None,
     workers: Workers = None,
     memory: Annotated[
-        int | None, typer.Option("--memory", metavar="MIB", min=1, help="Memory of a job for the arrays of a block.")
+        int | None,
+        typer.Option(
+            "--memory", metavar="MIB", min=1, max=MOST_MEMORY, help="Memory of a job for the arrays of a block."
+        ),
     ] = None,
     engine: Annotated[
         EngineName | None, typer.Option("--engine", help="Where workers run: by default on this machine.")
@@ -330,7 +335,9 @@ def demo(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="Folder for the made-up archive and its results.")
     ] = Path("demo"),
-    size: Annotated[int, typer.Option(metavar="N", min=SMALLEST_DEMO, help="Pixels along a tile's side.")] = DEMO,
+    size: Annotated[
+        int, typer.Option(metavar="N", min=SMALLEST_DEMO, max=LARGEST_DEMO, help="Pixels along a tile's side.")
+    ] = DEMO,
     all_sensors: Annotated[
         bool,
         typer.Option("--all-sensors", help="With Landsat 8, Sentinel-1 and layers without dates beside Sentinel-2."),
@@ -470,8 +477,8 @@ def legacy(arguments: Sequence[str]) -> None:
 
 def _count(text: str) -> int:
     """A number of workers."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number ≥ 0, got {text}")
+    if not (text.isdecimal() and len(text) <= len(str(MOST_WORKERS)) and int(text) <= MOST_WORKERS):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {MOST_WORKERS}, got {text[:40]}")
     return int(text)
 
 

@@ -102,6 +102,7 @@ class Console(Watcher):
         for remark in found.remarks:
             self.say(f"note: {remark}")
         self.say(f"{len(found.recipe.names)} features per pixel")
+        self.say(found.extent.text())
         self.say()
 
     def steps(self, steps: Sequence[tuple[Step, bool]]) -> None:

@@ -25,6 +25,10 @@ from pydantic.fields import FieldInfo
 
 from iota2.io.addresses import is_remote, secret_in
 
+YEARS = (1970, 2100)
+"""First and last year of dates: before it no satellite took images of land."""
+LONGEST_SHOWN = 200
+"""Characters of a value that a message repeats."""
 NOT_YET = "is known but not available yet"
 
 
@@ -264,14 +268,22 @@ def _why_not(path: Path) -> str:
     return f"{absent.parent} has no '{absent.name}', correct the path"
 
 
+def shortened(text: str) -> str:
+    """The text, or its beginning when it is long."""
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+
+
 def _date(value: Any) -> Any:
     """A date from YYYYMMDD as text or number."""
     if not isinstance(value, str | int) or isinstance(value, bool):
         return value
     try:
-        return date.fromisoformat(str(value) if re.fullmatch(r"\d{8}", str(value)) else "")
+        day = date.fromisoformat(str(value) if re.fullmatch(r"\d{8}", str(value)) else "")
     except ValueError:
-        raise ValueError(f"expected a date YYYYMMDD, got {value!r}") from None
+        raise ValueError(f"expected a date YYYYMMDD, got {shortened(repr(value))}") from None
+    if not YEARS[0] <= day.year <= YEARS[1]:
+        raise ValueError(f"expected a date YYYYMMDD of the years {YEARS[0]} to {YEARS[1]}, got {value!r}")
+    return day
 
 
 def _listed(value: Any) -> Any:

@@ -23,6 +23,7 @@ from iota2.config.fields import (
     keys,
     nearest,
     nested,
+    shortened,
     shown,
 )
 from iota2.config.options_sensors import RADAR
@@ -274,7 +275,7 @@ def _problems(options: type[Options], err: ValidationError) -> Iterator[tuple[tu
             yield path, f"unknown option{hint}"
         elif info:
             hint = nearest(error["input"], _choices(error)) if isinstance(error["input"], str) else ""
-            yield path, f"expected {expected(info)}, got {shown(error['input'])}{hint}"
+            yield path, f"expected {expected(info)}, got {shortened(shown(error['input']))}{hint}"
 
 
 def _choices(error: Any) -> list[str]:

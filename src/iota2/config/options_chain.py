@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import os
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -24,6 +27,7 @@ from iota2.config.fields import (
     option,
     planned,
 )
+from iota2.core.words import some
 
 Group = Literal[
     "init",
@@ -45,6 +49,14 @@ Group = Literal[
 GROUPS: tuple[str, ...] = get_args(Group)
 """Groups of steps, in the order of a run."""
 
+MOST_TILES = 10_000
+"""Tiles of a run; Sentinel-2 has 56,984."""
+LONGEST_TILE = 100
+"""Bytes of the name of a tile: other words are put beside it in names of files."""
+MOST_DATES = 10_000
+"""Clear dates of a pixel: nobody has more."""
+LONGEST_STEP = 3660
+"""Days between dates: ten years."""
 _VECTOR_GROUPS = GROUPS[GROUPS.index("regularisation") :]
 _NEVER_INTO_INPUTS = "no stack of images is ever written, neither into the inputs nor beside them"
 
@@ -59,7 +71,7 @@ class UserSensor(Options):
     start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
     end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
     temporal_resolution: int | None = option(
-        None, "Days between interpolation dates; those of its description when None.", ge=1
+        None, "Days between interpolation dates; those of its description when None.", ge=1, le=LONGEST_STEP
     )
     keep_bands: Words = option((), "Bands to use when `extract_bands` is True; [] uses all.")
     additional_features: str = option(
@@ -127,7 +139,7 @@ def _products(what: str) -> Any:
 
 
 def _is_size(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _upper(value: Any) -> Any:
@@ -219,7 +231,7 @@ class Chain(Section):
         about=About(builders="C F O R", form="a dictionary"),
     )
     cloud_threshold: int = option(
-        1, "Fewest clear dates of a pixel that is used as sample.", ge=0, about=About(builders="C O R")
+        1, "Fewest clear dates of a pixel that is used as sample.", ge=0, le=MOST_DATES, about=About(builders="C O R")
     )
     first_step: Group = option("init", "First group of steps to run.", about=About(later=_VECTOR_GROUPS))
     last_step: Group = option("validation", "Last group of steps to run.", about=About(later=_VECTOR_GROUPS))
@@ -266,10 +278,15 @@ class Chain(Section):
     def _tile_names(cls, tiles: tuple[str, ...]) -> tuple[str, ...]:
         if not tiles:
             raise ValueError("names no tile; expected tile names separated by blanks, such as 'T31TCJ T31TDJ'")
-        twice = sorted({tile for tile in tiles if tiles.count(tile) > 1})
+        if len(tiles) > MOST_TILES:
+            raise ValueError(f"names {len(tiles):,} tiles; expected at most {MOST_TILES:,} in one run")
+        twice = sorted(tile for tile, count in Counter(tiles).items() if count > 1)
         if twice:
-            raise ValueError(f"{', '.join(twice)} given twice; name each tile once")
+            raise ValueError(f"{some(twice)} given twice; name each tile once")
         unsafe = [tile for tile in tiles if not _is_folder_name(tile)]
+        too_long = [tile for tile in tiles if len(os.fsencode(tile)) > LONGEST_TILE]
+        if too_long:
+            raise ValueError(f"{too_long[0][:20]}… cannot be a tile; expected a name of at most {LONGEST_TILE} bytes")
         if unsafe:
             raise ValueError(f"{unsafe[0]!r} cannot be a tile; expected a folder name without '/' and '..'")
         return tiles

@@ -47,9 +47,13 @@ class TaskRetryLimits(Section):
     about_section: ClassVar[str] = "How a failed job is tried again."
     builders: ClassVar[str] = "C F O V R T"
 
-    allowed_retry: int = option(0, "How often a failed job is tried again, with twice the memory and threads.", ge=0)
-    maximum_ram: float = option(16.0, "Most memory for the arrays of a job, GB, also when it is tried again.", gt=0)
-    maximum_cpu: int = option(4, "Most threads of a job that is tried again.", ge=1)
+    allowed_retry: int = option(
+        0, "How often a failed job is tried again, with twice the memory and threads.", ge=0, le=20
+    )
+    maximum_ram: float = option(
+        16.0, "Most memory for the arrays of a job, GB, also when it is tried again.", gt=0, le=100_000
+    )
+    maximum_cpu: int = option(4, "Most threads of a job that is tried again.", ge=1, le=10_000)
 
 
 class Slurm(Section):
@@ -114,8 +118,8 @@ class Coregistration(Section):
     date_src: Day | None = option(
         None, "With `mode` 2 or 3, the date that is compared with the reference image, or the one nearest to it."
     )
-    band_ref: int = option(1, "Band of the reference image that is compared, from 1.", ge=1)
-    band_src: int = option(3, "Band of the series that is compared: 3 is the third of each sensor.", ge=1)
+    band_ref: int = option(1, "Band of the reference image that is compared, from 1.", ge=1, le=10_000)
+    band_src: int = option(3, "Band of the series that is compared: 3 is the third of each sensor.", ge=1, le=10_000)
     mode: Literal[1, 2, 3] = option(
         1,
         "With 1 each date is compared with the reference image and moved by itself, with 2 all dates are moved alike, "

@@ -43,7 +43,7 @@ class Sensor(Section):
     start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
     end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
     temporal_resolution: int | None = option(
-        None, "Days between interpolation dates; those of its description when None.", ge=1
+        None, "Days between interpolation dates; those of its description when None.", ge=1, le=3660
     )
     keep_bands: Words = option((), "Bands to use when `extract_bands` is True; [] uses all.")
     write_reproject_resampled_input_dates_stack: bool = idle(

@@ -17,6 +17,10 @@ from iota2.errors import OutputError
 from iota2.io.atomic import SHAPEFILE_SUFFIXES, in_progress, write_text
 from iota2.run.lock import LOCK
 
+LONGEST_NAME, LONGEST_PATH = 255, 3800
+"""Bytes of a name and of a path to the output folder; below it, names of files come to that."""
+_SYSTEM = ("/proc", "/sys", "/dev")
+"""What looks like folders and is none to put files into."""
 MADE = layout.OUTPUTS.path
 """Every path that runs in this folder have set out to make, one per line."""
 _COMPANIONS = (".aux.xml", ".ovr")
@@ -36,11 +40,46 @@ _LOG = re.compile(
 """Logs and pages of the run report, beside those of ``_FIXED``."""
 
 
-def require_writable(root: Path) -> None:
-    """Raise OutputError when the folder, or the first folder above it that exists, cannot be written to."""
-    place = next(folder for folder in (root, *root.parents) if folder.exists())
-    if not os.access(place, os.W_OK):
-        raise OutputError(f"chain.output_path: {place} cannot be written to. Choose another folder.")
+def require_usable(root: Path) -> None:
+    """Raise OutputError when a run could not have its results in this folder; nothing is written.
+
+    The folder may be there, empty or made by this program, or be missing below a folder that can be written to.
+    """
+    if problem := _unusable(root):
+        raise OutputError(f"chain.output_path: {problem}. Choose another folder.")
+
+
+def _unusable(root: Path) -> str | None:
+    """Why a folder cannot hold results; None when it can."""
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in root.parts) or len(os.fsencode(root)) > LONGEST_PATH:
+        return f"the path is longer than file systems hold ({str(root)[:60]}…)"
+    try:
+        place = next(folder for folder in (root, *root.parents) if os.path.lexists(folder))
+        return _unusable_place(place, root) or (_taken(root) if place == root else None)
+    except OSError as err:
+        return f"{err.filename or root} cannot be looked at ({err.strerror})"
+
+
+def _unusable_place(place: Path, root: Path) -> str | None:
+    """Why nothing can be written into a folder that is ``root``, or the nearest above it that is there."""
+    if not place.exists():
+        return f"{place} is a link to something that does not exist"
+    if not place.is_dir():
+        return f"{place} is {'no folder' if place == root else 'a file, and no folder can be made in it'}"
+    real = place.resolve()
+    if any(real.is_relative_to(system) for system in _SYSTEM) and not real.is_relative_to("/dev/shm"):
+        return f"{place} belongs to the system and holds no files"
+    return None if os.access(place, os.W_OK | os.X_OK) else f"{place} cannot be written to"
+
+
+def _taken(root: Path) -> str | None:
+    """Why a folder that is there is not one of ours and not empty."""
+    entries = sorted(os.listdir(root))
+    if entries and layout.MARK not in entries:
+        return f"{root} is not empty and was not made by this program (it holds {', '.join(entries[:3])})"
+    if layout.MARK in entries and not (root / layout.MARK).is_dir():
+        return f"{root / layout.MARK} is no folder, so this program did not make {root}"
+    return None
 
 
 def place_notes(config: Config) -> list[str]:
@@ -66,7 +105,7 @@ def other_results(config: Config) -> list[str]:
         f"chain.output_path: RESULTS OF AN EARLIER RUN ARE IN {other}, and this command uses {here}. To use those, "
         f"{remedy} or give the whole path in the configuration"
         for other, remedy in elsewhere
-        if other.resolve() != here.resolve() and (other / layout.MARK).is_dir()
+        if other.resolve() != here.resolve() and os.path.isdir(other / layout.MARK)
     ]
 
 
@@ -79,14 +118,7 @@ def _written(config: Config) -> str | None:
 
 def claim(root: Path) -> None:
     """Make the output folder and its mark. Raises OutputError, and touches nothing, when it is somebody else's."""
-    if root.exists() and not root.is_dir():
-        raise OutputError(f"chain.output_path: {root} is a file, a folder is needed.")
-    entries = sorted(entry.name for entry in root.iterdir()) if root.exists() else []
-    if entries and layout.MARK not in entries:
-        raise OutputError(
-            f"chain.output_path: {root} is not empty and was not made by this program (it holds "
-            f"{', '.join(entries[:3])}). Choose another folder, or empty it yourself."
-        )
+    require_usable(root)
     try:
         (root / layout.MARK).mkdir(parents=True, exist_ok=True)
     except OSError as err:

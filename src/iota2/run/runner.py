@@ -38,7 +38,7 @@ from iota2.run.listing import digests, survey_texts, write_survey
 from iota2.run.local import local_workers
 from iota2.run.lock import locked
 from iota2.run.options import Options, chosen_steps, resume_command, step_notes
-from iota2.run.output import claim, empty, left_over, prepare, removable, require_writable
+from iota2.run.output import claim, empty, left_over, prepare, removable
 from iota2.run.plan import Job, Plan, make_plan
 from iota2.run.reasons import Reasons, keep_parameters
 from iota2.run.resources import Shares, shares_of
@@ -119,7 +119,6 @@ def _require_short_names(plan: Plan) -> None:
 def check(config: Config) -> tuple[Survey, Plan]:
     """Look at configuration and inputs (headers only); raise UserError with all problems."""
     found = survey(config)
-    require_writable(config.chain.output_path)
     return found, plan_run(config, found)
 
 
@@ -154,6 +153,20 @@ def look_ahead(config: Config, options: Options) -> Outlook:
     """What a run would do, and why; nothing is written."""
     found, plan = check(config)
     return _outlook(config, options, found, plan)
+
+
+def first_look(config: Config, options: Options) -> Outlook:
+    """What a run would do in a folder in which none was, without a look at more than headers; nothing is written."""
+    found, plan = check(config)
+    chosen = chosen_steps(plan.steps, config, options)
+    plan = _chosen_jobs(plan, chosen)
+    verdicts = {job.id: Verdict("stale", "never made", None, "", {}) for job in plan.jobs}
+    return Outlook(plan, verdicts, chosen, found, {}, notes=step_notes(plan.steps, config, options))
+
+
+def foretell(config: Config, options: Options, watcher: Watcher, outlook: Outlook) -> None:
+    """Say what a run would need. Raises what a run would raise for want of memory or disk."""
+    _foreseen(config, options, watcher, outlook, shares_of(options.resources, options.use, retries(config)))
 
 
 def _outlook(config: Config, options: Options, found: Survey, plan: Plan, *, renew: bool = False) -> Outlook:

@@ -24,6 +24,7 @@ from iota2.io.s1tiling import DIRECTIONS, directions_found, of_direction
 from iota2.io.specs import builtin_specs
 from iota2.io.user_features import interpolated_numbers, scan_layers
 from iota2.run.damage import known_damage
+from iota2.run.extent import RESOLUTION, finest_pixel, size_problems
 from iota2.steps.recipe import season_notes
 
 if TYPE_CHECKING:
@@ -178,6 +179,10 @@ def scenes_of(config: Config, found: Mapping[str, Series]) -> tuple[dict[str, Sc
             size = size or resolution(native_geobox(main))
             text = f"tile {tile}: its pixels lie on those of {references[tile].spec.name}, as it lacks {main.spec.name}"
             notes[tile].append(text)
+        if chain.spatial_resolution:
+            found_size = size_problems(chain.spatial_resolution, chain.proj, tile, native, finest_pixel(series))
+            if wrong := [(RESOLUTION, text) for text in found_size]:
+                raise InputProblems(wrong)
         lattice = working_geobox(native, spatial_resolution=size, working_grid=chain.working_grid, proj=chain.proj)
         scenes[tile] = Scene(tile, lattice, series)
         for one in series:

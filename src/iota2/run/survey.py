@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,6 +29,8 @@ from iota2.errors import ConfigError, InputError, InputProblems, MissingField, U
 from iota2.io.burn import to_crs
 from iota2.io.classes import read_colors, read_names
 from iota2.io.reference import ReferenceData, read_reference, read_regions
+from iota2.run.extent import RESOLUTION, Extent, extent_of, extent_problems, table_problems
+from iota2.run.output import require_usable
 from iota2.run.plan import rows_of
 from iota2.run.scan import read_stac, scan, scenes_of, with_images
 from iota2.steps import recipe as recipe_step
@@ -38,6 +41,8 @@ from iota2.steps.selection import read_class_counts
 T = TypeVar("T")
 Option = tuple[str | int, ...]
 """An option: its section, its key, and what leads to a part of its value; empty when none is known."""
+SHOWN = 20
+"""Problems of one option that are told."""
 BYCLASS = "strategy.byclass.in"
 _IMAGES = tuple(f"chain.{key}" for key in (*PLACES.values(), "user_sensors", "stac_items"))
 """The options that enable sensors."""
@@ -64,6 +69,8 @@ class Survey:
     """The reference image with which dates are aligned."""
     sensors: tuple[SensorOptions, ...] = ()
     """What the configuration says of the sensors of which some tile has images."""
+    extent: Extent = field(default_factory=Extent)
+    """How many pixels the tiles and the map have."""
 
     def rows(self, runs: int) -> list[dict[str, str | int]]:
         """The run's table: the valid combinations of tile, part, sensor with dates, region and seed."""
@@ -110,7 +117,16 @@ class _Look:
 
     def told(self) -> list[tuple[int, str]]:
         """The problems with their options and lines, by line."""
-        told = [self.config.places.told(option, text) for option, text in self._problems]
+        counts: Counter[Option] = Counter(option for option, _ in self._problems)
+        shown: Counter[Option] = Counter()
+        told = []
+        for option, text in self._problems:
+            shown[option] += 1
+            if shown[option] <= SHOWN:
+                told.append(self.config.places.told(option, text))
+        for option, count in counts.items():
+            if count > SHOWN:
+                told.append(self.config.places.told(option, f"… and {count - SHOWN} more problems"))
         return sorted(dict.fromkeys(told), key=lambda pair: pair[0])
 
     def usable(self, *options: str) -> bool:
@@ -161,6 +177,8 @@ class _Look:
             tile: attempt(lambda tile=tile: scan(config, sensors, tile, items)) if sensors and items else None  # type: ignore[misc]
             for tile in tiles
         }
+        if self.usable("chain.output_path"):
+            attempt(lambda: require_usable(config.chain.output_path), "chain", "output_path")
         regions = attempt(lambda: _read_regions(config), "chain", "region_path") if self._regions_usable() else None
         reference = self._reference() if config.chain.check_inputs else None
         classes = self._classes(reference)
@@ -171,6 +189,7 @@ class _Look:
         recipe = attempt(lambda: recipe_step.build_recipe(scenes, recipe_step.params(config))) if complete else None
         footprints = {tile: _footprint(scene, config.chain.proj) for tile, scene in scenes.items()}
         by_tile, remarks = _regions_by_tile(regions, footprints)
+        extent = self._extent(scenes, footprints, by_tile) if complete else Extent()
         if complete and reference is not None and self._regions_usable():
             for text in _ground_problems(regions, footprints, reference, config):
                 self.note(("chain", "ground_truth"), text)
@@ -199,7 +218,29 @@ class _Look:
             _labelled(reference, footprints, scenes) if reference is not None else 0.0,
             config.coregistration.vhr_path,
             sensors,
+            extent,
         )
+
+    def _extent(
+        self,
+        scenes: Mapping[str, Scene],
+        footprints: Mapping[str, shapely.Geometry],
+        regions: Mapping[str, Sequence[str]],
+    ) -> Extent:
+        """How large the map is; that it is too large, or its jobs too many, is a problem."""
+        runs = self.config.arg_train.runs
+        extent = extent_of(
+            self.config, scenes, {tile: gpd.GeoSeries([outline]) for tile, outline in footprints.items()}
+        )
+        for text in extent_problems(extent):
+            self.note(RESOLUTION if self.config.chain.spatial_resolution else ("chain", "list_tile"), text)
+        rows = sum(
+            part_count(scene.geobox.shape[0]) * len(scene.sensors) * len(regions[tile]) * runs
+            for tile, scene in scenes.items()
+        )
+        for text in table_problems(rows, runs):
+            self.note(("arg_train", "runs"), text)
+        return extent
 
     def _sensors_usable(self) -> bool:
         """Whether the reference sensor can be told from those in use."""
