@@ -170,7 +170,8 @@ class Chain(Section):
     proj: str = option(..., "Projection of mosaics and vectors.", about=About(form="text 'EPSG:<number>'"))
     spatial_resolution: Annotated[tuple[float, float] | None, BeforeValidator(_resolution)] = option(
         None,
-        "Pixel size of the results in units of the projection; [] keeps the native one.",
+        "Pixel size of the results in units of the projection, from a tenth of the finest image's pixels to the "
+        "size of a tile; [] keeps the native one.",
         about=About(form="a number > 0, a list [x, y] or []", builders="C F O R T"),
     )
     working_grid: Literal["native", "proj"] = option(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 
 from iota2 import layout
@@ -146,7 +147,12 @@ class Outlook:
 
     def reasons(self, job: Job) -> list[str]:
         """Every reason why a job of the plan runs, or why not."""
-        return all_reasons(job, self.verdicts[job.id], Reasons(self.plan.root, self.texts))
+        return all_reasons(job, self.verdicts[job.id], self._words)
+
+    @cached_property
+    def _words(self) -> Reasons:
+        """What is read for the reasons of one job serves all."""
+        return Reasons(self.plan.root, self.texts)
 
 
 def look_ahead(config: Config, options: Options) -> Outlook:
