@@ -478,7 +478,7 @@ def legacy(arguments: Sequence[str]) -> None:
 def _count(text: str) -> int:
     """A number of workers."""
     if not (text.isdecimal() and len(text) <= len(str(MOST_WORKERS)) and int(text) <= MOST_WORKERS):
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {MOST_WORKERS}, got {text[:40]}")
+        raise argparse.ArgumentTypeError(f"expected a whole number ≥ 0 and ≤ {MOST_WORKERS}, got {text[:40]}")
     return int(text)
 
 

@@ -120,10 +120,10 @@ def unusable(case: Case) -> dict[str, str]:
     (folder / "marked").mkdir()
     (folder / "marked/.iota2").write_text("x", encoding="utf-8")
     return {
-        "/etc/passwd": "/etc/passwd is no folder",
-        "/etc/passwd/below": "/etc/passwd is a file, and no folder can be made in it",
-        str(folder / "file/a/b"): "is a file, and no folder can be made in it",
-        "/dev/null": "/dev/null is no folder",
+        "/etc/passwd": "/etc/passwd is a file, a folder is needed",
+        "/etc/passwd/below": "/etc/passwd is a file, nothing can lie in it",
+        str(folder / "file/a/b"): "is a file, nothing can lie in it",
+        "/dev/null": "/dev/null is no folder, a folder is needed",
         "/proc": "belongs to the system",
         "/proc/results": "belongs to the system",
         "/sys/results": "belongs to the system",

@@ -94,12 +94,12 @@ class Places:
             node = self.node(section, key)
             if node is not None and found != but:
                 text = re.sub(
-                    rf"(?<![\w./-]){re.escape(found)}(?![\w.]*\w)", f"{found} (line {node.line})", text, count=1
+                    rf"(?<![\w./-]){re.escape(found)}(?![\w.]*\w|:)", f"{found} (line {node.line})", text, count=1
                 )
         return text
 
 
-_MENTIONED = re.compile(r"(?<![\w./-])[A-Za-z]\w*\.[a-z]\w*")
+_MENTIONED = re.compile(r"(?<![\w./-])[A-Za-z]\w*\.[a-z]\w*(?![\w.]*\w|:)")
 """What may be an option with its section."""
 
 

@@ -65,7 +65,10 @@ def _unusable_place(place: Path, root: Path) -> str | None:
     if not place.exists():
         return f"{place} is a link to something that does not exist"
     if not place.is_dir():
-        return f"{place} is {'no folder' if place == root else 'a file, and no folder can be made in it'}"
+        what = "a file" if place.is_file() else "no folder"
+        return (
+            f"{place} is {what}, a folder is needed" if place == root else f"{place} is {what}, nothing can lie in it"
+        )
     real = place.resolve()
     if any(real.is_relative_to(system) for system in _SYSTEM) and not real.is_relative_to("/dev/shm"):
         return f"{place} belongs to the system and holds no files"

@@ -332,8 +332,8 @@ def _unknown_models(config: Config, regions: gpd.GeoDataFrame | None) -> list[tu
     source = config.chain.region_path or "this run, which has a single one"
     return [
         (
-            ("arg_train", "sample_selection", "per_model", k, "target_model"),
-            f"'{entry.target_model}' is no region of {source}"
+            ("arg_train", "sample_selection", "per_model", k),
+            f"target_model '{entry.target_model}' is no region of {source}"
             + (nearest(entry.target_model, names) or f"; expected one of {', '.join(names)}"),
         )
         for k, entry in enumerate(config.arg_train.sample_selection.per_model)
