@@ -144,14 +144,14 @@ def test_legacy_command_does_the_same(
     base = ("-config", str(world.config), "-scheduler_type")
     assert call(monkeypatch, *base, "debug", "-only_summary", legacy=True) == 0
     assert "jobs; output in" not in capsys.readouterr().out
-    assert call(monkeypatch, *base, "debug", "-ending_step", "4", legacy=True) == 0
+    assert call(monkeypatch, *base, "debug", "-ending_step", "5", legacy=True) == 0
     printed = capsys.readouterr().out
     assert printed.count("[x] Step") == 4
     assert (world.output / "features/T31TCJ/nbView.tif").is_file()
     assert call(monkeypatch, *base, "localCluster", "-nb_parallel_tasks", "2", "-ending_step", "-1", legacy=True) == 0
     assert (world.output / "final/RESULTS.txt").is_file()
-    assert call(monkeypatch, *base, "debug", "-starting_step", "25", legacy=True) == 1
-    assert "numbered 1 to 24" in capsys.readouterr().err
+    assert call(monkeypatch, *base, "debug", "-starting_step", "26", legacy=True) == 1
+    assert "numbered 1 to 25" in capsys.readouterr().err
 
 
 def test_installed_commands_answer(tmp_path: Path) -> None:
@@ -181,8 +181,8 @@ def test_a_mistake_on_the_legacy_command_line_is_the_users(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("-nb_parallel_tasks", "-1"), "expected a whole number ≥ 0, got -1"),
-        (("-nb_parallel_tasks", "two"), "expected a whole number ≥ 0, got two"),
+        (("-nb_parallel_tasks", "-1"), "expected a whole number ≥ 0 and ≤ 10000, got -1"),
+        (("-nb_parallel_tasks", "two"), "expected a whole number ≥ 0 and ≤ 10000, got two"),
         (("-scheduler_type", "Slurm", "-nb_parallel_tasks", "0"), "Slurm needs workers"),
         (("-restart_from", "/nonexistent"), "there is no file /nonexistent"),
     ],

@@ -95,11 +95,17 @@ def test_too_little_memory_is_told_with_what_is_needed(mapped: Case, capsys: pyt
     assert re.search(rf"tile {WEST}: a block of \d+ x \d+ pixels needs [\d.]+ MB, and a job has 1\.0 MB", error)
 
 
-def test_a_step_in_place_of_a_group_is_told_its_group(mapped: Case, capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, error = command(capsys, "plan", mapped.configured(), "--first-step", "learnModel")
+def test_a_step_is_accepted_in_place_of_a_group_and_a_wrong_word_is_shown_what_there_is(
+    mapped: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, error = command(capsys, "plan", mapped.configured(), "--first-step", "learnModels")
     assert code == 1
-    assert "It is a step of the group learning. Groups: init, sampling, learning, classification" in error
+    assert "did you mean 'learnModel'? Groups: init, sampling, learning, classification" in error
     assert "regularisation" not in error
+    code, printed, _ = command(capsys, "plan", mapped.configured(), "--first-step", "learnModel", "--last-step", "17")
+    assert code == 0
+    assert printed.startswith("Step 17 learnModel: ")
+    assert "Step 18" not in printed
     _, told, _ = command(capsys, "run", "--help")
     words = set(re.findall(r"\w+", told))
     assert words >= {"init", "validation", "referenceData", "reportGeneration"}

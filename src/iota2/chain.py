@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from iota2 import layout
 from iota2.core.graph import Artifact, Step
 from iota2.steps import (
@@ -62,3 +64,8 @@ CLASSIFICATION: tuple[Step, ...] = (
     difference.STEP,
     report.STEP,
 )
+
+NAMES: Mapping[int, str] = {number: step.name for number, step in enumerate(CLASSIFICATION, start=1)}
+"""Name of each step by its number, which is the same whatever a configuration makes active."""
+NUMBERS: Mapping[str, int] = {name: number for number, name in NAMES.items()}
+"""Number of each step by its name."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shlex
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -15,10 +17,10 @@ import typer
 
 from iota2 import __version__, layout
 from iota2.chain import CLASSIFICATION
-from iota2.config.load import load_config
+from iota2.config.load import read_config
 from iota2.config.schema import Config
 from iota2.config.template import minimal_config
-from iota2.console import Console, JsonLines, told_in_all
+from iota2.console import Console, JsonLines, for_terminal, told_in_all
 from iota2.core.graph import Resources
 from iota2.core.words import counted, json_text, printable
 from iota2.errors import (
@@ -41,13 +43,24 @@ from iota2.run import runner
 from iota2.run.archive import write_archive
 from iota2.run.clusters import WORKERS
 from iota2.run.job import PrintableFormatter
-from iota2.run.options import SCHEDULERS, EngineName, Options, chosen_steps, groups_of, resume_command
+from iota2.run.options import (
+    SCHEDULERS,
+    EngineName,
+    Options,
+    chosen_steps,
+    groups_of,
+    paths_words,
+    resume_command,
+    step_notes,
+)
+from iota2.run.output import other_results, place_notes
 from iota2.run.recognized import recognized_json, recognized_text
 from iota2.run.samples_told import sample_lines
 from iota2.run.sensors import sensor_text, sensors_json, sensors_text, spec_named
 from iota2.run.signals import end_on_sigterm
 from iota2.run.soundness import state_notes
 from iota2.run.status import job_states
+from iota2.run.survey import input_problems
 from iota2.run.verify import verify as look_at_outputs
 
 app = typer.Typer(
@@ -60,6 +73,9 @@ app = typer.Typer(
 
 DEMO, SMALLEST_DEMO = 480, 160
 """Pixels along a tile; smaller worlds than the second have no room for all classes."""
+LARGEST_DEMO = 20_000
+MOST_WORKERS, MOST_MEMORY = 10_000, 16 << 20
+"""Workers, and MiB of a job: 16 TiB."""
 PARSER_EXIT = 2
 """Exit code of the command parser for a mistake on the command line; ours for that is 1."""
 
@@ -70,12 +86,24 @@ Workers = Annotated[
         "--workers",
         metavar="N",
         min=0,
+        max=MOST_WORKERS,
         help=f"Worker processes; 0: all in this process. Default: one per core; {WORKERS} on a cluster.",
     ),
 ]
+PathsFrom = Annotated[
+    Path | None,
+    typer.Option(
+        "--paths-from",
+        metavar="DIR",
+        help="Folder at which relative paths of the configuration start. Default: the folder of CONFIG.",
+    ),
+]
 _GROUPS = ", ".join(groups_of(CLASSIFICATION))
-FirstStep = Annotated[str | None, typer.Option(metavar="GROUP", help=f"First group of steps to run, of: {_GROUPS}.")]
-LastStep = Annotated[str | None, typer.Option(metavar="GROUP", help="Last group of steps to run, of the same.")]
+FirstStep = Annotated[
+    str | None,
+    typer.Option(metavar="STEP", help=f"First step to run: a group ({_GROUPS}), or the name or number of a step."),
+]
+LastStep = Annotated[str | None, typer.Option(metavar="STEP", help="Last step to run: the same.")]
 ResourcesFile = Annotated[
     Path | None, typer.Option("--resources", metavar="FILE", help="Threads, memory and time of steps.")
 ]
@@ -117,22 +145,21 @@ def init(
 
 
 @app.command()
-def check(config: ConfigPath, resources: ResourcesFile = None) -> None:
+def check(config: ConfigPath, resources: ResourcesFile = None, paths_from: PathsFrom = None) -> None:
     """Check a configuration and its inputs, reading headers only."""
     console = Console()
-    loaded = _load(config, console)
-    for note in runner.resource_notes(loaded, Options(resources=resources)):
+    loaded = _load(config, console, paths_from)
+    options = Options(resources=resources)
+    for note in runner.resource_notes(loaded, options):
         console.say(f"note: {note}")
     _report_state(loaded, console)
-    if (loaded.chain.output_path / layout.RECORDS.path).exists():
-        outlook = runner.look_ahead(loaded, Options())
-        console.summary(outlook.to_run, outlook.found)
-        told = told_in_all(outlook.verdicts)
-    else:
-        found, plan = runner.check(loaded)
-        console.summary(chosen_steps(plan.steps, loaded, Options()), found)
-        told = f"{counted(len(plan.jobs), 'job')} will run"
-    console.say(f"All is well: {told}. Next: iota2 run {config}")
+    before = os.path.isdir(loaded.chain.output_path / layout.MARK)
+    outlook = (runner.look_ahead if before else runner.first_look)(loaded, options)
+    console.summary(outlook.to_run, outlook.found)
+    runner.foretell(loaded, options, console, outlook)
+    told = told_in_all(outlook.verdicts) if before else f"{counted(len(outlook.plan.jobs), 'job')} will run"
+    command = shlex.join(["iota2", "run", str(config), *paths_words(loaded)])
+    console.say(f"All is well: {told}. Next: {command}")
 
 
 @app.command()
@@ -142,7 +169,10 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
     last_step: LastStep = None,
     workers: Workers = None,
     memory: Annotated[
-        int | None, typer.Option("--memory", metavar="MIB", min=1, help="Memory of a job for the arrays of a block.")
+        int | None,
+        typer.Option(
+            "--memory", metavar="MIB", min=1, max=MOST_MEMORY, help="Memory of a job for the arrays of a block."
+        ),
     ] = None,
     engine: Annotated[
         EngineName | None, typer.Option("--engine", help="Where workers run: by default on this machine.")
@@ -153,6 +183,7 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
     resources: ResourcesFile = None,
     restart: Restart = False,
     force: Force = None,
+    paths_from: PathsFrom = None,
     json: Annotated[bool, typer.Option("--json", help="Tell events as JSON, one object a line, for machines.")] = False,
 ) -> None:
     """Run the chain of a configuration: what is up to date stays."""
@@ -170,7 +201,7 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
         force=tuple(force or ()),
         use=Resources() if memory is None else Resources(memory=memory << 20),
     )
-    _run(config, options, JsonLines() if json else Console())
+    _run(config, options, JsonLines() if json else Console(), paths_from=paths_from)
 
 
 def _require_workers(asked: str, engine: EngineName | None, option: str, workers: int | None) -> None:
@@ -178,27 +209,35 @@ def _require_workers(asked: str, engine: EngineName | None, option: str, workers
         raise UserError(f"{asked} needs workers: leave {option} 0 out, or give a number.")
 
 
-def _outlook(
-    config: Path, first_step: str | None, last_step: str | None, restart: bool, force: Sequence[str] | None
+def _outlook(  # noqa: PLR0917 - what two commands have in common
+    config: Path,
+    first_step: str | None,
+    last_step: str | None,
+    restart: bool,
+    force: Sequence[str] | None,
+    paths_from: Path | None,
 ) -> tuple[Console, runner.Outlook]:
     """What a run with these options would do, and where to tell it."""
     console = Console()
     options = Options(first_step=first_step, last_step=last_step, restart=restart, force=tuple(force or ()))
-    loaded = _load(config, console)
+    loaded = _load(config, console, paths_from)
     _report_state(loaded, console)
     return console, runner.look_ahead(loaded, options)
 
 
 @app.command()
-def plan(
+def plan(  # noqa: PLR0917 - typer reads options from the signature
     config: ConfigPath,
     first_step: FirstStep = None,
     last_step: LastStep = None,
     restart: Restart = False,
     force: Force = None,
+    paths_from: PathsFrom = None,
 ) -> None:
     """Say what a run would do, and why; nothing is run."""
-    console, outlook = _outlook(config, first_step, last_step, restart, force)
+    console, outlook = _outlook(config, first_step, last_step, restart, force, paths_from)
+    for note in outlook.notes:
+        console.say(f"note: {note}")
     console.outlook(outlook.plan, outlook.verdicts, len(outlook.removed or ()))
 
 
@@ -210,12 +249,15 @@ def why(  # noqa: PLR0917 - typer reads options from the signature
     last_step: LastStep = None,
     restart: Restart = False,
     force: Force = None,
+    paths_from: PathsFrom = None,
 ) -> None:
     """Say why a job would run, what it reads and what it makes."""
-    console, outlook = _outlook(config, first_step, last_step, restart, force)
+    console, outlook = _outlook(config, first_step, last_step, restart, force, paths_from)
     found = [candidate for candidate in outlook.plan.jobs if job in candidate.id]
     if not found:
-        raise UserError(f"No job's name holds {job!r}. iota2 plan {config} lists the steps.")
+        words = [] if paths_from is None else ["--paths-from", str(paths_from)]
+        command = shlex.join(["iota2", "plan", str(config), *words])
+        raise UserError(f"No job's name contains {job!r}. {command} lists the steps.")
     last = job_states(outlook.plan.root)
     for candidate in found:
         verdict, reasons = outlook.verdicts[candidate.id], outlook.reasons(candidate)
@@ -228,10 +270,11 @@ def status(
     archive: Annotated[
         bool, typer.Option("--zip", help="Write logs.zip for a support request: logs, states, configuration, versions.")
     ] = False,
+    paths_from: PathsFrom = None,
 ) -> None:
     """Say how far the run of a configuration is, or how it ended."""
     console = Console()
-    loaded = _load(config, console)
+    loaded = _load(config, console, paths_from, look=False)
     root = loaded.chain.output_path
     _report_state(loaded, console)
     console.status(root)
@@ -245,10 +288,11 @@ def status(
 def verify(
     config: ConfigPath,
     deep: Annotated[bool, typer.Option("--deep", help="Compare all bytes, not only size and time.")] = False,
+    paths_from: PathsFrom = None,
 ) -> None:
     """Look whether the outputs are as they were made."""
     console = Console()
-    loaded = _load(config, console)
+    loaded = _load(config, console, paths_from, look=False)
     _report_state(loaded, console)
     found = look_at_outputs(loaded, deep=deep)
     if found.unneeded:
@@ -314,7 +358,9 @@ def demo(
     folder: Annotated[
         Path, typer.Argument(metavar="FOLDER", help="Folder for the made-up archive and its results.")
     ] = Path("demo"),
-    size: Annotated[int, typer.Option(metavar="N", min=SMALLEST_DEMO, help="Pixels along a tile's side.")] = DEMO,
+    size: Annotated[
+        int, typer.Option(metavar="N", min=SMALLEST_DEMO, max=LARGEST_DEMO, help="Pixels along a tile's side.")
+    ] = DEMO,
     all_sensors: Annotated[
         bool,
         typer.Option("--all-sensors", help="With Landsat 8, Sentinel-1 and layers without dates beside Sentinel-2."),
@@ -335,12 +381,20 @@ def demo(
     _run(files.config, Options(workers=workers), console)
 
 
-def _load(path: Path, console: Console | JsonLines) -> Config:
-    """The configuration, its warnings told."""
-    config = load_config(path)
-    for warning in config.warnings:
+def _load(path: Path, console: Console | JsonLines, paths_from: Path | None = None, *, look: bool = True) -> Config:
+    """The configuration, its warnings told. ConfigError when it has problems, and, with ``look``, with those of its
+    inputs that can be looked at all the same."""
+    if paths_from is not None and not paths_from.is_dir():
+        raise UserError(f"--paths-from: no folder {paths_from}. Give the folder at which relative paths start.")
+    reading = read_config(path, paths_from=paths_from)
+    if reading.config is None:
+        usable = reading.usable if look else None
+        raise reading.error(input_problems(usable, reading.broken) if usable else ())
+    for warning in (*reading.config.warnings, *other_results(reading.config)):
         console.say(f"warning: {warning}")
-    return config
+    for note in place_notes(reading.config):
+        console.say(f"note: {note}")
+    return reading.config
 
 
 def _report_state(config: Config, console: Console) -> None:
@@ -349,9 +403,16 @@ def _report_state(config: Config, console: Console) -> None:
         console.say(note)
 
 
-def _run(path: Path, options: Options, console: Console | JsonLines, *, only_summary: bool = False) -> None:
+def _run(
+    path: Path,
+    options: Options,
+    console: Console | JsonLines,
+    *,
+    only_summary: bool = False,
+    paths_from: Path | None = None,
+) -> None:
     try:
-        _run_watched(path, options, console, only_summary=only_summary)
+        _run_watched(path, options, console, only_summary=only_summary, paths_from=paths_from)
     except Exception as error:
         console.failed(error)
         raise
@@ -359,12 +420,16 @@ def _run(path: Path, options: Options, console: Console | JsonLines, *, only_sum
         console.close()
 
 
-def _run_watched(path: Path, options: Options, console: Console | JsonLines, *, only_summary: bool) -> None:
-    config = _load(path, console)
+def _run_watched(
+    path: Path, options: Options, console: Console | JsonLines, *, only_summary: bool, paths_from: Path | None
+) -> None:
+    config = _load(path, console, paths_from)
     if only_summary:
         for note in runner.resource_notes(config, options):
             console.say(f"note: {note}")
         found, plan = runner.check(config)
+        for note in step_notes(plan.steps, config, options):
+            console.say(f"note: {note}")
         console.summary(chosen_steps(plan.steps, config, options), found)
         return
     try:
@@ -406,11 +471,14 @@ def legacy(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "-nb_parallel_tasks", type=_count, default=None, metavar="N", help="worker processes; 0: none but this one"
     )
-    parser.add_argument("-starting_step", type=int, default=None, metavar="N", help="number of the first step")
-    parser.add_argument("-ending_step", type=int, default=None, metavar="N", help="number of the last step; -1: last")
+    parser.add_argument("-starting_step", metavar="STEP", help="first step: its number, its name or a group of steps")
+    parser.add_argument("-ending_step", metavar="STEP", help="last step: the same; -1: the last of all")
     parser.add_argument("-restart", action="store_true", help="go on with what an earlier run made")
     parser.add_argument(
         "-restart_from", type=Path, metavar="STATUS", help="the same; the status file of that run must be there"
+    )
+    parser.add_argument(
+        "-paths_from", type=Path, metavar="DIR", help="folder at which relative paths of the configuration start"
     )
     parser.add_argument("-config_ressources", type=Path, metavar="FILE", help="threads, memory and time of steps")
     parser.add_argument(
@@ -418,7 +486,7 @@ def legacy(arguments: Sequence[str]) -> None:
     )
     parser.add_argument("-only_summary", action="store_true", help="print the steps and stop")
     given = parser.parse_args(arguments)
-    ending = None if given.ending_step == -1 else given.ending_step
+    ending = None if given.ending_step == "-1" else given.ending_step
     restart = given.restart or given.restart_from is not None
     engine = SCHEDULERS[given.scheduler_type]
     _require_workers(f"-scheduler_type {given.scheduler_type}", engine, "-nb_parallel_tasks", given.nb_parallel_tasks)
@@ -438,13 +506,13 @@ def legacy(arguments: Sequence[str]) -> None:
     console = Console()
     if given.execution_graph_files:
         console.say(f"note: -execution_graph_files has no effect; the graph of the jobs is in {layout.SITE_JOBS.path}")
-    _run(given.config, options, console, only_summary=given.only_summary)
+    _run(given.config, options, console, only_summary=given.only_summary, paths_from=given.paths_from)
 
 
 def _count(text: str) -> int:
     """A number of workers."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number ≥ 0, got {text}")
+    if not (text.isdecimal() and len(text) <= len(str(MOST_WORKERS)) and int(text) <= MOST_WORKERS):
+        raise argparse.ArgumentTypeError(f"expected a whole number ≥ 0 and ≤ {MOST_WORKERS}, got {text[:40]}")
     return int(text)
 
 
@@ -479,7 +547,9 @@ def guarded(action: Callable[[], object], *, debug: bool) -> int:
         code = exit_code_of(err)
         if debug or code == EXIT_DEFECT:
             print(printable(traceback.format_exc()), file=sys.stderr)
-        print(printable(f"error: {_last_words(err)}"), file=sys.stderr)
+        if not (isinstance(err, Iota2Error) and err.told):
+            width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
+            print(for_terminal(f"error: {_last_words(err)}", width), file=sys.stderr)
         return code
     return 0
 

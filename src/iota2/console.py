@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
@@ -20,10 +21,12 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from iota2.chain import NUMBERS
 from iota2.core.graph import Step
 from iota2.core.scene import SensorScene
 from iota2.core.words import counted, json_text, printable
-from iota2.errors import exit_code_of, message_of
+from iota2.core.wrapping import wrapped
+from iota2.errors import Iota2Error, exit_code_of, message_of
 from iota2.run.forecast import Forecast
 from iota2.run.job import JobResult
 from iota2.run.ledger import Verdict
@@ -62,6 +65,15 @@ def told_in_all(verdicts: Mapping[str, Verdict]) -> str:
     return f"{counted(states['stale'], 'job')} will run, {states['open']} may run, {states['fresh']} {are} up to date"
 
 
+def for_terminal(text: str, width: int | None) -> str:
+    """The text, broken between words for a terminal of so many columns; None is no terminal, and lines stay whole.
+
+    Control characters of names and paths are shown as escapes.
+    """
+    shown = printable(text)
+    return shown if width is None else wrapped(shown, width, exists=os.path.exists)
+
+
 class Console(Watcher):
     """Prints to a terminal with a progress bar, and plain lines elsewhere."""
 
@@ -70,12 +82,13 @@ class Console(Watcher):
         self._progress: Progress | None = None
         self._bars: dict[str, TaskID] = {}
         self._pace: Pace | None = None
+        self._root = Path()
         self._outdated: Mapping[Path, str] = {}
         self._said = time.monotonic()
 
     def say(self, text: str = "") -> None:
-        """Print lines; control characters of names and paths stand as escapes."""
-        self.out.print(printable(text), markup=False)
+        """Print lines, on a terminal broken between words."""
+        self.out.print(for_terminal(text, self.out.width if self.out.is_terminal else None), markup=False)
 
     def summary(self, steps: Sequence[tuple[Step, bool]], found: Survey) -> None:
         """Inputs in a few lines, then the numbered steps by group, those to be run marked."""
@@ -92,21 +105,22 @@ class Console(Watcher):
         for remark in found.remarks:
             self.say(f"note: {remark}")
         self.say(f"{len(found.recipe.names)} features per pixel")
+        self.say(found.extent.text())
         self.say()
 
     def steps(self, steps: Sequence[tuple[Step, bool]]) -> None:
         """The numbered steps by group, those to be run marked."""
-        numbered = enumerate(steps, start=1)
-        for group, members in groupby(numbered, key=lambda item: item[1][0].group):
+        for group, members in groupby(steps, key=lambda item: item[0].group):
             self.say(f"Group {group}:")
-            for number, (step, chosen) in members:
+            for step, chosen in members:
+                number = NUMBERS[step.name]
                 self.say(f"  [{'x' if chosen else ' '}] Step {number:2}: {step.about} ({step.name})")
         self.say()
 
     def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:
         """Start the progress bars, or say what is to be done on a plain log; a run may start over."""
         self.close()
-        self._pace = pace = Pace(plan, verdicts, forecast)
+        self._pace, self._root = (pace := Pace(plan, verdicts, forecast)), plan.root
         self.say(f"{counted(pace.total, 'job')}, {pace.done} of them up to date; output in {plan.root}")
         if self.out.is_terminal and pace.done < pace.total:
             self._progress = Progress(
@@ -129,7 +143,7 @@ class Console(Watcher):
         if result.state == "blocked":
             return
         if result.state == "failed":
-            self.say(f"FAILED {result.id}: {result.message}")
+            self.say(f"FAILED {result.id} (log: {self._root / 'logs' / result.id}.err)")
         if self._progress is not None:
             self._move(self._progress, pace, step)
         elif pace.left[step] == 0 or time.monotonic() - self._said > SILENCE:
@@ -171,7 +185,7 @@ class Console(Watcher):
         for step, jobs in groupby(plan.jobs, key=lambda job: job.step.name):
             members = list(jobs)
             told = [job for job in members if verdicts[job.id].state != "fresh"]
-            self.say(f"{step}: {len(members) - len(told)} of {len(members)} up to date")
+            self.say(f"Step {NUMBERS[step]:2} {step}: {len(members) - len(told)} of {len(members)} up to date")
             for job in told[:SHOWN]:
                 verdict = verdicts[job.id]
                 self.say(f"  {WORDS[verdict.state]:8}  {job.task}: {verdict.reason}")
@@ -289,6 +303,8 @@ class JsonLines(Watcher):
     def failed(self, error: Exception) -> None:
         """An event ``failed`` with the message and the exit code."""
         self._print("failed", exit_code=exit_code_of(error), message=message_of(error))
+        if isinstance(error, Iota2Error):
+            error.told = self._stream.isatty()
 
     def close(self) -> None:
         """Nothing is open."""

@@ -4,6 +4,8 @@
     ├── UserError               the user can mend it                          exit code 1
     │   ├── ConfigError         the configuration file (all problems at once)
     │   ├── InputError          images, vectors, tables given by the user
+    │   │   ├── InputProblems   several of them, each with its option
+    │   │   ├── MissingField    a vector file lacks a field
     │   │   ├── DamagedProduct  a file of a product whose pixels cannot be read
     │   │   └── MissingTile     a sensor has no product of a tile
     │   ├── OutputError         the output folder cannot be used
@@ -31,6 +33,8 @@ class Iota2Error(Exception):
     """Anything that this program tells its user; the message stands without a traceback."""
 
     exit_code = EXIT_DEFECT
+    told = False
+    """Whether the terminal shows the message already."""
 
 
 class UserError(Iota2Error):
@@ -52,6 +56,18 @@ class ConfigError(UserError):
 
 class InputError(UserError):
     """Something is wrong with images, vectors or tables that the user gave."""
+
+
+class InputProblems(InputError):
+    """Several problems of inputs at once, each with the option of the configuration that it is about."""
+
+    def __init__(self, found: Iterable[tuple[tuple[str | int, ...], str]]) -> None:
+        self.found = tuple(dict.fromkeys(found))
+        super().__init__("\n".join(text for _, text in self.found))
+
+
+class MissingField(InputError):
+    """A vector file lacks the field that is asked for."""
 
 
 class DamagedProduct(InputError):

@@ -207,9 +207,9 @@ def test_all_problems_come_at_once_each_with_its_line(world: Path) -> None:
     lines = text.splitlines()
     for word, part in [
         ("proj", "chain.proj: expected 'EPSG:<number>' such as 'EPSG:2154', got '2154 m'"),
-        ("cloud_threshold", "chain.cloud_threshold: expected a whole number ≥ 0, got -1"),
+        ("cloud_threshold", "chain.cloud_threshold: expected a whole number ≥ 0 and ≤ 10000, got -1"),
         ("grnd_truth", "chain.grnd_truth: unknown option; did you mean 'ground_truth'?"),
-        ("runs", "arg_train.runs: expected a whole number ≥ 1, got 0"),
+        ("runs", "arg_train.runs: expected a whole number ≥ 1 and ≤ 1000, got 0"),
         ("ratio", "arg_train.ratio: expected a number > 0 and < 1, got 1"),
         ("sampler", "arg_train.sample_selection.sampler: expected 'random' or 'periodic', got 'randm'"),
         ("foo", "arg_train.sample_selection.foo: unknown option"),
@@ -541,7 +541,7 @@ def test_a_sensor_of_the_users_own_is_enough(world: Path) -> None:
     [
         ("{strategy : percent}", "strategy 'percent' needs 'strategy.percent.p'"),
         ("{strategy : all, 'strategy.total.v' : 5}", "does not use 'strategy.total.v'"),
-        ("{strategy : constant, 'strategy.constant.nb' : 0}", "expected a whole number or None ≥ 1, got 0"),
+        ("{strategy : constant, 'strategy.constant.nb' : 0}", "None ≥ 1 and ≤ 2147483647, got 0"),
         ("{strategy : byclass, 'strategy.byclass.in' : 'absent.csv'}", "no file"),
         ("{'sampler.periodic.jitter' : 2}", "does not use 'sampler.periodic.jitter'"),
         ("{rand : 3}", "'rand' cannot be given, iota2 sets it"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,50 @@ class Document:
 
     source: Path
     sections: tuple[SectionText, ...]
+
+
+OptionPath = Sequence[str | int]
+"""Section, key, then keys and numbers of list entries inside the value."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """On which lines of a configuration file its options stand, under their present names."""
+
+    nodes: Mapping[str, Mapping[str, Node]] = field(default_factory=dict)
+    """What is written, by section and key."""
+
+    def node(self, section: str, key: str) -> Node | None:
+        """What is written for an option; None for one that is left to its default."""
+        return self.nodes.get(section, {}).get(key)
+
+    def line(self, option: OptionPath) -> int:
+        """Line of an option, or of the nearest part around it that is written; 0 when it is not written."""
+        node = self.node(str(option[0]), str(option[1])) if len(option) > 1 else None
+        return node.line_of(option[2:]) if node else 0
+
+    def told(self, option: OptionPath, text: str) -> tuple[int, str]:
+        """A sentence about an option, with its name and line, and the line to sort by; other options that the
+        sentence names get their lines too."""
+        line, name = self.line(option), ".".join(map(str, option))
+        text = self._with_lines(text, name)
+        named = f"{name}: {text}" if name else text
+        return line, f"line {line}: {named}" if line else named
+
+    def _with_lines(self, text: str, but: str) -> str:
+        """The sentence with a line after the first mention of each other option that is written."""
+        for found in dict.fromkeys(_MENTIONED.findall(text)):
+            section, _, key = found.partition(".")
+            node = self.node(section, key)
+            if node is not None and found != but:
+                text = re.sub(
+                    rf"(?<![\w./-]){re.escape(found)}(?![\w.]*\w|:)", f"{found} (line {node.line})", text, count=1
+                )
+        return text
+
+
+_MENTIONED = re.compile(r"(?<![\w./-])[A-Za-z]\w*\.[a-z]\w*(?![\w.]*\w|:)")
+"""What may be an option with its section."""
 
 
 def bare_value(word: str) -> bool | int | float | str | None:

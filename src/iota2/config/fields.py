@@ -31,6 +31,8 @@ from iota2.io.layers import FORM, vector_source
 
 LONGEST_NAME, LONGEST_PATH = 255, 4096
 """Bytes of the name of a file and of a path on Linux."""
+YEARS = (1970, 2100)
+"""First and last year of dates: before it no satellite took images of land."""
 NOT_YET = "is known but not available yet"
 
 
@@ -206,7 +208,7 @@ def _words(annotation: Any, without: tuple[str, ...] = ()) -> str:
 
 
 def _located(path: Path, info: ValidationInfo) -> Path:
-    """The path, from the folder of the configuration file when it is relative."""
+    """The path; a relative one starts at the folder of the configuration file, or that which ``--paths-from`` gives."""
     folder = (info.context or {}).get("folder")
     path = usable_path(path)
     return Path(folder, path) if folder else path
@@ -227,26 +229,32 @@ def usable_path(path: Path) -> Path:
 
 
 def _existing_file(path: Path, info: ValidationInfo) -> Path:
-    if (info.context or {}).get("check_paths") and not _found(path, Path.is_file):
-        raise ValueError(f"no file {path}; {_why_not(path)}")
-    return path
+    return _existing(path, info, "file", Path.is_file)
 
 
-def _existing_vector(path: Path, info: ValidationInfo) -> Path:
-    """A vector file that exists; its layer may be chosen as QGIS does."""
+def _existing_vector(written: Path, info: ValidationInfo) -> Path:
+    """A vector file that exists, located; its layer may be chosen as QGIS does."""
+    path = _located(written, info)
     try:
         file = vector_source(path).file
     except InputError as err:
         raise ValueError(str(err)) from None
     if (info.context or {}).get("check_paths") and not _found(file, Path.is_file):
+        there = _elsewhere(written, info, lambda found: vector_source(found).file.is_file())
         form = f". A layer is chosen by {FORM}" if "|" in path.name else ""
-        raise ValueError(f"no file {file}; {_why_not(file)}{form}")
+        raise ValueError(f"no file {file}; {_why_not(file)}{there}{form}")
     return path
 
 
 def _existing_folder(path: Path, info: ValidationInfo) -> Path:
-    if (info.context or {}).get("check_paths") and not _found(path, Path.is_dir):
-        raise ValueError(f"no folder {path}; {_why_not(path)}")
+    return _existing(path, info, "folder", Path.is_dir)
+
+
+def _existing(written: Path, info: ValidationInfo, what: str, kind: Callable[[Path], bool]) -> Path:
+    """The path, located; ValueError when there is no such file or folder, with where there is one."""
+    path = _located(written, info)
+    if (info.context or {}).get("check_paths") and not _found(path, kind):
+        raise ValueError(f"no {what} {path}; {_why_not(path)}{_elsewhere(written, info, kind)}")
     return path
 
 
@@ -258,6 +266,35 @@ def _found(path: Path, kind: Callable[[Path], bool]) -> bool:
         raise ValueError(f"{path} cannot be looked at ({err.strerror}). {remedy_of(err)}") from None
 
 
+def _elsewhere(written: Path, info: ValidationInfo, kind: Callable[[Path], bool]) -> str:
+    """What to do when a relative path leads to something from another folder than that at which it starts."""
+    context = info.context or {}
+    return elsewhere(written, context.get("folder"), kind, home=context.get("home"))
+
+
+def elsewhere(written: Path, start: Path | None, kind: Callable[[Path], bool], *, home: Path | None = None) -> str:
+    """The sentence on a path that was not found from ``start`` and is from the working directory, or from ``home``,
+    the folder of the configuration file; nothing when it is not."""
+    if usable_path(written).is_absolute() or start is None:
+        return ""
+    if _visible(found := Path.cwd() / written, kind) and Path.cwd().resolve() != start.resolve():
+        return (
+            f". {found} exists, but relative paths start at {start}: to start all of them at the working directory, "
+            "add --paths-from . (Iota2.py: -paths_from .)"
+        )
+    if home is not None and home.resolve() != start.resolve() and _visible(home / written, kind):
+        return f". {home / written} exists, but relative paths start at {start}, as --paths-from asks: leave it out"
+    return ""
+
+
+def _visible(path: Path, kind: Callable[[Path], bool]) -> bool:
+    """Whether there is something of that kind, as far as can be seen."""
+    try:
+        return kind(path)
+    except OSError:
+        return False
+
+
 def _found_source(text: str, info: ValidationInfo) -> str:
     """An address as it is; else the path of a file or folder, which must exist."""
     if is_remote(text):
@@ -266,10 +303,7 @@ def _found_source(text: str, info: ValidationInfo) -> str:
         return text
     if "://" in text:
         raise ValueError(f"expected a folder, a file or an address with http or https, got {text!r}")
-    path = _located(Path(text), info)
-    if (info.context or {}).get("check_paths") and not _found(path, Path.exists):
-        raise ValueError(f"no file or folder {path}; {_why_not(path)}")
-    return str(path)
+    return str(_existing(Path(text), info, "file or folder", Path.exists))
 
 
 def _why_not(path: Path) -> str:
@@ -293,9 +327,12 @@ def read_date(value: Any) -> Any:
     if not isinstance(value, str | int) or isinstance(value, bool):
         return value
     try:
-        return date.fromisoformat(str(value) if re.fullmatch(r"\d{8}", str(value)) else "")
+        day = date.fromisoformat(str(value) if re.fullmatch(r"\d{8}", str(value)) else "")
     except ValueError:
-        raise ValueError(f"expected a date YYYYMMDD, got {value!r}") from None
+        raise ValueError(f"expected a date YYYYMMDD, got {shortened(repr(value))}") from None
+    if not YEARS[0] <= day.year <= YEARS[1]:
+        raise ValueError(f"expected a date YYYYMMDD of the years {YEARS[0]} to {YEARS[1]}, got {value!r}")
+    return day
 
 
 def _listed(value: Any) -> Any:
@@ -317,10 +354,10 @@ def _numbers(value: Any) -> Any:
 
 
 AnyPath = Annotated[Path, AfterValidator(_located)]
-InputFile = Annotated[Path, AfterValidator(_located), AfterValidator(_existing_file)]
-VectorFile = Annotated[Path, AfterValidator(_located), AfterValidator(_existing_vector)]
+InputFile = Annotated[Path, AfterValidator(_existing_file)]
+VectorFile = Annotated[Path, AfterValidator(_existing_vector)]
 """A vector file, or a layer of it as QGIS writes it: ``file.gpkg|layername=NAME``; see ``io.layers``."""
-InputFolder = Annotated[Path, AfterValidator(_located), AfterValidator(_existing_folder)]
+InputFolder = Annotated[Path, AfterValidator(_existing_folder)]
 Source = Annotated[str, AfterValidator(_found_source)]
 """The address of something on a web server, or the absolute path of a file or folder."""
 Day = Annotated[date, BeforeValidator(read_date)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from iota2.config import legacy
 from iota2.config.cfg import read_cfg
-from iota2.config.document import Document, Node, SectionText, read_text
+from iota2.config.document import Document, Node, Places, SectionText, read_text
 from iota2.config.fields import (
     Options,
     Section,
@@ -38,26 +38,71 @@ MOST_HINTS = 50
 """Problems of a file after which unknown keys are named without a look at what may have been meant."""
 NONE_MEANS_SOMETHING = frozenset({("arg_train", "features")})
 """Options of which None may be meant as a value, and as another one than their default."""
+STAND_INS: Mapping[str, Any] = {
+    "output_path": "results",
+    "list_tile": "T31TCJ",
+    "proj": "EPSG:2154",
+    "data_field": "code",
+}
+"""Valid values of options that every configuration needs, where those that are given have a problem; what they stand
+for is never looked at."""
 
 
-def load_config(path: Path | str, *, check_paths: bool = True) -> Config:
+@dataclass(frozen=True)
+class Reading:
+    """What a configuration file says, whether or not it is valid."""
+
+    config: Config | None
+    """None when there are problems."""
+    source: Path
+    problems: tuple[tuple[int, str], ...] = ()
+    """Lines, 0 for none, and sentences."""
+    usable: Config | None = None
+    """With problems, the configuration without the options that have one: each has its default, or any value that is
+    valid. None when even that is not valid."""
+    broken: frozenset[str] = frozenset()
+    """The options that have a problem, such as ``chain.proj``."""
+
+    def error(self, others: Iterable[tuple[int, str]] = ()) -> ConfigError:
+        """All problems, with ``others``, by line."""
+        told = dict.fromkeys(text for _, text in sorted([*self.problems, *others], key=lambda told: told[0]))
+        return ConfigError(told, source=str(self.source))
+
+
+def load_config(path: Path | str, *, check_paths: bool = True, paths_from: Path | None = None) -> Config:
     """The configuration in a ``.cfg``, ``.yaml`` or ``.yml`` file.
 
-    Relative paths start at the folder of the file. With ``check_paths``, files and folders that are inputs
-    must exist. Raises ConfigError with all problems, each with its line; a syntax error comes alone. What is
-    accepted but should be known stands in ``warnings``.
+    Relative paths start at ``paths_from``, or else at the folder of the file. With ``check_paths``, files and folders
+    that are inputs must exist. Raises ConfigError with all problems, each with its line; a syntax error comes alone.
+    What is accepted but should be known stands in ``warnings``.
     """
+    return _whole(read_config(path, check_paths=check_paths, paths_from=paths_from))
+
+
+def read_config(path: Path | str, *, check_paths: bool = True, paths_from: Path | None = None) -> Reading:
+    """What ``load_config`` reads, with the problems as values; ConfigError for a syntax error only."""
     source = Path(path).absolute()
     read = read_yaml if written_in_yaml(source) else read_cfg
-    return config_from(read(read_text(source), source), check_paths=check_paths)
+    return _reading(read(read_text(source), source), check_paths=check_paths, paths_from=paths_from)
 
 
 def config_from(document: Document, *, check_paths: bool = True) -> Config:
     """The configuration that a document describes; see ``load_config``."""
+    return _whole(_reading(document, check_paths=check_paths, paths_from=None))
+
+
+def _whole(reading: Reading) -> Config:
+    if reading.config is None:
+        raise reading.error()
+    return reading.config
+
+
+def _reading(document: Document, *, check_paths: bool, paths_from: Path | None) -> Reading:
     draft = _Draft(document.source, builders_asked(document))
     for written in document.sections:
         _place_section(draft, written)
-    context = {"folder": document.source.parent, "check_paths": check_paths}
+    home, start = document.source.parent, paths_from.absolute() if paths_from else None
+    context = {"folder": start or home, "home": home, "paths_from": start, "check_paths": check_paths}
     sections = {name: found for name in SECTIONS if (found := _validated(draft, name, context))}
     for finding in findings(sections):
         notes = draft.problems if finding.fatal else draft.warnings
@@ -66,9 +111,34 @@ def config_from(document: Document, *, check_paths: bool = True) -> Config:
         for loc, text in _without_effect(section):
             draft.note(draft.warnings, name, loc, text)
     if draft.problems:
-        raise ConfigError((text for _, text in sorted(draft.problems)), source=str(document.source))
+        usable = _usable(draft, context)
+        return Reading(None, document.source, tuple(draft.problems), usable, frozenset(draft.broken))
+    return Reading(_assembled(draft, sections), document.source)
+
+
+def _assembled(draft: _Draft, sections: Mapping[str, Section]) -> Config:
     values = {ATTRIBUTES[name]: section for name, section in sections.items()}
-    return Config(**values, source=document.source, warnings=draft.all_warnings())  # type: ignore[arg-type]
+    places = Places(draft.nodes)
+    return Config(**values, source=draft.source, warnings=draft.all_warnings(), places=places)  # type: ignore[arg-type]
+
+
+def _usable(draft: _Draft, context: Mapping[str, object]) -> Config | None:
+    """The configuration without the options that have a problem; see ``Reading``."""
+    sections: dict[str, Section] = {}
+    for name, cls in SECTIONS.items():
+        values = {
+            key: _value(name, key, node)
+            for key, node in draft.nodes[name].items()
+            if draft.broken.isdisjoint({name, f"{name}.{key}"}) and not _not_given(name, key, node.plain())
+        }
+        stand_in = {"ground_truth": draft.source, "nomenclature_path": draft.source, "color_table": draft.source}
+        if name == "chain":
+            values = {**STAND_INS, **stand_in, **values}
+        try:
+            sections[name] = cls.model_validate(values, context=dict(context))
+        except ValidationError:
+            return None
+    return _assembled(draft, sections)
 
 
 @dataclass
@@ -84,6 +154,8 @@ class _Draft:
     warnings: list[tuple[int, str]] = field(default_factory=list)
     renamed: list[str] = field(default_factory=list)
     not_asked_for: list[str] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
+    """Options, or sections, that have a problem."""
 
     def put(self, section: str, key: str, node: Node) -> None:
         """Places a key; a second one is a problem that names both lines."""
@@ -97,6 +169,8 @@ class _Draft:
 
     def note(self, notes: list[tuple[int, str]], section: str, path: KeyPath, text: str) -> None:
         """Adds a sentence about an option, with its line where it is written."""
+        if notes is self.problems:
+            self.broken.add(f"{section}.{path[0]}" if path else section)
         line = self.lines.get(section, 0)
         if path and path[0] in self.nodes[section]:
             line = self.nodes[section][str(path[0])].line_of(path[1:])
@@ -175,6 +249,11 @@ def _not_given(name: str, key: str, value: object) -> bool:
     return _is_none(value) and default_of(info) is not None
 
 
+def _value(name: str, key: str, node: Node) -> Any:
+    """The value of an option, in its present form; ValueError for one that has none."""
+    return legacy.VALUES.get((name, key), lambda value: value)(node.plain())
+
+
 def _validated(draft: _Draft, name: str, context: Mapping[str, object]) -> Section | None:
     """The section as an object; None, with its problems noted, when it is not valid."""
     before = len(draft.problems)
@@ -185,7 +264,7 @@ def _validated(draft: _Draft, name: str, context: Mapping[str, object]) -> Secti
                 draft.note(draft.warnings, name, (key,), f"None is read as the default, {shown(default)}")
             continue
         try:
-            values[key] = legacy.VALUES.get((name, key), lambda value: value)(node.plain())
+            values[key] = _value(name, key, node)
         except ValueError as err:
             draft.note(draft.problems, name, (key,), str(err))
     try:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
+from collections import Counter
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BeforeValidator, field_validator
+from pydantic import BeforeValidator, PrivateAttr, field_validator
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
@@ -24,8 +27,8 @@ from iota2.config.fields import (
     idle,
     option,
     planned,
-    shortened,
 )
+from iota2.core.words import some
 
 Group = Literal[
     "init",
@@ -47,8 +50,14 @@ Group = Literal[
 GROUPS: tuple[str, ...] = get_args(Group)
 """Groups of steps, in the order of a run."""
 
+MOST_TILES = 10_000
+"""Tiles of a run; Sentinel-2 has 56,984."""
 LONGEST_TILE = 150
 """Bytes of the name of a tile; the names of results hold more than it."""
+MOST_DATES = 10_000
+"""Clear dates of a pixel: nobody has more."""
+LONGEST_STEP = 3660
+"""Days between dates: ten years."""
 _VECTOR_GROUPS = GROUPS[GROUPS.index("regularisation") :]
 _NEVER_INTO_INPUTS = "no stack of images is ever written, neither into the inputs nor beside them"
 
@@ -63,7 +72,7 @@ class UserSensor(Options):
     start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
     end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
     temporal_resolution: int | None = option(
-        None, "Days between interpolation dates; those of its description when None.", ge=1, le=3660
+        None, "Days between interpolation dates; those of its description when None.", ge=1, le=LONGEST_STEP
     )
     keep_bands: Words = option((), "Bands to use when `extract_bands` is True; [] uses all.")
     additional_features: str = option(
@@ -135,7 +144,7 @@ def _products(what: str) -> Any:
 
 
 def _is_size(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _upper(value: Any) -> Any:
@@ -166,7 +175,8 @@ class Chain(Section):
     proj: str = option(..., "Projection of mosaics and vectors.", about=About(form="text 'EPSG:<number>'"))
     spatial_resolution: Annotated[tuple[float, float] | None, BeforeValidator(_resolution)] = option(
         None,
-        "Pixel size of the results in units of the projection; [] keeps the native one.",
+        "Pixel size of the results in units of the projection, from a tenth of the finest image's pixels to the "
+        "size of a tile; [] keeps the native one.",
         about=About(form="a number > 0, a list [x, y] or []", builders="C F O R T"),
     )
     working_grid: Literal["native", "proj"] = option(
@@ -242,6 +252,7 @@ class Chain(Section):
         0,
         "Fewest clear dates of a pixel that is used as sample; a pixel that is never clear is not used, with 0 either.",
         ge=0,
+        le=MOST_DATES,
         about=About(builders="C O R"),
     )
     first_step: Group = option("init", "First group of steps to run.", about=About(later=_VECTOR_GROUPS))
@@ -270,6 +281,17 @@ class Chain(Section):
     tile_field: str | None = planned(None, "Field of `grid` that names the tile.", builders="T")
     rasters_grid_path: AnyPath | None = planned(None, "Folder of rasters that define the tiles to cut.", builders="T")
 
+    _paths_from: Path | None = PrivateAttr(default=None)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Keep where relative paths start, for the files that options name."""
+        self._paths_from = (context or {}).get("paths_from")
+
+    @property
+    def paths_from(self) -> Path | None:
+        """Where all relative paths start; None: each at the folder of the file in which it stands."""
+        return self._paths_from
+
     @field_validator("output_path", mode="before")
     @classmethod
     def _named_folder(cls, path: object) -> object:
@@ -282,14 +304,17 @@ class Chain(Section):
     def _tile_names(cls, tiles: tuple[str, ...]) -> tuple[str, ...]:
         if not tiles:
             raise ValueError("names no tile; expected tile names separated by blanks, such as 'T31TCJ T31TDJ'")
-        twice = sorted({tile for tile in tiles if tiles.count(tile) > 1})
+        if len(tiles) > MOST_TILES:
+            raise ValueError(f"names {len(tiles):,} tiles; expected at most {MOST_TILES:,} in one run")
+        twice = sorted(tile for tile, count in Counter(tiles).items() if count > 1)
         if twice:
-            raise ValueError(f"{', '.join(twice)} given twice; name each tile once")
+            raise ValueError(f"{some(twice)} given twice; name each tile once")
+        too_long = [tile for tile in tiles if len(os.fsencode(tile)) > LONGEST_TILE]
+        if too_long:
+            raise ValueError(f"{too_long[0][:20]}… cannot be a tile; expected a name of at most {LONGEST_TILE} bytes")
         unsafe = [tile for tile in tiles if not _is_folder_name(tile)]
         if unsafe:
-            raise ValueError(
-                f"{shortened(unsafe[0])!r} cannot be a tile; expected a short folder name without '/' and '..'"
-            )
+            raise ValueError(f"{unsafe[0]!r} cannot be a tile; expected a folder name without '/' and '..'")
         return tiles
 
     @field_validator("proj", mode="before")
@@ -328,10 +353,4 @@ class Chain(Section):
 
 def _is_folder_name(name: str) -> bool:
     """True when ``name`` is one plain folder name that stays where it is put."""
-    return (
-        len(os.fsencode(name)) <= LONGEST_TILE
-        and name.isprintable()
-        and ".." not in name
-        and not set("/\\") & set(name)
-        and name[0] not in ".-"
-    )
+    return name.isprintable() and ".." not in name and not set("/\\") & set(name) and name[0] not in ".-"

@@ -146,8 +146,8 @@ class Coregistration(Section):
         "tiles, or one for each tile of `list_tile` in its order, None for a tile without.",
         about=About(form="a date YYYYMMDD, or a date or None for each tile, separated by blanks"),
     )
-    band_ref: int = option(1, "Band of the reference image that is compared, from 1.", ge=1)
-    band_src: int = option(3, "Band of the series that is compared: 3 is the third of each sensor.", ge=1)
+    band_ref: int = option(1, "Band of the reference image that is compared, from 1.", ge=1, le=10_000)
+    band_src: int = option(3, "Band of the series that is compared: 3 is the third of each sensor.", ge=1, le=10_000)
     mode: Literal[1, 2, 3] = option(
         1,
         "With 1 each date is compared with the reference image and moved by itself, with 2 all dates are moved alike, "

@@ -19,6 +19,8 @@ _FUSION_ONLY = "it is used with classif_mode 'fusion' only"
 _NO_TERRAIN = "pixels are selected on the lattice of the images, without a terrain model"
 
 MOST_RUNS = 1000
+MOST_SAMPLES = 2**31 - 1
+"""Pixels that can be asked for."""
 SET_BY_THE_CHAIN = ("in", "mask", "vec", "out", "instats", "field", "layer", "rand", "inxml", "outrates")
 """Keys of pixel selection that cannot be given by users."""
 
@@ -35,15 +37,19 @@ class Selection(Options):
 
     sampler: Literal["random", "periodic"] = option("random", "Draw pixels at random or at regular steps.")
     jitter: int | None = option(
-        None, "Largest random shift of a periodic step, in pixels.", ge=0, alias="sampler.periodic.jitter"
+        None,
+        "Largest random shift of a periodic step, in pixels.",
+        ge=0,
+        le=MOST_SAMPLES,
+        alias="sampler.periodic.jitter",
     )
     strategy: Literal["all", "percent", "constant", "smallest", "total", "byclass"] = option(
         "all",
         "Pixels per class: all, a share, a constant, as many as the smallest class, a total or a table.",
     )
     percent: float | None = option(None, "Share of the pixels of each class.", gt=0, le=1, alias="strategy.percent.p")
-    constant: int | None = option(None, "Pixels of each class.", ge=1, alias="strategy.constant.nb")
-    total: int | None = option(None, "Pixels of all classes together.", ge=1, alias="strategy.total.v")
+    constant: int | None = option(None, "Pixels of each class.", ge=1, le=MOST_SAMPLES, alias="strategy.constant.nb")
+    total: int | None = option(None, "Pixels of all classes together.", ge=1, le=MOST_SAMPLES, alias="strategy.total.v")
     byclass: InputFile | None = option(None, "CSV file with `label,count` a line.", alias="strategy.byclass.in")
     elevation: str | None = idle(None, "Folder of elevation tiles.", _NO_TERRAIN, alias="elev.dem")
     geoid: str | None = idle(None, "Geoid file.", _NO_TERRAIN, alias="elev.geoid")
@@ -168,13 +174,14 @@ class ArgTrain(Section):
         "Parameters of the classifier, such as `{'classifier.rf.min': 5, 'classifier.rf.max': 25}`.",
         about=About(form="a dictionary of parameter names and values"),
     )
-    runs: int = option(1, "Number of random splits, each with its own map and accuracy.", ge=1)
+    runs: int = option(1, "Number of random splits, each with its own map and accuracy.", ge=1, le=1000)
     ratio: float = option(0.5, "Share of the polygons used for learning.", gt=0, lt=1)
     random_seed: int | None = option(
         None,
         "Number that splits, selections and models are drawn from; run k uses it plus k. None means 0, so that every "
         "run is repeatable.",
         ge=0,
+        le=2**63 - 1,
     )
     split_ground_truth: bool = option(True, "Keep polygons apart for validation; False uses all for both.")
     split_field: str | None = option(
@@ -196,6 +203,7 @@ class ArgTrain(Section):
         "the `sampler` chooses these over all tiles, before features are computed, and the report says how many are "
         "left out. None: no limit.",
         ge=1,
+        le=MOST_SAMPLES,
     )
     force_standard_labels: bool = option(False, "Name features `value_0`, `value_1` … so that years can be merged.")
     learning_samples_extension: Literal["sqlite", "parquet", "csv"] = option(

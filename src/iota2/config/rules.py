@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from pyproj import CRS
+
 from iota2.classifiers.registry import validate_options
-from iota2.config.fields import Section, default_of
+from iota2.config.fields import Section, default_of, shown
 from iota2.config.options_chain import GROUPS, Chain, UserSensor
 from iota2.config.options_others import Coregistration
 from iota2.config.options_sensors import (
@@ -29,8 +31,12 @@ from iota2.core.recipe import INDICES
 from iota2.core.words import counted, did_you_mean
 from iota2.errors import ConfigError
 from iota2.io.addresses import is_remote
+from iota2.io.crs import units_per_metre
 from iota2.io.specs import builtin_specs
 from iota2.io.user_features import NAME as LAYERS_NAME
+
+SMALLEST_METRES, LARGEST_METRES, LARGEST_DEGREES = 0.1, 4e7, 1.0
+"""Bounds of a pixel size: what is smaller or larger is in other units than those of the projection."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,28 @@ def steps_ordered(chain: Chain) -> Iterator[Finding]:
         yield Finding("chain", ("first_step",), text)
 
 
+def pixel_size_fits(chain: Chain) -> Iterator[Finding]:
+    """A pixel size in other units than those of the projection."""
+    if chain.spatial_resolution is None:
+        return
+    geographic, units = CRS(chain.proj).is_geographic, units_per_metre(chain.proj)
+    shown_size = shown(
+        chain.spatial_resolution if len(set(chain.spatial_resolution)) > 1 else chain.spatial_resolution[0]
+    )
+    least, most = min(chain.spatial_resolution) / units, max(chain.spatial_resolution) / units
+    text = ""
+    if geographic and max(chain.spatial_resolution) > LARGEST_DEGREES:
+        text = f"looks like metres, and {chain.proj} is in degrees; expected such as 0.0001, which is about 11 m"
+    elif least < SMALLEST_METRES:
+        text = f"is finer than {SMALLEST_METRES} m; expected such as 10"
+        if not geographic:
+            text = f"looks like degrees, and {chain.proj} is in metres or feet; expected such as 10"
+    elif most > LARGEST_METRES:
+        text = "is larger than the Earth; expected such as 10"
+    if text:
+        yield Finding("chain", ("spatial_resolution",), f"{shown_size} {text}")
+
+
 def outputs_apart(chain: Chain) -> Iterator[Finding]:
     """Results never among products; nothing the user gave below a folder that is to be deleted."""
     output = _real(chain.output_path)
@@ -131,7 +159,7 @@ def radar_settings_read(chain: Chain) -> Iterator[Finding]:
     if ini is None or not ini.is_file():
         return
     try:
-        settings = read_s1_ini(ini)
+        settings = read_s1_ini(ini, chain.paths_from)
     except ConfigError as err:
         for problem in err.problems:
             yield Finding("chain", path, f"{ini}: {problem}")
@@ -292,6 +320,7 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (sensors_enabled, ("chain",)),
     (items_whole, ("chain",)),
     (steps_ordered, ("chain",)),
+    (pixel_size_fits, ("chain",)),
     (outputs_apart, ("chain",)),
     (radar_settings_read, ("chain",)),
     (split_or_single_run, ("arg_train",)),

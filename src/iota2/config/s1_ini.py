@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from iota2.config.fields import usable_path
+from iota2.config.fields import elsewhere, usable_path
 from iota2.core.files import read_text
 from iota2.core.words import did_you_mean
 from iota2.errors import ConfigError, remedy_of
@@ -83,8 +83,8 @@ class RadarSettings:
     """Keys that have no effect, and why."""
 
 
-def read_s1_ini(path: Path) -> RadarSettings:
-    """The settings in an INI file; relative paths start at its folder.
+def read_s1_ini(path: Path, paths_from: Path | None = None) -> RadarSettings:
+    """The settings in an INI file; relative paths start at ``paths_from``, or else at its folder.
 
     Raises ConfigError with all problems, each with its line: no INI file, unknown sections and keys, values that are
     not among those expected, no folder of images.
@@ -101,7 +101,7 @@ def read_s1_ini(path: Path) -> RadarSettings:
         text = "this is a configuration of S1Tiling itself; write an INI file with [Paths] Output, its output folder"
         raise ConfigError([text], source=str(path))
     values = {section: dict(parser[section]) for section in parser.sections()}
-    return _Ini(path, values, _lines(text)).settings()
+    return _Ini(path, values, _lines(text), start=paths_from or path.parent).settings()
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,8 @@ class _Ini:
     values: Mapping[str, Mapping[str, str]]
     """Texts by section and key, keys in lower case."""
     lines: Mapping[tuple[str, str | None], int]
+    start: Path
+    """Where relative paths start."""
     problems: list[tuple[int, str]] = field(default_factory=list)
     """Lines, 0 for none, and sentences."""
 
@@ -178,12 +180,13 @@ class _Ini:
         self.problems.append((line, text))
 
     def _located(self, text: str) -> Path:
-        return Path(self.path.parent, usable_path(Path(text)))
+        return Path(self.start, usable_path(Path(text)))
 
     def _folder(self, text: str) -> Path:
         folder = self._located(text)
         if not folder.is_dir():
-            raise ValueError(f"expected a folder that exists, not {folder}")
+            other = elsewhere(Path(text), self.start, Path.is_dir, home=self.path.parent)
+            raise ValueError(f"expected a folder that exists, not {folder}{other}")
         return folder
 
 

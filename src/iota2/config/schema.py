@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from iota2.config.document import Places
 from iota2.config.fields import Section, default_of
 from iota2.config.options_chain import Chain
 from iota2.config.options_others import (
@@ -68,6 +69,8 @@ class Config:
     """The file that was read."""
     warnings: tuple[str, ...] = ()
     """What was accepted but should be known: moved keys, options without effect, old names."""
+    places: Places = field(default_factory=Places, repr=False, compare=False)
+    """Where each option stands in the file."""
 
     def section(self, name: str) -> Section:
         """The section written as ``name``, such as ``Sentinel_2``. Raises KeyError for an unknown one."""

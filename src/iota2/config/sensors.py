@@ -11,7 +11,7 @@ from iota2.config.options_sensors import PATHS, PLACES, RADAR, Sensor, Sentinel1
 from iota2.config.s1_ini import read_s1_ini
 from iota2.config.schema import SECTIONS, Config
 from iota2.core.sensor import SensorOptions, SensorSpec
-from iota2.errors import ConfigError
+from iota2.errors import ConfigError, InputProblems, UserError
 from iota2.io.radar_names import named_like
 from iota2.io.s1tiling import DIRECTIONS, of_direction
 from iota2.io.specs import builtin_specs, load_spec
@@ -37,7 +37,7 @@ def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
     enabled += _radar(config)
     enabled.sort(key=lambda one: [*PLACES].index(one.spec.section))
     for name, sensor in sorted(config.chain.user_sensors.items()):
-        spec = load_spec(sensor.description)
+        spec = _described(name, sensor.description)
         if spec.name != name:
             raise ConfigError(
                 [f"chain.user_sensors: {name!r} is described as {spec.name!r} in {sensor.description}; use one name."]
@@ -53,6 +53,14 @@ def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
     return tuple(enabled)
 
 
+def _described(name: str, description: Path) -> SensorSpec:
+    """The description of one of the user's sensors; its errors say which option names the file."""
+    try:
+        return load_spec(description)
+    except UserError as err:
+        raise InputProblems([(("chain", "user_sensors", name, "description"), str(err))]) from err
+
+
 def _radar(config: Config) -> list[SensorOptions]:
     """Sentinel-1, when it is enabled: a series for each direction.
 
@@ -60,7 +68,7 @@ def _radar(config: Config) -> list[SensorOptions]:
     """
     if config.chain.s1_path is None:
         return []
-    options, settings = config.section(RADAR), read_s1_ini(config.chain.s1_path)
+    options, settings = config.section(RADAR), read_s1_ini(config.chain.s1_path, config.chain.paths_from)
     assert isinstance(options, Sentinel1)
     spec = named_like(builtin_specs()[RADAR], settings.pattern)
     return [
@@ -109,6 +117,14 @@ def _options(
         keep_bands=tuple(options.keep_bands) if extract else (),
         expressions=split_expressions(options.additional_features) if expressions else (),
     )
+
+
+def images_option(options: SensorOptions) -> tuple[str, ...]:
+    """The option that says where a sensor's images are."""
+    if options.stac:
+        return "chain", "stac_items", "source"
+    section = options.spec.section
+    return ("chain", PLACES[section]) if section in PLACES else ("chain", "user_sensors", options.spec.name, "path")
 
 
 def place_of(spec: SensorSpec) -> str:

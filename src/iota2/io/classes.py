@@ -8,16 +8,32 @@ from dataclasses import asdict
 from pathlib import Path
 
 from iota2.core.files import read_text
-from iota2.core.nomenclature import Label, Nomenclature, build_nomenclature, parse_colors, parse_nomenclature
+from iota2.core.nomenclature import (
+    Color,
+    Label,
+    Listing,
+    Nomenclature,
+    build_nomenclature,
+    parse_colors,
+    parse_nomenclature,
+)
 from iota2.errors import InputError, remedy_of
 from iota2.io.atomic import write_json
 
 
 def read_nomenclature(names: Path, colors: Path, labels: Iterable[Label]) -> Nomenclature:
     """The classes ``labels`` with the names and colours of the two files; InputError tells all that is wrong."""
-    return build_nomenclature(
-        parse_nomenclature(_text(names), str(names)), parse_colors(_text(colors), str(colors)), labels
-    )
+    return build_nomenclature(read_names(names), read_colors(colors), labels)
+
+
+def read_names(path: Path) -> Listing[str]:
+    """The lines of a nomenclature, with what is wrong in them; InputError when the file cannot be read."""
+    return parse_nomenclature(_text(path), str(path))
+
+
+def read_colors(path: Path) -> Listing[Color]:
+    """The lines of a colour file, with what is wrong in them; InputError when the file cannot be read."""
+    return parse_colors(_text(path), str(path))
 
 
 def _text(path: Path) -> str:

@@ -21,7 +21,7 @@ from iota2.core.labels import misread, normalised
 from iota2.core.losses import REASONS
 from iota2.core.tables import ORIGIN, REGION
 from iota2.core.words import counted
-from iota2.errors import InputError
+from iota2.errors import InputError, MissingField
 from iota2.io.burn import to_crs
 from iota2.io.crs import sliver
 from iota2.io.label_columns import SHOWN, read_labels, some_values
@@ -148,7 +148,7 @@ def _field(table: pd.DataFrame, field: str, path: str | Path) -> tuple[str, list
         found = [name for name in columns if normalised(name).lower() == normalised(wanted).lower()]
         if len(found) == 1:
             return found[0], [f"field {found[0]!r} is used for {field!r}"]
-    raise InputError(f"{path}: no field {field!r}; the fields are {', '.join(columns) or 'none'}")
+    raise MissingField(f"{path}: no field {field!r}; the fields are {', '.join(columns) or 'none'}")
 
 
 def _not_polygons(

@@ -194,7 +194,7 @@ def available_memory(root: Path = _CONTROL) -> int:
 
 def require_room(root: Path, needed: int) -> int:
     """Bytes free on the disk of the output folder; OutputError when they are fewer than needed."""
-    free = shutil.disk_usage(root).free
+    free = shutil.disk_usage(next(folder for folder in (root, *root.parents) if folder.exists())).free
     if needed > free:
         raise OutputError(
             f"{root}: the run needs about {size(needed)} more on this disk, {size(free)} are free. Make room, or "

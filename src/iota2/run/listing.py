@@ -27,6 +27,7 @@ WHOLE = 16 << 20
 SAMPLES, SAMPLE = 16, 4096
 """Of larger files a fingerprint reads so many pieces of so many bytes, evenly spread, first and last included."""
 _THREADS = 8
+_PORTION = 32
 _SIZE_ALONE = "size alone"
 """Begins the fingerprint of a file whose server says nothing else."""
 _CHUNK = 1 << 20
@@ -37,8 +38,10 @@ def survey_texts(found: Survey, root: Path) -> dict[Path, str]:
     cache = KNOWN.load(root)
     texts: dict[Path, str] = {}
     others = [str(found.alignment)] if found.alignment else []
+    files = {tile: [*_files(scene), *others] for tile, scene in found.scenes.items()}
+    entries = _entries([*dict.fromkeys(path for paths in files.values() for path in paths)], cache)
     for tile, scene in found.scenes.items():
-        listing = {path: entry[2] for path, entry in _entries([*_files(scene), *others], cache).items()}
+        listing = {path: entries[path][2] for path in files[tile]}
         for artifact, content in (
             (layout.SCENE, scene_to_json(scene)),
             (layout.SCAN_NOTES, [*found.notes[tile], *_unstamped(listing)]),
@@ -108,9 +111,15 @@ KNOWN: StateFile[dict[str, Entry]] = StateFile(
 def _entries(paths: Sequence[str], cache: dict[str, Entry]) -> dict[str, Entry]:
     """Size, time and fingerprint of each file; the cache learns what it did not know."""
     remote = _remote_entries([path for path in paths if is_remote(path)])
+
+    def look(some: Sequence[str]) -> list[Entry]:
+        return [remote.get(path) or _entry(path, cache.get(path)) for path in some]
+
+    # a thread takes many files at a time: handing over each by itself takes longer than looking at it
+    portions = [paths[start : start + _PORTION] for start in range(0, len(paths), _PORTION)]
     with ThreadPoolExecutor(_THREADS) as pool:
-        entries = pool.map(lambda path: remote.get(path) or _entry(path, cache.get(path)), paths)
-        found = dict(zip(paths, entries, strict=True))
+        entries = [entry for found in pool.map(look, portions) for entry in found]
+    found = dict(zip(paths, entries, strict=True))
     cache.update(found)
     return found
 

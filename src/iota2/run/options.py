@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from iota2.chain import CLASSIFICATION, NAMES, NUMBERS
 from iota2.config.options_chain import GROUPS
 from iota2.config.schema import Config
 from iota2.core.graph import Resources, Step
+from iota2.core.words import did_you_mean
 from iota2.errors import UserError
 
 EngineName = Literal["debug", "local", "slurm", "pbs"]
@@ -24,15 +27,20 @@ SCHEDULERS: Mapping[str, EngineName] = {
 """The original's names of places to run."""
 
 
+LONGEST = 60
+"""Characters of a word of the command line that a message repeats."""
+
+
 @dataclass(frozen=True)
 class Options:
     """How a run is asked for on the command line; None leaves the configuration's word."""
 
     first_step: str | None = None
     last_step: str | None = None
-    starting: int | None = None
-    """Number of the first step, from 1, as the summary prints them."""
-    ending: int | None = None
+    """Name of a group or step, or number of a step."""
+    starting: int | str | None = None
+    """The same, as ``Iota2.py`` takes it; both bounds hold."""
+    ending: int | str | None = None
     workers: int | None = None
     """Worker processes, here or as jobs of a cluster; 0 runs everything in this process."""
     engine: EngineName = "local"
@@ -48,23 +56,101 @@ class Options:
 
 
 def chosen_steps(steps: Sequence[Step], config: Config, options: Options) -> list[tuple[Step, bool]]:
-    """Active steps, each with whether it is to be run."""
-    first = _group(options.first_step or config.chain.first_step, "first step", steps)
-    last = _group(options.last_step or config.chain.last_step, "last step", steps)
-    start = 1 if options.starting is None else options.starting
-    end = len(steps) if options.ending is None else options.ending
-    if not 1 <= start <= len(steps) or not start <= end <= len(steps):
-        raise UserError(
-            f"Steps {start} to {end} were asked for; steps are numbered 1 to {len(steps)} and the first must not "
-            "come after the last."
-        )
-    chosen = [
-        (step, first <= GROUPS.index(step.group) <= last and start <= number <= end)
-        for number, step in enumerate(steps, start=1)
-    ]
+    """Active steps, each with whether it is to be run: those in every interval that is asked for."""
+    asked = _bounds(config, options)
+    numbers = [NUMBERS[step.name] for step in steps]
+    first = max(bound.first for bound in asked if bound.begins)
+    last = min(bound.last for bound in asked if not bound.begins)
+    chosen = [(step, first <= number <= last) for step, number in zip(steps, numbers, strict=True)]
     if not any(run for _, run in chosen):
-        raise UserError("No step is left to run: check the first and the last step.")
+        raise UserError(_nothing_left(asked, first, last, steps))
     return chosen
+
+
+def step_notes(steps: Sequence[Step], config: Config, options: Options) -> list[str]:
+    """Sentences on bounds without an active step: where the run begins or ends instead."""
+    chosen = [step for step, run in chosen_steps(steps, config, options) if run]
+    active = {NUMBERS[step.name] for step in steps}
+    notes = []
+    for bound in _bounds(config, options):
+        if not active & set(bound.numbers):
+            what, step = ("begins", chosen[0]) if bound.begins else ("ends", chosen[-1])
+            notes.append(
+                f"{bound.option}: {bound.named} is not active with this configuration; the run {what} with step "
+                f"{NUMBERS[step.name]} ({step.name})"
+            )
+    return notes
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """A first or last step as it was asked for."""
+
+    option: str
+    begins: bool
+    named: str
+    first: int
+    last: int
+    """Numbers of the steps that are meant; ``last`` is below ``first`` for a group without steps."""
+
+    @property
+    def numbers(self) -> range:
+        return range(self.first, self.last + 1)
+
+
+def _bounds(config: Config, options: Options) -> list[_Bound]:
+    """Where the run begins and where it ends, each by command line or configuration and by ``-starting_step``."""
+    firsts = {"--first-step": options.first_step, "-starting_step": options.starting}
+    lasts = {"--last-step": options.last_step, "-ending_step": options.ending}
+    if options.first_step is None:
+        firsts["chain.first_step"] = config.chain.first_step
+    if options.last_step is None:
+        lasts["chain.last_step"] = config.chain.last_step
+    return [
+        _bound(option, asked, begins=begins)
+        for begins, given in ((True, firsts), (False, lasts))
+        for option, asked in given.items()
+        if asked is not None
+    ]
+
+
+def _bound(option: str, asked: int | str, *, begins: bool) -> _Bound:
+    """The steps that a number, the name of a group or the name of a step stands for; a group comes before a step of
+    the same name. UserError when there is no such step."""
+    text = str(asked).strip()
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    if re.fullmatch(r"[+-]?\d+", text):
+        if text.lstrip("+").lstrip("0") not in map(str, range(1, len(NAMES) + 1)):
+            raise UserError(f"{option}: there is no step {text}; steps are numbered 1 to {len(NAMES)}: {_table()}.")
+        number = int(text)
+        return _Bound(option, begins, f"step {number} ({NAMES[number]})", number, number)
+    if group := _spelled(text, GROUPS):
+        before = sum(GROUPS.index(step.group) < GROUPS.index(group) for step in CLASSIFICATION)
+        size = sum(step.group == group for step in CLASSIFICATION)
+        return _Bound(option, begins, f"group {group}", before + 1, before + size)
+    if name := _spelled(text, NUMBERS):
+        return _Bound(option, begins, f"step {NUMBERS[name]} ({name})", NUMBERS[name], NUMBERS[name])
+    groups = groups_of(CLASSIFICATION)
+    hint = did_you_mean(text, [*groups, *NUMBERS]) or "."
+    raise UserError(
+        f"{option}: {text!r} is no step and no group of steps{hint} Groups: {', '.join(groups)}. Steps: {_table()}."
+    )
+
+
+def _spelled(text: str, names: Iterable[str]) -> str | None:
+    """The one of ``names`` that is written so, whatever the case."""
+    return next((name for name in names if name.lower() == text.lower()), None)
+
+
+def _table() -> str:
+    return ", ".join(f"{number} {name}" for number, name in NAMES.items())
+
+
+def _nothing_left(asked: Sequence[_Bound], first: int, last: int, steps: Sequence[Step]) -> str:
+    given = " and ".join(f"{bound.option} {bound.named}" for bound in asked)
+    active = ", ".join(f"{NUMBERS[step.name]} {step.name}" for step in steps)
+    why = "the first step comes after the last" if first > last else "none of these steps is active"
+    return f"No step is left to run with {given}: {why}. Active steps: {active}."
 
 
 def groups_of(steps: Sequence[Step]) -> list[str]:
@@ -72,22 +158,18 @@ def groups_of(steps: Sequence[Step]) -> list[str]:
     return list(dict.fromkeys(step.group for step in steps))
 
 
-def _group(name: str, what: str, steps: Sequence[Step]) -> int:
-    if name not in GROUPS:
-        groups = f"Groups: {', '.join(groups_of(steps))}."
-        own = next((step.group for step in steps if step.name == name), None)
-        hint = f"It is a step of the group {own}. " if own else ""
-        raise UserError(f"{what}: {name!r} is no group of steps. {hint}{groups}")
-    return GROUPS.index(name)
-
-
 def resume_command(config: Config, options: Options) -> str:
     """The command that goes on where a run ended: in the same place, with the same steps and means.
 
-    Steps that were given by number need the command that knows numbers.
+    Steps that were given to ``Iota2.py`` need that command.
     """
     words = _by_number(config, options) if options.starting or options.ending else _by_group(config, options)
     return shlex.join(words)
+
+
+def paths_words(config: Config) -> list[str]:
+    """The part of a command that makes relative paths start where they did."""
+    return _words({"--paths-from": config.chain.paths_from})
 
 
 def _by_group(config: Config, options: Options) -> list[str]:
@@ -100,7 +182,7 @@ def _by_group(config: Config, options: Options) -> list[str]:
         "--scheduler": options.scheduler,
         "--resources": options.resources,
     }
-    words = ["iota2", "run", str(config.source), *_words(given)]
+    words = ["iota2", "run", str(config.source), *paths_words(config), *_words(given)]
     words += ["--restart"] if config.chain.remove_output_path else []
     return [*words, *(word for step in options.force for word in ("--force", step))]
 
@@ -108,6 +190,7 @@ def _by_group(config: Config, options: Options) -> list[str]:
 def _by_number(config: Config, options: Options) -> list[str]:
     given = {
         "-config": config.source,
+        "-paths_from": config.chain.paths_from,
         "-scheduler_type": next(name for name, engine in SCHEDULERS.items() if engine == options.engine),
         "-nb_parallel_tasks": options.workers,
         "-starting_step": options.starting,

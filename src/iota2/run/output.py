@@ -11,18 +11,23 @@ from pathlib import Path, PurePosixPath
 from iota2 import layout
 from iota2.chain import CLASSIFICATION
 from iota2.classifiers import forest, models
+from iota2.config.schema import Config
 from iota2.core.files import read_bytes
 from iota2.core.graph import Artifact
-from iota2.errors import OutputError, system_text
+from iota2.errors import OutputError, remedy_of, system_text
 from iota2.io.atomic import SHAPEFILE_SUFFIXES, in_progress, write_text
 from iota2.run.ledger import Ledger
 from iota2.run.lock import LOCK
 from iota2.run.state import StateFile, make_way, require
 
+LONGEST_NAME, LONGEST_PATH = 255, 3800
+"""Bytes of a name and of a path to the output folder; below it, names of files come to that."""
+_SYSTEM = ("/proc", "/sys", "/dev")
+"""What looks like folders and is none to put files into."""
 MADE = layout.OUTPUTS.path
 """Every path that runs in this folder have set out to make, one per line."""
-LONGEST_PART, MOST_PARTS = 255, 16
-"""Bytes of a part of an output's name, and parts of it."""
+MOST_PARTS = 16
+"""Parts of an output's name."""
 _COMPANIONS = (".aux.xml", ".ovr")
 """What viewers write beside rasters."""
 _MADE_BY_JOBS = {artifact.path for step in CLASSIFICATION for artifact in step.makes.values()}
@@ -41,37 +46,106 @@ _LOG = re.compile(
 """Logs and pages of the run report, beside those of ``_FIXED``."""
 
 
-def require_writable(root: Path) -> None:
-    """Raise OutputError when the folder, or the first folder above it that exists, cannot be written to."""
-    place = next(folder for folder in (root, *root.parents) if os.path.lexists(folder))
-    for folder in (place, *(root / name for name in (layout.MARK, *layout.FOLDERS))):
-        if os.path.lexists(folder) and not folder.is_dir():
-            what = "is a file" if folder.exists() else "is a symbolic link that leads nowhere"
-            raise OutputError(
-                f"chain.output_path: {folder} {what}, a folder is needed. Move it away, or choose another folder."
-            )
-        if folder.exists() and not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-            if os.statvfs(folder).f_flag & os.ST_RDONLY:
-                raise OutputError(
-                    f"chain.output_path: {folder} cannot be written to, it lies on a read-only file system. Choose "
-                    "another folder."
-                )
-            raise OutputError(
-                f"chain.output_path: {folder} cannot be written to, or not be listed. Correct its permissions, or "
-                "choose another folder."
-            )
+def require_usable(root: Path) -> None:
+    """Raise OutputError when a run could not have its results in this folder; nothing is written.
+
+    The folder may be there, empty or made by this program, or be missing below a folder that can be written to.
+    """
+    if problem := _unusable(root):
+        raise OutputError(f"chain.output_path: {problem}")
+
+
+def _unusable(root: Path) -> str | None:
+    """Why a folder cannot hold results, and what to do; None when it can."""
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in root.parts) or len(os.fsencode(root)) > LONGEST_PATH:
+        return f"the path is longer than file systems hold ({str(root)[:60]}…). Choose another folder."
+    try:
+        place = next(folder for folder in (root, *root.parents) if os.path.lexists(folder))
+        if not place.is_dir():
+            return _no_folder(place)
+        if any(place.resolve().is_relative_to(system) for system in _SYSTEM) and not _in_shared_memory(place):
+            return f"{place} belongs to the system and holds no files. Choose another folder."
+        if place != root:
+            return _closed(place)
+        folders = [root, *(root / name for name in (layout.MARK, *layout.FOLDERS))]
+        there = [folder for folder in folders if os.path.lexists(folder)]
+        return (
+            next((_no_folder(folder) for folder in there if not folder.is_dir()), None)
+            or next(filter(None, map(_closed, there)), None)
+            or _taken(root)
+        )
+    except OSError as err:
+        return f"{err.filename or root} cannot be looked at ({err.strerror}). {remedy_of(err)}"
+
+
+def _in_shared_memory(folder: Path) -> bool:
+    return folder.resolve().is_relative_to("/dev/shm")
+
+
+def _no_folder(place: Path) -> str:
+    what = "is a symbolic link that leads nowhere"
+    if place.exists():
+        what = "is a file" if place.is_file() else "is neither a file nor a folder"
+    return f"{place} {what}, a folder is needed. Move it away, or choose another folder."
+
+
+def _closed(folder: Path) -> str | None:
+    """Why nothing can be written into a folder that is there."""
+    if os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return None
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return f"{folder} cannot be written to, it lies on a read-only file system. Choose another folder."
+    return f"{folder} cannot be written to, or not be listed. Correct its permissions, or choose another folder."
+
+
+def _taken(root: Path) -> str | None:
+    """Why a folder that is there is not one of ours and not empty."""
+    entries = sorted(os.listdir(root))
+    if not entries or layout.MARK in entries:
+        return None
+    return (
+        f"{root} is not empty and was not made by this program (it holds {', '.join(entries[:3])}). Choose another "
+        "folder, or empty it yourself."
+    )
+
+
+def place_notes(config: Config) -> list[str]:
+    """Where a relative output folder lies, unless that is where the command was started."""
+    written = _written(config)
+    if written is None or config.chain.paths_from or config.source.parent.resolve() == Path.cwd().resolve():
+        return []
+    return [
+        f"chain.output_path: '{written}' starts at the folder of the configuration; results are in "
+        f"{config.chain.output_path}"
+    ]
+
+
+def other_results(config: Config) -> list[str]:
+    """A warning when a relative output folder has no results of earlier runs, and there are some where it would lie if
+    relative paths started elsewhere: at the working directory, or at the folder of the configuration."""
+    written, here = _written(config), config.chain.output_path
+    if written is None:
+        return []
+    home, start = config.source.parent, Path.cwd()
+    elsewhere = [(start / written, "add --paths-from ."), (home / written, "leave --paths-from out")]
+    return [
+        f"chain.output_path: RESULTS OF AN EARLIER RUN ARE IN {other}, and this command uses {here}. To use those, "
+        f"{remedy} or give the whole path in the configuration"
+        for other, remedy in elsewhere
+        if other.resolve() != here.resolve() and os.path.isdir(other / layout.MARK)
+    ]
+
+
+def _written(config: Config) -> str | None:
+    """The output folder as the configuration has it; None when that is a whole path."""
+    node = config.places.node("chain", "output_path")
+    text = str(node.plain()) if node else ""
+    return None if not text or Path(text).expanduser().is_absolute() else text
 
 
 def claim(root: Path) -> None:
     """Make the output folder and its mark. Raises OutputError, and touches nothing, when it is somebody else's."""
-    if root.exists() and not root.is_dir():
-        raise OutputError(f"chain.output_path: {root} is a file, a folder is needed.")
-    entries = sorted(entry.name for entry in root.iterdir()) if root.exists() else []
-    if entries and layout.MARK not in entries:
-        raise OutputError(
-            f"chain.output_path: {root} is not empty and was not made by this program (it holds "
-            f"{', '.join(entries[:3])}). Choose another folder, or empty it yourself."
-        )
+    require_usable(root)
     try:
         (root / layout.MARK).mkdir(parents=True, exist_ok=True)
     except OSError as err:
@@ -124,7 +198,7 @@ def _parsed(text: str) -> list[str]:
 def _is_name(line: str) -> bool:
     """Whether a line may be the name of an output."""
     path = PurePosixPath(line)
-    short = all(len(os.fsencode(part)) <= LONGEST_PART for part in path.parts) and len(path.parts) <= MOST_PARTS
+    short = all(len(os.fsencode(part)) <= LONGEST_NAME for part in path.parts) and len(path.parts) <= MOST_PARTS
     return bool(line) and "\0" not in line and not path.is_absolute() and ".." not in path.parts and short
 
 

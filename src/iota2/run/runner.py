@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from iota2 import layout
@@ -38,8 +39,8 @@ from iota2.run.ledger import Ledger, Verdict, all_reasons, assess
 from iota2.run.listing import digests, survey_texts, write_survey
 from iota2.run.local import local_workers
 from iota2.run.lock import locked
-from iota2.run.options import Options, chosen_steps, resume_command
-from iota2.run.output import claim, empty, left_over, prepare, removable, require_writable
+from iota2.run.options import Options, chosen_steps, resume_command, step_notes
+from iota2.run.output import claim, empty, left_over, prepare, removable
 from iota2.run.plan import Job, Plan, make_plan
 from iota2.run.reasons import Reasons, keep_parameters
 from iota2.run.resources import Shares, shares_of
@@ -123,7 +124,6 @@ def _require_short_names(plan: Plan) -> None:
 def check(config: Config) -> tuple[Survey, Plan]:
     """Look at configuration and inputs (headers only); raise UserError with all problems."""
     found = survey(config)
-    require_writable(config.chain.output_path)
     return found, plan_run(config, found)
 
 
@@ -140,6 +140,8 @@ class Outlook:
     """Files of the survey with their text; they are not written yet."""
     removed: Sequence[Path] | None = None
     """Files that are removed first; None when the output folder is not to be emptied."""
+    notes: Sequence[str] = ()
+    """On steps that were asked for and are not active."""
 
     @property
     def to_run(self) -> list[tuple[Step, bool]]:
@@ -149,7 +151,12 @@ class Outlook:
 
     def reasons(self, job: Job) -> list[str]:
         """Every reason why a job of the plan runs, or why not."""
-        return all_reasons(job, self.verdicts[job.id], Reasons(self.plan.root, self.texts))
+        return all_reasons(job, self.verdicts[job.id], self._words)
+
+    @cached_property
+    def _words(self) -> Reasons:
+        """What is read for the reasons of one job serves all."""
+        return Reasons(self.plan.root, self.texts)
 
 
 def look_ahead(config: Config, options: Options) -> Outlook:
@@ -158,18 +165,32 @@ def look_ahead(config: Config, options: Options) -> Outlook:
     return _outlook(config, options, found, plan)
 
 
+def first_look(config: Config, options: Options) -> Outlook:
+    """What a run would do in a folder in which none was, without a look at more than headers; nothing is written."""
+    found, plan = check(config)
+    chosen = chosen_steps(plan.steps, config, options)
+    plan = _chosen_jobs(plan, chosen)
+    verdicts = {job.id: Verdict("stale", "never made", None, "", {}) for job in plan.jobs}
+    return Outlook(plan, verdicts, chosen, found, {}, notes=step_notes(plan.steps, config, options))
+
+
+def foretell(config: Config, options: Options, watcher: Watcher, outlook: Outlook) -> None:
+    """Say what a run would need. Raises what a run would raise for want of memory or disk."""
+    _foreseen(config, options, watcher, outlook, shares_of(options.resources, options.use, retries(config)))
+
+
 def _outlook(config: Config, options: Options, found: Survey, plan: Plan, *, renew: bool = False) -> Outlook:
     """What is to be done of the full plan; ``renew`` as in ``assess``."""
-    chosen = chosen_steps(plan.steps, config, options)
+    chosen, notes = chosen_steps(plan.steps, config, options), step_notes(plan.steps, config, options)
     texts = survey_texts(found, plan.root)
     plan = _chosen_jobs(plan, chosen)
     verdicts = _assess(plan, texts, options, renew=renew)
     if not config.chain.remove_output_path or not chosen[0][1] or options.restart:
-        return Outlook(plan, verdicts, chosen, found, texts)
+        return Outlook(plan, verdicts, chosen, found, texts, notes=notes)
     reason = "the output folder is emptied first"
     verdicts = {id_: replace(verdict, state="stale", reason=reason) for id_, verdict in verdicts.items()}
     removed = removable(plan.root) if (plan.root / layout.MARK).is_dir() else []
-    return Outlook(plan, verdicts, chosen, found, texts, removed)
+    return Outlook(plan, verdicts, chosen, found, texts, removed, notes)
 
 
 def run(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResult]:
@@ -202,7 +223,8 @@ def _run_once(config: Config, options: Options, watcher: Watcher) -> dict[str, J
     for remark in shares.remarks:
         watcher.say(f"note: {remark}")
     found, whole = check(config)
-    chosen_steps(whole.steps, config, options)
+    for note in step_notes(whole.steps, config, options):
+        watcher.say(f"note: {note}")
     claim(whole.root)
     with locked(whole.root) as message, _tidied(whole.root):
         for told in (*([message] if message else ()), *state_notes(whole.root)):

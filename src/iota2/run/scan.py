@@ -11,10 +11,11 @@ from odc.geo.geobox import GeoBox
 from iota2.config.options_sensors import RADAR
 from iota2.config.s1_ini import read_s1_ini
 from iota2.config.schema import Config
+from iota2.config.sensors import images_option
 from iota2.core.grid import resolution
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.sensor import SensorOptions
-from iota2.errors import InputError, MissingTile
+from iota2.errors import InputError, InputProblems, MissingTile
 from iota2.io.coverage import bounds_in, share_shown
 from iota2.io.crs import units_per_metre
 from iota2.io.environ import crs_name
@@ -24,6 +25,7 @@ from iota2.io.s1tiling import DIRECTIONS, directions_found, of_direction
 from iota2.io.specs import builtin_specs
 from iota2.io.user_features import interpolated_numbers, scan_layers
 from iota2.run.damage import known_damage
+from iota2.run.extent import RESOLUTION, finest_pixel, size_problems
 from iota2.steps.recipe import season_notes
 
 if TYPE_CHECKING:
@@ -84,7 +86,7 @@ def with_images(config: Config, sensors: Sequence[SensorOptions]) -> tuple[tuple
     radar = [options for options in sensors if options.spec.section == RADAR]
     if not radar or config.chain.s1_path is None:
         return tuple(sensors), ()
-    settings = read_s1_ini(config.chain.s1_path)
+    settings = read_s1_ini(config.chain.s1_path, config.chain.paths_from)
     spec = named_like(builtin_specs()[RADAR], settings.pattern)
     found = directions_found(spec, settings.output, config.chain.list_tile, settings.raw)
     lacking = {of_direction(spec, word).name: text for word, text in DIRECTIONS.items() if word not in found}
@@ -100,22 +102,23 @@ def scan(config: Config, sensors: Sequence[SensorOptions], tile: str, items: Ite
     """
     found: list[SensorScene] = []
     notes: list[str] = []
-    problems: list[str] = []
+    problems: list[tuple[tuple[str | int, ...], str]] = []
     for options in sensors:
+        option = images_option(options)
         try:
             series, remarks = _series(config, options, tile, items)
         except MissingTile as err:
             if config.chain.allow_missing_sensor:
                 notes.append(f"{err} With chain.allow_missing_sensor, its features are missing values there.")
             else:
-                problems.append(str(err) + WITHOUT * (len(sensors) > 1))
+                problems.append((option, str(err) + WITHOUT * (len(sensors) > 1)))
         except InputError as err:
-            problems.append(str(err))
+            problems.append((option, str(err)))
         else:
             found.append(series)
             notes += [remark for remark in remarks if remark not in notes]  # the two of Sentinel-1 say the same
     if problems or not any(not series.spec.static for series in found):
-        raise InputError("\n".join(problems or notes))
+        raise InputProblems(problems or [((), note) for note in notes])
     return tuple(found), tuple(notes)
 
 
@@ -181,6 +184,10 @@ def scenes_of(config: Config, found: Mapping[str, Series]) -> tuple[dict[str, Sc
             size = size or resolution(native_geobox(main))
             text = f"tile {tile}: its pixels lie on those of {references[tile].spec.name}, as it lacks {main.spec.name}"
             notes[tile].append(text)
+        if chain.spatial_resolution:
+            found_size = size_problems(chain.spatial_resolution, chain.proj, tile, native, finest_pixel(series))
+            if wrong := [(RESOLUTION, text) for text in found_size]:
+                raise InputProblems(wrong)
         lattice = working_geobox(native, spatial_resolution=size, working_grid=chain.working_grid, proj=chain.proj)
         scenes[tile] = Scene(tile, lattice, series)
         for one in series:
@@ -188,7 +195,7 @@ def scenes_of(config: Config, found: Mapping[str, Series]) -> tuple[dict[str, Sc
             beside += elsewhere
             notes[tile] += [*little, *(interpolated_numbers(one, lattice, tile) if one.spec.static else ())]
     if beside:
-        raise InputError("\n".join(beside))
+        raise InputProblems([((), text) for text in beside])
     return scenes, notes
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,21 +16,25 @@ import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from iota2.config.options_sensors import PLACES
+from iota2.config.places import KEYS
 from iota2.config.schema import Config
 from iota2.config.sensors import enabled_sensors, expression_notes
 from iota2.core.grid import part_count
 from iota2.core.losses import SMALL_SHARE
-from iota2.core.nomenclature import Nomenclature
+from iota2.core.nomenclature import Listing, Nomenclature, Value, build_nomenclature
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorOptions
 from iota2.core.tables import REGION
 from iota2.core.words import counted, did_you_mean
-from iota2.errors import InputError, UserError, message_of
+from iota2.errors import ConfigError, InputError, InputProblems, MissingField, UserError, message_of
 from iota2.io.burn import to_crs
-from iota2.io.classes import read_nomenclature
+from iota2.io.classes import read_colors, read_names
 from iota2.io.point_areas import PointRule, footprint
 from iota2.io.reference import FieldValues, ReferenceData, read_field, read_reference, read_regions
+from iota2.run.extent import RESOLUTION, Extent, extent_of, extent_problems, table_problems
+from iota2.run.output import require_usable
 from iota2.run.plan import rows_of
 from iota2.run.scan import read_stac, scan, scenes_of, with_images
 from iota2.steps import recipe as recipe_step
@@ -36,6 +43,15 @@ from iota2.steps.regions import SINGLE_REGION
 from iota2.steps.selection import read_class_counts
 
 T = TypeVar("T")
+Option = tuple[str | int, ...]
+"""An option: its section, its key, and what leads to a part of its value; empty when none is known."""
+SHOWN = 20
+"""Problems of one option that are told."""
+BYCLASS = "strategy.byclass.in"
+_IMAGES = tuple(f"chain.{key}" for key in (*PLACES.values(), "user_sensors", "stac_items"))
+"""The options that enable sensors."""
+_NAMED = re.compile(r"([A-Za-z]\w*(?:\.\w+)+): ")
+"""An option at the beginning of a sentence about it."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +73,8 @@ class Survey:
     """The reference image with which dates are aligned."""
     sensors: tuple[SensorOptions, ...] = ()
     """What the configuration says of the sensors of which some tile has images."""
+    extent: Extent = field(default_factory=Extent)
+    """How many pixels the tiles and the map have."""
 
     def rows(self, runs: int) -> list[dict[str, str | int]]:
         """The run's table: the valid combinations of tile, part, sensor with dates, region and seed."""
@@ -72,85 +90,239 @@ class Survey:
 def survey(config: Config) -> Survey:
     """Scan the archive (headers only), read regions and, unless ``check_inputs`` is off, reference data and classes.
 
-    Raises UserError with the problems of all of them at once.
+    Raises InputError with the problems of all of them at once, each with its option and line.
     """
-    problems: list[str] = []
+    looked = _Look(config)
+    found = looked.found()
+    if found is None:
+        raise InputError(_all_told(config, looked.told()))
+    return found
 
-    def attempt(read: Callable[[], T]) -> T | None:
+
+def input_problems(config: Config, broken: Set[str]) -> list[tuple[int, str]]:
+    """What is wrong with the inputs of a configuration that has problems itself, with lines; only inputs are looked at
+    whose options are not ``broken``."""
+    looked = _Look(config, broken)
+    looked.found()
+    return looked.told()
+
+
+def _all_told(config: Config, told: Sequence[tuple[int, str]]) -> str:
+    lines = [text.replace("\n", "\n    ") for _, text in told]
+    return "\n".join([f"{config.source}: {counted(len(lines), 'problem')} of inputs", *(f"  {line}" for line in lines)])
+
+
+class _Look:
+    """One look at all inputs, and the problems that are found on the way."""
+
+    def __init__(self, config: Config, broken: Set[str] = frozenset()) -> None:
+        self.config, self.broken = config, broken
+        self._problems: dict[tuple[Option, str], None] = {}
+
+    def told(self) -> list[tuple[int, str]]:
+        """The problems with their options and lines, by line."""
+        counts: Counter[Option] = Counter(option for option, _ in self._problems)
+        shown: Counter[Option] = Counter()
+        told = []
+        for option, text in self._problems:
+            shown[option] += 1
+            if shown[option] <= SHOWN:
+                told.append(self.config.places.told(option, text))
+        for option, count in counts.items():
+            if count > SHOWN:
+                told.append(self.config.places.told(option, f"… and {count - SHOWN} more problems"))
+        return sorted(dict.fromkeys(told), key=lambda pair: pair[0])
+
+    def usable(self, *options: str) -> bool:
+        """Whether none of these options, nor its section, has a problem of its own."""
+        return self.broken.isdisjoint({*options, *(option.partition(".")[0] for option in options)})
+
+    def note(self, option: Option, text: str) -> None:
+        """A problem; a text that begins with the name of an option is about that one."""
+        if match := _NAMED.match(text):
+            section, key, *_ = named = match[1].split(".")
+            if key in KEYS.get(section, ()):
+                option, text = (*named,), text[match.end() :]
+        self._problems[option or self._sensor(text), text] = None
+
+    def _sensor(self, text: str) -> Option:
+        """The option of the images of a sensor with whose section a text begins."""
+        section = re.split("[:,]", text, maxsplit=1)[0]
+        if section in self.config.chain.user_sensors:
+            return "chain", "user_sensors", section, "path"
+        if section not in PLACES:
+            return ()
+        by_items = getattr(self.config.chain, PLACES[section]) is None and self.config.chain.stac_items
+        return ("chain", "stac_items", "source") if by_items else ("chain", PLACES[section])
+
+    def attempt(self, read: Callable[[], T], *option: str | int) -> T | None:
+        """What ``read`` returns; None, with its problems noted, when it fails."""
         try:
             return read()
+        except InputProblems as err:
+            for about, text in err.found:
+                self.note(about or option, text)
+        except ConfigError as err:
+            where = "" if err.source in ("", str(self.config.source)) else f"{err.source}: "
+            for text in err.problems:
+                self.note(option, where + text)
         except (UserError, OSError) as err:
-            problems.append(message_of(err))
-            return None
+            self.note(option, message_of(err))
+        return None
 
-    enabled = attempt(lambda: enabled_sensors(config))
-    sensors, left_out = (attempt(lambda: with_images(config, enabled)) if enabled else None) or ((), ())
-    items = attempt(lambda: read_stac(config, sensors)) if sensors else None
-    scanned = {
-        tile: attempt(lambda tile=tile: scan(config, sensors, tile, items)) if sensors and items else None  # type: ignore[misc]
-        for tile in config.chain.list_tile
-    }
-    regions = attempt(lambda: _read_regions(config))
-    series = {tile: found[0] for tile, found in scanned.items() if found}
-    scenes, notes = attempt(lambda: scenes_of(config, series)) or ({}, {})
-    complete = len(scenes) == len(scanned)
-    reference = attempt(lambda: _read_reference(config, scenes)) if config.chain.check_inputs else None
-    classes = attempt(lambda: _classes(config, reference)) if reference else None
-    together = attempt(lambda: _split_field(config)) if reference else None
-    uncounted = attempt(lambda: _uncounted(config, classes)) if classes else None
-    recipe = attempt(lambda: recipe_step.build_recipe(scenes, recipe_step.params(config))) if complete else None
-    footprints = {tile: footprint(scene.geobox, config.chain.proj) for tile, scene in scenes.items()}
-    by_tile, remarks = _regions_by_tile(regions, footprints)
-    if complete:
-        problems += _ground_problems(regions, footprints, reference, config) if reference is not None else ()
-        problems += _threshold_problems(scenes, config.chain.cloud_threshold)
-        problems += [
-            f"Tile {tile} meets no region of {config.chain.region_path}." for tile in scenes if not by_tile[tile]
-        ]
-    problems += [*_unknown_models(config, regions), *reference_problems(config, scenes)]
-    if problems or recipe is None:
-        raise InputError("\n".join(dict.fromkeys(problems)))
-    remarks = [
-        *remarks,
-        *(items.notes if items else ()),
-        *((*reference.warnings, *reference.notes) if reference else ()),
-        *(classes.warnings if classes else ()),
-        *(together.notes if together else ()),
-    ]
-    return Survey(
-        scenes,
-        {tile: (*found[1], *notes[tile]) for tile, found in scanned.items() if found},
-        by_tile,
-        recipe,
-        (
+    def found(self) -> Survey | None:
+        """All that is known before anything runs; None when there are problems."""
+        config, attempt = self.config, self.attempt
+        enabled = attempt(lambda: enabled_sensors(config)) if self._sensors_usable() else None
+        sensors, left_out = (attempt(lambda: with_images(config, enabled)) if enabled else None) or ((), ())
+        tiles = config.chain.list_tile if self.usable("chain.list_tile") else ()
+        items = attempt(lambda: read_stac(config, sensors), "chain", "stac_items", "source") if sensors else None
+        scanned = {
+            tile: attempt(lambda tile=tile: scan(config, sensors, tile, items)) if sensors and items else None  # type: ignore[misc]
+            for tile in tiles
+        }
+        if self.usable("chain.output_path"):
+            attempt(lambda: require_usable(config.chain.output_path), "chain", "output_path")
+        regions = attempt(lambda: _read_regions(config), "chain", "region_path") if self._regions_usable() else None
+        series = {tile: found[0] for tile, found in scanned.items() if found}
+        scenes, notes = (attempt(lambda: scenes_of(config, series)) if self._grid_usable() else None) or ({}, {})
+        complete = bool(sensors) and self.usable(*_IMAGES) and 0 < len(scenes) == len(scanned)
+        footprints = {tile: footprint(scene.geobox, config.chain.proj) for tile, scene in scenes.items()}
+        reference = self._reference(scenes, footprints) if config.chain.check_inputs else None
+        classes = self._classes(reference)
+        together = self._split_field() if reference is not None else None
+        uncounted = attempt(lambda: _uncounted(config, classes)) if classes else None
+        recipe = attempt(lambda: recipe_step.build_recipe(scenes, recipe_step.params(config))) if complete else None
+        by_tile, remarks = _regions_by_tile(regions, footprints)
+        extent = self._extent(scenes, footprints, by_tile) if complete else Extent()
+        if complete and reference is not None and self._regions_usable():
+            for text in _ground_problems(regions, footprints, reference, config):
+                self.note(("chain", "ground_truth"), text)
+        for text in _threshold_problems(scenes, config.chain.cloud_threshold) if complete else ():
+            self.note(("chain", "cloud_threshold"), text)
+        for tile in scenes if complete else ():
+            if not by_tile[tile]:
+                self.note(("chain", "region_path"), f"tile {tile} meets no region of {config.chain.region_path}.")
+        for option, text in _unknown_models(config, regions) if self._regions_usable() else ():
+            self.note(option, text)
+        for text in reference_problems(config, scenes):
+            self.note(("coregistration", "vhr_path"), text)
+        if self._problems or self.broken or recipe is None:
+            return None
+        remarks = [
             *remarks,
+            *(items.notes if items else ()),
+            *((*reference.warnings, *reference.notes) if reference else ()),
+            *(classes.warnings if classes else ()),
+            *(together.notes if together else ()),
             *_off_tiles(reference, footprints, classes),
             *(uncounted or ()),
             *left_out,
             *expression_notes(sensors),
             *alignment_notes(config, scenes),
-        ),
-        classes,
-        _labelled(reference, footprints, scenes) if reference is not None else 0.0,
-        config.coregistration.vhr_path,
-        sensors,
-    )
+        ]
+        return Survey(
+            scenes,
+            {tile: (*found[1], *notes[tile]) for tile, found in scanned.items() if found},
+            by_tile,
+            recipe,
+            tuple(remarks),
+            classes,
+            _labelled(reference, footprints, scenes) if reference is not None else 0.0,
+            config.coregistration.vhr_path,
+            sensors,
+            extent,
+        )
+
+    def _extent(
+        self,
+        scenes: Mapping[str, Scene],
+        footprints: Mapping[str, shapely.Geometry],
+        regions: Mapping[str, Sequence[str]],
+    ) -> Extent:
+        """How large the map is; that it is too large, or its jobs too many, is a problem."""
+        runs = self.config.arg_train.runs
+        extent = extent_of(
+            self.config, scenes, {tile: gpd.GeoSeries([outline]) for tile, outline in footprints.items()}
+        )
+        for text in extent_problems(extent):
+            self.note(RESOLUTION if self.config.chain.spatial_resolution else ("chain", "list_tile"), text)
+        rows = sum(
+            part_count(scene.geobox.shape[0]) * len(scene.sensors) * len(regions[tile]) * runs
+            for tile, scene in scenes.items()
+        )
+        for text in table_problems(rows, runs):
+            self.note(("arg_train", "runs"), text)
+        return extent
+
+    def _sensors_usable(self) -> bool:
+        """Whether the reference sensor can be told from those in use."""
+        return self.config.chain.reference_sensor is None or self.usable(*_IMAGES)
+
+    def _grid_usable(self) -> bool:
+        grid = ("list_tile", "spatial_resolution", "proj", "working_grid", "reference_sensor")
+        return self._sensors_usable() and self.usable(*(f"chain.{key}" for key in grid))
+
+    def _regions_usable(self) -> bool:
+        return self.usable("chain.region_path", "chain.region_field", "chain.proj")
+
+    def _reference(
+        self, scenes: Mapping[str, Scene], footprints: Mapping[str, shapely.Geometry]
+    ) -> ReferenceData | None:
+        if not self.usable("chain.ground_truth", "chain.data_field", "chain.points", "chain.proj"):
+            return None
+        return self.attempt(lambda: _read_reference(self.config, scenes, footprints), "chain", "ground_truth")
+
+    def _split_field(self) -> FieldValues | None:
+        """The values that keep polygons on one side of the split; None when no field is asked for."""
+        option, field = ("arg_train", "split_field"), self.config.arg_train.split_field
+        if field is None or not self.usable(".".join(option)):
+            return None
+        return self.attempt(lambda: read_field(self.config.chain.ground_truth, field), *option)
+
+    def _classes(self, reference: ReferenceData | None) -> Nomenclature | None:
+        """The classes; problems of each of the two files also when there is no reference to name and colour."""
+        chain = self.config.chain
+        names, colors = self._listing("nomenclature_path", read_names), self._listing("color_table", read_colors)
+        if reference is not None and names and colors:
+            try:
+                return build_nomenclature(names, colors, reference.frame["label"])
+            except InputError as err:
+                options = {str(chain.color_table): "color_table", str(chain.nomenclature_path): "nomenclature_path"}
+                for text in str(err).splitlines()[1:]:
+                    about = next((key for path, key in options.items() if text.strip().startswith(path)), "data_field")
+                    self.note(("chain", about), text.strip())
+            return None
+        for key, listing in (("nomenclature_path", names), ("color_table", colors)):
+            for text in listing.problems if listing else ():
+                self.note(("chain", key), text)
+        return None
+
+    def _listing(self, key: str, read: Callable[[Path], Listing[Value]]) -> Listing[Value] | None:
+        if not (self.config.chain.check_inputs and self.usable(f"chain.{key}")):
+            return None
+        return self.attempt(lambda: read(getattr(self.config.chain, key)), "chain", key)
 
 
 def _read_regions(config: Config) -> gpd.GeoDataFrame | None:
     chain = config.chain
-    return read_regions(chain.region_path, chain.region_field, chain.proj) if chain.region_path else None
+    if chain.region_path is None:
+        return None
+    with _about_field("region_field"):
+        return read_regions(chain.region_path, chain.region_field, chain.proj)
 
 
-def _read_reference(config: Config, scenes: Mapping[str, Scene]) -> ReferenceData:
+def _read_reference(
+    config: Config, scenes: Mapping[str, Scene], footprints: Mapping[str, shapely.Geometry]
+) -> ReferenceData:
     chain = config.chain
-    grids = {tile: scene.geobox for tile, scene in scenes.items()}
     rule = None
     if chain.points is not None:
         # without any tile there is no grid, and no run: the file is still read, to report what is wrong with it
-        owned = {tile: footprint(grid, chain.proj) for tile, grid in grids.items()}
-        rule = PointRule(chain.points, grids or {"": _anywhere(chain.proj)}, owned)
-    return read_reference(chain.ground_truth, chain.data_field, chain.proj, rule)
+        grids = {tile: scene.geobox for tile, scene in scenes.items()}
+        rule = PointRule(chain.points, grids or {"": _anywhere(chain.proj)}, footprints)
+    with _about_field("data_field"):
+        return read_reference(chain.ground_truth, chain.data_field, chain.proj, rule)
 
 
 def _anywhere(proj: str) -> GeoBox:
@@ -164,27 +336,35 @@ def _threshold_problems(scenes: Mapping[str, Scene], threshold: int) -> list[str
     }
     if not days or max(days.values()) >= threshold:
         return []
-    told = ", ".join(f"{tile} has {counted(count, 'date')}" for tile, count in days.items())
+    listed = ", ".join(f"{tile} has {counted(count, 'date')}" for tile, count in days.items())
     return [
-        f"chain.cloud_threshold is {threshold}, but {told}: no pixel is clear on so many dates, so there would be "
-        f"nothing to learn from. Give at most {max(days.values())}."
+        f"the threshold is {threshold}, but {listed}: no pixel is clear on so many dates, so there would be nothing to "
+        f"learn from. Give at most {max(days.values())}."
     ]
 
 
-def _split_field(config: Config) -> FieldValues | None:
-    field = config.arg_train.split_field
-    return read_field(config.chain.ground_truth, field) if field else None
-
-
-def _classes(config: Config, reference: ReferenceData) -> Nomenclature:
-    return read_nomenclature(config.chain.nomenclature_path, config.chain.color_table, reference.frame["label"])
+@contextmanager
+def _about_field(key: str) -> Iterator[None]:
+    """A field that a file lacks is a problem of the option that names the field, not the file."""
+    try:
+        yield
+    except MissingField as err:
+        raise InputProblems([(("chain", key), str(err))]) from err
 
 
 def _uncounted(config: Config, classes: Nomenclature) -> list[str]:
-    """A remark on each table of counts by class that lacks classes; InputError for a table that cannot be used."""
-    selection = config.arg_train.sample_selection
-    tables = dict.fromkeys(given.byclass for given in (selection, *selection.per_model) if given.byclass)
-    missing = {path: read_class_counts(path, classes)[1] for path in tables}
+    """A remark on each table of counts by class that lacks classes; InputProblems for tables that cannot be used."""
+    selection, root = config.arg_train.sample_selection, ("arg_train", "sample_selection")
+    given = [(root, selection), *(((*root, "per_model", k), one) for k, one in enumerate(selection.per_model))]
+    tables = {one.byclass: (*option, BYCLASS) for option, one in reversed(given) if one.byclass}
+    missing, problems = {}, []
+    for path, option in reversed(tables.items()):
+        try:
+            missing[path] = read_class_counts(path, classes)[1]
+        except InputError as err:
+            problems.append((option, str(err)))
+    if problems:
+        raise InputProblems(problems)
     return [
         f"{path}: no count for label {', '.join(labels)}: none of their pixels is selected where it is used."
         for path, labels in missing.items()
@@ -192,16 +372,19 @@ def _uncounted(config: Config, classes: Nomenclature) -> list[str]:
     ]
 
 
-def _unknown_models(config: Config, regions: gpd.GeoDataFrame | None) -> list[str]:
+def _unknown_models(config: Config, regions: gpd.GeoDataFrame | None) -> list[tuple[Option, str]]:
     """Entries of ``per_model`` about a region that does not exist."""
     if regions is None and config.chain.region_path:
         return []  # they cannot be read, which is told already
     names = sorted(regions[REGION]) if regions is not None else [SINGLE_REGION]
     source = config.chain.region_path or "this run, which has a single one"
     return [
-        f"arg_train.sample_selection.per_model: target_model '{entry.target_model}' is no region of {source}"
-        + (did_you_mean(entry.target_model, names) or f"; expected one of {', '.join(names)}")
-        for entry in config.arg_train.sample_selection.per_model
+        (
+            ("arg_train", "sample_selection", "per_model", k),
+            f"target_model '{entry.target_model}' is no region of {source}"
+            + (did_you_mean(entry.target_model, names) or f"; expected one of {', '.join(names)}"),
+        )
+        for k, entry in enumerate(config.arg_train.sample_selection.per_model)
         if entry.target_model not in names
     ]
 

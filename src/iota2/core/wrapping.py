@@ -1,0 +1,58 @@
+"""How long lines are broken for a terminal: between words, never inside of a path, a quoted text or a command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+NARROWEST = 20
+"""Columns; a terminal that claims fewer gets lines as they are."""
+_UNIT = re.compile(
+    r"(?:iota2 (?:run|check|plan|why|status|verify|demo)|Iota2\.py) .*"  # a command, to be copied whole
+    r"|[(\[]*'[^']*'\S*"
+    r'|[(\[]*"[^"]*"\S*'
+    r"|\S+"
+)
+_AFTER = ".,;:)]"
+"""What may follow a path in a sentence."""
+
+
+def wrapped(text: str, width: int, *, exists: Callable[[str], bool] = lambda path: False) -> str:
+    """The text in lines of at most ``width`` characters, longer where one path, quoted text or command is.
+
+    Lines that go on are indented further. ``exists`` tells paths with blanks in them from other words.
+    """
+    if width < NARROWEST:
+        return text
+    return "\n".join(_wrapped_line(line, width, exists) for line in text.split("\n"))
+
+
+def _wrapped_line(line: str, width: int, exists: Callable[[str], bool]) -> str:
+    if len(line) <= width:
+        return line
+    indent = line[: len(line) - len(line.lstrip())]
+    lines, current = [], indent
+    for unit in _units(line.strip(), exists):
+        if current.strip() and len(current) + 1 + len(unit) > width:
+            lines.append(current)
+            current = f"{indent}    "
+        current += unit if not current.strip() else f" {unit}"
+    return "\n".join([*lines, current])
+
+
+def _units(line: str, exists: Callable[[str], bool]) -> Iterator[str]:
+    """The parts of a line that stay whole."""
+    words = _UNIT.findall(line)
+    while words:
+        length = _path_length(words, exists) if "/" in words[0] else 1
+        yield " ".join(words[:length])
+        del words[:length]
+
+
+def _path_length(words: list[str], exists: Callable[[str], bool], most: int = 12) -> int:
+    """How many words the path at the beginning consists of: the most of which there is something."""
+    for count in range(min(most, len(words)), 1, -1):
+        path = " ".join(words[:count])
+        if exists(path[path.index("/") :].rstrip(_AFTER)):
+            return count
+    return 1

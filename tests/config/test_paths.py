@@ -1,0 +1,172 @@
+"""Where relative paths start, and what is said of one that starts elsewhere."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from iota2.config.load import load_config
+from iota2.errors import ConfigError
+from iota2.run.options import Options, resume_command
+from iota2.run.output import other_results, place_notes
+
+SENSOR = "{'path': 'data/mine', 'description': 'mine.yaml'}"
+OPTIONS = f"""chain :
+{{
+  output_path : 'results'
+  list_tile : 'T31TCJ'
+  s2_path : 'data/s2'
+  s1_path : 'data/s1.ini'
+  ground_truth : './truth.shp'
+  data_field : 'code'
+  region_path : 'data/../regions.shp'
+  nomenclature_path : 'classes.txt'
+  color_table : 'colours.txt'
+  user_sensors : {{'Mine' : {SENSOR}}}
+  stac_items : {{'source' : 'items', 'collections' : {{'a' : 'Landsat8'}}}}
+  proj : 'EPSG:2154'
+}}
+arg_train :
+{{
+  sample_selection : {{'strategy' : 'byclass', 'strategy.byclass.in' : 'counts.csv',
+    'per_model' : [{{'target_model' : '1', 'strategy' : 'byclass', 'strategy.byclass.in' : 'more.csv'}}]}}
+}}
+coregistration : {{ vhr_path : 'vhr.tif' }}
+"""
+FILES = ("truth.shp", "regions.shp", "classes.txt", "colours.txt", "mine.yaml", "counts.csv", "more.csv", "vhr.tif")
+FOLDERS = ("data/s2", "data/mine", "items", "radar")
+GIVEN = len(FILES) + len(FOLDERS)
+"""Paths of inputs in the configuration: the INI file, in place of the folder of radar images that it names."""
+
+
+@dataclass(frozen=True)
+class Places:
+    home: Path
+    """Folder of the configuration."""
+    work: Path
+    """Where the command is started, and where the inputs are."""
+
+    @property
+    def config(self) -> Path:
+        return self.home / "run.cfg"
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
+    found = Places(tmp_path / "settings", tmp_path / "work")
+    found.home.mkdir()
+    for folder in FOLDERS:
+        (found.work / folder).mkdir(parents=True)
+    for name in FILES:
+        (found.work / name).touch()
+    (found.work / "data/s1.ini").write_text("[Paths]\nOutput = radar\n", encoding="utf-8")
+    found.config.write_text(OPTIONS, encoding="utf-8")
+    monkeypatch.chdir(found.work)
+    return found
+
+
+def test_each_path_that_exists_from_the_working_directory_says_so_and_how_to_go_on(places: Places) -> None:
+    with pytest.raises(ConfigError) as told:
+        load_config(places.config)
+    problems = [text for text in told.value.problems if "no file" in text or "no folder" in text]
+    assert len(problems) == GIVEN
+    for text in problems:
+        assert f"exists, but relative paths start at {places.home}" in text
+        assert "add --paths-from . (Iota2.py: -paths_from .)" in text
+    (truth,) = (text for text in problems if "ground_truth" in text)
+    assert f"{places.work / 'truth.shp'} exists" in truth
+
+
+def test_with_paths_from_all_relative_paths_start_there_also_those_in_the_ini_file(places: Places) -> None:
+    config = load_config(places.config, paths_from=Path())
+    assert config.chain.paths_from == places.work
+    assert config.chain.output_path == places.work / "results"
+    assert config.chain.ground_truth == places.work / "truth.shp"
+    assert config.chain.user_sensors["Mine"].description == places.work / "mine.yaml"
+    assert config.arg_train.sample_selection.per_model[0].byclass == places.work / "more.csv"
+    assert config.coregistration.vhr_path == places.work / "vhr.tif"
+
+
+def test_the_ini_file_of_sentinel_1_says_it_too(places: Places) -> None:
+    (places.home / "data").mkdir()
+    (places.home / "data/s1.ini").write_text("[Paths]\nOutput = radar\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as told:
+        load_config(places.config)
+    # the file is found, and the folder in it is looked for beside it once the section is valid
+    text = OPTIONS
+    for name in FILES:
+        text = text.replace(f"'{name}'", f"'{places.work / name}'")
+    text = text.replace("'./truth.shp'", f"'{places.work / 'truth.shp'}'")
+    text = text.replace("'data/../regions.shp'", f"'{places.work / 'regions.shp'}'")
+    for name in ("data/s2", "data/mine", "items"):
+        text = text.replace(f"'{name}'", f"'{places.work / name}'")
+    places.config.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as told:
+        load_config(places.config)
+    (problem,) = told.value.problems
+    assert "line 6: chain.s1_path" in problem
+    assert f"{places.work / 'radar'} exists, but relative paths start at {places.home / 'data'}" in problem
+
+
+def test_whole_paths_and_paths_that_are_nowhere_get_no_such_advice(places: Places) -> None:
+    text = OPTIONS.replace("'./truth.shp'", f"'{places.home / 'truth.shp'}'").replace("'data/s2'", "'data/s3'")
+    places.config.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as told:
+        load_config(places.config)
+    for key in ("ground_truth", "s2_path"):
+        (problem,) = (text for text in told.value.problems if f"chain.{key}" in text)
+        assert "--paths-from" not in problem
+    # a folder where a file is wanted is no find
+    (places.work / "truth.shp").unlink()
+    (places.work / "truth.shp").mkdir()
+    places.config.write_text(OPTIONS, encoding="utf-8")
+    with pytest.raises(ConfigError) as told:
+        load_config(places.config)
+    (problem,) = (text for text in told.value.problems if "chain.ground_truth" in text)
+    assert "--paths-from" not in problem
+
+
+def test_paths_from_where_nothing_is_says_that_the_configuration_s_folder_has_it(places: Places) -> None:
+    config = places.work / "run.cfg"
+    places.config.rename(config)
+    with pytest.raises(ConfigError) as told:
+        load_config(config, paths_from=places.home)
+    (problem,) = (text for text in told.value.problems if "chain.ground_truth" in text)
+    assert f"{places.work / 'truth.shp'} exists, but relative paths start at {places.home}" in problem
+
+
+def test_the_command_that_resumes_repeats_where_paths_start(places: Places) -> None:
+    config = load_config(places.config, paths_from=Path())
+    assert shlex.split(resume_command(config, Options())) == [
+        "iota2", "run", str(places.config), "--paths-from", str(places.work),
+    ]  # fmt: skip
+    words = shlex.split(resume_command(config, Options(starting=4)))
+    assert words[words.index("-paths_from") + 1] == str(places.work)
+
+
+def test_it_is_said_where_a_relative_output_folder_lies(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load_config(places.config, check_paths=False)
+    (note,) = place_notes(config)
+    assert f"results are in {places.home / 'results'}" in note
+    assert other_results(config) == []
+    assert place_notes(load_config(places.config, paths_from=Path())) == [], "it was asked for"
+    monkeypatch.chdir(places.home)
+    assert place_notes(load_config(places.config, check_paths=False)) == []
+    places.config.write_text(OPTIONS.replace("'results'", f"'{places.work / 'results'}'"), encoding="utf-8")
+    monkeypatch.chdir(places.work)
+    assert place_notes(load_config(places.config, check_paths=False)) == [], "a whole path"
+
+
+def test_results_of_an_earlier_run_at_the_other_place_are_said_loudly(places: Places) -> None:
+    (places.work / "results/.iota2").mkdir(parents=True)
+    (warning,) = other_results(load_config(places.config, check_paths=False))
+    assert f"RESULTS OF AN EARLIER RUN ARE IN {places.work / 'results'}" in warning
+    assert "add --paths-from ." in warning
+    assert other_results(load_config(places.config, paths_from=Path())) == [], "those are used"
+    (places.home / "results/.iota2").mkdir(parents=True)
+    (warning,) = other_results(load_config(places.config, paths_from=Path()))
+    assert f"ARE IN {places.home / 'results'}" in warning
+    assert "leave --paths-from out" in warning

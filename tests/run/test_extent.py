@@ -1,0 +1,189 @@
+"""Maps or pixels that are too large or too small are refused before anything is built; check says the size of a map."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from odc.geo.geobox import GeoBox
+
+from iota2.core.grid import aligned
+from iota2.run.extent import Extent, extent_problems, size_problems, table_problems
+from tests.chain.helpers import EAST, WEST, Case, case, command, small
+
+__all__ = ["case", "small"]
+TILE = aligned((300_000, 4_790_000, 409_800, 4_899_800), (10, 10), "EPSG:32631")
+
+
+def problems(
+    size: tuple[float, float], proj: str = "EPSG:2154", native: GeoBox = TILE, finest: float = 10.0
+) -> list[str]:
+    return list(size_problems(size, proj, "T31TCJ", native, finest))
+
+
+@pytest.mark.parametrize(
+    ("size", "proj"),
+    [
+        ((1, 1), "EPSG:2154"),
+        ((10, 20), "EPSG:2154"),
+        ((109_000, 109_000), "EPSG:2154"),
+        ((1e-4, 1e-4), "EPSG:4326"),
+        ((3.3, 3.3), "EPSG:2272"),
+    ],
+)
+def test_pixels_from_a_tenth_of_those_of_the_images_to_a_tile_are_accepted(
+    size: tuple[float, float], proj: str
+) -> None:
+    assert problems(size, proj) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "proj", "told"),
+    [
+        ((0.5, 0.5), "EPSG:2154", "images of tile T31TCJ, whose pixels measure 10 m; expected at least 1"),
+        ((10, 0.5), "EPSG:2154", "a pixel of 10 x 0.5 in units of EPSG:2154 is more than 10 times finer"),
+        ((1e-6, 1e-6), "EPSG:4326", "times finer"),
+        ((1, 1), "EPSG:2272", "expected at least 3.28"),
+        ((120_000, 10), "EPSG:2154", "which measures about 109,800 x 109,800 m; expected a pixel of about 10 m"),
+        ((10, 1e9), "EPSG:2154", "is larger than tile"),
+        ((2.0, 2.0), "EPSG:4326", "is larger than tile"),
+    ],
+)  # fmt: skip
+def test_pixels_beyond_are_refused_with_both_sizes(size: tuple[float, float], proj: str, told: str) -> None:
+    (problem,) = problems(size, proj)
+    assert told in problem
+
+
+def test_a_map_and_a_table_have_a_largest_size() -> None:
+    assert not list(extent_problems(Extent(2, 240_000_000, (100_000, 100_000))))
+    assert "2,000,000 x 1,000,000 pixels" in next(extent_problems(Extent(2, 0, (1_000_000, 2_000_000))))
+    assert list(extent_problems(Extent(1, 0, (1, 2**31))))
+    assert not list(table_problems(1_000_000, 5))
+    assert "1000 runs of these tiles" in next(table_problems(10_000_000, 1000))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (0.5, "more than 10 times finer"),
+        (100_000, "is larger than tile"),
+        ([10, 0.2], "more than 10 times finer"),
+        (0.0001, "looks like degrees"),
+        (1e-300, "looks like degrees"),
+        (1e308, "larger than the Earth"),
+    ],
+)
+@pytest.mark.parametrize("grid", ["native", "proj"])
+def test_check_refuses_pixels_at_once_with_option_and_line(
+    case: Case, capsys: pytest.CaptureFixture[str], given: object, told: str, grid: str
+) -> None:
+    config = case.configured(chain={"spatial_resolution": given, "working_grid": grid})
+    begun = time.monotonic()
+    code, _, error = command(capsys, "check", config)
+    assert time.monotonic() - begun < 5
+    assert code == 1
+    assert "chain.spatial_resolution: " in error
+    assert told in error
+
+
+def test_check_refuses_a_run_of_too_many_combinations(
+    case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iota2.run.extent.ROWS", 1999)
+    config = case.configured(chain={"list_tile": f"{WEST} {EAST}"}, arg_train={"runs": 1000})
+    code, _, error = command(capsys, "check", config)
+    assert code == 1
+    assert "arg_train.runs: 1000 runs of these tiles, sensors and regions give 2,000 combinations" in error
+
+
+def test_check_says_how_large_the_map_is_and_what_it_needs_and_writes_nothing(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = case.configured(chain={"list_tile": f"{WEST} {EAST}"})
+    before = sorted(case.files.folder.rglob("*"))
+    code, printed, _ = command(capsys, "check", config)
+    assert code == 0
+    assert "2 tiles of 8,192 pixels in all; the map has 112 x 64 pixels" in printed
+    assert "disk about" in printed
+    assert sorted(case.files.folder.rglob("*")) == before
+
+
+def unusable(case: Case) -> dict[str, str]:
+    """Output folders that no run can have, with what is said."""
+    folder = case.files.folder / "places"
+    folder.mkdir()
+    (folder / "file").write_text("x", encoding="utf-8")
+    (folder / "full").mkdir()
+    (folder / "full/thesis.txt").write_text("x", encoding="utf-8")
+    (folder / "dangling").symlink_to(folder / "nothing")
+    (folder / "marked").mkdir()
+    (folder / "marked/.iota2").write_text("x", encoding="utf-8")
+    return {
+        "/etc/passwd": "/etc/passwd is a file, a folder is needed",
+        "/etc/passwd/below": "/etc/passwd is a file, nothing can lie in it",
+        str(folder / "file/a/b"): "is a file, nothing can lie in it",
+        "/dev/null": "/dev/null is no folder, a folder is needed",
+        "/proc": "belongs to the system",
+        "/proc/results": "belongs to the system",
+        "/sys/results": "belongs to the system",
+        str(folder / "full"): "is not empty and was not made by this program (it holds thesis.txt)",
+        str(folder / "dangling"): "is a link to something that does not exist",
+        str(folder / "marked"): "is no folder, so this program did not make",
+        str(folder / ("n" * 300)): "longer than file systems hold",
+        str(case.files.s2_path): "lies in the folder of products",
+        str(case.files.ground_truth.parent): "is not empty",
+    }
+
+
+def test_check_refuses_every_output_folder_that_run_refuses(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    for place, told in unusable(case).items():
+        config = case.configured(chain={"output_path": place})
+        for name in ("check", "plan", "run"):
+            code, _, error = command(capsys, name, config)
+            assert (code, told in error) == (1, True), (name, place, error)
+            assert "chain.output_path: " in error
+            assert "line " in error
+    folder = case.files.folder / "places"
+    assert (folder / "full/thesis.txt").exists()
+    assert not (folder / "nothing").exists()
+
+
+def test_check_refuses_what_run_refuses_of_the_folder_to_be_emptied(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (case.output / ".iota2").mkdir(parents=True)
+    (case.output / "thesis.txt").write_text("x", encoding="utf-8")
+    config = case.configured(chain={"remove_output_path": True})
+    told = {command(capsys, name, config)[2] for name in ("check", "run")}
+    assert len(told) == 1
+    assert "holds files that this program did not make" in told.pop()
+
+
+def test_check_refuses_what_run_refuses_of_steps_memory_and_disk(
+    case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = case.configured(chain={"first_step": "learning"})
+    for name in ("check", "run"):
+        code, _, error = command(capsys, name, config)
+        assert code == 1
+        assert "need files of earlier steps that are not there" in error
+    config = case.configured(task_retry_limits={"maximum_ram": 1e-6})
+    for name in ("check", "run"):
+        code, _, error = command(capsys, name, config)
+        assert code == 1
+        assert "a block of" in error
+    monkeypatch.setattr("iota2.run.forecast.shutil.disk_usage", lambda path: type("Usage", (), {"free": 1})())
+    config = case.configured()
+    for name in ("check", "run"):
+        code, _, error = command(capsys, name, config)
+        assert code == 1
+        assert "more on this disk" in error
+
+
+def test_a_folder_that_is_made_is_accepted_by_both(
+    case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = case.configured(chain={"output_path": str(tmp_path / "a/b/c")})
+    assert command(capsys, "check", config)[0] == 0
+    assert not (tmp_path / "a").exists()

@@ -1,0 +1,211 @@
+"""Problems of inputs name the option and the line that they come from, all in one round with those of the file."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+from pathlib import Path
+
+import geopandas as gpd
+import pytest
+
+from iota2.config.load import load_config
+from iota2.console import JsonLines
+from iota2.errors import UserError
+from tests.chain.helpers import SMALL, WEST, Case, case, command, small
+
+__all__ = ["SMALL", "case", "small"]
+
+
+def line_of(config: Path, key: str) -> int:
+    """Number of the line that begins with a key."""
+    lines = config.read_text(encoding="utf-8").splitlines()
+    return next(k for k, line in enumerate(lines, 1) if line.strip().lstrip("- ").strip("'").startswith(f"{key}"))
+
+
+def problems(capsys: pytest.CaptureFixture[str], config: Path, name: str = "check") -> list[str]:
+    """The problems that a command tells, one a line; lines that go on joined."""
+    code, printed, error = command(capsys, name, config)
+    assert code == 1
+    assert "problem" in error.splitlines()[0]
+    assert not printed
+    found: list[str] = []
+    for line in error.splitlines()[1:]:
+        if re.match("  \\S", line):
+            found.append(line.strip())
+        else:
+            found[-1] += line
+    return found
+
+
+def test_a_field_that_is_missing_is_told_at_its_option(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    config = case.configured(chain={"data_field": "coded", "region_path": str(case.files.regions), "region_field": "x"})
+    data, region = problems(capsys, config)
+    assert data.startswith(
+        f"line {line_of(config, 'data_field')}: chain.data_field: {case.files.ground_truth}: no field 'coded'"
+    )
+    assert region.startswith(
+        f"line {line_of(config, 'region_field')}: chain.region_field: {case.files.regions}: no field 'x'"
+    )
+
+
+def test_vectors_classes_tiles_and_tables_are_told_at_their_options(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case.files.ground_truth.with_suffix(".prj").unlink()
+    case.files.nomenclature.write_text("no label here\n", encoding="utf-8")
+    case.files.colors.write_bytes(b"1 \xff\xff 3\n")
+    config = case.configured(chain={"region_path": str(case.files.regions), "list_tile": f"{WEST} T31TXX"})
+    case.files.regions.with_suffix(".shp").write_bytes(b"")
+    told = problems(capsys, config)
+    for key, what in (
+        ("nomenclature_path", f"{case.files.nomenclature}, line 1: expected 'name:label'"),
+        ("color_table", f"{case.files.colors}: not a UTF-8"),
+        ("s2_path", "Sentinel_2: no folder for tile T31TXX"),
+        ("ground_truth", f"{case.files.ground_truth}: the coordinate reference system is not set"),
+        ("region_path", f"{case.files.regions}: cannot be read as a vector file"),
+    ):
+        (one,) = (text for text in told if f"chain.{key}:" in text)
+        assert one.startswith(f"line {line_of(config, key)}: chain.{key}: {what}")
+    assert len(told) == 5
+    assert [int(re.findall(r"\d+", text)[0]) for text in told] == sorted(
+        int(re.findall(r"\d+", text)[0]) for text in told
+    )
+
+
+def test_labels_without_name_or_colour_are_told_at_the_file_that_lacks_them(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    label = case.files.nomenclature.read_text(encoding="utf-8").splitlines()[0].rpartition(":")[2]
+    for path, start in ((case.files.nomenclature, None), (case.files.colors, f"{label} ")):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if not (line.startswith(start) if start else line.endswith(f":{label}"))]
+        path.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    config = case.configured()
+    names, colors = problems(capsys, config)
+    assert names.startswith(f"line {line_of(config, 'nomenclature_path')}: chain.nomenclature_path: ")
+    assert colors.startswith(f"line {line_of(config, 'color_table')}: chain.color_table: ")
+
+
+def test_tables_of_counts_and_models_are_told_where_they_stand(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = (case.files.folder / name for name in ("first.csv", "second.csv"))
+    for path in (first, second):
+        path.write_text("what is this\n", encoding="utf-8")
+    selection = {
+        "strategy": "byclass",
+        "strategy.byclass.in": str(first),
+        "per_model": [
+            {"target_model": "1", "strategy": "all"},
+            {"target_model": "7", "strategy": "byclass", "strategy.byclass.in": str(second)},
+        ],
+    }
+    config = case.configured(arg_train={"sample_selection": selection})
+    told = problems(capsys, config)
+    lines = config.read_text(encoding="utf-8").splitlines()
+    at = lambda text: next(k for k, line in enumerate(lines, 1) if text in line)  # noqa: E731
+    assert any(
+        text.startswith(f"line {at('first.csv')}: arg_train.sample_selection.strategy.byclass.in: {first}")
+        for text in told
+    )
+    assert any(
+        text.startswith(f"line {at('second.csv')}: arg_train.sample_selection.per_model.1.strategy") for text in told
+    )
+    model = "target_model: '7'"
+    assert any(
+        text.startswith(f"line {at(model)}: arg_train.sample_selection.per_model.1: target_model '7' is no region")
+        for text in told
+    )
+
+
+@pytest.mark.parametrize("name", ["check", "run", "plan"])
+def test_problems_of_the_file_and_of_inputs_come_in_one_round(
+    case: Case, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    config = case.configured(
+        chain={"data_field": "coded", "list_tile": "T31TXX", "spatial_resolution": -10}, arg_train={"runs": 0}
+    )
+    told = problems(capsys, config, name)
+    assert [text.split(": ")[1] for text in told] == [
+        "chain.s2_path", "chain.data_field", "chain.spatial_resolution", "arg_train.runs",
+    ]  # fmt: skip
+
+
+def test_inputs_are_left_alone_whose_options_are_wrong_themselves(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is said of what a stand-in would give."""
+    config = case.configured(
+        chain={"data_field": " ", "list_tile": "a/b", "proj": "x", "s2_path": str(case.files.folder / "gone")}
+    )
+    told = problems(capsys, config)
+    assert {text.split(": ")[1] for text in told} == {
+        "chain.data_field", "chain.list_tile", "chain.proj", "chain.s2_path",
+    }  # fmt: skip
+    without = (
+        config.read_text(encoding="utf-8").replace("  ground_truth:", "  #").replace("  nomenclature_path:", "  #")
+    )
+    config.write_text(without, encoding="utf-8")
+    told = problems(capsys, config)
+    assert sum("is missing; give a path" in text for text in told) == 2
+    assert len(told) == 6
+
+
+def test_what_is_wrong_on_every_tile_alike_is_told_once(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(case.files.s2_path)
+    case.files.s2_path.mkdir()
+    config = case.configured(chain={"list_tile": "T31TAA T31TBB T31TCC", "user_feat_path": str(case.files.s2_path)})
+    told = problems(capsys, config)
+    assert len(told) == len(set(told))
+
+
+def test_options_that_a_problem_mentions_get_their_lines(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    polygons = gpd.read_file(case.files.ground_truth)
+    moved = polygons.set_geometry(polygons.geometry.translate(1e6, 1e6))
+    moved.to_file(case.files.ground_truth)
+    config = case.configured()
+    (text,) = problems(capsys, config)
+    assert text.startswith(
+        f"line {line_of(config, 'ground_truth')}: chain.ground_truth: {case.files.ground_truth}: none of its"
+    )
+    loaded = load_config(config)
+    told = loaded.places.told(("chain", "s2_path"), "correct chain.list_tile or chain.region_path, not chain.s2_path")
+    tiles, images = line_of(config, "list_tile"), line_of(config, "s2_path")
+    assert told == (
+        images,
+        f"line {images}: chain.s2_path: correct chain.list_tile (line {tiles}) or chain.region_path, not chain.s2_path",
+    )
+
+
+def test_lines_are_those_of_the_cfg_syntax_and_of_old_names_too(case: Case, tmp_path: Path) -> None:
+    files = case.files
+    text = f"""
+chain : {{ outputPath : '{tmp_path / "out"}'
+  listTile : '{WEST}', S2Path : '{files.s2_path}'
+
+  groundTruth : '{files.ground_truth}'
+  dataField : 'code'
+  nomenclaturePath : '{files.nomenclature}'
+  colorTable : '{files.colors}'
+}}
+GlobChain : {{ proj : 'EPSG:32631' }}
+"""
+    path = tmp_path / "old.cfg"
+    path.write_text(text, encoding="utf-8")
+    places = load_config(path).places
+    assert places.line(("chain", "output_path")) == 2
+    assert places.line(("chain", "s2_path")) == 3
+    assert places.line(("chain", "ground_truth")) == 5
+    assert places.line(("chain", "proj")) == 10
+    assert places.line(("chain", "region_path")) == places.line(("chain",)) == 0
+
+
+def test_a_failure_with_json_is_told_once_on_a_terminal(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for stream, told in ((Terminal(), True), (io.StringIO(), False)):
+        error = UserError("no")
+        JsonLines(stream).failed(error)
+        assert error.told is told

@@ -1,0 +1,42 @@
+"""What is read for one job of a plan serves all of them: commands stay fast whatever the number of jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from iota2.config.load import load_config
+from iota2.run import listing, reasons, runner
+from iota2.run.listing import survey_texts
+from iota2.run.options import Options
+from iota2.run.survey import survey
+from tests.chain.helpers import EAST, WEST, Case, case, small
+
+__all__ = ["case", "small"]
+
+
+def test_the_last_run_is_read_once_for_the_reasons_of_all_jobs(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    outlook = runner.look_ahead(load_config(case.configured(arg_train={"runs": 3})), Options())
+    read: list[Path] = []
+    monkeypatch.setattr(reasons, "failures", lambda root: read.append(root) or {})
+    assert len(outlook.plan.jobs) > 40
+    for job in outlook.plan.jobs:
+        assert outlook.reasons(job)
+    assert len(read) == 1
+
+
+def test_files_that_tiles_share_are_looked_at_once_and_each_listing_has_its_own(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(case.configured(chain={"list_tile": f"{WEST} {EAST}"}))
+    found = survey(config)
+    looked: list[str] = []
+    entry = listing._entry
+    monkeypatch.setattr(listing, "_entry", lambda path, known: looked.append(path) or entry(path, known))
+    monkeypatch.setattr(listing, "_PORTION", 3)
+    texts = survey_texts(found, config.chain.output_path)
+    assert len(looked) == len(set(looked)) > 20
+    for tile in (WEST, EAST):
+        (text,) = (text for path, text in texts.items() if tile in str(path) and path.name == "listing.json")
+        assert text.count(".tif") == sum(f"/{tile}/" in path for path in looked)

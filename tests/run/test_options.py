@@ -1,0 +1,108 @@
+"""Which steps are meant by numbers, names and groups, whatever a configuration makes active."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from iota2.chain import CLASSIFICATION, NAMES, NUMBERS
+from iota2.config.options_chain import GROUPS, Chain
+from iota2.config.schema import Config
+from iota2.errors import UserError
+from iota2.run.options import Options, chosen_steps, groups_of, step_notes
+
+CONFIG = Config(Chain.model_construct(first_step="init", last_step="validation"))
+ALL = CLASSIFICATION
+WITHOUT = tuple(step for step in CLASSIFICATION if step.name not in ("coregistration", "samplesByTiles"))
+"""The active steps of a configuration without a reference image."""
+
+
+def run(options: Options, steps: tuple = WITHOUT) -> list[str]:  # type: ignore[type-arg]
+    return [step.name for step, chosen in chosen_steps(steps, CONFIG, options) if chosen]
+
+
+def test_a_number_means_the_same_step_whatever_is_active() -> None:
+    for name, number in NUMBERS.items():
+        if name not in ("coregistration", "samplesByTiles"):
+            assert run(Options(starting=number, ending=number), ALL) == [name]
+            assert run(Options(starting=number, ending=number), WITHOUT) == [name]
+    assert run(Options(starting=2, ending=5), ALL) == [
+        "sensorsPreprocess",
+        "coregistration",
+        "CommonMasks",
+        "PixelValidity",
+    ]
+    assert run(Options(starting=2, ending=5)) == ["sensorsPreprocess", "CommonMasks", "PixelValidity"]
+
+
+@pytest.mark.parametrize("given", ["learnModel", "LEARNMODEL", 17, "17", "017", "+17", " 17 ", "learning"])
+def test_a_bound_is_a_number_a_step_or_a_group(given: int | str) -> None:
+    assert run(Options(starting=given, ending=given)) == ["learnModel"]
+    if isinstance(given, str):
+        assert run(Options(first_step=given, last_step=given)) == ["learnModel"]
+
+
+def test_a_group_begins_with_its_first_and_ends_with_its_last_step() -> None:
+    assert run(Options(starting="classification", ending="classification")) == ["classification", "classificationMerge"]
+    assert run(Options(first_step="mosaic", ending="confusionCmd")) == ["classifShaping", "mosaic", "confusionCmd"]
+
+
+def test_groups_are_contiguous_and_names_are_told_apart_by_more_than_their_case() -> None:
+    order = [GROUPS.index(step.group) for step in CLASSIFICATION]
+    assert order == sorted(order)
+    assert len({name.lower() for name in NUMBERS}) == len(CLASSIFICATION) == len(NAMES)
+
+
+def test_without_bounds_all_active_steps_run_and_nothing_is_said() -> None:
+    assert run(Options()) == [step.name for step in WITHOUT]
+    assert step_notes(WITHOUT, CONFIG, Options()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (Options(starting=3), "-starting_step: step 3 (coregistration) … begins with step 4 (CommonMasks)"),
+        (Options(first_step="coregistration"), "--first-step: step 3 (coregistration) … begins with step 4"),
+        (Options(ending="3"), "-ending_step: step 3 (coregistration) … ends with step 2 (sensorsPreprocess)"),
+        (Options(last_step="samplesByTiles"), "--last-step: step 13 (samplesByTiles) … ends with step 12"),
+        (Options(first_step="dimred"), "--first-step: group dimred … begins with step 17 (learnModel)"),
+    ],
+)  # fmt: skip
+def test_a_bound_without_an_active_step_is_said(options: Options, told: str) -> None:
+    (note,) = step_notes(WITHOUT, CONFIG, options)
+    assert note.startswith(told.replace("…", "is not active with this configuration; the run"))
+    if "dimred" not in told:
+        assert step_notes(ALL, CONFIG, options) == []
+
+
+def test_the_configuration_is_named_when_its_bound_has_no_active_step() -> None:
+    config = replace(CONFIG, chain=Chain.model_construct(first_step="dimred", last_step="validation"))
+    (note,) = step_notes(WITHOUT, config, Options())
+    assert note.startswith("chain.first_step: group dimred is not active")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (Options(starting=0), "-starting_step: there is no step 0; steps are numbered 1 to 25: 1 featureRecipe, 2 "),
+        (Options(ending=26), "-ending_step: there is no step 26; steps are numbered 1 to 25"),
+        (Options(starting="-7"), "-starting_step: there is no step -7"),
+        (Options(ending="9" * 5000), "-ending_step: '" + "9" * 60 + "…' is no step"),
+        (Options(starting="learnModl"), "'learnModl' is no step and no group of steps; did you mean 'learnModel'?"),
+        (Options(first_step="1.5"), "--first-step: '1.5' is no step"),
+        (Options(last_step=""), "--last-step: '' is no step"),
+        (Options(starting=9, ending=4), "-starting_step step 9 (VectorFormatting)"),
+        (Options(starting=3, ending=3), "none of these steps is active. Active steps: 1 featureRecipe, 2 "),
+        (Options(first_step="validation", last_step="init"), "the first step comes after the last"),
+    ],
+)  # fmt: skip
+def test_a_bound_that_leaves_nothing_is_refused_with_the_steps_there_are(options: Options, told: str) -> None:
+    with pytest.raises(UserError) as refused:
+        run(options)
+    assert told in str(refused.value)
+
+
+def test_every_group_of_the_chain_is_accepted() -> None:
+    for group in groups_of(CLASSIFICATION):
+        assert {NAMES[NUMBERS[name]] for name in run(Options(first_step=group, last_step=group))}
