@@ -25,5 +25,6 @@ def loaded(folder: Path, chain: dict[str, Any], sections: dict[str, Any]) -> Con
         "proj": "EPSG:2154",
     }
     path = folder / "run.yaml"
-    path.write_text(yaml.safe_dump({"chain": content | chain, **sections}), encoding="utf-8")
+    text = yaml.safe_dump({"chain": content | chain, **sections}, width=10**9)
+    path.write_text(text, encoding="utf-8")
     return load_config(path)

@@ -42,9 +42,9 @@ def test_runs_are_bounded(tmp_path: Path, value: Any) -> None:
         ("arg_train", "random_seed", "≤ 9223372036854775807"),
         ("chain", "cloud_threshold", "≤ 10000"),
         ("Sentinel_2", "temporal_resolution", "≤ 3660"),
-        ("task_retry_limits", "allowed_retry", "≤ 20"),
-        ("task_retry_limits", "maximum_ram", "> 0 and ≤ 100000"),
-        ("task_retry_limits", "maximum_cpu", "≤ 10000"),
+        ("task_retry_limits", "allowed_retry", "≤ 100"),
+        ("task_retry_limits", "maximum_ram", "> 0 and ≤ 1000000"),
+        ("task_retry_limits", "maximum_cpu", "≤ 65536"),
         ("coregistration", "band_src", "≤ 10000"),
     ],
 )
@@ -91,9 +91,9 @@ def test_tiles_given_twice_are_found_in_a_long_list_and_not_all_named(tmp_path: 
 
 
 def test_the_name_of_a_tile_is_no_longer_than_names_of_files_allow(tmp_path: Path) -> None:
-    assert "expected a name of at most 100 bytes" in refused(tmp_path, {"list_tile": "T" * 101})
-    assert "expected a name of at most 100 bytes" in refused(tmp_path, {"list_tile": "é" * 51})
-    assert configured(tmp_path, {"list_tile": "é" * 50}).chain.list_tile == ("é" * 50,)
+    assert "expected a name of at most 150 bytes" in refused(tmp_path, {"list_tile": "T" * 151})
+    assert "expected a name of at most 150 bytes" in refused(tmp_path, {"list_tile": "é" * 76})
+    assert configured(tmp_path, {"list_tile": "é" * 75}).chain.list_tile == ("é" * 75,)
 
 
 @pytest.mark.parametrize(
