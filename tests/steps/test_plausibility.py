@@ -13,9 +13,11 @@ import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from iota2.core.grid import block_of
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorSpec
-from iota2.errors import DamagedProduct
+from iota2.errors import DamagedProduct, InputError
+from iota2.io.cubes import CubeReader
 from iota2.io.products import native_geobox, scan_tile
 from iota2.io.specs import parse_spec
 from iota2.io.user_features import layers_wanted, scan_layers
@@ -319,7 +321,7 @@ def test_pixels_that_are_not_a_number_are_counted(tmp_path: Path) -> None:
     values = terrain("float32")
     values[:2] = np.nan
     (note,) = layer_notes(tmp_path, values)
-    assert "is NaN in 320 pixels of 25600: these are missing" in note
+    assert "is NaN or infinite in 320 pixels of 25600: these are missing" in note
     assert layer_notes(tmp_path, values, tag=float("nan")) == []
 
 
@@ -337,6 +339,42 @@ def test_pixels_that_are_not_a_number_are_counted(tmp_path: Path) -> None:
 )
 def test_layers_without_holes_are_silent(tmp_path: Path, values: np.ndarray) -> None:
     assert layer_notes(tmp_path, values) == []
+
+
+@pytest.mark.parametrize("form", [{}, {"compress": "none"}, {"tiled": True, "blockxsize": 32, "blockysize": 32}])
+@pytest.mark.parametrize("part", [slice(None), slice(1, 2)], ids=["all", "one"])
+def test_a_layer_with_a_zeroed_table_of_blocks_is_refused_by_name(
+    tmp_path: Path, form: dict[str, object], part: slice
+) -> None:
+    path = tmp_path / TILE / "ALT.tif"
+    save(path, terrain("int16"), **form)
+    zero(path, (273, 279, 324, 325), part)
+    layers = scan_layers(layers_wanted(tmp_path, "/*", ["ALT"], "cubic").spec, tmp_path, TILE)
+    with pytest.raises(InputError) as caught:
+        check_values(Scene(TILE, GRID, (layers,)), {})
+    assert f"{path}: " in str(caught.value)
+    assert "its table of strips or tiles is damaged. Get the file again." in str(caught.value)
+
+
+@pytest.mark.parametrize(("void", "written"), [(3.4028234663852886e38, 3.4e38), (-3.4028234663852886e38, -3.40282e38)])
+def test_holes_of_astronomic_values_are_known_by_the_few_digits_that_are_written(
+    tmp_path: Path, void: float, written: float
+) -> None:
+    values = terrain("float32")
+    values[20:30, 40:50] = void
+    assert layer_notes(tmp_path, values, missing=(written,)) == []
+    layers = scan_layers(layers_wanted(tmp_path, "/*", ["ALT"], "cubic", (written,)).spec, tmp_path, TILE)
+    scene = Scene(TILE, GRID, (layers,))
+    with CubeReader(scene, {layers.spec.name: layers.spec.band_names}) as reader:
+        cube = reader.read(block_of(TILE, GRID, (0, 160), (0, 160)))[layers.spec.name]
+    assert np.count_nonzero(~cube.valid) == 100
+
+
+def test_holes_of_a_small_layer_of_bytes_are_found(tmp_path: Path) -> None:
+    values = (terrain("int16") // 10).astype("uint8")
+    values[20:30, 40:50] = 255
+    (note,) = layer_notes(tmp_path, values)
+    assert "holds 255 in 100 pixels" in note
 
 
 def test_a_file_that_cannot_be_read_is_named_as_the_reason_why_nothing_is_checked(tmp_path: Path) -> None:

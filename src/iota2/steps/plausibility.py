@@ -14,7 +14,7 @@ from iota2.compute.plausible import BandValues, Doubt
 from iota2.core.files import read_text
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.words import counted, some
-from iota2.errors import DamagedProduct
+from iota2.errors import DamagedProduct, InputError
 from iota2.io.addresses import is_remote
 from iota2.io.headers import read_header
 from iota2.io.no_data import shown
@@ -39,7 +39,8 @@ def check_values(scene: Scene, bands: Mapping[str, Sequence[str]], *, threads: i
         where = f"{sensor.spec.section}, tile {scene.tile}"
         used = [name for name in bands.get(sensor.spec.name, sensor.spec.band_names) if name in sensor.grids]
         if sensor.spec.static:
-            notes += [f"{where}: {note}" for note in _layer_notes(scene, sensor)]
+            found = (*_stored_notes(scene.tile, sensor, used), *_layer_notes(scene, sensor))
+            notes += [f"{where}: {note}" for note in found]
         elif used and sensor.acquisitions:
             notes += [f"{where}: {note}" for note in _stored_notes(scene.tile, sensor, used)]
             try:
@@ -68,9 +69,14 @@ def _stored_notes(tile: str, sensor: SensorScene, used: Sequence[str]) -> Iterat
             if blocks is None or not (blocks.absent or blocks.broken):
                 continue
             if blocks.damaged:
-                raise DamagedProduct(
+                told = (
                     f"tile {tile}: {path}: {counted(blocks.broken or blocks.absent, 'block')} of {blocks.count} of its "
-                    f"pixels cannot be found: its table of strips or tiles is damaged. {REMEDY}",
+                    "pixels cannot be found: its table of strips or tiles is damaged. "
+                )
+                if sensor.spec.static:  # a layer cannot be left out as a date can
+                    raise InputError(f"{told}Get the file again.")
+                raise DamagedProduct(
+                    told + REMEDY,
                     tile=tile,
                     product=acquisition.product,
                     path=path,
@@ -81,8 +87,10 @@ def _stored_notes(tile: str, sensor: SensorScene, used: Sequence[str]) -> Iterat
                 sparse.setdefault(acquisition.product, []).append(share)
     if sparse:
         first = next(iter(sparse.values()))
+        dated = f"files of {len(sparse)} of {counted(len(sensor.acquisitions), 'product')}"
+        what = "layers" if sensor.spec.static else dated
         yield (
-            f"files of {len(sparse)} of {counted(len(sensor.acquisitions), 'product')} do not store all blocks of "
+            f"{what} do not store all blocks of "
             f"their pixels (first: {first[0]}): what is absent is read as 0, or as the file's nodata tag"
         )
 
@@ -102,7 +110,10 @@ def _layer_notes(scene: Scene, layers: SensorScene) -> Iterator[str]:
         header, _ = read_header(path, band.index)
         tag = None if header is None else header.nodata[band.index - 1]
         if found.nan and not (tag is not None and math.isnan(tag)):
-            yield f"layer {name} ({path}) is NaN in {counted(found.nan, 'pixel')} of {found.pixels}: these are missing"
+            yield (
+                f"layer {name} ({path}) is NaN or infinite in {counted(found.nan, 'pixel')} of {found.pixels}: these "
+                "are missing"
+            )
 
 
 def _value_notes(tile: str, sensor: SensorScene, sample: Sample) -> Iterator[str]:
