@@ -175,6 +175,87 @@ def test_a_date_unlike_the_others_is_a_note_with_figures(tmp_path: Path, change:
     assert f"Own, tile {TILE}: values of 1 of 6 products are unlike those of the other dates: {THIRD} ({told}" in note
 
 
+def tenfold(values: np.ndarray) -> np.ndarray:
+    return (values.astype("int32") * 10).clip(-32768, 32767).astype("int16")
+
+
+@pytest.mark.parametrize(
+    ("changed", "change"),
+    [
+        (("RED",), tenfold),
+        (("GREEN",), tenfold),
+        (("GREEN",), lambda values: values // 10),
+        (("SWIR",), lambda values: values // 10),
+        (tuple(MEANS), lambda values: values // 10),
+        (tuple(MEANS), lambda values: values.astype("int32") * 10),
+    ],
+)
+@pytest.mark.parametrize("clouds", [False, True])
+def test_ten_times_or_a_tenth_of_the_other_dates_is_a_note(
+    tmp_path: Path, changed: tuple[str, ...], change: Change, clouds: bool
+) -> None:
+    notes = checked(archive(tmp_path, {(2, band): change for band in changed}, clouds=clouds))
+    (note,) = [note for note in notes if "unlike those of the other dates" in note]
+    assert f"values of 1 of 6 products are unlike those of the other dates: {THIRD} ({changed[0]} median " in note
+    assert [band for band in MEANS if f"{band} median" in note] == [*changed]
+
+
+@pytest.mark.parametrize("pair", [("RED", "NIR"), ("GREEN", "SWIR"), ("NIR", "SWIR")])
+def test_bands_that_are_swapped_on_a_date_are_a_note(tmp_path: Path, pair: tuple[str, str]) -> None:
+    archive(tmp_path)
+    first, second = (tmp_path / TILE / THIRD / f"{THIRD}_{band.lower()}.tif" for band in pair)
+    content = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(content)
+    (note,) = checked(tmp_path)
+    assert f"which is usual for {pair[0]}, as if they were swapped" in note
+    assert f"which is usual for {pair[1]}, as if they were swapped" in note
+
+
+def test_harvest_and_snow_are_no_matter(tmp_path: Path) -> None:
+    factors = {
+        1: {"GREEN": 1.6, "RED": 4.0, "NIR": 0.7, "SWIR": 1.5},
+        4: {"GREEN": 9, "RED": 10, "NIR": 2, "SWIR": 0.3},
+    }
+    changes = {
+        (t, band): lambda values, factor=factor: (values * factor).clip(0, 16000).astype("int16")
+        for t, bands in factors.items()
+        for band, factor in bands.items()
+    }
+    assert checked(archive(tmp_path, changes)) == []
+
+
+@pytest.mark.parametrize("wrong", [(0, 1, 2, 3), (0, 1, 3, 4, 5)])
+def test_fractions_on_most_dates_are_refused_as_on_one(tmp_path: Path, wrong: tuple[int, ...]) -> None:
+    error = refusal(archive(tmp_path, {(t, "NIR"): as_fractions for t in wrong}))
+    assert error.product == "OWN_20180301"
+    assert "Likewise: " in str(error)
+
+
+@pytest.mark.parametrize("kind", ["int32", "uint32"])
+def test_floats_whose_header_says_whole_numbers_are_refused(tmp_path: Path, kind: str) -> None:
+    error = refusal(archive(tmp_path, {(2, "RED"): lambda values: values.astype("float32").view(kind)}))
+    assert error.product == THIRD
+    assert "their median is 1.1" in str(error)
+
+
+@pytest.mark.parametrize("void", [-9999, -32768, -999])
+@pytest.mark.parametrize("said", [-10000.0, None])
+def test_few_values_that_look_like_no_data_are_named(tmp_path: Path, void: int, said: float | None) -> None:
+    def holes(values: np.ndarray) -> np.ndarray:
+        values = values.copy()
+        values[80:84, 80:90] = void
+        return values
+
+    (note,) = checked(archive(tmp_path, {(2, "RED"): holes}, tag=said), replace(SPEC, nodata=said))
+    assert "files of 1 of 6 products hold values that look like no data" in note
+    assert f"{THIRD} (RED {void} in " in note
+    path = tmp_path / TILE / THIRD / f"{THIRD}_red.tif"
+    with rasterio.open(path, "r+") as file:
+        file.nodata = void
+    assert checked(tmp_path, replace(SPEC, nodata=said)) == []
+
+
 def test_many_negative_values_and_indices_beyond_1_are_notes_with_the_product(tmp_path: Path) -> None:
     shifted = {(2, band): lambda values: values - 1000 for band in MEANS}
     negative, index = checked(archive(tmp_path, shifted))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from iota2.compute import plausible
 from iota2.compute.plausible import BandValues, Doubt
+from iota2.compute.voids import ASTRONOMIC, CODES, NEAR
 from iota2.core.files import read_text
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.words import counted, some
@@ -123,9 +125,11 @@ def _value_notes(tile: str, sensor: SensorScene, sample: Sample) -> Iterator[str
     certain = [*_wrapped(sensor, sample), *(plausible.impossible(table) if sensor.spec.spectral else ())]
     if certain:
         raise _damaged(tile, sensor, certain)
-    yield from _told(sensor, "unlike those of the other dates", plausible.unlike_others(table))
+    unlike = plausible.out_of_scale(table) if sensor.spec.spectral else iter(())
+    yield from _told(sensor, "unlike those of the other dates", chain(plausible.unlike_others(table), unlike))
     if not sensor.spec.spectral:
         return
+    yield from _holes(sensor, sample)
     sign = "negative in more than 5 % of the pixels, as with a wrong offset or scale"
     yield from _told(sensor, sign, plausible.negative(table))
     yield from _told(sensor, "beyond 20000, twice a reflectance of 1, in more than 5 %", plausible.huge(table))
@@ -136,6 +140,33 @@ def _value_notes(tile: str, sensor: SensorScene, sample: Sample) -> Iterator[str
         yield (
             f"values of {some(low, 13)} lie from 0 to {plausible.TINY:g} on all dates, though a reflectance of 1 is "
             "10000 by the description of the sensor. If they are reflectances from 0 to 1, set `scale: 10000` in it"
+        )
+
+
+def _holes(sensor: SensorScene, sample: Sample) -> Iterator[str]:
+    """A note on values that often stand for no data, and that neither files nor description say to do so."""
+    found: dict[str, list[str]] = {}
+    codes = [code for code in CODES if code < 0 or code == 65535]
+    for t, one in enumerate(sensor.acquisitions):
+        for k, name in enumerate(sample.bands):
+            scale, offset = sensor.scaling(t, name)
+            known = (sample.values[t, k, sample.clear[t]].astype(np.float64) - offset) / scale
+            known = known[np.isfinite(known)]
+            large = np.abs(known) >= ASTRONOMIC
+            held = [(code, np.isclose(known, code, rtol=1e-6, atol=0)) for code in codes]
+            for code, same in (*held, *((float(value), known == value) for value in np.unique(known[large])[:1])):
+                count, near = np.count_nonzero(same), np.count_nonzero(np.abs(known - code) <= NEAR)
+                if count >= plausible.FEW and 2 * count > near:
+                    found.setdefault(one.product, []).append(
+                        f"{name} {shown(code)} in {100 * count / len(known):.2g} %"
+                    )
+    if found:
+        told = some([f"{product} ({some(bands, 13)})" for product, bands in found.items()])
+        yield (
+            f"files of {len(found)} of {counted(len(sensor.acquisitions), 'product')} hold values that look like no "
+            f"data, which neither the files nor the description of the sensor mark, and are used as measures: {told}. "
+            "If so, mark them in the files (gdal_edit.py -a_nodata), or write them as nodata in a description of your "
+            "own"
         )
 
 
@@ -187,7 +218,7 @@ def _damaged(tile: str, sensor: SensorScene, certain: Sequence[Doubt]) -> Damage
     )
 
 
-def _told(sensor: SensorScene, ailment: str, doubts: Iterator[Doubt], *, what: str = "values") -> Iterator[str]:
+def _told(sensor: SensorScene, ailment: str, doubts: Iterable[Doubt], *, what: str = "values") -> Iterator[str]:
     """One note on all products of a series with the same doubt."""
     by_date: dict[int, list[str]] = {}
     for doubt in doubts:
