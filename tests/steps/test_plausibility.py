@@ -148,10 +148,11 @@ def test_a_whole_series_from_0_to_1_is_a_note_about_the_scale_of_the_description
     assert checked(tmp_path, replace(SPEC, scale=10000.0)) == []
 
 
-def test_nodata_read_without_its_sign_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hole", [slice(None, None, 3), (slice(80, 82), slice(80, 84))], ids=["many", "eight"])
+def test_nodata_read_without_its_sign_is_refused(tmp_path: Path, hole: slice | tuple[slice, slice]) -> None:
     def unsigned(values: np.ndarray) -> np.ndarray:
         values = values.copy()
-        values[::3] = -10000
+        values[hole] = -10000
         return values.view("uint16").astype("int32")
 
     error = refusal(archive(tmp_path, {(2, "RED"): unsigned}))
@@ -254,6 +255,16 @@ def test_few_values_that_look_like_no_data_are_named(tmp_path: Path, void: int, 
     with rasterio.open(path, "r+") as file:
         file.nodata = void
     assert checked(tmp_path, replace(SPEC, nodata=said)) == []
+
+
+def test_values_of_radar_that_look_like_no_data_are_named_too(tmp_path: Path) -> None:
+    def decibels(values: np.ndarray) -> np.ndarray:
+        found = (10 * np.log10(np.maximum(values, 1) / 1e6)).astype("float32")
+        found[80:84, 80:90] = -9999
+        return found
+
+    (note,) = checked(archive(tmp_path, every=decibels), replace(SPEC, spectral=False))
+    assert "files of 6 of 6 products hold values that look like no data" in note
 
 
 def test_many_negative_values_and_indices_beyond_1_are_notes_with_the_product(tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ Table = Mapping[str, Sequence[BandValues | None]]
 REMEDY = "Get the product again, move it away, or set chain.skip_damaged_products."
 WRAPPED = 1 << 16
 """What is added to a negative number of 16 bits that is read without its sign."""
-WRAPPED_SHARE = 0.001
-"""Share of pixels from which values are taken for such numbers."""
+WRAPPED_PIXELS = 5
+"""Pixels from which values are taken for such numbers."""
 
 
 def check_values(scene: Scene, bands: Mapping[str, Sequence[str]], *, threads: int = 1) -> list[str]:
@@ -127,9 +127,9 @@ def _value_notes(tile: str, sensor: SensorScene, sample: Sample) -> Iterator[str
         raise _damaged(tile, sensor, certain)
     unlike = plausible.out_of_scale(table) if sensor.spec.spectral else iter(())
     yield from _told(sensor, "unlike those of the other dates", chain(plausible.unlike_others(table), unlike))
+    yield from _holes(sensor, sample)
     if not sensor.spec.spectral:
         return
-    yield from _holes(sensor, sample)
     sign = "negative in more than 5 % of the pixels, as with a wrong offset or scale"
     yield from _told(sensor, sign, plausible.negative(table))
     yield from _told(sensor, "beyond 20000, twice a reflectance of 1, in more than 5 %", plausible.huge(table))
@@ -192,11 +192,11 @@ def _wrapped(sensor: SensorScene, sample: Sample) -> Iterator[Doubt]:
             scale, offset = sensor.scaling(t, name)
             known = sample.values[t, k][np.isfinite(sample.values[t, k])]
             wrong = np.isclose(known, (marker + WRAPPED) * scale + offset, rtol=1e-6, atol=0)
-            if len(known) and wrong.mean() > WRAPPED_SHARE:
+            if np.count_nonzero(wrong) >= WRAPPED_PIXELS:
                 yield Doubt(
                     t,
                     name,
-                    f"{100 * wrong.mean():.1f} % of its pixels hold {shown(marker + WRAPPED)}, which is nodata "
+                    f"{100 * wrong.mean():.2g} % of its pixels hold {shown(marker + WRAPPED)}, which is nodata "
                     f"{shown(marker)} read without its sign: the header says a wrong type",
                 )
 
