@@ -257,6 +257,16 @@ def test_few_values_that_look_like_no_data_are_named(tmp_path: Path, void: int, 
     assert checked(tmp_path, replace(SPEC, nodata=said)) == []
 
 
+def test_astronomic_values_of_images_are_named(tmp_path: Path) -> None:
+    def holes(values: np.ndarray) -> np.ndarray:
+        found = values.astype("float32")
+        found[80:84, 80:90] = 3.4e38
+        return found
+
+    (note,) = checked(archive(tmp_path, every=holes, tag=None))
+    assert "OWN_20180301 (GREEN 3.4e+38 in " in note
+
+
 def test_values_of_radar_that_look_like_no_data_are_named_too(tmp_path: Path) -> None:
     def decibels(values: np.ndarray) -> np.ndarray:
         found = (10 * np.log10(np.maximum(values, 1) / 1e6)).astype("float32")

@@ -152,14 +152,8 @@ def _holes(sensor: SensorScene, sample: Sample) -> Iterator[str]:
             scale, offset = sensor.scaling(t, name)
             known = (sample.values[t, k, sample.clear[t]].astype(np.float64) - offset) / scale
             known = known[np.isfinite(known)]
-            large = np.abs(known) >= ASTRONOMIC
-            held = [(code, np.isclose(known, code, rtol=1e-6, atol=0)) for code in codes]
-            for code, same in (*held, *((float(value), known == value) for value in np.unique(known[large])[:1])):
-                count, near = np.count_nonzero(same), np.count_nonzero(np.abs(known - code) <= NEAR)
-                if count >= plausible.FEW and 2 * count > near:
-                    found.setdefault(one.product, []).append(
-                        f"{name} {shown(code)} in {100 * count / len(known):.2g} %"
-                    )
+            for code, count in _unmarked(known, codes):
+                found.setdefault(one.product, []).append(f"{name} {shown(code)} in {100 * count / len(known):.2g} %")
     if found:
         told = some([f"{product} ({some(bands, 13)})" for product, bands in found.items()])
         yield (
@@ -168,6 +162,20 @@ def _holes(sensor: SensorScene, sample: Sample) -> Iterator[str]:
             "If so, mark them in the files (gdal_edit.py -a_nodata), or write them as nodata in a description of your "
             "own"
         )
+
+
+def _unmarked(known: np.ndarray, codes: Sequence[float]) -> Iterator[tuple[float, int]]:
+    """Which of the codes, and of astronomic values, stand out of measures, and how many pixels have them."""
+    large = np.abs(known) >= ASTRONOMIC
+    if np.count_nonzero(large) >= plausible.FEW:
+        yield float(known[large][0]), int(np.count_nonzero(large))
+    low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
+    for code in codes:
+        if low <= code + 1 and code - 1 <= high:  # else none is there, which is quickly seen
+            away = np.abs(known - code)
+            count = int(np.count_nonzero(away <= 1e-6 * abs(code)))
+            if count >= plausible.FEW and 2 * count > np.count_nonzero(away <= NEAR):
+                yield code, count
 
 
 def _indices(sensor: SensorScene, sample: Sample) -> Iterator[Doubt]:
