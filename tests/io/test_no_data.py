@@ -116,6 +116,24 @@ def test_what_a_file_says_is_no_data_is_missing_beside_the_value_of_the_descript
         assert "says -10000" in notes[0]
 
 
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+def test_infinite_values_are_no_measures(tmp_path: Path, kind: str, value: float) -> None:
+    _, valid, seen, _ = read(SPEC, archive(tmp_path, {DAYS[0]: None}, kind, hole={DAYS[0]: value}))
+    assert not valid[:, :2].any()
+    assert not seen[:, :2].any()
+    assert valid[:, 2:].all()
+
+
+def test_a_tag_of_few_digits_hides_the_astronomic_values_that_it_means(tmp_path: Path) -> None:
+    root = archive(tmp_path, {DAYS[0]: -3.4e38}, "float32", hole={DAYS[0]: -3.4028234663852886e38})
+    for spec in (SPEC, replace(SPEC, nodata=None), replace(SPEC, nodata=-3.4e38)):
+        _, valid, seen, _ = read(spec, root)
+        assert not valid[:, :2].any()
+        assert not seen[:, :2].any()
+        assert valid[:, 2:].all()
+
+
 def test_the_value_of_the_description_is_missing_also_where_the_file_says_another(tmp_path: Path) -> None:
     root = archive(tmp_path, {DAYS[0]: -9999.0}, "int16", hole={DAYS[0]: -10000.0})
     _, valid, seen, _ = read(SPEC, root)

@@ -202,8 +202,19 @@ def test_what_is_passed_over_is_counted(items: list[Item], tmp_path: Path) -> No
         "STAC items: passed over, features that are no STAC items: 2",
         "STAC items: passed over, of collection d: 1",
         "STAC items: passed over, of no collection: 1",
-        "STAC items: passed over, without a datetime: 1",
+        "STAC items: passed over, without a datetime: 1 (c)",
     )
+
+
+@pytest.mark.parametrize("end", ["2018-05-11T10:50:41Z", "2018-05-12T00:30:00+02:00"])
+def test_an_item_with_a_span_of_one_day_instead_of_a_datetime_is_of_that_day(
+    end: str, items: list[Item], tmp_path: Path
+) -> None:
+    whole, _ = found_by_items(S2C, write_items(items, tmp_path / "whole"))
+    moment = items[1]["properties"]["datetime"]
+    items[1]["properties"] |= {"datetime": None, "start_datetime": moment, "end_datetime": end}
+    scene, notes = found_by_items(S2C, write_items(items, tmp_path / "items"))
+    assert (scene.days, notes) == (whole.days, ())
 
 
 def test_a_collection_that_is_not_there_is_told_with_those_that_are(items: list[Item], tmp_path: Path) -> None:
@@ -532,6 +543,9 @@ def with_bands(item: Item, content: dict[str, Any]) -> Item:
         ({}, {"s2:processing_baseline": "3.1"}, (1.0, 0.0)),
         ({}, {"s2:processing_baseline": "99.99", "processing:version": "05.09"}, (1.0, -1000.0)),
         ({}, {"s2:processing_baseline": "99.99", "earthsearch:boa_offset_applied": True}, (1.0, 0.0)),
+        ({}, {"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": "true"}, (1.0, 0.0)),
+        ({}, {"s2:processing_baseline": "05.09", "sentinel:boa_offset_applied": 1}, (1.0, 0.0)),
+        ({}, {"s2:processing_baseline": "05.09", "sentinel:boa_offset_applied": "False"}, (1.0, -1000.0)),
         (
             {"raster:bands": [{"scale": 0.0001, "offset": -0.1}]},
             {"s2:processing_baseline": "99.99"},
@@ -643,6 +657,11 @@ def test_bands_that_say_another_offset_than_the_baseline_of_the_others_are_refus
             {},
             {"s2:processing_baseline": "03.01", "processing:version": "05.09"},
             "of which one has an offset in its values and the other has none",
+        ),
+        (
+            {},
+            {"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": "perhaps"},
+            "says earthsearch:boa_offset_applied 'perhaps', true or false is expected",
         ),
         ({"raster:bands": [{"scale": 1, "offset": -1000}]}, {}, "the offset -1000 of B02, which is no reflectance"),
         ({"raster:bands": [{"scale": float("nan"), "offset": 0}]}, {}, "has the scale nan"),

@@ -71,6 +71,8 @@ def used(section: str, *products: tuple[str, str]) -> list[str]:
             "Sentinel_2_S2C",
             (SAFE.format("0207", "20180511T140000"), SAFE.format("0500", "20230801T140000").removesuffix(".SAFE")),
         ),
+        ("Sentinel_2_S2C", (SAFE.format("9999", "20190601T140000"), SAFE.format("0500", "20230801T140000"))),
+        ("Sentinel_2_S2C", (SAFE.format("0500", "20230801T140000"), SAFE.format("9999", "20240101T140000"))),
     ],
 )
 @pytest.mark.parametrize("turned", [False, True])

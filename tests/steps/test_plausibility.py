@@ -13,9 +13,11 @@ import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from iota2.core.grid import block_of
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorSpec
-from iota2.errors import DamagedProduct
+from iota2.errors import DamagedProduct, InputError
+from iota2.io.cubes import CubeReader
 from iota2.io.products import native_geobox, scan_tile
 from iota2.io.specs import parse_spec
 from iota2.io.user_features import layers_wanted, scan_layers
@@ -146,10 +148,11 @@ def test_a_whole_series_from_0_to_1_is_a_note_about_the_scale_of_the_description
     assert checked(tmp_path, replace(SPEC, scale=10000.0)) == []
 
 
-def test_nodata_read_without_its_sign_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hole", [slice(None, None, 3), (slice(80, 82), slice(80, 84))], ids=["many", "eight"])
+def test_nodata_read_without_its_sign_is_refused(tmp_path: Path, hole: slice | tuple[slice, slice]) -> None:
     def unsigned(values: np.ndarray) -> np.ndarray:
         values = values.copy()
-        values[::3] = -10000
+        values[hole] = -10000
         return values.view("uint16").astype("int32")
 
     error = refusal(archive(tmp_path, {(2, "RED"): unsigned}))
@@ -171,6 +174,107 @@ def test_a_date_unlike_the_others_is_a_note_with_figures(tmp_path: Path, change:
     notes = checked(archive(tmp_path, {(2, "NIR"): change}))
     (note,) = [note for note in notes if "unlike those of the other dates" in note]
     assert f"Own, tile {TILE}: values of 1 of 6 products are unlike those of the other dates: {THIRD} ({told}" in note
+
+
+def tenfold(values: np.ndarray) -> np.ndarray:
+    return (values.astype("int32") * 10).clip(-32768, 32767).astype("int16")
+
+
+@pytest.mark.parametrize(
+    ("changed", "change"),
+    [
+        (("RED",), tenfold),
+        (("GREEN",), tenfold),
+        (("GREEN",), lambda values: values // 10),
+        (("SWIR",), lambda values: values // 10),
+        (tuple(MEANS), lambda values: values // 10),
+        (tuple(MEANS), lambda values: values.astype("int32") * 10),
+    ],
+)
+@pytest.mark.parametrize("clouds", [False, True])
+def test_ten_times_or_a_tenth_of_the_other_dates_is_a_note(
+    tmp_path: Path, changed: tuple[str, ...], change: Change, clouds: bool
+) -> None:
+    notes = checked(archive(tmp_path, {(2, band): change for band in changed}, clouds=clouds))
+    (note,) = [note for note in notes if "unlike those of the other dates" in note]
+    assert f"values of 1 of 6 products are unlike those of the other dates: {THIRD} ({changed[0]} median " in note
+    assert [band for band in MEANS if f"{band} median" in note] == [*changed]
+
+
+@pytest.mark.parametrize("pair", [("RED", "NIR"), ("GREEN", "SWIR"), ("NIR", "SWIR")])
+def test_bands_that_are_swapped_on_a_date_are_a_note(tmp_path: Path, pair: tuple[str, str]) -> None:
+    archive(tmp_path)
+    first, second = (tmp_path / TILE / THIRD / f"{THIRD}_{band.lower()}.tif" for band in pair)
+    content = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(content)
+    (note,) = checked(tmp_path)
+    assert f"which is usual for {pair[0]}, as if they were swapped" in note
+    assert f"which is usual for {pair[1]}, as if they were swapped" in note
+
+
+def test_harvest_and_snow_are_no_matter(tmp_path: Path) -> None:
+    factors = {
+        1: {"GREEN": 1.6, "RED": 4.0, "NIR": 0.7, "SWIR": 1.5},
+        4: {"GREEN": 9, "RED": 10, "NIR": 2, "SWIR": 0.3},
+    }
+    changes = {
+        (t, band): lambda values, factor=factor: (values * factor).clip(0, 16000).astype("int16")
+        for t, bands in factors.items()
+        for band, factor in bands.items()
+    }
+    assert checked(archive(tmp_path, changes)) == []
+
+
+@pytest.mark.parametrize("wrong", [(0, 1, 2, 3), (0, 1, 3, 4, 5)])
+def test_fractions_on_most_dates_are_refused_as_on_one(tmp_path: Path, wrong: tuple[int, ...]) -> None:
+    error = refusal(archive(tmp_path, {(t, "NIR"): as_fractions for t in wrong}))
+    assert error.product == "OWN_20180301"
+    assert "Likewise: " in str(error)
+
+
+@pytest.mark.parametrize("kind", ["int32", "uint32"])
+def test_floats_whose_header_says_whole_numbers_are_refused(tmp_path: Path, kind: str) -> None:
+    error = refusal(archive(tmp_path, {(2, "RED"): lambda values: values.astype("float32").view(kind)}))
+    assert error.product == THIRD
+    assert "their median is 1.1" in str(error)
+
+
+@pytest.mark.parametrize("void", [-9999, -32768, -999])
+@pytest.mark.parametrize("said", [-10000.0, None])
+def test_few_values_that_look_like_no_data_are_named(tmp_path: Path, void: int, said: float | None) -> None:
+    def holes(values: np.ndarray) -> np.ndarray:
+        values = values.copy()
+        values[80:84, 80:90] = void
+        return values
+
+    (note,) = checked(archive(tmp_path, {(2, "RED"): holes}, tag=said), replace(SPEC, nodata=said))
+    assert "files of 1 of 6 products hold values that look like no data" in note
+    assert f"{THIRD} (RED {void} in " in note
+    path = tmp_path / TILE / THIRD / f"{THIRD}_red.tif"
+    with rasterio.open(path, "r+") as file:
+        file.nodata = void
+    assert checked(tmp_path, replace(SPEC, nodata=said)) == []
+
+
+def test_astronomic_values_of_images_are_named(tmp_path: Path) -> None:
+    def holes(values: np.ndarray) -> np.ndarray:
+        found = values.astype("float32")
+        found[80:84, 80:90] = 3.4e38
+        return found
+
+    (note,) = checked(archive(tmp_path, every=holes, tag=None))
+    assert "OWN_20180301 (GREEN 3.4e+38 in " in note
+
+
+def test_values_of_radar_that_look_like_no_data_are_named_too(tmp_path: Path) -> None:
+    def decibels(values: np.ndarray) -> np.ndarray:
+        found = (10 * np.log10(np.maximum(values, 1) / 1e6)).astype("float32")
+        found[80:84, 80:90] = -9999
+        return found
+
+    (note,) = checked(archive(tmp_path, every=decibels), replace(SPEC, spectral=False))
+    assert "files of 6 of 6 products hold values that look like no data" in note
 
 
 def test_many_negative_values_and_indices_beyond_1_are_notes_with_the_product(tmp_path: Path) -> None:
@@ -319,7 +423,7 @@ def test_pixels_that_are_not_a_number_are_counted(tmp_path: Path) -> None:
     values = terrain("float32")
     values[:2] = np.nan
     (note,) = layer_notes(tmp_path, values)
-    assert "is NaN in 320 pixels of 25600: these are missing" in note
+    assert "is NaN or infinite in 320 pixels of 25600: these are missing" in note
     assert layer_notes(tmp_path, values, tag=float("nan")) == []
 
 
@@ -337,6 +441,42 @@ def test_pixels_that_are_not_a_number_are_counted(tmp_path: Path) -> None:
 )
 def test_layers_without_holes_are_silent(tmp_path: Path, values: np.ndarray) -> None:
     assert layer_notes(tmp_path, values) == []
+
+
+@pytest.mark.parametrize("form", [{}, {"compress": "none"}, {"tiled": True, "blockxsize": 32, "blockysize": 32}])
+@pytest.mark.parametrize("part", [slice(None), slice(1, 2)], ids=["all", "one"])
+def test_a_layer_with_a_zeroed_table_of_blocks_is_refused_by_name(
+    tmp_path: Path, form: dict[str, object], part: slice
+) -> None:
+    path = tmp_path / TILE / "ALT.tif"
+    save(path, terrain("int16"), **form)
+    zero(path, (273, 279, 324, 325), part)
+    layers = scan_layers(layers_wanted(tmp_path, "/*", ["ALT"], "cubic").spec, tmp_path, TILE)
+    with pytest.raises(InputError) as caught:
+        check_values(Scene(TILE, GRID, (layers,)), {})
+    assert f"{path}: " in str(caught.value)
+    assert "its table of strips or tiles is damaged. Get the file again." in str(caught.value)
+
+
+@pytest.mark.parametrize(("void", "written"), [(3.4028234663852886e38, 3.4e38), (-3.4028234663852886e38, -3.40282e38)])
+def test_holes_of_astronomic_values_are_known_by_the_few_digits_that_are_written(
+    tmp_path: Path, void: float, written: float
+) -> None:
+    values = terrain("float32")
+    values[20:30, 40:50] = void
+    assert layer_notes(tmp_path, values, missing=(written,)) == []
+    layers = scan_layers(layers_wanted(tmp_path, "/*", ["ALT"], "cubic", (written,)).spec, tmp_path, TILE)
+    scene = Scene(TILE, GRID, (layers,))
+    with CubeReader(scene, {layers.spec.name: layers.spec.band_names}) as reader:
+        cube = reader.read(block_of(TILE, GRID, (0, 160), (0, 160)))[layers.spec.name]
+    assert np.count_nonzero(~cube.valid) == 100
+
+
+def test_holes_of_a_small_layer_of_bytes_are_found(tmp_path: Path) -> None:
+    values = (terrain("int16") // 10).astype("uint8")
+    values[20:30, 40:50] = 255
+    (note,) = layer_notes(tmp_path, values)
+    assert "holds 255 in 100 pixels" in note
 
 
 def test_a_file_that_cannot_be_read_is_named_as_the_reason_why_nothing_is_checked(tmp_path: Path) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 
+FEW = 10
+"""Pixels below which a value is no code that is met again and again."""
 ENOUGH = 50
 """Pixels below which nothing is said of a band of a date."""
 SHARE = 0.05
@@ -19,6 +23,14 @@ RATIO = 30.0
 """How many times the median of a date may be that of the other dates, or less by, without a word."""
 HUGE = 20000.0
 """Twice a reflectance of 1."""
+ABSURD = 1e6
+"""A hundred times a reflectance of 1: no median of a band."""
+ALONE = 6.0
+"""How many times the median of one band may change against the other bands, or those of all bands alike."""
+ALIKE = 2.0
+"""Within this factor the bands of a date change alike."""
+SWAPPED = 1.3
+"""Within this factor a band that was swapped with another has the usual median of that one."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +82,23 @@ Table = Mapping[str, Sequence[BandValues | None]]
 
 
 def impossible(table: Table) -> Iterator[Doubt]:
-    """Bands of reflectances whose values lie from 0 to 1 on one date and are of the described scale on others."""
+    """Bands of reflectances whose values lie from 0 to 1, or far beyond all reflectances, on one date and are of the
+    described scale on others."""
     for name, dates in table.items():
         for date, one in enumerate(dates):
             others = _others(dates, date)
-            if one is not None and one.high <= TINY and others is not None and abs(others) >= LEAST:
-                told = f"98 % of its values lie within {one.high:.3g} of 0, the median of other dates is {others:.0f}"
-                yield Doubt(date, name, told)
+            if one is None or others is None:
+                continue
+            if one.high <= TINY:
+                # most dates may be as wrong as this one: any of the described scale shows it
+                usual = others if abs(others) >= LEAST else _largest(dates, date)
+                if usual >= LEAST:
+                    told = (
+                        f"98 % of its values lie within {one.high:.3g} of 0, the median of other dates is {usual:.0f}"
+                    )
+                    yield Doubt(date, name, told)
+            elif abs(one.median) >= ABSURD and abs(others) <= HUGE:
+                yield Doubt(date, name, f"their median is {one.median:.3g}, that of other dates {others:.0f}")
 
 
 def unlike_others(table: Table) -> Iterator[Doubt]:
@@ -91,6 +113,61 @@ def unlike_others(table: Table) -> Iterator[Doubt]:
                 yield Doubt(date, name, f"median {one.median:.3g}, {others:.3g} on other dates")
             elif one.same and not all(other is None or other.same for other in dates):
                 yield Doubt(date, name, f"all sampled pixels hold {one.median:.6g}")
+
+
+def out_of_scale(table: Table) -> Iterator[Doubt]:
+    """Bands of dates whose median changes many times while those of the other bands do not, all bands of dates that
+    change alike many times, and pairs of bands each of which has the usual median of the other.
+
+    Ground, snow and clouds change bands that are near one another together, and others by other factors.
+    """
+    for date in range(max(map(len, table.values()), default=0)):
+        changes = _changes(table, date)
+        yield from _swapped(table, date, changes)
+        if len(changes) < 3:
+            continue
+        logs = {name: math.log(now / usual) for name, (now, usual) in changes.items()}
+        for name, (now, usual) in changes.items():
+            rest = [one for other, one in logs.items() if other != name]
+            alone = abs(logs[name] - float(np.median(rest))) > math.log(ALONE) and _close(rest)
+            together = abs(float(np.median([*logs.values()]))) > math.log(ALONE) and _close([*logs.values()])
+            if (alone or together) and 1 / RATIO <= now / usual <= RATIO:  # else it is reported already
+                yield Doubt(date, name, f"median {now:.4g}, {usual:.4g} on other dates")
+
+
+def _close(logs: Sequence[float]) -> bool:
+    """Whether factors, by their logarithms, are alike."""
+    return max(logs) - min(logs) <= math.log(ALIKE)
+
+
+def _changes(table: Table, date: int) -> dict[str, tuple[float, float]]:
+    """By band, its median on a date and that of the other dates, where both are above 0."""
+    found = {}
+    for name, dates in table.items():
+        one, usual = dates[date], _others(dates, date)
+        if one is not None and usual is not None and one.median > 0 and usual > 0:
+            found[name] = one.median, usual
+    return found
+
+
+def _swapped(table: Table, date: int, changes: Mapping[str, tuple[float, float]]) -> Iterator[Doubt]:
+    """Pairs of bands of which each has the usual median of the other, while all other bands are as usual and the one
+    is above the other on all other dates."""
+    for low, high in permutations(changes, 2):
+        (now_low, usual_low), (now_high, usual_high) = changes[low], changes[high]
+        crossed = max(abs(math.log(now_low / usual_high)), abs(math.log(now_high / usual_low))) < math.log(SWAPPED)
+        if not crossed or usual_high < SWAPPED**1.5 * usual_low:
+            continue
+        rest = [now / usual for name, (now, usual) in changes.items() if name not in (low, high)]
+        pairs = zip(table[low], table[high], strict=True)
+        usually = all(
+            a.median * SWAPPED < b.median
+            for t, (a, b) in enumerate(pairs)
+            if t != date and a is not None and b is not None
+        )
+        if usually and all(1 / ALIKE < one < ALIKE for one in rest):
+            yield Doubt(date, high, f"median {now_high:.4g}, which is usual for {low}, as if they were swapped")
+            yield Doubt(date, low, f"median {now_low:.4g}, which is usual for {high}, as if they were swapped")
 
 
 def negative(table: Table) -> Iterator[Doubt]:
@@ -124,6 +201,11 @@ def _shares(table: Table, share: Callable[[BandValues], float]) -> Iterator[Doub
         for date, one in enumerate(dates):
             if one is not None and share(one) > SHARE:
                 yield Doubt(date, name, f"{100 * share(one):.0f} %")
+
+
+def _largest(dates: Sequence[BandValues | None], date: int) -> float:
+    """The largest median of all dates but one."""
+    return max((abs(one.median) for number, one in enumerate(dates) if number != date and one is not None), default=0.0)
 
 
 def _others(dates: Sequence[BandValues | None], date: int) -> float | None:

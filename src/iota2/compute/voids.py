@@ -16,10 +16,19 @@ NEAR = 50.0
 """A code whose neighbours, up to this far, are rarer than itself is none of a run of measures."""
 FEW = 20
 """Distinct values below which a layer holds codes: any of them may lie far from the others."""
-THINNED = 997
-"""Of so many pixels one is looked at to count distinct values."""
+LOOKED_AT = 100
+"""So many times ``FEW`` pixels of a piece are looked at to count distinct values."""
 OFTEN = 16
 """Pixels from which a far extreme looks like a code."""
+
+
+def stands_for(values: np.ndarray, value: float) -> np.ndarray:
+    """Where values are ``value``, or as astronomic: such numbers are written with fewer digits than pixels hold."""
+    if ASTRONOMIC <= abs(value) < math.inf:
+        found: np.ndarray = values * np.sign(value) >= 0.9 * abs(value)
+        return found
+    same: np.ndarray = values == values.dtype.type(value)
+    return same
 
 
 @dataclass
@@ -62,7 +71,7 @@ class VoidSearch:
         flat = values.ravel().astype(np.float64)
         empty = np.isnan(flat)
         self.nan += int(np.count_nonzero(empty))
-        flat = flat[~empty & ~np.isin(flat, [*map(float, known)])]
+        flat = flat[~empty & ~np.logical_or.reduce([np.zeros(len(flat), bool), *(stands_for(flat, v) for v in known)])]
         large = np.abs(flat) >= ASTRONOMIC
         if large.any():
             for value, count in zip(*np.unique(flat[large], return_counts=True), strict=True):
@@ -73,7 +82,7 @@ class VoidSearch:
         self._least.add(flat)
         self._greatest.add(-flat)
         if len(self._distinct) < FEW:
-            self._distinct.update(np.unique(flat[:: THINNED if len(flat) > FEW * THINNED else 1]).tolist())
+            self._distinct.update(np.unique(flat[:: 1 + len(flat) // (FEW * LOOKED_AT)]).tolist())
         low, high = flat.min(), flat.max()
         for code in CODES:
             if low <= code + NEAR and code - NEAR <= high:

@@ -14,6 +14,7 @@ from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from iota2.compute.voids import ASTRONOMIC, stands_for
 from iota2.core.grid import Block
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.errors import DamagedProduct, InputError
@@ -179,9 +180,16 @@ class OpenFiles:
 
 
 def hide(values: np.ndarray, hidden: Sequence[float], absent: float) -> None:
-    """Replace hidden values by ``absent``, in place."""
+    """Replace hidden values by ``absent``, in place; in floats, infinite ones too, which are no measures.
+
+    A value that is as large as those which stand for no data (such as 3.4e38) hides all that are as large: it is often
+    written with fewer digits than pixels hold.
+    """
+    if values.dtype.kind == "f":
+        values[np.isinf(values)] = absent
+        hidden = (*hidden, *((absent,) if abs(absent) >= ASTRONOMIC else ()))
     for value in hidden:
-        values[values == values.dtype.type(value)] = absent
+        values[stands_for(values, value)] = absent
 
 
 def files_of(acquisition: Acquisition) -> Mapping[str, str]:

@@ -65,10 +65,20 @@ class FoundItem:
         return self.item.collection_id or ""
 
     @property
+    def span(self) -> date | None:
+        """The day; that of a time that begins and ends on it when no moment is told, None when it lasts longer."""
+        properties = self.item.common_metadata
+        if self.item.datetime is not None:
+            return self.item.datetime.astimezone(UTC).date()
+        start, end = properties.start_datetime, properties.end_datetime
+        days = {moment.astimezone(UTC).date() for moment in (start, end) if moment is not None}
+        return days.pop() if len(days) == 1 else None
+
+    @property
     def day(self) -> date:
         """The day, in UTC, when its images were taken."""
-        assert self.item.datetime is not None, "items without are passed over"
-        return self.item.datetime.astimezone(UTC).date()
+        assert self.span is not None, "items without are passed over"
+        return self.span
 
 
 @dataclass
@@ -84,6 +94,8 @@ class _Harvest:
     """What is wrong with items and documents that are left out."""
     doubtful: set[tuple[str, str]] = field(default_factory=set)
     """Items that are left out since they are there in two ways."""
+    undated: list[str] = field(default_factory=list)
+    """Items that tell no day."""
     collections: Counter[str] = field(default_factory=Counter)
     """Number of items by collection, wanted or not."""
 
@@ -101,8 +113,9 @@ class _Harvest:
         self.collections[collection] += 1
         if collection not in search.collections:
             self.passed[f"of collection {collection}" if collection else "of no collection"] += 1
-        elif found.item.datetime is None:
+        elif found.span is None:
             self.passed["without a datetime"] += 1
+            self.undated.append(found.item.id)
         elif (search.start and found.day < search.start) or (search.end and found.day > search.end):
             self.passed["before start_date or after end_date"] += 1
         else:
@@ -147,7 +160,10 @@ def read_items(search: Search) -> tuple[tuple[FoundItem, ...], tuple[str, ...]]:
     unseen = _unseen(harvest)
     if unseen:
         raise InputError("\n".join(unseen))
-    notes = [f"STAC items: passed over, {why}: {count}" for why, count in sorted(harvest.passed.items())]
+    named = {"without a datetime": f" ({some(sorted(harvest.undated), SHOWN)})"}
+    notes = [
+        f"STAC items: passed over, {why}: {count}{named.get(why, '')}" for why, count in sorted(harvest.passed.items())
+    ]
     if harvest.left_out:
         told = "; ".join(harvest.left_out[:SHOWN]) + "; …" * (len(harvest.left_out) > SHOWN)
         notes.append(f"STAC items: left out, damaged: {len(harvest.left_out)}: {told}")

@@ -51,7 +51,7 @@ def scaling_of(
     if spec.metadata is None:
         _agree(spec, said)
         return {}
-    if any(found.item.properties.get(name) is True for name in OFFSET_TAKEN_OFF):
+    if any(_is_taken_off(found.item, name) for name in OFFSET_TAKEN_OFF):
         return {name: (numbers[0] if numbers else 1.0, 0.0) for name, numbers in said.items()}
     baseline = _baseline(found.item)
     doubtful = baseline is None and any(name in found.item.properties for name in BASELINES)
@@ -69,6 +69,16 @@ def scaling_of(
         return complete
     _same_numbers(complete, known, source)
     return known
+
+
+def _is_taken_off(item: pystac.Item, name: str) -> bool:
+    """Whether a property says that the offset is no longer in the values, also as a word or number; InputError for what
+    is neither yes nor no."""
+    value = item.properties.get(name)
+    told = {"true": True, "1": True, "false": False, "0": False, "none": False}.get(str(value).strip().lower())
+    if told is None:
+        raise InputError(f"says {name} {value!r}, true or false is expected: correct it")
+    return told
 
 
 def _same_numbers(said: Mapping[str, Scaling], known: Mapping[str, Scaling], source: str) -> None:

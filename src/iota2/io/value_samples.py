@@ -94,6 +94,6 @@ def _search(files: OpenFiles, layers: SensorScene, name: str) -> VoidSearch:
     for top in range(0, height, ROWS):
         rows = top, min(top + ROWS, height)
         out = np.empty((rows[1] - rows[0], width), files.stored_type(layers, name))
-        files.read([Wish(path, band.index, rows, (0, width), out)])
+        files.read([Wish(path, band.index, rows, (0, width), out, absent=math.nan if out.dtype.kind == "f" else 0.0)])
         found.add(out, known)
     return found

@@ -34,6 +34,16 @@ class Title:
     piece: str = ""
     """The piece of the acquisition, such as a datastrip; empty when it is not told."""
 
+    @property
+    def dated(self) -> tuple[tuple[tuple[int, str], ...], ...]:
+        """What orders versions by all but the first of what tells them."""
+        return self.rank[1:]
+
+    @property
+    def own(self) -> bool:
+        """Whether its version is no baseline but the number that Sen2Cor writes when it is run by its users."""
+        return bool(self.versions) and re.fullmatch(r"99\d\d", self.versions[0]) is not None
+
     @cached_property
     def rank(self) -> tuple[tuple[tuple[int, str], ...], ...]:
         """What orders versions: numbers in them by value, so that V1-10 comes after V1-9."""
@@ -67,7 +77,9 @@ def superseded(titles: Sequence[Title]) -> dict[int, int]:
         members.setdefault(title.acquisition, []).append(number)
     found = {}
     for group in members.values():
-        order = sorted(group, key=lambda number: (titles[number].rank, -number))
+        # such a number is not above those of baselines: which is newer tells the time of processing
+        own = any(titles[number].own for number in group)
+        order = sorted(group, key=lambda number: (titles[number].dated if own else titles[number].rank, -number))
         for at, number in enumerate(order):
             newer = [other for other in order[at + 1 :] if _same_ground(titles[number], titles[other])]
             if newer:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from iota2.compute import plausible
 from iota2.compute.plausible import BandValues, Doubt
+from iota2.compute.voids import ASTRONOMIC, CODES, NEAR
 from iota2.core.files import read_text
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.words import counted, some
-from iota2.errors import DamagedProduct
+from iota2.errors import DamagedProduct, InputError
 from iota2.io.addresses import is_remote
 from iota2.io.headers import read_header
 from iota2.io.no_data import shown
@@ -25,8 +27,8 @@ Table = Mapping[str, Sequence[BandValues | None]]
 REMEDY = "Get the product again, move it away, or set chain.skip_damaged_products."
 WRAPPED = 1 << 16
 """What is added to a negative number of 16 bits that is read without its sign."""
-WRAPPED_SHARE = 0.001
-"""Share of pixels from which values are taken for such numbers."""
+WRAPPED_PIXELS = 5
+"""Pixels from which values are taken for such numbers."""
 
 
 def check_values(scene: Scene, bands: Mapping[str, Sequence[str]], *, threads: int = 1) -> list[str]:
@@ -39,7 +41,8 @@ def check_values(scene: Scene, bands: Mapping[str, Sequence[str]], *, threads: i
         where = f"{sensor.spec.section}, tile {scene.tile}"
         used = [name for name in bands.get(sensor.spec.name, sensor.spec.band_names) if name in sensor.grids]
         if sensor.spec.static:
-            notes += [f"{where}: {note}" for note in _layer_notes(scene, sensor)]
+            found = (*_stored_notes(scene.tile, sensor, used), *_layer_notes(scene, sensor))
+            notes += [f"{where}: {note}" for note in found]
         elif used and sensor.acquisitions:
             notes += [f"{where}: {note}" for note in _stored_notes(scene.tile, sensor, used)]
             try:
@@ -68,9 +71,14 @@ def _stored_notes(tile: str, sensor: SensorScene, used: Sequence[str]) -> Iterat
             if blocks is None or not (blocks.absent or blocks.broken):
                 continue
             if blocks.damaged:
-                raise DamagedProduct(
+                told = (
                     f"tile {tile}: {path}: {counted(blocks.broken or blocks.absent, 'block')} of {blocks.count} of its "
-                    f"pixels cannot be found: its table of strips or tiles is damaged. {REMEDY}",
+                    "pixels cannot be found: its table of strips or tiles is damaged. "
+                )
+                if sensor.spec.static:  # a layer cannot be left out as a date can
+                    raise InputError(f"{told}Get the file again.")
+                raise DamagedProduct(
+                    told + REMEDY,
                     tile=tile,
                     product=acquisition.product,
                     path=path,
@@ -81,8 +89,10 @@ def _stored_notes(tile: str, sensor: SensorScene, used: Sequence[str]) -> Iterat
                 sparse.setdefault(acquisition.product, []).append(share)
     if sparse:
         first = next(iter(sparse.values()))
+        dated = f"files of {len(sparse)} of {counted(len(sensor.acquisitions), 'product')}"
+        what = "layers" if sensor.spec.static else dated
         yield (
-            f"files of {len(sparse)} of {counted(len(sensor.acquisitions), 'product')} do not store all blocks of "
+            f"{what} do not store all blocks of "
             f"their pixels (first: {first[0]}): what is absent is read as 0, or as the file's nodata tag"
         )
 
@@ -102,7 +112,10 @@ def _layer_notes(scene: Scene, layers: SensorScene) -> Iterator[str]:
         header, _ = read_header(path, band.index)
         tag = None if header is None else header.nodata[band.index - 1]
         if found.nan and not (tag is not None and math.isnan(tag)):
-            yield f"layer {name} ({path}) is NaN in {counted(found.nan, 'pixel')} of {found.pixels}: these are missing"
+            yield (
+                f"layer {name} ({path}) is NaN or infinite in {counted(found.nan, 'pixel')} of {found.pixels}: these "
+                "are missing"
+            )
 
 
 def _value_notes(tile: str, sensor: SensorScene, sample: Sample) -> Iterator[str]:
@@ -112,7 +125,9 @@ def _value_notes(tile: str, sensor: SensorScene, sample: Sample) -> Iterator[str
     certain = [*_wrapped(sensor, sample), *(plausible.impossible(table) if sensor.spec.spectral else ())]
     if certain:
         raise _damaged(tile, sensor, certain)
-    yield from _told(sensor, "unlike those of the other dates", plausible.unlike_others(table))
+    unlike = plausible.out_of_scale(table) if sensor.spec.spectral else iter(())
+    yield from _told(sensor, "unlike those of the other dates", chain(plausible.unlike_others(table), unlike))
+    yield from _holes(sensor, sample)
     if not sensor.spec.spectral:
         return
     sign = "negative in more than 5 % of the pixels, as with a wrong offset or scale"
@@ -126,6 +141,41 @@ def _value_notes(tile: str, sensor: SensorScene, sample: Sample) -> Iterator[str
             f"values of {some(low, 13)} lie from 0 to {plausible.TINY:g} on all dates, though a reflectance of 1 is "
             "10000 by the description of the sensor. If they are reflectances from 0 to 1, set `scale: 10000` in it"
         )
+
+
+def _holes(sensor: SensorScene, sample: Sample) -> Iterator[str]:
+    """A note on values that often stand for no data, and that neither files nor description say to do so."""
+    found: dict[str, list[str]] = {}
+    codes = [code for code in CODES if code < 0 or code == 65535]
+    for t, one in enumerate(sensor.acquisitions):
+        for k, name in enumerate(sample.bands):
+            scale, offset = sensor.scaling(t, name)
+            known = (sample.values[t, k, sample.clear[t]].astype(np.float64) - offset) / scale
+            known = known[np.isfinite(known)]
+            for code, count in _unmarked(known, codes):
+                found.setdefault(one.product, []).append(f"{name} {shown(code)} in {100 * count / len(known):.2g} %")
+    if found:
+        told = some([f"{product} ({some(bands, 13)})" for product, bands in found.items()])
+        yield (
+            f"files of {len(found)} of {counted(len(sensor.acquisitions), 'product')} hold values that look like no "
+            f"data, which neither the files nor the description of the sensor mark, and are used as measures: {told}. "
+            "If so, mark them in the files (gdal_edit.py -a_nodata), or write them as nodata in a description of your "
+            "own"
+        )
+
+
+def _unmarked(known: np.ndarray, codes: Sequence[float]) -> Iterator[tuple[float, int]]:
+    """Which of the codes, and of astronomic values, stand out of measures, and how many pixels have them."""
+    large = np.abs(known) >= ASTRONOMIC
+    if np.count_nonzero(large) >= plausible.FEW:
+        yield float(known[large][0]), int(np.count_nonzero(large))
+    low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
+    for code in codes:
+        if low <= code + 1 and code - 1 <= high:  # else none is there, which is quickly seen
+            away = np.abs(known - code)
+            count = int(np.count_nonzero(away <= 1e-6 * abs(code)))
+            if count >= plausible.FEW and 2 * count > np.count_nonzero(away <= NEAR):
+                yield code, count
 
 
 def _indices(sensor: SensorScene, sample: Sample) -> Iterator[Doubt]:
@@ -150,11 +200,11 @@ def _wrapped(sensor: SensorScene, sample: Sample) -> Iterator[Doubt]:
             scale, offset = sensor.scaling(t, name)
             known = sample.values[t, k][np.isfinite(sample.values[t, k])]
             wrong = np.isclose(known, (marker + WRAPPED) * scale + offset, rtol=1e-6, atol=0)
-            if len(known) and wrong.mean() > WRAPPED_SHARE:
+            if np.count_nonzero(wrong) >= WRAPPED_PIXELS:
                 yield Doubt(
                     t,
                     name,
-                    f"{100 * wrong.mean():.1f} % of its pixels hold {shown(marker + WRAPPED)}, which is nodata "
+                    f"{100 * wrong.mean():.2g} % of its pixels hold {shown(marker + WRAPPED)}, which is nodata "
                     f"{shown(marker)} read without its sign: the header says a wrong type",
                 )
 
@@ -176,7 +226,7 @@ def _damaged(tile: str, sensor: SensorScene, certain: Sequence[Doubt]) -> Damage
     )
 
 
-def _told(sensor: SensorScene, ailment: str, doubts: Iterator[Doubt], *, what: str = "values") -> Iterator[str]:
+def _told(sensor: SensorScene, ailment: str, doubts: Iterable[Doubt], *, what: str = "values") -> Iterator[str]:
     """One note on all products of a series with the same doubt."""
     by_date: dict[int, list[str]] = {}
     for doubt in doubts:

@@ -136,5 +136,5 @@ STEP = Step(
         "notes": layout.VALUE_NOTES,
     },
     params=params,
-    version=4,
+    version=5,
 )
