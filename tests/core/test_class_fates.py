@@ -59,3 +59,9 @@ def test_the_text_report_has_a_line_for_each_class():
     assert lines[0] == "Reference polygons and samples (seed 0)"
     assert [line.split(" ")[1:3] for line in lines[1:]] == [["11", "(11):"], ["12", "(12):"]]
     assert lines[1].endswith("lost: nothing")
+
+
+def test_one_pixel_is_no_pixels():
+    (told,) = warnings({0: [fate(samples=1)]}, str)
+    assert "1 pixel to learn from" in told
+    assert "1 pixel to learn from" in fate_told(fate(samples=1), "x")

@@ -253,6 +253,7 @@ def test_results_say_which_pixels_are_counted_and_what_parts_of_them_show(nomenc
     confusions, found = by_polygon()
     text = results_text(confusions, nomenclature, validated=found)
     assert "pixels of the map grid whose centre lies in a validation polygon, pixels on the edge of a polygon" in text
+    assert "as far as the ground is clear on chain.cloud_threshold dates or more" in text
     assert "30 of 40 validation polygons (75 %) lie within 100 m of a learning polygon of their class." in text
     rows = [line.split(maxsplit=4) for line in text.splitlines()]
     parts = {row[4]: row[:4] for row in rows if len(row) == 5}

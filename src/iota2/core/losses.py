@@ -116,16 +116,20 @@ def losses_told(losses: Mapping[str, Amount]) -> str:
 def _brief(amount: Amount) -> str:
     """An amount without the part that is 0."""
     if not amount.polygons:
-        return f"{amount.pixels:,} pixel{'' if amount.pixels == 1 else 's'}"
+        return _pixels(amount.pixels)
     if not amount.pixels:
         return f"{amount.polygons:,} polygon{'' if amount.polygons == 1 else 's'}"
     return f"{amount.polygons:,} polygon{'' if amount.polygons == 1 else 's'} ({_brief(Amount(0, amount.pixels))})"
 
 
+def _pixels(count: int) -> str:
+    return f"{count:,} pixel{'' if count == 1 else 's'}"
+
+
 def fate_told(fate: ClassFate, name: str) -> str:
     """One line on a class: what was drawn, what is learned from and validates, what is lost and why."""
     return (
-        f"{name} ({fate.code}): {told(fate.of(DRAWN))} drawn; {fate.of(SAMPLES).pixels:,} pixels to learn from, "
+        f"{name} ({fate.code}): {told(fate.of(DRAWN))} drawn; {_pixels(fate.of(SAMPLES).pixels)} to learn from, "
         f"{fate.of(VALIDATION).pixels:,} to validate; lost: {losses_told(fate.losses)}"
     )
 
@@ -144,7 +148,7 @@ def warnings(fates: Mapping[int, Sequence[ClassFate]], name: Callable[[int], str
 
 def _warning(fate: ClassFate, name: str, seeds: Sequence[int]) -> str:
     return (
-        f"Class {name} ({fate.code}) is nearly lost: {fate.of(SAMPLES).pixels:,} pixels to learn from, of "
+        f"Class {name} ({fate.code}) is nearly lost: {_pixels(fate.of(SAMPLES).pixels)} to learn from, of "
         f"{told(fate.of(DRAWN))} drawn (seed {', '.join(map(str, seeds))}). Lost: {losses_told(fate.losses)}."
     )
 

@@ -16,7 +16,8 @@ NEIGHBOURS_TO_NOTE = 0.1
 """From this share of neighbours among the validation polygons on, a note says so."""
 PIXELS = (
     "Accuracy is counted on the pixels of the map grid whose centre lies in a validation polygon, pixels on the edge "
-    "of a polygon included. Pixels that are not classified (0 in the map) are in no measure."
+    "of a polygon included, as far as the ground is clear on chain.cloud_threshold dates or more. Pixels that are not "
+    "classified (0 in the map) are in no measure."
 )
 PARTS: Mapping[Part, str] = {
     "all": "all validation pixels",
