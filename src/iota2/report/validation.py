@@ -67,7 +67,9 @@ def spread_sentences(summary: Summary) -> list[str]:
 def near_sentence(found: Validated) -> str:
     """How many validation polygons are neighbours of learning polygons."""
     near, polygons = found.near.sum(), found.parts["all"].polygons.sum()
-    share = f" ({100 * near / polygons:.0f} %)" if polygons else ""
+    if not polygons:
+        return "There is no validation polygon: the accuracy is unknown."
+    share = f" ({100 * near / polygons:.0f} %)"
     return (
         f"{count_text(near)} of {count_text(polygons)} validation polygons{share} lie within {NEAR:g} m of a learning "
         "polygon of their class."
@@ -159,8 +161,9 @@ def bounds_text(value: Estimate) -> str:
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    """Rows as lines: all cells but the last to the right, in columns."""
+    """Rows as lines: all cells but the last to the right, in columns. A ``|`` becomes ``¦``, as in the table."""
     widths = np.max([[len(cell) for cell in row[:-1]] for row in rows], axis=0)
     return [
-        "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
+        "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[-1].replace("|", "¦")])
+        for row in rows
     ]
