@@ -123,7 +123,7 @@ def test_a_threshold_above_the_dates_is_refused_before_the_run(
     case: Case, capsys: pytest.CaptureFixture[str], threshold: int
 ) -> None:
     told = refused(capsys, case.configured(chain={"cloud_threshold": threshold}))
-    assert f"chain.cloud_threshold is {threshold}, but {WEST} has 3 dates" in told
+    assert f"chain.cloud_threshold: the threshold is {threshold}, but {WEST} has 3 dates" in told
     assert "Give at most 3" in told
 
 
