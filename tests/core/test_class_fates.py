@@ -9,6 +9,7 @@ from iota2.core.losses import REASONS, Amount, ClassFate, fate_told, fates_csv, 
 
 def fate(code=11, drawn=1000, usable=900, samples=400, **lost):
     amounts = {"drawn": Amount(40, drawn), "usable": Amount(36, usable), "samples": Amount(0, samples)}
+    amounts["validation"] = Amount(18, 300)
     return ClassFate(code, "blé", amounts | {reason: Amount(*found) for reason, found in lost.items()})
 
 
@@ -59,3 +60,15 @@ def test_the_text_report_has_a_line_for_each_class():
     assert lines[0] == "Reference polygons and samples (seed 0)"
     assert [line.split(" ")[1:3] for line in lines[1:]] == [["11", "(11):"], ["12", "(12):"]]
     assert lines[1].endswith("lost: nothing")
+
+
+def test_one_pixel_is_no_pixels():
+    (told,) = warnings({0: [fate(samples=1)]}, str)
+    assert "1 pixel to learn from" in told
+    assert "1 pixel to learn from" in fate_told(fate(samples=1), "x")
+
+
+def test_a_map_that_nothing_validates_is_loud():
+    none = fate(validation=(0, 0))
+    (told,) = warnings({0: [fate(), none], 1: [none, none], 2: [none]}, str)
+    assert told.startswith("Nothing validates the map (seed 1, 2)")

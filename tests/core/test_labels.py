@@ -26,6 +26,8 @@ FORET = "For\u00eat dense"
         "For\u200bêt dense",
         "For\u00eat\u2060 dense\u200e",
         "Fore\u200d\u0302t\ndense",
+        "For\u00eat\u3164 dense\uffa0",
+        "\u115fFor\u00eat dense",
     ],
 )
 def test_spellings_that_look_alike_are_one_label(written):
@@ -80,7 +82,7 @@ def test_what_is_far_is_not_offered():
     assert most_like("urbain", ["prairie", "forêt"]) is None
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "iso-8859-1"])
+@pytest.mark.parametrize("encoding", ["cp1252", "iso-8859-1", "cp850", "cp437"])
 @pytest.mark.parametrize("text", ["Forêt", "blé", "œuvre"])
 def test_utf_8_read_in_another_encoding_is_recognised(encoding, text):
     try:
@@ -95,3 +97,10 @@ def test_utf_8_read_in_another_encoding_is_recognised(encoding, text):
 )
 def test_words_of_languages_are_not_taken_for_misread(text):
     assert misread(text) is None
+
+
+@pytest.mark.parametrize("label", ["\u0661\u0661", "\uff11\uff11", "\u0967\u0967"])
+def test_digits_of_other_scripts_are_shown_beside_the_usual_ones(label):
+    assert most_like(label, ["12", "11", "211"]) == "11"
+    assert "U+" in difference("11", label)
+    assert whole_number(label) is None

@@ -94,3 +94,10 @@ def test_a_label_in_a_wrong_encoding_is_refused_with_what_it_was(tmp_path, path,
     (problem,) = read("ForÃªt", "bois", path=tmp_path / path).problems
     assert "'ForÃªt' looks like 'Forêt'" in problem
     assert told in problem
+
+
+@pytest.mark.parametrize("value", [[1, 2], [], np.array([1, 2]), {"a": 1}, ("a",)])
+def test_lists_are_refused_as_labels(value):
+    (problem,) = read("11", value).problems
+    assert problem.startswith("field 'code' holds neither whole numbers nor text but ")
+    assert "ndarray" not in problem

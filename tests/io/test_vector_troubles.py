@@ -154,6 +154,26 @@ def test_region_names_with_decomposed_accents_are_accepted(tmp_path):
     assert set(read_regions(tmp_path / "p.gpkg", "code", LAMBERT)["region"]) == {"R\u00e9gion", "autre"}
 
 
+@pytest.mark.parametrize("read", [read_reference, read_regions])
+def test_a_field_of_lists_is_refused_with_its_name(tmp_path, read):
+    path = geojson(tmp_path, "urn:ogc:def:crs:EPSG::2154")
+    content = json.loads(path.read_text())
+    for feature in content["features"]:
+        feature["properties"]["code"] = [1, 2]
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"\[1,? 2\]"):
+        read(path, "code", LAMBERT)
+
+
+def test_a_geojson_field_of_numbers_and_text_is_text_without_a_word_of_the_library(tmp_path, recwarn):
+    path = geojson(tmp_path, "urn:ogc:def:crs:EPSG::2154")
+    content = json.loads(path.read_text())
+    content["features"][0]["properties"]["code"] = 7
+    path.write_text(json.dumps(content))
+    assert set(read_reference(path, "code", LAMBERT).frame["label"]) == {"7", "blé"}
+    assert not recwarn.list
+
+
 def test_a_field_name_with_decomposed_accents_is_found(tmp_path):
     frame().rename(columns={"code": "anne\u0301e"}).to_file(tmp_path / "p.gpkg")
     assert len(read_reference(tmp_path / "p.gpkg", "ann\u00e9e", LAMBERT).frame) == 2

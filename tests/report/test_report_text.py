@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -253,6 +254,7 @@ def test_results_say_which_pixels_are_counted_and_what_parts_of_them_show(nomenc
     confusions, found = by_polygon()
     text = results_text(confusions, nomenclature, validated=found)
     assert "pixels of the map grid whose centre lies in a validation polygon, pixels on the edge of a polygon" in text
+    assert "as far as the ground is clear on chain.cloud_threshold dates or more" in text
     assert "30 of 40 validation polygons (75 %) lie within 100 m of a learning polygon of their class." in text
     rows = [line.split(maxsplit=4) for line in text.splitlines()]
     parts = {row[4]: row[:4] for row in rows if len(row) == 5}
@@ -313,3 +315,20 @@ def test_metrics_hold_parts_and_intervals(nomenclature):
     assert (apart["polygons"], apart["pixels"]) == ([5, 5, 0], [50, 50, 0])
     assert apart["seeds"][0]["confusion"] == found.parts["apart"].confusions[0].counts.tolist()
     assert content["validation"]["parts"]["all"]["overall_accuracy"] == accuracy["mean"]
+
+
+def test_a_bar_in_a_class_name_makes_no_column_after_the_table(nomenclature):
+    confusions, found = by_polygon()
+    barred = replace(nomenclature, names=tuple(f"{name} | x" for name in nomenclature.names))
+    text = results_text(confusions, barred, validated=found)
+    after = text[text.index("Validation pixels") : text.index("Notes")]
+    assert "¦ x" in after
+    assert "|" not in after
+
+
+def test_without_validation_polygons_the_accuracy_is_said_to_be_unknown(nomenclature):
+    none = count_pixels(*(np.zeros(0, np.int64),) * 4)
+    found = validated({0: none}, LABELS)
+    text = results_text({0: confusion_of(none, LABELS)}, nomenclature, validated=found)
+    assert "There is no validation polygon: the accuracy is unknown." in text
+    assert "0 of 0" not in text

@@ -148,3 +148,19 @@ def test_a_field_is_read_whatever_its_type_and_blanks_are_no_value(tmp_path: Pat
     assert day[1] is day[3] is None
     with pytest.raises(InputError, match=r"no field 'parcels'; the fields are Parcel, number, day"):
         read_field(path, "parcels")
+
+
+def test_values_that_look_alike_are_one_group(tmp_path: Path) -> None:
+    path = tmp_path / "polygons.gpkg"
+    written = ["\u00eelot 1", "i\u0302lot 1", "\u00eelot\u00a01", "\u00eelot 1\u200b ", "\u200b", "\u00eelot 2"]
+    polygons = [box(k, 0, k + 1, 1) for k in range(len(written))]
+    gpd.GeoDataFrame({"parcel": written}, geometry=polygons, crs=2154).to_file(path, driver="GPKG")
+    assert read_field(path, "parcel").values == (*["\u00eelot 1"] * 4, None, "\u00eelot 2")
+
+
+def test_a_field_of_lists_makes_no_groups(tmp_path: Path) -> None:
+    path = tmp_path / "polygons.geojson"
+    frame = gpd.GeoDataFrame({"parcel": [[1, 2], [3]]}, geometry=[box(k, 0, k + 1, 1) for k in (0, 2)], crs=4326)
+    path.write_text(frame.to_json())
+    with pytest.raises(InputError, match=r"field 'parcel' holds neither numbers nor text but list \(\[1, 2\]\)"):
+        read_field(path, "parcel")

@@ -8,14 +8,15 @@ from collections.abc import Iterable
 from difflib import SequenceMatcher, get_close_matches
 
 _INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 """Characters that show nothing themselves (Unicode: default ignorable): soft hyphen, zero-width space, joiners, marks
-of direction, variation selectors, byte order mark."""
+of direction, variation selectors, fillers, byte order mark."""
 _NUMERAL = re.compile(r"([+-]?)(\d+)(?:\.0*)?", re.ASCII)
 _LONGEST_NUMERAL = 18
 """Digits of the largest number that is looked at: more are no code of any kind."""
-_MISREAD_AS = ("cp1252", "iso-8859-1", "iso-8859-15", "mac-roman")
+_MISREAD_AS = ("cp1252", "iso-8859-1", "iso-8859-15", "mac-roman", "cp850", "cp437")
 """Encodings of one byte in which UTF-8 is often read by mistake."""
 
 
@@ -61,7 +62,8 @@ def most_like(label: str, others: Iterable[str]) -> str | None:
 
 
 def _base(text: str) -> str:
-    """Without case, accents and decimals."""
+    """Without case, accents and decimals; digits of other scripts as the usual ones."""
+    text = "".join(str(unicodedata.decimal(char, char)) for char in text)
     number = whole_number(text)
     if number is not None:
         return str(number)

@@ -116,22 +116,27 @@ def losses_told(losses: Mapping[str, Amount]) -> str:
 def _brief(amount: Amount) -> str:
     """An amount without the part that is 0."""
     if not amount.polygons:
-        return f"{amount.pixels:,} pixel{'' if amount.pixels == 1 else 's'}"
+        return _pixels(amount.pixels)
     if not amount.pixels:
         return f"{amount.polygons:,} polygon{'' if amount.polygons == 1 else 's'}"
     return f"{amount.polygons:,} polygon{'' if amount.polygons == 1 else 's'} ({_brief(Amount(0, amount.pixels))})"
 
 
+def _pixels(count: int) -> str:
+    return f"{count:,} pixel{'' if count == 1 else 's'}"
+
+
 def fate_told(fate: ClassFate, name: str) -> str:
     """One line on a class: what was drawn, what is learned from and validates, what is lost and why."""
     return (
-        f"{name} ({fate.code}): {told(fate.of(DRAWN))} drawn; {fate.of(SAMPLES).pixels:,} pixels to learn from, "
+        f"{name} ({fate.code}): {told(fate.of(DRAWN))} drawn; {_pixels(fate.of(SAMPLES).pixels)} to learn from, "
         f"{fate.of(VALIDATION).pixels:,} to validate; lost: {losses_told(fate.losses)}"
     )
 
 
 def warnings(fates: Mapping[int, Sequence[ClassFate]], name: Callable[[int], str]) -> tuple[str, ...]:
-    """What is to be said loudly of classes that are nearly lost for some seed; ``fates`` by seed."""
+    """What is to be said loudly of classes that are nearly lost for some seed, and of seeds that nothing validates;
+    ``fates`` by seed."""
     seeds: dict[int, list[int]] = {}
     first: dict[int, ClassFate] = {}
     for seed, of_seed in fates.items():
@@ -139,13 +144,24 @@ def warnings(fates: Mapping[int, Sequence[ClassFate]], name: Callable[[int], str
             if fate.nearly_lost:
                 seeds.setdefault(fate.code, []).append(seed)
                 first.setdefault(fate.code, fate)
-    return tuple(_warning(fate, name(code), seeds[code]) for code, fate in sorted(first.items()))
+    alone = [seed for seed, of_seed in fates.items() if not any(fate.of(VALIDATION).pixels for fate in of_seed)]
+    return (
+        *(_warning(fate, name(code), seeds[code]) for code, fate in sorted(first.items())),
+        *([_unvalidated(alone)] if alone else []),
+    )
 
 
 def _warning(fate: ClassFate, name: str, seeds: Sequence[int]) -> str:
     return (
-        f"Class {name} ({fate.code}) is nearly lost: {fate.of(SAMPLES).pixels:,} pixels to learn from, of "
+        f"Class {name} ({fate.code}) is nearly lost: {_pixels(fate.of(SAMPLES).pixels)} to learn from, of "
         f"{told(fate.of(DRAWN))} drawn (seed {', '.join(map(str, seeds))}). Lost: {losses_told(fate.losses)}."
+    )
+
+
+def _unvalidated(seeds: Sequence[int]) -> str:
+    return (
+        f"Nothing validates the map (seed {', '.join(map(str, seeds))}): no validation polygon has a pixel, so "
+        "its accuracy is unknown. Draw two polygons or more of each class in each region."
     )
 
 

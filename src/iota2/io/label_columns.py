@@ -45,14 +45,25 @@ def read_labels(values: pd.Series, column: str, path: str | Path) -> LabelColumn
     """
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         return _numbers(values, column)
-    foreign = [value for value in values if not (isinstance(value, str) or pd.isna(value))]
+    foreign = [value for value in values if not (isinstance(value, str) or is_missing(value))]
     if foreign:
         text = (
-            f"field {column!r} holds neither whole numbers nor text but {type(foreign[0]).__name__} "
-            f"({foreign[0]}). Use a field of whole numbers or of text"
+            f"field {column!r} holds neither whole numbers nor text but {kind_of(foreign[0])}. Use a field of whole "
+            "numbers or of text"
         )
         return LabelColumn(pd.Series([None] * len(values), dtype=object), "text", [text])
     return _texts(values, column, Path(path))
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value of a field is null; a list is none, whatever it holds."""
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))
+
+
+def kind_of(value: object) -> str:
+    """A value that is no label, and what it is: ``list ([1, 2])``."""
+    plain = value.tolist() if isinstance(value, np.ndarray) else value
+    return f"{type(plain).__name__} ({plain})"
 
 
 def _numbers(values: pd.Series, column: str) -> LabelColumn:

@@ -24,7 +24,7 @@ from iota2.core.words import counted
 from iota2.errors import InputError, MissingField
 from iota2.io.burn import to_crs
 from iota2.io.crs import sliver
-from iota2.io.label_columns import SHOWN, read_labels, some_values
+from iota2.io.label_columns import SHOWN, is_missing, kind_of, read_labels, some_values
 from iota2.io.layers import vector_source
 from iota2.io.point_areas import PointRule, is_point, with_areas
 from iota2.io.shapefiles import misread_told
@@ -288,19 +288,26 @@ class FieldValues:
     """One field of the reference data."""
 
     values: tuple[Hashable | None, ...]
-    """By row of the file; text without blanks around it, None where the row has no value."""
+    """By row of the file; text as ``core.labels.normalised`` says, None where the row has no value."""
     notes: tuple[str, ...]
 
 
 def read_field(path: str | Path, field: str) -> FieldValues:
     """The values of one field of a vector file, for rows that are compared with each other.
 
-    Raises InputError for a missing field.
+    Text is compared as labels are: two spellings that look alike are one value. Raises InputError for a missing field,
+    and for one that holds lists.
     """
     table = read_vector(path)
     column, notes = _field(table, field, path)
-    values = [None if pd.isna(value) else value for value in table[column]]
-    values = [value.strip() or None if isinstance(value, str) else value for value in values]
+    values = [None if is_missing(value) else value for value in table[column]]
+    wrong = next((value for value in values if not isinstance(value, Hashable)), None)
+    if wrong is not None:
+        raise InputError(
+            f"{path}: field {column!r} holds neither numbers nor text but {kind_of(wrong)}. Use a field of numbers or "
+            "of text"
+        )
+    values = [normalised(value) or None if isinstance(value, str) else value for value in values]
     return FieldValues(tuple(values), tuple(f"{vector_source(path).file.name}: {note}" for note in notes))
 
 
@@ -346,7 +353,7 @@ def _region_names(values: pd.Series) -> pd.Series:
     if pd.api.types.is_float_dtype(values):
         values = values.astype(object).map(lambda v: v if pd.isna(v) or v % 1 else int(v))
     names = [
-        None if pd.isna(value) or not str(value).strip() else unicodedata.normalize("NFC", str(value))
+        None if is_missing(value) or not str(value).strip() else unicodedata.normalize("NFC", str(value))
         for value in values
     ]
     return pd.Series(names, dtype=object)

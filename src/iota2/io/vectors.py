@@ -141,6 +141,7 @@ def _read(source: str, layer: str, path: str | Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Non closed ring detected", RuntimeWarning)  # an error tells it below
+            warnings.filterwarnings("ignore", "Could not parse column", UserWarning)  # of GeoJSON: it stays text
             return pyogrio.read_dataframe(source, layer=layer)
     except UnicodeDecodeError as err:
         raise InputError(f"{path}: {wrong_encoding(Path(path), err)}") from err

@@ -16,7 +16,8 @@ NEIGHBOURS_TO_NOTE = 0.1
 """From this share of neighbours among the validation polygons on, a note says so."""
 PIXELS = (
     "Accuracy is counted on the pixels of the map grid whose centre lies in a validation polygon, pixels on the edge "
-    "of a polygon included. Pixels that are not classified (0 in the map) are in no measure."
+    "of a polygon included, as far as the ground is clear on chain.cloud_threshold dates or more. Pixels that are not "
+    "classified (0 in the map) are in no measure."
 )
 PARTS: Mapping[Part, str] = {
     "all": "all validation pixels",
@@ -66,7 +67,9 @@ def spread_sentences(summary: Summary) -> list[str]:
 def near_sentence(found: Validated) -> str:
     """How many validation polygons are neighbours of learning polygons."""
     near, polygons = found.near.sum(), found.parts["all"].polygons.sum()
-    share = f" ({100 * near / polygons:.0f} %)" if polygons else ""
+    if not polygons:
+        return "There is no validation polygon: the accuracy is unknown."
+    share = f" ({100 * near / polygons:.0f} %)"
     return (
         f"{count_text(near)} of {count_text(polygons)} validation polygons{share} lie within {NEAR:g} m of a learning "
         "polygon of their class."
@@ -158,8 +161,9 @@ def bounds_text(value: Estimate) -> str:
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    """Rows as lines: all cells but the last to the right, in columns."""
+    """Rows as lines: all cells but the last to the right, in columns. A ``|`` becomes ``¦``, as in the table."""
     widths = np.max([[len(cell) for cell in row[:-1]] for row in rows], axis=0)
     return [
-        "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
+        "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[-1].replace("|", "¦")])
+        for row in rows
     ]

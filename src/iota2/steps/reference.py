@@ -219,5 +219,5 @@ STEP = Step(
         "losses": layout.REFERENCE_LOSSES,
     },
     params=params,
-    version=2,
+    version=3,
 )
