@@ -226,6 +226,13 @@ PROBABILITIES = Artifact(
 TILE_LABELS = Artifact("final/TMP/{tile}_seed_{seed}.tif", "Labels of all models on the tile.")
 TILE_CONFIDENCE = Artifact("final/TMP/{tile}_GlobalConfidence_seed_{seed}.tif", "Confidence on the tile, 0 to 100.")
 TILE_VALIDITY = Artifact("final/TMP/{tile}_Cloud.tif", "Number of clear dates where the tile is classified.")
+TILE_LABELS_STYLE = Artifact("final/TMP/{tile}_seed_{seed}.qml", "QGIS style of the labels: names and colours.")
+TILE_CONFIDENCE_STYLE = Artifact(
+    "final/TMP/{tile}_GlobalConfidence_seed_{seed}.qml", "QGIS style of the confidence: a ramp from 0 to 100."
+)
+TILE_VALIDITY_STYLE = Artifact(
+    "final/TMP/{tile}_Cloud.qml", "QGIS style of the number of clear dates: a ramp to the largest of the map."
+)
 MAP = Artifact("final/Classif_Seed_{seed}.tif", "The land-cover map: class codes, 0 where not classified.")
 COLOR_MAP = Artifact(
     "final/Classif_Seed_{seed}_ColorIndexed.tif", "The same map with the colours of the colour table in it."
@@ -261,6 +268,9 @@ TILE_VALIDATION = Artifact(
 TILE_COMPARISON = Artifact(
     "final/TMP/{tile}_seed_{seed}_CompRef.tif",
     "Map against reference: 1 and 2 validation wrong and right, 3 and 4 learning wrong and right.",
+)
+TILE_COMPARISON_STYLE = Artifact(
+    "final/TMP/{tile}_seed_{seed}_CompRef.qml", "QGIS style of the same: what each value means, by colour."
 )
 CONFUSION = Artifact("final/TMP/Classif_Seed_{seed}.csv", "Confusion matrix of the map, in pixels.")
 VALIDATION = Artifact(

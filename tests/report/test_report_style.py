@@ -39,6 +39,10 @@ STYLED = {
     layout.FINAL_VALIDITY: layout.VALIDITY_STYLE,
     layout.FINAL_PROBABILITIES: layout.PROBABILITIES_STYLE,
     layout.DIFFERENCE: layout.DIFFERENCE_STYLE,
+    layout.TILE_LABELS: layout.TILE_LABELS_STYLE,
+    layout.TILE_CONFIDENCE: layout.TILE_CONFIDENCE_STYLE,
+    layout.TILE_VALIDITY: layout.TILE_VALIDITY_STYLE,
+    layout.TILE_COMPARISON: layout.TILE_COMPARISON_STYLE,
 }
 
 
@@ -68,8 +72,7 @@ def stops(text: str) -> list[float]:
 
 def test_every_raster_of_final_has_a_style_of_its_name_under_the_same_condition() -> None:
     artifacts = [value for value in vars(layout).values() if isinstance(value, Artifact)]
-    rasters = {one for one in artifacts if one.path.startswith("final/") and one.path.count("/") == 1}
-    rasters = {one for one in rasters if one.path.endswith(".tif")}
+    rasters = {one for one in artifacts if one.path.startswith("final/") and one.path.endswith(".tif")}
     assert rasters == set(STYLED)
     for raster, style in STYLED.items():
         assert style.path == raster.path.removesuffix(".tif") + ".qml"

@@ -40,7 +40,9 @@ def run(job: JobContext) -> None:
                 if lattice.extent.intersects(block.geobox.extent):
                     merged += read_block(path, block)
             writer.write(block, merged)
-    write_text(job.out.style, difference_style(split=job.params.split))
+    style = difference_style(split=job.params.split)
+    for path in (job.out.style, *job.out.all("tile_styles").values()):
+        write_text(path, style)
 
 
 STEP = Step(
@@ -51,7 +53,11 @@ STEP = Step(
     run=run,
     over=("seed",),
     needs={"map": layout.MAP, "tiles": layout.TILE_COMPARISON},
-    makes={"difference": layout.DIFFERENCE, "style": layout.DIFFERENCE_STYLE},
+    makes={
+        "difference": layout.DIFFERENCE,
+        "style": layout.DIFFERENCE_STYLE,
+        "tile_styles": layout.TILE_COMPARISON_STYLE,
+    },
     params=params,
-    version=2,
+    version=3,
 )

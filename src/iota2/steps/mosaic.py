@@ -125,12 +125,17 @@ def run(job: JobContext) -> None:
 
 
 def _write_styles(job: JobContext, classes: Nomenclature) -> None:
-    """How QGIS shows each product, under its name beside it."""
+    """How QGIS shows each product and the rasters of the tiles, under their names beside them."""
+    named, confident = class_style(classes), confidence_style()
+    observed = validity_style(_largest(job.out.validity))
     styles = {
-        "style": class_style(classes),
-        "colors_style": class_style(classes),
-        "confidence_style": confidence_style(),
-        "validity_style": validity_style(_largest(job.out.validity)),
+        "style": named,
+        "colors_style": named,
+        "tile_labels_style": named,
+        "confidence_style": confident,
+        "tile_confidence_style": confident,
+        "validity_style": observed,
+        "tile_validity_style": observed,
         "probabilities_style": probability_style(),
     }
     for name, style in styles.items():
@@ -247,7 +252,10 @@ STEP = Step(
         "validity_style": layout.VALIDITY_STYLE,
         "final_probabilities": layout.FINAL_PROBABILITIES,
         "probabilities_style": layout.PROBABILITIES_STYLE,
+        "tile_labels_style": layout.TILE_LABELS_STYLE,
+        "tile_confidence_style": layout.TILE_CONFIDENCE_STYLE,
+        "tile_validity_style": layout.TILE_VALIDITY_STYLE,
     },
     params=params,
-    version=2,
+    version=3,
 )
