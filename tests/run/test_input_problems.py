@@ -249,3 +249,21 @@ def test_lines_that_a_problem_goes_on_with_do_not_look_like_problems(
     assert code == 1
     assert error.splitlines()[0].endswith("2 problems")
     assert "\n      line 1: '1,many' is not" in error
+
+
+def test_paths_start_at_one_folder_however_it_is_spelled(
+    case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = case.files.folder
+    (home / "conf").mkdir()
+    config = shutil.copy(
+        case.configured(chain={"output_path": "res", "s2_path": case.files.s2_path.name}), home / "conf"
+    )
+    monkeypatch.chdir(home / "conf")
+    monkeypatch.setenv("HOME", str(home.parent))
+    for given in ("..", str(home), f"~/{home.name}", "../conf/.."):
+        code, printed, _ = command(capsys, "check", config, "--paths-from", given)
+        assert code == 0
+        assert printed.rstrip().endswith(f"--paths-from {home}")
+    code, _, error = command(capsys, "check", config, "--paths-from", "~nobody-here/x")
+    assert (code, "--paths-from: " in error, "there is no user" in error) == (1, True, True)
