@@ -284,8 +284,8 @@ def elsewhere(written: Path, start: Path | None, kind: Callable[[Path], bool], *
         )
     if home is not None and home.resolve() != start.resolve() and _visible(home / written, kind):
         return (
-            f". {home / written} exists, but relative paths start at {start}, as --paths-from asks: give the whole path, "
-            "or leave --paths-from out"
+            f". {home / written} exists, but relative paths start at {start}, as --paths-from asks: give the whole "
+            "path, or leave --paths-from out"
         )
     return ""
 

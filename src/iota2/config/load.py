@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from iota2.config import legacy
 from iota2.config.cfg import read_cfg
-from iota2.config.document import Document, Node, Places, SectionText, read_text
+from iota2.config.document import Document, Node, Places, SectionText, mentioned, read_text
 from iota2.config.fields import (
     Options,
     Section,
@@ -179,7 +179,14 @@ class _Draft:
         line = self.lines.get(section, 0)
         if path and path[0] in self.nodes[section]:
             line = self.nodes[section][str(path[0])].line_of(path[1:])
+        elif not line:
+            line = self._line_of_cause(text)
         self.note_at(notes, line, f"{'.'.join(map(str, (section, *path)))}: {text}")
+
+    def _line_of_cause(self, text: str) -> int:
+        """Line of the first written option that a sentence names, for one about an absent section; 0 without any."""
+        named = (word.partition(".")[::2] for word in mentioned(text))
+        return next((self.nodes[home][key].line for home, key in named if key in self.nodes.get(home, {})), 0)
 
     @staticmethod
     def note_at(notes: list[tuple[int, str]], line: int, text: str) -> None:
