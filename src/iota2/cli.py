@@ -17,6 +17,7 @@ import typer
 
 from iota2 import __version__, layout
 from iota2.chain import CLASSIFICATION
+from iota2.config.fields import usable_path
 from iota2.config.load import read_config
 from iota2.config.schema import Config
 from iota2.config.template import minimal_config
@@ -384,9 +385,7 @@ def demo(
 def _load(path: Path, console: Console | JsonLines, paths_from: Path | None = None, *, look: bool = True) -> Config:
     """The configuration, its warnings told. ConfigError when it has problems, and, with ``look``, with those of its
     inputs that can be looked at all the same."""
-    if paths_from is not None and not paths_from.is_dir():
-        raise UserError(f"--paths-from: no folder {paths_from}. Give the folder at which relative paths start.")
-    reading = read_config(path, paths_from=paths_from)
+    reading = read_config(path, paths_from=None if paths_from is None else _start_of_paths(paths_from))
     if reading.config is None:
         usable = reading.usable if look else None
         raise reading.error(input_problems(usable, reading.broken) if usable else ())
@@ -395,6 +394,17 @@ def _load(path: Path, console: Console | JsonLines, paths_from: Path | None = No
     for note in place_notes(reading.config):
         console.say(f"note: {note}")
     return reading.config
+
+
+def _start_of_paths(given: Path) -> Path:
+    """The folder of ``--paths-from``, in one spelling however it is given: what is up to date stays so."""
+    try:
+        folder = usable_path(given)
+    except ValueError as err:
+        raise UserError(f"--paths-from: {err}.") from None
+    if not folder.is_dir():
+        raise UserError(f"--paths-from: no folder {given}. Give the folder at which relative paths start.")
+    return folder.resolve()
 
 
 def _report_state(config: Config, console: Console) -> None:

@@ -51,7 +51,12 @@ class ConfigError(UserError):
         self.source = source
         count = len(self.problems)
         head = f"{source}: {count} problem{'s' if count > 1 else ''}" if source else ""
-        super().__init__("\n".join([*([head] if head else []), *(f"  {problem}" for problem in self.problems)]))
+        super().__init__("\n".join([*([head] if head else []), *map(as_entry, self.problems)]))
+
+
+def as_entry(problem: str) -> str:
+    """A problem in a list of them: lines that it goes on with are indented further, so that none looks like another."""
+    return "\n".join("  " + ("    " if k else "") + line for k, line in enumerate(problem.splitlines()))
 
 
 class InputError(UserError):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from iota2.config.load import load_config
+from iota2.config.s1_ini import read_s1_ini
 from iota2.errors import ConfigError
 from iota2.run.options import Options, resume_command
 from iota2.run.output import other_results, place_notes
@@ -170,3 +171,15 @@ def test_results_of_an_earlier_run_at_the_other_place_are_said_loudly(places: Pl
     (warning,) = other_results(load_config(places.config, paths_from=Path()))
     assert f"ARE IN {places.home / 'results'}" in warning
     assert "leave --paths-from out" in warning
+
+
+def test_an_ini_file_that_has_its_images_beside_it_says_how_they_are_found_with_paths_from(tmp_path: Path) -> None:
+    (tmp_path / "data/images").mkdir(parents=True)
+    ini = tmp_path / "data/s1.ini"
+    ini.write_text("[Paths]\nOutput : images\n", encoding="utf-8")
+    assert read_s1_ini(ini).output == tmp_path / "data/images"
+    with pytest.raises(ConfigError) as told:
+        read_s1_ini(ini, tmp_path)
+    (problem,) = told.value.problems
+    assert problem.endswith("give the whole path, or leave --paths-from out")
+    assert f"there is no folder {tmp_path / 'images'}. {tmp_path / 'data/images'} exists" in problem

@@ -139,3 +139,27 @@ def test_the_builders_that_are_asked_for_are_known_by_both_names(text: str, lett
 def test_spellings_of_a_section_are_never_two_options() -> None:
     for section, known in KEYS.items():
         assert len({key.lower().replace("_", "") for key in known}) == len(known), section
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "meant"),
+    [
+        ("userFeat", "pattern", "patterns"),
+        ("userFeat", "patern", "patterns"),
+        ("coregistration", "patterns", "pattern"),
+        ("scikit_models_parameters", "model_typ", "model_type"),
+        ("scikit_models_parameters", "cross_validation_fold", "cross_validation_folds"),
+    ],
+)
+def test_a_near_option_of_the_section_comes_before_the_same_one_elsewhere(section: str, key: str, meant: str) -> None:
+    assert how(section, key) == "unknown"
+    assert unknown_option(section, key) == f"; did you mean '{meant}'?"
+
+
+@pytest.mark.parametrize(("section", "key"), [("chain", "sampler"), ("arg_train", "trees"), ("chain", "s3_path")])
+def test_another_section_is_named_for_what_is_nearly_its_option_only(section: str, key: str) -> None:
+    assert unknown_option(section, key) == "; remove it or see the list of options"
+
+
+def test_arguments_of_a_classifier_are_no_slips() -> None:
+    assert how("scikit_models_parameters", "n_estimators") == "as written"

@@ -97,7 +97,7 @@ def test_all_mistakes_are_told_at_once_with_their_lines(ini: Path) -> None:
         "Window_radius = 2.5\n"
     )
     assert problems(ini, text) == [
-        f"line 2: [Paths] Output: expected a folder that exists, not {ini.parent / 'nowhere'}, got 'nowhere'",
+        f"line 2: [Paths] Output: expected a folder that exists; there is no folder {ini.parent / 'nowhere'}",
         "line 5: [Processing] temporalresolutoin is unknown; did you mean 'TemporalResolution'?",
         "line 6: [Processing] TemporalResolution: expected a whole number from 1, got '0'",
         "line 7: [Processing] gapFilling_interpolation: expected linear, got 'spline'",

@@ -209,3 +209,61 @@ def test_a_failure_with_json_is_told_once_on_a_terminal(case: Case, monkeypatch:
         error = UserError("no")
         JsonLines(stream).failed(error)
         assert error.told is told
+
+
+def test_a_sensor_that_cannot_be_described_hides_no_problem_of_the_others(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    description = case.files.folder / "mine.yaml"
+    description.write_text("name: X\nbands: 3\n", encoding="utf-8")
+    mine = {"mine": {"path": str(case.files.folder), "description": str(description)}}
+    config = case.configured(
+        chain={"list_tile": f"{WEST} T31TXX", "user_sensors": mine, "region_path": str(case.files.regions)},
+        Sentinel_2={"keep_bands": ["B99"]},
+        iota2_feature_extraction={"extract_bands": True},
+    )
+    told = problems(capsys, config)
+    assert any("chain.user_sensors.mine.description: " in text and "the key 'section'" in text for text in told)
+    assert any("chain.s2_path: Sentinel_2: no folder for tile T31TXX" in text for text in told)
+    assert any("Sentinel_2.keep_bands: B99 unknown" in text for text in told)
+
+
+def test_a_table_of_counts_is_read_though_no_class_is_known(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    case.files.nomenclature.write_text("no label here\n", encoding="utf-8")
+    counts = case.files.folder / "counts.csv"
+    counts.write_text("1,many\n", encoding="utf-8")
+    selection = {"strategy": "byclass", "strategy.byclass.in": str(counts)}
+    told = problems(capsys, case.configured(arg_train={"sample_selection": selection}))
+    assert any("chain.nomenclature_path: " in text for text in told)
+    assert any(f"strategy.byclass.in: {counts}: cannot be used" in text and "'1,many'" in text for text in told)
+
+
+def test_lines_that_a_problem_goes_on_with_do_not_look_like_problems(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = case.files.folder / "counts.csv"
+    counts.write_text("1,many\n", encoding="utf-8")
+    selection = {"strategy": "byclass", "strategy.byclass.in": str(counts)}
+    wrong = case.configured(chain={"foo": 1}, arg_train={"sample_selection": selection})
+    code, _, error = command(capsys, "check", wrong)
+    assert code == 1
+    assert error.splitlines()[0].endswith("2 problems")
+    assert "\n      line 1: '1,many' is not" in error
+
+
+def test_paths_start_at_one_folder_however_it_is_spelled(
+    case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = case.files.folder
+    (home / "conf").mkdir()
+    config = shutil.copy(
+        case.configured(chain={"output_path": "res", "s2_path": case.files.s2_path.name}), home / "conf"
+    )
+    monkeypatch.chdir(home / "conf")
+    monkeypatch.setenv("HOME", str(home.parent))
+    for given in ("..", str(home), f"~/{home.name}", "../conf/.."):
+        code, printed, _ = command(capsys, "check", config, "--paths-from", given)
+        assert code == 0
+        assert printed.rstrip().endswith(f"--paths-from {home}")
+    code, _, error = command(capsys, "check", config, "--paths-from", "~nobody-here/x")
+    assert (code, "--paths-from: " in error, "there is no user" in error) == (1, True, True)

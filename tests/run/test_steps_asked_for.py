@@ -95,6 +95,7 @@ def test_the_configuration_is_named_when_its_bound_has_no_active_step() -> None:
         (Options(starting=9, ending=4), "-starting_step step 9 (VectorFormatting)"),
         (Options(starting=3, ending=3), "none of these steps is active. Active steps: 1 featureRecipe, 2 "),
         (Options(first_step="validation", last_step="init"), "the first step comes after the last"),
+        (Options(starting="regularisation"), "group regularisation has no steps yet. Active steps: 1 featureRecipe"),
     ],
 )  # fmt: skip
 def test_a_bound_that_leaves_nothing_is_refused_with_the_steps_there_are(options: Options, told: str) -> None:

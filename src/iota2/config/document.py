@@ -96,7 +96,7 @@ class Places:
 
     def _with_lines(self, text: str, but: str) -> str:
         """The sentence with a line after the first mention of each other option that is written."""
-        for found in dict.fromkeys(_MENTIONED.findall(text)):
+        for found in mentioned(text):
             section, _, key = found.partition(".")
             node = self.node(section, key)
             if node is not None and found != but:
@@ -104,6 +104,11 @@ class Places:
                     rf"(?<![\w./-]){re.escape(found)}(?![\w.]*\w|:)", f"{found} (line {node.line})", text, count=1
                 )
         return text
+
+
+def mentioned(text: str) -> list[str]:
+    """What may be options with their sections, in a sentence, each once."""
+    return list(dict.fromkeys(_MENTIONED.findall(text)))
 
 
 _MENTIONED = re.compile(r"(?<![\w./-])[A-Za-z]\w*\.[a-z]\w*(?![\w.]*\w|:)")

@@ -283,7 +283,10 @@ def elsewhere(written: Path, start: Path | None, kind: Callable[[Path], bool], *
             "add --paths-from . (Iota2.py: -paths_from .)"
         )
     if home is not None and home.resolve() != start.resolve() and _visible(home / written, kind):
-        return f". {home / written} exists, but relative paths start at {start}, as --paths-from asks: leave it out"
+        return (
+            f". {home / written} exists, but relative paths start at {start}, as --paths-from asks: give the whole "
+            "path, or leave --paths-from out"
+        )
     return ""
 
 

@@ -124,6 +124,11 @@ MOVED = {
 """Section in which an option stood, and its present name, to the present section. Names that cannot mean anything else
 move without standing here."""
 
+SENSORS_NOT_YET = ("Landsat8_usgs", "Landsat8_usgs_thermal", "Landsat8_usgs_infrared")
+"""Sections of sensors that are not available yet, and whose folders are refused: without these they mean nothing."""
+NOT_YET = ("pretrained_model",)
+"""Sections of abilities that are not available yet."""
+
 _NO_SUCCESSOR = "has no effect any more; remove it"
 WITHOUT_EFFECT: Mapping[str, tuple[str, ...]] = {
     "chain": (
@@ -136,7 +141,7 @@ WITHOUT_EFFECT: Mapping[str, tuple[str, ...]] = {
 """Options without successor, by present section."""
 SENSORS_WITHOUT_EFFECT = ("arbo", "arbomask", "nodata", "nodata_Mask", "nativeRes", "imtype", "proj")
 """Options of the sections of sensors that have folders of products, without successor."""
-_STACKS = re.compile(r"(s1|s2|s2s2c|s2l3a|l5|l8|l8usgs|userfeat)(old)?outputpath(old)?")
+_STACKS = re.compile(r"(s1|s2|s2s2c|s2l3a|l5|l8|l8usgs(optical|thermal|infrared)?|userfeat)(old)?outputpath(old)?")
 """Squeezed names of options that said where stacks of images went."""
 
 

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from iota2.config import legacy
 from iota2.config.cfg import read_cfg
-from iota2.config.document import Document, Node, Places, SectionText, read_text
+from iota2.config.document import Document, Node, Places, SectionText, mentioned, read_text
 from iota2.config.fields import (
     Options,
     Section,
@@ -28,7 +28,7 @@ from iota2.config.places import KEYS, builders_asked, place_of, section_of, unkn
 from iota2.config.rules import findings
 from iota2.config.schema import ATTRIBUTES, SECTIONS, Config
 from iota2.config.yaml_reader import read_yaml, written_in_yaml
-from iota2.core.words import did_you_mean
+from iota2.core.words import did_you_mean, squeezed
 from iota2.errors import ConfigError
 
 KeyPath = Sequence[str | int]
@@ -38,6 +38,11 @@ MOST_HINTS = 50
 """Problems of a file after which unknown keys are named without a look at what may have been meant."""
 NONE_MEANS_SOMETHING = frozenset({("arg_train", "features")})
 """Options of which None may be meant as a value, and as another one than their default."""
+_NOT_YET: Mapping[str, str] = {
+    **{squeezed(name): "sensor" for name in legacy.SENSORS_NOT_YET},
+    **{squeezed(name): "ability" for name in legacy.NOT_YET},
+}
+"""Squeezed names of sections that are not available yet, and what they are about."""
 STAND_INS: Mapping[str, Any] = {
     "output_path": "results",
     "list_tile": "T31TCJ",
@@ -174,7 +179,14 @@ class _Draft:
         line = self.lines.get(section, 0)
         if path and path[0] in self.nodes[section]:
             line = self.nodes[section][str(path[0])].line_of(path[1:])
+        elif not line:
+            line = self._line_of_cause(text)
         self.note_at(notes, line, f"{'.'.join(map(str, (section, *path)))}: {text}")
+
+    def _line_of_cause(self, text: str) -> int:
+        """Line of the first written option that a sentence names, for one about an absent section; 0 without any."""
+        named = (word.partition(".")[::2] for word in mentioned(text))
+        return next((self.nodes[home][key].line for home, key in named if key in self.nodes.get(home, {})), 0)
 
     @staticmethod
     def note_at(notes: list[tuple[int, str]], line: int, text: str) -> None:
@@ -197,6 +209,9 @@ class _Draft:
 def _place_section(draft: _Draft, written: SectionText) -> None:
     """Puts every key of a section where it belongs today."""
     name = section_of(written.name)
+    if name is None and squeezed(written.name) in _NOT_YET:
+        _place_later(draft, written)
+        return
     if name is None:
         text = f"{written.name}: unknown section{unknown_section(written.name)}"
         draft.note_at(draft.problems, written.line, text)
@@ -206,6 +221,16 @@ def _place_section(draft: _Draft, written: SectionText) -> None:
         draft.renamed.append(f"section {written.name} → {name} (line {written.line})")
     for key, node in written.options.items():
         _place_key(draft, written.name, name, key, node)
+
+
+def _place_later(draft: _Draft, written: SectionText) -> None:
+    """Notes a section that is not available yet: a problem when it asks for something."""
+    asked = [key for key, node in written.options.items() if not _is_none(node.plain()) and node.plain() is not False]
+    if asked and _NOT_YET[squeezed(written.name)] == "ability":
+        text = f"{written.name}: is known but not available yet; remove the section ({', '.join(asked)})"
+        draft.note_at(draft.problems, written.line, text)
+    else:
+        draft.note_at(draft.warnings, written.line, f"{written.name}: has no effect: it is not available yet")
 
 
 def _place_key(draft: _Draft, written: str, section: str, key: str, node: Node) -> None:
@@ -278,7 +303,11 @@ def _validated(draft: _Draft, name: str, context: Mapping[str, object]) -> Secti
 
 def _problems(options: type[Options], err: ValidationError) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Problems found by the schema as (path of keys, sentence)."""
-    for error in err.errors(include_url=False):
+    errors = err.errors(include_url=False)
+    entries = {error["loc"][:-1] for error in errors}
+    for error in errors:
+        if error["type"] == "too_short" and error["loc"] in entries:
+            continue  # entries that are wrong themselves were not counted
         path, holder, info = _walk(options, error["loc"])
         if error["type"] == "value_error":
             yield path, str(error["ctx"]["error"])

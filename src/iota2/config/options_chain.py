@@ -126,6 +126,10 @@ class StacItems(Options):
 def _resolution(value: Any) -> Any:
     """(x, y) from a number or a list; None from an empty list."""
     pair = value
+    if isinstance(pair, str):
+        pair = pair.replace(",", " ").split()
+    if isinstance(pair, list | tuple):
+        pair = [_number(size) for size in pair]
     if isinstance(pair, list | tuple) and len(pair) == 1:
         pair = pair[0]
     if isinstance(pair, int | float):
@@ -135,6 +139,16 @@ def _resolution(value: Any) -> Any:
     if isinstance(pair, list | tuple) and len(pair) == 2 and all(_is_size(size) for size in pair):
         return pair
     raise ValueError(f"expected a number > 0, a list of two (x, y) or [] for the native resolution, got {value!r}")
+
+
+def _number(value: Any) -> Any:
+    """The number that a text is, as for any other number; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
 
 
 def _products(what: str) -> Any:
@@ -320,7 +334,11 @@ class Chain(Section):
     @field_validator("proj", mode="before")
     @classmethod
     def _number(cls, given: object) -> object:
-        """The number alone means the projection of EPSG with that number."""
+        """The number alone means the projection of EPSG with that number; blanks mean nothing."""
+        if isinstance(given, float) and given.is_integer():
+            given = int(given)
+        if isinstance(given, str):
+            given = re.sub(r"\s*:\s*", ":", given.strip())
         alone = isinstance(given, int) and not isinstance(given, bool)
         return f"EPSG:{given}" if alone or (isinstance(given, str) and given.strip().isdecimal()) else given
 

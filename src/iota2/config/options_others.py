@@ -39,6 +39,16 @@ def _days(value: Any) -> Any:
     return days if any(days) else ()
 
 
+def _whole(value: Any) -> Any:
+    """The whole number that a text is; anything else as it is."""
+    return int(value) if isinstance(value, str) and value.strip() in ("1", "2", "3") else value
+
+
+def _several(value: Any) -> Any:
+    """A list of what may stand alone."""
+    return [value] if isinstance(value, str) and value.strip() else value
+
+
 class Builders(Section):
     """Which chains are run."""
 
@@ -49,7 +59,7 @@ class Builders(Section):
     builders_class_name: tuple[Builder, ...] = option(
         ("I2Classification",), "The chains of steps to run.", about=About(later=_OTHER_BUILDERS), min_length=1
     )
-    builders_paths: tuple[AnyPath, ...] = planned(
+    builders_paths: Annotated[tuple[AnyPath, ...], BeforeValidator(_several)] = planned(
         (), "Folders with builders of the user's own.", form="a list of paths"
     )
 
@@ -148,7 +158,7 @@ class Coregistration(Section):
     )
     band_ref: int = option(1, "Band of the reference image that is compared, from 1.", ge=1, le=10_000)
     band_src: int = option(3, "Band of the series that is compared: 3 is the third of each sensor.", ge=1, le=10_000)
-    mode: Literal[1, 2, 3] = option(
+    mode: Annotated[Literal[1, 2, 3], BeforeValidator(_whole)] = option(
         1,
         "With 1 each date is compared with the reference image and moved by itself, with 2 all dates are moved alike, "
         "with 3 one date is compared with the reference image and each other one with its neighbour in time.",

@@ -37,6 +37,9 @@ _OF_SENSORS = frozenset({*PATHS, RADAR, LAYERS})
 _CLOSED = frozenset({*_OF_SENSORS, *_OF_OTHER_BUILDERS, "external_features", _FREE})
 """Sections whose keys mean something of their own: they neither give keys to other sections nor get any."""
 
+_NEARER = 0.85
+"""Least share of common characters of a key and the option that is meant rather than one of another section."""
+
 _SECTIONS = {squeezed(name): name for name in SECTIONS} | {squeezed(old): new for old, new in legacy.SECTIONS.items()}
 _OLD = {squeezed(old): place for old, place in legacy.OPTIONS.items()}
 _PRESENT = {squeezed(name): name for known in KEYS.values() for name in known}
@@ -85,7 +88,8 @@ def place_of(section: str, key: str, asked: Collection[str]) -> Place:
     home = _other_home(section, key, present)
     if home is not None:
         return _unless_not_asked_for(Place(home, present, "moved"), asked)
-    return _unless_not_asked_for(Place(section, key, "as written" if section == _FREE else "unknown"), asked)
+    free = section == _FREE and nearest(key, KEYS[_FREE]) is None
+    return _unless_not_asked_for(Place(section, key, "as written" if free else "unknown"), asked)
 
 
 def _present(section: str, key: str) -> str | None:
@@ -131,24 +135,22 @@ def _unless_not_asked_for(place: Place, asked: Collection[str]) -> Place:
 
 
 def unknown_option(section: str, key: str) -> str:
-    """What may have been meant by an unknown key: a near key here, the same or a near key elsewhere."""
+    """What may have been meant by an unknown key: a near key here, else the same elsewhere, or one nearly the same."""
+    if near := nearest(key, _spellings([section]), _NEARER):
+        return f"; did you mean '{_today(near)}'?"
     present = _name_elsewhere(key)
     if section == RADAR and (instead := OF_OTHER_SENSORS.get(present)):
         return f"; give {instead} in the INI file that chain.s1_path names"
     if homes := _homes(present):
         return f"; it exists in {', '.join(homes)}: move it to the right one"
-    near = _nearest_option(section, key)
-    if near is None:
-        return "; remove it or see the list of options"
-    if near in KEYS[section]:
-        return f"; did you mean '{near}'?"
-    return f"; '{near}' belongs to {', '.join(_homes(near))}"
+    if other := nearest(key, _spellings([name for name in SECTIONS if name not in _OF_OTHER_BUILDERS]), _NEARER):
+        return f"; '{_today(other)}' belongs to {', '.join(_homes(_today(other)))}"
+    return did_you_mean(key, KEYS[section]) or "; remove it or see the list of options"
 
 
-def _nearest_option(section: str, key: str) -> str | None:
-    """The present name of the option that is nearest to ``key``, of this section or of another one."""
-    like = nearest(key, _spellings([section, *(name for name in SECTIONS if name not in _OF_OTHER_BUILDERS)]))
-    return legacy.OPTIONS[like][1] if like in legacy.OPTIONS else like
+def _today(name: str) -> str:
+    """The present name of an option."""
+    return legacy.OPTIONS[name][1] if name in legacy.OPTIONS else name
 
 
 def _spellings(sections: Sequence[str]) -> list[str]:

@@ -171,7 +171,8 @@ class _Ini:
         try:
             return read(text) if text else default
         except ValueError as err:
-            self._note(section, key, f"[{section}] {key}: {err}, got {text!r}")
+            got = "" if text in str(err) else f", got {text!r}"
+            self._note(section, key, f"[{section}] {key}: {err}{got}")
             return default
 
     def _note(self, section: str | None, key: str | None, text: str) -> None:
@@ -186,7 +187,7 @@ class _Ini:
         folder = self._located(text)
         if not folder.is_dir():
             other = elsewhere(Path(text), self.start, Path.is_dir, home=self.path.parent)
-            raise ValueError(f"expected a folder that exists, not {folder}{other}")
+            raise ValueError(f"expected a folder that exists; there is no folder {folder}{other}")
         return folder
 
 

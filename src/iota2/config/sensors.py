@@ -11,22 +11,34 @@ from iota2.config.options_sensors import PATHS, PLACES, RADAR, Sensor, Sentinel1
 from iota2.config.s1_ini import read_s1_ini
 from iota2.config.schema import SECTIONS, Config
 from iota2.core.sensor import SensorOptions, SensorSpec
-from iota2.errors import ConfigError, InputProblems, UserError
+from iota2.errors import ConfigError, UserError
 from iota2.io.radar_names import named_like
 from iota2.io.s1tiling import DIRECTIONS, of_direction
 from iota2.io.specs import builtin_specs, load_spec
 from iota2.io.user_features import layers_wanted
+
+Problem = tuple[tuple[str, ...], str]
+"""An option, empty when the sentence begins with it, and what is wrong with it."""
 
 
 def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
     """The enabled sensors: those that come with the program in their fixed order, the user's by name, then the layers
     without dates.
 
-    Raises ConfigError, with all the reasons, when a band to keep or the reference sensor does not exist, or an
-    expression cannot be computed.
+    Raises ConfigError, with all the reasons, when a description cannot be used, a band to keep or the reference sensor
+    does not exist, or an expression cannot be computed.
     """
+    sensors, problems = sensors_and_problems(config)
+    if problems:
+        told = [f"{'.'.join(option)}: {text}" if option else text for option, text in problems]
+        raise ConfigError(told, source=str(config.source))
+    return sensors
+
+
+def sensors_and_problems(config: Config) -> tuple[tuple[SensorOptions, ...], tuple[Problem, ...]]:
+    """The enabled sensors whose description can be used, in order, and what is wrong with the options of sensors."""
     given = config.sensors_data_interpolation.use_additional_features, config.iota2_feature_extraction.extract_bands
-    stac, enabled = config.chain.stac_items, []
+    stac, enabled, problems = config.chain.stac_items, list[SensorOptions](), list[Problem]()
     items = dict.fromkeys(stac.collections.values(), stac.source) if stac else {}
     for section, key in PATHS.items():
         folder, options = getattr(config.chain, key), config.section(section)
@@ -37,28 +49,27 @@ def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
     enabled += _radar(config)
     enabled.sort(key=lambda one: [*PLACES].index(one.spec.section))
     for name, sensor in sorted(config.chain.user_sensors.items()):
-        spec = _described(name, sensor.description)
-        if spec.name != name:
-            raise ConfigError(
-                [f"chain.user_sensors: {name!r} is described as {spec.name!r} in {sensor.description}; use one name."]
-            )
-        enabled.append(_options(spec, sensor.path or items[name], sensor, *given, stac=sensor.path is None))
+        try:
+            spec = _described(name, sensor.description)
+        except UserError as err:
+            problems.append((("chain", "user_sensors", name, "description"), str(err)))
+        else:
+            enabled.append(_options(spec, sensor.path or items[name], sensor, *given, stac=sensor.path is None))
     layers, folder = config.user_feat, config.chain.user_feat_path
     if folder is not None:
         enabled.append(layers_wanted(folder, layers.arbo, layers.patterns, layers.resampling, layers.nodata))
-    problems = [p for options in enabled for p in (*_band_problems(options), *_expression_problems(options))]
-    problems += _reference_problems(config.chain.reference_sensor, [options.spec for options in enabled])
-    if problems:
-        raise ConfigError(dict.fromkeys(problems), source=str(config.source))
-    return tuple(enabled)
+    found = [p for options in enabled for p in (*_band_problems(options), *_expression_problems(options))]
+    if not problems:  # a sensor without description may be the one that is asked for
+        found += _reference_problems(config.chain.reference_sensor, [options.spec for options in enabled])
+    return tuple(enabled), tuple(dict.fromkeys([*problems, *(((), text) for text in found)]))
 
 
 def _described(name: str, description: Path) -> SensorSpec:
-    """The description of one of the user's sensors; its errors say which option names the file."""
-    try:
-        return load_spec(description)
-    except UserError as err:
-        raise InputProblems([(("chain", "user_sensors", name, "description"), str(err))]) from err
+    """The description of one of the user's sensors, which has its name."""
+    spec = load_spec(description)
+    if spec.name != name:
+        raise ConfigError([f"{name!r} is described as {spec.name!r}; use one name."], source=str(description))
+    return spec
 
 
 def _radar(config: Config) -> list[SensorOptions]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 _LONGEST = 60
 """Characters of a name; longer words are no slip of one."""
 _ALIKE = 0.8
-"""Least share of common characters of two names that are near, in order, whatever their length."""
+"""Usual least share of common characters of two names that are near, in order, whatever their length."""
 _SHORTEST = 3
 """Characters of the shortest name of which one may differ."""
 
@@ -37,11 +37,11 @@ def squeezed(name: str) -> str:
     return "".join(char for char in name.lower() if char not in "_- ")
 
 
-def nearest(word: str, among: Iterable[str]) -> str | None:
+def nearest(word: str, among: Iterable[str], least: float = _ALIKE) -> str | None:
     """The name that ``word`` is most likely a slip of; None when none is near.
 
-    Near names differ in a fifth of their characters at most, or in one. Names whose digits differ are never near: they
-    are of different bands, dates or sensors.
+    Near names have at least the share ``least`` of their characters in common, or differ in one. Names whose digits
+    differ are never near: they are of different bands, dates or sensors.
     """
     if not 0 < len(word) <= _LONGEST:
         return None
@@ -51,7 +51,7 @@ def nearest(word: str, among: Iterable[str]) -> str | None:
         if _digits(name) == digits:
             names.setdefault(squeezed(name), name)
     like = difflib.get_close_matches(asked, names, n=3, cutoff=0.6)
-    return next((names[name] for name in like if _near(asked, name)), None)
+    return next((names[name] for name in like if _near(asked, name, least)), None)
 
 
 def did_you_mean(word: str, among: Iterable[str]) -> str:
@@ -64,8 +64,8 @@ def _digits(name: str) -> str:
     return "".join(filter(str.isdigit, name))
 
 
-def _near(one: str, other: str) -> bool:
-    return difflib.SequenceMatcher(None, one, other).ratio() >= _ALIKE or _one_edit(one, other)
+def _near(one: str, other: str, least: float) -> bool:
+    return difflib.SequenceMatcher(None, one, other).ratio() >= least or _one_edit(one, other)
 
 
 def _one_edit(one: str, other: str) -> bool:

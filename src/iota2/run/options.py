@@ -150,6 +150,8 @@ def _nothing_left(asked: Sequence[_Bound], first: int, last: int, steps: Sequenc
     given = " and ".join(f"{bound.option} {bound.named}" for bound in asked)
     active = ", ".join(f"{NUMBERS[step.name]} {step.name}" for step in steps)
     why = "the first step comes after the last" if first > last else "none of these steps is active"
+    if first > len(NAMES):
+        why = f"{next(bound.named for bound in asked if bound.first == first)} has no steps yet"
     return f"No step is left to run with {given}: {why}. Active steps: {active}."
 
 

@@ -19,7 +19,7 @@ from odc.geo.geobox import GeoBox
 from iota2.config.options_sensors import PLACES
 from iota2.config.places import KEYS
 from iota2.config.schema import Config
-from iota2.config.sensors import enabled_sensors, expression_notes
+from iota2.config.sensors import expression_notes, sensors_and_problems
 from iota2.core.grid import part_count
 from iota2.core.losses import SMALL_SHARE
 from iota2.core.nomenclature import Listing, Nomenclature, Value, build_nomenclature
@@ -28,7 +28,7 @@ from iota2.core.scene import Scene
 from iota2.core.sensor import SensorOptions
 from iota2.core.tables import REGION
 from iota2.core.words import counted, did_you_mean
-from iota2.errors import ConfigError, InputError, InputProblems, MissingField, UserError, message_of
+from iota2.errors import ConfigError, InputError, InputProblems, MissingField, UserError, as_entry, message_of
 from iota2.io.burn import to_crs
 from iota2.io.classes import read_colors, read_names
 from iota2.io.point_areas import PointRule, footprint
@@ -40,7 +40,7 @@ from iota2.run.scan import read_stac, scan, scenes_of, with_images
 from iota2.steps import recipe as recipe_step
 from iota2.steps.coregistration import alignment_notes, reference_problems
 from iota2.steps.regions import SINGLE_REGION
-from iota2.steps.selection import read_class_counts
+from iota2.steps.selection import read_class_counts, read_counts
 
 T = TypeVar("T")
 Option = tuple[str | int, ...]
@@ -108,8 +108,8 @@ def input_problems(config: Config, broken: Set[str]) -> list[tuple[int, str]]:
 
 
 def _all_told(config: Config, told: Sequence[tuple[int, str]]) -> str:
-    lines = [text.replace("\n", "\n    ") for _, text in told]
-    return "\n".join([f"{config.source}: {counted(len(lines), 'problem')} of inputs", *(f"  {line}" for line in lines)])
+    head = f"{config.source}: {counted(len(told), 'problem')} of inputs"
+    return "\n".join([head, *(as_entry(text) for _, text in told)])
 
 
 class _Look:
@@ -118,6 +118,8 @@ class _Look:
     def __init__(self, config: Config, broken: Set[str] = frozenset()) -> None:
         self.config, self.broken = config, broken
         self._problems: dict[tuple[Option, str], None] = {}
+        self._partial = False
+        """Whether some sensor cannot be looked at, or not as it is meant."""
 
     def told(self) -> list[tuple[int, str]]:
         """The problems with their options and lines, by line."""
@@ -173,7 +175,7 @@ class _Look:
     def found(self) -> Survey | None:
         """All that is known before anything runs; None when there are problems."""
         config, attempt = self.config, self.attempt
-        enabled = attempt(lambda: enabled_sensors(config)) if self._sensors_usable() else None
+        enabled = self._enabled()
         sensors, left_out = (attempt(lambda: with_images(config, enabled)) if enabled else None) or ((), ())
         tiles = config.chain.list_tile if self.usable("chain.list_tile") else ()
         items = attempt(lambda: read_stac(config, sensors), "chain", "stac_items", "source") if sensors else None
@@ -186,12 +188,12 @@ class _Look:
         regions = attempt(lambda: _read_regions(config), "chain", "region_path") if self._regions_usable() else None
         series = {tile: found[0] for tile, found in scanned.items() if found}
         scenes, notes = (attempt(lambda: scenes_of(config, series)) if self._grid_usable() else None) or ({}, {})
-        complete = bool(sensors) and self.usable(*_IMAGES) and 0 < len(scenes) == len(scanned)
+        complete = bool(sensors) and not self._partial and self.usable(*_IMAGES) and 0 < len(scenes) == len(scanned)
         footprints = {tile: footprint(scene.geobox, config.chain.proj) for tile, scene in scenes.items()}
         reference = self._reference(scenes, footprints) if config.chain.check_inputs else None
         classes = self._classes(reference)
         together = self._split_field() if reference is not None else None
-        uncounted = attempt(lambda: _uncounted(config, classes)) if classes else None
+        uncounted = attempt(lambda: _uncounted(config, classes)) if self._tables_usable() else None
         recipe = attempt(lambda: recipe_step.build_recipe(scenes, recipe_step.params(config))) if complete else None
         by_tile, remarks = _regions_by_tile(regions, footprints)
         extent = self._extent(scenes, footprints, by_tile) if complete else Extent()
@@ -255,6 +257,16 @@ class _Look:
             self.note(("arg_train", "runs"), text)
         return extent
 
+    def _enabled(self) -> tuple[SensorOptions, ...]:
+        """The enabled sensors that can be looked at; what is wrong with the options of sensors is noted."""
+        if not self._sensors_usable():
+            return ()
+        found = self.attempt(lambda: sensors_and_problems(self.config))
+        for option, text in found[1] if found else ():
+            self.note(option, text)
+        self._partial = found is None or bool(found[1])
+        return found[0] if found else ()
+
     def _sensors_usable(self) -> bool:
         """Whether the reference sensor can be told from those in use."""
         return self.config.chain.reference_sensor is None or self.usable(*_IMAGES)
@@ -262,6 +274,9 @@ class _Look:
     def _grid_usable(self) -> bool:
         grid = ("list_tile", "spatial_resolution", "proj", "working_grid", "reference_sensor")
         return self._sensors_usable() and self.usable(*(f"chain.{key}" for key in grid))
+
+    def _tables_usable(self) -> bool:
+        return self.config.chain.check_inputs and self.usable("arg_train.sample_selection")
 
     def _regions_usable(self) -> bool:
         return self.usable("chain.region_path", "chain.region_field", "chain.proj")
@@ -352,15 +367,21 @@ def _about_field(key: str) -> Iterator[None]:
         raise InputProblems([(("chain", key), str(err))]) from err
 
 
-def _uncounted(config: Config, classes: Nomenclature) -> list[str]:
-    """A remark on each table of counts by class that lacks classes; InputProblems for tables that cannot be used."""
+def _uncounted(config: Config, classes: Nomenclature | None) -> list[str]:
+    """A remark on each table of counts by class that lacks classes; InputProblems for tables that cannot be used.
+
+    Where the classes are not known, only the form of the tables is looked at.
+    """
     selection, root = config.arg_train.sample_selection, ("arg_train", "sample_selection")
     given = [(root, selection), *(((*root, "per_model", k), one) for k, one in enumerate(selection.per_model))]
     tables = {one.byclass: (*option, BYCLASS) for option, one in reversed(given) if one.byclass}
-    missing, problems = {}, []
+    missing, problems = dict[Path, list[str]](), []
     for path, option in reversed(tables.items()):
         try:
-            missing[path] = read_class_counts(path, classes)[1]
+            if classes is None:
+                read_counts(path)
+            else:
+                missing[path] = read_class_counts(path, classes)[1]
         except InputError as err:
             problems.append((option, str(err)))
     if problems:
