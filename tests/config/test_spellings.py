@@ -100,3 +100,13 @@ def test_a_trained_model_is_refused_when_it_is_asked_for(tmp_path: Path) -> None
     assert "pretrained_model: has no effect" in warning
     with pytest.raises(ConfigError, match=r"pretrained_model: is known but not available yet; remove .*\(model\)"):
         read(tmp_path, {}, {"pretrained_model": {"model": "m.pt", "function": None}})
+
+
+def test_empty_text_and_empty_lists_are_as_if_not_given(tmp_path: Path) -> None:
+    config = read(
+        tmp_path,
+        {"region_path": "", "region_field": ""},
+        {"arg_classification": {"boundary_buffer": []}},
+    )
+    assert config.chain.region_path is None
+    assert config.chain.region_field == "region"

@@ -267,3 +267,31 @@ def test_paths_start_at_one_folder_however_it_is_spelled(
         assert printed.rstrip().endswith(f"--paths-from {home}")
     code, _, error = command(capsys, "check", config, "--paths-from", "~nobody-here/x")
     assert (code, "--paths-from: " in error, "there is no user" in error) == (1, True, True)
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"sensors_data_interpolation": {"auto_date": False}},
+        {
+            "sensors_data_interpolation": {"auto_date": False},
+            "Sentinel_2": {"start_date": 20181231, "end_date": 20180101},
+        },
+        {"Sentinel_2": {"keep_bands": "B99"}, "iota2_feature_extraction": {"extract_bands": True}},
+        {"Sentinel_2": {"temporal_resolution": -1}},
+        {"iota2_feature_extraction": {"copy_input": False}, "arg_train": {"features": []}},
+        {
+            "sensors_data_interpolation": {"use_additional_features": True},
+            "Sentinel_2": {"additional_features": "B99 +"},
+        },
+        {"arg_train": {"sample_selection": {"sampler": "x"}, "runs": 0, "split_distance": -1}},
+        {"coregistration": {"vhr_path": "nowhere.tif"}},
+    ],
+)
+def test_no_problem_of_options_ends_in_a_traceback_when_inputs_are_looked_at(
+    case: Case, capsys: pytest.CaptureFixture[str], sections: dict[str, dict[str, object]]
+) -> None:
+    code, _, error = command(capsys, "check", case.configured(**sections))
+    assert code == 1
+    assert "Traceback" not in error
+    assert "problem" in error.splitlines()[0]

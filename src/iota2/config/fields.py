@@ -93,9 +93,10 @@ class Options(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _tidy(cls, value: Any, info: ValidationInfo) -> Any:
-        """'None' and '' stand for None where None is the default; True and False are no numbers."""
+        """'None', '' and [] stand for None where None is the default; True and False are no numbers."""
         field = cls.model_fields[str(info.field_name)]
-        if isinstance(value, str) and value.strip().lower() in ("none", "") and default_of(field) is None:
+        none = value == [] or (isinstance(value, str) and value.strip().lower() in ("none", ""))
+        if none and default_of(field) is None and not field.is_required():
             return None
         kinds = {field.annotation, *typing.get_args(field.annotation)}
         if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:

@@ -262,8 +262,8 @@ def _is_default(info: FieldInfo | None, value: object) -> bool:
 
 
 def _is_none(value: object) -> bool:
-    """True for None and for the text that stood for it in 2020."""
-    return value is None or (isinstance(value, str) and value.strip().lower() == "none")
+    """True for None and for the texts that stood for it in legacy files."""
+    return value is None or (isinstance(value, str) and value.strip().lower() in ("none", ""))
 
 
 def _not_given(name: str, key: str, value: object) -> bool:

@@ -194,7 +194,7 @@ class _Look:
         classes = self._classes(reference)
         together = self._split_field() if reference is not None else None
         uncounted = attempt(lambda: _uncounted(config, classes)) if self._tables_usable() else None
-        recipe = attempt(lambda: recipe_step.build_recipe(scenes, recipe_step.params(config))) if complete else None
+        recipe = self._recipe(scenes) if complete else None
         by_tile, remarks = _regions_by_tile(regions, footprints)
         extent = self._extent(scenes, footprints, by_tile) if complete else Extent()
         if complete and reference is not None and self._regions_usable():
@@ -235,6 +235,12 @@ class _Look:
             sensors,
             extent,
         )
+
+    def _recipe(self, scenes: Mapping[str, Scene]) -> FeatureRecipe | None:
+        """The recipe; None when an option of features or dates has a problem, so that there is none."""
+        if any(option.partition(".")[0] not in ("chain", "arg_classification") for option in self.broken):
+            return None
+        return self.attempt(lambda: recipe_step.build_recipe(scenes, recipe_step.params(self.config)))
 
     def _extent(
         self,
