@@ -65,3 +65,32 @@ def test_a_folder_that_pythonpath_names_by_its_absolute_path_is_kept(tmp_path: P
     (tmp_path / "mine.py").write_text("")
     code = "import sys; sys.argv[0] = 'iota2'; import iota2, mine; print('kept')"
     assert "kept" in said(tmp_path, [sys.executable, "-P", "-c", code], "", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "command", [[COMMANDS / "iota2"], [sys.executable, "-P", "-m", "iota2"], [COMMANDS / "Iota2.py"]]
+)
+def test_a_working_folder_that_is_gone_is_said(tmp_path: Path, command: list[object]) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    start = "import os, sys; os.chdir(sys.argv[1]); os.rmdir(sys.argv[1]); os.execv(sys.argv[2], sys.argv[2:])"
+    words = [sys.executable, "-P", "-c", start, str(gone), *map(str, command), "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: the working folder is gone (No such file or directory). Change to another folder first.\n"
+    )
+
+
+@pytest.mark.parametrize("kind", ["text", "pipe"])
+def test_settings_of_matplotlib_in_the_working_folder_are_not_read(tmp_path: Path, kind: str) -> None:
+    settings = tmp_path / "matplotlibrc"
+    settings.write_bytes(b"backend: module://evil\n\xff\n") if kind == "text" else os.mkfifo(settings)
+    code = (
+        "import os; from iota2.steps.report import _figures; before = os.getcwd(); _figures()\n"
+        "assert os.getcwd() == before; print('drawn')"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if os.path.isabs(entry))}
+    words = [sys.executable, "-P", "-c", code]
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.returncode) == ("drawn\n", 0), done.stderr

@@ -75,6 +75,10 @@ def test_an_error_of_the_system_says_path_reason_and_remedy(number: int) -> None
     assert exit_code_of(error) == 1
 
 
+def test_a_limit_of_file_sizes_is_named_as_a_cause() -> None:
+    assert "(ulimit -f)" in message_of(OSError(errno.EFBIG, "File too large", "a.tif"))
+
+
 def test_two_paths_are_both_named_and_errors_without_a_path_or_number_are_told() -> None:
     assert message_of(OSError(errno.EXDEV, "Cross-device", "a", None, "b")).startswith("a and b: Cross-device. Both")
     assert (

@@ -126,7 +126,7 @@ REMEDIES: Mapping[int, str] = {
     errno.ESTALE: "The network drive has lost the file. Check the drive, then run again",
     errno.ENXIO: "Only regular files are read. Correct the path",
     errno.ENODEV: "Only regular files are read. Correct the path",
-    errno.EFBIG: "The file is larger than allowed. Check that it is the right one",
+    errno.EFBIG: "Check that it is the right file, and the largest size that disk and shell allow (ulimit -f)",
     errno.EXDEV: "Both paths must lie on one file system",
     errno.ETIMEDOUT: "Check the network or the network drive, then run again",
     errno.ECONNREFUSED: "Check the address, and that the server runs",

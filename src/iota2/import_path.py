@@ -18,7 +18,11 @@ def leave_out_working_folder() -> None:
         return
     if as_module and not sys.flags.safe_path:
         del sys.path[0]
-    here = os.getcwd()
+    try:
+        here = os.getcwd()
+    except OSError as err:  # libraries fail without one
+        print(f"error: the working folder is gone ({err.strerror}). Change to another folder first.", file=sys.stderr)
+        sys.exit(1)
     parts = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     relative = any(not os.path.isabs(part) and os.path.abspath(part) == here for part in parts)
     if relative and here not in parts:

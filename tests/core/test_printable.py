@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import Markup
 
 from iota2.cli import guarded
 from iota2.console import Console, JsonLines
 from iota2.core.words import json_text, one_line, printable, some
 from iota2.errors import UserError
+from iota2.io.atomic import write_json
+from iota2.report.templating import environment
 
 EVIL = "a\x1b[31mb\x9bc\u202ed\x7f\ud83d\r"
 SHOWN = r"a\x1b[31mb\x9bc\u202ed\x7f\ud83d\x0d"
@@ -53,3 +57,16 @@ def test_the_terminal_shows_escapes(capsys: pytest.CaptureFixture[str], caplog: 
     assert json.loads(out.splitlines()[1]) == {"event": "note", "text": EVIL}
     assert f"error: {SHOWN} is missing" in err
     assert not {"\x1b", "\x9b", "\u202e"} & set(out + err)
+
+
+def test_pages_show_escapes_and_keep_markup() -> None:
+    page = environment().from_string("<p title='{{ name }}'>{{ name }}</p>{{ markup }}")
+    shown = page.render(name=EVIL, markup=Markup("<b>a</b>"))
+    assert shown == f"<p title='{SHOWN}'>{SHOWN}</p><b>a</b>"
+
+
+def test_files_of_json_hold_escapes_that_read_back(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {EVIL: [EVIL]})
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert not {"\x1b", "\x9b", "\u202e"} & set(text)
+    assert json.loads(text) == {EVIL: [EVIL]}

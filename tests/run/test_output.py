@@ -10,8 +10,8 @@ from iota2 import layout
 from iota2.errors import OutputError
 from iota2.io.atomic import part_name
 from iota2.run.lock import LOCK, locked
-from iota2.run.output import MADE, claim, empty, left_over, prepare, removable
-from tests.chain.helpers import Case, case, run, small
+from iota2.run.output import MADE, claim, empty, left_over, prepare, removable, require_ours
+from tests.chain.helpers import Case, case, command, run, small
 
 __all__ = ["case", "small"]
 BESIDE = (
@@ -180,3 +180,49 @@ def test_a_file_in_the_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("x")
     with pytest.raises(OutputError, match="is a file"):
         claim(tmp_path / "out")
+
+
+@pytest.mark.parametrize("notes", [(), ("reasons.txt",), ("inputs.json", "configuration.json")])
+def test_files_in_the_place_of_outputs_are_never_overwritten_where_no_run_was(
+    tmp_path: Path, notes: tuple[str, ...]
+) -> None:
+    """An empty mark makes nothing ours, whether the folder is to be emptied or not."""
+    mark = tmp_path / layout.MARK
+    mark.mkdir()
+    for name in notes:
+        (mark / name).write_text("{}")
+    report = tmp_path / "final/report.html"
+    report.parent.mkdir()
+    report.write_text("mine")
+    for attempt in (
+        require_ours,
+        lambda *given: prepare(*given, remove=False),
+        lambda *given: prepare(*given, remove=True),
+    ):
+        with pytest.raises(OutputError, match=r"final/report\.html"):
+            attempt(tmp_path, ["final/report.html"])
+    assert report.read_text() == "mine"
+    assert not (tmp_path / MADE).exists()
+
+
+def test_outputs_of_an_earlier_run_and_folders_without_outputs_are_no_objection(tmp_path: Path) -> None:
+    require_ours(tmp_path / "new", ["a.tif"])
+    root = made(tmp_path / "out", "a.tif")
+    require_ours(root, ["a.tif", "b.tif"])
+    (root / MADE).write_bytes(b"a.tif\n\xff")
+    require_ours(root, ["a.tif"])
+
+
+def test_check_refuses_files_in_the_place_of_outputs_as_run_does(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = case.configured()
+    report = case.output / "final/report.html"
+    report.parent.mkdir(parents=True)
+    (case.output / layout.MARK).mkdir()
+    report.write_text("mine")
+    for name in ("check", "plan", "run"):
+        code, _, error = command(capsys, name, config)
+        assert code == 1
+        assert "holds files that no record of a run lists (final/report.html)" in error
+    assert report.read_text() == "mine"

@@ -92,9 +92,14 @@ def one_line(text: str) -> str:
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
-def json_text(content: object, indent: int | None = None) -> str:
+def json_text(content: object, indent: int | None = None, separators: tuple[str, str] | None = None) -> str:
     """A value as JSON that does nothing to a terminal."""
-    text = json.dumps(content, indent=indent, ensure_ascii=False)
+    text = json.dumps(content, indent=indent, separators=separators, ensure_ascii=False)
+    return json_printable(text)
+
+
+def json_printable(text: str) -> str:
+    """The same JSON with its control characters as escapes of JSON."""
     return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

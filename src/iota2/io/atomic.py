@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from iota2.core.files import naming
+from iota2.core.words import json_printable
 
 SHAPEFILE_SUFFIXES = (
     ".shp", ".shx", ".dbf", ".prj", ".cpg", ".qix", ".qpj", ".sbn", ".sbx", ".shp.xml", ".idm", ".ind",
@@ -148,7 +149,8 @@ def write_json(path: str | Path, value: Any, *, sort: bool = False) -> None:
 
     Raises ValueError for NaN and infinities, which JSON does not have: say None.
     """
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=sort, allow_nan=False))
+    text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=sort, allow_nan=False)
+    write_text(path, json_printable(text))
 
 
 def part_name(path: Path, word: str = "part") -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import math
 import re
 from collections import Counter
@@ -17,6 +16,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
+from iota2.core.words import json_text
 from iota2.report.site_graph import HEIGHT, LEFT, Graph, counted, lay_out
 from iota2.report.site_plots import CLEAR_KINDS, calendars, target, timeline
 from iota2.report.site_values import (
@@ -171,8 +171,8 @@ def _link(path: str) -> str:
 
 def _data(value: object) -> Markup:
     """JSON for a data block; ``<`` and ``&`` are written so that nothing in it ends the block."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    for sign in "<>&\u2028\u2029":
+    text = json_text(value, separators=(",", ":"))
+    for sign in "<>&":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return Markup(text)
 

@@ -160,12 +160,30 @@ def prepare(root: Path, outputs: Iterable[str], *, remove: bool) -> None:
     """
     if remove:
         empty(root, removable(root))
-    made = set(_made(root))
-    made.update(outputs)
+    made, mine = set(_made(root)), set(outputs)
+    _require_unclaimed(root, made, mine)
+    made.update(mine)
     for folder in layout.FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
     make_way(root / MADE)
     write_text(root / MADE, "\n".join(sorted(made)))
+
+
+def require_ours(root: Path, outputs: Iterable[str]) -> None:
+    """Raise OutputError when a marked folder of which no record tells holds files that a run would overwrite."""
+    if (root / layout.MARK).is_dir():
+        _require_unclaimed(root, set(_made(root)), set(outputs))
+
+
+def _require_unclaimed(root: Path, made: Set[str], outputs: Set[str]) -> None:
+    if made:
+        return
+    theirs = sorted(name for name in outputs if os.path.lexists(root / name))
+    if theirs:
+        raise OutputError(
+            f"chain.output_path: {root} holds files that no record of a run lists ({', '.join(theirs[:3])}), and a run "
+            "would overwrite them. Move them away or choose another folder."
+        )
 
 
 def left_over(root: Path, outputs: Iterable[str]) -> list[str]:
@@ -175,7 +193,8 @@ def left_over(root: Path, outputs: Iterable[str]) -> list[str]:
 
 
 def _made(root: Path) -> list[str]:
-    if NAMES.ailment(root):
+    """What runs here set out to make; without a sound list, what is left of it and what the records tell."""
+    if NAMES.ailment(root) or not os.path.lexists(root / MADE):
         return [*_whole_lines(root / MADE), *(name for one in Ledger(root).records.values() for name in one.outputs)]
     return NAMES.load(root)
 

@@ -40,7 +40,7 @@ from iota2.run.listing import digests, survey_texts, write_survey
 from iota2.run.local import local_workers
 from iota2.run.lock import locked
 from iota2.run.options import Options, chosen_steps, resume_command, step_notes
-from iota2.run.output import claim, empty, left_over, prepare, removable
+from iota2.run.output import claim, empty, left_over, prepare, removable, require_ours
 from iota2.run.plan import Job, Plan, make_plan
 from iota2.run.reasons import Reasons, keep_parameters
 from iota2.run.resources import Shares, shares_of
@@ -183,9 +183,12 @@ def _outlook(config: Config, options: Options, found: Survey, plan: Plan, *, ren
     """What is to be done of the full plan; ``renew`` as in ``assess``."""
     chosen, notes = chosen_steps(plan.steps, config, options), step_notes(plan.steps, config, options)
     texts = survey_texts(found, plan.root)
+    emptied = config.chain.remove_output_path and chosen[0][1] and not options.restart
+    if not emptied:
+        require_ours(plan.root, _may_make(plan))
     plan = _chosen_jobs(plan, chosen)
     verdicts = _assess(plan, texts, options, renew=renew)
-    if not config.chain.remove_output_path or not chosen[0][1] or options.restart:
+    if not emptied:
         return Outlook(plan, verdicts, chosen, found, texts, notes=notes)
     reason = "the output folder is emptied first"
     verdicts = {id_: replace(verdict, state="stale", reason=reason) for id_, verdict in verdicts.items()}

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import platform
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +19,7 @@ import geopandas as gpd
 import numpy as np
 from pydantic import BaseModel
 
-from iota2 import __version__, layout
+from iota2 import __version__, layout, report
 from iota2.classifiers.models import read_training
 from iota2.classifiers.registry import as_options
 from iota2.compute.accuracy import scores
@@ -114,9 +117,25 @@ def run(job: JobContext) -> None:
 
 def _figures() -> ModuleType:
     # Only this step draws, and importing matplotlib takes a fifth of the time in which a command starts.
-    from iota2.report import figures  # noqa: PLC0415
+    with _no_settings_of_the_working_folder():
+        from iota2.report import figures  # noqa: PLC0415
 
     return figures
+
+
+@contextmanager
+def _no_settings_of_the_working_folder() -> Iterator[None]:
+    """In the body, the working folder is one without ``matplotlibrc``, which Matplotlib would read when imported."""
+    if "matplotlib" in sys.modules:
+        yield
+        return
+    here = os.open(".", os.O_PATH)
+    try:
+        os.chdir(Path(report.__file__).parent)
+        yield
+    finally:
+        os.fchdir(here)
+        os.close(here)
 
 
 def _page(
