@@ -24,6 +24,7 @@ from iota2.core.files import read_text
 from iota2.core.nomenclature import MAX_CODE
 from iota2.core.random import generator
 from iota2.core.recipe import FeatureRecipe
+from iota2.core.words import json_text
 from iota2.errors import ConfigError, InputError, remedy_of
 
 FORMAT = "iota2 model"
@@ -89,7 +90,7 @@ def save_model(model: Model, folder: Path, card: Path) -> None:
         "versions": dict(meta.versions),
         "recipe": model.recipe.to_json(),
     }
-    (folder / FILE).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / FILE).write_text(json_text(content, indent=1) + "\n", encoding="utf-8")
     card.write_text(card_text(model), encoding="utf-8")
 
 

@@ -28,6 +28,7 @@ from iota2.core.graph import AXES, Artifact
 from iota2.core.grid import part_rows, resolution
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import SensorOptions
+from iota2.core.words import json_text
 from iota2.io.atomic import part_name
 from iota2.io.crs import units_per_metre
 from iota2.io.environ import crs_name
@@ -319,7 +320,7 @@ class Site:
             for s in describe(self._config)
         ]
         now = {f"{setting.section}.{setting.key}": setting.value for setting in settings}
-        _put(path, json.dumps(now, ensure_ascii=False, indent=1) + "\n")
+        _put(path, json_text(now, indent=1) + "\n")
         return bool(former), settings
 
     def _write(self, pages: Mapping[str, str]) -> None:

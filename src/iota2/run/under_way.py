@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from iota2 import layout
 from iota2.core.files import read_text
+from iota2.core.words import json_text
 from iota2.run.peak import peak_mib
 
 FOLDER = PurePosixPath(layout.UNDER_WAY.path).parent
@@ -95,7 +96,7 @@ def _write(path: Path, told: UnderWay) -> None:
     part = path.with_name(f".{path.name}")
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(asdict(told), ensure_ascii=False), encoding="utf-8", errors="replace")
+        part.write_text(json_text(asdict(told)), encoding="utf-8", errors="replace")
         os.replace(part, path)
 
 
