@@ -176,7 +176,8 @@ def require_ours(root: Path, outputs: Iterable[str]) -> None:
 
 
 def _require_unclaimed(root: Path, made: Set[str], outputs: Set[str]) -> None:
-    if made:
+    """Damaged lists are ours all the same: only where there has never been one, files may be the user's."""
+    if made or any(os.path.lexists(root / name) for name in (MADE, layout.RECORDS.path)):
         return
     theirs = sorted(name for name in outputs if os.path.lexists(root / name))
     if theirs:
