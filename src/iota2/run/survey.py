@@ -297,17 +297,9 @@ class _Look:
 
     def _classes(self, reference: ReferenceData | None) -> Nomenclature | None:
         """The classes; problems of each of the two files also when there is no reference to name and colour."""
-        chain = self.config.chain
         names, colors = self._listing("nomenclature_path", read_names), self._listing("color_table", read_colors)
         if reference is not None and names and colors:
-            try:
-                return build_nomenclature(names, colors, reference.frame["label"])
-            except InputError as err:
-                options = {str(chain.color_table): "color_table", str(chain.nomenclature_path): "nomenclature_path"}
-                for text in str(err).splitlines()[1:]:
-                    about = next((key for path, key in options.items() if text.strip().startswith(path)), "data_field")
-                    self.note(("chain", about), text.strip())
-            return None
+            return self.attempt(lambda: build_nomenclature(names, colors, reference.frame["label"]), "chain")
         for key, listing in (("nomenclature_path", names), ("color_table", colors)):
             for text in listing.problems if listing else ():
                 self.note(("chain", key), text)
