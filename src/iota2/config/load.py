@@ -28,7 +28,7 @@ from iota2.config.places import KEYS, builders_asked, place_of, section_of, unkn
 from iota2.config.rules import findings
 from iota2.config.schema import ATTRIBUTES, SECTIONS, Config
 from iota2.config.yaml_reader import read_yaml, written_in_yaml
-from iota2.core.words import did_you_mean, squeezed
+from iota2.core.words import choice_meant, did_you_mean, squeezed
 from iota2.errors import ConfigError
 
 KeyPath = Sequence[str | int]
@@ -317,7 +317,8 @@ def _problems(options: type[Options], err: ValidationError) -> Iterator[tuple[tu
             hint = did_you_mean(str(path[-1]), keys(holder)) or f"; expected one of {', '.join(keys(holder))}"
             yield path, f"unknown option{hint}"
         elif info:
-            hint = did_you_mean(error["input"], _choices(error)) if isinstance(error["input"], str) else ""
+            choices = [choice for choice in _choices(error) if choice not in about(info).later]
+            hint = choice_meant(error["input"], choices) if isinstance(error["input"], str) else ""
             yield path, f"expected {expected(info)}, got {shortened(shown(error['input']), 200)}{hint}"
 
 
