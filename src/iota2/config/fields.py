@@ -282,9 +282,7 @@ def elsewhere(written: Path, start: Path | None, kind: Callable[[Path], bool], *
     if usable_path(written).is_absolute() or start is None:
         return ""
     if _visible(found := Path.cwd() / written, kind) and Path.cwd().resolve() != start.resolve():
-        return (
-            f". {found} exists, but relative paths start at {start}: {FROM_HERE}"
-        )
+        return f". {found} exists, but relative paths start at {start}: {FROM_HERE}"
     if home is not None and home.resolve() != start.resolve() and _visible(home / written, kind):
         return (
             f". {home / written} exists, but relative paths start at {start}, as --paths-from asks: give the whole "

@@ -66,8 +66,10 @@ def choice_meant(word: str, choices: Iterable[str]) -> str:
     begun = [
         name
         for name in choices
-        if (short := min(asked, squeezed(name), key=len)) and len(short) >= _SHORTEST
-        and asked.startswith(short) and squeezed(name).startswith(short)
+        if (short := min(asked, squeezed(name), key=len))
+        and len(short) >= _SHORTEST
+        and asked.startswith(short)
+        and squeezed(name).startswith(short)
     ]
     near = did_you_mean(word, choices)
     return near or (f"; did you mean '{begun[0]}'?" if len(begun) == 1 else "")

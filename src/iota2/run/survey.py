@@ -33,7 +33,7 @@ from iota2.io.burn import to_crs
 from iota2.io.classes import read_colors, read_names
 from iota2.io.point_areas import PointRule, footprint
 from iota2.io.reference import FieldValues, ReferenceData, read_field, read_reference, read_regions
-from iota2.run.extent import RESOLUTION, Extent, extent_of, extent_problems, table_problems
+from iota2.run.extent import RESOLUTION, Extent, extent_notes, extent_of, extent_problems, table_problems
 from iota2.run.output import require_usable
 from iota2.run.plan import rows_of
 from iota2.run.scan import read_stac, scan, scenes_of, with_images
@@ -212,6 +212,7 @@ class _Look:
         if self._problems or self.broken or recipe is None:
             return None
         remarks = [
+            *extent_notes(config, scenes),
             *remarks,
             *(items.notes if items else ()),
             *((*reference.warnings, *reference.notes) if reference else ()),
