@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from iota2.config.fields import about
 from iota2.config.cfg import read_cfg
+from iota2.config.fields import about
 from iota2.config.places import KEYS, builders_asked, place_of, section_of, unknown_option, unknown_section
 
 ASKED = frozenset("C")

@@ -146,16 +146,20 @@ def unknown_option(section: str, key: str) -> str:
         return f"; give {instead} in the INI file that chain.s1_path names"
     if part := _containing(key, [section]):
         return f"; did you mean '{part}'?"
-    homes = _homes(present)
-    if available := [home for home in homes if _available(home, present)]:
-        return f"; it exists in {', '.join(available)}: move it to the right one"
-    if homes and (part := _containing(key, [name for name in SECTIONS if name not in _CLOSED])):
-        return f"; did you mean '{part}' of {', '.join(_homes(part))}?"
-    if homes:
-        return f"; it belongs to {', '.join(homes)} and is not available yet: remove it"
+    if homes := _homes(present):
+        return _at_home(key, present, homes)
     if other := nearest(key, _spellings([name for name in SECTIONS if name not in _OF_OTHER_BUILDERS]), _NEARER):
         return f"; '{_today(other)}' belongs to {', '.join(_homes(_today(other)))}"
     return did_you_mean(key, KEYS[section]) or "; remove it or see the list of options"
+
+
+def _at_home(key: str, present: str, homes: Sequence[str]) -> str:
+    """What to do with an option of other sections; it is moved to those only where it is available."""
+    if available := [home for home in homes if _available(home, present)]:
+        return f"; it exists in {', '.join(available)}: move it to the right one"
+    if part := _containing(key, [name for name in SECTIONS if name not in _CLOSED]):
+        return f"; did you mean '{part}' of {', '.join(_homes(part))}?"
+    return f"; it belongs to {', '.join(homes)} and is not available yet: remove it"
 
 
 def _available(section: str, name: str) -> bool:

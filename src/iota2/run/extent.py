@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import geopandas as gpd
 from odc.geo.geobox import GeoBox
 from pyproj import CRS, Transformer
-from pyproj.aoi import AreaOfUse
 
 from iota2.config.schema import Config
 from iota2.core.grid import resolution
@@ -127,7 +126,7 @@ def place_notes(proj: str, grids: Mapping[str, GeoBox]) -> Iterator[str]:
     if area is None:
         return
     places = {tile: _place(grid) for tile, grid in grids.items()}
-    outside = [tile for tile, place in places.items() if not _within(area, *place)]
+    outside = [tile for tile, place in places.items() if not _within(area.bounds, *place)]
     if outside:
         longitude, latitude = places[outside[0]]
         yield (
@@ -138,11 +137,12 @@ def place_notes(proj: str, grids: Mapping[str, GeoBox]) -> Iterator[str]:
         )
 
 
-def _within(area: AreaOfUse, longitude: float, latitude: float) -> bool:
+def _within(area: tuple[float, float, float, float], longitude: float, latitude: float) -> bool:
     """Whether a place lies in an area, which may cross the date line, or as near to it as zones overlap."""
-    width = (area.east - area.west) % WHOLE_TURN or WHOLE_TURN
-    east_of = (longitude - area.west + OVERLAP) % WHOLE_TURN
-    return east_of <= width + 2 * OVERLAP and area.south - OVERLAP <= latitude <= area.north + OVERLAP
+    west, south, east, north = area
+    width = (east - west) % WHOLE_TURN or WHOLE_TURN
+    east_of = (longitude - west + OVERLAP) % WHOLE_TURN
+    return east_of <= width + 2 * OVERLAP and south - OVERLAP <= latitude <= north + OVERLAP
 
 
 def _degrees(least: float, most: float, letters: str) -> str:
