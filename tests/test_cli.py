@@ -184,6 +184,7 @@ def test_a_mistake_on_the_legacy_command_line_is_the_users(
         (("-nb_parallel_tasks", "-1"), "expected a whole number ≥ 0 and ≤ 10000, got -1"),
         (("-nb_parallel_tasks", "two"), "expected a whole number ≥ 0 and ≤ 10000, got two"),
         (("-scheduler_type", "Slurm", "-nb_parallel_tasks", "0"), "Slurm needs workers"),
+        (("-scheduler_type", "slurm", "-nb_parallel_tasks", "0"), "-scheduler_type Slurm needs workers"),
         (("-restart_from", "/nonexistent"), "there is no file /nonexistent"),
     ],
 )

@@ -473,11 +473,16 @@ class _Parser(argparse.ArgumentParser):
         raise UserError(f"{message}\n{self.format_usage()}")
 
 
+def _scheduler(written: str) -> str:
+    """The place to run of that name, whatever its case; the name itself when there is none."""
+    return next((name for name in SCHEDULERS if name.lower() == written.lower()), written)
+
+
 def legacy(arguments: Sequence[str]) -> None:
     """``Iota2.py``: the options of the original, with the same meaning."""
     parser = _Parser("Iota2.py", description="Run the chain of a configuration.")
     parser.add_argument("-config", required=True, type=Path, help="configuration file")
-    parser.add_argument("-scheduler_type", choices=SCHEDULERS, default="localCluster")
+    parser.add_argument("-scheduler_type", type=_scheduler, choices=SCHEDULERS, default="localCluster")
     parser.add_argument(
         "-nb_parallel_tasks", type=_count, default=None, metavar="N", help="worker processes; 0: none but this one"
     )

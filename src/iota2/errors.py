@@ -66,9 +66,10 @@ class InputError(UserError):
 class InputProblems(InputError):
     """Several problems of inputs at once, each with the option of the configuration that it is about."""
 
-    def __init__(self, found: Iterable[tuple[tuple[str | int, ...], str]]) -> None:
+    def __init__(self, found: Iterable[tuple[tuple[str | int, ...], str]], *, head: str = "") -> None:
         self.found = tuple(dict.fromkeys(found))
-        super().__init__("\n".join(text for _, text in self.found))
+        texts = [text for _, text in self.found]
+        super().__init__("\n".join([head, *map(as_entry, texts)] if head else texts))
 
 
 class MissingField(InputError):

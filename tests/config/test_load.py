@@ -504,6 +504,11 @@ DATES = "sensors_data_interpolation : { auto_date : False }\n"
             ),
             "the layers of user_feat_path already have this name",
         ),
+        (chain(last_step="'valid'"), "; did you mean 'validation'?"),
+        (
+            chain(nomenclature_path="'nomenclature.txt'", color_table="'./nomenclature.txt'"),
+            "chain.color_table: is the same file as nomenclature_path",
+        ),
         (
             chain(user_sensors="{Mine : {path : 'other', description : 'absent.yaml'}}"),
             "chain.user_sensors.Mine.description: no file",

@@ -74,9 +74,11 @@ def test_each_path_that_exists_from_the_working_directory_says_so_and_how_to_go_
         load_config(places.config)
     problems = [text for text in told.value.problems if "no file" in text or "no folder" in text]
     assert len(problems) == GIVEN
-    for text in problems:
-        assert f"exists, but relative paths start at {places.home}" in text
-        assert "add --paths-from . (Iota2.py: -paths_from .)" in text
+    first, *others = problems
+    assert f"exists, but relative paths start at {places.home}" in first
+    assert "add --paths-from . (Iota2.py: -paths_from .)" in first
+    for text in others:
+        assert text.endswith(" exists; see --paths-from above")
     (truth,) = (text for text in problems if "ground_truth" in text)
     assert f"{places.work / 'truth.shp'} exists" in truth
 
@@ -135,8 +137,8 @@ def test_paths_from_where_nothing_is_says_that_the_configuration_s_folder_has_it
     places.config.rename(config)
     with pytest.raises(ConfigError) as told:
         load_config(config, paths_from=places.home)
-    (problem,) = (text for text in told.value.problems if "chain.ground_truth" in text)
-    assert f"{places.work / 'truth.shp'} exists, but relative paths start at {places.home}" in problem
+    problem = next(text for text in told.value.problems if "no folder" in text)
+    assert f"{places.work / 'data/s2'} exists, but relative paths start at {places.home}" in problem
 
 
 def test_the_command_that_resumes_repeats_where_paths_start(places: Places) -> None:
@@ -183,3 +185,39 @@ def test_an_ini_file_that_has_its_images_beside_it_says_how_they_are_found_with_
     (problem,) = told.value.problems
     assert problem.endswith("give the whole path, or leave --paths-from out")
     assert f"there is no folder {tmp_path / 'images'}. {tmp_path / 'data/images'} exists" in problem
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "told"),
+    [
+        ("s2_path", "sensor_dat", "no folder {}/sensor_dat; did you mean 'sensor_data'?"),
+        ("ground_truth", "vector_data/groundTruth", "groundTruth; did you mean 'groundTruth.shp'?"),
+        ("ground_truth", "vector_data/groundTruth.gpkg", "groundTruth.gpkg; did you mean 'groundTruth.shp'?"),
+        ("ground_truth", "vectordata/groundTruth.shp", "; {} has no 'vectordata'; did you mean 'vector_data'?"),
+        ("color_table", "colours", "; did you mean 'colours.txt'?"),
+        ("color_table", "xyz", "no file {}/xyz; correct the path"),
+    ],
+)
+def test_a_path_that_is_not_there_is_told_the_near_name_that_is(
+    tmp_path: Path, key: str, written: str, told: str
+) -> None:
+    (tmp_path / "sensor_data").mkdir()
+    (tmp_path / "vector_data").mkdir()
+    for name in ("vector_data/groundTruth.dbf", "vector_data/groundTruth.shp", "classes.txt", "colours.txt"):
+        (tmp_path / name).touch()
+    right = {
+        "output_path": "out",
+        "list_tile": "T31TCJ",
+        "s2_path": "sensor_data",
+        "ground_truth": "vector_data/groundTruth.shp",
+        "data_field": "code",
+        "nomenclature_path": "classes.txt",
+        "color_table": "colours.txt",
+        "proj": "EPSG:2154",
+    }
+    lines = "\n".join(f"  {name} : '{value}'" for name, value in (right | {key: written}).items())
+    (tmp_path / "run.cfg").write_text(f"chain :\n{{\n{lines}\n}}\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path / "run.cfg")
+    (problem,) = caught.value.problems
+    assert problem.endswith(told.format(tmp_path))

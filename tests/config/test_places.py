@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from iota2.config.cfg import read_cfg
+from iota2.config.fields import about
 from iota2.config.places import KEYS, builders_asked, place_of, section_of, unknown_option, unknown_section
 
 ASKED = frozenset("C")
@@ -104,6 +105,10 @@ def test_layers_keep_their_own_place() -> None:
         ("arg_classification", "classifer", "; 'classifier' belongs to arg_train"),
         ("arg_train", "target_dimensions", "; 'target_dimension' belongs to dim_red"),
         ("chain", "step", "; it exists in coregistration: move it to the right one"),
+        ("arg_train", "seed", "; did you mean 'random_seed'?"),
+        ("chain", "seed", "; did you mean 'random_seed' of arg_train?"),
+        ("chain", "threshold", "; did you mean 'cloud_threshold'?"),
+        ("chain", "model_type", "; it belongs to scikit_models_parameters and is not available yet: remove it"),
         ("Sentinel_1", "temporalResolution", "; give TemporalResolution of [Processing] in the INI file"),
     ],
 )
@@ -154,6 +159,15 @@ def test_spellings_of_a_section_are_never_two_options() -> None:
 def test_a_near_option_of_the_section_comes_before_the_same_one_elsewhere(section: str, key: str, meant: str) -> None:
     assert how(section, key) == "unknown"
     assert unknown_option(section, key) == f"; did you mean '{meant}'?"
+
+
+def test_no_move_is_suggested_into_an_option_that_is_not_available() -> None:
+    for home, known in KEYS.items():
+        for name in known:
+            for section in KEYS:
+                if how(section, name) == "unknown" and "it exists in" in (told := unknown_option(section, name)):
+                    named = told.partition("exists in ")[2].partition(":")[0].split(", ")
+                    assert all(about(KEYS[one][name]).status != "later" for one in named if name in KEYS[one]), home
 
 
 @pytest.mark.parametrize(("section", "key"), [("chain", "sampler"), ("arg_train", "trees"), ("chain", "s3_path")])

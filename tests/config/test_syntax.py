@@ -114,6 +114,25 @@ def test_a_syntax_error_names_its_place_and_what_was_expected(text: str, where: 
 
 
 @pytest.mark.parametrize(
+    ("text", "opened"),
+    [
+        ("chain :\n{\n  a : 1\n  b : {'x' : 1\n  c : 2\n}\nother :\n{\n  d : 1\n}\n", "'{' opened on line 4, column 7"),
+        ("chain :\n{\n  a : 1\n  b : {\n    x : [1, 2\n    y : 2\n  }\n}\n", "'[' opened on line 5, column 9"),
+        ("chain :\n  a : {'x' : 1,\n  b : 2\nother :\n  c : 1\n", "'{' opened on line 2, column 7"),
+        ("chain : {\n  a : 1\n", "'{' opened on line 1, column 9"),
+        ("chain : {\n  a : [1, 2\n}\n", "'[' opened on line 2, column 7"),
+    ],
+)
+def test_a_bracket_that_is_not_closed_is_named_with_its_line(text: str, opened: str) -> None:
+    assert problems(text).endswith(f"; is the {opened} closed?")
+
+
+@pytest.mark.parametrize("text", ["chain : {\n a b : 3}", "chain : { a : [1, 2 }", "chain : {\n a : 1\n}\n}"])
+def test_brackets_that_have_nothing_to_do_with_an_error_are_not_named(text: str) -> None:
+    assert "opened on" not in problems(text)
+
+
+@pytest.mark.parametrize(
     ("text", "read"),
     [
         ("chain : {\n a : 1\n b : 2\n a : 1\n}", read_cfg),

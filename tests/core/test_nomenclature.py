@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iota2.core.nomenclature import build_nomenclature, parse_colors, parse_nomenclature
-from iota2.errors import InputError
+from iota2.errors import InputError, InputProblems
 
 
 def build(names: str, colors: str, labels):
@@ -194,3 +194,17 @@ def test_a_geotiff_keeps_codes_and_colours_of_either_dtype(tmp_path, label):
     with rasterio.open(tmp_path / "map.tif") as file:
         assert file.colormap(1)[label] == (255, 85, 0, 255)
         np.testing.assert_array_equal(file.read(1), values)
+
+
+def test_each_problem_belongs_to_the_option_of_its_file_also_when_both_are_one() -> None:
+    text = "a:1\nb:2\n"
+    with pytest.raises(InputProblems) as caught:
+        build_nomenclature(parse_nomenclature(text, "one.txt"), parse_colors(text, "one.txt"), [1, 2, 0])
+    options = [option for (_, option), _ in caught.value.found]
+    assert options == ["color_table", "color_table", "data_field", "nomenclature_path"]
+
+
+def test_a_file_of_which_no_line_can_be_read_is_not_said_to_lack_labels_too() -> None:
+    told = problems("a:1\nb:2\n", "a:1\nb:2\n", [1, 2])
+    assert len(told) == 2
+    assert all("expected 'label R G B'" in text or "three whole numbers" in text for text in told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from iota2.core.words import did_you_mean, nearest, squeezed
+from iota2.core.words import choice_meant, did_you_mean, nearest, squeezed
 
 OPTIONS = ("s2_path", "l8_path", "ground_truth", "cloud_threshold", "classifier", "runs", "seed", "NDVI", "B11", "B2")
 
@@ -39,6 +39,19 @@ def test_what_is_not_near_is_not_suggested(word: str) -> None:
 def test_the_first_of_names_that_differ_only_in_spelling_is_meant() -> None:
     assert nearest("arg_trai", ["arg_train", "argTrain"]) == "arg_train"
     assert squeezed("splitGroundTruth") == squeezed("split_ground_truth") == squeezed("Split Ground-truth")
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("valid", "validation"), ("VAL", "validation"), ("samplings", "sampling"), ("mosaic_of_tiles", "mosaic")],
+)
+def test_a_choice_is_meant_by_its_beginning(word: str, meant: str) -> None:
+    assert choice_meant(word, ["init", "sampling", "validation", "mosaic"]) == f"; did you mean '{meant}'?"
+
+
+@pytest.mark.parametrize("word", ["", "v", "regression", "mos"])
+def test_a_beginning_of_several_choices_or_of_none_means_none(word: str) -> None:
+    assert choice_meant(word, ["validation", "mosaic", "mosaictiles"]) == ""
 
 
 def test_nothing_is_near_to_no_names() -> None:

@@ -19,7 +19,7 @@ from pyproj import Transformer
 from rasterio.io import DatasetReader
 
 from iota2.core.sensor import SensorSpec
-from iota2.errors import ConfigError, InputError
+from iota2.errors import ConfigError, InputError, MissingTile
 from iota2.io import headers
 from iota2.io.environ import open_image
 from iota2.io.products import native_geobox, scan_tile, working_geobox
@@ -92,6 +92,39 @@ def test_entries_that_the_description_ignores_are_not_noted(archive: Path) -> No
 def test_an_absent_tile_is_refused_with_those_that_exist(archive: Path, spec: SensorSpec) -> None:
     with pytest.raises(InputError, match=f"no folder for tile T31TDJ .* it has {TILE}"):
         scan_tile(spec, archive, "T31TDJ")
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("31TCJ", "it has T31TCJ; did you mean 'T31TCJ'? Correct"),
+        ("t31tcj", "did you mean 'T31TCJ'? Correct"),
+        ("T31TCJ;T31TCK", "separate names of tiles by blanks or commas: 'T31TCJ T31TCK'"),
+        ("T31TCL", "it has T31TCJ. Correct"),
+    ],
+)
+def test_a_tile_written_otherwise_is_told_its_folder_and_no_other_tile_is(
+    archive: Path, spec: SensorSpec, written: str, told: str
+) -> None:
+    if ";" in written:
+        (archive / "T31TCK").mkdir()
+    with pytest.raises(MissingTile) as caught:
+        scan_tile(spec, archive, written)
+    assert told in str(caught.value)
+
+
+def test_the_folder_of_one_tile_is_refused_with_the_one_above_it_alike_for_all_tiles(
+    archive: Path, spec: SensorSpec
+) -> None:
+    told = set()
+    for tile in (TILE, "T31TDJ"):
+        with pytest.raises(InputError) as caught:
+            scan_tile(spec, archive / TILE, tile)
+        assert not isinstance(caught.value, MissingTile)
+        told.add(str(caught.value))
+    (text,) = told
+    assert f"{archive / TILE} is the folder of one tile, with {len(DAYS)} products" in text
+    assert text.endswith(f"Give {archive}.")
 
 
 def test_an_absent_archive_and_an_empty_tile_are_refused(archive: Path, spec: SensorSpec) -> None:

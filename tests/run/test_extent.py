@@ -9,7 +9,7 @@ import pytest
 from odc.geo.geobox import GeoBox
 
 from iota2.core.grid import aligned
-from iota2.run.extent import Extent, extent_problems, size_problems, table_problems
+from iota2.run.extent import Extent, extent_problems, place_notes, size_problems, table_problems
 from tests.chain.helpers import EAST, WEST, Case, case, command, small
 
 __all__ = ["case", "small"]
@@ -53,6 +53,38 @@ def test_pixels_from_a_tenth_of_those_of_the_images_to_a_tile_are_accepted(
 def test_pixels_beyond_are_refused_with_both_sizes(size: tuple[float, float], proj: str, told: str) -> None:
     (problem,) = problems(size, proj)
     assert told in problem
+
+
+@pytest.mark.parametrize("proj", ["EPSG:2154", "EPSG:32631", "EPSG:32630", "EPSG:3035", "EPSG:4326", "EPSG:3857"])
+def test_projections_of_the_place_of_a_tile_and_of_the_zone_beside_it_are_not_noted(proj: str) -> None:
+    assert list(place_notes(proj, {"T31TCJ": TILE})) == []
+
+
+@pytest.mark.parametrize("proj", ["EPSG:32640", "EPSG:32633", "EPSG:32731", "EPSG:2193", "EPSG:27700"])
+def test_a_projection_that_is_made_for_another_place_is_noted_with_both_places(proj: str) -> None:
+    (note,) = place_notes(proj, {"T31TCJ": TILE, "T31TDJ": TILE})
+    assert note.startswith(f"chain.proj: {proj} (")
+    assert "2 tiles outside of it: T31TCJ, T31TDJ (T31TCJ is near" in note
+
+
+def test_an_area_across_the_date_line_is_one_area() -> None:
+    chatham = aligned((300_000, 5_100_000, 309_800, 5_109_800), (10, 10), "EPSG:32701")
+    assert list(place_notes("EPSG:2193", {"T01GEL": chatham})) == []
+
+
+def test_check_notes_a_wrong_projection_and_maps_of_hardly_any_pixel(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = case.configured(chain={"proj": "EPSG:32640"})
+    code, printed, error = command(capsys, "check", config)
+    text = " ".join((printed + error).split())
+    assert "EPSG:32640 (WGS 84 / UTM zone 40N) is made for 54.0° E to 60.0° E" in text
+    config = case.configured(chain={"spatial_resolution": 60})
+    code, printed, error = command(capsys, "check", config)
+    assert code == 0
+    assert f"with pixels of 60 in units of EPSG:32631, the map of tile {WEST} has" in " ".join(printed.split())
+    config = case.configured(chain={"spatial_resolution": 10})
+    assert "with pixels of" not in command(capsys, "check", config)[1]
 
 
 def test_a_map_and_a_table_have_a_largest_size() -> None:

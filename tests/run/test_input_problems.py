@@ -74,6 +74,19 @@ def test_vectors_classes_tiles_and_tables_are_told_at_their_options(
     )
 
 
+def test_a_nomenclature_in_place_of_the_colours_is_told_at_the_colours_alone(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = case.files.nomenclature.read_text(encoding="utf-8").splitlines()
+    one = problems(capsys, case.configured(chain={"color_table": str(case.files.nomenclature)}))
+    assert len(one) == 1
+    assert "chain.color_table: is the same file as nomenclature_path" in one[0]
+    case.files.colors.write_text("\n".join(lines), encoding="utf-8")
+    told = problems(capsys, config := case.configured())
+    assert len(told) == len([line for line in lines if line and not line.startswith("#")])
+    assert all(text.startswith(f"line {line_of(config, 'color_table')}: chain.color_table: ") for text in told)
+
+
 def test_labels_without_name_or_colour_are_told_at_the_file_that_lacks_them(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:

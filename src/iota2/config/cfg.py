@@ -87,7 +87,7 @@ def read_cfg(text: str, source: Path) -> Document:
     try:
         tree = _PARSER.parse(text)
     except UnexpectedInput as err:
-        raise ConfigError([_syntax_problem(err)], source=str(source)) from None
+        raise ConfigError([_syntax_problem(err, text)], source=str(source)) from None
     problems: list[str] = []
     return document(source, _sections(tree, problems), problems)
 
@@ -143,7 +143,7 @@ def _text(token: Token) -> str:
     return re.sub(r"\\([\\'\"])", r"\1", token[1:-1]) if token.type == "STRING" else str(token)
 
 
-def _syntax_problem(err: UnexpectedInput) -> str:
+def _syntax_problem(err: UnexpectedInput, text: str) -> str:
     """Where a text stops being a configuration and what could have stood there."""
     where = f"line {err.line}, column {err.column}"
     if not isinstance(err, UnexpectedToken):
@@ -153,4 +153,29 @@ def _syntax_problem(err: UnexpectedInput) -> str:
     said = sorted(_SAID[name] for name in err.accepts or err.expected if name in _SAID)
     found = {"$END": "the file ends", "_NL": "the line ends"}.get(err.token.type, f"found {str(err.token)!r}")
     hint = "; put text with spaces or ':' in quotes" if "_NL" in err.expected else ""
-    return f"{where}: {found}, expected {' or '.join(said)}{hint}"
+    return f"{where}: {found}, expected {' or '.join(said)}{hint}{_unclosed(err.token, text)}"
+
+
+def _unclosed(at: Token, text: str) -> str:
+    """Which bracket may lack its end where a text stops being a configuration at a token; nothing when none may."""
+    opened: list[Token] = []
+    begins: dict[int, int] = {}
+    suspect = None
+    for token in _PARSER.lex(text):
+        line, column = token.line or 0, token.column or 0
+        if token.type != "_NL":
+            begins.setdefault(line, column)
+        if at.type != "$END" and (token.start_pos or 0) >= (at.start_pos or 0):
+            break
+        if token.type in ("LBRACE", "LSQB"):
+            opened.append(token)
+        elif token.type in ("RBRACE", "RSQB"):
+            last = opened.pop()
+            if begins[line] == column < begins[last.line or 0]:  # ends what stands further left
+                suspect = suspect or last
+    suspect = suspect or (opened[-1] if opened else None)
+    if suspect is None or at.line == suspect.line:
+        return ""
+    begin = begins.get(at.line or 0, 0)
+    outside = at.type in ("$END", "RBRACE", "RSQB") or suspect.type == "LSQB" or begin <= begins[suspect.line or 0]
+    return f"; is the '{suspect}' opened on line {suspect.line}, column {suspect.column} closed?" if outside else ""

@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from iota2.core.files import require_regular
+from iota2.core.words import did_you_mean
 from iota2.errors import InputError, remedy_of
 from iota2.io.addresses import is_remote, secret_in
 from iota2.io.layers import FORM, vector_source
@@ -33,6 +34,9 @@ LONGEST_NAME, LONGEST_PATH = 255, 4096
 """Bytes of the name of a file and of a path on Linux."""
 YEARS = (1970, 2100)
 """First and last year of dates: before it no satellite took images of land."""
+FROM_HERE = "to start all of them at the working directory, add --paths-from . (Iota2.py: -paths_from .)"
+VECTORS = (".shp", ".gpkg", ".sqlite", ".geojson")
+"""Endings of vector files, rather than of what lies beside them."""
 NOT_YET = "is known but not available yet"
 
 
@@ -243,7 +247,7 @@ def _existing_vector(written: Path, info: ValidationInfo) -> Path:
     if (info.context or {}).get("check_paths") and not _found(file, Path.is_file):
         there = _elsewhere(written, info, lambda found: vector_source(found).file.is_file())
         form = f". A layer is chosen by {FORM}" if "|" in path.name else ""
-        raise ValueError(f"no file {file}; {_why_not(file)}{there}{form}")
+        raise ValueError(f"no file {file}{there or _why_not(file, Path.is_file)}{form}")
     return path
 
 
@@ -255,7 +259,7 @@ def _existing(written: Path, info: ValidationInfo, what: str, kind: Callable[[Pa
     """The path, located; ValueError when there is no such file or folder, with where there is one."""
     path = _located(written, info)
     if (info.context or {}).get("check_paths") and not _found(path, kind):
-        raise ValueError(f"no {what} {path}; {_why_not(path)}{_elsewhere(written, info, kind)}")
+        raise ValueError(f"no {what} {path}{_elsewhere(written, info, kind) or _why_not(path, kind)}")
     return path
 
 
@@ -279,10 +283,7 @@ def elsewhere(written: Path, start: Path | None, kind: Callable[[Path], bool], *
     if usable_path(written).is_absolute() or start is None:
         return ""
     if _visible(found := Path.cwd() / written, kind) and Path.cwd().resolve() != start.resolve():
-        return (
-            f". {found} exists, but relative paths start at {start}: to start all of them at the working directory, "
-            "add --paths-from . (Iota2.py: -paths_from .)"
-        )
+        return f". {found} exists, but relative paths start at {start}: {FROM_HERE}"
     if home is not None and home.resolve() != start.resolve() and _visible(home / written, kind):
         return (
             f". {home / written} exists, but relative paths start at {start}, as --paths-from asks: give the whole "
@@ -310,20 +311,35 @@ def _found_source(text: str, info: ValidationInfo) -> str:
     return str(_existing(Path(text), info, "file or folder", Path.exists))
 
 
-def _why_not(path: Path) -> str:
+def _why_not(path: Path, kind: Callable[[Path], bool]) -> str:
     """What is there instead of an expected path, and what to do."""
     if path.is_dir():
-        return "it is a folder, correct the path"
+        return "; it is a folder, correct the path"
     if path.exists():
         try:
             require_regular(path)
         except OSError as err:
-            return f"it {err.strerror}, correct the path"
-        return "it is a file, correct the path"
+            return f"; it {err.strerror}, correct the path"
+        return "; it is a file, correct the path"
     if path.is_symlink():
-        return "it is a symbolic link that leads nowhere, correct the link or the path"
+        return "; it is a symbolic link that leads nowhere, correct the link or the path"
     absent = next((p for p in reversed((path, *path.parents)) if not p.exists()), path)
-    return f"{absent.parent} has no '{absent.name}', correct the path"
+    if absent == path:
+        return _name_meant(path, kind) or "; correct the path"
+    return f"; {absent.parent} has no '{absent.name}'" + (_name_meant(absent, Path.is_dir) or ", correct the path")
+
+
+def _name_meant(absent: Path, kind: Callable[[Path], bool]) -> str:
+    """The entry of the same folder that is meant by a name: with another ending, or a near one."""
+    try:
+        there = sorted(one.name for one in absent.parent.iterdir() if _visible(one, kind))
+    except OSError:
+        return ""
+    endings = [name for name in there if Path(name).stem == absent.name or Path(name).stem == absent.stem]
+    vectors = [name for name in endings if Path(name).suffix.lower() in VECTORS]
+    if meant := next(iter(vectors or endings), None):
+        return f"; did you mean '{meant}'?"
+    return did_you_mean(absent.name, there)
 
 
 def read_date(value: Any) -> Any:

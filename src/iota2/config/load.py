@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from iota2.config import legacy
 from iota2.config.cfg import read_cfg
 from iota2.config.document import Document, Node, Places, SectionText, mentioned, read_text
 from iota2.config.fields import (
+    FROM_HERE,
     Options,
     Section,
     about,
@@ -28,9 +30,10 @@ from iota2.config.places import KEYS, builders_asked, place_of, section_of, unkn
 from iota2.config.rules import findings
 from iota2.config.schema import ATTRIBUTES, SECTIONS, Config
 from iota2.config.yaml_reader import read_yaml, written_in_yaml
-from iota2.core.words import did_you_mean, squeezed
+from iota2.core.words import choice_meant, did_you_mean, squeezed
 from iota2.errors import ConfigError
 
+_ADVICE = re.compile(f", but relative paths start at .*: {re.escape(FROM_HERE)}")
 KeyPath = Sequence[str | int]
 """Keys, and numbers of list entries, from a section down to a value."""
 
@@ -71,7 +74,16 @@ class Reading:
     def error(self, others: Iterable[tuple[int, str]] = ()) -> ConfigError:
         """All problems, with ``others``, by line."""
         told = dict.fromkeys(text for _, text in sorted([*self.problems, *others], key=lambda told: told[0]))
-        return ConfigError(told, source=str(self.source))
+        return ConfigError(_advised_once(told), source=str(self.source))
+
+
+def _advised_once(problems: Iterable[str]) -> Iterator[str]:
+    """The problems, with the advice on where relative paths start in the first of those that it concerns alike."""
+    given = set()
+    for text in problems:
+        advice = _ADVICE.search(text)
+        yield text.replace(advice[0], "; see --paths-from above") if advice and advice[0] in given else text
+        given.add(advice[0] if advice else "")
 
 
 def load_config(path: Path | str, *, check_paths: bool = True, paths_from: Path | None = None) -> Config:
@@ -317,7 +329,8 @@ def _problems(options: type[Options], err: ValidationError) -> Iterator[tuple[tu
             hint = did_you_mean(str(path[-1]), keys(holder)) or f"; expected one of {', '.join(keys(holder))}"
             yield path, f"unknown option{hint}"
         elif info:
-            hint = did_you_mean(error["input"], _choices(error)) if isinstance(error["input"], str) else ""
+            choices = [choice for choice in _choices(error) if choice not in about(info).later]
+            hint = choice_meant(error["input"], choices) if isinstance(error["input"], str) else ""
             yield path, f"expected {expected(info)}, got {shortened(shown(error['input']), 200)}{hint}"
 
 

@@ -40,6 +40,9 @@ _CLOSED = frozenset({*_OF_SENSORS, *_OF_OTHER_BUILDERS, "external_features", _FR
 _NEARER = 0.85
 """Least share of common characters of a key and the option that is meant rather than one of another section."""
 
+_SHORT = 3
+"""Characters of words that tell nothing by themselves."""
+
 _SECTIONS = {squeezed(name): name for name in SECTIONS} | {squeezed(old): new for old, new in legacy.SECTIONS.items()}
 _OLD = {squeezed(old): place for old, place in legacy.OPTIONS.items()}
 _PRESENT = {squeezed(name): name for known in KEYS.values() for name in known}
@@ -141,11 +144,40 @@ def unknown_option(section: str, key: str) -> str:
     present = _name_elsewhere(key)
     if section == RADAR and (instead := OF_OTHER_SENSORS.get(present)):
         return f"; give {instead} in the INI file that chain.s1_path names"
+    if part := _containing(key, [section]):
+        return f"; did you mean '{part}'?"
     if homes := _homes(present):
-        return f"; it exists in {', '.join(homes)}: move it to the right one"
+        return _at_home(key, present, homes)
     if other := nearest(key, _spellings([name for name in SECTIONS if name not in _OF_OTHER_BUILDERS]), _NEARER):
         return f"; '{_today(other)}' belongs to {', '.join(_homes(_today(other)))}"
     return did_you_mean(key, KEYS[section]) or "; remove it or see the list of options"
+
+
+def _at_home(key: str, present: str, homes: Sequence[str]) -> str:
+    """What to do with an option of other sections; it is moved to those only where it is available."""
+    if available := [home for home in homes if _available(home, present)]:
+        return f"; it exists in {', '.join(available)}: move it to the right one"
+    if part := _containing(key, [name for name in SECTIONS if name not in _CLOSED]):
+        return f"; did you mean '{part}' of {', '.join(_homes(part))}?"
+    return f"; it belongs to {', '.join(homes)} and is not available yet: remove it"
+
+
+def _available(section: str, name: str) -> bool:
+    """Whether an option can be given for a classification."""
+    letters = about(KEYS[section][name]).builders or SECTIONS[section].builders
+    return about(KEYS[section][name]).status != "later" and "C" in letters.split()
+
+
+def _containing(key: str, sections: Sequence[str]) -> str | None:
+    """The only available option of some sections of whose words ``key`` is one; None when there is none or several."""
+    word = key.lower()
+    named = {
+        name
+        for section in sections
+        for name in KEYS[section]
+        if word != name and word in name.split("_") and len(word) > _SHORT and _available(section, name)
+    }
+    return named.pop() if len(named) == 1 else None
 
 
 def _today(name: str) -> str:

@@ -130,6 +130,12 @@ def pixel_size_fits(chain: Chain) -> Iterator[Finding]:
         yield Finding("chain", ("spatial_resolution",), f"{shown_size} {text}")
 
 
+def classes_in_two_files(chain: Chain) -> Iterator[Finding]:
+    if _real(chain.color_table) == _real(chain.nomenclature_path):
+        text = "is the same file as nomenclature_path; expected a file of its own, with lines 'label R G B'"
+        yield Finding("chain", ("color_table",), text)
+
+
 def outputs_apart(chain: Chain) -> Iterator[Finding]:
     """Results never among products; nothing the user gave below a folder that is to be deleted."""
     output = _real(chain.output_path)
@@ -321,6 +327,7 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (items_whole, ("chain",)),
     (steps_ordered, ("chain",)),
     (pixel_size_fits, ("chain",)),
+    (classes_in_two_files, ("chain",)),
     (outputs_apart, ("chain",)),
     (radar_settings_read, ("chain",)),
     (split_or_single_run, ("arg_train",)),

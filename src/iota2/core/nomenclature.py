@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from iota2.core.labels import difference, most_like, normalised, whole_number
-from iota2.errors import InputError
+from iota2.errors import InputProblems
 
 Label = int | str
 """A class as the user's reference data names it: ``211`` or ``"prairie"``."""
@@ -144,18 +144,25 @@ def build_nomenclature(entries: Listing[str], colors: Listing[Color], labels_in_
     """The classes of the reference data with the names and colours that the two files give them.
 
     Entries of classes not in use are left out. ``labels_in_use`` are all whole numbers or all text, in any
-    order, repeated or not. Raises InputError with every problem of both files and of the labels.
+    order, repeated or not. Raises InputProblems with every problem of both files and of the labels, each with the
+    option that names the file.
     """
     used = list(dict.fromkeys(x if isinstance(x, str) else int(x) for x in labels_in_use))
     text = any(isinstance(label, str) for label in used)
-    problems = [*entries.problems, *colors.problems, *_label_problems(used)]
-    names = _by_label(entries, text, 1, problems)
-    palette = _by_label(colors, text, 0, problems)
+    names, wrong_names = _by_label(entries, text, 1)
+    palette, wrong_colors = _by_label(colors, text, 0)
     labels = sorted(used, key=str if text else int)
-    problems += _missing(labels, names, entries, "name", "'name:{label}'")
-    problems += _missing(labels, palette, colors, "colour", "'{label} R G B'")
-    if problems:
-        raise InputError("\n".join(["The classes cannot be named and coloured:", *(f"  {p}" for p in problems)]))
+    told: list[tuple[str, Iterable[str]]] = [
+        ("nomenclature_path", entries.problems),
+        ("color_table", colors.problems),
+        ("data_field", _label_problems(used)),
+        ("nomenclature_path", wrong_names),
+        ("color_table", wrong_colors),
+        ("nomenclature_path", _missing(labels, names, entries, "name", "'name:{label}'")),
+        ("color_table", _missing(labels, palette, colors, "colour", "'{label} R G B'")),
+    ]
+    if problems := [(("chain", key), problem) for key, texts in told for problem in texts]:
+        raise InputProblems(problems, head="The classes cannot be named and coloured:")
     found = Nomenclature(
         codes=tuple(range(1, len(labels) + 1)) if text else tuple(int(label) for label in labels),
         names=tuple(names[label] for label in labels),
@@ -198,8 +205,9 @@ def _label_problems(used: list[Label]) -> Iterator[str]:
             )
 
 
-def _by_label(listing: Listing[Value], text: bool, lowest: int, problems: list[str]) -> dict[Label, Value]:
-    """Values by label, of the type that the run's labels have; adds to ``problems``."""
+def _by_label(listing: Listing[Value], text: bool, lowest: int) -> tuple[dict[Label, Value], list[str]]:
+    """Values by label, of the type that the run's labels have, and the problems of labels."""
+    problems: list[str] = []
     values: dict[Label, Value] = {}
     lines: dict[Label, int] = {}
     for entry in listing.entries:
@@ -216,12 +224,15 @@ def _by_label(listing: Listing[Value], text: bool, lowest: int, problems: list[s
             problems.append(f"{where}: label {label} is already on line {lines[label]}. Keep one of the two.")
             continue
         values[label], lines[label] = entry.value, entry.line
-    return values
+    return values, problems
 
 
 def _missing(
     labels: list[Label], found: dict[Label, Value], listing: Listing[Value], what: str, example: str
 ) -> Iterator[str]:
+    """What a file lacks; nothing for one of which no line can be read, as its lines say it already."""
+    if listing.problems and not listing.entries:
+        return
     unused = {str(label) for label in found} - {str(label) for label in labels}
     for label in labels:
         if label not in found:

@@ -60,6 +60,21 @@ def did_you_mean(word: str, among: Iterable[str]) -> str:
     return f"; did you mean '{found}'?" if found else ""
 
 
+def choice_meant(word: str, choices: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` for the choice that is near, or that alone begins with the word, or the word with it."""
+    choices, asked = list(choices), squeezed(word)
+    begun = [
+        name
+        for name in choices
+        if (short := min(asked, squeezed(name), key=len))
+        and len(short) >= _SHORTEST
+        and asked.startswith(short)
+        and squeezed(name).startswith(short)
+    ]
+    near = did_you_mean(word, choices)
+    return near or (f"; did you mean '{begun[0]}'?" if len(begun) == 1 else "")
+
+
 def _digits(name: str) -> str:
     return "".join(filter(str.isdigit, name))
 

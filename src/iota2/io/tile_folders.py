@@ -15,7 +15,7 @@ from iota2.core.files import require_listable
 from iota2.core.sensor import SensorSpec
 from iota2.core.words import counted, some
 from iota2.errors import InputError, MissingTile, system_text
-from iota2.io.near_misses import why_passed_over, why_unusable
+from iota2.io.near_misses import products_among, why_passed_over, why_unusable
 
 
 def tile_folder(spec: SensorSpec, root: str | Path, tile: str) -> str:
@@ -23,9 +23,20 @@ def tile_folder(spec: SensorSpec, root: str | Path, tile: str) -> str:
     base, name = folder_of_tiles(spec.section, root, tile), spec.folder_of(tile)
     folder = os.path.join(base, name)
     if not os.path.isdir(folder):
-        raise no_folder(spec.section, base, f"tile {tile}" + f" ({name})" * (name != tile))
+        _require_folder_of_tiles(spec, base)
+        raise no_folder(spec.section, base, tile, f" ({name})" * (name != tile))
     _require_listable(spec.section, folder)
     return folder
+
+
+def _require_folder_of_tiles(spec: SensorSpec, base: str) -> None:
+    """InputError, the same for each tile, when products lie in a folder that should hold those of tiles."""
+    products = products_among(spec, base, sorted(os.listdir(base)))
+    if products and len(products) >= len({*folders_in(base)} - {*products}):
+        raise InputError(
+            f"{spec.section}: {base} is the folder of one tile, with {counted(len(products), 'product')}; expected the "
+            f"folder that holds those of all tiles. Give {os.path.dirname(base)}."
+        )
 
 
 def folder_of_tiles(section: str, root: str | Path, tile: str) -> str:
@@ -53,13 +64,26 @@ def folders_in(base: str) -> list[str]:
     return sorted(name for name in os.listdir(base) if os.path.isdir(os.path.join(base, name)))
 
 
-def no_folder(section: str, base: str, wanted: str) -> MissingTile:
-    """The error that a tile, as ``wanted`` says it, has none of the folders in ``base``."""
+def no_folder(section: str, base: str, tile: str, named: str = "") -> MissingTile:
+    """The error that a tile, whose folder is ``named`` so, has none of the folders in ``base``."""
     folders = folders_in(base)
     there = f"it has {some(folders, 10)}" if folders else "it has no folder at all"
     return MissingTile(
-        f"{section}: no folder for {wanted} in {base}; {there}. Correct the list of tiles or the path of the images."
+        f"{section}: no folder for tile {tile}{named} in {base}; {there}{_tile_meant(tile, folders)} Correct the list "
+        "of tiles or the path of the images."
     )
+
+
+def _tile_meant(tile: str, folders: Iterable[str]) -> str:
+    """Which folders may be meant by a name that is none of them: in other letters, without its T, or several names.
+
+    Names that differ in more are those of other tiles.
+    """
+    parts = {part.lower().removeprefix("t") for part in re.split(r"[;:|+&]", tile)}
+    meant = [name for name in folders if name.lower().removeprefix("t") in parts]
+    if len(meant) > 1:
+        return f"; separate names of tiles by blanks or commas: '{' '.join(meant)}'."
+    return f"; did you mean '{meant[0]}'?" if meant else "."
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ def _tile_folder(root: str | Path, tile: str) -> str:
         raise InputError(
             f"{SECTION}: several folders in {base} have {tile} in their names: {some(named, 10)}. Name one {tile}."
         )
-    raise no_folder(SECTION, base, f"tile {tile} (its name must contain that)")
+    raise no_folder(SECTION, base, tile, " (its name must contain that)")
 
 
 def _only_file(folder: str, wanted: BandSpec) -> str:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import geopandas as gpd
 from odc.geo.geobox import GeoBox
-from pyproj import Transformer
+from pyproj import CRS, Transformer
 
 from iota2.config.schema import Config
 from iota2.core.grid import resolution
 from iota2.core.scene import Scene, SensorScene
-from iota2.core.words import counted
+from iota2.core.words import counted, some
 from iota2.io.crs import units_per_metre
 from iota2.io.environ import crs_name
 from iota2.steps.mosaic import MosaicParams, product_lattice
@@ -26,6 +26,14 @@ LONGEST_SIDE = 2**31 - 1
 """Pixels along a raster, at most: what file formats count."""
 ROWS = 5_000_000
 """Rows of the table of a run, one for each tile, part, sensor, region and seed: jobs are made from them."""
+
+FEWEST_PIXELS = 100
+"""Pixels along the map of a tile: with fewer, their size may be a slip."""
+COARSER = 1.5
+"""Times the pixels of the images: below, it is not the size that makes few pixels."""
+OVERLAP = 3.0
+"""Degrees by which a tile may lie outside the area of a projection: half a UTM zone, as where zones meet."""
+WHOLE_TURN = 360.0
 
 RESOLUTION = ("chain", "spatial_resolution")
 
@@ -77,8 +85,14 @@ def finest_pixel(series: Sequence[SensorScene]) -> float:
 
 def _latitude(grid: GeoBox) -> float:
     """Degrees of latitude of the middle of a grid."""
+    return _place(grid)[1]
+
+
+def _place(grid: GeoBox) -> tuple[float, float]:
+    """Degrees of longitude and latitude of the middle of a grid."""
     x, y = grid.extent.centroid.coords[0]
-    return float(Transformer.from_crs(crs_name(grid), "EPSG:4326", always_xy=True).transform(x, y)[1])
+    longitude, latitude = Transformer.from_crs(crs_name(grid), "EPSG:4326", always_xy=True).transform(x, y)
+    return float(longitude), float(latitude)
 
 
 def extent_of(config: Config, scenes: Mapping[str, Scene], outlines: Mapping[str, gpd.GeoSeries]) -> Extent:
@@ -87,6 +101,56 @@ def extent_of(config: Config, scenes: Mapping[str, Scene], outlines: Mapping[str
     lattice = product_lattice(outlines, first, MosaicParams(config.chain.proj, config.chain.spatial_resolution))
     pixels = sum(math.prod(map(int, scene.geobox.shape)) for scene in scenes.values())
     return Extent(len(scenes), pixels, (int(lattice.shape[0]), int(lattice.shape[1])))
+
+
+def extent_notes(config: Config, scenes: Mapping[str, Scene]) -> Iterator[str]:
+    """Sentences on a projection that is not made for where the tiles are, and on maps of hardly any pixel."""
+    size = config.chain.spatial_resolution
+    yield from place_notes(config.chain.proj, {tile: scene.geobox for tile, scene in scenes.items()})
+    for tile, scene in scenes.items() if size else ():
+        rows, columns = map(int, scene.geobox.shape)
+        finest = finest_pixel(scene.sensors)
+        metres = max(resolution(scene.geobox)) / units_per_metre(crs_name(scene.geobox), _latitude(scene.geobox))
+        if min(rows, columns) < FEWEST_PIXELS and metres > COARSER * finest:
+            shown = " x ".join(f"{side:g}" for side in dict.fromkeys(size or ()))
+            yield (
+                f"chain.spatial_resolution: with pixels of {shown} in units of {config.chain.proj}, the map of tile "
+                f"{tile} has {columns:,} x {rows:,} pixels only; its images have pixels of {finest:g} m. Check that "
+                "the size is the one that is meant."
+            )
+
+
+def place_notes(proj: str, grids: Mapping[str, GeoBox]) -> Iterator[str]:
+    """That tiles lie outside the area for which a projection is made, by more than zones overlap."""
+    area = CRS(proj).area_of_use
+    if area is None:
+        return
+    places = {tile: _place(grid) for tile, grid in grids.items()}
+    outside = [tile for tile, place in places.items() if not _within(area.bounds, *place)]
+    if outside:
+        longitude, latitude = places[outside[0]]
+        yield (
+            f"chain.proj: {proj} ({CRS(proj).name}) is made for {_degrees(area.west, area.east, 'EW')}, "
+            f"{_degrees(area.south, area.north, 'NS')}, and {counted(len(outside), 'tile')} outside of it: "
+            f"{some(outside)} ({outside[0]} is near {_degree(longitude, 'EW')}, {_degree(latitude, 'NS')}). The map "
+            "would be distorted: check the number of the projection."
+        )
+
+
+def _within(area: tuple[float, float, float, float], longitude: float, latitude: float) -> bool:
+    """Whether a place lies in an area, which may cross the date line, or as near to it as zones overlap."""
+    west, south, east, north = area
+    width = (east - west) % WHOLE_TURN or WHOLE_TURN
+    east_of = (longitude - west + OVERLAP) % WHOLE_TURN
+    return east_of <= width + 2 * OVERLAP and south - OVERLAP <= latitude <= north + OVERLAP
+
+
+def _degrees(least: float, most: float, letters: str) -> str:
+    return f"{_degree(least, letters)} to {_degree(most, letters)}"
+
+
+def _degree(angle: float, letters: str) -> str:
+    return f"{abs(angle):.1f}° {letters[angle < 0]}"
 
 
 def extent_problems(extent: Extent) -> Iterator[str]:

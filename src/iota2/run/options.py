@@ -13,7 +13,7 @@ from iota2.chain import CLASSIFICATION, NAMES, NUMBERS
 from iota2.config.options_chain import GROUPS
 from iota2.config.schema import Config
 from iota2.core.graph import Resources, Step
-from iota2.core.words import did_you_mean
+from iota2.core.words import choice_meant, did_you_mean
 from iota2.errors import UserError
 
 EngineName = Literal["debug", "local", "slurm", "pbs"]
@@ -131,7 +131,7 @@ def _bound(option: str, asked: int | str, *, begins: bool) -> _Bound:
     if name := _spelled(text, NUMBERS):
         return _Bound(option, begins, f"step {NUMBERS[name]} ({name})", NUMBERS[name], NUMBERS[name])
     groups = groups_of(CLASSIFICATION)
-    hint = did_you_mean(text, [*groups, *NUMBERS]) or "."
+    hint = did_you_mean(text, [*groups, *NUMBERS]) or choice_meant(text, groups) or "."
     raise UserError(
         f"{option}: {text!r} is no step and no group of steps{hint} Groups: {', '.join(groups)}. Steps: {_table()}."
     )

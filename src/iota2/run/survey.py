@@ -33,7 +33,7 @@ from iota2.io.burn import to_crs
 from iota2.io.classes import read_colors, read_names
 from iota2.io.point_areas import PointRule, footprint
 from iota2.io.reference import FieldValues, ReferenceData, read_field, read_reference, read_regions
-from iota2.run.extent import RESOLUTION, Extent, extent_of, extent_problems, table_problems
+from iota2.run.extent import RESOLUTION, Extent, extent_notes, extent_of, extent_problems, table_problems
 from iota2.run.output import require_usable
 from iota2.run.plan import rows_of
 from iota2.run.scan import read_stac, scan, scenes_of, with_images
@@ -212,6 +212,7 @@ class _Look:
         if self._problems or self.broken or recipe is None:
             return None
         remarks = [
+            *extent_notes(config, scenes),
             *remarks,
             *(items.notes if items else ()),
             *((*reference.warnings, *reference.notes) if reference else ()),
@@ -303,17 +304,9 @@ class _Look:
 
     def _classes(self, reference: ReferenceData | None) -> Nomenclature | None:
         """The classes; problems of each of the two files also when there is no reference to name and colour."""
-        chain = self.config.chain
         names, colors = self._listing("nomenclature_path", read_names), self._listing("color_table", read_colors)
         if reference is not None and names and colors:
-            try:
-                return build_nomenclature(names, colors, reference.frame["label"])
-            except InputError as err:
-                options = {str(chain.color_table): "color_table", str(chain.nomenclature_path): "nomenclature_path"}
-                for text in str(err).splitlines()[1:]:
-                    about = next((key for path, key in options.items() if text.strip().startswith(path)), "data_field")
-                    self.note(("chain", about), text.strip())
-            return None
+            return self.attempt(lambda: build_nomenclature(names, colors, reference.frame["label"]), "chain")
         for key, listing in (("nomenclature_path", names), ("color_table", colors)):
             for text in listing.problems if listing else ():
                 self.note(("chain", key), text)
