@@ -351,5 +351,5 @@ STEP = Step(
         "page": layout.REPORT,
     },
     params=params,
-    version=3,
+    version=4,
 )
