@@ -534,11 +534,14 @@ def products(config: Config) -> list[tuple[Path, str]]:
         layout.COLOR_MAP,
         layout.FINAL_CONFIDENCE,
         layout.FINAL_VALIDITY,
+        layout.FINAL_PROBABILITIES,
+        layout.DIFFERENCE,
         layout.CONFUSION_FIGURE,
     )
     found = [
         (config.chain.output_path / artifact.path.format(seed=seed), artifact.about)
         for artifact in shown
+        if artifact.when(config)
         for seed in range(config.arg_train.runs)
     ]
     found += [
