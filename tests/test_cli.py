@@ -128,6 +128,10 @@ def test_run_prints_steps_progress_and_products(
     assert re.search(r"(\d+) of \1 jobs, 100 %  reportGeneration", printed)
     assert str(world.output / "final/Classif_Seed_0.tif") in printed
     assert str(world.output / "final/report.html") in printed
+    assert str(world.output / "final/ProbabilityMap_seed_0.tif") in printed.partition("Products:")[2]
+    assert str(world.output / "final/diff_seed_0.tif") in printed.partition("Products:")[2]
+    page = (world.output / "final/report.html").read_text(encoding="utf-8")
+    assert "arg_train.otb_classifier_options" in page
     assert call(monkeypatch, "run", str(world.config), "--workers", "0", "--force", "reportGeneration") == 0
     printed = capsys.readouterr().out
     assert printed.count("[x] Step") == 1

@@ -59,7 +59,8 @@ def polygon_intervals(
     measures, and contains the measure itself. With fewer than ``FEW`` polygons in a measure, or when all replicates
     agree, it is the score interval of Wilson [1927] with the polygons as its trials, since no spread among few
     polygons is no certainty. The F-score follows from precision and recall: where the interval of either is Wilson's,
-    that of the F-score reaches at least from the F-score of their lowest values to that of their highest. Pixels that the map left at 0 are in no measure.
+    that of the F-score reaches at least from the F-score of their lowest values to that of their highest. Pixels that
+    the map left at 0 are in no measure.
     """
     table = _Table.of(counts, labels)
     truth = _measures(table.matrix(np.ones((1, len(table.rows)))))
