@@ -112,7 +112,7 @@ Force = Annotated[
     list[str] | None,
     typer.Option(
         metavar="STEP",
-        help=f"Run this step's jobs anyway, of: {', '.join(step.name for step in CLASSIFICATION)}.",
+        help=f"Run the jobs of this step anyway: its name or number, or a group ({_GROUPS}).",
     ),
 ]
 
@@ -384,11 +384,16 @@ def demo(
     # Only the demo makes a world up, and scipy's parts for it take a while to import.
     from iota2.testing.files import SENSOR_PATHS  # noqa: PLC0415
     from iota2.testing.world import WorldOptions, make_world  # noqa: PLC0415
-    from iota2.testing.writing import write_world  # noqa: PLC0415
+    from iota2.testing.writing import write_demo  # noqa: PLC0415
 
     sensors = tuple(SENSOR_PATHS) if all_sensors else WorldOptions.sensors
     world = make_world(WorldOptions(size=size - size % 6, overlap=size // 6 * 2, sensors=sensors))
-    files = write_world(world, folder)
+    files, as_written = write_demo(world, folder)
+    if not as_written:
+        console.say(
+            f"note: {files.config} differs from what the demo writes; it is kept, and run as it is. Rename or remove "
+            "it to get that of the demo."
+        )
     _run(files.config, Options(workers=workers), console)
 
 
