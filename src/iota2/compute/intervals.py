@@ -75,11 +75,11 @@ def polygon_intervals(
     f_score = bounds(lambda one: one.f_score, table.either)
     kappas = np.concatenate([one.kappa for one in drawn]) if drawn else np.zeros(0)
     return Intervals(
-        precision=tuple(one and one.bounds for one in precision),
-        recall=tuple(one and one.bounds for one in recall),
+        precision=tuple(_plain(one) for one in precision),
+        recall=tuple(_plain(one) for one in recall),
         f_score=tuple(_no_tighter(*of) for of in zip(f_score, precision, recall, strict=True)),
-        overall_accuracy=overall and overall.bounds,
-        kappa=_kappa_bounds(truth, kappas, overall and overall.bounds, len(table.rows)),
+        overall_accuracy=_plain(overall),
+        kappa=_kappa_bounds(truth, kappas, _plain(overall), len(table.rows)),
     )
 
 
@@ -168,6 +168,10 @@ def _measures(counts: np.ndarray) -> _Measures:
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+
+
+def _plain(interval: _Interval | None) -> Bounds | None:
+    return None if interval is None else interval.bounds
 
 
 def _no_tighter(f_score: _Interval | None, precision: _Interval | None, recall: _Interval | None) -> Bounds | None:
