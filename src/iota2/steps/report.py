@@ -313,7 +313,7 @@ def _provenance(job: JobContext, scenes: list[Scene]) -> dict[str, object]:
         "series": dates,
         "models": [asdict(model) for model in _models(job)],
         "samples": _samples(job),
-        "configuration": _configuration(job),
+        "configuration": dict(job.params.options),
         "versions": _versions(),
     }
 
