@@ -112,7 +112,8 @@ Force = Annotated[
     list[str] | None,
     typer.Option(
         metavar="STEP",
-        help=f"Run the jobs of this step anyway: its name or number, or a group ({_GROUPS}).",
+        help=f"Run the jobs of this step, by its name or number, or of this group ({_GROUPS}) anyway. Steps: "
+        f"{', '.join(step.name for step in CLASSIFICATION)}.",
     ),
 ]
 
