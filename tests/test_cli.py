@@ -14,6 +14,7 @@ import rasterio
 
 from iota2 import __version__
 from iota2.cli import legacy, legacy_main, main
+from iota2.config.load import load_config
 from iota2.errors import UserError
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world
@@ -78,6 +79,22 @@ def test_init_writes_a_configuration_once(
     assert path.read_text(encoding="utf-8") == text
 
 
+@pytest.mark.parametrize("name", ["new.yaml", "new.YML"])
+def test_init_writes_yaml_into_a_file_that_is_read_as_yaml_with_the_same_options(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    path, braces = tmp_path / name, tmp_path / "new.cfg"
+    for one in (path, braces):
+        assert call(monkeypatch, "init", str(one)) == 0
+    for file in ("ground_truth.shp", "nomenclature.txt", "colors.txt"):
+        (tmp_path / file).touch()
+    (tmp_path / "sensor_data").mkdir()
+    found, same = load_config(path), load_config(braces)
+    assert (found.chain, found.arg_train) == (same.chain, same.arg_train)
+    comments = [[line for line in one.read_text("utf-8").splitlines() if "#" in line] for one in (path, braces)]
+    assert comments[0] == comments[1]
+
+
 def test_check_reads_headers_and_writes_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], world: WorldFiles
 ) -> None:
@@ -111,10 +128,17 @@ def test_run_prints_steps_progress_and_products(
     assert re.search(r"(\d+) of \1 jobs, 100 %  reportGeneration", printed)
     assert str(world.output / "final/Classif_Seed_0.tif") in printed
     assert str(world.output / "final/report.html") in printed
+    assert str(world.output / "final/ProbabilityMap_seed_0.tif") in printed.partition("Products:")[2]
+    assert str(world.output / "final/diff_seed_0.tif") in printed.partition("Products:")[2]
+    page = (world.output / "final/report.html").read_text(encoding="utf-8")
+    assert "arg_train.otb_classifier_options" in page
     assert call(monkeypatch, "run", str(world.config), "--workers", "0", "--force", "reportGeneration") == 0
     printed = capsys.readouterr().out
     assert printed.count("[x] Step") == 1
     assert printed.count("[ ] Step") == 23
+    assert call(monkeypatch, "-config", str(world.config), "-only_summary", legacy=True) == 0
+    printed = capsys.readouterr().out
+    assert (printed.count("[x] Step"), printed.count("[ ] Step")) == (0, 24), "nothing is left to run"
 
 
 def test_a_failed_job_gives_exit_code_2_and_names_its_log(

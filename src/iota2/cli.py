@@ -21,6 +21,7 @@ from iota2.config.fields import usable_path
 from iota2.config.load import read_config
 from iota2.config.schema import Config
 from iota2.config.template import minimal_config
+from iota2.config.yaml_reader import written_in_yaml
 from iota2.console import Console, JsonLines, for_terminal, told_in_all
 from iota2.core.graph import Resources
 from iota2.core.words import counted, json_text, printable
@@ -48,11 +49,9 @@ from iota2.run.options import (
     SCHEDULERS,
     EngineName,
     Options,
-    chosen_steps,
     groups_of,
     paths_words,
     resume_command,
-    step_notes,
 )
 from iota2.run.output import other_results, place_notes
 from iota2.run.recognized import recognized_json, recognized_text
@@ -113,7 +112,8 @@ Force = Annotated[
     list[str] | None,
     typer.Option(
         metavar="STEP",
-        help=f"Run this step's jobs anyway, of: {', '.join(step.name for step in CLASSIFICATION)}.",
+        help=f"Run the jobs of this step, by its name or number, or of this group ({_GROUPS}) anyway. Steps: "
+        f"{', '.join(step.name for step in CLASSIFICATION)}.",
     ),
 ]
 
@@ -136,12 +136,14 @@ def _common(
 
 @app.command()
 def init(
-    path: Annotated[Path, typer.Argument(metavar="CONFIG", help="File to write.")] = Path("iota2.cfg"),
+    path: Annotated[Path, typer.Argument(metavar="CONFIG", help="File to write: .cfg, or .yaml for YAML.")] = Path(
+        "iota2.cfg"
+    ),
 ) -> None:
     """Write a commented minimal configuration to start from."""
     if path.exists():
         raise OutputError(f"{path} exists already and is left as it is. Give another name.")
-    path.write_text(minimal_config(), encoding="utf-8")
+    path.write_text(minimal_config(yaml=written_in_yaml(path)), encoding="utf-8")
     typer.echo(f"{path} written. Fill in the paths, then: iota2 check {path}")
 
 
@@ -154,13 +156,22 @@ def check(config: ConfigPath, resources: ResourcesFile = None, paths_from: Paths
     for note in runner.resource_notes(loaded, options):
         console.say(f"note: {note}")
     _report_state(loaded, console)
-    before = os.path.isdir(loaded.chain.output_path / layout.MARK)
-    outlook = (runner.look_ahead if before else runner.first_look)(loaded, options)
+    outlook = _outlook_of(loaded, options)
     console.summary(outlook.to_run, outlook.found)
     runner.foretell(loaded, options, console, outlook)
-    told = told_in_all(outlook.verdicts) if before else f"{counted(len(outlook.plan.jobs), 'job')} will run"
+    told = told_in_all(outlook.verdicts) if _worked_in(loaded) else f"{counted(len(outlook.plan.jobs), 'job')} will run"
     command = shlex.join(["iota2", "run", str(config), *paths_words(loaded)])
     console.say(f"All is well: {told}. Next: {command}")
+
+
+def _worked_in(config: Config) -> bool:
+    """Whether a run has been in the output folder."""
+    return os.path.isdir(config.chain.output_path / layout.MARK)
+
+
+def _outlook_of(config: Config, options: Options) -> runner.Outlook:
+    """What a run would do; without a look at records where there are none."""
+    return (runner.look_ahead if _worked_in(config) else runner.first_look)(config, options)
 
 
 @app.command()
@@ -374,11 +385,16 @@ def demo(
     # Only the demo makes a world up, and scipy's parts for it take a while to import.
     from iota2.testing.files import SENSOR_PATHS  # noqa: PLC0415
     from iota2.testing.world import WorldOptions, make_world  # noqa: PLC0415
-    from iota2.testing.writing import write_world  # noqa: PLC0415
+    from iota2.testing.writing import write_demo  # noqa: PLC0415
 
     sensors = tuple(SENSOR_PATHS) if all_sensors else WorldOptions.sensors
     world = make_world(WorldOptions(size=size - size % 6, overlap=size // 6 * 2, sensors=sensors))
-    files = write_world(world, folder)
+    files, as_written = write_demo(world, folder)
+    if not as_written:
+        console.say(
+            f"note: {files.config} differs from what the demo writes; it is kept, and run as it is. Rename or remove "
+            "it to get that of the demo."
+        )
     _run(files.config, Options(workers=workers), console)
 
 
@@ -437,10 +453,10 @@ def _run_watched(
     if only_summary:
         for note in runner.resource_notes(config, options):
             console.say(f"note: {note}")
-        found, plan = runner.check(config)
-        for note in step_notes(plan.steps, config, options):
+        outlook = _outlook_of(config, options)
+        for note in outlook.notes:
             console.say(f"note: {note}")
-        console.summary(chosen_steps(plan.steps, config, options), found)
+        console.summary(outlook.to_run, outlook.found)
         return
     try:
         runner.run(config, options, console)

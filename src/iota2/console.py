@@ -34,7 +34,7 @@ from iota2.run.lock import holder
 from iota2.run.pace import Pace
 from iota2.run.plan import Job, Plan
 from iota2.run.runner import Watcher
-from iota2.run.status import RESULTS, WORDS, End, JobState, job_states, last_end
+from iota2.run.status import RESULTS, WORDS, End, JobState, job_states, jobs_left_out, last_end
 from iota2.run.survey import Survey
 from iota2.run.under_way import read_all
 
@@ -222,6 +222,10 @@ class Console(Watcher):
         jobs = job_states(root).values()
         states = Counter(job.state for job in jobs)
         self.say(", ".join(f"{count} {state}" for state, count in states.items()) or "no job has been planned here")
+        if jobs and (left_out := jobs_left_out(root)):
+            are, run = ("are", "run under way is") if running else ("were", "last run was")
+            total = len(jobs) + left_out
+            self.say(f"{left_out} of {counted(total, 'job')} {are} not asked for: the {run} of some steps only")
         for job in jobs:
             if job.state == RESULTS["failed"]:
                 self.say(f"  {job.line}")

@@ -50,6 +50,41 @@ def test_intervals_hold_the_measure_and_stay_within_what_is_possible(counts):
             assert value - 1e-12 <= bounds[1] <= 1
 
 
+@st.composite
+def precise(draw: st.DrawFn) -> PolygonCounts:
+    """Polygons of which few pixels are mapped as another class, all of these as the same one."""
+    errors = draw(st.lists(st.integers(0, 9), min_size=5, max_size=15))
+    others = draw(st.integers(1, 12))
+    own = [(k, 1, 2 if pixel < wrong else 1) for k, wrong in enumerate(errors) for pixel in range(40)]
+    return counted([*own, *((100 + k, 2, 2) for k in range(others) for _ in range(40))])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.one_of(precise(), validation()))
+def test_an_f_score_is_no_surer_than_precision_and_recall_of_few_or_unanimous_polygons(counts):
+    found, truth = intervals(counts, 50), scores(confusion_of(counts, LABELS))
+    for precision, recall, f_score, value in zip(
+        found.precision, found.recall, found.f_score, truth.f_score, strict=True
+    ):
+        if precision is None or recall is None:
+            continue
+        assert 0 <= f_score[0] <= value + 1e-12
+        assert value - 1e-12 <= f_score[1] <= 1
+        if 1 in (precision[1], recall[1]) and value in (0, 1):
+            assert f_score[0] <= max(precision[0], recall[0]) + 1e-12
+
+
+def test_an_unanimous_precision_leaves_the_f_score_as_open_as_itself():
+    own = [(k, 1, 2 if pixel < k % 3 else 1) for k in range(9) for pixel in range(60)]
+    found = intervals(counted([*own, *((100 + k, 2, 2) for k in range(9) for _ in range(60))]))
+    low_precision, low_recall = found.precision[0][0], found.recall[0][0]
+    assert low_precision == pytest.approx(wilson(1.0, 9)[0])
+    assert low_recall > 0.95
+    expected = 2 * low_precision * low_recall / (low_precision + low_recall)
+    assert found.f_score[0][0] == pytest.approx(expected)
+    assert found.f_score[0][0] < 0.85
+
+
 def test_polygons_that_all_agree_are_no_certainty():
     found = intervals(counted([(k, 1 + k % 2, 1 + k % 2) for k in range(40) for _ in range(100)]))
     assert found.recall[0] == pytest.approx(wilson(1.0, 20))

@@ -221,3 +221,27 @@ def test_a_path_that_is_not_there_is_told_the_near_name_that_is(
         load_config(tmp_path / "run.cfg")
     (problem,) = caught.value.problems
     assert problem.endswith(told.format(tmp_path))
+
+
+def test_a_configuration_named_with_two_dots_has_the_paths_it_has_by_its_plain_name(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (places.home / "sub/deep").mkdir(parents=True)
+    monkeypatch.chdir(places.home / "sub")
+    plain = load_config(places.config, paths_from=places.work)
+    assert plain.chain.region_path == places.work / "regions.shp"
+    for spelling in ("../run.cfg", "deep/../../run.cfg", str(places.home / "sub/../run.cfg")):
+        found = load_config(spelling, paths_from=Path("../../work"))
+        assert (found.source, found.chain, found.arg_train) == (plain.source, plain.chain, plain.arg_train)
+        assert found.chain.paths_from == places.work
+        radar = read_s1_ini(found.chain.s1_path, found.chain.paths_from)
+        assert radar == read_s1_ini(plain.chain.s1_path, plain.chain.paths_from)
+
+
+def test_two_dots_after_a_linked_folder_keep_their_meaning(places: Places, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere/inner").mkdir(parents=True)
+    (tmp_path / "elsewhere/truth.shp").touch()
+    (places.home / "link").symlink_to(tmp_path / "elsewhere/inner")
+    places.config.write_text(OPTIONS.replace("'./truth.shp'", "'link/../truth.shp'"), encoding="utf-8")
+    found = load_config(places.config, check_paths=False)
+    assert found.chain.ground_truth == tmp_path / "elsewhere/truth.shp"

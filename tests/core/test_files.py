@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from iota2.core.files import blocked_below, naming, read_bytes, read_text, require_listable, require_regular
+from iota2.core.files import (
+    blocked_below,
+    naming,
+    read_bytes,
+    read_text,
+    require_listable,
+    require_regular,
+    without_dots,
+)
 from tests.strangers import STRANGERS, put
 
 
@@ -54,3 +62,21 @@ def test_an_error_without_a_path_gets_one_and_an_alias_is_replaced() -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), before)
     with pytest.raises(OSError, match="'other'"), naming("final", "part"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "other")
+
+
+def test_two_dots_are_resolved_as_the_system_does_and_other_links_stay(tmp_path: Path) -> None:
+    (tmp_path / "far/away/deep").mkdir(parents=True)
+    (tmp_path / "near").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "far/away")
+    for text, plain in {
+        "near/../far": "far",
+        "near/sub/../../far/./x": "far/x",
+        "link/../y": "far/y",
+        "link/deep/../y": "link/y",
+        "link/y": "link/y",
+    }.items():
+        assert without_dots(tmp_path / text) == tmp_path / plain
+    assert without_dots(Path("/../../a")) == Path("/a")
+    assert without_dots(Path("../../a/b/../c")) == Path("../../a/c")
+    for text in ("near/../far/away/deep", "link/../away/deep", "link/deep/../deep"):
+        assert without_dots(tmp_path / text).samefile(tmp_path / text)

@@ -91,8 +91,10 @@ def test_two_jobs_cannot_make_one_path(tmp_path: Path) -> None:
 
 def test_part_of_a_plan_needs_what_the_rest_would_have_made(tmp_path: Path) -> None:
     plan = planned(tmp_path, READ, CUT, GATHER)
-    with pytest.raises(UserError, match=r"\.txt \(made by step cut\)"):
+    with pytest.raises(UserError, match=r"\.txt \(made by step cut\)") as refused:
         plan.restricted(["gather"])
+    for option in ("--first-step", "chain.first_step", "-starting_step"):
+        assert option in str(refused.value)
     (tmp_path / "parts").mkdir()
     for name in ("A_0", "A_1", "B_0"):
         (tmp_path / f"parts/{name}.txt").touch()

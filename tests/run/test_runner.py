@@ -58,7 +58,7 @@ def times(config: Config) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (Options(force=("mosiac",)), "did you mean mosaic?"),
+        (Options(force=("mosiac",)), "did you mean 'mosaic'?"),
         (Options(scheduler="tcp://127.0.0.1:9"), "no Dask scheduler answers there"),
         (Options(engine="slurm"), "no command 'sbatch'"),
         (Options(workers=0, use=Resources(memory=1 << 20)), "a block of 16 x 64 pixels needs"),
@@ -135,10 +135,10 @@ def test_the_command_that_resumes_forces_what_was_not_done_and_names_no_fitted_w
     logs = config.chain.output_path / "logs/learnModel"
     shutil.rmtree(logs)
     logs.write_text("no place for logs", encoding="utf-8")
-    forced = Options(engine="debug", force=("CommonMasks", "learnModel"))
+    forced = Options(engine="debug", force=("CommonMasks", "learning"))
     with pytest.raises(JobsFailed, match="the log cannot be written") as failed:
         runner.run(config, forced, QUIET)
-    command = f"iota2 run {config.source} --engine debug --force learnModel"
+    command = f"iota2 run {config.source} --engine debug --force learning"
     assert str(failed.value).splitlines()[-1].endswith(f"then: {command}")
     logs.unlink()
     results = runner.run(config, Options(engine="debug", force=("learnModel",)), QUIET)

@@ -18,7 +18,7 @@ from iota2.run import runner
 from iota2.run.job import JobResult
 from iota2.run.ledger import Ledger, Record, Verdict
 from iota2.run.plan import Plan
-from iota2.run.status import EVERY, Status, failures, job_states, last_end, note_begin, note_end
+from iota2.run.status import EVERY, Status, failures, job_states, jobs_left_out, last_end, note_begin, note_end
 from tests.chain.helpers import Case, case, command, run, small
 
 __all__ = ["case", "small"]
@@ -102,3 +102,26 @@ def test_status_agrees_with_plan_after_a_run_was_killed(case: Case, capsys: pyte
     assert "the last one ended well" in printed
     assert set(counts(printed)) == {"done", "up to date"}
     assert counts(printed)["up to date"] == recorded
+
+
+def test_status_says_how_many_jobs_the_last_run_was_not_asked_for(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = case.configured()
+    total = len(runner.check(load_config(config))[1].jobs)
+    runner.run(load_config(config), runner.Options(workers=0, last_step="init"), runner.Watcher())
+    _, printed, _ = command(capsys, "status", config)
+    done = counts(printed)["done"]
+    assert 0 < done < total
+    assert printed.splitlines()[2] == (
+        f"{total - done} of {total} jobs were not asked for: the last run was of some steps only"
+    )
+    assert "the last one ended well" in printed
+
+
+def test_what_is_kept_of_a_run_by_an_earlier_version_is_understood(plan: Plan) -> None:
+    note_begin(plan.root, 3)
+    note_end(plan.root, "done")
+    assert jobs_left_out(plan.root) == 3
+    (plan.root / layout.LAST_RUN.path).write_text('{"state": "done", "journal": 0}')
+    assert (last_end(plan.root), jobs_left_out(plan.root)) == ("done", 0)

@@ -10,7 +10,7 @@ from iota2.chain import CLASSIFICATION, NAMES, NUMBERS
 from iota2.config.options_chain import GROUPS, Chain
 from iota2.config.schema import Config
 from iota2.errors import UserError
-from iota2.run.options import Options, chosen_steps, groups_of, step_notes
+from iota2.run.options import Options, chosen_steps, groups_of, step_notes, steps_named
 
 CONFIG = Config(Chain.model_construct(first_step="init", last_step="validation"))
 ALL = CLASSIFICATION
@@ -93,15 +93,44 @@ def test_the_configuration_is_named_when_its_bound_has_no_active_step() -> None:
         (Options(first_step="1.5"), "--first-step: '1.5' is no step"),
         (Options(last_step=""), "--last-step: '' is no step"),
         (Options(starting=9, ending=4), "-starting_step step 9 (VectorFormatting)"),
-        (Options(starting=3, ending=3), "none of these steps is active. Active steps: 1 featureRecipe, 2 "),
+        (Options(starting=3, ending=3), "The nearest active steps are 2 sensorsPreprocess and 4 "),
         (Options(first_step="validation", last_step="init"), "the first step comes after the last"),
-        (Options(starting="regularisation"), "group regularisation has no steps yet. Active steps: 1 featureRecipe"),
+        (Options(starting="regularisation"), "group regularisation has no steps yet. Give an earlier one."),
     ],
 )  # fmt: skip
 def test_a_bound_that_leaves_nothing_is_refused_with_the_steps_there_are(options: Options, told: str) -> None:
     with pytest.raises(UserError) as refused:
         run(options)
     assert told in str(refused.value)
+
+
+def test_a_first_step_after_the_last_is_refused_in_one_line_that_names_what_was_given() -> None:
+    with pytest.raises(UserError) as refused:
+        run(Options(starting=17, ending=3))
+    assert str(refused.value) == (
+        "No step is left to run with -starting_step step 17 (learnModel) and -ending_step step 3 (coregistration): "
+        "the first step comes after the last."
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "steps"),
+    [
+        ("learning", ["learnModel"]),
+        ("17", ["learnModel"]),
+        ("LEARNMODEL", ["learnModel"]),
+        ("init", [step.name for step in ALL if step.group == "init"]),
+        ("classification", ["classification"]),
+    ],
+)
+def test_what_is_forced_is_a_step_its_number_or_a_group(asked: str, steps: list[str]) -> None:
+    assert steps_named("--force", asked) == steps
+
+
+@pytest.mark.parametrize("asked", ["0", "26", "lerning", ""])
+def test_what_is_forced_and_no_step_is_refused(asked: str) -> None:
+    with pytest.raises(UserError, match="--force: "):
+        steps_named("--force", asked)
 
 
 def test_every_group_of_the_chain_is_accepted() -> None:

@@ -97,3 +97,17 @@ def test_outputs_of_earlier_settings_are_not_missed_and_a_run_names_them(
     code, told, _ = command(capsys, "verify", config)
     assert code == 0
     assert "earlier settings" not in told
+
+
+def test_where_nothing_is_recorded_verify_says_so_with_exit_code_1(
+    case: Case, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = case.configured()
+    for made in (False, True):
+        if made:
+            (case.output / ".iota2").mkdir(parents=True)
+        for more in ((), ("--deep",)):
+            code, told, error = command(capsys, "verify", config, *more)
+            assert code == 1
+            assert "as they were made" not in told
+            assert f"{case.output}: nothing is recorded here" in error

@@ -488,3 +488,24 @@ def test_a_file_that_cannot_be_read_is_named_as_the_reason_why_nothing_is_checke
     path.write_bytes(content)
     (note,) = checked(tmp_path)
     assert note.startswith(f"Own, tile {TILE}: values are not checked: tile {TILE}: {path}: cannot be read")
+
+
+def overcast(root: Path, date_number: int) -> None:
+    """Mask all pixels of a date."""
+    name = f"OWN_{DAYS[date_number]:%Y%m%d}"
+    save(root / TILE / name / f"{name}_cloud.tif", np.ones(GRID.shape, "uint8"))
+
+
+@pytest.mark.parametrize("value", [4200, 25000, -300], ids=["one value", "huge", "negative"])
+def test_what_a_date_holds_that_is_all_under_cloud_is_not_doubted(tmp_path: Path, value: int) -> None:
+    changes = {(2, band): lambda values: np.full_like(values, value) for band in ("GREEN", "NIR")}
+    archive(tmp_path, changes, clouds=True)
+    assert checked(tmp_path) != []
+    overcast(tmp_path, 2)
+    assert checked(tmp_path) == []
+
+
+def test_a_date_all_under_cloud_whose_values_cannot_be_is_refused(tmp_path: Path) -> None:
+    archive(tmp_path, {(2, "NIR"): as_fractions}, clouds=True)
+    overcast(tmp_path, 2)
+    assert refusal(tmp_path).product == THIRD

@@ -58,25 +58,37 @@ def polygon_intervals(
     with replacement, each with all its pixels; the interval reaches from the 2.5th to the 97.5th percentile of the
     measures, and contains the measure itself. With fewer than ``FEW`` polygons in a measure, or when all replicates
     agree, it is the score interval of Wilson [1927] with the polygons as its trials, since no spread among few
-    polygons is no certainty. Pixels that the map left at 0 are in no measure.
+    polygons is no certainty. The F-score follows from precision and recall: where the interval of either is Wilson's,
+    that of the F-score reaches at least from the F-score of their lowest values to that of their highest. Pixels that
+    the map left at 0 are in no measure.
     """
     table = _Table.of(counts, labels)
     truth = _measures(table.matrix(np.ones((1, len(table.rows)))))
     drawn = [_measures(table.matrix(weights)) for weights in _weights(table, rng, replicates)]
 
-    def bounds(measure: Callable[[_Measures], np.ndarray], units: np.ndarray) -> tuple[Bounds | None, ...]:
+    def bounds(measure: Callable[[_Measures], np.ndarray], units: np.ndarray) -> tuple[_Interval | None, ...]:
         values = np.concatenate([measure(one) for one in drawn]) if drawn else np.zeros((0, len(units)))
         return tuple(_bounds(float(value), values[:, k], int(units[k])) for k, value in enumerate(measure(truth)[0]))
 
     (overall,) = bounds(lambda one: one.overall_accuracy[:, None], np.array([len(table.rows)]))
+    precision, recall = bounds(lambda one: one.precision, table.mapped), bounds(lambda one: one.recall, table.reference)
+    f_score = bounds(lambda one: one.f_score, table.either)
     kappas = np.concatenate([one.kappa for one in drawn]) if drawn else np.zeros(0)
     return Intervals(
-        precision=bounds(lambda one: one.precision, table.mapped),
-        recall=bounds(lambda one: one.recall, table.reference),
-        f_score=bounds(lambda one: one.f_score, table.either),
-        overall_accuracy=overall,
-        kappa=_kappa_bounds(truth, kappas, overall, len(table.rows)),
+        precision=tuple(_plain(one) for one in precision),
+        recall=tuple(_plain(one) for one in recall),
+        f_score=tuple(_no_tighter(*of) for of in zip(f_score, precision, recall, strict=True)),
+        overall_accuracy=_plain(overall),
+        kappa=_kappa_bounds(truth, kappas, _plain(overall), len(table.rows)),
     )
+
+
+@dataclass(frozen=True)
+class _Interval:
+    """An interval of a share, and whether it is Wilson's."""
+
+    bounds: Bounds
+    wilson: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,14 +170,35 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
 
 
-def _bounds(value: float, drawn: np.ndarray, units: int) -> Bounds | None:
+def _plain(interval: _Interval | None) -> Bounds | None:
+    return None if interval is None else interval.bounds
+
+
+def _no_tighter(f_score: _Interval | None, precision: _Interval | None, recall: _Interval | None) -> Bounds | None:
+    """The interval of an F-score, no tighter than those of precision and recall where one of these is Wilson's."""
+    if f_score is None:
+        return None
+    low, high = f_score.bounds
+    if precision is None or recall is None or not (precision.wilson or recall.wilson):
+        return low, high
+    lowest, highest = (_harmonic(*pair) for pair in zip(precision.bounds, recall.bounds, strict=True))
+    return min(low, lowest), max(high, highest)
+
+
+def _harmonic(a: float, b: float) -> float:
+    """The harmonic mean; 0 when either is 0."""
+    return 2 * a * b / (a + b) if a + b > 0 else 0.0
+
+
+def _bounds(value: float, drawn: np.ndarray, units: int) -> _Interval | None:
     """Interval of a share; None when it is undefined."""
     if math.isnan(value):
         return None
     low, high = _percentiles(drawn)
-    if units < FEW or not low < high:
+    few = units < FEW or not low < high
+    if few:
         low, high = wilson(value, units)
-    return max(0.0, min(low, value)), min(1.0, max(high, value))
+    return _Interval((max(0.0, min(low, value)), min(1.0, max(high, value))), few)
 
 
 def _kappa_bounds(truth: _Measures, drawn: np.ndarray, overall: Bounds | None, units: int) -> Bounds | None:

@@ -24,7 +24,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from iota2.core.files import require_regular
+from iota2.core.files import require_regular, without_dots
 from iota2.core.words import did_you_mean
 from iota2.errors import InputError, remedy_of
 from iota2.io.addresses import is_remote, secret_in
@@ -216,7 +216,7 @@ def _located(path: Path, info: ValidationInfo) -> Path:
     """The path; a relative one starts at the folder of the configuration file, or that which ``--paths-from`` gives."""
     folder = (info.context or {}).get("folder")
     path = usable_path(path)
-    return Path(folder, path) if folder else path
+    return without_dots(Path(folder, path) if folder else path)
 
 
 def usable_path(path: Path) -> Path:

@@ -30,6 +30,7 @@ from iota2.config.places import KEYS, builders_asked, place_of, section_of, unkn
 from iota2.config.rules import findings
 from iota2.config.schema import ATTRIBUTES, SECTIONS, Config
 from iota2.config.yaml_reader import read_yaml, written_in_yaml
+from iota2.core.files import without_dots
 from iota2.core.words import choice_meant, did_you_mean, squeezed
 from iota2.errors import ConfigError
 
@@ -98,7 +99,7 @@ def load_config(path: Path | str, *, check_paths: bool = True, paths_from: Path 
 
 def read_config(path: Path | str, *, check_paths: bool = True, paths_from: Path | None = None) -> Reading:
     """What ``load_config`` reads, with the problems as values; ConfigError for a syntax error only."""
-    source = Path(path).absolute()
+    source = without_dots(Path(path).absolute())
     read = read_yaml if written_in_yaml(source) else read_cfg
     return _reading(read(read_text(source), source), check_paths=check_paths, paths_from=paths_from)
 
@@ -118,7 +119,8 @@ def _reading(document: Document, *, check_paths: bool, paths_from: Path | None) 
     draft = _Draft(document.source, builders_asked(document))
     for written in document.sections:
         _place_section(draft, written)
-    home, start = document.source.parent, paths_from.absolute() if paths_from else None
+    home = document.source.parent
+    start = without_dots(paths_from.absolute()) if paths_from else None
     context = {"folder": start or home, "home": home, "paths_from": start, "check_paths": check_paths}
     sections = {name: found for name in SECTIONS if (found := _validated(draft, name, context))}
     for finding in findings(sections):

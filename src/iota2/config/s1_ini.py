@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from iota2.config.fields import elsewhere, usable_path
-from iota2.core.files import read_text
+from iota2.core.files import read_text, without_dots
 from iota2.core.words import did_you_mean
 from iota2.errors import ConfigError, remedy_of
 from iota2.io.radar_names import named_like
@@ -181,7 +181,7 @@ class _Ini:
         self.problems.append((line, text))
 
     def _located(self, text: str) -> Path:
-        return Path(self.start, usable_path(Path(text)))
+        return without_dots(Path(self.start, usable_path(Path(text))))
 
     def _folder(self, text: str) -> Path:
         folder = self._located(text)

@@ -16,8 +16,10 @@ def minimal_config(
     color_table: str = "colors.txt",
     list_tile: str = "T31TCJ",
     proj: str = "EPSG:2154",
+    yaml: bool = False,
 ) -> str:
-    """A commented ``.cfg`` text that maps Sentinel-2 tiles with a random forest; paths may be relative."""
+    """A commented text, ``.cfg`` or ``yaml``, that maps Sentinel-2 tiles with a random forest; paths may be
+    relative."""
     chain = {
         "output_path": output_path,
         "list_tile": list_tile,
@@ -28,19 +30,24 @@ def minimal_config(
         "color_table": color_table,
         "proj": proj,
     }
-    entries = "\n".join(_entry(Chain.model_fields[key].description, key, _quoted(chain[key])) for key in chain)
-    seed = _entry(ArgTrain.model_fields["random_seed"].description, "random_seed", "0")
-    return (
-        "# Relative paths start at the folder of this file. Every option: docs/reference/options.md\n\n"
-        f"chain :\n{{\n{entries}\n}}\n\narg_train :\n{{\n{seed}\n}}\n"
-    )
+    quoted, between = (_quoted_in_yaml, ": ") if yaml else (_quoted, " : ")
 
+    def entry(sentence: str | None, key: str, value: str) -> str:
+        return f"  # {(sentence or '').replace('`', '')}\n  {key}{between}{value}"
 
-def _entry(sentence: str | None, key: str, value: str) -> str:
-    return f"  # {(sentence or '').replace('`', '')}\n  {key} : {value}"
+    entries = "\n".join(entry(Chain.model_fields[key].description, key, quoted(chain[key])) for key in chain)
+    seed = entry(ArgTrain.model_fields["random_seed"].description, "random_seed", "0")
+    head = "# Relative paths start at the folder of this file. Every option: docs/reference/options.md\n\n"
+    if yaml:
+        return f"{head}chain:\n{entries}\n\narg_train:\n{seed}\n"
+    return f"{head}chain :\n{{\n{entries}\n}}\n\narg_train :\n{{\n{seed}\n}}\n"
 
 
 def _quoted(text: str) -> str:
     """``text`` as the ``.cfg`` syntax quotes it."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
+
+
+def _quoted_in_yaml(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -24,6 +24,22 @@ _KINDS = (
 )
 
 
+def without_dots(path: Path) -> Path:
+    """The path without ``..``, and with what it means to the system: after a symbolic link, ``..`` is the folder
+    above that to which the link leads. Other links stay as they are."""
+    if ".." not in path.parts:
+        return path
+    found = Path(path.anchor)
+    for part in path.parts[len(found.parts) :]:
+        if part != "..":
+            found /= part
+        elif found.name in ("", ".."):  # above the root is the root; what a relative path starts with stays
+            found = found if found.anchor else found / part
+        else:
+            found = (Path(os.path.realpath(found)) if found.is_symlink() else found).parent
+    return found
+
+
 def require_regular(path: str | Path) -> None:
     """Raise OSError unless ``path`` is a regular file, or a link to one; nothing is opened."""
     try:

@@ -37,6 +37,11 @@ class Sample:
     masked: tuple[bool, ...]
     """(time,) whether a mask says where the date is clear, beside those of the edge."""
 
+    def judged(self, date: int) -> bool:
+        """Whether there is anything to doubt on a date: not where masks leave too few clear pixels, for what clouds
+        show is used by nobody."""
+        return not self.masked[date] or bool(np.count_nonzero(self.clear[date]) >= ENOUGH)
+
     def of(self, date: int, band: int) -> BandValues | None:
         """The clear pixels of a band on a date; when they are too few, those that are neither missing nor 0, which
         clouds and the edge of an image may be. None when these are too few."""

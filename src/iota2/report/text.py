@@ -156,8 +156,7 @@ def _cell(value: Estimate) -> str:
 
 
 def _most_mapped(row: np.ndarray, names: list[str]) -> str:
-    """The three classes that a reference class is mostly mapped as, ties by name descending."""
-    if not row.any():
-        return UNDEFINED
-    ranked = sorted(zip(row.tolist(), names, strict=True), reverse=True)
-    return ", ".join(name for _, name in ranked[:3])
+    """The classes, three at most, that a reference class is mostly mapped as, ties by name descending; none without a
+    pixel."""
+    ranked = sorted(((count, name) for count, name in zip(row.tolist(), names, strict=True) if count > 0), reverse=True)
+    return ", ".join(name for _, name in ranked[:3]) or UNDEFINED

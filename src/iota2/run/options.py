@@ -147,12 +147,26 @@ def _table() -> str:
 
 
 def _nothing_left(asked: Sequence[_Bound], first: int, last: int, steps: Sequence[Step]) -> str:
-    given = " and ".join(f"{bound.option} {bound.named}" for bound in asked)
-    active = ", ".join(f"{NUMBERS[step.name]} {step.name}" for step in steps)
-    why = "the first step comes after the last" if first > last else "none of these steps is active"
+    """Why no step is left; only the bounds that make it so are named."""
+    begin = next(bound for bound in asked if bound.begins and bound.first == first)
+    end = next(bound for bound in asked if not bound.begins and bound.last == last)
+    given = f"{begin.option} {begin.named} and {end.option} {end.named}"
     if first > len(NAMES):
-        why = f"{next(bound.named for bound in asked if bound.first == first)} has no steps yet"
-    return f"No step is left to run with {given}: {why}. Active steps: {active}."
+        return f"No step is left to run with {begin.option}: {begin.named} has no steps yet. Give an earlier one."
+    if first > last:
+        return f"No step is left to run with {given}: the first step comes after the last."
+    numbers = [NUMBERS[step.name] for step in steps]
+    before, after = [n for n in numbers if n < first], [n for n in numbers if n > last]
+    near = " and ".join(f"{n} {NAMES[n]}" for n in (*before[-1:], *after[:1]))
+    return f"No step is left to run with {given}: none of these steps is active. The nearest active steps are {near}."
+
+
+def steps_named(option: str, asked: str) -> list[str]:
+    """The steps, active or not, that the name or number of a step, or the name of a group, stands for; a step comes
+    before a group of the same name. UserError when there is no such step."""
+    if name := _spelled(asked.strip(), NUMBERS):
+        return [name]
+    return [NAMES[number] for number in _bound(option, asked, begins=True).numbers]
 
 
 def groups_of(steps: Sequence[Step]) -> list[str]:

@@ -103,7 +103,7 @@ class Plan:
             lines = "\n".join(f"  {self.root / name} (made by step {step})" for step, name in missing.items())
             raise UserError(
                 "The steps asked for need files of earlier steps that are not there:\n"
-                f"{lines}\nStart from an earlier step (first_step, --first-step)."
+                f"{lines}\nStart from an earlier step (--first-step, chain.first_step; Iota2.py: -starting_step)."
             )
 
 

@@ -13,7 +13,7 @@ from iota2 import layout
 from iota2.chain import CLASSIFICATION, SURVEY
 from iota2.config.schema import Config
 from iota2.core.graph import Resources, Step
-from iota2.core.words import nearest, printable
+from iota2.core.words import printable
 from iota2.errors import JobsFailed, UserError
 from iota2.io.atomic import remove_leftovers, write_text
 from iota2.io.layers import vector_source
@@ -39,7 +39,7 @@ from iota2.run.ledger import Ledger, Verdict, all_reasons, assess
 from iota2.run.listing import digests, survey_texts, write_survey
 from iota2.run.local import local_workers
 from iota2.run.lock import locked
-from iota2.run.options import Options, chosen_steps, resume_command, step_notes
+from iota2.run.options import Options, chosen_steps, resume_command, step_notes, steps_named
 from iota2.run.output import claim, empty, left_over, prepare, removable, require_ours
 from iota2.run.plan import Job, Plan, make_plan
 from iota2.run.reasons import Reasons, keep_parameters
@@ -142,6 +142,8 @@ class Outlook:
     """Files that are removed first; None when the output folder is not to be emptied."""
     notes: Sequence[str] = ()
     """On steps that were asked for and are not active."""
+    left_out: int = 0
+    """Jobs of steps that were not asked for."""
 
     @property
     def to_run(self) -> list[tuple[Step, bool]]:
@@ -186,14 +188,15 @@ def _outlook(config: Config, options: Options, found: Survey, plan: Plan, *, ren
     emptied = config.chain.remove_output_path and chosen[0][1] and not options.restart
     if not emptied:
         require_ours(plan.root, _may_make(plan))
-    plan = _chosen_jobs(plan, chosen)
+    all_jobs, plan = len(plan.jobs), _chosen_jobs(plan, chosen)
+    left_out = all_jobs - len(plan.jobs)
     verdicts = _assess(plan, texts, options, renew=renew)
     if not emptied:
-        return Outlook(plan, verdicts, chosen, found, texts, notes=notes)
+        return Outlook(plan, verdicts, chosen, found, texts, notes=notes, left_out=left_out)
     reason = "the output folder is emptied first"
     verdicts = {id_: replace(verdict, state="stale", reason=reason) for id_, verdict in verdicts.items()}
     removed = removable(plan.root) if (plan.root / layout.MARK).is_dir() else []
-    return Outlook(plan, verdicts, chosen, found, texts, removed, notes)
+    return Outlook(plan, verdicts, chosen, found, texts, removed, notes, left_out)
 
 
 def run(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResult]:
@@ -356,7 +359,7 @@ def _run_jobs(
     make_way(plan.root / layout.REASONS.path)
     write_text(plan.root / layout.REASONS.path, printable("\n".join(told)))
     keep_parameters(plan, verdicts, ledger)
-    note_begin(plan.root)
+    note_begin(plan.root, outlook.left_out)
     status.write()
     watcher.started(plan, verdicts, forecast)
     resume = resume_command(config, options)
@@ -379,7 +382,9 @@ def _run_jobs(
         site.finished()
     unwell = {id_.split("/")[0] for id_, result in results.items() if result.state not in WELL}
     if unwell:
-        again = replace(options, force=tuple(step for step in options.force if step in unwell))
+        again = replace(
+            options, force=tuple(step for step in options.force if unwell.intersection(steps_named("--force", step)))
+        )
         raise JobsFailed(failure_text(plan, results, resume_command(config, again)))
     books.require_written()
     return results
@@ -453,14 +458,17 @@ def _chosen_jobs(plan: Plan, chosen: Sequence[tuple[Step, bool]]) -> Plan:
 
 def _assess(plan: Plan, texts: Mapping[Path, str], options: Options, *, renew: bool = False) -> dict[str, Verdict]:
     """Verdicts on the jobs, after a look at the steps to force."""
-    names = [step.name for step in plan.steps]
-    for name in options.force:
-        if name not in names:
-            near = nearest(name, names)
-            hint = f"did you mean {near}?" if near else f"steps: {', '.join(names)}."
-            raise UserError(f"--force: no step is called {name!r}; {hint}")
+    active, forced = {step.name for step in plan.steps}, set[str]()
+    for asked in options.force:
+        named = active.intersection(steps_named("--force", asked))
+        if not named:
+            raise UserError(
+                f"--force {asked}: no such step is among those that this configuration and these options run."
+                " iota2 plan lists them."
+            )
+        forced |= named
     ledger, given, words = Ledger(plan.root), digests(texts, plan.root), Reasons(plan.root, texts)
-    return assess(plan, ledger, given, force=options.force, renew=renew, words=words)
+    return assess(plan, ledger, given, force=forced, renew=renew, words=words)
 
 
 def _may_make(plan: Plan) -> list[str]:
@@ -537,11 +545,14 @@ def products(config: Config) -> list[tuple[Path, str]]:
         layout.COLOR_MAP,
         layout.FINAL_CONFIDENCE,
         layout.FINAL_VALIDITY,
+        layout.FINAL_PROBABILITIES,
+        layout.DIFFERENCE,
         layout.CONFUSION_FIGURE,
     )
     found = [
         (config.chain.output_path / artifact.path.format(seed=seed), artifact.about)
         for artifact in shown
+        if artifact.when(config)
         for seed in range(config.arg_train.runs)
     ]
     found += [

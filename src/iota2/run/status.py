@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -118,19 +118,25 @@ def _recorded_since_start(root: Path) -> list[str]:
 # -------------------------------------------------------------------------------------------------- begin and end
 
 
-def note_begin(root: Path) -> None:
-    """A run begins: until ``note_end`` it counts as under way, or cut short."""
-    _note(root, LastRun("running", look(root / JOURNAL)[0]))
+def note_begin(root: Path, left_out: int = 0) -> None:
+    """A run begins: until ``note_end`` it counts as under way, or cut short. ``left_out``: jobs of steps that were not
+    asked for."""
+    _note(root, LastRun("running", look(root / JOURNAL)[0], left_out))
 
 
 def note_end(root: Path, how: End) -> None:
     """The run that began last has come to its end."""
-    _note(root, LastRun(how, LAST.load(root).journal))
+    _note(root, replace(LAST.load(root), state=how))
 
 
 def last_end(root: Path) -> End | None:
     """How the last run ended; ``running`` when it is under way or was cut short, None when there was none."""
     return LAST.load(root).state
+
+
+def jobs_left_out(root: Path) -> int:
+    """How many jobs the last run, or that under way, leaves out since their steps were not asked for."""
+    return LAST.load(root).left_out
 
 
 @dataclass(frozen=True)
@@ -140,6 +146,8 @@ class LastRun:
     state: End | None = None
     journal: int = 0
     """Bytes of the records when it began."""
+    left_out: int = 0
+    """Jobs of steps that were not asked for."""
 
 
 def _note(root: Path, last: LastRun) -> None:
@@ -151,6 +159,7 @@ def _parsed(text: str) -> LastRun:
     last = LastRun(**json.loads(text))
     require(last.state in get_args(End), "an end that runs do not have")
     require(type(last.journal) is int and 0 <= last.journal < 1 << 62, "expected a number of bytes")
+    require(type(last.left_out) is int and 0 <= last.left_out < 1 << 62, "expected a number of jobs")
     return last
 
 

@@ -32,9 +32,14 @@ def verify(config: Config, *, deep: bool) -> Findings:
     """Look at all recorded outputs, at their bytes when ``deep``.
 
     Damage that a run would not notice is struck from the records, so that the next run makes the output again, and so
-    is what nothing needs.
+    is what nothing needs. UserError where nothing is recorded.
     """
     root = config.chain.output_path
+    if not Ledger(root).records:
+        raise UserError(
+            f"{root}: nothing is recorded here, so there is nothing to compare. No run has ended a job in this folder: "
+            "check chain.output_path, or run first."
+        )
     found = damaged(root, deep=deep)
     if not found:
         return Findings()

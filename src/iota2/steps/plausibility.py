@@ -119,12 +119,16 @@ def _layer_notes(scene: Scene, layers: SensorScene) -> Iterator[str]:
 
 
 def _value_notes(tile: str, sensor: SensorScene, sample: Sample) -> Iterator[str]:
-    """Notes on the sampled values of a series; DamagedProduct for those that cannot be."""
+    """Notes on the sampled values of a series; DamagedProduct for those that cannot be.
+
+    Values under masks count for the second alone.
+    """
     dates = range(len(sensor.acquisitions))
     table: Table = {name: [sample.of(t, k) for t in dates] for k, name in enumerate(sample.bands)}
     certain = [*_wrapped(sensor, sample), *(plausible.impossible(table) if sensor.spec.spectral else ())]
     if certain:
         raise _damaged(tile, sensor, certain)
+    table = {name: [one if sample.judged(t) else None for t, one in enumerate(of)] for name, of in table.items()}
     unlike = plausible.out_of_scale(table) if sensor.spec.spectral else iter(())
     yield from _told(sensor, "unlike those of the other dates", chain(plausible.unlike_others(table), unlike))
     yield from _holes(sensor, sample)
@@ -184,6 +188,8 @@ def _indices(sensor: SensorScene, sample: Sample) -> Iterator[Doubt]:
     for name, first, second in (("NDVI", "nir", "red"), ("NDWI", "swir", "nir")):
         if first in place and second in place:
             for t, layers in enumerate(sample.values):
+                if not sample.judged(t):
+                    continue
                 pixels = sample.clear[t] if sample.clear[t].sum() >= plausible.ENOUGH else slice(None)
                 share = plausible.beyond_one(layers[place[first], pixels], layers[place[second], pixels])
                 if share > plausible.SHARE:

@@ -7,7 +7,7 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -21,9 +21,10 @@ from pydantic import BaseModel
 
 from iota2 import __version__, layout, report
 from iota2.classifiers.models import read_training
-from iota2.classifiers.registry import as_options
+from iota2.classifiers.registry import as_options, validate_options
 from iota2.compute.accuracy import scores
 from iota2.compute.validation import validated
+from iota2.config.options_train import ArgTrain
 from iota2.config.schema import Config, describe
 from iota2.core.graph import Artifact, JobContext, Step
 from iota2.core.grid import blocks, resolution
@@ -173,7 +174,7 @@ def _page(
         notes=notes,
         files=_files(job.params),
         models=tuple(_models(job)),
-        configuration=tuple(job.params.options.items()),
+        configuration=tuple(_configuration(job).items()),
         versions=tuple(_versions().items()),
     )
 
@@ -305,6 +306,25 @@ def _models(job: JobContext) -> Iterator[ModelView]:
         yield ModelView(made.region, made.seed, made.kind, parameters, sum(made.samples.values()))
 
 
+def _configuration(job: JobContext) -> dict[str, str]:
+    return {**job.params.options, **told_by_models([*_models(job)])}
+
+
+def told_by_models(models: Sequence[ModelView]) -> dict[str, str]:
+    """Of ``TOLD_BY_MODELS``, those that differ from their default, as text; what differs between models side by
+    side."""
+    found: dict[str, dict[str, None]] = {name: {} for name in TOLD_BY_MODELS}
+    classifier, options = TOLD_BY_MODELS
+    for model in models:
+        if model.classifier != ArgTrain.model_fields["classifier"].default:
+            found[classifier][model.classifier] = None
+        usual = as_options(model.classifier, validate_options(model.classifier, {})[0])
+        changed = {name: value for name, value in model.parameters.items() if value != usual.get(name)}
+        if changed:
+            found[options][str(changed)] = None
+    return {name: " | ".join(texts) for name, texts in found.items() if texts}
+
+
 def _provenance(job: JobContext, scenes: list[Scene]) -> dict[str, object]:
     dates = [f"{s.tile}: {counted(s.count, 'date')} of {s.sensor}, {s.first} to {s.last}" for s in _series(scenes)]
     return {
@@ -370,5 +390,5 @@ STEP = Step(
         "page": layout.REPORT,
     },
     params=params,
-    version=3,
+    version=4,
 )

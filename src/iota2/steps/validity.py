@@ -136,5 +136,5 @@ STEP = Step(
         "notes": layout.VALUE_NOTES,
     },
     params=params,
-    version=5,
+    version=6,
 )

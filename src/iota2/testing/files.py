@@ -131,8 +131,19 @@ def write_class_tables(classes: Iterable[LandClass], files: WorldFiles) -> None:
 
 def write_config(tiles: Iterable[str], files: WorldFiles, sensors: Sequence[str] = ("Sentinel2",)) -> None:
     """Write a configuration, with absolute paths, that runs the whole chain on what was written."""
+    files.config.write_text(config_text(tiles, files, sensors), encoding="utf-8")
+
+
+def demo_config(tiles: Iterable[str], files: WorldFiles, sensors: Sequence[str]) -> str:
+    """The same configuration with paths relative to its folder, so that the folder may be copied and moved."""
+    return config_text(tiles, files, sensors, relative=True)
+
+
+def config_text(tiles: Iterable[str], files: WorldFiles, sensors: Sequence[str], *, relative: bool = False) -> str:
+    """The text of a configuration that runs the whole chain, its paths absolute or ``relative`` to its folder."""
 
     def quoted(path: Path) -> str:
+        path = path.relative_to(files.folder) if relative else path
         # A path with a single quote stands in double quotes.
         return f'"{path}"' if "'" in str(path) else f"'{path}'"
 
@@ -147,4 +158,4 @@ def write_config(tiles: Iterable[str], files: WorldFiles, sensors: Sequence[str]
     )
     if "userFeat" in sensors:
         text += LAYERS
-    files.config.write_text(text, encoding="utf-8")
+    return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from iota2.core.random import generator
 from iota2.testing.archive import Product, write_band, write_masks
 from iota2.testing.classes import BANDS
-from iota2.testing.files import WorldFiles, write_class_tables, write_config
+from iota2.testing.files import WorldFiles, demo_config, write_class_tables, write_config
 from iota2.testing.landsat import write_landsat
 from iota2.testing.layers import write_layers
 from iota2.testing.radar import write_radar
@@ -25,6 +26,25 @@ def write_world(world: World, folder: Path) -> WorldFiles:
 
     Only one band of one date is in memory at a time.
     """
+    files = _write_inputs(world, folder)
+    write_config(world.options.tiles, files, world.options.sensors)
+    return files
+
+
+def write_demo(world: World, folder: Path) -> tuple[WorldFiles, bool]:
+    """The same, with a configuration that may be copied with its folder; and whether it is as written here.
+
+    A configuration that is there already and says anything else is kept.
+    """
+    files = _write_inputs(world, folder)
+    text = demo_config(world.options.tiles, files, world.options.sensors)
+    if os.path.lexists(files.config):
+        return files, files.config.read_bytes() == text.encode()
+    files.config.write_text(text, encoding="utf-8")
+    return files, True
+
+
+def _write_inputs(world: World, folder: Path) -> WorldFiles:
     files = WorldFiles(Path(folder).absolute())
     files.ground_truth.parent.mkdir(parents=True, exist_ok=True)
     for sensor in world.options.sensors:
@@ -32,7 +52,6 @@ def write_world(world: World, folder: Path) -> WorldFiles:
     write_reference(world.reference, files.ground_truth)
     write_regions(world.ground, files.regions)
     write_class_tables(world.ground.classes, files)
-    write_config(world.options.tiles, files, world.options.sensors)
     return files
 
 
