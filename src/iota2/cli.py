@@ -578,7 +578,7 @@ def guarded(action: Callable[[], object], *, debug: bool) -> int:
         code = exit_code_of(err)
         if debug or code == EXIT_DEFECT:
             print(printable(traceback.format_exc()), file=sys.stderr)
-        if not (isinstance(err, Iota2Error) and err.told):
+        if not (isinstance(err, Iota2Error) and err.is_shown):
             width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
             print(for_terminal(f"error: {_last_words(err)}", width), file=sys.stderr)
         return code

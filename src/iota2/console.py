@@ -308,7 +308,7 @@ class JsonLines(Watcher):
         """An event ``failed`` with the message and the exit code."""
         self._print("failed", exit_code=exit_code_of(error), message=message_of(error))
         if isinstance(error, Iota2Error):
-            error.told = self._stream.isatty()
+            error.is_shown = self._stream.isatty()
 
     def close(self) -> None:
         """Nothing is open."""

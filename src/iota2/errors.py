@@ -33,7 +33,7 @@ class Iota2Error(Exception):
     """Anything that this program tells its user; the message stands without a traceback."""
 
     exit_code = EXIT_DEFECT
-    told = False
+    is_shown = False
     """Whether the terminal shows the message already."""
 
 

@@ -9,7 +9,7 @@ import pytest
 from odc.geo.geobox import GeoBox
 
 from iota2.core.grid import aligned
-from iota2.run.extent import Extent, extent_problems, place_notes, size_problems, table_problems
+from iota2.run.extent import Extent, extent_problems, projection_notes, size_problems, table_problems
 from tests.chain.helpers import EAST, WEST, Case, case, command, small
 
 __all__ = ["case", "small"]
@@ -57,19 +57,19 @@ def test_pixels_beyond_are_refused_with_both_sizes(size: tuple[float, float], pr
 
 @pytest.mark.parametrize("proj", ["EPSG:2154", "EPSG:32631", "EPSG:32630", "EPSG:3035", "EPSG:4326", "EPSG:3857"])
 def test_projections_of_the_place_of_a_tile_and_of_the_zone_beside_it_are_not_noted(proj: str) -> None:
-    assert list(place_notes(proj, {"T31TCJ": TILE})) == []
+    assert list(projection_notes(proj, {"T31TCJ": TILE})) == []
 
 
 @pytest.mark.parametrize("proj", ["EPSG:32640", "EPSG:32633", "EPSG:32731", "EPSG:2193", "EPSG:27700"])
 def test_a_projection_that_is_made_for_another_place_is_noted_with_both_places(proj: str) -> None:
-    (note,) = place_notes(proj, {"T31TCJ": TILE, "T31TDJ": TILE})
+    (note,) = projection_notes(proj, {"T31TCJ": TILE, "T31TDJ": TILE})
     assert note.startswith(f"chain.proj: {proj} (")
     assert "2 tiles outside of it: T31TCJ, T31TDJ (T31TCJ is near" in note
 
 
 def test_an_area_across_the_date_line_is_one_area() -> None:
     chatham = aligned((300_000, 5_100_000, 309_800, 5_109_800), (10, 10), "EPSG:32701")
-    assert list(place_notes("EPSG:2193", {"T01GEL": chatham})) == []
+    assert list(projection_notes("EPSG:2193", {"T01GEL": chatham})) == []
 
 
 def test_check_notes_a_wrong_projection_and_maps_of_hardly_any_pixel(

@@ -182,7 +182,8 @@ def test_options_that_a_problem_mentions_get_their_lines(case: Case, capsys: pyt
         f"line {line_of(config, 'ground_truth')}: chain.ground_truth: {case.files.ground_truth}: none of its"
     )
     loaded = load_config(config)
-    told = loaded.places.told(("chain", "s2_path"), "correct chain.list_tile or chain.region_path, not chain.s2_path")
+    sentence = "correct chain.list_tile or chain.region_path, not chain.s2_path"
+    told = loaded.places.with_line(("chain", "s2_path"), sentence)
     tiles, images = line_of(config, "list_tile"), line_of(config, "s2_path")
     assert told == (
         images,
@@ -221,7 +222,7 @@ def test_a_failure_with_json_is_told_once_on_a_terminal(case: Case, monkeypatch:
     for stream, told in ((Terminal(), True), (io.StringIO(), False)):
         error = UserError("no")
         JsonLines(stream).failed(error)
-        assert error.told is told
+        assert error.is_shown is told
 
 
 def test_a_sensor_that_cannot_be_described_hides_no_problem_of_the_others(

@@ -72,7 +72,7 @@ OptionPath = Sequence[str | int]
 
 @dataclass(frozen=True)
 class Places:
-    """On which lines of a configuration file its options stand, under their present names."""
+    """The lines of a configuration file on which options are written, by their present names."""
 
     nodes: Mapping[str, Mapping[str, Node]] = field(default_factory=dict)
     """What is written, by section and key."""
@@ -86,9 +86,11 @@ class Places:
         node = self.node(str(option[0]), str(option[1])) if len(option) > 1 else None
         return node.line_of(option[2:]) if node else 0
 
-    def told(self, option: OptionPath, text: str) -> tuple[int, str]:
-        """A sentence about an option, with its name and line, and the line to sort by; other options that the
-        sentence names get their lines too."""
+    def with_line(self, option: OptionPath, text: str) -> tuple[int, str]:
+        """Line of an option (0 when it is not written), and a sentence about it with name and line.
+
+        Other options that the sentence names get their lines too.
+        """
         line, name = self.line(option), ".".join(map(str, option))
         text = self._with_lines(text, name)
         named = f"{name}: {text}" if name else text

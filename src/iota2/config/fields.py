@@ -24,14 +24,14 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from iota2.core.files import require_regular, without_dots
+from iota2.core.files import MAX_NAME_BYTES, require_regular, without_dots
 from iota2.core.words import did_you_mean
 from iota2.errors import InputError, remedy_of
 from iota2.io.addresses import is_remote, secret_in
 from iota2.io.layers import FORM, vector_source
 
-LONGEST_NAME, LONGEST_PATH = 255, 4096
-"""Bytes of the name of a file and of a path on Linux."""
+LONGEST_PATH = 4096
+"""Bytes of a path on Linux."""
 YEARS = (1970, 2100)
 """First and last year of dates: before it no satellite took images of land."""
 FROM_HERE = "to start all of them at the working directory, add --paths-from . (Iota2.py: -paths_from .)"
@@ -224,7 +224,7 @@ def usable_path(path: Path) -> Path:
     if "\0" in str(path):
         raise ValueError(f"{str(path)!r} has a character NUL, which no path can have; correct the path")
     longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
-    if longest > LONGEST_NAME or len(os.fsencode(path)) > LONGEST_PATH:
+    if longest > MAX_NAME_BYTES or len(os.fsencode(path)) > LONGEST_PATH:
         raise ValueError(f"{shortened(str(path))!r} is longer than file systems hold; correct the path")
     try:
         return path.expanduser()

@@ -333,8 +333,8 @@ class Chain(Section):
 
     @field_validator("proj", mode="before")
     @classmethod
-    def _number(cls, given: object) -> object:
-        """The number alone means the projection of EPSG with that number; blanks mean nothing."""
+    def _with_authority(cls, given: object) -> object:
+        """``EPSG:n`` from a number alone, and without blanks."""
         if isinstance(given, float) and given.is_integer():
             given = int(given)
         if isinstance(given, str):

@@ -19,6 +19,7 @@ _FUSION_ONLY = "it is used with classif_mode 'fusion' only"
 _NO_TERRAIN = "pixels are selected on the lattice of the images, without a terrain model"
 
 MOST_RUNS = 1000
+"""Random splits; each gives a whole map."""
 MOST_SAMPLES = 2**31 - 1
 """Pixels that can be asked for."""
 SET_BY_THE_CHAIN = ("in", "mask", "vec", "out", "instats", "field", "layer", "rand", "inxml", "outrates")
@@ -174,7 +175,7 @@ class ArgTrain(Section):
         "Parameters of the classifier, such as `{'classifier.rf.min': 5, 'classifier.rf.max': 25}`.",
         about=About(form="a dictionary of parameter names and values"),
     )
-    runs: int = option(1, "Number of random splits, each with its own map and accuracy.", ge=1, le=1000)
+    runs: int = option(1, "Number of random splits, each with its own map and accuracy.", ge=1, le=MOST_RUNS)
     ratio: float = option(0.5, "Share of the polygons used for learning.", gt=0, lt=1)
     random_seed: int | None = option(
         None,
@@ -227,13 +228,6 @@ class ArgTrain(Section):
     a_crop_label_replacement: Words = dormant((), "Class code and name that stand for annual classes.", "crop_mix")
     samples_classif_mix: bool = dormant(False, "Choose annual samples from an earlier map.", "crop_mix")
     annual_classes_extraction_source: AnyPath | None = dormant(None, "The earlier map.", "crop_mix")
-
-    @field_validator("runs")
-    @classmethod
-    def _countable(cls, runs: int) -> int:
-        if runs > MOST_RUNS:
-            raise ValueError(f"expected at most {MOST_RUNS} runs, got {runs}; each is a whole map")
-        return runs
 
     @property
     def seed(self) -> int:

@@ -15,6 +15,9 @@ from pathlib import Path
 
 MAX_TEXT = 64 << 20
 """Bytes of the largest text that is read whole: configurations, tables, metadata, records of runs."""
+MAX_NAME_BYTES = 255
+"""Bytes of the name of a file that file systems hold."""
+
 _KINDS = (
     (stat.S_ISFIFO, "is a named pipe (FIFO)"),
     (stat.S_ISSOCK, "is a socket"),

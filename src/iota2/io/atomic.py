@@ -20,15 +20,13 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from iota2.core.files import naming
+from iota2.core.files import MAX_NAME_BYTES, naming
 from iota2.core.words import json_printable
 
 SHAPEFILE_SUFFIXES = (
     ".shp", ".shx", ".dbf", ".prj", ".cpg", ".qix", ".qpj", ".sbn", ".sbx", ".shp.xml", ".idm", ".ind",
 )  # fmt: skip
 """Suffixes of the files that together are one shapefile."""
-_LONGEST_NAME = 255
-"""Bytes of a file name that every usual file system takes."""
 ADDRESS_CHARACTERS = frozenset(";!")
 """Characters that readers of addresses (URLs, archives) take for separators; none in names in progress."""
 _IN_PROGRESS = re.compile(r"\..+\.[A-Za-z0-9-]+-\d+-[0-9a-f]{8}\.(part|scratch|old)(?![A-Za-z0-9])", re.DOTALL)
@@ -159,7 +157,7 @@ def part_name(path: Path, word: str = "part") -> Path:
     host = re.sub("[^A-Za-z0-9-]", "-", socket.gethostname())[:_LONGEST_HOST] or "host"
     ending = f".{host}-{os.getpid()}-{secrets.token_hex(4)}.{word}{path.suffix}"
     name = f".{path.stem}{ending}"
-    if len(name.encode()) > _LONGEST_NAME or ADDRESS_CHARACTERS & set(name):
+    if len(name.encode()) > MAX_NAME_BYTES or ADDRESS_CHARACTERS & set(name):
         name = f".{hashlib.sha256(path.name.encode()).hexdigest()[:32]}{ending}"
     return path.with_name(name)
 

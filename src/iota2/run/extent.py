@@ -106,7 +106,7 @@ def extent_of(config: Config, scenes: Mapping[str, Scene], outlines: Mapping[str
 def extent_notes(config: Config, scenes: Mapping[str, Scene]) -> Iterator[str]:
     """Sentences on a projection that is not made for where the tiles are, and on maps of hardly any pixel."""
     size = config.chain.spatial_resolution
-    yield from place_notes(config.chain.proj, {tile: scene.geobox for tile, scene in scenes.items()})
+    yield from projection_notes(config.chain.proj, {tile: scene.geobox for tile, scene in scenes.items()})
     for tile, scene in scenes.items() if size else ():
         rows, columns = map(int, scene.geobox.shape)
         finest = finest_pixel(scene.sensors)
@@ -120,8 +120,8 @@ def extent_notes(config: Config, scenes: Mapping[str, Scene]) -> Iterator[str]:
             )
 
 
-def place_notes(proj: str, grids: Mapping[str, GeoBox]) -> Iterator[str]:
-    """That tiles lie outside the area for which a projection is made, by more than zones overlap."""
+def projection_notes(proj: str, grids: Mapping[str, GeoBox]) -> Iterator[str]:
+    """A note when tiles lie outside the area of use of a projection, by more than zones overlap."""
     area = CRS(proj).area_of_use
     if area is None:
         return
@@ -138,7 +138,7 @@ def place_notes(proj: str, grids: Mapping[str, GeoBox]) -> Iterator[str]:
 
 
 def _within(area: tuple[float, float, float, float], longitude: float, latitude: float) -> bool:
-    """Whether a place lies in an area, which may cross the date line, or as near to it as zones overlap."""
+    """Whether a point (degrees) lies in an area, or within ``OVERLAP`` of it. The area may cross the date line."""
     west, south, east, north = area
     width = (east - west) % WHOLE_TURN or WHOLE_TURN
     east_of = (longitude - west + OVERLAP) % WHOLE_TURN

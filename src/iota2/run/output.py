@@ -12,7 +12,7 @@ from iota2 import layout
 from iota2.chain import CLASSIFICATION
 from iota2.classifiers import forest, models
 from iota2.config.schema import Config
-from iota2.core.files import read_bytes
+from iota2.core.files import MAX_NAME_BYTES, read_bytes
 from iota2.core.graph import Artifact
 from iota2.errors import OutputError, remedy_of, system_text
 from iota2.io.atomic import SHAPEFILE_SUFFIXES, in_progress, write_text
@@ -20,8 +20,8 @@ from iota2.run.ledger import Ledger
 from iota2.run.lock import LOCK
 from iota2.run.state import StateFile, make_way, require
 
-LONGEST_NAME, LONGEST_PATH = 255, 3800
-"""Bytes of a name and of a path to the output folder; below it, names of files come to that."""
+LONGEST_PATH = 3800
+"""Bytes of the path to the output folder; paths of files in it are longer."""
 _SYSTEM = ("/proc", "/sys", "/dev")
 """What looks like folders and is none to put files into."""
 MADE = layout.OUTPUTS.path
@@ -57,7 +57,7 @@ def require_usable(root: Path) -> None:
 
 def _unusable(root: Path) -> str | None:
     """Why a folder cannot hold results, and what to do; None when it can."""
-    if any(len(os.fsencode(part)) > LONGEST_NAME for part in root.parts) or len(os.fsencode(root)) > LONGEST_PATH:
+    if any(len(os.fsencode(part)) > MAX_NAME_BYTES for part in root.parts) or len(os.fsencode(root)) > LONGEST_PATH:
         return f"the path is longer than file systems hold ({str(root)[:60]}…). Choose another folder."
     try:
         place = next(folder for folder in (root, *root.parents) if os.path.lexists(folder))
@@ -218,7 +218,7 @@ def _parsed(text: str) -> list[str]:
 def _is_name(line: str) -> bool:
     """Whether a line may be the name of an output."""
     path = PurePosixPath(line)
-    short = all(len(os.fsencode(part)) <= LONGEST_NAME for part in path.parts) and len(path.parts) <= MOST_PARTS
+    short = all(len(os.fsencode(part)) <= MAX_NAME_BYTES for part in path.parts) and len(path.parts) <= MOST_PARTS
     return bool(line) and "\0" not in line and not path.is_absolute() and ".." not in path.parts and short
 
 

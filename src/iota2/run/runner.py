@@ -12,6 +12,7 @@ from pathlib import Path
 from iota2 import layout
 from iota2.chain import CLASSIFICATION, SURVEY
 from iota2.config.schema import Config
+from iota2.core.files import MAX_NAME_BYTES
 from iota2.core.graph import Resources, Step
 from iota2.core.words import printable
 from iota2.errors import JobsFailed, UserError
@@ -53,8 +54,6 @@ from iota2.run.under_way import forget_all
 from iota2.steps.coregistration import unaligned
 from iota2.steps.plausibility import read_value_notes
 
-LONGEST_NAME = 255
-"""Bytes of a file's name that every usual file system holds."""
 SHOWN_FAILURES = 10
 SHOWN_LEFT_OVER = 5
 MINE = 16
@@ -114,10 +113,10 @@ def plan_run(config: Config, found: Survey) -> Plan:
 def _require_short_names(plan: Plan) -> None:
     names = {part for job in plan.jobs for name in job.makes for part in name.split("/")}
     longest = max(names, key=lambda name: len(os.fsencode(name)))
-    if len(os.fsencode(longest)) > LONGEST_NAME:
+    if len(os.fsencode(longest)) > MAX_NAME_BYTES:
         raise UserError(
             f"The results would hold a file {longest!r}, whose name takes {len(os.fsencode(longest))} bytes; file "
-            f"systems hold {LONGEST_NAME}. Shorten the name of the region file, of a region or of a tile."
+            f"systems hold {MAX_NAME_BYTES}. Shorten the name of the region file, of a region or of a tile."
         )
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 import geopandas as gpd
 import numpy as np
@@ -17,7 +14,6 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.config.options_sensors import PLACES
-from iota2.config.places import KEYS
 from iota2.config.schema import Config
 from iota2.config.sensors import expression_notes, sensors_and_problems
 from iota2.core.grid import part_count
@@ -28,7 +24,7 @@ from iota2.core.scene import Scene
 from iota2.core.sensor import SensorOptions
 from iota2.core.tables import REGION
 from iota2.core.words import counted, did_you_mean
-from iota2.errors import ConfigError, InputError, InputProblems, MissingField, UserError, as_entry, message_of
+from iota2.errors import InputError, InputProblems, MissingField, as_entry
 from iota2.io.burn import to_crs
 from iota2.io.classes import read_colors, read_names
 from iota2.io.point_areas import PointRule, footprint
@@ -36,22 +32,16 @@ from iota2.io.reference import FieldValues, ReferenceData, read_field, read_refe
 from iota2.run.extent import RESOLUTION, Extent, extent_notes, extent_of, extent_problems, table_problems
 from iota2.run.output import require_usable
 from iota2.run.plan import rows_of
-from iota2.run.scan import read_stac, scan, scenes_of, with_images
+from iota2.run.problems import Option, Problems
+from iota2.run.scan import Items, Series, read_stac, scan, scenes_of, with_images
 from iota2.steps import recipe as recipe_step
 from iota2.steps.coregistration import alignment_notes, reference_problems
 from iota2.steps.regions import SINGLE_REGION
 from iota2.steps.selection import read_class_counts, read_counts
 
-T = TypeVar("T")
-Option = tuple[str | int, ...]
-"""An option: its section, its key, and what leads to a part of its value; empty when none is known."""
-SHOWN = 20
-"""Problems of one option that are told."""
 BYCLASS = "strategy.byclass.in"
 _IMAGES = tuple(f"chain.{key}" for key in (*PLACES.values(), "user_sensors", "stac_items"))
 """The options that enable sensors."""
-_NAMED = re.compile(r"([A-Za-z]\w*(?:\.\w+)+): ")
-"""An option at the beginning of a sentence about it."""
 
 
 @dataclass(frozen=True)
@@ -92,128 +82,59 @@ def survey(config: Config) -> Survey:
 
     Raises InputError with the problems of all of them at once, each with its option and line.
     """
-    looked = _Look(config)
-    found = looked.found()
+    look = _Look(config)
+    found = look.found()
     if found is None:
-        raise InputError(_all_told(config, looked.told()))
+        lines = look.lines()
+        head = f"{config.source}: {counted(len(lines), 'problem')} of inputs"
+        raise InputError("\n".join([head, *(as_entry(text) for _, text in lines)]))
     return found
 
 
 def input_problems(config: Config, broken: Set[str]) -> list[tuple[int, str]]:
-    """What is wrong with the inputs of a configuration that has problems itself, with lines; only inputs are looked at
-    whose options are not ``broken``."""
-    looked = _Look(config, broken)
-    looked.found()
-    return looked.told()
+    """Line and sentence of each problem of the inputs of a configuration that has problems itself. Inputs of ``broken``
+    options are not looked at."""
+    look = _Look(config, broken)
+    look.found()
+    return look.lines()
 
 
-def _all_told(config: Config, told: Sequence[tuple[int, str]]) -> str:
-    head = f"{config.source}: {counted(len(told), 'problem')} of inputs"
-    return "\n".join([head, *(as_entry(text) for _, text in told)])
-
-
-class _Look:
-    """One look at all inputs, and the problems that are found on the way."""
+class _Look(Problems):
+    """One look at all inputs, with the problems that are found."""
 
     def __init__(self, config: Config, broken: Set[str] = frozenset()) -> None:
-        self.config, self.broken = config, broken
-        self._problems: dict[tuple[Option, str], None] = {}
+        super().__init__(config, broken)
         self._partial = False
-        """Whether some sensor cannot be looked at, or not as it is meant."""
-
-    def told(self) -> list[tuple[int, str]]:
-        """The problems with their options and lines, by line."""
-        counts: Counter[Option] = Counter(option for option, _ in self._problems)
-        shown: Counter[Option] = Counter()
-        told = []
-        for option, text in self._problems:
-            shown[option] += 1
-            if shown[option] <= SHOWN:
-                told.append(self.config.places.told(option, text))
-        for option, count in counts.items():
-            if count > SHOWN:
-                told.append(self.config.places.told(option, f"… and {count - SHOWN} more problems"))
-        return sorted(dict.fromkeys(told), key=lambda pair: pair[0])
-
-    def usable(self, *options: str) -> bool:
-        """Whether none of these options, nor its section, has a problem of its own."""
-        return self.broken.isdisjoint({*options, *(option.partition(".")[0] for option in options)})
-
-    def note(self, option: Option, text: str) -> None:
-        """A problem; a text that begins with the name of an option is about that one."""
-        if match := _NAMED.match(text):
-            section, key, *_ = named = match[1].split(".")
-            if key in KEYS.get(section, ()):
-                option, text = (*named,), text[match.end() :]
-        self._problems[option or self._sensor(text), text] = None
-
-    def _sensor(self, text: str) -> Option:
-        """The option of the images of a sensor with whose section a text begins."""
-        section = re.split("[:,]", text, maxsplit=1)[0]
-        if section in self.config.chain.user_sensors:
-            return "chain", "user_sensors", section, "path"
-        if section not in PLACES:
-            return ()
-        by_items = getattr(self.config.chain, PLACES[section]) is None and self.config.chain.stac_items
-        return ("chain", "stac_items", "source") if by_items else ("chain", PLACES[section])
-
-    def attempt(self, read: Callable[[], T], *option: str | int) -> T | None:
-        """What ``read`` returns; None, with its problems noted, when it fails."""
-        try:
-            return read()
-        except InputProblems as err:
-            for about, text in err.found:
-                self.note(about or option, text)
-        except ConfigError as err:
-            where = "" if err.source in ("", str(self.config.source)) else f"{err.source}: "
-            for text in err.problems:
-                self.note(option, where + text)
-        except (UserError, OSError) as err:
-            self.note(option, message_of(err))
-        return None
+        """Whether a sensor is left out, or described wrongly."""
 
     def found(self) -> Survey | None:
         """All that is known before anything runs; None when there are problems."""
         config, attempt = self.config, self.attempt
-        enabled = self._enabled()
-        sensors, left_out = (attempt(lambda: with_images(config, enabled)) if enabled else None) or ((), ())
-        tiles = config.chain.list_tile if self.usable("chain.list_tile") else ()
+        sensors, left_out = self._sensors()
         items = attempt(lambda: read_stac(config, sensors), "chain", "stac_items", "source") if sensors else None
-        scanned = {
-            tile: attempt(lambda tile=tile: scan(config, sensors, tile, items)) if sensors and items else None  # type: ignore[misc]
-            for tile in tiles
-        }
+        scanned = self._scanned(sensors, items) if items else {}
         if self.usable("chain.output_path"):
             attempt(lambda: require_usable(config.chain.output_path), "chain", "output_path")
         regions = attempt(lambda: _read_regions(config), "chain", "region_path") if self._regions_usable() else None
-        series = {tile: found[0] for tile, found in scanned.items() if found}
+        series = {tile: found[0] for tile, found in scanned.items()}
         scenes, notes = (attempt(lambda: scenes_of(config, series)) if self._grid_usable() else None) or ({}, {})
-        complete = bool(sensors) and not self._partial and self.usable(*_IMAGES) and 0 < len(scenes) == len(scanned)
+        complete = not self._partial and self.usable(*_IMAGES) and 0 < len(scenes) == len(config.chain.list_tile)
         footprints = {tile: footprint(scene.geobox, config.chain.proj) for tile, scene in scenes.items()}
         reference = self._reference(scenes, footprints) if config.chain.check_inputs else None
         classes = self._classes(reference)
         together = self._split_field() if reference is not None else None
         uncounted = attempt(lambda: _uncounted(config, classes)) if self._tables_usable() else None
         recipe = self._recipe(scenes) if complete else None
-        by_tile, remarks = _regions_by_tile(regions, footprints)
+        by_tile, unmet = _regions_by_tile(regions, footprints)
         extent = self._extent(scenes, footprints, by_tile) if complete else Extent()
-        if complete and reference is not None and self._regions_usable():
-            for text in _ground_problems(regions, footprints, reference, config):
-                self.note(("chain", "ground_truth"), text)
-        for text in _threshold_problems(scenes, config.chain.cloud_threshold) if complete else ():
-            self.note(("chain", "cloud_threshold"), text)
-        for tile in scenes if complete else ():
-            if not by_tile[tile]:
-                self.note(("chain", "region_path"), f"tile {tile} meets no region of {config.chain.region_path}.")
-        for option, text in _unknown_models(config, regions) if self._regions_usable() else ():
-            self.note(option, text)
-        for text in reference_problems(config, scenes):
-            self.note(("coregistration", "vhr_path"), text)
-        if self._problems or self.broken or recipe is None:
+        if complete:
+            self._compare(scenes, footprints, by_tile, regions, reference)
+        self._check_options(scenes, regions)
+        if self.exist or recipe is None:
             return None
-        remarks = [
+        remarks = (
             *extent_notes(config, scenes),
-            *remarks,
+            *unmet,
             *(items.notes if items else ()),
             *((*reference.warnings, *reference.notes) if reference else ()),
             *(classes.warnings if classes else ()),
@@ -223,22 +144,50 @@ class _Look:
             *left_out,
             *expression_notes(sensors),
             *alignment_notes(config, scenes),
-        ]
-        return Survey(
-            scenes,
-            {tile: (*found[1], *notes[tile]) for tile, found in scanned.items() if found},
-            by_tile,
-            recipe,
-            tuple(remarks),
-            classes,
-            _labelled(reference, footprints, scenes) if reference is not None else 0.0,
-            config.coregistration.vhr_path,
-            sensors,
-            extent,
         )
+        tile_notes = {tile: (*found[1], *notes[tile]) for tile, found in scanned.items()}
+        labelled = _labelled(reference, footprints, scenes) if reference is not None else 0.0
+        aligned_with = config.coregistration.vhr_path
+        return Survey(scenes, tile_notes, by_tile, recipe, remarks, classes, labelled, aligned_with, sensors, extent)
+
+    def _sensors(self) -> tuple[tuple[SensorOptions, ...], Sequence[str]]:
+        """The enabled sensors of which there are images, and notes on those left out."""
+        enabled = self._enabled()
+        return (self.attempt(lambda: with_images(self.config, enabled)) if enabled else None) or ((), ())
+
+    def _scanned(self, sensors: Sequence[SensorOptions], items: Items) -> dict[str, tuple[Series, tuple[str, ...]]]:
+        """The series of each tile that can be scanned, with notes."""
+        tiles = self.config.chain.list_tile if self.usable("chain.list_tile") else ()
+        scanned = {tile: self.attempt(lambda tile=tile: scan(self.config, sensors, tile, items)) for tile in tiles}  # type: ignore[misc]
+        return {tile: found for tile, found in scanned.items() if found}
+
+    def _compare(
+        self,
+        scenes: Mapping[str, Scene],
+        footprints: Mapping[str, shapely.Geometry],
+        by_tile: Mapping[str, Sequence[str]],
+        regions: gpd.GeoDataFrame | None,
+        reference: ReferenceData | None,
+    ) -> None:
+        """Add what is wrong with images, regions and reference data together."""
+        if reference is not None and self._regions_usable():
+            for text in _ground_problems(regions, footprints, reference, self.config):
+                self.add(("chain", "ground_truth"), text)
+        for text in _threshold_problems(scenes, self.config.chain.cloud_threshold):
+            self.add(("chain", "cloud_threshold"), text)
+        for tile in scenes:
+            if not by_tile[tile]:
+                self.add(("chain", "region_path"), f"tile {tile} meets no region of {self.config.chain.region_path}.")
+
+    def _check_options(self, scenes: Mapping[str, Scene], regions: gpd.GeoDataFrame | None) -> None:
+        """Add what is wrong with options that name regions or images."""
+        for option, text in _unknown_models(self.config, regions) if self._regions_usable() else ():
+            self.add(option, text)
+        for text in reference_problems(self.config, scenes):
+            self.add(("coregistration", "vhr_path"), text)
 
     def _recipe(self, scenes: Mapping[str, Scene]) -> FeatureRecipe | None:
-        """The recipe; None when an option of features or dates has a problem, so that there is none."""
+        """The recipe; None when there are problems, or when options of features or dates have some."""
         if any(option.partition(".")[0] not in ("chain", "arg_classification") for option in self.broken):
             return None
         return self.attempt(lambda: recipe_step.build_recipe(scenes, recipe_step.params(self.config)))
@@ -249,33 +198,33 @@ class _Look:
         footprints: Mapping[str, shapely.Geometry],
         regions: Mapping[str, Sequence[str]],
     ) -> Extent:
-        """How large the map is; that it is too large, or its jobs too many, is a problem."""
+        """The size of the map. A map that is too large, and too many jobs, are added as problems."""
         runs = self.config.arg_train.runs
         extent = extent_of(
             self.config, scenes, {tile: gpd.GeoSeries([outline]) for tile, outline in footprints.items()}
         )
         for text in extent_problems(extent):
-            self.note(RESOLUTION if self.config.chain.spatial_resolution else ("chain", "list_tile"), text)
+            self.add(RESOLUTION if self.config.chain.spatial_resolution else ("chain", "list_tile"), text)
         rows = sum(
             part_count(scene.geobox.shape[0]) * len(scene.sensors) * len(regions[tile]) * runs
             for tile, scene in scenes.items()
         )
         for text in table_problems(rows, runs):
-            self.note(("arg_train", "runs"), text)
+            self.add(("arg_train", "runs"), text)
         return extent
 
     def _enabled(self) -> tuple[SensorOptions, ...]:
-        """The enabled sensors that can be looked at; what is wrong with the options of sensors is noted."""
+        """The enabled sensors that can be scanned. Problems of the options of sensors are added."""
         if not self._sensors_usable():
             return ()
         found = self.attempt(lambda: sensors_and_problems(self.config))
         for option, text in found[1] if found else ():
-            self.note(option, text)
+            self.add(option, text)
         self._partial = found is None or bool(found[1])
         return found[0] if found else ()
 
     def _sensors_usable(self) -> bool:
-        """Whether the reference sensor can be told from those in use."""
+        """Whether it is known which sensor is the reference."""
         return self.config.chain.reference_sensor is None or self.usable(*_IMAGES)
 
     def _grid_usable(self) -> bool:
@@ -303,13 +252,13 @@ class _Look:
         return self.attempt(lambda: read_field(self.config.chain.ground_truth, field), *option)
 
     def _classes(self, reference: ReferenceData | None) -> Nomenclature | None:
-        """The classes; problems of each of the two files also when there is no reference to name and colour."""
+        """The classes. Problems of nomenclature and colour file are added even without reference data."""
         names, colors = self._listing("nomenclature_path", read_names), self._listing("color_table", read_colors)
         if reference is not None and names and colors:
             return self.attempt(lambda: build_nomenclature(names, colors, reference.frame["label"]), "chain")
         for key, listing in (("nomenclature_path", names), ("color_table", colors)):
             for text in listing.problems if listing else ():
-                self.note(("chain", key), text)
+                self.add(("chain", key), text)
         return None
 
     def _listing(self, key: str, read: Callable[[Path], Listing[Value]]) -> Listing[Value] | None:

@@ -197,4 +197,5 @@ STEP = Step(
         "confidence": layout.PART_CONFIDENCE,
         "probabilities": layout.PART_PROBABILITIES,
     },
+    version=2,
 )

@@ -54,5 +54,5 @@ STEP = Step(
     needs=layout.IMAGES,
     makes={"mask": layout.COMMON_MASK, "vector": layout.COMMON_MASK_VECTOR},
     params=params,
-    version=3,
+    version=4,
 )

@@ -179,4 +179,5 @@ STEP = Step(
         "selection": layout.TILE_SELECTION_MERGE,
     },
     makes={"samples": layout.TILE_SAMPLES},
+    version=2,
 )
