@@ -31,7 +31,7 @@ def refused(folder: Path, chain: dict[str, Any], **sections: Any) -> str:
 
 @pytest.mark.parametrize("value", [*HUGE, 0])
 def test_runs_are_bounded(tmp_path: Path, value: Any) -> None:
-    assert "arg_train.runs: expected a whole number ≥ 1 and ≤ 1000" in refused(tmp_path, {}, arg_train={"runs": value})
+    assert "arg_train.runs: expected a whole number ≥ 1 and ≤ 200" in refused(tmp_path, {}, arg_train={"runs": value})
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,7 @@ def test_all_problems_come_at_once_each_with_its_line(world: Path) -> None:
         ("proj", "chain.proj: expected 'EPSG:<number>' such as 'EPSG:2154', got '2154 m'"),
         ("cloud_threshold", "chain.cloud_threshold: expected a whole number ≥ 0 and ≤ 10000, got -1"),
         ("grnd_truth", "chain.grnd_truth: unknown option; did you mean 'ground_truth'?"),
-        ("runs", "arg_train.runs: expected a whole number ≥ 1 and ≤ 1000, got 0"),
+        ("runs", "arg_train.runs: expected a whole number ≥ 1 and ≤ 200, got 0"),
         ("ratio", "arg_train.ratio: expected a number > 0 and < 1, got 1"),
         ("sampler", "arg_train.sample_selection.sampler: expected 'random' or 'periodic', got 'randm'"),
         ("foo", "arg_train.sample_selection.foo: unknown option"),

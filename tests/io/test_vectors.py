@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shapely import MultiPolygon, Point, box
 
+from iota2.config.options_train import MOST_RUNS
 from iota2.errors import InputError, OutputError
 from iota2.io.vectors import (
     field_names,
@@ -95,6 +96,14 @@ def test_empty_shapefile_keeps_fields_and_geometry_type(tmp_path):
     assert info["fields"].tolist() == ["region", "code", "share"]
     assert info["geometry_type"] == "Polygon"
     assert read_vector(tmp_path / "f.shp").crs == CRS
+
+
+def test_reference_data_of_the_most_runs_fit_a_shapefile(tmp_path):
+    frame = polygons(2).assign(label="x" * 254, region="y" * 254)
+    frame = frame.assign(**{f"seed_{seed}": "validation" for seed in range(MOST_RUNS)})
+    write_shapefile(frame, tmp_path / "reference_data.shp")
+    found = read_vector(tmp_path / "reference_data.shp")
+    assert list(found[f"seed_{MOST_RUNS - 1}"]) == ["validation", "validation"]
 
 
 def test_text_too_long_for_a_shapefile_is_refused(tmp_path):

@@ -224,5 +224,5 @@ def test_check_refuses_files_in_the_place_of_outputs_as_run_does(
     for name in ("check", "plan", "run"):
         code, _, error = command(capsys, name, config)
         assert code == 1
-        assert "holds files that no record of a run lists (final/report.html)" in error
+        assert "contains files that no record of a run lists (final/report.html)" in error
     assert report.read_text() == "mine"

@@ -18,8 +18,8 @@ Index = Literal[INDICES]  # type: ignore[valid-type]
 _FUSION_ONLY = "it is used with classif_mode 'fusion' only"
 _NO_TERRAIN = "pixels are selected on the lattice of the images, without a terrain model"
 
-MOST_RUNS = 1000
-"""Random splits; each gives a whole map."""
+MOST_RUNS = 200
+"""Random splits: each has a field in the reference shapefile, and readers of shapefiles know 255 fields."""
 MOST_SAMPLES = 2**31 - 1
 """Pixels that can be asked for."""
 SET_BY_THE_CHAIN = ("in", "mask", "vec", "out", "instats", "field", "layer", "rand", "inxml", "outrates")

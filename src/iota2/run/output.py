@@ -160,9 +160,9 @@ def prepare(root: Path, outputs: Iterable[str], *, remove: bool) -> None:
     """
     if remove:
         empty(root, removable(root))
-    made, mine = set(_made(root)), set(outputs)
-    _require_unclaimed(root, made, mine)
-    made.update(mine)
+    mine = set(outputs)
+    require_ours(root, mine)
+    made = mine.union(_made(root))
     for folder in layout.FOLDERS:
         (root / folder).mkdir(parents=True, exist_ok=True)
     make_way(root / MADE)
@@ -170,20 +170,17 @@ def prepare(root: Path, outputs: Iterable[str], *, remove: bool) -> None:
 
 
 def require_ours(root: Path, outputs: Iterable[str]) -> None:
-    """Raise OutputError when a marked folder of which no record tells holds files that a run would overwrite."""
-    if (root / layout.MARK).is_dir():
-        _require_unclaimed(root, set(_made(root)), set(outputs))
+    """Raise OutputError when a run would overwrite files of a folder in which no run has ever listed its outputs.
 
-
-def _require_unclaimed(root: Path, made: Set[str], outputs: Set[str]) -> None:
-    """Damaged lists are ours all the same: only where there has never been one, files may be the user's."""
-    if made or any(os.path.lexists(root / name) for name in (MADE, layout.RECORDS.path)):
+    A damaged list, or damaged records, are those of a run all the same.
+    """
+    if any(os.path.lexists(root / name) for name in (MADE, layout.RECORDS.path)):
         return
-    theirs = sorted(name for name in outputs if os.path.lexists(root / name))
+    theirs = sorted(name for name in set(outputs) if os.path.lexists(root / name))
     if theirs:
         raise OutputError(
-            f"chain.output_path: {root} holds files that no record of a run lists ({', '.join(theirs[:3])}), and a run "
-            "would overwrite them. Move them away or choose another folder."
+            f"chain.output_path: {root} contains files that no record of a run lists ({', '.join(theirs[:3])}), and a "
+            "run would overwrite them. Move them away or choose another folder."
         )
 
 
