@@ -159,19 +159,19 @@ def check(config: ConfigPath, resources: ResourcesFile = None, paths_from: Paths
     outlook = _outlook_of(loaded, options)
     console.summary(outlook.to_run, outlook.found)
     runner.foretell(loaded, options, console, outlook)
-    told = told_in_all(outlook.verdicts) if _worked_in(loaded) else f"{counted(len(outlook.plan.jobs), 'job')} will run"
+    jobs = told_in_all(outlook.verdicts) if _has_runs(loaded) else f"{counted(len(outlook.plan.jobs), 'job')} will run"
     command = shlex.join(["iota2", "run", str(config), *paths_words(loaded)])
-    console.say(f"All is well: {told}. Next: {command}")
+    console.say(f"All is well: {jobs}. Next: {command}")
 
 
-def _worked_in(config: Config) -> bool:
-    """Whether a run has been in the output folder."""
+def _has_runs(config: Config) -> bool:
+    """Whether the output folder is one of earlier runs."""
     return os.path.isdir(config.chain.output_path / layout.MARK)
 
 
 def _outlook_of(config: Config, options: Options) -> runner.Outlook:
-    """What a run would do; without a look at records where there are none."""
-    return (runner.look_ahead if _worked_in(config) else runner.first_look)(config, options)
+    """What a run would do; records are read only where there have been runs."""
+    return (runner.look_ahead if _has_runs(config) else runner.first_look)(config, options)
 
 
 @app.command()
@@ -229,7 +229,7 @@ def _outlook(  # noqa: PLR0917 - what two commands have in common
     force: Sequence[str] | None,
     paths_from: Path | None,
 ) -> tuple[Console, runner.Outlook]:
-    """What a run with these options would do, and where to tell it."""
+    """What a run with these options would do, and the console."""
     console = Console()
     options = Options(first_step=first_step, last_step=last_step, restart=restart, force=tuple(force or ()))
     loaded = _load(config, console, paths_from)
@@ -399,8 +399,8 @@ def demo(
 
 
 def _load(path: Path, console: Console | JsonLines, paths_from: Path | None = None, *, look: bool = True) -> Config:
-    """The configuration, its warnings told. ConfigError when it has problems, and, with ``look``, with those of its
-    inputs that can be looked at all the same."""
+    """The configuration, after printing its warnings. ConfigError when it has problems; with ``look``, it lists those
+    of the inputs that can be checked anyway."""
     reading = read_config(path, paths_from=None if paths_from is None else _start_of_paths(paths_from))
     if reading.config is None:
         usable = reading.usable if look else None
@@ -413,7 +413,7 @@ def _load(path: Path, console: Console | JsonLines, paths_from: Path | None = No
 
 
 def _start_of_paths(given: Path) -> Path:
-    """The folder of ``--paths-from``, in one spelling however it is given: what is up to date stays so."""
+    """The folder of ``--paths-from`` as an absolute path without links, so that every spelling is the same folder."""
     try:
         folder = usable_path(given)
     except ValueError as err:
@@ -490,7 +490,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _scheduler(written: str) -> str:
-    """The place to run of that name, whatever its case; the name itself when there is none."""
+    """The scheduler type of that name, in any letter case; the name itself when there is none."""
     return next((name for name in SCHEDULERS if name.lower() == written.lower()), written)
 
 

@@ -55,7 +55,7 @@ class ConfigError(UserError):
 
 
 def as_entry(problem: str) -> str:
-    """A problem in a list of them: lines that it goes on with are indented further, so that none looks like another."""
+    """A problem as an entry of a list: its first line is indented, its other lines further."""
     return "\n".join("  " + ("    " if k else "") + line for k, line in enumerate(problem.splitlines()))
 
 

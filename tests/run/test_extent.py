@@ -122,11 +122,11 @@ def test_check_refuses_pixels_at_once_with_option_and_line(
 def test_check_refuses_a_run_of_too_many_combinations(
     case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("iota2.run.extent.ROWS", 1999)
-    config = case.configured(chain={"list_tile": f"{WEST} {EAST}"}, arg_train={"runs": 1000})
+    monkeypatch.setattr("iota2.run.extent.ROWS", 399)
+    config = case.configured(chain={"list_tile": f"{WEST} {EAST}"}, arg_train={"runs": 200})
     code, _, error = command(capsys, "check", config)
     assert code == 1
-    assert "arg_train.runs: 1000 runs of these tiles, sensors and regions give 2,000 combinations" in error
+    assert "arg_train.runs: 200 runs of these tiles, sensors and regions give 400 combinations" in error
 
 
 def test_check_says_how_large_the_map_is_and_what_it_needs_and_writes_nothing(

@@ -82,8 +82,8 @@ Table = Mapping[str, Sequence[BandValues | None]]
 
 
 def impossible(table: Table) -> Iterator[Doubt]:
-    """Bands of reflectances whose values lie from 0 to 1, or far beyond all reflectances, on one date and are of the
-    described scale on others."""
+    """Bands whose values on one date lie from 0 to 1, or far above all reflectances, while other dates have the scale
+    of the description."""
     for name, dates in table.items():
         for date, one in enumerate(dates):
             others = _others(dates, date)
@@ -93,10 +93,10 @@ def impossible(table: Table) -> Iterator[Doubt]:
                 # most dates may be as wrong as this one: any of the described scale shows it
                 usual = others if abs(others) >= LEAST else _largest(dates, date)
                 if usual >= LEAST:
-                    told = (
+                    figures = (
                         f"98 % of its values lie within {one.high:.3g} of 0, the median of other dates is {usual:.0f}"
                     )
-                    yield Doubt(date, name, told)
+                    yield Doubt(date, name, figures)
             elif abs(one.median) >= ABSURD and abs(others) <= HUGE:
                 yield Doubt(date, name, f"their median is {one.median:.3g}, that of other dates {others:.0f}")
 
@@ -116,10 +116,10 @@ def unlike_others(table: Table) -> Iterator[Doubt]:
 
 
 def out_of_scale(table: Table) -> Iterator[Doubt]:
-    """Bands of dates whose median changes many times while those of the other bands do not, all bands of dates that
-    change alike many times, and pairs of bands each of which has the usual median of the other.
+    """Dates on which the median of one band, or of all bands alike, changes more than ``ALONE`` times, and dates on
+    which two bands seem swapped.
 
-    Ground, snow and clouds change bands that are near one another together, and others by other factors.
+    Land cover, snow and clouds change neighbouring bands together and other bands by other factors.
     """
     for date in range(max(map(len, table.values()), default=0)):
         changes = _changes(table, date)
@@ -136,12 +136,12 @@ def out_of_scale(table: Table) -> Iterator[Doubt]:
 
 
 def _close(logs: Sequence[float]) -> bool:
-    """Whether factors, by their logarithms, are alike."""
+    """Whether factors, given as logarithms, differ by ``ALIKE`` times at most."""
     return max(logs) - min(logs) <= math.log(ALIKE)
 
 
 def _changes(table: Table, date: int) -> dict[str, tuple[float, float]]:
-    """By band, its median on a date and that of the other dates, where both are above 0."""
+    """Median of each band on a date and on the other dates, of bands where both are above 0."""
     found = {}
     for name, dates in table.items():
         one, usual = dates[date], _others(dates, date)
@@ -151,8 +151,8 @@ def _changes(table: Table, date: int) -> dict[str, tuple[float, float]]:
 
 
 def _swapped(table: Table, date: int, changes: Mapping[str, tuple[float, float]]) -> Iterator[Doubt]:
-    """Pairs of bands of which each has the usual median of the other, while all other bands are as usual and the one
-    is above the other on all other dates."""
+    """Pairs of bands that seem swapped: each has the usual median of the other, on all other dates one of them is
+    higher, and the other bands are as usual."""
     for low, high in permutations(changes, 2):
         (now_low, usual_low), (now_high, usual_high) = changes[low], changes[high]
         crossed = max(abs(math.log(now_low / usual_high)), abs(math.log(now_high / usual_low))) < math.log(SWAPPED)

@@ -23,7 +23,8 @@ OFTEN = 16
 
 
 def stands_for(values: np.ndarray, value: float) -> np.ndarray:
-    """Where values are ``value``, or as astronomic: such numbers are written with fewer digits than pixels hold."""
+    """Where values equal ``value``. For astronomic numbers, often written with few digits: where they are about as
+    large."""
     if ASTRONOMIC <= abs(value) < math.inf:
         found: np.ndarray = values * np.sign(value) >= 0.9 * abs(value)
         return found

@@ -157,7 +157,7 @@ def _syntax_problem(err: UnexpectedInput, text: str) -> str:
 
 
 def _unclosed(at: Token, text: str) -> str:
-    """Which bracket may lack its end where a text stops being a configuration at a token; nothing when none may."""
+    """A hint on the bracket that may not be closed before a syntax error; empty without one."""
     opened: list[Token] = []
     begins: dict[int, int] = {}
     suspect = None

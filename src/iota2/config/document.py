@@ -78,7 +78,7 @@ class Places:
     """What is written, by section and key."""
 
     def node(self, section: str, key: str) -> Node | None:
-        """What is written for an option; None for one that is left to its default."""
+        """The value written for an option; None when it has its default."""
         return self.nodes.get(section, {}).get(key)
 
     def line(self, option: OptionPath) -> int:
@@ -97,7 +97,7 @@ class Places:
         return line, f"line {line}: {named}" if line else named
 
     def _with_lines(self, text: str, but: str) -> str:
-        """The sentence with a line after the first mention of each other option that is written."""
+        """The sentence with the line after the first mention of each other option."""
         for found in mentioned(text):
             section, _, key = found.partition(".")
             node = self.node(section, key)
@@ -109,7 +109,7 @@ class Places:
 
 
 def mentioned(text: str) -> list[str]:
-    """What may be options with their sections, in a sentence, each once."""
+    """Words of a sentence that look like options with their section, without repetition."""
     return list(dict.fromkeys(_MENTIONED.findall(text)))
 
 

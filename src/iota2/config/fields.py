@@ -36,7 +36,7 @@ YEARS = (1970, 2100)
 """First and last year of dates: before it no satellite took images of land."""
 FROM_HERE = "to start all of them at the working directory, add --paths-from . (Iota2.py: -paths_from .)"
 VECTORS = (".shp", ".gpkg", ".sqlite", ".geojson")
-"""Endings of vector files, rather than of what lies beside them."""
+"""Endings of vector files themselves, not of their companions."""
 NOT_YET = "is known but not available yet"
 
 
@@ -213,7 +213,7 @@ def _words(annotation: Any, without: tuple[str, ...] = ()) -> str:
 
 
 def _located(path: Path, info: ValidationInfo) -> Path:
-    """The path; a relative one starts at the folder of the configuration file, or that which ``--paths-from`` gives."""
+    """The absolute path. Relative paths start at ``--paths-from``, or else at the folder of the configuration file."""
     folder = (info.context or {}).get("folder")
     path = usable_path(path)
     return without_dots(Path(folder, path) if folder else path)
@@ -238,7 +238,7 @@ def _existing_file(path: Path, info: ValidationInfo) -> Path:
 
 
 def _existing_vector(written: Path, info: ValidationInfo) -> Path:
-    """A vector file that exists, located; its layer may be chosen as QGIS does."""
+    """The absolute path of a vector file that exists, with its layer if one is given as QGIS does."""
     path = _located(written, info)
     try:
         file = vector_source(path).file
@@ -256,7 +256,7 @@ def _existing_folder(path: Path, info: ValidationInfo) -> Path:
 
 
 def _existing(written: Path, info: ValidationInfo, what: str, kind: Callable[[Path], bool]) -> Path:
-    """The path, located; ValueError when there is no such file or folder, with where there is one."""
+    """The absolute path; ValueError when it does not exist, with a hint where such a file or folder does."""
     path = _located(written, info)
     if (info.context or {}).get("check_paths") and not _found(path, kind):
         raise ValueError(f"no {what} {path}{_elsewhere(written, info, kind) or _why_not(path, kind)}")
@@ -264,7 +264,7 @@ def _existing(written: Path, info: ValidationInfo, what: str, kind: Callable[[Pa
 
 
 def _found(path: Path, kind: Callable[[Path], bool]) -> bool:
-    """Whether there is something of that kind; ValueError where that cannot be seen."""
+    """Whether a path is of that kind; ValueError when it cannot be looked at."""
     try:
         return kind(path)
     except OSError as err:
@@ -272,14 +272,14 @@ def _found(path: Path, kind: Callable[[Path], bool]) -> bool:
 
 
 def _elsewhere(written: Path, info: ValidationInfo, kind: Callable[[Path], bool]) -> str:
-    """What to do when a relative path leads to something from another folder than that at which it starts."""
+    """A hint when a relative path exists from another start; see ``elsewhere``."""
     context = info.context or {}
     return elsewhere(written, context.get("folder"), kind, home=context.get("home"))
 
 
 def elsewhere(written: Path, start: Path | None, kind: Callable[[Path], bool], *, home: Path | None = None) -> str:
-    """The sentence on a path that was not found from ``start`` and is from the working directory, or from ``home``,
-    the folder of the configuration file; nothing when it is not."""
+    """A hint on a relative path that does not exist from ``start`` but does from the working directory, or from
+    ``home``, the folder of the configuration file; empty otherwise."""
     if usable_path(written).is_absolute() or start is None:
         return ""
     if _visible(found := Path.cwd() / written, kind) and Path.cwd().resolve() != start.resolve():
@@ -293,7 +293,7 @@ def elsewhere(written: Path, start: Path | None, kind: Callable[[Path], bool], *
 
 
 def _visible(path: Path, kind: Callable[[Path], bool]) -> bool:
-    """Whether there is something of that kind, as far as can be seen."""
+    """Whether a path is of that kind; False when it cannot be looked at."""
     try:
         return kind(path)
     except OSError:
@@ -330,7 +330,7 @@ def _why_not(path: Path, kind: Callable[[Path], bool]) -> str:
 
 
 def _name_meant(absent: Path, kind: Callable[[Path], bool]) -> str:
-    """The entry of the same folder that is meant by a name: with another ending, or a near one."""
+    """A suggestion for a missing name: an entry of the folder with another ending, or with a near name."""
     try:
         there = sorted(one.name for one in absent.parent.iterdir() if _visible(one, kind))
     except OSError:

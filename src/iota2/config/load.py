@@ -73,9 +73,9 @@ class Reading:
     """The options that have a problem, such as ``chain.proj``."""
 
     def error(self, others: Iterable[tuple[int, str]] = ()) -> ConfigError:
-        """All problems, with ``others``, by line."""
-        told = dict.fromkeys(text for _, text in sorted([*self.problems, *others], key=lambda told: told[0]))
-        return ConfigError(_advised_once(told), source=str(self.source))
+        """An error with all problems, and ``others``, sorted by line."""
+        problems = sorted([*self.problems, *others], key=lambda problem: problem[0])
+        return ConfigError(_advised_once(dict.fromkeys(text for _, text in problems)), source=str(self.source))
 
 
 def _advised_once(problems: Iterable[str]) -> Iterator[str]:

@@ -30,8 +30,8 @@ def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
     """
     sensors, problems = sensors_and_problems(config)
     if problems:
-        told = [f"{'.'.join(option)}: {text}" if option else text for option, text in problems]
-        raise ConfigError(told, source=str(config.source))
+        sentences = [f"{'.'.join(option)}: {text}" if option else text for option, text in problems]
+        raise ConfigError(sentences, source=str(config.source))
     return sensors
 
 

@@ -28,8 +28,8 @@ _KINDS = (
 
 
 def without_dots(path: Path) -> Path:
-    """The path without ``..``, and with what it means to the system: after a symbolic link, ``..`` is the folder
-    above that to which the link leads. Other links stay as they are."""
+    """The path without ``..``. After a symbolic link, ``..`` is the parent of the link's target, as in the operating
+    system. Other links are kept."""
     if ".." not in path.parts:
         return path
     found = Path(path.anchor)

@@ -152,7 +152,7 @@ def build_nomenclature(entries: Listing[str], colors: Listing[Color], labels_in_
     names, wrong_names = _by_label(entries, text, 1)
     palette, wrong_colors = _by_label(colors, text, 0)
     labels = sorted(used, key=str if text else int)
-    told: list[tuple[str, Iterable[str]]] = [
+    found_by_option: list[tuple[str, Iterable[str]]] = [
         ("nomenclature_path", entries.problems),
         ("color_table", colors.problems),
         ("data_field", _label_problems(used)),
@@ -161,7 +161,7 @@ def build_nomenclature(entries: Listing[str], colors: Listing[Color], labels_in_
         ("nomenclature_path", _missing(labels, names, entries, "name", "'name:{label}'")),
         ("color_table", _missing(labels, palette, colors, "colour", "'{label} R G B'")),
     ]
-    if problems := [(("chain", key), problem) for key, texts in told for problem in texts]:
+    if problems := [(("chain", key), problem) for key, texts in found_by_option for problem in texts]:
         raise InputProblems(problems, head="The classes cannot be named and coloured:")
     found = Nomenclature(
         codes=tuple(range(1, len(labels) + 1)) if text else tuple(int(label) for label in labels),

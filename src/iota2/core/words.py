@@ -61,7 +61,7 @@ def did_you_mean(word: str, among: Iterable[str]) -> str:
 
 
 def choice_meant(word: str, choices: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` for the choice that is near, or that alone begins with the word, or the word with it."""
+    """``; did you mean 'x'?`` for the nearest choice; else the only one that begins like the word."""
     choices, asked = list(choices), squeezed(word)
     begun = [
         name
@@ -114,7 +114,7 @@ def json_text(content: object, indent: int | None = None, separators: tuple[str,
 
 
 def json_printable(text: str) -> str:
-    """The same JSON with its control characters as escapes of JSON."""
+    """JSON text with control characters as JSON escapes."""
     return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

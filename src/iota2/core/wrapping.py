@@ -1,4 +1,4 @@
-"""How long lines are broken for a terminal: between words, never inside of a path, a quoted text or a command."""
+"""Line wrapping for a terminal: between words, never inside a path, a quoted text or a command."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _AFTER = ".,;:)]"
 
 
 def wrapped(text: str, width: int, *, exists: Callable[[str], bool] = lambda path: False) -> str:
-    """The text in lines of at most ``width`` characters, longer where one path, quoted text or command is.
+    """The text in lines of at most ``width`` characters; a single path, quoted text or command may be longer.
 
-    Lines that go on are indented further. ``exists`` tells paths with blanks in them from other words.
+    Continuation lines are indented by four. ``exists`` says whether a path exists: paths with blanks stay whole.
     """
     if width < NARROWEST:
         return text
@@ -41,7 +41,7 @@ def _wrapped_line(line: str, width: int, exists: Callable[[str], bool]) -> str:
 
 
 def _units(line: str, exists: Callable[[str], bool]) -> Iterator[str]:
-    """The parts of a line that stay whole."""
+    """The parts of a line that are not broken."""
     words = _UNIT.findall(line)
     while words:
         length = _path_length(words, exists) if "/" in words[0] else 1
@@ -50,7 +50,7 @@ def _units(line: str, exists: Callable[[str], bool]) -> Iterator[str]:
 
 
 def _path_length(words: list[str], exists: Callable[[str], bool], most: int = 12) -> int:
-    """How many words the path at the beginning consists of: the most of which there is something."""
+    """Number of words of the path at the beginning: the longest one that exists, or 1."""
     for count in range(min(most, len(words)), 1, -1):
         path = " ".join(words[:count])
         if exists(path[path.index("/") :].rstrip(_AFTER)):

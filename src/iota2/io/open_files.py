@@ -180,10 +180,9 @@ class OpenFiles:
 
 
 def hide(values: np.ndarray, hidden: Sequence[float], absent: float) -> None:
-    """Replace hidden values by ``absent``, in place; in floats, infinite ones too, which are no measures.
+    """Replace hidden values by ``absent``, in place. Infinite values of floats are hidden too.
 
-    A value that is as large as those which stand for no data (such as 3.4e38) hides all that are as large: it is often
-    written with fewer digits than pixels hold.
+    An astronomic value such as 3.4e38 hides all values about as large: it is often written with few digits.
     """
     if values.dtype.kind == "f":
         values[np.isinf(values)] = absent

@@ -65,8 +65,8 @@ class FoundItem:
         return self.item.collection_id or ""
 
     @property
-    def span(self) -> date | None:
-        """The day; that of a time that begins and ends on it when no moment is told, None when it lasts longer."""
+    def known_day(self) -> date | None:
+        """Day (UTC) of ``datetime``, or of ``start_datetime`` and ``end_datetime`` when it is the same; else None."""
         properties = self.item.common_metadata
         if self.item.datetime is not None:
             return self.item.datetime.astimezone(UTC).date()
@@ -77,8 +77,8 @@ class FoundItem:
     @property
     def day(self) -> date:
         """The day, in UTC, when its images were taken."""
-        assert self.span is not None, "items without are passed over"
-        return self.span
+        assert self.known_day is not None, "items without a day are skipped"
+        return self.known_day
 
 
 @dataclass
@@ -95,7 +95,7 @@ class _Harvest:
     doubtful: set[tuple[str, str]] = field(default_factory=set)
     """Items that are left out since they are there in two ways."""
     undated: list[str] = field(default_factory=list)
-    """Items that tell no day."""
+    """Ids of items without a day."""
     collections: Counter[str] = field(default_factory=Counter)
     """Number of items by collection, wanted or not."""
 
@@ -113,7 +113,7 @@ class _Harvest:
         self.collections[collection] += 1
         if collection not in search.collections:
             self.passed[f"of collection {collection}" if collection else "of no collection"] += 1
-        elif found.span is None:
+        elif found.known_day is None:
             self.passed["without a datetime"] += 1
             self.undated.append(found.item.id)
         elif (search.start and found.day < search.start) or (search.end and found.day > search.end):

@@ -72,13 +72,13 @@ def scaling_of(
 
 
 def _is_taken_off(item: pystac.Item, name: str) -> bool:
-    """Whether a property says that the offset is no longer in the values, also as a word or number; InputError for what
-    is neither yes nor no."""
+    """Whether a property says that the offset is already applied (as a boolean, word or number). InputError for any
+    other value."""
     value = item.properties.get(name)
-    told = {"true": True, "1": True, "false": False, "0": False, "none": False}.get(str(value).strip().lower())
-    if told is None:
+    taken_off = {"true": True, "1": True, "false": False, "0": False, "none": False}.get(str(value).strip().lower())
+    if taken_off is None:
         raise InputError(f"says {name} {value!r}, true or false is expected: correct it")
-    return told
+    return taken_off
 
 
 def _same_numbers(said: Mapping[str, Scaling], known: Mapping[str, Scaling], source: str) -> None:

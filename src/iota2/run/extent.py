@@ -1,4 +1,4 @@
-"""How large the map of a run is, and which maps are too large, or whose pixels too large or too small, to be begun."""
+"""The size of the map of a run, and limits of its pixels, rows and jobs."""
 
 from __future__ import annotations
 
@@ -98,9 +98,9 @@ def _place(grid: GeoBox) -> tuple[float, float]:
 def extent_of(config: Config, scenes: Mapping[str, Scene], outlines: Mapping[str, gpd.GeoSeries]) -> Extent:
     """The pixels of all tiles, and of the mosaic that covers their outlines in ``proj``."""
     first = next(iter(scenes.values())).geobox
-    lattice = product_lattice(outlines, first, MosaicParams(config.chain.proj, config.chain.spatial_resolution))
+    grid = product_lattice(outlines, first, MosaicParams(config.chain.proj, config.chain.spatial_resolution))
     pixels = sum(math.prod(map(int, scene.geobox.shape)) for scene in scenes.values())
-    return Extent(len(scenes), pixels, (int(lattice.shape[0]), int(lattice.shape[1])))
+    return Extent(len(scenes), pixels, (int(grid.shape[0]), int(grid.shape[1])))
 
 
 def extent_notes(config: Config, scenes: Mapping[str, Scene]) -> Iterator[str]:

@@ -115,7 +115,7 @@ def _entries(paths: Sequence[str], cache: dict[str, Entry]) -> dict[str, Entry]:
     def look(some: Sequence[str]) -> list[Entry]:
         return [remote.get(path) or _entry(path, cache.get(path)) for path in some]
 
-    # a thread takes many files at a time: handing over each by itself takes longer than looking at it
+    # each task of the pool takes many files: handing over single files takes longer than the stat calls
     portions = [paths[start : start + _PORTION] for start in range(0, len(paths), _PORTION)]
     with ThreadPoolExecutor(_THREADS) as pool:
         entries = [entry for found in pool.map(look, portions) for entry in found]

@@ -68,7 +68,7 @@ def chosen_steps(steps: Sequence[Step], config: Config, options: Options) -> lis
 
 
 def step_notes(steps: Sequence[Step], config: Config, options: Options) -> list[str]:
-    """Sentences on bounds without an active step: where the run begins or ends instead."""
+    """Notes on first and last steps that are not active: where the run begins or ends instead."""
     chosen = [step for step, run in chosen_steps(steps, config, options) if run]
     active = {NUMBERS[step.name] for step in steps}
     notes = []
@@ -138,7 +138,7 @@ def _bound(option: str, asked: int | str, *, begins: bool) -> _Bound:
 
 
 def _spelled(text: str, names: Iterable[str]) -> str | None:
-    """The one of ``names`` that is written so, whatever the case."""
+    """The name that equals ``text`` in any letter case; None without one."""
     return next((name for name in names if name.lower() == text.lower()), None)
 
 
@@ -147,7 +147,7 @@ def _table() -> str:
 
 
 def _nothing_left(asked: Sequence[_Bound], first: int, last: int, steps: Sequence[Step]) -> str:
-    """Why no step is left; only the bounds that make it so are named."""
+    """Why no step remains. Only the two bounds in conflict are named."""
     begin = next(bound for bound in asked if bound.begins and bound.first == first)
     end = next(bound for bound in asked if not bound.begins and bound.last == last)
     given = f"{begin.option} {begin.named} and {end.option} {end.named}"
@@ -184,7 +184,7 @@ def resume_command(config: Config, options: Options) -> str:
 
 
 def paths_words(config: Config) -> list[str]:
-    """The part of a command that makes relative paths start where they did."""
+    """``--paths-from`` and its folder as words of a command; empty when it was not given."""
     return _words({"--paths-from": config.chain.paths_from})
 
 

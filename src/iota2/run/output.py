@@ -23,7 +23,7 @@ from iota2.run.state import StateFile, make_way, require
 LONGEST_PATH = 3800
 """Bytes of the path to the output folder; paths of files in it are longer."""
 _SYSTEM = ("/proc", "/sys", "/dev")
-"""What looks like folders and is none to put files into."""
+"""Folders of the operating system that cannot contain files of users."""
 MADE = layout.OUTPUTS.path
 """Every path that runs in this folder have set out to make, one per line."""
 MOST_PARTS = 16
@@ -110,7 +110,7 @@ def _taken(root: Path) -> str | None:
 
 
 def place_notes(config: Config) -> list[str]:
-    """Where a relative output folder lies, unless that is where the command was started."""
+    """A note with the location of a relative output folder, unless it starts at the working directory."""
     written = _written(config)
     if written is None or config.chain.paths_from or config.source.parent.resolve() == Path.cwd().resolve():
         return []
@@ -121,8 +121,8 @@ def place_notes(config: Config) -> list[str]:
 
 
 def other_results(config: Config) -> list[str]:
-    """A warning when a relative output folder has no results of earlier runs, and there are some where it would lie if
-    relative paths started elsewhere: at the working directory, or at the folder of the configuration."""
+    """A warning when earlier results are in the folder that a relative ``output_path`` means from another start: the
+    working directory, or the folder of the configuration."""
     written, here = _written(config), config.chain.output_path
     if written is None:
         return []
@@ -137,7 +137,7 @@ def other_results(config: Config) -> list[str]:
 
 
 def _written(config: Config) -> str | None:
-    """The output folder as the configuration has it; None when that is a whole path."""
+    """The output folder as written in the configuration; None for an absolute path."""
     node = config.places.node("chain", "output_path")
     text = str(node.plain()) if node else ""
     return None if not text or Path(text).expanduser().is_absolute() else text
@@ -191,7 +191,7 @@ def left_over(root: Path, outputs: Iterable[str]) -> list[str]:
 
 
 def _made(root: Path) -> list[str]:
-    """What runs here set out to make; without a sound list, what is left of it and what the records tell."""
+    """The outputs of all runs in this folder. A damaged list counts by its readable lines, with the records."""
     if NAMES.ailment(root) or not os.path.lexists(root / MADE):
         return [*_whole_lines(root / MADE), *(name for one in Ledger(root).records.values() for name in one.outputs)]
     return NAMES.load(root)

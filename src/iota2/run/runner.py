@@ -156,7 +156,7 @@ class Outlook:
 
     @cached_property
     def _words(self) -> Reasons:
-        """What is read for the reasons of one job serves all."""
+        """The records of the last run, read once for all jobs."""
         return Reasons(self.plan.root, self.texts)
 
 
@@ -167,7 +167,7 @@ def look_ahead(config: Config, options: Options) -> Outlook:
 
 
 def first_look(config: Config, options: Options) -> Outlook:
-    """What a run would do in a folder in which none was, without a look at more than headers; nothing is written."""
+    """What a run would do in a folder without earlier runs; only headers are read, and nothing is written."""
     found, plan = check(config)
     chosen = chosen_steps(plan.steps, config, options)
     plan = _chosen_jobs(plan, chosen)
@@ -176,7 +176,7 @@ def first_look(config: Config, options: Options) -> Outlook:
 
 
 def foretell(config: Config, options: Options, watcher: Watcher, outlook: Outlook) -> None:
-    """Say what a run would need. Raises what a run would raise for want of memory or disk."""
+    """Report the memory and disk that a run needs. Raises the errors of a run when they are not available."""
     _foreseen(config, options, watcher, outlook, shares_of(options.resources, options.use, retries(config)))
 
 

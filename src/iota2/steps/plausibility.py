@@ -71,14 +71,14 @@ def _stored_notes(tile: str, sensor: SensorScene, used: Sequence[str]) -> Iterat
             if blocks is None or not (blocks.absent or blocks.broken):
                 continue
             if blocks.damaged:
-                told = (
+                damage = (
                     f"tile {tile}: {path}: {counted(blocks.broken or blocks.absent, 'block')} of {blocks.count} of its "
                     "pixels cannot be found: its table of strips or tiles is damaged. "
                 )
                 if sensor.spec.static:  # a layer cannot be left out as a date can
-                    raise InputError(f"{told}Get the file again.")
+                    raise InputError(f"{damage}Get the file again.")
                 raise DamagedProduct(
-                    told + REMEDY,
+                    damage + REMEDY,
                     tile=tile,
                     product=acquisition.product,
                     path=path,

@@ -307,10 +307,10 @@ def _models(job: JobContext) -> Iterator[ModelView]:
 
 
 def _configuration(job: JobContext) -> dict[str, str]:
-    return {**job.params.options, **told_by_models([*_models(job)])}
+    return {**job.params.options, **options_of_models([*_models(job)])}
 
 
-def told_by_models(models: Sequence[ModelView]) -> dict[str, str]:
+def options_of_models(models: Sequence[ModelView]) -> dict[str, str]:
     """Of ``TOLD_BY_MODELS``, those that differ from their default, as text; what differs between models side by
     side."""
     found: dict[str, dict[str, None]] = {name: {} for name in TOLD_BY_MODELS}
