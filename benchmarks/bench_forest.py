@@ -14,8 +14,8 @@ from benchmarks.figures import Figures
 from benchmarks.ground import Ground
 from iota2.classifiers.flatten import flatten
 from iota2.core.tables import CODE, sample_columns
-from iota2.io.environ import limit_threads
-from iota2.io.vectors import read_samples
+from iota2.io.files.gdal import limit_threads
+from iota2.io.tables.vectors import read_samples
 
 PIXELS = 30_000
 """No power of two: features that lie so far apart would share the same few lines of the cache."""

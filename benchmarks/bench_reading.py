@@ -19,9 +19,9 @@ from iota2.core.graph import Resources
 from iota2.core.grid import Block, blocks
 from iota2.core.recipe import FeatureRecipe, SensorRecipe, interpolation_dates
 from iota2.core.scene import Scene, SensorScene
-from iota2.io.block_shapes import BlockShapes
-from iota2.io.cubes import series_reader
-from iota2.io.environ import gdal_environment, limit_threads
+from iota2.io.files.gdal import gdal_environment, limit_threads
+from iota2.io.series.block_shapes import BlockShapes
+from iota2.io.series.reader import series_reader
 from iota2.steps.blocks import prediction_shapes
 
 CLASSES = 17

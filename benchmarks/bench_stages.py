@@ -20,9 +20,9 @@ from benchmarks.reading import decode, windows
 from iota2.compute.features import feature_block
 from iota2.compute.temporal import gapfill
 from iota2.core.grid import block_of
-from iota2.io.cubes import CubeReader
-from iota2.io.environ import gdal_environment, limit_threads
-from iota2.io.rasters import RasterProfile, RasterWriter
+from iota2.io.files.gdal import gdal_environment, limit_threads
+from iota2.io.rasters.files import RasterProfile, RasterWriter
+from iota2.io.series.reader import CubeReader
 
 GROUP = "stages"
 

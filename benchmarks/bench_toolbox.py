@@ -24,7 +24,7 @@ from benchmarks.figures import Figures
 from iota2.compute.features import feature_block
 from iota2.core.grid import blocks
 from iota2.core.tables import sample_columns
-from iota2.io.cubes import CubeReader, recipe_bands
+from iota2.io.series.reader import CubeReader, recipe_bands
 
 SIDE = 500
 """Pixels along the side of the raster of features: at 481 bands it takes half a gigabyte."""

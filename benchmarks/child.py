@@ -21,18 +21,18 @@ import numpy as np
 from benchmarks.reading import decode, windows
 from iota2.classifiers.models import load_model
 from iota2.config.load import load_config
-from iota2.config.schema import Config
+from iota2.config.options.schema import Config
 from iota2.core.cube import FeatureBlock
 from iota2.core.graph import Resources
 from iota2.core.grid import blocks
 from iota2.core.scene import Scene
-from iota2.io.cubes import recipe_bands
-from iota2.io.environ import gdal_environment, limit_threads
-from iota2.io.rasters import RasterProfile, RasterReader, RasterWriter
-from iota2.run.peak import forget_peak, peak_mib
+from iota2.io.files.gdal import gdal_environment, limit_threads
+from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
+from iota2.io.series.reader import recipe_bands
 from iota2.run.runner import check
-from iota2.run.survey import survey
-from iota2.steps.extraction import extract
+from iota2.run.survey.survey import survey
+from iota2.run.workers.peak_memory import forget_peak, peak_mib
+from iota2.steps.sampling.extraction import extract
 
 ROOT = Path(__file__).parents[1]
 ROWS = 16

@@ -23,8 +23,8 @@ from benchmarks.table import figures_text, targets_text
 from iota2.classifiers.base import Model
 from iota2.classifiers.models import load_model
 from iota2.config.load import load_config
-from iota2.run.ledger import Ledger
-from iota2.run.survey import Survey, survey
+from iota2.run.records.ledger import Ledger
+from iota2.run.survey.survey import Survey, survey
 
 FIGURES = pytest.StashKey[Figures]()
 CORES = os.cpu_count() or 1

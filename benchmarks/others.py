@@ -17,8 +17,8 @@ from benchmarks.archives import DONE, TILE, Archive
 from iota2.core.grid import aligned
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import SensorSpec
-from iota2.io.products import native_geobox, scan_tile
-from iota2.io.specs import builtin_specs, parse_spec
+from iota2.io.archive.products import native_geobox, scan_tile
+from iota2.io.archive.specs import builtin_specs, parse_spec
 from iota2.testing.archive import FINE_BANDS, NODATA
 from iota2.testing.products import Layer, product_name, write_product
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import rasterio.io
 from rasterio.windows import Window
 
+from iota2.compute.placement import placement
 from iota2.core.grid import Block, resolution
 from iota2.core.scene import Scene
-from iota2.io.environ import open_raster
-from iota2.io.warp import placement
+from iota2.io.files.gdal import open_raster
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from odc.geo.geobox import GeoBox
 
-from iota2.config.options_sensors import PATHS
+from iota2.config.options.sensors import PATHS
 from iota2.core.sensor import SensorSpec
 from iota2.errors import InputError, MissingTile
-from iota2.io.products import scan_tile
-from iota2.io.s1tiling import of_direction
-from iota2.io.specs import builtin_specs
-from iota2.run.lines import WIDTH
+from iota2.io.archive.products import scan_tile
+from iota2.io.archive.s1tiling import of_direction
+from iota2.io.archive.specs import builtin_specs
+from iota2.terminal.lines import WIDTH
 from iota2.testing.products import Layer, made_up_layers, write_product, write_raster, write_series
 from tests.chain.helpers import command
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console as RichConsole
 
-from iota2.console import Console, JsonLines, Pace
-from iota2.run.job import JobResult
-from iota2.run.ledger import Record, Verdict
-from iota2.run.plan import Plan
+from iota2.run.plan.jobs import Plan
+from iota2.run.records.ledger import Record, Verdict
+from iota2.run.workers.job import JobResult
+from iota2.terminal.console import Console, JsonLines, Pace
 from tests.chain.helpers import Case, case, command, small
-from tests.run.two_steps import TILES, plan
+from tests.run.two_step_chain import TILES, plan
 
 __all__ = ["case", "plan", "small"]
 

@@ -13,7 +13,7 @@ COMMANDS = Path(sys.executable).parent
 NAMES = ("statistics", "secrets", "random", "tempfile", "pathlib", "numpy", "json", "typer", "distributed")
 START_A_WORKER = """
 import sys
-from iota2.run.local import local_workers
+from iota2.run.workers.local import local_workers
 sys.path.insert(0, "")
 with local_workers(1) as cluster:
     print("worker said", cluster.client.submit(int, "7").result(timeout=60))
@@ -87,7 +87,7 @@ def test_settings_of_matplotlib_in_the_working_folder_are_not_read(tmp_path: Pat
     settings = tmp_path / "matplotlibrc"
     settings.write_bytes(b"backend: module://evil\n\xff\n") if kind == "text" else os.mkfifo(settings)
     code = (
-        "import os; from iota2.steps.report import _figures; before = os.getcwd(); _figures()\n"
+        "import os; from iota2.steps.validation.report import _figures; before = os.getcwd(); _figures()\n"
         "assert os.getcwd() == before; print('drawn')"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if os.path.isabs(entry))}

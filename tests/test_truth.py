@@ -9,7 +9,7 @@ import pytest
 
 from iota2.config.load import load_config
 from iota2.run import runner
-from iota2.run.lock import locked
+from iota2.run.records.lock import locked
 from tests.chain.helpers import WEST, Case, case, command, copied, run, small
 
 __all__ = ["case", "small"]

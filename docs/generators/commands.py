@@ -13,8 +13,8 @@ import typer
 
 from generators.markdown import MADE, code, table
 from iota2 import cli, errors
-from iota2.chain import CLASSIFICATION
-from iota2.config.options_chain import GROUPS
+from iota2.chains.classification import CLASSIFICATION
+from iota2.config.options.chain import GROUPS
 
 HEAD = f"""{MADE}
 

@@ -8,8 +8,8 @@ from pydantic.fields import FieldInfo
 
 from generators.markdown import MADE
 from iota2.config import legacy
-from iota2.config.fields import Options, Section, about, default_of, keys, kind, limits, nested, shown
-from iota2.config.schema import SECTIONS
+from iota2.config.options.fields import Options, Section, about, default_of, keys, kind, limits, nested, shown
+from iota2.config.options.schema import SECTIONS
 
 BUILDERS = "C classification, F features map, O OBIA, V vectorisation, R regression, T features tiler"
 

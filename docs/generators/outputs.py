@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from generators.markdown import MADE, code, table
 from iota2 import layout
-from iota2.chain import CLASSIFICATION, SURVEY
+from iota2.chains.classification import CLASSIFICATION, SURVEY
 from iota2.core.graph import Artifact, always
 from iota2.core.grid import PART_ROWS
 

@@ -7,9 +7,9 @@ from dataclasses import MISSING, Field, fields
 from importlib.resources import files
 
 from generators.markdown import MADE, code, codes, table
-from iota2.config.options_sensors import PATHS, PLACES
+from iota2.config.options.sensors import PATHS, PLACES
 from iota2.core.sensor import BandSpec, MaskRule, MetadataSpec, SensorSpec
-from iota2.io.specs import KEYS, parse_spec
+from iota2.io.archive.specs import KEYS, parse_spec
 
 HEAD = f"""{MADE}
 

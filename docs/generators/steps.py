@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from generators.markdown import MADE, code, sentence, table
-from iota2.chain import CLASSIFICATION, SURVEY
+from iota2.chains.classification import CLASSIFICATION, SURVEY
 from iota2.core.graph import AXES, Artifact, Step
 
 HEAD = f"""{MADE}
 
 # Steps
 
-The chain is a tuple of steps, in `src/iota2/chain.py`. The number of a step is the same whatever the configuration
-makes active. `-starting_step` and `-ending_step` of `Iota2.py`, and `--first-step` and `--last-step` of `iota2`, take
-the number or the name of a step, or a group; where a group and a step share a name, the group is meant. When the step
-asked for is not active, the run begins with the next active one, or ends with the one before, and says so. A new
-version may insert steps: names hold longer than numbers. The groups are also those of `first_step` and `last_step` of
-the configuration. The logs of a step are in `logs/<name>`, one pair of files for each job.
+The chain is a tuple of steps, in `src/iota2/chains/classification.py`. The number of a step is the same whatever the
+configuration makes active. `-starting_step` and `-ending_step` of `Iota2.py`, and `--first-step` and `--last-step` of
+`iota2`, take the number or the name of a step, or a group; where a group and a step share a name, the group is meant.
+When the step asked for is not active, the run begins with the next active one, or ends with the one before, and says
+so. A new version may insert steps: names hold longer than numbers. The groups are also those of `first_step` and
+`last_step` of the configuration. The logs of a step are in `logs/<name>`, one pair of files for each job.
 """
 SURVEYED = """## Before the first step
 

@@ -16,13 +16,12 @@ from typing import Annotated, NoReturn
 import typer
 
 from iota2 import __version__, layout
-from iota2.chain import CLASSIFICATION
-from iota2.config.fields import usable_path
+from iota2.chains.classification import CLASSIFICATION
 from iota2.config.load import read_config
-from iota2.config.schema import Config
+from iota2.config.options.fields import usable_path
+from iota2.config.options.schema import Config
+from iota2.config.syntax.yaml_reader import written_in_yaml
 from iota2.config.template import minimal_config
-from iota2.config.yaml_reader import written_in_yaml
-from iota2.console import Console, JsonLines, for_terminal, told_in_all
 from iota2.core.graph import Resources
 from iota2.core.words import counted, json_text, printable
 from iota2.errors import (
@@ -37,14 +36,11 @@ from iota2.errors import (
     message_of,
     remedy_of,
 )
-from iota2.io.addresses import masked
-from iota2.io.recognition import recognize
-from iota2.io.s1tiling import NO_ORTHORECTIFICATION
-from iota2.io.specs import builtin_specs
+from iota2.io.archive.recognition import recognize
+from iota2.io.archive.s1tiling import NO_ORTHORECTIFICATION
+from iota2.io.archive.specs import builtin_specs
+from iota2.io.files.addresses import masked
 from iota2.run import runner
-from iota2.run.archive import write_archive
-from iota2.run.clusters import WORKERS
-from iota2.run.job import PrintableFormatter
 from iota2.run.options import (
     SCHEDULERS,
     EngineName,
@@ -53,15 +49,19 @@ from iota2.run.options import (
     paths_words,
     resume_command,
 )
-from iota2.run.output import other_results, place_notes
-from iota2.run.recognized import recognized_json, recognized_text
-from iota2.run.samples_told import sample_lines
-from iota2.run.sensors import sensor_text, sensors_json, sensors_text, spec_named
-from iota2.run.signals import end_on_sigterm
-from iota2.run.soundness import state_notes
-from iota2.run.status import job_states
-from iota2.run.survey import input_problems
+from iota2.run.progress.sample_losses import sample_lines
+from iota2.run.progress.state_notes import state_notes
+from iota2.run.progress.status import job_states
+from iota2.run.progress.support_archive import write_archive
+from iota2.run.records.output import other_results, place_notes
+from iota2.run.survey.survey import input_problems
 from iota2.run.verify import verify as look_at_outputs
+from iota2.run.workers.clusters import WORKERS
+from iota2.run.workers.job import PrintableFormatter
+from iota2.run.workers.signals import end_on_sigterm
+from iota2.terminal.console import Console, JsonLines, for_terminal, told_in_all
+from iota2.terminal.recognized import recognized_json, recognized_text
+from iota2.terminal.sensors import sensor_text, sensors_json, sensors_text, spec_named
 
 app = typer.Typer(
     help="Land-cover maps of large areas from satellite image time series.",

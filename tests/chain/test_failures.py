@@ -20,11 +20,11 @@ import psutil
 import pytest
 
 from iota2.config.load import load_config
-from iota2.config.schema import Config
+from iota2.config.options.schema import Config
 from iota2.core.random import generator
 from iota2.errors import InputError, Iota2Error, JobsFailed
 from iota2.run import runner
-from iota2.run.status import job_states
+from iota2.run.progress.status import job_states
 from iota2.run.verify import damaged
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import World

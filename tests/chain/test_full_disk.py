@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from iota2.io.atomic import in_progress
+from iota2.io.files.atomic import in_progress
 from tests.chain.helpers import Case, case, small
 from tests.chain.test_disks import mounted
 from tests.forked import Commands, commands

@@ -20,7 +20,7 @@ from iota2.config.load import load_config
 from iota2.core.grid import pixel_centres
 from iota2.core.random import generator
 from iota2.errors import JobsFailed
-from iota2.io.rasters import RasterReader
+from iota2.io.rasters.files import RasterReader
 from iota2.run import runner
 from iota2.testing.archive import Product, write_band, write_masks
 from iota2.testing.classes import BANDS
@@ -43,7 +43,7 @@ from tests.chain.helpers import (
     said,
     small,
 )
-from tests.io.harms import HARMS, Harm, rewritten, shifted
+from tests.io.damage import HARMS, Harm, rewritten, shifted
 
 __all__ = ["case", "small"]
 NODATA = -10000

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from iota2.classifiers import load_model
-from iota2.io.vectors import read_vector
+from iota2.io.tables.vectors import read_vector
 from iota2.testing.files import WorldFiles, write_config
 from tests.chain.helpers import WEST, Case, case, command, copied, read, refused, run, small
 

@@ -19,9 +19,9 @@ import shapely
 
 from iota2.classifiers import load_model
 from iota2.config.load import load_config
-from iota2.io.classes import read_classes
-from iota2.io.rasters import RasterReader
-from iota2.io.vectors import read_sqlite, read_vector
+from iota2.io.rasters.files import RasterReader
+from iota2.io.tables.classes import read_classes
+from iota2.io.tables.vectors import read_sqlite, read_vector
 from iota2.run import runner
 from iota2.testing.world import WorldOptions
 from tests.chain.helpers import (

@@ -7,7 +7,7 @@ import pytest
 
 from iota2.classifiers import load_model
 from iota2.core.tables import CODE
-from iota2.io.vectors import read_samples, read_sqlite
+from iota2.io.tables.vectors import read_samples, read_sqlite
 from tests.chain.helpers import EAST, WEST, Case, case, refused, run, said, small
 
 __all__ = ["case", "small"]

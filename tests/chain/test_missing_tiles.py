@@ -10,9 +10,9 @@ import pytest
 import rasterio
 
 from iota2 import layout
-from iota2.config.schema import Config
+from iota2.config.options.schema import Config
 from iota2.core.recipe import MISSING
-from iota2.io.vectors import read_sqlite
+from iota2.io.tables.vectors import read_sqlite
 from iota2.testing.world import DATES, WorldOptions
 from tests.chain.helpers import EAST, WEST, Case, made, read, run
 

@@ -10,9 +10,9 @@ import pytest
 import rasterio
 from odc.geo.geobox import GeoBox
 
-from iota2.config.options_sensors import PATHS
+from iota2.config.options.sensors import PATHS
 from iota2.core.sensor import SensorSpec
-from iota2.io.specs import builtin_specs
+from iota2.io.archive.specs import builtin_specs
 from iota2.testing.archive import FINE_BANDS
 from iota2.testing.classes import BANDS
 from iota2.testing.products import Layer, write_product

@@ -21,15 +21,15 @@ import psutil
 import pytest
 
 from iota2.config.load import load_config
-from iota2.config.schema import Config
-from iota2.io.atomic import in_progress
+from iota2.config.options.schema import Config
+from iota2.io.files.atomic import in_progress
 from iota2.run import runner
-from iota2.run.ledger import Ledger, Record
+from iota2.run.records.ledger import Ledger, Record
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
 from tests.chain.conftest import configured, run_chain
-from tests.run.background import recorded
+from tests.run.run_process import recorded
 from tests.run.signals import heard, ignored_interrupts
 
 TINY = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:2])
@@ -76,7 +76,7 @@ def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     found = []
     for child in psutil.Process(process.pid).children():
         with suppress(psutil.Error):
-            found += [child] if "iota2.run.worker" in child.cmdline() else []
+            found += [child] if "iota2.run.workers.worker" in child.cmdline() else []
     return found
 
 

@@ -10,8 +10,8 @@ import shapely
 from pyproj import Transformer
 
 from iota2.core.grid import aligned, pixel_centres
-from iota2.io.rasters import RasterReader
-from iota2.io.specs import builtin_specs
+from iota2.io.archive.specs import builtin_specs
+from iota2.io.rasters.files import RasterReader
 from iota2.testing.classes import BANDS
 from iota2.testing.files import WorldFiles
 from iota2.testing.landsat import BANDS as SAME_LIGHT
@@ -26,7 +26,7 @@ from tests.chain.test_hard_cases_images import (
     write_zone,
     zone_geobox,
 )
-from tests.io.harms import rewritten
+from tests.io.damage import rewritten
 
 __all__ = ["case", "small"]
 

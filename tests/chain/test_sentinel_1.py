@@ -12,8 +12,8 @@ import pytest
 
 from iota2.config.load import load_config
 from iota2.errors import UserError
-from iota2.io.recipes import read_recipe
-from iota2.run.survey import survey
+from iota2.io.tables.recipes import read_recipe
+from iota2.run.survey.survey import survey
 from iota2.testing.radar import write_radar
 from tests.chain.helpers import SMALL, WEST, Case, command, copied, made, on_tile, refused, run
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from iota2.config.load import load_config
-from iota2.io.products import scan_tile
-from iota2.io.specs import builtin_specs
+from iota2.io.archive.products import scan_tile
+from iota2.io.archive.specs import builtin_specs
 from iota2.run import runner
 from tests.chain.helpers import WEST, Case, case, on_tile, read, refused, run, small
-from tests.io.harms import rewritten
+from tests.io.damage import rewritten
 from tests.io.items import items_of, relative_to, write_items
 from tests.io.web import Web, serving
 

@@ -14,15 +14,15 @@ import pytest
 import rasterio
 
 from iota2.classifiers.models import load_model
-from iota2.config.schema import Config
+from iota2.config.options.schema import Config
 from iota2.core import grid
 from iota2.core.graph import Resources
 from iota2.errors import ConfigError, InputError, UserError
-from iota2.io.rasters import RasterReader
-from iota2.io.recipes import read_recipe
-from iota2.io.vectors import read_samples, read_sqlite
+from iota2.io.rasters.files import RasterReader
+from iota2.io.tables.recipes import read_recipe
+from iota2.io.tables.vectors import read_samples, read_sqlite
 from iota2.run import runner
-from iota2.run.survey import survey
+from iota2.run.survey.survey import survey
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, World, WorldOptions, make_world
 from iota2.testing.writing import write_world

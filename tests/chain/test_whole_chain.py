@@ -23,21 +23,21 @@ from sklearn.metrics import cohen_kappa_score, confusion_matrix, f1_score, preci
 from iota2 import layout
 from iota2.classifiers import load_model
 from iota2.compute.features import feature_block
-from iota2.config.schema import Config
+from iota2.config.options.schema import Config
 from iota2.core.cube import Cube
 from iota2.core.graph import Artifact, Resources
 from iota2.core.grid import block_of, pixel_centres
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.core.tables import sample_columns
-from iota2.io.burn import burn
-from iota2.io.cubes import CubeReader, recipe_bands
-from iota2.io.rasters import RasterReader
-from iota2.io.recipes import read_recipe
-from iota2.io.scenes import read_scene
-from iota2.io.vectors import read_samples, read_sqlite, read_vector
+from iota2.io.rasters.files import RasterReader
+from iota2.io.rasters.rasterize import burn
+from iota2.io.series.reader import CubeReader, recipe_bands
+from iota2.io.series.scene_file import read_scene
+from iota2.io.tables.recipes import read_recipe
+from iota2.io.tables.vectors import read_samples, read_sqlite, read_vector
 from iota2.run import runner
-from iota2.steps.extraction import extract
+from iota2.steps.sampling.extraction import extract
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
 from tests.chain.conftest import Mapped, configured, run_chain

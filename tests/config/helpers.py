@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from iota2.config.load import load_config
-from iota2.config.schema import Config
+from iota2.config.options.schema import Config
 
 
 def loaded(folder: Path, chain: dict[str, Any], sections: dict[str, Any]) -> Config:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from iota2.config.load import load_config
-from iota2.config.schema import Config
+from iota2.config.options.schema import Config
 from iota2.errors import ConfigError
 from tests.config.helpers import loaded
 

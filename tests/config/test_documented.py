@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from iota2.config.load import load_config
-from iota2.config.schema import Config
+from iota2.config.options.schema import Config
 from iota2.errors import ConfigError
-from iota2.steps.coregistration import params
+from iota2.steps.prepare.coregistration import params
 from tests.config.documented import OLD_SECTIONS, PROJECTIONS, Documented, documented, spellings
 
 NEEDED = {

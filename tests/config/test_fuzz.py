@@ -17,12 +17,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from iota2.cli import guarded
-from iota2.config.cfg import read_cfg
 from iota2.config.load import load_config
 from iota2.config.sensors import enabled_sensors
+from iota2.config.syntax.cfg import read_cfg
 from iota2.core.graph import Resources
-from iota2.run.execute import Retry
-from iota2.run.resources import shares_of
+from iota2.run.workers.execute import Retry
+from iota2.run.workers.resources import shares_of
 
 SECONDS, KIBIBYTES = 5, 500 << 10
 MUTANTS = 150

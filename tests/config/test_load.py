@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from iota2.config import describe, load_config, minimal_config
-from iota2.config.document import Document, Node, SectionText
-from iota2.config.fields import keys
 from iota2.config.load import config_from
-from iota2.config.schema import SECTIONS, Config
+from iota2.config.options.fields import keys
+from iota2.config.options.schema import SECTIONS, Config
+from iota2.config.syntax.document import Document, Node, SectionText
 from iota2.errors import ConfigError
 
 TUTORIAL = """chain :

@@ -12,7 +12,7 @@ from iota2.config.load import load_config
 from iota2.config.s1_ini import read_s1_ini
 from iota2.errors import ConfigError
 from iota2.run.options import Options, resume_command
-from iota2.run.output import other_results, place_notes
+from iota2.run.records.output import other_results, place_notes
 
 SENSOR = "{'path': 'data/mine', 'description': 'mine.yaml'}"
 OPTIONS = f"""chain :

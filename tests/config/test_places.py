@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from iota2.config.cfg import read_cfg
-from iota2.config.fields import about
+from iota2.config.options.fields import about
 from iota2.config.places import KEYS, builders_asked, place_of, section_of, unknown_option, unknown_section
+from iota2.config.syntax.cfg import read_cfg
 
 ASKED = frozenset("C")
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pydantic.fields import FieldInfo
 
 from iota2.config import legacy
-from iota2.config.fields import Options, about, default_of, keys, kind, nested
-from iota2.config.schema import ATTRIBUTES, SECTIONS
+from iota2.config.options.fields import Options, about, default_of, keys, kind, nested
+from iota2.config.options.schema import ATTRIBUTES, SECTIONS
 
 
 def options(cls: type[Options], path: str) -> Iterator[tuple[str, str, FieldInfo]]:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from iota2.config.schema import Config
+from iota2.config.options.schema import Config
 from iota2.config.sensors import enabled_sensors
 from iota2.errors import ConfigError
-from iota2.io.specs import builtin_specs
+from iota2.io.archive.specs import builtin_specs
 from tests.config.helpers import loaded
 
 ITEMS = {"source": "items", "collections": {"sentinel-2-l2a": "Sentinel_2_S2C"}}

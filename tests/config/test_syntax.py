@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iota2.config.cfg import read_cfg
-from iota2.config.document import MAX_BYTES, MAX_ENTRIES, Document, read_text
-from iota2.config.yaml_reader import read_yaml
+from iota2.config.syntax.cfg import read_cfg
+from iota2.config.syntax.document import MAX_BYTES, MAX_ENTRIES, Document, read_text
+from iota2.config.syntax.yaml_reader import read_yaml
 from iota2.errors import ConfigError
 
 SOURCE = Path("run.cfg")

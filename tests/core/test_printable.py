@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from markupsafe import Markup
 
 from iota2.cli import guarded
-from iota2.console import Console, JsonLines
 from iota2.core.words import json_text, one_line, printable, some
 from iota2.errors import UserError
-from iota2.io.atomic import write_json
+from iota2.io.files.atomic import write_json
 from iota2.report.templating import environment
+from iota2.terminal.console import Console, JsonLines
 
 EVIL = "a\x1b[31mb\x9bc\u202ed\x7f\ud83d\r"
 SHOWN = r"a\x1b[31mb\x9bc\u202ed\x7f\ud83d\x0d"

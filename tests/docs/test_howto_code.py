@@ -22,17 +22,17 @@ import numpy as np
 import pytest
 import yaml
 
-from iota2.chain import CLASSIFICATION
+from iota2.chains.classification import CLASSIFICATION
 from iota2.compute.expressions import expression_problems
-from iota2.config.cfg import read_cfg
 from iota2.config.load import load_config
+from iota2.config.options.schema import SECTIONS
 from iota2.config.s1_ini import read_s1_ini
-from iota2.config.schema import SECTIONS
+from iota2.config.syntax.cfg import read_cfg
 from iota2.core.graph import Resources
 from iota2.errors import ConfigError
-from iota2.run.execute import Retry
 from iota2.run.options import groups_of
-from iota2.run.resources import IDLE, STEPS, WORKER, shares_of
+from iota2.run.workers.execute import Retry
+from iota2.run.workers.resources import IDLE, STEPS, WORKER, shares_of
 from tests.chain.helpers import EAST, SMALL, WEST, Case, made, read
 from tests.docs.helpers import ROOT, blocks, name, text_of
 
@@ -180,7 +180,7 @@ def test_the_page_about_indices_makes_an_index(world: Case, tmp_path: Path) -> N
     assert float(first) == pytest.approx(1500 * 2000 / 9000)
     assert second == "nan"
     names = (
-        "import sys; from iota2.config.load import load_config; from iota2.run.survey import survey; "
+        "import sys; from iota2.config.load import load_config; from iota2.run.survey.survey import survey; "
         "print(*survey(load_config(sys.argv[1])).recipe.names)"
     )
     assert "Sentinel2_SAVI_20180317" in in_copy(tmp_path, "-c", names, config).split()

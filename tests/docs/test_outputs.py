@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 import pytest
 
 from iota2 import layout
-from iota2.chain import CLASSIFICATION
+from iota2.chains.classification import CLASSIFICATION
 from iota2.core.graph import Artifact
 from tests.docs.helpers import ROOT, text_of
 

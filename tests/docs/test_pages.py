@@ -15,10 +15,10 @@ import yaml
 
 from iota2 import cli
 from iota2.config import legacy
-from iota2.config.fields import keys
 from iota2.config.load import load_config
-from iota2.config.schema import SECTIONS
-from iota2.io.specs import parse_spec
+from iota2.config.options.fields import keys
+from iota2.config.options.schema import SECTIONS
+from iota2.io.archive.specs import parse_spec
 from tests.docs.helpers import PAGES, ROOT, blocks, name, prose, text_of
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")

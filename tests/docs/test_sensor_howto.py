@@ -12,9 +12,9 @@ from odc.geo.geobox import GeoBox
 
 from iota2.core.grid import blocks as cells
 from iota2.core.scene import Scene
-from iota2.io.cubes import CubeReader
-from iota2.io.products import native_geobox, scan_tile
-from iota2.io.specs import parse_spec
+from iota2.io.archive.products import native_geobox, scan_tile
+from iota2.io.archive.specs import parse_spec
+from iota2.io.series.reader import CubeReader
 from iota2.testing.products import Layer, write_raster
 from tests.docs.helpers import ROOT, blocks
 

@@ -17,9 +17,9 @@ from scipy import ndimage
 from iota2.compute.registration import translation, view_of, window_grid
 from iota2.core.grid import pixel_centres, resolution
 from iota2.errors import InputError
-from iota2.io.alignment import ReferenceImage, date_views, reference_lattice, reference_views
-from iota2.io.products import scan_tile
-from iota2.io.specs import builtin_specs
+from iota2.io.archive.products import scan_tile
+from iota2.io.archive.specs import builtin_specs
+from iota2.io.series.alignment import ReferenceImage, date_views, reference_lattice, reference_views
 from iota2.testing.products import made_up_layers, write_product
 
 TILE = "T31TCJ"

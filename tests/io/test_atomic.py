@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from iota2.io.atomic import (
+from iota2.io.files.atomic import (
     asking_first,
     part_name,
     remove_leftovers,

@@ -23,13 +23,13 @@ from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorSpec
 from iota2.errors import InputError
-from iota2.io.atomic import write_json
-from iota2.io.cubes import CubeReader
-from iota2.io.products import native_geobox, scan_tile
-from iota2.io.scenes import read_scene, scene_to_json
-from iota2.io.specs import builtin_specs
+from iota2.io.archive.products import native_geobox, scan_tile
+from iota2.io.archive.specs import builtin_specs
+from iota2.io.files.atomic import write_json
+from iota2.io.series.reader import CubeReader
+from iota2.io.series.scene_file import read_scene, scene_to_json
 from iota2.testing.products import Layer, made_up_layers, product_name, write_product, write_raster, write_series
-from tests.io.harms import HARMS, rewritten
+from tests.io.damage import HARMS, rewritten
 
 TILE, OTHER = "T31TCJ", "T31TDJ"
 FINE = GeoBox((20, 34), Affine(10, 0, 300000, 0, -10, 4900020), "EPSG:32631")

@@ -6,7 +6,7 @@ import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from iota2.io.coverage import bounds_in, share_shown
+from iota2.io.archive.coverage import bounds_in, share_shown
 
 TILE = GeoBox((100, 200), Affine(10, 0, 500000, 0, -10, 5000000), "EPSG:32631")
 """On the central meridian, 3 degrees east, of zone 31, where map and parallel run alike."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pyproj import Geod
 
-from iota2.io.crs import sliver, units_per_metre
+from iota2.io.files.crs import sliver, units_per_metre
 
 
 def test_metres_are_metres_and_feet_are_feet():

@@ -11,9 +11,9 @@ import pytest
 import shapely
 
 from iota2.errors import InputError
-from iota2.io.burn import to_crs
-from iota2.io.reference import read_reference
-from iota2.io.vectors import read_vector, write_shapefile
+from iota2.io.files.crs import to_crs
+from iota2.io.tables.reference import read_reference
+from iota2.io.tables.vectors import read_vector, write_shapefile
 
 
 def geojson(path: Path, ring: list[list[float]]) -> Path:

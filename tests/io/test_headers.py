@@ -12,7 +12,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.errors import InputError
-from iota2.io.headers import jpeg_2000_ends_early, read_header
+from iota2.io.archive.headers import jpeg_2000_ends_early, read_header
 from iota2.testing.products import Layer, write_raster
 
 # files that are cut before their place is told

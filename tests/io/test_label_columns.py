@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from iota2.io.label_columns import read_labels
+from iota2.io.tables.label_columns import read_labels
 
 
 def read(*values, path="p.gpkg"):

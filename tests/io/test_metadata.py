@@ -19,10 +19,10 @@ from iota2.core.grid import blocks
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
 from iota2.errors import InputError
-from iota2.io.cubes import CubeReader
-from iota2.io.metadata import read_scaling
-from iota2.io.products import native_geobox, scan_tile
-from iota2.io.specs import builtin_specs
+from iota2.io.archive.metadata import read_scaling
+from iota2.io.archive.products import native_geobox, scan_tile
+from iota2.io.archive.specs import builtin_specs
+from iota2.io.series.reader import CubeReader
 from iota2.testing.products import Layer, write_metadata, write_product
 
 TILE = "T31TCJ"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from iota2.io.products import scan_tile
+from iota2.io.archive.products import scan_tile
 from tests.steps.test_plausibility import SPEC, THIRD, TILE, archive
 
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from shapely import MultiPoint, Point, box
 
-from iota2.io.burn import pixels_inside, to_crs
-from iota2.io.point_areas import PointRule, footprint, with_areas
-from iota2.io.reference import read_reference
+from iota2.io.files.crs import to_crs
+from iota2.io.rasters.rasterize import pixels_inside
+from iota2.io.tables.point_areas import PointRule, footprint, with_areas
+from iota2.io.tables.reference import read_reference
 
 UTM, LAMBERT = "EPSG:32631", "EPSG:2154"
 GRID = GeoBox((100, 120), Affine(10, 0, 400_000, 0, -10, 4_900_000), UTM)

@@ -20,10 +20,10 @@ from rasterio.io import DatasetReader
 
 from iota2.core.sensor import SensorSpec
 from iota2.errors import ConfigError, InputError, MissingTile
-from iota2.io import headers
-from iota2.io.environ import open_image
-from iota2.io.products import native_geobox, scan_tile, working_geobox
-from iota2.io.specs import builtin_specs, parse_spec
+from iota2.io.archive import headers
+from iota2.io.archive.products import native_geobox, scan_tile, working_geobox
+from iota2.io.archive.specs import builtin_specs, parse_spec
+from iota2.io.files.gdal import open_image
 from iota2.testing.products import Layer, product_name, write_raster, write_series
 
 TILE = "T31TCJ"

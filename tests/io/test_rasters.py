@@ -13,10 +13,11 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
+from iota2.compute.placement import Range, source_coordinates
 from iota2.core.grid import block_of, blocks
 from iota2.errors import InputError, OutputError
-from iota2.io.environ import gdal_environment, limit_threads, local_path
-from iota2.io.rasters import (
+from iota2.io.files.gdal import gdal_environment, limit_threads, local_path
+from iota2.io.rasters.files import (
     RasterProfile,
     RasterReader,
     RasterWriter,
@@ -25,7 +26,6 @@ from iota2.io.rasters import (
     raster_geobox,
     read_block,
 )
-from iota2.io.warp import Range, source_coordinates
 
 LATTICE = GeoBox((600, 700), Affine(10, 0, 300000, 0, -10, 4900020), "EPSG:32631")
 

@@ -15,11 +15,11 @@ from iota2.core.grid import block_of, blocks
 from iota2.core.scene import Scene
 from iota2.core.sensor import BandSpec, SensorSpec
 from iota2.errors import InputError
-from iota2.io.cubes import CubeReader
-from iota2.io.headers import read_header
-from iota2.io.metadata import read_scaling
-from iota2.io.products import native_geobox, scan_tile
-from iota2.io.specs import builtin_specs, parse_spec
+from iota2.io.archive.headers import read_header
+from iota2.io.archive.metadata import read_scaling
+from iota2.io.archive.products import native_geobox, scan_tile
+from iota2.io.archive.specs import builtin_specs, parse_spec
+from iota2.io.series.reader import CubeReader
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 T30TYP, T31UFQ = DATA / "s2_theia_t30typ", DATA / "s2_theia_t31ufq"

@@ -10,7 +10,7 @@ import shapely
 from shapely import MultiPolygon, Point, Polygon, box
 
 from iota2.errors import InputError
-from iota2.io.reference import read_reference, read_regions
+from iota2.io.tables.reference import read_reference, read_regions
 
 CRS = "EPSG:2154"
 X, Y = 600_000, 6_300_000

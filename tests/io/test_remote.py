@@ -17,12 +17,12 @@ from iota2.core.grid import block_of
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import BandSpec, SensorSpec
 from iota2.errors import DamagedProduct, InputError
-from iota2.io.addresses import is_remote, masked, secret_in
-from iota2.io.cubes import CubeReader
-from iota2.io.environ import open_image, open_raster
-from iota2.io.remote import fetch, look_at, session
-from iota2.io.stac_products import _reach
-from iota2.run import listing
+from iota2.io.files.addresses import is_remote, masked, secret_in
+from iota2.io.files.gdal import open_image, open_raster
+from iota2.io.files.remote import fetch, look_at, session
+from iota2.io.series.reader import CubeReader
+from iota2.io.stac.products import _reach
+from iota2.run.survey import listing
 from iota2.testing.products import Layer, write_raster
 from tests.io.web import Web, serving
 

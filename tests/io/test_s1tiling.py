@@ -19,15 +19,15 @@ from iota2.core.grid import blocks
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene, SensorScene
 from iota2.errors import DamagedProduct, InputError, MissingTile
-from iota2.io.cubes import CubeReader, series_reader
-from iota2.io.products import native_geobox, scan_tile, working_geobox
-from iota2.io.radar_names import named_like
-from iota2.io.recognition import recognize
-from iota2.io.s1tiling import directions_found, of_direction
-from iota2.io.specs import builtin_specs
+from iota2.io.archive.products import native_geobox, scan_tile, working_geobox
+from iota2.io.archive.radar_names import named_like
+from iota2.io.archive.recognition import recognize
+from iota2.io.archive.s1tiling import directions_found, of_direction
+from iota2.io.archive.specs import builtin_specs
+from iota2.io.series.reader import CubeReader, series_reader
 from iota2.testing.radar import write_radar
 from iota2.testing.world import World, WorldOptions, make_world
-from tests.io.harms import rewritten
+from tests.io.damage import rewritten
 
 TILE, BANDS = "T31TCJ", ("vv", "vh")
 RADAR = builtin_specs()["Sentinel_1"]

@@ -15,10 +15,10 @@ import pytest
 from geopandas.testing import assert_geodataframe_equal
 
 from iota2.errors import InputError
-from iota2.io import sample_tables as module
-from iota2.io.sample_tables import merge_tables, write_points
-from iota2.io.samples import read_columns
-from iota2.io.vectors import read_samples, write_samples
+from iota2.io.tables import sample_tables as module
+from iota2.io.tables.sample_tables import merge_tables, write_points
+from iota2.io.tables.samples import read_columns
+from iota2.io.tables.vectors import read_samples, write_samples
 
 NAMES = [f"value_{k}" for k in range(23)]
 every_format = pytest.mark.parametrize("suffix", [".sqlite", ".parquet"])
@@ -119,10 +119,10 @@ import sys
 from pathlib import Path
 import geopandas as gpd
 import numpy as np
-from iota2.io.sample_tables import merge_tables, write_points
-from iota2.io.samples import read_columns
-from iota2.io.vectors import read_samples
-from iota2.run.peak import forget_peak, peak_mib
+from iota2.io.tables.sample_tables import merge_tables, write_points
+from iota2.io.tables.samples import read_columns
+from iota2.io.tables.vectors import read_samples
+from iota2.run.workers.peak_memory import forget_peak, peak_mib
 
 ROWS, FEATURES = 20_000, 481
 root, suffix = Path(sys.argv[1]), sys.argv[2]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from iota2.errors import InputError
-from iota2.io import samples as module
-from iota2.io.samples import read_columns
-from iota2.io.vectors import read_samples, write_samples
+from iota2.io.tables import samples as module
+from iota2.io.tables.samples import read_columns
+from iota2.io.tables.vectors import read_samples, write_samples
 
 FEATURES = [f"value_{k}" for k in range(37)]
 every_format = pytest.mark.parametrize("suffix", [".sqlite", ".parquet"])

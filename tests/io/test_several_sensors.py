@@ -16,10 +16,10 @@ from iota2.compute.features import feature_block
 from iota2.core.grid import aligned, blocks, pixel_centres
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
-from iota2.io.cubes import CubeReader, series_reader
-from iota2.io.products import scan_tile
-from iota2.io.specs import builtin_specs, parse_spec
-from iota2.io.user_features import layers_wanted, scan_layers
+from iota2.io.archive.layers import layers_wanted, scan_layers
+from iota2.io.archive.products import scan_tile
+from iota2.io.archive.specs import builtin_specs, parse_spec
+from iota2.io.series.reader import CubeReader, series_reader
 from iota2.testing.archive import write_image
 from iota2.testing.products import Layer, write_product, write_series
 

@@ -14,10 +14,10 @@ from odc.geo.geobox import GeoBox
 
 from iota2.core.grid import blocks, pixel_centres
 from iota2.core.scene import Scene
-from iota2.io.cubes import CubeReader
-from iota2.io.products import native_geobox, scan_tile, working_geobox
-from iota2.io.scenes import shifted
-from iota2.io.specs import builtin_specs
+from iota2.io.archive.products import native_geobox, scan_tile, working_geobox
+from iota2.io.archive.specs import builtin_specs
+from iota2.io.series.reader import CubeReader
+from iota2.io.series.scene_file import shifted
 from iota2.testing.products import Layer, write_product, write_series
 
 TILE = "T31TCJ"

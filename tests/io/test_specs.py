@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from iota2.errors import ConfigError, InputError
-from iota2.io.specs import builtin_specs, load_spec, parse_spec
+from iota2.io.archive.specs import builtin_specs, load_spec, parse_spec
 
 OTHER = """
 name: Forest

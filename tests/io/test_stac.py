@@ -14,19 +14,19 @@ import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from iota2.config.options_sensors import PATHS
+from iota2.config.options.sensors import PATHS
 from iota2.core.grid import block_of
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.sensor import BandSpec, SensorSpec
 from iota2.errors import InputError, MissingTile
-from iota2.io import stac
-from iota2.io.cubes import CubeReader
-from iota2.io.products import native_geobox, scan_tile
-from iota2.io.specs import builtin_specs
-from iota2.io.stac import Search, read_items
-from iota2.io.stac_products import place_items, scan_items
+from iota2.io.archive.products import native_geobox, scan_tile
+from iota2.io.archive.specs import builtin_specs
+from iota2.io.series.reader import CubeReader
+from iota2.io.stac import items as stac
+from iota2.io.stac.items import Search, read_items
+from iota2.io.stac.products import place_items, scan_items
 from iota2.testing.products import write_metadata, write_series
-from tests.io.harms import rewritten
+from tests.io.damage import rewritten
 from tests.io.items import Item, items_of, relative_to, write_items
 from tests.io.web import Web, serving
 

@@ -10,7 +10,7 @@ import pytest
 import rasterio
 from affine import Affine
 
-from iota2.io.tiff_tables import Blocks, read_blocks
+from iota2.io.files.tiff_tables import Blocks, read_blocks
 
 STRIPS = {"blockysize": 8}
 TILES = {"tiled": True, "blockxsize": 16, "blockysize": 16}

@@ -16,8 +16,8 @@ from pyproj import CRS
 from shapely import box
 
 from iota2.errors import InputError
-from iota2.io.reference import read_reference, read_regions
-from iota2.io.vectors import read_vector
+from iota2.io.tables.reference import read_reference, read_regions
+from iota2.io.tables.vectors import read_vector
 
 LAMBERT = "EPSG:2154"
 X, Y = 600_000, 6_300_000

@@ -17,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shapely import MultiPolygon, Point, box
 
-from iota2.config.options_train import MOST_RUNS
+from iota2.config.options.train import MOST_RUNS
 from iota2.errors import InputError, OutputError
-from iota2.io.vectors import (
+from iota2.io.tables.vectors import (
     field_names,
     read_parquet,
     read_samples,
@@ -277,7 +277,7 @@ import resource, sys
 import geopandas as gpd
 from shapely import box
 from iota2.errors import OutputError
-from iota2.io.vectors import write_shapefile
+from iota2.io.tables.vectors import write_shapefile
 
 path, rows, most = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 frame = gpd.GeoDataFrame({"a": range(rows)}, geometry=[box(i, 0, i + 1, 1) for i in range(rows)], crs="EPSG:2154")

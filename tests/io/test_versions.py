@@ -15,15 +15,15 @@ from odc.geo.geobox import GeoBox
 from iota2.core.grid import block_of
 from iota2.core.scene import Scene
 from iota2.errors import InputError
-from iota2.io.cubes import CubeReader
-from iota2.io.products import native_geobox, scan_tile
-from iota2.io.recognition import recognize
-from iota2.io.specs import builtin_specs
-from iota2.io.stac import Search, read_items
-from iota2.io.stac_products import place_items, scan_items
-from iota2.io.versions import superseded, title_of
+from iota2.io.archive.products import native_geobox, scan_tile
+from iota2.io.archive.recognition import recognize
+from iota2.io.archive.specs import builtin_specs
+from iota2.io.archive.versions import superseded, title_of
+from iota2.io.series.reader import CubeReader
+from iota2.io.stac.items import Search, read_items
+from iota2.io.stac.products import place_items, scan_items
 from iota2.testing.products import write_series
-from tests.io.harms import rewritten
+from tests.io.damage import rewritten
 from tests.io.items import items_of, write_items
 
 TILE = "T31TCJ"

@@ -10,10 +10,10 @@ from datetime import date
 import pytest
 
 from iota2.core.nomenclature import Nomenclature
-from iota2.report.page import AlignedSeries, ReportData, render_report
-from iota2.report.site import render_products
-from iota2.report.site_plots import TARGET, target
-from iota2.report.site_values import AlignedView, InputsView, ProductView, SeriesView
+from iota2.report.results.page import AlignedSeries, ReportData, render_report
+from iota2.report.run.pages import render_products
+from iota2.report.run.plots import TARGET, target
+from iota2.report.run.values import AlignedView, InputsView, ProductView, SeriesView
 
 HOSTILE = "</td><script>alert(1)</script>"
 MOVED = AlignedView(1.25, -0.5, 12, 14, 0.08, 0.31, 0.72)

@@ -11,7 +11,7 @@ from PIL import Image
 from iota2.compute.accuracy import scores
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
-from iota2.report.figures import (
+from iota2.report.results.figures import (
     confidence_quicklook,
     confusion_figure,
     map_quicklook,

@@ -11,7 +11,7 @@ import pytest
 from iota2.compute.validation import count_pixels, validated, with_distances
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
-from iota2.report.page import Picture, ReportData, Series, render_report
+from iota2.report.results.page import Picture, ReportData, Series, render_report
 
 HOSTILE = "<script>alert('1')</script>\"onmouseover=\"x"
 ATTACKS = (HOSTILE, "a'b&c", "forêt 森林")

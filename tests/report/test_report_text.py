@@ -18,14 +18,9 @@ from iota2.compute.accuracy import scores, summarise
 from iota2.compute.validation import Validated, confusion_of, count_pixels, validated, with_distances
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
-from iota2.report.metrics import metrics
-from iota2.report.text import (
-    classification_results,
-    confusion_csv,
-    label_table_csv,
-    parse_confusion_csv,
-    results_text,
-)
+from iota2.io.tables.confusions import confusion_csv, parse_confusion_csv
+from iota2.report.results.metrics import metrics
+from iota2.report.results.text import classification_results, label_table_csv, results_text
 
 LABELS = (3, 11, 211)
 NAMES = ("forêt de chênes", "eau | mer", "=prairie")

@@ -23,20 +23,20 @@ from iota2.config.load import load_config
 from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.errors import ConfigError, UserError
 from iota2.import_path import worker_path
-from iota2.run import clusters
-from iota2.run.clusters import Queue, job_queue, running_scheduler
-from iota2.run.connections import run_certificates
-from iota2.run.execute import Cluster, execute
-from iota2.run.ledger import Ledger, assess
-from iota2.run.plan import make_plan, rows_of
-from iota2.run.resources import Worker
+from iota2.run.plan.jobs import make_plan, rows_of
+from iota2.run.records.ledger import Ledger, assess
 from iota2.run.runner import Options, Watcher, resume_command, run
+from iota2.run.workers import clusters
+from iota2.run.workers.clusters import Queue, job_queue, running_scheduler
+from iota2.run.workers.connections import run_certificates
+from iota2.run.workers.execute import Cluster, execute
+from iota2.run.workers.resources import Worker
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
 from tests.chain.conftest import configured, run_chain
 from tests.chain.test_restart import digests
-from tests.run.background import background
+from tests.run.run_process import background
 from tests.run.test_execute import planned
 
 ON_A_NODE = {"PBS_JOBID": "42.server", "PYTHONPATH": worker_path()}
@@ -187,7 +187,8 @@ def test_certificates_of_dasks_configuration_encrypt_connections(tmp_path: Path)
     cli, told = "distributed.cli.dask_", tmp_path / "scheduler.json"
     scheduler = ["scheduler", "--protocol", "tls", "--host", "127.0.0.1", "--port", 0, "--scheduler-file", told]
     work = (
-        "from iota2.run.clusters import running_scheduler as r\nwith r({!r}) as c: print(c.client.submit(int).result())"
+        "from iota2.run.workers.clusters import running_scheduler as r\n"
+        "with r({!r}) as c: print(c.client.submit(int).result())"
     )
     with ExitStack() as stack:
         start = [sys.executable, "-m"]

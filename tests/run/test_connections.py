@@ -15,11 +15,11 @@ import psutil
 import pytest
 from distributed import Client
 
-from iota2.run.clusters import Queue, job_queue
-from iota2.run.connections import PREFIX, remove_left_over, run_certificates, security
-from iota2.run.execute import Cluster
-from iota2.run.local import local_workers
-from iota2.run.resources import Worker
+from iota2.run.workers.clusters import Queue, job_queue
+from iota2.run.workers.connections import PREFIX, remove_left_over, run_certificates, security
+from iota2.run.workers.execute import Cluster
+from iota2.run.workers.local import local_workers
+from iota2.run.workers.resources import Worker
 from tests.run.test_hosts import hindrance, ip
 
 NOBODY = 65534

@@ -13,11 +13,11 @@ import pytest
 
 from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.errors import InputError, UserError
-from iota2.run.execute import DEATHS, Cluster, Debug, Engine, Retry, execute
-from iota2.run.job import JobResult
-from iota2.run.ledger import Ledger, assess
-from iota2.run.local import local_workers
-from iota2.run.plan import Plan, make_plan, rows_of
+from iota2.run.plan.jobs import Plan, make_plan, rows_of
+from iota2.run.records.ledger import Ledger, assess
+from iota2.run.workers.execute import DEATHS, Cluster, Debug, Engine, Retry, execute
+from iota2.run.workers.job import JobResult
+from iota2.run.workers.local import local_workers
 
 FIRST = Artifact("first/{tile}.txt", "First.")
 SECOND = Artifact("second/{tile}.txt", "Second.")
@@ -172,7 +172,7 @@ def test_a_killed_job_is_tried_again_with_twice_the_memory_on_the_only_worker(
 def test_workers_that_are_killed_while_they_start_are_started_again(tmp_path: Path) -> None:
     with local_workers(2) as cluster:
         for process in psutil.Process().children():
-            if "iota2.run.worker" in process.cmdline():
+            if "iota2.run.workers.worker" in process.cmdline():
                 process.kill()
         states, _ = run(planned(tmp_path, "AEF"), cluster)
     assert set(states.values()) == {"done"}

@@ -9,7 +9,7 @@ import pytest
 from odc.geo.geobox import GeoBox
 
 from iota2.core.grid import aligned
-from iota2.run.extent import Extent, extent_problems, projection_notes, size_problems, table_problems
+from iota2.run.survey.extent import Extent, extent_problems, projection_notes, size_problems, table_problems
 from tests.chain.helpers import EAST, WEST, Case, case, command, small
 
 __all__ = ["case", "small"]
@@ -122,7 +122,7 @@ def test_check_refuses_pixels_at_once_with_option_and_line(
 def test_check_refuses_a_run_of_too_many_combinations(
     case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("iota2.run.extent.ROWS", 399)
+    monkeypatch.setattr("iota2.run.survey.extent.ROWS", 399)
     config = case.configured(chain={"list_tile": f"{WEST} {EAST}"}, arg_train={"runs": 200})
     code, _, error = command(capsys, "check", config)
     assert code == 1
@@ -205,7 +205,7 @@ def test_check_refuses_what_run_refuses_of_steps_memory_and_disk(
         code, _, error = command(capsys, name, config)
         assert code == 1
         assert "a block of" in error
-    monkeypatch.setattr("iota2.run.forecast.shutil.disk_usage", lambda path: type("Usage", (), {"free": 1})())
+    monkeypatch.setattr("iota2.run.survey.forecast.shutil.disk_usage", lambda path: type("Usage", (), {"free": 1})())
     config = case.configured()
     for name in ("check", "run"):
         code, _, error = command(capsys, name, config)

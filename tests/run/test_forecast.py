@@ -17,10 +17,9 @@ import pytest
 from iota2.core.graph import Resources
 from iota2.errors import ConfigError, OutputError
 from iota2.run import runner
-from iota2.run.execute import Retry
-from iota2.run.forecast import (
+from iota2.run.host import available_memory
+from iota2.run.survey.forecast import (
     Forecast,
-    available_memory,
     fitting_workers,
     foresee,
     needed_memory,
@@ -28,8 +27,9 @@ from iota2.run.forecast import (
     size,
     training_memory,
 )
-from iota2.run.resources import shares_of
-from iota2.run.survey import Survey
+from iota2.run.survey.survey import Survey
+from iota2.run.workers.execute import Retry
+from iota2.run.workers.resources import shares_of
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import WorldOptions, make_world
 from iota2.testing.writing import write_world
@@ -150,7 +150,7 @@ import sys
 import numpy as np
 from iota2.classifiers import train_model, validate_options
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
-from iota2.run.peak import forget_peak, peak_mib
+from iota2.run.workers.peak_memory import forget_peak, peak_mib
 
 samples, features, classes = map(int, sys.argv[1:])
 dates = tuple(str(20180000 + k) for k in range(features))
@@ -220,7 +220,7 @@ def test_jobs_with_much_memory_count_as_often_as_they_can_run_at_a_time() -> Non
 
 
 def test_cores_that_are_not_for_this_process_do_not_count() -> None:
-    text = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from iota2.run.forecast import cores; "
+    text = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from iota2.run.host import cores; "
     found = subprocess.run([sys.executable, "-c", text + "print(cores())"], capture_output=True, text=True, check=True)
     assert found.stdout == "1\n"
 

@@ -19,7 +19,7 @@ from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
 from tests.chain.conftest import configured, run_chain
 from tests.chain.test_restart import digests
-from tests.run.background import background, wait_for_records
+from tests.run.run_process import background, wait_for_records
 
 pytestmark = pytest.mark.long
 

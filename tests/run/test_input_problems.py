@@ -11,8 +11,8 @@ import geopandas as gpd
 import pytest
 
 from iota2.config.load import load_config
-from iota2.console import JsonLines
 from iota2.errors import UserError
+from iota2.terminal.console import JsonLines
 from tests.chain.helpers import SMALL, WEST, Case, case, command, small
 
 __all__ = ["SMALL", "case", "small"]

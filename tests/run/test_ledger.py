@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from iota2.core.graph import Artifact, JobContext, Resources, Step
-from iota2.run.execute import Debug, execute
-from iota2.run.ledger import JOURNAL, Ledger, Record, assess, checksum, checksum_of_text, params_digest
-from iota2.run.plan import Plan, make_plan, rows_of
+from iota2.run.plan.jobs import Plan, make_plan, rows_of
+from iota2.run.records.ledger import JOURNAL, Ledger, Record, assess, checksum, checksum_of_text, params_digest
 from iota2.run.verify import damaged
+from iota2.run.workers.execute import Debug, execute
 
 SOURCE = Artifact("source/{tile}.json", "From outside.")
 NUMBER = Artifact("number/{tile}.txt", "A number.")

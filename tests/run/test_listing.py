@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from iota2.run import listing
-from iota2.run.listing import SAMPLE, WHOLE, fingerprint
+from iota2.run.survey import listing
+from iota2.run.survey.listing import SAMPLE, WHOLE, fingerprint
 
 
 def changed_at(path: Path, place: int) -> bool:

@@ -20,8 +20,8 @@ import psutil
 import pytest
 
 from iota2.errors import OutputError
-from iota2.run import lock
-from iota2.run.lock import LOCK, Holder, holder, locked, require_lock
+from iota2.run.records import lock
+from iota2.run.records.lock import LOCK, Holder, holder, locked, require_lock
 
 STARTERS, ROUNDS = 4, 50
 

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 
 from iota2.config.load import load_config
-from iota2.run import listing, reasons, runner
-from iota2.run.listing import survey_texts
+from iota2.run import runner
 from iota2.run.options import Options
-from iota2.run.survey import survey
+from iota2.run.progress import reasons
+from iota2.run.survey import listing
+from iota2.run.survey.listing import survey_texts
+from iota2.run.survey.survey import survey
 from tests.chain.helpers import EAST, WEST, Case, case, small
 
 __all__ = ["case", "small"]

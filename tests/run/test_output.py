@@ -8,9 +8,9 @@ import pytest
 
 from iota2 import layout
 from iota2.errors import OutputError
-from iota2.io.atomic import part_name
-from iota2.run.lock import LOCK, locked
-from iota2.run.output import MADE, claim, empty, left_over, prepare, removable, require_ours
+from iota2.io.files.atomic import part_name
+from iota2.run.records.lock import LOCK, locked
+from iota2.run.records.output import MADE, claim, empty, left_over, prepare, removable, require_ours
 from tests.chain.helpers import Case, case, command, run, small
 
 __all__ = ["case", "small"]

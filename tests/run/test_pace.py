@@ -7,12 +7,12 @@ from typing import Literal
 
 import pytest
 
-from iota2.run.forecast import Forecast
-from iota2.run.job import JobResult
-from iota2.run.ledger import Record, Verdict
-from iota2.run.pace import SETTLING, Pace
-from iota2.run.plan import Plan
-from tests.run.two_steps import plan
+from iota2.run.plan.jobs import Plan
+from iota2.run.progress.pace import SETTLING, Pace
+from iota2.run.records.ledger import Record, Verdict
+from iota2.run.survey.forecast import Forecast
+from iota2.run.workers.job import JobResult
+from tests.run.two_step_chain import plan
 
 __all__ = ["plan"]
 

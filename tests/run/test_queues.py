@@ -13,12 +13,12 @@ import pytest
 from iota2.core.graph import Resources
 from iota2.errors import UserError
 from iota2.import_path import worker_path
-from iota2.run import clusters
-from iota2.run.clusters import Queue, job_queue, queued_workers
-from iota2.run.connections import run_certificates
-from iota2.run.execute import execute
-from iota2.run.ledger import Ledger, assess
-from iota2.run.resources import Worker
+from iota2.run.records.ledger import Ledger, assess
+from iota2.run.workers import clusters
+from iota2.run.workers.clusters import Queue, job_queue, queued_workers
+from iota2.run.workers.connections import run_certificates
+from iota2.run.workers.execute import execute
+from iota2.run.workers.resources import Worker
 from tests.run.test_execute import planned
 
 QSUB = """#!/bin/bash

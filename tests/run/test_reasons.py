@@ -13,11 +13,11 @@ import pytest
 from iota2.config.load import load_config
 from iota2.errors import JobsFailed
 from iota2.run import runner
-from iota2.run.reasons import differences, image_changes, kept_parameters, shown
-from iota2.steps.training import TrainingParams
-from iota2.steps.validity import ValidityParams
+from iota2.run.progress.reasons import differences, image_changes, kept_parameters, shown
+from iota2.steps.learning.training import TrainingParams
+from iota2.steps.prepare.validity import ValidityParams
 from tests.chain.helpers import WEST, Case, case, command, copied, run, small
-from tests.io.harms import rewritten
+from tests.io.damage import rewritten
 
 __all__ = ["case", "small"]
 

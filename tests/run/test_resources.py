@@ -11,8 +11,8 @@ import yaml
 from iota2.core.graph import Resources
 from iota2.errors import ConfigError
 from iota2.run import runner
-from iota2.run.execute import Retry
-from iota2.run.resources import IDLE, STEPS, WORKER, Shares, Worker, shares_of
+from iota2.run.workers.execute import Retry
+from iota2.run.workers.resources import IDLE, STEPS, WORKER, Shares, Worker, shares_of
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world

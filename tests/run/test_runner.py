@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from iota2.cli import app, guarded
-from iota2.config.schema import Config
+from iota2.config.options.schema import Config
 from iota2.core.graph import Resources
 from iota2.errors import ConfigError, JobsFailed, UserError
-from iota2.run import clusters, runner
+from iota2.run import runner
 from iota2.run.runner import Options, resume_command
+from iota2.run.workers import clusters
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world

@@ -14,8 +14,8 @@ from affine import Affine
 from iota2.config.load import load_config
 from iota2.core.grid import resolution
 from iota2.errors import ConfigError, UserError
-from iota2.io.products import several_a_day
-from iota2.run.survey import Survey, survey
+from iota2.io.archive.products import several_a_day
+from iota2.run.survey.survey import Survey, survey
 from iota2.testing.world import DATES, WorldOptions
 from tests.chain.helpers import EAST, WEST, Case, made
 
@@ -143,7 +143,7 @@ def test_one_list_of_series_serves_the_whole_survey(case: Case, monkeypatch: pyt
         looks.append(args)
         return ("ASC",)
 
-    monkeypatch.setattr("iota2.run.scan.directions_found", once)
+    monkeypatch.setattr("iota2.run.survey.scan.directions_found", once)
     known = found(case, s1_path=str(case.files.s1_path))
     assert len(looks) == 1
     assert "sentinel1_des" not in {sensor.sensor for sensor in known.recipe.sensors}

@@ -15,9 +15,9 @@ import pytest
 from distributed import KilledWorker
 
 from iota2.errors import EXIT_INTERRUPTED
-from iota2.run import clusters, local
-from iota2.run.clusters import SilentWorkers
-from iota2.run.local import local_workers
+from iota2.run.workers import clusters, local
+from iota2.run.workers.clusters import SilentWorkers
+from iota2.run.workers.local import local_workers
 from tests.run.signals import heard, ignored_interrupts
 
 STUCK = {

@@ -21,12 +21,13 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from iota2.config.load import load_config
-from iota2.config.schema import Config
+from iota2.config.options.schema import Config
 from iota2.core.random import generator
 from iota2.errors import JobsFailed
-from iota2.run import runner, under_way
-from iota2.run import site as report
-from iota2.run.job import JobResult
+from iota2.run import runner
+from iota2.run.progress import site as report
+from iota2.run.workers import heartbeat
+from iota2.run.workers.job import JobResult
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
 from tests.chain.conftest import configured
@@ -170,7 +171,7 @@ def test_the_next_run_tells_which_option_differs(failed: Failed, tmp_path: Path)
 def test_pages_are_kept_fresh_while_no_job_ends_and_show_what_is_under_way(
     failed: Failed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(under_way, "FIRST", 0.0)
+    monkeypatch.setattr(heartbeat, "FIRST", 0.0)
     monkeypatch.setattr(report, "SECONDS", 0.05)
     monkeypatch.setattr(report, "QUIET", 0.0)
     config = moved(failed, tmp_path, lambda text: text)
@@ -181,7 +182,7 @@ def test_pages_are_kept_fresh_while_no_job_ends_and_show_what_is_under_way(
     class Waits(runner.Watcher):
         def ended(self, result: JobResult) -> None:
             if not shown:
-                with under_way.telling(root, name, "host:7"):
+                with heartbeat.telling(root, name, "host:7"):
                     shown.append(waited_for(timeline, 'id="under-way"'))
 
     runner.run(config, runner.Options(workers=0, last_step="init"), Waits())

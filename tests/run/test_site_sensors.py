@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from iota2.config.load import load_config
-from iota2.report.site_plots import calendars
-from iota2.report.site_values import ProductView, SeriesView
+from iota2.report.run.plots import calendars
+from iota2.report.run.values import ProductView, SeriesView
 from iota2.run.options import Options
+from iota2.run.progress.site import Site
 from iota2.run.runner import look_ahead
-from iota2.run.site import Site
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
 

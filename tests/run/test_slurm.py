@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from iota2 import layout
-from iota2.config.schema import Config
+from iota2.config.options.schema import Config
 from iota2.run.verify import damaged
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world
@@ -25,7 +25,7 @@ from iota2.testing.writing import write_world
 from tests.chain.conftest import configured, run_chain
 from tests.chain.test_restart import digests
 from tests.run import slurm
-from tests.run.background import recorded, wait_for_records
+from tests.run.run_process import recorded, wait_for_records
 from tests.run.slurm import Slurm
 
 COMMAND = Path(sys.executable).with_name("iota2")

@@ -15,10 +15,10 @@ import pytest
 from iota2 import layout
 from iota2.config.load import load_config
 from iota2.run import runner
-from iota2.run.job import JobResult
-from iota2.run.ledger import Ledger, Record, Verdict
-from iota2.run.plan import Plan
-from iota2.run.status import EVERY, Status, failures, job_states, jobs_left_out, last_end, note_begin, note_end
+from iota2.run.plan.jobs import Plan
+from iota2.run.progress.status import EVERY, Status, failures, job_states, jobs_left_out, last_end, note_begin, note_end
+from iota2.run.records.ledger import Ledger, Record, Verdict
+from iota2.run.workers.job import JobResult
 from tests.chain.helpers import Case, case, command, run, small
 
 __all__ = ["case", "small"]

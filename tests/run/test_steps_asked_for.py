@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from iota2.chain import CLASSIFICATION, NAMES, NUMBERS
-from iota2.config.options_chain import GROUPS, Chain
-from iota2.config.schema import Config
+from iota2.chains.classification import CLASSIFICATION, NAMES, NUMBERS
+from iota2.config.options.chain import GROUPS, Chain
+from iota2.config.options.schema import Config
 from iota2.errors import UserError
 from iota2.run.options import Options, chosen_steps, groups_of, step_notes, steps_named
 

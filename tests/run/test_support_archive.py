@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from iota2 import __version__
-from iota2.run.archive import write_archive
+from iota2.run.progress.support_archive import write_archive
 
 SECRET = "s3cr3t-of-the-environment"
 

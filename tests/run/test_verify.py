@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from iota2.run.lock import locked
+from iota2.run.records.lock import locked
 from tests.chain.helpers import Case, case, command, run, small
 
 __all__ = ["case", "small"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from iota2.steps.extraction import CALLS, NEAR, cell_shape
+from iota2.steps.sampling.extraction import CALLS, NEAR, cell_shape
 
 WHOLE = (64, 256)
 

@@ -13,9 +13,9 @@ from shapely import box
 
 from iota2.core.nomenclature import Nomenclature
 from iota2.errors import InputError
-from iota2.io.reference import FieldValues, ReferenceData, read_field
-from iota2.steps.grouping import group_notes, polygons_together
-from iota2.steps.reference import ReferenceParams, split_frame
+from iota2.io.tables.reference import FieldValues, ReferenceData, read_field
+from iota2.steps.sampling.grouping import group_notes, polygons_together
+from iota2.steps.sampling.reference import ReferenceParams, split_frame
 
 CLASSES = Nomenclature((1, 2), ("wheat", "maize"), ((0, 0, 0),) * 2, (1, 2))
 NOWHERE = Path("nowhere")

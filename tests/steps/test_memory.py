@@ -28,17 +28,17 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorSpec
-from iota2.io.atomic import write_text
-from iota2.io.block_shapes import BlockShapes
-from iota2.io.classes import write_classes
-from iota2.io.cubes import CubeReader, recipe_bands
-from iota2.io.environ import gdal_environment
-from iota2.io.products import scan_tile, working_geobox
-from iota2.io.rasters import RasterProfile, RasterWriter
-from iota2.io.scenes import scene_to_json, shifted
-from iota2.io.specs import parse_spec
+from iota2.io.archive.products import scan_tile, working_geobox
+from iota2.io.archive.specs import parse_spec
+from iota2.io.files.atomic import write_text
+from iota2.io.files.gdal import gdal_environment
+from iota2.io.rasters.files import RasterProfile, RasterWriter
+from iota2.io.series.block_shapes import BlockShapes
+from iota2.io.series.reader import CubeReader, recipe_bands
+from iota2.io.series.scene_file import scene_to_json, shifted
+from iota2.io.tables.classes import write_classes
 from iota2.steps.blocks import copy_shape, mask_shape, prediction_shapes
-from iota2.steps.classification import (
+from iota2.steps.classification.classification import (
     Maps,
     confidence_profile,
     fitting_shapes,
@@ -156,9 +156,9 @@ import sys
 from pathlib import Path
 
 from iota2.core.graph import JobContext, Paths, Resources
-from iota2.io.environ import gdal_environment
-from iota2.run.peak import forget_peak, peak_mib
-from iota2.steps.classification import run
+from iota2.io.files.gdal import gdal_environment
+from iota2.run.workers.peak_memory import forget_peak, peak_mib
+from iota2.steps.classification.classification import run
 from tests.steps.test_memory import bound
 
 def classified(root, megabytes, part):

@@ -17,11 +17,11 @@ from iota2.core.grid import block_of
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorSpec
 from iota2.errors import DamagedProduct, InputError
-from iota2.io.cubes import CubeReader
-from iota2.io.products import native_geobox, scan_tile
-from iota2.io.specs import parse_spec
-from iota2.io.user_features import layers_wanted, scan_layers
-from iota2.steps.plausibility import check_values
+from iota2.io.archive.layers import layers_wanted, scan_layers
+from iota2.io.archive.products import native_geobox, scan_tile
+from iota2.io.archive.specs import parse_spec
+from iota2.io.series.reader import CubeReader
+from iota2.steps.prepare.plausibility import check_values
 from tests.io.test_tiff_tables import zero
 
 TILE = "T31TCJ"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from iota2.classifiers.registry import as_options, validate_options
-from iota2.report.page import ModelView
-from iota2.steps.report import options_of_models
+from iota2.report.results.page import ModelView
+from iota2.steps.validation.report import options_of_models
 
 
 def model(kind: str, options: dict[str, object]) -> ModelView:

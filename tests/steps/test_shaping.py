@@ -12,9 +12,9 @@ from odc.geo.geobox import GeoBox
 from iota2.core.graph import JobContext, Paths, Resources
 from iota2.core.grid import block_of
 from iota2.core.nomenclature import Nomenclature
-from iota2.io.classes import write_classes
-from iota2.io.rasters import RasterProfile, RasterReader, RasterWriter
-from iota2.steps import shaping
+from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
+from iota2.io.tables.classes import write_classes
+from iota2.steps.products import shaping
 
 GEOBOX = GeoBox((1, 6), Affine(10, 0, 600_000, 0, -10, 6_300_000), "EPSG:2154")
 CODES = (11, 200, 222)

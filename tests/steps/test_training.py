@@ -17,8 +17,8 @@ from iota2.core.graph import JobContext, Paths, Resources
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.tables import CODE, sample_columns
 from iota2.errors import InputError
-from iota2.io.vectors import read_samples, write_samples
-from iota2.steps import training
+from iota2.io.tables.vectors import read_samples, write_samples
+from iota2.steps.learning import training
 
 DATES = tuple(f"{date(2018, 1, 1) + timedelta(days=5 * k):%Y%m%d}" for k in range(60))
 RECIPE = FeatureRecipe((SensorRecipe("Sentinel2", ("B2", "B4"), {"red": "B4"}, DATES),))

@@ -12,8 +12,8 @@ import rasterio
 from odc.geo.geobox import GeoBox
 
 from iota2.config.load import load_config
-from iota2.io.products import scan_tile
-from iota2.io.specs import builtin_specs
+from iota2.io.archive.products import scan_tile
+from iota2.io.archive.specs import builtin_specs
 from iota2.testing.files import SENSOR_PATHS, WorldFiles
 from iota2.testing.landsat import landsat_dates, landsat_sky
 from iota2.testing.layers import ALTITUDE, layer

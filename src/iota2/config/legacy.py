@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from iota2.classifiers.options import split_text
-from iota2.config.document import bare_value
+from iota2.config.syntax.document import bare_value
 from iota2.core.words import squeezed
 
 SECTIONS = {

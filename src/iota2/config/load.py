@@ -12,9 +12,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from iota2.config import legacy
-from iota2.config.cfg import read_cfg
-from iota2.config.document import Document, Node, Places, SectionText, mentioned, read_text
-from iota2.config.fields import (
+from iota2.config.options.fields import (
     FROM_HERE,
     Options,
     Section,
@@ -26,10 +24,12 @@ from iota2.config.fields import (
     shortened,
     shown,
 )
+from iota2.config.options.schema import ATTRIBUTES, SECTIONS, Config
 from iota2.config.places import KEYS, builders_asked, place_of, section_of, unknown_option, unknown_section
 from iota2.config.rules import findings
-from iota2.config.schema import ATTRIBUTES, SECTIONS, Config
-from iota2.config.yaml_reader import read_yaml, written_in_yaml
+from iota2.config.syntax.cfg import read_cfg
+from iota2.config.syntax.document import Document, Node, Places, SectionText, mentioned, read_text
+from iota2.config.syntax.yaml_reader import read_yaml, written_in_yaml
 from iota2.core.files import without_dots
 from iota2.core.words import choice_meant, did_you_mean, squeezed
 from iota2.errors import ConfigError

@@ -11,10 +11,10 @@ from pathlib import Path
 from pyproj import CRS
 
 from iota2.classifiers.registry import validate_options
-from iota2.config.fields import Section, default_of, shown
-from iota2.config.options_chain import GROUPS, Chain, UserSensor
-from iota2.config.options_others import Coregistration
-from iota2.config.options_sensors import (
+from iota2.config.options.chain import GROUPS, Chain, UserSensor
+from iota2.config.options.fields import Section, default_of, shown
+from iota2.config.options.others import Coregistration
+from iota2.config.options.sensors import (
     LAYERS,
     PATHS,
     PLACES,
@@ -25,15 +25,15 @@ from iota2.config.options_sensors import (
     Sentinel1,
     UserFeat,
 )
-from iota2.config.options_train import ArgClassification, ArgTrain
+from iota2.config.options.train import ArgClassification, ArgTrain
 from iota2.config.s1_ini import read_s1_ini
 from iota2.core.recipe import INDICES
 from iota2.core.words import counted, did_you_mean
 from iota2.errors import ConfigError
-from iota2.io.addresses import is_remote
-from iota2.io.crs import units_per_metre
-from iota2.io.specs import builtin_specs
-from iota2.io.user_features import NAME as LAYERS_NAME
+from iota2.io.archive.layers import NAME as LAYERS_NAME
+from iota2.io.archive.specs import builtin_specs
+from iota2.io.files.addresses import is_remote
+from iota2.io.files.crs import units_per_metre
 
 SMALLEST_METRES, LARGEST_METRES, LARGEST_DEGREES = 0.1, 4e7, 1.0
 """Bounds of a pixel size: what is smaller or larger is in other units than those of the projection."""

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from iota2.config.fields import elsewhere, usable_path
+from iota2.config.options.fields import elsewhere, usable_path
 from iota2.core.files import read_text, without_dots
 from iota2.core.words import did_you_mean
 from iota2.errors import ConfigError, remedy_of
-from iota2.io.radar_names import named_like
-from iota2.io.specs import builtin_specs
+from iota2.io.archive.radar_names import named_like
+from iota2.io.archive.specs import builtin_specs
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ class RadarSettings:
     """Folder of the raw products; looked at only when there is no image."""
     temporal_resolution: int
     pattern: str
-    """How images are named, when not as S1Tiling or THEIA name them; empty otherwise. See ``io.radar_names``."""
+    """How images are named, when not as S1Tiling or THEIA name them; else empty. See ``io.archive.radar_names``."""
     speckle_radius: int
     """Of the multitemporal filter; 0 when it is off."""
     expressions: str

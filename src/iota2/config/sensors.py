@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from iota2.compute.expressions import bands_by_position, expression_problems, split_expressions
-from iota2.config.options_chain import UserSensor
-from iota2.config.options_sensors import PATHS, PLACES, RADAR, Sensor, Sentinel1
+from iota2.config.options.chain import UserSensor
+from iota2.config.options.schema import SECTIONS, Config
+from iota2.config.options.sensors import PATHS, PLACES, RADAR, Sensor, Sentinel1
 from iota2.config.s1_ini import read_s1_ini
-from iota2.config.schema import SECTIONS, Config
 from iota2.core.sensor import SensorOptions, SensorSpec
 from iota2.errors import ConfigError, UserError
-from iota2.io.radar_names import named_like
-from iota2.io.s1tiling import DIRECTIONS, of_direction
-from iota2.io.specs import builtin_specs, load_spec
-from iota2.io.user_features import layers_wanted
+from iota2.io.archive.layers import layers_wanted
+from iota2.io.archive.radar_names import named_like
+from iota2.io.archive.s1tiling import DIRECTIONS, of_direction
+from iota2.io.archive.specs import builtin_specs, load_spec
 
 Problem = tuple[tuple[str, ...], str]
 """An option, empty when the sentence begins with it, and what is wrong with it."""
@@ -170,3 +170,8 @@ def _band_problems(options: SensorOptions) -> list[str]:
     unknown = [band for band in options.keep_bands if band not in spec.band_names]
     names = ", ".join(spec.band_names)
     return [f"{place_of(spec)}.keep_bands: {', '.join(unknown)} unknown; expected some of {names}."] if unknown else []
+
+
+def path_key(spec: SensorSpec) -> str:
+    """The key of ``chain`` that names the sensor's folder, or the file that does; empty for a sensor of the user's."""
+    return PLACES.get(spec.section, "")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from iota2.config.options_chain import Chain
-from iota2.config.options_train import ArgTrain
+from iota2.config.options.chain import Chain
+from iota2.config.options.train import ArgTrain
 
 
 def minimal_config(

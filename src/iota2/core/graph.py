@@ -1,4 +1,4 @@
-"""Steps and artifacts: what a chain is made of, as values. How they become jobs is in ``run.plan``."""
+"""Steps and artifacts: what a chain is made of, as values. How they become jobs is in ``run.plan.jobs``."""
 
 from __future__ import annotations
 

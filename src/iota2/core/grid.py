@@ -8,10 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from pyproj import CRS
 
 PART_ROWS = 1024
 """Rows of a tile in one part, the unit of work of a classification job. A constant: results may not depend on it,
@@ -127,3 +129,40 @@ def place_in(geobox: GeoBox, bounds: tuple[float, float, float, float]) -> GeoBo
         max(min(math.ceil(v), n), first + 1) for v, n, first in ((bottom, height, first_row), (right, width, first_col))
     )
     return geobox[first_row:last_row, first_col:last_col]
+
+
+SHIFT = 1e-3
+"""Two lattices are the same when their pixels lie nowhere further apart than this share of a pixel."""
+
+
+def share_pixels(grid: GeoBox, other: GeoBox) -> bool:
+    """Whether the pixels of two lattices of one CRS, of any extents, are the same wherever both have some."""
+    apart = np.array(_shift(grid, other))
+    return _same_size(grid, other) and bool(np.abs(apart - np.round(apart)).max() <= SHIFT)
+
+
+def _same_size(grid: GeoBox, other: GeoBox) -> bool:
+    """Whether pixels of two lattices have one size: over the larger lattice they drift apart by less than SHIFT."""
+    ratios = np.array(resolution(grid)) / resolution(other)
+    cells = np.maximum(grid.shape.xy, other.shape.xy)
+    return bool((np.abs(ratios - 1) * cells).max() <= SHIFT)
+
+
+def _shift(grid: GeoBox, other: GeoBox) -> tuple[float, float]:
+    """Upper-left corner of ``grid`` on ``other``: pixels of ``other`` to the right and down."""
+    width, height = resolution(other)
+    return (grid.affine.c - other.affine.c) / width, (other.affine.f - grid.affine.f) / height
+
+
+def crs_name(geobox: GeoBox) -> str:
+    """The CRS of a lattice: ``EPSG:n`` when it has a number, else WKT. ValueError if it has none."""
+    if geobox.crs is None:
+        raise ValueError(f"{geobox} has no coordinate system")
+    return short_crs(geobox.crs.to_wkt())
+
+
+@cache
+def short_crs(wkt: str) -> str:
+    """``EPSG:n`` when the CRS has a number, else its WKT: files spell the same CRS in several ways."""
+    epsg = CRS.from_wkt(wkt).to_epsg()
+    return f"EPSG:{epsg}" if epsg else wkt

@@ -31,7 +31,7 @@ class Nomenclature:
 
     A code is what stands in the map (0 is "not classified" and never a class). For integer labels codes are
     the labels themselves; text labels are numbered 1..N in sorted order. (Text that is whole numbers only has become
-    integers before: ``io.label_columns``.)
+    integers before: ``io.tables.label_columns``.)
 
     ``ColorIndexed`` maps carry a colour table of 256 entries (uint8) or 65,536 entries (uint16). GeoTIFF
     holds both, so codes above 255 keep their values and colours; some viewers only know the small one.

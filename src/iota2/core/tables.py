@@ -99,3 +99,10 @@ class PolygonCounts:
     def where(self, chosen: np.ndarray) -> PolygonCounts:
         """The ``chosen`` rows: positions, or a bool for each row."""
         return PolygonCounts(**{one.name: getattr(self, one.name)[chosen] for one in fields(self)})
+
+
+REFERENCE, PRODUCED, UNMAPPED = (
+    "#Reference labels (rows):",
+    "#Produced labels (columns):",
+    "#Unmapped pixels (rows):",
+)

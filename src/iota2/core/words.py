@@ -121,3 +121,12 @@ def json_printable(text: str) -> str:
 def _escape(match: re.Match[str]) -> str:
     number = ord(match[0])
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+
+
+def all_problems(where: str, problems: Iterable[str], remedy: str = "", shown: int = 20) -> str:
+    """One message of all problems, the first ``shown`` of them in full, and what to do about those that do not say it
+    themselves."""
+    lines = list(problems)
+    more = [f"… and {len(lines) - shown} more"] if len(lines) > shown else []
+    told = [*lines[:shown], *more, *([remedy] if remedy else [])]
+    return "\n".join([f"{where}: {counted(len(lines), 'problem')}", *(f"  {line}" for line in told)])

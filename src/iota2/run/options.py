@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from iota2.chain import CLASSIFICATION, NAMES, NUMBERS
-from iota2.config.options_chain import GROUPS
-from iota2.config.schema import Config
+from iota2.chains.classification import CLASSIFICATION, NAMES, NUMBERS
+from iota2.config.options.chain import GROUPS
+from iota2.config.options.schema import Config
 from iota2.core.graph import Resources, Step
 from iota2.core.words import choice_meant, did_you_mean
 from iota2.errors import UserError

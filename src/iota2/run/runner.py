@@ -10,24 +10,30 @@ from functools import cached_property
 from pathlib import Path
 
 from iota2 import layout
-from iota2.chain import CLASSIFICATION, SURVEY
-from iota2.config.schema import Config
+from iota2.chains.classification import CLASSIFICATION, SURVEY
+from iota2.config.options.schema import Config
 from iota2.core.files import MAX_NAME_BYTES
 from iota2.core.graph import Resources, Step
 from iota2.core.words import printable
 from iota2.errors import JobsFailed, UserError
-from iota2.io.atomic import remove_leftovers, write_text
-from iota2.io.layers import vector_source
-from iota2.io.vectors import sqlite_max_columns
-from iota2.run.clusters import WORKERS, Queue, queued_workers, running_scheduler
-from iota2.run.damage import known_damage, note_damage
-from iota2.run.execute import Debug, Engine, Retry, execute
-from iota2.run.forecast import (
+from iota2.io.files.atomic import remove_leftovers, write_text
+from iota2.io.tables.vector_source import vector_source
+from iota2.io.tables.vectors import sqlite_max_columns
+from iota2.run.host import available_memory, cores, disk_is_full
+from iota2.run.options import Options, chosen_steps, resume_command, step_notes, steps_named
+from iota2.run.plan.jobs import Job, Plan, make_plan
+from iota2.run.progress.reasons import Reasons, keep_parameters
+from iota2.run.progress.site import Site
+from iota2.run.progress.state_notes import clear_damaged, state_notes
+from iota2.run.progress.status import WORDS, End, Status, note_begin, note_end
+from iota2.run.records.damage import known_damage, note_damage
+from iota2.run.records.ledger import Ledger, Verdict, all_reasons, assess
+from iota2.run.records.lock import locked
+from iota2.run.records.output import claim, empty, left_over, prepare, removable, require_ours
+from iota2.run.records.state import make_way
+from iota2.run.survey.forecast import (
     Forecast,
-    available_memory,
     budgets_of,
-    cores,
-    disk_is_full,
     fitting_workers,
     foresee,
     full_disk_told,
@@ -35,24 +41,16 @@ from iota2.run.forecast import (
     require_room,
     size,
 )
-from iota2.run.job import WELL, JobResult
-from iota2.run.ledger import Ledger, Verdict, all_reasons, assess
-from iota2.run.listing import digests, survey_texts, write_survey
-from iota2.run.local import local_workers
-from iota2.run.lock import locked
-from iota2.run.options import Options, chosen_steps, resume_command, step_notes, steps_named
-from iota2.run.output import claim, empty, left_over, prepare, removable, require_ours
-from iota2.run.plan import Job, Plan, make_plan
-from iota2.run.reasons import Reasons, keep_parameters
-from iota2.run.resources import Shares, shares_of
-from iota2.run.site import Site
-from iota2.run.soundness import clear_damaged, state_notes
-from iota2.run.state import make_way
-from iota2.run.status import WORDS, End, Status, note_begin, note_end
-from iota2.run.survey import Survey, survey
-from iota2.run.under_way import forget_all
-from iota2.steps.coregistration import unaligned
-from iota2.steps.plausibility import read_value_notes
+from iota2.run.survey.listing import digests, survey_texts, write_survey
+from iota2.run.survey.survey import Survey, survey
+from iota2.run.workers.clusters import WORKERS, Queue, queued_workers, running_scheduler
+from iota2.run.workers.execute import Debug, Engine, Retry, execute
+from iota2.run.workers.heartbeat import forget_all
+from iota2.run.workers.job import WELL, JobResult
+from iota2.run.workers.local import local_workers
+from iota2.run.workers.resources import Shares, shares_of
+from iota2.steps.prepare.coregistration import unaligned
+from iota2.steps.prepare.plausibility import read_value_notes
 
 SHOWN_FAILURES = 10
 SHOWN_LEFT_OVER = 5

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from pathlib import Path
 
-from iota2.config.schema import Config
+from iota2.config.options.schema import Config
 from iota2.errors import UserError
-from iota2.run.ledger import Ledger, Stamp, as_it_is, look
-from iota2.run.lock import locked
+from iota2.run.records.ledger import Ledger, Stamp, as_it_is, look
+from iota2.run.records.lock import locked
 from iota2.run.runner import check
 
 

@@ -17,7 +17,7 @@ import rasterio
 from odc.geo.geobox import GeoBox
 
 from iota2.core.sensor import BandSpec, MaskRule, MetadataSpec, SensorSpec
-from iota2.io.metadata import UNIT
+from iota2.io.archive.metadata import UNIT
 
 # the parser of regular expressions has no public name
 _constants, _parser = import_module("re._constants"), import_module("re._parser")

@@ -1,0 +1,1 @@
+"""The chains of steps, one module for each builder."""

@@ -1,0 +1,394 @@
+"""Where the pixels of a block lie on another lattice, of the same or of another CRS, and what is found there.
+
+A placement belongs to one source lattice and one block. What it gives depends on the lattices and on the
+position of each pixel only, so blocks of any shape give the same values as the whole.
+
+Between two CRS, coordinates are transformed exactly at knots every 32 pixels of the whole destination lattice
+and interpolated linearly in between: at the scale of 32 pixels projections are straight to far less than 0.01
+pixel. GDAL's warper either transforms every pixel or approximates along the rows of whatever window it was
+asked for, so that its result depends on the window.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Protocol
+
+import numba
+import numpy as np
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+
+from iota2.compute.resample import LEAST_WEIGHT, AxisTaps, axis_taps, kernel_at, resample, source_range
+from iota2.core.grid import crs_name, resolution, share_pixels
+
+KNOTS = 32
+"""Pixels of the destination lattice between two knots."""
+
+Range = tuple[int, int]
+"""Half-open range of rows or columns."""
+
+_TIE = 1e-6
+"""A centre this close below a pixel edge lies on it: rounding must not decide to which side it goes."""
+_HOLD = 1e-9
+_REACH = {"cubic": 2.0, "bilinear": 1.0, "nearest": 0.5}
+"""Half-width of each kernel in pixels of the coarser lattice."""
+
+
+class Placement(Protocol):
+    """Where the pixels of one block lie on one source lattice."""
+
+    @property
+    def window(self) -> tuple[Range, Range]:
+        """Rows and columns of the source that must be read; never empty."""
+
+    @property
+    def inside(self) -> np.ndarray:
+        """(y, x) bool: the pixel's centre lies in the source."""
+
+    def part(self, rows: Range, cols: Range) -> Placement:
+        """The placement of a part of the block, counted from its first row and column; its window lies in this
+        one's."""
+
+    def resample(self, values: np.ndarray, nodata: float | None) -> np.ndarray:
+        """(n, y, x) from the source window (n, rows, columns), by the kernel of the placement.
+
+        The type is kept. With ``nodata``: pixels without data do not take part, and the result is ``nodata``
+        where the nearest source pixel is without data or outside.
+        """
+
+    def nearest(self, values: np.ndarray) -> np.ndarray:
+        """(…, y, x) of a source window (…, rows, columns): the pixel in which each centre lies; outside, any value."""
+
+
+def placement(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range, kernel: str) -> Placement:
+    """The placement of the block ``rows`` x ``cols`` of ``lattice`` on the lattice ``source``."""
+    if source.crs == lattice.crs:
+        return _separable(source, lattice, rows, cols, kernel)
+    return _warped(source, lattice, rows, cols, kernel)
+
+
+@dataclass(frozen=True)
+class SeparablePlacement:
+    """A placement between lattices of one CRS: each axis by itself."""
+
+    rows: AxisTaps
+    cols: AxisTaps
+    same: bool
+    """The two lattices share their pixels."""
+
+    @cached_property
+    def window(self) -> tuple[Range, Range]:
+        """See Placement."""
+        return source_range(self.rows), source_range(self.cols)
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """See Placement."""
+        return (self.rows.nearest >= 0)[:, None] & (self.cols.nearest >= 0)
+
+    def part(self, rows: Range, cols: Range) -> SeparablePlacement:
+        """See Placement."""
+        return SeparablePlacement(self.rows.part(*rows), self.cols.part(*cols), self.same)
+
+    @cached_property
+    def _untouched(self) -> bool:
+        """The window of the source is the block."""
+        return self.same and bool(self.inside.all())
+
+    def resample(self, values: np.ndarray, nodata: float | None) -> np.ndarray:
+        """See Placement."""
+        if self._untouched:
+            return values
+        origin = (self.window[0][0], self.window[1][0])
+        return resample(values, self.rows, self.cols, origin=origin, nodata=nodata)
+
+    def nearest(self, values: np.ndarray) -> np.ndarray:
+        """See Placement."""
+        if self._untouched:
+            return values
+        (top, _), (left, _) = self.window
+        rows, cols = np.maximum(self.rows.nearest - top, 0), np.maximum(self.cols.nearest - left, 0)
+        return values[..., rows[:, None], cols]
+
+
+def _separable(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range, kernel: str) -> SeparablePlacement:
+    """The placement of a block on a lattice of the same CRS."""
+    (width, height), (out_width, out_height) = resolution(source), resolution(lattice)
+    ratios = (out_height / height, out_width / width)
+    offsets = (
+        round((source.affine.f - lattice.affine.f) / height, 9),
+        round((lattice.affine.c - source.affine.c) / width, 9),
+    )
+    same = share_pixels(source, lattice)
+    if same:
+        ratios, offsets = (1.0, 1.0), (round(offsets[0]), round(offsets[1]))
+    taps = [
+        axis_taps(ratio=ratio, offset=offset, out=out, size=size, kernel="nearest" if same else kernel)
+        for ratio, offset, out, size in zip(ratios, offsets, (rows, cols), source.shape, strict=True)
+    ]
+    return SeparablePlacement(taps[0], taps[1], same)
+
+
+@dataclass(frozen=True)
+class WarpedPlacement:
+    """A placement between lattices of different CRS: each pixel has its own position and weights."""
+
+    y: np.ndarray
+    """(y, x) source row coordinate of each centre, pixel edges at integers; NaN where there is none."""
+    x: np.ndarray
+    """(y, x) source column coordinate."""
+    size: tuple[int, int]
+    """Rows and columns of the source."""
+    kernel: str
+    scale: tuple[float, float]
+    """Source pixels (rows, columns) in one destination pixel, at least 1: by this much the kernel is
+    stretched."""
+    anywhere: tuple[int, int] = (0, 0)
+    """Row and column of the pixel that is read when no centre lies in the source."""
+
+    def part(self, rows: Range, cols: Range) -> WarpedPlacement:
+        """See Placement."""
+        here = slice(*rows), slice(*cols)
+        y, x = np.ascontiguousarray(self.y[here]), np.ascontiguousarray(self.x[here])
+        (top, _), (left, _) = self.window
+        return WarpedPlacement(y, x, self.size, self.kernel, self.scale, (top, left))
+
+    @cached_property
+    def _pixels(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row and column of the source pixel at each centre, -1 outside."""
+        return pixels_at(self.y, self.x, self.size)
+
+    @cached_property
+    def inside(self) -> np.ndarray:
+        """See Placement."""
+        return self._pixels[0] >= 0
+
+    @cached_property
+    def window(self) -> tuple[Range, Range]:
+        """See Placement."""
+        if not self.inside.any():
+            row, col = self.anywhere
+            return (row, row + 1), (col, col + 1)
+        ranges = []
+        for pixels, scale, size in zip(self._pixels, self.scale, self.size, strict=True):
+            margin = math.ceil(_REACH[self.kernel] * scale) + 1
+            first, last = int(pixels[self.inside].min()), int(pixels[self.inside].max())
+            ranges.append((max(0, first - margin), min(size, last + 1 + margin)))
+        return ranges[0], ranges[1]
+
+    def resample(self, values: np.ndarray, nodata: float | None) -> np.ndarray:
+        """See Placement."""
+        out = np.empty((len(values), *self.y.shape), values.dtype)
+        if self.kernel == "nearest":
+            for layer, picked in zip(values, out, strict=True):
+                picked[...] = np.where(self.inside, self.nearest(layer), 0 if nodata is None else nodata)
+            return out
+        (top, _), (left, _) = self.window
+        whole = values.dtype.kind in "iu"
+        limits = (np.iinfo(values.dtype).min, np.iinfo(values.dtype).max) if whole else (-np.inf, np.inf)
+        missing = math.nan if nodata is None else float(nodata)
+        kind = self.kernel == "cubic", whole
+        numbers = np.array([*self.scale, *limits, missing, _beside(missing, values.dtype), *kind], float)
+        at = (self.y, self.x, *self._pixels)
+        _convolve(values, at, (top, left), numbers, out)
+        return out
+
+    def nearest(self, values: np.ndarray) -> np.ndarray:
+        """See Placement."""
+        (top, _), (left, _) = self.window
+        row, col = self._pixels
+        return values[..., np.where(self.inside, row - top, 0), np.where(self.inside, col - left, 0)]
+
+
+def _warped(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range, kernel: str) -> WarpedPlacement:
+    """The placement of a block on a lattice of another CRS."""
+    y, x = source_coordinates(source, lattice, rows, cols)
+    return WarpedPlacement(y, x, (source.shape.y, source.shape.x), kernel, _scale(source, lattice))
+
+
+def reached(source: GeoBox, lattice: GeoBox, blocks: np.ndarray, kernel: str) -> np.ndarray:
+    """(n, 4): what the placements of n blocks of ``lattice`` read of ``source``, or a little more; as ``blocks``, first
+    row, row after the last, first column, column after the last. All of it for a block that has a corner nowhere.
+
+    From the corners of the blocks alone: far less work than placements.
+    """
+    top, bottom, left, right = blocks.T
+    y, x = _exact(source, lattice, np.stack([top, top, bottom, bottom], 1), np.stack([left, right, left, right], 1))
+    if source.crs == lattice.crs and share_pixels(source, lattice):
+        y, x, margin = np.round(y), np.round(x), [0, 0]
+    else:
+        margin = [math.ceil(_REACH[kernel] * scale) + 1 for scale in _scale(source, lattice)]
+    found, everywhere = np.empty((len(blocks), 4)), np.array([0, source.shape.y, 0, source.shape.x])
+    for axis, (at, more) in enumerate(zip((y, x), margin, strict=True)):
+        found[:, 2 * axis] = np.floor(at.min(axis=1) + _TIE) - more
+        found[:, 2 * axis + 1] = np.ceil(at.max(axis=1) - _TIE) + more
+    found[~np.isfinite(found).all(axis=1)] = everywhere
+    beside = (found[:, 1::2] <= 0) | (found[:, ::2] >= everywhere[1::2])
+    if source.crs != lattice.crs:
+        beside |= beside.any(axis=1, keepdims=True)
+    found = np.clip(found, 0, np.repeat(everywhere[1::2], 2))
+    found[:, ::2][beside], found[:, 1::2][beside] = 0, 1
+    return found.astype(np.int64)
+
+
+@lru_cache(maxsize=64)
+def _scale(source: GeoBox, lattice: GeoBox) -> tuple[float, float]:
+    """Source pixels (rows, columns) in one pixel at the middle of the destination lattice, at least 1.
+
+    Within a few per thousand of 1 it is 1: two projections of one pixel size are no reason to smooth.
+    """
+    row, col = lattice.shape.y // 2, lattice.shape.x // 2
+    y, x = _exact(source, lattice, np.array([row, row + 1, row]), np.array([col, col, col + 1]))
+    steps = np.hypot(y[1] - y[0], y[2] - y[0]), np.hypot(x[1] - x[0], x[2] - x[0])
+    return tuple(float(step) if step > 1.01 else 1.0 for step in steps)  # type: ignore[return-value]
+
+
+def source_coordinates(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates (row, column) on ``source`` of the pixel centres of a block of ``lattice``: two (y, x)
+    arrays.
+
+    Pixel edges are at integers. Accurate to 0.01 pixel of the source, and independent of how blocks are cut.
+    NaN where the transformation has no answer.
+    """
+    knot_rows, knot_cols = _knots(rows), _knots(cols)
+    grid = np.meshgrid(knot_rows, knot_cols, indexing="ij")
+    return tuple(  # type: ignore[return-value]
+        _between(_between(values, knot_rows, rows).T, knot_cols, cols).T for values in _exact(source, lattice, *grid)
+    )
+
+
+def _knots(pixels: Range) -> np.ndarray:
+    """Positions of the knots around a range of pixels: multiples of ``KNOTS`` on the whole lattice."""
+    return np.arange(pixels[0] // KNOTS, -(-pixels[1] // KNOTS) + 1) * KNOTS
+
+
+def _between(values: np.ndarray, knots: np.ndarray, pixels: Range) -> np.ndarray:
+    """``values`` (knots, …) interpolated linearly at the centres of ``pixels`` along the first axis."""
+    position = np.arange(*pixels)
+    first = position // KNOTS - knots[0] // KNOTS
+    share = ((position % KNOTS + 0.5) / KNOTS)[:, None]
+    with np.errstate(invalid="ignore"):
+        return values[first] * (1.0 - share) + values[first + 1] * share
+
+
+def _exact(source: GeoBox, lattice: GeoBox, row: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Source coordinates (row, column) of positions on ``lattice`` (pixel edges at integers); NaN if there is
+    none."""
+    x = lattice.affine.c + lattice.affine.a * col
+    y = lattice.affine.f + lattice.affine.e * row
+    if source.crs != lattice.crs:
+        x, y = _transformer(crs_name(lattice), crs_name(source)).transform(x, y)
+    with np.errstate(invalid="ignore"):
+        at = (y - source.affine.f) / source.affine.e, (x - source.affine.c) / source.affine.a
+    return np.where(np.isfinite(at[0]), at[0], np.nan), np.where(np.isfinite(at[1]), at[1], np.nan)
+
+
+@lru_cache(maxsize=64)
+def _transformer(from_crs: str, to_crs: str) -> Transformer:
+    return Transformer.from_crs(from_crs, to_crs, always_xy=True)
+
+
+def pixels_at(y: np.ndarray, x: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column of the source pixel at each coordinate, both -1 where it is outside of the source."""
+    with np.errstate(invalid="ignore"):
+        row, col = np.floor(y + _TIE), np.floor(x + _TIE)
+        within = (row >= 0) & (row < size[0]) & (col >= 0) & (col < size[1])
+    return np.where(within, row, -1).astype(np.int64), np.where(within, col, -1).astype(np.int64)
+
+
+def _beside(nodata: float, dtype: np.dtype) -> float:
+    """The value next to ``nodata``: what a measure that happens to equal it becomes."""
+    if dtype.kind == "f":
+        return float(np.nextafter(np.float32(nodata), np.float32(np.inf)))
+    return nodata - 1 if nodata == np.iinfo(dtype).max else nodata + 1
+
+
+@numba.njit(nogil=True, cache=True)
+def _weigh(centre: float, scale: float, cubic: bool, weights: np.ndarray) -> int:
+    """Fill the weights of one axis; returns the source pixel of the first of them."""
+    reach = 2.0 if cubic else 1.0
+    first = int(np.floor(centre - reach * scale - 0.5)) + 1
+    for k in range(len(weights)):
+        weights[k] = kernel_at((first + k + 0.5 - centre) / scale, cubic)
+    return first
+
+
+@numba.njit(nogil=True, cache=True)
+def _convolve(
+    values: np.ndarray,
+    at: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    origin: tuple[int, int],
+    numbers: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Convolve each layer of the source window that starts at ``origin`` at each position.
+
+    ``at``: row and column coordinates, nearest rows and columns (-1 outside). ``numbers``: scale of rows and
+    columns, least and greatest value of the type, nodata (NaN if none), the value beside it, and whether the
+    kernel is cubic and the values are integers. Taps without data are left out and the others' weights
+    renormalised; with little weight left the nearest pixel is the result. Positions are those of the whole
+    source until pixels are picked, so that weights do not depend on the window. All layers have the same weights, so
+    their values are laid side by side and each tap is added to all of them at once.
+    """
+    y, x, row, col = at
+    scale_y, scale_x, nodata, cubic = numbers[0], numbers[1], numbers[4], numbers[6] != 0
+    reach = 2.0 if cubic else 1.0
+    weight_y = np.empty(int(np.ceil(2 * reach * scale_y)))
+    weight_x = np.empty(int(np.ceil(2 * reach * scale_x)))
+    taps = _layers_last(values)
+    height, width, layers = taps.shape
+    total, weights = np.empty(layers), np.empty(layers)
+    line = np.empty((out.shape[2], layers), out.dtype)
+    for i in range(out.shape[1]):
+        for j in range(out.shape[2]):
+            if row[i, j] < 0:
+                line[j] = 0 if np.isnan(nodata) else nodata
+                continue
+            first_y = _weigh(y[i, j], scale_y, cubic, weight_y) - origin[0]
+            first_x = _weigh(x[i, j], scale_x, cubic, weight_x) - origin[1]
+            total[:] = 0.0
+            weights[:] = 0.0
+            for k in range(max(0, -first_y), min(len(weight_y), height - first_y)):
+                for m in range(max(0, -first_x), min(len(weight_x), width - first_x)):
+                    _add_tap(taps[first_y + k, first_x + m], weight_y[k] * weight_x[m], nodata, total, weights)
+            _finish(taps[row[i, j] - origin[0], col[i, j] - origin[1]], total, weights, numbers, line[j])
+        for n in range(layers):
+            out[n, i] = line[:, n]
+
+
+@numba.njit(nogil=True, cache=True)
+def _layers_last(values: np.ndarray) -> np.ndarray:
+    """A copy (y, x, layer) of (layer, y, x)."""
+    layers, height, width = values.shape
+    out = np.empty((height, width, layers), values.dtype)
+    for n in range(layers):
+        for i in range(height):
+            for j in range(width):
+                out[i, j, n] = values[n, i, j]
+    return out
+
+
+@numba.njit(nogil=True, cache=True)
+def _add_tap(values: np.ndarray, weight: float, nodata: float, total: np.ndarray, weights: np.ndarray) -> None:
+    """Add one source pixel of all layers to the weighted sums, and its weight where there is data."""
+    for n in range(len(values)):
+        known = (values[n] != nodata) & (values[n] == values[n])
+        total[n] += weight * values[n] if known else 0.0
+        weights[n] += weight if known else 0.0
+
+
+@numba.njit(nogil=True, cache=True, error_model="numpy")
+def _finish(nearest: np.ndarray, total: np.ndarray, weights: np.ndarray, numbers: np.ndarray, out: np.ndarray) -> None:
+    """The results of one position from the sums of all layers; a nearest pixel without data stays as it is."""
+    least = LEAST_WEIGHT * numbers[0] * numbers[1]
+    low, high, nodata, beside, whole = numbers[2], numbers[3], numbers[4], numbers[5], numbers[7] != 0
+    for n in range(len(out)):
+        mean = total[n] / weights[n]
+        mean = float(nearest[n]) if weights[n] < least else mean
+        if whole:
+            mean = np.trunc(min(max(mean, low), high) + np.copysign(0.5, mean))
+        mean = beside if mean == nodata else mean
+        out[n] = mean if (nearest[n] != nodata) & (nearest[n] == nearest[n]) else nearest[n]

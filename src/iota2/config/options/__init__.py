@@ -1,0 +1,1 @@
+"""The options of each section, with their types, defaults and sentences."""

@@ -1,0 +1,374 @@
+"""The options of section ``chain``: where things are, on which lattice, what is run."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+from pydantic import BeforeValidator, PrivateAttr, field_validator
+from pyproj import CRS
+from pyproj.exceptions import CRSError
+
+from iota2.config.options.fields import (
+    About,
+    AnyPath,
+    Day,
+    InputFile,
+    InputFolder,
+    Options,
+    Section,
+    Source,
+    VectorFile,
+    Words,
+    idle,
+    option,
+    planned,
+)
+from iota2.core.words import some
+
+Group = Literal[
+    "init",
+    "sampling",
+    "dimred",
+    "learning",
+    "classification",
+    "mosaic",
+    "validation",
+    "regularisation",
+    "crown",
+    "mosaictiles",
+    "vectorisation",
+    "simplification",
+    "smoothing",
+    "clipvectors",
+    "lcstatistics",
+]
+GROUPS: tuple[str, ...] = get_args(Group)
+"""Groups of steps, in the order of a run."""
+
+MOST_TILES = 10_000
+"""Tiles of a run; Sentinel-2 has 56,984."""
+LONGEST_TILE = 150
+"""Bytes of the name of a tile; the names of results hold more than it."""
+MOST_DATES = 10_000
+"""Clear dates of a pixel: nobody has more."""
+LONGEST_STEP = 3660
+"""Days between dates: ten years."""
+_VECTOR_GROUPS = GROUPS[GROUPS.index("regularisation") :]
+_NEVER_INTO_INPUTS = "no stack of images is ever written, neither into the inputs nor beside them"
+
+
+class UserSensor(Options):
+    """One entry of ``user_sensors``: a sensor that a description of the user's own makes known."""
+
+    path: InputFolder | None = option(
+        None, "Folder of the products, one folder per tile inside; needed unless `stac_items` finds them."
+    )
+    description: InputFile = option(..., "YAML file that describes the sensor's products, bands and masks.")
+    start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
+    end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
+    temporal_resolution: int | None = option(
+        None, "Days between interpolation dates; those of its description when None.", ge=1, le=LONGEST_STEP
+    )
+    keep_bands: Words = option((), "Bands to use when `extract_bands` is True; [] uses all.")
+    additional_features: str = option(
+        "", "Expressions of bands, separated by commas, computed for each date with `use_additional_features`."
+    )
+
+
+class StacItems(Options):
+    """Where STAC items tell of images, and of which sensors these are."""
+
+    source: Source = option(
+        ...,
+        "Folder or file of items, file of a catalog, or address of any of these or of a STAC API.",
+        about=About(form="a path or an address"),
+    )
+    collections: dict[str, str] = option(
+        ...,
+        "Section of the sensor, or name of one of `user_sensors`, by the name of the collection.",
+        about=About(form="a dictionary of sections of sensors by names of collections"),
+    )
+    start_date: Day | None = option(None, "First day of the items that are used; an API needs it.")
+    end_date: Day | None = option(None, "Last day of the items that are used; an API needs it.")
+    bbox: tuple[float, float, float, float] | None = option(
+        None,
+        "West, south, east and north, in degrees, of the ground that an API is asked for; an API needs it.",
+        about=About(form="a list of four numbers"),
+    )
+    remote: bool = option(False, "Read items and images from web servers; False refuses their addresses.")
+
+    @field_validator("collections")
+    @classmethod
+    def _some(cls, collections: dict[str, str]) -> dict[str, str]:
+        if not collections:
+            raise ValueError("names no collection; expected such as {'sentinel-2-l2a' : 'Sentinel_2_S2C'}")
+        return collections
+
+    @field_validator("bbox", mode="before")
+    @classmethod
+    def _on_earth(cls, bbox: Any) -> Any:
+        if bbox is None:
+            return None
+        whole = isinstance(bbox, list | tuple) and len(bbox) == 4
+        if not (whole and all(isinstance(number, int | float) for number in bbox)):
+            raise ValueError(f"expected west, south, east and north in degrees, got {bbox!r}")
+        west, south, east, north = bbox
+        if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):
+            raise ValueError(f"expected west < east and south < north in degrees, got {list(bbox)}")
+        return bbox
+
+
+def _resolution(value: Any) -> Any:
+    """(x, y) from a number or a list; None from an empty list."""
+    pair = value
+    if isinstance(pair, str):
+        pair = pair.replace(",", " ").split()
+    if isinstance(pair, list | tuple):
+        pair = [_number(size) for size in pair]
+    if isinstance(pair, list | tuple) and len(pair) == 1:
+        pair = pair[0]
+    if isinstance(pair, int | float):
+        pair = [pair, pair]
+    if pair is None or pair == []:
+        return None
+    if isinstance(pair, list | tuple) and len(pair) == 2 and all(_is_size(size) for size in pair):
+        return pair
+    raise ValueError(f"expected a number > 0, a list of two (x, y) or [] for the native resolution, got {value!r}")
+
+
+def _number(value: Any) -> Any:
+    """The number that a text is, as for any other number; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
+def _products(what: str) -> Any:
+    """The folder of one sensor's products."""
+    sentence = f"Folder of {what}, one folder per tile; enables the sensor."
+    return option(None, sentence, about=About(builders="C F O R"))
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _upper(value: Any) -> Any:
+    return value.upper() if isinstance(value, str) else value
+
+
+class Chain(Section):
+    """Inputs, outputs, lattice and extent of a run."""
+
+    section_name: ClassVar[str] = "chain"
+    about_section: ClassVar[str] = "Inputs, outputs, lattice and extent of a run."
+    builders: ClassVar[str] = "C F O V R T"
+
+    output_path: AnyPath = option(..., "Folder of all results; it is made when missing.")
+    remove_output_path: bool = option(
+        False,
+        "Delete the results of an earlier run first; only a folder made by iota2 is deleted.",
+    )
+    check_inputs: bool = option(True, "Check reference data, regions and products before anything is computed.")
+    skip_damaged_products: bool = option(
+        False,
+        "Leave damaged and incomplete products and STAC items out, and report them; False stops or fails there.",
+        about=About(builders="C F O R"),
+    )
+    list_tile: Words = option(
+        ..., "Tiles to process, separated by blanks.", about=About(form="tile names separated by blanks")
+    )
+    proj: str = option(..., "Projection of mosaics and vectors.", about=About(form="text 'EPSG:<number>'"))
+    spatial_resolution: Annotated[tuple[float, float] | None, BeforeValidator(_resolution)] = option(
+        None,
+        "Pixel size of the results in units of the projection, from a tenth of the finest image's pixels to the "
+        "size of a tile; [] keeps the native one.",
+        about=About(form="a number > 0, a list [x, y] or []", builders="C F O R T"),
+    )
+    working_grid: Literal["native", "proj"] = option(
+        "native",
+        "Lattice of the pixels: the native one of the tile, or that of `proj`, to which inputs are warped.",
+        about=About(builders="C F O R"),
+    )
+    ground_truth: VectorFile = option(
+        ...,
+        "Vector file of the labelled polygons; `file.gpkg|layername=NAME` chooses one of several layers.",
+        about=About(builders="C O R"),
+    )
+    data_field: str = option(..., "Field of `ground_truth` that holds the class.", about=About(builders="C O R"))
+    points: Literal["pixel", "buffer"] | None = option(
+        None,
+        "What stands for points of `ground_truth`: the pixel that holds each, or a square of one pixel around it (half "
+        "a pixel to each side); None accepts polygons only.",
+        about=About(builders="C O R"),
+    )
+    nomenclature_path: InputFile = option(
+        ..., "Text file that names the classes, `name:label` a line.", about=About(builders="C O")
+    )
+    color_table: InputFile = option(
+        ..., "Text file that colours the classes, `label R G B` a line.", about=About(builders="C O")
+    )
+    region_path: VectorFile | None = option(
+        None,
+        "Vector file of regions, each with its own model; `file.gpkg|layername=NAME` chooses one of several layers.",
+        about=About(builders="C O R"),
+    )
+    region_field: str = option(
+        "region", "Text field of `region_path` that names the region.", about=About(builders="C O R")
+    )
+    s2_path: InputFolder | None = _products("Sentinel-2 level 2A products (THEIA)")
+    s2_s2c_path: InputFolder | None = _products("Sentinel-2 level 2A products of Sen2Cor (SAFE)")
+    s2_l3a_path: InputFolder | None = _products("Sentinel-2 level 3A syntheses (THEIA)")
+    l5_path_old: InputFolder | None = _products("Landsat 5 products of the old THEIA format")
+    l8_path: InputFolder | None = _products("Landsat 8 products of THEIA (MAJA)")
+    l8_path_old: InputFolder | None = _products("Landsat 8 products of the old THEIA format")
+    l8_usgs_optical_path: InputFolder | None = _products("Landsat 8 and 9 products of USGS, collection 2 level 2")
+    s1_path: InputFile | None = option(
+        None,
+        "INI file that says where the Sentinel-1 images made by S1Tiling are; enables the sensor.",
+        about=About(builders="C F O R"),
+    )
+    user_feat_path: InputFolder | None = option(
+        None,
+        "Folder of rasters used as features as they are, one folder per tile; `userFeat` says which.",
+        about=About(builders="C F O R"),
+    )
+    reference_sensor: str | None = option(
+        None,
+        "Sensor whose pixels are those of the tile, by its section or name; the finest when None.",
+        about=About(builders="C F O R"),
+    )
+    allow_missing_sensor: bool = option(
+        False,
+        "Where a sensor has no image or no clear date, its features are missing values and the other sensors label the "
+        "pixel; False refuses tiles that lack a sensor, and gives such pixels no label.",
+        about=About(builders="C F O R"),
+    )
+    user_sensors: dict[str, UserSensor] = option(
+        {},
+        "Sensors that files of the user's own describe, by name; the keys of each are listed below.",
+        about=About(builders="C F O R", form="a dictionary of sensor names, each with a dictionary"),
+    )
+    stac_items: StacItems | None = option(
+        None,
+        "Finds the images of sensors by STAC items instead of folders; its keys are listed below.",
+        about=About(builders="C F O R", form="a dictionary"),
+    )
+    cloud_threshold: int = option(
+        0,
+        "Fewest clear dates of a pixel that is used as sample; a pixel that is never clear is not used, with 0 either.",
+        ge=0,
+        le=MOST_DATES,
+        about=About(builders="C O R"),
+    )
+    first_step: Group = option("init", "First group of steps to run.", about=About(later=_VECTOR_GROUPS))
+    last_step: Group = option("validation", "Last group of steps to run.", about=About(later=_VECTOR_GROUPS))
+    logger_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = option(
+        "INFO", "Least severe messages that are logged."
+    )
+
+    remove_tmp_files: bool = planned(False, "Keep only the folders `final` and `features` at the end.")
+    output_statistics: bool = planned(False, "Add statistics of confidence and validity to the results.", builders="C")
+    enable_cross_validation: bool = planned(False, "Cross-validate instead of splitting once.", builders="C")
+    l8_usgs_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 products of USGS, all bands alike.")
+    l8_usgs_thermal_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 surface temperatures of USGS.")
+    l8_usgs_infrared_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 level 1 thermal bands of USGS.")
+    s2_output_path: AnyPath | None = idle(None, "Folder of Sentinel-2 stacks.", _NEVER_INTO_INPUTS, builders="C F O R")
+    s2_s2c_output_path: AnyPath | None = idle(None, "Folder of Sen2Cor stacks.", _NEVER_INTO_INPUTS, builders="C F O R")
+    s2_l3a_output_path: AnyPath | None = idle(
+        None, "Folder of level 3A stacks.", _NEVER_INTO_INPUTS, builders="C F O R"
+    )
+    l8_output_path: AnyPath | None = idle(None, "Folder of Landsat 8 stacks.", _NEVER_INTO_INPUTS, builders="C F O R")
+    grid: AnyPath | None = planned(None, "Vector file of the tiles to cut, one polygon each.", builders="T")
+    compression_algorithm: str = idle(
+        "ZSTD", "Compression of rasters.", "rasters are written with a lossless compression that suits their content"
+    )
+    region_priority: Words | None = planned(None, "Regions by priority where a segment lies in several.", builders="O")
+    tile_field: str | None = planned(None, "Field of `grid` that names the tile.", builders="T")
+    rasters_grid_path: AnyPath | None = planned(None, "Folder of rasters that define the tiles to cut.", builders="T")
+
+    _paths_from: Path | None = PrivateAttr(default=None)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Keep where relative paths start, for the files that options name."""
+        self._paths_from = (context or {}).get("paths_from")
+
+    @property
+    def paths_from(self) -> Path | None:
+        """Where all relative paths start; None: each at the folder of the file in which it stands."""
+        return self._paths_from
+
+    @field_validator("output_path", mode="before")
+    @classmethod
+    def _named_folder(cls, path: object) -> object:
+        if isinstance(path, str) and path.strip() in ("", "/"):
+            raise ValueError(f"expected a folder for results, got {path!r}")
+        return path
+
+    @field_validator("list_tile")
+    @classmethod
+    def _tile_names(cls, tiles: tuple[str, ...]) -> tuple[str, ...]:
+        if not tiles:
+            raise ValueError("names no tile; expected tile names separated by blanks, such as 'T31TCJ T31TDJ'")
+        if len(tiles) > MOST_TILES:
+            raise ValueError(f"names {len(tiles):,} tiles; expected at most {MOST_TILES:,} in one run")
+        twice = sorted(tile for tile, count in Counter(tiles).items() if count > 1)
+        if twice:
+            raise ValueError(f"{some(twice)} given twice; name each tile once")
+        too_long = [tile for tile in tiles if len(os.fsencode(tile)) > LONGEST_TILE]
+        if too_long:
+            raise ValueError(f"{too_long[0][:20]}… cannot be a tile; expected a name of at most {LONGEST_TILE} bytes")
+        unsafe = [tile for tile in tiles if not _is_folder_name(tile)]
+        if unsafe:
+            raise ValueError(f"{unsafe[0]!r} cannot be a tile; expected a folder name without '/' and '..'")
+        return tiles
+
+    @field_validator("proj", mode="before")
+    @classmethod
+    def _with_authority(cls, given: object) -> object:
+        """``EPSG:n`` from a number alone, and without blanks."""
+        if isinstance(given, float) and given.is_integer():
+            given = int(given)
+        if isinstance(given, str):
+            given = re.sub(r"\s*:\s*", ":", given.strip())
+        alone = isinstance(given, int) and not isinstance(given, bool)
+        return f"EPSG:{given}" if alone or (isinstance(given, str) and given.strip().isdecimal()) else given
+
+    @field_validator("proj")
+    @classmethod
+    def _epsg(cls, text: str) -> str:
+        if not re.fullmatch(r"(?i:epsg):\d{4,6}", text):
+            raise ValueError(f"expected 'EPSG:<number>' such as 'EPSG:2154', got {text!r}")
+        try:
+            CRS.from_user_input(text)
+        except CRSError:
+            raise ValueError(f"expected the number of a projection that exists, got {text!r}") from None
+        return text.upper()
+
+    @field_validator("data_field", "region_field")
+    @classmethod
+    def _named_field(cls, text: str) -> str:
+        if not text.strip():
+            raise ValueError("is empty; give the name of the field")
+        return text
+
+    @field_validator("user_sensors")
+    @classmethod
+    def _sensor_names(cls, sensors: dict[str, UserSensor]) -> dict[str, UserSensor]:
+        for name in sensors:
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", name):
+                raise ValueError(f"{name!r} cannot name a sensor; expected letters and digits, a letter first")
+        return sensors
+
+
+def _is_folder_name(name: str) -> bool:
+    """True when ``name`` is one plain folder name that stays where it is put."""
+    return name.isprintable() and ".." not in name and not set("/\\") & set(name) and name[0] not in ".-"

@@ -1,0 +1,226 @@
+"""The options of builders, execution, user code and of products other than the classification."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, field_validator
+
+from iota2.config.options.fields import (
+    About,
+    AnyPath,
+    Day,
+    InputFile,
+    Section,
+    Words,
+    dormant,
+    idle,
+    option,
+    planned,
+    read_date,
+)
+
+_WORD = r"^[\w.,:@+-]+$"
+"""Names that go into the header of a job script as they are."""
+_PLAIN = About(form="a name of letters, digits and any of . , : @ + - _")
+_NO_POINTS = "images are compared by phase correlation, not by points"
+_BY_BUDGET = "the shape of blocks follows the memory budget and does not change results"
+
+Builder = Literal["I2Classification", "I2FeaturesMap", "I2Obia", "I2Vectorization", "I2Regression", "I2FeaturesTiler"]
+_OTHER_BUILDERS = ("I2FeaturesMap", "I2Obia", "I2Vectorization", "I2Regression", "I2FeaturesTiler")
+
+
+def _days(value: Any) -> Any:
+    """Dates, one or none for each word; nothing when no word is a date."""
+    words = value.replace(",", " ").split() if isinstance(value, str) else value
+    listed = words if isinstance(words, list | tuple) else [] if words is None else [words]
+    days = tuple(None if str(word).lower() == "none" else read_date(word) for word in listed)
+    return days if any(days) else ()
+
+
+def _whole(value: Any) -> Any:
+    """The whole number that a text is; anything else as it is."""
+    return int(value) if isinstance(value, str) and value.strip() in ("1", "2", "3") else value
+
+
+def _several(value: Any) -> Any:
+    """A list of what may stand alone."""
+    return [value] if isinstance(value, str) and value.strip() else value
+
+
+class Builders(Section):
+    """Which chains are run."""
+
+    section_name: ClassVar[str] = "builders"
+    about_section: ClassVar[str] = "Which chains are run."
+    builders: ClassVar[str] = "C F O V R T"
+
+    builders_class_name: tuple[Builder, ...] = option(
+        ("I2Classification",), "The chains of steps to run.", about=About(later=_OTHER_BUILDERS), min_length=1
+    )
+    builders_paths: Annotated[tuple[AnyPath, ...], BeforeValidator(_several)] = planned(
+        (), "Folders with builders of the user's own.", form="a list of paths"
+    )
+
+    @field_validator("builders_class_name")
+    @classmethod
+    def _once_each(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) < len(names):
+            raise ValueError("names a builder twice; name each once")
+        return names
+
+
+class TaskRetryLimits(Section):
+    """How a failed job is tried again."""
+
+    section_name: ClassVar[str] = "task_retry_limits"
+    about_section: ClassVar[str] = "How a failed job is tried again."
+    builders: ClassVar[str] = "C F O V R T"
+
+    allowed_retry: int = option(
+        0, "How often a failed job is tried again, with twice the memory and threads.", ge=0, le=100
+    )
+    maximum_ram: float = option(
+        16.0, "Most memory for the arrays of a job, GB, also when it is tried again.", gt=0, le=1e6
+    )
+    maximum_cpu: int = option(4, "Most threads of a job that is tried again.", ge=1, le=65536)
+
+
+class Slurm(Section):
+    """Where jobs go on a SLURM or PBS cluster, and who pays."""
+
+    section_name: ClassVar[str] = "slurm"
+    about_section: ClassVar[str] = "Where jobs go on a SLURM or PBS cluster, and who pays."
+    builders: ClassVar[str] = "C F O V R T"
+
+    account: str | None = option(None, "The account that jobs are charged to.", about=_PLAIN, pattern=_WORD)
+    partition: str | None = option(
+        None, "The partition (SLURM) or queue (PBS) of the jobs.", about=_PLAIN, pattern=_WORD
+    )
+
+
+class ExternalFeatures(Section):
+    """Features computed by the user's own Python functions."""
+
+    section_name: ClassVar[str] = "external_features"
+    about_section: ClassVar[str] = "Features computed by the user's own Python functions."
+    builders: ClassVar[str] = "C F R"
+
+    module: AnyPath | None = planned(None, "Python file with the functions.")
+    functions: Any = dormant(
+        None, "Names of the functions, separated by blanks, or a list with their arguments.", "module"
+    )
+    concat_mode: bool = dormant(True, "Add the features to the usual ones; False uses them alone.", "module")
+    output_name: str | None = planned(None, "File name of the features map.", builders="F")
+    custom_write_mode: bool = dormant(False, "Write the features of each block.", "module")
+    external_features_flag: bool = planned(False, "Use external features.")
+    no_data_value: float = dormant(-10000, "Value of missing data in the features.", "module")
+    fill_missing_dates: bool = dormant(False, "Give every tile the dates of all tiles.", "module")
+
+
+class PythonDataManaging(Section):
+    """How the user's own Python functions get their data."""
+
+    section_name: ClassVar[str] = "python_data_managing"
+    about_section: ClassVar[str] = "How the user's own Python functions get their data."
+    builders: ClassVar[str] = "C F R"
+
+    chunk_size_mode: Literal["split_number", "user_fixed"] = idle("split_number", "How a tile is cut.", _BY_BUDGET)
+    number_of_chunks: int = idle(50, "Parts of a tile.", _BY_BUDGET)
+    chunk_size_x: int = idle(50, "Columns of a part.", _BY_BUDGET)
+    chunk_size_y: int = idle(50, "Rows of a part.", _BY_BUDGET)
+    data_mode_access: Literal["gapfilled", "raw", "both"] = dormant(
+        "gapfilled", "Series that functions may read.", "external_features.module"
+    )
+    padding_size_x: int = dormant(0, "Columns around a part that functions also see.", "external_features.module")
+    padding_size_y: int = dormant(0, "Rows around a part that functions also see.", "external_features.module")
+
+
+class Coregistration(Section):
+    """How dates are aligned with a reference image."""
+
+    section_name: ClassVar[str] = "coregistration"
+    about_section: ClassVar[str] = "How dates are aligned with a reference image: [how to](../howto/coregistration.md)."
+    builders: ClassVar[str] = "C F O R"
+
+    vhr_path: InputFile | None = option(
+        None, "The reference image, GeoTIFF or JPEG 2000, of any projection and pixel size; activates the alignment."
+    )
+    date_vhr: Day | None = option(
+        None, "Date of the reference image: with `mode` 2 or 3 and without `date_src`, the date nearest to it begins."
+    )
+    date_src: Annotated[tuple[date | None, ...], BeforeValidator(_days)] = option(
+        (),
+        "With `mode` 2 or 3, the date that is compared with the reference image, or the one nearest to it: one for all "
+        "tiles, or one for each tile of `list_tile` in its order, None for a tile without.",
+        about=About(form="a date YYYYMMDD, or a date or None for each tile, separated by blanks"),
+    )
+    band_ref: int = option(1, "Band of the reference image that is compared, from 1.", ge=1, le=10_000)
+    band_src: int = option(3, "Band of the series that is compared: 3 is the third of each sensor.", ge=1, le=10_000)
+    mode: Annotated[Literal[1, 2, 3], BeforeValidator(_whole)] = option(
+        1,
+        "With 1 each date is compared with the reference image and moved by itself, with 2 all dates are moved alike, "
+        "with 3 one date is compared with the reference image and each other one with its neighbour in time.",
+    )
+    prec: float = option(3, "Farthest that a date may lie from what it is compared with, in pixels.", gt=0, le=16)
+    resample: bool = idle(True, "Resample the reference image to the series.", "it is always resampled to the series")
+    step: int = idle(256, "First distance between points, in pixels.", _NO_POINTS)
+    minstep: int = idle(16, "Smallest distance between points, in pixels.", _NO_POINTS)
+    minsiftpoints: int = idle(40, "Fewest points of a model.", _NO_POINTS)
+    iterate: bool = idle(True, "Repeat with smaller distances.", _NO_POINTS)
+    pattern: str | None = idle(
+        None, "Part of the file names to align.", "all bands and masks of a date are moved together, as they are read"
+    )
+
+
+class Obia(Section):
+    """Classification of segments instead of pixels."""
+
+    section_name: ClassVar[str] = "obia"
+    about_section: ClassVar[str] = "Classification of segments instead of pixels."
+    builders: ClassVar[str] = "O"
+
+    obia_segmentation_path: AnyPath | None = planned(None, "Raster or vector of segments; made when None.")
+    buffer_size: int | None = planned(None, "Side of the squares by which segments are grouped, in pixels.")
+    stats_used: Words = planned(("mean",), "Statistics of a segment: mean, min, max, std, count.")
+    region_priority: Words | None = planned(None, "Regions by priority where a segment lies in several.")
+    full_learn_segment: bool = planned(False, "Learn on whole segments instead of their labelled part.")
+
+
+class Simplification(Section):
+    """Polygons from the map."""
+
+    section_name: ClassVar[str] = "simplification"
+    about_section: ClassVar[str] = "Polygons from the map."
+    builders: ClassVar[str] = "V"
+
+    classification: AnyPath | None = planned(None, "The map.")
+    confidence: AnyPath | None = planned(None, "Its confidence.")
+    validity: AnyPath | None = planned(None, "Its numbers of clear dates.")
+    seed: int | None = planned(None, "The run whose map is used.")
+    umc1: int | None = planned(None, "Smallest patch of the first pass, in pixels.")
+    umc2: int | None = planned(None, "Smallest patch of the second pass, in pixels.")
+    inland: AnyPath | None = planned(None, "Vector file of inland water.")
+    rssize: float = planned(20, "Pixel size after the first pass, m.")
+    lib64bit: AnyPath | None = planned(None, "Folder of a 64-bit library; never needed here.")
+    gridsize: int | None = planned(None, "Rows and columns of the grid that cuts large maps.")
+    grasslib: AnyPath | None = planned(None, "Folder of a GRASS installation; never needed here.")
+    douglas: float = planned(10, "Tolerance of the simplification, map units.")
+    hermite: float = planned(10, "Tolerance of the smoothing, map units.")
+    mmu: float = planned(1000, "Smallest polygon, m².")
+    angle: bool = planned(True, "Smooth the corners of pixels.")
+    clipfile: AnyPath | None = planned(None, "Vector file of areas to cut out.")
+    clipfield: str | None = planned(None, "Field that names the area.")
+    clipvalue: int | None = planned(None, "The one area to cut out.")
+    outprefix: str = planned("dept", "First part of the file names.")
+    lcfield: str = planned("Class", "Field that gets the class.")
+    blocksize: int = planned(2000, "Side of blocks, in pixels.")
+    dozip: bool = planned(True, "Pack the polygons.")
+    bingdal: AnyPath | None = planned(None, "Folder of GDAL programs; never needed here.")
+    chunk: int = planned(10, "Parts in which statistics are computed.")
+    systemcall: bool = planned(False, "Call programs instead of functions; never needed here.")
+    nomenclature: AnyPath | None = planned(None, "File of the classes in several levels.")
+    statslist: dict[str, str] = planned(
+        {"1": "rate", "2": "statsmaj", "3": "statsmaj"}, "Statistics of polygons, by raster."
+    )

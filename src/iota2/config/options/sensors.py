@@ -1,0 +1,173 @@
+"""The options of sensors: dates, bands, and what features are made of them."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Literal
+
+from pydantic import field_validator
+
+from iota2.config.options.fields import Day, Numbers, Section, Words, idle, option, planned
+from iota2.io.archive.layers import SECTION as LAYERS
+from iota2.io.archive.s1tiling import SECTION as RADAR
+
+_NEVER_WRITTEN = "inputs are read as they are and nothing is ever written into them"
+
+PLACES = {
+    "Landsat5_old": "l5_path_old",
+    "Landsat8": "l8_path",
+    "Landsat8_old": "l8_path_old",
+    "Landsat8_usgs_optical": "l8_usgs_optical_path",
+    RADAR: "s1_path",
+    "Sentinel_2": "s2_path",
+    "Sentinel_2_S2C": "s2_s2c_path",
+    "Sentinel_2_L3A": "s2_l3a_path",
+    LAYERS: "user_feat_path",
+}
+"""Section of each sensor, in the order of features, to the key of ``chain`` that enables it; those of
+``chain.user_sensors`` stand between the others with dates and the layers, which have none."""
+
+PATHS = {section: key for section, key in PLACES.items() if section not in (RADAR, LAYERS)}
+"""Those whose key holds the folder of their products."""
+
+_EXPRESSIONS = "Expressions of bands, separated by commas, computed for each date with `use_additional_features`."
+
+
+class Sensor(Section):
+    """Dates and bands of a sensor."""
+
+    about_section: ClassVar[str] = "Dates and bands of the sensor."
+    builders: ClassVar[str] = "C F O R"
+
+    additional_features: str = option("", _EXPRESSIONS)
+    start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
+    end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
+    temporal_resolution: int | None = option(
+        None, "Days between interpolation dates; those of its description when None.", ge=1, le=3660
+    )
+    keep_bands: Words = option((), "Bands to use when `extract_bands` is True; [] uses all.")
+    write_reproject_resampled_input_dates_stack: bool = idle(
+        False, "Write the resampled images of each date.", _NEVER_WRITTEN
+    )
+
+
+class Sentinel2(Sensor):
+    """Dates and bands of Sentinel-2 level 2A (THEIA)."""
+
+    section_name: ClassVar[str] = "Sentinel_2"
+
+
+class Sentinel2S2C(Sensor):
+    """Dates and bands of Sentinel-2 level 2A (Sen2Cor)."""
+
+    section_name: ClassVar[str] = "Sentinel_2_S2C"
+
+
+class Sentinel2L3A(Sensor):
+    """Dates and bands of Sentinel-2 level 3A."""
+
+    section_name: ClassVar[str] = "Sentinel_2_L3A"
+
+
+class Landsat5Old(Sensor):
+    """Dates and bands of Landsat 5 (old THEIA format)."""
+
+    section_name: ClassVar[str] = "Landsat5_old"
+
+
+class Landsat8(Sensor):
+    """Dates and bands of Landsat 8 (THEIA)."""
+
+    section_name: ClassVar[str] = "Landsat8"
+
+
+class Landsat8Old(Sensor):
+    """Dates and bands of Landsat 8 (old THEIA format)."""
+
+    section_name: ClassVar[str] = "Landsat8_old"
+
+
+class Landsat8Usgs(Sensor):
+    """Dates and bands of Landsat 8 and 9, collection 2 level 2 of USGS."""
+
+    section_name: ClassVar[str] = "Landsat8_usgs_optical"
+
+
+class Sentinel1(Section):
+    """Dates and units of Sentinel-1."""
+
+    section_name: ClassVar[str] = RADAR
+    about_section: ClassVar[str] = "Dates and units of Sentinel-1; the INI file of `s1_path` says the rest."
+    builders: ClassVar[str] = "C F O R"
+
+    start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
+    end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
+    decibel: bool = option(False, "Use VV and VH in dB as features; expressions are made of linear values.")
+
+
+class UserFeat(Section):
+    """Rasters that are features as they are."""
+
+    section_name: ClassVar[str] = LAYERS
+    about_section: ClassVar[str] = "Rasters that are features as they are."
+    builders: ClassVar[str] = "C F O R"
+
+    arbo: str = option("/*", "Where the rasters lie below the folder of the tile: `/*` in it, `/*/*` a folder deeper.")
+    patterns: Words = option(
+        ("ALT", "ASP", "SLP"), "Parts of file names, one for each raster; all bands of a raster are features."
+    )
+    resampling: Literal["cubic", "bilinear", "nearest"] = option(
+        "cubic", "How rasters are brought onto the pixels of the tile; 'nearest' for codes, such as kinds of soil."
+    )
+    nodata: Numbers = option(
+        (),
+        "Values that mean no data in all rasters, beside the tag of each file, such as [-32768, -9999].",
+    )
+
+    @field_validator("arbo")
+    @classmethod
+    def _below(cls, text: str) -> str:
+        parts = text.strip("/").split("/")
+        if ".." in parts or not all(parts):
+            raise ValueError(f"expected a pattern of places below the folder of the tile, such as '/*', got {text!r}")
+        return text
+
+    @field_validator("patterns")
+    @classmethod
+    def _distinct(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        odd = [pattern for pattern in patterns if not re.fullmatch(r"[\w.-]+", pattern)]
+        if odd or not patterns:
+            raise ValueError(f"expected letters, digits, '_', '-' and '.', got {odd[0] if odd else 'nothing'!r}")
+        if len({pattern.lower() for pattern in patterns}) < len(patterns):
+            raise ValueError("names a raster twice; features of different names are needed, whatever their case")
+        return patterns
+
+
+class Interpolation(Section):
+    """How series of images are brought to common dates."""
+
+    section_name: ClassVar[str] = "sensors_data_interpolation"
+    about_section: ClassVar[str] = "How series of images are brought to common dates."
+    builders: ClassVar[str] = "C F O R"
+
+    auto_date: bool = option(
+        True,
+        "Interpolate from the first to the last date found in any tile; False uses the dates of each sensor.",
+    )
+    use_gapfilling: bool = option(True, "Interpolate in time; False uses the acquired dates as they are.")
+    write_outputs: bool = planned(False, "Write the series before and after interpolation.")
+    use_additional_features: bool = option(False, "Compute `additional_features` of the sensors.")
+
+
+class FeatureExtraction(Section):
+    """What features are made of bands."""
+
+    section_name: ClassVar[str] = "iota2_feature_extraction"
+    about_section: ClassVar[str] = "What features are made of bands."
+    builders: ClassVar[str] = "C F O R"
+
+    copy_input: bool = option(True, "Use the bands themselves as features.")
+    rel_refl: bool = option(False, "Replace bands by their normalised difference to the red band.")
+    keep_duplicates: bool = option(True, "Keep features that `rel_refl` makes equal.")
+    extract_bands: bool = option(False, "Use only `keep_bands` of each sensor.")
+    acor_feat: bool = option(False, "Correct normalised differences for the atmosphere (0.05 taken off and added).")

@@ -1,0 +1,341 @@
+"""The options of learning and of classification."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import field_validator, model_validator
+
+from iota2.classifiers.registry import KINDS
+from iota2.config.options.fields import (
+    About,
+    AnyPath,
+    InputFile,
+    Options,
+    Section,
+    Words,
+    dormant,
+    idle,
+    option,
+    planned,
+)
+from iota2.core.recipe import INDICES
+
+_OTHER_CLASSIFIERS = ("libsvm", "svm", "boost", "dt", "gbt", "ann", "normalbayes", "knn", "sharkkm")
+Classifier = Literal[(*KINDS, *_OTHER_CLASSIFIERS)]  # type: ignore[valid-type]
+Index = Literal[INDICES]  # type: ignore[valid-type]
+_FUSION_ONLY = "it is used with classif_mode 'fusion' only"
+_NO_TERRAIN = "pixels are selected on the lattice of the images, without a terrain model"
+
+MOST_RUNS = 200
+"""Random splits: each has a field in the reference shapefile, and readers of shapefiles know 255 fields."""
+MOST_SAMPLES = 2**31 - 1
+"""Pixels that can be asked for."""
+SET_BY_THE_CHAIN = ("in", "mask", "vec", "out", "instats", "field", "layer", "rand", "inxml", "outrates")
+"""Keys of pixel selection that cannot be given by users."""
+
+_STRATEGY_PARAMETER = {
+    "percent": "strategy.percent.p",
+    "constant": "strategy.constant.nb",
+    "total": "strategy.total.v",
+    "byclass": "strategy.byclass.in",
+}
+
+
+class Selection(Options):
+    """How the pixels of learning polygons are selected."""
+
+    sampler: Literal["random", "periodic"] = option("random", "Draw pixels at random or at regular steps.")
+    jitter: int | None = option(
+        None,
+        "Largest random shift of a periodic step, in pixels.",
+        ge=0,
+        le=MOST_SAMPLES,
+        alias="sampler.periodic.jitter",
+    )
+    strategy: Literal["all", "percent", "constant", "smallest", "total", "byclass"] = option(
+        "all",
+        "Pixels per class: all, a share, a constant, as many as the smallest class, a total or a table.",
+    )
+    percent: float | None = option(None, "Share of the pixels of each class.", gt=0, le=1, alias="strategy.percent.p")
+    constant: int | None = option(None, "Pixels of each class.", ge=1, le=MOST_SAMPLES, alias="strategy.constant.nb")
+    total: int | None = option(None, "Pixels of all classes together.", ge=1, le=MOST_SAMPLES, alias="strategy.total.v")
+    byclass: InputFile | None = option(None, "CSV file with `label,count` a line.", alias="strategy.byclass.in")
+    elevation: str | None = idle(None, "Folder of elevation tiles.", _NO_TERRAIN, alias="elev.dem")
+    geoid: str | None = idle(None, "Geoid file.", _NO_TERRAIN, alias="elev.geoid")
+    default_height: float | None = idle(None, "Height without elevation.", _NO_TERRAIN, alias="elev.default")
+    ram: float | None = idle(None, "Memory for the selection, MB.", "memory follows the budget of the run")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _chain_sets(cls, given: Any) -> Any:
+        taken = [key for key in SET_BY_THE_CHAIN if isinstance(given, dict) and key in given]
+        if taken:
+            raise ValueError(f"{', '.join(map(repr, taken))} cannot be given, iota2 sets it; remove it")
+        return given
+
+    @model_validator(mode="after")
+    def _parameters_fit(self) -> Self:
+        given = {
+            "strategy.percent.p": self.percent,
+            "strategy.constant.nb": self.constant,
+            "strategy.total.v": self.total,
+            "strategy.byclass.in": self.byclass,
+        }
+        needed = _STRATEGY_PARAMETER.get(self.strategy)
+        if needed and given[needed] is None:
+            raise ValueError(f"strategy '{self.strategy}' needs '{needed}'; add it")
+        extra = [key for key, value in given.items() if value is not None and key != needed]
+        if extra:
+            raise ValueError(f"strategy '{self.strategy}' does not use '{extra[0]}'; remove it or change the strategy")
+        if self.jitter is not None and self.sampler != "periodic":
+            raise ValueError("sampler 'random' does not use 'sampler.periodic.jitter'; remove it or change the sampler")
+        return self
+
+
+class ModelSelection(Selection):
+    """How the pixels of one region are selected."""
+
+    target_model: str = option(..., "The region that this entry is about.")
+
+
+class SampleSelection(Selection):
+    """How pixels are selected, and the regions that differ."""
+
+    per_model: tuple[ModelSelection, ...] = option(
+        (), "Regions selected otherwise: dictionaries with `target_model` and the keys above."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_spelling(cls, given: Any) -> Any:
+        """``per_models`` is read as ``per_model``."""
+        if not isinstance(given, dict) or "per_models" not in given:
+            return given
+        if "per_model" in given:
+            raise ValueError("'per_model' and 'per_models' are the same; keep one")
+        return {("per_model" if key == "per_models" else key): value for key, value in given.items()}
+
+    @field_validator("per_model")
+    @classmethod
+    def _once_each(cls, entries: tuple[ModelSelection, ...]) -> tuple[ModelSelection, ...]:
+        counts = Counter(entry.target_model for entry in entries)
+        twice = sorted(name for name, count in counts.items() if count > 1)
+        if twice:
+            raise ValueError(f"target_model {', '.join(map(repr, twice))} given twice; keep one entry for each region")
+        return entries
+
+    def of_region(self, region: str) -> Selection:
+        """The selection of a region; a sub-region ``<region>f<k>`` without an entry has that of its region."""
+        entries = {entry.target_model: entry for entry in self.per_model}
+        whole = re.sub(r"(?<=.)f\d+$", "", region)
+        return entries.get(region) or entries.get(whole) or self
+
+
+class SampleAugmentation(Options):
+    """How small classes get additional made-up samples."""
+
+    activate: bool = planned(False, "Add made-up samples.")
+    target_models: Words = dormant((), "Regions that get samples, or `all`.", "activate")
+    strategy: str | None = dormant(None, "How samples are made: replicate, jitter or smote.", "activate")
+    jitter_factor: int | None = dormant(None, "Divisor of the noise.", "activate", alias="strategy.jitter.stdfactor")
+    neighbors: int | None = dormant(None, "Neighbours used by smote.", "activate", alias="strategy.smote.neighbors")
+    samples: str | None = dormant(
+        None, "How many: minNumber, balance or byClass.", "activate", alias="samples.strategy"
+    )
+    smallest: int | None = dormant(None, "Samples each class gets.", "activate", alias="samples.strategy.minNumber")
+    byclass: AnyPath | None = dormant(None, "CSV file `label,count`.", "activate", alias="samples.strategy.byClass")
+
+
+class DeepLearning(Options):
+    """Neural networks on pixel time series."""
+
+    dl_name: str | None = planned(None, "Name of the network; activates deep learning.")
+    dl_parameters: dict[str, Any] = dormant({}, "Arguments of the network's constructor.", "dl_name")
+    dl_module: AnyPath | None = dormant(None, "Python file with the user's networks.", "dl_name")
+    model_selection_criterion: str = dormant(
+        "loss", "Measure that chooses the epoch: loss, fscore, oa or kappa.", "dl_name"
+    )
+    epochs: int = dormant(100, "Passes over the samples.", "dl_name")
+    weighted_labels: bool = dormant(False, "Weigh classes in the loss.", "dl_name")
+    num_workers: int = dormant(1, "Processes that load samples; 0 uses the main process.", "dl_name")
+    hyperparameters: dict[str, Any] = dormant(
+        {"batch_size": [1000], "learning_rate": [0.00001]}, "Values tried, each with each.", "dl_name"
+    )
+    hyperparameters_solver: dict[str, Any] = dormant({}, "The same, under its other name.", "dl_name")
+    restart_from_checkpoint: bool = dormant(True, "Go on from the last checkpoint.", "dl_name")
+    dataloader_mode: str = dormant("stream", "Load samples at once (full) or little by little (stream).", "dl_name")
+    enable_early_stop: bool = dormant(False, "Stop when the monitored measure no longer improves.", "dl_name")
+    early_stop_metric: str = dormant("val_loss", "The monitored measure.", "dl_name")
+    early_stop_patience: int = dormant(10, "Epochs without improvement before the stop.", "dl_name")
+    early_stop_tol: float = dormant(0.01, "Smallest change that is an improvement.", "dl_name")
+
+
+class ArgTrain(Section):
+    """How samples are split and selected, and which classifier learns from them."""
+
+    section_name: ClassVar[str] = "arg_train"
+    about_section: ClassVar[str] = "How samples are split and selected, and which classifier learns from them."
+    builders: ClassVar[str] = "C O"
+
+    classifier: Classifier = option("rf", "The classifier.", about=About(later=_OTHER_CLASSIFIERS))
+    otb_classifier_options: dict[str, bool | int | float | str] = option(
+        {},
+        "Parameters of the classifier, such as `{'classifier.rf.min': 5, 'classifier.rf.max': 25}`.",
+        about=About(form="a dictionary of parameter names and values"),
+    )
+    runs: int = option(1, "Number of random splits, each with its own map and accuracy.", ge=1, le=MOST_RUNS)
+    ratio: float = option(0.5, "Share of the polygons used for learning.", gt=0, lt=1)
+    random_seed: int | None = option(
+        None,
+        "Number that splits, selections and models are drawn from; run k uses it plus k. None means 0, so that every "
+        "run is repeatable.",
+        ge=0,
+        le=2**63 - 1,
+    )
+    split_ground_truth: bool = option(True, "Keep polygons apart for validation; False uses all for both.")
+    split_field: str | None = option(
+        None,
+        "Field of `ground_truth`: polygons with the same value, such as cells of one parcel, stay on one side of the "
+        "split. A polygon without value stands alone.",
+    )
+    split_distance: float | None = option(
+        None,
+        "Metres: polygons of a class that lie within this distance, directly or in a chain, stay on one side of the "
+        "split; so learning and validation polygons of a class are further apart. None: not considered.",
+        ge=0,
+    )
+    features: tuple[Index, ...] = option(INDICES, "Spectral indices added to the bands: all of them, or [] for none.")
+    sample_selection: SampleSelection = option(SampleSelection(), "How pixels of learning polygons are selected.")
+    max_samples_per_class: int | None = option(
+        None,
+        "Most pixels of a class that each model learns from, for training data that exceed the memory. Of more pixels "
+        "the `sampler` chooses these over all tiles, before features are computed, and the report says how many are "
+        "left out. None: no limit.",
+        ge=1,
+        le=MOST_SAMPLES,
+    )
+    force_standard_labels: bool = option(False, "Name features `value_0`, `value_1` … so that years can be merged.")
+    learning_samples_extension: Literal["sqlite", "parquet", "csv"] = option(
+        "sqlite", "Format of the learning samples.", about=About(later=("csv",))
+    )
+
+    mode_outside_regionsplit: float = idle(0.1, "Area above which a region is split, km².", _FUSION_ONLY)
+    features_from_raw_dates: bool = planned(False, "Learn on the acquired dates instead of interpolated ones.")
+    sample_augmentation: SampleAugmentation = planned(SampleAugmentation(), "How small classes get more samples.")
+    sample_management: AnyPath | None = planned(None, "CSV file of samples copied between regions.")
+    sampling_validation: bool = planned(False, "Select pixels of validation polygons as those of learning polygons.")
+    dempster_shafer_sar_opt_fusion: bool = planned(False, "Fuse maps of radar and of optical images.")
+    enable_autocontext: bool = planned(False, "Learn again on what was found around each pixel.")
+    autocontext_iterations: int = dormant(3, "Rounds of learning with context.", "enable_autocontext")
+    deep_learning_parameters: DeepLearning = planned(DeepLearning(), "Neural networks on pixel time series.")
+    validity_threshold: int = dormant(1, "Clear dates needed for annual samples.", "crop_mix")
+    crop_mix: bool = planned(False, "Take samples of annual classes from another year.")
+    prev_features: AnyPath | None = dormant(None, "Configuration or features of the other year.", "crop_mix")
+    output_prev_features: AnyPath | None = dormant(None, "Folder of the other year's features.", "crop_mix")
+    annual_crop: Words = dormant((), "Classes that change every year.", "crop_mix")
+    a_crop_label_replacement: Words = dormant((), "Class code and name that stand for annual classes.", "crop_mix")
+    samples_classif_mix: bool = dormant(False, "Choose annual samples from an earlier map.", "crop_mix")
+    annual_classes_extraction_source: AnyPath | None = dormant(None, "The earlier map.", "crop_mix")
+
+    @property
+    def seed(self) -> int:
+        """The random seed; 0 when none is given."""
+        return self.random_seed or 0
+
+    @property
+    def indices(self) -> tuple[str, ...]:
+        """Indices that are computed: all or none, whatever part of the list is given."""
+        return INDICES if self.features else ()
+
+
+class ArgClassification(Section):
+    """How pixels are classified and what is written."""
+
+    section_name: ClassVar[str] = "arg_classification"
+    about_section: ClassVar[str] = "How pixels are classified and what is written."
+    builders: ClassVar[str] = "C"
+
+    classif_mode: Literal["separate", "fusion"] = option(
+        "separate", "One model for each region, or several that vote.", about=About(later=("fusion",))
+    )
+    enable_probability_map: bool = option(False, "Write the probability of every class.")
+    generate_final_probability_map: bool = option(
+        True, "Mosaic the probabilities into `final` when `enable_probability_map` is True."
+    )
+    enable_boundary_fusion: bool = planned(False, "Blend the probabilities of models near the borders of regions.")
+    boundary_interior_buffer_size: int = planned(0, "Width of the blending inside of a region, m.")
+    boundary_exterior_buffer_size: int = planned(0, "Width of the blending outside of a region, m.")
+    boundary_fusion_epsilon: float = dormant(0.0, "Smallest weight of a model.", "enable_boundary_fusion")
+    boundary_comparison_mode: bool = planned(False, "Write the map without blending too.")
+    boundary_buffer: tuple[float, ...] | None = planned(None, "Widths of the blending that are compared, m.")
+    no_label_management: Literal["maxConfidence", "learningPriority"] = idle(
+        "maxConfidence", "The label where the vote of several models is undecided.", _FUSION_ONLY
+    )
+    fusion_options: str = idle("-nodatalabel 0 -method majorityvoting", "Options of the vote.", _FUSION_ONLY)
+
+
+class MultiRunFusion(Section):
+    """How the maps of several runs become one."""
+
+    section_name: ClassVar[str] = "multi_run_fusion"
+    about_section: ClassVar[str] = "How the maps of several runs become one."
+    builders: ClassVar[str] = "C"
+
+    merge_run: bool = planned(False, "Fuse the maps of all runs.")
+    merge_run_method: Literal["majorityvoting", "dempstershafer"] = dormant(
+        "majorityvoting", "How maps are fused.", "merge_run"
+    )
+    merge_run_undecidedlabel: int = dormant(255, "Label of undecided pixels.", "merge_run")
+    merge_run_ratio: float = dormant(0.1, "Share of polygons set aside to validate the fusion.", "merge_run")
+    dempstershafer_mob: Literal["precision", "recall", "accuracy", "kappa"] = dormant(
+        "precision", "Measure that a run's belief comes from.", "merge_run"
+    )
+    keep_runs_results: bool = dormant(True, "Keep the report of each run.", "merge_run")
+    fusion_of_classification_all_samples_validation: bool = dormant(
+        False, "Validate the fusion on all polygons.", "merge_run"
+    )
+
+
+class DimRed(Section):
+    """How many features become few."""
+
+    section_name: ClassVar[str] = "dim_red"
+    about_section: ClassVar[str] = "How many features become few."
+    builders: ClassVar[str] = "C"
+
+    dim_red: bool = planned(False, "Reduce the number of features by principal components.")
+    target_dimension: int = dormant(4, "Components of each group of features.", "dim_red")
+    reduction_mode: Literal["global", "sensor_band", "sensor_date", "date", "band", "sensor"] = dormant(
+        "global", "How features are grouped.", "dim_red"
+    )
+
+
+class ScikitModels(Section):
+    """Classifiers of scikit-learn."""
+
+    section_name: ClassVar[str] = "scikit_models_parameters"
+    about_section: ClassVar[str] = "Classifiers of scikit-learn."
+    builders: ClassVar[str] = "C R"
+
+    model_type: str | None = planned(None, "Name of the classifier; replaces `arg_train.classifier`.")
+    standardization: bool = dormant(False, "Standardise the features.", "model_type")
+    cross_validation_folds: int = dormant(5, "Parts of a cross-validation.", "model_type")
+    cross_validation_grouped: bool = dormant(False, "Keep the pixels of a polygon in one part.", "model_type")
+    cross_validation_parameters: dict[str, Any] = dormant({}, "Values tried for each parameter.", "model_type")
+    keyword_arguments: dict[str, Any] = dormant({}, "Arguments of the classifier.", "model_type")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_keys(cls, given: Any) -> Any:
+        """Any other key is an argument of the classifier, as in 2020."""
+        if not isinstance(given, dict):
+            return given
+        others = {key: value for key, value in given.items() if key not in cls.model_fields}
+        known = {key: value for key, value in given.items() if key in cls.model_fields}
+        arguments = known.get("keyword_arguments", {})
+        if not others or not isinstance(arguments, dict):
+            return known
+        return known | {"keyword_arguments": others | arguments}

@@ -1,0 +1,1 @@
+"""Configuration files as text: what is written, and on which line."""

@@ -1,0 +1,112 @@
+"""The syntax of YAML configuration files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from iota2.config.syntax.document import MAX_DEPTH, Document, Keys, Node, bare_value, document
+from iota2.errors import ConfigError
+
+_PLAIN_TAGS = {
+    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "seq", "map")
+}
+
+
+def written_in_yaml(path: Path) -> bool:
+    """Whether the name of a file says that it is YAML."""
+    return path.suffix.lower() in (".yaml", ".yml")
+
+
+def read_yaml(text: str, source: Path) -> Document:
+    """The sections and keys of a YAML text, with their lines; ``source`` is only named.
+
+    Words without quotes mean what they mean in a ``.cfg`` file (``1e-3`` is a number, ``2018-01-01`` a text),
+    besides YAML's own spellings of true, false and null. Tags, anchors and aliases are refused. Raises
+    ConfigError for a syntax error and for keys given twice.
+    """
+    root = _composed(text, source)
+    if root is None:
+        return Document(source, ())
+    if not isinstance(root, yaml.MappingNode):
+        raise ConfigError(["line 1: expected sections, each 'name:' with its keys indented below"], source=str(source))
+    problems: list[str] = []
+    reader = _Reader(problems)
+    sections = reader.node(root, 1).value
+    assert isinstance(sections, dict)
+    return document(source, sections, problems)
+
+
+def _composed(text: str, source: Path) -> yaml.Node | None:
+    """The root of a YAML text; None for an empty one."""
+    try:
+        loader = yaml.SafeLoader(text)
+    except yaml.reader.ReaderError as err:
+        line, code = text.count("\n", 0, err.position) + 1, int(err.character)
+        problem = f"line {line}: not YAML: the character U+{code:04X} is not allowed; remove it"
+        raise ConfigError([problem], source=str(source)) from None
+    try:
+        return loader.get_single_node()
+    except yaml.MarkedYAMLError as err:
+        mark = err.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        context = f" {err.context}" if err.context else ""
+        problem = f"{where}not YAML{context}: {err.problem}"
+    except RecursionError:
+        problem = f"line {loader.line + 1}: not YAML: values nest deeper than {MAX_DEPTH}; expected a flatter value"
+    except (ValueError, OverflowError):  # PyYAML makes numbers of versions and escapes without a look at their size
+        where = f"line {loader.line + 1}, column {loader.column + 1}"
+        problem = f"{where}: not YAML: the number here is too large for a character or a version; correct it"
+    finally:
+        loader.dispose()
+    raise ConfigError([problem], source=str(source))
+
+
+class _Reader:
+    """Turns YAML nodes into ours and notes what cannot be read."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        self._seen: set[int] = set()
+
+    def node(self, part: yaml.Node, line: int, depth: int = 0) -> Node:
+        if depth > MAX_DEPTH:
+            self.problems.append(f"line {line}: values nest deeper than {MAX_DEPTH}; expected a flatter value")
+            return Node(None, line)
+        if id(part) in self._seen:
+            self.problems.append(f"line {line}: anchors and aliases are not read; write the value out")
+            return Node(None, line)
+        self._seen.add(id(part))
+        if part.tag not in _PLAIN_TAGS:
+            self.problems.append(f"line {line}: the tag {part.tag!r} is not read; write a plain value")
+            return Node(None, line)
+        if isinstance(part, yaml.MappingNode):
+            return self._mapping(part, line, depth + 1)
+        if isinstance(part, yaml.SequenceNode):
+            return Node(tuple(self.node(child, child.start_mark.line + 1, depth + 1) for child in part.value), line)
+        assert isinstance(part, yaml.ScalarNode)
+        return self._scalar(part, line)
+
+    def _mapping(self, part: yaml.MappingNode, line: int, depth: int) -> Node:
+        keys = Keys(self.problems)
+        for key, value in part.value:
+            at = key.start_mark.line + 1
+            if isinstance(key, yaml.ScalarNode):
+                keys.add(key.value, self.node(value, at, depth))
+            else:
+                self.problems.append(f"line {at}: expected a text as key, not a list or dictionary")
+        return Node(keys.nodes, line)
+
+    def _scalar(self, part: yaml.ScalarNode, line: int) -> Node:
+        kind = part.tag.rpartition(":")[2]
+        if any(0xD800 <= ord(char) < 0xE000 for char in part.value):
+            self.problems.append(f"line {line}: an escape in this text is no character; write the character")
+            return Node(None, line)
+        if part.style is not None:
+            return Node(part.value, line)
+        if kind == "null":
+            return Node(None, line)
+        if kind == "bool":
+            return Node(part.value.lower() in ("true", "yes", "on"), line)
+        return Node(bare_value(part.value), line)

@@ -1,0 +1,35 @@
+"""How much of a tile images show, by their lattices alone."""
+
+from __future__ import annotations
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from odc.geo.geobox import GeoBox
+
+from iota2.core.grid import crs_name
+from iota2.io.files.crs import to_crs
+
+
+def share_shown(tile: GeoBox, images: GeoBox) -> float:
+    """Which part of the area of a tile lies on the lattice of images, which may have another CRS: 0 to 1.
+
+    The tile, which is the smaller, is brought into their CRS; where that has no place for it, nothing is shown.
+    """
+    outline = _outline(tile, crs_name(images))
+    if not np.isfinite(outline.bounds).all():
+        return 0.0
+    return float(outline.intersection(shapely.box(*images.boundingbox.bbox)).area / outline.area)
+
+
+def bounds_in(images: GeoBox, crs: str) -> str:
+    """The bounds of a lattice in another CRS, in words."""
+    bounds = _outline(images, crs).bounds
+    if not np.isfinite(bounds).all():
+        return f"no place in {crs}"
+    left, bottom, right, top = (f"{bound:.4f}" if abs(bound) < 1000 else f"{bound:.0f}" for bound in bounds)
+    return f"x {left} to {right}, y {bottom} to {top}"
+
+
+def _outline(lattice: GeoBox, crs: str) -> shapely.Geometry:
+    return to_crs(gpd.GeoSeries([lattice.extent.geom], crs=crs_name(lattice)), crs).iloc[0]

@@ -1,0 +1,217 @@
+"""Which products lie in the folder of a tile, and which files they have, by names alone."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from pathlib import Path
+
+from iota2.core.files import require_listable
+from iota2.core.sensor import SensorSpec
+from iota2.core.words import all_problems, counted, some
+from iota2.errors import InputError, MissingTile, system_text
+from iota2.io.archive.rejected import products_among, why_passed_over, why_unusable
+
+
+def tile_folder(spec: SensorSpec, root: str | Path, tile: str) -> str:
+    """Absolute path of the tile's folder; it must lie in the sensor's folder."""
+    base, name = folder_of_tiles(spec.section, root, tile), spec.folder_of(tile)
+    folder = os.path.join(base, name)
+    if not os.path.isdir(folder):
+        _require_folder_of_tiles(spec, base)
+        raise no_folder(spec.section, base, tile, f" ({name})" * (name != tile))
+    _require_listable(spec.section, folder)
+    return folder
+
+
+def _require_folder_of_tiles(spec: SensorSpec, base: str) -> None:
+    """InputError, the same for each tile, when products lie in a folder that should hold those of tiles."""
+    products = products_among(spec, base, sorted(os.listdir(base)))
+    if products and len(products) >= len({*folders_in(base)} - {*products}):
+        raise InputError(
+            f"{spec.section}: {base} is the folder of one tile, with {counted(len(products), 'product')}; expected the "
+            f"folder that holds those of all tiles. Give {os.path.dirname(base)}."
+        )
+
+
+def folder_of_tiles(section: str, root: str | Path, tile: str) -> str:
+    """Absolute path of the folder that holds those of the tiles; InputError when there is none, or ``tile`` cannot be
+    the name of one."""
+    base = os.path.abspath(root)
+    if tile in ("", ".", "..") or os.path.basename(tile) != tile:
+        raise InputError(f"{section}: {tile!r} is no name of a tile folder. Correct chain.list_tile.")
+    if not os.path.isdir(base):
+        raise InputError(f"{section}: the folder {base} does not exist. Correct the path.")
+    _require_listable(section, base)
+    return base
+
+
+def _require_listable(section: str, folder: str) -> None:
+    """InputError unless the content of a folder can be listed and opened."""
+    try:
+        require_listable(folder)
+    except OSError as err:
+        raise InputError(f"{section}: {system_text(err)}") from err
+
+
+def folders_in(base: str) -> list[str]:
+    """Names of the folders in a folder."""
+    return sorted(name for name in os.listdir(base) if os.path.isdir(os.path.join(base, name)))
+
+
+def no_folder(section: str, base: str, tile: str, named: str = "") -> MissingTile:
+    """The error that a tile, whose folder is ``named`` so, has none of the folders in ``base``."""
+    folders = folders_in(base)
+    there = f"it has {some(folders, 10)}" if folders else "it has no folder at all"
+    return MissingTile(
+        f"{section}: no folder for tile {tile}{named} in {base}; {there}{_tile_meant(tile, folders)} Correct the list "
+        "of tiles or the path of the images."
+    )
+
+
+def _tile_meant(tile: str, folders: Iterable[str]) -> str:
+    """Which folders may be meant by a name that is none of them: in other letters, without its T, or several names.
+
+    Names that differ in more are those of other tiles.
+    """
+    parts = {part.lower().removeprefix("t") for part in re.split(r"[;:|+&]", tile)}
+    meant = [name for name in folders if name.lower().removeprefix("t") in parts]
+    if len(meant) > 1:
+        return f"; separate names of tiles by blanks or commas: '{' '.join(meant)}'."
+    return f"; did you mean '{meant[0]}'?" if meant else "."
+
+
+@dataclass(frozen=True)
+class Found:
+    """A product that lies in a tile folder."""
+
+    day: date
+    name: str
+    folder: str
+    files: tuple[str, ...] | None = None
+    """Names of its files in the folder; None when the folder is its own."""
+    any_case: bool = False
+    """Capital letters do not matter in the names of its files."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The entries of a tile folder by what their names say."""
+
+    folder: str
+    found: tuple[Found, ...]
+    """Products, sorted by (day, name)."""
+    strays: tuple[str, ...]
+    """Entries that are no products."""
+    foreign: tuple[str, ...]
+    """Products of another tile."""
+    undated: tuple[str, ...]
+    """Sentences on products whose date is none."""
+
+    def require_products(self, spec: SensorSpec, tile: str) -> None:
+        """InputError when a date is none, or when no product is there but what may be meant as one: archives, products
+        one level too deep or of another tile. MissingTile when there is nothing of the kind."""
+        if self.undated:
+            remedy = f"Correct these names, or take the products out of {self.folder}."
+            raise InputError(all_problems(f"{spec.section}, tile {tile}", self.undated, remedy))
+        if self.found:
+            return
+        none = f"{spec.section}: no product of tile {tile} in {self.folder}; names must match {spec.product}. It holds"
+        unusable = {name: why for name in self.strays if (why := why_unusable(spec, self.folder, name))}
+        unusable |= dict.fromkeys(self.foreign, "of another tile")
+        if unusable:
+            told = f"{none} {some([*unusable])} (the first: {next(iter(unusable.values()))})."
+            raise InputError(f"{told} Put its products there; remove the folder if the tile has none.")
+        if self.strays:
+            reason = why_passed_over(spec, self.folder, self.strays[0])
+            raise MissingTile(f"{none} {some(self.strays)} (the first: {reason}).")
+        raise MissingTile(f"{none} nothing else.")
+
+    def notes(self, spec: SensorSpec, tile: str) -> tuple[str, ...]:
+        """Sentences on entries that were passed over."""
+        where = f"{spec.section}, tile {tile}: passed over,"
+        what = "product folders" if spec.products == "folders" else "files of a product"
+        told = ((f"no {what}", self.strays), ("of another tile", self.foreign))
+        return tuple(f"{where} {why}: {some(names)}" for why, names in told if names)
+
+
+def list_products(spec: SensorSpec, folder: str, tile: str) -> Listing:
+    """The products of a tile folder, and its other entries but those that the sensor ignores."""
+    found: dict[str, Found] = {}
+    strays, foreign, undated = [], [], []
+    whole, any_case = spec.products == "folders", bool(re.compile(spec.product).flags & re.IGNORECASE)
+    for name in sorted(os.listdir(folder)):
+        match = re.match(spec.product, name)
+        path = os.path.join(folder, name)
+        if any(_fits(name, pattern, any_case) for pattern in spec.ignore):
+            continue
+        if match is None or os.path.isdir(path) != whole:
+            strays.append(name)
+        elif _plain(match.groupdict().get("tile") or tile) != _plain(tile):
+            foreign.append(name)
+        elif (day := _day(match["date"])) is None:
+            undated.append(f"{name}: {match['date']} is no date (YYYYMMDD or YYYYDDD expected)")
+        elif whole:
+            found[name] = Found(day, name, path)
+        else:
+            name_of_it = _product_of(match)
+            product = name_of_it.casefold() if any_case else name_of_it
+            known = found.get(product, Found(day, name_of_it, folder, (), any_case))
+            if known.day != day:
+                undated.append(f"{name}: of another day than other files of {product} ({known.day:%Y%m%d})")
+            found[product] = replace(known, files=(*(known.files or ()), name))
+    products = sorted(found.values(), key=lambda product: (product.day, product.name))
+    return Listing(folder, tuple(products), tuple(strays), tuple(foreign), tuple(undated))
+
+
+def _product_of(match: re.Match[str]) -> str:
+    """The product that a file belongs to: the groups ``product``, ``product_2`` …, else its date."""
+    texts = [match[group] for group in sorted(match.re.groupindex) if group.startswith("product")]
+    return "_".join(text for text in texts if text) or match["date"]
+
+
+def _plain(tile: str) -> str:
+    """A name of a tile in the one form in which they are compared."""
+    return tile.upper().removeprefix("T")
+
+
+def _fits(name: str, pattern: str, any_case: bool) -> bool:
+    """Whether a name matches a glob."""
+    return fnmatch.fnmatchcase(name.lower(), pattern.lower()) if any_case else fnmatch.fnmatchcase(name, pattern)
+
+
+def _day(text: str) -> date | None:
+    """The day of ``YYYYMMDD``, or of ``YYYYDDD`` with the number of the day in its year."""
+    try:
+        day = datetime.strptime(text, "%Y%j" if len(text) == 7 else "%Y%m%d").date()
+    except ValueError:
+        return None
+    return day if text.startswith(str(day.year)) else None  # day 366 of a year of 365 is none
+
+
+def only_file(found: Found, pattern: str, problems: list[str]) -> str | None:
+    """Path of the file of a product that matches a pattern; None if there is none, empty with a problem if several."""
+    names = _matching(found, pattern)
+    if len(names) > 1:
+        problems.append(f"{found.folder}: {len(names)} files match {pattern}: {some(names)}; exactly one is expected")
+        return ""
+    return os.path.join(found.folder, names[0]) if names else None
+
+
+def _matching(found: Found, pattern: str) -> list[str]:
+    """The files of a product that match a pattern, relative to its folder."""
+    if found.files is None:
+        return sorted(glob.glob(pattern, root_dir=found.folder, recursive=True))
+    return sorted(name for name in found.files if _fits(name, pattern, found.any_case))
+
+
+def piece_of(found: Found, pattern: str) -> str:
+    """What tells the piece of its acquisition that a product shows: the name of its first entry that matches a pattern;
+    empty when there is none."""
+    names = _matching(found, pattern) if pattern else []
+    return os.path.basename(names[0]) if names else ""

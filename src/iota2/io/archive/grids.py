@@ -1,0 +1,121 @@
+"""Whether the files of a series lie on common lattices, and in which words they do not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from iota2.core.grid import SHIFT, _same_size, _shift, crs_name, resolution
+from iota2.core.sensor import SensorSpec
+
+Extent = tuple[int, int, int, int]
+"""First row, row after the last, first column, column after the last."""
+
+
+def common_grids(
+    spec: SensorSpec, found: Mapping[str, Sequence[tuple[GeoBox, str]]]
+) -> tuple[dict[str, GeoBox], list[str]]:
+    """The lattice of each band and mask that all dates share, and what is wrong with the files that have another one.
+
+    ``found``: by band or mask name, lattice and path of each file. It is the lattice of most files; of a sensor whose
+    extent varies, the smallest that holds them all, and files that share its pixels are right.
+    """
+    grids, problems = {}, []
+    for item in spec.parts:
+        files = found.get(item.name, ())
+        if files:
+            counts = Counter(grid for grid, _ in files)
+            usual = max(counts, key=lambda grid: counts[grid])
+            told = [
+                f"{path}: {difference} than the same file of the other dates"
+                for grid, path in files
+                if (difference := _difference(grid, usual, spec.varying_extent))
+            ]
+            problems += told
+            grids[item.name] = usual if told or not spec.varying_extent else _union([grid for grid, _ in files], usual)
+    return grids, list(dict.fromkeys(problems))
+
+
+def extent_in(grid: GeoBox, common: GeoBox) -> Extent | None:
+    """Where a lattice lies in the common one; None when it has all of it."""
+    right, down = (round(step) for step in _shift(grid, common))
+    rows, cols = grid.shape
+    extent = (down, down + rows, right, right + cols)
+    return None if extent == (0, common.shape.y, 0, common.shape.x) else extent
+
+
+def _union(grids: Sequence[GeoBox], usual: GeoBox) -> GeoBox:
+    """The smallest lattice with the pixels of ``usual`` that holds all ``grids``."""
+    extents = [extent_in(grid, usual) or (0, usual.shape.y, 0, usual.shape.x) for grid in grids]
+    top, left = min(extent[0] for extent in extents), min(extent[2] for extent in extents)
+    bottom, right = max(extent[1] for extent in extents), max(extent[3] for extent in extents)
+    return GeoBox((bottom - top, right - left), usual.affine * Affine.translation(left, top), usual.crs)
+
+
+def _difference(grid: GeoBox, usual: GeoBox, varying: bool) -> str:
+    """In which way a lattice differs from another, in words; empty when it does not. With ``varying``, another extent
+    with the same pixels is no difference."""
+    if grid == usual:
+        return ""
+    if grid.crs != usual.crs:
+        return f"has another coordinate system ({crs_name(grid)}, not {crs_name(usual)})"
+    (width, height), (usual_width, usual_height) = resolution(grid), resolution(usual)
+    if not _same_size(grid, usual):
+        return f"has other pixels ({width:g} x {height:g}, not {usual_width:g} x {usual_height:g})"
+    right, down = _shift(grid, usual)
+    if varying and max(abs(right - round(right)), abs(down - round(down))) <= SHIFT:
+        rows, cols = grid.shape
+        apart = right >= usual.shape.x or down >= usual.shape.y or right + cols <= 0 or down + rows <= 0
+        return "shows another place" * apart
+    if max(abs(right), abs(down)) > SHIFT:
+        return f"lies on another lattice (shifted by {right:g} pixels to the right and {down:g} down)"
+    return f"has another size ({_size(grid)}; not {_size(usual)})" * (grid.shape != usual.shape)
+
+
+def _size(grid: GeoBox) -> str:
+    return f"{grid.shape.x} wide, {grid.shape.y} high"
+
+
+def misfits(spec: SensorSpec, grids: Mapping[str, GeoBox], tile: str) -> list[str]:
+    """Bands and masks whose lattice does not fit the lattice of the reference band."""
+    reference = grids.get(spec.reference.name)
+    if reference is None:
+        return []
+    problems = []
+    for item in spec.parts:
+        misfit = _misfit(grids[item.name], reference) if item.name in grids else ""
+        if misfit:
+            problems.append(f"{item.name} ({item.file}) of {tile} {misfit} (reference: {spec.reference.file})")
+    return problems
+
+
+def _misfit(grid: GeoBox, reference: GeoBox) -> str:
+    """Why a lattice cannot be used with the reference lattice, in words; empty when it can.
+
+    Lattices of the same resolution must share their pixels. Others may be shifted by halves of the finer
+    pixel, as the 20 m lattices of some archives are, and may end up to one of their own pixels before the
+    reference does.
+    """
+    if grid.crs != reference.crs:
+        return f"has another coordinate system ({crs_name(grid)}, not {crs_name(reference)})"
+    finer = min(grid, reference, key=resolution)
+    step = 1.0 if _same_size(grid, reference) else 0.5
+    shifts = np.array(_shift(grid, reference)) * resolution(reference) / resolution(finer)
+    if np.abs(shifts / step - np.round(shifts / step)).max() > SHIFT:
+        return (
+            f"lies on another lattice (shifted by {shifts[0]:g} and {shifts[1]:g} pixels of {resolution(finer)[0]:g})"
+        )
+    box, needed, (width, height) = grid.boundingbox, reference.boundingbox, resolution(grid)
+    gaps = (
+        (box.left - needed.left) / width,
+        (needed.right - box.right) / width,
+        (box.bottom - needed.bottom) / height,
+        (needed.top - box.top) / height,
+    )
+    if max(gaps) > 1 + SHIFT:
+        return f"does not cover the image: it ends {max(gaps):.0f} of its pixels before the reference band"
+    return ""

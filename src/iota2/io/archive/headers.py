@@ -1,0 +1,88 @@
+"""What the header of an image says, and whether the file has all its bytes."""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from odc.geo.geobox import GeoBox
+from rasterio.io import DatasetReader
+
+from iota2.errors import InputError
+from iota2.io.files.addresses import is_remote
+from iota2.io.files.gdal import open_image, raster_lattice, useless
+
+_END_OF_CODESTREAM = b"\xff\xd9"
+"""The marker that ends the pixels of a JPEG 2000 file (ISO/IEC 15444-1, A.4.4)."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the header of an image says."""
+
+    grid: GeoBox
+    types: tuple[str, ...]
+    """Type of the pixels of each band."""
+    nodata: tuple[float | None, ...]
+    """What the file itself says stands for no measure in each band."""
+    scaling: tuple[tuple[float, float], ...] = ()
+    """(scale, offset) that the file itself says for each band: (1, 0) where it says none."""
+
+
+def read_header(path: str, index: int) -> tuple[Header | None, list[str]]:
+    """The header of an image that must have band ``index``, or None and what makes the image useless.
+
+    Raises InputError when the file is damaged. Whether a file on a web server has all its bytes shows when its pixels
+    are read.
+    """
+    with open_image(path) as source:
+        problems = useless(source, index)
+        if not is_remote(path) and _ends_early(source):
+            raise InputError(f"{path}: is cut short: its last pixels are missing. Download or copy it again")
+        scaling = tuple(zip(map(float, source.scales), map(float, source.offsets), strict=True))
+        said = tuple(source.dtypes), tuple(source.nodatavals), scaling
+        header = None if problems else Header(raster_lattice(source), *said)
+    return header, [f"{path}: {problem}" for problem in problems]
+
+
+def _ends_early(source: DatasetReader) -> bool:
+    """Whether a file ends before its last pixels."""
+    if source.driver != "GTiff":
+        with open(source.name, "rb") as file:
+            return jpeg_2000_ends_early(file)
+    rows, cols = source.block_shapes[-1]
+    last = f"{(source.width - 1) // cols}_{(source.height - 1) // rows}"
+    found = [source.get_tag_item(f"BLOCK_{what}_{last}", "TIFF", bidx=source.count) for what in ("OFFSET", "SIZE")]
+    return None not in found and int(found[0]) + int(found[1]) > os.path.getsize(source.name)
+
+
+def jpeg_2000_ends_early(file: BinaryIO) -> bool:
+    """Whether a JPEG 2000 file, in boxes or a bare codestream, ends before its codestream does.
+
+    A box (ISO/IEC 15444-1, I.4) begins with its length, of 4 bytes or, when these say 1, of 8 bytes after its type; 0
+    stands for the rest of the file.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if file.read(2) == b"\xff\x4f":
+        return not _ends_with_marker(file, size)
+    at = 0
+    while at < size:
+        file.seek(at)
+        head = file.read(16)
+        length = int.from_bytes(head[:4]) if len(head) >= 8 else size
+        if length == 1 and len(head) == 16:
+            (length,) = struct.unpack(">Q", head[8:])
+        if head[4:8] == b"jp2c":
+            return not _ends_with_marker(file, size) if length == 0 else at + length > size
+        if length < 8:
+            return False  # no box: what is wrong is not the end
+        at += length
+    return True
+
+
+def _ends_with_marker(file: BinaryIO, size: int) -> bool:
+    file.seek(max(0, size - 2))
+    return file.read(2) == _END_OF_CODESTREAM

@@ -1,0 +1,165 @@
+"""Rasters of the user that are features as they are (``userFeat``): how they are found, and what they hold."""
+
+from __future__ import annotations
+
+import glob
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from iota2.compute.placement import SeparablePlacement, placement
+from iota2.compute.valid import kept_type, nodata_of
+from iota2.core.files import blocked_below
+from iota2.core.scene import Acquisition, SensorScene
+from iota2.core.sensor import BandSpec, SensorOptions, SensorSpec
+from iota2.core.words import all_problems, some
+from iota2.errors import InputError, system_text
+from iota2.io.archive.folders import folder_of_tiles, folders_in, no_folder
+from iota2.io.archive.headers import Header, read_header
+from iota2.io.archive.nodata import as_stored
+
+SECTION, NAME = "userFeat", "userFeatures"
+SUFFIXES = (".tif", ".tiff", ".jp2")
+"""Endings of the names of rasters, in lower case: other files lie beside them."""
+
+
+def layers_wanted(
+    folder: Path,
+    arbo: str,
+    patterns: Sequence[str],
+    resampling: Literal["cubic", "bilinear", "nearest"],
+    missing: Sequence[float] = (),
+) -> SensorOptions:
+    """The layers as a sensor without dates, with a band for each pattern: its name is in the name of a file that
+    ``arbo`` (a glob below the tile's folder) finds. How many bands the files have is seen in the folder of a tile.
+    ``missing``: values that stand for no data in all of them, whatever the files say of themselves."""
+    bands = tuple(BandSpec(pattern, arbo.strip("/")) for pattern in patterns)
+    spec = SensorSpec(
+        NAME, SECTION, "", bands, masks=(), spectral=False, static=True, resampling=resampling, missing=tuple(missing)
+    )
+    return SensorOptions(spec, folder, spec.temporal_resolution)
+
+
+def scan_layers(spec: SensorSpec, root: str | Path, tile: str) -> SensorScene:
+    """The layers of one tile: all bands of the file of each pattern, named ``<pattern>_band_<k>`` with k from 0.
+
+    ``spec`` is that of ``layers_wanted``. A file named exactly as a pattern comes before others whose names contain
+    it. MissingTile when the tile has no folder; InputError with all problems at once: a pattern that no file or
+    several files match, files that cannot be used.
+    """
+    folder = _tile_folder(root, tile)
+    bands: list[BandSpec] = []
+    files: dict[str, str] = {}
+    grids: dict[str, GeoBox] = {}
+    hidden: dict[str, tuple[float, ...]] = {}
+    problems: list[str] = []
+    for wanted in spec.bands:
+        try:
+            path = _only_file(folder, wanted)
+            header, faults = read_header(path, 1)
+        except InputError as err:
+            problems.append(str(err))
+            continue
+        problems += [f"{fault}. Make it again with gdalwarp, or take it out of {SECTION}.patterns" for fault in faults]
+        if header is not None:
+            found = _bands(wanted, header, spec.missing)
+            bands += found
+            hidden |= {band.name: _hidden(band, header, spec.missing) for band in found}
+            files |= {band.name: path for band in found}
+            grids |= {band.name: header.grid for band in found}
+    if problems:
+        raise InputError(all_problems(f"{SECTION}, tile {tile}", problems))
+    further = {name: values for name, values in hidden.items() if values}
+    acquisition = Acquisition(NAME, date.min, "", os.path.basename(folder), files, masks={}, hidden=further)
+    return SensorScene(replace(spec, bands=tuple(bands)), (acquisition,), grids)
+
+
+def interpolated_numbers(layers: SensorScene, geobox: GeoBox, tile: str) -> Iterator[str]:
+    """A note on the layers of whole numbers that are interpolated onto ``geobox``: codes must not be."""
+    kernel, files = layers.spec.resampling, layers.acquisitions[0].bands
+    if kernel == "nearest":
+        return
+    names = []
+    for band in layers.spec.bands:
+        place = placement(layers.grids[band.name], geobox, (0, 1), (0, 1), kernel)
+        header, _ = read_header(files[band.name], band.index)
+        whole = header is not None and np.dtype(header.types[band.index - 1]).kind in "iu"
+        if whole and not (isinstance(place, SeparablePlacement) and place.same):
+            names.append(band.name)
+    if names:
+        yield (
+            f"{SECTION}, tile {tile}: whole numbers are interpolated ({kernel}) onto the pixels of the tile: "
+            f"{', '.join(names)}. If they are codes, such as kinds of soil, set {SECTION}.resampling to 'nearest'"
+        )
+
+
+def _bands(wanted: BandSpec, header: Header, missing: Sequence[float]) -> list[BandSpec]:
+    """A band for each of a file. What is missing is what the file says, else the first of ``missing`` that it can
+    hold."""
+    markers = [_markers(kind, said) for kind, said in _said(header, missing)]
+    return [
+        replace(wanted, name=f"{wanted.name}_band_{k}", index=k + 1, nodata=held[0] if held else None)
+        for k, held in enumerate(markers)
+    ]
+
+
+def _hidden(band: BandSpec, header: Header, missing: Sequence[float]) -> tuple[float, ...]:
+    """The further values that stand for no measure in a band."""
+    return tuple(_markers(*_said(header, missing)[band.index - 1])[1:])
+
+
+def _said(header: Header, missing: Sequence[float]) -> list[tuple[np.dtype, list[float | None]]]:
+    """By band of a file, the type in which it is read, and all that stands for no measure."""
+    kinds = [kept_type(np.dtype(kind)) for kind in header.types]
+    return [(kind, [tag, *missing]) for kind, tag in zip(kinds, header.nodata, strict=True)]
+
+
+def _markers(kind: np.dtype, said: Sequence[float | None]) -> list[float]:
+    """The values that pixels of a type can be, as it holds them, each once. NaN is not among them: it is no measure
+    anyway."""
+    held = [as_stored(kind, value) for value in said if value is not None and not math.isnan(value)]
+    return [value for value in dict.fromkeys(held) if nodata_of(kind, value) is not None]
+
+
+def _tile_folder(root: str | Path, tile: str) -> str:
+    """The folder named after the tile, or else the only one whose name contains it."""
+    base = folder_of_tiles(SECTION, root, tile)
+    named = [name for name in folders_in(base) if tile in name]
+    if tile in named or len(named) == 1:
+        return os.path.join(base, tile if tile in named else named[0])
+    if named:
+        raise InputError(
+            f"{SECTION}: several folders in {base} have {tile} in their names: {some(named, 10)}. Name one {tile}."
+        )
+    raise no_folder(SECTION, base, tile, " (its name must contain that)")
+
+
+def _only_file(folder: str, wanted: BandSpec) -> str:
+    """The raster that a pattern stands for."""
+    names = [
+        name
+        for name in sorted(glob.glob(wanted.file, root_dir=folder, recursive=True))
+        if wanted.name in os.path.basename(name) and name.lower().endswith(SUFFIXES)
+    ]
+    exact = [name for name in names if os.path.splitext(os.path.basename(name))[0] == wanted.name]
+    found = exact if len(exact) == 1 else names
+    if len(found) > 1:
+        raise InputError(
+            f"{folder}: {len(found)} rasters have {wanted.name!r} in their names: {', '.join(found)}. Make "
+            f"{SECTION}.patterns longer, or name one of them {wanted.name}"
+        )
+    if not found and (blocked := blocked_below(folder)):
+        raise InputError(f"{SECTION}: {system_text(blocked)}")
+    if not found:
+        raise InputError(
+            f"{folder}: no raster ({', '.join(SUFFIXES)}) at {wanted.file} has {wanted.name!r} in its name. Correct "
+            f"{SECTION}.patterns or {SECTION}.arbo, or add the file"
+        )
+    return os.path.join(folder, found[0])

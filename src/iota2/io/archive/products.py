@@ -1,0 +1,454 @@
+"""Whether the products of a sensor on a tile fit together as one series. Only headers are read."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from odc.geo import CRS
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+
+from iota2.compute.valid import nodata_of
+from iota2.core.files import blocked_below
+from iota2.core.grid import aligned, crs_name, rescaled, resolution
+from iota2.core.scene import Acquisition, SensorScene
+from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
+from iota2.core.words import all_problems, counted, some
+from iota2.errors import ConfigError, InputError, system_text
+from iota2.io.archive.folders import Found, Listing, list_products, only_file, piece_of, tile_folder
+from iota2.io.archive.grids import common_grids, extent_in, misfits
+from iota2.io.archive.headers import Header, read_header
+from iota2.io.archive.mask_notes import mask_notes
+from iota2.io.archive.metadata import read_scaling
+from iota2.io.archive.nodata import Found as HeadersByProduct
+from iota2.io.archive.nodata import contradictions, hidden_values, tag_notes, with_tags
+from iota2.io.archive.optional_files import read_kept
+from iota2.io.archive.pixel_types import type_notes
+from iota2.io.archive.value_range import impossible_values, unheld_nodata
+from iota2.io.archive.versions import Title, superseded, title_of, version_notes
+
+SCAN_THREADS = 4
+"""Headers are read by this many threads: most of the time is spent waiting for the disk."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product and what was found in it, or what is wrong with it."""
+
+    name: str
+    day: date
+    files: Mapping[str, str]
+    """Band or mask name to path."""
+    headers: Mapping[str, Header]
+    """Band or mask name to what the header of its file says."""
+    problems: tuple[str, ...]
+    damage: tuple[str, ...]
+    """Files that cannot be read, and why."""
+    missing: tuple[str, ...]
+    """Patterns that match no file."""
+    scaling: Mapping[str, tuple[float, float]]
+    """(scale, offset) of each band, when the product's metadata say them."""
+    title: Title
+    """Which acquisition it shows, and in which version."""
+    kinds: frozenset[str] = frozenset()
+    """What the names of its images say that must be the same in a series, such as their calibration."""
+    unreached: tuple[str, ...] = ()
+    """Files that a server does not give, and why: these are not damaged."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing, damaged or otherwise wrong."""
+        return not (self.problems or self.damage or self.missing or self.unreached)
+
+
+def scan_tile(
+    spec: SensorSpec,
+    root: str | Path,
+    tile: str,
+    *,
+    threads: int = SCAN_THREADS,
+    skip_damaged: bool = False,
+    damaged: Mapping[str, str] | None = None,
+    kept: Collection[str] = (),
+) -> tuple[SensorScene, tuple[str, ...]]:
+    """The series of one sensor on one tile, and notes on what was passed over.
+
+    Products are the folders, or groups of files, of the tile's folder in ``root`` whose names match the sensor's
+    pattern (and the tile, when the name tells it), sorted by day and name. Raises InputError with all problems at once:
+    no such tile folder, no product, missing files, several files for one pattern, files that cannot be opened, lattices
+    that differ between dates or do not fit the reference band. Dates outside of the season are the caller's matter.
+    With ``skip_damaged`` these are left out and noted: products with a file that cannot be opened or is cut short,
+    those that are not complete or whose files have other lattices than those of most dates, and those of ``damaged``:
+    names of products known to be so, with the reason. Bands that are not ``kept`` (empty: all are) may lack.
+    """
+    spec = spec.with_stand_ins
+    listing = list_products(spec, tile_folder(spec, root, tile), tile)
+    listing.require_products(spec, tile)
+    notes, where = listing.notes(spec, tile), f"{spec.section}, tile {tile}"
+    spec, products, less = read_kept(spec, kept, where, lambda one: read_products(one, listing, threads=threads))
+    scene, left_out = series_of(spec, products, listing.folder, tile, skip_damaged=skip_damaged, damaged=damaged)
+    return scene, (*notes, *less, *left_out)
+
+
+def series_of(
+    spec: SensorSpec,
+    products: Sequence[Product],
+    folder: str,
+    tile: str,
+    *,
+    skip_damaged: bool = False,
+    damaged: Mapping[str, str] | None = None,
+) -> tuple[SensorScene, tuple[str, ...]]:
+    """The series that products, sorted by day and name, make, and notes on those left out; see ``scan_tile``.
+    ``folder`` says in messages where they were found."""
+    where = f"{spec.section}, tile {tile}"
+    notes: tuple[str, ...] = ()
+    if skip_damaged:
+        products, notes = _whole(spec, products, damaged or {}, tile)
+    products, older = newest(products)
+    notes = (*notes, *version_notes(where, older))
+    found = headers_by_product(products)
+    notes = (*notes, *(f"{where}: {told}." for told in (*tag_notes(spec, found), *type_notes(spec, found))))
+    grids, problems = judge(spec, products, folder, tile)
+    if problems:
+        described = impossible_values(spec, [product.headers for product in products])
+        told = {
+            *_missing_files(products, folder, tile),
+            *described,
+            *contradictions(spec, found),
+        }  # which say themselves what to do
+        remedy = "" if told.issuperset(problems) else f"Get the files again, or take these products out of {folder}."
+        raise InputError(all_problems(where, problems, remedy))
+    spec = with_tags(spec, found)
+    notes = (*notes, *(f"{where}: {told}" for told in unheld_nodata(spec, [product.headers for product in products])))
+    notes = (*notes, *mask_notes(where, spec, [product.files for product in products]))
+    used = {name for product in products for name in product.files}
+    masks = tuple(mask for mask in spec.masks if not mask.instead_of or mask.name in used)
+    return SensorScene(replace(spec, masks=masks), _acquisitions(spec, products, grids), grids), notes
+
+
+def headers_by_product(products: Sequence[Product]) -> HeadersByProduct:
+    """Files and headers of some products, by their names."""
+    return {product.name: (product.files, product.headers) for product in products}
+
+
+def read_products(spec: SensorSpec, listing: Listing, *, threads: int = SCAN_THREADS) -> list[Product]:
+    """What the headers of the files of some products say."""
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda product: _read_product(spec, product), listing.found))
+
+
+def newest(products: Sequence[Product]) -> tuple[list[Product], dict[str, str]]:
+    """The products without older versions of acquisitions that are there in a newer one; these, each with the name of
+    the one that is used."""
+    old = superseded([product.title for product in products])
+    older = {products[number].name: products[used].name for number, used in old.items()}
+    return [product for number, product in enumerate(products) if number not in old], older
+
+
+def judge(
+    spec: SensorSpec, products: Sequence[Product], folder: str, tile: str
+) -> tuple[Mapping[str, GeoBox], list[str]]:
+    """The lattices that all dates share, by band or mask, and all that keeps the products from being one series."""
+    problems = [
+        *_missing_files(products, folder, tile),
+        *(p for product in products for p in (*product.problems, *product.damage, *product.unreached)),
+    ]
+    grids, others = compare(spec, products, tile)
+    return grids, [*problems, *others]
+
+
+def compare(spec: SensorSpec, products: Sequence[Product], tile: str) -> tuple[Mapping[str, GeoBox], list[str]]:
+    """The lattices that all dates share, by band or mask, and in what products differ that each are right."""
+    grids, odd = common_grids(spec, _by_name(spec, products))
+    shown = {product.name: _grids(product) for product in products} if spec.varying_extent else {tile: grids}
+    odd = odd or [misfit for name, those in shown.items() for misfit in misfits(spec, those, name)]
+    found = headers_by_product(products)
+    against = contradictions(spec, found)
+    spec = with_tags(spec, found)
+    impossible = impossible_values(spec, [product.headers for product in products])
+    return grids, [
+        *_other_counts(spec, products),
+        *_mixed(products),
+        *against,
+        *impossible,
+        *(odd or _unmarked(spec, products, grids)),
+    ]
+
+
+def _grids(product: Product) -> dict[str, GeoBox]:
+    """The lattice of each band and mask of a product."""
+    return {name: header.grid for name, header in product.headers.items()}
+
+
+def _unmarked(spec: SensorSpec, products: Sequence[Product], grids: Mapping[str, GeoBox]) -> list[str]:
+    """Bands whose files end before those of other dates, and that have no value to say so beyond."""
+    types = {
+        band.name: product.headers[band.name].types[band.index - 1]
+        for product in products
+        for band in spec.bands
+        if band.name in product.headers and extent_in(product.headers[band.name].grid, grids[band.name])
+    }
+    return [
+        f"{name}: its files end at different places, and the description has no nodata that they can hold; "
+        f"pixels of type {kind} need one: add it"
+        for name, kind in types.items()
+        if nodata_of(np.dtype(kind), spec.nodata_of(name)) is None
+    ]
+
+
+def several_a_day(days: Iterable[date], shown: int = 3) -> str:
+    """Which days have several products, the first of them named; empty when none has."""
+    counts = {day: count for day, count in sorted(Counter(days).items()) if count > 1}
+    if len(counts) == 1:
+        ((day, count),) = counts.items()
+        return f"{count} products of {day}"
+    return f"several products of each of {len(counts)} days ({some([*map(str, counts)], shown)})" if counts else ""
+
+
+def native_geobox(scene: SensorScene) -> GeoBox:
+    """The lattice of the sensor's reference band: the native lattice of the tile."""
+    return scene.grids[scene.spec.reference.name]
+
+
+def working_geobox(
+    native: GeoBox, *, spatial_resolution: tuple[float, float] | None, working_grid: str, proj: str
+) -> GeoBox:
+    """The lattice on which a tile is processed.
+
+    ``working_grid`` ``native`` keeps the native CRS and upper-left corner; ``proj`` gives the lattice in the
+    CRS ``proj`` that covers the tile and whose pixel edges are multiples of the pixel size.
+    ``spatial_resolution`` is (x, y) in the units of ``proj``: a native lattice of other units keeps its pixel size.
+    None keeps the native pixel size, which ConfigError refuses when the two CRS have different units.
+    """
+    same_units = CRS(proj).units == CRS(crs_name(native)).units
+    if spatial_resolution is None and not same_units:
+        raise ConfigError(
+            [f"chain.spatial_resolution: needed, since the units of {proj} differ from those of the images"]
+        )
+    if working_grid == "native":
+        return rescaled(native, (same_units and spatial_resolution) or resolution(native))
+    corners = native.boundingbox
+    transformer = Transformer.from_crs(crs_name(native), proj, always_xy=True)
+    bounds = transformer.transform_bounds(corners.left, corners.bottom, corners.right, corners.top, densify_pts=101)
+    return aligned(bounds, spatial_resolution or resolution(native), proj)
+
+
+def _read_product(spec: SensorSpec, found: Found) -> Product:
+    """Files and lattices of one product."""
+    files: dict[str, str] = {}
+    problems: list[str] = []
+    absent: set[str] = set()
+    for pattern, items in _by_pattern(spec).items():
+        if all(stands_in(spec, item, files) for item in items):
+            continue
+        path = only_file(found, pattern, problems)
+        if path:
+            files |= {item.name: path for item in items}
+        elif path is None:
+            absent.add(pattern)
+    title = title_of(spec, found.name, piece_of(found, spec.pieces))
+    if absent and found.files is None and (blocked := blocked_below(found.folder)):
+        damaged = system_text(blocked).rstrip(".")
+        return Product(found.name, found.day, files, {}, tuple(problems), (damaged,), (), {}, title)
+    missing = list(dict.fromkeys(part.file for part in spec.lacking(files) if part.file in absent))
+    headers, told, damage = read_headers(spec, files)
+    scaling: Mapping[str, tuple[float, float]] = {}
+    if spec.metadata is not None:
+        path = only_file(found, spec.metadata.file, problems)
+        if path:
+            try:
+                scaling = read_scaling(path, spec)
+            except InputError as err:
+                damage.append(str(err))
+        elif path is None:
+            missing.append(spec.metadata.file)
+    problems += told
+    return Product(
+        found.name,
+        found.day,
+        files,
+        headers,
+        tuple(problems),
+        tuple(damage),
+        tuple(missing),
+        scaling,
+        title,
+        _kinds(spec, files),
+    )
+
+
+def _kinds(spec: SensorSpec, files: Mapping[str, str]) -> frozenset[str]:
+    """The kinds of the images of a product whose files lie side by side."""
+    names = [os.path.basename(files[band.name]) for band in spec.bands if band.name in files]
+    matches = [match for match in (re.match(spec.product, name) for name in names) if match]
+    groups = [group for group in sorted(re.compile(spec.product).groupindex) if group.startswith("kind")]
+    if spec.products == "folders" or not groups:
+        return frozenset()
+    return frozenset(" ".join((match[group] or "").strip("_").upper() for group in groups).strip() for match in matches)
+
+
+def _mixed(products: Sequence[Product]) -> list[str]:
+    """A sentence on products of kinds that must not be mixed."""
+    by_kind: dict[str, list[str]] = {}
+    for product in products:
+        for kind in sorted(product.kinds):
+            by_kind.setdefault(kind, []).append(product.name)
+    if len(by_kind) < 2:
+        return []
+    told = [
+        f"{counted(len(names), 'product')} {f'with {kind}' if kind else 'without such a word'} (first: {names[0]})"
+        for kind, names in by_kind.items()
+    ]
+    return [f"images of several kinds must not be mixed in a series, and by their names these are: {', '.join(told)}"]
+
+
+def stands_in(spec: SensorSpec, item: BandSpec | MaskRule, files: Mapping[str, str]) -> bool:
+    """Whether a mask stands in for one that is there, or in whose stead another is read."""
+    mask = item.instead_of if isinstance(item, MaskRule) else ""
+    return bool(mask) and any(name in files for name in (mask, *(one.name for one in spec.stand_ins(mask))))
+
+
+def read_headers(spec: SensorSpec, files: Mapping[str, str]) -> tuple[dict[str, Header], list[str], list[str]]:
+    """What the headers of the files of a product say, by band or mask, what makes files useless, and damage.
+
+    ``files``: path by band or mask. A file that several share is opened once.
+    """
+    headers: dict[str, Header] = {}
+    problems: list[str] = []
+    damage: list[str] = []
+    items = [item for item in spec.parts if item.name in files]
+    for path in dict.fromkeys(files[item.name] for item in items):
+        sharing = [item for item in items if files[item.name] == path]
+        try:
+            header, told = read_header(path, max(getattr(item, "index", 1) for item in sharing))
+        except InputError as err:
+            damage.append(str(err))
+            continue
+        problems += told
+        headers |= {item.name: header for item in sharing if header}
+    return headers, problems, damage
+
+
+def _by_pattern(spec: SensorSpec) -> dict[str, list[BandSpec | MaskRule]]:
+    """The bands and masks of each file of a product."""
+    items: dict[str, list[BandSpec | MaskRule]] = {}
+    for item in spec.parts:
+        items.setdefault(item.file, []).append(item)
+    return items
+
+
+def _whole(
+    spec: SensorSpec, products: Sequence[Product], known: Mapping[str, str], tile: str
+) -> tuple[list[Product], tuple[str, ...]]:
+    """The products that can be used together, and notes on the others: damaged, not complete, unlike those of other
+    dates. InputError when none is left."""
+    where = f"{spec.section}, tile {tile}"
+    damage = {product.name: (*product.damage, *filter(None, [known.get(product.name)])) for product in products}
+    notes = [f"{where}: left out, damaged: {name} ({told[0]})" for name, told in damage.items() if told]
+    sound = [product for product in products if not damage[product.name]]
+    partial = {product.name: told for product in sound if (told := _incomplete(product))}
+    whole = [product for product in sound if product.name not in partial]
+    odd = _odd(spec, whole, tile)
+    for what, reasons in (("not complete", partial), ("unlike those of other dates", odd)):
+        if reasons:
+            told = some([f"{name} ({reason})" for name, reason in reasons.items()])
+            notes.append(f"{where}: left out, {what}: {counted(len(reasons), 'product')}: {told}")
+    left = [product for product in whole if product.name not in odd]
+    if not left:
+        raise InputError(all_problems(f"{where}: every product is damaged, none is left", notes, "Get them again."))
+    return left, tuple(notes)
+
+
+def _incomplete(product: Product) -> str:
+    """What keeps a product from being complete, in words; empty when nothing does, or a server alone."""
+    lacks = [f"lacks {pattern}" for pattern in product.missing]
+    return next(iter((*product.problems, *lacks)), "")
+
+
+def _odd(spec: SensorSpec, products: Sequence[Product], tile: str) -> dict[str, str]:
+    """Products whose files are unlike those of most dates, with the first difference."""
+    _, problems = compare(spec, products, tile) if products else ({}, [])
+    found = {}
+    for product in products:
+        own = [told for told in problems if any(told.startswith(f"{path}: ") for path in product.files.values())]
+        if own:
+            found[product.name] = own[0]
+    return found
+
+
+def _missing_files(products: Sequence[Product], folder: str, tile: str) -> list[str]:
+    """One sentence for each pattern that some products lack."""
+    patterns = dict.fromkeys(pattern for product in products for pattern in product.missing)
+    sentences = []
+    for pattern in patterns:
+        lacking = [product.name for product in products if pattern in product.missing]
+        many = len(products) > 1
+        who = (
+            f"{len(lacking)} of {len(products)} products of {tile} lack"
+            if many
+            else f"the only product of {tile} lacks"
+        )
+        sentences.append(
+            f"{who} {pattern} (first: {lacking[0]}). Restore the files, or move these products out of {folder}"
+        )
+    return sentences
+
+
+def _other_counts(spec: SensorSpec, products: Sequence[Product]) -> list[str]:
+    """Files whose number of bands is not that of most dates: their bands may be others than described."""
+    problems = []
+    for item in spec.parts:
+        found = [
+            (len(product.headers[item.name].types), product) for product in products if item.name in product.headers
+        ]
+        usual = Counter(count for count, _ in found).most_common(1)
+        problems += [
+            f"{product.files[item.name]}: has {count} bands, {usual[0][0]} on the other dates"
+            for count, product in found
+            if count != usual[0][0]
+        ]
+    return list(dict.fromkeys(problems))
+
+
+def _by_name(spec: SensorSpec, products: Sequence[Product]) -> dict[str, list[tuple[GeoBox, str]]]:
+    """Lattice and path of the files of each band and mask."""
+    return {
+        item.name: [
+            (product.headers[item.name].grid, product.files[item.name])
+            for product in products
+            if item.name in product.headers
+        ]
+        for item in spec.parts
+    }
+
+
+def _acquisitions(
+    spec: SensorSpec, products: Sequence[Product], grids: Mapping[str, GeoBox]
+) -> tuple[Acquisition, ...]:
+    """Acquisitions in the order of the products; further ones of a day get the keys ``YYYYMMDD.1`` …"""
+    seen: Counter[date] = Counter()
+    hidden = hidden_values(spec, headers_by_product(products))
+    found = []
+    for product in products:
+        number = seen[product.day]
+        seen[product.day] += 1
+        key = f"{product.day:%Y%m%d}" + (f".{number}" if number else "")
+        bands = {band.name: product.files[band.name] for band in spec.bands}
+        masks = {mask.name: product.files[mask.name] for mask in spec.masks if mask.name in product.files}
+        extents = {
+            name: extent
+            for name, header in product.headers.items()
+            if (extent := extent_in(header.grid, grids[name])) is not None
+        }
+        of_files = product.scaling, extents, hidden.get(product.name, {})
+        found.append(Acquisition(spec.name, product.day, key, product.name, bands, masks, *of_files))
+    return tuple(found)

@@ -1,0 +1,112 @@
+"""Why an entry of a tile folder is no product, in words that say what to do."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+
+from iota2.core.sensor import SensorSpec
+from iota2.io.archive.specs import builtin_specs
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".7z")
+UNFINISHED = (".part", ".partial", ".crdownload", ".filepart", ".incomplete", ".tmp", ".download")
+"""Ends that programs give to what they have not yet loaded."""
+OTHER_KINDS = (
+    ("L1C", "L2A", "level"),
+    ("L2A", "L3A", "level"),
+    ("L3A", "L2A", "level"),
+    ("L1TP", "L2SP", "level"),
+    ("L1GT", "L2SP", "level"),
+    ("_01_", "_02_", "collection"),
+    ("_RT", "_T1", "tier"),
+)
+"""Parts of names that tell products apart that look alike: the one found, the one that would do, what it is."""
+TOO_DEEP = "it holds products, one level too deep"
+
+
+def why_passed_over(spec: SensorSpec, folder: str, name: str) -> str:
+    """Why an entry that does not match the pattern of products, or is of the wrong type, is none."""
+    return near_miss(spec, folder, name) or nested(spec, folder, name) or _unlike(spec, folder, name)
+
+
+def near_miss(spec: SensorSpec, folder: str, name: str) -> str:
+    """What keeps an entry whose name looks like a product's from being one; empty when it looks otherwise."""
+    told = _difference(spec, _without_end(name))
+    end = name[len(_without_end(name)) :].lower()
+    if told is None:
+        return ""
+    if end in UNFINISHED:
+        return f"its name ends in {end}: the download is not complete"
+    if end:
+        return f"an archive; {told or 'unpack it'}"
+    is_folder = os.path.isdir(os.path.join(folder, name))
+    return told or f"a {_kind(is_folder)}; a {_kind(spec.products == 'folders')} is expected"
+
+
+def why_unusable(spec: SensorSpec, folder: str, name: str) -> str:
+    """What keeps an entry that is meant as a product of the sensor from being one; empty when it is something else,
+    such as a product of another sensor."""
+    own = re.match(spec.product, stem := _without_end(name))
+    of_another = not own and any(re.match(other.product, stem) for other in _others(spec))
+    return nested(spec, folder, name) or ("" if of_another else near_miss(spec, folder, name))
+
+
+def nested(spec: SensorSpec, folder: str, name: str) -> str:
+    """Whether an entry is a folder that holds products itself, in words."""
+    path = os.path.join(folder, name)
+    try:
+        inside = os.listdir(path) if os.path.isdir(path) else []
+    except OSError:
+        return "it cannot be listed"
+    return TOO_DEEP if products_among(spec, path, inside) else ""
+
+
+def products_among(spec: SensorSpec, folder: str, names: Iterable[str]) -> list[str]:
+    """The entries of a folder that are products, or files of a product, by name and type."""
+    whole = spec.products == "folders"
+    return [n for n in names if re.match(spec.product, n) and os.path.isdir(os.path.join(folder, n)) == whole]
+
+
+def _without_end(name: str) -> str:
+    """The name of what is in an archive or in a file that is not complete."""
+    end = next((end for end in UNFINISHED + ARCHIVES if name.lower().endswith(end)), "")
+    return name[: len(name) - len(end)]
+
+
+def _others(spec: SensorSpec) -> list[SensorSpec]:
+    """The other sensors that come with the program."""
+    return [other for other in builtin_specs().values() if other.section != spec.section]
+
+
+def _difference(spec: SensorSpec, name: str) -> str | None:
+    """In what a name differs from that of a product of the sensor: in nothing (empty), or None when in too much."""
+    if re.match(spec.product, name):
+        return ""
+    others = _others(spec)
+    for other in others:
+        if re.match(other.product, name):
+            return f"a product of {other.section}"
+    for candidate in (spec, *others):
+        reader = "" if candidate is spec else f" for {candidate.section}"
+        for wrong, right, what in OTHER_KINDS:
+            if wrong in name and re.match(candidate.product, name.replace(wrong, right, 1)):
+                return f"of {what} {wrong.strip('_')}; {right.strip('_')} is needed{reader}"
+    if re.match(spec.product, name, re.IGNORECASE):
+        return "its name has other capital letters than that of a product"
+    stems = (name[:length] for length in range(len(name) - 1, len(name) // 2, -1))
+    stem = next((stem for stem in stems if re.match(spec.product, stem)), None)
+    return stem and f"{name[len(stem) :]!r} follows the name of a product"
+
+
+def _kind(is_folder: bool) -> str:
+    return "folder" if is_folder else "file"
+
+
+def _unlike(spec: SensorSpec, folder: str, name: str) -> str:
+    """What is told of an entry whose name is far from that of a product."""
+    is_folder = os.path.isdir(os.path.join(folder, name))
+    if is_folder != (spec.products == "folders"):
+        return f"a {_kind(is_folder)}, no product"
+    like = f"products are named like {spec.example}" if spec.example else f"names must match {spec.product}"
+    return f"no name of a product; {like}"

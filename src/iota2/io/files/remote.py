@@ -1,0 +1,94 @@
+"""What is asked of web servers: small documents, and what a file there is like. Pixels are read by GDAL."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from iota2.errors import InputError
+from iota2.io.files.addresses import RETRIES, TIMEOUT, masked
+
+SCHEMES = ("http", "https")
+_BUSY = (429, 500, 502, 503, 504)
+"""Answers after which a server is asked again."""
+DOCUMENT = 64 << 20
+"""Largest document that is read, in bytes."""
+_HEAD = 64
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a server says about a file."""
+
+    size: int
+    stamp: str
+    """Its ETag, or else when it was modified; empty when the server says neither."""
+    head: bytes
+    """Its first bytes."""
+
+
+def session() -> requests.Session:
+    """Connections to web servers that are tried again when a server is busy."""
+    retry = Retry(RETRIES, connect=1, backoff_factor=0.3, status_forcelist=_BUSY, raise_on_status=False)
+    opened = requests.Session()
+    for scheme in SCHEMES:
+        opened.mount(f"{scheme}://", HTTPAdapter(max_retries=retry))
+    return opened
+
+
+def answer_to(opened: requests.Session, request: requests.Request, limit: int = DOCUMENT) -> bytes:
+    """The body of the answer to a request. InputError when there is none, it is an error, or larger than ``limit``."""
+    address, body = masked(str(request.url)), bytearray()
+    try:
+        prepared = opened.prepare_request(request)
+        settings = opened.merge_environment_settings(prepared.url or "", {}, True, None, None)
+        with opened.send(prepared, timeout=TIMEOUT, **settings) as answer:
+            if not answer.ok:
+                raise InputError(f"{address}: the server answers {answer.status_code} {answer.reason}.")
+            for chunk in answer.iter_content(_CHUNK):
+                body += chunk
+                if len(body) > limit:
+                    raise InputError(f"{address}: has more than {limit >> 20} MiB, which no such document has.")
+    except requests.RequestException as err:
+        raise InputError(f"{address}: cannot be read: {_reason(err)}.") from err
+    return bytes(body)
+
+
+def fetch(address: str, limit: int = DOCUMENT) -> bytes:
+    """The document at an address; see ``answer_to``."""
+    with session() as opened:
+        return answer_to(opened, requests.Request("GET", address), limit)
+
+
+def look_at(address: str, opened: requests.Session) -> Look:
+    """What a server says about a file, of which only the first bytes are asked for.
+
+    InputError when it is not there, or when the server gives files only as a whole: their pixels cannot be read
+    piece by piece.
+    """
+    headers = {"Range": f"bytes=0-{_HEAD - 1}", "Accept-Encoding": "identity"}
+    try:
+        with opened.get(address, headers=headers, timeout=TIMEOUT, stream=True) as answer:
+            if not answer.ok:
+                raise InputError(f"{masked(address)}: the server answers {answer.status_code} {answer.reason}.")
+            size = re.fullmatch(r"bytes \d+-\d+/(\d+)", answer.headers.get("Content-Range", ""))
+            if answer.status_code != requests.codes.partial_content or size is None:
+                raise InputError(
+                    f"{masked(address)}: the server gives files only as a whole, so pixels cannot be read piece by "
+                    "piece. Download the files and give the folder of the copies."
+                )
+            stamp = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
+            return Look(int(size[1]), stamp, next(answer.iter_content(_HEAD), b""))
+    except (requests.RequestException, OSError) as err:
+        raise InputError(f"{masked(address)}: cannot be read: {_reason(err)}.") from err
+
+
+def _reason(err: Exception) -> str:
+    """Why a server could not be asked, in few words and without secrets."""
+    first = err.args[0] if err.args else err
+    return masked(str(getattr(first, "reason", None) or first)).rstrip(".")

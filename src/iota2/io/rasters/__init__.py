@@ -1,0 +1,1 @@
+"""The rasters that runs write."""

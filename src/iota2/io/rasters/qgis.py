@@ -1,0 +1,126 @@
+"""How QGIS 3 shows the rasters of a run: layer styles with names, colours and ramps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from iota2.core.nomenclature import Color, Nomenclature
+from iota2.core.palettes import CONFIDENCE, PROBABILITY, VALIDITY
+
+DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
+MAX_CONFIDENCE, MAX_PROBABILITY = 100, 1000
+_WRONG, _RIGHT, _LEARNING_WRONG, _LEARNING_RIGHT = "#d7191c", "#1a9641", "#fdae61", "#a6d96a"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One named value of a raster."""
+
+    value: int
+    color: str
+    """``#rrggbb``."""
+    name: str
+    alpha: int = 255
+    """0 is transparent."""
+
+
+def class_style(nomenclature: Nomenclature) -> str:
+    """Text of a ``.qml`` file: QGIS finds it by its name beside the map and shows named, coloured classes.
+
+    The style is paletted; values without an entry, such as 0 for not classified, are transparent.
+    """
+    named = zip(nomenclature.codes, nomenclature.names, nomenclature.colors, strict=True)
+    return paletted_style([Entry(code, _hex(color), name) for code, name, color in named])
+
+
+def confidence_style() -> str:
+    """Style of a confidence of 0 to 100."""
+    return ramp_style(CONFIDENCE, 0, MAX_CONFIDENCE, unit=" %")
+
+
+def validity_style(most: int) -> str:
+    """Style of a number of clear dates of at most ``most``."""
+    return ramp_style(VALIDITY, 0, max(1, most))
+
+
+def probability_style() -> str:
+    """Style of the first band of a probability map; another band chosen in QGIS keeps the ramp."""
+    return ramp_style(PROBABILITY, 0, MAX_PROBABILITY)
+
+
+def difference_style(*, split: bool) -> str:
+    """Style of map against reference. Unless polygons are ``split``, all are on both sides and values are sums."""
+    both_wrong = "learning and validation: wrong"
+    four = Entry(4, _LEARNING_RIGHT, "learning: right") if split else Entry(4, _WRONG, both_wrong)
+    return paletted_style(
+        [
+            Entry(0, "#ffffff", "no reference, or not classified", alpha=0),
+            Entry(1, _WRONG, "validation: wrong"),
+            Entry(2, _RIGHT, "validation: right"),
+            Entry(3, _LEARNING_WRONG, "learning: wrong"),
+            four,
+            Entry(5, "#7f7f7f", "learning and validation: contradictory"),
+            Entry(6, _RIGHT, "learning and validation: right"),
+        ]
+    )
+
+
+def paletted_style(entries: Sequence[Entry]) -> str:
+    """Style of a raster of named values; others are transparent."""
+    renderer = _renderer("paletted")
+    palette = SubElement(renderer, "colorPalette")
+    for entry in entries:
+        SubElement(
+            palette, "paletteEntry",
+            value=str(entry.value), color=entry.color, label=_writable(entry.name), alpha=str(entry.alpha),
+        )  # fmt: skip
+    return _document(renderer)
+
+
+def ramp_style(colors: Sequence[str], least: float, most: float, unit: str = "") -> str:
+    """Style of the first band as a ramp of ``colors`` at equal steps from ``least`` to ``most``."""
+    renderer = _renderer("singlebandpseudocolor")
+    renderer.attrib |= {"classificationMin": f"{least:g}", "classificationMax": f"{most:g}"}
+    SubElement(SubElement(renderer, "minMaxOrigin"), "limits").text = "None"
+    shader = SubElement(
+        SubElement(renderer, "rastershader"), "colorrampshader",
+        colorRampType="INTERPOLATED", classificationMode="1", clip="0", minimumValue=f"{least:g}",
+        maximumValue=f"{most:g}", labelPrecision="4",
+    )  # fmt: skip
+    for k, color in enumerate(colors):
+        value = least + (most - least) * k / (len(colors) - 1)
+        SubElement(shader, "item", value=f"{value:g}", color=color, label=f"{round(value, 1):g}{unit}", alpha="255")
+    return _document(renderer)
+
+
+def _renderer(kind: str) -> Element:
+    renderer = Element("rasterrenderer", type=kind, band="1", opacity="1", alphaBand="-1", nodataColor="")
+    SubElement(renderer, "rasterTransparency")
+    return renderer
+
+
+def _document(renderer: Element) -> str:
+    root = Element("qgis", version="3.22.0", styleCategories="Symbology")
+    pipe = SubElement(root, "pipe")
+    pipe.append(renderer)
+    SubElement(pipe, "rasterresampler", maxOversampling="2")
+    SubElement(root, "blendMode").text = "0"
+    ElementTree.indent(root)
+    return DOCTYPE + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _hex(color: Color) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*color)
+
+
+def _writable(name: str) -> str:
+    """The name without characters that XML cannot hold, as ``�``."""
+    return "".join(char if _in_xml(ord(char)) else "�" for char in name)
+
+
+def _in_xml(code: int) -> bool:
+    """Whether XML 1.0 holds a character (section 2.2 of the recommendation)."""
+    return code in (0x9, 0xA, 0xD) or 0x20 <= code <= 0xD7FF or 0xE000 <= code <= 0xFFFD or code >= 0x10000

@@ -1,0 +1,1 @@
+"""The pixels of a scene, block by block."""

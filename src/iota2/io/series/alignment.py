@@ -1,0 +1,98 @@
+"""The views by which dates are compared with a reference image: windows of one band, on the lattice of that band."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from affine import Affine
+from odc.geo.geobox import GeoBox
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioIOError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from iota2.compute.placement import Range, placement
+from iota2.compute.registration import View, view_of
+from iota2.core.grid import block_of
+from iota2.core.scene import Acquisition, Scene, SensorScene
+from iota2.errors import InputError
+from iota2.io.files.gdal import open_raster, raster_lattice, useless
+from iota2.io.series.reader import CubeReader
+
+FINER = 4
+"""A reference with pixels finer than this part of those of the series is averaged to about that while it is read."""
+
+
+@dataclass(frozen=True)
+class ReferenceImage:
+    """The image with which the dates are aligned."""
+
+    path: Path
+    band: int
+    """From 1."""
+
+
+def reference_lattice(image: ReferenceImage) -> GeoBox:
+    """The lattice of the reference; InputError when its header says that it cannot be used."""
+    with open_raster(image.path) as source:
+        problems = useless(source, image.band)
+        if problems:
+            raise InputError(
+                f"{image.path}: {', '.join(problems)}. Give another reference image in coregistration.vhr_path, or "
+                "another of its bands in coregistration.band_ref."
+            )
+        return raster_lattice(source)
+
+
+def reference_views(image: ReferenceImage, lattice: GeoBox, windows: Sequence[tuple[Range, Range]]) -> list[View]:
+    """The reference in windows of ``lattice``, which may have another CRS and coarser pixels."""
+    with open_raster(image.path) as source:
+        return [_reference_view(source, image, lattice, *window) for window in windows]
+
+
+def _reference_view(source: DatasetReader, image: ReferenceImage, lattice: GeoBox, rows: Range, cols: Range) -> View:
+    own = raster_lattice(source)
+    place = placement(own, lattice, rows, cols, "cubic")
+    if not place.inside.any():
+        nothing = np.zeros(place.inside.shape, bool)
+        return view_of(nothing.astype(np.float32), nothing)
+    (top, bottom), (left, right) = place.window
+    factor = max(1, min((bottom - top) // (rows[1] - rows[0]), (right - left) // (cols[1] - cols[0])) // FINER)
+    if factor > 1:
+        coarse = own.shape.y // factor, own.shape.x // factor
+        place = placement(GeoBox(coarse, own.affine * Affine.scale(factor), own.crs), lattice, rows, cols, "cubic")
+        (top, bottom), (left, right) = place.window
+    window = Window(left * factor, top * factor, (right - left) * factor, (bottom - top) * factor)
+    try:
+        stored = source.read(
+            image.band,
+            window=window,
+            out_shape=(bottom - top, right - left),
+            resampling=Resampling.average,
+            masked=True,
+        )
+    except RasterioIOError as err:
+        reason = str(err.__cause__ or err).rstrip(".")
+        raise InputError(f"{image.path}: cannot be read: {reason}. The file is damaged: get it again.") from err
+    values = place.resample(np.ma.filled(stored.astype(np.float32), np.nan)[None], np.nan)[0]
+    return view_of(values, place.inside & ~np.isnan(values))
+
+
+def date_views(
+    tile: str, sensor: SensorScene, acquisition: Acquisition, band: str, windows: Sequence[tuple[Range, Range]]
+) -> list[View]:
+    """One band of one date as its files have it, in windows of the lattice of the band; windows come row by row."""
+    lattice, name = sensor.grids[band], sensor.spec.name
+    alone = replace(sensor, acquisitions=(replace(acquisition, shift=(0.0, 0.0)),))
+    views = []
+    with CubeReader(Scene(tile, lattice, (alone,)), {name: (band,)}) as reader:
+        for rows, members in groupby(windows, key=lambda window: window[0]):
+            decoded = reader.decode(block_of(tile, lattice, rows, (0, lattice.shape.x)))
+            for _, cols in members:
+                cube = decoded.cubes(block_of(tile, lattice, rows, cols))[name]
+                views.append(view_of(cube.values[0, 0], cube.valid[0]))
+    return views

@@ -1,0 +1,371 @@
+"""The shapes of the blocks in which a scene is decoded and computed, within a budget of memory."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from iota2.compute.placement import Range, reached
+from iota2.compute.valid import kept_type
+from iota2.core.grid import Block, blocks, moved_back, resolution
+from iota2.core.recipe import FeatureRecipe, SensorRecipe
+from iota2.core.scene import Acquisition, Scene, SensorScene
+from iota2.errors import ConfigError
+from iota2.io.files.gdal import open_image, raster_lattice
+from iota2.io.series.tile_cache import LOW, piece_shape
+
+MIN_ROWS, MIN_COLS = SMALLEST = 16, 64
+"""The smallest block worth reading."""
+COMPUTED = ((64, 256), (32, 256), (32, 128), (16, 128), (MIN_ROWS, MIN_COLS))
+"""Shapes of blocks that are computed, best first: the features of some thousand pixels stay near the processor, and
+the rows around a block, which resampling reads too, are few beside its own."""
+_READING = 32
+"""Bytes for each pixel of a block while one mask of one date is read."""
+_STORED = 20
+"""The same for each further pixel of the mask, when it has more than the block."""
+_BRINGING = 11
+"""Bytes for each value, beside those as stored, while bands are scaled and found to have data."""
+_COUNTS = 16
+"""Bytes for each pixel of a block: clear dates in several steps, the region."""
+_PLACING = 60
+"""Bytes for each pixel of a block and lattice of another projection: where the pixel lies there."""
+_FILTERING = 28
+"""Bytes for each pixel while speckle is filtered, beside the values and a mean for each date."""
+_ROUNDS = 4
+"""So often a shape is made smaller to pay for the margins around it."""
+
+
+@dataclass(frozen=True)
+class BlockShapes:
+    """Rows and columns of blocks."""
+
+    decoded: tuple[int, int]
+    """What is decoded at once."""
+    computed: tuple[int, int]
+    """What is made into features at once, inside of the other."""
+    cell: tuple[int, int]
+    """Blocks that are decoded lie in cells of this shape, cell after cell, so that what files store together is
+    wanted for a short time."""
+
+    def in_order(self, tile: str, geobox: GeoBox, rows: Range | None = None) -> list[Block]:
+        """The blocks that are decoded, of a tile or some rows of it."""
+        return [
+            block
+            for cell in blocks(tile, geobox, self.cell, rows)
+            for block in blocks(tile, geobox, self.decoded, cell.rows, cell.cols)
+        ]
+
+
+def block_shapes(
+    scene: Scene,
+    recipe: FeatureRecipe,
+    memory: int,
+    *,
+    extra_bytes: int = 0,
+    regions: int = 0,
+    reserved: int = 0,
+    share: float = 1.0,
+    threads: int = 1,
+) -> BlockShapes:
+    """Shapes of blocks in which ``scene`` is read and made into features within ``memory`` bytes.
+
+    Of each computed pixel counts the most that is held at a time: the series (4 bytes a value) with what resampling
+    and filters need; the series and the features; the features and ``extra_bytes`` that the caller needs once the
+    series are gone. Of each decoded pixel, what the files store of it and around it, and masks of ``regions``; twice
+    with several ``threads``, when the next block is decoded while one is computed. Of each thread, what a file stores
+    together. ``reserved`` bytes are the caller's whatever the shape. All this is kept below ``share`` of the
+    memory.
+
+    Decoded are full-width strips first, since most archives store images in strips; narrower blocks of 16 rows when
+    even those do not fit. Of files stored in tiles, rows of whole tiles, some tiles of one row, or parts of a tile.
+    ConfigError says how much memory the smallest blocks need.
+    """
+    needs = _Needs(scene, recipe, extra_bytes, regions, ahead=threads > 1)
+    reserved += threads * needs.piece_bytes()
+    height, width = scene.geobox.shape
+    least = MIN_ROWS, min(MIN_COLS, width)
+    smallest = (needs.computed(least) + needs.decoded(least)) * least[0] * least[1] + reserved
+    found = []
+    for shape in COMPUTED:
+        inner = min(shape[0], height), min(shape[1], width)
+        left = share * memory - reserved - needs.computed(inner) * inner[0] * inner[1]
+        fitting = _shape(scene, needs.decoded, left, needs.tile)
+        if fitting is not None:
+            cell, outer = fitting
+            found.append(BlockShapes(outer, (min(inner[0], outer[0]), min(inner[1], outer[1])), cell))
+    if not found:
+        raise _too_little(scene, memory, smallest / share)
+    return max(found, key=_worth)
+
+
+def _worth(shapes: BlockShapes) -> tuple[int, int]:
+    """Larger computed blocks are better; of the same, larger decoded ones."""
+    (rows, cols), decoded = shapes.computed, shapes.decoded
+    return rows * cols, decoded[0] * decoded[1]
+
+
+def mask_block_shape(scene: Scene, memory: int, *, threads: int = 1) -> tuple[int, int]:
+    """Rows and columns of the blocks in which all masks of ``scene`` are read within ``memory`` bytes."""
+    dated = [sensor for sensor in scene.sensors if sensor.acquisitions]
+    dates = sum(len(sensor.acquisitions) for sensor in dated)
+    files = [
+        next(iter(date.masks.values()), date.bands[sensor.spec.reference.name])
+        for sensor in dated
+        if not sensor.spec.static
+        for date in _kinds(sensor)
+    ]
+
+    def per_pixel(shape: tuple[int, int]) -> float:
+        return dates + _COUNTS + threads * max((_mask_bytes(scene, sensor, shape) for sensor in dated), default=0)
+
+    fitting = _shape(scene, per_pixel, memory, _stored_tile(scene, files))
+    if fitting is None:
+        least = _least(*scene.geobox.shape)
+        raise _too_little(scene, memory, per_pixel(least) * least[0] * least[1])
+    return fitting[1]
+
+
+def _mask_bytes(scene: Scene, sensor: SensorScene, shape: tuple[int, int]) -> float:
+    """For each pixel of a block of a shape: one mask of one date, or the reference band, while it is read; where the
+    block lies on their lattices."""
+    names = (sensor.spec.reference.name, *(rule.name for rule in sensor.spec.masks))
+    grids = list({sensor.grids[name]: None for name in names if name in sensor.grids})
+    windows = [_window(scene, sensor, grid, shape) for grid in grids]
+    most = max((rows * cols / (shape[0] * shape[1]) for rows, cols in windows), default=1.0)
+    return _READING + _STORED * max(0.0, most - 1.0) + _PLACING * sum(grid.crs != scene.geobox.crs for grid in grids)
+
+
+def _kinds(sensor: SensorScene) -> list[Acquisition]:
+    """Dates whose files may differ in type, or in how they are stored: the first and the last of those with the same
+    masks and scaling. To open the files of every date would take too long."""
+    kinds: dict[object, list[Acquisition]] = {}
+    for acquisition in sensor.acquisitions:
+        kinds.setdefault((*acquisition.masks, *acquisition.scaling.items()), []).append(acquisition)
+    return [date for alike in kinds.values() for date in {alike[0].key: alike[0], alike[-1].key: alike[-1]}.values()]
+
+
+@dataclass(frozen=True)
+class _Needs:
+    """Bytes that blocks of a scene take."""
+
+    scene: Scene
+    recipe: FeatureRecipe
+    extra_bytes: int
+    regions: int
+    ahead: bool
+
+    def computed(self, shape: tuple[int, int]) -> float:
+        """For each pixel of a computed block of a shape: the most that is held at a time."""
+        series = aside = bringing = 0.0
+        for sensor, wanted in self._sensors():
+            dates, radius = len(sensor.acquisitions), wanted.speckle_radius
+            own = dates * (4 * len(wanted.bands) + 1)
+            around = (shape[0] + 2 * radius) * (shape[1] + 2 * radius) / (shape[0] * shape[1])
+            filtering = dates * (4 * len(wanted.bands) + 4) + _FILTERING if radius else 0
+            bringing = max(bringing, (around - 1) * own + around * max(filtering, self._brought(sensor, wanted, shape)))
+            series += own + self._placing(sensor, wanted)
+            aside = max(aside, 0 if wanted.copy_input else 4 * len(wanted.dates) * len(wanted.bands))
+        features = 4 * len(self.recipe.names)
+        return max(series + bringing, series + aside + features, features + self.extra_bytes) + _COUNTS
+
+    def decoded(self, shape: tuple[int, int]) -> float:
+        """For each pixel of a decoded block of a shape: what is stored of it and around it, and its regions.
+
+        Rows that the block below needs again are there twice for a moment.
+        """
+        total = 2.0 * self.regions
+        for sensor, wanted in self._sensors():
+            for number, names in self._lattices(sensor, wanted).items():
+                grid = sensor.grids[names[0]]
+                rows, cols = self._window(sensor, wanted, number, shape)
+                plain = shape[0] * resolution(self.scene.geobox)[1] / resolution(grid)[1]
+                pixels = (rows + max(0.0, rows - plain)) * cols / (shape[0] * shape[1])
+                total += len(sensor.acquisitions) * pixels * sum(self._sizes[sensor.spec.name, name] for name in names)
+            total += self._placing(sensor, wanted)
+        return (1 + self.ahead) * total + _COUNTS
+
+    def piece_bytes(self) -> int:
+        """What the files of a date store together, at most: so much one thread holds beside all else."""
+        most = 0
+        for sensor, _ in self._sensors():
+            paths = {path for date in _kinds(sensor) for path in (*date.bands.values(), *date.masks.values())}
+            for path in paths:
+                with open_image(path) as source:
+                    (height, width), whole = source.block_shapes[0], source.shape
+                    rows, cols = piece_shape(whole, (height, width))
+                    if width < source.width or height > LOW:
+                        most = max(most, rows * cols * source.count * np.dtype(source.dtypes[0]).itemsize)
+        return most
+
+    @cached_property
+    def tile(self) -> tuple[int, int] | None:
+        """Rows and columns of the tiles in which files are stored, if any are."""
+        paths = []
+        for sensor, wanted in self._sensors():
+            reference = sensor.spec.reference.name
+            band = reference if reference in wanted.bands else wanted.bands[0]
+            paths += [date.bands[band] for date in _kinds(sensor)]
+        return _stored_tile(self.scene, paths)
+
+    def _sensors(self) -> list[tuple[SensorScene, SensorRecipe]]:
+        recipes = {sensor.sensor: sensor for sensor in self.recipe.sensors}
+        return [(s, recipes[s.spec.name]) for s in self.scene.sensors if s.spec.name in recipes and s.acquisitions]
+
+    def _brought(self, sensor: SensorScene, wanted: SensorRecipe, shape: tuple[int, int]) -> float:
+        """For each pixel: bands of one lattice as stored (twice when warped), resampled, scaled."""
+        most = 0.0
+        for number, names in self._lattices(sensor, wanted).items():
+            bands = [self._sizes[sensor.spec.name, name] for name in names if name in wanted.bands]
+            rows, cols = self._window(sensor, wanted, number, shape)
+            copies = 1 if sensor.grids[names[0]].crs == self.scene.geobox.crs else 2
+            ratio = copies * rows * cols / (shape[0] * shape[1])
+            most = max(most, sum(size * (ratio + 1) + _BRINGING for size in bands))
+        return most * len(sensor.acquisitions)
+
+    def _placing(self, sensor: SensorScene, wanted: SensorRecipe) -> int:
+        """For each pixel: where it lies on lattices of other projections."""
+        warped = [names for names in self._lattices(sensor, wanted).values() if self._is_warped(sensor, names)]
+        return _PLACING * len(warped) * len({acquisition.shift for acquisition in sensor.acquisitions})
+
+    def _is_warped(self, sensor: SensorScene, names: Sequence[str]) -> bool:
+        return bool(sensor.grids[names[0]].crs != self.scene.geobox.crs)
+
+    def _lattices(self, sensor: SensorScene, wanted: SensorRecipe) -> Mapping[int, list[str]]:
+        """Bands and masks that are read, by the number of their lattice."""
+        found: dict[int, list[str]] = {}
+        for name in (*wanted.bands, *(rule.name for rule in sensor.spec.masks)):
+            if name in sensor.lattices:
+                found.setdefault(sensor.lattices[name], []).append(name)
+        return found
+
+    @cached_property
+    def _sizes(self) -> dict[tuple[str, str], int]:
+        """Bytes of a pixel of each band and mask of a sensor, once it is read."""
+        found = {}
+        for sensor, wanted in self._sensors():
+            files = [{**date.masks, **date.bands} for date in _kinds(sensor)]
+            for name in (*wanted.bands, *(rule.name for rule in sensor.spec.masks)):
+                found[sensor.spec.name, name] = _item_bytes({paths[name] for paths in files if name in paths})
+        return found
+
+    def _window(
+        self, sensor: SensorScene, wanted: SensorRecipe, number: int, shape: tuple[int, int]
+    ) -> tuple[float, float]:
+        """Rows and columns that a block of a shape reads of a lattice, at most."""
+        grid = next(sensor.grids[name] for name in sensor.lattices if sensor.lattices[name] == number)
+        return _window(self.scene, sensor, grid, shape, around=wanted.speckle_radius)
+
+
+def _window(
+    scene: Scene, sensor: SensorScene, grid: GeoBox, shape: tuple[int, int], around: int = 0
+) -> tuple[float, float]:
+    """Rows and columns that a block of a shape, and pixels ``around`` it, reads of a lattice of a sensor, at most."""
+    probes = _probes(scene, shape) + np.array([-1, 1, -1, 1]) * around
+    most = np.zeros(2)
+    for shift in {acquisition.shift for acquisition in sensor.acquisitions}:
+        parts = reached(moved_back(grid, shift), scene.geobox, probes, sensor.spec.resampling)
+        most = np.maximum(most, (parts[:, 1::2] - parts[:, ::2]).max(axis=0))
+    return float(most[0]), float(most[1])
+
+
+def _probes(scene: Scene, shape: tuple[int, int]) -> np.ndarray:
+    """(9, 4) blocks of a shape at the corners, the sides and in the middle: a file need not cover all of a tile."""
+    (height, width), (rows, cols) = scene.geobox.shape, shape
+    firsts = itertools.product((0, (height - rows) // 2, height - rows), (0, (width - cols) // 2, width - cols))
+    return np.array([(top, top + rows, left, left + cols) for top, left in firsts])
+
+
+def _item_bytes(paths: Collection[str]) -> int:
+    """Bytes of a pixel of one band of some files, once they are read."""
+    types = []
+    for path in paths:
+        with open_image(path) as source:
+            types.append(np.dtype(source.dtypes[0]))
+    return kept_type(*types).itemsize if types else 1
+
+
+def _stored_tile(scene: Scene, files: Sequence[str]) -> tuple[int, int] | None:
+    """Rows and columns, on the working lattice, of the tiles of the first of ``files`` that is stored in tiles.
+
+    None when all are stored in strips, or in one piece.
+    """
+    for path in files:
+        with open_image(path) as source:
+            rows, cols = source.block_shapes[0]
+            if cols >= source.width:
+                continue
+            ratio = 1.0, 1.0
+            lattice = raster_lattice(source)
+            if lattice.crs == scene.geobox.crs:
+                (width, height), (own_width, own_height) = resolution(lattice), resolution(scene.geobox)
+                ratio = height / own_height, width / own_width
+            return max(1, round(rows * ratio[0])), max(1, round(cols * ratio[1]))
+    return None
+
+
+def _shape(
+    scene: Scene, per_pixel: Callable[[tuple[int, int]], float], memory: float, tile: tuple[int, int] | None
+) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Cells, and blocks inside of them, that take at most ``memory`` bytes, see ``BlockShapes``; None if none do.
+
+    ``per_pixel``: bytes that a pixel of a block of a shape needs.
+    """
+    height, width = scene.geobox.shape
+    if memory >= per_pixel((height, width)) * height * width:
+        return (height, width), (height, width)
+    pixels = int(max(0.0, memory) // per_pixel((min(MIN_COLS, height), min(MIN_COLS, width))))
+    for _ in range(_ROUNDS):
+        if pixels // MIN_ROWS < min(MIN_COLS, width):
+            break
+        cell, block = _strips(height, width, pixels) if tile is None else _tiles(height, width, pixels, tile)
+        needed = per_pixel(block)
+        if needed * block[0] * block[1] <= memory:
+            return cell, block
+        pixels = min(pixels - 1, int(memory // needed))
+    least = _least(height, width)
+    return (least, least) if memory >= per_pixel(least) * least[0] * least[1] else None
+
+
+def _too_little(scene: Scene, given: float, needed: float) -> ConfigError:
+    return ConfigError(
+        [
+            f"tile {scene.tile}: a block of {MIN_ROWS} x {MIN_COLS} pixels needs {needed / 2**20:.1f} MB, and a "
+            f"job has {given / 2**20:.1f} MB. Give more: iota2 run --memory"
+        ]
+    )
+
+
+def _least(height: int, width: int) -> tuple[int, int]:
+    return min(MIN_ROWS, height), min(MIN_COLS, width)
+
+
+def _strips(height: int, width: int, pixels: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Full-width strips of a multiple of 16 rows; else 16 rows of a multiple of 64 columns."""
+    rows, cols = pixels // width, pixels // MIN_ROWS
+    if rows >= MIN_ROWS:
+        strip = min(rows - rows % MIN_ROWS, height), width
+        return strip, strip
+    narrow = min(MIN_ROWS, height), min(cols - cols % MIN_COLS, width)
+    return (narrow[0], width), narrow
+
+
+def _tiles(height: int, width: int, pixels: int, tile: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Rows of whole tiles, some tiles of one row, or strips of a tile."""
+    rows, cols = min(tile[0], height), min(tile[1], width)
+    if pixels >= rows * width:
+        whole = min(height, pixels // width // rows * rows), width
+        return whole, whole
+    if pixels >= rows * cols:
+        some = rows, pixels // rows // cols * cols
+        return some, some
+    high = pixels // cols
+    if high >= MIN_ROWS:
+        even = -(-rows // -(-rows // (high - high % MIN_ROWS)))
+        return (rows, cols), (min(high - high % MIN_ROWS, -(-even // MIN_ROWS) * MIN_ROWS), cols)
+    wide = pixels // MIN_ROWS
+    return (rows, cols), (MIN_ROWS, wide - wide % MIN_COLS)

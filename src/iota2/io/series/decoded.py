@@ -1,0 +1,162 @@
+"""Pixels as the files of a series store them, and the cubes of the blocks inside of what was decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from iota2.compute.placement import Placement, Range, placement
+from iota2.compute.speckle import multitemporal_filter
+from iota2.compute.valid import has_data, mask_applies, nodata_of
+from iota2.core.cube import Cube
+from iota2.core.grid import Block, grown, moved_back
+from iota2.core.scene import Scene, SensorScene
+from iota2.core.sensor import MaskRule
+
+Shift = tuple[float, float]
+"""How far images lie too far right and down, in map units."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """Bands, or a mask, of the dates of a sensor, as their files store them, in a part of their common lattice."""
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    """(date, name, row, column)."""
+    rows: Range
+    """Of the files."""
+    cols: Range
+    dates: Sequence[int]
+    """Positions in the series of the dates that have these files."""
+    shift: Shift = (0.0, 0.0)
+    """Of all these dates."""
+
+    def at(self, place: Placement) -> np.ndarray:
+        """(date, name, row, column) contiguous: what a placement inside of this part reads."""
+        (top, bottom), (left, right) = place.window
+        rows, cols = slice(top - self.rows[0], bottom - self.rows[0]), slice(left - self.cols[0], right - self.cols[0])
+        return np.ascontiguousarray(self.values[..., rows, cols])
+
+    def below(self, top: int) -> Stored:
+        """A copy of the rows from ``top`` (of the files) on."""
+        start = max(top, self.rows[0])
+        rows = start, self.rows[1]
+        values = self.values[..., start - self.rows[0] :, :].copy()
+        return replace(self, values=values, rows=rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """What the files of a scene hold for a block, and for those around it as far as resampling reaches."""
+
+    scene: Scene
+    bands: Mapping[str, Sequence[str]]
+    """Which bands of which sensors the cubes have."""
+    stored: Mapping[str, list[Stored]]
+    """By sensor."""
+    types: Mapping[str, np.dtype[Any]]
+    """Type of the cube of each sensor."""
+    blocks: Mapping[str, Block]
+    """What was decoded of each sensor: the block, and around it what filters need."""
+    places: Mapping[str, Mapping[tuple[str, Shift], Placement]]
+    """By sensor, where that block lies on the lattices of the bands and masks, moved by the shifts of the dates."""
+    speckle: Mapping[str, int]
+    """Radius of the speckle filter of the sensors that have one."""
+
+    def cubes(self, block: Block) -> dict[str, Cube]:
+        """The cubes of ``block``, any part of what was decoded: see ``CubeReader.read``."""
+        return {
+            sensor.spec.name: self._cube(sensor, block)
+            for sensor in self.scene.sensors
+            if sensor.spec.name in self.bands
+        }
+
+    def forget(self) -> None:
+        """Let the memory go, whoever still holds this."""
+        for found in self.stored.values():
+            found.clear()
+
+    def _cube(self, sensor: SensorScene, block: Block) -> Cube:
+        radius = self.speckle.get(sensor.spec.name, 0)
+        if not radius:
+            return self._unfiltered(sensor, block)
+        around = grown(block, radius, self.scene.geobox)
+        cube = self._unfiltered(sensor, around)
+        values = multitemporal_filter(cube.values, cube.valid, radius)
+        return replace(cube, values=around.cut(values, block), valid=around.cut(cube.valid, block))
+
+    def _unfiltered(self, sensor: SensorScene, block: Block) -> Cube:
+        spec, bands = sensor.spec, tuple(self.bands[sensor.spec.name])
+        rules = {rule.name: rule for rule in spec.masks}
+        stored = self.stored[spec.name]
+        top, left = self.blocks[spec.name].rows[0], self.blocks[spec.name].cols[0]
+        rows, cols = (block.rows[0] - top, block.rows[1] - top), (block.cols[0] - left, block.cols[1] - left)
+        whole = self.places[spec.name]
+        parts = {id(place): place.part(rows, cols) for place in whole.values()}
+        values = np.empty((len(sensor.acquisitions), len(bands), *block.shape), self.types[spec.name])
+        valid = np.ones((len(values), *block.shape), bool)
+        for found in stored:
+            place = parts[id(whole[found.names[0], found.shift])]
+            if found.names[0] in rules:
+                valid[found.dates] &= clear_of(rules[found.names[0]], found.at(place)[:, 0], place)
+            else:
+                scaling = [[sensor.scaling(t, name) for name in found.names] for t in found.dates]
+                nodata = spec.nodata_of(found.names[0])
+                layers, known = brought(found.at(place), place, nodata, scaling, values.dtype)
+                columns = [bands.index(name) for name in found.names]
+                if len(found.dates) == len(values):
+                    values[:, columns] = layers
+                else:
+                    values[np.ix_(found.dates, columns)] = layers
+                valid[found.dates] &= known
+        roles = {role: band for role, band in spec.roles.items() if band in bands}
+        return Cube(values, valid, sensor.days, sensor.keys, bands, roles, spec.nodata)
+
+
+def brought(
+    stored: np.ndarray,
+    place: Placement,
+    marker: float | None,
+    scaling: Sequence[Sequence[tuple[float, float]]],
+    dtype: np.dtype[Any],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bands as stored (date, band, row, column) on the block of ``place``, in product units (date, band, y, x), and
+    where all of them have data (date, y, x). ``marker`` is their nodata value, ``scaling`` (scale, offset) of
+    each date and band. A band without data is NaN there, or the nodata value (else 0) when ``dtype`` is of integers."""
+    nodata = nodata_of(stored.dtype, marker)
+    layers = place.resample(stored.reshape(-1, *stored.shape[2:]), nodata)
+    known = place.inside & has_data(layers, nodata)
+    numbers = [pair for pairs in scaling for pair in pairs]
+    if any(pair != (1.0, 0.0) for pair in numbers):
+        scaled = np.empty(layers.shape, dtype)
+        for layer, target, (scale, offset) in zip(layers, scaled, numbers, strict=True):
+            target[...] = layer.astype(np.float64) * scale + offset  # in double precision for a moment, one by one
+        layers = scaled
+    layers = layers.astype(dtype, copy=False)
+    if not known.all():
+        layers = np.where(known, layers, dtype.type(np.nan if dtype.kind == "f" else nodata or 0))
+    shape = *stored.shape[:2], *layers.shape[1:]
+    return layers.reshape(shape), np.logical_and.reduce(known.reshape(shape), axis=1)
+
+
+def clear_of(rule: MaskRule, values: np.ndarray, place: Placement) -> np.ndarray:
+    """(…, y, x) bool from mask values (…, row, column): the rule does not apply, and the mask says something there."""
+    return place.inside & ~place.nearest(mask_applies(rule, values))
+
+
+def placements(
+    scene: Scene, sensor: SensorScene, block: Block, names: Sequence[str], shift: Shift = (0.0, 0.0)
+) -> dict[str, Placement]:
+    """Where a block lies on the lattices of the named bands and masks, on dates with this shift; lattices that are
+    shared are placed once."""
+    kernel = sensor.spec.resampling
+    numbers = {name: sensor.lattices[name] for name in names if name in sensor.lattices}
+    places = {
+        number: placement(moved_back(sensor.grids[name], shift), scene.geobox, block.rows, block.cols, kernel)
+        for number, name in {number: name for name, number in numbers.items()}.items()
+    }
+    return {name: places[number] for name, number in numbers.items()}

@@ -1,0 +1,205 @@
+"""What the dates of a scene show of a block: where no mask applies, and where the images have a pixel at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from iota2.compute.placement import Placement
+from iota2.compute.valid import absent_value, has_data, nodata_of
+from iota2.core.grid import Block
+from iota2.core.scene import Acquisition, Scene, SensorScene
+from iota2.core.sensor import MaskRule
+from iota2.io.series.decoded import Shift, clear_of, placements
+from iota2.io.series.open_files import OpenFiles, Wish, by_shift, files_of, on_threads
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What the dates of one sensor show of a block."""
+
+    valid: np.ndarray
+    """(time, y, x) bool: no mask applies, and the image has a pixel there."""
+    inside: np.ndarray
+    """(time,) pixels inside the image: no edge mask applies. Of a sensor without edge masks, all that the reference
+    band has; of a date that lacks its edge masks, or has no mask at all, those where it has data."""
+    shown: Mapping[int, np.ndarray] = field(default_factory=dict)
+    """(y, x) bool: inside the image, of the dates that share their day with others."""
+
+    def by_day(self, days: Mapping[date, Sequence[int]]) -> Sight:
+        """What the days show, given the positions of their dates: what any of these shows."""
+        valid, inside = [], []
+        for first, *others in days.values():
+            dates = [first, *others]
+            valid.append(self.valid[dates].any(axis=0) if others else self.valid[first])
+            shown = np.logical_or.reduce([self.shown[t] for t in dates]) if others else None
+            inside.append(self.inside[first] if shown is None else np.count_nonzero(shown))
+        return Sight(np.stack(valid), np.array(inside, np.int64))
+
+
+@dataclass(frozen=True)
+class Sights:
+    """Reads the masks of a scene block by block; ``threads`` does not change what is read."""
+
+    scene: Scene
+    files: OpenFiles
+    threads: int = 1
+
+    def sight(self, block: Block) -> dict[str, Sight]:
+        """By sensor name, what the dates show of the block; layers without dates show nothing. Of bands,
+        only the reference is read, of dates of which no mask says where they have data."""
+        dated = (sensor for sensor in self.scene.sensors if not sensor.spec.static)
+        return {sensor.spec.name: self._sensor_sight(sensor, block) for sensor in dated}
+
+    def _sensor_sight(self, sensor: SensorScene, block: Block) -> Sight:
+        """The sight of one sensor."""
+        edges, others = _edges_and_others(sensor)
+        valid = np.empty((len(sensor.acquisitions), *block.shape), bool)
+        inside = np.empty(len(valid), np.int64)
+        several = [t for dates in sensor.by_day.values() if len(dates) > 1 for t in dates]
+        shown = {t: np.empty(block.shape, bool) for t in several}
+        alike = _alike(sensor, self.threads)
+
+        def fill(k: int) -> None:
+            shift, dates = alike[k]
+            places = self._mask_places(sensor, block, shift)
+            for t in dates:
+                acquisition = sensor.acquisitions[t]
+                valid[t] = self._inside(sensor, acquisition, edges, places)
+                inside[t] = np.count_nonzero(valid[t])
+                if t in shown:
+                    shown[t][:] = valid[t]
+                valid[t] &= self._clear(acquisition, others, places, block.shape)
+
+        on_threads(self.threads, len(alike), fill)
+        return Sight(valid, inside, shown)
+
+    def footprint(self, block: Block, *, every: bool = True) -> np.ndarray:
+        """(y, x) bool: for every sensor, or for any with dates when not ``every``, the pixel is inside the image of at
+        least one date, as ``Sight.inside`` says. Of layers without dates, the ground of all.
+        """
+        if every:
+            return np.logical_and.reduce([self._sensor_footprint(s, block) for s in self.scene.sensors])
+        dated = [sensor for sensor in self.scene.sensors if not sensor.spec.static]
+        return np.logical_or.reduce([self._sensor_footprint(sensor, block) for sensor in dated])
+
+    def _sensor_footprint(self, sensor: SensorScene, block: Block) -> np.ndarray:
+        """The footprint of one sensor."""
+        if sensor.spec.static:
+            layers = placements(self.scene, sensor, block, sensor.spec.band_names)
+            return np.logical_and.reduce([place.inside for place in layers.values()])
+        edges, _ = _edges_and_others(sensor)
+        seen = np.zeros(block.shape, bool)
+        for shift, dates in _alike(sensor, 1):
+            places = self._mask_places(sensor, block, shift)
+            for t in dates:
+                seen |= self._inside(sensor, sensor.acquisitions[t], edges, places)
+                if seen.all():
+                    return seen
+        return seen
+
+    def _mask_places(self, sensor: SensorScene, block: Block, shift: Shift) -> dict[str, Placement]:
+        """Where a block lies on the lattices of the masks and of the reference band."""
+        names = [sensor.spec.reference.name, *(rule.name for rule in sensor.spec.masks)]
+        return placements(self.scene, sensor, block, names, shift)
+
+    def _inside(
+        self, sensor: SensorScene, acquisition: Acquisition, edges: Sequence[MaskRule], places: Mapping[str, Placement]
+    ) -> np.ndarray:
+        """(y, x) bool: the image of a date has the pixel, see ``Sight``."""
+        reference = sensor.spec.reference.name
+        if _bare(sensor, acquisition):
+            return self._shows(sensor, acquisition, places[reference])
+        shape = places[reference].inside.shape
+        inside = self._clear(acquisition, edges, places, shape)
+        if not edges or any(rule.name not in acquisition.masks for rule in edges):
+            inside &= _covered(acquisition, reference, places[reference])
+        return inside
+
+    def _shows(self, sensor: SensorScene, acquisition: Acquisition, place: Placement) -> np.ndarray:
+        """(y, x) bool: the reference band of a date has data there."""
+        band = sensor.spec.reference
+        dtype = self.files.stored_type(sensor, band.name)
+        marker = sensor.spec.nodata_of(band.name)
+        nodata = nodata_of(dtype, marker)
+        if nodata is None:
+            return _covered(acquisition, band.name, place)
+        absent = absent_value(None, dtype, marker)
+        values = self._window_of(acquisition, band.name, place, dtype, absent=absent, index=band.index)
+        return place.inside & place.nearest(has_data(values, nodata))
+
+    def _clear(
+        self,
+        acquisition: Acquisition,
+        rules: Sequence[MaskRule],
+        places: Mapping[str, Placement],
+        shape: tuple[int, int],
+    ) -> np.ndarray:
+        """(y, x) bool: none of the mask rules applies, and each mask that exists says something there."""
+        clear = np.ones(shape, bool)
+        for rule in rules:
+            if rule.name in acquisition.masks:
+                place = places[rule.name]
+                clear &= clear_of(rule, self._read_mask(acquisition, rule, place), place)
+        return clear
+
+    def _read_mask(self, acquisition: Acquisition, rule: MaskRule, place: Placement) -> np.ndarray:
+        """The placement's window of a mask."""
+        dtype = self.files.file_type(acquisition.masks[rule.name], 1)
+        return self._window_of(acquisition, rule.name, place, dtype, absent=absent_value(rule, dtype, None))
+
+    def _window_of(
+        self,
+        acquisition: Acquisition,
+        name: str,
+        place: Placement,
+        dtype: np.dtype[Any],
+        *,
+        absent: float,
+        index: int = 1,
+    ) -> np.ndarray:
+        """The placement's window of a band or mask; ``absent`` beyond the file."""
+        rows, cols = place.window
+        out = np.empty((rows[1] - rows[0], cols[1] - cols[0]), dtype)
+        extent = acquisition.extents.get(name)
+        hidden = acquisition.hidden.get(name, ())
+        self.files.read([Wish(files_of(acquisition)[name], index, rows, cols, out, extent, absent, hidden)])
+        return out
+
+
+def _alike(sensor: SensorScene, parts: int) -> list[tuple[Shift, list[int]]]:
+    """Dates that one placement serves, with their shift: those of a shift, in some parts for as many threads."""
+    groups = [(shift, dates[k::parts]) for shift, dates in by_shift(sensor).items() for k in range(parts)]
+    return [(shift, dates) for shift, dates in groups if dates]
+
+
+def _edges_and_others(sensor: SensorScene) -> tuple[list[MaskRule], list[MaskRule]]:
+    """The rules of masks that say where an image has data at all, and the others."""
+    rules = sensor.spec.masks
+    return [rule for rule in rules if rule.edge], [rule for rule in rules if not rule.edge]
+
+
+def _bare(sensor: SensorScene, acquisition: Acquisition) -> bool:
+    """Whether no mask of a date says where it has data: it has none, or none of the edge masks that there may be."""
+    edges = [rule.name for rule in sensor.spec.masks if rule.edge]
+    return not acquisition.masks or (bool(edges) and not any(name in acquisition.masks for name in edges))
+
+
+def shown_by(sensor: SensorScene) -> tuple[str, ...]:
+    """The band that is read to see where dates have data of which no mask says it, if there are such dates."""
+    bare = not sensor.spec.static and any(_bare(sensor, acquisition) for acquisition in sensor.acquisitions)
+    return (sensor.spec.reference.name,) if bare else ()
+
+
+def _covered(acquisition: Acquisition, name: str, place: Placement) -> np.ndarray:
+    """(y, x) bool: the file of a date has a pixel there, whatever it holds."""
+    if name not in acquisition.extents:
+        return place.inside
+    (rows, cols), (top, bottom, left, right) = place.window, acquisition.extents[name]
+    in_rows, in_cols = np.arange(*rows), np.arange(*cols)
+    within = ((in_rows >= top) & (in_rows < bottom))[:, None] & (in_cols >= left) & (in_cols < right)
+    return place.inside & place.nearest(within)

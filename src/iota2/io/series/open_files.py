@@ -1,0 +1,229 @@
+"""The files of a scene while they are read: open, decoded once for all that need the same, told when damaged."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from rasterio.errors import RasterioIOError
+from rasterio.io import DatasetReader
+from rasterio.windows import Window
+
+from iota2.compute.placement import Range
+from iota2.compute.valid import kept_type
+from iota2.compute.voids import ASTRONOMIC, stands_for
+from iota2.core.grid import Block
+from iota2.core.scene import Acquisition, Scene, SensorScene
+from iota2.errors import DamagedProduct, InputError
+from iota2.io.files.addresses import is_remote, masked
+from iota2.io.files.gdal import open_image
+from iota2.io.series.decoded import Shift
+from iota2.io.series.tile_cache import Pieces, Scratch, shared_pieces
+
+MAX_OPEN = 1024
+"""Files kept open by one reader, if the system allows as many; further ones are opened for each block."""
+
+
+@dataclass(frozen=True, eq=False)
+class Wish:
+    """Pixels of one band of a file, and where they are wanted."""
+
+    path: str
+    index: int
+    rows: Range
+    cols: Range
+    out: np.ndarray
+    """(row, column), of the type that is wanted."""
+    extent: tuple[int, int, int, int] | None = None
+    """First row, row after the last, first column, column after the last of the file, when it has not all of the
+    lattice in which ``rows`` and ``cols`` count."""
+    absent: float = 0.0
+    """What is there beyond the file, and where the file holds a hidden value."""
+    hidden: tuple[float, ...] = ()
+    """Values of the file that stand for no data and are not the sensor's nodata."""
+
+
+@dataclass
+class OpenFiles:
+    """Files of one scene, which stay open until ``close``."""
+
+    scene: Scene
+    now: int = -1
+    """Number, among the blocks of the job, of the one that is read."""
+    _stack: ExitStack = field(default_factory=ExitStack, init=False, repr=False)
+    _open: dict[str, DatasetReader] = field(default_factory=dict, init=False, repr=False)
+    _types: dict[tuple[str, str], np.dtype[Any]] = field(default_factory=dict, init=False, repr=False)
+    _scratch: Scratch = field(default_factory=Scratch, init=False, repr=False)
+    _pieces: dict[str, Pieces] = field(default_factory=dict, init=False, repr=False)
+    """By path, how the files are cut of which several blocks read the same pieces."""
+
+    def close(self) -> None:
+        """Close all, and let all go that was kept of them."""
+        self._pieces.clear()
+        self._scratch.close()
+        self._open.clear()
+        self._stack.close()
+
+    def foresee(self, sensor: SensorScene, bands: Sequence[str], blocks: Sequence[Block]) -> None:
+        """See which of the blocks are the last to read what the files of bands, and of masks, store together."""
+        self._pieces |= shared_pieces(
+            self.scene.geobox, sensor, bands, blocks, stored_as=self._stored_as, scratch=self._scratch
+        )
+
+    def _stored_as(self, path: str) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Rows and columns of a file, and of the tiles or strips in which it is stored."""
+        with self._source(path) as source:
+            return source.shape, source.block_shapes[0]
+
+    def forget(self) -> None:
+        """Let go what no further block reads."""
+        for pieces in dict.fromkeys(self._pieces.values()):
+            pieces.forget(self.now)
+
+    def stored_type(self, sensor: SensorScene, name: str) -> np.dtype[Any]:
+        """The common type of the files of one band, as it is resampled, or of a mask, which keeps all its bits."""
+        key = sensor.spec.name, name
+        if key not in self._types:
+            index = {band.name: band.index for band in sensor.spec.bands}
+            paths = [files[name] for files in map(files_of, sensor.acquisitions) if name in files]
+            found = dict.fromkeys(self.file_type(path, index.get(name, 1)) for path in paths)
+            self._types[key] = kept_type(*found) if name in index else np.result_type(*found)
+        return self._types[key]
+
+    def file_type(self, path: str, index: int) -> np.dtype[Any]:
+        """The type of a band of a file."""
+        with self._source(path) as source:
+            return np.dtype(source.dtypes[index - 1])
+
+    def read(self, wishes: Sequence[Wish]) -> None:
+        """Read a window of some bands of one file, decoding it once."""
+        first = wishes[0]
+        (top, bottom), (left, right) = first.rows, first.cols
+        targets = [wish.out for wish in wishes]
+        if first.extent is not None:
+            upper, lower, west, east = first.extent
+            for wish in wishes:
+                wish.out[...] = wish.absent
+            rows, cols = (max(top, upper), min(bottom, lower)), (max(left, west), min(right, east))
+            if rows[0] >= rows[1] or cols[0] >= cols[1]:
+                return
+            inner = slice(rows[0] - top, rows[1] - top), slice(cols[0] - left, cols[1] - left)
+            targets = [out[inner] for out in targets]
+            (top, bottom), (left, right) = (row - upper for row in rows), (col - west for col in cols)
+        window = Window(left, top, right - left, bottom - top)
+        pieces = self._pieces.get(first.path)
+        try:
+            with self._source(first.path) as source:
+                if pieces is not None:
+                    indexes = [wish.index for wish in wishes]
+                    pieces.read(source, indexes, (top, bottom, left, right), self.now, targets)
+                elif len(wishes) == 1 and first.extent is None:
+                    source.read(first.index, out=first.out, window=window)
+                else:
+                    layers = source.read([wish.index for wish in wishes], window=window)
+                    for target, layer in zip(targets, layers, strict=True):
+                        target[...] = layer
+            for wish, target in zip(wishes, targets, strict=True):
+                hide(target, wish.hidden, wish.absent)
+        except RasterioIOError as err:
+            reason = str(err.__cause__ or err).rstrip(".")  # GDAL's own words, where rasterio has them
+            raise self._damaged(first.path, f"cannot be read in rows {top} to {bottom}: {reason}") from err
+
+    def _damaged(self, path: str, ailment: str) -> InputError:
+        """What is wrong with a file, and with the product that it belongs to. A file on a web server is not taken for
+        damaged: it may be there again later."""
+        if is_remote(path):
+            return InputError(
+                f"tile {self.scene.tile}: {path}: {masked(ailment)}. Run again when the server gives it, or "
+                "download the files and give the folder of the copies."
+            )
+        sensor, product = next(
+            (sensor, acquisition.product)
+            for sensor in self.scene.sensors
+            for acquisition in sensor.acquisitions
+            if path in files_of(acquisition).values()
+        )
+        told = f"tile {self.scene.tile}: {path}: {ailment}. The file is damaged: get it again"
+        if sensor.spec.static:  # a layer cannot be left out as a date can
+            return InputError(f"{told}.")
+        return DamagedProduct(
+            f"{told}, move the product away, or set chain.skip_damaged_products.",
+            tile=self.scene.tile,
+            product=product,
+            path=path,
+        )
+
+    @contextmanager
+    def _source(self, path: str) -> Iterator[DatasetReader]:
+        """The open file of a path; kept open while there is room, else closed again."""
+        source = self._open.get(path)
+        if source is not None:
+            yield source
+        elif len(self._open) < _handles():
+            source = self._open[path] = self._opened(path)
+            # not entered as a context: rasterio would stack one environment on another for each file
+            self._stack.callback(source.close)
+            yield source
+        else:
+            with self._opened(path) as source:
+                yield source
+
+    def _opened(self, path: str) -> DatasetReader:
+        try:
+            return open_image(path)
+        except InputError as err:
+            raise self._damaged(path, f"cannot be opened: {err}") from err
+
+
+def hide(values: np.ndarray, hidden: Sequence[float], absent: float) -> None:
+    """Replace hidden values by ``absent``, in place. Infinite values of floats are hidden too.
+
+    An astronomic value such as 3.4e38 hides all values about as large: it is often written with few digits.
+    """
+    if values.dtype.kind == "f":
+        values[np.isinf(values)] = absent
+        hidden = (*hidden, *((absent,) if abs(absent) >= ASTRONOMIC else ()))
+    for value in hidden:
+        values[stands_for(values, value)] = absent
+
+
+def files_of(acquisition: Acquisition) -> Mapping[str, str]:
+    """Path by name of band or mask."""
+    return {**acquisition.bands, **acquisition.masks}
+
+
+def on_threads(threads: int, count: int, fill: Callable[[int], None]) -> None:
+    """Call ``fill`` with the numbers below ``count``, on some threads."""
+    if threads <= 1 or count <= 1:
+        for k in range(count):
+            fill(k)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(fill, range(count)))
+
+
+def by_shift(sensor: SensorScene) -> dict[Shift, list[int]]:
+    """The dates by their shift."""
+    shifts: dict[Shift, list[int]] = {}
+    for t, acquisition in enumerate(sensor.acquisitions):
+        shifts.setdefault(acquisition.shift, []).append(t)
+    return shifts
+
+
+def _handles() -> int:
+    """Files that one reader may keep open: half of what the system allows, other readers may be at work.
+
+    The usual limit is a soft one, which a process may raise: a year of images has more files.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return MAX_OPEN
+    if soft < 2 * MAX_OPEN and (hard == resource.RLIM_INFINITY or hard > soft):
+        soft = 2 * MAX_OPEN if hard == resource.RLIM_INFINITY else min(2 * MAX_OPEN, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return min(MAX_OPEN, soft // 2)

@@ -1,0 +1,139 @@
+"""How a scene is written to, and read from, a plain JSON file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from iota2.core.graph import Paths
+from iota2.core.grid import crs_name
+from iota2.core.scene import Acquisition, Scene, SensorScene
+from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
+
+Shifts = Mapping[str, Mapping[str, Sequence[float]]]
+"""By sensor and key of the date, how far its images lie too far right and down, in map units."""
+
+
+def read_scene(path: Path) -> Scene:
+    """The scene whose ``scene_to_json`` is in a file."""
+    return scene_from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+def images_of(inp: Paths) -> Scene:
+    """The scene of a job that reads pixels, whose step needs ``layout.IMAGES``: dates that were found to lie beside
+    the reference image are moved while they are read."""
+    scene = read_scene(inp.scene)
+    if "shifts" not in inp:
+        return scene
+    return shifted(scene, json.loads(inp.shifts.read_text(encoding="utf-8")))
+
+
+def shifted(scene: Scene, shifts: Shifts) -> Scene:
+    """The scene with the shifts of its dates; those that are not named have none."""
+    return replace(scene, sensors=tuple(_shifted(sensor, shifts.get(sensor.spec.name, {})) for sensor in scene.sensors))
+
+
+def _shifted(sensor: SensorScene, shifts: Mapping[str, Sequence[float]]) -> SensorScene:
+    dates = []
+    for one in sensor.acquisitions:
+        right, down = shifts.get(one.key, (0.0, 0.0))
+        dates.append(replace(one, shift=(right, down)))
+    return replace(sensor, acquisitions=tuple(dates))
+
+
+_FOUND_BY = (
+    *("product", "products", "tile_folder", "example", "ignore", "metadata", "varying_extent", "pieces", "platforms"),
+    *("temporal_resolution", "file_nodata", "missing"),
+)
+"""What of a sensor's description serves to find products. It is not kept: pixels do not depend on it, so neither do the
+jobs that read them."""
+_FILE_FOUND_BY = ("file", "id", "assets", "optional", "alternatives", "spare", "instead_of")
+"""The same, of a band or mask."""
+
+
+def scene_to_json(scene: Scene) -> dict[str, Any]:
+    """Plain values for a JSON file; floats survive exactly. Of sensors' descriptions, what reading needs."""
+    return {
+        "tile": scene.tile,
+        "geobox": geobox_to_json(scene.geobox),
+        "sensors": [
+            {
+                "spec": _spec_to_json(sensor.spec),
+                "grids": {name: geobox_to_json(grid) for name, grid in sensor.grids.items()},
+                "acquisitions": [
+                    {**asdict(acquisition), "day": acquisition.day.isoformat()} for acquisition in sensor.acquisitions
+                ],
+            }
+            for sensor in scene.sensors
+        ],
+    }
+
+
+def scene_from_json(content: Mapping[str, Any]) -> Scene:
+    """The scene that ``scene_to_json`` turned into plain values."""
+    return Scene(
+        content["tile"],
+        geobox_from_json(content["geobox"]),
+        tuple(_sensor_from_json(sensor) for sensor in content["sensors"]),
+    )
+
+
+def geobox_to_json(geobox: GeoBox) -> dict[str, Any]:
+    """CRS, the six numbers of the affine transform, shape (rows, columns)."""
+    return {
+        "crs": crs_name(geobox),
+        "affine": list(geobox.affine[:6]),
+        "shape": [geobox.shape.y, geobox.shape.x],
+    }
+
+
+def geobox_from_json(content: Mapping[str, Any]) -> GeoBox:
+    """The lattice that ``geobox_to_json`` turned into plain values."""
+    return GeoBox(tuple(content["shape"]), Affine(*content["affine"]), content["crs"])
+
+
+def _sensor_from_json(content: Mapping[str, Any]) -> SensorScene:
+    acquisitions = tuple(_acquisition_from_json(item) for item in content["acquisitions"])
+    grids = {name: geobox_from_json(grid) for name, grid in content["grids"].items()}
+    return SensorScene(_spec_from_json(content["spec"]), acquisitions, grids)
+
+
+def _acquisition_from_json(content: Mapping[str, Any]) -> Acquisition:
+    read = {
+        "day": date.fromisoformat(content["day"]),
+        "scaling": _tuples(content["scaling"]),
+        "extents": _tuples(content["extents"]),
+        "hidden": _tuples(content["hidden"]),
+        "shift": tuple(content["shift"]),
+    }
+    return Acquisition(**{**content, **read})
+
+
+def _spec_to_json(spec: SensorSpec) -> dict[str, Any]:
+    parts = {
+        kind: [_without(item, _FILE_FOUND_BY) for item in items]
+        for kind, items in (("bands", spec.bands), ("masks", spec.masks))
+    }
+    return {**_without(spec, _FOUND_BY), **parts}
+
+
+def _without(item: BandSpec | MaskRule | SensorSpec, keys: Sequence[str]) -> dict[str, Any]:
+    return {key: value for key, value in asdict(item).items() if key not in keys}
+
+
+def _spec_from_json(content: Mapping[str, Any]) -> SensorSpec:
+    bands = tuple(BandSpec(file="", **band) for band in content["bands"])
+    masks = tuple(MaskRule(file="", **_tuples(mask)) for mask in content["masks"])
+    return SensorSpec(**{**content, "product": "", "bands": bands, "masks": masks})
+
+
+def _tuples(content: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON's lists as the tuples they were."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}

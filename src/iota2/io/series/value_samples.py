@@ -1,0 +1,104 @@
+"""Samples of the values of a scene, on five small blocks of each date, and what layers hold that looks like holes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from iota2.compute.plausible import ENOUGH, BandValues, band_values
+from iota2.compute.voids import VoidSearch
+from iota2.core.grid import Block, block_of
+from iota2.core.scene import Scene, SensorScene
+from iota2.io.series.open_files import OpenFiles, Wish
+from iota2.io.series.reader import CubeReader
+
+MOST = 8_000_000
+"""Values of a sensor that are held at a time."""
+SIDES = (16, 64)
+"""Least and most rows and columns of a block."""
+PLACES = ((0.25, 0.25), (0.25, 0.75), (0.5, 0.5), (0.75, 0.25), (0.75, 0.75))
+"""Where the blocks lie, as parts of the tile."""
+ROWS = 512
+"""Rows of a layer that are read at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Pixels of the series of a sensor."""
+
+    bands: tuple[str, ...]
+    values: np.ndarray
+    """(time, band, pixel) float32 in product units, NaN where a band has no data."""
+    clear: np.ndarray
+    """(time, pixel) bool: no mask applies and no band is without data."""
+    masked: tuple[bool, ...]
+    """(time,) whether a mask says where the date is clear, beside those of the edge."""
+
+    def judged(self, date: int) -> bool:
+        """Whether there is anything to doubt on a date: not where masks leave too few clear pixels, for what clouds
+        show is used by nobody."""
+        return not self.masked[date] or bool(np.count_nonzero(self.clear[date]) >= ENOUGH)
+
+    def of(self, date: int, band: int) -> BandValues | None:
+        """The clear pixels of a band on a date; when they are too few, those that are neither missing nor 0, which
+        clouds and the edge of an image may be. None when these are too few."""
+        layer = self.values[date, band]
+        if np.count_nonzero(self.clear[date]) >= ENOUGH:
+            return band_values(layer[self.clear[date]], clear=self.masked[date])
+        return band_values(layer[~np.isnan(layer) & (layer != 0)], clear=False)
+
+
+def sample_of(scene: Scene, sensor: SensorScene, bands: Sequence[str], *, threads: int = 1) -> Sample:
+    """The sample of one sensor; all of the tile when it is small."""
+    values, clear = [], []
+    alone = replace(scene, sensors=(sensor,))
+    with CubeReader(alone, {sensor.spec.name: bands}, threads=threads) as reader:
+        for block in _places(scene, len(sensor.acquisitions) * len(bands)):
+            cube = reader.read(block)[sensor.spec.name]
+            layers = cube.values.reshape(*cube.values.shape[:2], -1).astype(np.float32)
+            if cube.values.dtype.kind in "iu" and cube.nodata is not None:
+                layers[layers == np.float32(cube.nodata)] = np.nan
+            values.append(layers)
+            clear.append(cube.valid.reshape(len(cube.valid), -1))
+    masks = [rule.name for rule in sensor.spec.masks if not rule.edge]
+    masked = tuple(any(name in date.masks for name in masks) for date in sensor.acquisitions)
+    return Sample(tuple(bands), np.concatenate(values, axis=2), np.concatenate(clear, axis=1), masked)
+
+
+def _places(scene: Scene, layers: int) -> Iterator[Block]:
+    """The blocks of a sample, from top to bottom and each pixel once."""
+    side = int(np.clip(math.sqrt(MOST / (len(PLACES) * max(1, layers))), *SIDES))
+    height, width = scene.geobox.shape
+    if height <= 2 * side or width <= 2 * side:
+        middle = [(max(0, (n - 2 * side) // 2), min(n, (n + 2 * side) // 2)) for n in (height, width)]
+        yield block_of(scene.tile, scene.geobox, *middle)
+        return
+    for down, right in PLACES:
+        top, left = (min(max(0, int(part * n) - side // 2), n - side) for part, n in ((down, height), (right, width)))
+        yield block_of(scene.tile, scene.geobox, (top, top + side), (left, left + side))
+
+
+def layer_holes(scene: Scene, layers: SensorScene) -> Mapping[str, VoidSearch]:
+    """By band of layers without dates, what looks like holes. Files are read whole, as they store their pixels."""
+    files = OpenFiles(scene)
+    try:
+        return {band.name: _search(files, layers, band.name) for band in layers.spec.bands}
+    finally:
+        files.close()
+
+
+def _search(files: OpenFiles, layers: SensorScene, name: str) -> VoidSearch:
+    band = next(one for one in layers.spec.bands if one.name == name)
+    path, found = layers.acquisitions[0].bands[name], VoidSearch()
+    height, width = layers.grids[name].shape
+    marker = layers.spec.nodata_of(name)
+    known = (*layers.acquisitions[0].hidden.get(name, ()), *(() if marker is None else (marker,)))
+    for top in range(0, height, ROWS):
+        rows = top, min(top + ROWS, height)
+        out = np.empty((rows[1] - rows[0], width), files.stored_type(layers, name))
+        files.read([Wish(path, band.index, rows, (0, width), out, absent=math.nan if out.dtype.kind == "f" else 0.0)])
+        found.add(out, known)
+    return found

@@ -1,0 +1,1 @@
+"""Which products an archive has, from STAC items."""

@@ -1,0 +1,75 @@
+"""Which asset of a STAC item shows a band or mask, and where its file lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pystac
+
+from iota2.core.sensor import BandSpec, MaskRule
+from iota2.errors import InputError
+from iota2.io.files.addresses import is_remote, masked, secret_in
+from iota2.io.stac.items import FoundItem, absolute
+
+_PICTURES = {"thumbnail", "overview", "visual"}
+"""Roles of assets that hold no measures."""
+
+
+def names_of(part: BandSpec | MaskRule) -> tuple[str, ...]:
+    """What assets of a band or mask may be called, the preferred name first."""
+    return tuple(dict.fromkeys((*part.assets, part.name)))
+
+
+def asset_of(item: pystac.Item, part: BandSpec | MaskRule) -> pystac.Asset | None:
+    """The asset of a band or mask: by its key, else by the names of its bands; None if there is none.
+
+    Raises InputError when several would do.
+    """
+    names = names_of(part)
+    for name in names:
+        if name in item.assets:
+            return item.assets[name]
+    fitting = {
+        key: asset
+        for key, asset in item.assets.items()
+        if not _PICTURES & set(asset.roles or ()) and _band_names(asset, getattr(part, "index", 1)) & {*names}
+    }
+    if len(fitting) > 1:
+        raise InputError(f"the assets {', '.join(fitting)} all show {part.name}, one is expected")
+    return next(iter(fitting.values()), None)
+
+
+def band_entry(asset: pystac.Asset, index: int, kind: str) -> Mapping[str, Any]:
+    """What an asset says of its band ``index``, from 1: in ``kind``, as in STAC 1.0, or in ``bands``, as in 1.1."""
+    for name in (kind, "bands"):
+        bands = asset.extra_fields.get(name)
+        if isinstance(bands, list) and len(bands) >= index and isinstance(bands[index - 1], dict):
+            return bands[index - 1]
+    return {}
+
+
+def _band_names(asset: pystac.Asset, index: int) -> set[str]:
+    entry = band_entry(asset, index, "eo:bands")
+    return {str(entry[word]) for word in ("name", "common_name", "eo:common_name") if word in entry}
+
+
+def file_of(asset: pystac.Asset, found: FoundItem, *, remote: bool) -> str:
+    """Path or address of the file of an asset.
+
+    Raises InputError when it may not be read: an address while ``remote`` is off, one that may hold a secret, one of
+    another kind than http and https, a file of this machine in an item from elsewhere.
+    """
+    address = absolute(asset.href, found.base)
+    if is_remote(address):
+        if not remote:
+            raise InputError(
+                f"{masked(address)}: is on a web server; set stac_items.remote to True, or download the files and "
+                "name the copies in the item"
+            )
+        if secret := secret_in(address):
+            raise InputError(
+                f"{masked(address)}: the address has {secret}; signed addresses expire and would stand in records: "
+                "give unsigned ones, or download the files"
+            )
+    return address

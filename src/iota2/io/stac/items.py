@@ -1,0 +1,364 @@
+"""Which STAC items a folder, a file, a catalog or an API has."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pystac
+import requests
+from pystac.utils import make_absolute_href
+from pystac_client import Client
+from pystac_client.exceptions import APIError
+from pystac_client.stac_api_io import StacApiIO
+from pystac_client.warnings import PystacClientWarning
+
+from iota2.core.files import blocked_below, read_bytes
+from iota2.core.words import all_problems, nearest, some
+from iota2.errors import InputError, remedy_of, system_text
+from iota2.io.files.addresses import is_remote, masked
+from iota2.io.files.remote import DOCUMENT, answer_to, fetch, session
+
+MOST_ITEMS = 100_000
+"""An API or a catalog that goes on and on is left after so many items or documents."""
+SHOWN = 3
+"""Problems of items that were left out that a note names."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which items are asked for."""
+
+    source: str
+    """Folder or file of items, file of a catalog, or address of any of these or of an API."""
+    collections: tuple[str, ...]
+    start: date | None = None
+    end: date | None = None
+    bbox: tuple[float, float, float, float] | None = None
+    """West, south, east and north in degrees: what an API is asked for."""
+    remote: bool = False
+    """Addresses on web servers are read."""
+    skip_damaged: bool = False
+    """Items and documents that are not valid are left out and noted."""
+
+
+@dataclass(frozen=True, eq=False)
+class FoundItem:
+    """An item and where it was found."""
+
+    item: pystac.Item
+    base: str
+    """Path or address of the document that holds it, from which its files are named."""
+
+    @property
+    def collection(self) -> str:
+        """The name of its collection; empty when it is of none."""
+        return self.item.collection_id or ""
+
+    @property
+    def known_day(self) -> date | None:
+        """Day (UTC) of ``datetime``, or of ``start_datetime`` and ``end_datetime`` when it is the same; else None."""
+        properties = self.item.common_metadata
+        if self.item.datetime is not None:
+            return self.item.datetime.astimezone(UTC).date()
+        start, end = properties.start_datetime, properties.end_datetime
+        days = {moment.astimezone(UTC).date() for moment in (start, end) if moment is not None}
+        return days.pop() if len(days) == 1 else None
+
+    @property
+    def day(self) -> date:
+        """The day, in UTC, when its images were taken."""
+        assert self.known_day is not None, "items without a day are skipped"
+        return self.known_day
+
+
+@dataclass
+class _Harvest:
+    """Items that were found, and what was passed over."""
+
+    search: Search
+    items: dict[tuple[str, str], tuple[FoundItem, dict[str, Any]]] = field(default_factory=dict)
+    passed: Counter[str] = field(default_factory=Counter)
+    """Number of documents or items by the reason why they were passed over."""
+    problems: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    """What is wrong with items and documents that are left out."""
+    doubtful: set[tuple[str, str]] = field(default_factory=set)
+    """Items that are left out since they are there in two ways."""
+    undated: list[str] = field(default_factory=list)
+    """Ids of items without a day."""
+    collections: Counter[str] = field(default_factory=Counter)
+    """Number of items by collection, wanted or not."""
+
+    def add(self, content: Any, base: str) -> None:
+        """Take an item in, or say why not."""
+        if not isinstance(content, dict) or _kind(content) != "Feature":
+            self.passed["features that are no STAC items"] += 1
+            return
+        try:
+            found = _item(content, base)
+        except InputError as err:
+            self.wrong(str(err))
+            return
+        collection, search = found.collection, self.search
+        self.collections[collection] += 1
+        if collection not in search.collections:
+            self.passed[f"of collection {collection}" if collection else "of no collection"] += 1
+        elif found.known_day is None:
+            self.passed["without a datetime"] += 1
+            self.undated.append(found.item.id)
+        elif (search.start and found.day < search.start) or (search.end and found.day > search.end):
+            self.passed["before start_date or after end_date"] += 1
+        else:
+            known, same = self.items.setdefault((collection, found.item.id), (found, content))
+            if same != content:
+                self.doubtful.add((collection, found.item.id))
+                self.wrong(
+                    f"item {found.item.id} of {collection} is in {masked(known.base)} "
+                    f"and in {masked(base)}, and not the same; keep one"
+                )
+
+    def wrong(self, problem: str) -> None:
+        """Note what is wrong with an item, or with a document of this machine: it is left out, or stops all."""
+        (self.left_out if self.search.skip_damaged else self.problems).append(problem)
+
+    @property
+    def found(self) -> list[FoundItem]:
+        """The items that are sure, by collection, day and name."""
+        sure = [one for key, (one, _) in self.items.items() if key not in self.doubtful]
+        return sorted(sure, key=lambda one: (one.collection, one.day, one.item.id))
+
+
+def read_items(search: Search) -> tuple[tuple[FoundItem, ...], tuple[str, ...]]:
+    """The items of the wanted collections and days, by collection, day and name, and notes on what was passed over.
+
+    Raises InputError with all documents that cannot be read, are no valid items, or tell one item in two ways, and when
+    a wanted collection has no item at all while others have some. With ``skip_damaged`` items and files that are not
+    valid are left out and noted, unless none is left.
+    """
+    harvest = _Harvest(search)
+    if os.path.isdir(search.source):
+        _from_folder(harvest)
+    else:
+        content = _read(search.source, search)
+        if _is_api(content):
+            _from_api(harvest)
+        else:
+            _from_documents(harvest, content)
+    found = harvest.found
+    if harvest.problems or (harvest.left_out and not found):
+        raise InputError(all_problems("STAC items", [*harvest.problems, *harvest.left_out]))
+    unseen = _unseen(harvest)
+    if unseen:
+        raise InputError("\n".join(unseen))
+    named = {"without a datetime": f" ({some(sorted(harvest.undated), SHOWN)})"}
+    notes = [
+        f"STAC items: passed over, {why}: {count}{named.get(why, '')}" for why, count in sorted(harvest.passed.items())
+    ]
+    if harvest.left_out:
+        told = "; ".join(harvest.left_out[:SHOWN]) + "; …" * (len(harvest.left_out) > SHOWN)
+        notes.append(f"STAC items: left out, damaged: {len(harvest.left_out)}: {told}")
+    return tuple(found), tuple(notes)
+
+
+def _unseen(harvest: _Harvest) -> list[str]:
+    """A sentence on each wanted collection without items, with those that may be meant."""
+    wanted = harvest.search.collections
+    others = [name for name in harvest.collections if name and name not in wanted]
+    told = []
+    for name in wanted:
+        if others and name not in harvest.collections:
+            near = nearest(name, others) or others[0]
+            count = harvest.collections[near]
+            items = f"{count} items are" if count > 1 else "1 item is"
+            more = f" (others: {some([other for other in others if other != near])})" if len(others) > 1 else ""
+            told.append(
+                f"chain.stac_items.collections: {masked(harvest.search.source)} has no item of collection {name!r}; "
+                f"{items} of {near!r}, which collections does not name{more}. Did you mean it?"
+            )
+    return told
+
+
+def _from_folder(harvest: _Harvest) -> None:
+    """The items in all files of a folder whose names end like JSON; its catalogs only list what lies there too."""
+    if blocked := blocked_below(harvest.search.source):
+        raise InputError(f"STAC items: {system_text(blocked)}")
+    for path in sorted(Path(harvest.search.source).rglob("*")):
+        if path.suffix.lower() in (".json", ".geojson") and not path.is_dir():
+            try:
+                content = _read(str(path), harvest.search)
+                kind = _kind(content)
+                for item in _items_in(content, kind):
+                    harvest.add(item, str(path))
+            except InputError as err:
+                harvest.wrong(str(err))
+                continue
+            if kind == "":
+                harvest.passed["JSON files that are no STAC items"] += 1
+
+
+def _from_documents(harvest: _Harvest, content: dict[str, Any]) -> None:
+    """The items in a document, and in those that it links to as children or items."""
+    pending, seen = [(harvest.search.source, content)], {harvest.search.source}
+    if not _kind(content):
+        raise InputError(f"{harvest.search.source}: is no STAC item, list of items, catalog or API.")
+    while pending:
+        base, content = pending.pop()
+        for item in _items_in(content, _kind(content)):
+            harvest.add(item, base)
+        for href in _links(content):
+            try:
+                address = absolute(href, base)
+                if address not in seen and len(seen) < MOST_ITEMS:
+                    seen.add(address)
+                    pending.append((address, _read(address, harvest.search)))
+            except InputError as err:
+                if is_remote(base) or is_remote(href):  # what a server does not give is not damaged
+                    harvest.problems.append(str(err))
+                else:
+                    harvest.wrong(str(err))
+    if len(seen) == MOST_ITEMS:
+        harvest.problems.append(f"{harvest.search.source}: links to {MOST_ITEMS} documents or more; give a part of it")
+
+
+def _from_api(harvest: _Harvest) -> None:
+    """The items that an API finds for the collections, days and ground."""
+    search = harvest.search
+    lacking = [
+        name
+        for name, value in (("start_date", search.start), ("end_date", search.end), ("bbox", search.bbox))
+        if value is None
+    ]
+    if lacking:
+        raise InputError(f"chain.stac_items: {search.source} is an API, which needs {' and '.join(lacking)}; give it.")
+    with session() as opened, warnings.catch_warnings():
+        warnings.simplefilter("ignore", PystacClientWarning)  # about links and conformance that are not needed here
+        try:
+            client = Client.open(search.source, stac_io=_ApiIO(opened))
+            post = any(link.extra_fields.get("method") == "POST" for link in client.get_links("search"))
+            found = client.search(
+                method="POST" if post else "GET",
+                collections=list(search.collections),
+                datetime=f"{search.start}/{search.end}",
+                bbox=list(search.bbox or ()),
+                max_items=MOST_ITEMS,
+            )
+            contents = list(found.items_as_dicts())
+        except (APIError, NotImplementedError, *_INVALID) as err:
+            raise InputError(f"{search.source}: the API cannot be searched: {masked(str(err))}.") from err
+    if len(contents) == MOST_ITEMS:
+        raise InputError(f"{search.source}: has {MOST_ITEMS} items or more; give a smaller bbox or fewer days.")
+    for content in contents:
+        harvest.add(content, search.source)
+
+
+class _ApiIO(StacApiIO):
+    """Requests of pystac-client as all others here: bounded in size and time, and without secrets in messages."""
+
+    def __init__(self, opened: requests.Session) -> None:
+        super().__init__()
+        self.session.close()
+        self.session = opened
+
+    def request(
+        self,
+        href: str,
+        method: str | None = None,
+        headers: dict[str, str] | None = None,
+        parameters: dict[str, Any] | None = None,
+    ) -> str:
+        """The text of an answer."""
+        if (method or "GET").upper() == "POST":
+            request = requests.Request("POST", href, headers=headers, json=parameters or {})
+        else:
+            request = requests.Request("GET", href, headers=headers, params=parameters or {})
+        return answer_to(self.session, request).decode("utf-8", "replace")
+
+
+# ------------------------------------------------------------------------------------------------------- documents
+
+
+_INVALID = (pystac.STACError, AttributeError, KeyError, TypeError, ValueError, RecursionError)
+"""What pystac raises about documents that are not as the specification has them."""
+
+
+def _read(source: str, search: Search) -> dict[str, Any]:
+    """The JSON object of a document. InputError when it cannot be read, or is an address that is not asked for."""
+    if is_remote(source) and not search.remote:
+        raise InputError(f"{masked(source)}: is an address; set stac_items.remote to True, or download it.")
+    try:
+        content = json.loads(fetch(source) if is_remote(source) else _bytes_of(source))
+    except OSError as err:
+        raise InputError(f"{source}: cannot be read: {err.strerror}. {remedy_of(err)}.") from err
+    except (ValueError, RecursionError) as err:
+        raise InputError(f"{masked(source)}: is no JSON ({err}). Get it again, or take it away.") from err
+    return content if isinstance(content, dict) else {}
+
+
+def _bytes_of(path: str) -> bytes:
+    if os.stat(path).st_size > DOCUMENT:
+        raise InputError(f"{path}: has more than {DOCUMENT >> 20} MiB, which no list of items here may have; split it.")
+    return read_bytes(path, DOCUMENT)
+
+
+def _is_api(content: Mapping[str, Any]) -> bool:
+    """Whether a document is the landing page of an API that searches items."""
+    conforms = content.get("conformsTo")
+    return isinstance(conforms, list) and any("item-search" in str(one) for one in conforms)
+
+
+def _kind(content: Mapping[str, Any]) -> str:
+    """``Feature``, ``FeatureCollection``, ``Catalog`` or ``Collection``; empty of anything else."""
+    kind = content.get("type")
+    if kind == "FeatureCollection" and isinstance(content.get("features"), list):
+        return kind
+    return str(kind) if kind in ("Feature", "Catalog", "Collection") and "stac_version" in content else ""
+
+
+def _items_in(content: dict[str, Any], kind: str) -> Sequence[Any]:
+    """The items of a document itself."""
+    found: dict[str, Sequence[Any]] = {"Feature": [content], "FeatureCollection": content.get("features", ())}
+    return found.get(kind, ())
+
+
+def _links(content: Mapping[str, Any]) -> Iterable[str]:
+    """Where a catalog, a collection or a page of items leads on to."""
+    wanted = {"Catalog": ("child", "item"), "Collection": ("child", "item"), "FeatureCollection": ("next",)}
+    links = content.get("links")
+    for link in links if isinstance(links, list) else ():
+        if isinstance(link, dict) and link.get("rel") in wanted.get(_kind(content), ()):
+            yield str(link.get("href", ""))
+
+
+def _item(content: dict[str, Any], base: str) -> FoundItem:
+    """An item without its links, so that nothing else is read for it."""
+    try:
+        item = pystac.Item.from_dict({**content, "links": []}, migrate=False)
+        if not (isinstance(item.id, str) and item.id and item.id.isprintable()):
+            raise ValueError("its id is no plain text")
+    except _INVALID as err:
+        raise InputError(f"{masked(base)}: item {content.get('id')!r}: is not valid: {masked(repr(err))}") from err
+    return FoundItem(item, base)
+
+
+def absolute(href: str, base: str) -> str:
+    """A path or address from that of the document that names it. InputError for one that may not be read: of this
+    machine in a document from elsewhere, or of another kind than files and web servers."""
+    found = make_absolute_href(href, base, start_is_dir=False)
+    if is_remote(found):
+        return found
+    if found.startswith("file:///"):
+        found = unquote(found.removeprefix("file://"))
+    if not href or "://" in found or found.startswith("/vsi"):
+        raise InputError(f"{masked(found)}: only files and addresses with http or https are read")
+    if is_remote(base):
+        raise InputError(f"{found}: a document of a web server must not name files of this machine")
+    return os.path.abspath(found)

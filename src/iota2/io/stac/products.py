@@ -1,0 +1,224 @@
+"""Which products of a sensor the STAC items of a tile tell of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pystac
+
+from iota2.core.scene import SensorScene
+from iota2.core.sensor import SensorSpec
+from iota2.core.words import counted
+from iota2.errors import InputError, MissingTile
+from iota2.io.archive.optional_files import read_kept
+from iota2.io.archive.products import SCAN_THREADS, Product, read_headers, series_of, stands_in
+from iota2.io.archive.versions import Title, title_of
+from iota2.io.files.addresses import is_remote
+from iota2.io.files.remote import look_at, session
+from iota2.io.stac.assets import asset_of, file_of, names_of
+from iota2.io.stac.items import FoundItem
+from iota2.io.stac.scaling import scaling_of
+
+_MGRS = re.compile(r"T?(\d{1,2})([C-HJ-NP-X][A-HJ-NP-Z]{2})")
+_WRS = re.compile(r"\d{6}")
+"""Path and row of Landsat."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The items of one sensor by the tiles of a run."""
+
+    by_tile: Mapping[str, Sequence[FoundItem]]
+    """Items of each tile that has some, by day and name."""
+    lost: Sequence[FoundItem]
+    """Those that do not tell which of several tiles they are of."""
+    elsewhere: int
+    """Number of those that lie on other tiles."""
+
+
+def place_items(spec: SensorSpec, found: Sequence[FoundItem], tiles: Sequence[str]) -> Placed:
+    """The items of a sensor by the tiles of a run.
+
+    An item that names a cell of another grid than the tiles are named by does not tell its tile. When the run has but
+    one, such an item is taken for it, as a product in its folder would be.
+    """
+    named = {_plain(tile): tile for tile in tiles}
+    grids = [grid for grid in (_MGRS, _WRS) if any(map(grid.fullmatch, tiles))]
+    by_tile: dict[str, list[FoundItem]] = {}
+    lost = []
+    in_names = "tile" in re.compile(spec.product).groupindex
+    for one in sorted(found, key=lambda one: (one.day, one.item.id)):
+        told = _tile_of(spec, one.item)
+        if told in named:
+            by_tile.setdefault(named[told], []).append(one)
+        elif told and (in_names or any(grid.fullmatch(told) for grid in grids)):
+            continue
+        elif len(tiles) == 1:
+            by_tile.setdefault(tiles[0], []).append(one)
+        else:
+            lost.append(one)
+    return Placed(by_tile, lost, len(found) - len(lost) - sum(map(len, by_tile.values())))
+
+
+def scan_items(
+    spec: SensorSpec,
+    placed: Placed,
+    tile: str,
+    *,
+    source: str,
+    remote: bool = False,
+    threads: int = SCAN_THREADS,
+    skip_damaged: bool = False,
+    damaged: Mapping[str, str] | None = None,
+    kept: Collection[str] = (),
+) -> tuple[SensorScene, tuple[str, ...]]:
+    """The series of one sensor on one tile, from its items; checked like product folders, see ``scan_tile``.
+
+    Items that do not tell their tile are left out, with a note. ``source`` names in messages where the items come from;
+    with ``remote`` files may lie on web servers.
+    """
+    where, chosen = f"{spec.section}, tile {tile}", placed.by_tile.get(tile, ())
+    told = ""
+    if placed.lost:
+        first = placed.lost[0].item.id
+        told = f"{counted(len(placed.lost), 'item')} without a tile that could be told (first: {first})"
+    if not chosen:
+        others = f"of this sensor it has {sum(map(len, placed.by_tile.values()))} items on other tiles of the run and "
+        others += f"{placed.elsewhere} elsewhere. Correct the list of tiles or the source"
+        raise MissingTile(f"{where}: {source} has no item of it; {f'{told}: run each by itself' if told else others}.")
+
+    def read(spec: SensorSpec) -> list[Product]:
+        return _products(spec, chosen, remote=remote, threads=threads)
+
+    spec, products, less = read_kept(spec, kept, where, read)
+    scene, notes = series_of(spec, products, source, tile, skip_damaged=skip_damaged, damaged=damaged)
+    return scene, (*((f"{where}: left out, {told}",) if told else ()), *less, *notes)
+
+
+def _products(spec: SensorSpec, chosen: Sequence[FoundItem], *, remote: bool, threads: int) -> list[Product]:
+    """The products of some items."""
+    files = [_files_of(spec, one, remote=remote) for one in chosen]
+    if not any(one.problems for one in files):
+        _reach({path for one in files for path in one.paths.values() if is_remote(path)})
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda one, its: _product(spec, one, its, remote=remote), chosen, files))
+
+
+def _tile_of(spec: SensorSpec, item: pystac.Item) -> str:
+    """The tile that an item tells, in the form of ``_plain``; empty when it tells none."""
+    said = {name: str(value) for name, value in item.properties.items() if isinstance(value, str | int)}
+    match = re.match(spec.product, item.id)
+    mgrs = [said.get(f"mgrs:{part}", "") for part in ("utm_zone", "latitude_band", "grid_square")]
+    path, row = said.get("landsat:wrs_path", ""), said.get("landsat:wrs_row", "")
+    ways = (
+        said.get("grid:code", "").partition("-")[2],
+        said.get("s2:mgrs_tile", ""),
+        "".join(mgrs) if all(mgrs) else "",
+        (match.groupdict().get("tile") or "") if match else "",
+        f"{int(path):03}{int(row):03}" if path.isdecimal() and row.isdecimal() else "",
+    )
+    return _plain(next(filter(None, ways), ""))
+
+
+def _plain(tile: str) -> str:
+    """A name of a tile in the one form in which they are compared: of the grid MGRS without T, with two digits."""
+    match = _MGRS.fullmatch(tile)
+    return f"{int(match[1]):02}{match[2]}" if match else tile
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What an item says of the files of a product."""
+
+    assets: Mapping[str, pystac.Asset]
+    """Asset by band or mask."""
+    paths: Mapping[str, str]
+    """Path or address by band or mask."""
+    missing: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def _files_of(spec: SensorSpec, found: FoundItem, *, remote: bool) -> _Files:
+    """The files of the product of an item, not yet opened; none of an item of another sensor."""
+    foreign = _foreign(spec, found.item)
+    if foreign:
+        return _Files({}, {}, (), (foreign,))
+    assets: dict[str, pystac.Asset] = {}
+    paths: dict[str, str] = {}
+    absent: set[str] = set()
+    problems: dict[str, str] = {}
+    for part in spec.parts:
+        try:
+            asset = asset_of(found.item, part)
+            if asset is not None and not stands_in(spec, part, paths):
+                paths[part.name], assets[part.name] = file_of(asset, found, remote=remote), asset
+            elif asset is None:
+                absent.add(part.name)
+        except InputError as err:
+            problems.setdefault(str(err).rpartition(": ")[2], str(err))  # one of each kind is enough
+    lacking = [part for part in spec.lacking(paths) if part.name in absent]
+    missing = dict.fromkeys(f"the asset {' or '.join(names_of(part))}" for part in lacking)
+    return _Files(assets, paths, tuple(missing), tuple(problems.values()))
+
+
+def _foreign(spec: SensorSpec, item: pystac.Item) -> str:
+    """What tells that an item is of another satellite than those of the sensor; empty when nothing does."""
+    said = item.properties.get("platform")
+    told = said if isinstance(said, str) and _satellite(said) else item.id
+    satellite, wanted = _satellite(told), {_satellite(platform) for platform in spec.platforms}
+    if not satellite or not wanted or satellite in wanted:
+        return ""
+    what = "its platform" if told is said else "its name"
+    return f"is of {told} by {what}, and {spec.section} takes {' and '.join(spec.platforms)} alone; take it out"
+
+
+def _satellite(name: str) -> tuple[str, str] | None:
+    """Family and number of the satellite that a name begins with: ``S2A_…``, ``LE07_…``, ``landsat-8``."""
+    match = re.match(r"(s|sentinel|l[ceotm]|landsat)[-_ ]?0?(\d)(?:[a-z]?$|[a-z]?[-_ .])", name, re.IGNORECASE)
+    return (match[1][0].lower(), match[2]) if match else None
+
+
+def _reach(addresses: Collection[str]) -> None:
+    """Ask each server for one file; InputError when it does not give it, before all the others are waited for."""
+    servers = {urlsplit(address).netloc: address for address in sorted(addresses, reverse=True)}
+    with session() as opened:
+        for address in servers.values():
+            look_at(address, opened)
+
+
+def _product(spec: SensorSpec, found: FoundItem, files: _Files, *, remote: bool) -> Product:
+    """The product of an item: what the headers of its files say, how its values are scaled."""
+    problems, scaling = [*files.problems], {}
+    headers, told, damage = read_headers(spec, files.paths)
+    try:
+        scaling = scaling_of(spec, found, files.assets, remote=remote)
+    except InputError as err:
+        problems.append(str(err))
+    problems = [*(f"item {found.item.id}: {problem}" for problem in problems), *told]
+    unreached: list[str] = []
+    if any(map(is_remote, files.paths.values())):  # what a server does not give is not damaged
+        unreached, damage = damage, []
+    title = _title(spec, found.item)
+    return Product(
+        found.item.id,
+        found.day,
+        files.paths,
+        headers,
+        tuple(problems),
+        tuple(damage),
+        files.missing,
+        scaling,
+        title,
+        unreached=tuple(unreached),
+    )
+
+
+def _title(spec: SensorSpec, item: pystac.Item) -> Title:
+    """Which acquisition an item shows, and in which version: by the name of its product, if the item tells it."""
+    told = [str(item.properties.get(name, "")) for name in ("s2:product_uri", "s2:datastrip_id")]
+    piece = re.search(r"_S(\d{8}T\d{6})", told[1])
+    return title_of(spec, told[0] or item.id, piece[1] if piece else "")

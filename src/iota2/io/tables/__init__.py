@@ -1,0 +1,1 @@
+"""Vector files, tables and small files that steps pass on."""

@@ -1,0 +1,45 @@
+"""The confusion matrix of a tile, as a CSV file."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from iota2.core.tables import PRODUCED, REFERENCE, UNMAPPED, Confusion
+
+
+def confusion_csv(confusion: Confusion) -> str:
+    """The matrix in pixels: two header lines with labels, then one line for each reference class.
+
+    A last comment line counts pixels that the map left at 0, only if there are any.
+    """
+    labels = ",".join(str(label) for label in confusion.labels)
+    lines = [REFERENCE + labels, PRODUCED + labels]
+    lines += [",".join(str(int(count)) for count in row) for row in confusion.counts]
+    if confusion.unmapped.any():
+        lines.append(UNMAPPED + ",".join(str(int(count)) for count in confusion.unmapped))
+    return "\n".join(lines) + "\n"
+
+
+def parse_confusion_csv(text: str, source: str) -> Confusion:
+    """The matrix that ``confusion_csv`` wrote; ValueError names ``source`` when it is anything else."""
+    lines = text.splitlines()
+    try:
+        reference, produced = (
+            _integers(line.removeprefix(head)) for line, head in zip(lines[:2], (REFERENCE, PRODUCED), strict=True)
+        )
+        rows = [_integers(line) for line in lines[2:] if line and not line.startswith("#")]
+        unmapped = [_integers(line.removeprefix(UNMAPPED)) for line in lines if line.startswith(UNMAPPED)]
+        if reference != produced:
+            raise ValueError("rows and columns have different labels")
+        n = len(reference)
+        return Confusion(
+            tuple(reference),
+            np.array(rows, dtype=np.int64).reshape(n, n),
+            np.array(unmapped[0] if unmapped else [0] * n, dtype=np.int64),
+        )
+    except ValueError as err:
+        raise ValueError(f"{source} is no confusion matrix: {err}") from err
+
+
+def _integers(line: str) -> list[int]:
+    return [int(part) for part in line.split(",")]

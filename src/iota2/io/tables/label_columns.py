@@ -1,0 +1,185 @@
+"""How the column of a vector file that holds the labels becomes the labels of classes: whole numbers, or text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from iota2.core.labels import misread, normalised, plain_digits, revealed, whole_number
+from iota2.core.nomenclature import MAX_CODE
+from iota2.core.words import counted
+from iota2.io.tables.shapefiles import misread_told
+
+SHOWN = 5
+"""How many rows or values a message shows."""
+_TOO_LARGE = (
+    "codes of the map have 16 bits. Give the classes shorter codes, or keep the long ones in a text field: its "
+    "classes are numbered from 1, as final/Classif_table.csv lists"
+)
+_BELOW_ONE = "0 in the map means not classified"
+
+
+@dataclass(frozen=True)
+class LabelColumn:
+    """The labels of the rows of a file, and what there is to say of them."""
+
+    labels: pd.Series
+    """Objects: int or str, None where there is no label."""
+    kind: Literal["integer", "text"]
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_labels(values: pd.Series, column: str, path: str | Path) -> LabelColumn:
+    """The labels in the ``values`` of a column.
+
+    Numbers must be whole and from 1 to 65535; reals may stand for them. Text is compared as ``core.labels.normalised``
+    says. Text that is whole numbers only becomes numbers: leading zeros, a sign and ``.0`` do not count; two labels
+    that only leading zeros tell apart are a problem. When one of them exceeds 65535 all stay text.
+    """
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+        return _numbers(values, column)
+    foreign = [value for value in values if not (isinstance(value, str) or is_missing(value))]
+    if foreign:
+        text = (
+            f"field {column!r} holds neither whole numbers nor text but {kind_of(foreign[0])}. Use a field of whole "
+            "numbers or of text"
+        )
+        return LabelColumn(pd.Series([None] * len(values), dtype=object), "text", [text])
+    return _texts(values, column, Path(path))
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a value of a field is null; a list is none, whatever it holds."""
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))
+
+
+def kind_of(value: object) -> str:
+    """A value that is no label, and what it is: ``list ([1, 2])``."""
+    plain = value.tolist() if isinstance(value, np.ndarray) else value
+    return f"{type(plain).__name__} ({plain})"
+
+
+def _numbers(values: pd.Series, column: str) -> LabelColumn:
+    wrong = values.notna() & ((values % 1 != 0) | (values < 1) | (values > MAX_CODE))
+    usable = values.notna() & ~wrong
+    labels = pd.Series([int(v) if ok else None for v, ok in zip(values, usable, strict=True)], dtype=object)
+    return LabelColumn(labels, "integer", _no_codes(values[wrong], wrong.to_numpy(), column))
+
+
+def _no_codes(values: pd.Series, where: np.ndarray, column: str) -> list[str]:
+    """The problem of values that are no codes, with the remedy; none when there are no such values."""
+    if not len(values):
+        return []
+    why = [_TOO_LARGE] if (values > MAX_CODE).any() else []
+    why += [_BELOW_ONE] if (values == 0).any() else []
+    told = f" ({'; '.join(why)})" if why else ""
+    return [
+        f"{counted(len(values), 'label')} of field {column!r} {'is' if len(values) == 1 else 'are'} no whole number "
+        f"from 1 to {MAX_CODE}: {some_values(values.unique())} (row {some_values(np.flatnonzero(where))}). "
+        f"Correct these rows{told}"
+    ]
+
+
+def _texts(values: pd.Series, column: str, path: Path) -> LabelColumn:
+    labels = [normalised(value) or None if isinstance(value, str) else None for value in values]
+    spellings: dict[str, Counter[str]] = {}
+    for raw, label in zip(values, labels, strict=True):
+        if label is not None:
+            spellings.setdefault(label, Counter())[raw] += 1
+    notes = [*_merged(spellings, column), *_rewritten(spellings, column)]
+    text = LabelColumn(pd.Series(labels, dtype=object), "text", _misread(spellings, column, path), notes)
+    numbers = {label: whole_number(label) for label in spellings}
+    known = {label: number for label, number in numbers.items() if number is not None}
+    if not known:
+        return text
+    if len(known) < len(numbers):
+        other = next(label for label, number in numbers.items() if number is None)
+        text.notes.append(
+            f"field {column!r} holds whole numbers, but {other!r} too: its labels are text. {_numbered()}"
+        )
+        return text
+    if max(known.values()) > MAX_CODE:
+        text.notes.append(
+            f"field {column!r} holds whole numbers, but {max(known.values())} exceeds {MAX_CODE}, the largest code of "
+            f"a map: its labels are text. {_numbered()}"
+        )
+        return text
+    return _numerals(text, known, column)
+
+
+def _numbered() -> str:
+    return "Classes get the codes 1, 2, … of the map in the order of their labels (final/Classif_table.csv)"
+
+
+def _numerals(text: LabelColumn, numbers: Mapping[str, int], column: str) -> LabelColumn:
+    """Labels that are whole numbers written as text, as numbers."""
+    values = text.labels.map(lambda label: None if label is None else numbers[label])
+    below = np.array([value is not None and value < 1 for value in values])
+    problems = [*text.problems, *_ambiguous(numbers, column)]
+    problems += _no_codes(pd.Series([value for value in values if value is not None and value < 1]), below, column)
+    changed = {label: number for label, number in numbers.items() if label != str(number)}
+    shown = some_values(f"{label!r} is {number}" for label, number in sorted(changed.items()))
+    note = f"text field {column!r} holds whole numbers only: they are the codes of the map" + (
+        f" ({shown})" if changed else ""
+    )
+    labels = pd.Series([value if value is not None and value >= 1 else None for value in values], dtype=object)
+    return LabelColumn(labels, "integer", problems, [*text.notes, note])
+
+
+def _ambiguous(numbers: Mapping[str, int], column: str) -> Iterable[str]:
+    """A problem for each number that labels write with more and with fewer leading zeros."""
+    written: dict[int, dict[str, str]] = {}
+    for label, number in numbers.items():
+        written.setdefault(number, {}).setdefault(plain_digits(label), label)
+    for number, labels in sorted(written.items()):
+        if len(labels) > 1:
+            yield (
+                f"labels {' and '.join(repr(label) for label in sorted(labels.values()))} of text field {column!r} are "
+                f"all the number {number}. If they are one class, write them alike; if not, use labels that are no "
+                "numbers"
+            )
+
+
+def _merged(spellings: Mapping[str, Counter[str]], column: str) -> list[str]:
+    """A note on each label that is written in several ways, with counts."""
+    return [
+        f"labels of field {column!r} that differ only by blanks, composed accents or invisible characters are one "
+        f"class {label!r}: " + ", ".join(f"{revealed(raw)} ({counted(n, 'polygon')})" for raw, n in found.most_common())
+        for label, found in spellings.items()
+        if len(found) > 1
+    ]
+
+
+def _rewritten(spellings: Mapping[str, Counter[str]], column: str) -> list[str]:
+    """A note on the labels that are written in one way, but not as they are compared."""
+    found = [
+        f"{revealed(raw)} is {label!r} ({counted(count, 'polygon')})"
+        for label, by_raw in spellings.items()
+        for raw, count in by_raw.items()
+        if raw != label and len(by_raw) == 1
+    ]
+    what = "labels are compared without extra blanks and invisible characters, with composed accents"
+    return [f"field {column!r}: {what}: {some_values(found)}"] if found else []
+
+
+def _misread(spellings: Mapping[str, Counter[str]], column: str, path: Path) -> list[str]:
+    for label in spellings:
+        was = misread(label)
+        if was is not None:
+            return [f"field {column!r}: label {misread_told(path, label, was)}"]
+    return []
+
+
+def some_values(values: Iterable[Any]) -> str:
+    """The first values, without needless decimals, and a mark when there are more."""
+    values = list(values)
+    return ", ".join(f"{value:.12g}" if isinstance(value, float) else str(value) for value in values[:SHOWN]) + (
+        " …" if len(values) > SHOWN else ""
+    )

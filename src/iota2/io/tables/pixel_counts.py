@@ -1,0 +1,56 @@
+"""Pixel counts per class and per polygon, in the XML format that scripts of this field read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from defusedxml.ElementTree import parse
+
+from iota2.io.files.atomic import write_text
+
+
+@dataclass(frozen=True)
+class PixelCounts:
+    """Number of pixels by class code and by polygon (``originfid``)."""
+
+    per_class: Counter[int]
+    per_polygon: Counter[int]
+
+    def __add__(self, other: PixelCounts) -> PixelCounts:
+        return PixelCounts(_added(self.per_class, other.per_class), _added(self.per_polygon, other.per_polygon))
+
+
+def _added(a: Counter[int], b: Counter[int]) -> Counter[int]:
+    """Sum that keeps the classes and polygons without pixels."""
+    total = Counter(a)
+    total.update(b)
+    return total
+
+
+def total(counts: Iterable[PixelCounts]) -> PixelCounts:
+    """Sum of counts; of nothing, no counts."""
+    return sum(counts, PixelCounts(Counter(), Counter()))
+
+
+def write_statistics(counts: PixelCounts, path: Path) -> None:
+    """Write the counts as ``samplesPerClass`` and ``samplesPerVector``, sorted."""
+    root = ElementTree.Element("GeneralStatistics")
+    for name, found in (("samplesPerClass", counts.per_class), ("samplesPerVector", counts.per_polygon)):
+        statistic = ElementTree.SubElement(root, "Statistic", name=name)
+        for key in sorted(found):
+            ElementTree.SubElement(statistic, "StatisticMap", key=str(key), value=str(found[key]))
+    ElementTree.indent(root)
+    write_text(path, '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, "unicode") + "\n")
+
+
+def read_statistics(path: Path) -> PixelCounts:
+    """The counts written by ``write_statistics``."""
+    maps = {
+        statistic.get("name"): Counter({int(entry.attrib["key"]): int(entry.attrib["value"]) for entry in statistic})
+        for statistic in parse(path).iterfind("Statistic")
+    }
+    return PixelCounts(maps["samplesPerClass"], maps["samplesPerVector"])

@@ -1,0 +1,89 @@
+"""How reference points get an area: the pixel that holds each, or a square of one pixel around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from odc.geo.geobox import GeoBox
+
+from iota2.core.grid import resolution
+from iota2.io.files.crs import to_crs
+
+PointArea = Literal["buffer", "pixel"]
+_POINTS = (shapely.GeometryType.POINT, shapely.GeometryType.MULTIPOINT)
+
+
+@dataclass(frozen=True)
+class PointRule:
+    """What stands for a point, and the grids that have the pixels."""
+
+    area: PointArea
+    grids: Mapping[str, GeoBox]
+    """Working grid by tile; not empty."""
+    owned: Mapping[str, shapely.Geometry] = field(default_factory=dict)
+    """In the projection of the points, where each tile's pixels count; of several tiles the first. Points that are
+    nowhere inside get a square on the first grid."""
+
+
+def footprint(grid: GeoBox, crs: object) -> shapely.Geometry:
+    """Outline of a grid in a projection."""
+    return to_crs(gpd.GeoSeries([grid.extent.geom], crs=grid.crs), crs).iloc[0]
+
+
+def is_point(geometries: np.ndarray) -> np.ndarray:
+    """Whether each geometry is a point or multipoint; False for None."""
+    return np.isin(shapely.get_type_id(geometries), _POINTS)
+
+
+def with_areas(geometry: gpd.GeoSeries, rule: PointRule) -> gpd.GeoSeries:
+    """The geometries with polygons in place of points, in the same projection: several of a multipoint together.
+
+    ``pixel``: the pixel, of the tile that owns the place, in which the point lies. ``buffer``: half a pixel to each
+    side of the point, so the square has the size of a pixel. A point on the edge of pixels is in the right, lower one.
+    """
+    found = geometry.to_numpy().copy()
+    which = np.flatnonzero(is_point(found))
+    points, owner = shapely.get_parts(found[which], return_index=True)
+    squares = _squares(points, rule, geometry.crs)
+    for row, own in zip(which, np.split(squares, np.flatnonzero(np.diff(owner)) + 1), strict=bool(len(which))):
+        found[row] = own[0] if len(own) == 1 else shapely.union_all(own)
+    return gpd.GeoSeries(found, index=geometry.index, crs=geometry.crs)
+
+
+def _squares(points: np.ndarray, rule: PointRule, crs: object) -> np.ndarray:
+    """A polygon for each point."""
+    squares = np.full(len(points), None, dtype=object)
+    for tile, within in _by_tile(points, rule):
+        grid = rule.grids[tile]
+        local = to_crs(gpd.GeoSeries(points[within], crs=crs), grid.crs).to_numpy()
+        boxes = _boxes(local, grid, rule.area)
+        squares[within] = to_crs(gpd.GeoSeries(boxes, crs=grid.crs), crs).to_numpy()
+    return squares
+
+
+def _by_tile(points: np.ndarray, rule: PointRule) -> list[tuple[str, np.ndarray]]:
+    """Tiles with the positions of their points, each point once."""
+    left = np.ones(len(points), bool)
+    found = []
+    for tile, area in rule.owned.items():
+        shapely.prepare(area)
+        inside = left & shapely.intersects(area, points)
+        found.append((tile, np.flatnonzero(inside)))
+        left &= ~inside
+    return [*found, (next(iter(rule.grids)), np.flatnonzero(left))]
+
+
+def _boxes(points: np.ndarray, grid: GeoBox, area: PointArea) -> np.ndarray:
+    """Polygons of one pixel, in the projection of the grid."""
+    x, y = shapely.get_x(points), shapely.get_y(points)
+    affine = grid.affine
+    if area == "pixel":
+        x = affine.c + (np.floor((x - affine.c) / affine.a) + 0.5) * affine.a
+        y = affine.f + (np.floor((y - affine.f) / affine.e) + 0.5) * affine.e
+    half_x, half_y = (side / 2 for side in resolution(grid))
+    return np.asarray(shapely.box(x - half_x, y - half_y, x + half_x, y + half_y))

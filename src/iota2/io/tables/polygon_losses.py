@@ -1,0 +1,87 @@
+"""What classes lose of their polygons before any pixel is looked at: counted from areas, and passed on as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import shapely
+from odc.geo.geobox import GeoBox
+
+from iota2.compute.ground import GroundLoss
+from iota2.core.grid import resolution
+from iota2.core.losses import DRAWN, REASONS, Amount, ClassFate, losses_told
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.words import counted
+from iota2.io.files.atomic import write_json
+from iota2.io.files.crs import square_metres
+from iota2.io.tables.reference import LABEL, Lost, ReferenceData
+
+
+def pixel_area(grid: GeoBox) -> float:
+    """Square metres of a pixel in the middle of a grid."""
+    middle = np.array([grid.extent.centroid.coords[0][1]])
+    return float(square_metres(np.array([float(np.prod(resolution(grid)))]), grid.crs, middle)[0])
+
+
+def class_losses(
+    data: ReferenceData, classes: Nomenclature, ground: Mapping[str, GroundLoss], pixel: float
+) -> tuple[ClassFate, ...]:
+    """By class, what is drawn and what is lost for each reason; areas are in pixels of ``pixel`` square metres."""
+    polygons = data.frame.geometry.to_numpy()
+    # pixels that a square unit of the projection is, at each polygon
+    rate = square_metres(np.ones(len(polygons)), data.frame.crs, shapely.get_y(shapely.centroid(polygons))) / pixel
+    area, labels = shapely.area(polygons) * rate, data.frame[LABEL].to_numpy()
+    fates = []
+    for code, label in zip(classes.codes, classes.labels, strict=True):
+        own = labels == label
+        lost = _before(data.lost, label, float(rate[own].mean())) | {
+            reason: (int(found.whole[own].sum()), float((found.area * rate)[own].sum()))
+            for reason, found in ground.items()
+        }
+        drawn = int(own.sum()), float(area[own].sum())
+        for reason in lost.keys() - ground.keys():
+            drawn = drawn[0] + lost[reason][0], drawn[1] + lost[reason][1]
+        amounts = {what: Amount(n, round(pixels)) for what, (n, pixels) in ({DRAWN: drawn} | lost).items()}
+        fates.append(ClassFate(code, str(label), amounts))
+    return tuple(fates)
+
+
+def _before(lost: Iterable[Lost], label: object, rate: float) -> dict[str, tuple[int, float]]:
+    """Polygons and pixels that a label has lost while the file was read, by reason."""
+    found: dict[str, tuple[int, float]] = {}
+    for one in lost:
+        if one.label == label:
+            polygons, pixels = found.get(one.reason, (0, 0.0))
+            found[one.reason] = polygons + one.polygons, pixels + one.area * rate
+    return found
+
+
+def nothing_usable(source: str, fates: Sequence[ClassFate]) -> str:
+    """What to say when no polygon can be used: how many there are, and the reasons with their numbers."""
+    drawn = sum(fate.of(DRAWN).polygons for fate in fates)
+    totals = {reason: sum((fate.of(reason) for fate in fates), Amount()) for reason in REASONS}
+    reasons = losses_told({reason: amount for reason, amount in totals.items() if amount})
+    return (
+        f"{source}: none of its {counted(drawn, 'polygon')} can be used, so there is nothing to learn from: {reasons}. "
+        "Check the list of tiles, the regions and chain.cloud_threshold, or draw polygons where the images are clear."
+    )
+
+
+def write_class_losses(fates: Iterable[ClassFate], path: Path) -> None:
+    """Write polygons and pixels by class code and by what became of them."""
+    write_json(
+        path,
+        {
+            str(fate.code): {what: [amount.polygons, amount.pixels] for what, amount in fate.amounts.items()}
+            for fate in fates
+        },
+    )
+
+
+def read_class_losses(path: Path) -> dict[int, dict[str, Amount]]:
+    """What ``write_class_losses`` wrote, by class code."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return {int(code): {what: Amount(*pair) for what, pair in found.items()} for code, found in content.items()}

@@ -1,0 +1,415 @@
+"""How the user's labelled polygons and regions are read, checked, and made fit for use."""
+
+from __future__ import annotations
+
+import logging
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+
+from iota2.compute.polygons import Pairs, Separated, duplicates, is_polygonal, overlaps, repaired, separated
+from iota2.core.labels import misread, normalised
+from iota2.core.losses import REASONS
+from iota2.core.tables import ORIGIN, REGION
+from iota2.core.words import counted
+from iota2.errors import InputError, MissingField
+from iota2.io.files.crs import sliver, to_crs
+from iota2.io.tables.label_columns import SHOWN, is_missing, kind_of, read_labels, some_values
+from iota2.io.tables.point_areas import PointRule, is_point, with_areas
+from iota2.io.tables.shapefiles import misread_told
+from iota2.io.tables.vector_crs import require_no_degrees
+from iota2.io.tables.vector_source import vector_source
+from iota2.io.tables.vectors import FIELD_BYTES, read_vector
+
+LABEL = "label"
+REGION_OVERLAP = 1e-6
+"""Share of the smaller region that two regions may share: digitised edges never fit to the last digit."""
+FURTHEST = 1e10
+"""Map units beyond which no projection of the earth goes: larger coordinates are damage."""
+_SAFE_NAME = re.compile(r"[^\W_][\w .,+=()'@~-]*(?<![ .])")
+"""Region names: a letter or digit, then what may stand in a file name on every system."""
+_LONGEST_REGION = 60
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What one class loses of its polygons for one reason (``core.losses.REASONS``) before any pixel is looked at."""
+
+    label: int | str
+    reason: str
+    polygons: int
+    """Polygons of which nothing is left."""
+    area: float
+    """Square units of the projection."""
+
+
+@dataclass(frozen=True)
+class ReferenceData:
+    """Labelled polygons that are valid, share no area, and are in the CRS of the run."""
+
+    frame: gpd.GeoDataFrame
+    """Columns ``originfid`` (row of the file, from 0, ascending), ``label`` (int64 or str), ``geometry``."""
+    kind: Literal["integer", "text"]
+    notes: tuple[str, ...]
+    """What was changed or left out, in sentences for the user."""
+    lost: tuple[Lost, ...] = ()
+    """The same by class and reason, for rows that have a label."""
+    warnings: tuple[str, ...] = ()
+    """Sentences on classes of which nothing is left."""
+
+
+# ----------------------------------------------------------------------------------- reference data
+
+
+def read_reference(path: str | Path, field: str, crs: str, points: PointRule | None = None) -> ReferenceData:
+    """The labelled polygons of a vector file (or of a layer, ``io.tables.vector_source``), reprojected to ``crs``.
+
+    Left out, with a note: polygons without label, without geometry, without a place in ``crs``, or the same
+    as an earlier one of the same label. Changed, with a note: self-intersecting polygons are repaired; area
+    shared by polygons of one label stays with the first, area shared by two labels is taken from both. A
+    multipolygon stays one unit. Z is dropped. With ``points``, points become polygons as the rule says. Labels are
+    read as ``io.tables.label_columns`` says. Raises InputError, with all problems at once, for a missing field, labels
+    that are not whole numbers from 1 to 65535 or text, geometries that are no polygons, and when nothing is left.
+    """
+    source = vector_source(path).file.name
+    table = read_vector(path)
+    require_no_degrees(table, vector_source(path).file)
+    column, notes = _field(table, field, path)
+    found = read_labels(table[column], column, vector_source(path).file)
+    geometry = table.geometry.force_2d()
+    problems = [*found.problems, *_not_polygons(geometry, points, suggest_points=True)]
+    if problems:
+        raise InputError("\n".join([f"{path}: cannot be used as reference data", *problems]))
+    frame = gpd.GeoDataFrame({ORIGIN: np.arange(len(table)), LABEL: found.labels}, geometry=geometry)
+    notes += [*found.notes, *_points_told(geometry, points)]
+    drawn = Counter(label for label in found.labels if label is not None)
+    frame, left_out, void = _without_gaps(frame)
+    frame, moved, unplaced = _reprojected(frame, crs, path)
+    if points is not None:
+        frame = frame.set_geometry(with_areas(frame.geometry, points))
+    frame, fixed, shared = _fit(frame)
+    notes += [*left_out, *moved, *fixed]
+    lost = (*void, *unplaced, *shared)
+    warnings = _emptied(drawn, set(frame[LABEL]), lost)
+    if frame.empty:
+        raise InputError(
+            "\n".join([f"{path}: no polygon is left to use", *notes, *warnings])
+            if len(table)
+            else f"{path}: holds no polygon"
+        )
+    return ReferenceData(
+        frame.astype({LABEL: "int64" if found.kind == "integer" else "str"}),
+        found.kind,
+        tuple(f"{source}: {note}" for note in notes),
+        lost,
+        tuple(f"{source}: {warning}" for warning in warnings),
+    )
+
+
+def _points_told(geometry: gpd.GeoSeries, points: PointRule | None) -> list[str]:
+    count = int(is_point(geometry.to_numpy()).sum())
+    if points is None or not count:
+        return []
+    what = "the pixel that holds it" if points.area == "pixel" else "a square of one pixel around it"
+    return [f"{counted(count, 'point')}: each stands for {what} (chain.points: {points.area})"]
+
+
+def _emptied(drawn: Mapping[int | str, int], left: Collection[int | str], lost: Iterable[Lost]) -> list[str]:
+    """A sentence on each label of which no polygon is left."""
+    reasons: dict[int | str, list[str]] = {}
+    for one in lost:
+        if one.polygons:
+            reasons.setdefault(one.label, []).append(f"{one.polygons} {REASONS[one.reason]}")
+    return [
+        f"class {label!r} is lost: nothing is left of its {counted(count, 'polygon')} ({'; '.join(why)})"
+        for label, count in drawn.items()
+        if label not in left and (why := reasons.get(label, ["see the notes"]))
+    ]
+
+
+def _field(table: pd.DataFrame, field: str, path: str | Path) -> tuple[str, list[str]]:
+    """The column meant by ``field``, and a note when it is not spelled like that."""
+    columns = [str(name) for name in table.columns if name != table.geometry.name]
+    if field in columns:
+        return field, []
+    for wanted in (field, field[:FIELD_BYTES]):
+        found = [name for name in columns if normalised(name).lower() == normalised(wanted).lower()]
+        if len(found) == 1:
+            return found[0], [f"field {found[0]!r} is used for {field!r}"]
+    raise MissingField(f"{path}: no field {field!r}; the fields are {', '.join(columns) or 'none'}")
+
+
+def _not_polygons(
+    geometry: gpd.GeoSeries, points: PointRule | None = None, *, suggest_points: bool = False
+) -> list[str]:
+    """A problem for each kind of geometry that is no polygon; null and empty geometries are none, and points are none
+    when a rule says what stands for them."""
+    usable = is_polygonal(geometry.to_numpy()) | _void(geometry)
+    if points is not None:
+        usable |= is_point(geometry.to_numpy())
+    kinds = geometry.geom_type.where(~usable)
+    found = sorted((str(kind), n) for kind, n in kinds.value_counts().items())
+    problems = [
+        f"{counted(n, 'feature')} {_be(n)} of type {kind}, expected polygons (row {_rows(kinds == kind)})"
+        for kind, n in found
+    ]
+    remedies = dict.fromkeys(_remedy(kind, suggest_points=suggest_points) for kind, _ in found)
+    return [*problems, *remedies]
+
+
+def _remedy(kind: str, *, suggest_points: bool) -> str:
+    """What to do with features that are no polygons."""
+    if "Point" in kind and suggest_points:
+        return (
+            "Points have no area: set chain.points to 'pixel' to use the pixel that holds each point, or to 'buffer' "
+            "for a square of one pixel around it"
+        )
+    if "LineString" in kind:
+        return "Lines have no area: remove them, or give them a width (in QGIS: Vector, Geoprocessing Tools, Buffer)"
+    return f"Remove the features of type {kind}, or draw polygons in their place"
+
+
+def _void(geometry: gpd.GeoSeries) -> np.ndarray:
+    return (geometry.isna() | geometry.is_empty).to_numpy()
+
+
+def _without_gaps(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, list[str], list[Lost]]:
+    """The frame without rows that lack label or geometry."""
+    unlabelled, void = frame[LABEL].isna().to_numpy(), _void(frame.geometry)
+    notes = _left_out(frame, unlabelled, "without label") + _left_out(frame, void, "without geometry")
+    return frame[~(unlabelled | void)], notes, _lost(frame, void & ~unlabelled, "no_geometry")
+
+
+def _reprojected(frame: gpd.GeoDataFrame, crs: str, path: str | Path) -> tuple[gpd.GeoDataFrame, list[str], list[Lost]]:
+    try:
+        moved = to_crs(frame, crs)
+    except InputError as err:
+        raise InputError(f"{path}: {err}") from err
+    lost = ~_placed(moved.geometry.to_numpy())
+    notes = _left_out(frame, lost, f"without a place in {crs}")
+    return moved[~lost], notes, _lost(frame, lost, "no_geometry") if LABEL in frame else []
+
+
+def _placed(geometries: np.ndarray) -> np.ndarray:
+    """Whether all coordinates of each geometry are numbers that may be a place on the earth; there is at least one."""
+    coordinates, owner = shapely.get_coordinates(geometries, return_index=True)
+    wrong = ~(np.abs(coordinates) <= FURTHEST).all(axis=1)
+    count = len(geometries)
+    placed: np.ndarray = (np.bincount(owner[wrong], minlength=count) == 0) & (np.bincount(owner, minlength=count) > 0)
+    return placed
+
+
+def _lost(
+    frame: gpd.GeoDataFrame, where: np.ndarray, reason: str, area: np.ndarray | None = None, whole: bool = True
+) -> list[Lost]:
+    """The rows ``where`` by label: polygons that are lost (as far as ``whole``), and the ``area`` of each."""
+    labels = frame[LABEL].to_numpy()
+    return [
+        Lost(
+            label,
+            reason,
+            int((labels[where] == label).sum()) if whole else 0,
+            float(area[where & (labels == label)].sum()) if area is not None else 0.0,
+        )
+        for label in dict.fromkeys(labels[where])
+    ]
+
+
+def _fit(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, list[str], list[Lost]]:
+    """The frame with valid, unique, separated polygons."""
+    polygons, invalid = repaired(frame.geometry.to_numpy())
+    notes = []
+    if invalid.any():
+        notes.append(f"{counted(invalid.sum(), 'invalid polygon')} repaired ({_where(frame, invalid)})")
+    again = duplicates(polygons, frame[LABEL].tolist())
+    notes += _left_out(frame, again, "the same as an earlier one")
+    lost = _lost(frame, again, "duplicate", shapely.area(polygons))
+    frame, polygons = frame[~again], polygons[~again]
+    parted = separated(polygons, frame[LABEL].tolist(), smallest=sliver(frame.crs))
+    notes += _overlap_notes(frame, parted.same, "one label: the ground stays with the first")
+    notes += _overlap_notes(frame, parted.different, "different labels: the ground is taken from both")
+    lost += _cut_away(frame, polygons, parted)
+    frame = frame.set_geometry(gpd.GeoSeries(parted.polygons, index=frame.index, crs=frame.crs))
+    nothing = frame.geometry.is_empty.to_numpy()
+    notes += _left_out(frame, nothing, "with no ground of their own")
+    return frame[~nothing].reset_index(drop=True), notes, lost
+
+
+def _cut_away(frame: gpd.GeoDataFrame, polygons: np.ndarray, parted: Separated) -> list[Lost]:
+    """What overlaps take from each label. A polygon that is lost whole counts for what took most of it."""
+    gone = shapely.area(polygons) - shapely.area(parted.polygons)
+    shared = np.zeros(len(polygons))
+    one, other, area = parted.different
+    np.add.at(shared, one, area)
+    np.add.at(shared, other, area)
+    by_others = np.minimum(gone, shared)
+    whole = shapely.is_empty(parted.polygons) & ~shapely.is_empty(polygons)
+    for_others = by_others >= gone - by_others
+    collapsed = shapely.is_empty(polygons)
+    lost = _lost(frame, collapsed, "no_geometry")
+    for reason, taken, mine in (
+        ("same_label", gone - by_others, whole & ~for_others),
+        ("two_labels", by_others, whole & for_others),
+    ):
+        lost += _lost(frame, mine, reason)
+        lost += _lost(frame, taken > sliver(frame.crs), reason, taken, whole=False)
+    return lost
+
+
+def _overlap_notes(frame: gpd.GeoDataFrame, pairs: Pairs, what: str) -> list[str]:
+    one, other, area = pairs
+    if not len(area):
+        return []
+    rows = frame[ORIGIN].to_numpy()
+    shown = ", ".join(f"{rows[i]} and {rows[j]}" for i, j in zip(one[:SHOWN], other[:SHOWN], strict=True))
+    return [f"{counted(len(area), 'overlap')} ({area.sum():.6g} square units) of polygons of {what} (rows {shown})"]
+
+
+def _left_out(frame: gpd.GeoDataFrame, where: np.ndarray, why: str) -> list[str]:
+    if not where.any():
+        return []
+    return [f"{counted(where.sum(), 'polygon')} {why} left out ({_where(frame, where)})"]
+
+
+@dataclass(frozen=True)
+class FieldValues:
+    """One field of the reference data."""
+
+    values: tuple[Hashable | None, ...]
+    """By row of the file; text as ``core.labels.normalised`` says, None where the row has no value."""
+    notes: tuple[str, ...]
+
+
+def read_field(path: str | Path, field: str) -> FieldValues:
+    """The values of one field of a vector file, for rows that are compared with each other.
+
+    Text is compared as labels are: two spellings that look alike are one value. Raises InputError for a missing field,
+    and for one that holds lists.
+    """
+    table = read_vector(path)
+    column, notes = _field(table, field, path)
+    values = [None if is_missing(value) else value for value in table[column]]
+    wrong = next((value for value in values if not isinstance(value, Hashable)), None)
+    if wrong is not None:
+        raise InputError(
+            f"{path}: field {column!r} holds neither numbers nor text but {kind_of(wrong)}. Use a field of numbers or "
+            "of text"
+        )
+    values = [normalised(value) or None if isinstance(value, str) else value for value in values]
+    return FieldValues(tuple(values), tuple(f"{vector_source(path).file.name}: {note}" for note in notes))
+
+
+# ------------------------------------------------------------------------------------------ regions
+
+
+def read_regions(path: str | Path, field: str, crs: str) -> gpd.GeoDataFrame:
+    """One row for each region, by name: ``region`` (str) and ``geometry`` (its own ground, in ``crs``).
+
+    Regions share no ground: of the millionth that they may share in the file, and of what reprojection makes them
+    share, all goes to the first by name. Raises InputError, with all problems at once, for a missing field, features
+    without name or geometry, names that cannot be part of a file name, geometries that are no polygons, and regions
+    that overlap. Repaired polygons are logged.
+    """
+    table = read_vector(path)
+    require_no_degrees(table, vector_source(path).file)
+    column, notes = _field(table, field, path)
+    names = _region_names(table[column])
+    geometry = table.geometry.force_2d()
+    problems = [
+        *_missing(names.isna().to_numpy(), f"have no value in field {column!r}"),
+        *_missing(_void(geometry), "have no geometry"),
+        *_unsafe_names(names.dropna().unique()),
+        *_misread_names(names.dropna().unique(), vector_source(path).file),
+        *_not_polygons(geometry),
+    ]
+    if not problems and not table.empty:
+        polygons, invalid = repaired(geometry.to_numpy())
+        if invalid.any():
+            notes.append(f"{counted(invalid.sum(), 'invalid polygon')} repaired (row {_rows(invalid)})")
+        regions = gpd.GeoDataFrame({REGION: names.to_numpy()}, geometry=polygons, crs=table.crs)
+        regions = regions.dissolve(by=REGION, as_index=False)
+        problems = _region_overlaps(regions)
+    if problems or table.empty:
+        raise InputError("\n".join([f"{path}: cannot be used as regions", *(problems or ["no polygon"])]))
+    for note in notes:
+        log.warning("%s: %s", Path(path).name, note)
+    return _moved_regions(regions, crs, path)
+
+
+def _region_names(values: pd.Series) -> pd.Series:
+    """Region names as text, None where there is none; whole numbers without decimals."""
+    if pd.api.types.is_float_dtype(values):
+        values = values.astype(object).map(lambda v: v if pd.isna(v) or v % 1 else int(v))
+    names = [
+        None if is_missing(value) or not str(value).strip() else unicodedata.normalize("NFC", str(value))
+        for value in values
+    ]
+    return pd.Series(names, dtype=object)
+
+
+def _missing(where: np.ndarray, what: str) -> list[str]:
+    return [f"{counted(where.sum(), 'feature')} {what} (row {_rows(where)})"] if where.any() else []
+
+
+def _unsafe_names(names: Iterable[str]) -> list[str]:
+    """Names become parts of file names, and must not lead out of the output folder."""
+    return [
+        f"region name {name!r} cannot be part of a file name: start with a letter or digit, go on with "
+        f"these, spaces and _ . , + = ( ) ' @ ~ -, and use at most {_LONGEST_REGION} characters"
+        for name in names
+        if not _SAFE_NAME.fullmatch(name) or len(name) > _LONGEST_REGION
+    ]
+
+
+def _misread_names(names: Iterable[str], path: Path) -> list[str]:
+    """A problem for names that were read in a wrong encoding; the first is enough."""
+    wrong = next(((name, was) for name in names if (was := misread(name)) is not None), None)
+    return [f"region name {misread_told(path, *wrong)}"] if wrong else []
+
+
+def _region_overlaps(regions: gpd.GeoDataFrame) -> list[str]:
+    polygons = regions.geometry.to_numpy()
+    area = shapely.area(polygons)
+    return [
+        f"regions {regions[REGION][i]!r} and {regions[REGION][j]!r} overlap ({shared:.6g} square units)"
+        for i, j, shared in zip(*overlaps(polygons, smallest=sliver(regions.crs)), strict=True)
+        if shared > REGION_OVERLAP * min(area[i], area[j])
+    ]
+
+
+def _moved_regions(regions: gpd.GeoDataFrame, crs: str, path: str | Path) -> gpd.GeoDataFrame:
+    moved, lost, _ = _reprojected(regions.assign(**{ORIGIN: regions.index}), crs, path)
+    if lost:
+        raise InputError(f"{path}: a region has no place in {crs}: {'; '.join(lost)}")
+    polygons, _ = repaired(moved.geometry.to_numpy())
+    # a border on which the regions of one side have other vertices than those of the other bends apart when moved
+    own = separated(polygons, [REGION] * len(polygons), smallest=sliver(moved.crs)).polygons
+    return gpd.GeoDataFrame({REGION: moved[REGION].astype("str")}, geometry=own, crs=moved.crs)
+
+
+# ------------------------------------------------------------------------------------------ wording
+
+
+def _be(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def _rows(where: Any) -> str:
+    """The first rows (from 0) where ``where`` is true."""
+    return some_values(np.flatnonzero(where))
+
+
+def _where(frame: gpd.GeoDataFrame, where: np.ndarray) -> str:
+    """The first rows of the file, from 0, of the rows of a frame."""
+    return f"row {some_values(frame[ORIGIN].to_numpy()[where])}"

@@ -1,0 +1,182 @@
+"""How sample tables are written piece by piece: those of all tiles are large.
+
+What comes out is what ``io.tables.vectors`` writes of a frame, and is read by it too.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
+from shapely import to_wkb
+
+from iota2.errors import InputError
+from iota2.io.files.atomic import replacing
+from iota2.io.tables.samples import ROWS_TOGETHER, listed, unchanging
+from iota2.io.tables.vectors import TABLE, write_sqlite
+
+GROUP = 8192
+"""Rows of a GeoParquet file that lie together."""
+PAGE = 16384
+"""Bytes of a page of SQLite files: rows of many features that do not fit into one take twice the time to be read."""
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_QUICK = ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE")
+"""How SQLite writes a file that nobody else sees, and that is thrown away if it does not become whole."""
+
+
+def write_points(
+    points: gpd.GeoDataFrame, names: Sequence[str], values: np.ndarray, rows: np.ndarray, path: Path
+) -> None:
+    """Write ``points`` with attributes, and features ``names`` beside them, as ``write_samples`` does.
+
+    The features of a point are that row of ``values`` (row, feature) which ``rows`` gives for it. Beside them, little
+    memory is used. Equal points and values give equal bytes.
+    """
+    write = {".sqlite": _write_sqlite, ".parquet": _write_parquet}[path.suffix]
+    with replacing(path) as part:
+        write(points, names, values, rows, part)
+
+
+def merge_tables(paths: Sequence[Path], path: Path) -> None:
+    """Put tables of the same columns together, one after the other; little memory is used.
+
+    Raises InputError when one is missing, damaged or has other columns than the others.
+    """
+    merge = {".sqlite": _merge_sqlite, ".parquet": _merge_parquet}[path.suffix]
+    with replacing(path) as part:
+        merge(paths, part)
+
+
+def _with_features(points: gpd.GeoDataFrame, names: Sequence[str], values: np.ndarray) -> gpd.GeoDataFrame:
+    features = pd.DataFrame(values, columns=list(names), index=points.index)
+    return gpd.GeoDataFrame(pd.concat([points, features], axis=1))
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """InputError for a table that cannot be read; that what is written finds no room is no fault of it."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        yield
+    except (sqlite3.Error, pa.ArrowException, OSError, ValueError) as err:
+        if getattr(err, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or getattr(err, "errno", None) in _NO_ROOM:
+            raise
+        raise InputError(f"{path}: cannot be read as a table of samples ({err}). Extract the samples again") from err
+
+
+# ------------------------------------------------------------------------------------------ SQLite
+
+
+def _write_sqlite(
+    points: gpd.GeoDataFrame, names: Sequence[str], values: np.ndarray, rows: np.ndarray, path: Path
+) -> None:
+    """GDAL makes the tables; the rows go past it, since it needs twice the time for them."""
+    write_sqlite(_with_features(points.iloc[:0], names, values[:0]), path)
+    attributes = [name for name in points.columns if name != points.geometry.name]
+    plain = [points[name].astype(object).where(points[name].notna(), None).tolist() for name in attributes]
+    columns = ("GEOMETRY", *attributes, *names)
+    insert = f"INSERT INTO {TABLE} ({listed(columns)}) VALUES ({', '.join('?' * len(columns))})"
+    with _opened(path) as connection:
+        connection.execute(f"PRAGMA page_size = {PAGE}")
+        connection.execute("VACUUM")
+        connection.execute("BEGIN")
+        for first in range(0, len(points), ROWS_TOGETHER):
+            some = slice(first, first + ROWS_TOGETHER)
+            shapes = to_wkb(points.geometry.array[some]).tolist()
+            beside = zip(shapes, *(column[some] for column in plain), strict=True)
+            features = values[rows[some]].tolist()
+            connection.executemany(insert, (a + tuple(b) for a, b in zip(beside, features, strict=True)))
+        connection.execute("COMMIT")
+
+
+def _merge_sqlite(paths: Sequence[Path], path: Path) -> None:
+    """A copy of the first table that has rows, and then the rows of the others."""
+    first = next((k for k, one in enumerate(paths) if _rows(one)), 0)
+    shutil.copyfile(paths[first], path)
+    with _opened(path) as connection:
+        names = _columns(connection, "main")
+        columns = listed([name for name in names if name != "ogc_fid"])
+        for one in paths[first + 1 :]:
+            with _told(one):
+                connection.execute("ATTACH ? AS other", (unchanging(one),))
+                if set(_columns(connection, "other")) != set(names):
+                    raise ValueError("its columns are not those of the other tables")
+                connection.execute("BEGIN")
+                found = f"SELECT {columns} FROM other.{TABLE} ORDER BY ogc_fid"
+                connection.execute(f"INSERT INTO main.{TABLE} ({columns}) {found}")
+                connection.execute("COMMIT")
+                connection.execute("DETACH other")
+
+
+def _rows(path: Path) -> int:
+    """How many rows an SQLite table has."""
+    with _told(path), closing(sqlite3.connect(unchanging(path), uri=True)) as connection:
+        return int(connection.execute(f"SELECT COUNT(*) FROM {TABLE}").fetchone()[0])
+
+
+def _columns(connection: sqlite3.Connection, database: str) -> list[str]:
+    return [name for _, name, *_ in connection.execute(f"PRAGMA {database}.table_info({TABLE})")]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """An SQLite file that is there already, to be written."""
+    with closing(sqlite3.connect(path.resolve().as_uri(), uri=True, isolation_level=None)) as connection:
+        for how in _QUICK:
+            connection.execute(f"PRAGMA {how}").fetchall()
+        yield connection
+
+
+# ------------------------------------------------------------------------------------------ GeoParquet
+
+
+def _write_parquet(
+    points: gpd.GeoDataFrame, names: Sequence[str], values: np.ndarray, rows: np.ndarray, path: Path
+) -> None:
+    schema = _schema(points, names)
+    with parquet.ParquetWriter(path, schema) as writer:
+        for first in range(0, max(1, len(points)), GROUP):
+            some = slice(first, first + GROUP)
+            frame = _with_features(points.iloc[some], names, values[rows[some]])
+            table = pa.table(frame.to_arrow(index=False, geometry_encoding="WKB"))
+            writer.write_table(table.cast(schema))
+
+
+def _schema(points: gpd.GeoDataFrame, names: Sequence[str]) -> pa.Schema:
+    """What geopandas writes of such a table, but for the box around the points, which is not known before the end."""
+    file = BytesIO()
+    _with_features(points.iloc[:1], names, np.zeros((len(points.iloc[:1]), len(names)), np.float32)).to_parquet(
+        file, index=False
+    )
+    schema = parquet.read_schema(file)
+    told = json.loads(schema.metadata[b"geo"])
+    for column in told["columns"].values():
+        column.pop("bbox", None)
+    return schema.with_metadata({b"geo": json.dumps(told).encode()})
+
+
+def _merge_parquet(paths: Sequence[Path], path: Path) -> None:
+    """Tables without rows are left out: they do not say what type a text is."""
+    schemas = {}
+    for one in paths:
+        with _told(one), parquet.ParquetFile(one) as file:
+            schemas[one] = file.schema_arrow, file.metadata.num_rows
+    filled = [one for one in paths if schemas[one][1]] or paths[:1]
+    schema = schemas[filled[0]][0]
+    with parquet.ParquetWriter(path, schema) as writer:
+        for one in filled:
+            with _told(one), parquet.ParquetFile(one) as file:
+                for group in range(file.num_row_groups):
+                    writer.write_table(file.read_row_group(group).cast(schema))

@@ -1,0 +1,148 @@
+"""Whether the coordinate system that a vector file states can be the one of its coordinates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError, ProjError
+
+from iota2.errors import InputError
+from iota2.io.tables.shapefiles import member
+
+_FULL_TURN, _POLE = 360.0, 90.0
+_ROUNDING = 1e-6
+_SAME_PLACE = 1.0
+"""Metres by which two descriptions of one coordinate system may differ."""
+_SET_IT = "Set it (in QGIS: Layer, Set Layer CRS, then export; on the command line: ogr2ogr -a_srs EPSG:<code>)"
+
+
+def require_fitting_crs(frame: gpd.GeoDataFrame, path: Path) -> None:
+    """Raise InputError when a file states no coordinate system, none of the earth, two of them, or degrees that most of
+    its coordinates cannot be."""
+    if frame.crs is None:
+        raise InputError(f"{path}: the coordinate reference system is not set. {_SET_IT}{_why_none(path)}")
+    crs = CRS.from_user_input(frame.crs)
+    if not (crs.is_projected or crs.is_geographic):
+        raise InputError(
+            f"{path}: its coordinate reference system {crs.name!r} ({crs.type_name}) has no place on the earth. "
+            f"{_SET_IT}"
+        )
+    bounds = _bounds(frame)
+    if not len(bounds):
+        return
+    _require_one_of_two(crs, _middle(bounds), path)
+    beyond = _beyond_degrees(bounds)
+    if crs.is_geographic and 2 * beyond.sum() > len(bounds):
+        raise InputError(f"{path}: {_shown(bounds)} are no degrees, {_stated(path, crs)}")
+
+
+def require_no_degrees(frame: gpd.GeoDataFrame, path: Path) -> None:
+    """Raise InputError when coordinates stated to be metres can only be degrees.
+
+    All of them lie within the degrees of the earth, and as metres outside the area for which the coordinate system is
+    made.
+    """
+    crs, bounds = CRS.from_user_input(frame.crs), _bounds(frame)
+    if not (crs.is_projected and len(bounds)) or _beyond_degrees(bounds).any() or not _far_from(crs, _middle(bounds)):
+        return
+    raise InputError(
+        f"{path}: {_shown(bounds)} look like degrees, but the file states {crs.name!r}, in "
+        f"{crs.axis_info[0].unit_name}s. Set the coordinate reference system that they are in (often EPSG:4326) and "
+        "export the file again"
+    )
+
+
+def _bounds(frame: gpd.GeoDataFrame) -> np.ndarray:
+    """(feature, 4) west, south, east, north of the features that have a place."""
+    bounds = shapely.bounds(frame.geometry.to_numpy())
+    found: np.ndarray = bounds[np.isfinite(bounds).all(axis=1)]
+    return found
+
+
+def _middle(bounds: np.ndarray) -> tuple[float, float]:
+    """Where most features are, whatever single ones are far away."""
+    west, south, east, north = np.median(bounds, axis=0)
+    return float((west + east) / 2), float((south + north) / 2)
+
+
+def _beyond_degrees(bounds: np.ndarray) -> np.ndarray:
+    """(feature,) whether its coordinates cannot be degrees."""
+    x, y = np.abs(bounds[:, ::2]).max(axis=1), np.abs(bounds[:, 1::2]).max(axis=1)
+    found: np.ndarray = (x > _FULL_TURN + _ROUNDING) | (y > _POLE + _ROUNDING)
+    return found
+
+
+def _far_from(crs: CRS, place: tuple[float, float]) -> bool:
+    """Whether a place lies outside the area for which a coordinate system is made."""
+    area = crs.area_of_use
+    if area is None:
+        return False
+    x, y = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(*place)
+    return not (area.west <= x <= area.east and area.south <= y <= area.north)
+
+
+def _shown(bounds: np.ndarray) -> str:
+    (west, south), (east, north) = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
+    return f"coordinates from x {west:.10g} to {east:.10g}, y {south:.10g} to {north:.10g}"
+
+
+def _stated(path: Path, crs: CRS) -> str:
+    """Where degrees come from, and what to do."""
+    if path.suffix.lower() in (".geojson", ".json"):
+        return (
+            f"in which GeoJSON is ({crs.name}) unless a member 'crs' says otherwise. Export it again in EPSG:4326, or "
+            "as a GeoPackage in its own projection"
+        )
+    return f"as the file states ({crs.name}). {_SET_IT}"
+
+
+def _why_none(path: Path) -> str:
+    """What is there of the files that state the coordinate system of a shapefile."""
+    if path.suffix.lower() != ".shp":
+        return ""
+    there, other = member(path, ".prj"), member(path, ".qpj")
+    if there is not None:
+        return f", or replace {there.name}: what stands in it is no coordinate reference system"
+    if other is not None and (crs := _read(other)) is not None:
+        return (
+            f", or, if {other.name} (of older QGIS, it states {crs.name!r}) is right, copy it to {path.stem}.prj, "
+            "which is missing"
+        )
+    return f", or restore {path.stem}.prj, which is missing"
+
+
+def _read(path: Path) -> CRS | None:
+    try:
+        return CRS.from_user_input(path.read_text(encoding="utf-8", errors="replace").strip())
+    except CRSError:
+        return None
+
+
+def _require_one_of_two(crs: CRS, place: tuple[float, float], path: Path) -> None:
+    """A .qpj of older QGIS beside a .prj: QGIS goes by the one, all other programs by the other."""
+    other = member(path, ".qpj") if path.suffix.lower() == ".shp" else None
+    second = _read(other) if other is not None else None
+    if other is None or second is None or _same_place(crs, second, place):
+        return
+    raise InputError(
+        f"{path}: {path.stem}.prj states {crs.name!r}, but {other.name} {second.name!r}: polygons of QGIS and of other "
+        "programs lie in different places. Delete the wrong one of the two files"
+    )
+
+
+def _same_place(one: CRS, other: CRS, place: tuple[float, float]) -> bool:
+    """Whether coordinates mean one place in both, whatever they are called."""
+    if one.equals(other, ignore_axis_order=True):
+        return True
+    try:
+        first, second = (
+            np.array(Transformer.from_crs(crs, "EPSG:4978", always_xy=True).transform(*place, 0.0))
+            for crs in (one, other)
+        )
+    except ProjError:
+        return False
+    return bool(np.linalg.norm(first - second) <= _SAME_PLACE)

@@ -1,0 +1,310 @@
+"""How vector files and point tables are read and written: shapefile, GeoPackage, SQLite, GeoParquet."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import geopandas as gpd
+import pyogrio
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, FieldError, GeometryError
+from pyproj.exceptions import CRSError
+from shapely.errors import ShapelyError
+
+from iota2.core.files import require_regular
+from iota2.errors import InputError, OutputError, remedy_of, system_text
+from iota2.io.files.atomic import ADDRESS_CHARACTERS, SHAPEFILE_SUFFIXES, replacing, replacing_group
+from iota2.io.tables.shapefiles import HEAD, MAGIC, require_whole, wrong_encoding
+from iota2.io.tables.vector_crs import require_fitting_crs
+from iota2.io.tables.vector_source import chosen_layer, vector_source
+
+FIELD_BYTES = 10
+"""Bytes of a field name in a shapefile."""
+TEXT_BYTES = 254
+"""Bytes of a text in a shapefile."""
+TABLE = "output"
+"""Name of the table in the SQLite files of a run."""
+_DBF_DATE = "2000-01-01"
+"""The shapefile format stores the day of writing; a fixed one keeps equal content equal in bytes."""
+_SIGNATURES = {MAGIC: "", b"SQLite format 3\0": "", b"{": "GeoJSON:"}
+"""First bytes of the formats that are read (shapefile; GeoPackage and SQLite; GeoJSON), and what to put before the path
+so that GDAL takes the text for nothing else: among its formats are texts that name other places, the network
+included, and that may stand in a file of any name."""
+_BLANK = b"\xef\xbb\xbf \t\r\n"
+"""What may stand before the first character of a text."""
+_JOURNALS = ("-journal", "-wal", "-shm")
+"""Ends of the names of files that SQLite opens with a database."""
+_OWN_COLUMNS = 3
+"""Columns of a query of GDAL on an SQLite table that are no attributes: rowid, ogc_fid, GEOMETRY."""
+
+
+# ------------------------------------------------------------------------------------------ reading
+
+
+def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
+    """The features of a local vector file, in the order of the file; nulls stay null.
+
+    ``path`` may choose a layer as QGIS does (``vector_source``). Shapefile, GeoPackage, SQLite and GeoJSON are
+    recognised by their content. Raises InputError when there is no such file, it is none of these, the layer is missing
+    or not the only one with geometry, a file of a shapefile is missing or damaged, there is no geometry or no CRS, or
+    the coordinates cannot be of that CRS.
+    """
+    source = vector_source(path)
+    if layer is not None:
+        source = replace(source, layer=layer)
+    file = source.file
+    # looked for here and not by GDAL, which would also open addresses of the network
+    _require_files(file)
+    prefix = _prefix(file)
+    require_whole(file)
+    with _plain(file) as plain:
+        name = chosen_layer(f"{prefix}{plain}", source, file)
+        frame = _read(f"{prefix}{plain}", name, file)
+    if not isinstance(frame, gpd.GeoDataFrame):
+        raise InputError(f"{file}: layer {name!r} is a table without geometry; expected polygons or points")
+    require_fitting_crs(frame, file)
+    return frame
+
+
+def _require_files(path: Path) -> None:
+    """InputError unless a vector file is a regular file that can be read, and so are the files that GDAL opens with it:
+    those of a shapefile, in small or capital letters, and the journals of a database."""
+    if not os.path.lexists(path):
+        raise InputError(f"{path}: no such file")
+    try:
+        for member in (path, *_companions(path)):
+            require_regular(member)
+            if not os.access(member, os.R_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(member))
+    except OSError as err:
+        raise InputError(f"{path}: cannot be read as a vector file: {system_text(err)}") from err
+
+
+def _companions(path: Path) -> Iterator[Path]:
+    """The entries beside a vector file that belong to it."""
+    shapefile = path.suffix.lower() == ".shp"
+    for name in sorted(os.listdir(path.parent)):
+        end = name[len(path.stem) :].lower() if name.startswith(path.stem) else ""
+        if (shapefile and end in SHAPEFILE_SUFFIXES) or name in {f"{path.name}{end}" for end in _JOURNALS}:
+            yield path.with_name(name)
+
+
+def _prefix(path: Path) -> str:
+    """What to put before the path of a vector file; InputError when it is of a format that is not read."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(64)
+    except OSError as err:
+        raise InputError(f"{path}: cannot be read as a vector file: {err.strerror}. {remedy_of(err)}") from err
+    for content in (head, head.lstrip(_BLANK)):
+        for start, prefix in _SIGNATURES.items():
+            if content.startswith(start):
+                return prefix
+    main = next((other for other in (path.with_suffix(".shp"), path.with_suffix(".SHP")) if other.is_file()), None)
+    raise InputError(
+        f"{path}: cannot be read as a vector file: expected a shapefile (the .shp), a GeoPackage, SQLite or GeoJSON. "
+        + (
+            f"Give {main.name}, which lies beside it"
+            if main
+            else "Export it as one of these, or get it again if it is one"
+        )
+    )
+
+
+@contextmanager
+def _plain(path: Path) -> Iterator[Path]:
+    """The same place under a path that pyogrio does not take for an address: it cuts at ``;`` and ``!``."""
+    if not ADDRESS_CHARACTERS & set(str(path)):
+        yield path
+        return
+    with TemporaryDirectory() as folder:
+        here = Path(folder) / "here"
+        here.symlink_to(path.parent.resolve())
+        if not ADDRESS_CHARACTERS & set(path.name):
+            yield here / path.name
+            return
+        for member in path.parent.resolve().iterdir():
+            if member.name.startswith(f"{path.stem}."):
+                (Path(folder) / f"data{member.name.removeprefix(path.stem)}").symlink_to(member)
+        yield Path(folder) / f"data{path.suffix}"
+
+
+def _read(source: str, layer: str, path: str | Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Non closed ring detected", RuntimeWarning)  # an error tells it below
+            warnings.filterwarnings("ignore", "Could not parse column", UserWarning)  # of GeoJSON: it stays text
+            return pyogrio.read_dataframe(source, layer=layer)
+    except UnicodeDecodeError as err:
+        raise InputError(f"{path}: {wrong_encoding(Path(path), err)}") from err
+    except ShapelyError as err:  # GEOSException is one
+        raise InputError(
+            f"{path}: layer {layer!r} has a geometry that cannot be read ({err}). Repair the file (in QGIS: Fix "
+            "geometries), or get it again"
+        ) from err
+    except (UnboundLocalError, CRSError) as err:  # the first: of pyogrio, when GDAL has no WKT
+        raise InputError(
+            f"{path}: the coordinate reference system cannot be read. Set it again (in QGIS: Layer, Set Layer CRS, "
+            "then export; for a shapefile: restore its .prj)"
+        ) from err
+    except (DataSourceError, DataLayerError, FeatureError, FieldError, GeometryError) as err:
+        raise InputError(f"{path}: layer {layer!r} cannot be read ({err})") from err
+
+
+def read_sqlite(path: str | Path, table: str = TABLE) -> gpd.GeoDataFrame:
+    """The table written by ``write_sqlite``, in its order. All reals are float64."""
+    return read_vector(path, table)
+
+
+def read_parquet(path: str | Path) -> gpd.GeoDataFrame:
+    """The GeoParquet file written by ``write_parquet``. Raises InputError when it is something else."""
+    if not Path(path).exists():
+        raise InputError(f"{path}: no such file")
+    try:
+        require_regular(path)
+        return gpd.read_parquet(path)
+    except OSError as err:
+        raise InputError(f"{path}: cannot be read as GeoParquet: {err.strerror or err}. {remedy_of(err)}") from err
+    except ValueError as err:
+        raise InputError(f"{path}: cannot be read as GeoParquet ({err})") from err
+
+
+# ------------------------------------------------------------------------------------------ writing
+
+
+def write_shapefile(frame: gpd.GeoDataFrame, path: str | Path, *, empty_type: str = "Polygon") -> Mapping[str, str]:
+    """Write a shapefile (UTF-8; equal frames give equal bytes) and return the field name of each column.
+
+    Names longer than 10 bytes are cut as ``field_names`` says. A frame without rows is written with all its
+    fields and the geometry type ``empty_type``. Raises OutputError for texts longer than a shapefile holds.
+    """
+    columns = [str(name) for name in frame.columns if name != frame.geometry.name]
+    fields = field_names(columns)
+    _check_texts(frame, columns, path)
+    with replacing_group(path) as part, _plain(part) as plain:
+        pyogrio.write_dataframe(
+            frame.rename(columns=fields),
+            plain,
+            driver="ESRI Shapefile",
+            layer_options={"DBF_DATE_LAST_UPDATE": _DBF_DATE, "ENCODING": "UTF-8"},
+            **_geometry_type(frame, empty_type),
+        )
+        if not _is_whole(Path(plain), len(frame)):
+            raise OutputError(f"{path}: cannot be written whole. Is the disk full?")
+    return fields
+
+
+def _is_whole(path: Path, rows: int) -> bool:
+    """Whether the files of a shapefile hold what their headers say: a file that fails to close raises nothing."""
+    sizes, heads = {}, {}
+    for member in path.parent.glob(f"{path.stem}.*"):
+        sizes[member.suffix] = member.stat().st_size
+        with open(member, "rb") as file:
+            heads[member.suffix] = file.read(HEAD).ljust(HEAD, b"\0")
+    main, index = (2 * int.from_bytes(heads[suffix][24:28], "big") for suffix in (".shp", ".shx"))
+    count, header, width = (int.from_bytes(heads[".dbf"][a:b], "little") for a, b in ((4, 8), (8, 10), (10, 12)))
+    return (
+        (main, index) == (sizes[".shp"], sizes[".shx"])
+        and index == HEAD + 8 * rows
+        and count == rows
+        and sizes[".dbf"] >= header + rows * width > 0
+        and all(sizes.values())
+    )
+
+
+def field_names(columns: Iterable[str]) -> dict[str, str]:
+    """Column to shapefile field name, cut to 10 bytes.
+
+    A name that is taken already, whatever its case, ends in _1, _2 … Names that fit are kept, so the names
+    that are cut give way to them.
+    """
+    columns = list(columns)
+    fitting = [name for name in columns if len(name.encode()) <= FIELD_BYTES]
+    fields: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in [*fitting, *(name for name in columns if name not in fitting)]:
+        candidate, number = _cut(name, FIELD_BYTES), 0
+        while candidate.lower() in taken:
+            number += 1
+            ending = f"_{number}"
+            candidate = _cut(name, FIELD_BYTES - len(ending)) + ending
+        taken.add(candidate.lower())
+        fields[name] = candidate
+    return {name: fields[name] for name in columns}
+
+
+def _cut(name: str, size: int) -> str:
+    """The longest start of ``name`` that takes at most ``size`` bytes."""
+    return name.encode()[:size].decode(errors="ignore")
+
+
+def _check_texts(frame: gpd.GeoDataFrame, columns: list[str], path: str | Path) -> None:
+    for name in columns:
+        for text in frame[name]:
+            if isinstance(text, str) and len(text.encode()) > TEXT_BYTES:
+                raise OutputError(
+                    f"{path}: {name} holds a text of {len(text.encode())} bytes ({text[:40]!r}…), more than "
+                    f"the {TEXT_BYTES} of a shapefile. Shorten it"
+                )
+
+
+def write_sqlite(frame: gpd.GeoDataFrame, path: str | Path, table: str = TABLE, *, empty_type: str = "Point") -> None:
+    """Write an SQLite file of one table: ogc_fid, GEOMETRY (WKB), then the other columns of the frame.
+
+    Equal frames give equal bytes. A frame without rows keeps its columns and gets the geometry type
+    ``empty_type``. Raises OutputError when the columns exceed ``sqlite_max_columns``.
+    """
+    attributes = len(frame.columns) - 1
+    if attributes > sqlite_max_columns():
+        raise OutputError(
+            f"{path}: {attributes} columns, an SQLite table holds {sqlite_max_columns()}. Write GeoParquet"
+        )
+    with replacing(path) as part, _plain(part) as plain:
+        pyogrio.write_dataframe(
+            frame,
+            plain,
+            layer=table,
+            driver="SQLite",
+            dataset_options={"SPATIALITE": "NO"},
+            layer_options={"FID": "ogc_fid", "GEOMETRY_NAME": "GEOMETRY", "LAUNDER": "NO"},
+            **_geometry_type(frame, empty_type),
+        )
+
+
+def sqlite_max_columns() -> int:
+    """How many attributes a table of this SQLite holds, beside its identifier and geometry."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        return connection.getlimit(sqlite3.SQLITE_LIMIT_COLUMN) - _OWN_COLUMNS
+
+
+def _geometry_type(frame: gpd.GeoDataFrame, empty_type: str) -> dict[str, Any]:
+    """Writer options: polygons and multipolygons, in whatever order, make a layer of multipolygons."""
+    if len(frame) == 0:
+        return {"geometry_type": empty_type}
+    kinds = {kind.removeprefix("Multi") for kind in frame.geometry.geom_type.unique()}
+    multi = frame.geometry.geom_type.str.startswith("Multi").any()
+    return {"geometry_type": "Multi" * bool(multi) + kinds.pop()} if len(kinds) == 1 else {}
+
+
+def write_parquet(frame: gpd.GeoDataFrame, path: str | Path) -> None:
+    """Write a GeoParquet file; equal frames give equal bytes."""
+    with replacing(path) as part:
+        frame.to_parquet(part, index=False)
+
+
+def write_samples(frame: gpd.GeoDataFrame, path: str | Path) -> None:
+    """Write points with features as the suffix says: ``.sqlite`` or ``.parquet``."""
+    {".sqlite": write_sqlite, ".parquet": write_parquet}[Path(path).suffix](frame, path)
+
+
+def read_samples(path: str | Path) -> gpd.GeoDataFrame:
+    """Read what ``write_samples`` wrote."""
+    return {".sqlite": read_sqlite, ".parquet": read_parquet}[Path(path).suffix](path)

@@ -1,0 +1,135 @@
+"""The accuracy of a run as plain values, for ``final/metrics.json``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from iota2.compute.accuracy import Estimate, summarise
+from iota2.compute.accuracy import scores as scores_of
+from iota2.compute.validation import NEAR, Counted, Validated
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.tables import Confusion
+from iota2.report.results.remarks import reasons_not_validated, remarks
+from iota2.report.results.validation import PARTS, PIXELS, neighbour_notes
+
+SCHEMA_VERSION = 2
+
+
+def metrics(
+    confusions: Mapping[int, Confusion],
+    nomenclature: Nomenclature,
+    notes: Sequence[str] = (),
+    provenance: Mapping[str, Any] | None = None,
+    validated: Validated | None = None,
+) -> dict[str, Any]:
+    """Everything known about the accuracy, safe for JSON: undefined is None, numbers are Python's.
+
+    Matrices are given by seed. Keys, always in this order::
+
+        version         2
+        rows, columns   "reference", "map": axes of every matrix below
+        labels          [{code, label, name}]: order of every list and matrix below
+        seeds           [{seed, confusion, unmapped, support, overall_accuracy, kappa, precision, recall,
+                        f_score}]; confusion[r][c] in pixels; unmapped and support in pixels of each class
+        summary         {runs, mean_confusion, overall_accuracy, kappa, precision, recall, f_score}; a measure
+                        is {mean, half_width, runs}, a list of these for a measure of classes; runs are those
+                        that define the measure. When its spread is known there are also low, high and
+                        interval, which says what they are: "polygons" (one run: 95 % interval over the
+                        validation polygons), "range" (two or three runs: lowest and highest) or "student"
+                        (95 % interval of the mean). half_width is of a Student interval that no limit of the
+                        measure cuts, else None
+        validation      with ``validated`` only: {pixels, distance, near, parts}; pixels says which are counted,
+                        near has, by class, the validation polygons within distance (metres) of a learning
+                        polygon of their class. parts is {all, inner, apart}: all pixels, those that do not
+                        touch the edge of their polygon, those of polygons that are not near; each {about,
+                        polygons, pixels, overall_accuracy, kappa, f_score, seeds}: polygons, pixels and
+                        f_score by class, seeds as above; means over the runs
+        not_validated   [{code, name, reason}]
+        notes           [sentence]
+        provenance      as given
+    """
+    summary = summarise(confusions, validated.intervals if validated else None)
+    per_class = {
+        "precision": summary.precision,
+        "recall": summary.recall,
+        "f_score": summary.f_score,
+    }
+    return {
+        "version": SCHEMA_VERSION,
+        "rows": "reference",
+        "columns": "map",
+        "labels": [_label(code, nomenclature) for code in summary.labels],
+        "seeds": [_seed(seed, confusion) for seed, confusion in confusions.items()],
+        "summary": {
+            "runs": summary.runs,
+            "mean_confusion": summary.mean_counts.tolist(),
+            "overall_accuracy": _estimate(summary.overall_accuracy),
+            "kappa": _estimate(summary.kappa),
+            **{name: [_estimate(value) for value in values] for name, values in per_class.items()},
+        },
+        **({"validation": _validation(validated)} if validated else {}),
+        "not_validated": [
+            {"code": code, "name": nomenclature.name(code), "reason": reason}
+            for code, reason in reasons_not_validated(confusions).items()
+        ],
+        "notes": [
+            *remarks(confusions, nomenclature),
+            *(neighbour_notes(validated) if validated else ()),
+            *notes,
+        ],
+        "provenance": dict(provenance or {}),
+    }
+
+
+def _label(code: int, nomenclature: Nomenclature) -> dict[str, Any]:
+    label = nomenclature.labels[nomenclature.codes.index(code)]
+    return {"code": code, "label": label, "name": nomenclature.name(code)}
+
+
+def _seed(seed: int, confusion: Confusion) -> dict[str, Any]:
+    scores = scores_of(confusion)
+    return {
+        "seed": seed,
+        "confusion": confusion.counts.tolist(),
+        "unmapped": confusion.unmapped.tolist(),
+        "support": scores.support.tolist(),
+        "overall_accuracy": _defined(scores.overall_accuracy),
+        "kappa": _defined(scores.kappa),
+        "precision": [_defined(value) for value in scores.precision.tolist()],
+        "recall": [_defined(value) for value in scores.recall.tolist()],
+        "f_score": [_defined(value) for value in scores.f_score.tolist()],
+    }
+
+
+def _estimate(value: Estimate) -> dict[str, Any]:
+    known = {"mean": _defined(value.mean), "half_width": value.half_width, "runs": value.runs}
+    if value.bounds is None:
+        return known
+    low, high = value.bounds
+    return known | {"low": low, "high": high, "interval": value.kind}
+
+
+def _validation(found: Validated) -> dict[str, Any]:
+    return {
+        "pixels": PIXELS,
+        "distance": NEAR,
+        "near": found.near.tolist(),
+        "parts": {part: {"about": about, **_part(found.parts[part])} for part, about in PARTS.items()},
+    }
+
+
+def _part(part: Counted) -> dict[str, Any]:
+    return {
+        "polygons": part.polygons.tolist(),
+        "pixels": part.pixels.tolist(),
+        "overall_accuracy": _defined(part.summary.overall_accuracy.mean),
+        "kappa": _defined(part.summary.kappa.mean),
+        "f_score": [_defined(value.mean) for value in part.summary.f_score],
+        "seeds": [_seed(seed, confusion) for seed, confusion in part.confusions.items()],
+    }
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else value

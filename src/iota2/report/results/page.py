@@ -1,0 +1,331 @@
+"""The report of a run as one HTML page that needs no other file."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from iota2.compute.accuracy import Estimate, Scores, Summary, scores, summarise
+from iota2.compute.validation import Validated
+from iota2.core.losses import DRAWN, SAMPLES, USABLE, VALIDATION, ClassFate, losses_told
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.tables import Confusion
+from iota2.report.results.measures import UNDEFINED, measure, spread_text
+from iota2.report.results.remarks import remarks
+from iota2.report.results.validation import (
+    PIXELS,
+    class_rows,
+    near_sentence,
+    neighbour_notes,
+    part_rows,
+    spread_sentences,
+)
+from iota2.report.templating import environment
+
+
+@dataclass(frozen=True)
+class Series:
+    """The dates of one sensor on one tile."""
+
+    sensor: str
+    tile: str
+    count: int
+    first: str
+    """Day as it is to be shown, ``2018-05-11``."""
+    last: str
+
+
+@dataclass(frozen=True)
+class AlignedSeries:
+    """How the dates of one sensor on one tile lay to the reference image; medians are over the dates with a measure,
+    NaN when there is none."""
+
+    sensor: str
+    tile: str
+    count: int
+    moved: int
+    """Dates whose images were moved."""
+    unknown: int
+    """Dates that could not be compared, and were read as they lie."""
+    typical: float
+    """Median of the pixels by which dates were displaced."""
+    furthest: float
+    """The largest of them."""
+    before: float
+    """Median of the correlation with the reference as the images lie."""
+    after: float
+    """The same once they are moved."""
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """A model of the map, as it tells of itself."""
+
+    region: str
+    random_seed: int
+    classifier: str
+    parameters: Mapping[str, Any]
+    """By the names that users write, with those that were not given."""
+    samples: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG with what it shows."""
+
+    title: str
+    caption: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """All that ``final/report.html`` shows. Nothing in it is trusted: every text is escaped."""
+
+    title: str
+    nomenclature: Nomenclature
+    confusions: Mapping[int, Confusion] = field(default_factory=dict)
+    """By seed; empty when the run was not validated."""
+    validated: Validated | None = None
+    """The validation pixels by polygon."""
+    mapped: Mapping[int, int] = field(default_factory=dict)
+    """Pixels of the first seed's map by class code; with 0 for what is on the ground of a tile but not classified."""
+    pixel_area: float = 0.0
+    """Of one pixel of the map, square metres."""
+    tiles: tuple[str, ...] = ()
+    series: tuple[Series, ...] = ()
+    aligned: tuple[AlignedSeries, ...] = ()
+    """Empty without a reference image."""
+    map: Picture | None = None
+    pictures: tuple[Picture, ...] = ()
+    """Confidence, validity …, after the map."""
+    notes: tuple[str, ...] = ()
+    """Warnings and remarks of the run; those on the measures are added here."""
+    fates: tuple[ClassFate, ...] = ()
+    """What became of the reference polygons of each class, for the first seed."""
+    files: tuple[tuple[str, str], ...] = ()
+    """Path relative to the page's folder, and one sentence about it."""
+    models: tuple[ModelView, ...] = ()
+    configuration: tuple[tuple[str, str], ...] = ()
+    """Option (``chain.runs``) and value when the page is written."""
+    versions: tuple[tuple[str, str], ...] = ()
+    """Name and version of the programs that made the run."""
+
+
+def render_report(data: ReportData) -> str:
+    """The page as text: no script, no external file, pictures inside; light and dark, and fit for print."""
+    templates = environment()
+    templates.filters |= {"data_uri": _data_uri, "link": _link, "thousands": _thousands, "measure": measure}
+    validated = data.validated
+    summary = summarise(data.confusions, validated.intervals if validated else None) if data.confusions else None
+    return templates.get_template("report.html.j2").render(
+        data=data,
+        figures=_key_figures(data, summary),
+        areas=_areas(data),
+        matrix=_matrix(summary, data.nomenclature) if summary else None,
+        classes=_class_rows(summary, data) if summary else (),
+        spreads=spread_sentences(summary) if summary else (),
+        validation=_validation(validated, data.nomenclature) if validated else None,
+        seeds=_seed_rows(data.confusions),
+        fates=[_fate_row(fate, data.nomenclature) for fate in data.fates],
+        notes=(
+            *remarks(data.confusions, data.nomenclature),
+            *(neighbour_notes(validated) if validated else ()),
+            *data.nomenclature.warnings,
+            *data.notes,
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A key number at the head of the page."""
+
+    name: str
+    value: str
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class _Heat:
+    """A coloured cell."""
+
+    text: str
+    color: str = ""
+    """CSS colour of the ground."""
+    title: str = ""
+    """What is said when one points at the cell."""
+    empty: bool = False
+    """Whether there is nothing to measure, as in the row of a class without reference pixels."""
+
+
+def _validation(found: Validated, nomenclature: Nomenclature) -> dict[str, Any]:
+    """What the page shows of the validation pixels."""
+    return {
+        "pixels": PIXELS,
+        "near": near_sentence(found),
+        "parts": part_rows(found),
+        "classes": class_rows(found, nomenclature),
+    }
+
+
+def _key_figures(data: ReportData, summary: Summary | None) -> list[_Figure]:
+    figures = []
+    if summary:
+        figures += [
+            _Figure("Overall accuracy", *_percent(summary.overall_accuracy)),
+            _Figure("Kappa", measure(summary.kappa.mean), _spread(summary.kappa)),
+        ]
+    classified = sum(count for code, count in data.mapped.items() if code != 0)
+    if classified:
+        figures.append(_Figure("Mapped area", f"{_square_kilometres(classified, data)} km²"))
+    figures.append(_Figure("Classes", str(len(data.nomenclature.codes))))
+    if data.tiles:
+        figures.append(_Figure("Tiles", str(len(data.tiles)), ", ".join(data.tiles[:3]) + " …" * (len(data.tiles) > 3)))
+    if data.series:
+        first, last = min(s.first for s in data.series), max(s.last for s in data.series)
+        figures.append(_Figure("Images", str(sum(s.count for s in data.series)), f"{first} to {last}"))
+    return figures
+
+
+def _percent(value: Estimate) -> tuple[str, str]:
+    """A share as percents and its spread."""
+    if math.isnan(value.mean):
+        return UNDEFINED, ""
+    return f"{100 * value.mean:.1f} %", _spread(value, 100, 1)
+
+
+def _spread(value: Estimate, scale: float = 1.0, digits: int = 3) -> str:
+    """The spread of a key number, and over what it is."""
+    spread = spread_text(value, scale, digits).replace("+-", "±")
+    over = "validation polygons" if value.kind == "polygons" else f"{value.runs} runs"
+    return f"{spread} over {over}" if spread else ""
+
+
+def _areas(data: ReportData) -> list[dict[str, str]]:
+    """Rows of the legend: colour, code, name, area, and share of what is classified."""
+    total = sum(count for code, count in data.mapped.items() if code != 0)
+    rows = []
+    for code, name, color in zip(
+        data.nomenclature.codes, data.nomenclature.names, data.nomenclature.colors, strict=True
+    ):
+        count = data.mapped.get(code, 0)
+        share = 100 * count / total if total else math.nan
+        rows.append(
+            {
+                "color": "rgb({}, {}, {})".format(*color),
+                "code": str(code),
+                "name": name,
+                "area": _square_kilometres(count, data),
+                "share": measure(share, 1),
+                "bar": f"{0 if math.isnan(share) else share:.2f}%",
+            }
+        )
+    return rows
+
+
+def _square_kilometres(pixels: int, data: ReportData) -> str:
+    area = pixels * data.pixel_area / 1e6
+    return f"{area:,.2f}" if area < 100 else f"{area:,.0f}"
+
+
+def _matrix(summary: Summary, nomenclature: Nomenclature) -> list[tuple[str, list[_Heat]]]:
+    """Rows of the confusion matrix: reference class, then one cell for each mapped class."""
+    names = [nomenclature.name(code) for code in summary.labels]
+    totals = summary.mean_counts.sum(axis=1)
+    return [
+        (names[r], [_matrix_cell(summary, r, c, names, totals) for c in range(len(names))]) for r in range(len(names))
+    ]
+
+
+def _matrix_cell(summary: Summary, r: int, c: int, names: list[str], totals: np.ndarray) -> _Heat:
+    count, total = summary.mean_counts[r, c], totals[r]
+    if total == 0:
+        return _Heat("", title=f"{names[r]}: no reference pixel", empty=True)
+    share = count / total
+    text = _thousands(count) if count or r == c else ""
+    about = f"{names[r]} mapped as {names[c]}: {_thousands(count)} pixels, {100 * share:.1f} % of the reference"
+    return _Heat(text, _good(share) if r == c else _bad(share), about)
+
+
+def _good(share: float) -> str:
+    """Red over yellow to green, let through more or less of the ground so that it fits light and dark."""
+    return f"hsl({115 * share:.0f} 50% 47% / 0.55)"
+
+
+def _bad(share: float) -> str:
+    return f"hsl(8 75% 50% / {0.85 * share**0.7:.2f})" if share else ""
+
+
+def _class_rows(summary: Summary, data: ReportData) -> list[tuple[str, str, list[_Heat], str]]:
+    """Rows of the table of classes: colour, name, precision, recall and F-score, pixels of the reference."""
+    support = summary.mean_counts.sum(axis=1)
+    rows = []
+    for k, code in enumerate(summary.labels):
+        measures = [values[k] for values in (summary.precision, summary.recall, summary.f_score)]
+        rows.append(
+            (
+                "rgb({}, {}, {})".format(*data.nomenclature.color(code)),
+                data.nomenclature.name(code),
+                [_measure_cell(value) for value in measures],
+                _thousands(support[k]),
+            )
+        )
+    return rows
+
+
+def _measure_cell(value: Estimate) -> _Heat:
+    if math.isnan(value.mean):
+        return _Heat(UNDEFINED, title="undefined")
+    spread = spread_text(value).replace("+-", "±")
+    return _Heat(f"{value.mean:.3f} {spread}".rstrip(), _good(value.mean))
+
+
+def _seed_rows(confusions: Mapping[int, Confusion]) -> list[tuple[int, str, str, str, str]]:
+    """Rows of the table of runs: seed, overall accuracy, kappa, pixels, pixels not classified."""
+    each: list[tuple[int, Confusion, Scores]] = [(s, m, scores(m)) for s, m in confusions.items()]
+    return [
+        (
+            seed,
+            measure(found.overall_accuracy),
+            measure(found.kappa),
+            f"{int(found.support.sum()):,}",
+            f"{int(matrix.unmapped.sum()):,}",
+        )
+        for seed, matrix, found in each
+    ]
+
+
+def _fate_row(fate: ClassFate, nomenclature: Nomenclature) -> dict[str, object]:
+    """Row of the table of samples: colour, name, amounts by stage, and what is lost, in words."""
+    return {
+        "color": "rgb({}, {}, {})".format(*nomenclature.color(fate.code)),
+        "name": nomenclature.name(fate.code),
+        "polygons": fate.of(DRAWN).polygons,
+        "drawn": fate.of(DRAWN).pixels,
+        "usable": fate.of(USABLE).pixels,
+        "samples": fate.of(SAMPLES).pixels,
+        "validation": fate.of(VALIDATION).pixels,
+        "lost": losses_told(fate.losses),
+        "loud": fate.nearly_lost,
+    }
+
+
+def _thousands(count: float) -> str:
+    """A count with separators; small means over runs have one decimal."""
+    return f"{count:,.0f}" if count >= 100 or float(count).is_integer() else f"{count:,.1f}"
+
+
+def _data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def _link(path: str) -> str:
+    """A relative path as a link; a colon is escaped too, so no path becomes a ``javascript:`` address."""
+    return quote(path, safe="/")

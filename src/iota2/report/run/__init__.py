@@ -1,0 +1,1 @@
+"""The pages on a run: calendar, graph of jobs, workers."""

@@ -1,0 +1,243 @@
+"""The browsable report of a run: pages from values. They work from the file system, without a server or a network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from itertools import groupby
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
+
+from iota2.core.words import json_text
+from iota2.report.run.graph import HEIGHT, LEFT, Graph, counted, lay_out
+from iota2.report.run.plots import CLEAR_KINDS, calendars, target, timeline
+from iota2.report.run.values import (
+    WORDS,
+    InputsView,
+    JobLog,
+    JobView,
+    OutputView,
+    RunView,
+    SettingView,
+)
+from iota2.report.templating import environment
+
+REFRESH_SECONDS = 5
+"""How often a page loads again while the run goes on."""
+LISTED_JOBS = 20_000
+"""Jobs that the graph's page tells one by one; of more, those that ask for attention come first."""
+SHOWN_FAILURES = 100
+SHOWN_FILES = 40
+PAGES = (
+    ("index.html", "Run"),
+    ("tasks_status_1.html", "Jobs"),
+    ("timeline.html", "Workers"),
+    ("input_files_content.html", "Inputs"),
+    ("output_path_content.html", "Outputs"),
+    ("configuration_file.html", "Configuration"),
+    ("environment_info.html", "Environment"),
+    ("results.html", "Results"),
+)
+"""Pages with a place in the head of every page."""
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+
+
+def render_run(run: RunView) -> dict[str, str]:
+    """The pages that change while a run goes on, by name; ``../tasks_status_1.svg`` is the picture alone."""
+    graph = lay_out(run.steps, run.jobs)
+    failed = [job for job in run.jobs if job.state == "failed"]
+    under_way = [job for job in run.jobs if job.state == "running"]
+    counts = Counter(job.state for job in run.jobs)
+    common = {"run": run, "graph": graph, "words": WORDS, "counts": counts, "refresh": _refresh(run),
+              "most": SHOWN_FAILURES}  # fmt: skip
+    listed = _listed(graph)
+    return {
+        "index.html": _page(
+            "index", **common, listed=listed, failed=failed[:SHOWN_FAILURES], more=failed[SHOWN_FAILURES:],
+            steps=_step_rows(run),
+        ),
+        "tasks_status_1.html": _page("tasks", **common, listed=listed),
+        "timeline.html": _page(
+            "timeline", **common, plot=timeline(run.jobs), slowest=_slowest(run.jobs), under_way=under_way
+        ),
+        "results.html": _page("results", **common),
+        "../tasks_status_1.svg": _page("picture", graph=graph, words=WORDS, prefix="html/"),
+    }  # fmt: skip
+
+
+def render_job(job: JobView, log: JobLog, *, live: bool = False) -> str:
+    """The page of one job: what became of it, why, its log. ``live``: the page loads again by itself."""
+    return _page("job", job=job, log=log, words=WORDS, up="../", refresh=REFRESH_SECONDS if live else 0)
+
+
+def render_configuration(settings: Sequence[SettingView], source: str, warnings: Sequence[str], former: bool) -> str:
+    """All options; ``former``: whether the run before is known."""
+    sections = [(name, list(members)) for name, members in groupby(settings, key=lambda setting: setting.section)]
+    changed = [setting for setting in settings if setting.changed]
+    return _page("configuration", sections=sections, source=source, warnings=warnings, changed=changed, former=former)
+
+
+def render_environment(groups: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> str:
+    """Tables of names and values."""
+    return _page("environment", groups=groups)
+
+
+def render_inputs(inputs: InputsView, products: Sequence[tuple[str, str]]) -> str:
+    """What was found by sensor and tile; ``products``: address of each sensor's own page, and what is there."""
+    return _page("inputs", inputs=inputs, plots=calendars(inputs.series), products=products, kinds=CLEAR_KINDS)
+
+
+def render_products(inputs: InputsView, sensors: Sequence[str], folder: str) -> str:
+    """Every product of some series that lie in one folder, tile by tile."""
+    series = [one for one in inputs.series if one.sensor in sensors]
+    targets = [target(one) for one in series]
+    return _page("products", series=series, sensors=sensors, folder=folder, targets=targets)
+
+
+def render_outputs(folders: Sequence[tuple[str, str, Sequence[OutputView]]], root: str) -> str:
+    """The output tree: folder, its sentence, its kinds of files."""
+    return _page("outputs", folders=folders, root=root, most=SHOWN_FILES)
+
+
+def assets() -> dict[str, str]:
+    """Files that stand beside the pages."""
+    return {
+        "style.css": _environment().get_template("site/style.css.j2").render(),
+        "svg-pan-zoom.LICENSE.txt": _asset("svg-pan-zoom.LICENSE.txt"),
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------- inner
+
+
+def _page(name: str, **values: object) -> str:
+    given = {"pages": PAGES, "refresh": 0, "up": "", "prefix": "", "here": name, **values}
+    text = _environment().get_template(f"site/{name}.j2").render(given)
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+@cache
+def _environment() -> Environment:
+    templates = environment()
+    templates.filters |= {"link": _link, "data": _data, "took": took, "moment": _moment, "px": _px, "part": _part,
+                          "figure": _figure}  # fmt: skip
+    templates.globals |= {
+        "scripts": [Markup(text) for text in _scripts()],
+        "policy": _policy(),
+        "policy_silent": _policy(script=False),
+        "brick_height": HEIGHT,
+        "graph_left": LEFT,
+        "counted": counted,
+    }
+    return templates
+
+
+@cache
+def _scripts() -> tuple[str, ...]:
+    """What runs in a page, the library first."""
+    return tuple(_asset(name).replace("\r\n", "\n") for name in ("svg-pan-zoom.min.js", "site.js"))
+
+
+@cache
+def _policy(*, script: bool = True) -> str:
+    """What a page may load: its style, and no script but ours, known by its digest."""
+    digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in _scripts())
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests) if script else "'none'"
+    return f"default-src 'none'; style-src 'self' file: 'unsafe-inline'; script-src {allowed}"
+
+
+@cache
+def _asset(name: str) -> str:
+    loader = PackageLoader("iota2.report", "assets")
+    return loader.get_source(Environment(autoescape=True), name)[0]
+
+
+def _refresh(run: RunView) -> int:
+    return REFRESH_SECONDS if run.state == "running" else 0
+
+
+def _link(path: str) -> str:
+    """A relative path as an address; a colon is escaped too, so no path becomes a ``javascript:`` address."""
+    return quote(path, safe="/", errors="surrogateescape")
+
+
+def _data(value: object) -> Markup:
+    """JSON for a data block; ``<`` and ``&`` are written so that nothing in it ends the block."""
+    text = json_text(value, separators=(",", ":"))
+    for sign in "<>&":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)
+
+
+def took(seconds: float) -> str:
+    """A duration to read."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _part(value: float | None) -> str:
+    """A part as percents."""
+    return "–" if value is None else f"{100 * value:.0f} %"
+
+
+def _figure(value: float, form: str = ".2f") -> str:
+    """A number, or a dash when it is not known."""
+    return "–" if math.isnan(value) else format(round(value, 2) + 0.0, form)  # no minus before a zero
+
+
+def _px(value: float) -> str:
+    """A length of a picture."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def _listed(graph: Graph) -> list[list[object]]:
+    """Of each brick its jobs: name, state, seconds, peak, reason, page."""
+    room = LISTED_JOBS
+    rows: list[list[object]] = []
+    for brick in graph.bricks:
+        jobs = sorted(brick.jobs, key=lambda job: list(WORDS).index(job.state))[: max(room, 1)]
+        room -= len(jobs)
+        rows.append([[job.id, job.state, took(job.seconds) if job.seconds else "", job.peak,
+                      job.message or job.reason, job.page, job.key] for job in jobs])  # fmt: skip
+    return rows
+
+
+def _step_rows(run: RunView) -> list[Mapping[str, object]]:
+    """A row for each step: its jobs by state, their time, the largest memory."""
+    by_step: dict[str, list[JobView]] = {step.name: [] for step in run.steps}
+    for job in run.jobs:
+        by_step[job.step].append(job)
+    rows: list[Mapping[str, object]] = []
+    for step in run.steps:
+        jobs = by_step[step.name]
+        if jobs:
+            rows.append(
+                {
+                    "step": step,
+                    "total": len(jobs),
+                    "counts": Counter(job.state for job in jobs),
+                    "seconds": sum(job.seconds for job in jobs if job.state in ("done", "failed")),
+                    "peak": max(job.peak for job in jobs),
+                }
+            )
+    return rows
+
+
+def _slowest(jobs: Sequence[JobView], most: int = 12) -> list[JobView]:
+    """Jobs of this run that took longest."""
+    return sorted((job for job in jobs if job.started), key=lambda job: -job.seconds)[:most]

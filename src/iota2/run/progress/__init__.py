@@ -1,0 +1,1 @@
+"""What is reported of a run while it goes on and afterwards."""

@@ -1,0 +1,221 @@
+"""Which option, file or image differs from the last run: the words behind a digest that is another one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from pydantic import BaseModel
+
+from iota2 import layout
+from iota2.core.files import read_text
+from iota2.core.graph import Artifact
+from iota2.io.files.atomic import write_text
+from iota2.run.plan.jobs import Job, Plan
+from iota2.run.progress.status import failures
+from iota2.run.records.ledger import Ledger, Verdict, checksum
+from iota2.run.records.state import DAMAGE, StateFile, make_way, require, texts_by_name
+
+PARAMETERS = layout.PARAMETERS.path
+"""Parameters of steps by their digest, so that a million records need not hold them."""
+LONGEST = 80
+"""Characters of a value that are shown."""
+Shown = Mapping[str, Any]
+"""Parameters by name: text, or path and digest of a file."""
+
+
+class Reasons:
+    """What differs between the last runs in an output folder and the next one. Nothing is read before it is asked for.
+
+    ``texts``: the files of the survey with their text, which are not written yet.
+    """
+
+    def __init__(self, root: Path, texts: Mapping[Path, str]) -> None:
+        self._root, self._texts = root, texts
+        self._steps: dict[tuple[str, str], Sequence[str]] = {}
+        self._files: dict[str, Sequence[str]] = {}
+
+    def parameters(self, job: Job, former: str, now: str) -> Sequence[str]:
+        """See ``ledger.Words``."""
+        if (former, now) not in self._steps:
+            before = self._parameters.get(former)
+            found = differences(before, shown(job.params)) if before is not None else []
+            self._steps[former, now] = found or ("parameters changed",)
+        return self._steps[former, now]
+
+    def content(self, name: str) -> Sequence[str]:
+        """See ``ledger.Words``."""
+        if name not in self._files:
+            self._files[name] = self._image_changes(name) or (f"{name} changed",)
+        return self._files[name]
+
+    def failure(self, id_: str) -> str:
+        """See ``ledger.Words``."""
+        return self._failures.get(id_, "")
+
+    @cached_property
+    def _parameters(self) -> Mapping[str, Shown]:
+        return kept_parameters(self._root)
+
+    @cached_property
+    def _failures(self) -> Mapping[str, str]:
+        return failures(self._root)
+
+    def _image_changes(self, name: str) -> list[str]:
+        """For what the survey tells of a tile: the images of the tile that are others than in the last run."""
+        path = self._root / name
+        if path.name not in (Path(layout.SCENE.path).name, Path(layout.LISTING.path).name):
+            return []
+        listing = path.with_name(Path(layout.LISTING.path).name)
+        try:
+            before = texts_by_name(json.loads(read_text(listing)))
+        except DAMAGE:
+            return []
+        return image_changes(before, json.loads(self._texts.get(listing, "{}")))
+
+
+def image_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """What differs between two listings, of the fingerprint of each image by its path."""
+    both = before.keys() & now.keys()
+    new, gone = sorted(now.keys() - both), sorted(before.keys() - both)
+    if gone and not both and len(gone) == len(new):
+        old, other = _uncommon(gone[0], new[0])
+        if [path.removeprefix(old) for path in gone] == [path.removeprefix(other) for path in new]:
+            return [f"the images lie in {other}, no longer in {old}"]
+    return [
+        *(f"{_name(path)} changed" for path in sorted(both) if before[path] != now[path]),
+        *(f"{_name(path)} is new" for path in new),
+        *(f"{_name(path)} is gone" for path in gone),
+    ]
+
+
+def _uncommon(one: str, other: str) -> tuple[str, str]:
+    """The beginnings of two paths, whole folders, before the end that they share."""
+    first, second = Path(one).parts, Path(other).parts
+    shared = 0
+    while shared < min(len(first), len(second)) - 1 and first[-1 - shared] == second[-1 - shared]:
+        shared += 1
+    return str(Path(*first[: len(first) - shared])), str(Path(*second[: len(second) - shared]))
+
+
+def _name(path: str) -> str:
+    return Path(path).name
+
+
+# ---------------------------------------------------------------------------------------------------- parameters
+
+
+def shown(params: Any) -> dict[str, Any]:
+    """The parameters of a step by name, as text; of a file its path and the digest of its bytes."""
+    return dict(_flat("", params))
+
+
+def _flat(name: str, value: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(value, Path):
+        return [(name, {"path": str(value), "content": checksum(value) if value.is_file() else ""})]
+    parts = _parts(value)
+    if parts is None:
+        return [(name, _one_text(value))]
+    return [pair for key, part in parts for pair in _flat(_joined(name, key), part)]
+
+
+def _one_text(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return ", ".join(map(_one_text, value))
+    return value.path if isinstance(value, Artifact) else str(value)
+
+
+@runtime_checkable
+class Told(Protocol):
+    """Parameters that have other names for the user."""
+
+    def told(self) -> Mapping[str, Any]:
+        """Values by name, as the user knows them."""
+
+
+def _parts(value: Any) -> list[tuple[str, Any]] | None:
+    """What a value consists of; None of what is shown as a whole."""
+    if isinstance(value, Told):
+        return list(value.told().items())
+    if isinstance(value, BaseModel):
+        return [(field.alias or name, getattr(value, name)) for name, field in type(value).model_fields.items()]
+    if isinstance(value, Mapping):
+        return [(str(key), part) for key, part in value.items()]
+    if isinstance(value, tuple | list):
+        return [(str(number), part) for number, part in enumerate(value)] if any(map(_parts, value)) else None
+    if is_dataclass(value) and not isinstance(value, type | Artifact):
+        return [(field.name, getattr(value, field.name)) for field in fields(value)]
+    return None
+
+
+def _joined(name: str, key: str) -> str:
+    """The name of a part; one with a dot is a whole name, as options of classifiers have it."""
+    return f"{name}.{key}" if name and "." not in key else key
+
+
+def differences(before: Shown, now: Shown) -> list[str]:
+    """What differs, ``name: before → now``; of a file with other content its path. Where it lies is no difference."""
+    names = [*now, *(name for name in before if name not in now)]
+    pairs = ((name, before.get(name, "not set"), now.get(name, "not set")) for name in names)
+    return [_change(name, old, new) for name, old, new in pairs if _differ(old, new)]
+
+
+def _differ(old: Any, new: Any) -> bool:
+    if isinstance(old, dict) and isinstance(new, dict) and (old["content"] or new["content"]):
+        return bool(old["content"] != new["content"])
+    return bool(old != new)
+
+
+def _change(name: str, old: Any, new: Any) -> str:
+    if isinstance(old, dict) and isinstance(new, dict) and Path(old["path"]).name == Path(new["path"]).name:
+        return f"{new['path']}: content changed"
+    return f"{name}: {_text(old)} → {_text(new)}" if name else f"{_text(old)} → {_text(new)}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return str(value["path"])
+    text = str(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def kept_parameters(root: Path) -> dict[str, Shown]:
+    """The parameters that ``keep_parameters`` wrote, by digest."""
+    return KEPT.load(root)
+
+
+def _parsed(text: str) -> dict[str, Shown]:
+    content = json.loads(text)
+    require(isinstance(content, dict), "expected an object")
+    for params in content.values():
+        require(isinstance(params, dict) and all(map(_is_shown, params.values())), "parameters of another kind")
+    return dict(content)
+
+
+def _is_shown(value: Any) -> bool:
+    if isinstance(value, dict):
+        return value.keys() == {"path", "content"} and all(isinstance(part, str) for part in value.values())
+    return isinstance(value, str)
+
+
+KEPT: StateFile[dict[str, Shown]] = StateFile(
+    PARAMETERS, _parsed, dict, "It is made anew: reasons say that parameters changed, not which, until then."
+)
+"""What runs keep of the parameters of steps."""
+
+
+def keep_parameters(plan: Plan, verdicts: Mapping[str, Verdict], ledger: Ledger) -> None:
+    """Note the parameters of each step by digest, for the reasons of later runs; those that no record names go."""
+    known = kept_parameters(plan.root)
+    first = {job.step.name: job for job in reversed(plan.jobs)}
+    new = {verdicts[job.id].params: job.params for job in first.values() if verdicts[job.id].params not in known}
+    if new:
+        used = {record.params for record in ledger.records.values()} | {verdict.params for verdict in verdicts.values()}
+        kept = {digest: params for digest, params in known.items() if digest in used}
+        kept |= {digest: shown(params) for digest, params in new.items()}
+        make_way(plan.root / PARAMETERS)
+        write_text(plan.root / PARAMETERS, json.dumps(kept, indent=1))

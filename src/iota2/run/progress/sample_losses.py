@@ -1,0 +1,29 @@
+"""What a person is told, at the end of a run, of what became of the reference polygons."""
+
+from __future__ import annotations
+
+from iota2 import layout
+from iota2.config.options.schema import Config
+from iota2.core.losses import ClassFate, fate_told, warnings
+from iota2.io.tables.classes import read_classes
+from iota2.steps.sampling.class_statistics import read_fates
+
+
+def sample_lines(config: Config) -> list[str]:
+    """A line for each class of the first seed, and a warning for each class that is nearly lost for any.
+
+    Empty when the run has not come so far.
+    """
+    root = config.chain.output_path
+    tables = {seed: root / layout.LOSSES.path.format(seed=seed) for seed in range(config.arg_train.runs)}
+    classes = root / layout.CLASSES.path
+    if not classes.is_file() or not all(path.is_file() for path in tables.values()):
+        return []
+    name = read_classes(classes).name
+    fates: dict[int, tuple[ClassFate, ...]] = {seed: read_fates(path) for seed, path in tables.items()}
+    more = f" (other seeds: {layout.LOSSES.path.format(seed='<seed>')})" if len(fates) > 1 else ""
+    return [
+        f"Reference polygons and samples, seed 0{more}:",
+        *(f"  {fate_told(fate, name(fate.code))}" for fate in fates[0]),
+        *(f"warning: {text}" for text in warnings(fates, name)),
+    ]

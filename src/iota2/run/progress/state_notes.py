@@ -1,0 +1,29 @@
+"""What is wrong with the state files of an output folder, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from iota2.run.progress import reasons, site, status
+from iota2.run.records import damage, output
+from iota2.run.records.ledger import Ledger
+from iota2.run.records.state import make_way
+from iota2.run.survey import listing
+
+FILES = (listing.KNOWN, damage.NOTED, reasons.KEPT, status.LAST, status.STATES, output.NAMES, site.SETTINGS)
+"""All state files that are read again, but for the records and the lock."""
+
+
+def clear_damaged(root: Path) -> None:
+    """Remove damaged state files, for a run that holds the lock and writes them anew. OutputError for a folder in the
+    place of one that is not empty."""
+    for file in FILES:
+        if file.ailment(root):
+            make_way(root / file.path)
+            (root / file.path).unlink(missing_ok=True)
+
+
+def state_notes(root: Path) -> list[str]:
+    """A note on each state file that is damaged: what is wrong, and what happens without it."""
+    told = [*(file.ailment(root) for file in FILES), Ledger(root).ailment()]
+    return [f"note: {ailment}" for ailment in told if ailment]

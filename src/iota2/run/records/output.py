@@ -1,0 +1,293 @@
+"""The output folder: how it is made, marked, and only ever emptied when all in it is ours."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Set
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+from iota2 import layout
+from iota2.chains.classification import CLASSIFICATION
+from iota2.classifiers import forest, models
+from iota2.config.options.schema import Config
+from iota2.core.files import MAX_NAME_BYTES, read_bytes
+from iota2.core.graph import Artifact
+from iota2.errors import OutputError, remedy_of, system_text
+from iota2.io.files.atomic import SHAPEFILE_SUFFIXES, in_progress, write_text
+from iota2.run.records.ledger import Ledger
+from iota2.run.records.lock import LOCK
+from iota2.run.records.state import StateFile, make_way, require
+
+LONGEST_PATH = 3800
+"""Bytes of the path to the output folder; paths of files in it are longer."""
+_SYSTEM = ("/proc", "/sys", "/dev")
+"""Folders of the operating system that cannot contain files of users."""
+MADE = layout.OUTPUTS.path
+"""Every path that runs in this folder have set out to make, one per line."""
+MOST_PARTS = 16
+"""Parts of an output's name."""
+_COMPANIONS = (".aux.xml", ".ovr")
+"""What viewers write beside rasters."""
+_MADE_BY_JOBS = {artifact.path for step in CLASSIFICATION for artifact in step.makes.values()}
+_FIXED = frozenset(known.path for known in vars(layout).values() if isinstance(known, Artifact)) - _MADE_BY_JOBS
+"""Names of what runs write beside the outputs of jobs, those without braces as they are."""
+_IN_MODELS = (models.FILE, forest.FILE)
+"""What folders hold that are one output."""
+_STEP = f"({'|'.join(step.name for step in CLASSIFICATION)})"
+_LOG = re.compile(
+    rf"logs/{_STEP}/[^/]+\.(out|err)"
+    rf"|logs/under_way/\.?{_STEP}-[0-9a-f]{{12}}\.json"
+    r"|logs/workers/worker-[^/]+\.log"
+    rf"|logs/html/jobs/{_STEP}-[0-9a-f]{{12}}\.html"
+    r"|logs/html/([a-z0-9_]+_content\.html|style\.css|svg-pan-zoom\.LICENSE\.txt)"
+)
+"""Logs and pages of the run report, beside those of ``_FIXED``."""
+
+
+def require_usable(root: Path) -> None:
+    """Raise OutputError when a run could not have its results in this folder; nothing is written.
+
+    The folder may be there, empty or made by this program, or be missing below a folder that can be written to.
+    """
+    if problem := _unusable(root):
+        raise OutputError(f"chain.output_path: {problem}")
+
+
+def _unusable(root: Path) -> str | None:
+    """Why a folder cannot hold results, and what to do; None when it can."""
+    if any(len(os.fsencode(part)) > MAX_NAME_BYTES for part in root.parts) or len(os.fsencode(root)) > LONGEST_PATH:
+        return f"the path is longer than file systems hold ({str(root)[:60]}…). Choose another folder."
+    try:
+        place = next(folder for folder in (root, *root.parents) if os.path.lexists(folder))
+        if not place.is_dir():
+            return _no_folder(place)
+        if any(place.resolve().is_relative_to(system) for system in _SYSTEM) and not _in_shared_memory(place):
+            return f"{place} belongs to the system and holds no files. Choose another folder."
+        if place != root:
+            return _closed(place)
+        folders = [root, *(root / name for name in (layout.MARK, *layout.FOLDERS))]
+        there = [folder for folder in folders if os.path.lexists(folder)]
+        return (
+            next((_no_folder(folder) for folder in there if not folder.is_dir()), None)
+            or next(filter(None, map(_closed, there)), None)
+            or _taken(root)
+        )
+    except OSError as err:
+        return f"{err.filename or root} cannot be looked at ({err.strerror}). {remedy_of(err)}"
+
+
+def _in_shared_memory(folder: Path) -> bool:
+    return folder.resolve().is_relative_to("/dev/shm")
+
+
+def _no_folder(place: Path) -> str:
+    what = "is a symbolic link that leads nowhere"
+    if place.exists():
+        what = "is a file" if place.is_file() else "is neither a file nor a folder"
+    return f"{place} {what}, a folder is needed. Move it away, or choose another folder."
+
+
+def _closed(folder: Path) -> str | None:
+    """Why nothing can be written into a folder that is there."""
+    if os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return None
+    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+        return f"{folder} cannot be written to, it lies on a read-only file system. Choose another folder."
+    return f"{folder} cannot be written to, or not be listed. Correct its permissions, or choose another folder."
+
+
+def _taken(root: Path) -> str | None:
+    """Why a folder that is there is not one of ours and not empty."""
+    entries = sorted(os.listdir(root))
+    if not entries or layout.MARK in entries:
+        return None
+    return (
+        f"{root} is not empty and was not made by this program (it holds {', '.join(entries[:3])}). Choose another "
+        "folder, or empty it yourself."
+    )
+
+
+def place_notes(config: Config) -> list[str]:
+    """A note with the location of a relative output folder, unless it starts at the working directory."""
+    written = _written(config)
+    if written is None or config.chain.paths_from or config.source.parent.resolve() == Path.cwd().resolve():
+        return []
+    return [
+        f"chain.output_path: '{written}' starts at the folder of the configuration; results are in "
+        f"{config.chain.output_path}"
+    ]
+
+
+def other_results(config: Config) -> list[str]:
+    """A warning when earlier results are in the folder that a relative ``output_path`` means from another start: the
+    working directory, or the folder of the configuration."""
+    written, here = _written(config), config.chain.output_path
+    if written is None:
+        return []
+    home, start = config.source.parent, Path.cwd()
+    elsewhere = [(start / written, "add --paths-from ."), (home / written, "leave --paths-from out")]
+    return [
+        f"chain.output_path: RESULTS OF AN EARLIER RUN ARE IN {other}, and this command uses {here}. To use those, "
+        f"{remedy} or give the whole path in the configuration"
+        for other, remedy in elsewhere
+        if other.resolve() != here.resolve() and os.path.isdir(other / layout.MARK)
+    ]
+
+
+def _written(config: Config) -> str | None:
+    """The output folder as written in the configuration; None for an absolute path."""
+    node = config.places.node("chain", "output_path")
+    text = str(node.plain()) if node else ""
+    return None if not text or Path(text).expanduser().is_absolute() else text
+
+
+def claim(root: Path) -> None:
+    """Make the output folder and its mark. Raises OutputError, and touches nothing, when it is somebody else's."""
+    require_usable(root)
+    try:
+        (root / layout.MARK).mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise OutputError(f"chain.output_path: cannot write into {root}: {system_text(err)}") from err
+
+
+def prepare(root: Path, outputs: Iterable[str], *, remove: bool) -> None:
+    """Make the folders of a claimed output; with ``remove``, take what earlier runs made away first.
+
+    ``outputs`` are the files and folders that this run may make, relative to ``root``. Raises OutputError, and
+    removes nothing, when the folder holds anything that no run here has set out to make.
+    """
+    if remove:
+        empty(root, removable(root))
+    mine = set(outputs)
+    require_ours(root, mine)
+    made = mine.union(_made(root))
+    for folder in layout.FOLDERS:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    make_way(root / MADE)
+    write_text(root / MADE, "\n".join(sorted(made)))
+
+
+def require_ours(root: Path, outputs: Iterable[str]) -> None:
+    """Raise OutputError when a run would overwrite files of a folder in which no run has ever listed its outputs.
+
+    A damaged list, or damaged records, are those of a run all the same.
+    """
+    if any(os.path.lexists(root / name) for name in (MADE, layout.RECORDS.path)):
+        return
+    theirs = sorted(name for name in set(outputs) if os.path.lexists(root / name))
+    if theirs:
+        raise OutputError(
+            f"chain.output_path: {root} contains files that no record of a run lists ({', '.join(theirs[:3])}), and a "
+            "run would overwrite them. Move them away or choose another folder."
+        )
+
+
+def left_over(root: Path, outputs: Iterable[str]) -> list[str]:
+    """What runs of other settings made here, is still there, and is none of ``outputs``; products first."""
+    unmade = sorted(set(_made(root)).difference(outputs), key=lambda name: (not name.startswith("final/"), name))
+    return [name for name in unmade if (root / name).exists()]
+
+
+def _made(root: Path) -> list[str]:
+    """The outputs of all runs in this folder. A damaged list counts by its readable lines, with the records."""
+    if NAMES.ailment(root) or not os.path.lexists(root / MADE):
+        return [*_whole_lines(root / MADE), *(name for one in Ledger(root).records.values() for name in one.outputs)]
+    return NAMES.load(root)
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """The lines of a damaged list that are text still."""
+    try:
+        lines = read_bytes(path).decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    return [line for line in lines if "\N{REPLACEMENT CHARACTER}" not in line and _is_name(line)]
+
+
+def _parsed(text: str) -> list[str]:
+    names = text.splitlines()
+    require(all(map(_is_name, names)), "expected paths in the output folder")
+    return names
+
+
+def _is_name(line: str) -> bool:
+    """Whether a line may be the name of an output."""
+    path = PurePosixPath(line)
+    short = all(len(os.fsencode(part)) <= MAX_NAME_BYTES for part in path.parts) and len(path.parts) <= MOST_PARTS
+    return bool(line) and "\0" not in line and not path.is_absolute() and ".." not in path.parts and short
+
+
+NAMES: StateFile[list[str]] = StateFile(
+    MADE, _parsed, list, "It is made anew, from its lines that are whole and from the records."
+)
+"""What runs keep of what they set out to make."""
+
+
+def removable(root: Path) -> list[Path]:
+    """The files that emptying a claimed output takes away: all but the lock and what is known of damaged inputs.
+
+    The list of what is ours comes last, so that an emptying that is cut short can be taken up again. Raises
+    OutputError when the folder holds anything that no run here has set out to make.
+    """
+    if root.resolve() in (Path("/"), Path.home()):
+        raise OutputError(f"chain.remove_output_path: {root} is never emptied. Choose another output folder.")
+    if (root / layout.MARK).is_symlink():
+        raise OutputError(
+            f"chain.remove_output_path: {root / layout.MARK} is a symbolic link, so what it lists may be of another "
+            "folder; nothing was removed. Choose another output folder."
+        )
+    made = set(_made(root))
+    names = list(_files(root))
+    foreign = [name for name in names if not _is_own(name, made)]
+    if foreign:
+        raise OutputError(
+            f"chain.remove_output_path: {root} holds files that this program did not make "
+            f"({', '.join(foreign[:3])}); nothing was removed. Move them away or choose another output folder."
+        )
+    kept = (LOCK, layout.DAMAGED.path)  # what is known of the archive holds for any run
+    going = [name for name in names if name not in kept]
+    return [root / name for name in sorted(going, key=MADE.__eq__)]
+
+
+def empty(root: Path, files: Iterable[Path]) -> None:
+    """Take away the files that ``removable`` told, and the folders that are empty then.
+
+    What has come since stays, and so does the folder of what workers on a cluster say: they may have begun to.
+    """
+    for path in files:
+        path.unlink(missing_ok=True)
+    kept = {root, root / layout.MARK, root / "logs", (root / layout.LOG_WORKER.path).parent}
+    for place, _, _ in os.walk(root, topdown=False):
+        if Path(place) not in kept:
+            with suppress(OSError):  # it is not empty
+                os.rmdir(place)
+
+
+def _files(root: Path) -> Iterator[str]:
+    """Every file and link below the folder, links not followed."""
+    for path in sorted(root.rglob("*")):
+        if path.is_symlink() or not path.is_dir():
+            yield path.relative_to(root).as_posix()
+
+
+def _is_own(name: str, made: Set[str]) -> bool:
+    """Whether runs in this folder make files of this name, or viewers beside them.
+
+    Where no run has noted what it makes, nothing but its own notes is.
+    """
+    if not made:
+        return name in _FIXED and name.startswith(f"{layout.MARK}/")
+    path = Path(name)
+    plain = name
+    for ending in _COMPANIONS:
+        plain = plain.removesuffix(ending)
+    return (
+        name in _FIXED
+        or plain in made
+        or any(name.endswith(s) and f"{name.removesuffix(s)}.shp" in made for s in SHAPEFILE_SUFFIXES)
+        or (path.name in _IN_MODELS and path.parent.as_posix() in made)
+        or _LOG.fullmatch(name) is not None
+        or any(in_progress(part) for part in path.parts)
+    )

@@ -1,0 +1,1 @@
+"""What is known before anything runs: images, reference data, regions, and what the run will need."""

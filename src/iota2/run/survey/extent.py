@@ -1,0 +1,171 @@
+"""The size of the map of a run, and limits of its pixels, rows and jobs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import geopandas as gpd
+from odc.geo.geobox import GeoBox
+from pyproj import CRS, Transformer
+
+from iota2.config.options.schema import Config
+from iota2.core.grid import crs_name, resolution
+from iota2.core.scene import Scene, SensorScene
+from iota2.core.words import counted, some
+from iota2.io.files.crs import units_per_metre
+from iota2.steps.products.mosaic import MosaicParams, product_lattice
+
+FINEST_SHARE = 10
+"""Pixels of the map along a pixel of the finest image, at most: more only repeat values."""
+MOSAIC_PIXELS = 10**12
+"""Pixels of the mosaic, at most: all land of the Earth at 12 m."""
+LONGEST_SIDE = 2**31 - 1
+"""Pixels along a raster, at most: what file formats count."""
+ROWS = 5_000_000
+"""Rows of the table of a run, one for each tile, part, sensor, region and seed: jobs are made from them."""
+
+FEWEST_PIXELS = 100
+"""Pixels along the map of a tile: with fewer, their size may be a slip."""
+COARSER = 1.5
+"""Times the pixels of the images: below, it is not the size that makes few pixels."""
+OVERLAP = 3.0
+"""Degrees by which a tile may lie outside the area of a projection: half a UTM zone, as where zones meet."""
+WHOLE_TURN = 360.0
+
+RESOLUTION = ("chain", "spatial_resolution")
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Pixels of a run."""
+
+    tiles: int = 0
+    pixels: int = 0
+    """Of all tiles together."""
+    mosaic: tuple[int, int] = (0, 0)
+    """Rows and columns."""
+
+    def text(self) -> str:
+        """One line to read."""
+        rows, columns = self.mosaic
+        return (
+            f"{counted(self.tiles, 'tile')} of {self.pixels:,} pixels in all; the map has {columns:,} x {rows:,} pixels"
+        )
+
+
+def size_problems(size: tuple[float, float], proj: str, tile: str, native: GeoBox, finest: float) -> Iterator[str]:
+    """What is wrong with a pixel size in units of ``proj`` for images whose finest pixel measures ``finest`` metres."""
+    middle = _latitude(native)
+    units = units_per_metre(proj, middle)
+    metres = size[0] / units, size[1] / units
+    box = native.extent.boundingbox
+    here = units_per_metre(crs_name(native), middle)
+    extent = (box.right - box.left) / here, (box.top - box.bottom) / here
+    shown = " x ".join(f"{side:g}" for side in size)
+    if any(pixel > whole for pixel, whole in zip(metres, extent, strict=True)):
+        yield (
+            f"a pixel of {shown} in units of {proj} is larger than tile {tile}, which measures about "
+            f"{extent[0]:,.0f} x {extent[1]:,.0f} m; expected a pixel of about {finest:g} m"
+        )
+    elif min(metres) * FINEST_SHARE < finest * (1 - 1e-6):
+        yield (
+            f"a pixel of {shown} in units of {proj} is more than {FINEST_SHARE} times finer than the images of tile "
+            f"{tile}, whose pixels measure {finest:g} m; expected at least {finest * units / FINEST_SHARE:.3g}"
+        )
+
+
+def finest_pixel(series: Sequence[SensorScene]) -> float:
+    """Width in metres of the smallest pixel of any file of a tile."""
+    grids = {grid for one in series for grid in one.grids.values()}
+    return min(min(resolution(grid)) / units_per_metre(crs_name(grid), _latitude(grid)) for grid in grids)
+
+
+def _latitude(grid: GeoBox) -> float:
+    """Degrees of latitude of the middle of a grid."""
+    return _place(grid)[1]
+
+
+def _place(grid: GeoBox) -> tuple[float, float]:
+    """Degrees of longitude and latitude of the middle of a grid."""
+    x, y = grid.extent.centroid.coords[0]
+    longitude, latitude = Transformer.from_crs(crs_name(grid), "EPSG:4326", always_xy=True).transform(x, y)
+    return float(longitude), float(latitude)
+
+
+def extent_of(config: Config, scenes: Mapping[str, Scene], outlines: Mapping[str, gpd.GeoSeries]) -> Extent:
+    """The pixels of all tiles, and of the mosaic that covers their outlines in ``proj``."""
+    first = next(iter(scenes.values())).geobox
+    grid = product_lattice(outlines, first, MosaicParams(config.chain.proj, config.chain.spatial_resolution))
+    pixels = sum(math.prod(map(int, scene.geobox.shape)) for scene in scenes.values())
+    return Extent(len(scenes), pixels, (int(grid.shape[0]), int(grid.shape[1])))
+
+
+def extent_notes(config: Config, scenes: Mapping[str, Scene]) -> Iterator[str]:
+    """Sentences on a projection that is not made for where the tiles are, and on maps of hardly any pixel."""
+    size = config.chain.spatial_resolution
+    yield from projection_notes(config.chain.proj, {tile: scene.geobox for tile, scene in scenes.items()})
+    for tile, scene in scenes.items() if size else ():
+        rows, columns = map(int, scene.geobox.shape)
+        finest = finest_pixel(scene.sensors)
+        metres = max(resolution(scene.geobox)) / units_per_metre(crs_name(scene.geobox), _latitude(scene.geobox))
+        if min(rows, columns) < FEWEST_PIXELS and metres > COARSER * finest:
+            shown = " x ".join(f"{side:g}" for side in dict.fromkeys(size or ()))
+            yield (
+                f"chain.spatial_resolution: with pixels of {shown} in units of {config.chain.proj}, the map of tile "
+                f"{tile} has {columns:,} x {rows:,} pixels only; its images have pixels of {finest:g} m. Check that "
+                "the size is the one that is meant."
+            )
+
+
+def projection_notes(proj: str, grids: Mapping[str, GeoBox]) -> Iterator[str]:
+    """A note when tiles lie outside the area of use of a projection, by more than zones overlap."""
+    area = CRS(proj).area_of_use
+    if area is None:
+        return
+    places = {tile: _place(grid) for tile, grid in grids.items()}
+    outside = [tile for tile, place in places.items() if not _within(area.bounds, *place)]
+    if outside:
+        longitude, latitude = places[outside[0]]
+        yield (
+            f"chain.proj: {proj} ({CRS(proj).name}) is made for {_degrees(area.west, area.east, 'EW')}, "
+            f"{_degrees(area.south, area.north, 'NS')}, and {counted(len(outside), 'tile')} outside of it: "
+            f"{some(outside)} ({outside[0]} is near {_degree(longitude, 'EW')}, {_degree(latitude, 'NS')}). The map "
+            "would be distorted: check the number of the projection."
+        )
+
+
+def _within(area: tuple[float, float, float, float], longitude: float, latitude: float) -> bool:
+    """Whether a point (degrees) lies in an area, or within ``OVERLAP`` of it. The area may cross the date line."""
+    west, south, east, north = area
+    width = (east - west) % WHOLE_TURN or WHOLE_TURN
+    east_of = (longitude - west + OVERLAP) % WHOLE_TURN
+    return east_of <= width + 2 * OVERLAP and south - OVERLAP <= latitude <= north + OVERLAP
+
+
+def _degrees(least: float, most: float, letters: str) -> str:
+    return f"{_degree(least, letters)} to {_degree(most, letters)}"
+
+
+def _degree(angle: float, letters: str) -> str:
+    return f"{abs(angle):.1f}° {letters[angle < 0]}"
+
+
+def extent_problems(extent: Extent) -> Iterator[str]:
+    """What is too large to be written."""
+    rows, columns = extent.mosaic
+    if rows * columns > MOSAIC_PIXELS or max(rows, columns) > LONGEST_SIDE:
+        yield (
+            f"the map of these tiles would have {columns:,} x {rows:,} pixels; expected at most {MOSAIC_PIXELS:,} in "
+            "all. Give larger pixels, or map tiles that lie far apart in runs of their own"
+        )
+
+
+def table_problems(rows: int, runs: int) -> Iterator[str]:
+    """What makes a run of too many jobs to be planned."""
+    if rows > ROWS:
+        yield (
+            f"{counted(runs, 'run')} of these tiles, sensors and regions give {rows:,} combinations to plan; expected "
+            f"at most {ROWS:,}. Ask for fewer runs, or map some of the tiles in another configuration"
+        )

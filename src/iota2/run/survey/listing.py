@@ -1,0 +1,161 @@
+"""What the survey leaves for the jobs: scenes, notes, and fingerprints of the images' files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from iota2 import layout
+from iota2.core.files import MAX_TEXT, read_bytes, require_regular
+from iota2.core.scene import Scene
+from iota2.core.words import counted
+from iota2.io.files.addresses import is_remote
+from iota2.io.files.atomic import write_text
+from iota2.io.series.scene_file import scene_to_json
+from iota2.run.records.ledger import checksum_of_text, relative
+from iota2.run.records.state import StateFile, make_way, require
+from iota2.run.survey.survey import Survey
+
+CACHE = layout.INPUTS.path
+"""Size, time and fingerprint of every image file seen, by path: what has the same size and time is not read again."""
+WHOLE = 16 << 20
+"""Files up to so many bytes are read whole: on a hard disk that takes about as long as the pieces of a larger one."""
+SAMPLES, SAMPLE = 16, 4096
+"""Of larger files a fingerprint reads so many pieces of so many bytes, evenly spread, first and last included."""
+_THREADS = 8
+_PORTION = 32
+_SIZE_ALONE = "size alone"
+"""Begins the fingerprint of a file whose server says nothing else."""
+_CHUNK = 1 << 20
+
+
+def survey_texts(found: Survey, root: Path) -> dict[Path, str]:
+    """The files that the survey leaves in the output folder, with their text; nothing is written yet."""
+    cache = KNOWN.load(root)
+    texts: dict[Path, str] = {}
+    others = [str(found.alignment)] if found.alignment else []
+    files = {tile: [*_files(scene), *others] for tile, scene in found.scenes.items()}
+    entries = _entries([*dict.fromkeys(path for paths in files.values() for path in paths)], cache)
+    for tile, scene in found.scenes.items():
+        listing = {path: entries[path][2] for path in files[tile]}
+        for artifact, content in (
+            (layout.SCENE, scene_to_json(scene)),
+            (layout.SCAN_NOTES, [*found.notes[tile], *_unstamped(listing)]),
+            (layout.LISTING, listing),
+        ):
+            texts[root / artifact.path.format(tile=tile)] = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    texts[root / CACHE] = json.dumps(cache, ensure_ascii=False) + "\n"
+    return texts
+
+
+def digests(texts: Mapping[Path, str], root: Path) -> dict[str, str]:
+    """Digest of each text by its path in the output folder, as the ledger compares them."""
+    return {relative(path, root): checksum_of_text(path, text) for path, text in texts.items()}
+
+
+def write_survey(texts: Mapping[Path, str]) -> None:
+    """Write the texts that are not there yet as they are."""
+    for path, text in texts.items():
+        if not _holds(path, text):
+            make_way(path)
+            write_text(path, text)
+
+
+def _holds(path: Path, text: str) -> bool:
+    try:
+        return read_bytes(path, max(MAX_TEXT, 2 * len(text))) == text.encode()
+    except OSError:
+        return False
+
+
+def fingerprint(path: str | Path, size: int) -> str:
+    """Digest of the size and the bytes of a file; of one larger than ``WHOLE``, of pieces of it, evenly spread: a
+    changed image has another one, short of a change that keeps every byte of the pieces."""
+    require_regular(path)
+    total = hashlib.blake2b(str(size).encode(), digest_size=16)
+    with open(path, "rb") as file:
+        if size <= WHOLE:
+            while chunk := file.read(_CHUNK):
+                total.update(chunk)
+        else:
+            for k in range(SAMPLES):
+                file.seek((size - SAMPLE) * k // (SAMPLES - 1))
+                total.update(file.read(SAMPLE))
+    return total.hexdigest()
+
+
+Entry = list[int | str]
+
+
+def _parsed_entries(text: str) -> dict[str, Entry]:
+    content = json.loads(text)
+    require(isinstance(content, dict), "expected an object")
+    require(all(map(_is_entry, content.values())), "expected size, time and fingerprint of each file")
+    return dict(content)
+
+
+def _is_entry(value: object) -> bool:
+    return isinstance(value, list) and [type(part) for part in value] == [int, int, str]
+
+
+KNOWN: StateFile[dict[str, Entry]] = StateFile(
+    CACHE, _parsed_entries, dict, "It is made anew: all images are read for their fingerprints."
+)
+"""What runs keep of the images that they have seen."""
+
+
+def _entries(paths: Sequence[str], cache: dict[str, Entry]) -> dict[str, Entry]:
+    """Size, time and fingerprint of each file; the cache learns what it did not know."""
+    remote = _remote_entries([path for path in paths if is_remote(path)])
+
+    def look(some: Sequence[str]) -> list[Entry]:
+        return [remote.get(path) or _entry(path, cache.get(path)) for path in some]
+
+    # each task of the pool takes many files: handing over single files takes longer than the stat calls
+    portions = [paths[start : start + _PORTION] for start in range(0, len(paths), _PORTION)]
+    with ThreadPoolExecutor(_THREADS) as pool:
+        entries = [entry for found in pool.map(look, portions) for entry in found]
+    found = dict(zip(paths, entries, strict=True))
+    cache.update(found)
+    return found
+
+
+def _remote_entries(addresses: Sequence[str]) -> dict[str, Entry]:
+    """What stands for the bytes of files on web servers: their size and the stamp that the server gives them."""
+    if not addresses:
+        return {}
+    from iota2.io.files.remote import look_at, session  # noqa: PLC0415 - loads requests, which takes long
+
+    with session() as opened, ThreadPoolExecutor(_THREADS) as pool:
+        looks = list(pool.map(lambda address: look_at(address, opened), addresses))
+    return {address: _remote_entry(look.size, look.stamp) for address, look in zip(addresses, looks, strict=True)}
+
+
+def _remote_entry(size: int, stamp: str) -> Entry:
+    digest = hashlib.blake2b(f"{size}\0{stamp}".encode(), digest_size=16).hexdigest()
+    return [size, 0, digest if stamp else f"{_SIZE_ALONE} {size}"]
+
+
+def _unstamped(listing: Mapping[str, int | str]) -> list[str]:
+    """A note on files of which only another size is noticed."""
+    paths = [path for path, fingerprint in listing.items() if str(fingerprint).startswith(_SIZE_ALONE)]
+    told = "their server gives neither ETag nor Last-Modified, so only a change of their size is noticed"
+    return [f"{counted(len(paths), 'file')} (first: {paths[0]}): {told}"] if paths else []
+
+
+def _entry(path: str, known: Entry | None) -> Entry:
+    stat = os.stat(path)
+    if known is not None and known[:2] == [stat.st_size, stat.st_mtime_ns]:
+        return known
+    return [stat.st_size, stat.st_mtime_ns, fingerprint(path, stat.st_size)]
+
+
+def _files(scene: Scene) -> Iterator[str]:
+    for sensor in scene.sensors:
+        for acquisition in sensor.acquisitions:
+            yield from acquisition.bands.values()
+            yield from acquisition.masks.values()

@@ -1,0 +1,229 @@
+"""Which series of which sensors each tile has, and on which lattice it is worked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from odc.geo.geobox import GeoBox
+
+from iota2.config.options.schema import Config
+from iota2.config.options.sensors import RADAR
+from iota2.config.s1_ini import read_s1_ini
+from iota2.config.sensors import images_option
+from iota2.core.grid import crs_name, resolution
+from iota2.core.scene import Scene, SensorScene
+from iota2.core.sensor import SensorOptions
+from iota2.errors import InputError, InputProblems, MissingTile
+from iota2.io.archive.coverage import bounds_in, share_shown
+from iota2.io.archive.layers import interpolated_numbers, scan_layers
+from iota2.io.archive.products import native_geobox, scan_tile, several_a_day, working_geobox
+from iota2.io.archive.radar_names import named_like
+from iota2.io.archive.s1tiling import DIRECTIONS, directions_found, of_direction
+from iota2.io.archive.specs import builtin_specs
+from iota2.io.files.crs import units_per_metre
+from iota2.run.records.damage import known_damage
+from iota2.run.survey.extent import RESOLUTION, finest_pixel, size_problems
+from iota2.steps.prepare.recipe import season_notes
+
+if TYPE_CHECKING:
+    from iota2.io.stac.products import Placed
+
+Series = tuple[SensorScene, ...]
+"""What the sensors have of one tile, in the order of features."""
+
+WITHOUT = " Or set chain.allow_missing_sensor to True: then its features are missing values there."
+
+LITTLE = 0.1
+"""A sensor or layer that shows less than this part of a tile is told."""
+
+
+@dataclass(frozen=True)
+class Items:
+    """The STAC items of a run."""
+
+    by_sensor: Mapping[str, Placed]
+    """By the sensor's name, the items of each tile."""
+    notes: tuple[str, ...] = ()
+    """What was passed over."""
+
+
+def read_stac(config: Config, sensors: Sequence[SensorOptions]) -> Items:
+    """The items of all sensors that are found by items; none when the configuration names no source."""
+    stac = config.chain.stac_items
+    if stac is None:
+        return Items({})
+    from iota2.io.stac.items import Search, read_items  # noqa: PLC0415 - loads pystac, which takes long
+    from iota2.io.stac.products import place_items  # noqa: PLC0415
+
+    search = Search(
+        stac.source,
+        tuple(stac.collections),
+        start=stac.start_date,
+        end=stac.end_date,
+        bbox=stac.bbox,
+        remote=stac.remote,
+        skip_damaged=config.chain.skip_damaged_products,
+    )
+    found, notes = read_items(search)
+    placed = {}
+    for options in sensors:
+        if options.stac:
+            spec = options.spec
+            name = spec.name if spec.name in config.chain.user_sensors else spec.section
+            of_sensor = [one for one in found if stac.collections[one.collection] == name]
+            placed[spec.name] = place_items(spec, of_sensor, config.chain.list_tile)
+    return Items(placed, notes)
+
+
+def with_images(config: Config, sensors: Sequence[SensorOptions]) -> tuple[tuple[SensorOptions, ...], tuple[str, ...]]:
+    """The enabled sensors without the direction of Sentinel-1 of which no tile has images, and a note on it.
+
+    InputError when no tile has images of either direction.
+    """
+    radar = [options for options in sensors if options.spec.section == RADAR]
+    if not radar or config.chain.s1_path is None:
+        return tuple(sensors), ()
+    settings = read_s1_ini(config.chain.s1_path, config.chain.paths_from)
+    spec = named_like(builtin_specs()[RADAR], settings.pattern)
+    found = directions_found(spec, settings.output, config.chain.list_tile, settings.raw)
+    lacking = {of_direction(spec, word).name: text for word, text in DIRECTIONS.items() if word not in found}
+    notes = (f"{RADAR}: no tile has {text} images, so there is no series {name}." for name, text in lacking.items())
+    return tuple(options for options in sensors if options.spec.name not in lacking), tuple(notes)
+
+
+def scan(config: Config, sensors: Sequence[SensorOptions], tile: str, items: Items) -> tuple[Series, tuple[str, ...]]:
+    """The series of the enabled sensors on one tile (headers only), and notes on what was passed over.
+
+    A sensor that the tile lacks is noted with ``allow_missing_sensor``. InputError with the problems of all sensors at
+    once, or when none with dates is there.
+    """
+    found: list[SensorScene] = []
+    notes: list[str] = []
+    problems: list[tuple[tuple[str | int, ...], str]] = []
+    for options in sensors:
+        option = images_option(options)
+        try:
+            series, remarks = _series(config, options, tile, items)
+        except MissingTile as err:
+            if config.chain.allow_missing_sensor:
+                notes.append(f"{err} With chain.allow_missing_sensor, its features are missing values there.")
+            else:
+                problems.append((option, str(err) + WITHOUT * (len(sensors) > 1)))
+        except InputError as err:
+            problems.append((option, str(err)))
+        else:
+            found.append(series)
+            notes += [remark for remark in remarks if remark not in notes]  # the two of Sentinel-1 say the same
+    if problems or not any(not series.spec.static for series in found):
+        raise InputProblems(problems or [((), note) for note in notes])
+    return tuple(found), tuple(notes)
+
+
+def _series(config: Config, options: SensorOptions, tile: str, items: Items) -> tuple[SensorScene, list[str]]:
+    """The series of one sensor on one tile, and notes."""
+    if options.spec.static:
+        return scan_layers(options.spec, options.source, tile), []
+    skip = config.chain.skip_damaged_products
+    known = known_damage(config.chain.output_path)
+    damaged = {damage.product: damage.reason for damage in known if damage.tile == tile}
+    kept = options.keep_bands if config.coregistration.vhr_path is None else ()  # which names bands by their position
+    if options.stac:
+        from iota2.io.stac.products import scan_items  # noqa: PLC0415 - as above
+
+        series, notes = scan_items(
+            options.spec,
+            items.by_sensor[options.spec.name],
+            tile,
+            source=str(options.source),
+            remote=config.chain.stac_items is not None and config.chain.stac_items.remote,
+            skip_damaged=skip,
+            damaged=damaged,
+            kept=kept,
+        )
+    else:
+        series, notes = scan_tile(options.spec, options.source, tile, skip_damaged=skip, damaged=damaged, kept=kept)
+    interpolation = config.sensors_data_interpolation
+    notes = (*notes, *_same_days(series, tile, averaged=interpolation.use_gapfilling))
+    if interpolation.use_gapfilling and not interpolation.auto_date:
+        return series, [*notes, *season_notes(options, series, tile)]
+    return series, [*notes]
+
+
+def _same_days(series: SensorScene, tile: str, *, averaged: bool) -> list[str]:
+    """A note on days with several products, and what becomes of these."""
+    told = several_a_day(series.days)
+    if not told:
+        return []
+    what = "their clear pixels are averaged" if averaged else "each is a date of its own"
+    return [f"{series.spec.name}, tile {tile}: {told}: {what}"]
+
+
+def scenes_of(config: Config, found: Mapping[str, Series]) -> tuple[dict[str, Scene], dict[str, list[str]]]:
+    """The scene of each tile with its working lattice, and notes by tile.
+
+    The pixels are those of ``reference_sensor``, or of the finest sensor with dates; of equal ones those of the first
+    with reflectances. A tile that lacks it has the pixels of its own finest sensor, as large as the others' when no
+    size is given. InputError with all sensors and layers that show nothing of their tile, and when no tile has
+    ``reference_sensor``.
+    """
+    chain = config.chain
+    there = {name for series in found.values() for one in series for name in (one.spec.section, one.spec.name)}
+    if chain.reference_sensor and chain.reference_sensor not in there and len(found) == len(chain.list_tile):
+        raise InputError(f"chain.reference_sensor: no tile has images of {chain.reference_sensor}. Name another one.")
+    references = {tile: _reference(chain.reference_sensor, series) for tile, series in found.items()}
+    main = _reference(chain.reference_sensor, [*references.values()]) if references else None
+    scenes: dict[str, Scene] = {}
+    notes: dict[str, list[str]] = {}
+    beside: list[str] = []
+    for tile, series in found.items():
+        size, native, notes[tile] = chain.spatial_resolution, native_geobox(references[tile]), []
+        if main is not None and references[tile].spec.name != main.spec.name:
+            size = size or resolution(native_geobox(main))
+            text = f"tile {tile}: its pixels lie on those of {references[tile].spec.name}, as it lacks {main.spec.name}"
+            notes[tile].append(text)
+        if chain.spatial_resolution:
+            found_size = size_problems(chain.spatial_resolution, chain.proj, tile, native, finest_pixel(series))
+            if wrong := [(RESOLUTION, text) for text in found_size]:
+                raise InputProblems(wrong)
+        lattice = working_geobox(native, spatial_resolution=size, working_grid=chain.working_grid, proj=chain.proj)
+        scenes[tile] = Scene(tile, lattice, series)
+        for one in series:
+            elsewhere, little = _badly_placed(one, lattice, tile)
+            beside += elsewhere
+            notes[tile] += [*little, *(interpolated_numbers(one, lattice, tile) if one.spec.static else ())]
+    if beside:
+        raise InputProblems([((), text) for text in beside])
+    return scenes, notes
+
+
+def _badly_placed(series: SensorScene, lattice: GeoBox, tile: str) -> tuple[list[str], list[str]]:
+    """Sentences on images that show nothing of a tile, and on those that show little of it."""
+    spec, crs, files = series.spec, crs_name(lattice), series.acquisitions[0].bands
+    looked_at = [band.name for band in spec.bands] if spec.static else [spec.reference.name]
+    beside, little = [], []
+    for path, grid in {files[band]: series.grids[band] for band in looked_at}.items():
+        share, what = share_shown(lattice, grid), "a layer shows" if spec.static else f"images of {spec.name} show"
+        where = f"{spec.section}, tile {tile}: {what}"
+        if share == 0:
+            beside.append(
+                f"{where} nothing of the tile (x and y in {crs}: {bounds_in(grid, crs)}; the tile: "
+                f"{bounds_in(lattice, crs)}). First file: {path}. Give files of this tile, or correct chain.list_tile."
+            )
+        elif share < LITTLE:
+            little.append(f"{where} only {share:.1%} of the tile (first file: {path})")
+    return beside, little
+
+
+def _reference(asked: str | None, series: Sequence[SensorScene]) -> SensorScene:
+    """The one of the asked sensor, or the finest with dates; of equal ones, radar comes last."""
+    dated = [scene for scene in series if not scene.spec.static]
+    named = [scene for scene in dated if asked in (scene.spec.section, scene.spec.name)]
+    return min(named or dated, key=lambda scene: (_pixel_size(native_geobox(scene)), not scene.spec.spectral))
+
+
+def _pixel_size(geobox: GeoBox) -> float:
+    """Width of a pixel in metres, rounded to a thousandth."""
+    middle = geobox.extent.centroid.coords[0][1]
+    return round(resolution(geobox)[0] / units_per_metre(geobox.crs, middle), 3)

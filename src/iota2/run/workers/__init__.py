@@ -1,0 +1,1 @@
+"""How jobs are executed: in this process, on this machine, on a cluster."""

@@ -1,0 +1,206 @@
+"""Running one job where it is placed: its logs, its outputs, its record, what became of it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal, TextIO
+
+from iota2.core.graph import JobContext
+from iota2.core.words import printable
+from iota2.errors import REMEDIES, Iota2Error, message_of, system_text
+from iota2.io.files.atomic import asking_first
+from iota2.io.files.gdal import gdal_environment, limit_threads
+from iota2.run.records.damage import Damage, damage_of
+from iota2.run.records.ledger import Record, stamp_of
+from iota2.run.records.lock import require_lock
+from iota2.run.records.state import make_way
+from iota2.run.workers.heartbeat import UnderWay, read_one, telling
+from iota2.run.workers.peak_memory import forget_peak, peak_mib
+
+State = Literal["done", "kept", "failed", "blocked"]
+"""``kept``: what it reads turned out as it was, so its outputs stand."""
+WELL: tuple[State, ...] = ("done", "kept")
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What became of one job."""
+
+    id: str
+    state: State
+    seconds: float = 0.0
+    message: str = ""
+    """The first thing to read when it failed."""
+    record: Record | None = None
+    """What the outputs were made from; None when it did not end well."""
+    damage: Damage | None = None
+    """The product whose pixels could not be read, when that is why it failed."""
+    started: float = 0.0
+    """Seconds since 1970, by the clock of the worker; 0 when it did not run."""
+    worker: str = ""
+    """Host and process where it ran."""
+    peak: int = 0
+    """Largest memory of its process, MiB, of an attempt that failed too; 0 when it is not known."""
+    lost: bool = False
+    """It did not end: its worker died."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is sent to a worker: the step's function and all that it gets."""
+
+    id: str
+    run: Callable[[JobContext], None]
+    context: JobContext
+    root: Path
+    reads: tuple[str, ...]
+    makes: tuple[str, ...]
+    """What it reads and makes, relative to ``root``."""
+    version: int
+    params: str
+    """Digest of the parameters."""
+    known: Mapping[str, str]
+    """Digests of the inputs that no job of this run makes."""
+    record: Record | None
+    """Of an earlier run; the job is kept when its inputs are still those. None: it runs in any case."""
+    log: Path
+    """Path of the log without suffix: ``logs/<Step>/<task>``."""
+    level: str = "INFO"
+    attempt: int = 1
+    """From 1; the logs of further attempts follow that of the first."""
+    lock: str = ""
+    """What the lock of the run says; a job whose run another one has followed puts nothing in place."""
+
+
+def run_task(task: Task, needed: Sequence[JobResult] = ()) -> JobResult:
+    """Run the task, or keep what it made when its inputs are as they were. Never raises but for interrupts.
+
+    ``needed`` are the results, all well, of the jobs of this run whose outputs it reads.
+    """
+    if not task.root.is_dir():
+        here = f"{task.root} is not there on {socket.gethostname()}, where the worker runs"
+        return JobResult(task.id, "failed", message=f"{here}: workers must share the disk of chain.output_path")
+    inputs = _inputs(task, needed)
+    if task.record is not None and task.record.inputs == inputs:
+        return JobResult(task.id, "kept", record=task.record)
+    started, begun, worker = time.perf_counter(), time.time(), f"{socket.gethostname()}:{os.getpid()}"
+    died = read_one(task.root, task.id)
+    forget_peak()
+
+    def failed(error: Exception, message: str = "") -> JobResult:
+        seconds, message = time.perf_counter() - started, message or message_of(error)
+        return JobResult(task.id, "failed", seconds, message, None, damage_of(error), begun, worker, peak_mib())
+
+    result: JobResult | None = None
+    try:
+        with _logged(task, died), telling(task.root, task.id, worker):
+            try:
+                _run(task)
+                record = _record(task, inputs, time.perf_counter() - started)
+            except Exception as error:
+                result = failed(error)
+                print(printable(_explain(error)), file=sys.stderr)
+                print(f"failed after {result.seconds:.2f} s; peak memory of the process {result.peak} MiB")
+                return result
+            print(f"done in {record.seconds:.2f} s; peak memory of the process {record.peak} MiB")
+    except OSError as error:  # a full disk takes no logs either
+        return result or failed(error, f"{task.log}: the log cannot be written: {system_text(error)}")
+    return JobResult(task.id, "done", record.seconds, record=record, started=begun, worker=worker, peak=record.peak)
+
+
+def _inputs(task: Task, needed: Sequence[JobResult]) -> dict[str, str]:
+    """Digest of every input: known before, or made by the jobs before."""
+    made = {path: stamp.checksum for result in needed if result.record for path, stamp in result.record.outputs.items()}
+    return {name: made[name] if name in made else task.known[name] for name in task.reads}
+
+
+def _record(task: Task, inputs: Mapping[str, str], seconds: float) -> Record:
+    """The record of a job that has just made its outputs."""
+    outputs = {name: stamp_of(task.root / name) for name in task.makes}
+    return Record(task.id, task.version, task.params, inputs, outputs, round(seconds, 3), peak_mib())
+
+
+def _run(task: Task) -> None:
+    """Call the step's function within its thread limit and see that every output is there."""
+    outputs = [task.root / name for name in task.makes]
+    for path in outputs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    threads, held = task.context.use.threads, partial(require_lock, task.root, task.lock)
+    held()
+    with limit_threads(threads), gdal_environment(threads=threads), asking_first(held):
+        task.run(task.context)
+    missing = [str(path) for path in outputs if not path.exists()]
+    if missing:
+        raise RuntimeError(f"{task.id} ended without making {', '.join(missing)}")
+
+
+def _explain(error: Exception) -> str:
+    """The message alone for what we say on purpose, with the traceback for our defects."""
+    if isinstance(error, Iota2Error):
+        return f"{type(error).__name__}: {error}"
+    if isinstance(error, OSError) and error.errno in REMEDIES:
+        return message_of(error)
+    return "".join(traceback.format_exception(error))
+
+
+@contextlib.contextmanager
+def _logged(task: Task, died: UnderWay | None) -> Iterator[None]:
+    """Send what the job prints and logs to its ``.out`` and ``.err``.
+
+    What earlier attempts of this run wrote stays; ``died``: what the last one told before its worker died.
+    """
+    mode: Literal["w", "a"] = "w" if task.attempt == 1 and died is None else "a"
+    task.log.parent.mkdir(parents=True, exist_ok=True)
+    for suffix in (".out", ".err"):
+        make_way(Path(f"{task.log}{suffix}"))
+    logger = logging.getLogger("iota2")
+    with (
+        open(f"{task.log}.out", mode, encoding="utf-8", buffering=1) as out,
+        open(f"{task.log}.err", mode, encoding="utf-8", buffering=1) as err,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        handlers = [_handler(out, task.level), _handler(err, "WARNING")]
+        level, propagate = logger.level, logger.propagate
+        logger.setLevel(task.level)
+        logger.propagate = False
+        for handler in handlers:
+            logger.addHandler(handler)
+        try:
+            if died is not None:
+                seconds = died.seen - died.started
+                print(f"worker {died.worker} died after {seconds:.0f} s; it had reached {died.peak} MiB")
+            if mode == "a":
+                print(f"tried again with {task.context.use.memory >> 20} MiB for arrays")
+            print(printable(f"{task.id} {dict(task.context.key)}"))
+            yield
+        finally:
+            logger.setLevel(level)
+            logger.propagate = propagate
+            for handler in handlers:
+                logger.removeHandler(handler)
+
+
+class PrintableFormatter(logging.Formatter):
+    """Lines of a log in which control characters stand as escapes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See ``logging.Formatter``."""
+        return printable(super().format(record))
+
+
+def _handler(stream: TextIO, level: str) -> logging.Handler:
+    handler = logging.StreamHandler(stream)
+    handler.setLevel(level)
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(levelname)s %(message)s"))
+    return handler

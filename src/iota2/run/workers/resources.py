@@ -1,0 +1,200 @@
+"""What the jobs of each step may use, and what a worker on a cluster asks for: from a resources file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from iota2.chains.classification import CLASSIFICATION
+from iota2.config.syntax.cfg import read_cfg
+from iota2.config.syntax.document import Node, SectionText, read_text
+from iota2.config.syntax.yaml_reader import read_yaml, written_in_yaml
+from iota2.core.graph import Resources
+from iota2.core.words import did_you_mean, nearest, squeezed
+from iota2.errors import ConfigError
+from iota2.run.workers.execute import Retry
+
+WORKER = "iota2_chain"
+"""The block about the workers themselves."""
+STEPS = {step.name: step.name for step in CLASSIFICATION} | {
+    "preprocess_data": "sensorsPreprocess",
+    "get_common_mask": "CommonMasks",
+    "get_pixValidity": "PixelValidity",
+    "envelope": "Envelope",
+    "regionShape": "genRegionVector",
+    "split_samples": "referenceData",
+    "samplesFormatting": "VectorFormatting",
+    "samplesStatistics": "statsSamplesModel",
+    "samplesSelection": "samplingLearningPolygons",
+    "samplesSelection_tiles": "samplesByTiles",
+    "vectorSampler": "samplesExtraction",
+    "mergeSample": "samplesByModels",
+    "training": "learnModel",
+    "classifications": "classification",
+    "mergeClassifications": "classificationMerge",
+    "confusionMatrix": "confusionCmd",
+    "confusionMatrixFusion": "confusionsMerge",
+    "reportGen": "reportGeneration",
+}
+"""Name of a block → our step: the steps under their own names, and under those of 2020."""
+IDLE = (
+    "iota2_dir", "samplesManagement", "samplesAugmentation", "dimensionalityReduction",
+    "superPixPos", "superPixSplit", "slic_segmentation", "cmdClassifications", "SAROptConfusionMatrix",
+    "SAROptConfusionMatrixFusion", "SAROptFusion", "fusion", "noData", "gen_confusionMatrix",
+    "merge_final_classifications", "statsReport", "mergeOutStats", "regularisation", "mergeregularisation", "clump",
+    "grid", "crownsearch", "crownbuild", "mosaictiles", "vectorisation", "simplification", "smoothing", "clipvectors",
+    "statistics", "prodVectors",
+)  # fmt: skip
+"""Blocks of the original for which there is no step here."""
+_NAMES = {squeezed(name): name for name in (WORKER, *STEPS, *IDLE)}
+KEYS = ("nb_cpu", "ram", "walltime")
+IDLE_KEYS = ("name", "process_min", "process_max", "nb_chunk")
+
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)b?", re.IGNORECASE)
+_TIME = re.compile(r"([0-9]{1,6}):([0-5][0-9]):([0-5][0-9])")
+_SMALLEST, _LARGEST = 64 << 20, 1 << 50
+"""Bytes of ``ram``; below, nothing runs, so a unit was forgotten; above, no machine has it."""
+_MOST_THREADS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What one worker asks of a cluster: enough for any job, since any job may come to it."""
+
+    threads: int = 1
+    memory: int = 2 << 30
+    """Bytes of the whole process."""
+    seconds: int = 4 * 3600
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Resources of the jobs by step, and of workers."""
+
+    steps: Mapping[str, Resources] = field(default_factory=dict)
+    """Steps that are not named get the run's own resources."""
+    worker: Worker = field(default_factory=Worker)
+    remarks: tuple[str, ...] = ()
+    """What the file says without effect."""
+
+
+def shares_of(path: Path | None, use: Resources, retry: Retry) -> Shares:
+    """The shares that a resources file gives; the defaults without a file.
+
+    ``use`` is what steps get that the file does not name. Half of ``ram`` is for the arrays of a block; the other half
+    is left to libraries, caches and the interpreter. Workers are as large as the largest job may get when it is tried
+    again. Raises ConfigError with all problems of the file.
+    """
+    blocks, remarks = _read(path) if path else ({}, ())
+    steps = {name: block.resources(use) for name, block in blocks.items() if name != WORKER}
+    return Shares(steps, _worker(blocks, use, retry), remarks)
+
+
+@dataclass(frozen=True)
+class _Block:
+    threads: int | None = None
+    ram: int | None = None
+    seconds: int | None = None
+
+    def resources(self, use: Resources) -> Resources:
+        """``use``, with what the block gives."""
+        return replace(use, threads=self.threads or 1, memory=self.ram // 2 if self.ram else use.memory)
+
+
+def _worker(blocks: Mapping[str, _Block], use: Resources, retry: Retry) -> Worker:
+    asked = blocks.get(WORKER, _Block())
+    given = list(blocks.values())
+    threads = max([use.threads, *(block.threads for block in given if block.threads)])
+    memory = max([block.ram for block in given if block.ram] or [Worker.memory, 2 * use.memory])
+    seconds = asked.seconds or max((block.seconds for block in given if block.seconds), default=Worker.seconds)
+    grown = Resources(threads, memory)
+    for _ in range(retry.allowed):
+        grown = retry.again(grown)
+    return Worker(max(threads, grown.threads), max(memory, grown.memory), seconds)
+
+
+def _read(path: Path) -> tuple[dict[str, _Block], tuple[str, ...]]:
+    """Blocks by the name of our step, or ``WORKER``, and what has no effect."""
+    read = read_yaml if written_in_yaml(path) else read_cfg
+    sections = read(read_text(path), path).sections
+    problems: list[str] = []
+    idle: list[str] = []
+    blocks: dict[str, _Block] = {}
+    named: dict[str, str] = {}
+    for section in sections:
+        name = _step_of(section, problems, idle)
+        if name is None:
+            continue
+        if name in blocks:
+            problems.append(
+                f"line {section.line}: '{section.name}' and '{named[name]}' are both about step {name}; keep one"
+            )
+        blocks[name] = _block(section, problems, idle)
+        named[name] = section.name
+    if problems:
+        raise ConfigError(problems, source=str(path))
+    return blocks, (f"{path}: without effect here: {', '.join(dict.fromkeys(idle))}.",) if idle else ()
+
+
+def _step_of(section: SectionText, problems: list[str], idle: list[str]) -> str | None:
+    """What a block is about; None for one without effect or unknown."""
+    name = _NAMES.get(squeezed(section.name))
+    if name == WORKER:
+        return WORKER
+    if name in STEPS:
+        return STEPS[name]
+    if name is None and (meant := nearest(section.name, _NAMES.values())):
+        problems.append(f"line {section.line}: '{section.name}' is no step; did you mean '{meant}'?")
+    else:
+        idle.append(section.name if name else f"{section.name} (unknown)")
+    return None
+
+
+def _block(section: SectionText, problems: list[str], idle: list[str]) -> _Block:
+    found: dict[str, int | None] = {}
+    readers = {"nb_cpu": _count, "ram": _bytes, "walltime": _seconds}
+    for key, node in section.options.items():
+        where = f"line {node.line}: {section.name}.{key}"
+        if key in IDLE_KEYS:
+            idle.append(f"{section.name}.{key}")
+        elif key not in KEYS:
+            hint = did_you_mean(key, KEYS) or f"; expected one of {', '.join(KEYS)}"
+            problems.append(f"{where} is unknown{hint}")
+        else:
+            try:
+                found[key] = readers[key](node)
+            except ValueError as err:
+                problems.append(f"{where}: {err}, got {node.plain()!r}")
+    return _Block(found.get("nb_cpu"), found.get("ram"), found.get("walltime"))
+
+
+def _count(node: Node) -> int:
+    value = node.value
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value.strip()):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError("expected a whole number ≥ 1")
+    if value > _MOST_THREADS:
+        raise ValueError(f"expected at most {_MOST_THREADS} threads")
+    return value
+
+
+def _bytes(node: Node) -> int:
+    found = _SIZE.fullmatch(node.value.strip()) if isinstance(node.value, str) else None
+    size = float(found[1]) * _UNITS[found[2].lower()] if found else 0
+    if size < _SMALLEST:
+        raise ValueError("expected a size of at least 64mb, such as '5gb'")
+    if size > _LARGEST:
+        raise ValueError("expected a size of at most 1024tb, such as '5gb'")
+    return int(size)
+
+
+def _seconds(node: Node) -> int:
+    found = _TIME.fullmatch(node.value.strip()) if isinstance(node.value, str) else None
+    seconds = int(found[1]) * 3600 + int(found[2]) * 60 + int(found[3]) if found else 0
+    if not seconds:
+        raise ValueError("expected a duration 'HH:MM:SS' in quotes")
+    return seconds

@@ -1,0 +1,56 @@
+"""Step: the strips of one tile put together, for one model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from iota2 import layout
+from iota2.core.graph import JobContext, Key, Resources, Step
+from iota2.core.grid import blocks
+from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
+from iota2.io.series.scene_file import read_scene
+from iota2.io.tables.classes import read_classes
+from iota2.steps.blocks import copy_shape
+from iota2.steps.classification.classification import confidence_profile, label_profile, probability_profile
+
+
+def run(job: JobContext) -> None:
+    """Write the tile's labels, confidence and probabilities from its strips."""
+    geobox, classes = read_scene(job.inp.scene).geobox, read_classes(job.inp.classes)
+    _join(job.inp.all("labels"), job.out.labels, label_profile(geobox, classes), job.use)
+    _join(job.inp.all("confidence"), job.out.confidence, confidence_profile(geobox), job.use)
+    if "probabilities" in job.out:
+        _join(job.inp.all("probabilities"), job.out.probabilities, probability_profile(geobox, classes), job.use)
+
+
+def _join(parts: Mapping[Key, Path], path: Path, profile: RasterProfile, use: Resources) -> None:
+    """Copy the strips to their place on the tile's lattice."""
+    shape = copy_shape(use, profile.pixel_bytes)
+    with RasterWriter(path, profile) as writer:
+        for part in parts.values():
+            with RasterReader(part) as reader:
+                for block in blocks("", reader.geobox, shape):
+                    writer.write(block, reader.read_bands(block.geobox))
+
+
+STEP = Step(
+    name="classificationMerge",
+    group="classification",
+    about="Put the strips of each tile together.",
+    task="classification_{tile}_model_{region}_seed_{seed}",
+    run=run,
+    over=("tile", "region", "seed"),
+    needs={
+        "scene": layout.SCENE,
+        "classes": layout.CODES,
+        "labels": layout.PART_LABELS,
+        "confidence": layout.PART_CONFIDENCE,
+        "probabilities": layout.PART_PROBABILITIES,
+    },
+    makes={
+        "labels": layout.LABELS,
+        "confidence": layout.CONFIDENCE,
+        "probabilities": layout.PROBABILITIES,
+    },
+)

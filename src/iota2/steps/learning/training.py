@@ -1,0 +1,76 @@
+"""Step: train one model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from iota2 import layout
+from iota2.classifiers.models import save_model, train_model
+from iota2.classifiers.registry import as_options, validate_options
+from iota2.config.options.schema import Config
+from iota2.core.graph import JobContext, Step
+from iota2.core.tables import CODE, sample_columns
+from iota2.errors import InputError
+from iota2.io.files.atomic import replacing, replacing_folder
+from iota2.io.tables.recipes import read_recipe
+from iota2.io.tables.samples import read_columns
+
+
+@dataclass(frozen=True)
+class TrainingParams:
+    """Which classifier, how, from which seed."""
+
+    classifier: str
+    parameters: Mapping[str, Any]
+    random_seed: int
+
+    def told(self) -> Mapping[str, Any]:
+        """The same under the names that users write."""
+        options = as_options(self.classifier, self.parameters)
+        return {"arg_train.classifier": self.classifier, **options, "arg_train.random_seed": self.random_seed}
+
+
+def params(config: Config) -> TrainingParams:
+    """The options about learning."""
+    arg_train = config.arg_train
+    parameters, _ = validate_options(arg_train.classifier, arg_train.otb_classifier_options)
+    return TrainingParams(arg_train.classifier, parameters, arg_train.seed)
+
+
+def run(job: JobContext) -> None:
+    """Fit the classifier on the model's samples; write the model and its readable card."""
+    region, seed = str(job.key["region"]), int(job.key["seed"])
+    recipe, codes = read_recipe(job.inp.recipe), read_columns(job.inp.samples, [CODE], int)[:, 0]
+    if not len(codes):
+        raise InputError(
+            f"Region {region}, seed {seed}: no pixel to learn from. Its polygons may lie under permanent cloud, be "
+            "thinner than a pixel or all stand for validation. Draw more polygons there, merge the region with "
+            "another, or lower chain.cloud_threshold."
+        )
+    model = train_model(
+        job.params.classifier,
+        job.params.parameters,
+        read_columns(job.inp.samples, sample_columns(recipe)),
+        codes,
+        recipe=recipe,
+        seed=job.params.random_seed + seed,
+        region=region,
+        threads=job.use.threads,
+    )
+    with replacing_folder(job.out.model) as folder, replacing(job.out.card) as card:
+        save_model(model, folder, card)
+
+
+STEP = Step(
+    name="learnModel",
+    group="learning",
+    about="Train one model per region and seed.",
+    task="learning_model_{region}_seed_{seed}",
+    run=run,
+    over=("region", "seed"),
+    needs={"recipe": layout.RECIPE, "samples": layout.MODEL_SAMPLES},
+    makes={"model": layout.MODEL, "card": layout.MODEL_CARD},
+    params=params,
+)

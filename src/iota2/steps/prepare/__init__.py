@@ -1,0 +1,1 @@
+"""Steps that describe the images of each tile."""

@@ -1,0 +1,58 @@
+"""Step: where one tile has images at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from iota2 import layout
+from iota2.config.options.schema import Config
+from iota2.core.graph import JobContext, Step
+from iota2.core.grid import blocks
+from iota2.io.rasters.files import RasterProfile, RasterWriter
+from iota2.io.rasters.rasterize import mask_polygons
+from iota2.io.series.reader import CubeReader
+from iota2.io.series.scene_file import images_of
+from iota2.io.tables.frames import polygon_frame
+from iota2.io.tables.vectors import write_shapefile
+from iota2.steps.blocks import mask_shape
+
+
+@dataclass(frozen=True)
+class MaskParams:
+    """Projection of vectors, and whether a pixel needs an image of every sensor or of any."""
+
+    proj: str
+    every_sensor: bool
+
+
+def params(config: Config) -> MaskParams:
+    """What the mask depends on."""
+    return MaskParams(config.chain.proj, not config.chain.allow_missing_sensor)
+
+
+def run(job: JobContext) -> None:
+    """Write the footprint of the sensors, as raster and polygons."""
+    scene = images_of(job.inp)
+    profile = RasterProfile(scene.geobox, "uint8", nodata=0, overviews="nearest")
+    with CubeReader(scene, {}) as reader, RasterWriter(job.out.mask, profile) as writer:
+        for block in reader.in_turn(blocks(scene.tile, scene.geobox, mask_shape(scene, job.use))):
+            footprint = reader.footprint(block, every=job.params.every_sensor)
+            writer.write(block, footprint.astype(np.uint8))
+    polygons = mask_polygons(job.out.mask)
+    write_shapefile(polygon_frame(polygons, scene.geobox.crs, job.params.proj, tile=scene.tile), job.out.vector)
+
+
+STEP = Step(
+    name="CommonMasks",
+    group="init",
+    about="Find where each tile has images of every sensor, or of any with `allow_missing_sensor`.",
+    task="common_mask_{tile}",
+    run=run,
+    over=("tile",),
+    needs=layout.IMAGES,
+    makes={"mask": layout.COMMON_MASK, "vector": layout.COMMON_MASK_VECTOR},
+    params=params,
+    version=4,
+)

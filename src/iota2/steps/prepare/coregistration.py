@@ -1,0 +1,311 @@
+"""Step: how far each date of one tile lies from a reference image."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from iota2 import layout
+from iota2.compute.registration import FINEST, Translation, View, too_small, translation, window_grid
+from iota2.config.options.schema import Config
+from iota2.core.graph import JobContext, Step
+from iota2.core.grid import resolution
+from iota2.core.scene import Scene, SensorScene
+from iota2.core.words import counted, some
+from iota2.errors import InputError
+from iota2.io.archive.coverage import share_shown
+from iota2.io.files.atomic import write_json, write_text
+from iota2.io.series.alignment import ReferenceImage, date_views, reference_lattice, reference_views
+from iota2.io.series.scene_file import read_scene
+
+EACH, ALIKE, CASCADE = 1, 2, 3
+"""Every date by itself; all dates alike; each date with its neighbour in time, the first with the reference."""
+COLUMNS = ("sensor", "date", "right", "down", "state", "windows", "compared", "spread", "before", "after", "about")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AlignmentParams:
+    """Reference image, bands that are compared, farthest translation, how the dates share it."""
+
+    reference: str
+    """A path as text: the list of the tile's images knows its content."""
+    band_ref: int
+    band_src: int
+    limit: float
+    mode: int
+    near: date | None
+    near_by_tile: tuple[tuple[str, date | None], ...] = ()
+    """Where tiles differ: the date of each."""
+
+    def of_tile(self, tile: str) -> AlignmentParams:
+        """The same, with the date of one tile."""
+        return replace(self, near=dict(self.near_by_tile).get(tile, self.near), near_by_tile=())
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How one date was found to lie, and what is made of it."""
+
+    found: Translation
+    """From the reference image; in a cascade, from the date ``about`` names."""
+    right: float = 0.0
+    down: float = 0.0
+    """Pixels by which its images are moved back while they are read."""
+    about: str = ""
+    """Where this comes from, or why it is not known how the date lies."""
+    known: bool = True
+    """Whether it is; a date of which it is not is read as it lies."""
+
+    @property
+    def moved(self) -> bool:
+        """Whether its images are moved at all."""
+        return (self.right, self.down) != (0.0, 0.0)
+
+    @property
+    def state(self) -> str:
+        """In a word: ``near`` is too near to be moved."""
+        return "moved" if self.moved else "near" if self.known else "unknown"
+
+
+def params(config: Config) -> AlignmentParams:
+    """Section `coregistration`."""
+    given = config.coregistration
+    days = [day or given.date_vhr for day in given.date_src or (None,)]
+    by_tile = tuple(zip(config.chain.list_tile, days, strict=True)) if len(days) > 1 else ()
+    near = None if by_tile else days[0]
+    return AlignmentParams(str(given.vhr_path), given.band_ref, given.band_src, given.prec, given.mode, near, by_tile)
+
+
+def run(job: JobContext) -> None:
+    """Compare the dates of each optical sensor with the reference image, and write how far they are to be moved."""
+    scene = read_scene(job.inp.scene)
+    given = job.params.of_tile(scene.tile)
+    aligned = {sensor.spec.name: align(scene.tile, sensor, given) for sensor in optical(scene)}
+    for sensor, dates in aligned.items():
+        for key, one in dates.items():
+            log.info("%s %s: %s", sensor, key, _sentence(one))
+    write_json(job.out.shifts, {sensor.spec.name: shifts_of(sensor, aligned, given) for sensor in optical(scene)})
+    write_text(job.out.table, alignments_csv(aligned))
+
+
+def optical(scene: Scene) -> list[SensorScene]:
+    """The sensors whose dates show the edges that the reference shows."""
+    return [sensor for sensor in scene.sensors if sensor.spec.spectral and not sensor.spec.static]
+
+
+def align(tile: str, sensor: SensorScene, given: AlignmentParams) -> dict[str, Alignment]:
+    """The alignment of each date of a sensor, by its key."""
+    band = sensor.spec.band_names[given.band_src - 1]
+    lattice = sensor.grids[band]
+    windows = window_grid((lattice.shape.y, lattice.shape.x))
+    reference = reference_views(ReferenceImage(Path(given.reference), given.band_ref), lattice, windows)
+
+    def views(t: int) -> list[View]:
+        return date_views(tile, sensor, sensor.acquisitions[t], band, windows)
+
+    found = [translation(reference, views(t), given.limit) for t in range(len(sensor.acquisitions))]
+    if given.mode == CASCADE:
+        aligned = _cascade(sensor, found, views, given)
+    else:
+        aligned = _alike(sensor, found, given.near) if given.mode == ALIKE else [_by_itself(one) for one in found]
+    return dict(zip(sensor.keys, (_unless_near(one) for one in aligned), strict=True))
+
+
+def _by_itself(found: Translation) -> Alignment:
+    if found.refused:
+        return Alignment(found, about=found.refused, known=False)
+    return Alignment(found, found.right, found.down)
+
+
+def _alike(sensor: SensorScene, found: Sequence[Translation], near: date | None) -> list[Alignment]:
+    """One translation for all dates: that of the date nearest to ``near``, or the median of all."""
+    known = _known(found)
+    if not known:
+        return [_by_itself(one) for one in found]
+    if near is None:
+        right, down = np.median([(found[t].right, found[t].down) for t in known], axis=0).tolist()
+        about = f"as the median of {len(known)} dates"
+    else:
+        start = min(known, key=lambda t: abs(sensor.days[t] - near))
+        right, down, about = found[start].right, found[start].down, f"as {sensor.keys[start]}"
+    return [Alignment(one, round(right, 3), round(down, 3), about) for one in found]
+
+
+def _cascade(
+    sensor: SensorScene, found: Sequence[Translation], views: Callable[[int], list[View]], given: AlignmentParams
+) -> list[Alignment]:
+    """The date nearest to ``near``, or the one most like the reference, lies as it was found; from there each date is
+    compared with the aligned one before it, both ways. One that cannot be compared is passed over."""
+    aligned = [_by_itself(one) for one in found]
+    known = _known(found)
+    if not known:
+        return aligned
+    near = given.near
+    if near is None:
+        start = max(known, key=lambda t: found[t].after if not math.isnan(found[t].after) else -1.0)
+    else:
+        start = min(known, key=lambda t: abs(sensor.days[t] - near))
+    aligned[start] = replace(aligned[start], about="compared with the reference")
+    for way in (range(start + 1, len(found)), range(start - 1, -1, -1)):
+        last, seen = start, views(start)
+        for t in way:
+            here = views(t)
+            step = translation(seen, here, given.limit)
+            about = f"compared with {sensor.keys[last]}"
+            if step.refused:
+                aligned[t] = Alignment(step, about=f"{about}: {step.refused}", known=False)
+            else:
+                right, down = aligned[last].right + step.right, aligned[last].down + step.down
+                aligned[t] = Alignment(step, round(right, 3), round(down, 3), about)
+                last, seen = t, here
+    return aligned
+
+
+def _known(found: Sequence[Translation]) -> list[int]:
+    return [t for t, one in enumerate(found) if not one.refused]
+
+
+def _unless_near(one: Alignment) -> Alignment:
+    """Nothing is resampled for less than what can be told."""
+    return replace(one, right=0.0, down=0.0) if max(abs(one.right), abs(one.down)) <= FINEST else one
+
+
+def shifts_of(
+    sensor: SensorScene, aligned: Mapping[str, Mapping[str, Alignment]], given: AlignmentParams
+) -> dict[str, tuple[float, float]]:
+    """By key of the dates that are moved, how far right and down they lie, in map units."""
+    width, height = resolution(sensor.grids[sensor.spec.band_names[given.band_src - 1]])
+    dates = aligned[sensor.spec.name].items()
+    return {key: (one.right * width, one.down * height) for key, one in dates if one.moved}
+
+
+def _sentence(one: Alignment) -> str:
+    if not one.known:
+        return f"left as it is: {one.about}"
+    told = f"lies {one.right:+.2f} pixels right and {one.down:+.2f} down" if one.moved else "lies where it should"
+    return told + (f" ({one.about})" if one.about else "")
+
+
+# ------------------------------------------------------------------------------------------------------- the table
+
+
+def alignments_csv(aligned: Mapping[str, Mapping[str, Alignment]]) -> str:
+    """A line for each date; numbers that are not known are empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for sensor, dates in aligned.items():
+        for key, one in dates.items():
+            found = one.found
+            measures = (_text(value) for value in (found.spread, found.before, found.after))
+            place = (f"{one.right:.3f}", f"{one.down:.3f}", one.state)
+            writer.writerow([sensor, key, *place, found.windows, found.compared, *measures, one.about])
+    return text.getvalue()
+
+
+def read_alignments(path: Path) -> dict[tuple[str, str], Alignment]:
+    """The dates by sensor and key, as ``alignments_csv`` wrote them; of what was found, the measures."""
+    with open(path, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        (row["sensor"], row["date"]): Alignment(
+            Translation(
+                windows=int(row["windows"]),
+                compared=int(row["compared"]),
+                spread=_number(row["spread"]),
+                before=_number(row["before"]),
+                after=_number(row["after"]),
+            ),
+            float(row["right"]),
+            float(row["down"]),
+            row["about"],
+            known=row["state"] != "unknown",
+        )
+        for row in rows
+    }
+
+
+def _text(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.3f}"
+
+
+def _number(text: str) -> float:
+    return float(text) if text else math.nan
+
+
+# ------------------------------------------------------------------------------------------------- before the run
+
+
+def reference_problems(config: Config, scenes: Mapping[str, Scene]) -> Iterator[str]:
+    """What makes the reference image useless for these tiles, from its header; nothing when there is none."""
+    given = config.coregistration
+    if given.vhr_path is None:
+        return
+    sensors = {sensor.spec.section: sensor.spec.band_names for scene in scenes.values() for sensor in optical(scene)}
+    for name, bands in sensors.items():
+        if given.band_src > len(bands):
+            told = f"{name} has {len(bands)} bands ({', '.join(bands)})"
+            yield f"coregistration.band_src: {told}; expected a number up to {len(bands)}, got {given.band_src}."
+    try:
+        lattice = reference_lattice(ReferenceImage(given.vhr_path, given.band_ref))
+    except InputError as err:
+        yield str(err)
+        return
+    for tile, scene in scenes.items():
+        if share_shown(scene.geobox, lattice) == 0:
+            yield (
+                f"coregistration.vhr_path: {given.vhr_path} shows nothing of tile {tile}. Give an image that shows all "
+                "tiles, or run the others apart."
+            )
+
+
+def alignment_notes(config: Config, scenes: Mapping[str, Scene]) -> Iterator[str]:
+    """Sensors whose images of a tile are too small to be aligned."""
+    given = config.coregistration
+    if given.vhr_path is None:
+        return
+    for tile, scene in scenes.items():
+        for sensor in optical(scene):
+            shape = sensor.grids[sensor.spec.band_names[given.band_src - 1]].shape
+            if why := too_small((shape.y, shape.x)):
+                yield f"coregistration: {sensor.spec.name}, tile {tile}: {why}; its dates are read as they lie."
+
+
+def unaligned(path: Path, tile: str) -> Iterator[str]:
+    """Notes on the dates of a tile of which it is not known how they lie."""
+    by_sensor: dict[str, list[str]] = {}
+    aligned = read_alignments(path)
+    counts = Counter(sensor for sensor, _ in aligned)
+    for (sensor, key), one in aligned.items():
+        if not one.known:
+            by_sensor.setdefault(sensor, []).append(key)
+    for sensor, keys in by_sensor.items():
+        yield (
+            f"{sensor}, tile {tile}: {len(keys)} of {counted(counts[sensor], 'date')} could not be aligned with the "
+            f"reference image and are read as they lie: {some(keys)} ({path.name} says why)."
+        )
+
+
+STEP = Step(
+    name="coregistration",
+    group="init",
+    about="Find how far each date lies from a reference image.",
+    task="coregistration_{tile}",
+    run=run,
+    over=("tile",),
+    needs={"scene": layout.SCENE, "listing": layout.LISTING},
+    makes={"shifts": layout.SHIFTS, "table": layout.SHIFTS_TABLE},
+    params=params,
+    when=layout.with_coregistration,
+)

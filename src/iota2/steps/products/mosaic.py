@@ -1,0 +1,261 @@
+"""Step: the products: all tiles on one lattice in ``proj``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from iota2 import layout
+from iota2.config.options.schema import Config
+from iota2.core.graph import JobContext, Resources, Step
+from iota2.core.grid import Block, aligned, blocks, resolution
+from iota2.core.nomenclature import Nomenclature
+from iota2.errors import InputError
+from iota2.io.files.atomic import write_text
+from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter, nearest_pixels, raster_geobox
+from iota2.io.rasters.qgis import class_style, confidence_style, probability_style, validity_style
+from iota2.io.rasters.rasterize import burn
+from iota2.io.tables.classes import read_classes
+from iota2.io.tables.vectors import read_vector
+from iota2.steps.blocks import COPY_SHAPE, copy_shape
+from iota2.steps.classification.classification import probability_profile
+
+_PLACING = 96
+"""Bytes for each pixel of a block while its place on a tile is computed: coordinates in double precision. Then
+its values are read, put together and laid out: four times what it takes in the product."""
+
+
+@dataclass(frozen=True)
+class MosaicParams:
+    """The lattice of the products."""
+
+    proj: str
+    resolution: tuple[float, float] | None
+    """Pixel size in units of ``proj``; None takes that of the tiles."""
+
+
+def params(config: Config) -> MosaicParams:
+    """The options about the products' lattice."""
+    return MosaicParams(config.chain.proj, config.chain.spatial_resolution)
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """Which tile each pixel of the products' lattice belongs to."""
+
+    envelopes: Mapping[str, gpd.GeoSeries]
+    geobox: GeoBox
+
+    @cached_property
+    def _outlines(self) -> gpd.GeoSeries:
+        return gpd.GeoSeries({tile: parts.union_all() for tile, parts in self.envelopes.items()})
+
+    def of(self, block: Block) -> dict[str, np.ndarray]:
+        """Tile to (y, x) bool for the tiles that own pixels of the block."""
+        near = [tile for tile, outline in self._outlines.items() if outline.intersects(block.geobox.extent.geom)]
+        owner = burn([(self._outlines[tile], k + 1) for k, tile in enumerate(near)], block.geobox, "uint16")
+        owned = {tile: owner == k + 1 for k, tile in enumerate(near)}
+        return {tile: where for tile, where in owned.items() if where.any()}
+
+
+@dataclass(frozen=True)
+class Product:
+    """Rasters that hold the same pixels, and where these come from."""
+
+    targets: Sequence[tuple[Path, RasterProfile]]
+    sources: Mapping[str, Sequence[Path]]
+    """Rasters of each tile, all on its lattice. Of several, the first with data at a pixel counts."""
+
+    @property
+    def profile(self) -> RasterProfile:
+        """Type, bands and nodata of the pixels."""
+        return self.targets[0][1]
+
+    def pixels(self, places: Mapping[str, Place], shape: tuple[int, int]) -> np.ndarray:
+        """(band, y, x): the pixel of the tile at each place; nodata where no tile has one."""
+        nodata = self.profile.nodata or 0
+        values = np.full((self.profile.count, *shape), nodata, self.profile.dtype)
+        flat = values.reshape(len(values), -1)
+        for tile, place in places.items():
+            found = None
+            for path in self.sources[tile]:
+                with RasterReader(path) as reader:
+                    layers = reader.at(place.row, place.col, fill=nodata)
+                if found is None:
+                    found = layers
+                else:
+                    np.copyto(found, layers, where=(found == nodata).all(axis=0))
+            if found is not None:
+                for target, layer in zip(flat, found, strict=True):
+                    target[place.owned] = layer
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """The pixels of one block that belong to one tile."""
+
+    owned: np.ndarray
+    """(pixel,) positions in the block, in scan order."""
+    row: np.ndarray
+    """(pixel,) rows of the tile's nearest pixels; -1 beyond the tile."""
+    col: np.ndarray
+    """(pixel,) their columns."""
+
+
+def run(job: JobContext) -> None:
+    """Write map, coloured map, style, confidence, validity and probabilities."""
+    envelopes = {str(tile): read_vector(path).geometry for (tile,), path in job.inp.all("envelopes").items()}
+    validity = {str(tile): path for (tile,), path in job.inp.all("validity").items()}
+    lattices = {tile: raster_geobox(path) for tile, path in validity.items()}
+    ownership = Ownership(envelopes, product_lattice(envelopes, next(iter(lattices.values())), job.params))
+    classes = read_classes(job.inp.classes)
+    products = [_validity(job, validity, ownership.geobox)]
+    for (seed,) in job.out.all("map"):
+        products += _of_seed(job, seed, classes, ownership.geobox)
+    _write(products, ownership, lattices, job.use)
+    _write_styles(job, classes)
+
+
+def _write_styles(job: JobContext, classes: Nomenclature) -> None:
+    """How QGIS shows each product and the rasters of the tiles, under their names beside them."""
+    named, confident = class_style(classes), confidence_style()
+    observed = validity_style(_largest(job.out.validity))
+    styles = {
+        "style": named,
+        "colors_style": named,
+        "tile_labels_style": named,
+        "confidence_style": confident,
+        "tile_confidence_style": confident,
+        "validity_style": observed,
+        "tile_validity_style": observed,
+        "probabilities_style": probability_style(),
+    }
+    for name, style in styles.items():
+        for path in job.out.all(name).values() if name in job.out else ():
+            write_text(path, style)
+
+
+def _largest(path: Path) -> int:
+    """The largest pixel of a raster."""
+    with RasterReader(path) as reader:
+        return max(int(reader.read(block.geobox).max()) for block in blocks("", reader.geobox, COPY_SHAPE))
+
+
+def product_lattice(envelopes: Mapping[str, gpd.GeoSeries], tile: GeoBox, given: MosaicParams) -> GeoBox:
+    """The lattice whose pixel edges are multiples of the pixel size and that covers all envelopes.
+
+    The pixel size is that of ``tile`` when none is given.
+    """
+    size = given.resolution or resolution(tile)
+    bounds = np.array([parts.total_bounds for parts in envelopes.values() if len(parts)])
+    if not len(bounds):
+        raise InputError("No tile has any image: every pixel of every date is outside of its orbit.")
+    (x0, y0), (x1, y1) = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
+    return aligned((float(x0), float(y0), float(x1), float(y1)), size, given.proj)
+
+
+def _of_seed(job: JobContext, seed: str | int, classes: Nomenclature, geobox: GeoBox) -> list[Product]:
+    """Map, confidence and, if asked for, probabilities of one seed."""
+    key = (seed,)
+    labels = RasterProfile(geobox, classes.dtype, nodata=0, overviews="mode")
+    colored = replace(labels, colours=dict(zip(classes.codes, classes.colors, strict=True)))
+    confidence = RasterProfile(geobox, "uint8", nodata=0, overviews="average")
+    maps = [(job.out.all("map")[key], labels), (job.out.all("colors")[key], colored)]
+    products = [
+        Product(maps, _sources(job, "labels", seed)),
+        Product([(job.out.all("confidence")[key], confidence)], _sources(job, "confidence", seed)),
+    ]
+    if "final_probabilities" in job.out:
+        profile = replace(probability_profile(geobox, classes), overviews="average")
+        target = (job.out.all("final_probabilities")[key], profile)
+        products.append(Product([target], _sources(job, "probabilities", seed)))
+    return products
+
+
+def _validity(job: JobContext, sources: Mapping[str, Path], geobox: GeoBox) -> Product:
+    """The number of clear dates."""
+    dtype = "uint16" if any(_dtype(path) == "uint16" for path in sources.values()) else "uint8"
+    profile = RasterProfile(geobox, dtype, nodata=0, overviews="nearest")
+    return Product([(job.out.validity, profile)], {tile: [path] for tile, path in sources.items()})
+
+
+def _sources(job: JobContext, name: str, seed: str | int) -> dict[str, list[Path]]:
+    """Paths by tile for one seed; probabilities have one file for each region, sorted by its name."""
+    found: dict[str, list[Path]] = {}
+    for (tile, *_, of), path in sorted(job.inp.all(name).items()):
+        if of == seed:
+            found.setdefault(str(tile), []).append(path)
+    return found
+
+
+def _write(products: Sequence[Product], ownership: Ownership, lattices: Mapping[str, GeoBox], use: Resources) -> None:
+    """Write all products in one pass: each pixel is the nearest one of the tile that owns the ground.
+
+    Whose ground a block is and where its pixels lie on the tiles is computed once for all products. Files of
+    the tiles are opened anew for each block: of many tiles, runs and regions there may be thousands.
+    """
+    geobox = ownership.geobox
+    shape = copy_shape(use, _PLACING + 4 * max(product.profile.pixel_bytes for product in products))
+    with ExitStack() as stack:
+        writers = [[stack.enter_context(RasterWriter(*target)) for target in p.targets] for p in products]
+        for block in blocks("", geobox, shape):
+            owned = ownership.of(block)
+            places = {tile: _place(where, block, geobox, lattices[tile]) for tile, where in owned.items()}
+            for product, targets in zip(products, writers, strict=True):
+                values = product.pixels(places, block.shape)
+                for writer in targets:
+                    writer.write(block, values)
+
+
+def _place(where: np.ndarray, block: Block, geobox: GeoBox, lattice: GeoBox) -> Place:
+    """The pixels of ``block`` in ``where`` (y, x) bool on the lattice of their tile."""
+    row, col = nearest_pixels(lattice, geobox, block.rows, block.cols)
+    return Place(np.flatnonzero(where), row[where], col[where])
+
+
+def _dtype(path: Path) -> str:
+    with RasterReader(path) as reader:
+        return reader.dtype.name
+
+
+STEP = Step(
+    name="mosaic",
+    group="mosaic",
+    about="Put all tiles together in the projection of the products.",
+    task="mosaic",
+    run=run,
+    over=(),
+    needs={
+        "envelopes": layout.ENVELOPE,
+        "classes": layout.CLASSES,
+        "labels": layout.TILE_LABELS,
+        "confidence": layout.TILE_CONFIDENCE,
+        "validity": layout.TILE_VALIDITY,
+        "probabilities": layout.PROBABILITIES,
+    },
+    makes={
+        "map": layout.MAP,
+        "colors": layout.COLOR_MAP,
+        "style": layout.MAP_STYLE,
+        "colors_style": layout.COLOR_MAP_STYLE,
+        "confidence": layout.FINAL_CONFIDENCE,
+        "confidence_style": layout.CONFIDENCE_STYLE,
+        "validity": layout.FINAL_VALIDITY,
+        "validity_style": layout.VALIDITY_STYLE,
+        "final_probabilities": layout.FINAL_PROBABILITIES,
+        "probabilities_style": layout.PROBABILITIES_STYLE,
+        "tile_labels_style": layout.TILE_LABELS_STYLE,
+        "tile_confidence_style": layout.TILE_CONFIDENCE_STYLE,
+        "tile_validity_style": layout.TILE_VALIDITY_STYLE,
+    },
+    params=params,
+    version=3,
+)

@@ -1,0 +1,92 @@
+"""Step: the labels, confidence and validity of one tile, all its models together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from iota2 import layout
+from iota2.core.graph import JobContext, Step
+from iota2.core.grid import Block, blocks
+from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
+from iota2.io.tables.classes import read_classes
+from iota2.steps.blocks import copy_shape
+
+
+def run(job: JobContext) -> None:
+    """Lay the maps of the tile's models over each other, for each seed, and keep validity where there is a label."""
+    dtype = read_classes(job.inp.classes).dtype
+    with ExitStack() as stack:
+        validity = stack.enter_context(RasterReader(job.inp.validity))
+        labels, confidence = _by_seed(job, "labels", stack), _by_seed(job, "confidence", stack)
+
+        def writer(path: Path, dtype: str) -> RasterWriter:
+            return stack.enter_context(RasterWriter(path, RasterProfile(validity.geobox, dtype, nodata=0)))
+
+        to_labels = {seed: writer(job.out.all("tile_labels")[(seed,)], dtype) for seed in labels}
+        to_confidence = {seed: writer(job.out.all("tile_confidence")[(seed,)], "uint8") for seed in labels}
+        to_validity = writer(job.out.validity, validity.dtype.name)
+        # of each model a label and a share; of them together two of each, the percentage and what it is rounded from
+        models = max(len(readers) for readers in labels.values())
+        pixel_bytes = (models + 2) * (np.dtype(dtype).itemsize + 4) + 16
+        for block in blocks(str(job.key["tile"]), validity.geobox, copy_shape(job.use, pixel_bytes)):
+            for seed, readers in labels.items():
+                merged, certain = first_labelled(_read(readers, block), _read(confidence[seed], block))
+                to_labels[seed].write(block, merged)
+                to_confidence[seed].write(block, percent(certain, merged > 0))
+            to_validity.write(block, np.where(merged > 0, validity.read(block.geobox), 0))
+
+
+def first_labelled(labels: Sequence[np.ndarray], confidence: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The label of the first model that gives one, (y, x), and its confidence; 0 where none does.
+
+    The masks of regions share no ground in ``proj``. On the lattice of the images, where each is bent by itself, they
+    may share pixels along their border.
+    """
+    (merged, *others), (certain, *with_others) = labels, confidence
+    for label, share in zip(others, with_others, strict=True):
+        free = merged == 0
+        merged, certain = np.where(free, label, merged), np.where(free, share, certain)
+    return merged, certain
+
+
+def percent(confidence: np.ndarray, labelled: np.ndarray) -> np.ndarray:
+    """Confidence 0..1 as uint8 1..100 where there is a label and 0 elsewhere."""
+    rounded = np.clip(np.rint(confidence * 100), 1, 100)
+    return np.where(labelled, rounded, 0).astype(np.uint8)
+
+
+def _by_seed(job: JobContext, name: str, stack: ExitStack) -> Mapping[int, list[RasterReader]]:
+    """Open rasters of all regions by name, by seed."""
+    found: dict[int, list[RasterReader]] = {}
+    for (_, seed), path in sorted(job.inp.all(name).items()):
+        found.setdefault(int(seed), []).append(stack.enter_context(RasterReader(path)))
+    return found
+
+
+def _read(readers: Sequence[RasterReader], block: Block) -> list[np.ndarray]:
+    return [reader.read(block.geobox) for reader in readers]
+
+
+STEP = Step(
+    name="classifShaping",
+    group="mosaic",
+    about="Put the maps of each tile's models together.",
+    task="shaping_{tile}",
+    run=run,
+    over=("tile",),
+    needs={
+        "labels": layout.LABELS,
+        "confidence": layout.CONFIDENCE,
+        "validity": layout.VALIDITY,
+        "classes": layout.CODES,
+    },
+    makes={
+        "tile_labels": layout.TILE_LABELS,
+        "tile_confidence": layout.TILE_CONFIDENCE,
+        "validity": layout.TILE_VALIDITY,
+    },
+)

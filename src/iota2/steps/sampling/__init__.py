@@ -1,0 +1,1 @@
+"""Steps from reference polygons to samples."""

@@ -1,0 +1,118 @@
+"""Step: how many samples each class has in each region, and what was lost on the way to them, for one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+
+from iota2 import layout
+from iota2.compute.sampling import BOTH
+from iota2.core.graph import JobContext, Step
+from iota2.core.losses import LEARNING, SAMPLES, USABLE, VALIDATION, Amount, ClassFate, fates_csv, parse_fates
+from iota2.core.tables import CODE, LEARN, ORIGIN, UNUSED, seed_column
+from iota2.core.tables import VALIDATION as VALIDATION_SIDE
+from iota2.io.files.atomic import write_text
+from iota2.io.tables.classes import read_classes
+from iota2.io.tables.polygon_losses import read_class_losses
+from iota2.io.tables.samples import read_columns
+from iota2.io.tables.vectors import read_vector
+from iota2.steps.sampling.selection import Rate, read_rates
+
+
+def run(job: JobContext) -> None:
+    """Count the samples by class and region, and what is lost on the way from the polygons to them."""
+    counts = {}
+    for (region,), path in job.inp.all("samples").items():
+        codes, found = np.unique(read_columns(path, [CODE], int), return_counts=True)
+        counts[str(region)] = pd.Series(found, index=codes)
+    table = pd.DataFrame(counts).fillna(0).astype(int).sort_index()
+    table.insert(0, "all", table.sum(axis=1))
+    samples = {int(str(code)): int(count) for code, count in table["all"].items()}
+    table.columns = [c if c == "all" else f"region_{c}" for c in table.columns]
+    write_text(job.out.statistics, table.to_csv(index_label="class"))
+    write_text(job.out.losses, fates_csv(_fates(job, samples)))
+
+
+def _fates(job: JobContext, samples: Mapping[int, int]) -> list[ClassFate]:
+    """What became of the polygons of each class, for this seed."""
+    classes = read_classes(job.inp.classes)
+    before = read_class_losses(job.inp.losses)
+    polygons = polygon_pixels(read_vector(job.inp.reference), job.inp.all("pixels").values())
+    rates = [read_rates(path) for path in job.inp.all("rates").values()]
+    return [
+        ClassFate(
+            code,
+            str(label),
+            before.get(code, {}) | class_amounts(code, polygons, int(job.key["seed"]), rates, samples.get(code, 0)),
+        )
+        for code, label in zip(classes.codes, classes.labels, strict=True)
+    ]
+
+
+def polygon_pixels(reference: gpd.GeoDataFrame, tables: Iterable[Path]) -> pd.DataFrame:
+    """The polygons that are used for some seed, with their pixels over all tiles."""
+    found = pd.concat([pd.read_csv(path) for path in tables]).groupby(ORIGIN)["pixels"].sum()
+    used = pd.DataFrame(reference.drop(columns=reference.geometry.name))
+    used = used[used[seed_column(0)] != UNUSED]
+    return used.assign(pixels=used[ORIGIN].map(found).fillna(0).astype(int))
+
+
+def class_amounts(
+    code: int, polygons: pd.DataFrame, seed: int, rates: Iterable[Mapping[int, Rate]], samples: int
+) -> dict[str, Amount]:
+    """Polygons and pixels of one class from what is usable to the samples of one seed."""
+    own = polygons[polygons[CODE] == code]
+    side = own[seed_column(seed)]
+    of_class = [found[code] for found in rates if code in found]
+    asked = sum(rate.wanted for rate in of_class)
+    left_out = sum(rate.left_out for rate in of_class)
+    available = sum(rate.available for rate in of_class)
+    return {
+        "no_pixel": Amount(int((own["pixels"] == 0).sum()), 0),
+        USABLE: _amount(own),
+        VALIDATION: _amount(own[side.isin([VALIDATION_SIDE, BOTH])]),
+        LEARNING: _amount(own[side.isin([LEARN, BOTH])]),
+        "selection": Amount(0, available - asked - left_out),
+        "max_samples": Amount(0, left_out),
+        "no_clear_date": Amount(0, asked - samples),
+        SAMPLES: Amount(0, samples),
+    }
+
+
+def _amount(polygons: pd.DataFrame) -> Amount:
+    return Amount(int((polygons["pixels"] > 0).sum()), int(polygons["pixels"].sum()))
+
+
+def read_fates(path: Path) -> tuple[ClassFate, ...]:
+    """What became of the polygons of each class, from the file of one seed that this step writes."""
+    return parse_fates(path.read_text(encoding="utf-8"))
+
+
+def read_class_statistics(path: Path, region: str) -> dict[int, int]:
+    """Samples of one region by class code, from the file that this step writes."""
+    table = pd.read_csv(path, index_col="class")
+    return {int(str(code)): int(count) for code, count in table[f"region_{region}"].items()}
+
+
+STEP = Step(
+    name="classStatistics",
+    group="sampling",
+    about="Count the samples of each class and region, and what was lost on the way to them.",
+    task="class_statistics_seed_{seed}",
+    run=run,
+    over=("seed",),
+    needs={
+        "samples": layout.MODEL_SAMPLES,
+        "rates": layout.RATES,
+        "pixels": layout.POLYGON_PIXELS,
+        "reference": layout.REFERENCE,
+        "losses": layout.REFERENCE_LOSSES,
+        "classes": layout.CODES,
+    },
+    makes={"statistics": layout.CLASS_STATISTICS, "losses": layout.LOSSES},
+    version=2,
+)

@@ -1,0 +1,48 @@
+"""Step: which ground belongs to which tile."""
+
+from __future__ import annotations
+
+import geopandas as gpd
+import shapely
+
+from iota2 import layout
+from iota2.compute.areas import tile_envelopes
+from iota2.core.graph import JobContext, Step
+from iota2.errors import InputError
+from iota2.io.files.crs import sliver, units_per_metre
+from iota2.io.tables.vectors import read_vector, write_shapefile
+
+BORDER = 600.0
+"""Metres along the edge of a tile where another tile is preferred: images may lack data there."""
+
+
+def run(job: JobContext) -> None:
+    """Share the overlaps of tiles out, so that each ground point belongs to one tile."""
+    frames = {str(tile): read_vector(path) for (tile,), path in job.inp.all("footprints").items()}
+    footprints = {tile: frame.union_all() for tile, frame in frames.items()}
+    if all(footprint.is_empty for footprint in footprints.values()):
+        raise InputError(
+            f"Tiles {', '.join(footprints)}: no pixel is inside an image of every sensor (common mask), so there is "
+            "nothing to learn from or to map. Check the edge masks of the products (features/<tile>/tmp/"
+            "MaskCommunSL.tif), or set chain.allow_missing_sensor if sensors show different areas."
+        )
+    crs, (_, bottom, _, top) = next(iter(frames.values())).crs, shapely.total_bounds([*footprints.values()])
+    border = BORDER * units_per_metre(crs, (bottom + top) / 2)
+    envelopes = tile_envelopes(footprints, border, smallest=sliver(crs))
+    for (tile,), path in job.out.all("envelopes").items():
+        envelope = envelopes[str(tile)]
+        geometry = [] if envelope.is_empty else [envelope]
+        frame = gpd.GeoDataFrame({"tile": [tile] * len(geometry)}, geometry=geometry, crs=crs)
+        write_shapefile(frame, path)
+
+
+STEP = Step(
+    name="Envelope",
+    group="sampling",
+    about="Share overlaps out between tiles.",
+    task="tiles_envelopes",
+    run=run,
+    over=(),
+    needs={"footprints": layout.COMMON_MASK_VECTOR},
+    makes={"envelopes": layout.ENVELOPE},
+)

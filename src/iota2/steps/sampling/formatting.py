@@ -1,0 +1,134 @@
+"""Step: the reference polygons of one tile, cut by region and validity, and where its models apply."""
+
+from __future__ import annotations
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from odc.geo.geobox import GeoBox
+
+from iota2 import layout
+from iota2.compute.polygons import polygonal
+from iota2.compute.sampling import BOTH
+from iota2.core.graph import JobContext, Step
+from iota2.core.grid import blocks, resolution
+from iota2.core.scene import Scene
+from iota2.core.tables import LEARN, ORIGIN, REGION, TILE, UNUSED, VALIDATION, seed_column, seed_columns
+from iota2.io.files.atomic import write_text
+from iota2.io.files.crs import sliver, to_crs, units_per_metre
+from iota2.io.rasters.files import RasterProfile, RasterWriter, read_block
+from iota2.io.rasters.rasterize import burn, pixels_inside
+from iota2.io.series.scene_file import read_scene
+from iota2.io.tables.vectors import read_vector, write_shapefile, write_sqlite
+from iota2.steps.blocks import COPY_SHAPE
+from iota2.steps.sampling.reference import ground_of
+
+MARGIN = 3.0
+"""Pixels classified around the envelope: a pixel of the map, on another lattice, looks for its nearest there."""
+
+
+def run(job: JobContext) -> None:
+    """Write the tile's pieces of polygons, by seed and side, and the shape and masks of its regions."""
+    scene, tile = read_scene(job.inp.scene), str(job.key["tile"])
+    envelope, regions = read_vector(job.inp.envelope), read_vector(job.inp.regions)
+    ground = ground_of(envelope, read_vector(job.inp.clear))
+    pieces = cut_polygons(read_vector(job.inp.reference), regions, ground, tile)
+    write_shapefile(pieces, job.out.formatted)
+    write_text(job.out.pixels, pixels_csv(pieces, scene.geobox))
+    sides = seed_columns(pieces.columns)
+    for name, side in (("learn", LEARN), ("validation", VALIDATION)):
+        for (seed,), path in job.out.all(name).items():
+            chosen = pieces[pieces[seed_column(int(seed))].isin([side, BOTH])]
+            write_sqlite(chosen.drop(columns=sides), path)
+    for row in regions.itertuples():
+        if (row.region,) in job.out.all("region_shape"):
+            _write_region(job, scene, str(row.region), row.geometry, envelope)
+
+
+def cut_polygons(
+    reference: gpd.GeoDataFrame, regions: gpd.GeoDataFrame, ground: shapely.Geometry, tile: str
+) -> gpd.GeoDataFrame:
+    """Pieces of the used polygons in each region on this tile's ground, by region, then origin."""
+    used = reference[reference[seed_column(0)] != UNUSED]
+    frames = []
+    for region in regions.itertuples():
+        area = shapely.intersection(region.geometry, ground)
+        shapely.prepare(area)
+        near = used.iloc[np.sort(used.sindex.query(area, predicate="intersects"))]
+        cut = polygonal(shapely.intersection(near.geometry.to_numpy(), area), smallest=sliver(near.crs))
+        frame = near.assign(**{REGION: str(region.region), TILE: tile}).set_geometry(cut, crs=near.crs)
+        frames.append(frame[~frame.geometry.is_empty])
+    return gpd.GeoDataFrame(pd.concat(frames, ignore_index=True), crs=reference.crs)
+
+
+def pixels_csv(pieces: gpd.GeoDataFrame, geobox: GeoBox) -> str:
+    """Pixels of the tile whose centre is in each polygon, as CSV; polygons without any have a line too."""
+    polygon, _, _ = pixels_inside(to_crs(pieces, geobox.crs), geobox)
+    found = pieces[ORIGIN].iloc[polygon].value_counts()
+    origins = sorted(pieces[ORIGIN].unique().tolist())
+    return "".join([f"{ORIGIN},pixels\n", *(f"{origin},{found.get(origin, 0)}\n" for origin in origins)])
+
+
+def _write_region(
+    job: JobContext, scene: Scene, region: str, geometry: shapely.Geometry, envelope: gpd.GeoDataFrame
+) -> None:
+    """Shape of the region on the tile, as polygons and raster, and the mask of its model."""
+    key, own = (region,), envelope.union_all()
+    margin = MARGIN * _pixel(scene.geobox, envelope)
+    shape = _frame(shapely.intersection(geometry, own), region, envelope.crs)
+    wide = _frame(shapely.intersection(geometry, own.buffer(margin)), region, envelope.crs)
+    write_shapefile(shape, job.out.all("region_shape")[key])
+    inside = to_crs(shape, scene.geobox.crs).geometry
+    applied = to_crs(wide, scene.geobox.crs).geometry
+    profile = RasterProfile(scene.geobox, "uint8", nodata=0, overviews="nearest")
+    with (
+        RasterWriter(job.out.all("region_raster")[key], profile) as to_raster,
+        RasterWriter(job.out.all("region_mask")[key], profile) as to_mask,
+    ):
+        for block in blocks(scene.tile, scene.geobox, COPY_SHAPE):
+            to_raster.write(block, burn([(g, 1) for g in inside], block.geobox, "uint8"))
+            mask = burn([(g, 1) for g in applied], block.geobox, "uint8")
+            to_mask.write(block, mask & read_block(job.inp.mask, block))
+
+
+def _pixel(geobox: GeoBox, envelope: gpd.GeoDataFrame) -> float:
+    """The larger side of a pixel of the tile in the map units of its envelope."""
+    side = max(resolution(geobox))
+    if envelope.crs == geobox.crs:
+        return side
+    return side / units_per_metre(geobox.crs) * units_per_metre(envelope.crs, envelope.total_bounds[[1, 3]].mean())
+
+
+def _frame(geometry: shapely.Geometry, region: str, crs: object) -> gpd.GeoDataFrame:
+    geometry = polygonal(np.array([geometry], dtype=object), smallest=sliver(crs))
+    frame = gpd.GeoDataFrame({REGION: [region]}, geometry=geometry, crs=crs)
+    return frame[~frame.geometry.is_empty]
+
+
+STEP = Step(
+    name="VectorFormatting",
+    group="sampling",
+    about="Cut the reference polygons by tile, region and validity.",
+    task="vector_form_{tile}",
+    run=run,
+    over=("tile",),
+    needs={
+        "scene": layout.SCENE,
+        "reference": layout.REFERENCE,
+        "regions": layout.REGIONS,
+        "envelope": layout.ENVELOPE,
+        "clear": layout.CLOUD_THRESHOLD,
+        "mask": layout.COMMON_MASK,
+    },
+    makes={
+        "formatted": layout.FORMATTED,
+        "pixels": layout.POLYGON_PIXELS,
+        "learn": layout.LEARN_POLYGONS,
+        "validation": layout.VALIDATION_POLYGONS,
+        "region_shape": layout.REGION_SHAPE,
+        "region_raster": layout.REGION_RASTER,
+        "region_mask": layout.REGION_MASK,
+    },
+    version=2,
+)

@@ -1,0 +1,28 @@
+"""Step: the learning polygons of one model, of all tiles."""
+
+from __future__ import annotations
+
+from iota2 import layout
+from iota2.core.graph import JobContext, Step
+from iota2.core.tables import REGION
+from iota2.io.tables.frames import concatenated
+from iota2.io.tables.vectors import read_sqlite, write_shapefile
+
+
+def run(job: JobContext) -> None:
+    """Put the model's learning polygons of all tiles together."""
+    frames = [read_sqlite(path) for path in job.inp.all("polygons").values()]
+    merged = concatenated([frame[frame[REGION] == job.key["region"]] for frame in frames])
+    write_shapefile(merged, job.out.merged)
+
+
+STEP = Step(
+    name="samplesMerge",
+    group="sampling",
+    about="Put the learning polygons of each model together.",
+    task="merge_model_{region}_seed_{seed}",
+    run=run,
+    over=("region", "seed"),
+    needs={"polygons": layout.LEARN_POLYGONS},
+    makes={"merged": layout.MODEL_POLYGONS},
+)

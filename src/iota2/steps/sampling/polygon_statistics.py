@@ -1,0 +1,45 @@
+"""Step: how many pixels each class and polygon of one model has on one tile."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+
+from iota2 import layout
+from iota2.core.graph import JobContext, Step
+from iota2.core.tables import CODE, ORIGIN, REGION
+from iota2.io.files.crs import to_crs
+from iota2.io.rasters.rasterize import pixels_inside
+from iota2.io.series.scene_file import read_scene
+from iota2.io.tables.pixel_counts import PixelCounts, write_statistics
+from iota2.io.tables.vectors import read_sqlite
+
+
+def run(job: JobContext) -> None:
+    """Count the pixels whose centre lies in a learning polygon of the model."""
+    scene, polygons = read_scene(job.inp.scene), read_sqlite(job.inp.polygons)
+    polygons = polygons[polygons[REGION] == job.key["region"]]
+    polygon, _, _ = pixels_inside(to_crs(polygons, scene.geobox.crs), scene.geobox)
+    counts = PixelCounts(_counted(polygons[CODE], polygon), _counted(polygons[ORIGIN], polygon))
+    write_statistics(counts, job.out.statistics)
+
+
+def _counted(values: pd.Series, polygon: np.ndarray) -> Counter[int]:
+    """Pixels by the value of their polygon; values without any pixel count 0."""
+    counts = Counter(dict.fromkeys(values.tolist(), 0))
+    counts.update(values.to_numpy()[polygon].tolist())
+    return counts
+
+
+STEP = Step(
+    name="statsSamplesModel",
+    group="sampling",
+    about="Count the pixels of each class and polygon.",
+    task="stats_{region}_S_{seed}_T_{tile}",
+    run=run,
+    over=("tile", "region", "seed"),
+    needs={"scene": layout.SCENE, "polygons": layout.LEARN_POLYGONS},
+    makes={"statistics": layout.TILE_STATISTICS},
+)

@@ -1,0 +1,223 @@
+"""Step: the reference polygons as used, and the side on which each stands for each seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from odc.geo.geobox import GeoBox
+
+from iota2 import layout
+from iota2.compute.areas import home_regions
+from iota2.compute.ground import ground_losses
+from iota2.compute.sampling import split_polygons, unvalidated
+from iota2.config.options.schema import Config
+from iota2.core.graph import JobContext, Step
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.tables import CODE, ORIGIN, REGION, label_column, seed_column
+from iota2.errors import InputError
+from iota2.io.files.atomic import write_json, write_text
+from iota2.io.files.crs import sliver
+from iota2.io.rasters.files import RasterReader
+from iota2.io.tables.classes import read_nomenclature, write_classes
+from iota2.io.tables.point_areas import PointArea, PointRule, footprint
+from iota2.io.tables.polygon_losses import class_losses, nothing_usable, pixel_area, write_class_losses
+from iota2.io.tables.reference import ReferenceData, read_field, read_reference
+from iota2.io.tables.vector_source import vector_source, with_choice
+from iota2.io.tables.vectors import read_vector, write_shapefile
+from iota2.report.results.text import label_table_csv
+from iota2.steps.sampling.grouping import group_notes, polygons_together
+
+
+@dataclass(frozen=True)
+class ReferenceParams:
+    """Where the polygons and classes come from, and how polygons are split."""
+
+    ground_truth: Path
+    layer: str
+    """Which layer of the file; see ``io.tables.vector_source``."""
+    points: PointArea | None
+    """What stands for points."""
+    data_field: str
+    nomenclature: Path
+    colors: Path
+    proj: str
+    ratio: float
+    runs: int
+    random_seed: int
+    split_ground_truth: bool
+    split_field: str | None = None
+    split_distance: float | None = None
+    """Metres."""
+
+
+def params(config: Config) -> ReferenceParams:
+    """The options about reference data and their split."""
+    chain, arg_train = config.chain, config.arg_train
+    source = vector_source(chain.ground_truth)
+    return ReferenceParams(
+        ground_truth=source.file,
+        layer=source.choice,
+        points=chain.points,
+        data_field=chain.data_field,
+        nomenclature=chain.nomenclature_path,
+        colors=chain.color_table,
+        proj=chain.proj,
+        ratio=arg_train.ratio,
+        runs=arg_train.runs,
+        random_seed=arg_train.seed,
+        split_ground_truth=arg_train.split_ground_truth,
+        split_field=arg_train.split_field if arg_train.split_ground_truth else None,
+        split_distance=arg_train.split_distance if arg_train.split_ground_truth else None,
+    )
+
+
+def run(job: JobContext) -> None:
+    """Check the polygons, name the classes, draw learning and validation once for the whole run."""
+    given: ReferenceParams = job.params
+    grids, owned = _grids(job), _owned(job)
+    points = PointRule(given.points, grids, owned) if given.points else None
+    source = with_choice(given.ground_truth, given.layer)
+    data = read_reference(source, given.data_field, given.proj, points)
+    classes = read_nomenclature(given.nomenclature, given.colors, data.frame["label"])
+    regions = read_vector(job.inp.regions)
+    usable = _usable(data, job)
+    home = home_regions(usable, dict(zip(regions[REGION], regions.geometry, strict=True)))
+    tiles = shapely.union_all([footprint(grid, given.proj) for grid in grids.values()])
+    imaged, within = shapely.union_all(list(owned.values())), regions.union_all()
+    smallest = sliver(given.proj)
+    lost = ground_losses(
+        data.frame.geometry.to_numpy(), usable, tiles=tiles, imaged=imaged, regions=within, smallest=smallest
+    )
+    counted = class_losses(data, classes, lost, pixel_area(next(iter(grids.values()))))
+    if not any(home):
+        raise InputError(nothing_usable(source, counted))
+    field = read_field(source, given.split_field) if given.split_field else None
+    together = polygons_together(data, home, field, given.split_distance)
+    frame = split_frame(data, classes, home, given, together)
+    group_remarks = group_notes(frame, classes, given, together, field) if together is not None else []
+    write_shapefile(frame, job.out.reference)
+    write_classes(classes, job.out.classes)
+    write_classes(classes.unnamed, job.out.codes)
+    write_text(job.out.table, label_table_csv(classes))
+    split_notes = _split_notes(data, classes, home, given.split_ground_truth)
+    write_json(job.out.notes, [*data.warnings, *data.notes, *split_notes, *group_remarks])
+    write_class_losses(counted, job.out.losses)
+
+
+def _grids(job: JobContext) -> dict[str, GeoBox]:
+    """Working grid of each tile."""
+    grids: dict[str, GeoBox] = {}
+    for (tile, _), path in job.inp.all("grids").items():
+        if str(tile) not in grids:
+            with RasterReader(path) as reader:
+                grids[str(tile)] = reader.geobox
+    return grids
+
+
+def _owned(job: JobContext) -> dict[str, shapely.Geometry]:
+    """The area that belongs to each tile."""
+    return {str(tile): read_vector(path).union_all() for (tile,), path in job.inp.all("envelopes").items()}
+
+
+def split_frame(
+    data: ReferenceData,
+    classes: Nomenclature,
+    home: list[str | None],
+    given: ReferenceParams,
+    together: np.ndarray | None = None,
+) -> gpd.GeoDataFrame:
+    """The polygons with code, home region and, for each seed, their side; those of one number in ``together`` are on
+    one side."""
+    frame, label = data.frame, label_column(given.data_field)
+    codes = [classes.code(value) for value in frame["label"]]
+    sides = split_polygons(
+        codes,
+        home,
+        ratio=given.ratio,
+        runs=given.runs,
+        random_seed=given.random_seed,
+        split_ground_truth=given.split_ground_truth,
+        together=together,
+    )
+    columns = {ORIGIN: frame[ORIGIN].to_numpy(), label: frame["label"].to_numpy(), CODE: codes}
+    columns[REGION] = [region or "" for region in home]
+    columns |= {seed_column(k): side for k, side in enumerate(sides)}
+    return gpd.GeoDataFrame(columns, geometry=frame.geometry.to_numpy(), crs=frame.crs)
+
+
+def _usable(data: ReferenceData, job: JobContext) -> np.ndarray:
+    """What of each polygon lies on its tiles' own ground with enough clear dates; empty for the others."""
+    polygons = data.frame.geometry.to_numpy()
+    pieces: list[list[shapely.Geometry]] = [[] for _ in polygons]
+    tree = shapely.STRtree(polygons)
+    envelopes = job.inp.all("envelopes")
+    for key, path in job.inp.all("clear").items():
+        ground = ground_of(read_vector(envelopes[key]), read_vector(path))
+        for k in np.sort(tree.query(ground, predicate="intersects")):
+            pieces[k].append(shapely.intersection(polygons[k], ground))
+    merged = np.array([shapely.union_all(found) for found in pieces], dtype=object)
+    merged[shapely.area(merged) <= sliver(data.frame.crs)] = shapely.Polygon()
+    return merged
+
+
+def ground_of(envelope: gpd.GeoDataFrame, clear: gpd.GeoDataFrame) -> shapely.Geometry:
+    """The ground of a tile from which samples may be taken."""
+    ground = shapely.intersection(envelope.union_all(), clear.union_all())
+    shapely.prepare(ground)
+    return ground
+
+
+def _split_notes(data: ReferenceData, classes: Nomenclature, home: list[str | None], split: bool) -> list[str]:
+    """What the split leaves out: polygons off the map, classes that nothing validates or learns, or no split at all."""
+    codes = [classes.code(label) for label in data.frame["label"]]
+    notes = []
+    outside = [str(fid) for fid, region in zip(data.frame[ORIGIN], home, strict=True) if region is None]
+    if outside:
+        notes.append(
+            f"{len(outside)} of {len(home)} polygons lie outside the tiles, the regions or the ground with enough "
+            f"clear dates and are not used (first: row {', '.join(outside[:5])})."
+        )
+    if not split:
+        notes.append(
+            "The map is validated on the polygons it was learned from (arg_train.split_ground_truth is False): the "
+            "accuracy is optimistic, and says nothing about other ground."
+        )
+    for region, code in unvalidated(codes, home) if split else []:
+        notes.append(
+            f"Class {classes.name(int(code))} ({code}) has a single polygon in region {region}: it is learned there "
+            "and not validated."
+        )
+    lost = sorted(set(classes.codes) - {code for code, region in zip(codes, home, strict=True) if region})
+    for code in lost:
+        notes.append(f"Class {classes.name(code)} ({code}) has no usable polygon: the map does not hold it.")
+    return notes
+
+
+STEP = Step(
+    name="referenceData",
+    group="sampling",
+    about="Check the reference polygons and split them between learning and validation.",
+    task="reference_data",
+    run=run,
+    over=(),
+    needs={
+        "grids": layout.REFERENCE_IMAGE,
+        "envelopes": layout.ENVELOPE,
+        "clear": layout.CLOUD_THRESHOLD,
+        "regions": layout.REGIONS,
+    },
+    makes={
+        "reference": layout.REFERENCE,
+        "classes": layout.CLASSES,
+        "codes": layout.CODES,
+        "table": layout.CLASS_TABLE,
+        "notes": layout.REFERENCE_NOTES,
+        "losses": layout.REFERENCE_LOSSES,
+    },
+    params=params,
+    version=3,
+)

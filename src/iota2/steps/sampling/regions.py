@@ -1,0 +1,63 @@
+"""Step: the regions as used, read from the user's file or one for all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+
+from iota2 import layout
+from iota2.config.options.schema import Config
+from iota2.core.graph import JobContext, Step
+from iota2.core.tables import REGION
+from iota2.io.tables.reference import read_regions
+from iota2.io.tables.vector_source import vector_source, with_choice
+from iota2.io.tables.vectors import read_vector, write_shapefile
+
+SINGLE_REGION = "1"
+
+
+@dataclass(frozen=True)
+class RegionParams:
+    """Where the regions come from."""
+
+    path: Path | None
+    field: str
+    proj: str
+    layer: str = ""
+    """Which layer of the file; see ``io.tables.vector_source``."""
+
+
+def params(config: Config) -> RegionParams:
+    """The options about regions."""
+    chain = config.chain
+    source = vector_source(chain.region_path) if chain.region_path else None
+    if source is None:
+        return RegionParams(None, chain.region_field, chain.proj)
+    return RegionParams(source.file, chain.region_field, chain.proj, source.choice)
+
+
+def run(job: JobContext) -> None:
+    """Write the regions in ``proj``; without a region file, one region over all envelopes."""
+    given: RegionParams = job.params
+    if given.path is not None:
+        write_shapefile(read_regions(with_choice(given.path, given.layer), given.field, given.proj), job.out.regions)
+        return
+    envelopes = [read_vector(path).union_all() for path in job.inp.all("envelopes").values()]
+    everywhere = gpd.GeoSeries(envelopes, crs=given.proj).union_all()
+    frame = gpd.GeoDataFrame({REGION: [SINGLE_REGION]}, geometry=[everywhere], crs=given.proj)
+    write_shapefile(frame, job.out.regions)
+
+
+STEP = Step(
+    name="genRegionVector",
+    group="sampling",
+    about="Write the regions as used.",
+    task="region_generation",
+    run=run,
+    over=(),
+    needs={"envelopes": layout.ENVELOPE},
+    makes={"regions": layout.REGIONS},
+    params=params,
+)

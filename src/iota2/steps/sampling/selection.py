@@ -1,0 +1,303 @@
+"""Step: which pixels one model learns from."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+from odc.geo.geobox import GeoBox
+
+from iota2 import layout
+from iota2.compute.sampling import (
+    SelectionOptions,
+    choose,
+    class_targets,
+    counts_of_labels,
+    labels_without_count,
+    parse_class_counts,
+)
+from iota2.config.options.schema import Config
+from iota2.config.options.train import SampleSelection
+from iota2.core.files import read_text
+from iota2.core.graph import JobContext, Step
+from iota2.core.grid import pixel_centres
+from iota2.core.nomenclature import Label, Nomenclature
+from iota2.core.random import generator
+from iota2.core.tables import CODE, COLUMN, REGION, ROW
+from iota2.errors import InputError, remedy_of
+from iota2.io.files.atomic import write_text
+from iota2.io.files.crs import to_crs
+from iota2.io.rasters.rasterize import pixels_inside
+from iota2.io.series.scene_file import read_scene
+from iota2.io.tables.classes import read_classes
+from iota2.io.tables.frames import concatenated
+from iota2.io.tables.pixel_counts import read_statistics, total, write_statistics
+from iota2.io.tables.vectors import read_sqlite, write_sqlite
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SelectionParams:
+    """How pixels are chosen, and the seed of the run."""
+
+    selection: SampleSelection
+    random_seed: int
+    proj: str
+    most: int | None
+    """Pixels of a class that a model learns from at most."""
+
+
+def params(config: Config) -> SelectionParams:
+    """The options about sample selection."""
+    arg_train = config.arg_train
+    return SelectionParams(
+        arg_train.sample_selection, arg_train.seed, config.chain.proj, arg_train.max_samples_per_class
+    )
+
+
+def run(job: JobContext) -> None:
+    """Choose pixels class by class over all tiles of the model and write them as points."""
+    region, seed = str(job.key["region"]), int(job.key["seed"])
+    options = selection_options(job.params.selection, region)
+    counts = total(read_statistics(path) for path in job.inp.all("statistics").values())
+    wanted = _targets(options, counts.per_class, read_classes(job.inp.classes))
+    targets = _capped(wanted, job.params.most)
+    polygons, scenes = job.inp.all("polygons"), job.inp.all("scenes")
+    tiles = {tile: _tile_pixels(scenes[tile], path, region) for tile, path in polygons.items()}
+    chosen = _choose(list(tiles.values()), options, targets, job.params.random_seed + seed, region)
+    points = {
+        tile: pixels.points(positions, job.params.proj)
+        for (tile, pixels), positions in zip(tiles.items(), chosen, strict=True)
+    }
+    selected = concatenated(list(points.values()))
+    if selected.empty:
+        raise InputError(nothing_selected(region, seed, counts.per_class, wanted))
+    write_statistics(counts, job.out.statistics)
+    left_out = _left_out(wanted, targets)
+    write_text(job.out.rates, rates_csv(targets, counts.per_class, selected, left_out))
+    write_sqlite(selected, job.out.selection)
+    for tile, path in job.out.all("tile_selections").items():
+        write_sqlite(points[tile], path)
+    for code, count in left_out.items():
+        log.warning("class %d: arg_train.max_samples_per_class leaves out %d of %d pixels", code, count, wanted[code])
+    log.info("selected %d of %d pixels", len(selected), sum(len(pixels.polygon) for pixels in tiles.values()))
+
+
+def nothing_selected(region: str, seed: int, available: Mapping[int, int], wanted: Mapping[int, int]) -> str:
+    """What to say when a model has no pixel to learn from, and why."""
+    where = f"Region {region}, seed {seed}: no pixel to learn from"
+    if not available:
+        return (
+            f"{where}: no polygon stands for learning there. Draw more polygons, merge the region with another, or "
+            "lower chain.cloud_threshold."
+        )
+    if not sum(available.values()):
+        return (
+            f"{where}: no pixel centre lies in its learning polygons (classes {', '.join(map(str, available))}). Draw "
+            "larger polygons."
+        )
+    return (
+        f"{where}: arg_train.sample_selection takes none of {sum(available.values()):,} pixels "
+        f"(wanted by class: {', '.join(f'{code}: {count}' for code, count in wanted.items())}). Choose another "
+        "strategy or larger numbers."
+    )
+
+
+def selection_options(selection: SampleSelection, region: str) -> SelectionOptions:
+    """What the configuration says for the model of one region."""
+    given = selection.of_region(region)
+    return SelectionOptions(
+        sampler=given.sampler,
+        jitter=given.jitter or 0,
+        strategy=given.strategy,
+        amount=given.percent or given.constant or given.total or 0.0,
+        counts_file=str(given.byclass or ""),
+    )
+
+
+def _targets(options: SelectionOptions, available: Mapping[int, int], classes: Nomenclature) -> dict[int, int]:
+    """Pixels wanted of each class code; a table of counts names classes by the user's labels."""
+    label: dict[int, Label] = dict(zip(classes.codes, classes.labels, strict=True))
+    requested = read_class_counts(Path(options.counts_file), classes)[0] if options.counts_file else None
+    by_label = class_targets(options, {label[code]: count for code, count in available.items()}, requested)
+    return {classes.code(name): count for name, count in by_label.items()}
+
+
+def read_class_counts(path: Path, classes: Nomenclature) -> tuple[dict[str, int], list[str]]:
+    """Pixels wanted by user's label, and the labels of classes that the file does not name.
+
+    Raises InputError for a file that is no table of counts, or names a label that no class has.
+    """
+    counts = counts_of_labels(read_counts(path), classes.labels, str(path))
+    return counts, labels_without_count(counts, classes.labels, str(path))
+
+
+def read_counts(path: Path) -> dict[str, int]:
+    """Pixels wanted by what the file has as label; InputError for a file that is no table of counts."""
+    try:
+        text = read_text(path, "utf-8-sig")
+    except OSError as err:
+        raise InputError(f"{path}: cannot be read: {err.strerror}. {remedy_of(err)}.") from err
+    except UnicodeDecodeError as err:
+        raise InputError(f"{path}: not a UTF-8 text file ({err}). Save it again with the encoding UTF-8.") from err
+    return parse_class_counts(text, str(path))
+
+
+def _capped(wanted: Mapping[int, int], most: int | None) -> dict[int, int]:
+    """No number above ``most``; None is no limit."""
+    return {code: count if most is None else min(count, most) for code, count in wanted.items()}
+
+
+def _left_out(wanted: Mapping[int, int], targets: Mapping[int, int]) -> dict[int, int]:
+    """Pixels beyond the greatest number, by code of the classes that have more."""
+    return {code: wanted[code] - targets[code] for code in sorted(wanted) if wanted[code] > targets[code]}
+
+
+def rates_csv(
+    targets: Mapping[int, int],
+    available: Mapping[int, int],
+    selected: pd.DataFrame,
+    left_out: Mapping[int, int] | None = None,
+) -> str:
+    """Wanted, available and selected pixels of each class, and the rate, as CSV.
+
+    A column more where ``max_samples_per_class`` leaves pixels out: how many, of those that the strategy takes.
+    """
+    found = selected[CODE].value_counts()
+    lines = ["#className,requiredSamples,totalSamples,rate" + ",leftOut" * bool(left_out)]
+    for code in sorted(available):
+        rate = found.get(code, 0) / available[code] if available[code] else 0.0
+        line = f"{code},{targets.get(code, 0)},{available[code]},{rate:.6g}"
+        lines.append(f"{line},{left_out.get(code, 0)}" if left_out else line)
+    return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Rate:
+    """What is selected of the pixels of one class."""
+
+    wanted: int
+    """At most those that are available."""
+    available: int
+    left_out: int
+    """What ``arg_train.max_samples_per_class`` leaves out."""
+
+
+def parse_rates(text: str) -> dict[int, Rate]:
+    """What ``rates_csv`` wrote, by class code."""
+    rows = [line.split(",") for line in text.splitlines() if not line.startswith("#")]
+    return {
+        int(row[0]): Rate(min(int(row[1]), int(row[2])), int(row[2]), int(row[4]) if len(row) > 4 else 0)
+        for row in rows
+    }
+
+
+def read_rates(path: Path) -> dict[int, Rate]:
+    """The rates in a file of one model."""
+    return parse_rates(path.read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What one model does not learn from its learning polygons."""
+
+    reasons: Mapping[int, str]
+    """Why a class with learning polygons has no sample, by class code."""
+    unclear: int
+    """Selected pixels left out because no date is clear there."""
+    selected: int
+    left_out: Mapping[int, int]
+    """Pixels that ``arg_train.max_samples_per_class`` leaves out, by code of the classes that have more."""
+
+
+def losses(rates: str, learned: Mapping[int, int]) -> Losses:
+    """What is lost from the learning polygons, described by the text of ``rates_csv``, to the samples ``learned``."""
+    found = parse_rates(rates)
+    left_out = {code: rate.left_out for code, rate in found.items() if rate.left_out}
+    selected = {code: rate.wanted for code, rate in found.items()}
+    reasons = {code: _reason(rate.available, rate.wanted) for code, rate in found.items() if not learned.get(code, 0)}
+    kept = sum(learned.get(code, 0) for code in selected)
+    return Losses(reasons, sum(selected.values()) - kept, sum(selected.values()), left_out)
+
+
+def _reason(available: int, selected: int) -> str:
+    """Why a class of so many pixels is not learned."""
+    if not available:
+        return "no centre of a pixel lies in its learning polygons"
+    if not selected:
+        return "arg_train.sample_selection takes no pixel of its learning polygons"
+    return "none of its selected pixels has a clear date"
+
+
+@dataclass(frozen=True)
+class TilePixels:
+    """Every pixel of the model's learning polygons on one tile, in scan order."""
+
+    geobox: GeoBox
+    polygons: gpd.GeoDataFrame
+    polygon: np.ndarray
+    """Position, in ``polygons``, of the polygon that holds each pixel."""
+    rows: np.ndarray
+    cols: np.ndarray
+
+    @property
+    def codes(self) -> np.ndarray:
+        """Class code of each pixel."""
+        return self.polygons[CODE].to_numpy()[self.polygon]
+
+    def points(self, chosen: np.ndarray, proj: str) -> gpd.GeoDataFrame:
+        """The pixels at the positions ``chosen`` as points in ``proj``, with what is known of their polygon."""
+        rows, cols = self.rows[chosen], self.cols[chosen]
+        frame = pd.DataFrame(self.polygons.drop(columns=self.polygons.geometry.name))
+        frame = frame.iloc[self.polygon[chosen]].assign(**{ROW: rows, COLUMN: cols})
+        centres = gpd.points_from_xy(*pixel_centres(self.geobox, rows, cols), crs=self.geobox.crs)
+        return gpd.GeoDataFrame(frame, geometry=gpd.GeoSeries(centres).to_crs(proj).to_numpy(), crs=proj)
+
+
+def _tile_pixels(scene_path: Path, polygons_path: Path, region: str) -> TilePixels:
+    geobox, polygons = read_scene(scene_path).geobox, read_sqlite(polygons_path)
+    polygons = polygons[polygons[REGION] == region]
+    return TilePixels(geobox, polygons, *pixels_inside(to_crs(polygons, geobox.crs), geobox))
+
+
+def _choose(
+    tiles: Sequence[TilePixels], options: SelectionOptions, targets: Mapping[int, int], seed: int, region: str
+) -> list[np.ndarray]:
+    """Positions of the chosen pixels among those of each tile, ascending; classes are drawn over all tiles."""
+    codes = np.concatenate([tile.codes for tile in tiles])
+    taken = np.zeros(len(codes), bool)
+    for code in sorted(targets):
+        of_class = np.flatnonzero(codes == code)
+        rng = generator(seed, "selection", region, code)
+        taken[of_class[choose(options, len(of_class), targets[code], rng)]] = True
+    borders = np.cumsum([len(tile.polygon) for tile in tiles])[:-1]
+    return [np.flatnonzero(part) for part in np.split(taken, borders)]
+
+
+STEP = Step(
+    name="samplingLearningPolygons",
+    group="sampling",
+    about="Choose the pixels that each model learns from.",
+    task="s_sel_model_{region}_seed_{seed}",
+    run=run,
+    over=("region", "seed"),
+    needs={
+        "scenes": layout.SCENE,
+        "polygons": layout.LEARN_POLYGONS,
+        "statistics": layout.TILE_STATISTICS,
+        "classes": layout.CODES,
+    },
+    makes={
+        "selection": layout.SELECTION,
+        "rates": layout.RATES,
+        "statistics": layout.MODEL_STATISTICS,
+        "tile_selections": layout.TILE_SELECTION,
+    },
+    params=params,
+)

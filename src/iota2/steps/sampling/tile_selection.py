@@ -1,0 +1,32 @@
+"""Step: the pixels selected on one tile, for all models and seeds."""
+
+from __future__ import annotations
+
+from iota2 import layout
+from iota2.core.graph import JobContext, Step
+from iota2.core.tables import LEARN, OTHER_SEED, seed_column
+from iota2.io.tables.frames import concatenated
+from iota2.io.tables.vectors import read_sqlite, write_sqlite
+
+
+def run(job: JobContext) -> None:
+    """Put the tile's selections together; each row tells by its seed columns which seed it belongs to."""
+    selections = job.inp.all("selections")
+    seeds = sorted({int(seed) for _, seed in selections})
+    frames = [
+        read_sqlite(path).assign(**{seed_column(s): LEARN if s == seed else OTHER_SEED for s in seeds})
+        for (_, seed), path in selections.items()
+    ]
+    write_sqlite(concatenated(frames), job.out.merged)
+
+
+STEP = Step(
+    name="samplesByTiles",
+    group="sampling",
+    about="Gather the selected pixels of each tile.",
+    task="merge_samples_{tile}",
+    run=run,
+    over=("tile",),
+    needs={"selections": layout.TILE_SELECTION},
+    makes={"merged": layout.TILE_SELECTION_MERGE},
+)

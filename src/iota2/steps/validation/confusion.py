@@ -1,0 +1,125 @@
+"""Step: the map against the reference polygons of one tile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import geopandas as gpd
+import numpy as np
+import shapely
+
+from iota2 import layout
+from iota2.compute.accuracy import confusion_matrix
+from iota2.compute.polygons import squares_touch
+from iota2.compute.validation import added, count_pixels
+from iota2.core.graph import JobContext, Step
+from iota2.core.grid import Block, blocks, place_in, resolution
+from iota2.core.tables import CODE, ORIGIN, Confusion, PolygonCounts
+from iota2.io.files.atomic import write_text
+from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
+from iota2.io.rasters.rasterize import burn
+from iota2.io.tables.classes import read_classes
+from iota2.io.tables.confusions import confusion_csv
+from iota2.io.tables.vectors import read_sqlite, read_vector
+from iota2.report.results.polygon_table import polygon_counts_csv
+from iota2.steps.blocks import COPY_SHAPE
+
+VALIDATION_WRONG, VALIDATION_RIGHT, LEARNING_WRONG, LEARNING_RIGHT = 1, 2, 3, 4
+
+
+def run(job: JobContext) -> None:
+    """Count the map's pixels in the tile's validation polygons and mark right and wrong ones."""
+    codes = read_classes(job.inp.classes).codes
+    validation, learning = read_sqlite(job.inp.validation), read_sqlite(job.inp.learning)
+    outlines = outlines_of(validation, read_vector(job.inp.reference))
+    counts: list[PolygonCounts] = []
+    total = Confusion(codes, np.zeros((len(codes), len(codes)), np.int64), np.zeros(len(codes), np.int64))
+    with RasterReader(job.inp.map) as reader:
+        envelope = read_vector(job.inp.envelope)
+        window = reader.geobox[:1, :1] if envelope.empty else place_in(reader.geobox, tuple(envelope.total_bounds))
+        with RasterWriter(job.out.comparison, RasterProfile(window, "uint8", nodata=0)) as writer:
+            for block in blocks(str(job.key["tile"]), window, COPY_SHAPE):
+                produced = reader.read(block.geobox)
+                owner = burn_positions(validation, block)
+                inside = owner > 0
+                to_validate, learned = _codes(validation, owner), _codes(learning, burn_positions(learning, block))
+                counts.append(_counted(validation, outlines, owner, produced, block))
+                total += confusion_matrix(to_validate[inside], produced[inside], codes)
+                writer.write(block, compare(produced, to_validate, learned))
+    write_text(job.out.confusion, confusion_csv(total))
+    write_text(job.out.polygons, polygon_counts_csv(added(counts)))
+
+
+def compare(produced: np.ndarray, validation: np.ndarray, learning: np.ndarray) -> np.ndarray:
+    """Right and wrong pixels of both sides as uint8; 0 without reference or label, sums where both sides are."""
+    mapped = produced > 0
+    result = np.zeros(produced.shape, np.uint8)
+    for codes, wrong, right in (
+        (validation, VALIDATION_WRONG, VALIDATION_RIGHT),
+        (learning, LEARNING_WRONG, LEARNING_RIGHT),
+    ):
+        result += np.where(mapped & (codes > 0), np.where(codes == produced, right, wrong), 0).astype(np.uint8)
+    return result
+
+
+def burn_positions(polygons: gpd.GeoDataFrame, block: Block) -> np.ndarray:
+    """(y, x) uint32: position of the polygon of each pixel, from 1; 0 elsewhere."""
+    near = np.sort(polygons.sindex.query(block.geobox.extent.geom))
+    return burn(zip(polygons.geometry.iloc[near], near + 1, strict=True), block.geobox, "uint32")
+
+
+def outlines_of(pieces: gpd.GeoDataFrame, reference: gpd.GeoDataFrame) -> dict[int, shapely.Geometry]:
+    """The edges of the polygons that ``pieces`` were cut from, by row of the reference data.
+
+    The cuts by tile, region and clouds are no edges: on both sides of them the ground is that of the polygon.
+    """
+    whole = reference[reference[ORIGIN].isin(pieces[ORIGIN])]
+    edges = shapely.boundary(whole.geometry.to_numpy())
+    shapely.prepare(edges)
+    return dict(zip(whole[ORIGIN].astype(int), edges, strict=True))
+
+
+def _codes(polygons: gpd.GeoDataFrame, owner: np.ndarray) -> np.ndarray:
+    """Codes of the polygons at each pixel, 0 elsewhere."""
+    return np.concatenate([[0], polygons[CODE].to_numpy()]).astype(np.uint16)[owner]
+
+
+def _counted(
+    polygons: gpd.GeoDataFrame, outlines: Mapping[int, shapely.Geometry], owner: np.ndarray, produced: np.ndarray,
+    block: Block,
+) -> PolygonCounts:  # fmt: skip
+    """The pixels of a block that have an ``owner``, by polygon, class of the map and whether they touch its edge."""
+    row, col = np.nonzero(owner)
+    position = owner[row, col].astype(np.int64) - 1
+    origin = polygons[ORIGIN].to_numpy().astype(np.int64)[position]
+    affine, size = block.geobox.affine, resolution(block.geobox)
+    x, y = affine.c + (col + 0.5) * affine.a, affine.f + (row + 0.5) * affine.e
+    edge = np.zeros(len(row), dtype=bool)
+    order = np.argsort(origin, kind="stable")
+    for pixels in np.split(order, np.flatnonzero(np.diff(origin[order])) + 1) if len(order) else []:
+        edge[pixels] = squares_touch(outlines[int(origin[pixels[0]])], x[pixels], y[pixels], size)
+    return count_pixels(origin, polygons[CODE].to_numpy()[position], produced[row, col], edge)
+
+
+STEP = Step(
+    name="confusionCmd",
+    group="validation",
+    about="Compare the map with the reference polygons of each tile.",
+    task="confusion_{tile}_seed_{seed}",
+    run=run,
+    over=("tile", "seed"),
+    needs={
+        "map": layout.MAP,
+        "classes": layout.CODES,
+        "envelope": layout.ENVELOPE,
+        "validation": layout.VALIDATION_POLYGONS,
+        "learning": layout.LEARN_POLYGONS,
+        "reference": layout.REFERENCE,
+    },
+    makes={
+        "confusion": layout.TILE_CONFUSION,
+        "polygons": layout.TILE_VALIDATION,
+        "comparison": layout.TILE_COMPARISON,
+    },
+    version=2,
+)

@@ -1,0 +1,63 @@
+"""Step: right and wrong pixels of all tiles as one raster, for one seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from iota2 import layout
+from iota2.config.options.schema import Config
+from iota2.core.graph import JobContext, Step
+from iota2.core.grid import blocks
+from iota2.io.files.atomic import write_text
+from iota2.io.rasters.files import RasterProfile, RasterWriter, raster_geobox, read_block
+from iota2.io.rasters.qgis import difference_style
+from iota2.steps.blocks import COPY_SHAPE
+
+
+@dataclass(frozen=True)
+class DifferenceParams:
+    """What the values mean."""
+
+    split: bool
+    """Whether polygons are on one side; otherwise all are on both, and values are sums."""
+
+
+def params(config: Config) -> DifferenceParams:
+    """The option about both sides."""
+    return DifferenceParams(config.arg_train.split_ground_truth)
+
+
+def run(job: JobContext) -> None:
+    """Put the comparisons of the tiles, which never overlap, on the map's lattice."""
+    geobox = raster_geobox(job.inp.map)
+    tiles = [(path, raster_geobox(path)) for path in job.inp.all("tiles").values()]
+    with RasterWriter(job.out.difference, RasterProfile(geobox, "uint8", nodata=0, overviews="nearest")) as writer:
+        for block in blocks("", geobox, COPY_SHAPE):
+            merged = np.zeros(block.shape, np.uint8)
+            for path, lattice in tiles:
+                if lattice.extent.intersects(block.geobox.extent):
+                    merged += read_block(path, block)
+            writer.write(block, merged)
+    style = difference_style(split=job.params.split)
+    for path in (job.out.style, *job.out.all("tile_styles").values()):
+        write_text(path, style)
+
+
+STEP = Step(
+    name="differenceMosaic",
+    group="validation",
+    about="Show where the map is right and wrong.",
+    task="difference_seed_{seed}",
+    run=run,
+    over=("seed",),
+    needs={"map": layout.MAP, "tiles": layout.TILE_COMPARISON},
+    makes={
+        "difference": layout.DIFFERENCE,
+        "style": layout.DIFFERENCE_STYLE,
+        "tile_styles": layout.TILE_COMPARISON_STYLE,
+    },
+    params=params,
+    version=3,
+)

@@ -1,0 +1,76 @@
+"""Step: the validation pixels of all tiles added up, for each seed."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import add
+from pathlib import Path
+
+import geopandas as gpd
+
+from iota2 import layout
+from iota2.compute.neighbours import nearest_of_class
+from iota2.compute.sampling import BOTH
+from iota2.compute.validation import added, with_distances
+from iota2.core.graph import JobContext, Step
+from iota2.core.tables import CODE, LEARN, ORIGIN, VALIDATION, Confusion, PolygonCounts, seed_column
+from iota2.io.files.atomic import write_text
+from iota2.io.files.crs import units_per_metre
+from iota2.io.tables.confusions import confusion_csv, parse_confusion_csv
+from iota2.io.tables.vectors import read_vector
+from iota2.report.results.polygon_table import parse_polygon_counts_csv, polygon_counts_csv
+from iota2.report.results.text import classification_results
+
+
+def read_confusion(path: Path) -> Confusion:
+    """The matrix in a CSV file of ours."""
+    return parse_confusion_csv(path.read_text(encoding="utf-8"), str(path))
+
+
+def read_polygon_counts(path: Path) -> PolygonCounts:
+    """The validation pixels by polygon in a CSV file of ours."""
+    return parse_polygon_counts_csv(path.read_text(encoding="utf-8"), str(path))
+
+
+def run(job: JobContext) -> None:
+    """Write the matrix and the measures of each seed, and its validation pixels by polygon."""
+    tiles, polygons = job.inp.all("tiles"), job.inp.all("polygons")
+    reference = read_vector(job.inp.reference)
+    for (seed,), path in job.out.all("confusion").items():
+        total = reduce(add, (read_confusion(p) for (_, of), p in tiles.items() if of == seed))
+        write_text(path, confusion_csv(total))
+        write_text(job.out.all("results")[(seed,)], classification_results(total))
+        counts = added(read_polygon_counts(p) for (_, of), p in polygons.items() if of == seed)
+        counts = with_distances(counts, distances_to_learning(reference, int(seed)))
+        write_text(job.out.all("validation")[(seed,)], polygon_counts_csv(counts))
+
+
+def distances_to_learning(reference: gpd.GeoDataFrame, seed: int) -> dict[int, float]:
+    """Metres from each validation polygon of a seed to the nearest learning polygon of its class, by row of the
+    reference data; polygons of a class that nothing learns are left out."""
+    side, origin = reference[seed_column(seed)], reference[ORIGIN].to_numpy()
+    found = nearest_of_class(
+        reference.geometry.to_numpy(),
+        reference[CODE].to_numpy(),
+        side.isin([LEARN, BOTH]).to_numpy(),
+        side.isin([VALIDATION, BOTH]).to_numpy(),
+    )
+    metre = units_per_metre(reference.crs, float(reference.total_bounds[[1, 3]].mean()))
+    return {int(origin[k]): distance / metre for k, distance in found.items()}
+
+
+STEP = Step(
+    name="confusionsMerge",
+    group="validation",
+    about="Add up the validation pixels of all tiles.",
+    task="merge_confusions",
+    run=run,
+    over=(),
+    needs={"tiles": layout.TILE_CONFUSION, "polygons": layout.TILE_VALIDATION, "reference": layout.REFERENCE},
+    makes={
+        "confusion": layout.CONFUSION,
+        "results": layout.CLASSIFICATION_RESULTS,
+        "validation": layout.VALIDATION,
+    },
+    version=2,
+)

@@ -1,0 +1,394 @@
+"""Step: the accuracy report: text, figures, numbers for programs, and one page with everything."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from types import ModuleType
+
+import geopandas as gpd
+import numpy as np
+from pydantic import BaseModel
+
+from iota2 import __version__, layout, report
+from iota2.classifiers.models import read_training
+from iota2.classifiers.registry import as_options, validate_options
+from iota2.compute.accuracy import scores
+from iota2.compute.validation import validated
+from iota2.config.options.schema import Config, describe
+from iota2.config.options.train import ArgTrain
+from iota2.core.graph import Artifact, JobContext, Step
+from iota2.core.grid import blocks, resolution
+from iota2.core.losses import samples_text, warnings
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.scene import Scene
+from iota2.core.tables import Confusion
+from iota2.core.words import counted, printable
+from iota2.io.files.atomic import replacing, write_json, write_text
+from iota2.io.files.crs import units_per_metre
+from iota2.io.rasters.files import RasterReader, decimated
+from iota2.io.series.scene_file import read_scene
+from iota2.io.tables.classes import read_classes
+from iota2.io.tables.vectors import read_vector
+from iota2.report.results.metrics import metrics
+from iota2.report.results.page import AlignedSeries, ModelView, Picture, ReportData, Series, render_report
+from iota2.report.results.text import results_text
+from iota2.steps.blocks import COPY_SHAPE
+from iota2.steps.prepare.coregistration import Alignment, read_alignments, unaligned
+from iota2.steps.prepare.plausibility import read_value_notes
+from iota2.steps.products.mosaic import Ownership
+from iota2.steps.sampling.class_statistics import read_class_statistics, read_fates
+from iota2.steps.sampling.selection import losses
+from iota2.steps.validation.merge_confusions import read_confusion, read_polygon_counts
+
+QUICKLOOK_PIXELS = 1_000_000
+LIBRARIES = ("numpy", "scikit-learn", "rasterio", "numba")
+TOLD_BY_MODELS = ("arg_train.classifier", "arg_train.otb_classifier_options")
+"""Options of which the models tell what they were trained with, whatever the configuration says by now."""
+PRODUCTS = (
+    layout.MAP,
+    layout.COLOR_MAP,
+    layout.FINAL_CONFIDENCE,
+    layout.FINAL_VALIDITY,
+    layout.FINAL_PROBABILITIES,
+    layout.DIFFERENCE,
+    layout.CONFUSION_FIGURE,
+    layout.RESULTS,
+    layout.METRICS,
+    layout.CLASS_TABLE,
+)
+
+
+@dataclass(frozen=True)
+class ReportParams:
+    """What the report says about the configuration."""
+
+    title: str
+    options: Mapping[str, str]
+    """Options that differ from their default, as text, but for those that the models themselves tell."""
+    files: tuple[Artifact, ...]
+    runs: int
+
+
+def params(config: Config) -> ReportParams:
+    """What was configured: the report shows it."""
+    told = [
+        setting
+        for setting in describe(config)
+        if setting.value != setting.default and f"{setting.section}.{setting.key}" not in TOLD_BY_MODELS
+    ]
+    return ReportParams(
+        title=config.chain.output_path.name,
+        options={f"{s.section}.{s.key}": _shown(s.value) for s in told},
+        files=tuple(artifact for artifact in PRODUCTS if artifact.when(config)),
+        runs=config.arg_train.runs,
+    )
+
+
+def run(job: JobContext) -> None:
+    """Write RESULTS.txt, the figures, metrics.json and the page."""
+    figures = _figures()
+    classes = read_classes(job.inp.classes)
+    confusions = {int(seed): read_confusion(path) for (seed,), path in job.inp.all("confusion").items()}
+    scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
+    fates = {int(seed): read_fates(path) for (seed,), path in job.inp.all("losses").items()}
+    notes = (*warnings(fates, classes.name), *_notes(job), *_unlearned(job, classes))
+    told = (*classes.warnings, *notes)
+    counts = {int(seed): read_polygon_counts(path) for (seed,), path in job.inp.all("validation").items()}
+    found = validated(counts, classes.codes)
+    results = results_text(confusions, classes, told, found)
+    write_text(job.out.results, printable(f"{results}\n{samples_text(fates, classes.name)}"))
+    write_json(job.out.metrics, metrics(confusions, classes, told, _provenance(job, scenes), found))
+    for (seed,), path in job.out.all("figures").items():
+        confusion = confusions[int(seed)]
+        with replacing(path) as part:
+            figures.confusion_figure(confusion, scores(confusion), classes, part)
+    page = replace(_page(job, classes, confusions, scenes, notes), fates=fates[min(fates)], validated=found)
+    write_text(job.out.page, render_report(page))
+
+
+def _figures() -> ModuleType:
+    # Only this step draws, and importing matplotlib takes a fifth of the time in which a command starts.
+    with _no_settings_of_the_working_folder():
+        from iota2.report.results import figures  # noqa: PLC0415
+
+    return figures
+
+
+@contextmanager
+def _no_settings_of_the_working_folder() -> Iterator[None]:
+    """In the body, the working folder is one without ``matplotlibrc``, which Matplotlib would read when imported."""
+    if "matplotlib" in sys.modules:
+        yield
+        return
+    here = os.open(".", os.O_PATH)
+    try:
+        os.chdir(Path(report.__file__).parent)
+        yield
+    finally:
+        os.fchdir(here)
+        os.close(here)
+
+
+def _page(
+    job: JobContext,
+    classes: Nomenclature,
+    confusions: Mapping[int, Confusion],
+    scenes: list[Scene],
+    notes: tuple[str, ...],
+) -> ReportData:
+    """What the page shows; maps are those of the first seed."""
+    figures = _figures()
+    seed = (min(confusions),)
+    labels, confidence = job.inp.all("map")[seed], job.inp.all("confidence")[seed]
+    with RasterReader(labels) as reader:
+        geobox = reader.geobox
+    metres = geobox.crs is not None and geobox.crs.projected
+    return ReportData(
+        title=job.params.title,
+        nomenclature=classes,
+        confusions=confusions,
+        mapped=_mapped(labels, Ownership(_envelopes(job), geobox)),
+        pixel_area=float(np.prod(resolution(geobox))) / units_per_metre(geobox.crs) ** 2 if metres else 0.0,
+        tiles=tuple(scene.tile for scene in scenes),
+        series=_series(scenes),
+        aligned=tuple(one for tile, path in _alignments(job) for one in _aligned(tile, path)),
+        map=Picture("Map", layout.MAP.about, _map_picture(labels, classes, metres)),
+        pictures=(
+            Picture(
+                "Confidence", layout.FINAL_CONFIDENCE.about, figures.confidence_quicklook(*_small(confidence, metres))
+            ),
+            Picture(
+                "Validity", layout.FINAL_VALIDITY.about, figures.validity_quicklook(*_small(job.inp.validity, metres))
+            ),
+        ),
+        notes=notes,
+        files=_files(job.params),
+        models=tuple(_models(job)),
+        configuration=tuple(_configuration(job).items()),
+        versions=tuple(_versions().items()),
+    )
+
+
+def _map_picture(path: Path, classes: Nomenclature, metres: bool) -> bytes:
+    small, pixel_size = _small(path, metres)
+    return _figures().map_quicklook(small, classes, pixel_size)
+
+
+def _small(path: Path, metres: bool) -> tuple[np.ndarray, float | None]:
+    """A thinned raster and the size of its pixels in metres, None when the map is in degrees."""
+    small = decimated(path, QUICKLOOK_PIXELS)
+    with RasterReader(path) as reader:
+        size = resolution(reader.geobox)[0] * reader.geobox.shape[1] / small.shape[1]
+        size /= units_per_metre(reader.geobox.crs)
+    return small, size if metres else None
+
+
+def _envelopes(job: JobContext) -> dict[str, gpd.GeoSeries]:
+    return {str(tile): read_vector(path).geometry for (tile,), path in job.inp.all("envelopes").items()}
+
+
+def _mapped(path: Path, ownership: Ownership) -> dict[int, int]:
+    """Pixels of the map by class code; with 0 for those on the ground of a tile that have no label."""
+    counts, owned = np.zeros(1 << 16, np.int64), 0
+    with RasterReader(path) as reader:
+        for block in blocks("", reader.geobox, COPY_SHAPE):
+            counts += np.bincount(reader.read(block.geobox).ravel(), minlength=len(counts))
+            owned += sum(int(np.count_nonzero(where)) for where in ownership.of(block).values())
+    counts[0] = owned - counts[1:].sum()
+    return {int(code): int(counts[code]) for code in np.flatnonzero(counts)}
+
+
+def _series(scenes: list[Scene]) -> tuple[Series, ...]:
+    return tuple(
+        Series(
+            sensor.spec.name,
+            scene.tile,
+            len(sensor.by_day),
+            sensor.days[0].isoformat(),
+            sensor.days[-1].isoformat(),
+        )
+        for scene in scenes
+        for sensor in scene.sensors
+        if not sensor.spec.static
+    )
+
+
+def _notes(job: JobContext) -> tuple[str, ...]:
+    """What scans and reference data left out or mended, tile by tile."""
+    scans = [note for path in job.inp.all("scan_notes").values() for note in _read_list(path)]
+    beside = [note for tile, path in _alignments(job) for note in unaligned(path, tile)]
+    values = [note for path in job.inp.all("value_notes").values() for note in read_value_notes(path)]
+    return (*scans, *beside, *values, *_read_list(job.inp.reference_notes))
+
+
+def _alignments(job: JobContext) -> list[tuple[str, Path]]:
+    """Tiles, and the tables of how their dates lie; none without a reference image."""
+    if "alignments" not in job.inp:
+        return []
+    return [(str(tile), path) for (tile,), path in job.inp.all("alignments").items()]
+
+
+def _aligned(tile: str, path: Path) -> Iterator[AlignedSeries]:
+    by_sensor: dict[str, list[Alignment]] = {}
+    for (sensor, _), one in read_alignments(path).items():
+        by_sensor.setdefault(sensor, []).append(one)
+    for sensor, dates in by_sensor.items():
+        known = [one for one in dates if one.known]
+        measured = [one.found for one in dates if not math.isnan(one.found.after)]
+        displaced = [math.hypot(one.right, one.down) for one in known]
+        yield AlignedSeries(
+            sensor,
+            tile,
+            len(dates),
+            sum(one.moved for one in dates),
+            len(dates) - len(known),
+            median(displaced) if displaced else math.nan,
+            max(displaced, default=math.nan),
+            median(found.before for found in measured) if measured else math.nan,
+            median(found.after for found in measured) if measured else math.nan,
+        )
+
+
+def _unlearned(job: JobContext, classes: Nomenclature) -> Iterator[str]:
+    """Classes that a model cannot know though they have polygons to learn from, and pixels it could or may not use."""
+    samples = job.inp.all("samples")
+    seeds: dict[tuple[str, int, str], list[str]] = {}
+    for (region, seed), path in job.inp.all("rates").items():
+        lost = losses(path.read_text(encoding="utf-8"), read_class_statistics(samples[(seed,)], str(region)))
+        for code, reason in lost.reasons.items():
+            seeds.setdefault((str(region), code, reason), []).append(str(seed))
+        if lost.unclear:
+            yield (
+                f"Region {region}, seed {seed}: {lost.unclear:,} of {lost.selected:,} selected pixels have no clear "
+                "date and are not learned from."
+            )
+        if lost.left_out:
+            parts = ", ".join(f"{classes.name(code)} {count:,}" for code, count in lost.left_out.items())
+            yield (
+                f"Region {region}, seed {seed}: arg_train.max_samples_per_class leaves out "
+                f"{sum(lost.left_out.values()):,} pixels that would be learned from ({parts})."
+            )
+    for (region, code, reason), missing in seeds.items():
+        yield (
+            f"Class {classes.name(code)} ({code}) has no sample to learn from in region {region} (seed "
+            f"{', '.join(missing)}): {reason}."
+        )
+
+
+def _read_list(path: Path) -> list[str]:
+    return list(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _files(given: ReportParams) -> tuple[tuple[str, str], ...]:
+    """The products beside the page, with one sentence each."""
+    return tuple(
+        (artifact.path.removeprefix("final/").format(seed=seed), artifact.about)
+        for artifact in given.files
+        for seed in (range(given.runs) if artifact.axes else [0])
+    )
+
+
+def _models(job: JobContext) -> Iterator[ModelView]:
+    """The models of the map, as they tell of themselves."""
+    for path in job.inp.all("models").values():
+        made = read_training(path)
+        parameters = as_options(made.kind, made.parameters)
+        yield ModelView(made.region, made.seed, made.kind, parameters, sum(made.samples.values()))
+
+
+def _configuration(job: JobContext) -> dict[str, str]:
+    return {**job.params.options, **options_of_models([*_models(job)])}
+
+
+def options_of_models(models: Sequence[ModelView]) -> dict[str, str]:
+    """Of ``TOLD_BY_MODELS``, those that differ from their default, as text; what differs between models side by
+    side."""
+    found: dict[str, dict[str, None]] = {name: {} for name in TOLD_BY_MODELS}
+    classifier, options = TOLD_BY_MODELS
+    for model in models:
+        if model.classifier != ArgTrain.model_fields["classifier"].default:
+            found[classifier][model.classifier] = None
+        usual = as_options(model.classifier, validate_options(model.classifier, {})[0])
+        changed = {name: value for name, value in model.parameters.items() if value != usual.get(name)}
+        if changed:
+            found[options][str(changed)] = None
+    return {name: " | ".join(texts) for name, texts in found.items() if texts}
+
+
+def _provenance(job: JobContext, scenes: list[Scene]) -> dict[str, object]:
+    dates = [f"{s.tile}: {counted(s.count, 'date')} of {s.sensor}, {s.first} to {s.last}" for s in _series(scenes)]
+    return {
+        "title": job.params.title,
+        "series": dates,
+        "models": [asdict(model) for model in _models(job)],
+        "samples": _samples(job),
+        "configuration": dict(job.params.options),
+        "versions": _versions(),
+    }
+
+
+def _samples(job: JobContext) -> list[dict[str, object]]:
+    """What became of the polygons of each class, by seed."""
+    return [
+        {"seed": int(seed), "code": fate.code, **{what: asdict(amount) for what, amount in fate.amounts.items()}}
+        for (seed,), path in job.inp.all("losses").items()
+        for fate in read_fates(path)
+    ]
+
+
+def _versions() -> dict[str, str]:
+    libraries = {name: version(name) for name in LIBRARIES}
+    return {"iota2": __version__, "python": platform.python_version(), **libraries}
+
+
+def _shown(value: object) -> str:
+    """A value of the configuration as text."""
+    if isinstance(value, tuple):
+        return ", ".join(str(item) for item in value)
+    return value.model_dump_json(exclude_defaults=True, by_alias=True) if isinstance(value, BaseModel) else str(value)
+
+
+STEP = Step(
+    name="reportGeneration",
+    group="validation",
+    about="Write the accuracy report.",
+    task="final_report",
+    run=run,
+    over=(),
+    needs={
+        "scenes": layout.SCENE,
+        "scan_notes": layout.SCAN_NOTES,
+        "alignments": layout.SHIFTS_TABLE,
+        "value_notes": layout.VALUE_NOTES,
+        "reference_notes": layout.REFERENCE_NOTES,
+        "classes": layout.CLASSES,
+        "rates": layout.RATES,
+        "samples": layout.CLASS_STATISTICS,
+        "losses": layout.LOSSES,
+        "envelopes": layout.ENVELOPE,
+        "confusion": layout.CONFUSION,
+        "validation": layout.VALIDATION,
+        "models": layout.MODEL,
+        "map": layout.MAP,
+        "confidence": layout.FINAL_CONFIDENCE,
+        "validity": layout.FINAL_VALIDITY,
+    },
+    makes={
+        "results": layout.RESULTS,
+        "metrics": layout.METRICS,
+        "figures": layout.CONFUSION_FIGURE,
+        "page": layout.REPORT,
+    },
+    params=params,
+    version=4,
+)

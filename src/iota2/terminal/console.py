@@ -1,0 +1,314 @@
+"""What a person sees while a run goes on: steps, progress, where things are."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console as RichConsole
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from iota2.chains.classification import NUMBERS
+from iota2.core.graph import Step
+from iota2.core.scene import SensorScene
+from iota2.core.words import counted, json_text, printable
+from iota2.core.wrapping import wrapped
+from iota2.errors import Iota2Error, exit_code_of, message_of
+from iota2.run.plan.jobs import Job, Plan
+from iota2.run.progress.pace import Pace
+from iota2.run.progress.status import RESULTS, WORDS, End, JobState, job_states, jobs_left_out, last_end
+from iota2.run.records.ledger import Verdict
+from iota2.run.records.lock import holder
+from iota2.run.runner import Watcher
+from iota2.run.survey.forecast import Forecast
+from iota2.run.survey.survey import Survey
+from iota2.run.workers.heartbeat import read_all
+from iota2.run.workers.job import JobResult
+
+ENDS: Mapping[End, str] = {
+    "running": "did not come to its end: it was killed, or its disk was full",
+    "done": "ended well",
+    "failed": "ended with failed jobs",
+    "stopped": "was stopped",
+}
+"""How a run ended; ``running`` of one that is not there any more."""
+SHOWN = 20
+"""Jobs of one step that an outlook names."""
+SILENCE = 30.0
+"""Seconds after which a plain log says how far a run is, though no step is complete."""
+
+
+def _found(sensor: SensorScene) -> str:
+    """What a sensor has of a tile."""
+    if sensor.spec.static:
+        return f"layers without dates: {', '.join(sensor.spec.band_names)}"
+    return f"{counted(len(sensor.by_day), 'date')} of {sensor.spec.name}, {sensor.days[0]} to {sensor.days[-1]}"
+
+
+def told_in_all(verdicts: Mapping[str, Verdict]) -> str:
+    """How many jobs will run, may run, and are up to date."""
+    states = Counter(verdict.state for verdict in verdicts.values())
+    are = "is" if states["fresh"] == 1 else "are"
+    return f"{counted(states['stale'], 'job')} will run, {states['open']} may run, {states['fresh']} {are} up to date"
+
+
+def for_terminal(text: str, width: int | None) -> str:
+    """The text, broken between words for a terminal of so many columns; None is no terminal, and lines stay whole.
+
+    Control characters of names and paths are shown as escapes.
+    """
+    shown = printable(text)
+    return shown if width is None else wrapped(shown, width, exists=os.path.exists)
+
+
+class Console(Watcher):
+    """Prints to a terminal with a progress bar, and plain lines elsewhere."""
+
+    def __init__(self) -> None:
+        self.out = RichConsole(highlight=False, soft_wrap=True, emoji=False)
+        self._progress: Progress | None = None
+        self._bars: dict[str, TaskID] = {}
+        self._pace: Pace | None = None
+        self._root = Path()
+        self._outdated: Mapping[Path, str] = {}
+        self._said = time.monotonic()
+
+    def say(self, text: str = "") -> None:
+        """Print lines, on a terminal broken between words."""
+        self.out.print(for_terminal(text, self.out.width if self.out.is_terminal else None), markup=False)
+
+    def summary(self, steps: Sequence[tuple[Step, bool]], found: Survey) -> None:
+        """Inputs in a few lines, then the numbered steps by group, those to be run marked."""
+        self.inputs(found)
+        self.steps(steps)
+
+    def inputs(self, found: Survey) -> None:
+        """What was found: dates by tile, features, what was passed over."""
+        for tile, scene in found.scenes.items():
+            for sensor in scene.sensors:
+                self.say(f"{tile}: {_found(sensor)}")
+            for note in found.notes[tile]:
+                self.say(f"  note: {note}")
+        for remark in found.remarks:
+            self.say(f"note: {remark}")
+        self.say(f"{len(found.recipe.names)} features per pixel")
+        self.say(found.extent.text())
+        self.say()
+
+    def steps(self, steps: Sequence[tuple[Step, bool]]) -> None:
+        """The numbered steps by group, those to be run marked."""
+        for group, members in groupby(steps, key=lambda item: item[0].group):
+            self.say(f"Group {group}:")
+            for step, chosen in members:
+                number = NUMBERS[step.name]
+                self.say(f"  [{'x' if chosen else ' '}] Step {number:2}: {step.about} ({step.name})")
+        self.say()
+
+    def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:
+        """Start the progress bars, or say what is to be done on a plain log; a run may start over."""
+        self.close()
+        self._pace, self._root = (pace := Pace(plan, verdicts, forecast)), plan.root
+        self.say(f"{counted(pace.total, 'job')}, {pace.done} of them up to date; output in {plan.root}")
+        if self.out.is_terminal and pace.done < pace.total:
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[left]}"),
+                console=self.out,
+            )
+            self._bars[""] = self._progress.add_task("all", total=pace.total, completed=pace.done, left=pace.words())
+            self._progress.start()
+
+    def ended(self, result: JobResult) -> None:
+        """Move the bars; on a plain log, a line when a step is complete, a job failed, or nothing was said for long."""
+        pace, step = self._pace, result.id.split("/")[0]
+        if pace is None:
+            return
+        pace.ended(result)
+        if result.state == "blocked":
+            return
+        if result.state == "failed":
+            self.say(f"FAILED {result.id} (log: {self._root / 'logs' / result.id}.err)")
+        if self._progress is not None:
+            self._move(self._progress, pace, step)
+        elif pace.left[step] == 0 or time.monotonic() - self._said > SILENCE:
+            self._said = time.monotonic()
+            percent = 100 * pace.done // pace.total
+            counted = f"{pace.done:4} of {pace.total} jobs, {percent:3} %"
+            self.say(f"{pace.elapsed:7.1f} s  {counted}  {step} {pace.of_step(step)}  {pace.words()}".rstrip())
+
+    def _move(self, progress: Progress, pace: Pace, step: str) -> None:
+        """One bar for all, and one for each step that has begun and not ended."""
+        progress.update(self._bars[""], completed=pace.done, left=pace.words())
+        if step not in self._bars:
+            self._bars[step] = progress.add_task(step, total=pace.size[step], left="")
+        progress.update(self._bars[step], completed=pace.size[step] - pace.left[step], visible=pace.left[step] > 0)
+
+    def outdated(self, products: Mapping[Path, str]) -> None:
+        """Remember what the end of the run has to say of products."""
+        self._outdated = products
+
+    def finished(self, products: Sequence[tuple[Path, str]], output: Path) -> None:
+        """The products, one sentence each; those that are of an earlier run and out of date apart."""
+        self.close()
+        current = [(product, about) for product, about in products if product not in self._outdated]
+        self.say(f"\nDone. {'Products:' if current else f'Results so far: {output}'}")
+        for product, about in current:
+            self.say(f"  {product}\n      {about}")
+        old = sorted((self._outdated[product], product) for product, _ in products if product in self._outdated)
+        for reason, members in groupby(old, key=lambda pair: pair[0]):
+            self.say(f"OUT OF DATE, of an earlier run: {reason}")
+            for _, product in members:
+                self.say(f"  {product}")
+
+    def failed(self, error: Exception) -> None:
+        """Nothing: the error is told last, by who called."""
+        self.close()
+
+    def outlook(self, plan: Plan, verdicts: Mapping[str, Verdict], removed: int = 0) -> None:
+        """What would run and why, what may run, step by step; ``removed``: files that would be removed first."""
+        for step, jobs in groupby(plan.jobs, key=lambda job: job.step.name):
+            members = list(jobs)
+            told = [job for job in members if verdicts[job.id].state != "fresh"]
+            self.say(f"Step {NUMBERS[step]:2} {step}: {len(members) - len(told)} of {len(members)} up to date")
+            for job in told[:SHOWN]:
+                verdict = verdicts[job.id]
+                self.say(f"  {WORDS[verdict.state]:8}  {job.task}: {verdict.reason}")
+            if len(told) > SHOWN:
+                self.say(f"  … and {len(told) - SHOWN} more")
+        self.say(told_in_all(verdicts))
+        if removed:
+            self.say(f"chain.remove_output_path: {counted(removed, 'file')} in {plan.root} will be removed first")
+
+    def reasons(self, job: Job, verdict: Verdict, reasons: Sequence[str], last: JobState | None) -> None:
+        """All about one job, with every reason why it runs, or why not; ``last``: what became of it in the last run."""
+        record = verdict.record
+        others = [reason for reason in reasons if reason != WORDS[verdict.state]]
+        self.say(f"{job.id}: {WORDS[verdict.state]}")
+        for reason in others:
+            self.say(f"  {reason}")
+        if record is not None:
+            self.say(f"  last made in {record.seconds:.1f} s; peak memory of its process {record.peak} MiB")
+        if last is not None and last.state == RESULTS["failed"]:
+            self.say(f"  in the last run: failed after {last.measured}")
+        for title, names in (("reads", job.reads), ("makes", job.makes)):
+            for name in names:
+                self.say(f"  {title} {job.inp.root / name}")
+
+    def status(self, root: Path) -> None:
+        """Who works in an output folder, or how the last run ended, and the states of its jobs."""
+        holding = holder(root)
+        running = holding is not None and holding.alive
+        if holding and running:
+            self.say(f"running: process {holding.pid} on {holding.host}")
+        else:
+            end = last_end(root)
+            self.say("no run is under way" + (f"; the last one {ENDS[end]}" if end else ""))
+        jobs = job_states(root).values()
+        states = Counter(job.state for job in jobs)
+        self.say(", ".join(f"{count} {state}" for state, count in states.items()) or "no job has been planned here")
+        if jobs and (left_out := jobs_left_out(root)):
+            are, run = ("are", "run under way is") if running else ("were", "last run was")
+            total = len(jobs) + left_out
+            self.say(f"{left_out} of {counted(total, 'job')} {are} not asked for: the {run} of some steps only")
+        for job in jobs:
+            if job.state == RESULTS["failed"]:
+                self.say(f"  {job.line}")
+        for told in read_all(root).values() if running else ():
+            memory = f"{told.peak} MiB so far"
+            self.say(f"  under way {time.time() - told.started:.0f} s, {memory}, on {told.worker}  {told.id}")
+
+    def close(self) -> None:
+        """Stop the progress bars."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+            self._bars.clear()
+
+
+class JsonLines(Watcher):
+    """Prints one JSON object per event and line, for machines."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._pace: Pace | None = None
+        self._outdated: Mapping[Path, str] = {}
+
+    def _print(self, event: str, **content: Any) -> None:
+        print(json_text({"event": event, **content}), file=self._stream, flush=True)
+
+    def say(self, text: str = "") -> None:
+        """An event ``note``."""
+        self._print("note", text=text)
+
+    def summary(self, steps: Sequence[tuple[Step, bool]], found: Survey) -> None:
+        """An event ``inputs``: dates by tile and sensor, what was passed over, steps."""
+        tiles = {
+            tile: {
+                sensor.spec.name: [] if sensor.spec.static else [day.isoformat() for day in sensor.by_day]
+                for sensor in scene.sensors
+            }
+            for tile, scene in found.scenes.items()
+        }
+        notes = [note for told in found.notes.values() for note in told]
+        chosen = [step.name for step, wanted in steps if wanted]
+        self._print("inputs", tiles=tiles, notes=[*notes, *found.remarks], steps=chosen)
+
+    def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:
+        """An event ``plan``: how many jobs there are in which state."""
+        self._pace = Pace(plan, verdicts, forecast)
+        states = Counter(str(verdict.state) for verdict in verdicts.values())
+        counts = {word.replace(" ", "_"): states[state] for state, word in WORDS.items()}
+        self._print("plan", jobs=self._pace.total, **counts, output=str(plan.root))
+
+    def ended(self, result: JobResult) -> None:
+        """An event ``job``: what became of it, how many are done, the seconds left."""
+        if self._pace is None:
+            return
+        self._pace.ended(result)
+        left = self._pace.seconds_left()
+        self._print(
+            "job",
+            id=result.id,
+            state=RESULTS[result.state],
+            seconds=round(result.seconds, 3),
+            message=result.message,
+            done=self._pace.done,
+            jobs=self._pace.total,
+            seconds_left=None if left is None else round(left, 1),
+        )
+
+    def outdated(self, products: Mapping[Path, str]) -> None:
+        """Remember what the event ``done`` has to say of products."""
+        self._outdated = products
+
+    def finished(self, products: Sequence[tuple[Path, str]], output: Path) -> None:
+        """An event ``done`` with the products; ``out_of_date`` says why one of an earlier run is."""
+        found = [
+            {"path": str(path), "about": about, "out_of_date": self._outdated.get(path)} for path, about in products
+        ]
+        self._print("done", output=str(output), products=found)
+
+    def failed(self, error: Exception) -> None:
+        """An event ``failed`` with the message and the exit code."""
+        self._print("failed", exit_code=exit_code_of(error), message=message_of(error))
+        if isinstance(error, Iota2Error):
+            error.is_shown = self._stream.isatty()
+
+    def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,234 @@
+"""The styles for QGIS: parsed as XML, and loaded by QGIS itself where it is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from iota2 import layout
+from iota2.core.graph import Artifact
+from iota2.core.grid import blocks
+from iota2.core.nomenclature import Nomenclature
+from iota2.io.rasters.files import RasterProfile, RasterWriter
+from iota2.io.rasters.qgis import (
+    Entry,
+    class_style,
+    confidence_style,
+    difference_style,
+    paletted_style,
+    probability_style,
+    ramp_style,
+    validity_style,
+)
+
+NAMES = ('blé & "maïs" <dur>', "eau", "a\x00b\ud800")
+CLASSES = Nomenclature((3, 211, 300), NAMES, ((255, 85, 0), (0, 0, 9), (1, 2, 3)), (3, 211, 300))
+STYLED = {
+    layout.MAP: layout.MAP_STYLE,
+    layout.COLOR_MAP: layout.COLOR_MAP_STYLE,
+    layout.FINAL_CONFIDENCE: layout.CONFIDENCE_STYLE,
+    layout.FINAL_VALIDITY: layout.VALIDITY_STYLE,
+    layout.FINAL_PROBABILITIES: layout.PROBABILITIES_STYLE,
+    layout.DIFFERENCE: layout.DIFFERENCE_STYLE,
+    layout.TILE_LABELS: layout.TILE_LABELS_STYLE,
+    layout.TILE_CONFIDENCE: layout.TILE_CONFIDENCE_STYLE,
+    layout.TILE_VALIDITY: layout.TILE_VALIDITY_STYLE,
+    layout.TILE_COMPARISON: layout.TILE_COMPARISON_STYLE,
+}
+
+
+def renderer(text: str) -> ElementTree.Element:
+    assert text.startswith("<!DOCTYPE qgis")
+    found = ElementTree.fromstring(text).find("pipe/rasterrenderer")
+    assert found is not None
+    assert found.get("band") == "1"
+    return found
+
+
+def entries(text: str) -> list[tuple[str | None, ...]]:
+    found = renderer(text)
+    assert found.get("type") == "paletted"
+    return [tuple(map(e.get, ("value", "color", "label", "alpha"))) for e in found.iter("paletteEntry")]
+
+
+def stops(text: str) -> list[float]:
+    found = renderer(text)
+    assert found.get("type") == "singlebandpseudocolor"
+    values = [float(item.get("value", "")) for item in found.iter("item")]
+    shader = found.find("rastershader/colorrampshader")
+    assert [float(shader.get(name)) for name in ("minimumValue", "maximumValue")] == [values[0], values[-1]]
+    assert [float(found.get(name)) for name in ("classificationMin", "classificationMax")] == [values[0], values[-1]]
+    return values
+
+
+def test_every_raster_of_final_has_a_style_of_its_name_under_the_same_condition() -> None:
+    artifacts = [value for value in vars(layout).values() if isinstance(value, Artifact)]
+    rasters = {one for one in artifacts if one.path.startswith("final/") and one.path.endswith(".tif")}
+    assert rasters == set(STYLED)
+    for raster, style in STYLED.items():
+        assert style.path == raster.path.removesuffix(".tif") + ".qml"
+        assert style.when is raster.when
+
+
+def test_style_gives_each_class_its_name_and_colour_and_holds_no_other() -> None:
+    assert entries(class_style(CLASSES)) == [
+        ("3", "#ff5500", NAMES[0], "255"),
+        ("211", "#000009", "eau", "255"),
+        ("300", "#010203", "a�b�", "255"),
+    ]
+
+
+def test_ramps_cover_what_the_values_can_be() -> None:
+    assert stops(confidence_style()) == [0, 25, 50, 75, 100]
+    assert stops(probability_style()) == [0, 250, 500, 750, 1000]
+    assert stops(validity_style(30)) == [0, 10, 20, 30]
+    assert stops(validity_style(0)) == pytest.approx([0, 1 / 3, 2 / 3, 1], abs=1e-5)
+    assert stops(ramp_style(("#000000", "#ffffff"), 0, 65535)) == [0, 65535]
+
+
+def test_values_of_the_difference_have_names_for_what_they_mean() -> None:
+    with_split = {value: (color, label, alpha) for value, color, label, alpha in entries(difference_style(split=True))}
+    without = {value: (color, label, alpha) for value, color, label, alpha in entries(difference_style(split=False))}
+    assert list(with_split) == list(without) == ["0", "1", "2", "3", "4", "5", "6"]
+    assert [with_split[v][1] for v in "1234"] == [
+        "validation: wrong", "validation: right", "learning: wrong", "learning: right",
+    ]  # fmt: skip
+    assert without["4"][1] == "learning and validation: wrong"  # 1 + 3
+    assert without["4"][0] == with_split["1"][0] != with_split["4"][0]
+    assert without["6"][1] == "learning and validation: right"  # 2 + 4
+    assert with_split["0"][2] == "0"
+
+
+# ------------------------------------------------------------------------------------------------- QGIS
+
+SYSTEM_PYTHON = "/usr/bin/python3"
+LOOK = """
+import json, os, sys
+from qgis.core import QgsApplication, QgsMapRendererSequentialJob, QgsMapSettings, QgsRasterLayer
+from qgis.PyQt.QtCore import QSize
+from qgis.PyQt.QtGui import QColor
+app = QgsApplication([], False)
+app.initQgis()
+found = {}
+for path in sys.argv[1:]:
+    layer = QgsRasterLayer(path, "layer")
+    renderer = layer.renderer()
+    classes, ramp = [], []
+    if renderer.type() == "paletted":
+        classes = [[int(c.value), c.label, c.color.name(), c.color.alpha()] for c in renderer.classes()]
+    elif renderer.type() == "singlebandpseudocolor":
+        items = renderer.shader().rasterShaderFunction().colorRampItemList()
+        ramp = [[item.value, item.color.name()] for item in items]
+    settings = QgsMapSettings()
+    settings.setLayers([layer])
+    settings.setExtent(layer.extent())
+    settings.setOutputSize(QSize(layer.width(), layer.height()))
+    settings.setBackgroundColor(QColor(255, 0, 255))
+    job = QgsMapRendererSequentialJob(settings)
+    job.start()
+    job.waitForFinished()
+    image = job.renderedImage()
+    image.save(path.replace(".tif", ".png"))
+    pixels = [[image.pixelColor(x, y).name() for x in range(image.width())] for y in range(image.height())]
+    found[path.rsplit("/", 1)[1]] = {
+        "valid": layer.isValid(), "type": renderer.type(), "classes": classes, "ramp": ramp, "pixels": pixels,
+    }
+print("FOUND" + json.dumps(found), flush=True)
+os._exit(0)  # QGIS may crash while it takes itself apart
+"""
+BACKGROUND = "#ff00ff"
+
+
+def _has_qgis() -> bool:
+    if not Path(SYSTEM_PYTHON).is_file():
+        return False
+    try:
+        return (
+            subprocess.run(
+                [SYSTEM_PYTHON, "-c", "import qgis.core"], capture_output=True, timeout=60, check=False
+            ).returncode
+            == 0
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What QGIS makes of each raster with the style beside it."""
+    if not _has_qgis():
+        pytest.skip("QGIS is not installed for the Python of the system")
+    folder = tmp_path_factory.mktemp("qgis")
+    values = np.array([[0, 1, 2, 3], [3, 50, 100, 100]])
+    classes = Nomenclature((1, 2, 3), (*NAMES[:2], "c"), ((255, 85, 0), (0, 0, 9), (1, 200, 3)), (1, 2, 3))
+    colours = dict(zip(classes.codes, classes.colors, strict=True))
+    few = np.minimum(values, 3)
+    given = {
+        "map_ColorIndexed": (few, {"dtype": "uint8", "nodata": 0, "colours": colours}, class_style(classes)),
+        "map": (few, {"dtype": "uint8", "nodata": 0}, class_style(classes)),
+        "confidence": (values, {"dtype": "uint8", "nodata": 0}, confidence_style()),
+        "validity": (values, {"dtype": "uint16", "nodata": 0}, validity_style(100)),
+        "difference": (few, {"dtype": "uint8", "nodata": 0}, difference_style(split=True)),
+        "probabilities": (
+            np.stack([values * 10, values]), {"dtype": "uint16", "count": 2, "nodata": 65535}, probability_style(),
+        ),
+    }  # fmt: skip
+    grid = GeoBox((2, 4), Affine(10, 0, 500000, 0, -10, 6200000), "EPSG:2154")
+    for name, (pixels, profile, style) in given.items():
+        with RasterWriter(folder / f"{name}.tif", RasterProfile(grid, **profile)) as writer:
+            writer.write(next(blocks("", grid, grid.shape)), pixels.astype(profile["dtype"]))
+        (folder / f"{name}.qml").write_text(style, encoding="utf-8")
+    environment = {"QT_QPA_PLATFORM": "offscreen", "HOME": str(folder), "PATH": os.environ["PATH"]}
+    paths = [str(folder / f"{name}.tif") for name in given]
+    ran = subprocess.run(
+        [SYSTEM_PYTHON, "-c", LOOK, *paths],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=200,
+        cwd=folder,
+        check=False,
+    )
+    assert "FOUND" in ran.stdout, ran.stderr
+    found: dict[str, Any] = json.loads(ran.stdout.partition("FOUND")[2])
+    return found
+
+
+@pytest.mark.parametrize("name", ["map", "map_ColorIndexed"])
+def test_qgis_shows_the_classes_of_a_map_by_name_and_no_other(shown: dict[str, Any], name: str) -> None:
+    found = shown[f"{name}.tif"]
+    assert found["classes"] == [
+        [1, NAMES[0], "#ff5500", 255], [2, NAMES[1], "#000009", 255], [3, "c", "#01c803", 255],
+    ]  # fmt: skip
+    assert found["pixels"][0] == [BACKGROUND, "#ff5500", "#000009", "#01c803"]
+
+
+@pytest.mark.parametrize(("name", "most"), [("confidence", 100), ("validity", 100), ("probabilities", 1000)])
+def test_qgis_shows_a_ramp_whose_ends_are_the_limits(shown: dict[str, Any], name: str, most: int) -> None:
+    found = shown[f"{name}.tif"]
+    assert found["type"] == "singlebandpseudocolor"
+    assert (found["ramp"][0][0], found["ramp"][-1][0]) == (0, most)
+    assert found["pixels"][1][2] == found["ramp"][-1][1]
+    assert len({*found["pixels"][0], *found["pixels"][1]}) > 3
+    assert (found["pixels"][0][0] == BACKGROUND) == (name != "probabilities"), "0 is a probability, and else nodata"
+
+
+def test_qgis_names_the_values_of_the_difference(shown: dict[str, Any]) -> None:
+    found = shown["difference.tif"]
+    assert [one[:2] for one in found["classes"][1:5]] == [
+        [1, "validation: wrong"], [2, "validation: right"], [3, "learning: wrong"], [4, "learning: right"],
+    ]  # fmt: skip
+    assert found["pixels"][0] == [BACKGROUND, *(one[2] for one in found["classes"][1:4])]
+
+
+def test_an_entry_that_is_transparent_is_written_so() -> None:
+    assert entries(paletted_style([Entry(7, "#010203", "seven", alpha=0)])) == [("7", "#010203", "seven", "0")]

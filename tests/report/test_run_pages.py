@@ -1,0 +1,370 @@
+"""The pages of the run report: what they say, how jobs are folded, and that nothing foreign gets out of its place."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections import Counter
+from datetime import date
+from html.parser import HTMLParser
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import pytest
+
+from iota2.report.run import pages as site
+from iota2.report.run.graph import MOST_BRICKS, MOST_JOBS, Graph, lay_out, letters, shortened
+from iota2.report.run.plots import BAR, MOST_MARKS, Mark, calendars, timeline
+from iota2.report.run.values import (
+    Hole,
+    InputsView,
+    JobLog,
+    JobView,
+    OutputView,
+    ProductView,
+    RunView,
+    SeriesView,
+    SettingView,
+    State,
+    StepView,
+)
+
+STEPS = (
+    StepView("first", "init", "Look."),
+    StepView("second", "sampling", "Take."),
+    StepView("last", "mosaic", "Put together."),
+)
+HOSTILE = "</script><script>alert(1)</script>\"'&<svg onload=alert(2)>#%:\x01"
+
+
+def run_of(tiles: list[str], seeds: int = 1, states: dict[str, State] | None = None) -> RunView:
+    """Every tile is looked at, then taken for each seed, then all are put together."""
+    states = states or {}
+    jobs = [JobView(f"first/{tile}", "first", tile, tile, tile, page=f"jobs/first-{tile}.html") for tile in tiles]
+    jobs += [
+        JobView(f"second/{tile}_{s}", "second", f"{tile}_{s}", tile, f"{tile} · seed {s}", (f"first/{tile}",))
+        for tile in tiles
+        for s in range(seeds)
+    ]
+    below = tuple(job.id for job in jobs)
+    jobs.append(JobView("last/all", "last", "all", None, "", below))
+    jobs = [JobView(**{**vars(job), "state": states.get(job.id, "waiting")}) for job in jobs]
+    return RunView("Results", "/data/Results", "running", 1e9, 1e9 + 75, STEPS, tuple(jobs), "iota2 run my.cfg")
+
+
+def graph_of(run: RunView) -> Graph:
+    return lay_out(run.steps, run.jobs)
+
+
+# ------------------------------------------------------------------------------------------------------- the graph
+
+
+def test_a_few_jobs_are_a_brick_each_and_lines_skip_what_follows_from_others() -> None:
+    graph = graph_of(run_of(["A", "B"], seeds=2))
+    ids = [brick.jobs[0].id for brick in graph.bricks]
+    assert [len(brick.jobs) for brick in graph.bricks] == [1] * 7
+    links = {(ids[a], ids[b]) for a, b, _ in graph.lines}
+    assert links == {(f"first/{t}", f"second/{t}_{s}") for t in "AB" for s in (0, 1)} | {
+        (f"second/{t}_{s}", "last/all") for t in "AB" for s in (0, 1)
+    }, "last needs first as well, which is plain from second"
+
+
+def test_bricks_of_a_row_do_not_overlap_and_keep_to_the_column_of_their_tile() -> None:
+    graph = graph_of(run_of([f"T{k:03}" for k in range(40)], seeds=3))
+    centres = {column.name: column.x for column in graph.columns}
+    half = (graph.columns[1].x - graph.columns[0].x) / 2
+    rows: dict[float, list[tuple[float, float]]] = {}
+    for brick in graph.bricks:
+        rows.setdefault(brick.y, []).append((brick.x, brick.x + brick.width))
+        if tile := brick.jobs[0].tile:
+            assert centres[tile] - half <= brick.x
+            assert brick.x + brick.width <= centres[tile] + half + 1e-6
+    assert len(rows) == 3
+    for spans in rows.values():
+        spans.sort()
+        assert all(left[1] <= right[0] for left, right in pairwise(spans))
+
+
+def test_many_jobs_are_folded_by_step_and_tile_and_more_by_step() -> None:
+    tiles = [f"T{k:04}" for k in range(MOST_JOBS)]
+    folded = graph_of(run_of(tiles, seeds=3))
+    assert Counter(len(brick.jobs) for brick in folded.bricks) == {1: MOST_JOBS + 1, 3: MOST_JOBS}
+    assert folded.folded == "a step on a tile"
+    whole = graph_of(run_of([f"T{k:05}" for k in range(MOST_BRICKS)]))
+    assert [len(brick.jobs) for brick in whole.bricks] == [MOST_BRICKS, MOST_BRICKS, 1]
+
+
+def test_a_folded_brick_is_red_when_one_of_its_jobs_failed_else_shares_its_colours() -> None:
+    tiles = [f"T{k:04}" for k in range(MOST_JOBS)]
+    states: dict[str, State] = {
+        "second/T0000_0": "failed",
+        "second/T0000_1": "done",
+        "second/T0001_0": "done",
+        "second/T0001_1": "fresh",
+    }
+    bricks = {(brick.jobs[0].step, brick.jobs[0].tile): brick for brick in graph_of(run_of(tiles, 4, states)).bricks}
+    assert [part.state for part in bricks["second", "T0000"].parts] == ["failed"]
+    shares = {part.state: part.width / bricks["second", "T0001"].width for part in bricks["second", "T0001"].parts}
+    assert shares == pytest.approx({"done": 0.25, "waiting": 0.5, "fresh": 0.25})
+    assert bricks["second", "T0001"].label in ("", "2/4")
+
+
+def test_five_thousand_jobs_are_few_megabytes_and_each_can_be_searched() -> None:
+    run = run_of([f"T{k:03}" for k in range(160)], seeds=31)
+    assert len(run.jobs) > 5000
+    pages = site.render_run(run)
+    assert max(len(text) for text in pages.values()) < 3_000_000
+    assert all(job.id in pages["tasks_status_1.html"] for job in run.jobs), "each can be searched for"
+
+
+# ----------------------------------------------------------------------------------------------------------- pages
+
+
+class Seen(HTMLParser):
+    """Tags with their attributes, and the text outside of scripts."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def hostile_pages() -> dict[str, str]:
+    job = JobView(
+        f"first/{HOSTILE}", "first", HOSTILE, HOSTILE, HOSTILE, (), "failed", HOSTILE, HOSTILE, 2.0, 9, 1e9, HOSTILE,
+        "jobs/a.html",
+    )  # fmt: skip
+    hole, unmade = Hole(HOSTILE, job), ((HOSTILE, True), (HOSTILE, False))
+    run = RunView(HOSTILE, HOSTILE, "failed", 1e9, 1e9, STEPS[:1], (job,), HOSTILE, (HOSTILE,), (hole,), unmade, "old")
+    inputs = InputsView(
+        (SeriesView(HOSTILE, HOSTILE, HOSTILE, (ProductView(date(2018, 5, 1), HOSTILE),), (HOSTILE,), (HOSTILE,)),),
+        ((HOSTILE, HOSTILE),),
+        (HOSTILE,),
+    )
+    setting = SettingView(HOSTILE, HOSTILE, HOSTILE, "", HOSTILE + "former")
+    files = ((HOSTILE, True), (HOSTILE, False))
+    return {
+        **site.render_run(run),
+        "job": site.render_job(job, JobLog((HOSTILE,), (HOSTILE,), HOSTILE, HOSTILE, HOSTILE, HOSTILE)),
+        "configuration": site.render_configuration([setting], HOSTILE, [HOSTILE], former=True),
+        "environment": site.render_environment([(HOSTILE, [(HOSTILE, HOSTILE)])]),
+        "inputs": site.render_inputs(inputs, [(HOSTILE, HOSTILE)]),
+        "products": site.render_products(inputs, [HOSTILE], HOSTILE),
+        "outputs": site.render_outputs([(HOSTILE, HOSTILE, [OutputView(HOSTILE, HOSTILE, HOSTILE, files)])], HOSTILE),
+    }
+
+
+@pytest.mark.parametrize("name", list(hostile_pages()))
+def test_a_hostile_name_stays_text(name: str) -> None:
+    page = hostile_pages()[name]
+    assert "<script>alert" not in page
+    assert "<svg onload" not in page
+    assert "\x01" not in page
+    seen = Seen(page)
+    assert "alert(1)" in "".join(seen.texts), "it is shown"
+    assert not [attrs for _, attrs in seen.tags if any(key.startswith("on") for key in attrs)]
+    links = [attrs["href"] or "" for tag, attrs in seen.tags if tag == "a"]
+    assert not [link for link in links if ":" in link or "<" in link or '"' in link]
+
+
+def test_the_picture_alone_is_xml_without_script_and_leads_to_the_pages() -> None:
+    root = ElementTree.fromstring(hostile_pages()["../tasks_status_1.svg"])
+    assert not root.findall(".//{*}script")
+    assert [a.get("href") for a in root.iter("{http://www.w3.org/2000/svg}a")] == ["html/jobs/a.html"]
+
+
+def test_only_our_scripts_run_and_nothing_is_loaded_from_elsewhere() -> None:
+    page = site.render_run(run_of(["A"]))["index.html"]
+    policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]+)"', page)[1])  # type: ignore[index]
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    allowed = {base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts}
+    assert set(re.findall(r"'sha256-([^']+)'", policy)) == allowed
+    assert len(scripts) == 2
+    assert "unsafe-inline" not in policy.split("script-src")[1]
+    for _, attrs in Seen(page).tags:
+        assert not (attrs.get("src") or attrs.get("href") or "").startswith(("http", "//"))
+
+
+def test_data_for_the_search_hold_every_job() -> None:
+    page = hostile_pages()["tasks_status_1.html"]
+    found = json.loads(re.search(r'id="jobs">(.*?)</script>', page, re.DOTALL)[1])  # type: ignore[index]
+    assert found[0][0][0] == "first/" + HOSTILE
+
+
+def test_the_first_page_tells_the_state_and_failed_jobs_first() -> None:
+    states: dict[str, State] = {"first/A": "failed", "first/B": "done", "second/A_0": "blocked"}
+    page = site.render_run(run_of(["A", "B"], 1, states))["index.html"]
+    assert '<meta http-equiv="refresh"' in page
+    assert page.index("Failed jobs") < page.index('id="graph"')
+    text = " ".join(Seen(page).texts)
+    assert "iota2 run my.cfg" in text
+    done = RunView(**{**vars(run_of(["A"])), "state": "done"})
+    assert 'http-equiv="refresh"' not in site.render_run(done)["index.html"]
+
+
+def test_a_hole_in_the_map_is_named_before_all_else_and_old_products_are_called_old() -> None:
+    run = run_of(["A"], 1, {"second/A_0": "failed", "last/all": "blocked"})
+    job = run.jobs[1]
+    holes = (Hole("Tile A, rows 0 to 1023 of 2000 (part 0)", job),)
+    unmade = (("final/Classif_Seed_0.tif", True), ("final/report.html", False))
+    run = RunView(**{**vars(run), "state": "failed", "holes": holes, "unmade": unmade, "report": "none"})
+    pages = site.render_run(run)
+    for name in ("index.html", "results.html"):
+        text = " ".join(" ".join(Seen(pages[name]).texts).split())
+        assert "Tile A, rows 0 to 1023 of 2000" in text, name
+        assert "final/Classif_Seed_0.tif – there is one of an earlier run" in text, name
+        assert "final/report.html – there" not in text
+    assert pages["index.html"].index("Holes in the map") < pages["index.html"].index("Failed jobs")
+
+
+def test_the_page_of_results_links_to_the_report_only_when_the_run_has_made_it() -> None:
+    for report, state, leads in (("made", "done", True), ("made", "running", False), ("old", "failed", False)):
+        run = RunView(**{**vars(run_of(["A"])), "state": state, "report": report})
+        page = site.render_run(run)["results.html"]
+        assert ("This run has made the report" in page) == leads
+        assert ('<a id="report" href="../../final/report.html"><b>Open the report</b></a>' in page) == leads
+        assert ("final/RESULTS.txt" in page) == leads
+    assert "does not show what this run has found" in page
+
+
+@pytest.mark.parametrize("state", ["done", "failed", "stopped"])
+@pytest.mark.parametrize("report", ["made", "old", "none"])
+def test_no_page_of_a_run_that_has_ended_loads_itself_again_or_forwards(state: str, report: str) -> None:
+    """Browsers without a window would wait for the last of the pages for ever."""
+    run = RunView(**{**vars(run_of(["A"])), "state": state, "report": report})
+    for name, page in site.render_run(run).items():
+        assert 'http-equiv="refresh"' not in page.lower(), name
+        assert "<body data-refresh" not in page, name
+
+
+def test_pages_of_a_run_under_way_never_forward_to_another_page() -> None:
+    for report in ("made", "old", "none"):
+        run = RunView(**{**vars(run_of(["A"])), "state": "running", "report": report})
+        for name, page in site.render_run(run).items():
+            waits = re.findall(r'http-equiv="refresh" content="([^"]*)"', page)
+            assert all(re.fullmatch(r"[1-9]\d*", wait) for wait in waits), (name, waits)
+
+
+def test_jobs_under_way_tell_their_memory_so_far() -> None:
+    run = run_of(["A"])
+    job = JobView(
+        **{**vars(run.jobs[0]), "state": "running", "peak": 812, "started": 1e9, "seconds": 70, "worker": "h:1"}
+    )
+    run = RunView(**{**vars(run), "jobs": (job, *run.jobs[1:])})
+    pages = site.render_run(run)
+    under_way = pages["timeline.html"].partition('id="under-way"')[2].partition("</section>")[0]
+    assert "812 MiB" in under_way
+    assert "first/A: under way, 70.0 s, 812 MiB" in pages["timeline.html"]
+    assert "under way, 70.0 s, 812 MiB" in pages["tasks_status_1.html"]
+    page = site.render_job(job, JobLog(), live=True)
+    assert "812 MiB" in page
+    assert 'http-equiv="refresh"' in page
+    assert "so far" not in site.render_job(JobView(**{**vars(job), "state": "failed"}), JobLog())
+
+
+def test_the_configuration_marks_what_differs() -> None:
+    settings = [
+        SettingView("chain", "runs", "3", "1", "1"),
+        SettingView("chain", "proj", "'EPSG:2154'", "", "'EPSG:2154'"),
+        SettingView("chain", "kept", "0", "0", None),
+    ]
+    page = site.render_configuration(settings, "my.cfg", (), former=True)
+    changed = page[page.index('id="changed"') : page.index("</section>", page.index('id="changed"'))]
+    assert "chain.runs" in changed
+    assert "chain.proj" not in changed
+    assert page.count('class="differs"') == 2
+
+
+# ----------------------------------------------------------------------------------------------------------- plots
+
+
+def place_of(mark: Mark) -> float:
+    found = re.match(r"M([\d.]+) ", mark.paths[0][1])
+    assert found
+    return float(found[1])
+
+
+def test_the_calendar_has_a_mark_for_each_date_in_order() -> None:
+    days = [date(2018, 1, 10), date(2018, 2, 10), date(2018, 12, 30)]
+    (plot,) = calendars([SeriesView("S2", "A", "", tuple(ProductView(day, "P") for day in days))])
+    marks = [place_of(mark) for mark in plot.lanes[0].marks]
+    assert len(marks) == 3
+    assert (marks[1] - marks[0]) / (marks[2] - marks[0]) == pytest.approx(31 / 354, abs=0.001)
+    assert [tick.label for tick in plot.ticks][:2] == ["Feb 2018", "Mar"]
+    assert plot.lanes[0].marks[0].about == "2018-01-10: not looked at yet"
+    assert calendars([SeriesView("S2", "B", "", ())]) == []
+
+
+def test_a_mark_is_as_high_as_the_image_is_wide_and_coloured_where_it_is_clear() -> None:
+    products = (
+        ProductView(date(2018, 1, 1), "P", 0.5, 0.5),
+        ProductView(date(2018, 2, 1), "P", 1.0, 1.0),
+        ProductView(date(2018, 3, 1), "P", 0.0, None),
+    )
+    (plot,) = calendars([SeriesView("S2", "A", "", products)])
+    half, whole, nothing = plot.lanes[0].marks
+    height = {kind: float(path.rsplit("v-", 1)[1]) for kind, path in half.paths}
+    assert height == {"shown": BAR / 2, "c2": BAR / 4}
+    assert {kind for kind, _ in whole.paths} == {"shown", "c4"}
+    assert half.about == "2018-01-01: 50 % clear; the image shows 50 % of the tile"
+    assert "shows nothing" in nothing.about
+
+
+def test_dates_of_many_tiles_are_drawn_together() -> None:
+    products = tuple(ProductView(date(2018, 1, 1 + k), "P", 1.0, k / 30) for k in range(30))
+    tiles = MOST_MARKS // 30 + 1
+    (plot,) = calendars([SeriesView("S2", f"T{k}", "", products) for k in range(tiles)])
+    (mark,) = plot.lanes[0].marks
+    paths = dict(mark.paths)
+    assert paths["shown"].count("M") == 30
+    assert sum(path.count("M") for kind, path in paths.items() if kind != "shown") == 30
+
+
+def test_how_clear_a_series_is_counts_what_its_images_show() -> None:
+    day = date(2018, 1, 1)
+    products = (ProductView(day, "P", 1.0, 0.5), ProductView(day, "Q", 0.5, 1.0), ProductView(day, "R", 0.0, None))
+    series = SeriesView("S2", "A", "", products)
+    assert series.inside == pytest.approx(0.5)
+    assert series.clear == pytest.approx((0.5 + 0.5) / 1.5)
+    assert SeriesView("S2", "A", "", (*products, ProductView(day, "S"))).clear is None
+    assert SeriesView("S2", "A", "", (products[2],)).clear is None
+
+
+def test_each_date_has_a_line_with_its_clear_part() -> None:
+    products = (ProductView(date(2018, 5, 11), "P1", 0.62, 0.944), ProductView(date(2018, 5, 21), "P2"))
+    page = site.render_products(InputsView((SeriesView("S2", "A", "", products),)), ["S2"], "/data")
+    rows = [re.sub(r"<[^>]+>", " ", row).split() for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)]
+    assert rows[1:] == [["2018-05-11", "62", "%", "94", "%", "P1"], ["2018-05-21", "–", "–", "P2"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "expected"), [("T31TCJ", 6, "T31TCJ"), ("森林森林", 5, "森林…"), ("abcdef", 4, "abc…")]
+)
+def test_names_are_cut_by_the_room_that_they_take(text: str, most: int, expected: str) -> None:
+    assert shortened(text, most) == expected
+    assert letters(expected) <= most
+
+
+def test_the_timeline_has_a_line_for_each_worker() -> None:
+    jobs = [
+        JobView("s/1", "s", "1", None, "", state="done", seconds=10, started=1000, worker="a:1"),
+        JobView("s/2", "s", "2", None, "", state="done", seconds=10, started=1010, worker="a:1"),
+        JobView("s/3", "s", "3", None, "", state="failed", seconds=20, started=1000, worker="b:1"),
+        JobView("s/4", "s", "4", None, ""),
+    ]
+    plot = timeline(jobs)
+    assert plot is not None
+    assert [(lane.name, len(lane.bars)) for lane in plot.lanes] == [("a:1", 2), ("b:1", 1)]
+    (first, width, _), (second, _, _) = plot.lanes[0].bars
+    assert second == pytest.approx(first + width)
+    assert timeline(jobs[3:]) is None

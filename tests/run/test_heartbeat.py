@@ -1,0 +1,165 @@
+"""What a job tells while it runs, and what is left of one whose process was killed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from iota2.core.graph import Artifact, JobContext, Resources, Step
+from iota2.core.random import generator
+from iota2.errors import InputError
+from iota2.run.plan.jobs import make_plan, rows_of
+from iota2.run.records.ledger import Ledger, assess
+from iota2.run.records.lock import locked
+from iota2.run.workers import heartbeat
+from iota2.run.workers.execute import Debug, Retry, execute
+from iota2.run.workers.heartbeat import UnderWay, file_of, forget_all, read_all, read_one, telling
+from iota2.run.workers.job import JobResult
+from iota2.run.workers.local import local_workers
+from tests.chain.helpers import WEST, Case, case, command, small
+
+__all__ = ["case", "small"]
+MADE = Artifact("made/{tile}.txt", "Made.")
+JOB = "step/a job with a <name> 森"
+
+
+def until(true: object, seconds: float = 30.0) -> None:
+    """Wait for a condition; the test fails when it never comes."""
+    end = time.monotonic() + seconds
+    while not true():  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_job_tells_of_itself_while_it_runs_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heartbeat, "FIRST", 0.0)
+    with telling(tmp_path, JOB, "host:1"):
+        until(lambda: read_all(tmp_path))
+        told = read_all(tmp_path)[JOB]
+        assert (told.worker, told.seen >= told.started, told.peak > 10) == ("host:1", True, True)
+        assert read_one(tmp_path, JOB) is not None
+    assert list(file_of(tmp_path, JOB).parent.iterdir()) == []
+
+
+def test_a_short_job_writes_nothing(tmp_path: Path) -> None:
+    with telling(tmp_path, JOB, "host:1"):
+        pass
+    assert not file_of(tmp_path, JOB).parent.exists()
+
+
+def test_a_job_that_cannot_tell_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heartbeat, "FIRST", 0.0)
+    (tmp_path / "logs").write_text("in the way", encoding="utf-8")
+    with telling(tmp_path, JOB, "host:1"):
+        time.sleep(0.05)
+    assert read_all(tmp_path) == {}
+
+
+def tell_and_die(root: Path) -> None:
+    heartbeat.FIRST = 0.0
+    with telling(root, JOB, "host:1"):
+        until(lambda: read_one(root, JOB))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_killed_job_told_stays_until_it_is_forgotten(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=tell_and_die, args=(tmp_path,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert read_all(tmp_path)[JOB].peak > 10
+    file_of(tmp_path, JOB).with_name("step-0.json").write_text("cut sho", encoding="utf-8")
+    assert list(read_all(tmp_path)) == [JOB], "what cannot be read is passed over"
+    forget_all(tmp_path)
+    assert read_all(tmp_path) == {}
+
+
+# ---------------------------------------------------------------------------------------------------- attempts
+
+
+def fails_with_little(job: JobContext) -> None:
+    """Fails until it has 64 MiB."""
+    if job.use.memory < 64 << 20:
+        raise InputError("not enough")
+    job.out.made.write_text("made")
+
+
+def dies(job: JobContext) -> None:
+    """Ends its process once it has told of itself."""
+    if (job.out.made.parents[1] / "alone").exists():
+        raise InputError("not alone")
+    until(lambda: read_one(job.out.made.parents[1], "step/step_A"))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def executed(root: Path, run: object, engine: object, retry: Retry) -> JobResult:
+    step = Step("step", "init", "Step.", "step_{tile}", run, ("tile",), {}, {"made": MADE})  # type: ignore[arg-type]
+    plan = make_plan((step,), rows_of({"A": (1, ["1"])}, ["S"], 1), None, root=root, constants={})
+    verdicts = assess(plan, Ledger(root), {})
+    use = Resources(memory=16 << 20)
+    (result,) = execute(plan, verdicts, engine, lambda result: None, use, retry=retry).values()  # type: ignore[arg-type]
+    return result
+
+
+def test_a_failed_attempt_has_its_peak_and_all_attempts_are_in_the_log(tmp_path: Path) -> None:
+    failed = executed(tmp_path, fails_with_little, Debug(), Retry(1))
+    assert failed.state == "failed"
+    assert failed.peak > 10
+    log = (tmp_path / "logs/step/step_A.out").read_text()
+    assert log.count(" MiB\n") == 2, "two attempts, each with its peak"
+    assert "tried again with 32 MiB" in log
+    assert f"peak memory of the process {failed.peak} MiB" in log
+    assert (tmp_path / "logs/step/step_A.err").read_text().count("not enough") == 2
+    done = executed(tmp_path, fails_with_little, Debug(), Retry(2))
+    assert done.state == "done"
+    assert (tmp_path / "logs/step/step_A.out").read_text().count("failed after") == 2, "of this run only"
+
+
+@pytest.mark.slow
+def test_a_job_whose_worker_dies_has_what_it_told_last(tmp_path: Path) -> None:
+    with local_workers(1) as cluster:
+        result = executed(tmp_path, dies, cluster, Retry())
+    told = read_one(tmp_path, "step/step_A")
+    assert isinstance(told, UnderWay)
+    assert (result.state, result.peak, result.worker) == ("failed", told.peak, told.worker)
+    assert f"it had reached {told.peak} MiB" in result.message
+    assert " died after " in (tmp_path / "logs/step/step_A.out").read_text(), "the next attempt says so"
+
+
+# ------------------------------------------------------------------------------------------------ at the command line
+
+
+@pytest.mark.slow
+def test_status_and_why_tell_the_memory_of_a_failed_attempt_and_of_a_job_under_way(
+    case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = case.configured()
+    image = case.file("*_FRE_B8.tif")
+    content = image.read_bytes()
+    middle = len(content) // 2
+    image.write_bytes(content[:middle] + generator(0).bytes(200) + content[middle + 200 :])
+    assert command(capsys, "run", config, "--workers", "0")[0] == 2
+    failed = f"samplesExtraction/extraction_{WEST}"
+    _, printed, _ = command(capsys, "status", config)
+    (line,) = (line for line in printed.splitlines() if failed in line)
+    peak = re.search(r"failed +[\d.]+ s +(\d+) MiB", line)
+    assert peak is not None
+    assert int(peak[1]) > 50
+    _, printed, _ = command(capsys, "why", config, failed)
+    assert f"{peak[1]} MiB" in printed
+    assert f"peak memory of the process {peak[1]} MiB" in (case.output / f"logs/{failed}.out").read_text()
+    monkeypatch.setattr(heartbeat, "FIRST", 0.0)
+    with locked(case.output), telling(case.output, failed, "host:7"):
+        until(lambda: read_one(case.output, failed))
+        _, printed, _ = command(capsys, "status", config)
+    assert re.search(rf"under way \d+ s, \d+ MiB so far, on host:7  {failed}", printed)
+    forget_all(case.output)
+    assert "under way" not in command(capsys, "status", config)[1].replace("no run is under way", "")

@@ -1,0 +1,127 @@
+"""How steps and rows become jobs."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iota2.chains.classification import CLASSIFICATION
+from iota2.core.graph import Artifact, JobContext, Step
+from iota2.errors import UserError
+from iota2.run.plan.jobs import Plan, make_plan, rows_of
+
+TILE = Artifact("tiles/{tile}.txt", "One per tile.")
+PART = Artifact("parts/{tile}_{part}.txt", "One per part.")
+ALL = Artifact("{base}.txt", "One for all.")
+OPTIONAL = Artifact("extra_{tile}.txt", "Only when asked for.", when=lambda config: config.extra)
+GIVEN = Artifact("given/{tile}.txt", "From outside.")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A configuration as far as these steps see it."""
+
+    extra: bool = False
+
+
+def nothing(job: JobContext) -> None:
+    """A step that does nothing."""
+
+
+def step(name: str, over: tuple[str, ...], needs: dict[str, Artifact], makes: dict[str, Artifact], **more: Any) -> Step:
+    task = name + "".join(f"_{{{axis}}}" for axis in over)
+    return Step(name, "init", "About.", task, nothing, over, needs, makes, **more)
+
+
+READ = step("read", ("tile",), {"given": GIVEN}, {"tile": TILE, "extra": OPTIONAL})
+CUT = step("cut", ("tile", "part"), {"tile": TILE}, {"part": PART})
+GATHER = step("gather", (), {"parts": PART}, {"all": ALL})
+ROWS = rows_of({"A": (2, ["1"]), "B": (1, ["1", "2"])}, ["S"], 1)
+
+
+def planned(root: Path, *steps: Step, extra: bool = False) -> Plan:
+    return make_plan(steps, ROWS, Settings(extra), root=root, constants={"base": "everything"}, given=[GIVEN])
+
+
+def test_jobs_of_a_step_are_the_distinct_values_of_its_axes(tmp_path: Path) -> None:
+    jobs = planned(tmp_path, READ, CUT, GATHER).jobs
+    assert [job.id for job in jobs] == [
+        "read/read_A", "read/read_B", "cut/cut_A_0", "cut/cut_A_1", "cut/cut_B_0", "gather/gather",
+    ]  # fmt: skip
+
+
+def test_same_axes_bind_one_path_fewer_share_it_and_more_give_a_mapping(tmp_path: Path) -> None:
+    by_id = planned(tmp_path, READ, CUT, GATHER).by_id
+    assert by_id["cut/cut_A_1"].out.part == tmp_path / "parts/A_1.txt"
+    assert by_id["cut/cut_A_1"].inp.tile == by_id["cut/cut_A_0"].inp.tile == tmp_path / "tiles/A.txt"
+    assert by_id["gather/gather"].inp.all("parts") == {
+        (tile, part): tmp_path / f"parts/{tile}_{part}.txt" for tile, part in (("A", 0), ("A", 1), ("B", 0))
+    }
+    assert by_id["gather/gather"].makes == ("everything.txt",)
+
+
+def test_edges_follow_from_who_makes_the_path(tmp_path: Path) -> None:
+    by_id = planned(tmp_path, READ, CUT, GATHER).by_id
+    assert by_id["read/read_A"].needs == ()
+    assert by_id["cut/cut_A_1"].needs == ("read/read_A",)
+    assert by_id["gather/gather"].needs == ("cut/cut_A_0", "cut/cut_A_1", "cut/cut_B_0")
+
+
+def test_artifacts_and_steps_that_are_not_asked_for_are_left_out(tmp_path: Path) -> None:
+    assert "extra" not in planned(tmp_path, READ).by_id["read/read_A"].out
+    assert planned(tmp_path, READ, extra=True).by_id["read/read_B"].out.extra == tmp_path / "extra_B.txt"
+    never = step("never", (), {}, {"all": ALL}, when=lambda config: config.extra)
+    assert planned(tmp_path, READ, never).steps == (READ,)
+
+
+def test_an_input_that_nobody_makes_is_a_defect(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"cut: nothing makes .*tiles/A\.txt"):
+        planned(tmp_path, CUT)
+
+
+def test_two_jobs_cannot_make_one_path(tmp_path: Path) -> None:
+    shared = step("shared", ("tile",), {}, {"all": ALL})
+    with pytest.raises(ValueError, match=r"shared/shared_B and shared/shared_A both make"):
+        planned(tmp_path, shared)
+
+
+def test_part_of_a_plan_needs_what_the_rest_would_have_made(tmp_path: Path) -> None:
+    plan = planned(tmp_path, READ, CUT, GATHER)
+    with pytest.raises(UserError, match=r"\.txt \(made by step cut\)") as refused:
+        plan.restricted(["gather"])
+    for option in ("--first-step", "chain.first_step", "-starting_step"):
+        assert option in str(refused.value)
+    (tmp_path / "parts").mkdir()
+    for name in ("A_0", "A_1", "B_0"):
+        (tmp_path / f"parts/{name}.txt").touch()
+    (job,) = plan.restricted(["gather"]).jobs
+    assert job.needs == ()
+
+
+def test_several_paths_are_not_taken_for_one(tmp_path: Path) -> None:
+    gather = planned(tmp_path, READ, CUT, GATHER).by_id["gather/gather"]
+    with pytest.raises(AttributeError, match="several paths"):
+        _ = gather.inp.parts
+    with pytest.raises(AttributeError):
+        _ = gather.inp.unheard_of
+
+
+def test_contexts_travel_to_workers(tmp_path: Path) -> None:
+    context = planned(tmp_path, READ).by_id["read/read_A"].inp
+    assert pickle.loads(pickle.dumps(context)) == context
+
+
+@pytest.mark.parametrize("found", CLASSIFICATION, ids=lambda s: s.name)
+def test_steps_of_the_chain_name_their_log_folder_once(found: Step) -> None:
+    assert [s.name for s in CLASSIFICATION].count(found.name) == 1
+    assert all("{" + axis + "}" in found.task for axis in found.over), "tasks of one step need different names"
+
+
+def test_many_rows_give_each_job_once(tmp_path: Path) -> None:
+    rows = rows_of({f"T{k}": (10, ["1", "2"]) for k in range(500)}, ["S"], 1)
+    plan = make_plan([READ, CUT, GATHER], rows, Settings(), root=tmp_path, constants={"base": "x"}, given=[GIVEN])
+    assert len(plan.jobs) == 500 + 5000 + 1

@@ -1,0 +1,21 @@
+"""The peak of memory is that of the job, not of what the process did before."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from iota2.run.workers.peak_memory import forget_peak, peak_mib
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux forgets")
+def test_a_peak_is_seen_and_forgotten() -> None:
+    forget_peak()
+    before = peak_mib()
+    big = np.ones(200 << 17)
+    assert peak_mib() >= before + 190
+    del big
+    forget_peak()
+    assert peak_mib() < before + 100
