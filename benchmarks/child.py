@@ -31,7 +31,7 @@ from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.series.reader import recipe_bands
 from iota2.run.runner import check
 from iota2.run.survey.survey import survey
-from iota2.run.workers.peak_memory import forget_peak, peak_mib
+from iota2.run.workers.peak_memory import peak_mib, reset_peak
 from iota2.steps.sampling.extraction import extract
 
 ROOT = Path(__file__).parents[1]
@@ -53,7 +53,7 @@ def call(task: str, config: Path, *options: object, **environment: str) -> dict[
 def timed(work: Callable[[], object], rounds: int) -> dict[str, Any]:
     """Seconds of every round by the clock and of the processor, and the peak of memory."""
     clock, processor = [], []
-    forget_peak()
+    reset_peak()
     for _ in range(rounds):
         started = time.perf_counter(), time.process_time()
         work()

@@ -59,7 +59,7 @@ from iota2.run.verify import verify as look_at_outputs
 from iota2.run.workers.clusters import WORKERS
 from iota2.run.workers.job import PrintableFormatter
 from iota2.run.workers.signals import end_on_sigterm
-from iota2.terminal.console import Console, JsonLines, for_terminal, told_in_all
+from iota2.terminal.console import Console, JsonLines, for_terminal, totals_text
 from iota2.terminal.recognized import recognized_json, recognized_text
 from iota2.terminal.sensors import sensor_text, sensors_json, sensors_text, spec_named
 
@@ -159,7 +159,7 @@ def check(config: ConfigPath, resources: ResourcesFile = None, paths_from: Paths
     outlook = _outlook_of(loaded, options)
     console.summary(outlook.to_run, outlook.found)
     runner.foretell(loaded, options, console, outlook)
-    jobs = told_in_all(outlook.verdicts) if _has_runs(loaded) else f"{counted(len(outlook.plan.jobs), 'job')} will run"
+    jobs = totals_text(outlook.verdicts) if _has_runs(loaded) else f"{counted(len(outlook.plan.jobs), 'job')} will run"
     command = shlex.join(["iota2", "run", str(config), *paths_words(loaded)])
     console.say(f"All is well: {jobs}. Next: {command}")
 

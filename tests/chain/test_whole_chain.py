@@ -31,7 +31,7 @@ from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.core.tables import sample_columns
 from iota2.io.rasters.files import RasterReader
-from iota2.io.rasters.rasterize import burn
+from iota2.io.rasters.rasterize import rasterize
 from iota2.io.series.reader import CubeReader, recipe_bands
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.recipes import read_recipe
@@ -63,7 +63,7 @@ def owned(mapped: Mapped) -> np.ndarray:
             (read_vector(mapped.root / f"envelope/{tile}.shp").union_all(), k + 1)
             for k, tile in enumerate(mapped.config.chain.list_tile)
         ]
-        return burn(shapes, reader.geobox, "uint8")
+        return rasterize(shapes, reader.geobox, "uint8")
 
 
 # ------------------------------------------------------------------------------------------------- what is there
@@ -204,7 +204,7 @@ def test_both_tiles_say_the_same_of_the_same_ground_in_a_constant_scene(tmp_path
     truth = world.truth(geobox)
     pure = scipy.ndimage.maximum_filter(truth, 7) == scipy.ndimage.minimum_filter(truth, 7)
     shapes = [(read_vector(p).union_all(), k + 1) for k, p in enumerate(envelopes(config))]
-    owned = burn(shapes, geobox, "uint8")
+    owned = rasterize(shapes, geobox, "uint8")
     seam = near_seam(owned)
     assert (seam & pure).sum() > 200
     assert np.array_equal(labels[pure & (owned > 0)], truth[pure & (owned > 0)])
@@ -411,7 +411,7 @@ def reference_and_map(mapped: Mapped) -> tuple[np.ndarray, np.ndarray]:
     frames = [read_sqlite(mapped.root / f"dataAppVal/{t}_seed_0_val.sqlite") for t in mapped.config.chain.list_tile]
     codes = np.zeros(geobox.shape, np.uint16)
     for frame in frames:
-        burned = burn(zip(frame.geometry, frame["i2label"], strict=True), geobox, "uint16")
+        burned = rasterize(zip(frame.geometry, frame["i2label"], strict=True), geobox, "uint16")
         codes = np.where(burned > 0, burned, codes)
     return codes[codes > 0], labels[codes > 0]
 

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from iota2.compute.registration import FEWEST, MOST, View, too_small, translation, view_of, window_grid
+from iota2.compute.registration import (
+    MAX_WINDOWS_PER_SIDE,
+    MIN_WINDOWS,
+    View,
+    too_small,
+    translation,
+    view_of,
+    window_grid,
+)
 from iota2.testing.world import DATES, World, WorldOptions, make_world
 from tests.displaced import displaced
 
@@ -215,7 +223,7 @@ def test_a_mask_spreads_to_what_it_spoils() -> None:
 @pytest.mark.parametrize("shape", [(64, 64), (100, 3000), (257, 511), (1830, 1830), (10980, 10980)])
 def test_windows_lie_evenly_and_reach_all_sides(shape: tuple[int, int]) -> None:
     windows = window_grid(shape)
-    assert len(windows) == len(set(windows)) <= MOST * MOST
+    assert len(windows) == len(set(windows)) <= MAX_WINDOWS_PER_SIDE * MAX_WINDOWS_PER_SIDE
     for axis, length in enumerate(shape):
         ranges = sorted({window[axis] for window in windows})
         assert ranges[0][0] == 0
@@ -236,6 +244,6 @@ def test_an_image_that_is_too_small_is_not_compared() -> None:
     ("shape", "small"), [((95, 95), True), ((96, 96), False), ((64, 80), True), ((64, 128), False)]
 )
 def test_too_small_is_what_has_fewer_windows_than_are_needed(shape: tuple[int, int], small: bool) -> None:
-    assert bool(too_small(shape)) == small == (len(window_grid(shape)) < FEWEST)
+    assert bool(too_small(shape)) == small == (len(window_grid(shape)) < MIN_WINDOWS)
     if small:
         assert too_small(shape) == f"{shape[1]} x {shape[0]} pixels are too few to align: 96 x 96 are needed"

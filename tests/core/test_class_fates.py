@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from iota2.core.losses import REASONS, Amount, ClassFate, fate_told, fates_csv, parse_fates, samples_text, warnings
+from iota2.core.losses import REASONS, Amount, ClassFate, fate_sentence, fates_csv, parse_fates, samples_text, warnings
 
 
 def fate(code=11, drawn=1000, usable=900, samples=400, **lost):
@@ -52,7 +52,7 @@ def test_a_warning_names_class_numbers_reasons_and_seeds():
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_every_reason_has_words(reason):
-    assert f"1 polygon (1 pixel) {REASONS[reason]}" in fate_told(fate(**{reason: (1, 1)}), "x")
+    assert f"1 polygon (1 pixel) {REASONS[reason]}" in fate_sentence(fate(**{reason: (1, 1)}), "x")
 
 
 def test_the_text_report_has_a_line_for_each_class():
@@ -65,7 +65,7 @@ def test_the_text_report_has_a_line_for_each_class():
 def test_one_pixel_is_no_pixels():
     (told,) = warnings({0: [fate(samples=1)]}, str)
     assert "1 pixel to learn from" in told
-    assert "1 pixel to learn from" in fate_told(fate(samples=1), "x")
+    assert "1 pixel to learn from" in fate_sentence(fate(samples=1), "x")
 
 
 def test_a_map_that_nothing_validates_is_loud():

@@ -15,7 +15,7 @@ from shapely import MultiPolygon, Point, Polygon, box
 from iota2.core.grid import blocks
 from iota2.io.files.crs import to_crs
 from iota2.io.rasters import rasterize as burning
-from iota2.io.rasters.rasterize import burn, mask_polygons, pixels_inside, polygons_at_least
+from iota2.io.rasters.rasterize import mask_polygons, pixels_inside, polygons_at_least, rasterize
 
 # odc-geo 0.5 multiplies matrices in a way that affine 3.1 is about to deprecate
 pytestmark = pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")
@@ -37,7 +37,7 @@ def centres() -> tuple[np.ndarray, np.ndarray]:
 def on_blocks(polygons, shape) -> np.ndarray:
     result = np.zeros(GEOBOX.shape, np.uint8)
     for block in blocks("T", GEOBOX, shape):
-        result[slice(*block.rows), slice(*block.cols)] = burn(polygons, block.geobox, "uint8")
+        result[slice(*block.rows), slice(*block.cols)] = rasterize(polygons, block.geobox, "uint8")
     return result
 
 
@@ -49,14 +49,14 @@ def frame(*polygons) -> gpd.GeoDataFrame:
 @settings(max_examples=40, deadline=None)
 def test_blocks_equal_the_whole(polygons, shape):
     shapes = [(polygon, k + 1) for k, polygon in enumerate(polygons)]
-    np.testing.assert_array_equal(on_blocks(shapes, shape), burn(shapes, GEOBOX, "uint8"))
+    np.testing.assert_array_equal(on_blocks(shapes, shape), rasterize(shapes, GEOBOX, "uint8"))
 
 
 @given(triangles)
 @settings(deadline=None)
 def test_pixel_is_in_if_and_only_if_its_centre_is(polygon):
     x, y = centres()
-    burned = burn([(polygon, 1)], GEOBOX, "uint8") == 1
+    burned = rasterize([(polygon, 1)], GEOBOX, "uint8") == 1
     clear = ~shapely.dwithin(polygon.boundary, shapely.points(x, y), 1e-4)
     np.testing.assert_array_equal(burned[clear], shapely.contains_xy(polygon, x, y)[clear])
 
@@ -70,26 +70,26 @@ def test_centres_on_a_common_edge_are_in_one_of_two_polygons(x0, y0, x1, y1):
         + [(500_000 + 10 * x1, 4_800_000 - 10 * y1)]
     )
     halves = shapely.get_parts(shapely.ops.split(everything, cut)) if cut.length > 0 else [everything]
-    count = sum(burn([(half, 1)], GEOBOX, "uint8").astype(int) for half in halves)
+    count = sum(rasterize([(half, 1)], GEOBOX, "uint8").astype(int) for half in halves)
     np.testing.assert_array_equal(count, 1)
 
 
 def test_later_polygon_wins_and_fill_is_elsewhere():
     left, right = box(500_000, 4_799_600, 500_300, 4_800_000), box(500_200, 4_799_600, 500_400, 4_800_000)
-    burned = burn([(left, 1.5), (right, 2)], GEOBOX, "float32", fill=-1)
+    burned = rasterize([(left, 1.5), (right, 2)], GEOBOX, "float32", fill=-1)
     assert burned.dtype == np.float32
     np.testing.assert_array_equal(burned[7], [1.5] * 20 + [2] * 20 + [-1] * 20)
 
 
 def test_geometry_outside_or_empty_burns_nothing():
-    assert not burn([(box(0, 0, 9, 9), 1), (Polygon(), 1)], GEOBOX, "uint8").any()
-    assert not burn([], GEOBOX, "uint8").any()
+    assert not rasterize([(box(0, 0, 9, 9), 1), (Polygon(), 1)], GEOBOX, "uint8").any()
+    assert not rasterize([], GEOBOX, "uint8").any()
 
 
 def test_holes_and_parts_are_respected():
     ring = Point(500_300, 4_799_800).buffer(150) - Point(500_300, 4_799_800).buffer(50)
     shape = MultiPolygon([ring, box(500_000, 4_799_900, 500_050, 4_800_000)])
-    burned = burn([(shape, 1)], GEOBOX, "uint8")
+    burned = rasterize([(shape, 1)], GEOBOX, "uint8")
     assert burned[20, 30] == 0
     assert burned[20, 20] == burned[0, 0] == 1
     assert burned.sum() * 100 == pytest.approx(shape.area, rel=0.03)
@@ -100,7 +100,7 @@ def test_pixels_inside_are_sorted_and_belong_to_the_first_polygon(monkeypatch):
     polygon, row, col = pixels_inside(frame(one, other, box(0, 0, 1, 1)), GEOBOX)
     table = np.full(GEOBOX.shape, -1)
     table[row, col] = polygon
-    np.testing.assert_array_equal(table, burn([(other, 1), (one, 0)], GEOBOX, "int16", fill=-1))
+    np.testing.assert_array_equal(table, rasterize([(other, 1), (one, 0)], GEOBOX, "int16", fill=-1))
     assert (np.diff(row * 60 + col) > 0).all()
     assert len(row) == 700
     monkeypatch.setattr(burning, "_WINDOW", (7, 3))
@@ -128,7 +128,7 @@ def test_mask_polygons_cover_the_ones_and_burn_back(tmp_path):
     mask = np.random.default_rng(0).integers(0, 3, GEOBOX.shape).astype(np.uint8)
     polygons = mask_polygons(raster(tmp_path / "mask.tif", mask))
     assert shapely.is_valid(polygons).all()
-    np.testing.assert_array_equal(burn([(polygon, 1) for polygon in polygons], GEOBOX, "uint8"), mask == 1)
+    np.testing.assert_array_equal(rasterize([(polygon, 1) for polygon in polygons], GEOBOX, "uint8"), mask == 1)
 
 
 def test_mask_without_ones_has_no_polygon(tmp_path):

@@ -27,7 +27,7 @@ from iota2.core.sensor import MaskRule, SensorSpec
 from iota2.errors import ConfigError, InputError
 from iota2.io.archive.products import native_geobox, scan_tile, working_geobox
 from iota2.io.archive.specs import builtin_specs, parse_spec
-from iota2.io.series.block_shapes import MIN_ROWS, _Needs, block_shapes, mask_block_shape
+from iota2.io.series.block_shapes import MIN_ROWS, _BlockMemory, block_shapes, mask_block_shape
 from iota2.io.series.open_files import OpenFiles
 from iota2.io.series.reader import CubeReader, recipe_bands
 from iota2.io.series.scene_file import shifted
@@ -494,6 +494,8 @@ def test_high_strips_count_since_they_are_decoded_whole(tmp_path: Path) -> None:
             with rasterio.open(path, "w", **(profile | {"blockysize": rows, "tiled": False})) as target:
                 target.write(values)
         scenes.append(scene_of(spec, root))
-    low, high = (_Needs(scene, bands_of("Small", "RED", "NIR"), 0, 0, ahead=False).piece_bytes() for scene in scenes)
+    low, high = (
+        _BlockMemory(scene, bands_of("Small", "RED", "NIR"), 0, 0, ahead=False).piece_bytes() for scene in scenes
+    )
     assert low == 0
     assert high >= 2 * FINE.shape.y * FINE.shape.x

@@ -19,7 +19,7 @@ from iota2.core.sensor import BandSpec, SensorSpec
 from iota2.errors import DamagedProduct, InputError
 from iota2.io.files.addresses import is_remote, masked, secret_in
 from iota2.io.files.gdal import open_image, open_raster
-from iota2.io.files.remote import fetch, look_at, session
+from iota2.io.files.remote import fetch, remote_state, session
 from iota2.io.series.reader import CubeReader
 from iota2.io.stac.products import _reach
 from iota2.run.survey import listing
@@ -79,7 +79,7 @@ def test_no_more_of_an_image_is_asked_for_than_is_read(web: Web) -> None:
 def test_a_server_that_breaks_off_is_told(web: Web) -> None:
     web.breaking = True
     with pytest.raises(InputError, match=r"band.tif: cannot be read"), session() as opened:
-        look_at(web.url("band.tif"), opened)
+        remote_state(web.url("band.tif"), opened)
 
 
 def test_a_changed_image_is_seen_at_the_next_opening(web: Web) -> None:
@@ -134,7 +134,7 @@ def test_what_cannot_be_reached_is_told_without_secrets(address: str) -> None:
         fetch(address)
     assert "SECRET" not in str(caught.value)
     with pytest.raises(InputError) as caught, session() as opened:
-        look_at(address, opened)
+        remote_state(address, opened)
     assert "SECRET" not in str(caught.value)
 
 

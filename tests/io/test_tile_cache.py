@@ -30,7 +30,7 @@ from iota2.io.series import tile_cache as module
 from iota2.io.series.block_shapes import block_shapes
 from iota2.io.series.open_files import OpenFiles
 from iota2.io.series.reader import CubeReader
-from iota2.io.series.tile_cache import Pieces, Scratch, piece_shape
+from iota2.io.series.tile_cache import ScratchFile, TileCache, piece_shape
 from iota2.testing.products import Layer, write_product
 
 TILE = "T31TCJ"
@@ -207,7 +207,7 @@ def test_what_is_kept_is_let_go_and_its_room_used_again(tmp_path: Path) -> None:
 
 
 def test_arrays_come_back_from_the_scratch_file_whatever_was_freed() -> None:
-    scratch, rng, held = Scratch(), np.random.default_rng(0), {}
+    scratch, rng, held = ScratchFile(), np.random.default_rng(0), {}
     for number in range(200):
         values = rng.integers(0, 9999, (2, rng.integers(1, 4), 5)).astype(np.int16)
         held[scratch.put(values)] = values
@@ -246,7 +246,7 @@ def test_without_any_folder_for_temporary_files_work_goes_on(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", list)
-    assert Scratch().put(np.ones((1, 4, 4), np.int16)) is None
+    assert ScratchFile().put(np.ones((1, 4, 4), np.int16)) is None
     assert "Set TMPDIR to a folder on a disk with more room" in caplog.text
 
 
@@ -261,7 +261,7 @@ def test_a_full_scratch_file_changes_no_value(tmp_path: Path) -> None:
 
 def test_nothing_of_a_scratch_file_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    scratch = Scratch()
+    scratch = ScratchFile()
     scratch.put(np.ones((1, 4, 4), np.int16))
     assert list(tmp_path.iterdir()) == []
     scratch.close()
@@ -283,8 +283,8 @@ def test_parts_beyond_what_was_foreseen_are_read_all_the_same(tmp_path: Path) ->
         blockxsize=16, blockysize=16, crs=str(LATTICE.crs), transform=LATTICE.affine,
     ) as file:  # fmt: skip
         file.write(values, 1)
-    scratch = Scratch()
-    pieces = Pieces((64, 64), (16, 16), [(0, 20, 0, 20), (10, 30, 10, 30), (0, 0, 0, 0)], scratch)
+    scratch = ScratchFile()
+    pieces = TileCache((64, 64), (16, 16), [(0, 20, 0, 20), (10, 30, 10, 30), (0, 0, 0, 0)], scratch)
     with closing(scratch), rasterio.open(tmp_path / "t.tif") as source:
         for now, part in ((0, (0, 20, 0, 20)), (1, (10, 30, 10, 30)), (1, (20, 64, 0, 64)), (2, (3, 4, 5, 6))):
             out = np.zeros((part[1] - part[0], part[3] - part[2]), np.int16)

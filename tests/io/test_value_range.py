@@ -20,7 +20,7 @@ from iota2.io.archive.headers import Header
 from iota2.io.archive.products import native_geobox, scan_tile
 from iota2.io.archive.recognition import recognize
 from iota2.io.archive.specs import builtin_specs, parse_spec
-from iota2.io.archive.value_range import impossible_values, unheld_nodata
+from iota2.io.archive.value_range import out_of_range_values, unheld_nodata
 from iota2.io.series.reader import CubeReader
 from iota2.testing.products import write_series
 
@@ -90,7 +90,7 @@ def test_the_scan_refuses_all_that_the_files_cannot_hold(tmp_path: Path) -> None
 def test_nodata_that_the_type_cannot_hold_is_noted(bands: str, nodata: float | None, possible: bool) -> None:
     spec = replace(RIGHT, nodata=nodata)
     found = [headers(spec, bands, "uint8")] * 2
-    assert impossible_values(spec, found) == []
+    assert out_of_range_values(spec, found) == []
     told = unheld_nodata(spec, found)
     assert len(told) == (0 if possible else 1)
     if nodata is not None and not possible:
@@ -141,11 +141,11 @@ def test_files_that_end_at_different_places_need_a_nodata_value_of_their_type(tm
 )
 def test_the_files_of_the_known_sensors_can_hold_what_is_described(section: str, bands: str, masks: str) -> None:
     spec = builtin_specs()[section]
-    assert impossible_values(spec, [headers(spec, bands, masks), {}]) == []
+    assert out_of_range_values(spec, [headers(spec, bands, masks), {}]) == []
 
 
 def test_one_odd_file_is_seen_among_others() -> None:
     wide, narrow = headers(RIGHT, "int16", "uint16"), headers(RIGHT, "int16", "uint8")
     spec = replace(RIGHT, masks=(replace(RIGHT.masks[0], bits=(9,)),))
-    assert impossible_values(spec, [wide, wide]) == []
-    assert len(impossible_values(spec, [wide, narrow, narrow])) == 1
+    assert out_of_range_values(spec, [wide, wide]) == []
+    assert len(out_of_range_values(spec, [wide, narrow, narrow])) == 1

@@ -21,7 +21,7 @@ from iota2.run.host import available_memory
 from iota2.run.survey.forecast import (
     Forecast,
     fitting_workers,
-    foresee,
+    forecast_run,
     needed_memory,
     require_room,
     size,
@@ -62,7 +62,7 @@ def test_the_forecast_is_within_a_factor_of_what_a_run_takes(files: WorldFiles, 
     config = configured(files, tmp_path)
     root = config.chain.output_path
     outlook = runner.look_ahead(config, runner.Options())
-    told = foresee(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=2)
+    told = forecast_run(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=2)
     assert told.rough
     process = subprocess.Popen(
         [COMMAND, "run", config.source, "--workers", "2"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -94,12 +94,12 @@ def test_an_earlier_run_tells_how_long_jobs_take_and_only_what_runs_counts(files
     runner.run(config, runner.Options(workers=0), runner.Watcher())
     force = runner.Options(force=("learnModel",))
     outlook = runner.look_ahead(config, force)
-    told = foresee(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=0)
+    told = forecast_run(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=0)
     again = [verdict for verdict in outlook.verdicts.values() if verdict.state != "fresh"]
     assert 0 < len(again) < len(outlook.verdicts)
     assert not told.rough
     assert told.seconds == pytest.approx(sum(verdict.record.seconds for verdict in again if verdict.record))
-    afresh = foresee(
+    afresh = forecast_run(
         config,
         outlook.found,
         outlook.plan,
@@ -119,7 +119,9 @@ def test_files_that_are_replaced_or_removed_need_no_more_room(files: WorldFiles,
     outlook = runner.look_ahead(config, everything)
 
     def told(freed: int | None = None) -> Forecast:
-        return foresee(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=0, freed=freed)
+        return forecast_run(
+            config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=0, freed=freed
+        )
 
     assert 0 < told().room < 0.75 * taken
     assert told(0).room == told(0).disk == told().disk
@@ -138,7 +140,7 @@ def test_the_shares_of_steps_count(files: WorldFiles, tmp_path: Path) -> None:
 
     def told(shares: Mapping[str, Resources] | None = None) -> Forecast:
         use = Resources(memory=8 << 20)
-        return foresee(config, outlook.found, outlook.plan, outlook.verdicts, use=use, workers=2, shares=shares)
+        return forecast_run(config, outlook.found, outlook.plan, outlook.verdicts, use=use, workers=2, shares=shares)
 
     assert told().memory < 2 * GIB
     assert told(shares).memory > 40 * GIB, "two at a time"
@@ -187,7 +189,7 @@ def test_samples_count_in_the_memory(files: WorldFiles, tmp_path: Path) -> None:
     many = replace(outlook.found, labelled=outlook.found.labelled * 10_000)
 
     def told(found: Survey) -> Forecast:
-        return foresee(config, found, outlook.plan, outlook.verdicts, use=Resources(), workers=2)
+        return forecast_run(config, found, outlook.plan, outlook.verdicts, use=Resources(), workers=2)
 
     assert told(many).memory > told(outlook.found).memory + 10 * GIB
     config = replace(config, arg_train=config.arg_train.model_copy(update={"max_samples_per_class": 100}))

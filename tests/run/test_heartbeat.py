@@ -19,7 +19,7 @@ from iota2.run.records.ledger import Ledger, assess
 from iota2.run.records.lock import locked
 from iota2.run.workers import heartbeat
 from iota2.run.workers.execute import Debug, Retry, execute
-from iota2.run.workers.heartbeat import UnderWay, file_of, forget_all, read_all, read_one, telling
+from iota2.run.workers.heartbeat import Heartbeat, beating, clear_heartbeats, file_of, read_heartbeat, read_heartbeats
 from iota2.run.workers.job import JobResult
 from iota2.run.workers.local import local_workers
 from tests.chain.helpers import WEST, Case, case, command, small
@@ -41,16 +41,16 @@ def test_a_job_tells_of_itself_while_it_runs_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "FIRST", 0.0)
-    with telling(tmp_path, JOB, "host:1"):
-        until(lambda: read_all(tmp_path))
-        told = read_all(tmp_path)[JOB]
+    with beating(tmp_path, JOB, "host:1"):
+        until(lambda: read_heartbeats(tmp_path))
+        told = read_heartbeats(tmp_path)[JOB]
         assert (told.worker, told.seen >= told.started, told.peak > 10) == ("host:1", True, True)
-        assert read_one(tmp_path, JOB) is not None
+        assert read_heartbeat(tmp_path, JOB) is not None
     assert list(file_of(tmp_path, JOB).parent.iterdir()) == []
 
 
 def test_a_short_job_writes_nothing(tmp_path: Path) -> None:
-    with telling(tmp_path, JOB, "host:1"):
+    with beating(tmp_path, JOB, "host:1"):
         pass
     assert not file_of(tmp_path, JOB).parent.exists()
 
@@ -58,15 +58,15 @@ def test_a_short_job_writes_nothing(tmp_path: Path) -> None:
 def test_a_job_that_cannot_tell_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "FIRST", 0.0)
     (tmp_path / "logs").write_text("in the way", encoding="utf-8")
-    with telling(tmp_path, JOB, "host:1"):
+    with beating(tmp_path, JOB, "host:1"):
         time.sleep(0.05)
-    assert read_all(tmp_path) == {}
+    assert read_heartbeats(tmp_path) == {}
 
 
 def tell_and_die(root: Path) -> None:
     heartbeat.FIRST = 0.0
-    with telling(root, JOB, "host:1"):
-        until(lambda: read_one(root, JOB))
+    with beating(root, JOB, "host:1"):
+        until(lambda: read_heartbeat(root, JOB))
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -75,11 +75,11 @@ def test_what_a_killed_job_told_stays_until_it_is_forgotten(tmp_path: Path) -> N
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    assert read_all(tmp_path)[JOB].peak > 10
+    assert read_heartbeats(tmp_path)[JOB].peak > 10
     file_of(tmp_path, JOB).with_name("step-0.json").write_text("cut sho", encoding="utf-8")
-    assert list(read_all(tmp_path)) == [JOB], "what cannot be read is passed over"
-    forget_all(tmp_path)
-    assert read_all(tmp_path) == {}
+    assert list(read_heartbeats(tmp_path)) == [JOB], "what cannot be read is passed over"
+    clear_heartbeats(tmp_path)
+    assert read_heartbeats(tmp_path) == {}
 
 
 # ---------------------------------------------------------------------------------------------------- attempts
@@ -96,7 +96,7 @@ def dies(job: JobContext) -> None:
     """Ends its process once it has told of itself."""
     if (job.out.made.parents[1] / "alone").exists():
         raise InputError("not alone")
-    until(lambda: read_one(job.out.made.parents[1], "step/step_A"))
+    until(lambda: read_heartbeat(job.out.made.parents[1], "step/step_A"))
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -127,8 +127,8 @@ def test_a_failed_attempt_has_its_peak_and_all_attempts_are_in_the_log(tmp_path:
 def test_a_job_whose_worker_dies_has_what_it_told_last(tmp_path: Path) -> None:
     with local_workers(1) as cluster:
         result = executed(tmp_path, dies, cluster, Retry())
-    told = read_one(tmp_path, "step/step_A")
-    assert isinstance(told, UnderWay)
+    told = read_heartbeat(tmp_path, "step/step_A")
+    assert isinstance(told, Heartbeat)
     assert (result.state, result.peak, result.worker) == ("failed", told.peak, told.worker)
     assert f"it had reached {told.peak} MiB" in result.message
     assert " died after " in (tmp_path / "logs/step/step_A.out").read_text(), "the next attempt says so"
@@ -157,9 +157,9 @@ def test_status_and_why_tell_the_memory_of_a_failed_attempt_and_of_a_job_under_w
     assert f"{peak[1]} MiB" in printed
     assert f"peak memory of the process {peak[1]} MiB" in (case.output / f"logs/{failed}.out").read_text()
     monkeypatch.setattr(heartbeat, "FIRST", 0.0)
-    with locked(case.output), telling(case.output, failed, "host:7"):
-        until(lambda: read_one(case.output, failed))
+    with locked(case.output), beating(case.output, failed, "host:7"):
+        until(lambda: read_heartbeat(case.output, failed))
         _, printed, _ = command(capsys, "status", config)
     assert re.search(rf"under way \d+ s, \d+ MiB so far, on host:7  {failed}", printed)
-    forget_all(case.output)
+    clear_heartbeats(case.output)
     assert "under way" not in command(capsys, "status", config)[1].replace("no run is under way", "")

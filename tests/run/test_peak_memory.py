@@ -7,15 +7,15 @@ import sys
 import numpy as np
 import pytest
 
-from iota2.run.workers.peak_memory import forget_peak, peak_mib
+from iota2.run.workers.peak_memory import peak_mib, reset_peak
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux forgets")
 def test_a_peak_is_seen_and_forgotten() -> None:
-    forget_peak()
+    reset_peak()
     before = peak_mib()
     big = np.ones(200 << 17)
     assert peak_mib() >= before + 190
     del big
-    forget_peak()
+    reset_peak()
     assert peak_mib() < before + 100

@@ -182,7 +182,7 @@ def test_pages_are_kept_fresh_while_no_job_ends_and_show_what_is_under_way(
     class Waits(runner.Watcher):
         def ended(self, result: JobResult) -> None:
             if not shown:
-                with heartbeat.telling(root, name, "host:7"):
+                with heartbeat.beating(root, name, "host:7"):
                     shown.append(waited_for(timeline, 'id="under-way"'))
 
     runner.run(config, runner.Options(workers=0, last_step="init"), Waits())

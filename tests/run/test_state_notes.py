@@ -17,7 +17,7 @@ from iota2.run.records.ledger import Ledger
 from iota2.run.records.lock import holder, locked
 from iota2.run.records.output import removable
 from iota2.run.records.state import StateFile, make_way
-from iota2.run.workers.heartbeat import file_of, read_all, read_one
+from iota2.run.workers.heartbeat import file_of, read_heartbeat, read_heartbeats
 from tests.chain.helpers import SMALL, Case, made
 from tests.forked import Commands, commands
 from tests.strangers import STRANGERS, put
@@ -181,9 +181,9 @@ def test_a_damaged_note_of_a_job_under_way_counts_as_none(text: str, tmp_path: P
     path = file_of(tmp_path, "Step/x")
     path.parent.mkdir(parents=True)
     path.write_text(text, encoding="utf-8")
-    assert read_one(tmp_path, "Step/x") is None
+    assert read_heartbeat(tmp_path, "Step/x") is None
     put("pipe", path)
-    assert read_all(tmp_path) == {}
+    assert read_heartbeats(tmp_path) == {}
 
 
 # --------------------------------------------------------------------------------------------------- a whole run

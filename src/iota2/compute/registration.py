@@ -25,19 +25,19 @@ import skimage
 
 SIDE, SMALLEST = 256, 64
 """Rows and columns of a window; less on a lattice on which few would fit."""
-MOST = 10
+MAX_WINDOWS_PER_SIDE = 10
 """Windows along each side of the lattice."""
-CLEAR = 0.6
+MIN_CLEAR_SHARE = 0.6
 """Part of a window that must be clear in both images."""
-FEWEST = 3
+MIN_WINDOWS = 3
 """Windows that must show the same edges in both images."""
-FINEST = 0.05
+SUBPIXEL_STEP = 0.05
 """Pixels; what is not further apart lies right. Resampling would blur more than it mends."""
 AGREED, NEARBY = 2 / 3, 1.0
 """So large a part of the windows must be so near, in pixels, to their median."""
-SURE = 0.2
+MAX_STANDARD_ERROR = 0.2
 """Pixels; a translation whose standard error is larger is none."""
-LIKE = 0.25
+MIN_CORRELATION = 0.25
 """Correlation below which edges have too little in common: red and infrared of real images that lie alike gave 0.2, and
 translations wrong by a third of a pixel."""
 _LOSS = 0.02
@@ -90,9 +90,9 @@ class Translation:
 
 def too_small(shape: tuple[int, int]) -> str:
     """Why images of a shape can never be compared; empty when they can."""
-    if len(window_grid(shape)) >= FEWEST:
+    if len(window_grid(shape)) >= MIN_WINDOWS:
         return ""
-    least = next(side for side in itertools.count(SMALLEST) if len(window_grid((side, side))) >= FEWEST)
+    least = next(side for side in itertools.count(SMALLEST) if len(window_grid((side, side))) >= MIN_WINDOWS)
     rows, cols = shape
     return f"{cols} x {rows} pixels are too few to align: {least} x {least} are needed"
 
@@ -112,7 +112,7 @@ def window_grid(shape: tuple[int, int]) -> list[tuple[Range, Range]]:
 
 
 def _starts(length: int, side: int) -> list[int]:
-    count = min(MOST, 2 * (length - side) // side + 1)
+    count = min(MAX_WINDOWS_PER_SIDE, 2 * (length - side) // side + 1)
     return [round(k * (length - side) / max(1, count - 1)) for k in range(count)]
 
 
@@ -130,15 +130,17 @@ def translation(reference: Sequence[View], image: Sequence[View], limit: float) 
     pairs = [
         (one, other)
         for one, other in zip(reference, image, strict=True)
-        if np.count_nonzero(one.clear & other.clear) >= CLEAR * one.clear.size
+        if np.count_nonzero(one.clear & other.clear) >= MIN_CLEAR_SHARE * one.clear.size
     ]
-    if len(pairs) < FEWEST:
-        told = f"{len(pairs)} of {len(reference)} windows are clear in both images; {FEWEST} are needed"
+    if len(pairs) < MIN_WINDOWS:
+        told = f"{len(pairs)} of {len(reference)} windows are clear in both images; {MIN_WINDOWS} are needed"
         return Translation(compared=len(pairs), refused=told)
     matches = [(pair, match) for pair in pairs if (match := _match(*pair, limit)) is not None]
     alike, found = [pair for pair, _ in matches], [match for _, match in matches]
-    if len(found) < FEWEST:
-        told = f"{len(found)} of {len(pairs)} clear windows show the same edges in both images; {FEWEST} are needed"
+    if len(found) < MIN_WINDOWS:
+        told = (
+            f"{len(found)} of {len(pairs)} clear windows show the same edges in both images; {MIN_WINDOWS} are needed"
+        )
         return Translation(windows=len(found), compared=len(pairs), refused=told)
     median = np.median(found, axis=0)
     deviations = np.abs(np.subtract(found, median))
@@ -161,14 +163,14 @@ def _doubt(found: Translation, near: int, limit: float) -> str:
     """Why a translation must not be used, of which ``near`` windows lie near the median; empty when it can be."""
     # of a median of values with normal errors, whose standard deviation is 1.4826 times their median deviation
     error = 1.2533 * 1.4826 * found.spread / np.sqrt(found.windows)
-    if near < AGREED * found.windows or error > SURE:
+    if near < AGREED * found.windows or error > MAX_STANDARD_ERROR:
         return f"the windows disagree: {near} of {found.windows} lie within {NEARBY:g} pixel of their median"
     if max(abs(found.right), abs(found.down)) > limit:
         return f"{found.right:.1f} pixels right and {found.down:.1f} down are more than {limit:g}"
     if found.after < found.before - _LOSS:
         return f"the edges agree less once the image is moved ({found.after:.2f}, not {found.before:.2f})"
-    if found.after < LIKE:
-        return f"the edges agree too little: their correlation is {found.after:.2f}, {LIKE:g} is needed"
+    if found.after < MIN_CORRELATION:
+        return f"the edges agree too little: their correlation is {found.after:.2f}, {MIN_CORRELATION:g} is needed"
     return ""
 
 

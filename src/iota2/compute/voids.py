@@ -22,7 +22,7 @@ OFTEN = 16
 """Pixels from which a far extreme looks like a code."""
 
 
-def stands_for(values: np.ndarray, value: float) -> np.ndarray:
+def nodata_meant(values: np.ndarray, value: float) -> np.ndarray:
     """Where values equal ``value``. For astronomic numbers, often written with few digits: where they are about as
     large."""
     if ASTRONOMIC <= abs(value) < math.inf:
@@ -72,7 +72,9 @@ class VoidSearch:
         flat = values.ravel().astype(np.float64)
         empty = np.isnan(flat)
         self.nan += int(np.count_nonzero(empty))
-        flat = flat[~empty & ~np.logical_or.reduce([np.zeros(len(flat), bool), *(stands_for(flat, v) for v in known)])]
+        flat = flat[
+            ~empty & ~np.logical_or.reduce([np.zeros(len(flat), bool), *(nodata_meant(flat, v) for v in known)])
+        ]
         large = np.abs(flat) >= ASTRONOMIC
         if large.any():
             for value, count in zip(*np.unique(flat[large], return_counts=True), strict=True):

@@ -101,14 +101,14 @@ def parse_fates(text: str) -> tuple[ClassFate, ...]:
     return tuple(ClassFate(code, labels[code], found) for code, found in amounts.items())
 
 
-def told(amount: Amount) -> str:
+def amount_text(amount: Amount) -> str:
     """``2 polygons, 35 pixels``."""
     return f"{amount.polygons:,} polygon{'' if amount.polygons == 1 else 's'}, {amount.pixels:,} pixel" + (
         "" if amount.pixels == 1 else "s"
     )
 
 
-def losses_told(losses: Mapping[str, Amount]) -> str:
+def losses_sentence(losses: Mapping[str, Amount]) -> str:
     """The losses as a list in words; ``nothing`` when there is none."""
     return "; ".join(f"{_brief(amount)} {REASONS[reason]}" for reason, amount in losses.items()) or "nothing"
 
@@ -126,11 +126,11 @@ def _pixels(count: int) -> str:
     return f"{count:,} pixel{'' if count == 1 else 's'}"
 
 
-def fate_told(fate: ClassFate, name: str) -> str:
+def fate_sentence(fate: ClassFate, name: str) -> str:
     """One line on a class: what was drawn, what is learned from and validates, what is lost and why."""
     return (
-        f"{name} ({fate.code}): {told(fate.of(DRAWN))} drawn; {_pixels(fate.of(SAMPLES).pixels)} to learn from, "
-        f"{fate.of(VALIDATION).pixels:,} to validate; lost: {losses_told(fate.losses)}"
+        f"{name} ({fate.code}): {amount_text(fate.of(DRAWN))} drawn; {_pixels(fate.of(SAMPLES).pixels)} to learn from, "
+        f"{fate.of(VALIDATION).pixels:,} to validate; lost: {losses_sentence(fate.losses)}"
     )
 
 
@@ -154,7 +154,8 @@ def warnings(fates: Mapping[int, Sequence[ClassFate]], name: Callable[[int], str
 def _warning(fate: ClassFate, name: str, seeds: Sequence[int]) -> str:
     return (
         f"Class {name} ({fate.code}) is nearly lost: {_pixels(fate.of(SAMPLES).pixels)} to learn from, of "
-        f"{told(fate.of(DRAWN))} drawn (seed {', '.join(map(str, seeds))}). Lost: {losses_told(fate.losses)}."
+        f"{amount_text(fate.of(DRAWN))} drawn (seed {', '.join(map(str, seeds))}). "
+        f"Lost: {losses_sentence(fate.losses)}."
     )
 
 
@@ -168,5 +169,8 @@ def _unvalidated(seeds: Sequence[int]) -> str:
 def samples_text(fates: Mapping[int, Sequence[ClassFate]], name: Callable[[int], str]) -> str:
     """The section of a text report: a line for each class of the first seed."""
     seed = min(fates)
-    lines = [f"Reference polygons and samples (seed {seed})", *(f"- {fate_told(f, name(f.code))}" for f in fates[seed])]
+    lines = [
+        f"Reference polygons and samples (seed {seed})",
+        *(f"- {fate_sentence(f, name(f.code))}" for f in fates[seed]),
+    ]
     return "\n".join(lines) + "\n"

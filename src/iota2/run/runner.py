@@ -35,8 +35,8 @@ from iota2.run.survey.forecast import (
     Forecast,
     budgets_of,
     fitting_workers,
-    foresee,
-    full_disk_told,
+    forecast_run,
+    full_disk_message,
     needed_memory,
     require_room,
     size,
@@ -45,7 +45,7 @@ from iota2.run.survey.listing import digests, survey_texts, write_survey
 from iota2.run.survey.survey import Survey, survey
 from iota2.run.workers.clusters import WORKERS, Queue, queued_workers, running_scheduler
 from iota2.run.workers.execute import Debug, Engine, Retry, execute
-from iota2.run.workers.heartbeat import forget_all
+from iota2.run.workers.heartbeat import clear_heartbeats
 from iota2.run.workers.job import WELL, JobResult
 from iota2.run.workers.local import local_workers
 from iota2.run.workers.resources import Shares, shares_of
@@ -54,7 +54,7 @@ from iota2.steps.prepare.plausibility import read_value_notes
 
 SHOWN_FAILURES = 10
 SHOWN_LEFT_OVER = 5
-MINE = 16
+OWN_COLUMNS = 16
 """Columns of sample tables that are not features, at most."""
 
 
@@ -85,7 +85,7 @@ def region_base(config: Config) -> str:
 
 def constants(config: Config, found: Survey) -> dict[str, str | int]:
     """Run-wide parts of paths. Samples go to Parquet when asked for, or when SQLite cannot hold the features."""
-    too_many = len(found.recipe.names) + MINE > sqlite_max_columns()
+    too_many = len(found.recipe.names) + OWN_COLUMNS > sqlite_max_columns()
     extension = config.arg_train.learning_samples_extension
     return {
         "region_base": region_base(config),
@@ -240,7 +240,7 @@ def _run_once(config: Config, options: Options, watcher: Watcher) -> dict[str, J
         resume = resume_command(config, options)
         nothing = all(verdict.state == "fresh" for verdict in outlook.verdicts.values())
         with (
-            full_disk_told(whole.root, forecast.room if forecast else 0, resume),
+            full_disk_message(whole.root, forecast.room if forecast else 0, resume),
             nullcontext(Debug()) if nothing else engine(config, fitted, shares) as place,
         ):
             if outlook.removed is not None:
@@ -325,7 +325,7 @@ def _foreseen(
         if needed_memory(workers, budgets) > free:
             watcher.say(f"note: the largest job may take more memory than is free, {size(free)}")
     freed = None if outlook.removed is None else sum(path.lstat().st_size for path in outlook.removed)
-    forecast = foresee(
+    forecast = forecast_run(
         config, outlook.found, plan, verdicts, use=use, workers=workers, shares=shares.steps, freed=freed
     )
     watcher.say(forecast.text(require_room(plan.root, forecast.room)))
@@ -348,7 +348,7 @@ def _run_jobs(
     ledger, status = Ledger(plan.root), Status(plan, verdicts)
     ledger.compact()
     clear_damaged(plan.root)
-    forget_all(plan.root)
+    clear_heartbeats(plan.root)
     told = (
         f"{WORDS[verdict.state]:10}  {id_}" + (f": {verdict.reason}" if verdict.state != "fresh" else "")
         for id_, verdict in verdicts.items()

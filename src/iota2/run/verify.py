@@ -8,7 +8,7 @@ from pathlib import Path
 
 from iota2.config.options.schema import Config
 from iota2.errors import UserError
-from iota2.run.records.ledger import Ledger, Stamp, as_it_is, look
+from iota2.run.records.ledger import Ledger, Stamp, as_it_is, stat_stamp
 from iota2.run.records.lock import locked
 from iota2.run.runner import check
 
@@ -46,7 +46,7 @@ def verify(config: Config, *, deep: bool) -> Findings:
     wanted = _wanted(config, found)
     bad = tuple(name for name in found if name in wanted)
     unneeded = tuple(name for name in found if name not in wanted)
-    hidden = tuple(name for name in bad if look(root / name) == (found[name].size, found[name].modified))
+    hidden = tuple(name for name in bad if stat_stamp(root / name) == (found[name].size, found[name].modified))
     try:
         _strike(root, {*hidden, *unneeded}, deep=deep)
     except (UserError, OSError) as err:

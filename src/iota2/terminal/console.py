@@ -35,7 +35,7 @@ from iota2.run.records.lock import holder
 from iota2.run.runner import Watcher
 from iota2.run.survey.forecast import Forecast
 from iota2.run.survey.survey import Survey
-from iota2.run.workers.heartbeat import read_all
+from iota2.run.workers.heartbeat import read_heartbeats
 from iota2.run.workers.job import JobResult
 
 ENDS: Mapping[End, str] = {
@@ -58,7 +58,7 @@ def _found(sensor: SensorScene) -> str:
     return f"{counted(len(sensor.by_day), 'date')} of {sensor.spec.name}, {sensor.days[0]} to {sensor.days[-1]}"
 
 
-def told_in_all(verdicts: Mapping[str, Verdict]) -> str:
+def totals_text(verdicts: Mapping[str, Verdict]) -> str:
     """How many jobs will run, may run, and are up to date."""
     states = Counter(verdict.state for verdict in verdicts.values())
     are = "is" if states["fresh"] == 1 else "are"
@@ -191,7 +191,7 @@ class Console(Watcher):
                 self.say(f"  {WORDS[verdict.state]:8}  {job.task}: {verdict.reason}")
             if len(told) > SHOWN:
                 self.say(f"  … and {len(told) - SHOWN} more")
-        self.say(told_in_all(verdicts))
+        self.say(totals_text(verdicts))
         if removed:
             self.say(f"chain.remove_output_path: {counted(removed, 'file')} in {plan.root} will be removed first")
 
@@ -229,7 +229,7 @@ class Console(Watcher):
         for job in jobs:
             if job.state == RESULTS["failed"]:
                 self.say(f"  {job.line}")
-        for told in read_all(root).values() if running else ():
+        for told in read_heartbeats(root).values() if running else ():
             memory = f"{told.peak} MiB so far"
             self.say(f"  under way {time.time() - told.started:.0f} s, {memory}, on {told.worker}  {told.id}")
 

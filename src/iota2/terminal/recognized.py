@@ -18,7 +18,7 @@ from iota2.core.sensor import SensorSpec
 from iota2.core.words import counted
 from iota2.io.archive.products import Product, several_a_day
 from iota2.io.archive.recognition import Recognized, TileFolder
-from iota2.io.archive.rejected import TOO_DEEP
+from iota2.io.archive.rejected import ONE_LEVEL_TOO_DEEP
 from iota2.terminal.lines import facts, one_by_one, wrapped
 from iota2.terminal.sensors import product_path, series_made
 
@@ -163,7 +163,7 @@ def _place(found: Recognized) -> Iterator[str]:
     elif not any(tile.products for tile in found.tiles):
         yield f"No product of {found.spec.section} was found. Products lie like this:"
         yield f"  <folder of the sensor>/{product_path(found.spec)}"
-        deeper = [tile.folder for tile in found.tiles if TOO_DEEP in tile.passed_over.values()]
+        deeper = [tile.folder for tile in found.tiles if ONE_LEVEL_TOO_DEEP in tile.passed_over.values()]
         if deeper:
             yield "There are some one level deeper. If this is the folder of the sensor, ask about it:"
             yield f"  {deeper[0]}"

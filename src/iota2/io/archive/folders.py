@@ -15,7 +15,7 @@ from iota2.core.files import require_listable
 from iota2.core.sensor import SensorSpec
 from iota2.core.words import all_problems, counted, some
 from iota2.errors import InputError, MissingTile, system_text
-from iota2.io.archive.rejected import products_among, why_passed_over, why_unusable
+from iota2.io.archive.rejected import products_among, rejection_reason, why_unusable
 
 
 def tile_folder(spec: SensorSpec, root: str | Path, tile: str) -> str:
@@ -128,7 +128,7 @@ class Listing:
             told = f"{none} {some([*unusable])} (the first: {next(iter(unusable.values()))})."
             raise InputError(f"{told} Put its products there; remove the folder if the tile has none.")
         if self.strays:
-            reason = why_passed_over(spec, self.folder, self.strays[0])
+            reason = rejection_reason(spec, self.folder, self.strays[0])
             raise MissingTile(f"{none} {some(self.strays)} (the first: {reason}).")
         raise MissingTile(f"{none} nothing else.")
 

@@ -12,7 +12,7 @@ from rasterio.io import DatasetReader
 
 from iota2.errors import InputError
 from iota2.io.files.addresses import is_remote
-from iota2.io.files.gdal import open_image, raster_lattice, useless
+from iota2.io.files.gdal import header_problems, open_image, raster_lattice
 
 _END_OF_CODESTREAM = b"\xff\xd9"
 """The marker that ends the pixels of a JPEG 2000 file (ISO/IEC 15444-1, A.4.4)."""
@@ -38,7 +38,7 @@ def read_header(path: str, index: int) -> tuple[Header | None, list[str]]:
     are read.
     """
     with open_image(path) as source:
-        problems = useless(source, index)
+        problems = header_problems(source, index)
         if not is_remote(path) and _ends_early(source):
             raise InputError(f"{path}: is cut short: its last pixels are missing. Download or copy it again")
         scaling = tuple(zip(map(float, source.scales), map(float, source.offsets), strict=True))

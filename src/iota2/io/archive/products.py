@@ -32,7 +32,7 @@ from iota2.io.archive.nodata import Found as HeadersByProduct
 from iota2.io.archive.nodata import contradictions, hidden_values, tag_notes, with_tags
 from iota2.io.archive.optional_files import read_kept
 from iota2.io.archive.pixel_types import type_notes
-from iota2.io.archive.value_range import impossible_values, unheld_nodata
+from iota2.io.archive.value_range import out_of_range_values, unheld_nodata
 from iota2.io.archive.versions import Title, superseded, title_of, version_notes
 
 SCAN_THREADS = 4
@@ -94,11 +94,11 @@ def scan_tile(
     listing.require_products(spec, tile)
     notes, where = listing.notes(spec, tile), f"{spec.section}, tile {tile}"
     spec, products, less = read_kept(spec, kept, where, lambda one: read_products(one, listing, threads=threads))
-    scene, left_out = series_of(spec, products, listing.folder, tile, skip_damaged=skip_damaged, damaged=damaged)
+    scene, left_out = build_series(spec, products, listing.folder, tile, skip_damaged=skip_damaged, damaged=damaged)
     return scene, (*notes, *less, *left_out)
 
 
-def series_of(
+def build_series(
     spec: SensorSpec,
     products: Sequence[Product],
     folder: str,
@@ -117,9 +117,9 @@ def series_of(
     notes = (*notes, *version_notes(where, older))
     found = headers_by_product(products)
     notes = (*notes, *(f"{where}: {told}." for told in (*tag_notes(spec, found), *type_notes(spec, found))))
-    grids, problems = judge(spec, products, folder, tile)
+    grids, problems = check_products(spec, products, folder, tile)
     if problems:
-        described = impossible_values(spec, [product.headers for product in products])
+        described = out_of_range_values(spec, [product.headers for product in products])
         told = {
             *_missing_files(products, folder, tile),
             *described,
@@ -154,7 +154,7 @@ def newest(products: Sequence[Product]) -> tuple[list[Product], dict[str, str]]:
     return [product for number, product in enumerate(products) if number not in old], older
 
 
-def judge(
+def check_products(
     spec: SensorSpec, products: Sequence[Product], folder: str, tile: str
 ) -> tuple[Mapping[str, GeoBox], list[str]]:
     """The lattices that all dates share, by band or mask, and all that keeps the products from being one series."""
@@ -162,11 +162,13 @@ def judge(
         *_missing_files(products, folder, tile),
         *(p for product in products for p in (*product.problems, *product.damage, *product.unreached)),
     ]
-    grids, others = compare(spec, products, tile)
+    grids, others = products_on_common_grids(spec, products, tile)
     return grids, [*problems, *others]
 
 
-def compare(spec: SensorSpec, products: Sequence[Product], tile: str) -> tuple[Mapping[str, GeoBox], list[str]]:
+def products_on_common_grids(
+    spec: SensorSpec, products: Sequence[Product], tile: str
+) -> tuple[Mapping[str, GeoBox], list[str]]:
     """The lattices that all dates share, by band or mask, and in what products differ that each are right."""
     grids, odd = common_grids(spec, _by_name(spec, products))
     shown = {product.name: _grids(product) for product in products} if spec.varying_extent else {tile: grids}
@@ -174,7 +176,7 @@ def compare(spec: SensorSpec, products: Sequence[Product], tile: str) -> tuple[M
     found = headers_by_product(products)
     against = contradictions(spec, found)
     spec = with_tags(spec, found)
-    impossible = impossible_values(spec, [product.headers for product in products])
+    impossible = out_of_range_values(spec, [product.headers for product in products])
     return grids, [
         *_other_counts(spec, products),
         *_mixed(products),
@@ -376,7 +378,7 @@ def _incomplete(product: Product) -> str:
 
 def _odd(spec: SensorSpec, products: Sequence[Product], tile: str) -> dict[str, str]:
     """Products whose files are unlike those of most dates, with the first difference."""
-    _, problems = compare(spec, products, tile) if products else ({}, [])
+    _, problems = products_on_common_grids(spec, products, tile) if products else ({}, [])
     found = {}
     for product in products:
         own = [told for told in problems if any(told.startswith(f"{path}: ") for path in product.files.values())]

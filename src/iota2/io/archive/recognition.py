@@ -14,8 +14,8 @@ from iota2.core.sensor import SensorSpec
 from iota2.errors import InputError
 from iota2.io.archive.folders import list_products
 from iota2.io.archive.optional_files import read_kept
-from iota2.io.archive.products import Product, compare, newest, read_products
-from iota2.io.archive.rejected import near_miss, nested, products_among, why_passed_over
+from iota2.io.archive.products import Product, newest, products_on_common_grids, read_products
+from iota2.io.archive.rejected import near_miss, nested, products_among, rejection_reason
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,8 @@ def _look(spec: SensorSpec, folder: str, tile: str) -> TileFolder:
     spec, read, _ = read_kept(spec.with_stand_ins, (), "", lambda one: read_products(one, listing))
     found, older = newest(read)
     products = tuple(found)
-    grids, problems = compare(spec, products, tile)
-    strays = {name: why_passed_over(spec, folder, name) for name in listing.strays}
+    grids, problems = products_on_common_grids(spec, products, tile)
+    strays = {name: rejection_reason(spec, folder, name) for name in listing.strays}
     others = {name: match["tile"] for name in listing.foreign if (match := re.match(spec.product, name))}
     passed_over = strays | {name: f"of another tile, {other}" for name, other in others.items()}
     passed_over |= {name: f"an older version of {used}, which is used" for name, used in older.items()}

@@ -22,10 +22,10 @@ OTHER_KINDS = (
     ("_RT", "_T1", "tier"),
 )
 """Parts of names that tell products apart that look alike: the one found, the one that would do, what it is."""
-TOO_DEEP = "it holds products, one level too deep"
+ONE_LEVEL_TOO_DEEP = "it holds products, one level too deep"
 
 
-def why_passed_over(spec: SensorSpec, folder: str, name: str) -> str:
+def rejection_reason(spec: SensorSpec, folder: str, name: str) -> str:
     """Why an entry that does not match the pattern of products, or is of the wrong type, is none."""
     return near_miss(spec, folder, name) or nested(spec, folder, name) or _unlike(spec, folder, name)
 
@@ -59,7 +59,7 @@ def nested(spec: SensorSpec, folder: str, name: str) -> str:
         inside = os.listdir(path) if os.path.isdir(path) else []
     except OSError:
         return "it cannot be listed"
-    return TOO_DEEP if products_among(spec, path, inside) else ""
+    return ONE_LEVEL_TOO_DEEP if products_among(spec, path, inside) else ""
 
 
 def products_among(spec: SensorSpec, folder: str, names: Iterable[str]) -> list[str]:

@@ -14,7 +14,7 @@ from iota2.io.archive.headers import Header
 Part = TypeVar("Part", BandSpec, MaskRule)
 
 
-def impossible_values(spec: SensorSpec, found: Sequence[Mapping[str, Header]]) -> list[str]:
+def out_of_range_values(spec: SensorSpec, found: Sequence[Mapping[str, Header]]) -> list[str]:
     """A sentence on each bit and value of a mask that no pixel of the type of some file can be.
 
     ``found``: of each product, what the header of the file of a band or mask says. Floats can hold all.

@@ -119,10 +119,10 @@ def open_image(path: str | Path) -> DatasetReader:
         for driver in drivers:
             with suppress(RasterioIOError):
                 return rasterio.open(f"/vsicurl/{address}", driver=driver)
-    from iota2.io.files.remote import look_at, session  # noqa: PLC0415 - loads requests, which takes long
+    from iota2.io.files.remote import remote_state, session  # noqa: PLC0415 - loads requests, which takes long
 
     with session() as opened:
-        look = look_at(address, opened)
+        look = remote_state(address, opened)
     ailment = _strangeness(look.head) if _driver_of(look.head) is None else "is damaged, its header cannot be read"
     raise InputError(f"{masked(address)}: {ailment}. Download it to see what it is, or ask those who offer it.")
 
@@ -153,7 +153,7 @@ def _strangeness(head: bytes) -> str:
     return "is neither a GeoTIFF nor a JPEG 2000 file"
 
 
-def useless(source: DatasetReader, index: int) -> list[str]:
+def header_problems(source: DatasetReader, index: int) -> list[str]:
     """What makes a raster useless, of which band ``index`` is to be read: too few bands, no CRS, not north up."""
     problems = []
     if source.count < index:

@@ -22,7 +22,7 @@ _CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
-class Look:
+class RemoteState:
     """What a server says about a file."""
 
     size: int
@@ -65,7 +65,7 @@ def fetch(address: str, limit: int = DOCUMENT) -> bytes:
         return answer_to(opened, requests.Request("GET", address), limit)
 
 
-def look_at(address: str, opened: requests.Session) -> Look:
+def remote_state(address: str, opened: requests.Session) -> RemoteState:
     """What a server says about a file, of which only the first bytes are asked for.
 
     InputError when it is not there, or when the server gives files only as a whole: their pixels cannot be read
@@ -83,7 +83,7 @@ def look_at(address: str, opened: requests.Session) -> Look:
                     "piece. Download the files and give the folder of the copies."
                 )
             stamp = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
-            return Look(int(size[1]), stamp, next(answer.iter_content(_HEAD), b""))
+            return RemoteState(int(size[1]), stamp, next(answer.iter_content(_HEAD), b""))
     except (requests.RequestException, OSError) as err:
         raise InputError(f"{masked(address)}: cannot be read: {_reason(err)}.") from err
 

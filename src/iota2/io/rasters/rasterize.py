@@ -22,7 +22,9 @@ _WINDOW = (1024, 1024)
 """Rows and columns looked at together."""
 
 
-def burn(shapes: Iterable[tuple[BaseGeometry, float]], geobox: GeoBox, dtype: DTypeLike, fill: float = 0) -> np.ndarray:
+def rasterize(
+    shapes: Iterable[tuple[BaseGeometry, float]], geobox: GeoBox, dtype: DTypeLike, fill: float = 0
+) -> np.ndarray:
     """(y, x) array with the value of the last polygon that a pixel's centre is in, else ``fill``.
 
     Polygons are in the CRS of ``geobox``. Whether a pixel is in does not depend on the rest of the lattice:

@@ -20,7 +20,7 @@ from iota2.compute.registration import View, view_of
 from iota2.core.grid import block_of
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.errors import InputError
-from iota2.io.files.gdal import open_raster, raster_lattice, useless
+from iota2.io.files.gdal import header_problems, open_raster, raster_lattice
 from iota2.io.series.reader import CubeReader
 
 FINER = 4
@@ -39,7 +39,7 @@ class ReferenceImage:
 def reference_lattice(image: ReferenceImage) -> GeoBox:
     """The lattice of the reference; InputError when its header says that it cannot be used."""
     with open_raster(image.path) as source:
-        problems = useless(source, image.band)
+        problems = header_problems(source, image.band)
         if problems:
             raise InputError(
                 f"{image.path}: {', '.join(problems)}. Give another reference image in coregistration.vhr_path, or "

@@ -85,7 +85,7 @@ def block_shapes(
     even those do not fit. Of files stored in tiles, rows of whole tiles, some tiles of one row, or parts of a tile.
     ConfigError says how much memory the smallest blocks need.
     """
-    needs = _Needs(scene, recipe, extra_bytes, regions, ahead=threads > 1)
+    needs = _BlockMemory(scene, recipe, extra_bytes, regions, ahead=threads > 1)
     reserved += threads * needs.piece_bytes()
     height, width = scene.geobox.shape
     least = MIN_ROWS, min(MIN_COLS, width)
@@ -150,7 +150,7 @@ def _kinds(sensor: SensorScene) -> list[Acquisition]:
 
 
 @dataclass(frozen=True)
-class _Needs:
+class _BlockMemory:
     """Bytes that blocks of a scene take."""
 
     scene: Scene

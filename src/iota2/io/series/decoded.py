@@ -50,7 +50,7 @@ class Stored:
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
+class DecodedBlock:
     """What the files of a scene hold for a block, and for those around it as far as resampling reaches."""
 
     scene: Scene
@@ -106,7 +106,7 @@ class Decoded:
             else:
                 scaling = [[sensor.scaling(t, name) for name in found.names] for t in found.dates]
                 nodata = spec.nodata_of(found.names[0])
-                layers, known = brought(found.at(place), place, nodata, scaling, values.dtype)
+                layers, known = resampled_and_scaled(found.at(place), place, nodata, scaling, values.dtype)
                 columns = [bands.index(name) for name in found.names]
                 if len(found.dates) == len(values):
                     values[:, columns] = layers
@@ -117,7 +117,7 @@ class Decoded:
         return Cube(values, valid, sensor.days, sensor.keys, bands, roles, spec.nodata)
 
 
-def brought(
+def resampled_and_scaled(
     stored: np.ndarray,
     place: Placement,
     marker: float | None,

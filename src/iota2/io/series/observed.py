@@ -15,11 +15,11 @@ from iota2.core.grid import Block
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import MaskRule
 from iota2.io.series.decoded import Shift, clear_of, placements
-from iota2.io.series.open_files import OpenFiles, Wish, by_shift, files_of, on_threads
+from iota2.io.series.open_files import OpenFiles, ReadRequest, by_shift, files_of, on_threads
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
+class Observed:
     """What the dates of one sensor show of a block."""
 
     valid: np.ndarray
@@ -30,7 +30,7 @@ class Sight:
     shown: Mapping[int, np.ndarray] = field(default_factory=dict)
     """(y, x) bool: inside the image, of the dates that share their day with others."""
 
-    def by_day(self, days: Mapping[date, Sequence[int]]) -> Sight:
+    def by_day(self, days: Mapping[date, Sequence[int]]) -> Observed:
         """What the days show, given the positions of their dates: what any of these shows."""
         valid, inside = [], []
         for first, *others in days.values():
@@ -38,24 +38,24 @@ class Sight:
             valid.append(self.valid[dates].any(axis=0) if others else self.valid[first])
             shown = np.logical_or.reduce([self.shown[t] for t in dates]) if others else None
             inside.append(self.inside[first] if shown is None else np.count_nonzero(shown))
-        return Sight(np.stack(valid), np.array(inside, np.int64))
+        return Observed(np.stack(valid), np.array(inside, np.int64))
 
 
 @dataclass(frozen=True)
-class Sights:
+class ObservationReader:
     """Reads the masks of a scene block by block; ``threads`` does not change what is read."""
 
     scene: Scene
     files: OpenFiles
     threads: int = 1
 
-    def sight(self, block: Block) -> dict[str, Sight]:
+    def sight(self, block: Block) -> dict[str, Observed]:
         """By sensor name, what the dates show of the block; layers without dates show nothing. Of bands,
         only the reference is read, of dates of which no mask says where they have data."""
         dated = (sensor for sensor in self.scene.sensors if not sensor.spec.static)
         return {sensor.spec.name: self._sensor_sight(sensor, block) for sensor in dated}
 
-    def _sensor_sight(self, sensor: SensorScene, block: Block) -> Sight:
+    def _sensor_sight(self, sensor: SensorScene, block: Block) -> Observed:
         """The sight of one sensor."""
         edges, others = _edges_and_others(sensor)
         valid = np.empty((len(sensor.acquisitions), *block.shape), bool)
@@ -76,7 +76,7 @@ class Sights:
                 valid[t] &= self._clear(acquisition, others, places, block.shape)
 
         on_threads(self.threads, len(alike), fill)
-        return Sight(valid, inside, shown)
+        return Observed(valid, inside, shown)
 
     def footprint(self, block: Block, *, every: bool = True) -> np.ndarray:
         """(y, x) bool: for every sensor, or for any with dates when not ``every``, the pixel is inside the image of at
@@ -110,7 +110,7 @@ class Sights:
     def _inside(
         self, sensor: SensorScene, acquisition: Acquisition, edges: Sequence[MaskRule], places: Mapping[str, Placement]
     ) -> np.ndarray:
-        """(y, x) bool: the image of a date has the pixel, see ``Sight``."""
+        """(y, x) bool: the image of a date has the pixel, see ``Observed``."""
         reference = sensor.spec.reference.name
         if _bare(sensor, acquisition):
             return self._shows(sensor, acquisition, places[reference])
@@ -167,7 +167,7 @@ class Sights:
         out = np.empty((rows[1] - rows[0], cols[1] - cols[0]), dtype)
         extent = acquisition.extents.get(name)
         hidden = acquisition.hidden.get(name, ())
-        self.files.read([Wish(files_of(acquisition)[name], index, rows, cols, out, extent, absent, hidden)])
+        self.files.read([ReadRequest(files_of(acquisition)[name], index, rows, cols, out, extent, absent, hidden)])
         return out
 
 

@@ -16,21 +16,21 @@ from rasterio.windows import Window
 
 from iota2.compute.placement import Range
 from iota2.compute.valid import kept_type
-from iota2.compute.voids import ASTRONOMIC, stands_for
+from iota2.compute.voids import ASTRONOMIC, nodata_meant
 from iota2.core.grid import Block
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.errors import DamagedProduct, InputError
 from iota2.io.files.addresses import is_remote, masked
 from iota2.io.files.gdal import open_image
 from iota2.io.series.decoded import Shift
-from iota2.io.series.tile_cache import Pieces, Scratch, shared_pieces
+from iota2.io.series.tile_cache import ScratchFile, TileCache, shared_tile_cache
 
 MAX_OPEN = 1024
 """Files kept open by one reader, if the system allows as many; further ones are opened for each block."""
 
 
 @dataclass(frozen=True, eq=False)
-class Wish:
+class ReadRequest:
     """Pixels of one band of a file, and where they are wanted."""
 
     path: str
@@ -58,8 +58,8 @@ class OpenFiles:
     _stack: ExitStack = field(default_factory=ExitStack, init=False, repr=False)
     _open: dict[str, DatasetReader] = field(default_factory=dict, init=False, repr=False)
     _types: dict[tuple[str, str], np.dtype[Any]] = field(default_factory=dict, init=False, repr=False)
-    _scratch: Scratch = field(default_factory=Scratch, init=False, repr=False)
-    _pieces: dict[str, Pieces] = field(default_factory=dict, init=False, repr=False)
+    _scratch: ScratchFile = field(default_factory=ScratchFile, init=False, repr=False)
+    _pieces: dict[str, TileCache] = field(default_factory=dict, init=False, repr=False)
     """By path, how the files are cut of which several blocks read the same pieces."""
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ class OpenFiles:
 
     def foresee(self, sensor: SensorScene, bands: Sequence[str], blocks: Sequence[Block]) -> None:
         """See which of the blocks are the last to read what the files of bands, and of masks, store together."""
-        self._pieces |= shared_pieces(
+        self._pieces |= shared_tile_cache(
             self.scene.geobox, sensor, bands, blocks, stored_as=self._stored_as, scratch=self._scratch
         )
 
@@ -100,7 +100,7 @@ class OpenFiles:
         with self._source(path) as source:
             return np.dtype(source.dtypes[index - 1])
 
-    def read(self, wishes: Sequence[Wish]) -> None:
+    def read(self, wishes: Sequence[ReadRequest]) -> None:
         """Read a window of some bands of one file, decoding it once."""
         first = wishes[0]
         (top, bottom), (left, right) = first.rows, first.cols
@@ -189,7 +189,7 @@ def hide(values: np.ndarray, hidden: Sequence[float], absent: float) -> None:
         values[np.isinf(values)] = absent
         hidden = (*hidden, *((absent,) if abs(absent) >= ASTRONOMIC else ()))
     for value in hidden:
-        values[stands_for(values, value)] = absent
+        values[nodata_meant(values, value)] = absent
 
 
 def files_of(acquisition: Acquisition) -> Mapping[str, str]:

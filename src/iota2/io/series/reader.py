@@ -22,9 +22,9 @@ from iota2.core.cube import Cube
 from iota2.core.grid import Block, block_of, grown
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene, SensorScene
-from iota2.io.series.decoded import Decoded, Shift, Stored, placements
-from iota2.io.series.observed import Sight, Sights, shown_by
-from iota2.io.series.open_files import OpenFiles, Wish, by_shift, files_of, on_threads
+from iota2.io.series.decoded import DecodedBlock, Shift, Stored, placements
+from iota2.io.series.observed import ObservationReader, Observed, shown_by
+from iota2.io.series.open_files import OpenFiles, ReadRequest, by_shift, files_of, on_threads
 
 
 def recipe_bands(recipe: FeatureRecipe) -> dict[str, tuple[str, ...]]:
@@ -65,11 +65,11 @@ class CubeReader:
     _numbers: dict[Block, int] = field(default_factory=dict, init=False, repr=False)
     """Position of each block among those of the job."""
     _files: OpenFiles = field(init=False, repr=False)
-    _sights: Sights = field(init=False, repr=False)
+    _sights: ObservationReader = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._files = OpenFiles(self.scene)
-        self._sights = Sights(self.scene, self._files, self.threads)
+        self._sights = ObservationReader(self.scene, self._files, self.threads)
 
     def __enter__(self) -> Self:
         return self
@@ -92,7 +92,7 @@ class CubeReader:
         """
         return self.decode(block).cubes(block)
 
-    def decode(self, block: Block) -> Decoded:
+    def decode(self, block: Block) -> DecodedBlock:
         """What the files hold for ``block``: its cubes, and those of any block inside of it, come from there.
 
         Blocks of the full width are best decoded from top to bottom: rows that were decoded for the one above are
@@ -115,7 +115,7 @@ class CubeReader:
         self._above = above
         self._files.forget()
         types = {sensor.spec.name: self._cube_type(sensor) for sensor in self.scene.sensors}
-        return Decoded(self.scene, self.bands, stored, types, around, places, self.speckle)
+        return DecodedBlock(self.scene, self.bands, stored, types, around, places, self.speckle)
 
     def _groups(self, sensor: SensorScene) -> list[_Group]:
         """Bands that are held together, since they share their lattice, type and nodata value; each mask that exists
@@ -145,7 +145,7 @@ class CubeReader:
 
     def decoded(
         self, blocks: Iterable[Block], wanted: Callable[[Block], bool] = lambda block: True
-    ) -> Iterator[tuple[Block, Decoded]]:
+    ) -> Iterator[tuple[Block, DecodedBlock]]:
         """Each of the blocks that is ``wanted`` with what was decoded for it, which is gone when the next one is asked
         for. What files store together is decoded once for all of them; see ``io.series.tile_cache``.
 
@@ -158,7 +158,7 @@ class CubeReader:
                 yield from _shown(block, self.decode(block))
             return
         with ThreadPoolExecutor(1) as other:
-            waiting: deque[tuple[Block, Future[Decoded]]] = deque()
+            waiting: deque[tuple[Block, Future[DecodedBlock]]] = deque()
             for block in filter(wanted, every):
                 waiting.append((block, other.submit(self.decode, block)))
                 if len(waiting) > 1:
@@ -197,7 +197,7 @@ class CubeReader:
         """Read what is wanted of the files of one sensor: each once, whatever is wanted of it."""
         index = {band.name: band.index for band in sensor.spec.bands}
         rules = {rule.name: rule for rule in sensor.spec.masks}
-        wishes: dict[tuple[str, Range, Range], list[Wish]] = {}
+        wishes: dict[tuple[str, Range, Range], list[ReadRequest]] = {}
         for room in stored:
             first = self._fill_from_above(sensor, room)
             absent = absent_value(rules.get(room.names[0]), room.values.dtype, sensor.spec.nodata_of(room.names[0]))
@@ -208,7 +208,7 @@ class CubeReader:
                     extent = acquisition.extents.get(name)
                     hidden = acquisition.hidden.get(name, ())
                     rows = first, room.rows[1]
-                    wish = Wish(path, index.get(name, 1), rows, room.cols, out, extent, absent, hidden)
+                    wish = ReadRequest(path, index.get(name, 1), rows, room.cols, out, extent, absent, hidden)
                     if first < room.rows[1]:
                         wishes.setdefault((path, wish.rows, wish.cols), []).append(wish)
         groups = list(wishes.values())
@@ -239,7 +239,7 @@ class CubeReader:
             if top < room.rows[1]:
                 yield (sensor.spec.name, room.names[0], room.shift), room.below(top)
 
-    def sight(self, block: Block) -> dict[str, Sight]:
+    def sight(self, block: Block) -> dict[str, Observed]:
         """By sensor name, what the dates show of the block: see ``Sights.sight``."""
         return self._sights.sight(block)
 
@@ -258,6 +258,6 @@ class CubeReader:
         return np.dtype(np.int16 if plain else np.float32)
 
 
-def _shown(block: Block, decoded: Decoded) -> Iterator[tuple[Block, Decoded]]:
+def _shown(block: Block, decoded: DecodedBlock) -> Iterator[tuple[Block, DecodedBlock]]:
     yield block, decoded
     decoded.forget()

@@ -51,7 +51,7 @@ class Slot:
 
 
 @dataclass
-class Scratch:
+class ScratchFile:
     """Arrays in a file; the room of those that are let go is used again. Several threads may use it at once."""
 
     _file: BinaryIO | None = field(default=None, init=False, repr=False)
@@ -123,7 +123,7 @@ class Scratch:
             return self.size - size
 
 
-class Pieces:
+class TileCache:
     """How files of one lattice are cut into pieces, and which block of a job is the last to read each.
 
     ``shape``: rows and columns of the files, ``stored``: of what they store together, ``parts``: what each block of the
@@ -131,7 +131,7 @@ class Pieces:
     """
 
     def __init__(
-        self, shape: tuple[int, int], stored: tuple[int, int], parts: Sequence[Part], scratch: Scratch
+        self, shape: tuple[int, int], stored: tuple[int, int], parts: Sequence[Part], scratch: ScratchFile
     ) -> None:
         self._size = piece_shape(shape, stored)
         (high, wide), (height, width) = self._size, shape
@@ -188,15 +188,15 @@ class Pieces:
         return _common(self._bounds, (row * high, (row + 1) * high, col * wide, (col + 1) * wide))
 
 
-def shared_pieces(
+def shared_tile_cache(
     lattice: GeoBox,
     sensor: SensorScene,
     bands: Sequence[str],
     blocks: Sequence[Block],
     *,
     stored_as: Callable[[str], tuple[tuple[int, int], tuple[int, int]]],
-    scratch: Scratch,
-) -> dict[str, Pieces]:
+    scratch: ScratchFile,
+) -> dict[str, TileCache]:
     """By path, the pieces of the files of a sensor that hold some of its ``bands``, or masks.
 
     ``blocks`` of the tile's ``lattice`` are what is read, in this order; ``stored_as`` tells rows and columns of a file
@@ -206,7 +206,7 @@ def shared_pieces(
     names = {*bands, *(rule.name for rule in sensor.spec.masks)}
     wide = all(block.cols == (0, lattice.shape.x) for block in blocks)
     places = np.array([(*block.rows, *block.cols) for block in blocks]).reshape(-1, 4)
-    kinds: dict[object, Pieces] = {}
+    kinds: dict[object, TileCache] = {}
     found = {}
     for acquisition in sensor.acquisitions:
         for name, path in {**acquisition.bands, **acquisition.masks}.items():
@@ -219,7 +219,7 @@ def shared_pieces(
             if kind not in kinds:
                 source = moved_back(sensor.grids[name], acquisition.shift)
                 parts = _within(reached(source, lattice, places, sensor.spec.resampling), extent)
-                kinds[kind] = Pieces(shape, stored, parts, scratch)
+                kinds[kind] = TileCache(shape, stored, parts, scratch)
             found[path] = kinds[kind]
     return found
 

@@ -12,7 +12,7 @@ from iota2.compute.plausible import ENOUGH, BandValues, band_values
 from iota2.compute.voids import VoidSearch
 from iota2.core.grid import Block, block_of
 from iota2.core.scene import Scene, SensorScene
-from iota2.io.series.open_files import OpenFiles, Wish
+from iota2.io.series.open_files import OpenFiles, ReadRequest
 from iota2.io.series.reader import CubeReader
 
 MOST = 8_000_000
@@ -99,6 +99,8 @@ def _search(files: OpenFiles, layers: SensorScene, name: str) -> VoidSearch:
     for top in range(0, height, ROWS):
         rows = top, min(top + ROWS, height)
         out = np.empty((rows[1] - rows[0], width), files.stored_type(layers, name))
-        files.read([Wish(path, band.index, rows, (0, width), out, absent=math.nan if out.dtype.kind == "f" else 0.0)])
+        files.read(
+            [ReadRequest(path, band.index, rows, (0, width), out, absent=math.nan if out.dtype.kind == "f" else 0.0)]
+        )
         found.add(out, known)
     return found

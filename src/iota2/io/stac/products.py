@@ -15,10 +15,10 @@ from iota2.core.sensor import SensorSpec
 from iota2.core.words import counted
 from iota2.errors import InputError, MissingTile
 from iota2.io.archive.optional_files import read_kept
-from iota2.io.archive.products import SCAN_THREADS, Product, read_headers, series_of, stands_in
+from iota2.io.archive.products import SCAN_THREADS, Product, build_series, read_headers, stands_in
 from iota2.io.archive.versions import Title, title_of
 from iota2.io.files.addresses import is_remote
-from iota2.io.files.remote import look_at, session
+from iota2.io.files.remote import remote_state, session
 from iota2.io.stac.assets import asset_of, file_of, names_of
 from iota2.io.stac.items import FoundItem
 from iota2.io.stac.scaling import scaling_of
@@ -95,7 +95,7 @@ def scan_items(
         return _products(spec, chosen, remote=remote, threads=threads)
 
     spec, products, less = read_kept(spec, kept, where, read)
-    scene, notes = series_of(spec, products, source, tile, skip_damaged=skip_damaged, damaged=damaged)
+    scene, notes = build_series(spec, products, source, tile, skip_damaged=skip_damaged, damaged=damaged)
     return scene, (*((f"{where}: left out, {told}",) if told else ()), *less, *notes)
 
 
@@ -187,7 +187,7 @@ def _reach(addresses: Collection[str]) -> None:
     servers = {urlsplit(address).netloc: address for address in sorted(addresses, reverse=True)}
     with session() as opened:
         for address in servers.values():
-            look_at(address, opened)
+            remote_state(address, opened)
 
 
 def _product(spec: SensorSpec, found: FoundItem, files: _Files, *, remote: bool) -> Product:

@@ -14,7 +14,7 @@ import pandas as pd
 from iota2.core.labels import misread, normalised, plain_digits, revealed, whole_number
 from iota2.core.nomenclature import MAX_CODE
 from iota2.core.words import counted
-from iota2.io.tables.shapefiles import misread_told
+from iota2.io.tables.shapefiles import misread_hint
 
 SHOWN = 5
 """How many rows or values a message shows."""
@@ -173,7 +173,7 @@ def _misread(spellings: Mapping[str, Counter[str]], column: str, path: Path) -> 
     for label in spellings:
         was = misread(label)
         if was is not None:
-            return [f"field {column!r}: label {misread_told(path, label, was)}"]
+            return [f"field {column!r}: label {misread_hint(path, label, was)}"]
     return []
 
 

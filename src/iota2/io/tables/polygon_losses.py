@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2.compute.ground import GroundLoss
 from iota2.core.grid import resolution
-from iota2.core.losses import DRAWN, REASONS, Amount, ClassFate, losses_told
+from iota2.core.losses import DRAWN, REASONS, Amount, ClassFate, losses_sentence
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.words import counted
 from iota2.io.files.atomic import write_json
@@ -63,7 +63,7 @@ def nothing_usable(source: str, fates: Sequence[ClassFate]) -> str:
     """What to say when no polygon can be used: how many there are, and the reasons with their numbers."""
     drawn = sum(fate.of(DRAWN).polygons for fate in fates)
     totals = {reason: sum((fate.of(reason) for fate in fates), Amount()) for reason in REASONS}
-    reasons = losses_told({reason: amount for reason, amount in totals.items() if amount})
+    reasons = losses_sentence({reason: amount for reason, amount in totals.items() if amount})
     return (
         f"{source}: none of its {counted(drawn, 'polygon')} can be used, so there is nothing to learn from: {reasons}. "
         "Check the list of tiles, the regions and chain.cloud_threshold, or draw polygons where the images are clear."

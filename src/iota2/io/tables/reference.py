@@ -25,7 +25,7 @@ from iota2.errors import InputError, MissingField
 from iota2.io.files.crs import sliver, to_crs
 from iota2.io.tables.label_columns import SHOWN, is_missing, kind_of, read_labels, some_values
 from iota2.io.tables.point_areas import PointRule, is_point, with_areas
-from iota2.io.tables.shapefiles import misread_told
+from iota2.io.tables.shapefiles import misread_hint
 from iota2.io.tables.vector_crs import require_no_degrees
 from iota2.io.tables.vector_source import vector_source
 from iota2.io.tables.vectors import FIELD_BYTES, read_vector
@@ -375,7 +375,7 @@ def _unsafe_names(names: Iterable[str]) -> list[str]:
 def _misread_names(names: Iterable[str], path: Path) -> list[str]:
     """A problem for names that were read in a wrong encoding; the first is enough."""
     wrong = next(((name, was) for name in names if (was := misread(name)) is not None), None)
-    return [f"region name {misread_told(path, *wrong)}"] if wrong else []
+    return [f"region name {misread_hint(path, *wrong)}"] if wrong else []
 
 
 def _region_overlaps(regions: gpd.GeoDataFrame) -> list[str]:

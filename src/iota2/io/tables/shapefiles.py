@@ -99,7 +99,7 @@ def wrong_encoding(path: Path, err: UnicodeDecodeError) -> str:
     )
 
 
-def misread_told(path: Path, text: str, was: str) -> str:
+def misread_hint(path: Path, text: str, was: str) -> str:
     """What to say of a text that was UTF-8, and was read in an encoding of one byte."""
     if path.suffix.lower() != ".shp":
         return f"{text!r} looks like {was!r} read in a wrong encoding. Correct the texts, or export the file again"

@@ -13,7 +13,7 @@ import numpy as np
 
 from iota2.compute.accuracy import Estimate, Scores, Summary, scores, summarise
 from iota2.compute.validation import Validated
-from iota2.core.losses import DRAWN, SAMPLES, USABLE, VALIDATION, ClassFate, losses_told
+from iota2.core.losses import DRAWN, SAMPLES, USABLE, VALIDATION, ClassFate, losses_sentence
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
 from iota2.report.results.measures import UNDEFINED, measure, spread_text
@@ -312,7 +312,7 @@ def _fate_row(fate: ClassFate, nomenclature: Nomenclature) -> dict[str, object]:
         "usable": fate.of(USABLE).pixels,
         "samples": fate.of(SAMPLES).pixels,
         "validation": fate.of(VALIDATION).pixels,
-        "lost": losses_told(fate.losses),
+        "lost": losses_sentence(fate.losses),
         "loud": fate.nearly_lost,
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from iota2 import layout
 from iota2.config.options.schema import Config
-from iota2.core.losses import ClassFate, fate_told, warnings
+from iota2.core.losses import ClassFate, fate_sentence, warnings
 from iota2.io.tables.classes import read_classes
 from iota2.steps.sampling.class_statistics import read_fates
 
@@ -24,6 +24,6 @@ def sample_lines(config: Config) -> list[str]:
     more = f" (other seeds: {layout.LOSSES.path.format(seed='<seed>')})" if len(fates) > 1 else ""
     return [
         f"Reference polygons and samples, seed 0{more}:",
-        *(f"  {fate_told(fate, name(fate.code))}" for fate in fates[0]),
+        *(f"  {fate_sentence(fate, name(fate.code))}" for fate in fates[0]),
         *(f"warning: {text}" for text in warnings(fates, name)),
     ]

@@ -51,7 +51,7 @@ from iota2.run.progress.environment import environment
 from iota2.run.records.ledger import Verdict, relative
 from iota2.run.records.state import StateFile, make_way, texts_by_name
 from iota2.run.survey.survey import Survey
-from iota2.run.workers.heartbeat import UnderWay, read_all
+from iota2.run.workers.heartbeat import Heartbeat, read_heartbeats
 from iota2.run.workers.job import WELL, JobResult
 from iota2.steps.prepare.coregistration import Alignment, read_alignments
 from iota2.steps.prepare.validity import DateView, read_clear_dates
@@ -161,7 +161,7 @@ class Site:
     def _running(self) -> dict[str, JobView]:
         """The jobs as they are now; those that tell of themselves are under way, and have a page."""
         views = dict(self._views)
-        for id_, told in read_all(self._plan.root).items():
+        for id_, told in read_heartbeats(self._plan.root).items():
             if id_ in views and views[id_].state == "waiting":
                 view = views[id_] = _under_way(views[id_], told)
                 log = _log_of(self._plan.by_id[id_], self._plan.root)
@@ -171,7 +171,7 @@ class Site:
 
     def _cut_off(self) -> None:
         """The run has ended: what was under way is no more, and its page says so."""
-        told = read_all(self._plan.root)
+        told = read_heartbeats(self._plan.root)
         for id_ in sorted(self._shown):
             view, job = self._views[id_], self._plan.by_id[id_]
             if view.state == "waiting":
@@ -389,7 +389,7 @@ def _ended(view: JobView, result: JobResult) -> JobView:
     )
 
 
-def _under_way(view: JobView, told: UnderWay) -> JobView:
+def _under_way(view: JobView, told: Heartbeat) -> JobView:
     return replace(
         view,
         state="running",

@@ -15,7 +15,7 @@ from iota2.core.files import require_regular
 from iota2.core.words import printable
 from iota2.io.files.atomic import write_text
 from iota2.run.plan.jobs import Plan
-from iota2.run.records.ledger import JOURNAL, Verdict, look
+from iota2.run.records.ledger import JOURNAL, Verdict, stat_stamp
 from iota2.run.records.ledger import State as VerdictState
 from iota2.run.records.state import StateFile, make_way, require
 from iota2.run.workers.job import JobResult
@@ -121,7 +121,7 @@ def _recorded_since_start(root: Path) -> list[str]:
 def note_begin(root: Path, left_out: int = 0) -> None:
     """A run begins: until ``note_end`` it counts as under way, or cut short. ``left_out``: jobs of steps that were not
     asked for."""
-    _note(root, LastRun("running", look(root / JOURNAL)[0], left_out))
+    _note(root, LastRun("running", stat_stamp(root / JOURNAL)[0], left_out))
 
 
 def note_end(root: Path, how: End) -> None:

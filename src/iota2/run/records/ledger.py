@@ -63,7 +63,7 @@ def members(path: Path) -> list[Path]:
     return [path]
 
 
-def look(path: str | Path) -> tuple[int, int]:
+def stat_stamp(path: str | Path) -> tuple[int, int]:
     """Size and time of an output, as ``Stamp`` has them; (0, 0) when it is not there."""
     text = str(path)
     if not text.endswith(".shp"):
@@ -96,7 +96,7 @@ def checksum_of_text(path: Path, text: str) -> str:
 
 def stamp_of(path: Path) -> Stamp:
     """The stamp of an output as it is now."""
-    return Stamp(*look(path), checksum(path))
+    return Stamp(*stat_stamp(path), checksum(path))
 
 
 # ------------------------------------------------------------------------------------------------------- records
@@ -376,7 +376,7 @@ def _output_reason(job: Job, record: Record | None, root: Path, ledger: Ledger |
     """Why the outputs are not those that the record tells of; what was only touched gets a new stamp in ``ledger``."""
     renewed: dict[str, Stamp] = {}
     for name in job.makes:
-        seen = look(f"{root}{os.sep}{name}")
+        seen = stat_stamp(f"{root}{os.sep}{name}")
         if seen == NOTHING:
             return f"{name} is missing" if record else "never made"
         if record is None:
@@ -400,7 +400,7 @@ def as_it_is(path: Path, stamp: Stamp, *, deep: bool = False) -> Stamp | None:
 
     Bytes are compared when the time differs, or with ``deep``.
     """
-    size, modified = look(path)
+    size, modified = stat_stamp(path)
     if size != stamp.size or ((deep or modified != stamp.modified) and checksum(path) != stamp.checksum):
         return None
     return replace(stamp, modified=modified)

@@ -21,7 +21,7 @@ from iota2.core.scene import Scene
 from iota2.errors import JobsFailed, OutputError
 from iota2.run.host import _FULL, disk_is_full
 from iota2.run.plan.jobs import Job, Plan
-from iota2.run.records.ledger import Verdict, look
+from iota2.run.records.ledger import Verdict, stat_stamp
 from iota2.run.survey.survey import Survey
 from iota2.steps.blocks import prediction_shapes
 
@@ -79,7 +79,7 @@ class Forecast:
         )
 
 
-def foresee(
+def forecast_run(
     config: Config,
     found: Survey,
     plan: Plan,
@@ -96,7 +96,7 @@ def foresee(
     first; None when each job replaces its own. ConfigError when the smallest block does not fit a job's memory.
     """
     jobs = [job for job in plan.jobs if verdicts[job.id].state != "fresh"]
-    need = _Need(config, found)
+    need = _JobEstimate(config, found)
     seconds, rough = _seconds(jobs, verdicts, need)
     disk, room = _disk(jobs, verdicts, need, at_once=max(1, workers), freed=freed)
     classes = len(found.classes.codes) if found.classes else 1
@@ -117,7 +117,7 @@ def foresee(
     )
 
 
-def _guesses(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], need: _Need) -> dict[str, float]:
+def _guesses(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], need: _JobEstimate) -> dict[str, float]:
     """By step, the mean of what is guessed for its jobs without a record."""
     seconds: dict[str, list[float]] = defaultdict(list)
     for job in jobs:
@@ -129,7 +129,7 @@ def _guesses(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], need: _Need) 
 def _disk(
     jobs: Iterable[Job],
     verdicts: Mapping[str, Verdict],
-    need: _Need,
+    need: _JobEstimate,
     *,
     at_once: int,
     freed: int | None,
@@ -142,7 +142,7 @@ def _disk(
     for job in jobs:
         plain, there = need.plain_bytes(job), 0
         if freed is None and verdicts[job.id].record is not None:
-            there = sum(look(f"{job.out.root}{os.sep}{name}")[0] for name in job.makes)
+            there = sum(stat_stamp(f"{job.out.root}{os.sep}{name}")[0] for name in job.makes)
         kept, old = kept + need.bytes(job), old + there
         largest, together = max(largest, plain), max(together, plain + there)
     disk = kept + at_once * largest
@@ -155,7 +155,7 @@ def budgets_of(
     config: Config, found: Survey, jobs: Iterable[Job], use: Resources, shares: Mapping[str, Resources]
 ) -> list[int]:
     """Bytes for the arrays of each job, largest first: of blocks, as they are allowed, and of samples."""
-    need = _Need(config, found)
+    need = _JobEstimate(config, found)
     budgets = ((job, shares.get(job.step.name, use).memory) for job in jobs)
     return sorted((need.memory(job, allowed) for job, allowed in budgets), reverse=True)
 
@@ -206,7 +206,7 @@ def training_memory(samples: float, features: int, classes: int, trees: int = TR
     return int(samples * (TRAINING * 4 * features + NODES * trees * (NODE + PER_CLASS * classes)))
 
 
-class _Need:
+class _JobEstimate:
     """What the jobs of each step write and read, from sizes of rasters and numbers of samples."""
 
     def __init__(self, config: Config, found: Survey) -> None:
@@ -312,7 +312,7 @@ def _pixel_area(scenes: Iterable[Scene]) -> float:
     return float(min(np.prod(resolution(scene.geobox)) for scene in scenes))
 
 
-def _seconds(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], need: _Need) -> tuple[float, bool]:
+def _seconds(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], need: _JobEstimate) -> tuple[float, bool]:
     """Seconds of all jobs one after the other, and whether any of them had to be guessed."""
     seconds, rough = 0.0, False
     for job in jobs:
@@ -323,7 +323,7 @@ def _seconds(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], need: _Need) 
 
 
 @contextmanager
-def full_disk_told(root: Path, needed: int, resume: str) -> Iterator[None]:
+def full_disk_message(root: Path, needed: int, resume: str) -> Iterator[None]:
     """Say, when what the body does fails for want of room, how much is free and was needed when it began."""
     try:
         yield

@@ -128,10 +128,10 @@ def _remote_entries(addresses: Sequence[str]) -> dict[str, Entry]:
     """What stands for the bytes of files on web servers: their size and the stamp that the server gives them."""
     if not addresses:
         return {}
-    from iota2.io.files.remote import look_at, session  # noqa: PLC0415 - loads requests, which takes long
+    from iota2.io.files.remote import remote_state, session  # noqa: PLC0415 - loads requests, which takes long
 
     with session() as opened, ThreadPoolExecutor(_THREADS) as pool:
-        looks = list(pool.map(lambda address: look_at(address, opened), addresses))
+        looks = list(pool.map(lambda address: remote_state(address, opened), addresses))
     return {address: _remote_entry(look.size, look.stamp) for address, look in zip(addresses, looks, strict=True)}
 
 

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 Series = tuple[SensorScene, ...]
 """What the sensors have of one tile, in the order of features."""
 
-WITHOUT = " Or set chain.allow_missing_sensor to True: then its features are missing values there."
+ALLOW_MISSING_HINT = " Or set chain.allow_missing_sensor to True: then its features are missing values there."
 
-LITTLE = 0.1
+MIN_COVERAGE = 0.1
 """A sensor or layer that shows less than this part of a tile is told."""
 
 
@@ -110,7 +110,7 @@ def scan(config: Config, sensors: Sequence[SensorOptions], tile: str, items: Ite
             if config.chain.allow_missing_sensor:
                 notes.append(f"{err} With chain.allow_missing_sensor, its features are missing values there.")
             else:
-                problems.append((option, str(err) + WITHOUT * (len(sensors) > 1)))
+                problems.append((option, str(err) + ALLOW_MISSING_HINT * (len(sensors) > 1)))
         except InputError as err:
             problems.append((option, str(err)))
         else:
@@ -211,7 +211,7 @@ def _badly_placed(series: SensorScene, lattice: GeoBox, tile: str) -> tuple[list
                 f"{where} nothing of the tile (x and y in {crs}: {bounds_in(grid, crs)}; the tile: "
                 f"{bounds_in(lattice, crs)}). First file: {path}. Give files of this tile, or correct chain.list_tile."
             )
-        elif share < LITTLE:
+        elif share < MIN_COVERAGE:
             little.append(f"{where} only {share:.1%} of the tile (first file: {path})")
     return beside, little
 

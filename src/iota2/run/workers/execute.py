@@ -16,7 +16,7 @@ from iota2.core.graph import Resources
 from iota2.run.plan.jobs import Job, Plan
 from iota2.run.records.ledger import Verdict
 from iota2.run.records.lock import lock_text
-from iota2.run.workers.heartbeat import read_one
+from iota2.run.workers.heartbeat import read_heartbeat
 from iota2.run.workers.job import WELL, JobResult, Task, run_task
 
 _LOGGER = logging.getLogger(__name__)
@@ -143,7 +143,10 @@ def _not_run(task: Task, error: BaseException) -> JobResult:
 
 def _died(task: Task) -> JobResult:
     """A job whose worker died, with what it told of itself at last."""
-    message, told = "its worker died each time it was tried: out of memory, or killed", read_one(task.root, task.id)
+    message, told = (
+        "its worker died each time it was tried: out of memory, or killed",
+        read_heartbeat(task.root, task.id),
+    )
     lost = JobResult(task.id, "failed", message=message, lost=True)
     if told is None:
         return lost

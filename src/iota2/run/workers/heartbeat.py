@@ -27,7 +27,7 @@ FIRST, EVERY = 1.0, 3.0
 
 
 @dataclass(frozen=True)
-class UnderWay:
+class Heartbeat:
     """A job at one instant."""
 
     id: str
@@ -47,12 +47,12 @@ def file_of(root: Path, job: str) -> Path:
     return root / FOLDER / f"{step}-{hashlib.blake2b(os.fsencode(job), digest_size=6).hexdigest()}.json"
 
 
-def read_one(root: Path, job: str) -> UnderWay | None:
+def read_heartbeat(root: Path, job: str) -> Heartbeat | None:
     """What a job told last; None when it has ended, is short, or has not begun."""
     return _read(file_of(root, job))
 
 
-def read_all(root: Path) -> dict[str, UnderWay]:
+def read_heartbeats(root: Path) -> dict[str, Heartbeat]:
     """The jobs that tell of themselves, by name."""
     try:
         names = sorted(os.listdir(root / FOLDER))
@@ -62,14 +62,14 @@ def read_all(root: Path) -> dict[str, UnderWay]:
     return {told.id: told for told in found if told is not None}
 
 
-def forget_all(root: Path) -> None:
+def clear_heartbeats(root: Path) -> None:
     """Remove what an earlier run left."""
     for told in (root / FOLDER).glob("*.json"):
         told.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def telling(root: Path, job: str, worker: str) -> Iterator[None]:
+def beating(root: Path, job: str, worker: str) -> Iterator[None]:
     """Tell of the job while the body runs. A disk that takes nothing more is no reason to stop the job."""
     path, ended, started = file_of(root, job), threading.Event(), time.time()
 
@@ -77,7 +77,7 @@ def telling(root: Path, job: str, worker: str) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # the main thread hears them
         wait = FIRST
         while not ended.wait(wait):
-            _write(path, UnderWay(job, worker, started, time.time(), peak_mib()))
+            _write(path, Heartbeat(job, worker, started, time.time(), peak_mib()))
             wait = EVERY
 
     thread = threading.Thread(target=tell, name="iota2 under way", daemon=True)
@@ -91,7 +91,7 @@ def telling(root: Path, job: str, worker: str) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def _write(path: Path, told: UnderWay) -> None:
+def _write(path: Path, told: Heartbeat) -> None:
     """Replace the file as a whole; not synced, as nothing depends on it."""
     part = path.with_name(f".{path.name}")
     with contextlib.suppress(OSError):
@@ -100,9 +100,9 @@ def _write(path: Path, told: UnderWay) -> None:
         os.replace(part, path)
 
 
-def _read(path: Path) -> UnderWay | None:
+def _read(path: Path) -> Heartbeat | None:
     try:
-        told = UnderWay(**json.loads(read_text(path)))
+        told = Heartbeat(**json.loads(read_text(path)))
     except (OSError, ValueError, TypeError, RecursionError):
         return None
     texts, numbers = (told.id, told.worker), (told.started, told.seen, told.peak)

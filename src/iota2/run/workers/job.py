@@ -24,8 +24,8 @@ from iota2.run.records.damage import Damage, damage_of
 from iota2.run.records.ledger import Record, stamp_of
 from iota2.run.records.lock import require_lock
 from iota2.run.records.state import make_way
-from iota2.run.workers.heartbeat import UnderWay, read_one, telling
-from iota2.run.workers.peak_memory import forget_peak, peak_mib
+from iota2.run.workers.heartbeat import Heartbeat, beating, read_heartbeat
+from iota2.run.workers.peak_memory import peak_mib, reset_peak
 
 State = Literal["done", "kept", "failed", "blocked"]
 """``kept``: what it reads turned out as it was, so its outputs stand."""
@@ -94,8 +94,8 @@ def run_task(task: Task, needed: Sequence[JobResult] = ()) -> JobResult:
     if task.record is not None and task.record.inputs == inputs:
         return JobResult(task.id, "kept", record=task.record)
     started, begun, worker = time.perf_counter(), time.time(), f"{socket.gethostname()}:{os.getpid()}"
-    died = read_one(task.root, task.id)
-    forget_peak()
+    died = read_heartbeat(task.root, task.id)
+    reset_peak()
 
     def failed(error: Exception, message: str = "") -> JobResult:
         seconds, message = time.perf_counter() - started, message or message_of(error)
@@ -103,7 +103,7 @@ def run_task(task: Task, needed: Sequence[JobResult] = ()) -> JobResult:
 
     result: JobResult | None = None
     try:
-        with _logged(task, died), telling(task.root, task.id, worker):
+        with _logged(task, died), beating(task.root, task.id, worker):
             try:
                 _run(task)
                 record = _record(task, inputs, time.perf_counter() - started)
@@ -154,7 +154,7 @@ def _explain(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _logged(task: Task, died: UnderWay | None) -> Iterator[None]:
+def _logged(task: Task, died: Heartbeat | None) -> Iterator[None]:
     """Send what the job prints and logs to its ``.out`` and ``.err``.
 
     What earlier attempts of this run wrote stays; ``died``: what the last one told before its worker died.

@@ -10,14 +10,14 @@ _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"
 
 
-def forget_peak() -> None:
+def reset_peak() -> None:
     """Start to count anew, where the kernel can."""
     with contextlib.suppress(OSError):
         _RESET.write_text(_RESET_PEAK)
 
 
 def peak_mib() -> int:
-    """Largest resident memory since ``forget_peak``, MiB; since the process began where the kernel cannot tell."""
+    """Largest resident memory since ``reset_peak``, MiB; since the process began where the kernel cannot tell."""
     with contextlib.suppress(OSError):
         for line in _STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from iota2 import layout
-from iota2.compute.registration import FINEST, Translation, View, too_small, translation, window_grid
+from iota2.compute.registration import SUBPIXEL_STEP, Translation, View, too_small, translation, window_grid
 from iota2.config.options.schema import Config
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import resolution
@@ -178,7 +178,7 @@ def _known(found: Sequence[Translation]) -> list[int]:
 
 def _unless_near(one: Alignment) -> Alignment:
     """Nothing is resampled for less than what can be told."""
-    return replace(one, right=0.0, down=0.0) if max(abs(one.right), abs(one.down)) <= FINEST else one
+    return replace(one, right=0.0, down=0.0) if max(abs(one.right), abs(one.down)) <= SUBPIXEL_STEP else one
 
 
 def shifts_of(

@@ -21,7 +21,7 @@ from iota2.errors import InputError
 from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter, nearest_pixels, raster_geobox
 from iota2.io.rasters.qgis import class_style, confidence_style, probability_style, validity_style
-from iota2.io.rasters.rasterize import burn
+from iota2.io.rasters.rasterize import rasterize
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.vectors import read_vector
 from iota2.steps.blocks import COPY_SHAPE, copy_shape
@@ -60,7 +60,7 @@ class Ownership:
     def of(self, block: Block) -> dict[str, np.ndarray]:
         """Tile to (y, x) bool for the tiles that own pixels of the block."""
         near = [tile for tile, outline in self._outlines.items() if outline.intersects(block.geobox.extent.geom)]
-        owner = burn([(self._outlines[tile], k + 1) for k, tile in enumerate(near)], block.geobox, "uint16")
+        owner = rasterize([(self._outlines[tile], k + 1) for k, tile in enumerate(near)], block.geobox, "uint16")
         owned = {tile: owner == k + 1 for k, tile in enumerate(near)}
         return {tile: where for tile, where in owned.items() if where.any()}
 

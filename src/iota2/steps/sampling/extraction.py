@@ -17,7 +17,7 @@ from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.core.tables import COLUMN, LEARN, REGION, ROW, sample_columns, seed_column, seed_columns
 from iota2.io.series.block_shapes import BlockShapes
-from iota2.io.series.decoded import Decoded
+from iota2.io.series.decoded import DecodedBlock
 from iota2.io.series.reader import series_reader
 from iota2.io.series.scene_file import images_of
 from iota2.io.tables.recipes import read_recipe
@@ -144,7 +144,7 @@ def _batches(
         yield batch
 
 
-def _series_at(decoded: Decoded, batch: Sequence[_Near]) -> dict[str, Cube]:
+def _series_at(decoded: DecodedBlock, batch: Sequence[_Near]) -> dict[str, Cube]:
     """The series of the pixels of a batch: cubes of one row."""
     found: dict[str, list[Cube]] = {}
     for near in batch:

@@ -18,7 +18,7 @@ from iota2.core.tables import LEARN, ORIGIN, REGION, TILE, UNUSED, VALIDATION, s
 from iota2.io.files.atomic import write_text
 from iota2.io.files.crs import sliver, to_crs, units_per_metre
 from iota2.io.rasters.files import RasterProfile, RasterWriter, read_block
-from iota2.io.rasters.rasterize import burn, pixels_inside
+from iota2.io.rasters.rasterize import pixels_inside, rasterize
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.vectors import read_vector, write_shapefile, write_sqlite
 from iota2.steps.blocks import COPY_SHAPE
@@ -87,8 +87,8 @@ def _write_region(
         RasterWriter(job.out.all("region_mask")[key], profile) as to_mask,
     ):
         for block in blocks(scene.tile, scene.geobox, COPY_SHAPE):
-            to_raster.write(block, burn([(g, 1) for g in inside], block.geobox, "uint8"))
-            mask = burn([(g, 1) for g in applied], block.geobox, "uint8")
+            to_raster.write(block, rasterize([(g, 1) for g in inside], block.geobox, "uint8"))
+            mask = rasterize([(g, 1) for g in applied], block.geobox, "uint8")
             to_mask.write(block, mask & read_block(job.inp.mask, block))
 
 

@@ -17,7 +17,7 @@ from iota2.core.grid import Block, blocks, place_in, resolution
 from iota2.core.tables import CODE, ORIGIN, Confusion, PolygonCounts
 from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
-from iota2.io.rasters.rasterize import burn
+from iota2.io.rasters.rasterize import rasterize
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.confusions import confusion_csv
 from iota2.io.tables.vectors import read_sqlite, read_vector
@@ -65,7 +65,7 @@ def compare(produced: np.ndarray, validation: np.ndarray, learning: np.ndarray) 
 def burn_positions(polygons: gpd.GeoDataFrame, block: Block) -> np.ndarray:
     """(y, x) uint32: position of the polygon of each pixel, from 1; 0 elsewhere."""
     near = np.sort(polygons.sindex.query(block.geobox.extent.geom))
-    return burn(zip(polygons.geometry.iloc[near], near + 1, strict=True), block.geobox, "uint32")
+    return rasterize(zip(polygons.geometry.iloc[near], near + 1, strict=True), block.geobox, "uint32")
 
 
 def outlines_of(pieces: gpd.GeoDataFrame, reference: gpd.GeoDataFrame) -> dict[int, shapely.Geometry]:
