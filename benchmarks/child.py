@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reading import decode, windows
+from iota2.chains.load import load_config
 from iota2.classifiers.models import load_model
-from iota2.config.load import load_config
 from iota2.config.options.schema import Config
 from iota2.core.cube import FeatureBlock
 from iota2.core.graph import Resources

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.run import runner
 from iota2.run.records.lock import locked
 from tests.chain.helpers import WEST, Case, case, command, copied, run, small

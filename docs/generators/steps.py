@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from generators.markdown import MADE, code, sentence, table
-from iota2.chains.classification import CLASSIFICATION, SURVEY
+from iota2.chains import SURVEY
+from iota2.chains.classification import CLASSIFICATION
 from iota2.core.graph import AXES, Artifact, Step
 
 HEAD = f"""{MADE}
@@ -30,11 +31,11 @@ def steps_page() -> str:
     """All steps in one table, then each with what it reads and makes."""
     rows = [
         (str(number), step.group, f"[{step.name}](#{step.name.lower()})", code(step.task), _over(step), step.about)
-        for number, step in enumerate(CLASSIFICATION, start=1)
+        for number, step in enumerate(CLASSIFICATION.steps, start=1)
     ]
     head = ("#", "group", "step and log folder", "name of a job", "one job for each", "what it does")
     found = table(("file", "what it is"), [(code(artifact.path), artifact.about) for artifact in SURVEY])
-    steps = [_step(number, step) for number, step in enumerate(CLASSIFICATION, start=1)]
+    steps = [_step(number, step) for number, step in enumerate(CLASSIFICATION.steps, start=1)]
     return "\n".join([HEAD, table(head, rows), f"{SURVEYED}\n{found}", *steps])
 
 

@@ -16,12 +16,13 @@ from typing import Annotated, NoReturn
 import typer
 
 from iota2 import __version__, layout
-from iota2.chains.classification import CLASSIFICATION
-from iota2.config.load import read_config
+from iota2.chains import BUILDERS
+from iota2.chains.load import read_config
 from iota2.config.options.fields import usable_path
 from iota2.config.options.schema import Config
 from iota2.config.syntax.yaml_reader import written_in_yaml
 from iota2.config.template import minimal_config
+from iota2.core.builder import Chain
 from iota2.core.graph import Resources
 from iota2.core.words import counted, json_text, printable
 from iota2.errors import (
@@ -45,7 +46,6 @@ from iota2.run.options import (
     SCHEDULERS,
     EngineName,
     Options,
-    groups_of,
     paths_words,
     resume_command,
 )
@@ -98,7 +98,8 @@ PathsFrom = Annotated[
         help="Folder at which relative paths of the configuration start. Default: the folder of CONFIG.",
     ),
 ]
-_GROUPS = ", ".join(groups_of(CLASSIFICATION))
+_STEPS = Chain(BUILDERS)
+_GROUPS = ", ".join(_STEPS.groups)
 FirstStep = Annotated[
     str | None,
     typer.Option(metavar="STEP", help=f"First step to run: a group ({_GROUPS}), or the name or number of a step."),
@@ -113,7 +114,7 @@ Force = Annotated[
     typer.Option(
         metavar="STEP",
         help=f"Run the jobs of this step, by its name or number, or of this group ({_GROUPS}) anyway. Steps: "
-        f"{', '.join(step.name for step in CLASSIFICATION)}.",
+        f"{', '.join(_STEPS.numbers)}.",
     ),
 ]
 

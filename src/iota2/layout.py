@@ -30,33 +30,12 @@ def with_coregistration(config: Any) -> bool:
 
 
 FOLDERS = {
-    "classif": "Classifications per tile, model and seed, on each tile's own lattice.",
-    "classif/MASK": "Where each model is applied on each tile.",
-    "classif/tmpClassif": "The same by strips of a tile, as the workers wrote them.",
-    "config_model": "What the codes of the map mean, and what was said about the reference data.",
-    "dataAppVal": "Reference polygons of each tile, split between learning and validation.",
-    "dataAppVal/bymodels": "Empty: filled by the fusion of optical and radar classifications.",
-    "dataRegion": "Empty: kept for scripts that expect it.",
-    "dimRed": "Empty: filled when dimension reduction is on.",
-    "envelope": "The ground that belongs to each tile; envelopes never overlap.",
     "features": "What is known of each tile: dates, lattice, masks, validity.",
     "final": "The products.",
     "final/TMP": "Products per tile, before they are put together.",
-    "final/simplification": "Empty: filled by the vectorisation.",
-    "final/simplification/mosaic": "Empty: filled by the vectorisation.",
-    "final/simplification/tiles": "Empty: filled by the vectorisation.",
-    "final/simplification/tmp": "Empty: filled by the vectorisation.",
-    "final/simplification/vectors": "Empty: filled by the vectorisation.",
-    "final/vectors": "Empty: filled by the vectorisation.",
-    "formattingVectors": "Reference polygons cut by tile, region and validity.",
-    "learningSamples": "Samples with their feature values.",
     "logs": "One log per job, by step.",
-    "model": "The trained models.",
-    "samplesSelection": "Pixels chosen for learning, and how many of each class.",
-    "shapeRegion": "Where each region meets each tile.",
-    "stats": "Empty: filled by classifiers that standardise features.",
 }
-"""Folders made at the start of a run, with what they hold."""
+"""Folders that every run makes, with what they contain; builders have others."""
 
 # ---- found by the survey, at every start
 SCENE = Artifact(

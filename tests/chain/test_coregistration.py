@@ -13,8 +13,8 @@ import pytest
 import rasterio
 
 from iota2 import layout
+from iota2.chains.load import load_config
 from iota2.compute.registration import Translation
-from iota2.config.load import load_config
 from iota2.config.options.schema import Config
 from iota2.core.grid import moved_back
 from iota2.io.series.scene_file import read_scene

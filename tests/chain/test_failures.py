@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
 from iota2.core.random import generator
 from iota2.errors import InputError, Iota2Error, JobsFailed

@@ -16,7 +16,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.core.grid import pixel_centres
 from iota2.core.random import generator
 from iota2.errors import JobsFailed

@@ -17,8 +17,8 @@ import pytest
 import rasterio
 import shapely
 
+from iota2.chains.load import load_config
 from iota2.classifiers import load_model
-from iota2.config.load import load_config
 from iota2.io.rasters.files import RasterReader
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.vectors import read_sqlite, read_vector

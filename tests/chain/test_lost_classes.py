@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from iota2.chains.load import load_config
 from iota2.classifiers import load_model
-from iota2.config.load import load_config
 from iota2.run import runner
 from tests.chain.helpers import Case, case, command, refused, run, said, small
 

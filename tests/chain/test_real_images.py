@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import rasterio
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.run import runner
 from tests.chain.conftest import run_chain
 

@@ -20,7 +20,7 @@ import geopandas as gpd
 import psutil
 import pytest
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
 from iota2.io.files.atomic import in_progress
 from iota2.run import runner

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.io.archive.products import scan_tile
 from iota2.io.archive.specs import builtin_specs
 from iota2.run import runner

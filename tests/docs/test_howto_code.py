@@ -22,19 +22,23 @@ import numpy as np
 import pytest
 import yaml
 
-from iota2.chains.classification import CLASSIFICATION
+from iota2.chains import BUILDERS
+from iota2.chains.load import load_config
 from iota2.compute.expressions import expression_problems
-from iota2.config.load import load_config
+from iota2.config.legacy import IDLE_BLOCKS, STEP_BLOCKS
 from iota2.config.options.schema import SECTIONS
 from iota2.config.s1_ini import read_s1_ini
 from iota2.config.syntax.cfg import read_cfg
+from iota2.core.builder import Chain
 from iota2.core.graph import Resources
 from iota2.errors import ConfigError
-from iota2.run.options import groups_of
 from iota2.run.workers.execute import Retry
-from iota2.run.workers.resources import IDLE, STEPS, WORKER, shares_of
+from iota2.run.workers.resources import WORKER, shares_of
 from tests.chain.helpers import EAST, SMALL, WEST, Case, made, read
 from tests.docs.helpers import ROOT, blocks, name, text_of
+
+CHAIN = Chain(BUILDERS)
+
 
 PAGES = sorted((ROOT / "docs/howto").glob("*.md"))
 CODE = ("python", "diff")
@@ -180,7 +184,7 @@ def test_the_page_about_indices_makes_an_index(world: Case, tmp_path: Path) -> N
     assert float(first) == pytest.approx(1500 * 2000 / 9000)
     assert second == "nan"
     names = (
-        "import sys; from iota2.config.load import load_config; from iota2.run.survey.survey import survey; "
+        "import sys; from iota2.chains.load import load_config; from iota2.run.survey.survey import survey; "
         "print(*survey(load_config(sys.argv[1])).recipe.names)"
     )
     assert "Sentinel2_SAVI_20180317" in in_copy(tmp_path, "-c", names, config).split()
@@ -248,10 +252,12 @@ def test_fragments_are_found() -> None:
 @pytest.mark.parametrize("fragment", FRAGMENTS, ids=lambda fragment: f"{name(fragment.page)}-{min(fragment.sections)}")
 def test_parts_of_configurations_and_of_resources_files_are_read(fragment: Fragment, tmp_path: Path) -> None:
     if not fragment.sections <= SECTIONS.keys():
-        assert fragment.sections <= {WORKER, *STEPS, *IDLE}, "neither a configuration nor a resources file"
+        assert fragment.sections <= {WORKER, *CHAIN.numbers, *STEP_BLOCKS, *IDLE_BLOCKS}, (
+            "neither a configuration nor a resources file"
+        )
         path = tmp_path / "resources.cfg"
         path.write_text(fragment.body, encoding="utf-8")
-        assert shares_of(path, Resources(), Retry()).steps
+        assert shares_of(path, Resources(), Retry(), CHAIN.numbers).steps
         return
     given = _options(fragment.body)
     whole = {section: options | given.pop(section, {}) for section, options in _options(COMPLETE).items()} | given
@@ -295,6 +301,6 @@ def test_expressions_that_pages_show_can_be_computed() -> None:
 def test_steps_and_groups_in_commands_exist() -> None:
     text = "\n".join(body for page in PAGES for body in blocks(page, "sh"))
     forced, groups = re.findall(r"--force (\w+)", text), re.findall(r"--(?:first|last)-step (\w+)", text)
-    assert set(forced) <= {step.name for step in CLASSIFICATION}
-    assert set(groups) <= set(groups_of(CLASSIFICATION))
+    assert set(forced) <= set(CHAIN.numbers)
+    assert set(groups) <= set(CHAIN.groups)
     assert forced

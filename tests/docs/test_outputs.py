@@ -23,9 +23,9 @@ VALUES = {
 def _written() -> set[str]:
     """Files and folders of such a run."""
     artifacts = [value for value in vars(layout).values() if isinstance(value, Artifact)]
-    logs = [f"logs/{step.name}/{step.task}.out" for step in CLASSIFICATION]
+    logs = [f"logs/{step.name}/{step.task}.out" for step in CLASSIFICATION.steps]
     files = {path.format_map(VALUES) for path in [*(artifact.path for artifact in artifacts), *logs]}
-    return files | {f"{folder}/" for folder in layout.FOLDERS}
+    return files | {f"{folder}/" for folder in (*layout.FOLDERS, *CLASSIFICATION.folders)}
 
 
 def _explained() -> list[str]:

@@ -18,8 +18,8 @@ import pytest
 from dask_jobqueue.core import JobQueueCluster
 from distributed import Client, LocalCluster
 
+from iota2.chains.load import load_config
 from iota2.cli import legacy_main, main
-from iota2.config.load import load_config
 from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.errors import ConfigError, UserError
 from iota2.import_path import worker_path

@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from iota2.chains import BUILDERS
+from iota2.core.builder import Chain
 from iota2.core.graph import Resources
 from iota2.errors import ConfigError, OutputError
 from iota2.run import runner
@@ -35,6 +37,7 @@ from iota2.testing.world import WorldOptions, make_world
 from iota2.testing.writing import write_world
 from tests.chain.conftest import configured
 
+CHAIN = Chain(BUILDERS)
 GIB = 1 << 30
 FACTOR = 3
 COMMAND = Path(sys.executable).with_name("iota2")
@@ -136,7 +139,7 @@ def test_the_shares_of_steps_count(files: WorldFiles, tmp_path: Path) -> None:
     resources = tmp_path / "resources.cfg"
     resources.write_text("classification : { ram : '40gb' }", encoding="utf-8")
     outlook = runner.look_ahead(config, runner.Options())
-    shares = shares_of(resources, Resources(), Retry()).steps
+    shares = shares_of(resources, Resources(), Retry(), CHAIN.numbers).steps
 
     def told(shares: Mapping[str, Resources] | None = None) -> Forecast:
         use = Resources(memory=8 << 20)

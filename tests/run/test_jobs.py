@@ -115,9 +115,9 @@ def test_contexts_travel_to_workers(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(context)) == context
 
 
-@pytest.mark.parametrize("found", CLASSIFICATION, ids=lambda s: s.name)
+@pytest.mark.parametrize("found", CLASSIFICATION.steps, ids=lambda s: s.name)
 def test_steps_of_the_chain_name_their_log_folder_once(found: Step) -> None:
-    assert [s.name for s in CLASSIFICATION].count(found.name) == 1
+    assert [s.name for s in CLASSIFICATION.steps].count(found.name) == 1
     assert all("{" + axis + "}" in found.task for axis in found.over), "tasks of one step need different names"
 
 

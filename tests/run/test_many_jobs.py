@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.run import runner
 from iota2.run.options import Options
 from iota2.run.progress import reasons

@@ -10,7 +10,7 @@ from pathlib import Path
 import geopandas as gpd
 import pytest
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.errors import JobsFailed
 from iota2.run import runner
 from iota2.run.progress.reasons import differences, image_changes, kept_parameters, shown

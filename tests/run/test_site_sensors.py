@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.report.run.plots import calendars
 from iota2.report.run.values import ProductView, SeriesView
 from iota2.run.options import Options

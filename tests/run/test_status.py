@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from iota2 import layout
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.run import runner
 from iota2.run.plan.jobs import Plan
 from iota2.run.progress.status import EVERY, Status, failures, job_states, jobs_left_out, last_end, note_begin, note_end

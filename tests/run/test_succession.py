@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.io.files.atomic import part_name, write_text
 from iota2.run import runner

@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from iota2 import layout
-from iota2.chains.classification import CLASSIFICATION, SURVEY
+from iota2.chains import SURVEY, chain_of
 from iota2.config.options.schema import Config
 from iota2.core.files import MAX_NAME_BYTES
 from iota2.core.graph import Resources, Step
@@ -64,8 +64,8 @@ class Watcher:
     def say(self, text: str) -> None:
         """Something a person should know."""
 
-    def summary(self, steps: Sequence[tuple[Step, bool]], found: Survey) -> None:
-        """Before anything runs: the active steps, with those to be run marked."""
+    def summary(self, steps: Sequence[tuple[int, Step, bool]], found: Survey) -> None:
+        """Before anything runs: the active steps with their numbers, those to be run marked."""
 
     def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:
         """The jobs are known, and which of them have to run; what that will need, when any does."""
@@ -97,7 +97,7 @@ def constants(config: Config, found: Survey) -> dict[str, str | int]:
 def plan_run(config: Config, found: Survey) -> Plan:
     """The full plan of a configuration; UserError when a file would get a longer name than file systems hold."""
     plan = make_plan(
-        CLASSIFICATION,
+        chain_of(config).steps,
         found.rows(config.arg_train.runs),
         config,
         root=config.chain.output_path,
@@ -143,10 +143,10 @@ class Outlook:
     """Jobs of steps that were not asked for."""
 
     @property
-    def to_run(self) -> list[tuple[Step, bool]]:
-        """Active steps, each with whether it has a job that will or may run."""
+    def to_run(self) -> list[tuple[int, Step, bool]]:
+        """Active steps with their numbers, each with whether it has a job that will or may run."""
         busy = {job.step.name for job in self.plan.jobs if self.verdicts[job.id].state != "fresh"}
-        return [(step, step.name in busy) for step, _ in self.steps]
+        return [(self.plan.numbers[step.name], step, step.name in busy) for step, _ in self.steps]
 
     def reasons(self, job: Job) -> list[str]:
         """Every reason why a job of the plan runs, or why not."""
@@ -175,7 +175,7 @@ def first_look(config: Config, options: Options) -> Outlook:
 
 def foretell(config: Config, options: Options, watcher: Watcher, outlook: Outlook) -> None:
     """Report the memory and disk that a run needs. Raises the errors of a run when they are not available."""
-    _foreseen(config, options, watcher, outlook, shares_of(options.resources, options.use, retries(config)))
+    _foreseen(config, options, watcher, outlook, _shares(config, options))
 
 
 def _outlook(config: Config, options: Options, found: Survey, plan: Plan, *, renew: bool = False) -> Outlook:
@@ -187,12 +187,12 @@ def _outlook(config: Config, options: Options, found: Survey, plan: Plan, *, ren
         require_ours(plan.root, _may_make(plan))
     all_jobs, plan = len(plan.jobs), _chosen_jobs(plan, chosen)
     left_out = all_jobs - len(plan.jobs)
-    verdicts = _assess(plan, texts, options, renew=renew)
+    verdicts = _assess(config, plan, texts, options, renew=renew)
     if not emptied:
         return Outlook(plan, verdicts, chosen, found, texts, notes=notes, left_out=left_out)
     reason = "the output folder is emptied first"
     verdicts = {id_: replace(verdict, state="stale", reason=reason) for id_, verdict in verdicts.items()}
-    removed = removable(plan.root) if (plan.root / layout.MARK).is_dir() else []
+    removed = removable(plan.root, plan.numbers) if (plan.root / layout.MARK).is_dir() else []
     return Outlook(plan, verdicts, chosen, found, texts, removed, notes, left_out)
 
 
@@ -222,7 +222,7 @@ def _run_once(config: Config, options: Options, watcher: Watcher) -> dict[str, J
     All that can refuse a run comes before the first change of an earlier run's results: inputs, steps, memory, disk,
     and whether there are workers.
     """
-    shares = shares_of(options.resources, options.use, retries(config))
+    shares = _shares(config, options)
     for remark in shares.remarks:
         watcher.say(f"note: {remark}")
     found, whole = check(config)
@@ -244,9 +244,9 @@ def _run_once(config: Config, options: Options, watcher: Watcher) -> dict[str, J
             nullcontext(Debug()) if nothing else engine(config, fitted, shares) as place,
         ):
             if outlook.removed is not None:
-                outlook = _emptied(outlook, options, watcher)
+                outlook = _emptied(config, outlook, options, watcher)
             mine = _may_make(whole)
-            prepare(whole.root, mine, remove=False)
+            prepare(whole.root, mine, chain_of(config).folders, remove=False)
             if left := left_over(whole.root, mine):
                 watcher.say(_left_over_told(whole.root, left))
             write_survey(outlook.texts)
@@ -280,13 +280,13 @@ def _waits_for(job: Job, plan: Plan, verdicts: Mapping[str, Verdict]) -> str:
     return f"{job.step.name} has to run ({verdicts[job.id].reason})"
 
 
-def _emptied(outlook: Outlook, options: Options, watcher: Watcher) -> Outlook:
+def _emptied(config: Config, outlook: Outlook, options: Options, watcher: Watcher) -> Outlook:
     """Empty the output folder, and say what there is to do then."""
     root, removed = outlook.plan.root, outlook.removed or ()
     if removed:
         watcher.say(f"{root}: removing {len(removed)} files of earlier runs, as chain.remove_output_path asks")
     empty(root, removed)
-    return replace(outlook, verdicts=_assess(outlook.plan, outlook.texts, options), removed=None)
+    return replace(outlook, verdicts=_assess(config, outlook.plan, outlook.texts, options), removed=None)
 
 
 @contextmanager
@@ -380,7 +380,10 @@ def _run_jobs(
     unwell = {id_.split("/")[0] for id_, result in results.items() if result.state not in WELL}
     if unwell:
         again = replace(
-            options, force=tuple(step for step in options.force if unwell.intersection(steps_named("--force", step)))
+            options,
+            force=tuple(
+                step for step in options.force if unwell.intersection(steps_named(chain_of(config), "--force", step))
+            ),
         )
         raise JobsFailed(failure_text(plan, results, resume_command(config, again)))
     books.require_written()
@@ -453,11 +456,13 @@ def _chosen_jobs(plan: Plan, chosen: Sequence[tuple[Step, bool]]) -> Plan:
     return plan.restricted([step.name for step, wanted in chosen if wanted])
 
 
-def _assess(plan: Plan, texts: Mapping[Path, str], options: Options, *, renew: bool = False) -> dict[str, Verdict]:
+def _assess(
+    config: Config, plan: Plan, texts: Mapping[Path, str], options: Options, *, renew: bool = False
+) -> dict[str, Verdict]:
     """Verdicts on the jobs, after a look at the steps to force."""
     active, forced = {step.name for step in plan.steps}, set[str]()
     for asked in options.force:
-        named = active.intersection(steps_named("--force", asked))
+        named = active.intersection(steps_named(chain_of(config), "--force", asked))
         if not named:
             raise UserError(
                 f"--force {asked}: no such step is among those that this configuration and these options run."
@@ -481,13 +486,18 @@ def _left_over_told(root: Path, left: Sequence[str]) -> str:
 
 def resource_notes(config: Config, options: Options) -> tuple[str, ...]:
     """What a resources file says without effect; raises ConfigError with all problems of the file."""
-    return shares_of(options.resources, options.use, retries(config)).remarks
+    return _shares(config, options).remarks
 
 
 def retries(config: Config) -> Retry:
     """How failed jobs are tried again."""
     limits = config.task_retry_limits
     return Retry(limits.allowed_retry, int(limits.maximum_ram * 1e9), limits.maximum_cpu)
+
+
+def _shares(config: Config, options: Options) -> Shares:
+    """What the jobs of each step may use."""
+    return shares_of(options.resources, options.use, retries(config), chain_of(config).numbers)
 
 
 @contextmanager

@@ -56,8 +56,10 @@ class Plan:
     """The jobs of a run in an order that respects their needs."""
 
     root: Path
+    numbers: Mapping[str, int]
+    """Number of each step, active or not, by its name."""
     steps: tuple[Step, ...]
-    """Active steps, in chain order."""
+    """Active steps, in the order of the chain."""
     jobs: tuple[Job, ...]
     given: tuple[str, ...]
     """Inputs that no job makes, relative to the output folder: the survey's files."""
@@ -89,7 +91,7 @@ class Plan:
             )
             for job in kept
         )
-        return Plan(self.root, self.steps, jobs, self.given)
+        return Plan(self.root, self.numbers, self.steps, jobs, self.given)
 
     def _require_inputs(self, kept: Sequence[Job], ids: set[str]) -> None:
         made_elsewhere = {name: job for job in self.jobs if job.id not in ids for name in job.makes}
@@ -151,7 +153,8 @@ def make_plan(
                 if makers.setdefault(name, job.id) != job.id:
                     raise ValueError(f"{job.id} and {makers[name]} both make {name}")
         jobs += made
-    return Plan(root, active, tuple(jobs), tuple(sorted(outside)))
+    numbers = {step.name: number for number, step in enumerate(steps, start=1)}
+    return Plan(root, numbers, active, tuple(jobs), tuple(sorted(outside)))
 
 
 @dataclass(frozen=True)
