@@ -73,6 +73,7 @@ def followed(page: Path, copy: Path) -> None:
             path = copy / file
             if how == "create":
                 assert not path.exists(), path
+                path.parent.mkdir(exist_ok=True)
                 path.write_text(block.body, encoding="utf-8")
             else:
                 path.write_text(changed(how, path.read_text(encoding="utf-8"), block.body, mark), encoding="utf-8")
@@ -135,7 +136,14 @@ def test_all_code_on_the_page_is_run_here_or_says_why_not(page: Path) -> None:
 
 def test_pages_with_code_are_followed_here() -> None:
     pages = {page.name for page in PAGES if any(block.kind in CODE for block in shown(page))}
-    assert pages == {"add-a-step.md", "add-an-output.md", "add-an-index.md", "add-an-option.md", "add-a-classifier.md"}
+    assert pages == {
+        "add-a-step.md",
+        "add-an-output.md",
+        "add-an-index.md",
+        "add-an-option.md",
+        "add-a-classifier.md",
+        "add-a-builder.md",
+    }
 
 
 def test_a_page_that_shows_other_lines_than_the_program_has_is_noticed() -> None:
@@ -217,6 +225,29 @@ def test_the_page_about_classifiers_makes_a_classifier(world: Case, tmp_path: Pa
     assert "500.0" in card
 
 
+@pytest.mark.parametrize("names", [["ClearShare"], ["I2Classification", "ClearShare"]])
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.slow
+def test_the_page_about_builders_makes_a_builder(world: Case, tmp_path: Path, names: list[str], workers: int) -> None:
+    followed(ROOT / "docs/howto/add-a-builder.md", tmp_path)
+    asked = {"builders_class_name": names, "builders_paths": [str(tmp_path / "mine")]}
+    config = configured(world, tmp_path, {}, builders=asked)
+    if names == ["ClearShare"]:
+        content = yaml.safe_load(config.read_text(encoding="utf-8"))
+        for key in ("ground_truth", "data_field", "nomenclature_path", "color_table"):
+            del content["chain"][key]
+        config.write_text(yaml.safe_dump({key: content[key] for key in ("chain", "builders")}), encoding="utf-8")
+    in_copy(tmp_path, "-m", "iota2", "run", config, "--workers", workers)
+    clear, share = (
+        read(tmp_path / "results" / name) for name in (f"features/{WEST}/nbView.tif", f"final/ClearShare_{WEST}.tif")
+    )
+    dates = len(world.products())
+    np.testing.assert_array_equal(share, np.round(100 * clear / dates))
+    assert (tmp_path / "results/final/Classif_Seed_0.tif").exists() == ("I2Classification" in names)
+    assert (tmp_path / "results/dataAppVal").exists() == ("I2Classification" in names)
+    assert "0 of" not in in_copy(tmp_path, "-m", "iota2", "plan", config)
+
+
 # ---------------------------------------------------------------------------------------- fragments and commands
 
 
@@ -261,6 +292,10 @@ def test_parts_of_configurations_and_of_resources_files_are_read(fragment: Fragm
         return
     given = _options(fragment.body)
     whole = {section: options | given.pop(section, {}) for section, options in _options(COMPLETE).items()} | given
+    for block in shown(fragment.page):
+        if block.told.startswith("create mine/"):
+            (tmp_path / "mine").mkdir(exist_ok=True)
+            (tmp_path / block.told.removeprefix("create ")).write_text(block.body, encoding="utf-8")
     path = tmp_path / "whole.yaml"
     path.write_text(yaml.safe_dump(whole, allow_unicode=True), encoding="utf-8")
     assert load_config(path, check_paths=False).chain.list_tile

@@ -49,6 +49,7 @@ from iota2.run.workers.heartbeat import clear_heartbeats
 from iota2.run.workers.job import WELL, JobResult
 from iota2.run.workers.local import local_workers
 from iota2.run.workers.resources import Shares, shares_of
+from iota2.run.workers.user_code import share_builders
 from iota2.steps.prepare.coregistration import unaligned
 from iota2.steps.prepare.plausibility import read_value_notes
 
@@ -98,7 +99,7 @@ def plan_run(config: Config, found: Survey) -> Plan:
     """The full plan of a configuration; UserError when a file would get a longer name than file systems hold."""
     plan = make_plan(
         chain_of(config).steps,
-        found.rows(config.arg_train.runs),
+        found.rows(config.arg_train.runs, chain_of(config).axes),
         config,
         root=config.chain.output_path,
         constants=constants(config, found),
@@ -505,6 +506,7 @@ def engine(config: Config, options: Options, shares: Shares) -> Iterator[Engine]
     """The engine that is asked for; one worker per core of this machine when nothing is."""
     if options.scheduler is not None:
         with running_scheduler(options.scheduler) as cluster:
+            share_builders(cluster.client, config.builders.builders_paths)
             yield cluster
     elif options.engine in ("slurm", "pbs"):
         logs = config.chain.output_path / Path(layout.LOG_WORKER.path).parent
@@ -515,11 +517,13 @@ def engine(config: Config, options: Options, shares: Shares) -> Iterator[Engine]
                 options.engine, options.workers or WORKERS, shares.worker, logs, private, site.account, site.partition
             )
         ) as cluster:
+            share_builders(cluster.client, config.builders.builders_paths)
             yield cluster
     elif options.engine == "debug" or options.workers == 0:
         yield Debug()
     else:
         with local_workers(options.workers or cores()) as cluster:
+            share_builders(cluster.client, config.builders.builders_paths)
             yield cluster
 
 

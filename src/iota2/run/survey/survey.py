@@ -13,9 +13,12 @@ import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from iota2.chains import chain_of
 from iota2.config.options.schema import Config
 from iota2.config.options.sensors import PLACES
 from iota2.config.sensors import expression_notes, sensors_and_problems
+from iota2.core.builder import Ask
+from iota2.core.graph import AXES
 from iota2.core.grid import part_count
 from iota2.core.losses import SMALL_SHARE
 from iota2.core.nomenclature import Listing, Nomenclature, Value, build_nomenclature
@@ -66,15 +69,15 @@ class Survey:
     extent: Extent = field(default_factory=Extent)
     """How many pixels the tiles and the map have."""
 
-    def rows(self, runs: int) -> list[dict[str, str | int]]:
-        """The run's table: the valid combinations of tile, part, sensor with dates, region and seed."""
+    def rows(self, runs: int, axes: Sequence[str] = AXES) -> list[dict[str, str | int]]:
+        """The run's table: the valid combinations of tile, part, sensor with dates, region and seed, for some axes."""
         tiles = {tile: (part_count(scene.geobox.shape[0]), self.regions[tile]) for tile, scene in self.scenes.items()}
         dated = {
             tile: [sensor.spec.name for sensor in scene.sensors if not sensor.spec.static]
             for tile, scene in self.scenes.items()
         }
         rows = rows_of(tiles, [sensor.sensor for sensor in self.recipe.sensors], runs)
-        return [row for row in rows if row["sensor"] in dated[str(row["tile"])]]
+        return [{axis: row[axis] for axis in axes} for row in rows if row["sensor"] in dated[str(row["tile"])]]
 
 
 def survey(config: Config) -> Survey:
@@ -104,6 +107,7 @@ class _Look(Problems):
 
     def __init__(self, config: Config, broken: Set[str] = frozenset()) -> None:
         super().__init__(config, broken)
+        self.asks = chain_of(config).asks
         self._partial = False
         """Whether a sensor is left out, or described wrongly."""
 
@@ -120,7 +124,7 @@ class _Look(Problems):
         scenes, notes = (attempt(lambda: scenes_of(config, series)) if self._grid_usable() else None) or ({}, {})
         complete = not self._partial and self.usable(*_IMAGES) and 0 < len(scenes) == len(config.chain.list_tile)
         footprints = {tile: footprint(scene.geobox, config.chain.proj) for tile, scene in scenes.items()}
-        reference = self._reference(scenes, footprints) if config.chain.check_inputs else None
+        reference = self._reference(scenes, footprints) if self._checks("reference") else None
         classes = self._classes(reference)
         together = self._split_field() if reference is not None else None
         uncounted = attempt(lambda: _uncounted(config, classes)) if self._tables_usable() else None
@@ -232,10 +236,14 @@ class _Look(Problems):
         return self._sensors_usable() and self.usable(*(f"chain.{key}" for key in grid))
 
     def _tables_usable(self) -> bool:
-        return self.config.chain.check_inputs and self.usable("arg_train.sample_selection")
+        return self._checks("reference") and self.usable("arg_train.sample_selection")
+
+    def _checks(self, ask: Ask) -> bool:
+        """Whether a part of the outside world is asked for, and looked at before the run."""
+        return ask in self.asks and self.config.chain.check_inputs
 
     def _regions_usable(self) -> bool:
-        return self.usable("chain.region_path", "chain.region_field", "chain.proj")
+        return "regions" in self.asks and self.usable("chain.region_path", "chain.region_field", "chain.proj")
 
     def _reference(
         self, scenes: Mapping[str, Scene], footprints: Mapping[str, shapely.Geometry]
@@ -262,7 +270,7 @@ class _Look(Problems):
         return None
 
     def _listing(self, key: str, read: Callable[[Path], Listing[Value]]) -> Listing[Value] | None:
-        if not (self.config.chain.check_inputs and self.usable(f"chain.{key}")):
+        if not (self._checks("classes") and self.usable(f"chain.{key}")):
             return None
         return self.attempt(lambda: read(getattr(self.config.chain, key)), "chain", key)
 
