@@ -131,7 +131,7 @@ def test_options_that_no_builder_needs_may_be_left_out(mine: Path, tmp_path: Pat
     shorter.write_text(both, encoding="utf-8")
     with pytest.raises(ConfigError) as told:
         load_config(shorter)
-    assert [text.partition(":")[0] for text in told.value.problems] == [f"chain.{name}" for name in needed]
+    assert [text.split(": ")[1] for text in told.value.problems] == [f"chain.{name}" for name in needed]
 
 
 def test_a_step_of_the_user_is_found_in_another_process(mine: Path) -> None:
