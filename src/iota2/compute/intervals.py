@@ -46,7 +46,7 @@ class _Measures:
     overall_accuracy: np.ndarray
     kappa: np.ndarray
     chance: np.ndarray
-    """Agreement that is expected by chance."""
+    """Agreement expected by chance."""
 
 
 def polygon_intervals(
@@ -85,7 +85,7 @@ def polygon_intervals(
 
 @dataclass(frozen=True)
 class _Interval:
-    """An interval of a share, and whether it is Wilson's."""
+    """An interval of a share, and whether it is that of Wilson."""
 
     bounds: Bounds
     wilson: bool
@@ -136,7 +136,7 @@ class _Table:
 
 
 def _weights(table: _Table, rng: np.random.Generator, replicates: int) -> Iterator[np.ndarray]:
-    """How often each polygon is drawn, (draw, polygon) float64, some draws at a time; classes keep their polygons."""
+    """(draw, polygon) float64 counts of drawn polygons, in chunks of draws; the number per class is constant."""
     polygons, classes = len(table.rows), table.pixels.shape[1]
     if polygons == 0:
         return
@@ -223,7 +223,7 @@ def _percentiles(drawn: np.ndarray) -> Bounds:
 
 
 def wilson(share: float, trials: int) -> Bounds:
-    """The score interval of a share of ``trials`` [Wilson 1927]; all that is possible without a trial."""
+    """The score interval of a share of ``trials`` [Wilson 1927]; (0, 1) without trials."""
     if trials == 0:
         return 0.0, 1.0
     z2 = _NORMAL_QUANTILE**2 / trials
