@@ -10,7 +10,7 @@ from iota2.core.tables import PRODUCED, REFERENCE, UNMAPPED, Confusion
 def confusion_csv(confusion: Confusion) -> str:
     """The matrix in pixels: two header lines with labels, then one line for each reference class.
 
-    A last comment line counts pixels that the map left at 0, only if there are any.
+    A last comment line counts pixels with the value 0 in the map, if there are any.
     """
     labels = ",".join(str(label) for label in confusion.labels)
     lines = [REFERENCE + labels, PRODUCED + labels]
@@ -21,7 +21,7 @@ def confusion_csv(confusion: Confusion) -> str:
 
 
 def parse_confusion_csv(text: str, source: str) -> Confusion:
-    """The matrix that ``confusion_csv`` wrote; ValueError names ``source`` when it is anything else."""
+    """The matrix that ``confusion_csv`` wrote; ValueError, with the name ``source``, for other content."""
     lines = text.splitlines()
     try:
         reference, produced = (

@@ -21,7 +21,7 @@ def polygon_counts_csv(counts: PolygonCounts) -> str:
 
 
 def parse_polygon_counts_csv(text: str, source: str) -> PolygonCounts:
-    """The counts that ``polygon_counts_csv`` wrote; ValueError names ``source`` when it is anything else."""
+    """The counts that ``polygon_counts_csv`` wrote; ValueError, with the name ``source``, for other content."""
     head, *lines = text.splitlines() or [""]
     try:
         if tuple(head.split(",")) != COLUMNS:
