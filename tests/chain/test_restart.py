@@ -24,7 +24,7 @@ from iota2.config.load import load_config
 from iota2.config.options.schema import Config
 from iota2.io.files.atomic import in_progress
 from iota2.run import runner
-from iota2.run.records.ledger import Ledger, Record
+from iota2.run.records.records import Ledger, Record
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world

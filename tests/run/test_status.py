@@ -17,7 +17,8 @@ from iota2.config.load import load_config
 from iota2.run import runner
 from iota2.run.plan.jobs import Plan
 from iota2.run.progress.status import EVERY, Status, failures, job_states, jobs_left_out, last_end, note_begin, note_end
-from iota2.run.records.ledger import Ledger, Record, Verdict
+from iota2.run.records.records import Ledger, Record
+from iota2.run.records.verdicts import Verdict
 from iota2.run.workers.job import JobResult
 from tests.chain.helpers import Case, case, command, run, small
 

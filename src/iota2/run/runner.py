@@ -27,10 +27,11 @@ from iota2.run.progress.site import Site
 from iota2.run.progress.state_notes import clear_damaged, state_notes
 from iota2.run.progress.status import WORDS, End, Status, note_begin, note_end
 from iota2.run.records.damage import known_damage, note_damage
-from iota2.run.records.ledger import Ledger, Verdict, all_reasons, assess
 from iota2.run.records.lock import locked
 from iota2.run.records.output import claim, empty, left_over, prepare, removable, require_ours
+from iota2.run.records.records import Ledger
 from iota2.run.records.state import make_way
+from iota2.run.records.verdicts import Verdict, all_reasons, assess
 from iota2.run.survey.forecast import (
     Forecast,
     budgets_of,

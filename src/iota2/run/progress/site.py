@@ -48,8 +48,9 @@ from iota2.report.run.values import (
 )
 from iota2.run.plan.jobs import Job, Plan
 from iota2.run.progress.environment import environment
-from iota2.run.records.ledger import Verdict, relative
+from iota2.run.records.stamps import relative
 from iota2.run.records.state import StateFile, make_way, texts_by_name
+from iota2.run.records.verdicts import Verdict
 from iota2.run.survey.survey import Survey
 from iota2.run.workers.heartbeat import Heartbeat, read_heartbeats
 from iota2.run.workers.job import WELL, JobResult

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from iota2.run.progress import reasons, site, status
 from iota2.run.records import damage, output
-from iota2.run.records.ledger import Ledger
+from iota2.run.records.records import Ledger
 from iota2.run.records.state import make_way
 from iota2.run.survey import listing
 
