@@ -12,8 +12,8 @@ from iota2.config.load import load_config
 from iota2.report.run.plots import calendars
 from iota2.report.run.values import ProductView, SeriesView
 from iota2.run.options import Options
+from iota2.run.outlook import look_ahead
 from iota2.run.progress.site import Site
-from iota2.run.runner import look_ahead
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
 
