@@ -17,8 +17,8 @@ from iota2.run.options import Options, resume_command, step_notes, steps_named
 from iota2.run.outlook import Outlook, check, fit_and_forecast, may_make, outlook_of, verdicts_of
 from iota2.run.plan.jobs import Job, Plan
 from iota2.run.progress.books import Books
+from iota2.run.progress.listener import ReportListener
 from iota2.run.progress.reasons import Reasons, keep_parameters
-from iota2.run.progress.site import Site
 from iota2.run.progress.state_notes import clear_damaged, state_notes
 from iota2.run.progress.status import WORDS, End, Status, note_begin
 from iota2.run.records.damage import known_damage
@@ -167,7 +167,7 @@ def _run_jobs(
     status.write()
     watcher.started(plan, verdicts, forecast)
     resume = resume_command(config, options)
-    site = Site(config, outlook.found, plan, verdicts, tell=watcher.say, resume=resume)
+    site = ReportListener(config, outlook.found, plan, verdicts, tell=watcher.say, resume=resume)
     site.started()
     books = Books(plan.root, ledger, status, skip_damaged=config.chain.skip_damaged_products)
 
