@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
 from typing import TypeVar
 
 from iota2.config.options.schema import Config
 from iota2.config.options.sensors import PLACES
 from iota2.config.places import KEYS
-from iota2.errors import ConfigError, InputProblems, UserError, message_of
+from iota2.errors import ConfigError, InputProblems, MissingField, UserError, message_of
 
 T = TypeVar("T")
 Option = tuple[str | int, ...]
@@ -84,3 +85,12 @@ class Problems:
             return ()
         by_items = getattr(self.config.chain, PLACES[section]) is None and self.config.chain.stac_items
         return ("chain", "stac_items", "source") if by_items else ("chain", PLACES[section])
+
+
+@contextmanager
+def about_field(key: str) -> Iterator[None]:
+    """A field that a file lacks is a problem of the option that names the field, not the file."""
+    try:
+        yield
+    except MissingField as err:
+        raise InputProblems([(("chain", key), str(err))]) from err
