@@ -20,8 +20,10 @@ from iota2.chains.classification import CLASSIFICATION
 from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
 from iota2.run.plan.jobs import Plan, make_plan, rows_of
-from iota2.run.records.ledger import Ledger, Record, assess, checksum, params_digest, stamp_of
 from iota2.run.records.output import prepare
+from iota2.run.records.records import Ledger, Record
+from iota2.run.records.stamps import checksum, stamp_of
+from iota2.run.records.verdicts import assess, params_digest
 from iota2.run.workers.peak_memory import peak_mib
 from iota2.testing.world import WorldOptions, make_world
 from iota2.testing.writing import write_world

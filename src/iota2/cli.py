@@ -49,6 +49,7 @@ from iota2.run.options import (
     paths_words,
     resume_command,
 )
+from iota2.run.outlook import Outlook, first_look, foretell, look_ahead
 from iota2.run.progress.sample_losses import sample_lines
 from iota2.run.progress.state_notes import state_notes
 from iota2.run.progress.status import job_states
@@ -57,6 +58,7 @@ from iota2.run.records.output import other_results, place_notes
 from iota2.run.survey.survey import input_problems
 from iota2.run.verify import verify as look_at_outputs
 from iota2.run.workers.clusters import WORKERS
+from iota2.run.workers.engine import resource_notes
 from iota2.run.workers.job import PrintableFormatter
 from iota2.run.workers.signals import end_on_sigterm
 from iota2.terminal.console import Console, JsonLines, for_terminal, totals_text
@@ -154,12 +156,12 @@ def check(config: ConfigPath, resources: ResourcesFile = None, paths_from: Paths
     console = Console()
     loaded = _load(config, console, paths_from)
     options = Options(resources=resources)
-    for note in runner.resource_notes(loaded, options):
+    for note in resource_notes(loaded, options):
         console.say(f"note: {note}")
     _report_state(loaded, console)
     outlook = _outlook_of(loaded, options)
     console.summary(outlook.to_run, outlook.found)
-    runner.foretell(loaded, options, console, outlook)
+    foretell(loaded, options, console, outlook)
     jobs = totals_text(outlook.verdicts) if _has_runs(loaded) else f"{counted(len(outlook.plan.jobs), 'job')} will run"
     command = shlex.join(["iota2", "run", str(config), *paths_words(loaded)])
     console.say(f"All is well: {jobs}. Next: {command}")
@@ -170,9 +172,9 @@ def _has_runs(config: Config) -> bool:
     return os.path.isdir(config.chain.output_path / layout.MARK)
 
 
-def _outlook_of(config: Config, options: Options) -> runner.Outlook:
+def _outlook_of(config: Config, options: Options) -> Outlook:
     """What a run would do; records are read only where there have been runs."""
-    return (runner.look_ahead if _has_runs(config) else runner.first_look)(config, options)
+    return (look_ahead if _has_runs(config) else first_look)(config, options)
 
 
 @app.command()
@@ -229,13 +231,13 @@ def _outlook(  # noqa: PLR0917 - what two commands have in common
     restart: bool,
     force: Sequence[str] | None,
     paths_from: Path | None,
-) -> tuple[Console, runner.Outlook]:
+) -> tuple[Console, Outlook]:
     """What a run with these options would do, and the console."""
     console = Console()
     options = Options(first_step=first_step, last_step=last_step, restart=restart, force=tuple(force or ()))
     loaded = _load(config, console, paths_from)
     _report_state(loaded, console)
-    return console, runner.look_ahead(loaded, options)
+    return console, look_ahead(loaded, options)
 
 
 @app.command()
@@ -452,7 +454,7 @@ def _run_watched(
 ) -> None:
     config = _load(path, console, paths_from)
     if only_summary:
-        for note in runner.resource_notes(config, options):
+        for note in resource_notes(config, options):
             console.say(f"note: {note}")
         outlook = _outlook_of(config, options)
         for note in outlook.notes:

@@ -24,8 +24,10 @@ from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.errors import ConfigError, UserError
 from iota2.import_path import worker_path
 from iota2.run.plan.jobs import make_plan, rows_of
-from iota2.run.records.ledger import Ledger, assess
-from iota2.run.runner import Options, Watcher, resume_command, run
+from iota2.run.records.records import Ledger
+from iota2.run.records.verdicts import assess
+from iota2.run.runner import Options, resume_command, run
+from iota2.run.watcher import Watcher
 from iota2.run.workers import clusters
 from iota2.run.workers.clusters import Queue, job_queue, running_scheduler
 from iota2.run.workers.connections import run_certificates

@@ -14,7 +14,8 @@ import pytest
 from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.errors import InputError, UserError
 from iota2.run.plan.jobs import Plan, make_plan, rows_of
-from iota2.run.records.ledger import Ledger, assess
+from iota2.run.records.records import Ledger
+from iota2.run.records.verdicts import assess
 from iota2.run.workers.execute import DEATHS, Cluster, Debug, Engine, Retry, execute
 from iota2.run.workers.job import JobResult
 from iota2.run.workers.local import local_workers

@@ -20,6 +20,7 @@ from iota2.core.graph import Resources
 from iota2.errors import ConfigError, OutputError
 from iota2.run import runner
 from iota2.run.host import available_memory
+from iota2.run.outlook import check, look_ahead
 from iota2.run.survey.forecast import (
     Forecast,
     fitting_workers,
@@ -64,7 +65,7 @@ def resident(parent: psutil.Process) -> int:
 def test_the_forecast_is_within_a_factor_of_what_a_run_takes(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     root = config.chain.output_path
-    outlook = runner.look_ahead(config, runner.Options())
+    outlook = look_ahead(config, runner.Options())
     told = forecast_run(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=2)
     assert told.rough
     process = subprocess.Popen(
@@ -96,7 +97,7 @@ def test_an_earlier_run_tells_how_long_jobs_take_and_only_what_runs_counts(files
     config = configured(files, tmp_path)
     runner.run(config, runner.Options(workers=0), runner.Watcher())
     force = runner.Options(force=("learnModel",))
-    outlook = runner.look_ahead(config, force)
+    outlook = look_ahead(config, force)
     told = forecast_run(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=0)
     again = [verdict for verdict in outlook.verdicts.values() if verdict.state != "fresh"]
     assert 0 < len(again) < len(outlook.verdicts)
@@ -106,7 +107,7 @@ def test_an_earlier_run_tells_how_long_jobs_take_and_only_what_runs_counts(files
         config,
         outlook.found,
         outlook.plan,
-        runner.look_ahead(configured(files, tmp_path / "other"), runner.Options()).verdicts,
+        look_ahead(configured(files, tmp_path / "other"), runner.Options()).verdicts,
         use=Resources(),
         workers=0,
     )
@@ -118,8 +119,8 @@ def test_files_that_are_replaced_or_removed_need_no_more_room(files: WorldFiles,
     config = configured(files, tmp_path)
     runner.run(config, runner.Options(workers=0), runner.Watcher())
     taken = sum(path.stat().st_size for path in config.chain.output_path.rglob("*") if path.is_file())
-    everything = runner.Options(force=tuple({job.step.name for job in runner.check(config)[1].jobs}))
-    outlook = runner.look_ahead(config, everything)
+    everything = runner.Options(force=tuple({job.step.name for job in check(config)[1].jobs}))
+    outlook = look_ahead(config, everything)
 
     def told(freed: int | None = None) -> Forecast:
         return forecast_run(
@@ -138,7 +139,7 @@ def test_the_shares_of_steps_count(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     resources = tmp_path / "resources.cfg"
     resources.write_text("classification : { ram : '40gb' }", encoding="utf-8")
-    outlook = runner.look_ahead(config, runner.Options())
+    outlook = look_ahead(config, runner.Options())
     shares = shares_of(resources, Resources(), Retry(), CHAIN.numbers).steps
 
     def told(shares: Mapping[str, Resources] | None = None) -> Forecast:
@@ -188,7 +189,7 @@ def test_samples_count_in_the_memory(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     every = config.arg_train.sample_selection.model_copy(update={"strategy": "all"})
     config = replace(config, arg_train=config.arg_train.model_copy(update={"sample_selection": every}))
-    outlook = runner.look_ahead(config, runner.Options())
+    outlook = look_ahead(config, runner.Options())
     many = replace(outlook.found, labelled=outlook.found.labelled * 10_000)
 
     def told(found: Survey) -> Forecast:

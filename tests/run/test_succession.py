@@ -12,8 +12,9 @@ from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.io.files.atomic import part_name, write_text
 from iota2.run import runner
 from iota2.run.plan.jobs import Plan
-from iota2.run.records.ledger import Ledger, assess
 from iota2.run.records.lock import LOCK, lock_text, locked, require_lock
+from iota2.run.records.records import Ledger
+from iota2.run.records.verdicts import assess
 from iota2.run.workers.execute import Debug, execute
 from iota2.run.workers.job import JobResult, Task, run_task
 from tests.chain.helpers import Case, case, small

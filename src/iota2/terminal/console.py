@@ -29,11 +29,11 @@ from iota2.errors import Iota2Error, exit_code_of, message_of
 from iota2.run.plan.jobs import Job, Plan
 from iota2.run.progress.pace import Pace
 from iota2.run.progress.status import RESULTS, WORDS, End, JobState, job_states, jobs_left_out, last_end
-from iota2.run.records.ledger import Verdict
 from iota2.run.records.lock import holder
-from iota2.run.runner import Watcher
+from iota2.run.records.verdicts import Verdict
 from iota2.run.survey.forecast import Forecast
 from iota2.run.survey.survey import Survey
+from iota2.run.watcher import Watcher
 from iota2.run.workers.heartbeat import read_heartbeats
 from iota2.run.workers.job import JobResult
 

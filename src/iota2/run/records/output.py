@@ -17,8 +17,8 @@ from iota2.core.files import MAX_NAME_BYTES, read_bytes
 from iota2.core.graph import Artifact
 from iota2.errors import OutputError, remedy_of, system_text
 from iota2.io.files.atomic import SHAPEFILE_SUFFIXES, in_progress, write_text
-from iota2.run.records.ledger import Ledger
 from iota2.run.records.lock import LOCK
+from iota2.run.records.records import Ledger
 from iota2.run.records.state import StateFile, make_way, require
 
 LONGEST_PATH = 3800

@@ -21,7 +21,8 @@ from iota2.core.scene import Scene
 from iota2.errors import JobsFailed, OutputError
 from iota2.run.host import _FULL, disk_is_full
 from iota2.run.plan.jobs import Job, Plan
-from iota2.run.records.ledger import Verdict, stat_stamp
+from iota2.run.records.stamps import stat_stamp
+from iota2.run.records.verdicts import Verdict
 from iota2.run.survey.survey import Survey
 from iota2.steps.blocks import prediction_shapes
 

@@ -21,8 +21,9 @@ from iota2.errors import REMEDIES, Iota2Error, message_of, system_text
 from iota2.io.files.atomic import asking_first
 from iota2.io.files.gdal import gdal_environment, limit_threads
 from iota2.run.records.damage import Damage, damage_of
-from iota2.run.records.ledger import Record, stamp_of
 from iota2.run.records.lock import require_lock
+from iota2.run.records.records import Record
+from iota2.run.records.stamps import stamp_of
 from iota2.run.records.state import make_way
 from iota2.run.workers.heartbeat import Heartbeat, beating, read_heartbeat
 from iota2.run.workers.peak_memory import peak_mib, reset_peak
