@@ -6,9 +6,29 @@ leave_out_working_folder()
 
 import os  # noqa: E402 - nothing may be imported before the working folder is left out
 import tempfile  # noqa: E402
+from importlib import import_module  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "features": "iota2.api.scenes",
+    "load_config": "iota2.config.load",
+    "load_model": "iota2.api.models",
+    "open_scene": "iota2.api.scenes",
+}
+"""Names of the public interface, and the modules that are imported when they are first used."""
+
+
+def __getattr__(name: str) -> object:
+    """A name of the public interface; its module is imported now, so that importing the package stays fast."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'iota2' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})
 
 
 def _find_room_for_compiled_code() -> None:
