@@ -16,6 +16,7 @@ _PUBLIC = {
     "load_config": "iota2.config.load",
     "load_model": "iota2.api.models",
     "open_scene": "iota2.api.scenes",
+    "run_chain": "iota2.api.runs",
 }
 """Names of the public interface, and the modules that are imported when they are first used."""
 
