@@ -110,6 +110,7 @@ class Features:
 def open_scene(source: str | Path | Config, tile: str) -> OpenedScene:
     """The scene of one tile, from the output folder of a run, a configuration file, or a configuration.
 
+    A folder has the shifts that its run found by coregistration; a configuration has none yet.
     InputError for a folder without scenes and for an unknown tile; ConfigError for a configuration with problems.
     """
     if isinstance(source, Config) or not Path(source).is_dir():
