@@ -8,11 +8,12 @@ import os  # noqa: E402 - nothing may be imported before the working folder is l
 import tempfile  # noqa: E402
 from importlib import import_module  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "features": "iota2.api.scenes",
+    "features": "iota2.api.features",
     "load_config": "iota2.config.load",
     "load_model": "iota2.api.models",
     "open_scene": "iota2.api.scenes",
@@ -21,7 +22,7 @@ _PUBLIC = {
 """Names of the public interface, and the modules that are imported when they are first used."""
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     """A name of the public interface; its module is imported now, so that importing the package stays fast."""
     if name not in _PUBLIC:
         raise AttributeError(f"module 'iota2' has no attribute {name!r}")

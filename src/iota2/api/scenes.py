@@ -1,50 +1,45 @@
-"""Scenes, image series and features of a tile, as xarray."""
+"""Scenes: the images of one tile, opened from a run, a configuration or folders of images."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
-import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
-from odc.geo.xr import xr_coords
 
 from iota2 import layout
-from iota2.compute.features import feature_block
-from iota2.compute.valid import has_data
+from iota2.api.arrays import series_dataset
+from iota2.api.folders import scan_folders
+from iota2.api.windows import Area, window_of
 from iota2.config.load import load_config
 from iota2.config.options.schema import Config
-from iota2.core.cube import Cube, FeatureBlock
-from iota2.core.grid import Block, block_of, place_in, share_pixels
+from iota2.core.grid import Block
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
-from iota2.core.words import did_you_mean
+from iota2.core.words import did_you_mean, squeezed
 from iota2.errors import InputError
-from iota2.io.series.reader import CubeReader, series_reader
+from iota2.io.series.reader import CubeReader
 from iota2.io.series.scene_file import read_scene, shifted
 from iota2.io.tables.recipes import read_recipe
 from iota2.run.survey.survey import survey
 
-T = TypeVar("T")
-Bounds = tuple[float, float, float, float]
-"""Left, bottom, right, top, in the CRS of the tile."""
-
 
 @dataclass(frozen=True)
 class OpenedScene:
-    """Images of one tile; nothing is read until values are asked for."""
+    """The images of one tile. Pixels are read only when values are asked for."""
 
     scene: Scene
     recipe: FeatureRecipe
-    """The features of the run or configuration that the scene was opened from."""
+    """The features of the run or of the configuration; of folders of images, those of the default options."""
+    notes: tuple[str, ...] = ()
+    """What the scan of the folders reported, such as files that were ignored."""
 
     @property
     def geobox(self) -> GeoBox:
-        """The grid of the tile."""
+        """The grid of the tile: CRS, affine transform and shape."""
         return self.scene.geobox
 
     @property
@@ -52,123 +47,127 @@ class OpenedScene:
         """Names of the sensors that have images of the tile."""
         return tuple(sensor.spec.name for sensor in self.scene.sensors)
 
-    def cube(self, area: Bounds | GeoBox | None = None, *, sensors: Sequence[str] | None = None) -> SceneCube:
-        """The part of the scene that covers ``area``, on the tile's own pixels; all of it by default.
+    def cube(self, area: Area | None = None, *, sensors: str | Iterable[str] | None = None) -> SceneCube:
+        """The window of the scene that covers ``area``, on the pixels of the tile; the whole tile by default.
 
-        InputError for an area outside the tile, a geobox of other pixels, or a sensor without images.
+        ``area``: left, bottom, right, top in the CRS of the tile, or a part of ``geobox``. ``sensors``: by default all.
+        InputError for an area that is not inside the tile, a geobox of other pixels, or a sensor without images.
         """
-        names = tuple(self.sensors if sensors is None else sensors)
-        for name in names:
-            if name not in self.sensors:
-                raise InputError(f"{name}: no images of tile {self.scene.tile}{did_you_mean(name, self.sensors)}")
-        return SceneCube(self, _block(self.scene, area), names)
+        return SceneCube(self.only(sensors), window_of(self.scene, area))
+
+    def only(self, sensors: str | Iterable[str] | None) -> OpenedScene:
+        """The scene and its recipe without the other sensors; InputError for a sensor without images."""
+        if sensors is None:
+            return self
+        words = [sensors] if isinstance(sensors, str) else list(sensors)
+        names = {name for word in words for name in self._named(word)}
+        return replace(
+            self,
+            scene=replace(self.scene, sensors=tuple(one for one in self.scene.sensors if one.spec.name in names)),
+            recipe=replace(self.recipe, sensors=tuple(one for one in self.recipe.sensors if one.sensor in names)),
+        )
+
+    def _named(self, word: str) -> list[str]:
+        """The names of the series that a word means: the name of one, or the configuration section of some."""
+        specs = [one.spec for one in self.scene.sensors]
+        found = [spec.name for spec in specs if squeezed(word) in (squeezed(spec.name), squeezed(spec.section))]
+        if not found:
+            near = did_you_mean(word, self.sensors) or f". Available: {', '.join(self.sensors)}."
+            raise InputError(f"{word}: no images of this sensor on tile {self.scene.tile}{near}")
+        return found
 
 
 @dataclass(frozen=True)
 class SceneCube:
-    """A window of a scene, and the sensors that are wanted of it."""
+    """A window of a scene. Pixels are read by ``to_xarray``."""
 
     opened: OpenedScene
     block: Block
-    sensors: tuple[str, ...]
+
+    @property
+    def geobox(self) -> GeoBox:
+        """The grid of the window."""
+        return self.block.geobox
+
+    @property
+    def sensors(self) -> tuple[str, ...]:
+        """Names of the sensors of the window."""
+        return self.opened.sensors
 
     def to_xarray(self, sensor: str | None = None) -> xr.Dataset:
-        """``values`` (time, band, y, x) float32 and ``valid`` (time, y, x) bool of one sensor.
+        """The series of one sensor: ``values`` (time, band, y, x) float32 and ``valid`` (time, y, x) bool.
 
         Values are in product units (reflectance x 10000), NaN where a band has no data. ``valid`` is False where a
-        mask applies or any band has no data. ``sensor`` may be left out when the cube has one sensor only;
-        InputError otherwise.
+        mask applies or any band has no data. Several images of one day are several times; the coordinate ``key`` is
+        unique. Layers without dates have no dimension ``time``. ``sensor`` may be left out when the window has one
+        sensor only; else InputError. DamagedProduct for a file that cannot be read.
         """
-        if sensor is None and len(self.sensors) == 1:
-            sensor = self.sensors[0]
-        if sensor is None or sensor not in self.sensors:
-            raise InputError(f"to_xarray: expected sensor= one of {', '.join(self.sensors)}, found {sensor!r}")
-        spec = next(one.spec for one in self.opened.scene.sensors if one.spec.name == sensor)
-        with CubeReader(self.opened.scene, {sensor: tuple(band.name for band in spec.bands)}) as reader:
-            return _dataset(reader.read(self.block)[sensor], self.block.geobox)
+        if sensor is None and len(self.sensors) != 1:
+            raise InputError(f"to_xarray: the scene has several sensors. Give one of {', '.join(self.sensors)}.")
+        chosen = self.opened.only(sensor).scene
+        if len(chosen.sensors) != 1:
+            names = ", ".join(one.spec.name for one in chosen.sensors)
+            raise InputError(f"to_xarray: {sensor} has several series. Give one of {names}.")
+        spec = chosen.sensors[0].spec
+        with CubeReader(chosen, {spec.name: spec.band_names}) as reader:
+            return series_dataset(reader.read(self.block)[spec.name], self.geobox, dated=not spec.static)
 
 
-@dataclass(frozen=True, eq=False)
-class Features:
-    """Features of a window of a scene."""
-
-    block: FeatureBlock
-    geobox: GeoBox
-
-    def to_xarray(self) -> xr.DataArray:
-        """(feature, y, x) float32, with the clear observations of each pixel as coordinate ``n_valid`` (y, x).
-
-        Values of pixels whose ``n_valid`` is 0 are placeholders.
-        """
-        coords = {"feature": list(self.block.names), **xr_coords(self.geobox)}
-        y, x = self.geobox.dims
-        return xr.DataArray(self.block.values, coords=coords, dims=("feature", y, x), name="features").assign_coords(
-            n_valid=((y, x), self.block.n_valid)
-        )
+Source = str | Path | Config | Mapping[str, str | Path]
 
 
-def open_scene(source: str | Path | Config, tile: str) -> OpenedScene:
-    """The scene of one tile, from the output folder of a run, a configuration file, or a configuration.
+def open_scene(source: Source, tile: str, *, sensors: str | Sequence[str] | None = None) -> OpenedScene:
+    """The images of one tile, without reading pixels.
 
-    A folder has the shifts that its run found by coregistration; a configuration has none yet.
-    InputError for a folder without scenes and for an unknown tile; ConfigError for a configuration with problems.
+    ``source`` is one of:
+
+    - the output folder of a run; dates are shifted as its coregistration found;
+    - a configuration, or the path of its file; dates are not shifted yet;
+    - a folder of images, with a folder for each tile; ``sensors`` names what to look for: sensors of
+      ``iota2 sensors``, or paths of sensor descriptions (YAML);
+    - a mapping of such sensors to their folders.
+
+    Of runs and configurations, ``sensors`` keeps only these. The grid and features of folders of images are those of
+    a run with default options on this tile alone.
+
+    InputError for a folder without images, an unknown tile or an unknown sensor; ConfigError for a configuration with
+    problems.
     """
-    if isinstance(source, Config) or not Path(source).is_dir():
-        found = survey(source if isinstance(source, Config) else load_config(source))
-        return OpenedScene(_tile(found.scenes, tile), found.recipe)
-    root = Path(source)
-    paths = {path.parts[-3]: path for path in sorted(root.glob(layout.SCENE.path.format(tile="*")))}
-    if not paths:
-        raise InputError(f"{root}: no scenes. Give the output folder of a run, or its configuration file.")
-    scene = read_scene(_tile(paths, tile))
-    shifts = root / layout.SHIFTS.path.format(tile=tile)
+    if isinstance(source, Config):
+        return _of_config(source, tile).only(sensors)
+    if isinstance(source, Mapping):
+        return OpenedScene(*scan_folders(source, tile)).only(sensors)
+    path = Path(source)
+    if path.is_file():
+        return _of_config(load_config(path), tile).only(sensors)
+    if not path.is_dir():
+        raise InputError(f"{path}: no such file or folder. Give the output folder of a run, a configuration or images.")
+    scenes = {found.parts[-3]: found for found in sorted(path.glob(layout.SCENE.path.format(tile="*")))}
+    if scenes:
+        return _of_run(path, tile, tuple(scenes)).only(sensors)
+    if sensors is None:
+        raise InputError(f"{path}: not the output folder of a run. If these are images, name their sensors=.")
+    return OpenedScene(*scan_folders(dict.fromkeys([sensors] if isinstance(sensors, str) else sensors, path), tile))
+
+
+def _of_config(config: Config, tile: str) -> OpenedScene:
+    found = survey(config)
+    _require_tile(tile, tuple(found.scenes))
+    return OpenedScene(found.scenes[tile], found.recipe, found.notes[tile])
+
+
+def _of_run(root: Path, tile: str, tiles: Sequence[str]) -> OpenedScene:
+    _require_tile(tile, tiles)
+    scene, shifts, notes = (
+        root / artifact.path.format(tile=tile) for artifact in (layout.SCENE, layout.SHIFTS, layout.SCAN_NOTES)
+    )
+    opened = read_scene(scene)
     if shifts.exists():
-        scene = shifted(scene, json.loads(shifts.read_text(encoding="utf-8")))
-    return OpenedScene(scene, read_recipe(root / layout.RECIPE.path))
+        opened = shifted(opened, json.loads(shifts.read_text(encoding="utf-8")))
+    found = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else ()
+    return OpenedScene(opened, read_recipe(root / layout.RECIPE.path), tuple(found))
 
 
-def features(source: OpenedScene | SceneCube, recipe: FeatureRecipe | None = None) -> Features:
-    """The features of a scene or of a window, exactly those of a run; ``recipe`` is the scene's own by default.
-
-    All values are held in memory: 4 bytes for each feature and pixel. FeatureMismatch when the series of the scene
-    cannot give the features of ``recipe``.
-    """
-    cube = source if isinstance(source, SceneCube) else source.cube()
-    wanted = cube.opened.recipe if recipe is None else recipe
-    with series_reader(cube.opened.scene, wanted) as reader:
-        return Features(feature_block(reader.read(cube.block), wanted), cube.block.geobox)
-
-
-def _tile(found: Mapping[str, T], tile: str) -> T:
-    if tile not in found:
-        raise InputError(f"{tile}: unknown tile. Available: {', '.join(found)}")
-    return found[tile]
-
-
-def _block(scene: Scene, area: Bounds | GeoBox | None) -> Block:
-    """The block of a scene that covers an area; InputError when it is not inside of the tile."""
-    if area is None:
-        return block_of(scene.tile, scene.geobox, (0, scene.geobox.shape[0]), (0, scene.geobox.shape[1]))
-    if isinstance(area, GeoBox) and (area.crs != scene.geobox.crs or not share_pixels(area, scene.geobox)):
-        raise InputError(f"The geobox has other pixels than tile {scene.tile}. Use a part of scene.geobox.")
-    left, bottom, right, top = area.boundingbox.bbox if isinstance(area, GeoBox) else area
-    west, south, east, north = scene.geobox.boundingbox.bbox
-    if not (west <= left < right <= east and south <= bottom < top <= north):
-        raise InputError(
-            f"Bounds {left, bottom, right, top} are not inside tile {scene.tile}. Expected left, bottom, right, top "
-            f"within {west, south, east, north}, in {scene.geobox.crs}."
-        )
-    part = place_in(scene.geobox, (left, bottom, right, top))
-    col, row = (round(value) for value in ~scene.geobox.affine * (part.affine.c, part.affine.f))
-    return block_of(scene.tile, scene.geobox, (row, row + part.shape[0]), (col, col + part.shape[1]))
-
-
-def _dataset(cube: Cube, geobox: GeoBox) -> xr.Dataset:
-    values = np.where(has_data(cube.values, cube.nodata), cube.values, np.nan).astype(np.float32)
-    y, x = geobox.dims
-    coords = {
-        "time": ("time", np.array(cube.days, "datetime64[ns]"), {"standard_name": "time"}),
-        "band": list(cube.bands),
-        **xr_coords(geobox),
-    }
-    return xr.Dataset({"values": (("time", "band", y, x), values), "valid": (("time", y, x), cube.valid)}, coords)
+def _require_tile(tile: str, tiles: Sequence[str]) -> None:
+    if tile not in tiles:
+        raise InputError(f"{tile}: unknown tile. Available: {', '.join(tiles)}.")
