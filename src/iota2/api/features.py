@@ -21,6 +21,7 @@ class Features:
 
     block: FeatureBlock
     geobox: GeoBox
+    """The grid of the window."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -61,7 +61,8 @@ class LoadedModel:
 def load_model(folder: str | Path) -> LoadedModel:
     """The model in a folder ``model/model_<region>_seed_<seed>`` of a run; ModelError if it cannot be used.
 
-    Names and colours of classes are those of the run's output folder; a model that was moved elsewhere has none.
+    Names and colours of classes are those of the run's output folder; of a model that was moved,
+    the codes are the names, and all colours are grey.
     """
     path = Path(folder)
     model = models.load_model(path)

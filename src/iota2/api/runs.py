@@ -11,10 +11,10 @@ from iota2.run.options import Options
 
 
 def run_chain(config: str | Path | Config, *, workers: int = 0) -> Path:
-    """Make what is missing or outdated of a configuration's outputs, without messages; the output folder.
+    """Make the outputs of a configuration that are missing or outdated; the output folder.
 
-    Jobs run in ``workers`` processes, by default in this one. JobsFailed when jobs failed; UserError for problems of
-    the configuration or its inputs, before anything runs.
+    Nothing is printed. Jobs run in ``workers`` processes, by default in this one. JobsFailed when jobs failed;
+    UserError for problems of the configuration or of its inputs, before anything runs.
     """
     loaded = config if isinstance(config, Config) else load_config(config)
     runner.run(loaded, Options(workers=workers), runner.Watcher())
