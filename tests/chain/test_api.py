@@ -224,7 +224,7 @@ def test_a_sensor_description_names_a_sensor(several: WorldFiles, tmp_path: Path
 
 
 def test_folders_of_several_sensors_share_the_finest_grid(several: WorldFiles) -> None:
-    folders = {"Landsat8": several.l8_path, "Sentinel_2": several.s2_path}
+    folders = {"Sentinel_2": several.s2_path, "Landsat8": several.l8_path}
     found = iota2.open_scene(folders, "T31TCJ")
     alone = iota2.open_scene(several.s2_path, "T31TCJ", sensors="Sentinel_2")
     assert found.sensors == ("Landsat8", "Sentinel2")
@@ -266,9 +266,24 @@ def test_wrong_sources_are_input_errors(mapped: Mapped, several: WorldFiles, tmp
         iota2.open_scene(several.s2_path, "T31TCJ", sensors="Sentinel_1")
     with pytest.raises(InputError, match="No sensor is named"):
         iota2.open_scene(several.s2_path, "T31TCJ", sensors=[])
+    with pytest.raises(InputError, match=r"No sensor is named\. Available: Sentinel2"):
+        iota2.open_scene(mapped.root, TILES[0], sensors=[])
+    with pytest.raises(InputError, match="the sensor Sentinel2 is named twice"):
+        iota2.open_scene({"Sentinel_2": several.s2_path, "Sentinel2": several.s2_path}, "T31TCJ")
     (tmp_path / "odd.cfg").write_text("chain : { list_tiles : 'T31TCJ' }", encoding="utf-8")
     with pytest.raises(ConfigError, match="did you mean 'list_tile'"):
         iota2.open_scene(tmp_path / "odd.cfg", "T31TCJ")
+
+
+def test_a_run_that_stopped_early_or_is_damaged_is_an_input_error(mapped: Mapped, tmp_path: Path) -> None:
+    shutil.copytree(mapped.root / "features", tmp_path / "features")
+    recipe, scene = tmp_path / layout.RECIPE.path, tmp_path / layout.SCENE.path.format(tile=TILES[0])
+    recipe.unlink()
+    with pytest.raises(InputError, match=r"recipe\.json: no such file\. The run did not come so far"):
+        iota2.open_scene(tmp_path, TILES[0])
+    scene.write_text(scene.read_text(encoding="utf-8")[:100], encoding="utf-8")
+    with pytest.raises(InputError, match=r"scene\.json: cannot be read"):
+        iota2.open_scene(tmp_path, TILES[0])
 
 
 def test_wrong_windows_are_input_errors(scene: OpenedScene) -> None:

@@ -2,7 +2,8 @@
 
 A comment before a block, not visible to readers, says where its code goes: ``<!-- code: create FILE -->``,
 ``append FILE``, ``before FILE :: BEGIN OF A LINE``, or ``change FILE`` for a block of kind ``diff``, whose parts are
-divided by lines of three dots. A block that cannot be run says why: ``<!-- not run: reason -->``.
+divided by lines of three dots, or ``run by FILE`` for code that another test runs. A block that
+cannot be run says why: ``<!-- not run: reason -->``.
 """
 
 from __future__ import annotations

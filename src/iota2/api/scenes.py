@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import xarray as xr
 from odc.geo.geobox import GeoBox
@@ -25,6 +26,8 @@ from iota2.io.series.reader import CubeReader
 from iota2.io.series.scene_file import read_scene, shifted
 from iota2.io.tables.recipes import read_recipe
 from iota2.run.survey.survey import survey
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class OpenedScene:
         if sensors is None:
             return self
         words = [sensors] if isinstance(sensors, str) else list(sensors)
+        if not words:
+            raise InputError(f"No sensor is named. Available: {', '.join(self.sensors)}.")
         names = {name for word in words for name in self._named(word)}
         return replace(
             self,
@@ -158,14 +163,28 @@ def _of_config(config: Config, tile: str) -> OpenedScene:
 
 def _of_run(root: Path, tile: str, tiles: Sequence[str]) -> OpenedScene:
     _require_tile(tile, tiles)
-    scene, shifts, notes = (
-        root / artifact.path.format(tile=tile) for artifact in (layout.SCENE, layout.SHIFTS, layout.SCAN_NOTES)
-    )
-    opened = read_scene(scene)
+    shifts, notes = (root / artifact.path.format(tile=tile) for artifact in (layout.SHIFTS, layout.SCAN_NOTES))
+    scene = _read(root / layout.SCENE.path.format(tile=tile), read_scene)
     if shifts.exists():
-        opened = shifted(opened, json.loads(shifts.read_text(encoding="utf-8")))
-    found = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else ()
-    return OpenedScene(opened, read_recipe(root / layout.RECIPE.path), tuple(found))
+        scene = shifted(scene, _read(shifts, _read_json))
+    recipe = _read(root / layout.RECIPE.path, read_recipe)
+    return OpenedScene(scene, recipe, tuple(_read(notes, _read_json)))
+
+
+def _read(path: Path, reader: Callable[[Path], T]) -> T:
+    """What a file of a run says; InputError when it is missing or damaged."""
+    try:
+        return reader(path)
+    except FileNotFoundError as err:
+        raise InputError(f"{path}: no such file. The run did not come so far: resume it with iota2 run.") from err
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        raise InputError(
+            f"{path}: cannot be read ({err}). Resume the run with iota2 run, which makes it anew."
+        ) from err
+
+
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _require_tile(tile: str, tiles: Sequence[str]) -> None:
