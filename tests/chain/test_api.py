@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -127,6 +128,19 @@ def test_a_prediction_has_names_and_colours_of_classes(mapped: Mapped, scene: Op
     assert list(found.class_color.values) == colors
     elsewhere = iota2.load_model(shutil.copytree(folder, tmp_path / folder.name)).predict(window)
     assert list(elsewhere.class_name.values) == [str(code) for code in found["class"].values]
+
+
+def test_dates_are_shifted_as_the_run_found_them(mapped: Mapped, scene: OpenedScene, tmp_path: Path) -> None:
+    shutil.copytree(mapped.root / "features", tmp_path / "features")
+    still = scene.cube().to_xarray()
+    first, second = still.key.values[:2]
+    shifts = tmp_path / layout.SHIFTS.path.format(tile=TILES[0])
+    shifts.write_text(json.dumps({"Sentinel2": {str(second): [10.0, 0.0]}}), encoding="utf-8")
+    found = iota2.open_scene(tmp_path, TILES[0]).cube().to_xarray()
+    before, after = (one["values"].sel(band="B4").values for one in (still, found))
+    assert (first, second) == ("20180116", "20180220")
+    np.testing.assert_array_equal(after[0], before[0])
+    np.testing.assert_array_equal(after[1][:, :-1], before[1][:, 1:])
 
 
 # ------------------------------------------------------------------------------------- xarray objects by CF
