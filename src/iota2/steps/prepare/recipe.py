@@ -9,7 +9,8 @@ from datetime import date
 from iota2 import layout
 from iota2.compute.features import recipe_problems
 from iota2.config.options.schema import Config
-from iota2.config.options.sensors import RADAR
+from iota2.config.options.sensors import RADAR, FeatureExtraction, Interpolation
+from iota2.config.options.train import ArgTrain
 from iota2.config.sensors import enabled_sensors, place_of
 from iota2.core.graph import JobContext, Step
 from iota2.core.recipe import FeatureRecipe, SensorRecipe, interpolation_dates
@@ -38,18 +39,35 @@ class RecipeParams:
 
 def params(config: Config) -> RecipeParams:
     """The options that change features."""
-    series, extraction = config.sensors_data_interpolation, config.iota2_feature_extraction
+    return params_of(
+        enabled_sensors(config),
+        config.sensors_data_interpolation,
+        config.iota2_feature_extraction,
+        config.arg_train,
+        allow_missing=config.chain.allow_missing_sensor,
+    )
+
+
+def params_of(
+    sensors: tuple[SensorOptions, ...],
+    series: Interpolation,
+    extraction: FeatureExtraction,
+    train: ArgTrain,
+    *,
+    allow_missing: bool = False,
+) -> RecipeParams:
+    """The options of features of these sensors, from the sections that have them."""
     return RecipeParams(
-        sensors=enabled_sensors(config),
+        sensors=sensors,
         auto_date=series.auto_date,
         gapfilling=series.use_gapfilling,
-        indices=tuple(config.arg_train.indices),
+        indices=tuple(train.indices),
         copy_input=extraction.copy_input,
         relative_reflectance=extraction.rel_refl,
         keep_duplicates=extraction.keep_duplicates,
         atmospheric_correction=extraction.acor_feat,
-        standard_labels=config.arg_train.force_standard_labels,
-        allow_missing=config.chain.allow_missing_sensor,
+        standard_labels=train.force_standard_labels,
+        allow_missing=allow_missing,
     )
 
 
