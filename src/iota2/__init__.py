@@ -13,7 +13,7 @@ from typing import Any  # noqa: E402
 __version__ = "0.1.0"
 
 PUBLIC = {
-    "load_config": "iota2.config.load",
+    "load_config": "iota2.chains.load",
     "run_chain": "iota2.api.runs",
     "open_scene": "iota2.api.scenes",
     "features": "iota2.api.features",
