@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 
 AXES = ("tile", "part", "sensor", "region", "seed")
 """The axes of a run. A row of the run's table gives each of them a value; parts are strips of a tile."""
 
 Key = tuple[str | int, ...]
 """Values of an artifact's axes that the job itself does not fix, in the order of ``AXES``."""
+
+
+Role = Literal["product", "intermediate", "note"]
+"""``product``: what a run is made for; ``note``: what tells a person, or the next run, about other files, and the
+styles with which these are shown; ``intermediate``: all that steps hand on to each other."""
+MEDIA_TYPES = {
+    ".csv": "text/csv",
+    ".html": "text/html",
+    ".json": "application/json",
+    ".jsonl": "application/jsonl",
+    ".parquet": "application/vnd.apache.parquet",
+    ".png": "image/png",
+    ".qml": "application/xml",
+    ".shp": "application/vnd.shp",
+    ".sqlite": "application/vnd.sqlite3",
+    ".svg": "image/svg+xml",
+    ".tif": "image/tiff; application=geotiff",
+    ".txt": "text/plain",
+    ".xml": "application/xml",
+    ".zip": "application/zip",
+}
+"""Media type of each kind of file, by its extension."""
 
 
 def always(config: Any) -> bool:
@@ -29,11 +53,28 @@ class Artifact:
     """One sentence for the person who opens the folder."""
     when: Callable[[Any], bool] = always
     """Whether a configuration asks for it."""
+    role: Role = "intermediate"
+
+    @property
+    def media_type(self) -> str | None:
+        """Media type by the extension; None for folders, and where the extension is a constant of the run."""
+        return MEDIA_TYPES.get(PurePosixPath(self.path).suffix)
+
+    def matches(self, name: str) -> bool:
+        """Whether ``name``, relative to the output folder, is its path for some values of its axes."""
+        return _pattern(self.path).fullmatch(name) is not None
 
     @property
     def axes(self) -> tuple[str, ...]:
         """The axes that occur in the path."""
         return tuple(axis for axis in AXES if "{" + axis + "}" in self.path)
+
+
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    """The paths of an artifact; values of axes hold no slash."""
+    parts = re.split(r"{\w+}", path)
+    return re.compile("[^/]+".join(re.escape(part) for part in parts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,8 +268,8 @@ def _outdated(whole: Plan, outlook: Outlook) -> dict[Path, str]:
         whole.root / name: _waits_for(job, whole, verdicts)
         for job in whole.jobs
         if verdicts[job.id].state != "fresh"
-        for name in job.makes
-        if name.startswith("final/") and (whole.root / name).exists()
+        for name in job.products
+        if (whole.root / name).exists()
     }
 
 
@@ -526,9 +526,9 @@ def failure_text(plan: Plan, results: Mapping[str, JobResult], resume: str) -> s
         plan.root / name
         for job in plan.jobs
         if job.id in results and results[job.id].state not in WELL
-        for name in job.makes
+        for name in job.products
     )
-    old = sorted(path.name for path in unmade if path.parent == plan.root / "final" and path.exists())
+    old = sorted(path.name for path in unmade if path.exists())
     if old:
         lines.append(f"OUT OF DATE, of an earlier run, in {plan.root / 'final'}: {', '.join(old)}")
     lines.append(f"What is done stays. Mend the cause, then: {resume}")
@@ -537,23 +537,11 @@ def failure_text(plan: Plan, results: Mapping[str, JobResult], resume: str) -> s
 
 def products(config: Config) -> list[tuple[Path, str]]:
     """The files that a person looks at first, with one sentence each."""
-    shown = (
-        layout.MAP,
-        layout.COLOR_MAP,
-        layout.FINAL_CONFIDENCE,
-        layout.FINAL_VALIDITY,
-        layout.FINAL_PROBABILITIES,
-        layout.DIFFERENCE,
-        layout.CONFUSION_FIGURE,
-    )
     found = [
         (config.chain.output_path / artifact.path.format(seed=seed), artifact.about)
-        for artifact in shown
+        for artifact in layout.products()
         if artifact.when(config)
         for seed in range(config.arg_train.runs)
-    ]
-    found += [
-        (config.chain.output_path / artifact.path, artifact.about) for artifact in (layout.RESULTS, layout.REPORT)
     ]
     return [(path, about) for path, about in dict.fromkeys(found) if path.exists()]
 

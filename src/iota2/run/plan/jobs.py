@@ -42,6 +42,12 @@ class Job:
         return _names(self.out)
 
     @property
+    def products(self) -> tuple[str, ...]:
+        """The products among what it makes, relative to the output folder."""
+        names = (name for name in self.out.bound if self.step.makes[name].role == "product")
+        return tuple(path for name in names for path in self.out.names(name))
+
+    @property
     def reads(self) -> tuple[str, ...]:
         """Every file or folder of the output tree that the job reads, relative to it."""
         return _names(self.inp)

@@ -25,7 +25,7 @@ from iota2.config.options.fields import shown
 from iota2.config.options.schema import Config, describe
 from iota2.config.sensors import path_key
 from iota2.core.files import require_regular
-from iota2.core.graph import AXES, Artifact
+from iota2.core.graph import AXES
 from iota2.core.grid import crs_name, part_rows, resolution
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import SensorOptions
@@ -228,9 +228,8 @@ class Site:
         """Products of jobs that were to run and have not ended well, each with whether there is an older one."""
         for job in self._plan.jobs:
             if views[job.id].state not in ("done", "fresh"):
-                for name in job.makes:
-                    if PurePosixPath(name).parent.name == "final":
-                        yield name, (self._plan.root / name).exists()
+                for name in job.products:
+                    yield name, (self._plan.root / name).exists()
 
     def _report(self, views: Mapping[str, JobView]) -> Literal["made", "old", "none"]:
         """Whether the report of the results is of this run."""
@@ -543,8 +542,8 @@ def _outputs(plan: Plan, views: Mapping[str, JobView]) -> list[tuple[str, str, S
     by_steps = {kind.pattern for kind in kinds} | {a.path for step in plan.steps for a in step.makes.values()}
     kinds += [
         OutputView(artifact.path, artifact.about, "the run")
-        for artifact in vars(layout).values()
-        if isinstance(artifact, Artifact) and artifact.path not in by_steps
+        for artifact in layout.artifacts()
+        if artifact.path not in by_steps
     ]
     folders: dict[str, list[OutputView]] = defaultdict(list)
     for kind in kinds:

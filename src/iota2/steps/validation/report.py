@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from statistics import median
 from types import ModuleType
 
@@ -54,18 +54,6 @@ QUICKLOOK_PIXELS = 1_000_000
 LIBRARIES = ("numpy", "scikit-learn", "rasterio", "numba")
 TOLD_BY_MODELS = ("arg_train.classifier", "arg_train.otb_classifier_options")
 """Options of which the models tell what they were trained with, whatever the configuration says by now."""
-PRODUCTS = (
-    layout.MAP,
-    layout.COLOR_MAP,
-    layout.FINAL_CONFIDENCE,
-    layout.FINAL_VALIDITY,
-    layout.FINAL_PROBABILITIES,
-    layout.DIFFERENCE,
-    layout.CONFUSION_FIGURE,
-    layout.RESULTS,
-    layout.METRICS,
-    layout.CLASS_TABLE,
-)
 
 
 @dataclass(frozen=True)
@@ -89,7 +77,7 @@ def params(config: Config) -> ReportParams:
     return ReportParams(
         title=config.chain.output_path.name,
         options={f"{s.section}.{s.key}": _shown(s.value) for s in told},
-        files=tuple(artifact for artifact in PRODUCTS if artifact.when(config)),
+        files=tuple(artifact for artifact in layout.products() if artifact != layout.REPORT and artifact.when(config)),
         runs=config.arg_train.runs,
     )
 
@@ -291,8 +279,9 @@ def _read_list(path: Path) -> list[str]:
 
 def _files(given: ReportParams) -> tuple[tuple[str, str], ...]:
     """The products beside the page, with one sentence each."""
+    folder = PurePosixPath(layout.REPORT.path).parent
     return tuple(
-        (artifact.path.removeprefix("final/").format(seed=seed), artifact.about)
+        (str(PurePosixPath(artifact.path.format(seed=seed)).relative_to(folder)), artifact.about)
         for artifact in given.files
         for seed in (range(given.runs) if artifact.axes else [0])
     )
