@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from iota2.chains.classification import CLASSIFICATION
-from iota2.core.graph import Artifact, JobContext, Step
+from iota2.core.graph import Artifact, JobContext, Key, Resources, Step
 from iota2.errors import UserError
 from iota2.run.plan.jobs import Plan, make_plan, rows_of
 
@@ -100,6 +100,29 @@ def test_part_of_a_plan_needs_what_the_rest_would_have_made(tmp_path: Path) -> N
         (tmp_path / f"parts/{name}.txt").touch()
     (job,) = plan.restricted(["gather"]).jobs
     assert job.needs == ()
+
+
+def test_keys_give_the_values_of_axes_by_name(tmp_path: Path) -> None:
+    by_id = planned(tmp_path, READ, CUT, GATHER).by_id
+    found = by_id["gather/gather"].inp
+    assert [(key.tile, key.part) for key, _ in found.each("parts")] == [("A", 0), ("A", 1), ("B", 0)]
+    assert found.at("parts", part=1, tile="A") == tmp_path / "parts/A_1.txt"
+    with pytest.raises(KeyError):
+        found.at("parts", tile="B", part=1)
+    (key,) = (key for key, _ in by_id["cut/cut_A_1"].inp.each("tile"))
+    assert key == ()
+    own = by_id["cut/cut_A_1"].context(Resources()).key
+    assert (own.tile, own.part) == ("A", 1)
+    with pytest.raises(AttributeError, match="seed is none of the axes of this key: tile, part"):
+        _ = own.seed
+
+
+def test_keys_travel_to_workers_and_are_those_of_their_values() -> None:
+    key = Key.of(tile="A", part=3)
+    sent = pickle.loads(pickle.dumps(key))
+    assert (sent.tile, sent.part, sent.axes) == ("A", 3, ("tile", "part"))
+    assert sent == key == ("A", 3)
+    assert {key: "found"}[Key.of(tile="A", part=3)] == "found"
 
 
 def test_several_paths_are_not_taken_for_one(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from shapely import box
 from shapely.affinity import rotate
 
 from iota2.compute.validation import confusion_of
-from iota2.core.graph import JobContext, Paths, Resources
+from iota2.core.graph import JobContext, Key, Paths, Resources, Several
 from iota2.core.grid import blocks
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import PolygonCounts
@@ -66,11 +66,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given = {"map": "map.tif", "classes": "codes.json", "envelope": "envelope.shp", "validation": "val.sqlite",
              "learning": "learn.sqlite", "reference": "reference.shp"}  # fmt: skip
     made = {"confusion": "tile.csv", "polygons": "tile_polygons.csv", "comparison": "comparison.tif"}
-    confusion.run(JobContext(Paths(folder, given), Paths(folder, made), {"tile": "A", "seed": 0}, None, Resources()))
-    given = {"tiles": {("A", 0): "tile.csv"}, "polygons": {("A", 0): "tile_polygons.csv"}, "reference": "reference.shp"}
+    confusion.run(JobContext(Paths(folder, given), Paths(folder, made), Key.of(tile="A", seed=0), None, Resources()))
+    tiles, polygons = ({("A", 0): name} for name in ("tile.csv", "tile_polygons.csv"))
+    axes = ("tile", "seed")
+    given = {"tiles": Several(axes, tiles), "polygons": Several(axes, polygons), "reference": "reference.shp"}
     names = {"confusion": "all.csv", "results": "all.txt", "validation": "all_polygons.csv"}
-    made = {name: {(0,): path} for name, path in names.items()}
-    merge_confusions.run(JobContext(Paths(folder, given), Paths(folder, made), {}, None, Resources()))
+    made = {name: Several(("seed",), {(0,): path}) for name, path in names.items()}
+    merge_confusions.run(JobContext(Paths(folder, given), Paths(folder, made), Key(), None, Resources()))
     return folder
 
 

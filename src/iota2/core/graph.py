@@ -3,17 +3,60 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 AXES = ("tile", "part", "sensor", "region", "seed")
 """The axes of a run. A row of the run's table gives each of them a value; parts are strips of a tile."""
 
-Key = tuple[str | int, ...]
-"""Values of an artifact's axes that the job itself does not fix, in the order of ``AXES``."""
+Values = tuple[str | int, ...]
+"""Values of some axes, whose names stand elsewhere."""
+
+
+class Key(tuple[str | int, ...]):
+    """Values of some axes by name: ``key.tile``. Equal to the plain tuple of the values."""
+
+    __slots__ = ()
+    axes: ClassVar[tuple[str, ...]] = ()
+    tile: str
+    part: int
+    sensor: str
+    region: str
+    seed: int
+
+    @staticmethod
+    def of(**values: str | int) -> Key:
+        """``Key.of(tile="T31TCJ", part=0)``; the order is the one given."""
+        return _key(tuple(values), tuple(values.values()))
+
+    def by_axis(self) -> dict[str, str | int]:
+        """The values by the names of their axes."""
+        return dict(zip(self.axes, self, strict=True))
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[self.axes.index(name)]
+        except ValueError:
+            raise AttributeError(f"{name} is none of the axes of this key: {', '.join(self.axes)}") from None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _key, (self.axes, tuple(self))
+
+    def __repr__(self) -> str:
+        return f"Key({', '.join(f'{axis}={value!r}' for axis, value in self.by_axis().items())})"
+
+
+@cache
+def _key_type(axes: tuple[str, ...]) -> type[Key]:
+    """Keys of these axes: one class for all of them, so that a key holds its values alone."""
+    return type("Key", (Key,), {"axes": axes, "__slots__": ()})
+
+
+def _key(axes: tuple[str, ...], values: Values) -> Key:
+    return _key_type(axes)(values)
 
 
 Role = Literal["product", "intermediate", "note"]
@@ -77,17 +120,25 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile("[^/]+".join(re.escape(part) for part in parts))
 
 
+class Several(NamedTuple):
+    """The paths of an artifact that has more axes than the job, by the values of these axes."""
+
+    axes: tuple[str, ...]
+    paths: Mapping[Values, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Paths:
     """The paths of one job's inputs or outputs, by artifact name.
 
-    ``paths.scene`` is the one path of an artifact whose axes the job fixes; for an artifact with more axes it is
-    an error, and ``paths.all("scene")`` maps the free axes' values to paths. A run has a million of them: they are
-    kept as text relative to the output folder, and the only one of an artifact stands by itself.
+    ``paths.scene`` is the one path of an artifact whose axes the job fixes. For an artifact with more axes that is an
+    error: ``paths.each("scene")`` gives keys, which name the values of these axes, with paths, and
+    ``paths.at("scene", tile="T31TCJ")`` one path. A run has a million paths: they are kept as text relative to the
+    output folder, the only one of an artifact by itself, and keys are made when they are asked for.
     """
 
     root: Path
-    bound: Mapping[str, str | Mapping[Key, str]]
+    bound: Mapping[str, str | Several]
 
     def __getattr__(self, name: str) -> Path:
         if name.startswith("__") or name in ("root", "bound"):  # asked for before the instance is filled, by pickle
@@ -97,19 +148,31 @@ class Paths:
         except KeyError:
             raise AttributeError(name) from None
         if not isinstance(found, str):
-            raise AttributeError(f"{name} has several paths: use all({name!r})")
+            raise AttributeError(f"{name} has several paths: use each({name!r})")
         return self.root / found
 
-    def all(self, name: str) -> Mapping[Key, Path]:
-        """Paths of an artifact by the values of its free axes; one free axis still gives 1-tuples as keys."""
+    def each(self, name: str) -> Iterator[tuple[Key, Path]]:
+        """Paths of an artifact, each with the key of the axes that the job leaves open."""
         found = self.bound[name]
-        texts = {(): found} if isinstance(found, str) else found
-        return {key: self.root / text for key, text in texts.items()}
+        axes, texts = Several((), {(): found}) if isinstance(found, str) else found
+        make = _key_type(axes)
+        for values, text in texts.items():
+            yield make(values), self.root / text
+
+    def all(self, name: str) -> Mapping[Key, Path]:
+        """The same as a mapping."""
+        return dict(self.each(name))
+
+    def at(self, name: str, **values: str | int) -> Path:
+        """The path of an artifact at these values of the axes that the job leaves open; KeyError without one."""
+        found = self.bound[name]
+        axes, texts = Several((), {(): found}) if isinstance(found, str) else found
+        return self.root / texts[tuple(values[axis] for axis in axes)]
 
     def names(self, artifact: str) -> tuple[str, ...]:
         """Paths of an artifact, relative to the output folder."""
         found = self.bound[artifact]
-        return (found,) if isinstance(found, str) else tuple(found.values())
+        return (found,) if isinstance(found, str) else tuple(found.paths.values())
 
     def __contains__(self, name: object) -> bool:
         return name in self.bound
@@ -132,8 +195,8 @@ class JobContext:
 
     inp: Paths
     out: Paths
-    key: Mapping[str, Any]
-    """Value of each axis the job fixes: tile, part, region, seed."""
+    key: Key
+    """Value of each axis the job fixes: ``key.tile``."""
     params: Any
     use: Resources
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
-from iota2.core.graph import AXES, Artifact, JobContext, Key, Paths, Resources, Step
+from iota2.core.graph import AXES, Artifact, JobContext, Key, Paths, Resources, Several, Step, Values
 from iota2.errors import UserError
 
 Row = Mapping[str, str | int]
@@ -34,7 +34,7 @@ class Job:
 
     def context(self, use: Resources) -> JobContext:
         """What the step's function gets."""
-        return JobContext(self.inp, self.out, self.key, self.params, use)
+        return JobContext(self.inp, self.out, Key.of(**self.key), self.params, use)
 
     @property
     def makes(self) -> tuple[str, ...]:
@@ -147,7 +147,7 @@ def make_plan(
     """
     active = tuple(step for step in steps if step.when(config))
     binder = _Binder(rows, config, root, constants)
-    outside = {name for artifact in given for name in binder.bind(artifact, {}).values()}
+    outside = set(_names(binder.bind_all({artifact.path: artifact for artifact in given}, {})))
     makers: dict[str, str] = {}
     jobs: list[Job] = []
     for step in active:
@@ -174,7 +174,7 @@ class _Binder:
         return {}
 
     @cached_property
-    def _bound(self) -> dict[tuple[str, tuple[str, ...]], dict[Key, dict[Key, str]]]:
+    def _bound(self) -> dict[tuple[str, tuple[str, ...]], dict[Values, str | Several]]:
         return {}
 
     def _values(self, axes: tuple[str, ...]) -> list[tuple[str | int, ...]]:
@@ -187,30 +187,32 @@ class _Binder:
         """Distinct values of the axes ``over``, in row order."""
         return [dict(zip(over, values, strict=True)) for values in self._values(over)]
 
-    def bind(self, artifact: Artifact, key: Row) -> Mapping[Key, str]:
-        """Paths of ``artifact`` for the rows that agree with ``key``, by the values of its other axes."""
+    def bind(self, artifact: Artifact, key: Row) -> str | Several:
+        """The path of ``artifact`` for the rows that agree with ``key``; of one with more axes, those by their
+        values."""
         fixed = tuple(axis for axis in AXES if axis in key)
         which = (artifact.path, fixed)
         if which not in self._bound:
             self._bound[which] = self._bind_all_keys(artifact, fixed)
-        return self._bound[which].get(tuple(key[axis] for axis in fixed), {})
+        return self._bound[which].get(tuple(key[axis] for axis in fixed), Several((), {}))
 
-    def _bind_all_keys(self, artifact: Artifact, fixed: tuple[str, ...]) -> dict[Key, dict[Key, str]]:
+    def _bind_all_keys(self, artifact: Artifact, fixed: tuple[str, ...]) -> dict[Values, str | Several]:
         """Paths of ``artifact`` by the values of the axes ``fixed``, then by those of its other axes: every job of a
         step asks for its own, so all are found in one pass over the rows."""
         free = tuple(axis for axis in artifact.axes if axis not in fixed)
         count, axes = len(fixed), (*fixed, *free)
-        bound: dict[Key, dict[Key, str]] = {}
+        bound: dict[Values, dict[Values, str]] = {}
         for values in self._values(axes):
             text = artifact.path.format_map({**self.constants, **dict(zip(axes, values, strict=True))})
             bound.setdefault(values[:count], {})[values[count:]] = intern(text)
-        return bound
+        if not free:
+            return {values: paths[()] for values, paths in bound.items()}
+        return {values: Several(free, paths) for values, paths in bound.items()}
 
     def bind_all(self, artifacts: Mapping[str, Artifact], key: Row) -> Paths:
         """The wanted artifacts of a job, bound."""
         wanted = {name: artifact for name, artifact in artifacts.items() if artifact.when(self.config)}
-        found = {name: self.bind(artifact, key) for name, artifact in wanted.items()}
-        return Paths(self.root, {name: bound.get((), bound) for name, bound in found.items()})
+        return Paths(self.root, {name: self.bind(artifact, key) for name, artifact in wanted.items()})
 
     def job(self, step: Step, key: Row, makers: Mapping[str, str], outside: Container[str]) -> Job:
         """The job of ``step`` at ``key``."""

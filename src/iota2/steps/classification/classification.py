@@ -44,7 +44,7 @@ def run(job: JobContext) -> None:
     for key, model in models.items():
         _require_known(model, classes, job.inp.all("models")[key])
     recipe = common_recipe(models)
-    rows = part_rows(int(job.key["part"]), scene.geobox.shape[0])
+    rows = part_rows(job.key.part, scene.geobox.shape[0])
     strip = block_of(scene.tile, scene.geobox, rows, (0, scene.geobox.shape[1]))
     shapes = fitting_shapes(job, scene, recipe, len(classes.codes))
     with ExitStack() as stack:
@@ -59,9 +59,8 @@ def run(job: JobContext) -> None:
                 here = {key: block.cut(region, part) for key, region in where.items()}
                 if any(region.any() for region in here.values()):
                     features = feature_block(decoded.cubes(part), recipe)
-                    for (region, seed), model in models.items():
-                        key = (region, seed)
-                        found = model.predict(features, here[(region,)], threads=job.use.threads)
+                    for key, model in models.items():
+                        found = model.predict(features, here[Key.of(region=key.region)], threads=job.use.threads)
                         maps[key].write(part, found, columns[key])
                     del features  # before the next ones are computed
 

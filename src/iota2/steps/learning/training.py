@@ -41,7 +41,7 @@ def params(config: Config) -> TrainingParams:
 
 def run(job: JobContext) -> None:
     """Fit the classifier on the model's samples; write the model and its readable card."""
-    region, seed = str(job.key["region"]), int(job.key["seed"])
+    region, seed = job.key.region, job.key.seed
     recipe, codes = read_recipe(job.inp.recipe), read_columns(job.inp.samples, [CODE], int)[:, 0]
     if not len(codes):
         raise InputError(

@@ -178,7 +178,7 @@ def _raw(options: SensorOptions, series: Mapping[str, SensorScene]) -> tuple[str
 
 def run(job: JobContext) -> None:
     """Write the recipe of all tiles."""
-    scenes = {str(tile): read_scene(path) for (tile,), path in job.inp.all("scene").items()}
+    scenes = {key.tile: read_scene(path) for key, path in job.inp.each("scene")}
     write_json(job.out.recipe, build_recipe(scenes, job.params).to_json())
 
 

@@ -112,14 +112,14 @@ class Place:
 
 def run(job: JobContext) -> None:
     """Write map, coloured map, style, confidence, validity and probabilities."""
-    envelopes = {str(tile): read_vector(path).geometry for (tile,), path in job.inp.all("envelopes").items()}
-    validity = {str(tile): path for (tile,), path in job.inp.all("validity").items()}
+    envelopes = {key.tile: read_vector(path).geometry for key, path in job.inp.each("envelopes")}
+    validity = {key.tile: path for key, path in job.inp.each("validity")}
     lattices = {tile: raster_geobox(path) for tile, path in validity.items()}
     ownership = Ownership(envelopes, product_lattice(envelopes, next(iter(lattices.values())), job.params))
     classes = read_classes(job.inp.classes)
     products = [_validity(job, validity, ownership.geobox)]
-    for (seed,) in job.out.all("map"):
-        products += _of_seed(job, seed, classes, ownership.geobox)
+    for key, _ in job.out.each("map"):
+        products += _of_seed(job, key.seed, classes, ownership.geobox)
     _write(products, ownership, lattices, job.use)
     _write_styles(job, classes)
 
@@ -162,20 +162,19 @@ def product_lattice(envelopes: Mapping[str, gpd.GeoSeries], tile: GeoBox, given:
     return aligned((float(x0), float(y0), float(x1), float(y1)), size, given.proj)
 
 
-def _of_seed(job: JobContext, seed: str | int, classes: Nomenclature, geobox: GeoBox) -> list[Product]:
+def _of_seed(job: JobContext, seed: int, classes: Nomenclature, geobox: GeoBox) -> list[Product]:
     """Map, confidence and, if asked for, probabilities of one seed."""
-    key = (seed,)
     labels = RasterProfile(geobox, classes.dtype, nodata=0, overviews="mode")
     colored = replace(labels, colours=dict(zip(classes.codes, classes.colors, strict=True)))
     confidence = RasterProfile(geobox, "uint8", nodata=0, overviews="average")
-    maps = [(job.out.all("map")[key], labels), (job.out.all("colors")[key], colored)]
+    maps = [(job.out.at("map", seed=seed), labels), (job.out.at("colors", seed=seed), colored)]
     products = [
         Product(maps, _sources(job, "labels", seed)),
-        Product([(job.out.all("confidence")[key], confidence)], _sources(job, "confidence", seed)),
+        Product([(job.out.at("confidence", seed=seed), confidence)], _sources(job, "confidence", seed)),
     ]
     if "final_probabilities" in job.out:
         profile = replace(probability_profile(geobox, classes), overviews="average")
-        target = (job.out.all("final_probabilities")[key], profile)
+        target = (job.out.at("final_probabilities", seed=seed), profile)
         products.append(Product([target], _sources(job, "probabilities", seed)))
     return products
 
@@ -187,12 +186,12 @@ def _validity(job: JobContext, sources: Mapping[str, Path], geobox: GeoBox) -> P
     return Product([(job.out.validity, profile)], {tile: [path] for tile, path in sources.items()})
 
 
-def _sources(job: JobContext, name: str, seed: str | int) -> dict[str, list[Path]]:
+def _sources(job: JobContext, name: str, seed: int) -> dict[str, list[Path]]:
     """Paths by tile for one seed; probabilities have one file for each region, sorted by its name."""
     found: dict[str, list[Path]] = {}
-    for (tile, *_, of), path in sorted(job.inp.all(name).items()):
-        if of == seed:
-            found.setdefault(str(tile), []).append(path)
+    for key, path in sorted(job.inp.each(name)):
+        if key.seed == seed:
+            found.setdefault(key.tile, []).append(path)
     return found
 
 

@@ -26,9 +26,9 @@ from iota2.steps.sampling.selection import Rate, read_rates
 def run(job: JobContext) -> None:
     """Count the samples by class and region, and what is lost on the way from the polygons to them."""
     counts = {}
-    for (region,), path in job.inp.all("samples").items():
+    for key, path in job.inp.each("samples"):
         codes, found = np.unique(read_columns(path, [CODE], int), return_counts=True)
-        counts[str(region)] = pd.Series(found, index=codes)
+        counts[key.region] = pd.Series(found, index=codes)
     table = pd.DataFrame(counts).fillna(0).astype(int).sort_index()
     table.insert(0, "all", table.sum(axis=1))
     samples = {int(str(code)): int(count) for code, count in table["all"].items()}
@@ -47,7 +47,7 @@ def _fates(job: JobContext, samples: Mapping[int, int]) -> list[ClassFate]:
         ClassFate(
             code,
             str(label),
-            before.get(code, {}) | class_amounts(code, polygons, int(job.key["seed"]), rates, samples.get(code, 0)),
+            before.get(code, {}) | class_amounts(code, polygons, job.key.seed, rates, samples.get(code, 0)),
         )
         for code, label in zip(classes.codes, classes.labels, strict=True)
     ]

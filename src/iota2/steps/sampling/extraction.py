@@ -41,8 +41,8 @@ def run(job: JobContext) -> None:
     if not clear.all():
         log.warning("%d selected pixels have no clear date and are left out", np.count_nonzero(~clear))
     sides = seed_columns(selection.columns)
-    for (region, seed), path in job.out.all("samples").items():
-        rows = (selection[REGION] == region) & (selection[seed_column(int(seed))] == LEARN) & clear
+    for key, path in job.out.each("samples"):
+        rows = (selection[REGION] == key.region) & (selection[seed_column(key.seed)] == LEARN) & clear
         points = selection[rows].drop(columns=[*sides, ROW, COLUMN])
         write_points(points, sample_columns(recipe), values, np.flatnonzero(rows), path)
 

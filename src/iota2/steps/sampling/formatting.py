@@ -30,7 +30,7 @@ MARGIN = 3.0
 
 def run(job: JobContext) -> None:
     """Write the tile's pieces of polygons, by seed and side, and the shape and masks of its regions."""
-    scene, tile = read_scene(job.inp.scene), str(job.key["tile"])
+    scene, tile = read_scene(job.inp.scene), job.key.tile
     envelope, regions = read_vector(job.inp.envelope), read_vector(job.inp.regions)
     ground = ground_of(envelope, read_vector(job.inp.clear))
     pieces = cut_polygons(read_vector(job.inp.reference), regions, ground, tile)
@@ -38,11 +38,12 @@ def run(job: JobContext) -> None:
     write_text(job.out.pixels, pixels_csv(pieces, scene.geobox))
     sides = seed_columns(pieces.columns)
     for name, side in (("learn", LEARN), ("validation", VALIDATION)):
-        for (seed,), path in job.out.all(name).items():
-            chosen = pieces[pieces[seed_column(int(seed))].isin([side, BOTH])]
+        for key, path in job.out.each(name):
+            chosen = pieces[pieces[seed_column(key.seed)].isin([side, BOTH])]
             write_sqlite(chosen.drop(columns=sides), path)
+    met = {key.region for key, _ in job.out.each("region_shape")}
     for row in regions.itertuples():
-        if (row.region,) in job.out.all("region_shape"):
+        if row.region in met:
             _write_region(job, scene, str(row.region), row.geometry, envelope)
 
 
@@ -74,17 +75,17 @@ def _write_region(
     job: JobContext, scene: Scene, region: str, geometry: shapely.Geometry, envelope: gpd.GeoDataFrame
 ) -> None:
     """Shape of the region on the tile, as polygons and raster, and the mask of its model."""
-    key, own = (region,), envelope.union_all()
+    own = envelope.union_all()
     margin = MARGIN * _pixel(scene.geobox, envelope)
     shape = _frame(shapely.intersection(geometry, own), region, envelope.crs)
     wide = _frame(shapely.intersection(geometry, own.buffer(margin)), region, envelope.crs)
-    write_shapefile(shape, job.out.all("region_shape")[key])
+    write_shapefile(shape, job.out.at("region_shape", region=region))
     inside = to_crs(shape, scene.geobox.crs).geometry
     applied = to_crs(wide, scene.geobox.crs).geometry
     profile = RasterProfile(scene.geobox, "uint8", nodata=0, overviews="nearest")
     with (
-        RasterWriter(job.out.all("region_raster")[key], profile) as to_raster,
-        RasterWriter(job.out.all("region_mask")[key], profile) as to_mask,
+        RasterWriter(job.out.at("region_raster", region=region), profile) as to_raster,
+        RasterWriter(job.out.at("region_mask", region=region), profile) as to_mask,
     ):
         for block in blocks(scene.tile, scene.geobox, COPY_SHAPE):
             to_raster.write(block, rasterize([(g, 1) for g in inside], block.geobox, "uint8"))

@@ -111,16 +111,16 @@ def run(job: JobContext) -> None:
 def _grids(job: JobContext) -> dict[str, GeoBox]:
     """Working grid of each tile."""
     grids: dict[str, GeoBox] = {}
-    for (tile, _), path in job.inp.all("grids").items():
-        if str(tile) not in grids:
+    for key, path in job.inp.each("grids"):
+        if key.tile not in grids:
             with RasterReader(path) as reader:
-                grids[str(tile)] = reader.geobox
+                grids[key.tile] = reader.geobox
     return grids
 
 
 def _owned(job: JobContext) -> dict[str, shapely.Geometry]:
     """The area that belongs to each tile."""
-    return {str(tile): read_vector(path).union_all() for (tile,), path in job.inp.all("envelopes").items()}
+    return {key.tile: read_vector(path).union_all() for key, path in job.inp.each("envelopes")}
 
 
 def split_frame(
@@ -154,9 +154,8 @@ def _usable(data: ReferenceData, job: JobContext) -> np.ndarray:
     polygons = data.frame.geometry.to_numpy()
     pieces: list[list[shapely.Geometry]] = [[] for _ in polygons]
     tree = shapely.STRtree(polygons)
-    envelopes = job.inp.all("envelopes")
-    for key, path in job.inp.all("clear").items():
-        ground = ground_of(read_vector(envelopes[key]), read_vector(path))
+    for key, path in job.inp.each("clear"):
+        ground = ground_of(read_vector(job.inp.at("envelopes", tile=key.tile)), read_vector(path))
         for k in np.sort(tree.query(ground, predicate="intersects")):
             pieces[k].append(shapely.intersection(polygons[k], ground))
     merged = np.array([shapely.union_all(found) for found in pieces], dtype=object)

@@ -63,13 +63,13 @@ def params(config: Config) -> SelectionParams:
 
 def run(job: JobContext) -> None:
     """Choose pixels class by class over all tiles of the model and write them as points."""
-    region, seed = str(job.key["region"]), int(job.key["seed"])
+    region, seed = job.key.region, job.key.seed
     options = selection_options(job.params.selection, region)
     counts = total(read_statistics(path) for path in job.inp.all("statistics").values())
     wanted = _targets(options, counts.per_class, read_classes(job.inp.classes))
     targets = _capped(wanted, job.params.most)
-    polygons, scenes = job.inp.all("polygons"), job.inp.all("scenes")
-    tiles = {tile: _tile_pixels(scenes[tile], path, region) for tile, path in polygons.items()}
+    polygons = job.inp.each("polygons")
+    tiles = {key.tile: _tile_pixels(job.inp.at("scenes", tile=key.tile), path, region) for key, path in polygons}
     chosen = _choose(list(tiles.values()), options, targets, job.params.random_seed + seed, region)
     points = {
         tile: pixels.points(positions, job.params.proj)
@@ -82,8 +82,8 @@ def run(job: JobContext) -> None:
     left_out = _left_out(wanted, targets)
     write_text(job.out.rates, rates_csv(targets, counts.per_class, selected, left_out))
     write_sqlite(selected, job.out.selection)
-    for tile, path in job.out.all("tile_selections").items():
-        write_sqlite(points[tile], path)
+    for key, path in job.out.each("tile_selections"):
+        write_sqlite(points[key.tile], path)
     for code, count in left_out.items():
         log.warning("class %d: arg_train.max_samples_per_class leaves out %d of %d pixels", code, count, wanted[code])
     log.info("selected %d of %d pixels", len(selected), sum(len(pixels.polygon) for pixels in tiles.values()))

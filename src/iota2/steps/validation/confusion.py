@@ -38,7 +38,7 @@ def run(job: JobContext) -> None:
         envelope = read_vector(job.inp.envelope)
         window = reader.geobox[:1, :1] if envelope.empty else place_in(reader.geobox, tuple(envelope.total_bounds))
         with RasterWriter(job.out.comparison, RasterProfile(window, "uint8", nodata=0)) as writer:
-            for block in blocks(str(job.key["tile"]), window, COPY_SHAPE):
+            for block in blocks(job.key.tile, window, COPY_SHAPE):
                 produced = reader.read(block.geobox)
                 owner = burn_positions(validation, block)
                 inside = owner > 0

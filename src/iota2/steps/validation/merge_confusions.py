@@ -34,15 +34,15 @@ def read_polygon_counts(path: Path) -> PolygonCounts:
 
 def run(job: JobContext) -> None:
     """Write the matrix and the measures of each seed, and its validation pixels by polygon."""
-    tiles, polygons = job.inp.all("tiles"), job.inp.all("polygons")
     reference = read_vector(job.inp.reference)
-    for (seed,), path in job.out.all("confusion").items():
-        total = reduce(add, (read_confusion(p) for (_, of), p in tiles.items() if of == seed))
+    for made, path in job.out.each("confusion"):
+        seed = made.seed
+        total = reduce(add, (read_confusion(p) for key, p in job.inp.each("tiles") if key.seed == seed))
         write_text(path, confusion_csv(total))
-        write_text(job.out.all("results")[(seed,)], classification_results(total))
-        counts = added(read_polygon_counts(p) for (_, of), p in polygons.items() if of == seed)
-        counts = with_distances(counts, distances_to_learning(reference, int(seed)))
-        write_text(job.out.all("validation")[(seed,)], polygon_counts_csv(counts))
+        write_text(job.out.at("results", seed=seed), classification_results(total))
+        counts = added(read_polygon_counts(p) for key, p in job.inp.each("polygons") if key.seed == seed)
+        counts = with_distances(counts, distances_to_learning(reference, seed))
+        write_text(job.out.at("validation", seed=seed), polygon_counts_csv(counts))
 
 
 def distances_to_learning(reference: gpd.GeoDataFrame, seed: int) -> dict[int, float]:

@@ -86,18 +86,18 @@ def run(job: JobContext) -> None:
     """Write RESULTS.txt, the figures, metrics.json and the page."""
     figures = _figures()
     classes = read_classes(job.inp.classes)
-    confusions = {int(seed): read_confusion(path) for (seed,), path in job.inp.all("confusion").items()}
+    confusions = {key.seed: read_confusion(path) for key, path in job.inp.each("confusion")}
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
-    fates = {int(seed): read_fates(path) for (seed,), path in job.inp.all("losses").items()}
+    fates = {key.seed: read_fates(path) for key, path in job.inp.each("losses")}
     notes = (*warnings(fates, classes.name), *_notes(job), *_unlearned(job, classes))
     told = (*classes.warnings, *notes)
-    counts = {int(seed): read_polygon_counts(path) for (seed,), path in job.inp.all("validation").items()}
+    counts = {key.seed: read_polygon_counts(path) for key, path in job.inp.each("validation")}
     found = validated(counts, classes.codes)
     results = results_text(confusions, classes, told, found)
     write_text(job.out.results, printable(f"{results}\n{samples_text(fates, classes.name)}"))
     write_json(job.out.metrics, metrics(confusions, classes, told, _provenance(job, scenes), found))
-    for (seed,), path in job.out.all("figures").items():
-        confusion = confusions[int(seed)]
+    for key, path in job.out.each("figures"):
+        confusion = confusions[key.seed]
         with replacing(path) as part:
             figures.confusion_figure(confusion, scores(confusion), classes, part)
     page = replace(_page(job, classes, confusions, scenes, notes), fates=fates[min(fates)], validated=found)
@@ -136,8 +136,8 @@ def _page(
 ) -> ReportData:
     """What the page shows; maps are those of the first seed."""
     figures = _figures()
-    seed = (min(confusions),)
-    labels, confidence = job.inp.all("map")[seed], job.inp.all("confidence")[seed]
+    seed = min(confusions)
+    labels, confidence = job.inp.at("map", seed=seed), job.inp.at("confidence", seed=seed)
     with RasterReader(labels) as reader:
         geobox = reader.geobox
     metres = geobox.crs is not None and geobox.crs.projected
@@ -182,7 +182,7 @@ def _small(path: Path, metres: bool) -> tuple[np.ndarray, float | None]:
 
 
 def _envelopes(job: JobContext) -> dict[str, gpd.GeoSeries]:
-    return {str(tile): read_vector(path).geometry for (tile,), path in job.inp.all("envelopes").items()}
+    return {key.tile: read_vector(path).geometry for key, path in job.inp.each("envelopes")}
 
 
 def _mapped(path: Path, ownership: Ownership) -> dict[int, int]:
@@ -223,7 +223,7 @@ def _alignments(job: JobContext) -> list[tuple[str, Path]]:
     """Tiles, and the tables of how their dates lie; none without a reference image."""
     if "alignments" not in job.inp:
         return []
-    return [(str(tile), path) for (tile,), path in job.inp.all("alignments").items()]
+    return [(key.tile, path) for key, path in job.inp.each("alignments")]
 
 
 def _aligned(tile: str, path: Path) -> Iterator[AlignedSeries]:
@@ -249,12 +249,13 @@ def _aligned(tile: str, path: Path) -> Iterator[AlignedSeries]:
 
 def _unlearned(job: JobContext, classes: Nomenclature) -> Iterator[str]:
     """Classes that a model cannot know though they have polygons to learn from, and pixels it could or may not use."""
-    samples = job.inp.all("samples")
     seeds: dict[tuple[str, int, str], list[str]] = {}
-    for (region, seed), path in job.inp.all("rates").items():
-        lost = losses(path.read_text(encoding="utf-8"), read_class_statistics(samples[(seed,)], str(region)))
+    for key, path in job.inp.each("rates"):
+        region, seed = key.region, key.seed
+        learned = read_class_statistics(job.inp.at("samples", seed=seed), region)
+        lost = losses(path.read_text(encoding="utf-8"), learned)
         for code, reason in lost.reasons.items():
-            seeds.setdefault((str(region), code, reason), []).append(str(seed))
+            seeds.setdefault((region, code, reason), []).append(str(seed))
         if lost.unclear:
             yield (
                 f"Region {region}, seed {seed}: {lost.unclear:,} of {lost.selected:,} selected pixels have no clear "
@@ -329,8 +330,8 @@ def _provenance(job: JobContext, scenes: list[Scene]) -> dict[str, object]:
 def _samples(job: JobContext) -> list[dict[str, object]]:
     """What became of the polygons of each class, by seed."""
     return [
-        {"seed": int(seed), "code": fate.code, **{what: asdict(amount) for what, amount in fate.amounts.items()}}
-        for (seed,), path in job.inp.all("losses").items()
+        {"seed": key.seed, "code": fate.code, **{what: asdict(amount) for what, amount in fate.amounts.items()}}
+        for key, path in job.inp.each("losses")
         for fate in read_fates(path)
     ]
 
