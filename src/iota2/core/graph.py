@@ -7,11 +7,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, cast
+
+from typing_extensions import TypeVar
 
 AXES = ("tile", "part", "sensor", "region", "seed")
 """The axes of a run. A row of the run's table gives each of them a value; parts are strips of a tile."""
 
+P = TypeVar("P", default=Any)
+P_co = TypeVar("P_co", covariant=True, default=object)
+"""The parameters of a step: its part of the configuration. Functions that read none of them take a ``JobContext``."""
+C = TypeVar("C", default=Any)
+"""The configuration. Its type is known to steps, not here."""
 Values = tuple[str | int, ...]
 """Values of some axes, whose names stand elsewhere."""
 
@@ -190,19 +197,23 @@ class Resources:
 
 
 @dataclass(frozen=True)
-class JobContext:
+class JobContext(Generic[P_co]):
     """What a job's function gets: input paths, output paths, its key, its parameters, resources. Nothing else."""
 
     inp: Paths
     out: Paths
     key: Key
     """Value of each axis the job fixes: ``key.tile``."""
-    params: Any
+    params: P_co
     use: Resources
 
 
+def _no_parameters(config: object) -> None:
+    return None
+
+
 @dataclass(frozen=True)
-class Step:
+class Step(Generic[P, C]):
     """One step of a chain: a function over the distinct values of some axes."""
 
     name: str
@@ -211,11 +222,11 @@ class Step:
     about: str
     task: str
     """Pattern of its job names: ``classification_{tile}_part_{part}``."""
-    run: Callable[[JobContext], None]
+    run: Callable[[JobContext[P]], None]
     over: tuple[str, ...]
     needs: Mapping[str, Artifact]
     makes: Mapping[str, Artifact]
-    params: Callable[[Any], Any] = field(default=lambda config: None)
+    params: Callable[[C], P] = field(default=cast(Any, _no_parameters))
     """The only part of the configuration that the step sees."""
-    when: Callable[[Any], bool] = always
+    when: Callable[[C], bool] = always
     version: int = 1

@@ -39,7 +39,7 @@ def params(config: Config) -> TrainingParams:
     return TrainingParams(arg_train.classifier, parameters, arg_train.seed)
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[TrainingParams]) -> None:
     """Fit the classifier on the model's samples; write the model and its readable card."""
     region, seed = job.key.region, job.key.seed
     recipe, codes = read_recipe(job.inp.recipe), read_columns(job.inp.samples, [CODE], int)[:, 0]

@@ -32,7 +32,7 @@ def params(config: Config) -> MaskParams:
     return MaskParams(config.chain.proj, not config.chain.allow_missing_sensor)
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[MaskParams]) -> None:
     """Write the footprint of the sensors, as raster and polygons."""
     scene = images_of(job.inp)
     profile = RasterProfile(scene.geobox, "uint8", nodata=0, overviews="nearest")

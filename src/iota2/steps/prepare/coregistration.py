@@ -87,7 +87,7 @@ def params(config: Config) -> AlignmentParams:
     return AlignmentParams(str(given.vhr_path), given.band_ref, given.band_src, given.prec, given.mode, near, by_tile)
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[AlignmentParams]) -> None:
     """Compare the dates of each optical sensor with the reference image, and write how far they are to be moved."""
     scene = read_scene(job.inp.scene)
     given = job.params.of_tile(scene.tile)

@@ -176,7 +176,7 @@ def _raw(options: SensorOptions, series: Mapping[str, SensorScene]) -> tuple[str
     return expected
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[RecipeParams]) -> None:
     """Write the recipe of all tiles."""
     scenes = {key.tile: read_scene(path) for key, path in job.inp.each("scene")}
     write_json(job.out.recipe, build_recipe(scenes, job.params).to_json())

@@ -66,7 +66,7 @@ def params(config: Config) -> ValidityParams:
     return ValidityParams(config.chain.proj, max(1, config.chain.cloud_threshold), used)
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[ValidityParams]) -> None:
     """Write the number of clear dates, the polygons where it is enough for samples, how clear each date is, and what
     is doubtful about values. This job is the first that reads each date of a tile, so it looks at their values."""
     scene = images_of(job.inp)

@@ -110,7 +110,7 @@ class Place:
     """(pixel,) their columns."""
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[MosaicParams]) -> None:
     """Write map, coloured map, style, confidence, validity and probabilities."""
     envelopes = {key.tile: read_vector(path).geometry for key, path in job.inp.each("envelopes")}
     validity = {key.tile: path for key, path in job.inp.each("validity")}

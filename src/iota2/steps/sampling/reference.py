@@ -75,9 +75,9 @@ def params(config: Config) -> ReferenceParams:
     )
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[ReferenceParams]) -> None:
     """Check the polygons, name the classes, draw learning and validation once for the whole run."""
-    given: ReferenceParams = job.params
+    given = job.params
     grids, owned = _grids(job), _owned(job)
     points = PointRule(given.points, grids, owned) if given.points else None
     source = with_choice(given.ground_truth, given.layer)

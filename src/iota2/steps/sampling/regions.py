@@ -38,9 +38,9 @@ def params(config: Config) -> RegionParams:
     return RegionParams(source.file, chain.region_field, chain.proj, source.choice)
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[RegionParams]) -> None:
     """Write the regions in ``proj``; without a region file, one region over all envelopes."""
-    given: RegionParams = job.params
+    given = job.params
     if given.path is not None:
         write_shapefile(read_regions(with_choice(given.path, given.layer), given.field, given.proj), job.out.regions)
         return

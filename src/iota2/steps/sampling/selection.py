@@ -61,7 +61,7 @@ def params(config: Config) -> SelectionParams:
     )
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[SelectionParams]) -> None:
     """Choose pixels class by class over all tiles of the model and write them as points."""
     region, seed = job.key.region, job.key.seed
     options = selection_options(job.params.selection, region)

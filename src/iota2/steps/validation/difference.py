@@ -29,7 +29,7 @@ def params(config: Config) -> DifferenceParams:
     return DifferenceParams(config.arg_train.split_ground_truth)
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[DifferenceParams]) -> None:
     """Put the comparisons of the tiles, which never overlap, on the map's lattice."""
     geobox = raster_geobox(job.inp.map)
     tiles = [(path, raster_geobox(path)) for path in job.inp.all("tiles").values()]

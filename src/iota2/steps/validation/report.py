@@ -82,7 +82,7 @@ def params(config: Config) -> ReportParams:
     )
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[ReportParams]) -> None:
     """Write RESULTS.txt, the figures, metrics.json and the page."""
     figures = _figures()
     classes = read_classes(job.inp.classes)
@@ -128,7 +128,7 @@ def _no_settings_of_the_working_folder() -> Iterator[None]:
 
 
 def _page(
-    job: JobContext,
+    job: JobContext[ReportParams],
     classes: Nomenclature,
     confusions: Mapping[int, Confusion],
     scenes: list[Scene],
@@ -296,7 +296,7 @@ def _models(job: JobContext) -> Iterator[ModelView]:
         yield ModelView(made.region, made.seed, made.kind, parameters, sum(made.samples.values()))
 
 
-def _configuration(job: JobContext) -> dict[str, str]:
+def _configuration(job: JobContext[ReportParams]) -> dict[str, str]:
     return {**job.params.options, **options_of_models([*_models(job)])}
 
 
@@ -315,7 +315,7 @@ def options_of_models(models: Sequence[ModelView]) -> dict[str, str]:
     return {name: " | ".join(texts) for name, texts in found.items() if texts}
 
 
-def _provenance(job: JobContext, scenes: list[Scene]) -> dict[str, object]:
+def _provenance(job: JobContext[ReportParams], scenes: list[Scene]) -> dict[str, object]:
     dates = [f"{s.tile}: {counted(s.count, 'date')} of {s.sensor}, {s.first} to {s.last}" for s in _series(scenes)]
     return {
         "title": job.params.title,
