@@ -20,9 +20,11 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import PolygonCounts
 from iota2.io.rasters.files import RasterProfile, RasterWriter
 from iota2.io.tables.classes import write_classes
+from iota2.io.tables.confusions import read_confusion
+from iota2.io.tables.polygon_counts import read_polygon_counts
 from iota2.io.tables.vectors import write_shapefile, write_sqlite
 from iota2.steps.validation import confusion, merge_confusions
-from iota2.steps.validation.merge_confusions import distances_to_learning, read_confusion, read_polygon_counts
+from iota2.steps.validation.merge_confusions import distances_to_learning
 
 CRS = "EPSG:2154"
 GRID = GeoBox((40, 60), Affine(10, 0, 500000, 0, -10, 6200400), CRS)

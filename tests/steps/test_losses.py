@@ -14,12 +14,14 @@ from iota2.core.losses import Amount, ClassFate
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import CODE
 from iota2.errors import InputError
+from iota2.io.tables.class_counts import read_class_counts
+from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.classes import write_classes
-from iota2.io.tables.polygon_losses import write_class_losses
+from iota2.io.tables.polygon_losses import read_fates, write_class_losses
+from iota2.io.tables.rates import losses, rates_csv
 from iota2.io.tables.vectors import write_samples, write_shapefile
 from iota2.steps.sampling import class_statistics
-from iota2.steps.sampling.class_statistics import read_class_statistics, read_fates
-from iota2.steps.sampling.selection import losses, nothing_selected, rates_csv, read_class_counts
+from iota2.steps.sampling.selection import nothing_selected
 
 CLASSES = Nomenclature((11, 12, 31), ("a", "b", "c"), ((1, 1, 1),) * 3, (11, 12, 31))
 

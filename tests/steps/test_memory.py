@@ -38,13 +38,8 @@ from iota2.io.series.reader import CubeReader, recipe_bands
 from iota2.io.series.scene_file import scene_to_json, shifted
 from iota2.io.tables.classes import write_classes
 from iota2.steps.blocks import copy_shape, mask_shape, prediction_shapes
-from iota2.steps.classification.classification import (
-    Maps,
-    confidence_profile,
-    fitting_shapes,
-    label_profile,
-    probability_profile,
-)
+from iota2.steps.classification.classification import Maps, fitting_shapes
+from iota2.steps.profiles import confidence_profile, label_profile, probability_profile
 from iota2.testing.products import Layer, write_product
 
 TILE = "T31TCJ"

@@ -21,8 +21,8 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.io.rasters.files import RasterProfile, RasterWriter
 from iota2.io.tables.classes import write_classes
 from iota2.io.tables.vectors import write_shapefile
-from iota2.steps.classification.classification import NO_PROBABILITY, probability_profile, scaled
 from iota2.steps.products import mosaic
+from iota2.steps.profiles import NO_PROBABILITY, probability_profile, scaled
 
 SIDE = 640
 CLASSES = Nomenclature((1, 2), ("one", "two"), ((255, 0, 0), (0, 255, 0)), (1, 2))

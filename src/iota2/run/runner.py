@@ -17,6 +17,8 @@ from iota2.core.graph import Resources, Step
 from iota2.core.words import printable
 from iota2.errors import JobsFailed, UserError
 from iota2.io.files.atomic import remove_leftovers, write_text
+from iota2.io.tables.alignments import unaligned
+from iota2.io.tables.notes import read_notes
 from iota2.io.tables.vector_source import vector_source
 from iota2.io.tables.vectors import sqlite_max_columns
 from iota2.run.host import available_memory, cores, disk_is_full
@@ -49,8 +51,6 @@ from iota2.run.workers.heartbeat import clear_heartbeats
 from iota2.run.workers.job import WELL, JobResult
 from iota2.run.workers.local import local_workers
 from iota2.run.workers.resources import Shares, shares_of
-from iota2.steps.prepare.coregistration import unaligned
-from iota2.steps.prepare.plausibility import read_value_notes
 
 SHOWN_FAILURES = 10
 SHOWN_LEFT_OVER = 5
@@ -550,7 +550,7 @@ def closing_notes(config: Config) -> list[str]:
     """What the user should know of a run that ended well: doubtful values, dates that could not be aligned."""
     root = config.chain.output_path
     noted = [root / layout.VALUE_NOTES.path.format(tile=tile) for tile in config.chain.list_tile]
-    values = [note for path in noted if path.exists() for note in read_value_notes(path)]
+    values = [note for path in noted if path.exists() for note in read_notes(path)]
     if not layout.with_coregistration(config):
         return values
     tables = {

@@ -32,6 +32,8 @@ from iota2.core.sensor import SensorOptions
 from iota2.core.words import json_text
 from iota2.io.files.atomic import part_name
 from iota2.io.files.crs import units_per_metre
+from iota2.io.tables.alignments import Alignment, read_alignments
+from iota2.io.tables.clear_dates import DateView, read_clear_dates
 from iota2.report.run import pages as run_pages
 from iota2.report.run.values import (
     AlignedView,
@@ -53,8 +55,6 @@ from iota2.run.records.state import StateFile, make_way, texts_by_name
 from iota2.run.survey.survey import Survey
 from iota2.run.workers.heartbeat import Heartbeat, read_heartbeats
 from iota2.run.workers.job import WELL, JobResult
-from iota2.steps.prepare.coregistration import Alignment, read_alignments
-from iota2.steps.prepare.validity import DateView, read_clear_dates
 
 SECONDS = 3.0
 """The pages that change are written at most this often, and never for more than a twentieth of the time."""

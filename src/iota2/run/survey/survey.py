@@ -15,6 +15,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2.config.options.schema import Config
 from iota2.config.options.sensors import PLACES
+from iota2.config.recipes import build_recipe, recipe_params
 from iota2.config.sensors import expression_notes, sensors_and_problems
 from iota2.core.grid import part_count
 from iota2.core.losses import SMALL_SHARE
@@ -22,10 +23,11 @@ from iota2.core.nomenclature import Listing, Nomenclature, Value, build_nomencla
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorOptions
-from iota2.core.tables import REGION
+from iota2.core.tables import REGION, SINGLE_REGION
 from iota2.core.words import counted, did_you_mean
 from iota2.errors import InputError, InputProblems, MissingField, as_entry
 from iota2.io.files.crs import to_crs
+from iota2.io.tables.class_counts import read_class_counts, read_counts
 from iota2.io.tables.classes import read_colors, read_names
 from iota2.io.tables.point_areas import PointRule, footprint
 from iota2.io.tables.reference import FieldValues, ReferenceData, read_field, read_reference, read_regions
@@ -34,10 +36,7 @@ from iota2.run.records.output import require_usable
 from iota2.run.survey.extent import RESOLUTION, Extent, extent_notes, extent_of, extent_problems, table_problems
 from iota2.run.survey.problems import Option, Problems
 from iota2.run.survey.scan import Items, Series, read_stac, scan, scenes_of, with_images
-from iota2.steps.prepare import recipe as recipe_step
 from iota2.steps.prepare.coregistration import alignment_notes, reference_problems
-from iota2.steps.sampling.regions import SINGLE_REGION
-from iota2.steps.sampling.selection import read_class_counts, read_counts
 
 BYCLASS = "strategy.byclass.in"
 _IMAGES = tuple(f"chain.{key}" for key in (*PLACES.values(), "user_sensors", "stac_items"))
@@ -190,7 +189,7 @@ class _Look(Problems):
         """The recipe; None when there are problems, or when options of features or dates have some."""
         if any(option.partition(".")[0] not in ("chain", "arg_classification") for option in self.broken):
             return None
-        return self.attempt(lambda: recipe_step.build_recipe(scenes, recipe_step.params(self.config)))
+        return self.attempt(lambda: build_recipe(scenes, recipe_params(self.config)))
 
     def _extent(
         self,

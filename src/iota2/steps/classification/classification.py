@@ -27,10 +27,8 @@ from iota2.io.series.reader import series_reader
 from iota2.io.series.scene_file import images_of
 from iota2.io.tables.classes import read_classes
 from iota2.steps.blocks import prediction_shapes
+from iota2.steps.profiles import confidence_profile, label_profile, probability_profile, scaled
 
-PROBABILITY_SCALE = 1000
-NO_PROBABILITY = 65535
-"""Where there is no label; 0 is a probability."""
 HELD = 1.5
 """Memory of a model for each byte of its files: nodes of trees are packed beside the arrays that were read."""
 
@@ -125,41 +123,12 @@ class Maps:
             self.probabilities.write(block, scaled(prediction, columns, self.probabilities.profile.count))
 
 
-def scaled(prediction: Prediction, columns: np.ndarray, count: int) -> np.ndarray:
-    """Probabilities x 1000 as (class, y, x) uint16 for ``count`` classes; 65535 where there is no label.
-
-    Classes that the model does not know, those not in ``columns``, have probability 0.
-    """
-    layers = np.zeros((count, *prediction.labels.shape), np.uint16)
-    for column, shares in zip(columns, prediction.probabilities, strict=True):
-        layers[column] = np.rint(shares * PROBABILITY_SCALE)
-    layers[:, prediction.labels == 0] = NO_PROBABILITY
-    return layers
-
-
 def common_recipe(models: Mapping[Key, Model]) -> FeatureRecipe:
     """The recipe of all models, so that features are computed once for all; FeatureMismatch if they differ."""
     first, *others = (model.recipe for model in models.values())
     if any(other != first for other in others):
         raise FeatureMismatch("The models of this tile were trained on different features: train them again.")
     return first
-
-
-def label_profile(geobox: GeoBox, classes: Nomenclature) -> RasterProfile:
-    """Rasters of labels."""
-    return RasterProfile(geobox, classes.dtype, nodata=0)
-
-
-def confidence_profile(geobox: GeoBox) -> RasterProfile:
-    """Rasters of confidence, 0..1."""
-    return RasterProfile(geobox, "float32", nodata=0)
-
-
-def probability_profile(geobox: GeoBox, classes: Nomenclature) -> RasterProfile:
-    """Rasters of probabilities x 1000, 65535 without label: a band per class, ascending, by code and name."""
-    pairs = zip(map(str, classes.codes), classes.names, strict=True)
-    named = tuple(code if name == code else f"{code} {name}" for code, name in pairs)
-    return RasterProfile(geobox, "uint16", count=len(named), nodata=NO_PROBABILITY, descriptions=named)
 
 
 @contextmanager

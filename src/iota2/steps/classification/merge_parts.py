@@ -12,7 +12,7 @@ from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.classes import read_classes
 from iota2.steps.blocks import copy_shape
-from iota2.steps.classification.classification import confidence_profile, label_profile, probability_profile
+from iota2.steps.profiles import confidence_profile, label_profile, probability_profile
 
 
 def run(job: JobContext) -> None:

@@ -5,27 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
 from odc.geo.geobox import GeoBox
 
 from iota2 import layout
 from iota2.config.options.schema import Config
 from iota2.core.graph import JobContext, Resources, Step
-from iota2.core.grid import Block, aligned, blocks, resolution
+from iota2.core.grid import Block, blocks
 from iota2.core.nomenclature import Nomenclature
-from iota2.errors import InputError
 from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter, nearest_pixels, raster_geobox
+from iota2.io.rasters.ownership import Ownership, product_lattice
 from iota2.io.rasters.qgis import class_style, confidence_style, probability_style, validity_style
-from iota2.io.rasters.rasterize import rasterize
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.vectors import read_vector
 from iota2.steps.blocks import COPY_SHAPE, copy_shape
-from iota2.steps.classification.classification import probability_profile
+from iota2.steps.profiles import probability_profile
 
 _PLACING = 96
 """Bytes for each pixel of a block while its place on a tile is computed: coordinates in double precision. Then
@@ -44,25 +41,6 @@ class MosaicParams:
 def params(config: Config) -> MosaicParams:
     """The options about the products' lattice."""
     return MosaicParams(config.chain.proj, config.chain.spatial_resolution)
-
-
-@dataclass(frozen=True)
-class Ownership:
-    """Which tile each pixel of the products' lattice belongs to."""
-
-    envelopes: Mapping[str, gpd.GeoSeries]
-    geobox: GeoBox
-
-    @cached_property
-    def _outlines(self) -> gpd.GeoSeries:
-        return gpd.GeoSeries({tile: parts.union_all() for tile, parts in self.envelopes.items()})
-
-    def of(self, block: Block) -> dict[str, np.ndarray]:
-        """Tile to (y, x) bool for the tiles that own pixels of the block."""
-        near = [tile for tile, outline in self._outlines.items() if outline.intersects(block.geobox.extent.geom)]
-        owner = rasterize([(self._outlines[tile], k + 1) for k, tile in enumerate(near)], block.geobox, "uint16")
-        owned = {tile: owner == k + 1 for k, tile in enumerate(near)}
-        return {tile: where for tile, where in owned.items() if where.any()}
 
 
 @dataclass(frozen=True)
@@ -115,7 +93,9 @@ def run(job: JobContext[MosaicParams]) -> None:
     envelopes = {key.tile: read_vector(path).geometry for key, path in job.inp.each("envelopes")}
     validity = {key.tile: path for key, path in job.inp.each("validity")}
     lattices = {tile: raster_geobox(path) for tile, path in validity.items()}
-    ownership = Ownership(envelopes, product_lattice(envelopes, next(iter(lattices.values())), job.params))
+    given = job.params
+    lattice = product_lattice(envelopes, next(iter(lattices.values())), given.proj, given.resolution)
+    ownership = Ownership(envelopes, lattice)
     classes = read_classes(job.inp.classes)
     products = [_validity(job, validity, ownership.geobox)]
     for key, _ in job.out.each("map"):
@@ -147,19 +127,6 @@ def _largest(path: Path) -> int:
     """The largest pixel of a raster."""
     with RasterReader(path) as reader:
         return max(int(reader.read(block.geobox).max()) for block in blocks("", reader.geobox, COPY_SHAPE))
-
-
-def product_lattice(envelopes: Mapping[str, gpd.GeoSeries], tile: GeoBox, given: MosaicParams) -> GeoBox:
-    """The lattice whose pixel edges are multiples of the pixel size and that covers all envelopes.
-
-    The pixel size is that of ``tile`` when none is given.
-    """
-    size = given.resolution or resolution(tile)
-    bounds = np.array([parts.total_bounds for parts in envelopes.values() if len(parts)])
-    if not len(bounds):
-        raise InputError("No tile has any image: every pixel of every date is outside of its orbit.")
-    (x0, y0), (x1, y1) = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
-    return aligned((float(x0), float(y0), float(x1), float(y1)), size, given.proj)
 
 
 def _of_seed(job: JobContext, seed: int, classes: Nomenclature, geobox: GeoBox) -> list[Product]:

@@ -12,15 +12,15 @@ import pandas as pd
 from iota2 import layout
 from iota2.compute.sampling import BOTH
 from iota2.core.graph import JobContext, Step
-from iota2.core.losses import LEARNING, SAMPLES, USABLE, VALIDATION, Amount, ClassFate, fates_csv, parse_fates
+from iota2.core.losses import LEARNING, SAMPLES, USABLE, VALIDATION, Amount, ClassFate, fates_csv
 from iota2.core.tables import CODE, LEARN, ORIGIN, UNUSED, seed_column
 from iota2.core.tables import VALIDATION as VALIDATION_SIDE
 from iota2.io.files.atomic import write_text
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.polygon_losses import read_class_losses
+from iota2.io.tables.rates import Rate, read_rates
 from iota2.io.tables.samples import read_columns
 from iota2.io.tables.vectors import read_vector
-from iota2.steps.sampling.selection import Rate, read_rates
 
 
 def run(job: JobContext) -> None:
@@ -85,17 +85,6 @@ def class_amounts(
 
 def _amount(polygons: pd.DataFrame) -> Amount:
     return Amount(int((polygons["pixels"] > 0).sum()), int(polygons["pixels"].sum()))
-
-
-def read_fates(path: Path) -> tuple[ClassFate, ...]:
-    """What became of the polygons of each class, from the file of one seed that this step writes."""
-    return parse_fates(path.read_text(encoding="utf-8"))
-
-
-def read_class_statistics(path: Path, region: str) -> dict[int, int]:
-    """Samples of one region by class code, from the file that this step writes."""
-    table = pd.read_csv(path, index_col="class")
-    return {int(str(code)): int(count) for code, count in table[f"region_{region}"].items()}
 
 
 STEP = Step(

@@ -9,6 +9,7 @@ import shapely
 from odc.geo.geobox import GeoBox
 
 from iota2 import layout
+from iota2.compute.ground import usable_ground
 from iota2.compute.polygons import polygonal
 from iota2.compute.sampling import BOTH
 from iota2.core.graph import JobContext, Step
@@ -22,7 +23,6 @@ from iota2.io.rasters.rasterize import pixels_inside, rasterize
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.vectors import read_vector, write_shapefile, write_sqlite
 from iota2.steps.blocks import COPY_SHAPE
-from iota2.steps.sampling.reference import ground_of
 
 MARGIN = 3.0
 """Pixels classified around the envelope: a pixel of the map, on another lattice, looks for its nearest there."""
@@ -32,7 +32,7 @@ def run(job: JobContext) -> None:
     """Write the tile's pieces of polygons, by seed and side, and the shape and masks of its regions."""
     scene, tile = read_scene(job.inp.scene), job.key.tile
     envelope, regions = read_vector(job.inp.envelope), read_vector(job.inp.regions)
-    ground = ground_of(envelope, read_vector(job.inp.clear))
+    ground = usable_ground(envelope.union_all(), read_vector(job.inp.clear).union_all())
     pieces = cut_polygons(read_vector(job.inp.reference), regions, ground, tile)
     write_shapefile(pieces, job.out.formatted)
     write_text(job.out.pixels, pixels_csv(pieces, scene.geobox))

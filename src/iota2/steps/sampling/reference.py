@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2 import layout
 from iota2.compute.areas import home_regions
-from iota2.compute.ground import ground_losses
+from iota2.compute.ground import ground_losses, usable_ground
 from iota2.compute.sampling import split_polygons, unvalidated
 from iota2.config.options.schema import Config
 from iota2.core.graph import JobContext, Step
@@ -155,19 +155,13 @@ def _usable(data: ReferenceData, job: JobContext) -> np.ndarray:
     pieces: list[list[shapely.Geometry]] = [[] for _ in polygons]
     tree = shapely.STRtree(polygons)
     for key, path in job.inp.each("clear"):
-        ground = ground_of(read_vector(job.inp.at("envelopes", tile=key.tile)), read_vector(path))
+        envelope = read_vector(job.inp.at("envelopes", tile=key.tile))
+        ground = usable_ground(envelope.union_all(), read_vector(path).union_all())
         for k in np.sort(tree.query(ground, predicate="intersects")):
             pieces[k].append(shapely.intersection(polygons[k], ground))
     merged = np.array([shapely.union_all(found) for found in pieces], dtype=object)
     merged[shapely.area(merged) <= sliver(data.frame.crs)] = shapely.Polygon()
     return merged
-
-
-def ground_of(envelope: gpd.GeoDataFrame, clear: gpd.GeoDataFrame) -> shapely.Geometry:
-    """The ground of a tile from which samples may be taken."""
-    ground = shapely.intersection(envelope.union_all(), clear.union_all())
-    shapely.prepare(ground)
-    return ground
 
 
 def _split_notes(data: ReferenceData, classes: Nomenclature, home: list[str | None], split: bool) -> list[str]:

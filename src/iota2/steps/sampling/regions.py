@@ -10,12 +10,10 @@ import geopandas as gpd
 from iota2 import layout
 from iota2.config.options.schema import Config
 from iota2.core.graph import JobContext, Step
-from iota2.core.tables import REGION
+from iota2.core.tables import REGION, SINGLE_REGION
 from iota2.io.tables.reference import read_regions
 from iota2.io.tables.vector_source import vector_source, with_choice
 from iota2.io.tables.vectors import read_vector, write_shapefile
-
-SINGLE_REGION = "1"
 
 
 @dataclass(frozen=True)

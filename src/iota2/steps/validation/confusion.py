@@ -20,8 +20,8 @@ from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.rasters.rasterize import rasterize
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.confusions import confusion_csv
+from iota2.io.tables.polygon_counts import polygon_counts_csv
 from iota2.io.tables.vectors import read_sqlite, read_vector
-from iota2.report.results.polygon_table import polygon_counts_csv
 from iota2.steps.blocks import COPY_SHAPE
 
 VALIDATION_WRONG, VALIDATION_RIGHT, LEARNING_WRONG, LEARNING_RIGHT = 1, 2, 3, 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import platform
@@ -36,19 +35,21 @@ from iota2.core.words import counted, printable
 from iota2.io.files.atomic import replacing, write_json, write_text
 from iota2.io.files.crs import units_per_metre
 from iota2.io.rasters.files import RasterReader, decimated
+from iota2.io.rasters.ownership import Ownership
 from iota2.io.series.scene_file import read_scene
+from iota2.io.tables.alignments import Alignment, read_alignments, unaligned
+from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.classes import read_classes
+from iota2.io.tables.confusions import read_confusion
+from iota2.io.tables.notes import read_notes
+from iota2.io.tables.polygon_counts import read_polygon_counts
+from iota2.io.tables.polygon_losses import read_fates
+from iota2.io.tables.rates import losses
 from iota2.io.tables.vectors import read_vector
 from iota2.report.results.metrics import metrics
 from iota2.report.results.page import AlignedSeries, ModelView, Picture, ReportData, Series, render_report
 from iota2.report.results.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
-from iota2.steps.prepare.coregistration import Alignment, read_alignments, unaligned
-from iota2.steps.prepare.plausibility import read_value_notes
-from iota2.steps.products.mosaic import Ownership
-from iota2.steps.sampling.class_statistics import read_class_statistics, read_fates
-from iota2.steps.sampling.selection import losses
-from iota2.steps.validation.merge_confusions import read_confusion, read_polygon_counts
 
 QUICKLOOK_PIXELS = 1_000_000
 LIBRARIES = ("numpy", "scikit-learn", "rasterio", "numba")
@@ -213,10 +214,10 @@ def _series(scenes: list[Scene]) -> tuple[Series, ...]:
 
 def _notes(job: JobContext) -> tuple[str, ...]:
     """What scans and reference data left out or mended, tile by tile."""
-    scans = [note for path in job.inp.all("scan_notes").values() for note in _read_list(path)]
+    scans = [note for path in job.inp.all("scan_notes").values() for note in read_notes(path)]
     beside = [note for tile, path in _alignments(job) for note in unaligned(path, tile)]
-    values = [note for path in job.inp.all("value_notes").values() for note in read_value_notes(path)]
-    return (*scans, *beside, *values, *_read_list(job.inp.reference_notes))
+    values = [note for path in job.inp.all("value_notes").values() for note in read_notes(path)]
+    return (*scans, *beside, *values, *read_notes(job.inp.reference_notes))
 
 
 def _alignments(job: JobContext) -> list[tuple[str, Path]]:
@@ -272,10 +273,6 @@ def _unlearned(job: JobContext, classes: Nomenclature) -> Iterator[str]:
             f"Class {classes.name(code)} ({code}) has no sample to learn from in region {region} (seed "
             f"{', '.join(missing)}): {reason}."
         )
-
-
-def _read_list(path: Path) -> list[str]:
-    return list(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _files(given: ReportParams) -> tuple[tuple[str, str], ...]:
