@@ -25,11 +25,11 @@ from iota2.run.survey.forecast import (
     needed_memory,
     require_room,
     size,
-    training_memory,
 )
 from iota2.run.survey.survey import Survey
 from iota2.run.workers.execute import Retry
 from iota2.run.workers.resources import shares_of
+from iota2.steps.learning.training import training_memory
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import WorldOptions, make_world
 from iota2.testing.writing import write_world
@@ -152,7 +152,7 @@ import sys
 import numpy as np
 from iota2.classifiers import train_model, validate_options
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
-from iota2.run.workers.peak_memory import forget_peak, peak_mib
+from iota2.run.workers.peak_memory import reset_peak, peak_mib
 
 samples, features, classes = map(int, sys.argv[1:])
 dates = tuple(str(20180000 + k) for k in range(features))
@@ -161,7 +161,7 @@ parameters, _ = validate_options("rf", {"classifier.rf.nbtrees": 8})
 def train(count):
     rng = np.random.default_rng(0)
     y = rng.integers(1, classes + 1, count)
-    forget_peak()
+    reset_peak()
     before = peak_mib()
     x = rng.standard_normal((count, features), np.float32)
     x += 0.02 * y[:, None].astype(np.float32)

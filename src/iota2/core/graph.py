@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, cast
 
 from typing_extensions import TypeVar
+
+from iota2.core.cost import Cost, Facts, JobFacts
 
 AXES = ("tile", "part", "sensor", "region", "seed")
 """The axes of a run. A row of the run's table gives each of them a value; parts are strips of a tile."""
@@ -208,6 +210,26 @@ class JobContext(Generic[P_co]):
     use: Resources
 
 
+class Finding(NamedTuple):
+    """What a step finds, before the run, about its options and inputs."""
+
+    text: str
+    option: tuple[str | int, ...] = ()
+    """The option that it is about: section, key, keys of a part of the value."""
+    stops: bool = True
+    """Whether the run cannot go on with it; otherwise the user should know it."""
+
+
+def default_cost(config: object, facts: JobFacts) -> Cost:
+    """The cost of a job that reads its ground once and writes little."""
+    return facts.raster_cost()
+
+
+def no_findings(config: object, facts: Facts) -> tuple[Finding, ...]:
+    """A step that has nothing to check."""
+    return ()
+
+
 def _no_parameters(config: object) -> None:
     return None
 
@@ -230,3 +252,13 @@ class Step(Generic[P, C]):
     """The only part of the configuration that the step sees."""
     when: Callable[[C], bool] = always
     version: int = 1
+    cost: Callable[[C, JobFacts], Cost] = field(default=default_cost)
+    """What a job will need, guessed before the run."""
+    check: Callable[[C, Facts], Iterable[Finding]] = field(default=no_findings)
+    """What is wrong or doubtful about its options and inputs, as far as headers tell. Called when the step is active,
+    before the recipe and the classes are known."""
+    block_shape: Callable[[C, Facts, str, Resources], tuple[int, int]] | None = None
+    """Rows and columns that a job computes at once on a tile. Raises ConfigError when the smallest block does not fit
+    the memory. For steps whose blocks a user should know."""
+    labels: bool = False
+    """Whether a job that fails leaves a hole in the map."""

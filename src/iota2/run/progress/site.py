@@ -67,8 +67,6 @@ FOLDER = PurePosixPath(layout.SITE.path).parent
 WORKERS = PurePosixPath(layout.SITE_TIMELINE.path).name
 KEPT = "what it reads turned out as it was"
 CUT_OFF = "It was under way when the run ended."
-MAPPING = ("classification", "mosaic")
-"""Groups of steps in which a job that fails leaves a hole in the map."""
 Clear = Mapping[str, Mapping[tuple[str, str], DateView]]
 """By tile, then by sensor and key of the date."""
 Aligned = Mapping[str, Mapping[tuple[str, str], Alignment]]
@@ -215,7 +213,7 @@ class Site:
     def _holes(self, views: Mapping[str, JobView]) -> Iterator[Hole]:
         """Ground whose classification failed."""
         for job in self._plan.jobs:
-            if views[job.id].state == "failed" and job.step.group in MAPPING and "tile" in job.key:
+            if views[job.id].state == "failed" and job.step.labels and "tile" in job.key:
                 tile = str(job.key["tile"])
                 ground = f"Tile {tile}"
                 if "part" in job.key:

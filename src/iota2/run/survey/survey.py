@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +13,13 @@ import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from iota2.chains.classification import CLASSIFICATION
 from iota2.config.options.schema import Config
 from iota2.config.options.sensors import PLACES
 from iota2.config.recipes import build_recipe, recipe_params
 from iota2.config.sensors import expression_notes, sensors_and_problems
+from iota2.core.cost import Facts
+from iota2.core.graph import Finding
 from iota2.core.grid import part_count
 from iota2.core.losses import SMALL_SHARE
 from iota2.core.nomenclature import Listing, Nomenclature, Value, build_nomenclature
@@ -36,7 +39,6 @@ from iota2.run.records.output import require_usable
 from iota2.run.survey.extent import RESOLUTION, Extent, extent_notes, extent_of, extent_problems, table_problems
 from iota2.run.survey.problems import Option, Problems
 from iota2.run.survey.scan import Items, Series, read_stac, scan, scenes_of, with_images
-from iota2.steps.prepare.coregistration import alignment_notes, reference_problems
 
 BYCLASS = "strategy.byclass.in"
 _IMAGES = tuple(f"chain.{key}" for key in (*PLACES.values(), "user_sensors", "stac_items"))
@@ -128,7 +130,8 @@ class _Look(Problems):
         extent = self._extent(scenes, footprints, by_tile) if complete else Extent()
         if complete:
             self._compare(scenes, footprints, by_tile, regions, reference)
-        self._check_options(scenes, regions)
+        findings = _findings(config, Facts(scenes, by_tile))
+        self._check_options(findings, regions)
         if self.exist or recipe is None:
             return None
         remarks = (
@@ -142,7 +145,7 @@ class _Look(Problems):
             *(uncounted or ()),
             *left_out,
             *expression_notes(sensors),
-            *alignment_notes(config, scenes),
+            *(finding.text for finding in findings if not finding.stops),
         )
         tile_notes = {tile: (*found[1], *notes[tile]) for tile, found in scanned.items()}
         labelled = _labelled(reference, footprints, scenes) if reference is not None else 0.0
@@ -178,12 +181,13 @@ class _Look(Problems):
             if not by_tile[tile]:
                 self.add(("chain", "region_path"), f"tile {tile} meets no region of {self.config.chain.region_path}.")
 
-    def _check_options(self, scenes: Mapping[str, Scene], regions: gpd.GeoDataFrame | None) -> None:
+    def _check_options(self, findings: Iterable[Finding], regions: gpd.GeoDataFrame | None) -> None:
         """Add what is wrong with options that name regions or images."""
         for option, text in _unknown_models(self.config, regions) if self._regions_usable() else ():
             self.add(option, text)
-        for text in reference_problems(self.config, scenes):
-            self.add(("coregistration", "vhr_path"), text)
+        for finding in findings:
+            if finding.stops:
+                self.add(finding.option, finding.text)
 
     def _recipe(self, scenes: Mapping[str, Scene]) -> FeatureRecipe | None:
         """The recipe; None when there are problems, or when options of features or dates have some."""
@@ -264,6 +268,11 @@ class _Look(Problems):
         if not (self.config.chain.check_inputs and self.usable(f"chain.{key}")):
             return None
         return self.attempt(lambda: read(getattr(self.config.chain, key)), "chain", key)
+
+
+def _findings(config: Config, facts: Facts) -> list[Finding]:
+    """What the active steps find about their options and inputs."""
+    return [finding for step in CLASSIFICATION if step.when(config) for finding in step.check(config, facts)]
 
 
 def _read_regions(config: Config) -> gpd.GeoDataFrame | None:

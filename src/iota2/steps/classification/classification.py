@@ -14,8 +14,11 @@ from odc.geo.geobox import GeoBox
 from iota2 import layout
 from iota2.classifiers.base import Model, Prediction
 from iota2.classifiers.models import load_model
+from iota2.classifiers.options import tree_count
 from iota2.compute.features import feature_block
-from iota2.core.graph import JobContext, Key, Step
+from iota2.config.options.schema import Config
+from iota2.core.cost import FEATURE_SECONDS, READING_SECONDS, Cost, Facts, JobFacts
+from iota2.core.graph import JobContext, Key, Resources, Step
 from iota2.core.grid import Block, block_of, blocks, part_rows
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
@@ -32,6 +35,8 @@ from iota2.steps.profiles import confidence_profile, label_profile, probability_
 HELD = 1.5
 """Memory of a model for each byte of its files: nodes of trees are packed beside the arrays that were read."""
 
+TREE_SECONDS = 0.04e-6
+"""Seconds for each pixel of a tree: ``make bench``."""
 log = logging.getLogger(__name__)
 
 
@@ -147,6 +152,21 @@ def _open(job: JobContext, key: Key, geobox: GeoBox, classes: Nomenclature) -> I
         )
 
 
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Features are computed once, and each model labels the ground of its region."""
+    run, models = facts.run, facts.regions * config.arg_train.runs
+    probabilities = 2 * run.class_count if config.arg_classification.enable_probability_map else 0
+    trees = tree_count(config.arg_train.otb_classifier_options)
+    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features + TREE_SECONDS * trees
+    return facts.raster_cost((run.label_bytes + 4 + probabilities) * models, seconds)
+
+
+def block_shape(config: Config, facts: Facts, tile: str, use: Resources) -> tuple[int, int]:
+    """Rows and columns that are classified at once."""
+    regions = len(facts.regions[tile])
+    return prediction_shapes(facts.scenes[tile], facts.recipe, use, facts.class_count, regions=regions).computed
+
+
 STEP = Step(
     name="classification",
     group="classification",
@@ -166,4 +186,7 @@ STEP = Step(
         "probabilities": layout.PART_PROBABILITIES,
     },
     version=2,
+    cost=cost,
+    block_shape=block_shape,
+    labels=True,
 )

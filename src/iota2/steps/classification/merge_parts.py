@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from iota2 import layout
+from iota2.config.options.schema import Config
+from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Key, Resources, Step
 from iota2.core.grid import blocks
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
@@ -34,6 +36,13 @@ def _join(parts: Mapping[Key, Path], path: Path, profile: RasterProfile, use: Re
                     writer.write(block, reader.read_bands(block.geobox))
 
 
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Labels, confidence and, if asked for, probabilities of one model."""
+    run = facts.run
+    probabilities = 2 * run.class_count if config.arg_classification.enable_probability_map else 0
+    return facts.raster_cost(run.label_bytes + 4 + probabilities)
+
+
 STEP = Step(
     name="classificationMerge",
     group="classification",
@@ -53,4 +62,6 @@ STEP = Step(
         "confidence": layout.CONFIDENCE,
         "probabilities": layout.PROBABILITIES,
     },
+    cost=cost,
+    labels=True,
 )

@@ -8,6 +8,7 @@ import numpy as np
 
 from iota2 import layout
 from iota2.config.options.schema import Config
+from iota2.core.cost import READING_SECONDS, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import blocks
 from iota2.io.rasters.files import RasterProfile, RasterWriter
@@ -44,6 +45,11 @@ def run(job: JobContext[MaskParams]) -> None:
     write_shapefile(polygon_frame(polygons, scene.geobox.crs, job.params.proj, tile=scene.tile), job.out.vector)
 
 
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Masks are read, which are a tenth of what bands are."""
+    return facts.raster_cost(1, 0.1 * READING_SECONDS * facts.layers)
+
+
 STEP = Step(
     name="CommonMasks",
     group="init",
@@ -55,4 +61,5 @@ STEP = Step(
     makes={"mask": layout.COMMON_MASK, "vector": layout.COMMON_MASK_VECTOR},
     params=params,
     version=4,
+    cost=cost,
 )

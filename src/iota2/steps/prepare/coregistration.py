@@ -13,8 +13,10 @@ import numpy as np
 
 from iota2 import layout
 from iota2.compute.registration import SUBPIXEL_STEP, Translation, View, too_small, translation, window_grid
+from iota2.config.options.others import Coregistration
 from iota2.config.options.schema import Config
-from iota2.core.graph import JobContext, Step
+from iota2.core.cost import READING_SECONDS, Cost, Facts, JobFacts
+from iota2.core.graph import Finding, JobContext, Step
 from iota2.core.grid import resolution
 from iota2.core.scene import Scene, SensorScene
 from iota2.errors import InputError
@@ -171,16 +173,22 @@ def _sentence(one: Alignment) -> str:
 # ------------------------------------------------------------------------------------------------- before the run
 
 
-def reference_problems(config: Config, scenes: Mapping[str, Scene]) -> Iterator[str]:
-    """What makes the reference image useless for these tiles, from its header; nothing when there is none."""
-    given = config.coregistration
-    if given.vhr_path is None:
-        return
+def check(config: Config, facts: Facts) -> Iterator[Finding]:
+    """What makes the reference image useless for these tiles, from its header, or else tiles that are too small."""
+    problems = [*_problems(config.coregistration, facts.scenes)]
+    yield from (Finding(text, ("coregistration", "vhr_path")) for text in problems)
+    if not problems:
+        yield from (Finding(text, stops=False) for text in _notes(config.coregistration, facts.scenes))
+
+
+def _problems(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[str]:
+    """Sentences on a reference image, or a band, that cannot be compared with."""
     sensors = {sensor.spec.section: sensor.spec.band_names for scene in scenes.values() for sensor in optical(scene)}
     for name, bands in sensors.items():
         if given.band_src > len(bands):
             told = f"{name} has {len(bands)} bands ({', '.join(bands)})"
             yield f"coregistration.band_src: {told}; expected a number up to {len(bands)}, got {given.band_src}."
+    assert given.vhr_path is not None, "the step is active"
     try:
         lattice = reference_lattice(ReferenceImage(given.vhr_path, given.band_ref))
     except InputError as err:
@@ -194,16 +202,18 @@ def reference_problems(config: Config, scenes: Mapping[str, Scene]) -> Iterator[
             )
 
 
-def alignment_notes(config: Config, scenes: Mapping[str, Scene]) -> Iterator[str]:
+def _notes(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[str]:
     """Sensors whose images of a tile are too small to be aligned."""
-    given = config.coregistration
-    if given.vhr_path is None:
-        return
     for tile, scene in scenes.items():
         for sensor in optical(scene):
             shape = sensor.grids[sensor.spec.band_names[given.band_src - 1]].shape
             if why := too_small((shape.y, shape.x)):
                 yield f"coregistration: {sensor.spec.name}, tile {tile}: {why}; its dates are read as they lie."
+
+
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """A tenth of the pixels are read: windows of each date."""
+    return facts.raster_cost(seconds_per_pixel=0.1 * READING_SECONDS * facts.layers)
 
 
 STEP = Step(
@@ -217,4 +227,6 @@ STEP = Step(
     makes={"shifts": layout.SHIFTS, "table": layout.SHIFTS_TABLE},
     params=params,
     when=layout.with_coregistration,
+    cost=cost,
+    check=check,
 )

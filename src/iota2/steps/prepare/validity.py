@@ -13,6 +13,7 @@ import numpy as np
 from iota2 import layout
 from iota2.config.options.schema import Config
 from iota2.config.sensors import enabled_sensors
+from iota2.core.cost import READING_SECONDS, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import blocks
 from iota2.core.scene import Scene
@@ -78,6 +79,11 @@ def _count(job: JobContext, scene: Scene) -> Mapping[str, np.ndarray]:
     return seen
 
 
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Masks are read, which are a tenth of what bands are."""
+    return facts.raster_cost(2, 0.1 * READING_SECONDS * facts.layers)
+
+
 STEP = Step(
     name="PixelValidity",
     group="init",
@@ -94,4 +100,5 @@ STEP = Step(
     },
     params=params,
     version=6,
+    cost=cost,
 )

@@ -12,6 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2 import layout
 from iota2.config.options.schema import Config
+from iota2.core.cost import READING_SECONDS, Cost, JobFacts
 from iota2.core.graph import JobContext, Resources, Step
 from iota2.core.grid import Block, blocks
 from iota2.core.nomenclature import Nomenclature
@@ -192,6 +193,14 @@ def _dtype(path: Path) -> str:
         return reader.dtype.name
 
 
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Map, coloured map, confidence and, if asked for, probabilities for each seed, and validity."""
+    run = facts.run
+    probabilities = 2 * run.class_count if config.arg_classification.enable_probability_map else 0
+    pixel = (2 * run.label_bytes + 1 + probabilities) * config.arg_train.runs + 1
+    return facts.raster_cost(pixel, 4 * READING_SECONDS)
+
+
 STEP = Step(
     name="mosaic",
     group="mosaic",
@@ -224,4 +233,5 @@ STEP = Step(
     },
     params=params,
     version=3,
+    cost=cost,
 )

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from iota2 import layout
+from iota2.config.options.schema import Config
+from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import Block, blocks
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
@@ -71,6 +73,11 @@ def _read(readers: Sequence[RasterReader], block: Block) -> list[np.ndarray]:
     return [reader.read(block.geobox) for reader in readers]
 
 
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Labels and confidence for each seed, and validity."""
+    return facts.raster_cost((facts.run.label_bytes + 1) * config.arg_train.runs + 1)
+
+
 STEP = Step(
     name="classifShaping",
     group="mosaic",
@@ -89,4 +96,6 @@ STEP = Step(
         "tile_confidence": layout.TILE_CONFIDENCE,
         "validity": layout.TILE_VALIDITY,
     },
+    cost=cost,
+    labels=True,
 )

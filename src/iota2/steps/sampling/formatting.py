@@ -12,6 +12,8 @@ from iota2 import layout
 from iota2.compute.ground import usable_ground
 from iota2.compute.polygons import polygonal
 from iota2.compute.sampling import BOTH
+from iota2.config.options.schema import Config
+from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import blocks, resolution
 from iota2.core.scene import Scene
@@ -107,6 +109,11 @@ def _frame(geometry: shapely.Geometry, region: str, crs: object) -> gpd.GeoDataF
     return frame[~frame.geometry.is_empty]
 
 
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """A raster and a mask for each region."""
+    return facts.raster_cost(2 * facts.regions * config.arg_train.runs)
+
+
 STEP = Step(
     name="VectorFormatting",
     group="sampling",
@@ -132,4 +139,5 @@ STEP = Step(
         "region_mask": layout.REGION_MASK,
     },
     version=2,
+    cost=cost,
 )

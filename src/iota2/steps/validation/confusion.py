@@ -12,6 +12,8 @@ from iota2 import layout
 from iota2.compute.accuracy import confusion_matrix
 from iota2.compute.polygons import squares_touch
 from iota2.compute.validation import added, count_pixels
+from iota2.config.options.schema import Config
+from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import Block, blocks, place_in, resolution
 from iota2.core.tables import CODE, ORIGIN, Confusion, PolygonCounts
@@ -101,6 +103,11 @@ def _counted(
     return count_pixels(origin, polygons[CODE].to_numpy()[position], produced[row, col], edge)
 
 
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """A byte for each pixel."""
+    return facts.raster_cost(1)
+
+
 STEP = Step(
     name="confusionCmd",
     group="validation",
@@ -122,4 +129,5 @@ STEP = Step(
         "comparison": layout.TILE_COMPARISON,
     },
     version=2,
+    cost=cost,
 )

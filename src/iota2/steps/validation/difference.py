@@ -8,6 +8,7 @@ import numpy as np
 
 from iota2 import layout
 from iota2.config.options.schema import Config
+from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import blocks
 from iota2.io.files.atomic import write_text
@@ -45,6 +46,11 @@ def run(job: JobContext[DifferenceParams]) -> None:
         write_text(path, style)
 
 
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """A byte for each pixel."""
+    return facts.raster_cost(1)
+
+
 STEP = Step(
     name="differenceMosaic",
     group="validation",
@@ -60,4 +66,5 @@ STEP = Step(
     },
     params=params,
     version=3,
+    cost=cost,
 )
