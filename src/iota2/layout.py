@@ -6,9 +6,10 @@ Braces in a path are axes of the run (``tile``, ``part``, ``sensor``, ``region``
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from iota2.core.graph import Artifact
+from iota2.core.graph import Artifact, Need, optional
 
 MARK = ".iota2"
 """Folder that marks an output of this program: its lock, its records, the names of what it made."""
@@ -93,7 +94,7 @@ SHIFTS = Artifact(
     "How far the images of dates are moved while they are read, in map units (with `coregistration.vhr_path`).",
     when=with_coregistration,
 )
-IMAGES = {"scene": SCENE, "listing": LISTING, "shifts": SHIFTS}
+IMAGES: Mapping[str, Artifact | Need] = {"scene": SCENE, "listing": LISTING, "shifts": optional(SHIFTS)}
 """What a step needs that reads pixels."""
 SHIFTS_TABLE = Artifact(
     "features/{tile}/coregistration.csv",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -104,7 +104,7 @@ class Artifact:
     about: str
     """One sentence for the person who opens the folder."""
     when: Callable[[Any], bool] = always
-    """Whether a configuration asks for it."""
+    """Whether a configuration asks for it. It is also made when an active step needs it."""
     role: Role = "intermediate"
 
     @property
@@ -120,6 +120,42 @@ class Artifact:
     def axes(self) -> tuple[str, ...]:
         """The axes that occur in the path."""
         return tuple(axis for axis in AXES if "{" + axis + "}" in self.path)
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a step reads under one name. An artifact by itself is needed in any case, and made for that."""
+
+    choices: tuple[Artifact, ...]
+    """The first that is made is read."""
+    dispensable: bool = False
+    """Whether the step does without when none is made."""
+    output: Artifact | None = None
+    """What is made from it: when the step does not make this output, it reads nothing. None: whatever it makes."""
+
+    @property
+    def required(self) -> bool:
+        """Whether the artifact is made because of this need."""
+        return len(self.choices) == 1 and not self.dispensable
+
+    def applies(self, made: Set[Artifact]) -> bool:
+        """Whether the need counts in a run that makes these artifacts."""
+        return self.output is None or self.output in made
+
+
+def first(*choices: Artifact) -> Need:
+    """The first of some artifacts that is made; one of them must be: ``first(SMOOTHED, LABELS)``."""
+    return Need(choices)
+
+
+def optional(artifact: Artifact) -> Need:
+    """An artifact that is read when it is made; a step that needs it does not have it made."""
+    return Need((artifact,), dispensable=True)
+
+
+def only_for(output: Artifact, artifact: Artifact) -> Need:
+    """An artifact that is needed to make one of the step's outputs, and not read when that is not made."""
+    return Need((artifact,), output=output)
 
 
 @cache
@@ -246,7 +282,8 @@ class Step(Generic[P, C]):
     """Pattern of its job names: ``classification_{tile}_part_{part}``."""
     run: Callable[[JobContext[P]], None]
     over: tuple[str, ...]
-    needs: Mapping[str, Artifact]
+    needs: Mapping[str, Artifact | Need]
+    """What it reads, by the names that its function uses."""
     makes: Mapping[str, Artifact]
     params: Callable[[C], P] = field(default=cast(Any, _no_parameters))
     """The only part of the configuration that the step sees."""
@@ -262,3 +299,8 @@ class Step(Generic[P, C]):
     the memory. For steps whose blocks a user should know."""
     labels: bool = False
     """Whether a job that fails leaves a hole in the map."""
+
+    @property
+    def all_needs(self) -> Mapping[str, Need]:
+        """Its needs, those of one artifact as values of the same kind."""
+        return {name: need if isinstance(need, Need) else Need((need,)) for name, need in self.needs.items()}

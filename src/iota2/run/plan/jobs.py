@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +13,7 @@ from typing import Any
 
 from iota2.core.graph import AXES, Artifact, JobContext, Key, Paths, Resources, Several, Step, Values
 from iota2.errors import UserError
+from iota2.run.plan.artifacts import made_artifacts, made_by, read_by
 
 Row = Mapping[str, str | int]
 """One valid combination of the axes."""
@@ -143,21 +144,40 @@ def make_plan(
 
     Jobs of a step are the distinct rows projected on ``step.over``. An artifact is bound by projecting the job's
     rows on its axes: the same axes give one path, more axes a mapping, fewer a shared file. Edges follow from who
-    makes the path. Raises ValueError when two jobs would make the same path or an input has no maker.
+    makes the path. Which artifacts are made is decided in ``artifacts``. Raises ValueError when two jobs would make
+    the same path or an input has no maker.
     """
     active = tuple(step for step in steps if step.when(config))
-    binder = _Binder(rows, config, root, constants)
+    given = tuple(given)
+    made = made_artifacts(active, config, given)
+    binder = _Binder(rows, root, constants)
     outside = set(_names(binder.bind_all({artifact.path: artifact for artifact in given}, {})))
     makers: dict[str, str] = {}
     jobs: list[Job] = []
     for step in active:
-        made = [binder.job(step, key, makers, outside) for key in binder.keys(step.over)]
-        for job in made:
+        of_step = [*_jobs_of(step, config, binder, made, makers=makers, outside=outside)]
+        for job in of_step:
             for name in job.makes:
                 if makers.setdefault(name, job.id) != job.id:
                     raise ValueError(f"{job.id} and {makers[name]} both make {name}")
-        jobs += made
+        jobs += of_step
     return Plan(root, active, tuple(jobs), tuple(sorted(outside)))
+
+
+def _jobs_of(
+    step: Step,
+    config: Any,
+    binder: _Binder,
+    made: Set[Artifact],
+    *,
+    makers: Mapping[str, str],
+    outside: Container[str],
+) -> Iterator[Job]:
+    """The jobs of one step, in row order."""
+    params, reads, makes = step.params(config), read_by(step, made), made_by(step, made)
+    for key in binder.keys(step.over):
+        task, inp, out = step.task.format_map(key), binder.bind_all(reads, key), binder.bind_all(makes, key)
+        yield Job(f"{step.name}/{task}", step, key, inp, out, params, task, _makers(step, inp, makers, outside))
 
 
 @dataclass(frozen=True)
@@ -165,7 +185,6 @@ class _Binder:
     """Binds artifacts to paths for the rows of one run."""
 
     rows: Sequence[Row]
-    config: Any
     root: Path
     constants: Mapping[str, str | int]
 
@@ -210,22 +229,20 @@ class _Binder:
         return {values: Several(free, paths) for values, paths in bound.items()}
 
     def bind_all(self, artifacts: Mapping[str, Artifact], key: Row) -> Paths:
-        """The wanted artifacts of a job, bound."""
-        wanted = {name: artifact for name, artifact in artifacts.items() if artifact.when(self.config)}
-        return Paths(self.root, {name: self.bind(artifact, key) for name, artifact in wanted.items()})
+        """The artifacts of a job, bound."""
+        return Paths(self.root, {name: self.bind(artifact, key) for name, artifact in artifacts.items()})
 
-    def job(self, step: Step, key: Row, makers: Mapping[str, str], outside: Container[str]) -> Job:
-        """The job of ``step`` at ``key``."""
-        inp, out = self.bind_all(step.needs, key), self.bind_all(step.makes, key)
-        task = step.task.format_map(key)
-        needs: dict[str, None] = {}
-        for name in _names(inp):
-            maker = makers.get(name)
-            if maker is not None:
-                needs[maker] = None
-            elif name not in outside:
-                raise ValueError(f"{step.name}: nothing makes {name}")
-        return Job(f"{step.name}/{task}", step, key, inp, out, step.params(self.config), task, tuple(needs))
+
+def _makers(step: Step, inp: Paths, makers: Mapping[str, str], outside: Container[str]) -> tuple[str, ...]:
+    """Ids of the jobs that make what a job reads; ValueError for what nobody makes."""
+    needs: dict[str, None] = {}
+    for name in _names(inp):
+        maker = makers.get(name)
+        if maker is not None:
+            needs[maker] = None
+        elif name not in outside:
+            raise ValueError(f"{step.name}: nothing makes {name}")
+    return tuple(needs)
 
 
 def rows_of(

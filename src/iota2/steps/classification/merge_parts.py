@@ -8,7 +8,7 @@ from pathlib import Path
 from iota2 import layout
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
-from iota2.core.graph import JobContext, Key, Resources, Step
+from iota2.core.graph import JobContext, Key, Resources, Step, only_for
 from iota2.core.grid import blocks
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.series.scene_file import read_scene
@@ -55,7 +55,7 @@ STEP = Step(
         "classes": layout.CODES,
         "labels": layout.PART_LABELS,
         "confidence": layout.PART_CONFIDENCE,
-        "probabilities": layout.PART_PROBABILITIES,
+        "probabilities": only_for(layout.PROBABILITIES, layout.PART_PROBABILITIES),
     },
     makes={
         "labels": layout.LABELS,

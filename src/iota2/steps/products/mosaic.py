@@ -13,7 +13,7 @@ from odc.geo.geobox import GeoBox
 from iota2 import layout
 from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, JobFacts
-from iota2.core.graph import JobContext, Resources, Step
+from iota2.core.graph import JobContext, Resources, Step, only_for
 from iota2.core.grid import Block, blocks
 from iota2.core.nomenclature import Nomenclature
 from iota2.io.files.atomic import write_text
@@ -214,7 +214,7 @@ STEP = Step(
         "labels": layout.TILE_LABELS,
         "confidence": layout.TILE_CONFIDENCE,
         "validity": layout.TILE_VALIDITY,
-        "probabilities": layout.PROBABILITIES,
+        "probabilities": only_for(layout.FINAL_PROBABILITIES, layout.PROBABILITIES),
     },
     makes={
         "map": layout.MAP,

@@ -25,7 +25,7 @@ from iota2.compute.accuracy import scores
 from iota2.compute.validation import validated
 from iota2.config.options.schema import Config, describe
 from iota2.config.options.train import ArgTrain
-from iota2.core.graph import Artifact, JobContext, Step
+from iota2.core.graph import Artifact, JobContext, Step, optional
 from iota2.core.grid import blocks, resolution
 from iota2.core.losses import samples_text, warnings
 from iota2.core.nomenclature import Nomenclature
@@ -355,7 +355,7 @@ STEP = Step(
     needs={
         "scenes": layout.SCENE,
         "scan_notes": layout.SCAN_NOTES,
-        "alignments": layout.SHIFTS_TABLE,
+        "alignments": optional(layout.SHIFTS_TABLE),
         "value_notes": layout.VALUE_NOTES,
         "reference_notes": layout.REFERENCE_NOTES,
         "classes": layout.CLASSES,
