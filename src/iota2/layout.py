@@ -7,7 +7,8 @@ Braces in a path are axes of the run (``tile``, ``part``, ``sensor``, ``region``
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Protocol
 
 from iota2.core.graph import Artifact, Need, optional
 
@@ -15,17 +16,38 @@ MARK = ".iota2"
 """Folder that marks an output of this program: its lock, its records, the names of what it made."""
 
 
-def with_probabilities(config: Any) -> bool:
+class _Classification(Protocol):
+    @property
+    def enable_probability_map(self) -> bool: ...
+    @property
+    def generate_final_probability_map(self) -> bool: ...
+
+
+class _Coregistration(Protocol):
+    @property
+    def vhr_path(self) -> Path | None: ...
+
+
+class Wishes(Protocol):
+    """What decides which files are asked for: a part of the configuration, which is not known here."""
+
+    @property
+    def arg_classification(self) -> _Classification: ...
+    @property
+    def coregistration(self) -> _Coregistration: ...
+
+
+def with_probabilities(config: Wishes) -> bool:
     """Whether probability maps are asked for."""
-    return bool(config.arg_classification.enable_probability_map)
+    return config.arg_classification.enable_probability_map
 
 
-def with_final_probabilities(config: Any) -> bool:
+def with_final_probabilities(config: Wishes) -> bool:
     """Whether the mosaic of probability maps is asked for."""
-    return with_probabilities(config) and bool(config.arg_classification.generate_final_probability_map)
+    return with_probabilities(config) and config.arg_classification.generate_final_probability_map
 
 
-def with_coregistration(config: Any) -> bool:
+def with_coregistration(config: Wishes) -> bool:
     """Whether dates are aligned with a reference image."""
     return config.coregistration.vhr_path is not None
 

@@ -45,7 +45,7 @@ class Key(tuple[str | int, ...]):
         """The values by the names of their axes."""
         return dict(zip(self.axes, self, strict=True))
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> str | int:
         try:
             return self[self.axes.index(name)]
         except ValueError:
@@ -90,7 +90,7 @@ MEDIA_TYPES = {
 """Media type of each kind of file, by its extension."""
 
 
-def always(config: Any) -> bool:
+def always(config: object) -> bool:
     """Whatever the configuration says."""
     return True
 
