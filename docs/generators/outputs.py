@@ -81,15 +81,10 @@ def outputs_page() -> str:
     return "\n".join([HEAD, *_folders(), _differences()])
 
 
-def artifacts() -> list[Artifact]:
-    """Everything that ``layout`` declares, in its order."""
-    return [value for value in vars(layout).values() if isinstance(value, Artifact)]
-
-
 def _folders() -> Iterator[str]:
     """A section for each folder that holds files, the root first; those without files in one table at the end."""
     by_folder: dict[str, list[Artifact]] = {"": []}
-    for artifact in artifacts():
+    for artifact in layout.artifacts():
         by_folder.setdefault(_home(artifact), []).append(artifact)
     about = {"": "Top of the output folder."} | FOLDERS
     for folder in sorted(by_folder):

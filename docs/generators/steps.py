@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 from generators.markdown import MADE, code, sentence, table
 from iota2.chains import SURVEY
@@ -49,14 +49,14 @@ def _step(number: int, step: Step) -> str:
         f"## {step.name}\n",
         f"Step {number}, group {step.group}, one job for each {_over(step)}. {sentence(step.run.__doc__)}\n",
         f"Of the configuration it sees: {seen[:1].lower()}{seen[1:]}\n" if seen else "It sees no option.\n",
-        _artifacts(step, "reads", step.needs),
-        _artifacts(step, "makes", step.makes),
+        _artifacts(step, "reads", ((name, a) for name, need in step.all_needs.items() for a in need.choices)),
+        _artifacts(step, "makes", step.makes.items()),
     ]
     return "\n".join(parts)
 
 
-def _artifacts(step: Step, verb: str, artifacts: Mapping[str, Artifact]) -> str:
-    rows = [(code(name), code(a.path), _free(step, a), a.about) for name, a in artifacts.items()]
+def _artifacts(step: Step, verb: str, artifacts: Iterable[tuple[str, Artifact]]) -> str:
+    rows = [(code(name), code(a.path), _free(step, a), a.about) for name, a in artifacts]
     return table((verb, "file", "how many", "what it is"), rows)
 
 

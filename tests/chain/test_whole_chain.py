@@ -25,7 +25,7 @@ from iota2.classifiers import load_model
 from iota2.compute.features import feature_block
 from iota2.config.options.schema import Config
 from iota2.core.cube import Cube
-from iota2.core.graph import Artifact, Resources
+from iota2.core.graph import Resources
 from iota2.core.grid import block_of, pixel_centres
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
@@ -135,7 +135,7 @@ def test_nothing_is_written_beside_what_the_layout_names(mapped: Mapped) -> None
         and path.with_suffix("") not in known
         and path.parent not in written
     ]
-    named = {artifact.path for artifact in vars(layout).values() if isinstance(artifact, Artifact)}
+    named = {artifact.path for artifact in layout.artifacts()}
     assert {path.relative_to(mapped.root).as_posix() for path in extra} - named == set()
 
 

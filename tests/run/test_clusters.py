@@ -141,7 +141,7 @@ def test_a_worker_that_does_not_see_the_output_folder_says_so(tmp_path: Path, sc
 
 def kills_its_scheduler(job: JobContext) -> None:
     """As when the machine of the scheduler goes down in the middle of a run."""
-    os.kill(int(job.key["region"]), signal.SIGKILL)
+    os.kill(int(job.key.region), signal.SIGKILL)
 
 
 @pytest.mark.slow

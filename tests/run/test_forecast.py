@@ -28,11 +28,11 @@ from iota2.run.survey.forecast import (
     needed_memory,
     require_room,
     size,
-    training_memory,
 )
 from iota2.run.survey.survey import Survey
 from iota2.run.workers.execute import Retry
 from iota2.run.workers.resources import shares_of
+from iota2.steps.learning.training import training_memory
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import WorldOptions, make_world
 from iota2.testing.writing import write_world

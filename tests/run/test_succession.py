@@ -27,7 +27,7 @@ def write(job: JobContext) -> None:
     """Another run takes the folder over while this job is at work on tile B."""
     root = job.out.text.parents[1]
     (root / "begun").touch()
-    if job.key["tile"] == "B":
+    if job.key.tile == "B":
         (root / LOCK).write_text("of another run")
     write_text(job.out.text, "made")
 

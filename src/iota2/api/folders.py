@@ -7,6 +7,7 @@ from pathlib import Path
 
 from iota2.config.options.sensors import PLACES, RADAR, FeatureExtraction, Interpolation
 from iota2.config.options.train import ArgTrain
+from iota2.config.recipes import build_recipe, params_of
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorOptions, SensorSpec
@@ -15,7 +16,6 @@ from iota2.errors import InputError
 from iota2.io.archive.products import native_geobox, scan_tile
 from iota2.io.archive.specs import builtin_specs, load_spec
 from iota2.run.survey.scan import badly_placed, reference_series
-from iota2.steps.prepare.recipe import build_recipe, params_of
 
 
 def scan_folders(folders: Mapping[str, str | Path], tile: str) -> tuple[Scene, FeatureRecipe, tuple[str, ...]]:

@@ -63,3 +63,10 @@ def _shared(polygons: np.ndarray, ground: shapely.Geometry) -> np.ndarray:
     edge = ~shapely.covers(ground, polygons) & (area > 0)
     area[edge] = shapely.area(shapely.intersection(polygons[edge], ground))
     return area
+
+
+def usable_ground(envelope: shapely.Geometry, clear: shapely.Geometry) -> shapely.Geometry:
+    """The ground of a tile from which samples may be taken, prepared: its own, where enough dates are clear."""
+    ground = shapely.intersection(envelope, clear)
+    shapely.prepare(ground)
+    return ground

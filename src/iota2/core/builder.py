@@ -64,11 +64,16 @@ class Builder:
         """The axes of its run."""
         return tuple(axis for ask, axes in AXES_OF.items() if ask in self.asks for axis in axes)
 
+    @property
+    def products(self) -> tuple[Artifact, ...]:
+        """What its steps make for the user."""
+        return Chain((self,)).products
+
 
 def _axes(step: Step) -> set[str]:
     """The axes of a step and of its files."""
-    artifacts: tuple[Artifact, ...] = (*step.needs.values(), *step.makes.values())
-    return {*step.over, *(axis for artifact in artifacts for axis in artifact.axes)}
+    read = (artifact for need in step.all_needs.values() for artifact in need.choices)
+    return {*step.over, *(axis for artifact in (*read, *step.makes.values()) for axis in artifact.axes)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +122,12 @@ class Chain:
     def axes(self) -> tuple[str, ...]:
         """The axes of the run."""
         return tuple(axis for ask, axes in AXES_OF.items() if ask in self.asks for axis in axes)
+
+    @cached_property
+    def products(self) -> tuple[Artifact, ...]:
+        """What the steps make for the user, in the order of the steps."""
+        made = (artifact for step in self.steps for artifact in step.makes.values())
+        return tuple(dict.fromkeys(artifact for artifact in made if artifact.role == "product"))
 
     @cached_property
     def folders(self) -> Mapping[str, str]:

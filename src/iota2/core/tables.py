@@ -11,6 +11,8 @@ import numpy as np
 from iota2.core.recipe import FeatureRecipe
 
 REGION = "region"
+SINGLE_REGION = "1"
+"""The region of a run without a file of regions."""
 ORIGIN = "originfid"
 """Row number of the polygon in the user's reference data, from 0."""
 TILE = "tile_o"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,12 @@ from pathlib import Path
 from iota2 import layout
 from iota2.chains import chain_of
 from iota2.config.options.schema import Config
-from iota2.core.graph import Resources, Step
+from iota2.core.graph import Artifact, Resources, Step
 from iota2.core.words import printable
 from iota2.errors import JobsFailed
 from iota2.io.files.atomic import remove_leftovers, write_text
+from iota2.io.tables.alignments import unaligned
+from iota2.io.tables.notes import read_notes
 from iota2.run.options import Options, resume_command, step_notes, steps_named
 from iota2.run.outlook import Outlook, check, fit_and_forecast, may_make, outlook_of, verdicts_of
 from iota2.run.plan.jobs import Job, Plan
@@ -39,8 +42,6 @@ from iota2.run.workers.execute import Debug, Engine, execute
 from iota2.run.workers.heartbeat import clear_heartbeats
 from iota2.run.workers.job import WELL, JobResult
 from iota2.run.workers.resources import Shares
-from iota2.steps.prepare.coregistration import unaligned
-from iota2.steps.prepare.plausibility import read_value_notes
 
 SHOWN_FAILURES = 10
 SHOWN_LEFT_OVER = 5
@@ -118,8 +119,8 @@ def _outdated(whole: Plan, outlook: Outlook) -> dict[Path, str]:
         whole.root / name: _waits_for(job, whole, verdicts)
         for job in whole.jobs
         if verdicts[job.id].state != "fresh"
-        for name in job.makes
-        if name.startswith("final/") and (whole.root / name).exists()
+        for name in job.products
+        if (whole.root / name).exists()
     }
 
 
@@ -246,9 +247,9 @@ def failure_text(plan: Plan, results: Mapping[str, JobResult], resume: str) -> s
         plan.root / name
         for job in plan.jobs
         if job.id in results and results[job.id].state not in WELL
-        for name in job.makes
+        for name in job.products
     )
-    old = sorted(path.name for path in unmade if path.parent == plan.root / "final" and path.exists())
+    old = sorted(path.name for path in unmade if path.exists())
     if old:
         lines.append(f"OUT OF DATE, of an earlier run, in {plan.root / 'final'}: {', '.join(old)}")
     lines.append(f"What is done stays. Mend the cause, then: {resume}")
@@ -256,33 +257,27 @@ def failure_text(plan: Plan, results: Mapping[str, JobResult], resume: str) -> s
 
 
 def products(config: Config) -> list[tuple[Path, str]]:
-    """The files that a person looks at first, with one sentence each."""
-    shown = (
-        layout.MAP,
-        layout.COLOR_MAP,
-        layout.FINAL_CONFIDENCE,
-        layout.FINAL_VALIDITY,
-        layout.FINAL_PROBABILITIES,
-        layout.DIFFERENCE,
-        layout.CONFUSION_FIGURE,
-    )
-    found = [
-        (config.chain.output_path / artifact.path.format(seed=seed), artifact.about)
-        for artifact in shown
-        if artifact.when(config)
-        for seed in range(config.arg_train.runs)
-    ]
-    found += [
-        (config.chain.output_path / artifact.path, artifact.about) for artifact in (layout.RESULTS, layout.REPORT)
-    ]
+    """The products that exist, with one sentence each: first those of this program, in the order of the layout."""
+    root, made = config.chain.output_path, chain_of(config).products
+    known = [artifact for artifact in layout.products() if artifact in made]
+    asked = [artifact for artifact in dict.fromkeys((*known, *made)) if artifact.when(config)]
+    seeds = range(config.arg_train.runs)
+    found = [(path, artifact.about) for artifact in asked for path in _paths(root, artifact, seeds)]
     return [(path, about) for path, about in dict.fromkeys(found) if path.exists()]
+
+
+def _paths(root: Path, artifact: Artifact, seeds: Iterable[int]) -> list[Path]:
+    """The paths of a product for some seeds, and for whatever values its other axes have on the disk."""
+    if set(artifact.axes) <= {"seed"}:
+        return [root / artifact.path.format(seed=seed) for seed in seeds]
+    return sorted(root.glob(re.sub(r"{\w+}", "*", artifact.path)))
 
 
 def closing_notes(config: Config) -> list[str]:
     """What the user should know of a run that ended well: doubtful values, dates that could not be aligned."""
     root = config.chain.output_path
     noted = [root / layout.VALUE_NOTES.path.format(tile=tile) for tile in config.chain.list_tile]
-    values = [note for path in noted if path.exists() for note in read_value_notes(path)]
+    values = [note for path in noted if path.exists() for note in read_notes(path)]
     if not layout.with_coregistration(config):
         return values
     tables = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from iota2.core.tables import PRODUCED, REFERENCE, UNMAPPED, Confusion
@@ -43,3 +45,8 @@ def parse_confusion_csv(text: str, source: str) -> Confusion:
 
 def _integers(line: str) -> list[int]:
     return [int(part) for part in line.split(",")]
+
+
+def read_confusion(path: Path) -> Confusion:
+    """The matrix in a CSV file."""
+    return parse_confusion_csv(path.read_text(encoding="utf-8"), str(path))

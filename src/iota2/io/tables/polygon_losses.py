@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2.compute.ground import GroundLoss
 from iota2.core.grid import resolution
-from iota2.core.losses import DRAWN, REASONS, Amount, ClassFate, losses_sentence
+from iota2.core.losses import DRAWN, REASONS, Amount, ClassFate, losses_sentence, parse_fates
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.words import counted
 from iota2.io.files.atomic import write_json
@@ -85,3 +85,8 @@ def read_class_losses(path: Path) -> dict[int, dict[str, Amount]]:
     """The losses written by ``write_class_losses``, by class code."""
     content = json.loads(path.read_text(encoding="utf-8"))
     return {int(code): {what: Amount(*pair) for what, pair in found.items()} for code, found in content.items()}
+
+
+def read_fates(path: Path) -> tuple[ClassFate, ...]:
+    """What became of the polygons of each class, from the file of one seed."""
+    return parse_fates(path.read_text(encoding="utf-8"))

@@ -17,11 +17,11 @@ from iota2.core.grid import crs_name, resolution
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import SensorOptions
 from iota2.io.files.crs import units_per_metre
+from iota2.io.tables.alignments import Alignment, read_alignments
+from iota2.io.tables.clear_dates import DateView, read_clear_dates
 from iota2.report.run.values import AlignedView, InputsView, JobView, ProductView, SeriesView
 from iota2.run.plan.jobs import Plan
 from iota2.run.survey.survey import Survey
-from iota2.steps.prepare.coregistration import Alignment, read_alignments
-from iota2.steps.prepare.validity import DateView, read_clear_dates
 
 DateViews = Mapping[tuple[str, str], DateView]
 """By sensor and key of the date."""

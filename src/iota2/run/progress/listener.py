@@ -19,6 +19,7 @@ from pathlib import PurePosixPath
 from iota2 import layout
 from iota2.config.options.schema import Config
 from iota2.core.sensor import SensorOptions
+from iota2.io.tables.clear_dates import DateView
 from iota2.report.run import pages as run_pages
 from iota2.report.run.values import JobView
 from iota2.run.plan.jobs import Plan
@@ -47,7 +48,6 @@ from iota2.run.records.verdicts import Verdict
 from iota2.run.survey.survey import Survey
 from iota2.run.workers.heartbeat import read_heartbeats
 from iota2.run.workers.job import WELL, JobResult
-from iota2.steps.prepare.validity import DateView
 
 SECONDS = 3.0
 """The pages that change are written at most this often, and never for more than a twentieth of the time."""

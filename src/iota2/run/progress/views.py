@@ -13,7 +13,7 @@ from typing import Literal
 
 from iota2 import layout
 from iota2.core.files import require_regular
-from iota2.core.graph import AXES, Artifact
+from iota2.core.graph import AXES
 from iota2.core.grid import part_rows
 from iota2.report.run.values import (
     Hole,
@@ -34,8 +34,6 @@ LOG_BYTES = 60_000
 """Of a log, so much of its end is on the page of a job."""
 KEPT = "what it reads turned out as it was"
 CUT_OFF = "It was under way when the run ended."
-MAPPING = ("classification", "mosaic")
-"""Groups of steps in which a job that fails leaves a hole in the map."""
 
 
 def run_view(
@@ -64,7 +62,7 @@ def run_view(
 def _holes(plan: Plan, found: Survey, views: Mapping[str, JobView]) -> Iterator[Hole]:
     """Ground whose classification failed."""
     for job in plan.jobs:
-        if views[job.id].state == "failed" and job.step.group in MAPPING and "tile" in job.key:
+        if views[job.id].state == "failed" and job.step.labels and "tile" in job.key:
             tile = str(job.key["tile"])
             ground = f"Tile {tile}"
             if "part" in job.key:
@@ -78,9 +76,8 @@ def _unmade(plan: Plan, views: Mapping[str, JobView]) -> Iterator[tuple[str, boo
     """Products of jobs that were to run and have not ended well, each with whether there is an older one."""
     for job in plan.jobs:
         if views[job.id].state not in ("done", "fresh"):
-            for name in job.makes:
-                if PurePosixPath(name).parent.name == "final":
-                    yield name, (plan.root / name).exists()
+            for name in job.products:
+                yield name, (plan.root / name).exists()
 
 
 def _report_state(plan: Plan, views: Mapping[str, JobView]) -> Literal["made", "old", "none"]:
@@ -190,8 +187,8 @@ def outputs_view(plan: Plan, views: Mapping[str, JobView]) -> list[tuple[str, st
     by_steps = {kind.pattern for kind in kinds} | {a.path for step in plan.steps for a in step.makes.values()}
     kinds += [
         OutputView(artifact.path, artifact.about, "the run")
-        for artifact in vars(layout).values()
-        if isinstance(artifact, Artifact) and artifact.path not in by_steps
+        for artifact in layout.artifacts()
+        if artifact.path not in by_steps
     ]
     folders: dict[str, list[OutputView]] = defaultdict(list)
     for kind in kinds:

@@ -14,7 +14,6 @@ from iota2.chains import BUILDERS
 from iota2.classifiers import forest, models
 from iota2.config.options.schema import Config
 from iota2.core.files import MAX_NAME_BYTES, read_bytes
-from iota2.core.graph import Artifact
 from iota2.errors import OutputError, remedy_of, system_text
 from iota2.io.files.atomic import SHAPEFILE_SUFFIXES, in_progress, write_text
 from iota2.run.records.lock import LOCK
@@ -34,7 +33,7 @@ _COMPANIONS = (".aux.xml", ".ovr")
 _STEPS = [step for builder in BUILDERS for step in builder.steps]
 _FOLDERS = dict.fromkeys((*layout.FOLDERS, *(folder for builder in BUILDERS for folder in builder.folders)))
 _MADE_BY_JOBS = {artifact.path for step in _STEPS for artifact in step.makes.values()}
-_FIXED = frozenset(known.path for known in vars(layout).values() if isinstance(known, Artifact)) - _MADE_BY_JOBS
+_FIXED = frozenset(known.path for known in layout.artifacts()) - _MADE_BY_JOBS
 """Names of what runs write beside the outputs of jobs, those without braces as they are."""
 _IN_MODELS = (models.FILE, forest.FILE)
 """What folders hold that are one output."""
@@ -196,7 +195,7 @@ def require_ours(root: Path, outputs: Iterable[str]) -> None:
 
 def left_over(root: Path, outputs: Iterable[str]) -> list[str]:
     """What runs of other settings made here, is still there, and is none of ``outputs``; products first."""
-    unmade = sorted(set(_made(root)).difference(outputs), key=lambda name: (not name.startswith("final/"), name))
+    unmade = sorted(set(_made(root)).difference(outputs), key=lambda name: (not layout.is_product(name), name))
     return [name for name in unmade if (root / name).exists()]
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import shapely
 
 from iota2.config.options.sensors import PLACES
+from iota2.config.recipes import build_recipe, recipe_params
 from iota2.config.sensors import sensors_and_problems
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
@@ -16,8 +17,6 @@ from iota2.core.words import counted
 from iota2.io.tables.point_areas import footprint
 from iota2.run.survey.problems import Problems
 from iota2.run.survey.scan import Items, Series, read_stac, scan, scenes_of, with_images
-from iota2.steps.prepare import recipe as recipe_step
-from iota2.steps.prepare.coregistration import reference_problems
 
 _IMAGES = tuple(f"chain.{key}" for key in (*PLACES.values(), "user_sensors", "stac_items"))
 """The options that enable sensors."""
@@ -55,8 +54,6 @@ def find_images(problems: Problems) -> Images:
     complete = sound and problems.usable(*_IMAGES) and 0 < len(scenes) == len(config.chain.list_tile)
     for text in _threshold_problems(scenes, config.chain.cloud_threshold) if complete else ():
         problems.add(("chain", "cloud_threshold"), text)
-    for text in reference_problems(config, scenes):
-        problems.add(("coregistration", "vhr_path"), text)
     return Images(
         sensors,
         scenes,
@@ -95,7 +92,7 @@ def _recipe(problems: Problems, scenes: Mapping[str, Scene]) -> FeatureRecipe | 
     """The recipe; None when options of features or dates have problems."""
     if any(option.partition(".")[0] not in ("chain", "arg_classification") for option in problems.broken):
         return None
-    return problems.attempt(lambda: recipe_step.build_recipe(scenes, recipe_step.params(problems.config)))
+    return problems.attempt(lambda: build_recipe(scenes, recipe_params(problems.config)))
 
 
 def _sensors_usable(problems: Problems) -> bool:

@@ -19,13 +19,13 @@ from iota2.core.scene import Scene
 from iota2.core.words import counted
 from iota2.errors import InputError, InputProblems
 from iota2.io.files.crs import to_crs
+from iota2.io.tables.class_counts import read_class_counts, read_counts
 from iota2.io.tables.classes import read_colors, read_names
 from iota2.io.tables.point_areas import PointRule
 from iota2.io.tables.reference import FieldValues, ReferenceData, read_field, read_reference
 from iota2.run.survey.images import Images
 from iota2.run.survey.problems import Problems, about_field
 from iota2.run.survey.regions import Regions
-from iota2.steps.sampling.selection import read_class_counts, read_counts
 
 BYCLASS = "strategy.byclass.in"
 

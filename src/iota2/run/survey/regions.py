@@ -9,12 +9,11 @@ import geopandas as gpd
 import shapely
 
 from iota2.config.options.schema import Config
-from iota2.core.tables import REGION
+from iota2.core.tables import REGION, SINGLE_REGION
 from iota2.core.words import did_you_mean
 from iota2.io.tables.reference import read_regions
 from iota2.run.survey.images import Images
 from iota2.run.survey.problems import Option, Problems, about_field
-from iota2.steps.sampling.regions import SINGLE_REGION
 
 
 @dataclass(frozen=True)

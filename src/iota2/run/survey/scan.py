@@ -10,6 +10,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2.config.options.schema import Config
 from iota2.config.options.sensors import RADAR
+from iota2.config.recipes import season_notes
 from iota2.config.s1_ini import read_s1_ini
 from iota2.config.sensors import images_option
 from iota2.core.grid import crs_name, resolution
@@ -25,7 +26,6 @@ from iota2.io.archive.specs import builtin_specs
 from iota2.io.files.crs import units_per_metre
 from iota2.run.records.damage import known_damage
 from iota2.run.survey.extent import RESOLUTION, finest_pixel, size_problems
-from iota2.steps.prepare.recipe import season_notes
 
 if TYPE_CHECKING:
     from iota2.io.stac.products import Placed

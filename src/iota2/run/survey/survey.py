@@ -8,9 +8,11 @@ from pathlib import Path
 
 import geopandas as gpd
 
+from iota2.chains import chain_of
 from iota2.config.options.schema import Config
 from iota2.config.sensors import expression_notes
-from iota2.core.graph import AXES
+from iota2.core.cost import Facts
+from iota2.core.graph import AXES, Finding
 from iota2.core.grid import part_count
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
@@ -25,7 +27,6 @@ from iota2.run.survey.images import Images, find_images
 from iota2.run.survey.problems import Problems
 from iota2.run.survey.reference import find_reference
 from iota2.run.survey.regions import Regions, find_regions
-from iota2.steps.prepare.coregistration import alignment_notes
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,10 @@ def _gathered(problems: Problems) -> Survey | None:
     regions = find_regions(problems, images)
     extent = _extent(problems, images, regions) if images.complete else Extent()
     reference = find_reference(problems, images, regions)
+    findings = _findings(config, Facts(images.scenes, regions.by_tile))
+    for finding in findings:
+        if finding.stops:
+            problems.add(finding.option, finding.text)
     if problems.exist or images.recipe is None:
         return None
     remarks = (
@@ -101,7 +106,7 @@ def _gathered(problems: Problems) -> Survey | None:
         *reference.remarks,
         *images.sensor_remarks,
         *expression_notes(images.sensors),
-        *alignment_notes(config, images.scenes),
+        *(finding.text for finding in findings if not finding.stops),
     )
     return Survey(
         images.scenes,
@@ -115,6 +120,11 @@ def _gathered(problems: Problems) -> Survey | None:
         images.sensors,
         extent,
     )
+
+
+def _findings(config: Config, facts: Facts) -> list[Finding]:
+    """What the active steps find about their options and inputs."""
+    return [finding for step in chain_of(config).steps if step.when(config) for finding in step.check(config, facts)]
 
 
 def _extent(problems: Problems, images: Images, regions: Regions) -> Extent:

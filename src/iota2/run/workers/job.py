@@ -183,7 +183,7 @@ def _logged(task: Task, died: Heartbeat | None) -> Iterator[None]:
                 print(f"worker {died.worker} died after {seconds:.0f} s; it had reached {died.peak} MiB")
             if mode == "a":
                 print(f"tried again with {task.context.use.memory >> 20} MiB for arrays")
-            print(printable(f"{task.id} {dict(task.context.key)}"))
+            print(printable(f"{task.id} {task.context.key.by_axis()}"))
             yield
         finally:
             logger.setLevel(level)
