@@ -21,7 +21,7 @@ __all__ = ["case", "small"]
 
 SHAPE = (PART_ROWS + 100, 50)
 GRID = GeoBox.from_bbox((0, 0, 10 * SHAPE[1], 10 * SHAPE[0]), "EPSG:32631", shape=SHAPE)
-STEPS = {step.name: step for step in CLASSIFICATION}
+STEPS = {step.name: step for step in CLASSIFICATION.steps}
 
 
 @pytest.fixture
