@@ -115,7 +115,7 @@ def classify(scene: Scene, model: Model, shapes: BlockShapes, folder: Path, coun
         stack.enter_context(gdal_environment())
         reader = stack.enter_context(CubeReader(scene, recipe_bands(model.recipe)))
         maps = Maps(*(stack.enter_context(writer) for writer in writers))
-        for block, decoded in reader.decoded(blocks(TILE, LATTICE, shapes.decoded)):
+        for block, decoded in reader.blocks(blocks(TILE, LATTICE, shapes.decoded)):
             for part in list(blocks(TILE, LATTICE, shapes.computed, block.rows, block.cols))[:count]:
                 features = feature_block(decoded.cubes(part), model.recipe)
                 maps.write(part, model.predict(features, np.ones(part.shape, bool)), np.arange(len(CODES)))
@@ -264,9 +264,9 @@ def test_masks_are_read_within_the_budget(tmp_path: Path) -> None:
     assert shape != LATTICE.shape
     with gdal_environment(), CubeReader(scene, {}) as reader:
         block = next(blocks(TILE, LATTICE, shape))
-        reader.sight(block)
+        reader.observed(block)
         tracemalloc.start()
-        reader.sight(block)
+        reader.observed(block)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak <= use.memory
@@ -288,7 +288,7 @@ def test_masks_of_other_lattices_are_read_within_the_budget(
     shape = mask_shape(scene, use)
     with gdal_environment(), CubeReader(scene, {}, threads=threads) as reader:
         block = next(blocks(TILE, lattice, shape))
-        reader.sight(block)
+        reader.observed(block)
         for read in (reader.sight, reader.footprint):
             tracemalloc.start()
             read(block)
