@@ -307,15 +307,15 @@ def test_no_row_is_read_twice_from_top_to_bottom(
     read: Counter[tuple[str, int]] = Counter()
     plain = OpenFiles.read
 
-    def counting(self: OpenFiles, wishes: Sequence[Any]) -> None:
-        read.update((wishes[0].path, row) for row in range(*wishes[0].rows))
-        plain(self, wishes)
+    def counting(self: OpenFiles, requests: Sequence[Any]) -> None:
+        read.update((requests[0].path, row) for row in range(*requests[0].rows))
+        plain(self, requests)
 
     monkeypatch.setattr(OpenFiles, "read", counting)
     scene = scene_of(SPEC, archive[0])
     with CubeReader(scene, BANDS) as reader:
         for _, decoded in reader.blocks(blocks(TILE, scene.geobox, (8, 64))):
-            assert decoded.stored["Sentinel2"]
+            assert decoded.windows["Sentinel2"]
     files = 3 * (len(BANDS["Sentinel2"]) + 3)
     assert len({path for path, _ in read}) == files
     assert set(read.values()) == {1}

@@ -20,10 +20,9 @@ from odc.geo.geobox import GeoBox
 from iota2.classifiers import Model, train_model, validate_options
 from iota2.classifiers.forest import ForestClassifier
 from iota2.classifiers.models import save_model
-from iota2.compute.features import feature_block
 from iota2.compute.trees import Forest
 from iota2.core.graph import JobContext, Key, Paths, Resources
-from iota2.core.grid import blocks
+from iota2.core.grid import Block, blocks
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
@@ -34,7 +33,7 @@ from iota2.io.files.atomic import write_text
 from iota2.io.files.gdal import gdal_environment
 from iota2.io.rasters.files import RasterProfile, RasterWriter
 from iota2.io.series.block_shapes import BlockShapes
-from iota2.io.series.reader import CubeReader, recipe_bands
+from iota2.io.series.reader import CubeReader
 from iota2.io.series.scene_file import scene_to_json, shifted
 from iota2.io.tables.classes import write_classes
 from iota2.steps.blocks import copy_shape, mask_shape, prediction_shapes
@@ -45,6 +44,7 @@ from iota2.steps.classification.classification import (
     label_profile,
     probability_profile,
 )
+from iota2.steps.pixels import feature_blocks
 from iota2.testing.products import Layer, write_product
 
 TILE = "T31TCJ"
@@ -113,13 +113,16 @@ def classify(scene: Scene, model: Model, shapes: BlockShapes, folder: Path, coun
     ]
     with ExitStack() as stack:
         stack.enter_context(gdal_environment())
-        reader = stack.enter_context(CubeReader(scene, recipe_bands(model.recipe)))
         maps = Maps(*(stack.enter_context(writer) for writer in writers))
-        for block, decoded in reader.blocks(blocks(TILE, LATTICE, shapes.decoded)):
-            for part in list(blocks(TILE, LATTICE, shapes.computed, block.rows, block.cols))[:count]:
-                features = feature_block(decoded.cubes(part), model.recipe)
-                maps.write(part, model.predict(features, np.ones(part.shape, bool)), np.arange(len(CODES)))
-                del features
+
+        def wanted(block: Block) -> list[tuple[Block, None]]:
+            found = blocks(TILE, LATTICE, shapes.computed, block.rows, block.cols)
+            return [(part, None) for part in list(found)[:count]]
+
+        order = blocks(TILE, LATTICE, shapes.decoded)
+        for part, features, _ in feature_blocks(scene, model.recipe, order, wanted):
+            maps.write(part, model.predict(features, np.ones(part.shape, bool)), np.arange(len(CODES)))
+            del features
 
 
 def grown_forest(recipe: FeatureRecipe, nodes: int, rng: np.random.Generator) -> Model:
@@ -289,7 +292,7 @@ def test_masks_of_other_lattices_are_read_within_the_budget(
     with gdal_environment(), CubeReader(scene, {}, threads=threads) as reader:
         block = next(blocks(TILE, lattice, shape))
         reader.observed(block)
-        for read in (reader.sight, reader.footprint):
+        for read in (reader.observed, reader.footprint):
             tracemalloc.start()
             read(block)
             peak = tracemalloc.get_traced_memory()[1]
