@@ -160,7 +160,7 @@ from pathlib import Path
 
 from iota2.core.graph import JobContext, Paths, Resources
 from iota2.io.files.gdal import gdal_environment
-from iota2.run.workers.peak_memory import forget_peak, peak_mib
+from iota2.run.workers.peak_memory import reset_peak, peak_mib
 from iota2.steps.classification.classification import run
 from tests.steps.test_memory import bound
 
@@ -171,7 +171,7 @@ def classified(root, megabytes, part):
 
 root, megabytes = Path(sys.argv[1]), int(sys.argv[2])
 classified(root / "small", 24, 1)  # compiles
-forget_peak()
+reset_peak()
 before = peak_mib()
 classified(root / "large", megabytes, 0)
 print(before, peak_mib())
