@@ -122,6 +122,22 @@ def test_cubes_of_a_released_block_are_an_error(scene: Scene, recipe: FeatureRec
             decoded.cubes(strips[0])
 
 
+def test_a_larger_halo_than_was_decoded_is_an_error(scene: Scene, recipe: FeatureRecipe) -> None:
+    middle = list(blocks(TILE, scene.geobox, (16, 64)))[1]
+    with series_reader(scene, recipe) as reader:
+        for block, decoded in reader.blocks([middle]):
+            cubes = decoded.cubes(block, {"sentinel1_asc": 3})
+            assert {name: cube.margins for name, cube in cubes.items()} == {
+                "sentinel1_asc": (3, 3, 0, 0),
+                "sentinel1_des": (0, 0, 0, 0),
+            }
+            assert cubes["sentinel1_asc"].block_shape == block.shape
+            with pytest.raises(
+                ValueError, match=r"rows \(12, 36\), .* not inside of what was decoded, rows \(13, 35\)"
+            ):
+                decoded.cubes(block, {"sentinel1_asc": 4})
+
+
 def test_the_halo_is_the_largest_of_the_sensors_and_part_of_no_name(recipe: FeatureRecipe) -> None:
     assert recipe.halos == RADII
     assert recipe.halo == 3

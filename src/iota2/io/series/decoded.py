@@ -74,6 +74,7 @@ class DecodedBlock:
         """The cubes of ``block``, any part of the block that was decoded: see ``CubeReader``.
 
         ``halos``: by sensor, how many pixels around the block its cube has too, at most the reader's ``halo``.
+        ValueError when the block, or its halo, was not decoded, or has been released.
         """
         return {
             sensor.spec.name: self._cube(sensor, block, halos.get(sensor.spec.name, 0))
@@ -94,6 +95,11 @@ class DecodedBlock:
     def _series(self, sensor: SensorScene, block: Block) -> Cube:
         if self.windows is None:
             raise ValueError(f"tile {self.scene.tile}: the block of rows {self.decoded.rows} has been released")
+        if min(self.decoded.margins(block)) < 0:
+            raise ValueError(
+                f"tile {self.scene.tile}: rows {block.rows}, columns {block.cols} are not inside of what was decoded, "
+                f"rows {self.decoded.rows}, columns {self.decoded.cols}"
+            )
         spec, bands = sensor.spec, tuple(self.bands[sensor.spec.name])
         rules = {rule.name: rule for rule in spec.masks}
         top, left = self.decoded.rows[0], self.decoded.cols[0]
