@@ -8,7 +8,7 @@ import pytest
 from odc.geo.geobox import GeoBox
 
 from iota2.chains.classification import CLASSIFICATION
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.core.cost import Facts, JobFacts
 from iota2.core.grid import PART_ROWS
 from iota2.core.nomenclature import Nomenclature
