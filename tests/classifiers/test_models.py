@@ -240,7 +240,7 @@ def test_the_card_says_how_missing_values_are_treated_where_there_are_any(name, 
         saved(model_of(*samples(), name=name, recipe=replace(RECIPE, allow_missing=allowed)), tmp_path / str(allowed))
         card = (tmp_path / str(allowed) / "card.txt").read_text(encoding="utf-8")
         assert ("Missing values (-10000 where a sensor shows nothing)" in card) == allowed
-        assert (KINDS[name].missing in card) == allowed
+        assert (KINDS[name].implementation.missing in card) == allowed
 
 
 def test_missing_values_are_learned_like_a_number_below_all_measures():

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 
+from iota2.classifiers.options import Params as Options
 from iota2.compute.predict import Prediction, Probabilities, of_rows, predict_slices
 from iota2.core.cube import FeatureBlock
 from iota2.core.recipe import FeatureRecipe
@@ -23,6 +24,16 @@ class ModelError(UserError):
 
 class Classifier(Protocol):
     """A method that learns class codes from features."""
+
+    Params: ClassVar[type[Options]]
+    """Its options."""
+    missing: ClassVar[str]
+    """How it treats missing values, a sentence."""
+    needs_series: ClassVar[bool]
+    """Whether it reads features as a series, (date, band), and so accepts only recipes that have this shape."""
+
+    def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
+        """Not fitted yet; ``parameters`` are those of ``Params.parameters``."""
 
     @property
     def n_features(self) -> int:

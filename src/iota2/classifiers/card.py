@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from iota2.classifiers.base import Model
-from iota2.classifiers.registry import KINDS
 from iota2.core.recipe import MISSING, FeatureRecipe
 
 BAR = 40
@@ -37,7 +36,7 @@ def _missing_section(model: Model) -> list[tuple[str, list[str]]]:
     """What a sensor that shows nothing of a pixel means to this model; nothing where such pixels get no label."""
     if not model.recipe.allow_missing:
         return []
-    return [(f"Missing values ({MISSING:g} where a sensor shows nothing)", [KINDS[model.meta.kind].missing])]
+    return [(f"Missing values ({MISSING:g} where a sensor shows nothing)", [model.classifier.missing])]
 
 
 def _importance_sections(model: Model) -> list[tuple[str, list[str]]]:

@@ -18,7 +18,7 @@ import numpy as np
 from iota2 import __version__
 from iota2.classifiers.base import Model, ModelError, Training
 from iota2.classifiers.card import card_text
-from iota2.classifiers.registry import KINDS
+from iota2.classifiers.registry import KINDS, untrained
 from iota2.compute.expressions import expression_problems
 from iota2.core.files import read_text
 from iota2.core.nomenclature import MAX_CODE
@@ -57,7 +57,7 @@ def train_model(
     x, y = np.asarray(x, np.float32), np.asarray(y)
     _check_samples(x, y, recipe.names, title)
     classes, counts = np.unique(y, return_counts=True)
-    classifier = KINDS[classifier_name].build(parameters, threads=threads)
+    classifier = untrained(classifier_name, parameters, threads=threads)
     drawn = int(generator(seed, "train_model", region).integers(2**32))
     classifier.fit(x, y, weight=weight, seed=drawn)
     meta = Training(
@@ -106,7 +106,7 @@ def load_model(folder: Path) -> Model:
     code of the folder runs, and no index in it can leave its arrays.
     """
     recipe, classes, meta = _parsed(folder / FILE)
-    return Model(KINDS[meta.kind].load(folder), recipe, classes, meta)
+    return Model(KINDS[meta.kind].implementation.load(folder), recipe, classes, meta)
 
 
 def _parsed(path: Path) -> tuple[FeatureRecipe, tuple[int, ...], Training]:
