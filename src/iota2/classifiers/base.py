@@ -31,9 +31,18 @@ class Classifier(Protocol):
     """How it treats missing values, a sentence."""
     needs_series: ClassVar[bool]
     """Whether it reads features as a series, (date, band), and so accepts only recipes that have this shape."""
+    loaded_share: ClassVar[float]
+    """Bytes of memory of a loaded model for each byte of its files."""
 
     def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
         """Not fitted yet; ``parameters`` are those of ``Params.parameters``."""
+
+    def training_memory(self, samples: float, features: int, classes: int) -> int:
+        """Bytes that ``fit`` takes, the samples included; an estimate."""
+
+    @property
+    def pixel_seconds(self) -> float:
+        """Seconds of prediction for each pixel; a rough guess."""
 
     @property
     def n_features(self) -> int:

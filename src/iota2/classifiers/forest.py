@@ -17,6 +17,14 @@ from iota2.core.files import require_regular
 from iota2.errors import remedy_of
 
 FILE = "forest.npz"
+SAMPLES_SHARE = 1.3
+"""Memory of training for each byte of its samples: the array that the library learns from, and what it puts beside."""
+NODES_PER_SAMPLE = 0.35
+"""Nodes of a tree for each of its samples, where classes are hard to tell apart."""
+NODE_BYTES, NODE_CLASS_BYTES = 100, 24
+"""Bytes of a node while the library's trees become arrays, and of each class in it."""
+TREE_SECONDS = 0.04e-6
+"""Seconds of a tree for each pixel: ``make bench``."""
 MISSING_IN_TREES = (
     "Trees take a missing value for a number below all measures: a node can send pixels without data one way, and what "
     "a sensor never showed is learned like anything else."
@@ -104,6 +112,7 @@ class ForestClassifier:
     Params: ClassVar[type[Params]] = Params
     missing: ClassVar[str] = MISSING_IN_TREES
     needs_series: ClassVar[bool] = False
+    loaded_share: ClassVar[float] = 1.5
 
     def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
         """``parameters`` are keyword arguments of scikit-learn's forest; ``threads`` change no result."""
@@ -111,6 +120,20 @@ class ForestClassifier:
         self.threads = threads
         self._forest: Forest | None = None
         self._importances: np.ndarray | None = None
+
+    def training_memory(self, samples: float, features: int, classes: int) -> int:
+        """Bytes that ``fit`` takes: the samples, and trees that grow deep."""
+        nodes = NODES_PER_SAMPLE * self._trees * samples
+        return int(SAMPLES_SHARE * 4 * features * samples + nodes * (NODE_BYTES + NODE_CLASS_BYTES * classes))
+
+    @property
+    def pixel_seconds(self) -> float:
+        """Seconds of prediction for each pixel, by the number of trees."""
+        return TREE_SECONDS * self._trees
+
+    @property
+    def _trees(self) -> int:
+        return int(self.parameters["n_estimators"])
 
     @property
     def forest(self) -> Forest:

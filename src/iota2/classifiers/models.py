@@ -99,6 +99,12 @@ def read_training(folder: Path) -> Training:
     return _parsed(folder / FILE)[2]
 
 
+def model_bytes(folder: Path) -> int:
+    """Bytes of memory that the model in a folder will take. ``ModelError`` as of ``load_model``; no array is read."""
+    share = KINDS[read_training(folder).kind].implementation.loaded_share
+    return int(share * sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()))
+
+
 def load_model(folder: Path) -> Model:
     """The model that ``save_model`` wrote.
 

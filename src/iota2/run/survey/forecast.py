@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from odc.geo.geobox import GeoBox
 
+from iota2.classifiers.registry import untrained, validate_options
 from iota2.config.options.schema import Config
 from iota2.core.graph import Resources
 from iota2.core.grid import part_rows, resolution
@@ -33,19 +34,12 @@ SAMPLE, VALUE = 64, 9
 """Bytes of a sample in a table, and of each of its values."""
 POINT = 600
 """Bytes of a point with its attributes while it is in memory."""
-TRAINING = 1.3
-"""Memory of training for each byte of its samples: the array that the library learns from, and what it puts beside."""
-NODES, NODE, PER_CLASS = 0.35, 100, 24
-"""Nodes of a tree for each of its samples, where classes are hard to tell apart; bytes of a node while the library's
-trees become arrays, and of each class in it."""
 SECONDS_PER_JOB = 0.3
 """Of a job that has next to nothing to do: its logs, files, records."""
 READING = 0.05e-6
 """Seconds for each pixel of a band of a date: reading and resampling."""
-FEATURE, TREE = 0.002e-6, 0.04e-6
-"""Seconds for each pixel of a feature, and of a tree: ``make bench``."""
-TREES = 100
-"""Of a forest, where the configuration does not say."""
+FEATURE = 0.002e-6
+"""Seconds for each pixel of a feature: ``make bench``."""
 STARTING = 4.0
 """Seconds until workers are there."""
 
@@ -201,11 +195,6 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def training_memory(samples: float, features: int, classes: int, trees: int = TREES) -> int:
-    """Bytes that a forest takes while it is trained, beside the process: its samples, and trees that grow deep."""
-    return int(samples * (TRAINING * 4 * features + NODES * trees * (NODE + PER_CLASS * classes)))
-
-
 class _JobEstimate:
     """What the jobs of each step write and read, from sizes of rasters and numbers of samples."""
 
@@ -219,7 +208,8 @@ class _JobEstimate:
         self._label = np.dtype(found.classes.dtype).itemsize if found.classes else 1
         self._probabilities = 2 * self._classes if config.arg_classification.enable_probability_map else 0
         self._samples = _samples(config, found, self._classes)
-        self._trees = int(config.arg_train.otb_classifier_options.get("classifier.rf.nbtrees", TREES))
+        parameters, _ = validate_options(config.arg_train.classifier, config.arg_train.otb_classifier_options)
+        self._classifier = untrained(config.arg_train.classifier, parameters)
 
     def pixels(self, job: Job) -> int:
         """Pixels of the ground that a job is about: a strip, a tile, or all."""
@@ -260,7 +250,7 @@ class _JobEstimate:
             return allowed + int(self._most(len(self._scenes)) * self._seeds * (4 * self._features + POINT))
         if job.step.name == "learnModel":
             samples = self._most(self._models // self._seeds)
-            return max(allowed, training_memory(samples, self._features, self._classes, self._trees))
+            return max(allowed, self._classifier.training_memory(samples, self._features, self._classes))
         return allowed
 
     def _most(self, parts: int) -> float:
@@ -280,7 +270,7 @@ class _JobEstimate:
             "CommonMasks": 0.1 * READING * reads,
             "PixelValidity": 0.1 * READING * reads,
             "samplesExtraction": READING * reads + FEATURE * self._features,
-            "classification": READING * reads + FEATURE * self._features + TREE * self._trees,
+            "classification": READING * reads + FEATURE * self._features + self._classifier.pixel_seconds,
             "mosaic": 4 * READING,
         }
         return SECONDS_PER_JOB + pixels * per_pixel.get(job.step.name, READING)

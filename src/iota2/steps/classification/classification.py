@@ -13,7 +13,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2 import layout
 from iota2.classifiers.base import Model, Prediction
-from iota2.classifiers.models import load_model
+from iota2.classifiers.models import load_model, model_bytes
 from iota2.compute.features import feature_block
 from iota2.core.graph import JobContext, Key, Step
 from iota2.core.grid import Block, block_of, blocks, part_rows
@@ -31,8 +31,6 @@ from iota2.steps.blocks import prediction_shapes
 PROBABILITY_SCALE = 1000
 NO_PROBABILITY = 65535
 """Where there is no label; 0 is a probability."""
-HELD = 1.5
-"""Memory of a model for each byte of its files: nodes of trees are packed beside the arrays that were read."""
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +78,7 @@ def fitting_shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes
     """Rows and columns of blocks, within what the models leave of the job's memory; the smallest blocks, and a
     warning, when they leave too little."""
     models = job.inp.all("models").values()
-    held = int(HELD * sum(file.stat().st_size for path in models for file in path.iterdir()))
+    held = sum(map(model_bytes, models))
     regions = len(job.inp.all("masks"))
     try:
         return prediction_shapes(scene, recipe, job.use, classes, regions=regions, models=held)
