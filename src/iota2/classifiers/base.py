@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
@@ -13,6 +13,7 @@ from iota2.classifiers.options import Params as Options
 from iota2.compute.predict import Prediction, Probabilities, of_rows, predict_slices
 from iota2.core.cube import FeatureBlock
 from iota2.core.recipe import FeatureRecipe
+from iota2.core.target import Classes
 from iota2.errors import FeatureMismatch, InputError, UserError
 
 __all__ = ["Classifier", "Model", "ModelError", "Prediction", "Training"]
@@ -77,6 +78,28 @@ class Classifier(Protocol):
         """The classifier that ``save`` wrote, ready to predict. ``ModelError`` if the files are not sound."""
 
 
+class Transform(Protocol):
+    """A fitted transform."""
+
+    name: ClassVar[str]
+    keeps_features: ClassVar[bool]
+    """Whether each output is made of the feature in its place alone."""
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of features it takes."""
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of features it gives."""
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        """(sample, output) float32 of (sample, input) float32; NaN stays NaN in what is made of it."""
+
+    def save(self, folder: Path) -> None:
+        """Write its arrays into an existing folder; same arrays, same bytes."""
+
+
 @runtime_checkable
 class ReadsBlocks(Protocol):
     """What a classifier may do besides: read the features of a block where they lie, without a copy."""
@@ -86,6 +109,13 @@ class ReadsBlocks(Protocol):
 
         As ``predict_proba`` says for the rows ``values[:, at].T``, bit for bit. ``ValueError`` for NaN there.
         """
+
+
+def transformed(transforms: Sequence[Transform], x: np.ndarray) -> np.ndarray:
+    """Samples (sample, feature) after all transforms, in order."""
+    for transform in transforms:
+        x = transform.apply(x)
+    return x
 
 
 @dataclass(frozen=True)
@@ -106,21 +136,42 @@ class Training:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A fitted classifier with the recipe of its features and its class codes (ascending, 1..65535)."""
+    """A fitted classifier with the recipe of its features, what it answers, and transforms in between."""
 
     classifier: Classifier
     recipe: FeatureRecipe
-    classes: tuple[int, ...]
+    target: Classes
     meta: Training
+    transforms: tuple[Transform, ...] = ()
+    """Applied to the recipe's features one after the other, before the classifier sees them."""
 
     def __post_init__(self) -> None:
-        expected = len(self.recipe.names), len(self.classes)
+        given = len(self.recipe.names)
+        for transform in self.transforms:
+            if transform.n_inputs != given:
+                raise ModelError(
+                    f"{self.title}: {transform.name} takes {transform.n_inputs} features, {given} are given. "
+                    "Train the model again."
+                )
+            given = transform.n_outputs
+        expected = given, len(self.classes)
         found = self.classifier.n_features, self.classifier.n_classes
         if found != expected:
             raise ModelError(
                 f"{self.title}: the classifier has {found[0]} features and {found[1]} classes, its recipe "
                 f"and class list {expected[0]} and {expected[1]}. Train the model again."
             )
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """Class codes, ascending, 1..65535."""
+        return self.target.codes
+
+    @property
+    def importances(self) -> np.ndarray | None:
+        """(feature,) float64 of the recipe's features; None if the method has none, or transforms mix features."""
+        unmixed = all(transform.keeps_features for transform in self.transforms)
+        return self.classifier.importances if unmixed else None
 
     @property
     def title(self) -> str:
@@ -151,6 +202,8 @@ class Model:
 
     @property
     def _probabilities(self) -> Probabilities:
+        if self.transforms:
+            return of_rows(lambda x: self.classifier.predict_proba(transformed(self.transforms, x)))
         if isinstance(self.classifier, ReadsBlocks):
             return self.classifier.predict_pixels
         return of_rows(self.classifier.predict_proba)
