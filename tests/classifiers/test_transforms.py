@@ -12,6 +12,7 @@ import pytest
 
 from iota2.classifiers import ModelError, load_model, save_model, train_model, validate_options
 from iota2.classifiers.base import Model
+from iota2.classifiers.forest import RandomForest
 from iota2.classifiers.models import FILE
 from iota2.classifiers.options import Params, WholeNumber, parameter
 from iota2.classifiers.registry import KINDS, register
@@ -32,10 +33,15 @@ def samples(count: int = 60) -> tuple[np.ndarray, np.ndarray]:
     return x.astype(np.float32), y
 
 
-def trained(*, kind: str = "rf", options: Mapping[str, object] | None = None, fit: Any = ()) -> Model:
+def trained(*, kind: str = "rf", options: Mapping[str, object] | None = None) -> Model:
     parameters, _ = validate_options(kind, options or {})
     x, y = samples()
-    return train_model(kind, parameters, x, y, recipe=RECIPE, seed=0, region="1", threads=1, fit_transforms=fit)
+    return train_model(kind, parameters, x, y, recipe=RECIPE, seed=0, region="1", threads=1)
+
+
+@pytest.fixture
+def transforming(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RandomForest, "transforms", FIT)
 
 
 def answers(model: Model) -> np.ndarray:
@@ -59,8 +65,9 @@ def test_principal_components_are_uncorrelated_and_descend_in_variance() -> None
     assert abs(found[0, 1]) < 1e-4 * found[0, 0]
 
 
+@pytest.mark.usefixtures("transforming")
 def test_a_model_transforms_the_features_of_its_recipe(tmp_path: Path) -> None:
-    model = trained(fit=FIT)
+    model = trained()
     assert model.classifier.n_features == 2
     y = samples()[1].reshape(6, 10)
     assert (answers(model).argmax(axis=0) + 1 == y).mean() > 0.9
@@ -76,9 +83,10 @@ def test_a_model_without_transforms_is_written_as_ever(tmp_path: Path) -> None:
     assert "transforms" not in content
 
 
+@pytest.mark.usefixtures("transforming")
 @pytest.mark.parametrize("damage", ["gone", "cut", "other shape", "unknown"])
 def test_damaged_transforms_are_refused(damage: str, tmp_path: Path) -> None:
-    save_model(trained(fit=FIT), tmp_path / "model", tmp_path / "card.txt")
+    save_model(trained(), tmp_path / "model", tmp_path / "card.txt")
     path = tmp_path / "model/0_standardisation/mean.npy"
     if damage == "gone":
         path.unlink()
@@ -111,6 +119,7 @@ class Constant:
     needs_series = False
     loaded_share = 1.0
     pixel_seconds = 0.0
+    transforms = ()
     importances = None
 
     def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
@@ -23,6 +23,10 @@ class ModelError(UserError):
     """A model folder that cannot be used: incomplete, damaged, of a newer format, or not fitting together."""
 
 
+FitTransform = Callable[[np.ndarray], "Transform"]
+"""Makes a transform of training samples, (sample, feature) float32."""
+
+
 class Classifier(Protocol):
     """A method that learns class codes from features."""
 
@@ -34,6 +38,8 @@ class Classifier(Protocol):
     """Whether it reads features as a series, (date, band), and so accepts only recipes that have this shape."""
     loaded_share: ClassVar[float]
     """Bytes of memory of a loaded model for each byte of its files."""
+    transforms: ClassVar[tuple[FitTransform, ...]]
+    """What its features go through: each makes a transform of the training samples as those before it leave them."""
 
     def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
         """Not fitted yet; ``parameters`` are those of ``Params.parameters``."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from iota2.classifiers.base import ModelError
+from iota2.classifiers.base import FitTransform, ModelError
 from iota2.classifiers.flatten import flatten
 from iota2.classifiers.options import Params, RealNumber, WholeNumber, parameter
 from iota2.compute.trees import Forest
@@ -113,6 +113,7 @@ class ForestClassifier:
     missing: ClassVar[str] = MISSING_IN_TREES
     needs_series: ClassVar[bool] = False
     loaded_share: ClassVar[float] = 1.5
+    transforms: ClassVar[tuple[FitTransform, ...]] = ()
 
     def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
         """``parameters`` are keyword arguments of scikit-learn's forest; ``threads`` change no result."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -48,14 +48,13 @@ def train_model(
     region: str,
     threads: int,
     weight: np.ndarray | None = None,
-    fit_transforms: Sequence[Callable[[np.ndarray], Transform]] = (),
 ) -> Model:
     """A model fitted on ``x`` (sample, feature) and class codes ``y`` (sample,) 1..65535.
 
-    ``parameters`` come from ``validate_options``, ``weight`` is (sample,). One class, and one sample, are enough. Of
-    ``fit_transforms`` each makes a transform of the samples as those before it leave them. The result depends on the
-    samples in their order, the parameters, ``seed`` and ``region``, not on ``threads``. Raises ``InputError`` for no
-    samples, values that are not finite, another number of features than the recipe's, and codes out of range.
+    ``parameters`` come from ``validate_options``, ``weight`` is (sample,). One class, and one sample, are enough. The
+    result depends on the samples in their order, the parameters, ``seed`` and ``region``, not on ``threads``. Raises
+    ``InputError`` for no samples, values that are not finite, another number of features than the recipe's, and codes
+    out of range.
     """
     title = f"region {region}, random seed {seed}"
     x, y = np.asarray(x, np.float32), np.asarray(y)
@@ -64,7 +63,7 @@ def train_model(
     classifier = untrained(classifier_name, parameters, threads=threads)
     drawn = int(generator(seed, "train_model", region).integers(2**32))
     transforms: list[Transform] = []
-    for fit in fit_transforms:
+    for fit in classifier.transforms:
         transforms.append(fit(x))
         x = transforms[-1].apply(x)
     classifier.fit(x, y, weight=weight, seed=drawn)

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from iota2 import layout
 from iota2.chains.classification import CLASSIFICATION
-from iota2.classifiers import forest, models
+from iota2.classifiers import forest, models, transforms
 from iota2.config.options.schema import Config
 from iota2.core.files import MAX_NAME_BYTES, read_bytes
 from iota2.core.graph import Artifact
@@ -35,6 +35,8 @@ _FIXED = frozenset(known.path for known in vars(layout).values() if isinstance(k
 """Names of what runs write beside the outputs of jobs, those without braces as they are."""
 _IN_MODELS = (models.FILE, forest.FILE)
 """What folders hold that are one output."""
+_TRANSFORM = re.compile(rf"\d+_({'|'.join(transforms.LOADERS)})/(mean|scale|axes)\.npy")
+"""Arrays of transforms in folders of models."""
 _STEP = f"({'|'.join(step.name for step in CLASSIFICATION)})"
 _LOG = re.compile(
     rf"logs/{_STEP}/[^/]+\.(out|err)"
@@ -288,6 +290,7 @@ def _is_own(name: str, made: Set[str]) -> bool:
         or plain in made
         or any(name.endswith(s) and f"{name.removesuffix(s)}.shp" in made for s in SHAPEFILE_SUFFIXES)
         or (path.name in _IN_MODELS and path.parent.as_posix() in made)
+        or (_TRANSFORM.fullmatch(f"{path.parent.name}/{path.name}") is not None and path.parents[1].as_posix() in made)
         or _LOG.fullmatch(name) is not None
         or any(in_progress(part) for part in path.parts)
     )
