@@ -430,7 +430,7 @@ def test_a_changed_byte_is_refused_or_harmless(model, tmp_path, name, where, byt
     ("key", "value", "said"),
     [
         ("format", "another", "not a model"),
-        ("version", 2, "format version 2"),
+        ("version", 3, "format version 3"),
         ("kind", "svm", "'svm' does not exist"),
         ("classes", [3, 11], "3 classes"),
         ("classes", [11, 3, 500], "damaged"),
