@@ -9,8 +9,7 @@ import numpy as np
 
 from iota2.compute.expressions import compile_expression, expression_problems
 from iota2.compute.indices import (
-    INDEX_FUNCTIONS,
-    INDEX_ROLES,
+    INDICES,
     Spectra,
     make_relative,
     to_decibel,
@@ -113,7 +112,7 @@ def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
     indices = recipe.effective_indices
     derived = out[copied:].reshape(len(indices) + len(recipe.expressions), shape[0], pixels)
     for index, target in zip(indices, derived, strict=False):
-        INDEX_FUNCTIONS[index](spectra, target)
+        INDICES[index].function(spectra, target)
     for expression, target in zip(recipe.expressions, derived[len(indices) :], strict=True):
         evaluate(compile_expression(expression, recipe.bands), spectra.values, target)
     if missing is not None:
@@ -174,10 +173,10 @@ def _mismatches(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> Iterator[st
 
 def recipe_problems(recipe: SensorRecipe) -> Iterator[str]:
     """Why a recipe cannot be followed: indices that do not exist and roles whose band is not kept."""
-    unknown = [index for index in recipe.effective_indices if index not in INDEX_FUNCTIONS]
+    unknown = [index for index in recipe.effective_indices if index not in INDICES]
     if unknown:
-        yield f"{recipe.sensor}: unknown index {_some(unknown)}; expected {_some(INDEX_FUNCTIONS)}"
-    needed = {role: index for index in recipe.effective_indices for role in INDEX_ROLES.get(index, ())}
+        yield f"{recipe.sensor}: unknown index {_some(unknown)}; expected {_some(INDICES)}"
+    needed = {role: index for index in recipe.effective_indices for role in _roles(index)}
     if recipe.relative_reflectance and recipe.copy_input:
         needed[recipe.reference_role] = "relative reflectance"
     for role, use in needed.items():
@@ -185,6 +184,11 @@ def recipe_problems(recipe: SensorRecipe) -> Iterator[str]:
             band = f"{role} band ({recipe.roles.get(role, 'none')})"
             kept = f"the bands kept are {_some(recipe.bands)}"
             yield f"{recipe.sensor}: {use} needs the {band}, {kept}"
+
+
+def _roles(index: str) -> tuple[str, ...]:
+    """Roles that an index needs; none for one that does not exist."""
+    return INDICES[index].roles if index in INDICES else ()
 
 
 def _cube_problems(cube: Cube, recipe: SensorRecipe) -> Iterator[str]:

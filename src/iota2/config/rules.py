@@ -27,7 +27,7 @@ from iota2.config.options.sensors import (
 )
 from iota2.config.options.train import ArgClassification, ArgTrain
 from iota2.config.s1_ini import read_s1_ini
-from iota2.core.recipe import INDICES
+from iota2.core.recipe import DEFAULT_INDICES
 from iota2.core.words import counted, did_you_mean
 from iota2.errors import ConfigError
 from iota2.io.archive.layers import NAME as LAYERS_NAME
@@ -199,9 +199,9 @@ def groups_split(arg_train: ArgTrain) -> Iterator[Finding]:
 
 
 def features_whole(arg_train: ArgTrain) -> Iterator[Finding]:
-    missing = [name for name in INDICES if name not in arg_train.features]
+    missing = [name for name in DEFAULT_INDICES if name not in arg_train.features]
     if arg_train.features and missing:
-        text = f"{', '.join(missing)} also computed: any list but [] stands for all of {', '.join(INDICES)}"
+        text = f"{', '.join(missing)} also computed: any list but [] stands for all of {', '.join(DEFAULT_INDICES)}"
         yield Finding("arg_train", ("features",), text, fatal=False)
 
 

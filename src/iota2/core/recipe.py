@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from typing import Any, get_args, get_origin, get_type_hints
 
-INDICES = ("NDVI", "NDWI", "Brightness")
-"""The spectral indices, in feature order."""
+DEFAULT_INDICES = ("NDVI", "NDWI", "Brightness")
+"""Spectral indices of a recipe that is not told otherwise, in feature order."""
 
 MISSING = -10000.0
 """Value of a feature where what it is made of is missing. For a forest it is a value like any other, below all
@@ -29,7 +29,7 @@ class SensorRecipe:
     dates: tuple[str, ...]
     """``YYYYMMDD`` (interpolated) or acquisition keys (raw)."""
     gapfilling: bool = True
-    indices: tuple[str, ...] = INDICES
+    indices: tuple[str, ...] = DEFAULT_INDICES
     copy_input: bool = True
     relative_reflectance: bool = False
     keep_duplicates: bool = True

@@ -13,8 +13,8 @@ from odc.geo.geobox import GeoBox
 
 from iota2 import layout
 from iota2.classifiers.base import Model, Prediction
-from iota2.classifiers.models import load_model
-from iota2.classifiers.options import tree_count
+from iota2.classifiers.models import load_model, model_bytes
+from iota2.classifiers.registry import untrained, validate_options
 from iota2.config.options.schema import Config
 from iota2.core.cost import FEATURE_SECONDS, READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.graph import JobContext, Key, Resources, Step
@@ -31,11 +31,6 @@ from iota2.steps.blocks import prediction_shapes
 from iota2.steps.pixels import feature_blocks
 from iota2.steps.profiles import confidence_profile, label_profile, probability_profile, scaled
 
-HELD = 1.5
-"""Memory of a model for each byte of its files: nodes of trees are packed beside the arrays that were read."""
-
-TREE_SECONDS = 0.04e-6
-"""Seconds for each pixel of a tree: ``make bench``."""
 log = logging.getLogger(__name__)
 
 
@@ -76,7 +71,7 @@ def fitting_shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes
     """Rows and columns of blocks, within what the models leave of the job's memory; the smallest blocks, and a
     warning, when they leave too little."""
     models = job.inp.all("models").values()
-    held = int(HELD * sum(file.stat().st_size for path in models for file in path.iterdir()))
+    held = sum(map(model_bytes, models))
     regions = len(job.inp.all("masks"))
     try:
         return prediction_shapes(scene, recipe, job.use, classes, regions=regions, models=held)
@@ -155,8 +150,9 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Features are computed once, and each model labels the ground of its region."""
     run, models = facts.run, facts.regions * config.arg_train.runs
     probabilities = 2 * run.class_count if config.arg_classification.enable_probability_map else 0
-    trees = tree_count(config.arg_train.otb_classifier_options)
-    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features + TREE_SECONDS * trees
+    parameters, _ = validate_options(config.arg_train.classifier, config.arg_train.otb_classifier_options)
+    predicting = untrained(config.arg_train.classifier, parameters).pixel_seconds
+    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features + predicting
     return facts.raster_cost((run.label_bytes + 4 + probabilities) * models, seconds)
 
 
