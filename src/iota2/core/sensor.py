@@ -74,6 +74,16 @@ class MetadataSpec:
 
 
 @dataclass(frozen=True)
+class LookAlike:
+    """Products of another kind whose names differ little from those of a sensor."""
+
+    name: str
+    """Regular expression of their names, from the beginning."""
+    told: str
+    """What they are and what is needed instead, in words: ``of level L1C; L2A is needed``."""
+
+
+@dataclass(frozen=True)
 class SensorSpec:
     """One sensor: where its products lie, how they are named, what is in them."""
 
@@ -124,6 +134,8 @@ class SensorSpec:
     """Further values that stand for no measure in the files of all bands."""
     ignore: tuple[str, ...] = ()
     """Globs of entries in a tile folder that are no products and are passed over without a word."""
+    mistaken_for: tuple[LookAlike, ...] = ()
+    """Products that users take for those of the sensor; the first that a name matches is told."""
 
     @property
     def band_names(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from iota2.core.files import read_text
-from iota2.core.sensor import BandSpec, MaskRule, MetadataSpec, SensorSpec
+from iota2.core.sensor import BandSpec, LookAlike, MaskRule, MetadataSpec, SensorSpec
 from iota2.core.words import nearest
 from iota2.errors import ConfigError, InputError, remedy_of
 
@@ -108,15 +108,13 @@ def _read_value(key: str, node: yaml.Node, check: Any, what: str, problems: list
 
 
 def _read_list(key: str, node: yaml.Node, problems: list[str]) -> tuple[Any, ...]:
-    """The bands or masks of a sensor."""
-    make, keys, what = _NODE_READERS[key]
+    """The bands, masks or look-alikes of a sensor."""
+    make, keys, required, what = _NODE_READERS[key]
     if not isinstance(node, yaml.SequenceNode):
         problems.append(f"line {node.start_mark.line + 1}: {key} must be a list, one entry for each {what}")
         return ()
     before = len(problems)
-    found = [
-        _read_mapping(item, keys, ("name", "file"), f"{what} {k + 1}", problems) for k, item in enumerate(node.value)
-    ]
+    found = [_read_mapping(item, keys, required, f"{what} {k + 1}", problems) for k, item in enumerate(node.value)]
     return tuple(make(**values) for values in found) if len(problems) == before else ()
 
 
@@ -208,11 +206,19 @@ def _globs(value: Any) -> tuple[str, ...]:
     return tuple(_text(item) for item in value)
 
 
-def _product(value: Any) -> str:
+def _look_alike(**values: str) -> LookAlike:
+    return LookAlike(name=values["name"], told=values["is"])
+
+
+def _expression(value: Any) -> str:
     try:
-        pattern = re.compile(_text(value))
+        return re.compile(_text(value)).pattern
     except re.error as err:
         raise ValueError(f"a regular expression ({err})") from err
+
+
+def _product(value: Any) -> str:
+    pattern = re.compile(_expression(value))
     if "date" not in pattern.groupindex:
         raise ValueError(r"a regular expression with a group for the date, (?P<date>\d{8})")
     return str(value)
@@ -288,9 +294,11 @@ _MASK_KEYS: Mapping[str, Check] = {
     "assets": _globs,
 }
 _METADATA_KEYS: Mapping[str, Check] = {"file": _glob, "quantification": _element, "offset": _element}
-_NODE_READERS: Mapping[str, tuple[Any, Mapping[str, Check], str]] = {
-    "bands": (BandSpec, _BAND_KEYS, "band"),
-    "masks": (MaskRule, _MASK_KEYS, "mask"),
+_LOOK_ALIKE_KEYS: Mapping[str, Check] = {"name": _expression, "is": _text}
+_NODE_READERS: Mapping[str, tuple[Callable[..., Any], Mapping[str, Check], tuple[str, ...], str]] = {
+    "bands": (BandSpec, _BAND_KEYS, ("name", "file"), "band"),
+    "masks": (MaskRule, _MASK_KEYS, ("name", "file"), "mask"),
+    "mistaken_for": (_look_alike, _LOOK_ALIKE_KEYS, ("name", "is"), "look-alike"),
 }
 _SENSOR_REQUIRED = ("name", "section", "product", "bands", "masks")
 _SENSOR_KEYS: Mapping[str, Check] = {
@@ -315,6 +323,7 @@ _SENSOR_KEYS: Mapping[str, Check] = {
     "reference_band": _word,
     "file_nodata": _choice("honoured", "ignored"),
     "ignore": _globs,
+    "mistaken_for": tuple,
 }
 KEYS: Mapping[type, Iterable[str]] = {
     SensorSpec: _SENSOR_KEYS,
