@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 from iota2.config.options.chain import Chain
 from iota2.config.options.fields import Section, default_of
@@ -79,39 +79,14 @@ class Config:
         return found
 
 
-SECTIONS: Mapping[str, type[Section]] = {
-    cls.section_name: cls
-    for cls in (
-        Chain,
-        ArgTrain,
-        ArgClassification,
-        MultiRunFusion,
-        Landsat5Old,
-        Landsat8,
-        Landsat8Old,
-        Landsat8Usgs,
-        Sentinel1,
-        Sentinel2,
-        Sentinel2S2C,
-        Sentinel2L3A,
-        UserFeat,
-        Interpolation,
-        FeatureExtraction,
-        DimRed,
-        ScikitModels,
-        ExternalFeatures,
-        PythonDataManaging,
-        Builders,
-        Simplification,
-        Obia,
-        Coregistration,
-        Slurm,
-        TaskRetryLimits,
-    )
+_KINDS: Mapping[str, type[Section]] = {
+    name: kind for name, kind in get_type_hints(Config).items() if isinstance(kind, type) and issubclass(kind, Section)
 }
+
+SECTIONS: Mapping[str, type[Section]] = {kind.section_name: kind for kind in _KINDS.values()}
 """Name of every section, as written in files, to its class."""
 
-ATTRIBUTES: Mapping[str, str] = dict(zip(SECTIONS, (f.name for f in fields(Config)), strict=False))
+ATTRIBUTES: Mapping[str, str] = {kind.section_name: name for name, kind in _KINDS.items()}
 """Name of every section to the attribute of ``Config`` that holds it."""
 
 
