@@ -79,7 +79,7 @@ class LookAlike:
 
     name: str
     """Regular expression of their names, from the beginning."""
-    told: str
+    kind: str
     """What they are and what is needed instead, in words: ``of level L1C; L2A is needed``."""
 
 

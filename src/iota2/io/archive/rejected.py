@@ -79,7 +79,7 @@ def _difference(spec: SensorSpec, name: str) -> str | None:
             return f"a product of {other.section}"
     for candidate in (spec, *others):
         reader = "" if candidate is spec else f" for {candidate.section}"
-        told = next((kind.told for kind in candidate.mistaken_for if re.match(kind.name, name)), None)
+        told = next((kind.kind for kind in candidate.mistaken_for if re.match(kind.name, name)), None)
         if told:
             return f"{told}{reader}"
     if re.match(spec.product, name, re.IGNORECASE):

@@ -221,7 +221,7 @@ def _globs(value: Any) -> tuple[str, ...]:
 
 
 def _look_alike(**values: str) -> LookAlike:
-    return LookAlike(name=values["name"], told=values["is"])
+    return LookAlike(name=values["name"], kind=values["is"])
 
 
 def _expression(value: Any) -> str:
