@@ -268,7 +268,7 @@ def expressions_used(
 
 
 def sensors_used(chain: Chain, user_feat: UserFeat, sentinel_1: Sentinel1, *sensors: Sensor) -> Iterator[Finding]:
-    given = {LAYERS: user_feat, RADAR: sentinel_1, **dict(zip(PATHS, sensors, strict=True))}
+    given = {LAYERS: user_feat, RADAR: sentinel_1, **{one.section_name: one for one in sensors}}
     for section, key in PLACES.items():
         options = given[section]
         if getattr(chain, key) is None and not _enabled(chain, section) and options.model_fields_set:
@@ -305,9 +305,9 @@ def _series(chain: Chain, sentinel_1: Sentinel1, *sensors: Sensor) -> Iterator[_
     """The enabled sensors with dates."""
     if chain.s1_path:
         yield _Series(RADAR, (), sentinel_1.start_date, sentinel_1.end_date)
-    for section, given in zip(PATHS, sensors, strict=True):
-        if _enabled(chain, section):
-            yield _series_of(section, (), given)
+    for given in sensors:
+        if _enabled(chain, given.section_name):
+            yield _series_of(given.section_name, (), given)
     for name, sensor in chain.user_sensors.items():
         yield _series_of("chain", ("user_sensors", name), sensor)
 
