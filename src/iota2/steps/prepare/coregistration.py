@@ -19,6 +19,7 @@ from iota2.compute.registration import SUBPIXEL_STEP, Translation, View, too_sma
 from iota2.config.options.schema import Config
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import resolution
+from iota2.core.remarks import Remark
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.words import counted, some
 from iota2.errors import InputError
@@ -270,7 +271,7 @@ def reference_problems(config: Config, scenes: Mapping[str, Scene]) -> Iterator[
             )
 
 
-def alignment_notes(config: Config, scenes: Mapping[str, Scene]) -> Iterator[str]:
+def alignment_remarks(config: Config, scenes: Mapping[str, Scene]) -> Iterator[Remark]:
     """Sensors whose images of a tile are too small to be aligned."""
     given = config.coregistration
     if given.vhr_path is None:
@@ -279,11 +280,12 @@ def alignment_notes(config: Config, scenes: Mapping[str, Scene]) -> Iterator[str
         for sensor in optical(scene):
             shape = sensor.grids[sensor.spec.band_names[given.band_src - 1]].shape
             if why := too_small((shape.y, shape.x)):
-                yield f"coregistration: {sensor.spec.name}, tile {tile}: {why}; its dates are read as they lie."
+                text = f"coregistration: {sensor.spec.name}, tile {tile}: {why}; its dates are read as they lie."
+                yield Remark(text, "alignment", tile, sensor.spec.name)
 
 
-def unaligned(path: Path, tile: str) -> Iterator[str]:
-    """Notes on the dates of a tile of which it is not known how they lie."""
+def unaligned(path: Path, tile: str) -> Iterator[Remark]:
+    """Remarks on the dates of a tile of which it is not known how they lie."""
     by_sensor: dict[str, list[str]] = {}
     aligned = read_alignments(path)
     counts = Counter(sensor for sensor, _ in aligned)
@@ -291,10 +293,11 @@ def unaligned(path: Path, tile: str) -> Iterator[str]:
         if not one.known:
             by_sensor.setdefault(sensor, []).append(key)
     for sensor, keys in by_sensor.items():
-        yield (
+        text = (
             f"{sensor}, tile {tile}: {len(keys)} of {counted(counts[sensor], 'date')} could not be aligned with the "
             f"reference image and are read as they lie: {some(keys)} ({path.name} says why)."
         )
+        yield Remark(text, "alignment", tile, sensor)
 
 
 STEP = Step(

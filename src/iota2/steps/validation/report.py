@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import platform
@@ -30,6 +29,7 @@ from iota2.core.graph import Artifact, JobContext, Step
 from iota2.core.grid import blocks, resolution
 from iota2.core.losses import samples_text, warnings
 from iota2.core.nomenclature import Nomenclature
+from iota2.core.remarks import texts_of
 from iota2.core.scene import Scene
 from iota2.core.tables import Confusion
 from iota2.core.words import counted, printable
@@ -38,13 +38,13 @@ from iota2.io.files.crs import units_per_metre
 from iota2.io.rasters.files import RasterReader, decimated
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.classes import read_classes
+from iota2.io.tables.remark_lists import read_remarks
 from iota2.io.tables.vectors import read_vector
 from iota2.report.results.metrics import metrics
 from iota2.report.results.page import AlignedSeries, ModelView, Picture, ReportData, Series, render_report
 from iota2.report.results.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
 from iota2.steps.prepare.coregistration import Alignment, read_alignments, unaligned
-from iota2.steps.prepare.plausibility import read_value_notes
 from iota2.steps.products.mosaic import Ownership
 from iota2.steps.sampling.class_statistics import read_class_statistics, read_fates
 from iota2.steps.sampling.selection import losses
@@ -225,10 +225,10 @@ def _series(scenes: list[Scene]) -> tuple[Series, ...]:
 
 def _notes(job: JobContext) -> tuple[str, ...]:
     """What scans and reference data left out or mended, tile by tile."""
-    scans = [note for path in job.inp.all("scan_notes").values() for note in _read_list(path)]
-    beside = [note for tile, path in _alignments(job) for note in unaligned(path, tile)]
-    values = [note for path in job.inp.all("value_notes").values() for note in read_value_notes(path)]
-    return (*scans, *beside, *values, *_read_list(job.inp.reference_notes))
+    scans = [remark for path in job.inp.all("scan_notes").values() for remark in read_remarks(path)]
+    beside = [remark for tile, path in _alignments(job) for remark in unaligned(path, tile)]
+    values = [remark for path in job.inp.all("value_notes").values() for remark in read_remarks(path)]
+    return texts_of((*scans, *beside, *values, *read_remarks(job.inp.reference_notes)))
 
 
 def _alignments(job: JobContext) -> list[tuple[str, Path]]:
@@ -283,10 +283,6 @@ def _unlearned(job: JobContext, classes: Nomenclature) -> Iterator[str]:
             f"Class {classes.name(code)} ({code}) has no sample to learn from in region {region} (seed "
             f"{', '.join(missing)}): {reason}."
         )
-
-
-def _read_list(path: Path) -> list[str]:
-    return list(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _files(given: ReportParams) -> tuple[tuple[str, str], ...]:
