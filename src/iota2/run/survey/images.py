@@ -48,7 +48,10 @@ def find_images(problems: Problems) -> Images:
     """Scan the archives (headers only); what is wrong with images and their options is added to ``problems``."""
     config, attempt = problems.config, problems.attempt
     enabled, sound = _enabled(problems)
-    sensors, left_out = (attempt(lambda: with_images(config, enabled)) if enabled else None) or ((), ())
+    sensors, left_out = (attempt(lambda: with_images(config, enabled), "chain", "s1_path") if enabled else None) or (
+        (),
+        (),
+    )
     items = attempt(lambda: read_stac(config, sensors), "chain", "stac_items", "source") if sensors else None
     scanned = _scanned(problems, sensors, items) if items else {}
     series = {tile: found[0] for tile, found in scanned.items()}
