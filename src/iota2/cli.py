@@ -24,6 +24,7 @@ from iota2.config.syntax.yaml_reader import written_in_yaml
 from iota2.config.template import minimal_config
 from iota2.core.builder import Chain
 from iota2.core.graph import Resources
+from iota2.core.remarks import texts_of
 from iota2.core.words import counted, json_text, printable
 from iota2.errors import (
     EXIT_DEFECT,
@@ -471,7 +472,7 @@ def _run_watched(
         raise
     for line in sample_lines(config):
         console.say(line)
-    for note in runner.closing_notes(config):
+    for note in texts_of(runner.closing_remarks(config)):
         console.say(f"note: {note}")
     console.finished(runner.products(config), config.chain.output_path)
 

@@ -17,6 +17,7 @@ from iota2.chains.load import load_config
 from iota2.compute.registration import Translation
 from iota2.config.options.schema import Config
 from iota2.core.grid import moved_back
+from iota2.core.remarks import texts_of
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.alignments import Alignment, alignments_csv, read_alignments, unaligned
 from iota2.run import runner
@@ -200,7 +201,7 @@ def test_a_series_that_is_nothing_like_the_reference_is_read_as_it_lies(case: Ca
         assert {one.state for one in table(config).values()} == {"unknown"}
         shifts = (config.chain.output_path / layout.SHIFTS.path.format(tile=TILE)).read_text()
         assert json.loads(shifts) == {"Sentinel2": {}}
-        (note,) = runner.closing_notes(config)
+        (note,) = texts_of(runner.closing_remarks(config))
         assert note.startswith(f"Sentinel2, tile {TILE}: 5 of 5 dates could not be aligned")
 
 
@@ -264,7 +265,7 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert (first.found.windows, first.found.compared, first.found.spread) == (12, 14, 0.125)
     assert (first.found.before, first.found.after) == (0.5, 0.75)
     assert np.isnan(last.found.after)
-    (note,) = unaligned(path, "T")
+    (note,) = texts_of(unaligned(path, "T"))
     assert note.startswith("B, tile T: 1 of 2 dates could not be aligned")
 
 

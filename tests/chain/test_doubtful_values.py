@@ -57,7 +57,7 @@ def test_doubtful_values_are_said_at_the_end_of_the_run_and_in_the_reports(
     for name, text in said(case.output).items():
         assert sign in text, name
         assert product.name in text, name
-    assert runner.closing_notes(load_config(case.configured()))
+    assert runner.closing_remarks(load_config(case.configured()))
 
 
 def test_a_map_is_the_same_whichever_value_files_say_is_no_data(case: Case) -> None:

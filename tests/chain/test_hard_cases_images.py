@@ -260,7 +260,7 @@ def test_a_season_between_two_images_is_interpolated_and_told_to_the_end(case: C
     config = season(case, "20180520", "20180610")
     found, _ = check(load_config(config))
     assert [day for sensor in found.recipe.sensors for day in sensor.dates] == ["20180520", "20180530", "20180609"]
-    notes = [note for tile in (WEST, EAST) for note in found.notes[tile] if "no image between" in note]
+    notes = [note.text for tile in (WEST, EAST) for note in found.notes[tile] if "no image between" in note.text]
     assert len(notes) == 2
     run(config)
     for name, text in said(case.output).items():

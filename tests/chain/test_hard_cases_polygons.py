@@ -417,7 +417,7 @@ def test_classes_of_one_name_or_colour_are_told_and_mapped_apart(case: Case) -> 
     config = case.configured()
     found, _ = check(load_config(config))
     sentences = ("Classes 11, 12 have the same name (bois)", "Classes 11, 31 have the same colour (5 5 5)")
-    assert all(any(sentence in remark for remark in found.remarks) for sentence in sentences)
+    assert all(any(sentence in remark.text for remark in found.remarks) for sentence in sentences)
     run(config)
     assert set(np.unique(read(case.output / MAP))) == {0, 11, 12, 31}
     for name, text in said(case.output).items():

@@ -34,7 +34,7 @@ def test_a_count_of_no_class_is_refused_with_the_labels_there_are(
 def test_a_class_without_count_is_told_before_the_run_and_in_its_report(case: Case) -> None:
     config = by_table(case, "11,50\n12,50\n")
     found, _ = check(load_config(config))
-    assert any("counts.csv: no count for label 31" in remark for remark in found.remarks)
+    assert any("counts.csv: no count for label 31" in remark.text for remark in found.remarks)
     run(config)
     for name, text in said(case.output).items():
         assert "(31) has no sample to learn from in region 1 (seed 0): arg_train.sample_selection" in text, name

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from iota2.chains.load import load_config
+from iota2.core.remarks import texts_of
 from iota2.errors import UserError
 from iota2.io.tables.recipes import read_recipe
 from iota2.run.survey.survey import survey
@@ -89,7 +90,7 @@ def test_the_filter_makes_the_map_better(radar: Case) -> None:
 
 def test_a_stray_file_is_told_once_though_two_series_pass_it_over(radar: Case) -> None:
     (radar.files.folder / "radar" / "images" / "31TCJ" / "notes.txt").write_text("cloudless")
-    notes = survey(load_config(configured(radar))).notes[WEST]
+    notes = texts_of(survey(load_config(configured(radar))).notes[WEST])
     assert notes.count("Sentinel_1, tile T31TCJ: passed over, no files of a product: notes.txt") == 1
     assert len(set(notes)) == len(notes)
 

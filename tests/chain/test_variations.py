@@ -17,6 +17,7 @@ from iota2.classifiers.models import load_model
 from iota2.config.options.schema import Config
 from iota2.core import grid
 from iota2.core.graph import Resources
+from iota2.core.remarks import texts_of
 from iota2.errors import ConfigError, InputError, UserError
 from iota2.io.rasters.files import RasterReader
 from iota2.io.tables.recipes import read_recipe
@@ -226,7 +227,7 @@ def test_the_bands_that_positions_stand_for_are_told(tiny: Tiny, tmp_path: Path)
     kept = "keep_bands : ['B4', 'B8', 'B11']\n additional_features : 'b2 / b1 - B11'"
     config = configured(tiny[1], tmp_path, edited(sections=f"{SWITCH}{bands}Sentinel_2 :\n{{\n {kept}\n}}\n"))
     said = "Sentinel_2.additional_features: in the expressions of Sentinel2, b1 = B4, b2 = B8."
-    assert said in survey(config).remarks
+    assert said in texts_of(survey(config).remarks)
 
 
 def test_given_season_and_step(tiny: Tiny, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from iota2.config.options.schema import Config
-from iota2.config.sensors import enabled_sensors, expression_notes
+from iota2.config.sensors import enabled_sensors, expression_remarks
 from iota2.errors import ConfigError
 from tests.config.helpers import loaded
 
@@ -72,7 +72,7 @@ def test_expressions_that_are_switched_off_are_not_looked_at(tmp_path: Path) -> 
 def test_places_are_told_for_the_sensors_that_use_them(tmp_path: Path) -> None:
     chain = {"s2_path": "images", **mine(tmp_path, "b2 - near"), **radar(tmp_path, "vv / VH, b1")}
     config = configured(tmp_path, chain, SWITCH | {"Sentinel_2": {"additional_features": "B8 / B4"}})
-    assert expression_notes(enabled_sensors(config)) == [
+    assert [one.text for one in expression_remarks(enabled_sensors(config))] == [
         "chain.s1_path: [Features] expression: in the expressions of sentinel1_asc, b1 = vv.",
         "chain.s1_path: [Features] expression: in the expressions of sentinel1_des, b1 = vv.",
         "chain.user_sensors.Mine.additional_features: in the expressions of Mine, b2 = far.",

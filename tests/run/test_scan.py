@@ -13,6 +13,7 @@ from affine import Affine
 
 from iota2.chains.load import load_config
 from iota2.core.grid import resolution
+from iota2.core.remarks import texts_of
 from iota2.errors import ConfigError, UserError
 from iota2.io.archive.products import several_a_day
 from iota2.run.survey.survey import Survey, survey
@@ -103,10 +104,10 @@ def test_images_of_another_place_are_refused_with_both_places(case: Case, tmp_pa
 def test_images_of_a_small_part_of_the_tile_are_told(case: Case, tmp_path: Path) -> None:
     side = case.world.tile_geobox(WEST).boundingbox.span_x
     l8 = moved(case.files.l8_path, tmp_path / "l8", round(side * 0.95 / 30) * 30)
-    notes = found(case, l8_path=str(l8), allow_missing_sensor=True, list_tile=WEST).notes[WEST]
+    notes = texts_of(found(case, l8_path=str(l8), allow_missing_sensor=True, list_tile=WEST).notes[WEST])
     (note,) = (note for note in notes if note.startswith("Landsat8"))
     assert re.search(r"show only [3-8]\.\d% of the tile \(first file: .*\.tif\)", note)
-    assert not [note for note in found(case).notes[WEST] if "only" in note]
+    assert not [note for note in texts_of(found(case).notes[WEST]) if "only" in note]
 
 
 def test_of_pixels_as_large_those_of_reflectances_are_the_tiles(case: Case, tmp_path: Path) -> None:
@@ -126,7 +127,7 @@ def test_a_direction_of_which_no_tile_has_images_is_left_out_everywhere(case: Ca
     series = ["sentinel1_des", "Sentinel2", "userFeatures"]
     assert [sensor.sensor for sensor in known.recipe.sensors] == series
     assert [options.spec.name for options in known.sensors] == series
-    assert "Sentinel_1: no tile has ascending images, so there is no series sentinel1_asc." in known.remarks
+    assert "Sentinel_1: no tile has ascending images, so there is no series sentinel1_asc." in texts_of(known.remarks)
     with pytest.raises(UserError, match="reference_sensor: no tile has images of sentinel1_asc"):
         found(case, reference_sensor="sentinel1_asc", **given)
     for path in radar.rglob("*_DES_*"):
@@ -165,7 +166,7 @@ def test_a_tile_may_lack_a_sensor_when_that_is_allowed(case: Case, tmp_path: Pat
     assert part.recipe.names == whole.recipe.names
     assert part.recipe.allow_missing
     assert [s.spec.name for s in part.scenes[EAST].sensors] == ["Sentinel2"]
-    assert sum("no folder for tile" in note for note in part.notes[EAST]) == 2
+    assert sum("no folder for tile" in note for note in texts_of(part.notes[EAST])) == 2
     assert {(row["tile"], row["sensor"]) for row in part.rows(1)} == {
         (WEST, "Landsat8"),
         (WEST, "Sentinel2"),
@@ -188,7 +189,7 @@ def test_a_tile_that_lacks_the_finest_sensor_has_pixels_as_large(case: Case, tmp
         part = found(case, s2_path=s2, allow_missing_sensor=True, reference_sensor=asked)
         assert resolution(part.scenes[WEST].geobox) == resolution(part.scenes[EAST].geobox) == (10, 10)
         assert part.scenes[WEST].geobox.affine == case.world.tile_geobox(WEST).affine
-        assert any("as it lacks Sentinel2" in note for note in part.notes[WEST])
+        assert any("as it lacks Sentinel2" in note for note in texts_of(part.notes[WEST]))
 
 
 def test_problems_of_all_sensors_of_all_tiles_are_told_at_once(case: Case, tmp_path: Path) -> None:
@@ -247,11 +248,13 @@ def test_several_products_of_a_day_are_told(case: Case, tmp_path: Path) -> None:
     shutil.copytree(product, again)
     several = found(case, s2_path=str(tmp_path))
     told = f"Sentinel2, tile {WEST}: 2 products of {day}: "
-    assert [note for note in several.notes[WEST] if "products of" in note] == [f"{told}their clear pixels are averaged"]
-    assert not [note for note in several.notes[EAST] if "products of" in note]
+    assert [note for note in texts_of(several.notes[WEST]) if "products of" in note] == [
+        f"{told}their clear pixels are averaged"
+    ]
+    assert not [note for note in texts_of(several.notes[EAST]) if "products of" in note]
     raw = {"chain": {"list_tile": WEST, "s2_path": str(tmp_path)}}
     config = case.configured(**raw, sensors_data_interpolation={"use_gapfilling": False})
-    assert f"{told}each is a date of its own" in survey(load_config(config)).notes[WEST]
+    assert f"{told}each is a date of its own" in texts_of(survey(load_config(config)).notes[WEST])
 
 
 def test_days_with_several_products_are_grouped() -> None:
@@ -265,9 +268,9 @@ def test_days_with_several_products_are_grouped() -> None:
 def test_images_too_small_to_be_aligned_are_told(case: Case) -> None:
     reference = sorted((case.files.s2_path / WEST).glob("*/*_FRE_B4.tif"))[0]
     given = {"chain": {"list_tile": WEST}, "coregistration": {"vhr_path": str(reference)}}
-    (note,) = [told for told in survey(load_config(case.configured(**given))).remarks if "align" in told]
+    (note,) = [told for told in texts_of(survey(load_config(case.configured(**given))).remarks) if "align" in told]
     assert note == (
         f"coregistration: Sentinel2, tile {WEST}: 64 x 64 pixels are too few to align: 96 x 96 are needed; its dates "
         "are read as they lie."
     )
-    assert not [told for told in found(case).remarks if "align" in told]
+    assert not [told for told in texts_of(found(case).remarks) if "align" in told]

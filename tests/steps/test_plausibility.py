@@ -14,6 +14,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.core.grid import block_of
+from iota2.core.remarks import texts_of
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorSpec
 from iota2.errors import DamagedProduct, InputError
@@ -86,7 +87,7 @@ def archive(
 
 def checked(root: Path, spec: SensorSpec = SPEC, bands: tuple[str, ...] = tuple(MEANS)) -> list[str]:
     sensor, _ = scan_tile(spec, root, TILE)
-    return check_values(Scene(TILE, native_geobox(sensor), (sensor,)), {"Own": bands})
+    return [*texts_of(check_values(Scene(TILE, native_geobox(sensor), (sensor,)), {"Own": bands}))]
 
 
 def refusal(root: Path, spec: SensorSpec = SPEC) -> DamagedProduct:
@@ -377,7 +378,7 @@ def layer_notes(
 ) -> list[str]:
     save(root / TILE / "ALT.tif", values, tag)
     layers = scan_layers(layers_wanted(root, "/*", ["ALT"], "cubic", missing).spec, root, TILE)
-    return check_values(Scene(TILE, GRID, (layers,)), {})
+    return [*texts_of(check_values(Scene(TILE, GRID, (layers,)), {}))]
 
 
 def terrain(kind: str) -> np.ndarray:

@@ -19,6 +19,7 @@ from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
 from iota2.core.grid import Block
 from iota2.core.recipe import FeatureRecipe
+from iota2.core.remarks import texts_of
 from iota2.core.scene import Scene
 from iota2.core.words import did_you_mean, squeezed
 from iota2.errors import InputError
@@ -158,7 +159,7 @@ def open_scene(source: Source, tile: str, *, sensors: str | Sequence[str] | None
 def _of_config(config: Config, tile: str) -> OpenedScene:
     found = survey(config)
     _require_tile(tile, tuple(found.scenes))
-    return OpenedScene(found.scenes[tile], found.recipe, found.notes[tile])
+    return OpenedScene(found.scenes[tile], found.recipe, texts_of(found.notes[tile]))
 
 
 def _of_run(root: Path, tile: str, tiles: Sequence[str]) -> OpenedScene:

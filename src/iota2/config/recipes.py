@@ -10,11 +10,11 @@ from iota2.compute.features import recipe_problems
 from iota2.config.options.schema import Config
 from iota2.config.options.sensors import RADAR, FeatureExtraction, Interpolation
 from iota2.config.options.train import ArgTrain
-from iota2.config.sensors import enabled_sensors, place_of
+from iota2.config.sensors import enabled_sensors, images_option, place_of
 from iota2.core.recipe import FeatureRecipe, SensorRecipe, interpolation_dates
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.sensor import SensorOptions
-from iota2.errors import ConfigError, InputError
+from iota2.errors import ConfigError, InputError, InputProblems
 
 
 @dataclass(frozen=True)
@@ -108,9 +108,8 @@ def _series_by_tile(scenes: Mapping[str, Scene], options: SensorOptions) -> dict
 def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], params: RecipeParams) -> SensorRecipe:
     spec = options.spec
     if not series:
-        raise InputError(
-            f"{spec.section}: no tile has it. Correct the path of its images ({options.source}), or leave it out."
-        )
+        text = f"{spec.section}: no tile has it. Correct the path of its images ({options.source}), or leave it out."
+        raise InputProblems([(images_option(options), text)])
     if spec.static:
         return SensorRecipe(spec.name, _same_layers(options, series), roles={}, dates=(), indices=(), static=True)
     return SensorRecipe(
@@ -135,10 +134,11 @@ def _same_layers(options: SensorOptions, series: Mapping[str, SensorScene]) -> t
     (first, expected), *others = ((tile, scene.spec.band_names) for tile, scene in series.items())
     for tile, found in others:
         if found != expected:
-            raise InputError(
+            text = (
                 f"{options.spec.section}: the layers of {tile} ({', '.join(found)}) are not those of {first} "
                 f"({', '.join(expected)}): rasters of one pattern need as many bands on every tile."
             )
+            raise InputProblems([(images_option(options), text)])
     return expected
 
 

@@ -10,6 +10,7 @@ from iota2.config.options.chain import UserSensor
 from iota2.config.options.schema import SECTIONS, Config
 from iota2.config.options.sensors import PATHS, PLACES, RADAR, Sensor, Sentinel1
 from iota2.config.s1_ini import read_s1_ini
+from iota2.core.remarks import Remark
 from iota2.core.sensor import SensorOptions, SensorSpec
 from iota2.errors import ConfigError, UserError
 from iota2.io.archive.layers import layers_wanted
@@ -97,14 +98,15 @@ def _radar(config: Config) -> list[SensorOptions]:
     ]
 
 
-def expression_notes(sensors: Sequence[SensorOptions]) -> list[str]:
+def expression_remarks(sensors: Sequence[SensorOptions]) -> list[Remark]:
     """For each sensor whose expressions name bands by position, a remark which bands these are."""
-    notes = []
+    remarks = []
     for options in sensors:
         named = ", ".join(f"{k} = {band}" for k, band in bands_by_position(options.expressions, options.bands).items())
         if named:
-            notes.append(f"{_expressions_place(options.spec)}: in the expressions of {options.spec.name}, {named}.")
-    return notes
+            text = f"{_expressions_place(options.spec)}: in the expressions of {options.spec.name}, {named}."
+            remarks.append(Remark(text, "options", sensor=options.spec.name))
+    return remarks
 
 
 def _options(

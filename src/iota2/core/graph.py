@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, Literal, NamedTuple, cast
 from typing_extensions import TypeVar
 
 from iota2.core.cost import Cost, Facts, JobFacts
+from iota2.core.remarks import Remark
 
 AXES = ("tile", "part", "sensor", "region", "seed")
 """The axes of a run. A row of the run's table gives each of them a value; parts are strips of a tile."""
@@ -247,13 +248,18 @@ class JobContext(Generic[P_co]):
 
 
 class Finding(NamedTuple):
-    """What a step finds, before the run, about its options and inputs."""
+    """A problem, or a remark, of a step on its options and inputs before the run."""
 
     text: str
     option: tuple[str | int, ...] = ()
     """The option that it is about: section, key, keys of a part of the value."""
-    stops: bool = True
-    """Whether the run cannot go on with it; otherwise the user should know it."""
+    remark: Remark | None = None
+    """Given when the run continues all the same; None for a problem that stops it."""
+
+    @staticmethod
+    def about(remark: Remark) -> Finding:
+        """A remark that does not stop the run."""
+        return Finding(remark.text, remark=remark)
 
 
 def default_cost(config: object, facts: JobFacts) -> Cost:

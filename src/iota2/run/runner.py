@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +12,12 @@ from iota2 import layout
 from iota2.chains import chain_of
 from iota2.config.options.schema import Config
 from iota2.core.graph import Artifact, Resources, Step
+from iota2.core.remarks import Remark
 from iota2.core.words import printable
 from iota2.errors import JobsFailed
 from iota2.io.files.atomic import remove_leftovers, write_text
 from iota2.io.tables.alignments import unaligned
-from iota2.io.tables.notes import read_notes
+from iota2.io.tables.remark_lists import read_remarks
 from iota2.run.options import Options, resume_command, step_notes, steps_named
 from iota2.run.outlook import Outlook, check, fit_and_forecast, may_make, outlook_of, verdicts_of
 from iota2.run.plan.jobs import Job, Plan
@@ -273,14 +274,17 @@ def _paths(root: Path, artifact: Artifact, seeds: Iterable[int]) -> list[Path]:
     return sorted(root.glob(re.sub(r"{\w+}", "*", artifact.path)))
 
 
-def closing_notes(config: Config) -> list[str]:
+def closing_remarks(config: Config) -> list[Remark]:
     """What the user should know of a run that ended well: doubtful values, dates that could not be aligned."""
     root = config.chain.output_path
     noted = [root / layout.VALUE_NOTES.path.format(tile=tile) for tile in config.chain.list_tile]
-    values = [note for path in noted if path.exists() for note in read_notes(path)]
+    values: list[Remark] = []
+    for path in noted:
+        with suppress(FileNotFoundError, TypeError, ValueError):  # of a step that did not run, or of another version
+            values += read_remarks(path)
     if not layout.with_coregistration(config):
         return values
     tables = {
         tile: config.chain.output_path / layout.SHIFTS_TABLE.path.format(tile=tile) for tile in config.chain.list_tile
     }
-    return [*values, *(note for tile, path in tables.items() if path.exists() for note in unaligned(path, tile))]
+    return [*values, *(one for tile, path in tables.items() if path.exists() for one in unaligned(path, tile))]

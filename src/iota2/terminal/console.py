@@ -22,6 +22,7 @@ from rich.progress import (
 )
 
 from iota2.core.graph import Step
+from iota2.core.remarks import texts_of
 from iota2.core.scene import SensorScene
 from iota2.core.words import counted, json_text, printable
 from iota2.core.wrapping import wrapped
@@ -99,10 +100,10 @@ class Console(Watcher):
         for tile, scene in found.scenes.items():
             for sensor in scene.sensors:
                 self.say(f"{tile}: {_found(sensor)}")
-            for note in found.notes[tile]:
+            for note in texts_of(found.notes[tile]):
                 self.say(f"  note: {note}")
-        for remark in found.remarks:
-            self.say(f"note: {remark}")
+        for note in texts_of(found.remarks):
+            self.say(f"note: {note}")
         self.say(f"{len(found.recipe.names)} features per pixel")
         self.say(found.extent.text())
         self.say()
@@ -263,9 +264,9 @@ class JsonLines(Watcher):
             }
             for tile, scene in found.scenes.items()
         }
-        notes = [note for told in found.notes.values() for note in told]
+        remarks = [remark for of_tile in found.notes.values() for remark in of_tile]
         chosen = [step.name for _, step, wanted in steps if wanted]
-        self._print("inputs", tiles=tiles, notes=[*notes, *found.remarks], steps=chosen)
+        self._print("inputs", tiles=tiles, notes=texts_of((*remarks, *found.remarks)), steps=chosen)
 
     def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:
         """An event ``plan``: how many jobs there are in which state."""

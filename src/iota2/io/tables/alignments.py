@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iota2.compute.registration import Translation
+from iota2.core.remarks import Remark
 from iota2.core.words import counted, some
 
 COLUMNS = ("sensor", "date", "right", "down", "state", "windows", "compared", "spread", "before", "after", "about")
@@ -77,8 +78,8 @@ def read_alignments(path: Path) -> dict[tuple[str, str], Alignment]:
     }
 
 
-def unaligned(path: Path, tile: str) -> Iterator[str]:
-    """Notes on the dates of a tile of which it is not known how they lie."""
+def unaligned(path: Path, tile: str) -> Iterator[Remark]:
+    """Remarks on the dates of a tile whose displacement is unknown."""
     by_sensor: dict[str, list[str]] = {}
     aligned = read_alignments(path)
     counts = Counter(sensor for sensor, _ in aligned)
@@ -86,10 +87,11 @@ def unaligned(path: Path, tile: str) -> Iterator[str]:
         if not one.known:
             by_sensor.setdefault(sensor, []).append(key)
     for sensor, keys in by_sensor.items():
-        yield (
+        text = (
             f"{sensor}, tile {tile}: {len(keys)} of {counted(counts[sensor], 'date')} could not be aligned with the "
             f"reference image and are read as they lie: {some(keys)} ({path.name} says why)."
         )
+        yield Remark(text, "alignment", tile, sensor)
 
 
 def _text(value: float) -> str:

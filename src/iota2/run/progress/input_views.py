@@ -14,6 +14,7 @@ from iota2 import layout
 from iota2.config.options.schema import Config
 from iota2.config.sensors import path_key
 from iota2.core.grid import crs_name, resolution
+from iota2.core.remarks import Remark, texts_of
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import SensorOptions
 from iota2.io.files.crs import units_per_metre
@@ -52,7 +53,7 @@ def inputs_view(config: Config, found: Survey, clear: Clear, aligned: Aligned) -
         if scene.geobox.crs is not None and scene.geobox.crs.projected:
             size += f" of {resolution(scene.geobox)[0] / units_per_metre(scene.geobox.crs):g} m"
         seen, lies, pixels = clear.get(tile, {}), aligned.get(tile, {}), rows * columns
-        told = _notes_by_sensor(scene, found.notes[tile])
+        notes = _texts_by_sensor(scene, found.notes[tile])
         for number, sensor in enumerate(scene.sensors):
             name = sensor.spec.name
             products = tuple(
@@ -62,9 +63,8 @@ def inputs_view(config: Config, found: Survey, clear: Clear, aligned: Aligned) -
                 )
                 for day, of_day in _by_day(sensor)
             )
-            notes = told[number]
             features = sum(len(recipe.names) for recipe in found.recipe.sensors if recipe.sensor == name)
-            view = SeriesView(name, tile, size, products, notes, found.regions[tile], _images(sensor), features)
+            view = SeriesView(name, tile, size, products, notes[number], found.regions[tile], _images(sensor), features)
             layers = tuple((layer, path) for one in sensor.acquisitions for layer, path in one.bands.items())
             series.append(replace(view, products=(), layers=layers) if sensor.spec.static else view)
     chain = config.chain
@@ -80,18 +80,19 @@ def inputs_view(config: Config, found: Survey, clear: Clear, aligned: Aligned) -
         )
         if path
     ]
-    return InputsView(tuple(series), tuple(sources), found.remarks, len(found.recipe.names))
+    return InputsView(tuple(series), tuple(sources), texts_of(found.remarks), len(found.recipe.names))
 
 
-def _notes_by_sensor(scene: Scene, notes: Sequence[str]) -> list[tuple[str, ...]]:
-    """The notes on a tile by the sensor whose section or name they begin with, each once; the others with the first
-    sensor."""
-    left, found = list(notes), []
-    for sensor in scene.sensors:
-        begins = f"{sensor.spec.section}, ", f"{sensor.spec.name}, "
-        found.append(tuple(note for note in left if note.startswith(begins)))
-        left = [note for note in left if note not in found[-1]]
-    return [(*left, *found[0]), *found[1:]] if found else []
+def _texts_by_sensor(scene: Scene, remarks: Sequence[Remark]) -> list[tuple[str, ...]]:
+    """What is said of a tile, by sensor: of a series, of a section with its first series, all else with the first."""
+    others: list[str] = []
+    found: list[list[str]] = [[] for _ in scene.sensors]
+    for remark in remarks:
+        names = [
+            number for number, one in enumerate(scene.sensors) if remark.sensor in (one.spec.name, one.spec.section)
+        ]
+        (found[names[0]] if names else others).append(remark.text)
+    return [tuple([*others, *own] if number == 0 else own) for number, own in enumerate(found)]
 
 
 def _images(sensor: SensorScene) -> str:

@@ -15,6 +15,7 @@ from iota2 import layout
 from iota2.core.files import require_regular
 from iota2.core.graph import AXES
 from iota2.core.grid import part_rows
+from iota2.core.remarks import texts_of
 from iota2.report.run.values import (
     Hole,
     JobLog,
@@ -52,7 +53,7 @@ def run_view(
         steps=tuple(StepView(step.name, step.group, step.about) for step in plan.steps),
         jobs=tuple(views.values()),
         resume=resume,
-        notes=found.remarks,
+        notes=texts_of(found.remarks),
         holes=tuple(_holes(plan, found, views)),
         unmade=() if running else tuple(_unmade(plan, views)),
         report=_report_state(plan, views),

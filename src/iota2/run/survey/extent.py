@@ -12,6 +12,7 @@ from pyproj import CRS, Transformer
 
 from iota2.config.options.schema import Config
 from iota2.core.grid import crs_name, resolution
+from iota2.core.remarks import Remark, remarks_about
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.words import counted, some
 from iota2.io.files.crs import units_per_metre
@@ -102,21 +103,23 @@ def extent_of(config: Config, scenes: Mapping[str, Scene], outlines: Mapping[str
     return Extent(len(scenes), pixels, (int(grid.shape[0]), int(grid.shape[1])))
 
 
-def extent_notes(config: Config, scenes: Mapping[str, Scene]) -> Iterator[str]:
-    """Sentences on a projection that is not made for where the tiles are, and on maps of hardly any pixel."""
+def extent_remarks(config: Config, scenes: Mapping[str, Scene]) -> Iterator[Remark]:
+    """Remarks on a projection that is not made for where the tiles are, and on maps of hardly any pixel."""
     size = config.chain.spatial_resolution
-    yield from projection_notes(config.chain.proj, {tile: scene.geobox for tile, scene in scenes.items()})
+    grids = {tile: scene.geobox for tile, scene in scenes.items()}
+    yield from remarks_about(projection_notes(config.chain.proj, grids), "extent")
     for tile, scene in scenes.items() if size else ():
         rows, columns = map(int, scene.geobox.shape)
         finest = finest_pixel(scene.sensors)
         metres = max(resolution(scene.geobox)) / units_per_metre(crs_name(scene.geobox), _latitude(scene.geobox))
         if min(rows, columns) < FEWEST_PIXELS and metres > COARSER * finest:
             shown = " x ".join(f"{side:g}" for side in dict.fromkeys(size or ()))
-            yield (
+            text = (
                 f"chain.spatial_resolution: with pixels of {shown} in units of {config.chain.proj}, the map of tile "
                 f"{tile} has {columns:,} x {rows:,} pixels only; its images have pixels of {finest:g} m. Check that "
                 "the size is the one that is meant."
             )
+            yield Remark(text, "extent", tile)
 
 
 def projection_notes(proj: str, grids: Mapping[str, GeoBox]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from iota2.config.options.sensors import PLACES
 from iota2.config.recipes import build_recipe, recipe_params
 from iota2.config.sensors import sensors_and_problems
 from iota2.core.recipe import FeatureRecipe
+from iota2.core.remarks import Remark
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorOptions
 from iota2.core.words import counted
@@ -30,15 +31,15 @@ class Images:
     scenes: Mapping[str, Scene]
     footprints: Mapping[str, shapely.Geometry]
     """Outline of each tile in ``chain.proj``."""
-    notes: Mapping[str, tuple[str, ...]]
+    notes: Mapping[str, tuple[Remark, ...]]
     """What the scan of each tile passed over."""
     complete: bool
     """Whether every sensor that is asked for is known, and every tile has its scene."""
     recipe: FeatureRecipe | None
     """None unless complete, and when options of features or dates have problems."""
-    item_remarks: tuple[str, ...] = ()
+    item_remarks: tuple[Remark, ...] = ()
     """On STAC items that were passed over."""
-    sensor_remarks: tuple[str, ...] = ()
+    sensor_remarks: tuple[Remark, ...] = ()
     """On sensors that are left out."""
 
 
@@ -46,11 +47,17 @@ def find_images(problems: Problems) -> Images:
     """Scan the archives (headers only); what is wrong with images and their options is added to ``problems``."""
     config, attempt = problems.config, problems.attempt
     enabled, sound = _enabled(problems)
-    sensors, left_out = (attempt(lambda: with_images(config, enabled)) if enabled else None) or ((), ())
+    sensors, left_out = (attempt(lambda: with_images(config, enabled), "chain", "s1_path") if enabled else None) or (
+        (),
+        (),
+    )
     items = attempt(lambda: read_stac(config, sensors), "chain", "stac_items", "source") if sensors else None
     scanned = _scanned(problems, sensors, items) if items else {}
     series = {tile: found[0] for tile, found in scanned.items()}
-    scenes, notes = (attempt(lambda: scenes_of(config, series)) if _grid_usable(problems) else None) or ({}, {})
+    scenes, notes = (attempt(lambda: scenes_of(config, series, sensors)) if _grid_usable(problems) else None) or (
+        {},
+        {},
+    )
     complete = sound and problems.usable(*_IMAGES) and 0 < len(scenes) == len(config.chain.list_tile)
     for text in _threshold_problems(scenes, config.chain.cloud_threshold) if complete else ():
         problems.add(("chain", "cloud_threshold"), text)
@@ -61,7 +68,7 @@ def find_images(problems: Problems) -> Images:
         {tile: (*found[1], *notes.get(tile, ())) for tile, found in scanned.items()},
         complete,
         _recipe(problems, scenes) if complete else None,
-        items.notes if items else (),
+        items.remarks if items else (),
         tuple(left_out),
     )
 
@@ -81,8 +88,8 @@ def _enabled(problems: Problems) -> tuple[tuple[SensorOptions, ...], bool]:
 
 def _scanned(
     problems: Problems, sensors: Sequence[SensorOptions], items: Items
-) -> dict[str, tuple[Series, tuple[str, ...]]]:
-    """The series of each tile that can be scanned, with notes."""
+) -> dict[str, tuple[Series, tuple[Remark, ...]]]:
+    """The series of each tile that can be scanned, with remarks."""
     tiles = problems.config.chain.list_tile if problems.usable("chain.list_tile") else ()
     scanned = {tile: problems.attempt(lambda tile=tile: scan(problems.config, sensors, tile, items)) for tile in tiles}  # type: ignore[misc]
     return {tile: found for tile, found in scanned.items() if found}

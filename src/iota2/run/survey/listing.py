@@ -11,6 +11,7 @@ from pathlib import Path
 
 from iota2 import layout
 from iota2.core.files import MAX_TEXT, read_bytes, require_regular
+from iota2.core.remarks import Remark, remarks_to_plain
 from iota2.core.scene import Scene
 from iota2.core.words import counted
 from iota2.io.files.addresses import is_remote
@@ -44,7 +45,7 @@ def survey_texts(found: Survey, root: Path) -> dict[Path, str]:
         listing = {path: entries[path][2] for path in files[tile]}
         for artifact, content in (
             (layout.SCENE, scene_to_json(scene)),
-            (layout.SCAN_NOTES, [*found.notes[tile], *_unstamped(listing)]),
+            (layout.SCAN_NOTES, remarks_to_plain((*found.notes[tile], *_unstamped(tile, listing)))),
             (layout.LISTING, listing),
         ):
             texts[root / artifact.path.format(tile=tile)] = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
@@ -140,11 +141,12 @@ def _remote_entry(size: int, stamp: str) -> Entry:
     return [size, 0, digest if stamp else f"{_SIZE_ALONE} {size}"]
 
 
-def _unstamped(listing: Mapping[str, int | str]) -> list[str]:
-    """A note on files of which only another size is noticed."""
+def _unstamped(tile: str, listing: Mapping[str, int | str]) -> tuple[Remark, ...]:
+    """A remark on files of which only another size is noticed."""
     paths = [path for path, fingerprint in listing.items() if str(fingerprint).startswith(_SIZE_ALONE)]
     told = "their server gives neither ETag nor Last-Modified, so only a change of their size is noticed"
-    return [f"{counted(len(paths), 'file')} (first: {paths[0]}): {told}"] if paths else []
+    text = f"{counted(len(paths), 'file')} (first: {paths[0]}): {told}" if paths else ""
+    return (Remark(text, "images", tile),) if text else ()
 
 
 def _entry(path: str, known: Entry | None) -> Entry:

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from iota2.chains import chain_of
 from iota2.config.options.schema import Config
-from iota2.config.options.sensors import PLACES
 from iota2.config.places import KEYS
 from iota2.core.builder import Ask
 from iota2.errors import ConfigError, InputProblems, MissingField, UserError, message_of
@@ -65,7 +64,7 @@ class Problems:
             section, key, *_ = named = match[1].split(".")
             if key in KEYS.get(section, ()):
                 option, text = (*named,), text[match.end() :]
-        self._found[option or self._option_of_images(text), text] = None
+        self._found[option, text] = None
 
     def attempt(self, read: Callable[[], T], *option: str | int) -> T | None:
         """What ``read`` returns; None, with its problems added, when it fails."""
@@ -81,16 +80,6 @@ class Problems:
         except (UserError, OSError) as err:
             self.add(option, message_of(err))
         return None
-
-    def _option_of_images(self, text: str) -> Option:
-        """The option with the images of the sensor whose section a text begins with."""
-        section = re.split("[:,]", text, maxsplit=1)[0]
-        if section in self.config.chain.user_sensors:
-            return "chain", "user_sensors", section, "path"
-        if section not in PLACES:
-            return ()
-        by_items = getattr(self.config.chain, PLACES[section]) is None and self.config.chain.stac_items
-        return ("chain", "stac_items", "source") if by_items else ("chain", PLACES[section])
 
 
 @contextmanager

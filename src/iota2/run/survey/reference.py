@@ -15,6 +15,7 @@ from odc.geo.geobox import GeoBox
 from iota2.config.options.schema import Config
 from iota2.core.losses import SMALL_SHARE
 from iota2.core.nomenclature import Listing, Nomenclature, Value, build_nomenclature
+from iota2.core.remarks import Remark, remarks_about
 from iota2.core.scene import Scene
 from iota2.core.words import counted
 from iota2.errors import InputError, InputProblems
@@ -38,7 +39,7 @@ class Reference:
     """None when they were not looked at, or have problems."""
     labelled: float
     """Area of the polygons on the tiles, in units of the first tile's lattice; 0 when they were not read."""
-    remarks: tuple[str, ...]
+    remarks: tuple[Remark, ...]
 
 
 def find_reference(problems: Problems, images: Images, regions: Regions) -> Reference:
@@ -55,7 +56,7 @@ def find_reference(problems: Problems, images: Images, regions: Regions) -> Refe
             problems.add(("chain", "ground_truth"), text)
     if problems.exist:
         return Reference(classes, 0.0, ())
-    remarks = (
+    texts = (
         *((*data.warnings, *data.notes) if data else ()),
         *(classes.warnings if classes else ()),
         *(together.notes if together else ()),
@@ -63,7 +64,7 @@ def find_reference(problems: Problems, images: Images, regions: Regions) -> Refe
         *(uncounted or ()),
     )
     labelled = _labelled(data, images.footprints, images.scenes) if data is not None else 0.0
-    return Reference(classes, labelled, remarks)
+    return Reference(classes, labelled, remarks_about(texts, "reference"))
 
 
 def _polygons(problems: Problems, images: Images) -> ReferenceData | None:

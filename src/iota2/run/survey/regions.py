@@ -9,6 +9,7 @@ import geopandas as gpd
 import shapely
 
 from iota2.config.options.schema import Config
+from iota2.core.remarks import Remark
 from iota2.core.tables import REGION, SINGLE_REGION
 from iota2.core.words import did_you_mean
 from iota2.io.tables.reference import read_regions
@@ -26,7 +27,7 @@ class Regions:
     """Names of the regions that each tile meets."""
     usable: bool
     """Whether the options about regions have no problems themselves."""
-    remarks: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
 
 def find_regions(problems: Problems, images: Images) -> Regions:
@@ -40,7 +41,7 @@ def find_regions(problems: Problems, images: Images) -> Regions:
             problems.add(("chain", "region_path"), f"tile {tile} meets no region of {config.chain.region_path}.")
     for option, text in _unknown_models(config, frame) if usable else ():
         problems.add(option, text)
-    return Regions(frame, by_tile, usable, tuple(remarks))
+    return Regions(frame, by_tile, usable, remarks)
 
 
 def _read_regions(config: Config) -> gpd.GeoDataFrame | None:
@@ -70,13 +71,13 @@ def _unknown_models(config: Config, regions: gpd.GeoDataFrame | None) -> list[tu
 
 def _regions_by_tile(
     regions: gpd.GeoDataFrame | None, footprints: Mapping[str, shapely.Geometry]
-) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+) -> tuple[dict[str, tuple[str, ...]], tuple[Remark, ...]]:
     """Regions that each tile meets, and a remark on those that no tile meets."""
     if regions is None:
-        return dict.fromkeys(footprints, (SINGLE_REGION,)), []
+        return dict.fromkeys(footprints, (SINGLE_REGION,)), ()
     met = {
         tile: tuple(sorted(regions[REGION][regions.intersects(footprint)])) for tile, footprint in footprints.items()
     }
     outside = sorted(set(regions[REGION]) - {region for names in met.values() for region in names})
-    remark = f"Regions that meet no tile of the list are left out: {', '.join(outside)}."
-    return met, [remark] if outside else []
+    text = f"Regions that meet no tile of the list are left out: {', '.join(outside)}."
+    return met, (Remark(text, "regions"),) if outside else ()

@@ -14,6 +14,7 @@ from iota2.config.recipes import season_notes
 from iota2.config.s1_ini import read_s1_ini
 from iota2.config.sensors import images_option
 from iota2.core.grid import crs_name, resolution
+from iota2.core.remarks import Remark, remarks_about
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.sensor import SensorOptions
 from iota2.errors import InputError, InputProblems, MissingTile
@@ -45,7 +46,7 @@ class Items:
 
     by_sensor: Mapping[str, Placed]
     """By the sensor's name, the items of each tile."""
-    notes: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
     """What was passed over."""
 
 
@@ -74,11 +75,13 @@ def read_stac(config: Config, sensors: Sequence[SensorOptions]) -> Items:
             name = spec.name if spec.name in config.chain.user_sensors else spec.section
             of_sensor = [one for one in found if stac.collections[one.collection] == name]
             placed[spec.name] = place_items(spec, of_sensor, config.chain.list_tile)
-    return Items(placed, notes)
+    return Items(placed, remarks_about(notes, "images"))
 
 
-def with_images(config: Config, sensors: Sequence[SensorOptions]) -> tuple[tuple[SensorOptions, ...], tuple[str, ...]]:
-    """The enabled sensors without the direction of Sentinel-1 of which no tile has images, and a note on it.
+def with_images(
+    config: Config, sensors: Sequence[SensorOptions]
+) -> tuple[tuple[SensorOptions, ...], tuple[Remark, ...]]:
+    """The enabled sensors without the direction of Sentinel-1 of which no tile has images, and a remark on it.
 
     InputError when no tile has images of either direction.
     """
@@ -89,42 +92,47 @@ def with_images(config: Config, sensors: Sequence[SensorOptions]) -> tuple[tuple
     spec = named_like(builtin_specs()[RADAR], settings.pattern)
     found = directions_found(spec, settings.output, config.chain.list_tile, settings.raw)
     lacking = {of_direction(spec, word).name: text for word, text in DIRECTIONS.items() if word not in found}
-    notes = (f"{RADAR}: no tile has {text} images, so there is no series {name}." for name, text in lacking.items())
-    return tuple(options for options in sensors if options.spec.name not in lacking), tuple(notes)
+    texts = [f"{RADAR}: no tile has {text} images, so there is no series {name}." for name, text in lacking.items()]
+    return tuple(options for options in sensors if options.spec.name not in lacking), remarks_about(
+        texts, "images", sensor=RADAR
+    )
 
 
-def scan(config: Config, sensors: Sequence[SensorOptions], tile: str, items: Items) -> tuple[Series, tuple[str, ...]]:
-    """The series of the enabled sensors on one tile (headers only), and notes on what was passed over.
+def scan(
+    config: Config, sensors: Sequence[SensorOptions], tile: str, items: Items
+) -> tuple[Series, tuple[Remark, ...]]:
+    """The series of the enabled sensors on one tile (headers only), and remarks on what was passed over.
 
     A sensor that the tile lacks is noted with ``allow_missing_sensor``. InputError with the problems of all sensors at
     once, or when none with dates is there.
     """
     found: list[SensorScene] = []
-    notes: list[str] = []
+    remarks: list[Remark] = []
     problems: list[tuple[tuple[str | int, ...], str]] = []
     for options in sensors:
         option = images_option(options)
         try:
-            series, remarks = _series(config, options, tile, items)
+            series, of_series = _series(config, options, tile, items)
         except MissingTile as err:
             if config.chain.allow_missing_sensor:
-                notes.append(f"{err} With chain.allow_missing_sensor, its features are missing values there.")
+                text = f"{err} With chain.allow_missing_sensor, its features are missing values there."
+                remarks.append(Remark(text, "images", tile, options.spec.name))
             else:
                 problems.append((option, str(err) + ALLOW_MISSING_HINT * (len(sensors) > 1)))
         except InputError as err:
             problems.append((option, str(err)))
         else:
             found.append(series)
-            notes += [remark for remark in remarks if remark not in notes]  # the two of Sentinel-1 say the same
+            remarks += of_series
     if problems or not any(not series.spec.static for series in found):
-        raise InputProblems(problems or [((), note) for note in notes])
-    return tuple(found), tuple(notes)
+        raise InputProblems(problems or [(_option_of(remark, sensors), remark.text) for remark in remarks])
+    return tuple(found), tuple(dict.fromkeys(remarks))  # the series of a section share what is said of the section
 
 
-def _series(config: Config, options: SensorOptions, tile: str, items: Items) -> tuple[SensorScene, list[str]]:
-    """The series of one sensor on one tile, and notes."""
+def _series(config: Config, options: SensorOptions, tile: str, items: Items) -> tuple[SensorScene, tuple[Remark, ...]]:
+    """The series of one sensor on one tile, and remarks."""
     if options.spec.static:
-        return scan_layers(options.spec, options.source, tile), []
+        return scan_layers(options.spec, options.source, tile), ()
     skip = config.chain.skip_damaged_products
     known = known_damage(config.chain.output_path)
     damaged = {damage.product: damage.reason for damage in known if damage.tile == tile}
@@ -145,10 +153,22 @@ def _series(config: Config, options: SensorOptions, tile: str, items: Items) -> 
     else:
         series, notes = scan_tile(options.spec, options.source, tile, skip_damaged=skip, damaged=damaged, kept=kept)
     interpolation = config.sensors_data_interpolation
-    notes = (*notes, *_same_days(series, tile, averaged=interpolation.use_gapfilling))
-    if interpolation.use_gapfilling and not interpolation.auto_date:
-        return series, [*notes, *season_notes(options, series, tile)]
-    return series, [*notes]
+    name, section = series.spec.name, series.spec.section
+    remarks = (
+        *remarks_about(notes, "images", tile=tile, sensor=section),
+        *remarks_about(
+            _same_days(series, tile, averaged=interpolation.use_gapfilling), "images", tile=tile, sensor=name
+        ),
+    )
+    if not interpolation.use_gapfilling or interpolation.auto_date:
+        return series, remarks
+    seasons = season_notes(options, series, tile)
+    return series, (*remarks, *remarks_about(seasons, "images", tile=tile, sensor=section))
+
+
+def _option_of(remark: Remark, sensors: Sequence[SensorOptions]) -> tuple[str | int, ...]:
+    """The option with the images of the sensor that a remark is about; empty when none is known."""
+    return next((images_option(one) for one in sensors if remark.sensor in (one.spec.name, one.spec.section)), ())
 
 
 def _same_days(series: SensorScene, tile: str, *, averaged: bool) -> list[str]:
@@ -160,8 +180,10 @@ def _same_days(series: SensorScene, tile: str, *, averaged: bool) -> list[str]:
     return [f"{series.spec.name}, tile {tile}: {told}: {what}"]
 
 
-def scenes_of(config: Config, found: Mapping[str, Series]) -> tuple[dict[str, Scene], dict[str, list[str]]]:
-    """The scene of each tile with its working lattice, and notes by tile.
+def scenes_of(
+    config: Config, found: Mapping[str, Series], sensors: Sequence[SensorOptions]
+) -> tuple[dict[str, Scene], dict[str, list[Remark]]]:
+    """The scene of each tile with its working lattice, and remarks by tile.
 
     The pixels are those of ``reference_sensor``, or of the finest sensor with dates; of equal ones those of the first
     with reflectances. A tile that lacks it has the pixels of its own finest sensor, as large as the others' when no
@@ -175,14 +197,14 @@ def scenes_of(config: Config, found: Mapping[str, Series]) -> tuple[dict[str, Sc
     references = {tile: reference_series(chain.reference_sensor, series) for tile, series in found.items()}
     main = reference_series(chain.reference_sensor, [*references.values()]) if references else None
     scenes: dict[str, Scene] = {}
-    notes: dict[str, list[str]] = {}
-    beside: list[str] = []
+    remarks: dict[str, list[Remark]] = {}
+    beside: list[Remark] = []
     for tile, series in found.items():
-        size, native, notes[tile] = chain.spatial_resolution, native_geobox(references[tile]), []
+        size, native, remarks[tile] = chain.spatial_resolution, native_geobox(references[tile]), []
         if main is not None and references[tile].spec.name != main.spec.name:
             size = size or resolution(native_geobox(main))
             text = f"tile {tile}: its pixels lie on those of {references[tile].spec.name}, as it lacks {main.spec.name}"
-            notes[tile].append(text)
+            remarks[tile].append(Remark(text, "images", tile))
         if chain.spatial_resolution:
             found_size = size_problems(chain.spatial_resolution, chain.proj, tile, native, finest_pixel(series))
             if wrong := [(RESOLUTION, text) for text in found_size]:
@@ -191,11 +213,12 @@ def scenes_of(config: Config, found: Mapping[str, Series]) -> tuple[dict[str, Sc
         scenes[tile] = Scene(tile, lattice, series)
         for one in series:
             elsewhere, little = badly_placed(one, lattice, tile)
-            beside += elsewhere
-            notes[tile] += [*little, *(interpolated_numbers(one, lattice, tile) if one.spec.static else ())]
+            numbers = interpolated_numbers(one, lattice, tile) if one.spec.static else ()
+            beside += remarks_about(elsewhere, "images", tile=tile, sensor=one.spec.name)
+            remarks[tile] += remarks_about((*little, *numbers), "images", tile=tile, sensor=one.spec.name)
     if beside:
-        raise InputProblems([((), text) for text in beside])
-    return scenes, notes
+        raise InputProblems([(_option_of(remark, sensors), remark.text) for remark in beside])
+    return scenes, remarks
 
 
 def badly_placed(series: SensorScene, lattice: GeoBox, tile: str) -> tuple[list[str], list[str]]:

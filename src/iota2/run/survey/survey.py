@@ -10,19 +10,20 @@ import geopandas as gpd
 
 from iota2.chains import chain_of
 from iota2.config.options.schema import Config
-from iota2.config.sensors import expression_notes
+from iota2.config.sensors import expression_remarks
 from iota2.core.cost import Facts
 from iota2.core.graph import AXES, Finding
 from iota2.core.grid import part_count
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
+from iota2.core.remarks import Remark
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorOptions
 from iota2.core.words import counted
 from iota2.errors import InputError, as_entry
 from iota2.run.plan.jobs import rows_of
 from iota2.run.records.output import require_usable
-from iota2.run.survey.extent import RESOLUTION, Extent, extent_notes, extent_of, extent_problems, table_problems
+from iota2.run.survey.extent import RESOLUTION, Extent, extent_of, extent_problems, extent_remarks, table_problems
 from iota2.run.survey.images import Images, find_images
 from iota2.run.survey.problems import Problems
 from iota2.run.survey.reference import find_reference
@@ -34,13 +35,13 @@ class Survey:
     """All that is known before anything runs."""
 
     scenes: Mapping[str, Scene]
-    notes: Mapping[str, tuple[str, ...]]
+    notes: Mapping[str, tuple[Remark, ...]]
     """What the scan of each tile passed over."""
     regions: Mapping[str, tuple[str, ...]]
     """Names of the regions that each tile meets."""
     recipe: FeatureRecipe
-    remarks: tuple[str, ...] = ()
-    """What the user should know about reference data and regions."""
+    remarks: tuple[Remark, ...] = ()
+    """What the user should know beside that."""
     classes: Nomenclature | None = None
     labelled: float = 0.0
     """Area of the reference polygons on the tiles, in units of the first tile's lattice; 0 when they were not read."""
@@ -95,18 +96,18 @@ def _gathered(problems: Problems) -> Survey | None:
     reference = find_reference(problems, images, regions)
     findings = _findings(config, Facts(images.scenes, regions.by_tile))
     for finding in findings:
-        if finding.stops:
+        if finding.remark is None:
             problems.add(finding.option, finding.text)
     if problems.exist or images.recipe is None:
         return None
     remarks = (
-        *extent_notes(config, images.scenes),
+        *extent_remarks(config, images.scenes),
         *regions.remarks,
         *images.item_remarks,
         *reference.remarks,
         *images.sensor_remarks,
-        *expression_notes(images.sensors),
-        *(finding.text for finding in findings if not finding.stops),
+        *expression_remarks(images.sensors),
+        *(finding.remark for finding in findings if finding.remark is not None),
     )
     return Survey(
         images.scenes,

@@ -18,6 +18,7 @@ from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.graph import Finding, JobContext, Step
 from iota2.core.grid import resolution
+from iota2.core.remarks import Remark
 from iota2.core.scene import Scene, SensorScene
 from iota2.errors import InputError
 from iota2.io.archive.coverage import share_shown
@@ -175,7 +176,7 @@ def check(config: Config, facts: Facts) -> Iterator[Finding]:
     problems = [*_problems(config.coregistration, facts.scenes)]
     yield from (Finding(text, ("coregistration", "vhr_path")) for text in problems)
     if not problems:
-        yield from (Finding(text, stops=False) for text in _notes(config.coregistration, facts.scenes))
+        yield from map(Finding.about, _remarks(config.coregistration, facts.scenes))
 
 
 def _problems(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[str]:
@@ -199,13 +200,14 @@ def _problems(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[st
             )
 
 
-def _notes(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[str]:
+def _remarks(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[Remark]:
     """Sensors whose images of a tile are too small to be aligned."""
     for tile, scene in scenes.items():
         for sensor in optical(scene):
             shape = sensor.grids[sensor.spec.band_names[given.band_src - 1]].shape
             if why := too_small((shape.y, shape.x)):
-                yield f"coregistration: {sensor.spec.name}, tile {tile}: {why}; its dates are read as they lie."
+                text = f"coregistration: {sensor.spec.name}, tile {tile}: {why}; its dates are read as they lie."
+                yield Remark(text, "alignment", tile, sensor.spec.name)
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:

@@ -11,6 +11,7 @@ import numpy as np
 from iota2.compute import plausible
 from iota2.compute.plausible import BandValues, Doubt
 from iota2.compute.voids import ASTRONOMIC, CODES, NEAR
+from iota2.core.remarks import Remark, remarks_about
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.words import counted, some
 from iota2.errors import DamagedProduct, InputError
@@ -28,28 +29,34 @@ WRAPPED_PIXELS = 5
 """Pixels from which values are taken for such numbers."""
 
 
-def check_values(scene: Scene, bands: Mapping[str, Sequence[str]], *, threads: int = 1) -> list[str]:
-    """Notes on values of the images that are doubtful; DamagedProduct for those that cannot be.
+def check_values(scene: Scene, bands: Mapping[str, Sequence[str]], *, threads: int = 1) -> list[Remark]:
+    """Remarks on values of the images that are doubtful; DamagedProduct for those that cannot be.
 
     ``bands``: by sensor, those that are used; of a sensor that is not named all are looked at.
     """
-    notes: list[str] = []
+    remarks: list[Remark] = []
     for sensor in scene.sensors:
         where = f"{sensor.spec.section}, tile {scene.tile}"
-        used = [name for name in bands.get(sensor.spec.name, sensor.spec.band_names) if name in sensor.grids]
-        if sensor.spec.static:
-            found = (*_stored_notes(scene.tile, sensor, used), *_layer_notes(scene, sensor))
-            notes += [f"{where}: {note}" for note in found]
-        elif used and sensor.acquisitions:
-            notes += [f"{where}: {note}" for note in _stored_notes(scene.tile, sensor, used)]
-            try:
-                sample = sample_of(scene, sensor, used, threads=threads)
-            except DamagedProduct as err:
-                # the jobs that need these pixels fail by the file's name; until then masks alone may be enough
-                notes.append(f"{where}: values are not checked: {err}")
-                continue
-            notes += [f"{where}: {note}" for note in _value_notes(scene.tile, sensor, sample)]
-    return notes
+        texts = [f"{where}: {note}" for note in _notes(scene, sensor, bands, threads)]
+        remarks += remarks_about(texts, "values", tile=scene.tile, sensor=sensor.spec.name)
+    return remarks
+
+
+def _notes(scene: Scene, sensor: SensorScene, bands: Mapping[str, Sequence[str]], threads: int) -> Iterator[str]:
+    """What is doubtful about the values of one sensor."""
+    used = [name for name in bands.get(sensor.spec.name, sensor.spec.band_names) if name in sensor.grids]
+    if sensor.spec.static:
+        yield from _stored_notes(scene.tile, sensor, used)
+        yield from _layer_notes(scene, sensor)
+    elif used and sensor.acquisitions:
+        yield from _stored_notes(scene.tile, sensor, used)
+        try:
+            sample = sample_of(scene, sensor, used, threads=threads)
+        except DamagedProduct as err:
+            # the jobs that need these pixels fail by the file's name; until then masks alone may be enough
+            yield f"values are not checked: {err}"
+            return
+        yield from _value_notes(scene.tile, sensor, sample)
 
 
 def _stored_notes(tile: str, sensor: SensorScene, used: Sequence[str]) -> Iterator[str]:

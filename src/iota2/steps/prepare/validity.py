@@ -17,7 +17,7 @@ from iota2.core.cost import READING_SECONDS, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import blocks
 from iota2.core.scene import Scene
-from iota2.io.files.atomic import write_json, write_text
+from iota2.io.files.atomic import write_text
 from iota2.io.files.crs import units_per_metre
 from iota2.io.rasters.files import RasterProfile, RasterWriter
 from iota2.io.rasters.rasterize import polygons_at_least
@@ -25,6 +25,7 @@ from iota2.io.series.reader import CubeReader
 from iota2.io.series.scene_file import images_of
 from iota2.io.tables.clear_dates import clear_dates_csv, dated
 from iota2.io.tables.frames import polygon_frame
+from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.vectors import write_shapefile
 from iota2.steps.blocks import mask_shape
 from iota2.steps.prepare.plausibility import check_values
@@ -53,7 +54,7 @@ def run(job: JobContext[ValidityParams]) -> None:
     """Write the number of clear dates, the polygons where it is enough for samples, how clear each date is, and what
     is doubtful about values. This job is the first that reads each date of a tile, so it looks at their values."""
     scene = images_of(job.inp)
-    write_json(job.out.notes, check_values(scene, job.params.bands, threads=job.use.threads))
+    write_remarks(job.out.notes, check_values(scene, job.params.bands, threads=job.use.threads))
     write_text(job.out.dates, clear_dates_csv(scene, _count(job, scene)))
     middle = scene.geobox.extent.centroid.coords[0][1]
     erosion = EROSION * units_per_metre(scene.geobox.crs, middle)
@@ -99,6 +100,6 @@ STEP = Step(
         "notes": layout.VALUE_NOTES,
     },
     params=params,
-    version=6,
+    version=7,
     cost=cost,
 )

@@ -17,15 +17,17 @@ from iota2.compute.sampling import split_polygons, unvalidated
 from iota2.config.options.schema import Config
 from iota2.core.graph import JobContext, Step
 from iota2.core.nomenclature import Nomenclature
+from iota2.core.remarks import remarks_about
 from iota2.core.tables import CODE, ORIGIN, REGION, label_column, seed_column
 from iota2.errors import InputError
-from iota2.io.files.atomic import write_json, write_text
+from iota2.io.files.atomic import write_text
 from iota2.io.files.crs import sliver
 from iota2.io.rasters.files import RasterReader
 from iota2.io.tables.classes import read_nomenclature, write_classes
 from iota2.io.tables.point_areas import PointArea, PointRule, footprint
 from iota2.io.tables.polygon_losses import class_losses, nothing_usable, pixel_area, write_class_losses
 from iota2.io.tables.reference import ReferenceData, read_field, read_reference
+from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.vector_source import vector_source, with_choice
 from iota2.io.tables.vectors import read_vector, write_shapefile
 from iota2.report.results.text import label_table_csv
@@ -98,13 +100,14 @@ def run(job: JobContext[ReferenceParams]) -> None:
     field = read_field(source, given.split_field) if given.split_field else None
     together = polygons_together(data, home, field, given.split_distance)
     frame = split_frame(data, classes, home, given, together)
-    group_remarks = group_notes(frame, classes, given, together, field) if together is not None else []
+    group_texts = group_notes(frame, classes, given, together, field) if together is not None else []
     write_shapefile(frame, job.out.reference)
     write_classes(classes, job.out.classes)
     write_classes(classes.unnamed, job.out.codes)
     write_text(job.out.table, label_table_csv(classes))
     split_notes = _split_notes(data, classes, home, given.split_ground_truth)
-    write_json(job.out.notes, [*data.warnings, *data.notes, *split_notes, *group_remarks])
+    texts = (*data.warnings, *data.notes, *split_notes, *group_texts)
+    write_remarks(job.out.notes, remarks_about(texts, "reference"))
     write_class_losses(counted, job.out.losses)
 
 
@@ -212,5 +215,5 @@ STEP = Step(
         "losses": layout.REFERENCE_LOSSES,
     },
     params=params,
-    version=3,
+    version=4,
 )

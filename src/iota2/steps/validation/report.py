@@ -29,6 +29,7 @@ from iota2.core.graph import Artifact, JobContext, Step, optional
 from iota2.core.grid import blocks, resolution
 from iota2.core.losses import samples_text, warnings
 from iota2.core.nomenclature import Nomenclature
+from iota2.core.remarks import texts_of
 from iota2.core.scene import Scene
 from iota2.core.tables import Confusion
 from iota2.core.words import counted, printable
@@ -41,10 +42,10 @@ from iota2.io.tables.alignments import Alignment, read_alignments, unaligned
 from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.confusions import read_confusion
-from iota2.io.tables.notes import read_notes
 from iota2.io.tables.polygon_counts import read_polygon_counts
 from iota2.io.tables.polygon_losses import read_fates
 from iota2.io.tables.rates import losses
+from iota2.io.tables.remark_lists import read_remarks
 from iota2.io.tables.vectors import read_vector
 from iota2.report.results.metrics import metrics
 from iota2.report.results.page import AlignedSeries, ModelView, Picture, ReportData, Series, render_report
@@ -214,10 +215,10 @@ def _series(scenes: list[Scene]) -> tuple[Series, ...]:
 
 def _notes(job: JobContext) -> tuple[str, ...]:
     """What scans and reference data left out or mended, tile by tile."""
-    scans = [note for path in job.inp.all("scan_notes").values() for note in read_notes(path)]
-    beside = [note for tile, path in _alignments(job) for note in unaligned(path, tile)]
-    values = [note for path in job.inp.all("value_notes").values() for note in read_notes(path)]
-    return (*scans, *beside, *values, *read_notes(job.inp.reference_notes))
+    scans = [remark for path in job.inp.all("scan_notes").values() for remark in read_remarks(path)]
+    beside = [remark for tile, path in _alignments(job) for remark in unaligned(path, tile)]
+    values = [remark for path in job.inp.all("value_notes").values() for remark in read_remarks(path)]
+    return texts_of((*scans, *beside, *values, *read_remarks(job.inp.reference_notes)))
 
 
 def _alignments(job: JobContext) -> list[tuple[str, Path]]:
