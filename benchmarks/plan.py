@@ -19,7 +19,7 @@ from iota2.chains import SURVEY
 from iota2.chains.classification import CLASSIFICATION
 from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
-from iota2.run.plan.jobs import Plan, make_plan, rows_of
+from iota2.run.plan.jobs import Plan, make_plan
 from iota2.run.records.output import prepare
 from iota2.run.records.records import Ledger, Record
 from iota2.run.records.stamps import checksum, stamp_of
@@ -27,6 +27,7 @@ from iota2.run.records.verdicts import assess, params_digest
 from iota2.run.workers.peak_memory import peak_mib
 from iota2.testing.world import WorldOptions, make_world
 from iota2.testing.writing import write_world
+from tests.run.rows import rows_of
 
 PARTS, REGIONS, SEEDS = 10, ("1", "2", "3"), 1
 SMALL = WorldOptions(size=64, overlap=16, classes=3, dates=(date(2018, 3, 17), date(2018, 5, 11), date(2018, 8, 9)))

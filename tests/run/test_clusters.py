@@ -23,7 +23,7 @@ from iota2.cli import legacy_main, main
 from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.errors import ConfigError, UserError
 from iota2.import_path import worker_path
-from iota2.run.plan.jobs import make_plan, rows_of
+from iota2.run.plan.jobs import make_plan
 from iota2.run.records.records import Ledger
 from iota2.run.records.verdicts import assess
 from iota2.run.runner import Options, resume_command, run
@@ -38,6 +38,7 @@ from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
 from tests.chain.conftest import configured, run_chain
 from tests.chain.test_restart import digests
+from tests.run.rows import rows_of
 from tests.run.run_process import background
 from tests.run.test_execute import planned
 

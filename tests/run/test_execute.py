@@ -13,12 +13,13 @@ import pytest
 
 from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.errors import InputError, UserError
-from iota2.run.plan.jobs import Plan, make_plan, rows_of
+from iota2.run.plan.jobs import Plan, make_plan
 from iota2.run.records.records import Ledger
 from iota2.run.records.verdicts import assess
 from iota2.run.workers.execute import DEATHS, Cluster, Debug, Engine, Retry, execute
 from iota2.run.workers.job import JobResult
 from iota2.run.workers.local import local_workers
+from tests.run.rows import rows_of
 
 FIRST = Artifact("first/{tile}.txt", "First.")
 SECOND = Artifact("second/{tile}.txt", "Second.")

@@ -6,10 +6,17 @@ import time
 from pathlib import Path
 
 import pytest
+from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from iota2.chains.load import load_config
 from iota2.core.grid import aligned
+from iota2.io.rasters.files import raster_geobox
+from iota2.run import runner
+from iota2.run.options import Options
 from iota2.run.survey.extent import Extent, extent_problems, projection_notes, size_problems, table_problems
+from iota2.run.survey.survey import survey
+from iota2.run.watcher import Watcher
 from tests.chain.helpers import EAST, WEST, Case, case, command, small
 
 __all__ = ["case", "small"]
@@ -87,10 +94,14 @@ def test_check_notes_a_wrong_projection_and_maps_of_hardly_any_pixel(
     assert "with pixels of" not in command(capsys, "check", config)[1]
 
 
+def grid(rows: int, columns: int) -> GeoBox:
+    return GeoBox((rows, columns), Affine.scale(10.0, -10.0), "EPSG:32631")
+
+
 def test_a_map_and_a_table_have_a_largest_size() -> None:
-    assert not list(extent_problems(Extent(2, 240_000_000, (100_000, 100_000))))
-    assert "2,000,000 x 1,000,000 pixels" in next(extent_problems(Extent(2, 0, (1_000_000, 2_000_000))))
-    assert list(extent_problems(Extent(1, 0, (1, 2**31))))
+    assert not list(extent_problems(Extent(2, 240_000_000, grid(100_000, 100_000))))
+    assert "2,000,000 x 1,000,000 pixels" in next(extent_problems(Extent(2, 0, grid(1_000_000, 2_000_000))))
+    assert list(extent_problems(Extent(1, 0, grid(1, 2**31))))
     assert not list(table_problems(1_000_000, 5))
     assert "1000 runs of these tiles" in next(table_problems(10_000_000, 1000))
 
@@ -219,3 +230,20 @@ def test_a_folder_that_is_made_is_accepted_by_both(
     config = case.configured(chain={"output_path": str(tmp_path / "a/b/c")})
     assert command(capsys, "check", config)[0] == 0
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.slow
+def test_the_products_are_on_the_grid_of_the_survey(case: Case) -> None:
+    config = load_config(case.configured(chain={"list_tile": f"{WEST} {EAST}", "proj": "EPSG:2154"}))
+    found = survey(config).extent.grid
+    assert found is not None
+    runner.run(config, Options(workers=0), Watcher())
+    made = raster_geobox(config.chain.output_path / "final/Classif_Seed_0.tif")
+    assert made.crs == found.crs
+    assert made.resolution == found.resolution
+    right, down = (~found.affine) * (made.affine.c, made.affine.f)
+    assert abs(right - round(right)) < 1e-6
+    assert abs(down - round(down)) < 1e-6
+    assert right >= 0 <= down
+    assert right + made.shape.x <= found.shape.x
+    assert down + made.shape.y <= found.shape.y

@@ -14,7 +14,7 @@ import pytest
 from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.core.random import generator
 from iota2.errors import InputError
-from iota2.run.plan.jobs import make_plan, rows_of
+from iota2.run.plan.jobs import make_plan
 from iota2.run.records.lock import locked
 from iota2.run.records.records import Ledger
 from iota2.run.records.verdicts import assess
@@ -24,6 +24,7 @@ from iota2.run.workers.heartbeat import Heartbeat, beating, clear_heartbeats, fi
 from iota2.run.workers.job import JobResult
 from iota2.run.workers.local import local_workers
 from tests.chain.helpers import WEST, Case, case, command, small
+from tests.run.rows import rows_of
 
 __all__ = ["case", "small"]
 MADE = Artifact("made/{tile}.txt", "Made.")

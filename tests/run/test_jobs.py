@@ -12,7 +12,8 @@ import pytest
 from iota2.chains.classification import CLASSIFICATION
 from iota2.core.graph import Artifact, JobContext, Key, Need, Resources, Step, first, only_for, optional
 from iota2.errors import UserError
-from iota2.run.plan.jobs import Plan, make_plan, rows_of
+from iota2.run.plan.jobs import Plan, make_plan
+from tests.run.rows import rows_of
 
 TILE = Artifact("tiles/{tile}.txt", "One per tile.")
 PART = Artifact("parts/{tile}_{part}.txt", "One per part.")

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from iota2.core.graph import Artifact, JobContext, Resources, Step
-from iota2.run.plan.jobs import Plan, make_plan, rows_of
+from iota2.run.plan.jobs import Plan, make_plan
 from iota2.run.records.records import JOURNAL, Ledger, Record
 from iota2.run.records.stamps import checksum, checksum_of_text
 from iota2.run.records.verdicts import assess, params_digest
 from iota2.run.verify import damaged
 from iota2.run.workers.execute import Debug, execute
+from tests.run.rows import rows_of
 
 SOURCE = Artifact("source/{tile}.json", "From outside.")
 NUMBER = Artifact("number/{tile}.txt", "A number.")

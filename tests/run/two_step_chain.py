@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from iota2.core.graph import Artifact, JobContext, Step
-from iota2.run.plan.jobs import Plan, make_plan, rows_of
+from iota2.run.plan.jobs import Plan, make_plan
+from tests.run.rows import rows_of
 
 TILES = ("A", "B", "C", "D")
 

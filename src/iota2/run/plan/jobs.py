@@ -246,17 +246,3 @@ def _makers(step: Step, inp: Paths, makers: Mapping[str, str], outside: Containe
         elif name not in outside:
             raise ValueError(f"{step.name}: nothing makes {name}")
     return tuple(needs)
-
-
-def rows_of(
-    tiles: Mapping[str, tuple[int, Iterable[str]]], sensors: Sequence[str], runs: int
-) -> list[dict[str, str | int]]:
-    """The run's table: for each tile its number of parts and its regions, for all sensors and seeds."""
-    return [
-        {"tile": tile, "part": part, "sensor": sensor, "region": region, "seed": seed}
-        for tile, (parts, regions) in tiles.items()
-        for part in range(parts)
-        for sensor in sensors
-        for region in regions
-        for seed in range(runs)
-    ]

@@ -40,17 +40,23 @@ RESOLUTION = ("chain", "spatial_resolution")
 
 @dataclass(frozen=True)
 class Extent:
-    """Pixels of a run."""
+    """The grid and the pixels of a run."""
 
     tiles: int = 0
     pixels: int = 0
     """Of all tiles together."""
-    mosaic: tuple[int, int] = (0, 0)
-    """Rows and columns."""
+    grid: GeoBox | None = None
+    """Grid in ``chain.proj`` that covers all tiles; products are on it, or on a part of it where images do not cover
+    their tiles. None without tiles."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the map."""
+        return (0, 0) if self.grid is None else (int(self.grid.shape[0]), int(self.grid.shape[1]))
 
     def text(self) -> str:
-        """One line to read."""
-        rows, columns = self.mosaic
+        """The size in words."""
+        rows, columns = self.shape
         return (
             f"{counted(self.tiles, 'tile')} of {self.pixels:,} pixels in all; the map has {columns:,} x {rows:,} pixels"
         )
@@ -96,11 +102,11 @@ def _place(grid: GeoBox) -> tuple[float, float]:
 
 
 def extent_of(config: Config, scenes: Mapping[str, Scene], outlines: Mapping[str, gpd.GeoSeries]) -> Extent:
-    """The pixels of all tiles, and of the mosaic that covers their outlines in ``proj``."""
+    """The pixels of all tiles, and the grid that covers their outlines in ``proj``."""
     first = next(iter(scenes.values())).geobox
     grid = product_lattice(outlines, first, config.chain.proj, config.chain.spatial_resolution)
     pixels = sum(math.prod(map(int, scene.geobox.shape)) for scene in scenes.values())
-    return Extent(len(scenes), pixels, (int(grid.shape[0]), int(grid.shape[1])))
+    return Extent(len(scenes), pixels, grid)
 
 
 def extent_remarks(config: Config, scenes: Mapping[str, Scene]) -> Iterator[Remark]:
@@ -157,7 +163,7 @@ def _degree(angle: float, letters: str) -> str:
 
 def extent_problems(extent: Extent) -> Iterator[str]:
     """What is too large to be written."""
-    rows, columns = extent.mosaic
+    rows, columns = extent.shape
     if rows * columns > MOSAIC_PIXELS or max(rows, columns) > LONGEST_SIDE:
         yield (
             f"the map of these tiles would have {columns:,} x {rows:,} pixels; expected at most {MOSAIC_PIXELS:,} in "

@@ -21,7 +21,6 @@ from iota2.core.scene import Scene
 from iota2.core.sensor import SensorOptions
 from iota2.core.words import counted
 from iota2.errors import InputError, as_entry
-from iota2.run.plan.jobs import rows_of
 from iota2.run.records.output import require_usable
 from iota2.run.survey.extent import RESOLUTION, Extent, extent_of, extent_problems, extent_remarks, table_problems
 from iota2.run.survey.images import Images, find_images
@@ -53,14 +52,24 @@ class Survey:
     """How many pixels the tiles and the map have."""
 
     def rows(self, runs: int, axes: Sequence[str] = AXES) -> list[dict[str, str | int]]:
-        """The run's table: the valid combinations of tile, part, sensor with dates, region and seed, for some axes."""
-        tiles = {tile: (part_count(scene.geobox.shape[0]), self.regions[tile]) for tile, scene in self.scenes.items()}
-        dated = {
-            tile: [sensor.spec.name for sensor in scene.sensors if not sensor.spec.static]
+        """Combinations of tile, part and sensor with dates, crossed with regions and seeds if ``axes`` names them."""
+        rows = self._image_rows()
+        if "region" in axes:
+            rows = [{**row, "region": region} for row in rows for region in self.regions[str(row["tile"])]]
+        if "seed" in axes:
+            rows = [{**row, "seed": seed} for row in rows for seed in range(runs)]
+        return rows
+
+    def _image_rows(self) -> list[dict[str, str | int]]:
+        """The combinations of tile, part, and sensor with dates, in the order of the recipe."""
+        order = [sensor.sensor for sensor in self.recipe.sensors]
+        return [
+            {"tile": tile, "part": part, "sensor": sensor}
             for tile, scene in self.scenes.items()
-        }
-        rows = rows_of(tiles, [sensor.sensor for sensor in self.recipe.sensors], runs)
-        return [{axis: row[axis] for axis in axes} for row in rows if row["sensor"] in dated[str(row["tile"])]]
+            for part in range(part_count(scene.geobox.shape[0]))
+            for sensor in order
+            if any(one.spec.name == sensor and not one.spec.static for one in scene.sensors)
+        ]
 
 
 def survey(config: Config) -> Survey:
