@@ -69,6 +69,7 @@ def followed(page: Path, copy: Path) -> None:
             path = copy / file
             if how == "create":
                 assert not path.exists(), path
+                path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(block.body, encoding="utf-8")
             else:
                 path.write_text(changed(how, path.read_text(encoding="utf-8"), block.body, mark), encoding="utf-8")
