@@ -34,9 +34,10 @@ COMPLETE = [item for item in CONFIGURATIONS if (item[0], item[2]) not in SPECIFI
 
 
 def anchors(page: Path) -> set[str]:
-    """Anchors of a page's headings, as GitHub makes them."""
+    """Anchors of a page's headings, as GitHub makes them, and explicit ones (``<a id="...">``)."""
     titles = re.findall(r"^#+ +(.+)$", prose(page), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+    explicit = set(re.findall(r'<a id="([\w-]+)"></a>', prose(page)))
+    return explicit | {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
