@@ -15,16 +15,16 @@ BUILDERS = "C classification, F features map, O OBIA, V vectorisation, R regress
 
 
 def options_page() -> str:
-    """Every option of the configuration, section by section, and the names of 2020."""
+    """Every option of the configuration, section by section, and the legacy names."""
     parts = [
         f"""{MADE}
 
 # Options
 
-A configuration has sections of `key : value` entries, in a `.cfg` file (in braces, or indented below the name of
+A configuration has sections with `key : value` entries, in a `.cfg` file (in braces, or indented below the name of
 the section) or in YAML. Relative paths start at the folder of the configuration file. An option without default is
-mandatory. An option that is not available yet is accepted with its default only. Options of builders that are
-not asked for are accepted with any value and have no effect. None stands for the default.
+mandatory. An option that is not available yet is accepted only with its default value. Options of builders that are
+not selected are accepted with any value and have no effect. None selects the default.
 
 Builders: {BUILDERS}.
 """
@@ -77,8 +77,8 @@ def _available(info: FieldInfo) -> str:
 
 
 def _old_names() -> Iterator[str]:
-    yield "## Names of 2020\n\nThey are read as those of today.\n"
-    yield "| 2020 | today |"
+    yield "## Legacy names\n\nNames of 2020 are read as their current equivalents.\n"
+    yield "| legacy | current |"
     yield "|---|---|"
     for old, new in legacy.SECTIONS.items():
         yield f"| section `{old}` | section `{new}` |"
@@ -86,10 +86,10 @@ def _old_names() -> Iterator[str]:
         yield f"| `{old}` | `{section or '(any sensor)'}.{key}` |"
     for old, new in legacy.BUILDERS.items():
         yield f"| builder `{old}` | builder `{new}` |"
-    yield "\nNames that differ only in case and underscores are read too.\n"
+    yield "\nNames that differ only in case and underscores are also read.\n"
     for section, names in legacy.WITHOUT_EFFECT.items():
-        yield f"These options of section `{section}` have no effect any more: {_listed(names)}.\n"
-    yield f"Nor have these in the section of a sensor: {_listed(legacy.SENSORS_WITHOUT_EFFECT)}.\n"
+        yield f"These options of section `{section}` no longer have an effect: {_listed(names)}.\n"
+    yield f"The same applies to these options in the section of a sensor: {_listed(legacy.SENSORS_WITHOUT_EFFECT)}.\n"
 
 
 def _listed(names: Iterable[str]) -> str:
