@@ -49,8 +49,8 @@ def _groups() -> str:
     active = {step.group for step in CLASSIFICATION}
     named = ", ".join(code(group) for group in GROUPS if group in active)
     return (
-        f"Groups with steps at present: {named}. With `--first-step`, the outputs of earlier groups must exist; otherwise "
-        "the run stops before any job and names the missing files.\n"
+        f"Groups with steps at present: {named}. With `--first-step`, the outputs of earlier groups must exist; "
+        "otherwise the run stops before any job and names the missing files.\n"
     )
 
 

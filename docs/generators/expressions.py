@@ -24,8 +24,8 @@ values at a time; only deep nesting to the right reaches the second limit.
 | `im1b1`, `im1b2` … | the same |
 | `B4`, `vv` … | the band of this name; exact case is needed only if several names differ in case alone |
 
-A lower-case `b` with a number is always a position, an upper-case `B` always a name. A note of the run lists the bands at
-the positions.
+A lower-case `b` with a number is always a position, an upper-case `B` always a name. A note of the run lists the bands
+at the positions.
 """
 
 

@@ -28,16 +28,16 @@ Every file of the output folder, as declared in `src/iota2/layout.py`. Names in 
 | `cloud` | `chain.cloud_threshold` |
 | `samples` | `learning_samples_extension`; always `parquet` if there are more features than SQLite supports |
 
-A shapefile consists of several files with one stem (`.shp`, `.shx`, `.dbf`, `.prj`, `.cpg`). Files are written under a temporary
-name and renamed when complete, so a file under its final name is always complete. GeoTIFF files are compressed with
+A shapefile consists of several files with one stem (`.shp`, `.shx`, `.dbf`, `.prj`, `.cpg`). Files are written under a
+temporary name and renamed when complete, so a file under its final name is always complete. GeoTIFF files are compressed with
 DEFLATE, and declare a nodata value: 0, or 65535 for probabilities.
 """
 
 DIFFERENCES: tuple[tuple[str, str], ...] = (
     (
         "logs/classification/classification_*_model_*",
-        "one job classifies a strip of a tile with all models: `logs/classification/classification_{tile}_part_{part}`. "
-        "Logs by model are those of the step that assembles the strips, in `logs/classificationMerge`",
+        "one job classifies a strip of a tile with all models: "
+        "`logs/classification/classification_{tile}_part_{part}`. Logs by model are those of the step that assembles the strips, in `logs/classificationMerge`",
     ),
     ("features/*/tmp/Sentinel2L3A_*", "the prefix is the name of the sensor: `Sentinel2_` for level 2A"),
     ("features/*/CloudThreshold_1.*", "`cloud_threshold` is 0 by default: `CloudThreshold_0.*`"),
@@ -92,7 +92,11 @@ def _folders() -> Iterator[str]:
         rows = [_row(artifact) for artifact in by_folder[folder]]
         if not folder:
             rows.append(
-                (code(layout.MARK), "the run", "Identifies an output folder of iota2: only such a folder is ever emptied.")
+                (
+                    code(layout.MARK),
+                    "the run",
+                    "Identifies an output folder of iota2: only such a folder is ever emptied.",
+                )
             )
         title = f"`{folder}`" if folder else "Top folder"
         yield f"## {title}\n\n{about.get(folder, '')}\n\n{table(('file', 'made by', 'content'), rows)}"
@@ -121,6 +125,6 @@ def _differences() -> str:
     missing = table(("in the tutorial of iota2", "here"), [(code(path), why) for path, why in DIFFERENCES])
     changed = table(("file", "in iota2", "here"), CHANGES)
     return (
-        "## Compared with the tree that iota2's tutorial shows\n\nAll files of that tree are written under the same names, "
-        f"except these:\n\n{missing}\nThese have another content:\n\n{changed}"
+        "## Compared with the tree that iota2's tutorial shows\n\nAll files of that tree are written under the same "
+        f"names, except these:\n\n{missing}\nThese have another content:\n\n{changed}"
     )

@@ -18,8 +18,8 @@ HEAD = f"""{MADE}
 A sensor is one YAML file. The sensors below are built in; your own descriptions are given in
 `chain.user_sensors` ([how to add a sensor](../howto/add-a-sensor.md)).
 
-Products are in `<path>/<tile>/<product folder>/`, or without product folders in `<path>/<tile>/` if the table says so. Files
-and folders that do not match the pattern of products are ignored and reported. Inputs are never modified.
+Products are in `<path>/<tile>/<product folder>/`, or without product folders in `<path>/<tile>/` if the table says so.
+Files and folders that do not match the pattern of products are ignored and reported. Inputs are never modified.
 
 `iota2 sensors NAME FOLDER` lists the products it recognises in a folder.
 """
@@ -37,7 +37,8 @@ REMARKS = {
     "Landsat8_usgs_optical": "The folder of one tile can contain scenes of several paths and rows, if they overlap and "
     "have the same projection: the tile is the union of their extents.",
     "Sentinel_2_S2C": "Truncated JPEG 2000 files are detected. Damaged bytes inside a file are not: "
-    "the format has no checksums, and such a file is decoded to other values. The checksums in `manifest.safe` reveal it.",
+    "the format has no checksums, and such a file is decoded to other values. The checksums in `manifest.safe` "
+    "reveal it.",
 }
 """Remarks about a sensor, by section."""
 
@@ -63,9 +64,7 @@ def _sensor(text: str) -> str:
     units = f"file value × {spec.scale:g} + {spec.offset:g}"
     if spec.metadata:
         units = f"(file value + offset) / quantification × 10000, as {code(spec.metadata.file)} of each product says"
-    given = (
-        code(f"chain.{PATHS[spec.section]}") if spec.section in PATHS else "in the INI file of `chain.s1_path`"
-    )
+    given = code(f"chain.{PATHS[spec.section]}") if spec.section in PATHS else "in the INI file of `chain.s1_path`"
     facts = [
         ("folder of the products", given),
         ("section of its options", code(spec.section)),

@@ -14,10 +14,10 @@ HEAD = f"""{MADE}
 
 The chain is a tuple of steps, in `src/iota2/chains/classification.py`. The number of a step does not depend on the
 configuration. `-starting_step` and `-ending_step` of `Iota2.py`, and `--first-step` and `--last-step` of
-`iota2`, take the number or the name of a step, or a group; if a group and a step have the same name, the group is selected.
-If the selected step is not active, the run begins with the next active one, or ends with the previous one, and a note says
-so. A new version may insert steps: names are more stable than numbers. `first_step` and `last_step` of the configuration take
-the same groups. The logs of a step are in `logs/<name>`, two files for each job.
+`iota2`, take the number or the name of a step, or a group; if a group and a step have the same name, the group
+is selected. If the selected step is not active, the run begins with the next active one, or ends with the previous
+one, and a note says so. A new version may insert steps: names are more stable than numbers. `first_step` and
+`last_step` of the configuration take the same groups. The logs of a step are in `logs/<name>`, two files for each job.
 """
 SURVEYED = """## Before the first step
 
