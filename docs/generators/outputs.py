@@ -29,15 +29,16 @@ Every file of the output folder, as declared in `src/iota2/layout.py`. Names in 
 | `samples` | `learning_samples_extension`; always `parquet` if there are more features than SQLite supports |
 
 A shapefile consists of several files with one stem (`.shp`, `.shx`, `.dbf`, `.prj`, `.cpg`). Files are written under a
-temporary name and renamed when complete, so a file under its final name is always complete. GeoTIFF files are compressed with
-DEFLATE, and declare a nodata value: 0, or 65535 for probabilities.
+temporary name and renamed when complete, so a file under its final name is always complete. GeoTIFF files are
+compressed with DEFLATE, and declare a nodata value: 0, or 65535 for probabilities.
 """
 
 DIFFERENCES: tuple[tuple[str, str], ...] = (
     (
         "logs/classification/classification_*_model_*",
         "one job classifies a strip of a tile with all models: "
-        "`logs/classification/classification_{tile}_part_{part}`. Logs by model are those of the step that assembles the strips, in `logs/classificationMerge`",
+        "`logs/classification/classification_{tile}_part_{part}`. Logs by model are those of the step that assembles "
+        "the strips, in `logs/classificationMerge`",
     ),
     ("features/*/tmp/Sentinel2L3A_*", "the prefix is the name of the sensor: `Sentinel2_` for level 2A"),
     ("features/*/CloudThreshold_1.*", "`cloud_threshold` is 0 by default: `CloudThreshold_0.*`"),

@@ -23,7 +23,7 @@ from tests.docs.helpers import PAGES, ROOT, blocks, name, prose, text_of
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
-TO_MAKE = {"src/iota2/classifiers/nearest_mean.py", "src/iota2/steps/validation/class_areas.py"}
+TO_MAKE = {"src/iota2/classifiers/nearest_mean.py", "src/iota2/steps/products/class_areas.py"}
 """Files that how-to pages tell to make."""
 PACKAGES = sorted(path.name for path in (ROOT / "src/iota2").iterdir() if path.is_dir())
 CONFIGURATIONS = [(page, kind, body) for page in PAGES for kind in ("cfg", "yaml") for body in blocks(page, kind)]
