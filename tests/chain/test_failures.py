@@ -130,7 +130,8 @@ def fill(filler: Path) -> None:
 FILLS_THE_DISK = """
 import sys
 from pathlib import Path
-from iota2 import cli, console
+from iota2 import cli
+from iota2.terminal import console
 from tests.chain.test_failures import fill
 
 filler, step, tell = Path(sys.argv.pop(1)), sys.argv.pop(1), console.Console.ended

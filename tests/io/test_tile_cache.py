@@ -224,10 +224,9 @@ def test_arrays_come_back_from_the_scratch_file_whatever_was_freed() -> None:
 
 FULL = """
 import resource, sys, numpy as np
-from iota2.io import pieces as module
-from iota2.io.series.tile_cache import Scratch
+from iota2.io.series.tile_cache import ScratchFile
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-scratch = Scratch()
+scratch = ScratchFile()
 first = scratch.put(np.ones((1, 10, 1000), np.int16))
 assert scratch.put(np.ones((1, 100, 1000), np.int16)) is None
 assert scratch.put(np.ones((1, 1, 1), np.int16)) is None

@@ -30,7 +30,7 @@ STUCK = {
 """What a process may be at. The third one never comes back to Python: a lock that is taken twice."""
 PROGRAM = """
 import ctypes, sys, time
-from iota2.run import signals
+from iota2.run.workers import signals
 
 def spin():
     while True:
