@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.reading import decode, windows
+from iota2.chains.load import load_config
 from iota2.classifiers.models import load_model
-from iota2.config.load import load_config
 from iota2.config.options.schema import Config
 from iota2.core.cube import FeatureBlock
 from iota2.core.graph import Resources
@@ -29,7 +29,7 @@ from iota2.core.scene import Scene
 from iota2.io.files.gdal import gdal_environment, limit_threads
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.series.reader import recipe_bands
-from iota2.run.runner import check
+from iota2.run.outlook import check
 from iota2.run.survey.survey import survey
 from iota2.run.workers.peak_memory import peak_mib, reset_peak
 from iota2.steps.sampling.extraction import extract

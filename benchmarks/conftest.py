@@ -20,10 +20,10 @@ from benchmarks.child import one_scene
 from benchmarks.figures import Figures
 from benchmarks.ground import Ground
 from benchmarks.table import figures_text, targets_text
+from iota2.chains.load import load_config
 from iota2.classifiers.base import Model
 from iota2.classifiers.models import load_model
-from iota2.config.load import load_config
-from iota2.run.records.ledger import Ledger
+from iota2.run.records.records import Ledger
 from iota2.run.survey.survey import Survey, survey
 
 FIGURES = pytest.StashKey[Figures]()

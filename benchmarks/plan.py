@@ -15,12 +15,15 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from iota2.chains.classification import CLASSIFICATION, SURVEY
-from iota2.config.load import load_config
+from iota2.chains import SURVEY
+from iota2.chains.classification import CLASSIFICATION
+from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
 from iota2.run.plan.jobs import Plan, make_plan, rows_of
-from iota2.run.records.ledger import Ledger, Record, assess, checksum, params_digest, stamp_of
 from iota2.run.records.output import prepare
+from iota2.run.records.records import Ledger, Record
+from iota2.run.records.stamps import checksum, stamp_of
+from iota2.run.records.verdicts import assess, params_digest
 from iota2.run.workers.peak_memory import peak_mib
 from iota2.testing.world import WorldOptions, make_world
 from iota2.testing.writing import write_world
@@ -33,7 +36,7 @@ def planned(config: Config, tiles: int, root: Path) -> Plan:
     """The plan of a made-up run."""
     rows = rows_of({f"T{number:04}": (PARTS, REGIONS) for number in range(tiles)}, ["Sentinel2"], SEEDS)
     constants = {"region_base": "MyRegion", "cloud": 0, "samples": "sqlite"}
-    return make_plan(CLASSIFICATION, rows, config, root=root, constants=constants, given=SURVEY)
+    return make_plan(CLASSIFICATION.steps, rows, config, root=root, constants=constants, given=SURVEY)
 
 
 def made(plan: Plan, given: dict[str, str]) -> None:

@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.child import step
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 
 SHOWN = 14
 PACKAGES = ("iota2", "rasterio", "numpy", "numba")

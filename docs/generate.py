@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from generators.api import api_page
 from generators.commands import commands_page
 from generators.expressions import expressions_page
 from generators.options import options_page
@@ -28,6 +29,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "steps.md": steps_page,
     "outputs.md": outputs_page,
     "commands.md": commands_page,
+    "api.md": api_page,
 }
 """Name of every page to the function that makes it."""
 

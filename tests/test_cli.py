@@ -13,8 +13,8 @@ import pytest
 import rasterio
 
 from iota2 import __version__
+from iota2.chains.load import load_config
 from iota2.cli import legacy, legacy_main, main
-from iota2.config.load import load_config
 from iota2.errors import UserError
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world

@@ -13,7 +13,8 @@ import pytest
 from rich.console import Console as RichConsole
 
 from iota2.run.plan.jobs import Plan
-from iota2.run.records.ledger import Record, Verdict
+from iota2.run.records.records import Record
+from iota2.run.records.verdicts import Verdict
 from iota2.run.workers.job import JobResult
 from iota2.terminal.console import Console, JsonLines, Pace
 from tests.chain.helpers import Case, case, command, small

@@ -46,7 +46,7 @@ def _printed(show: Callable[[], object]) -> str:
 
 
 def _groups() -> str:
-    active = {step.group for step in CLASSIFICATION}
+    active = {step.group for step in CLASSIFICATION.steps}
     named = ", ".join(code(group) for group in GROUPS if group in active)
     return (
         f"Groups with steps at present: {named}. With `--first-step`, the outputs of earlier groups must exist; "

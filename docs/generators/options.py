@@ -7,11 +7,22 @@ from collections.abc import Iterable, Iterator, Mapping
 from pydantic.fields import FieldInfo
 
 from generators.markdown import MADE
+from iota2.chains import BUILDERS
+from iota2.chains.lookup import LATER
 from iota2.config import legacy
-from iota2.config.options.fields import Options, Section, about, default_of, keys, kind, limits, nested, shown
+from iota2.config.options.fields import (
+    Options,
+    Section,
+    about,
+    default_of,
+    is_mandatory,
+    keys,
+    kind,
+    limits,
+    nested,
+    shown,
+)
 from iota2.config.options.schema import SECTIONS
-
-BUILDERS = "C classification, F features map, O OBIA, V vectorisation, R regression, T features tiler"
 
 
 def options_page() -> str:
@@ -26,12 +37,18 @@ the section) or in YAML. Relative paths start at the folder of the configuration
 mandatory. An option that is not available yet is accepted only with its default value. Options of builders that are
 not selected are accepted with any value and have no effect. None selects the default.
 
-Builders: {BUILDERS}.
+Builders: {_letters()}. User-defined builders: [how to add one](../howto/add-a-builder.md).
 """
     ]
     parts.extend("\n".join(_section(name, cls)) for name, cls in SECTIONS.items())
     parts.append("\n".join(_old_names()))
     return "\n".join(parts)
+
+
+def _letters() -> str:
+    """The builders with their letters."""
+    now = ", ".join(f"{builder.letter} `{builder.name}`" for builder in BUILDERS)
+    return f"{now}; not yet {', '.join(f'{letter} `{name}`' for name, letter in LATER.items())}"
 
 
 def _section(name: str, cls: type[Section]) -> Iterator[str]:
@@ -53,7 +70,7 @@ def _rows(options: Mapping[str, FieldInfo], builders: str) -> Iterator[str]:
     yield "| option | type | limits | default | builders | available | meaning |"
     yield "|---|---|---|---|---|---|---|"
     for key, info in options.items():
-        default = "" if info.is_required() else f"`{shown(default_of(info))}`"
+        default = "" if is_mandatory(info) else f"`{shown(default_of(info))}`"
         cells = [
             f"`{key}`",
             kind(info),
@@ -84,8 +101,9 @@ def _old_names() -> Iterator[str]:
         yield f"| section `{old}` | section `{new}` |"
     for old, (section, key) in legacy.OPTIONS.items():
         yield f"| `{old}` | `{section or '(any sensor)'}.{key}` |"
-    for old, new in legacy.BUILDERS.items():
-        yield f"| builder `{old}` | builder `{new}` |"
+    for builder in BUILDERS:
+        for alias in builder.aliases:
+            yield f"| builder `{alias}` | builder `{builder.name}` |"
     yield "\nNames that differ only in case and underscores are also read.\n"
     for section, names in legacy.WITHOUT_EFFECT.items():
         yield f"These options of section `{section}` no longer have an effect: {_listed(names)}.\n"

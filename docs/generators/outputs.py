@@ -7,9 +7,13 @@ from pathlib import PurePosixPath
 
 from generators.markdown import MADE, code, table
 from iota2 import layout
-from iota2.chains.classification import CLASSIFICATION, SURVEY
+from iota2.chains import SURVEY
+from iota2.chains.classification import CLASSIFICATION
 from iota2.core.graph import Artifact, always
 from iota2.core.grid import PART_ROWS
+
+FOLDERS = {**layout.FOLDERS, **CLASSIFICATION.folders}
+"""Folders of the output tree, with their sentences."""
 
 HEAD = f"""{MADE}
 
@@ -78,17 +82,12 @@ def outputs_page() -> str:
     return "\n".join([HEAD, *_folders(), _differences()])
 
 
-def artifacts() -> list[Artifact]:
-    """Everything that ``layout`` declares, in its order."""
-    return [value for value in vars(layout).values() if isinstance(value, Artifact)]
-
-
 def _folders() -> Iterator[str]:
     """A section for each folder that contains files, the root first; those without files in one table at the end."""
     by_folder: dict[str, list[Artifact]] = {"": []}
-    for artifact in artifacts():
+    for artifact in layout.artifacts():
         by_folder.setdefault(_home(artifact), []).append(artifact)
-    about = {"": "Top of the output folder."} | layout.FOLDERS
+    about = {"": "Top of the output folder."} | FOLDERS
     for folder in sorted(by_folder):
         rows = [_row(artifact) for artifact in by_folder[folder]]
         if not folder:
@@ -101,20 +100,20 @@ def _folders() -> Iterator[str]:
             )
         title = f"`{folder}`" if folder else "Top folder"
         yield f"## {title}\n\n{about.get(folder, '')}\n\n{table(('file', 'made by', 'content'), rows)}"
-    empty = [(code(folder), about[folder]) for folder in sorted(layout.FOLDERS) if folder not in by_folder]
+    empty = [(code(folder), about[folder]) for folder in sorted(FOLDERS) if folder not in by_folder]
     yield f"## Folders without files of their own\n\n{table(('folder', 'content'), empty)}"
 
 
 def _home(artifact: Artifact) -> str:
-    """Folder of an artifact, as ``layout.FOLDERS`` names it."""
+    """Folder of an artifact, as the builders name it."""
     folder = PurePosixPath(artifact.path).parent
-    while folder != PurePosixPath(".") and str(folder) not in layout.FOLDERS:
+    while folder != PurePosixPath(".") and str(folder) not in FOLDERS:
         folder = folder.parent
     return "" if folder == PurePosixPath(".") else str(folder)
 
 
 def _row(artifact: Artifact) -> tuple[str, str, str]:
-    makers = [step.name for step in CLASSIFICATION if artifact in step.makes.values()]
+    makers = [step.name for step in CLASSIFICATION.steps if artifact in step.makes.values()]
     maker = (
         f"[{makers[0]}](steps.md#{makers[0].lower()})" if makers else "the survey" if artifact in SURVEY else "the run"
     )

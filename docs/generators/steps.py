@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 from generators.markdown import MADE, code, sentence, table
-from iota2.chains.classification import CLASSIFICATION, SURVEY
+from iota2.chains import SURVEY
+from iota2.chains.classification import CLASSIFICATION
 from iota2.core.graph import AXES, Artifact, Step
 
 HEAD = f"""{MADE}
@@ -30,11 +31,11 @@ def steps_page() -> str:
     """All steps in one table, then each with what it reads and makes."""
     rows = [
         (str(number), step.group, f"[{step.name}](#{step.name.lower()})", code(step.task), _over(step), step.about)
-        for number, step in enumerate(CLASSIFICATION, start=1)
+        for number, step in enumerate(CLASSIFICATION.steps, start=1)
     ]
     head = ("#", "group", "step and log folder", "name of a job", "one job for each", "description")
     found = table(("file", "content"), [(code(artifact.path), artifact.about) for artifact in SURVEY])
-    steps = [_step(number, step) for number, step in enumerate(CLASSIFICATION, start=1)]
+    steps = [_step(number, step) for number, step in enumerate(CLASSIFICATION.steps, start=1)]
     return "\n".join([HEAD, table(head, rows), f"{SURVEYED}\n{found}", *steps])
 
 
@@ -48,14 +49,14 @@ def _step(number: int, step: Step) -> str:
         f"## {step.name}\n",
         f"Step {number}, group {step.group}, one job for each {_over(step)}. {sentence(step.run.__doc__)}\n",
         f"Parameters: {seen[:1].lower()}{seen[1:]}\n" if seen else "Parameters: none.\n",
-        _artifacts(step, "reads", step.needs),
-        _artifacts(step, "makes", step.makes),
+        _artifacts(step, "reads", ((name, a) for name, need in step.all_needs.items() for a in need.choices)),
+        _artifacts(step, "makes", step.makes.items()),
     ]
     return "\n".join(parts)
 
 
-def _artifacts(step: Step, verb: str, artifacts: Mapping[str, Artifact]) -> str:
-    rows = [(code(name), code(a.path), _free(step, a), a.about) for name, a in artifacts.items()]
+def _artifacts(step: Step, verb: str, artifacts: Iterable[tuple[str, Artifact]]) -> str:
+    rows = [(code(name), code(a.path), _free(step, a), a.about) for name, a in artifacts]
     return table((verb, "file", "number", "content"), rows)
 
 

@@ -6,9 +6,31 @@ leave_out_working_folder()
 
 import os  # noqa: E402 - nothing may be imported before the working folder is left out
 import tempfile  # noqa: E402
+from importlib import import_module  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
 
 __version__ = "0.1.0"
+
+PUBLIC = {
+    "load_config": "iota2.chains.load",
+    "run_chain": "iota2.api.runs",
+    "open_scene": "iota2.api.scenes",
+    "features": "iota2.api.features",
+    "load_model": "iota2.api.models",
+}
+"""Names of the public interface, and the modules that are imported when they are first used."""
+
+
+def __getattr__(name: str) -> Any:
+    """A name of the public interface; its module is imported now, so that importing the package stays fast."""
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'iota2' has no attribute {name!r}")
+    return getattr(import_module(PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *PUBLIC})
 
 
 def _find_room_for_compiled_code() -> None:

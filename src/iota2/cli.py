@@ -16,12 +16,13 @@ from typing import Annotated, NoReturn
 import typer
 
 from iota2 import __version__, layout
-from iota2.chains.classification import CLASSIFICATION
-from iota2.config.load import read_config
+from iota2.chains import BUILDERS
+from iota2.chains.load import read_config
 from iota2.config.options.fields import usable_path
 from iota2.config.options.schema import Config
 from iota2.config.syntax.yaml_reader import written_in_yaml
 from iota2.config.template import minimal_config
+from iota2.core.builder import Chain
 from iota2.core.graph import Resources
 from iota2.core.words import counted, json_text, printable
 from iota2.errors import (
@@ -45,10 +46,10 @@ from iota2.run.options import (
     SCHEDULERS,
     EngineName,
     Options,
-    groups_of,
     paths_words,
     resume_command,
 )
+from iota2.run.outlook import Outlook, first_look, foretell, look_ahead
 from iota2.run.progress.sample_losses import sample_lines
 from iota2.run.progress.state_notes import state_notes
 from iota2.run.progress.status import job_states
@@ -57,6 +58,7 @@ from iota2.run.records.output import other_results, place_notes
 from iota2.run.survey.survey import input_problems
 from iota2.run.verify import verify as verify_outputs
 from iota2.run.workers.clusters import WORKERS
+from iota2.run.workers.engine import resource_notes
 from iota2.run.workers.job import PrintableFormatter
 from iota2.run.workers.signals import end_on_sigterm
 from iota2.terminal.console import Console, JsonLines, for_terminal, totals_text
@@ -98,7 +100,8 @@ PathsFrom = Annotated[
         help="Folder at which relative paths of the configuration start. Default: the folder of CONFIG.",
     ),
 ]
-_GROUPS = ", ".join(groups_of(CLASSIFICATION))
+_STEPS = Chain(BUILDERS)
+_GROUPS = ", ".join(_STEPS.groups)
 FirstStep = Annotated[
     str | None,
     typer.Option(metavar="STEP", help=f"First step to run: a group ({_GROUPS}), or the name or number of a step."),
@@ -115,7 +118,7 @@ Force = Annotated[
     typer.Option(
         metavar="STEP",
         help=f"Run the jobs of this step (name or number) or group ({_GROUPS}) even if they are up to date. Steps: "
-        f"{', '.join(step.name for step in CLASSIFICATION)}.",
+        f"{', '.join(_STEPS.numbers)}.",
     ),
 ]
 
@@ -155,12 +158,12 @@ def check(config: ConfigPath, resources: ResourcesFile = None, paths_from: Paths
     console = Console()
     loaded = _load(config, console, paths_from)
     options = Options(resources=resources)
-    for note in runner.resource_notes(loaded, options):
+    for note in resource_notes(loaded, options):
         console.say(f"note: {note}")
     _report_state(loaded, console)
     outlook = _outlook_of(loaded, options)
     console.summary(outlook.to_run, outlook.found)
-    runner.foretell(loaded, options, console, outlook)
+    foretell(loaded, options, console, outlook)
     jobs = totals_text(outlook.verdicts) if _has_runs(loaded) else f"{counted(len(outlook.plan.jobs), 'job')} will run"
     command = shlex.join(["iota2", "run", str(config), *paths_words(loaded)])
     console.say(f"Configuration is valid: {jobs}. Next: {command}")
@@ -171,9 +174,9 @@ def _has_runs(config: Config) -> bool:
     return os.path.isdir(config.chain.output_path / layout.MARK)
 
 
-def _outlook_of(config: Config, options: Options) -> runner.Outlook:
+def _outlook_of(config: Config, options: Options) -> Outlook:
     """Forecast of a run; records are read only if there were earlier runs."""
-    return (runner.look_ahead if _has_runs(config) else runner.first_look)(config, options)
+    return (look_ahead if _has_runs(config) else first_look)(config, options)
 
 
 @app.command()
@@ -234,13 +237,13 @@ def _outlook(  # noqa: PLR0917 - what two commands have in common
     restart: bool,
     force: Sequence[str] | None,
     paths_from: Path | None,
-) -> tuple[Console, runner.Outlook]:
+) -> tuple[Console, Outlook]:
     """Forecast of a run with these options, and the console."""
     console = Console()
     options = Options(first_step=first_step, last_step=last_step, restart=restart, force=tuple(force or ()))
     loaded = _load(config, console, paths_from)
     _report_state(loaded, console)
-    return console, runner.look_ahead(loaded, options)
+    return console, look_ahead(loaded, options)
 
 
 @app.command()
@@ -460,7 +463,7 @@ def _run_watched(
 ) -> None:
     config = _load(path, console, paths_from)
     if only_summary:
-        for note in runner.resource_notes(config, options):
+        for note in resource_notes(config, options):
             console.say(f"note: {note}")
         outlook = _outlook_of(config, options)
         for note in outlook.notes:

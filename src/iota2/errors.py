@@ -1,7 +1,7 @@
-"""The exceptions that this program raises on purpose, and the exit code of each.
+"""Exceptions that are raised on purpose, and their exit codes.
 
-    Iota2Error                  anything we say to the user
-    ├── UserError               the user can mend it                          exit code 1
+    Iota2Error                  any message to the user
+    ├── UserError               the user can fix it                          exit code 1
     │   ├── ConfigError         the configuration file (all problems at once)
     │   ├── InputError          images, vectors, tables given by the user
     │   │   ├── InputProblems   several of them, each with its option
@@ -30,15 +30,15 @@ EXIT_INTERRUPTED = 130
 
 
 class Iota2Error(Exception):
-    """Anything that this program tells its user; the message stands without a traceback."""
+    """A message to the user, shown without a traceback."""
 
     exit_code = EXIT_DEFECT
     is_shown = False
-    """Whether the terminal shows the message already."""
+    """Whether the message has been shown already."""
 
 
 class UserError(Iota2Error):
-    """A problem the user can mend. The message says what, where, what was expected and what to do."""
+    """A problem that the user can fix. The message says what, where, what was expected and what to do."""
 
     exit_code = EXIT_USER
 
@@ -60,7 +60,7 @@ def as_entry(problem: str) -> str:
 
 
 class InputError(UserError):
-    """Something is wrong with images, vectors or tables that the user gave."""
+    """A fault of images, vectors or tables of the user."""
 
 
 class InputProblems(InputError):
@@ -73,11 +73,11 @@ class InputProblems(InputError):
 
 
 class MissingField(InputError):
-    """A vector file lacks the field that is asked for."""
+    """A vector file lacks the requested field."""
 
 
 class DamagedProduct(InputError):
-    """A file of a product cannot be read though its header could."""
+    """Pixels of a file of a product cannot be read, though its header can."""
 
     def __init__(self, message: str, *, tile: str, product: str, path: str) -> None:
         self.tile = tile
@@ -96,16 +96,16 @@ class OutputError(UserError):
 
 
 class FeatureMismatch(UserError):
-    """A model was fed features that differ, in name or order, from those it was trained on."""
+    """Features differ, in name or order, from those that a model was trained on."""
 
 
 class JobsFailed(Iota2Error):
-    """Some jobs failed for good; the others are done."""
+    """Some jobs failed after all attempts; the others are done."""
 
     exit_code = EXIT_JOBS_FAILED
 
 
-# ------------------------------------------------------------------------------------------------ what the system says
+# ------------------------------------------------------------------------------------------------ system errors
 
 REMEDIES: Mapping[int, str] = {
     errno.EACCES: "Correct the permissions of it, or of a folder above it: files must be readable, folders also "
@@ -132,12 +132,12 @@ REMEDIES: Mapping[int, str] = {
     errno.ETIMEDOUT: "Check the network or the network drive, then run again",
     errno.ECONNREFUSED: "Check the address, and that the server runs",
 }
-"""By the number of an error of the system, what its user can do."""
+"""Remedies by the number (errno) of a system error."""
 _CHECK = "Check the path and the disk, then run again"
 
 
 def system_text(err: OSError) -> str:
-    """What an error of the system says: path, reason, remedy."""
+    """The message of a system error: path, reason, remedy."""
     paths = [os.fsdecode(name) for name in (err.filename, err.filename2) if isinstance(name, str | bytes | os.PathLike)]
     reason = err.strerror or str(err) or type(err).__name__
     where = f"{' and '.join(dict.fromkeys(paths))}: " if paths else ""
@@ -145,19 +145,19 @@ def system_text(err: OSError) -> str:
 
 
 def remedy_of(err: OSError) -> str:
-    """What the user can do about an error of the system: a sentence without its full stop."""
+    """The remedy of a system error: a sentence without full stop."""
     return REMEDIES.get(err.errno or 0, _CHECK)
 
 
 def message_of(error: BaseException) -> str:
-    """What a person should read about an exception."""
+    """The message of any exception, for the user."""
     if isinstance(error, MemoryError):
         return "there is too little memory. Use fewer workers or smaller inputs, then run again."
     return system_text(error) if isinstance(error, OSError) else str(error) or repr(error)
 
 
 def exit_code_of(error: BaseException) -> int:
-    """The exit code of the program when an exception ends it."""
+    """The exit code of the program after an exception."""
     if isinstance(error, Iota2Error):
         return error.exit_code
     return EXIT_USER if isinstance(error, OSError | MemoryError) else EXIT_DEFECT

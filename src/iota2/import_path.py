@@ -1,6 +1,6 @@
-"""Where modules are imported from: never the working folder, whose files may have the names of library modules.
+"""Search path of imports, without the working folder, whose files may have names of library modules.
 
-This module is imported before all others, so it imports only what the interpreter has loaded itself.
+This module is imported first, and imports only modules that the interpreter has loaded already.
 """
 
 import os
@@ -10,7 +10,7 @@ import sys
 def leave_out_working_folder() -> None:
     """Remove the working folder from ``sys.path``, unless ``PYTHONPATH`` names it by its absolute path.
 
-    ``python -m`` puts it there, and so do parts of ``PYTHONPATH`` that are empty or ``.``. A program that imports iota2
+    ``python -m`` adds it, and so do entries of ``PYTHONPATH`` that are empty or ``.``. A program that imports iota2
     as a library keeps its path.
     """
     as_module = sys.argv[:1] == ["-m"]  # as long as the module is being located
@@ -30,14 +30,14 @@ def leave_out_working_folder() -> None:
 
 
 def _is_command() -> bool:
-    """Whether the process is one of our two commands."""
+    """Whether the process is one of the two commands of this package."""
     return os.path.basename(sys.argv[0] if sys.argv else "") in ("iota2", "Iota2.py")
 
 
 def worker_path() -> str:
-    """``PYTHONPATH`` of a worker that imports what this process does, without entries that mean the working folder.
+    """``PYTHONPATH`` for a worker: the entries of this process without the working folder.
 
-    iota2 is found by it even where only the working folder of this process has it.
+    It contains the folder of iota2 even if this is the working folder.
     """
     source = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     return os.pathsep.join(dict.fromkeys([entry for entry in sys.path if os.path.isabs(entry)] + [source]))

@@ -6,64 +6,83 @@ Braces in a path are axes of the run (``tile``, ``part``, ``sensor``, ``region``
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
 
-from iota2.core.graph import Artifact
+from iota2.core.graph import Artifact, Need, optional
 
 MARK = ".iota2"
 """Folder that marks an output of this program: its lock, its records, the names of what it made."""
 
 
-def with_probabilities(config: Any) -> bool:
+class _Classification(Protocol):
+    @property
+    def enable_probability_map(self) -> bool: ...
+    @property
+    def generate_final_probability_map(self) -> bool: ...
+
+
+class _Coregistration(Protocol):
+    @property
+    def vhr_path(self) -> Path | None: ...
+
+
+class Wishes(Protocol):
+    """What decides which files are asked for: a part of the configuration, which is not known here."""
+
+    @property
+    def arg_classification(self) -> _Classification: ...
+    @property
+    def coregistration(self) -> _Coregistration: ...
+
+
+def with_probabilities(config: Wishes) -> bool:
     """Whether probability maps are asked for."""
-    return bool(config.arg_classification.enable_probability_map)
+    return config.arg_classification.enable_probability_map
 
 
-def with_final_probabilities(config: Any) -> bool:
+def with_final_probabilities(config: Wishes) -> bool:
     """Whether the mosaic of probability maps is asked for."""
-    return with_probabilities(config) and bool(config.arg_classification.generate_final_probability_map)
+    return with_probabilities(config) and config.arg_classification.generate_final_probability_map
 
 
-def with_coregistration(config: Any) -> bool:
+def with_coregistration(config: Wishes) -> bool:
     """Whether dates are aligned with a reference image."""
     return config.coregistration.vhr_path is not None
 
 
+def artifacts() -> tuple[Artifact, ...]:
+    """Every kind of file of the output tree."""
+    return tuple(value for value in globals().values() if isinstance(value, Artifact))
+
+
+def products() -> tuple[Artifact, ...]:
+    """What a run is made for, in the order in which people are shown it."""
+    return tuple(artifact for artifact in artifacts() if artifact.role == "product")
+
+
+def is_product(name: str) -> bool:
+    """Whether a path, relative to the output folder, is that of a product."""
+    return any(artifact.matches(name) for artifact in products())
+
+
 FOLDERS = {
-    "classif": "Classifications per tile, model and seed, on each tile's own lattice.",
-    "classif/MASK": "Where each model is applied on each tile.",
-    "classif/tmpClassif": "The same by strips of a tile, as the workers wrote them.",
-    "config_model": "What the codes of the map mean, and what was said about the reference data.",
-    "dataAppVal": "Reference polygons of each tile, split between learning and validation.",
-    "dataAppVal/bymodels": "Empty: filled by the fusion of optical and radar classifications.",
-    "dataRegion": "Empty: kept for scripts that expect it.",
-    "dimRed": "Empty: filled when dimension reduction is on.",
-    "envelope": "The ground that belongs to each tile; envelopes never overlap.",
     "features": "What is known of each tile: dates, lattice, masks, validity.",
     "final": "The products.",
     "final/TMP": "Products per tile, before they are put together.",
-    "final/simplification": "Empty: filled by the vectorisation.",
-    "final/simplification/mosaic": "Empty: filled by the vectorisation.",
-    "final/simplification/tiles": "Empty: filled by the vectorisation.",
-    "final/simplification/tmp": "Empty: filled by the vectorisation.",
-    "final/simplification/vectors": "Empty: filled by the vectorisation.",
-    "final/vectors": "Empty: filled by the vectorisation.",
-    "formattingVectors": "Reference polygons cut by tile, region and validity.",
-    "learningSamples": "Samples with their feature values.",
     "logs": "One log per job, by step.",
-    "model": "The trained models.",
-    "samplesSelection": "Pixels chosen for learning, and how many of each class.",
-    "shapeRegion": "Where each region meets each tile.",
-    "stats": "Empty: filled by classifiers that standardise features.",
 }
-"""Folders made at the start of a run, with what they hold."""
+"""Folders that every run makes, with what they contain; builders have others."""
 
 # ---- found by the survey, at every start
 SCENE = Artifact(
     "features/{tile}/tmp/scene.json",
     "Every product found for the tile, with its files and lattices.",
 )
-SCAN_NOTES = Artifact("features/{tile}/tmp/scan_notes.json", "What the scan of the tile's folder left out, and why.")
+SCAN_NOTES = Artifact(
+    "features/{tile}/tmp/scan_notes.json", "What the scan of the tile's folder left out, and why.", role="note"
+)
 
 LISTING = Artifact(
     "features/{tile}/tmp/listing.json",
@@ -76,7 +95,7 @@ SHIFTS = Artifact(
     "How far the images of dates are moved while they are read, in map units (with `coregistration.vhr_path`).",
     when=with_coregistration,
 )
-IMAGES = {"scene": SCENE, "listing": LISTING, "shifts": SHIFTS}
+IMAGES: Mapping[str, Artifact | Need] = {"scene": SCENE, "listing": LISTING, "shifts": optional(SHIFTS)}
 """What a step needs that reads pixels."""
 SHIFTS_TABLE = Artifact(
     "features/{tile}/coregistration.csv",
@@ -112,6 +131,7 @@ CLEAR_DATES = Artifact(
 VALUE_NOTES = Artifact(
     "features/{tile}/value_notes.json",
     "What is doubtful about the values of the images: kind, range, sign, blocks that are not stored, holes of layers.",
+    role="note",
 )
 CLOUD_THRESHOLD = Artifact(
     "features/{tile}/CloudThreshold_{cloud}.shp",
@@ -126,7 +146,7 @@ REFERENCE = Artifact(
     "The reference polygons as used: checked, in `proj`, with map code, home region and the side of each seed.",
 )
 REFERENCE_NOTES = Artifact(
-    "config_model/reference_notes.json", "What was mended or left out in the reference polygons."
+    "config_model/reference_notes.json", "What was mended or left out in the reference polygons.", role="note"
 )
 REFERENCE_LOSSES = Artifact(
     "config_model/reference_losses.json",
@@ -136,7 +156,6 @@ CLASSES = Artifact("config_model/classes.json", "Classes: label, code in the map
 CODES = Artifact(
     "config_model/codes.json", "Classes by code and label alone: another name or colour makes no pixel run again."
 )
-CLASS_TABLE = Artifact("final/Classif_table.csv", "User label, code in the map and colour of each class.")
 FORMATTED = Artifact("formattingVectors/{tile}.shp", "Reference polygons cut by tile, region and validity.")
 POLYGON_PIXELS = Artifact(
     "formattingVectors/{tile}_pixels.csv", "Pixels of the tile whose centre lies in each usable reference polygon."
@@ -193,7 +212,7 @@ LOSSES = Artifact(
 )
 
 # ---- learning
-MODEL_CARD = Artifact("model/model_{region}_seed_{seed}.txt", "What the model is, to read.")
+MODEL_CARD = Artifact("model/model_{region}_seed_{seed}.txt", "What the model is, to read.", role="note")
 MODEL = Artifact("model/model_{region}_seed_{seed}", "The model itself: a folder of plain arrays.")
 
 # ---- classification
@@ -226,37 +245,56 @@ PROBABILITIES = Artifact(
 TILE_LABELS = Artifact("final/TMP/{tile}_seed_{seed}.tif", "Labels of all models on the tile.")
 TILE_CONFIDENCE = Artifact("final/TMP/{tile}_GlobalConfidence_seed_{seed}.tif", "Confidence on the tile, 0 to 100.")
 TILE_VALIDITY = Artifact("final/TMP/{tile}_Cloud.tif", "Number of clear dates where the tile is classified.")
-TILE_LABELS_STYLE = Artifact("final/TMP/{tile}_seed_{seed}.qml", "QGIS style of the labels: names and colours.")
+TILE_LABELS_STYLE = Artifact(
+    "final/TMP/{tile}_seed_{seed}.qml", "QGIS style of the labels: names and colours.", role="note"
+)
 TILE_CONFIDENCE_STYLE = Artifact(
-    "final/TMP/{tile}_GlobalConfidence_seed_{seed}.qml", "QGIS style of the confidence: a ramp from 0 to 100."
+    "final/TMP/{tile}_GlobalConfidence_seed_{seed}.qml",
+    "QGIS style of the confidence: a ramp from 0 to 100.",
+    role="note",
 )
 TILE_VALIDITY_STYLE = Artifact(
-    "final/TMP/{tile}_Cloud.qml", "QGIS style of the number of clear dates: a ramp to the largest of the map."
+    "final/TMP/{tile}_Cloud.qml",
+    "QGIS style of the number of clear dates: a ramp to the largest of the map.",
+    role="note",
 )
-MAP = Artifact("final/Classif_Seed_{seed}.tif", "The land-cover map: class codes, 0 where not classified.")
+MAP = Artifact(
+    "final/Classif_Seed_{seed}.tif", "The land-cover map: class codes, 0 where not classified.", role="product"
+)
 COLOR_MAP = Artifact(
-    "final/Classif_Seed_{seed}_ColorIndexed.tif", "The same map with the colours of the colour table in it."
+    "final/Classif_Seed_{seed}_ColorIndexed.tif",
+    "The same map with the colours of the colour table in it.",
+    role="product",
 )
-MAP_STYLE = Artifact("final/Classif_Seed_{seed}.qml", "QGIS style of the map: names and colours.")
+MAP_STYLE = Artifact("final/Classif_Seed_{seed}.qml", "QGIS style of the map: names and colours.", role="note")
 COLOR_MAP_STYLE = Artifact(
-    "final/Classif_Seed_{seed}_ColorIndexed.qml", "QGIS style of the coloured map: its classes only, with names."
+    "final/Classif_Seed_{seed}_ColorIndexed.qml",
+    "QGIS style of the coloured map: its classes only, with names.",
+    role="note",
 )
 FINAL_CONFIDENCE = Artifact(
     "final/Confidence_Seed_{seed}.tif",
     "Confidence of the classifier in its label, 1 to 100; 0 not classified.",
+    role="product",
 )
-CONFIDENCE_STYLE = Artifact("final/Confidence_Seed_{seed}.qml", "QGIS style of the confidence: a ramp from 0 to 100.")
-VALIDITY_STYLE = Artifact("final/PixelsValidity.qml", "QGIS style of the number of clear dates: a ramp to the largest.")
-FINAL_VALIDITY = Artifact("final/PixelsValidity.tif", "Number of clear dates of each pixel of the map.")
+CONFIDENCE_STYLE = Artifact(
+    "final/Confidence_Seed_{seed}.qml", "QGIS style of the confidence: a ramp from 0 to 100.", role="note"
+)
+VALIDITY_STYLE = Artifact(
+    "final/PixelsValidity.qml", "QGIS style of the number of clear dates: a ramp to the largest.", role="note"
+)
+FINAL_VALIDITY = Artifact("final/PixelsValidity.tif", "Number of clear dates of each pixel of the map.", role="product")
 FINAL_PROBABILITIES = Artifact(
     "final/ProbabilityMap_seed_{seed}.tif",
     "Probability of each class × 1000, one named band each, 65535 without label (with `enable_probability_map`).",
     when=with_final_probabilities,
+    role="product",
 )
 PROBABILITIES_STYLE = Artifact(
     "final/ProbabilityMap_seed_{seed}.qml",
     "QGIS style of a band of the probability map: a ramp from 0 to 1000 (with `enable_probability_map`).",
     when=with_final_probabilities,
+    role="note",
 )
 
 # ---- validation
@@ -270,7 +308,7 @@ TILE_COMPARISON = Artifact(
     "Map against reference: 1 and 2 validation wrong and right, 3 and 4 learning wrong and right.",
 )
 TILE_COMPARISON_STYLE = Artifact(
-    "final/TMP/{tile}_seed_{seed}_CompRef.qml", "QGIS style of the same: what each value means, by colour."
+    "final/TMP/{tile}_seed_{seed}_CompRef.qml", "QGIS style of the same: what each value means, by colour.", role="note"
 )
 CONFUSION = Artifact("final/TMP/Classif_Seed_{seed}.csv", "Confusion matrix of the map, in pixels.")
 VALIDATION = Artifact(
@@ -281,46 +319,79 @@ CLASSIFICATION_RESULTS = Artifact("final/TMP/ClassificationResults_seed_{seed}.t
 DIFFERENCE = Artifact(
     "final/diff_seed_{seed}.tif",
     "Map against reference: 1 and 2 validation wrong and right, 3 and 4 learning wrong and right, 0 no reference.",
+    role="product",
 )
-DIFFERENCE_STYLE = Artifact("final/diff_seed_{seed}.qml", "QGIS style of the same: what each value means, by colour.")
-RESULTS = Artifact("final/RESULTS.txt", "The accuracy report, mean and interval over the runs.")
-CONFUSION_FIGURE = Artifact("final/Confusion_Matrix_Classif_Seed_{seed}.png", "The confusion matrix as a picture.")
-METRICS = Artifact("final/metrics.json", "The same numbers for programs.")
-REPORT = Artifact("final/report.html", "Map, confidence, validity and accuracy on one page.")
+DIFFERENCE_STYLE = Artifact(
+    "final/diff_seed_{seed}.qml", "QGIS style of the same: what each value means, by colour.", role="note"
+)
+CONFUSION_FIGURE = Artifact(
+    "final/Confusion_Matrix_Classif_Seed_{seed}.png", "The confusion matrix as a picture.", role="product"
+)
+RESULTS = Artifact("final/RESULTS.txt", "The accuracy report, mean and interval over the runs.", role="product")
+METRICS = Artifact("final/metrics.json", "The same numbers for programs.", role="product")
+CLASS_TABLE = Artifact(
+    "final/Classif_table.csv", "User label, code in the map and colour of each class.", role="product"
+)
+REPORT = Artifact("final/report.html", "Map, confidence, validity and accuracy on one page.", role="product")
 
 # ---- written by the run itself
-STATUS = Artifact("IOTA2_tasks_status.txt", "State of every job of the last run, as text.")
-REASONS = Artifact(f"{MARK}/reasons.txt", "Why each job of the last run had to run, or was up to date.")
+STATUS = Artifact("IOTA2_tasks_status.txt", "State of every job of the last run, as text.", role="note")
+REASONS = Artifact(f"{MARK}/reasons.txt", "Why each job of the last run had to run, or was up to date.", role="note")
 LOGS_ZIP = Artifact(
-    "logs.zip", "After a run that failed: logs, states, reasons, configuration and versions, for who is asked for help."
+    "logs.zip",
+    "After a run that failed: logs, states, reasons, configuration and versions, for who is asked for help.",
+    role="note",
 )
-RECORDS = Artifact(f"{MARK}/records.jsonl", "What each job was made from and what it made, by digests.")
-PARAMETERS = Artifact(f"{MARK}/parameters.json", "Parameters of steps by digest, to tell which option differs.")
-LAST_RUN = Artifact(f"{MARK}/last_run.json", "How the last run ended, and where its records begin.")
-OUTPUTS = Artifact(f"{MARK}/outputs.txt", "Every path that runs in this folder set out to make.")
+RECORDS = Artifact(f"{MARK}/records.jsonl", "What each job was made from and what it made, by digests.", role="note")
+PARAMETERS = Artifact(
+    f"{MARK}/parameters.json", "Parameters of steps by digest, to tell which option differs.", role="note"
+)
+LAST_RUN = Artifact(f"{MARK}/last_run.json", "How the last run ended, and where its records begin.", role="note")
+OUTPUTS = Artifact(f"{MARK}/outputs.txt", "Every path that runs in this folder set out to make.", role="note")
 DAMAGED = Artifact(
-    f"{MARK}/damaged.json", "Products found damaged while they were read (with `skip_damaged_products`)."
+    f"{MARK}/damaged.json", "Products found damaged while they were read (with `skip_damaged_products`).", role="note"
 )
-INPUTS = Artifact(f"{MARK}/inputs.json", "Size, time and fingerprint of every image file seen.")
-LOCK = Artifact(f"{MARK}/lock", "Host and process of the run that works here, while it does.")
-LOG_OUT = Artifact("logs/<Step>/<task>.out", "What the job said, how long it took.")
+INPUTS = Artifact(f"{MARK}/inputs.json", "Size, time and fingerprint of every image file seen.", role="note")
+LOCK = Artifact(f"{MARK}/lock", "Host and process of the run that works here, while it does.", role="note")
+LOG_OUT = Artifact("logs/<Step>/<task>.out", "What the job said, how long it took.", role="note")
 UNDER_WAY = Artifact(
     "logs/under_way/<Step>-<digest>.json",
     "Memory, worker and begin of a job that takes long, while it runs; of the last attempt when its worker died.",
+    role="note",
 )
-LOG_WORKER = Artifact("logs/workers/worker-<job>.log", "What a worker said that ran as a job of SLURM or PBS.")
-LOG_ERR = Artifact("logs/<Step>/<task>.err", "What went wrong in the job; empty when all went well.")
-SITE = Artifact("logs/html/index.html", "The run report: how the run went, job by job; opens without a server.")
-SITE_JOBS = Artifact("logs/html/tasks_status_1.html", "The graph of the jobs; a click opens a job with its log.")
-SITE_TIMELINE = Artifact("logs/html/timeline.html", "Which worker did what, when.")
-SITE_INPUTS = Artifact("logs/html/input_files_content.html", "The products found by sensor and tile, with a calendar.")
+LOG_WORKER = Artifact(
+    "logs/workers/worker-<job>.log", "What a worker said that ran as a job of SLURM or PBS.", role="note"
+)
+LOG_ERR = Artifact("logs/<Step>/<task>.err", "What went wrong in the job; empty when all went well.", role="note")
+SITE = Artifact(
+    "logs/html/index.html", "The run report: how the run went, job by job; opens without a server.", role="note"
+)
+SITE_JOBS = Artifact(
+    "logs/html/tasks_status_1.html", "The graph of the jobs; a click opens a job with its log.", role="note"
+)
+SITE_TIMELINE = Artifact("logs/html/timeline.html", "Which worker did what, when.", role="note")
+SITE_INPUTS = Artifact(
+    "logs/html/input_files_content.html", "The products found by sensor and tile, with a calendar.", role="note"
+)
 SITE_PRODUCTS = Artifact(
-    "logs/html/s2_path_content.html", "Every product found in `s2_path`, and how clear it is; others likewise."
+    "logs/html/s2_path_content.html",
+    "Every product found in `s2_path`, and how clear it is; others likewise.",
+    role="note",
 )
-SITE_OUTPUTS = Artifact("logs/html/output_path_content.html", "The output tree with a sentence for each file.")
-SITE_RESULTS = Artifact("logs/html/results.html", "Links to `final/report.html`, or says why it is not there.")
-SITE_SETTINGS = Artifact("logs/html/configuration_file.html", "Every option: value, default, value of the run before.")
-SITE_ENVIRONMENT = Artifact("logs/html/environment_info.html", "Versions and machine; no environment variables.")
-SITE_JOB = Artifact("logs/html/jobs/<Step>-<digest>.html", "A job with its log, time, memory and reason.")
-GRAPH = Artifact("logs/tasks_status_1.svg", "The graph of the jobs as a picture.")
-SETTINGS = Artifact(f"{MARK}/configuration.json", "The options of the last run, to tell what differs in the next.")
+SITE_OUTPUTS = Artifact(
+    "logs/html/output_path_content.html", "The output tree with a sentence for each file.", role="note"
+)
+SITE_RESULTS = Artifact(
+    "logs/html/results.html", "Links to `final/report.html`, or says why it is not there.", role="note"
+)
+SITE_SETTINGS = Artifact(
+    "logs/html/configuration_file.html", "Every option: value, default, value of the run before.", role="note"
+)
+SITE_ENVIRONMENT = Artifact(
+    "logs/html/environment_info.html", "Versions and machine; no environment variables.", role="note"
+)
+SITE_JOB = Artifact("logs/html/jobs/<Step>-<digest>.html", "A job with its log, time, memory and reason.", role="note")
+GRAPH = Artifact("logs/tasks_status_1.svg", "The graph of the jobs as a picture.", role="note")
+SETTINGS = Artifact(
+    f"{MARK}/configuration.json", "The options of the last run, to tell what differs in the next.", role="note"
+)

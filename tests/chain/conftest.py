@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
 from iota2.core.graph import Resources
 from iota2.run import runner

@@ -16,8 +16,8 @@ import rasterio
 import yaml
 from rasterio.windows import Window
 
+from iota2.chains.load import load_config
 from iota2.cli import app, guarded
-from iota2.config.load import load_config
 from iota2.config.options.schema import Config
 from iota2.run import runner
 from iota2.testing.files import WorldFiles

@@ -13,13 +13,13 @@ import pytest
 import rasterio
 
 from iota2 import layout
+from iota2.chains.load import load_config
 from iota2.compute.registration import Translation
-from iota2.config.load import load_config
 from iota2.config.options.schema import Config
 from iota2.core.grid import moved_back
 from iota2.io.series.scene_file import read_scene
+from iota2.io.tables.alignments import Alignment, alignments_csv, read_alignments, unaligned
 from iota2.run import runner
-from iota2.steps.prepare.coregistration import Alignment, alignments_csv, read_alignments, unaligned
 from iota2.testing.archive import write_band
 from iota2.testing.classes import BANDS
 from iota2.testing.files import WorldFiles

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from tests.chain.conftest import run_chain
 from tests.chain.helpers import Case, case, small
 from tests.chain.test_restart import digests

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.errors import JobsFailed
 from iota2.run import runner
 from tests.chain.helpers import WEST, Case, case, command, on_tile, run, said, small

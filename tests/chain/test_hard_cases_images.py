@@ -16,12 +16,12 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.core.grid import pixel_centres
 from iota2.core.random import generator
 from iota2.errors import JobsFailed
 from iota2.io.rasters.files import RasterReader
-from iota2.run import runner
+from iota2.run.outlook import check
 from iota2.testing.archive import Product, write_band, write_masks
 from iota2.testing.classes import BANDS
 from iota2.testing.files import WorldFiles
@@ -258,7 +258,7 @@ def test_a_season_that_only_one_tile_lacks_is_refused_for_that_tile(
 
 def test_a_season_between_two_images_is_interpolated_and_told_to_the_end(case: Case) -> None:
     config = season(case, "20180520", "20180610")
-    found, _ = runner.check(load_config(config))
+    found, _ = check(load_config(config))
     assert [day for sensor in found.recipe.sensors for day in sensor.dates] == ["20180520", "20180530", "20180609"]
     notes = [note for tile in (WEST, EAST) for note in found.notes[tile] if "no image between" in note]
     assert len(notes) == 2

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.errors import UserError
 from iota2.io.tables.recipes import read_recipe
 from iota2.run.survey.survey import survey

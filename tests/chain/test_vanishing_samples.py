@@ -17,7 +17,7 @@ import pytest
 import rasterio
 import shapely
 
-from iota2.steps.sampling.class_statistics import read_fates
+from iota2.io.tables.polygon_losses import read_fates
 from iota2.testing.world import WorldOptions
 from tests.chain.helpers import DATES, IMAGES, MAPS, WEST, Case, case, command, made, refused, run, said, small
 

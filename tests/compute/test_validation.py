@@ -13,7 +13,7 @@ from iota2.compute.neighbours import nearest_of_class
 from iota2.compute.polygons import squares_touch
 from iota2.compute.validation import added, confusion_of, count_pixels, part_of, validated, with_distances
 from iota2.core.tables import PolygonCounts
-from iota2.report.results.polygon_table import parse_polygon_counts_csv, polygon_counts_csv
+from iota2.io.tables.polygon_counts import parse_polygon_counts_csv, polygon_counts_csv
 
 LABELS = (3, 11, 12)
 pixels = st.lists(

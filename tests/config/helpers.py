@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
 
 

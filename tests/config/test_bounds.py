@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
 from iota2.errors import ConfigError
 from tests.config.helpers import loaded

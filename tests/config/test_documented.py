@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
 from iota2.errors import ConfigError
 from iota2.steps.prepare.coregistration import params

@@ -16,13 +16,17 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from iota2.chains.load import load_config
+from iota2.chains.lookup import BUILDERS
 from iota2.cli import guarded
-from iota2.config.load import load_config
 from iota2.config.sensors import enabled_sensors
 from iota2.config.syntax.cfg import read_cfg
+from iota2.core.builder import Chain
 from iota2.core.graph import Resources
 from iota2.run.workers.execute import Retry
 from iota2.run.workers.resources import shares_of
+
+CHAIN = Chain(BUILDERS)
 
 SECONDS, KIBIBYTES = 5, 500 << 10
 MUTANTS = 150
@@ -254,7 +258,7 @@ def looked_at(path: Path) -> None:
 
 
 def given_resources(path: Path) -> None:
-    shares_of(path, Resources(), Retry(2))
+    shares_of(path, Resources(), Retry(2), CHAIN.numbers)
 
 
 def survives(path: Path, content: bytes, look: Callable[[Path], object]) -> int:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from iota2.config import describe, load_config, minimal_config
-from iota2.config.load import config_from
+from iota2.chains.load import config_from, load_config
+from iota2.config import describe, minimal_config
 from iota2.config.options.fields import keys
 from iota2.config.options.schema import SECTIONS, Config
 from iota2.config.syntax.document import Document, Node, SectionText

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.config.s1_ini import read_s1_ini
 from iota2.errors import ConfigError
 from iota2.run.options import Options, resume_command

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pydantic.fields import FieldInfo
 
 from iota2.config import legacy
-from iota2.config.options.fields import Options, about, default_of, keys, kind, nested
+from iota2.config.options.fields import Options, about, default_of, is_mandatory, keys, kind, nested
 from iota2.config.options.schema import ATTRIBUTES, SECTIONS
 
 
@@ -36,7 +36,7 @@ def test_every_option_has_one_sentence_and_a_type_in_words() -> None:
 def test_every_default_is_itself_valid() -> None:
     for name, cls in SECTIONS.items():
         for key, info in keys(cls).items():
-            if not info.is_required():
+            if not is_mandatory(info):
                 written = default_of(info)
                 cls.__pydantic_validator__.validate_assignment(cls.model_construct(), key, written)
         assert name in ATTRIBUTES

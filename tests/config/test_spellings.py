@@ -79,7 +79,10 @@ def test_one_wrong_builder_is_one_problem(tmp_path: Path) -> None:
 
 
 def test_folders_of_builders_may_be_one_text(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"builders\.builders_paths: is known but not available yet"):
+    with pytest.raises(ConfigError, match=r"builders\.builders_paths: no folder .*mine; correct the path"):
+        read(tmp_path, {}, {"builders": {"builders_paths": "mine"}})
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ConfigError, match=r"mine has a Builder"):
         read(tmp_path, {}, {"builders": {"builders_paths": "mine"}})
 
 

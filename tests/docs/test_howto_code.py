@@ -2,7 +2,8 @@
 
 A comment before a block, not visible to readers, says where its code goes: ``<!-- code: create FILE -->``,
 ``append FILE``, ``before FILE :: BEGIN OF A LINE``, or ``change FILE`` for a block of kind ``diff``, whose parts are
-divided by lines of three dots. A block that cannot be run says why: ``<!-- not run: reason -->``.
+divided by lines of three dots, or ``run by FILE`` for code that another test runs. A block that
+cannot be run says why: ``<!-- not run: reason -->``.
 """
 
 from __future__ import annotations
@@ -22,19 +23,23 @@ import numpy as np
 import pytest
 import yaml
 
-from iota2.chains.classification import CLASSIFICATION
+from iota2.chains import BUILDERS
+from iota2.chains.load import load_config
 from iota2.compute.expressions import expression_problems
-from iota2.config.load import load_config
+from iota2.config.legacy import IDLE_BLOCKS, STEP_BLOCKS
 from iota2.config.options.schema import SECTIONS
 from iota2.config.s1_ini import read_s1_ini
 from iota2.config.syntax.cfg import read_cfg
+from iota2.core.builder import Chain
 from iota2.core.graph import Resources
 from iota2.errors import ConfigError
-from iota2.run.options import groups_of
 from iota2.run.workers.execute import Retry
-from iota2.run.workers.resources import IDLE, STEPS, WORKER, shares_of
+from iota2.run.workers.resources import WORKER, shares_of
 from tests.chain.helpers import EAST, SMALL, WEST, Case, made, read
 from tests.docs.helpers import ROOT, blocks, name, text_of
+
+CHAIN = Chain(BUILDERS)
+
 
 PAGES = sorted((ROOT / "docs/howto").glob("*.md"))
 CODE = ("python", "diff")
@@ -69,7 +74,7 @@ def followed(page: Path, copy: Path) -> None:
             path = copy / file
             if how == "create":
                 assert not path.exists(), path
-                path.parent.mkdir(parents=True, exist_ok=True)
+                path.parent.mkdir(exist_ok=True)
                 path.write_text(block.body, encoding="utf-8")
             else:
                 path.write_text(changed(how, path.read_text(encoding="utf-8"), block.body, mark), encoding="utf-8")
@@ -132,7 +137,10 @@ def test_all_code_on_the_page_is_run_here_or_says_why_not(page: Path) -> None:
 
 def test_pages_with_code_are_followed_here() -> None:
     pages = {page.name for page in PAGES if any(block.kind in CODE for block in shown(page))}
-    assert pages == {"add-a-step.md", "add-an-output.md", "add-an-index.md", "add-an-option.md", "add-a-classifier.md"}
+    elsewhere = {"use-from-python.md"}
+    what = ("a-step", "an-output", "an-index", "an-option", "a-classifier", "a-builder")
+    followed = {f"add-{one}.md" for one in what}
+    assert pages - elsewhere == followed
 
 
 def test_a_page_that_shows_other_lines_than_the_program_has_is_noticed() -> None:
@@ -181,7 +189,7 @@ def test_the_page_about_indices_makes_an_index(world: Case, tmp_path: Path) -> N
     assert float(first) == pytest.approx(1500 * 2000 / 9000)
     assert second == "nan"
     names = (
-        "import sys; from iota2.config.load import load_config; from iota2.run.survey.survey import survey; "
+        "import sys; from iota2.chains.load import load_config; from iota2.run.survey.survey import survey; "
         "print(*survey(load_config(sys.argv[1])).recipe.names)"
     )
     assert "Sentinel2_SAVI_20180317" in in_copy(tmp_path, "-c", names, config).split()
@@ -212,6 +220,29 @@ def test_the_page_about_classifiers_makes_a_classifier(world: Case, tmp_path: Pa
     card = (tmp_path / "results/model/model_1_seed_0.txt").read_text(encoding="utf-8")
     assert "nearestmean" in card
     assert "500.0" in card
+
+
+@pytest.mark.parametrize("names", [["ClearShare"], ["I2Classification", "ClearShare"]])
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.slow
+def test_the_page_about_builders_makes_a_builder(world: Case, tmp_path: Path, names: list[str], workers: int) -> None:
+    followed(ROOT / "docs/howto/add-a-builder.md", tmp_path)
+    asked = {"builders_class_name": names, "builders_paths": [str(tmp_path / "mine")]}
+    config = configured(world, tmp_path, {}, builders=asked)
+    if names == ["ClearShare"]:
+        content = yaml.safe_load(config.read_text(encoding="utf-8"))
+        for key in ("ground_truth", "data_field", "nomenclature_path", "color_table"):
+            del content["chain"][key]
+        config.write_text(yaml.safe_dump({key: content[key] for key in ("chain", "builders")}), encoding="utf-8")
+    in_copy(tmp_path, "-m", "iota2", "run", config, "--workers", workers)
+    clear, share = (
+        read(tmp_path / "results" / name) for name in (f"features/{WEST}/nbView.tif", f"final/ClearShare_{WEST}.tif")
+    )
+    dates = len(world.products())
+    np.testing.assert_array_equal(share, np.round(100 * clear / dates))
+    assert (tmp_path / "results/final/Classif_Seed_0.tif").exists() == ("I2Classification" in names)
+    assert (tmp_path / "results/dataAppVal").exists() == ("I2Classification" in names)
+    assert "0 of" not in in_copy(tmp_path, "-m", "iota2", "plan", config)
 
 
 # ---------------------------------------------------------------------------------------- fragments and commands
@@ -249,13 +280,19 @@ def test_fragments_are_found() -> None:
 @pytest.mark.parametrize("fragment", FRAGMENTS, ids=lambda fragment: f"{name(fragment.page)}-{min(fragment.sections)}")
 def test_parts_of_configurations_and_of_resources_files_are_read(fragment: Fragment, tmp_path: Path) -> None:
     if not fragment.sections <= SECTIONS.keys():
-        assert fragment.sections <= {WORKER, *STEPS, *IDLE}, "neither a configuration nor a resources file"
+        assert fragment.sections <= {WORKER, *CHAIN.numbers, *STEP_BLOCKS, *IDLE_BLOCKS}, (
+            "neither a configuration nor a resources file"
+        )
         path = tmp_path / "resources.cfg"
         path.write_text(fragment.body, encoding="utf-8")
-        assert shares_of(path, Resources(), Retry()).steps
+        assert shares_of(path, Resources(), Retry(), CHAIN.numbers).steps
         return
     given = _options(fragment.body)
     whole = {section: options | given.pop(section, {}) for section, options in _options(COMPLETE).items()} | given
+    for block in shown(fragment.page):
+        if block.told.startswith("create mine/"):
+            (tmp_path / "mine").mkdir(exist_ok=True)
+            (tmp_path / block.told.removeprefix("create ")).write_text(block.body, encoding="utf-8")
     path = tmp_path / "whole.yaml"
     path.write_text(yaml.safe_dump(whole, allow_unicode=True), encoding="utf-8")
     assert load_config(path, check_paths=False).chain.list_tile
@@ -296,6 +333,6 @@ def test_expressions_that_pages_show_can_be_computed() -> None:
 def test_steps_and_groups_in_commands_exist() -> None:
     text = "\n".join(body for page in PAGES for body in blocks(page, "sh"))
     forced, groups = re.findall(r"--force (\w+)", text), re.findall(r"--(?:first|last)-step (\w+)", text)
-    assert set(forced) <= {step.name for step in CLASSIFICATION}
-    assert set(groups) <= set(groups_of(CLASSIFICATION))
+    assert set(forced) <= set(CHAIN.numbers)
+    assert set(groups) <= set(CHAIN.groups)
     assert forced

@@ -9,7 +9,6 @@ import pytest
 
 from iota2 import layout
 from iota2.chains.classification import CLASSIFICATION
-from iota2.core.graph import Artifact
 from tests.docs.helpers import ROOT, text_of
 
 KNOWN = text_of(ROOT / "tests/docs/known_tree.txt").split()
@@ -22,10 +21,9 @@ VALUES = {
 
 def _written() -> set[str]:
     """Files and folders of such a run."""
-    artifacts = [value for value in vars(layout).values() if isinstance(value, Artifact)]
-    logs = [f"logs/{step.name}/{step.task}.out" for step in CLASSIFICATION]
-    files = {path.format_map(VALUES) for path in [*(artifact.path for artifact in artifacts), *logs]}
-    return files | {f"{folder}/" for folder in layout.FOLDERS}
+    logs = [f"logs/{step.name}/{step.task}.out" for step in CLASSIFICATION.steps]
+    files = {path.format_map(VALUES) for path in [*(artifact.path for artifact in layout.artifacts()), *logs]}
+    return files | {f"{folder}/" for folder in (*layout.FOLDERS, *CLASSIFICATION.folders)}
 
 
 def _explained() -> list[str]:
@@ -45,5 +43,4 @@ def test_nothing_is_explained_that_is_written() -> None:
 
 def test_every_artifact_has_a_line_on_the_page() -> None:
     page = text_of(ROOT / "docs/reference/outputs.md")
-    artifacts = [value for value in vars(layout).values() if isinstance(value, Artifact)]
-    assert [artifact.path for artifact in artifacts if f"`{artifact.path}`" not in page] == []
+    assert [artifact.path for artifact in layout.artifacts() if f"`{artifact.path}`" not in page] == []

@@ -14,8 +14,8 @@ import typer
 import yaml
 
 from iota2 import cli
+from iota2.chains.load import load_config
 from iota2.config import legacy
-from iota2.config.load import load_config
 from iota2.config.options.fields import keys
 from iota2.config.options.schema import SECTIONS
 from iota2.io.archive.specs import parse_spec

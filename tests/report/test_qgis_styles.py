@@ -15,7 +15,6 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2 import layout
-from iota2.core.graph import Artifact
 from iota2.core.grid import blocks
 from iota2.core.nomenclature import Nomenclature
 from iota2.io.rasters.files import RasterProfile, RasterWriter
@@ -71,8 +70,7 @@ def stops(text: str) -> list[float]:
 
 
 def test_every_raster_of_final_has_a_style_of_its_name_under_the_same_condition() -> None:
-    artifacts = [value for value in vars(layout).values() if isinstance(value, Artifact)]
-    rasters = {one for one in artifacts if one.path.startswith("final/") and one.path.endswith(".tif")}
+    rasters = {one for one in layout.artifacts() if one.path.startswith("final/") and one.path.endswith(".tif")}
     assert rasters == set(STYLED)
     for raster, style in STYLED.items():
         assert style.path == raster.path.removesuffix(".tif") + ".qml"

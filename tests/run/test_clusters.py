@@ -18,14 +18,16 @@ import pytest
 from dask_jobqueue.core import JobQueueCluster
 from distributed import Client, LocalCluster
 
+from iota2.chains.load import load_config
 from iota2.cli import legacy_main, main
-from iota2.config.load import load_config
 from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.errors import ConfigError, UserError
 from iota2.import_path import worker_path
 from iota2.run.plan.jobs import make_plan, rows_of
-from iota2.run.records.ledger import Ledger, assess
-from iota2.run.runner import Options, Watcher, resume_command, run
+from iota2.run.records.records import Ledger
+from iota2.run.records.verdicts import assess
+from iota2.run.runner import Options, resume_command, run
+from iota2.run.watcher import Watcher
 from iota2.run.workers import clusters
 from iota2.run.workers.clusters import Queue, job_queue, running_scheduler
 from iota2.run.workers.connections import run_certificates
@@ -139,7 +141,7 @@ def test_a_worker_that_does_not_see_the_output_folder_says_so(tmp_path: Path, sc
 
 def kills_its_scheduler(job: JobContext) -> None:
     """As when the machine of the scheduler goes down in the middle of a run."""
-    os.kill(int(job.key["region"]), signal.SIGKILL)
+    os.kill(int(job.key.region), signal.SIGKILL)
 
 
 @pytest.mark.slow

@@ -14,7 +14,8 @@ import pytest
 from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.errors import InputError, UserError
 from iota2.run.plan.jobs import Plan, make_plan, rows_of
-from iota2.run.records.ledger import Ledger, assess
+from iota2.run.records.records import Ledger
+from iota2.run.records.verdicts import assess
 from iota2.run.workers.execute import DEATHS, Cluster, Debug, Engine, Retry, execute
 from iota2.run.workers.job import JobResult
 from iota2.run.workers.local import local_workers
@@ -26,15 +27,15 @@ LAST = Artifact("last.txt", "Last.")
 
 def write_first(job: JobContext) -> None:
     """Fails on tile B the way a user's mistake does, on C the way a defect does, and dies on D."""
-    print("tile", job.key["tile"])
-    logging.getLogger("iota2.test").warning("careful with %s", job.key["tile"])
-    if job.key["tile"] == "B":
+    print("tile", job.key.tile)
+    logging.getLogger("iota2.test").warning("careful with %s", job.key.tile)
+    if job.key.tile == "B":
         raise InputError("B.tif is damaged")
-    if job.key["tile"] == "C":
+    if job.key.tile == "C":
         raise ZeroDivisionError
-    if job.key["tile"] == "D":
+    if job.key.tile == "D":
         os.kill(os.getpid(), signal.SIGKILL)
-    job.out.first.write_text(str(job.key["tile"]))
+    job.out.first.write_text(str(job.key.tile))
 
 
 def write_second(job: JobContext) -> None:
@@ -128,7 +129,7 @@ def test_the_death_of_a_worker_costs_its_job_only(tmp_path: Path) -> None:
 def dies_once(job: JobContext) -> None:
     """Takes its worker along the first time, on most tiles; on Z it does not."""
     attempt = job.out.first.with_suffix(".tried")
-    if job.key["tile"] != "Z" and not attempt.exists():
+    if job.key.tile != "Z" and not attempt.exists():
         attempt.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     job.out.first.write_text("done")

@@ -14,10 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from iota2.chains import BUILDERS
+from iota2.core.builder import Chain
 from iota2.core.graph import Resources
 from iota2.errors import ConfigError, OutputError
 from iota2.run import runner
 from iota2.run.host import available_memory
+from iota2.run.outlook import check, look_ahead
 from iota2.run.survey.forecast import (
     Forecast,
     fitting_workers,
@@ -25,16 +28,17 @@ from iota2.run.survey.forecast import (
     needed_memory,
     require_room,
     size,
-    training_memory,
 )
 from iota2.run.survey.survey import Survey
 from iota2.run.workers.execute import Retry
 from iota2.run.workers.resources import shares_of
+from iota2.steps.learning.training import training_memory
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import WorldOptions, make_world
 from iota2.testing.writing import write_world
 from tests.chain.conftest import configured
 
+CHAIN = Chain(BUILDERS)
 GIB = 1 << 30
 FACTOR = 3
 COMMAND = Path(sys.executable).with_name("iota2")
@@ -61,7 +65,7 @@ def resident(parent: psutil.Process) -> int:
 def test_the_forecast_is_within_a_factor_of_what_a_run_takes(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     root = config.chain.output_path
-    outlook = runner.look_ahead(config, runner.Options())
+    outlook = look_ahead(config, runner.Options())
     told = forecast_run(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=2)
     assert told.rough
     process = subprocess.Popen(
@@ -93,7 +97,7 @@ def test_an_earlier_run_tells_how_long_jobs_take_and_only_what_runs_counts(files
     config = configured(files, tmp_path)
     runner.run(config, runner.Options(workers=0), runner.Watcher())
     force = runner.Options(force=("learnModel",))
-    outlook = runner.look_ahead(config, force)
+    outlook = look_ahead(config, force)
     told = forecast_run(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=0)
     again = [verdict for verdict in outlook.verdicts.values() if verdict.state != "fresh"]
     assert 0 < len(again) < len(outlook.verdicts)
@@ -103,7 +107,7 @@ def test_an_earlier_run_tells_how_long_jobs_take_and_only_what_runs_counts(files
         config,
         outlook.found,
         outlook.plan,
-        runner.look_ahead(configured(files, tmp_path / "other"), runner.Options()).verdicts,
+        look_ahead(configured(files, tmp_path / "other"), runner.Options()).verdicts,
         use=Resources(),
         workers=0,
     )
@@ -115,8 +119,8 @@ def test_files_that_are_replaced_or_removed_need_no_more_room(files: WorldFiles,
     config = configured(files, tmp_path)
     runner.run(config, runner.Options(workers=0), runner.Watcher())
     taken = sum(path.stat().st_size for path in config.chain.output_path.rglob("*") if path.is_file())
-    everything = runner.Options(force=tuple({job.step.name for job in runner.check(config)[1].jobs}))
-    outlook = runner.look_ahead(config, everything)
+    everything = runner.Options(force=tuple({job.step.name for job in check(config)[1].jobs}))
+    outlook = look_ahead(config, everything)
 
     def told(freed: int | None = None) -> Forecast:
         return forecast_run(
@@ -135,8 +139,8 @@ def test_the_shares_of_steps_count(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     resources = tmp_path / "resources.cfg"
     resources.write_text("classification : { ram : '40gb' }", encoding="utf-8")
-    outlook = runner.look_ahead(config, runner.Options())
-    shares = shares_of(resources, Resources(), Retry()).steps
+    outlook = look_ahead(config, runner.Options())
+    shares = shares_of(resources, Resources(), Retry(), CHAIN.numbers).steps
 
     def told(shares: Mapping[str, Resources] | None = None) -> Forecast:
         use = Resources(memory=8 << 20)
@@ -152,7 +156,7 @@ import sys
 import numpy as np
 from iota2.classifiers import train_model, validate_options
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
-from iota2.run.workers.peak_memory import forget_peak, peak_mib
+from iota2.run.workers.peak_memory import peak_mib, reset_peak
 
 samples, features, classes = map(int, sys.argv[1:])
 dates = tuple(str(20180000 + k) for k in range(features))
@@ -161,7 +165,7 @@ parameters, _ = validate_options("rf", {"classifier.rf.nbtrees": 8})
 def train(count):
     rng = np.random.default_rng(0)
     y = rng.integers(1, classes + 1, count)
-    forget_peak()
+    reset_peak()
     before = peak_mib()
     x = rng.standard_normal((count, features), np.float32)
     x += 0.02 * y[:, None].astype(np.float32)
@@ -185,7 +189,7 @@ def test_samples_count_in_the_memory(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     every = config.arg_train.sample_selection.model_copy(update={"strategy": "all"})
     config = replace(config, arg_train=config.arg_train.model_copy(update={"sample_selection": every}))
-    outlook = runner.look_ahead(config, runner.Options())
+    outlook = look_ahead(config, runner.Options())
     many = replace(outlook.found, labelled=outlook.found.labelled * 10_000)
 
     def told(found: Survey) -> Forecast:

@@ -15,8 +15,9 @@ from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.core.random import generator
 from iota2.errors import InputError
 from iota2.run.plan.jobs import make_plan, rows_of
-from iota2.run.records.ledger import Ledger, assess
 from iota2.run.records.lock import locked
+from iota2.run.records.records import Ledger
+from iota2.run.records.verdicts import assess
 from iota2.run.workers import heartbeat
 from iota2.run.workers.execute import Debug, Retry, execute
 from iota2.run.workers.heartbeat import Heartbeat, beating, clear_heartbeats, file_of, read_heartbeat, read_heartbeats

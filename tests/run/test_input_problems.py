@@ -10,7 +10,7 @@ from pathlib import Path
 import geopandas as gpd
 import pytest
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.errors import UserError
 from iota2.terminal.console import JsonLines
 from tests.chain.helpers import SMALL, WEST, Case, case, command, small

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from iota2.chains.classification import CLASSIFICATION
-from iota2.core.graph import Artifact, JobContext, Step
+from iota2.core.graph import Artifact, JobContext, Key, Need, Resources, Step, first, only_for, optional
 from iota2.errors import UserError
 from iota2.run.plan.jobs import Plan, make_plan, rows_of
 
@@ -32,7 +32,9 @@ def nothing(job: JobContext) -> None:
     """A step that does nothing."""
 
 
-def step(name: str, over: tuple[str, ...], needs: dict[str, Artifact], makes: dict[str, Artifact], **more: Any) -> Step:
+def step(
+    name: str, over: tuple[str, ...], needs: dict[str, Artifact | Need], makes: dict[str, Artifact], **more: Any
+) -> Step:
     task = name + "".join(f"_{{{axis}}}" for axis in over)
     return Step(name, "init", "About.", task, nothing, over, needs, makes, **more)
 
@@ -78,8 +80,57 @@ def test_artifacts_and_steps_that_are_not_asked_for_are_left_out(tmp_path: Path)
     assert planned(tmp_path, READ, never).steps == (READ,)
 
 
+SMOOTHED = Artifact("smoothed/{tile}.txt", "Only when asked for.", when=lambda config: config.extra)
+SHAPE = step("shape", ("tile",), {"labels": first(SMOOTHED, TILE)}, {"shaped": Artifact("shaped/{tile}.txt", "Last.")})
+
+
+def test_of_alternatives_the_first_is_read_that_an_active_step_makes(tmp_path: Path) -> None:
+    smooth = step("smooth", ("tile",), {"tile": TILE}, {"smoothed": SMOOTHED}, when=lambda config: config.extra)
+    for extra, maker, path in ((False, "read", "tiles/A.txt"), (True, "smooth", "smoothed/A.txt")):
+        job = planned(tmp_path, READ, smooth, SHAPE, extra=extra).by_id["shape/shape_A"]
+        assert job.needs == (f"{maker}/{maker}_A",)
+        assert job.inp.labels == tmp_path / path
+    assert planned(tmp_path, READ, SHAPE, extra=True).by_id["shape/shape_A"].needs == ("read/read_A",), "none makes it"
+
+
+def test_one_of_the_alternatives_must_be_made(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"shape: nothing makes smoothed/\{tile\}\.txt or tiles/\{tile\}\.txt"):
+        planned(tmp_path, SHAPE)
+
+
+def test_what_an_active_step_needs_is_made_although_nobody_asks_for_it(tmp_path: Path) -> None:
+    use = step("use", ("tile",), {"extra": OPTIONAL}, {"used": Artifact("used/{tile}.txt", "Of the extra.")})
+    by_id = planned(tmp_path, READ, use).by_id
+    assert by_id["read/read_A"].out.extra == tmp_path / "extra_A.txt"
+    assert by_id["use/use_A"].needs == ("read/read_A",)
+    never = replace(use, when=lambda config: config.extra)
+    assert "extra" not in planned(tmp_path, READ, never).by_id["read/read_A"].out
+
+
+def test_a_need_that_can_be_done_without_makes_nothing(tmp_path: Path) -> None:
+    use = step("use", ("tile",), {"tile": TILE, "extra": optional(OPTIONAL)}, {"used": Artifact("used/{tile}.txt", "")})
+    assert "extra" not in planned(tmp_path, READ, use).by_id["use/use_A"].inp
+    assert "extra" in planned(tmp_path, READ, use, extra=True).by_id["use/use_A"].inp
+
+
+def test_what_an_output_is_made_of_is_made_with_it_and_only_then(tmp_path: Path) -> None:
+    """Parts with an extra are joined to a whole extra: asking for the whole asks for the parts."""
+    part = Artifact("extra_parts/{tile}_{part}.txt", "Of the extra.", when=lambda config: False)
+    cut = step("cut", ("tile", "part"), {"given": GIVEN}, {"part": PART, "extra": part})
+    join = step(
+        "join", ("tile",), {"parts": PART, "extras": only_for(OPTIONAL, part)}, {"tile": TILE, "extra": OPTIONAL}
+    )
+    without, asked = (planned(tmp_path, cut, join, extra=extra).by_id for extra in (False, True))
+    assert "extra" not in without["cut/cut_A_0"].out
+    assert "extras" not in without["join/join_A"].inp
+    assert "extra" in asked["cut/cut_A_0"].out
+    assert len([*asked["join/join_A"].inp.each("extras")]) == 2
+    use = step("use", ("tile",), {"extra": OPTIONAL}, {"used": Artifact("used/{tile}.txt", "Of the extra.")})
+    assert "extra" in planned(tmp_path, cut, join, use).by_id["cut/cut_A_0"].out, "needed, through two steps"
+
+
 def test_an_input_that_nobody_makes_is_a_defect(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"cut: nothing makes .*tiles/A\.txt"):
+    with pytest.raises(ValueError, match=r"cut: nothing makes tiles/\{tile\}\.txt"):
         planned(tmp_path, CUT)
 
 
@@ -102,6 +153,29 @@ def test_part_of_a_plan_needs_what_the_rest_would_have_made(tmp_path: Path) -> N
     assert job.needs == ()
 
 
+def test_keys_give_the_values_of_axes_by_name(tmp_path: Path) -> None:
+    by_id = planned(tmp_path, READ, CUT, GATHER).by_id
+    found = by_id["gather/gather"].inp
+    assert [(key.tile, key.part) for key, _ in found.each("parts")] == [("A", 0), ("A", 1), ("B", 0)]
+    assert found.at("parts", part=1, tile="A") == tmp_path / "parts/A_1.txt"
+    with pytest.raises(KeyError):
+        found.at("parts", tile="B", part=1)
+    (key,) = (key for key, _ in by_id["cut/cut_A_1"].inp.each("tile"))
+    assert key == ()
+    own = by_id["cut/cut_A_1"].context(Resources()).key
+    assert (own.tile, own.part) == ("A", 1)
+    with pytest.raises(AttributeError, match="seed is none of the axes of this key: tile, part"):
+        _ = own.seed
+
+
+def test_keys_travel_to_workers_and_are_those_of_their_values() -> None:
+    key = Key.of(tile="A", part=3)
+    sent = pickle.loads(pickle.dumps(key))
+    assert (sent.tile, sent.part, sent.axes) == ("A", 3, ("tile", "part"))
+    assert sent == key == ("A", 3)
+    assert {key: "found"}[Key.of(tile="A", part=3)] == "found"
+
+
 def test_several_paths_are_not_taken_for_one(tmp_path: Path) -> None:
     gather = planned(tmp_path, READ, CUT, GATHER).by_id["gather/gather"]
     with pytest.raises(AttributeError, match="several paths"):
@@ -115,9 +189,9 @@ def test_contexts_travel_to_workers(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(context)) == context
 
 
-@pytest.mark.parametrize("found", CLASSIFICATION, ids=lambda s: s.name)
+@pytest.mark.parametrize("found", CLASSIFICATION.steps, ids=lambda s: s.name)
 def test_steps_of_the_chain_name_their_log_folder_once(found: Step) -> None:
-    assert [s.name for s in CLASSIFICATION].count(found.name) == 1
+    assert [s.name for s in CLASSIFICATION.steps].count(found.name) == 1
     assert all("{" + axis + "}" in found.task for axis in found.over), "tasks of one step need different names"
 
 

@@ -12,7 +12,9 @@ import pytest
 
 from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.run.plan.jobs import Plan, make_plan, rows_of
-from iota2.run.records.ledger import JOURNAL, Ledger, Record, assess, checksum, checksum_of_text, params_digest
+from iota2.run.records.records import JOURNAL, Ledger, Record
+from iota2.run.records.stamps import checksum, checksum_of_text
+from iota2.run.records.verdicts import assess, params_digest
 from iota2.run.verify import damaged
 from iota2.run.workers.execute import Debug, execute
 

@@ -150,10 +150,11 @@ def test_all_that_a_whole_run_leaves_is_its_own(case: Case) -> None:
 
 
 def test_what_other_settings_made_is_told_products_first(tmp_path: Path) -> None:
-    root = made(tmp_path, "classif/a_seed_1.tif", "final/map_seed_0.tif", "final/map_seed_1.tif", "never.tif")
+    first, second, tile = "final/Classif_Seed_0.tif", "final/Classif_Seed_1.tif", "classif/a_seed_1.tif"
+    root = made(tmp_path, tile, first, second, "never.tif")
     (root / "never.tif").unlink()
-    assert left_over(root, ["final/map_seed_0.tif"]) == ["final/map_seed_1.tif", "classif/a_seed_1.tif"]
-    assert left_over(root, ["final/map_seed_0.tif", "final/map_seed_1.tif", "classif/a_seed_1.tif"]) == []
+    assert left_over(root, [first]) == [second, tile]
+    assert left_over(root, [first, second, tile]) == []
 
 
 def test_links_are_strangers_and_are_not_followed(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from iota2.run.plan.jobs import Plan
 from iota2.run.progress.pace import SETTLING, Pace
-from iota2.run.records.ledger import Record, Verdict
+from iota2.run.records.records import Record
+from iota2.run.records.verdicts import Verdict
 from iota2.run.survey.forecast import Forecast
 from iota2.run.workers.job import JobResult
 from tests.run.two_step_chain import plan

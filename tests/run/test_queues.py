@@ -13,7 +13,8 @@ import pytest
 from iota2.core.graph import Resources
 from iota2.errors import UserError
 from iota2.import_path import worker_path
-from iota2.run.records.ledger import Ledger, assess
+from iota2.run.records.records import Ledger
+from iota2.run.records.verdicts import assess
 from iota2.run.workers import clusters
 from iota2.run.workers.clusters import Queue, job_queue, queued_workers
 from iota2.run.workers.connections import run_certificates

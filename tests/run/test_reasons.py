@@ -10,9 +10,10 @@ from pathlib import Path
 import geopandas as gpd
 import pytest
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.errors import JobsFailed
 from iota2.run import runner
+from iota2.run.outlook import check, look_ahead
 from iota2.run.progress.reasons import differences, image_changes, kept_parameters, shown
 from iota2.steps.learning.training import TrainingParams
 from iota2.steps.prepare.validity import ValidityParams
@@ -42,7 +43,7 @@ def edit_two_images(case: Case) -> None:
 
 def verdicts(config: Path) -> dict[str, str]:
     """Reason of each job that will run, by step."""
-    outlook = runner.look_ahead(load_config(config), runner.Options())
+    outlook = look_ahead(load_config(config), runner.Options())
     return {id_.split("/")[0]: v.reason for id_, v in outlook.verdicts.items() if v.state == "stale"}
 
 
@@ -133,7 +134,7 @@ def test_a_job_that_failed_tells_what_it_said(case: Case, capsys: pytest.Capture
 
 def test_parameters_are_kept_once_for_a_step_and_forgotten_when_no_record_names_them(case: Case) -> None:
     config = run(case.configured(arg_train={"otb_classifier_options": {"classifier.rf.nbtrees": 3}}))
-    steps = len(runner.check(config)[1].steps)
+    steps = len(check(config)[1].steps)
     first = kept_parameters(config.chain.output_path)
     assert 1 < len(first) <= steps
     run(case.configured(arg_train={"otb_classifier_options": {"classifier.rf.nbtrees": 4}}))

@@ -8,17 +8,22 @@ from pathlib import Path
 import pytest
 import yaml
 
+from iota2.chains.lookup import BUILDERS
+from iota2.config.legacy import IDLE_BLOCKS
+from iota2.core.builder import Chain
 from iota2.core.graph import Resources
 from iota2.errors import ConfigError
 from iota2.run import runner
 from iota2.run.workers.execute import Retry
-from iota2.run.workers.resources import IDLE, STEPS, WORKER, Shares, Worker, shares_of
+from iota2.run.workers.resources import WORKER, Shares, Worker, shares_of
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
 from tests.chain.conftest import configured
 from tests.chain.test_restart import digests
 from tests.config.documented import RESOURCES_2020, RESOURCES_NEWER
+
+CHAIN = Chain(BUILDERS)
 
 GB = 1 << 30
 ONCE = Retry()
@@ -28,11 +33,11 @@ USE = Resources()
 def read(folder: Path, text: str, retry: Retry = ONCE) -> Shares:
     path = folder / "resources.cfg"
     path.write_text(text, encoding="utf-8")
-    return shares_of(path, USE, retry)
+    return shares_of(path, USE, retry, CHAIN.numbers)
 
 
 def test_without_a_file_all_steps_get_the_same_and_workers_are_modest() -> None:
-    shares = shares_of(None, USE, ONCE)
+    shares = shares_of(None, USE, ONCE, CHAIN.numbers)
     assert not shares.steps
     assert shares.worker == Worker(threads=1, memory=2 * GB, seconds=4 * 3600)
 
@@ -109,13 +114,13 @@ def test_every_block_of_the_original_is_known(tmp_path: Path, name: str, suffix:
     path = tmp_path / f"resources.{suffix}"
     content = {"name": name, "nb_cpu": 2, "ram": "1gb", "process_min": 1, "process_max": -1, "nb_chunk": 3}
     path.write_text(yaml.safe_dump({name: content}) if suffix == "yaml" else f"{name} : {content}", encoding="utf-8")
-    shares = shares_of(path, USE, ONCE)
+    shares = shares_of(path, USE, ONCE, CHAIN.numbers)
     (remark,) = shares.remarks
     assert name in remark
     assert "unknown" not in remark
     given = Resources(threads=2, memory=GB // 2)
     assert all(use == given for use in shares.steps.values())
-    assert bool(shares.steps) == (name not in IDLE and name != WORKER)
+    assert bool(shares.steps) == (name not in IDLE_BLOCKS and name != WORKER)
 
 
 def test_a_block_of_an_unknown_step_is_named_and_ignored(tmp_path: Path) -> None:
@@ -153,7 +158,7 @@ def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
-        shares_of(tmp_path / "none.cfg", USE, ONCE)
+        shares_of(tmp_path / "none.cfg", USE, ONCE, CHAIN.numbers)
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +170,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> WorldFiles:
 @pytest.mark.slow
 def test_threads_and_memory_of_steps_do_not_change_a_byte(tiny: WorldFiles, tmp_path: Path) -> None:
     resources = tmp_path / "resources.cfg"
-    own = sorted(set(STEPS.values()))
+    own = sorted(CHAIN.numbers)
     resources.write_text("\n".join(f"{step}: {{ nb_cpu: 4, ram: '64mb' }}" for step in own))
 
     config = configured(tiny, tmp_path)

@@ -11,7 +11,7 @@ import pytest
 import rasterio
 from affine import Affine
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.core.grid import resolution
 from iota2.errors import ConfigError, UserError
 from iota2.io.archive.products import several_a_day

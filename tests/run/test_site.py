@@ -20,12 +20,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.config.options.schema import Config
 from iota2.core.random import generator
 from iota2.errors import JobsFailed
 from iota2.run import runner
-from iota2.run.progress import site as report
+from iota2.run.progress import listener as report
 from iota2.run.workers import heartbeat
 from iota2.run.workers.job import JobResult
 from iota2.testing.world import DATES, WorldOptions, make_world

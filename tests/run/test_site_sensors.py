@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.report.run.plots import calendars
 from iota2.report.run.values import ProductView, SeriesView
 from iota2.run.options import Options
-from iota2.run.progress.site import Site
-from iota2.run.runner import look_ahead
+from iota2.run.outlook import look_ahead
+from iota2.run.progress.listener import ReportListener
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
 
@@ -28,7 +28,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = WorldOptions(size=66, overlap=18, classes=3, dates=DATES[2:10:3], sensors=ALL)
     config = load_config(write_world(make_world(options), folder).config)
     outlook = look_ahead(config, Options())
-    site = Site(config, outlook.found, outlook.plan, outlook.verdicts, tell=lambda text: None, resume="")
+    site = ReportListener(config, outlook.found, outlook.plan, outlook.verdicts, tell=lambda text: None, resume="")
     site.started()
     site.finished()
     return outlook.plan.root / "logs" / "html"

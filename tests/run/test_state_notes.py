@@ -13,9 +13,9 @@ import pytest
 from iota2 import layout
 from iota2.errors import OutputError
 from iota2.run.progress.state_notes import FILES, state_notes
-from iota2.run.records.ledger import Ledger
 from iota2.run.records.lock import holder, locked
 from iota2.run.records.output import removable
+from iota2.run.records.records import Ledger
 from iota2.run.records.state import StateFile, make_way
 from iota2.run.workers.heartbeat import file_of, read_heartbeat, read_heartbeats
 from tests.chain.helpers import SMALL, Case, made

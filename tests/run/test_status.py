@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from iota2 import layout
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.run import runner
+from iota2.run.outlook import check
 from iota2.run.plan.jobs import Plan
 from iota2.run.progress.status import EVERY, Status, failures, job_states, jobs_left_out, last_end, note_begin, note_end
-from iota2.run.records.ledger import Ledger, Record, Verdict
+from iota2.run.records.records import Ledger, Record
+from iota2.run.records.verdicts import Verdict
 from iota2.run.workers.job import JobResult
 from tests.chain.helpers import Case, case, command, run, small
 
@@ -26,7 +28,7 @@ __all__ = ["case", "small"]
 
 @pytest.fixture
 def plan(small: Case) -> Plan:
-    plan = runner.check(load_config(small.configured()))[1]
+    plan = check(load_config(small.configured()))[1]
     yield plan
     shutil.rmtree(plan.root, ignore_errors=True)
 
@@ -108,7 +110,7 @@ def test_status_says_how_many_jobs_the_last_run_was_not_asked_for(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = case.configured()
-    total = len(runner.check(load_config(config))[1].jobs)
+    total = len(check(load_config(config))[1].jobs)
     runner.run(load_config(config), runner.Options(workers=0, last_step="init"), runner.Watcher())
     _, printed, _ = command(capsys, "status", config)
     done = counts(printed)["done"]

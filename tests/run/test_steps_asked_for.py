@@ -6,15 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from iota2.chains.classification import CLASSIFICATION, NAMES, NUMBERS
+from iota2.chains.classification import CLASSIFICATION
 from iota2.config.options.chain import GROUPS, Chain
 from iota2.config.options.schema import Config
+from iota2.core.builder import Chain as Steps
 from iota2.errors import UserError
-from iota2.run.options import Options, chosen_steps, groups_of, step_notes, steps_named
+from iota2.run.options import Options, chosen_steps, step_notes, steps_named
 
 CONFIG = Config(Chain.model_construct(first_step="init", last_step="validation"))
-ALL = CLASSIFICATION
-WITHOUT = tuple(step for step in CLASSIFICATION if step.name not in ("coregistration", "samplesByTiles"))
+CHAIN = Steps((CLASSIFICATION,))
+ALL = CHAIN.steps
+WITHOUT = tuple(step for step in CHAIN.steps if step.name not in ("coregistration", "samplesByTiles"))
 """The active steps of a configuration without a reference image."""
 
 
@@ -23,7 +25,7 @@ def run(options: Options, steps: tuple = WITHOUT) -> list[str]:  # type: ignore[
 
 
 def test_a_number_means_the_same_step_whatever_is_active() -> None:
-    for name, number in NUMBERS.items():
+    for name, number in CHAIN.numbers.items():
         if name not in ("coregistration", "samplesByTiles"):
             assert run(Options(starting=number, ending=number), ALL) == [name]
             assert run(Options(starting=number, ending=number), WITHOUT) == [name]
@@ -49,9 +51,9 @@ def test_a_group_begins_with_its_first_and_ends_with_its_last_step() -> None:
 
 
 def test_groups_are_contiguous_and_names_are_told_apart_by_more_than_their_case() -> None:
-    order = [GROUPS.index(step.group) for step in CLASSIFICATION]
+    order = [GROUPS.index(step.group) for step in CHAIN.steps]
     assert order == sorted(order)
-    assert len({name.lower() for name in NUMBERS}) == len(CLASSIFICATION) == len(NAMES)
+    assert len({name.lower() for name in CHAIN.numbers}) == len(CHAIN.steps) == len(CHAIN.names)
 
 
 def test_without_bounds_all_active_steps_run_and_nothing_is_said() -> None:
@@ -124,15 +126,15 @@ def test_a_first_step_after_the_last_is_refused_in_one_line_that_names_what_was_
     ],
 )
 def test_what_is_forced_is_a_step_its_number_or_a_group(asked: str, steps: list[str]) -> None:
-    assert steps_named("--force", asked) == steps
+    assert steps_named(CHAIN, "--force", asked) == steps
 
 
 @pytest.mark.parametrize("asked", ["0", "26", "lerning", ""])
 def test_what_is_forced_and_no_step_is_refused(asked: str) -> None:
     with pytest.raises(UserError, match="--force: "):
-        steps_named("--force", asked)
+        steps_named(CHAIN, "--force", asked)
 
 
 def test_every_group_of_the_chain_is_accepted() -> None:
-    for group in groups_of(CLASSIFICATION):
-        assert {NAMES[NUMBERS[name]] for name in run(Options(first_step=group, last_step=group))}
+    for group in CHAIN.groups:
+        assert {CHAIN.names[CHAIN.numbers[name]] for name in run(Options(first_step=group, last_step=group))}

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.core.graph import Artifact, JobContext, Resources, Step
 from iota2.io.files.atomic import part_name, write_text
 from iota2.run import runner
 from iota2.run.plan.jobs import Plan
-from iota2.run.records.ledger import Ledger, assess
 from iota2.run.records.lock import LOCK, lock_text, locked, require_lock
+from iota2.run.records.records import Ledger
+from iota2.run.records.verdicts import assess
 from iota2.run.workers.execute import Debug, execute
 from iota2.run.workers.job import JobResult, Task, run_task
 from tests.chain.helpers import Case, case, small
@@ -26,7 +27,7 @@ def write(job: JobContext) -> None:
     """Another run takes the folder over while this job is at work on tile B."""
     root = job.out.text.parents[1]
     (root / "begun").touch()
-    if job.key["tile"] == "B":
+    if job.key.tile == "B":
         (root / LOCK).write_text("of another run")
     write_text(job.out.text, "made")
 

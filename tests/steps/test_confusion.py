@@ -14,15 +14,17 @@ from shapely import box
 from shapely.affinity import rotate
 
 from iota2.compute.validation import confusion_of
-from iota2.core.graph import JobContext, Paths, Resources
+from iota2.core.graph import JobContext, Key, Paths, Resources, Several
 from iota2.core.grid import blocks
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import PolygonCounts
 from iota2.io.rasters.files import RasterProfile, RasterWriter
 from iota2.io.tables.classes import write_classes
+from iota2.io.tables.confusions import read_confusion
+from iota2.io.tables.polygon_counts import read_polygon_counts
 from iota2.io.tables.vectors import write_shapefile, write_sqlite
 from iota2.steps.validation import confusion, merge_confusions
-from iota2.steps.validation.merge_confusions import distances_to_learning, read_confusion, read_polygon_counts
+from iota2.steps.validation.merge_confusions import distances_to_learning
 
 CRS = "EPSG:2154"
 GRID = GeoBox((40, 60), Affine(10, 0, 500000, 0, -10, 6200400), CRS)
@@ -66,11 +68,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given = {"map": "map.tif", "classes": "codes.json", "envelope": "envelope.shp", "validation": "val.sqlite",
              "learning": "learn.sqlite", "reference": "reference.shp"}  # fmt: skip
     made = {"confusion": "tile.csv", "polygons": "tile_polygons.csv", "comparison": "comparison.tif"}
-    confusion.run(JobContext(Paths(folder, given), Paths(folder, made), {"tile": "A", "seed": 0}, None, Resources()))
-    given = {"tiles": {("A", 0): "tile.csv"}, "polygons": {("A", 0): "tile_polygons.csv"}, "reference": "reference.shp"}
+    confusion.run(JobContext(Paths(folder, given), Paths(folder, made), Key.of(tile="A", seed=0), None, Resources()))
+    tiles, polygons = ({("A", 0): name} for name in ("tile.csv", "tile_polygons.csv"))
+    axes = ("tile", "seed")
+    given = {"tiles": Several(axes, tiles), "polygons": Several(axes, polygons), "reference": "reference.shp"}
     names = {"confusion": "all.csv", "results": "all.txt", "validation": "all_polygons.csv"}
-    made = {name: {(0,): path} for name, path in names.items()}
-    merge_confusions.run(JobContext(Paths(folder, given), Paths(folder, made), {}, None, Resources()))
+    made = {name: Several(("seed",), {(0,): path}) for name, path in names.items()}
+    merge_confusions.run(JobContext(Paths(folder, given), Paths(folder, made), Key(), None, Resources()))
     return folder
 
 

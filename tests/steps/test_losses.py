@@ -9,17 +9,19 @@ import pandas as pd
 import pytest
 import shapely
 
-from iota2.core.graph import JobContext, Paths, Resources
+from iota2.core.graph import JobContext, Key, Paths, Resources, Several
 from iota2.core.losses import Amount, ClassFate
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import CODE
 from iota2.errors import InputError
+from iota2.io.tables.class_counts import read_class_counts
+from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.classes import write_classes
-from iota2.io.tables.polygon_losses import write_class_losses
+from iota2.io.tables.polygon_losses import read_fates, write_class_losses
+from iota2.io.tables.rates import losses, rates_csv
 from iota2.io.tables.vectors import write_samples, write_shapefile
 from iota2.steps.sampling import class_statistics
-from iota2.steps.sampling.class_statistics import read_class_statistics, read_fates
-from iota2.steps.sampling.selection import losses, nothing_selected, rates_csv, read_class_counts
+from iota2.steps.sampling.selection import nothing_selected
 
 CLASSES = Nomenclature((11, 12, 31), ("a", "b", "c"), ((1, 1, 1),) * 3, (11, 12, 31))
 
@@ -75,14 +77,14 @@ def a_job(folder: Path) -> JobContext:
     lost = [ClassFate(11, "11", {"drawn": Amount(5, 100), "outside_tiles": Amount(2, 40)})]
     write_class_losses(lost, folder / "lost.json")
     write_classes(CLASSES, folder / "codes.json")
-    inputs = paths | {
-        "pixels": {("west",): "west.csv", ("east",): "east.csv"},
+    inputs = {name: Several(("region",), found) for name, found in paths.items()} | {
+        "pixels": Several(("tile",), {("west",): "west.csv", ("east",): "east.csv"}),
         "reference": "reference.shp",
         "losses": "lost.json",
         "classes": "codes.json",
     }
     outputs = {"statistics": "statistics.csv", "losses": "losses.csv"}
-    return JobContext(Paths(folder, inputs), Paths(folder, outputs), {"seed": 0}, None, Resources())
+    return JobContext(Paths(folder, inputs), Paths(folder, outputs), Key.of(seed=0), None, Resources())
 
 
 def test_samples_of_a_region_are_read_back_with_0_for_classes_of_others(tmp_path: Path):

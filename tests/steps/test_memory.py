@@ -22,7 +22,7 @@ from iota2.classifiers.forest import ForestClassifier
 from iota2.classifiers.models import save_model
 from iota2.compute.features import feature_block
 from iota2.compute.trees import Forest
-from iota2.core.graph import JobContext, Key, Paths, Resources
+from iota2.core.graph import JobContext, Key, Paths, Resources, Several
 from iota2.core.grid import blocks
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
@@ -38,13 +38,8 @@ from iota2.io.series.reader import CubeReader, recipe_bands
 from iota2.io.series.scene_file import scene_to_json, shifted
 from iota2.io.tables.classes import write_classes
 from iota2.steps.blocks import copy_shape, mask_shape, prediction_shapes
-from iota2.steps.classification.classification import (
-    Maps,
-    confidence_profile,
-    fitting_shapes,
-    label_profile,
-    probability_profile,
-)
+from iota2.steps.classification.classification import Maps, fitting_shapes
+from iota2.steps.profiles import confidence_profile, label_profile, probability_profile
 from iota2.testing.products import Layer, write_product
 
 TILE = "T31TCJ"
@@ -155,33 +150,36 @@ JOB = """
 import sys
 from pathlib import Path
 
-from iota2.core.graph import JobContext, Paths, Resources
+from iota2.core.graph import JobContext, Key, Paths, Resources
 from iota2.io.files.gdal import gdal_environment
-from iota2.run.workers.peak_memory import forget_peak, peak_mib
+from iota2.run.workers.peak_memory import reset_peak, peak_mib
 from iota2.steps.classification.classification import run
 from tests.steps.test_memory import bound
 
 def classified(root, megabytes, part):
     use = Resources(threads=2, memory=megabytes << 20)
     with gdal_environment(threads=2, cache_mb=4):
-        run(JobContext(*bound(root, part), {"tile": "T31TCJ", "part": part}, None, use))
+        run(JobContext(*bound(root, part), Key.of(tile="T31TCJ", part=part), None, use))
 
 root, megabytes = Path(sys.argv[1]), int(sys.argv[2])
 classified(root / "small", 24, 1)  # compiles
-forget_peak()
+reset_peak()
 before = peak_mib()
 classified(root / "large", megabytes, 0)
 print(before, peak_mib())
 """
 
 
+RUNS = ("region", "seed")
+
+
 def bound(root: Path, part: int) -> tuple[Paths, Paths]:
     """The paths of a job that classifies a strip with the models of two regions and two seeds."""
     models = {(region, seed): f"model_{region}_{seed}" for region in ("1", "2") for seed in (0, 1)}
     kinds = ("labels", "confidence", "probabilities")
-    needs = {"scene": "scene.json", "classes": "classes.json", "models": models, "listing": "none"}
-    masks: dict[Key, str] = {("1",): "region_1.tif", ("2",): "region_2.tif"}
-    makes = {kind: {(r, s): f"{kind}_{r}_{s}_{part}.tif" for r, s in models} for kind in kinds}
+    needs = {"scene": "scene.json", "classes": "classes.json", "models": Several(RUNS, models), "listing": "none"}
+    masks = Several(("region",), {("1",): "region_1.tif", ("2",): "region_2.tif"})
+    makes = {kind: Several(RUNS, {(r, s): f"{kind}_{r}_{s}_{part}.tif" for r, s in models}) for kind in kinds}
     return Paths(root, {**needs, "masks": masks}), Paths(root, makes)
 
 
@@ -250,7 +248,7 @@ def test_models_that_do_not_fit_are_told_and_take_what_they_need(
     recipe = FeatureRecipe((SensorRecipe("Small", ("RED", "NIR"), {}, ("20180101",), indices=()),))
     save_model(grown_forest(recipe, 500_000, np.random.default_rng(0)), tmp_path / "model", tmp_path / "card")
     job = JobContext(
-        Paths(tmp_path, {"models": "model", "masks": "m"}), Paths(tmp_path, {}), {}, None, Resources(memory=8 << 20)
+        Paths(tmp_path, {"models": "model", "masks": "m"}), Paths(tmp_path, {}), Key(), None, Resources(memory=8 << 20)
     )
     shapes = fitting_shapes(job, scene, recipe, len(CODES))
     assert shapes.decoded == (16, 64)

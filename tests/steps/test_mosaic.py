@@ -15,14 +15,14 @@ from odc.geo.geobox import GeoBox
 from shapely import box
 
 from iota2.classifiers import Prediction
-from iota2.core.graph import JobContext, Paths, Resources
+from iota2.core.graph import JobContext, Key, Paths, Resources, Several
 from iota2.core.grid import blocks
 from iota2.core.nomenclature import Nomenclature
 from iota2.io.rasters.files import RasterProfile, RasterWriter
 from iota2.io.tables.classes import write_classes
 from iota2.io.tables.vectors import write_shapefile
-from iota2.steps.classification.classification import NO_PROBABILITY, probability_profile, scaled
 from iota2.steps.products import mosaic
+from iota2.steps.profiles import NO_PROBABILITY, probability_profile, scaled
 
 SIDE = 640
 CLASSES = Nomenclature((1, 2), ("one", "two"), ((255, 0, 0), (0, 255, 0)), (1, 2))
@@ -55,21 +55,23 @@ class Tile:
             for region, values in probabilities.items()
         }
         inp = {
-            "envelopes": {("A",): "e.shp"},
+            "envelopes": Several(("tile",), {("A",): "e.shp"}),
             "classes": "classes.json",
-            "labels": one,
-            "confidence": one,
-            "validity": {("A",): one[("A", 0)]},
-            "probabilities": regions,
+            "labels": Several(("tile", "seed"), one),
+            "confidence": Several(("tile", "seed"), one),
+            "validity": Several(("tile",), {("A",): one[("A", 0)]}),
+            "probabilities": Several(("tile", "region", "seed"), regions),
         }
         made = ("map", "colors", "confidence", "final_probabilities")
-        out = {name: {(0,): f"final/{name}.tif"} for name in made}
+        out = {name: Several(("seed",), {(0,): f"final/{name}.tif"}) for name in made}
         out |= {"validity": "final/validity.tif", "validity_style": "final/validity.qml"}
         styles = {"style": "map", "colors_style": "colors", "confidence_style": "confidence"}
         styles |= {"probabilities_style": "final_probabilities"}
-        out |= {name: {(0,): f"final/{stem}.qml"} for name, stem in styles.items()}
+        out |= {name: Several(("seed",), {(0,): f"final/{stem}.qml"}) for name, stem in styles.items()}
         params = mosaic.MosaicParams("EPSG:32631", None)
-        mosaic.run(JobContext(Paths(self.folder, inp), Paths(self.folder, out), {}, params, Resources(memory=memory)))
+        mosaic.run(
+            JobContext(Paths(self.folder, inp), Paths(self.folder, out), Key(), params, Resources(memory=memory))
+        )
         return self.folder / "final"
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from iota2.classifiers import save_model, train_model, validate_options
-from iota2.core.graph import JobContext, Paths, Resources
+from iota2.core.graph import JobContext, Key, Paths, Resources
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.tables import CODE, sample_columns
 from iota2.errors import InputError
@@ -38,7 +38,7 @@ def job_of(root: Path, suffix: str, count: int) -> JobContext:
     return JobContext(
         Paths(root, {"recipe": "recipe.json", "samples": f"samples{suffix}"}),
         Paths(root, {"model": f"model{suffix}", "card": f"card{suffix}.txt"}),
-        {"region": "1", "seed": 0},
+        Key.of(region="1", seed=0),
         training.TrainingParams("rf", parameters, 0),
         Resources(threads=2),
     )

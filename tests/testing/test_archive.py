@@ -14,7 +14,7 @@ import rasterio
 import rasterio.features
 from sklearn.ensemble import RandomForestClassifier
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.core.grid import rescaled
 from iota2.testing.classes import BANDS
 from iota2.testing.files import WorldFiles

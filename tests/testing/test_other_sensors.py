@@ -11,7 +11,7 @@ import pytest
 import rasterio
 from odc.geo.geobox import GeoBox
 
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.io.archive.products import scan_tile
 from iota2.io.archive.specs import builtin_specs
 from iota2.testing.files import SENSOR_PATHS, WorldFiles

@@ -1,11 +1,8 @@
-"""The builders: which steps make which chain, in order."""
+"""The builder of classifications: maps of land cover with confidence, validity and accuracy."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from iota2 import layout
-from iota2.core.graph import Artifact, Step
+from iota2.core.builder import Builder
 from iota2.steps.classification import classification, merge_parts
 from iota2.steps.learning import training
 from iota2.steps.prepare import common_mask, coregistration, preprocess, recipe, validity
@@ -25,10 +22,7 @@ from iota2.steps.sampling import (
 )
 from iota2.steps.validation import confusion, difference, merge_confusions, report
 
-SURVEY: tuple[Artifact, ...] = (layout.SCENE, layout.SCAN_NOTES, layout.LISTING)
-"""Files that the survey writes at every start: where the outside world enters."""
-
-CLASSIFICATION: tuple[Step, ...] = (
+STEPS = (
     recipe.STEP,
     preprocess.STEP,
     coregistration.STEP,
@@ -56,7 +50,38 @@ CLASSIFICATION: tuple[Step, ...] = (
     report.STEP,
 )
 
-NAMES: Mapping[int, str] = {number: step.name for number, step in enumerate(CLASSIFICATION, start=1)}
-"""Name of each step by its number, which is the same whatever a configuration makes active."""
-NUMBERS: Mapping[str, int] = {name: number for number, name in NAMES.items()}
-"""Number of each step by its name."""
+FOLDERS = {
+    "classif": "Classifications per tile, model and seed, on each tile's own lattice.",
+    "classif/MASK": "Where each model is applied on each tile.",
+    "classif/tmpClassif": "The same by strips of a tile, as the workers wrote them.",
+    "config_model": "What the codes of the map mean, and what was said about the reference data.",
+    "dataAppVal": "Reference polygons of each tile, split between learning and validation.",
+    "dataAppVal/bymodels": "Empty: filled by the fusion of optical and radar classifications.",
+    "dataRegion": "Empty: kept for scripts that expect it.",
+    "dimRed": "Empty: filled when dimension reduction is on.",
+    "envelope": "The ground that belongs to each tile; envelopes never overlap.",
+    "final/simplification": "Empty: filled by the vectorisation.",
+    "final/simplification/mosaic": "Empty: filled by the vectorisation.",
+    "final/simplification/tiles": "Empty: filled by the vectorisation.",
+    "final/simplification/tmp": "Empty: filled by the vectorisation.",
+    "final/simplification/vectors": "Empty: filled by the vectorisation.",
+    "final/vectors": "Empty: filled by the vectorisation.",
+    "formattingVectors": "Reference polygons cut by tile, region and validity.",
+    "learningSamples": "Samples with their feature values.",
+    "model": "The trained models.",
+    "samplesSelection": "Pixels chosen for learning, and how many of each class.",
+    "shapeRegion": "Where each region meets each tile.",
+    "stats": "Empty: filled by classifiers that standardise features.",
+}
+"""Folders of the output tree that exist even when nothing is put into them."""
+
+CLASSIFICATION = Builder(
+    name="I2Classification",
+    about="A map of classes with confidence, validity and a report on its accuracy.",
+    steps=STEPS,
+    asks=frozenset({"images", "regions", "reference", "classes"}),
+    aliases=("i2_classification",),
+    letter="C",
+    options=("chain.ground_truth", "chain.data_field", "chain.nomenclature_path", "chain.color_table"),
+    folders=FOLDERS,
+)

@@ -86,3 +86,8 @@ def _unknown(name: str, known: Mapping[str, Option]) -> str:
     near = nearest(name, known)
     hint = f"did you mean {near}?" if near else f"known options: {', '.join(known)}"
     return f"{name}: unknown option; {hint}"
+
+
+def tree_count(options: Mapping[str, object]) -> int:
+    """Trees of a forest, for estimates; 100 where the options do not say."""
+    return int(str(options.get("classifier.rf.nbtrees", 100)))

@@ -1,4 +1,4 @@
-"""How well a map agrees with reference pixels: confusion matrices, their measures, means over seeds."""
+"""Accuracy of a map: confusion matrices, measures computed from them, and means over seeds."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ STUDENT_RUNS = 4
 
 @dataclass(frozen=True)
 class Scores:
-    """Measures of one confusion matrix; whatever is undefined is NaN.
+    """Measures of one confusion matrix; NaN where a measure is undefined.
 
-    Arrays follow ``labels``. Pixels that the map left at 0 are in no measure.
+    Arrays follow ``labels``. Pixels with the value 0 in the map are excluded from all measures.
     """
 
     labels: tuple[int, ...]
@@ -29,7 +29,7 @@ class Scores:
     recall: np.ndarray
     """(class,) float64: share of the pixels of the class that are mapped as it (producer's accuracy)."""
     f_score: np.ndarray
-    """(class,) float64: harmonic mean of precision and recall; 0 for a class that has reference pixels, none right."""
+    """(class,) float64: harmonic mean of precision and recall; 0 for a class whose reference pixels are all wrong."""
     support: np.ndarray
     """(class,) int64: mapped reference pixels of the class."""
     overall_accuracy: float
@@ -38,7 +38,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Mean of a measure over seeds, with what is known of its spread."""
+    """Mean of a measure over seeds, with its interval."""
 
     mean: float
     """NaN when no seed defines the measure."""
@@ -113,7 +113,7 @@ def scores(confusion: Confusion) -> Scores:
 
 
 def not_validated(confusion: Confusion) -> tuple[int, ...]:
-    """Classes without any mapped reference pixel: nothing is known about their quality."""
+    """Classes without any mapped reference pixel: their accuracy is unknown."""
     rows = confusion.counts.sum(axis=1)
     return tuple(label for label, row in zip(confusion.labels, rows, strict=True) if row == 0)
 
@@ -134,7 +134,7 @@ def estimate(values: Iterable[float], lowest: float = 0.0) -> Estimate:
         return Estimate(mean, 1)
     if runs < STUDENT_RUNS:
         return Estimate(mean, runs, (float(defined.min()), float(defined.max())), "range")
-    # Needed once at the end of a run, and among what takes longest to import.
+    # Imported here: slow to import, and needed once at the end of a run.
     from scipy.special import stdtrit  # noqa: PLC0415
 
     quantile = float(stdtrit(runs - 1, (1 + CONFIDENCE_LEVEL) / 2))

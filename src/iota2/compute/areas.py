@@ -1,4 +1,4 @@
-"""Which tile and which region own a piece of ground."""
+"""Assignment of areas to tiles and regions where these overlap."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from iota2.compute.polygons import polygonal
 
 
 def tile_priority(footprints: Mapping[str, BaseGeometry]) -> list[str]:
-    """Tile names by their upper-left corner: top rows first, left first in a row, then by name."""
+    """Tile names sorted by upper-left corner: from top to bottom, then from left to right, then by name."""
     bounds = {tile: footprint.bounds for tile, footprint in footprints.items()}
     return sorted(footprints, key=lambda tile: (-bounds[tile][3], bounds[tile][0], tile))
 
@@ -20,9 +20,9 @@ def tile_priority(footprints: Mapping[str, BaseGeometry]) -> list[str]:
 def tile_envelopes(
     footprints: Mapping[str, BaseGeometry], buffer: float, *, smallest: float
 ) -> dict[str, BaseGeometry]:
-    """The ground that each tile owns, in order of priority: a partition of the union of the footprints.
+    """The area assigned to each tile, in order of priority: a partition of the union of the footprints.
 
-    Ground seen by several tiles belongs to the first of them (``tile_priority``), save for the strip within
+    An area that several tiles cover is assigned to the first of them (``tile_priority``), save for the strip within
     ``buffer`` of its own edge, which it leaves to a later tile that covers it. A tile left with nothing gets
     an empty polygon. Footprints are valid polygons or multipolygons in one CRS; ``buffer`` is in its units, and
     ``smallest`` the area up to which a part is rounding.

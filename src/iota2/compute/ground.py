@@ -1,4 +1,4 @@
-"""How much of each reference polygon cannot be used: it lies beyond tiles, images, clear dates or regions."""
+"""Parts of reference polygons that cannot be used: outside tiles, images, clear dates or regions."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import shapely
 
 @dataclass(frozen=True)
 class GroundLoss:
-    """What polygons lose for one reason."""
+    """Area that polygons lose for one reason."""
 
     area: np.ndarray
     """(polygon,) square map units."""
     whole: np.ndarray
-    """(polygon,) whether nothing is left of the polygon since."""
+    """(polygon,) bool: nothing is left of the polygon after this loss."""
 
 
 def ground_losses(
@@ -63,3 +63,10 @@ def _shared(polygons: np.ndarray, ground: shapely.Geometry) -> np.ndarray:
     edge = ~shapely.covers(ground, polygons) & (area > 0)
     area[edge] = shapely.area(shapely.intersection(polygons[edge], ground))
     return area
+
+
+def usable_ground(envelope: shapely.Geometry, clear: shapely.Geometry) -> shapely.Geometry:
+    """The ground of a tile from which samples may be taken, prepared: its own, where enough dates are clear."""
+    ground = shapely.intersection(envelope, clear)
+    shapely.prepare(ground)
+    return ground

@@ -1,4 +1,4 @@
-"""Which polygons stay together, and on which side of the split whole groups of them go."""
+"""Groups of polygons that are split between learning and validation as a whole."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from iota2.core.tables import LEARN, UNUSED, VALIDATION
 
 Label = int | str
 Stratum = tuple[str, Label]
-"""Region and label: each is split by itself."""
+"""Region and label; the polygons of each stratum are split separately."""
 
 
 def numbered(values: Sequence[Hashable | None]) -> np.ndarray:
@@ -24,7 +24,7 @@ def numbered(values: Sequence[Hashable | None]) -> np.ndarray:
 def united(groupings: Sequence[np.ndarray]) -> np.ndarray:
     """(polygon,) int64 from groupings of the same polygons: those that any of them keeps together, directly or through
     others, have one number. Numbers ascend with the first polygon of a group."""
-    # Needed with an option only, and among what takes longest to import.
+    # Imported here: slow to import, and needed with an option only.
     from scipy.sparse import coo_array  # noqa: PLC0415
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
 
@@ -63,7 +63,7 @@ def split_groups(
 
 
 def _sizes(groups: np.ndarray) -> dict[int, int]:
-    """How often each number occurs, ascending."""
+    """Count of each number, sorted by number."""
     numbers, counts = np.unique(groups, return_counts=True)
     return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
 

@@ -1,4 +1,4 @@
-"""How sure the accuracy of one map is: intervals of its measures over the validation polygons."""
+"""Confidence intervals of accuracy measures, by resampling validation polygons."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 from iota2.core.tables import PolygonCounts
 
 CONFIDENCE_LEVEL = 0.95
-"""Of all intervals of accuracy."""
+"""Confidence level of all intervals of accuracy."""
 REPLICATES = 1000
-"""How often polygons are drawn again."""
+"""Bootstrap replicates."""
 FEW = 5
-"""Of fewer polygons a bootstrap says too little: their interval is Wilson's."""
+"""Polygons from which the bootstrap is used; fewer get the interval of Wilson."""
 _CHUNK = 2_000_000
-"""Numbers held at a time while polygons are drawn again."""
+"""Values in memory at a time during the bootstrap."""
 _NORMAL_QUANTILE = 1.959963984540054
-"""Of (1 + CONFIDENCE_LEVEL) / 2."""
+"""Quantile of the normal distribution at (1 + CONFIDENCE_LEVEL) / 2."""
 
 Bounds = tuple[float, float]
 """Lowest and highest value of an interval."""
@@ -46,13 +46,13 @@ class _Measures:
     overall_accuracy: np.ndarray
     kappa: np.ndarray
     chance: np.ndarray
-    """Agreement that is expected by chance."""
+    """Agreement expected by chance."""
 
 
 def polygon_intervals(
     counts: PolygonCounts, labels: tuple[int, ...], rng: np.random.Generator, replicates: int = REPLICATES
 ) -> Intervals:
-    """95 % intervals with polygons as the units, for the pixels of one polygon are alike.
+    """95 % intervals with polygons as sampling units, since the pixels of a polygon are correlated.
 
     A stratified cluster bootstrap [Efron & Tibshirani 1993]: the validation polygons of each class are drawn again
     with replacement, each with all its pixels; the interval reaches from the 2.5th to the 97.5th percentile of the
@@ -85,7 +85,7 @@ def polygon_intervals(
 
 @dataclass(frozen=True)
 class _Interval:
-    """An interval of a share, and whether it is Wilson's."""
+    """An interval of a share, and whether it is that of Wilson."""
 
     bounds: Bounds
     wilson: bool
@@ -136,7 +136,7 @@ class _Table:
 
 
 def _weights(table: _Table, rng: np.random.Generator, replicates: int) -> Iterator[np.ndarray]:
-    """How often each polygon is drawn, (draw, polygon) float64, some draws at a time; classes keep their polygons."""
+    """(draw, polygon) float64 counts of drawn polygons, in chunks of draws; the number per class is constant."""
     polygons, classes = len(table.rows), table.pixels.shape[1]
     if polygons == 0:
         return
@@ -223,7 +223,7 @@ def _percentiles(drawn: np.ndarray) -> Bounds:
 
 
 def wilson(share: float, trials: int) -> Bounds:
-    """The score interval of a share of ``trials`` [Wilson 1927]; all that is possible without a trial."""
+    """The score interval of a share of ``trials`` [Wilson 1927]; (0, 1) without trials."""
     if trials == 0:
         return 0.0, 1.0
     z2 = _NORMAL_QUANTILE**2 / trials

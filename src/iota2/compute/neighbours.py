@@ -1,4 +1,4 @@
-"""How near labelled polygons lie to each other."""
+"""Distances between labelled polygons, and groups of polygons by distance."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def nearest_of_class(
 def linked(polygons: np.ndarray, labels: np.ndarray, distance: float) -> np.ndarray:
     """(polygon,) int64: a number for each chain of polygons of one label in which each lies within ``distance`` (map
     units) of the next: single linkage. Polygons of two numbers and one label are further apart than that."""
-    # Needed with an option only, and among what takes longest to import.
+    # Imported here: slow to import, and needed with an option only.
     from scipy.sparse import coo_array  # noqa: PLC0415
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
 

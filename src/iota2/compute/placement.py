@@ -1,7 +1,7 @@
-"""Where the pixels of a block lie on another lattice, of the same or of another CRS, and what is found there.
+"""Resampling of a block from another grid, in the same or in another CRS.
 
-A placement belongs to one source lattice and one block. What it gives depends on the lattices and on the
-position of each pixel only, so blocks of any shape give the same values as the whole.
+A placement belongs to one source lattice and one block. Values depend only on the grids and on the
+position of each pixel, so blocks of any shape give the same values as the whole.
 
 Between two CRS, coordinates are transformed exactly at knots every 32 pixels of the whole destination lattice
 and interpolated linearly in between: at the scale of 32 pixels projections are straight to far less than 0.01
@@ -31,14 +31,14 @@ Range = tuple[int, int]
 """Half-open range of rows or columns."""
 
 _TIE = 1e-6
-"""A centre this close below a pixel edge lies on it: rounding must not decide to which side it goes."""
+"""Distance below a pixel edge within which a centre counts as on it, so that rounding does not decide."""
 _HOLD = 1e-9
 _REACH = {"cubic": 2.0, "bilinear": 1.0, "nearest": 0.5}
 """Half-width of each kernel in pixels of the coarser lattice."""
 
 
 class Placement(Protocol):
-    """Where the pixels of one block lie on one source lattice."""
+    """Position of the pixels of a block on a source grid."""
 
     @property
     def window(self) -> tuple[Range, Range]:
@@ -72,7 +72,7 @@ def placement(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range, kernel:
 
 @dataclass(frozen=True)
 class SeparablePlacement:
-    """A placement between lattices of one CRS: each axis by itself."""
+    """A placement between grids of one CRS: the axes are independent."""
 
     rows: AxisTaps
     cols: AxisTaps
@@ -210,10 +210,10 @@ def _warped(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range, kernel: s
 
 
 def reached(source: GeoBox, lattice: GeoBox, blocks: np.ndarray, kernel: str) -> np.ndarray:
-    """(n, 4): what the placements of n blocks of ``lattice`` read of ``source``, or a little more; as ``blocks``, first
-    row, row after the last, first column, column after the last. All of it for a block that has a corner nowhere.
+    """(n, 4): what the placements of n blocks of ``lattice`` read of ``source``, or a little more.
 
-    From the corners of the blocks alone: far less work than placements.
+    As ``blocks``: first row, row after the last, first column, column after the last. The whole source for a block with
+    a corner that cannot be transformed. Computed from the corners of the blocks alone, so far faster than placements.
     """
     top, bottom, left, right = blocks.T
     y, x = _exact(source, lattice, np.stack([top, top, bottom, bottom], 1), np.stack([left, right, left, right], 1))
@@ -238,7 +238,7 @@ def reached(source: GeoBox, lattice: GeoBox, blocks: np.ndarray, kernel: str) ->
 def _scale(source: GeoBox, lattice: GeoBox) -> tuple[float, float]:
     """Source pixels (rows, columns) in one pixel at the middle of the destination lattice, at least 1.
 
-    Within a few per thousand of 1 it is 1: two projections of one pixel size are no reason to smooth.
+    Ratios within a few per thousand of 1 count as 1, so that two projections with one pixel size are not smoothed.
     """
     row, col = lattice.shape.y // 2, lattice.shape.x // 2
     y, x = _exact(source, lattice, np.array([row, row + 1, row]), np.array([col, col, col + 1]))
@@ -251,7 +251,7 @@ def source_coordinates(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range
     arrays.
 
     Pixel edges are at integers. Accurate to 0.01 pixel of the source, and independent of how blocks are cut.
-    NaN where the transformation has no answer.
+    NaN where the transformation fails.
     """
     knot_rows, knot_cols = _knots(rows), _knots(cols)
     grid = np.meshgrid(knot_rows, knot_cols, indexing="ij")
@@ -300,7 +300,7 @@ def pixels_at(y: np.ndarray, x: np.ndarray, size: tuple[int, int]) -> tuple[np.n
 
 
 def _beside(nodata: float, dtype: np.dtype) -> float:
-    """The value next to ``nodata``: what a measure that happens to equal it becomes."""
+    """The value next to ``nodata``, which replaces results that equal ``nodata``."""
     if dtype.kind == "f":
         return float(np.nextafter(np.float32(nodata), np.float32(np.inf)))
     return nodata - 1 if nodata == np.iinfo(dtype).max else nodata + 1

@@ -1,4 +1,4 @@
-"""What samples of a series' values say about kind and scale: which cannot be measures, and which are doubtful."""
+"""Plausibility of the values of a time series: wrong scale, swapped bands, constant or outlying dates."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from itertools import permutations
 import numpy as np
 
 FEW = 10
-"""Pixels below which a value is no code that is met again and again."""
+"""Pixels of one value from which it counts as a repeated code."""
 ENOUGH = 50
-"""Pixels below which nothing is said of a band of a date."""
+"""Pixels of a band of a date from which it is checked."""
 SHARE = 0.05
 """Share of pixels above which negative values, and indices beyond -1 to 1, are reported."""
 TINY = 2.0
-"""Product units (reflectance x 10000) that no band exceeds whose values lie from 0 to 1."""
+"""Product units (reflectance x 10000); the largest value of a band that was not scaled, with values from 0 to 1."""
 LEAST = 100.0
-"""Median of a band in product units from which its scale is beyond doubt."""
+"""Product units; the median of a band from which its scale is certain."""
 RATIO = 30.0
-"""How many times the median of a date may be that of the other dates, or less by, without a word."""
+"""Factor between the median of a date and that of the other dates from which it is reported."""
 HUGE = 20000.0
 """Twice a reflectance of 1."""
 ABSURD = 1e6
-"""A hundred times a reflectance of 1: no median of a band."""
+"""A hundred times a reflectance of 1, beyond any median of a band."""
 ALONE = 6.0
-"""How many times the median of one band may change against the other bands, or those of all bands alike."""
+"""Factor by which the median of one band may change against the others, or all medians together."""
 ALIKE = 2.0
-"""Within this factor the bands of a date change alike."""
+"""Factor within which the bands of a date change together."""
 SWAPPED = 1.3
-"""Within this factor a band that was swapped with another has the usual median of that one."""
+"""Factor between the median of a swapped band and the usual median of the other one."""
 
 
 @dataclass(frozen=True)
@@ -40,19 +40,20 @@ class BandValues:
     pixels: int
     median: float
     high: float
-    """98 % of the values are nearer to 0."""
+    """98th percentile of the absolute values."""
     negative: float
-    """Share of the pixels; so are the next."""
+    """Share of negative pixels."""
     huge: float
+    """Share of pixels beyond twice a reflectance of 1."""
     same: bool
-    """All pixels hold one value."""
+    """All pixels have one value."""
     clear: bool = True
-    """A mask says that all pixels are clear; others may be clouds, which are bright."""
+    """All pixels are clear by a mask; otherwise some may be clouds, which are bright."""
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """What is wrong with a band, or an index, of a date."""
+    """An implausible band, or index, of a date."""
 
     date: int
     """Position in the series."""
@@ -136,7 +137,7 @@ def out_of_scale(table: Table) -> Iterator[Doubt]:
 
 
 def _close(logs: Sequence[float]) -> bool:
-    """Whether factors, given as logarithms, differ by ``ALIKE`` times at most."""
+    """Whether factors, given as logarithms, differ by at most ``ALIKE`` times."""
     return max(logs) - min(logs) <= math.log(ALIKE)
 
 

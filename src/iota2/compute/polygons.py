@@ -1,4 +1,4 @@
-"""What makes labelled polygons fit for use: valid, polygonal, unique, and without shared ground."""
+"""Cleaning of labelled polygons: valid, polygonal, without duplicates and without overlaps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 
 SLIVER = 1e-6
-"""Square metres: shared ground or parts up to this are rounding, not ground."""
+"""Square metres; smaller overlaps and parts are rounding errors."""
 _AREAL = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 
 Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -18,7 +18,7 @@ Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Separated:
-    """Polygons that share no ground, and what it took."""
+    """Polygons without overlaps, and the overlaps that were removed."""
 
     polygons: np.ndarray
     """Geometries in the order given; an empty polygon where nothing is left."""
@@ -68,7 +68,7 @@ def repaired(polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def duplicates(polygons: np.ndarray, labels: Sequence[Hashable]) -> np.ndarray:
-    """True where an earlier polygon has the same label and the same ground, vertex by vertex."""
+    """(polygon,) bool: an earlier polygon has the same label and the same vertices."""
     seen: set[tuple[Hashable, bytes]] = set()
     again = np.zeros(len(polygons), dtype=bool)
     for k, key in enumerate(zip(labels, shapely.to_wkb(shapely.normalize(polygons)), strict=True)):
@@ -78,7 +78,7 @@ def duplicates(polygons: np.ndarray, labels: Sequence[Hashable]) -> np.ndarray:
 
 
 def overlaps(polygons: np.ndarray, *, smallest: float) -> Pairs:
-    """Pairs of valid polygons that share more than ``smallest`` of ground, sorted; the earlier position first."""
+    """Pairs of valid polygons that overlap by more than ``smallest``, sorted; the earlier position first."""
     one, other = shapely.STRtree(polygons).query(polygons, predicate="intersects")
     once = one < other
     one, other = one[once], other[once]
@@ -92,10 +92,10 @@ def overlaps(polygons: np.ndarray, *, smallest: float) -> Pairs:
 
 
 def separated(polygons: np.ndarray, labels: Sequence[Hashable], *, smallest: float) -> Separated:
-    """Valid polygons without shared ground; parts up to ``smallest`` (square map units) are no ground.
+    """Valid polygons without overlaps; parts up to ``smallest`` (square map units) are dropped.
 
-    Ground shared by polygons of one label stays with the earlier one. Ground claimed by two labels is of
-    unknown label, and taken from all of them. Every cut is made with the polygons as given, so the result
+    The overlap of polygons of one label stays with the earlier one. The overlap of two labels has an unknown
+    label and is removed from both. Every cut is made with the polygons as given, so the result
     does not depend on the order of the cuts.
     """
     one, other, area = overlaps(polygons, smallest=smallest)
@@ -121,7 +121,7 @@ def _codes(labels: Sequence[Hashable]) -> np.ndarray:
 
 
 def eroded(polygons: np.ndarray, distance: float) -> np.ndarray:
-    """Polygons without the ground within ``distance`` (map units) of their edge; some may be empty."""
+    """Polygons without the strip within ``distance`` (map units) of their edge; some may be empty."""
     return polygonal(shapely.buffer(polygons, -distance, join_style="mitre"))
 
 

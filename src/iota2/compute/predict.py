@@ -1,4 +1,4 @@
-"""From features of a block to labels and confidence, whatever gives the probabilities."""
+"""Labels and confidence of a block from its features, for any classifier."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 SLICE_BYTES = 1 << 20
-"""What the work on one slice of pixels may take: their features, and their probabilities on the way."""
+"""Bytes for one slice of pixels: features and intermediate probabilities."""
 _BYTES_OF_CLASS = 24
 """Double precision in the classifier, and twice after it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a model says about a block; 0 everywhere in pixels that were not classified."""
+    """Result of a model for a block; all values are 0 in pixels that were not classified."""
 
     labels: np.ndarray
     """(y, x) uint16: class codes, 0 for none."""

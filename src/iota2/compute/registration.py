@@ -1,16 +1,16 @@
-"""How far one image lies from another: a translation by phase correlation, and how sure it is.
+"""Translation between two images by phase correlation, with its uncertainty.
 
-Compared are edges, that is magnitudes of gradients: the borders of fields stay where they are when a crop is darker
-than its neighbour in spring and brighter in summer. Windows are compared one by one and combined by the median, so that
-clouds that no mask shows, and ground that has changed, spoil their own window only (Scheffler et al., 2017, AROSICS,
+Edges (gradient magnitudes) are compared, since the borders of fields persist while the contrast of crops changes with
+the season. Windows are compared separately and combined by the median, so that
+unmasked clouds and changed land cover affect single windows only (Scheffler et al., 2017, AROSICS,
 Remote Sensing 9(7), 676, combines windows for the same reason).
 
-Phase correlation: Kuglin & Hines (1975). The highest frequencies take no part, since they hold noise, and aliasing
-that does not move with the ground (Stone et al., 2001, IEEE Trans. Geosci. Remote Sens. 39(10)).
+Phase correlation: Kuglin & Hines (1975). The highest frequencies are excluded: they contain noise, and aliasing
+that does not move with the scene (Stone et al., 2001, IEEE Trans. Geosci. Remote Sens. 39(10)).
 scikit-image finds the peak, between the pixels by evaluating the inverse transform there (Guizar-Sicairos, Thurman &
 Fienup, 2008, Optics Letters 33(2)).
 
-scipy and scikit-image load their parts when these are first used, so importing this module is quick.
+scipy and scikit-image import their submodules on first use, so importing this module is fast.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ import scipy
 import skimage
 
 SIDE, SMALLEST = 256, 64
-"""Rows and columns of a window; less on a lattice on which few would fit."""
+"""Pixels along a side of a window, and the smallest side on grids with room for few windows."""
 MAX_WINDOWS_PER_SIDE = 10
-"""Windows along each side of the lattice."""
+"""Windows along each side of the grid."""
 MIN_CLEAR_SHARE = 0.6
-"""Part of a window that must be clear in both images."""
+"""Share of a window that must be clear in both images."""
 MIN_WINDOWS = 3
-"""Windows that must show the same edges in both images."""
+"""Windows that must correlate."""
 SUBPIXEL_STEP = 0.05
-"""Pixels; what is not further apart lies right. Resampling would blur more than it mends."""
+"""Pixels; smaller translations are ignored, since resampling would blur more than it corrects."""
 AGREED, NEARBY = 2 / 3, 1.0
-"""So large a part of the windows must be so near, in pixels, to their median."""
+"""Share of the windows that must lie near the median translation, and how near, in pixels."""
 MAX_STANDARD_ERROR = 0.2
-"""Pixels; a translation whose standard error is larger is none."""
+"""Pixels; a translation with a larger standard error is rejected."""
 MIN_CORRELATION = 0.25
-"""Correlation below which edges have too little in common: red and infrared of real images that lie alike gave 0.2, and
-translations wrong by a third of a pixel."""
+"""Least correlation of edges. Red and near infrared of aligned real images gave 0.2, with translations that were wrong
+by a third of a pixel."""
 _LOSS = 0.02
-"""Correlation that rounding and resampling may cost; an image that is moved rightly agrees better, or as well."""
+"""Loss of correlation that rounding and resampling may cause; beyond it, moving the image has made it worse."""
 _SMOOTHED = 1.0
 """Standard deviation, in pixels, of the Gaussian whose derivatives make the gradients."""
 _SPREAD = 7
-"""Rows and columns in which a pixel without data spoils gradients."""
+"""Rows and columns around a pixel without data whose gradients are invalid."""
 _FREQUENCIES = 0.35
-"""Cycles per pixel: frequencies up to it take part."""
+"""Cycles per pixel; the highest frequency that is used."""
 _PARTS = 250
-"""Places in a pixel at which the correlation is evaluated, along each axis."""
+"""Positions per pixel at which the correlation is evaluated, along each axis."""
 _CHANCE = 5.0
-"""A peak counts when it is so many times as high as what images that have nothing in common give on average."""
+"""Least height of a peak, relative to the mean peak of unrelated images."""
 _TAPERED = 1.5
 """Square root of the factor by which a Hann window makes the independent frequencies fewer, both axes."""
 
@@ -60,17 +60,17 @@ Range = tuple[int, int]
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What a window of an image shows of edges."""
+    """Edges of a window of an image."""
 
     edges: np.ndarray
     """(y, x) float32."""
     clear: np.ndarray
-    """(y, x) bool: there is an image, and nothing nearby spoils its edges."""
+    """(y, x) bool: the edges are valid."""
 
 
 @dataclass(frozen=True)
 class Translation:
-    """How far an image lies right of, and below, the reference, in pixels."""
+    """Translation of an image against the reference, in pixels to the right and down."""
 
     right: float = 0.0
     down: float = 0.0
@@ -89,7 +89,7 @@ class Translation:
 
 
 def too_small(shape: tuple[int, int]) -> str:
-    """Why images of a shape can never be compared; empty when they can."""
+    """The reason why images of a shape cannot be compared; empty when they can."""
     if len(window_grid(shape)) >= MIN_WINDOWS:
         return ""
     least = next(side for side in itertools.count(SMALLEST) if len(window_grid((side, side))) >= MIN_WINDOWS)
@@ -100,7 +100,7 @@ def too_small(shape: tuple[int, int]) -> str:
 def window_grid(shape: tuple[int, int]) -> list[tuple[Range, Range]]:
     """Rows and columns of the windows in which images of a shape are compared, row by row; none when it is too small.
 
-    They lie evenly, and overlap by half at most.
+    Windows are evenly spaced and overlap by at most half.
     """
     side = SIDE
     while side > SMALLEST and 2 * side > min(shape):
@@ -117,7 +117,7 @@ def _starts(length: int, side: int) -> list[int]:
 
 
 def view_of(values: np.ndarray, clear: np.ndarray) -> View:
-    """The edges of a window of an image (y, x), and where they can be trusted; ``clear`` (y, x) bool."""
+    """The edges of a window of an image (y, x), and where they are valid; ``clear`` (y, x) bool."""
     level = float(np.mean(values, where=clear, dtype=np.float64)) if clear.any() else 0.0
     filled = np.where(clear, values, level).astype(np.float32)
     edges = scipy.ndimage.gaussian_gradient_magnitude(filled, _SMOOTHED)
@@ -160,7 +160,7 @@ def translation(reference: Sequence[View], image: Sequence[View], limit: float) 
 
 
 def _doubt(found: Translation, near: int, limit: float) -> str:
-    """Why a translation must not be used, of which ``near`` windows lie near the median; empty when it can be."""
+    """The reason why a translation is rejected; empty when it is accepted. ``near``: windows near the median."""
     # of a median of values with normal errors, whose standard deviation is 1.4826 times their median deviation
     error = 1.2533 * 1.4826 * found.spread / np.sqrt(found.windows)
     if near < AGREED * found.windows or error > MAX_STANDARD_ERROR:
@@ -175,8 +175,8 @@ def _doubt(found: Translation, near: int, limit: float) -> str:
 
 
 def _match(reference: View, image: View, limit: float) -> tuple[float, float] | None:
-    """Pixels right and down at the peak of the phase correlation of two windows; None when it is no more than chance,
-    or out of reach."""
+    """Pixels right and down at the peak of the phase correlation of two windows; None when the peak is
+    too low, or too far away."""
     clear = reference.clear & image.clear
     weight = np.hanning(len(clear) + 2)[1:-1, None] * np.hanning(clear.shape[1] + 2)[1:-1] * clear
     first, second = (_phases(_centred(view.edges, weight)) for view in (reference, image))
@@ -204,7 +204,7 @@ def _phases(values: np.ndarray) -> np.ndarray:
 
 
 def _centred(edges: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Edges less their mean, weighted: what is not clear is 0, and where that is makes no step to be seen."""
+    """Edges minus their weighted mean, tapered, so that pixels that are not clear are 0 and leave no step."""
     values = edges.astype(np.float64)
     centred: np.ndarray = (values - np.average(values, weights=weight)) * weight
     return centred

@@ -24,14 +24,14 @@ EXACT_IN_FLOAT32 = ("uint8", "int8", "uint16", "int16", "float32")
 """Types that can be resampled: the arithmetic is float32."""
 
 _EDGE = 1e-10
-"""A centre this close below a pixel edge lies on it: the ratio of the lattices is rarely exact in binary."""
+"""Distance below a pixel edge within which a centre counts as on it: ratios of grids are rarely exact in binary."""
 LEAST_WEIGHT = 0.25
-"""With less than this share of its weights left, a mean would amplify noise; the nearest pixel is taken."""
+"""Least sum of the remaining weights; with less, a mean would amplify noise and the nearest pixel is used."""
 
 
 @dataclass(frozen=True)
 class AxisTaps:
-    """Which source pixels of one axis make each output pixel, with which weights."""
+    """Source pixels and weights of each output pixel along one axis."""
 
     first: np.ndarray
     """(n_out,) int64: first source pixel."""
@@ -141,7 +141,7 @@ def _range(dtype: np.dtype[Any]) -> tuple[int, int]:
 
 
 def _marker(dtype: np.dtype[Any], nodata: float | None) -> tuple[float, float]:
-    """The nodata value and the value that a measure takes instead of it; NaN, equal to nothing, if none."""
+    """The nodata value and the value that replaces results equal to it; NaN without nodata."""
     if nodata is None or math.isnan(nodata):
         return math.nan, math.nan
     if dtype.kind == "f":
@@ -150,7 +150,7 @@ def _marker(dtype: np.dtype[Any], nodata: float | None) -> tuple[float, float]:
 
 
 def _check(values: np.ndarray, rows: AxisTaps, cols: AxisTaps, origin: tuple[int, int], nodata: float | None) -> None:
-    """Raise ValueError for what would otherwise read outside of the window or change values silently."""
+    """Raise ValueError for arguments that would read outside the window or change values silently."""
     if values.dtype.name not in EXACT_IN_FLOAT32:
         raise ValueError(f"cannot resample {values.dtype}; expected one of {', '.join(EXACT_IN_FLOAT32)}")
     if nodata is not None and values.dtype.kind != "f":
@@ -223,7 +223,7 @@ def _store(total: np.ndarray, limits: np.ndarray, out: np.ndarray) -> None:
 
 @numba.njit(nogil=True, cache=True)
 def _mend(values: np.ndarray, y: _Axis, x: _Axis, limits: np.ndarray, out: np.ndarray) -> None:
-    """Do again the output pixels that a source pixel without data, or the end of the file, has touched."""
+    """Recompute output pixels that depend on a source pixel without data, or on the edge of the file."""
     nodata = limits[2]
     outside = y[2].min() < 0 or x[2].min() < 0
     missing = np.empty(values.shape[1:], np.bool_)
@@ -243,7 +243,7 @@ def _mend(values: np.ndarray, y: _Axis, x: _Axis, limits: np.ndarray, out: np.nd
 
 @numba.njit(nogil=True, cache=True)
 def _find_missing(values: np.ndarray, nodata: float, missing: np.ndarray) -> bool:
-    """Mark pixels without data; whether there are any."""
+    """Mark pixels without data; True if there are any."""
     count = 0
     for i in range(values.shape[0]):
         for j in range(values.shape[1]):

@@ -1,4 +1,4 @@
-"""Who learns and who validates, and which pixels of the learning polygons are samples."""
+"""Split of polygons into learning and validation, and selection of samples in learning polygons."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from iota2.core.words import nearest
 from iota2.errors import InputError
 
 BOTH = "both"
-"""Side of a polygon that is learned and validated (``split_ground_truth: False``)."""
+"""Side of a polygon used for learning and for validation (``split_ground_truth: False``)."""
 
 Strategy = Literal["all", "percent", "constant", "smallest", "total", "byclass"]
 
@@ -97,9 +97,9 @@ class SelectionOptions:
 
 
 def parse_class_counts(text: str, source: str) -> dict[str, int]:
-    """Number of pixels by label (as text) from lines ``label,count``; blank lines are passed over.
+    """Number of pixels by label (as text) from lines ``label,count``; blank lines are ignored.
 
-    Raises InputError naming every line that is something else, or names a label again.
+    Raises InputError with every line of another form, and every label that is given twice.
     """
     counts: dict[str, int] = {}
     problems = []

@@ -1,4 +1,4 @@
-"""Less speckle in a series of radar images without blurring what does not change.
+"""Multitemporal speckle filter for series of radar images.
 
 Quegan & Yu (2001), Filtering of multichannel SAR images, IEEE Trans. Geosci. Remote Sens. 39(11), 2373-2379, with the
 weights of channels whose speckle is independent: each date is its own local mean, times the mean over all dates of
@@ -17,7 +17,7 @@ def multitemporal_filter(values: np.ndarray, valid: np.ndarray, radius: int) -> 
     """Filtered ``values`` (time, band, y, x), float32, of intensities (linear, not dB) that are ``valid`` (time, y, x).
 
     Local means are those of the valid pixels of the square with ``2 * radius + 1`` pixels on a side, cut at the edges
-    of the arrays. Every band by itself. Values that are not valid neither take part nor change; neither does a pixel
+    of the arrays. Bands are filtered separately. Invalid values are excluded and unchanged, like pixels
     whose local mean is not above 0. With one date alone, nothing changes but by rounding.
 
     Sums are always of the same terms in the same order, so a pixel does not depend on what is computed with it.

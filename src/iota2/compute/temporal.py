@@ -1,6 +1,6 @@
 """Filling the gaps of a time series: linear in time between valid dates, constant at the two ends.
 
-For an output date, which acquisitions come before it and which after is the same for all pixels. So the last
+The acquisitions before and after an output date are the same for all pixels. So the last
 valid value before and the next valid value after are carried along the series with selections (no look-up per
 pixel), and every loop runs over neighbouring pixels.
 """
@@ -13,7 +13,7 @@ import numba
 import numpy as np
 
 CHUNK = 1024
-"""Pixels treated together: what is needed for one band of a year stays in the cache of a core."""
+"""Pixels per chunk; one band of a year of them fits the cache of a core."""
 
 
 def gapfill(
@@ -28,8 +28,8 @@ def gapfill(
 
     ``values`` (time, band, y, x) int16 or float32 and ``valid`` (time, y, x) bool at ``days`` (time,),
     ascending day numbers. Values that are not valid are never used, NaN included. Valid values of one day
-    count as one date with their mean, whatever their order. Before the first valid date its value holds,
-    after the last its own. A pixel without any valid date is 0. ``out``, if given, is written and returned;
+    count as one date with their mean, whatever their order. Before the first valid date its value is used,
+    after the last one that one's. A pixel without any valid date is 0. ``out``, if given, is written and returned;
     it may be a part of a larger array whose y and x are contiguous.
 
     Raises ValueError for unsorted days or shapes that do not fit.
@@ -108,8 +108,8 @@ def _mark_known(valid: np.ndarray, starts: np.ndarray, span: tuple[int, int], kn
 def _weigh(known: np.ndarray, calendar: _Arrays, work: _Work, weight: np.ndarray) -> None:
     """Share of the next valid value at each output date.
 
-    1 when no valid date comes before, 0 when none comes after: then the missing one, which is carried as 0,
-    does not count, and without any both are 0.
+    1 without a valid date before, 0 without one after: the missing value, carried as 0, gets no weight. Without
+    any valid date both values are 0.
     """
     days, out_days, slots = calendar
     before, after = work
@@ -156,7 +156,7 @@ def _carry(series: _Arrays, band: int, span: tuple[int, int], work: _Work, known
 
 @numba.njit(nogil=True, cache=True)
 def _carry_on(values: np.ndarray, known: np.ndarray, carried: np.ndarray, out: np.ndarray) -> None:
-    """The value where it is known, the carried one elsewhere."""
+    """The value where it is valid, else the carried one."""
     for p in range(len(values)):
         value, other = np.float32(values[p]), carried[p]  # both loaded, so that the choice needs no branch
         out[p] = value if known[p] else other
@@ -177,6 +177,6 @@ def _mean(series: _Arrays, g: int, band: int, start: int, out: np.ndarray) -> No
 
 @numba.njit(nogil=True, cache=True)
 def _mix(before: np.ndarray, after: np.ndarray, weight: np.ndarray, out: np.ndarray) -> None:
-    """Between the value before and the value after."""
+    """Interpolate between the value before and the value after."""
     for p in range(len(out)):
         out[p] = before[p] + (after[p] - before[p]) * weight[p]

@@ -16,13 +16,13 @@ import numpy as np
 from numba import njit
 
 LANES = 16
-"""Pixels that walk together: one cache line of float32."""
+"""Pixels evaluated together: one cache line of float32."""
 TILE_BYTES = 256 * 1024
-"""Size of the features in work: small enough to share a second-level cache with one tree and the sums."""
+"""Bytes of features in a tile; it shares a second-level cache with one tree and the sums."""
 MAX_ROWS = 2**24
-"""Leaves store the number of their row in a float32, exact up to here."""
+"""Largest row number that a leaf can store exactly in float32."""
 MAX_SHARE = 1e30
-"""Greatest size of what a leaf adds: no sum of them overflows."""
+"""Greatest magnitude of a leaf value, so that no sum overflows."""
 _DTYPES = {
     "roots": np.uint32,
     "feature": np.uint32,
@@ -220,7 +220,7 @@ def _walk(tree: np.ndarray, features: np.ndarray, bits: int, at: np.ndarray) -> 
 def _fill(tile: np.ndarray, x: np.ndarray, at: np.ndarray, gathered: np.ndarray) -> bool:
     """Copy the pixels ``at`` of ``x`` into ``tile`` (group, feature and lane); True if one is NaN.
 
-    Lanes past the last pixel keep what they held: they walk along and are not counted.
+    Lanes beyond the last pixel keep old values and are ignored.
     """
     missing = np.uint32(0)
     first, count = at[0], at.size
@@ -270,7 +270,7 @@ def _check_link(forest: Forest) -> None:
 
 
 def _check_trees(forest: Forest) -> None:
-    """Children lie behind their parent and inside its tree: so every walk ends in a leaf of the tree."""
+    """Check that children come after their parent and inside its tree, so that every path ends in a leaf."""
     roots, n = forest.roots.astype(np.int64), len(forest.feature)
     _require(len(roots) and n and roots[0] == 0 and roots[-1] < n, "roots outside the nodes")
     size = np.diff(roots, append=n)

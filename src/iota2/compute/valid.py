@@ -1,4 +1,4 @@
-"""Which pixels have data, and which value stands for none."""
+"""Pixels with data, and nodata values."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from iota2.core.sensor import MaskRule
 
 _KEPT = ("int8", "uint8", "int16", "uint16", "float32")
-"""Types that are resampled as they are."""
+"""Types that are resampled without conversion."""
 
 
 def kept_type(*found: np.dtype[Any]) -> np.dtype[Any]:
-    """The type in which pixels of files of these types are held: their common one, or float32."""
+    """The type of arrays with pixels of files of these types: the common one, or float32."""
     common = np.result_type(*found)
     return common if common.name in _KEPT else np.dtype(np.float32)
 
@@ -33,7 +33,7 @@ def mask_applies(rule: MaskRule, values: np.ndarray) -> np.ndarray:
     applies = np.zeros(values.shape, bool)
     if rule.bits:
         bits = sum(1 << bit for bit in rule.bits)
-        # an unsigned type holds no bits above its own; others become wide enough
+        # bits beyond an unsigned type are never set; other types are widened
         plain = values.dtype.kind == "u"
         within = bits & int(np.iinfo(values.dtype).max) if plain else bits
         applies |= (values & values.dtype.type(within) if plain else values.astype(np.int64) & within) != 0
@@ -43,7 +43,7 @@ def mask_applies(rule: MaskRule, values: np.ndarray) -> np.ndarray:
 
 
 def absent_value(rule: MaskRule | None, dtype: np.dtype[Any], nodata: float | None) -> float:
-    """What a band (no rule) or mask of a type holds where it shows nothing: no data, or that the rule applies."""
+    """The value of a band (without rule) or mask outside its image: nodata, or a value to which the rule applies."""
     if rule is None:
         marker = nodata_of(dtype, nodata)
         return 0.0 if marker is None else marker

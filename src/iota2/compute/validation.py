@@ -1,4 +1,4 @@
-"""What validation pixels show when their polygons are known: the accuracy of parts of them."""
+"""Accuracy of subsets of the validation pixels, selected by polygon."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from iota2.core.random import generator
 from iota2.core.tables import Confusion, PolygonCounts
 
 NEAR = 100.0
-"""Metres: a validation polygon within this of a learning polygon of its class is a neighbour of it."""
+"""Metres; a validation polygon closer than this to a learning polygon of its class counts as its neighbour."""
 
 Part = Literal["all", "inner", "apart"]
 """All validation pixels; those that do not touch the edge of their polygon; those of polygons without neighbours."""
@@ -22,7 +22,7 @@ Part = Literal["all", "inner", "apart"]
 
 @dataclass(frozen=True)
 class Counted:
-    """One part of the validation pixels; arrays follow the labels, means over the seeds."""
+    """Accuracy of one subset of the validation pixels; arrays are in the order of the labels, means are over seeds."""
 
     summary: Summary
     confusions: Mapping[int, Confusion]
@@ -35,7 +35,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class Validated:
-    """The validation pixels of all seeds, by their polygons."""
+    """Accuracy of all validation pixels and of subsets of them, over all seeds."""
 
     labels: tuple[int, ...]
     parts: Mapping[Part, Counted]
@@ -49,7 +49,7 @@ class Validated:
 
 
 def count_pixels(polygon: np.ndarray, reference: np.ndarray, produced: np.ndarray, edge: np.ndarray) -> PolygonCounts:
-    """Counts from one value for each pixel; arrays of one length, that may be empty."""
+    """Counts of pixels by polygon, reference and mapped class, from (pixel,) arrays of one length, maybe empty."""
     columns = [np.asarray(values, np.int64) for values in (polygon, reference, produced, edge)]
     rows, pixels = np.unique(np.stack(columns, axis=1), axis=0, return_counts=True)
     return _table(rows, pixels.astype(np.int64))
@@ -104,7 +104,7 @@ def polygons_of(counts: PolygonCounts, labels: tuple[int, ...]) -> np.ndarray:
 
 
 def validated(by_seed: Mapping[int, PolygonCounts], labels: tuple[int, ...]) -> Validated:
-    """Everything that the counts of one or more seeds tell; of a single one with intervals over its polygons."""
+    """Accuracy from the counts of one or more seeds; with intervals over the polygons for a single seed."""
     intervals = None
     if len(by_seed) == 1:
         ((seed, counts),) = by_seed.items()

@@ -1,4 +1,4 @@
-"""Values of a layer that look like holes without a nodata tag: codes that are usual for them, and far extremes."""
+"""Search for undeclared nodata values in a layer: usual codes, and isolated extremes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 CODES = (-99999.0, -32768.0, -32767.0, -10000.0, -9999.0, -999.0, 9999.0, 32767.0, 65535.0, 99999.0)
 """Values that often stand for no data."""
 ASTRONOMIC = 1e19
-"""No measure of a layer is that large."""
+"""Larger values cannot be measurements."""
 NEAR = 50.0
-"""A code whose neighbours, up to this far, are rarer than itself is none of a run of measures."""
+"""Distance to neighbouring values; a code that is more frequent than these is not one of many measurements."""
 FEW = 20
-"""Distinct values below which a layer holds codes: any of them may lie far from the others."""
+"""Distinct values below which a layer contains codes, any of which may be far from the others."""
 LOOKED_AT = 100
-"""So many times ``FEW`` pixels of a piece are looked at to count distinct values."""
+"""Pixels sampled to count distinct values, as a multiple of ``FEW``."""
 OFTEN = 16
-"""Pixels from which a far extreme looks like a code."""
+"""Pixels from which an isolated extreme counts as a code."""
 
 
 def nodata_meant(values: np.ndarray, value: float) -> np.ndarray:
@@ -34,7 +34,7 @@ def nodata_meant(values: np.ndarray, value: float) -> np.ndarray:
 
 @dataclass
 class _Extreme:
-    """The least value seen, how often, and the next one."""
+    """The smallest value so far, its count, and the next one."""
 
     value: float = math.inf
     count: int = 0
@@ -55,7 +55,7 @@ class _Extreme:
 
 @dataclass
 class VoidSearch:
-    """Counts, over pieces of a layer, what may be holes."""
+    """Counts candidates for nodata values over pieces of a layer."""
 
     pixels: int = 0
     nan: int = 0
@@ -67,7 +67,7 @@ class VoidSearch:
     _greatest: _Extreme = field(default_factory=_Extreme)
 
     def add(self, values: np.ndarray, known: Sequence[float] = ()) -> None:
-        """Count a piece; values ``known`` to stand for no data are no holes without a word."""
+        """Add a piece of the layer; values ``known`` to be nodata are excluded."""
         self.pixels += values.size
         flat = values.ravel().astype(np.float64)
         empty = np.isnan(flat)
@@ -95,7 +95,7 @@ class VoidSearch:
                 self._near[code] = self._near.get(code, 0) + near
 
     def found(self) -> dict[float, int]:
-        """Pixels by value that look like holes, NaN apart."""
+        """Number of pixels of each candidate value; NaN separately."""
         holes = dict(self._astronomic)
         holes |= {code: count for code, count in self._codes.items() if count > self._near[code]}
         if len(self._distinct) < FEW:

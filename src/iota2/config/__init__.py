@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from iota2.config.load import load_config
 from iota2.config.options.schema import Config, describe
 from iota2.config.template import minimal_config
 
-__all__ = ["Config", "describe", "load_config", "minimal_config"]
+__all__ = ["Config", "describe", "minimal_config"]

@@ -157,16 +157,6 @@ def without_effect(section: str, key: str, *, sensor: bool) -> str:
     return _NO_SUCCESSOR if name in map(squeezed, known) else ""
 
 
-BUILDERS = {
-    "i2_classification": "I2Classification",
-    "i2_features_map": "I2FeaturesMap",
-    "i2_obia": "I2Obia",
-    "i2_vectorization": "I2Vectorization",
-}
-"""Old builder name to the present one; those of later builders differ in the same way."""
-_PRESENT_BUILDERS = {squeezed(name): name for name in (*BUILDERS.values(), "I2Regression", "I2FeaturesTiler")}
-
-
 def classifier_options(value: object) -> object:
     """The dictionary of ``-name value -name value``; anything but text is left as it is.
 
@@ -177,17 +167,38 @@ def classifier_options(value: object) -> object:
     return {name: bare_value(word) for name, word in split_text(value).items()}
 
 
-def builder_names(value: object) -> object:
-    """Names of builders in their present spelling; anything but a list or a name is left as it is."""
-    if isinstance(value, str):
-        value = [value]
-    if isinstance(value, list):
-        return [_PRESENT_BUILDERS.get(squeezed(name), name) if isinstance(name, str) else name for name in value]
-    return value
-
-
 VALUES = {
     ("arg_train", "otb_classifier_options"): classifier_options,
-    ("builders", "builders_class_name"): builder_names,
 }
 """What turns the value of an option, as written in 2020, into that of today."""
+
+STEP_BLOCKS = {
+    "preprocess_data": "sensorsPreprocess",
+    "get_common_mask": "CommonMasks",
+    "get_pixValidity": "PixelValidity",
+    "envelope": "Envelope",
+    "regionShape": "genRegionVector",
+    "split_samples": "referenceData",
+    "samplesFormatting": "VectorFormatting",
+    "samplesStatistics": "statsSamplesModel",
+    "samplesSelection": "samplingLearningPolygons",
+    "samplesSelection_tiles": "samplesByTiles",
+    "vectorSampler": "samplesExtraction",
+    "mergeSample": "samplesByModels",
+    "training": "learnModel",
+    "classifications": "classification",
+    "mergeClassifications": "classificationMerge",
+    "confusionMatrix": "confusionCmd",
+    "confusionMatrixFusion": "confusionsMerge",
+    "reportGen": "reportGeneration",
+}
+"""Name of a block of a legacy resources file to the name of the step."""
+IDLE_BLOCKS = (
+    "iota2_dir", "samplesManagement", "samplesAugmentation", "dimensionalityReduction",
+    "superPixPos", "superPixSplit", "slic_segmentation", "cmdClassifications", "SAROptConfusionMatrix",
+    "SAROptConfusionMatrixFusion", "SAROptFusion", "fusion", "noData", "gen_confusionMatrix",
+    "merge_final_classifications", "statsReport", "mergeOutStats", "regularisation", "mergeregularisation", "clump",
+    "grid", "crownsearch", "crownbuild", "mosaictiles", "vectorisation", "simplification", "smoothing", "clipvectors",
+    "statistics", "prodVectors",
+)  # fmt: skip
+"""Blocks of legacy resources files for which there is no step."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,20 +19,22 @@ from iota2.config.options.fields import (
     about,
     default_of,
     expected,
+    is_mandatory,
     keys,
     nested,
     shortened,
     shown,
 )
 from iota2.config.options.schema import ATTRIBUTES, SECTIONS, Config
-from iota2.config.places import KEYS, builders_asked, place_of, section_of, unknown_option, unknown_section
+from iota2.config.places import KEYS, LETTERS, place_of, section_of, texts_of, unknown_option, unknown_section
 from iota2.config.rules import findings
 from iota2.config.syntax.cfg import read_cfg
 from iota2.config.syntax.document import Document, Node, Places, SectionText, mentioned, read_text
 from iota2.config.syntax.yaml_reader import read_yaml, written_in_yaml
+from iota2.core.builder import Builder
 from iota2.core.files import without_dots
 from iota2.core.words import choice_meant, did_you_mean, squeezed
-from iota2.errors import ConfigError
+from iota2.errors import ConfigError, UserError
 
 _ADVICE = re.compile(f", but relative paths start at .*: {re.escape(FROM_HERE)}")
 KeyPath = Sequence[str | int]
@@ -87,26 +89,34 @@ def _advised_once(problems: Iterable[str]) -> Iterator[str]:
         given.add(advice[0] if advice else "")
 
 
-def load_config(path: Path | str, *, check_paths: bool = True, paths_from: Path | None = None) -> Config:
-    """The configuration in a ``.cfg``, ``.yaml`` or ``.yml`` file.
+Lookup = Callable[[Sequence[str], Sequence[Path]], tuple[Builder, ...]]
+"""Finds builders by their names, and by folders with builders of the user's own; raises UserError."""
+
+
+def load_config(
+    path: Path | str, lookup: Lookup, *, check_paths: bool = True, paths_from: Path | None = None
+) -> Config:
+    """The configuration in a ``.cfg``, ``.yaml`` or ``.yml`` file, for the builders that ``lookup`` finds.
 
     Relative paths start at ``paths_from``, or else at the folder of the file. With ``check_paths``, files and folders
     that are inputs must exist. Raises ConfigError with all problems, each with its line; a syntax error comes alone.
     What is accepted but should be known stands in ``warnings``.
     """
-    return _whole(read_config(path, check_paths=check_paths, paths_from=paths_from))
+    return _whole(read_config(path, lookup, check_paths=check_paths, paths_from=paths_from))
 
 
-def read_config(path: Path | str, *, check_paths: bool = True, paths_from: Path | None = None) -> Reading:
+def read_config(
+    path: Path | str, lookup: Lookup, *, check_paths: bool = True, paths_from: Path | None = None
+) -> Reading:
     """What ``load_config`` reads, with the problems as values; ConfigError for a syntax error only."""
     source = without_dots(Path(path).absolute())
     read = read_yaml if written_in_yaml(source) else read_cfg
-    return _reading(read(read_text(source), source), check_paths=check_paths, paths_from=paths_from)
+    return _reading(read(read_text(source), source), lookup, check_paths=check_paths, paths_from=paths_from)
 
 
-def config_from(document: Document, *, check_paths: bool = True) -> Config:
+def config_from(document: Document, lookup: Lookup, *, check_paths: bool = True) -> Config:
     """The configuration that a document describes; see ``load_config``."""
-    return _whole(_reading(document, check_paths=check_paths, paths_from=None))
+    return _whole(_reading(document, lookup, check_paths=check_paths, paths_from=None))
 
 
 def _whole(reading: Reading) -> Config:
@@ -115,12 +125,12 @@ def _whole(reading: Reading) -> Config:
     return reading.config
 
 
-def _reading(document: Document, *, check_paths: bool, paths_from: Path | None) -> Reading:
-    draft = _Draft(document.source, builders_asked(document))
-    for written in document.sections:
-        _place_section(draft, written)
+def _reading(document: Document, lookup: Lookup, *, check_paths: bool, paths_from: Path | None) -> Reading:
     home = document.source.parent
     start = without_dots(paths_from.absolute()) if paths_from else None
+    draft = _Draft(document.source, _builders(document, lookup, start or home))
+    for written in document.sections:
+        _place_section(draft, written)
     context = {"folder": start or home, "home": home, "paths_from": start, "check_paths": check_paths}
     sections = {name: found for name in SECTIONS if (found := _validated(draft, name, context))}
     for finding in findings(sections):
@@ -160,13 +170,49 @@ def _usable(draft: _Draft, context: Mapping[str, object]) -> Config | None:
     return _assembled(draft, sections)
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """The builders that a file asks for."""
+
+    builders: tuple[Builder, ...] = ()
+    problem: str = ""
+    """Why they are not known."""
+
+    @property
+    def letters(self) -> frozenset[str]:
+        """The letters of the builders; of all when one of them uses every option, or when they are not known."""
+        letters = {builder.letter for builder in self.builders}
+        return frozenset(letters) if letters and all(letters) else frozenset(LETTERS)
+
+    def needed(self, section: str) -> list[str]:
+        """Options of a section that the builders need; when they are not known, those that any builder needs."""
+        options = {option for builder in self.builders for option in builder.options}
+        return [
+            key
+            for key, info in KEYS[section].items()
+            if about(info).needed and (not self.builders or f"{section}.{key}" in options)
+        ]
+
+
+def _builders(document: Document, lookup: Lookup, start: Path) -> _Asked:
+    """The builders that a file asks for. Folders of builders that are no text or do not exist are reported later."""
+    default = default_of(KEYS["builders"]["builders_class_name"])
+    names = texts_of(document, "builders", "builders_class_name") or default
+    folders = [
+        without_dots(start / Path(text).expanduser()) for text in texts_of(document, "builders", "builders_paths")
+    ]
+    try:
+        return _Asked(lookup(names, [folder for folder in folders if folder.is_dir()]))
+    except UserError as err:
+        return _Asked(problem=str(err))
+
+
 @dataclass
 class _Draft:
     """Keys on their way to the section they belong to, and what was noticed on the way."""
 
     source: Path
-    asked: frozenset[str]
-    """The letters of the builders that are asked for."""
+    asked: _Asked
     nodes: dict[str, dict[str, Node]] = field(default_factory=lambda: {name: {} for name in SECTIONS})
     lines: dict[str, int] = field(default_factory=dict)
     problems: list[tuple[int, str]] = field(default_factory=list)
@@ -249,7 +295,7 @@ def _place_later(draft: _Draft, written: SectionText) -> None:
 
 def _place_key(draft: _Draft, written: str, section: str, key: str, node: Node) -> None:
     """Puts one key where it belongs, or notes why it belongs nowhere."""
-    place, line = place_of(section, key, draft.asked), node.line
+    place, line = place_of(section, key, draft.asked.letters), node.line
     if place.how == "unknown":
         hint = unknown_option(section, key) if len(draft.problems) < MOST_HINTS else ""
         draft.note_at(draft.problems, line, f"{section}.{key}: unknown option{hint}")
@@ -272,7 +318,7 @@ def _is_default(info: FieldInfo | None, value: object) -> bool:
     if _is_none(value):
         return True
     value = tuple(value) if isinstance(value, list) else value
-    return info is not None and not info.is_required() and value == default_of(info)
+    return info is not None and not is_mandatory(info) and value == default_of(info)
 
 
 def _is_none(value: object) -> bool:
@@ -283,7 +329,7 @@ def _is_none(value: object) -> bool:
 def _not_given(name: str, key: str, value: object) -> bool:
     """True when None stands for an option that has a default, and so for the default."""
     info = KEYS[name].get(key)
-    if info is None or info.is_required() or (name, key) in NONE_MEANS_SOMETHING:
+    if info is None or is_mandatory(info) or (name, key) in NONE_MEANS_SOMETHING:
         return False
     return _is_none(value) and default_of(info) is not None
 
@@ -306,6 +352,11 @@ def _validated(draft: _Draft, name: str, context: Mapping[str, object]) -> Secti
             values[key] = _value(name, key, node)
         except ValueError as err:
             draft.note(draft.problems, name, (key,), str(err))
+    for key in draft.asked.needed(name):
+        if key not in values:
+            draft.note(draft.problems, name, (key,), _missing(KEYS[name][key]))
+    if name == "builders":
+        _name_builders(draft, values)
     try:
         section = SECTIONS[name].model_validate(values, context=dict(context))
     except ValidationError as err:
@@ -313,6 +364,19 @@ def _validated(draft: _Draft, name: str, context: Mapping[str, object]) -> Secti
             draft.note(draft.problems, name, loc, text)
         return None
     return section if len(draft.problems) == before else None
+
+
+def _missing(info: FieldInfo) -> str:
+    return f"is missing; give {expected(info)}: {info.description}"
+
+
+def _name_builders(draft: _Draft, values: dict[str, Any]) -> None:
+    """Put the present names of the builders in place of those that were written, or note why there are none."""
+    if draft.asked.problem:
+        option = "builders_class_name" if "builders_class_name" in values else "builders_paths"
+        draft.note(draft.problems, "builders", (option,), draft.asked.problem)
+    elif values.get("builders_class_name"):
+        values["builders_class_name"] = [builder.name for builder in draft.asked.builders]
 
 
 def _problems(options: type[Options], err: ValidationError) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -326,7 +390,7 @@ def _problems(options: type[Options], err: ValidationError) -> Iterator[tuple[tu
         if error["type"] == "value_error":
             yield path, str(error["ctx"]["error"])
         elif error["type"] == "missing" and info:
-            yield path, f"is missing; give {expected(info)}: {info.description}"
+            yield path, _missing(info)
         elif error["type"] == "extra_forbidden":
             hint = did_you_mean(str(path[-1]), keys(holder)) or f"; expected one of {', '.join(keys(holder))}"
             yield path, f"unknown option{hint}"

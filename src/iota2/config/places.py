@@ -19,15 +19,8 @@ from iota2.core.words import did_you_mean, nearest, squeezed
 KEYS: Mapping[str, Mapping[str, FieldInfo]] = {name: keys(cls) for name, cls in SECTIONS.items()}
 """The options of each section under the names that are written in files."""
 
-LETTERS = {
-    "I2Classification": "C",
-    "I2FeaturesMap": "F",
-    "I2Obia": "O",
-    "I2Vectorization": "V",
-    "I2Regression": "R",
-    "I2FeaturesTiler": "T",
-}
-"""The letter that stands for each builder where options say which builders use them."""
+LETTERS = "CFOVRT"
+"""The letters of the builders where options say which builders use them."""
 _FREE = "scikit_models_parameters"
 """The section whose other keys are arguments of the classifier."""
 _LOST_HEADER = "task_retry_limits"
@@ -69,15 +62,15 @@ def unknown_section(written: str) -> str:
     return did_you_mean(written, [*SECTIONS, *legacy.SECTIONS]) or f"; expected one of {', '.join(SECTIONS)}"
 
 
-def builders_asked(document: Document) -> frozenset[str]:
-    """The letters of the builders that a file asks for; classification is always among them."""
-    names: Any = None
+def texts_of(document: Document, section: str, name: str) -> list[str]:
+    """The texts of an option, one or a list of them, in any spelling of its name; anything else in it is left out."""
+    found: Any = None
     for written in document.sections:
-        for key, node in written.options.items() if section_of(written.name) == "builders" else ():
-            if squeezed(key) == squeezed("builders_class_name"):
-                names = legacy.builder_names(node.plain())
-    listed = names if isinstance(names, list) else []
-    return frozenset({"C"} | {LETTERS[name] for name in listed if isinstance(name, str) and name in LETTERS})
+        for key, node in written.options.items() if section_of(written.name) == section else ():
+            if squeezed(key) == squeezed(name):
+                found = node.plain()
+    listed = found if isinstance(found, list) else [found]
+    return [one for one in listed if isinstance(one, str) and one.strip().lower() not in ("", "none")]
 
 
 def place_of(section: str, key: str, asked: Collection[str]) -> Place:

@@ -131,6 +131,8 @@ def pixel_size_fits(chain: Chain) -> Iterator[Finding]:
 
 
 def classes_in_two_files(chain: Chain) -> Iterator[Finding]:
+    if not (chain.color_table and chain.nomenclature_path):  # no builder that is asked for needs classes
+        return
     if _real(chain.color_table) == _real(chain.nomenclature_path):
         text = "is the same file as nomenclature_path; expected a file of its own, with lines 'label R G B'"
         yield Finding("chain", ("color_table",), text)

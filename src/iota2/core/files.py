@@ -1,7 +1,7 @@
-"""Which paths may be opened, and how much of them is read: regular files only, texts up to a size.
+"""Safe reading of files: regular files only, and texts up to a size.
 
-Opening a named pipe waits for a writer for ever, and a device may never end. What is refused is an OSError, as of any
-file that cannot be read.
+Opening a named pipe blocks until a writer comes, and a device may never end. Such files raise OSError, like any
+unreadable file.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MAX_TEXT = 64 << 20
-"""Bytes of the largest text that is read whole: configurations, tables, metadata, records of runs."""
+"""Bytes of a text file, at most: configurations, tables, metadata, records of runs."""
 MAX_NAME_BYTES = 255
-"""Bytes of the name of a file that file systems hold."""
+"""Bytes of a file name, at most, on common file systems."""
 
 _KINDS = (
     (stat.S_ISFIFO, "is a named pipe (FIFO)"),
@@ -44,7 +44,7 @@ def without_dots(path: Path) -> Path:
 
 
 def require_regular(path: str | Path) -> None:
-    """Raise OSError unless ``path`` is a regular file, or a link to one; nothing is opened."""
+    """Raise OSError unless ``path`` is a regular file or a link to one. The file is not opened."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError as err:
@@ -71,8 +71,8 @@ def read_bytes(path: str | Path, most: int = MAX_TEXT) -> bytes:
 
 
 def read_text(path: str | Path, encoding: str = "utf-8", errors: str = "strict", most: int = MAX_TEXT) -> str:
-    """The text of a regular file, lines ending in a plain newline; OSError as of ``read_bytes``, UnicodeDecodeError for
-    bytes that are no text."""
+    """The text of a regular file, with newlines normalised. Raises OSError like ``read_bytes``, and UnicodeDecodeError
+    for bytes that are no UTF-8."""
     text = read_bytes(path, most).decode(encoding, errors)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
@@ -85,7 +85,7 @@ def require_listable(folder: str | Path) -> None:
 
 
 def blocked_below(folder: str | Path) -> OSError | None:
-    """The first error, if any, that keeps from listing a folder or one below it: patterns pass over such folders."""
+    """The first error on listing a folder or one below it, if any: glob patterns skip such folders silently."""
     found: list[OSError] = []
     for place, _, _ in os.walk(folder, onerror=found.append):
         if found:
@@ -99,7 +99,7 @@ def blocked_below(folder: str | Path) -> OSError | None:
 
 @contextmanager
 def naming(path: str | Path, *aliases: str | Path) -> Iterator[None]:
-    """Errors of the system in the body name ``path`` when they name nothing, as those of a full disk, or an alias."""
+    """Within the context, system errors get the name ``path`` if they have none (full disk) or an alias."""
     try:
         yield
     except OSError as err:
@@ -109,5 +109,5 @@ def naming(path: str | Path, *aliases: str | Path) -> Iterator[None]:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Open what may have become a pipe since it was looked at."""
+    """Open a file without blocking, in case it has become a pipe since the check."""
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)

@@ -1,4 +1,4 @@
-"""How the labels of classes are compared: what does not count between two spellings, and how a difference is shown."""
+"""Comparison of class labels: normalisation of spellings, and description of differences."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ _INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-"""Characters that show nothing themselves (Unicode: default ignorable): soft hyphen, zero-width space, joiners, marks
+"""Invisible characters (Unicode: default ignorable): soft hyphen, zero-width space, joiners, marks
 of direction, variation selectors, fillers, byte order mark."""
 _NUMERAL = re.compile(r"([+-]?)(\d+)(?:\.0*)?", re.ASCII)
 _LONGEST_NUMERAL = 18
-"""Digits of the largest number that is looked at: more are no code of any kind."""
+"""Digits of a number, at most; longer ones are no codes."""
 _MISREAD_AS = ("cp1252", "iso-8859-1", "iso-8859-15", "mac-roman", "cp850", "cp437")
-"""Encodings of one byte in which UTF-8 is often read by mistake."""
+"""Single-byte encodings with which UTF-8 is often decoded by mistake."""
 
 
 def normalised(text: str) -> str:
-    """The text as labels are compared.
+    """The normalised text, by which labels are compared.
 
-    Letters with accents are composed (NFC), characters that show nothing are removed, every run of blanks (no-break
-    spaces and tabs too) is one space, and there is none at the ends. Case counts.
+    Letters with accents are composed (NFC), invisible characters are removed, every run of blanks (no-break
+    spaces and tabs too) becomes one space, and is removed at the ends. Case is kept.
     """
     return " ".join(unicodedata.normalize("NFC", _INVISIBLE.sub("", text)).split())
 
 
 def whole_number(label: str) -> int | None:
-    """The whole number that a label writes (``11``, ``0011``, ``11.0``, ``+11``, ``-3``); None when it writes none."""
+    """The whole number that a label writes (``11``, ``0011``, ``11.0``, ``+11``, ``-3``); None for any other text."""
     found = _NUMERAL.fullmatch(normalised(label))
     if found is None or len(found[2].lstrip("0")) > _LONGEST_NUMERAL:
         return None
@@ -44,25 +44,25 @@ def plain_digits(label: str) -> str:
 
 
 def revealed(text: str) -> str:
-    """The text in quotes, with what cannot be seen in it by number: ``'Fore<U+0302>t'``, ``'a<U+00A0>b'``."""
+    """The text in quotes, with invisible characters by number: ``'Fore<U+0302>t'``, ``'a<U+00A0>b'``."""
     return "'" + "".join(f"<U+{ord(char):04X}>" if _is_hidden(char) else char for char in text) + "'"
 
 
 def _is_hidden(char: str) -> bool:
-    """Whether a character is not seen, or seen as another one."""
+    """Whether a character is invisible, or looks like another one."""
     blank = char.isspace() and char != " "
     return blank or bool(_INVISIBLE.match(char)) or unicodedata.category(char) in ("Mn", "Me", "Cc", "Cf")
 
 
 def most_like(label: str, others: Iterable[str]) -> str | None:
-    """The one of ``others`` that differs least from a label, when it is near: by case, accents or some letters."""
+    """The most similar of ``others``, when it differs by case, accents or a few letters; else None."""
     by_base = {_base(other): other for other in others}
     near = get_close_matches(_base(label), by_base, n=1, cutoff=0.6)
     return by_base[near[0]] if near else None
 
 
 def _base(text: str) -> str:
-    """Without case, accents and decimals; digits of other scripts as the usual ones."""
+    """The text without case, accents and decimals; digits of other scripts as ASCII."""
     text = "".join(str(unicodedata.decimal(char, char)) for char in text)
     number = whole_number(text)
     if number is not None:
@@ -72,7 +72,7 @@ def _base(text: str) -> str:
 
 
 def difference(one: str, other: str) -> str:
-    """In what two labels differ, in words: case only, or which characters stand in one and which in the other."""
+    """The difference of two labels in words: case only, or the characters that differ."""
     if one.casefold() == other.casefold():
         return "they differ by case"
     parts = []
@@ -83,7 +83,7 @@ def difference(one: str, other: str) -> str:
 
 
 def _named(text: str) -> str:
-    """Characters, with their numbers where they are no plain letters."""
+    """Characters, with their numbers unless they are plain letters."""
     if not text:
         return "nothing"
     numbers = " ".join(f"U+{ord(char):04X}" for char in text)
@@ -91,9 +91,9 @@ def _named(text: str) -> str:
 
 
 def misread(text: str) -> str | None:
-    """What a text was before its UTF-8 was read in an encoding of one byte (``ForÃªt`` was ``Forêt``); None for others.
+    """The original of UTF-8 text that was decoded with a single-byte encoding: ``ForÃªt`` was ``Forêt``.
 
-    Such a text holds letters that stand for bytes of UTF-8, in an order that words of no language have.
+    None for other texts. Such a text has letters that stand for bytes of UTF-8, in an order that no language has.
     """
     if text.isascii():
         return None

@@ -1,4 +1,4 @@
-"""What becomes of the reference polygons on their way to samples: how much each class loses, and why."""
+"""Losses of reference data on the way to samples, by class and reason."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ REASONS: Mapping[str, str] = {
     "max_samples": "beyond arg_train.max_samples_per_class",
     "no_clear_date": "without a clear date",
 }
-"""Why polygons and pixels are lost, in the order in which that happens, as it is said to people."""
+"""Reasons of losses, in the order in which they occur, in words."""
 DRAWN, USABLE, VALIDATION, LEARNING, SAMPLES = "drawn", "usable", "validation", "learning", "samples"
 STAGES = (DRAWN, USABLE, VALIDATION, LEARNING, SAMPLES)
-"""What is counted beside losses: polygons as the file holds them, what is left of them on the map, the sides of the
-split, and what a model learns from."""
+"""Stages that are counted besides losses: polygons in the file, their part that is usable on the map, both sides of the
+split, and samples of a model."""
 FEW_SAMPLES = 10
-"""A class that is learned from fewer pixels is nearly lost."""
+"""Pixels; a class that is learned from fewer is nearly lost."""
 SMALL_SHARE = 0.05
-"""A class of whose pixels a smaller part is usable is nearly lost."""
+"""Share of usable pixels below which a class is nearly lost."""
 COLUMNS = ("class", "label", "what", "polygons", "pixels")
 
 
 @dataclass(frozen=True)
 class Amount:
-    """Polygons, and pixels: counted on the map's grid, or area over the area of a pixel where polygons have none."""
+    """Polygons and pixels; pixels are counted on the grid of the map, or computed from areas where none is counted."""
 
     polygons: int = 0
     pixels: int = 0
@@ -49,12 +49,12 @@ class Amount:
 
 @dataclass(frozen=True)
 class ClassFate:
-    """What became of the polygons of one class, for one seed."""
+    """Amounts of one class by stage and reason, for one seed."""
 
     code: int
     label: str
     amounts: Mapping[str, Amount]
-    """By stage or reason; those that are absent are nothing."""
+    """By stage or reason; absent ones are 0."""
 
     def of(self, what: str) -> Amount:
         """The amount of a stage or reason."""
@@ -62,12 +62,12 @@ class ClassFate:
 
     @property
     def losses(self) -> dict[str, Amount]:
-        """What is lost, by reason, in the order of ``REASONS``."""
+        """Losses by reason, in the order of ``REASONS``."""
         return {reason: self.of(reason) for reason in REASONS if self.of(reason)}
 
     @property
     def nearly_lost(self) -> bool:
-        """Whether hardly anything of the class is learned from, or hardly any of its area is usable."""
+        """Whether hardly any pixel of the class is learned from, or hardly any of its area is usable."""
         drawn, usable = self.of(DRAWN).pixels, self.of(USABLE).pixels
         return self.of(SAMPLES).pixels < FEW_SAMPLES or usable < SMALL_SHARE * drawn
 
@@ -86,12 +86,12 @@ def fates_csv(fates: Iterable[ClassFate]) -> str:
 
 
 def _safe(label: str) -> str:
-    """With an apostrophe before what a spreadsheet would run as a formula (OWASP)."""
+    """The text, with an apostrophe before anything that a spreadsheet would run as a formula (OWASP)."""
     return f"'{label}" if label.startswith(("=", "+", "-", "@", "\t", "\r")) else label
 
 
 def parse_fates(text: str) -> tuple[ClassFate, ...]:
-    """What ``fates_csv`` wrote."""
+    """The values written by ``fates_csv``."""
     labels: dict[int, str] = {}
     amounts: dict[int, dict[str, Amount]] = {}
     for row in csv.DictReader(io.StringIO(text)):
@@ -127,7 +127,7 @@ def _pixels(count: int) -> str:
 
 
 def fate_sentence(fate: ClassFate, name: str) -> str:
-    """One line on a class: what was drawn, what is learned from and validates, what is lost and why."""
+    """One line on a class: amounts drawn, learned, validated, and lost by reason."""
     return (
         f"{name} ({fate.code}): {amount_text(fate.of(DRAWN))} drawn; {_pixels(fate.of(SAMPLES).pixels)} to learn from, "
         f"{fate.of(VALIDATION).pixels:,} to validate; lost: {losses_sentence(fate.losses)}"
@@ -135,8 +135,7 @@ def fate_sentence(fate: ClassFate, name: str) -> str:
 
 
 def warnings(fates: Mapping[int, Sequence[ClassFate]], name: Callable[[int], str]) -> tuple[str, ...]:
-    """What is to be said loudly of classes that are nearly lost for some seed, and of seeds that nothing validates;
-    ``fates`` by seed."""
+    """Warnings on classes that are nearly lost for some seed, and on seeds without validation; ``fates`` by seed."""
     seeds: dict[int, list[int]] = {}
     first: dict[int, ClassFate] = {}
     for seed, of_seed in fates.items():

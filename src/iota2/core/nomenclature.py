@@ -1,4 +1,4 @@
-"""The classes of a run: their codes in the map, names, colours, and the labels the user knows them by."""
+"""Classes of a run: codes in the map, names, colours, and labels of the user."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from iota2.core.labels import difference, most_like, normalised, whole_number
 from iota2.errors import InputProblems
 
 Label = int | str
-"""A class as the user's reference data names it: ``211`` or ``"prairie"``."""
+"""Label of a class in the user's reference data: ``211`` or ``"prairie"``."""
 Color = tuple[int, int, int]
 """Red, green, blue, each 0..255."""
 
@@ -29,7 +29,7 @@ UINT8_CODES = 255
 class Nomenclature:
     """The classes of a run, in ascending order of ``codes``.
 
-    A code is what stands in the map (0 is "not classified" and never a class). For integer labels codes are
+    A code is the value in the map (0 is "not classified" and never a class). For integer labels codes are
     the labels themselves; text labels are numbered 1..N in sorted order. (Text that is whole numbers only has become
     integers before: ``io.tables.label_columns``.)
 
@@ -42,7 +42,7 @@ class Nomenclature:
     colors: tuple[Color, ...]
     labels: tuple[int, ...] | tuple[str, ...]
     warnings: tuple[str, ...] = ()
-    """What the user should know, though nothing is wrong: same colour twice, codes above 255 …"""
+    """Warnings for the user: the same colour twice, codes above 255 …"""
 
     @property
     def dtype(self) -> str:
@@ -56,7 +56,7 @@ class Nomenclature:
 
     @property
     def unnamed(self) -> Nomenclature:
-        """The same classes, called by their codes, without colours: what pixels depend on."""
+        """The same classes with codes as names and without colours: the part on which pixels depend."""
         return Nomenclature(self.codes, tuple(map(str, self.codes)), ((0, 0, 0),) * len(self.codes), self.labels)
 
     def name(self, code: int) -> str:
@@ -83,7 +83,7 @@ class Nomenclature:
 
 @dataclass(frozen=True)
 class Entry(Generic[Value]):
-    """One line of a file: what it says about a label."""
+    """One line of a file: a label and its value."""
 
     line: int
     label: str
@@ -92,9 +92,9 @@ class Entry(Generic[Value]):
 
 @dataclass(frozen=True)
 class Listing(Generic[Value]):
-    """What one file says about labels, and what is wrong with its lines.
+    """Entries of a file by label, and problems of its lines.
 
-    The problems are kept, not raised, so that ``build_nomenclature`` tells those of both files at once.
+    Problems are collected, not raised, so that ``build_nomenclature`` reports those of both files at once.
     """
 
     source: str
@@ -103,10 +103,10 @@ class Listing(Generic[Value]):
 
 
 def parse_nomenclature(text: str, source: str) -> Listing[str]:
-    """Class names from lines ``name:label``; the last colon separates, so names may hold colons.
+    """Class names from lines ``name:label``; the last colon separates, so names may contain colons.
 
-    Blanks around name and label, blank lines, lines that begin with ``#`` and a byte order mark are passed
-    over. ``source`` is the file's name, for messages.
+    Blanks around name and label, blank lines, lines that begin with ``#`` and a byte order mark are
+    ignored. ``source`` is the file's name, for messages.
     """
 
     def read(line: str) -> tuple[str, str]:
@@ -123,8 +123,8 @@ def parse_nomenclature(text: str, source: str) -> Listing[str]:
 def parse_colors(text: str, source: str) -> Listing[Color]:
     """Class colours from lines ``label R G B``, separated by blanks, each colour 0..255.
 
-    Blank lines, lines that begin with ``#`` and a byte order mark are passed over. A label may be text, and
-    hold blanks itself: the last three numbers are the colour.
+    Blank lines, lines that begin with ``#`` and a byte order mark are ignored. A label may be text and
+    contain blanks: the last three numbers are the colour.
     """
 
     def read(line: str) -> tuple[str, Color]:
@@ -191,7 +191,7 @@ def _is_integer(word: str) -> bool:
 
 
 def _label_problems(used: list[Label]) -> Iterator[str]:
-    """Problems of the labels that the reference data use."""
+    """Problems of the labels of the reference data."""
     if not used:
         yield "The reference data hold no class at all. Check the field that holds the labels."
     texts = [label for label in used if isinstance(label, str)]
@@ -230,7 +230,7 @@ def _by_label(listing: Listing[Value], text: bool, lowest: int) -> tuple[dict[La
 def _missing(
     labels: list[Label], found: dict[Label, Value], listing: Listing[Value], what: str, example: str
 ) -> Iterator[str]:
-    """What a file lacks; nothing for one of which no line can be read, as its lines say it already."""
+    """Problems of labels that a file lacks; none for a file without valid lines, which are reported already."""
     if listing.problems and not listing.entries:
         return
     unused = {str(label) for label in found} - {str(label) for label in labels}
@@ -242,7 +242,7 @@ def _missing(
 
 
 def _like(label: Label, unused: set[str], listing: Listing[Value]) -> str:
-    """What a file has that may have been meant by a text label, and in what it differs."""
+    """The entry of a file that is most like a text label, and the difference."""
     near = most_like(label, sorted(unused)) if isinstance(label, str) else None
     if near is None or not isinstance(label, str):
         return ""

@@ -1,4 +1,4 @@
-"""Columns of the tables that go from step to step, and the tables of accuracy as values."""
+"""Columns of the tables that steps exchange, and tables of accuracy as values."""
 
 from __future__ import annotations
 
@@ -11,37 +11,39 @@ import numpy as np
 from iota2.core.recipe import FeatureRecipe
 
 REGION = "region"
+SINGLE_REGION = "1"
+"""The region of a run without a file of regions."""
 ORIGIN = "originfid"
 """Row number of the polygon in the user's reference data, from 0."""
 TILE = "tile_o"
 CODE = "i2label"
-"""Class code as it stands in the map."""
+"""Class code in the map."""
 LEARN, VALIDATION, UNUSED = "learn", "validation", "unused"
 OTHER_SEED = "XXXX"
-"""What the columns of other seeds hold in a merged selection."""
+"""Value of the columns of other seeds in a merged selection."""
 COLUMN, ROW = "i2col", "i2row"
-"""Pixel position of a sample on its tile's working lattice."""
+"""Pixel position of a sample on the working grid of its tile."""
 _SEED = "seed_"
-"""What the columns of ``seed_column`` begin with."""
+"""Prefix of the columns of ``seed_column``."""
 
 
 RESERVED = (REGION, ORIGIN, TILE, CODE, COLUMN, ROW, "ogc_fid", "geometry")
-"""Names of our own columns, and of those that every table has."""
+"""Names of columns that this program adds, and of those that every table has."""
 
 
 def label_column(data_field: str) -> str:
-    """Name of the column with the user's label: the field in lower case, apart from our own columns."""
+    """Name of the column with the user's label: the field in lower case, distinct from reserved names."""
     name = data_field.lower()
     return f"{name}_" if name in RESERVED or name.startswith(_SEED) else name
 
 
 def seed_column(seed: int) -> str:
-    """Name of the column that says on which side a polygon stands for one seed."""
+    """Name of the column with the side of the split of a polygon for one seed."""
     return f"{_SEED}{seed}"
 
 
 def seed_columns(columns: Iterable[str]) -> list[str]:
-    """Those of a table's columns that ``seed_column`` names, in the order of the table."""
+    """The columns of a table with names of ``seed_column``, in the order of the table."""
     return [name for name in columns if re.fullmatch(rf"{_SEED}\d+", name)]
 
 
@@ -54,8 +56,8 @@ def sample_columns(recipe: FeatureRecipe) -> list[str]:
 class Confusion:
     """A confusion matrix: rows are the reference, columns the map.
 
-    ``counts[r, c]`` is the number of pixels of reference class ``labels[r]`` mapped as ``labels[c]``. Pixels that
-    the map left at 0 are counted in ``unmapped`` by reference class, and in no measure.
+    ``counts[r, c]`` is the number of pixels of reference class ``labels[r]`` mapped as ``labels[c]``. Pixels with
+    the value 0 in the map are counted in ``unmapped`` by reference class, and in no measure.
     """
 
     labels: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""Text as a person reads it: counts, lists of names, the name that was meant, and names with control characters."""
+"""Text for people: counts, lists of names, suggestions for misspelt names, control characters."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import re
 from collections.abc import Iterable, Sequence
 
 _LONGEST = 60
-"""Characters of a name; longer words are no slip of one."""
+"""Characters of a name, at most; longer words are not compared."""
 _ALIKE = 0.8
-"""Usual least share of common characters of two names that are near, in order, whatever their length."""
+"""Share of common characters, in order, from which two names are similar."""
 _SHORTEST = 3
-"""Characters of the shortest name of which one may differ."""
+"""Characters of a name from which one may differ."""
 
 
 _CONTROLS = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
-"""Control characters but line feed and tab; marks, separators and overrides that are not seen; halves of surrogates."""
+"""Control characters except line feed and tab; invisible marks, separators and overrides; lone surrogates."""
 
 
 def counted(count: int, thing: str) -> str:
@@ -27,7 +27,7 @@ def counted(count: int, thing: str) -> str:
 
 
 def some(names: Sequence[str], shown: int = 5) -> str:
-    """A list of names that does not get long: the first ``shown``, and how many more there are."""
+    """A short list of names: the first ``shown``, and the number of others."""
     rest = len(names) - shown
     return ", ".join(map(one_line, names[:shown])) + (f" and {rest} more" if rest > 0 else "")
 
@@ -38,10 +38,10 @@ def squeezed(name: str) -> str:
 
 
 def nearest(word: str, among: Iterable[str], least: float = _ALIKE) -> str | None:
-    """The name that ``word`` is most likely a slip of; None when none is near.
+    """The name most similar to ``word``; None when none is similar.
 
-    Near names have at least the share ``least`` of their characters in common, or differ in one. Names whose digits
-    differ are never near: they are of different bands, dates or sensors.
+    Similar names have at least the share ``least`` of their characters in common, or differ in one. Names whose digits
+    differ are never similar: they are different bands, dates or sensors.
     """
     if not 0 < len(word) <= _LONGEST:
         return None
@@ -55,7 +55,7 @@ def nearest(word: str, among: Iterable[str], least: float = _ALIKE) -> str | Non
 
 
 def did_you_mean(word: str, among: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` for the nearest name, or nothing when none is near."""
+    """``; did you mean 'x'?`` for the nearest name, or nothing when none is similar."""
     found = nearest(word, among)
     return f"; did you mean '{found}'?" if found else ""
 
@@ -84,7 +84,7 @@ def _near(one: str, other: str, least: float) -> bool:
 
 
 def _one_edit(one: str, other: str) -> bool:
-    """True when one character too much, too few, changed or exchanged with its neighbour makes the difference."""
+    """True when the words differ by one character inserted, removed, replaced or swapped with its neighbour."""
     short, long = sorted((one, other), key=len)
     if len(short) < _SHORTEST or len(long) - len(short) > 1:
         return False
@@ -96,19 +96,21 @@ def _one_edit(one: str, other: str) -> bool:
 
 
 def printable(text: str) -> str:
-    """Text that does nothing to a terminal and can be written as UTF-8: other characters than line ends and tabs that
-    control how text is shown (ESC, direction of writing) and bytes that are no character stand as escapes, ``\\\\x1b``.
+    """Text that is safe for a terminal and valid UTF-8.
+
+    Control characters other than line ends and tabs (ESC, direction of writing) and undecodable bytes become escapes
+    such as ``\\x1b``.
     """
     return _CONTROLS.sub(_escape, text)
 
 
 def one_line(text: str) -> str:
-    """The same, with line ends and tabs as escapes too: for names."""
+    """The same for names, with line ends and tabs escaped too."""
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def json_text(content: object, indent: int | None = None, separators: tuple[str, str] | None = None) -> str:
-    """A value as JSON that does nothing to a terminal."""
+    """A value as JSON that is safe for a terminal."""
     text = json.dumps(content, indent=indent, separators=separators, ensure_ascii=False)
     return json_printable(text)
 
@@ -124,8 +126,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def all_problems(where: str, problems: Iterable[str], remedy: str = "", shown: int = 20) -> str:
-    """One message of all problems, the first ``shown`` of them in full, and what to do about those that do not say it
-    themselves."""
+    """One message with all problems, the first ``shown`` of them in full, and a remedy for those without one."""
     lines = list(problems)
     more = [f"… and {len(lines) - shown} more"] if len(lines) > shown else []
     told = [*lines[:shown], *more, *([remedy] if remedy else [])]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 NARROWEST = 20
-"""Columns; a terminal that claims fewer gets lines as they are."""
+"""Columns; narrower terminals get unwrapped lines."""
 _UNIT = re.compile(
     r"(?:iota2 (?:run|check|plan|why|status|verify|demo)|Iota2\.py) .*"  # a command, to be copied whole
     r"|[(\[]*'[^']*'\S*"
@@ -14,7 +14,7 @@ _UNIT = re.compile(
     r"|\S+"
 )
 _AFTER = ".,;:)]"
-"""What may follow a path in a sentence."""
+"""Characters that may follow a path in a sentence."""
 
 
 def wrapped(text: str, width: int, *, exists: Callable[[str], bool] = lambda path: False) -> str:

@@ -1,1 +1,1 @@
-"""Text, figures and pages made from tables and records; takes values, gives text or bytes."""
+"""Text, figures and pages from values: nothing is read or written here."""

@@ -1,5 +1,4 @@
-"""How the templates of all pages are read: names and values are escaped, their control characters too, and one that is
-missing is an error."""
+"""Environment of the page templates: values are escaped, including control characters, and missing ones are errors."""
 
 from __future__ import annotations
 
@@ -10,7 +9,7 @@ from iota2.core.words import printable
 
 
 def environment() -> Environment:
-    """A new environment, to which a page adds its own filters."""
+    """A new environment; pages add their own filters."""
     return Environment(
         loader=PackageLoader("iota2.report"),
         autoescape=True,
@@ -22,5 +21,5 @@ def environment() -> Environment:
 
 
 def _shown(value: object) -> object:
-    """A value as a page shows it; what is markup already stays as it is."""
+    """A value escaped for a page; markup is unchanged."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value

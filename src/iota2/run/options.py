@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from iota2.chains.classification import CLASSIFICATION, NAMES, NUMBERS
+from iota2.chains import chain_of
 from iota2.config.options.chain import GROUPS
 from iota2.config.options.schema import Config
+from iota2.core.builder import Chain
 from iota2.core.graph import Resources, Step
 from iota2.core.words import choice_meant, did_you_mean
 from iota2.errors import UserError
@@ -57,27 +58,29 @@ class Options:
 
 def chosen_steps(steps: Sequence[Step], config: Config, options: Options) -> list[tuple[Step, bool]]:
     """Active steps, each with whether it is to be run: those in every interval that is asked for."""
+    chain = chain_of(config)
     asked = _bounds(config, options)
-    numbers = [NUMBERS[step.name] for step in steps]
+    numbers = [chain.numbers[step.name] for step in steps]
     first = max(bound.first for bound in asked if bound.begins)
     last = min(bound.last for bound in asked if not bound.begins)
     chosen = [(step, first <= number <= last) for step, number in zip(steps, numbers, strict=True)]
     if not any(run for _, run in chosen):
-        raise UserError(_nothing_left(asked, first, last, steps))
+        raise UserError(_nothing_left(asked, first, last, steps, chain))
     return chosen
 
 
 def step_notes(steps: Sequence[Step], config: Config, options: Options) -> list[str]:
     """Notes on first and last steps that are not active: where the run begins or ends instead."""
     chosen = [step for step, run in chosen_steps(steps, config, options) if run]
-    active = {NUMBERS[step.name] for step in steps}
+    numbers = chain_of(config).numbers
+    active = {numbers[step.name] for step in steps}
     notes = []
     for bound in _bounds(config, options):
         if not active & set(bound.numbers):
             what, step = ("begins", chosen[0]) if bound.begins else ("ends", chosen[-1])
             notes.append(
                 f"{bound.option}: {bound.named} is not active with this configuration; the run {what} with step "
-                f"{NUMBERS[step.name]} ({step.name})"
+                f"{numbers[step.name]} ({step.name})"
             )
     return notes
 
@@ -106,34 +109,40 @@ def _bounds(config: Config, options: Options) -> list[_Bound]:
         firsts["chain.first_step"] = config.chain.first_step
     if options.last_step is None:
         lasts["chain.last_step"] = config.chain.last_step
+    chain = chain_of(config)
     return [
-        _bound(option, asked, begins=begins)
+        _bound(chain, option, asked, begins=begins)
         for begins, given in ((True, firsts), (False, lasts))
         for option, asked in given.items()
         if asked is not None
     ]
 
 
-def _bound(option: str, asked: int | str, *, begins: bool) -> _Bound:
+def _bound(chain: Chain, option: str, asked: int | str, *, begins: bool) -> _Bound:
     """The steps that a number, the name of a group or the name of a step stands for; a group comes before a step of
     the same name. UserError when there is no such step."""
     text = str(asked).strip()
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
     if re.fullmatch(r"[+-]?\d+", text):
-        if text.lstrip("+").lstrip("0") not in map(str, range(1, len(NAMES) + 1)):
-            raise UserError(f"{option}: there is no step {text}; steps are numbered 1 to {len(NAMES)}: {_table()}.")
+        if text.lstrip("+").lstrip("0") not in map(str, chain.names):
+            raise UserError(
+                f"{option}: there is no step {text}; steps are numbered 1 to {len(chain.names)}: {_table(chain)}."
+            )
         number = int(text)
-        return _Bound(option, begins, f"step {number} ({NAMES[number]})", number, number)
-    if group := _spelled(text, GROUPS):
-        before = sum(GROUPS.index(step.group) < GROUPS.index(group) for step in CLASSIFICATION)
-        size = sum(step.group == group for step in CLASSIFICATION)
+        return _Bound(option, begins, f"step {number} ({chain.names[number]})", number, number)
+    if group := _spelled(text, [*GROUPS, *chain.groups]):
+        order = chain.groups if group in chain.groups else GROUPS
+        before = sum(order.index(step.group) < order.index(group) for step in chain.steps if step.group in order)
+        size = sum(step.group == group for step in chain.steps)
         return _Bound(option, begins, f"group {group}", before + 1, before + size)
-    if name := _spelled(text, NUMBERS):
-        return _Bound(option, begins, f"step {NUMBERS[name]} ({name})", NUMBERS[name], NUMBERS[name])
-    groups = groups_of(CLASSIFICATION)
-    hint = did_you_mean(text, [*groups, *NUMBERS]) or choice_meant(text, groups) or "."
+    if name := _spelled(text, chain.numbers):
+        number = chain.numbers[name]
+        return _Bound(option, begins, f"step {number} ({name})", number, number)
+    groups = chain.groups
+    hint = did_you_mean(text, [*groups, *chain.numbers]) or choice_meant(text, groups) or "."
     raise UserError(
-        f"{option}: {text!r} is no step and no group of steps{hint} Groups: {', '.join(groups)}. Steps: {_table()}."
+        f"{option}: {text!r} is no step and no group of steps{hint} Groups: {', '.join(groups)}. "
+        f"Steps: {_table(chain)}."
     )
 
 
@@ -142,36 +151,31 @@ def _spelled(text: str, names: Iterable[str]) -> str | None:
     return next((name for name in names if name.lower() == text.lower()), None)
 
 
-def _table() -> str:
-    return ", ".join(f"{number} {name}" for number, name in NAMES.items())
+def _table(chain: Chain) -> str:
+    return ", ".join(f"{number} {name}" for number, name in chain.names.items())
 
 
-def _nothing_left(asked: Sequence[_Bound], first: int, last: int, steps: Sequence[Step]) -> str:
+def _nothing_left(asked: Sequence[_Bound], first: int, last: int, steps: Sequence[Step], chain: Chain) -> str:
     """Why no step remains. Only the two bounds in conflict are named."""
     begin = next(bound for bound in asked if bound.begins and bound.first == first)
     end = next(bound for bound in asked if not bound.begins and bound.last == last)
     given = f"{begin.option} {begin.named} and {end.option} {end.named}"
-    if first > len(NAMES):
+    if first > len(chain.names):
         return f"No step is left to run with {begin.option}: {begin.named} has no steps yet. Give an earlier one."
     if first > last:
         return f"No step is left to run with {given}: the first step comes after the last."
-    numbers = [NUMBERS[step.name] for step in steps]
+    numbers = [chain.numbers[step.name] for step in steps]
     before, after = [n for n in numbers if n < first], [n for n in numbers if n > last]
-    near = " and ".join(f"{n} {NAMES[n]}" for n in (*before[-1:], *after[:1]))
+    near = " and ".join(f"{n} {chain.names[n]}" for n in (*before[-1:], *after[:1]))
     return f"No step is left to run with {given}: none of these steps is active. The nearest active steps are {near}."
 
 
-def steps_named(option: str, asked: str) -> list[str]:
+def steps_named(chain: Chain, option: str, asked: str) -> list[str]:
     """The steps, active or not, that the name or number of a step, or the name of a group, stands for; a step comes
     before a group of the same name. UserError when there is no such step."""
-    if name := _spelled(asked.strip(), NUMBERS):
+    if name := _spelled(asked.strip(), chain.numbers):
         return [name]
-    return [NAMES[number] for number in _bound(option, asked, begins=True).numbers]
-
-
-def groups_of(steps: Sequence[Step]) -> list[str]:
-    """The groups that have steps, in the order of a run."""
-    return list(dict.fromkeys(step.group for step in steps))
+    return [chain.names[number] for number in _bound(chain, option, asked, begins=True).numbers]
 
 
 def resume_command(config: Config, options: Options) -> str:

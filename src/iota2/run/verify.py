@@ -8,9 +8,10 @@ from pathlib import Path
 
 from iota2.config.options.schema import Config
 from iota2.errors import UserError
-from iota2.run.records.ledger import Ledger, Stamp, as_it_is, stat_stamp
+from iota2.run.outlook import check
 from iota2.run.records.lock import locked
-from iota2.run.runner import check
+from iota2.run.records.records import Ledger
+from iota2.run.records.stamps import Stamp, as_it_is, stat_stamp
 
 
 @dataclass(frozen=True)

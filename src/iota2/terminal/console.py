@@ -21,7 +21,6 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from iota2.chains.classification import NUMBERS
 from iota2.core.graph import Step
 from iota2.core.scene import SensorScene
 from iota2.core.words import counted, json_text, printable
@@ -30,11 +29,11 @@ from iota2.errors import Iota2Error, exit_code_of, message_of
 from iota2.run.plan.jobs import Job, Plan
 from iota2.run.progress.pace import Pace
 from iota2.run.progress.status import RESULTS, WORDS, End, JobState, job_states, jobs_left_out, last_end
-from iota2.run.records.ledger import Verdict
 from iota2.run.records.lock import holder
-from iota2.run.runner import Watcher
+from iota2.run.records.verdicts import Verdict
 from iota2.run.survey.forecast import Forecast
 from iota2.run.survey.survey import Survey
+from iota2.run.watcher import Watcher
 from iota2.run.workers.heartbeat import read_heartbeats
 from iota2.run.workers.job import JobResult
 
@@ -90,7 +89,7 @@ class Console(Watcher):
         """Print lines, on a terminal broken between words."""
         self.out.print(for_terminal(text, self.out.width if self.out.is_terminal else None), markup=False)
 
-    def summary(self, steps: Sequence[tuple[Step, bool]], found: Survey) -> None:
+    def summary(self, steps: Sequence[tuple[int, Step, bool]], found: Survey) -> None:
         """Inputs in a few lines, then the numbered steps by group, those to be run marked."""
         self.inputs(found)
         self.steps(steps)
@@ -108,12 +107,11 @@ class Console(Watcher):
         self.say(found.extent.text())
         self.say()
 
-    def steps(self, steps: Sequence[tuple[Step, bool]]) -> None:
+    def steps(self, steps: Sequence[tuple[int, Step, bool]]) -> None:
         """The numbered steps by group, those to be run marked."""
-        for group, members in groupby(steps, key=lambda item: item[0].group):
+        for group, members in groupby(steps, key=lambda item: item[1].group):
             self.say(f"Group {group}:")
-            for step, chosen in members:
-                number = NUMBERS[step.name]
+            for number, step, chosen in members:
                 self.say(f"  [{'x' if chosen else ' '}] Step {number:2}: {step.about} ({step.name})")
         self.say()
 
@@ -185,7 +183,7 @@ class Console(Watcher):
         for step, jobs in groupby(plan.jobs, key=lambda job: job.step.name):
             members = list(jobs)
             told = [job for job in members if verdicts[job.id].state != "fresh"]
-            self.say(f"Step {NUMBERS[step]:2} {step}: {len(members) - len(told)} of {len(members)} up to date")
+            self.say(f"Step {plan.numbers[step]:2} {step}: {len(members) - len(told)} of {len(members)} up to date")
             for job in told[:SHOWN]:
                 verdict = verdicts[job.id]
                 self.say(f"  {WORDS[verdict.state]:8}  {job.task}: {verdict.reason}")
@@ -256,7 +254,7 @@ class JsonLines(Watcher):
         """An event ``note``."""
         self._print("note", text=text)
 
-    def summary(self, steps: Sequence[tuple[Step, bool]], found: Survey) -> None:
+    def summary(self, steps: Sequence[tuple[int, Step, bool]], found: Survey) -> None:
         """An event ``inputs``: dates by tile and sensor, what was passed over, steps."""
         tiles = {
             tile: {
@@ -266,7 +264,7 @@ class JsonLines(Watcher):
             for tile, scene in found.scenes.items()
         }
         notes = [note for told in found.notes.values() for note in told]
-        chosen = [step.name for step, wanted in steps if wanted]
+        chosen = [step.name for _, step, wanted in steps if wanted]
         self._print("inputs", tiles=tiles, notes=[*notes, *found.remarks], steps=chosen)
 
     def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:

@@ -25,6 +25,7 @@ from iota2.config.options.fields import (
     VectorFile,
     Words,
     idle,
+    needed,
     option,
     planned,
 )
@@ -198,24 +199,19 @@ class Chain(Section):
         "Grid on which pixels are classified: that of the images, or that of `proj`, to which inputs are warped.",
         about=About(builders="C F O R"),
     )
-    ground_truth: VectorFile = option(
-        ...,
+    ground_truth: VectorFile = needed(
         "Vector file of the labelled polygons; `file.gpkg|layername=NAME` selects one of several layers.",
-        about=About(builders="C O R"),
+        builders="C O R",
     )
-    data_field: str = option(..., "Field of `ground_truth` that contains the class.", about=About(builders="C O R"))
+    data_field: str = needed("Field of `ground_truth` that contains the class.", builders="C O R")
     points: Literal["pixel", "buffer"] | None = option(
         None,
         "Area that represents a point of `ground_truth`: the pixel that contains it, or a square of one pixel around "
         "it (half a pixel to each side); None accepts polygons only.",
         about=About(builders="C O R"),
     )
-    nomenclature_path: InputFile = option(
-        ..., "Text file that names the classes, `name:label` a line.", about=About(builders="C O")
-    )
-    color_table: InputFile = option(
-        ..., "Text file that colours the classes, `label R G B` a line.", about=About(builders="C O")
-    )
+    nomenclature_path: InputFile = needed("Text file that names the classes, `name:label` a line.", builders="C O")
+    color_table: InputFile = needed("Text file that colours the classes, `label R G B` a line.", builders="C O")
     region_path: VectorFile | None = option(
         None,
         "Vector file of regions, each with its own model; `file.gpkg|layername=NAME` selects one of several layers.",

@@ -53,12 +53,19 @@ class About:
     """The expected value in words, when the annotation does not tell it."""
     builders: str = ""
     """Builders that use the option; those of the section when empty."""
+    needed: bool = False
+    """Whether builders may need the option; it is None in a configuration that asks for none of these."""
 
 
 def option(default: Any, sentence: str, *, about: About | None = None, alias: str | None = None, **limits: Any) -> Any:
     """A field of a section: available unless ``about`` says otherwise; mandatory with default ``...``."""
     extra: dict[str, Any] = {"about": about or About()}
     return Field(default, description=sentence, alias=alias, json_schema_extra=extra, **limits)
+
+
+def needed(sentence: str, *, builders: str, form: str = "") -> Any:
+    """A field that is mandatory when a builder that is asked for needs it."""
+    return option(None, sentence, about=About(builders=builders, form=form, needed=True))
 
 
 def planned(default: Any, sentence: str, *, builders: str = "", form: str = "", alias: str | None = None) -> Any:
@@ -84,6 +91,11 @@ def about(field: FieldInfo) -> About:
     return found if isinstance(found, About) else About()
 
 
+def is_mandatory(field: FieldInfo) -> bool:
+    """Whether a configuration needs the option, always or for some builders."""
+    return field.is_required() or about(field).needed
+
+
 def default_of(field: FieldInfo) -> Any:
     """The default, as it stands in a loaded configuration."""
     return field.get_default(call_default_factory=True)
@@ -100,7 +112,7 @@ class Options(BaseModel):
         """'None', '' and [] stand for None where None is the default; True and False are no numbers."""
         field = cls.model_fields[str(info.field_name)]
         none = value == [] or (isinstance(value, str) and value.strip().lower() in ("none", ""))
-        if none and default_of(field) is None and not field.is_required():
+        if none and default_of(field) is None and not is_mandatory(field):
             return None
         kinds = {field.annotation, *typing.get_args(field.annotation)}
         if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:

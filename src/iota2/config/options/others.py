@@ -12,6 +12,7 @@ from iota2.config.options.fields import (
     AnyPath,
     Day,
     InputFile,
+    InputFolder,
     Section,
     Words,
     dormant,
@@ -26,9 +27,6 @@ _WORD = r"^[\w.,:@+-]+$"
 _PLAIN = About(form="a name of letters, digits and any of . , : @ + - _")
 _NO_POINTS = "images are compared by phase correlation, not by points"
 _BY_BUDGET = "the shape of blocks follows the memory budget and does not change results"
-
-Builder = Literal["I2Classification", "I2FeaturesMap", "I2Obia", "I2Vectorization", "I2Regression", "I2FeaturesTiler"]
-_OTHER_BUILDERS = ("I2FeaturesMap", "I2Obia", "I2Vectorization", "I2Regression", "I2FeaturesTiler")
 
 
 def _days(value: Any) -> Any:
@@ -56,11 +54,16 @@ class Builders(Section):
     about_section: ClassVar[str] = "Chains to run."
     builders: ClassVar[str] = "C F O V R T"
 
-    builders_class_name: tuple[Builder, ...] = option(
-        ("I2Classification",), "Chains of steps to run.", about=About(later=_OTHER_BUILDERS), min_length=1
+    builders_class_name: Annotated[tuple[str, ...], BeforeValidator(_several)] = option(
+        ("I2Classification",),
+        "Builders to run, as one chain of steps.",
+        about=About(form="a list of names of builders"),
+        min_length=1,
     )
-    builders_paths: Annotated[tuple[AnyPath, ...], BeforeValidator(_several)] = planned(
-        (), "Folders with user-defined builders.", form="a list of paths"
+    builders_paths: Annotated[tuple[InputFolder, ...], BeforeValidator(_several)] = option(
+        (),
+        "Folders with user-defined builders: Python files, which are imported and executed.",
+        about=About(form="a list of paths"),
     )
 
     @field_validator("builders_class_name")

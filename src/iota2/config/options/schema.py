@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from iota2.config.options.chain import Chain
-from iota2.config.options.fields import Section, default_of
+from iota2.config.options.fields import Section, default_of, is_mandatory
 from iota2.config.options.others import (
     Builders,
     Coregistration,
@@ -130,5 +130,5 @@ def describe(config: Config) -> Iterator[Setting]:
     for name, cls in SECTIONS.items():
         section = config.section(name)
         for key, info in cls.model_fields.items():
-            default = ... if info.is_required() else default_of(info)
+            default = ... if is_mandatory(info) else default_of(info)
             yield Setting(name, info.alias or key, getattr(section, key), default)

@@ -1,1 +1,1 @@
-"""How files are opened, named, moved and fetched."""
+"""Opening, naming, replacing and downloading files."""

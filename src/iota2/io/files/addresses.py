@@ -1,4 +1,4 @@
-"""Addresses on web servers: which paths are such, what of them is secret, and how long a server is waited for."""
+"""Addresses on web servers: recognition, hiding of secrets, timeouts."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ def is_remote(path: str | Path) -> bool:
 
 
 def masked(text: str) -> str:
-    """``text`` without the secrets that addresses in it may hold: names and passwords, and all after the path, where
-    signed addresses have their signature."""
+    """``text`` without the secrets of its addresses: user names, passwords, and queries, which may be signatures."""
     return _HIDDEN.sub("?…", _USER.sub(r"\g<scheme>", text))
 
 
 def secret_in(address: str) -> str:
-    """Which part of an address may be a secret, in words; empty when there is none."""
+    """The part of an address that may be secret, in words; empty without one."""
     parts = urlsplit(address)
     if parts.username is not None or parts.password is not None:
         return "a user name"

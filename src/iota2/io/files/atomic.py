@@ -1,7 +1,7 @@
-"""How files get their final name: written under another name in the same folder, synced, then renamed.
+"""Atomic writing: a file is written under a temporary name in the same folder, synced, then renamed.
 
-A file under its final name is therefore always whole. Names in progress start with a dot and hold host, process and
-``.part``: ``.map.node7-4711-0c1f9a2e.part.tif``. No two attempts share one, on whatever hosts, so an attempt that is
+A file under its final name is therefore always complete. Names in progress start with a dot and hold host, process and
+``.part``: ``.map.node7-4711-0c1f9a2e.part.tif``. Names are unique across hosts, so an attempt that is
 taken for dead cannot spoil the next one. What a killed one leaves behind is found by its name and removed.
 """
 
@@ -26,18 +26,18 @@ from iota2.core.words import json_printable
 SHAPEFILE_SUFFIXES = (
     ".shp", ".shx", ".dbf", ".prj", ".cpg", ".qix", ".qpj", ".sbn", ".sbx", ".shp.xml", ".idm", ".ind",
 )  # fmt: skip
-"""Suffixes of the files that together are one shapefile."""
+"""Suffixes of the files of a shapefile."""
 ADDRESS_CHARACTERS = frozenset(";!")
-"""Characters that readers of addresses (URLs, archives) take for separators; none in names in progress."""
+"""Separators in addresses (URLs, archives); temporary names contain none of them."""
 _IN_PROGRESS = re.compile(r"\..+\.[A-Za-z0-9-]+-\d+-[0-9a-f]{8}\.(part|scratch|old)(?![A-Za-z0-9])", re.DOTALL)
-"""How names in progress begin; libraries put files of their own beside them, with more at the end."""
+"""Pattern at the beginning of temporary names; libraries append suffixes for files of their own."""
 _LONGEST_HOST = 64
 _before_replacing: ContextVar[Callable[[], object] | None] = ContextVar("_before_replacing", default=None)
 
 
 @contextmanager
 def asking_first(allowed: Callable[[], object]) -> Iterator[None]:
-    """In the body, ``allowed`` is called just before a file gets its final name; what it raises prevents that."""
+    """Within the context, ``allowed`` is called just before a file is renamed; an exception prevents that."""
     former = _before_replacing.set(allowed)
     try:
         yield
@@ -53,9 +53,9 @@ def _ask() -> None:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside ``path``, with its suffix; becomes ``path`` when the body ends well.
+    """A temporary path in the same folder, with the same suffix; renamed to ``path`` when the body succeeds.
 
-    Parent folders are made. After an error the temporary file is removed and ``path`` is as it was. The body
+    Parent folders are made. After an error the temporary file is removed and ``path`` is unchanged. The body
     must write the file (FileNotFoundError otherwise).
     """
     final = Path(path)
@@ -77,8 +77,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def replacing_group(path: str | Path) -> Iterator[Path]:
     """Like ``replacing`` for a shapefile: the files written beside the yielded path, with its stem, follow it.
 
-    The old main file goes first and the new one comes last, so a family of files with a main file is always
-    of one piece. Members of an older shapefile of this name (indices, code pages) that were not written again
+    The old main file is removed first and the new one is put in place last, so that a shapefile with a main file is
+    always complete. Members of an older shapefile of this name (indices, code pages) that were not written again
     are removed.
     """
     final = Path(path)
@@ -93,7 +93,7 @@ def replacing_group(path: str | Path) -> Iterator[Path]:
 
 
 def _move_family(folder: Path, final: Path) -> None:
-    """Put the shapefile written in ``folder`` in the place of ``final``."""
+    """Replace ``final`` by the shapefile written in ``folder``."""
     members = sorted(folder.iterdir(), key=lambda member: (member.suffix == final.suffix, member.name))
     for member in members:
         _sync(member)
@@ -107,9 +107,9 @@ def _move_family(folder: Path, final: Path) -> None:
 
 @contextmanager
 def replacing_folder(path: str | Path) -> Iterator[Path]:
-    """An empty temporary folder beside ``path``; takes its place, whole, when the body ends well.
+    """An empty temporary folder in the same parent; replaces ``path`` when the body succeeds.
 
-    After an error ``path`` is as it was. Killed between the two renamings, it is missing.
+    After an error ``path`` is unchanged. When the process is killed between the two renames, it is missing.
     """
     final = Path(path)
     part, old = part_name(final), part_name(final, "old")
@@ -130,14 +130,14 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
 
 
 def _put_back(old: Path, final: Path) -> None:
-    """The folder set aside comes back where nothing has taken its place, and is removed where something has."""
+    """Restore the old folder unless the new one is in place; then remove the old one."""
     if old.exists() and not final.exists():
         os.replace(old, final)
     _remove(old)
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write ``text`` as UTF-8, with one newline at its end, on any system with the same bytes."""
+    """Write ``text`` as UTF-8 with one final newline; the bytes are the same on all systems."""
     with replacing(path) as part:
         part.write_bytes((text.rstrip("\n") + "\n").encode())
 
@@ -145,15 +145,15 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, value: Any, *, sort: bool = False) -> None:
     """Write plain ``value`` as readable JSON, keys as given or sorted.
 
-    Raises ValueError for NaN and infinities, which JSON does not have: say None.
+    Raises ValueError for NaN and infinities, which JSON does not have: use None.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=sort, allow_nan=False)
     write_text(path, json_printable(text))
 
 
 def part_name(path: Path, word: str = "part") -> Path:
-    """A name in progress for ``path``, another one at each call: hidden, with ``word`` before the suffix that drivers
-    look at."""
+    """A unique temporary name for ``path``: hidden, with ``word`` before the suffix, by which drivers recognise the
+    format."""
     host = re.sub("[^A-Za-z0-9-]", "-", socket.gethostname())[:_LONGEST_HOST] or "host"
     ending = f".{host}-{os.getpid()}-{secrets.token_hex(4)}.{word}{path.suffix}"
     name = f".{path.stem}{ending}"
@@ -163,15 +163,15 @@ def part_name(path: Path, word: str = "part") -> Path:
 
 
 def in_progress(name: str) -> bool:
-    """Whether a file or folder is called as ``part_name`` calls them, or as libraries call what they put beside."""
+    """Whether a name is a temporary one of ``part_name``, or of a library's companion file."""
     return _IN_PROGRESS.match(name) is not None
 
 
 def remove_leftovers(root: str | Path) -> int:
-    """Remove all that is in progress below ``root``, links not followed, and say how many files and folders that were.
+    """Remove all temporary files and folders below ``root``, without following links, and return their number.
 
-    For when nobody should be writing there. A writer that lives all the same cannot put its file in place any more,
-    and fails. What cannot be removed is left.
+    Called when no other process should be writing there; one that still does fails when it renames its file. Files that
+    cannot be removed are left.
     """
     count = 0
     for place, folders, names in os.walk(root):
@@ -189,7 +189,7 @@ def _prepare(part: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Remove a file or folder of ours, if it is there."""
+    """Remove a file or folder if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -197,7 +197,7 @@ def _remove(path: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Wait until the content of a file, or the names in a folder, are on the disk."""
+    """Flush the content of a file, or the entries of a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""How a length in metres is said in the map units of a coordinate system: metres, feet, degrees."""
+"""Map units of coordinate reference systems, and reprojection of vectors."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from iota2.errors import InputError
 
 _EARTH_RADIUS = 6_371_000.0
 _POLEWARD = 84.0
-"""Degrees of latitude: beyond, a metre along the parallel is taken to be what it is here."""
+"""Degrees of latitude beyond which a metre along the parallel is taken as at this latitude."""
 
 
 def units_per_metre(crs: Any, y: float = 0.0) -> float:
-    """Map units of a CRS (anything pyproj takes) that are a metre: 1 for metres, 3.28 for feet.
+    """Map units per metre of a CRS (anything that pyproj accepts): 1 for metres, 3.28 for feet.
 
-    In degrees it depends on direction and place: as many as are a metre along the parallel at ``y`` (map units), and
-    so at least a metre in every other direction. NaN, the middle of no ground, is like a place near the pole.
+    Degrees depend on direction and place: those of a metre along the parallel at ``y`` (map units), which are at least
+    a metre in every other direction. NaN, the middle of no ground, is like a place near the pole.
     """
     system = CRS.from_user_input(crs)
     factor = float(system.axis_info[0].unit_conversion_factor)
@@ -44,16 +44,16 @@ def square_metres(area: np.ndarray, crs: Any, y: np.ndarray) -> np.ndarray:
 
 
 def sliver(crs: Any) -> float:
-    """The area in square map units up to which ground is rounding."""
+    """The area in square map units below which a part is a rounding error."""
     return SLIVER * units_per_metre(crs) ** 2
 
 
 SEGMENT = 1000.0
-"""Metres: longer edges are divided before they are reprojected, for straight lines do not stay straight."""
+"""Metres; longer edges are divided before reprojection, since straight lines become curves."""
 
 
 MOST_EDGES = 1e6
-"""Such lengths along the border of a geometry: 25 times around the Earth."""
+"""Segments along the border of a geometry, at most: 25 times around the Earth."""
 
 
 Frame = TypeVar("Frame", gpd.GeoDataFrame, gpd.GeoSeries)

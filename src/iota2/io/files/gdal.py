@@ -1,4 +1,4 @@
-"""The settings of GDAL and of thread pools under which this program opens rasters and computes."""
+"""Settings of GDAL and of thread pools, and opening of rasters."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _SIGNATURES = {
     b"\0\0\0\x0cjP  ": "JP2OpenJPEG",
     b"\xff\x4f\xff\x51": "JP2OpenJPEG",
 }
-"""First bytes of the formats that are opened, and GDAL's driver. Both formats hold their own pixels: a
-virtual raster, which a text file of any name may be, could point anywhere, the network included."""
+"""First bytes of the accepted formats, and their GDAL drivers. Both contain their own pixels; a
+virtual raster, which can be a text file of any name, could refer to any file or address."""
 
 
 _OPENING = {"GDAL_PAM_ENABLED": "NO", "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
-"""No sidecar files are read or written, no folder is listed at each opening."""
+"""Sidecar files are neither read nor written, and folders are not listed when a file is opened."""
 
 _FETCHING = {
     "GDAL_HTTP_CONNECTTIMEOUT": str(round(TIMEOUT[0])),
@@ -46,28 +46,27 @@ _FETCHING = {
     "GDAL_HTTP_RETRY_DELAY": "1",
     "CPL_VSIL_CURL_NON_CACHED": "/vsicurl/",
 }
-"""How pixels are read from web servers. What was read is forgotten when the file is closed, so a file that has changed
-since is seen as it is."""
+"""Reading of pixels from web servers. The cache ends when the file is closed, so that changed files are read anew."""
 
 
 @contextmanager
 def gdal_environment(*, threads: int = 1, cache_mb: int = CACHE_MB) -> Iterator[None]:
-    """GDAL as jobs use it: a bounded block cache for the whole process, ``threads`` for compression, no
-    sidecars."""
+    """The GDAL environment of a job: a bounded block cache for the process, ``threads`` for compression, no
+    sidecar files."""
     with rasterio.Env(**_OPENING, **_FETCHING, GDAL_NUM_THREADS=str(threads), GDAL_CACHEMAX=cache_mb << 20):
         yield
 
 
 @contextmanager
 def without_sidecars() -> Iterator[None]:
-    """GDAL that reads and writes no sidecar files; its threads and cache are those of the job around it."""
+    """A GDAL environment without sidecar files; threads and cache are those of the surrounding job."""
     with rasterio.Env(**_OPENING):
         yield
 
 
 @contextmanager
 def limit_threads(count: int) -> Iterator[None]:
-    """At most ``count`` threads in numba, BLAS and OpenMP; the former limits come back at the end."""
+    """Limit numba, BLAS and OpenMP to ``count`` threads; the former limits are restored at the end."""
     former = numba.get_num_threads()
     most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     numba.set_num_threads(max(1, min(count, most)))
@@ -88,8 +87,8 @@ def local_path(path: str | Path) -> str:
 
 
 def open_raster(path: str | Path) -> DatasetReader:
-    """The GeoTIFF or JPEG 2000 file at ``path``, opened for reading; InputError that says what is wrong with
-    it."""
+    """The GeoTIFF or JPEG 2000 file at ``path``, opened for reading; InputError that names the
+    fault otherwise."""
     local = local_path(path)
     try:
         require_regular(local)
@@ -109,8 +108,10 @@ def open_raster(path: str | Path) -> DatasetReader:
 
 
 def open_image(path: str | Path) -> DatasetReader:
-    """An image of a product, opened like ``open_raster``. It may lie on a web server: the survey finds such images only
-    where the configuration asks for them."""
+    """An image of a product, opened like ``open_raster``.
+
+    It may be on a web server: the survey returns such images only if the configuration asks for them.
+    """
     if not is_remote(path):
         return open_raster(path)
     address = os.fspath(path)
@@ -128,24 +129,24 @@ def open_image(path: str | Path) -> DatasetReader:
 
 
 def _driver_of(head: bytes) -> str | None:
-    """GDAL's driver of a file, by its first bytes; None when it is none of those that are opened."""
+    """GDAL's driver of a file, by its first bytes; None for any other format."""
     return next((name for start, name in _SIGNATURES.items() if head.startswith(start)), None)
 
 
 def raster_lattice(source: DatasetReader) -> GeoBox:
-    """The lattice of an open raster with a CRS."""
+    """The grid of an open raster with a CRS."""
     return GeoBox(source.shape, source.transform, short_crs(source.crs.to_wkt()))
 
 
 def _ailment(path: str) -> str:
-    """What is wrong with a path that cannot be opened, if it is one of the usual things."""
+    """The reason why a path cannot be opened, if it is a common one."""
     if os.path.islink(path) and not os.path.exists(path):
         return "it is a broken symbolic link"
     return "it is a folder" if os.path.isdir(path) else ""
 
 
 def _strangeness(head: bytes) -> str:
-    """What a file is that is no raster, judged by its first bytes."""
+    """The kind of a file that is no raster, by its first bytes."""
     if not head:
         return "is empty (0 bytes)"
     if head.lstrip()[:1] == b"<":
@@ -154,11 +155,11 @@ def _strangeness(head: bytes) -> str:
 
 
 def header_problems(source: DatasetReader, index: int) -> list[str]:
-    """What makes a raster useless, of which band ``index`` is to be read: too few bands, no CRS, not north up."""
+    """Reasons why band ``index`` of a raster cannot be used: too few bands, no CRS, not north up."""
     problems = []
     if source.count < index:
         problems.append(f"has {counted(source.count, 'band')}, band {index} is needed")
-    # JPEG 2000 files without one are given a local system of coordinates
+    # GDAL gives JPEG 2000 files without a CRS a local one
     if source.crs is None or not (source.crs.is_projected or source.crs.is_geographic):
         problems.append("has no coordinate system")
     transform = source.transform

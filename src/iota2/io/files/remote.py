@@ -1,4 +1,4 @@
-"""What is asked of web servers: small documents, and what a file there is like. Pixels are read by GDAL."""
+"""Requests to web servers: small documents, and the state of files. Pixels are read by GDAL."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from iota2.io.files.addresses import RETRIES, TIMEOUT, masked
 
 SCHEMES = ("http", "https")
 _BUSY = (429, 500, 502, 503, 504)
-"""Answers after which a server is asked again."""
+"""HTTP status codes after which a request is repeated."""
 DOCUMENT = 64 << 20
-"""Largest document that is read, in bytes."""
+"""Bytes of a document, at most."""
 _HEAD = 64
 _CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
 class RemoteState:
-    """What a server says about a file."""
+    """The state of a file on a server."""
 
     size: int
     stamp: str
-    """Its ETag, or else when it was modified; empty when the server says neither."""
+    """Its ETag, else its time of modification; empty when the server gives neither."""
     head: bytes
     """Its first bytes."""
 
 
 def session() -> requests.Session:
-    """Connections to web servers that are tried again when a server is busy."""
+    """A session of HTTP requests that are repeated while a server is busy."""
     retry = Retry(RETRIES, connect=1, backoff_factor=0.3, status_forcelist=_BUSY, raise_on_status=False)
     opened = requests.Session()
     for scheme in SCHEMES:
@@ -42,7 +42,7 @@ def session() -> requests.Session:
 
 
 def answer_to(opened: requests.Session, request: requests.Request, limit: int = DOCUMENT) -> bytes:
-    """The body of the answer to a request. InputError when there is none, it is an error, or larger than ``limit``."""
+    """The body of the response to a request. InputError for no response, an error, or more than ``limit`` bytes."""
     address, body = masked(str(request.url)), bytearray()
     try:
         prepared = opened.prepare_request(request)
@@ -66,10 +66,10 @@ def fetch(address: str, limit: int = DOCUMENT) -> bytes:
 
 
 def remote_state(address: str, opened: requests.Session) -> RemoteState:
-    """What a server says about a file, of which only the first bytes are asked for.
+    """The state of a file on a server; only its first bytes are requested.
 
-    InputError when it is not there, or when the server gives files only as a whole: their pixels cannot be read
-    piece by piece.
+    InputError when it does not exist, or when the server does not support range requests, which reading of pixels
+    needs.
     """
     headers = {"Range": f"bytes=0-{_HEAD - 1}", "Accept-Encoding": "identity"}
     try:
@@ -89,6 +89,6 @@ def remote_state(address: str, opened: requests.Session) -> RemoteState:
 
 
 def _reason(err: Exception) -> str:
-    """Why a server could not be asked, in few words and without secrets."""
+    """The reason why a request failed, in few words and without secrets."""
     first = err.args[0] if err.args else err
     return masked(str(getattr(first, "reason", None) or first)).rstrip(".")

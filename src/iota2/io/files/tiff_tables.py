@@ -1,4 +1,4 @@
-"""Where a TIFF file stores its pixels, by its own tables: which blocks are not there, and which cannot be."""
+"""Offset tables of TIFF files: absent blocks and impossible ones."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _SIZES = {1: "u1", 2: "u1", 3: "u2", 4: "u4", 13: "u4", 16: "u8", 18: "u8"}
 """Type of a field by its number (TIFF 6.0, section 2; BigTIFF)."""
 _OFFSETS, _COUNTS = (273, 324), (279, 325)
 _LOST = 0.25
-"""Share of the bytes that the absent blocks would take as the others do, or, without others, of the file. When so many
-bytes belong to no table, they are pixels that the tables have lost."""
+"""Share of the bytes that absent blocks would take (estimated from the others, else from the file). From this number of
+unreferenced bytes on, they are pixels that the tables have lost."""
 _LEAST = 64
-"""Bytes of no table that any file may have."""
+"""Unreferenced bytes that any file may have."""
 _MOST_FIELDS = 4096
 _MOST = 1000
-"""Images of a file that are looked at."""
+"""Images of a file that are examined, at most."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Blocks:
     absent: int
     """Blocks that are not stored, as in sparse files."""
     broken: int
-    """Blocks with a place and no length, a length and no place, or an end beyond the file."""
+    """Blocks with an offset and no length, a length and no offset, or an end beyond the file."""
     lost: int
     """Bytes of the file to which no table refers."""
     expected: float
@@ -41,12 +41,12 @@ class Blocks:
 
     @property
     def damaged(self) -> bool:
-        """Whether pixels are lost: blocks that cannot be, or absent ones whose bytes are still in the file."""
+        """Whether pixels are lost: impossible blocks, or absent ones whose bytes are still in the file."""
         return bool(self.broken or (self.absent and self.lost > max(_LEAST, _LOST * self.expected)))
 
 
 def read_blocks(path: str | Path) -> Blocks | None:
-    """The blocks of a TIFF file; None when it is none, or its tables cannot be read."""
+    """The blocks of a TIFF file; None for another format or unreadable tables."""
     try:
         require_regular(path)
         with open(path, "rb") as file:
@@ -57,20 +57,20 @@ def read_blocks(path: str | Path) -> Blocks | None:
 
 @dataclass(frozen=True)
 class _Form:
-    """How numbers lie in a file."""
+    """Byte order and sizes of numbers in a file."""
 
     order: str
     """Byte order, as in ``struct``."""
     big: bool
-    """Whether places have 8 bytes (BigTIFF)."""
+    """Whether offsets have 8 bytes (BigTIFF)."""
 
     @property
     def width(self) -> int:
-        """Bytes of a place, of a number of values, and of values that lie in the field itself."""
+        """Bytes of an offset, of a count, and of values stored in the field itself."""
         return 8 if self.big else 4
 
     def number(self, content: bytes) -> int:
-        """A place or a number of values."""
+        """An offset or a count."""
         (found,) = struct.unpack(f"{self.order}{'Q' if self.big else 'I'}", content)
         return int(found)
 
@@ -104,7 +104,7 @@ def _blocks(file: BinaryIO) -> Blocks | None:
 
 
 def _judged(offsets: np.ndarray, counts: np.ndarray, used: int, size: int) -> Blocks:
-    """What tables say of a file of some bytes, of which all tables and pixels together take ``used``."""
+    """The blocks of a file by its tables; ``used``: bytes of all tables and pixels."""
     absent = (offsets == 0) & (counts == 0)
     broken = ((offsets == 0) != (counts == 0)) | (offsets + counts > size)
     stored = counts[~absent]
@@ -113,7 +113,7 @@ def _judged(offsets: np.ndarray, counts: np.ndarray, used: int, size: int) -> Bl
 
 
 def _directory(file: BinaryIO, place: int, form: _Form) -> tuple[dict[int, np.ndarray], int, int]:
-    """The tables of offsets and lengths of one image, the bytes of its directory, and the place of the next one."""
+    """The tables of offsets and lengths of an image, the bytes of its directory, and the offset of the next one."""
     head, entry = (8, 20) if form.big else (2, 12)
     file.seek(place)
     (count,) = struct.unpack(f"{form.order}{'Q' if form.big else 'H'}", file.read(head))
@@ -133,7 +133,7 @@ def _directory(file: BinaryIO, place: int, form: _Form) -> tuple[dict[int, np.nd
 
 
 def _values(file: BinaryIO, field: bytes, form: _Form, dtype: np.dtype, count: int) -> np.ndarray:
-    """The numbers of a field, which are in it when they fit there."""
+    """The values of a field; small ones are stored in the field itself."""
     if count * dtype.itemsize > form.width:
         file.seek(form.number(field))
         field = file.read(count * dtype.itemsize)

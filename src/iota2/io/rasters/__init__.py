@@ -1,1 +1,1 @@
-"""The rasters that runs write."""
+"""Rasters that runs write, and their styles."""

@@ -1,4 +1,4 @@
-"""How rasters of this program's own lattices are written, and read back on any block."""
+"""Writing and reading of rasters, block by block."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from iota2.io.files.atomic import part_name, replacing
 from iota2.io.files.gdal import open_raster, raster_lattice, without_sidecars
 
 TILE = 256
-"""Rows and columns of a file's own tiles."""
+"""Pixels along a side of the tiles in a file."""
 _GDAL_ERRORS = (RasterioError, CPLE_BaseError)
-"""What rasterio raises when GDAL fails: closing and copying a file let GDAL's own error through."""
+"""Exceptions when GDAL fails: on closing and copying, rasterio passes on those of GDAL."""
 SMALLEST_OVERVIEW = 256
-"""Overviews are made until both sides are at most this many pixels."""
+"""Pixels along a side of the smallest overview, at most."""
 
 
 @dataclass(frozen=True)
 class RasterProfile:
-    """What a raster file is, but for its pixels."""
+    """The grid, type and metadata of a raster file."""
 
     geobox: GeoBox
     dtype: str
     count: int = 1
     nodata: float | None = None
     descriptions: tuple[str, ...] = ()
-    """One for each band."""
+    """One per band."""
     colours: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
     """Colour table (red, green, blue from 0 to 255) of a one-band raster of type uint8 or uint16."""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class RasterWriter:
     """Writes one GeoTIFF block by block; a context manager.
 
     Blocks may come in any order and shape: the bytes of the file are the same, since pixels go to a scratch
-    file first and are copied in the file's own order at the end. Pixels never written hold nodata, or 0. The
+    file first and are copied in the file's own order at the end. Pixels that are not written are nodata, or 0. The
     file appears under its name when the body has ended well, and not before. Both files need room on the disk
     for that moment; the scratch file is not compressed.
     """
@@ -87,7 +87,7 @@ class RasterWriter:
         self.write_at(block.geobox, values)
 
     def write_at(self, geobox: GeoBox, values: np.ndarray) -> None:
-        """Write ``values`` (y, x), or (band, y, x), at the place of ``geobox`` on the profile's lattice."""
+        """Write ``values`` (y, x), or (band, y, x), at the position of ``geobox`` on the profile's grid."""
         layers = values if values.ndim == 3 else values[None]
         top, left = _position(geobox, self.profile.geobox)
         if layers.shape != (self.profile.count, *geobox.shape):
@@ -108,7 +108,7 @@ class RasterWriter:
         try:
             self._finish(keep=error is None)
         except _GDAL_ERRORS as err:
-            # after another error, that one is what the user should see
+            # the first error is the one to report
             if error is None:
                 raise OutputError(
                     f"{self.path}: cannot be written ({str(err).rstrip('.')}). Is the disk full?"
@@ -138,7 +138,7 @@ def _unwritable(path: Path, err: Exception) -> OutputError:
 
 
 def _creation(profile: RasterProfile) -> dict[str, Any]:
-    """How the scratch file is made: tiles that are never written take no room."""
+    """Creation options of the scratch file: tiles that are not written take no space."""
     height, width = profile.geobox.shape
     return {
         "driver": "GTiff",
@@ -159,7 +159,7 @@ def _creation(profile: RasterProfile) -> dict[str, Any]:
 
 
 def _layout(profile: RasterProfile) -> dict[str, str]:
-    """Creation options of the file itself. DEFLATE is read by everything that reads GeoTIFF."""
+    """Creation options of the file. Every GeoTIFF reader supports DEFLATE."""
     predictor = {"f": "3", "i": "2", "u": "2"}[np.dtype(profile.dtype).kind]
     labels = profile.overviews in ("mode", "nearest") or bool(profile.colours)
     return {
@@ -185,7 +185,7 @@ def _describe(file: DatasetWriter, profile: RasterProfile) -> None:
 
 
 def _check_colours(path: Path, profile: RasterProfile) -> None:
-    """OutputError if the colour table has codes that a file of this type cannot hold."""
+    """OutputError if the colour table has codes beyond the range of the type."""
     beyond = [code for code in profile.colours if not 0 <= code <= min(np.iinfo(profile.dtype).max, 65535)]
     if beyond:
         raise OutputError(f"{path}: a colour table of {profile.dtype} has no entry {beyond[0]}")
@@ -214,8 +214,7 @@ def _position(geobox: GeoBox, lattice: GeoBox) -> tuple[int, int]:
 
 
 class RasterReader:
-    """Reads one raster on any block; a context manager. Made for rasters of this program and for the user's
-    own."""
+    """Reads blocks of a raster; a context manager."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -236,14 +235,14 @@ class RasterReader:
         self._source.close()
 
     def read(self, geobox: GeoBox, *, band: int = 1, fill: float = 0) -> np.ndarray:
-        """(y, x) of one band at a place of the raster's lattice, ``fill`` beyond the file.
+        """(y, x) of one band on ``geobox``; ``fill`` outside the file.
 
         InputError if ``geobox`` does not share the pixels of the raster.
         """
         return self._window(geobox, [band], fill)[0]
 
     def read_bands(self, geobox: GeoBox, *, fill: float = 0) -> np.ndarray:
-        """(band, y, x) of all bands; else as ``read``."""
+        """(band, y, x) of all bands; see ``read``."""
         return self._window(geobox, list(range(1, self.count + 1)), fill)
 
     def at(self, row: np.ndarray, col: np.ndarray, *, fill: float = 0) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How QGIS 3 shows the rasters of a run: layer styles with names, colours and ramps."""
+"""QGIS 3 layer styles of the rasters of a run: names, colours and ramps."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def probability_style() -> str:
 
 
 def difference_style(*, split: bool) -> str:
-    """Style of map against reference. Unless polygons are ``split``, all are on both sides and values are sums."""
+    """Style of the comparison with the reference. Without ``split``, polygons learn and validate; values are sums."""
     both_wrong = "learning and validation: wrong"
     four = Entry(4, _LEARNING_RIGHT, "learning: right") if split else Entry(4, _WRONG, both_wrong)
     return paletted_style(
@@ -117,10 +117,10 @@ def _hex(color: Color) -> str:
 
 
 def _writable(name: str) -> str:
-    """The name without characters that XML cannot hold, as ``�``."""
+    """The name with characters that XML does not allow replaced by ``�``."""
     return "".join(char if _in_xml(ord(char)) else "�" for char in name)
 
 
 def _in_xml(code: int) -> bool:
-    """Whether XML 1.0 holds a character (section 2.2 of the recommendation)."""
+    """Whether XML 1.0 allows a character (section 2.2 of the recommendation)."""
     return code in (0x9, 0xA, 0xD) or 0x20 <= code <= 0xD7FF or 0xE000 <= code <= 0xFFFD or code >= 0x10000

@@ -1,4 +1,4 @@
-"""How vectors become pixels of a lattice, and pixels become polygons."""
+"""Rasterising of polygons, and polygonising of masks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from iota2.compute.polygons import centres_inside, eroded
 from iota2.core.grid import blocks
 
 _WINDOW = (1024, 1024)
-"""Rows and columns looked at together."""
+"""Rows and columns of the windows of work."""
 
 
 def rasterize(
@@ -27,7 +27,7 @@ def rasterize(
 ) -> np.ndarray:
     """(y, x) array with the value of the last polygon that a pixel's centre is in, else ``fill``.
 
-    Polygons are in the CRS of ``geobox``. Whether a pixel is in does not depend on the rest of the lattice:
+    Polygons are in the CRS of ``geobox``. The result of a pixel does not depend on the rest of the grid:
     blocks equal the whole. A centre on an edge common to two polygons is in one of them. Empty geometries
     burn nothing.
     """
@@ -42,8 +42,8 @@ def rasterize(
 def pixels_inside(frame: gpd.GeoDataFrame, geobox: GeoBox) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(polygon position in the frame, row, column) of the pixels whose centre is in a polygon.
 
-    All int64, sorted by row and column. A pixel in several polygons belongs to the first. Works through
-    windows around each polygon; memory follows the number of pixels found, not the size of the lattice.
+    All int64, sorted by row and column. A pixel in several polygons belongs to the first. Works in
+    windows around each polygon; memory depends on the number of pixels found, not on the size of the grid.
     """
     width = geobox.shape[1]
     owners, places = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]

@@ -1,1 +1,1 @@
-"""Vector files, tables and small files that steps pass on."""
+"""Vector files, sample tables, and small files that steps exchange."""

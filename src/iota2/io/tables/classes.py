@@ -1,4 +1,4 @@
-"""The classes of a run as a file: read from the user's two text files, passed on as JSON."""
+"""The classes of a run: read from the user's two text files, stored as JSON."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from iota2.io.files.atomic import write_json
 
 
 def read_nomenclature(names: Path, colors: Path, labels: Iterable[Label]) -> Nomenclature:
-    """The classes ``labels`` with the names and colours of the two files; InputError tells all that is wrong."""
+    """The classes ``labels`` with the names and colours of the two files; InputError lists all problems."""
     return build_nomenclature(read_names(names), read_colors(colors), labels)
 
 
 def read_names(path: Path) -> Listing[str]:
-    """The lines of a nomenclature, with what is wrong in them; InputError when the file cannot be read."""
+    """The entries and problems of a nomenclature; InputError when the file cannot be read."""
     return parse_nomenclature(_text(path), str(path))
 
 
 def read_colors(path: Path) -> Listing[Color]:
-    """The lines of a colour file, with what is wrong in them; InputError when the file cannot be read."""
+    """The entries and problems of a colour file; InputError when the file cannot be read."""
     return parse_colors(_text(path), str(path))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from iota2.core.tables import PRODUCED, REFERENCE, UNMAPPED, Confusion
@@ -10,7 +12,7 @@ from iota2.core.tables import PRODUCED, REFERENCE, UNMAPPED, Confusion
 def confusion_csv(confusion: Confusion) -> str:
     """The matrix in pixels: two header lines with labels, then one line for each reference class.
 
-    A last comment line counts pixels that the map left at 0, only if there are any.
+    A last comment line counts pixels with the value 0 in the map, if there are any.
     """
     labels = ",".join(str(label) for label in confusion.labels)
     lines = [REFERENCE + labels, PRODUCED + labels]
@@ -21,7 +23,7 @@ def confusion_csv(confusion: Confusion) -> str:
 
 
 def parse_confusion_csv(text: str, source: str) -> Confusion:
-    """The matrix that ``confusion_csv`` wrote; ValueError names ``source`` when it is anything else."""
+    """The matrix that ``confusion_csv`` wrote; ValueError, with the name ``source``, for other content."""
     lines = text.splitlines()
     try:
         reference, produced = (
@@ -43,3 +45,8 @@ def parse_confusion_csv(text: str, source: str) -> Confusion:
 
 def _integers(line: str) -> list[int]:
     return [int(part) for part in line.split(",")]
+
+
+def read_confusion(path: Path) -> Confusion:
+    """The matrix in a CSV file."""
+    return parse_confusion_csv(path.read_text(encoding="utf-8"), str(path))

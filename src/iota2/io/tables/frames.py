@@ -1,4 +1,4 @@
-"""Frames of polygons and points put together the way our tables need them."""
+"""Building and concatenating frames of polygons and points."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from iota2.io.files.crs import to_crs
 
 
 def polygon_frame(polygons: Sequence[BaseGeometry], crs: object, target: str, **attributes: object) -> gpd.GeoDataFrame:
-    """One row for each polygon given in ``crs``, moved to ``target``, with the same ``attributes`` on every row."""
+    """One row for each polygon, reprojected from ``crs`` to ``target``, with the same ``attributes`` on every row."""
     columns = {name: [value] * len(polygons) for name, value in attributes.items()}
     return to_crs(gpd.GeoDataFrame(columns, geometry=list(polygons), crs=crs), target)
 

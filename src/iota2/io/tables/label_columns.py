@@ -1,4 +1,4 @@
-"""How the column of a vector file that holds the labels becomes the labels of classes: whole numbers, or text."""
+"""Labels of classes, whole numbers or text, from a column of a vector file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from iota2.core.words import counted
 from iota2.io.tables.shapefiles import misread_hint
 
 SHOWN = 5
-"""How many rows or values a message shows."""
+"""Rows or values shown in a message, at most."""
 _TOO_LARGE = (
     "codes of the map have 16 bits. Give the classes shorter codes, or keep the long ones in a text field: its "
     "classes are numbered from 1, as final/Classif_table.csv lists"
@@ -27,7 +27,7 @@ _BELOW_ONE = "0 in the map means not classified"
 
 @dataclass(frozen=True)
 class LabelColumn:
-    """The labels of the rows of a file, and what there is to say of them."""
+    """The labels of the rows of a file, with notes and problems."""
 
     labels: pd.Series
     """Objects: int or str, None where there is no label."""
@@ -56,12 +56,12 @@ def read_labels(values: pd.Series, column: str, path: str | Path) -> LabelColumn
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a value of a field is null; a list is none, whatever it holds."""
+    """Whether a value of a field is null; a list is not."""
     return bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
 def kind_of(value: object) -> str:
-    """A value that is no label, and what it is: ``list ([1, 2])``."""
+    """A description of a value that is no label: ``list ([1, 2])``."""
     plain = value.tolist() if isinstance(value, np.ndarray) else value
     return f"{type(plain).__name__} ({plain})"
 
@@ -74,7 +74,7 @@ def _numbers(values: pd.Series, column: str) -> LabelColumn:
 
 
 def _no_codes(values: pd.Series, where: np.ndarray, column: str) -> list[str]:
-    """The problem of values that are no codes, with the remedy; none when there are no such values."""
+    """The problem of values that are no codes, with the remedy; empty without such values."""
     if not len(values):
         return []
     why = [_TOO_LARGE] if (values > MAX_CODE).any() else []
@@ -134,7 +134,7 @@ def _numerals(text: LabelColumn, numbers: Mapping[str, int], column: str) -> Lab
 
 
 def _ambiguous(numbers: Mapping[str, int], column: str) -> Iterable[str]:
-    """A problem for each number that labels write with more and with fewer leading zeros."""
+    """A problem for each number written with different numbers of leading zeros."""
     written: dict[int, dict[str, str]] = {}
     for label, number in numbers.items():
         written.setdefault(number, {}).setdefault(plain_digits(label), label)
@@ -148,7 +148,7 @@ def _ambiguous(numbers: Mapping[str, int], column: str) -> Iterable[str]:
 
 
 def _merged(spellings: Mapping[str, Counter[str]], column: str) -> list[str]:
-    """A note on each label that is written in several ways, with counts."""
+    """A note on each label with several spellings, with counts."""
     return [
         f"labels of field {column!r} that differ only by blanks, composed accents or invisible characters are one "
         f"class {label!r}: " + ", ".join(f"{revealed(raw)} ({counted(n, 'polygon')})" for raw, n in found.most_common())
@@ -158,7 +158,7 @@ def _merged(spellings: Mapping[str, Counter[str]], column: str) -> list[str]:
 
 
 def _rewritten(spellings: Mapping[str, Counter[str]], column: str) -> list[str]:
-    """A note on the labels that are written in one way, but not as they are compared."""
+    """A note on labels with one spelling that differs from the normalised one."""
     found = [
         f"{revealed(raw)} is {label!r} ({counted(count, 'polygon')})"
         for label, by_raw in spellings.items()

@@ -1,4 +1,4 @@
-"""Pixel counts per class and per polygon, in the XML format that scripts of this field read."""
+"""Pixel counts per class and per polygon, in the XML format that existing scripts read."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class PixelCounts:
 
 
 def _added(a: Counter[int], b: Counter[int]) -> Counter[int]:
-    """Sum that keeps the classes and polygons without pixels."""
+    """The sum, with classes and polygons without pixels."""
     total = Counter(a)
     total.update(b)
     return total
 
 
 def total(counts: Iterable[PixelCounts]) -> PixelCounts:
-    """Sum of counts; of nothing, no counts."""
+    """The sum of counts; empty for none."""
     return sum(counts, PixelCounts(Counter(), Counter()))
 
 

@@ -1,4 +1,4 @@
-"""How reference points get an area: the pixel that holds each, or a square of one pixel around it."""
+"""Areas of reference points: the pixel that contains each, or a square of one pixel around it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _POINTS = (shapely.GeometryType.POINT, shapely.GeometryType.MULTIPOINT)
 
 @dataclass(frozen=True)
 class PointRule:
-    """What stands for a point, and the grids that have the pixels."""
+    """The area that replaces a point, and the grids of the pixels."""
 
     area: PointArea
     grids: Mapping[str, GeoBox]
     """Working grid by tile; not empty."""
     owned: Mapping[str, shapely.Geometry] = field(default_factory=dict)
-    """In the projection of the points, where each tile's pixels count; of several tiles the first. Points that are
-    nowhere inside get a square on the first grid."""
+    """Area of each tile in the projection of the points; of several tiles the first counts. Points outside all tiles
+    get a square on the first grid."""
 
 
 def footprint(grid: GeoBox, crs: object) -> shapely.Geometry:
@@ -41,7 +41,7 @@ def is_point(geometries: np.ndarray) -> np.ndarray:
 
 
 def with_areas(geometry: gpd.GeoSeries, rule: PointRule) -> gpd.GeoSeries:
-    """The geometries with polygons in place of points, in the same projection: several of a multipoint together.
+    """The geometries with points replaced by polygons, in the same projection; a multipoint becomes one multipolygon.
 
     ``pixel``: the pixel, of the tile that owns the place, in which the point lies. ``buffer``: half a pixel to each
     side of the point, so the square has the size of a pixel. A point on the edge of pixels is in the right, lower one.

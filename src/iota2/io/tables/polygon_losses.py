@@ -1,4 +1,4 @@
-"""What classes lose of their polygons before any pixel is looked at: counted from areas, and passed on as JSON."""
+"""Losses of reference polygons by class before pixels are read: computed from areas, stored as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2.compute.ground import GroundLoss
 from iota2.core.grid import resolution
-from iota2.core.losses import DRAWN, REASONS, Amount, ClassFate, losses_sentence
+from iota2.core.losses import DRAWN, REASONS, Amount, ClassFate, losses_sentence, parse_fates
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.words import counted
 from iota2.io.files.atomic import write_json
@@ -21,7 +21,7 @@ from iota2.io.tables.reference import LABEL, Lost, ReferenceData
 
 
 def pixel_area(grid: GeoBox) -> float:
-    """Square metres of a pixel in the middle of a grid."""
+    """Area in square metres of the pixel in the middle of a grid."""
     middle = np.array([grid.extent.centroid.coords[0][1]])
     return float(square_metres(np.array([float(np.prod(resolution(grid)))]), grid.crs, middle)[0])
 
@@ -29,7 +29,7 @@ def pixel_area(grid: GeoBox) -> float:
 def class_losses(
     data: ReferenceData, classes: Nomenclature, ground: Mapping[str, GroundLoss], pixel: float
 ) -> tuple[ClassFate, ...]:
-    """By class, what is drawn and what is lost for each reason; areas are in pixels of ``pixel`` square metres."""
+    """Drawn and lost amounts by class and reason; areas are in pixels of ``pixel`` square metres."""
     polygons = data.frame.geometry.to_numpy()
     # pixels that a square unit of the projection is, at each polygon
     rate = square_metres(np.ones(len(polygons)), data.frame.crs, shapely.get_y(shapely.centroid(polygons))) / pixel
@@ -50,7 +50,7 @@ def class_losses(
 
 
 def _before(lost: Iterable[Lost], label: object, rate: float) -> dict[str, tuple[int, float]]:
-    """Polygons and pixels that a label has lost while the file was read, by reason."""
+    """Polygons and pixels of a label that were lost while reading the file, by reason."""
     found: dict[str, tuple[int, float]] = {}
     for one in lost:
         if one.label == label:
@@ -60,7 +60,7 @@ def _before(lost: Iterable[Lost], label: object, rate: float) -> dict[str, tuple
 
 
 def nothing_usable(source: str, fates: Sequence[ClassFate]) -> str:
-    """What to say when no polygon can be used: how many there are, and the reasons with their numbers."""
+    """The message when no polygon can be used: the number of polygons, and of losses by reason."""
     drawn = sum(fate.of(DRAWN).polygons for fate in fates)
     totals = {reason: sum((fate.of(reason) for fate in fates), Amount()) for reason in REASONS}
     reasons = losses_sentence({reason: amount for reason, amount in totals.items() if amount})
@@ -71,7 +71,7 @@ def nothing_usable(source: str, fates: Sequence[ClassFate]) -> str:
 
 
 def write_class_losses(fates: Iterable[ClassFate], path: Path) -> None:
-    """Write polygons and pixels by class code and by what became of them."""
+    """Write polygons and pixels by class code and reason."""
     write_json(
         path,
         {
@@ -82,6 +82,11 @@ def write_class_losses(fates: Iterable[ClassFate], path: Path) -> None:
 
 
 def read_class_losses(path: Path) -> dict[int, dict[str, Amount]]:
-    """What ``write_class_losses`` wrote, by class code."""
+    """The losses written by ``write_class_losses``, by class code."""
     content = json.loads(path.read_text(encoding="utf-8"))
     return {int(code): {what: Amount(*pair) for what, pair in found.items()} for code, found in content.items()}
+
+
+def read_fates(path: Path) -> tuple[ClassFate, ...]:
+    """What became of the polygons of each class, from the file of one seed."""
+    return parse_fates(path.read_text(encoding="utf-8"))

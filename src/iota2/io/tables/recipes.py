@@ -1,4 +1,4 @@
-"""How a feature recipe is read from its file."""
+"""Reading of feature recipes."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from iota2.core.recipe import FeatureRecipe
 
 
 def read_recipe(path: Path) -> FeatureRecipe:
-    """The recipe in a JSON file of ours."""
+    """The recipe in a JSON file of a run."""
     return FeatureRecipe.from_json(json.loads(path.read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""How the user's labelled polygons and regions are read, checked, and made fit for use."""
+"""Reading, checking and cleaning of the user's labelled polygons and regions."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from iota2.io.tables.vectors import FIELD_BYTES, read_vector
 
 LABEL = "label"
 REGION_OVERLAP = 1e-6
-"""Share of the smaller region that two regions may share: digitised edges never fit to the last digit."""
+"""Share of the smaller region by which two regions may overlap: digitised borders rarely match exactly."""
 FURTHEST = 1e10
-"""Map units beyond which no projection of the earth goes: larger coordinates are damage."""
+"""Map units; larger coordinates are outside any projection of the Earth, so the file is damaged."""
 _SAFE_NAME = re.compile(r"[^\W_][\w .,+=()'@~-]*(?<![ .])")
-"""Region names: a letter or digit, then what may stand in a file name on every system."""
+"""Region names: a letter or digit, then characters that file names may contain on every system."""
 _LONGEST_REGION = 60
 
 log = logging.getLogger(__name__)
@@ -44,12 +44,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Lost:
-    """What one class loses of its polygons for one reason (``core.losses.REASONS``) before any pixel is looked at."""
+    """Loss of one class for one reason (``core.losses.REASONS``) before pixels are read."""
 
     label: int | str
     reason: str
     polygons: int
-    """Polygons of which nothing is left."""
+    """Polygons that are lost completely."""
     area: float
     """Square units of the projection."""
 
@@ -62,11 +62,11 @@ class ReferenceData:
     """Columns ``originfid`` (row of the file, from 0, ascending), ``label`` (int64 or str), ``geometry``."""
     kind: Literal["integer", "text"]
     notes: tuple[str, ...]
-    """What was changed or left out, in sentences for the user."""
+    """Sentences for the user on changes and omissions."""
     lost: tuple[Lost, ...] = ()
-    """The same by class and reason, for rows that have a label."""
+    """The losses by class and reason, of rows with a label."""
     warnings: tuple[str, ...] = ()
-    """Sentences on classes of which nothing is left."""
+    """Sentences on classes without any remaining polygon."""
 
 
 # ----------------------------------------------------------------------------------- reference data
@@ -75,7 +75,7 @@ class ReferenceData:
 def read_reference(path: str | Path, field: str, crs: str, points: PointRule | None = None) -> ReferenceData:
     """The labelled polygons of a vector file (or of a layer, ``io.tables.vector_source``), reprojected to ``crs``.
 
-    Left out, with a note: polygons without label, without geometry, without a place in ``crs``, or the same
+    Left out, with a note: polygons without label, without geometry, without finite coordinates in ``crs``, or the same
     as an earlier one of the same label. Changed, with a note: self-intersecting polygons are repaired; area
     shared by polygons of one label stays with the first, area shared by two labels is taken from both. A
     multipolygon stays one unit. Z is dropped. With ``points``, points become polygons as the rule says. Labels are
@@ -126,7 +126,7 @@ def _points_told(geometry: gpd.GeoSeries, points: PointRule | None) -> list[str]
 
 
 def _emptied(drawn: Mapping[int | str, int], left: Collection[int | str], lost: Iterable[Lost]) -> list[str]:
-    """A sentence on each label of which no polygon is left."""
+    """A sentence on each label without any remaining polygon."""
     reasons: dict[int | str, list[str]] = {}
     for one in lost:
         if one.polygons:
@@ -139,7 +139,7 @@ def _emptied(drawn: Mapping[int | str, int], left: Collection[int | str], lost: 
 
 
 def _field(table: pd.DataFrame, field: str, path: str | Path) -> tuple[str, list[str]]:
-    """The column meant by ``field``, and a note when it is not spelled like that."""
+    """The column that matches ``field``, and a note when its spelling differs."""
     columns = [str(name) for name in table.columns if name != table.geometry.name]
     if field in columns:
         return field, []
@@ -153,8 +153,8 @@ def _field(table: pd.DataFrame, field: str, path: str | Path) -> tuple[str, list
 def _not_polygons(
     geometry: gpd.GeoSeries, points: PointRule | None = None, *, suggest_points: bool = False
 ) -> list[str]:
-    """A problem for each kind of geometry that is no polygon; null and empty geometries are none, and points are none
-    when a rule says what stands for them."""
+    """A problem for each type of geometry other than polygons. Null and empty geometries are accepted, and points when
+    a rule replaces them."""
     usable = is_polygonal(geometry.to_numpy()) | _void(geometry)
     if points is not None:
         usable |= is_point(geometry.to_numpy())
@@ -169,7 +169,7 @@ def _not_polygons(
 
 
 def _remedy(kind: str, *, suggest_points: bool) -> str:
-    """What to do with features that are no polygons."""
+    """The remedy for features that are no polygons."""
     if "Point" in kind and suggest_points:
         return (
             "Points have no area: set chain.points to 'pixel' to use the pixel that holds each point, or to 'buffer' "
@@ -202,7 +202,7 @@ def _reprojected(frame: gpd.GeoDataFrame, crs: str, path: str | Path) -> tuple[g
 
 
 def _placed(geometries: np.ndarray) -> np.ndarray:
-    """Whether all coordinates of each geometry are numbers that may be a place on the earth; there is at least one."""
+    """Whether each geometry has coordinates, all of them finite and within any projection of the Earth."""
     coordinates, owner = shapely.get_coordinates(geometries, return_index=True)
     wrong = ~(np.abs(coordinates) <= FURTHEST).all(axis=1)
     count = len(geometries)
@@ -247,7 +247,7 @@ def _fit(frame: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, list[str], list[Los
 
 
 def _cut_away(frame: gpd.GeoDataFrame, polygons: np.ndarray, parted: Separated) -> list[Lost]:
-    """What overlaps take from each label. A polygon that is lost whole counts for what took most of it."""
+    """The losses of each label by overlaps. A polygon that is lost completely counts for the largest cause."""
     gone = shapely.area(polygons) - shapely.area(parted.polygons)
     shared = np.zeros(len(polygons))
     one, other, area = parted.different
@@ -292,7 +292,7 @@ class FieldValues:
 
 
 def read_field(path: str | Path, field: str) -> FieldValues:
-    """The values of one field of a vector file, for rows that are compared with each other.
+    """The values of one field of a vector file, normalised for comparison.
 
     Text is compared as labels are: two spellings that look alike are one value. Raises InputError for a missing field,
     and for one that holds lists.
@@ -314,7 +314,7 @@ def read_field(path: str | Path, field: str) -> FieldValues:
 
 
 def read_regions(path: str | Path, field: str, crs: str) -> gpd.GeoDataFrame:
-    """One row for each region, by name: ``region`` (str) and ``geometry`` (its own ground, in ``crs``).
+    """One row for each region, sorted by name: ``region`` (str) and ``geometry`` (without overlaps, in ``crs``).
 
     Regions share no ground: of the millionth that they may share in the file, and of what reprojection makes them
     share, all goes to the first by name. Raises InputError, with all problems at once, for a missing field, features
@@ -348,7 +348,7 @@ def read_regions(path: str | Path, field: str, crs: str) -> gpd.GeoDataFrame:
 
 
 def _region_names(values: pd.Series) -> pd.Series:
-    """Region names as text, None where there is none; whole numbers without decimals."""
+    """Region names as text, None where missing; whole numbers without decimals."""
     if pd.api.types.is_float_dtype(values):
         values = values.astype(object).map(lambda v: v if pd.isna(v) or v % 1 else int(v))
     names = [
@@ -363,7 +363,7 @@ def _missing(where: np.ndarray, what: str) -> list[str]:
 
 
 def _unsafe_names(names: Iterable[str]) -> list[str]:
-    """Names become parts of file names, and must not lead out of the output folder."""
+    """Problems of names that cannot be parts of file names, or would leave the output folder."""
     return [
         f"region name {name!r} cannot be part of a file name: start with a letter or digit, go on with "
         f"these, spaces and _ . , + = ( ) ' @ ~ -, and use at most {_LONGEST_REGION} characters"
@@ -373,7 +373,7 @@ def _unsafe_names(names: Iterable[str]) -> list[str]:
 
 
 def _misread_names(names: Iterable[str], path: Path) -> list[str]:
-    """A problem for names that were read in a wrong encoding; the first is enough."""
+    """A problem for the first name that was decoded with a wrong encoding."""
     wrong = next(((name, was) for name in names if (was := misread(name)) is not None), None)
     return [f"region name {misread_hint(path, *wrong)}"] if wrong else []
 

@@ -1,6 +1,6 @@
-"""How sample tables are written piece by piece: those of all tiles are large.
+"""Chunked writing of sample tables, which can be larger than memory.
 
-What comes out is what ``io.tables.vectors`` writes of a frame, and is read by it too.
+The files are those that ``io.tables.vectors`` writes from a frame and reads.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from iota2.io.tables.samples import ROWS_TOGETHER, listed, unchanging
 from iota2.io.tables.vectors import TABLE, write_sqlite
 
 GROUP = 8192
-"""Rows of a GeoParquet file that lie together."""
+"""Rows of a row group of GeoParquet files."""
 PAGE = 16384
-"""Bytes of a page of SQLite files: rows of many features that do not fit into one take twice the time to be read."""
+"""Bytes of a page of SQLite files; rows larger than a page take twice the time to read."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _QUICK = ("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE")
-"""How SQLite writes a file that nobody else sees, and that is thrown away if it does not become whole."""
+"""Pragmas for a temporary SQLite file that is discarded after an error."""
 
 
 def write_points(
@@ -40,8 +40,8 @@ def write_points(
 ) -> None:
     """Write ``points`` with attributes, and features ``names`` beside them, as ``write_samples`` does.
 
-    The features of a point are that row of ``values`` (row, feature) which ``rows`` gives for it. Beside them, little
-    memory is used. Equal points and values give equal bytes.
+    The features of a point are that row of ``values`` (row, feature) which ``rows`` gives for it. Additional memory is
+    small. Equal points and values give equal bytes.
     """
     write = {".sqlite": _write_sqlite, ".parquet": _write_parquet}[path.suffix]
     with replacing(path) as part:
@@ -49,7 +49,7 @@ def write_points(
 
 
 def merge_tables(paths: Sequence[Path], path: Path) -> None:
-    """Put tables of the same columns together, one after the other; little memory is used.
+    """Concatenate tables with the same columns, using little memory.
 
     Raises InputError when one is missing, damaged or has other columns than the others.
     """
@@ -65,7 +65,7 @@ def _with_features(points: gpd.GeoDataFrame, names: Sequence[str], values: np.nd
 
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
-    """InputError for a table that cannot be read; that what is written finds no room is no fault of it."""
+    """InputError for a table that cannot be read; a full disk is reported as such."""
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:
@@ -82,7 +82,7 @@ def _told(path: Path) -> Iterator[None]:
 def _write_sqlite(
     points: gpd.GeoDataFrame, names: Sequence[str], values: np.ndarray, rows: np.ndarray, path: Path
 ) -> None:
-    """GDAL makes the tables; the rows go past it, since it needs twice the time for them."""
+    """GDAL creates the tables; rows are inserted directly, in half the time."""
     write_sqlite(_with_features(points.iloc[:0], names, values[:0]), path)
     attributes = [name for name in points.columns if name != points.geometry.name]
     plain = [points[name].astype(object).where(points[name].notna(), None).tolist() for name in attributes]
@@ -102,7 +102,7 @@ def _write_sqlite(
 
 
 def _merge_sqlite(paths: Sequence[Path], path: Path) -> None:
-    """A copy of the first table that has rows, and then the rows of the others."""
+    """A copy of the first table with rows, followed by the rows of the others."""
     first = next((k for k, one in enumerate(paths) if _rows(one)), 0)
     shutil.copyfile(paths[first], path)
     with _opened(path) as connection:
@@ -121,7 +121,7 @@ def _merge_sqlite(paths: Sequence[Path], path: Path) -> None:
 
 
 def _rows(path: Path) -> int:
-    """How many rows an SQLite table has."""
+    """Number of rows of an SQLite table."""
     with _told(path), closing(sqlite3.connect(unchanging(path), uri=True)) as connection:
         return int(connection.execute(f"SELECT COUNT(*) FROM {TABLE}").fetchone()[0])
 
@@ -132,7 +132,7 @@ def _columns(connection: sqlite3.Connection, database: str) -> list[str]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """An SQLite file that is there already, to be written."""
+    """An existing SQLite file, opened for writing."""
     with closing(sqlite3.connect(path.resolve().as_uri(), uri=True, isolation_level=None)) as connection:
         for how in _QUICK:
             connection.execute(f"PRAGMA {how}").fetchall()
@@ -155,7 +155,7 @@ def _write_parquet(
 
 
 def _schema(points: gpd.GeoDataFrame, names: Sequence[str]) -> pa.Schema:
-    """What geopandas writes of such a table, but for the box around the points, which is not known before the end."""
+    """The schema that geopandas writes, without the bounding box, which is known only at the end."""
     file = BytesIO()
     _with_features(points.iloc[:1], names, np.zeros((len(points.iloc[:1]), len(names)), np.float32)).to_parquet(
         file, index=False
@@ -168,7 +168,7 @@ def _schema(points: gpd.GeoDataFrame, names: Sequence[str]) -> pa.Schema:
 
 
 def _merge_parquet(paths: Sequence[Path], path: Path) -> None:
-    """Tables without rows are left out: they do not say what type a text is."""
+    """Tables without rows are skipped: their text columns have no type."""
     schemas = {}
     for one in paths:
         with _told(one), parquet.ParquetFile(one) as file:

@@ -1,4 +1,4 @@
-"""Columns of sample tables as arrays, read piece by piece: a table of all tiles is large."""
+"""Chunked reading of columns of sample tables into arrays."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from iota2.io.tables.vectors import TABLE
 ROWS_TOGETHER = 1024
 """Rows of an SQLite table read at once."""
 COLUMNS_TOGETHER = 16
-"""Columns of a GeoParquet file read at once: as float32 they fill a cache line of a row."""
+"""Columns of a GeoParquet file read at once; as float32 they fill a cache line."""
 
 
 def read_columns(path: Path, columns: Sequence[str], dtype: DTypeLike = np.float32) -> np.ndarray:
-    """(row, column) contiguous, of what ``write_samples`` wrote, in the order of the file.
+    """(row, column) contiguous array from a file of ``write_samples``, in the order of the file.
 
-    A null is NaN, and an error when whole numbers are asked for. Beside the result, little memory is used. Raises
+    A null is NaN, and an error when whole numbers are asked for. Additional memory is small. Raises
     InputError when the file is missing or damaged, or has no such column.
     """
     if not path.is_file():
@@ -37,7 +37,7 @@ def read_columns(path: Path, columns: Sequence[str], dtype: DTypeLike = np.float
 
 
 def _read_sqlite(path: Path, columns: Sequence[str], dtype: np.dtype) -> np.ndarray:
-    """Some rows at a time: a row lies together."""
+    """By chunks of rows: SQLite stores row by row."""
     with closing(sqlite3.connect(unchanging(path), uri=True)) as connection:
         _require(columns, [name for _, name, *_ in connection.execute(f"PRAGMA table_info({TABLE})")], path)
         count = connection.execute(f"SELECT COUNT(*) FROM {TABLE}").fetchone()[0]
@@ -49,17 +49,17 @@ def _read_sqlite(path: Path, columns: Sequence[str], dtype: np.dtype) -> np.ndar
 
 
 def unchanging(path: Path) -> str:
-    """The address of an SQLite file that does not change any more: no lock is asked for."""
+    """The URI of an SQLite file that is immutable: opened without a lock."""
     return f"{path.resolve().as_uri()}?mode=ro&immutable=1"
 
 
 def listed(columns: Sequence[str]) -> str:
-    """Names of columns as SQL writes them."""
+    """Column names quoted for SQL."""
     return ", ".join('"{}"'.format(name.replace('"', '""')) for name in columns)
 
 
 def _read_parquet(path: Path, columns: Sequence[str], dtype: np.dtype) -> np.ndarray:
-    """Some columns at a time: a column lies together, and some rows would need a piece of all columns."""
+    """By chunks of columns: Parquet stores column by column."""
     with parquet.ParquetFile(path) as file:
         _require(columns, file.schema_arrow.names, path)
         values = np.empty((file.metadata.num_rows, len(columns)), dtype)

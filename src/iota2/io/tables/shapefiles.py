@@ -1,4 +1,4 @@
-"""What the files that together are one shapefile must be before they are read, and what is said when they are not."""
+"""Checks of the files of a shapefile, and messages on their faults."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _NEEDED = {".shx": "the index of the shapes", ".dbf": "the table of the attribut
 
 
 def require_whole(path: Path) -> None:
-    """Raise InputError when ``path`` is a shapefile of which a file is missing, cut short or of another one.
+    """Raise InputError when a file of the shapefile ``path`` is missing, truncated or of another shapefile.
 
-    GDAL reads the missing shapes of a shortened file as null, and missing rows of the table as empty: that would look
-    like polygons without geometry or label. Files of other formats pass.
+    GDAL reads missing shapes of a truncated file as null, and missing rows of the table as empty, which would look like
+    polygons without geometry or label. Other formats are accepted.
     """
     with open(path, "rb") as file:
         head = file.read(28)
@@ -77,7 +77,7 @@ def _require_one_count(path: Path, index: Path, table: Path) -> None:
 
 
 def stated_encoding(path: Path) -> tuple[str, str]:
-    """The file that says in which encoding the texts of a shapefile are, and what it says; empty when none does."""
+    """The file that states the encoding of a shapefile, and the encoding; empty without one."""
     found = member(path, ".cpg")
     if found is None:
         return "", ""
@@ -85,7 +85,7 @@ def stated_encoding(path: Path) -> tuple[str, str]:
 
 
 def wrong_encoding(path: Path, err: UnicodeDecodeError) -> str:
-    """Why a text could not be decoded, and what to do."""
+    """The message on a text that could not be decoded, with the remedy."""
     name, stated = stated_encoding(path)
     shown = err.object[:40].decode("latin-1")
     cause = f"{name} says {stated!r}" if name else "they are read as UTF-8"
@@ -100,7 +100,7 @@ def wrong_encoding(path: Path, err: UnicodeDecodeError) -> str:
 
 
 def misread_hint(path: Path, text: str, was: str) -> str:
-    """What to say of a text that was UTF-8, and was read in an encoding of one byte."""
+    """The hint on UTF-8 text that was decoded with a single-byte encoding."""
     if path.suffix.lower() != ".shp":
         return f"{text!r} looks like {was!r} read in a wrong encoding. Correct the texts, or export the file again"
     name, stated = stated_encoding(path)

@@ -1,4 +1,4 @@
-"""Whether the coordinate system that a vector file states can be the one of its coordinates."""
+"""Checks of the CRS of vector files against their coordinates."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from iota2.io.tables.shapefiles import member
 _FULL_TURN, _POLE = 360.0, 90.0
 _ROUNDING = 1e-6
 _SAME_PLACE = 1.0
-"""Metres by which two descriptions of one coordinate system may differ."""
+"""Metres by which two definitions of one CRS may differ."""
 _SET_IT = "Set it (in QGIS: Layer, Set Layer CRS, then export; on the command line: ogr2ogr -a_srs EPSG:<code>)"
 
 
@@ -57,27 +57,27 @@ def require_no_degrees(frame: gpd.GeoDataFrame, path: Path) -> None:
 
 
 def _bounds(frame: gpd.GeoDataFrame) -> np.ndarray:
-    """(feature, 4) west, south, east, north of the features that have a place."""
+    """(feature, 4) west, south, east, north of the features with coordinates."""
     bounds = shapely.bounds(frame.geometry.to_numpy())
     found: np.ndarray = bounds[np.isfinite(bounds).all(axis=1)]
     return found
 
 
 def _middle(bounds: np.ndarray) -> tuple[float, float]:
-    """Where most features are, whatever single ones are far away."""
+    """The centre of most features, robust against distant ones."""
     west, south, east, north = np.median(bounds, axis=0)
     return float((west + east) / 2), float((south + north) / 2)
 
 
 def _beyond_degrees(bounds: np.ndarray) -> np.ndarray:
-    """(feature,) whether its coordinates cannot be degrees."""
+    """(feature,) bool: the coordinates cannot be degrees."""
     x, y = np.abs(bounds[:, ::2]).max(axis=1), np.abs(bounds[:, 1::2]).max(axis=1)
     found: np.ndarray = (x > _FULL_TURN + _ROUNDING) | (y > _POLE + _ROUNDING)
     return found
 
 
 def _far_from(crs: CRS, place: tuple[float, float]) -> bool:
-    """Whether a place lies outside the area for which a coordinate system is made."""
+    """Whether a point is outside the area of use of a CRS."""
     area = crs.area_of_use
     if area is None:
         return False
@@ -91,7 +91,7 @@ def _shown(bounds: np.ndarray) -> str:
 
 
 def _stated(path: Path, crs: CRS) -> str:
-    """Where degrees come from, and what to do."""
+    """The source of a CRS in degrees, and the remedy."""
     if path.suffix.lower() in (".geojson", ".json"):
         return (
             f"in which GeoJSON is ({crs.name}) unless a member 'crs' says otherwise. Export it again in EPSG:4326, or "
@@ -101,7 +101,7 @@ def _stated(path: Path, crs: CRS) -> str:
 
 
 def _why_none(path: Path) -> str:
-    """What is there of the files that state the coordinate system of a shapefile."""
+    """The files with the CRS of a shapefile that exist."""
     if path.suffix.lower() != ".shp":
         return ""
     there, other = member(path, ".prj"), member(path, ".qpj")
@@ -135,7 +135,7 @@ def _require_one_of_two(crs: CRS, place: tuple[float, float], path: Path) -> Non
 
 
 def _same_place(one: CRS, other: CRS, place: tuple[float, float]) -> bool:
-    """Whether coordinates mean one place in both, whatever they are called."""
+    """Whether coordinates are the same point in both CRS."""
     if one.equals(other, ignore_axis_order=True):
         return True
     try:

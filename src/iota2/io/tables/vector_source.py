@@ -1,4 +1,4 @@
-"""Which layer of a vector file is meant: the form in which QGIS writes it, and the choice when nothing is said."""
+"""Selection of a layer of a vector file, in the form that QGIS uses, or by default."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from iota2.core.labels import normalised
 from iota2.errors import InputError
 
 FORM = "file.gpkg|layername=NAME"
-"""How a layer is chosen in a path."""
+"""Form of a path with a layer."""
 _NAME, _NUMBER = "layername", "layerid"
 _PART = re.compile(
     rf"\s*\|\s*({_NAME}|{_NUMBER}|subset|geometrytype|uniquegeometrytype|option:[^=|]*)\s*=", re.IGNORECASE
 )
-"""Where a part of QGIS's form begins."""
+"""Start of a part in the form of QGIS."""
 
 
 @dataclass(frozen=True)
 class VectorSource:
-    """A vector file, and which of its layers."""
+    """A vector file and one of its layers."""
 
     file: Path
     layer: str | None = None
     """Name of the layer; None for the only one."""
     number: int | None = None
-    """Its number from 0, when it is given by that."""
+    """Its number from 0, if given."""
 
     @property
     def choice(self) -> str:
-        """The layer as it stands in a path after ``|``; empty for the only one."""
+        """The layer as text after ``|`` in a path; empty for the only one."""
         if self.layer is not None:
             return f"{_NAME}={self.layer}"
         return "" if self.number is None else f"{_NUMBER}={self.number}"
@@ -62,7 +62,7 @@ def vector_source(path: str | Path) -> VectorSource:
 
 
 def _with(source: VectorSource, key: str, value: str, text: str) -> VectorSource:
-    """The source with one more of the parts that stand after a ``|``."""
+    """The source with one more part that follows a ``|``."""
     value = value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
     if key == _NAME and value and source.layer is None:
         return VectorSource(source.file, value, source.number)
@@ -103,7 +103,7 @@ def chosen_layer(opened: str, source: VectorSource, shown: str | Path) -> str:
 
 
 def _named_layer(names: Sequence[str], source: VectorSource, shown: str | Path) -> str:
-    """The layer of that name, whatever its case where only one fits, or of that number."""
+    """The layer of that number or name; the case is ignored where the result is unique."""
     there = f"the layers are {', '.join(names) or 'none'}"
     if source.layer is None:
         number = source.number or 0

@@ -1,4 +1,4 @@
-"""How vector files and point tables are read and written: shapefile, GeoPackage, SQLite, GeoParquet."""
+"""Reading and writing of vector files and point tables: shapefile, GeoPackage, SQLite, GeoParquet."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ TEXT_BYTES = 254
 TABLE = "output"
 """Name of the table in the SQLite files of a run."""
 _DBF_DATE = "2000-01-01"
-"""The shapefile format stores the day of writing; a fixed one keeps equal content equal in bytes."""
+"""A constant for the date of writing in shapefiles, so that equal content gives equal bytes."""
 _SIGNATURES = {MAGIC: "", b"SQLite format 3\0": "", b"{": "GeoJSON:"}
 """First bytes of the formats that are read (shapefile; GeoPackage and SQLite; GeoJSON), and what to put before the path
 so that GDAL takes the text for nothing else: among its formats are texts that name other places, the network
 included, and that may stand in a file of any name."""
 _BLANK = b"\xef\xbb\xbf \t\r\n"
-"""What may stand before the first character of a text."""
+"""Bytes that may precede the first character of a text."""
 _JOURNALS = ("-journal", "-wal", "-shm")
-"""Ends of the names of files that SQLite opens with a database."""
+"""Suffixes of files that SQLite opens with a database."""
 _OWN_COLUMNS = 3
 """Columns of a query of GDAL on an SQLite table that are no attributes: rowid, ogc_fid, GEOMETRY."""
 
@@ -61,7 +61,7 @@ def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
     if layer is not None:
         source = replace(source, layer=layer)
     file = source.file
-    # looked for here and not by GDAL, which would also open addresses of the network
+    # checked here, since GDAL would also open network addresses
     _require_files(file)
     prefix = _prefix(file)
     require_whole(file)
@@ -75,8 +75,8 @@ def read_vector(path: str | Path, layer: str | None = None) -> gpd.GeoDataFrame:
 
 
 def _require_files(path: Path) -> None:
-    """InputError unless a vector file is a regular file that can be read, and so are the files that GDAL opens with it:
-    those of a shapefile, in small or capital letters, and the journals of a database."""
+    """InputError unless a vector file and its companions are readable regular files. Companions are the files of a
+    shapefile, in lower or upper case, and the journals of a database."""
     if not os.path.lexists(path):
         raise InputError(f"{path}: no such file")
     try:
@@ -89,7 +89,7 @@ def _require_files(path: Path) -> None:
 
 
 def _companions(path: Path) -> Iterator[Path]:
-    """The entries beside a vector file that belong to it."""
+    """The companion files of a vector file."""
     shapefile = path.suffix.lower() == ".shp"
     for name in sorted(os.listdir(path.parent)):
         end = name[len(path.stem) :].lower() if name.startswith(path.stem) else ""
@@ -98,7 +98,7 @@ def _companions(path: Path) -> Iterator[Path]:
 
 
 def _prefix(path: Path) -> str:
-    """What to put before the path of a vector file; InputError when it is of a format that is not read."""
+    """The prefix of the path for GDAL; InputError for an unsupported format."""
     try:
         with open(path, "rb") as file:
             head = file.read(64)
@@ -121,7 +121,7 @@ def _prefix(path: Path) -> str:
 
 @contextmanager
 def _plain(path: Path) -> Iterator[Path]:
-    """The same place under a path that pyogrio does not take for an address: it cuts at ``;`` and ``!``."""
+    """An equivalent path without ``;`` and ``!``, at which pyogrio would cut it."""
     if not ADDRESS_CHARACTERS & set(str(path)):
         yield path
         return
@@ -165,7 +165,7 @@ def read_sqlite(path: str | Path, table: str = TABLE) -> gpd.GeoDataFrame:
 
 
 def read_parquet(path: str | Path) -> gpd.GeoDataFrame:
-    """The GeoParquet file written by ``write_parquet``. Raises InputError when it is something else."""
+    """The GeoParquet file written by ``write_parquet``. Raises InputError for another format."""
     if not Path(path).exists():
         raise InputError(f"{path}: no such file")
     try:
@@ -203,7 +203,7 @@ def write_shapefile(frame: gpd.GeoDataFrame, path: str | Path, *, empty_type: st
 
 
 def _is_whole(path: Path, rows: int) -> bool:
-    """Whether the files of a shapefile hold what their headers say: a file that fails to close raises nothing."""
+    """Whether the sizes of the files match their headers: GDAL reports no error when closing fails."""
     sizes, heads = {}, {}
     for member in path.parent.glob(f"{path.stem}.*"):
         sizes[member.suffix] = member.stat().st_size
@@ -280,13 +280,13 @@ def write_sqlite(frame: gpd.GeoDataFrame, path: str | Path, table: str = TABLE, 
 
 
 def sqlite_max_columns() -> int:
-    """How many attributes a table of this SQLite holds, beside its identifier and geometry."""
+    """Attributes of an SQLite table, at most, besides identifier and geometry."""
     with closing(sqlite3.connect(":memory:")) as connection:
         return connection.getlimit(sqlite3.SQLITE_LIMIT_COLUMN) - _OWN_COLUMNS
 
 
 def _geometry_type(frame: gpd.GeoDataFrame, empty_type: str) -> dict[str, Any]:
-    """Writer options: polygons and multipolygons, in whatever order, make a layer of multipolygons."""
+    """Writer options: a mixture of polygons and multipolygons becomes a layer of multipolygons."""
     if len(frame) == 0:
         return {"geometry_type": empty_type}
     kinds = {kind.removeprefix("Multi") for kind in frame.geometry.geom_type.unique()}

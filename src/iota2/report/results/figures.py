@@ -1,4 +1,4 @@
-"""Pictures of the report: the confusion matrix, and small views of map, confidence and validity."""
+"""Figures of the report: confusion matrix, quicklooks of map, confidence and validity."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ CELL = 0.55
 """Least side of a matrix cell, inches: six characters of annotation are legible."""
 POINTS = 72.0
 IMAGE, LEGEND_ROW, PICTURE_DPI = 6.0, 0.23, 130
-"""Of small views: longest side of the image and height of a line of the legend, inches; resolution."""
+"""Quicklooks: longest side of the image and height of a line of the legend in inches; resolution."""
 NAME_WIDTH, NAME_LINES = 24, 2
-"""Longer class names are wrapped, then cut with an ellipsis."""
+"""Characters per line and lines of class names; longer ones are cut with an ellipsis."""
 INK, FAINT, LINE, EMPTY = "#22272e", "#6b7280", "#ffffff", "#eceff1"
 GOOD = LinearSegmentedColormap.from_list("good", ["#d7553f", "#f3a55e", "#f7e08a", "#a6cf78", "#3f9b5b"])
 BAD = LinearSegmentedColormap.from_list("bad", ["#fbf4f0", "#f6bda6", "#e2654b", "#b3261e"])
@@ -90,7 +90,7 @@ def validity_quicklook(validity: np.ndarray, pixel_size: float | None = None) ->
 
 @dataclass(frozen=True)
 class _Sheet:
-    """Where things lie on the figure of a matrix, inches; the unit of its axes is one cell."""
+    """Layout of the figure of a matrix, in inches; the unit of its axes is one cell."""
 
     classes: int
     cell: float
@@ -124,12 +124,12 @@ class _Sheet:
 
     @property
     def overhang(self) -> float:
-        """Room for slanted names beyond the last column."""
+        """Space for slanted names beyond the last column."""
         return max(0.0, self.above - 3 * self.cell)
 
     @property
     def top(self) -> float:
-        """Height of what lies above the matrix."""
+        """Height above the matrix."""
         return self.above + 1.1
 
     @property
@@ -220,7 +220,7 @@ def _slanted(axes: Axes, column: float, name: str, sheet: _Sheet, weight: str = 
 
 
 def _text(axes: Axes, at: tuple[float, float], text: str, size: float, color: str, **options: object) -> None:
-    """Text at (x, y), centred unless ``options`` say otherwise, never taken for a formula."""
+    """Text at (x, y), centred by default, never interpreted as a formula."""
     options = {"ha": "center", "va": "center", "parse_math": False, "clip_on": False} | options
     axes.text(*at, text, fontsize=size, color=color, **options)  # type: ignore[arg-type]
 
@@ -262,7 +262,7 @@ def _text_width(text: str, size: float) -> float:
 
 
 def _ink_on(color: Color) -> str:
-    """Dark or light text, whichever reads better on the colour."""
+    """Dark or light text, by the contrast with the colour."""
     if isinstance(color, str):
         return FAINT
     light = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]
@@ -270,7 +270,7 @@ def _ink_on(color: Color) -> str:
 
 
 def _missing_glyphs_allowed() -> warnings.catch_warnings:
-    """Scripts that the font lacks become boxes; the names stand in full in the HTML report."""
+    """Ignore missing glyphs, which become boxes; the HTML report has the full names."""
     return warnings.catch_warnings(action="ignore", category=UserWarning)
 
 
@@ -283,7 +283,7 @@ def _png(figure: Figure) -> bytes:
 
 
 def _picture(image: np.ndarray, pixel_size: float | None, legend: tuple[float, float]) -> tuple[Figure, Axes]:
-    """A figure with an image, room for ``legend`` (width, height, inches) at its right, a scale bar below."""
+    """A figure with an image, space for ``legend`` (width, height in inches) on the right, a scale bar below."""
     rows, columns = (max(1, side) for side in image.shape[:2])
     side = IMAGE / max(rows, columns)
     width, height = max(1.0, columns * side), max(1.0, rows * side, legend[1])
@@ -321,7 +321,7 @@ def _ramp_picture(
 
 
 def _draw_legend(axes: Axes, codes: list[int], nomenclature: Nomenclature) -> None:
-    """Swatches with class names from the image's upper right corner downwards."""
+    """Draw colour patches with class names, downwards from the upper right corner of the image."""
     figure = axes.get_figure()
     assert isinstance(figure, Figure)
     width, height = figure.get_size_inches()
@@ -338,7 +338,7 @@ def _draw_legend(axes: Axes, codes: list[int], nomenclature: Nomenclature) -> No
 
 
 def _draw_scale(axes: Axes, columns: int, pixel_size: float, rows: int) -> None:
-    """A bar of a round length, at most a quarter of the image wide, under its left corner."""
+    """Draw a bar of a round length, at most a quarter of the width of the image, below its left corner."""
     target = columns * pixel_size / 4
     power = 10 ** math.floor(math.log10(target))
     length = next(step * power for step in (5, 2, 1) if step * power <= target)

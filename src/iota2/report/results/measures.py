@@ -1,4 +1,4 @@
-"""A measure of accuracy, and what is known of its spread, as text."""
+"""Measures of accuracy and their intervals as text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from iota2.compute.accuracy import Estimate
 
 UNDEFINED = "–"
-"""What stands for a measure that is not defined."""
+"""Text of an undefined measure."""
 
 
 def measure(value: float, digits: int = 3) -> str:
@@ -23,7 +23,7 @@ def interval(value: Estimate) -> str:
 
 
 def spread_text(value: Estimate, scale: float = 1.0, digits: int = 3) -> str:
-    """What follows the mean in ``interval``, in the unit that ``scale`` makes; empty when no spread is known."""
+    """The part of ``interval`` after the mean, multiplied by ``scale``; empty when no interval is known."""
     if value.bounds is None:
         return ""
     if value.half_width is not None:

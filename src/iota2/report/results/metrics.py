@@ -24,7 +24,7 @@ def metrics(
     provenance: Mapping[str, Any] | None = None,
     validated: Validated | None = None,
 ) -> dict[str, Any]:
-    """Everything known about the accuracy, safe for JSON: undefined is None, numbers are Python's.
+    """All measures of the accuracy for JSON: undefined ones are None, numbers are of Python's types.
 
     Matrices are given by seed. Keys, always in this order::
 

@@ -1,4 +1,4 @@
-"""The report of a run as one HTML page that needs no other file."""
+"""The accuracy report as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Series:
     tile: str
     count: int
     first: str
-    """Day as it is to be shown, ``2018-05-11``."""
+    """Day as text, ``2018-05-11``."""
     last: str
 
 
 @dataclass(frozen=True)
 class AlignedSeries:
-    """How the dates of one sensor on one tile lay to the reference image; medians are over the dates with a measure,
-    NaN when there is none."""
+    """Displacements of the dates of one sensor on one tile; medians are over the dates with a measure, NaN without
+    any."""
 
     sensor: str
     tile: str
@@ -52,32 +52,32 @@ class AlignedSeries:
     moved: int
     """Dates whose images were moved."""
     unknown: int
-    """Dates that could not be compared, and were read as they lie."""
+    """Dates that could not be compared, and were not moved."""
     typical: float
-    """Median of the pixels by which dates were displaced."""
+    """Median displacement in pixels."""
     furthest: float
-    """The largest of them."""
+    """Largest displacement in pixels."""
     before: float
-    """Median of the correlation with the reference as the images lie."""
+    """Median correlation with the reference before the images are moved."""
     after: float
-    """The same once they are moved."""
+    """Median correlation after the images are moved."""
 
 
 @dataclass(frozen=True)
 class ModelView:
-    """A model of the map, as it tells of itself."""
+    """A model of the map, by its own files."""
 
     region: str
     random_seed: int
     classifier: str
     parameters: Mapping[str, Any]
-    """By the names that users write, with those that were not given."""
+    """By option name, including defaults."""
     samples: int
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG with what it shows."""
+    """A PNG with its caption."""
 
     title: str
     caption: str
@@ -86,40 +86,40 @@ class Picture:
 
 @dataclass(frozen=True)
 class ReportData:
-    """All that ``final/report.html`` shows. Nothing in it is trusted: every text is escaped."""
+    """Content of ``final/report.html``. Every text is escaped."""
 
     title: str
     nomenclature: Nomenclature
     confusions: Mapping[int, Confusion] = field(default_factory=dict)
-    """By seed; empty when the run was not validated."""
+    """By seed; empty without validation."""
     validated: Validated | None = None
     """The validation pixels by polygon."""
     mapped: Mapping[int, int] = field(default_factory=dict)
-    """Pixels of the first seed's map by class code; with 0 for what is on the ground of a tile but not classified."""
+    """Pixels of the map of the first seed by class code; 0 counts pixels inside a tile that are not classified."""
     pixel_area: float = 0.0
-    """Of one pixel of the map, square metres."""
+    """Square metres of a pixel of the map."""
     tiles: tuple[str, ...] = ()
     series: tuple[Series, ...] = ()
     aligned: tuple[AlignedSeries, ...] = ()
-    """Empty without a reference image."""
+    """Empty without reference image."""
     map: Picture | None = None
     pictures: tuple[Picture, ...] = ()
     """Confidence, validity …, after the map."""
     notes: tuple[str, ...] = ()
-    """Warnings and remarks of the run; those on the measures are added here."""
+    """Warnings and remarks of the run; remarks on the measures are added by the page."""
     fates: tuple[ClassFate, ...] = ()
-    """What became of the reference polygons of each class, for the first seed."""
+    """Losses of reference data by class, for the first seed."""
     files: tuple[tuple[str, str], ...] = ()
-    """Path relative to the page's folder, and one sentence about it."""
+    """Paths relative to the folder of the page, with one sentence each."""
     models: tuple[ModelView, ...] = ()
     configuration: tuple[tuple[str, str], ...] = ()
-    """Option (``chain.runs``) and value when the page is written."""
+    """Options (``arg_train.runs``) with their values."""
     versions: tuple[tuple[str, str], ...] = ()
-    """Name and version of the programs that made the run."""
+    """Names and versions of the software of the run."""
 
 
 def render_report(data: ReportData) -> str:
-    """The page as text: no script, no external file, pictures inside; light and dark, and fit for print."""
+    """The page as text, without scripts and external files, with embedded pictures; for light, dark and print."""
     templates = environment()
     templates.filters |= {"data_uri": _data_uri, "link": _link, "thousands": _thousands, "measure": measure}
     validated = data.validated
@@ -145,7 +145,7 @@ def render_report(data: ReportData) -> str:
 
 @dataclass(frozen=True)
 class _Figure:
-    """A key number at the head of the page."""
+    """A key figure at the top of the page."""
 
     name: str
     value: str
@@ -158,15 +158,15 @@ class _Heat:
 
     text: str
     color: str = ""
-    """CSS colour of the ground."""
+    """CSS background colour."""
     title: str = ""
-    """What is said when one points at the cell."""
+    """Tooltip of the cell."""
     empty: bool = False
-    """Whether there is nothing to measure, as in the row of a class without reference pixels."""
+    """Whether there is no measure, as in the row of a class without reference pixels."""
 
 
 def _validation(found: Validated, nomenclature: Nomenclature) -> dict[str, Any]:
-    """What the page shows of the validation pixels."""
+    """The section on the validation pixels."""
     return {
         "pixels": PIXELS,
         "near": near_sentence(found),
@@ -195,21 +195,21 @@ def _key_figures(data: ReportData, summary: Summary | None) -> list[_Figure]:
 
 
 def _percent(value: Estimate) -> tuple[str, str]:
-    """A share as percents and its spread."""
+    """A share in percent with its interval."""
     if math.isnan(value.mean):
         return UNDEFINED, ""
     return f"{100 * value.mean:.1f} %", _spread(value, 100, 1)
 
 
 def _spread(value: Estimate, scale: float = 1.0, digits: int = 3) -> str:
-    """The spread of a key number, and over what it is."""
+    """The interval of a key figure, and its kind."""
     spread = spread_text(value, scale, digits).replace("+-", "±")
     over = "validation polygons" if value.kind == "polygons" else f"{value.runs} runs"
     return f"{spread} over {over}" if spread else ""
 
 
 def _areas(data: ReportData) -> list[dict[str, str]]:
-    """Rows of the legend: colour, code, name, area, and share of what is classified."""
+    """Rows of the legend: colour, code, name, area, and share of the classified area."""
     total = sum(count for code, count in data.mapped.items() if code != 0)
     rows = []
     for code, name, color in zip(
@@ -255,7 +255,7 @@ def _matrix_cell(summary: Summary, r: int, c: int, names: list[str], totals: np.
 
 
 def _good(share: float) -> str:
-    """Red over yellow to green, let through more or less of the ground so that it fits light and dark."""
+    """Red over yellow to green, transparent enough for light and dark backgrounds."""
     return f"hsl({115 * share:.0f} 50% 47% / 0.55)"
 
 
@@ -303,7 +303,7 @@ def _seed_rows(confusions: Mapping[int, Confusion]) -> list[tuple[int, str, str,
 
 
 def _fate_row(fate: ClassFate, nomenclature: Nomenclature) -> dict[str, object]:
-    """Row of the table of samples: colour, name, amounts by stage, and what is lost, in words."""
+    """Row of the table of samples: colour, name, amounts by stage, and losses in words."""
     return {
         "color": "rgb({}, {}, {})".format(*nomenclature.color(fate.code)),
         "name": nomenclature.name(fate.code),

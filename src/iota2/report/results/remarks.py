@@ -1,4 +1,4 @@
-"""What must be said beside the measures: classes not validated, pixels left out, measures left out."""
+"""Remarks on the measures: classes without validation, excluded pixels, undefined measures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from iota2.core.tables import Confusion
 
 
 def reasons_not_validated(confusions: Mapping[int, Confusion]) -> dict[int, str]:
-    """Why a class has no measure for at least one seed, by class code; matrices are given by seed."""
+    """Reasons why classes have no measure for at least one seed, by class code; matrices by seed."""
     seeds: dict[int, list[int]] = {}
     for seed, confusion in confusions.items():
         for code in not_validated(confusion):
@@ -21,7 +21,7 @@ def reasons_not_validated(confusions: Mapping[int, Confusion]) -> dict[int, str]
 
 
 def remarks(confusions: Mapping[int, Confusion], nomenclature: Nomenclature) -> tuple[str, ...]:
-    """Sentences for the reader of the accuracy report; empty when there is nothing to say."""
+    """Remarks for the reader of the accuracy report, maybe none."""
     return (
         *_not_validated(confusions, nomenclature),
         *_never_mapped(confusions, nomenclature),
@@ -43,7 +43,7 @@ def _not_validated(confusions: Mapping[int, Confusion], nomenclature: Nomenclatu
 
 
 def _never_mapped(confusions: Mapping[int, Confusion], nomenclature: Nomenclature) -> Iterator[str]:
-    """The precision of a seed that never maps a class is undefined, and left out of the mean; its F-score is 0."""
+    """Remarks on classes that a seed never maps: precision undefined and excluded from the mean, F-score 0."""
     missing: dict[int, list[int]] = {}
     for seed, confusion in confusions.items():
         found = scores(confusion)

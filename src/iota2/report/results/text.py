@@ -74,7 +74,7 @@ def label_table_csv(nomenclature: Nomenclature) -> str:
 
 
 def spreadsheet_safe(cell: str) -> str:
-    """The text, with an apostrophe before what a spreadsheet would run as a formula (OWASP)."""
+    """The text, with an apostrophe before anything that a spreadsheet would run as a formula (OWASP)."""
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
@@ -107,12 +107,12 @@ def _table_lines(summary: Summary, names: list[str]) -> Iterator[str]:
 
 
 def _cell(value: Estimate) -> str:
-    """A measure in the table; that of a single run is a plain number, as scripts expect it."""
+    """A measure in the table; for a single run a plain number, which scripts expect."""
     return measure(value.mean) if value.kind == "polygons" else interval(value)
 
 
 def _most_mapped(row: np.ndarray, names: list[str]) -> str:
-    """The classes, three at most, that a reference class is mostly mapped as, ties by name descending; none without a
-    pixel."""
+    """The classes, at most three, as which a reference class is mapped most often; ties by name, descending; empty
+    without pixels."""
     ranked = sorted(((count, name) for count, name in zip(row.tolist(), names, strict=True) if count > 0), reverse=True)
     return ", ".join(name for _, name in ranked[:3]) or UNDEFINED

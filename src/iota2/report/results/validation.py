@@ -1,4 +1,4 @@
-"""On which pixels accuracy is counted, and what parts of them say: sentences, rows and text lines."""
+"""Accuracy of parts of the validation pixels: sentences, table rows and text lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.report.results.measures import UNDEFINED, measure
 
 NEIGHBOURS_TO_NOTE = 0.1
-"""From this share of neighbours among the validation polygons on, a note says so."""
+"""Share of neighbours among the validation polygons from which a note is given."""
 PIXELS = (
     "Accuracy is counted on the pixels of the map grid whose centre lies in a validation polygon, pixels on the edge "
     "of a polygon included, as far as the ground is clear on chain.cloud_threshold dates or more. Pixels that are not "
@@ -36,7 +36,7 @@ _SPREADS = {
 
 @dataclass(frozen=True)
 class PartRow:
-    """Measures of one part of the validation pixels, as text; means over the runs."""
+    """Measures of one part of the validation pixels as text; means over the runs."""
 
     polygons: str
     pixels: str
@@ -58,14 +58,14 @@ class ClassRow:
 
 
 def spread_sentences(summary: Summary) -> list[str]:
-    """What stands behind the measures, one sentence for each form that occurs."""
+    """Explanations of the intervals, one sentence for each kind that occurs."""
     measures = (summary.overall_accuracy, summary.kappa, *summary.precision, *summary.recall, *summary.f_score)
     kinds = {value.kind for value in measures}
     return [sentence for kind, sentence in _SPREADS.items() if kind in kinds]
 
 
 def near_sentence(found: Validated) -> str:
-    """How many validation polygons are neighbours of learning polygons."""
+    """Sentence on the number of validation polygons that are neighbours of learning polygons."""
     near, polygons = found.near.sum(), found.parts["all"].polygons.sum()
     if not polygons:
         return "There is no validation polygon: the accuracy is unknown."
@@ -161,7 +161,7 @@ def bounds_text(value: Estimate) -> str:
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    """Rows as lines: all cells but the last to the right, in columns. A ``|`` becomes ``¦``, as in the table."""
+    """Rows as lines in columns: all cells but the last are right-aligned. A ``|`` becomes ``¦``."""
     widths = np.max([[len(cell) for cell in row[:-1]] for row in rows], axis=0)
     return [
         "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[-1].replace("|", "¦")])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +11,9 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
-from iota2.core.graph import AXES, Artifact, JobContext, Key, Paths, Resources, Step
+from iota2.core.graph import AXES, Artifact, JobContext, Key, Paths, Resources, Several, Step, Values
 from iota2.errors import UserError
+from iota2.run.plan.artifacts import made_artifacts, made_by, read_by
 
 Row = Mapping[str, str | int]
 """One valid combination of the axes."""
@@ -34,12 +35,18 @@ class Job:
 
     def context(self, use: Resources) -> JobContext:
         """What the step's function gets."""
-        return JobContext(self.inp, self.out, self.key, self.params, use)
+        return JobContext(self.inp, self.out, Key.of(**self.key), self.params, use)
 
     @property
     def makes(self) -> tuple[str, ...]:
         """Every file or folder the job makes, relative to the output folder."""
         return _names(self.out)
+
+    @property
+    def products(self) -> tuple[str, ...]:
+        """The products among what it makes, relative to the output folder."""
+        names = (name for name in self.out.bound if self.step.makes[name].role == "product")
+        return tuple(path for name in names for path in self.out.names(name))
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -56,8 +63,10 @@ class Plan:
     """The jobs of a run in an order that respects their needs."""
 
     root: Path
+    numbers: Mapping[str, int]
+    """Number of each step, active or not, by its name."""
     steps: tuple[Step, ...]
-    """Active steps, in chain order."""
+    """Active steps, in the order of the chain."""
     jobs: tuple[Job, ...]
     given: tuple[str, ...]
     """Inputs that no job makes, relative to the output folder: the survey's files."""
@@ -89,7 +98,7 @@ class Plan:
             )
             for job in kept
         )
-        return Plan(self.root, self.steps, jobs, self.given)
+        return Plan(self.root, self.numbers, self.steps, jobs, self.given)
 
     def _require_inputs(self, kept: Sequence[Job], ids: set[str]) -> None:
         made_elsewhere = {name: job for job in self.jobs if job.id not in ids for name in job.makes}
@@ -137,21 +146,41 @@ def make_plan(
 
     Jobs of a step are the distinct rows projected on ``step.over``. An artifact is bound by projecting the job's
     rows on its axes: the same axes give one path, more axes a mapping, fewer a shared file. Edges follow from who
-    makes the path. Raises ValueError when two jobs would make the same path or an input has no maker.
+    makes the path. Which artifacts are made is decided in ``artifacts``. Raises ValueError when two jobs would make
+    the same path or an input has no maker.
     """
     active = tuple(step for step in steps if step.when(config))
-    binder = _Binder(rows, config, root, constants)
-    outside = {name for artifact in given for name in binder.bind(artifact, {}).values()}
+    given = tuple(given)
+    made = made_artifacts(active, config, given)
+    binder = _Binder(rows, root, constants)
+    outside = set(_names(binder.bind_all({artifact.path: artifact for artifact in given}, {})))
     makers: dict[str, str] = {}
     jobs: list[Job] = []
     for step in active:
-        made = [binder.job(step, key, makers, outside) for key in binder.keys(step.over)]
-        for job in made:
+        of_step = [*_jobs_of(step, config, binder, made, makers=makers, outside=outside)]
+        for job in of_step:
             for name in job.makes:
                 if makers.setdefault(name, job.id) != job.id:
                     raise ValueError(f"{job.id} and {makers[name]} both make {name}")
-        jobs += made
-    return Plan(root, active, tuple(jobs), tuple(sorted(outside)))
+        jobs += of_step
+    numbers = {step.name: number for number, step in enumerate(steps, start=1)}
+    return Plan(root, numbers, active, tuple(jobs), tuple(sorted(outside)))
+
+
+def _jobs_of(
+    step: Step,
+    config: Any,
+    binder: _Binder,
+    made: Set[Artifact],
+    *,
+    makers: Mapping[str, str],
+    outside: Container[str],
+) -> Iterator[Job]:
+    """The jobs of one step, in row order."""
+    params, reads, makes = step.params(config), read_by(step, made), made_by(step, made)
+    for key in binder.keys(step.over):
+        task, inp, out = step.task.format_map(key), binder.bind_all(reads, key), binder.bind_all(makes, key)
+        yield Job(f"{step.name}/{task}", step, key, inp, out, params, task, _makers(step, inp, makers, outside))
 
 
 @dataclass(frozen=True)
@@ -159,7 +188,6 @@ class _Binder:
     """Binds artifacts to paths for the rows of one run."""
 
     rows: Sequence[Row]
-    config: Any
     root: Path
     constants: Mapping[str, str | int]
 
@@ -168,7 +196,7 @@ class _Binder:
         return {}
 
     @cached_property
-    def _bound(self) -> dict[tuple[str, tuple[str, ...]], dict[Key, dict[Key, str]]]:
+    def _bound(self) -> dict[tuple[str, tuple[str, ...]], dict[Values, str | Several]]:
         return {}
 
     def _values(self, axes: tuple[str, ...]) -> list[tuple[str | int, ...]]:
@@ -181,43 +209,43 @@ class _Binder:
         """Distinct values of the axes ``over``, in row order."""
         return [dict(zip(over, values, strict=True)) for values in self._values(over)]
 
-    def bind(self, artifact: Artifact, key: Row) -> Mapping[Key, str]:
-        """Paths of ``artifact`` for the rows that agree with ``key``, by the values of its other axes."""
+    def bind(self, artifact: Artifact, key: Row) -> str | Several:
+        """The path of ``artifact`` for the rows that agree with ``key``; of one with more axes, those by their
+        values."""
         fixed = tuple(axis for axis in AXES if axis in key)
         which = (artifact.path, fixed)
         if which not in self._bound:
             self._bound[which] = self._bind_all_keys(artifact, fixed)
-        return self._bound[which].get(tuple(key[axis] for axis in fixed), {})
+        return self._bound[which].get(tuple(key[axis] for axis in fixed), Several((), {}))
 
-    def _bind_all_keys(self, artifact: Artifact, fixed: tuple[str, ...]) -> dict[Key, dict[Key, str]]:
+    def _bind_all_keys(self, artifact: Artifact, fixed: tuple[str, ...]) -> dict[Values, str | Several]:
         """Paths of ``artifact`` by the values of the axes ``fixed``, then by those of its other axes: every job of a
         step asks for its own, so all are found in one pass over the rows."""
         free = tuple(axis for axis in artifact.axes if axis not in fixed)
         count, axes = len(fixed), (*fixed, *free)
-        bound: dict[Key, dict[Key, str]] = {}
+        bound: dict[Values, dict[Values, str]] = {}
         for values in self._values(axes):
             text = artifact.path.format_map({**self.constants, **dict(zip(axes, values, strict=True))})
             bound.setdefault(values[:count], {})[values[count:]] = intern(text)
-        return bound
+        if not free:
+            return {values: paths[()] for values, paths in bound.items()}
+        return {values: Several(free, paths) for values, paths in bound.items()}
 
     def bind_all(self, artifacts: Mapping[str, Artifact], key: Row) -> Paths:
-        """The wanted artifacts of a job, bound."""
-        wanted = {name: artifact for name, artifact in artifacts.items() if artifact.when(self.config)}
-        found = {name: self.bind(artifact, key) for name, artifact in wanted.items()}
-        return Paths(self.root, {name: bound.get((), bound) for name, bound in found.items()})
+        """The artifacts of a job, bound."""
+        return Paths(self.root, {name: self.bind(artifact, key) for name, artifact in artifacts.items()})
 
-    def job(self, step: Step, key: Row, makers: Mapping[str, str], outside: Container[str]) -> Job:
-        """The job of ``step`` at ``key``."""
-        inp, out = self.bind_all(step.needs, key), self.bind_all(step.makes, key)
-        task = step.task.format_map(key)
-        needs: dict[str, None] = {}
-        for name in _names(inp):
-            maker = makers.get(name)
-            if maker is not None:
-                needs[maker] = None
-            elif name not in outside:
-                raise ValueError(f"{step.name}: nothing makes {name}")
-        return Job(f"{step.name}/{task}", step, key, inp, out, step.params(self.config), task, tuple(needs))
+
+def _makers(step: Step, inp: Paths, makers: Mapping[str, str], outside: Container[str]) -> tuple[str, ...]:
+    """Ids of the jobs that make what a job reads; ValueError for what nobody makes."""
+    needs: dict[str, None] = {}
+    for name in _names(inp):
+        maker = makers.get(name)
+        if maker is not None:
+            needs[maker] = None
+        elif name not in outside:
+            raise ValueError(f"{step.name}: nothing makes {name}")
+    return tuple(needs)
 
 
 def rows_of(

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 
 from iota2.run.plan.jobs import Plan
-from iota2.run.records.ledger import Verdict
+from iota2.run.records.verdicts import Verdict
 from iota2.run.survey.forecast import Forecast
 from iota2.run.workers.job import JobResult
 

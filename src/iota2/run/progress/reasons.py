@@ -17,8 +17,10 @@ from iota2.core.graph import Artifact
 from iota2.io.files.atomic import write_text
 from iota2.run.plan.jobs import Job, Plan
 from iota2.run.progress.status import failures
-from iota2.run.records.ledger import Ledger, Verdict, checksum
+from iota2.run.records.records import Ledger
+from iota2.run.records.stamps import checksum
 from iota2.run.records.state import DAMAGE, StateFile, make_way, require, texts_by_name
+from iota2.run.records.verdicts import Verdict
 
 PARAMETERS = layout.PARAMETERS.path
 """Parameters of steps by their digest, so that a million records need not hold them."""

@@ -6,7 +6,7 @@ from iota2 import layout
 from iota2.config.options.schema import Config
 from iota2.core.losses import ClassFate, fate_sentence, warnings
 from iota2.io.tables.classes import read_classes
-from iota2.steps.sampling.class_statistics import read_fates
+from iota2.io.tables.polygon_losses import read_fates
 
 
 def sample_lines(config: Config) -> list[str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from iota2.run.progress import reasons, site, status
+from iota2.run.progress import reasons, settings, status
 from iota2.run.records import damage, output
-from iota2.run.records.ledger import Ledger
+from iota2.run.records.records import Ledger
 from iota2.run.records.state import make_way
 from iota2.run.survey import listing
 
-FILES = (listing.KNOWN, damage.NOTED, reasons.KEPT, status.LAST, status.STATES, output.NAMES, site.SETTINGS)
+FILES = (listing.KNOWN, damage.NOTED, reasons.KEPT, status.LAST, status.STATES, output.NAMES, settings.SETTINGS)
 """All state files that are read again, but for the records and the lock."""
 
 

@@ -15,9 +15,11 @@ from iota2.core.files import require_regular
 from iota2.core.words import printable
 from iota2.io.files.atomic import write_text
 from iota2.run.plan.jobs import Plan
-from iota2.run.records.ledger import JOURNAL, Verdict, stat_stamp
-from iota2.run.records.ledger import State as VerdictState
+from iota2.run.records.records import JOURNAL
+from iota2.run.records.stamps import stat_stamp
 from iota2.run.records.state import StateFile, make_way, require
+from iota2.run.records.verdicts import State as VerdictState
+from iota2.run.records.verdicts import Verdict
 from iota2.run.workers.job import JobResult
 
 EVERY = 2.0

@@ -6,18 +6,18 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Set
 from contextlib import suppress
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from iota2 import layout
-from iota2.chains.classification import CLASSIFICATION
+from iota2.chains import BUILDERS
 from iota2.classifiers import forest, models
 from iota2.config.options.schema import Config
 from iota2.core.files import MAX_NAME_BYTES, read_bytes
-from iota2.core.graph import Artifact
 from iota2.errors import OutputError, remedy_of, system_text
 from iota2.io.files.atomic import SHAPEFILE_SUFFIXES, in_progress, write_text
-from iota2.run.records.ledger import Ledger
 from iota2.run.records.lock import LOCK
+from iota2.run.records.records import Ledger
 from iota2.run.records.state import StateFile, make_way, require
 
 LONGEST_PATH = 3800
@@ -30,20 +30,28 @@ MOST_PARTS = 16
 """Parts of an output's name."""
 _COMPANIONS = (".aux.xml", ".ovr")
 """What viewers write beside rasters."""
-_MADE_BY_JOBS = {artifact.path for step in CLASSIFICATION for artifact in step.makes.values()}
-_FIXED = frozenset(known.path for known in vars(layout).values() if isinstance(known, Artifact)) - _MADE_BY_JOBS
+_STEPS = [step for builder in BUILDERS for step in builder.steps]
+_FOLDERS = dict.fromkeys((*layout.FOLDERS, *(folder for builder in BUILDERS for folder in builder.folders)))
+_MADE_BY_JOBS = {artifact.path for step in _STEPS for artifact in step.makes.values()}
+_FIXED = frozenset(known.path for known in layout.artifacts()) - _MADE_BY_JOBS
 """Names of what runs write beside the outputs of jobs, those without braces as they are."""
 _IN_MODELS = (models.FILE, forest.FILE)
 """What folders hold that are one output."""
-_STEP = f"({'|'.join(step.name for step in CLASSIFICATION)})"
-_LOG = re.compile(
-    rf"logs/{_STEP}/[^/]+\.(out|err)"
-    rf"|logs/under_way/\.?{_STEP}-[0-9a-f]{{12}}\.json"
-    r"|logs/workers/worker-[^/]+\.log"
-    rf"|logs/html/jobs/{_STEP}-[0-9a-f]{{12}}\.html"
-    r"|logs/html/([a-z0-9_]+_content\.html|style\.css|svg-pan-zoom\.LICENSE\.txt)"
+_PAGE = re.compile(
+    r"logs/workers/worker-[^/]+\.log|logs/html/([a-z0-9_]+_content\.html|style\.css|svg-pan-zoom\.LICENSE\.txt)"
 )
-"""Logs and pages of the run report, beside those of ``_FIXED``."""
+"""Logs of workers and pages of the run report, beside those of ``_FIXED``."""
+
+
+@cache
+def _log(steps: frozenset[str]) -> re.Pattern[str]:
+    """Logs, heartbeats and pages of the jobs of some steps."""
+    step = f"({'|'.join(sorted(map(re.escape, steps)))})"
+    return re.compile(
+        rf"logs/{step}/[^/]+\.(out|err)"
+        rf"|logs/under_way/\.?{step}-[0-9a-f]{{12}}\.json"
+        rf"|logs/html/jobs/{step}-[0-9a-f]{{12}}\.html"
+    )
 
 
 def require_usable(root: Path) -> None:
@@ -67,7 +75,7 @@ def _unusable(root: Path) -> str | None:
             return f"{place} belongs to the system and holds no files. Choose another folder."
         if place != root:
             return _closed(place)
-        folders = [root, *(root / name for name in (layout.MARK, *layout.FOLDERS))]
+        folders = [root, *(root / name for name in (layout.MARK, *_FOLDERS))]
         there = [folder for folder in folders if os.path.lexists(folder)]
         return (
             next((_no_folder(folder) for folder in there if not folder.is_dir()), None)
@@ -152,18 +160,19 @@ def claim(root: Path) -> None:
         raise OutputError(f"chain.output_path: cannot write into {root}: {system_text(err)}") from err
 
 
-def prepare(root: Path, outputs: Iterable[str], *, remove: bool) -> None:
+def prepare(root: Path, outputs: Iterable[str], folders: Iterable[str] = (), *, remove: bool) -> None:
     """Make the folders of a claimed output; with ``remove``, take what earlier runs made away first.
 
-    ``outputs`` are the files and folders that this run may make, relative to ``root``. Raises OutputError, and
-    removes nothing, when the folder holds anything that no run here has set out to make.
+    ``folders`` are those of the builders, beside those of every run. ``outputs`` are the files and folders that this
+    run may make, relative to ``root``. Raises OutputError, and removes nothing, when the folder holds anything that no
+    run here has set out to make.
     """
     if remove:
         empty(root, removable(root))
     mine = set(outputs)
     require_ours(root, mine)
     made = mine.union(_made(root))
-    for folder in layout.FOLDERS:
+    for folder in (*layout.FOLDERS, *folders):
         (root / folder).mkdir(parents=True, exist_ok=True)
     make_way(root / MADE)
     write_text(root / MADE, "\n".join(sorted(made)))
@@ -186,7 +195,7 @@ def require_ours(root: Path, outputs: Iterable[str]) -> None:
 
 def left_over(root: Path, outputs: Iterable[str]) -> list[str]:
     """What runs of other settings made here, is still there, and is none of ``outputs``; products first."""
-    unmade = sorted(set(_made(root)).difference(outputs), key=lambda name: (not name.startswith("final/"), name))
+    unmade = sorted(set(_made(root)).difference(outputs), key=lambda name: (not layout.is_product(name), name))
     return [name for name in unmade if (root / name).exists()]
 
 
@@ -225,11 +234,12 @@ NAMES: StateFile[list[str]] = StateFile(
 """What runs keep of what they set out to make."""
 
 
-def removable(root: Path) -> list[Path]:
+def removable(root: Path, steps: Iterable[str] = ()) -> list[Path]:
     """The files that emptying a claimed output takes away: all but the lock and what is known of damaged inputs.
 
     The list of what is ours comes last, so that an emptying that is cut short can be taken up again. Raises
-    OutputError when the folder holds anything that no run here has set out to make.
+    OutputError when the folder holds anything that no run here has set out to make. ``steps`` are names of steps of
+    the user's own.
     """
     if root.resolve() in (Path("/"), Path.home()):
         raise OutputError(f"chain.remove_output_path: {root} is never emptied. Choose another output folder.")
@@ -238,9 +248,9 @@ def removable(root: Path) -> list[Path]:
             f"chain.remove_output_path: {root / layout.MARK} is a symbolic link, so what it lists may be of another "
             "folder; nothing was removed. Choose another output folder."
         )
-    made = set(_made(root))
+    made, known = set(_made(root)), frozenset((*(step.name for step in _STEPS), *steps))
     names = list(_files(root))
-    foreign = [name for name in names if not _is_own(name, made)]
+    foreign = [name for name in names if not _is_own(name, made, known)]
     if foreign:
         raise OutputError(
             f"chain.remove_output_path: {root} holds files that this program did not make "
@@ -272,10 +282,11 @@ def _files(root: Path) -> Iterator[str]:
             yield path.relative_to(root).as_posix()
 
 
-def _is_own(name: str, made: Set[str]) -> bool:
+def _is_own(name: str, made: Set[str], steps: frozenset[str]) -> bool:
     """Whether runs in this folder make files of this name, or viewers beside them.
 
-    Where no run has noted what it makes, nothing but its own notes is.
+    Where no run has noted what it makes, nothing but its own notes is. ``steps`` are the names of steps that may have
+    logs.
     """
     if not made:
         return name in _FIXED and name.startswith(f"{layout.MARK}/")
@@ -288,6 +299,7 @@ def _is_own(name: str, made: Set[str]) -> bool:
         or plain in made
         or any(name.endswith(s) and f"{name.removesuffix(s)}.shp" in made for s in SHAPEFILE_SUFFIXES)
         or (path.name in _IN_MODELS and path.parent.as_posix() in made)
-        or _LOG.fullmatch(name) is not None
+        or _PAGE.fullmatch(name) is not None
+        or _log(steps).fullmatch(name) is not None
         or any(in_progress(part) for part in path.parts)
     )

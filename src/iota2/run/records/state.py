@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from iota2.core.files import read_text, require_regular
 from iota2.errors import OutputError
+from iota2.io.files.atomic import part_name
 
 T = TypeVar("T")
 MOST = 256 << 20
@@ -94,3 +95,14 @@ def make_way(path: Path) -> None:
             raise OutputError(
                 f"{path}: is a folder, a file is expected, and it is not empty. Move it away, then run again."
             ) from err
+
+
+def put_file(path: Path, text: str) -> None:
+    """Replace a file as a whole. It is not synced: what a power cut takes, the next run writes again."""
+    make_way(path)
+    part = part_name(path)
+    part.write_text(text, encoding="utf-8", errors="replace")
+    os.replace(part, path)
+
+
+# ---------------------------------------------------------------------------------------------- inputs and outputs

@@ -15,7 +15,7 @@ from iota2.core.grid import crs_name, resolution
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.words import counted, some
 from iota2.io.files.crs import units_per_metre
-from iota2.steps.products.mosaic import MosaicParams, product_lattice
+from iota2.io.rasters.ownership import product_lattice
 
 FINEST_SHARE = 10
 """Pixels of the map along a pixel of the finest image, at most: more only repeat values."""
@@ -97,7 +97,7 @@ def _place(grid: GeoBox) -> tuple[float, float]:
 def extent_of(config: Config, scenes: Mapping[str, Scene], outlines: Mapping[str, gpd.GeoSeries]) -> Extent:
     """The pixels of all tiles, and of the mosaic that covers their outlines in ``proj``."""
     first = next(iter(scenes.values())).geobox
-    grid = product_lattice(outlines, first, MosaicParams(config.chain.proj, config.chain.spatial_resolution))
+    grid = product_lattice(outlines, first, config.chain.proj, config.chain.spatial_resolution)
     pixels = sum(math.prod(map(int, scene.geobox.shape)) for scene in scenes.values())
     return Extent(len(scenes), pixels, (int(grid.shape[0]), int(grid.shape[1])))
 

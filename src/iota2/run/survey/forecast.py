@@ -5,47 +5,28 @@ from __future__ import annotations
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 
 import numpy as np
-from odc.geo.geobox import GeoBox
 
 from iota2.config.options.schema import Config
-from iota2.core.graph import Resources
-from iota2.core.grid import part_rows, resolution
+from iota2.core.cost import Cost, Facts, JobFacts
+from iota2.core.graph import Resources, Step
+from iota2.core.grid import resolution
 from iota2.core.scene import Scene
 from iota2.errors import JobsFailed, OutputError
 from iota2.run.host import _FULL, disk_is_full
 from iota2.run.plan.jobs import Job, Plan
-from iota2.run.records.ledger import Verdict, stat_stamp
+from iota2.run.records.stamps import stat_stamp
+from iota2.run.records.verdicts import Verdict
 from iota2.run.survey.survey import Survey
-from iota2.steps.blocks import prediction_shapes
 
 BASE = 500 << 20
 """Bytes of a process that has everything imported and compiles, before it holds a block; of the main process too."""
-PACKED = 0.5
-"""Share of their plain size that rasters take in a file: labels much less, confidence more."""
-SAMPLE, VALUE = 64, 9
-"""Bytes of a sample in a table, and of each of its values."""
-POINT = 600
-"""Bytes of a point with its attributes while it is in memory."""
-TRAINING = 1.3
-"""Memory of training for each byte of its samples: the array that the library learns from, and what it puts beside."""
-NODES, NODE, PER_CLASS = 0.35, 100, 24
-"""Nodes of a tree for each of its samples, where classes are hard to tell apart; bytes of a node while the library's
-trees become arrays, and of each class in it."""
-SECONDS_PER_JOB = 0.3
-"""Of a job that has next to nothing to do: its logs, files, records."""
-READING = 0.05e-6
-"""Seconds for each pixel of a band of a date: reading and resampling."""
-FEATURE, TREE = 0.002e-6, 0.04e-6
-"""Seconds for each pixel of a feature, and of a tree: ``make bench``."""
-TREES = 100
-"""Of a forest, where the configuration does not say."""
 STARTING = 4.0
 """Seconds until workers are there."""
 
@@ -64,18 +45,19 @@ class Forecast:
     rough: bool
     """No earlier run tells how long the jobs take: from a few measured constants."""
     workers: int
-    block: tuple[int, int]
-    """Rows and columns of what is computed at once for classification, on the tile where they are smallest."""
+    block: tuple[int, int] | None
+    """Rows and columns of what is computed at once, on the tile where they are smallest; None when no step tells."""
     guesses: Mapping[str, float] = field(default_factory=dict)
     """By step, the mean seconds of the jobs of which no earlier run tells."""
 
     def text(self, free: int) -> str:
         """One line to read."""
+        blocks = f", blocks of {self.block[0]} rows x {self.block[1]} columns" if self.block else ""
         replaced = f" ({size(self.room)} beside what they replace)" if self.room < self.disk else ""
         return (
             f"expected: {_duration(self.seconds)}{' (a rough guess)' if self.rough else ''}; memory up to "
-            f"{size(self.memory)} in {_place(self.workers)}, blocks of {self.block[0]} rows "
-            f"x {self.block[1]} columns; disk about {size(self.disk)}{replaced}, {size(free)} free"
+            f"{size(self.memory)} in {_place(self.workers)}{blocks}; disk about {size(self.disk)}"
+            f"{replaced}, {size(free)} free"
         )
 
 
@@ -99,20 +81,15 @@ def forecast_run(
     need = _JobEstimate(config, found)
     seconds, rough = _seconds(jobs, verdicts, need)
     disk, room = _disk(jobs, verdicts, need, at_once=max(1, workers), freed=freed)
-    classes = len(found.classes.codes) if found.classes else 1
-    blocks = (shares or {}).get("classification", use)
-    shapes = [
-        prediction_shapes(scene, found.recipe, blocks, classes, regions=len(found.regions[tile])).computed
-        for tile, scene in found.scenes.items()
-    ]
+    given = shares or {}
     return Forecast(
-        memory=needed_memory(workers, budgets_of(config, found, jobs, use, shares or {})),
+        memory=needed_memory(workers, budgets_of(config, found, jobs, use, given)),
         disk=int(disk),
         room=int(room),
         seconds=seconds / max(1, workers) + (STARTING if workers else 0),
         rough=rough,
         workers=workers,
-        block=min(shapes, key=lambda shape: shape[0] * shape[1]),
+        block=need.block(plan.steps, lambda step: given.get(step.name, use)),
         guesses=_guesses(jobs, verdicts, need),
     )
 
@@ -122,7 +99,7 @@ def _guesses(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], need: _JobEst
     seconds: dict[str, list[float]] = defaultdict(list)
     for job in jobs:
         if verdicts[job.id].record is None:
-            seconds[job.step.name].append(need.seconds(job))
+            seconds[job.step.name].append(need.cost(job).seconds)
     return {step: sum(guessed) / len(guessed) for step, guessed in seconds.items()}
 
 
@@ -140,11 +117,11 @@ def _disk(
     """
     kept = old = largest = together = 0.0
     for job in jobs:
-        plain, there = need.plain_bytes(job), 0
+        cost, there = need.cost(job), 0
         if freed is None and verdicts[job.id].record is not None:
             there = sum(stat_stamp(f"{job.out.root}{os.sep}{name}")[0] for name in job.makes)
-        kept, old = kept + need.bytes(job), old + there
-        largest, together = max(largest, plain), max(together, plain + there)
+        kept, old = kept + cost.disk, old + there
+        largest, together = max(largest, cost.unpacked), max(together, cost.unpacked + there)
     disk = kept + at_once * largest
     if freed is not None:
         return disk, max(0.0, disk - freed)
@@ -157,7 +134,7 @@ def budgets_of(
     """Bytes for the arrays of each job, largest first: of blocks, as they are allowed, and of samples."""
     need = _JobEstimate(config, found)
     budgets = ((job, shares.get(job.step.name, use).memory) for job in jobs)
-    return sorted((need.memory(job, allowed) for job, allowed in budgets), reverse=True)
+    return sorted((need.cost(job, allowed).memory for job, allowed in budgets), reverse=True)
 
 
 def needed_memory(workers: int, budgets: Sequence[int]) -> int:
@@ -201,94 +178,28 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
-def training_memory(samples: float, features: int, classes: int, trees: int = TREES) -> int:
-    """Bytes that a forest takes while it is trained, beside the process: its samples, and trees that grow deep."""
-    return int(samples * (TRAINING * 4 * features + NODES * trees * (NODE + PER_CLASS * classes)))
-
-
 class _JobEstimate:
-    """What the jobs of each step write and read, from sizes of rasters and numbers of samples."""
+    """The cost of each job, by its step."""
 
     def __init__(self, config: Config, found: Survey) -> None:
-        self._scenes = found.scenes
-        self._regions = found.regions
-        self._features = len(found.recipe.names)
-        self._pixels = {tile: _pixels(scene.geobox) for tile, scene in found.scenes.items()}
-        self._seeds = config.arg_train.runs
-        self._classes = len(found.classes.codes) if found.classes else 1
-        self._label = np.dtype(found.classes.dtype).itemsize if found.classes else 1
-        self._probabilities = 2 * self._classes if config.arg_classification.enable_probability_map else 0
-        self._samples = _samples(config, found, self._classes)
-        self._trees = int(config.arg_train.otb_classifier_options.get("classifier.rf.nbtrees", TREES))
+        samples = _samples(config, found, len(found.classes.codes) if found.classes else 1)
+        self._config = config
+        self.facts = Facts(found.scenes, found.regions, found.recipe, found.classes, samples)
 
-    def pixels(self, job: Job) -> int:
-        """Pixels of the ground that a job is about: a strip, a tile, or all."""
-        if "part" in job.key:
-            height, width = self._scenes[str(job.key["tile"])].geobox.shape
-            top, bottom = part_rows(int(job.key["part"]), height)
-            return (bottom - top) * width
-        return self._pixels[str(job.key["tile"])] if "tile" in job.key else sum(self._pixels.values())
+    def cost(self, job: Job, allowed: int = 0) -> Cost:
+        """What a job will need when its blocks may take the bytes that are ``allowed``."""
+        found: Cost = job.step.cost(self._config, JobFacts(self.facts, job.key, allowed))
+        return found
 
-    def plain_bytes(self, job: Job) -> float:
-        """Bytes of the rasters that a job makes, not packed: they lie beside the packed ones for a moment."""
-        models = len(self._regions[str(job.key["tile"])]) * self._seeds if "tile" in job.key else 1
-        answers = self._label + 4 + self._probabilities
-        per_pixel = {
-            "CommonMasks": 1,
-            "PixelValidity": 2,
-            "VectorFormatting": 2 * models,
-            "classification": answers * models,
-            "classificationMerge": answers,
-            "classifShaping": (self._label + 1) * self._seeds + 1,
-            "mosaic": (2 * self._label + 1 + self._probabilities) * self._seeds + 1,
-            "confusionCmd": 1,
-            "differenceMosaic": 1,
-        }
-        return float(self.pixels(job) * per_pixel.get(job.step.name, 0))
-
-    def bytes(self, job: Job) -> float:
-        """Bytes that stay on the disk."""
-        if job.step.name in ("samplesExtraction", "samplesByModels"):
-            jobs = len(self._scenes) if job.step.name == "samplesExtraction" else self._models
-            return self._samples * (SAMPLE + VALUE * self._features) / jobs
-        return PACKED * self.plain_bytes(job)
-
-    def memory(self, job: Job, allowed: int) -> int:
-        """Bytes of arrays at a time, when blocks may take those that are ``allowed``: samples lie beside the blocks
-        that they come from, and nothing beside those that are learned from."""
-        if job.step.name == "samplesExtraction":
-            return allowed + int(self._most(len(self._scenes)) * self._seeds * (4 * self._features + POINT))
-        if job.step.name == "learnModel":
-            samples = self._most(self._models // self._seeds)
-            return max(allowed, training_memory(samples, self._features, self._classes, self._trees))
-        return allowed
-
-    def _most(self, parts: int) -> float:
-        """Samples of one seed in the largest of so many tiles or regions: twice the mean, if they are several."""
-        return self._samples / self._seeds * min(1.0, 2 / max(1, parts))
-
-    @property
-    def _models(self) -> int:
-        return len({region for regions in self._regions.values() for region in regions}) * self._seeds
-
-    def seconds(self, job: Job) -> float:
-        """A guess for a job that nothing is known of."""
-        pixels, tile = self.pixels(job), job.key.get("tile")
-        reads = sum(len(s.acquisitions) * len(s.spec.bands) for s in self._scenes[str(tile)].sensors) if tile else 0
-        per_pixel = {
-            "coregistration": 0.1 * READING * reads,
-            "CommonMasks": 0.1 * READING * reads,
-            "PixelValidity": 0.1 * READING * reads,
-            "samplesExtraction": READING * reads + FEATURE * self._features,
-            "classification": READING * reads + FEATURE * self._features + TREE * self._trees,
-            "mosaic": 4 * READING,
-        }
-        return SECONDS_PER_JOB + pixels * per_pixel.get(job.step.name, READING)
-
-
-def _pixels(geobox: GeoBox) -> int:
-    height, width = geobox.shape
-    return int(height * width)
+    def block(self, steps: Iterable[Step], use: Callable[[Step], Resources]) -> tuple[int, int] | None:
+        """Rows and columns of the smallest block that a step computes at once on a tile; None when no step tells."""
+        shapes = [
+            step.block_shape(self._config, self.facts, tile, use(step))
+            for step in steps
+            if step.block_shape is not None
+            for tile in self.facts.scenes
+        ]
+        return min(shapes, key=lambda shape: shape[0] * shape[1], default=None)
 
 
 def _samples(config: Config, found: Survey, classes: int) -> float:
@@ -318,7 +229,7 @@ def _seconds(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], need: _JobEst
     for job in jobs:
         record = verdicts[job.id].record
         rough |= record is None
-        seconds += record.seconds if record is not None else need.seconds(job)
+        seconds += record.seconds if record is not None else need.cost(job).seconds
     return seconds, rough
 
 

@@ -16,7 +16,7 @@ from iota2.core.words import counted
 from iota2.io.files.addresses import is_remote
 from iota2.io.files.atomic import write_text
 from iota2.io.series.scene_file import scene_to_json
-from iota2.run.records.ledger import checksum_of_text, relative
+from iota2.run.records.stamps import checksum_of_text, relative
 from iota2.run.records.state import StateFile, make_way, require
 from iota2.run.survey.survey import Survey
 

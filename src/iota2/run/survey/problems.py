@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
 from typing import TypeVar
 
+from iota2.chains import chain_of
 from iota2.config.options.schema import Config
 from iota2.config.options.sensors import PLACES
 from iota2.config.places import KEYS
-from iota2.errors import ConfigError, InputProblems, UserError, message_of
+from iota2.core.builder import Ask
+from iota2.errors import ConfigError, InputProblems, MissingField, UserError, message_of
 
 T = TypeVar("T")
 Option = tuple[str | int, ...]
@@ -26,7 +29,7 @@ class Problems:
     such as ``chain.proj``."""
 
     def __init__(self, config: Config, broken: Set[str] = frozenset()) -> None:
-        self.config, self.broken = config, broken
+        self.config, self.broken, self.asks = config, broken, chain_of(config).asks
         self._found: dict[tuple[Option, str], None] = {}
 
     @property
@@ -51,6 +54,10 @@ class Problems:
     def usable(self, *options: str) -> bool:
         """Whether neither these options nor their sections have a problem themselves."""
         return self.broken.isdisjoint({*options, *(option.partition(".")[0] for option in options)})
+
+    def checks(self, ask: Ask) -> bool:
+        """Whether a part of the outside world is asked for, and checked before the run."""
+        return ask in self.asks and self.config.chain.check_inputs
 
     def add(self, option: Option, text: str) -> None:
         """Add a problem. A text that begins with the name of an option belongs to that option."""
@@ -84,3 +91,12 @@ class Problems:
             return ()
         by_items = getattr(self.config.chain, PLACES[section]) is None and self.config.chain.stac_items
         return ("chain", "stac_items", "source") if by_items else ("chain", PLACES[section])
+
+
+@contextmanager
+def about_field(key: str) -> Iterator[None]:
+    """A field that a file lacks is a problem of the option that names the field, not the file."""
+    try:
+        yield
+    except MissingField as err:
+        raise InputProblems([(("chain", key), str(err))]) from err

@@ -10,6 +10,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2.config.options.schema import Config
 from iota2.config.options.sensors import RADAR
+from iota2.config.recipes import season_notes
 from iota2.config.s1_ini import read_s1_ini
 from iota2.config.sensors import images_option
 from iota2.core.grid import crs_name, resolution
@@ -25,7 +26,6 @@ from iota2.io.archive.specs import builtin_specs
 from iota2.io.files.crs import units_per_metre
 from iota2.run.records.damage import known_damage
 from iota2.run.survey.extent import RESOLUTION, finest_pixel, size_problems
-from iota2.steps.prepare.recipe import season_notes
 
 if TYPE_CHECKING:
     from iota2.io.stac.products import Placed
@@ -172,8 +172,8 @@ def scenes_of(config: Config, found: Mapping[str, Series]) -> tuple[dict[str, Sc
     there = {name for series in found.values() for one in series for name in (one.spec.section, one.spec.name)}
     if chain.reference_sensor and chain.reference_sensor not in there and len(found) == len(chain.list_tile):
         raise InputError(f"chain.reference_sensor: no tile has images of {chain.reference_sensor}. Name another one.")
-    references = {tile: _reference(chain.reference_sensor, series) for tile, series in found.items()}
-    main = _reference(chain.reference_sensor, [*references.values()]) if references else None
+    references = {tile: reference_series(chain.reference_sensor, series) for tile, series in found.items()}
+    main = reference_series(chain.reference_sensor, [*references.values()]) if references else None
     scenes: dict[str, Scene] = {}
     notes: dict[str, list[str]] = {}
     beside: list[str] = []
@@ -190,7 +190,7 @@ def scenes_of(config: Config, found: Mapping[str, Series]) -> tuple[dict[str, Sc
         lattice = working_geobox(native, spatial_resolution=size, working_grid=chain.working_grid, proj=chain.proj)
         scenes[tile] = Scene(tile, lattice, series)
         for one in series:
-            elsewhere, little = _badly_placed(one, lattice, tile)
+            elsewhere, little = badly_placed(one, lattice, tile)
             beside += elsewhere
             notes[tile] += [*little, *(interpolated_numbers(one, lattice, tile) if one.spec.static else ())]
     if beside:
@@ -198,7 +198,7 @@ def scenes_of(config: Config, found: Mapping[str, Series]) -> tuple[dict[str, Sc
     return scenes, notes
 
 
-def _badly_placed(series: SensorScene, lattice: GeoBox, tile: str) -> tuple[list[str], list[str]]:
+def badly_placed(series: SensorScene, lattice: GeoBox, tile: str) -> tuple[list[str], list[str]]:
     """Sentences on images that show nothing of a tile, and on those that show little of it."""
     spec, crs, files = series.spec, crs_name(lattice), series.acquisitions[0].bands
     looked_at = [band.name for band in spec.bands] if spec.static else [spec.reference.name]
@@ -216,7 +216,7 @@ def _badly_placed(series: SensorScene, lattice: GeoBox, tile: str) -> tuple[list
     return beside, little
 
 
-def _reference(asked: str | None, series: Sequence[SensorScene]) -> SensorScene:
+def reference_series(asked: str | None, series: Sequence[SensorScene]) -> SensorScene:
     """The one of the asked sensor, or the finest with dates; of equal ones, radar comes last."""
     dated = [scene for scene in series if not scene.spec.static]
     named = [scene for scene in dated if asked in (scene.spec.section, scene.spec.name)]

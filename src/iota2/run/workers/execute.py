@@ -14,8 +14,8 @@ from distributed import Client, KilledWorker, as_completed
 
 from iota2.core.graph import Resources
 from iota2.run.plan.jobs import Job, Plan
-from iota2.run.records.ledger import Verdict
 from iota2.run.records.lock import lock_text
+from iota2.run.records.verdicts import Verdict
 from iota2.run.workers.heartbeat import read_heartbeat
 from iota2.run.workers.job import WELL, JobResult, Task, run_task
 

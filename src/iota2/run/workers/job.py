@@ -21,8 +21,9 @@ from iota2.errors import REMEDIES, Iota2Error, message_of, system_text
 from iota2.io.files.atomic import asking_first
 from iota2.io.files.gdal import gdal_environment, limit_threads
 from iota2.run.records.damage import Damage, damage_of
-from iota2.run.records.ledger import Record, stamp_of
 from iota2.run.records.lock import require_lock
+from iota2.run.records.records import Record
+from iota2.run.records.stamps import stamp_of
 from iota2.run.records.state import make_way
 from iota2.run.workers.heartbeat import Heartbeat, beating, read_heartbeat
 from iota2.run.workers.peak_memory import peak_mib, reset_peak
@@ -182,7 +183,7 @@ def _logged(task: Task, died: Heartbeat | None) -> Iterator[None]:
                 print(f"worker {died.worker} died after {seconds:.0f} s; it had reached {died.peak} MiB")
             if mode == "a":
                 print(f"tried again with {task.context.use.memory >> 20} MiB for arrays")
-            print(printable(f"{task.id} {dict(task.context.key)}"))
+            print(printable(f"{task.id} {task.context.key.by_axis()}"))
             yield
         finally:
             logger.setLevel(level)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from iota2.chains.classification import CLASSIFICATION
+from iota2.config.legacy import IDLE_BLOCKS, STEP_BLOCKS
 from iota2.config.syntax.cfg import read_cfg
 from iota2.config.syntax.document import Node, SectionText, read_text
 from iota2.config.syntax.yaml_reader import read_yaml, written_in_yaml
@@ -18,37 +18,6 @@ from iota2.run.workers.execute import Retry
 
 WORKER = "iota2_chain"
 """The block about the workers themselves."""
-STEPS = {step.name: step.name for step in CLASSIFICATION} | {
-    "preprocess_data": "sensorsPreprocess",
-    "get_common_mask": "CommonMasks",
-    "get_pixValidity": "PixelValidity",
-    "envelope": "Envelope",
-    "regionShape": "genRegionVector",
-    "split_samples": "referenceData",
-    "samplesFormatting": "VectorFormatting",
-    "samplesStatistics": "statsSamplesModel",
-    "samplesSelection": "samplingLearningPolygons",
-    "samplesSelection_tiles": "samplesByTiles",
-    "vectorSampler": "samplesExtraction",
-    "mergeSample": "samplesByModels",
-    "training": "learnModel",
-    "classifications": "classification",
-    "mergeClassifications": "classificationMerge",
-    "confusionMatrix": "confusionCmd",
-    "confusionMatrixFusion": "confusionsMerge",
-    "reportGen": "reportGeneration",
-}
-"""Name of a block → our step: the steps under their own names, and under those of 2020."""
-IDLE = (
-    "iota2_dir", "samplesManagement", "samplesAugmentation", "dimensionalityReduction",
-    "superPixPos", "superPixSplit", "slic_segmentation", "cmdClassifications", "SAROptConfusionMatrix",
-    "SAROptConfusionMatrixFusion", "SAROptFusion", "fusion", "noData", "gen_confusionMatrix",
-    "merge_final_classifications", "statsReport", "mergeOutStats", "regularisation", "mergeregularisation", "clump",
-    "grid", "crownsearch", "crownbuild", "mosaictiles", "vectorisation", "simplification", "smoothing", "clipvectors",
-    "statistics", "prodVectors",
-)  # fmt: skip
-"""Blocks of the original for which there is no step here."""
-_NAMES = {squeezed(name): name for name in (WORKER, *STEPS, *IDLE)}
 KEYS = ("nb_cpu", "ram", "walltime")
 IDLE_KEYS = ("name", "process_min", "process_max", "nb_chunk")
 
@@ -81,16 +50,16 @@ class Shares:
     """What the file says without effect."""
 
 
-def shares_of(path: Path | None, use: Resources, retry: Retry) -> Shares:
+def shares_of(path: Path | None, use: Resources, retry: Retry, steps: Iterable[str]) -> Shares:
     """The shares that a resources file gives; the defaults without a file.
 
-    ``use`` is what steps get that the file does not name. Half of ``ram`` is for the arrays of a block; the other half
-    is left to libraries, caches and the interpreter. Workers are as large as the largest job may get when it is tried
-    again. Raises ConfigError with all problems of the file.
+    ``steps`` are the names of the steps that it may name; ``use`` is what steps get that it does not name. Half of
+    ``ram`` is for the arrays of a block; the other half is left to libraries, caches and the interpreter. Workers are
+    as large as the largest job may get when it is tried again. Raises ConfigError with all problems of the file.
     """
-    blocks, remarks = _read(path) if path else ({}, ())
-    steps = {name: block.resources(use) for name, block in blocks.items() if name != WORKER}
-    return Shares(steps, _worker(blocks, use, retry), remarks)
+    blocks, remarks = _read(path, steps) if path else ({}, ())
+    named = {name: block.resources(use) for name, block in blocks.items() if name != WORKER}
+    return Shares(named, _worker(blocks, use, retry), remarks)
 
 
 @dataclass(frozen=True)
@@ -116,16 +85,17 @@ def _worker(blocks: Mapping[str, _Block], use: Resources, retry: Retry) -> Worke
     return Worker(max(threads, grown.threads), max(memory, grown.memory), seconds)
 
 
-def _read(path: Path) -> tuple[dict[str, _Block], tuple[str, ...]]:
+def _read(path: Path, steps: Iterable[str]) -> tuple[dict[str, _Block], tuple[str, ...]]:
     """Blocks by the name of our step, or ``WORKER``, and what has no effect."""
     read = read_yaml if written_in_yaml(path) else read_cfg
     sections = read(read_text(path), path).sections
+    known = {squeezed(name): name for name in (WORKER, *steps, *STEP_BLOCKS, *IDLE_BLOCKS)}
     problems: list[str] = []
     idle: list[str] = []
     blocks: dict[str, _Block] = {}
     named: dict[str, str] = {}
     for section in sections:
-        name = _step_of(section, problems, idle)
+        name = _step_of(section, known, problems, idle)
         if name is None:
             continue
         if name in blocks:
@@ -139,14 +109,12 @@ def _read(path: Path) -> tuple[dict[str, _Block], tuple[str, ...]]:
     return blocks, (f"{path}: without effect here: {', '.join(dict.fromkeys(idle))}.",) if idle else ()
 
 
-def _step_of(section: SectionText, problems: list[str], idle: list[str]) -> str | None:
+def _step_of(section: SectionText, known: Mapping[str, str], problems: list[str], idle: list[str]) -> str | None:
     """What a block is about; None for one without effect or unknown."""
-    name = _NAMES.get(squeezed(section.name))
-    if name == WORKER:
-        return WORKER
-    if name in STEPS:
-        return STEPS[name]
-    if name is None and (meant := nearest(section.name, _NAMES.values())):
+    name = known.get(squeezed(section.name))
+    if name is not None and name not in IDLE_BLOCKS:
+        return STEP_BLOCKS.get(name, name)
+    if name is None and (meant := nearest(section.name, known.values())):
         problems.append(f"line {section.line}: '{section.name}' is no step; did you mean '{meant}'?")
     else:
         idle.append(section.name if name else f"{section.name} (unknown)")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 """From linux/prctl.h."""
-STEPS = "iota2.chains.classification"
+STEPS = "iota2.chains"
 """What is loaded before the first job comes."""
 
 

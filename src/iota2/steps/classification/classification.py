@@ -14,8 +14,11 @@ from odc.geo.geobox import GeoBox
 from iota2 import layout
 from iota2.classifiers.base import Model, Prediction
 from iota2.classifiers.models import load_model
+from iota2.classifiers.options import tree_count
 from iota2.compute.features import feature_block
-from iota2.core.graph import JobContext, Key, Step
+from iota2.config.options.schema import Config
+from iota2.core.cost import FEATURE_SECONDS, READING_SECONDS, Cost, Facts, JobFacts
+from iota2.core.graph import JobContext, Key, Resources, Step
 from iota2.core.grid import Block, block_of, blocks, part_rows
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
@@ -27,13 +30,13 @@ from iota2.io.series.reader import series_reader
 from iota2.io.series.scene_file import images_of
 from iota2.io.tables.classes import read_classes
 from iota2.steps.blocks import prediction_shapes
+from iota2.steps.profiles import confidence_profile, label_profile, probability_profile, scaled
 
-PROBABILITY_SCALE = 1000
-NO_PROBABILITY = 65535
-"""Where there is no label; 0 is a probability."""
 HELD = 1.5
 """Memory of a model for each byte of its files: nodes of trees are packed beside the arrays that were read."""
 
+TREE_SECONDS = 0.04e-6
+"""Seconds for each pixel of a tree: ``make bench``."""
 log = logging.getLogger(__name__)
 
 
@@ -44,7 +47,7 @@ def run(job: JobContext) -> None:
     for key, model in models.items():
         _require_known(model, classes, job.inp.all("models")[key])
     recipe = common_recipe(models)
-    rows = part_rows(int(job.key["part"]), scene.geobox.shape[0])
+    rows = part_rows(job.key.part, scene.geobox.shape[0])
     strip = block_of(scene.tile, scene.geobox, rows, (0, scene.geobox.shape[1]))
     shapes = fitting_shapes(job, scene, recipe, len(classes.codes))
     with ExitStack() as stack:
@@ -59,9 +62,8 @@ def run(job: JobContext) -> None:
                 here = {key: block.cut(region, part) for key, region in where.items()}
                 if any(region.any() for region in here.values()):
                     features = feature_block(decoded.cubes(part), recipe)
-                    for (region, seed), model in models.items():
-                        key = (region, seed)
-                        found = model.predict(features, here[(region,)], threads=job.use.threads)
+                    for key, model in models.items():
+                        found = model.predict(features, here[Key.of(region=key.region)], threads=job.use.threads)
                         maps[key].write(part, found, columns[key])
                     del features  # before the next ones are computed
 
@@ -126,41 +128,12 @@ class Maps:
             self.probabilities.write(block, scaled(prediction, columns, self.probabilities.profile.count))
 
 
-def scaled(prediction: Prediction, columns: np.ndarray, count: int) -> np.ndarray:
-    """Probabilities x 1000 as (class, y, x) uint16 for ``count`` classes; 65535 where there is no label.
-
-    Classes that the model does not know, those not in ``columns``, have probability 0.
-    """
-    layers = np.zeros((count, *prediction.labels.shape), np.uint16)
-    for column, shares in zip(columns, prediction.probabilities, strict=True):
-        layers[column] = np.rint(shares * PROBABILITY_SCALE)
-    layers[:, prediction.labels == 0] = NO_PROBABILITY
-    return layers
-
-
 def common_recipe(models: Mapping[Key, Model]) -> FeatureRecipe:
     """The recipe of all models, so that features are computed once for all; FeatureMismatch if they differ."""
     first, *others = (model.recipe for model in models.values())
     if any(other != first for other in others):
         raise FeatureMismatch("The models of this tile were trained on different features: train them again.")
     return first
-
-
-def label_profile(geobox: GeoBox, classes: Nomenclature) -> RasterProfile:
-    """Rasters of labels."""
-    return RasterProfile(geobox, classes.dtype, nodata=0)
-
-
-def confidence_profile(geobox: GeoBox) -> RasterProfile:
-    """Rasters of confidence, 0..1."""
-    return RasterProfile(geobox, "float32", nodata=0)
-
-
-def probability_profile(geobox: GeoBox, classes: Nomenclature) -> RasterProfile:
-    """Rasters of probabilities x 1000, 65535 without label: a band per class, ascending, by code and name."""
-    pairs = zip(map(str, classes.codes), classes.names, strict=True)
-    named = tuple(code if name == code else f"{code} {name}" for code, name in pairs)
-    return RasterProfile(geobox, "uint16", count=len(named), nodata=NO_PROBABILITY, descriptions=named)
 
 
 @contextmanager
@@ -177,6 +150,21 @@ def _open(job: JobContext, key: Key, geobox: GeoBox, classes: Nomenclature) -> I
             writer("confidence", confidence_profile(geobox)),
             writer("probabilities", probability_profile(geobox, classes)) if wanted else None,
         )
+
+
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Features are computed once, and each model labels the ground of its region."""
+    run, models = facts.run, facts.regions * config.arg_train.runs
+    probabilities = 2 * run.class_count if config.arg_classification.enable_probability_map else 0
+    trees = tree_count(config.arg_train.otb_classifier_options)
+    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features + TREE_SECONDS * trees
+    return facts.raster_cost((run.label_bytes + 4 + probabilities) * models, seconds)
+
+
+def block_shape(config: Config, facts: Facts, tile: str, use: Resources) -> tuple[int, int]:
+    """Rows and columns that are classified at once."""
+    regions = len(facts.regions[tile])
+    return prediction_shapes(facts.scenes[tile], facts.recipe, use, facts.class_count, regions=regions).computed
 
 
 STEP = Step(
@@ -198,4 +186,7 @@ STEP = Step(
         "probabilities": layout.PART_PROBABILITIES,
     },
     version=2,
+    cost=cost,
+    block_shape=block_shape,
+    labels=True,
 )

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from iota2 import layout
-from iota2.core.graph import JobContext, Key, Resources, Step
+from iota2.config.options.schema import Config
+from iota2.core.cost import Cost, JobFacts
+from iota2.core.graph import JobContext, Key, Resources, Step, only_for
 from iota2.core.grid import blocks
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.classes import read_classes
 from iota2.steps.blocks import copy_shape
-from iota2.steps.classification.classification import confidence_profile, label_profile, probability_profile
+from iota2.steps.profiles import confidence_profile, label_profile, probability_profile
 
 
 def run(job: JobContext) -> None:
@@ -34,6 +36,13 @@ def _join(parts: Mapping[Key, Path], path: Path, profile: RasterProfile, use: Re
                     writer.write(block, reader.read_bands(block.geobox))
 
 
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Labels, confidence and, if asked for, probabilities of one model."""
+    run = facts.run
+    probabilities = 2 * run.class_count if config.arg_classification.enable_probability_map else 0
+    return facts.raster_cost(run.label_bytes + 4 + probabilities)
+
+
 STEP = Step(
     name="classificationMerge",
     group="classification",
@@ -46,11 +55,13 @@ STEP = Step(
         "classes": layout.CODES,
         "labels": layout.PART_LABELS,
         "confidence": layout.PART_CONFIDENCE,
-        "probabilities": layout.PART_PROBABILITIES,
+        "probabilities": only_for(layout.PROBABILITIES, layout.PART_PROBABILITIES),
     },
     makes={
         "labels": layout.LABELS,
         "confidence": layout.CONFIDENCE,
         "probabilities": layout.PROBABILITIES,
     },
+    cost=cost,
+    labels=True,
 )

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from iota2 import layout
 from iota2.classifiers.models import save_model, train_model
+from iota2.classifiers.options import tree_count
 from iota2.classifiers.registry import as_options, validate_options
 from iota2.config.options.schema import Config
+from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.tables import CODE, sample_columns
 from iota2.errors import InputError
 from iota2.io.files.atomic import replacing, replacing_folder
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.samples import read_columns
+
+TRAINING = 1.3
+"""Memory of training for each byte of its samples: the array that the library learns from, and what it puts beside."""
+NODES, NODE, PER_CLASS = 0.35, 100, 24
+"""Nodes of a tree for each of its samples, where classes are hard to tell apart; bytes of a node while the library's
+trees become arrays, and of each class in it."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +47,9 @@ def params(config: Config) -> TrainingParams:
     return TrainingParams(arg_train.classifier, parameters, arg_train.seed)
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[TrainingParams]) -> None:
     """Fit the classifier on the model's samples; write the model and its readable card."""
-    region, seed = str(job.key["region"]), int(job.key["seed"])
+    region, seed = job.key.region, job.key.seed
     recipe, codes = read_recipe(job.inp.recipe), read_columns(job.inp.samples, [CODE], int)[:, 0]
     if not len(codes):
         raise InputError(
@@ -63,6 +71,20 @@ def run(job: JobContext) -> None:
         save_model(model, folder, card)
 
 
+def training_memory(samples: float, features: int, classes: int, trees: int) -> int:
+    """Bytes that a forest takes while it is trained, beside the process: its samples, and trees that grow deep."""
+    return int(samples * (TRAINING * 4 * features + NODES * trees * (NODE + PER_CLASS * classes)))
+
+
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Nothing lies beside the samples that are learned from."""
+    run = facts.run
+    samples = run.samples / config.arg_train.runs * min(1.0, 2 / max(1, run.region_count))
+    trees = tree_count(config.arg_train.otb_classifier_options)
+    memory = training_memory(samples, run.features, run.class_count, trees)
+    return replace(facts.raster_cost(), memory=max(facts.allowed, memory))
+
+
 STEP = Step(
     name="learnModel",
     group="learning",
@@ -73,4 +95,5 @@ STEP = Step(
     needs={"recipe": layout.RECIPE, "samples": layout.MODEL_SAMPLES},
     makes={"model": layout.MODEL, "card": layout.MODEL_CARD},
     params=params,
+    cost=cost,
 )

@@ -8,6 +8,7 @@ import numpy as np
 
 from iota2 import layout
 from iota2.config.options.schema import Config
+from iota2.core.cost import READING_SECONDS, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import blocks
 from iota2.io.rasters.files import RasterProfile, RasterWriter
@@ -32,7 +33,7 @@ def params(config: Config) -> MaskParams:
     return MaskParams(config.chain.proj, not config.chain.allow_missing_sensor)
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[MaskParams]) -> None:
     """Write the footprint of the sensors, as raster and polygons."""
     scene = images_of(job.inp)
     profile = RasterProfile(scene.geobox, "uint8", nodata=0, overviews="nearest")
@@ -42,6 +43,11 @@ def run(job: JobContext) -> None:
             writer.write(block, footprint.astype(np.uint8))
     polygons = mask_polygons(job.out.mask)
     write_shapefile(polygon_frame(polygons, scene.geobox.crs, job.params.proj, tile=scene.tile), job.out.vector)
+
+
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Masks are read, which are a tenth of what bands are."""
+    return facts.raster_cost(1, 0.1 * READING_SECONDS * facts.layers)
 
 
 STEP = Step(
@@ -55,4 +61,5 @@ STEP = Step(
     makes={"mask": layout.COMMON_MASK, "vector": layout.COMMON_MASK_VECTOR},
     params=params,
     version=4,
+    cost=cost,
 )

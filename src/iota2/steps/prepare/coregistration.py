@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -16,20 +13,21 @@ import numpy as np
 
 from iota2 import layout
 from iota2.compute.registration import SUBPIXEL_STEP, Translation, View, too_small, translation, window_grid
+from iota2.config.options.others import Coregistration
 from iota2.config.options.schema import Config
-from iota2.core.graph import JobContext, Step
+from iota2.core.cost import READING_SECONDS, Cost, Facts, JobFacts
+from iota2.core.graph import Finding, JobContext, Step
 from iota2.core.grid import resolution
 from iota2.core.scene import Scene, SensorScene
-from iota2.core.words import counted, some
 from iota2.errors import InputError
 from iota2.io.archive.coverage import share_shown
 from iota2.io.files.atomic import write_json, write_text
 from iota2.io.series.alignment import ReferenceImage, date_views, reference_lattice, reference_views
 from iota2.io.series.scene_file import read_scene
+from iota2.io.tables.alignments import Alignment, alignments_csv
 
 EACH, ALIKE, CASCADE = 1, 2, 3
 """Every date by itself; all dates alike; each date with its neighbour in time, the first with the reference."""
-COLUMNS = ("sensor", "date", "right", "down", "state", "windows", "compared", "spread", "before", "after", "about")
 
 log = logging.getLogger(__name__)
 
@@ -53,31 +51,6 @@ class AlignmentParams:
         return replace(self, near=dict(self.near_by_tile).get(tile, self.near), near_by_tile=())
 
 
-@dataclass(frozen=True)
-class Alignment:
-    """How one date was found to lie, and what is made of it."""
-
-    found: Translation
-    """From the reference image; in a cascade, from the date ``about`` names."""
-    right: float = 0.0
-    down: float = 0.0
-    """Pixels by which its images are moved back while they are read."""
-    about: str = ""
-    """Where this comes from, or why it is not known how the date lies."""
-    known: bool = True
-    """Whether it is; a date of which it is not is read as it lies."""
-
-    @property
-    def moved(self) -> bool:
-        """Whether its images are moved at all."""
-        return (self.right, self.down) != (0.0, 0.0)
-
-    @property
-    def state(self) -> str:
-        """In a word: ``near`` is too near to be moved."""
-        return "moved" if self.moved else "near" if self.known else "unknown"
-
-
 def params(config: Config) -> AlignmentParams:
     """Section `coregistration`."""
     given = config.coregistration
@@ -87,7 +60,7 @@ def params(config: Config) -> AlignmentParams:
     return AlignmentParams(str(given.vhr_path), given.band_ref, given.band_src, given.prec, given.mode, near, by_tile)
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[AlignmentParams]) -> None:
     """Compare the dates of each optical sensor with the reference image, and write how far they are to be moved."""
     scene = read_scene(job.inp.scene)
     given = job.params.of_tile(scene.tile)
@@ -197,66 +170,25 @@ def _sentence(one: Alignment) -> str:
     return told + (f" ({one.about})" if one.about else "")
 
 
-# ------------------------------------------------------------------------------------------------------- the table
-
-
-def alignments_csv(aligned: Mapping[str, Mapping[str, Alignment]]) -> str:
-    """A line for each date; numbers that are not known are empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for sensor, dates in aligned.items():
-        for key, one in dates.items():
-            found = one.found
-            measures = (_text(value) for value in (found.spread, found.before, found.after))
-            place = (f"{one.right:.3f}", f"{one.down:.3f}", one.state)
-            writer.writerow([sensor, key, *place, found.windows, found.compared, *measures, one.about])
-    return text.getvalue()
-
-
-def read_alignments(path: Path) -> dict[tuple[str, str], Alignment]:
-    """The dates by sensor and key, as ``alignments_csv`` wrote them; of what was found, the measures."""
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {
-        (row["sensor"], row["date"]): Alignment(
-            Translation(
-                windows=int(row["windows"]),
-                compared=int(row["compared"]),
-                spread=_number(row["spread"]),
-                before=_number(row["before"]),
-                after=_number(row["after"]),
-            ),
-            float(row["right"]),
-            float(row["down"]),
-            row["about"],
-            known=row["state"] != "unknown",
-        )
-        for row in rows
-    }
-
-
-def _text(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.3f}"
-
-
-def _number(text: str) -> float:
-    return float(text) if text else math.nan
-
-
 # ------------------------------------------------------------------------------------------------- before the run
 
 
-def reference_problems(config: Config, scenes: Mapping[str, Scene]) -> Iterator[str]:
-    """What makes the reference image useless for these tiles, from its header; nothing when there is none."""
-    given = config.coregistration
-    if given.vhr_path is None:
-        return
+def check(config: Config, facts: Facts) -> Iterator[Finding]:
+    """What makes the reference image useless for these tiles, from its header, or else tiles that are too small."""
+    problems = [*_problems(config.coregistration, facts.scenes)]
+    yield from (Finding(text, ("coregistration", "vhr_path")) for text in problems)
+    if not problems:
+        yield from (Finding(text, stops=False) for text in _notes(config.coregistration, facts.scenes))
+
+
+def _problems(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[str]:
+    """Sentences on a reference image, or a band, that cannot be compared with."""
     sensors = {sensor.spec.section: sensor.spec.band_names for scene in scenes.values() for sensor in optical(scene)}
     for name, bands in sensors.items():
         if given.band_src > len(bands):
             told = f"{name} has {len(bands)} bands ({', '.join(bands)})"
             yield f"coregistration.band_src: {told}; expected a number up to {len(bands)}, got {given.band_src}."
+    assert given.vhr_path is not None, "the step is active"
     try:
         lattice = reference_lattice(ReferenceImage(given.vhr_path, given.band_ref))
     except InputError as err:
@@ -270,11 +202,8 @@ def reference_problems(config: Config, scenes: Mapping[str, Scene]) -> Iterator[
             )
 
 
-def alignment_notes(config: Config, scenes: Mapping[str, Scene]) -> Iterator[str]:
+def _notes(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[str]:
     """Sensors whose images of a tile are too small to be aligned."""
-    given = config.coregistration
-    if given.vhr_path is None:
-        return
     for tile, scene in scenes.items():
         for sensor in optical(scene):
             shape = sensor.grids[sensor.spec.band_names[given.band_src - 1]].shape
@@ -282,19 +211,9 @@ def alignment_notes(config: Config, scenes: Mapping[str, Scene]) -> Iterator[str
                 yield f"coregistration: {sensor.spec.name}, tile {tile}: {why}; its dates are read as they lie."
 
 
-def unaligned(path: Path, tile: str) -> Iterator[str]:
-    """Notes on the dates of a tile of which it is not known how they lie."""
-    by_sensor: dict[str, list[str]] = {}
-    aligned = read_alignments(path)
-    counts = Counter(sensor for sensor, _ in aligned)
-    for (sensor, key), one in aligned.items():
-        if not one.known:
-            by_sensor.setdefault(sensor, []).append(key)
-    for sensor, keys in by_sensor.items():
-        yield (
-            f"{sensor}, tile {tile}: {len(keys)} of {counted(counts[sensor], 'date')} could not be aligned with the "
-            f"reference image and are read as they lie: {some(keys)} ({path.name} says why)."
-        )
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """A tenth of the pixels are read: windows of each date."""
+    return facts.raster_cost(seconds_per_pixel=0.1 * READING_SECONDS * facts.layers)
 
 
 STEP = Step(
@@ -308,4 +227,6 @@ STEP = Step(
     makes={"shifts": layout.SHIFTS, "table": layout.SHIFTS_TABLE},
     params=params,
     when=layout.with_coregistration,
+    cost=cost,
+    check=check,
 )

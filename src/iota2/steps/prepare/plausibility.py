@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 
 from iota2.compute import plausible
 from iota2.compute.plausible import BandValues, Doubt
 from iota2.compute.voids import ASTRONOMIC, CODES, NEAR
-from iota2.core.files import read_text
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.words import counted, some
 from iota2.errors import DamagedProduct, InputError
@@ -52,12 +49,6 @@ def check_values(scene: Scene, bands: Mapping[str, Sequence[str]], *, threads: i
                 notes.append(f"{where}: values are not checked: {err}")
                 continue
             notes += [f"{where}: {note}" for note in _value_notes(scene.tile, sensor, sample)]
-    return notes
-
-
-def read_value_notes(path: Path) -> list[str]:
-    """The notes that the step wrote."""
-    notes: list[str] = json.loads(read_text(path))
     return notes
 
 

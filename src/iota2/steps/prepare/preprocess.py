@@ -24,12 +24,12 @@ def run(job: JobContext) -> None:
     for sensor in scene.sensors:
         if sensor.spec.static:
             continue
-        key, plan = (sensor.spec.name,), plans[sensor.spec.name]
-        with RasterWriter(job.out.all("reference")[key], RasterProfile(scene.geobox, "uint8")) as writer:
+        name = sensor.spec.name
+        with RasterWriter(job.out.at("reference", sensor=name), RasterProfile(scene.geobox, "uint8")) as writer:
             for block in blocks(scene.tile, scene.geobox, COPY_SHAPE):
                 writer.write(block, np.ones(block.shape, np.uint8))
-        write_text(job.out.all("input_dates")[key], _lines(sensor.by_day))
-        write_text(job.out.all("dates")[key], _lines(plan.days))
+        write_text(job.out.at("input_dates", sensor=name), _lines(sensor.by_day))
+        write_text(job.out.at("dates", sensor=name), _lines(plans[name].days))
 
 
 def _lines(days: Iterable[date]) -> str:

@@ -5,27 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
 from odc.geo.geobox import GeoBox
 
 from iota2 import layout
 from iota2.config.options.schema import Config
-from iota2.core.graph import JobContext, Resources, Step
-from iota2.core.grid import Block, aligned, blocks, resolution
+from iota2.core.cost import READING_SECONDS, Cost, JobFacts
+from iota2.core.graph import JobContext, Resources, Step, only_for
+from iota2.core.grid import Block, blocks
 from iota2.core.nomenclature import Nomenclature
-from iota2.errors import InputError
 from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter, nearest_pixels, raster_geobox
+from iota2.io.rasters.ownership import Ownership, product_lattice
 from iota2.io.rasters.qgis import class_style, confidence_style, probability_style, validity_style
-from iota2.io.rasters.rasterize import rasterize
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.vectors import read_vector
 from iota2.steps.blocks import COPY_SHAPE, copy_shape
-from iota2.steps.classification.classification import probability_profile
+from iota2.steps.profiles import probability_profile
 
 _PLACING = 96
 """Bytes for each pixel of a block while its place on a tile is computed: coordinates in double precision. Then
@@ -44,25 +42,6 @@ class MosaicParams:
 def params(config: Config) -> MosaicParams:
     """The options about the products' lattice."""
     return MosaicParams(config.chain.proj, config.chain.spatial_resolution)
-
-
-@dataclass(frozen=True)
-class Ownership:
-    """Which tile each pixel of the products' lattice belongs to."""
-
-    envelopes: Mapping[str, gpd.GeoSeries]
-    geobox: GeoBox
-
-    @cached_property
-    def _outlines(self) -> gpd.GeoSeries:
-        return gpd.GeoSeries({tile: parts.union_all() for tile, parts in self.envelopes.items()})
-
-    def of(self, block: Block) -> dict[str, np.ndarray]:
-        """Tile to (y, x) bool for the tiles that own pixels of the block."""
-        near = [tile for tile, outline in self._outlines.items() if outline.intersects(block.geobox.extent.geom)]
-        owner = rasterize([(self._outlines[tile], k + 1) for k, tile in enumerate(near)], block.geobox, "uint16")
-        owned = {tile: owner == k + 1 for k, tile in enumerate(near)}
-        return {tile: where for tile, where in owned.items() if where.any()}
 
 
 @dataclass(frozen=True)
@@ -110,16 +89,18 @@ class Place:
     """(pixel,) their columns."""
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[MosaicParams]) -> None:
     """Write map, coloured map, style, confidence, validity and probabilities."""
-    envelopes = {str(tile): read_vector(path).geometry for (tile,), path in job.inp.all("envelopes").items()}
-    validity = {str(tile): path for (tile,), path in job.inp.all("validity").items()}
+    envelopes = {key.tile: read_vector(path).geometry for key, path in job.inp.each("envelopes")}
+    validity = {key.tile: path for key, path in job.inp.each("validity")}
     lattices = {tile: raster_geobox(path) for tile, path in validity.items()}
-    ownership = Ownership(envelopes, product_lattice(envelopes, next(iter(lattices.values())), job.params))
+    given = job.params
+    lattice = product_lattice(envelopes, next(iter(lattices.values())), given.proj, given.resolution)
+    ownership = Ownership(envelopes, lattice)
     classes = read_classes(job.inp.classes)
     products = [_validity(job, validity, ownership.geobox)]
-    for (seed,) in job.out.all("map"):
-        products += _of_seed(job, seed, classes, ownership.geobox)
+    for key, _ in job.out.each("map"):
+        products += _of_seed(job, key.seed, classes, ownership.geobox)
     _write(products, ownership, lattices, job.use)
     _write_styles(job, classes)
 
@@ -149,33 +130,19 @@ def _largest(path: Path) -> int:
         return max(int(reader.read(block.geobox).max()) for block in blocks("", reader.geobox, COPY_SHAPE))
 
 
-def product_lattice(envelopes: Mapping[str, gpd.GeoSeries], tile: GeoBox, given: MosaicParams) -> GeoBox:
-    """The lattice whose pixel edges are multiples of the pixel size and that covers all envelopes.
-
-    The pixel size is that of ``tile`` when none is given.
-    """
-    size = given.resolution or resolution(tile)
-    bounds = np.array([parts.total_bounds for parts in envelopes.values() if len(parts)])
-    if not len(bounds):
-        raise InputError("No tile has any image: every pixel of every date is outside of its orbit.")
-    (x0, y0), (x1, y1) = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
-    return aligned((float(x0), float(y0), float(x1), float(y1)), size, given.proj)
-
-
-def _of_seed(job: JobContext, seed: str | int, classes: Nomenclature, geobox: GeoBox) -> list[Product]:
+def _of_seed(job: JobContext, seed: int, classes: Nomenclature, geobox: GeoBox) -> list[Product]:
     """Map, confidence and, if asked for, probabilities of one seed."""
-    key = (seed,)
     labels = RasterProfile(geobox, classes.dtype, nodata=0, overviews="mode")
     colored = replace(labels, colours=dict(zip(classes.codes, classes.colors, strict=True)))
     confidence = RasterProfile(geobox, "uint8", nodata=0, overviews="average")
-    maps = [(job.out.all("map")[key], labels), (job.out.all("colors")[key], colored)]
+    maps = [(job.out.at("map", seed=seed), labels), (job.out.at("colors", seed=seed), colored)]
     products = [
         Product(maps, _sources(job, "labels", seed)),
-        Product([(job.out.all("confidence")[key], confidence)], _sources(job, "confidence", seed)),
+        Product([(job.out.at("confidence", seed=seed), confidence)], _sources(job, "confidence", seed)),
     ]
     if "final_probabilities" in job.out:
         profile = replace(probability_profile(geobox, classes), overviews="average")
-        target = (job.out.all("final_probabilities")[key], profile)
+        target = (job.out.at("final_probabilities", seed=seed), profile)
         products.append(Product([target], _sources(job, "probabilities", seed)))
     return products
 
@@ -187,12 +154,12 @@ def _validity(job: JobContext, sources: Mapping[str, Path], geobox: GeoBox) -> P
     return Product([(job.out.validity, profile)], {tile: [path] for tile, path in sources.items()})
 
 
-def _sources(job: JobContext, name: str, seed: str | int) -> dict[str, list[Path]]:
+def _sources(job: JobContext, name: str, seed: int) -> dict[str, list[Path]]:
     """Paths by tile for one seed; probabilities have one file for each region, sorted by its name."""
     found: dict[str, list[Path]] = {}
-    for (tile, *_, of), path in sorted(job.inp.all(name).items()):
-        if of == seed:
-            found.setdefault(str(tile), []).append(path)
+    for key, path in sorted(job.inp.each(name)):
+        if key.seed == seed:
+            found.setdefault(key.tile, []).append(path)
     return found
 
 
@@ -226,6 +193,14 @@ def _dtype(path: Path) -> str:
         return reader.dtype.name
 
 
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Map, coloured map, confidence and, if asked for, probabilities for each seed, and validity."""
+    run = facts.run
+    probabilities = 2 * run.class_count if config.arg_classification.enable_probability_map else 0
+    pixel = (2 * run.label_bytes + 1 + probabilities) * config.arg_train.runs + 1
+    return facts.raster_cost(pixel, 4 * READING_SECONDS)
+
+
 STEP = Step(
     name="mosaic",
     group="mosaic",
@@ -239,7 +214,7 @@ STEP = Step(
         "labels": layout.TILE_LABELS,
         "confidence": layout.TILE_CONFIDENCE,
         "validity": layout.TILE_VALIDITY,
-        "probabilities": layout.PROBABILITIES,
+        "probabilities": only_for(layout.FINAL_PROBABILITIES, layout.PROBABILITIES),
     },
     makes={
         "map": layout.MAP,
@@ -258,4 +233,5 @@ STEP = Step(
     },
     params=params,
     version=3,
+    cost=cost,
 )

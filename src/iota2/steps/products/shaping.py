@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from iota2 import layout
+from iota2.config.options.schema import Config
+from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import Block, blocks
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
@@ -26,13 +28,13 @@ def run(job: JobContext) -> None:
         def writer(path: Path, dtype: str) -> RasterWriter:
             return stack.enter_context(RasterWriter(path, RasterProfile(validity.geobox, dtype, nodata=0)))
 
-        to_labels = {seed: writer(job.out.all("tile_labels")[(seed,)], dtype) for seed in labels}
-        to_confidence = {seed: writer(job.out.all("tile_confidence")[(seed,)], "uint8") for seed in labels}
+        to_labels = {seed: writer(job.out.at("tile_labels", seed=seed), dtype) for seed in labels}
+        to_confidence = {seed: writer(job.out.at("tile_confidence", seed=seed), "uint8") for seed in labels}
         to_validity = writer(job.out.validity, validity.dtype.name)
         # of each model a label and a share; of them together two of each, the percentage and what it is rounded from
         models = max(len(readers) for readers in labels.values())
         pixel_bytes = (models + 2) * (np.dtype(dtype).itemsize + 4) + 16
-        for block in blocks(str(job.key["tile"]), validity.geobox, copy_shape(job.use, pixel_bytes)):
+        for block in blocks(job.key.tile, validity.geobox, copy_shape(job.use, pixel_bytes)):
             for seed, readers in labels.items():
                 merged, certain = first_labelled(_read(readers, block), _read(confidence[seed], block))
                 to_labels[seed].write(block, merged)
@@ -62,13 +64,18 @@ def percent(confidence: np.ndarray, labelled: np.ndarray) -> np.ndarray:
 def _by_seed(job: JobContext, name: str, stack: ExitStack) -> Mapping[int, list[RasterReader]]:
     """Open rasters of all regions by name, by seed."""
     found: dict[int, list[RasterReader]] = {}
-    for (_, seed), path in sorted(job.inp.all(name).items()):
-        found.setdefault(int(seed), []).append(stack.enter_context(RasterReader(path)))
+    for key, path in sorted(job.inp.each(name)):
+        found.setdefault(key.seed, []).append(stack.enter_context(RasterReader(path)))
     return found
 
 
 def _read(readers: Sequence[RasterReader], block: Block) -> list[np.ndarray]:
     return [reader.read(block.geobox) for reader in readers]
+
+
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Labels and confidence for each seed, and validity."""
+    return facts.raster_cost((facts.run.label_bytes + 1) * config.arg_train.runs + 1)
 
 
 STEP = Step(
@@ -89,4 +96,6 @@ STEP = Step(
         "tile_confidence": layout.TILE_CONFIDENCE,
         "validity": layout.TILE_VALIDITY,
     },
+    cost=cost,
+    labels=True,
 )

@@ -12,23 +12,23 @@ import pandas as pd
 from iota2 import layout
 from iota2.compute.sampling import BOTH
 from iota2.core.graph import JobContext, Step
-from iota2.core.losses import LEARNING, SAMPLES, USABLE, VALIDATION, Amount, ClassFate, fates_csv, parse_fates
+from iota2.core.losses import LEARNING, SAMPLES, USABLE, VALIDATION, Amount, ClassFate, fates_csv
 from iota2.core.tables import CODE, LEARN, ORIGIN, UNUSED, seed_column
 from iota2.core.tables import VALIDATION as VALIDATION_SIDE
 from iota2.io.files.atomic import write_text
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.polygon_losses import read_class_losses
+from iota2.io.tables.rates import Rate, read_rates
 from iota2.io.tables.samples import read_columns
 from iota2.io.tables.vectors import read_vector
-from iota2.steps.sampling.selection import Rate, read_rates
 
 
 def run(job: JobContext) -> None:
     """Count the samples by class and region, and what is lost on the way from the polygons to them."""
     counts = {}
-    for (region,), path in job.inp.all("samples").items():
+    for key, path in job.inp.each("samples"):
         codes, found = np.unique(read_columns(path, [CODE], int), return_counts=True)
-        counts[str(region)] = pd.Series(found, index=codes)
+        counts[key.region] = pd.Series(found, index=codes)
     table = pd.DataFrame(counts).fillna(0).astype(int).sort_index()
     table.insert(0, "all", table.sum(axis=1))
     samples = {int(str(code)): int(count) for code, count in table["all"].items()}
@@ -47,7 +47,7 @@ def _fates(job: JobContext, samples: Mapping[int, int]) -> list[ClassFate]:
         ClassFate(
             code,
             str(label),
-            before.get(code, {}) | class_amounts(code, polygons, int(job.key["seed"]), rates, samples.get(code, 0)),
+            before.get(code, {}) | class_amounts(code, polygons, job.key.seed, rates, samples.get(code, 0)),
         )
         for code, label in zip(classes.codes, classes.labels, strict=True)
     ]
@@ -85,17 +85,6 @@ def class_amounts(
 
 def _amount(polygons: pd.DataFrame) -> Amount:
     return Amount(int((polygons["pixels"] > 0).sum()), int(polygons["pixels"].sum()))
-
-
-def read_fates(path: Path) -> tuple[ClassFate, ...]:
-    """What became of the polygons of each class, from the file of one seed that this step writes."""
-    return parse_fates(path.read_text(encoding="utf-8"))
-
-
-def read_class_statistics(path: Path, region: str) -> dict[int, int]:
-    """Samples of one region by class code, from the file that this step writes."""
-    table = pd.read_csv(path, index_col="class")
-    return {int(str(code)): int(count) for code, count in table[f"region_{region}"].items()}
 
 
 STEP = Step(

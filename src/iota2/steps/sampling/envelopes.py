@@ -18,7 +18,7 @@ BORDER = 600.0
 
 def run(job: JobContext) -> None:
     """Share the overlaps of tiles out, so that each ground point belongs to one tile."""
-    frames = {str(tile): read_vector(path) for (tile,), path in job.inp.all("footprints").items()}
+    frames = {key.tile: read_vector(path) for key, path in job.inp.each("footprints")}
     footprints = {tile: frame.union_all() for tile, frame in frames.items()}
     if all(footprint.is_empty for footprint in footprints.values()):
         raise InputError(
@@ -29,10 +29,10 @@ def run(job: JobContext) -> None:
     crs, (_, bottom, _, top) = next(iter(frames.values())).crs, shapely.total_bounds([*footprints.values()])
     border = BORDER * units_per_metre(crs, (bottom + top) / 2)
     envelopes = tile_envelopes(footprints, border, smallest=sliver(crs))
-    for (tile,), path in job.out.all("envelopes").items():
-        envelope = envelopes[str(tile)]
+    for key, path in job.out.each("envelopes"):
+        envelope = envelopes[key.tile]
         geometry = [] if envelope.is_empty else [envelope]
-        frame = gpd.GeoDataFrame({"tile": [tile] * len(geometry)}, geometry=geometry, crs=crs)
+        frame = gpd.GeoDataFrame({"tile": [key.tile] * len(geometry)}, geometry=geometry, crs=crs)
         write_shapefile(frame, path)
 
 

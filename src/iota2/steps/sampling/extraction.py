@@ -10,6 +10,16 @@ import numpy as np
 
 from iota2 import layout
 from iota2.compute.features import feature_block
+from iota2.config.options.schema import Config
+from iota2.core.cost import (
+    FEATURE_SECONDS,
+    READING_SECONDS,
+    SAMPLE_BYTES,
+    SAMPLE_VALUE_BYTES,
+    SECONDS_PER_JOB,
+    Cost,
+    JobFacts,
+)
 from iota2.core.cube import Cube
 from iota2.core.graph import JobContext, Resources, Step
 from iota2.core.grid import Block, block_of
@@ -30,6 +40,8 @@ NEAR = (8, 16, 32, 64)
 CALLS = 256
 """The calls for a small block cost as much as the arithmetic of so many pixels."""
 
+POINT_BYTES = 600
+"""Bytes of a point with its attributes while it is in memory."""
 log = logging.getLogger(__name__)
 
 
@@ -41,8 +53,8 @@ def run(job: JobContext) -> None:
     if not clear.all():
         log.warning("%d selected pixels have no clear date and are left out", np.count_nonzero(~clear))
     sides = seed_columns(selection.columns)
-    for (region, seed), path in job.out.all("samples").items():
-        rows = (selection[REGION] == region) & (selection[seed_column(int(seed))] == LEARN) & clear
+    for key, path in job.out.each("samples"):
+        rows = (selection[REGION] == key.region) & (selection[seed_column(key.seed)] == LEARN) & clear
         points = selection[rows].drop(columns=[*sides, ROW, COLUMN])
         write_points(points, sample_columns(recipe), values, np.flatnonzero(rows), path)
 
@@ -166,6 +178,18 @@ def _series_at(decoded: DecodedBlock, batch: Sequence[_Near]) -> dict[str, Cube]
     }
 
 
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """Samples lie beside the blocks that they come from."""
+    run, seeds = facts.run, config.arg_train.runs
+    largest = run.samples / seeds * min(1.0, 2 / max(1, len(run.scenes)))  # of a tile: twice the mean, of several
+    seconds = facts.pixels * (READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features)
+    return Cost(
+        memory=facts.allowed + int(largest * seeds * (4 * run.features + POINT_BYTES)),
+        seconds=SECONDS_PER_JOB + seconds,
+        disk=run.samples * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * run.features) / len(run.scenes),
+    )
+
+
 STEP = Step(
     name="samplesExtraction",
     group="sampling",
@@ -180,4 +204,5 @@ STEP = Step(
     },
     makes={"samples": layout.TILE_SAMPLES},
     version=2,
+    cost=cost,
 )

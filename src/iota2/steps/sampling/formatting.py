@@ -9,8 +9,11 @@ import shapely
 from odc.geo.geobox import GeoBox
 
 from iota2 import layout
+from iota2.compute.ground import usable_ground
 from iota2.compute.polygons import polygonal
 from iota2.compute.sampling import BOTH
+from iota2.config.options.schema import Config
+from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import blocks, resolution
 from iota2.core.scene import Scene
@@ -22,7 +25,6 @@ from iota2.io.rasters.rasterize import pixels_inside, rasterize
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.vectors import read_vector, write_shapefile, write_sqlite
 from iota2.steps.blocks import COPY_SHAPE
-from iota2.steps.sampling.reference import ground_of
 
 MARGIN = 3.0
 """Pixels classified around the envelope: a pixel of the map, on another lattice, looks for its nearest there."""
@@ -30,19 +32,20 @@ MARGIN = 3.0
 
 def run(job: JobContext) -> None:
     """Write the tile's pieces of polygons, by seed and side, and the shape and masks of its regions."""
-    scene, tile = read_scene(job.inp.scene), str(job.key["tile"])
+    scene, tile = read_scene(job.inp.scene), job.key.tile
     envelope, regions = read_vector(job.inp.envelope), read_vector(job.inp.regions)
-    ground = ground_of(envelope, read_vector(job.inp.clear))
+    ground = usable_ground(envelope.union_all(), read_vector(job.inp.clear).union_all())
     pieces = cut_polygons(read_vector(job.inp.reference), regions, ground, tile)
     write_shapefile(pieces, job.out.formatted)
     write_text(job.out.pixels, pixels_csv(pieces, scene.geobox))
     sides = seed_columns(pieces.columns)
     for name, side in (("learn", LEARN), ("validation", VALIDATION)):
-        for (seed,), path in job.out.all(name).items():
-            chosen = pieces[pieces[seed_column(int(seed))].isin([side, BOTH])]
+        for key, path in job.out.each(name):
+            chosen = pieces[pieces[seed_column(key.seed)].isin([side, BOTH])]
             write_sqlite(chosen.drop(columns=sides), path)
+    met = {key.region for key, _ in job.out.each("region_shape")}
     for row in regions.itertuples():
-        if (row.region,) in job.out.all("region_shape"):
+        if row.region in met:
             _write_region(job, scene, str(row.region), row.geometry, envelope)
 
 
@@ -74,17 +77,17 @@ def _write_region(
     job: JobContext, scene: Scene, region: str, geometry: shapely.Geometry, envelope: gpd.GeoDataFrame
 ) -> None:
     """Shape of the region on the tile, as polygons and raster, and the mask of its model."""
-    key, own = (region,), envelope.union_all()
+    own = envelope.union_all()
     margin = MARGIN * _pixel(scene.geobox, envelope)
     shape = _frame(shapely.intersection(geometry, own), region, envelope.crs)
     wide = _frame(shapely.intersection(geometry, own.buffer(margin)), region, envelope.crs)
-    write_shapefile(shape, job.out.all("region_shape")[key])
+    write_shapefile(shape, job.out.at("region_shape", region=region))
     inside = to_crs(shape, scene.geobox.crs).geometry
     applied = to_crs(wide, scene.geobox.crs).geometry
     profile = RasterProfile(scene.geobox, "uint8", nodata=0, overviews="nearest")
     with (
-        RasterWriter(job.out.all("region_raster")[key], profile) as to_raster,
-        RasterWriter(job.out.all("region_mask")[key], profile) as to_mask,
+        RasterWriter(job.out.at("region_raster", region=region), profile) as to_raster,
+        RasterWriter(job.out.at("region_mask", region=region), profile) as to_mask,
     ):
         for block in blocks(scene.tile, scene.geobox, COPY_SHAPE):
             to_raster.write(block, rasterize([(g, 1) for g in inside], block.geobox, "uint8"))
@@ -104,6 +107,11 @@ def _frame(geometry: shapely.Geometry, region: str, crs: object) -> gpd.GeoDataF
     geometry = polygonal(np.array([geometry], dtype=object), smallest=sliver(crs))
     frame = gpd.GeoDataFrame({REGION: [region]}, geometry=geometry, crs=crs)
     return frame[~frame.geometry.is_empty]
+
+
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """A raster and a mask for each region."""
+    return facts.raster_cost(2 * facts.regions * config.arg_train.runs)
 
 
 STEP = Step(
@@ -131,4 +139,5 @@ STEP = Step(
         "region_mask": layout.REGION_MASK,
     },
     version=2,
+    cost=cost,
 )

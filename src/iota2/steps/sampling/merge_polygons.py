@@ -12,7 +12,7 @@ from iota2.io.tables.vectors import read_sqlite, write_shapefile
 def run(job: JobContext) -> None:
     """Put the model's learning polygons of all tiles together."""
     frames = [read_sqlite(path) for path in job.inp.all("polygons").values()]
-    merged = concatenated([frame[frame[REGION] == job.key["region"]] for frame in frames])
+    merged = concatenated([frame[frame[REGION] == job.key.region] for frame in frames])
     write_shapefile(merged, job.out.merged)
 
 

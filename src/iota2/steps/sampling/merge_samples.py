@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from iota2 import layout
+from iota2.config.options.schema import Config
+from iota2.core.cost import SAMPLE_BYTES, SAMPLE_VALUE_BYTES, Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.io.tables.sample_tables import merge_tables
 
@@ -10,6 +14,14 @@ from iota2.io.tables.sample_tables import merge_tables
 def run(job: JobContext) -> None:
     """Put the model's samples of all tiles together, in the order of tiles."""
     merge_tables(list(job.inp.all("samples").values()), job.out.merged)
+
+
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """The tables of the tiles, once more."""
+    run = facts.run
+    models = run.region_count * config.arg_train.runs
+    disk = run.samples * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * run.features) / models
+    return replace(facts.raster_cost(), disk=disk)
 
 
 STEP = Step(
@@ -21,4 +33,5 @@ STEP = Step(
     over=("region", "seed"),
     needs={"samples": layout.TILE_SAMPLES},
     makes={"merged": layout.MODEL_SAMPLES},
+    cost=cost,
 )

@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2 import layout
 from iota2.compute.areas import home_regions
-from iota2.compute.ground import ground_losses
+from iota2.compute.ground import ground_losses, usable_ground
 from iota2.compute.sampling import split_polygons, unvalidated
 from iota2.config.options.schema import Config
 from iota2.core.graph import JobContext, Step
@@ -75,9 +75,9 @@ def params(config: Config) -> ReferenceParams:
     )
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[ReferenceParams]) -> None:
     """Check the polygons, name the classes, draw learning and validation once for the whole run."""
-    given: ReferenceParams = job.params
+    given = job.params
     grids, owned = _grids(job), _owned(job)
     points = PointRule(given.points, grids, owned) if given.points else None
     source = with_choice(given.ground_truth, given.layer)
@@ -111,16 +111,16 @@ def run(job: JobContext) -> None:
 def _grids(job: JobContext) -> dict[str, GeoBox]:
     """Working grid of each tile."""
     grids: dict[str, GeoBox] = {}
-    for (tile, _), path in job.inp.all("grids").items():
-        if str(tile) not in grids:
+    for key, path in job.inp.each("grids"):
+        if key.tile not in grids:
             with RasterReader(path) as reader:
-                grids[str(tile)] = reader.geobox
+                grids[key.tile] = reader.geobox
     return grids
 
 
 def _owned(job: JobContext) -> dict[str, shapely.Geometry]:
     """The area that belongs to each tile."""
-    return {str(tile): read_vector(path).union_all() for (tile,), path in job.inp.all("envelopes").items()}
+    return {key.tile: read_vector(path).union_all() for key, path in job.inp.each("envelopes")}
 
 
 def split_frame(
@@ -154,21 +154,14 @@ def _usable(data: ReferenceData, job: JobContext) -> np.ndarray:
     polygons = data.frame.geometry.to_numpy()
     pieces: list[list[shapely.Geometry]] = [[] for _ in polygons]
     tree = shapely.STRtree(polygons)
-    envelopes = job.inp.all("envelopes")
-    for key, path in job.inp.all("clear").items():
-        ground = ground_of(read_vector(envelopes[key]), read_vector(path))
+    for key, path in job.inp.each("clear"):
+        envelope = read_vector(job.inp.at("envelopes", tile=key.tile))
+        ground = usable_ground(envelope.union_all(), read_vector(path).union_all())
         for k in np.sort(tree.query(ground, predicate="intersects")):
             pieces[k].append(shapely.intersection(polygons[k], ground))
     merged = np.array([shapely.union_all(found) for found in pieces], dtype=object)
     merged[shapely.area(merged) <= sliver(data.frame.crs)] = shapely.Polygon()
     return merged
-
-
-def ground_of(envelope: gpd.GeoDataFrame, clear: gpd.GeoDataFrame) -> shapely.Geometry:
-    """The ground of a tile from which samples may be taken."""
-    ground = shapely.intersection(envelope.union_all(), clear.union_all())
-    shapely.prepare(ground)
-    return ground
 
 
 def _split_notes(data: ReferenceData, classes: Nomenclature, home: list[str | None], split: bool) -> list[str]:

@@ -10,12 +10,10 @@ import geopandas as gpd
 from iota2 import layout
 from iota2.config.options.schema import Config
 from iota2.core.graph import JobContext, Step
-from iota2.core.tables import REGION
+from iota2.core.tables import REGION, SINGLE_REGION
 from iota2.io.tables.reference import read_regions
 from iota2.io.tables.vector_source import vector_source, with_choice
 from iota2.io.tables.vectors import read_vector, write_shapefile
-
-SINGLE_REGION = "1"
 
 
 @dataclass(frozen=True)
@@ -38,9 +36,9 @@ def params(config: Config) -> RegionParams:
     return RegionParams(source.file, chain.region_field, chain.proj, source.choice)
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[RegionParams]) -> None:
     """Write the regions in ``proj``; without a region file, one region over all envelopes."""
-    given: RegionParams = job.params
+    given = job.params
     if given.path is not None:
         write_shapefile(read_regions(with_choice(given.path, given.layer), given.field, given.proj), job.out.regions)
         return

@@ -17,26 +17,24 @@ from iota2.compute.sampling import (
     SelectionOptions,
     choose,
     class_targets,
-    counts_of_labels,
-    labels_without_count,
-    parse_class_counts,
 )
 from iota2.config.options.schema import Config
 from iota2.config.options.train import SampleSelection
-from iota2.core.files import read_text
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import pixel_centres
 from iota2.core.nomenclature import Label, Nomenclature
 from iota2.core.random import generator
 from iota2.core.tables import CODE, COLUMN, REGION, ROW
-from iota2.errors import InputError, remedy_of
+from iota2.errors import InputError
 from iota2.io.files.atomic import write_text
 from iota2.io.files.crs import to_crs
 from iota2.io.rasters.rasterize import pixels_inside
 from iota2.io.series.scene_file import read_scene
+from iota2.io.tables.class_counts import read_class_counts
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.frames import concatenated
 from iota2.io.tables.pixel_counts import read_statistics, total, write_statistics
+from iota2.io.tables.rates import rates_csv
 from iota2.io.tables.vectors import read_sqlite, write_sqlite
 
 log = logging.getLogger(__name__)
@@ -61,15 +59,15 @@ def params(config: Config) -> SelectionParams:
     )
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[SelectionParams]) -> None:
     """Choose pixels class by class over all tiles of the model and write them as points."""
-    region, seed = str(job.key["region"]), int(job.key["seed"])
+    region, seed = job.key.region, job.key.seed
     options = selection_options(job.params.selection, region)
     counts = total(read_statistics(path) for path in job.inp.all("statistics").values())
     wanted = _targets(options, counts.per_class, read_classes(job.inp.classes))
     targets = _capped(wanted, job.params.most)
-    polygons, scenes = job.inp.all("polygons"), job.inp.all("scenes")
-    tiles = {tile: _tile_pixels(scenes[tile], path, region) for tile, path in polygons.items()}
+    polygons = job.inp.each("polygons")
+    tiles = {key.tile: _tile_pixels(job.inp.at("scenes", tile=key.tile), path, region) for key, path in polygons}
     chosen = _choose(list(tiles.values()), options, targets, job.params.random_seed + seed, region)
     points = {
         tile: pixels.points(positions, job.params.proj)
@@ -82,8 +80,8 @@ def run(job: JobContext) -> None:
     left_out = _left_out(wanted, targets)
     write_text(job.out.rates, rates_csv(targets, counts.per_class, selected, left_out))
     write_sqlite(selected, job.out.selection)
-    for tile, path in job.out.all("tile_selections").items():
-        write_sqlite(points[tile], path)
+    for key, path in job.out.each("tile_selections"):
+        write_sqlite(points[key.tile], path)
     for code, count in left_out.items():
         log.warning("class %d: arg_train.max_samples_per_class leaves out %d of %d pixels", code, count, wanted[code])
     log.info("selected %d of %d pixels", len(selected), sum(len(pixels.polygon) for pixels in tiles.values()))
@@ -129,26 +127,6 @@ def _targets(options: SelectionOptions, available: Mapping[int, int], classes: N
     return {classes.code(name): count for name, count in by_label.items()}
 
 
-def read_class_counts(path: Path, classes: Nomenclature) -> tuple[dict[str, int], list[str]]:
-    """Pixels wanted by user's label, and the labels of classes that the file does not name.
-
-    Raises InputError for a file that is no table of counts, or names a label that no class has.
-    """
-    counts = counts_of_labels(read_counts(path), classes.labels, str(path))
-    return counts, labels_without_count(counts, classes.labels, str(path))
-
-
-def read_counts(path: Path) -> dict[str, int]:
-    """Pixels wanted by what the file has as label; InputError for a file that is no table of counts."""
-    try:
-        text = read_text(path, "utf-8-sig")
-    except OSError as err:
-        raise InputError(f"{path}: cannot be read: {err.strerror}. {remedy_of(err)}.") from err
-    except UnicodeDecodeError as err:
-        raise InputError(f"{path}: not a UTF-8 text file ({err}). Save it again with the encoding UTF-8.") from err
-    return parse_class_counts(text, str(path))
-
-
 def _capped(wanted: Mapping[int, int], most: int | None) -> dict[int, int]:
     """No number above ``most``; None is no limit."""
     return {code: count if most is None else min(count, most) for code, count in wanted.items()}
@@ -157,82 +135,6 @@ def _capped(wanted: Mapping[int, int], most: int | None) -> dict[int, int]:
 def _left_out(wanted: Mapping[int, int], targets: Mapping[int, int]) -> dict[int, int]:
     """Pixels beyond the greatest number, by code of the classes that have more."""
     return {code: wanted[code] - targets[code] for code in sorted(wanted) if wanted[code] > targets[code]}
-
-
-def rates_csv(
-    targets: Mapping[int, int],
-    available: Mapping[int, int],
-    selected: pd.DataFrame,
-    left_out: Mapping[int, int] | None = None,
-) -> str:
-    """Wanted, available and selected pixels of each class, and the rate, as CSV.
-
-    A column more where ``max_samples_per_class`` leaves pixels out: how many, of those that the strategy takes.
-    """
-    found = selected[CODE].value_counts()
-    lines = ["#className,requiredSamples,totalSamples,rate" + ",leftOut" * bool(left_out)]
-    for code in sorted(available):
-        rate = found.get(code, 0) / available[code] if available[code] else 0.0
-        line = f"{code},{targets.get(code, 0)},{available[code]},{rate:.6g}"
-        lines.append(f"{line},{left_out.get(code, 0)}" if left_out else line)
-    return "\n".join(lines) + "\n"
-
-
-@dataclass(frozen=True)
-class Rate:
-    """What is selected of the pixels of one class."""
-
-    wanted: int
-    """At most those that are available."""
-    available: int
-    left_out: int
-    """What ``arg_train.max_samples_per_class`` leaves out."""
-
-
-def parse_rates(text: str) -> dict[int, Rate]:
-    """What ``rates_csv`` wrote, by class code."""
-    rows = [line.split(",") for line in text.splitlines() if not line.startswith("#")]
-    return {
-        int(row[0]): Rate(min(int(row[1]), int(row[2])), int(row[2]), int(row[4]) if len(row) > 4 else 0)
-        for row in rows
-    }
-
-
-def read_rates(path: Path) -> dict[int, Rate]:
-    """The rates in a file of one model."""
-    return parse_rates(path.read_text(encoding="utf-8"))
-
-
-@dataclass(frozen=True)
-class Losses:
-    """What one model does not learn from its learning polygons."""
-
-    reasons: Mapping[int, str]
-    """Why a class with learning polygons has no sample, by class code."""
-    unclear: int
-    """Selected pixels left out because no date is clear there."""
-    selected: int
-    left_out: Mapping[int, int]
-    """Pixels that ``arg_train.max_samples_per_class`` leaves out, by code of the classes that have more."""
-
-
-def losses(rates: str, learned: Mapping[int, int]) -> Losses:
-    """What is lost from the learning polygons, described by the text of ``rates_csv``, to the samples ``learned``."""
-    found = parse_rates(rates)
-    left_out = {code: rate.left_out for code, rate in found.items() if rate.left_out}
-    selected = {code: rate.wanted for code, rate in found.items()}
-    reasons = {code: _reason(rate.available, rate.wanted) for code, rate in found.items() if not learned.get(code, 0)}
-    kept = sum(learned.get(code, 0) for code in selected)
-    return Losses(reasons, sum(selected.values()) - kept, sum(selected.values()), left_out)
-
-
-def _reason(available: int, selected: int) -> str:
-    """Why a class of so many pixels is not learned."""
-    if not available:
-        return "no centre of a pixel lies in its learning polygons"
-    if not selected:
-        return "arg_train.sample_selection takes no pixel of its learning polygons"
-    return "none of its selected pixels has a clear date"
 
 
 @dataclass(frozen=True)

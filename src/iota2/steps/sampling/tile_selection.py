@@ -11,11 +11,10 @@ from iota2.io.tables.vectors import read_sqlite, write_sqlite
 
 def run(job: JobContext) -> None:
     """Put the tile's selections together; each row tells by its seed columns which seed it belongs to."""
-    selections = job.inp.all("selections")
-    seeds = sorted({int(seed) for _, seed in selections})
+    seeds = sorted({key.seed for key, _ in job.inp.each("selections")})
     frames = [
-        read_sqlite(path).assign(**{seed_column(s): LEARN if s == seed else OTHER_SEED for s in seeds})
-        for (_, seed), path in selections.items()
+        read_sqlite(path).assign(**{seed_column(s): LEARN if s == key.seed else OTHER_SEED for s in seeds})
+        for key, path in job.inp.each("selections")
     ]
     write_sqlite(concatenated(frames), job.out.merged)
 

@@ -12,6 +12,8 @@ from iota2 import layout
 from iota2.compute.accuracy import confusion_matrix
 from iota2.compute.polygons import squares_touch
 from iota2.compute.validation import added, count_pixels
+from iota2.config.options.schema import Config
+from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import Block, blocks, place_in, resolution
 from iota2.core.tables import CODE, ORIGIN, Confusion, PolygonCounts
@@ -20,8 +22,8 @@ from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.rasters.rasterize import rasterize
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.confusions import confusion_csv
+from iota2.io.tables.polygon_counts import polygon_counts_csv
 from iota2.io.tables.vectors import read_sqlite, read_vector
-from iota2.report.results.polygon_table import polygon_counts_csv
 from iota2.steps.blocks import COPY_SHAPE
 
 VALIDATION_WRONG, VALIDATION_RIGHT, LEARNING_WRONG, LEARNING_RIGHT = 1, 2, 3, 4
@@ -38,7 +40,7 @@ def run(job: JobContext) -> None:
         envelope = read_vector(job.inp.envelope)
         window = reader.geobox[:1, :1] if envelope.empty else place_in(reader.geobox, tuple(envelope.total_bounds))
         with RasterWriter(job.out.comparison, RasterProfile(window, "uint8", nodata=0)) as writer:
-            for block in blocks(str(job.key["tile"]), window, COPY_SHAPE):
+            for block in blocks(job.key.tile, window, COPY_SHAPE):
                 produced = reader.read(block.geobox)
                 owner = burn_positions(validation, block)
                 inside = owner > 0
@@ -101,6 +103,11 @@ def _counted(
     return count_pixels(origin, polygons[CODE].to_numpy()[position], produced[row, col], edge)
 
 
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """A byte for each pixel."""
+    return facts.raster_cost(1)
+
+
 STEP = Step(
     name="confusionCmd",
     group="validation",
@@ -122,4 +129,5 @@ STEP = Step(
         "comparison": layout.TILE_COMPARISON,
     },
     version=2,
+    cost=cost,
 )

@@ -8,6 +8,7 @@ import numpy as np
 
 from iota2 import layout
 from iota2.config.options.schema import Config
+from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Step
 from iota2.core.grid import blocks
 from iota2.io.files.atomic import write_text
@@ -29,7 +30,7 @@ def params(config: Config) -> DifferenceParams:
     return DifferenceParams(config.arg_train.split_ground_truth)
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[DifferenceParams]) -> None:
     """Put the comparisons of the tiles, which never overlap, on the map's lattice."""
     geobox = raster_geobox(job.inp.map)
     tiles = [(path, raster_geobox(path)) for path in job.inp.all("tiles").values()]
@@ -43,6 +44,11 @@ def run(job: JobContext) -> None:
     style = difference_style(split=job.params.split)
     for path in (job.out.style, *job.out.all("tile_styles").values()):
         write_text(path, style)
+
+
+def cost(config: Config, facts: JobFacts) -> Cost:
+    """A byte for each pixel."""
+    return facts.raster_cost(1)
 
 
 STEP = Step(
@@ -60,4 +66,5 @@ STEP = Step(
     },
     params=params,
     version=3,
+    cost=cost,
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import add
-from pathlib import Path
 
 import geopandas as gpd
 
@@ -13,36 +12,26 @@ from iota2.compute.neighbours import nearest_of_class
 from iota2.compute.sampling import BOTH
 from iota2.compute.validation import added, with_distances
 from iota2.core.graph import JobContext, Step
-from iota2.core.tables import CODE, LEARN, ORIGIN, VALIDATION, Confusion, PolygonCounts, seed_column
+from iota2.core.tables import CODE, LEARN, ORIGIN, VALIDATION, seed_column
 from iota2.io.files.atomic import write_text
 from iota2.io.files.crs import units_per_metre
-from iota2.io.tables.confusions import confusion_csv, parse_confusion_csv
+from iota2.io.tables.confusions import confusion_csv, read_confusion
+from iota2.io.tables.polygon_counts import polygon_counts_csv, read_polygon_counts
 from iota2.io.tables.vectors import read_vector
-from iota2.report.results.polygon_table import parse_polygon_counts_csv, polygon_counts_csv
 from iota2.report.results.text import classification_results
-
-
-def read_confusion(path: Path) -> Confusion:
-    """The matrix in a CSV file of ours."""
-    return parse_confusion_csv(path.read_text(encoding="utf-8"), str(path))
-
-
-def read_polygon_counts(path: Path) -> PolygonCounts:
-    """The validation pixels by polygon in a CSV file of ours."""
-    return parse_polygon_counts_csv(path.read_text(encoding="utf-8"), str(path))
 
 
 def run(job: JobContext) -> None:
     """Write the matrix and the measures of each seed, and its validation pixels by polygon."""
-    tiles, polygons = job.inp.all("tiles"), job.inp.all("polygons")
     reference = read_vector(job.inp.reference)
-    for (seed,), path in job.out.all("confusion").items():
-        total = reduce(add, (read_confusion(p) for (_, of), p in tiles.items() if of == seed))
+    for made, path in job.out.each("confusion"):
+        seed = made.seed
+        total = reduce(add, (read_confusion(p) for key, p in job.inp.each("tiles") if key.seed == seed))
         write_text(path, confusion_csv(total))
-        write_text(job.out.all("results")[(seed,)], classification_results(total))
-        counts = added(read_polygon_counts(p) for (_, of), p in polygons.items() if of == seed)
-        counts = with_distances(counts, distances_to_learning(reference, int(seed)))
-        write_text(job.out.all("validation")[(seed,)], polygon_counts_csv(counts))
+        write_text(job.out.at("results", seed=seed), classification_results(total))
+        counts = added(read_polygon_counts(p) for key, p in job.inp.each("polygons") if key.seed == seed)
+        counts = with_distances(counts, distances_to_learning(reference, seed))
+        write_text(job.out.at("validation", seed=seed), polygon_counts_csv(counts))
 
 
 def distances_to_learning(reference: gpd.GeoDataFrame, seed: int) -> dict[int, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import platform
@@ -11,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from statistics import median
 from types import ModuleType
 
@@ -26,7 +25,7 @@ from iota2.compute.accuracy import scores
 from iota2.compute.validation import validated
 from iota2.config.options.schema import Config, describe
 from iota2.config.options.train import ArgTrain
-from iota2.core.graph import Artifact, JobContext, Step
+from iota2.core.graph import Artifact, JobContext, Step, optional
 from iota2.core.grid import blocks, resolution
 from iota2.core.losses import samples_text, warnings
 from iota2.core.nomenclature import Nomenclature
@@ -36,36 +35,26 @@ from iota2.core.words import counted, printable
 from iota2.io.files.atomic import replacing, write_json, write_text
 from iota2.io.files.crs import units_per_metre
 from iota2.io.rasters.files import RasterReader, decimated
+from iota2.io.rasters.ownership import Ownership
 from iota2.io.series.scene_file import read_scene
+from iota2.io.tables.alignments import Alignment, read_alignments, unaligned
+from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.classes import read_classes
+from iota2.io.tables.confusions import read_confusion
+from iota2.io.tables.notes import read_notes
+from iota2.io.tables.polygon_counts import read_polygon_counts
+from iota2.io.tables.polygon_losses import read_fates
+from iota2.io.tables.rates import losses
 from iota2.io.tables.vectors import read_vector
 from iota2.report.results.metrics import metrics
 from iota2.report.results.page import AlignedSeries, ModelView, Picture, ReportData, Series, render_report
 from iota2.report.results.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
-from iota2.steps.prepare.coregistration import Alignment, read_alignments, unaligned
-from iota2.steps.prepare.plausibility import read_value_notes
-from iota2.steps.products.mosaic import Ownership
-from iota2.steps.sampling.class_statistics import read_class_statistics, read_fates
-from iota2.steps.sampling.selection import losses
-from iota2.steps.validation.merge_confusions import read_confusion, read_polygon_counts
 
 QUICKLOOK_PIXELS = 1_000_000
 LIBRARIES = ("numpy", "scikit-learn", "rasterio", "numba")
 TOLD_BY_MODELS = ("arg_train.classifier", "arg_train.otb_classifier_options")
 """Options of which the models tell what they were trained with, whatever the configuration says by now."""
-PRODUCTS = (
-    layout.MAP,
-    layout.COLOR_MAP,
-    layout.FINAL_CONFIDENCE,
-    layout.FINAL_VALIDITY,
-    layout.FINAL_PROBABILITIES,
-    layout.DIFFERENCE,
-    layout.CONFUSION_FIGURE,
-    layout.RESULTS,
-    layout.METRICS,
-    layout.CLASS_TABLE,
-)
 
 
 @dataclass(frozen=True)
@@ -89,27 +78,27 @@ def params(config: Config) -> ReportParams:
     return ReportParams(
         title=config.chain.output_path.name,
         options={f"{s.section}.{s.key}": _shown(s.value) for s in told},
-        files=tuple(artifact for artifact in PRODUCTS if artifact.when(config)),
+        files=tuple(artifact for artifact in layout.products() if artifact != layout.REPORT and artifact.when(config)),
         runs=config.arg_train.runs,
     )
 
 
-def run(job: JobContext) -> None:
+def run(job: JobContext[ReportParams]) -> None:
     """Write RESULTS.txt, the figures, metrics.json and the page."""
     figures = _figures()
     classes = read_classes(job.inp.classes)
-    confusions = {int(seed): read_confusion(path) for (seed,), path in job.inp.all("confusion").items()}
+    confusions = {key.seed: read_confusion(path) for key, path in job.inp.each("confusion")}
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
-    fates = {int(seed): read_fates(path) for (seed,), path in job.inp.all("losses").items()}
+    fates = {key.seed: read_fates(path) for key, path in job.inp.each("losses")}
     notes = (*warnings(fates, classes.name), *_notes(job), *_unlearned(job, classes))
     told = (*classes.warnings, *notes)
-    counts = {int(seed): read_polygon_counts(path) for (seed,), path in job.inp.all("validation").items()}
+    counts = {key.seed: read_polygon_counts(path) for key, path in job.inp.each("validation")}
     found = validated(counts, classes.codes)
     results = results_text(confusions, classes, told, found)
     write_text(job.out.results, printable(f"{results}\n{samples_text(fates, classes.name)}"))
     write_json(job.out.metrics, metrics(confusions, classes, told, _provenance(job, scenes), found))
-    for (seed,), path in job.out.all("figures").items():
-        confusion = confusions[int(seed)]
+    for key, path in job.out.each("figures"):
+        confusion = confusions[key.seed]
         with replacing(path) as part:
             figures.confusion_figure(confusion, scores(confusion), classes, part)
     page = replace(_page(job, classes, confusions, scenes, notes), fates=fates[min(fates)], validated=found)
@@ -140,7 +129,7 @@ def _no_settings_of_the_working_folder() -> Iterator[None]:
 
 
 def _page(
-    job: JobContext,
+    job: JobContext[ReportParams],
     classes: Nomenclature,
     confusions: Mapping[int, Confusion],
     scenes: list[Scene],
@@ -148,8 +137,8 @@ def _page(
 ) -> ReportData:
     """What the page shows; maps are those of the first seed."""
     figures = _figures()
-    seed = (min(confusions),)
-    labels, confidence = job.inp.all("map")[seed], job.inp.all("confidence")[seed]
+    seed = min(confusions)
+    labels, confidence = job.inp.at("map", seed=seed), job.inp.at("confidence", seed=seed)
     with RasterReader(labels) as reader:
         geobox = reader.geobox
     metres = geobox.crs is not None and geobox.crs.projected
@@ -194,7 +183,7 @@ def _small(path: Path, metres: bool) -> tuple[np.ndarray, float | None]:
 
 
 def _envelopes(job: JobContext) -> dict[str, gpd.GeoSeries]:
-    return {str(tile): read_vector(path).geometry for (tile,), path in job.inp.all("envelopes").items()}
+    return {key.tile: read_vector(path).geometry for key, path in job.inp.each("envelopes")}
 
 
 def _mapped(path: Path, ownership: Ownership) -> dict[int, int]:
@@ -225,17 +214,17 @@ def _series(scenes: list[Scene]) -> tuple[Series, ...]:
 
 def _notes(job: JobContext) -> tuple[str, ...]:
     """What scans and reference data left out or mended, tile by tile."""
-    scans = [note for path in job.inp.all("scan_notes").values() for note in _read_list(path)]
+    scans = [note for path in job.inp.all("scan_notes").values() for note in read_notes(path)]
     beside = [note for tile, path in _alignments(job) for note in unaligned(path, tile)]
-    values = [note for path in job.inp.all("value_notes").values() for note in read_value_notes(path)]
-    return (*scans, *beside, *values, *_read_list(job.inp.reference_notes))
+    values = [note for path in job.inp.all("value_notes").values() for note in read_notes(path)]
+    return (*scans, *beside, *values, *read_notes(job.inp.reference_notes))
 
 
 def _alignments(job: JobContext) -> list[tuple[str, Path]]:
     """Tiles, and the tables of how their dates lie; none without a reference image."""
     if "alignments" not in job.inp:
         return []
-    return [(str(tile), path) for (tile,), path in job.inp.all("alignments").items()]
+    return [(key.tile, path) for key, path in job.inp.each("alignments")]
 
 
 def _aligned(tile: str, path: Path) -> Iterator[AlignedSeries]:
@@ -261,12 +250,13 @@ def _aligned(tile: str, path: Path) -> Iterator[AlignedSeries]:
 
 def _unlearned(job: JobContext, classes: Nomenclature) -> Iterator[str]:
     """Classes that a model cannot know though they have polygons to learn from, and pixels it could or may not use."""
-    samples = job.inp.all("samples")
     seeds: dict[tuple[str, int, str], list[str]] = {}
-    for (region, seed), path in job.inp.all("rates").items():
-        lost = losses(path.read_text(encoding="utf-8"), read_class_statistics(samples[(seed,)], str(region)))
+    for key, path in job.inp.each("rates"):
+        region, seed = key.region, key.seed
+        learned = read_class_statistics(job.inp.at("samples", seed=seed), region)
+        lost = losses(path.read_text(encoding="utf-8"), learned)
         for code, reason in lost.reasons.items():
-            seeds.setdefault((str(region), code, reason), []).append(str(seed))
+            seeds.setdefault((region, code, reason), []).append(str(seed))
         if lost.unclear:
             yield (
                 f"Region {region}, seed {seed}: {lost.unclear:,} of {lost.selected:,} selected pixels have no clear "
@@ -285,14 +275,11 @@ def _unlearned(job: JobContext, classes: Nomenclature) -> Iterator[str]:
         )
 
 
-def _read_list(path: Path) -> list[str]:
-    return list(json.loads(path.read_text(encoding="utf-8")))
-
-
 def _files(given: ReportParams) -> tuple[tuple[str, str], ...]:
     """The products beside the page, with one sentence each."""
+    folder = PurePosixPath(layout.REPORT.path).parent
     return tuple(
-        (artifact.path.removeprefix("final/").format(seed=seed), artifact.about)
+        (str(PurePosixPath(artifact.path.format(seed=seed)).relative_to(folder)), artifact.about)
         for artifact in given.files
         for seed in (range(given.runs) if artifact.axes else [0])
     )
@@ -306,7 +293,7 @@ def _models(job: JobContext) -> Iterator[ModelView]:
         yield ModelView(made.region, made.seed, made.kind, parameters, sum(made.samples.values()))
 
 
-def _configuration(job: JobContext) -> dict[str, str]:
+def _configuration(job: JobContext[ReportParams]) -> dict[str, str]:
     return {**job.params.options, **options_of_models([*_models(job)])}
 
 
@@ -325,7 +312,7 @@ def options_of_models(models: Sequence[ModelView]) -> dict[str, str]:
     return {name: " | ".join(texts) for name, texts in found.items() if texts}
 
 
-def _provenance(job: JobContext, scenes: list[Scene]) -> dict[str, object]:
+def _provenance(job: JobContext[ReportParams], scenes: list[Scene]) -> dict[str, object]:
     dates = [f"{s.tile}: {counted(s.count, 'date')} of {s.sensor}, {s.first} to {s.last}" for s in _series(scenes)]
     return {
         "title": job.params.title,
@@ -340,8 +327,8 @@ def _provenance(job: JobContext, scenes: list[Scene]) -> dict[str, object]:
 def _samples(job: JobContext) -> list[dict[str, object]]:
     """What became of the polygons of each class, by seed."""
     return [
-        {"seed": int(seed), "code": fate.code, **{what: asdict(amount) for what, amount in fate.amounts.items()}}
-        for (seed,), path in job.inp.all("losses").items()
+        {"seed": key.seed, "code": fate.code, **{what: asdict(amount) for what, amount in fate.amounts.items()}}
+        for key, path in job.inp.each("losses")
         for fate in read_fates(path)
     ]
 
@@ -368,7 +355,7 @@ STEP = Step(
     needs={
         "scenes": layout.SCENE,
         "scan_notes": layout.SCAN_NOTES,
-        "alignments": layout.SHIFTS_TABLE,
+        "alignments": optional(layout.SHIFTS_TABLE),
         "value_notes": layout.VALUE_NOTES,
         "reference_notes": layout.REFERENCE_NOTES,
         "classes": layout.CLASSES,

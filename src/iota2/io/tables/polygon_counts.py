@@ -1,8 +1,9 @@
-"""Validation pixels by polygon as CSV text."""
+"""Validation pixels by polygon as a CSV file."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 
@@ -21,7 +22,7 @@ def polygon_counts_csv(counts: PolygonCounts) -> str:
 
 
 def parse_polygon_counts_csv(text: str, source: str) -> PolygonCounts:
-    """The counts that ``polygon_counts_csv`` wrote; ValueError names ``source`` when it is anything else."""
+    """The counts that ``polygon_counts_csv`` wrote; ValueError, with the name ``source``, for other content."""
     head, *lines = text.splitlines() or [""]
     try:
         if tuple(head.split(",")) != COLUMNS:
@@ -33,3 +34,8 @@ def parse_polygon_counts_csv(text: str, source: str) -> PolygonCounts:
         raise ValueError(f"{source} is no table of validation pixels: {err}") from err
     polygon, reference, produced, edge, pixels = numbers.T
     return PolygonCounts(polygon, reference, produced, edge > 0, pixels, distance)
+
+
+def read_polygon_counts(path: Path) -> PolygonCounts:
+    """The validation pixels by polygon in a CSV file."""
+    return parse_polygon_counts_csv(path.read_text(encoding="utf-8"), str(path))

@@ -1,0 +1,66 @@
+"""Arrays of the program as xarray objects, with their coordinates in the conventions of CF."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from odc.geo.geobox import GeoBox
+from odc.geo.xr import xr_coords
+
+from iota2.compute.predict import Prediction
+from iota2.compute.valid import has_data
+from iota2.core.cube import Cube, FeatureBlock
+
+GRID = ("y", "x")
+"""Names of the last two dimensions, in any CRS."""
+CRS_COORDINATE = "spatial_ref"
+"""The coordinate that has the CRS and the affine transform; odc-geo and rioxarray look for it."""
+ClassCoordinates = Mapping[str, Sequence[int] | Sequence[str]]
+"""Name of a coordinate of the classes to its values, one for each class."""
+
+
+def series_dataset(cube: Cube, geobox: GeoBox, *, dated: bool = True) -> xr.Dataset:
+    """``values`` (time, band, y, x) float32, NaN without data, and ``valid`` (time, y, x) bool; no ``time`` for a cube
+    that is not ``dated``."""
+    values = np.where(has_data(cube.values, cube.nodata), cube.values, np.float32(np.nan)).astype(
+        np.float32, copy=False
+    )
+    coords: dict[str, Any] = {"band": list(cube.bands)}
+    if not dated:
+        return _gridded({"values": (("band", *GRID), values[0]), "valid": (GRID, cube.valid[0])}, coords, geobox)
+    coords["time"] = ("time", np.array(cube.days, "datetime64[ns]"), {"standard_name": "time", "axis": "T"})
+    coords["key"] = ("time", list(cube.keys), {"long_name": "date in the names of features"})
+    variables = {"values": (("time", "band", *GRID), values), "valid": (("time", *GRID), cube.valid)}
+    return _gridded(variables, coords, geobox)
+
+
+def features_array(block: FeatureBlock, geobox: GeoBox) -> xr.DataArray:
+    """``features`` (feature, y, x) float32, NaN without clear observation, and their number ``n_valid`` (y, x)."""
+    values = np.where(block.n_valid > 0, block.values, np.float32(np.nan))
+    coords = {
+        "feature": list(block.names),
+        "n_valid": (GRID, block.n_valid, {"long_name": "clear observations of the pixel"}),
+    }
+    return _gridded({"features": (("feature", *GRID), values)}, coords, geobox)["features"]
+
+
+def prediction_dataset(prediction: Prediction, classes: ClassCoordinates, geobox: GeoBox) -> xr.Dataset:
+    """``label`` (y, x), ``confidence`` (y, x) and ``probabilities`` (class, y, x), described by class coordinates."""
+    variables = {
+        "label": (GRID, prediction.labels),
+        "confidence": (GRID, prediction.confidence),
+        "probabilities": (("class", *GRID), prediction.probabilities),
+    }
+    return _gridded(variables, {name: ("class", list(values)) for name, values in classes.items()}, geobox)
+
+
+def _gridded(variables: dict[str, Any], coords: dict[str, Any], geobox: GeoBox) -> xr.Dataset:
+    """A dataset on a grid; every variable names the coordinate of its CRS, also when it is written to a file."""
+    grid: dict[Hashable, Any] = dict(xr_coords(geobox, CRS_COORDINATE, always_yx=True))
+    dataset = xr.Dataset(variables, coords | grid)
+    for variable in dataset.data_vars.values():
+        variable.encoding["grid_mapping"] = CRS_COORDINATE
+    return dataset

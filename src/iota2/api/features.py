@@ -1,0 +1,50 @@
+"""Features of a scene, as classification computes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+from iota2.api.arrays import features_array
+from iota2.api.scenes import OpenedScene, SceneCube
+from iota2.compute.features import feature_block
+from iota2.core.cube import FeatureBlock
+from iota2.core.recipe import FeatureRecipe
+from iota2.io.series.reader import series_reader
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """The features of a window of a scene, in memory."""
+
+    block: FeatureBlock
+    geobox: GeoBox
+    """The grid of the window."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features, in order."""
+        return self.block.names
+
+    def to_xarray(self) -> xr.DataArray:
+        """(feature, y, x) float32, NaN in pixels without clear observation.
+
+        The coordinate ``n_valid`` (y, x) uint16 counts the clear observations of each pixel. A sensor without data in a
+        pixel that another sensor observed has -10000 there, if the recipe allows missing sensors.
+        """
+        return features_array(self.block, self.geobox)
+
+
+def features(source: OpenedScene | SceneCube, recipe: FeatureRecipe | None = None) -> Features:
+    """The features of a scene or of a window of it, equal to those of a run.
+
+    ``recipe``: by default that of the scene, for the sensors of the window; ``model.recipe`` gives the features of a
+    model. Takes 4 bytes of memory for each feature and pixel, and the stored pixels of all dates. FeatureMismatch when
+    the series of the scene cannot give these features; DamagedProduct for a file that cannot be read.
+    """
+    cube = source if isinstance(source, SceneCube) else source.cube()
+    wanted = cube.opened.recipe if recipe is None else recipe
+    with series_reader(cube.opened.scene, wanted) as reader:
+        return Features(feature_block(reader.read(cube.block), wanted), cube.geobox)

@@ -1,0 +1,78 @@
+"""Trained models whose predictions are xarray datasets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from iota2 import layout
+from iota2.api.arrays import ClassCoordinates, prediction_dataset
+from iota2.api.features import Features
+from iota2.classifiers import models
+from iota2.classifiers.base import Model
+from iota2.core.recipe import FeatureRecipe
+from iota2.io.tables.classes import read_classes
+
+
+@dataclass(frozen=True)
+class ModelClass:
+    """A class of a model."""
+
+    code: int
+    """In the map."""
+    name: str
+    """The code itself, when the nomenclature is not known."""
+    color: str = "#808080"
+    """``#rrggbb``; grey when the nomenclature is not known."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A trained model with its classes."""
+
+    model: Model
+    classes: tuple[ModelClass, ...]
+    """In ascending order of their codes."""
+
+    @property
+    def recipe(self) -> FeatureRecipe:
+        """The features that the model was trained on."""
+        return self.model.recipe
+
+    def predict(self, features: Features) -> xr.Dataset:
+        """``label`` (y, x) uint16, ``confidence`` (y, x) and ``probabilities`` (class, y, x) float32 in 0..1.
+
+        All three are 0 in pixels without clear observation. Class codes are the coordinate ``class``; the coordinates
+        ``class_name`` and ``class_color`` (class) describe them. FeatureMismatch for features other than those of the
+        training.
+        """
+        found = self.model.predict(features.block, np.ones(features.block.n_valid.shape, bool))
+        described: ClassCoordinates = {
+            "class": [one.code for one in self.classes],
+            "class_name": [one.name for one in self.classes],
+            "class_color": [one.color for one in self.classes],
+        }
+        return prediction_dataset(found, described, features.geobox)
+
+
+def load_model(folder: str | Path) -> LoadedModel:
+    """The model in a folder ``model/model_<region>_seed_<seed>`` of a run; ModelError if it cannot be used.
+
+    Names and colours of classes are those of the run's output folder; of a model that was moved,
+    the codes are the names, and all colours are grey.
+    """
+    path = Path(folder)
+    model = models.load_model(path)
+    classes = path.absolute().parent.parent / layout.CLASSES.path
+    known = _classes(classes) if classes.is_file() else {}
+    return LoadedModel(model, tuple(known.get(code, ModelClass(code, str(code))) for code in model.classes))
+
+
+def _classes(path: Path) -> dict[int, ModelClass]:
+    """The classes of a run by code."""
+    found = read_classes(path)
+    described = zip(found.codes, found.names, found.colors, strict=True)
+    return {code: ModelClass(code, name, "#{:02x}{:02x}{:02x}".format(*color)) for code, name, color in described}

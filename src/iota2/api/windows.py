@@ -1,0 +1,58 @@
+"""Windows of a scene: which of its pixels an area covers."""
+
+from __future__ import annotations
+
+from odc.geo.geobox import GeoBox
+from odc.geo.geom import BoundingBox
+
+from iota2.core.grid import Block, block_of, crs_name, place_in, share_pixels
+from iota2.core.scene import Scene
+from iota2.errors import InputError
+
+Bounds = tuple[float, float, float, float]
+"""Left, bottom, right, top, in the CRS of the tile."""
+Area = Bounds | BoundingBox | GeoBox
+
+
+def window_of(scene: Scene, area: Area | None) -> Block:
+    """The smallest block of a scene that covers an area, all of it for None; InputError if the area is not inside."""
+    if area is None:
+        height, width = scene.geobox.shape
+        return block_of(scene.tile, scene.geobox, (0, height), (0, width))
+    return _of_geobox(scene, area) if isinstance(area, GeoBox) else _of_bounds(scene, area)
+
+
+def _of_geobox(scene: Scene, area: GeoBox) -> Block:
+    if area.crs != scene.geobox.crs or not share_pixels(area, scene.geobox):
+        raise InputError(f"The geobox has other pixels than tile {scene.tile}. Use a part of scene.geobox.")
+    (row, col), (height, width) = _corner(scene, area), scene.geobox.shape
+    rows, cols = (row, row + area.shape[0]), (col, col + area.shape[1])
+    if row < 0 or col < 0 or rows[1] > height or cols[1] > width:
+        raise InputError(
+            f"The geobox (rows {rows[0]} to {rows[1]}, columns {cols[0]} to {cols[1]}) is not inside tile "
+            f"{scene.tile} ({height} rows, {width} columns). Use a part of scene.geobox."
+        )
+    return block_of(scene.tile, scene.geobox, rows, cols)
+
+
+def _of_bounds(scene: Scene, area: Bounds | BoundingBox) -> Block:
+    if isinstance(area, BoundingBox) and area.crs not in (None, scene.geobox.crs):
+        raise InputError(
+            f"The bounds are in {area.crs}, tile {scene.tile} is in {crs_name(scene.geobox)}. Convert them."
+        )
+    left, bottom, right, top = area
+    west, south, east, north = scene.geobox.boundingbox.bbox
+    if not (west <= left < right <= east and south <= bottom < top <= north):
+        raise InputError(
+            f"Bounds {left, bottom, right, top} are not inside tile {scene.tile}. Expected left, bottom, right, top "
+            f"within {west, south, east, north}, in {crs_name(scene.geobox)}."
+        )
+    part = place_in(scene.geobox, (left, bottom, right, top))
+    row, col = _corner(scene, part)
+    return block_of(scene.tile, scene.geobox, (row, row + part.shape[0]), (col, col + part.shape[1]))
+
+
+def _corner(scene: Scene, part: GeoBox) -> tuple[int, int]:
+    """Row and column, in a scene, of the first pixel of a grid of the same pixels."""
+    col, row = ~scene.geobox.affine * (part.affine.c, part.affine.f)
+    return round(row), round(col)

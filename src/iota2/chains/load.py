@@ -1,0 +1,26 @@
+"""Configurations, read for the builders that there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from iota2.chains.lookup import find_builders
+from iota2.config import load
+from iota2.config.load import Reading
+from iota2.config.options.schema import Config
+from iota2.config.syntax.document import Document
+
+
+def load_config(path: Path | str, *, check_paths: bool = True, paths_from: Path | None = None) -> Config:
+    """The configuration in a ``.cfg``, ``.yaml`` or ``.yml`` file; see ``config.load.load_config``."""
+    return load.load_config(path, find_builders, check_paths=check_paths, paths_from=paths_from)
+
+
+def read_config(path: Path | str, *, check_paths: bool = True, paths_from: Path | None = None) -> Reading:
+    """What ``load_config`` reads, with the problems as values; see ``config.load.read_config``."""
+    return load.read_config(path, find_builders, check_paths=check_paths, paths_from=paths_from)
+
+
+def config_from(document: Document, *, check_paths: bool = True) -> Config:
+    """The configuration that a document describes; see ``config.load.config_from``."""
+    return load.config_from(document, find_builders, check_paths=check_paths)

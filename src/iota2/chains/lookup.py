@@ -1,0 +1,76 @@
+"""The builders that exist, and those that a configuration asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from iota2 import layout
+from iota2.chains.classification import CLASSIFICATION
+from iota2.chains.user_builders import builder_files, builders_in
+from iota2.config.options.fields import NOT_YET
+from iota2.config.options.schema import Config
+from iota2.core.builder import Builder, Chain
+from iota2.core.graph import Artifact
+from iota2.core.words import did_you_mean, squeezed
+from iota2.errors import ConfigError, UserError
+
+BUILDERS: tuple[Builder, ...] = (CLASSIFICATION,)
+"""The builders of this program."""
+LATER: Mapping[str, str] = {
+    "I2FeaturesMap": "F",
+    "I2Obia": "O",
+    "I2Vectorization": "V",
+    "I2Regression": "R",
+    "I2FeaturesTiler": "T",
+}
+"""Builders that are known but not available yet, with the letters by which options name them."""
+SURVEY: tuple[Artifact, ...] = (layout.SCENE, layout.SCAN_NOTES, layout.LISTING)
+"""Files that the survey writes at every start: where the outside world enters."""
+
+
+def find_builders(names: Sequence[str], folders: Sequence[Path] = ()) -> tuple[Builder, ...]:
+    """The builders of these names or aliases, in any spelling; ``folders`` contain builders of the user's own.
+
+    Raises UserError for a name that no builder has, or two, and for files that cannot be imported.
+    """
+    stamps = tuple((file, file.stat().st_mtime_ns) for file in builder_files(folders))
+    known = _known(tuple(folders), stamps)
+    return tuple(known[_name(name, known)] for name in names)
+
+
+@cache
+def _known(folders: tuple[Path, ...], stamps: tuple[tuple[Path, int], ...]) -> Mapping[str, Builder]:
+    """Builders by the squeezed spelling of each of their names, as long as no file changes."""
+    known: dict[str, Builder] = {}
+    for builder in (*BUILDERS, *(builders_in(folders) if folders else ())):
+        for name in (builder.name, *builder.aliases):
+            if known.setdefault(squeezed(name), builder) is not builder:
+                raise UserError(f"{builder.source}: there is another builder named {name}; rename it")
+    return known
+
+
+def _name(name: str, known: Mapping[str, Builder]) -> str:
+    """The squeezed spelling of a builder's name. UserError when there is none of that name."""
+    if squeezed(name) in known:
+        return squeezed(name)
+    names = list(dict.fromkeys(builder.name for builder in known.values()))
+    if later := next((one for one in LATER if squeezed(one) == squeezed(name)), None):
+        raise UserError(f"{later!r} {NOT_YET}; expected a list of {' or '.join(map(repr, names))}")
+    hint = did_you_mean(name, names) or f"; expected one of {', '.join(names)}"
+    raise UserError(f"{name!r} is no builder{hint}")
+
+
+@cache
+def _chain(builders: tuple[Builder, ...]) -> Chain:
+    return Chain(builders)
+
+
+def chain_of(config: Config) -> Chain:
+    """The steps that a configuration asks for, and what they ask for. Raises ConfigError as ``find_builders`` does."""
+    asked = config.builders
+    try:
+        return _chain(find_builders(asked.builders_class_name, asked.builders_paths))
+    except (UserError, ValueError) as err:
+        raise ConfigError([f"builders.builders_class_name: {err}"], source=str(config.source)) from err

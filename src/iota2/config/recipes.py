@@ -1,0 +1,190 @@
+"""The recipe that a configuration asks for, made from what there is of its sensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from iota2.compute.features import recipe_problems
+from iota2.config.options.schema import Config
+from iota2.config.options.sensors import RADAR, FeatureExtraction, Interpolation
+from iota2.config.options.train import ArgTrain
+from iota2.config.sensors import enabled_sensors, place_of
+from iota2.core.recipe import FeatureRecipe, SensorRecipe, interpolation_dates
+from iota2.core.scene import Scene, SensorScene
+from iota2.core.sensor import SensorOptions
+from iota2.errors import ConfigError, InputError
+
+
+@dataclass(frozen=True)
+class RecipeParams:
+    """What the configuration says about features."""
+
+    sensors: tuple[SensorOptions, ...]
+    auto_date: bool
+    gapfilling: bool
+    indices: tuple[str, ...]
+    copy_input: bool
+    relative_reflectance: bool
+    keep_duplicates: bool
+    atmospheric_correction: bool
+    standard_labels: bool
+    allow_missing: bool
+
+
+def recipe_params(config: Config) -> RecipeParams:
+    """The options that change features."""
+    return params_of(
+        enabled_sensors(config),
+        config.sensors_data_interpolation,
+        config.iota2_feature_extraction,
+        config.arg_train,
+        allow_missing=config.chain.allow_missing_sensor,
+    )
+
+
+def params_of(
+    sensors: tuple[SensorOptions, ...],
+    series: Interpolation,
+    extraction: FeatureExtraction,
+    train: ArgTrain,
+    *,
+    allow_missing: bool = False,
+) -> RecipeParams:
+    """The options of features of these sensors, from the sections that have them."""
+    return RecipeParams(
+        sensors=sensors,
+        auto_date=series.auto_date,
+        gapfilling=series.use_gapfilling,
+        indices=tuple(train.indices),
+        copy_input=extraction.copy_input,
+        relative_reflectance=extraction.rel_refl,
+        keep_duplicates=extraction.keep_duplicates,
+        atmospheric_correction=extraction.acor_feat,
+        standard_labels=train.force_standard_labels,
+        allow_missing=allow_missing,
+    )
+
+
+def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRecipe:
+    """The recipe for these scenes: one date grid per sensor, from the first to the last date over all tiles.
+
+    Of the two series of Sentinel-1, one of which no tile has images is left out. Raises InputError when no tile has
+    any other sensor, when raw dates are asked for and the tiles' dates differ, or when no feature is left, and
+    ConfigError when features lack a band.
+    """
+    series = {options.spec.name: _series_by_tile(scenes, options) for options in params.sensors}
+    radar = any(series[options.spec.name] for options in params.sensors if options.spec.section == RADAR)
+    used = [one for one in params.sensors if series[one.spec.name] or not (radar and one.spec.section == RADAR)]
+    sensors = tuple(_sensor_recipe(options, series[options.spec.name], params) for options in used)
+    recipe = FeatureRecipe(sensors, params.standard_labels, params.allow_missing)
+    if not recipe.names:
+        raise InputError(
+            "No feature is left: copy_input is False, and there are no indices and no expressions. Set "
+            "iota2_feature_extraction.copy_input to True or list indices in arg_train.features."
+        )
+    problems = [
+        f"{problem}. Keep the band ({place_of(options.spec)}.keep_bands), describe its role, or do without: "
+        "arg_train.features: [], iota2_feature_extraction.rel_refl: False."
+        for options, sensor in zip(used, sensors, strict=True)
+        for problem in recipe_problems(sensor)
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return recipe
+
+
+def _series_by_tile(scenes: Mapping[str, Scene], options: SensorOptions) -> dict[str, SensorScene]:
+    """The series of one sensor on the tiles that have it."""
+    return {
+        tile: sensor
+        for tile, scene in scenes.items()
+        for sensor in scene.sensors
+        if sensor.spec.name == options.spec.name
+    }
+
+
+def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], params: RecipeParams) -> SensorRecipe:
+    spec = options.spec
+    if not series:
+        raise InputError(
+            f"{spec.section}: no tile has it. Correct the path of its images ({options.source}), or leave it out."
+        )
+    if spec.static:
+        return SensorRecipe(spec.name, _same_layers(options, series), roles={}, dates=(), indices=(), static=True)
+    return SensorRecipe(
+        sensor=spec.name,
+        bands=options.bands,
+        roles=dict(spec.roles),
+        dates=_interpolated(options, series, params) if params.gapfilling else _raw(options, series),
+        gapfilling=params.gapfilling,
+        indices=params.indices if spec.spectral else (),
+        copy_input=params.copy_input,
+        relative_reflectance=params.relative_reflectance and spec.spectral,
+        keep_duplicates=params.keep_duplicates,
+        atmospheric_correction=params.atmospheric_correction,
+        expressions=options.expressions,
+        speckle_radius=options.speckle_radius,
+        decibel=options.decibel,
+    )
+
+
+def _same_layers(options: SensorOptions, series: Mapping[str, SensorScene]) -> tuple[str, ...]:
+    """The names of the layers, which must be those of every tile."""
+    (first, expected), *others = ((tile, scene.spec.band_names) for tile, scene in series.items())
+    for tile, found in others:
+        if found != expected:
+            raise InputError(
+                f"{options.spec.section}: the layers of {tile} ({', '.join(found)}) are not those of {first} "
+                f"({', '.join(expected)}): rasters of one pattern need as many bands on every tile."
+            )
+    return expected
+
+
+def _interpolated(options: SensorOptions, series: Mapping[str, SensorScene], params: RecipeParams) -> tuple[str, ...]:
+    first, last = _period(options, series, params.auto_date)
+    return interpolation_dates(first, last, options.temporal_resolution)
+
+
+def _period(options: SensorOptions, series: Mapping[str, SensorScene], auto_date: bool) -> tuple[date, date]:
+    """First and last day of the season: as given, or the extremes over all tiles."""
+    if auto_date:
+        return min(s.days[0] for s in series.values()), max(s.days[-1] for s in series.values())
+    assert options.start_date is not None, "the configuration asks for both"
+    assert options.end_date is not None, "the configuration asks for both"
+    return options.start_date, options.end_date
+
+
+def season_notes(options: SensorOptions, series: SensorScene, tile: str) -> list[str]:
+    """A note when the season given for a sensor holds none of the tile's images, so that all of it is interpolated.
+
+    Raises InputError when the season lies before or after all of them: every date would copy one image, and what is
+    learned on other tiles would not hold. A season that is not given is not looked at.
+    """
+    start, end, (first, *_, last) = options.start_date, options.end_date, (series.days[0], *series.days)
+    if start is None or end is None or any(start <= day <= end for day in series.days):
+        return []
+    where = f"{options.spec.section}, tile {tile}"
+    if end < first or start > last:
+        raise InputError(
+            f"{where}: the season {start} to {end} lies {'before' if end < first else 'after'} all images "
+            f"({first} to {last}), so every date of it would be a copy of one image. Correct start_date and end_date, "
+            "add products of the season, or set sensors_data_interpolation.auto_date to True."
+        )
+    before, after = max(day for day in series.days if day < start), min(day for day in series.days if day > end)
+    return [f"{where}: no image between {start} and {end}; the season is interpolated between {before} and {after}"]
+
+
+def _raw(options: SensorOptions, series: Mapping[str, SensorScene]) -> tuple[str, ...]:
+    keys = {tile: s.keys for tile, s in series.items()}
+    (first, expected), *others = keys.items()
+    for tile, found in others:
+        if found != expected:
+            differing = sorted(set(found) ^ set(expected))
+            raise InputError(
+                f"use_gapfilling is False, which needs the same dates on every tile, but {options.spec.name} on "
+                f"{tile} and {first} differ in {len(differing)} (first: {', '.join(differing[:3])}). "
+                "Set sensors_data_interpolation.use_gapfilling to True or give all tiles the same products."
+            )
+    return expected

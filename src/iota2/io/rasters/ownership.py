@@ -1,0 +1,49 @@
+"""The lattice of the products, and the tile that each of its pixels belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import geopandas as gpd
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from iota2.core.grid import Block, aligned, resolution
+from iota2.errors import InputError
+from iota2.io.rasters.rasterize import rasterize
+
+
+def product_lattice(
+    envelopes: Mapping[str, gpd.GeoSeries], tile: GeoBox, proj: str, size: tuple[float, float] | None
+) -> GeoBox:
+    """The lattice in ``proj`` whose pixel edges are multiples of the pixel size and that covers all envelopes.
+
+    The pixel size is that of ``tile`` when ``size`` is None.
+    """
+    size = size or resolution(tile)
+    bounds = np.array([parts.total_bounds for parts in envelopes.values() if len(parts)])
+    if not len(bounds):
+        raise InputError("No tile has any image: every pixel of every date is outside of its orbit.")
+    (x0, y0), (x1, y1) = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
+    return aligned((float(x0), float(y0), float(x1), float(y1)), size, proj)
+
+
+@dataclass(frozen=True)
+class Ownership:
+    """Which tile each pixel of the products' lattice belongs to."""
+
+    envelopes: Mapping[str, gpd.GeoSeries]
+    geobox: GeoBox
+
+    @cached_property
+    def _outlines(self) -> gpd.GeoSeries:
+        return gpd.GeoSeries({tile: parts.union_all() for tile, parts in self.envelopes.items()})
+
+    def of(self, block: Block) -> dict[str, np.ndarray]:
+        """Tile to (y, x) bool for the tiles that own pixels of the block."""
+        near = [tile for tile, outline in self._outlines.items() if outline.intersects(block.geobox.extent.geom)]
+        owner = rasterize([(self._outlines[tile], k + 1) for k, tile in enumerate(near)], block.geobox, "uint16")
+        owned = {tile: owner == k + 1 for k, tile in enumerate(near)}
+        return {tile: where for tile, where in owned.items() if where.any()}

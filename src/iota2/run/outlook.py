@@ -1,0 +1,221 @@
+"""What a run would do: the plan of a configuration, the verdicts on its jobs, and the memory and disk they need."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from iota2 import layout
+from iota2.chains import SURVEY, chain_of
+from iota2.config.options.schema import Config
+from iota2.core.files import MAX_NAME_BYTES
+from iota2.core.graph import Step
+from iota2.errors import UserError
+from iota2.io.tables.vector_source import vector_source
+from iota2.io.tables.vectors import sqlite_max_columns
+from iota2.run.host import available_memory, cores
+from iota2.run.options import Options, chosen_steps, step_notes, steps_named
+from iota2.run.plan.jobs import Job, Plan, make_plan
+from iota2.run.progress.reasons import Reasons
+from iota2.run.records.output import removable, require_ours
+from iota2.run.records.records import Ledger
+from iota2.run.records.verdicts import Verdict, all_reasons, assess
+from iota2.run.survey.forecast import (
+    Forecast,
+    budgets_of,
+    fitting_workers,
+    forecast_run,
+    needed_memory,
+    require_room,
+    size,
+)
+from iota2.run.survey.listing import digests, survey_texts
+from iota2.run.survey.survey import Survey, survey
+from iota2.run.watcher import Watcher
+from iota2.run.workers.clusters import WORKERS
+from iota2.run.workers.engine import configured_shares, retries
+from iota2.run.workers.resources import Shares
+
+OWN_COLUMNS = 16
+"""Columns of sample tables that are not features, at most."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a run would do."""
+
+    plan: Plan
+    """The jobs of the steps asked for."""
+    verdicts: Mapping[str, Verdict]
+    steps: Sequence[tuple[Step, bool]]
+    found: Survey
+    texts: Mapping[Path, str]
+    """Files of the survey with their text; they are not written yet."""
+    removed: Sequence[Path] | None = None
+    """Files that are removed first; None when the output folder is not to be emptied."""
+    notes: Sequence[str] = ()
+    """On steps that were asked for and are not active."""
+    left_out: int = 0
+    """Jobs of steps that were not asked for."""
+
+    @property
+    def to_run(self) -> list[tuple[int, Step, bool]]:
+        """Active steps with their numbers, each with whether it has a job that will or may run."""
+        busy = {job.step.name for job in self.plan.jobs if self.verdicts[job.id].state != "fresh"}
+        return [(self.plan.numbers[step.name], step, step.name in busy) for step, _ in self.steps]
+
+    def reasons(self, job: Job) -> list[str]:
+        """Every reason why a job of the plan runs, or why not."""
+        return all_reasons(job, self.verdicts[job.id], self._words)
+
+    @cached_property
+    def _words(self) -> Reasons:
+        """The records of the last run, read once for all jobs."""
+        return Reasons(self.plan.root, self.texts)
+
+
+def look_ahead(config: Config, options: Options) -> Outlook:
+    """What a run would do, and why; nothing is written."""
+    found, plan = check(config)
+    return outlook_of(config, options, found, plan)
+
+
+def first_look(config: Config, options: Options) -> Outlook:
+    """What a run would do in a folder without earlier runs; only headers are read, and nothing is written."""
+    found, plan = check(config)
+    chosen = chosen_steps(plan.steps, config, options)
+    plan = _chosen_jobs(plan, chosen)
+    verdicts = {job.id: Verdict("stale", "never made", None, "", {}) for job in plan.jobs}
+    return Outlook(plan, verdicts, chosen, found, {}, notes=step_notes(plan.steps, config, options))
+
+
+def foretell(config: Config, options: Options, watcher: Watcher, outlook: Outlook) -> None:
+    """Report the memory and disk that a run needs. Raises the errors of a run when they are not available."""
+    fit_and_forecast(config, options, watcher, outlook, configured_shares(config, options))
+
+
+def outlook_of(config: Config, options: Options, found: Survey, plan: Plan, *, renew: bool = False) -> Outlook:
+    """What is to be done of the full plan; ``renew`` as in ``assess``."""
+    chosen, notes = chosen_steps(plan.steps, config, options), step_notes(plan.steps, config, options)
+    texts = survey_texts(found, plan.root)
+    emptied = config.chain.remove_output_path and chosen[0][1] and not options.restart
+    if not emptied:
+        require_ours(plan.root, may_make(plan))
+    all_jobs, plan = len(plan.jobs), _chosen_jobs(plan, chosen)
+    left_out = all_jobs - len(plan.jobs)
+    verdicts = verdicts_of(config, plan, texts, options, renew=renew)
+    if not emptied:
+        return Outlook(plan, verdicts, chosen, found, texts, notes=notes, left_out=left_out)
+    reason = "the output folder is emptied first"
+    verdicts = {id_: replace(verdict, state="stale", reason=reason) for id_, verdict in verdicts.items()}
+    removed = removable(plan.root, plan.numbers) if (plan.root / layout.MARK).is_dir() else []
+    return Outlook(plan, verdicts, chosen, found, texts, removed, notes, left_out)
+
+
+def fit_and_forecast(
+    config: Config, options: Options, watcher: Watcher, outlook: Outlook, shares: Shares
+) -> tuple[Options, Forecast | None]:
+    """The options with as many workers as fit this machine's memory, and what the run will need; both are told.
+
+    Raises OutputError when the disk has less room.
+    """
+    plan, verdicts = outlook.plan, outlook.verdicts
+    jobs = [job for job in plan.jobs if verdicts[job.id].state != "fresh"]
+    if not jobs:
+        return options, None
+    use = replace(options.use, memory=min(options.use.memory, retries(config).memory))
+    workers = 0 if options.engine == "debug" else options.workers
+    if workers is None:
+        workers = cores() if options.engine == "local" else WORKERS
+    if options.engine in ("local", "debug") and options.scheduler is None:
+        budgets = budgets_of(config, outlook.found, jobs, use, shares.steps)
+        free = available_memory()
+        fitting = fitting_workers(workers, budgets, free)
+        if fitting < workers:
+            watcher.say(f"note: {fitting} workers in place of {workers}: the memory that is free holds no more")
+        workers = fitting
+        options = replace(options, workers=workers)
+        if needed_memory(workers, budgets) > free:
+            watcher.say(f"note: the largest job may take more memory than is free, {size(free)}")
+    freed = None if outlook.removed is None else sum(path.lstat().st_size for path in outlook.removed)
+    forecast = forecast_run(
+        config, outlook.found, plan, verdicts, use=use, workers=workers, shares=shares.steps, freed=freed
+    )
+    watcher.say(forecast.text(require_room(plan.root, forecast.room)))
+    return replace(options, use=use), forecast
+
+
+def _chosen_jobs(plan: Plan, chosen: Sequence[tuple[Step, bool]]) -> Plan:
+    return plan.restricted([step.name for step, wanted in chosen if wanted])
+
+
+def verdicts_of(
+    config: Config, plan: Plan, texts: Mapping[Path, str], options: Options, *, renew: bool = False
+) -> dict[str, Verdict]:
+    """Verdicts on the jobs, after a look at the steps to force."""
+    active, forced = {step.name for step in plan.steps}, set[str]()
+    for asked in options.force:
+        named = active.intersection(steps_named(chain_of(config), "--force", asked))
+        if not named:
+            raise UserError(
+                f"--force {asked}: no such step is among those that this configuration and these options run."
+                " iota2 plan lists them."
+            )
+        forced |= named
+    ledger, given, words = Ledger(plan.root), digests(texts, plan.root), Reasons(plan.root, texts)
+    return assess(plan, ledger, given, force=forced, renew=renew, words=words)
+
+
+def may_make(plan: Plan) -> list[str]:
+    """Everything that a run of the plan may write at fixed places."""
+    return [*plan.given, *(name for job in plan.jobs for name in job.makes)]
+
+
+def check(config: Config) -> tuple[Survey, Plan]:
+    """Look at configuration and inputs (headers only); raise UserError with all problems."""
+    found = survey(config)
+    return found, plan_run(config, found)
+
+
+def plan_run(config: Config, found: Survey) -> Plan:
+    """The full plan of a configuration; UserError when a file would get a longer name than file systems hold."""
+    plan = make_plan(
+        chain_of(config).steps,
+        found.rows(config.arg_train.runs, chain_of(config).axes),
+        config,
+        root=config.chain.output_path,
+        constants=constants(config, found),
+        given=SURVEY,
+    )
+    _require_short_names(plan)
+    return plan
+
+
+def region_base(config: Config) -> str:
+    """Base name of the region vector: the user's file name, unless another file has it, or ``MyRegion``."""
+    stem = vector_source(config.chain.region_path).file.stem if config.chain.region_path else "MyRegion"
+    return f"{stem}_region" if stem == Path(layout.REFERENCE.path).stem else stem
+
+
+def constants(config: Config, found: Survey) -> dict[str, str | int]:
+    """Run-wide parts of paths. Samples go to Parquet when asked for, or when SQLite cannot hold the features."""
+    too_many = len(found.recipe.names) + OWN_COLUMNS > sqlite_max_columns()
+    extension = config.arg_train.learning_samples_extension
+    return {
+        "region_base": region_base(config),
+        "cloud": config.chain.cloud_threshold,
+        "samples": "parquet" if too_many else extension,
+    }
+
+
+def _require_short_names(plan: Plan) -> None:
+    names = {part for job in plan.jobs for name in job.makes for part in name.split("/")}
+    longest = max(names, key=lambda name: len(os.fsencode(name)))
+    if len(os.fsencode(longest)) > MAX_NAME_BYTES:
+        raise UserError(
+            f"The results would hold a file {longest!r}, whose name takes {len(os.fsencode(longest))} bytes; file "
+            f"systems hold {MAX_NAME_BYTES}. Shorten the name of the region file, of a region or of a tile."
+        )

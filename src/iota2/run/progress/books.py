@@ -1,0 +1,60 @@
+"""Records, states and damage, noted while a run goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from iota2.run.host import disk_is_full
+from iota2.run.progress.status import End, Status, note_end
+from iota2.run.records.damage import note_damage
+from iota2.run.records.records import Ledger
+from iota2.run.workers.job import JobResult
+
+
+class Books:
+    """Records, states and damage, noted as jobs end.
+
+    A disk that is full does not end a run here: the jobs that need room fail, and their names are what there is to
+    tell. What could not be noted is noted at the end, if there is room again.
+    """
+
+    def __init__(self, root: Path, ledger: Ledger, status: Status, *, skip_damaged: bool) -> None:
+        self._root, self._ledger, self._status, self._skip_damaged = root, ledger, status, skip_damaged
+        self._full: OSError | None = None
+
+    def ended(self, result: JobResult) -> None:
+        """Note what became of a job."""
+        if result.state == "done" and result.record is not None:
+            with self._going_on():
+                self._ledger.add(result.record)
+        if result.damage is not None and self._skip_damaged:
+            with self._going_on():
+                note_damage(self._root, result.damage)
+        with self._going_on():
+            self._status.ended(result)
+
+    def close(self, how: End) -> None:
+        """Bring all up to date, and note how the run ended."""
+        if self._full is not None:
+            self._full = None
+            with self._going_on():
+                self._ledger.compact()
+        with self._going_on():
+            self._status.write()
+            note_end(self._root, how)
+
+    def require_written(self) -> None:
+        """Raise the error for which not all was noted."""
+        if self._full is not None:
+            raise self._full
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as err:
+            if not disk_is_full(err):
+                raise
+            self._full = err

@@ -1,0 +1,214 @@
+"""The browsable run report while a run goes on: when its pages are written, and by which thread.
+
+A run must not fail because of its report: what goes wrong here is told once, and the run goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from iota2 import layout
+from iota2.config.options.schema import Config
+from iota2.core.sensor import SensorOptions
+from iota2.io.tables.clear_dates import DateView
+from iota2.report.run import pages as run_pages
+from iota2.report.run.values import JobView
+from iota2.run.plan.jobs import Plan
+from iota2.run.progress.environment import environment
+from iota2.run.progress.input_views import (
+    clear_dates_of,
+    inputs_view,
+    known_alignments,
+    known_clear_dates,
+    products_page,
+    products_page_title,
+)
+from iota2.run.progress.settings import setting_views
+from iota2.run.progress.views import (
+    CUT_OFF,
+    ended_view,
+    job_log,
+    outputs_view,
+    page_of,
+    planned_view,
+    run_view,
+    running_view,
+)
+from iota2.run.records.state import put_file
+from iota2.run.records.verdicts import Verdict
+from iota2.run.survey.survey import Survey
+from iota2.run.workers.heartbeat import read_heartbeats
+from iota2.run.workers.job import WELL, JobResult
+
+SECONDS = 3.0
+"""The pages that change are written at most this often, and never for more than a twentieth of the time."""
+SHARE = 20.0
+QUIET = 5.0
+"""Seconds longer that they are left when no job ends."""
+FOLDER = PurePosixPath(layout.SITE.path).parent
+WORKERS = PurePosixPath(layout.SITE_TIMELINE.path).name
+
+_log = logging.getLogger(__name__)
+
+
+class ReportListener:
+    """Is told of one run, and writes the pages of its report."""
+
+    def __init__(
+        self,
+        config: Config,
+        found: Survey,
+        plan: Plan,
+        verdicts: Mapping[str, Verdict],
+        *,
+        tell: Callable[[str], None],
+        resume: str,
+    ) -> None:
+        self._config, self._found, self._plan, self._resume, self._tell = config, found, plan, resume, tell
+        self._verdicts = verdicts
+        self._folder = plan.root / FOLDER
+        self._begun = time.time()
+        self._views: dict[str, JobView] = {}
+        self._clear: dict[str, Mapping[tuple[str, str], DateView]] = {}
+        self._clear_told = 0
+        self._shown: set[str] = set()
+        self._next = 0.0
+        self._told = False
+        self._over, self._lock = threading.Event(), threading.Lock()
+        self._clock = threading.Thread(target=self._keep_fresh, name="iota2 run report", daemon=True)
+
+    def started(self) -> None:
+        """The jobs are known: write all pages."""
+        with self._harmless():
+            (self._folder / "jobs").mkdir(parents=True, exist_ok=True)
+            there = set(os.listdir(self._folder / "jobs"))
+            self._views = {job.id: planned_view(job, self._verdicts[job.id], there) for job in self._plan.jobs}
+            self._clear = known_clear_dates(self._plan, self._views, self._found.scenes)
+            self._write(run_pages.assets())
+            self._write(self._fixed_pages())
+            if any(view.state != "fresh" for view in self._views.values()):
+                self._write_run(self._running(), running=True)
+                self._clock.start()
+            self._tell(f"run report: {self._folder / PurePosixPath(layout.SITE.path).name}")
+
+    def ended(self, result: JobResult) -> None:
+        """One job came to its end: write its page, and those of the run when they have not been for a while."""
+        with self._lock, self._harmless():
+            job = self._plan.by_id[result.id]
+            view = self._views[result.id] = ended_view(self._views[result.id], result)
+            if result.state in ("done", "failed"):
+                self._write({view.page: run_pages.render_job(view, job_log(job, self._plan.root))})
+            if result.state in WELL and layout.CLEAR_DATES in job.step.makes.values():
+                self._clear |= clear_dates_of(self._plan.root, str(job.key["tile"]))
+            if time.monotonic() >= self._next:
+                self._write_run(self._running(), running=True)
+
+    def finished(self) -> None:
+        """The run has come to its end, whichever."""
+        self._over.set()
+        with self._lock, self._harmless():
+            self._cut_off()
+            self._write_run(self._views, running=False)
+            folders = outputs_view(self._plan, self._views)
+            self._write({"output_path_content.html": run_pages.render_outputs(folders, str(self._plan.root))})
+
+    # ------------------------------------------------------------------------------------------------------ inner
+
+    def _keep_fresh(self) -> None:
+        """Write the pages that change while no job ends, until the run does."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # the main thread hears them
+        while not self._over.wait(SECONDS):
+            with self._lock, self._harmless():
+                if not self._over.is_set() and time.monotonic() >= self._next + QUIET:
+                    self._write_run(self._running(), running=True)
+
+    @contextmanager
+    def _harmless(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            _log.info("the run report cannot be written", exc_info=True)
+            if not self._told:
+                self._told = True
+                self._tell(f"warning: the run report in {self._folder} cannot be written ({error}); the run goes on")
+
+    def _running(self) -> dict[str, JobView]:
+        """The jobs as they are now; those that tell of themselves are under way, and have a page."""
+        views = dict(self._views)
+        for id_, told in read_heartbeats(self._plan.root).items():
+            if id_ in views and views[id_].state == "waiting":
+                view = views[id_] = running_view(views[id_], told)
+                log = job_log(self._plan.by_id[id_], self._plan.root)
+                self._write({view.page: run_pages.render_job(view, log, live=True)})
+                self._shown.add(id_)
+        return views
+
+    def _cut_off(self) -> None:
+        """The run has ended: what was under way is no more, and its page says so."""
+        told = read_heartbeats(self._plan.root)
+        for id_ in sorted(self._shown):
+            view, job = self._views[id_], self._plan.by_id[id_]
+            if view.state == "waiting":
+                peak = told[id_].peak if id_ in told else 0
+                view = self._views[id_] = replace(view, message=CUT_OFF, peak=peak, page=page_of(view.step, id_))
+                self._write({view.page: run_pages.render_job(view, job_log(job, self._plan.root))})
+
+    def _write_run(self, views: Mapping[str, JobView], *, running: bool) -> None:
+        begun = time.monotonic()
+        view = run_view(self._plan, self._found, views, running=running, begun=self._begun, resume=self._resume)
+        pages = run_pages.render_run(view)
+        if not running and all(view.state == "fresh" for view in self._views.values()) and self._worked_before():
+            del pages[WORKERS]  # it tells of the last run that had jobs to run
+        self._write(pages)
+        if len(self._clear) > self._clear_told or not running:
+            self._clear_told = len(self._clear)
+            self._write(self._inputs_pages())
+        ended = time.monotonic()
+        self._next = ended + max(SECONDS, SHARE * (ended - begun))
+
+    def _worked_before(self) -> bool:
+        return not any(view.started for view in self._views.values()) and (self._folder / WORKERS).exists()
+
+    def _fixed_pages(self) -> dict[str, str]:
+        """Pages that stay as they are until the end of the run, by name."""
+        former, settings = setting_views(self._config, self._plan.root)
+        return {
+            "configuration_file.html": run_pages.render_configuration(
+                settings, str(self._config.source), self._config.warnings, former
+            ),
+            "environment_info.html": run_pages.render_environment(environment(self._plan.root)),
+            "output_path_content.html": run_pages.render_outputs(
+                outputs_view(self._plan, self._views), str(self._plan.root)
+            ),
+            **self._inputs_pages(),
+        }  # fmt: skip
+
+    def _inputs_pages(self) -> dict[str, str]:
+        """The page of inputs, and that of each sensor's products."""
+        aligned = known_alignments(self._config, self._plan.root, self._clear)
+        inputs = inputs_view(self._config, self._found, self._clear, aligned)
+        own: dict[str, list[SensorOptions]] = defaultdict(list)
+        for options in self._found.sensors:
+            own[products_page(options)].append(options)  # the series of Sentinel-1 share one
+        return {
+            "input_files_content.html": run_pages.render_inputs(
+                inputs, [(page, products_page_title(sensors)) for page, sensors in own.items()]
+            ),
+            **{
+                page: run_pages.render_products(inputs, [one.spec.name for one in sensors], str(sensors[0].source))
+                for page, sensors in own.items()
+            },
+        }  # fmt: skip
+
+    def _write(self, pages: Mapping[str, str]) -> None:
+        for name, text in pages.items():
+            put_file(self._folder / name, text)

@@ -1,0 +1,166 @@
+"""Records of what each job was made from and what it made, and the journal that keeps them."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from sys import intern
+from typing import Any
+
+from iota2 import layout
+from iota2.core.files import naming, require_regular
+from iota2.core.words import counted
+from iota2.io.files.atomic import replacing
+from iota2.run.records.stamps import Stamp
+from iota2.run.records.state import make_way
+
+JOURNAL = layout.RECORDS.path
+"""Records of all jobs, one per line; the last one of a job counts."""
+
+_LONGEST_LINE = 16 << 20
+"""Bytes of a record that are read; a longer line is damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What one job was made from, and what it made. Paths are relative to the output folder."""
+
+    id: str
+    version: int
+    params: str
+    """Digest of the step's parameters."""
+    inputs: Mapping[str, str]
+    """Path to digest of everything it read."""
+    outputs: Mapping[str, Stamp]
+    seconds: float = 0.0
+    peak: int = 0
+    """Largest memory of the process while it ran, MiB."""
+
+    def to_json(self) -> str:
+        """One line."""
+        content = {field.name: getattr(self, field.name) for field in fields(self)}
+        content["outputs"] = {path: [s.size, s.modified, s.checksum] for path, s in self.outputs.items()}
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, line: str) -> Record:
+        """The record written by ``to_json``; ValueError, KeyError or TypeError when it is something else."""
+        content = json.loads(line)
+        _require_sound(content)
+        # one string for a path and for a digest, however many records name them
+        content["inputs"] = {intern(path): intern(digest) for path, digest in content["inputs"].items()}
+        content["outputs"] = {
+            intern(path): Stamp(size, modified, intern(digest))
+            for path, (size, modified, digest) in content["outputs"].items()
+        }
+        return cls(**content)
+
+
+class Ledger:
+    """The records of one output folder. Only the process that holds the folder's lock writes to it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.path = root / JOURNAL
+        self._records: dict[str, Record] | None = None
+        self._lines = 0
+        self._cut = False
+        """Whether the last line has no end: a crash cut it short."""
+        self._damaged = 0
+        """Lines that are no records; the last one, cut short, is not counted."""
+
+    @property
+    def records(self) -> dict[str, Record]:
+        """Records by job. A line cut short by a crash is passed over: its job runs again."""
+        if self._records is None:
+            self._damaged, self._records = 0, {}
+            for line in self._journal():
+                record = _parsed(line)
+                if record is not None:
+                    self._records[record.id] = record
+                elif not self._cut:
+                    self._damaged += 1
+        return self._records
+
+    def ailment(self) -> str:
+        """What is wrong with the journal; empty when it is sound, cut short by a crash, or not there.
+
+        One that cannot be read for another reason, such as its permissions, raises OSError: what it says is not lost.
+        """
+        if reason := self._stranger():
+            return f"{self.path}: {reason}. It is made anew: all jobs run again."
+        damaged = self._damaged if self.records else self._lines - self._cut
+        return f"{self.path}: {counted(damaged, 'line')} damaged. Their jobs run again." if damaged else ""
+
+    def _stranger(self) -> str:
+        """What is in the place of the journal and is no file."""
+        try:
+            require_regular(self.path)
+        except (FileNotFoundError, NotADirectoryError):
+            return "is a broken symbolic link" if self.path.is_symlink() else ""
+        except OSError as err:
+            if err.errno not in (errno.ENXIO, errno.EISDIR, errno.ELOOP):
+                raise
+            return err.strerror or "is no file"
+        return ""
+
+    def _journal(self) -> Iterator[str]:
+        """The lines of the journal, counted; bytes that are no text, of a crash, spoil their line only."""
+        self._lines, self._cut = 0, False
+        if self.path.exists() and not self._stranger():
+            with open(self.path, encoding="utf-8", errors="replace", newline="\n") as journal:
+                while line := journal.readline(_LONGEST_LINE):
+                    self._lines += 1
+                    self._cut = not line.endswith("\n")
+                    yield line
+
+    def add(self, record: Record) -> None:
+        """Note that a job is done: the last act of a job."""
+        self.records[record.id] = record
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        line, self._cut = "\n" * self._cut + record.to_json() + "\n", True  # until all of it is written
+        with naming(self.path), open(self.path, "a", encoding="utf-8") as journal:
+            journal.write(line)
+        self._lines, self._cut = self._lines + 1, False
+
+    def forget(self, names: Set[str]) -> None:
+        """Strike these outputs from the records: the jobs that make them run again."""
+        for record in list(self.records.values()):
+            if not names.isdisjoint(record.outputs):
+                kept = {name: stamp for name, stamp in record.outputs.items() if name not in names}
+                self.add(replace(record, outputs=kept))
+
+    def compact(self) -> None:
+        """Write each record once, whole: lines that later ones replaced, that are damaged, or that a crash cut, are
+        dropped. What is in the place of the journal and is no file is removed."""
+        make_way(self.path)
+        count = len(self.records)
+        if self._lines != count or self._cut:
+            with replacing(self.path) as part:
+                part.write_text("".join(record.to_json() + "\n" for record in self.records.values()), encoding="utf-8")
+            self._lines, self._cut = count, False
+
+
+def _parsed(line: str) -> Record | None:
+    try:
+        return Record.from_json(line)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _require_sound(content: Any) -> None:
+    """ValueError unless values have the types of a record."""
+    inputs, outputs = content["inputs"], content["outputs"]
+    sound = (
+        type(content["id"]) is type(content["params"]) is str
+        and type(content["version"]) is int
+        and all(type(digest) is str for digest in inputs.values())
+        and all([type(part) for part in stamp] == [int, int, str] for stamp in outputs.values())
+        and type(content.get("seconds", 0.0)) in (int, float)
+        and type(content.get("peak", 0)) is int
+    )
+    if not sound:
+        raise ValueError("values of other types than those of a record")

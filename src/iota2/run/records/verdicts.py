@@ -1,0 +1,250 @@
+"""Which jobs are stale, and why: what they would be made from against what their records say."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from types import NoneType
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel
+
+from iota2.core.graph import Artifact
+from iota2.run.plan.jobs import Job, Plan, uncollected
+from iota2.run.records.records import Ledger, Record
+from iota2.run.records.stamps import NOTHING, Stamp, as_it_is, checksum, stat_stamp
+
+State = Literal["fresh", "stale", "open"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a job has to run."""
+
+    state: State
+    """``open``: only if what it reads turns out different once the jobs before it have run."""
+    reason: str
+    record: Record | None
+    params: str
+    known: Mapping[str, str]
+    """Digests of the inputs that no job of this run makes again."""
+
+
+class Words(Protocol):
+    """Says what differs, where digests tell only that something does. Each answer holds one or more changes."""
+
+    def parameters(self, job: Job, former: str, now: str) -> Sequence[str]:
+        """What differs between the parameters with these digests, the second being those of the job."""
+        ...
+
+    def content(self, name: str) -> Sequence[str]:
+        """What differs in an input of a job."""
+        ...
+
+    def failure(self, id_: str) -> str:
+        """How a job failed last time; empty when it did not."""
+        ...
+
+
+class Plain:
+    """Words without knowledge of what was before."""
+
+    def parameters(self, job: Job, former: str, now: str) -> Sequence[str]:
+        """See ``Words``."""
+        return ("parameters changed",)
+
+    def content(self, name: str) -> Sequence[str]:
+        """See ``Words``."""
+        return (f"{name} changed",)
+
+    def failure(self, id_: str) -> str:
+        """See ``Words``."""
+        return ""
+
+
+@uncollected()
+def assess(
+    plan: Plan,
+    ledger: Ledger,
+    given: Mapping[str, str],
+    *,
+    force: Iterable[str] = (),
+    renew: bool = False,
+    words: Words | None = None,
+) -> dict[str, Verdict]:
+    """A verdict for each job of ``plan``, in its order. ``given``: digests of the files of the survey.
+
+    A job is stale for the first of: it is forced; an output is missing, is not in its record, or differs from its
+    stamp; it has no record; the step has another version; its parameters are others; its set of inputs is another; an
+    input has another digest. With ``renew``, for who
+    holds the folder's lock, outputs found unchanged in spite of another time get a new stamp in the ledger; without,
+    nothing is written.
+    """
+    forced, digests, words = set(force), _Digests(plan, ledger, given), words or Plain()
+    verdicts: dict[str, Verdict] = {}
+    params: dict[str, str] = {}
+    for job in plan.jobs:
+        if job.step.name not in params:
+            params[job.step.name] = params_digest(job.params)
+        inputs = job.reads
+        record, known = ledger.records.get(job.id), digests.known(inputs, verdicts)
+        if record is not None and known == record.inputs:
+            known = record.inputs  # the same, once
+        reason = f"--force {job.step.name}" if job.step.name in forced else None
+        reason = reason or (_failed_reason(words.failure(job.id)) if record is None else None)
+        reason = reason or _output_reason(job, record, plan.root, ledger if renew else None)
+        reason = reason or _first(_record_reasons(job, record, params[job.step.name], inputs, known, words=words))
+        open_ = any(verdicts[need].state != "fresh" for need in job.needs if need in verdicts)
+        state: State = "stale" if reason else "open" if open_ else "fresh"
+        text = reason or ("waits for " + _first_open(job, verdicts) if open_ else "up to date")
+        verdicts[job.id] = Verdict(state, text, record, params[job.step.name], known)
+    return verdicts
+
+
+class _Digests:
+    """Digests of files that no job of the run makes again: of the survey, of jobs that are up to date, and of jobs
+    that are left out as asked, whose files count as they are now."""
+
+    def __init__(self, plan: Plan, ledger: Ledger, given: Mapping[str, str]) -> None:
+        self._root = plan.root
+        self._ledger = ledger
+        self._given = given
+        self._makers = {name: job.id for job in plan.jobs for name in job.makes}
+        self._left_out: dict[str, str] = {}
+
+    def known(self, inputs: Sequence[str], verdicts: Mapping[str, Verdict]) -> Mapping[str, str]:
+        """Digest of each input of a job that is known by now, by its name in the output folder."""
+        found = {}
+        for name in inputs:
+            maker = self._makers.get(name)
+            if name in self._given:
+                found[name] = self._given[name]
+            elif maker is None:
+                found[name] = self._as_it_is(name)
+            elif (verdict := verdicts[maker]).state == "fresh" and verdict.record:
+                found[name] = verdict.record.outputs[name].checksum
+        return found
+
+    def _as_it_is(self, name: str) -> str:
+        """Digest of a file as it is now, whoever made it; read only when it is not as its record has it."""
+        if name not in self._left_out:
+            stamp = self._recorded.get(name)
+            same = as_it_is(self._root / name, stamp) if stamp else None
+            self._left_out[name] = same.checksum if same else checksum(self._root / name)
+        return self._left_out[name]
+
+    @cached_property
+    def _recorded(self) -> Mapping[str, Stamp]:
+        """Stamps of all outputs that any job made."""
+        return {name: stamp for record in self._ledger.records.values() for name, stamp in record.outputs.items()}
+
+
+def _output_reason(job: Job, record: Record | None, root: Path, ledger: Ledger | None) -> str | None:
+    """Why the outputs are not those that the record tells of; what was only touched gets a new stamp in ``ledger``."""
+    renewed: dict[str, Stamp] = {}
+    for name in job.makes:
+        seen = stat_stamp(f"{root}{os.sep}{name}")
+        if seen == NOTHING:
+            return f"{name} is missing" if record else "never made"
+        if record is None:
+            continue
+        stamp = record.outputs.get(name)
+        if stamp is None:
+            return f"no record of {name}"
+        if seen != (stamp.size, stamp.modified):
+            now = as_it_is(root / name, stamp)
+            if now is None:
+                return f"{name} differs from what was made"
+            if now != stamp:
+                renewed[name] = now
+    if renewed and record is not None and ledger is not None:
+        ledger.add(replace(record, outputs={**record.outputs, **renewed}))
+    return None
+
+
+def _failed_reason(message: str) -> str | None:
+    return f"failed last time: {message}" if message else None
+
+
+def _record_reasons(
+    job: Job,
+    record: Record | None,
+    params: str,
+    inputs: Sequence[str],
+    known: Mapping[str, str],
+    *,
+    words: Words,
+) -> Iterator[Sequence[str]]:
+    """Why what the job would be made from is not what the record tells of, one kind of change after the other."""
+    if record is None:
+        yield ("no record of it",)
+        return
+    if record.version != job.step.version:
+        yield (f"version of the step: {record.version} → {job.step.version}",)
+    if record.params != params:
+        yield words.parameters(job, record.params, params)
+    wanted = set(inputs)
+    if wanted != record.inputs.keys():
+        new, gone = sorted(wanted - record.inputs.keys()), sorted(record.inputs.keys() - wanted)
+        yield ("other inputs: " + ", ".join([*(f"+ {name}" for name in new[:2]), *(f"- {name}" for name in gone[:2])]),)
+    for name, digest in known.items():
+        if record.inputs.get(name, digest) != digest:
+            yield words.content(name)
+
+
+def _first(groups: Iterator[Sequence[str]]) -> str | None:
+    """The first change, and how many more of its kind there are."""
+    changes = next(groups, None)
+    if not changes:
+        return None
+    return f"{changes[0]} (+ {len(changes) - 1} more)" if len(changes) > 1 else changes[0]
+
+
+def all_reasons(job: Job, verdict: Verdict, words: Words) -> list[str]:
+    """Every reason for the verdict that ``assess`` gave, the one that it tells first."""
+    known = _record_reasons(job, verdict.record, verdict.params, job.reads, verdict.known, words=words)
+    found = [change for changes in known for change in changes] if verdict.record is not None else []
+    failed = _failed_reason(words.failure(job.id))
+    first = [] if found and verdict.reason.startswith(f"{found[0]} (+ ") else [verdict.reason]
+    return list(dict.fromkeys([*first, *found, *([failed] if failed else [])]))
+
+
+def _first_open(job: Job, verdicts: Mapping[str, Verdict]) -> str:
+    return next(need for need in job.needs if need in verdicts and verdicts[need].state != "fresh")
+
+
+def params_digest(params: Any) -> str:
+    """Digest of a step's parameters. A path to a file stands for the bytes of the file, wherever it lies."""
+    return _digest(json.dumps(_plain(params), ensure_ascii=False, sort_keys=True))
+
+
+def _plain(value: Any) -> Any:
+    """Values that JSON has, with what they mean."""
+    for kind, plain in _PLAIN:
+        if isinstance(value, kind):
+            return plain(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    raise TypeError(f"parameters hold a {type(value).__name__}, which has no digest")
+
+
+_PLAIN: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    (NoneType | str | int | float, lambda value: value),
+    (Path, lambda value: {"content": checksum(value)} if value.is_file() else {"path": str(value)}),
+    (date, lambda value: value.isoformat()),
+    (tuple | list, lambda value: [_plain(item) for item in value]),
+    (Mapping, lambda value: [[_plain(key), _plain(item)] for key, item in value.items()]),
+    (Artifact, lambda value: value.path),
+    (BaseModel, lambda value: {name: _plain(getattr(value, name)) for name in type(value).model_fields}),
+)
+"""Kinds of values and what stands for them; dataclasses come after."""
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

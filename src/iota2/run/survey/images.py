@@ -1,0 +1,119 @@
+"""The images of a run: the enabled sensors, and the scene of each tile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import shapely
+
+from iota2.config.options.sensors import PLACES
+from iota2.config.recipes import build_recipe, recipe_params
+from iota2.config.sensors import sensors_and_problems
+from iota2.core.recipe import FeatureRecipe
+from iota2.core.scene import Scene
+from iota2.core.sensor import SensorOptions
+from iota2.core.words import counted
+from iota2.io.tables.point_areas import footprint
+from iota2.run.survey.problems import Problems
+from iota2.run.survey.scan import Items, Series, read_stac, scan, scenes_of, with_images
+
+_IMAGES = tuple(f"chain.{key}" for key in (*PLACES.values(), "user_sensors", "stac_items"))
+"""The options that enable sensors."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """The sensors of which there are images, and the scene of each tile for which one could be made."""
+
+    sensors: tuple[SensorOptions, ...]
+    scenes: Mapping[str, Scene]
+    footprints: Mapping[str, shapely.Geometry]
+    """Outline of each tile in ``chain.proj``."""
+    notes: Mapping[str, tuple[str, ...]]
+    """What the scan of each tile passed over."""
+    complete: bool
+    """Whether every sensor that is asked for is known, and every tile has its scene."""
+    recipe: FeatureRecipe | None
+    """None unless complete, and when options of features or dates have problems."""
+    item_remarks: tuple[str, ...] = ()
+    """On STAC items that were passed over."""
+    sensor_remarks: tuple[str, ...] = ()
+    """On sensors that are left out."""
+
+
+def find_images(problems: Problems) -> Images:
+    """Scan the archives (headers only); what is wrong with images and their options is added to ``problems``."""
+    config, attempt = problems.config, problems.attempt
+    enabled, sound = _enabled(problems)
+    sensors, left_out = (attempt(lambda: with_images(config, enabled)) if enabled else None) or ((), ())
+    items = attempt(lambda: read_stac(config, sensors), "chain", "stac_items", "source") if sensors else None
+    scanned = _scanned(problems, sensors, items) if items else {}
+    series = {tile: found[0] for tile, found in scanned.items()}
+    scenes, notes = (attempt(lambda: scenes_of(config, series)) if _grid_usable(problems) else None) or ({}, {})
+    complete = sound and problems.usable(*_IMAGES) and 0 < len(scenes) == len(config.chain.list_tile)
+    for text in _threshold_problems(scenes, config.chain.cloud_threshold) if complete else ():
+        problems.add(("chain", "cloud_threshold"), text)
+    return Images(
+        sensors,
+        scenes,
+        {tile: footprint(scene.geobox, config.chain.proj) for tile, scene in scenes.items()},
+        {tile: (*found[1], *notes.get(tile, ())) for tile, found in scanned.items()},
+        complete,
+        _recipe(problems, scenes) if complete else None,
+        items.notes if items else (),
+        tuple(left_out),
+    )
+
+
+def _enabled(problems: Problems) -> tuple[tuple[SensorOptions, ...], bool]:
+    """The enabled sensors that can be scanned, and whether these are all. Problems of their options are added."""
+    if not _sensors_usable(problems):
+        return (), False
+    found = problems.attempt(lambda: sensors_and_problems(problems.config))
+    if found is None:
+        return (), False
+    sensors, wrong = found
+    for option, text in wrong:
+        problems.add(option, text)
+    return sensors, not wrong
+
+
+def _scanned(
+    problems: Problems, sensors: Sequence[SensorOptions], items: Items
+) -> dict[str, tuple[Series, tuple[str, ...]]]:
+    """The series of each tile that can be scanned, with notes."""
+    tiles = problems.config.chain.list_tile if problems.usable("chain.list_tile") else ()
+    scanned = {tile: problems.attempt(lambda tile=tile: scan(problems.config, sensors, tile, items)) for tile in tiles}  # type: ignore[misc]
+    return {tile: found for tile, found in scanned.items() if found}
+
+
+def _recipe(problems: Problems, scenes: Mapping[str, Scene]) -> FeatureRecipe | None:
+    """The recipe; None when options of features or dates have problems."""
+    if any(option.partition(".")[0] not in ("chain", "arg_classification") for option in problems.broken):
+        return None
+    return problems.attempt(lambda: build_recipe(scenes, recipe_params(problems.config)))
+
+
+def _sensors_usable(problems: Problems) -> bool:
+    """Whether it is known which sensor is the reference."""
+    return problems.config.chain.reference_sensor is None or problems.usable(*_IMAGES)
+
+
+def _grid_usable(problems: Problems) -> bool:
+    grid = ("list_tile", "spatial_resolution", "proj", "working_grid", "reference_sensor")
+    return _sensors_usable(problems) and problems.usable(*(f"chain.{key}" for key in grid))
+
+
+def _threshold_problems(scenes: Mapping[str, Scene], threshold: int) -> list[str]:
+    """That no tile has as many dates as a sample must be clear on."""
+    days = {
+        tile: sum(len(set(one.days)) for one in scene.sensors if not one.spec.static) for tile, scene in scenes.items()
+    }
+    if not days or max(days.values()) >= threshold:
+        return []
+    listed = ", ".join(f"{tile} has {counted(count, 'date')}" for tile, count in days.items())
+    return [
+        f"the threshold is {threshold}, but {listed}: no pixel is clear on so many dates, so there would be nothing to "
+        f"learn from. Give at most {max(days.values())}."
+    ]

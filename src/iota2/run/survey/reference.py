@@ -1,0 +1,216 @@
+"""The reference data and the classes of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from affine import Affine
+from odc.geo.geobox import GeoBox
+
+from iota2.config.options.schema import Config
+from iota2.core.losses import SMALL_SHARE
+from iota2.core.nomenclature import Listing, Nomenclature, Value, build_nomenclature
+from iota2.core.scene import Scene
+from iota2.core.words import counted
+from iota2.errors import InputError, InputProblems
+from iota2.io.files.crs import to_crs
+from iota2.io.tables.class_counts import read_class_counts, read_counts
+from iota2.io.tables.classes import read_colors, read_names
+from iota2.io.tables.point_areas import PointRule
+from iota2.io.tables.reference import FieldValues, ReferenceData, read_field, read_reference
+from iota2.run.survey.images import Images
+from iota2.run.survey.problems import Problems, about_field
+from iota2.run.survey.regions import Regions
+
+BYCLASS = "strategy.byclass.in"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is known of the reference data and the classes."""
+
+    classes: Nomenclature | None
+    """None when they were not looked at, or have problems."""
+    labelled: float
+    """Area of the polygons on the tiles, in units of the first tile's lattice; 0 when they were not read."""
+    remarks: tuple[str, ...]
+
+
+def find_reference(problems: Problems, images: Images, regions: Regions) -> Reference:
+    """Read reference data and classes, unless ``chain.check_inputs`` is off; what is wrong with them, and what they
+    lack for these images and regions, is added to ``problems``."""
+    config = problems.config
+    data = _polygons(problems, images) if problems.checks("reference") else None
+    classes = _classes(problems, data)
+    together = _split_field(problems) if data is not None else None
+    tables = problems.checks("reference") and problems.usable("arg_train.sample_selection")
+    uncounted = problems.attempt(lambda: _uncounted(config, classes)) if tables else None
+    if images.complete and regions.usable and data is not None:
+        for text in _ground_problems(regions.frame, images.footprints, data, config):
+            problems.add(("chain", "ground_truth"), text)
+    if problems.exist:
+        return Reference(classes, 0.0, ())
+    remarks = (
+        *((*data.warnings, *data.notes) if data else ()),
+        *(classes.warnings if classes else ()),
+        *(together.notes if together else ()),
+        *_off_tiles(data, images.footprints, classes),
+        *(uncounted or ()),
+    )
+    labelled = _labelled(data, images.footprints, images.scenes) if data is not None else 0.0
+    return Reference(classes, labelled, remarks)
+
+
+def _polygons(problems: Problems, images: Images) -> ReferenceData | None:
+    if not problems.usable("chain.ground_truth", "chain.data_field", "chain.points", "chain.proj"):
+        return None
+    return problems.attempt(
+        lambda: _read_reference(problems.config, images.scenes, images.footprints), "chain", "ground_truth"
+    )
+
+
+def _split_field(problems: Problems) -> FieldValues | None:
+    """The values that keep polygons on one side of the split; None when no field is asked for."""
+    option, field = ("arg_train", "split_field"), problems.config.arg_train.split_field
+    if field is None or not problems.usable(".".join(option)):
+        return None
+    return problems.attempt(lambda: read_field(problems.config.chain.ground_truth, field), *option)
+
+
+def _classes(problems: Problems, reference: ReferenceData | None) -> Nomenclature | None:
+    """The classes. Problems of nomenclature and colour file are added even without reference data."""
+    names = _listing(problems, "nomenclature_path", read_names)
+    colors = _listing(problems, "color_table", read_colors)
+    if reference is not None and names and colors:
+        return problems.attempt(lambda: build_nomenclature(names, colors, reference.frame["label"]), "chain")
+    for key, listing in (("nomenclature_path", names), ("color_table", colors)):
+        for text in listing.problems if listing else ():
+            problems.add(("chain", key), text)
+    return None
+
+
+def _listing(problems: Problems, key: str, read: Callable[[Path], Listing[Value]]) -> Listing[Value] | None:
+    if not (problems.checks("classes") and problems.usable(f"chain.{key}")):
+        return None
+    return problems.attempt(lambda: read(getattr(problems.config.chain, key)), "chain", key)
+
+
+def _read_reference(
+    config: Config, scenes: Mapping[str, Scene], footprints: Mapping[str, shapely.Geometry]
+) -> ReferenceData:
+    chain = config.chain
+    rule = None
+    if chain.points is not None:
+        # without any tile there is no grid, and no run: the file is still read, to report what is wrong with it
+        grids = {tile: scene.geobox for tile, scene in scenes.items()}
+        rule = PointRule(chain.points, grids or {"": _anywhere(chain.proj)}, footprints)
+    with about_field("data_field"):
+        return read_reference(chain.ground_truth, chain.data_field, chain.proj, rule)
+
+
+def _anywhere(proj: str) -> GeoBox:
+    return GeoBox((1, 1), Affine.scale(1.0, -1.0), proj)
+
+
+def _uncounted(config: Config, classes: Nomenclature | None) -> list[str]:
+    """A remark on each table of counts by class that lacks classes; InputProblems for tables that cannot be used.
+
+    Where the classes are not known, only the form of the tables is looked at.
+    """
+    selection, root = config.arg_train.sample_selection, ("arg_train", "sample_selection")
+    given = [(root, selection), *(((*root, "per_model", k), one) for k, one in enumerate(selection.per_model))]
+    tables = {one.byclass: (*option, BYCLASS) for option, one in reversed(given) if one.byclass}
+    missing, problems = dict[Path, list[str]](), []
+    for path, option in reversed(tables.items()):
+        try:
+            if classes is None:
+                read_counts(path)
+            else:
+                missing[path] = read_class_counts(path, classes)[1]
+        except InputError as err:
+            problems.append((option, str(err)))
+    if problems:
+        raise InputProblems(problems)
+    return [
+        f"{path}: no count for label {', '.join(labels)}: none of their pixels is selected where it is used."
+        for path, labels in missing.items()
+        if labels
+    ]
+
+
+def _labelled(
+    reference: ReferenceData, footprints: Mapping[str, shapely.Geometry], scenes: Mapping[str, Scene]
+) -> float:
+    """Area of the polygons that meet a tile, in map units of the first tile's lattice."""
+    polygons = reference.frame.geometry
+    on_tiles = polygons[polygons.intersects(shapely.union_all(list(footprints.values())))]
+    lattice = next(iter(scenes.values())).geobox
+    return float(shapely.area(to_crs(on_tiles, str(lattice.crs)).to_numpy()).sum())
+
+
+def _ground_problems(
+    regions: gpd.GeoDataFrame | None,
+    footprints: Mapping[str, shapely.Geometry],
+    reference: ReferenceData,
+    config: Config,
+) -> Sequence[str]:
+    """Regions or tiles without any reference polygon to learn from."""
+    tiles = shapely.union_all(list(footprints.values()))
+    polygons = reference.frame.geometry
+    on_tiles = polygons[polygons.intersects(tiles)]
+    where = config.chain.ground_truth
+    if on_tiles.empty:
+        return [
+            f"{where}: none of its {len(polygons)} polygons lies on the tiles {', '.join(footprints)} "
+            f"(polygons: {_bounds(polygons.total_bounds)}; tiles: {_bounds(tiles.bounds)}, in {config.chain.proj}). "
+            "Check the list of tiles and the projection of the file." + _exchanged(polygons, tiles)
+        ]
+    if regions is None:
+        return []
+    empty = [
+        str(row.region)
+        for row in regions.itertuples()
+        if row.geometry.intersects(tiles) and not on_tiles.intersects(row.geometry).any()
+    ]
+    remedy = "Draw polygons there, merge it with another region, or take it out of the region file."
+    return [f"{where}: region {region} has no reference polygon on the tiles. {remedy}" for region in empty]
+
+
+def _off_tiles(
+    reference: ReferenceData | None, footprints: Mapping[str, shapely.Geometry], classes: Nomenclature | None
+) -> list[str]:
+    """A remark on each class of which no polygon, or hardly any area, lies on the tiles."""
+    if reference is None or classes is None:
+        return []
+    polygons, labels = reference.frame.geometry.to_numpy(), reference.frame["label"].to_numpy()
+    tiles = shapely.union_all(list(footprints.values()))
+    shapely.prepare(tiles)
+    area = shapely.area(polygons)
+    inside = np.where(shapely.covers(tiles, polygons), area, 0.0)
+    edge = (inside == 0) & shapely.intersects(tiles, polygons)
+    inside[edge] = shapely.area(shapely.intersection(polygons[edge], tiles))
+    return [
+        f"Class {classes.name(code)} ({code}) is nearly lost: of its {counted((labels == label).sum(), 'polygon')}, "
+        f"{counted((inside[labels == label] > 0).sum(), 'polygon')} with {100 * share:.1f} % of the area of the class "
+        f"{'lies' if (inside[labels == label] > 0).sum() == 1 else 'lie'} on the tiles."
+        for code, label in zip(classes.codes, classes.labels, strict=True)
+        if (share := inside[labels == label].sum() / area[labels == label].sum()) < SMALL_SHARE
+    ]
+
+
+def _exchanged(polygons: gpd.GeoSeries, tiles: shapely.Geometry) -> str:
+    """That polygons would lie on the tiles if x and y were exchanged, in the projection or in degrees."""
+    for crs in (polygons.crs, "EPSG:4326"):
+        swapped = to_crs(polygons, crs).map(lambda one: shapely.transform(one, lambda xy: xy[:, ::-1]))
+        if to_crs(gpd.GeoSeries(swapped.to_numpy(), crs=crs), polygons.crs).intersects(tiles).any():
+            return " With x and y exchanged they would lie there: the file has its coordinates in the wrong order."
+    return ""
+
+
+def _bounds(bounds: Sequence[float]) -> str:
+    return f"x {bounds[0]:.0f} to {bounds[2]:.0f}, y {bounds[1]:.0f} to {bounds[3]:.0f}"

@@ -1,0 +1,82 @@
+"""The regions of a run, and which of them each tile meets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import geopandas as gpd
+import shapely
+
+from iota2.config.options.schema import Config
+from iota2.core.tables import REGION, SINGLE_REGION
+from iota2.core.words import did_you_mean
+from iota2.io.tables.reference import read_regions
+from iota2.run.survey.images import Images
+from iota2.run.survey.problems import Option, Problems, about_field
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The regions, and where they are."""
+
+    frame: gpd.GeoDataFrame | None
+    """Names and outlines; None without a file, and when it cannot be read."""
+    by_tile: Mapping[str, tuple[str, ...]]
+    """Names of the regions that each tile meets."""
+    usable: bool
+    """Whether the options about regions have no problems themselves."""
+    remarks: tuple[str, ...] = ()
+
+
+def find_regions(problems: Problems, images: Images) -> Regions:
+    """Read the regions; what is wrong with them, and with options that name one, is added to ``problems``."""
+    config = problems.config
+    usable = "regions" in problems.asks and problems.usable("chain.region_path", "chain.region_field", "chain.proj")
+    frame = problems.attempt(lambda: _read_regions(config), "chain", "region_path") if usable else None
+    by_tile, remarks = _regions_by_tile(frame, images.footprints)
+    for tile in images.scenes if images.complete else ():
+        if not by_tile[tile]:
+            problems.add(("chain", "region_path"), f"tile {tile} meets no region of {config.chain.region_path}.")
+    for option, text in _unknown_models(config, frame) if usable else ():
+        problems.add(option, text)
+    return Regions(frame, by_tile, usable, tuple(remarks))
+
+
+def _read_regions(config: Config) -> gpd.GeoDataFrame | None:
+    chain = config.chain
+    if chain.region_path is None:
+        return None
+    with about_field("region_field"):
+        return read_regions(chain.region_path, chain.region_field, chain.proj)
+
+
+def _unknown_models(config: Config, regions: gpd.GeoDataFrame | None) -> list[tuple[Option, str]]:
+    """Entries of ``per_model`` about a region that does not exist."""
+    if regions is None and config.chain.region_path:
+        return []  # they cannot be read, which is told already
+    names = sorted(regions[REGION]) if regions is not None else [SINGLE_REGION]
+    source = config.chain.region_path or "this run, which has a single one"
+    return [
+        (
+            ("arg_train", "sample_selection", "per_model", k),
+            f"target_model '{entry.target_model}' is no region of {source}"
+            + (did_you_mean(entry.target_model, names) or f"; expected one of {', '.join(names)}"),
+        )
+        for k, entry in enumerate(config.arg_train.sample_selection.per_model)
+        if entry.target_model not in names
+    ]
+
+
+def _regions_by_tile(
+    regions: gpd.GeoDataFrame | None, footprints: Mapping[str, shapely.Geometry]
+) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+    """Regions that each tile meets, and a remark on those that no tile meets."""
+    if regions is None:
+        return dict.fromkeys(footprints, (SINGLE_REGION,)), []
+    met = {
+        tile: tuple(sorted(regions[REGION][regions.intersects(footprint)])) for tile, footprint in footprints.items()
+    }
+    outside = sorted(set(regions[REGION]) - {region for names in met.values() for region in names})
+    remark = f"Regions that meet no tile of the list are left out: {', '.join(outside)}."
+    return met, [remark] if outside else []

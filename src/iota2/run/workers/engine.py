@@ -1,0 +1,60 @@
+"""The engine that is asked for, and how often and with how much its jobs are tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from iota2 import layout
+from iota2.chains import chain_of
+from iota2.config.options.schema import Config
+from iota2.run.host import cores
+from iota2.run.options import Options
+from iota2.run.workers.clusters import WORKERS, Queue, queued_workers, running_scheduler
+from iota2.run.workers.execute import Debug, Engine, Retry
+from iota2.run.workers.local import local_workers
+from iota2.run.workers.resources import Shares, shares_of
+from iota2.run.workers.user_code import share_builders
+
+
+def retries(config: Config) -> Retry:
+    """How failed jobs are tried again."""
+    limits = config.task_retry_limits
+    return Retry(limits.allowed_retry, int(limits.maximum_ram * 1e9), limits.maximum_cpu)
+
+
+def configured_shares(config: Config, options: Options) -> Shares:
+    """What the jobs of each step, and the workers, may use."""
+    return shares_of(options.resources, options.use, retries(config), chain_of(config).numbers)
+
+
+@contextmanager
+def engine(config: Config, options: Options, shares: Shares) -> Iterator[Engine]:
+    """The engine that is asked for; one worker per core of this machine when nothing is."""
+    if options.scheduler is not None:
+        with running_scheduler(options.scheduler) as cluster:
+            share_builders(cluster.client, config.builders.builders_paths)
+            yield cluster
+    elif options.engine in ("slurm", "pbs"):
+        logs = config.chain.output_path / Path(layout.LOG_WORKER.path).parent
+        private = config.chain.output_path / layout.MARK
+        site = config.slurm
+        with queued_workers(
+            Queue(
+                options.engine, options.workers or WORKERS, shares.worker, logs, private, site.account, site.partition
+            )
+        ) as cluster:
+            share_builders(cluster.client, config.builders.builders_paths)
+            yield cluster
+    elif options.engine == "debug" or options.workers == 0:
+        yield Debug()
+    else:
+        with local_workers(options.workers or cores()) as cluster:
+            share_builders(cluster.client, config.builders.builders_paths)
+            yield cluster
+
+
+def resource_notes(config: Config, options: Options) -> tuple[str, ...]:
+    """What a resources file says without effect; raises ConfigError with all problems of the file."""
+    return configured_shares(config, options).remarks

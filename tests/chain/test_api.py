@@ -1,0 +1,335 @@
+"""The public interface gives the values of a run, and says what is wrong with a request."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import xarray as xr
+import yaml
+from odc.geo.geobox import GeoBox
+from odc.geo.geom import BoundingBox
+
+import iota2
+from iota2 import layout
+from iota2.api.scenes import OpenedScene
+from iota2.core.tables import sample_columns
+from iota2.errors import ConfigError, FeatureMismatch, InputError
+from iota2.io.tables.classes import read_classes
+from iota2.io.tables.vectors import read_samples, read_sqlite
+from iota2.testing.files import WorldFiles
+from iota2.testing.world import DATES, World, WorldOptions, make_world
+from iota2.testing.writing import write_world
+from tests.chain.conftest import Mapped, configured
+
+ROWS, COLS = slice(20, 60), slice(30, 90)
+TILES = ("T31TCJ", "T31TDJ")
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> WorldFiles:
+    """Tiles with images of Sentinel-2 and Landsat 8, and layers without dates."""
+    sensors = ("Sentinel2", "Landsat8", "userFeat")
+    options = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:2], sensors=sensors)
+    return write_world(make_world(options), tmp_path_factory.mktemp("several"))
+
+
+@pytest.fixture
+def scene(mapped: Mapped) -> OpenedScene:
+    return iota2.open_scene(mapped.root, TILES[0])
+
+
+def test_import_loads_no_numerical_library() -> None:
+    code = "import sys, iota2; print({'numpy', 'xarray', 'rasterio', 'numba'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+def test_every_public_name_can_be_had_and_other_names_are_attribute_errors() -> None:
+    assert {"features", "load_config", "load_model", "open_scene", "run_chain"} <= set(dir(iota2))
+    assert all(getattr(iota2, name) is not None for name in dir(iota2))
+    with pytest.raises(AttributeError, match="no attribute 'open_scenes'"):
+        _ = iota2.open_scenes
+
+
+# ------------------------------------------------------------------------------------------- the values of a run
+
+
+def models_of(mapped: Mapped, tile: str) -> Iterator[tuple[Path, str]]:
+    """Folder and region of each model of the run that labels a tile."""
+    for folder in sorted(path for path in (mapped.root / "model").glob("model_*_seed_0") if path.is_dir()):
+        region = folder.name.split("_")[1]
+        if (mapped.root / f"classif/Classif_{tile}_model_{region}_seed_0.tif").exists():
+            yield folder, region
+
+
+def test_predictions_are_labels_confidence_and_probabilities_of_the_run(mapped: Mapped) -> None:
+    compared = 0
+    for tile in TILES:
+        scene = iota2.open_scene(mapped.root, tile)
+        for folder, region in models_of(mapped, tile):
+            model = iota2.load_model(folder)
+            found = model.predict(iota2.features(scene.cube(scene.geobox[ROWS, COLS]), model.recipe))
+            name = f"{tile}_model_{region}"
+            labels, confidence, probabilities = (
+                _read(mapped.root / "classif" / file)[:, ROWS, COLS]
+                for file in (
+                    f"Classif_{name}_seed_0.tif",
+                    f"{name}_confidence_seed_0.tif",
+                    f"PROBAMAP_{name}_seed_0.tif",
+                )
+            )
+            here = labels[0] > 0
+            compared += int(here.sum())
+            np.testing.assert_array_equal(found.label.values[here], labels[0][here])
+            np.testing.assert_array_equal(found.confidence.values[here], confidence[0][here])
+            known = np.searchsorted(read_classes(mapped.root / layout.CLASSES.path).codes, found["class"].values)
+            expected = probabilities[known][:, here]
+            np.testing.assert_array_equal(np.rint(found.probabilities.values[:, here] * 1000), expected)
+            assert found.probabilities.dims == ("class", "y", "x")
+    assert compared > 1000
+
+
+def _read(path: Path) -> np.ndarray:
+    with rasterio.open(path) as file:
+        return file.read()
+
+
+def test_features_are_the_samples_of_the_run(mapped: Mapped) -> None:
+    compared = 0
+    for tile in TILES:
+        scene = iota2.open_scene(mapped.root, tile)
+        array = iota2.features(scene).to_xarray()
+        for region in ("1", "2"):
+            points = read_sqlite(
+                mapped.root / f"samplesSelection/{tile}_samples_region_{region}_seed_0_selection.sqlite"
+            )
+            samples = read_samples(mapped.root / f"learningSamples/{tile}_region_{region}_seed0_Samples_learn.sqlite")
+            found = array.values[:, points["i2row"].to_numpy(), points["i2col"].to_numpy()].T
+            np.testing.assert_array_equal(found, samples[sample_columns(scene.recipe)].to_numpy(np.float32))
+            compared += len(points)
+    assert compared > 500
+
+
+def test_a_prediction_has_names_and_colours_of_classes(mapped: Mapped, scene: OpenedScene, tmp_path: Path) -> None:
+    folder, _ = next(models_of(mapped, TILES[0]))
+    known = {one.code: one for one in mapped.world.ground.classes}
+    window = iota2.features(scene.cube(scene.geobox[:8, :8]))
+    found = iota2.load_model(folder).predict(window)
+    assert [known[code].name for code in found["class"].values] == list(found.class_name.values)
+    colors = ["#{:02x}{:02x}{:02x}".format(*known[code].color) for code in found["class"].values]
+    assert list(found.class_color.values) == colors
+    elsewhere = iota2.load_model(shutil.copytree(folder, tmp_path / folder.name)).predict(window)
+    assert list(elsewhere.class_name.values) == [str(code) for code in found["class"].values]
+
+
+def test_dates_are_shifted_as_the_run_found_them(mapped: Mapped, scene: OpenedScene, tmp_path: Path) -> None:
+    shutil.copytree(mapped.root / "features", tmp_path / "features")
+    still = scene.cube().to_xarray()
+    first, second = still.key.values[:2]
+    shifts = tmp_path / layout.SHIFTS.path.format(tile=TILES[0])
+    shifts.write_text(json.dumps({"Sentinel2": {str(second): [10.0, 0.0]}}), encoding="utf-8")
+    found = iota2.open_scene(tmp_path, TILES[0]).cube().to_xarray()
+    before, after = (one["values"].sel(band="B4").values for one in (still, found))
+    assert (first, second) == ("20180116", "20180220")
+    np.testing.assert_array_equal(after[0], before[0])
+    np.testing.assert_array_equal(after[1][:, :-1], before[1][:, 1:])
+
+
+# ------------------------------------------------------------------------------------- xarray objects by CF
+
+
+def test_a_series_has_times_bands_grid_and_validity(mapped: Mapped, scene: OpenedScene) -> None:
+    part = scene.geobox[ROWS, COLS]
+    series = scene.cube(part).to_xarray()
+    assert series["values"].dims == ("time", "band", "y", "x")
+    assert series["values"].dtype == np.float32
+    assert series.valid.dims == ("time", "y", "x")
+    assert series.odc.geobox == part
+    assert tuple(series.time.dt.date.values) == mapped.world.dates(TILES[0])
+    assert list(series.key.values) == [day.strftime("%Y%m%d") for day in mapped.world.dates(TILES[0])]
+    assert not series.valid.all()
+    assert not np.isnan(series["values"].values[:, 0][series.valid.values]).any()
+    assert np.isnan(series["values"]).any(), "the edge of an orbit lies in the window"
+
+
+def test_a_series_written_to_netcdf_is_read_again_with_times_and_crs(scene: OpenedScene, tmp_path: Path) -> None:
+    series = scene.cube(scene.geobox[:10, :10]).to_xarray()
+    series.to_netcdf(tmp_path / "series.nc", engine="scipy")
+    with xr.open_dataset(tmp_path / "series.nc", engine="scipy", decode_coords="all") as again:
+        assert again["values"].encoding["grid_mapping"] == "spatial_ref"
+        np.testing.assert_array_equal(again.time.values, series.time.values)
+        np.testing.assert_array_equal(again["values"].values, series["values"].values)
+        assert again.odc.geobox == series.odc.geobox
+
+
+def test_pixels_without_clear_observation_have_no_feature(scene: OpenedScene) -> None:
+    array = iota2.features(scene).to_xarray()
+    never = array.n_valid.values == 0
+    assert never.any()
+    assert np.isnan(array.values[:, never]).all()
+    assert not np.isnan(array.values[:, ~never]).any()
+    assert tuple(array.feature.values) == scene.recipe.names
+
+
+def test_bounds_and_geobox_of_one_area_give_the_same_window(scene: OpenedScene) -> None:
+    part = scene.geobox[ROWS, COLS]
+    by_geobox = scene.cube(part)
+    left, bottom, right, top = part.boundingbox.bbox
+    assert scene.cube((left, bottom, right, top)).geobox == by_geobox.geobox == part
+    assert scene.cube(part.boundingbox).geobox == part
+    assert scene.cube((left + 1, bottom + 1, right - 1, top - 1)).geobox == part, "pixels that the bounds touch"
+    assert scene.cube().geobox == scene.geobox
+
+
+# ------------------------------------------------------------------------------------- configurations and folders
+
+
+def test_a_configuration_gives_the_scene_of_its_run(mapped: Mapped, scene: OpenedScene) -> None:
+    for source in (mapped.config, mapped.config.source, str(mapped.config.source)):
+        found = iota2.open_scene(source, TILES[0])
+        assert found.recipe == scene.recipe
+        assert found.notes == scene.notes
+        assert found.geobox == scene.geobox
+    assert any("README.txt" in note for note in found.notes)
+    part = scene.geobox[ROWS, COLS]
+    assert found.cube(part).to_xarray().identical(scene.cube(part).to_xarray())
+
+
+def test_a_folder_of_images_gives_the_series_and_features_of_a_run(
+    mapped: Mapped, small_world: tuple[World, WorldFiles], scene: OpenedScene
+) -> None:
+    folder = small_world[1].s2_path
+    found = iota2.open_scene(folder, TILES[0], sensors="Sentinel_2")
+    part = scene.geobox[ROWS, COLS]
+    assert found.geobox == scene.geobox
+    assert found.notes == scene.notes
+    assert found.cube(part).to_xarray().identical(scene.cube(part).to_xarray())
+    of_run = iota2.features(found.cube(part), scene.recipe).to_xarray()
+    assert of_run.identical(iota2.features(scene.cube(part)).to_xarray())
+
+
+def test_the_features_of_a_folder_are_those_of_default_options(several: WorldFiles, tmp_path: Path) -> None:
+    config = configured(several, tmp_path, _sentinel_2_only)
+    by_config = iota2.open_scene(config, "T31TCJ")
+    assert iota2.open_scene(several.s2_path, "T31TCJ", sensors=["Sentinel2"]).recipe == by_config.recipe
+
+
+def _sentinel_2_only(text: str) -> str:
+    lines = [line for line in text.splitlines() if not line.strip().startswith(("l8_path", "user_feat_path"))]
+    return "\n".join(lines).partition("userFeat")[0]
+
+
+def test_a_sensor_description_names_a_sensor(several: WorldFiles, tmp_path: Path) -> None:
+    text = Path(iota2.__file__).with_name("sensors").joinpath("sentinel_2.yaml").read_text(encoding="utf-8")
+    description = yaml.safe_load(text) | {"name": "Mine", "section": "Mine"}
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(description), encoding="utf-8")
+    found = iota2.open_scene(several.s2_path, "T31TCJ", sensors=[str(path)])
+    assert found.sensors == ("Mine",)
+    assert found.recipe.names[0].startswith("Mine_")
+
+
+def test_folders_of_several_sensors_share_the_finest_grid(several: WorldFiles) -> None:
+    folders = {"Sentinel_2": several.s2_path, "Landsat8": several.l8_path}
+    found = iota2.open_scene(folders, "T31TCJ")
+    alone = iota2.open_scene(several.s2_path, "T31TCJ", sensors="Sentinel_2")
+    assert found.sensors == ("Landsat8", "Sentinel2")
+    assert found.geobox == alone.geobox
+    with pytest.raises(InputError, match=r"several sensors\. Give one of Landsat8, Sentinel2"):
+        found.cube().to_xarray()
+    assert found.cube().to_xarray("Landsat8").sizes["band"] == 7
+    both, one = iota2.features(found), iota2.features(found.cube(sensors="Sentinel_2"))
+    assert {name.split("_")[0] for name in both.names} == {"Landsat8", "Sentinel2"}
+    assert one.to_xarray().identical(iota2.features(alone).to_xarray())
+    assert iota2.open_scene(folders, "T31TCJ", sensors=["Landsat8"]).sensors == ("Landsat8",)
+
+
+def test_layers_have_no_time(several: WorldFiles, tmp_path: Path) -> None:
+    scene = iota2.open_scene(configured(several, tmp_path), "T31TCJ")
+    layers = scene.cube(sensors="userFeat").to_xarray()
+    assert layers["values"].dims == ("band", "y", "x")
+    assert "time" not in layers.coords
+    assert scene.sensors[-1] == "userFeatures"
+
+
+# ------------------------------------------------------------------------------------------------- wrong requests
+
+
+def test_wrong_sources_are_input_errors(mapped: Mapped, several: WorldFiles, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=f"T99XXX: unknown tile. Available: {', '.join(TILES)}"):
+        iota2.open_scene(mapped.root, "T99XXX")
+    with pytest.raises(InputError, match="unknown tile"):
+        iota2.open_scene(mapped.config, "T99XXX")
+    with pytest.raises(InputError, match="no such file or folder"):
+        iota2.open_scene(tmp_path / "absent", TILES[0])
+    with pytest.raises(InputError, match=r"not the output folder of a run\. If these are images, name their sensors="):
+        iota2.open_scene(several.s2_path, "T31TCJ")
+    with pytest.raises(InputError, match=r"unknown sensor; did you mean 'Sentinel_2'\?"):
+        iota2.open_scene(several.s2_path, "T31TCJ", sensors="Sentinel-2A")
+    with pytest.raises(InputError, match="no folder for tile T31XXX"):
+        iota2.open_scene(several.s2_path, "T31XXX", sensors="Sentinel_2")
+    with pytest.raises(InputError, match=r"chain\.s1_path"):
+        iota2.open_scene(several.s2_path, "T31TCJ", sensors="Sentinel_1")
+    with pytest.raises(InputError, match="No sensor is named"):
+        iota2.open_scene(several.s2_path, "T31TCJ", sensors=[])
+    with pytest.raises(InputError, match=r"No sensor is named\. Available: Sentinel2"):
+        iota2.open_scene(mapped.root, TILES[0], sensors=[])
+    with pytest.raises(InputError, match="the sensor Sentinel2 is named twice"):
+        iota2.open_scene({"Sentinel_2": several.s2_path, "Sentinel2": several.s2_path}, "T31TCJ")
+    (tmp_path / "odd.cfg").write_text("chain : { list_tiles : 'T31TCJ' }", encoding="utf-8")
+    with pytest.raises(ConfigError, match="did you mean 'list_tile'"):
+        iota2.open_scene(tmp_path / "odd.cfg", "T31TCJ")
+
+
+def test_a_run_that_stopped_early_or_is_damaged_is_an_input_error(mapped: Mapped, tmp_path: Path) -> None:
+    shutil.copytree(mapped.root / "features", tmp_path / "features")
+    recipe, scene = tmp_path / layout.RECIPE.path, tmp_path / layout.SCENE.path.format(tile=TILES[0])
+    recipe.unlink()
+    with pytest.raises(InputError, match=r"recipe\.json: no such file\. The run did not come so far"):
+        iota2.open_scene(tmp_path, TILES[0])
+    scene.write_text(scene.read_text(encoding="utf-8")[:100], encoding="utf-8")
+    with pytest.raises(InputError, match=r"scene\.json: cannot be read"):
+        iota2.open_scene(tmp_path, TILES[0])
+
+
+def test_wrong_windows_are_input_errors(scene: OpenedScene) -> None:
+    grid = scene.geobox
+    shifted = GeoBox((10, 10), grid.affine.translation(3.3, 0) * grid.affine, grid.crs)
+    with pytest.raises(InputError, match=r"Bounds .* are not inside tile T31TCJ. Expected .* in EPSG:32631"):
+        scene.cube((0.0, 0.0, 10.0, 10.0))
+    left, bottom, right, top = grid.boundingbox.bbox
+    with pytest.raises(InputError, match="not inside tile"):
+        scene.cube((left, top, right, bottom))
+    with pytest.raises(InputError, match="The bounds are in EPSG:4326"):
+        scene.cube(BoundingBox(1.0, 43.0, 1.1, 43.1, crs="EPSG:4326"))
+    with pytest.raises(InputError, match="other pixels"):
+        scene.cube(shifted)
+    with pytest.raises(InputError, match=r"rows 0 to 160, columns -5 to 155\) is not inside"):
+        scene.cube(grid.translate_pix(-5, 0))
+    with pytest.raises(InputError, match=r"Sentinel9: no images of this sensor on tile T31TCJ\. Available: Sentinel2"):
+        scene.cube(sensors=["Sentinel9"])
+
+
+def test_features_that_a_scene_cannot_give_are_mismatches(mapped: Mapped, several: WorldFiles) -> None:
+    folder, _ = next(models_of(mapped, TILES[0]))
+    model = iota2.load_model(folder)
+    landsat = iota2.open_scene(several.l8_path, "T31TCJ", sensors="Landsat8")
+    with pytest.raises(FeatureMismatch, match="Sentinel2: the features need this sensor"):
+        iota2.features(landsat, model.recipe)
+    with pytest.raises(FeatureMismatch, match="feature 1 is 'Landsat8_"):
+        model.predict(iota2.features(landsat))
+
+
+def test_a_run_makes_the_outputs_of_a_configuration(mapped: Mapped, tmp_path: Path) -> None:
+    assert iota2.run_chain(mapped.config.source) == mapped.root
+    lacking = tmp_path / "absent.cfg"
+    with pytest.raises(ConfigError, match=r"absent\.cfg"):
+        iota2.run_chain(lacking)

@@ -1,0 +1,146 @@
+"""Which builders a configuration asks for, those of the user's own included."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from iota2.chains import BUILDERS, chain_of, find_builders
+from iota2.chains.load import load_config
+from iota2.core.builder import Builder
+from iota2.errors import ConfigError, UserError
+from tests.config.helpers import loaded
+
+OWN = '''
+"""A builder."""
+
+from iota2 import layout
+from iota2.core.builder import Builder
+from iota2.core.graph import Artifact, Step
+from iota2.steps.prepare import recipe
+
+
+def run(job):
+    job.out.own.write_text("done")
+
+
+FILE = Artifact("final/own.txt", "A file.")
+STEP = Step("ownStep", "init", "Write a file.", "own", run, (), needs={}, makes={"own": FILE})
+OWN = Builder("Own", "A file.", (recipe.STEP, STEP), frozenset({"images"}), aliases=("my_own",))
+'''
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "own.py").write_text(OWN, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("builder", BUILDERS, ids=lambda one: one.name)
+def test_a_builder_is_found_by_its_names_in_any_spelling(builder: Builder) -> None:
+    for name in (builder.name, builder.name.lower(), builder.name.upper(), *builder.aliases):
+        assert find_builders([name]) == (builder,)
+
+
+@pytest.mark.parametrize("name", ["i2_features_map", "I2Obia", "i2Vectorization", "I2Regression", "i2_featurestiler"])
+def test_a_builder_that_is_not_available_yet_is_said_to_be_so(name: str) -> None:
+    with pytest.raises(UserError, match="is known but not available yet; expected a list of 'I2Classification'"):
+        find_builders([name])
+
+
+def test_an_unknown_builder_is_answered_with_the_nearest_one() -> None:
+    with pytest.raises(UserError, match="'I2Clasification' is no builder; did you mean 'I2Classification'"):
+        find_builders(["I2Clasification"])
+    with pytest.raises(UserError, match="'xyz' is no builder; expected one of I2Classification"):
+        find_builders(["xyz"])
+
+
+def test_files_of_a_folder_give_builders_beside_those_of_the_program(mine: Path) -> None:
+    classification, own = find_builders(["I2Classification", "my_own"], [mine])
+    assert (classification,) == BUILDERS
+    assert own.name == "Own"
+    assert own.source == str(mine / "own.py")
+    assert own.steps[1].name == "ownStep"
+    with pytest.raises(UserError, match="is no builder"):
+        find_builders(["Own"])
+
+
+def test_a_file_that_changes_is_read_anew_and_its_steps_run_again(mine: Path) -> None:
+    (before,) = find_builders(["Own"], [mine])
+    assert find_builders(["Own"], [mine]) == (before,)
+    (mine / "own.py").write_text(OWN.replace('"done"', '"done twice"'), encoding="utf-8")
+    (after,) = find_builders(["Own"], [mine])
+    assert after.steps[1].version != before.steps[1].version
+    assert after.steps[0] is before.steps[0], "a step of the program is the same"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x = 1\nraise RuntimeError('boom')\n", r"own\.py, line 2: RuntimeError: boom"),
+        ("def f(:\n", r"own\.py, line 1: SyntaxError"),
+        ("import nothing_of_that_name\n", r"own\.py, line 1: ModuleNotFoundError: .*nothing_of_that_name"),
+        (OWN.replace("(), needs", "('seed',), needs"), r"own\.py, line \d+: ValueError: builder Own: .* axis seed"),
+        (OWN.replace('"Own"', '"I2Classification"'), r"own\.py: there is another builder named I2Classification"),
+        ("x = 1\n", r"no Python file in .*mine has a Builder"),
+    ],
+)
+def test_faults_of_a_file_are_reported_with_their_line(mine: Path, text: str, told: str) -> None:
+    (mine / "own.py").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=told):
+        find_builders(["Own"], [mine])
+
+
+def test_a_module_of_the_user_shadows_no_other_one_and_can_import_its_neighbours(mine: Path) -> None:
+    (mine / "json.py").write_text("raise RuntimeError('shadowed')\n", encoding="utf-8")
+    (mine / "_shared.py").write_text("NAME = 'Own'\n", encoding="utf-8")
+    (mine / "own.py").write_text(
+        OWN.replace('Builder("Own"', "Builder(NAME").replace(
+            "\nfrom iota2 import layout", "\nimport json\n\nfrom iota2_builders._shared import NAME\n\njson.dumps\n"
+        ),
+        encoding="utf-8",
+    )
+    with pytest.raises(UserError, match=r"json\.py, line 1: RuntimeError: shadowed"):
+        find_builders(["Own"], [mine])
+    (mine / "json.py").unlink()
+    assert find_builders(["Own"], [mine])[0].name == "Own"
+
+
+def test_nothing_is_imported_unless_the_configuration_names_the_folder(mine: Path, tmp_path: Path) -> None:
+    (mine / "own.py").write_text(OWN + "\nraise RuntimeError('imported')\n", encoding="utf-8")
+    assert loaded(tmp_path, {"s2_path": "mine"}, {}).builders.builders_paths == ()
+    with pytest.raises(ConfigError, match=r"builders_paths: .*own\.py, line \d+: RuntimeError: imported"):
+        loaded(tmp_path, {"s2_path": "mine"}, {"builders": {"builders_paths": ["mine"]}})
+
+
+def test_options_that_no_builder_needs_may_be_left_out(mine: Path, tmp_path: Path) -> None:
+    chosen = {"builders": {"builders_class_name": ["Own"], "builders_paths": ["mine"]}}
+    config = loaded(tmp_path, {"s2_path": "mine"}, chosen)
+    content = config.source.read_text(encoding="utf-8").splitlines()
+    needed = ("ground_truth", "data_field", "nomenclature_path", "color_table")
+    shorter = tmp_path / f"shorter{config.source.suffix}"
+    shorter.write_text("\n".join(line for line in content if not line.strip().startswith(needed)), encoding="utf-8")
+    assert chain_of(load_config(shorter)).asks == {"images"}
+    both = shorter.read_text(encoding="utf-8").replace("Own", "I2Classification")
+    shorter.write_text(both, encoding="utf-8")
+    with pytest.raises(ConfigError) as told:
+        load_config(shorter)
+    assert [text.split(": ")[1] for text in told.value.problems] == [f"chain.{name}" for name in needed]
+
+
+def test_a_step_of_the_user_is_found_in_another_process(mine: Path) -> None:
+    (own,) = find_builders(["Own"], [mine])
+    code = (
+        "import pickle, sys; from pathlib import Path; from iota2.chains.user_builders import use_folders; "
+        "use_folders([Path(sys.argv[1])]); print(pickle.loads(sys.stdin.buffer.read()).__module__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, mine], input=pickle.dumps(own.steps[1].run), capture_output=True, check=False
+    )
+    assert done.stdout == b"iota2_builders.own\n", done.stderr

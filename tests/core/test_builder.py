@@ -1,0 +1,60 @@
+"""Builders and chains as values."""
+
+from __future__ import annotations
+
+import pytest
+
+from iota2.core.builder import Ask, Builder, Chain
+from iota2.core.graph import Artifact, JobContext, Step
+
+
+def nothing(job: JobContext) -> None:
+    """A step that does nothing."""
+
+
+def step(name: str, group: str = "init", over: tuple[str, ...] = ("tile",), path: str = "") -> Step:
+    made = {"out": Artifact(path or f"{name}/{{tile}}", "A file.")}
+    return Step(name, group, "Does nothing.", f"{name}_{{tile}}", nothing, over, needs={}, makes=made)
+
+
+def builder(name: str, *steps: Step, asks: frozenset[Ask] = frozenset({"images"})) -> Builder:
+    return Builder(name, "A builder.", steps, asks)
+
+
+def test_two_builders_share_their_steps_and_keep_the_order_of_the_groups() -> None:
+    first, second, last, other = step("a"), step("b"), step("c", "mosaic"), step("d")
+    chain = Chain((builder("One", first, last), builder("Two", first, second, other, last)))
+    assert [one.name for one in chain.steps] == ["a", "b", "d", "c"]
+    assert chain.numbers == {"a": 1, "b": 2, "d": 3, "c": 4}
+    assert chain.names[4] == "c"
+    assert chain.groups == ("init", "mosaic")
+
+
+def test_a_chain_asks_for_what_any_of_its_builders_asks_for() -> None:
+    one = builder("One", step("a"))
+    two = builder("Two", step("b", over=("tile", "seed")), asks=frozenset({"reference", "images"}))
+    assert Chain((one,)).asks == {"images"}
+    assert Chain((one,)).axes == ("tile", "part", "sensor")
+    assert Chain((one, two)).asks == {"images", "reference"}
+    assert Chain((one, two)).axes == ("tile", "part", "sensor", "seed")
+
+
+def test_two_steps_of_one_name_are_refused() -> None:
+    with pytest.raises(ValueError, match="One, Two have different steps named A"):
+        _ = Chain((builder("One", step("a")), builder("Two", step("A"))))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "axis"),
+    [(step("a", over=("tile", "region")), "region"), (step("a", path="{tile}_{seed}.tif"), "seed")],
+)
+def test_a_step_over_an_axis_that_nothing_asked_for_has_is_refused(wrong: Step, axis: str) -> None:
+    with pytest.raises(ValueError, match=f"builder One: step a needs the axis {axis}"):
+        builder("One", wrong)
+
+
+def test_a_builder_asks_for_images_and_for_nothing_that_does_not_exist() -> None:
+    with pytest.raises(ValueError, match="asks for no images"):
+        builder("One", step("a"), asks=frozenset())
+    with pytest.raises(ValueError, match="asks for weather; expected any of images, regions"):
+        builder("One", step("a"), asks=frozenset({"images", "weather"}))  # type: ignore[arg-type]

@@ -1,0 +1,74 @@
+"""What is known of a job before it runs, and what is guessed from that."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+from odc.geo.geobox import GeoBox
+
+from iota2.chains.classification import CLASSIFICATION
+from iota2.config.load import load_config
+from iota2.core.cost import Facts, JobFacts
+from iota2.core.grid import PART_ROWS
+from iota2.core.nomenclature import Nomenclature
+from iota2.core.recipe import FeatureRecipe, SensorRecipe
+from iota2.core.scene import Acquisition, Scene, SensorScene
+from iota2.io.archive.specs import builtin_specs
+from tests.chain.helpers import Case, case, small
+
+__all__ = ["case", "small"]
+
+SHAPE = (PART_ROWS + 100, 50)
+GRID = GeoBox.from_bbox((0, 0, 10 * SHAPE[1], 10 * SHAPE[0]), "EPSG:32631", shape=SHAPE)
+STEPS = {step.name: step for step in CLASSIFICATION}
+
+
+@pytest.fixture
+def facts() -> Facts:
+    """Two tiles of two dates of Sentinel-2, one of them with two regions; two classes, three features."""
+    spec = builtin_specs()["Sentinel_2"]
+    dates = tuple(Acquisition("Sentinel2", date(2018, 1, k), f"2018010{k}", "product", {}, {}) for k in (1, 2))
+    sensor = SensorScene(spec, dates, {})
+    recipe = FeatureRecipe((SensorRecipe("Sentinel2", ("B4",), {}, ("1", "2", "3"), indices=()),))
+    classes = Nomenclature((1, 300), ("a", "b"), ((0, 0, 0),) * 2, (1, 300))
+    scenes = {tile: Scene(tile, GRID, (sensor,)) for tile in ("A", "B")}
+    return Facts(scenes, {"A": ("1", "2"), "B": ("2",)}, recipe, classes, samples=1000.0)
+
+
+def test_the_ground_of_a_job_is_a_strip_a_tile_or_all(facts: Facts) -> None:
+    def pixels(**key: str | int) -> int:
+        return JobFacts(facts, key, 0).pixels
+
+    assert pixels(tile="A", part=0) == PART_ROWS * 50
+    assert pixels(tile="A", part=1) == 100 * 50
+    assert pixels(tile="B", region="2", seed=0) == SHAPE[0] * 50
+    assert pixels() == pixels(seed=1) == 2 * SHAPE[0] * 50
+    assert JobFacts(facts, {"tile": "A"}, 0).regions == 2
+    assert facts.region_count == 2
+    assert facts.label_bytes == 2, "the code 300 takes two bytes"
+
+
+def test_models_probabilities_and_dates_count(facts: Facts, case: Case) -> None:
+    plain = load_config(case.configured())
+    rich = load_config(case.configured(arg_classification={"enable_probability_map": True}, arg_train={"runs": 2}))
+    step = STEPS["classification"]
+    of_a, of_b = (JobFacts(facts, {"tile": tile, "part": 1}, 7 << 20) for tile in ("A", "B"))
+    pixels = 100 * 50
+    assert step.cost(plain, of_b).unpacked == (2 + 4) * pixels
+    assert step.cost(plain, of_a).unpacked == 2 * (2 + 4) * pixels, "two regions"
+    assert step.cost(rich, of_a).unpacked == 4 * (2 + 4 + 2 * 2) * pixels, "two runs, two classes"
+    assert step.cost(plain, of_a).memory == 7 << 20
+    assert step.cost(plain, of_a).seconds > STEPS["classificationMerge"].cost(plain, of_a).seconds
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_every_step_has_a_cost(name: str, facts: Facts, case: Case) -> None:
+    values = {"tile": "A", "part": 0, "sensor": "Sentinel2", "region": "1", "seed": 0}
+    key = {axis: values[axis] for axis in STEPS[name].over}
+    cost = STEPS[name].cost(load_config(case.configured()), JobFacts(facts, key, 1 << 20))
+    assert cost.seconds > 0
+    assert cost.memory >= 1 << 20
+    makes_rasters = any(made.path.endswith(".tif") for made in STEPS[name].makes.values())
+    few = {"sensorsPreprocess"}  # it is one value everywhere, which takes no room when it is packed
+    assert (cost.unpacked > 0) == (makes_rasters and name not in few)

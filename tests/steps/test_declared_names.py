@@ -1,0 +1,112 @@
+"""The names that steps declare for their inputs and outputs are those that their functions use."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal
+
+import pytest
+
+from iota2 import layout
+from iota2.chains.classification import CLASSIFICATION
+from iota2.core.graph import Step
+
+Side = Literal["inp", "out"]
+BY_NAME = ("each", "all", "at", "names")
+"""Methods of ``Paths`` that take a name."""
+FINGERPRINTS = (layout.LISTING,)
+"""Needed so that a job runs again when they change; nothing reads them."""
+
+
+@dataclass
+class Names:
+    """The names of one side that some code uses."""
+
+    used: set[str]
+    any_of: set[str]
+    """Texts that may be names, where a name is in a variable."""
+
+
+def names_in(module: ModuleType, side: Side) -> Names:
+    """The names used by a module of a step, and by helpers elsewhere that are given its paths."""
+    tree = ast.parse(inspect.getsource(module))
+    tree.body = [node for node in tree.body if not _is_step(node)]
+    found = _names(tree, lambda node: isinstance(node, ast.Attribute) and node.attr == side)
+    for helper in _helpers(tree, module, side):
+        code = ast.parse(textwrap.dedent(inspect.getsource(helper)))
+        (parameter, *_) = inspect.signature(helper).parameters
+        found.used |= _names(code, lambda node, name=parameter: isinstance(node, ast.Name) and node.id == name).used
+    return found
+
+
+def _is_step(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "STEP"
+
+
+def _helpers(tree: ast.AST, module: ModuleType, side: Side) -> Iterator[Callable[..., Any]]:
+    """Functions of other modules that are called with all paths of one side."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+            first = node.args[0]
+            if isinstance(first, ast.Attribute) and first.attr == side:
+                yield getattr(module, node.func.id)
+
+
+def _names(tree: ast.AST, are_paths: Callable[[ast.AST], bool]) -> Names:
+    used: set[str] = set()
+    by_variable = False
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and are_paths(node.func.value):
+            if isinstance(node.args[0], ast.Constant):
+                used.add(str(node.args[0].value))
+            else:
+                by_variable = True
+        elif isinstance(node, ast.Attribute) and are_paths(node.value) and node.attr not in BY_NAME:
+            used.add(node.attr)
+        elif isinstance(node, ast.Compare) and are_paths(node.comparators[0]) and isinstance(node.left, ast.Constant):
+            used.add(str(node.left.value))
+    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    return Names(used, texts if by_variable else set())
+
+
+def unused(step: Step, module: ModuleType) -> list[str]:
+    """Declared names that nothing uses."""
+    inp, out = names_in(module, "inp"), names_in(module, "out")
+    needs = {n for n, need in step.all_needs.items() if not set(need.choices).issubset(FINGERPRINTS)}
+    return sorted(needs - inp.used - inp.any_of) + sorted(set(step.makes) - out.used - out.any_of)
+
+
+def undeclared(step: Step, module: ModuleType) -> list[str]:
+    """Names that are used and not declared."""
+    return sorted(names_in(module, "inp").used - set(step.needs)) + sorted(
+        names_in(module, "out").used - set(step.makes)
+    )
+
+
+@pytest.mark.parametrize("step", CLASSIFICATION, ids=lambda step: step.name)
+def test_declared_names_are_used_and_used_names_are_declared(step: Step) -> None:
+    module = sys.modules[step.run.__module__]
+    assert unused(step, module) == []
+    assert undeclared(step, module) == []
+
+
+@pytest.mark.parametrize("step", [s for s in CLASSIFICATION if s.name == "PixelValidity"], ids=lambda s: s.name)
+def test_names_are_seen_in_all_ways_of_use(step: Step) -> None:
+    module = sys.modules[step.run.__module__]
+    assert {"scene", "shifts"} <= names_in(module, "inp").used, "by a helper of another module"
+    assert {"validity", "clear", "dates", "notes"} == names_in(module, "out").used
+
+
+def test_names_that_do_not_fit_are_found() -> None:
+    tree = ast.parse("def run(job):\n    job.inp.a; job.inp.at('b', tile=1); 'c' in job.inp; job.out.each('d')")
+    found = _names(tree, lambda node: isinstance(node, ast.Attribute) and node.attr == "inp")
+    assert found.used == {"a", "b", "c"}
+    assert found.any_of == set()
+    tree = ast.parse("for name in ('e', 'f'):\n    job.out.all(name)")
+    assert {"e", "f"} <= _names(tree, lambda node: isinstance(node, ast.Attribute) and node.attr == "out").any_of

@@ -1,0 +1,38 @@
+"""The output tree: roles and types of its files."""
+
+from __future__ import annotations
+
+from iota2 import layout
+from iota2.chains.classification import CLASSIFICATION
+from iota2.core.graph import Artifact
+
+
+def test_products_lie_in_final_and_are_made_by_steps() -> None:
+    made = {artifact for step in CLASSIFICATION for artifact in step.makes.values()}
+    assert layout.MAP in layout.products()
+    for product in layout.products():
+        assert product.path.startswith("final/"), product.path
+        assert not product.path.startswith("final/TMP/"), product.path
+        assert product in made, product.path
+
+
+def test_names_of_products_are_known_for_any_seed() -> None:
+    assert layout.is_product("final/Classif_Seed_12.tif")
+    assert not layout.is_product("final/Classif_Seed_12.qml")
+    assert not layout.is_product("final/TMP/T31TCJ_seed_0.tif")
+    assert not layout.is_product("Classif_Seed_12.tif")
+
+
+def test_values_of_axes_hold_no_folder() -> None:
+    artifact = Artifact("a/{tile}.tif", "About.")
+    assert artifact.matches("a/T1.tif")
+    assert not artifact.matches("a/T1/b.tif")
+    assert not artifact.matches("a/T1xtif")
+
+
+def test_files_have_a_media_type_and_folders_have_none() -> None:
+    assert layout.MAP.media_type == "image/tiff; application=geotiff"
+    assert layout.MODEL.media_type is None
+    assert layout.MODEL_SAMPLES.media_type is None, "its extension is a constant of the run"
+    endings = {artifact.path.rsplit(".", 1)[-1] for artifact in layout.artifacts() if artifact.media_type is None}
+    assert {ending for ending in endings if ending.isalnum()} <= {"out", "err", "log"}
