@@ -73,7 +73,7 @@ class Reading:
     def read(self, *, series: bool) -> None:
         """Decode all blocks; with ``series``, bring them onto the lattice of the tile."""
         with series_reader(self.scene, self.recipe) as reader:
-            for block, decoded in reader.decoded(self.blocks):
+            for block, decoded in reader.blocks(self.blocks):
                 for part in self.within(block) if series else ():
                     decoded.cubes(part)
 

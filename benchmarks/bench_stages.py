@@ -60,7 +60,7 @@ def bench_decode_windows(measure: Callable[..., Figure], grounds: Callable[[floa
 
     def read() -> None:
         with CubeReader(ground.scene, ground.bands) as reader:
-            for _ in reader.decoded(ground.blocks):
+            for _ in reader.blocks(ground.blocks):
                 pass
 
     measure("decode", ground, read, pixels=ground.pixels, reference="decode, every byte once")
@@ -71,7 +71,7 @@ def bench_series(measure: Callable[..., Figure], grounds: Callable[[float], Grou
     ground = grounds(megapixels)
     first = ground.blocks[0]
     with CubeReader(ground.scene, ground.bands) as reader:
-        decoded = reader.decode(first)
+        _, decoded = next(reader.blocks([first]))
     parts = ground.within(first)
     pixels = first.shape[0] * first.shape[1]
     measure("series", ground, lambda: [decoded.cubes(part) for part in parts][:0], pixels=pixels)

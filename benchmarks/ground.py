@@ -75,7 +75,7 @@ class Ground:
     def cubes(self) -> list[dict[str, Cube]]:
         """The series of the parts."""
         with CubeReader(self.scene, self.bands) as reader:
-            decoded = reader.decode(self.blocks[0])
+            _, decoded = next(reader.blocks(self.blocks[:1]))
             return [decoded.cubes(part) for part in self.parts]
 
     @cached_property

@@ -8,7 +8,7 @@ from iota2.core.graph import Artifact
 
 
 def test_products_lie_in_final_and_are_made_by_steps() -> None:
-    made = {artifact for step in CLASSIFICATION for artifact in step.makes.values()}
+    made = {artifact for step in CLASSIFICATION.steps for artifact in step.makes.values()}
     assert layout.MAP in layout.products()
     for product in layout.products():
         assert product.path.startswith("final/"), product.path

@@ -240,7 +240,7 @@ def test_the_card_says_how_missing_values_are_treated_where_there_are_any(name, 
         saved(model_of(*samples(), name=name, recipe=replace(RECIPE, allow_missing=allowed)), tmp_path / str(allowed))
         card = (tmp_path / str(allowed) / "card.txt").read_text(encoding="utf-8")
         assert ("Missing values (-10000 where a sensor shows nothing)" in card) == allowed
-        assert (KINDS[name].missing in card) == allowed
+        assert (KINDS[name].implementation.missing in card) == allowed
 
 
 def test_missing_values_are_learned_like_a_number_below_all_measures():
@@ -430,7 +430,7 @@ def test_a_changed_byte_is_refused_or_harmless(model, tmp_path, name, where, byt
     ("key", "value", "said"),
     [
         ("format", "another", "not a model"),
-        ("version", 2, "format version 2"),
+        ("version", 3, "format version 3"),
         ("kind", "svm", "'svm' does not exist"),
         ("classes", [3, 11], "3 classes"),
         ("classes", [11, 3, 500], "damaged"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,15 +106,27 @@ def test_an_unknown_classifier_is_refused(name, hint):
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
 def test_every_default_is_within_its_limits_and_known_to_the_trainer(kind):
-    for option in kind.options:
-        assert option.read(option.default) == option.default
-        assert not option.becomes or option.becomes in RandomForestClassifier().get_params()
+    params = kind.implementation.Params
+    for option in params.options():
+        assert params.read({option.name: option.default}).parameters() == params().parameters()
+        assert not option.meaning.effect or option.becomes in RandomForestClassifier().get_params()
 
 
 def test_the_page_is_what_the_registry_says():
     page = reference_page()
     assert PAGE.read_text(encoding="utf-8") == page
     for kind in KINDS.values():
-        assert all(f"| `{option.name}` |" in page for option in kind.options)
+        assert all(f"| `{option.name}` |" in page for option in kind.implementation.Params.options())
     assert "| `classifier.rf.max` | 25 (toolbox: 5) | 1 … 1000 | `max_depth` |" in page
     assert "| `classifier.rf.acc` | 0.01 | ≥ 0 | – | No effect: " in page
+
+
+def test_the_registry_imports_no_classifier_and_options_no_trainer():
+    """scikit-learn takes longer to import than all else that a check does."""
+    script = (
+        "import sys; from iota2.classifiers.registry import validate_options; import iota2.config.load; "
+        "assert 'iota2.classifiers.forest' not in sys.modules; validate_options('rf', {}); "
+        "assert 'iota2.classifiers.forest' in sys.modules; print('sklearn' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("False\n", "")

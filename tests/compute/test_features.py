@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from iota2.compute.features import feature_block
 from iota2.core.cube import Cube
-from iota2.core.recipe import INDICES, FeatureRecipe, SensorRecipe
+from iota2.core.recipe import DEFAULT_INDICES, FeatureRecipe, SensorRecipe
 from iota2.errors import EXIT_USER, FeatureMismatch
 from tests.compute.reference import EXPRESSIONS, reference_features
 
@@ -44,7 +44,7 @@ def part(cube: Cube, rows: slice, cols: slice) -> Cube:
 OPTIONS = st.fixed_dictionaries(
     {
         "gapfilling": st.booleans(),
-        "indices": st.sampled_from([INDICES, (), ("NDWI",), ("Brightness", "NDVI")]),
+        "indices": st.sampled_from([DEFAULT_INDICES, (), ("NDWI",), ("Brightness", "NDVI")]),
         "copy_input": st.booleans(),
         "relative_reflectance": st.booleans(),
         "keep_duplicates": st.booleans(),
@@ -121,7 +121,7 @@ def test_raw_dates_keep_what_is_stored_and_mark_the_indices() -> None:
     assert by_name["S_B4_20200229"] == -10000
     assert by_name["S_B8_20200229"] == 3000
     assert by_name["S_NDVI_20200228"] == 500
-    assert {by_name[f"S_{index}_20200229"] for index in INDICES} == {-10000}
+    assert {by_name[f"S_{index}_20200229"] for index in DEFAULT_INDICES} == {-10000}
     relative = dict(_pixel(cube, replace(recipe, relative_reflectance=True)))
     assert relative["S_B8_20200228"] == 500
     assert relative["S_B11_20200229"] == -10000
@@ -136,7 +136,7 @@ def test_raw_dates_of_a_scaled_sensor_have_data_where_they_equal_the_nodata_of_t
     by_name = dict(_pixel(cube, recipe))
     assert by_name["S_NDVI_20200228"] == pytest.approx(1000)
     assert by_name["S_NDWI_20200228"] == pytest.approx(-200)
-    assert {by_name[f"S_{index}_20200229"] for index in INDICES} == {-10000}
+    assert {by_name[f"S_{index}_20200229"] for index in DEFAULT_INDICES} == {-10000}
     assert (by_name["S_B4_20200229"], by_name["S_B8_20200229"]) == (pytest.approx(0.04), -10000)
 
 

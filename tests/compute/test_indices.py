@@ -1,20 +1,25 @@
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pytest
 
+from iota2.compute import features, indices
 from iota2.compute.indices import (
-    INDEX_FUNCTIONS,
-    INDEX_ROLES,
+    INDICES,
+    Index,
     Spectra,
     brightness,
     make_relative,
     ndvi,
     ndwi,
     normalised_difference,
+    register,
     without_data,
 )
-from iota2.core.recipe import INDICES
+from iota2.core.cube import Cube
+from iota2.core.recipe import DEFAULT_INDICES, FeatureRecipe, SensorRecipe
 
 ROLES = {"red": 0, "nir": 1, "swir": 2}
 
@@ -31,8 +36,31 @@ def computed(function, values: Spectra) -> list[float]:
 
 
 def test_the_registry_has_every_index_of_the_recipes() -> None:
-    assert tuple(INDEX_FUNCTIONS) == INDICES
-    assert tuple(INDEX_ROLES) == INDICES
+    assert tuple(INDICES) == DEFAULT_INDICES
+
+
+def test_an_index_of_another_package_is_one_registration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indices, "INDICES", registered := dict(INDICES))
+    monkeypatch.setattr(features, "INDICES", registered)
+
+    def ratio(spectra: Spectra, out: np.ndarray) -> None:
+        np.divide(spectra.values[:, spectra.roles["nir"]], spectra.values[:, spectra.roles["red"]], out=out)
+
+    register(Index("Ratio", ratio, ("red", "nir")))
+    cube = Cube(
+        values=np.array([200, 600], np.int16).reshape(1, 2, 1, 1),
+        valid=np.ones((1, 1, 1), bool),
+        days=(date(2020, 1, 1),),
+        keys=("20200101",),
+        bands=("R", "N"),
+        roles={"red": "R", "nir": "N"},
+    )
+    recipe = SensorRecipe("S", cube.bands, cube.roles, cube.keys, indices=("Ratio",))
+    made = features.feature_block({"S": cube}, FeatureRecipe((recipe,)))
+    assert made.names[-1] == "S_Ratio_20200101"
+    assert made.values[-1].item() == 3
+    with pytest.raises(ValueError, match="registered already"):
+        register(Index("NDVI", ndvi))
 
 
 def test_worked_values() -> None:

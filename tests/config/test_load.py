@@ -526,8 +526,8 @@ def test_options_that_do_not_go_together_are_refused(world: Path, text: str, par
 
 def test_dates_are_dates(world: Path) -> None:
     config = load(world, chain() + DATES + "Sentinel_2 : { start_date : 20180101, end_date : '20181231' }")
-    assert config.sentinel_2.start_date == date(2018, 1, 1)
-    assert config.sentinel_2.end_date == date(2018, 12, 31)
+    assert config.sensors["Sentinel_2"].start_date == date(2018, 1, 1)
+    assert config.sensors["Sentinel_2"].end_date == date(2018, 12, 31)
 
 
 def test_a_sensor_of_the_users_own_is_enough(world: Path) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pydantic.fields import FieldInfo
 
 from iota2.config import legacy
+from iota2.config.options.chain import Chain
 from iota2.config.options.fields import Options, about, default_of, is_mandatory, keys, kind, nested
-from iota2.config.options.schema import ATTRIBUTES, SECTIONS
+from iota2.config.options.schema import ATTRIBUTES, SECTIONS, Config
 
 
 def options(cls: type[Options], path: str) -> Iterator[tuple[str, str, FieldInfo]]:
@@ -49,3 +50,8 @@ def test_old_names_lead_to_options_that_exist() -> None:
         assert old not in {k for cls in SECTIONS.values() for k in keys(cls)} or old == key, old
     assert set(legacy.SECTIONS.values()) <= set(SECTIONS)
     assert not set(legacy.SECTIONS) & set(SECTIONS)
+
+
+def test_every_section_is_the_attribute_of_its_own_class() -> None:
+    config = Config(chain=Chain.model_construct())
+    assert {name: type(config.section(name)) for name in SECTIONS} == dict(SECTIONS)

@@ -8,7 +8,7 @@ import pytest
 from odc.geo.geobox import GeoBox
 
 from iota2.chains.classification import CLASSIFICATION
-from iota2.config.load import load_config
+from iota2.chains.load import load_config
 from iota2.core.cost import Facts, JobFacts
 from iota2.core.grid import PART_ROWS
 from iota2.core.nomenclature import Nomenclature
@@ -21,7 +21,7 @@ __all__ = ["case", "small"]
 
 SHAPE = (PART_ROWS + 100, 50)
 GRID = GeoBox.from_bbox((0, 0, 10 * SHAPE[1], 10 * SHAPE[0]), "EPSG:32631", shape=SHAPE)
-STEPS = {step.name: step for step in CLASSIFICATION}
+STEPS = {step.name: step for step in CLASSIFICATION.steps}
 
 
 @pytest.fixture

@@ -179,10 +179,10 @@ def test_the_page_about_indices_makes_an_index(world: Case, tmp_path: Path) -> N
     config = configured(world, tmp_path, {}, arg_train={"features": ["SAVI"]})
     script = (
         "import numpy as np\n"
-        "from iota2.compute.indices import INDEX_FUNCTIONS, Spectra\n"
+        "from iota2.compute.indices import INDICES, Spectra\n"
         "values = np.array([[[1000, np.nan], [3000, 1]]], np.float32)\n"
         "out = np.zeros((1, 2), np.float32)\n"
-        "INDEX_FUNCTIONS['SAVI'](Spectra(values, {'red': 0, 'nir': 1}), out)\n"
+        "INDICES['SAVI'].function(Spectra(values, {'red': 0, 'nir': 1}), out)\n"
         "print(out.tolist())"
     )
     first, second = in_copy(tmp_path, "-c", script).strip("[]\n").split(", ")

@@ -272,7 +272,7 @@ def test_values_masks_and_footprint_are_those_of_the_files(section: str, archive
     counted, seen = {"valid": 0, "hidden": 0, "empty": 0}, []
     with CubeReader(scene, {spec.name: spec.band_names}) as reader:
         for block in blocks(TILE, scene.geobox, (7, 11)):
-            cube, sight = reader.read(block)[spec.name], reader.sight(block)[spec.name]
+            cube, sight = reader.read(block)[spec.name], reader.observed(block)[spec.name]
             footprint = reader.footprint(block)
             for row, col in np.ndindex(block.shape):
                 x, y = block.geobox.affine @ (col + 0.5, row + 0.5)
@@ -314,7 +314,7 @@ def test_each_code_of_a_mask_hides_a_pixel_or_does_not(section: str, tmp_path: P
         sensor, _ = scan_tile(spec, tmp_path, TILE)
         scene = Scene(TILE, native_geobox(sensor), (sensor,))
         with CubeReader(scene, {}) as reader:
-            valid = reader.sight(next(blocks(TILE, square, (20, 20))))[spec.name].valid[-1].ravel()
+            valid = reader.observed(next(blocks(TILE, square, (20, 20))))[spec.name].valid[-1].ravel()
         expected = [not table.invalid[end](int(code)) for code in shown]
         np.testing.assert_array_equal(valid, expected)
         assert 0 < np.count_nonzero(valid[: len(codes)]) < len(codes)
@@ -369,7 +369,7 @@ def test_what_the_series_show_is_in_sight_and_equal_where_no_data_is_missing(
     scene = Scene(TILE, lattice, (sensor,))
     with CubeReader(scene, {spec.name: spec.band_names}) as reader:
         for block in blocks(TILE, lattice, (9, 44)):
-            seen, sight = reader.read(block)[spec.name].valid, reader.sight(block)[spec.name]
+            seen, sight = reader.read(block)[spec.name].valid, reader.observed(block)[spec.name]
             footprint, place = reader.footprint(block), (slice(*block.rows), slice(*block.cols))
             within = np.zeros(lattice.shape, bool)
             within[3:23, 4:38] = True

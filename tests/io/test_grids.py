@@ -68,11 +68,11 @@ def read(scene: Scene, shape: tuple[int, int], threads: int = 1) -> tuple[np.nda
     valid, clear = (np.zeros((dates, *scene.geobox.shape), bool) for _ in range(2))
     footprint = np.zeros(scene.geobox.shape, bool)
     with CubeReader(scene, {sensor.spec.name: bands}, threads=threads) as reader:
-        for block, decoded in reader.decoded(blocks(TILE, scene.geobox, shape)):
+        for block, decoded in reader.blocks(blocks(TILE, scene.geobox, shape)):
             place = (..., slice(*block.rows), slice(*block.cols))
             cube = decoded.cubes(block)[sensor.spec.name]
             values[place], valid[place] = cube.values, cube.valid
-            clear[place], footprint[place] = reader.sight(block)[sensor.spec.name].valid, reader.footprint(block)
+            clear[place], footprint[place] = reader.observed(block)[sensor.spec.name].valid, reader.footprint(block)
     return values, valid, clear, footprint
 
 
@@ -270,7 +270,7 @@ def test_a_date_without_the_edge_mask_of_the_others_shows_what_its_files_cover(t
     np.testing.assert_array_equal(footprint, shown().any(axis=0))
     wider = GeoBox((60, 60), GROUND.affine @ Affine.translation(-5, -5), GROUND.crs)
     with CubeReader(replace(scene, geobox=wider), {}) as reader:
-        sight = reader.sight(next(blocks(TILE, wider, (60, 60))))["Small"]
+        sight = reader.observed(next(blocks(TILE, wider, (60, 60))))["Small"]
     assert sight.inside.tolist() == shown().sum(axis=(1, 2)).tolist()
     assert not sight.valid[:, :5].any()
 

@@ -75,7 +75,7 @@ def read(spec: SensorSpec, root: Path, **series: object) -> tuple[np.ndarray, np
             cube = reader.read(block)["Own"]
             values.append(cube.values)
             valid.append(cube.valid)
-            seen.append(reader.sight(block)["Own"].valid)
+            seen.append(reader.observed(block)["Own"].valid)
     return np.concatenate(values, 2), np.concatenate(valid, 1), np.concatenate(seen, 1), notes
 
 

@@ -63,7 +63,7 @@ def cube_of(series: SensorScene, *bands: str) -> tuple[np.ndarray, np.ndarray]:
     scene = scene_from_json(scene_to_json(Scene(TILE, native_geobox(series), (series,))))
     block = block_of(TILE, scene.geobox, (0, scene.geobox.shape.y), (0, scene.geobox.shape.x))
     with CubeReader(scene, {series.spec.name: bands}) as reader:
-        return reader.read(block)[series.spec.name].valid, reader.sight(block)[series.spec.name].valid
+        return reader.read(block)[series.spec.name].valid, reader.observed(block)[series.spec.name].valid
 
 
 def told(archive: Path, **options: tuple[str, ...]) -> str:

@@ -68,7 +68,7 @@ def read_in_blocks(
             place = (..., slice(*block.rows), slice(*block.cols))
             cube = reader.read(block)[name]
             values[place], valid[place] = cube.values, cube.valid
-            clear[place], footprint[place] = reader.sight(block)[name].valid, reader.footprint(block)
+            clear[place], footprint[place] = reader.observed(block)[name].valid, reader.footprint(block)
     return values, valid, clear, footprint
 
 
@@ -293,7 +293,7 @@ def test_what_was_decoded_holds_every_block_inside(archive: tuple[Path, tuple[di
     for working in (scene_of(SPEC, archive[0], other), scene_of(SPEC, archive[0])):
         for threads, shape in ((1, (17, 1000)), (2, (16, 1000)), (3, (16, 20))):
             with CubeReader(working, BANDS, threads=threads) as reader, CubeReader(working, BANDS) as afresh:
-                for block, decoded in reader.decoded(blocks(TILE, working.geobox, shape)):
+                for block, decoded in reader.blocks(blocks(TILE, working.geobox, shape)):
                     for part in blocks(TILE, working.geobox, (5, 13), block.rows, block.cols):
                         found, expected = decoded.cubes(part)["Sentinel2"], afresh.read(part)["Sentinel2"]
                         np.testing.assert_array_equal(found.values, expected.values)
@@ -307,15 +307,15 @@ def test_no_row_is_read_twice_from_top_to_bottom(
     read: Counter[tuple[str, int]] = Counter()
     plain = OpenFiles.read
 
-    def counting(self: OpenFiles, wishes: Sequence[Any]) -> None:
-        read.update((wishes[0].path, row) for row in range(*wishes[0].rows))
-        plain(self, wishes)
+    def counting(self: OpenFiles, requests: Sequence[Any]) -> None:
+        read.update((requests[0].path, row) for row in range(*requests[0].rows))
+        plain(self, requests)
 
     monkeypatch.setattr(OpenFiles, "read", counting)
     scene = scene_of(SPEC, archive[0])
     with CubeReader(scene, BANDS) as reader:
-        for _, decoded in reader.decoded(blocks(TILE, scene.geobox, (8, 64))):
-            assert decoded.stored["Sentinel2"]
+        for _, decoded in reader.blocks(blocks(TILE, scene.geobox, (8, 64))):
+            assert decoded.windows["Sentinel2"]
     files = 3 * (len(BANDS["Sentinel2"]) + 3)
     assert len({path for path, _ in read}) == files
     assert set(read.values()) == {1}

@@ -89,7 +89,7 @@ def test_masks_of_a_real_product_are_those_of_its_files(product: Scene) -> None:
     found = np.zeros(product.geobox.shape, bool)
     with CubeReader(product, {}) as reader:
         for block in blocks("T30TYP", product.geobox, (256, 512)):
-            found[slice(*block.rows), slice(*block.cols)] = reader.sight(block)["Sentinel2"].valid[0]
+            found[slice(*block.rows), slice(*block.cols)] = reader.observed(block)["Sentinel2"].valid[0]
     np.testing.assert_array_equal(found, (masks[0] == 0) & (masks[1] == 0))
 
 
@@ -102,7 +102,7 @@ def test_a_year_of_real_products_is_read(year: Scene) -> None:
         (block,) = blocks("T31UFQ", year.geobox, (80, 80))
         cube = reader.read(block)["Sentinel2"]
         assert reader.footprint(block).all()
-        clear = reader.sight(block)["Sentinel2"].valid
+        clear = reader.observed(block)["Sentinel2"].valid
     # about one date in eight is cloudy all over; more are without data, which the masks do not say
     assert 0.05 < np.mean(clear.mean(axis=(1, 2)) < 0.05) < 0.2
     empty = (cube.values == -10000).any(axis=1)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from iota2.compute.features import feature_block
+from iota2.compute.features import feature_block, filtered_block
 from iota2.compute.speckle import multitemporal_filter
 from iota2.core.grid import blocks
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
@@ -221,6 +221,9 @@ def test_no_image_at_all_is_an_error_and_raw_products_bring_the_way_out(tmp_path
         directions_found(RADAR, output, (TILE,), raw)
 
 
+HALOS = {"sentinel1_des": 2}
+
+
 @pytest.mark.parametrize("lattice", ["native", "proj"])
 @pytest.mark.parametrize("shape", [(16, 64), (7, 11), (1, 64), (64, 5)])
 def test_filtered_blocks_of_any_shape_hold_the_bytes_of_the_whole(
@@ -231,12 +234,15 @@ def test_filtered_blocks_of_any_shape_hold_the_bytes_of_the_whole(
         geobox = working_geobox(scene.geobox, spatial_resolution=None, working_grid="proj", proj="EPSG:2154")
         scene = replace(scene, geobox=geobox)
     bands = {"sentinel1_des": BANDS}
-    with CubeReader(scene, bands, threads=2, speckle={"sentinel1_des": 2}) as reader:
-        whole = reader.read(next(blocks(TILE, scene.geobox, scene.geobox.shape)))["sentinel1_des"]
+    sensor = SensorRecipe("sentinel1_des", BANDS, {}, (), speckle_radius=2)
+    with series_reader(scene, FeatureRecipe((sensor,)), threads=2) as reader:
+        whole = filtered_block(
+            reader.read(next(blocks(TILE, scene.geobox, scene.geobox.shape)))["sentinel1_des"], sensor
+        )
         parts = []
-        for around, decoded in reader.decoded(blocks(TILE, scene.geobox, (2 * shape[0], 3 * shape[1]))):
+        for around, decoded in reader.blocks(blocks(TILE, scene.geobox, (2 * shape[0], 3 * shape[1]))):
             for block in blocks(TILE, scene.geobox, shape, around.rows, around.cols):
-                parts.append((block, decoded.cubes(block)["sentinel1_des"]))
+                parts.append((block, filtered_block(decoded.cubes(block, HALOS)["sentinel1_des"], sensor)))
     for block, cube in parts:
         place = (..., slice(*block.rows), slice(*block.cols))
         assert cube.values.tobytes() == np.ascontiguousarray(whole.values[place]).tobytes()

@@ -122,7 +122,7 @@ import numpy as np
 from iota2.io.tables.sample_tables import merge_tables, write_points
 from iota2.io.tables.samples import read_columns
 from iota2.io.tables.vectors import read_samples
-from iota2.run.workers.peak_memory import forget_peak, peak_mib
+from iota2.run.workers.peak_memory import reset_peak, peak_mib
 
 ROWS, FEATURES = 20_000, 481
 root, suffix = Path(sys.argv[1]), sys.argv[2]
@@ -130,14 +130,14 @@ names = [f"value_{k}" for k in range(FEATURES)]
 def work(rows):
     values = np.ones((rows, FEATURES), np.float32)
     points = gpd.GeoDataFrame({"region": ["1"] * rows}, geometry=gpd.points_from_xy(*np.ones((2, rows))), crs=2154)
-    forget_peak()
+    reset_peak()
     before = peak_mib()
     write_points(points, names, values, np.arange(rows), root / f"s{suffix}")
     return before
 work(20)
 before = work(ROWS)
 written = peak_mib() - before
-forget_peak()
+reset_peak()
 before = peak_mib()
 merge_tables([root / f"s{suffix}"] * 3, root / f"m{suffix}")
 print(written, peak_mib() - before)

@@ -11,6 +11,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.core.scene import Scene, SensorScene
+from iota2.core.sensor import LookAlike
 from iota2.io.archive.products import native_geobox, scan_tile
 from iota2.io.archive.specs import builtin_specs
 from iota2.io.files.atomic import write_json
@@ -46,7 +47,10 @@ def test_a_scene_keeps_what_reading_needs_of_a_sensor_and_not_how_it_was_found(s
     ]
     kept = ("name", "section", "scale", "offset", "resampling", "spectral", "static")
     assert [getattr(known.spec, key) for key in kept] == [getattr(spec, key) for key in kept]
-    found_otherwise = replace(spec, product="^(?P<date>x)", ignore=("*.zip",), temporal_resolution=3)
+    alike = (LookAlike("^raw", "not corrected"),)
+    found_otherwise = replace(
+        spec, product="^(?P<date>x)", ignore=("*.zip",), temporal_resolution=3, mistaken_for=alike
+    )
     scenes = [Scene("T31TCJ", grid, (SensorScene(s, (), {}),)) for s in (spec, found_otherwise)]
     assert scene_to_json(scenes[0]) == scene_to_json(scenes[1])
 

@@ -79,7 +79,7 @@ def features_in(scene: Scene, shape: tuple[int, int], threads: int = 1) -> tuple
     values = np.zeros((len(recipe.names), *scene.geobox.shape), np.float32)
     n_valid, footprint = np.zeros(scene.geobox.shape, np.uint16), np.zeros(scene.geobox.shape, bool)
     with series_reader(scene, recipe, threads=threads) as reader:
-        for block, decoded in reader.decoded(blocks(TILE, scene.geobox, shape)):
+        for block, decoded in reader.blocks(blocks(TILE, scene.geobox, shape)):
             place = (..., slice(*block.rows), slice(*block.cols))
             found = feature_block(decoded.cubes(block), recipe)
             values[place], n_valid[place] = found.values, found.n_valid
@@ -124,7 +124,7 @@ def test_a_sensor_that_covers_half_of_the_tile_shows_nothing_of_the_rest(tmp_pat
     found = [scan_tile(L8, tmp_path / "l8", TILE)[0], scan_tile(S2, tmp_path / "s2", TILE)[0]]
     with CubeReader(Scene(TILE, FINE, tuple(found)), {"Landsat8": ("B4",)}) as reader:
         (block,) = blocks(TILE, FINE, (70, 90))
-        cube, sights = reader.read(block)["Landsat8"], reader.sight(block)
+        cube, sights = reader.read(block)["Landsat8"], reader.observed(block)
         common, any_of_them = reader.footprint(block), reader.footprint(block, every=False)
     assert not cube.valid[:, :, 55:].any()
     assert cube.valid[:, :, :30].any()
@@ -148,7 +148,7 @@ def test_parts_of_a_decoded_block_that_the_images_do_not_reach_hold_nothing(
     scene = Scene(TILE, FINE, (scan_tile(spec, tmp_path, TILE)[0],))
     with CubeReader(scene, {"Landsat8": ("B4", "B5")}) as reader:
         (all_of_it,) = blocks(TILE, FINE, (70, 90))
-        decoded = reader.decode(all_of_it)
+        _, decoded = next(reader.blocks([all_of_it]))
         whole = decoded.cubes(all_of_it)["Landsat8"]
         empty = 0
         for block in blocks(TILE, FINE, shape):
@@ -167,7 +167,7 @@ def test_a_sensor_without_masks_shows_only_what_its_images_cover(tmp_path: Path)
     spec, half = parse_spec(text, source="s.yaml"), FINE[:, :45]
     write_series(spec, tmp_path, TILE, S2_DAYS, {"": half})
     with CubeReader(Scene(TILE, FINE, (scan_tile(spec, tmp_path, TILE)[0],)), {}) as reader:
-        sight = reader.sight(next(blocks(TILE, FINE, (70, 90))))["S"]
+        sight = reader.observed(next(blocks(TILE, FINE, (70, 90))))["S"]
     assert sight.valid[:, :, :45].all()
     assert not sight.valid[:, :, 45:].any()
     assert sight.inside.tolist() == [70 * 45] * 3
@@ -183,7 +183,7 @@ def test_dates_without_masks_that_end_elsewhere_show_each_what_they_cover(tmp_pa
         write_product(spec, tmp_path / TILE, TILE, day, {"B": Layer(np.full(grid.shape, 7, np.int16), grid)})
     with CubeReader(Scene(TILE, FINE, (scan_tile(spec, tmp_path, TILE)[0],)), {"S": ("B",)}) as reader:
         (block,) = blocks(TILE, FINE, (70, 90))
-        valid = reader.sight(block)["S"].valid
+        valid = reader.observed(block)["S"].valid
         np.testing.assert_array_equal(valid, reader.read(block)["S"].valid)
     expected = np.zeros((2, 70, 90), bool)
     expected[0, :, :40], expected[1, 30:, 25:] = True, True

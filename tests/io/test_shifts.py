@@ -42,7 +42,7 @@ def read(scene: Scene, shape: tuple[int, int], threads: int = 1) -> tuple[np.nda
     values: list[tuple[tuple[slice, slice], tuple[np.ndarray, ...]]] = []
     with CubeReader(scene, BANDS, threads=threads) as reader:
         for block in blocks(TILE, scene.geobox, shape):
-            cube, sight = reader.read(block)["Sentinel2"], reader.sight(block)["Sentinel2"]
+            cube, sight = reader.read(block)["Sentinel2"], reader.observed(block)["Sentinel2"]
             found = cube.values, cube.valid, sight.valid, reader.footprint(block)
             values.append(((slice(*block.rows), slice(*block.cols)), found))
     whole = tuple(np.zeros((*one.shape[:-2], *scene.geobox.shape), one.dtype) for one in values[0][1])

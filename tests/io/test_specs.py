@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from iota2.errors import ConfigError, InputError
+from iota2.io.archive.rejected import near_miss
 from iota2.io.archive.specs import builtin_specs, load_spec, parse_spec
 
 OTHER = """
@@ -211,3 +212,33 @@ def test_a_mistake_in_these_keys_is_refused_with_what_was_expected(old: str, new
     assert old in FLAT
     with pytest.raises(ConfigError, match=re.escape(expected)):
         parse_spec(FLAT.replace(old, new), source="flat.yaml")
+
+
+ALIKE = "mistaken_for:\n  - {name: '^raw_\\d{8}', is: 'not corrected; level 2 is needed'}\n"
+
+
+def test_products_of_other_kinds_are_told_in_the_words_of_the_description(tmp_path: Path) -> None:
+    spec = parse_spec(OTHER + ALIKE, source="forest.yaml")
+    assert near_miss(spec, str(tmp_path), "raw_20180511_a") == "not corrected; level 2 is needed"
+    assert near_miss(spec, str(tmp_path), "raw_2018") == ""
+    assert near_miss(builtin_specs()["Sentinel_2"], str(tmp_path), "raw_20180511_a") == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("'^raw_\\d{8}'", "'^raw_(\\d{8}'", "look-alike 1: name must be a regular expression"),
+        (", is: 'not corrected; level 2 is needed'", "", "look-alike 1 lacks the key 'is'"),
+        ("is:", "are:", "look-alike 1 has an unknown key 'are'"),
+    ],
+)
+def test_a_mistake_in_a_product_of_another_kind_is_refused(old: str, new: str, expected: str) -> None:
+    assert old in ALIKE
+    with pytest.raises(ConfigError, match=re.escape(expected)):
+        parse_spec(OTHER + ALIKE.replace(old, new), source="forest.yaml")
+
+
+@pytest.mark.parametrize("section", sorted(builtin_specs()))
+def test_no_product_of_a_sensor_is_one_that_is_mistaken_for_it(section: str) -> None:
+    spec = builtin_specs()[section]
+    assert [kind for kind in spec.mistaken_for if re.match(kind.name, spec.example)] == []

@@ -21,7 +21,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.compute.placement import KNOTS, placement, reached
-from iota2.core.grid import blocks
+from iota2.core.grid import blocks, grown
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
 from iota2.io.archive.products import scan_tile
@@ -133,7 +133,7 @@ def test_every_tile_and_strip_is_decoded_once(tmp_path: Path, decoded: Counter[A
             order = shapes.in_order(TILE, LATTICE, rows)
             decoded.clear()
             with CubeReader(scene, BANDS, threads=threads) as reader:
-                for block, found in reader.decoded(order):
+                for block, found in reader.blocks(order):
                     cube = found.cubes(block)["Small"]
                     np.testing.assert_array_equal(cube.values, block_cut(whole.values, block))
                     np.testing.assert_array_equal(cube.valid, block_cut(whole.valid, block))
@@ -145,11 +145,11 @@ def test_every_tile_and_strip_is_decoded_once(tmp_path: Path, decoded: Counter[A
 def test_masks_are_decoded_for_one_block_only(tmp_path: Path, decoded: Counter[Any], name: str) -> None:
     scene = scene_of(tmp_path, ARCHIVES[name])
     with CubeReader(scene, {}) as reader:
-        (whole,) = (reader.sight(block)["Small"] for block in blocks(TILE, LATTICE, LATTICE.shape))
+        (whole,) = (reader.observed(block)["Small"] for block in blocks(TILE, LATTICE, LATTICE.shape))
     decoded.clear()
     with CubeReader(scene, {}, threads=2) as reader:
         for block in reader.in_turn(blocks(TILE, LATTICE, (80, 80))):
-            np.testing.assert_array_equal(reader.sight(block)["Small"].valid, block_cut(whole.valid, block))
+            np.testing.assert_array_equal(reader.observed(block)["Small"].valid, block_cut(whole.valid, block))
     assert len({path for path, _, _ in decoded}) == 3
     assert max(decoded.values()) <= 2, "two rules look at each file, one right after the other: it is in GDAL's cache"
 
@@ -170,20 +170,22 @@ def test_blocks_that_are_left_out_and_other_lattices_change_nothing(tmp_path: Pa
         for part in blocks(TILE, BESIDE, (32, 128), cell.rows, cell.cols)
     ]
     with (
-        CubeReader(scene, BANDS, speckle={"Small": 2}) as afresh,
-        CubeReader(scene, BANDS, speckle={"Small": 2}) as reader,
+        CubeReader(scene, BANDS, halo=2) as afresh,
+        CubeReader(scene, BANDS, halo=2) as reader,
     ):
         decoded.clear()
         seen = 0
-        for block, found in reader.decoded(order, lambda block: block.rows[0] // 32 % 3 != 1):
-            expected = afresh.read(block)["Small"]
-            np.testing.assert_array_equal(found.cubes(block)["Small"].values, expected.values)
-            np.testing.assert_array_equal(found.cubes(block)["Small"].valid, expected.valid)
+        for block, found in reader.blocks(order, lambda block: block if block.rows[0] // 32 % 3 != 1 else None):
+            around = grown(block, 2, BESIDE)
+            expected, cube = afresh.read(around)["Small"], found.cubes(block, {"Small": 2})["Small"]
+            assert cube.margins == around.margins(block)
+            np.testing.assert_array_equal(cube.values, expected.values)
+            np.testing.assert_array_equal(cube.valid, expected.valid)
             seen += np.count_nonzero(expected.valid)
     assert seen > 100_000
     decoded.clear()
-    with CubeReader(scene, BANDS, speckle={"Small": 2}) as reader:
-        assert len([block for block, _ in reader.decoded(order)]) == len(order)
+    with CubeReader(scene, BANDS, halo=2) as reader:
+        assert len([block for block, _ in reader.blocks(order)]) == len(order)
     files = {path for path, _, _ in decoded}
     assert len(files) == 9
     assert sum(decoded.values()) <= len(decoded) + len(files), "the first tile for blocks that barely miss the images"
@@ -194,7 +196,7 @@ def test_what_is_kept_is_let_go_and_its_room_used_again(tmp_path: Path) -> None:
     scene = scene_of(tmp_path, {"red": tiles(64), "nir": tiles(32), "cloud": tiles(32)})
     largest = 0
     with CubeReader(scene, BANDS) as reader:
-        for _ in reader.decoded(
+        for _ in reader.blocks(
             part
             for cell in blocks(TILE, LATTICE, (64, 64))
             for part in blocks(TILE, LATTICE, (16, 64), cell.rows, cell.cols)
@@ -253,7 +255,7 @@ def test_a_full_scratch_file_changes_no_value(tmp_path: Path) -> None:
     scene = scene_of(tmp_path, {"red": tiles(64), "nir": tiles(40), "cloud": tiles(40)})
     with CubeReader(scene, BANDS) as reader, CubeReader(scene, BANDS) as afresh:
         reader._files._scratch.full = True
-        for block, found in reader.decoded(blocks(TILE, LATTICE, (48, 48))):
+        for block, found in reader.blocks(blocks(TILE, LATTICE, (48, 48))):
             np.testing.assert_array_equal(found.cubes(block)["Small"].values, afresh.read(block)["Small"].values)
         assert reader._files._scratch.size == 0
 

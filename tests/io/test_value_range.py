@@ -111,7 +111,7 @@ def test_a_nodata_value_that_no_file_can_hold_hides_nothing_and_is_noted(tmp_pat
     scene = Scene(TILE, native_geobox(series), (series,))
     block = block_of(TILE, GRID, (0, 16), (0, 24))
     with CubeReader(scene, {spec.name: spec.band_names}) as reader:
-        cube, sight = reader.read(block)[spec.name], reader.sight(block)[spec.name]
+        cube, sight = reader.read(block)[spec.name], reader.observed(block)[spec.name]
     np.testing.assert_array_equal(cube.valid, sight.valid)
     assert not np.isnan(cube.values).any()
 

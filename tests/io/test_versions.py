@@ -236,7 +236,7 @@ def test_a_pixel_that_is_clear_in_two_products_of_a_day_is_clear_on_one_day(tmp_
     block = block_of(TILE, GRID, (0, 16), (0, 24))
     for threads in (1, 3):
         with CubeReader(scene, {S2.name: ("B2",)}, threads=threads) as reader:
-            sight = reader.sight(block)[S2.name].by_day(series.by_day)
+            sight = reader.observed(block)[S2.name].by_day(series.by_day)
         assert sight.valid.shape == (2, 16, 24)
         assert sight.inside.tolist() == [16 * 24, 16 * 24], "both halves of the day together show all"
         assert sight.valid[0].all(), "clouds of one half are clear in the other"

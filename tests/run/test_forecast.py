@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from iota2.chains import BUILDERS
+from iota2.classifiers.registry import untrained, validate_options
 from iota2.core.builder import Chain
 from iota2.core.graph import Resources
 from iota2.errors import ConfigError, OutputError
@@ -32,7 +33,6 @@ from iota2.run.survey.forecast import (
 from iota2.run.survey.survey import Survey
 from iota2.run.workers.execute import Retry
 from iota2.run.workers.resources import shares_of
-from iota2.steps.learning.training import training_memory
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import WorldOptions, make_world
 from iota2.testing.writing import write_world
@@ -181,8 +181,18 @@ def test_the_memory_of_training_is_within_a_factor_of_what_it_takes(samples: int
     """Many classes make trees large, many features the samples."""
     command = [sys.executable, "-c", TRAINING, str(samples), str(features), str(classes)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    told, taken = training_memory(samples, features, classes, 8) / 2**20, int(done.stdout)
+    forest = untrained("rf", validate_options("rf", {"classifier.rf.nbtrees": 8})[0])
+    told, taken = forest.training_memory(samples, features, classes) / 2**20, int(done.stdout)
     assert told / FACTOR < taken < told * 1.5
+
+
+def test_the_trees_of_each_kind_of_forest_count() -> None:
+    for kind in ("rf", "sharkrf"):
+        few, many = (
+            untrained(kind, validate_options(kind, {f"classifier.{kind}.nbtrees": trees})[0]) for trees in (10, 1000)
+        )
+        assert many.training_memory(10**5, 10, 5) > 50 * few.training_memory(10**5, 10, 5)
+        assert many.pixel_seconds == pytest.approx(100 * few.pixel_seconds)
 
 
 def test_samples_count_in_the_memory(files: WorldFiles, tmp_path: Path) -> None:

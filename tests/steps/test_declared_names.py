@@ -89,14 +89,14 @@ def undeclared(step: Step, module: ModuleType) -> list[str]:
     )
 
 
-@pytest.mark.parametrize("step", CLASSIFICATION, ids=lambda step: step.name)
+@pytest.mark.parametrize("step", CLASSIFICATION.steps, ids=lambda step: step.name)
 def test_declared_names_are_used_and_used_names_are_declared(step: Step) -> None:
     module = sys.modules[step.run.__module__]
     assert unused(step, module) == []
     assert undeclared(step, module) == []
 
 
-@pytest.mark.parametrize("step", [s for s in CLASSIFICATION if s.name == "PixelValidity"], ids=lambda s: s.name)
+@pytest.mark.parametrize("step", [s for s in CLASSIFICATION.steps if s.name == "PixelValidity"], ids=lambda s: s.name)
 def test_names_are_seen_in_all_ways_of_use(step: Step) -> None:
     module = sys.modules[step.run.__module__]
     assert {"scene", "shifts"} <= names_in(module, "inp").used, "by a helper of another module"

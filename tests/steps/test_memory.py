@@ -20,10 +20,9 @@ from odc.geo.geobox import GeoBox
 from iota2.classifiers import Model, train_model, validate_options
 from iota2.classifiers.forest import ForestClassifier
 from iota2.classifiers.models import save_model
-from iota2.compute.features import feature_block
 from iota2.compute.trees import Forest
 from iota2.core.graph import JobContext, Key, Paths, Resources, Several
-from iota2.core.grid import blocks
+from iota2.core.grid import Block, blocks
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
@@ -34,11 +33,12 @@ from iota2.io.files.atomic import write_text
 from iota2.io.files.gdal import gdal_environment
 from iota2.io.rasters.files import RasterProfile, RasterWriter
 from iota2.io.series.block_shapes import BlockShapes
-from iota2.io.series.reader import CubeReader, recipe_bands
+from iota2.io.series.reader import CubeReader
 from iota2.io.series.scene_file import scene_to_json, shifted
 from iota2.io.tables.classes import write_classes
 from iota2.steps.blocks import copy_shape, mask_shape, prediction_shapes
 from iota2.steps.classification.classification import Maps, fitting_shapes
+from iota2.steps.pixels import feature_blocks
 from iota2.steps.profiles import confidence_profile, label_profile, probability_profile
 from iota2.testing.products import Layer, write_product
 
@@ -108,13 +108,16 @@ def classify(scene: Scene, model: Model, shapes: BlockShapes, folder: Path, coun
     ]
     with ExitStack() as stack:
         stack.enter_context(gdal_environment())
-        reader = stack.enter_context(CubeReader(scene, recipe_bands(model.recipe)))
         maps = Maps(*(stack.enter_context(writer) for writer in writers))
-        for block, decoded in reader.decoded(blocks(TILE, LATTICE, shapes.decoded)):
-            for part in list(blocks(TILE, LATTICE, shapes.computed, block.rows, block.cols))[:count]:
-                features = feature_block(decoded.cubes(part), model.recipe)
-                maps.write(part, model.predict(features, np.ones(part.shape, bool)), np.arange(len(CODES)))
-                del features
+
+        def wanted(block: Block) -> list[tuple[Block, None]]:
+            found = blocks(TILE, LATTICE, shapes.computed, block.rows, block.cols)
+            return [(part, None) for part in list(found)[:count]]
+
+        order = blocks(TILE, LATTICE, shapes.decoded)
+        for part, features, _ in feature_blocks(scene, model.recipe, order, wanted):
+            maps.write(part, model.predict(features, np.ones(part.shape, bool)), np.arange(len(CODES)))
+            del features
 
 
 def grown_forest(recipe: FeatureRecipe, nodes: int, rng: np.random.Generator) -> Model:
@@ -262,9 +265,9 @@ def test_masks_are_read_within_the_budget(tmp_path: Path) -> None:
     assert shape != LATTICE.shape
     with gdal_environment(), CubeReader(scene, {}) as reader:
         block = next(blocks(TILE, LATTICE, shape))
-        reader.sight(block)
+        reader.observed(block)
         tracemalloc.start()
-        reader.sight(block)
+        reader.observed(block)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak <= use.memory
@@ -286,8 +289,8 @@ def test_masks_of_other_lattices_are_read_within_the_budget(
     shape = mask_shape(scene, use)
     with gdal_environment(), CubeReader(scene, {}, threads=threads) as reader:
         block = next(blocks(TILE, lattice, shape))
-        reader.sight(block)
-        for read in (reader.sight, reader.footprint):
+        reader.observed(block)
+        for read in (reader.observed, reader.footprint):
             tracemalloc.start()
             read(block)
             peak = tracemalloc.get_traced_memory()[1]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 
+from iota2.classifiers.options import Params as Options
 from iota2.compute.predict import Prediction, Probabilities, of_rows, predict_slices
 from iota2.core.cube import FeatureBlock
 from iota2.core.recipe import FeatureRecipe
+from iota2.core.target import Classes
 from iota2.errors import FeatureMismatch, InputError, UserError
 
 __all__ = ["Classifier", "Model", "ModelError", "Prediction", "Training"]
@@ -21,8 +23,33 @@ class ModelError(UserError):
     """A model folder that cannot be used: incomplete, damaged, of a newer format, or not fitting together."""
 
 
+FitTransform = Callable[[np.ndarray], "Transform"]
+"""Makes a transform of training samples, (sample, feature) float32."""
+
+
 class Classifier(Protocol):
     """A method that learns class codes from features."""
+
+    Params: ClassVar[type[Options]]
+    """Its options."""
+    missing: ClassVar[str]
+    """How it treats missing values, a sentence."""
+    needs_series: ClassVar[bool]
+    """Whether it reads features as a series, (date, band), and so accepts only recipes that have this shape."""
+    loaded_share: ClassVar[float]
+    """Bytes of memory of a loaded model for each byte of its files."""
+    transforms: ClassVar[tuple[FitTransform, ...]]
+    """What its features go through: each makes a transform of the training samples as those before it leave them."""
+
+    def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
+        """Not fitted yet; ``parameters`` are those of ``Params.parameters``."""
+
+    def training_memory(self, samples: float, features: int, classes: int) -> int:
+        """Bytes that ``fit`` takes, the samples included; an estimate."""
+
+    @property
+    def pixel_seconds(self) -> float:
+        """Seconds of prediction for each pixel; a rough guess."""
 
     @property
     def n_features(self) -> int:
@@ -57,6 +84,28 @@ class Classifier(Protocol):
         """The classifier that ``save`` wrote, ready to predict. ``ModelError`` if the files are not sound."""
 
 
+class Transform(Protocol):
+    """A fitted transform."""
+
+    name: ClassVar[str]
+    keeps_features: ClassVar[bool]
+    """Whether each output is made of the feature in its place alone."""
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of features it takes."""
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of features it gives."""
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        """(sample, output) float32 of (sample, input) float32; NaN stays NaN in what is made of it."""
+
+    def save(self, folder: Path) -> None:
+        """Write its arrays into an existing folder; same arrays, same bytes."""
+
+
 @runtime_checkable
 class ReadsBlocks(Protocol):
     """What a classifier may do besides: read the features of a block where they lie, without a copy."""
@@ -66,6 +115,13 @@ class ReadsBlocks(Protocol):
 
         As ``predict_proba`` says for the rows ``values[:, at].T``, bit for bit. ``ValueError`` for NaN there.
         """
+
+
+def transformed(transforms: Sequence[Transform], x: np.ndarray) -> np.ndarray:
+    """Samples (sample, feature) after all transforms, in order."""
+    for transform in transforms:
+        x = transform.apply(x)
+    return x
 
 
 @dataclass(frozen=True)
@@ -86,21 +142,42 @@ class Training:
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A fitted classifier with the recipe of its features and its class codes (ascending, 1..65535)."""
+    """A fitted classifier with the recipe of its features, what it answers, and transforms in between."""
 
     classifier: Classifier
     recipe: FeatureRecipe
-    classes: tuple[int, ...]
+    target: Classes
     meta: Training
+    transforms: tuple[Transform, ...] = ()
+    """Applied to the recipe's features one after the other, before the classifier sees them."""
 
     def __post_init__(self) -> None:
-        expected = len(self.recipe.names), len(self.classes)
+        given = len(self.recipe.names)
+        for transform in self.transforms:
+            if transform.n_inputs != given:
+                raise ModelError(
+                    f"{self.title}: {transform.name} takes {transform.n_inputs} features, {given} are given. "
+                    "Train the model again."
+                )
+            given = transform.n_outputs
+        expected = given, len(self.classes)
         found = self.classifier.n_features, self.classifier.n_classes
         if found != expected:
             raise ModelError(
                 f"{self.title}: the classifier has {found[0]} features and {found[1]} classes, its recipe "
                 f"and class list {expected[0]} and {expected[1]}. Train the model again."
             )
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """Class codes, ascending, 1..65535."""
+        return self.target.codes
+
+    @property
+    def importances(self) -> np.ndarray | None:
+        """(feature,) float64 of the recipe's features; None if the method has none, or transforms mix features."""
+        unmixed = all(transform.keeps_features for transform in self.transforms)
+        return self.classifier.importances if unmixed else None
 
     @property
     def title(self) -> str:
@@ -131,6 +208,8 @@ class Model:
 
     @property
     def _probabilities(self) -> Probabilities:
+        if self.transforms:
+            return of_rows(lambda x: self.classifier.predict_proba(transformed(self.transforms, x)))
         if isinstance(self.classifier, ReadsBlocks):
             return self.classifier.predict_pixels
         return of_rows(self.classifier.predict_proba)

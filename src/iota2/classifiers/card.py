@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 
 from iota2.classifiers.base import Model
-from iota2.classifiers.registry import KINDS
 from iota2.core.recipe import MISSING, FeatureRecipe
 
 BAR = 40
@@ -23,6 +22,7 @@ def card_text(model: Model) -> str:
         ("Parameters", _pairs(meta.parameters)),
         ("Classes and samples learned", _bars(meta.samples, "samples")),
         ("What was learned", _pairs(meta.summary)),
+        *_transforms_section(model),
         *_missing_section(model),
         *_importance_sections(model),
         ("Versions", _pairs(meta.versions)),
@@ -33,15 +33,21 @@ def card_text(model: Model) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _transforms_section(model: Model) -> list[tuple[str, list[str]]]:
+    """How features are transformed before the classifier sees them; nothing where they are not."""
+    rows = [f"{one.name}: {one.n_inputs} features to {one.n_outputs}" for one in model.transforms]
+    return [("Transforms of the features", rows)] if rows else []
+
+
 def _missing_section(model: Model) -> list[tuple[str, list[str]]]:
     """What a sensor that shows nothing of a pixel means to this model; nothing where such pixels get no label."""
     if not model.recipe.allow_missing:
         return []
-    return [(f"Missing values ({MISSING:g} where a sensor shows nothing)", [KINDS[model.meta.kind].missing])]
+    return [(f"Missing values ({MISSING:g} where a sensor shows nothing)", [model.classifier.missing])]
 
 
 def _importance_sections(model: Model) -> list[tuple[str, list[str]]]:
-    importances = model.classifier.importances
+    importances = model.importances
     if importances is None:
         return []
     origins = feature_origins(model.recipe)

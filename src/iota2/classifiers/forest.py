@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
-from math import inf
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from iota2.classifiers.base import ModelError
+from iota2.classifiers.base import FitTransform, ModelError
 from iota2.classifiers.flatten import flatten
-from iota2.classifiers.options import Option
+from iota2.classifiers.options import Params, RealNumber, WholeNumber, parameter
 from iota2.compute.trees import Forest
 from iota2.core.files import require_regular
 from iota2.errors import remedy_of
 
 FILE = "forest.npz"
+SAMPLES_SHARE = 1.3
+"""Memory of training for each byte of its samples: the array that the library learns from, and what it puts beside."""
+NODES_PER_SAMPLE = 0.35
+"""Nodes of a tree for each of its samples, where classes are hard to tell apart."""
+NODE_BYTES, NODE_CLASS_BYTES = 100, 24
+"""Bytes of a node while the library's trees become arrays, and of each class in it."""
+TREE_SECONDS = 0.04e-6
+"""Seconds of a tree for each pixel: ``make bench``."""
 MISSING_IN_TREES = (
     "Trees take a missing value for a number below all measures: a node can send pixels without data one way, and what "
     "a sensor never showed is learned like anything else."
@@ -37,108 +44,76 @@ _CANDIDATES = (
     "and more than there are means all."
 )
 _SMALLEST = "A node with fewer samples is not split; less than 2 means 2."
-RF_OPTIONS = (
-    Option(
+
+
+class RandomForestParams(Params):
+    """Options of ``rf``; fields are keyword arguments of ``RandomForestClassifier``."""
+
+    max_depth: WholeNumber = parameter(
         "classifier.rf.max",
-        int,
         25,
-        limits=(1, 1000),
+        "Greatest depth of a tree: number of tests on a path.",
+        ge=1,
+        le=1000,
         origin_default=5,
-        becomes="max_depth",
-        about="Greatest depth of a tree: number of tests on a path.",
-    ),
-    Option(
-        "classifier.rf.min",
-        int,
-        5,
-        limits=(0, 10**9),
-        origin_default=10,
-        becomes="min_samples_split",
-        convert=_split_size,
-        about=_SMALLEST,
-    ),
-    Option(
-        "classifier.rf.var",
-        int,
-        0,
-        limits=(0, 10**6),
-        becomes="max_features",
-        convert=_subset,
-        about=_CANDIDATES,
-    ),
-    Option(
-        "classifier.rf.nbtrees",
-        int,
-        100,
-        limits=(1, 100_000),
-        becomes="n_estimators",
-        about="Number of trees.",
-    ),
-    Option(
+    )
+    min_samples_split: WholeNumber = parameter(
+        "classifier.rf.min", 5, _SMALLEST, ge=0, le=10**9, origin_default=10, convert=_split_size
+    )
+    max_features: WholeNumber = parameter("classifier.rf.var", 0, _CANDIDATES, ge=0, le=10**6, convert=_subset)
+    n_estimators: WholeNumber = parameter("classifier.rf.nbtrees", 100, "Number of trees.", ge=1, le=100_000)
+    ra: RealNumber = parameter(
         "classifier.rf.ra",
-        float,
         0.0,
-        limits=(0, inf),
-        about="it ends the growth of regression trees, and these trees are for classes.",
-    ),
-    Option(
+        "it ends the growth of regression trees, and these trees are for classes.",
+        ge=0,
+        effect=False,
+    )
+    cat: WholeNumber = parameter(
         "classifier.rf.cat",
-        int,
         10,
-        limits=(0, 10**9),
-        about="it groups the values of categorical features, and all features are numbers.",
-    ),
-    Option(
+        "it groups the values of categorical features, and all features are numbers.",
+        ge=0,
+        le=10**9,
+        effect=False,
+    )
+    acc: RealNumber = parameter(
         "classifier.rf.acc",
-        float,
         0.01,
-        limits=(0, inf),
-        about="it stops adding trees once the out-of-bag error is this small, and here the number of trees "
+        "it stops adding trees once the out-of-bag error is this small, and here the number of trees "
         "that was asked for is grown.",
-    ),
-)
-SHARKRF_OPTIONS = (
-    Option(
-        "classifier.sharkrf.nbtrees",
-        int,
-        100,
-        limits=(1, 100_000),
-        becomes="n_estimators",
-        about="Number of trees.",
-    ),
-    Option(
-        "classifier.sharkrf.nodesize",
-        int,
-        25,
-        limits=(1, 10**9),
-        becomes="min_samples_split",
-        convert=_split_size,
-        about=_SMALLEST,
-    ),
-    Option(
-        "classifier.sharkrf.mtry",
-        int,
-        0,
-        limits=(0, 10**6),
-        becomes="max_features",
-        convert=_subset,
-        about=_CANDIDATES,
-    ),
-    Option(
+        ge=0,
+        effect=False,
+    )
+
+
+class SharkForestParams(Params):
+    """Options of ``sharkrf``; fields are keyword arguments of ``RandomForestClassifier``."""
+
+    n_estimators: WholeNumber = parameter("classifier.sharkrf.nbtrees", 100, "Number of trees.", ge=1, le=100_000)
+    min_samples_split: WholeNumber = parameter(
+        "classifier.sharkrf.nodesize", 25, _SMALLEST, ge=1, le=10**9, convert=_split_size
+    )
+    max_features: WholeNumber = parameter("classifier.sharkrf.mtry", 0, _CANDIDATES, ge=0, le=10**6, convert=_subset)
+    max_samples: RealNumber = parameter(
         "classifier.sharkrf.oobr",
-        float,
         0.66,
-        limits=(1e-6, 1),
-        becomes="max_samples",
-        about="Samples drawn (with replacement) for each tree, as a share of all samples. The toolbox calls "
+        "Samples drawn (with replacement) for each tree, as a share of all samples. The toolbox calls "
         "it the out-of-bag ratio; its default is close to the share of samples that a bootstrap draws at "
         "least once, so it is read as the share in the bag.",
-    ),
-)
+        ge=1e-6,
+        le=1,
+    )
 
 
 class ForestClassifier:
     """A random forest (Breiman, 2001) with soft votes: the mean over trees of a leaf's class shares."""
+
+    Params: ClassVar[type[Params]] = Params
+    missing: ClassVar[str] = MISSING_IN_TREES
+    needs_series: ClassVar[bool] = False
+    loaded_share: ClassVar[float] = 1.5
+    transforms: ClassVar[tuple[FitTransform, ...]] = ()
 
     def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
         """``parameters`` are keyword arguments of scikit-learn's forest; ``threads`` change no result."""
@@ -146,6 +121,20 @@ class ForestClassifier:
         self.threads = threads
         self._forest: Forest | None = None
         self._importances: np.ndarray | None = None
+
+    def training_memory(self, samples: float, features: int, classes: int) -> int:
+        """Bytes that ``fit`` takes: the samples, and trees that grow deep."""
+        nodes = NODES_PER_SAMPLE * self._trees * samples
+        return int(SAMPLES_SHARE * 4 * features * samples + nodes * (NODE_BYTES + NODE_CLASS_BYTES * classes))
+
+    @property
+    def pixel_seconds(self) -> float:
+        """Seconds of prediction for each pixel, by the number of trees."""
+        return TREE_SECONDS * self._trees
+
+    @property
+    def _trees(self) -> int:
+        return int(self.parameters["n_estimators"])
 
     @property
     def forest(self) -> Forest:
@@ -211,6 +200,18 @@ class ForestClassifier:
         loaded = cls({})
         loaded._forest, loaded._importances = read_forest(folder / FILE)
         return loaded
+
+
+class RandomForest(ForestClassifier):
+    """``rf``."""
+
+    Params = RandomForestParams
+
+
+class SharkForest(ForestClassifier):
+    """``sharkrf``."""
+
+    Params = SharkForestParams
 
 
 def write_forest(forest: Forest, importances: np.ndarray | None, path: Path) -> None:

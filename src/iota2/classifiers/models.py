@@ -16,19 +16,22 @@ from typing import Any
 import numpy as np
 
 from iota2 import __version__
-from iota2.classifiers.base import Model, ModelError, Training
+from iota2.classifiers.base import Model, ModelError, Training, Transform
 from iota2.classifiers.card import card_text
-from iota2.classifiers.registry import KINDS
+from iota2.classifiers.registry import KINDS, untrained
+from iota2.classifiers.transforms import LOADERS
 from iota2.compute.expressions import expression_problems
 from iota2.core.files import read_text
 from iota2.core.nomenclature import MAX_CODE
 from iota2.core.random import generator
 from iota2.core.recipe import FeatureRecipe
+from iota2.core.target import Classes
 from iota2.core.words import json_text
 from iota2.errors import ConfigError, InputError, remedy_of
 
 FORMAT = "iota2 model"
-FORMAT_VERSION = 1
+FORMAT_VERSION, TRANSFORMED_VERSION = 1, 2
+"""Formats of models without and with transforms: a program that knows none refuses the latter."""
 FILE = "model.json"
 CHECKED_TOGETHER = 4096
 """Samples that are looked at together for missing values."""
@@ -48,17 +51,21 @@ def train_model(
 ) -> Model:
     """A model fitted on ``x`` (sample, feature) and class codes ``y`` (sample,) 1..65535.
 
-    ``parameters`` come from ``validate_options``, ``weight`` is (sample,). One class, and one sample, are
-    enough. The result depends on the samples in their order, the parameters, ``seed`` and ``region``, not on
-    ``threads``. Raises ``InputError`` for no samples, values that are not finite, another number of features
-    than the recipe's, and codes out of range.
+    ``parameters`` come from ``validate_options``, ``weight`` is (sample,). One class, and one sample, are enough. The
+    result depends on the samples in their order, the parameters, ``seed`` and ``region``, not on ``threads``. Raises
+    ``InputError`` for no samples, values that are not finite, another number of features than the recipe's, and codes
+    out of range.
     """
     title = f"region {region}, random seed {seed}"
     x, y = np.asarray(x, np.float32), np.asarray(y)
     _check_samples(x, y, recipe.names, title)
     classes, counts = np.unique(y, return_counts=True)
-    classifier = KINDS[classifier_name].build(parameters, threads=threads)
+    classifier = untrained(classifier_name, parameters, threads=threads)
     drawn = int(generator(seed, "train_model", region).integers(2**32))
+    transforms: list[Transform] = []
+    for fit in classifier.transforms:
+        transforms.append(fit(x))
+        x = transforms[-1].apply(x)
     classifier.fit(x, y, weight=weight, seed=drawn)
     meta = Training(
         kind=classifier_name,
@@ -69,7 +76,7 @@ def train_model(
         summary=classifier.summary(),
         versions=_versions(),
     )
-    return Model(classifier, recipe, tuple(classes.tolist()), meta)
+    return Model(classifier, recipe, Classes(tuple(classes.tolist())), meta, tuple(transforms))
 
 
 def save_model(model: Model, folder: Path, card: Path) -> None:
@@ -79,7 +86,7 @@ def save_model(model: Model, folder: Path, card: Path) -> None:
     meta = model.meta
     content = {
         "format": FORMAT,
-        "version": FORMAT_VERSION,
+        "version": TRANSFORMED_VERSION if model.transforms else FORMAT_VERSION,
         "kind": meta.kind,
         "region": meta.region,
         "seed": meta.seed,
@@ -90,6 +97,11 @@ def save_model(model: Model, folder: Path, card: Path) -> None:
         "versions": dict(meta.versions),
         "recipe": model.recipe.to_json(),
     }
+    if model.transforms:
+        content["transforms"] = [transform.name for transform in model.transforms]
+    for number, transform in enumerate(model.transforms):
+        (folder / f"{number}_{transform.name}").mkdir(exist_ok=True)
+        transform.save(folder / f"{number}_{transform.name}")
     (folder / FILE).write_text(json_text(content, indent=1) + "\n", encoding="utf-8")
     card.write_text(card_text(model), encoding="utf-8")
 
@@ -99,36 +111,45 @@ def read_training(folder: Path) -> Training:
     return _parsed(folder / FILE)[2]
 
 
+def model_bytes(folder: Path) -> int:
+    """Bytes of memory that the model in a folder will take. ``ModelError`` as of ``load_model``; no array is read."""
+    share = KINDS[read_training(folder).kind].implementation.loaded_share
+    return int(share * sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()))
+
+
 def load_model(folder: Path) -> Model:
     """The model that ``save_model`` wrote.
 
     Raises ``ModelError`` if something is missing, damaged, of a newer version or does not fit together. No
     code of the folder runs, and no index in it can leave its arrays.
     """
-    recipe, classes, meta = _parsed(folder / FILE)
-    return Model(KINDS[meta.kind].load(folder), recipe, classes, meta)
+    recipe, target, meta, names = _parsed(folder / FILE)
+    transforms = tuple(LOADERS[name](folder / f"{number}_{name}") for number, name in enumerate(names))
+    return Model(KINDS[meta.kind].implementation.load(folder), recipe, target, meta, transforms)
 
 
-def _parsed(path: Path) -> tuple[FeatureRecipe, tuple[int, ...], Training]:
-    """Recipe, classes and origin of a model."""
+def _parsed(path: Path) -> tuple[FeatureRecipe, Classes, Training, tuple[str, ...]]:
+    """Recipe, classes, origin and names of the transforms of a model."""
     content = _read_json(path)
     if content.get("format") != FORMAT:
         raise ModelError(f"{path}: not a model of this program. Give the folder that the training wrote.")
-    if content.get("version") != FORMAT_VERSION:
+    if content.get("version") not in (FORMAT_VERSION, TRANSFORMED_VERSION):
         raise ModelError(
-            f"{path}: format version {content.get('version')!r}, this program reads {FORMAT_VERSION}. "
+            f"{path}: format version {content.get('version')!r}, this program reads {FORMAT_VERSION} "
+            f"and {TRANSFORMED_VERSION}. "
             "Use the version that trained the model, or train it again."
         )
     if not isinstance(content.get("kind"), str) or content["kind"] not in KINDS:
         raise ModelError(f"{path}: classifier {content.get('kind')!r} does not exist here; known: {', '.join(KINDS)}.")
     try:
         recipe = _recipe(content["recipe"])
-        classes, meta = _classes(content["classes"]), _training(content)
+        target, meta = Classes(tuple(content["classes"])), _training(content)
+        transforms = _transforms(content.get("transforms", []))
         recipe.names  # noqa: B018 - computed here to notice a recipe that cannot name its features
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as err:
         told = f"{type(err).__name__}: {err}"
         raise ModelError(f"{path}: damaged ({told}). Copy the model again or train it again.") from err
-    return recipe, classes, meta
+    return recipe, target, meta, transforms
 
 
 def _check_samples(x: np.ndarray, y: np.ndarray, names: tuple[str, ...], title: str) -> None:
@@ -179,12 +200,11 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _classes(codes: Any) -> tuple[int, ...]:
-    classes = tuple(codes)
-    sound = all(type(code) is int and 0 < code <= MAX_CODE for code in classes)
-    if not sound or list(classes) != sorted(set(classes)):
-        raise ValueError(f"classes {codes!r} are not ascending codes from 1 to {MAX_CODE}")
-    return classes
+def _transforms(names: Any) -> tuple[str, ...]:
+    """Names of transforms; ValueError for one that does not exist."""
+    if not isinstance(names, list) or not all(isinstance(name, str) and name in LOADERS for name in names):
+        raise ValueError(f"transforms {names!r} are not some of {', '.join(LOADERS)}")
+    return tuple(names)
 
 
 def _recipe(content: Any) -> FeatureRecipe:

@@ -1,51 +1,141 @@
-"""How options of a classifier are described, read and checked."""
+"""Options of a classifier as a pydantic model: names as users write them, limits, and the parameters they become."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from math import inf
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from iota2.core.words import nearest
 
-Number = int | float
+
+def _number_of(value: object) -> float:
+    """The number meant by a number or its text; ``ValueError`` for truth values and other texts."""
+    if isinstance(value, bool):
+        raise ValueError("a truth value is no number")
+    return float(str(value))
 
 
-def as_given(value: Number) -> Number:
+WholeNumber = Annotated[int, BeforeValidator(_number_of)]
+"""Type of an option that takes 5, 5.0, '5' and '5.0'."""
+RealNumber = Annotated[float, BeforeValidator(_number_of)]
+"""Type of an option that takes numbers and their texts."""
+
+
+def as_given(value: Any) -> Any:
     """The value itself."""
     return value
 
 
 @dataclass(frozen=True)
-class Option:
-    """One option as users write it, and the parameter of the training library that it becomes."""
+class Meaning:
+    """Facts of an option that pydantic has no place for."""
 
-    name: str
-    kind: type[int] | type[float]
-    default: Number
-    limits: tuple[Number, Number]
-    about: str
-    """What it means, or, for an option without effect, why it has none."""
-    origin_default: Number | None = None
+    effect: bool = True
+    """Whether it sets the parameter of its field's name; otherwise the description says why it has no effect."""
+    origin_default: float | None = None
     """Default of the toolbox that defined the option, where it differs."""
-    becomes: str = ""
-    """Parameter set by the option; empty if it has no effect here."""
     convert: Callable[[Any], Any] = as_given
+    """From the option's value to the parameter's."""
 
-    def read(self, value: object) -> Number:
-        """The number meant by ``value`` (a number or its text); ``ValueError`` with what was expected."""
+
+def parameter(name: str, default: float, about: str, *, ge: float, le: float = inf, **meaning: Any) -> Any:
+    """A field of ``Params``: the option ``name`` within its limits. Further arguments are those of ``Meaning``."""
+    meant: dict[str, Any] = {"meaning": Meaning(**meaning)}
+    return Field(default, alias=name, ge=ge, le=None if le == inf else le, description=about, json_schema_extra=meant)
+
+
+class Params(BaseModel):
+    """Options of a classifier. A field bears the name of the parameter of the training library that it sets."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def options(cls) -> tuple[Option, ...]:
+        """The options in the order of the fields."""
+        return tuple(Option(becomes, field) for becomes, field in cls.model_fields.items())
+
+    @classmethod
+    def read(cls, given: Mapping[str, object]) -> Self:
+        """The options that are given, others at their defaults; ``ValueError`` with a line for each problem."""
         try:
-            number = float(str(value))
-        except ValueError:
-            number = float("nan")
-        whole = self.kind is float or number.is_integer()
+            return cls.model_validate(dict(given))
+        except ValidationError as err:
+            raise ValueError(
+                "\n".join(sorted(cls._problem(str(error["loc"][0]), given) for error in err.errors()))
+            ) from None
+
+    def parameters(self) -> dict[str, Any]:
+        """Parameters of the training library, defaults included, in the order of the fields."""
+        return {
+            option.becomes: option.meaning.convert(getattr(self, option.becomes))
+            for option in self.options()
+            if option.meaning.effect
+        }
+
+    def warnings(self) -> tuple[str, ...]:
+        """One sentence for each option that is given and has no effect."""
+        ignored = [one for one in self.options() if one.becomes in self.model_fields_set and not one.meaning.effect]
+        return tuple(sorted(f"{option.name} has no effect: {option.about}" for option in ignored))
+
+    @classmethod
+    def _problem(cls, name: str, given: Mapping[str, object]) -> str:
+        known = {option.name: option for option in cls.options()}
+        if name in known:
+            return f"{name}: {given[name]!r} is not {known[name].expected}"
+        near = nearest(name, known)
+        return f"{name}: unknown option; " + (f"did you mean {near}?" if near else f"known options: {', '.join(known)}")
+
+
+@dataclass(frozen=True)
+class Option:
+    """A field of ``Params`` as documentation and messages show it."""
+
+    becomes: str
+    """Parameter of the training library, the name of the field."""
+    field: FieldInfo
+
+    @property
+    def name(self) -> str:
+        """Name as users write it."""
+        return self.field.alias or self.becomes
+
+    @property
+    def default(self) -> Any:
+        """Value of an option that is not given."""
+        return self.field.default
+
+    @property
+    def about(self) -> str:
+        """What it means, or why it has no effect."""
+        return self.field.description or ""
+
+    @property
+    def meaning(self) -> Meaning:
+        """What pydantic has no place for."""
+        extra = self.field.json_schema_extra
+        found = extra.get("meaning") if isinstance(extra, dict) else None
+        return found if isinstance(found, Meaning) else Meaning()
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Least and greatest value."""
+        bounds = {
+            name: getattr(rule, name) for rule in self.field.metadata for name in ("ge", "le") if hasattr(rule, name)
+        }
+        return bounds.get("ge", -inf), bounds.get("le", inf)
+
+    @property
+    def expected(self) -> str:
+        """What a value has to be, for messages."""
         low, high = self.limits
-        if isinstance(value, bool) or not whole or not low <= number <= high:
-            noun = "a whole number" if self.kind is int else "a number"
-            raise ValueError(f"{self.name}: {value!r} is not {noun} from {low} to {high}")
-        return self.kind(number)
+        return f"{'a whole number' if self.field.annotation is int else 'a number'} from {low} to {high}"
 
 
 def split_text(text: str) -> dict[str, str]:
@@ -62,32 +152,3 @@ def split_text(text: str) -> dict[str, str]:
 
 def _is_name(word: str) -> bool:
     return word.startswith("-") and word[1:2].isalpha()
-
-
-def parse(
-    options: Sequence[Option], given: Mapping[str, object]
-) -> tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]:
-    """Parameters (with defaults filled in), warnings and problems of the given options."""
-    known = {option.name: option for option in options}
-    values: dict[str, Number] = {}
-    warnings, problems = [], [_unknown(name, known) for name in given if name not in known]
-    for name in given.keys() & known.keys():
-        try:
-            values[name] = known[name].read(given[name])
-        except ValueError as err:
-            problems.append(str(err))
-        if not known[name].becomes:
-            warnings.append(f"{name} has no effect: {known[name].about}")
-    parameters = {o.becomes: o.convert(values.get(o.name, o.default)) for o in options if o.becomes}
-    return parameters, tuple(sorted(warnings)), tuple(sorted(problems))
-
-
-def _unknown(name: str, known: Mapping[str, Option]) -> str:
-    near = nearest(name, known)
-    hint = f"did you mean {near}?" if near else f"known options: {', '.join(known)}"
-    return f"{name}: unknown option; {hint}"
-
-
-def tree_count(options: Mapping[str, object]) -> int:
-    """Trees of a forest, for estimates; 100 where the options do not say."""
-    return int(str(options.get("classifier.rf.nbtrees", 100)))

@@ -47,17 +47,17 @@ def reference_page() -> str:
 
 
 def _section(kind: Kind) -> str:
-    rows = "\n".join(_row(option) for option in kind.options)
+    rows = "\n".join(_row(option) for option in kind.implementation.Params.options())
     return (
-        f"## {kind.name}\n\n{kind.about} {kind.missing}\n\n"
+        f"## {kind.name}\n\n{kind.about} {kind.implementation.missing}\n\n"
         f"| option | default | limits | becomes | meaning |\n|---|---|---|---|---|\n{rows}\n"
     )
 
 
 def _row(option: Option) -> str:
-    origin = "" if option.origin_default is None else f" (toolbox: {option.origin_default})"
+    origin = "" if option.meaning.origin_default is None else f" (toolbox: {option.meaning.origin_default})"
     low, high = option.limits
     limits = f"≥ {low}" if high == inf else f"{low} … {high}"
-    becomes = f"`{option.becomes}`" if option.becomes else "–"
-    about = option.about if option.becomes else f"No effect: {option.about}"
+    becomes = f"`{option.becomes}`" if option.meaning.effect else "–"
+    about = option.about if option.meaning.effect else f"No effect: {option.about}"
     return f"| `{option.name}` | {option.default}{origin} | {limits} | {becomes} | {about} |"

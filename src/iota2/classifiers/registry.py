@@ -1,23 +1,16 @@
-"""Which classifiers exist, by the name that the configuration gives them."""
+"""Classifiers by the name that the configuration gives them; the module of one is imported when it is used."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from importlib import import_module
+from typing import Any
 
 from iota2.classifiers.base import Classifier
-from iota2.classifiers.forest import MISSING_IN_TREES, RF_OPTIONS, SHARKRF_OPTIONS, ForestClassifier
-from iota2.classifiers.options import Option, parse, split_text
+from iota2.classifiers.options import split_text
 from iota2.core.words import nearest
 from iota2.errors import ConfigError
-
-
-class Build(Protocol):
-    """Makes a classifier that is not fitted yet."""
-
-    def __call__(self, parameters: Mapping[str, Any], *, threads: int) -> Classifier: ...
 
 
 @dataclass(frozen=True)
@@ -26,32 +19,48 @@ class Kind:
 
     name: str
     about: str
-    options: tuple[Option, ...]
-    build: Build
-    load: Callable[[Path], Classifier]
-    missing: str
-    """How it treats missing values, a sentence."""
+    path: str
+    """``module:Class`` of what implements ``Classifier``."""
+
+    @property
+    def implementation(self) -> type[Classifier]:
+        """The class, its module imported."""
+        module, _, name = self.path.partition(":")
+        found: type[Classifier] = getattr(import_module(module), name)
+        return found
 
 
-KINDS = {
-    kind.name: kind
-    for kind in (
-        Kind("rf", "Random forest.", RF_OPTIONS, ForestClassifier, ForestClassifier.load, MISSING_IN_TREES),
-        Kind(
-            "sharkrf",
-            "Random forest whose trees grow until their nodes are small, each from a part of the samples.",
-            SHARKRF_OPTIONS,
-            ForestClassifier,
-            ForestClassifier.load,
-            MISSING_IN_TREES,
-        ),
-    )
-}
+KINDS: dict[str, Kind] = {}
+"""Registered classifiers by name."""
+
+
+def register(name: str, about: str, path: str) -> None:
+    """Add a classifier; ``ValueError`` for a name that is taken. Configurations read afterwards may name it.
+
+    ``path`` is ``module:Class``. Register before ``iota2.config`` is imported.
+    """
+    if name in KINDS:
+        raise ValueError(f"classifier {name!r} is registered already")
+    KINDS[name] = Kind(name, about, path)
+
+
+register("rf", "Random forest.", "iota2.classifiers.forest:RandomForest")
+register(
+    "sharkrf",
+    "Random forest whose trees grow until their nodes are small, each from a part of the samples.",
+    "iota2.classifiers.forest:SharkForest",
+)
+
+
+def untrained(classifier: str, parameters: Mapping[str, Any], *, threads: int = 1) -> Classifier:
+    """A classifier that is not fitted yet; ``parameters`` come from ``validate_options``."""
+    return KINDS[classifier].implementation(parameters, threads=threads)
 
 
 def as_options(classifier: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters for ``train_model`` under the names that users write; one that no option sets keeps its own."""
-    names = {option.becomes: option.name for option in KINDS[classifier].options} if classifier in KINDS else {}
+    options = KINDS[classifier].implementation.Params.options() if classifier in KINDS else ()
+    names = {option.becomes: option.name for option in options}
     return {names.get(name, name): value for name, value in parameters.items()}
 
 
@@ -67,9 +76,7 @@ def validate_options(classifier: str, options: Mapping[str, object] | str) -> tu
         raise ConfigError([f"classifier: {classifier!r} does not exist; {hint}"])
     try:
         given = split_text(options) if isinstance(options, str) else options
+        params = KINDS[classifier].implementation.Params.read(given)
     except ValueError as err:
-        raise ConfigError([f"otb_classifier_options: {err}"]) from err
-    parameters, warnings, problems = parse(KINDS[classifier].options, given)
-    if problems:
-        raise ConfigError(f"otb_classifier_options: {problem}" for problem in problems)
-    return parameters, warnings
+        raise ConfigError(f"otb_classifier_options: {line}" for line in str(err).splitlines()) from err
+    return params.parameters(), params.warnings()

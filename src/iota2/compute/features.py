@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from iota2.compute.expressions import compile_expression, expression_problems
 from iota2.compute.indices import (
-    INDEX_FUNCTIONS,
-    INDEX_ROLES,
+    INDICES,
     Spectra,
     make_relative,
     to_decibel,
     without_data,
 )
+from iota2.compute.speckle import multitemporal_filter
 from iota2.compute.stack import evaluate
 from iota2.compute.temporal import gapfill
 from iota2.core.cube import Cube, FeatureBlock
@@ -26,9 +27,12 @@ from iota2.errors import FeatureMismatch
 def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBlock:
     """The features of one block, as ``recipe`` says; ``cubes`` by sensor name, all on the block's lattice.
 
-    Every value depends on its own pixel only. With gap filling, values that are not valid are never used. With raw
-    dates, values are as stored, save that NaN becomes ``MISSING``, which is also what indices, expressions and relative
-    reflectances are of a date on which any band is without data. An expression without a finite value is ``MISSING``.
+    A cube reaches beyond the block by the halo of its sensor's recipe, or to the edge of the tile; features are those
+    of the block. Without a halo, every value depends on its own pixel only.
+
+    With gap filling, values that are not valid are never used. With raw dates, values are as stored, save that NaN
+    becomes ``MISSING``, which is also what indices, expressions and relative reflectances are of a date on which any
+    band is without data. An expression without a finite value is ``MISSING``.
 
     ``n_valid`` sums the clear observations of the sensors that have dates. It is 0, and whoever predicts masks the
     pixel by that, where a sensor shows nothing or a layer has no data, since part of the features would be invented:
@@ -41,7 +45,7 @@ def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBl
     problems = [*_mismatches(cubes, recipe)]
     if problems:
         raise FeatureMismatch("\n".join(problems))
-    space = next(cubes[sensor.sensor].valid.shape[1:] for sensor in recipe.sensors if sensor.sensor in cubes)
+    space = next(cubes[sensor.sensor].block_shape for sensor in recipe.sensors if sensor.sensor in cubes)
     names = recipe.names
     values = np.empty((len(names), *space), np.float32)
     n_valid, seen = np.zeros(space, np.uint16), np.ones(space, bool)
@@ -53,12 +57,7 @@ def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBl
         if sensor.sensor not in cubes:
             features[:] = MISSING
             continue
-        cube = cubes[sensor.sensor]
-        shown = cube.n_valid
-        if sensor.static:
-            features[:] = _layers(cube, sensor, MISSING if recipe.allow_missing else 0.0)
-        else:
-            _sensor_features(cube, sensor, features)
+        shown = _write_features(cubes[sensor.sensor], sensor, MISSING if recipe.allow_missing else 0.0, features)
         if not sensor.static or undated:
             n_valid += shown
         if not recipe.allow_missing:
@@ -66,6 +65,26 @@ def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBl
         elif not sensor.static:
             features[:, shown == 0] = MISSING
     return FeatureBlock(values, names, np.where(seen, n_valid, 0).astype(np.uint16))
+
+
+def filtered_block(cube: Cube, recipe: SensorRecipe) -> Cube:
+    """A cube after all that reads the neighbours of a pixel, without its margins.
+
+    What is left to do is the recipe's ``pointwise`` one, and gives the same features for any choice of the pixels.
+    """
+    if recipe.speckle_radius:
+        cube = replace(cube, values=multitemporal_filter(cube.values, cube.valid, recipe.speckle_radius))
+    return cube.without_margins()
+
+
+def _write_features(cube: Cube, recipe: SensorRecipe, missing: float, out: np.ndarray) -> np.ndarray:
+    """Write the features of one sensor into ``out`` (feature, y, x); its clear observations (y, x)."""
+    cube = filtered_block(cube, recipe)
+    if recipe.static:
+        out[:] = _layers(cube, recipe, missing)
+    else:
+        _sensor_features(cube, recipe, out)
+    return cube.n_valid
 
 
 def _layers(cube: Cube, recipe: SensorRecipe, missing: float) -> np.ndarray:
@@ -93,7 +112,7 @@ def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
     indices = recipe.effective_indices
     derived = out[copied:].reshape(len(indices) + len(recipe.expressions), shape[0], pixels)
     for index, target in zip(indices, derived, strict=False):
-        INDEX_FUNCTIONS[index](spectra, target)
+        INDICES[index].function(spectra, target)
     for expression, target in zip(recipe.expressions, derived[len(indices) :], strict=True):
         evaluate(compile_expression(expression, recipe.bands), spectra.values, target)
     if missing is not None:
@@ -147,17 +166,17 @@ def _mismatches(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> Iterator[st
             yield from _cube_problems(cubes[sensor.sensor], sensor)
         elif not recipe.allow_missing or not cubes:
             yield f"{sensor.sensor}: the features need this sensor, the series are of {_some(cubes)}"
-    shapes = {s.sensor: cubes[s.sensor].valid.shape[1:] for s in recipe.sensors if s.sensor in cubes}
+    shapes = {s.sensor: cubes[s.sensor].block_shape for s in recipe.sensors if s.sensor in cubes}
     if len(set(shapes.values())) > 1:
         yield f"the series of the sensors differ in shape (rows, columns): {shapes}"
 
 
 def recipe_problems(recipe: SensorRecipe) -> Iterator[str]:
     """Why a recipe cannot be followed: indices that do not exist and roles whose band is not kept."""
-    unknown = [index for index in recipe.effective_indices if index not in INDEX_FUNCTIONS]
+    unknown = [index for index in recipe.effective_indices if index not in INDICES]
     if unknown:
-        yield f"{recipe.sensor}: unknown index {_some(unknown)}; expected {_some(INDEX_FUNCTIONS)}"
-    needed = {role: index for index in recipe.effective_indices for role in INDEX_ROLES.get(index, ())}
+        yield f"{recipe.sensor}: unknown index {_some(unknown)}; expected {_some(INDICES)}"
+    needed = {role: index for index in recipe.effective_indices for role in _roles(index)}
     if recipe.relative_reflectance and recipe.copy_input:
         needed[recipe.reference_role] = "relative reflectance"
     for role, use in needed.items():
@@ -165,6 +184,11 @@ def recipe_problems(recipe: SensorRecipe) -> Iterator[str]:
             band = f"{role} band ({recipe.roles.get(role, 'none')})"
             kept = f"the bands kept are {_some(recipe.bands)}"
             yield f"{recipe.sensor}: {use} needs the {band}, {kept}"
+
+
+def _roles(index: str) -> tuple[str, ...]:
+    """Roles that an index needs; none for one that does not exist."""
+    return INDICES[index].roles if index in INDICES else ()
 
 
 def _cube_problems(cube: Cube, recipe: SensorRecipe) -> Iterator[str]:

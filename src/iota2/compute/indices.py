@@ -1,8 +1,8 @@
 """Spectral indices of one date of one sensor: the formulas, and the registry by name.
 
 NDVI is Rouse et al. (1974), NDWI here Gao's (1996, Remote Sens. Env. 58) with the sign of (swir - nir),
-Brightness the length of the spectrum. All arrays are float32; a new index is one function and one entry of
-``INDEX_FUNCTIONS``.
+Brightness the length of the spectrum. All arrays are float32; a new index is one function and one call of
+``register``.
 """
 
 from __future__ import annotations
@@ -51,15 +51,31 @@ def brightness(spectra: Spectra, out: np.ndarray) -> None:
         _norm(bands, target)
 
 
-INDEX_FUNCTIONS: Mapping[str, IndexFunction] = {"NDVI": ndvi, "NDWI": ndwi, "Brightness": brightness}
-"""Index name to function."""
+@dataclass(frozen=True)
+class Index:
+    """A spectral index that configurations can name."""
 
-INDEX_ROLES: Mapping[str, tuple[str, ...]] = {
-    "NDVI": ("red", "nir"),
-    "NDWI": ("nir", "swir"),
-    "Brightness": (),
-}
-"""Roles whose bands an index needs."""
+    name: str
+    """Part of its features' names."""
+    function: IndexFunction
+    roles: tuple[str, ...] = ()
+    """Roles whose bands it needs."""
+
+
+INDICES: dict[str, Index] = {}
+"""Registered indices by name, in feature order."""
+
+
+def register(index: Index) -> None:
+    """Add an index; ``ValueError`` for a name that is taken. Register before ``iota2.config`` is imported."""
+    if index.name in INDICES:
+        raise ValueError(f"index {index.name!r} is registered already")
+    INDICES[index.name] = index
+
+
+register(Index("NDVI", ndvi, ("red", "nir")))
+register(Index("NDWI", ndwi, ("nir", "swir")))
+register(Index("Brightness", brightness))
 
 
 def make_relative(spectra: Spectra, reference: int) -> None:

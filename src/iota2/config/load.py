@@ -26,6 +26,7 @@ from iota2.config.options.fields import (
     shown,
 )
 from iota2.config.options.schema import ATTRIBUTES, SECTIONS, Config
+from iota2.config.options.sensors import OF_SENSORS
 from iota2.config.places import KEYS, LETTERS, place_of, section_of, texts_of, unknown_option, unknown_section
 from iota2.config.rules import findings
 from iota2.config.syntax.cfg import read_cfg
@@ -146,9 +147,10 @@ def _reading(document: Document, lookup: Lookup, *, check_paths: bool, paths_fro
 
 
 def _assembled(draft: _Draft, sections: Mapping[str, Section]) -> Config:
-    values = {ATTRIBUTES[name]: section for name, section in sections.items()}
+    values: dict[str, Any] = {ATTRIBUTES[name]: section for name, section in sections.items()}
+    values["sensors"] = {name: sections[name] for name in OF_SENSORS}
     places = Places(draft.nodes)
-    return Config(**values, source=draft.source, warnings=draft.all_warnings(), places=places)  # type: ignore[arg-type]
+    return Config(**values, source=draft.source, warnings=draft.all_warnings(), places=places)
 
 
 def _usable(draft: _Draft, context: Mapping[str, object]) -> Config | None:

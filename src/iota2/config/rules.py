@@ -27,7 +27,7 @@ from iota2.config.options.sensors import (
 )
 from iota2.config.options.train import ArgClassification, ArgTrain
 from iota2.config.s1_ini import read_s1_ini
-from iota2.core.recipe import INDICES
+from iota2.core.recipe import DEFAULT_INDICES
 from iota2.core.words import counted, did_you_mean
 from iota2.errors import ConfigError
 from iota2.io.archive.layers import NAME as LAYERS_NAME
@@ -199,9 +199,9 @@ def groups_split(arg_train: ArgTrain) -> Iterator[Finding]:
 
 
 def features_whole(arg_train: ArgTrain) -> Iterator[Finding]:
-    missing = [name for name in INDICES if name not in arg_train.features]
+    missing = [name for name in DEFAULT_INDICES if name not in arg_train.features]
     if arg_train.features and missing:
-        text = f"{', '.join(missing)} also computed: any list but [] stands for all of {', '.join(INDICES)}"
+        text = f"{', '.join(missing)} also computed: any list but [] stands for all of {', '.join(DEFAULT_INDICES)}"
         yield Finding("arg_train", ("features",), text, fatal=False)
 
 
@@ -268,7 +268,7 @@ def expressions_used(
 
 
 def sensors_used(chain: Chain, user_feat: UserFeat, sentinel_1: Sentinel1, *sensors: Sensor) -> Iterator[Finding]:
-    given = {LAYERS: user_feat, RADAR: sentinel_1, **dict(zip(PATHS, sensors, strict=True))}
+    given = {LAYERS: user_feat, RADAR: sentinel_1, **{one.section_name: one for one in sensors}}
     for section, key in PLACES.items():
         options = given[section]
         if getattr(chain, key) is None and not _enabled(chain, section) and options.model_fields_set:
@@ -305,9 +305,9 @@ def _series(chain: Chain, sentinel_1: Sentinel1, *sensors: Sensor) -> Iterator[_
     """The enabled sensors with dates."""
     if chain.s1_path:
         yield _Series(RADAR, (), sentinel_1.start_date, sentinel_1.end_date)
-    for section, given in zip(PATHS, sensors, strict=True):
-        if _enabled(chain, section):
-            yield _series_of(section, (), given)
+    for given in sensors:
+        if _enabled(chain, given.section_name):
+            yield _series_of(given.section_name, (), given)
     for name, sensor in chain.user_sensors.items():
         yield _series_of("chain", ("user_sensors", name), sensor)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
+
+from iota2.core.grid import NO_MARGINS, Margins
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Cube:
     roles: Mapping[str, str]
     nodata: float | None = None
     """What the files hold where they have no data, in their own units."""
+    margins: Margins = NO_MARGINS
+    """Pixels of the arrays beyond the block: the halo that filters read, smaller at the edges of the tile."""
 
     def __post_init__(self) -> None:
         time, band, *space = self.values.shape
@@ -36,6 +40,21 @@ class Cube:
                 f"cube of values {self.values.shape}, valid {self.valid.shape}, "
                 f"{len(self.days)} dates, {len(self.bands)} bands"
             )
+
+    @property
+    def block_shape(self) -> tuple[int, int]:
+        """(rows, columns) of the block, without margins."""
+        height, width = self.valid.shape[1:]
+        top, bottom, left, right = self.margins
+        return height - top - bottom, width - left - right
+
+    def without_margins(self) -> Cube:
+        """The series on the block alone."""
+        if self.margins == NO_MARGINS:
+            return self
+        (top, _, left, _), (height, width) = self.margins, self.block_shape
+        place = (..., slice(top, top + height), slice(left, left + width))
+        return replace(self, values=self.values[place], valid=self.valid[place], margins=NO_MARGINS)
 
     @property
     def n_valid(self) -> np.ndarray:

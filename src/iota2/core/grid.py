@@ -20,6 +20,11 @@ PART_ROWS = 1024
 but file names do."""
 
 
+Margins = tuple[int, int, int, int]
+"""Rows above and below a block, columns left and right of it."""
+NO_MARGINS: Margins = (0, 0, 0, 0)
+
+
 @dataclass(frozen=True)
 class Block:
     """A window of one tile: the unit of reading, computing and writing.
@@ -36,6 +41,11 @@ class Block:
     def shape(self) -> tuple[int, int]:
         """(rows, columns) of the block."""
         return self.rows[1] - self.rows[0], self.cols[1] - self.cols[0]
+
+    def margins(self, part: Block) -> Margins:
+        """How far this block reaches beyond a ``part`` of it."""
+        (top, bottom), (left, right) = self.rows, self.cols
+        return part.rows[0] - top, bottom - part.rows[1], part.cols[0] - left, right - part.cols[1]
 
     def cut(self, values: np.ndarray, part: Block) -> np.ndarray:
         """Of ``values`` (…, y, x) of this block, those of a ``part`` of it."""

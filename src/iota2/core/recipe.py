@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from typing import Any, get_args, get_origin, get_type_hints
 
-INDICES = ("NDVI", "NDWI", "Brightness")
-"""The spectral indices, in feature order."""
+DEFAULT_INDICES = ("NDVI", "NDWI", "Brightness")
+"""Spectral indices of a recipe that is not told otherwise, in feature order."""
 
 MISSING = -10000.0
 """Value of a feature where what it is made of is missing. For a forest it is a value like any other, below all
@@ -29,7 +29,7 @@ class SensorRecipe:
     dates: tuple[str, ...]
     """``YYYYMMDD`` (interpolated) or acquisition keys (raw)."""
     gapfilling: bool = True
-    indices: tuple[str, ...] = INDICES
+    indices: tuple[str, ...] = DEFAULT_INDICES
     copy_input: bool = True
     relative_reflectance: bool = False
     keep_duplicates: bool = True
@@ -44,6 +44,16 @@ class SensorRecipe:
     """Half-width in pixels of the window of the multitemporal speckle filter; 0 filters nothing."""
     decibel: bool = False
     """The bands as features are 10 log10 of their values; indices and expressions are made of the values."""
+
+    @property
+    def halo(self) -> int:
+        """How many pixels around a block its features depend on."""
+        return self.speckle_radius
+
+    @property
+    def pointwise(self) -> SensorRecipe:
+        """The same features, of a series whose pixels no longer depend on their neighbours."""
+        return replace(self, speckle_radius=0)
 
     @property
     def effective_indices(self) -> tuple[str, ...]:
@@ -87,6 +97,21 @@ class FeatureRecipe:
         """All feature names, in order: the only definition of it."""
         names = tuple(name for sensor in self.sensors for name in sensor.names)
         return tuple(f"value_{k}" for k in range(len(names))) if self.standard_labels else names
+
+    @property
+    def halos(self) -> dict[str, int]:
+        """By sensor, how many pixels around a block its features depend on."""
+        return {sensor.sensor: sensor.halo for sensor in self.sensors}
+
+    @property
+    def halo(self) -> int:
+        """How many pixels around a block its features depend on, of any sensor."""
+        return max(self.halos.values(), default=0)
+
+    @property
+    def pointwise(self) -> FeatureRecipe:
+        """The same features, of series whose pixels no longer depend on their neighbours."""
+        return replace(self, sensors=tuple(sensor.pointwise for sensor in self.sensors))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for ``recipe.json``."""

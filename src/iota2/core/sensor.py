@@ -74,6 +74,34 @@ class MetadataSpec:
 
 
 @dataclass(frozen=True)
+class LookAlike:
+    """Products of another kind whose names differ little from those of a sensor."""
+
+    name: str
+    """Regular expression of their names, from the beginning."""
+    kind: str
+    """What they are and what is needed instead, in words: ``of level L1C; L2A is needed``."""
+
+
+LAST = 1000
+"""Place of a sensor that does not tell one: after the others."""
+
+
+@dataclass(frozen=True)
+class SensorOption:
+    """The key of ``chain`` that enables a sensor that comes with the program."""
+
+    key: str
+    """As written in configurations: ``s2_path``."""
+    holds: str
+    """What the folder holds, in words: ``Sentinel-2 level 2A products (THEIA)``."""
+    listed: int = LAST
+    """Place of the key in lists of options."""
+    place: int = LAST
+    """Place of the sensor in the order of features."""
+
+
+@dataclass(frozen=True)
 class SensorSpec:
     """One sensor: where its products lie, how they are named, what is in them."""
 
@@ -124,6 +152,10 @@ class SensorSpec:
     """Further values that stand for no measure in the files of all bands."""
     ignore: tuple[str, ...] = ()
     """Globs of entries in a tile folder that are no products and are passed over without a word."""
+    mistaken_for: tuple[LookAlike, ...] = ()
+    """Products that users take for those of the sensor; the first that a name matches is told."""
+    option: SensorOption | None = None
+    """How configurations enable the sensor; None for one of the user's own."""
 
     @property
     def band_names(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BeforeValidator, PrivateAttr, field_validator
+from pydantic import BeforeValidator, PrivateAttr, create_model, field_validator
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
@@ -30,6 +30,7 @@ from iota2.config.options.fields import (
     planned,
 )
 from iota2.core.words import some
+from iota2.io.archive.specs import folder_options
 
 Group = Literal[
     "init",
@@ -166,8 +167,8 @@ def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
-class Chain(Section):
-    """Inputs, outputs, grid and extent of a run."""
+class _Ground(Section):
+    """Results, grid, reference data and regions of a run."""
 
     section_name: ClassVar[str] = "chain"
     about_section: ClassVar[str] = "Inputs, outputs, grid and extent of a run."
@@ -220,13 +221,16 @@ class Chain(Section):
     region_field: str = option(
         "region", "Text field of `region_path` that names the region.", about=About(builders="C O R")
     )
-    s2_path: InputFolder | None = _products("Sentinel-2 level 2A products (THEIA)")
-    s2_s2c_path: InputFolder | None = _products("Sentinel-2 level 2A products of Sen2Cor (SAFE)")
-    s2_l3a_path: InputFolder | None = _products("Sentinel-2 level 3A syntheses (THEIA)")
-    l5_path_old: InputFolder | None = _products("Landsat 5 products of the old THEIA format")
-    l8_path: InputFolder | None = _products("Landsat 8 products of THEIA (MAJA)")
-    l8_path_old: InputFolder | None = _products("Landsat 8 products of the old THEIA format")
-    l8_usgs_optical_path: InputFolder | None = _products("Landsat 8 and 9 products of USGS, collection 2 level 2")
+
+
+_KEYS: dict[str, Any] = {one.key: (InputFolder | None, _products(one.holds)) for one in folder_options()}
+_Folders: Any = create_model("_Folders", __base__=_Ground, **_KEYS)
+"""Then a key for each sensor that comes with the program, from its description."""
+
+
+class Chain(_Folders):
+    """Inputs, outputs, grid and extent of a run."""
+
     s1_path: InputFile | None = option(
         None,
         "INI file with the location of Sentinel-1 images made by S1Tiling; enables the sensor.",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 from iota2.config.options.chain import Chain
 from iota2.config.options.fields import Section, default_of, is_mandatory
@@ -19,19 +19,7 @@ from iota2.config.options.others import (
     Slurm,
     TaskRetryLimits,
 )
-from iota2.config.options.sensors import (
-    FeatureExtraction,
-    Interpolation,
-    Landsat5Old,
-    Landsat8,
-    Landsat8Old,
-    Landsat8Usgs,
-    Sentinel1,
-    Sentinel2,
-    Sentinel2L3A,
-    Sentinel2S2C,
-    UserFeat,
-)
+from iota2.config.options.sensors import OF_SENSORS, FeatureExtraction, Interpolation, UserFeat
 from iota2.config.options.train import ArgClassification, ArgTrain, DimRed, MultiRunFusion, ScikitModels
 from iota2.config.syntax.document import Places
 
@@ -44,14 +32,8 @@ class Config:
     arg_train: ArgTrain = field(default_factory=ArgTrain)
     arg_classification: ArgClassification = field(default_factory=ArgClassification)
     multi_run_fusion: MultiRunFusion = field(default_factory=MultiRunFusion)
-    landsat5_old: Landsat5Old = field(default_factory=Landsat5Old)
-    landsat8: Landsat8 = field(default_factory=Landsat8)
-    landsat8_old: Landsat8Old = field(default_factory=Landsat8Old)
-    landsat8_usgs: Landsat8Usgs = field(default_factory=Landsat8Usgs)
-    sentinel_1: Sentinel1 = field(default_factory=Sentinel1)
-    sentinel_2: Sentinel2 = field(default_factory=Sentinel2)
-    sentinel_2_s2c: Sentinel2S2C = field(default_factory=Sentinel2S2C)
-    sentinel_2_l3a: Sentinel2L3A = field(default_factory=Sentinel2L3A)
+    sensors: Mapping[str, Section] = field(default_factory=lambda: {name: kind() for name, kind in OF_SENSORS.items()})
+    """Sections of the sensors that come with the program, by name."""
     user_feat: UserFeat = field(default_factory=UserFeat)
     sensors_data_interpolation: Interpolation = field(default_factory=Interpolation)
     iota2_feature_extraction: FeatureExtraction = field(default_factory=FeatureExtraction)
@@ -74,45 +56,25 @@ class Config:
 
     def section(self, name: str) -> Section:
         """The section written as ``name``, such as ``Sentinel_2``. Raises KeyError for an unknown one."""
-        found = getattr(self, ATTRIBUTES[name])
+        found = self.sensors[name] if name in OF_SENSORS else getattr(self, ATTRIBUTES[name])
         assert isinstance(found, Section)
         return found
 
 
-SECTIONS: Mapping[str, type[Section]] = {
-    cls.section_name: cls
-    for cls in (
-        Chain,
-        ArgTrain,
-        ArgClassification,
-        MultiRunFusion,
-        Landsat5Old,
-        Landsat8,
-        Landsat8Old,
-        Landsat8Usgs,
-        Sentinel1,
-        Sentinel2,
-        Sentinel2S2C,
-        Sentinel2L3A,
-        UserFeat,
-        Interpolation,
-        FeatureExtraction,
-        DimRed,
-        ScikitModels,
-        ExternalFeatures,
-        PythonDataManaging,
-        Builders,
-        Simplification,
-        Obia,
-        Coregistration,
-        Slurm,
-        TaskRetryLimits,
-    )
-}
+def _kinds() -> Iterator[tuple[str, type[Section]]]:
+    """The attribute of ``Config`` that holds each section, and the section's class, in the order of the attributes."""
+    for name, kind in get_type_hints(Config).items():
+        if name == "sensors":
+            yield from ((name, each) for each in OF_SENSORS.values())
+        elif isinstance(kind, type) and issubclass(kind, Section):
+            yield name, kind
+
+
+SECTIONS: Mapping[str, type[Section]] = {kind.section_name: kind for _, kind in _kinds()}
 """Name of every section, as written in files, to its class."""
 
-ATTRIBUTES: Mapping[str, str] = dict(zip(SECTIONS, (f.name for f in fields(Config)), strict=False))
-"""Name of every section to the attribute of ``Config`` that holds it."""
+ATTRIBUTES: Mapping[str, str] = {kind.section_name: name for name, kind in _kinds()}
+"""Name of every section to the attribute of ``Config`` that holds it, ``sensors`` for all sensors."""
 
 
 class Setting(NamedTuple):

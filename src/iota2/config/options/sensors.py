@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import re
+import types
 from typing import ClassVar, Literal
 
 from pydantic import field_validator
 
 from iota2.config.options.fields import Day, Numbers, Section, Words, idle, option, planned
+from iota2.core.sensor import SensorSpec
 from iota2.io.archive.layers import SECTION as LAYERS
 from iota2.io.archive.s1tiling import SECTION as RADAR
+from iota2.io.archive.specs import in_order
 
 _NEVER_WRITTEN = "nothing is ever written into the inputs"
 
 PLACES = {
-    "Landsat5_old": "l5_path_old",
-    "Landsat8": "l8_path",
-    "Landsat8_old": "l8_path_old",
-    "Landsat8_usgs_optical": "l8_usgs_optical_path",
-    RADAR: "s1_path",
-    "Sentinel_2": "s2_path",
-    "Sentinel_2_S2C": "s2_s2c_path",
-    "Sentinel_2_L3A": "s2_l3a_path",
+    **{spec.section: spec.option.key for spec in in_order() if spec.option},
     LAYERS: "user_feat_path",
 }
 """Section of each sensor, in the order of features, to the key of ``chain`` that enables it; those of
@@ -51,48 +47,6 @@ class Sensor(Section):
     )
 
 
-class Sentinel2(Sensor):
-    """Dates and bands of Sentinel-2 level 2A (THEIA)."""
-
-    section_name: ClassVar[str] = "Sentinel_2"
-
-
-class Sentinel2S2C(Sensor):
-    """Dates and bands of Sentinel-2 level 2A (Sen2Cor)."""
-
-    section_name: ClassVar[str] = "Sentinel_2_S2C"
-
-
-class Sentinel2L3A(Sensor):
-    """Dates and bands of Sentinel-2 level 3A."""
-
-    section_name: ClassVar[str] = "Sentinel_2_L3A"
-
-
-class Landsat5Old(Sensor):
-    """Dates and bands of Landsat 5 (old THEIA format)."""
-
-    section_name: ClassVar[str] = "Landsat5_old"
-
-
-class Landsat8(Sensor):
-    """Dates and bands of Landsat 8 (THEIA)."""
-
-    section_name: ClassVar[str] = "Landsat8"
-
-
-class Landsat8Old(Sensor):
-    """Dates and bands of Landsat 8 (old THEIA format)."""
-
-    section_name: ClassVar[str] = "Landsat8_old"
-
-
-class Landsat8Usgs(Sensor):
-    """Dates and bands of Landsat 8 and 9, collection 2 level 2 of USGS."""
-
-    section_name: ClassVar[str] = "Landsat8_usgs_optical"
-
-
 class Sentinel1(Section):
     """Dates and units of Sentinel-1."""
 
@@ -103,6 +57,20 @@ class Sentinel1(Section):
     start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
     end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
     decibel: bool = option(False, "Use VV and VH in dB as features; expressions are computed from linear values.")
+
+
+def _section_of(spec: SensorSpec) -> type[Section]:
+    """The section of a sensor that comes with the program, as its description says."""
+    if spec.section == RADAR:
+        return Sentinel1
+    about = {"__module__": __name__, "__doc__": f"Dates and bands of {spec.section}.", "section_name": spec.section}
+    return types.new_class(spec.section, (Sensor,), exec_body=lambda namespace: namespace.update(about))
+
+
+OF_SENSORS = {spec.section: _section_of(spec) for spec in in_order()}
+"""Section of each sensor that comes with the program, in the order of features."""
+
+globals().update({kind.__name__: kind for kind in OF_SENSORS.values()})  # where worker processes look for them
 
 
 class UserFeat(Section):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import field_validator, model_validator
 
 from iota2.classifiers.registry import KINDS
+from iota2.compute.indices import INDICES
 from iota2.config.options.fields import (
     About,
     AnyPath,
@@ -21,11 +22,11 @@ from iota2.config.options.fields import (
     option,
     planned,
 )
-from iota2.core.recipe import INDICES
+from iota2.core.recipe import DEFAULT_INDICES
 
 _OTHER_CLASSIFIERS = ("libsvm", "svm", "boost", "dt", "gbt", "ann", "normalbayes", "knn", "sharkkm")
 Classifier = Literal[(*KINDS, *_OTHER_CLASSIFIERS)]  # type: ignore[valid-type]
-Index = Literal[INDICES]  # type: ignore[valid-type]
+Index = Literal[(*INDICES,)]  # type: ignore[valid-type]
 _FUSION_ONLY = "it is used with classif_mode 'fusion' only"
 _NO_TERRAIN = "pixels are selected on the grid of the images, without a terrain model"
 
@@ -213,7 +214,7 @@ class ArgTrain(Section):
         ge=0,
     )
     features: tuple[Index, ...] = option(
-        INDICES, "Spectral indices added to the bands: any list selects all of them, [] none."
+        DEFAULT_INDICES, "Spectral indices added to the bands: any list includes the default ones, [] means none."
     )
     sample_selection: SampleSelection = option(SampleSelection(), "Selection of pixels in learning polygons.")
     max_samples_per_class: int | None = option(
@@ -256,8 +257,9 @@ class ArgTrain(Section):
 
     @property
     def indices(self) -> tuple[str, ...]:
-        """Indices that are computed: all or none, whatever part of the list is given."""
-        return INDICES if self.features else ()
+        """Indices that are computed: the default ones, whatever part of them is given, and others named; or none."""
+        others = (name for name in INDICES if name in self.features and name not in DEFAULT_INDICES)
+        return (*DEFAULT_INDICES, *others) if self.features else ()
 
 
 class ArgClassification(Section):

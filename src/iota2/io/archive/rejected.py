@@ -12,16 +12,6 @@ from iota2.io.archive.specs import builtin_specs
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".7z")
 UNFINISHED = (".part", ".partial", ".crdownload", ".filepart", ".incomplete", ".tmp", ".download")
 """Ends that programs give to what they have not yet loaded."""
-OTHER_KINDS = (
-    ("L1C", "L2A", "level"),
-    ("L2A", "L3A", "level"),
-    ("L3A", "L2A", "level"),
-    ("L1TP", "L2SP", "level"),
-    ("L1GT", "L2SP", "level"),
-    ("_01_", "_02_", "collection"),
-    ("_RT", "_T1", "tier"),
-)
-"""Parts of names that tell products apart that look alike: the one found, the one that would do, what it is."""
 ONE_LEVEL_TOO_DEEP = "it holds products, one level too deep"
 
 
@@ -89,9 +79,9 @@ def _difference(spec: SensorSpec, name: str) -> str | None:
             return f"a product of {other.section}"
     for candidate in (spec, *others):
         reader = "" if candidate is spec else f" for {candidate.section}"
-        for wrong, right, what in OTHER_KINDS:
-            if wrong in name and re.match(candidate.product, name.replace(wrong, right, 1)):
-                return f"of {what} {wrong.strip('_')}; {right.strip('_')} is needed{reader}"
+        told = next((kind.kind for kind in candidate.mistaken_for if re.match(kind.name, name)), None)
+        if told:
+            return f"{told}{reader}"
     if re.match(spec.product, name, re.IGNORECASE):
         return "its name has other capital letters than that of a product"
     stems = (name[:length] for length in range(len(name) - 1, len(name) // 2, -1))

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from iota2.core.files import read_text
-from iota2.core.sensor import BandSpec, MaskRule, MetadataSpec, SensorSpec
+from iota2.core.sensor import LAST, BandSpec, LookAlike, MaskRule, MetadataSpec, SensorOption, SensorSpec
 from iota2.core.words import nearest
 from iota2.errors import ConfigError, InputError, remedy_of
 
@@ -28,6 +28,17 @@ def builtin_specs() -> Mapping[str, SensorSpec]:
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".yaml"))
     specs = [parse_spec((folder / name).read_text(encoding="utf-8"), source=name) for name in names]
     return {spec.section: spec for spec in specs}
+
+
+def in_order() -> list[SensorSpec]:
+    """The sensors that come with the program, in the order of features."""
+    return sorted(builtin_specs().values(), key=lambda spec: spec.option.place if spec.option else LAST)
+
+
+def folder_options() -> list[SensorOption]:
+    """The keys of folders of products, in the order of lists; Sentinel-1 is found by a file instead."""
+    options = [spec.option for spec in builtin_specs().values() if spec.option and spec.products == "folders"]
+    return sorted(options, key=lambda option: option.listed)
 
 
 def load_spec(path: str | Path) -> SensorSpec:
@@ -97,6 +108,9 @@ def _read_value(key: str, node: yaml.Node, check: Any, what: str, problems: list
     if key == "metadata":
         values = _read_mapping(node, _METADATA_KEYS, ("file", "quantification"), key, problems)
         return MetadataSpec(**values) if {"file", "quantification"} <= values.keys() else None
+    if key == "option":
+        values = _read_mapping(node, _OPTION_KEYS, ("key", "holds"), key, problems)
+        return SensorOption(**values) if {"key", "holds"} <= values.keys() else None
     try:
         value = _plain(node)
         return check(value)
@@ -108,15 +122,13 @@ def _read_value(key: str, node: yaml.Node, check: Any, what: str, problems: list
 
 
 def _read_list(key: str, node: yaml.Node, problems: list[str]) -> tuple[Any, ...]:
-    """The bands or masks of a sensor."""
-    make, keys, what = _NODE_READERS[key]
+    """The bands, masks or look-alikes of a sensor."""
+    make, keys, required, what = _NODE_READERS[key]
     if not isinstance(node, yaml.SequenceNode):
         problems.append(f"line {node.start_mark.line + 1}: {key} must be a list, one entry for each {what}")
         return ()
     before = len(problems)
-    found = [
-        _read_mapping(item, keys, ("name", "file"), f"{what} {k + 1}", problems) for k, item in enumerate(node.value)
-    ]
+    found = [_read_mapping(item, keys, required, f"{what} {k + 1}", problems) for k, item in enumerate(node.value)]
     return tuple(make(**values) for values in found) if len(problems) == before else ()
 
 
@@ -208,11 +220,19 @@ def _globs(value: Any) -> tuple[str, ...]:
     return tuple(_text(item) for item in value)
 
 
-def _product(value: Any) -> str:
+def _look_alike(**values: str) -> LookAlike:
+    return LookAlike(name=values["name"], kind=values["is"])
+
+
+def _expression(value: Any) -> str:
     try:
-        pattern = re.compile(_text(value))
+        return re.compile(_text(value)).pattern
     except re.error as err:
         raise ValueError(f"a regular expression ({err})") from err
+
+
+def _product(value: Any) -> str:
+    pattern = re.compile(_expression(value))
     if "date" not in pattern.groupindex:
         raise ValueError(r"a regular expression with a group for the date, (?P<date>\d{8})")
     return str(value)
@@ -288,9 +308,12 @@ _MASK_KEYS: Mapping[str, Check] = {
     "assets": _globs,
 }
 _METADATA_KEYS: Mapping[str, Check] = {"file": _glob, "quantification": _element, "offset": _element}
-_NODE_READERS: Mapping[str, tuple[Any, Mapping[str, Check], str]] = {
-    "bands": (BandSpec, _BAND_KEYS, "band"),
-    "masks": (MaskRule, _MASK_KEYS, "mask"),
+_OPTION_KEYS: Mapping[str, Check] = {"key": _section, "holds": _text, "listed": _positive, "place": _positive}
+_LOOK_ALIKE_KEYS: Mapping[str, Check] = {"name": _expression, "is": _text}
+_NODE_READERS: Mapping[str, tuple[Callable[..., Any], Mapping[str, Check], tuple[str, ...], str]] = {
+    "bands": (BandSpec, _BAND_KEYS, ("name", "file"), "band"),
+    "masks": (MaskRule, _MASK_KEYS, ("name", "file"), "mask"),
+    "mistaken_for": (_look_alike, _LOOK_ALIKE_KEYS, ("name", "is"), "look-alike"),
 }
 _SENSOR_REQUIRED = ("name", "section", "product", "bands", "masks")
 _SENSOR_KEYS: Mapping[str, Check] = {
@@ -315,11 +338,14 @@ _SENSOR_KEYS: Mapping[str, Check] = {
     "reference_band": _word,
     "file_nodata": _choice("honoured", "ignored"),
     "ignore": _globs,
+    "mistaken_for": tuple,
+    "option": dict,
 }
 KEYS: Mapping[type, Iterable[str]] = {
     SensorSpec: _SENSOR_KEYS,
     BandSpec: _BAND_KEYS,
     MaskRule: _MASK_KEYS,
     MetadataSpec: _METADATA_KEYS,
+    SensorOption: _OPTION_KEYS,
 }
 """Keys of a description and of its parts."""

@@ -88,11 +88,14 @@ def date_views(
     """One band of one date as its files have it, in windows of the lattice of the band; windows come row by row."""
     lattice, name = sensor.grids[band], sensor.spec.name
     alone = replace(sensor, acquisitions=(replace(acquisition, shift=(0.0, 0.0)),))
+    strips = {
+        block_of(tile, lattice, rows, (0, lattice.shape.x)): [cols for _, cols in members]
+        for rows, members in groupby(windows, key=lambda window: window[0])
+    }
     views = []
     with CubeReader(Scene(tile, lattice, (alone,)), {name: (band,)}) as reader:
-        for rows, members in groupby(windows, key=lambda window: window[0]):
-            decoded = reader.decode(block_of(tile, lattice, rows, (0, lattice.shape.x)))
-            for _, cols in members:
-                cube = decoded.cubes(block_of(tile, lattice, rows, cols))[name]
+        for strip, decoded in reader.blocks(strips):
+            for cols in strips[strip]:
+                cube = decoded.cubes(block_of(tile, lattice, strip.rows, cols))[name]
                 views.append(view_of(cube.values[0, 0], cube.valid[0]))
     return views

@@ -24,20 +24,20 @@ MIN_ROWS, MIN_COLS = SMALLEST = 16, 64
 COMPUTED = ((64, 256), (32, 256), (32, 128), (16, 128), (MIN_ROWS, MIN_COLS))
 """Shapes of blocks that are computed, best first: the features of some thousand pixels stay near the processor, and
 the rows around a block, which resampling reads too, are few beside its own."""
-_READING = 32
+_MASK_BYTES = 32
 """Bytes for each pixel of a block while one mask of one date is read."""
-_STORED = 20
+_MASK_BYTES_BEYOND = 20
 """The same for each further pixel of the mask, when it has more than the block."""
-_BRINGING = 11
+_SCALING_BYTES = 11
 """Bytes for each value, beside those as stored, while bands are scaled and found to have data."""
-_COUNTS = 16
+_COUNT_BYTES = 16
 """Bytes for each pixel of a block: clear dates in several steps, the region."""
-_PLACING = 60
+_PLACEMENT_BYTES = 60
 """Bytes for each pixel of a block and lattice of another projection: where the pixel lies there."""
-_FILTERING = 28
-"""Bytes for each pixel while speckle is filtered, beside the values and a mean for each date."""
-_ROUNDS = 4
-"""So often a shape is made smaller to pay for the margins around it."""
+_FILTER_BYTES = 28
+"""Bytes for each pixel while speckle is filtered, beside the values before and after it."""
+_MAX_ROUNDS = 4
+"""How often a shape is made smaller at most, to pay for the margins around it."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +75,10 @@ def block_shapes(
     """Shapes of blocks in which ``scene`` is read and made into features within ``memory`` bytes.
 
     Of each computed pixel counts the most that is held at a time: the series (4 bytes a value) with what resampling
-    and filters need; the series and the features; the features and ``extra_bytes`` that the caller needs once the
-    series are gone. Of each decoded pixel, what the files store of it and around it, and masks of ``regions``; twice
-    with several ``threads``, when the next block is decoded while one is computed. Of each thread, what a file stores
-    together. ``reserved`` bytes are the caller's whatever the shape. All this is kept below ``share`` of the
+    needs; the series and the features with what filters need; the features and ``extra_bytes`` that the caller needs
+    once the series are gone. Of each decoded pixel, what the files store of it and around it, and masks of ``regions``;
+    twice with several ``threads``, when the next block is decoded while one is computed. Of each thread, what a file
+    stores together. ``reserved`` bytes are the caller's whatever the shape. All this is kept below ``share`` of the
     memory.
 
     Decoded are full-width strips first, since most archives store images in strips; narrower blocks of 16 rows when
@@ -121,7 +121,7 @@ def mask_block_shape(scene: Scene, memory: int, *, threads: int = 1) -> tuple[in
     ]
 
     def per_pixel(shape: tuple[int, int]) -> float:
-        return dates + _COUNTS + threads * max((_mask_bytes(scene, sensor, shape) for sensor in dated), default=0)
+        return dates + _COUNT_BYTES + threads * max((_mask_bytes(scene, sensor, shape) for sensor in dated), default=0)
 
     fitting = _shape(scene, per_pixel, memory, _stored_tile(scene, files))
     if fitting is None:
@@ -137,7 +137,8 @@ def _mask_bytes(scene: Scene, sensor: SensorScene, shape: tuple[int, int]) -> fl
     grids = list({sensor.grids[name]: None for name in names if name in sensor.grids})
     windows = [_window(scene, sensor, grid, shape) for grid in grids]
     most = max((rows * cols / (shape[0] * shape[1]) for rows, cols in windows), default=1.0)
-    return _READING + _STORED * max(0.0, most - 1.0) + _PLACING * sum(grid.crs != scene.geobox.crs for grid in grids)
+    warped = sum(grid.crs != scene.geobox.crs for grid in grids)
+    return _MASK_BYTES + _MASK_BYTES_BEYOND * max(0.0, most - 1.0) + _PLACEMENT_BYTES * warped
 
 
 def _kinds(sensor: SensorScene) -> list[Acquisition]:
@@ -161,17 +162,16 @@ class _BlockMemory:
 
     def computed(self, shape: tuple[int, int]) -> float:
         """For each pixel of a computed block of a shape: the most that is held at a time."""
-        series = aside = bringing = 0.0
+        series = aside = resampling = 0.0
         for sensor, wanted in self._sensors():
-            dates, radius = len(sensor.acquisitions), wanted.speckle_radius
-            own = dates * (4 * len(wanted.bands) + 1)
-            around = (shape[0] + 2 * radius) * (shape[1] + 2 * radius) / (shape[0] * shape[1])
-            filtering = dates * (4 * len(wanted.bands) + 4) + _FILTERING if radius else 0
-            bringing = max(bringing, (around - 1) * own + around * max(filtering, self._brought(sensor, wanted, shape)))
-            series += own + self._placing(sensor, wanted)
-            aside = max(aside, 0 if wanted.copy_input else 4 * len(wanted.dates) * len(wanted.bands))
+            dates, bands, halo = len(sensor.acquisitions), len(wanted.bands), wanted.halo
+            around = (shape[0] + 2 * halo) * (shape[1] + 2 * halo) / (shape[0] * shape[1])
+            series += around * dates * (4 * bands + 1) + self._placement_bytes(sensor, wanted)
+            resampling = max(resampling, around * self._resampling_bytes(sensor, wanted, shape))
+            filtered = around * (4 * dates * bands + _FILTER_BYTES) if wanted.speckle_radius else 0
+            aside = max(aside, filtered + (0 if wanted.copy_input else 4 * len(wanted.dates) * bands))
         features = 4 * len(self.recipe.names)
-        return max(series + bringing, series + aside + features, features + self.extra_bytes) + _COUNTS
+        return max(series + resampling, series + aside + features, features + self.extra_bytes) + _COUNT_BYTES
 
     def decoded(self, shape: tuple[int, int]) -> float:
         """For each pixel of a decoded block of a shape: what is stored of it and around it, and its regions.
@@ -182,12 +182,12 @@ class _BlockMemory:
         for sensor, wanted in self._sensors():
             for number, names in self._lattices(sensor, wanted).items():
                 grid = sensor.grids[names[0]]
-                rows, cols = self._window(sensor, wanted, number, shape)
+                rows, cols = self._window(sensor, number, shape, around=self.recipe.halo)
                 plain = shape[0] * resolution(self.scene.geobox)[1] / resolution(grid)[1]
                 pixels = (rows + max(0.0, rows - plain)) * cols / (shape[0] * shape[1])
                 total += len(sensor.acquisitions) * pixels * sum(self._sizes[sensor.spec.name, name] for name in names)
-            total += self._placing(sensor, wanted)
-        return (1 + self.ahead) * total + _COUNTS
+            total += self._placement_bytes(sensor, wanted)
+        return (1 + self.ahead) * total + _COUNT_BYTES
 
     def piece_bytes(self) -> int:
         """What the files of a date store together, at most: so much one thread holds beside all else."""
@@ -216,21 +216,21 @@ class _BlockMemory:
         recipes = {sensor.sensor: sensor for sensor in self.recipe.sensors}
         return [(s, recipes[s.spec.name]) for s in self.scene.sensors if s.spec.name in recipes and s.acquisitions]
 
-    def _brought(self, sensor: SensorScene, wanted: SensorRecipe, shape: tuple[int, int]) -> float:
+    def _resampling_bytes(self, sensor: SensorScene, wanted: SensorRecipe, shape: tuple[int, int]) -> float:
         """For each pixel: bands of one lattice as stored (twice when warped), resampled, scaled."""
         most = 0.0
         for number, names in self._lattices(sensor, wanted).items():
             bands = [self._sizes[sensor.spec.name, name] for name in names if name in wanted.bands]
-            rows, cols = self._window(sensor, wanted, number, shape)
+            rows, cols = self._window(sensor, number, shape, around=wanted.halo)
             copies = 1 if sensor.grids[names[0]].crs == self.scene.geobox.crs else 2
             ratio = copies * rows * cols / (shape[0] * shape[1])
-            most = max(most, sum(size * (ratio + 1) + _BRINGING for size in bands))
+            most = max(most, sum(size * (ratio + 1) + _SCALING_BYTES for size in bands))
         return most * len(sensor.acquisitions)
 
-    def _placing(self, sensor: SensorScene, wanted: SensorRecipe) -> int:
+    def _placement_bytes(self, sensor: SensorScene, wanted: SensorRecipe) -> int:
         """For each pixel: where it lies on lattices of other projections."""
         warped = [names for names in self._lattices(sensor, wanted).values() if self._is_warped(sensor, names)]
-        return _PLACING * len(warped) * len({acquisition.shift for acquisition in sensor.acquisitions})
+        return _PLACEMENT_BYTES * len(warped) * len({acquisition.shift for acquisition in sensor.acquisitions})
 
     def _is_warped(self, sensor: SensorScene, names: Sequence[str]) -> bool:
         return bool(sensor.grids[names[0]].crs != self.scene.geobox.crs)
@@ -253,12 +253,10 @@ class _BlockMemory:
                 found[sensor.spec.name, name] = _item_bytes({paths[name] for paths in files if name in paths})
         return found
 
-    def _window(
-        self, sensor: SensorScene, wanted: SensorRecipe, number: int, shape: tuple[int, int]
-    ) -> tuple[float, float]:
-        """Rows and columns that a block of a shape reads of a lattice, at most."""
+    def _window(self, sensor: SensorScene, number: int, shape: tuple[int, int], *, around: int) -> tuple[float, float]:
+        """Rows and columns that a block of a shape, and pixels ``around`` it, reads of a lattice, at most."""
         grid = next(sensor.grids[name] for name in sensor.lattices if sensor.lattices[name] == number)
-        return _window(self.scene, sensor, grid, shape, around=wanted.speckle_radius)
+        return _window(self.scene, sensor, grid, shape, around=around)
 
 
 def _window(
@@ -319,7 +317,7 @@ def _shape(
     if memory >= per_pixel((height, width)) * height * width:
         return (height, width), (height, width)
     pixels = int(max(0.0, memory) // per_pixel((min(MIN_COLS, height), min(MIN_COLS, width))))
-    for _ in range(_ROUNDS):
+    for _ in range(_MAX_ROUNDS):
         if pixels // MIN_ROWS < min(MIN_COLS, width):
             break
         cell, block = _strips(height, width, pixels) if tile is None else _tiles(height, width, pixels, tile)

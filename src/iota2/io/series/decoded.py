@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from iota2.compute.placement import Placement, Range, placement
-from iota2.compute.speckle import multitemporal_filter
 from iota2.compute.valid import has_data, mask_applies, nodata_of
 from iota2.core.cube import Cube
 from iota2.core.grid import Block, grown, moved_back
@@ -19,10 +18,13 @@ from iota2.core.sensor import MaskRule
 Shift = tuple[float, float]
 """How far images lie too far right and down, in map units."""
 
+NO_HALOS: Mapping[str, int] = {}
+"""Cubes of a block alone."""
+
 
 @dataclass(frozen=True, eq=False)
-class Stored:
-    """Bands, or a mask, of the dates of a sensor, as their files store them, in a part of their common lattice."""
+class StoredWindow:
+    """Bands, or a mask, of the dates of a sensor, as their files store them, in a window of their common lattice."""
 
     names: tuple[str, ...]
     values: np.ndarray
@@ -36,12 +38,12 @@ class Stored:
     """Of all these dates."""
 
     def at(self, place: Placement) -> np.ndarray:
-        """(date, name, row, column) contiguous: what a placement inside of this part reads."""
+        """(date, name, row, column) contiguous: what a placement inside of this window reads."""
         (top, bottom), (left, right) = place.window
         rows, cols = slice(top - self.rows[0], bottom - self.rows[0]), slice(left - self.cols[0], right - self.cols[0])
         return np.ascontiguousarray(self.values[..., rows, cols])
 
-    def below(self, top: int) -> Stored:
+    def below(self, top: int) -> StoredWindow:
         """A copy of the rows from ``top`` (of the files) on."""
         start = max(top, self.rows[0])
         rows = start, self.rows[1]
@@ -49,57 +51,64 @@ class Stored:
         return replace(self, values=values, rows=rows)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class DecodedBlock:
-    """What the files of a scene hold for a block, and for those around it as far as resampling reaches."""
+    """What the files of a scene hold for a block and its halo, and around them as far as resampling reaches.
+
+    It takes much memory, which ``release`` gives back; after that there are no cubes any more.
+    """
 
     scene: Scene
     bands: Mapping[str, Sequence[str]]
     """Which bands of which sensors the cubes have."""
-    stored: Mapping[str, list[Stored]]
-    """By sensor."""
     types: Mapping[str, np.dtype[Any]]
     """Type of the cube of each sensor."""
-    blocks: Mapping[str, Block]
-    """What was decoded of each sensor: the block, and around it what filters need."""
+    decoded: Block
+    """The block with its halo."""
     places: Mapping[str, Mapping[tuple[str, Shift], Placement]]
-    """By sensor, where that block lies on the lattices of the bands and masks, moved by the shifts of the dates."""
-    speckle: Mapping[str, int]
-    """Radius of the speckle filter of the sensors that have one."""
+    """By sensor, where ``decoded`` lies on the lattices of the bands and masks, moved by the shifts of the dates."""
+    windows: Mapping[str, Sequence[StoredWindow]] | None
+    """By sensor; None once they are released."""
 
-    def cubes(self, block: Block) -> dict[str, Cube]:
-        """The cubes of ``block``, any part of what was decoded: see ``CubeReader.read``."""
+    def cubes(self, block: Block, halos: Mapping[str, int] = NO_HALOS) -> dict[str, Cube]:
+        """The cubes of ``block``, any part of the block that was decoded: see ``CubeReader``.
+
+        ``halos``: by sensor, how many pixels around the block its cube has too, at most the reader's ``halo``.
+        ValueError when the block, or its halo, was not decoded, or has been released.
+        """
         return {
-            sensor.spec.name: self._cube(sensor, block)
+            sensor.spec.name: self._cube(sensor, block, halos.get(sensor.spec.name, 0))
             for sensor in self.scene.sensors
             if sensor.spec.name in self.bands
         }
 
-    def forget(self) -> None:
-        """Let the memory go, whoever still holds this."""
-        for found in self.stored.values():
-            found.clear()
+    def release(self) -> None:
+        """Give the memory back, whoever still holds this block."""
+        self.windows = None
 
-    def _cube(self, sensor: SensorScene, block: Block) -> Cube:
-        radius = self.speckle.get(sensor.spec.name, 0)
-        if not radius:
-            return self._unfiltered(sensor, block)
-        around = grown(block, radius, self.scene.geobox)
-        cube = self._unfiltered(sensor, around)
-        values = multitemporal_filter(cube.values, cube.valid, radius)
-        return replace(cube, values=around.cut(values, block), valid=around.cut(cube.valid, block))
+    def _cube(self, sensor: SensorScene, block: Block, halo: int) -> Cube:
+        if not halo:
+            return self._series(sensor, block)
+        around = grown(block, halo, self.scene.geobox)
+        return replace(self._series(sensor, around), margins=around.margins(block))
 
-    def _unfiltered(self, sensor: SensorScene, block: Block) -> Cube:
+    def _series(self, sensor: SensorScene, block: Block) -> Cube:
+        if self.windows is None:
+            raise ValueError(f"tile {self.scene.tile}: the block of rows {self.decoded.rows} has been released")
+        if min(self.decoded.margins(block)) < 0:
+            raise ValueError(
+                f"tile {self.scene.tile}: rows {block.rows}, columns {block.cols} are not inside of what was decoded, "
+                f"rows {self.decoded.rows}, columns {self.decoded.cols}"
+            )
         spec, bands = sensor.spec, tuple(self.bands[sensor.spec.name])
         rules = {rule.name: rule for rule in spec.masks}
-        stored = self.stored[spec.name]
-        top, left = self.blocks[spec.name].rows[0], self.blocks[spec.name].cols[0]
+        top, left = self.decoded.rows[0], self.decoded.cols[0]
         rows, cols = (block.rows[0] - top, block.rows[1] - top), (block.cols[0] - left, block.cols[1] - left)
         whole = self.places[spec.name]
         parts = {id(place): place.part(rows, cols) for place in whole.values()}
         values = np.empty((len(sensor.acquisitions), len(bands), *block.shape), self.types[spec.name])
         valid = np.ones((len(values), *block.shape), bool)
-        for found in stored:
+        for found in self.windows[spec.name]:
             place = parts[id(whole[found.names[0], found.shift])]
             if found.names[0] in rules:
                 valid[found.dates] &= clear_of(rules[found.names[0]], found.at(place)[:, 0], place)

@@ -49,14 +49,14 @@ class ObservationReader:
     files: OpenFiles
     threads: int = 1
 
-    def sight(self, block: Block) -> dict[str, Observed]:
+    def observed(self, block: Block) -> dict[str, Observed]:
         """By sensor name, what the dates show of the block; layers without dates show nothing. Of bands,
         only the reference is read, of dates of which no mask says where they have data."""
         dated = (sensor for sensor in self.scene.sensors if not sensor.spec.static)
-        return {sensor.spec.name: self._sensor_sight(sensor, block) for sensor in dated}
+        return {sensor.spec.name: self._sensor_observed(sensor, block) for sensor in dated}
 
-    def _sensor_sight(self, sensor: SensorScene, block: Block) -> Observed:
-        """The sight of one sensor."""
+    def _sensor_observed(self, sensor: SensorScene, block: Block) -> Observed:
+        """What the dates of one sensor show of the block."""
         edges, others = _edges_and_others(sensor)
         valid = np.empty((len(sensor.acquisitions), *block.shape), bool)
         inside = np.empty(len(valid), np.int64)
@@ -80,7 +80,7 @@ class ObservationReader:
 
     def footprint(self, block: Block, *, every: bool = True) -> np.ndarray:
         """(y, x) bool: for every sensor, or for any with dates when not ``every``, the pixel is inside the image of at
-        least one date, as ``Sight.inside`` says. Of layers without dates, the ground of all.
+        least one date, as ``Observed.inside`` says. Of layers without dates, the ground of all.
         """
         if every:
             return np.logical_and.reduce([self._sensor_footprint(s, block) for s in self.scene.sensors])

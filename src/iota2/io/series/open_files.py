@@ -69,8 +69,8 @@ class OpenFiles:
         self._open.clear()
         self._stack.close()
 
-    def foresee(self, sensor: SensorScene, bands: Sequence[str], blocks: Sequence[Block]) -> None:
-        """See which of the blocks are the last to read what the files of bands, and of masks, store together."""
+    def announce(self, sensor: SensorScene, bands: Sequence[str], blocks: Sequence[Block]) -> None:
+        """Find the last block that reads each tile or strip of the files of bands, and of masks."""
         self._pieces |= shared_tile_cache(
             self.scene.geobox, sensor, bands, blocks, stored_as=self._stored_as, scratch=self._scratch
         )
@@ -100,15 +100,15 @@ class OpenFiles:
         with self._source(path) as source:
             return np.dtype(source.dtypes[index - 1])
 
-    def read(self, wishes: Sequence[ReadRequest]) -> None:
+    def read(self, requests: Sequence[ReadRequest]) -> None:
         """Read a window of some bands of one file, decoding it once."""
-        first = wishes[0]
+        first = requests[0]
         (top, bottom), (left, right) = first.rows, first.cols
-        targets = [wish.out for wish in wishes]
+        targets = [request.out for request in requests]
         if first.extent is not None:
             upper, lower, west, east = first.extent
-            for wish in wishes:
-                wish.out[...] = wish.absent
+            for request in requests:
+                request.out[...] = request.absent
             rows, cols = (max(top, upper), min(bottom, lower)), (max(left, west), min(right, east))
             if rows[0] >= rows[1] or cols[0] >= cols[1]:
                 return
@@ -120,16 +120,16 @@ class OpenFiles:
         try:
             with self._source(first.path) as source:
                 if pieces is not None:
-                    indexes = [wish.index for wish in wishes]
+                    indexes = [request.index for request in requests]
                     pieces.read(source, indexes, (top, bottom, left, right), self.now, targets)
-                elif len(wishes) == 1 and first.extent is None:
+                elif len(requests) == 1 and first.extent is None:
                     source.read(first.index, out=first.out, window=window)
                 else:
-                    layers = source.read([wish.index for wish in wishes], window=window)
+                    layers = source.read([request.index for request in requests], window=window)
                     for target, layer in zip(targets, layers, strict=True):
                         target[...] = layer
-            for wish, target in zip(wishes, targets, strict=True):
-                hide(target, wish.hidden, wish.absent)
+            for request, target in zip(requests, targets, strict=True):
+                hide(target, request.hidden, request.absent)
         except RasterioIOError as err:
             reason = str(err.__cause__ or err).rstrip(".")  # GDAL's own words, where rasterio has them
             raise self._damaged(first.path, f"cannot be read in rows {top} to {bottom}: {reason}") from err

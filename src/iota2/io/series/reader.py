@@ -2,7 +2,8 @@
 
 Values are read on two scales. A block is decoded at once: pixels as the files store them, of many rows, since they
 take little. Blocks inside of it are brought onto the working lattice some thousand pixels at a time, so that what is
-computed from them stays near the processor.
+computed from them stays near the processor. ``CubeReader.blocks`` does the first, ``DecodedBlock.cubes`` the second;
+``CubeReader.observed`` reads masks only.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar, overload
 
 import numpy as np
 
@@ -22,9 +23,11 @@ from iota2.core.cube import Cube
 from iota2.core.grid import Block, block_of, grown
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene, SensorScene
-from iota2.io.series.decoded import DecodedBlock, Shift, Stored, placements
+from iota2.io.series.decoded import DecodedBlock, Shift, StoredWindow, placements
 from iota2.io.series.observed import ObservationReader, Observed, shown_by
 from iota2.io.series.open_files import OpenFiles, ReadRequest, by_shift, files_of, on_threads
+
+T = TypeVar("T")
 
 
 def recipe_bands(recipe: FeatureRecipe) -> dict[str, tuple[str, ...]]:
@@ -34,8 +37,7 @@ def recipe_bands(recipe: FeatureRecipe) -> dict[str, tuple[str, ...]]:
 
 def series_reader(scene: Scene, recipe: FeatureRecipe, *, threads: int = 1) -> CubeReader:
     """A reader of the cubes that a recipe needs."""
-    speckle = {sensor.sensor: sensor.speckle_radius for sensor in recipe.sensors if sensor.speckle_radius}
-    return CubeReader(scene, recipe_bands(recipe), threads=threads, speckle=speckle)
+    return CubeReader(scene, recipe_bands(recipe), threads=threads, halo=recipe.halo)
 
 
 @dataclass(frozen=True)
@@ -52,24 +54,30 @@ class CubeReader:
     """Reads the series of one scene block by block, from files that stay open until the context ends.
 
     ``bands``: which bands of which sensors the cubes have. ``threads``: how many acquisitions are read at a
-    time, which does not change what is read. ``speckle``: radius of the multitemporal speckle filter of the sensors
-    that have one.
+    time, which does not change what is read. ``halo``: how many pixels around a block its cubes may have too.
+
+    Values are int16 when all files are and need no scaling, else float32 in product units. A pixel of a
+    date is valid when no mask applies, and every wanted band has data there (not nodata, not NaN, not
+    beyond the file). Pixels of a band without data hold NaN when the cube is float32; else the sensor's nodata
+    value, or 0 if it has none.
+    Bands of another lattice come by the sensor's resampling, masks by the pixel in which the centre lies.
+    DamagedProduct names a file that cannot be read.
     """
 
     scene: Scene
     bands: Mapping[str, Sequence[str]]
     threads: int = 1
-    speckle: Mapping[str, int] = field(default_factory=dict)
-    _above: dict[tuple[str, str, Shift], Stored] = field(default_factory=dict, init=False, repr=False)
+    halo: int = 0
+    _above: dict[tuple[str, str, Shift], StoredWindow] = field(default_factory=dict, init=False, repr=False)
     """Last rows of what was decoded: those that the block below needs again."""
     _numbers: dict[Block, int] = field(default_factory=dict, init=False, repr=False)
     """Position of each block among those of the job."""
     _files: OpenFiles = field(init=False, repr=False)
-    _sights: ObservationReader = field(init=False, repr=False)
+    _observations: ObservationReader = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._files = OpenFiles(self.scene)
-        self._sights = ObservationReader(self.scene, self._files, self.threads)
+        self._observations = ObservationReader(self.scene, self._files, self.threads)
 
     def __enter__(self) -> Self:
         return self
@@ -81,41 +89,35 @@ class CubeReader:
         self._files.close()
 
     def read(self, block: Block) -> dict[str, Cube]:
-        """The cubes of the wanted bands, by sensor name, in the scene's order of sensors.
+        """The cubes of one block, by sensor name, in the scene's order of sensors."""
+        return self._decode(block).cubes(block)
 
-        Values are int16 when all files are and need no scaling, else float32 in product units. A pixel of a
-        date is valid when no mask applies, and every wanted band has data there (not nodata, not NaN, not
-        beyond the file). Pixels of a band without data hold NaN when the cube is float32; else the sensor's nodata
-        value, or 0 if it has none.
-        Bands of another lattice come by the sensor's resampling, masks by the pixel in which the centre lies.
-        DamagedProduct names a file that cannot be read.
-        """
-        return self.decode(block).cubes(block)
-
-    def decode(self, block: Block) -> DecodedBlock:
+    def _decode(self, block: Block) -> DecodedBlock:
         """What the files hold for ``block``: its cubes, and those of any block inside of it, come from there.
 
         Blocks of the full width are best decoded from top to bottom: rows that were decoded for the one above are
         not decoded again.
         """
         self._files.now = self._numbers.get(block, -1)
-        stored: dict[str, list[Stored]] = {}
-        above: dict[tuple[str, str, Shift], Stored] = {}
+        windows: dict[str, list[StoredWindow]] = {}
+        above: dict[tuple[str, str, Shift], StoredWindow] = {}
         places: dict[str, dict[tuple[str, Shift], Placement]] = {}
-        around: dict[str, Block] = {}
+        around = self._with_halo(block)
         for sensor in self.scene.sensors:
             name = sensor.spec.name
             if name in self.bands:
-                around[name] = grown(block, self.speckle.get(name, 0), self.scene.geobox)
                 groups = self._groups(sensor)
-                places[name] = self._places(sensor, around[name], groups)
-                stored[name] = [self._room(sensor, group, places[name]) for group in groups]
-                self._fill(sensor, stored[name])
-                above |= self._kept_for_next(sensor, block, groups, stored[name])
+                places[name] = self._places(sensor, around, groups)
+                windows[name] = [self._empty_window(sensor, group, places[name]) for group in groups]
+                self._fill(sensor, windows[name])
+                above |= self._kept_for_next(sensor, block, groups, windows[name])
         self._above = above
         self._files.forget()
         types = {sensor.spec.name: self._cube_type(sensor) for sensor in self.scene.sensors}
-        return DecodedBlock(self.scene, self.bands, stored, types, around, places, self.speckle)
+        return DecodedBlock(self.scene, self.bands, types, around, places, windows)
+
+    def _with_halo(self, block: Block) -> Block:
+        return grown(block, self.halo, self.scene.geobox)
 
     def _groups(self, sensor: SensorScene) -> list[_Group]:
         """Bands that are held together, since they share their lattice, type and nodata value; each mask that exists
@@ -143,109 +145,119 @@ class CubeReader:
             ).items()
         }
 
-    def decoded(
-        self, blocks: Iterable[Block], wanted: Callable[[Block], bool] = lambda block: True
-    ) -> Iterator[tuple[Block, DecodedBlock]]:
-        """Each of the blocks that is ``wanted`` with what was decoded for it, which is gone when the next one is asked
-        for. What files store together is decoded once for all of them; see ``io.series.tile_cache``.
+    @overload
+    def blocks(self, order: Iterable[Block]) -> Iterator[tuple[Block, DecodedBlock]]: ...
 
-        On several threads, the next one is decoded meanwhile.
+    @overload
+    def blocks(
+        self, order: Iterable[Block], prepare: Callable[[Block], T | None]
+    ) -> Iterator[tuple[T, DecodedBlock]]: ...
+
+    def blocks(
+        self, order: Iterable[Block], prepare: Callable[[Block], Any] = lambda block: block
+    ) -> Iterator[tuple[Any, DecodedBlock]]:
+        """Each block decoded, with what ``prepare`` makes of it (the block itself by default). Blocks of which it
+        makes None are not decoded.
+
+        A decoded block is released when the next one is asked for. What files store together is decoded once for all
+        blocks; see ``io.series.tile_cache``. On several threads, the next block is decoded meanwhile.
         """
-        every = list(blocks)
-        self._foresee(every, self.bands)
+        every = list(order)
+        self._announce(every, self.bands)
+        prepared = ((block, found) for block in every if (found := prepare(block)) is not None)
         if self.threads <= 1:
-            for block in filter(wanted, every):
-                yield from _shown(block, self.decode(block))
+            for block, found in prepared:
+                yield from _until_released(found, self._decode(block))
             return
         with ThreadPoolExecutor(1) as other:
-            waiting: deque[tuple[Block, Future[DecodedBlock]]] = deque()
-            for block in filter(wanted, every):
-                waiting.append((block, other.submit(self.decode, block)))
+            waiting: deque[tuple[Any, Future[DecodedBlock]]] = deque()
+            for block, found in prepared:
+                waiting.append((found, other.submit(self._decode, block)))
                 if len(waiting) > 1:
                     first, coming = waiting.popleft()
-                    yield from _shown(first, coming.result())
+                    yield from _until_released(first, coming.result())
             for last, coming in waiting:
-                yield from _shown(last, coming.result())
+                yield from _until_released(last, coming.result())
 
-    def in_turn(self, blocks: Iterable[Block]) -> Iterator[Block]:
-        """Each of the blocks, for ``sight`` or ``footprint`` of it: what the files of masks store together is decoded
-        once for all of them."""
-        every = list(blocks)
-        self._foresee(every, {sensor.spec.name: shown_by(sensor) for sensor in self.scene.sensors})
+    def in_turn(self, order: Iterable[Block]) -> Iterator[Block]:
+        """Each of the blocks, to be ``observed``: what the files of masks store together is decoded once for all."""
+        every = list(order)
+        self._announce(every, {sensor.spec.name: shown_by(sensor) for sensor in self.scene.sensors})
         for number, block in enumerate(every):
             self._files.now = number
             yield block
             self._files.forget()
 
-    def _foresee(self, every: Sequence[Block], bands: Mapping[str, Sequence[str]]) -> None:
-        """See which blocks are the last to read what the files of bands, and of masks, store together."""
+    def _announce(self, every: Sequence[Block], bands: Mapping[str, Sequence[str]]) -> None:
+        """Find the last block that reads each tile or strip of the files of some bands, and of masks."""
         self._numbers = {block: number for number, block in enumerate(every)}
+        around = [self._with_halo(block) for block in every]
         for sensor in self.scene.sensors:
-            name = sensor.spec.name
-            if name in bands:
-                around = [grown(block, self.speckle.get(name, 0), self.scene.geobox) for block in every]
-                self._files.foresee(sensor, bands[name], around)
+            if sensor.spec.name in bands:
+                self._files.announce(sensor, bands[sensor.spec.name], around)
 
-    def _room(self, sensor: SensorScene, group: _Group, places: Mapping[tuple[str, Shift], Placement]) -> Stored:
-        """Room for a window of some bands or a mask."""
+    def _empty_window(
+        self, sensor: SensorScene, group: _Group, places: Mapping[tuple[str, Shift], Placement]
+    ) -> StoredWindow:
+        """A window of some bands or a mask, to be filled."""
         rows, cols = places[group.names[0], group.shift].window
         shape = len(group.dates), len(group.names), rows[1] - rows[0], cols[1] - cols[0]
-        room = np.empty(shape, self._files.stored_type(sensor, group.names[0]))
-        return Stored(group.names, room, rows, cols, group.dates, group.shift)
+        values = np.empty(shape, self._files.stored_type(sensor, group.names[0]))
+        return StoredWindow(group.names, values, rows, cols, group.dates, group.shift)
 
-    def _fill(self, sensor: SensorScene, stored: Sequence[Stored]) -> None:
+    def _fill(self, sensor: SensorScene, windows: Sequence[StoredWindow]) -> None:
         """Read what is wanted of the files of one sensor: each once, whatever is wanted of it."""
         index = {band.name: band.index for band in sensor.spec.bands}
         rules = {rule.name: rule for rule in sensor.spec.masks}
-        wishes: dict[tuple[str, Range, Range], list[ReadRequest]] = {}
-        for room in stored:
-            first = self._fill_from_above(sensor, room)
-            absent = absent_value(rules.get(room.names[0]), room.values.dtype, sensor.spec.nodata_of(room.names[0]))
-            for layers, t in zip(room.values, room.dates, strict=True):
+        requests: dict[tuple[str, Range, Range], list[ReadRequest]] = {}
+        for window in windows:
+            first = self._fill_from_above(sensor, window)
+            name = window.names[0]
+            absent = absent_value(rules.get(name), window.values.dtype, sensor.spec.nodata_of(name))
+            for layers, t in zip(window.values, window.dates, strict=True):
                 acquisition = sensor.acquisitions[t]
-                for name, layer in zip(room.names, layers, strict=True):
-                    path, out = files_of(acquisition)[name], layer[first - room.rows[0] :]
+                for name, layer in zip(window.names, layers, strict=True):
+                    path, out = files_of(acquisition)[name], layer[first - window.rows[0] :]
                     extent = acquisition.extents.get(name)
                     hidden = acquisition.hidden.get(name, ())
-                    rows = first, room.rows[1]
-                    wish = ReadRequest(path, index.get(name, 1), rows, room.cols, out, extent, absent, hidden)
-                    if first < room.rows[1]:
-                        wishes.setdefault((path, wish.rows, wish.cols), []).append(wish)
-        groups = list(wishes.values())
+                    rows = first, window.rows[1]
+                    request = ReadRequest(path, index.get(name, 1), rows, window.cols, out, extent, absent, hidden)
+                    if first < window.rows[1]:
+                        requests.setdefault((path, request.rows, request.cols), []).append(request)
+        groups = list(requests.values())
         on_threads(self.threads, len(groups), lambda k: self._files.read(groups[k]))
 
-    def _fill_from_above(self, sensor: SensorScene, room: Stored) -> int:
-        """Copy the rows that were decoded for the block above; the first row that is still wanted."""
-        above = self._above.get((sensor.spec.name, room.names[0], room.shift))
-        if above is None or above.cols != room.cols or not above.rows[0] <= room.rows[0] < above.rows[1]:
-            return room.rows[0]
-        last = min(above.rows[1], room.rows[1])
-        known = above.values[..., room.rows[0] - above.rows[0] : last - above.rows[0], :]
-        room.values[..., : known.shape[2], :] = known
+    def _fill_from_above(self, sensor: SensorScene, window: StoredWindow) -> int:
+        """Copy the rows that were decoded for the block above; the first row that is still to be read."""
+        above = self._above.get((sensor.spec.name, window.names[0], window.shift))
+        if above is None or above.cols != window.cols or not above.rows[0] <= window.rows[0] < above.rows[1]:
+            return window.rows[0]
+        last = min(above.rows[1], window.rows[1])
+        known = above.values[..., window.rows[0] - above.rows[0] : last - above.rows[0], :]
+        window.values[..., : known.shape[2], :] = known
         return last
 
     def _kept_for_next(
-        self, sensor: SensorScene, block: Block, groups: Sequence[_Group], stored: Sequence[Stored]
-    ) -> Iterator[tuple[tuple[str, str, Shift], Stored]]:
+        self, sensor: SensorScene, block: Block, groups: Sequence[_Group], windows: Sequence[StoredWindow]
+    ) -> Iterator[tuple[tuple[str, str, Shift], StoredWindow]]:
         """The rows that the block below needs again; nothing when this one is not as wide as the scene."""
         height, width = self.scene.geobox.shape
         if block.cols != (0, width) or block.rows[1] >= height:
             return
         below = block_of(self.scene.tile, self.scene.geobox, (block.rows[1], block.rows[1] + 1), block.cols)
-        below = grown(below, self.speckle.get(sensor.spec.name, 0), self.scene.geobox)
-        places = self._places(sensor, below, groups)
-        for room in stored:
-            (top, _), _ = places[room.names[0], room.shift].window
-            if top < room.rows[1]:
-                yield (sensor.spec.name, room.names[0], room.shift), room.below(top)
+        places = self._places(sensor, self._with_halo(below), groups)
+        for window in windows:
+            (top, _), _ = places[window.names[0], window.shift].window
+            if top < window.rows[1]:
+                yield (sensor.spec.name, window.names[0], window.shift), window.below(top)
 
-    def sight(self, block: Block) -> dict[str, Observed]:
-        """By sensor name, what the dates show of the block: see ``Sights.sight``."""
-        return self._sights.sight(block)
+    def observed(self, block: Block) -> dict[str, Observed]:
+        """By sensor name, what the dates show of the block: see ``ObservationReader.observed``."""
+        return self._observations.observed(block)
 
     def footprint(self, block: Block, *, every: bool = True) -> np.ndarray:
-        """(y, x) bool: where the sensors show something: see ``Sights.footprint``."""
-        return self._sights.footprint(block, every=every)
+        """(y, x) bool: where the sensors show something: see ``ObservationReader.footprint``."""
+        return self._observations.footprint(block, every=every)
 
     def _cube_type(self, sensor: SensorScene) -> np.dtype[Any]:
         """int16 when all files are int16 in product units, else float32, as of layers, each with gaps of its own."""
@@ -258,6 +270,6 @@ class CubeReader:
         return np.dtype(np.int16 if plain else np.float32)
 
 
-def _shown(block: Block, decoded: DecodedBlock) -> Iterator[tuple[Block, DecodedBlock]]:
-    yield block, decoded
-    decoded.forget()
+def _until_released(prepared: T, decoded: DecodedBlock) -> Iterator[tuple[T, DecodedBlock]]:
+    yield prepared, decoded
+    decoded.release()

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from iota2 import layout
 from iota2.chains import BUILDERS
-from iota2.classifiers import forest, models
+from iota2.classifiers import forest, models, transforms
 from iota2.config.options.schema import Config
 from iota2.core.files import MAX_NAME_BYTES, read_bytes
 from iota2.errors import OutputError, remedy_of, system_text
@@ -37,6 +37,8 @@ _FIXED = frozenset(known.path for known in layout.artifacts()) - _MADE_BY_JOBS
 """Names of what runs write beside the outputs of jobs, those without braces as they are."""
 _IN_MODELS = (models.FILE, forest.FILE)
 """What folders hold that are one output."""
+_TRANSFORM = re.compile(rf"\d+_({'|'.join(transforms.LOADERS)})/(mean|scale|axes)\.npy")
+"""Arrays of transforms in folders of models."""
 _PAGE = re.compile(
     r"logs/workers/worker-[^/]+\.log|logs/html/([a-z0-9_]+_content\.html|style\.css|svg-pan-zoom\.LICENSE\.txt)"
 )
@@ -299,6 +301,7 @@ def _is_own(name: str, made: Set[str], steps: frozenset[str]) -> bool:
         or plain in made
         or any(name.endswith(s) and f"{name.removesuffix(s)}.shp" in made for s in SHAPEFILE_SUFFIXES)
         or (path.name in _IN_MODELS and path.parent.as_posix() in made)
+        or (_TRANSFORM.fullmatch(f"{path.parent.name}/{path.name}") is not None and path.parents[1].as_posix() in made)
         or _PAGE.fullmatch(name) is not None
         or _log(steps).fullmatch(name) is not None
         or any(in_progress(part) for part in path.parts)

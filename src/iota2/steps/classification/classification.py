@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,8 @@ from odc.geo.geobox import GeoBox
 
 from iota2 import layout
 from iota2.classifiers.base import Model, Prediction
-from iota2.classifiers.models import load_model
-from iota2.classifiers.options import tree_count
-from iota2.compute.features import feature_block
+from iota2.classifiers.models import load_model, model_bytes
+from iota2.classifiers.registry import untrained, validate_options
 from iota2.config.options.schema import Config
 from iota2.core.cost import FEATURE_SECONDS, READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.graph import JobContext, Key, Resources, Step
@@ -26,17 +25,12 @@ from iota2.core.scene import Scene
 from iota2.errors import ConfigError, FeatureMismatch, InputError
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
 from iota2.io.series.block_shapes import SMALLEST, BlockShapes
-from iota2.io.series.reader import series_reader
 from iota2.io.series.scene_file import images_of
 from iota2.io.tables.classes import read_classes
 from iota2.steps.blocks import prediction_shapes
+from iota2.steps.pixels import feature_blocks
 from iota2.steps.profiles import confidence_profile, label_profile, probability_profile, scaled
 
-HELD = 1.5
-"""Memory of a model for each byte of its files: nodes of trees are packed beside the arrays that were read."""
-
-TREE_SECONDS = 0.04e-6
-"""Seconds for each pixel of a tree: ``make bench``."""
 log = logging.getLogger(__name__)
 
 
@@ -51,21 +45,16 @@ def run(job: JobContext) -> None:
     strip = block_of(scene.tile, scene.geobox, rows, (0, scene.geobox.shape[1]))
     shapes = fitting_shapes(job, scene, recipe, len(classes.codes))
     with ExitStack() as stack:
-        reader = stack.enter_context(series_reader(scene, recipe, threads=job.use.threads))
         masks = {key: stack.enter_context(RasterReader(path)) for key, path in job.inp.all("masks").items()}
         maps = {key: stack.enter_context(_open(job, key, strip.geobox, classes)) for key in models}
         columns = {key: np.searchsorted(classes.codes, model.classes) for key, model in models.items()}
-        regions = _Regions(masks)
-        for block, decoded in reader.decoded(shapes.in_order(scene.tile, scene.geobox, rows), regions.meet):
-            where = regions.found.pop(block)
-            for part in blocks(scene.tile, scene.geobox, shapes.computed, block.rows, block.cols):
-                here = {key: block.cut(region, part) for key, region in where.items()}
-                if any(region.any() for region in here.values()):
-                    features = feature_block(decoded.cubes(part), recipe)
-                    for key, model in models.items():
-                        found = model.predict(features, here[Key.of(region=key.region)], threads=job.use.threads)
-                        maps[key].write(part, found, columns[key])
-                    del features  # before the next ones are computed
+        order = shapes.in_order(scene.tile, scene.geobox, rows)
+        wanted = _Regions(masks, scene.geobox, shapes.computed).blocks
+        for block, features, regions in feature_blocks(scene, recipe, order, wanted, threads=job.use.threads):
+            for key, model in models.items():
+                found = model.predict(features, regions[Key.of(region=key.region)], threads=job.use.threads)
+                maps[key].write(block, found, columns[key])
+            del features  # before the next ones are computed
 
 
 def _require_known(model: Model, classes: Nomenclature, path: Path) -> None:
@@ -82,7 +71,7 @@ def fitting_shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes
     """Rows and columns of blocks, within what the models leave of the job's memory; the smallest blocks, and a
     warning, when they leave too little."""
     models = job.inp.all("models").values()
-    held = int(HELD * sum(file.stat().st_size for path in models for file in path.iterdir()))
+    held = sum(map(model_bytes, models))
     regions = len(job.inp.all("masks"))
     try:
         return prediction_shapes(scene, recipe, job.use, classes, regions=regions, models=held)
@@ -98,18 +87,23 @@ def fitting_shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes
 
 @dataclass(frozen=True)
 class _Regions:
-    """Where the regions have pixels, of the blocks that are decoded."""
+    """Where the regions have pixels."""
 
     masks: Mapping[Key, RasterReader]
-    found: dict[Block, Mapping[Key, np.ndarray]] = field(default_factory=dict)
+    geobox: GeoBox
+    """Of the tile."""
+    shape: tuple[int, int]
+    """Rows and columns of the blocks that are classified at once."""
 
-    def meet(self, block: Block) -> bool:
-        """Whether a region has pixels in a block; then where each has them is put into ``found``."""
-        where = {key: mask.read(block.geobox) > 0 for key, mask in self.masks.items()}
-        if not any(region.any() for region in where.values()):
-            return False
-        self.found[block] = where
-        return True
+    def blocks(self, whole: Block) -> list[tuple[Block, dict[Key, np.ndarray]]]:
+        """The blocks inside of a larger one in which a region has pixels, and where each region has them."""
+        found = []
+        regions = {key: mask.read(whole.geobox) > 0 for key, mask in self.masks.items()}
+        for block in blocks(whole.tile, self.geobox, self.shape, whole.rows, whole.cols):
+            here = {key: whole.cut(region, block) for key, region in regions.items()}
+            if any(region.any() for region in here.values()):
+                found.append((block, here))
+        return found
 
 
 @dataclass(frozen=True)
@@ -156,8 +150,9 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     """Features are computed once, and each model labels the ground of its region."""
     run, models = facts.run, facts.regions * config.arg_train.runs
     probabilities = 2 * run.class_count if config.arg_classification.enable_probability_map else 0
-    trees = tree_count(config.arg_train.otb_classifier_options)
-    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features + TREE_SECONDS * trees
+    parameters, _ = validate_options(config.arg_train.classifier, config.arg_train.otb_classifier_options)
+    predicting = untrained(config.arg_train.classifier, parameters).pixel_seconds
+    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features + predicting
     return facts.raster_cost((run.label_bytes + 4 + probabilities) * models, seconds)
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from iota2 import layout
 from iota2.classifiers.models import save_model, train_model
-from iota2.classifiers.options import tree_count
-from iota2.classifiers.registry import as_options, validate_options
+from iota2.classifiers.registry import as_options, untrained, validate_options
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Step
@@ -18,12 +17,6 @@ from iota2.errors import InputError
 from iota2.io.files.atomic import replacing, replacing_folder
 from iota2.io.tables.recipes import read_recipe
 from iota2.io.tables.samples import read_columns
-
-TRAINING = 1.3
-"""Memory of training for each byte of its samples: the array that the library learns from, and what it puts beside."""
-NODES, NODE, PER_CLASS = 0.35, 100, 24
-"""Nodes of a tree for each of its samples, where classes are hard to tell apart; bytes of a node while the library's
-trees become arrays, and of each class in it."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +64,13 @@ def run(job: JobContext[TrainingParams]) -> None:
         save_model(model, folder, card)
 
 
-def training_memory(samples: float, features: int, classes: int, trees: int) -> int:
-    """Bytes that a forest takes while it is trained, beside the process: its samples, and trees that grow deep."""
-    return int(samples * (TRAINING * 4 * features + NODES * trees * (NODE + PER_CLASS * classes)))
-
-
 def cost(config: Config, facts: JobFacts) -> Cost:
     """Nothing lies beside the samples that are learned from."""
     run = facts.run
     samples = run.samples / config.arg_train.runs * min(1.0, 2 / max(1, run.region_count))
-    trees = tree_count(config.arg_train.otb_classifier_options)
-    memory = training_memory(samples, run.features, run.class_count, trees)
+    parameters, _ = validate_options(config.arg_train.classifier, config.arg_train.otb_classifier_options)
+    classifier = untrained(config.arg_train.classifier, parameters)
+    memory = classifier.training_memory(samples, run.features, run.class_count)
     return replace(facts.raster_cost(), memory=max(facts.allowed, memory))
 
 

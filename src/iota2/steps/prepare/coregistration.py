@@ -170,9 +170,6 @@ def _sentence(one: Alignment) -> str:
     return told + (f" ({one.about})" if one.about else "")
 
 
-# ------------------------------------------------------------------------------------------------- before the run
-
-
 def check(config: Config, facts: Facts) -> Iterator[Finding]:
     """What makes the reference image useless for these tiles, from its header, or else tiles that are too small."""
     problems = [*_problems(config.coregistration, facts.scenes)]

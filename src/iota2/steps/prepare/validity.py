@@ -70,12 +70,12 @@ def _count(job: JobContext, scene: Scene) -> Mapping[str, np.ndarray]:
     seen = {sensor.spec.name: np.zeros((len(sensor.by_day), 2), np.int64) for sensor in sensors}
     with CubeReader(scene, {}) as reader, RasterWriter(job.out.validity, profile) as writer:
         for block in reader.in_turn(blocks(scene.tile, scene.geobox, mask_shape(scene, job.use))):
-            found = reader.sight(block)
-            sights = {sensor.spec.name: found[sensor.spec.name].by_day(sensor.by_day) for sensor in sensors}
-            counts = [sight.valid.sum(axis=0, dtype=dtype) for sight in sights.values()]
+            found = reader.observed(block)
+            observed = {sensor.spec.name: found[sensor.spec.name].by_day(sensor.by_day) for sensor in sensors}
+            counts = [of_days.valid.sum(axis=0, dtype=dtype) for of_days in observed.values()]
             writer.write(block, np.sum(counts, axis=0, dtype=dtype))
-            for name, sight in sights.items():
-                seen[name] += np.stack([sight.inside, np.count_nonzero(sight.valid, axis=(1, 2))], axis=1)
+            for name, of_days in observed.items():
+                seen[name] += np.stack([of_days.inside, np.count_nonzero(of_days.valid, axis=(1, 2))], axis=1)
     return seen
 
 

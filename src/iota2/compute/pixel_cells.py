@@ -1,0 +1,85 @@
+"""Selected pixels grouped into cells: small blocks around pixels that lie near each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from iota2.core.grid import Block, block_of
+
+CELL_SIDES = (8, 16, 32, 64)
+"""Sides of the square cells around selected pixels that lie apart."""
+CALL_PIXELS = 256
+"""The function calls for a cell cost as much as the arithmetic of so many pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """Selected pixels of a small block."""
+
+    block: Block
+    rows: np.ndarray
+    """Within the block."""
+    cols: np.ndarray
+    at: np.ndarray
+    """Positions of the pixels among those of the larger block."""
+
+
+def selected_blocks(
+    tile: str, geobox: GeoBox, rows: np.ndarray, cols: np.ndarray, *, outer: tuple[int, int], inner: tuple[int, int]
+) -> Iterator[tuple[Block, np.ndarray]]:
+    """Blocks of shape ``inner`` that have selected pixels, in scan order inside of each ``outer`` cell, and the
+    positions of the pixels in each."""
+    height, width = geobox.shape
+    for (upper, west), within in _occupied(rows, cols, outer):
+        lower, east = min(upper + outer[0], height), min(west + outer[1], width)
+        for (row, col), at in _occupied(rows[within] - upper, cols[within] - west, inner):
+            top, left = upper + row, west + col
+            bottom, right = min(top + inner[0], lower), min(left + inner[1], east)
+            yield block_of(tile, geobox, (top, bottom), (left, right)), within[at]
+
+
+def cells(
+    geobox: GeoBox, block: Block, pixels: tuple[np.ndarray, np.ndarray], *, largest: tuple[int, int], halo: int
+) -> Iterator[Cell]:
+    """Cells of the pixels (rows, columns of the tile) of a block, in scan order; ``at`` are positions among them.
+
+    ``largest``: rows and columns of a cell at most, ``halo``: pixels around a cell that are read too.
+    """
+    (top, bottom), (left, right) = block.rows, block.cols
+    rows, cols = pixels[0] - top, pixels[1] - left
+    shape = cell_shape(rows, cols, largest, halo)
+    for (row, col), at in _occupied(rows, cols, shape):
+        first = top + row, left + col
+        last = min(first[0] + shape[0], bottom), min(first[1] + shape[1], right)
+        small = block_of(block.tile, geobox, (first[0], last[0]), (first[1], last[1]))
+        yield Cell(small, rows[at] - row, cols[at] - col, at)
+
+
+def cell_shape(rows: np.ndarray, cols: np.ndarray, largest: tuple[int, int], halo: int) -> tuple[int, int]:
+    """Rows and columns of the cells in which the series of some pixels are the least work, ``largest`` at most.
+
+    Small cells compute fewer pixels that are not selected; large cells compute fewer pixels of the ``halo`` again.
+    """
+
+    def work(shape: tuple[int, int]) -> int:
+        count = len(np.unique(rows // shape[0] * (cols.max() + 1) + cols // shape[1]))
+        return count * ((shape[0] + 2 * halo) * (shape[1] + 2 * halo) + CALL_PIXELS)
+
+    squares = ((min(side, largest[0]), min(side, largest[1])) for side in CELL_SIDES)
+    return min([*squares, largest], key=work)
+
+
+def _occupied(
+    rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]
+) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
+    """Cells of ``shape`` that have pixels, in scan order: first row and column, positions of the pixels."""
+    tops, lefts = rows // shape[0] * shape[0], cols // shape[1] * shape[1]
+    order = np.lexsort((lefts, tops))
+    tops, lefts = tops[order], lefts[order]
+    changes = np.flatnonzero((np.diff(tops) != 0) | (np.diff(lefts) != 0)) + 1
+    for at in np.split(order, changes):
+        yield (int(rows[at[0]] // shape[0] * shape[0]), int(cols[at[0]] // shape[1] * shape[1])), at

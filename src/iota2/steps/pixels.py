@@ -1,0 +1,113 @@
+"""The loop from a scene to features, block by block: of maps, and of selected pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+
+from iota2.compute.features import feature_block, filtered_block
+from iota2.compute.pixel_cells import Cell, cells, selected_blocks
+from iota2.core.cube import Cube, FeatureBlock
+from iota2.core.grid import Block
+from iota2.core.recipe import FeatureRecipe
+from iota2.core.scene import Scene
+from iota2.io.series.block_shapes import BlockShapes
+from iota2.io.series.decoded import DecodedBlock
+from iota2.io.series.reader import series_reader
+
+T = TypeVar("T")
+
+
+def feature_blocks(
+    scene: Scene,
+    recipe: FeatureRecipe,
+    order: Iterable[Block],
+    wanted: Callable[[Block], Sequence[tuple[Block, T]]],
+    *,
+    threads: int = 1,
+) -> Iterator[tuple[Block, FeatureBlock, T]]:
+    """The features of small blocks, each with what its caller has prepared for it.
+
+    ``order``: the blocks that are decoded at once. ``wanted`` gives the small blocks that are computed inside of one,
+    with what belongs to each; a block of which nothing is wanted is not decoded. Delete the features before the next
+    ones are asked for, to hold one block of them at a time. With several ``threads``, the next block is decoded while
+    one is computed.
+    """
+    for decoded, (block, prepared) in _decoded(scene, recipe, order, lambda whole: wanted(whole) or None, threads):
+        yield block, feature_block(decoded.cubes(block, recipe.halos), recipe), prepared
+
+
+def feature_pixels(
+    scene: Scene, recipe: FeatureRecipe, shapes: BlockShapes, rows: np.ndarray, cols: np.ndarray, *, threads: int = 1
+) -> Iterator[tuple[np.ndarray, FeatureBlock]]:
+    """The features (feature, 1, pixel) of selected pixels of a tile, some at a time, and the positions of these among
+    all.
+
+    Only blocks that have pixels are decoded, and only cells around the pixels are brought onto the working lattice.
+    """
+    found = selected_blocks(scene.tile, scene.geobox, rows, cols, outer=shapes.cell, inner=shapes.decoded)
+    positions, pointwise = dict(found), recipe.pointwise
+
+    def batches(block: Block) -> Iterator[tuple[np.ndarray, list[Cell]]]:
+        at = positions[block]
+        small = cells(scene.geobox, block, (rows[at], cols[at]), largest=shapes.computed, halo=recipe.halo)
+        for batch in _batches(small, shapes.computed[0] * shapes.computed[1]):
+            yield at[np.concatenate([cell.at for cell in batch])], batch
+
+    for decoded, (at, batch) in _decoded(scene, recipe, positions, batches, threads):
+        yield at, feature_block(_pixel_series(decoded, batch, recipe), pointwise)
+
+
+def _decoded(
+    scene: Scene,
+    recipe: FeatureRecipe,
+    order: Iterable[Block],
+    wanted: Callable[[Block], Iterable[T] | None],
+    threads: int,
+) -> Iterator[tuple[DecodedBlock, T]]:
+    """Each part that is wanted of the blocks of a scene, with the decoded block that its series come from; blocks of
+    which nothing is wanted (None) are not decoded."""
+    with series_reader(scene, recipe, threads=threads) as reader:
+        for parts, decoded in reader.blocks(order, wanted):
+            for part in parts:
+                yield decoded, part
+
+
+def _batches(found: Iterable[Cell], pixels: int) -> Iterator[list[Cell]]:
+    """The cells in groups that have ``pixels`` selected pixels, or little more."""
+    batch: list[Cell] = []
+    count = 0
+    for cell in found:
+        batch.append(cell)
+        count += len(cell.at)
+        if count >= pixels:
+            yield batch
+            batch, count = [], 0
+    if batch:
+        yield batch
+
+
+def _pixel_series(decoded: DecodedBlock, batch: Sequence[Cell], recipe: FeatureRecipe) -> Mapping[str, Cube]:
+    """The series of the selected pixels of some cells, as cubes of one row."""
+    found: dict[str, list[Cube]] = {}
+    for cell in batch:
+        cubes = decoded.cubes(cell.block, recipe.halos)
+        for sensor in recipe.sensors:
+            if sensor.sensor in cubes:
+                found.setdefault(sensor.sensor, []).append(_picked(filtered_block(cubes[sensor.sensor], sensor), cell))
+    return {name: _joined(cubes) for name, cubes in found.items()}
+
+
+def _picked(cube: Cube, cell: Cell) -> Cube:
+    """The selected pixels of a cell: a cube of one row."""
+    values, valid = cube.values[:, :, cell.rows, cell.cols], cube.valid[:, cell.rows, cell.cols]
+    return replace(cube, values=values[:, :, None], valid=valid[:, None])
+
+
+def _joined(cubes: Sequence[Cube]) -> Cube:
+    """Cubes of one row beside each other."""
+    values = np.concatenate([cube.values for cube in cubes], axis=-1)
+    return replace(cubes[0], values=values, valid=np.concatenate([cube.valid for cube in cubes], axis=-1))

@@ -1,0 +1,161 @@
+"""Transforms belong to a model: fitted with it, kept in its folder, applied without being asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pytest
+
+from iota2.classifiers import ModelError, load_model, save_model, train_model, validate_options
+from iota2.classifiers.base import Model
+from iota2.classifiers.forest import RandomForest
+from iota2.classifiers.models import FILE
+from iota2.classifiers.options import Params, WholeNumber, parameter
+from iota2.classifiers.registry import KINDS, register
+from iota2.classifiers.transforms import Projection, Standardisation
+from iota2.core.cube import FeatureBlock
+from iota2.core.recipe import FeatureRecipe, SensorRecipe
+from iota2.core.target import Classes
+from iota2.errors import ConfigError
+
+RECIPE = FeatureRecipe((SensorRecipe("S", ("A", "B", "C"), {}, ("20200101",), indices=()),))
+FIT = (Standardisation.fitted, lambda x: Projection.principal(x, 2))
+
+
+def samples(count: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    y = np.arange(count) % 2 + 1
+    x = rng.normal(size=(count, 3)) * (1, 100, 10_000) + y[:, None] * (5, 0, 0)
+    return x.astype(np.float32), y
+
+
+def trained(*, kind: str = "rf", options: Mapping[str, object] | None = None) -> Model:
+    parameters, _ = validate_options(kind, options or {})
+    x, y = samples()
+    return train_model(kind, parameters, x, y, recipe=RECIPE, seed=0, region="1", threads=1)
+
+
+@pytest.fixture
+def transforming(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RandomForest, "transforms", FIT)
+
+
+def answers(model: Model) -> np.ndarray:
+    block = FeatureBlock(samples()[0].T.reshape(3, 6, 10), RECIPE.names, np.ones((6, 10), np.uint16))
+    return model.predict(block, np.ones((6, 10), bool)).probabilities
+
+
+def test_standardised_features_have_mean_0_and_deviation_1_and_constant_ones_are_0() -> None:
+    x = np.column_stack([samples()[0], np.full(60, 7, np.float32)])
+    found = Standardisation.fitted(x).apply(x)
+    assert found.dtype == np.float32
+    assert found.mean(axis=0) == pytest.approx([0, 0, 0, 0], abs=1e-5)
+    assert found.std(axis=0) == pytest.approx([1, 1, 1, 0], abs=1e-5)
+
+
+def test_principal_components_are_uncorrelated_and_descend_in_variance() -> None:
+    x = samples()[0]
+    found = np.cov(Projection.principal(x, 2).apply(x), rowvar=False)
+    assert found.shape == (2, 2)
+    assert found[0, 0] > found[1, 1] > 0
+    assert abs(found[0, 1]) < 1e-4 * found[0, 0]
+
+
+@pytest.mark.usefixtures("transforming")
+def test_a_model_transforms_the_features_of_its_recipe(tmp_path: Path) -> None:
+    model = trained()
+    assert model.classifier.n_features == 2
+    y = samples()[1].reshape(6, 10)
+    assert (answers(model).argmax(axis=0) + 1 == y).mean() > 0.9
+    save_model(model, tmp_path / "model", tmp_path / "card.txt")
+    assert "projection: 3 features to 2" in (tmp_path / "card.txt").read_text(encoding="utf-8")
+    np.testing.assert_array_equal(answers(load_model(tmp_path / "model")), answers(model))
+
+
+def test_a_model_without_transforms_is_written_as_ever(tmp_path: Path) -> None:
+    save_model(trained(), tmp_path / "model", tmp_path / "card.txt")
+    content = json.loads((tmp_path / "model" / FILE).read_text(encoding="utf-8"))
+    assert content["version"] == 1
+    assert "transforms" not in content
+
+
+@pytest.mark.usefixtures("transforming")
+@pytest.mark.parametrize("damage", ["gone", "cut", "other shape", "unknown"])
+def test_damaged_transforms_are_refused(damage: str, tmp_path: Path) -> None:
+    save_model(trained(), tmp_path / "model", tmp_path / "card.txt")
+    path = tmp_path / "model/0_standardisation/mean.npy"
+    if damage == "gone":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:20])
+    elif damage == "other shape":
+        np.save(path, np.zeros(7))
+    else:
+        file = tmp_path / "model" / FILE
+        file.write_text(file.read_text(encoding="utf-8").replace('"projection"', '"rotation"'), encoding="utf-8")
+    with pytest.raises(ModelError):
+        load_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize("codes", [(0,), (2, 1), (1, 1), (70_000,), (True,)])
+def test_classes_are_ascending_codes(codes: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="not ascending codes"):
+        Classes(codes)
+
+
+class ConstantParams(Params):
+    column: WholeNumber = parameter("classifier.constant.column", 0, "Class that is always the answer.", ge=0, le=9)
+
+
+class Constant:
+    """Answers one class."""
+
+    Params = ConstantParams
+    missing = "It does not look at values."
+    needs_series = False
+    loaded_share = 1.0
+    pixel_seconds = 0.0
+    transforms = ()
+    importances = None
+
+    def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
+        self.column, self.n_features, self.n_classes = int(parameters["column"]), 0, 0
+
+    def training_memory(self, samples: float, features: int, classes: int) -> int:
+        return 0
+
+    def fit(self, x: np.ndarray, y: np.ndarray, *, weight: np.ndarray | None, seed: int) -> None:
+        self.n_features, self.n_classes = x.shape[1], len(np.unique(y))
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        return np.tile(np.eye(self.n_classes)[self.column], (len(x), 1))
+
+    def summary(self) -> Mapping[str, int | float | str]:
+        return {}
+
+    def save(self, folder: Path) -> None:
+        np.save(folder / "constant.npy", np.array([self.column, self.n_features, self.n_classes]))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        made = cls({"column": 0})
+        made.column, made.n_features, made.n_classes = map(int, np.load(folder / "constant.npy"))
+        return made
+
+
+def test_a_classifier_of_another_package_is_one_registration(tmp_path: Path) -> None:
+    register("constant", "One class.", f"{__name__}:Constant")
+    try:
+        with pytest.raises(ConfigError, match="column: 10 is not a whole number from 0 to 9"):
+            validate_options("constant", {"classifier.constant.column": 10})
+        model = trained(kind="constant", options={"classifier.constant.column": "1"})
+        save_model(model, tmp_path / "model", tmp_path / "card.txt")
+        assert (answers(load_model(tmp_path / "model")).argmax(axis=0) == 1).all()
+        with pytest.raises(ValueError, match="registered already"):
+            register("constant", "Another.", "other:Constant")
+    finally:
+        del KINDS["constant"]
