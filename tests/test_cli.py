@@ -75,7 +75,7 @@ def test_init_writes_a_configuration_once(
     text = path.read_text(encoding="utf-8")
     assert "output_path" in text
     assert call(monkeypatch, "init", str(path)) == 1
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert path.read_text(encoding="utf-8") == text
 
 
@@ -102,7 +102,7 @@ def test_check_reads_headers_and_writes_nothing(
     printed = capsys.readouterr().out
     assert "T31TCJ: 3 dates of Sentinel2" in printed
     assert "README.txt" in printed
-    assert "All is well" in printed
+    assert "Configuration is valid" in printed
     assert not world.output.exists()
 
 

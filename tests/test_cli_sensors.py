@@ -47,7 +47,7 @@ def archive(written: Path, tmp_path: Path) -> Path:
 def asked(capsys: pytest.CaptureFixture[str], name: str, folder: Path) -> tuple[int, str, Any]:
     """Exit code, text and JSON of what is recognized in a folder."""
     code, text, error = command(capsys, "sensors", name, folder)
-    assert (f"No run could start with {folder}" in error) == bool(code), error
+    assert (f"{folder} cannot be used yet" in error) == bool(code), error
     assert max(len(line) for line in text.splitlines() if " " in line.strip() and str(folder) not in line) <= WIDTH
     same, content, _ = command(capsys, "sensors", name, folder, "--json")
     assert same == code

@@ -80,7 +80,7 @@ def test_nothing_is_marked_to_run_and_check_agrees_with_plan_when_all_is_up_to_d
     _, planned, _ = command(capsys, "plan", config)
     _, checked, _ = command(capsys, "check", config)
     assert planned.splitlines()[-1].startswith("0 jobs will run")
-    assert f"All is well: {planned.splitlines()[-1]}." in checked
+    assert f"Configuration is valid: {planned.splitlines()[-1]}." in checked
 
 
 def test_a_folder_in_use_is_refused_before_anything_else_is_told(

@@ -1,4 +1,4 @@
-"""The page about the Python interface, from the signatures and docstrings of what ``import iota2`` offers."""
+"""The page about the Python interface, from the signatures and docstrings of the public functions of ``iota2``."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ HEAD = f"""{MADE}
 
 # Python interface
 
-`import iota2` offers these functions. They are imported when they are first used. [Use iota2 from
-Python](../howto/use-from-python.md) shows them at work, the [notebook](../notebook.ipynb) with a plot.
+`import iota2` provides these functions; each is imported on first use. [Use iota2 from
+Python](../howto/use-from-python.md) shows examples, the [notebook](../notebook.ipynb) an example with a plot.
 """
 QUOTE = "'"
 CLASSES = (OpenedScene, SceneCube, Features, LoadedModel, ModelClass)
@@ -41,7 +41,7 @@ def api_page() -> str:
     """Every function, the classes that they return, and the errors that they raise."""
     functions = {name: getattr(iota2, name) for name in iota2.PUBLIC}
     summary = [(f"[`{name}`](#{name})", sentence(function.__doc__)) for name, function in functions.items()]
-    parts = [HEAD, table(("function", "what it returns or does"), summary)]
+    parts = [HEAD, table(("function", "description"), summary)]
     parts += [
         f"## {name}\n\n{_entry(f'iota2.{name}', inspect.signature(function), function.__doc__)}"
         for name, function in functions.items()
@@ -78,7 +78,7 @@ def _class(cls: type) -> str:
     public = [found for name, found in vars(cls).items() if not name.startswith("_")]
     methods = [_method(cls, found) for found in public if inspect.isfunction(found)]
     return "\n".join(
-        [f"## {cls.__name__}\n\n{_text(cls.__doc__)}\n", table(("value", "type", "what it is"), rows), *methods]
+        [f"## {cls.__name__}\n\n{_text(cls.__doc__)}\n", table(("value", "type", "content"), rows), *methods]
     )
 
 

@@ -22,12 +22,12 @@ HEAD = f"""{MADE}
 
 ## iota2
 
-Nothing is asked while a command runs.
+Commands never prompt for input.
 """
 
 
 def commands_page() -> str:
-    """Every command with its help, the command of the original, and exit codes."""
+    """Every command with its help, the legacy command, and exit codes."""
     commands = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
     parts = [HEAD, _printed(lambda: cli.app(["--help"], prog_name="iota2"))]
     for name in commands:
@@ -49,28 +49,28 @@ def _groups() -> str:
     active = {step.group for step in CLASSIFICATION.steps}
     named = ", ".join(code(group) for group in GROUPS if group in active)
     return (
-        f"Groups that hold steps today: {named}. What earlier groups would have made must be there already; if it is "
-        "not, the run stops before it starts and names the files.\n"
+        f"Groups with steps at present: {named}. With `--first-step`, the outputs of earlier groups must exist; "
+        "otherwise the run stops before any job and names the missing files.\n"
     )
 
 
 def _legacy() -> str:
     """The help of ``Iota2.py``, as it prints it."""
     return (
-        "## Iota2.py\n\nThe command of the original, with the same meaning of its options. "
+        "## Iota2.py\n\nThe command of the original iota2; its options have the same meaning. "
         f"`debug` runs all jobs in one process.\n\n{_printed(lambda: cli.legacy(['-h']))}"
     )
 
 
 def _exit_codes() -> str:
     meanings = {
-        "EXIT_DONE": "all is done",
-        "EXIT_USER": "a mistake that the user can mend: configuration, inputs, output folder",
-        "EXIT_JOBS_FAILED": "some jobs failed; those that did not need them are done",
+        "EXIT_DONE": "success",
+        "EXIT_USER": "a user error: configuration, inputs, output folder",
+        "EXIT_JOBS_FAILED": "some jobs failed; jobs that do not depend on them are done",
         "EXIT_DEFECT": "a defect of the program",
         "EXIT_INTERRUPTED": "interrupted with Ctrl-C",
     }
     known = {name: value for name, value in vars(errors).items() if re.match(r"EXIT_[A-Z_]+$", name)}
     rows = [(str(value), meanings[name]) for name, value in sorted(known.items(), key=lambda item: item[1])]
     tree = (errors.__doc__ or "").split("\n\n")[1]
-    return f"## Exit codes\n\n{table(('code', 'meaning'), rows)}\nThe exceptions behind them:\n\n```text\n{tree}\n```\n"
+    return f"## Exit codes\n\n{table(('code', 'meaning'), rows)}\nExceptions of the code:\n\n```text\n{tree}\n```\n"

@@ -9,23 +9,23 @@ HEAD = f"""{MADE}
 
 # Expressions
 
-What `additional_features` of a sensor may hold, and `[Features] expression` of the INI file of Sentinel-1. How they are
-used stands in [Features of your own](../howto/additional-features.md).
+Syntax of `additional_features` of a sensor, and of `[Features] expression` in the INI file of Sentinel-1. Their use is
+described in [Features from expressions of bands](../howto/additional-features.md).
 
-Expressions are separated by commas. Each is made of bands, numbers (`12`, `0.5`, `1e-3`), operators, functions and
-parentheses. Blanks do not matter. An expression has at most {MAX_LENGTH} characters, and may keep {MAX_DEPTH} values
-for later at once, which only deep nesting to the right needs.
+Expressions are separated by commas. Each consists of bands, numbers (`12`, `0.5`, `1e-3`), operators, functions and
+parentheses. Blanks are ignored. An expression has at most {MAX_LENGTH} characters and at most {MAX_DEPTH} intermediate
+values at a time; only deep nesting to the right reaches the second limit.
 
 ## Bands
 
-| written | means |
+| form | meaning |
 | --- | --- |
 | `b1`, `b2` … | the first band in use, the second … (those of `keep_bands`, in the order of the sensor) |
 | `im1b1`, `im1b2` … | the same |
-| `B4`, `vv` … | the band of this name; of names that differ in case alone, the one written so |
+| `B4`, `vv` … | the band of this name; exact case is needed only if several names differ in case alone |
 
-A small `b` with a number is always a place, a capital `B` always a name. The run tells which bands the places stand
-for.
+A lower-case `b` with a number is always a position, an upper-case `B` always a name. A note of the run lists the bands
+at the positions.
 """
 
 
@@ -35,7 +35,7 @@ def expressions_page() -> str:
     functions = [(code(name), _arguments(function), function.about) for name, function in FUNCTIONS.items()]
     return "\n".join(
         [
-            f"{HEAD}\n## Operators\n\nThose above are done before those below.\n",
+            f"{HEAD}\n## Operators\n\nIn order of precedence, highest first.\n",
             table(("operator", "meaning"), operators),
             "## Functions\n",
             table(("function", "arguments", "meaning"), functions),

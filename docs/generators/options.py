@@ -26,18 +26,18 @@ from iota2.config.options.schema import SECTIONS
 
 
 def options_page() -> str:
-    """Every option of the configuration, section by section, and the names of 2020."""
+    """Every option of the configuration, section by section, and the legacy names."""
     parts = [
         f"""{MADE}
 
 # Options
 
-A configuration has sections of `key : value` entries, in a `.cfg` file (in braces, or indented below the name of
+A configuration has sections with `key : value` entries, in a `.cfg` file (in braces, or indented below the name of
 the section) or in YAML. Relative paths start at the folder of the configuration file. An option without default is
-mandatory. An option that is not available yet is accepted with its default only. Options of builders that are
-not asked for are accepted with any value and have no effect. None stands for the default.
+mandatory. An option that is not available yet is accepted only with its default value. Options of builders that are
+not selected are accepted with any value and have no effect. None selects the default.
 
-Builders: {_letters()}. Builders of your own: [how to add one](../howto/add-a-builder.md).
+Builders: {_letters()}. User-defined builders: [how to add one](../howto/add-a-builder.md).
 """
     ]
     parts.extend("\n".join(_section(name, cls)) for name, cls in SECTIONS.items())
@@ -46,7 +46,7 @@ Builders: {_letters()}. Builders of your own: [how to add one](../howto/add-a-bu
 
 
 def _letters() -> str:
-    """The builders with the letters that stand for them."""
+    """The builders with their letters."""
     now = ", ".join(f"{builder.letter} `{builder.name}`" for builder in BUILDERS)
     return f"{now}; not yet {', '.join(f'{letter} `{name}`' for name, letter in LATER.items())}"
 
@@ -94,8 +94,8 @@ def _available(info: FieldInfo) -> str:
 
 
 def _old_names() -> Iterator[str]:
-    yield "## Names of 2020\n\nThey are read as those of today.\n"
-    yield "| 2020 | today |"
+    yield "## Legacy names\n\nNames of 2020 are read as their current equivalents.\n"
+    yield "| legacy | current |"
     yield "|---|---|"
     for old, new in legacy.SECTIONS.items():
         yield f"| section `{old}` | section `{new}` |"
@@ -104,10 +104,10 @@ def _old_names() -> Iterator[str]:
     for builder in BUILDERS:
         for alias in builder.aliases:
             yield f"| builder `{alias}` | builder `{builder.name}` |"
-    yield "\nNames that differ only in case and underscores are read too.\n"
+    yield "\nNames that differ only in case and underscores are also read.\n"
     for section, names in legacy.WITHOUT_EFFECT.items():
-        yield f"These options of section `{section}` have no effect any more: {_listed(names)}.\n"
-    yield f"Nor have these in the section of a sensor: {_listed(legacy.SENSORS_WITHOUT_EFFECT)}.\n"
+        yield f"These options of section `{section}` no longer have an effect: {_listed(names)}.\n"
+    yield f"The same applies to these options in the section of a sensor: {_listed(legacy.SENSORS_WITHOUT_EFFECT)}.\n"
 
 
 def _listed(names: Iterable[str]) -> str:

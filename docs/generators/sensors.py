@@ -15,35 +15,36 @@ HEAD = f"""{MADE}
 
 # Sensors
 
-A sensor is one YAML file. Those below come with the program; a description of your own is named in
+A sensor is one YAML file. The sensors below are built in; your own descriptions are given in
 `chain.user_sensors` ([how to add a sensor](../howto/add-a-sensor.md)).
 
-Products lie in `<path>/<tile>/<product folder>/`, or side by side in `<path>/<tile>/` where the table says so. What
-does not match the pattern of products is passed over, and reported. Inputs are only ever read.
+Products are in `<path>/<tile>/<product folder>/`, or without product folders in `<path>/<tile>/` if the table says so.
+Files and folders that do not match the pattern of products are ignored and reported. Inputs are never modified.
 
-`iota2 sensors` shows what is recognized in a folder.
+`iota2 sensors NAME FOLDER` lists the products it recognises in a folder.
 """
 
 TRIED = {
-    "Sentinel_2": "Tried on real products of THEIA, of 2018.",
-    "Sentinel_2_S2C": "Tried on real products of ESA: all files of one of baseline 02.14, metadata and scene "
-    "classification of one of baseline 04.00.",
+    "Sentinel_2": "Tested on real products of THEIA, from 2018.",
+    "Sentinel_2_S2C": "Tested on real products of ESA: all files of a product of baseline 02.14, metadata and scene "
+    "classification of a product of baseline 04.00.",
 }
-"""What each sensor was tried on, by section."""
+"""Real products that each sensor was tested on, by section."""
 
 REMARKS = {
-    "Landsat5_old": "Red, near and shortwave infrared are bands 3, 4 and 5 of this instrument. Chains that take bands "
-    "4, 5 and 6, as of Landsat 8, get other indices.",
-    "Landsat8_usgs_optical": "Scenes of several paths and rows may lie in the folder of one tile, if they overlap and "
-    "have one projection: the tile is all that they show together.",
-    "Sentinel_2_S2C": "JPEG 2000 files that are cut short are noticed. Bytes that are damaged inside of one are not: "
-    "the format has no checksums, and such a file is decoded to other values. The sums in `manifest.safe` tell it.",
+    "Landsat5_old": "Red, near and shortwave infrared are bands 3, 4 and 5 of this instrument. Programs that use bands "
+    "4, 5 and 6, as for Landsat 8, get other indices.",
+    "Landsat8_usgs_optical": "The folder of one tile can contain scenes of several paths and rows, if they overlap and "
+    "have the same projection: the tile is the union of their extents.",
+    "Sentinel_2_S2C": "Truncated JPEG 2000 files are detected. Damaged bytes inside a file are not: "
+    "the format has no checksums, and such a file is decoded to other values. The checksums in `manifest.safe` "
+    "reveal it.",
 }
-"""What else there is to say, by section."""
+"""Remarks about a sensor, by section."""
 
 NEVER_TRIED = (
-    "**Never tried on real files.** None were at hand: names, masks and bits are those of published descriptions, and "
-    "the tests make products by them. `iota2 sensors` shows whether yours are recognized."
+    "**Not tested on real products.** Names, masks and bits follow published descriptions, and tests use synthetic "
+    "products. `iota2 sensors` shows whether your products are recognised."
 )
 
 
@@ -63,36 +64,34 @@ def _sensor(text: str) -> str:
     units = f"file value × {spec.scale:g} + {spec.offset:g}"
     if spec.metadata:
         units = f"(file value + offset) / quantification × 10000, as {code(spec.metadata.file)} of each product says"
-    given = (
-        code(f"chain.{PATHS[spec.section]}") if spec.section in PATHS else "named in the INI file of `chain.s1_path`"
-    )
+    given = code(f"chain.{PATHS[spec.section]}") if spec.section in PATHS else "in the INI file of `chain.s1_path`"
     facts = [
         ("folder of the products", given),
         ("section of its options", code(spec.section)),
         ("folder of a tile", code(spec.tile_folder)),
         ("product folders" if whole else "files of products", code(spec.product)),
         ("for example", code(spec.example)),
-        ("reference band: its pixels are those of the tile", code(spec.reference.name)),
+        ("reference band: its grid is that of the tile", code(spec.reference.name)),
         ("nodata", code(f"{spec.nodata:g}") if spec.nodata is not None else "none"),
         ("product units", units),
-        ("dates begin and end at different pixels", "yes" if spec.varying_extent else "no"),
+        ("extent varies between dates", "yes" if spec.varying_extent else "no"),
         ("spectral indices", "yes" if spec.spectral else "no"),
         ("resampling of bands of another resolution", spec.resampling),
-        ("days between interpolation dates, by default", str(spec.temporal_resolution)),
-        ("passed over without a word", codes(spec.ignore) or "nothing"),
+        ("days between interpolation dates (default)", str(spec.temporal_resolution)),
+        ("ignored silently", codes(spec.ignore) or "–"),
     ]
     bands = [(code(b.name), code(b.file), str(b.index), b.role or "") for b in spec.bands]
     return "\n".join(
         [
             f"## {spec.name}\n\n{title}\n\n{TRIED.get(spec.section, NEVER_TRIED)}\n",
             *([f"{REMARKS[spec.section]}\n"] if spec.section in REMARKS else []),
-            table(("what", "value"), facts),
+            table(("property", "value"), facts),
             table(
                 ("band", f"file in the {'product' if whole else 'tile'} folder", "band of the file", "role in indices"),
                 bands,
             ),
             table(
-                ("mask", "file", "a pixel is not valid when", "says where images end", "needed"),
+                ("mask", "file", "a pixel is masked if", "edge mask", "mandatory"),
                 [_mask(rule) for rule in spec.masks],
             ),
         ]
@@ -112,7 +111,7 @@ def _either(numbers: Sequence[int]) -> str:
 
 
 def _keys() -> str:
-    parts = ["## Keys of a description\n\nUnknown keys are refused. What each key means stands in the example below.\n"]
+    parts = ["## Keys of a description\n\nUnknown keys are errors. The example below explains each key.\n"]
     for title, cls in (
         ("The sensor", SensorSpec),
         ("An entry of `bands`", BandSpec),
@@ -125,7 +124,7 @@ def _keys() -> str:
 
 
 def _default(item: Field[object]) -> str:
-    return "needed" if item.default is MISSING else code(repr(item.default))
+    return "mandatory" if item.default is MISSING else code(repr(item.default))
 
 
 def _example(texts: Mapping[str, str]) -> str:

@@ -13,16 +13,16 @@ HEAD = f"""{MADE}
 
 # Steps
 
-The chain is a tuple of steps, in `src/iota2/chains/classification.py`. The number of a step is the same whatever the
-configuration makes active. `-starting_step` and `-ending_step` of `Iota2.py`, and `--first-step` and `--last-step` of
-`iota2`, take the number or the name of a step, or a group; where a group and a step share a name, the group is meant.
-When the step asked for is not active, the run begins with the next active one, or ends with the one before, and says
-so. A new version may insert steps: names hold longer than numbers. The groups are also those of `first_step` and
-`last_step` of the configuration. The logs of a step are in `logs/<name>`, one pair of files for each job.
+The chain is a tuple of steps, in `src/iota2/chains/classification.py`. The number of a step does not depend on the
+configuration. `-starting_step` and `-ending_step` of `Iota2.py`, and `--first-step` and `--last-step` of
+`iota2`, take the number or the name of a step, or a group; if a group and a step have the same name, the group
+is selected. If the selected step is not active, the run begins with the next active one, or ends with the previous
+one, and a note says so. A new version may insert steps: names are more stable than numbers. `first_step` and
+`last_step` of the configuration take the same groups. The logs of a step are in `logs/<name>`, two files for each job.
 """
 SURVEYED = """## Before the first step
 
-At every start the archive is scanned, headers only. What was found is written to these files, and jobs read them
+At every start the survey scans the headers of the archive. It writes these files, and jobs read them
 instead of listing folders.
 """
 
@@ -33,8 +33,8 @@ def steps_page() -> str:
         (str(number), step.group, f"[{step.name}](#{step.name.lower()})", code(step.task), _over(step), step.about)
         for number, step in enumerate(CLASSIFICATION.steps, start=1)
     ]
-    head = ("#", "group", "step and log folder", "name of a job", "one job for each", "what it does")
-    found = table(("file", "what it is"), [(code(artifact.path), artifact.about) for artifact in SURVEY])
+    head = ("#", "group", "step and log folder", "name of a job", "one job for each", "description")
+    found = table(("file", "content"), [(code(artifact.path), artifact.about) for artifact in SURVEY])
     steps = [_step(number, step) for number, step in enumerate(CLASSIFICATION.steps, start=1)]
     return "\n".join([HEAD, table(head, rows), f"{SURVEYED}\n{found}", *steps])
 
@@ -48,7 +48,7 @@ def _step(number: int, step: Step) -> str:
     parts = [
         f"## {step.name}\n",
         f"Step {number}, group {step.group}, one job for each {_over(step)}. {sentence(step.run.__doc__)}\n",
-        f"Of the configuration it sees: {seen[:1].lower()}{seen[1:]}\n" if seen else "It sees no option.\n",
+        f"Parameters: {seen[:1].lower()}{seen[1:]}\n" if seen else "Parameters: none.\n",
         _artifacts(step, "reads", ((name, a) for name, need in step.all_needs.items() for a in need.choices)),
         _artifacts(step, "makes", step.makes.items()),
     ]
@@ -57,10 +57,10 @@ def _step(number: int, step: Step) -> str:
 
 def _artifacts(step: Step, verb: str, artifacts: Iterable[tuple[str, Artifact]]) -> str:
     rows = [(code(name), code(a.path), _free(step, a), a.about) for name, a in artifacts]
-    return table((verb, "file", "how many", "what it is"), rows)
+    return table((verb, "file", "number", "content"), rows)
 
 
 def _free(step: Step, artifact: Artifact) -> str:
-    """Axes of the artifact that the job leaves open: it gets or makes one file for each of their values."""
+    """Axes of the artifact that the job does not fix: it has one file for each of their values."""
     free = [axis for axis in AXES if axis in artifact.axes and axis not in step.over]
     return f"one per {' × '.join(free)}" if free else "one"

@@ -57,7 +57,7 @@ from iota2.run.progress.status import job_states
 from iota2.run.progress.support_archive import write_archive
 from iota2.run.records.output import other_results, place_notes
 from iota2.run.survey.survey import input_problems
-from iota2.run.verify import verify as look_at_outputs
+from iota2.run.verify import verify as verify_outputs
 from iota2.run.workers.clusters import WORKERS
 from iota2.run.workers.engine import resource_notes
 from iota2.run.workers.job import PrintableFormatter
@@ -74,13 +74,13 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-DEMO, SMALLEST_DEMO = 480, 160
-"""Pixels along a tile; smaller worlds than the second have no room for all classes."""
-LARGEST_DEMO = 20_000
-MOST_WORKERS, MOST_MEMORY = 10_000, 16 << 20
+DEMO, MIN_DEMO = 480, 160
+"""Pixels along a tile: default and minimum; smaller tiles have no room for all classes."""
+MAX_DEMO = 20_000
+MAX_WORKERS, MAX_MEMORY_MIB = 10_000, 16 << 20
 """Workers, and MiB of a job: 16 TiB."""
 PARSER_EXIT = 2
-"""Exit code of the command parser for a mistake on the command line; ours for that is 1."""
+"""Exit code of the command parser for an error on the command line; that of iota2 is 1."""
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="Configuration file (.cfg or .yaml).")]
 Workers = Annotated[
@@ -89,8 +89,8 @@ Workers = Annotated[
         "--workers",
         metavar="N",
         min=0,
-        max=MOST_WORKERS,
-        help=f"Worker processes; 0: all in this process. Default: one per core; {WORKERS} on a cluster.",
+        max=MAX_WORKERS,
+        help=f"Worker processes; 0 runs all jobs in this process. Default: one per core; {WORKERS} on a cluster.",
     ),
 ]
 PathsFrom = Annotated[
@@ -107,22 +107,24 @@ FirstStep = Annotated[
     str | None,
     typer.Option(metavar="STEP", help=f"First step to run: a group ({_GROUPS}), or the name or number of a step."),
 ]
-LastStep = Annotated[str | None, typer.Option(metavar="STEP", help="Last step to run: the same.")]
-ResourcesFile = Annotated[
-    Path | None, typer.Option("--resources", metavar="FILE", help="Threads, memory and time of steps.")
+LastStep = Annotated[
+    str | None, typer.Option(metavar="STEP", help="Last step to run: a group, or the name or number of a step.")
 ]
-Restart = Annotated[bool, typer.Option("--restart", help="Go on even if remove_output_path is True.")]
+ResourcesFile = Annotated[
+    Path | None, typer.Option("--resources", metavar="FILE", help="File with the threads, memory and time of steps.")
+]
+Restart = Annotated[bool, typer.Option("--restart", help="Keep existing outputs even if remove_output_path is True.")]
 Force = Annotated[
     list[str] | None,
     typer.Option(
         metavar="STEP",
-        help=f"Run the jobs of this step, by its name or number, or of this group ({_GROUPS}) anyway. Steps: "
+        help=f"Run the jobs of this step (name or number) or group ({_GROUPS}) even if they are up to date. Steps: "
         f"{', '.join(_STEPS.numbers)}.",
     ),
 ]
 
 
-def _tell_version(asked: bool) -> None:
+def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(f"iota2 {__version__}")
         raise typer.Exit
@@ -131,11 +133,11 @@ def _tell_version(asked: bool) -> None:
 @app.callback()
 def _common(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_tell_version)
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Options of every command; ``main`` looks at ``--debug`` itself."""
+    """Options of every command; ``main`` reads ``--debug`` itself."""
 
 
 @app.command()
@@ -146,14 +148,14 @@ def init(
 ) -> None:
     """Write a commented minimal configuration to start from."""
     if path.exists():
-        raise OutputError(f"{path} exists already and is left as it is. Give another name.")
+        raise OutputError(f"{path} already exists and is not overwritten. Give another name.")
     path.write_text(minimal_config(yaml=written_in_yaml(path)), encoding="utf-8")
     typer.echo(f"{path} written. Fill in the paths, then: iota2 check {path}")
 
 
 @app.command()
 def check(config: ConfigPath, resources: ResourcesFile = None, paths_from: PathsFrom = None) -> None:
-    """Check a configuration and its inputs, reading headers only."""
+    """Check a configuration and the headers of its inputs."""
     console = Console()
     loaded = _load(config, console, paths_from)
     options = Options(resources=resources)
@@ -165,16 +167,16 @@ def check(config: ConfigPath, resources: ResourcesFile = None, paths_from: Paths
     foretell(loaded, options, console, outlook)
     jobs = totals_text(outlook.verdicts) if _has_runs(loaded) else f"{counted(len(outlook.plan.jobs), 'job')} will run"
     command = shlex.join(["iota2", "run", str(config), *paths_words(loaded)])
-    console.say(f"All is well: {jobs}. Next: {command}")
+    console.say(f"Configuration is valid: {jobs}. Next: {command}")
 
 
 def _has_runs(config: Config) -> bool:
-    """Whether the output folder is one of earlier runs."""
+    """Whether the output folder contains earlier runs."""
     return os.path.isdir(config.chain.output_path / layout.MARK)
 
 
 def _outlook_of(config: Config, options: Options) -> Outlook:
-    """What a run would do; records are read only where there have been runs."""
+    """Forecast of a run; records are read only if there were earlier runs."""
     return (look_ahead if _has_runs(config) else first_look)(config, options)
 
 
@@ -187,24 +189,28 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
     memory: Annotated[
         int | None,
         typer.Option(
-            "--memory", metavar="MIB", min=1, max=MOST_MEMORY, help="Memory of a job for the arrays of a block."
+            "--memory",
+            metavar="MIB",
+            min=1,
+            max=MAX_MEMORY_MIB,
+            help="Memory of a job for the arrays of a block, in MiB.",
         ),
     ] = None,
     engine: Annotated[
-        EngineName | None, typer.Option("--engine", help="Where workers run: by default on this machine.")
+        EngineName | None, typer.Option("--engine", help="Where workers run. Default: on this machine.")
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Use a Dask scheduler that already runs.")
+        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Use an existing Dask scheduler.")
     ] = None,
     resources: ResourcesFile = None,
     restart: Restart = False,
     force: Force = None,
     paths_from: PathsFrom = None,
-    json: Annotated[bool, typer.Option("--json", help="Tell events as JSON, one object a line, for machines.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print events as JSON, one object per line.")] = False,
 ) -> None:
-    """Run the chain of a configuration: what is up to date stays."""
+    """Run the chain of a configuration; results that are up to date are kept."""
     if scheduler is not None and (engine is not None or workers is not None):
-        raise UserError("--scheduler uses the workers that are there: leave --engine and --workers out.")
+        raise UserError("--scheduler uses existing workers: remove --engine and --workers.")
     _require_workers(f"--engine {engine}", engine, "--workers", workers)
     options = Options(
         engine=engine or "local",
@@ -222,7 +228,7 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
 
 def _require_workers(asked: str, engine: EngineName | None, option: str, workers: int | None) -> None:
     if workers == 0 and engine in ("slurm", "pbs"):
-        raise UserError(f"{asked} needs workers: leave {option} 0 out, or give a number.")
+        raise UserError(f"{asked} needs workers: remove {option} 0, or give a number.")
 
 
 def _outlook(  # noqa: PLR0917 - what two commands have in common
@@ -233,7 +239,7 @@ def _outlook(  # noqa: PLR0917 - what two commands have in common
     force: Sequence[str] | None,
     paths_from: Path | None,
 ) -> tuple[Console, Outlook]:
-    """What a run with these options would do, and the console."""
+    """Forecast of a run with these options, and the console."""
     console = Console()
     options = Options(first_step=first_step, last_step=last_step, restart=restart, force=tuple(force or ()))
     loaded = _load(config, console, paths_from)
@@ -250,7 +256,7 @@ def plan(  # noqa: PLR0917 - typer reads options from the signature
     force: Force = None,
     paths_from: PathsFrom = None,
 ) -> None:
-    """Say what a run would do, and why; nothing is run."""
+    """Show the jobs that a run would execute, and the reasons, without running them."""
     console, outlook = _outlook(config, first_step, last_step, restart, force, paths_from)
     for note in outlook.notes:
         console.say(f"note: {note}")
@@ -267,7 +273,7 @@ def why(  # noqa: PLR0917 - typer reads options from the signature
     force: Force = None,
     paths_from: PathsFrom = None,
 ) -> None:
-    """Say why a job would run, what it reads and what it makes."""
+    """Show why a job would run, with its inputs and outputs."""
     console, outlook = _outlook(config, first_step, last_step, restart, force, paths_from)
     found = [candidate for candidate in outlook.plan.jobs if job in candidate.id]
     if not found:
@@ -288,7 +294,7 @@ def status(
     ] = False,
     paths_from: PathsFrom = None,
 ) -> None:
-    """Say how far the run of a configuration is, or how it ended."""
+    """Show the progress of a run, or how it ended."""
     console = Console()
     loaded = _load(config, console, paths_from, look=False)
     root = loaded.chain.output_path
@@ -296,7 +302,7 @@ def status(
     console.status(root)
     if archive:
         if not (root / layout.MARK).is_dir():
-            raise UserError(f"{root}: no run has worked here, so there is nothing to archive.")
+            raise UserError(f"{root}: there was no run in this folder, so there is nothing to archive.")
         console.say(f"for a support request: {write_archive(root, loaded.source)}")
 
 
@@ -306,26 +312,28 @@ def verify(
     deep: Annotated[bool, typer.Option("--deep", help="Compare all bytes, not only size and time.")] = False,
     paths_from: PathsFrom = None,
 ) -> None:
-    """Look whether the outputs are as they were made."""
+    """Check that outputs are unchanged."""
     console = Console()
     loaded = _load(config, console, paths_from, look=False)
     _report_state(loaded, console)
-    found = look_at_outputs(loaded, deep=deep)
+    found = verify_outputs(loaded, deep=deep)
     if found.unneeded:
         console.say(
-            f"{_listed(found.unneeded)}\nThese {len(found.unneeded)} are of earlier settings, changed or gone; no run "
-            "needs them, and they are not looked at any more."
+            f"{_listed(found.unneeded)}\nThese {len(found.unneeded)} outputs of earlier settings were changed or "
+            "deleted; no run needs them, and they are no longer checked."
         )
     if found.damaged:
         again = "The next run makes them again."
         if found.hidden:
             again = (
-                f"The next run does not notice these, whose size and time are as they were:\n{_listed(found.hidden)}\n"
-                f"The records could not be changed: {found.obstacle}\nMend that and verify again, or remove the files."
+                f"The next run does not detect these, whose size and time are unchanged:\n{_listed(found.hidden)}\n"
+                f"The records could not be changed: {found.obstacle}\nFix this and verify again, or delete the files."
             )
-        are = "is not as it was" if len(found.damaged) == 1 else "are not as they were"
-        raise UserError(f"{counted(len(found.damaged), 'output')} {are} made:\n{_listed(found.damaged)}\n{again}")
-    console.say("All recorded outputs are as they were made.")
+        were = "was" if len(found.damaged) == 1 else "were"
+        raise UserError(
+            f"{counted(len(found.damaged), 'output')} {were} changed or deleted:\n{_listed(found.damaged)}\n{again}"
+        )
+    console.say("All recorded outputs are unchanged.")
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -341,11 +349,11 @@ def sensors(
         ),
     ] = None,
     folder: Annotated[
-        Path | None, typer.Argument(metavar="FOLDER", help="Folder of its images, or of one tile of these.")
+        Path | None, typer.Argument(metavar="FOLDER", help="Folder of its images, or of one of its tiles.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Tell it as one JSON value, with every product.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON value, with every product.")] = False,
 ) -> None:
-    """List the sensors, or say what would be recognized in a folder of one."""
+    """List the sensors, or the products of a sensor that are recognised in a folder."""
     console = Console()
     if name is None:
         console.say(_json(sensors_json(builtin_specs().values())) if as_json else sensors_text())
@@ -356,7 +364,7 @@ def sensors(
         found = recognize(spec_named(name), folder)
         console.say(_json(recognized_json(found)) if as_json else recognized_text(found))
         if not found.usable:
-            raise UserError(f"No run could start with {folder} as it is. Mend what is told above.")
+            raise UserError(f"{folder} cannot be used yet; fix the problems above.")
 
 
 def _json(content: object) -> str:
@@ -365,28 +373,29 @@ def _json(content: object) -> str:
 
 @app.command(name="s1-ortho", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def s1_ortho() -> None:
-    """Refused: tells how S1Tiling makes raw Sentinel-1 ready."""
+    """Not supported; explains how to prepare raw Sentinel-1 with S1Tiling."""
     raise UserError(NO_ORTHORECTIFICATION)
 
 
 @app.command()
 def demo(
     folder: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="Folder for the made-up archive and its results.")
+        Path, typer.Argument(metavar="FOLDER", help="Folder for the synthetic archive and its results.")
     ] = Path("demo"),
     size: Annotated[
-        int, typer.Option(metavar="N", min=SMALLEST_DEMO, max=LARGEST_DEMO, help="Pixels along a tile's side.")
+        int,
+        typer.Option(metavar="N", min=MIN_DEMO, max=MAX_DEMO, help="Width and height of a tile in pixels."),
     ] = DEMO,
     all_sensors: Annotated[
         bool,
-        typer.Option("--all-sensors", help="With Landsat 8, Sentinel-1 and layers without dates beside Sentinel-2."),
+        typer.Option("--all-sensors", help="Add Landsat 8, Sentinel-1 and layers without dates to Sentinel-2."),
     ] = False,
     workers: Workers = None,
 ) -> None:
-    """Make up a small archive, of Sentinel-2 unless more is asked for, and map it."""
+    """Create a small synthetic archive of Sentinel-2 and map it."""
     console = Console()
-    console.say(f"Writing a made-up archive into {folder} …")
-    # Only the demo makes a world up, and scipy's parts for it take a while to import.
+    console.say(f"Writing a synthetic archive into {folder} …")
+    # Only the demo needs synthetic data, and the parts of scipy for it take a while to import.
     from iota2.testing.files import SENSOR_PATHS  # noqa: PLC0415
     from iota2.testing.world import WorldOptions, make_world  # noqa: PLC0415
     from iota2.testing.writing import write_demo  # noqa: PLC0415
@@ -396,15 +405,15 @@ def demo(
     files, as_written = write_demo(world, folder)
     if not as_written:
         console.say(
-            f"note: {files.config} differs from what the demo writes; it is kept, and run as it is. Rename or remove "
+            f"note: {files.config} differs from the configuration of the demo; it is kept and used. Rename or delete "
             "it to get that of the demo."
         )
     _run(files.config, Options(workers=workers), console)
 
 
 def _load(path: Path, console: Console | JsonLines, paths_from: Path | None = None, *, look: bool = True) -> Config:
-    """The configuration, after printing its warnings. ConfigError when it has problems; with ``look``, it lists those
-    of the inputs that can be checked anyway."""
+    """The configuration, after printing its warnings. ConfigError if it has problems; with ``look``, it includes those
+    of the inputs that can be checked nevertheless."""
     reading = read_config(path, paths_from=None if paths_from is None else _start_of_paths(paths_from))
     if reading.config is None:
         usable = reading.usable if look else None
@@ -417,7 +426,7 @@ def _load(path: Path, console: Console | JsonLines, paths_from: Path | None = No
 
 
 def _start_of_paths(given: Path) -> Path:
-    """The folder of ``--paths-from`` as an absolute path without links, so that every spelling is the same folder."""
+    """The folder of ``--paths-from`` as an absolute path without links, so that every spelling gives one folder."""
     try:
         folder = usable_path(given)
     except ValueError as err:
@@ -428,7 +437,7 @@ def _start_of_paths(given: Path) -> Path:
 
 
 def _report_state(config: Config, console: Console) -> None:
-    """Report what is damaged of what runs keep of themselves."""
+    """Report damaged state files of earlier runs."""
     for note in state_notes(config.chain.output_path):
         console.say(note)
 
@@ -468,7 +477,7 @@ def _run_watched(
         _archive(config, console)
         raise
     except KeyboardInterrupt:
-        console.say(f"to go on: {resume_command(config, options)}")
+        console.say(f"Resume with: {resume_command(config, options)}")
         raise
     for line in sample_lines(config):
         console.say(line)
@@ -478,7 +487,7 @@ def _run_watched(
 
 
 def _archive(config: Config, console: Console | JsonLines) -> None:
-    """Write the archive for a support request, or say why there is none: the jobs that failed matter more."""
+    """Write the archive for a support request, or a note if that fails: the failed jobs matter more."""
     try:
         console.say(f"for a support request: {write_archive(config.chain.output_path, config.source)}")
     except OSError as err:
@@ -487,14 +496,14 @@ def _archive(config: Config, console: Console | JsonLines) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are a user's mistake like any other."""
+    """A parser that raises UserError."""
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}\n{self.format_usage()}")
 
 
 def _scheduler(written: str) -> str:
-    """The scheduler type of that name, in any letter case; the name itself when there is none."""
+    """The scheduler type with this name in any letter case; the name itself if there is none."""
     return next((name for name in SCHEDULERS if name.lower() == written.lower()), written)
 
 
@@ -504,20 +513,26 @@ def legacy(arguments: Sequence[str]) -> None:
     parser.add_argument("-config", required=True, type=Path, help="configuration file")
     parser.add_argument("-scheduler_type", type=_scheduler, choices=SCHEDULERS, default="localCluster")
     parser.add_argument(
-        "-nb_parallel_tasks", type=_count, default=None, metavar="N", help="worker processes; 0: none but this one"
+        "-nb_parallel_tasks",
+        type=_count,
+        default=None,
+        metavar="N",
+        help="number of worker processes; 0 runs all jobs in this process",
     )
-    parser.add_argument("-starting_step", metavar="STEP", help="first step: its number, its name or a group of steps")
-    parser.add_argument("-ending_step", metavar="STEP", help="last step: the same; -1: the last of all")
-    parser.add_argument("-restart", action="store_true", help="go on with what an earlier run made")
+    parser.add_argument("-starting_step", metavar="STEP", help="first step to run: number, name, or a group of steps")
+    parser.add_argument("-ending_step", metavar="STEP", help="last step to run: the same; -1 is the last one")
+    parser.add_argument("-restart", action="store_true", help="keep the outputs of an earlier run")
     parser.add_argument(
-        "-restart_from", type=Path, metavar="STATUS", help="the same; the status file of that run must be there"
+        "-restart_from", type=Path, metavar="STATUS", help="the same; the status file of that run must exist"
     )
     parser.add_argument(
         "-paths_from", type=Path, metavar="DIR", help="folder at which relative paths of the configuration start"
     )
-    parser.add_argument("-config_ressources", type=Path, metavar="FILE", help="threads, memory and time of steps")
     parser.add_argument(
-        "-execution_graph_files", nargs="+", metavar="SVG", help="nothing: the run report shows the graph of the jobs"
+        "-config_ressources", type=Path, metavar="FILE", help="file with the threads, memory and time of steps"
+    )
+    parser.add_argument(
+        "-execution_graph_files", nargs="+", metavar="SVG", help="no effect: the run report shows the graph of the jobs"
     )
     parser.add_argument("-only_summary", action="store_true", help="print the steps and stop")
     given = parser.parse_args(arguments)
@@ -528,7 +543,7 @@ def legacy(arguments: Sequence[str]) -> None:
     if given.restart_from is not None and not given.restart_from.is_file():
         raise UserError(
             f"-restart_from: there is no file {given.restart_from}. Give {layout.STATUS.path} in the output folder of "
-            "the run to go on with, or -restart."
+            "the run to resume, or -restart."
         )
     options = Options(
         starting=given.starting_step,
@@ -546,15 +561,15 @@ def legacy(arguments: Sequence[str]) -> None:
 
 def _count(text: str) -> int:
     """A number of workers."""
-    if not (text.isdecimal() and len(text) <= len(str(MOST_WORKERS)) and int(text) <= MOST_WORKERS):
-        raise argparse.ArgumentTypeError(f"expected a whole number ≥ 0 and ≤ {MOST_WORKERS}, got {text[:40]}")
+    if not (text.isdecimal() and len(text) <= len(str(MAX_WORKERS)) and int(text) <= MAX_WORKERS):
+        raise argparse.ArgumentTypeError(f"expected a whole number ≥ 0 and ≤ {MAX_WORKERS}, got {text[:40]}")
     return int(text)
 
 
-def _told(code: int) -> int:
-    """Our exit code for one of the parser; an interrupt is told."""
+def _exit_code(code: int) -> int:
+    """Exit code of iota2 for one of the parser; an interrupt is reported."""
     if code == EXIT_INTERRUPTED:
-        print("Interrupted; nothing is half written, and what is done stays.", file=sys.stderr)
+        print("Interrupted; no file is incomplete, and finished results are kept.", file=sys.stderr)
     return EXIT_USER if code == PARSER_EXIT else code
 
 
@@ -565,16 +580,16 @@ def _log_to_stderr() -> None:
 
 
 def guarded(action: Callable[[], object], *, debug: bool) -> int:
-    """Run ``action`` and turn what it raises into a message on standard error and an exit code."""
+    """Run ``action`` and convert its exception to a message on standard error and an exit code."""
     _log_to_stderr()
     try:
         end_on_sigterm()
         action()
         sys.stdout.flush()
     except SystemExit as stopped:  # from the parser of commands, which turns some exceptions into exit codes
-        return _told(int(stopped.code or 0))
+        return _exit_code(int(stopped.code or 0))
     except KeyboardInterrupt:
-        return _told(EXIT_INTERRUPTED)
+        return _exit_code(EXIT_INTERRUPTED)
     except BrokenPipeError:  # whoever read what is printed has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_USER
@@ -590,7 +605,7 @@ def guarded(action: Callable[[], object], *, debug: bool) -> int:
 
 
 def _last_words(error: Exception) -> str:
-    """What a user reads of what ended the program."""
+    """Message of the exception that ended the program."""
     if isinstance(error, OSError):
         return masked(message_of(error))
     if exit_code_of(error) == EXIT_DEFECT and not isinstance(error, Iota2Error):

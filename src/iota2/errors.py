@@ -9,7 +9,7 @@
     │   │   ├── DamagedProduct  a file of a product whose pixels cannot be read
     │   │   └── MissingTile     a sensor has no product of a tile
     │   ├── OutputError         the output folder cannot be used
-    │   └── FeatureMismatch     a model was fed other features than it was trained on
+    │   └── FeatureMismatch     the features differ from those of the model
     └── JobsFailed              some jobs of a run failed                     exit code 2
 
 What the system refuses (no permission, no room, a damaged disk) is an OSError, wherever it is raised: exit code 1 too.

@@ -68,9 +68,9 @@ def is_product(name: str) -> bool:
 
 
 FOLDERS = {
-    "features": "What is known of each tile: dates, lattice, masks, validity.",
+    "features": "Dates, grid, masks and validity of each tile.",
     "final": "The products.",
-    "final/TMP": "Products per tile, before they are put together.",
+    "final/TMP": "Products per tile, before the mosaic.",
     "logs": "One log per job, by step.",
 }
 """Folders that every run makes, with what they contain; builders have others."""
@@ -78,34 +78,36 @@ FOLDERS = {
 # ---- found by the survey, at every start
 SCENE = Artifact(
     "features/{tile}/tmp/scene.json",
-    "Every product found for the tile, with its files and lattices.",
+    "Every product found for the tile, with its files and grids.",
 )
 SCAN_NOTES = Artifact(
-    "features/{tile}/tmp/scan_notes.json", "What the scan of the tile's folder left out, and why.", role="note"
+    "features/{tile}/tmp/scan_notes.json",
+    "Files and products of the tile that the scan ignored, with the reasons.",
+    role="note",
 )
 
 LISTING = Artifact(
     "features/{tile}/tmp/listing.json",
-    "Fingerprint of every image file of the tile: another one makes the jobs run again that read it.",
+    "Fingerprint of every image file of the tile: jobs that read a changed file run again.",
 )
 
 # ---- init
 SHIFTS = Artifact(
     "features/{tile}/tmp/coregistration.json",
-    "How far the images of dates are moved while they are read, in map units (with `coregistration.vhr_path`).",
+    "Corrections of dates, applied while they are read, in map units (with `coregistration.vhr_path`).",
     when=with_coregistration,
 )
 IMAGES: Mapping[str, Artifact | Need] = {"scene": SCENE, "listing": LISTING, "shifts": optional(SHIFTS)}
 """What a step needs that reads pixels."""
 SHIFTS_TABLE = Artifact(
     "features/{tile}/coregistration.csv",
-    "How far each date lies from the reference image, and how sure that is (with `coregistration.vhr_path`).",
+    "Displacement of each date from the reference image, with its accuracy (with `coregistration.vhr_path`).",
     when=with_coregistration,
 )
-RECIPE = Artifact("features/recipe.json", "How images become features: bands, dates, indices, order.")
+RECIPE = Artifact("features/recipe.json", "Definition of the features: bands, dates, indices, order.")
 REFERENCE_IMAGE = Artifact(
     "features/{tile}/tmp/{sensor}_{tile}_reference.tif",
-    "The working lattice of the tile: 1 everywhere; its georeferencing is what matters.",
+    "The working grid of the tile, as georeferencing; all values are 1.",
 )
 INPUT_DATES = Artifact(
     "features/{tile}/tmp/{sensor}_{tile}_input_dates.txt",
@@ -113,7 +115,7 @@ INPUT_DATES = Artifact(
 )
 INTERPOLATION_DATES = Artifact(
     "features/{tile}/tmp/{sensor}_{tile}_interpolation_dates.txt",
-    "Dates at which the series is interpolated, the same for all tiles.",
+    "Interpolation dates, the same for all tiles.",
 )
 COMMON_MASK = Artifact(
     "features/{tile}/tmp/MaskCommunSL.tif",
@@ -126,56 +128,57 @@ VALIDITY = Artifact(
 )
 CLEAR_DATES = Artifact(
     "features/{tile}/clear_dates.csv",
-    "Of each date the pixels of the tile inside the image, how many of them are clear, and their part.",
+    "For each date: pixels of the tile inside the image, clear pixels among them, and their share.",
 )
 VALUE_NOTES = Artifact(
     "features/{tile}/value_notes.json",
-    "What is doubtful about the values of the images: kind, range, sign, blocks that are not stored, holes of layers.",
+    "Doubtful values of the images: type, range, sign, absent blocks, voids of layers.",
     role="note",
 )
 CLOUD_THRESHOLD = Artifact(
     "features/{tile}/CloudThreshold_{cloud}.shp",
-    "Where at least `cloud_threshold` dates are clear, in `proj`: samples are taken inside.",
+    "Area where at least `cloud_threshold` dates are clear, in `proj`; samples are selected inside.",
 )
 
 # ---- sampling
-ENVELOPE = Artifact("envelope/{tile}.shp", "The ground that belongs to the tile, in `proj`.")
-REGIONS = Artifact("{region_base}.shp", "The regions, in `proj`; a single one when none are given.")
+ENVELOPE = Artifact("envelope/{tile}.shp", "The area of the map that the tile contributes, in `proj`.")
+REGIONS = Artifact("{region_base}.shp", "The regions, in `proj`; a single one without a region file.")
 REFERENCE = Artifact(
     "reference_data.shp",
     "The reference polygons as used: checked, in `proj`, with map code, home region and the side of each seed.",
 )
 REFERENCE_NOTES = Artifact(
-    "config_model/reference_notes.json", "What was mended or left out in the reference polygons.", role="note"
+    "config_model/reference_notes.json", "Repaired and excluded reference polygons.", role="note"
 )
 REFERENCE_LOSSES = Artifact(
     "config_model/reference_losses.json",
-    "Polygons and area, in pixels, that each class loses before any pixel is looked at, by reason.",
+    "Losses of each class before the selection of pixels, in polygons and pixels of area, by reason.",
 )
 CLASSES = Artifact("config_model/classes.json", "Classes: label, code in the map, name, colour.")
 CODES = Artifact(
-    "config_model/codes.json", "Classes by code and label alone: another name or colour makes no pixel run again."
+    "config_model/codes.json",
+    "Classes by code and label only: a change of a name or colour does not repeat the classification.",
 )
 FORMATTED = Artifact("formattingVectors/{tile}.shp", "Reference polygons cut by tile, region and validity.")
 POLYGON_PIXELS = Artifact(
-    "formattingVectors/{tile}_pixels.csv", "Pixels of the tile whose centre lies in each usable reference polygon."
+    "formattingVectors/{tile}_pixels.csv", "Pixels of the tile with their centre in each usable reference polygon."
 )
 LEARN_POLYGONS = Artifact("dataAppVal/{tile}_seed_{seed}_learn.sqlite", "Polygons of the tile to learn from.")
 VALIDATION_POLYGONS = Artifact("dataAppVal/{tile}_seed_{seed}_val.sqlite", "Polygons of the tile to validate with.")
 REGION_SHAPE = Artifact(
     "shapeRegion/{region_base}_region_{region}_{tile}.shp",
-    "Where the region meets the tile's envelope, in `proj`.",
+    "Intersection of the region and the tile's envelope, in `proj`.",
 )
 REGION_RASTER = Artifact(
-    "shapeRegion/{region_base}_region_{region}_{tile}.tif", "The same on the tile's lattice: 1 inside."
+    "shapeRegion/{region_base}_region_{region}_{tile}.tif", "The same on the grid of the tile: 1 inside."
 )
 REGION_MASK = Artifact(
     "classif/MASK/MASK_region_{region}_{tile}.tif",
-    "Where the region's model is applied: inside the region, with a margin of some pixels around the envelope.",
+    "Area in which the region's model is applied: inside the region, with a margin of some pixels around the envelope.",
 )
 MODEL_POLYGONS = Artifact(
     "samplesSelection/samples_region_{region}_seed_{seed}.shp",
-    "Learning polygons of the model, of all tiles.",
+    "Learning polygons of the model over all tiles.",
 )
 TILE_STATISTICS = Artifact(
     "samplesSelection/{tile}_region_{region}_seed_{seed}_stats.xml",
@@ -184,7 +187,7 @@ TILE_STATISTICS = Artifact(
 MODEL_STATISTICS = Artifact("samplesSelection/samples_region_{region}_seed_{seed}.xml", "The same over all tiles.")
 RATES = Artifact(
     "samplesSelection/samples_region_{region}_seed_{seed}_outrates.csv",
-    "Pixels wanted, available and selected of each class.",
+    "Requested, available and selected pixels of each class.",
 )
 SELECTION = Artifact(
     "samplesSelection/samples_region_{region}_seed_{seed}_selection.sqlite",
@@ -192,10 +195,10 @@ SELECTION = Artifact(
 )
 TILE_SELECTION = Artifact(
     "samplesSelection/{tile}_samples_region_{region}_seed_{seed}_selection.sqlite",
-    "Those of one tile, with their row and column on its lattice.",
+    "Selected pixels of one tile, with row and column on its grid.",
 )
 TILE_SELECTION_MERGE = Artifact(
-    "samplesSelection/{tile}_selection_merge.sqlite", "Those of one tile for all models and seeds."
+    "samplesSelection/{tile}_selection_merge.sqlite", "Selected pixels of one tile for all models and seeds."
 )
 TILE_SAMPLES = Artifact(
     "learningSamples/{tile}_region_{region}_seed{seed}_Samples_learn.{samples}",
@@ -208,12 +211,12 @@ MODEL_SAMPLES = Artifact(
 CLASS_STATISTICS = Artifact("learningSamples/class_statistics_seed{seed}_learn.csv", "Samples per class and region.")
 LOSSES = Artifact(
     "samplesSelection/losses_seed_{seed}.csv",
-    "What becomes of the reference polygons of each class: drawn, usable, learned, lost by reason.",
+    "Reference polygons of each class: drawn, usable, learned, and lost by reason.",
 )
 
 # ---- learning
-MODEL_CARD = Artifact("model/model_{region}_seed_{seed}.txt", "What the model is, to read.", role="note")
-MODEL = Artifact("model/model_{region}_seed_{seed}", "The model itself: a folder of plain arrays.")
+MODEL_CARD = Artifact("model/model_{region}_seed_{seed}.txt", "Readable description of the model.", role="note")
+MODEL = Artifact("model/model_{region}_seed_{seed}", "The model: a folder of plain arrays.")
 
 # ---- classification
 PART_LABELS = Artifact(
@@ -233,7 +236,7 @@ LABELS = Artifact(
 )
 CONFIDENCE = Artifact(
     "classif/{tile}_model_{region}_confidence_seed_{seed}.tif",
-    "Probability of the label, 0 to 1; 0 where there is none.",
+    "Probability of the label, 0 to 1; 0 without label.",
 )
 PROBABILITIES = Artifact(
     "classif/PROBAMAP_{tile}_model_{region}_seed_{seed}.tif",
@@ -308,7 +311,9 @@ TILE_COMPARISON = Artifact(
     "Map against reference: 1 and 2 validation wrong and right, 3 and 4 learning wrong and right.",
 )
 TILE_COMPARISON_STYLE = Artifact(
-    "final/TMP/{tile}_seed_{seed}_CompRef.qml", "QGIS style of the same: what each value means, by colour.", role="note"
+    "final/TMP/{tile}_seed_{seed}_CompRef.qml",
+    "QGIS style of the comparison: meaning and colour of each value.",
+    role="note",
 )
 CONFUSION = Artifact("final/TMP/Classif_Seed_{seed}.csv", "Confusion matrix of the map, in pixels.")
 VALIDATION = Artifact(
@@ -322,13 +327,13 @@ DIFFERENCE = Artifact(
     role="product",
 )
 DIFFERENCE_STYLE = Artifact(
-    "final/diff_seed_{seed}.qml", "QGIS style of the same: what each value means, by colour.", role="note"
+    "final/diff_seed_{seed}.qml", "QGIS style of the comparison: meaning and colour of each value.", role="note"
 )
 CONFUSION_FIGURE = Artifact(
-    "final/Confusion_Matrix_Classif_Seed_{seed}.png", "The confusion matrix as a picture.", role="product"
+    "final/Confusion_Matrix_Classif_Seed_{seed}.png", "Picture of the confusion matrix.", role="product"
 )
 RESULTS = Artifact("final/RESULTS.txt", "The accuracy report, mean and interval over the runs.", role="product")
-METRICS = Artifact("final/metrics.json", "The same numbers for programs.", role="product")
+METRICS = Artifact("final/metrics.json", "The accuracy figures for programs.", role="product")
 CLASS_TABLE = Artifact(
     "final/Classif_table.csv", "User label, code in the map and colour of each class.", role="product"
 )
@@ -336,53 +341,53 @@ REPORT = Artifact("final/report.html", "Map, confidence, validity and accuracy o
 
 # ---- written by the run itself
 STATUS = Artifact("IOTA2_tasks_status.txt", "State of every job of the last run, as text.", role="note")
-REASONS = Artifact(f"{MARK}/reasons.txt", "Why each job of the last run had to run, or was up to date.", role="note")
+REASONS = Artifact(
+    f"{MARK}/reasons.txt", "Reason why each job of the last run was executed, or was up to date.", role="note"
+)
 LOGS_ZIP = Artifact(
     "logs.zip",
-    "After a run that failed: logs, states, reasons, configuration and versions, for who is asked for help.",
+    "Diagnostics for a support request after a failed run: logs, states, reasons, configuration and versions.",
     role="note",
 )
-RECORDS = Artifact(f"{MARK}/records.jsonl", "What each job was made from and what it made, by digests.", role="note")
+RECORDS = Artifact(f"{MARK}/records.jsonl", "Inputs and outputs of each job, by digests.", role="note")
 PARAMETERS = Artifact(
-    f"{MARK}/parameters.json", "Parameters of steps by digest, to tell which option differs.", role="note"
+    f"{MARK}/parameters.json", "Parameters of steps by digest, to find the option that differs.", role="note"
 )
-LAST_RUN = Artifact(f"{MARK}/last_run.json", "How the last run ended, and where its records begin.", role="note")
-OUTPUTS = Artifact(f"{MARK}/outputs.txt", "Every path that runs in this folder set out to make.", role="note")
+LAST_RUN = Artifact(f"{MARK}/last_run.json", "End of the last run, and position of its records.", role="note")
+OUTPUTS = Artifact(f"{MARK}/outputs.txt", "Every output path of the runs in this folder.", role="note")
 DAMAGED = Artifact(
     f"{MARK}/damaged.json", "Products found damaged while they were read (with `skip_damaged_products`).", role="note"
 )
 INPUTS = Artifact(f"{MARK}/inputs.json", "Size, time and fingerprint of every image file seen.", role="note")
-LOCK = Artifact(f"{MARK}/lock", "Host and process of the run that works here, while it does.", role="note")
-LOG_OUT = Artifact("logs/<Step>/<task>.out", "What the job said, how long it took.", role="note")
+LOCK = Artifact(f"{MARK}/lock", "Host and process of the current run.", role="note")
+LOG_OUT = Artifact("logs/<Step>/<task>.out", "Messages of the job, and its duration.", role="note")
 UNDER_WAY = Artifact(
     "logs/under_way/<Step>-<digest>.json",
-    "Memory, worker and begin of a job that takes long, while it runs; of the last attempt when its worker died.",
+    "Heartbeat of a long job: memory, worker and start; of the last attempt if its worker died.",
     role="note",
 )
-LOG_WORKER = Artifact(
-    "logs/workers/worker-<job>.log", "What a worker said that ran as a job of SLURM or PBS.", role="note"
-)
-LOG_ERR = Artifact("logs/<Step>/<task>.err", "What went wrong in the job; empty when all went well.", role="note")
+LOG_WORKER = Artifact("logs/workers/worker-<job>.log", "Output of a worker on SLURM or PBS.", role="note")
+LOG_ERR = Artifact("logs/<Step>/<task>.err", "Errors of the job; empty after success.", role="note")
 SITE = Artifact(
-    "logs/html/index.html", "The run report: how the run went, job by job; opens without a server.", role="note"
+    "logs/html/index.html", "The run report: progress and results job by job; opens without a server.", role="note"
 )
 SITE_JOBS = Artifact(
     "logs/html/tasks_status_1.html", "The graph of the jobs; a click opens a job with its log.", role="note"
 )
-SITE_TIMELINE = Artifact("logs/html/timeline.html", "Which worker did what, when.", role="note")
+SITE_TIMELINE = Artifact("logs/html/timeline.html", "Jobs of each worker over time.", role="note")
 SITE_INPUTS = Artifact(
     "logs/html/input_files_content.html", "The products found by sensor and tile, with a calendar.", role="note"
 )
 SITE_PRODUCTS = Artifact(
     "logs/html/s2_path_content.html",
-    "Every product found in `s2_path`, and how clear it is; others likewise.",
+    "Every product found in `s2_path`, with its clear share; similar pages for other sensors.",
     role="note",
 )
 SITE_OUTPUTS = Artifact(
     "logs/html/output_path_content.html", "The output tree with a sentence for each file.", role="note"
 )
 SITE_RESULTS = Artifact(
-    "logs/html/results.html", "Links to `final/report.html`, or says why it is not there.", role="note"
+    "logs/html/results.html", "Link to `final/report.html`, or the reason why it does not exist.", role="note"
 )
 SITE_SETTINGS = Artifact(
     "logs/html/configuration_file.html", "Every option: value, default, value of the run before.", role="note"
@@ -391,7 +396,7 @@ SITE_ENVIRONMENT = Artifact(
     "logs/html/environment_info.html", "Versions and machine; no environment variables.", role="note"
 )
 SITE_JOB = Artifact("logs/html/jobs/<Step>-<digest>.html", "A job with its log, time, memory and reason.", role="note")
-GRAPH = Artifact("logs/tasks_status_1.svg", "The graph of the jobs as a picture.", role="note")
+GRAPH = Artifact("logs/tasks_status_1.svg", "Picture of the graph of jobs.", role="note")
 SETTINGS = Artifact(
-    f"{MARK}/configuration.json", "The options of the last run, to tell what differs in the next.", role="note"
+    f"{MARK}/configuration.json", "The options of the last run, for comparison with the next.", role="note"
 )

@@ -422,8 +422,8 @@ def test_defaults_of_what_is_not_available_yet_are_accepted(world: Path) -> None
 @pytest.mark.parametrize(
     ("section", "option", "part"),
     [
-        ("chain", "s2_output_path : 'x'", "no stack of images is ever written"),
-        ("Sentinel_2", "write_reproject_resampled_input_dates_stack : True", "inputs are read as they are"),
+        ("chain", "s2_output_path : 'x'", "no stacks of images are written"),
+        ("Sentinel_2", "write_reproject_resampled_input_dates_stack : True", "nothing is ever written into the inputs"),
         ("Sentinel_2", "start_date : 20180101", "auto_date is True"),
         ("Sentinel_2", "keep_bands : [B2]", "extract_bands is False"),
         ("arg_train", "features : [NDVI]", "NDWI, Brightness also computed"),

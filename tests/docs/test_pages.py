@@ -14,6 +14,7 @@ import typer
 import yaml
 
 from iota2 import cli
+from iota2.chains import BUILDERS
 from iota2.chains.load import load_config
 from iota2.config import legacy
 from iota2.config.options.fields import keys
@@ -23,7 +24,7 @@ from tests.docs.helpers import PAGES, ROOT, blocks, name, prose, text_of
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
-TO_MAKE = {"src/iota2/classifiers/nearest_mean.py", "src/iota2/steps/products/class_areas.py"}
+TO_MAKE = {"src/iota2/classifiers/nearest_mean.py", "src/iota2/steps/products/class_areas.py", "mine/clear_share.py"}
 """Files that how-to pages tell to make."""
 PACKAGES = sorted(path.name for path in (ROOT / "src/iota2").iterdir() if path.is_dir())
 CONFIGURATIONS = [(page, kind, body) for page in PAGES for kind in ("cfg", "yaml") for body in blocks(page, kind)]
@@ -34,9 +35,10 @@ COMPLETE = [item for item in CONFIGURATIONS if (item[0], item[2]) not in SPECIFI
 
 
 def anchors(page: Path) -> set[str]:
-    """Anchors of a page's headings, as GitHub makes them."""
+    """Anchors of a page's headings, as GitHub makes them, and explicit ones (``<a id="...">``)."""
     titles = re.findall(r"^#+ +(.+)$", prose(page), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+    explicit = set(re.findall(r'<a id="([\w-]+)"></a>', prose(page)))
+    return explicit | {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -147,8 +149,9 @@ def test_the_options_page_names_every_option_and_old_name() -> None:
     for section, cls in SECTIONS.items():
         inside = page.split(f" {section}\n", 1)[1].split("\n## ", 1)[0]
         assert all(f"\n| `{key}` |" in inside for key in keys(cls)), section
+    aliases = [alias for builder in BUILDERS for alias in builder.aliases]
     unused = [name for names in legacy.WITHOUT_EFFECT.values() for name in names]
-    for old in [*legacy.OPTIONS, *legacy.SECTIONS, *legacy.BUILDERS, *unused, *legacy.SENSORS_WITHOUT_EFFECT]:
+    for old in [*legacy.OPTIONS, *legacy.SECTIONS, *aliases, *unused, *legacy.SENSORS_WITHOUT_EFFECT]:
         assert f"`{old}`" in page
 
 

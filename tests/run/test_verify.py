@@ -35,7 +35,7 @@ def test_damage_that_no_run_would_notice_is_made_good_by_the_next(
     assert command(capsys, "verify", config)[0] == 0
     code, _, error = command(capsys, "verify", config, "--deep")
     assert code == 1
-    assert f"1 output is not as it was made:\n  {MASK}\nThe next run makes them again." in error
+    assert f"1 output was changed or deleted:\n  {MASK}\nThe next run makes them again." in error
     _, told, _ = command(capsys, "plan", config)
     assert f"no record of {MASK}" in told
     run(config)
@@ -66,7 +66,7 @@ def test_while_a_run_is_under_way_nothing_is_promised(case: Case, capsys: pytest
         code, _, error = command(capsys, "verify", config, "--deep")
     assert code == 1
     assert "The next run makes them again" not in error
-    assert f"The next run does not notice these, whose size and time are as they were:\n  {MASK}\n" in error
+    assert f"The next run does not detect these, whose size and time are unchanged:\n  {MASK}\n" in error
     assert "another run works here" in error
 
 
@@ -93,7 +93,7 @@ def test_outputs_of_earlier_settings_are_not_missed_and_a_run_names_them(
     (case.output / gone).unlink()
     code, told, _ = command(capsys, "verify", config)
     assert code == 0
-    assert f"  {gone}\nThese 1 are of earlier settings, changed or gone" in told
+    assert f"  {gone}\nThese 1 outputs of earlier settings were changed or deleted" in told
     code, told, _ = command(capsys, "verify", config)
     assert code == 0
     assert "earlier settings" not in told
@@ -109,5 +109,5 @@ def test_where_nothing_is_recorded_verify_says_so_with_exit_code_1(
         for more in ((), ("--deep",)):
             code, told, error = command(capsys, "verify", config, *more)
             assert code == 1
-            assert "as they were made" not in told
+            assert "unchanged" not in told
             assert f"{case.output}: nothing is recorded here" in error

@@ -12,21 +12,21 @@ _HEAD = """\
 
 <!-- Written by the program from its registry of classifiers; edit the registry, not this page. -->
 
-`arg_train.classifier` names the classifier, `arg_train.otb_classifier_options` sets its options, as a mapping
-or as the text of older configurations:
+`arg_train.classifier` selects the classifier, `arg_train.otb_classifier_options` sets its options, as a mapping
+or as the text of legacy configurations:
 
 ```
 otb_classifier_options: {'classifier.rf.min': 5, 'classifier.rf.max': 25}
 otb_classifier_options: ' -classifier.rf.min 5 -classifier.rf.max 25 '
 ```
 
-The options keep the names that Orfeo ToolBox gave them. Forests are trained by scikit-learn; the column
-"becomes" names the parameter of `sklearn.ensemble.RandomForestClassifier` that an option sets. An option that
-is not set has the default shown here, whether or not others are set; where it differs from the toolbox's,
-that one stands beside it. Unknown options and values outside the limits stop the run before it starts.
+Options have the names of Orfeo ToolBox. Forests are trained by scikit-learn; the column
+"becomes" is the parameter of `sklearn.ensemble.RandomForestClassifier` that an option sets. An option that
+is not set has the default shown here, independent of other options; a different default of the toolbox is
+added in parentheses. Unknown options and values outside the limits stop the run before it starts.
 Options without effect are accepted, with a warning.
 
-What differs from the toolbox's forests:
+Differences from the forests of the toolbox:
 
 - Votes are soft: a tree gives the class shares of the leaf, and the forest their mean. The confidence of a
   pixel is the mean share of its label; a toolbox counts the trees that voted for it.
@@ -35,9 +35,9 @@ What differs from the toolbox's forests:
 - The result depends on the samples and on the seed, never on the number of threads.
 - One class is enough (its label everywhere, confidence 1), and so is one sample.
 
-With `chain.allow_missing_sensor`, features of a sensor that shows nothing of a pixel are the missing value, −10000.
-Each classifier below says how it treats it. Learn and map with the same gaps: where a sensor is missing on ground that
-has no samples, no model can know what that means.
+With `chain.allow_missing_sensor`, features of a sensor that never observes a pixel clear are the missing value, −10000.
+The description of each classifier states its treatment. Samples must have the same gaps as the map: if a sensor
+is missing in an area without samples, the model has no training data for this case.
 """
 
 

@@ -56,11 +56,11 @@ OPERATORS: Mapping[str, str] = {
     "-a, +a, !a": "minus a, a, not a",
     "a * b, a / b": "product, quotient",
     "a + b, a - b": "sum, difference",
-    "a < b, a <= b, a > b, a >= b, a == b, a != b": "1 when it is so, otherwise 0; one after the other from the left",
-    "not a": "1 when a is 0, otherwise 0",
-    "a && b, a and b": "1 when neither is 0, otherwise 0; where a is 0, b need not have a value",
-    "a || b, a or b": "1 when one is not 0, otherwise 0; where a is not 0, b need not have a value",
-    "a ? b : c": "b where a is not 0, c where it is; the other need not have a value",
+    "a < b, a <= b, a > b, a >= b, a == b, a != b": "1 if true, otherwise 0; evaluated from left to right",
+    "not a": "1 if a is 0, otherwise 0",
+    "a && b, a and b": "1 if neither is 0, otherwise 0; if a is 0, b may be undefined",
+    "a || b, a or b": "1 if one is not 0, otherwise 0; if a is not 0, b may be undefined",
+    "a ? b : c": "b if a is not 0, otherwise c; the other may be undefined",
 }
 """What the operators mean, from what binds most to what binds least."""
 
@@ -83,7 +83,7 @@ class Function:
 FUNCTIONS: Mapping[str, Function] = {
     "abs": Function(Op.ABS, "absolute value"),
     "sign": Function(Op.SIGN, "-1, 0 or 1"),
-    "rint": Function(Op.RINT, "nearest whole number; the even one of two that are equally near"),
+    "rint": Function(Op.RINT, "nearest integer; of two equally near ones the even one"),
     "sqrt": Function(Op.SQRT, "square root"),
     "exp": Function(Op.EXP, "e to the power of the argument"),
     "log": Function(Op.LOG, "natural logarithm, as `ln`"),
@@ -103,8 +103,8 @@ FUNCTIONS: Mapping[str, Function] = {
     "asinh": Function(Op.ASINH, "inverse of the hyperbolic sine"),
     "acosh": Function(Op.ACOSH, "inverse of the hyperbolic cosine"),
     "atanh": Function(Op.ATANH, "inverse of the hyperbolic tangent"),
-    "min": Function(Op.MIN, "least argument", None),
-    "max": Function(Op.MAX, "greatest argument", None),
+    "min": Function(Op.MIN, "smallest argument", None),
+    "max": Function(Op.MAX, "largest argument", None),
     "sum": Function(Op.ADD, "sum of the arguments", None),
     "avg": Function(Op.ADD, "mean of the arguments", None, averaged=True),
     "ndvi": Function(Op.NDVI, "ndvi(r, n): (n - r) / (n + r)", 2),

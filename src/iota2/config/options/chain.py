@@ -1,4 +1,4 @@
-"""The options of section ``chain``: where things are, on which lattice, what is run."""
+"""The options of section ``chain``: inputs, outputs, grid, and steps of a run."""
 
 from __future__ import annotations
 
@@ -61,48 +61,48 @@ MOST_DATES = 10_000
 LONGEST_STEP = 3660
 """Days between dates: ten years."""
 _VECTOR_GROUPS = GROUPS[GROUPS.index("regularisation") :]
-_NEVER_INTO_INPUTS = "no stack of images is ever written, neither into the inputs nor beside them"
+_NEVER_INTO_INPUTS = "no stacks of images are written"
 
 
 class UserSensor(Options):
-    """One entry of ``user_sensors``: a sensor that a description of the user's own makes known."""
+    """One entry of ``user_sensors``: a sensor with a description by the user."""
 
     path: InputFolder | None = option(
-        None, "Folder of the products, one folder per tile inside; needed unless `stac_items` finds them."
+        None, "Folder of the products, with one folder per tile; mandatory unless `stac_items` finds them."
     )
     description: InputFile = option(..., "YAML file that describes the sensor's products, bands and masks.")
     start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
     end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
     temporal_resolution: int | None = option(
-        None, "Days between interpolation dates; those of its description when None.", ge=1, le=LONGEST_STEP
+        None, "Days between interpolation dates; None uses the value of the description.", ge=1, le=LONGEST_STEP
     )
     keep_bands: Words = option((), "Bands to use when `extract_bands` is True; [] uses all.")
     additional_features: str = option(
-        "", "Expressions of bands, separated by commas, computed for each date with `use_additional_features`."
+        "", "Expressions of bands, separated by commas, computed for each date if `use_additional_features` is True."
     )
 
 
 class StacItems(Options):
-    """Where STAC items tell of images, and of which sensors these are."""
+    """Source of STAC items, and the sensors of their collections."""
 
     source: Source = option(
         ...,
-        "Folder or file of items, file of a catalog, or address of any of these or of a STAC API.",
+        "Folder or file of items, file of a catalog, web address of any of these, or address of a STAC API.",
         about=About(form="a path or an address"),
     )
     collections: dict[str, str] = option(
         ...,
-        "Section of the sensor, or name of one of `user_sensors`, by the name of the collection.",
+        "Section of a sensor, or name of an entry of `user_sensors`, for each collection.",
         about=About(form="a dictionary of sections of sensors by names of collections"),
     )
-    start_date: Day | None = option(None, "First day of the items that are used; an API needs it.")
-    end_date: Day | None = option(None, "Last day of the items that are used; an API needs it.")
+    start_date: Day | None = option(None, "First day of the items; mandatory for an API.")
+    end_date: Day | None = option(None, "Last day of the items; mandatory for an API.")
     bbox: tuple[float, float, float, float] | None = option(
         None,
-        "West, south, east and north, in degrees, of the ground that an API is asked for; an API needs it.",
+        "West, south, east and north of the area, in degrees; mandatory for an API.",
         about=About(form="a list of four numbers"),
     )
-    remote: bool = option(False, "Read items and images from web servers; False refuses their addresses.")
+    remote: bool = option(False, "Read items and images from web servers; False rejects web addresses.")
 
     @field_validator("collections")
     @classmethod
@@ -168,21 +168,21 @@ def _upper(value: Any) -> Any:
 
 
 class _Ground(Section):
-    """Results, lattice, reference data and regions of a run."""
+    """Results, grid, reference data and regions of a run."""
 
     section_name: ClassVar[str] = "chain"
-    about_section: ClassVar[str] = "Inputs, outputs, lattice and extent of a run."
+    about_section: ClassVar[str] = "Inputs, outputs, grid and extent of a run."
     builders: ClassVar[str] = "C F O V R T"
 
-    output_path: AnyPath = option(..., "Folder of all results; it is made when missing.")
+    output_path: AnyPath = option(..., "Folder of all results; created if missing.")
     remove_output_path: bool = option(
         False,
-        "Delete the results of an earlier run first; only a folder made by iota2 is deleted.",
+        "Delete the results of an earlier run first; only a folder made by iota2 is emptied.",
     )
     check_inputs: bool = option(True, "Check reference data, regions and products before anything is computed.")
     skip_damaged_products: bool = option(
         False,
-        "Leave damaged and incomplete products and STAC items out, and report them; False stops or fails there.",
+        "Exclude damaged and incomplete products and STAC items, and report them; with False they are errors.",
         about=About(builders="C F O R"),
     )
     list_tile: Words = option(
@@ -192,30 +192,30 @@ class _Ground(Section):
     spatial_resolution: Annotated[tuple[float, float] | None, BeforeValidator(_resolution)] = option(
         None,
         "Pixel size of the results in units of the projection, from a tenth of the finest image's pixels to the "
-        "size of a tile; [] keeps the native one.",
+        "size of a tile; [] keeps the native size.",
         about=About(form="a number > 0, a list [x, y] or []", builders="C F O R T"),
     )
     working_grid: Literal["native", "proj"] = option(
         "native",
-        "Lattice of the pixels: the native one of the tile, or that of `proj`, to which inputs are warped.",
+        "Grid on which pixels are classified: that of the images, or that of `proj`, to which inputs are warped.",
         about=About(builders="C F O R"),
     )
     ground_truth: VectorFile = needed(
-        "Vector file of the labelled polygons; `file.gpkg|layername=NAME` chooses one of several layers.",
+        "Vector file of the labelled polygons; `file.gpkg|layername=NAME` selects one of several layers.",
         builders="C O R",
     )
-    data_field: str = needed("Field of `ground_truth` that holds the class.", builders="C O R")
+    data_field: str = needed("Field of `ground_truth` that contains the class.", builders="C O R")
     points: Literal["pixel", "buffer"] | None = option(
         None,
-        "What stands for points of `ground_truth`: the pixel that holds each, or a square of one pixel around it (half "
-        "a pixel to each side); None accepts polygons only.",
+        "Area that represents a point of `ground_truth`: the pixel that contains it, or a square of one pixel around "
+        "it (half a pixel to each side); None accepts polygons only.",
         about=About(builders="C O R"),
     )
     nomenclature_path: InputFile = needed("Text file that names the classes, `name:label` a line.", builders="C O")
     color_table: InputFile = needed("Text file that colours the classes, `label R G B` a line.", builders="C O")
     region_path: VectorFile | None = option(
         None,
-        "Vector file of regions, each with its own model; `file.gpkg|layername=NAME` chooses one of several layers.",
+        "Vector file of regions, each with its own model; `file.gpkg|layername=NAME` selects one of several layers.",
         about=About(builders="C O R"),
     )
     region_field: str = option(
@@ -229,42 +229,42 @@ _Folders: Any = create_model("_Folders", __base__=_Ground, **_KEYS)
 
 
 class Chain(_Folders):
-    """Inputs, outputs, lattice and extent of a run."""
+    """Inputs, outputs, grid and extent of a run."""
 
     s1_path: InputFile | None = option(
         None,
-        "INI file that says where the Sentinel-1 images made by S1Tiling are; enables the sensor.",
+        "INI file with the location of Sentinel-1 images made by S1Tiling; enables the sensor.",
         about=About(builders="C F O R"),
     )
     user_feat_path: InputFolder | None = option(
         None,
-        "Folder of rasters used as features as they are, one folder per tile; `userFeat` says which.",
+        "Folder of rasters used directly as features, one folder per tile; section `userFeat` selects them.",
         about=About(builders="C F O R"),
     )
     reference_sensor: str | None = option(
         None,
-        "Sensor whose pixels are those of the tile, by its section or name; the finest when None.",
+        "Sensor whose grid is that of the tile, by its section or name; None selects the finest.",
         about=About(builders="C F O R"),
     )
     allow_missing_sensor: bool = option(
         False,
-        "Where a sensor has no image or no clear date, its features are missing values and the other sensors label the "
-        "pixel; False refuses tiles that lack a sensor, and gives such pixels no label.",
+        "Pixels that a sensor never observes clear get missing values for its features, and a label from the other "
+        "sensors; False gives them no label, and rejects tiles that lack a sensor.",
         about=About(builders="C F O R"),
     )
     user_sensors: dict[str, UserSensor] = option(
         {},
-        "Sensors that files of the user's own describe, by name; the keys of each are listed below.",
+        "Sensors described by files of the user, by name; the keys of an entry are listed below.",
         about=About(builders="C F O R", form="a dictionary of sensor names, each with a dictionary"),
     )
     stac_items: StacItems | None = option(
         None,
-        "Finds the images of sensors by STAC items instead of folders; its keys are listed below.",
+        "Finds the images of sensors with STAC items instead of folders; its keys are listed below.",
         about=About(builders="C F O R", form="a dictionary"),
     )
     cloud_threshold: int = option(
         0,
-        "Fewest clear dates of a pixel that is used as sample; a pixel that is never clear is not used, with 0 either.",
+        "Minimum number of clear dates of a sample pixel; pixels without clear dates are not used, even with 0.",
         ge=0,
         le=MOST_DATES,
         about=About(builders="C O R"),
@@ -272,13 +272,13 @@ class Chain(_Folders):
     first_step: Group = option("init", "First group of steps to run.", about=About(later=_VECTOR_GROUPS))
     last_step: Group = option("validation", "Last group of steps to run.", about=About(later=_VECTOR_GROUPS))
     logger_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = option(
-        "INFO", "Least severe messages that are logged."
+        "INFO", "Minimum severity of logged messages."
     )
 
     remove_tmp_files: bool = planned(False, "Keep only the folders `final` and `features` at the end.")
     output_statistics: bool = planned(False, "Add statistics of confidence and validity to the results.", builders="C")
     enable_cross_validation: bool = planned(False, "Cross-validate instead of splitting once.", builders="C")
-    l8_usgs_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 products of USGS, all bands alike.")
+    l8_usgs_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 products of USGS, with all bands.")
     l8_usgs_thermal_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 surface temperatures of USGS.")
     l8_usgs_infrared_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 level 1 thermal bands of USGS.")
     s2_output_path: AnyPath | None = idle(None, "Folder of Sentinel-2 stacks.", _NEVER_INTO_INPUTS, builders="C F O R")
@@ -289,9 +289,11 @@ class Chain(_Folders):
     l8_output_path: AnyPath | None = idle(None, "Folder of Landsat 8 stacks.", _NEVER_INTO_INPUTS, builders="C F O R")
     grid: AnyPath | None = planned(None, "Vector file of the tiles to cut, one polygon each.", builders="T")
     compression_algorithm: str = idle(
-        "ZSTD", "Compression of rasters.", "rasters are written with a lossless compression that suits their content"
+        "ZSTD", "Compression of rasters.", "rasters are written with a lossless compression suited to their content"
     )
-    region_priority: Words | None = planned(None, "Regions by priority where a segment lies in several.", builders="O")
+    region_priority: Words | None = planned(
+        None, "Priority of regions for segments that overlap several.", builders="O"
+    )
     tile_field: str | None = planned(None, "Field of `grid` that names the tile.", builders="T")
     rasters_grid_path: AnyPath | None = planned(None, "Folder of rasters that define the tiles to cut.", builders="T")
 

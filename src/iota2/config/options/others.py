@@ -48,21 +48,21 @@ def _several(value: Any) -> Any:
 
 
 class Builders(Section):
-    """Which chains are run."""
+    """Chains to run."""
 
     section_name: ClassVar[str] = "builders"
-    about_section: ClassVar[str] = "Which chains are run."
+    about_section: ClassVar[str] = "Chains to run."
     builders: ClassVar[str] = "C F O V R T"
 
     builders_class_name: Annotated[tuple[str, ...], BeforeValidator(_several)] = option(
         ("I2Classification",),
-        "The builders to run, as one chain of steps.",
+        "Builders to run, as one chain of steps.",
         about=About(form="a list of names of builders"),
         min_length=1,
     )
     builders_paths: Annotated[tuple[InputFolder, ...], BeforeValidator(_several)] = option(
         (),
-        "Folders with builders of the user's own: Python files, which are imported and run.",
+        "Folders with user-defined builders: Python files, which are imported and executed.",
         about=About(form="a list of paths"),
     )
 
@@ -75,46 +75,42 @@ class Builders(Section):
 
 
 class TaskRetryLimits(Section):
-    """How a failed job is tried again."""
+    """Retries of failed jobs."""
 
     section_name: ClassVar[str] = "task_retry_limits"
-    about_section: ClassVar[str] = "How a failed job is tried again."
+    about_section: ClassVar[str] = "Retries of failed jobs."
     builders: ClassVar[str] = "C F O V R T"
 
     allowed_retry: int = option(
-        0, "How often a failed job is tried again, with twice the memory and threads.", ge=0, le=100
+        0, "Maximum number of retries of a failed job, each with twice the memory and threads.", ge=0, le=100
     )
-    maximum_ram: float = option(
-        16.0, "Most memory for the arrays of a job, GB, also when it is tried again.", gt=0, le=1e6
-    )
-    maximum_cpu: int = option(4, "Most threads of a job that is tried again.", ge=1, le=65536)
+    maximum_ram: float = option(16.0, "Maximum memory for the arrays of a job, GB, including retries.", gt=0, le=1e6)
+    maximum_cpu: int = option(4, "Maximum number of threads of a retry.", ge=1, le=65536)
 
 
 class Slurm(Section):
-    """Where jobs go on a SLURM or PBS cluster, and who pays."""
+    """Account and partition on a SLURM or PBS cluster."""
 
     section_name: ClassVar[str] = "slurm"
-    about_section: ClassVar[str] = "Where jobs go on a SLURM or PBS cluster, and who pays."
+    about_section: ClassVar[str] = "Account and partition on a SLURM or PBS cluster."
     builders: ClassVar[str] = "C F O V R T"
 
-    account: str | None = option(None, "The account that jobs are charged to.", about=_PLAIN, pattern=_WORD)
-    partition: str | None = option(
-        None, "The partition (SLURM) or queue (PBS) of the jobs.", about=_PLAIN, pattern=_WORD
-    )
+    account: str | None = option(None, "Account of the jobs.", about=_PLAIN, pattern=_WORD)
+    partition: str | None = option(None, "Partition (SLURM) or queue (PBS) of the jobs.", about=_PLAIN, pattern=_WORD)
 
 
 class ExternalFeatures(Section):
-    """Features computed by the user's own Python functions."""
+    """Features computed by Python functions of the user."""
 
     section_name: ClassVar[str] = "external_features"
-    about_section: ClassVar[str] = "Features computed by the user's own Python functions."
+    about_section: ClassVar[str] = "Features computed by Python functions of the user."
     builders: ClassVar[str] = "C F R"
 
     module: AnyPath | None = planned(None, "Python file with the functions.")
     functions: Any = dormant(
         None, "Names of the functions, separated by blanks, or a list with their arguments.", "module"
     )
-    concat_mode: bool = dormant(True, "Add the features to the usual ones; False uses them alone.", "module")
+    concat_mode: bool = dormant(True, "Add the features to the other ones; False uses only these.", "module")
     output_name: str | None = planned(None, "File name of the features map.", builders="F")
     custom_write_mode: bool = dormant(False, "Write the features of each block.", "module")
     external_features_flag: bool = planned(False, "Use external features.")
@@ -123,57 +119,66 @@ class ExternalFeatures(Section):
 
 
 class PythonDataManaging(Section):
-    """How the user's own Python functions get their data."""
+    """Data for Python functions of the user."""
 
     section_name: ClassVar[str] = "python_data_managing"
-    about_section: ClassVar[str] = "How the user's own Python functions get their data."
+    about_section: ClassVar[str] = "Data for Python functions of the user."
     builders: ClassVar[str] = "C F R"
 
-    chunk_size_mode: Literal["split_number", "user_fixed"] = idle("split_number", "How a tile is cut.", _BY_BUDGET)
-    number_of_chunks: int = idle(50, "Parts of a tile.", _BY_BUDGET)
+    chunk_size_mode: Literal["split_number", "user_fixed"] = idle(
+        "split_number", "Division of a tile into parts.", _BY_BUDGET
+    )
+    number_of_chunks: int = idle(50, "Number of parts of a tile.", _BY_BUDGET)
     chunk_size_x: int = idle(50, "Columns of a part.", _BY_BUDGET)
     chunk_size_y: int = idle(50, "Rows of a part.", _BY_BUDGET)
     data_mode_access: Literal["gapfilled", "raw", "both"] = dormant(
-        "gapfilled", "Series that functions may read.", "external_features.module"
+        "gapfilled", "Series that functions can read.", "external_features.module"
     )
-    padding_size_x: int = dormant(0, "Columns around a part that functions also see.", "external_features.module")
-    padding_size_y: int = dormant(0, "Rows around a part that functions also see.", "external_features.module")
+    padding_size_x: int = dormant(0, "Columns around a part that functions also get.", "external_features.module")
+    padding_size_y: int = dormant(0, "Rows around a part that functions also get.", "external_features.module")
 
 
 class Coregistration(Section):
-    """How dates are aligned with a reference image."""
+    """Co-registration of dates with a reference image."""
 
     section_name: ClassVar[str] = "coregistration"
-    about_section: ClassVar[str] = "How dates are aligned with a reference image: [how to](../howto/coregistration.md)."
+    about_section: ClassVar[str] = (
+        "Co-registration of dates with a reference image: [how to](../howto/coregistration.md)."
+    )
     builders: ClassVar[str] = "C F O R"
 
     vhr_path: InputFile | None = option(
-        None, "The reference image, GeoTIFF or JPEG 2000, of any projection and pixel size; activates the alignment."
+        None, "Reference image, GeoTIFF or JPEG 2000, of any projection and pixel size; activates co-registration."
     )
     date_vhr: Day | None = option(
-        None, "Date of the reference image: with `mode` 2 or 3 and without `date_src`, the date nearest to it begins."
+        None,
+        "Date of the reference image: with `mode` 2 or 3 and without `date_src`, the nearest date replaces `date_src`.",
     )
     date_src: Annotated[tuple[date | None, ...], BeforeValidator(_days)] = option(
         (),
-        "With `mode` 2 or 3, the date that is compared with the reference image, or the one nearest to it: one for all "
-        "tiles, or one for each tile of `list_tile` in its order, None for a tile without.",
+        "Date that is compared with the reference image in `mode` 2 or 3 (or the nearest date): one for all tiles, or "
+        "one for each tile of `list_tile` in this order, None for a tile without.",
         about=About(form="a date YYYYMMDD, or a date or None for each tile, separated by blanks"),
     )
-    band_ref: int = option(1, "Band of the reference image that is compared, from 1.", ge=1, le=10_000)
-    band_src: int = option(3, "Band of the series that is compared: 3 is the third of each sensor.", ge=1, le=10_000)
+    band_ref: int = option(1, "Band of the reference image to compare, from 1.", ge=1, le=10_000)
+    band_src: int = option(3, "Band of the series to compare: 3 is the third of each sensor.", ge=1, le=10_000)
     mode: Annotated[Literal[1, 2, 3], BeforeValidator(_whole)] = option(
         1,
-        "With 1 each date is compared with the reference image and moved by itself, with 2 all dates are moved alike, "
-        "with 3 one date is compared with the reference image and each other one with its neighbour in time.",
+        "With 1 each date is compared with the reference image and corrected separately. With 2 all dates get the same "
+        "correction. With 3 one date is compared with the reference image, each other date with its neighbour in time.",
     )
-    prec: float = option(3, "Farthest that a date may lie from what it is compared with, in pixels.", gt=0, le=16)
+    prec: float = option(
+        3, "Maximum displacement of a date against the image it is compared with, in pixels.", gt=0, le=16
+    )
     resample: bool = idle(True, "Resample the reference image to the series.", "it is always resampled to the series")
-    step: int = idle(256, "First distance between points, in pixels.", _NO_POINTS)
-    minstep: int = idle(16, "Smallest distance between points, in pixels.", _NO_POINTS)
-    minsiftpoints: int = idle(40, "Fewest points of a model.", _NO_POINTS)
+    step: int = idle(256, "Initial distance between points, in pixels.", _NO_POINTS)
+    minstep: int = idle(16, "Minimum distance between points, in pixels.", _NO_POINTS)
+    minsiftpoints: int = idle(40, "Minimum number of points of a model.", _NO_POINTS)
     iterate: bool = idle(True, "Repeat with smaller distances.", _NO_POINTS)
     pattern: str | None = idle(
-        None, "Part of the file names to align.", "all bands and masks of a date are moved together, as they are read"
+        None,
+        "Part of the file names to align.",
+        "all bands and masks of a date are corrected together, while they are read",
     )
 
 
@@ -184,26 +189,26 @@ class Obia(Section):
     about_section: ClassVar[str] = "Classification of segments instead of pixels."
     builders: ClassVar[str] = "O"
 
-    obia_segmentation_path: AnyPath | None = planned(None, "Raster or vector of segments; made when None.")
-    buffer_size: int | None = planned(None, "Side of the squares by which segments are grouped, in pixels.")
+    obia_segmentation_path: AnyPath | None = planned(None, "Raster or vector file of segments; None computes them.")
+    buffer_size: int | None = planned(None, "Side of the squares that group segments, in pixels.")
     stats_used: Words = planned(("mean",), "Statistics of a segment: mean, min, max, std, count.")
-    region_priority: Words | None = planned(None, "Regions by priority where a segment lies in several.")
+    region_priority: Words | None = planned(None, "Priority of regions for segments that overlap several.")
     full_learn_segment: bool = planned(False, "Learn on whole segments instead of their labelled part.")
 
 
 class Simplification(Section):
-    """Polygons from the map."""
+    """Vectorisation of the map."""
 
     section_name: ClassVar[str] = "simplification"
-    about_section: ClassVar[str] = "Polygons from the map."
+    about_section: ClassVar[str] = "Vectorisation of the map."
     builders: ClassVar[str] = "V"
 
-    classification: AnyPath | None = planned(None, "The map.")
-    confidence: AnyPath | None = planned(None, "Its confidence.")
-    validity: AnyPath | None = planned(None, "Its numbers of clear dates.")
-    seed: int | None = planned(None, "The run whose map is used.")
-    umc1: int | None = planned(None, "Smallest patch of the first pass, in pixels.")
-    umc2: int | None = planned(None, "Smallest patch of the second pass, in pixels.")
+    classification: AnyPath | None = planned(None, "Map to vectorise.")
+    confidence: AnyPath | None = planned(None, "Confidence of the map.")
+    validity: AnyPath | None = planned(None, "Number of clear dates of the map.")
+    seed: int | None = planned(None, "Seed of the map.")
+    umc1: int | None = planned(None, "Minimum patch size of the first pass, in pixels.")
+    umc2: int | None = planned(None, "Minimum patch size of the second pass, in pixels.")
     inland: AnyPath | None = planned(None, "Vector file of inland water.")
     rssize: float = planned(20, "Pixel size after the first pass, m.")
     lib64bit: AnyPath | None = planned(None, "Folder of a 64-bit library; never needed here.")
@@ -211,15 +216,15 @@ class Simplification(Section):
     grasslib: AnyPath | None = planned(None, "Folder of a GRASS installation; never needed here.")
     douglas: float = planned(10, "Tolerance of the simplification, map units.")
     hermite: float = planned(10, "Tolerance of the smoothing, map units.")
-    mmu: float = planned(1000, "Smallest polygon, m².")
+    mmu: float = planned(1000, "Minimum area of a polygon, m².")
     angle: bool = planned(True, "Smooth the corners of pixels.")
     clipfile: AnyPath | None = planned(None, "Vector file of areas to cut out.")
     clipfield: str | None = planned(None, "Field that names the area.")
-    clipvalue: int | None = planned(None, "The one area to cut out.")
-    outprefix: str = planned("dept", "First part of the file names.")
-    lcfield: str = planned("Class", "Field that gets the class.")
+    clipvalue: int | None = planned(None, "Single area to cut out.")
+    outprefix: str = planned("dept", "Prefix of the file names.")
+    lcfield: str = planned("Class", "Field of the class.")
     blocksize: int = planned(2000, "Side of blocks, in pixels.")
-    dozip: bool = planned(True, "Pack the polygons.")
+    dozip: bool = planned(True, "Compress the polygons.")
     bingdal: AnyPath | None = planned(None, "Folder of GDAL programs; never needed here.")
     chunk: int = planned(10, "Parts in which statistics are computed.")
     systemcall: bool = planned(False, "Call programs instead of functions; never needed here.")

@@ -1,4 +1,4 @@
-"""The options of sensors: dates, bands, and what features are made of them."""
+"""The options of sensors: dates, bands and features."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from iota2.io.archive.layers import SECTION as LAYERS
 from iota2.io.archive.s1tiling import SECTION as RADAR
 from iota2.io.archive.specs import in_order
 
-_NEVER_WRITTEN = "inputs are read as they are and nothing is ever written into them"
+_NEVER_WRITTEN = "nothing is ever written into the inputs"
 
 PLACES = {
     **{spec.section: spec.option.key for spec in in_order() if spec.option},
@@ -26,7 +26,7 @@ PLACES = {
 PATHS = {section: key for section, key in PLACES.items() if section not in (RADAR, LAYERS)}
 """Those whose key holds the folder of their products."""
 
-_EXPRESSIONS = "Expressions of bands, separated by commas, computed for each date with `use_additional_features`."
+_EXPRESSIONS = "Expressions of bands, separated by commas, computed for each date if `use_additional_features` is True."
 
 
 class Sensor(Section):
@@ -39,7 +39,7 @@ class Sensor(Section):
     start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
     end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
     temporal_resolution: int | None = option(
-        None, "Days between interpolation dates; those of its description when None.", ge=1, le=3660
+        None, "Days between interpolation dates; None uses the value of the description.", ge=1, le=3660
     )
     keep_bands: Words = option((), "Bands to use when `extract_bands` is True; [] uses all.")
     write_reproject_resampled_input_dates_stack: bool = idle(
@@ -51,12 +51,12 @@ class Sentinel1(Section):
     """Dates and units of Sentinel-1."""
 
     section_name: ClassVar[str] = RADAR
-    about_section: ClassVar[str] = "Dates and units of Sentinel-1; the INI file of `s1_path` says the rest."
+    about_section: ClassVar[str] = "Dates and units of Sentinel-1; other settings are in the INI file of `s1_path`."
     builders: ClassVar[str] = "C F O R"
 
     start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
     end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
-    decibel: bool = option(False, "Use VV and VH in dB as features; expressions are made of linear values.")
+    decibel: bool = option(False, "Use VV and VH in dB as features; expressions are computed from linear values.")
 
 
 def _section_of(spec: SensorSpec) -> type[Section]:
@@ -74,22 +74,24 @@ globals().update({kind.__name__: kind for kind in OF_SENSORS.values()})  # where
 
 
 class UserFeat(Section):
-    """Rasters that are features as they are."""
+    """Layers without dates that are used directly as features."""
 
     section_name: ClassVar[str] = LAYERS
-    about_section: ClassVar[str] = "Rasters that are features as they are."
+    about_section: ClassVar[str] = "Layers without dates that are used directly as features."
     builders: ClassVar[str] = "C F O R"
 
-    arbo: str = option("/*", "Where the rasters lie below the folder of the tile: `/*` in it, `/*/*` a folder deeper.")
+    arbo: str = option(
+        "/*", "Location of the rasters below the folder of the tile: `/*` directly in it, `/*/*` one folder deeper."
+    )
     patterns: Words = option(
         ("ALT", "ASP", "SLP"), "Parts of file names, one for each raster; all bands of a raster are features."
     )
     resampling: Literal["cubic", "bilinear", "nearest"] = option(
-        "cubic", "How rasters are brought onto the pixels of the tile; 'nearest' for codes, such as kinds of soil."
+        "cubic", "Resampling of rasters to the grid of the tile; use 'nearest' for codes, such as soil types."
     )
     nodata: Numbers = option(
         (),
-        "Values that mean no data in all rasters, beside the tag of each file, such as [-32768, -9999].",
+        "No-data values of all rasters, in addition to the tag of each file, such as [-32768, -9999].",
     )
 
     @field_validator("arbo")
@@ -112,30 +114,33 @@ class UserFeat(Section):
 
 
 class Interpolation(Section):
-    """How series of images are brought to common dates."""
+    """Interpolation of image series in time."""
 
     section_name: ClassVar[str] = "sensors_data_interpolation"
-    about_section: ClassVar[str] = "How series of images are brought to common dates."
+    about_section: ClassVar[str] = "Interpolation of image series in time."
     builders: ClassVar[str] = "C F O R"
 
     auto_date: bool = option(
         True,
-        "Interpolate from the first to the last date found in any tile; False uses the dates of each sensor.",
+        "Interpolate from the first to the last date found in any tile; False uses `start_date` and `end_date` of each "
+        "sensor.",
     )
-    use_gapfilling: bool = option(True, "Interpolate in time; False uses the acquired dates as they are.")
+    use_gapfilling: bool = option(
+        True, "Fill gaps by interpolation in time; False uses the acquired values, masked or not."
+    )
     write_outputs: bool = planned(False, "Write the series before and after interpolation.")
     use_additional_features: bool = option(False, "Compute `additional_features` of the sensors.")
 
 
 class FeatureExtraction(Section):
-    """What features are made of bands."""
+    """Features computed from bands."""
 
     section_name: ClassVar[str] = "iota2_feature_extraction"
-    about_section: ClassVar[str] = "What features are made of bands."
+    about_section: ClassVar[str] = "Features computed from bands."
     builders: ClassVar[str] = "C F O R"
 
     copy_input: bool = option(True, "Use the bands themselves as features.")
     rel_refl: bool = option(False, "Replace bands by their normalised difference to the red band.")
-    keep_duplicates: bool = option(True, "Keep features that `rel_refl` makes equal.")
-    extract_bands: bool = option(False, "Use only `keep_bands` of each sensor.")
-    acor_feat: bool = option(False, "Correct normalised differences for the atmosphere (0.05 taken off and added).")
+    keep_duplicates: bool = option(True, "Keep duplicate features caused by `rel_refl`.")
+    extract_bands: bool = option(False, "Use only the bands in `keep_bands` of each sensor.")
+    acor_feat: bool = option(False, "Correct normalised differences for the atmosphere (0.05 subtracted and added).")

@@ -28,7 +28,7 @@ _OTHER_CLASSIFIERS = ("libsvm", "svm", "boost", "dt", "gbt", "ann", "normalbayes
 Classifier = Literal[(*KINDS, *_OTHER_CLASSIFIERS)]  # type: ignore[valid-type]
 Index = Literal[(*INDICES,)]  # type: ignore[valid-type]
 _FUSION_ONLY = "it is used with classif_mode 'fusion' only"
-_NO_TERRAIN = "pixels are selected on the lattice of the images, without a terrain model"
+_NO_TERRAIN = "pixels are selected on the grid of the images, without a terrain model"
 
 MOST_RUNS = 200
 """Random splits: each has a field in the reference shapefile, and readers of shapefiles know 255 fields."""
@@ -51,23 +51,26 @@ class Selection(Options):
     sampler: Literal["random", "periodic"] = option("random", "Draw pixels at random or at regular steps.")
     jitter: int | None = option(
         None,
-        "Largest random shift of a periodic step, in pixels.",
+        "Maximum random shift of a periodic step, in pixels.",
         ge=0,
         le=MOST_SAMPLES,
         alias="sampler.periodic.jitter",
     )
     strategy: Literal["all", "percent", "constant", "smallest", "total", "byclass"] = option(
         "all",
-        "Pixels per class: all, a share, a constant, as many as the smallest class, a total or a table.",
+        "Number of pixels per class: all, a share, a constant, that of the smallest class, from a total, or "
+        "from a table.",
     )
     percent: float | None = option(None, "Share of the pixels of each class.", gt=0, le=1, alias="strategy.percent.p")
     constant: int | None = option(None, "Pixels of each class.", ge=1, le=MOST_SAMPLES, alias="strategy.constant.nb")
     total: int | None = option(None, "Pixels of all classes together.", ge=1, le=MOST_SAMPLES, alias="strategy.total.v")
-    byclass: InputFile | None = option(None, "CSV file with `label,count` a line.", alias="strategy.byclass.in")
+    byclass: InputFile | None = option(
+        None, "CSV file with a line `label,count` for each class.", alias="strategy.byclass.in"
+    )
     elevation: str | None = idle(None, "Folder of elevation tiles.", _NO_TERRAIN, alias="elev.dem")
     geoid: str | None = idle(None, "Geoid file.", _NO_TERRAIN, alias="elev.geoid")
     default_height: float | None = idle(None, "Height without elevation.", _NO_TERRAIN, alias="elev.default")
-    ram: float | None = idle(None, "Memory for the selection, MB.", "memory follows the budget of the run")
+    ram: float | None = idle(None, "Memory for the selection, MB.", "memory follows from the budget of the run")
 
     @model_validator(mode="before")
     @classmethod
@@ -97,16 +100,16 @@ class Selection(Options):
 
 
 class ModelSelection(Selection):
-    """How the pixels of one region are selected."""
+    """Selection of pixels in one region."""
 
-    target_model: str = option(..., "The region that this entry is about.")
+    target_model: str = option(..., "Region of this entry.")
 
 
 class SampleSelection(Selection):
-    """How pixels are selected, and the regions that differ."""
+    """Selection of pixels, with exceptions by region."""
 
     per_model: tuple[ModelSelection, ...] = option(
-        (), "Regions selected otherwise: dictionaries with `target_model` and the keys above."
+        (), "Exceptions by region: dictionaries with `target_model` and the keys above."
     )
 
     @model_validator(mode="before")
@@ -136,17 +139,17 @@ class SampleSelection(Selection):
 
 
 class SampleAugmentation(Options):
-    """How small classes get additional made-up samples."""
+    """Synthetic samples for small classes."""
 
-    activate: bool = planned(False, "Add made-up samples.")
-    target_models: Words = dormant((), "Regions that get samples, or `all`.", "activate")
-    strategy: str | None = dormant(None, "How samples are made: replicate, jitter or smote.", "activate")
+    activate: bool = planned(False, "Add synthetic samples.")
+    target_models: Words = dormant((), "Regions with synthetic samples, or `all`.", "activate")
+    strategy: str | None = dormant(None, "Method: replicate, jitter or smote.", "activate")
     jitter_factor: int | None = dormant(None, "Divisor of the noise.", "activate", alias="strategy.jitter.stdfactor")
     neighbors: int | None = dormant(None, "Neighbours used by smote.", "activate", alias="strategy.smote.neighbors")
     samples: str | None = dormant(
-        None, "How many: minNumber, balance or byClass.", "activate", alias="samples.strategy"
+        None, "Number of samples: minNumber, balance or byClass.", "activate", alias="samples.strategy"
     )
-    smallest: int | None = dormant(None, "Samples each class gets.", "activate", alias="samples.strategy.minNumber")
+    smallest: int | None = dormant(None, "Samples of each class.", "activate", alias="samples.strategy.minNumber")
     byclass: AnyPath | None = dormant(None, "CSV file `label,count`.", "activate", alias="samples.strategy.byClass")
 
 
@@ -159,15 +162,15 @@ class DeepLearning(Options):
     model_selection_criterion: str = dormant(
         "loss", "Measure that chooses the epoch: loss, fscore, oa or kappa.", "dl_name"
     )
-    epochs: int = dormant(100, "Passes over the samples.", "dl_name")
-    weighted_labels: bool = dormant(False, "Weigh classes in the loss.", "dl_name")
+    epochs: int = dormant(100, "Number of passes over the samples.", "dl_name")
+    weighted_labels: bool = dormant(False, "Weight classes in the loss.", "dl_name")
     num_workers: int = dormant(1, "Processes that load samples; 0 uses the main process.", "dl_name")
     hyperparameters: dict[str, Any] = dormant(
-        {"batch_size": [1000], "learning_rate": [0.00001]}, "Values tried, each with each.", "dl_name"
+        {"batch_size": [1000], "learning_rate": [0.00001]}, "Values of the grid search.", "dl_name"
     )
     hyperparameters_solver: dict[str, Any] = dormant({}, "The same, under its other name.", "dl_name")
-    restart_from_checkpoint: bool = dormant(True, "Go on from the last checkpoint.", "dl_name")
-    dataloader_mode: str = dormant("stream", "Load samples at once (full) or little by little (stream).", "dl_name")
+    restart_from_checkpoint: bool = dormant(True, "Resume from the last checkpoint.", "dl_name")
+    dataloader_mode: str = dormant("stream", "Load all samples at once (full) or in batches (stream).", "dl_name")
     enable_early_stop: bool = dormant(False, "Stop when the monitored measure no longer improves.", "dl_name")
     early_stop_metric: str = dormant("val_loss", "The monitored measure.", "dl_name")
     early_stop_patience: int = dormant(10, "Epochs without improvement before the stop.", "dl_name")
@@ -175,10 +178,10 @@ class DeepLearning(Options):
 
 
 class ArgTrain(Section):
-    """How samples are split and selected, and which classifier learns from them."""
+    """Split of the reference data, selection of samples, and classifier."""
 
     section_name: ClassVar[str] = "arg_train"
-    about_section: ClassVar[str] = "How samples are split and selected, and which classifier learns from them."
+    about_section: ClassVar[str] = "Split of the reference data, selection of samples, and classifier."
     builders: ClassVar[str] = "C O"
 
     classifier: Classifier = option("rf", "The classifier.", about=About(later=_OTHER_CLASSIFIERS))
@@ -191,47 +194,51 @@ class ArgTrain(Section):
     ratio: float = option(0.5, "Share of the polygons used for learning.", gt=0, lt=1)
     random_seed: int | None = option(
         None,
-        "Number that splits, selections and models are drawn from; run k uses it plus k. None means 0, so that every "
-        "run is repeatable.",
+        "Seed of random splits, selections and models; run k uses this number plus k. None means 0, so that every "
+        "run is reproducible.",
         ge=0,
         le=2**63 - 1,
     )
-    split_ground_truth: bool = option(True, "Keep polygons apart for validation; False uses all for both.")
+    split_ground_truth: bool = option(
+        True, "Reserve polygons for validation; False uses all polygons for learning and validation."
+    )
     split_field: str | None = option(
         None,
         "Field of `ground_truth`: polygons with the same value, such as cells of one parcel, stay on one side of the "
-        "split. A polygon without value stands alone.",
+        "split. A polygon without a value forms its own group.",
     )
     split_distance: float | None = option(
         None,
-        "Metres: polygons of a class that lie within this distance, directly or in a chain, stay on one side of the "
-        "split; so learning and validation polygons of a class are further apart. None: not considered.",
+        "Distance in metres: polygons of a class within this distance, directly or through others, stay on one side of "
+        "the split, so that learning and validation polygons of a class are further apart. None: no such groups.",
         ge=0,
     )
     features: tuple[Index, ...] = option(
-        DEFAULT_INDICES, "Spectral indices added to the bands: all of them, or [] for none."
+        DEFAULT_INDICES, "Spectral indices added to the bands: any list includes the default ones, [] means none."
     )
-    sample_selection: SampleSelection = option(SampleSelection(), "How pixels of learning polygons are selected.")
+    sample_selection: SampleSelection = option(SampleSelection(), "Selection of pixels in learning polygons.")
     max_samples_per_class: int | None = option(
         None,
-        "Most pixels of a class that each model learns from, for training data that exceed the memory. Of more pixels "
-        "the `sampler` chooses these over all tiles, before features are computed, and the report says how many are "
-        "left out. None: no limit.",
+        "Maximum number of pixels of a class for each model, for training data that exceed the memory. The `sampler` "
+        "selects them over all tiles before features are computed, and the report gives the number of pixels left "
+        "out. None: no limit.",
         ge=1,
         le=MOST_SAMPLES,
     )
-    force_standard_labels: bool = option(False, "Name features `value_0`, `value_1` … so that years can be merged.")
+    force_standard_labels: bool = option(
+        False, "Name features `value_0`, `value_1` …, so that samples of several years can be merged."
+    )
     learning_samples_extension: Literal["sqlite", "parquet", "csv"] = option(
         "sqlite", "Format of the learning samples.", about=About(later=("csv",))
     )
 
     mode_outside_regionsplit: float = idle(0.1, "Area above which a region is split, km².", _FUSION_ONLY)
     features_from_raw_dates: bool = planned(False, "Learn on the acquired dates instead of interpolated ones.")
-    sample_augmentation: SampleAugmentation = planned(SampleAugmentation(), "How small classes get more samples.")
+    sample_augmentation: SampleAugmentation = planned(SampleAugmentation(), "Synthetic samples for small classes.")
     sample_management: AnyPath | None = planned(None, "CSV file of samples copied between regions.")
     sampling_validation: bool = planned(False, "Select pixels of validation polygons as those of learning polygons.")
-    dempster_shafer_sar_opt_fusion: bool = planned(False, "Fuse maps of radar and of optical images.")
-    enable_autocontext: bool = planned(False, "Learn again on what was found around each pixel.")
+    dempster_shafer_sar_opt_fusion: bool = planned(False, "Fuse maps from radar images and from optical images.")
+    enable_autocontext: bool = planned(False, "Learn again with the classes around each pixel as features.")
     autocontext_iterations: int = dormant(3, "Rounds of learning with context.", "enable_autocontext")
     deep_learning_parameters: DeepLearning = planned(DeepLearning(), "Neural networks on pixel time series.")
     validity_threshold: int = dormant(1, "Clear dates needed for annual samples.", "crop_mix")
@@ -239,7 +246,7 @@ class ArgTrain(Section):
     prev_features: AnyPath | None = dormant(None, "Configuration or features of the other year.", "crop_mix")
     output_prev_features: AnyPath | None = dormant(None, "Folder of the other year's features.", "crop_mix")
     annual_crop: Words = dormant((), "Classes that change every year.", "crop_mix")
-    a_crop_label_replacement: Words = dormant((), "Class code and name that stand for annual classes.", "crop_mix")
+    a_crop_label_replacement: Words = dormant((), "Class code and name that replace annual classes.", "crop_mix")
     samples_classif_mix: bool = dormant(False, "Choose annual samples from an earlier map.", "crop_mix")
     annual_classes_extraction_source: AnyPath | None = dormant(None, "The earlier map.", "crop_mix")
 
@@ -256,10 +263,10 @@ class ArgTrain(Section):
 
 
 class ArgClassification(Section):
-    """How pixels are classified and what is written."""
+    """Classification of pixels, and its outputs."""
 
     section_name: ClassVar[str] = "arg_classification"
-    about_section: ClassVar[str] = "How pixels are classified and what is written."
+    about_section: ClassVar[str] = "Classification of pixels, and its outputs."
     builders: ClassVar[str] = "C"
 
     classif_mode: Literal["separate", "fusion"] = option(
@@ -267,35 +274,35 @@ class ArgClassification(Section):
     )
     enable_probability_map: bool = option(False, "Write the probability of every class.")
     generate_final_probability_map: bool = option(
-        True, "Mosaic the probabilities into `final` when `enable_probability_map` is True."
+        True, "Write the mosaic of the probabilities to `final` if `enable_probability_map` is True."
     )
     enable_boundary_fusion: bool = planned(False, "Blend the probabilities of models near the borders of regions.")
     boundary_interior_buffer_size: int = planned(0, "Width of the blending inside of a region, m.")
     boundary_exterior_buffer_size: int = planned(0, "Width of the blending outside of a region, m.")
     boundary_fusion_epsilon: float = dormant(0.0, "Smallest weight of a model.", "enable_boundary_fusion")
-    boundary_comparison_mode: bool = planned(False, "Write the map without blending too.")
-    boundary_buffer: tuple[float, ...] | None = planned(None, "Widths of the blending that are compared, m.")
+    boundary_comparison_mode: bool = planned(False, "Also write the map without blending.")
+    boundary_buffer: tuple[float, ...] | None = planned(None, "Widths of the blending to be compared, m.")
     no_label_management: Literal["maxConfidence", "learningPriority"] = idle(
-        "maxConfidence", "The label where the vote of several models is undecided.", _FUSION_ONLY
+        "maxConfidence", "Label of pixels without a majority of the models.", _FUSION_ONLY
     )
     fusion_options: str = idle("-nodatalabel 0 -method majorityvoting", "Options of the vote.", _FUSION_ONLY)
 
 
 class MultiRunFusion(Section):
-    """How the maps of several runs become one."""
+    """Fusion of the maps of several runs."""
 
     section_name: ClassVar[str] = "multi_run_fusion"
-    about_section: ClassVar[str] = "How the maps of several runs become one."
+    about_section: ClassVar[str] = "Fusion of the maps of several runs."
     builders: ClassVar[str] = "C"
 
     merge_run: bool = planned(False, "Fuse the maps of all runs.")
     merge_run_method: Literal["majorityvoting", "dempstershafer"] = dormant(
-        "majorityvoting", "How maps are fused.", "merge_run"
+        "majorityvoting", "Method of the fusion.", "merge_run"
     )
     merge_run_undecidedlabel: int = dormant(255, "Label of undecided pixels.", "merge_run")
     merge_run_ratio: float = dormant(0.1, "Share of polygons set aside to validate the fusion.", "merge_run")
     dempstershafer_mob: Literal["precision", "recall", "accuracy", "kappa"] = dormant(
-        "precision", "Measure that a run's belief comes from.", "merge_run"
+        "precision", "Measure used as the belief in a run.", "merge_run"
     )
     keep_runs_results: bool = dormant(True, "Keep the report of each run.", "merge_run")
     fusion_of_classification_all_samples_validation: bool = dormant(
@@ -304,16 +311,16 @@ class MultiRunFusion(Section):
 
 
 class DimRed(Section):
-    """How many features become few."""
+    """Dimension reduction of features."""
 
     section_name: ClassVar[str] = "dim_red"
-    about_section: ClassVar[str] = "How many features become few."
+    about_section: ClassVar[str] = "Dimension reduction of features."
     builders: ClassVar[str] = "C"
 
     dim_red: bool = planned(False, "Reduce the number of features by principal components.")
     target_dimension: int = dormant(4, "Components of each group of features.", "dim_red")
     reduction_mode: Literal["global", "sensor_band", "sensor_date", "date", "band", "sensor"] = dormant(
-        "global", "How features are grouped.", "dim_red"
+        "global", "Grouping of features.", "dim_red"
     )
 
 
@@ -326,15 +333,15 @@ class ScikitModels(Section):
 
     model_type: str | None = planned(None, "Name of the classifier; replaces `arg_train.classifier`.")
     standardization: bool = dormant(False, "Standardise the features.", "model_type")
-    cross_validation_folds: int = dormant(5, "Parts of a cross-validation.", "model_type")
-    cross_validation_grouped: bool = dormant(False, "Keep the pixels of a polygon in one part.", "model_type")
-    cross_validation_parameters: dict[str, Any] = dormant({}, "Values tried for each parameter.", "model_type")
+    cross_validation_folds: int = dormant(5, "Number of folds of the cross-validation.", "model_type")
+    cross_validation_grouped: bool = dormant(False, "Keep the pixels of a polygon in one fold.", "model_type")
+    cross_validation_parameters: dict[str, Any] = dormant({}, "Values to try for each parameter.", "model_type")
     keyword_arguments: dict[str, Any] = dormant({}, "Arguments of the classifier.", "model_type")
 
     @model_validator(mode="before")
     @classmethod
     def _other_keys(cls, given: Any) -> Any:
-        """Any other key is an argument of the classifier, as in 2020."""
+        """Any other key is an argument of the classifier, as in the legacy version."""
         if not isinstance(given, dict):
             return given
         others = {key: value for key, value in given.items() if key not in cls.model_fields}

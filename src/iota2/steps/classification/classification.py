@@ -165,7 +165,7 @@ def block_shape(config: Config, facts: Facts, tile: str, use: Resources) -> tupl
 STEP = Step(
     name="classification",
     group="classification",
-    about="Label every pixel.",
+    about="Classify every pixel.",
     task="classification_{tile}_part_{part}",
     run=run,
     over=("tile", "part"),

@@ -46,7 +46,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 STEP = Step(
     name="classificationMerge",
     group="classification",
-    about="Put the strips of each tile together.",
+    about="Assemble the strips of each tile.",
     task="classification_{tile}_model_{region}_seed_{seed}",
     run=run,
     over=("tile", "region", "seed"),

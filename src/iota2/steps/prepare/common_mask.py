@@ -29,7 +29,7 @@ class MaskParams:
 
 
 def params(config: Config) -> MaskParams:
-    """What the mask depends on."""
+    """The options that affect the mask."""
     return MaskParams(config.chain.proj, not config.chain.allow_missing_sensor)
 
 
@@ -53,7 +53,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 STEP = Step(
     name="CommonMasks",
     group="init",
-    about="Find where each tile has images of every sensor, or of any with `allow_missing_sensor`.",
+    about="Compute the footprint of each tile: the area with images of every sensor (`allow_missing_sensor`: of any).",
     task="common_mask_{tile}",
     run=run,
     over=("tile",),

@@ -62,7 +62,7 @@ def params(config: Config) -> AlignmentParams:
 
 
 def run(job: JobContext[AlignmentParams]) -> None:
-    """Compare the dates of each optical sensor with the reference image, and write how far they are to be moved."""
+    """Compare the dates of each optical sensor with the reference image, and write their corrections."""
     scene = read_scene(job.inp.scene)
     given = job.params.of_tile(scene.tile)
     aligned = {sensor.spec.name: align(scene.tile, sensor, given) for sensor in optical(scene)}
@@ -218,7 +218,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 STEP = Step(
     name="coregistration",
     group="init",
-    about="Find how far each date lies from a reference image.",
+    about="Estimate the displacement of each date from a reference image.",
     task="coregistration_{tile}",
     run=run,
     over=("tile",),

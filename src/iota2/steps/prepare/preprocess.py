@@ -39,7 +39,7 @@ def _lines(days: Iterable[date]) -> str:
 STEP = Step(
     name="sensorsPreprocess",
     group="init",
-    about="Write the working lattice and the dates of each tile.",
+    about="Write the working grid and the dates of each tile.",
     task="preprocessing_{tile}",
     run=run,
     over=("tile",),

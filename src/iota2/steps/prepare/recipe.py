@@ -18,7 +18,7 @@ def run(job: JobContext[RecipeParams]) -> None:
 STEP = Step(
     name="featureRecipe",
     group="init",
-    about="Decide how images become features: bands, dates, indices.",
+    about="Define the features: bands, dates, indices.",
     task="feature_recipe",
     run=run,
     over=(),

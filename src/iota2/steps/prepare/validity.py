@@ -45,7 +45,7 @@ class ValidityParams:
 
 
 def params(config: Config) -> ValidityParams:
-    """What the validity depends on."""
+    """The options that affect the validity."""
     used = {options.spec.name: options.bands for options in enabled_sensors(config) if not options.spec.static}
     return ValidityParams(config.chain.proj, max(1, config.chain.cloud_threshold), used)
 

@@ -40,7 +40,7 @@ class MosaicParams:
 
 
 def params(config: Config) -> MosaicParams:
-    """The options about the products' lattice."""
+    """The options about the grid of the products."""
     return MosaicParams(config.chain.proj, config.chain.spatial_resolution)
 
 
@@ -204,7 +204,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 STEP = Step(
     name="mosaic",
     group="mosaic",
-    about="Put all tiles together in the projection of the products.",
+    about="Assemble all tiles in the projection of the products.",
     task="mosaic",
     run=run,
     over=(),

@@ -19,7 +19,7 @@ from iota2.steps.blocks import copy_shape
 
 
 def run(job: JobContext) -> None:
-    """Lay the maps of the tile's models over each other, for each seed, and keep validity where there is a label."""
+    """Combine the maps of the tile's models for each seed, and keep validity where there is a label."""
     dtype = read_classes(job.inp.classes).dtype
     with ExitStack() as stack:
         validity = stack.enter_context(RasterReader(job.inp.validity))
@@ -81,7 +81,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 STEP = Step(
     name="classifShaping",
     group="mosaic",
-    about="Put the maps of each tile's models together.",
+    about="Combine the maps of the models of each tile.",
     task="shaping_{tile}",
     run=run,
     over=("tile",),

@@ -24,7 +24,7 @@ from iota2.io.tables.vectors import read_vector
 
 
 def run(job: JobContext) -> None:
-    """Count the samples by class and region, and what is lost on the way from the polygons to them."""
+    """Count the samples by class and region, and the losses between polygons and samples."""
     counts = {}
     for key, path in job.inp.each("samples"):
         codes, found = np.unique(read_columns(path, [CODE], int), return_counts=True)
@@ -90,7 +90,7 @@ def _amount(polygons: pd.DataFrame) -> Amount:
 STEP = Step(
     name="classStatistics",
     group="sampling",
-    about="Count the samples of each class and region, and what was lost on the way to them.",
+    about="Count the samples and losses of each class and region.",
     task="class_statistics_seed_{seed}",
     run=run,
     over=("seed",),

@@ -17,7 +17,7 @@ BORDER = 600.0
 
 
 def run(job: JobContext) -> None:
-    """Share the overlaps of tiles out, so that each ground point belongs to one tile."""
+    """Assign the overlaps of tiles, so that each point belongs to one tile."""
     frames = {key.tile: read_vector(path) for key, path in job.inp.each("footprints")}
     footprints = {tile: frame.union_all() for tile, frame in frames.items()}
     if all(footprint.is_empty for footprint in footprints.values()):
@@ -39,7 +39,7 @@ def run(job: JobContext) -> None:
 STEP = Step(
     name="Envelope",
     group="sampling",
-    about="Share overlaps out between tiles.",
+    about="Assign overlaps to tiles.",
     task="tiles_envelopes",
     run=run,
     over=(),

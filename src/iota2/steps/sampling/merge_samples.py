@@ -12,7 +12,7 @@ from iota2.io.tables.sample_tables import merge_tables
 
 
 def run(job: JobContext) -> None:
-    """Put the model's samples of all tiles together, in the order of tiles."""
+    """Merge the model's samples of all tiles, in the order of tiles."""
     merge_tables(list(job.inp.all("samples").values()), job.out.merged)
 
 
@@ -27,7 +27,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 STEP = Step(
     name="samplesByModels",
     group="sampling",
-    about="Gather the samples of each model.",
+    about="Merge the samples of each model.",
     task="merge_model_{region}_seed_{seed}_usually",
     run=run,
     over=("region", "seed"),

@@ -18,7 +18,7 @@ from iota2.io.tables.vectors import read_sqlite
 
 
 def run(job: JobContext) -> None:
-    """Count the pixels whose centre lies in a learning polygon of the model."""
+    """Count the pixels with their centre in a learning polygon of the model."""
     scene, polygons = read_scene(job.inp.scene), read_sqlite(job.inp.polygons)
     polygons = polygons[polygons[REGION] == job.key.region]
     polygon, _, _ = pixels_inside(to_crs(polygons, scene.geobox.crs), scene.geobox)

@@ -51,7 +51,7 @@ def run(job: JobContext[RegionParams]) -> None:
 STEP = Step(
     name="genRegionVector",
     group="sampling",
-    about="Write the regions as used.",
+    about="Write the cleaned regions.",
     task="region_generation",
     run=run,
     over=(),

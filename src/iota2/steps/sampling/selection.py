@@ -60,7 +60,7 @@ def params(config: Config) -> SelectionParams:
 
 
 def run(job: JobContext[SelectionParams]) -> None:
-    """Choose pixels class by class over all tiles of the model and write them as points."""
+    """Select pixels class by class over all tiles of the model and write them as points."""
     region, seed = job.key.region, job.key.seed
     options = selection_options(job.params.selection, region)
     counts = total(read_statistics(path) for path in job.inp.all("statistics").values())
@@ -185,7 +185,7 @@ def _choose(
 STEP = Step(
     name="samplingLearningPolygons",
     group="sampling",
-    about="Choose the pixels that each model learns from.",
+    about="Select the learning pixels of each model.",
     task="s_sel_model_{region}_seed_{seed}",
     run=run,
     over=("region", "seed"),

@@ -26,12 +26,12 @@ class DifferenceParams:
 
 
 def params(config: Config) -> DifferenceParams:
-    """The option about both sides."""
+    """The option `split_ground_truth`."""
     return DifferenceParams(config.arg_train.split_ground_truth)
 
 
 def run(job: JobContext[DifferenceParams]) -> None:
-    """Put the comparisons of the tiles, which never overlap, on the map's lattice."""
+    """Assemble the comparisons of the tiles, which never overlap, on the grid of the map."""
     geobox = raster_geobox(job.inp.map)
     tiles = [(path, raster_geobox(path)) for path in job.inp.all("tiles").values()]
     with RasterWriter(job.out.difference, RasterProfile(geobox, "uint8", nodata=0, overviews="nearest")) as writer:
@@ -54,7 +54,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 STEP = Step(
     name="differenceMosaic",
     group="validation",
-    about="Show where the map is right and wrong.",
+    about="Map the right and wrong pixels.",
     task="difference_seed_{seed}",
     run=run,
     over=("seed",),

@@ -70,7 +70,7 @@ class ReportParams:
 
 
 def params(config: Config) -> ReportParams:
-    """What was configured: the report shows it."""
+    """The options shown in the report."""
     told = [
         setting
         for setting in describe(config)
