@@ -10,6 +10,7 @@ from typing import BinaryIO
 from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
+from iota2.core.scene import FileFormat
 from iota2.errors import InputError
 from iota2.io.files.addresses import is_remote
 from iota2.io.files.gdal import header_problems, open_image, raster_lattice
@@ -23,12 +24,19 @@ class Header:
     """What the header of an image says."""
 
     grid: GeoBox
+    block: tuple[int, int]
+    """Rows and columns of the tiles, or strips, in which it is stored."""
     types: tuple[str, ...]
     """Type of the pixels of each band."""
     nodata: tuple[float | None, ...]
     """What the file itself says stands for no measure in each band."""
     scaling: tuple[tuple[float, float], ...] = ()
     """(scale, offset) that the file itself says for each band: (1, 0) where it says none."""
+
+    def format_of(self, index: int) -> FileFormat:
+        """How the file stores the pixels of band ``index``, from 1."""
+        rows, cols = self.grid.shape
+        return FileFormat(self.types[index - 1], (rows, cols), self.block, len(self.types))
 
 
 def read_header(path: str, index: int) -> tuple[Header | None, list[str]]:
@@ -43,7 +51,7 @@ def read_header(path: str, index: int) -> tuple[Header | None, list[str]]:
             raise InputError(f"{path}: is cut short: its last pixels are missing. Download or copy it again")
         scaling = tuple(zip(map(float, source.scales), map(float, source.offsets), strict=True))
         said = tuple(source.dtypes), tuple(source.nodatavals), scaling
-        header = None if problems else Header(raster_lattice(source), *said)
+        header = None if problems else Header(raster_lattice(source), source.block_shapes[0], *said)
     return header, [f"{path}: {problem}" for problem in problems]
 
 

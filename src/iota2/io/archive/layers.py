@@ -17,7 +17,7 @@ from odc.geo.geobox import GeoBox
 from iota2.compute.placement import SeparablePlacement, placement
 from iota2.compute.valid import kept_type, nodata_of
 from iota2.core.files import blocked_below
-from iota2.core.scene import Acquisition, SensorScene
+from iota2.core.scene import Acquisition, FileFormat, SensorScene
 from iota2.core.sensor import BandSpec, SensorOptions, SensorSpec
 from iota2.core.words import all_problems, some
 from iota2.errors import InputError, system_text
@@ -58,6 +58,7 @@ def scan_layers(spec: SensorSpec, root: str | Path, tile: str) -> SensorScene:
     bands: list[BandSpec] = []
     files: dict[str, str] = {}
     grids: dict[str, GeoBox] = {}
+    formats: dict[str, FileFormat] = {}
     hidden: dict[str, tuple[float, ...]] = {}
     problems: list[str] = []
     for wanted in spec.bands:
@@ -74,23 +75,23 @@ def scan_layers(spec: SensorSpec, root: str | Path, tile: str) -> SensorScene:
             hidden |= {band.name: _hidden(band, header, spec.missing) for band in found}
             files |= {band.name: path for band in found}
             grids |= {band.name: header.grid for band in found}
+            formats |= {band.name: header.format_of(band.index) for band in found}
     if problems:
         raise InputError(all_problems(f"{SECTION}, tile {tile}", problems))
     further = {name: values for name, values in hidden.items() if values}
-    acquisition = Acquisition(NAME, date.min, "", os.path.basename(folder), files, masks={}, hidden=further)
+    acquisition = Acquisition(NAME, date.min, "", os.path.basename(folder), files, {}, formats, hidden=further)
     return SensorScene(replace(spec, bands=tuple(bands)), (acquisition,), grids)
 
 
 def interpolated_numbers(layers: SensorScene, geobox: GeoBox, tile: str) -> Iterator[str]:
     """A note on the layers of whole numbers that are interpolated onto ``geobox``: codes must not be."""
-    kernel, files = layers.spec.resampling, layers.acquisitions[0].bands
+    kernel, formats = layers.spec.resampling, layers.acquisitions[0].formats
     if kernel == "nearest":
         return
     names = []
     for band in layers.spec.bands:
         place = placement(layers.grids[band.name], geobox, (0, 1), (0, 1), kernel)
-        header, _ = read_header(files[band.name], band.index)
-        whole = header is not None and np.dtype(header.types[band.index - 1]).kind in "iu"
+        whole = np.dtype(formats[band.name].dtype).kind in "iu"
         if whole and not (isinstance(place, SeparablePlacement) and place.same):
             names.append(band.name)
     if names:

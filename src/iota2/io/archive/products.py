@@ -446,11 +446,16 @@ def _acquisitions(
         key = f"{product.day:%Y%m%d}" + (f".{number}" if number else "")
         bands = {band.name: product.files[band.name] for band in spec.bands}
         masks = {mask.name: product.files[mask.name] for mask in spec.masks if mask.name in product.files}
+        formats = {
+            item.name: product.headers[item.name].format_of(getattr(item, "index", 1))
+            for item in spec.parts
+            if item.name in bands or item.name in masks
+        }
         extents = {
             name: extent
             for name, header in product.headers.items()
             if (extent := extent_in(header.grid, grids[name])) is not None
         }
         of_files = product.scaling, extents, hidden.get(product.name, {})
-        found.append(Acquisition(spec.name, product.day, key, product.name, bands, masks, *of_files))
+        found.append(Acquisition(spec.name, product.day, key, product.name, bands, masks, formats, *of_files))
     return tuple(found)

@@ -14,6 +14,7 @@ from odc.geo.geobox import GeoBox
 from iota2 import layout
 from iota2.classifiers.base import Model, Prediction
 from iota2.classifiers.models import load_model
+from iota2.compute.block_shapes import SMALLEST, BlockShapes
 from iota2.compute.features import feature_block
 from iota2.core.graph import JobContext, Key, Step
 from iota2.core.grid import Block, block_of, blocks, part_rows
@@ -22,7 +23,6 @@ from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.errors import ConfigError, FeatureMismatch, InputError
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
-from iota2.io.series.block_shapes import SMALLEST, BlockShapes
 from iota2.io.series.reader import series_reader
 from iota2.io.series.scene_file import images_of
 from iota2.io.tables.classes import read_classes

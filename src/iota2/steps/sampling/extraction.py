@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from iota2 import layout
+from iota2.compute.block_shapes import BlockShapes
 from iota2.compute.features import feature_block
 from iota2.core.cube import Cube
 from iota2.core.graph import JobContext, Resources, Step
@@ -16,7 +17,6 @@ from iota2.core.grid import Block, block_of
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.core.tables import COLUMN, LEARN, REGION, ROW, sample_columns, seed_column, seed_columns
-from iota2.io.series.block_shapes import BlockShapes
 from iota2.io.series.decoded import DecodedBlock
 from iota2.io.series.reader import series_reader
 from iota2.io.series.scene_file import images_of
