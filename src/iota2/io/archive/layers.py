@@ -22,7 +22,7 @@ from iota2.core.sensor import BandSpec, SensorOptions, SensorSpec
 from iota2.core.words import all_problems, some
 from iota2.errors import InputError, system_text
 from iota2.io.archive.folders import folder_of_tiles, folders_in, no_folder
-from iota2.io.archive.headers import Header, read_header
+from iota2.io.archive.headers import Header, HeaderReader
 from iota2.io.archive.nodata import as_stored
 
 SECTION, NAME = "userFeat", "userFeatures"
@@ -61,10 +61,11 @@ def scan_layers(spec: SensorSpec, root: str | Path, tile: str) -> SensorScene:
     formats: dict[str, FileFormat] = {}
     hidden: dict[str, tuple[float, ...]] = {}
     problems: list[str] = []
+    headers = HeaderReader()
     for wanted in spec.bands:
         try:
             path = _only_file(folder, wanted)
-            header, faults = read_header(path, 1)
+            header, faults = headers.read(path, 1)
         except InputError as err:
             problems.append(str(err))
             continue

@@ -155,9 +155,17 @@ def _strangeness(head: bytes) -> str:
 
 def header_problems(source: DatasetReader, index: int) -> list[str]:
     """What makes a raster useless, of which band ``index`` is to be read: too few bands, no CRS, not north up."""
+    return [*lacking_bands(source.count, index), *lattice_problems(source)]
+
+
+def lacking_bands(count: int, index: int) -> list[str]:
+    """That a raster of some bands has no band ``index``."""
+    return [f"has {counted(count, 'band')}, band {index} is needed"] if count < index else []
+
+
+def lattice_problems(source: DatasetReader) -> list[str]:
+    """What makes a raster useless whichever band is read: no CRS, not north up."""
     problems = []
-    if source.count < index:
-        problems.append(f"has {counted(source.count, 'band')}, band {index} is needed")
     # JPEG 2000 files without one are given a local system of coordinates
     if source.crs is None or not (source.crs.is_projected or source.crs.is_geographic):
         problems.append("has no coordinate system")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -160,9 +161,28 @@ class OpenFiles:
 
     def _opened(self, path: str) -> DatasetReader:
         try:
-            return open_image(path)
+            source = open_image(path)
         except InputError as err:
             raise self._damaged(path, f"cannot be opened: {err}") from err
+        for index, kind in self._expected.get(path, ()):
+            if index <= source.count and source.dtypes[index - 1] != kind:
+                source.close()
+                raise InputError(
+                    f"tile {self.scene.tile}: {masked(path)}: was replaced since the run began: its pixels are "
+                    f"{source.dtypes[index - 1]}, not {kind}. Run again."
+                )
+        return source
+
+    @cached_property
+    def _expected(self) -> Mapping[str, frozenset[tuple[int, str]]]:
+        """By path, the bands that are read, from 1, and the types that they had when the scene was found."""
+        found: dict[str, set[tuple[int, str]]] = {}
+        for sensor in self.scene.sensors:
+            index = {band.name: band.index for band in sensor.spec.bands}
+            for acquisition in sensor.acquisitions:
+                for name, path in files_of(acquisition).items():
+                    found.setdefault(path, set()).add((index.get(name, 1), acquisition.formats[name].dtype))
+        return {path: frozenset(kinds) for path, kinds in found.items()}
 
 
 def hide(values: np.ndarray, hidden: Sequence[float], absent: float) -> None:
