@@ -1,4 +1,4 @@
-"""Series whose files differ in type, tiles and extent: the scene tells how, and what is read is the same in any block."""
+"""Series whose files differ in type, tiles and extent: what is read is the same in any block."""
 
 from __future__ import annotations
 
@@ -74,6 +74,8 @@ def folder(tmp_path: Path) -> Path:
         product.mkdir(parents=True)
         rows = 64 if k == 2 else SHAPE[0]
         values = noise.integers(0, 250, (2, *SHAPE)).astype(kind)
+        if kind == "float32":
+            values += np.float32(0.25)
         write(product / "x_red.tif", values[0, :rows], GRID, way)
         write(product / "x_nir.tif", values[1, : rows // 2, : SHAPE[1] // 2], COARSE, WAYS[k - 1][1])
         if k != 3:
