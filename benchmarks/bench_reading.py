@@ -15,12 +15,12 @@ from benchmarks.archives import DATES, Archive, archive, side_of
 from benchmarks.figures import Figures
 from benchmarks.others import beside, in_jpeg2000, in_strips, of_other_zone
 from benchmarks.reading import Piece, decode
+from iota2.compute.block_shapes import BlockShapes
 from iota2.core.graph import Resources
 from iota2.core.grid import Block, blocks
 from iota2.core.recipe import FeatureRecipe, SensorRecipe, interpolation_dates
 from iota2.core.scene import Scene, SensorScene
 from iota2.io.files.gdal import gdal_environment, limit_threads
-from iota2.io.series.block_shapes import BlockShapes
 from iota2.io.series.reader import series_reader
 from iota2.steps.blocks import prediction_shapes
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from iota2.classifiers.base import Prediction
+from iota2.compute.block_shapes import BlockShapes
 from iota2.compute.features import feature_block
 from iota2.compute.placement import Placement, placement
 from iota2.core.cube import Cube, FeatureBlock
@@ -17,7 +18,6 @@ from iota2.core.graph import Resources
 from iota2.core.grid import Block, blocks
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
-from iota2.io.series.block_shapes import BlockShapes
 from iota2.io.series.reader import CubeReader, recipe_bands
 from iota2.steps.blocks import prediction_shapes
 

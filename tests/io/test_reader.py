@@ -19,6 +19,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
+from iota2.compute.block_shapes import MIN_ROWS, _BlockMemory, block_shapes, mask_block_shape
 from iota2.compute.valid import absent_value, mask_applies
 from iota2.core.grid import blocks, rescaled
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
@@ -27,7 +28,6 @@ from iota2.core.sensor import MaskRule, SensorSpec
 from iota2.errors import ConfigError, InputError
 from iota2.io.archive.products import native_geobox, scan_tile, working_geobox
 from iota2.io.archive.specs import builtin_specs, parse_spec
-from iota2.io.series.block_shapes import MIN_ROWS, _BlockMemory, block_shapes, mask_block_shape
 from iota2.io.series.open_files import OpenFiles
 from iota2.io.series.reader import CubeReader, recipe_bands
 from iota2.io.series.scene_file import shifted

@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.shutil import copy
 
 from iota2.core.grid import block_of
-from iota2.core.scene import Acquisition, Scene, SensorScene
+from iota2.core.scene import Acquisition, FileFormat, Scene, SensorScene
 from iota2.core.sensor import BandSpec, SensorSpec
 from iota2.errors import DamagedProduct, InputError
 from iota2.io.files.addresses import is_remote, masked, secret_in
@@ -138,9 +138,12 @@ def test_what_cannot_be_reached_is_told_without_secrets(address: str) -> None:
     assert "SECRET" not in str(caught.value)
 
 
+BAND = FileFormat(VALUES.dtype.name, VALUES.shape, (1, VALUES.shape[1]), 1)
+
+
 def scene_of(web: Web) -> Scene:
     spec = SensorSpec("Made", "Made", r"(?P<date>\d{8})", (BandSpec("B1", "*"),), ())
-    one = Acquisition("Made", date(2018, 5, 11), "20180511", "made", {"B1": web.url("band.tif")}, {})
+    one = Acquisition("Made", date(2018, 5, 11), "20180511", "made", {"B1": web.url("band.tif")}, {}, {"B1": BAND})
     return Scene("T31TCJ", GRID, (SensorScene(spec, (one,), {"B1": GRID}),))
 
 

@@ -20,17 +20,18 @@ import rasterio.shutil
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
+from iota2.compute import stored_files as module
+from iota2.compute.block_shapes import block_shapes
 from iota2.compute.placement import KNOTS, placement, reached
+from iota2.compute.stored_files import piece_shape
 from iota2.core.grid import blocks, grown
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
 from iota2.io.archive.products import scan_tile
 from iota2.io.archive.specs import parse_spec
-from iota2.io.series import tile_cache as module
-from iota2.io.series.block_shapes import block_shapes
 from iota2.io.series.open_files import OpenFiles
 from iota2.io.series.reader import CubeReader
-from iota2.io.series.tile_cache import ScratchFile, TileCache, piece_shape
+from iota2.io.series.tile_cache import ScratchFile, TileCache
 from iota2.testing.products import Layer, write_product
 
 TILE = "T31TCJ"

@@ -44,8 +44,8 @@ WRONG = replace(
 
 
 def headers(spec: SensorSpec, bands: str, masks: str) -> dict[str, Header]:
-    of_bands = {band.name: Header(GRID, (bands,) * 9, (None,) * 9) for band in spec.bands}
-    return of_bands | {mask.name: Header(GRID, (masks,), (None,)) for mask in spec.masks}
+    of_bands = {band.name: Header(GRID, (1, 64), (bands,) * 9, (None,) * 9) for band in spec.bands}
+    return of_bands | {mask.name: Header(GRID, (1, 64), (masks,), (None,)) for mask in spec.masks}
 
 
 def without_tags(root: Path) -> None:

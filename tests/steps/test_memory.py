@@ -20,6 +20,7 @@ from odc.geo.geobox import GeoBox
 from iota2.classifiers import Model, train_model, validate_options
 from iota2.classifiers.forest import ForestClassifier
 from iota2.classifiers.models import save_model
+from iota2.compute.block_shapes import BlockShapes
 from iota2.compute.trees import Forest
 from iota2.core.graph import JobContext, Key, Paths, Resources, Several
 from iota2.core.grid import Block, blocks
@@ -32,7 +33,6 @@ from iota2.io.archive.specs import parse_spec
 from iota2.io.files.atomic import write_text
 from iota2.io.files.gdal import gdal_environment
 from iota2.io.rasters.files import RasterProfile, RasterWriter
-from iota2.io.series.block_shapes import BlockShapes
 from iota2.io.series.reader import CubeReader
 from iota2.io.series.scene_file import scene_to_json, shifted
 from iota2.io.tables.classes import write_classes

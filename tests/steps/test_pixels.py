@@ -8,6 +8,7 @@ from datetime import date
 import numpy as np
 import pytest
 
+from iota2.compute.block_shapes import BlockShapes
 from iota2.compute.features import feature_block
 from iota2.core.cube import FeatureBlock
 from iota2.core.grid import Block, blocks
@@ -16,7 +17,6 @@ from iota2.core.scene import Scene
 from iota2.io.archive.products import native_geobox, scan_tile
 from iota2.io.archive.s1tiling import of_direction
 from iota2.io.archive.specs import builtin_specs
-from iota2.io.series.block_shapes import BlockShapes
 from iota2.io.series.reader import CubeReader, recipe_bands, series_reader
 from iota2.steps.pixels import feature_blocks, feature_pixels
 from iota2.testing.radar import write_radar

@@ -13,6 +13,20 @@ from iota2.core.sensor import SensorSpec
 
 
 @dataclass(frozen=True)
+class FileFormat:
+    """How the file of a band or mask stores its pixels, as its header says."""
+
+    dtype: str
+    """Type of the pixels of the band or mask, by its name in numpy."""
+    shape: tuple[int, int]
+    """Rows and columns of the file."""
+    block: tuple[int, int]
+    """Rows and columns of the tiles, or strips, in which it is stored."""
+    bands: int
+    """Number of bands of the file, which are decoded together."""
+
+
+@dataclass(frozen=True)
 class Acquisition:
     """One product: a date of one sensor over one tile, with a file for each band and mask."""
 
@@ -27,6 +41,8 @@ class Acquisition:
     """Band name to absolute path."""
     masks: Mapping[str, str]
     """Mask name to absolute path; a missing optional mask is absent."""
+    formats: Mapping[str, FileFormat]
+    """Band or mask name to the format of its file."""
     scaling: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Band name to (scale, offset), product units = file value x scale + offset; the sensor's own for other bands."""
     extents: Mapping[str, tuple[int, int, int, int]] = field(default_factory=dict)
@@ -52,6 +68,10 @@ class SensorScene:
         """Number of the lattice of each band or mask: those that share one have the same number."""
         distinct = list(dict.fromkeys(self.grids.values()))
         return {name: distinct.index(grid) for name, grid in self.grids.items()}
+
+    def formats(self, name: str) -> tuple[FileFormat, ...]:
+        """The different formats of the files of a band or mask, each once, in the order of the dates."""
+        return tuple(dict.fromkeys(date.formats[name] for date in self.acquisitions if name in date.formats))
 
     def scaling(self, t: int, band: str) -> tuple[float, float]:
         """(scale, offset) of a band on date number ``t``: product units = file value x scale + offset."""

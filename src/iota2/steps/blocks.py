@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from iota2.compute.block_shapes import BlockShapes, block_shapes, mask_block_shape
 from iota2.compute.predict import SLICE_BYTES, prediction_bytes
 from iota2.core.graph import Resources
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
-from iota2.io.series.block_shapes import BlockShapes, block_shapes, mask_block_shape
 
 COPY_SHAPE = (1024, 2048)
 """Rows and columns of a block when a few rasters are copied or compared."""

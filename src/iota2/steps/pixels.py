@@ -8,13 +8,13 @@ from typing import TypeVar
 
 import numpy as np
 
+from iota2.compute.block_shapes import BlockShapes
 from iota2.compute.features import feature_block, filtered_block
 from iota2.compute.pixel_cells import Cell, cells, selected_blocks
 from iota2.core.cube import Cube, FeatureBlock
 from iota2.core.grid import Block
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
-from iota2.io.series.block_shapes import BlockShapes
 from iota2.io.series.decoded import DecodedBlock
 from iota2.io.series.reader import series_reader
 

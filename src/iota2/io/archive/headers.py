@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 
+from iota2.core.scene import FileFormat
 from iota2.errors import InputError
 from iota2.io.files.addresses import is_remote
-from iota2.io.files.gdal import header_problems, open_image, raster_lattice
+from iota2.io.files.gdal import lacking_bands, lattice_problems, open_image, raster_lattice
 
 _END_OF_CODESTREAM = b"\xff\xd9"
 """The marker that ends the pixels of a JPEG 2000 file (ISO/IEC 15444-1, A.4.4)."""
@@ -23,6 +24,8 @@ class Header:
     """What the header of an image says."""
 
     grid: GeoBox
+    block: tuple[int, int]
+    """Rows and columns of the tiles, or strips, in which it is stored."""
     types: tuple[str, ...]
     """Type of the pixels of each band."""
     nodata: tuple[float | None, ...]
@@ -30,21 +33,62 @@ class Header:
     scaling: tuple[tuple[float, float], ...] = ()
     """(scale, offset) that the file itself says for each band: (1, 0) where it says none."""
 
+    def format_of(self, index: int) -> FileFormat:
+        """How the file stores the pixels of band ``index``, from 1."""
+        rows, cols = self.grid.shape
+        return FileFormat(self.types[index - 1], (rows, cols), self.block, len(self.types))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was found when an image was opened."""
+
+    header: Header | None = None
+    bands: int = 0
+    faults: tuple[str, ...] = ()
+    """What makes it useless, whichever band is wanted."""
+    damage: str = ""
+
+
+@dataclass
+class HeaderReader:
+    """Headers of images, each of which is opened once. Several threads may read at once."""
+
+    _found: dict[str, _Found] = field(default_factory=dict, init=False, repr=False)
+
+    def read(self, path: str, index: int) -> tuple[Header | None, list[str]]:
+        """The header of an image that must have band ``index``, or None and what makes the image useless.
+
+        Raises InputError when the file is damaged. Whether a file on a web server has all its bytes shows when its
+        pixels are read.
+        """
+        found = self._found.get(path)
+        if found is None:
+            found = self._found[path] = _opened(path)
+        if found.damage:
+            raise InputError(found.damage)
+        lacking = lacking_bands(found.bands, index)
+        faults = [f"{path}: {fault}" for fault in (*lacking, *found.faults)]
+        return (None if faults else found.header), faults
+
 
 def read_header(path: str, index: int) -> tuple[Header | None, list[str]]:
-    """The header of an image that must have band ``index``, or None and what makes the image useless.
+    """The header of one image, see ``HeaderReader.read``."""
+    return HeaderReader().read(path, index)
 
-    Raises InputError when the file is damaged. Whether a file on a web server has all its bytes shows when its pixels
-    are read.
-    """
-    with open_image(path) as source:
-        problems = header_problems(source, index)
-        if not is_remote(path) and _ends_early(source):
-            raise InputError(f"{path}: is cut short: its last pixels are missing. Download or copy it again")
-        scaling = tuple(zip(map(float, source.scales), map(float, source.offsets), strict=True))
-        said = tuple(source.dtypes), tuple(source.nodatavals), scaling
-        header = None if problems else Header(raster_lattice(source), *said)
-    return header, [f"{path}: {problem}" for problem in problems]
+
+def _opened(path: str) -> _Found:
+    try:
+        with open_image(path) as source:
+            faults = lattice_problems(source)
+            if not is_remote(path) and _ends_early(source):
+                return _Found(damage=f"{path}: is cut short: its last pixels are missing. Download or copy it again")
+            scaling = tuple(zip(map(float, source.scales), map(float, source.offsets), strict=True))
+            said = source.block_shapes[0], tuple(source.dtypes), tuple(source.nodatavals), scaling
+            header = None if faults else Header(raster_lattice(source), *said)
+            return _Found(header, source.count, tuple(faults))
+    except InputError as err:
+        return _Found(damage=str(err))
 
 
 def _ends_early(source: DatasetReader) -> bool:

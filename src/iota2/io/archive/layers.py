@@ -17,12 +17,12 @@ from odc.geo.geobox import GeoBox
 from iota2.compute.placement import SeparablePlacement, placement
 from iota2.compute.valid import kept_type, nodata_of
 from iota2.core.files import blocked_below
-from iota2.core.scene import Acquisition, SensorScene
+from iota2.core.scene import Acquisition, FileFormat, SensorScene
 from iota2.core.sensor import BandSpec, SensorOptions, SensorSpec
 from iota2.core.words import all_problems, some
 from iota2.errors import InputError, system_text
 from iota2.io.archive.folders import folder_of_tiles, folders_in, no_folder
-from iota2.io.archive.headers import Header, read_header
+from iota2.io.archive.headers import Header, HeaderReader
 from iota2.io.archive.nodata import as_stored
 
 SECTION, NAME = "userFeat", "userFeatures"
@@ -58,12 +58,14 @@ def scan_layers(spec: SensorSpec, root: str | Path, tile: str) -> SensorScene:
     bands: list[BandSpec] = []
     files: dict[str, str] = {}
     grids: dict[str, GeoBox] = {}
+    formats: dict[str, FileFormat] = {}
     hidden: dict[str, tuple[float, ...]] = {}
     problems: list[str] = []
+    headers = HeaderReader()
     for wanted in spec.bands:
         try:
             path = _only_file(folder, wanted)
-            header, faults = read_header(path, 1)
+            header, faults = headers.read(path, 1)
         except InputError as err:
             problems.append(str(err))
             continue
@@ -74,23 +76,23 @@ def scan_layers(spec: SensorSpec, root: str | Path, tile: str) -> SensorScene:
             hidden |= {band.name: _hidden(band, header, spec.missing) for band in found}
             files |= {band.name: path for band in found}
             grids |= {band.name: header.grid for band in found}
+            formats |= {band.name: header.format_of(band.index) for band in found}
     if problems:
         raise InputError(all_problems(f"{SECTION}, tile {tile}", problems))
     further = {name: values for name, values in hidden.items() if values}
-    acquisition = Acquisition(NAME, date.min, "", os.path.basename(folder), files, masks={}, hidden=further)
+    acquisition = Acquisition(NAME, date.min, "", os.path.basename(folder), files, {}, formats, hidden=further)
     return SensorScene(replace(spec, bands=tuple(bands)), (acquisition,), grids)
 
 
 def interpolated_numbers(layers: SensorScene, geobox: GeoBox, tile: str) -> Iterator[str]:
     """A note on the layers of whole numbers that are interpolated onto ``geobox``: codes must not be."""
-    kernel, files = layers.spec.resampling, layers.acquisitions[0].bands
+    kernel, formats = layers.spec.resampling, layers.acquisitions[0].formats
     if kernel == "nearest":
         return
     names = []
     for band in layers.spec.bands:
         place = placement(layers.grids[band.name], geobox, (0, 1), (0, 1), kernel)
-        header, _ = read_header(files[band.name], band.index)
-        whole = header is not None and np.dtype(header.types[band.index - 1]).kind in "iu"
+        whole = np.dtype(formats[band.name].dtype).kind in "iu"
         if whole and not (isinstance(place, SeparablePlacement) and place.same):
             names.append(band.name)
     if names:

@@ -25,7 +25,7 @@ from iota2.core.words import all_problems, counted, some
 from iota2.errors import ConfigError, InputError, system_text
 from iota2.io.archive.folders import Found, Listing, list_products, only_file, piece_of, tile_folder
 from iota2.io.archive.grids import common_grids, extent_in, misfits
-from iota2.io.archive.headers import Header, read_header
+from iota2.io.archive.headers import Header, HeaderReader
 from iota2.io.archive.mask_notes import mask_notes
 from iota2.io.archive.metadata import read_scaling
 from iota2.io.archive.nodata import Found as HeadersByProduct
@@ -92,8 +92,10 @@ def scan_tile(
     spec = spec.with_stand_ins
     listing = list_products(spec, tile_folder(spec, root, tile), tile)
     listing.require_products(spec, tile)
-    notes, where = listing.notes(spec, tile), f"{spec.section}, tile {tile}"
-    spec, products, less = read_kept(spec, kept, where, lambda one: read_products(one, listing, threads=threads))
+    notes, where, headers = listing.notes(spec, tile), f"{spec.section}, tile {tile}", HeaderReader()
+    spec, products, less = read_kept(
+        spec, kept, where, lambda one: read_products(one, listing, headers, threads=threads)
+    )
     scene, left_out = build_series(spec, products, listing.folder, tile, skip_damaged=skip_damaged, damaged=damaged)
     return scene, (*notes, *less, *left_out)
 
@@ -140,10 +142,12 @@ def headers_by_product(products: Sequence[Product]) -> HeadersByProduct:
     return {product.name: (product.files, product.headers) for product in products}
 
 
-def read_products(spec: SensorSpec, listing: Listing, *, threads: int = SCAN_THREADS) -> list[Product]:
+def read_products(
+    spec: SensorSpec, listing: Listing, headers: HeaderReader, *, threads: int = SCAN_THREADS
+) -> list[Product]:
     """What the headers of the files of some products say."""
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda product: _read_product(spec, product), listing.found))
+        return list(pool.map(lambda product: _read_product(spec, product, headers), listing.found))
 
 
 def newest(products: Sequence[Product]) -> tuple[list[Product], dict[str, str]]:
@@ -244,7 +248,7 @@ def working_geobox(
     return aligned(bounds, spatial_resolution or resolution(native), proj)
 
 
-def _read_product(spec: SensorSpec, found: Found) -> Product:
+def _read_product(spec: SensorSpec, found: Found, images: HeaderReader) -> Product:
     """Files and lattices of one product."""
     files: dict[str, str] = {}
     problems: list[str] = []
@@ -262,7 +266,7 @@ def _read_product(spec: SensorSpec, found: Found) -> Product:
         damaged = system_text(blocked).rstrip(".")
         return Product(found.name, found.day, files, {}, tuple(problems), (damaged,), (), {}, title)
     missing = list(dict.fromkeys(part.file for part in spec.lacking(files) if part.file in absent))
-    headers, told, damage = read_headers(spec, files)
+    headers, told, damage = read_headers(spec, files, images)
     scaling: Mapping[str, tuple[float, float]] = {}
     if spec.metadata is not None:
         path = only_file(found, spec.metadata.file, problems)
@@ -319,7 +323,9 @@ def stands_in(spec: SensorSpec, item: BandSpec | MaskRule, files: Mapping[str, s
     return bool(mask) and any(name in files for name in (mask, *(one.name for one in spec.stand_ins(mask))))
 
 
-def read_headers(spec: SensorSpec, files: Mapping[str, str]) -> tuple[dict[str, Header], list[str], list[str]]:
+def read_headers(
+    spec: SensorSpec, files: Mapping[str, str], images: HeaderReader
+) -> tuple[dict[str, Header], list[str], list[str]]:
     """What the headers of the files of a product say, by band or mask, what makes files useless, and damage.
 
     ``files``: path by band or mask. A file that several share is opened once.
@@ -331,7 +337,7 @@ def read_headers(spec: SensorSpec, files: Mapping[str, str]) -> tuple[dict[str, 
     for path in dict.fromkeys(files[item.name] for item in items):
         sharing = [item for item in items if files[item.name] == path]
         try:
-            header, told = read_header(path, max(getattr(item, "index", 1) for item in sharing))
+            header, told = images.read(path, max(getattr(item, "index", 1) for item in sharing))
         except InputError as err:
             damage.append(str(err))
             continue
@@ -446,11 +452,16 @@ def _acquisitions(
         key = f"{product.day:%Y%m%d}" + (f".{number}" if number else "")
         bands = {band.name: product.files[band.name] for band in spec.bands}
         masks = {mask.name: product.files[mask.name] for mask in spec.masks if mask.name in product.files}
+        formats = {
+            item.name: product.headers[item.name].format_of(getattr(item, "index", 1))
+            for item in spec.parts
+            if item.name in bands or item.name in masks
+        }
         extents = {
             name: extent
             for name, header in product.headers.items()
             if (extent := extent_in(header.grid, grids[name])) is not None
         }
         of_files = product.scaling, extents, hidden.get(product.name, {})
-        found.append(Acquisition(spec.name, product.day, key, product.name, bands, masks, *of_files))
+        found.append(Acquisition(spec.name, product.day, key, product.name, bands, masks, formats, *of_files))
     return tuple(found)

@@ -13,6 +13,7 @@ from odc.geo.geobox import GeoBox
 from iota2.core.sensor import SensorSpec
 from iota2.errors import InputError
 from iota2.io.archive.folders import list_products
+from iota2.io.archive.headers import HeaderReader
 from iota2.io.archive.optional_files import read_kept
 from iota2.io.archive.products import Product, newest, products_on_common_grids, read_products
 from iota2.io.archive.rejected import near_miss, nested, products_among, rejection_reason
@@ -114,8 +115,8 @@ def _hints(spec: SensorSpec, folder: str, name: str) -> bool:
 
 def _look(spec: SensorSpec, folder: str, tile: str) -> TileFolder:
     """What lies in the folder of one tile."""
-    listing = list_products(spec, folder, tile)
-    spec, read, _ = read_kept(spec.with_stand_ins, (), "", lambda one: read_products(one, listing))
+    listing, headers = list_products(spec, folder, tile), HeaderReader()
+    spec, read, _ = read_kept(spec.with_stand_ins, (), "", lambda one: read_products(one, listing, headers))
     found, older = newest(read)
     products = tuple(found)
     grids, problems = products_on_common_grids(spec, products, tile)

@@ -156,9 +156,17 @@ def _strangeness(head: bytes) -> str:
 
 def header_problems(source: DatasetReader, index: int) -> list[str]:
     """Reasons why band ``index`` of a raster cannot be used: too few bands, no CRS, not north up."""
+    return [*lacking_bands(source.count, index), *lattice_problems(source)]
+
+
+def lacking_bands(count: int, index: int) -> list[str]:
+    """The problem of a raster with ``count`` bands that lacks band ``index``."""
+    return [f"has {counted(count, 'band')}, band {index} is needed"] if count < index else []
+
+
+def lattice_problems(source: DatasetReader) -> list[str]:
+    """Reasons why no band of a raster can be used: no CRS, not north up."""
     problems = []
-    if source.count < index:
-        problems.append(f"has {counted(source.count, 'band')}, band {index} is needed")
     # GDAL gives JPEG 2000 files without a CRS a local one
     if source.crs is None or not (source.crs.is_projected or source.crs.is_geographic):
         problems.append("has no coordinate system")

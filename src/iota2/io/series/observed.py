@@ -149,7 +149,7 @@ class ObservationReader:
 
     def _read_mask(self, acquisition: Acquisition, rule: MaskRule, place: Placement) -> np.ndarray:
         """The placement's window of a mask."""
-        dtype = self.files.file_type(acquisition.masks[rule.name], 1)
+        dtype = np.dtype(acquisition.formats[rule.name].dtype)
         return self._window_of(acquisition, rule.name, place, dtype, absent=absent_value(rule, dtype, None))
 
     def _window_of(

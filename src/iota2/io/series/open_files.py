@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from iota2.compute.placement import Range
-from iota2.compute.valid import kept_type
+from iota2.compute.stored_files import stored_type
 from iota2.compute.voids import ASTRONOMIC, nodata_meant
 from iota2.core.grid import Block
 from iota2.core.scene import Acquisition, Scene, SensorScene
@@ -71,14 +72,7 @@ class OpenFiles:
 
     def announce(self, sensor: SensorScene, bands: Sequence[str], blocks: Sequence[Block]) -> None:
         """Find the last block that reads each tile or strip of the files of bands, and of masks."""
-        self._pieces |= shared_tile_cache(
-            self.scene.geobox, sensor, bands, blocks, stored_as=self._stored_as, scratch=self._scratch
-        )
-
-    def _stored_as(self, path: str) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Rows and columns of a file, and of the tiles or strips in which it is stored."""
-        with self._source(path) as source:
-            return source.shape, source.block_shapes[0]
+        self._pieces |= shared_tile_cache(self.scene.geobox, sensor, bands, blocks, scratch=self._scratch)
 
     def forget(self) -> None:
         """Let go what no further block reads."""
@@ -89,16 +83,8 @@ class OpenFiles:
         """The common type of the files of one band, as it is resampled, or of a mask, which keeps all its bits."""
         key = sensor.spec.name, name
         if key not in self._types:
-            index = {band.name: band.index for band in sensor.spec.bands}
-            paths = [files[name] for files in map(files_of, sensor.acquisitions) if name in files]
-            found = dict.fromkeys(self.file_type(path, index.get(name, 1)) for path in paths)
-            self._types[key] = kept_type(*found) if name in index else np.result_type(*found)
+            self._types[key] = stored_type(sensor, name)
         return self._types[key]
-
-    def file_type(self, path: str, index: int) -> np.dtype[Any]:
-        """The type of a band of a file."""
-        with self._source(path) as source:
-            return np.dtype(source.dtypes[index - 1])
 
     def read(self, requests: Sequence[ReadRequest]) -> None:
         """Read a window of some bands of one file, decoding it once."""
@@ -175,9 +161,28 @@ class OpenFiles:
 
     def _opened(self, path: str) -> DatasetReader:
         try:
-            return open_image(path)
+            source = open_image(path)
         except InputError as err:
             raise self._damaged(path, f"cannot be opened: {err}") from err
+        for index, kind in self._expected.get(path, ()):
+            if index <= source.count and source.dtypes[index - 1] != kind:
+                source.close()
+                raise InputError(
+                    f"tile {self.scene.tile}: {masked(path)}: was replaced since the run began: its pixels are "
+                    f"{source.dtypes[index - 1]}, not {kind}. Run again."
+                )
+        return source
+
+    @cached_property
+    def _expected(self) -> Mapping[str, frozenset[tuple[int, str]]]:
+        """By path, the bands that are read, from 1, and the types that they had when the scene was found."""
+        found: dict[str, set[tuple[int, str]]] = {}
+        for sensor in self.scene.sensors:
+            index = {band.name: band.index for band in sensor.spec.bands}
+            for acquisition in sensor.acquisitions:
+                for name, path in files_of(acquisition).items():
+                    found.setdefault(path, set()).add((index.get(name, 1), acquisition.formats[name].dtype))
+        return {path: frozenset(kinds) for path, kinds in found.items()}
 
 
 def hide(values: np.ndarray, hidden: Sequence[float], absent: float) -> None:

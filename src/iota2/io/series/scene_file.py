@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2.core.graph import Paths
 from iota2.core.grid import crs_name
-from iota2.core.scene import Acquisition, Scene, SensorScene
+from iota2.core.scene import Acquisition, FileFormat, Scene, SensorScene
 from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
 
 Shifts = Mapping[str, Mapping[str, Sequence[float]]]
@@ -108,6 +108,7 @@ def _sensor_from_json(content: Mapping[str, Any]) -> SensorScene:
 def _acquisition_from_json(content: Mapping[str, Any]) -> Acquisition:
     read = {
         "day": date.fromisoformat(content["day"]),
+        "formats": {name: FileFormat(**_tuples(file)) for name, file in content["formats"].items()},
         "scaling": _tuples(content["scaling"]),
         "extents": _tuples(content["extents"]),
         "hidden": _tuples(content["hidden"]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, BinaryIO
@@ -20,14 +20,9 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from iota2.compute.placement import reached
+from iota2.compute.stored_files import LOW, piece_shape
 from iota2.core.grid import Block, moved_back
 from iota2.core.scene import SensorScene
-
-PIECE = 1 << 18
-"""Pixels below which what a file stores together is joined with its neighbours to one piece."""
-
-LOW = 16
-"""Rows of a low strip, at most."""
 
 Part = tuple[int, int, int, int]
 """First row, row after the last, first column, column after the last."""
@@ -194,14 +189,13 @@ def shared_tile_cache(
     bands: Sequence[str],
     blocks: Sequence[Block],
     *,
-    stored_as: Callable[[str], tuple[tuple[int, int], tuple[int, int]]],
     scratch: ScratchFile,
 ) -> dict[str, TileCache]:
     """By path, the pieces of the files of a sensor that hold some of its ``bands``, or masks.
 
-    ``blocks`` of the tile's ``lattice`` are what is read, in this order; ``stored_as`` tells rows and columns of a file
-    and of what it stores together. Files in low strips are left out when all blocks have the full width: then the rows
-    that two of them need stay in memory, and there is little else in the strips that hold them.
+    ``blocks`` of the tile's ``lattice`` are what is read, in this order. Files in low strips are left out when all
+    blocks have the full width: then the rows that two of them need stay in memory, and there is little else in the
+    strips that hold them.
     """
     names = {*bands, *(rule.name for rule in sensor.spec.masks)}
     wide = all(block.cols == (0, lattice.shape.x) for block in blocks)
@@ -212,7 +206,8 @@ def shared_tile_cache(
         for name, path in {**acquisition.bands, **acquisition.masks}.items():
             if name not in names:
                 continue
-            (shape, stored), extent = stored_as(path), acquisition.extents.get(name)
+            file, extent = acquisition.formats[name], acquisition.extents.get(name)
+            shape, stored = file.shape, file.block
             if wide and stored[1] >= shape[1] and stored[0] <= LOW:
                 continue
             kind = sensor.lattices[name], acquisition.shift, extent, shape, stored
@@ -230,14 +225,6 @@ def _within(parts: np.ndarray, extent: Part | None) -> list[Part]:
         upper, lower, west, east = extent
         parts = np.hstack([np.clip(parts[:, :2], upper, lower) - upper, np.clip(parts[:, 2:], west, east) - west])
     return [(top, bottom, left, right) for top, bottom, left, right in parts.tolist()]
-
-
-def piece_shape(shape: tuple[int, int], stored: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns of a piece: what is stored together, or some of it beside each other."""
-    rows, cols = stored
-    while rows * cols < PIECE and (rows < shape[0] or cols < shape[1]):
-        rows, cols = 2 * rows, (2 * cols if cols < shape[1] else cols)
-    return min(rows, shape[0]), min(cols, shape[1])
 
 
 def _bounds(shape: tuple[int, int], stored: tuple[int, int], parts: Sequence[Part]) -> Part:

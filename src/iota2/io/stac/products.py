@@ -14,6 +14,7 @@ from iota2.core.scene import SensorScene
 from iota2.core.sensor import SensorSpec
 from iota2.core.words import counted
 from iota2.errors import InputError, MissingTile
+from iota2.io.archive.headers import HeaderReader
 from iota2.io.archive.optional_files import read_kept
 from iota2.io.archive.products import SCAN_THREADS, Product, build_series, read_headers, stands_in
 from iota2.io.archive.versions import Title, title_of
@@ -91,21 +92,25 @@ def scan_items(
         others += f"{placed.elsewhere} elsewhere. Correct the list of tiles or the source"
         raise MissingTile(f"{where}: {source} has no item of it; {f'{told}: run each by itself' if told else others}.")
 
+    headers = HeaderReader()
+
     def read(spec: SensorSpec) -> list[Product]:
-        return _products(spec, chosen, remote=remote, threads=threads)
+        return _products(spec, chosen, headers, remote=remote, threads=threads)
 
     spec, products, less = read_kept(spec, kept, where, read)
     scene, notes = build_series(spec, products, source, tile, skip_damaged=skip_damaged, damaged=damaged)
     return scene, (*((f"{where}: left out, {told}",) if told else ()), *less, *notes)
 
 
-def _products(spec: SensorSpec, chosen: Sequence[FoundItem], *, remote: bool, threads: int) -> list[Product]:
+def _products(
+    spec: SensorSpec, chosen: Sequence[FoundItem], headers: HeaderReader, *, remote: bool, threads: int
+) -> list[Product]:
     """The products of some items."""
     files = [_files_of(spec, one, remote=remote) for one in chosen]
     if not any(one.problems for one in files):
         _reach({path for one in files for path in one.paths.values() if is_remote(path)})
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda one, its: _product(spec, one, its, remote=remote), chosen, files))
+        return list(pool.map(lambda one, its: _product(spec, one, its, headers, remote=remote), chosen, files))
 
 
 def _tile_of(spec: SensorSpec, item: pystac.Item) -> str:
@@ -190,10 +195,10 @@ def _reach(addresses: Collection[str]) -> None:
             remote_state(address, opened)
 
 
-def _product(spec: SensorSpec, found: FoundItem, files: _Files, *, remote: bool) -> Product:
+def _product(spec: SensorSpec, found: FoundItem, files: _Files, images: HeaderReader, *, remote: bool) -> Product:
     """The product of an item: what the headers of its files say, how its values are scaled."""
     problems, scaling = [*files.problems], {}
-    headers, told, damage = read_headers(spec, files.paths)
+    headers, told, damage = read_headers(spec, files.paths, images)
     try:
         scaling = scaling_of(spec, found, files.assets, remote=remote)
     except InputError as err:

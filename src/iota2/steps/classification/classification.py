@@ -15,6 +15,7 @@ from iota2 import layout
 from iota2.classifiers.base import Model, Prediction
 from iota2.classifiers.models import load_model, model_bytes
 from iota2.classifiers.registry import untrained, validate_options
+from iota2.compute.block_shapes import SMALLEST, BlockShapes
 from iota2.config.options.schema import Config
 from iota2.core.cost import FEATURE_SECONDS, READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.graph import JobContext, Key, Resources, Step
@@ -24,7 +25,6 @@ from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.errors import ConfigError, FeatureMismatch, InputError
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
-from iota2.io.series.block_shapes import SMALLEST, BlockShapes
 from iota2.io.series.scene_file import images_of
 from iota2.io.tables.classes import read_classes
 from iota2.steps.blocks import prediction_shapes

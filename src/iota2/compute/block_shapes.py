@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,13 +12,11 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from iota2.compute.placement import Range, reached
-from iota2.compute.valid import kept_type
+from iota2.compute.stored_files import LOW, piece_shape, stored_type
 from iota2.core.grid import Block, blocks, moved_back, resolution
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
-from iota2.core.scene import Acquisition, Scene, SensorScene
+from iota2.core.scene import FileFormat, Scene, SensorScene
 from iota2.errors import ConfigError
-from iota2.io.files.gdal import open_image, raster_lattice
-from iota2.io.series.tile_cache import LOW, piece_shape
 
 MIN_ROWS, MIN_COLS = SMALLEST = 16, 64
 """The smallest block worth reading."""
@@ -113,12 +112,13 @@ def mask_block_shape(scene: Scene, memory: int, *, threads: int = 1) -> tuple[in
     """Rows and columns of the blocks in which all masks of ``scene`` are read within ``memory`` bytes."""
     dated = [sensor for sensor in scene.sensors if sensor.acquisitions]
     dates = sum(len(sensor.acquisitions) for sensor in dated)
-    files = [
-        next(iter(date.masks.values()), date.bands[sensor.spec.reference.name])
+    names = [
+        (sensor, date, next(iter(date.masks), sensor.spec.reference.name))
         for sensor in dated
         if not sensor.spec.static
-        for date in _kinds(sensor)
+        for date in sensor.acquisitions
     ]
+    files = [(date.formats[name], sensor.grids[name]) for sensor, date, name in names]
 
     def per_pixel(shape: tuple[int, int]) -> float:
         return dates + _COUNT_BYTES + threads * max((_mask_bytes(scene, sensor, shape) for sensor in dated), default=0)
@@ -139,15 +139,6 @@ def _mask_bytes(scene: Scene, sensor: SensorScene, shape: tuple[int, int]) -> fl
     most = max((rows * cols / (shape[0] * shape[1]) for rows, cols in windows), default=1.0)
     warped = sum(grid.crs != scene.geobox.crs for grid in grids)
     return _MASK_BYTES + _MASK_BYTES_BEYOND * max(0.0, most - 1.0) + _PLACEMENT_BYTES * warped
-
-
-def _kinds(sensor: SensorScene) -> list[Acquisition]:
-    """Dates whose files may differ in type, or in how they are stored: the first and the last of those with the same
-    masks and scaling. To open the files of every date would take too long."""
-    kinds: dict[object, list[Acquisition]] = {}
-    for acquisition in sensor.acquisitions:
-        kinds.setdefault((*acquisition.masks, *acquisition.scaling.items()), []).append(acquisition)
-    return [date for alike in kinds.values() for date in {alike[0].key: alike[0], alike[-1].key: alike[-1]}.values()]
 
 
 @dataclass(frozen=True)
@@ -193,24 +184,21 @@ class _BlockMemory:
         """What the files of a date store together, at most: so much one thread holds beside all else."""
         most = 0
         for sensor, _ in self._sensors():
-            paths = {path for date in _kinds(sensor) for path in (*date.bands.values(), *date.masks.values())}
-            for path in paths:
-                with open_image(path) as source:
-                    (height, width), whole = source.block_shapes[0], source.shape
-                    rows, cols = piece_shape(whole, (height, width))
-                    if width < source.width or height > LOW:
-                        most = max(most, rows * cols * source.count * np.dtype(source.dtypes[0]).itemsize)
+            for file in {file for date in sensor.acquisitions for file in date.formats.values()}:
+                rows, cols = piece_shape(file.shape, file.block)
+                if file.block[1] < file.shape[1] or file.block[0] > LOW:
+                    most = max(most, rows * cols * file.bands * np.dtype(file.dtype).itemsize)
         return most
 
     @cached_property
     def tile(self) -> tuple[int, int] | None:
         """Rows and columns of the tiles in which files are stored, if any are."""
-        paths = []
+        files: list[tuple[FileFormat, GeoBox]] = []
         for sensor, wanted in self._sensors():
             reference = sensor.spec.reference.name
             band = reference if reference in wanted.bands else wanted.bands[0]
-            paths += [date.bands[band] for date in _kinds(sensor)]
-        return _stored_tile(self.scene, paths)
+            files += [(date.formats[band], sensor.grids[band]) for date in sensor.acquisitions]
+        return _stored_tile(self.scene, files)
 
     def _sensors(self) -> list[tuple[SensorScene, SensorRecipe]]:
         recipes = {sensor.sensor: sensor for sensor in self.recipe.sensors}
@@ -248,9 +236,9 @@ class _BlockMemory:
         """Bytes of a pixel of each band and mask of a sensor, once it is read."""
         found = {}
         for sensor, wanted in self._sensors():
-            files = [{**date.masks, **date.bands} for date in _kinds(sensor)]
             for name in (*wanted.bands, *(rule.name for rule in sensor.spec.masks)):
-                found[sensor.spec.name, name] = _item_bytes({paths[name] for paths in files if name in paths})
+                there = bool(sensor.formats(name))
+                found[sensor.spec.name, name] = stored_type(sensor, name).itemsize if there else 1
         return found
 
     def _window(self, sensor: SensorScene, number: int, shape: tuple[int, int], *, around: int) -> tuple[float, float]:
@@ -278,32 +266,20 @@ def _probes(scene: Scene, shape: tuple[int, int]) -> np.ndarray:
     return np.array([(top, top + rows, left, left + cols) for top, left in firsts])
 
 
-def _item_bytes(paths: Collection[str]) -> int:
-    """Bytes of a pixel of one band of some files, once they are read."""
-    types = []
-    for path in paths:
-        with open_image(path) as source:
-            types.append(np.dtype(source.dtypes[0]))
-    return kept_type(*types).itemsize if types else 1
+def _stored_tile(scene: Scene, found: Iterable[tuple[FileFormat, GeoBox]]) -> tuple[int, int] | None:
+    """Rows and columns, on the working lattice, of the tiles in which most files are stored that are in tiles.
 
-
-def _stored_tile(scene: Scene, files: Sequence[str]) -> tuple[int, int] | None:
-    """Rows and columns, on the working lattice, of the tiles of the first of ``files`` that is stored in tiles.
-
-    None when all are stored in strips, or in one piece.
+    ``found``: format and lattice of each file. None when all are stored in strips, or in one piece.
     """
-    for path in files:
-        with open_image(path) as source:
-            rows, cols = source.block_shapes[0]
-            if cols >= source.width:
-                continue
-            ratio = 1.0, 1.0
-            lattice = raster_lattice(source)
-            if lattice.crs == scene.geobox.crs:
-                (width, height), (own_width, own_height) = resolution(lattice), resolution(scene.geobox)
-                ratio = height / own_height, width / own_width
-            return max(1, round(rows * ratio[0])), max(1, round(cols * ratio[1]))
-    return None
+    tiled = Counter((file.block, grid) for file, grid in found if file.block[1] < file.shape[1])
+    if not tiled:
+        return None
+    ((rows, cols), grid), _ = tiled.most_common(1)[0]
+    ratio = 1.0, 1.0
+    if grid.crs == scene.geobox.crs:
+        (width, height), (own_width, own_height) = resolution(grid), resolution(scene.geobox)
+        ratio = height / own_height, width / own_width
+    return max(1, round(rows * ratio[0])), max(1, round(cols * ratio[1]))
 
 
 def _shape(
