@@ -112,13 +112,13 @@ def in_blocks(scene: Scene, order: Callable[[], Any], threads: int = 1) -> tuple
     values = np.full((dates, 2, *SHAPE), np.nan, np.float32)
     valid, clear = (np.zeros((dates, *SHAPE), bool) for _ in range(2))
     with CubeReader(scene, BANDS, threads=threads) as reader:
-        for block, found in reader.decoded(order()):
+        for block, found in reader.blocks(order()):
             place = (..., slice(*block.rows), slice(*block.cols))
             cube = found.cubes(block)["Small"]
             values[place], valid[place] = cube.values, cube.valid
     with CubeReader(scene, {}, threads=threads) as reader:
         for block in reader.in_turn(order()):
-            clear[..., slice(*block.rows), slice(*block.cols)] = reader.sight(block)["Small"].valid
+            clear[..., slice(*block.rows), slice(*block.cols)] = reader.observed(block)["Small"].valid
     return values, valid, clear
 
 
@@ -168,7 +168,7 @@ def test_only_files_with_pixels_in_the_blocks_are_opened(scene: Scene, folder: P
     low = scene.sensors[0].acquisitions[2]
     with opened_files() as opened, CubeReader(scene, {"Small": ("RED",)}) as reader:
         order = [block_of(TILE, GRID, rows, (0, SHAPE[1])) for rows in ((64, 128), (128, 192))]
-        for block, found in reader.decoded(order):
+        for block, found in reader.blocks(order):
             found.cubes(block)
     counts = Counter(rasters_of(opened, folder))
     others = [one for one in scene.sensors[0].acquisitions if one.key != low.key]
