@@ -16,8 +16,8 @@ from xml.etree import ElementTree
 import pytest
 
 from iota2.report.run import pages as site
-from iota2.report.run.graph import MOST_BRICKS, MOST_JOBS, Graph, lay_out, letters, shortened
-from iota2.report.run.plots import BAR, MOST_MARKS, Mark, calendars, timeline
+from iota2.report.run.graph import MAX_CELLS, MAX_JOBS, Graph, lay_out, letters, shortened
+from iota2.report.run.plots import BAR, MAX_CELLS, Mark, calendars, timeline
 from iota2.report.run.values import (
     Hole,
     InputsView,
@@ -89,16 +89,16 @@ def test_bricks_of_a_row_do_not_overlap_and_keep_to_the_column_of_their_tile() -
 
 
 def test_many_jobs_are_folded_by_step_and_tile_and_more_by_step() -> None:
-    tiles = [f"T{k:04}" for k in range(MOST_JOBS)]
+    tiles = [f"T{k:04}" for k in range(MAX_JOBS)]
     folded = graph_of(run_of(tiles, seeds=3))
-    assert Counter(len(brick.jobs) for brick in folded.bricks) == {1: MOST_JOBS + 1, 3: MOST_JOBS}
+    assert Counter(len(brick.jobs) for brick in folded.bricks) == {1: MAX_JOBS + 1, 3: MAX_JOBS}
     assert folded.folded == "a step on a tile"
-    whole = graph_of(run_of([f"T{k:05}" for k in range(MOST_BRICKS)]))
-    assert [len(brick.jobs) for brick in whole.bricks] == [MOST_BRICKS, MOST_BRICKS, 1]
+    whole = graph_of(run_of([f"T{k:05}" for k in range(MAX_CELLS)]))
+    assert [len(brick.jobs) for brick in whole.bricks] == [MAX_CELLS, MAX_CELLS, 1]
 
 
 def test_a_folded_brick_is_red_when_one_of_its_jobs_failed_else_shares_its_colours() -> None:
-    tiles = [f"T{k:04}" for k in range(MOST_JOBS)]
+    tiles = [f"T{k:04}" for k in range(MAX_JOBS)]
     states: dict[str, State] = {
         "second/T0000_0": "failed",
         "second/T0000_1": "done",
@@ -322,7 +322,7 @@ def test_a_mark_is_as_high_as_the_image_is_wide_and_coloured_where_it_is_clear()
 
 def test_dates_of_many_tiles_are_drawn_together() -> None:
     products = tuple(ProductView(date(2018, 1, 1 + k), "P", 1.0, k / 30) for k in range(30))
-    tiles = MOST_MARKS // 30 + 1
+    tiles = MAX_CELLS // 30 + 1
     (plot,) = calendars([SeriesView("S2", f"T{k}", "", products) for k in range(tiles)])
     (mark,) = plot.lanes[0].marks
     paths = dict(mark.paths)

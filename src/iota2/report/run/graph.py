@@ -14,13 +14,13 @@ from itertools import groupby
 
 from iota2.report.run.values import WORDS, JobView, State, StepView
 
-MOST_JOBS, MOST_BRICKS = 300, 4000
+MAX_JOBS, MAX_CELLS = 300, 4000
 """More jobs are folded by step and tile; more bricks, by step."""
 LEFT, TOP, PITCH, HEIGHT, GAP = 236.0, 64.0, 44.0, 25.0, 4.0
 """Pixels: room for names of steps and tiles, from row to row, height of a brick, between bricks."""
-NARROWEST, LETTER = 7.0, 6.3
-LEAST_WIDTH = 860.0
-LONGEST_UPRIGHT = 9
+MIN_CELL_WIDTH, LETTER_WIDTH = 7.0, 6.3
+MIN_WIDTH = 860.0
+MAX_UPRIGHT_CHARACTERS = 9
 """Letters of a tile's name for which there is room above its column."""
 APART = "\N{EM SPACE}"
 """Between what a brick is and its time."""
@@ -150,9 +150,9 @@ def counted(jobs: Iterable[JobView]) -> str:
 
 def _folding(jobs: Sequence[JobView]) -> tuple[Callable[[JobView], tuple[str, ...]], str]:
     """What makes one brick of several jobs, and its name."""
-    if len(jobs) <= MOST_JOBS:
+    if len(jobs) <= MAX_JOBS:
         return lambda job: (job.id,), ""
-    if len({(job.step, job.tile) for job in jobs}) <= MOST_BRICKS:
+    if len({(job.step, job.tile) for job in jobs}) <= MAX_CELLS:
         return lambda job: (job.step, job.tile or ""), "a step on a tile"
     return lambda job: (job.step,), "a step"
 
@@ -166,15 +166,15 @@ def _width(firsts: Sequence[JobView], tiles: Sequence[str], folded: bool) -> flo
     crowd = Counter((job.step, job.tile) for job in firsts)
     beside = max((count for (_, tile), count in crowd.items() if tile is not None), default=1)
     across = max((count for (_, tile), count in crowd.items() if tile is None), default=1)
-    least = NARROWEST + GAP if folded else 60.0
-    return max(LEAST_WIDTH, len(tiles) * beside * least, across * least)
+    least = MIN_CELL_WIDTH + GAP if folded else 60.0
+    return max(MIN_WIDTH, len(tiles) * beside * least, across * least)
 
 
 def _columns(tiles: Sequence[str], width: float) -> Iterable[Column]:
     each = width / max(1, len(tiles))
-    upright = any(letters(tile) * LETTER > each - GAP for tile in tiles)
+    upright = any(letters(tile) * LETTER_WIDTH > each - GAP for tile in tiles)
     for index, tile in enumerate(tiles):
-        yield Column(tile, shortened(tile, LONGEST_UPRIGHT) if upright else tile, LEFT + (index + 0.5) * each, upright)
+        yield Column(tile, shortened(tile, MAX_UPRIGHT_CHARACTERS) if upright else tile, LEFT + (index + 0.5) * each, upright)
 
 
 def _bricks(
@@ -213,7 +213,7 @@ def _brick(number: int, jobs: Sequence[JobView], x: float, y: float, width: floa
 
 def _fitted(label: str, width: float) -> str:
     """The label, without its time or shortened when the brick is narrow; nothing when it is narrower still."""
-    most = int((width - 8) / LETTER)
+    most = int((width - 8) / LETTER_WIDTH)
     if letters(label) > most:
         label = label.split(APART, maxsplit=1)[0]
     return shortened(label, most) if letters(label) <= most or most > 4 else ""

@@ -20,18 +20,18 @@ NAME = 24
 """Letters of a lane's name for which there is room."""
 BAR = 16.0
 """Height of the mark of a date whose image shows the whole tile."""
-THINNEST, THICKEST = 1.6, 7.0
-MOST_MARKS = 6000
+MIN_MARK_WIDTH, MAX_MARK_WIDTH = 1.6, 7.0
+MAX_CELLS = 6000
 """More dates have no words of their own: a browser would be slow."""
 CLEAR_KINDS = ("under 20 %", "20 to 40 %", "40 to 60 %", "60 to 80 %", "80 % and more")
 """What the colours of dates say: the clear part of the image."""
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400, 604800)
-_MOST_TICKS = 10
+_MAX_TICKS = 10
 TARGET = 260.0
 """Width and height of the plot of displacements."""
 _RINGS = (0.25, 0.5, 1, 2, 4, 8, 16)
 """Pixels from the middle of that plot to its inner circle; the outer one has twice the radius."""
-MOST_BARS = 20_000
+MAX_BARS = 20_000
 """Of more jobs, the plot has the last ones."""
 
 
@@ -130,8 +130,8 @@ def _calendar(sensor: str, members: Sequence[SeriesView], begin: int, end: int) 
     days = sorted({product.day.toordinal() for one in members for product in one.products})
     first, span = begin - 3, end - begin + 6
     closest = min((b - a for a, b in pairwise(days)), default=span)
-    thickness = min(max(0.8 * WIDTH * closest / span, THINNEST), THICKEST)
-    each = sum(len(one.products) for one in members) <= MOST_MARKS
+    thickness = min(max(0.8 * WIDTH * closest / span, MIN_MARK_WIDTH), MAX_MARK_WIDTH)
+    each = sum(len(one.products) for one in members) <= MAX_CELLS
 
     def x_of(day: int) -> float:
         return LEFT + WIDTH * (day - first) / span
@@ -182,7 +182,7 @@ def _months(first: int, last: int) -> list[tuple[date, str]]:
 
 def timeline(jobs: Sequence[JobView], title: str = "Workers") -> Plot | None:
     """A line for each worker with a bar for each job that ran in this run; None when none did."""
-    ran = sorted((job for job in jobs if job.started and job.worker), key=lambda job: job.started)[-MOST_BARS:]
+    ran = sorted((job for job in jobs if job.started and job.worker), key=lambda job: job.started)[-MAX_BARS:]
     if not ran:
         return None
     first = min(job.started for job in ran)
@@ -198,7 +198,7 @@ def timeline(jobs: Sequence[JobView], title: str = "Workers") -> Plot | None:
         )
         about = f"{len(members)} jobs, {busy:.0f} s"
         lanes.append(Lane(worker, shortened(worker, NAME), TOP + number * PITCH, (), about, bars))
-    step = next((step for step in _STEPS if span / step <= _MOST_TICKS), _STEPS[-1])
+    step = next((step for step in _STEPS if span / step <= _MAX_TICKS), _STEPS[-1])
     ticks = [Tick(LEFT + WIDTH * k * step / span, _clock(first + k * step, step)) for k in range(int(span / step) + 1)]
     return Plot(title, LEFT + WIDTH + MARGIN, TOP + len(lanes) * PITCH + 6, tuple(ticks), tuple(lanes))
 
