@@ -1,4 +1,4 @@
-"""Step: where one tile has images at all."""
+"""Step: footprint of the images of one tile."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from iota2.steps.blocks import mask_shape
 
 @dataclass(frozen=True)
 class MaskParams:
-    """Projection of vectors, and whether a pixel needs an image of every sensor or of any."""
+    """Projection of vectors, and whether a pixel needs images of all sensors or of at least one."""
 
     proj: str
     every_sensor: bool
 
 
 def params(config: Config) -> MaskParams:
-    """What the mask depends on."""
+    """Parameters of the mask from the configuration."""
     return MaskParams(config.chain.proj, not config.chain.allow_missing_sensor)
 
 
 def run(job: JobContext[MaskParams]) -> None:
-    """Write the footprint of the sensors, as raster and polygons."""
+    """Write the footprint of the sensors, as a raster and as polygons."""
     scene = images_of(job.inp)
     profile = RasterProfile(scene.geobox, "uint8", nodata=0, overviews="nearest")
     with CubeReader(scene, {}) as reader, RasterWriter(job.out.mask, profile) as writer:
@@ -46,14 +46,14 @@ def run(job: JobContext[MaskParams]) -> None:
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Masks are read, which are a tenth of what bands are."""
+    """Cost of a job: only masks are read, about a tenth of the data of the bands."""
     return facts.raster_cost(1, 0.1 * READING_SECONDS * facts.layers)
 
 
 STEP = Step(
     name="CommonMasks",
     group="init",
-    about="Find where each tile has images of every sensor, or of any with `allow_missing_sensor`.",
+    about="Compute the area of each tile with images of every sensor, or of any sensor with `allow_missing_sensor`.",
     task="common_mask_{tile}",
     run=run,
     over=("tile",),

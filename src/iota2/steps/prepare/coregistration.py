@@ -1,4 +1,4 @@
-"""Step: how far each date of one tile lies from a reference image."""
+"""Step: displacement of each date of one tile relative to a reference image."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
@@ -26,33 +27,42 @@ from iota2.io.series.alignment import ReferenceImage, date_views, reference_latt
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.alignments import Alignment, alignments_csv
 
-EACH, ALIKE, CASCADE = 1, 2, 3
-"""Every date by itself; all dates alike; each date with its neighbour in time, the first with the reference."""
+
+class Mode(IntEnum):
+    """Translations that dates share, numbered as in option `coregistration.mode`."""
+
+    EACH_DATE = 1
+    """Each date is compared with the reference image and moved by its own translation."""
+    ALL_DATES = 2
+    """All dates are moved by one translation."""
+    CASCADE = 3
+    """Each date is compared with its neighbour in time, the first with the reference image."""
+
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class AlignmentParams:
-    """Reference image, bands that are compared, farthest translation, how the dates share it."""
+    """Reference image, compared bands, largest translation, and how dates share translations."""
 
     reference: str
-    """A path as text: the list of the tile's images knows its content."""
+    """Path as text: its content is part of the list of the tile's image files."""
     band_ref: int
     band_src: int
     limit: float
     mode: int
     near: date | None
     near_by_tile: tuple[tuple[str, date | None], ...] = ()
-    """Where tiles differ: the date of each."""
+    """Date of each tile, where tiles differ."""
 
     def of_tile(self, tile: str) -> AlignmentParams:
-        """The same, with the date of one tile."""
+        """The parameters with the date of one tile."""
         return replace(self, near=dict(self.near_by_tile).get(tile, self.near), near_by_tile=())
 
 
 def params(config: Config) -> AlignmentParams:
-    """Section `coregistration`."""
+    """Parameters of coregistration: the options of section `coregistration`."""
     given = config.coregistration
     days = [day or given.date_vhr for day in given.date_src or (None,)]
     by_tile = tuple(zip(config.chain.list_tile, days, strict=True)) if len(days) > 1 else ()
@@ -61,7 +71,7 @@ def params(config: Config) -> AlignmentParams:
 
 
 def run(job: JobContext[AlignmentParams]) -> None:
-    """Compare the dates of each optical sensor with the reference image, and write how far they are to be moved."""
+    """Compare the dates of each optical sensor with the reference image, and write their displacements."""
     scene = read_scene(job.inp.scene)
     given = job.params.of_tile(scene.tile)
     aligned = {sensor.spec.name: align(scene.tile, sensor, given) for sensor in optical(scene)}
@@ -73,12 +83,12 @@ def run(job: JobContext[AlignmentParams]) -> None:
 
 
 def optical(scene: Scene) -> list[SensorScene]:
-    """The sensors whose dates show the edges that the reference shows."""
+    """Optical sensors, whose dates show the edges of the reference image."""
     return [sensor for sensor in scene.sensors if sensor.spec.spectral and not sensor.spec.static]
 
 
 def align(tile: str, sensor: SensorScene, given: AlignmentParams) -> dict[str, Alignment]:
-    """The alignment of each date of a sensor, by its key."""
+    """Alignment of each date of a sensor, by key of the date."""
     band = sensor.spec.band_names[given.band_src - 1]
     lattice = sensor.grids[band]
     windows = window_grid((lattice.shape.y, lattice.shape.x))
@@ -88,11 +98,13 @@ def align(tile: str, sensor: SensorScene, given: AlignmentParams) -> dict[str, A
         return date_views(tile, sensor, sensor.acquisitions[t], band, windows)
 
     found = [translation(reference, views(t), given.limit) for t in range(len(sensor.acquisitions))]
-    if given.mode == CASCADE:
+    if given.mode == Mode.CASCADE:
         aligned = _cascade(sensor, found, views, given)
     else:
-        aligned = _alike(sensor, found, given.near) if given.mode == ALIKE else [_by_itself(one) for one in found]
-    return dict(zip(sensor.keys, (_unless_near(one) for one in aligned), strict=True))
+        aligned = (
+            _alike(sensor, found, given.near) if given.mode == Mode.ALL_DATES else [_by_itself(one) for one in found]
+        )
+    return dict(zip(sensor.keys, (_without_small(one) for one in aligned), strict=True))
 
 
 def _by_itself(found: Translation) -> Alignment:
@@ -118,8 +130,11 @@ def _alike(sensor: SensorScene, found: Sequence[Translation], near: date | None)
 def _cascade(
     sensor: SensorScene, found: Sequence[Translation], views: Callable[[int], list[View]], given: AlignmentParams
 ) -> list[Alignment]:
-    """The date nearest to ``near``, or the one most like the reference, lies as it was found; from there each date is
-    compared with the aligned one before it, both ways. One that cannot be compared is passed over."""
+    """Alignment of dates in a chain: each is compared with its aligned neighbour in time.
+
+    The chain starts in both directions at the date nearest to ``near``, or at the date most similar to the reference. A
+    date that cannot be compared is skipped.
+    """
     aligned = [_by_itself(one) for one in found]
     known = _known(found)
     if not known:
@@ -149,15 +164,15 @@ def _known(found: Sequence[Translation]) -> list[int]:
     return [t for t, one in enumerate(found) if not one.refused]
 
 
-def _unless_near(one: Alignment) -> Alignment:
-    """Nothing is resampled for less than what can be told."""
+def _without_small(one: Alignment) -> Alignment:
+    """The alignment, or none when the translation is too small to be measured: then nothing is resampled."""
     return replace(one, right=0.0, down=0.0) if max(abs(one.right), abs(one.down)) <= SUBPIXEL_STEP else one
 
 
 def shifts_of(
     sensor: SensorScene, aligned: Mapping[str, Mapping[str, Alignment]], given: AlignmentParams
 ) -> dict[str, tuple[float, float]]:
-    """By key of the dates that are moved, how far right and down they lie, in map units."""
+    """Displacement of each date that is moved, by its key: right and down, in map units."""
     width, height = resolution(sensor.grids[sensor.spec.band_names[given.band_src - 1]])
     dates = aligned[sensor.spec.name].items()
     return {key: (one.right * width, one.down * height) for key, one in dates if one.moved}
@@ -165,13 +180,13 @@ def shifts_of(
 
 def _sentence(one: Alignment) -> str:
     if not one.known:
-        return f"left as it is: {one.about}"
-    told = f"lies {one.right:+.2f} pixels right and {one.down:+.2f} down" if one.moved else "lies where it should"
-    return told + (f" ({one.about})" if one.about else "")
+        return f"not moved: {one.about}"
+    position = f"displaced {one.right:+.2f} pixels right and {one.down:+.2f} down" if one.moved else "not displaced"
+    return position + (f" ({one.about})" if one.about else "")
 
 
 def check(config: Config, facts: Facts) -> Iterator[Finding]:
-    """What makes the reference image useless for these tiles, from its header, or else tiles that are too small."""
+    """Problems of the reference image for these tiles, from its header; else notes on tiles that are too small."""
     problems = [*_problems(config.coregistration, facts.scenes)]
     yield from (Finding(text, ("coregistration", "vhr_path")) for text in problems)
     if not problems:
@@ -179,12 +194,12 @@ def check(config: Config, facts: Facts) -> Iterator[Finding]:
 
 
 def _problems(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[str]:
-    """Sentences on a reference image, or a band, that cannot be compared with."""
+    """Problems of the reference image or of a band to compare, one sentence each."""
     sensors = {sensor.spec.section: sensor.spec.band_names for scene in scenes.values() for sensor in optical(scene)}
     for name, bands in sensors.items():
         if given.band_src > len(bands):
-            told = f"{name} has {len(bands)} bands ({', '.join(bands)})"
-            yield f"coregistration.band_src: {told}; expected a number up to {len(bands)}, got {given.band_src}."
+            found = f"{name} has {len(bands)} bands ({', '.join(bands)})"
+            yield f"coregistration.band_src: {found}; expected a number up to {len(bands)}, got {given.band_src}."
     assert given.vhr_path is not None, "the step is active"
     try:
         lattice = reference_lattice(ReferenceImage(given.vhr_path, given.band_ref))
@@ -194,29 +209,29 @@ def _problems(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[st
     for tile, scene in scenes.items():
         if share_shown(scene.geobox, lattice) == 0:
             yield (
-                f"coregistration.vhr_path: {given.vhr_path} shows nothing of tile {tile}. Give an image that shows all "
+                f"coregistration.vhr_path: {given.vhr_path} does not overlap tile {tile}. Give an image that shows all "
                 "tiles, or run the others apart."
             )
 
 
 def _notes(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[str]:
-    """Sensors whose images of a tile are too small to be aligned."""
+    """Notes on sensors whose images of a tile are too small to be aligned."""
     for tile, scene in scenes.items():
         for sensor in optical(scene):
             shape = sensor.grids[sensor.spec.band_names[given.band_src - 1]].shape
             if why := too_small((shape.y, shape.x)):
-                yield f"coregistration: {sensor.spec.name}, tile {tile}: {why}; its dates are read as they lie."
+                yield f"coregistration: {sensor.spec.name}, tile {tile}: {why}; its dates are not moved."
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """A tenth of the pixels are read: windows of each date."""
+    """Cost of a job: windows with about a tenth of the pixels of each date are read."""
     return facts.raster_cost(seconds_per_pixel=0.1 * READING_SECONDS * facts.layers)
 
 
 STEP = Step(
     name="coregistration",
     group="init",
-    about="Find how far each date lies from a reference image.",
+    about="Measure the displacement of each date relative to a reference image.",
     task="coregistration_{tile}",
     run=run,
     over=("tile",),

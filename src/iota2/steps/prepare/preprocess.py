@@ -1,4 +1,4 @@
-"""Step: the working lattice and the dates of one tile, as files to look at."""
+"""Step: working grid and dates of one tile, as readable files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _lines(days: Iterable[date]) -> str:
 STEP = Step(
     name="sensorsPreprocess",
     group="init",
-    about="Write the working lattice and the dates of each tile.",
+    about="Write the working grid and the dates of each tile.",
     task="preprocessing_{tile}",
     run=run,
     over=("tile",),

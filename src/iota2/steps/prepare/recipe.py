@@ -1,4 +1,4 @@
-"""Step: how images become features, the same for all tiles."""
+"""Step: feature recipe, the same for all tiles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def run(job: JobContext[RecipeParams]) -> None:
 STEP = Step(
     name="featureRecipe",
     group="init",
-    about="Decide how images become features: bands, dates, indices.",
+    about="Define the feature recipe: bands, dates, indices.",
     task="feature_recipe",
     run=run,
     over=(),

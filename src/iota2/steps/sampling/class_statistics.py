@@ -1,4 +1,4 @@
-"""Step: how many samples each class has in each region, and what was lost on the way to them, for one seed."""
+"""Step: number of samples by class and region, and losses from polygons to samples, for one seed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from iota2.io.tables.vectors import read_vector
 
 
 def run(job: JobContext) -> None:
-    """Count the samples by class and region, and what is lost on the way from the polygons to them."""
+    """Count the samples by class and region, and the losses from the polygons to the samples."""
     counts = {}
     for key, path in job.inp.each("samples"):
         codes, found = np.unique(read_columns(path, [CODE], int), return_counts=True)
@@ -38,7 +38,7 @@ def run(job: JobContext) -> None:
 
 
 def _fates(job: JobContext, samples: Mapping[int, int]) -> list[ClassFate]:
-    """What became of the polygons of each class, for this seed."""
+    """Losses of the polygons of each class, for this seed."""
     classes = read_classes(job.inp.classes)
     before = read_class_losses(job.inp.losses)
     polygons = polygon_pixels(read_vector(job.inp.reference), job.inp.all("pixels").values())
@@ -54,7 +54,7 @@ def _fates(job: JobContext, samples: Mapping[int, int]) -> list[ClassFate]:
 
 
 def polygon_pixels(reference: gpd.GeoDataFrame, tables: Iterable[Path]) -> pd.DataFrame:
-    """The polygons that are used for some seed, with their pixels over all tiles."""
+    """Polygons used for at least one seed, with their pixels over all tiles."""
     found = pd.concat([pd.read_csv(path) for path in tables]).groupby(ORIGIN)["pixels"].sum()
     used = pd.DataFrame(reference.drop(columns=reference.geometry.name))
     used = used[used[seed_column(0)] != UNUSED]
@@ -64,7 +64,7 @@ def polygon_pixels(reference: gpd.GeoDataFrame, tables: Iterable[Path]) -> pd.Da
 def class_amounts(
     code: int, polygons: pd.DataFrame, seed: int, rates: Iterable[Mapping[int, Rate]], samples: int
 ) -> dict[str, Amount]:
-    """Polygons and pixels of one class from what is usable to the samples of one seed."""
+    """Polygons and pixels of one class, from usable polygons to the samples of one seed."""
     own = polygons[polygons[CODE] == code]
     side = own[seed_column(seed)]
     of_class = [found[code] for found in rates if code in found]
@@ -90,7 +90,7 @@ def _amount(polygons: pd.DataFrame) -> Amount:
 STEP = Step(
     name="classStatistics",
     group="sampling",
-    about="Count the samples of each class and region, and what was lost on the way to them.",
+    about="Count the samples of each class and region, and the losses on the way to them.",
     task="class_statistics_seed_{seed}",
     run=run,
     over=("seed",),

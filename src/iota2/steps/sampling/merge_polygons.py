@@ -1,4 +1,4 @@
-"""Step: the learning polygons of one model, of all tiles."""
+"""Step: learning polygons of one model, merged over all tiles."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from iota2.io.tables.vectors import read_sqlite, write_shapefile
 
 
 def run(job: JobContext) -> None:
-    """Put the model's learning polygons of all tiles together."""
+    """Merge the model's learning polygons of all tiles."""
     frames = [read_sqlite(path) for path in job.inp.all("polygons").values()]
     merged = concatenated([frame[frame[REGION] == job.key.region] for frame in frames])
     write_shapefile(merged, job.out.merged)
@@ -19,7 +19,7 @@ def run(job: JobContext) -> None:
 STEP = Step(
     name="samplesMerge",
     group="sampling",
-    about="Put the learning polygons of each model together.",
+    about="Merge the learning polygons of each model.",
     task="merge_model_{region}_seed_{seed}",
     run=run,
     over=("region", "seed"),

@@ -1,4 +1,4 @@
-"""Step: the samples of one model, of all tiles."""
+"""Step: samples of one model, merged over all tiles."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from iota2.io.tables.sample_tables import merge_tables
 
 
 def run(job: JobContext) -> None:
-    """Put the model's samples of all tiles together, in the order of tiles."""
+    """Merge the model's samples of all tiles, in the order of tiles."""
     merge_tables(list(job.inp.all("samples").values()), job.out.merged)
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """The tables of the tiles, once more."""
+    """Cost of a job: a second copy of the tiles' tables."""
     run = facts.run
     models = run.region_count * config.arg_train.runs
     disk = run.samples * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * run.features) / models
@@ -27,7 +27,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 STEP = Step(
     name="samplesByModels",
     group="sampling",
-    about="Gather the samples of each model.",
+    about="Merge the samples of each model.",
     task="merge_model_{region}_seed_{seed}_usually",
     run=run,
     over=("region", "seed"),

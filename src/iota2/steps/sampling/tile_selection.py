@@ -1,4 +1,4 @@
-"""Step: the pixels selected on one tile, for all models and seeds."""
+"""Step: selected pixels of one tile, for all models and seeds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from iota2.io.tables.vectors import read_sqlite, write_sqlite
 
 
 def run(job: JobContext) -> None:
-    """Put the tile's selections together; each row tells by its seed columns which seed it belongs to."""
+    """Merge the tile's selections; the seed columns of each row show the seed it belongs to."""
     seeds = sorted({key.seed for key, _ in job.inp.each("selections")})
     frames = [
         read_sqlite(path).assign(**{seed_column(s): LEARN if s == key.seed else OTHER_SEED for s in seeds})
@@ -22,7 +22,7 @@ def run(job: JobContext) -> None:
 STEP = Step(
     name="samplesByTiles",
     group="sampling",
-    about="Gather the selected pixels of each tile.",
+    about="Merge the selected pixels of each tile.",
     task="merge_samples_{tile}",
     run=run,
     over=("tile",),

@@ -1,4 +1,4 @@
-"""Step: right and wrong pixels of all tiles as one raster, for one seed."""
+"""Step: raster of correct and wrong pixels of all tiles, for one seed."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from iota2.steps.blocks import COPY_SHAPE
 
 @dataclass(frozen=True)
 class DifferenceParams:
-    """What the values mean."""
+    """Meaning of the raster's values."""
 
     split: bool
-    """Whether polygons are on one side; otherwise all are on both, and values are sums."""
+    """Whether each polygon is on one side; otherwise all polygons are on both sides, and values are sums."""
 
 
 def params(config: Config) -> DifferenceParams:
-    """The option about both sides."""
+    """Parameters of the comparison from the configuration."""
     return DifferenceParams(config.arg_train.split_ground_truth)
 
 
 def run(job: JobContext[DifferenceParams]) -> None:
-    """Put the comparisons of the tiles, which never overlap, on the map's lattice."""
+    """Write the comparisons of the tiles, which never overlap, on the map's grid."""
     geobox = raster_geobox(job.inp.map)
     tiles = [(path, raster_geobox(path)) for path in job.inp.all("tiles").values()]
     with RasterWriter(job.out.difference, RasterProfile(geobox, "uint8", nodata=0, overviews="nearest")) as writer:
@@ -47,14 +47,14 @@ def run(job: JobContext[DifferenceParams]) -> None:
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """A byte for each pixel."""
+    """Cost of a job: one byte per pixel."""
     return facts.raster_cost(1)
 
 
 STEP = Step(
     name="differenceMosaic",
     group="validation",
-    about="Show where the map is right and wrong.",
+    about="Map correct and wrong pixels.",
     task="difference_seed_{seed}",
     run=run,
     over=("seed",),
