@@ -1,4 +1,4 @@
-"""The documentation page about classifiers, written from the registry."""
+"""Documentation page about classifiers, generated from the registry."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ has no samples, no model can know what that means.
 
 
 def reference_page() -> str:
-    """The page, in Markdown."""
+    """The page in Markdown."""
     return "\n".join([_HEAD, *(_section(kind) for kind in KINDS.values())])
 
 
