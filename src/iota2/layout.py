@@ -1,4 +1,4 @@
-"""Which files the output tree holds, where, and one sentence about each.
+"""Table of all files of the output tree: path pattern, description and role.
 
 Braces in a path are axes of the run (``tile``, ``part``, ``sensor``, ``region``, ``seed``) or constants of the run
 (``region_base``, ``cloud``, ``samples``). The reference page of the output tree is generated from this table.
@@ -13,7 +13,7 @@ from typing import Protocol
 from iota2.core.graph import Artifact, Need, optional
 
 MARK = ".iota2"
-"""Folder that marks an output of this program: its lock, its records, the names of what it made."""
+"""Folder that identifies an output folder; it contains the lock, the records and the list of outputs."""
 
 
 class _Classification(Protocol):
@@ -28,8 +28,8 @@ class _Coregistration(Protocol):
     def vhr_path(self) -> Path | None: ...
 
 
-class Wishes(Protocol):
-    """What decides which files are asked for: a part of the configuration, which is not known here."""
+class OutputOptions(Protocol):
+    """Part of the configuration that decides which optional files are written."""
 
     @property
     def arg_classification(self) -> _Classification: ...
@@ -37,75 +37,77 @@ class Wishes(Protocol):
     def coregistration(self) -> _Coregistration: ...
 
 
-def with_probabilities(config: Wishes) -> bool:
-    """Whether probability maps are asked for."""
+def with_probabilities(config: OutputOptions) -> bool:
+    """Whether probability maps are requested."""
     return config.arg_classification.enable_probability_map
 
 
-def with_final_probabilities(config: Wishes) -> bool:
-    """Whether the mosaic of probability maps is asked for."""
+def with_final_probabilities(config: OutputOptions) -> bool:
+    """Whether the mosaic of probability maps is requested."""
     return with_probabilities(config) and config.arg_classification.generate_final_probability_map
 
 
-def with_coregistration(config: Wishes) -> bool:
+def with_coregistration(config: OutputOptions) -> bool:
     """Whether dates are aligned with a reference image."""
     return config.coregistration.vhr_path is not None
 
 
 def artifacts() -> tuple[Artifact, ...]:
-    """Every kind of file of the output tree."""
+    """All kinds of files of the output tree."""
     return tuple(value for value in globals().values() if isinstance(value, Artifact))
 
 
 def products() -> tuple[Artifact, ...]:
-    """What a run is made for, in the order in which people are shown it."""
+    """Final products of a run, in the order of presentation."""
     return tuple(artifact for artifact in artifacts() if artifact.role == "product")
 
 
 def is_product(name: str) -> bool:
-    """Whether a path, relative to the output folder, is that of a product."""
+    """Whether ``name``, a path relative to the output folder, is a product."""
     return any(artifact.matches(name) for artifact in products())
 
 
 FOLDERS = {
-    "features": "What is known of each tile: dates, lattice, masks, validity.",
+    "features": "Descriptions of the images of each tile: dates, grid, masks, validity.",
     "final": "The products.",
-    "final/TMP": "Products per tile, before they are put together.",
+    "final/TMP": "Products per tile, before the mosaic.",
     "logs": "One log per job, by step.",
 }
-"""Folders that every run makes, with what they contain; builders have others."""
+"""Folders of every run and their contents; builders add their own."""
 
-# ---- found by the survey, at every start
+# ---- written by the survey, at every start
 SCENE = Artifact(
     "features/{tile}/tmp/scene.json",
-    "Every product found for the tile, with its files and lattices.",
+    "All products found for the tile, with their files and grids.",
 )
 SCAN_NOTES = Artifact(
-    "features/{tile}/tmp/scan_notes.json", "What the scan of the tile's folder left out, and why.", role="note"
+    "features/{tile}/tmp/scan_notes.json",
+    "Files and products that the scan of the tile's folder ignored, with the reason.",
+    role="note",
 )
 
 LISTING = Artifact(
     "features/{tile}/tmp/listing.json",
-    "Fingerprint of every image file of the tile: another one makes the jobs run again that read it.",
+    "Fingerprint of every image file of the tile; a change makes the jobs that read the file run again.",
 )
 
-# ---- init
+# ---- preparation
 SHIFTS = Artifact(
     "features/{tile}/tmp/coregistration.json",
-    "How far the images of dates are moved while they are read, in map units (with `coregistration.vhr_path`).",
+    "Translation of the images of each date while they are read, in map units (with `coregistration.vhr_path`).",
     when=with_coregistration,
 )
 IMAGES: Mapping[str, Artifact | Need] = {"scene": SCENE, "listing": LISTING, "shifts": optional(SHIFTS)}
-"""What a step needs that reads pixels."""
+"""Inputs of steps that read pixels."""
 SHIFTS_TABLE = Artifact(
     "features/{tile}/coregistration.csv",
-    "How far each date lies from the reference image, and how sure that is (with `coregistration.vhr_path`).",
+    "Displacement of each date from the reference image, with quality measures (with `coregistration.vhr_path`).",
     when=with_coregistration,
 )
-RECIPE = Artifact("features/recipe.json", "How images become features: bands, dates, indices, order.")
+RECIPE = Artifact("features/recipe.json", "Feature recipe: bands, dates, indices and their order.")
 REFERENCE_IMAGE = Artifact(
     "features/{tile}/tmp/{sensor}_{tile}_reference.tif",
-    "The working lattice of the tile: 1 everywhere; its georeferencing is what matters.",
+    "Working grid of the tile; all pixels are 1, only the georeferencing is used.",
 )
 INPUT_DATES = Artifact(
     "features/{tile}/tmp/{sensor}_{tile}_input_dates.txt",
@@ -119,42 +121,43 @@ COMMON_MASK = Artifact(
     "features/{tile}/tmp/MaskCommunSL.tif",
     "1 where every sensor, or any with `allow_missing_sensor`, has an image on at least one date.",
 )
-COMMON_MASK_VECTOR = Artifact("features/{tile}/tmp/MaskCommunSL.shp", "The same as polygons, in `proj`.")
+COMMON_MASK_VECTOR = Artifact("features/{tile}/tmp/MaskCommunSL.shp", "The common mask as polygons, in `proj`.")
 VALIDITY = Artifact(
     "features/{tile}/nbView.tif",
-    "Number of clear dates of each pixel: those on which no mask applies (without any mask, those with data).",
+    "Number of clear dates of each pixel: dates on which no mask applies (for sensors without masks: dates with data).",
 )
 CLEAR_DATES = Artifact(
     "features/{tile}/clear_dates.csv",
-    "Of each date the pixels of the tile inside the image, how many of them are clear, and their part.",
+    "Pixels of the tile inside the image, clear pixels and clear share, for each date.",
 )
 VALUE_NOTES = Artifact(
     "features/{tile}/value_notes.json",
-    "What is doubtful about the values of the images: kind, range, sign, blocks that are not stored, holes of layers.",
+    "Doubtful values of the images: data type, range, sign, unstored blocks, undeclared no data in layers.",
     role="note",
 )
 CLOUD_THRESHOLD = Artifact(
     "features/{tile}/CloudThreshold_{cloud}.shp",
-    "Where at least `cloud_threshold` dates are clear, in `proj`: samples are taken inside.",
+    "Area with at least `cloud_threshold` clear dates, in `proj`; samples are taken inside.",
 )
 
 # ---- sampling
-ENVELOPE = Artifact("envelope/{tile}.shp", "The ground that belongs to the tile, in `proj`.")
-REGIONS = Artifact("{region_base}.shp", "The regions, in `proj`; a single one when none are given.")
+ENVELOPE = Artifact("envelope/{tile}.shp", "Area that belongs to the tile, in `proj`.")
+REGIONS = Artifact("{region_base}.shp", "The regions, in `proj`; a single region if no file is given.")
 REFERENCE = Artifact(
     "reference_data.shp",
-    "The reference polygons as used: checked, in `proj`, with map code, home region and the side of each seed.",
+    "Cleaned reference polygons, in `proj`, with map code, home region and side (learning, validation) for each seed.",
 )
 REFERENCE_NOTES = Artifact(
-    "config_model/reference_notes.json", "What was mended or left out in the reference polygons.", role="note"
+    "config_model/reference_notes.json", "Reference polygons that were fixed or left out, with the reason.", role="note"
 )
 REFERENCE_LOSSES = Artifact(
     "config_model/reference_losses.json",
-    "Polygons and area, in pixels, that each class loses before any pixel is looked at, by reason.",
+    "Polygons and area (in pixels) that each class loses before images are read, by reason.",
 )
 CLASSES = Artifact("config_model/classes.json", "Classes: label, code in the map, name, colour.")
 CODES = Artifact(
-    "config_model/codes.json", "Classes by code and label alone: another name or colour makes no pixel run again."
+    "config_model/codes.json",
+    "Codes and labels of the classes; a change of names or colours alone does not repeat the classification.",
 )
 FORMATTED = Artifact("formattingVectors/{tile}.shp", "Reference polygons cut by tile, region and validity.")
 POLYGON_PIXELS = Artifact(
@@ -164,27 +167,29 @@ LEARN_POLYGONS = Artifact("dataAppVal/{tile}_seed_{seed}_learn.sqlite", "Polygon
 VALIDATION_POLYGONS = Artifact("dataAppVal/{tile}_seed_{seed}_val.sqlite", "Polygons of the tile to validate with.")
 REGION_SHAPE = Artifact(
     "shapeRegion/{region_base}_region_{region}_{tile}.shp",
-    "Where the region meets the tile's envelope, in `proj`.",
+    "Intersection of the region with the tile's envelope, in `proj`.",
 )
 REGION_RASTER = Artifact(
-    "shapeRegion/{region_base}_region_{region}_{tile}.tif", "The same on the tile's lattice: 1 inside."
+    "shapeRegion/{region_base}_region_{region}_{tile}.tif", "The region on the tile's grid: 1 inside."
 )
 REGION_MASK = Artifact(
     "classif/MASK/MASK_region_{region}_{tile}.tif",
-    "Where the region's model is applied: inside the region, with a margin of some pixels around the envelope.",
+    "Area in which the region's model is applied: the region, with a margin of some pixels around the envelope.",
 )
 MODEL_POLYGONS = Artifact(
     "samplesSelection/samples_region_{region}_seed_{seed}.shp",
-    "Learning polygons of the model, of all tiles.",
+    "Learning polygons of the model, from all tiles.",
 )
 TILE_STATISTICS = Artifact(
     "samplesSelection/{tile}_region_{region}_seed_{seed}_stats.xml",
     "Pixels per class and per polygon on one tile.",
 )
-MODEL_STATISTICS = Artifact("samplesSelection/samples_region_{region}_seed_{seed}.xml", "The same over all tiles.")
+MODEL_STATISTICS = Artifact(
+    "samplesSelection/samples_region_{region}_seed_{seed}.xml", "Pixels per class and per polygon over all tiles."
+)
 RATES = Artifact(
     "samplesSelection/samples_region_{region}_seed_{seed}_outrates.csv",
-    "Pixels wanted, available and selected of each class.",
+    "Requested, available and selected pixels of each class.",
 )
 SELECTION = Artifact(
     "samplesSelection/samples_region_{region}_seed_{seed}_selection.sqlite",
@@ -192,10 +197,10 @@ SELECTION = Artifact(
 )
 TILE_SELECTION = Artifact(
     "samplesSelection/{tile}_samples_region_{region}_seed_{seed}_selection.sqlite",
-    "Those of one tile, with their row and column on its lattice.",
+    "Selected pixels of one tile, with their row and column on its grid.",
 )
 TILE_SELECTION_MERGE = Artifact(
-    "samplesSelection/{tile}_selection_merge.sqlite", "Those of one tile for all models and seeds."
+    "samplesSelection/{tile}_selection_merge.sqlite", "Selected pixels of one tile, for all models and seeds."
 )
 TILE_SAMPLES = Artifact(
     "learningSamples/{tile}_region_{region}_seed{seed}_Samples_learn.{samples}",
@@ -208,12 +213,12 @@ MODEL_SAMPLES = Artifact(
 CLASS_STATISTICS = Artifact("learningSamples/class_statistics_seed{seed}_learn.csv", "Samples per class and region.")
 LOSSES = Artifact(
     "samplesSelection/losses_seed_{seed}.csv",
-    "What becomes of the reference polygons of each class: drawn, usable, learned, lost by reason.",
+    "Reference polygons of each class: drawn, usable, used for learning, and losses by reason.",
 )
 
 # ---- learning
-MODEL_CARD = Artifact("model/model_{region}_seed_{seed}.txt", "What the model is, to read.", role="note")
-MODEL = Artifact("model/model_{region}_seed_{seed}", "The model itself: a folder of plain arrays.")
+MODEL_CARD = Artifact("model/model_{region}_seed_{seed}.txt", "Readable description of the model.", role="note")
+MODEL = Artifact("model/model_{region}_seed_{seed}", "The model: a folder of plain arrays.")
 
 # ---- classification
 PART_LABELS = Artifact(
@@ -233,7 +238,7 @@ LABELS = Artifact(
 )
 CONFIDENCE = Artifact(
     "classif/{tile}_model_{region}_confidence_seed_{seed}.tif",
-    "Probability of the label, 0 to 1; 0 where there is none.",
+    "Probability of the label, 0 to 1; 0 where there is no label.",
 )
 PROBABILITIES = Artifact(
     "classif/PROBAMAP_{tile}_model_{region}_seed_{seed}.tif",
@@ -244,7 +249,7 @@ PROBABILITIES = Artifact(
 # ---- mosaic
 TILE_LABELS = Artifact("final/TMP/{tile}_seed_{seed}.tif", "Labels of all models on the tile.")
 TILE_CONFIDENCE = Artifact("final/TMP/{tile}_GlobalConfidence_seed_{seed}.tif", "Confidence on the tile, 0 to 100.")
-TILE_VALIDITY = Artifact("final/TMP/{tile}_Cloud.tif", "Number of clear dates where the tile is classified.")
+TILE_VALIDITY = Artifact("final/TMP/{tile}_Cloud.tif", "Number of clear dates; 0 where the tile is not classified.")
 TILE_LABELS_STYLE = Artifact(
     "final/TMP/{tile}_seed_{seed}.qml", "QGIS style of the labels: names and colours.", role="note"
 )
@@ -263,13 +268,13 @@ MAP = Artifact(
 )
 COLOR_MAP = Artifact(
     "final/Classif_Seed_{seed}_ColorIndexed.tif",
-    "The same map with the colours of the colour table in it.",
+    "The land-cover map with an embedded colour table.",
     role="product",
 )
 MAP_STYLE = Artifact("final/Classif_Seed_{seed}.qml", "QGIS style of the map: names and colours.", role="note")
 COLOR_MAP_STYLE = Artifact(
     "final/Classif_Seed_{seed}_ColorIndexed.qml",
-    "QGIS style of the coloured map: its classes only, with names.",
+    "QGIS style of the coloured map: the classes that occur, with names.",
     role="note",
 )
 FINAL_CONFIDENCE = Artifact(
@@ -305,30 +310,36 @@ TILE_VALIDATION = Artifact(
 )
 TILE_COMPARISON = Artifact(
     "final/TMP/{tile}_seed_{seed}_CompRef.tif",
-    "Map against reference: 1 and 2 validation wrong and right, 3 and 4 learning wrong and right.",
+    "Comparison with reference: 1, 2 validation wrong, correct; 3, 4 learning wrong, correct.",
 )
 TILE_COMPARISON_STYLE = Artifact(
-    "final/TMP/{tile}_seed_{seed}_CompRef.qml", "QGIS style of the same: what each value means, by colour.", role="note"
+    "final/TMP/{tile}_seed_{seed}_CompRef.qml",
+    "QGIS style of the comparison: meaning and colour of each value.",
+    role="note",
 )
 CONFUSION = Artifact("final/TMP/Classif_Seed_{seed}.csv", "Confusion matrix of the map, in pixels.")
 VALIDATION = Artifact(
     "final/TMP/Validation_Seed_{seed}.csv",
     "Validation pixels by polygon, with its distance in metres to the nearest learning polygon of its class.",
 )
-CLASSIFICATION_RESULTS = Artifact("final/TMP/ClassificationResults_seed_{seed}.txt", "Measures of each class, as text.")
+CLASSIFICATION_RESULTS = Artifact(
+    "final/TMP/ClassificationResults_seed_{seed}.txt", "Accuracy measures of each class, as text."
+)
 DIFFERENCE = Artifact(
     "final/diff_seed_{seed}.tif",
-    "Map against reference: 1 and 2 validation wrong and right, 3 and 4 learning wrong and right, 0 no reference.",
+    "Comparison with reference: 1, 2 validation wrong, correct; 3, 4 learning wrong, correct; 0 no reference.",
     role="product",
 )
 DIFFERENCE_STYLE = Artifact(
-    "final/diff_seed_{seed}.qml", "QGIS style of the same: what each value means, by colour.", role="note"
+    "final/diff_seed_{seed}.qml", "QGIS style of the comparison: meaning and colour of each value.", role="note"
 )
 CONFUSION_FIGURE = Artifact(
-    "final/Confusion_Matrix_Classif_Seed_{seed}.png", "The confusion matrix as a picture.", role="product"
+    "final/Confusion_Matrix_Classif_Seed_{seed}.png", "The confusion matrix as an image.", role="product"
 )
-RESULTS = Artifact("final/RESULTS.txt", "The accuracy report, mean and interval over the runs.", role="product")
-METRICS = Artifact("final/metrics.json", "The same numbers for programs.", role="product")
+RESULTS = Artifact(
+    "final/RESULTS.txt", "The accuracy report: mean and confidence interval over the runs.", role="product"
+)
+METRICS = Artifact("final/metrics.json", "The accuracy report in machine-readable form.", role="product")
 CLASS_TABLE = Artifact(
     "final/Classif_table.csv", "User label, code in the map and colour of each class.", role="product"
 )
@@ -336,62 +347,68 @@ REPORT = Artifact("final/report.html", "Map, confidence, validity and accuracy o
 
 # ---- written by the run itself
 STATUS = Artifact("IOTA2_tasks_status.txt", "State of every job of the last run, as text.", role="note")
-REASONS = Artifact(f"{MARK}/reasons.txt", "Why each job of the last run had to run, or was up to date.", role="note")
+REASONS = Artifact(
+    f"{MARK}/reasons.txt", "Reason why each job of the last run had to run or was up to date.", role="note"
+)
 LOGS_ZIP = Artifact(
     "logs.zip",
-    "After a run that failed: logs, states, reasons, configuration and versions, for who is asked for help.",
+    "Written after a failed run: logs, states, reasons, configuration and versions, for a support request.",
     role="note",
 )
-RECORDS = Artifact(f"{MARK}/records.jsonl", "What each job was made from and what it made, by digests.", role="note")
+RECORDS = Artifact(f"{MARK}/records.jsonl", "Inputs and outputs of each job, with digests.", role="note")
 PARAMETERS = Artifact(
-    f"{MARK}/parameters.json", "Parameters of steps by digest, to tell which option differs.", role="note"
+    f"{MARK}/parameters.json", "Parameters of steps by digest, used to name the options that changed.", role="note"
 )
-LAST_RUN = Artifact(f"{MARK}/last_run.json", "How the last run ended, and where its records begin.", role="note")
-OUTPUTS = Artifact(f"{MARK}/outputs.txt", "Every path that runs in this folder set out to make.", role="note")
+LAST_RUN = Artifact(
+    f"{MARK}/last_run.json", "State in which the last run ended, and position of its first record.", role="note"
+)
+OUTPUTS = Artifact(f"{MARK}/outputs.txt", "All paths that runs in this folder were going to write.", role="note")
 DAMAGED = Artifact(
     f"{MARK}/damaged.json", "Products found damaged while they were read (with `skip_damaged_products`).", role="note"
 )
-INPUTS = Artifact(f"{MARK}/inputs.json", "Size, time and fingerprint of every image file seen.", role="note")
-LOCK = Artifact(f"{MARK}/lock", "Host and process of the run that works here, while it does.", role="note")
-LOG_OUT = Artifact("logs/<Step>/<task>.out", "What the job said, how long it took.", role="note")
+INPUTS = Artifact(
+    f"{MARK}/inputs.json", "Size, modification time and fingerprint of every image file found.", role="note"
+)
+LOCK = Artifact(f"{MARK}/lock", "Host and process of the current run; removed when it ends.", role="note")
+LOG_OUT = Artifact("logs/<Step>/<task>.out", "Log messages and duration of the job.", role="note")
 UNDER_WAY = Artifact(
     "logs/under_way/<Step>-<digest>.json",
-    "Memory, worker and begin of a job that takes long, while it runs; of the last attempt when its worker died.",
+    "Memory, worker and start time of a long job while it runs; kept if its worker died.",
     role="note",
 )
-LOG_WORKER = Artifact(
-    "logs/workers/worker-<job>.log", "What a worker said that ran as a job of SLURM or PBS.", role="note"
-)
-LOG_ERR = Artifact("logs/<Step>/<task>.err", "What went wrong in the job; empty when all went well.", role="note")
+LOG_WORKER = Artifact("logs/workers/worker-<job>.log", "Log of a worker that ran as a SLURM or PBS job.", role="note")
+LOG_ERR = Artifact("logs/<Step>/<task>.err", "Error messages of the job; empty if it succeeded.", role="note")
 SITE = Artifact(
-    "logs/html/index.html", "The run report: how the run went, job by job; opens without a server.", role="note"
+    "logs/html/index.html", "The run report: state, time and reason of each job; opens without a server.", role="note"
 )
 SITE_JOBS = Artifact(
-    "logs/html/tasks_status_1.html", "The graph of the jobs; a click opens a job with its log.", role="note"
+    "logs/html/tasks_status_1.html", "The job graph; a click opens the page of a job with its log.", role="note"
 )
-SITE_TIMELINE = Artifact("logs/html/timeline.html", "Which worker did what, when.", role="note")
+SITE_TIMELINE = Artifact("logs/html/timeline.html", "Timeline of the jobs by worker.", role="note")
 SITE_INPUTS = Artifact(
-    "logs/html/input_files_content.html", "The products found by sensor and tile, with a calendar.", role="note"
+    "logs/html/input_files_content.html", "Products found by sensor and tile, with a calendar.", role="note"
 )
 SITE_PRODUCTS = Artifact(
     "logs/html/s2_path_content.html",
-    "Every product found in `s2_path`, and how clear it is; others likewise.",
+    "Products found in `s2_path` with their clear share; other sensors have a page each.",
     role="note",
 )
 SITE_OUTPUTS = Artifact(
-    "logs/html/output_path_content.html", "The output tree with a sentence for each file.", role="note"
+    "logs/html/output_path_content.html", "The output tree with a description of each file.", role="note"
 )
 SITE_RESULTS = Artifact(
-    "logs/html/results.html", "Links to `final/report.html`, or says why it is not there.", role="note"
+    "logs/html/results.html", "Links to `final/report.html`, or the reason why it does not exist.", role="note"
 )
 SITE_SETTINGS = Artifact(
-    "logs/html/configuration_file.html", "Every option: value, default, value of the run before.", role="note"
+    "logs/html/configuration_file.html", "All options: value, default, value in the previous run.", role="note"
 )
 SITE_ENVIRONMENT = Artifact(
-    "logs/html/environment_info.html", "Versions and machine; no environment variables.", role="note"
+    "logs/html/environment_info.html",
+    "Software versions and machine; environment variables are not included.",
+    role="note",
 )
-SITE_JOB = Artifact("logs/html/jobs/<Step>-<digest>.html", "A job with its log, time, memory and reason.", role="note")
-GRAPH = Artifact("logs/tasks_status_1.svg", "The graph of the jobs as a picture.", role="note")
+SITE_JOB = Artifact("logs/html/jobs/<Step>-<digest>.html", "Page of a job: log, time, memory and reason.", role="note")
+GRAPH = Artifact("logs/tasks_status_1.svg", "The job graph as an image.", role="note")
 SETTINGS = Artifact(
-    f"{MARK}/configuration.json", "The options of the last run, to tell what differs in the next.", role="note"
+    f"{MARK}/configuration.json", "Options of the last run, compared with those of the next run.", role="note"
 )
