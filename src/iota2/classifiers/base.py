@@ -204,7 +204,7 @@ class Model:
             raise InputError(
                 f"{self.title}: feature {self.recipe.names[int(missing.argmax())]} has no value at "
                 f"{int(missing.max())} of {np.count_nonzero(selected)} pixels with valid observations, and so have "
-                f"{int((missing > 0).sum()) - 1} others. Let the function that makes it give a number there."
+                f"{int((missing > 0).sum()) - 1} others. Make the function of the feature return a number there."
             ) from err
 
     @property

@@ -65,7 +65,7 @@ def flatten(trainer: Any) -> Forest:
         return _flatten_gradients(trainer)
     if isinstance(trainer, HistGradientBoostingClassifier):
         return _flatten_histograms(trainer)
-    raise ModelError(f"{type(trainer).__name__} is no forest whose trees can be laid out as arrays.")
+    raise ModelError(f"{type(trainer).__name__} is not a forest whose trees can be converted to arrays.")
 
 
 def _flatten_mean(trainer: Any) -> Forest:

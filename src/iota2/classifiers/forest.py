@@ -26,8 +26,8 @@ NODE_BYTES, NODE_CLASS_BYTES = 100, 24
 TREE_SECONDS = 0.04e-6
 """Seconds per tree and pixel, measured by ``make bench``."""
 MISSING_IN_TREES = (
-    "Trees take a missing value for a number below all measures: a node can send pixels without data one way, and what "
-    "a sensor never showed is learned like anything else."
+    "Trees treat the missing value as a number below all measured values: a node can separate pixels without data, so "
+    "that missing observations are learned like any other property."
 )
 
 
@@ -40,10 +40,10 @@ def _split_size(value: int) -> int:
 
 
 _CANDIDATES = (
-    "Number of features drawn as candidates at each node; 0 is the square root of the number of features, "
-    "and more than there are means all."
+    "Number of features drawn as candidates at each node; 0 is the square root of the number of features, and a number "
+    "larger than that of the features means all."
 )
-_SMALLEST = "A node with fewer samples is not split; less than 2 means 2."
+_SMALLEST = "Nodes with fewer samples are not split; values below 2 mean 2."
 
 
 class RandomForestParams(Params):
@@ -52,7 +52,7 @@ class RandomForestParams(Params):
     max_depth: WholeNumber = parameter(
         "classifier.rf.max",
         25,
-        "Greatest depth of a tree: number of tests on a path.",
+        "Maximum depth of a tree: number of tests on a path.",
         ge=1,
         le=1000,
         origin_default=5,
@@ -65,14 +65,14 @@ class RandomForestParams(Params):
     ra: RealNumber = parameter(
         "classifier.rf.ra",
         0.0,
-        "it ends the growth of regression trees, and these trees are for classes.",
+        "it ends the growth of regression trees; these are classification trees.",
         ge=0,
         effect=False,
     )
     cat: WholeNumber = parameter(
         "classifier.rf.cat",
         10,
-        "it groups the values of categorical features, and all features are numbers.",
+        "it groups the values of categorical features; all features are numeric.",
         ge=0,
         le=10**9,
         effect=False,
@@ -80,8 +80,8 @@ class RandomForestParams(Params):
     acc: RealNumber = parameter(
         "classifier.rf.acc",
         0.01,
-        "it stops adding trees once the out-of-bag error is this small, and here the number of trees "
-        "that was asked for is grown.",
+        "it stops adding trees once the out-of-bag error is this small; here the requested number of trees is always "
+        "grown.",
         ge=0,
         effect=False,
     )
@@ -98,9 +98,9 @@ class SharkForestParams(Params):
     max_samples: RealNumber = parameter(
         "classifier.sharkrf.oobr",
         0.66,
-        "Samples drawn (with replacement) for each tree, as a share of all samples. The toolbox calls "
-        "it the out-of-bag ratio; its default is close to the share of samples that a bootstrap draws at "
-        "least once, so it is read as the share in the bag.",
+        "Samples drawn (with replacement) for each tree, as a share of all samples. The toolbox calls it the "
+        "out-of-bag ratio; its default is close to the share of samples that a bootstrap draws at least once, so it is "
+        "interpreted as the share in the bag.",
         ge=1e-6,
         le=1,
     )

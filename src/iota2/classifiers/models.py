@@ -150,8 +150,8 @@ def _parsed(path: Path) -> tuple[FeatureRecipe, Classes, Training, tuple[str, ..
         transforms = _transforms(content.get("transforms", []))
         recipe.names  # noqa: B018 - computed here to notice a recipe that cannot name its features
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as err:
-        told = f"{type(err).__name__}: {err}"
-        raise ModelError(f"{path}: damaged ({told}). Copy the model again or train it again.") from err
+        detail = f"{type(err).__name__}: {err}"
+        raise ModelError(f"{path}: damaged ({detail}). Copy the model again or train it again.") from err
     return recipe, target, meta, transforms
 
 
@@ -168,9 +168,9 @@ def _check_samples(x: np.ndarray, y: np.ndarray, names: tuple[str, ...], title: 
     samples, features = _not_finite(x)
     if samples:
         raise InputError(
-            f"{title}: {samples} of {len(x)} samples hold values that are not finite, first in feature "
-            f"{names[int(features.argmax())]}. Leave these samples out, or let the function that makes the feature "
-            "give a number."
+            f"{title}: {samples} of {len(x)} samples contain values that are not finite, first in feature "
+            f"{names[int(features.argmax())]}. Leave these samples out, or make the function of the feature return "
+            "a number."
         )
 
 
@@ -196,7 +196,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(read_text(path))
     except FileNotFoundError as err:
-        raise ModelError(f"{path}: missing, so the folder holds no complete model. Train it again.") from err
+        raise ModelError(f"{path}: missing, so the model is incomplete. Train it again.") from err
     except OSError as err:
         raise ModelError(f"{path}: cannot be read: {err.strerror}. {remedy_of(err)}.") from err
     except (ValueError, RecursionError) as err:
@@ -227,11 +227,11 @@ def _training(content: Mapping[str, Any]) -> Training:
         raise ValueError(f"region {content['region']!r} or seed {content['seed']!r} of another type")
     for name in ("parameters", "samples", "summary", "versions"):
         if not isinstance(content[name], dict):
-            raise ValueError(f"{name} is no object")
+            raise ValueError(f"{name} is not an object")
     if not all(type(count) is int and count >= 0 for count in content["samples"].values()):
-        raise ValueError("samples are no whole numbers")
+        raise ValueError("numbers of samples are not integers")
     if not all(isinstance(value, str | int | float) for value in content["summary"].values()):
-        raise ValueError("the summary holds more than texts and numbers")
+        raise ValueError("the summary contains other values than texts and numbers")
     return Training(
         kind=content["kind"],
         region=content["region"],

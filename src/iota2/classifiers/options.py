@@ -18,7 +18,7 @@ from iota2.core.words import nearest
 def _number_of(value: object) -> float:
     """Number from a number or its text; ``ValueError`` for booleans and other texts."""
     if isinstance(value, bool):
-        raise ValueError("a truth value is no number")
+        raise ValueError("a boolean is not a number")
     return float(str(value))
 
 

@@ -22,22 +22,22 @@ otb_classifier_options: ' -classifier.rf.min 5 -classifier.rf.max 25 '
 
 The options keep the names that Orfeo ToolBox gave them. Forests are trained by scikit-learn; the column
 "becomes" names the parameter of `sklearn.ensemble.RandomForestClassifier` that an option sets. An option that
-is not set has the default shown here, whether or not others are set; where it differs from the toolbox's,
-that one stands beside it. Unknown options and values outside the limits stop the run before it starts.
+is not set has the default shown here, whether or not others are set; if the toolbox's differs, it is
+shown in parentheses. Unknown options and values outside the limits stop the run before it starts.
 Options without effect are accepted, with a warning.
 
-What differs from the toolbox's forests:
+Differences from the forests of the toolbox:
 
 - Votes are soft: a tree gives the class shares of the leaf, and the forest their mean. The confidence of a
   pixel is the mean share of its label; a toolbox counts the trees that voted for it.
-- Of classes with exactly equal probability the smallest code wins.
+- Of classes with exactly equal probability the smallest code is chosen.
 - Each tree learns from samples drawn with replacement, and splits by the Gini impurity.
 - The result depends on the samples and on the seed, never on the number of threads.
 - One class is enough (its label everywhere, confidence 1), and so is one sample.
 
-With `chain.allow_missing_sensor`, features of a sensor that shows nothing of a pixel are the missing value, −10000.
-Each classifier below says how it treats it. Learn and map with the same gaps: where a sensor is missing on ground that
-has no samples, no model can know what that means.
+With `chain.allow_missing_sensor`, features of a sensor without observations of a pixel have the missing value,
+−10000. The treatment of missing values is described for each classifier. Learn and map with the same gaps: a model
+cannot interpret a missing sensor in areas without samples.
 """
 
 

@@ -48,7 +48,7 @@ def register(name: str, about: str, path: str) -> None:
 register("rf", "Random forest.", "iota2.classifiers.forest:RandomForest")
 register(
     "sharkrf",
-    "Random forest whose trees grow until their nodes are small, each from a part of the samples.",
+    "Random forest whose trees grow until their nodes are small, each from a share of the samples.",
     "iota2.classifiers.forest:SharkForest",
 )
 

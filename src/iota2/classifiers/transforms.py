@@ -45,7 +45,7 @@ class Standardisation(_Arrays):
 
     def __post_init__(self) -> None:
         if self.mean.ndim != 1 or self.mean.shape != self.scale.shape or not (self.scale > 0).all():
-            raise ModelError(f"means {self.mean.shape} and scales {self.scale.shape} are no standardisation.")
+            raise ModelError(f"means {self.mean.shape} and scales {self.scale.shape} are not a standardisation.")
 
     @classmethod
     def fitted(cls, x: np.ndarray) -> Self:
@@ -81,7 +81,7 @@ class Projection(_Arrays):
 
     def __post_init__(self) -> None:
         if self.mean.ndim != 1 or self.axes.ndim != 2 or len(self.axes) != len(self.mean):
-            raise ModelError(f"means {self.mean.shape} and axes {self.axes.shape} are no projection.")
+            raise ModelError(f"means {self.mean.shape} and axes {self.axes.shape} are not a projection.")
 
     @classmethod
     def principal(cls, x: np.ndarray, components: int) -> Self:
@@ -121,5 +121,5 @@ def _read(path: Path) -> np.ndarray:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as err:
         raise ModelError(f"{path}: missing or damaged ({err}). Train the model again.") from err
     if not isinstance(array, np.ndarray) or array.dtype != np.float64 or not np.isfinite(array).all():
-        raise ModelError(f"{path}: holds no finite float64 array. Train the model again.")
+        raise ModelError(f"{path}: contains no finite float64 array. Train the model again.")
     return array
