@@ -15,7 +15,7 @@ _WRITING_BYTES = 16
 _BLOCK_SHARE = 0.875
 """Share of a job's memory that blocks may use; the rest is for writers, allocators and small objects."""
 _MIN_SIDE = 64
-"""Minimum number of rows and columns; smaller blocks would save little memory."""
+"""Minimum rows and columns of a block; blocks are not reduced further to save memory."""
 
 
 def feature_shapes(scene: Scene, recipe: FeatureRecipe, use: Resources) -> BlockShapes:
@@ -44,7 +44,7 @@ def prediction_shapes(
 
 
 def _forced(use: Resources) -> BlockShapes | None:
-    """Shapes for a block size set by the user: it is that of computed blocks; several are decoded together."""
+    """Shapes for a block size set by the user: that of computed blocks; several of them are decoded together."""
     if use.block_shape is None:
         return None
     rows, cols = use.block_shape

@@ -47,7 +47,7 @@ BACKSCATTER = {
 }
 
 INI = """\
-; Sentinel-1 images of a made-up world, calibrated and orthorectified as S1Tiling does.
+; Sentinel-1 images of a synthetic world, calibrated and orthorectified like those of S1Tiling.
 [Paths]
 Output : images
 
@@ -155,7 +155,7 @@ def _mgrs(tile: str) -> str:
 
 
 def _write_image(path: Path, values: np.ndarray, geobox: GeoBox, *, mask: bool) -> None:
-    """Write one image and, if asked for, its border mask."""
+    """Write one image and, if requested, its border mask."""
     write_image(path, values, geobox, nodata=0)
     if mask:
         write_image(path.with_name(f"{path.stem}_BorderMask.tif"), (values > 0).astype(np.uint8), geobox)

@@ -28,7 +28,7 @@ SATURATED = 0b0111
 
 @dataclass(frozen=True)
 class Sky:
-    """The sky of one date on the 10 m lattice of the world; all arrays (y, x)."""
+    """The sky of one date on the 10 m grid of the world; all arrays (y, x)."""
 
     opacity: np.ndarray
     """float32, 0 clear to 1 thick cloud."""
@@ -39,7 +39,7 @@ class Sky:
     clm: np.ndarray
     """uint8: bit 0 for any cloud or shadow; 0 outside the image."""
     edge: np.ndarray
-    """bool: outside the image. Constant on every 2 x 2 pixels of the 20 m lattice."""
+    """bool: outside the image. Constant on every 2 x 2 pixels of the 20 m grid."""
 
     @property
     def invalid(self) -> np.ndarray:

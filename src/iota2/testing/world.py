@@ -226,7 +226,7 @@ def make_world(options: WorldOptions) -> World:
         if min_polygons(world.reference, ground) >= wanted:
             return world
     raise ValueError(
-        f"size {options.size}, {options.classes} classes: too small to hold every class in both regions; "
+        f"size {options.size}, {options.classes} classes: too small to contain every class in both regions; "
         "expected larger tiles or fewer classes"
     )
 

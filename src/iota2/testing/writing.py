@@ -60,7 +60,7 @@ def _write_sentinel_2(world: World, files: WorldFiles) -> None:
         _write_date(world, day, files.s2_path)
     # File that is not a product, as found in archives: it is reported and stops nothing.
     stray = files.s2_path / world.options.tiles[0] / "README.txt"
-    stray.write_text("This file is no product.\n", encoding="utf-8")
+    stray.write_text("This file is not a product.\n", encoding="utf-8")
 
 
 WRITERS: Mapping[str, Callable[[World, WorldFiles], object]] = {

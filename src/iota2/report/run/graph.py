@@ -162,10 +162,10 @@ def _groups(steps: Iterable[StepView]) -> list[tuple[str, list[StepView]]]:
 def _width(firsts: Sequence[JobView], tiles: Sequence[str], folded: bool) -> float:
     """Width of all columns, so that the row with most cells fits."""
     crowd = Counter((job.step, job.tile) for job in firsts)
-    beside = max((count for (_, tile), count in crowd.items() if tile is not None), default=1)
+    side_by_side = max((count for (_, tile), count in crowd.items() if tile is not None), default=1)
     across = max((count for (_, tile), count in crowd.items() if tile is None), default=1)
     least = MIN_CELL_WIDTH + GAP if folded else 60.0
-    return max(MIN_WIDTH, len(tiles) * beside * least, across * least)
+    return max(MIN_WIDTH, len(tiles) * side_by_side * least, across * least)
 
 
 def _columns(tiles: Sequence[str], width: float) -> Iterable[Column]:

@@ -73,15 +73,15 @@ def fitting_shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes
     If no shape fits, the smallest one, with a warning.
     """
     models = job.inp.all("models").values()
-    held = sum(map(model_bytes, models))
+    model_bytes_total = sum(map(model_bytes, models))
     regions = len(job.inp.all("masks"))
     try:
-        return prediction_shapes(scene, recipe, job.use, classes, regions=regions, models=held)
+        return prediction_shapes(scene, recipe, job.use, classes, regions=regions, models=model_bytes_total)
     except ConfigError:
         log.warning(
             "%d models take %d MB, more than the %d MB of a job. Increase the memory of jobs: iota2 run --memory",
             len(models),
-            held >> 20,
+            model_bytes_total >> 20,
             job.use.memory >> 20,
         )
         return BlockShapes(SMALLEST, SMALLEST, SMALLEST)

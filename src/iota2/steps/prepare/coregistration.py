@@ -54,7 +54,7 @@ class AlignmentParams:
     mode: int
     near: date | None
     near_by_tile: tuple[tuple[str, date | None], ...] = ()
-    """Date of each tile, where tiles differ."""
+    """Date ``near`` of each tile, where tiles differ."""
 
     def of_tile(self, tile: str) -> AlignmentParams:
         """The parameters with the date of one tile."""
@@ -90,9 +90,9 @@ def optical(scene: Scene) -> list[SensorScene]:
 def align(tile: str, sensor: SensorScene, given: AlignmentParams) -> dict[str, Alignment]:
     """Alignment of each date of a sensor, by key of the date."""
     band = sensor.spec.band_names[given.band_src - 1]
-    lattice = sensor.grids[band]
-    windows = window_grid((lattice.shape.y, lattice.shape.x))
-    reference = reference_views(ReferenceImage(Path(given.reference), given.band_ref), lattice, windows)
+    grid = sensor.grids[band]
+    windows = window_grid((grid.shape.y, grid.shape.x))
+    reference = reference_views(ReferenceImage(Path(given.reference), given.band_ref), grid, windows)
 
     def views(t: int) -> list[View]:
         return date_views(tile, sensor, sensor.acquisitions[t], band, windows)
@@ -102,7 +102,7 @@ def align(tile: str, sensor: SensorScene, given: AlignmentParams) -> dict[str, A
         aligned = _cascade(sensor, found, views, given)
     else:
         aligned = (
-            _alike(sensor, found, given.near) if given.mode == Mode.ALL_DATES else [_by_itself(one) for one in found]
+            _shared(sensor, found, given.near) if given.mode == Mode.ALL_DATES else [_by_itself(one) for one in found]
         )
     return dict(zip(sensor.keys, (_without_small(one) for one in aligned), strict=True))
 
@@ -113,7 +113,7 @@ def _by_itself(found: Translation) -> Alignment:
     return Alignment(found, found.right, found.down)
 
 
-def _alike(sensor: SensorScene, found: Sequence[Translation], near: date | None) -> list[Alignment]:
+def _shared(sensor: SensorScene, found: Sequence[Translation], near: date | None) -> list[Alignment]:
     """One translation for all dates: that of the date nearest to ``near``, or the median of all."""
     known = _known(found)
     if not known:
@@ -165,7 +165,7 @@ def _known(found: Sequence[Translation]) -> list[int]:
 
 
 def _without_small(one: Alignment) -> Alignment:
-    """The alignment, or none when the translation is too small to be measured: then nothing is resampled."""
+    """The alignment, with translation 0 if it is too small to be measured: then nothing is resampled."""
     return replace(one, right=0.0, down=0.0) if max(abs(one.right), abs(one.down)) <= SUBPIXEL_STEP else one
 
 
@@ -202,12 +202,12 @@ def _problems(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[st
             yield f"coregistration.band_src: {found}; expected a number up to {len(bands)}, got {given.band_src}."
     assert given.vhr_path is not None, "the step is active"
     try:
-        lattice = reference_lattice(ReferenceImage(given.vhr_path, given.band_ref))
+        grid = reference_lattice(ReferenceImage(given.vhr_path, given.band_ref))
     except InputError as err:
         yield str(err)
         return
     for tile, scene in scenes.items():
-        if share_shown(scene.geobox, lattice) == 0:
+        if share_shown(scene.geobox, grid) == 0:
             yield (
                 f"coregistration.vhr_path: {given.vhr_path} does not overlap tile {tile}. Give an image that shows all "
                 "tiles, or run the others apart."

@@ -23,9 +23,9 @@ from iota2.io.series.value_samples import Sample, layer_holes, sample_of
 Table = Mapping[str, Sequence[BandValues | None]]
 REMEDY = "Get the product again, move it away, or set chain.skip_damaged_products."
 UNSIGNED_OFFSET = 1 << 16
-"""Offset of a negative 16-bit number that was read as unsigned."""
+"""Difference between a negative 16-bit number read as unsigned and its true value."""
 MIN_WRAPPED_PIXELS = 5
-"""Minimum number of pixels for values to be taken for negative numbers read as unsigned."""
+"""Minimum number of pixels before values are interpreted as negative numbers read as unsigned."""
 
 
 def check_values(scene: Scene, bands: Mapping[str, Sequence[str]], *, threads: int = 1) -> list[str]:
@@ -53,7 +53,7 @@ def check_values(scene: Scene, bands: Mapping[str, Sequence[str]], *, threads: i
 
 
 def _stored_notes(tile: str, sensor: SensorScene, used: Sequence[str]) -> Iterator[str]:
-    """Note on files with unstored blocks, which read as values; DamagedProduct for lost blocks."""
+    """Note on files with blocks that are not stored and read as values; DamagedProduct for lost blocks."""
     sparse: dict[str, list[str]] = {}
     for acquisition in sensor.acquisitions:
         files = {name: path for name, path in acquisition.bands.items() if name in used} | {**acquisition.masks}
@@ -175,7 +175,7 @@ def _unmarked(known: np.ndarray, codes: Sequence[float]) -> Iterator[tuple[float
 
 
 def _indices(sensor: SensorScene, sample: Sample) -> Iterator[Doubt]:
-    """Doubt about normalised differences beyond -1 to 1."""
+    """Doubts about normalised differences beyond -1 to 1."""
     place = {role: sample.bands.index(name) for role, name in sensor.spec.roles.items() if name in sample.bands}
     for name, first, second in (("NDVI", "nir", "red"), ("NDWI", "swir", "nir")):
         if first in place and second in place:

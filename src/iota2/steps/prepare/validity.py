@@ -35,7 +35,7 @@ EROSION_METRES = 0.1
 
 @dataclass(frozen=True)
 class ValidityParams:
-    """Projection of vectors, and minimum number of clear dates of a sample: one, even if 0 is configured."""
+    """Projection of vectors, and minimum number of clear dates of a sample, at least 1."""
 
     proj: str
     cloud_threshold: int

@@ -95,15 +95,15 @@ def run(job: JobContext[MosaicParams]) -> None:
     """Write map, coloured map, styles, confidence, validity and probabilities."""
     envelopes = {key.tile: read_vector(path).geometry for key, path in job.inp.each("envelopes")}
     validity = {key.tile: path for key, path in job.inp.each("validity")}
-    lattices = {tile: raster_geobox(path) for tile, path in validity.items()}
+    grids = {tile: raster_geobox(path) for tile, path in validity.items()}
     given = job.params
-    lattice = product_lattice(envelopes, next(iter(lattices.values())), given.proj, given.resolution)
-    ownership = Ownership(envelopes, lattice)
+    grid = product_lattice(envelopes, next(iter(grids.values())), given.proj, given.resolution)
+    ownership = Ownership(envelopes, grid)
     classes = read_classes(job.inp.classes)
     products = [_validity(job, validity, ownership.geobox)]
     for key, _ in job.out.each("map"):
         products += _of_seed(job, key.seed, classes, ownership.geobox)
-    _write(products, ownership, lattices, job.use)
+    _write(products, ownership, grids, job.use)
     _write_styles(job, classes)
 
 
@@ -165,7 +165,7 @@ def _sources(job: JobContext, name: str, seed: int) -> dict[str, list[Path]]:
     return found
 
 
-def _write(products: Sequence[Product], ownership: Ownership, lattices: Mapping[str, GeoBox], use: Resources) -> None:
+def _write(products: Sequence[Product], ownership: Ownership, grids: Mapping[str, GeoBox], use: Resources) -> None:
     """Write all products in one pass; each pixel is the nearest pixel of the tile that owns the position.
 
     Ownership and pixel positions of a block are computed once for all products. The files of the tiles are opened anew
@@ -177,16 +177,16 @@ def _write(products: Sequence[Product], ownership: Ownership, lattices: Mapping[
         writers = [[stack.enter_context(RasterWriter(*target)) for target in p.targets] for p in products]
         for block in blocks("", geobox, shape):
             owned = ownership.of(block)
-            places = {tile: _place(where, block, geobox, lattices[tile]) for tile, where in owned.items()}
+            places = {tile: _place(where, block, geobox, grids[tile]) for tile, where in owned.items()}
             for product, targets in zip(products, writers, strict=True):
                 values = product.pixels(places, block.shape)
                 for writer in targets:
                     writer.write(block, values)
 
 
-def _place(where: np.ndarray, block: Block, geobox: GeoBox, lattice: GeoBox) -> Place:
+def _place(where: np.ndarray, block: Block, geobox: GeoBox, grid: GeoBox) -> Place:
     """Position on the tile's grid of the pixels of ``block`` selected by ``where`` (y, x) bool."""
-    row, col = nearest_pixels(lattice, geobox, block.rows, block.cols)
+    row, col = nearest_pixels(grid, geobox, block.rows, block.cols)
     return Place(np.flatnonzero(where), row[where], col[where])
 
 

@@ -68,7 +68,7 @@ def class_amounts(
     own = polygons[polygons[CODE] == code]
     side = own[seed_column(seed)]
     of_class = [found[code] for found in rates if code in found]
-    asked = sum(rate.wanted for rate in of_class)
+    requested = sum(rate.wanted for rate in of_class)
     left_out = sum(rate.left_out for rate in of_class)
     available = sum(rate.available for rate in of_class)
     return {
@@ -76,9 +76,9 @@ def class_amounts(
         USABLE: _amount(own),
         VALIDATION: _amount(own[side.isin([VALIDATION_SIDE, BOTH])]),
         LEARNING: _amount(own[side.isin([LEARN, BOTH])]),
-        "selection": Amount(0, available - asked - left_out),
+        "selection": Amount(0, available - requested - left_out),
         "max_samples": Amount(0, left_out),
-        "no_clear_date": Amount(0, asked - samples),
+        "no_clear_date": Amount(0, requested - samples),
         SAMPLES: Amount(0, samples),
     }
 

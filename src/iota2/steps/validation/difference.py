@@ -37,8 +37,8 @@ def run(job: JobContext[DifferenceParams]) -> None:
     with RasterWriter(job.out.difference, RasterProfile(geobox, "uint8", nodata=0, overviews="nearest")) as writer:
         for block in blocks("", geobox, COPY_SHAPE):
             merged = np.zeros(block.shape, np.uint8)
-            for path, lattice in tiles:
-                if lattice.extent.intersects(block.geobox.extent):
+            for path, grid in tiles:
+                if grid.extent.intersects(block.geobox.extent):
                     merged += read_block(path, block)
             writer.write(block, merged)
     style = difference_style(split=job.params.split)

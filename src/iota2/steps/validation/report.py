@@ -54,7 +54,7 @@ from iota2.steps.blocks import COPY_SHAPE
 QUICKLOOK_PIXELS = 1_000_000
 LIBRARIES = ("numpy", "scikit-learn", "rasterio", "numba")
 OPTIONS_OF_TRAINING = ("arg_train.classifier", "arg_train.otb_classifier_options")
-"""Options of training, whose values are read from the models and not from the present configuration."""
+"""Training options; the report reads their values from the models, not from the present configuration."""
 
 
 @dataclass(frozen=True)
