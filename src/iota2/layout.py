@@ -369,7 +369,7 @@ DAMAGED = Artifact(
 INPUTS = Artifact(
     f"{MARK}/inputs.json", "Size, modification time and fingerprint of every image file found.", role="note"
 )
-LOCK = Artifact(f"{MARK}/lock", "Host and process of the current run; removed when it ends.", role="note")
+LOCK = Artifact(f"{MARK}/lock", "Host and process of the run that currently works in this folder.", role="note")
 LOG_OUT = Artifact("logs/<Step>/<task>.out", "Log messages and duration of the job.", role="note")
 UNDER_WAY = Artifact(
     "logs/under_way/<Step>-<digest>.json",

@@ -31,7 +31,7 @@ class Classifier(Protocol):
     """A method that learns class codes from features."""
 
     Params: ClassVar[type[Options]]
-    """Model of its options."""
+    """Pydantic model of its options."""
     missing: ClassVar[str]
     """Treatment of missing values, one sentence."""
     needs_series: ClassVar[bool]

@@ -18,7 +18,7 @@ chain :
   list_tile : '{tiles}'
 {sensors}
   ground_truth : {ground_truth}
-  data_field : 'code'   # the field of the polygons that holds the class
+  data_field : 'code'   # the field of the polygons that contains the class
   region_path : {regions}   # one model for each region
   region_field : 'region'
   spatial_resolution : 10

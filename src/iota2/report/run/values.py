@@ -60,7 +60,7 @@ class JobView:
 class Hole:
     """Area that the run could not map, and the job that failed to map it."""
 
-    ground: str
+    area: str
     """``Tile T31TCJ, rows 1024 to 2047 of 10980 (part 1)``."""
     job: JobView
 
