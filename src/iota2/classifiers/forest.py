@@ -235,7 +235,7 @@ def write_forest(forest: Forest, importances: np.ndarray | None, path: Path) -> 
 
 
 def read_forest(path: Path) -> tuple[Forest, np.ndarray]:
-    """Forest and importances from a file of ``write_forest``; ``ModelError`` if the file is missing, damaged or not a forest."""
+    """Forest and importances from a file of ``write_forest``; ``ModelError`` if missing, damaged or not a forest."""
     arrays = _read_arrays(path)
     try:
         n_features, n_classes = (int(count) for count in arrays.pop("counts"))
