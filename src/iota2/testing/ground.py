@@ -17,10 +17,10 @@ from scipy.spatial import Voronoi, cKDTree
 
 from iota2.testing.classes import LandClass
 
-SPACING = 650.0
+HAMLET_SPACING_METRES = 650.0
 """Metres between the centre points of hamlets."""
 JITTER = 0.35
-MARGIN = 2000.0
+MARGIN_METRES = 2000.0
 """Metres of landscape around the bounds."""
 COLUMNS, ROWS = 20, 16
 """Columns and rows of field positions in a hamlet.
@@ -28,9 +28,9 @@ COLUMNS, ROWS = 20, 16
 No point is further than 0.85 x sqrt(2) x 650 m = 782 m from its hamlet's centre point, and fields are at least 90 m
 wide and 130 m deep.
 """
-SHARE_KNOWN = 0.4
+MAIN_CLASS_SHARE = 0.4
 """Share of a hamlet's fields that have the hamlet's main class, regardless of the weights."""
-REGION_DELAY = 12.0
+REGION_DELAY_DAYS = 12.0
 """Days by which the seasons of region 2 are later."""
 
 Bounds = tuple[float, float, float, float]
@@ -190,13 +190,13 @@ def _draw_classes(classes: tuple[LandClass, ...], hamlets: int, rng: np.random.G
     weights = np.array([land_class.weight for land_class in classes])
     drawn = rng.choice(len(classes), (hamlets, COLUMNS * ROWS), p=weights / weights.sum())
     known_for = rng.choice(len(classes), (hamlets, 1), p=weights / weights.sum())
-    return np.where(rng.random(drawn.shape) < SHARE_KNOWN, known_for, drawn).astype(np.uint8).ravel()
+    return np.where(rng.random(drawn.shape) < MAIN_CLASS_SHARE, known_for, drawn).astype(np.uint8).ravel()
 
 
 def _draw_habits(fields: int, scale: float, rng: np.random.Generator) -> Habits:
     """Random habits with ``scale`` times the usual spread; 0 makes all fields of a class equal."""
     delay, vigour, brightness = rng.standard_normal((3, fields)).clip(-2.5, 2.5) * scale
-    return Habits(7.0 * delay, 1.0 + 0.10 * vigour, 1.0 + 0.07 * brightness, REGION_DELAY * scale)
+    return Habits(7.0 * delay, 1.0 + 0.10 * vigour, 1.0 + 0.07 * brightness, REGION_DELAY_DAYS * scale)
 
 
 def _draw_border(bounds: Bounds, rng: np.random.Generator) -> np.ndarray:
@@ -211,11 +211,11 @@ def _draw_border(bounds: Bounds, rng: np.random.Generator) -> np.ndarray:
 
 def _jittered(bounds: Bounds, rng: np.random.Generator) -> np.ndarray:
     left, bottom, right, top = bounds
-    x, y = np.meshgrid(np.arange(left, right, SPACING), np.arange(bottom, top, SPACING))
+    x, y = np.meshgrid(np.arange(left, right, HAMLET_SPACING_METRES), np.arange(bottom, top, HAMLET_SPACING_METRES))
     points = np.stack([x.ravel(), y.ravel()], axis=1)
-    return points + SPACING * rng.uniform(-JITTER, JITTER, points.shape)
+    return points + HAMLET_SPACING_METRES * rng.uniform(-JITTER, JITTER, points.shape)
 
 
 def _grown(bounds: Bounds) -> Bounds:
     left, bottom, right, top = bounds
-    return left - MARGIN, bottom - MARGIN, right + MARGIN, top + MARGIN
+    return left - MARGIN_METRES, bottom - MARGIN_METRES, right + MARGIN_METRES, top + MARGIN_METRES

@@ -21,14 +21,14 @@ ORBITS = {"ASC": "030", "DES": "110"}
 """Relative orbit by direction."""
 FIRST_PASS = {"ASC": 5, "DES": 0}
 """Days from the first date of the world to the first pass."""
-LOOKS = 4.4
+EQUIVALENT_LOOKS = 4.4
 """Equivalent number of looks of GRD images: speckle is gamma distributed with a variance of 1 / looks."""
 FIELD_SPREAD, PASS_SPREAD, WORK_SPREAD = 1.4, 0.5, 1.2
 """Standard deviations in dB: fields around their class, passes around the season, each field on each pass.
 
 Passes differ by wet and dry days, fields on a pass by ploughing, irrigation and wind. No filter removes these.
 """
-SLICE_OVERLAP = 8
+SLICE_OVERLAP_ROWS = 8
 """Rows shared by two slices of one pass."""
 
 # Backscatter (gamma nought, dB) in VV and VH of each class, bare and green, approximately as in published C-band
@@ -119,7 +119,7 @@ def backscatter(world: World, passage: Pass, polarisation: Polarisation) -> np.n
     if options.constant:
         return values
     rng = generator(options.seed, "radar speckle", passage.direction, day, polarisation)
-    speckle = rng.standard_gamma(LOOKS, values.shape, np.float32) / np.float32(LOOKS)
+    speckle = rng.standard_gamma(EQUIVALENT_LOOKS, values.shape, np.float32) / np.float32(EQUIVALENT_LOOKS)
     return np.maximum(values * speckle, np.float32(1e-5))
 
 
@@ -166,5 +166,5 @@ def _slices(size: int, passage: Pass) -> list[tuple[str, slice]]:
     hour = "1740" if passage.direction == "ASC" else "0600"
     if passage.number % 5 == 3:
         middle = size // 2
-        return [(f"t{hour}15", slice(0, middle + SLICE_OVERLAP)), (f"t{hour}40", slice(middle, size))]
+        return [(f"t{hour}15", slice(0, middle + SLICE_OVERLAP_ROWS)), (f"t{hour}40", slice(middle, size))]
     return [(f"t{hour}15" if passage.number % 2 else "txxxxxx", slice(0, size))]

@@ -13,7 +13,7 @@ import shapely
 from iota2.core.random import generator
 from iota2.testing.ground import FieldShape, Ground
 
-EROSION = 12.0
+EROSION_METRES = 12.0
 """Metres between a field's edge and its polygon, so that polygons contain no pixel of another field."""
 MIN_AREA = 1500.0
 """Minimum area of a polygon in square metres."""
@@ -51,7 +51,9 @@ def _drawn_fields(ground: Ground, hamlets: np.ndarray, footprint: shapely.Polygo
     """Fields eroded as in manual digitising, without the smallest ones, inside the footprint."""
     fields = list(ground.fields_of(hamlets))
     # Vertices are rounded to centimetres, as in manual digitising.
-    drawn = shapely.set_precision(shapely.buffer([f.polygon for f in fields], -EROSION, join_style="mitre"), 0.01)
+    drawn = shapely.set_precision(
+        shapely.buffer([f.polygon for f in fields], -EROSION_METRES, join_style="mitre"), 0.01
+    )
     shapely.prepare(footprint)
     wanted = (shapely.area(drawn) > MIN_AREA) & shapely.covers(footprint, drawn)
     return [FieldShape(fields[k].field, fields[k].code, drawn[k]) for k in np.flatnonzero(wanted)]

@@ -16,7 +16,7 @@ CLOUD_NODE_SPACING = 16
 """Pixels between the nodes of the cloud field."""
 SHADOW_SHIFT = (-14, -10)
 """Rows and columns from a cloud to its shadow: the morning sun is in the south-east."""
-DILATION = 2
+DILATION_PIXELS = 2
 """Pixels by which masks are dilated."""
 PERMANENT_CLOUD_RADIUS = 9
 """Radius in pixels of the permanent cloud at the centre of the world."""
@@ -108,7 +108,7 @@ def _orbit_edge(shape: tuple[int, int], index: int) -> np.ndarray:
 
 
 def _dilated(mask: np.ndarray) -> np.ndarray:
-    return ndimage.binary_dilation(mask, iterations=DILATION)
+    return ndimage.binary_dilation(mask, iterations=DILATION_PIXELS)
 
 
 def _shifted(mask: np.ndarray, by: tuple[int, int]) -> np.ndarray:

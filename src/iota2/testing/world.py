@@ -25,7 +25,7 @@ IMAGE_CRS, MAP_CRS = "EPSG:32631", "EPSG:2154"
 PIXEL = 10.0
 ORIGIN = (400800.0, 4850000.0)
 """Upper left corner of the second tile: the overlap of T31TCJ and T31TDJ, east of Toulouse."""
-STRIP = 512
+STRIP_ROWS = 512
 """Rows whose positions are computed at once."""
 CLOUD_VALUES = np.array([4200, 4300, 4400, 4500, 4600, 4700, 4800, 4850, 3600, 2800], np.float32)
 SHADOW_FACTOR = 0.45
@@ -248,7 +248,7 @@ def _positions(geobox: GeoBox) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """EPSG:2154 coordinates (x, y) of pixel centres, in strips of rows, each as (rows, columns)."""
     to_map = Transformer.from_crs(str(geobox.crs), MAP_CRS, always_xy=True)
     (height, width), affine = geobox.shape, geobox.affine
-    for top in range(0, height, STRIP):
-        rows, cols = np.mgrid[top : min(top + STRIP, height), :width] + 0.5
+    for top in range(0, height, STRIP_ROWS):
+        rows, cols = np.mgrid[top : min(top + STRIP_ROWS, height), :width] + 0.5
         x, y = affine.c + affine.a * cols + affine.b * rows, affine.f + affine.d * cols + affine.e * rows
         yield to_map.transform(x, y)

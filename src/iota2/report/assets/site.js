@@ -10,7 +10,7 @@
   var field = document.getElementById("search");
   var count = document.getElementById("found");
 
-  /* "seed 1" is one word, and not found in "seed 10". */
+  /* "seed 1" is one search term and does not match "seed 10". */
   function tied(text) {
     return text.toLowerCase().replace(/(^|\s)(part|region|seed|sensor)\s+(\S+)/g, "$1$2=$3;");
   }
@@ -21,7 +21,7 @@
   });
   var WORDS = JSON.parse(document.getElementById("words").textContent);
 
-  /* What the reader set is kept when the page loads again. */
+  /* The reader's settings are kept when the page reloads. */
   var memory = "iota2:" + location.pathname;
   function recall() {
     try { return JSON.parse(sessionStorage.getItem(memory)) || {}; } catch (error) { return {}; }
@@ -32,7 +32,7 @@
     try { sessionStorage.setItem(memory, JSON.stringify(all)); } catch (error) { /* private window */ }
   }
 
-  /* The page loads again while the run goes on; not while somebody types, drags or reads the list below. */
+  /* The page reloads during the run, except while the reader types, drags or reads the list below. */
   var touched = 0, every = +document.body.getAttribute("data-refresh");
   function busy() { touched = Date.now(); }
   ["keydown", "mousedown", "wheel", "touchstart"].forEach(function (kind) {
@@ -60,7 +60,7 @@
   document.getElementById("further").onclick = function () { zoom.zoomOut(); };
   document.getElementById("whole").onclick = function () { zoom.resize(); zoom.fit(); zoom.center(); keepView(); };
 
-  /* Every word must occur in the name or the place of a job. */
+  /* Every search term must occur in the name or the key of a job. */
   function search() {
     var words = wanted();
     var total = 0;
@@ -79,7 +79,7 @@
   field.addEventListener("input", search);
   if (kept.search) { field.value = kept.search; search(); }
 
-  /* A line of the list below the picture. Only text is ever put in. */
+  /* Row of the list below the graph; values are inserted as text only. */
   function element(name, text, parent, kind) {
     var made = document.createElement(name);
     made.textContent = text;
@@ -111,7 +111,7 @@
     return head;
   }
 
-  /* A click that ends a drag is none. */
+  /* The click at the end of a drag is ignored. */
   var from = null, moved = false;
   svg.addEventListener("mousedown", function (event) { from = [event.clientX, event.clientY]; moved = false; }, true);
   svg.addEventListener("mousemove", function (event) {

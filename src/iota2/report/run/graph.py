@@ -22,7 +22,7 @@ MIN_CELL_WIDTH, LETTER_WIDTH = 7.0, 6.3
 MIN_WIDTH = 860.0
 MAX_UPRIGHT_CHARACTERS = 9
 """Characters of a tile's name that fit above its column."""
-APART = "\N{EM SPACE}"
+LABEL_SEPARATOR = "\N{EM SPACE}"
 """Separator between the name and the time of a cell."""
 RIGHT, BOTTOM = 24.0, 16.0
 
@@ -98,7 +98,7 @@ def lay_out(steps: Sequence[StepView], jobs: Sequence[JobView]) -> Graph:
     """Graph of the jobs; steps without a job have no row."""
     present = {job.step for job in jobs}
     steps = [step for step in steps if step.name in present]
-    fold, folded = _folding(jobs)
+    fold, folded = _grouping(jobs)
     piles: dict[tuple[str, ...], list[JobView]] = defaultdict(list)
     for job in jobs:
         piles[fold(job)].append(job)
@@ -146,7 +146,7 @@ def counted(jobs: Iterable[JobView]) -> str:
     return ", ".join(f"{counts[state]} {words}" for state, words in WORDS.items() if counts[state])
 
 
-def _folding(jobs: Sequence[JobView]) -> tuple[Callable[[JobView], tuple[str, ...]], str]:
+def _grouping(jobs: Sequence[JobView]) -> tuple[Callable[[JobView], tuple[str, ...]], str]:
     """Key by which jobs are grouped into cells, and the name of the groups."""
     if len(jobs) <= MAX_JOBS:
         return lambda job: (job.id,), ""
@@ -199,7 +199,7 @@ def _cell(number: int, jobs: Sequence[JobView], x: float, y: float, width: float
     first = jobs[0]
     if len(jobs) == 1:
         place = first.key or "all tiles"
-        label = f"{place}{APART}{first.seconds:.1f} s" if first.seconds else place
+        label = f"{place}{LABEL_SEPARATOR}{first.seconds:.1f} s" if first.seconds else place
         details = (f"{first.seconds:.1f} s" if first.seconds else "", f"{first.peak} MiB" if first.peak else "")
         title = f"{first.step}: {first.task}\n{', '.join(filter(None, (WORDS[state], *details)))}"
         title += f"\n{first.message or first.reason}" if first.message or first.reason else ""
@@ -214,7 +214,7 @@ def _fitted(label: str, width: float) -> str:
     """The label, without its time or shortened if the cell is narrow; empty if the cell is too narrow for any text."""
     most = int((width - 8) / LETTER_WIDTH)
     if letters(label) > most:
-        label = label.split(APART, maxsplit=1)[0]
+        label = label.split(LABEL_SEPARATOR, maxsplit=1)[0]
     return shortened(label, most) if letters(label) <= most or most > 4 else ""
 
 
