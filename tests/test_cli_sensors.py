@@ -20,7 +20,7 @@ from iota2.io.archive.products import scan_tile
 from iota2.io.archive.s1tiling import of_direction
 from iota2.io.archive.specs import builtin_specs
 from iota2.terminal.lines import WIDTH
-from iota2.testing.products import Layer, made_up_layers, write_product, write_raster, write_series
+from iota2.testing.products import Layer, synthetic_layers, write_product, write_raster, write_series
 from tests.chain.helpers import command
 
 TILE = "T31TCJ"
@@ -367,7 +367,7 @@ def write(
     offsets: Mapping[str, float] | None = None,
 ) -> None:
     """One made-up product of any sensor."""
-    layers = made_up_layers(spec, {"": LATTICE}, np.random.default_rng(1), corner=False)
+    layers = synthetic_layers(spec, {"": LATTICE}, np.random.default_rng(1), corner=False)
     kept = {name: layer for name, layer in layers.items() if name not in without}
     write_product(spec, folder, TILE, day, kept, offsets=offsets)
 

@@ -1,4 +1,4 @@
-"""Which files the output tree holds, where, and one sentence about each.
+"""Table of all files of the output tree: path pattern, description and role.
 
 Braces in a path are axes of the run (``tile``, ``part``, ``sensor``, ``region``, ``seed``) or constants of the run
 (``region_base``, ``cloud``, ``samples``). The reference page of the output tree is generated from this table.
@@ -13,7 +13,7 @@ from typing import Protocol
 from iota2.core.graph import Artifact, Need, optional
 
 MARK = ".iota2"
-"""Folder that marks an output of this program: its lock, its records, the names of what it made."""
+"""Folder that identifies an output folder; it contains the lock, the records and the list of outputs."""
 
 
 class _Classification(Protocol):
@@ -28,8 +28,8 @@ class _Coregistration(Protocol):
     def vhr_path(self) -> Path | None: ...
 
 
-class Wishes(Protocol):
-    """What decides which files are asked for: a part of the configuration, which is not known here."""
+class OutputOptions(Protocol):
+    """Part of the configuration that decides which optional files are written."""
 
     @property
     def arg_classification(self) -> _Classification: ...
@@ -37,33 +37,33 @@ class Wishes(Protocol):
     def coregistration(self) -> _Coregistration: ...
 
 
-def with_probabilities(config: Wishes) -> bool:
-    """Whether probability maps are asked for."""
+def with_probabilities(config: OutputOptions) -> bool:
+    """Whether probability maps are requested."""
     return config.arg_classification.enable_probability_map
 
 
-def with_final_probabilities(config: Wishes) -> bool:
-    """Whether the mosaic of probability maps is asked for."""
+def with_final_probabilities(config: OutputOptions) -> bool:
+    """Whether the mosaic of probability maps is requested."""
     return with_probabilities(config) and config.arg_classification.generate_final_probability_map
 
 
-def with_coregistration(config: Wishes) -> bool:
+def with_coregistration(config: OutputOptions) -> bool:
     """Whether dates are aligned with a reference image."""
     return config.coregistration.vhr_path is not None
 
 
 def artifacts() -> tuple[Artifact, ...]:
-    """Every kind of file of the output tree."""
+    """All kinds of files of the output tree."""
     return tuple(value for value in globals().values() if isinstance(value, Artifact))
 
 
 def products() -> tuple[Artifact, ...]:
-    """What a run is made for, in the order in which people are shown it."""
+    """Final products of a run, in the order of presentation."""
     return tuple(artifact for artifact in artifacts() if artifact.role == "product")
 
 
 def is_product(name: str) -> bool:
-    """Whether a path, relative to the output folder, is that of a product."""
+    """Whether ``name``, a path relative to the output folder, is a product."""
     return any(artifact.matches(name) for artifact in products())
 
 
@@ -73,9 +73,9 @@ FOLDERS = {
     "final/TMP": "Products per tile, before the mosaic.",
     "logs": "One log per job, by step.",
 }
-"""Folders that every run makes, with what they contain; builders have others."""
+"""Folders of every run and their contents; builders add their own."""
 
-# ---- found by the survey, at every start
+# ---- written by the survey, at every start
 SCENE = Artifact(
     "features/{tile}/tmp/scene.json",
     "Every product found for the tile, with its files and grids.",
@@ -91,14 +91,14 @@ LISTING = Artifact(
     "Fingerprint of every image file of the tile: jobs that read a changed file run again.",
 )
 
-# ---- init
+# ---- preparation
 SHIFTS = Artifact(
     "features/{tile}/tmp/coregistration.json",
     "Corrections of dates, applied while they are read, in map units (with `coregistration.vhr_path`).",
     when=with_coregistration,
 )
 IMAGES: Mapping[str, Artifact | Need] = {"scene": SCENE, "listing": LISTING, "shifts": optional(SHIFTS)}
-"""What a step needs that reads pixels."""
+"""Inputs of steps that read pixels."""
 SHIFTS_TABLE = Artifact(
     "features/{tile}/coregistration.csv",
     "Displacement of each date from the reference image, with its accuracy (with `coregistration.vhr_path`).",
@@ -121,10 +121,10 @@ COMMON_MASK = Artifact(
     "features/{tile}/tmp/MaskCommunSL.tif",
     "1 where every sensor, or any with `allow_missing_sensor`, has an image on at least one date.",
 )
-COMMON_MASK_VECTOR = Artifact("features/{tile}/tmp/MaskCommunSL.shp", "The same as polygons, in `proj`.")
+COMMON_MASK_VECTOR = Artifact("features/{tile}/tmp/MaskCommunSL.shp", "The common mask as polygons, in `proj`.")
 VALIDITY = Artifact(
     "features/{tile}/nbView.tif",
-    "Number of clear dates of each pixel: those on which no mask applies (without any mask, those with data).",
+    "Number of clear dates of each pixel: dates on which no mask applies (for sensors without masks: dates with data).",
 )
 CLEAR_DATES = Artifact(
     "features/{tile}/clear_dates.csv",
@@ -145,7 +145,7 @@ ENVELOPE = Artifact("envelope/{tile}.shp", "The area of the map that the tile co
 REGIONS = Artifact("{region_base}.shp", "The regions, in `proj`; a single one without a region file.")
 REFERENCE = Artifact(
     "reference_data.shp",
-    "The reference polygons as used: checked, in `proj`, with map code, home region and the side of each seed.",
+    "Cleaned reference polygons, in `proj`, with map code, home region and side (learning, validation) for each seed.",
 )
 REFERENCE_NOTES = Artifact(
     "config_model/reference_notes.json", "Repaired and excluded reference polygons.", role="note"
@@ -184,7 +184,9 @@ TILE_STATISTICS = Artifact(
     "samplesSelection/{tile}_region_{region}_seed_{seed}_stats.xml",
     "Pixels per class and per polygon on one tile.",
 )
-MODEL_STATISTICS = Artifact("samplesSelection/samples_region_{region}_seed_{seed}.xml", "The same over all tiles.")
+MODEL_STATISTICS = Artifact(
+    "samplesSelection/samples_region_{region}_seed_{seed}.xml", "Pixels per class and per polygon over all tiles."
+)
 RATES = Artifact(
     "samplesSelection/samples_region_{region}_seed_{seed}_outrates.csv",
     "Requested, available and selected pixels of each class.",
@@ -247,7 +249,7 @@ PROBABILITIES = Artifact(
 # ---- mosaic
 TILE_LABELS = Artifact("final/TMP/{tile}_seed_{seed}.tif", "Labels of all models on the tile.")
 TILE_CONFIDENCE = Artifact("final/TMP/{tile}_GlobalConfidence_seed_{seed}.tif", "Confidence on the tile, 0 to 100.")
-TILE_VALIDITY = Artifact("final/TMP/{tile}_Cloud.tif", "Number of clear dates where the tile is classified.")
+TILE_VALIDITY = Artifact("final/TMP/{tile}_Cloud.tif", "Number of clear dates; 0 where the tile is not classified.")
 TILE_LABELS_STYLE = Artifact(
     "final/TMP/{tile}_seed_{seed}.qml", "QGIS style of the labels: names and colours.", role="note"
 )
@@ -266,13 +268,13 @@ MAP = Artifact(
 )
 COLOR_MAP = Artifact(
     "final/Classif_Seed_{seed}_ColorIndexed.tif",
-    "The same map with the colours of the colour table in it.",
+    "The land-cover map with an embedded colour table.",
     role="product",
 )
 MAP_STYLE = Artifact("final/Classif_Seed_{seed}.qml", "QGIS style of the map: names and colours.", role="note")
 COLOR_MAP_STYLE = Artifact(
     "final/Classif_Seed_{seed}_ColorIndexed.qml",
-    "QGIS style of the coloured map: its classes only, with names.",
+    "QGIS style of the coloured map: the classes that occur, with names.",
     role="note",
 )
 FINAL_CONFIDENCE = Artifact(
@@ -308,7 +310,7 @@ TILE_VALIDATION = Artifact(
 )
 TILE_COMPARISON = Artifact(
     "final/TMP/{tile}_seed_{seed}_CompRef.tif",
-    "Map against reference: 1 and 2 validation wrong and right, 3 and 4 learning wrong and right.",
+    "Comparison with reference: 1, 2 validation wrong, correct; 3, 4 learning wrong, correct.",
 )
 TILE_COMPARISON_STYLE = Artifact(
     "final/TMP/{tile}_seed_{seed}_CompRef.qml",
@@ -320,10 +322,12 @@ VALIDATION = Artifact(
     "final/TMP/Validation_Seed_{seed}.csv",
     "Validation pixels by polygon, with its distance in metres to the nearest learning polygon of its class.",
 )
-CLASSIFICATION_RESULTS = Artifact("final/TMP/ClassificationResults_seed_{seed}.txt", "Measures of each class, as text.")
+CLASSIFICATION_RESULTS = Artifact(
+    "final/TMP/ClassificationResults_seed_{seed}.txt", "Accuracy measures of each class, as text."
+)
 DIFFERENCE = Artifact(
     "final/diff_seed_{seed}.tif",
-    "Map against reference: 1 and 2 validation wrong and right, 3 and 4 learning wrong and right, 0 no reference.",
+    "Comparison with reference: 1, 2 validation wrong, correct; 3, 4 learning wrong, correct; 0 no reference.",
     role="product",
 )
 DIFFERENCE_STYLE = Artifact(
@@ -372,11 +376,11 @@ SITE = Artifact(
     "logs/html/index.html", "The run report: progress and results job by job; opens without a server.", role="note"
 )
 SITE_JOBS = Artifact(
-    "logs/html/tasks_status_1.html", "The graph of the jobs; a click opens a job with its log.", role="note"
+    "logs/html/tasks_status_1.html", "The job graph; a click opens the page of a job with its log.", role="note"
 )
 SITE_TIMELINE = Artifact("logs/html/timeline.html", "Jobs of each worker over time.", role="note")
 SITE_INPUTS = Artifact(
-    "logs/html/input_files_content.html", "The products found by sensor and tile, with a calendar.", role="note"
+    "logs/html/input_files_content.html", "Products found by sensor and tile, with a calendar.", role="note"
 )
 SITE_PRODUCTS = Artifact(
     "logs/html/s2_path_content.html",
@@ -384,16 +388,18 @@ SITE_PRODUCTS = Artifact(
     role="note",
 )
 SITE_OUTPUTS = Artifact(
-    "logs/html/output_path_content.html", "The output tree with a sentence for each file.", role="note"
+    "logs/html/output_path_content.html", "The output tree with a description of each file.", role="note"
 )
 SITE_RESULTS = Artifact(
     "logs/html/results.html", "Link to `final/report.html`, or the reason why it does not exist.", role="note"
 )
 SITE_SETTINGS = Artifact(
-    "logs/html/configuration_file.html", "Every option: value, default, value of the run before.", role="note"
+    "logs/html/configuration_file.html", "All options: value, default, value in the previous run.", role="note"
 )
 SITE_ENVIRONMENT = Artifact(
-    "logs/html/environment_info.html", "Versions and machine; no environment variables.", role="note"
+    "logs/html/environment_info.html",
+    "Software versions and machine; environment variables are not included.",
+    role="note",
 )
 SITE_JOB = Artifact("logs/html/jobs/<Step>-<digest>.html", "A job with its log, time, memory and reason.", role="note")
 GRAPH = Artifact("logs/tasks_status_1.svg", "Picture of the graph of jobs.", role="note")

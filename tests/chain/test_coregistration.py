@@ -211,7 +211,7 @@ def test_a_series_that_is_nothing_like_the_reference_is_read_as_it_lies(case: Ca
         ("band_ref : 3", {}, "has 2 bands, band 3 is needed"),
         ("band_src : 11", {}, "coregistration.band_src: Sentinel_2 has 10 bands"),
         ("", {"crs": None}, "has no coordinate system"),
-        ("", {"transform": rasterio.Affine(2.5, 0, 1e6, 0, -2.5, 5e6)}, "shows nothing of tile T31TCJ"),
+        ("", {"transform": rasterio.Affine(2.5, 0, 1e6, 0, -2.5, 5e6)}, "does not overlap tile T31TCJ"),
     ],
 )
 def test_a_useless_reference_is_refused_before_the_run(

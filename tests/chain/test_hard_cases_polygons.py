@@ -198,14 +198,14 @@ def _one_pixel(case: Case, near: shapely.Polygon) -> shapely.Polygon:
 
 
 NOTES = {
-    "outside": "polygons lie outside the tiles, the regions or the ground with enough clear dates",
+    "outside": "polygons are outside the tiles, the regions or the area with enough clear dates",
     "second of two labels": "of polygons of different labels: the ground is taken from both",
     "one label again": "of polygons of one label: the ground stays with the first",
     "bow-tie": "1 invalid polygon repaired (row {row})",
     "empty": "2 polygons without geometry left out (row {row}",
     "null label": "1 polygon without label left out (row {row})",
     "single": "une seule fois (41) has a single polygon in region 1: it is learned there and not validated",
-    "far": "ailleurs (34) has no usable polygon: the map does not hold it",
+    "far": "ailleurs (34) has no usable polygon",
     "thin": "fil (51) has no sample to learn from in region 1",
 }
 

@@ -176,8 +176,8 @@ def test_a_deeper_score_than_numbers_hold_is_still_a_probability():
 @pytest.mark.parametrize(
     ("trainer", "said"),
     [
-        (DecisionTreeClassifier(), "DecisionTreeClassifier is no forest"),
-        (RandomForestRegressor(2), "RandomForestRegressor is no forest"),
+        (DecisionTreeClassifier(), "DecisionTreeClassifier is not a forest"),
+        (RandomForestRegressor(2), "RandomForestRegressor is not a forest"),
         (GradientBoostingClassifier(n_estimators=2, init=DummyClassifier()), "starts from DummyClassifier"),
         (HistGradientBoostingClassifier(max_iter=2, categorical_features=[0]), "categorical features"),
     ],

@@ -20,7 +20,7 @@ from iota2.errors import InputError
 from iota2.io.archive.products import scan_tile
 from iota2.io.archive.specs import builtin_specs
 from iota2.io.series.alignment import ReferenceImage, date_views, reference_lattice, reference_views
-from iota2.testing.products import made_up_layers, write_product
+from iota2.testing.products import synthetic_layers, write_product
 
 TILE = "T31TCJ"
 LATTICE = GeoBox((160, 200), Affine(10, 0, 400000, 0, -10, 4820000), "EPSG:32631")
@@ -101,7 +101,7 @@ def test_a_date_is_seen_as_its_files_have_it(tmp_path: Path) -> None:
     spec = builtin_specs()["Sentinel_2"]
     coarse = LATTICE.zoom_out(2)
     grids = {"": LATTICE} | dict.fromkeys(("B5", "B6", "B7", "B8A", "B11", "B12"), coarse)
-    layers = made_up_layers(spec, grids, np.random.default_rng(3), corner=True)
+    layers = synthetic_layers(spec, grids, np.random.default_rng(3), corner=True)
     cloud = np.zeros(LATTICE.shape, np.uint8)
     cloud[60:80, 90:120] = 1
     plain = {name: replace(layers[name], values=layers[name].values * 0) for name in ("SAT", "EDG")}

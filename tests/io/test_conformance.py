@@ -28,7 +28,7 @@ from iota2.io.archive.specs import builtin_specs
 from iota2.io.files.atomic import write_json
 from iota2.io.series.reader import CubeReader
 from iota2.io.series.scene_file import read_scene, scene_to_json
-from iota2.testing.products import Layer, made_up_layers, product_name, write_product, write_raster, write_series
+from iota2.testing.products import Layer, product_name, synthetic_layers, write_product, write_raster, write_series
 from tests.io.damage import HARMS, rewritten
 
 TILE, OTHER = "T31TCJ", "T31TDJ"
@@ -300,7 +300,7 @@ def test_each_code_of_a_mask_hides_a_pixel_or_does_not(section: str, tmp_path: P
     square = GeoBox((20, 20), FINE.affine, FINE.crs)
     clear = {rule.name: clear_code(spec, rule.file, table) for rule in spec.masks}
     for day, pattern in enumerate(dict.fromkeys(rule.file for rule in spec.masks), 1):
-        layers = made_up_layers(spec, {"": square}, np.random.default_rng(0), corner=False)
+        layers = synthetic_layers(spec, {"": square}, np.random.default_rng(0), corner=False)
         rules = [rule for rule in spec.masks if rule.file == pattern]
         kind = layers[rules[0].name].values.dtype
         codes = np.array([*range(256), *(1 << bit for bit in range(8, 8 * kind.itemsize))], kind)
@@ -330,7 +330,7 @@ def clear_code(spec: SensorSpec, pattern: str, table: Table) -> int:
 @SENSORS
 def test_no_data_hides_its_own_pixels_and_no_values_beside_it(section: str, tmp_path: Path) -> None:
     spec, table = builtin_specs()[section], TABLES[section]
-    layers = made_up_layers(spec, {"": FINE}, np.random.default_rng(0), corner=False)
+    layers = synthetic_layers(spec, {"": FINE}, np.random.default_rng(0), corner=False)
     layers |= {
         rule.name: Layer(np.full(FINE.shape, clear_code(spec, rule.file, table), layers[rule.name].values.dtype), FINE)
         for rule in spec.masks
@@ -358,7 +358,7 @@ def test_what_the_series_show_is_in_sight_and_equal_where_no_data_is_missing(
     """With and without the masks that may be absent, also on a lattice that reaches beyond the files."""
     spec, optional = builtin_specs()[section], {rule.name for rule in builtin_specs()[section].masks if rule.optional}
     for number, day in enumerate(DAYS):
-        layers = made_up_layers(spec, grids_of(section), np.random.default_rng(number), corner=gaps)
+        layers = synthetic_layers(spec, grids_of(section), np.random.default_rng(number), corner=gaps)
         without = optional if masks == "none" or (masks != "all" and number) else set()
         write_product(spec, folder_of(spec, tmp_path), TILE, day, {k: v for k, v in layers.items() if k not in without})
     sensor, _ = scan_tile(spec, tmp_path, TILE)
@@ -388,7 +388,7 @@ def test_a_pixel_that_a_mask_hides_on_all_dates_is_never_seen(section: str, file
     spec, table, square = builtin_specs()[section], TABLES[section], GeoBox((16, 16), FINE.affine, FINE.crs)
     clear = {item.name: clear_code(spec, item.file, table) for item in spec.masks}
     for number, day in enumerate(DAYS):
-        layers = made_up_layers(spec, {"": square}, np.random.default_rng(number), corner=False)
+        layers = synthetic_layers(spec, {"": square}, np.random.default_rng(number), corner=False)
         kinds = {item.name: layers[item.name].values.dtype for item in spec.masks}
         codes = np.arange(256).reshape(16, 16)
         layers |= {
@@ -422,7 +422,7 @@ def valid_of(spec: SensorSpec, root: Path) -> np.ndarray:
 @SENSORS
 def test_two_products_of_one_day_are_two_dates(section: str, copy: Callable[[str], Path]) -> None:
     spec, root = builtin_specs()[section], copy(section)
-    again = made_up_layers(spec, grids_of(section), np.random.default_rng(9), corner=False)
+    again = synthetic_layers(spec, grids_of(section), np.random.default_rng(9), corner=False)
     write_product(spec, folder_of(spec, root), TILE, DAYS[0], again, number=1)
     scene, notes = scan_tile(spec, root, TILE)
     assert scene.keys == ("20180302", "20180511", "20180511.1", "20200229")
@@ -463,7 +463,7 @@ def test_a_stray_file_is_passed_over_and_told(section: str, copy: Callable[[str]
 def test_a_product_of_another_tile_never_gets_into_the_series(section: str, copy: Callable[[str], Path]) -> None:
     """By its name where names tell the tile, else by where it lies."""
     spec, root = builtin_specs()[section], copy(section)
-    layers = made_up_layers(spec, {"": AWAY}, np.random.default_rng(9), corner=False)
+    layers = synthetic_layers(spec, {"": AWAY}, np.random.default_rng(9), corner=False)
     write_product(spec, folder_of(spec, root), OTHER, date(2018, 8, 1), layers)
     if "(?P<tile>" in spec.product:
         scene, notes = scan_tile(spec, root, TILE)

@@ -12,7 +12,7 @@ import pytest
 from iota2.core.nomenclature import Nomenclature
 from iota2.report.results.page import AlignedSeries, ReportData, render_report
 from iota2.report.run.pages import render_products
-from iota2.report.run.plots import TARGET, target
+from iota2.report.run.plots import TARGET_SIZE, target
 from iota2.report.run.values import AlignedView, InputsView, ProductView, SeriesView
 
 HOSTILE = "</td><script>alert(1)</script>"
@@ -52,7 +52,7 @@ def test_without_a_reference_there_is_no_word_of_it() -> None:
 def test_dots_lie_where_the_dates_lie() -> None:
     plot = target(series(MOVED, UNKNOWN, AlignedView(0, 0, 9, 9, 0.02, 0.9, 0.9)))
     assert plot is not None
-    (one, middle), half = plot.dots, TARGET / 2
+    (one, middle), half = plot.dots, TARGET_SIZE / 2
     (inner, label), (outer, twice) = plot.rings
     assert (middle.x, middle.y) == (half, half)
     pixel = inner / float(label)
@@ -65,7 +65,7 @@ def test_dots_lie_where_the_dates_lie() -> None:
 def test_all_dots_are_on_the_plot(far: float) -> None:
     plot = target(series(replace(MOVED, right=far, down=far), replace(MOVED, right=-far, down=0.0)))
     assert plot is not None
-    assert all(0 < place < TARGET for dot in plot.dots for place in (dot.x, dot.y))
+    assert all(0 < place < TARGET_SIZE for dot in plot.dots for place in (dot.x, dot.y))
 
 
 def test_the_report_sums_up_each_series() -> None:

@@ -16,8 +16,8 @@ from xml.etree import ElementTree
 import pytest
 
 from iota2.report.run import pages as site
-from iota2.report.run.graph import MOST_BRICKS, MOST_JOBS, Graph, lay_out, letters, shortened
-from iota2.report.run.plots import BAR, MOST_MARKS, Mark, calendars, timeline
+from iota2.report.run.graph import MAX_CELLS, MAX_JOBS, Graph, lay_out, letters, shortened
+from iota2.report.run.plots import MARK_HEIGHT, MAX_MARKS, Mark, calendars, timeline
 from iota2.report.run.values import (
     Hole,
     InputsView,
@@ -62,26 +62,26 @@ def graph_of(run: RunView) -> Graph:
 # ------------------------------------------------------------------------------------------------------- the graph
 
 
-def test_a_few_jobs_are_a_brick_each_and_lines_skip_what_follows_from_others() -> None:
+def test_a_few_jobs_are_a_cell_each_and_lines_skip_what_follows_from_others() -> None:
     graph = graph_of(run_of(["A", "B"], seeds=2))
-    ids = [brick.jobs[0].id for brick in graph.bricks]
-    assert [len(brick.jobs) for brick in graph.bricks] == [1] * 7
+    ids = [cell.jobs[0].id for cell in graph.cells]
+    assert [len(cell.jobs) for cell in graph.cells] == [1] * 7
     links = {(ids[a], ids[b]) for a, b, _ in graph.lines}
     assert links == {(f"first/{t}", f"second/{t}_{s}") for t in "AB" for s in (0, 1)} | {
         (f"second/{t}_{s}", "last/all") for t in "AB" for s in (0, 1)
     }, "last needs first as well, which is plain from second"
 
 
-def test_bricks_of_a_row_do_not_overlap_and_keep_to_the_column_of_their_tile() -> None:
+def test_cells_of_a_row_do_not_overlap_and_keep_to_the_column_of_their_tile() -> None:
     graph = graph_of(run_of([f"T{k:03}" for k in range(40)], seeds=3))
     centres = {column.name: column.x for column in graph.columns}
     half = (graph.columns[1].x - graph.columns[0].x) / 2
     rows: dict[float, list[tuple[float, float]]] = {}
-    for brick in graph.bricks:
-        rows.setdefault(brick.y, []).append((brick.x, brick.x + brick.width))
-        if tile := brick.jobs[0].tile:
-            assert centres[tile] - half <= brick.x
-            assert brick.x + brick.width <= centres[tile] + half + 1e-6
+    for cell in graph.cells:
+        rows.setdefault(cell.y, []).append((cell.x, cell.x + cell.width))
+        if tile := cell.jobs[0].tile:
+            assert centres[tile] - half <= cell.x
+            assert cell.x + cell.width <= centres[tile] + half + 1e-6
     assert len(rows) == 3
     for spans in rows.values():
         spans.sort()
@@ -89,27 +89,27 @@ def test_bricks_of_a_row_do_not_overlap_and_keep_to_the_column_of_their_tile() -
 
 
 def test_many_jobs_are_folded_by_step_and_tile_and_more_by_step() -> None:
-    tiles = [f"T{k:04}" for k in range(MOST_JOBS)]
+    tiles = [f"T{k:04}" for k in range(MAX_JOBS)]
     folded = graph_of(run_of(tiles, seeds=3))
-    assert Counter(len(brick.jobs) for brick in folded.bricks) == {1: MOST_JOBS + 1, 3: MOST_JOBS}
+    assert Counter(len(cell.jobs) for cell in folded.cells) == {1: MAX_JOBS + 1, 3: MAX_JOBS}
     assert folded.folded == "a step on a tile"
-    whole = graph_of(run_of([f"T{k:05}" for k in range(MOST_BRICKS)]))
-    assert [len(brick.jobs) for brick in whole.bricks] == [MOST_BRICKS, MOST_BRICKS, 1]
+    whole = graph_of(run_of([f"T{k:05}" for k in range(MAX_CELLS)]))
+    assert [len(cell.jobs) for cell in whole.cells] == [MAX_CELLS, MAX_CELLS, 1]
 
 
-def test_a_folded_brick_is_red_when_one_of_its_jobs_failed_else_shares_its_colours() -> None:
-    tiles = [f"T{k:04}" for k in range(MOST_JOBS)]
+def test_a_folded_cell_is_red_when_one_of_its_jobs_failed_else_shares_its_colours() -> None:
+    tiles = [f"T{k:04}" for k in range(MAX_JOBS)]
     states: dict[str, State] = {
         "second/T0000_0": "failed",
         "second/T0000_1": "done",
         "second/T0001_0": "done",
         "second/T0001_1": "fresh",
     }
-    bricks = {(brick.jobs[0].step, brick.jobs[0].tile): brick for brick in graph_of(run_of(tiles, 4, states)).bricks}
-    assert [part.state for part in bricks["second", "T0000"].parts] == ["failed"]
-    shares = {part.state: part.width / bricks["second", "T0001"].width for part in bricks["second", "T0001"].parts}
+    cells = {(cell.jobs[0].step, cell.jobs[0].tile): cell for cell in graph_of(run_of(tiles, 4, states)).cells}
+    assert [part.state for part in cells["second", "T0000"].parts] == ["failed"]
+    shares = {part.state: part.width / cells["second", "T0001"].width for part in cells["second", "T0001"].parts}
     assert shares == pytest.approx({"done": 0.25, "waiting": 0.5, "fresh": 0.25})
-    assert bricks["second", "T0001"].label in ("", "2/4")
+    assert cells["second", "T0001"].label in ("", "2/4")
 
 
 def test_five_thousand_jobs_are_few_megabytes_and_each_can_be_searched() -> None:
@@ -222,8 +222,8 @@ def test_a_hole_in_the_map_is_named_before_all_else_and_old_products_are_called_
     for name in ("index.html", "results.html"):
         text = " ".join(" ".join(Seen(pages[name]).texts).split())
         assert "Tile A, rows 0 to 1023 of 2000" in text, name
-        assert "final/Classif_Seed_0.tif – there is one of an earlier run" in text, name
-        assert "final/report.html – there" not in text
+        assert "final/Classif_Seed_0.tif – one of an earlier run exists" in text, name
+        assert "final/report.html – one of" not in text
     assert pages["index.html"].index("Holes in the map") < pages["index.html"].index("Failed jobs")
 
 
@@ -231,10 +231,10 @@ def test_the_page_of_results_links_to_the_report_only_when_the_run_has_made_it()
     for report, state, leads in (("made", "done", True), ("made", "running", False), ("old", "failed", False)):
         run = RunView(**{**vars(run_of(["A"])), "state": state, "report": report})
         page = site.render_run(run)["results.html"]
-        assert ("This run has made the report" in page) == leads
+        assert ("The report of this run is available" in page) == leads
         assert ('<a id="report" href="../../final/report.html"><b>Open the report</b></a>' in page) == leads
         assert ("final/RESULTS.txt" in page) == leads
-    assert "does not show what this run has found" in page
+    assert "does not show the results of this run" in page
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "stopped"])
@@ -301,7 +301,7 @@ def test_the_calendar_has_a_mark_for_each_date_in_order() -> None:
     assert len(marks) == 3
     assert (marks[1] - marks[0]) / (marks[2] - marks[0]) == pytest.approx(31 / 354, abs=0.001)
     assert [tick.label for tick in plot.ticks][:2] == ["Feb 2018", "Mar"]
-    assert plot.lanes[0].marks[0].about == "2018-01-10: not looked at yet"
+    assert plot.lanes[0].marks[0].about == "2018-01-10: not read yet"
     assert calendars([SeriesView("S2", "B", "", ())]) == []
 
 
@@ -314,15 +314,15 @@ def test_a_mark_is_as_high_as_the_image_is_wide_and_coloured_where_it_is_clear()
     (plot,) = calendars([SeriesView("S2", "A", "", products)])
     half, whole, nothing = plot.lanes[0].marks
     height = {kind: float(path.rsplit("v-", 1)[1]) for kind, path in half.paths}
-    assert height == {"shown": BAR / 2, "c2": BAR / 4}
+    assert height == {"shown": MARK_HEIGHT / 2, "c2": MARK_HEIGHT / 4}
     assert {kind for kind, _ in whole.paths} == {"shown", "c4"}
-    assert half.about == "2018-01-01: 50 % clear; the image shows 50 % of the tile"
-    assert "shows nothing" in nothing.about
+    assert half.about == "2018-01-01: 50 % clear; the image covers 50 % of the tile"
+    assert "does not cover" in nothing.about
 
 
 def test_dates_of_many_tiles_are_drawn_together() -> None:
     products = tuple(ProductView(date(2018, 1, 1 + k), "P", 1.0, k / 30) for k in range(30))
-    tiles = MOST_MARKS // 30 + 1
+    tiles = MAX_MARKS // 30 + 1
     (plot,) = calendars([SeriesView("S2", f"T{k}", "", products) for k in range(tiles)])
     (mark,) = plot.lanes[0].marks
     paths = dict(mark.paths)

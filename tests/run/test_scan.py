@@ -271,6 +271,6 @@ def test_images_too_small_to_be_aligned_are_told(case: Case) -> None:
     (note,) = [told for told in texts_of(survey(load_config(case.configured(**given))).remarks) if "align" in told]
     assert note == (
         f"coregistration: Sentinel2, tile {WEST}: 64 x 64 pixels are too few to align: 96 x 96 are needed; its dates "
-        "are read as they lie."
+        "are not moved."
     )
     assert not [told for told in texts_of(found(case).remarks) if "align" in told]

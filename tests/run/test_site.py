@@ -136,12 +136,12 @@ def test_how_clear_each_date_is_agrees_with_the_made_up_sky(failed: Failed) -> N
     assert told == expected
     calendar = failed.page("input_files_content.html")
     for (tile, day), (inside, clear) in expected.items():
-        assert f"{tile}, {day}: {clear} % clear; the image shows {inside} % of the tile" in calendar
+        assert f"{tile}, {day}: {clear} % clear; the image covers {inside} % of the tile" in calendar
 
 
 def test_the_page_of_results_says_what_is_not_there(failed: Failed) -> None:
     page = failed.page("results.html")
-    assert "This run has ended without the report of the results." in page
+    assert "This run ended without the accuracy report." in page
     assert "<code>final/Classif_Seed_0.tif</code>" in page
     assert "url=" not in page
     assert "Holes in the map" not in page, "the map is missing as a whole: nothing was learned"
@@ -161,11 +161,11 @@ def test_the_next_run_tells_which_option_differs(failed: Failed, tmp_path: Path)
     assert re.findall(r"<code>([\w.]+\.\w+)</code>", changed) == ["arg_train.otb_classifier_options"]
     inputs = (site / "input_files_content.html").read_text(encoding="utf-8")
     assert len(re.findall(r"<td>\d+ %</td><td>\d+ %</td>", inputs)) == 2
-    assert "not looked at yet</title>" not in inputs, "how clear the dates are is known from the run before"
+    assert "not read yet</title>" not in inputs, "how clear the dates are is known from the run before"
     index = (site / "index.html").read_text(encoding="utf-8")
-    assert "All was up to date: no job had to run." in index
-    assert index.count('class="brick fresh"') == index.count('class="brick ')
-    assert index.count('<a href="jobs/') == index.count('class="brick '), "jobs that are up to date keep their pages"
+    assert "Everything was up to date: no job had to run." in index
+    assert index.count('class="cell fresh"') == index.count('class="cell ')
+    assert index.count('<a href="jobs/') == index.count('class="cell '), "jobs that are up to date keep their pages"
 
 
 def test_pages_are_kept_fresh_while_no_job_ends_and_show_what_is_under_way(
@@ -231,15 +231,15 @@ def complaints(browser: webdriver.Chrome) -> list[str]:
     return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
 
 
-def bricks(browser: webdriver.Chrome, kind: str) -> list[WebElement]:
-    return browser.find_elements(By.CSS_SELECTOR, f"#graph .brick.{kind}")
+def cells(browser: webdriver.Chrome, kind: str) -> list[WebElement]:
+    return browser.find_elements(By.CSS_SELECTOR, f"#graph .cell.{kind}")
 
 
 @in_browser
 @pytest.mark.parametrize("page", ["index.html", "tasks_status_1.html"])
 def test_a_click_on_a_red_job_lands_on_its_log(failed: Failed, browser: webdriver.Chrome, page: str) -> None:
     browser.get(failed.address(page))
-    (red,) = bricks(browser, "failed")
+    (red,) = cells(browser, "failed")
     red.click()
     log = browser.find_element(By.ID, "log")
     assert "/jobs/samplesExtraction-" in browser.current_url
@@ -251,7 +251,7 @@ def test_a_click_on_a_red_job_lands_on_its_log(failed: Failed, browser: webdrive
 @in_browser
 def test_a_job_that_waits_for_the_failed_one_tells_so_when_clicked(failed: Failed, browser: webdriver.Chrome) -> None:
     browser.get(failed.address("tasks_status_1.html"))
-    bricks(browser, "blocked")[0].click()
+    cells(browser, "blocked")[0].click()
     assert "needs samplesExtraction/" in browser.find_element(By.ID, "panel").text
 
 
@@ -261,18 +261,18 @@ def test_the_search_keeps_what_it_finds_and_fades_the_rest(failed: Failed, brows
     field = browser.find_element(By.ID, "search")
     field.clear()
     field.send_keys(TILE.lower() + " extraction")
-    (hit,) = bricks(browser, "hit")
+    (hit,) = cells(browser, "hit")
     assert "failed" in hit.get_attribute("class").split()
     assert browser.find_element(By.ID, "found").text == "1 job"
-    assert len(bricks(browser, "dim")) == len(bricks(browser, "dim, #graph .brick.hit")) - 1
+    assert len(cells(browser, "dim")) == len(cells(browser, "dim, #graph .cell.hit")) - 1
     browser.refresh()
-    assert len(bricks(browser, "hit")) == 1, "kept when the page loads again"
+    assert len(cells(browser, "hit")) == 1, "kept when the page loads again"
     field = browser.find_element(By.ID, "search")
     field.clear()
     field.send_keys("t31tcj region 2")
     steps = {
         hit.find_element(By.TAG_NAME, "title").get_attribute("textContent").split(":")[0]
-        for hit in bricks(browser, "hit")
+        for hit in cells(browser, "hit")
     }
     assert steps == {"statsSamplesModel", "classificationMerge"}
     field.clear()
@@ -282,19 +282,19 @@ def test_the_search_keeps_what_it_finds_and_fades_the_rest(failed: Failed, brows
 @in_browser
 def test_the_graph_is_moved_and_brought_closer(failed: Failed, browser: webdriver.Chrome) -> None:
     browser.get(failed.address("tasks_status_1.html"))
-    before = bricks(browser, "failed")[0].rect
+    before = cells(browser, "failed")[0].rect
     browser.find_element(By.ID, "closer").click()
     time.sleep(0.3)
-    closer = bricks(browser, "failed")[0].rect
+    closer = cells(browser, "failed")[0].rect
     assert closer["width"] > before["width"]
     graph = browser.find_element(By.CSS_SELECTOR, "#graph svg")
     ActionChains(browser).move_to_element(graph).click_and_hold().move_by_offset(60, 0).release().perform()
     time.sleep(0.3)
-    assert bricks(browser, "failed")[0].rect["x"] == pytest.approx(closer["x"] + 60, abs=2)
+    assert cells(browser, "failed")[0].rect["x"] == pytest.approx(closer["x"] + 60, abs=2)
     assert browser.current_url == failed.address("tasks_status_1.html"), "a drag is no click"
     browser.find_element(By.ID, "whole").click()
     time.sleep(0.3)
-    assert bricks(browser, "failed")[0].rect["width"] == pytest.approx(before["width"], rel=0.02)
+    assert cells(browser, "failed")[0].rect["width"] == pytest.approx(before["width"], rel=0.02)
     browser.execute_script("sessionStorage.clear()")
 
 
@@ -307,7 +307,7 @@ def test_the_graph_is_used_with_the_keyboard(failed: Failed, browser: webdriver.
         for _ in range(100):
             ActionChains(browser).send_keys(Keys.TAB).perform()
             focused = (
-                "const at = document.activeElement; return (at.querySelector('.brick') || at).getAttribute('class')"
+                "const at = document.activeElement; return (at.querySelector('.cell') || at).getAttribute('class')"
             )
             if kind in (browser.execute_script(focused) or "").split():
                 return

@@ -125,7 +125,7 @@ def test_what_is_left_and_what_is_lost_make_up_what_there_was(tmp_path: Path):
 @pytest.mark.parametrize(
     ("available", "wanted", "told"),
     [
-        ({}, {}, "no polygon stands for learning there"),
+        ({}, {}, "no polygon is used for learning there"),
         ({11: 0, 12: 0}, {11: 0, 12: 0}, "no pixel centre lies in its learning polygons (classes 11, 12)"),
         ({11: 9, 12: 3}, {11: 0, 12: 0}, "sample_selection takes none of 12 pixels (wanted by class: 11: 0, 12: 0)"),
     ],

@@ -255,7 +255,7 @@ def test_models_that_do_not_fit_are_told_and_take_what_they_need(
     )
     shapes = fitting_shapes(job, scene, recipe, len(CODES))
     assert shapes.decoded == (16, 64)
-    assert "Give more: iota2 run --memory" in caplog.text
+    assert "iota2 run --memory" in caplog.text
 
 
 def test_masks_are_read_within_the_budget(tmp_path: Path) -> None:

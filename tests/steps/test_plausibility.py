@@ -144,7 +144,7 @@ def test_bands_that_are_not_used_are_not_looked_at(tmp_path: Path) -> None:
 def test_a_whole_series_from_0_to_1_is_a_note_about_the_scale_of_the_description(tmp_path: Path) -> None:
     archive(tmp_path, every=as_fractions)
     (note,) = checked(tmp_path)
-    assert "values of GREEN, RED, NIR, SWIR lie from 0 to 2 on all dates" in note
+    assert "values of GREEN, RED, NIR, SWIR range from 0 to 2" in note
     assert "set `scale: 10000`" in note
     assert checked(tmp_path, replace(SPEC, scale=10000.0)) == []
 
@@ -158,7 +158,7 @@ def test_nodata_read_without_its_sign_is_refused(tmp_path: Path, hole: slice | t
 
     error = refusal(archive(tmp_path, {(2, "RED"): unsigned}))
     assert Path(error.path).name == f"{THIRD}_red.tif"
-    assert "hold 55536, which is nodata -10000 read without its sign: the header says a wrong type" in str(error)
+    assert "55536, which is nodata -10000 read without its sign" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_few_values_that_look_like_no_data_are_named(tmp_path: Path, void: int, 
         return values
 
     (note,) = checked(archive(tmp_path, {(2, "RED"): holes}, tag=said), replace(SPEC, nodata=said))
-    assert "files of 1 of 6 products hold values that look like no data" in note
+    assert "files of 1 of 6 products contain values that look like no data" in note
     assert f"{THIRD} (RED {void} in " in note
     path = tmp_path / TILE / THIRD / f"{THIRD}_red.tif"
     with rasterio.open(path, "r+") as file:
@@ -275,7 +275,7 @@ def test_values_of_radar_that_look_like_no_data_are_named_too(tmp_path: Path) ->
         return found
 
     (note,) = checked(archive(tmp_path, every=decibels), replace(SPEC, spectral=False))
-    assert "files of 6 of 6 products hold values that look like no data" in note
+    assert "files of 6 of 6 products contain values that look like no data" in note
 
 
 def test_many_negative_values_and_indices_beyond_1_are_notes_with_the_product(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 
 from iota2.testing.classes import BANDS, CLASSES
-from iota2.testing.reference import fewest
+from iota2.testing.reference import min_polygons
 from iota2.testing.world import WorldOptions, make_world
 
 
@@ -79,7 +79,7 @@ def test_polygons_have_names_with_accents(files):
 
 def test_default_world_has_a_dozen_polygons_per_class_and_region():
     world = make_world(WorldOptions())
-    assert fewest(world.reference, world.ground) >= 12
+    assert min_polygons(world.reference, world.ground) >= 12
     seen = world.reference.to_crs("EPSG:32631")
     for tile in world.options.tiles:
         outline = shapely.box(*world.tile_geobox(tile).extent.boundingbox.bbox).exterior

@@ -13,7 +13,7 @@ import rasterio
 from scipy import ndimage
 
 from iota2.testing.classes import CLASSES
-from iota2.testing.radar import BACKSCATTER, LOOKS, Pass, backscatter, out_of_swath, passes, write_radar
+from iota2.testing.radar import BACKSCATTER, EQUIVALENT_LOOKS, Pass, backscatter, out_of_swath, passes, write_radar
 from iota2.testing.world import World, WorldOptions, make_world
 
 SMALL = WorldOptions(size=64, overlap=16, classes=3, dates=(date(2018, 3, 17), date(2018, 4, 28)))
@@ -64,7 +64,7 @@ def test_speckle_is_that_of_so_many_looks_and_leaves_the_mean(small: World) -> N
     chosen = np.flatnonzero(sizes > 150)
     assert len(chosen) > 5
     variation = ndimage.standard_deviation(seen, fields, chosen) / ndimage.mean(seen, fields, chosen)
-    assert np.mean(variation) == pytest.approx(1 / np.sqrt(LOOKS), rel=0.1)
+    assert np.mean(variation) == pytest.approx(1 / np.sqrt(EQUIVALENT_LOOKS), rel=0.1)
     change = 10 * np.log10(ndimage.mean(seen, fields, chosen) / ndimage.mean(calm, fields, chosen))
     assert abs(change.mean()) < 1, "dB around the class"
     assert 1 < change.std() < 3, "no field is like another"

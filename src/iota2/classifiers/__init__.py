@@ -1,4 +1,4 @@
-"""Classifiers by name, and models: classifiers that know what they were fed and what they answer."""
+"""Registry of classifiers, and models: fitted classifiers with the recipe of their features and their classes."""
 
 from __future__ import annotations
 

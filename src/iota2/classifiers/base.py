@@ -1,4 +1,4 @@
-"""What a classifier can do, and a model: a classifier that knows what it was fed and what it answers."""
+"""Interfaces of classifiers and transforms, and the model: a fitted classifier with its recipe and its classes."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ __all__ = ["Classifier", "Model", "ModelError", "Prediction", "Training"]
 
 
 class ModelError(UserError):
-    """A model folder that cannot be used: incomplete, damaged, of a newer format, or not fitting together."""
+    """A model folder that cannot be used: incomplete, damaged, of a newer format, or inconsistent."""
 
 
 FitTransform = Callable[[np.ndarray], "Transform"]
-"""Makes a transform of training samples, (sample, feature) float32."""
+"""Function that fits a transform to training samples, (sample, feature) float32."""
 
 
 class Classifier(Protocol):
     """A method that learns class codes from features."""
 
     Params: ClassVar[type[Options]]
-    """Its options."""
+    """Pydantic model of its options."""
     missing: ClassVar[str]
-    """How it treats missing values, a sentence."""
+    """Treatment of missing values, one sentence."""
     needs_series: ClassVar[bool]
-    """Whether it reads features as a series, (date, band), and so accepts only recipes that have this shape."""
+    """Whether it reads features as a series, (date, band), and so accepts only recipes of this shape."""
     loaded_share: ClassVar[float]
-    """Bytes of memory of a loaded model for each byte of its files."""
+    """Bytes of memory of a loaded model per byte of its files."""
     transforms: ClassVar[tuple[FitTransform, ...]]
-    """What its features go through: each makes a transform of the training samples as those before it leave them."""
+    """Transforms of the features, in order; each is fitted to the training samples after the transforms before it."""
 
     def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
-        """Not fitted yet; ``parameters`` are those of ``Params.parameters``."""
+        """Unfitted classifier; ``parameters`` are those of ``Params.parameters``."""
 
     def training_memory(self, samples: float, features: int, classes: int) -> int:
-        """Bytes that ``fit`` takes, the samples included; an estimate."""
+        """Estimated bytes of memory that ``fit`` needs, samples included."""
 
     @property
     def pixel_seconds(self) -> float:
-        """Seconds of prediction for each pixel; a rough guess."""
+        """Estimated seconds of prediction per pixel."""
 
     @property
     def n_features(self) -> int:
@@ -61,27 +61,27 @@ class Classifier(Protocol):
 
     @property
     def importances(self) -> np.ndarray | None:
-        """(feature,) float64 with sum 1 (0 if nothing could be learned), or None if the method has none."""
+        """(feature,) float64 with sum 1 (0 if nothing could be learned), or None if the method has no importances."""
 
     def fit(self, x: np.ndarray, y: np.ndarray, *, weight: np.ndarray | None, seed: int) -> None:
-        """Learn from ``x`` (sample, feature) float32 without NaN, class codes ``y`` and weights (sample,)."""
+        """Fit to ``x`` (sample, feature) float32 without NaN, class codes ``y`` and weights, both (sample,)."""
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
-        """(n, class) float64; columns follow the sorted classes given to ``fit``. ``ValueError`` for NaN.
+        """Probabilities (n, class) float64; columns follow the sorted classes given to ``fit``. ``ValueError`` for NaN.
 
-        Several threads may call it at once; it is quick in these when it works outside Python's lock.
-        ``x`` is (n, feature) float32; the transpose of a contiguous (feature, n) array is not copied.
+        Several threads may call it at once; they run in parallel if it releases the interpreter lock. ``x`` is (n,
+        feature) float32; the transpose of a contiguous (feature, n) array is not copied.
         """
 
     def summary(self) -> Mapping[str, int | float | str]:
-        """Facts about what was learned (size, depth …), for the model's card."""
+        """Properties of the fitted classifier (size, depth …) for the model's card."""
 
     def save(self, folder: Path) -> None:
-        """Write what ``load`` needs into an existing folder: no pickle; the same fit gives the same bytes."""
+        """Write everything ``load`` needs into an existing folder: no pickle; the same fit gives the same bytes."""
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """The classifier that ``save`` wrote, ready to predict. ``ModelError`` if the files are not sound."""
+        """The classifier that ``save`` wrote, ready to predict. ``ModelError`` if the files are invalid."""
 
 
 class Transform(Protocol):
@@ -89,31 +89,32 @@ class Transform(Protocol):
 
     name: ClassVar[str]
     keeps_features: ClassVar[bool]
-    """Whether each output is made of the feature in its place alone."""
+    """Whether each output depends only on the feature at the same position."""
 
     @property
     def n_inputs(self) -> int:
-        """Number of features it takes."""
+        """Number of input features."""
 
     @property
     def n_outputs(self) -> int:
-        """Number of features it gives."""
+        """Number of output features."""
 
     def apply(self, x: np.ndarray) -> np.ndarray:
-        """(sample, output) float32 of (sample, input) float32; NaN stays NaN in what is made of it."""
+        """(sample, output) float32 from (sample, input) float32; outputs that depend on NaN are NaN."""
 
     def save(self, folder: Path) -> None:
-        """Write its arrays into an existing folder; same arrays, same bytes."""
+        """Write its arrays into an existing folder; the same arrays give the same bytes."""
 
 
 @runtime_checkable
 class ReadsBlocks(Protocol):
-    """What a classifier may do besides: read the features of a block where they lie, without a copy."""
+    """Optional interface of a classifier: prediction from the features of a block in place, without a copy."""
 
     def predict_pixels(self, values: np.ndarray, at: np.ndarray) -> np.ndarray:
-        """(n, class) float64 of the pixels ``at`` (n,), ascending positions in ``values`` (feature, pixel) float32.
+        """Probabilities (n, class) float64 of the pixels ``at`` of ``values`` (feature, pixel) float32.
 
-        As ``predict_proba`` says for the rows ``values[:, at].T``, bit for bit. ``ValueError`` for NaN there.
+        ``at`` (n,) are ascending positions. Bit-identical to ``predict_proba(values[:, at].T)``. ``ValueError`` for NaN
+        at these pixels.
         """
 
 
@@ -126,7 +127,7 @@ def transformed(transforms: Sequence[Transform], x: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Training:
-    """How a model came to be."""
+    """Origin of a model: classifier, region, seed, samples and versions."""
 
     kind: str
     """Name of the classifier in the registry."""
@@ -134,22 +135,22 @@ class Training:
     seed: int
     parameters: Mapping[str, Any]
     samples: Mapping[int, int]
-    """Samples of each class code."""
+    """Number of samples by class code."""
     summary: Mapping[str, int | float | str]
     versions: Mapping[str, str]
-    """Library versions at training."""
+    """Versions of libraries during training."""
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A fitted classifier with the recipe of its features, what it answers, and transforms in between."""
+    """A fitted classifier with the recipe of its features, its classes, and optional transforms of the features."""
 
     classifier: Classifier
     recipe: FeatureRecipe
     target: Classes
     meta: Training
     transforms: tuple[Transform, ...] = ()
-    """Applied to the recipe's features one after the other, before the classifier sees them."""
+    """Applied to the recipe's features in order, before the classifier."""
 
     def __post_init__(self) -> None:
         given = len(self.recipe.names)
@@ -175,22 +176,22 @@ class Model:
 
     @property
     def importances(self) -> np.ndarray | None:
-        """(feature,) float64 of the recipe's features; None if the method has none, or transforms mix features."""
+        """Importances (feature,) float64 of the recipe's features; None if unavailable or mixed by transforms."""
         unmixed = all(transform.keeps_features for transform in self.transforms)
         return self.classifier.importances if unmixed else None
 
     @property
     def title(self) -> str:
-        """How messages call the model."""
+        """Name of the model in messages."""
         return f"model of region {self.meta.region}, random seed {self.meta.seed}"
 
     def predict(self, features: FeatureBlock, where: np.ndarray, *, threads: int = 1) -> Prediction:
         """Labels, confidence and probabilities of a block.
 
-        Pixels outside ``where`` (y, x) bool, and pixels without any valid observation, get 0 in all three,
-        whatever their features. Of classes with equal probability the smallest code wins. ``threads`` share
-        the pixels and change no result. Raises ``FeatureMismatch`` for other features than the recipe's,
-        ``InputError`` for NaN where it classifies.
+        Pixels outside ``where`` (y, x) bool, and pixels without any valid observation, get 0 in all three, regardless
+        of their features. Of classes with equal probability the smallest code is chosen. ``threads`` work in parallel
+        and do not change the result. Raises ``FeatureMismatch`` for features other than the recipe's, ``InputError``
+        for NaN at classified pixels.
         """
         self._require_names(features.names)
         selected = where & (features.n_valid > 0)
@@ -203,7 +204,7 @@ class Model:
             raise InputError(
                 f"{self.title}: feature {self.recipe.names[int(missing.argmax())]} has no value at "
                 f"{int(missing.max())} of {np.count_nonzero(selected)} pixels with valid observations, and so have "
-                f"{int((missing > 0).sum()) - 1} others. Let the function that makes it give a number there."
+                f"{int((missing > 0).sum()) - 1} others. Make the function of the feature return a number there."
             ) from err
 
     @property

@@ -1,4 +1,4 @@
-"""The readable card of a model: parameters, classes, size, importances, versions."""
+"""Readable card of a model: parameters, classes, size, importances, versions."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from iota2.classifiers.base import Model
 from iota2.core.recipe import MISSING, FeatureRecipe
 
-BAR = 40
+BAR_CHARACTERS = 40
 """Characters of the longest bar."""
 NO_DATE = "(no date)"
 
 
 def card_text(model: Model) -> str:
-    """The card, as plain text."""
+    """The card as plain text."""
     meta = model.meta
     sections = [
         ("Parameters", _pairs(meta.parameters)),
@@ -34,13 +34,13 @@ def card_text(model: Model) -> str:
 
 
 def _transforms_section(model: Model) -> list[tuple[str, list[str]]]:
-    """How features are transformed before the classifier sees them; nothing where they are not."""
+    """Transforms of the features before the classifier; empty without transforms."""
     rows = [f"{one.name}: {one.n_inputs} features to {one.n_outputs}" for one in model.transforms]
     return [("Transforms of the features", rows)] if rows else []
 
 
 def _missing_section(model: Model) -> list[tuple[str, list[str]]]:
-    """What a sensor that shows nothing of a pixel means to this model; nothing where such pixels get no label."""
+    """Effect of a sensor without observations of a pixel; empty if such pixels get no label."""
     if not model.recipe.allow_missing:
         return []
     return [(f"Missing values ({MISSING:g} where a sensor shows nothing)", [model.classifier.missing])]
@@ -60,7 +60,7 @@ def _importance_sections(model: Model) -> list[tuple[str, list[str]]]:
 
 
 def feature_origins(recipe: FeatureRecipe) -> list[tuple[str, str]]:
-    """(sensor and band or index, day) of each feature, in order; ``NO_DATE`` for features without one."""
+    """(sensor and band or index, day) of each feature, in order; ``NO_DATE`` for features without date."""
     keys = {key for sensor in recipe.sensors for key in sensor.dates}
     origins = []
     for name in replace(recipe, standard_labels=False).names:
@@ -87,13 +87,13 @@ def _shares(values: Mapping[str, float]) -> list[str]:
 
 
 def _bars(values: Mapping[str, float] | Mapping[int, int], unit: str = "") -> list[str]:
-    """A line for each value: name, number, bar; the greatest value has the longest bar."""
+    """One line per value: name, number, bar; the greatest value has the longest bar."""
     names, numbers = [str(name) for name in values], [str(value) for value in values.values()]
     if all(isinstance(value, float) for value in values.values()):
         numbers = [f"{value:.2f}" for value in values.values()]
     left, right = max(map(len, names), default=0), max(map(len, numbers), default=0)
     top = max(values.values(), default=0) or 1
-    bars = ["#" * round(BAR * value / top) for value in values.values()]
+    bars = ["#" * round(BAR_CHARACTERS * value / top) for value in values.values()]
     space = f" {unit}" if unit else ""
     return [
         f"{name:<{left}}  {number:>{right}}{space}  {bar}"

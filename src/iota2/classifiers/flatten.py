@@ -1,4 +1,4 @@
-"""Fitted forests of scikit-learn as flat arrays: random forests, extra trees, and both kinds of boosting."""
+"""Conversion of fitted scikit-learn forests to flat arrays: random forests, extra trees, and both kinds of boosting."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from iota2.compute.trees import MAX_ROWS, Forest
 
 
 class Tree(NamedTuple):
-    """A tree as its trainer keeps it; the nodes are numbered from 0, the root."""
+    """A tree as stored by its trainer; nodes are numbered from 0, the root."""
 
     left: np.ndarray
-    """(node,) number of the left child, below 1 in a leaf."""
+    """(node,) number of the left child; below 1 for a leaf."""
     right: np.ndarray
     feature: np.ndarray
-    """(node,) feature tested; anything in a leaf."""
+    """(node,) number of the tested feature; arbitrary for a leaf."""
     threshold: np.ndarray
-    """(node,) float64: up to it a value goes left."""
+    """(node,) float64 threshold; values up to it go left."""
 
 
 class Trees(NamedTuple):
-    """Trees behind each other, each level by level with siblings side by side, as the arrays of ``Forest``."""
+    """Concatenated trees, each level by level with siblings adjacent, as the arrays of ``Forest``."""
 
     roots: np.ndarray
     feature: np.ndarray
     threshold: np.ndarray
     child: np.ndarray
     leaves: list[np.ndarray]
-    """The leaves of each tree, in the order of the arrays, by the number that its trainer gives them."""
+    """Leaves of each tree in the order of the arrays, by the trainer's node numbers."""
 
 
 class Rows(NamedTuple):
-    """What leaves add to the scores, as the arrays of ``Forest``."""
+    """Contributions of leaves to the scores, as the arrays of ``Forest``."""
 
     of_leaf: np.ndarray
     """(leaf,) row of each leaf."""
@@ -44,14 +44,14 @@ class Rows(NamedTuple):
 
 
 def flatten(trainer: Any) -> Forest:
-    """The trees of a fitted forest of scikit-learn, of one of four kinds; answers are the trainer's own.
+    """The trees of a fitted scikit-learn forest, with the same predictions.
 
-    These are ``RandomForestClassifier``, ``ExtraTreesClassifier``, ``GradientBoostingClassifier`` and
-    ``HistGradientBoostingClassifier``. Labels differ where two probabilities are exactly equal only. Raises
-    ``ModelError`` for anything else, and for what the arrays cannot say: several outputs, categorical features, an
-    initial estimator of the user's, boosting of a single class, too many different leaves.
+    Accepts ``RandomForestClassifier``, ``ExtraTreesClassifier``, ``GradientBoostingClassifier`` and
+    ``HistGradientBoostingClassifier``. Labels differ only where two probabilities are exactly equal. Raises
+    ``ModelError`` for other objects, and for forests that the arrays cannot represent: several outputs, categorical
+    features, a user-defined initial estimator, boosting of a single class, too many different leaves.
     """
-    # Whoever has a fitted forest has imported this, and no other needs it.
+    # A caller with a fitted forest has already imported scikit-learn; others should not pay for the import.
     from sklearn.ensemble import (  # noqa: PLC0415
         ExtraTreesClassifier,
         GradientBoostingClassifier,
@@ -65,21 +65,21 @@ def flatten(trainer: Any) -> Forest:
         return _flatten_gradients(trainer)
     if isinstance(trainer, HistGradientBoostingClassifier):
         return _flatten_histograms(trainer)
-    raise ModelError(f"{type(trainer).__name__} is no forest whose trees can be laid out as arrays.")
+    raise ModelError(f"{type(trainer).__name__} is not a forest whose trees can be converted to arrays.")
 
 
 def _flatten_mean(trainer: Any) -> Forest:
-    """Leaves hold class shares."""
+    """Forest whose leaves contain class shares."""
     if trainer.n_outputs_ != 1:
         raise ModelError(f"the forest has {trainer.n_outputs_} outputs, expected one label for each sample.")
     kept = [estimator.tree_ for estimator in trainer.estimators_]
-    trees = _laid_out([_plain(tree) for tree in kept], trainer.n_features_in_)
+    trees = _concatenated([_plain(tree) for tree in kept], trainer.n_features_in_)
     shares = [tree.value[leaves, 0] for tree, leaves in zip(kept, trees.leaves, strict=True)]
     return _forest(trainer, trees, _shared_rows(np.concatenate(shares)), np.zeros(0), "mean")
 
 
 def _flatten_gradients(trainer: Any) -> Forest:
-    """One tree for each step and score; a leaf holds a step, which the learning rate shortens."""
+    """Gradient boosting: one tree per step and score; leaves contain steps, which are scaled by the learning rate."""
     if trainer.init not in (None, "zero"):
         raise ModelError(f"the boosting starts from {trainer.init!r}, expected the class shares or 'zero'.")
     trees = [estimator.tree_ for estimator in trainer.estimators_.ravel()]
@@ -91,7 +91,7 @@ def _flatten_gradients(trainer: Any) -> Forest:
 
 
 def _flatten_histograms(trainer: Any) -> Forest:
-    """The same with trees grown on binned features, whose thresholds lie between the bins."""
+    """Histogram gradient boosting: trees grown on binned features, with thresholds between the bins."""
     if trainer.is_categorical_ is not None:
         raise ModelError("the boosting has categorical features, expected numbers only.")
     trees = [predictor.nodes for step in trainer._predictors for predictor in step]
@@ -100,11 +100,11 @@ def _flatten_histograms(trainer: Any) -> Forest:
 
 
 def _flatten_boosted(trainer: Any, kept: list[Tree], steps: list[np.ndarray], initial: np.ndarray) -> Forest:
-    """Trees take turns with the scores; ``steps`` (node,) are what the leaves of each tree add to its score."""
+    """Boosted forest whose trees contribute to the scores in turn; ``steps`` (node,) are leaf contributions."""
     n_scores = len(initial)
     if n_scores == 1 and len(trainer.classes_) != 2:
         raise ModelError(f"boosting of {len(trainer.classes_)} class, expected two or more.")
-    trees = _laid_out(kept, trainer.n_features_in_)
+    trees = _concatenated(kept, trainer.n_features_in_)
     share = np.concatenate([step[leaves] for step, leaves in zip(steps, trees.leaves, strict=True)])
     column = np.repeat(np.arange(len(kept)) % n_scores, [len(leaves) for leaves in trees.leaves])
     rows = Rows(np.arange(len(share)), np.arange(len(share) + 1), column, share)
@@ -140,7 +140,7 @@ def _forest(trainer: Any, trees: Trees, rows: Rows, initial: np.ndarray, link: s
     )
 
 
-def _laid_out(kept: list[Tree], n_features: int) -> Trees:
+def _concatenated(kept: list[Tree], n_features: int) -> Trees:
     orders = [_level_order(tree) for tree in kept]
     parts = [_in_order(tree, order, n_features) for tree, order in zip(kept, orders, strict=True)]
     feature, threshold, child = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
@@ -176,14 +176,14 @@ def _level_order(tree: Tree) -> np.ndarray:
 
 
 def _shared_rows(shares: np.ndarray) -> Rows:
-    """Class shares (leaf, class) as rows, each distinct one once."""
+    """Class shares (leaf, class) as unique rows."""
     rows, of_leaf = np.unique(shares, axis=0, return_inverse=True)
     row, column = np.nonzero(rows)
     return Rows(of_leaf.reshape(-1), np.searchsorted(row, np.arange(len(rows) + 1)), column, rows[row, column])
 
 
 def round_down(threshold: np.ndarray) -> np.ndarray:
-    """The greatest float32 not above each float64: for float32 values x, ``x <= t`` then means the same."""
+    """Largest float32 not above each float64; for float32 values x, ``x <= t`` gives the same result."""
     with np.errstate(over="ignore"):
         nearest = threshold.astype(np.float32)
     return np.where(nearest > threshold, np.nextafter(nearest, np.float32(-np.inf)), nearest)

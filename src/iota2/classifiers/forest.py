@@ -1,4 +1,4 @@
-"""Random forests: trained by scikit-learn, kept and evaluated as flat arrays."""
+"""Random forests: trained by scikit-learn, stored and evaluated as flat arrays."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from iota2.errors import remedy_of
 
 FILE = "forest.npz"
 SAMPLES_SHARE = 1.3
-"""Memory of training for each byte of its samples: the array that the library learns from, and what it puts beside."""
+"""Bytes of memory during training per byte of samples: the library's array and its working memory."""
 NODES_PER_SAMPLE = 0.35
-"""Nodes of a tree for each of its samples, where classes are hard to tell apart."""
+"""Nodes of a tree per sample, for classes that are difficult to separate."""
 NODE_BYTES, NODE_CLASS_BYTES = 100, 24
-"""Bytes of a node while the library's trees become arrays, and of each class in it."""
+"""Bytes per node while the library's trees are converted to arrays, and per class in a node."""
 TREE_SECONDS = 0.04e-6
-"""Seconds of a tree for each pixel: ``make bench``."""
+"""Seconds per tree and pixel, measured by ``make bench``."""
 MISSING_IN_TREES = (
-    "Trees take a missing value for a number below all measures: a node can send pixels without data one way, and what "
-    "a sensor never showed is learned like anything else."
+    "Trees treat the missing value as a number below all measured values: a node can separate pixels without data, so "
+    "that missing observations are learned like any other property."
 )
 
 
@@ -40,10 +40,10 @@ def _split_size(value: int) -> int:
 
 
 _CANDIDATES = (
-    "Number of features drawn as candidates at each node; 0 is the square root of the number of features, "
-    "and more than there are means all."
+    "Number of features drawn as candidates at each node; 0 is the square root of the number of features, and a number "
+    "larger than that of the features means all."
 )
-_SMALLEST = "A node with fewer samples is not split; less than 2 means 2."
+_SMALLEST = "Nodes with fewer samples are not split; values below 2 mean 2."
 
 
 class RandomForestParams(Params):
@@ -52,7 +52,7 @@ class RandomForestParams(Params):
     max_depth: WholeNumber = parameter(
         "classifier.rf.max",
         25,
-        "Greatest depth of a tree: number of tests on a path.",
+        "Maximum depth of a tree: number of tests on a path.",
         ge=1,
         le=1000,
         origin_default=5,
@@ -65,14 +65,14 @@ class RandomForestParams(Params):
     ra: RealNumber = parameter(
         "classifier.rf.ra",
         0.0,
-        "it ends the growth of regression trees, and these trees are for classes.",
+        "it ends the growth of regression trees; these are classification trees.",
         ge=0,
         effect=False,
     )
     cat: WholeNumber = parameter(
         "classifier.rf.cat",
         10,
-        "it groups the values of categorical features, and all features are numbers.",
+        "it groups the values of categorical features; all features are numeric.",
         ge=0,
         le=10**9,
         effect=False,
@@ -80,8 +80,8 @@ class RandomForestParams(Params):
     acc: RealNumber = parameter(
         "classifier.rf.acc",
         0.01,
-        "it stops adding trees once the out-of-bag error is this small, and here the number of trees "
-        "that was asked for is grown.",
+        "it stops adding trees once the out-of-bag error is this small; here the requested number of trees is always "
+        "grown.",
         ge=0,
         effect=False,
     )
@@ -98,16 +98,16 @@ class SharkForestParams(Params):
     max_samples: RealNumber = parameter(
         "classifier.sharkrf.oobr",
         0.66,
-        "Samples drawn (with replacement) for each tree, as a share of all samples. The toolbox calls "
-        "it the out-of-bag ratio; its default is close to the share of samples that a bootstrap draws at "
-        "least once, so it is read as the share in the bag.",
+        "Samples drawn (with replacement) for each tree, as a share of all samples. The toolbox calls it the "
+        "out-of-bag ratio; its default is close to the share of samples that a bootstrap draws at least once, so it is "
+        "interpreted as the share in the bag.",
         ge=1e-6,
         le=1,
     )
 
 
 class ForestClassifier:
-    """A random forest (Breiman, 2001) with soft votes: the mean over trees of a leaf's class shares."""
+    """Random forest (Breiman, 2001) with soft votes: the mean over trees of a leaf's class shares."""
 
     Params: ClassVar[type[Params]] = Params
     missing: ClassVar[str] = MISSING_IN_TREES
@@ -116,20 +116,23 @@ class ForestClassifier:
     transforms: ClassVar[tuple[FitTransform, ...]] = ()
 
     def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
-        """``parameters`` are keyword arguments of scikit-learn's forest; ``threads`` change no result."""
+        """Unfitted forest; ``parameters`` are keyword arguments of scikit-learn's forest.
+
+        ``threads`` do not change the result.
+        """
         self.parameters = dict(parameters)
         self.threads = threads
         self._forest: Forest | None = None
         self._importances: np.ndarray | None = None
 
     def training_memory(self, samples: float, features: int, classes: int) -> int:
-        """Bytes that ``fit`` takes: the samples, and trees that grow deep."""
+        """Estimated bytes of memory that ``fit`` needs: the samples, and fully grown trees."""
         nodes = NODES_PER_SAMPLE * self._trees * samples
         return int(SAMPLES_SHARE * 4 * features * samples + nodes * (NODE_BYTES + NODE_CLASS_BYTES * classes))
 
     @property
     def pixel_seconds(self) -> float:
-        """Seconds of prediction for each pixel, by the number of trees."""
+        """Estimated seconds of prediction per pixel, from the number of trees."""
         return TREE_SECONDS * self._trees
 
     @property
@@ -155,15 +158,15 @@ class ForestClassifier:
 
     @property
     def importances(self) -> np.ndarray | None:
-        """(feature,) float64: mean decrease of impurity, with sum 1; all 0 if no tree has a test."""
+        """(feature,) float64: mean decrease of impurity, with sum 1; all 0 if no tree has a split."""
         return self._importances
 
     def fit(self, x: np.ndarray, y: np.ndarray, *, weight: np.ndarray | None, seed: int) -> None:
-        """Learn from ``x`` (sample, feature) float32, class codes ``y`` and weights; ``seed`` in 0..2³²−1."""
+        """Fit to ``x`` (sample, feature) float32, class codes ``y`` and weights; ``seed`` in 0..2³²−1."""
         parameters = dict(self.parameters)
         if isinstance(parameters.get("max_features"), int):
             parameters["max_features"] = min(parameters["max_features"], x.shape[1])
-        # Only training needs scikit-learn, and importing it takes longer than all else that a command imports.
+        # Only training needs scikit-learn, and its import takes longer than all other imports of a command.
         from sklearn.ensemble import RandomForestClassifier  # noqa: PLC0415
 
         trainer = RandomForestClassifier(**parameters, random_state=seed, n_jobs=self.threads)
@@ -172,11 +175,11 @@ class ForestClassifier:
         self._importances = np.asarray(trainer.feature_importances_, np.float64)
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
-        """(n, class) float64, scikit-learn's own for the same ``x`` (n, feature). ``ValueError`` for NaN."""
+        """Probabilities (n, class) float64 of ``x`` (n, feature), equal to scikit-learn's. ``ValueError`` for NaN."""
         return self.forest.probabilities(x.T)
 
     def predict_pixels(self, values: np.ndarray, at: np.ndarray) -> np.ndarray:
-        """(n, class) float64 of the pixels ``at`` of ``values`` (feature, pixel), which are not copied."""
+        """Probabilities (n, class) float64 of the pixels ``at`` of ``values`` (feature, pixel), without a copy."""
         return self.forest.probabilities(values, at)
 
     def summary(self) -> dict[str, int | float | str]:
@@ -203,13 +206,13 @@ class ForestClassifier:
 
 
 class RandomForest(ForestClassifier):
-    """``rf``."""
+    """Classifier ``rf``."""
 
     Params = RandomForestParams
 
 
 class SharkForest(ForestClassifier):
-    """``sharkrf``."""
+    """Classifier ``sharkrf``."""
 
     Params = SharkForestParams
 
@@ -232,7 +235,7 @@ def write_forest(forest: Forest, importances: np.ndarray | None, path: Path) -> 
 
 
 def read_forest(path: Path) -> tuple[Forest, np.ndarray]:
-    """What ``write_forest`` wrote; ``ModelError`` if the file is missing, damaged or not a forest."""
+    """Forest and importances from a file of ``write_forest``; ``ModelError`` if missing, damaged or not a forest."""
     arrays = _read_arrays(path)
     try:
         n_features, n_classes = (int(count) for count in arrays.pop("counts"))
@@ -249,7 +252,7 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         require_regular(path)
         with zipfile.ZipFile(path) as archive:
-            # A compressed member could unpack to any size; ours are stored as they are.
+            # A compressed member could unpack to any size; files of this program are uncompressed.
             if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
                 raise ValueError("compressed content")
         with np.load(path, allow_pickle=False) as arrays:

@@ -1,7 +1,7 @@
-"""How a model is trained and kept.
+"""Training, saving and loading of models.
 
-A model folder is ``model.json`` (what the model was fed, what it answers, how it came to be) beside the
-arrays that its classifier writes. Nothing in it is code.
+A model folder contains ``model.json`` (recipe of the features, classes, origin) and the arrays that its classifier
+writes. It contains no code.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from iota2.errors import ConfigError, InputError, remedy_of
 
 FORMAT = "iota2 model"
 FORMAT_VERSION, TRANSFORMED_VERSION = 1, 2
-"""Formats of models without and with transforms: a program that knows none refuses the latter."""
+"""Format versions of models without and with transforms: older programs reject the latter."""
 FILE = "model.json"
-CHECKED_TOGETHER = 4096
-"""Samples that are looked at together for missing values."""
+SAMPLES_PER_CHECK = 4096
+"""Number of samples that are checked at once for missing values."""
 
 
 def train_model(
@@ -49,11 +49,11 @@ def train_model(
     threads: int,
     weight: np.ndarray | None = None,
 ) -> Model:
-    """A model fitted on ``x`` (sample, feature) and class codes ``y`` (sample,) 1..65535.
+    """A model fitted to ``x`` (sample, feature) and class codes ``y`` (sample,) 1..65535.
 
     ``parameters`` come from ``validate_options``, ``weight`` is (sample,). One class, and one sample, are enough. The
     result depends on the samples in their order, the parameters, ``seed`` and ``region``, not on ``threads``. Raises
-    ``InputError`` for no samples, values that are not finite, another number of features than the recipe's, and codes
+    ``InputError`` for no samples, values that are not finite, a number of features other than the recipe's, and codes
     out of range.
     """
     title = f"region {region}, random seed {seed}"
@@ -80,7 +80,10 @@ def train_model(
 
 
 def save_model(model: Model, folder: Path, card: Path) -> None:
-    """Fill ``folder`` (made if it is not there) and write the readable ``card``; same model, same bytes."""
+    """Write the model and the readable ``card`` into ``folder``, created if absent.
+
+    The same model gives the same bytes.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     model.classifier.save(folder)
     meta = model.meta
@@ -107,12 +110,12 @@ def save_model(model: Model, folder: Path, card: Path) -> None:
 
 
 def read_training(folder: Path) -> Training:
-    """How the model came to be that ``save_model`` wrote; ``ModelError`` as of ``load_model``. No array is read."""
+    """Origin of the model that ``save_model`` wrote; ``ModelError`` as in ``load_model``. No array is read."""
     return _parsed(folder / FILE)[2]
 
 
 def model_bytes(folder: Path) -> int:
-    """Bytes of memory that the model in a folder will take. ``ModelError`` as of ``load_model``; no array is read."""
+    """Bytes of memory of the model in a folder once loaded. ``ModelError`` as in ``load_model``; no array is read."""
     share = KINDS[read_training(folder).kind].implementation.loaded_share
     return int(share * sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()))
 
@@ -120,8 +123,8 @@ def model_bytes(folder: Path) -> int:
 def load_model(folder: Path) -> Model:
     """The model that ``save_model`` wrote.
 
-    Raises ``ModelError`` if something is missing, damaged, of a newer version or does not fit together. No
-    code of the folder runs, and no index in it can leave its arrays.
+    Raises ``ModelError`` if something is missing, damaged, of a newer version or inconsistent. No code of the folder is
+    executed, and indices are checked against the sizes of arrays.
     """
     recipe, target, meta, names = _parsed(folder / FILE)
     transforms = tuple(LOADERS[name](folder / f"{number}_{name}") for number, name in enumerate(names))
@@ -147,8 +150,8 @@ def _parsed(path: Path) -> tuple[FeatureRecipe, Classes, Training, tuple[str, ..
         transforms = _transforms(content.get("transforms", []))
         recipe.names  # noqa: B018 - computed here to notice a recipe that cannot name its features
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as err:
-        told = f"{type(err).__name__}: {err}"
-        raise ModelError(f"{path}: damaged ({told}). Copy the model again or train it again.") from err
+        detail = f"{type(err).__name__}: {err}"
+        raise ModelError(f"{path}: damaged ({detail}). Copy the model again or train it again.") from err
     return recipe, target, meta, transforms
 
 
@@ -165,17 +168,20 @@ def _check_samples(x: np.ndarray, y: np.ndarray, names: tuple[str, ...], title: 
     samples, features = _not_finite(x)
     if samples:
         raise InputError(
-            f"{title}: {samples} of {len(x)} samples hold values that are not finite, first in feature "
-            f"{names[int(features.argmax())]}. Leave these samples out, or let the function that makes the feature "
-            "give a number."
+            f"{title}: {samples} of {len(x)} samples contain values that are not finite, first in feature "
+            f"{names[int(features.argmax())]}. Leave these samples out, or make the function of the feature return "
+            "a number."
         )
 
 
 def _not_finite(x: np.ndarray) -> tuple[int, np.ndarray]:
-    """Number of samples with such a value, and whether each feature has one; piece by piece, ``x`` may be large."""
+    """Number of samples with a value that is not finite, and whether each feature has one.
+
+    Works in batches, as ``x`` may be large.
+    """
     samples, features = 0, np.zeros(x.shape[1], bool)
-    for first in range(0, len(x), CHECKED_TOGETHER):
-        bad = ~np.isfinite(x[first : first + CHECKED_TOGETHER])
+    for first in range(0, len(x), SAMPLES_PER_CHECK):
+        bad = ~np.isfinite(x[first : first + SAMPLES_PER_CHECK])
         samples += int(bad.any(axis=1).sum())
         features |= bad.any(axis=0)
     return samples, features
@@ -190,7 +196,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(read_text(path))
     except FileNotFoundError as err:
-        raise ModelError(f"{path}: missing, so the folder holds no complete model. Train it again.") from err
+        raise ModelError(f"{path}: missing, so the model is incomplete. Train it again.") from err
     except OSError as err:
         raise ModelError(f"{path}: cannot be read: {err.strerror}. {remedy_of(err)}.") from err
     except (ValueError, RecursionError) as err:
@@ -201,14 +207,14 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _transforms(names: Any) -> tuple[str, ...]:
-    """Names of transforms; ValueError for one that does not exist."""
+    """Names of transforms; ValueError for an unknown name."""
     if not isinstance(names, list) or not all(isinstance(name, str) and name in LOADERS for name in names):
         raise ValueError(f"transforms {names!r} are not some of {', '.join(LOADERS)}")
     return tuple(names)
 
 
 def _recipe(content: Any) -> FeatureRecipe:
-    """The recipe of the features; ValueError for an expression that cannot be computed."""
+    """Recipe of the features; ValueError for an expression that cannot be computed."""
     recipe = FeatureRecipe.from_json(content)
     problems = [text for sensor in recipe.sensors for text in expression_problems(sensor.expressions, sensor.bands)]
     if problems:
@@ -221,11 +227,11 @@ def _training(content: Mapping[str, Any]) -> Training:
         raise ValueError(f"region {content['region']!r} or seed {content['seed']!r} of another type")
     for name in ("parameters", "samples", "summary", "versions"):
         if not isinstance(content[name], dict):
-            raise ValueError(f"{name} is no object")
+            raise ValueError(f"{name} is not an object")
     if not all(type(count) is int and count >= 0 for count in content["samples"].values()):
-        raise ValueError("samples are no whole numbers")
+        raise ValueError("numbers of samples are not integers")
     if not all(isinstance(value, str | int | float) for value in content["summary"].values()):
-        raise ValueError("the summary holds more than texts and numbers")
+        raise ValueError("the summary contains other values than texts and numbers")
     return Training(
         kind=content["kind"],
         region=content["region"],

@@ -1,4 +1,4 @@
-"""Options of a classifier as a pydantic model: names as users write them, limits, and the parameters they become."""
+"""Options of a classifier as a pydantic model: user names, limits, and parameters of the training library."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from iota2.core.words import nearest
 
 
 def _number_of(value: object) -> float:
-    """The number meant by a number or its text; ``ValueError`` for truth values and other texts."""
+    """Number from a number or its text; ``ValueError`` for booleans and other texts."""
     if isinstance(value, bool):
-        raise ValueError("a truth value is no number")
+        raise ValueError("a boolean is not a number")
     return float(str(value))
 
 
 WholeNumber = Annotated[int, BeforeValidator(_number_of)]
-"""Type of an option that takes 5, 5.0, '5' and '5.0'."""
+"""Type of an option that accepts 5, 5.0, '5' and '5.0'."""
 RealNumber = Annotated[float, BeforeValidator(_number_of)]
-"""Type of an option that takes numbers and their texts."""
+"""Type of an option that accepts numbers and their texts."""
 
 
 def as_given(value: Any) -> Any:
@@ -35,24 +35,24 @@ def as_given(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Meaning:
-    """Facts of an option that pydantic has no place for."""
+    """Properties of an option that pydantic does not represent."""
 
     effect: bool = True
-    """Whether it sets the parameter of its field's name; otherwise the description says why it has no effect."""
+    """Whether it sets the parameter with the name of its field; otherwise the description says why it has no effect."""
     origin_default: float | None = None
-    """Default of the toolbox that defined the option, where it differs."""
+    """Default of the toolbox that defined the option, if different."""
     convert: Callable[[Any], Any] = as_given
-    """From the option's value to the parameter's."""
+    """Conversion from the option's value to the parameter's."""
 
 
 def parameter(name: str, default: float, about: str, *, ge: float, le: float = inf, **meaning: Any) -> Any:
-    """A field of ``Params``: the option ``name`` within its limits. Further arguments are those of ``Meaning``."""
+    """Field of ``Params``: the option ``name`` within its limits; further arguments are those of ``Meaning``."""
     meant: dict[str, Any] = {"meaning": Meaning(**meaning)}
     return Field(default, alias=name, ge=ge, le=None if le == inf else le, description=about, json_schema_extra=meant)
 
 
 class Params(BaseModel):
-    """Options of a classifier. A field bears the name of the parameter of the training library that it sets."""
+    """Options of a classifier; each field has the name of the training library's parameter that it sets."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -63,7 +63,7 @@ class Params(BaseModel):
 
     @classmethod
     def read(cls, given: Mapping[str, object]) -> Self:
-        """The options that are given, others at their defaults; ``ValueError`` with a line for each problem."""
+        """Given options, others at their defaults; ``ValueError`` with one line per problem."""
         try:
             return cls.model_validate(dict(given))
         except ValidationError as err:
@@ -80,7 +80,7 @@ class Params(BaseModel):
         }
 
     def warnings(self) -> tuple[str, ...]:
-        """One sentence for each option that is given and has no effect."""
+        """One sentence for each given option that has no effect."""
         ignored = [one for one in self.options() if one.becomes in self.model_fields_set and not one.meaning.effect]
         return tuple(sorted(f"{option.name} has no effect: {option.about}" for option in ignored))
 
@@ -95,37 +95,37 @@ class Params(BaseModel):
 
 @dataclass(frozen=True)
 class Option:
-    """A field of ``Params`` as documentation and messages show it."""
+    """Field of ``Params`` as shown in documentation and messages."""
 
     becomes: str
-    """Parameter of the training library, the name of the field."""
+    """Parameter of the training library: the name of the field."""
     field: FieldInfo
 
     @property
     def name(self) -> str:
-        """Name as users write it."""
+        """Name of the option in the configuration."""
         return self.field.alias or self.becomes
 
     @property
     def default(self) -> Any:
-        """Value of an option that is not given."""
+        """Default value."""
         return self.field.default
 
     @property
     def about(self) -> str:
-        """What it means, or why it has no effect."""
+        """Description, or the reason why it has no effect."""
         return self.field.description or ""
 
     @property
     def meaning(self) -> Meaning:
-        """What pydantic has no place for."""
+        """Properties of the option beyond those of pydantic."""
         extra = self.field.json_schema_extra
         found = extra.get("meaning") if isinstance(extra, dict) else None
         return found if isinstance(found, Meaning) else Meaning()
 
     @property
     def limits(self) -> tuple[float, float]:
-        """Least and greatest value."""
+        """Minimum and maximum."""
         bounds = {
             name: getattr(rule, name) for rule in self.field.metadata for name in ("ge", "le") if hasattr(rule, name)
         }
@@ -133,15 +133,15 @@ class Option:
 
     @property
     def expected(self) -> str:
-        """What a value has to be, for messages."""
+        """Expected values, for messages."""
         low, high = self.limits
         return f"{'a whole number' if self.field.annotation is int else 'a number'} from {low} to {high}"
 
 
 def split_text(text: str) -> dict[str, str]:
-    """Options written as a command line (``-classifier.rf.min 5 -classifier.rf.max 25``) by name.
+    """Options by name from a command line (``-classifier.rf.min 5 -classifier.rf.max 25``).
 
-    Raises ``ValueError`` where a value stands without a name or a name without a value.
+    Raises ``ValueError`` for a value without a name or a name without a value.
     """
     words = shlex.split(text)
     named = {name[1:]: value for name, value in pairwise(words) if _is_name(name) and not _is_name(value)}

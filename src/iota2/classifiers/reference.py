@@ -1,4 +1,4 @@
-"""The documentation page about classifiers, written from the registry."""
+"""Documentation page about classifiers, generated from the registry."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Differences from the forests of the toolbox:
 
 - Votes are soft: a tree gives the class shares of the leaf, and the forest their mean. The confidence of a
   pixel is the mean share of its label; a toolbox counts the trees that voted for it.
-- Of classes with exactly equal probability the smallest code wins.
+- Of classes with exactly equal probability the smallest code is chosen.
 - Each tree learns from samples drawn with replacement, and splits by the Gini impurity.
 - The result depends on the samples and on the seed, never on the number of threads.
 - One class is enough (its label everywhere, confidence 1), and so is one sample.
@@ -42,7 +42,7 @@ is missing in an area without samples, the model has no training data for this c
 
 
 def reference_page() -> str:
-    """The page, in Markdown."""
+    """The page in Markdown."""
     return "\n".join([_HEAD, *(_section(kind) for kind in KINDS.values())])
 
 

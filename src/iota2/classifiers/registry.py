@@ -1,4 +1,4 @@
-"""Classifiers by the name that the configuration gives them; the module of one is imported when it is used."""
+"""Registry of classifiers by configuration name; a classifier's module is imported on first use."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from iota2.errors import ConfigError
 
 @dataclass(frozen=True)
 class Kind:
-    """One classifier of the registry."""
+    """Entry of the registry: name, description and import path of a classifier."""
 
     name: str
     about: str
     path: str
-    """``module:Class`` of what implements ``Classifier``."""
+    """``module:Class`` of the implementation of ``Classifier``."""
 
     @property
     def implementation(self) -> type[Classifier]:
-        """The class, its module imported."""
+        """The class; its module is imported."""
         module, _, name = self.path.partition(":")
         found: type[Classifier] = getattr(import_module(module), name)
         return found
@@ -35,9 +35,10 @@ KINDS: dict[str, Kind] = {}
 
 
 def register(name: str, about: str, path: str) -> None:
-    """Add a classifier; ``ValueError`` for a name that is taken. Configurations read afterwards may name it.
+    """Register a classifier; ``ValueError`` for a name already in use.
 
-    ``path`` is ``module:Class``. Register before ``iota2.config`` is imported.
+    ``path`` is ``module:Class``. Configurations read afterwards may use the name. Register before ``iota2.config`` is
+    imported.
     """
     if name in KINDS:
         raise ValueError(f"classifier {name!r} is registered already")
@@ -47,27 +48,27 @@ def register(name: str, about: str, path: str) -> None:
 register("rf", "Random forest.", "iota2.classifiers.forest:RandomForest")
 register(
     "sharkrf",
-    "Random forest whose trees grow until their nodes are small, each from a part of the samples.",
+    "Random forest whose trees grow until their nodes are small, each from a share of the samples.",
     "iota2.classifiers.forest:SharkForest",
 )
 
 
 def untrained(classifier: str, parameters: Mapping[str, Any], *, threads: int = 1) -> Classifier:
-    """A classifier that is not fitted yet; ``parameters`` come from ``validate_options``."""
+    """Unfitted classifier; ``parameters`` come from ``validate_options``."""
     return KINDS[classifier].implementation(parameters, threads=threads)
 
 
 def as_options(classifier: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters for ``train_model`` under the names that users write; one that no option sets keeps its own."""
+    """Parameters for ``train_model`` by the users' option names; parameters without an option keep their name."""
     options = KINDS[classifier].implementation.Params.options() if classifier in KINDS else ()
     names = {option.becomes: option.name for option in options}
     return {names.get(name, name): value for name, value in parameters.items()}
 
 
 def validate_options(classifier: str, options: Mapping[str, object] | str) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Parameters for ``train_model`` (plain values, every default filled in) and warnings.
+    """Parameters for ``train_model`` (plain values, all defaults filled in) and warnings.
 
-    ``options`` is a mapping of option names to numbers (or their text), or one text in the form of 2020:
+    ``options`` is a mapping of option names to numbers (or their text), or one text in the legacy form:
     ``-classifier.rf.min 5 -classifier.rf.max 25``. Raises ``ConfigError`` with all problems.
     """
     if classifier not in KINDS:

@@ -1,4 +1,4 @@
-"""Transforms of features between a recipe and a classifier: fitted on training samples, kept as plain arrays."""
+"""Transforms of features between recipe and classifier: fitted to training samples, stored as plain arrays."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class _Arrays:
     keeps_features: ClassVar[bool]
 
     def save(self, folder: Path) -> None:
-        """One ``.npy`` file for each array."""
+        """Write one ``.npy`` file per array."""
         for field in fields(self):
             np.save(folder / f"{field.name}.npy", getattr(self, field.name), allow_pickle=False)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """What ``save`` wrote; ``ModelError`` if a file is missing or damaged."""
+        """The transform that ``save`` wrote; ``ModelError`` if a file is missing or damaged."""
         return cls(**{field.name: _read(folder / f"{field.name}.npy") for field in fields(cls)})
 
 
 @dataclass(frozen=True, eq=False)
 class Standardisation(_Arrays):
-    """Features minus their mean, divided by their standard deviation; a constant feature becomes 0."""
+    """Standardisation: features minus their mean, divided by their standard deviation; constant features become 0."""
 
     name: ClassVar[str] = "standardisation"
     keeps_features: ClassVar[bool] = True
@@ -45,11 +45,11 @@ class Standardisation(_Arrays):
 
     def __post_init__(self) -> None:
         if self.mean.ndim != 1 or self.mean.shape != self.scale.shape or not (self.scale > 0).all():
-            raise ModelError(f"means {self.mean.shape} and scales {self.scale.shape} are no standardisation.")
+            raise ModelError(f"means {self.mean.shape} and scales {self.scale.shape} are not a standardisation.")
 
     @classmethod
     def fitted(cls, x: np.ndarray) -> Self:
-        """The standardisation of samples (sample, feature)."""
+        """Standardisation fitted to samples (sample, feature)."""
         scale = x.std(axis=0, dtype=np.float64)
         return cls(x.mean(axis=0, dtype=np.float64), np.where(scale > 0, scale, 1.0))
 
@@ -64,13 +64,13 @@ class Standardisation(_Arrays):
         return len(self.mean)
 
     def apply(self, x: np.ndarray) -> np.ndarray:
-        """(sample, feature) float32."""
+        """Standardised features (sample, feature) float32."""
         return ((x - self.mean) / self.scale).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class Projection(_Arrays):
-    """Features minus their mean, projected onto axes."""
+    """Linear projection: features minus their mean, projected onto axes."""
 
     name: ClassVar[str] = "projection"
     keeps_features: ClassVar[bool] = False
@@ -81,11 +81,11 @@ class Projection(_Arrays):
 
     def __post_init__(self) -> None:
         if self.mean.ndim != 1 or self.axes.ndim != 2 or len(self.axes) != len(self.mean):
-            raise ModelError(f"means {self.mean.shape} and axes {self.axes.shape} are no projection.")
+            raise ModelError(f"means {self.mean.shape} and axes {self.axes.shape} are not a projection.")
 
     @classmethod
     def principal(cls, x: np.ndarray, components: int) -> Self:
-        """The first principal components of samples (sample, feature); the largest loading of each is positive."""
+        """Projection onto the principal components of samples (sample, feature); largest loadings are positive."""
         mean = x.mean(axis=0, dtype=np.float64)
         variances, axes = np.linalg.eigh(np.atleast_2d(np.cov(x - mean, rowvar=False, bias=True)))
         axes = axes[:, np.argsort(variances)[::-1][:components]]
@@ -103,7 +103,7 @@ class Projection(_Arrays):
         return self.axes.shape[1]
 
     def apply(self, x: np.ndarray) -> np.ndarray:
-        """(sample, component) float32."""
+        """Projected features (sample, component) float32."""
         return ((x - self.mean) @ self.axes).astype(np.float32)
 
 
@@ -111,7 +111,7 @@ LOADERS: Mapping[str, Callable[[Path], Transform]] = {
     Standardisation.name: Standardisation.load,
     Projection.name: Projection.load,
 }
-"""Transforms by the name that a model folder gives them."""
+"""Transforms by their name in model folders."""
 
 
 def _read(path: Path) -> np.ndarray:
@@ -121,5 +121,5 @@ def _read(path: Path) -> np.ndarray:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as err:
         raise ModelError(f"{path}: missing or damaged ({err}). Train the model again.") from err
     if not isinstance(array, np.ndarray) or array.dtype != np.float64 or not np.isfinite(array).all():
-        raise ModelError(f"{path}: holds no finite float64 array. Train the model again.")
+        raise ModelError(f"{path}: contains no finite float64 array. Train the model again.")
     return array

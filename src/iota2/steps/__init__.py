@@ -1,1 +1,1 @@
-"""One file per step, each *read → compute → write*; ``chain`` says which steps make which chain."""
+"""The steps of a run, one per module, each *read → compute → write*; the order of steps is defined in ``chains``."""

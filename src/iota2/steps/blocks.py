@@ -1,4 +1,4 @@
-"""The block shapes in which steps work, within a job's resources."""
+"""Shapes of the blocks in which steps work, chosen to fit a job's memory."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from iota2.core.scene import Scene
 
 COPY_SHAPE = (1024, 2048)
 """Rows and columns of a block when a few rasters are copied or compared."""
-_WRITING = 16
-"""Bytes for each pixel of a block while one band of probabilities is scaled and labels are written."""
-_COUNTED = 0.875
-"""Share of a job's memory that is counted; the rest is left to writers, allocators and small things."""
-_SMALLEST = 64
-"""Rows and columns below which a block is not cut further to save memory."""
+_WRITING_BYTES = 16
+"""Bytes per pixel of a block while one band of probabilities is scaled and labels are written."""
+_BLOCK_SHARE = 0.875
+"""Share of a job's memory that blocks may use; the rest is for writers, allocators and small objects."""
+_MIN_SIDE = 64
+"""Minimum rows and columns of a block; blocks are not reduced further to save memory."""
 
 
 def feature_shapes(scene: Scene, recipe: FeatureRecipe, use: Resources) -> BlockShapes:
-    """Rows and columns of blocks when features are computed."""
-    return _forced(use) or block_shapes(scene, recipe, use.memory, share=_COUNTED, threads=use.threads)
+    """Rows and columns of blocks in which features are computed."""
+    return _forced(use) or block_shapes(scene, recipe, use.memory, share=_BLOCK_SHARE, threads=use.threads)
 
 
 def prediction_shapes(
     scene: Scene, recipe: FeatureRecipe, use: Resources, classes: int, *, regions: int = 1, models: int = 0
 ) -> BlockShapes:
-    """Rows and columns of blocks when features are computed and classified, and the answers written.
+    """Rows and columns of blocks in which features are computed and classified, and the results written.
 
     ``models``: bytes of all models.
     """
-    per_pixel = prediction_bytes(classes) + 2 * classes + _WRITING
+    per_pixel = prediction_bytes(classes) + 2 * classes + _WRITING_BYTES
     return _forced(use) or block_shapes(
         scene,
         recipe,
@@ -38,13 +38,13 @@ def prediction_shapes(
         extra_bytes=per_pixel,
         regions=regions,
         reserved=models + use.threads * SLICE_BYTES,
-        share=_COUNTED,
+        share=_BLOCK_SHARE,
         threads=use.threads,
     )
 
 
 def _forced(use: Resources) -> BlockShapes | None:
-    """A forced shape is that of blocks that are computed; some of them are decoded at once."""
+    """Shapes for a block size set by the user: that of computed blocks; several of them are decoded together."""
     if use.block_shape is None:
         return None
     rows, cols = use.block_shape
@@ -52,13 +52,13 @@ def _forced(use: Resources) -> BlockShapes | None:
 
 
 def mask_shape(scene: Scene, use: Resources) -> tuple[int, int]:
-    """Rows and columns of blocks when only masks are read."""
+    """Rows and columns of blocks in which only masks are read."""
     return use.block_shape or mask_block_shape(scene, use.memory, threads=use.threads)
 
 
 def copy_shape(use: Resources, pixel_bytes: int) -> tuple[int, int]:
-    """Rows and columns of blocks when rasters are copied: at most ``COPY_SHAPE``, less when a pixel takes much."""
+    """Rows and columns of blocks in which rasters are copied: ``COPY_SHAPE``, or fewer for large pixels."""
     rows, cols = COPY_SHAPE
-    while rows * cols * pixel_bytes > use.memory and max(rows, cols) > _SMALLEST:
+    while rows * cols * pixel_bytes > use.memory and max(rows, cols) > _MIN_SIDE:
         rows, cols = (rows, cols // 2) if cols > rows else (rows // 2, cols)
     return rows, cols

@@ -1,4 +1,4 @@
-"""The loop from a scene to features, block by block: of maps, and of selected pixels."""
+"""Computation of features from a scene: block by block for maps, or for selected pixels."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def feature_blocks(
     *,
     threads: int = 1,
 ) -> Iterator[tuple[Block, FeatureBlock, T]]:
-    """The features of small blocks, each with what its caller has prepared for it.
+    """Features of the small blocks, each with what the caller has prepared for it.
 
-    ``order``: the blocks that are decoded at once. ``wanted`` gives the small blocks that are computed inside of one,
-    with what belongs to each; a block of which nothing is wanted is not decoded. Delete the features before the next
-    ones are asked for, to hold one block of them at a time. With several ``threads``, the next block is decoded while
-    one is computed.
+    ``order`` lists the blocks that are decoded at once. ``wanted`` gives the small blocks to compute inside a decoded
+    block, each with the caller's data; blocks without any are not decoded. To keep only one block of features in
+    memory, delete the features before the next ones are requested. With several ``threads``, the next block is decoded
+    while one is computed.
     """
     for decoded, (block, prepared) in _decoded(scene, recipe, order, lambda whole: wanted(whole) or None, threads):
         yield block, feature_block(decoded.cubes(block, recipe.halos), recipe), prepared
@@ -43,10 +43,10 @@ def feature_blocks(
 def feature_pixels(
     scene: Scene, recipe: FeatureRecipe, shapes: BlockShapes, rows: np.ndarray, cols: np.ndarray, *, threads: int = 1
 ) -> Iterator[tuple[np.ndarray, FeatureBlock]]:
-    """The features (feature, 1, pixel) of selected pixels of a tile, some at a time, and the positions of these among
-    all.
+    """Features (feature, 1, pixel) of selected pixels, in batches, with the positions of the pixels among all.
 
-    Only blocks that have pixels are decoded, and only cells around the pixels are brought onto the working lattice.
+    Only blocks that contain selected pixels are decoded, and only cells around the pixels are resampled to the working
+    grid.
     """
     found = selected_blocks(scene.tile, scene.geobox, rows, cols, outer=shapes.cell, inner=shapes.decoded)
     positions, pointwise = dict(found), recipe.pointwise
@@ -68,8 +68,10 @@ def _decoded(
     wanted: Callable[[Block], Iterable[T] | None],
     threads: int,
 ) -> Iterator[tuple[DecodedBlock, T]]:
-    """Each part that is wanted of the blocks of a scene, with the decoded block that its series come from; blocks of
-    which nothing is wanted (None) are not decoded."""
+    """Wanted parts of the blocks of a scene, each with the decoded block that contains its series.
+
+    Blocks of which nothing is wanted (None) are not decoded.
+    """
     with series_reader(scene, recipe, threads=threads) as reader:
         for parts, decoded in reader.blocks(order, wanted):
             for part in parts:
@@ -77,7 +79,7 @@ def _decoded(
 
 
 def _batches(found: Iterable[Cell], pixels: int) -> Iterator[list[Cell]]:
-    """The cells in groups that have ``pixels`` selected pixels, or little more."""
+    """The cells in groups that contain ``pixels`` selected pixels, or slightly more."""
     batch: list[Cell] = []
     count = 0
     for cell in found:
@@ -91,7 +93,7 @@ def _batches(found: Iterable[Cell], pixels: int) -> Iterator[list[Cell]]:
 
 
 def _pixel_series(decoded: DecodedBlock, batch: Sequence[Cell], recipe: FeatureRecipe) -> Mapping[str, Cube]:
-    """The series of the selected pixels of some cells, as cubes of one row."""
+    """Series of the selected pixels of some cells, as cubes of one row."""
     found: dict[str, list[Cube]] = {}
     for cell in batch:
         cubes = decoded.cubes(cell.block, recipe.halos)
@@ -102,12 +104,12 @@ def _pixel_series(decoded: DecodedBlock, batch: Sequence[Cell], recipe: FeatureR
 
 
 def _picked(cube: Cube, cell: Cell) -> Cube:
-    """The selected pixels of a cell: a cube of one row."""
+    """The selected pixels of a cell, as a cube of one row."""
     values, valid = cube.values[:, :, cell.rows, cell.cols], cube.valid[:, cell.rows, cell.cols]
     return replace(cube, values=values[:, :, None], valid=valid[:, None])
 
 
 def _joined(cubes: Sequence[Cube]) -> Cube:
-    """Cubes of one row beside each other."""
+    """Concatenation of cubes of one row along their columns."""
     values = np.concatenate([cube.values for cube in cubes], axis=-1)
     return replace(cubes[0], values=values, valid=np.concatenate([cube.valid for cube in cubes], axis=-1))

@@ -1,4 +1,4 @@
-"""Pixel types of the rasters that steps hand on: labels, confidence, probabilities."""
+"""Raster profiles of intermediate products: labels, confidence, probabilities."""
 
 from __future__ import annotations
 
@@ -12,30 +12,33 @@ from iota2.io.rasters.files import RasterProfile
 PROBABILITY_SCALE = 1000
 
 NO_PROBABILITY = 65535
-"""Where there is no label; 0 is a probability."""
+"""Probability of pixels without label; 0 is a valid probability."""
 
 
 def label_profile(geobox: GeoBox, classes: Nomenclature) -> RasterProfile:
-    """Rasters of labels."""
+    """Profile of label rasters."""
     return RasterProfile(geobox, classes.dtype, nodata=0)
 
 
 def confidence_profile(geobox: GeoBox) -> RasterProfile:
-    """Rasters of confidence, 0..1."""
+    """Profile of confidence rasters, 0..1."""
     return RasterProfile(geobox, "float32", nodata=0)
 
 
 def probability_profile(geobox: GeoBox, classes: Nomenclature) -> RasterProfile:
-    """Rasters of probabilities x 1000, 65535 without label: a band per class, ascending, by code and name."""
+    """Profile of probability rasters: × 1000, 65535 without label, one band per class, ascending.
+
+    Bands are named by code and name of the class.
+    """
     pairs = zip(map(str, classes.codes), classes.names, strict=True)
     named = tuple(code if name == code else f"{code} {name}" for code, name in pairs)
     return RasterProfile(geobox, "uint16", count=len(named), nodata=NO_PROBABILITY, descriptions=named)
 
 
 def scaled(prediction: Prediction, columns: np.ndarray, count: int) -> np.ndarray:
-    """Probabilities x 1000 as (class, y, x) uint16 for ``count`` classes; 65535 where there is no label.
+    """Probabilities × 1000 as (class, y, x) uint16 for ``count`` classes; 65535 where there is no label.
 
-    Classes that the model does not know, those not in ``columns``, have probability 0.
+    Classes unknown to the model, those not in ``columns``, have probability 0.
     """
     layers = np.zeros((count, *prediction.labels.shape), np.uint16)
     for column, shares in zip(columns, prediction.probabilities, strict=True):

@@ -1,4 +1,4 @@
-"""How a Sentinel-2 L2A product of THEIA lies on disk: folder and file names, lattices, codes of nodata."""
+"""Sentinel-2 L2A products in THEIA format: folder and file names, grids, nodata codes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FINE_BANDS = ("B2", "B3", "B4", "B8")
 
 @dataclass(frozen=True)
 class Product:
-    """One product: its names, its lattice and its masks, all at 10 m; the 20 m files are made from them."""
+    """One product: names, grid and masks, all at 10 m; the 20 m files are derived from them."""
 
     tile: str
     day: date
@@ -28,24 +28,24 @@ class Product:
     """``105804-037``."""
     geobox: GeoBox
     clm: np.ndarray
-    """(y, x) uint8, bits."""
+    """(y, x) uint8 bits of the cloud mask."""
     sat: np.ndarray
-    """(y, x) uint8, bits of the 10 m bands; no band at 20 m saturates."""
+    """(y, x) uint8 bits of the saturated 10 m bands; no 20 m band saturates."""
     edge: np.ndarray
     """(y, x) bool, outside the image; constant on every 2 x 2 pixels."""
 
     @property
     def name(self) -> str:
-        """Name of the product folder and beginning of the file names."""
+        """Name of the product folder and prefix of its file names."""
         return f"{self.platform}_{self.day:%Y%m%d}-{self.time}_L2A_{self.tile}_D_V1-7"
 
     def folder(self, root: Path) -> Path:
-        """Its folder in the archive ``root``."""
+        """Folder of the product in the archive ``root``."""
         return root / self.tile / self.name
 
 
 def write_band(product: Product, root: Path, band: str, values: np.ndarray) -> None:
-    """Write one band as int16 from its (y, x) reflectance x 10000 at 10 m; no data outside the image."""
+    """Write one band as int16 from (y, x) reflectance x 10000 at 10 m; nodata outside the image."""
     fine = band in FINE_BANDS
     shown = np.rint(values if fine else mean_of_four(values)).astype(np.int16)
     shown[product.edge if fine else product.edge[::2, ::2]] = NODATA
@@ -67,7 +67,7 @@ def write_masks(product: Product, root: Path) -> None:
 
 
 def mean_of_four(values: np.ndarray) -> np.ndarray:
-    """Means of 2 x 2 pixels: what a 20 m pixel sees of four 10 m ones."""
+    """Means of 2 x 2 pixels, which convert 10 m pixels to 20 m."""
     return values.reshape(values.shape[0] // 2, 2, values.shape[1] // 2, 2).mean(axis=(1, 3))
 
 
@@ -77,7 +77,7 @@ def _any_of_four(codes: np.ndarray) -> np.ndarray:
 
 
 def write_image(path: Path, values: np.ndarray, geobox: GeoBox, nodata: int | None = None) -> None:
-    """Write one band on the lattice of ``geobox``; with half its rows, on the 20 m lattice of the same corner."""
+    """Write one band on the grid of ``geobox``; with half its rows, on the 20 m grid with the same corner."""
     path.parent.mkdir(parents=True, exist_ok=True)
     height, width = values.shape
     corner, step = geobox.affine, geobox.shape[0] // height

@@ -1,4 +1,4 @@
-"""The land-cover classes of the made-up world: codes, names, colours, spectra and seasons."""
+"""Land-cover classes of the synthetic world: codes, names, colours, spectra and seasons."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 BANDS = ("B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12")
 
-# Reflectance x 10000 of the ten bands, roughly as Sentinel-2 sees these surfaces in south-west France.
+# Reflectance x 10000 of the ten bands, approximately that of these surfaces in Sentinel-2 images of south-west France.
 SOIL = (900, 1150, 1450, 1700, 1900, 2050, 2200, 2350, 2900, 2500)
 DRY_GRASS = (650, 900, 1150, 1500, 1900, 2100, 2250, 2450, 2900, 2100)
 LITTER = (450, 600, 750, 950, 1250, 1400, 1500, 1650, 2000, 1450)
@@ -24,7 +24,7 @@ WATER = (480, 480, 330, 280, 220, 200, 180, 160, 90, 60)
 
 @dataclass(frozen=True)
 class LandClass:
-    """One class. Its reflectance is a mix of ``bare`` and ``green``, whose share follows the seasons."""
+    """One class; its reflectance mixes ``bare`` and ``green``, with a green share that follows the seasons."""
 
     code: int
     name: str
@@ -34,12 +34,12 @@ class LandClass:
     bare: tuple[int, ...]
     green: tuple[int, ...]
     base: float
-    """Share of green outside the seasons."""
+    """Green share outside the seasons."""
     seasons: tuple[tuple[float, float, float], ...]
-    """(day of the year of the peak, width in days, height) of each season's addition to ``base``."""
+    """Additions to ``base``, one per season: (day of the year of the peak, width in days, height)."""
 
     def greenness(self, doy: np.ndarray) -> np.ndarray:
-        """Share of green at days of the year (any shape; the year is a circle)."""
+        """Green share at days of the year (any shape); the year is periodic."""
         share = np.full(np.shape(doy), self.base)
         for peak, width, height in self.seasons:
             distance = (doy - peak + 182.5) % 365.0 - 182.5
@@ -59,4 +59,4 @@ CLASSES = (
     LandClass(34, "pelouses sèches", (200, 200, 150), 0.08, DRY_GRASS, GRASS, 0.15, ((125, 42, 0.40),)),
     LandClass(221, "vergers", (220, 140, 150), 0.08, DRY_GRASS, LEAVES, 0.22, ((185, 70, 0.45),)),
 )
-"""In the order in which a world with fewer classes takes them."""
+"""Classes; a world with fewer classes uses the first ones."""

@@ -1,4 +1,4 @@
-"""Where the files of a made-up world lie, and the small text files among them."""
+"""Paths of the files of a synthetic world, and its small text files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from iota2.testing.classes import LandClass
 
 CONFIG = """\
-# A land-cover map of a made-up piece of land: two tiles, two eco-climatic regions.
+# Land-cover map of a synthetic landscape: two tiles, two eco-climatic regions.
 chain :
 {{
   output_path : {output}
@@ -18,7 +18,7 @@ chain :
   list_tile : '{tiles}'
 {sensors}
   ground_truth : {ground_truth}
-  data_field : 'code'   # the field of the polygons that holds the class
+  data_field : 'code'   # the field of the polygons that contains the class
   region_path : {regions}   # one model for each region
   region_field : 'region'
   spatial_resolution : 10
@@ -55,12 +55,12 @@ SENSOR_PATHS = {
     "Sentinel1": "s1_path",
     "userFeat": "user_feat_path",
 }
-"""Sensors of the world to the option that says where their files are, and where ``WorldFiles`` has them."""
+"""Sensors of the world, with the option that gives their path and the property of ``WorldFiles``."""
 
 
 @dataclass(frozen=True)
 class WorldFiles:
-    """Where ``write_world`` put things."""
+    """Paths of the files that ``write_world`` writes."""
 
     folder: Path
 
@@ -111,12 +111,12 @@ class WorldFiles:
 
     @property
     def config(self) -> Path:
-        """A configuration that runs the whole chain."""
+        """Configuration of the whole chain."""
         return self.folder / "demo.cfg"
 
     @property
     def output(self) -> Path:
-        """The output folder named in the configuration; not made here."""
+        """Output folder named in the configuration; not created here."""
         return self.folder / "IOTA2_Outputs" / "Results"
 
 
@@ -130,21 +130,21 @@ def write_class_tables(classes: Iterable[LandClass], files: WorldFiles) -> None:
 
 
 def write_config(tiles: Iterable[str], files: WorldFiles, sensors: Sequence[str] = ("Sentinel2",)) -> None:
-    """Write a configuration, with absolute paths, that runs the whole chain on what was written."""
+    """Write a configuration of the whole chain for the written files, with absolute paths."""
     files.config.write_text(config_text(tiles, files, sensors), encoding="utf-8")
 
 
 def demo_config(tiles: Iterable[str], files: WorldFiles, sensors: Sequence[str]) -> str:
-    """The same configuration with paths relative to its folder, so that the folder may be copied and moved."""
+    """Configuration of the whole chain with paths relative to its folder, which can be copied and moved."""
     return config_text(tiles, files, sensors, relative=True)
 
 
 def config_text(tiles: Iterable[str], files: WorldFiles, sensors: Sequence[str], *, relative: bool = False) -> str:
-    """The text of a configuration that runs the whole chain, its paths absolute or ``relative`` to its folder."""
+    """Text of a configuration of the whole chain, with absolute paths or paths ``relative`` to its folder."""
 
     def quoted(path: Path) -> str:
         path = path.relative_to(files.folder) if relative else path
-        # A path with a single quote stands in double quotes.
+        # A path with a single quote is written in double quotes.
         return f'"{path}"' if "'" in str(path) else f"'{path}'"
 
     text = CONFIG.format(

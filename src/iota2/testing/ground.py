@@ -1,8 +1,8 @@
-"""The ground of the made-up world: its fields, the class and the region of every place.
+"""Landscape of the synthetic world: fields, and class and region at every position.
 
-The plane (EPSG:2154) is cut into hamlets, the Voronoi cells of jittered points some 650 m apart, each hamlet
-into rectangular fields along its own direction. A field is thus a rectangle clipped by its hamlet: a convex
-polygon, found for a point by one nearest-neighbour search and two divisions.
+The plane (EPSG:2154) is divided into hamlets, the Voronoi cells of jittered points about 650 m apart, and each hamlet
+into rectangular fields along its own direction. A field is a rectangle clipped by its hamlet: a convex polygon. The
+field of a point is found by one nearest-neighbour search and two divisions.
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ from scipy.spatial import Voronoi, cKDTree
 
 from iota2.testing.classes import LandClass
 
-SPACING = 650.0
-"""Metres between the points of hamlets."""
+HAMLET_SPACING_METRES = 650.0
+"""Metres between the centre points of hamlets."""
 JITTER = 0.35
-MARGIN = 2000.0
-"""Metres of ground around the bounds."""
+MARGIN_METRES = 2000.0
+"""Metres of landscape around the bounds."""
 COLUMNS, ROWS = 20, 16
-"""Slots for fields in a hamlet: no point is further than 0.85 x sqrt(2) x 650 m = 782 m from its hamlet's
-point, and fields are at least 90 m wide and 130 m deep."""
-SHARE_KNOWN = 0.4
-"""Share of a hamlet's fields that are of the class it is known for, whatever the weights."""
-REGION_DELAY = 12.0
-"""Days by which the seasons of region 2 come later."""
+"""Columns and rows of field positions in a hamlet.
+
+No point is further than 0.85 x sqrt(2) x 650 m = 782 m from its hamlet's centre point, and fields are at least 90 m
+wide and 130 m deep.
+"""
+MAIN_CLASS_SHARE = 0.4
+"""Share of a hamlet's fields that have the hamlet's main class, regardless of the weights."""
+REGION_DELAY_DAYS = 12.0
+"""Days by which the seasons of region 2 are later."""
 
 Bounds = tuple[float, float, float, float]
 
@@ -44,12 +47,12 @@ class FieldShape:
 
 @dataclass(frozen=True)
 class Habits:
-    """How fields differ from their class; arrays (field,)."""
+    """Deviations of fields from their class; arrays (field,)."""
 
     delay: np.ndarray
-    """Days by which the seasons come later."""
+    """Days by which the seasons are later."""
     vigour: np.ndarray
-    """Factor of the share of green."""
+    """Factor of the green share."""
     brightness: np.ndarray
     """Factor of the reflectance."""
     region_delay: float
@@ -58,12 +61,12 @@ class Habits:
 
 @dataclass(frozen=True)
 class Ground:
-    """Every place has one field, one class and one region; all positions are EPSG:2154 metres."""
+    """Landscape with one field, one class and one region at every position; all positions are EPSG:2154 metres."""
 
     bounds: Bounds
     classes: tuple[LandClass, ...]
     points: np.ndarray
-    """(hamlet, 2) point of each hamlet."""
+    """(hamlet, 2) centre point of each hamlet."""
     size: np.ndarray
     """(hamlet, 2) width and depth of its fields."""
     angle: np.ndarray
@@ -103,11 +106,11 @@ class Ground:
 
     @property
     def codes(self) -> np.ndarray:
-        """Codes of the classes, in their order."""
+        """Codes of the classes, in order."""
         return np.array([land_class.code for land_class in self.classes], np.uint8)
 
     def reflectance(self, fields: np.ndarray, doy: float, band: int) -> np.ndarray:
-        """(field, 2) float32: reflectance x 10000 of fields on a day in one band, in region 1 and 2."""
+        """(field, 2) float32: reflectance x 10000 of fields on a day in one band, in regions 1 and 2."""
         kind, green = self.classes_of[fields][:, None], self.greenness(fields, doy)
         bare = np.array([c.bare[band] for c in self.classes])[kind]
         lush = np.array([c.green[band] for c in self.classes])[kind]
@@ -115,14 +118,14 @@ class Ground:
         return (self.habits.brightness[fields][:, None] * mixed).astype(np.float32)
 
     def greenness(self, fields: np.ndarray, doy: float) -> np.ndarray:
-        """(field, 2): share of green, 0 to 1, of fields on a day in region 1 and 2."""
+        """(field, 2): green share, 0 to 1, of fields on a day in regions 1 and 2."""
         habits, kind = self.habits, self.classes_of[fields][:, None]
         days = doy - habits.delay[fields][:, None] - np.array([0.0, habits.region_delay])
         green = np.choose(kind, [c.greenness(days) for c in self.classes]) * habits.vigour[fields][:, None]
         return np.clip(green, 0.0, 1.0)
 
     def region_polygons(self) -> tuple[shapely.Polygon, shapely.Polygon]:
-        """Outlines of the two regions, which together cover the bounds with their margin."""
+        """Outlines of the two regions, which together cover the bounds and their margin."""
         left, _, right, _ = _grown(self.bounds)
         (_, south), (_, north) = self.border[0], self.border[-1]
         line = [tuple(vertex) for vertex in self.border]
@@ -132,7 +135,7 @@ class Ground:
         )
 
     def hamlets_within(self, bounds: Bounds) -> np.ndarray:
-        """Numbers of the hamlets whose point lies within ``bounds``."""
+        """Numbers of the hamlets whose centre point is within ``bounds``."""
         x, y = self.points.T
         left, bottom, right, top = bounds
         return np.flatnonzero((x > left) & (x < right) & (y > bottom) & (y < top))
@@ -148,7 +151,7 @@ class Ground:
                 yield FieldShape(field, int(self.codes[self.classes_of[field]]), shapes[slot])
 
     def _rectangles(self, hamlet: int) -> np.ndarray:
-        """The unclipped fields of a hamlet, (column x row) polygons."""
+        """Unclipped fields of a hamlet, (column x row) polygons."""
         column, row = (index.ravel() for index in np.mgrid[:COLUMNS, :ROWS])
         width, depth = self.size[hamlet]
         first = column - COLUMNS // 2
@@ -163,9 +166,9 @@ class Ground:
 def draw_ground(
     bounds: Bounds, rng: np.random.Generator, *, classes: tuple[LandClass, ...], varied: bool = True
 ) -> Ground:
-    """Ground around ``bounds`` (EPSG:2154); with ``varied`` False fields are as their class says, everywhere.
+    """Random landscape around ``bounds`` (EPSG:2154); with ``varied`` False, fields do not deviate from their class.
 
-    Class frequencies vary from draw to draw; nothing ensures that a small area holds every class.
+    Class frequencies vary from draw to draw; a small area may lack classes.
     """
     points = _jittered(_grown(bounds), rng)
     n = len(points)
@@ -183,21 +186,21 @@ def draw_ground(
 
 
 def _draw_classes(classes: tuple[LandClass, ...], hamlets: int, rng: np.random.Generator) -> np.ndarray:
-    """Class of every field slot; a share of a hamlet's fields are of the class it is known for."""
+    """Class of every field position; a share of a hamlet's fields has the hamlet's main class."""
     weights = np.array([land_class.weight for land_class in classes])
     drawn = rng.choice(len(classes), (hamlets, COLUMNS * ROWS), p=weights / weights.sum())
     known_for = rng.choice(len(classes), (hamlets, 1), p=weights / weights.sum())
-    return np.where(rng.random(drawn.shape) < SHARE_KNOWN, known_for, drawn).astype(np.uint8).ravel()
+    return np.where(rng.random(drawn.shape) < MAIN_CLASS_SHARE, known_for, drawn).astype(np.uint8).ravel()
 
 
 def _draw_habits(fields: int, scale: float, rng: np.random.Generator) -> Habits:
-    """Habits whose spread is ``scale`` times the usual one; 0 makes all fields of a class alike."""
+    """Random habits with ``scale`` times the usual spread; 0 makes all fields of a class equal."""
     delay, vigour, brightness = rng.standard_normal((3, fields)).clip(-2.5, 2.5) * scale
-    return Habits(7.0 * delay, 1.0 + 0.10 * vigour, 1.0 + 0.07 * brightness, REGION_DELAY * scale)
+    return Habits(7.0 * delay, 1.0 + 0.10 * vigour, 1.0 + 0.07 * brightness, REGION_DELAY_DAYS * scale)
 
 
 def _draw_border(bounds: Bounds, rng: np.random.Generator) -> np.ndarray:
-    """A wavy line from south to north through the middle, as straight pieces of 25 m."""
+    """Random curved line from south to north through the middle, in straight segments of 25 m."""
     left, bottom, right, top = _grown(bounds)
     y = np.arange(bottom, top + 25.0, 25.0)
     phase = rng.uniform(0, 2 * np.pi, 2)
@@ -208,11 +211,11 @@ def _draw_border(bounds: Bounds, rng: np.random.Generator) -> np.ndarray:
 
 def _jittered(bounds: Bounds, rng: np.random.Generator) -> np.ndarray:
     left, bottom, right, top = bounds
-    x, y = np.meshgrid(np.arange(left, right, SPACING), np.arange(bottom, top, SPACING))
+    x, y = np.meshgrid(np.arange(left, right, HAMLET_SPACING_METRES), np.arange(bottom, top, HAMLET_SPACING_METRES))
     points = np.stack([x.ravel(), y.ravel()], axis=1)
-    return points + SPACING * rng.uniform(-JITTER, JITTER, points.shape)
+    return points + HAMLET_SPACING_METRES * rng.uniform(-JITTER, JITTER, points.shape)
 
 
 def _grown(bounds: Bounds) -> Bounds:
     left, bottom, right, top = bounds
-    return left - MARGIN, bottom - MARGIN, right + MARGIN, top + MARGIN
+    return left - MARGIN_METRES, bottom - MARGIN_METRES, right + MARGIN_METRES, top + MARGIN_METRES

@@ -1,4 +1,4 @@
-"""Landsat 8 images of a made-up world, as THEIA (MAJA) delivers them: names, lattice of 30 m, clouds of their own."""
+"""Landsat 8 images of a synthetic world in THEIA (MAJA) format, with a grid of 30 m and clouds of their own."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from iota2.testing.sky import Sky, SkyOptions, make_sky
 from iota2.testing.world import World
 
 BANDS = {"B1": "B2", "B2": "B2", "B3": "B3", "B4": "B4", "B5": "B8A", "B6": "B11", "B7": "B12"}
-"""Band to that of Sentinel-2 which sees about the same light."""
-STEP = 32
+"""Sentinel-2 band with about the same wavelength, for each Landsat band."""
+REVISIT_DAYS = 32
 """Days from one date to the next."""
-DELAY = 4
+FIRST_DATE_DELAY_DAYS = 4
 """Days from the first date of the world to the first image."""
 PIXEL = 30.0
-FINE = 3
-"""Pixels of the world along one of Landsat."""
-OTHER_SKY = 8
-"""Added to the world's seed: these dates have clouds of their own."""
+PIXELS_PER_SIDE = 3
+"""World pixels along one Landsat pixel."""
+SKY_SEED_OFFSET = 8
+"""Offset to the world's seed, so that these dates have clouds of their own."""
 
 
 def landsat_dates(world: World) -> tuple[date, ...]:
     """Dates with an image, the same for all tiles."""
-    first, last = world.options.dates[0] + timedelta(days=DELAY), world.options.dates[-1]
-    count = max(1, (last - first).days // STEP + 1)
-    return tuple(first + timedelta(days=STEP * k) for k in range(count))
+    first, last = world.options.dates[0] + timedelta(days=FIRST_DATE_DELAY_DAYS), world.options.dates[-1]
+    count = max(1, (last - first).days // REVISIT_DAYS + 1)
+    return tuple(first + timedelta(days=REVISIT_DAYS * k) for k in range(count))
 
 
 def landsat_sky(world: World, day: date) -> Sky:
-    """Clouds, shadows and edge of the orbit over the world's 10 m lattice on a date of Landsat."""
+    """Clouds, shadows and orbit edge over the world's 10 m grid on a Landsat date."""
     options, dates = world.options, landsat_dates(world)
     height, width = world.geobox.shape
-    weather = SkyOptions(options.seed + OTHER_SKY, len(dates), options.clouds, options.orbit_edge, options.cover)
+    weather = SkyOptions(options.seed + SKY_SEED_OFFSET, len(dates), options.clouds, options.orbit_edge, options.cover)
     return make_sky((height, width), weather, dates.index(day))
 
 
@@ -62,18 +62,20 @@ def write_landsat(world: World, root: Path) -> None:
 
 
 def _masks(sky: Sky, window: tuple[slice, slice], geobox: GeoBox) -> dict[str, np.ndarray]:
-    """The masks of a tile at 30 m: a pixel has what any of the world's pixels in it has."""
+    """Masks of a tile at 30 m: the union of the masks of the world's pixels in each pixel."""
     edge = coarse(sky.edge[window], geobox).any(axis=(1, 3))
-    codes = np.moveaxis(coarse(sky.clm[window], geobox), 2, 1).reshape(*geobox.shape, FINE * FINE)
+    codes = np.moveaxis(coarse(sky.clm[window], geobox), 2, 1).reshape(*geobox.shape, PIXELS_PER_SIDE * PIXELS_PER_SIDE)
     saturated = coarse(sky.saturated[window], geobox).any(axis=(1, 3))
     masks = {"CLM": np.bitwise_or.reduce(codes, axis=2) * ~edge, "SAT": 0b0111 * (saturated & ~edge), "EDG": edge}
     return {mask: flags.astype(np.uint8) for mask, flags in masks.items()}
 
 
 def coarse(values: np.ndarray, geobox: GeoBox) -> np.ndarray:
-    """(row, 3, column, 3) of the pixels of the world in each pixel of a lattice of 30 m; beyond the tile its last row
-    and column go on."""
+    """World pixels (row, 3, column, 3) in each pixel of a 30 m grid.
+
+    The last row and column are repeated beyond the tile.
+    """
     height, width = geobox.shape
-    missing = height * FINE - values.shape[0], width * FINE - values.shape[1]
+    missing = height * PIXELS_PER_SIDE - values.shape[0], width * PIXELS_PER_SIDE - values.shape[1]
     padded = np.pad(values, ((0, missing[0]), (0, missing[1])), mode="edge")
-    return padded.reshape(height, FINE, width, FINE)
+    return padded.reshape(height, PIXELS_PER_SIDE, width, PIXELS_PER_SIDE)

@@ -1,4 +1,4 @@
-"""Layers without dates of a made-up world, altitude and slope, that say something about the classes."""
+"""Altitude and slope of a synthetic world: layers without dates that are correlated with the classes."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from iota2.core.random import generator
 from iota2.testing.archive import write_image
 from iota2.testing.world import World
 
-# Metres above the valley and degrees of slope at which fields of a class usually lie.
+# Typical altitude above the valley in metres and slope in degrees of fields of each class.
 ALTITUDE = {11: 15, 12: 30, 31: 110, 32: 190, 41: 40, 51: 0, 211: 60, 222: 90, 34: 150, 221: 75}
 SLOPE = {11: 1, 12: 2, 31: 12, 32: 16, 41: 3, 51: 0, 211: 6, 222: 9, 34: 11, 221: 5}
 SPREAD = {"ALT": 45.0, "SLP": 4.0}
-"""Standard deviation of fields around their class: neither layer tells the classes apart by itself."""
+"""Standard deviation of fields around their class: neither layer alone separates the classes."""
 NODATA = -9999
 COARSE_PIXEL, COARSE_CRS = 25.0, "EPSG:2154"
-"""Of the altitude, as national elevation models have them."""
+"""Grid of the altitude, as in national elevation models."""
 
 
 def write_layers(world: World, root: Path) -> None:
-    """Write ``<root>/<tile>/ALT_<tile>.tif`` (int16, 25 m, EPSG:2154) and ``SLP_<tile>.tif``
-    (float32, on the lattice of the tile)."""
+    """Write ``<root>/<tile>/ALT_<tile>.tif`` and ``SLP_<tile>.tif``.
+
+    The altitude is int16, 25 m, EPSG:2154; the slope is float32 on the grid of the tile.
+    """
     for tile in world.options.tiles:
         fine = world.tile_geobox(tile)
         write_image(root / tile / f"SLP_{tile}.tif", layer(world, "SLP", fine).astype(np.float32), fine)
@@ -38,7 +40,7 @@ def write_layers(world: World, root: Path) -> None:
 
 
 def layer(world: World, name: str, geobox: GeoBox) -> np.ndarray:
-    """(y, x): altitude or slope at the centres of a lattice in any CRS."""
+    """Altitude or slope (y, x) at the pixel centres of a grid in any CRS."""
     ground, options = world.ground, world.options
     rng = generator(options.seed, "layer", name)
     usual = np.array([{"ALT": ALTITUDE, "SLP": SLOPE}[name][c.code] for c in ground.classes])[ground.classes_of]

@@ -1,4 +1,4 @@
-"""Made-up products of any sensor, written from the patterns of its description alone."""
+"""Synthetic products of any sensor, generated from the patterns of its description."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from odc.geo.geobox import GeoBox
 from iota2.core.sensor import BandSpec, MaskRule, MetadataSpec, SensorSpec
 from iota2.io.archive.metadata import UNIT
 
-# the parser of regular expressions has no public name
+# Python's parser of regular expressions has no public name.
 _constants, _parser = import_module("re._constants"), import_module("re._parser")
 
 Part = TypeVar("Part", BandSpec, MaskRule, BandSpec | MaskRule)
@@ -28,7 +28,7 @@ Part = TypeVar("Part", BandSpec, MaskRule, BandSpec | MaskRule)
 
 @dataclass(frozen=True)
 class Layer:
-    """Pixels (y, x) of one band or mask and where they lie."""
+    """Pixels (y, x) of one band or mask with their grid."""
 
     values: np.ndarray
     geobox: GeoBox
@@ -43,28 +43,29 @@ def write_series(
     *,
     seed: int = 0,
 ) -> tuple[Mapping[str, Layer], ...]:
-    """Write one product for each day in the tile's folder in ``root`` and return what each of them holds, by band or
-    mask name.
+    """Write one product per day in ``root`` and return the content of each, by band or mask name.
 
-    ``grids`` gives the lattice of bands and masks by name; ``""`` stands for all others. Two equal days make
-    two products. Values are noise on a gradient, with a corner without data on odd dates; masks apply on a
-    few pixels.
+    Products are in the tile's folder. ``grids`` gives the grid of bands and masks by name; ``""`` applies to all
+    others. Two equal days make two products. Values are noise on a gradient, with a corner without data on odd dates;
+    masks flag a few pixels.
     """
     rng = np.random.default_rng(seed)
     folder = Path(root) / spec.folder_of(tile)
     series = []
     for number, day in enumerate(days):
-        layers = made_up_layers(spec, grids, rng, corner=bool(number % 2))
+        layers = synthetic_layers(spec, grids, rng, corner=bool(number % 2))
         write_product(spec, folder, tile, day, layers, number=days[:number].count(day))
         series.append(layers)
     return tuple(series)
 
 
-def made_up_layers(
+def synthetic_layers(
     spec: SensorSpec, grids: Mapping[str, GeoBox], rng: np.random.Generator, *, corner: bool
 ) -> dict[str, Layer]:
-    """Bands (int16, or uint16 when no data is 0 or more) and masks of one product; with ``corner``, a sixteenth of the
-    bands is without data. Masks that share a file have the same pixels."""
+    """Synthetic bands and masks of one product; with ``corner``, a sixteenth of the bands is nodata.
+
+    Bands are int16, or uint16 if nodata is 0 or more. Masks that share a file have the same pixels.
+    """
     layers = {}
     for band in spec.bands:
         grid, nodata = grids.get(band.name, grids[""]), spec.nodata_of(band.name)
@@ -76,20 +77,22 @@ def made_up_layers(
         layers[band.name] = Layer(values, grid)
     for rules in _by_file(spec.masks).values():
         grid = grids.get(rules[0].name, grids[""])
-        layer = Layer(_made_up_codes(rules, rng, (grid.shape.y, grid.shape.x)), grid)
+        layer = Layer(_synthetic_codes(rules, rng, (grid.shape.y, grid.shape.x)), grid)
         layers |= {rule.name: layer for rule in rules}
     return layers
 
 
-def _made_up_codes(rules: Sequence[MaskRule], rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Pixels of a mask file: each rule applies to one in ten, and codes that no rule names are among the others. Edge
-    rules apply to the last three pixels too, on all dates."""
+def _synthetic_codes(rules: Sequence[MaskRule], rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    """Synthetic codes of a mask file: each rule applies to one pixel in ten; codes without a rule also occur.
+
+    Edge rules also apply to the last three pixels, on all dates.
+    """
     kind = mask_type(rules)
     named = sum({1 << bit for rule in rules for bit in rule.bits})
     if named:
         codes = rng.integers(0, np.iinfo(kind).max, shape, kind, endpoint=True) & ~kind.type(named)
     else:
-        clear = [code for code in range(12) if not any(_applies(rule, code) for rule in rules)]
+        clear = [code for code in range(12) if not any(_rule_applies(rule, code) for rule in rules)]
         codes = rng.choice(clear, shape).astype(kind)
     for rule in rules:
         where = rng.random(shape) < 0.1
@@ -100,13 +103,13 @@ def _made_up_codes(rules: Sequence[MaskRule], rng: np.random.Generator, shape: t
     return codes
 
 
-def _applies(rule: MaskRule, code: int) -> bool:
+def _rule_applies(rule: MaskRule, code: int) -> bool:
     """Whether a rule without bits applies to a code."""
     return code in rule.values if rule.values else code != 0
 
 
 def mask_type(rules: Sequence[MaskRule]) -> np.dtype[Any]:
-    """The type of a mask file: of 16 bits where several bits matter, as in the files of USGS, else of 8."""
+    """Data type of a mask file: 16 bits if several bits are used, as in the files of USGS, else 8 bits."""
     bits = [bit for rule in rules for bit in rule.bits]
     return np.dtype(np.uint16 if len(bits) > 1 else np.uint8)
 
@@ -130,14 +133,14 @@ def write_product(
     quantification: float = UNIT,
     offsets: Mapping[str, float] | None = None,
 ) -> Path:
-    """Write one product into a tile's ``folder`` and return its path, or the folder if products are no folders.
+    """Write one product into a tile's ``folder`` and return its path, or the folder if products are not folders.
 
-    Bands that share a file pattern are written as bands of one file; masks that do are one layer. ``number`` makes a
-    further product of a day differ in name. Bands and masks that ``layers`` lacks are not written. Of a sensor with
-    metadata these say ``quantification`` and, when given, the ``offsets`` of the bands.
+    Bands that share a file pattern are written as bands of one file; masks that share one are one layer. ``number``
+    distinguishes products of one day by name. Bands and masks missing in ``layers`` are not written. The metadata, for
+    sensors that have any, contain ``quantification`` and, if given, the ``offsets`` of the bands.
     """
     names = _names(spec, tile, day, number)
-    name_of = _names_of_files(spec, names)
+    name_of = _file_names(spec, names)
     path = Path(folder)
     if spec.products == "folders":
         path /= names[0]
@@ -153,7 +156,7 @@ def write_product(
 
 
 def write_metadata(path: Path, spec: MetadataSpec, quantification: float, offsets: Mapping[str, float]) -> None:
-    """Write the metadata of a product: what is divided by, and the number that is added by the bands' ids."""
+    """Write the metadata of a product: the divisor of the values, and the offsets by band id."""
     divisor, added = (name.replace("*", "") for name in (spec.quantification, spec.offset))
     lines = [f'<{added} band_id="{band}">{offset:g}</{added}>' for band, offset in offsets.items()]
     path.write_text(
@@ -164,8 +167,10 @@ def write_metadata(path: Path, spec: MetadataSpec, quantification: float, offset
 
 
 def write_raster(path: Path, bands: Mapping[int, Layer], *, nodata: float | None = None) -> None:
-    """Write layers of one lattice as the numbered bands of a GeoTIFF in strips, or of a lossless JPEG 2000 file in
-    tiles if the name ends so, as archives do."""
+    """Write layers of one grid as the bands of one file.
+
+    The file is a GeoTIFF in strips, or a lossless JPEG 2000 file in tiles if the name ends so, as in archives.
+    """
     first = next(iter(bands.values()))
     holds = nodata is not None and np.can_cast(np.min_scalar_type(int(nodata)), first.values.dtype)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -194,13 +199,15 @@ def write_raster(path: Path, bands: Mapping[int, Layer], *, nodata: float | None
 
 
 def product_name(spec: SensorSpec, tile: str, day: date, number: int = 0) -> str:
-    """A name of a product, or of a file of one, that matches the sensor's pattern; ``number``, up to 9, makes names of
-    one day differ."""
+    """Name of a product, or of one of its files, that matches the sensor's pattern.
+
+    ``number``, up to 9, distinguishes names of one day.
+    """
     return _names(spec, tile, day, number)[0]
 
 
 def _names(spec: SensorSpec, tile: str, day: date, number: int) -> list[str]:
-    """Names that match the sensor's pattern, as many as it has alternatives."""
+    """Names that match the sensor's pattern, one per alternative."""
     given = {"date": f"{day:%Y%m%d}", "tile": tile.removeprefix("T") if "{mgrs}" in spec.tile_folder else tile}
     names = _examples(_parser.parse(spec.product), given, number)
     names = [name + f"made-up-{number}" * bool(re.match(spec.product, name + "x")) for name in names]
@@ -210,9 +217,11 @@ def _names(spec: SensorSpec, tile: str, day: date, number: int) -> list[str]:
     return [match.string for match in matches]
 
 
-def _names_of_files(spec: SensorSpec, names: Sequence[str]) -> Callable[[str], str]:
-    """How the files of one product are named: from their pattern. ``names`` are possible ones; the first tells the
-    product."""
+def _file_names(spec: SensorSpec, names: Sequence[str]) -> Callable[[str], str]:
+    """File names of one product, from their pattern.
+
+    ``names`` are possible names; the first identifies the product.
+    """
     if spec.products == "folders":
         return lambda pattern: file_name(pattern, names[0])
     product = _product_of(spec, names[0])
@@ -228,26 +237,27 @@ def _names_of_files(spec: SensorSpec, names: Sequence[str]) -> Callable[[str], s
 
 
 def _product_of(spec: SensorSpec, name: str) -> str:
-    """The product that a file belongs to; empty when its name does not match the sensor's pattern."""
+    """Product of a file; empty if its name does not match the sensor's pattern."""
     match = re.match(spec.product, name)
     return (match.groupdict().get("product") or match["date"]) if match else ""
 
 
 def file_name(pattern: str, product: str) -> str:
-    """A path that the glob ``pattern`` matches: its first ``*`` in the last part is the name of the
-    product."""
+    """Path that the glob ``pattern`` matches: its first ``*`` in the last part becomes the name of the product."""
     *folders, last = [part for part in pattern.split("/") if part != "**"]
     plain = [part.replace("*", "x").replace("?", "x") for part in folders]
     return "/".join([*plain, last.replace("*", product, 1).replace("*", "x").replace("?", "x")])
 
 
 def _examples(parsed: Any, given: Mapping[str, str], digit: int) -> list[str]:
-    """Short texts that a parsed regular expression matches, with ``given`` texts for the named groups, and one
-    ``digit`` for all digits elsewhere: one for each choice of alternatives and of parts that may be left out."""
+    """Short texts that match a parsed regular expression, one per choice of alternatives and optional parts.
+
+    ``given`` are the texts of named groups; ``digit`` is used for all digits elsewhere.
+    """
     names = {number: name for name, number in parsed.state.groupdict.items()}
 
     def texts(element: Any) -> list[str]:
-        """The texts of one (kind, content) element."""
+        """Texts of one (kind, content) element."""
         kind, what = element
         if kind is _constants.SUBPATTERN:
             name = names.get(what[0], "")
@@ -268,7 +278,7 @@ def _examples(parsed: Any, given: Mapping[str, str], digit: int) -> list[str]:
 
 
 def _character(kind: Any, what: Any, digit: int) -> str:
-    """A character that a part of a regular expression matches; none for anchors."""
+    """Character that matches a part of a regular expression; empty for anchors."""
     if kind is _constants.CATEGORY:
         return {_constants.CATEGORY_DIGIT: f"{digit}", _constants.CATEGORY_SPACE: " "}.get(what, "x")
     if kind in (_constants.LITERAL, _constants.RANGE):

@@ -1,4 +1,4 @@
-"""Sentinel-1 images of a made-up world, as S1Tiling writes them: names, lattice, no data, border masks."""
+"""Sentinel-1 images of a synthetic world in S1Tiling format: names, grid, nodata, border masks."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ from iota2.testing.world import World
 Polarisation = Literal["vv", "vh"]
 POLARISATIONS: tuple[Polarisation, ...] = ("vv", "vh")
 ORBITS = {"ASC": "030", "DES": "110"}
-"""Direction to relative orbit."""
+"""Relative orbit by direction."""
 FIRST_PASS = {"ASC": 5, "DES": 0}
 """Days from the first date of the world to the first pass."""
-LOOKS = 4.4
-"""Equivalent number of looks of GRD images: their speckle is gamma distributed, with a variance of 1 / looks."""
+EQUIVALENT_LOOKS = 4.4
+"""Equivalent number of looks of GRD images: speckle is gamma distributed with a variance of 1 / looks."""
 FIELD_SPREAD, PASS_SPREAD, WORK_SPREAD = 1.4, 0.5, 1.2
-"""Standard deviation in dB of fields around their class, of passes (wet and dry days) around the season, and of each
-field on each pass (ploughing, irrigation, wind), which no filter takes away."""
-SLICE_OVERLAP = 8
-"""Rows that two slices of one pass share."""
+"""Standard deviations in dB: fields around their class, passes around the season, each field on each pass.
 
-# Backscatter (gamma nought, dB) in VV and VH of each class, bare and green, roughly as in published C band series.
+Passes differ by wet and dry days, fields on a pass by ploughing, irrigation and wind. No filter removes these.
+"""
+SLICE_OVERLAP_ROWS = 8
+"""Rows shared by two slices of one pass."""
+
+# Backscatter (gamma nought, dB) in VV and VH of each class, bare and green, approximately as in published C-band
+# series.
 BACKSCATTER = {
     11: ((-10.5, -17.5), (-8.8, -14.3)),
     12: ((-10.5, -17.5), (-13.0, -17.5)),
@@ -44,7 +47,7 @@ BACKSCATTER = {
 }
 
 INI = """\
-; Sentinel-1 images of a made-up world, calibrated and orthorectified as S1Tiling does.
+; Sentinel-1 images of a synthetic world, calibrated and orthorectified like those of S1Tiling.
 [Paths]
 Output : images
 
@@ -59,7 +62,7 @@ Window_radius : 2
 
 @dataclass(frozen=True)
 class Pass:
-    """One passage of a satellite over the world."""
+    """One satellite pass over the world."""
 
     number: int
     day: date
@@ -71,7 +74,7 @@ class Pass:
         return "s1" + "ab"[self.number % 2]
 
     def stem(self, tile: str, polarisation: Polarisation) -> str:
-        """Names of its images up to the time of day."""
+        """Common part of its image names, up to the time of day."""
         orbit = ORBITS[self.direction]
         return f"{self.satellite}_{_mgrs(tile)}_{polarisation}_{self.direction}_{orbit}_{self.day:%Y%m%d}"
 
@@ -79,9 +82,9 @@ class Pass:
 def write_radar(world: World, folder: Path, *, step: int = 12, masks: bool = True) -> Path:
     """Write images of ascending and descending passes, one every ``step`` days each, and return the INI file.
 
-    ``folder`` is made when absent; the images lie in ``<folder>/images/<tile without T>/``. With an orbit edge, a
-    slanted part of the world is not seen on one pass in four: 0 there, and 0 in the border ``masks``, which are 1
-    elsewhere. One pass in five comes as two slices of one day, which share some rows. No speckle in a constant world.
+    ``folder`` is created if absent; images are in ``<folder>/images/<tile without T>/``. With an orbit edge, one pass
+    in four does not cover a slanted part of the world: images are 0 there, and so are the border ``masks``, which are 1
+    elsewhere. One pass in five has two slices of one day, which share some rows. A constant world has no speckle.
     """
     folder = Path(folder)
     height, width = world.geobox.shape
@@ -101,7 +104,7 @@ def write_radar(world: World, folder: Path, *, step: int = 12, masks: bool = Tru
 
 
 def passes(world: World, step: int) -> Iterator[Pass]:
-    """The passes over the world, from its first to its last date, all ascending ones first."""
+    """Passes from the world's first to its last date, all ascending ones first."""
     first, last = world.options.dates[0], world.options.dates[-1]
     for direction, delay in FIRST_PASS.items():
         start = first + timedelta(days=delay)
@@ -110,18 +113,18 @@ def passes(world: World, step: int) -> Iterator[Pass]:
 
 
 def backscatter(world: World, passage: Pass, polarisation: Polarisation) -> np.ndarray:
-    """(y, x) float32, above 0: gamma nought of the world (linear) as one pass sees it, with speckle."""
+    """Backscatter (y, x) float32 above 0: gamma nought of the world (linear) on one pass, with speckle."""
     options, day = world.options, passage.day.isoformat()
     values = world.painted(_of_fields(world, passage, polarisation))
     if options.constant:
         return values
     rng = generator(options.seed, "radar speckle", passage.direction, day, polarisation)
-    speckle = rng.standard_gamma(LOOKS, values.shape, np.float32) / np.float32(LOOKS)
+    speckle = rng.standard_gamma(EQUIVALENT_LOOKS, values.shape, np.float32) / np.float32(EQUIVALENT_LOOKS)
     return np.maximum(values * speckle, np.float32(1e-5))
 
 
 def out_of_swath(shape: tuple[int, int], passage: Pass) -> np.ndarray:
-    """(y, x) bool: what a pass does not see of a world of ``shape``."""
+    """Area (y, x) bool of a world of ``shape`` that a pass does not cover."""
     if passage.number % 4 != 1:
         return np.zeros(shape, bool)
     rows, cols = np.ogrid[: shape[0], : shape[1]]
@@ -130,7 +133,7 @@ def out_of_swath(shape: tuple[int, int], passage: Pass) -> np.ndarray:
 
 
 def _of_fields(world: World, passage: Pass, polarisation: Polarisation) -> np.ndarray:
-    """(field, 2) float32: gamma nought of the fields in sight, in region 1 and 2, without speckle."""
+    """Gamma nought (field, 2) float32 of the visible fields, in regions 1 and 2, without speckle."""
     ground, fields = world.ground, world.fields
     green = ground.greenness(fields, passage.day.timetuple().tm_yday)
     table = np.array([BACKSCATTER[land_class.code] for land_class in ground.classes])[ground.classes_of[fields]]
@@ -147,21 +150,21 @@ def _of_fields(world: World, passage: Pass, polarisation: Polarisation) -> np.nd
 
 
 def _mgrs(tile: str) -> str:
-    """Name of a tile as S1Tiling has it."""
+    """Name of a tile in S1Tiling."""
     return tile.removeprefix("T")
 
 
 def _write_image(path: Path, values: np.ndarray, geobox: GeoBox, *, mask: bool) -> None:
-    """Write one image and, if asked for, its border mask."""
+    """Write one image and, if requested, its border mask."""
     write_image(path, values, geobox, nodata=0)
     if mask:
         write_image(path.with_name(f"{path.stem}_BorderMask.tif"), (values > 0).astype(np.uint8), geobox)
 
 
 def _slices(size: int, passage: Pass) -> list[tuple[str, slice]]:
-    """Time in the names and rows of a tile of each image of a pass; x for the time of one that was put together."""
+    """Time in the names and rows of a tile for each image of a pass; the time of a merged image is x."""
     hour = "1740" if passage.direction == "ASC" else "0600"
     if passage.number % 5 == 3:
         middle = size // 2
-        return [(f"t{hour}15", slice(0, middle + SLICE_OVERLAP)), (f"t{hour}40", slice(middle, size))]
+        return [(f"t{hour}15", slice(0, middle + SLICE_OVERLAP_ROWS)), (f"t{hour}40", slice(middle, size))]
     return [(f"t{hour}15" if passage.number % 2 else "txxxxxx", slice(0, size))]

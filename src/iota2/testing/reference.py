@@ -1,4 +1,4 @@
-"""Vector files of the made-up world: labelled polygons drawn inside fields, and the two regions."""
+"""Vector files of the synthetic world: labelled polygons inside fields, and the two regions."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ import shapely
 from iota2.core.random import generator
 from iota2.testing.ground import FieldShape, Ground
 
-EROSION = 12.0
-"""Metres between a field's edge and the polygon drawn in it: no pixel of another field comes in."""
-SMALLEST = 1500.0
-"""Square metres; smaller polygons are not drawn."""
-PER_GROUP = 40
-"""Polygons, at most, of one class in one region."""
-ACROSS = 2
-"""Polygons, at most, of one class that cross the border of the regions."""
-MOST_HAMLETS = 500
-"""A larger world has reference data in this many of its hamlets only."""
+EROSION_METRES = 12.0
+"""Metres between a field's edge and its polygon, so that polygons contain no pixel of another field."""
+MIN_AREA = 1500.0
+"""Minimum area of a polygon in square metres."""
+MAX_PER_REGION = 40
+"""Maximum number of polygons of one class in one region."""
+MAX_ACROSS = 2
+"""Maximum number of polygons of one class that cross the border of the regions."""
+MAX_HAMLETS = 500
+"""Maximum number of hamlets with reference data."""
 CRS = "EPSG:2154"
-# GDAL writes the day of writing into .dbf headers; the same world shall give the same bytes.
+# GDAL writes the current day into .dbf headers; the same world must give the same bytes.
 DBF_DAY = "2018-12-31"
 
 
 def reference_polygons(ground: Ground, footprint: shapely.Polygon, *, seed: int) -> gpd.GeoDataFrame:
     """Polygons inside fields and ``footprint`` with ``code`` and ``name``, in EPSG:2154.
 
-    Each class has up to ``PER_GROUP`` polygons in each region and a few across their border. No two overlap:
-    each lies in a field of its own.
+    Each class has up to ``MAX_PER_REGION`` polygons in each region and a few across their border. Polygons do not
+    overlap: each is in a field of its own.
     """
     rng = generator(seed, "reference")
-    hamlets = rng.permutation(ground.hamlets_within(footprint.bounds))[:MOST_HAMLETS]
+    hamlets = rng.permutation(ground.hamlets_within(footprint.bounds))[:MAX_HAMLETS]
     fields = _drawn_fields(ground, hamlets, footprint)
     chosen = _choose([fields[k] for k in rng.permutation(len(fields))], ground)
     names = {land_class.code: land_class.name for land_class in ground.classes}
@@ -48,12 +48,14 @@ def reference_polygons(ground: Ground, footprint: shapely.Polygon, *, seed: int)
 
 
 def _drawn_fields(ground: Ground, hamlets: np.ndarray, footprint: shapely.Polygon) -> list[FieldShape]:
-    """Fields as someone would draw them: a little smaller, not the tiny ones, inside the footprint."""
+    """Fields eroded as in manual digitising, without the smallest ones, inside the footprint."""
     fields = list(ground.fields_of(hamlets))
-    # Vertices to the centimetre, as in files that people draw.
-    drawn = shapely.set_precision(shapely.buffer([f.polygon for f in fields], -EROSION, join_style="mitre"), 0.01)
+    # Vertices are rounded to centimetres, as in manual digitising.
+    drawn = shapely.set_precision(
+        shapely.buffer([f.polygon for f in fields], -EROSION_METRES, join_style="mitre"), 0.01
+    )
     shapely.prepare(footprint)
-    wanted = (shapely.area(drawn) > SMALLEST) & shapely.covers(footprint, drawn)
+    wanted = (shapely.area(drawn) > MIN_AREA) & shapely.covers(footprint, drawn)
     return [FieldShape(fields[k].field, fields[k].code, drawn[k]) for k in np.flatnonzero(wanted)]
 
 
@@ -63,19 +65,19 @@ def _choose(fields: list[FieldShape], ground: Ground) -> list[FieldShape]:
     groups: dict[tuple[int, int], list[FieldShape]] = defaultdict(list)
     for shape, where in zip(fields, region.tolist(), strict=True):
         group = groups[shape.code, where]
-        if len(group) < (PER_GROUP if where else ACROSS):
+        if len(group) < (MAX_PER_REGION if where else MAX_ACROSS):
             group.append(shape)
     return [shape for key in sorted(groups) for shape in groups[key]]
 
 
 def _region_of(polygons: Sequence[shapely.Polygon], ground: Ground) -> np.ndarray:
-    """The region (1, 2) that holds all of each polygon, 0 for those across the border."""
+    """Region (1, 2) that contains each polygon, 0 for polygons across the border."""
     west, east = ground.region_polygons()
     return np.select([shapely.covers(west, polygons), shapely.covers(east, polygons)], [1, 2], 0)
 
 
-def fewest(polygons: gpd.GeoDataFrame, ground: Ground) -> int:
-    """Number of polygons of the class that has fewest of them in one of the regions."""
+def min_polygons(polygons: gpd.GeoDataFrame, ground: Ground) -> int:
+    """Minimum over regions and classes of the number of polygons."""
     region = _region_of(polygons.geometry.to_numpy(), ground)
     codes = polygons["code"].to_numpy()
     return min(int(((codes == code) & (region == r)).sum()) for code in ground.codes for r in (1, 2))

@@ -1,6 +1,6 @@
-"""What stands between the made-up ground and the sensor on a date: clouds, shadows, the edge of the orbit.
+"""Sky of the synthetic world on a date: clouds, shadows, saturation and orbit edge.
 
-Everything is drawn on the lattice of the whole world, so that tiles that overlap show the same sky.
+Everything is drawn on the grid of the whole world, so that overlapping tiles show the same sky.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from scipy import ndimage
 
 from iota2.core.random import generator
 
-COARSE = 16
-"""Pixels between the knots of the cloud field."""
+CLOUD_NODE_SPACING = 16
+"""Pixels between the nodes of the cloud field."""
 SHADOW_SHIFT = (-14, -10)
-"""Rows and columns from a cloud to its shadow: the morning sun stands in the south-east."""
-DILATION = 2
-"""Pixels by which masks are larger than what they mask."""
-LASTING_RADIUS = 9
-"""Pixels; the cloud that never leaves, at the centre of the world."""
+"""Rows and columns from a cloud to its shadow: the morning sun is in the south-east."""
+DILATION_PIXELS = 2
+"""Pixels by which masks are dilated."""
+PERMANENT_CLOUD_RADIUS = 9
+"""Radius in pixels of the permanent cloud at the centre of the world."""
 CLOUD, SHADOW = 0b10011, 0b00101
 """CLM codes of a cloud (bits 0, 1, 4) and of its shadow (bits 0, 2) as MAJA writes them."""
 SATURATED = 0b0111
@@ -28,18 +28,18 @@ SATURATED = 0b0111
 
 @dataclass(frozen=True)
 class Sky:
-    """The sky of one date on the 10 m lattice of the world; all arrays (y, x)."""
+    """The sky of one date on the 10 m grid of the world; all arrays (y, x)."""
 
     opacity: np.ndarray
     """float32, 0 clear to 1 thick cloud."""
     shadow: np.ndarray
-    """bool: cast by a cloud."""
+    """bool: shadow of a cloud."""
     saturated: np.ndarray
-    """bool: glints; nowhere outside the image."""
+    """bool: saturated by sun glint; never outside the image."""
     clm: np.ndarray
     """uint8: bit 0 for any cloud or shadow; 0 outside the image."""
     edge: np.ndarray
-    """bool: outside the image. Constant on every 2 x 2 pixels of the 20 m lattice."""
+    """bool: outside the image. Constant on every 2 x 2 pixels of the 20 m grid."""
 
     @property
     def invalid(self) -> np.ndarray:
@@ -49,18 +49,18 @@ class Sky:
 
 @dataclass(frozen=True)
 class SkyOptions:
-    """Which weather the world has."""
+    """Weather of the world."""
 
     seed: int
     dates: int
     clouds: bool
     orbit_edge: bool
     cover: float = 0.20
-    """Share of the world under cloud on a usual date."""
+    """Cloud cover of a usual date, 0 to 1."""
 
 
 def make_sky(shape: tuple[int, int], options: SkyOptions, index: int) -> Sky:
-    """The sky over the world of ``shape`` on its date number ``index``; the same whenever it is asked for."""
+    """Sky over the world of ``shape`` on date number ``index``; the same in every call."""
     edge = _orbit_edge(shape, index) if options.orbit_edge else np.zeros(shape, bool)
     if options.clouds:
         opacity = _clouds(shape, _cover(options, index), generator(options.seed, "clouds", index))
@@ -74,8 +74,10 @@ def make_sky(shape: tuple[int, int], options: SkyOptions, index: int) -> Sky:
 
 
 def _cover(options: SkyOptions, index: int) -> float:
-    """Share of the world under cloud: around the usual one (of a fifth, a quarter is lost, with shadows), once nearly
-    all."""
+    """Cloud cover of a date: around the usual one, once nearly complete.
+
+    With a usual cover of a fifth, shadows included, a quarter of the pixels is lost.
+    """
     rng = generator(options.seed, "cover")
     cover = np.clip(rng.normal(options.cover, 0.09, options.dates), 0.02, min(options.cover + 0.25, 0.97))
     if options.dates >= 4:
@@ -84,19 +86,19 @@ def _cover(options: SkyOptions, index: int) -> float:
 
 
 def _clouds(shape: tuple[int, int], cover: float, rng: np.random.Generator) -> np.ndarray:
-    """Opacity of smooth blobs that cover ``cover`` of the area, and of the cloud that never leaves."""
-    knots = (shape[0] // COARSE + 2, shape[1] // COARSE + 2)
+    """Opacity of smooth blobs that cover ``cover`` of the area, and of the permanent cloud."""
+    knots = (shape[0] // CLOUD_NODE_SPACING + 2, shape[1] // CLOUD_NODE_SPACING + 2)
     large, small = (ndimage.gaussian_filter(rng.standard_normal(knots), sigma) for sigma in (3.0, 1.2))
     field = large / large.std() + 0.35 * small / small.std()
     excess = (field - np.quantile(field, 1.0 - cover)).astype(np.float32)
-    opacity = np.clip(2.5 * ndimage.zoom(excess, COARSE)[: shape[0], : shape[1]], 0.0, 1.0)
+    opacity = np.clip(2.5 * ndimage.zoom(excess, CLOUD_NODE_SPACING)[: shape[0], : shape[1]], 0.0, 1.0)
     rows, cols = np.ogrid[: shape[0], : shape[1]]
-    lasting = np.hypot(rows - shape[0] / 2, cols - shape[1] / 2) < LASTING_RADIUS
+    lasting = np.hypot(rows - shape[0] / 2, cols - shape[1] / 2) < PERMANENT_CLOUD_RADIUS
     return np.maximum(opacity, lasting.astype(np.float32))
 
 
 def _orbit_edge(shape: tuple[int, int], index: int) -> np.ndarray:
-    """Where the swath does not reach: on one date in four, in turn west and east of a slanted line."""
+    """Area outside the swath: on one date in four, alternately west and east of a slanted line."""
     if index % 4 != 1:
         return np.zeros(shape, bool)
     rows, cols = np.ogrid[: shape[0] // 2, : shape[1] // 2]
@@ -106,11 +108,11 @@ def _orbit_edge(shape: tuple[int, int], index: int) -> np.ndarray:
 
 
 def _dilated(mask: np.ndarray) -> np.ndarray:
-    return ndimage.binary_dilation(mask, iterations=DILATION)
+    return ndimage.binary_dilation(mask, iterations=DILATION_PIXELS)
 
 
 def _shifted(mask: np.ndarray, by: tuple[int, int]) -> np.ndarray:
-    """``mask`` moved up and left by ``by`` (negative rows and columns); False comes in at the other side."""
+    """``mask`` moved up and left by ``by`` (negative rows and columns), filled with False."""
     moved = np.zeros_like(mask)
     moved[: by[0], : by[1]] = mask[-by[0] :, -by[1] :]
     return moved

@@ -1,4 +1,4 @@
-"""Small made-up archives of images whose truth is known everywhere, for the demo and whole-chain tests."""
+"""Small synthetic image archives with known truth, for the demo and whole-chain tests."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from iota2.core.random import generator
 from iota2.testing.classes import BANDS, CLASSES
 from iota2.testing.files import SENSOR_PATHS
 from iota2.testing.ground import Ground, draw_ground
-from iota2.testing.reference import fewest, reference_polygons
+from iota2.testing.reference import min_polygons, reference_polygons
 from iota2.testing.sky import Sky, SkyOptions, make_sky
 
 IMAGE_CRS, MAP_CRS = "EPSG:32631", "EPSG:2154"
 PIXEL = 10.0
 ORIGIN = (400800.0, 4850000.0)
-"""Upper left corner of the second tile: where T31TCJ and T31TDJ overlap, east of Toulouse."""
-STRIP = 512
-"""Rows in which positions of a lattice are computed."""
+"""Upper left corner of the second tile: the overlap of T31TCJ and T31TDJ, east of Toulouse."""
+STRIP_ROWS = 512
+"""Rows whose positions are computed at once."""
 CLOUD_VALUES = np.array([4200, 4300, 4400, 4500, 4600, 4700, 4800, 4850, 3600, 2800], np.float32)
 SHADOW_FACTOR = 0.45
 GLINT = 15000.0
 GLINT_BANDS = ("B2", "B3", "B4")
-ATTEMPTS = 200
-USUAL_FIELD = 27000.0
-"""Square metres."""
-LOWEST, HIGHEST = 1.0, 16000.0
+MAX_ATTEMPTS = 200
+TYPICAL_FIELD_AREA = 27000.0
+"""Typical area of a field in square metres."""
+MIN_VALUE, MAX_VALUE = 1.0, 16000.0
 
 DATES = tuple(
     date(2018, month, day)
@@ -47,32 +47,34 @@ DATES = tuple(
 
 @dataclass(frozen=True)
 class WorldOptions:
-    """What a world is like. The same options give the same files, byte by byte."""
+    """Properties of a world; the same options give the same files, byte by byte."""
 
     size: int = 480
     """Pixels (10 m) along a tile's side; even."""
     overlap: int = 160
     """Pixels that two neighbouring tiles share; even."""
     dates: tuple[date, ...] = DATES
-    """Dates of the world. Of six or more, each tile lacks one in six, other ones than its neighbour."""
+    """Dates of the world. With six dates or more, each tile lacks one in six, different ones from its neighbour."""
     tiles: tuple[str, ...] = ("T31TCJ", "T31TDJ")
-    """From west to east."""
+    """Tile names from west to east."""
     classes: int = 7
-    """The first so many of ``iota2.testing.classes.CLASSES``."""
+    """Number of classes: the first ones of ``iota2.testing.classes.CLASSES``."""
     noise: float = 150.0
     """Standard deviation of the reflectance x 10000 of a pixel, for each band and date."""
     clouds: bool = True
     """Clouds, shadows and saturated pixels."""
     orbit_edge: bool = True
-    """On one date in four a slanted part of the world is not seen."""
+    """Whether one date in four does not cover a slanted part of the world."""
     seed: int = 0
     sensors: tuple[str, ...] = ("Sentinel2",)
-    """What is written of the world: some of ``iota2.testing.files.SENSOR_PATHS``."""
+    """Sensors to write, from ``iota2.testing.files.SENSOR_PATHS``."""
     cover: float = 0.20
-    """Share of the world under cloud on a usual date."""
+    """Cloud cover of a usual date, 0 to 1."""
     constant: bool = False
-    """No noise, every field exactly as ``World.profile`` says, no difference between regions, all dates in
-    all tiles: two tiles show the same ground alike."""
+    """Whether there is no noise and no variation: every field equals ``World.profile``.
+
+    Regions do not differ and all tiles have all dates, so two tiles show the same area identically.
+    """
 
     def __post_init__(self) -> None:
         if self.size % 2 or self.overlap % 2 or not 0 <= self.overlap < self.size:
@@ -87,17 +89,17 @@ class WorldOptions:
 
 @dataclass(frozen=True)
 class Layers:
-    """What never changes in the world, on its 10 m lattice."""
+    """Static rasters of the world on its 10 m grid."""
 
     place: np.ndarray
-    """(y, x) int32: twice the number among the fields in sight, plus 1 in region 2."""
+    """(y, x) int32: twice the index of the visible field, plus 1 in region 2."""
     fields: np.ndarray
-    """(n,) numbers of the fields in sight."""
+    """(n,) numbers of the visible fields."""
 
 
 @dataclass(frozen=True)
 class World:
-    """A made-up piece of land under a made-up sky, seen by Sentinel-2 and others."""
+    """Synthetic landscape and sky, observed by Sentinel-2 and other sensors."""
 
     options: WorldOptions
     ground: Ground
@@ -111,15 +113,15 @@ class World:
         return self.ground.region_at(x, y)
 
     def truth(self, geobox: GeoBox) -> np.ndarray:
-        """(y, x) uint8: true class code at every pixel centre of a lattice in any CRS."""
+        """(y, x) uint8: true class code at every pixel centre of a grid in any CRS."""
         return np.concatenate([self.label_at(x, y) for x, y in _positions(geobox)])
 
     def regions(self, geobox: GeoBox) -> np.ndarray:
-        """(y, x) uint8: region at every pixel centre of a lattice in any CRS."""
+        """(y, x) uint8: region at every pixel centre of a grid in any CRS."""
         return np.concatenate([self.region_at(x, y) for x, y in _positions(geobox)])
 
     def fields_at(self, geobox: GeoBox) -> np.ndarray:
-        """(y, x) int32: number of the field at every pixel centre of a lattice in any CRS."""
+        """(y, x) int32: number of the field at every pixel centre of a grid in any CRS."""
         return np.concatenate([self.ground.field_at(x, y) for x, y in _positions(geobox)])
 
     def profile(self, code: int, doy: float | np.ndarray) -> np.ndarray:
@@ -130,16 +132,16 @@ class World:
 
     @property
     def geobox(self) -> GeoBox:
-        """The 10 m lattice of all tiles together, EPSG:32631."""
+        """The 10 m grid of all tiles together, EPSG:32631."""
         return _world_geobox(self.options)
 
     def window(self, tile: str) -> tuple[slice, slice]:
-        """Rows and columns of a tile in the lattice of the world."""
+        """Rows and columns of a tile in the grid of the world."""
         left = self.options.tiles.index(tile) * (self.options.size - self.options.overlap)
         return slice(0, self.options.size), slice(left, left + self.options.size)
 
     def tile_geobox(self, tile: str) -> GeoBox:
-        """The 10 m lattice of a tile, EPSG:32631."""
+        """The 10 m grid of a tile, EPSG:32631."""
         return self.geobox[self.window(tile)]
 
     def dates(self, tile: str) -> tuple[date, ...]:
@@ -151,7 +153,7 @@ class World:
         return tuple(day for k, day in enumerate(dates) if k % 6 != lacks)
 
     def never_clear(self, tile: str) -> np.ndarray:
-        """(y, x) bool: masked on every date of the tile by CLM, EDG or SAT at 10 m; no map can know these."""
+        """(y, x) bool: masked on every date of the tile by CLM, EDG or SAT at 10 m; maps cannot be correct there."""
         window = self.window(tile)
         clear = np.zeros((self.options.size, self.options.size), bool)
         for day in self.dates(tile):
@@ -159,32 +161,32 @@ class World:
         return ~clear
 
     def sky(self, day: date) -> Sky:
-        """Clouds, shadows, glints and edge of the orbit on a date."""
+        """Clouds, shadows, glints and orbit edge on a date."""
         options = self.options
         weather = SkyOptions(options.seed, len(options.dates), options.clouds, options.orbit_edge, options.cover)
         height, width = self.geobox.shape
         return make_sky((height, width), weather, options.dates.index(day))
 
     def surface(self, day: date, band: str) -> np.ndarray:
-        """(y, x) float32: reflectance x 10000 of the ground under a clear sky, noise included."""
+        """(y, x) float32: reflectance x 10000 of the surface under a clear sky, noise included."""
         values = self.painted(self.ground.reflectance(self.fields, day.timetuple().tm_yday, BANDS.index(band)))
         if self.options.noise and not self.options.constant:
             rng = generator(self.options.seed, "noise", day.isoformat(), band)
             values += np.float32(self.options.noise) * rng.standard_normal(values.shape, np.float32)
-        return np.clip(values, LOWEST, HIGHEST, out=values)
+        return np.clip(values, MIN_VALUE, MAX_VALUE, out=values)
 
     @property
     def fields(self) -> np.ndarray:
-        """(n,) numbers of the fields in sight."""
+        """(n,) numbers of the visible fields."""
         return self._layers.fields
 
     def painted(self, table: np.ndarray) -> np.ndarray:
-        """(y, x): a value for each of the ``fields`` in region 1 and 2, (n, 2), where it is seen."""
+        """(y, x) values of the fields: ``table`` (n, 2) has a value for each visible field in regions 1 and 2."""
         values: np.ndarray = table.ravel()[self._layers.place]
         return values
 
     def observed(self, day: date, band: str, sky: Sky) -> np.ndarray:
-        """(y, x) float32: reflectance x 10000 as the sensor sees it through the sky of that date."""
+        """(y, x) float32: reflectance x 10000 observed by the sensor through the sky of that date."""
         values = self.surface(day, band)
         values *= np.where(sky.shadow, np.float32(SHADOW_FACTOR), np.float32(1.0))
         values += sky.opacity * (CLOUD_VALUES[BANDS.index(band)] - values)
@@ -194,7 +196,7 @@ class World:
 
     @cached_property
     def reference(self) -> gpd.GeoDataFrame:
-        """Labelled polygons (``code``, ``name``, EPSG:2154), each within one field and within sight."""
+        """Labelled polygons (``code``, ``name``, EPSG:2154), each within one field and the visible area."""
         return reference_polygons(self.ground, _footprint(self.geobox), seed=self.options.seed)
 
     @cached_property
@@ -208,23 +210,23 @@ class World:
 
 
 def make_world(options: WorldOptions) -> World:
-    """The world that follows from ``options``; nothing is written.
+    """World with the given ``options``; nothing is written.
 
-    Grounds are drawn until one offers enough polygons of each class in each region to learn and to validate.
-    Raises ValueError when none does: tiles that are too small for so many classes.
+    Landscapes are drawn until one has enough polygons of each class in each region for learning and validation. Raises
+    ValueError if none does: the tiles are too small for the number of classes.
     """
     area = _footprint(_world_geobox(options))
-    share = area.area / (2 * options.classes * USUAL_FIELD)
+    share = area.area / (2 * options.classes * TYPICAL_FIELD_AREA)
     wanted = np.clip(share / 3, 2, 12)
-    for attempt in range(ATTEMPTS if share > wanted else 0):
+    for attempt in range(MAX_ATTEMPTS if share > wanted else 0):
         rng = generator(options.seed, "ground", attempt)
         classes = CLASSES[: options.classes]
         ground = draw_ground(area.bounds, rng, classes=classes, varied=not options.constant)
         world = World(options, ground)
-        if fewest(world.reference, ground) >= wanted:
+        if min_polygons(world.reference, ground) >= wanted:
             return world
     raise ValueError(
-        f"size {options.size}, {options.classes} classes: too small to hold every class in both regions; "
+        f"size {options.size}, {options.classes} classes: too small to contain every class in both regions; "
         "expected larger tiles or fewer classes"
     )
 
@@ -236,7 +238,7 @@ def _world_geobox(options: WorldOptions) -> GeoBox:
 
 
 def _footprint(geobox: GeoBox) -> shapely.Polygon:
-    """Outline of a lattice in EPSG:2154; its straight edges bend by less than a pixel there."""
+    """Outline of a grid in EPSG:2154; its edges are straight, which is accurate to less than a pixel."""
     to_map = Transformer.from_crs(IMAGE_CRS, MAP_CRS, always_xy=True)
     outline = shapely.segmentize(shapely.box(*geobox.extent.boundingbox.bbox), 1000.0)
     return shapely.transform(outline, to_map.transform, interleaved=False)
@@ -246,7 +248,7 @@ def _positions(geobox: GeoBox) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """EPSG:2154 coordinates (x, y) of pixel centres, in strips of rows, each as (rows, columns)."""
     to_map = Transformer.from_crs(str(geobox.crs), MAP_CRS, always_xy=True)
     (height, width), affine = geobox.shape, geobox.affine
-    for top in range(0, height, STRIP):
-        rows, cols = np.mgrid[top : min(top + STRIP, height), :width] + 0.5
+    for top in range(0, height, STRIP_ROWS):
+        rows, cols = np.mgrid[top : min(top + STRIP_ROWS, height), :width] + 0.5
         x, y = affine.c + affine.a * cols + affine.b * rows, affine.f + affine.d * cols + affine.e * rows
         yield to_map.transform(x, y)

@@ -1,4 +1,4 @@
-"""How a made-up world is written to files: images of its sensors, polygons, class tables, a configuration."""
+"""Writing of a synthetic world: images of its sensors, polygons, class tables, a configuration."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from iota2.testing.world import World, WorldOptions
 
 
 def write_world(world: World, folder: Path) -> WorldFiles:
-    """Write images, polygons, class tables and a configuration into ``folder``, which is made when absent.
+    """Write images, polygons, class tables and a configuration into ``folder``, created if absent.
 
     Only one band of one date is in memory at a time.
     """
@@ -32,9 +32,9 @@ def write_world(world: World, folder: Path) -> WorldFiles:
 
 
 def write_demo(world: World, folder: Path) -> tuple[WorldFiles, bool]:
-    """The same, with a configuration that may be copied with its folder; and whether it is as written here.
+    """Write the world with a configuration of relative paths; return also whether the configuration is unmodified.
 
-    A configuration that is there already and says anything else is kept.
+    An existing configuration with other content is kept.
     """
     files = _write_inputs(world, folder)
     text = demo_config(world.options.tiles, files, world.options.sensors)
@@ -58,9 +58,9 @@ def _write_inputs(world: World, folder: Path) -> WorldFiles:
 def _write_sentinel_2(world: World, files: WorldFiles) -> None:
     for day in world.options.dates:
         _write_date(world, day, files.s2_path)
-    # A thing that is no product, as archives have them: to be reported, not to stop anything.
+    # File that is not a product, as found in archives: it is reported and stops nothing.
     stray = files.s2_path / world.options.tiles[0] / "README.txt"
-    stray.write_text("This file is no product.\n", encoding="utf-8")
+    stray.write_text("This file is not a product.\n", encoding="utf-8")
 
 
 WRITERS: Mapping[str, Callable[[World, WorldFiles], object]] = {
@@ -69,7 +69,7 @@ WRITERS: Mapping[str, Callable[[World, WorldFiles], object]] = {
     "Sentinel1": lambda world, files: write_radar(world, files.radar),
     "userFeat": lambda world, files: write_layers(world, files.user_feat_path),
 }
-"""Sensor to what writes its files."""
+"""Writer of the files of each sensor."""
 
 
 def _write_date(world: World, day: date, root: Path) -> None:
@@ -85,7 +85,7 @@ def _write_date(world: World, day: date, root: Path) -> None:
 
 
 def product(world: World, tile: str, day: date, sky: Sky) -> Product:
-    """The Sentinel-2 product of a tile on a date, without its bands."""
+    """Sentinel-2 product of a tile on a date, without its bands."""
     platform, time = _passage(world.options, day)
     window = world.window(tile)
     saturated = np.where(sky.saturated[window], SATURATED, 0).astype(np.uint8)
@@ -102,7 +102,7 @@ def product(world: World, tile: str, day: date, sky: Sky) -> Product:
 
 
 def _passage(options: WorldOptions, day: date) -> tuple[str, str]:
-    """Satellite and time of day in product names; 11 May is the one of the tutorial."""
+    """Satellite and time of day in product names; 11 May is used in the tutorial."""
     if day == date(2018, 5, 11):
         return "SENTINEL2A", "105804-037"
     rng = generator(options.seed, "passage", day.isoformat())

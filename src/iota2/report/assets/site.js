@@ -4,13 +4,13 @@
   if (!holder) return;
   var svg = holder.querySelector("svg");
   var jobs = JSON.parse(document.getElementById("jobs").textContent);
-  var bricks = Array.prototype.slice.call(svg.querySelectorAll(".brick"));
+  var cells = Array.prototype.slice.call(svg.querySelectorAll(".cell"));
   var lines = Array.prototype.slice.call(svg.querySelectorAll(".line"));
   var panel = document.getElementById("panel");
   var field = document.getElementById("search");
   var count = document.getElementById("found");
 
-  /* "seed 1" is one word, and not found in "seed 10". */
+  /* "seed 1" is one search term and does not match "seed 10". */
   function tied(text) {
     return text.toLowerCase().replace(/(^|\s)(part|region|seed|sensor)\s+(\S+)/g, "$1$2=$3;");
   }
@@ -21,7 +21,7 @@
   });
   var WORDS = JSON.parse(document.getElementById("words").textContent);
 
-  /* What the reader set is kept when the page loads again. */
+  /* The reader's settings are kept when the page reloads. */
   var memory = "iota2:" + location.pathname;
   function recall() {
     try { return JSON.parse(sessionStorage.getItem(memory)) || {}; } catch (error) { return {}; }
@@ -32,7 +32,7 @@
     try { sessionStorage.setItem(memory, JSON.stringify(all)); } catch (error) { /* private window */ }
   }
 
-  /* The page loads again while the run goes on; not while somebody types, drags or reads the list below. */
+  /* The page reloads during the run, except while the reader types, drags or reads the list below. */
   var touched = 0, every = +document.body.getAttribute("data-refresh");
   function busy() { touched = Date.now(); }
   ["keydown", "mousedown", "wheel", "touchstart"].forEach(function (kind) {
@@ -41,8 +41,8 @@
   if (every) {
     setInterval(function () {
       if (Date.now() - touched < every * 1000) return;
-      var at = document.activeElement, brick = at && at.querySelector && (at.closest(".brick") || at.querySelector(".brick"));
-      keep("focus", at === field ? "search" : brick && svg.contains(at) ? brick.getAttribute("data-n") : null);
+      var at = document.activeElement, cell = at && at.querySelector && (at.closest(".cell") || at.querySelector(".cell"));
+      keep("focus", at === field ? "search" : cell && svg.contains(at) ? cell.getAttribute("data-n") : null);
       location.reload();
     }, every * 1000);
   }
@@ -60,17 +60,17 @@
   document.getElementById("further").onclick = function () { zoom.zoomOut(); };
   document.getElementById("whole").onclick = function () { zoom.resize(); zoom.fit(); zoom.center(); keepView(); };
 
-  /* Every word must occur in the name or the place of a job. */
+  /* Every search term must occur in the name or the key of a job. */
   function search() {
     var words = wanted();
     var total = 0;
-    bricks.forEach(function (brick) {
-      var hits = texts[+brick.getAttribute("data-n")].filter(function (text) {
+    cells.forEach(function (cell) {
+      var hits = texts[+cell.getAttribute("data-n")].filter(function (text) {
         return words.every(function (word) { return text.indexOf(word) >= 0; });
       }).length;
       total += words.length ? hits : 0;
-      brick.classList.toggle("hit", words.length > 0 && hits > 0);
-      brick.classList.toggle("dim", words.length > 0 && hits === 0);
+      cell.classList.toggle("hit", words.length > 0 && hits > 0);
+      cell.classList.toggle("dim", words.length > 0 && hits === 0);
     });
     svg.classList.toggle("searching", words.length > 0);
     count.textContent = words.length ? total + (total === 1 ? " job" : " jobs") : "";
@@ -79,7 +79,7 @@
   field.addEventListener("input", search);
   if (kept.search) { field.value = kept.search; search(); }
 
-  /* A line of the list below the picture. Only text is ever put in. */
+  /* Row of the list below the graph; values are inserted as text only. */
   function element(name, text, parent, kind) {
     var made = document.createElement(name);
     made.textContent = text;
@@ -106,12 +106,12 @@
       element("td", job[4], row, "left reason");
     });
     panel.hidden = false;
-    bricks.forEach(function (brick) { brick.classList.toggle("chosen", +brick.getAttribute("data-n") === number); });
+    cells.forEach(function (cell) { cell.classList.toggle("chosen", +cell.getAttribute("data-n") === number); });
     keep("chosen", list[0][0]);
     return head;
   }
 
-  /* A click that ends a drag is none. */
+  /* The click at the end of a drag is ignored. */
   var from = null, moved = false;
   svg.addEventListener("mousedown", function (event) { from = [event.clientX, event.clientY]; moved = false; }, true);
   svg.addEventListener("mousemove", function (event) {
@@ -120,17 +120,17 @@
   svg.addEventListener("click", function (event) {
     from = null;
     if (moved) { event.preventDefault(); event.stopPropagation(); return; }
-    var brick = event.target.closest(".brick");
-    if (!brick || event.target.closest("a")) return;
-    show(+brick.getAttribute("data-n")).scrollIntoView({ block: "nearest" });
+    var cell = event.target.closest(".cell");
+    if (!cell || event.target.closest("a")) return;
+    show(+cell.getAttribute("data-n")).scrollIntoView({ block: "nearest" });
   }, true);
-  bricks.forEach(function (brick) {
-    brick.addEventListener("mouseenter", function () { light(brick.getAttribute("data-n"), true); });
-    brick.addEventListener("mouseleave", function () { light(brick.getAttribute("data-n"), false); });
-    brick.addEventListener("keydown", function (event) {
-      if ((event.key === "Enter" || event.key === " ") && !brick.closest("a")) {
+  cells.forEach(function (cell) {
+    cell.addEventListener("mouseenter", function () { light(cell.getAttribute("data-n"), true); });
+    cell.addEventListener("mouseleave", function () { light(cell.getAttribute("data-n"), false); });
+    cell.addEventListener("keydown", function (event) {
+      if ((event.key === "Enter" || event.key === " ") && !cell.closest("a")) {
         event.preventDefault();
-        show(+brick.getAttribute("data-n")).focus();
+        show(+cell.getAttribute("data-n")).focus();
       }
     });
   });
@@ -142,7 +142,7 @@
     });
   }
   if (kept.focus) {
-    var place = kept.focus === "search" ? field : bricks[+kept.focus];
+    var place = kept.focus === "search" ? field : cells[+kept.focus];
     if (place) (place.closest("a") || place).focus({ preventScroll: true });
     keep("focus", null);
   }

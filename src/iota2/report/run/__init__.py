@@ -1,1 +1,1 @@
-"""The pages on a run: calendar, graph of jobs, workers."""
+"""HTML pages that describe a run: calendar of inputs, job graph, timeline of the workers."""

@@ -1,4 +1,4 @@
-"""The browsable report of a run: pages from values. They work from the file system, without a server or a network."""
+"""Rendering of the run report; pages work from the file system, without a server or a network."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from iota2.report.run.values import (
 from iota2.report.templating import environment
 
 REFRESH_SECONDS = 5
-"""How often a page loads again while the run goes on."""
-LISTED_JOBS = 20_000
-"""Jobs that the graph's page tells one by one; of more, those that ask for attention come first."""
-SHOWN_FAILURES = 100
-SHOWN_FILES = 40
+"""Seconds after which a page reloads while the run is in progress."""
+MAX_LISTED_JOBS = 20_000
+"""Maximum number of jobs listed on the page of the graph; jobs that need attention come first."""
+MAX_SHOWN_FAILURES = 100
+MAX_SHOWN_FILES = 40
 PAGES = (
     ("index.html", "Run"),
     ("tasks_status_1.html", "Jobs"),
@@ -46,22 +46,22 @@ PAGES = (
     ("environment_info.html", "Environment"),
     ("results.html", "Results"),
 )
-"""Pages with a place in the head of every page."""
+"""Pages in the navigation of every page."""
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def render_run(run: RunView) -> dict[str, str]:
-    """The pages that change while a run goes on, by name; ``../tasks_status_1.svg`` is the picture alone."""
+    """Pages that change during a run, by name; ``../tasks_status_1.svg`` is the graph alone."""
     graph = lay_out(run.steps, run.jobs)
     failed = [job for job in run.jobs if job.state == "failed"]
     under_way = [job for job in run.jobs if job.state == "running"]
     counts = Counter(job.state for job in run.jobs)
     common = {"run": run, "graph": graph, "words": WORDS, "counts": counts, "refresh": _refresh(run),
-              "most": SHOWN_FAILURES}  # fmt: skip
+              "most": MAX_SHOWN_FAILURES}  # fmt: skip
     listed = _listed(graph)
     return {
         "index.html": _page(
-            "index", **common, listed=listed, failed=failed[:SHOWN_FAILURES], more=failed[SHOWN_FAILURES:],
+            "index", **common, listed=listed, failed=failed[:MAX_SHOWN_FAILURES], more=failed[MAX_SHOWN_FAILURES:],
             steps=_step_rows(run),
         ),
         "tasks_status_1.html": _page("tasks", **common, listed=listed),
@@ -74,48 +74,48 @@ def render_run(run: RunView) -> dict[str, str]:
 
 
 def render_job(job: JobView, log: JobLog, *, live: bool = False) -> str:
-    """The page of one job: what became of it, why, its log. ``live``: the page loads again by itself."""
+    """Page of one job: state, reason and log; with ``live`` it reloads automatically."""
     return _page("job", job=job, log=log, words=WORDS, up="../", refresh=REFRESH_SECONDS if live else 0)
 
 
 def render_configuration(settings: Sequence[SettingView], source: str, warnings: Sequence[str], former: bool) -> str:
-    """All options; ``former``: whether the run before is known."""
+    """Page of all options; ``former``: whether the options of the previous run are known."""
     sections = [(name, list(members)) for name, members in groupby(settings, key=lambda setting: setting.section)]
     changed = [setting for setting in settings if setting.changed]
     return _page("configuration", sections=sections, source=source, warnings=warnings, changed=changed, former=former)
 
 
 def render_environment(groups: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> str:
-    """Tables of names and values."""
+    """Page of the environment: tables of names and values."""
     return _page("environment", groups=groups)
 
 
 def render_inputs(inputs: InputsView, products: Sequence[tuple[str, str]]) -> str:
-    """What was found by sensor and tile; ``products``: address of each sensor's own page, and what is there."""
+    """Page of the inputs by sensor and tile; ``products``: address and title of each sensor's page."""
     return _page("inputs", inputs=inputs, plots=calendars(inputs.series), products=products, kinds=CLEAR_KINDS)
 
 
 def render_products(inputs: InputsView, sensors: Sequence[str], folder: str) -> str:
-    """Every product of some series that lie in one folder, tile by tile."""
+    """Page of all products of the series that share one folder, tile by tile."""
     series = [one for one in inputs.series if one.sensor in sensors]
     targets = [target(one) for one in series]
     return _page("products", series=series, sensors=sensors, folder=folder, targets=targets)
 
 
 def render_outputs(folders: Sequence[tuple[str, str, Sequence[OutputView]]], root: str) -> str:
-    """The output tree: folder, its sentence, its kinds of files."""
-    return _page("outputs", folders=folders, root=root, most=SHOWN_FILES)
+    """Page of the output tree: folders with their description and kinds of files."""
+    return _page("outputs", folders=folders, root=root, most=MAX_SHOWN_FILES)
 
 
 def assets() -> dict[str, str]:
-    """Files that stand beside the pages."""
+    """Static files of the pages."""
     return {
         "style.css": _environment().get_template("site/style.css.j2").render(),
         "svg-pan-zoom.LICENSE.txt": _asset("svg-pan-zoom.LICENSE.txt"),
     }
 
 
-# ---------------------------------------------------------------------------------------------------------- inner
+# ---------------------------------------------------------------------------------------------------------- internal
 
 
 def _page(name: str, **values: object) -> str:
@@ -127,13 +127,20 @@ def _page(name: str, **values: object) -> str:
 @cache
 def _environment() -> Environment:
     templates = environment()
-    templates.filters |= {"link": _link, "data": _data, "took": took, "moment": _moment, "px": _px, "part": _part,
-                          "figure": _figure}  # fmt: skip
+    templates.filters |= {
+        "link": _link,
+        "data": _data,
+        "duration": duration_text,
+        "moment": _moment,
+        "px": _px,
+        "part": _part,
+        "figure": _figure,
+    }
     templates.globals |= {
         "scripts": [Markup(text) for text in _scripts()],
         "policy": _policy(),
         "policy_silent": _policy(script=False),
-        "brick_height": HEIGHT,
+        "cell_height": HEIGHT,
         "graph_left": LEFT,
         "counted": counted,
     }
@@ -142,13 +149,13 @@ def _environment() -> Environment:
 
 @cache
 def _scripts() -> tuple[str, ...]:
-    """What runs in a page, the library first."""
+    """Scripts of the pages, library first."""
     return tuple(_asset(name).replace("\r\n", "\n") for name in ("svg-pan-zoom.min.js", "site.js"))
 
 
 @cache
 def _policy(*, script: bool = True) -> str:
-    """What a page may load: its style, and no script but ours, known by its digest."""
+    """Content security policy: styles, and only the program's scripts, identified by digest."""
     digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in _scripts())
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests) if script else "'none'"
     return f"default-src 'none'; style-src 'self' file: 'unsafe-inline'; script-src {allowed}"
@@ -165,20 +172,20 @@ def _refresh(run: RunView) -> int:
 
 
 def _link(path: str) -> str:
-    """A relative path as an address; a colon is escaped too, so no path becomes a ``javascript:`` address."""
+    """A relative path as a URL; colons are escaped, so that no path becomes a ``javascript:`` URL."""
     return quote(path, safe="/", errors="surrogateescape")
 
 
 def _data(value: object) -> Markup:
-    """JSON for a data block; ``<`` and ``&`` are written so that nothing in it ends the block."""
+    """JSON for a data block; ``<`` and ``&`` are escaped so that its content cannot end the block."""
     text = json_text(value, separators=(",", ":"))
     for sign in "<>&":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return Markup(text)
 
 
-def took(seconds: float) -> str:
-    """A duration to read."""
+def duration_text(seconds: float) -> str:
+    """A duration as text."""
     if seconds < 100:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -191,34 +198,34 @@ def _moment(seconds: float) -> str:
 
 
 def _part(value: float | None) -> str:
-    """A part as percents."""
+    """A share in percent."""
     return "–" if value is None else f"{100 * value:.0f} %"
 
 
 def _figure(value: float, form: str = ".2f") -> str:
-    """A number, or a dash when it is not known."""
+    """A number as text, or a dash if it is unknown."""
     return "–" if math.isnan(value) else format(round(value, 2) + 0.0, form)  # no minus before a zero
 
 
 def _px(value: float) -> str:
-    """A length of a picture."""
+    """A length in pixels as text."""
     return f"{value:.1f}".removesuffix(".0")
 
 
 def _listed(graph: Graph) -> list[list[object]]:
-    """Of each brick its jobs: name, state, seconds, peak, reason, page."""
-    room = LISTED_JOBS
+    """Jobs of each cell: name, state, seconds, peak memory, reason, page."""
+    room = MAX_LISTED_JOBS
     rows: list[list[object]] = []
-    for brick in graph.bricks:
-        jobs = sorted(brick.jobs, key=lambda job: list(WORDS).index(job.state))[: max(room, 1)]
+    for cell in graph.cells:
+        jobs = sorted(cell.jobs, key=lambda job: list(WORDS).index(job.state))[: max(room, 1)]
         room -= len(jobs)
-        rows.append([[job.id, job.state, took(job.seconds) if job.seconds else "", job.peak,
+        rows.append([[job.id, job.state, duration_text(job.seconds) if job.seconds else "", job.peak,
                       job.message or job.reason, job.page, job.key] for job in jobs])  # fmt: skip
     return rows
 
 
 def _step_rows(run: RunView) -> list[Mapping[str, object]]:
-    """A row for each step: its jobs by state, their time, the largest memory."""
+    """Row of each step: its jobs by state, their time, the largest memory."""
     by_step: dict[str, list[JobView]] = {step.name: [] for step in run.steps}
     for job in run.jobs:
         by_step[job.step].append(job)
@@ -239,5 +246,5 @@ def _step_rows(run: RunView) -> list[Mapping[str, object]]:
 
 
 def _slowest(jobs: Sequence[JobView], most: int = 12) -> list[JobView]:
-    """Jobs of this run that took longest."""
+    """Jobs of this run with the longest time."""
     return sorted((job for job in jobs if job.started), key=lambda job: -job.seconds)[:most]

@@ -1,4 +1,4 @@
-"""Where marks lie on the two plots over time: the calendar of products, and what the workers did when."""
+"""Layout of the plots over time: calendar of the products, timeline of the workers."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from iota2.report.run.values import JobView, ProductView, SeriesView
 
 LEFT, WIDTH, PITCH, TOP = 170.0, 900.0, 22.0, 26.0
 MARGIN = 64.0
-"""Room for the last word."""
-NAME = 24
-"""Letters of a lane's name for which there is room."""
-BAR = 16.0
-"""Height of the mark of a date whose image shows the whole tile."""
-THINNEST, THICKEST = 1.6, 7.0
-MOST_MARKS = 6000
-"""More dates have no words of their own: a browser would be slow."""
+"""Space to the right for the last label."""
+MAX_NAME_CHARACTERS = 24
+"""Characters of a lane's name that fit beside the lane."""
+MARK_HEIGHT = 16.0
+"""Height of the mark of a date whose image covers the whole tile."""
+MIN_MARK_WIDTH, MAX_MARK_WIDTH = 1.6, 7.0
+MAX_MARKS = 6000
+"""Maximum number of dates with tooltips of their own; more would make browsers slow."""
 CLEAR_KINDS = ("under 20 %", "20 to 40 %", "40 to 60 %", "60 to 80 %", "80 % and more")
-"""What the colours of dates say: the clear part of the image."""
+"""Classes of clear share, shown by the colours of dates."""
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400, 604800)
-_MOST_TICKS = 10
-TARGET = 260.0
+_MAX_TICKS = 10
+TARGET_SIZE = 260.0
 """Width and height of the plot of displacements."""
 _RINGS = (0.25, 0.5, 1, 2, 4, 8, 16)
-"""Pixels from the middle of that plot to its inner circle; the outer one has twice the radius."""
-MOST_BARS = 20_000
-"""Of more jobs, the plot has the last ones."""
+"""Candidate radii, in pixels of the image, of the inner circle of that plot; the outer one has twice the radius."""
+MAX_BARS = 20_000
+"""Maximum number of jobs in the timeline; the latest are shown."""
 
 
 @dataclass(frozen=True)
 class Tick:
-    """A vertical line with a word."""
+    """Vertical line with a label."""
 
     x: float
     label: str
@@ -45,7 +45,10 @@ class Tick:
 
 @dataclass(frozen=True)
 class Mark:
-    """A date: a path by kind. ``shown``: what its image shows; ``c0`` … ``c4``: the clear part of it; ``unknown``."""
+    """Mark of a date: SVG path by kind.
+
+    ``shown``: part of the tile that the image covers; ``c0`` … ``c4``: clear share of it; ``unknown``.
+    """
 
     paths: tuple[tuple[str, str], ...]
     about: str = ""
@@ -53,11 +56,11 @@ class Mark:
 
 @dataclass(frozen=True)
 class Lane:
-    """A line of the plot: its name, its marks or its bars."""
+    """Line of a plot: its name, and its marks or bars."""
 
     name: str
     label: str
-    """The name, or its beginning."""
+    """The name, shortened if necessary."""
     y: float
     marks: tuple[Mark, ...] = ()
     about: str = ""
@@ -66,7 +69,7 @@ class Lane:
 
 @dataclass(frozen=True)
 class Plot:
-    """A plot over time."""
+    """Plot with a horizontal time axis."""
 
     title: str
     width: float
@@ -74,12 +77,12 @@ class Plot:
     ticks: tuple[Tick, ...]
     lanes: tuple[Lane, ...]
     thickness: float = 0.0
-    """Of the marks."""
+    """Width of the marks."""
 
 
 @dataclass(frozen=True)
 class Dot:
-    """A date at the place to which its images are displaced."""
+    """Date at the displacement of its images."""
 
     x: float
     y: float
@@ -88,36 +91,38 @@ class Dot:
 
 @dataclass(frozen=True)
 class Target:
-    """Where dates lie around where they should be, the middle."""
+    """Plot of the displacements of dates around zero, the centre."""
 
     side: float
     rings: tuple[tuple[float, str], ...]
-    """Radius of circles, and what they are."""
+    """Radius and label of circles."""
     dots: tuple[Dot, ...]
 
 
 def target(series: SeriesView) -> Target | None:
-    """The displacements of the dates of a series; None when none is known. A date that could not be compared has no
-    dot."""
+    """Plot of the displacements of a series; None if none is known.
+
+    Dates that could not be compared have no dot.
+    """
     known = [(one.day, one.aligned) for one in series.products if one.aligned and one.aligned.known]
     if not known:
         return None
     furthest = max(math.hypot(place.right, place.down) for _, place in known)
     step = next((step for step in _RINGS if furthest <= 2 * step), _RINGS[-1])
-    scale = (TARGET / 2 - 16) / max(2 * step, furthest)
+    scale = (TARGET_SIZE / 2 - 16) / max(2 * step, furthest)
     dots = tuple(
         Dot(
-            TARGET / 2 + scale * place.right,
-            TARGET / 2 + scale * place.down,
+            TARGET_SIZE / 2 + scale * place.right,
+            TARGET_SIZE / 2 + scale * place.down,
             f"{day}: {place.right:+.2f} pixels right, {place.down:+.2f} down",
         )
         for day, place in known
     )
-    return Target(TARGET, tuple((scale * k * step, f"{k * step:g}") for k in (1, 2)), dots)
+    return Target(TARGET_SIZE, tuple((scale * k * step, f"{k * step:g}") for k in (1, 2)), dots)
 
 
 def calendars(series: Sequence[SeriesView]) -> list[Plot]:
-    """For each sensor a line for each tile with a mark for each date, all over the days that any of them has."""
+    """Calendar of each sensor: one line per tile, one mark per date, all over the same period."""
     by_sensor: dict[str, list[SeriesView]] = defaultdict(list)
     for one in series:
         if one.products:
@@ -130,8 +135,8 @@ def _calendar(sensor: str, members: Sequence[SeriesView], begin: int, end: int) 
     days = sorted({product.day.toordinal() for one in members for product in one.products})
     first, span = begin - 3, end - begin + 6
     closest = min((b - a for a, b in pairwise(days)), default=span)
-    thickness = min(max(0.8 * WIDTH * closest / span, THINNEST), THICKEST)
-    each = sum(len(one.products) for one in members) <= MOST_MARKS
+    thickness = min(max(0.8 * WIDTH * closest / span, MIN_MARK_WIDTH), MAX_MARK_WIDTH)
+    each = sum(len(one.products) for one in members) <= MAX_MARKS
 
     def x_of(day: int) -> float:
         return LEFT + WIDTH * (day - first) / span
@@ -139,30 +144,32 @@ def _calendar(sensor: str, members: Sequence[SeriesView], begin: int, end: int) 
     lanes = []
     for number, one in enumerate(members):
         y = TOP + number * PITCH
-        marks = [_mark(product, x_of(product.day.toordinal()), y + 2 + BAR) for product in one.products]
+        marks = [_mark(product, x_of(product.day.toordinal()), y + 2 + MARK_HEIGHT) for product in one.products]
         about = f"{counted(len(one.products), 'date')}, {one.products[0].day} to {one.products[-1].day}"
-        lanes.append(Lane(one.tile, shortened(one.tile, NAME), y, tuple(marks) if each else _joined(marks), about))
+        lanes.append(
+            Lane(one.tile, shortened(one.tile, MAX_NAME_CHARACTERS), y, tuple(marks) if each else _joined(marks), about)
+        )
     ticks = [Tick(x_of(day.toordinal()), word) for day, word in _months(first, first + span)]
     height = TOP + len(members) * PITCH + 6
     return Plot(sensor, LEFT + WIDTH + MARGIN, height, tuple(ticks), tuple(lanes), thickness)
 
 
 def _mark(product: ProductView, x: float, y: float) -> Mark:
-    """A line upwards from ``y`` for what the image shows, and on it one for the clear part of that."""
+    """Mark of a date: a vertical line from ``y`` for the covered part, and one on it for the clear share."""
     if product.inside is None:
-        return Mark((("unknown", f"M{x:.1f} {y:.1f}v-{BAR:g}"),), f"{product.day}: not looked at yet")
+        return Mark((("unknown", f"M{x:.1f} {y:.1f}v-{MARK_HEIGHT:g}"),), f"{product.day}: not read yet")
     if product.clear is None:
-        return Mark((("none", f"M{x:.1f} {y:.1f}v-2"),), f"{product.day}: its image shows nothing of the tile")
-    shown = max(BAR * product.inside, 2.0)
+        return Mark((("none", f"M{x:.1f} {y:.1f}v-2"),), f"{product.day}: the image does not cover the tile")
+    shown = max(MARK_HEIGHT * product.inside, 2.0)
     kind = f"c{min(int(product.clear * len(CLEAR_KINDS)), len(CLEAR_KINDS) - 1)}"
     return Mark(
         (("shown", f"M{x:.1f} {y:.1f}v-{shown:.1f}"), (kind, f"M{x:.1f} {y:.1f}v-{shown * product.clear:.1f}")),
-        f"{product.day}: {100 * product.clear:.0f} % clear; the image shows {100 * product.inside:.0f} % of the tile",
+        f"{product.day}: {100 * product.clear:.0f} % clear; the image covers {100 * product.inside:.0f} % of the tile",
     )
 
 
 def _joined(marks: Sequence[Mark]) -> tuple[Mark, ...]:
-    """All marks of a lane as one, without words."""
+    """All marks of a lane merged into one, without tooltips."""
     paths: dict[str, str] = dict.fromkeys(("unknown", "none", "shown"), "")
     for mark in marks:
         for kind, path in mark.paths:
@@ -171,7 +178,7 @@ def _joined(marks: Sequence[Mark]) -> tuple[Mark, ...]:
 
 
 def _months(first: int, last: int) -> list[tuple[date, str]]:
-    """First days of months, or of years when there are many, with their names."""
+    """First days of months, or of years for long periods, with labels."""
     begin, end = date.fromordinal(first), date.fromordinal(last)
     months = [date(year, month, 1) for year in range(begin.year, end.year + 1) for month in range(1, 13)]
     found = [day for day in months if begin <= day <= end]
@@ -181,8 +188,8 @@ def _months(first: int, last: int) -> list[tuple[date, str]]:
 
 
 def timeline(jobs: Sequence[JobView], title: str = "Workers") -> Plot | None:
-    """A line for each worker with a bar for each job that ran in this run; None when none did."""
-    ran = sorted((job for job in jobs if job.started and job.worker), key=lambda job: job.started)[-MOST_BARS:]
+    """Timeline with a line per worker and a bar per job of this run; None if no job ran."""
+    ran = sorted((job for job in jobs if job.started and job.worker), key=lambda job: job.started)[-MAX_BARS:]
     if not ran:
         return None
     first = min(job.started for job in ran)
@@ -197,8 +204,8 @@ def timeline(jobs: Sequence[JobView], title: str = "Workers") -> Plot | None:
             (LEFT + WIDTH * (job.started - first) / span, max(0.7, WIDTH * job.seconds / span), job) for job in members
         )
         about = f"{len(members)} jobs, {busy:.0f} s"
-        lanes.append(Lane(worker, shortened(worker, NAME), TOP + number * PITCH, (), about, bars))
-    step = next((step for step in _STEPS if span / step <= _MOST_TICKS), _STEPS[-1])
+        lanes.append(Lane(worker, shortened(worker, MAX_NAME_CHARACTERS), TOP + number * PITCH, (), about, bars))
+    step = next((step for step in _STEPS if span / step <= _MAX_TICKS), _STEPS[-1])
     ticks = [Tick(LEFT + WIDTH * k * step / span, _clock(first + k * step, step)) for k in range(int(span / step) + 1)]
     return Plot(title, LEFT + WIDTH + MARGIN, TOP + len(lanes) * PITCH + 6, tuple(ticks), tuple(lanes))
 

@@ -1,4 +1,4 @@
-"""What the run report shows, as values. Nothing in it is trusted: every text is escaped where it is shown."""
+"""Content of the run report as values; texts are untrusted, templates escape them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import date
 from typing import Literal
 
 State = Literal["done", "failed", "running", "waiting", "blocked", "fresh"]
-"""``blocked``: needs a job that failed. ``fresh``: was not needed, what an earlier run made stands."""
+"""``blocked``: needs a job that failed. ``fresh``: not needed, existing outputs are valid."""
 WORDS: Mapping[State, str] = {
     "failed": "failed",
     "done": "done",
@@ -17,12 +17,12 @@ WORDS: Mapping[State, str] = {
     "blocked": "blocked by a failed job",
     "fresh": "up to date",
 }
-"""Every state with its words, in the order of attention."""
+"""Text of each state, in the order of attention."""
 
 
 @dataclass(frozen=True)
 class StepView:
-    """A step of the chain."""
+    """Step of the chain."""
 
     name: str
     group: str
@@ -31,7 +31,7 @@ class StepView:
 
 @dataclass(frozen=True)
 class JobView:
-    """A job and what is known of it."""
+    """Job with its state."""
 
     id: str
     step: str
@@ -39,35 +39,35 @@ class JobView:
     tile: str | None
     """None for a job over all tiles."""
     key: str
-    """Its place on the axes, ``T31TCJ · part 0 · seed 1``; empty when it has none."""
+    """Position on the axes, ``T31TCJ · part 0 · seed 1``; empty for a job without axes."""
     needs: tuple[str, ...] = ()
     state: State = "waiting"
     reason: str = ""
-    """Why it runs, or why not."""
+    """Why the job runs or does not run."""
     message: str = ""
-    """What went wrong."""
+    """Error message."""
     seconds: float = 0.0
     peak: int = 0
-    """MiB; so far, of a job under way; at least, of one whose worker died; 0 when unknown."""
+    """Peak memory in MiB: so far for a running job; a lower bound if its worker died; 0 if unknown."""
     started: float = 0.0
-    """Seconds since 1970; 0 when it did not run in this run."""
+    """Unix time in seconds; 0 if the job did not run in this run."""
     worker: str = ""
     page: str = ""
-    """Address of its page relative to the site; empty when it has none."""
+    """Address of the job's page relative to the site; empty if it has none."""
 
 
 @dataclass(frozen=True)
 class Hole:
-    """Ground that the run could not map, and the job that should have."""
+    """Area that the run could not map, and the job that failed to map it."""
 
-    ground: str
+    area: str
     """``Tile T31TCJ, rows 1024 to 2047 of 10980 (part 1)``."""
     job: JobView
 
 
 @dataclass(frozen=True)
 class RunView:
-    """A run at one instant."""
+    """State of a run at one instant."""
 
     title: str
     root: str
@@ -76,123 +76,122 @@ class RunView:
     now: float
     steps: tuple[StepView, ...]
     jobs: tuple[JobView, ...]
-    """In an order that respects their needs."""
+    """Jobs, each after the jobs it needs."""
     resume: str = ""
-    """The command that goes on."""
+    """Command that resumes the run."""
     notes: tuple[str, ...] = ()
     holes: tuple[Hole, ...] = ()
     unmade: tuple[tuple[str, bool], ...] = ()
-    """Products that this run should have made and did not, each with whether one of an earlier run is there."""
+    """Products that this run failed to make, each with whether one of an earlier run exists."""
     report: Literal["made", "old", "none"] = "none"
-    """Whether the report of the results is of this run, of an earlier one, or not there."""
+    """Whether the results report was made by this run, by an earlier run, or does not exist."""
 
 
 @dataclass(frozen=True)
 class JobLog:
-    """What the page of a job shows beside the job: its files and its log."""
+    """Files and log of a job."""
 
     reads: tuple[str, ...] = ()
     makes: tuple[str, ...] = ()
     out: str = ""
     err: str = ""
     out_path: str = ""
-    """Relative to the output folder."""
+    """Path relative to the output folder."""
     err_path: str = ""
 
 
 @dataclass(frozen=True)
 class SettingView:
-    """An option of the configuration, values as one writes them."""
+    """Option of the configuration, with values in the notation of configuration files."""
 
     section: str
     key: str
     value: str
     default: str
-    """Empty for a mandatory option."""
+    """Default value; empty for a mandatory option."""
     former: str | None = None
-    """Value of the run before; None when there was none, or when it had no such option."""
+    """Value in the previous run; None if there was none or it had no such option."""
     about: str = ""
 
     @property
     def differs(self) -> bool:
-        """Whether it is not the default."""
+        """Whether the value differs from the default."""
         return self.value != self.default
 
     @property
     def changed(self) -> bool:
-        """Whether it is not as in the run before."""
+        """Whether the value differs from the previous run."""
         return self.former is not None and self.former != self.value
 
 
 @dataclass(frozen=True)
 class AlignedView:
-    """How a date lies to the reference image, and how sure that is."""
+    """Displacement of a date relative to the reference image, with quality measures."""
 
     right: float
     down: float
-    """Pixels by which its images lie too far right and down; they are read where they should be. Both 0 of a date that
-    is read as it lies."""
+    """Pixels by which its images lie too far right and down; reading corrects them. Both 0 if the date is not moved."""
     windows: int
-    """Windows that show the same edges as the reference."""
+    """Number of windows that show the same edges as the reference image."""
     compared: int
-    """Windows that are clear in both images."""
+    """Number of windows that are clear in both images."""
     spread: float
-    """Pixels by which half of the windows differ from the others, or more; NaN when there is no measure."""
+    """Median deviation of the windows in pixels; NaN if it is unknown."""
     before: float
-    """Correlation of the edges with those of the reference as the images lie; NaN when there is no measure."""
+    """Correlation of the edges with those of the reference image before the correction; NaN if it is unknown."""
     after: float
-    """The same once they are moved."""
+    """Correlation of the edges after the correction; NaN if it is unknown."""
     about: str = ""
     known: bool = True
-    """Whether it is known how they lie."""
+    """Whether the displacement is known."""
 
 
 @dataclass(frozen=True)
 class ProductView:
-    """One date of a tile: its product, or the several of its day."""
+    """Date of a tile with its product, or its several products of one day."""
 
     day: date
     name: str
     inside: float | None = None
-    """Part of the tile that its image shows; None while it is not known."""
+    """Part of the tile that the image covers; None if not known yet."""
     clear: float | None = None
-    """Part of that which no mask covers; None while it is not known, and when the image shows nothing."""
+    """Share of the covered part without mask; None if not known yet, or if the image covers nothing."""
     aligned: AlignedView | None = None
-    """None while it is not known, and without a reference image."""
+    """Alignment; None if not known yet, or without a reference image."""
 
 
 @dataclass(frozen=True)
 class SeriesView:
-    """The dates of one sensor on one tile."""
+    """Dates of one sensor on one tile."""
 
     sensor: str
     tile: str
     size: str
-    """Of the working lattice: ``10980 × 10980 pixels of 10 m``."""
+    """Size of the working grid: ``10980 × 10980 pixels of 10 m``."""
     products: tuple[ProductView, ...]
     notes: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     images: str = ""
-    """Pixels and projection of the files: ``10 and 20 m, EPSG:32631``."""
+    """Pixel sizes and projection of the files: ``10 and 20 m, EPSG:32631``."""
     features: int = 0
-    """Features per pixel that are made of the series."""
+    """Number of features per pixel computed from the series."""
     layers: tuple[tuple[str, str], ...] = ()
-    """Names and files of a sensor without dates, which has no products."""
+    """Names and files of the layers of a sensor without dates."""
 
     @property
     def aligned(self) -> bool:
-        """Whether its dates are compared with a reference image."""
+        """Whether the dates are compared with a reference image."""
         return any(product.aligned is not None for product in self.products)
 
     @property
     def inside(self) -> float | None:
-        """Part of the tile that an image shows, on average; None while it is not known of each."""
+        """Mean part of the tile that images cover; None unless it is known for each image."""
         parts = [product.inside for product in self.products if product.inside is not None]
         return sum(parts) / len(parts) if parts and len(parts) == len(self.products) else None
 
     @property
     def clear(self) -> float | None:
-        """Clear part of all that its images show; None while it is not known, and when they show nothing."""
+        """Clear share of all covered pixels; None if not known, or if the images cover nothing."""
         if not self.inside:
             return None
         clear = sum((product.inside or 0.0) * (product.clear or 0.0) for product in self.products)
@@ -201,11 +200,11 @@ class SeriesView:
 
 @dataclass(frozen=True)
 class InputsView:
-    """What the survey found."""
+    """Inputs that the survey found."""
 
     series: tuple[SeriesView, ...]
     sources: tuple[tuple[str, str], ...] = ()
-    """What it is, and where it was read: products, reference data, regions."""
+    """Kind of input and where it was read: products, reference data, regions."""
     remarks: tuple[str, ...] = ()
     features: int = 0
 
@@ -218,9 +217,9 @@ class OutputView:
     about: str
     maker: str
     files: tuple[tuple[str, bool], ...] = field(default=())
-    """Paths relative to the output folder, each with whether it is made."""
+    """Paths relative to the output folder, each with whether the file is made."""
 
     @property
     def made(self) -> int:
-        """How many are made."""
+        """Number of files that are made."""
         return sum(made for _, made in self.files)

@@ -1,4 +1,4 @@
-"""Step: labels, confidence and probabilities of one strip of a tile, for all its models in one pass."""
+"""Step: classification of one strip of a tile by all its models, in one pass."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 def run(job: JobContext) -> None:
-    """Compute features block by block and let each model label the pixels of its region."""
+    """Compute features block by block and classify the pixels of each region with the region's models."""
     scene, classes = images_of(job.inp), read_classes(job.inp.classes)
     models = {key: load_model(path) for key, path in job.inp.all("models").items()}
     for key, model in models.items():
@@ -58,28 +58,30 @@ def run(job: JobContext) -> None:
 
 
 def _require_known(model: Model, classes: Nomenclature, path: Path) -> None:
-    """InputError when a model answers classes that the run does not have."""
+    """Raise InputError when a model predicts classes that are not among the classes of the run."""
     unknown = [str(code) for code in model.classes if code not in classes.codes]
     if unknown:
         raise InputError(
-            f"{path}: answers class {', '.join(unknown)}, expected some of {', '.join(map(str, classes.codes))}. "
+            f"{path}: predicts class {', '.join(unknown)}, expected some of {', '.join(map(str, classes.codes))}. "
             "Train the model again."
         )
 
 
 def fitting_shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes: int) -> BlockShapes:
-    """Rows and columns of blocks, within what the models leave of the job's memory; the smallest blocks, and a
-    warning, when they leave too little."""
+    """Rows and columns of blocks that fit the job's memory beside the models.
+
+    If no shape fits, the smallest one, with a warning.
+    """
     models = job.inp.all("models").values()
-    held = sum(map(model_bytes, models))
+    model_bytes_total = sum(map(model_bytes, models))
     regions = len(job.inp.all("masks"))
     try:
-        return prediction_shapes(scene, recipe, job.use, classes, regions=regions, models=held)
+        return prediction_shapes(scene, recipe, job.use, classes, regions=regions, models=model_bytes_total)
     except ConfigError:
         log.warning(
-            "%d models take %d MB: too much for the %d MB of a job, so it takes more. Give more: iota2 run --memory",
+            "%d models take %d MB, more than the %d MB of a job. Increase the memory of jobs: iota2 run --memory",
             len(models),
-            held >> 20,
+            model_bytes_total >> 20,
             job.use.memory >> 20,
         )
         return BlockShapes(SMALLEST, SMALLEST, SMALLEST)
@@ -87,16 +89,16 @@ def fitting_shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes
 
 @dataclass(frozen=True)
 class _Regions:
-    """Where the regions have pixels."""
+    """Selection of the blocks in which regions have pixels."""
 
     masks: Mapping[Key, RasterReader]
     geobox: GeoBox
-    """Of the tile."""
+    """Grid of the tile."""
     shape: tuple[int, int]
     """Rows and columns of the blocks that are classified at once."""
 
     def blocks(self, whole: Block) -> list[tuple[Block, dict[Key, np.ndarray]]]:
-        """The blocks inside of a larger one in which a region has pixels, and where each region has them."""
+        """Blocks inside ``outer`` in which a region has pixels, each with the pixels of every region."""
         found = []
         regions = {key: mask.read(whole.geobox) > 0 for key, mask in self.masks.items()}
         for block in blocks(whole.tile, self.geobox, self.shape, whole.rows, whole.cols):
@@ -108,7 +110,7 @@ class _Regions:
 
 @dataclass(frozen=True)
 class Maps:
-    """Where the answers of one model go; pixels never written hold their file's nodata."""
+    """Output rasters of one model; pixels that are never written keep the file's nodata value."""
 
     labels: RasterWriter
     confidence: RasterWriter
@@ -123,7 +125,7 @@ class Maps:
 
 
 def common_recipe(models: Mapping[Key, Model]) -> FeatureRecipe:
-    """The recipe of all models, so that features are computed once for all; FeatureMismatch if they differ."""
+    """Feature recipe shared by all models; FeatureMismatch if they differ."""
     first, *others = (model.recipe for model in models.values())
     if any(other != first for other in others):
         raise FeatureMismatch("The models of this tile were trained on different features: train them again.")
@@ -132,7 +134,7 @@ def common_recipe(models: Mapping[Key, Model]) -> FeatureRecipe:
 
 @contextmanager
 def _open(job: JobContext, key: Key, geobox: GeoBox, classes: Nomenclature) -> Iterator[Maps]:
-    """Writers for the strip of one model."""
+    """Open the output rasters of the strip for one model."""
     with ExitStack() as stack:
 
         def writer(name: str, profile: RasterProfile) -> RasterWriter:
@@ -147,7 +149,7 @@ def _open(job: JobContext, key: Key, geobox: GeoBox, classes: Nomenclature) -> I
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Features are computed once, and each model labels the ground of its region."""
+    """Cost of a job: features are computed once, and each model classifies the area of its region."""
     run, models = facts.run, facts.regions * config.arg_train.runs
     probabilities = 2 * run.class_count if config.arg_classification.enable_probability_map else 0
     parameters, _ = validate_options(config.arg_train.classifier, config.arg_train.otb_classifier_options)
@@ -157,7 +159,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 
 
 def block_shape(config: Config, facts: Facts, tile: str, use: Resources) -> tuple[int, int]:
-    """Rows and columns that are classified at once."""
+    """Rows and columns of the blocks that are classified at once."""
     regions = len(facts.regions[tile])
     return prediction_shapes(facts.scenes[tile], facts.recipe, use, facts.class_count, regions=regions).computed
 

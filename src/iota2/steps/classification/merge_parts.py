@@ -1,4 +1,4 @@
-"""Step: the strips of one tile put together, for one model."""
+"""Step: merge of the strips of one tile, for one model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(job: JobContext) -> None:
 
 
 def _join(parts: Mapping[Key, Path], path: Path, profile: RasterProfile, use: Resources) -> None:
-    """Copy the strips to their place on the tile's lattice."""
+    """Copy the strips to their position on the tile's grid."""
     shape = copy_shape(use, profile.pixel_bytes)
     with RasterWriter(path, profile) as writer:
         for part in parts.values():
@@ -37,7 +37,7 @@ def _join(parts: Mapping[Key, Path], path: Path, profile: RasterProfile, use: Re
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Labels, confidence and, if asked for, probabilities of one model."""
+    """Cost of a job: labels, confidence and, if requested, probabilities of one model are written."""
     run = facts.run
     probabilities = 2 * run.class_count if config.arg_classification.enable_probability_map else 0
     return facts.raster_cost(run.label_bytes + 4 + probabilities)

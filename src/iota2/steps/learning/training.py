@@ -1,4 +1,4 @@
-"""Step: train one model."""
+"""Step: training of one model."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from iota2.io.tables.samples import read_columns
 
 @dataclass(frozen=True)
 class TrainingParams:
-    """Which classifier, how, from which seed."""
+    """Classifier, its options and the random seed."""
 
     classifier: str
     parameters: Mapping[str, Any]
     random_seed: int
 
     def told(self) -> Mapping[str, Any]:
-        """The same under the names that users write."""
+        """The parameters under the option names that users write."""
         options = as_options(self.classifier, self.parameters)
         return {"arg_train.classifier": self.classifier, **options, "arg_train.random_seed": self.random_seed}
 
 
 def params(config: Config) -> TrainingParams:
-    """The options about learning."""
+    """Parameters of training from the configuration."""
     arg_train = config.arg_train
     parameters, _ = validate_options(arg_train.classifier, arg_train.otb_classifier_options)
     return TrainingParams(arg_train.classifier, parameters, arg_train.seed)
@@ -47,7 +47,7 @@ def run(job: JobContext[TrainingParams]) -> None:
     if not len(codes):
         raise InputError(
             f"Region {region}, seed {seed}: no pixel to learn from. Its polygons may lie under permanent cloud, be "
-            "thinner than a pixel or all stand for validation. Draw more polygons there, merge the region with "
+            "thinner than a pixel or all be used for validation. Draw more polygons there, merge the region with "
             "another, or lower chain.cloud_threshold."
         )
     model = train_model(
@@ -65,7 +65,7 @@ def run(job: JobContext[TrainingParams]) -> None:
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Nothing lies beside the samples that are learned from."""
+    """Cost of a job: memory is that of training, or of writing rasters if that is larger."""
     run = facts.run
     samples = run.samples / config.arg_train.runs * min(1.0, 2 / max(1, run.region_count))
     parameters, _ = validate_options(config.arg_train.classifier, config.arg_train.otb_classifier_options)

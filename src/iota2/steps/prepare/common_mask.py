@@ -1,4 +1,4 @@
-"""Step: where one tile has images at all."""
+"""Step: footprint of the images of one tile."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from iota2.steps.blocks import mask_shape
 
 @dataclass(frozen=True)
 class MaskParams:
-    """Projection of vectors, and whether a pixel needs an image of every sensor or of any."""
+    """Projection of vectors, and whether a pixel needs images of all sensors or of at least one."""
 
     proj: str
     every_sensor: bool
@@ -34,7 +34,7 @@ def params(config: Config) -> MaskParams:
 
 
 def run(job: JobContext[MaskParams]) -> None:
-    """Write the footprint of the sensors, as raster and polygons."""
+    """Write the footprint of the sensors, as a raster and as polygons."""
     scene = images_of(job.inp)
     profile = RasterProfile(scene.geobox, "uint8", nodata=0, overviews="nearest")
     with CubeReader(scene, {}) as reader, RasterWriter(job.out.mask, profile) as writer:
@@ -46,7 +46,7 @@ def run(job: JobContext[MaskParams]) -> None:
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Masks are read, which are a tenth of what bands are."""
+    """Cost of a job: only masks are read, about a tenth of the data of the bands."""
     return facts.raster_cost(1, 0.1 * READING_SECONDS * facts.layers)
 
 

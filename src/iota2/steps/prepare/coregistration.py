@@ -1,4 +1,4 @@
-"""Step: how far each date of one tile lies from a reference image."""
+"""Step: displacement of each date of one tile relative to a reference image."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from enum import IntEnum
 from pathlib import Path
 
 import numpy as np
@@ -27,33 +28,42 @@ from iota2.io.series.alignment import ReferenceImage, date_views, reference_latt
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.alignments import Alignment, alignments_csv
 
-EACH, ALIKE, CASCADE = 1, 2, 3
-"""Every date by itself; all dates alike; each date with its neighbour in time, the first with the reference."""
+
+class Mode(IntEnum):
+    """Translations that dates share, numbered as in option `coregistration.mode`."""
+
+    EACH_DATE = 1
+    """Each date is compared with the reference image and moved by its own translation."""
+    ALL_DATES = 2
+    """All dates are moved by one translation."""
+    CASCADE = 3
+    """Each date is compared with its neighbour in time, the first with the reference image."""
+
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class AlignmentParams:
-    """Reference image, bands that are compared, farthest translation, how the dates share it."""
+    """Reference image, compared bands, largest translation, and how dates share translations."""
 
     reference: str
-    """A path as text: the list of the tile's images knows its content."""
+    """Path as text: its content is part of the list of the tile's image files."""
     band_ref: int
     band_src: int
     limit: float
     mode: int
     near: date | None
     near_by_tile: tuple[tuple[str, date | None], ...] = ()
-    """Where tiles differ: the date of each."""
+    """Date ``near`` of each tile, where tiles differ."""
 
     def of_tile(self, tile: str) -> AlignmentParams:
-        """The same, with the date of one tile."""
+        """The parameters with the date of one tile."""
         return replace(self, near=dict(self.near_by_tile).get(tile, self.near), near_by_tile=())
 
 
 def params(config: Config) -> AlignmentParams:
-    """Section `coregistration`."""
+    """Parameters of coregistration: the options of section `coregistration`."""
     given = config.coregistration
     days = [day or given.date_vhr for day in given.date_src or (None,)]
     by_tile = tuple(zip(config.chain.list_tile, days, strict=True)) if len(days) > 1 else ()
@@ -74,26 +84,28 @@ def run(job: JobContext[AlignmentParams]) -> None:
 
 
 def optical(scene: Scene) -> list[SensorScene]:
-    """The sensors whose dates show the edges that the reference shows."""
+    """Optical sensors, whose dates show the edges of the reference image."""
     return [sensor for sensor in scene.sensors if sensor.spec.spectral and not sensor.spec.static]
 
 
 def align(tile: str, sensor: SensorScene, given: AlignmentParams) -> dict[str, Alignment]:
-    """The alignment of each date of a sensor, by its key."""
+    """Alignment of each date of a sensor, by key of the date."""
     band = sensor.spec.band_names[given.band_src - 1]
-    lattice = sensor.grids[band]
-    windows = window_grid((lattice.shape.y, lattice.shape.x))
-    reference = reference_views(ReferenceImage(Path(given.reference), given.band_ref), lattice, windows)
+    grid = sensor.grids[band]
+    windows = window_grid((grid.shape.y, grid.shape.x))
+    reference = reference_views(ReferenceImage(Path(given.reference), given.band_ref), grid, windows)
 
     def views(t: int) -> list[View]:
         return date_views(tile, sensor, sensor.acquisitions[t], band, windows)
 
     found = [translation(reference, views(t), given.limit) for t in range(len(sensor.acquisitions))]
-    if given.mode == CASCADE:
+    if given.mode == Mode.CASCADE:
         aligned = _cascade(sensor, found, views, given)
     else:
-        aligned = _alike(sensor, found, given.near) if given.mode == ALIKE else [_by_itself(one) for one in found]
-    return dict(zip(sensor.keys, (_unless_near(one) for one in aligned), strict=True))
+        aligned = (
+            _shared(sensor, found, given.near) if given.mode == Mode.ALL_DATES else [_by_itself(one) for one in found]
+        )
+    return dict(zip(sensor.keys, (_without_small(one) for one in aligned), strict=True))
 
 
 def _by_itself(found: Translation) -> Alignment:
@@ -102,7 +114,7 @@ def _by_itself(found: Translation) -> Alignment:
     return Alignment(found, found.right, found.down)
 
 
-def _alike(sensor: SensorScene, found: Sequence[Translation], near: date | None) -> list[Alignment]:
+def _shared(sensor: SensorScene, found: Sequence[Translation], near: date | None) -> list[Alignment]:
     """One translation for all dates: that of the date nearest to ``near``, or the median of all."""
     known = _known(found)
     if not known:
@@ -119,8 +131,11 @@ def _alike(sensor: SensorScene, found: Sequence[Translation], near: date | None)
 def _cascade(
     sensor: SensorScene, found: Sequence[Translation], views: Callable[[int], list[View]], given: AlignmentParams
 ) -> list[Alignment]:
-    """The date nearest to ``near``, or the one most like the reference, lies as it was found; from there each date is
-    compared with the aligned one before it, both ways. One that cannot be compared is passed over."""
+    """Alignment of dates in a chain: each is compared with its aligned neighbour in time.
+
+    The chain starts in both directions at the date nearest to ``near``, or at the date most similar to the reference. A
+    date that cannot be compared is skipped.
+    """
     aligned = [_by_itself(one) for one in found]
     known = _known(found)
     if not known:
@@ -150,15 +165,15 @@ def _known(found: Sequence[Translation]) -> list[int]:
     return [t for t, one in enumerate(found) if not one.refused]
 
 
-def _unless_near(one: Alignment) -> Alignment:
-    """Nothing is resampled for less than what can be told."""
+def _without_small(one: Alignment) -> Alignment:
+    """The alignment, with translation 0 if it is too small to be measured: then nothing is resampled."""
     return replace(one, right=0.0, down=0.0) if max(abs(one.right), abs(one.down)) <= SUBPIXEL_STEP else one
 
 
 def shifts_of(
     sensor: SensorScene, aligned: Mapping[str, Mapping[str, Alignment]], given: AlignmentParams
 ) -> dict[str, tuple[float, float]]:
-    """By key of the dates that are moved, how far right and down they lie, in map units."""
+    """Displacement of each date that is moved, by its key: right and down, in map units."""
     width, height = resolution(sensor.grids[sensor.spec.band_names[given.band_src - 1]])
     dates = aligned[sensor.spec.name].items()
     return {key: (one.right * width, one.down * height) for key, one in dates if one.moved}
@@ -166,13 +181,13 @@ def shifts_of(
 
 def _sentence(one: Alignment) -> str:
     if not one.known:
-        return f"left as it is: {one.about}"
-    told = f"lies {one.right:+.2f} pixels right and {one.down:+.2f} down" if one.moved else "lies where it should"
-    return told + (f" ({one.about})" if one.about else "")
+        return f"not moved: {one.about}"
+    position = f"displaced {one.right:+.2f} pixels right and {one.down:+.2f} down" if one.moved else "not displaced"
+    return position + (f" ({one.about})" if one.about else "")
 
 
 def check(config: Config, facts: Facts) -> Iterator[Finding]:
-    """What makes the reference image useless for these tiles, from its header, or else tiles that are too small."""
+    """Problems of the reference image for these tiles, from its header; else notes on tiles that are too small."""
     problems = [*_problems(config.coregistration, facts.scenes)]
     yield from (Finding(text, ("coregistration", "vhr_path")) for text in problems)
     if not problems:
@@ -180,22 +195,22 @@ def check(config: Config, facts: Facts) -> Iterator[Finding]:
 
 
 def _problems(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[str]:
-    """Sentences on a reference image, or a band, that cannot be compared with."""
+    """Problems of the reference image or of a band to compare, one sentence each."""
     sensors = {sensor.spec.section: sensor.spec.band_names for scene in scenes.values() for sensor in optical(scene)}
     for name, bands in sensors.items():
         if given.band_src > len(bands):
-            told = f"{name} has {len(bands)} bands ({', '.join(bands)})"
-            yield f"coregistration.band_src: {told}; expected a number up to {len(bands)}, got {given.band_src}."
+            found = f"{name} has {len(bands)} bands ({', '.join(bands)})"
+            yield f"coregistration.band_src: {found}; expected a number up to {len(bands)}, got {given.band_src}."
     assert given.vhr_path is not None, "the step is active"
     try:
-        lattice = reference_lattice(ReferenceImage(given.vhr_path, given.band_ref))
+        grid = reference_lattice(ReferenceImage(given.vhr_path, given.band_ref))
     except InputError as err:
         yield str(err)
         return
     for tile, scene in scenes.items():
-        if share_shown(scene.geobox, lattice) == 0:
+        if share_shown(scene.geobox, grid) == 0:
             yield (
-                f"coregistration.vhr_path: {given.vhr_path} shows nothing of tile {tile}. Give an image that shows all "
+                f"coregistration.vhr_path: {given.vhr_path} does not overlap tile {tile}. Give an image that shows all "
                 "tiles, or run the others apart."
             )
 
@@ -211,7 +226,7 @@ def _remarks(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[Rem
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """A tenth of the pixels are read: windows of each date."""
+    """Cost of a job: windows with about a tenth of the pixels of each date are read."""
     return facts.raster_cost(seconds_per_pixel=0.1 * READING_SECONDS * facts.layers)
 
 

@@ -1,4 +1,4 @@
-"""What values of a tile's images cannot be, and what about them is doubtful: an error, or notes for the reports."""
+"""Plausibility checks of the pixel values of a tile: impossible values raise errors, doubtful ones give notes."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from iota2.io.series.value_samples import Sample, layer_holes, sample_of
 
 Table = Mapping[str, Sequence[BandValues | None]]
 REMEDY = "Get the product again, move it away, or set chain.skip_damaged_products."
-WRAPPED = 1 << 16
-"""What is added to a negative number of 16 bits that is read without its sign."""
-WRAPPED_PIXELS = 5
-"""Pixels from which values are taken for such numbers."""
+UNSIGNED_OFFSET = 1 << 16
+"""Difference between a negative 16-bit number read as unsigned and its true value."""
+MIN_WRAPPED_PIXELS = 5
+"""Minimum number of pixels before values are interpreted as negative numbers read as unsigned."""
 
 
 def check_values(scene: Scene, bands: Mapping[str, Sequence[str]], *, threads: int = 1) -> list[Remark]:
     """Remarks on values of the images that are doubtful; DamagedProduct for those that cannot be.
 
-    ``bands``: by sensor, those that are used; of a sensor that is not named all are looked at.
+    ``bands``: the bands used, by sensor; all bands are checked for sensors that are not listed.
     """
     remarks: list[Remark] = []
     for sensor in scene.sensors:
@@ -60,7 +60,7 @@ def _notes(scene: Scene, sensor: SensorScene, bands: Mapping[str, Sequence[str]]
 
 
 def _stored_notes(tile: str, sensor: SensorScene, used: Sequence[str]) -> Iterator[str]:
-    """A note on files of which blocks are not stored and read as measures; DamagedProduct for lost pixels."""
+    """Note on files with blocks that are not stored and read as values; DamagedProduct for lost blocks."""
     sparse: dict[str, list[str]] = {}
     for acquisition in sensor.acquisitions:
         files = {name: path for name, path in acquisition.bands.items() if name in used} | {**acquisition.masks}
@@ -91,20 +91,21 @@ def _stored_notes(tile: str, sensor: SensorScene, used: Sequence[str]) -> Iterat
         what = "layers" if sensor.spec.static else dated
         yield (
             f"{what} do not store all blocks of "
-            f"their pixels (first: {first[0]}): what is absent is read as 0, or as the file's nodata tag"
+            f"their pixels (first: {first[0]}): absent blocks are read as 0, or as the file's nodata tag"
         )
 
 
 def _layer_notes(scene: Scene, layers: SensorScene) -> Iterator[str]:
-    """A note on each layer with values that look like holes and are not known to be."""
+    """Notes on layers with values that look like no data but are not declared as such."""
     for name, found in layer_holes(scene, layers).items():
         path = layers.acquisitions[0].bands[name]
         holes = {shown(value): count for value, count in found.found().items()}
         if holes:
-            told = ", ".join(f"{value} in {counted(count, 'pixel')}" for value, count in holes.items())
+            holes_text = ", ".join(f"{value} in {counted(count, 'pixel')}" for value, count in holes.items())
             yield (
-                f"layer {name} ({path}) holds {told} of {found.pixels}, which looks like no data that the file does "
-                f"not mark, and is used as a measure. If so, set {layers.spec.section}.nodata to [{', '.join(holes)}]"
+                f"layer {name} ({path}) contains {holes_text} of {found.pixels}, which looks like no data that the "
+                f"file does not declare, and is used as a measured value. If so, set {layers.spec.section}.nodata to "
+                f"[{', '.join(holes)}]"
             )
         band = next(one for one in layers.spec.bands if one.name == name)
         header, _ = read_header(path, band.index)
@@ -117,9 +118,9 @@ def _layer_notes(scene: Scene, layers: SensorScene) -> Iterator[str]:
 
 
 def _value_notes(tile: str, sensor: SensorScene, sample: Sample) -> Iterator[str]:
-    """Notes on the sampled values of a series; DamagedProduct for those that cannot be.
+    """Notes on the sampled values of a series; DamagedProduct for impossible ones.
 
-    Values under masks count for the second alone.
+    Values under masks count only for the error.
     """
     dates = range(len(sensor.acquisitions))
     table: Table = {name: [sample.of(t, k) for t in dates] for k, name in enumerate(sample.bands)}
@@ -128,25 +129,25 @@ def _value_notes(tile: str, sensor: SensorScene, sample: Sample) -> Iterator[str
         raise _damaged(tile, sensor, certain)
     table = {name: [one if sample.judged(t) else None for t, one in enumerate(of)] for name, of in table.items()}
     unlike = plausible.out_of_scale(table) if sensor.spec.spectral else iter(())
-    yield from _told(sensor, "unlike those of the other dates", chain(plausible.unlike_others(table), unlike))
+    yield from _joint_note(sensor, "unlike those of the other dates", chain(plausible.unlike_others(table), unlike))
     yield from _holes(sensor, sample)
     if not sensor.spec.spectral:
         return
     sign = "negative in more than 5 % of the pixels, as with a wrong offset or scale"
-    yield from _told(sensor, sign, plausible.negative(table))
-    yield from _told(sensor, "beyond 20000, twice a reflectance of 1, in more than 5 %", plausible.huge(table))
+    yield from _joint_note(sensor, sign, plausible.negative(table))
+    yield from _joint_note(sensor, "beyond 20000, twice a reflectance of 1, in more than 5 %", plausible.huge(table))
     beyond = "beyond -1 to 1 in more than 5 % of the pixels, as with a wrong offset"
-    yield from _told(sensor, beyond, _indices(sensor, sample), what="indices")
+    yield from _joint_note(sensor, beyond, _indices(sensor, sample), what="indices")
     low = plausible.unscaled(table)
     if low:
         yield (
-            f"values of {some(low, 13)} lie from 0 to {plausible.TINY:g} on all dates, though a reflectance of 1 is "
-            "10000 by the description of the sensor. If they are reflectances from 0 to 1, set `scale: 10000` in it"
+            f"values of {some(low, 13)} range from 0 to {plausible.TINY:g} on all dates, although a reflectance of 1 "
+            "is 10000 by the description of the sensor. If they are reflectances from 0 to 1, set `scale: 10000` in it"
         )
 
 
 def _holes(sensor: SensorScene, sample: Sample) -> Iterator[str]:
-    """A note on values that often stand for no data, and that neither files nor description say to do so."""
+    """Note on values that often stand for no data but are not declared in the files or the sensor description."""
     found: dict[str, list[str]] = {}
     codes = [code for code in CODES if code < 0 or code == 65535]
     for t, one in enumerate(sensor.acquisitions):
@@ -157,17 +158,17 @@ def _holes(sensor: SensorScene, sample: Sample) -> Iterator[str]:
             for code, count in _unmarked(known, codes):
                 found.setdefault(one.product, []).append(f"{name} {shown(code)} in {100 * count / len(known):.2g} %")
     if found:
-        told = some([f"{product} ({some(bands, 13)})" for product, bands in found.items()])
+        listed = some([f"{product} ({some(bands, 13)})" for product, bands in found.items()])
         yield (
-            f"files of {len(found)} of {counted(len(sensor.acquisitions), 'product')} hold values that look like no "
-            f"data, which neither the files nor the description of the sensor mark, and are used as measures: {told}. "
-            "If so, mark them in the files (gdal_edit.py -a_nodata), or write them as nodata in a description of your "
-            "own"
+            f"files of {len(found)} of {counted(len(sensor.acquisitions), 'product')} contain values that look like no "
+            "data, which neither the files nor the description of the sensor declare, and are used as measured "
+            f"values: {listed}. If so, mark them in the files (gdal_edit.py -a_nodata), or write them as nodata in a "
+            "description of your own"
         )
 
 
 def _unmarked(known: np.ndarray, codes: Sequence[float]) -> Iterator[tuple[float, int]]:
-    """Which of the codes, and of astronomic values, stand out of measures, and how many pixels have them."""
+    """Codes and extremely large values that stand out from the other values, with their number of pixels."""
     large = np.abs(known) >= ASTRONOMIC
     if np.count_nonzero(large) >= plausible.FEW:
         yield float(known[large][0]), int(np.count_nonzero(large))
@@ -181,7 +182,7 @@ def _unmarked(known: np.ndarray, codes: Sequence[float]) -> Iterator[tuple[float
 
 
 def _indices(sensor: SensorScene, sample: Sample) -> Iterator[Doubt]:
-    """Normalised differences beyond -1 to 1."""
+    """Doubts about normalised differences beyond -1 to 1."""
     place = {role: sample.bands.index(name) for role, name in sensor.spec.roles.items() if name in sample.bands}
     for name, first, second in (("NDVI", "nir", "red"), ("NDWI", "swir", "nir")):
         if first in place and second in place:
@@ -195,26 +196,26 @@ def _indices(sensor: SensorScene, sample: Sample) -> Iterator[Doubt]:
 
 
 def _wrapped(sensor: SensorScene, sample: Sample) -> Iterator[Doubt]:
-    """Bands in which the negative nodata value was read without its sign."""
+    """Bands whose negative nodata value was read as unsigned."""
     for k, name in enumerate(sample.bands):
         marker = sensor.spec.nodata_of(name)
-        if marker is None or not -(WRAPPED // 2) <= marker < 0:
+        if marker is None or not -(UNSIGNED_OFFSET // 2) <= marker < 0:
             continue
         for t in range(len(sensor.acquisitions)):
             scale, offset = sensor.scaling(t, name)
             known = sample.values[t, k][np.isfinite(sample.values[t, k])]
-            wrong = np.isclose(known, (marker + WRAPPED) * scale + offset, rtol=1e-6, atol=0)
-            if np.count_nonzero(wrong) >= WRAPPED_PIXELS:
+            wrong = np.isclose(known, (marker + UNSIGNED_OFFSET) * scale + offset, rtol=1e-6, atol=0)
+            if np.count_nonzero(wrong) >= MIN_WRAPPED_PIXELS:
                 yield Doubt(
                     t,
                     name,
-                    f"{100 * wrong.mean():.2g} % of its pixels hold {shown(marker + WRAPPED)}, which is nodata "
-                    f"{shown(marker)} read without its sign: the header says a wrong type",
+                    f"{100 * wrong.mean():.2g} % of its pixels contain {shown(marker + UNSIGNED_OFFSET)}, which is "
+                    f"nodata {shown(marker)} read without its sign: the header declares a wrong type",
                 )
 
 
 def _damaged(tile: str, sensor: SensorScene, certain: Sequence[Doubt]) -> DamagedProduct:
-    """The error for the first product with values that cannot be, which names the others."""
+    """Error for the first product with impossible values; it names the others."""
     first = certain[0]
     one = sensor.acquisitions[first.date]
     own = [doubt.name for doubt in certain if doubt.date == first.date]
@@ -230,13 +231,13 @@ def _damaged(tile: str, sensor: SensorScene, certain: Sequence[Doubt]) -> Damage
     )
 
 
-def _told(sensor: SensorScene, ailment: str, doubts: Iterable[Doubt], *, what: str = "values") -> Iterator[str]:
+def _joint_note(sensor: SensorScene, ailment: str, doubts: Iterable[Doubt], *, what: str = "values") -> Iterator[str]:
     """One note on all products of a series with the same doubt."""
     by_date: dict[int, list[str]] = {}
     for doubt in doubts:
         by_date.setdefault(doubt.date, []).append(f"{doubt.name} {doubt.text}")
     if by_date:
-        products = [f"{sensor.acquisitions[t].product} ({some(told, 13)})" for t, told in sorted(by_date.items())]
+        products = [f"{sensor.acquisitions[t].product} ({some(bands, 13)})" for t, bands in sorted(by_date.items())]
         yield (
             f"{what} of {len(by_date)} of {counted(len(sensor.acquisitions), 'product')} are {ailment}: "
             f"{some(products)}"

@@ -1,4 +1,4 @@
-"""Step: the working lattice and the dates of one tile, as files to look at."""
+"""Step: working grid and dates of one tile, as readable files."""
 
 from __future__ import annotations
 

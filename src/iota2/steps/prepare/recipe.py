@@ -1,4 +1,4 @@
-"""Step: how images become features, the same for all tiles."""
+"""Step: feature recipe, the same for all tiles."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Step: on how many days each pixel of one tile is clear, and how clear each day is.
+"""Step: number of clear dates of each pixel of one tile, and clear share of each date.
 
-A day is a date of one sensor, whatever the number of its products: what is clear in one of them is clear on that day.
+All products of a sensor on one day are one date: a pixel that is clear in one of them is clear on that day.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from iota2.io.tables.vectors import write_shapefile
 from iota2.steps.blocks import mask_shape
 from iota2.steps.prepare.plausibility import check_values
 
-EROSION = 0.1
-"""Metres taken off the ground of pixels seen often enough."""
+EROSION_METRES = 0.1
+"""Metres by which the area with enough clear dates is eroded."""
 
 
 @dataclass(frozen=True)
 class ValidityParams:
-    """Projection of vectors, and how many clear dates a sample needs: one at least, whatever is asked for."""
+    """Projection of vectors, and minimum number of clear dates of a sample, at least 1."""
 
     proj: str
     cloud_threshold: int
     bands: Mapping[str, tuple[str, ...]]
-    """By sensor, the bands whose values are checked: those that are used."""
+    """Bands whose values are checked, by sensor: the bands used."""
 
 
 def params(config: Config) -> ValidityParams:
@@ -51,20 +51,22 @@ def params(config: Config) -> ValidityParams:
 
 
 def run(job: JobContext[ValidityParams]) -> None:
-    """Write the number of clear dates, the polygons where it is enough for samples, how clear each date is, and what
-    is doubtful about values. This job is the first that reads each date of a tile, so it looks at their values."""
+    """Write the validity of the tile: clear dates per pixel, sampling area, clear share per date, notes on values.
+
+    This job is the first that reads each date of a tile, so it also checks the values of the images.
+    """
     scene = images_of(job.inp)
     write_remarks(job.out.notes, check_values(scene, job.params.bands, threads=job.use.threads))
     write_text(job.out.dates, clear_dates_csv(scene, _count(job, scene)))
     middle = scene.geobox.extent.centroid.coords[0][1]
-    erosion = EROSION * units_per_metre(scene.geobox.crs, middle)
+    erosion = EROSION_METRES * units_per_metre(scene.geobox.crs, middle)
     polygons = polygons_at_least(job.out.validity, job.params.cloud_threshold, erosion)
     frame = polygon_frame(polygons, scene.geobox.crs, job.params.proj, tile=scene.tile)
     write_shapefile(frame, job.out.clear)
 
 
 def _count(job: JobContext, scene: Scene) -> Mapping[str, np.ndarray]:
-    """Write the number of clear dates; by sensor, (day, 2): pixels inside the image of each day, clear ones."""
+    """Write the number of clear dates; return (day, 2) by sensor: pixels inside the image, clear pixels."""
     sensors = dated(scene)
     dtype = "uint8" if sum(len(sensor.by_day) for sensor in sensors) < 255 else "uint16"
     profile = RasterProfile(scene.geobox, dtype, overviews="nearest")
@@ -81,7 +83,7 @@ def _count(job: JobContext, scene: Scene) -> Mapping[str, np.ndarray]:
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Masks are read, which are a tenth of what bands are."""
+    """Cost of a job: only masks are read, about a tenth of the data of the bands."""
     return facts.raster_cost(2, 0.1 * READING_SECONDS * facts.layers)
 
 

@@ -1,4 +1,4 @@
-"""Step: the products: all tiles on one lattice in ``proj``."""
+"""Step: mosaic of all tiles on one grid in ``proj``."""
 
 from __future__ import annotations
 
@@ -25,18 +25,20 @@ from iota2.io.tables.vectors import read_vector
 from iota2.steps.blocks import COPY_SHAPE, copy_shape
 from iota2.steps.profiles import probability_profile
 
-_PLACING = 96
-"""Bytes for each pixel of a block while its place on a tile is computed: coordinates in double precision. Then
-its values are read, put together and laid out: four times what it takes in the product."""
+_POSITION_BYTES = 96
+"""Bytes per pixel of a block while its position on a tile is computed: coordinates in double precision.
+
+Afterwards the values are read, merged and converted, which takes four times the bytes of the product.
+"""
 
 
 @dataclass(frozen=True)
 class MosaicParams:
-    """The lattice of the products."""
+    """Grid of the products."""
 
     proj: str
     resolution: tuple[float, float] | None
-    """Pixel size in units of ``proj``; None takes that of the tiles."""
+    """Pixel size in units of ``proj``; None uses that of the tiles."""
 
 
 def params(config: Config) -> MosaicParams:
@@ -46,19 +48,19 @@ def params(config: Config) -> MosaicParams:
 
 @dataclass(frozen=True)
 class Product:
-    """Rasters that hold the same pixels, and where these come from."""
+    """One or more output rasters with the same pixels, and the tile rasters they are made from."""
 
     targets: Sequence[tuple[Path, RasterProfile]]
     sources: Mapping[str, Sequence[Path]]
-    """Rasters of each tile, all on its lattice. Of several, the first with data at a pixel counts."""
+    """Rasters by tile, all on the tile's grid. Among several, the first with data at a pixel is used."""
 
     @property
     def profile(self) -> RasterProfile:
-        """Type, bands and nodata of the pixels."""
+        """Data type, bands and nodata value."""
         return self.targets[0][1]
 
     def pixels(self, places: Mapping[str, Place], shape: tuple[int, int]) -> np.ndarray:
-        """(band, y, x): the pixel of the tile at each place; nodata where no tile has one."""
+        """Pixels (band, y, x) of the tile at each position; nodata where no source has data."""
         nodata = self.profile.nodata or 0
         values = np.full((self.profile.count, *shape), nodata, self.profile.dtype)
         flat = values.reshape(len(values), -1)
@@ -79,36 +81,36 @@ class Product:
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """The pixels of one block that belong to one tile."""
+    """Pixels of one block that belong to one tile."""
 
     owned: np.ndarray
     """(pixel,) positions in the block, in scan order."""
     row: np.ndarray
-    """(pixel,) rows of the tile's nearest pixels; -1 beyond the tile."""
+    """(pixel,) rows of the nearest pixels of the tile; -1 outside the tile."""
     col: np.ndarray
-    """(pixel,) their columns."""
+    """(pixel,) columns of the nearest pixels of the tile."""
 
 
 def run(job: JobContext[MosaicParams]) -> None:
-    """Write map, coloured map, style, confidence, validity and probabilities."""
+    """Write map, coloured map, styles, confidence, validity and probabilities."""
     envelopes = {key.tile: read_vector(path).geometry for key, path in job.inp.each("envelopes")}
     validity = {key.tile: path for key, path in job.inp.each("validity")}
-    lattices = {tile: raster_geobox(path) for tile, path in validity.items()}
+    grids = {tile: raster_geobox(path) for tile, path in validity.items()}
     given = job.params
-    lattice = product_lattice(envelopes, next(iter(lattices.values())), given.proj, given.resolution)
-    ownership = Ownership(envelopes, lattice)
+    grid = product_lattice(envelopes, next(iter(grids.values())), given.proj, given.resolution)
+    ownership = Ownership(envelopes, grid)
     classes = read_classes(job.inp.classes)
     products = [_validity(job, validity, ownership.geobox)]
     for key, _ in job.out.each("map"):
         products += _of_seed(job, key.seed, classes, ownership.geobox)
-    _write(products, ownership, lattices, job.use)
+    _write(products, ownership, grids, job.use)
     _write_styles(job, classes)
 
 
 def _write_styles(job: JobContext, classes: Nomenclature) -> None:
-    """How QGIS shows each product and the rasters of the tiles, under their names beside them."""
+    """Write the QGIS styles of the products and of the tiles' rasters, each beside its raster."""
     named, confident = class_style(classes), confidence_style()
-    observed = validity_style(_largest(job.out.validity))
+    observed = validity_style(_maximum(job.out.validity))
     styles = {
         "style": named,
         "colors_style": named,
@@ -124,14 +126,14 @@ def _write_styles(job: JobContext, classes: Nomenclature) -> None:
             write_text(path, style)
 
 
-def _largest(path: Path) -> int:
-    """The largest pixel of a raster."""
+def _maximum(path: Path) -> int:
+    """Maximum pixel value of a raster."""
     with RasterReader(path) as reader:
         return max(int(reader.read(block.geobox).max()) for block in blocks("", reader.geobox, COPY_SHAPE))
 
 
 def _of_seed(job: JobContext, seed: int, classes: Nomenclature, geobox: GeoBox) -> list[Product]:
-    """Map, confidence and, if asked for, probabilities of one seed."""
+    """Map, confidence and, if requested, probabilities of one seed."""
     labels = RasterProfile(geobox, classes.dtype, nodata=0, overviews="mode")
     colored = replace(labels, colours=dict(zip(classes.codes, classes.colors, strict=True)))
     confidence = RasterProfile(geobox, "uint8", nodata=0, overviews="average")
@@ -148,14 +150,14 @@ def _of_seed(job: JobContext, seed: int, classes: Nomenclature, geobox: GeoBox) 
 
 
 def _validity(job: JobContext, sources: Mapping[str, Path], geobox: GeoBox) -> Product:
-    """The number of clear dates."""
+    """Mosaic of the number of clear dates."""
     dtype = "uint16" if any(_dtype(path) == "uint16" for path in sources.values()) else "uint8"
     profile = RasterProfile(geobox, dtype, nodata=0, overviews="nearest")
     return Product([(job.out.validity, profile)], {tile: [path] for tile, path in sources.items()})
 
 
 def _sources(job: JobContext, name: str, seed: int) -> dict[str, list[Path]]:
-    """Paths by tile for one seed; probabilities have one file for each region, sorted by its name."""
+    """Paths by tile for one seed; probabilities have one file per region, sorted by name."""
     found: dict[str, list[Path]] = {}
     for key, path in sorted(job.inp.each(name)):
         if key.seed == seed:
@@ -163,28 +165,28 @@ def _sources(job: JobContext, name: str, seed: int) -> dict[str, list[Path]]:
     return found
 
 
-def _write(products: Sequence[Product], ownership: Ownership, lattices: Mapping[str, GeoBox], use: Resources) -> None:
-    """Write all products in one pass: each pixel is the nearest one of the tile that owns the ground.
+def _write(products: Sequence[Product], ownership: Ownership, grids: Mapping[str, GeoBox], use: Resources) -> None:
+    """Write all products in one pass; each pixel is the nearest pixel of the tile that owns the position.
 
-    Whose ground a block is and where its pixels lie on the tiles is computed once for all products. Files of
-    the tiles are opened anew for each block: of many tiles, runs and regions there may be thousands.
+    Ownership and pixel positions of a block are computed once for all products. The files of the tiles are opened anew
+    for each block, because many tiles, runs and regions can make thousands of files.
     """
     geobox = ownership.geobox
-    shape = copy_shape(use, _PLACING + 4 * max(product.profile.pixel_bytes for product in products))
+    shape = copy_shape(use, _POSITION_BYTES + 4 * max(product.profile.pixel_bytes for product in products))
     with ExitStack() as stack:
         writers = [[stack.enter_context(RasterWriter(*target)) for target in p.targets] for p in products]
         for block in blocks("", geobox, shape):
             owned = ownership.of(block)
-            places = {tile: _place(where, block, geobox, lattices[tile]) for tile, where in owned.items()}
+            places = {tile: _place(where, block, geobox, grids[tile]) for tile, where in owned.items()}
             for product, targets in zip(products, writers, strict=True):
                 values = product.pixels(places, block.shape)
                 for writer in targets:
                     writer.write(block, values)
 
 
-def _place(where: np.ndarray, block: Block, geobox: GeoBox, lattice: GeoBox) -> Place:
-    """The pixels of ``block`` in ``where`` (y, x) bool on the lattice of their tile."""
-    row, col = nearest_pixels(lattice, geobox, block.rows, block.cols)
+def _place(where: np.ndarray, block: Block, geobox: GeoBox, grid: GeoBox) -> Place:
+    """Position on the tile's grid of the pixels of ``block`` selected by ``where`` (y, x) bool."""
+    row, col = nearest_pixels(grid, geobox, block.rows, block.cols)
     return Place(np.flatnonzero(where), row[where], col[where])
 
 
@@ -194,7 +196,7 @@ def _dtype(path: Path) -> str:
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Map, coloured map, confidence and, if asked for, probabilities for each seed, and validity."""
+    """Cost of a job: map, coloured map, confidence and, if requested, probabilities of each seed, and validity."""
     run = facts.run
     probabilities = 2 * run.class_count if config.arg_classification.enable_probability_map else 0
     pixel = (2 * run.label_bytes + 1 + probabilities) * config.arg_train.runs + 1

@@ -1,4 +1,4 @@
-"""Step: the labels, confidence and validity of one tile, all its models together."""
+"""Step: merge of the labels and confidence of all models of one tile, and validity of the labelled pixels."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(job: JobContext) -> None:
         to_labels = {seed: writer(job.out.at("tile_labels", seed=seed), dtype) for seed in labels}
         to_confidence = {seed: writer(job.out.at("tile_confidence", seed=seed), "uint8") for seed in labels}
         to_validity = writer(job.out.validity, validity.dtype.name)
-        # of each model a label and a share; of them together two of each, the percentage and what it is rounded from
+        # Memory: label and confidence of each model; two merged layers of each, the percentage and its unrounded value.
         models = max(len(readers) for readers in labels.values())
         pixel_bytes = (models + 2) * (np.dtype(dtype).itemsize + 4) + 16
         for block in blocks(job.key.tile, validity.geobox, copy_shape(job.use, pixel_bytes)):
@@ -43,10 +43,10 @@ def run(job: JobContext) -> None:
 
 
 def first_labelled(labels: Sequence[np.ndarray], confidence: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The label of the first model that gives one, (y, x), and its confidence; 0 where none does.
+    """Label (y, x) of the first model that has one, and its confidence; 0 where no model has a label.
 
-    The masks of regions share no ground in ``proj``. On the lattice of the images, where each is bent by itself, they
-    may share pixels along their border.
+    Masks of regions do not overlap in ``proj``. On the images' grid they may share pixels along their border, because
+    each mask is rasterized after its own reprojection.
     """
     (merged, *others), (certain, *with_others) = labels, confidence
     for label, share in zip(others, with_others, strict=True):
@@ -62,7 +62,7 @@ def percent(confidence: np.ndarray, labelled: np.ndarray) -> np.ndarray:
 
 
 def _by_seed(job: JobContext, name: str, stack: ExitStack) -> Mapping[int, list[RasterReader]]:
-    """Open rasters of all regions by name, by seed."""
+    """Open rasters by seed, in each the rasters of all regions by name."""
     found: dict[int, list[RasterReader]] = {}
     for key, path in sorted(job.inp.each(name)):
         found.setdefault(key.seed, []).append(stack.enter_context(RasterReader(path)))
@@ -74,7 +74,7 @@ def _read(readers: Sequence[RasterReader], block: Block) -> list[np.ndarray]:
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Labels and confidence for each seed, and validity."""
+    """Cost of a job: labels and confidence of each seed, and validity."""
     return facts.raster_cost((facts.run.label_bytes + 1) * config.arg_train.runs + 1)
 
 

@@ -1,4 +1,4 @@
-"""Step: how many samples each class has in each region, and what was lost on the way to them, for one seed."""
+"""Step: number of samples by class and region, and losses from polygons to samples, for one seed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def run(job: JobContext) -> None:
 
 
 def _fates(job: JobContext, samples: Mapping[int, int]) -> list[ClassFate]:
-    """What became of the polygons of each class, for this seed."""
+    """Losses of the polygons of each class, for this seed."""
     classes = read_classes(job.inp.classes)
     before = read_class_losses(job.inp.losses)
     polygons = polygon_pixels(read_vector(job.inp.reference), job.inp.all("pixels").values())
@@ -54,7 +54,7 @@ def _fates(job: JobContext, samples: Mapping[int, int]) -> list[ClassFate]:
 
 
 def polygon_pixels(reference: gpd.GeoDataFrame, tables: Iterable[Path]) -> pd.DataFrame:
-    """The polygons that are used for some seed, with their pixels over all tiles."""
+    """Polygons used for at least one seed, with their pixels over all tiles."""
     found = pd.concat([pd.read_csv(path) for path in tables]).groupby(ORIGIN)["pixels"].sum()
     used = pd.DataFrame(reference.drop(columns=reference.geometry.name))
     used = used[used[seed_column(0)] != UNUSED]
@@ -64,11 +64,11 @@ def polygon_pixels(reference: gpd.GeoDataFrame, tables: Iterable[Path]) -> pd.Da
 def class_amounts(
     code: int, polygons: pd.DataFrame, seed: int, rates: Iterable[Mapping[int, Rate]], samples: int
 ) -> dict[str, Amount]:
-    """Polygons and pixels of one class from what is usable to the samples of one seed."""
+    """Polygons and pixels of one class, from usable polygons to the samples of one seed."""
     own = polygons[polygons[CODE] == code]
     side = own[seed_column(seed)]
     of_class = [found[code] for found in rates if code in found]
-    asked = sum(rate.wanted for rate in of_class)
+    requested = sum(rate.wanted for rate in of_class)
     left_out = sum(rate.left_out for rate in of_class)
     available = sum(rate.available for rate in of_class)
     return {
@@ -76,9 +76,9 @@ def class_amounts(
         USABLE: _amount(own),
         VALIDATION: _amount(own[side.isin([VALIDATION_SIDE, BOTH])]),
         LEARNING: _amount(own[side.isin([LEARN, BOTH])]),
-        "selection": Amount(0, available - asked - left_out),
+        "selection": Amount(0, available - requested - left_out),
         "max_samples": Amount(0, left_out),
-        "no_clear_date": Amount(0, asked - samples),
+        "no_clear_date": Amount(0, requested - samples),
         SAMPLES: Amount(0, samples),
     }
 

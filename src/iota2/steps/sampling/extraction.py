@@ -28,8 +28,8 @@ from iota2.io.tables.vectors import read_sqlite
 from iota2.steps.blocks import feature_shapes
 from iota2.steps.pixels import feature_pixels
 
-POINT_BYTES = 600
-"""Bytes of a point with its attributes while it is in memory."""
+BYTES_PER_POINT = 600
+"""Bytes of memory per point with its attributes."""
 log = logging.getLogger(__name__)
 
 
@@ -50,9 +50,9 @@ def run(job: JobContext) -> None:
 def extract(
     scene: Scene, recipe: FeatureRecipe, rows: np.ndarray, cols: np.ndarray, use: Resources
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features (pixel, feature) float32 at the given pixels, and whether each has a clear date.
+    """Features (pixel, feature) float32 at the given pixels, and whether each pixel has a clear date.
 
-    No pixels give an empty array.
+    Without pixels, the arrays are empty.
     """
     values = np.zeros((len(rows), len(recipe.names)), np.float32)
     clear = np.zeros(len(rows), bool)
@@ -65,12 +65,12 @@ def extract(
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Samples lie beside the blocks that they come from."""
+    """Cost of a job: samples are held in memory beside the blocks they are taken from."""
     run, seeds = facts.run, config.arg_train.runs
     largest = run.samples / seeds * min(1.0, 2 / max(1, len(run.scenes)))  # of a tile: twice the mean, of several
     seconds = facts.pixels * (READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features)
     return Cost(
-        memory=facts.allowed + int(largest * seeds * (4 * run.features + POINT_BYTES)),
+        memory=facts.allowed + int(largest * seeds * (4 * run.features + BYTES_PER_POINT)),
         seconds=SECONDS_PER_JOB + seconds,
         disk=run.samples * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * run.features) / len(run.scenes),
     )

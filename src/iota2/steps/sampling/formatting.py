@@ -1,4 +1,4 @@
-"""Step: the reference polygons of one tile, cut by region and validity, and where its models apply."""
+"""Step: reference polygons of one tile, cut by region and validity, and masks of the tile's models."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.vectors import read_vector, write_shapefile, write_sqlite
 from iota2.steps.blocks import COPY_SHAPE
 
-MARGIN = 3.0
-"""Pixels classified around the envelope: a pixel of the map, on another lattice, looks for its nearest there."""
+MARGIN_PIXELS = 3.0
+"""Pixels classified around the envelope, because a pixel of the map is on another grid and uses the nearest one here.
+"""
 
 
 def run(job: JobContext) -> None:
-    """Write the tile's pieces of polygons, by seed and side, and the shape and masks of its regions."""
+    """Write the tile's polygon parts by seed and side, and the shape and masks of its regions."""
     scene, tile = read_scene(job.inp.scene), job.key.tile
     envelope, regions = read_vector(job.inp.envelope), read_vector(job.inp.regions)
     ground = usable_ground(envelope.union_all(), read_vector(job.inp.clear).union_all())
@@ -52,7 +53,7 @@ def run(job: JobContext) -> None:
 def cut_polygons(
     reference: gpd.GeoDataFrame, regions: gpd.GeoDataFrame, ground: shapely.Geometry, tile: str
 ) -> gpd.GeoDataFrame:
-    """Pieces of the used polygons in each region on this tile's ground, by region, then origin."""
+    """Parts of the used polygons in each region on the tile's own area, by region, then origin."""
     used = reference[reference[seed_column(0)] != UNUSED]
     frames = []
     for region in regions.itertuples():
@@ -66,7 +67,7 @@ def cut_polygons(
 
 
 def pixels_csv(pieces: gpd.GeoDataFrame, geobox: GeoBox) -> str:
-    """Pixels of the tile whose centre is in each polygon, as CSV; polygons without any have a line too."""
+    """Number of tile pixels whose centre lies in each polygon, as CSV; polygons without pixels are included."""
     polygon, _, _ = pixels_inside(to_crs(pieces, geobox.crs), geobox)
     found = pieces[ORIGIN].iloc[polygon].value_counts()
     origins = sorted(pieces[ORIGIN].unique().tolist())
@@ -76,9 +77,9 @@ def pixels_csv(pieces: gpd.GeoDataFrame, geobox: GeoBox) -> str:
 def _write_region(
     job: JobContext, scene: Scene, region: str, geometry: shapely.Geometry, envelope: gpd.GeoDataFrame
 ) -> None:
-    """Shape of the region on the tile, as polygons and raster, and the mask of its model."""
+    """Write the region on the tile, as polygons and raster, and the mask of its model."""
     own = envelope.union_all()
-    margin = MARGIN * _pixel(scene.geobox, envelope)
+    margin = MARGIN_PIXELS * _pixel(scene.geobox, envelope)
     shape = _frame(shapely.intersection(geometry, own), region, envelope.crs)
     wide = _frame(shapely.intersection(geometry, own.buffer(margin)), region, envelope.crs)
     write_shapefile(shape, job.out.at("region_shape", region=region))
@@ -96,7 +97,7 @@ def _write_region(
 
 
 def _pixel(geobox: GeoBox, envelope: gpd.GeoDataFrame) -> float:
-    """The larger side of a pixel of the tile in the map units of its envelope."""
+    """Larger side of a pixel of the tile in the map units of its envelope."""
     side = max(resolution(geobox))
     if envelope.crs == geobox.crs:
         return side
@@ -110,7 +111,7 @@ def _frame(geometry: shapely.Geometry, region: str, crs: object) -> gpd.GeoDataF
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """A raster and a mask for each region."""
+    """Cost of a job: one raster and one mask per region."""
     return facts.raster_cost(2 * facts.regions * config.arg_train.runs)
 
 

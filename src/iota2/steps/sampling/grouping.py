@@ -1,4 +1,4 @@
-"""Reference polygons that stay together on one side of the split, and what the split becomes by that."""
+"""Groups of reference polygons that stay on one side of the split, and notes on their effect on the split."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from iota2.errors import InputError
 from iota2.io.files.crs import units_per_metre
 from iota2.io.tables.reference import LABEL, FieldValues, ReferenceData
 
-TOLERANCE = 0.1
-"""Of the learning share of a class: beyond it from the ratio, a note says so."""
+MAX_SHARE_DEVIATION = 0.1
+"""Maximum deviation of the learning share of a class from the ratio before a note is written."""
 
 
 class SplitOptions(Protocol):
-    """The options about the split."""
+    """The options of the split."""
 
     @property
     def ratio(self) -> float: ...
@@ -37,9 +37,9 @@ class SplitOptions(Protocol):
 def polygons_together(
     data: ReferenceData, home: list[str | None], field: FieldValues | None, distance: float | None
 ) -> np.ndarray | None:
-    """(polygon,) int64: polygons of one number stay together; None without any option that asks for it.
+    """Group number (polygon,) int64 of each polygon; None if no option requests groups.
 
-    Polygons without home region are not used: they link no others.
+    Polygons without a home region are unused and link no others.
     """
     groupings = []
     frame = data.frame
@@ -55,7 +55,7 @@ def polygons_together(
 
 
 def _units(frame: gpd.GeoDataFrame) -> float:
-    """Map units of a metre, of degrees where they are the shortest: no two polygons are nearer than they seem."""
+    """Map units per metre; in degrees, where a degree is shortest, so that distances are never overestimated."""
     latitude = float(np.abs(frame.total_bounds[[1, 3]]).max())
     return units_per_metre(frame.crs, latitude)
 
@@ -67,9 +67,9 @@ def group_notes(
     together: np.ndarray,
     field: FieldValues | None,
 ) -> list[str]:
-    """What the reader must know of a split by groups; ``frame`` has the sides of all seeds.
+    """Notes on a split by groups; ``frame`` has the sides of all seeds.
 
-    Raises InputError when a seed has nothing to validate, or nothing to learn, because groups are too large.
+    Raises InputError when a seed has no validation or no learning polygons because groups are too large.
     """
     used = (frame[seed_column(0)] != UNUSED).to_numpy()
     groups, sizes = np.unique(together[used], return_counts=True)
@@ -105,13 +105,13 @@ def _remedy(given: SplitOptions) -> str:
 def _share_notes(
     frame: gpd.GeoDataFrame, classes: Nomenclature, given: SplitOptions, together: np.ndarray
 ) -> Iterator[str]:
-    """Classes of a region whose polygons cannot be split as asked, with figures."""
+    """Notes on classes of a region whose polygons cannot be split as requested, with numbers."""
     for region, code in _strata(frame):
         members = _members(frame, region, code)
         polygons = int(members.sum())
         wanted = learners_wanted(polygons, given.ratio)
         learning = [int((frame.loc[members, seed_column(seed)] == LEARN).sum()) for seed in range(given.runs)]
-        off = {seed: n for seed, n in enumerate(learning) if _off(n, wanted, polygons)}
+        off = {seed: n for seed, n in enumerate(learning) if _is_unbalanced(n, wanted, polygons)}
         if polygons < 2 or not off:
             continue
         sizes = np.unique(together[members], return_counts=True)[1]
@@ -124,7 +124,7 @@ def _share_notes(
 
 
 def _strata(frame: gpd.GeoDataFrame) -> list[tuple[str, int]]:
-    """Region and code of the polygons that are used."""
+    """Region and code of the used polygons."""
     return sorted({(str(region), int(code)) for region, code in zip(frame[REGION], frame[CODE], strict=True) if region})
 
 
@@ -132,13 +132,13 @@ def _members(frame: gpd.GeoDataFrame, region: str, code: int) -> np.ndarray:
     return ((frame[REGION] == region) & (frame[CODE] == code)).to_numpy()
 
 
-def _off(learning: int, wanted: int, polygons: int) -> bool:
-    """Whether the learning polygons of a class are far from those wanted, or all on one side."""
-    return abs(learning - wanted) > max(TOLERANCE * polygons, 0.5) or learning in (0, polygons)
+def _is_unbalanced(learning: int, wanted: int, polygons: int) -> bool:
+    """Whether the number of learning polygons of a class is far from the target, or all are on one side."""
+    return abs(learning - wanted) > max(MAX_SHARE_DEVIATION * polygons, 0.5) or learning in (0, polygons)
 
 
 def _one_sided(learning: Iterable[int], polygons: int) -> Iterator[str]:
-    """What it means that all polygons are on one side."""
+    """Consequence of all polygons being on one side."""
     if polygons in learning:
         yield "; where all learn, nothing validates the class"
     if 0 in learning:

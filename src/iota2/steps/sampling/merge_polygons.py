@@ -1,4 +1,4 @@
-"""Step: the learning polygons of one model, of all tiles."""
+"""Step: learning polygons of one model, merged over all tiles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Step: the samples of one model, of all tiles."""
+"""Step: samples of one model, merged over all tiles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def run(job: JobContext) -> None:
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """The tables of the tiles, once more."""
+    """Cost of a job: a second copy of the tiles' tables."""
     run = facts.run
     models = run.region_count * config.arg_train.runs
     disk = run.samples * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * run.features) / models

@@ -1,4 +1,4 @@
-"""Step: how many pixels each class and polygon of one model has on one tile."""
+"""Step: number of pixels by class and polygon, for one model on one tile."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(job: JobContext) -> None:
 
 
 def _counted(values: pd.Series, polygon: np.ndarray) -> Counter[int]:
-    """Pixels by the value of their polygon; values without any pixel count 0."""
+    """Number of pixels by polygon value; values without pixels count 0."""
     counts = Counter(dict.fromkeys(values.tolist(), 0))
     counts.update(values.to_numpy()[polygon].tolist())
     return counts

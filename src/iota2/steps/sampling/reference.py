@@ -1,4 +1,4 @@
-"""Step: the reference polygons as used, and the side on which each stands for each seed."""
+"""Step: cleaned reference polygons, with the side of each polygon for each seed."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ from iota2.steps.sampling.grouping import group_notes, polygons_together
 
 @dataclass(frozen=True)
 class ReferenceParams:
-    """Where the polygons and classes come from, and how polygons are split."""
+    """Sources of polygons and classes, and the options of the split."""
 
     ground_truth: Path
     layer: str
-    """Which layer of the file; see ``io.tables.vector_source``."""
+    """Layer of the file; see ``io.tables.vector_source``."""
     points: PointArea | None
-    """What stands for points."""
+    """How points are turned into areas; None if points are not accepted."""
     data_field: str
     nomenclature: Path
     colors: Path
@@ -57,7 +57,7 @@ class ReferenceParams:
 
 
 def params(config: Config) -> ReferenceParams:
-    """The options about reference data and their split."""
+    """Parameters of the reference data and their split from the configuration."""
     chain, arg_train = config.chain, config.arg_train
     source = vector_source(chain.ground_truth)
     return ReferenceParams(
@@ -78,7 +78,7 @@ def params(config: Config) -> ReferenceParams:
 
 
 def run(job: JobContext[ReferenceParams]) -> None:
-    """Check the polygons, name the classes, draw learning and validation once for the whole run."""
+    """Check the polygons, name the classes, split into learning and validation once for the whole run."""
     given = job.params
     grids, owned = _grids(job), _owned(job)
     points = PointRule(given.points, grids, owned) if given.points else None
@@ -122,7 +122,7 @@ def _grids(job: JobContext) -> dict[str, GeoBox]:
 
 
 def _owned(job: JobContext) -> dict[str, shapely.Geometry]:
-    """The area that belongs to each tile."""
+    """Area that belongs to each tile."""
     return {key.tile: read_vector(path).union_all() for key, path in job.inp.each("envelopes")}
 
 
@@ -133,8 +133,7 @@ def split_frame(
     given: ReferenceParams,
     together: np.ndarray | None = None,
 ) -> gpd.GeoDataFrame:
-    """The polygons with code, home region and, for each seed, their side; those of one number in ``together`` are on
-    one side."""
+    """Polygons with code, home region and side for each seed; polygons of one group in ``together`` share a side."""
     frame, label = data.frame, label_column(given.data_field)
     codes = [classes.code(value) for value in frame["label"]]
     sides = split_polygons(
@@ -153,7 +152,7 @@ def split_frame(
 
 
 def _usable(data: ReferenceData, job: JobContext) -> np.ndarray:
-    """What of each polygon lies on its tiles' own ground with enough clear dates; empty for the others."""
+    """Part of each polygon on its tiles' own area with enough clear dates; empty for unusable polygons."""
     polygons = data.frame.geometry.to_numpy()
     pieces: list[list[shapely.Geometry]] = [[] for _ in polygons]
     tree = shapely.STRtree(polygons)
@@ -168,19 +167,19 @@ def _usable(data: ReferenceData, job: JobContext) -> np.ndarray:
 
 
 def _split_notes(data: ReferenceData, classes: Nomenclature, home: list[str | None], split: bool) -> list[str]:
-    """What the split leaves out: polygons off the map, classes that nothing validates or learns, or no split at all."""
+    """Notes on the split: polygons outside the map, classes without validation or learning, or no split at all."""
     codes = [classes.code(label) for label in data.frame["label"]]
     notes = []
     outside = [str(fid) for fid, region in zip(data.frame[ORIGIN], home, strict=True) if region is None]
     if outside:
         notes.append(
-            f"{len(outside)} of {len(home)} polygons lie outside the tiles, the regions or the ground with enough "
+            f"{len(outside)} of {len(home)} polygons are outside the tiles, the regions or the area with enough "
             f"clear dates and are not used (first: row {', '.join(outside[:5])})."
         )
     if not split:
         notes.append(
             "The map is validated on the polygons it was learned from (arg_train.split_ground_truth is False): the "
-            "accuracy is optimistic, and says nothing about other ground."
+            "accuracy is optimistic, and does not apply to other areas."
         )
     for region, code in unvalidated(codes, home) if split else []:
         notes.append(
@@ -189,7 +188,7 @@ def _split_notes(data: ReferenceData, classes: Nomenclature, home: list[str | No
         )
     lost = sorted(set(classes.codes) - {code for code, region in zip(codes, home, strict=True) if region})
     for code in lost:
-        notes.append(f"Class {classes.name(code)} ({code}) has no usable polygon: the map does not hold it.")
+        notes.append(f"Class {classes.name(code)} ({code}) has no usable polygon: the map does not contain it.")
     return notes
 
 

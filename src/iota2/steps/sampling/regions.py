@@ -1,4 +1,4 @@
-"""Step: the regions as used, read from the user's file or one for all."""
+"""Step: cleaned regions, read from the user's file, or one region for everything."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from iota2.io.tables.vectors import read_vector, write_shapefile
 
 @dataclass(frozen=True)
 class RegionParams:
-    """Where the regions come from."""
+    """Source of the regions."""
 
     path: Path | None
     field: str
     proj: str
     layer: str = ""
-    """Which layer of the file; see ``io.tables.vector_source``."""
+    """Layer of the file; see ``io.tables.vector_source``."""
 
 
 def params(config: Config) -> RegionParams:
-    """The options about regions."""
+    """Parameters of the regions from the configuration."""
     chain = config.chain
     source = vector_source(chain.region_path) if chain.region_path else None
     if source is None:
@@ -37,7 +37,7 @@ def params(config: Config) -> RegionParams:
 
 
 def run(job: JobContext[RegionParams]) -> None:
-    """Write the regions in ``proj``; without a region file, one region over all envelopes."""
+    """Write the regions in ``proj``; without a region file, one region that covers all envelopes."""
     given = job.params
     if given.path is not None:
         write_shapefile(read_regions(with_choice(given.path, given.layer), given.field, given.proj), job.out.regions)

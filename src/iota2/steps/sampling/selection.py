@@ -1,4 +1,4 @@
-"""Step: which pixels one model learns from."""
+"""Step: selection of the pixels that one model learns from."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SelectionParams:
-    """How pixels are chosen, and the seed of the run."""
+    """Sampling strategy, and the random seed of the run."""
 
     selection: SampleSelection
     random_seed: int
     proj: str
     most: int | None
-    """Pixels of a class that a model learns from at most."""
+    """Maximum number of pixels per class for one model."""
 
 
 def params(config: Config) -> SelectionParams:
-    """The options about sample selection."""
+    """Parameters of the sample selection from the configuration."""
     arg_train = config.arg_train
     return SelectionParams(
         arg_train.sample_selection, arg_train.seed, config.chain.proj, arg_train.max_samples_per_class
@@ -88,11 +88,11 @@ def run(job: JobContext[SelectionParams]) -> None:
 
 
 def nothing_selected(region: str, seed: int, available: Mapping[int, int], wanted: Mapping[int, int]) -> str:
-    """What to say when a model has no pixel to learn from, and why."""
+    """Message for a model without any pixel to learn from, with the reason."""
     where = f"Region {region}, seed {seed}: no pixel to learn from"
     if not available:
         return (
-            f"{where}: no polygon stands for learning there. Draw more polygons, merge the region with another, or "
+            f"{where}: no polygon is used for learning there. Draw more polygons, merge the region with another, or "
             "lower chain.cloud_threshold."
         )
     if not sum(available.values()):
@@ -108,7 +108,7 @@ def nothing_selected(region: str, seed: int, available: Mapping[int, int], wante
 
 
 def selection_options(selection: SampleSelection, region: str) -> SelectionOptions:
-    """What the configuration says for the model of one region."""
+    """Selection options for the model of one region."""
     given = selection.of_region(region)
     return SelectionOptions(
         sampler=given.sampler,
@@ -120,7 +120,7 @@ def selection_options(selection: SampleSelection, region: str) -> SelectionOptio
 
 
 def _targets(options: SelectionOptions, available: Mapping[int, int], classes: Nomenclature) -> dict[int, int]:
-    """Pixels wanted of each class code; a table of counts names classes by the user's labels."""
+    """Number of requested pixels by class code; a table of counts names classes by the user's labels."""
     label: dict[int, Label] = dict(zip(classes.codes, classes.labels, strict=True))
     requested = read_class_counts(Path(options.counts_file), classes)[0] if options.counts_file else None
     by_label = class_targets(options, {label[code]: count for code, count in available.items()}, requested)
@@ -128,23 +128,23 @@ def _targets(options: SelectionOptions, available: Mapping[int, int], classes: N
 
 
 def _capped(wanted: Mapping[int, int], most: int | None) -> dict[int, int]:
-    """No number above ``most``; None is no limit."""
+    """Numbers limited to ``most``; None is no limit."""
     return {code: count if most is None else min(count, most) for code, count in wanted.items()}
 
 
 def _left_out(wanted: Mapping[int, int], targets: Mapping[int, int]) -> dict[int, int]:
-    """Pixels beyond the greatest number, by code of the classes that have more."""
+    """Number of pixels beyond the maximum, by code of the classes that exceed it."""
     return {code: wanted[code] - targets[code] for code in sorted(wanted) if wanted[code] > targets[code]}
 
 
 @dataclass(frozen=True)
 class TilePixels:
-    """Every pixel of the model's learning polygons on one tile, in scan order."""
+    """All pixels of the model's learning polygons on one tile, in scan order."""
 
     geobox: GeoBox
     polygons: gpd.GeoDataFrame
     polygon: np.ndarray
-    """Position, in ``polygons``, of the polygon that holds each pixel."""
+    """Position in ``polygons`` of the polygon that contains each pixel."""
     rows: np.ndarray
     cols: np.ndarray
 
@@ -154,7 +154,7 @@ class TilePixels:
         return self.polygons[CODE].to_numpy()[self.polygon]
 
     def points(self, chosen: np.ndarray, proj: str) -> gpd.GeoDataFrame:
-        """The pixels at the positions ``chosen`` as points in ``proj``, with what is known of their polygon."""
+        """The pixels at positions ``chosen`` as points in ``proj``, with the attributes of their polygon."""
         rows, cols = self.rows[chosen], self.cols[chosen]
         frame = pd.DataFrame(self.polygons.drop(columns=self.polygons.geometry.name))
         frame = frame.iloc[self.polygon[chosen]].assign(**{ROW: rows, COLUMN: cols})

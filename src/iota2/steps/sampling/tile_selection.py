@@ -1,4 +1,4 @@
-"""Step: the pixels selected on one tile, for all models and seeds."""
+"""Step: selected pixels of one tile, for all models and seeds."""
 
 from __future__ import annotations
 

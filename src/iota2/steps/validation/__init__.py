@@ -1,1 +1,1 @@
-"""Steps that measure the accuracy."""
+"""Steps that estimate the accuracy."""

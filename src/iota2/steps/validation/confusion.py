@@ -1,4 +1,4 @@
-"""Step: the map against the reference polygons of one tile."""
+"""Step: comparison of the map with the reference polygons of one tile."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ VALIDATION_WRONG, VALIDATION_RIGHT, LEARNING_WRONG, LEARNING_RIGHT = 1, 2, 3, 4
 
 
 def run(job: JobContext) -> None:
-    """Count the map's pixels in the tile's validation polygons and mark right and wrong ones."""
+    """Count the map's pixels in the tile's validation polygons and mark correct and wrong pixels."""
     codes = read_classes(job.inp.classes).codes
     validation, learning = read_sqlite(job.inp.validation), read_sqlite(job.inp.learning)
     outlines = outlines_of(validation, read_vector(job.inp.reference))
@@ -53,7 +53,7 @@ def run(job: JobContext) -> None:
 
 
 def compare(produced: np.ndarray, validation: np.ndarray, learning: np.ndarray) -> np.ndarray:
-    """Right and wrong pixels of both sides as uint8; 0 without reference or label, sums where both sides are."""
+    """Correct and wrong pixels of both sides as uint8; 0 without reference or label, sums where both sides overlap."""
     mapped = produced > 0
     result = np.zeros(produced.shape, np.uint8)
     for codes, wrong, right in (
@@ -65,15 +65,15 @@ def compare(produced: np.ndarray, validation: np.ndarray, learning: np.ndarray) 
 
 
 def burn_positions(polygons: gpd.GeoDataFrame, block: Block) -> np.ndarray:
-    """(y, x) uint32: position of the polygon of each pixel, from 1; 0 elsewhere."""
+    """Position of the polygon of each pixel, from 1, as (y, x) uint32; 0 elsewhere."""
     near = np.sort(polygons.sindex.query(block.geobox.extent.geom))
     return rasterize(zip(polygons.geometry.iloc[near], near + 1, strict=True), block.geobox, "uint32")
 
 
 def outlines_of(pieces: gpd.GeoDataFrame, reference: gpd.GeoDataFrame) -> dict[int, shapely.Geometry]:
-    """The edges of the polygons that ``pieces`` were cut from, by row of the reference data.
+    """Edges of the polygons that ``pieces`` were cut from, by row of the reference data.
 
-    The cuts by tile, region and clouds are no edges: on both sides of them the ground is that of the polygon.
+    Cuts by tile, region and clouds are not edges: the polygon continues on the other side of the cut.
     """
     whole = reference[reference[ORIGIN].isin(pieces[ORIGIN])]
     edges = shapely.boundary(whole.geometry.to_numpy())
@@ -90,7 +90,7 @@ def _counted(
     polygons: gpd.GeoDataFrame, outlines: Mapping[int, shapely.Geometry], owner: np.ndarray, produced: np.ndarray,
     block: Block,
 ) -> PolygonCounts:  # fmt: skip
-    """The pixels of a block that have an ``owner``, by polygon, class of the map and whether they touch its edge."""
+    """Number of owned pixels of a block by polygon, class of the map and contact with the polygon's edge."""
     row, col = np.nonzero(owner)
     position = owner[row, col].astype(np.int64) - 1
     origin = polygons[ORIGIN].to_numpy().astype(np.int64)[position]
@@ -104,7 +104,7 @@ def _counted(
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """A byte for each pixel."""
+    """Cost of a job: one byte per pixel."""
     return facts.raster_cost(1)
 
 

@@ -1,4 +1,4 @@
-"""Step: right and wrong pixels of all tiles as one raster, for one seed."""
+"""Step: raster of correct and wrong pixels of all tiles, for one seed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from iota2.steps.blocks import COPY_SHAPE
 
 @dataclass(frozen=True)
 class DifferenceParams:
-    """What the values mean."""
+    """Meaning of the raster's values."""
 
     split: bool
-    """Whether polygons are on one side; otherwise all are on both, and values are sums."""
+    """Whether each polygon is on one side; otherwise all polygons are on both sides, and values are sums."""
 
 
 def params(config: Config) -> DifferenceParams:
@@ -37,8 +37,8 @@ def run(job: JobContext[DifferenceParams]) -> None:
     with RasterWriter(job.out.difference, RasterProfile(geobox, "uint8", nodata=0, overviews="nearest")) as writer:
         for block in blocks("", geobox, COPY_SHAPE):
             merged = np.zeros(block.shape, np.uint8)
-            for path, lattice in tiles:
-                if lattice.extent.intersects(block.geobox.extent):
+            for path, grid in tiles:
+                if grid.extent.intersects(block.geobox.extent):
                     merged += read_block(path, block)
             writer.write(block, merged)
     style = difference_style(split=job.params.split)
@@ -47,7 +47,7 @@ def run(job: JobContext[DifferenceParams]) -> None:
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """A byte for each pixel."""
+    """Cost of a job: one byte per pixel."""
     return facts.raster_cost(1)
 
 

@@ -1,4 +1,4 @@
-"""Step: the validation pixels of all tiles added up, for each seed."""
+"""Step: sum of the validation pixels of all tiles, for each seed."""
 
 from __future__ import annotations
 
@@ -35,8 +35,10 @@ def run(job: JobContext) -> None:
 
 
 def distances_to_learning(reference: gpd.GeoDataFrame, seed: int) -> dict[int, float]:
-    """Metres from each validation polygon of a seed to the nearest learning polygon of its class, by row of the
-    reference data; polygons of a class that nothing learns are left out."""
+    """Distance in metres from each validation polygon of a seed to the nearest learning polygon of its class.
+
+    Distances are by row of the reference data; polygons of a class without learning polygons are omitted.
+    """
     side, origin = reference[seed_column(seed)], reference[ORIGIN].to_numpy()
     found = nearest_of_class(
         reference.geometry.to_numpy(),

@@ -1,4 +1,4 @@
-"""Step: the accuracy report: text, figures, numbers for programs, and one page with everything."""
+"""Step: accuracy report as text, figures, machine-readable numbers, and one page with everything."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ from iota2.steps.blocks import COPY_SHAPE
 
 QUICKLOOK_PIXELS = 1_000_000
 LIBRARIES = ("numpy", "scikit-learn", "rasterio", "numba")
-TOLD_BY_MODELS = ("arg_train.classifier", "arg_train.otb_classifier_options")
-"""Options of which the models tell what they were trained with, whatever the configuration says by now."""
+OPTIONS_OF_TRAINING = ("arg_train.classifier", "arg_train.otb_classifier_options")
+"""Training options; the report reads their values from the models, not from the present configuration."""
 
 
 @dataclass(frozen=True)
 class ReportParams:
-    """What the report says about the configuration."""
+    """Part of the configuration that the report shows."""
 
     title: str
     options: Mapping[str, str]
-    """Options that differ from their default, as text, but for those that the models themselves tell."""
+    """Options that differ from their default, as text, except those that are read from the models."""
     files: tuple[Artifact, ...]
     runs: int
 
@@ -74,11 +74,11 @@ def params(config: Config) -> ReportParams:
     told = [
         setting
         for setting in describe(config)
-        if setting.value != setting.default and f"{setting.section}.{setting.key}" not in TOLD_BY_MODELS
+        if setting.value != setting.default and f"{setting.section}.{setting.key}" not in OPTIONS_OF_TRAINING
     ]
     return ReportParams(
         title=config.chain.output_path.name,
-        options={f"{s.section}.{s.key}": _shown(s.value) for s in told},
+        options={f"{s.section}.{s.key}": _shown(s.value) for s in changed},
         files=tuple(artifact for artifact in layout.products() if artifact != layout.REPORT and artifact.when(config)),
         runs=config.arg_train.runs,
     )
@@ -92,12 +92,12 @@ def run(job: JobContext[ReportParams]) -> None:
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
     fates = {key.seed: read_fates(path) for key, path in job.inp.each("losses")}
     notes = (*warnings(fates, classes.name), *_notes(job), *_unlearned(job, classes))
-    told = (*classes.warnings, *notes)
+    remarks = (*classes.warnings, *notes)
     counts = {key.seed: read_polygon_counts(path) for key, path in job.inp.each("validation")}
     found = validated(counts, classes.codes)
-    results = results_text(confusions, classes, told, found)
+    results = results_text(confusions, classes, remarks, found)
     write_text(job.out.results, printable(f"{results}\n{samples_text(fates, classes.name)}"))
-    write_json(job.out.metrics, metrics(confusions, classes, told, _provenance(job, scenes), found))
+    write_json(job.out.metrics, metrics(confusions, classes, remarks, _provenance(job, scenes), found))
     for key, path in job.out.each("figures"):
         confusion = confusions[key.seed]
         with replacing(path) as part:
@@ -107,16 +107,16 @@ def run(job: JobContext[ReportParams]) -> None:
 
 
 def _figures() -> ModuleType:
-    # Only this step draws, and importing matplotlib takes a fifth of the time in which a command starts.
-    with _no_settings_of_the_working_folder():
+    # Only this step draws, and importing matplotlib takes a fifth of the start time of a command.
+    with _without_local_settings():
         from iota2.report.results import figures  # noqa: PLC0415
 
     return figures
 
 
 @contextmanager
-def _no_settings_of_the_working_folder() -> Iterator[None]:
-    """In the body, the working folder is one without ``matplotlibrc``, which Matplotlib would read when imported."""
+def _without_local_settings() -> Iterator[None]:
+    """Context in which the working folder has no ``matplotlibrc``, which Matplotlib would read when imported."""
     if "matplotlib" in sys.modules:
         yield
         return
@@ -136,7 +136,7 @@ def _page(
     scenes: list[Scene],
     notes: tuple[str, ...],
 ) -> ReportData:
-    """What the page shows; maps are those of the first seed."""
+    """Content of the page; maps are those of the first seed."""
     figures = _figures()
     seed = min(confusions)
     labels, confidence = job.inp.at("map", seed=seed), job.inp.at("confidence", seed=seed)
@@ -147,7 +147,7 @@ def _page(
         title=job.params.title,
         nomenclature=classes,
         confusions=confusions,
-        mapped=_mapped(labels, Ownership(_envelopes(job), geobox)),
+        mapped=_map_pixels(labels, Ownership(_envelopes(job), geobox)),
         pixel_area=float(np.prod(resolution(geobox))) / units_per_metre(geobox.crs) ** 2 if metres else 0.0,
         tiles=tuple(scene.tile for scene in scenes),
         series=_series(scenes),
@@ -155,10 +155,10 @@ def _page(
         map=Picture("Map", layout.MAP.about, _map_picture(labels, classes, metres)),
         pictures=(
             Picture(
-                "Confidence", layout.FINAL_CONFIDENCE.about, figures.confidence_quicklook(*_small(confidence, metres))
+                "Confidence", layout.FINAL_CONFIDENCE.about, figures.confidence_quicklook(*_thinned(confidence, metres))
             ),
             Picture(
-                "Validity", layout.FINAL_VALIDITY.about, figures.validity_quicklook(*_small(job.inp.validity, metres))
+                "Validity", layout.FINAL_VALIDITY.about, figures.validity_quicklook(*_thinned(job.inp.validity, metres))
             ),
         ),
         notes=notes,
@@ -170,12 +170,12 @@ def _page(
 
 
 def _map_picture(path: Path, classes: Nomenclature, metres: bool) -> bytes:
-    small, pixel_size = _small(path, metres)
+    small, pixel_size = _thinned(path, metres)
     return _figures().map_quicklook(small, classes, pixel_size)
 
 
-def _small(path: Path, metres: bool) -> tuple[np.ndarray, float | None]:
-    """A thinned raster and the size of its pixels in metres, None when the map is in degrees."""
+def _thinned(path: Path, metres: bool) -> tuple[np.ndarray, float | None]:
+    """Thinned raster and its pixel size in metres (None when the map is in degrees)."""
     small = decimated(path, QUICKLOOK_PIXELS)
     with RasterReader(path) as reader:
         size = resolution(reader.geobox)[0] * reader.geobox.shape[1] / small.shape[1]
@@ -187,8 +187,8 @@ def _envelopes(job: JobContext) -> dict[str, gpd.GeoSeries]:
     return {key.tile: read_vector(path).geometry for key, path in job.inp.each("envelopes")}
 
 
-def _mapped(path: Path, ownership: Ownership) -> dict[int, int]:
-    """Pixels of the map by class code; with 0 for those on the ground of a tile that have no label."""
+def _map_pixels(path: Path, ownership: Ownership) -> dict[int, int]:
+    """Number of map pixels by class code; 0 counts pixels in the area of a tile without label."""
     counts, owned = np.zeros(1 << 16, np.int64), 0
     with RasterReader(path) as reader:
         for block in blocks("", reader.geobox, COPY_SHAPE):
@@ -222,7 +222,7 @@ def _notes(job: JobContext) -> tuple[str, ...]:
 
 
 def _alignments(job: JobContext) -> list[tuple[str, Path]]:
-    """Tiles, and the tables of how their dates lie; none without a reference image."""
+    """Tiles, and the tables of the alignment of their dates; empty without a reference image."""
     if "alignments" not in job.inp:
         return []
     return [(key.tile, path) for key, path in job.inp.each("alignments")]
@@ -250,7 +250,7 @@ def _aligned(tile: str, path: Path) -> Iterator[AlignedSeries]:
 
 
 def _unlearned(job: JobContext, classes: Nomenclature) -> Iterator[str]:
-    """Classes that a model cannot know though they have polygons to learn from, and pixels it could or may not use."""
+    """Notes on classes that a model cannot know despite having polygons, and on pixels that were not used."""
     seeds: dict[tuple[str, int, str], list[str]] = {}
     for key, path in job.inp.each("rates"):
         region, seed = key.region, key.seed
@@ -277,7 +277,7 @@ def _unlearned(job: JobContext, classes: Nomenclature) -> Iterator[str]:
 
 
 def _files(given: ReportParams) -> tuple[tuple[str, str], ...]:
-    """The products beside the page, with one sentence each."""
+    """Products listed on the page, with one sentence each."""
     folder = PurePosixPath(layout.REPORT.path).parent
     return tuple(
         (str(PurePosixPath(artifact.path.format(seed=seed)).relative_to(folder)), artifact.about)
@@ -287,7 +287,7 @@ def _files(given: ReportParams) -> tuple[tuple[str, str], ...]:
 
 
 def _models(job: JobContext) -> Iterator[ModelView]:
-    """The models of the map, as they tell of themselves."""
+    """Models of the map, described from the model files."""
     for path in job.inp.all("models").values():
         made = read_training(path)
         parameters = as_options(made.kind, made.parameters)
@@ -299,10 +299,12 @@ def _configuration(job: JobContext[ReportParams]) -> dict[str, str]:
 
 
 def options_of_models(models: Sequence[ModelView]) -> dict[str, str]:
-    """Of ``TOLD_BY_MODELS``, those that differ from their default, as text; what differs between models side by
-    side."""
-    found: dict[str, dict[str, None]] = {name: {} for name in TOLD_BY_MODELS}
-    classifier, options = TOLD_BY_MODELS
+    """Training options read from the models that differ from their default, as text.
+
+    Values that differ between models are listed side by side.
+    """
+    found: dict[str, dict[str, None]] = {name: {} for name in OPTIONS_OF_TRAINING}
+    classifier, options = OPTIONS_OF_TRAINING
     for model in models:
         if model.classifier != ArgTrain.model_fields["classifier"].default:
             found[classifier][model.classifier] = None
@@ -326,7 +328,7 @@ def _provenance(job: JobContext[ReportParams], scenes: list[Scene]) -> dict[str,
 
 
 def _samples(job: JobContext) -> list[dict[str, object]]:
-    """What became of the polygons of each class, by seed."""
+    """Losses of the polygons of each class, by seed."""
     return [
         {"seed": key.seed, "code": fate.code, **{what: asdict(amount) for what, amount in fate.amounts.items()}}
         for key, path in job.inp.each("losses")
