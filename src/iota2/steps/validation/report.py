@@ -71,7 +71,7 @@ class ReportParams:
 
 def params(config: Config) -> ReportParams:
     """The options shown in the report."""
-    told = [
+    changed = [
         setting
         for setting in describe(config)
         if setting.value != setting.default and f"{setting.section}.{setting.key}" not in OPTIONS_OF_TRAINING
