@@ -37,7 +37,7 @@ def scan_folders(folders: Mapping[str, str | Path], tile: str) -> tuple[Scene, F
     )
     scene = Scene(tile, geobox, series)
     recipe = build_recipe({tile: scene}, params_of(options, Interpolation(), FeatureExtraction(), ArgTrain()))
-    notes = (*(note for _, remarks in found for note in remarks), *(note for _, little in placed for note in little))
+    notes = (*(note for _, texts in found for note in texts), *(note for _, little in placed for note in little))
     return scene, recipe, notes
 
 

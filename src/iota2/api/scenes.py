@@ -26,6 +26,7 @@ from iota2.errors import InputError
 from iota2.io.series.reader import CubeReader
 from iota2.io.series.scene_file import read_scene, shifted
 from iota2.io.tables.recipes import read_recipe
+from iota2.io.tables.remark_lists import read_remarks
 from iota2.run.survey.survey import survey
 
 T = TypeVar("T")
@@ -169,7 +170,7 @@ def _of_run(root: Path, tile: str, tiles: Sequence[str]) -> OpenedScene:
     if shifts.exists():
         scene = shifted(scene, _read(shifts, _read_json))
     recipe = _read(root / layout.RECIPE.path, read_recipe)
-    return OpenedScene(scene, recipe, tuple(_read(notes, _read_json)))
+    return OpenedScene(scene, recipe, texts_of(_read(notes, read_remarks)))
 
 
 def _read(path: Path, reader: Callable[[Path], T]) -> T:
