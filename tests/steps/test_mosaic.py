@@ -23,6 +23,7 @@ from iota2.io.tables.classes import write_classes
 from iota2.io.tables.vectors import write_shapefile
 from iota2.steps.products import mosaic
 from iota2.steps.profiles import NO_PROBABILITY, probability_profile, scaled
+from tests.steps.helpers import CRS, GRID, area, frame, read_raster, run, several, write_codes, write_raster
 
 SIDE = 640
 CLASSES = Nomenclature((1, 2), ("one", "two"), ((255, 0, 0), (0, 255, 0)), (1, 2))
@@ -136,3 +137,26 @@ def test_probabilities_are_scaled_and_absent_without_label() -> None:
     prediction = Prediction(np.array([[2, 0]], np.uint16), shares[1], shares)
     found = scaled(prediction, np.array([0, 2]), 3)
     assert found.tolist() == [[[250, NO_PROBABILITY]], [[0, NO_PROBABILITY]], [[750, NO_PROBABILITY]]]
+
+
+def test_each_pixel_is_that_of_the_tile_to_which_it_belongs(tmp_path: Path) -> None:
+    """Two tiles overlap by four columns: the west owns two of them. The map ends where both end."""
+    grids = {"A": GRID, "B": GRID.translate_pix(4, 0)}
+    owned = {"A": area((0, 5), (0, 6)), "B": area((0, 5), (6, 12))}
+    values = {"labels": {"A": 1, "B": 2}, "confidence": {"A": 50, "B": 90}, "validity": {"A": 3, "B": 4}}
+    inp: dict[str, str | Several] = {"classes": write_codes(tmp_path)}
+    for tile, geometry in owned.items():
+        write_shapefile(frame([geometry], tile=tile), tmp_path / f"{tile}.shp")
+    for kind, numbers in values.items():
+        paths = {t: write_raster(tmp_path / f"{kind}_{t}.tif", n, geobox=grids[t]) for t, n in numbers.items()}
+        by_seed = {(tile, 0): path for tile, path in paths.items()}
+        inp[kind] = several("tile", paths) if kind == "validity" else several("tile seed", by_seed)
+    inp["envelopes"] = several("tile", {tile: f"{tile}.shp" for tile in owned})
+    out = {name: several("seed", {0: f"final_{name}.tif"}) for name in ("map", "colors", "confidence")}
+    params = mosaic.MosaicParams(CRS, None)
+    run(mosaic.STEP, tmp_path, inp, {**out, "validity": "final_validity.tif"}, params=params)
+    for name, kind in {"map": "labels", "colors": "labels", "confidence": "confidence", "validity": "validity"}.items():
+        row = [values[kind]["A"]] * 6 + [values[kind]["B"]] * 6
+        assert read_raster(tmp_path / f"final_{name}.tif").tolist() == [row] * 5, name
+    with rasterio.open(tmp_path / "final_colors.tif") as source:
+        assert [source.colormap(1)[code][:3] for code in CLASSES.codes] == list(CLASSES.colors)

@@ -1,10 +1,36 @@
-"""What the report says of the options that models were trained with."""
+"""The accuracy report, and what it says of the options that models were trained with."""
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from iota2 import layout
+from iota2.classifiers import save_model, train_model
 from iota2.classifiers.registry import as_options, validate_options
+from iota2.core.losses import Amount, ClassFate, fates_csv
+from iota2.core.tables import Confusion
+from iota2.io.tables.confusions import confusion_csv
+from iota2.io.tables.vectors import write_shapefile
 from iota2.report.results.page import ModelView
-from iota2.steps.validation.report import options_of_models
+from iota2.steps.validation.report import STEP, ReportParams, options_of_models
+from tests.steps.helpers import (
+    CRS,
+    DAYS,
+    RECIPE,
+    TILE,
+    area,
+    frame,
+    run,
+    several,
+    write_codes,
+    write_raster,
+    write_scene,
+)
 
 
 def model(kind: str, options: dict[str, object]) -> ModelView:
@@ -29,3 +55,77 @@ def test_defaults_are_not_shown_and_another_classifier_is() -> None:
 def test_options_of_models_that_differ_stand_side_by_side() -> None:
     told = options_of_models([model("rf", {"classifier.rf.min": number}) for number in (7, 8)])
     assert told["arg_train.otb_classifier_options"] == "{'classifier.rf.min': 7} | {'classifier.rf.min': 8}"
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a map of 48 pixels: 8 validation pixels of wheat, 6 of them right, and 4 of maize, all right."""
+    folder = tmp_path_factory.mktemp("report")
+    (folder / "scan.json").write_text('["one product left out"]', encoding="utf-8")
+    (folder / "values.json").write_text("[]", encoding="utf-8")
+    (folder / "polygons.json").write_text('["two polygons repaired"]', encoding="utf-8")
+    (folder / "rates.csv").write_text("#className,requiredSamples,totalSamples,rate\n1,9,20,0.45\n2,5,5,1\n")
+    (folder / "samples.csv").write_text("class,all,region_1\n1,9,9\n2,4,4\n", encoding="utf-8")
+    amounts = {"drawn": Amount(3, 40), "usable": Amount(3, 30), "validation": Amount(1, 8), "samples": Amount(0, 20)}
+    (folder / "losses.csv").write_text(fates_csv([ClassFate(code, str(code), amounts) for code in (1, 2)]))
+    (folder / "confusion.csv").write_text(
+        confusion_csv(Confusion((1, 2), np.array([[6, 2], [0, 4]]), np.zeros(2, np.int64)))
+    )
+    (folder / "validation.csv").write_text(
+        "originfid,reference,produced,edge,pixels,distance\n0,1,1,0,6,100.000\n0,1,2,1,2,100.000\n1,2,2,1,4,100.000\n"
+    )
+    write_shapefile(frame([area((0, 6), (0, 8))], tile=TILE), folder / "envelope.shp")
+    parameters, _ = validate_options("rf", {"classifier.rf.nbtrees": 2})
+    samples, codes = np.eye(2, len(RECIPE.names)), np.array([1, 2])
+    model = train_model("rf", parameters, samples, codes, recipe=RECIPE, seed=0, region="1", threads=1)
+    save_model(model, folder / "model", folder / "card.txt")
+    inp = {
+        "scenes": several("tile", {TILE: write_scene(folder, {day: {"RED": 1, "NIR": 1} for day in DAYS})}),
+        "scan_notes": several("tile", {TILE: "scan.json"}),
+        "value_notes": several("tile", {TILE: "values.json"}),
+        "reference_notes": "polygons.json",
+        "classes": write_codes(folder),
+        "rates": several("region seed", {("1", 0): "rates.csv"}),
+        "samples": several("seed", {0: "samples.csv"}),
+        "losses": several("seed", {0: "losses.csv"}),
+        "envelopes": several("tile", {TILE: "envelope.shp"}),
+        "confusion": several("seed", {0: "confusion.csv"}),
+        "validation": several("seed", {0: "validation.csv"}),
+        "models": several("region seed", {("1", 0): "model"}),
+        "map": several(
+            "seed", {0: write_raster(folder / "map.tif", np.where(np.arange(8) < 2, 1, 2) + np.zeros((6, 8)))}
+        ),
+        "confidence": several("seed", {0: write_raster(folder / "confidence.tif", 80)}),
+        "validity": write_raster(folder / "validity.tif", 3),
+    }
+    out = {"results": "RESULTS.txt", "metrics": "metrics.json", "page": "report.html"}
+    params = ReportParams("Fields of the valley", {"chain.proj": CRS}, (layout.MAP,), 1)
+    run(STEP, folder, inp, {**out, "figures": several("seed", {0: "confusion.png"})}, params=params)
+    return folder
+
+
+def test_the_measures_of_the_report_are_those_of_the_matrix(reported: Path) -> None:
+    found = json.loads((reported / "metrics.json").read_text(encoding="utf-8"))
+    (seed,) = found["seeds"]
+    assert seed["confusion"] == [[6, 2], [0, 4]]
+    assert seed["overall_accuracy"] == pytest.approx(10 / 12)
+    assert seed["precision"] == pytest.approx([1, 4 / 6])
+    assert seed["recall"] == pytest.approx([6 / 8, 1])
+    assert found["summary"]["runs"] == 1
+    assert found["provenance"]["series"] == [f"{TILE}: 3 dates of Small, 2018-01-01 to 2018-01-21"]
+    results = (reported / "RESULTS.txt").read_text(encoding="utf-8")
+    assert "OA : 0.833" in results
+    assert "wheat (1): 3 polygons, 40 pixels drawn; 20 pixels to learn from" in results
+
+
+def test_the_report_shows_notes_map_and_what_was_not_learned(reported: Path) -> None:
+    notes = " ".join(json.loads((reported / "metrics.json").read_text(encoding="utf-8"))["notes"])
+    page = (reported / "report.html").read_text(encoding="utf-8")
+    for text in ("one product left out", "two polygons repaired", "1 of 14 selected pixels have no clear date"):
+        assert text in notes
+        assert text in page
+    assert "Fields of the valley" in page
+    assert 'href="Classif_Seed_0.tif"' in page
+    for code, share in ((1, "25.0"), (2, "75.0")):
+        assert re.search(rf"<td>{code}</td><td>[\d.]+</td><td>{share}</td>", page), "of the mapped area"
+    assert (reported / "confusion.png").read_bytes().startswith(b"\x89PNG")

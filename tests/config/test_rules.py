@@ -1,0 +1,184 @@
+"""What each rule says of options that do not go together, and that no other rule says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iota2.config import rules
+from iota2.errors import ConfigError
+from tests.config.helpers import loaded
+
+S2 = {"s2_path": "s2"}
+ITEMS = {"source": "items", "collections": {"sentinel-2-l2a": "Sentinel_2_S2C"}}
+MINE = {"mine": {"path": "own", "description": "mine.yaml"}}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Options about which a rule says something."""
+
+    rule: str
+    text: str
+    """A part of it."""
+    chain: dict[str, Any] = field(default_factory=lambda: S2)
+    sections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    refused: bool = True
+    """Whether it is a problem; otherwise it is a warning."""
+
+
+def seasons(start: int, end: int) -> dict[str, dict[str, Any]]:
+    return {"Sentinel_2": {"start_date": start, "end_date": end}, "sensors_data_interpolation": {"auto_date": False}}
+
+
+def aligned(**options: Any) -> dict[str, dict[str, Any]]:
+    return {"coregistration": {"vhr_path": "reference.tif", **options}}
+
+
+CASES = (
+    Case("sensors_enabled", "no sensor is enabled", {}),
+    Case("sensors_enabled", "the layers of user_feat_path have no dates", {"user_feat_path": "own"}),
+    Case(
+        "sensors_enabled",
+        "the sensor of s2_path already has this name",
+        S2 | {"user_sensors": {"Sentinel2": MINE["mine"]}},
+    ),
+    Case(
+        "sensors_enabled",
+        "the layers of user_feat_path already have this name",
+        S2 | {"user_feat_path": "own", "user_sensors": {"userFeatures": MINE["mine"]}},
+    ),
+    Case("items_whole", "'Sentinel_22' is no section", {"stac_items": ITEMS | {"collections": {"a": "Sentinel_22"}}}),
+    Case("items_whole", "Sentinel_2 has the folder", S2 | {"stac_items": ITEMS | {"collections": {"a": "Sentinel_2"}}}),
+    Case(
+        "items_whole",
+        "user_sensors.mine.path: is missing",
+        S2 | {"user_sensors": {"mine": {"description": "mine.yaml"}}},
+    ),
+    Case(
+        "items_whole", "is an address; set stac_items.remote", {"stac_items": ITEMS | {"source": "https://example.org"}}
+    ),
+    Case(
+        "items_whole",
+        "20180201 is after end_date 20180101",
+        {"stac_items": ITEMS | {"start_date": 20180201, "end_date": 20180101}},
+    ),
+    Case("steps_ordered", "'mosaic' comes after last_step 'init'", S2 | {"first_step": "mosaic", "last_step": "init"}),
+    Case("pixel_size_fits", "looks like degrees", S2 | {"spatial_resolution": 0.0001}),
+    Case("classes_in_two_files", "is the same file as nomenclature_path", S2 | {"color_table": "classes.txt"}),
+    Case("outputs_apart", "lies in the folder of products", S2 | {"output_path": "s2/out"}),
+    Case("outputs_apart", "would delete", S2 | {"output_path": ".", "remove_output_path": True}),
+    Case("radar_settings_read", "empty.ini: [Paths] Output is missing", {"s1_path": "empty.ini"}),
+    Case("radar_settings_read", "no effect of [Paths] SRTM", {"s1_path": "s1.ini"}, refused=False),
+    Case("radar_settings_read", "lie in one another", {"s1_path": "s1.ini", "output_path": "images/out"}),
+    Case(
+        "radar_settings_read",
+        "lie in one another",
+        {"s1_path": "s1.ini", "output_path": ".", "remove_output_path": True},
+    ),
+    Case(
+        "split_or_single_run",
+        "False makes all 2 runs alike",
+        sections={"arg_train": {"split_ground_truth": False, "runs": 2}},
+    ),
+    Case(
+        "validation_apart",
+        "accuracy will be optimistic",
+        sections={"arg_train": {"split_ground_truth": False}},
+        refused=False,
+    ),
+    Case(
+        "groups_split",
+        "split_field: has no effect: split_ground_truth is False",
+        sections={"arg_train": {"split_ground_truth": False, "split_field": "parcel"}},
+        refused=False,
+    ),
+    Case(
+        "features_whole",
+        "NDWI, Brightness also computed",
+        sections={"arg_train": {"features": ["NDVI"]}},
+        refused=False,
+    ),
+    Case(
+        "classifier_options_known",
+        "classifier.rf.mni",
+        sections={"arg_train": {"otb_classifier_options": {"classifier.rf.mni": 3}}},
+    ),
+    Case(
+        "probabilities_used",
+        "enable_probability_map is False",
+        sections={"arg_classification": {"generate_final_probability_map": True}},
+        refused=False,
+    ),
+    Case("dates_given", "start_date: has no effect", sections={"Sentinel_2": {"start_date": 20180101}}, refused=False),
+    Case("dates_given", "end_date: is needed", sections={"sensors_data_interpolation": {"auto_date": False}}),
+    Case("dates_given", "20180301 is after end_date 20180201", sections=seasons(20180301, 20180201)),
+    Case(
+        "bands_extracted",
+        "extract_bands is False, all bands are used",
+        sections={"Sentinel_2": {"keep_bands": ["B2"]}},
+        refused=False,
+    ),
+    Case(
+        "expressions_used",
+        "use_additional_features is False",
+        sections={"Sentinel_2": {"additional_features": "B2/B3"}},
+        refused=False,
+    ),
+    Case(
+        "something_used",
+        "leaves no feature",
+        sections={"arg_train": {"features": []}, "iota2_feature_extraction": {"copy_input": False}},
+    ),
+    Case("alignment_used", "vhr_path is not given", sections={"coregistration": {"prec": 5}}, refused=False),
+    Case("alignment_used", "date_src: has no effect with mode 1", sections=aligned(date_src="20180101"), refused=False),
+    Case("alignment_used", "date_vhr: has no effect with mode 1", sections=aligned(date_vhr=20180101), refused=False),
+    Case(
+        "alignment_used",
+        "date_vhr: has no effect: date_src is given",
+        sections=aligned(mode=2, date_vhr=20180101, date_src="20180101"),
+        refused=False,
+    ),
+    Case("alignment_dates", "has 2 words for 1 tile", sections=aligned(mode=2, date_src="20180101 20180111")),
+    Case(
+        "sensors_used", "chain.l8_path is not given", sections={"Landsat8": {"temporal_resolution": 5}}, refused=False
+    ),
+)
+
+
+def said(folder: Path, case: Case) -> tuple[list[str], list[str]]:
+    """Problems, then warnings."""
+    for name in ("s2", "own", "items", "images"):
+        (folder / name).mkdir(exist_ok=True)
+    for name in ("mine.yaml", "empty.ini", "reference.tif"):
+        (folder / name).touch()
+    (folder / "s1.ini").write_text("[Paths]\nOutput = images\nSRTM = heights\n", encoding="utf-8")
+    try:
+        return [], list(loaded(folder, case.chain, case.sections).warnings)
+    except ConfigError as err:
+        return list(err.problems), []
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule}: {case.text}")
+def test_options_that_do_not_go_together_are_told_by_their_rule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: Case
+) -> None:
+    problems, warnings = said(tmp_path, case)
+    assert any(case.text in one for one in (problems if case.refused else warnings)), (problems, warnings)
+    others = tuple(rule for rule in rules.RULES if rule[0].__name__ != case.rule)
+    monkeypatch.setattr(rules, "RULES", others)
+    problems, warnings = said(tmp_path, case)
+    assert not any(case.text in one for one in (*problems, *warnings)), "said without the rule too"
+
+
+def test_every_rule_has_a_case() -> None:
+    assert {case.rule for case in CASES} == {rule.__name__ for rule, _ in rules.RULES}
+
+
+def test_options_that_go_together_are_silent(tmp_path: Path) -> None:
+    assert said(tmp_path, Case("", "")) == ([], [])
+    assert said(tmp_path, Case("", "", sections=seasons(20180101, 20180201))) == ([], [])
+    assert said(tmp_path, Case("", "", sections=aligned(mode=2, date_src="20180101"))) == ([], [])

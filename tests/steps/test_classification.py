@@ -1,0 +1,110 @@
+"""Pixels of a strip labelled by the models of their region, and strips put together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from odc.geo.geobox import GeoBox
+
+from iota2.classifiers import Model, save_model, train_model, validate_options
+from iota2.core.graph import Key, Several
+from iota2.core.recipe import FeatureRecipe
+from iota2.errors import FeatureMismatch, InputError
+from iota2.io.rasters.files import RasterReader
+from iota2.steps.classification import classification, merge_parts
+from iota2.steps.profiles import NO_PROBABILITY
+from tests.steps.helpers import (
+    CLASSES,
+    DAYS,
+    GRID,
+    RECIPE,
+    TILE,
+    read_raster,
+    run,
+    several,
+    write_codes,
+    write_raster,
+    write_scene,
+)
+
+PART = Key.of(tile=TILE, part=0)
+ROW, COLUMN = np.indices(GRID.shape)
+HIGH = (ROW + COLUMN) % 2 == 0
+"""Where the images are bright."""
+CLOUDY = (ROW == 2) & (COLUMN < 6)
+WEST = COLUMN < 5
+EAST = (COLUMN >= 5) & (ROW > 0)
+
+
+def model(low: int, high: int, recipe: FeatureRecipe = RECIPE) -> Model:
+    """A model that answers one class where features are below 2000, another one where they are above."""
+    parameters, _ = validate_options("rf", {"classifier.rf.nbtrees": 5})
+    x = np.repeat([[1000.0], [3000.0]], 20, axis=0) + np.zeros(len(recipe.names))
+    codes = np.repeat([low, high], 20)
+    return train_model("rf", parameters, x, codes, recipe=recipe, seed=0, region="1", threads=1)
+
+
+def inputs(folder: Path, models: dict[str, Model]) -> dict[str, str | Several]:
+    """A tile that is never clear on six pixels, and the models of its regions with their masks."""
+    image = {"RED": np.where(HIGH, 3000, 1000), "NIR": np.where(HIGH, 3000, 1000), "CLOUD": CLOUDY}
+    for region, one in models.items():
+        save_model(one, folder / f"model_{region}", folder / f"{region}.txt")
+    masks = {"west": WEST, "east": EAST}
+    return {
+        "scene": write_scene(folder, dict.fromkeys(DAYS, image)),
+        "classes": write_codes(folder),
+        "models": several("region seed", {(region, 0): f"model_{region}" for region in models}),
+        "masks": several("region", {name: write_raster(folder / f"{name}.tif", mask) for name, mask in masks.items()}),
+    }
+
+
+def test_each_region_is_labelled_by_its_model_where_a_date_is_clear(tmp_path: Path) -> None:
+    inp = inputs(tmp_path, {"west": model(1, 2), "east": model(2, 1)})
+    kinds = ("labels", "confidence", "probabilities")
+    out = {kind: several("region seed", {(r, 0): f"{kind}_{r}.tif" for r in ("west", "east")}) for kind in kinds}
+    run(classification.STEP, tmp_path, inp, out, key=PART)
+    expected = {"west": np.where(HIGH, 2, 1) * (WEST & ~CLOUDY), "east": np.where(HIGH, 1, 2) * (EAST & ~CLOUDY)}
+    for region, labels in expected.items():
+        np.testing.assert_array_equal(read_raster(tmp_path / f"labels_{region}.tif"), labels)
+        np.testing.assert_array_equal(read_raster(tmp_path / f"confidence_{region}.tif"), labels > 0)
+        with RasterReader(tmp_path / f"probabilities_{region}.tif") as reader:
+            shares = reader.read_bands(GRID)
+        for share, code in zip(shares, CLASSES.codes, strict=True):
+            np.testing.assert_array_equal(share, np.where(labels > 0, 1000 * (labels == code), NO_PROBABILITY))
+
+
+def test_models_that_cannot_serve_the_tile_are_errors(tmp_path: Path) -> None:
+    other = replace(RECIPE, sensors=(replace(RECIPE.sensors[0], dates=("20180101",)),))
+    with pytest.raises(FeatureMismatch, match="trained on different features"):
+        run(classification.STEP, tmp_path, inputs(tmp_path, {"west": model(1, 2), "east": model(1, 2, other)}), {})
+    (tmp_path / "unknown").mkdir()
+    with pytest.raises(InputError, match="model_west: answers class 7, expected some of 1, 2"):
+        run(classification.STEP, tmp_path / "unknown", inputs(tmp_path / "unknown", {"west": model(1, 7)}), {})
+
+
+def test_strips_lie_where_they_belong_on_the_tile_and_what_none_has_is_nodata(tmp_path: Path) -> None:
+    strips = {0: GRID[:2], 1: GRID[2:5]}  # none has the last row
+    forms = {
+        "labels": ("uint8", ROW % 2 + 1, 0),
+        "confidence": ("float32", COLUMN / 8, 0),
+        "probabilities": ("uint16", np.stack([ROW, COLUMN]), NO_PROBABILITY),
+    }
+    inp: dict[str, str | Several] = {
+        "scene": write_scene(tmp_path, {DAYS[0]: {"RED": 1, "NIR": 1}}),
+        "classes": write_codes(tmp_path),
+    }
+    for kind, (dtype, values, _) in forms.items():
+        paths = {part: tmp_path / f"{kind}_{part}.tif" for part in strips}
+        for (part, geobox), rows in zip(strips.items(), (slice(0, 2), slice(2, 5)), strict=True):
+            write_raster(paths[part], values[..., rows, :], dtype, GeoBox(geobox.shape, geobox.affine, geobox.crs))
+        inp[kind] = several("part", {part: path.name for part, path in paths.items()})
+    out = {kind: f"{kind}.tif" for kind in forms}
+    run(merge_parts.STEP, tmp_path, inp, out, key=Key.of(tile=TILE, region="west", seed=0))
+    for kind, (dtype, values, nodata) in forms.items():
+        with RasterReader(tmp_path / f"{kind}.tif") as reader:
+            assert (reader.geobox, reader.dtype) == (GRID, dtype)
+            found = reader.read_bands(GRID)
+        np.testing.assert_array_equal(found, np.where(ROW < 5, values, nodata).reshape(found.shape).astype(dtype))

@@ -1,0 +1,181 @@
+"""From the pixels of learning polygons to samples with feature values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import shapely
+from odc.geo.geobox import GeoBox
+
+from iota2.config.options.train import SampleSelection
+from iota2.core.graph import Key
+from iota2.core.tables import sample_columns
+from iota2.io.tables.pixel_counts import PixelCounts, read_statistics, write_statistics
+from iota2.io.tables.rates import Rate, read_rates
+from iota2.io.tables.vectors import read_samples, read_sqlite, write_samples, write_sqlite
+from iota2.steps.sampling import extraction, merge_samples, polygon_statistics, selection, tile_selection
+from tests.steps.helpers import (
+    CRS,
+    DAYS,
+    GRID,
+    RECIPE,
+    TILE,
+    area,
+    frame,
+    run,
+    several,
+    write_codes,
+    write_recipe,
+    write_scene,
+)
+
+BANDS = {"RED": 500, "NIR": 3000}
+MODEL = Key.of(region="west", seed=0)
+EAST = GeoBox(GRID.shape, GRID.affine @ GRID.affine.translation(8, 0), CRS)
+"""The tile beside ``GRID``."""
+FIELDS = {
+    "A": [area((0, 3), (0, 4)), area((4, 6), (0, 5))],
+    "B": [area((0, 2), (8, 10)), area((0, 2), (12, 14))],
+}
+"""Of each tile a field of wheat, then one of maize: 12 and 10 pixels, 4 and 4."""
+
+
+def polygons(folder: Path, tile: str) -> str:
+    """The learning polygons of a tile, and one of another region."""
+    geometries = [*FIELDS[tile], area((3, 4), (0, 16))]
+    origins = [10 * (tile == "B") + k for k in range(3)]
+    write_sqlite(
+        frame(geometries, originfid=origins, i2label=[1, 2, 2], region=["west", "west", "east"]),
+        folder / f"{tile}_learn.sqlite",
+    )
+    return f"{tile}_learn.sqlite"
+
+
+def test_pixels_are_counted_by_class_and_polygon_of_the_model(tmp_path: Path) -> None:
+    thin = shapely.box(300_041, 4_899_941, 300_042, 4_899_942)
+    columns = {"originfid": [3, 4, 5, 6], "i2label": [1, 1, 2, 2], "region": ["west", "west", "west", "east"]}
+    fields = [area((0, 2), (0, 3)), area((3, 4), (0, 3)), thin, area((4, 6), (0, 8))]
+    write_sqlite(frame(fields, **columns), tmp_path / "learn.sqlite")
+    inp = {"scene": write_scene(tmp_path, {DAYS[0]: BANDS}), "polygons": "learn.sqlite"}
+    key = Key.of(tile=TILE, region="west", seed=0)
+    run(polygon_statistics.STEP, tmp_path, inp, {"statistics": "stats.xml"}, key=key)
+    found = read_statistics(tmp_path / "stats.xml")
+    assert found.per_class == {1: 9, 2: 0}
+    assert found.per_polygon == {3: 6, 4: 3, 5: 0}
+
+
+@pytest.fixture(scope="module")
+def selected(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five pixels of each class of two tiles, but at most four."""
+    folder = tmp_path_factory.mktemp("selection")
+    grids = {"A": GRID, "B": EAST}
+    scenes = {tile: write_scene(folder / tile, {DAYS[0]: BANDS}, tile=tile, geobox=grids[tile]) for tile in grids}
+    write_statistics(PixelCounts({1: 12, 2: 10}, {0: 12, 1: 10}), folder / "A.xml")
+    write_statistics(PixelCounts({1: 4, 2: 4}, {10: 4, 11: 4}), folder / "B.xml")
+    inp = {
+        "scenes": several("tile", {tile: f"{tile}/{name}" for tile, name in scenes.items()}),
+        "polygons": several("tile", {tile: polygons(folder, tile) for tile in grids}),
+        "statistics": several("tile", {tile: f"{tile}.xml" for tile in grids}),
+        "classes": write_codes(folder),
+    }
+    out = {"selection": "all.sqlite", "rates": "rates.csv", "statistics": "all.xml"}
+    chosen = SampleSelection.model_validate({"strategy": "constant", "strategy.constant.nb": 5})
+    params = selection.SelectionParams(chosen, 0, CRS, most=4)
+    tiles = several("tile", {tile: f"{tile}.sqlite" for tile in grids})
+    run(selection.STEP, folder, inp, {**out, "tile_selections": tiles}, key=MODEL, params=params)
+    return folder
+
+
+def test_as_many_pixels_of_each_class_are_drawn_over_all_tiles_as_wanted(selected: Path) -> None:
+    found = read_sqlite(selected / "all.sqlite")
+    assert found["i2label"].value_counts().to_dict() == {1: 4, 2: 4}
+    assert set(found["region"]) == {"west"}
+    assert not found.geometry.duplicated().any()
+    assert read_rates(selected / "rates.csv") == {1: Rate(4, 16, 1), 2: Rate(4, 14, 1)}
+    assert read_statistics(selected / "all.xml").per_polygon == {0: 12, 1: 10, 10: 4, 11: 4}
+
+
+def test_a_selected_pixel_is_the_point_in_its_middle_on_its_tile(selected: Path) -> None:
+    parts = {tile: read_sqlite(selected / f"{tile}.sqlite") for tile in FIELDS}
+    assert sum(map(len, parts.values())) == 8
+    for tile, points in parts.items():
+        lattice = {"A": GRID, "B": EAST}[tile]
+        for row in points.itertuples():
+            x, y = lattice.affine @ (row.i2col + 0.5, row.i2row + 0.5)
+            assert (row.geometry.x, row.geometry.y) == (x, y)
+            assert FIELDS[tile][row.i2label - 1].contains(row.geometry)
+
+
+def test_pixels_of_a_tile_know_the_seed_that_they_were_selected_for(tmp_path: Path) -> None:
+    rows = {("west", 0): [1, 2], ("west", 1): [3], ("east", 0): [], ("east", 1): [4]}
+    for (region, seed), origins in rows.items():
+        points = gpd.points_from_xy(origins, origins)
+        write_sqlite(
+            frame(points, originfid=np.array(origins, int), region=region), tmp_path / f"{region}{seed}.sqlite"
+        )
+    inp = {"selections": several("region seed", {key: f"{key[0]}{key[1]}.sqlite" for key in rows})}
+    run(tile_selection.STEP, tmp_path, inp, {"merged": "merged.sqlite"}, key=Key.of(tile=TILE))
+    found = read_sqlite(tmp_path / "merged.sqlite")
+    assert found[["originfid", "region", "seed_0", "seed_1"]].to_numpy().tolist() == [
+        [1, "west", "learn", "XXXX"],
+        [2, "west", "learn", "XXXX"],
+        [3, "west", "XXXX", "learn"],
+        [4, "east", "XXXX", "learn"],
+    ]
+
+
+@pytest.mark.parametrize("suffix", [".sqlite", ".parquet"])
+def test_samples_have_the_values_of_their_pixel_and_those_under_clouds_what_lies_between(
+    tmp_path: Path, suffix: str
+) -> None:
+    row, column = np.indices(GRID.shape)
+    images = {day: {"RED": 100 * t + 10 * row + column, "NIR": 1000 + row} for t, day in enumerate(DAYS)}
+    always = (row == 5) & (column == 7)
+    images[DAYS[0]]["CLOUD"] = images[DAYS[2]]["CLOUD"] = always
+    images[DAYS[1]] = {"RED": 9000, "NIR": 9000, "CLOUD": always | (row == 2)}
+    pixels = [(2, 3), (0, 1), (5, 7), (4, 6)]
+    points = frame(
+        gpd.points_from_xy(*zip(*pixels, strict=True)),
+        originfid=[7, 8, 9, 6],
+        i2label=[1, 2, 1, 2],
+        region=["west", "west", "west", "east"],
+        i2row=[r for r, _ in pixels],
+        i2col=[c for _, c in pixels],
+        seed_0="learn",
+        seed_1=["learn", "XXXX", "learn", "learn"],
+    )
+    write_sqlite(points, tmp_path / "selection.sqlite")
+    inp = {
+        "scene": write_scene(tmp_path, images),
+        "recipe": write_recipe(tmp_path),
+        "selection": "selection.sqlite",
+    }
+    keys = [(region, seed) for region in ("west", "east") for seed in (0, 1)]
+    out = {"samples": several("region seed", {key: f"{key[0]}{key[1]}{suffix}" for key in keys})}
+    run(extraction.STEP, tmp_path, inp, out, key=Key.of(tile=TILE))
+    found = {key: read_samples(tmp_path / f"{key[0]}{key[1]}{suffix}") for key in keys}
+    origins = {key: samples["originfid"].tolist() for key, samples in found.items()}
+    assert origins == {("west", 0): [7, 8], ("west", 1): [7], ("east", 0): [6], ("east", 1): [6]}
+    values = found["west", 0][sample_columns(RECIPE)].to_numpy()
+    assert values.tolist() == [
+        [23, 1002, 123, 1002, 223, 1002],  # 23 and 223: the mean on the day of the cloud
+        [1, 1000, 9000, 9000, 201, 1000],
+    ]
+    assert not {"seed_0", "i2row", "i2col"} & set(found["west", 0].columns)
+
+
+@pytest.mark.parametrize("suffix", [".sqlite", ".parquet"])
+def test_samples_of_a_model_are_those_of_its_tiles_in_their_order(tmp_path: Path, suffix: str) -> None:
+    names = {"A": [3.0, 1.0], "B": [], "C": [2.0]}
+    for tile, values in names.items():
+        points = gpd.points_from_xy(values, values)
+        samples = frame(points, i2label=np.array(values, int), red=np.array(values, np.float32))
+        write_samples(samples, tmp_path / f"{tile}{suffix}")
+    inp = {"samples": several("tile", {tile: f"{tile}{suffix}" for tile in names})}
+    run(merge_samples.STEP, tmp_path, inp, {"merged": f"merged{suffix}"}, key=MODEL)
+    found = read_samples(tmp_path / f"merged{suffix}")
+    assert found["red"].tolist() == found["i2label"].tolist() == [3, 1, 2]
+    assert found.geometry.x.tolist() == [3, 1, 2]
