@@ -407,7 +407,7 @@ def test_holes_that_a_layer_does_not_mark_are_counted_in_a_note(
     values[20:30, 40:50] = void
     (note,) = layer_notes(tmp_path, values)
     assert f"userFeat, tile {TILE}: layer ALT_band_0 (" in note
-    assert f"holds {shown} in 100 pixels of 25600" in note
+    assert f"contains {shown} in 100 pixels of 25600" in note
     assert f"set userFeat.nodata to [{shown}]" in note
     assert layer_notes(tmp_path, values, missing=(void,)) == []
     assert layer_notes(tmp_path, values, tag=void) == []
@@ -417,7 +417,7 @@ def test_two_kinds_of_holes_are_both_named(tmp_path: Path) -> None:
     values = terrain("int16")
     values[20:30, 40:50], values[60:65, 60:65] = -32768, -9999
     (note,) = layer_notes(tmp_path, values)
-    assert "holds -32768 in 100 pixels, -9999 in 25 pixels of 25600" in note
+    assert "contains -32768 in 100 pixels, -9999 in 25 pixels of 25600" in note
 
 
 def test_pixels_that_are_not_a_number_are_counted(tmp_path: Path) -> None:
@@ -477,7 +477,7 @@ def test_holes_of_a_small_layer_of_bytes_are_found(tmp_path: Path) -> None:
     values = (terrain("int16") // 10).astype("uint8")
     values[20:30, 40:50] = 255
     (note,) = layer_notes(tmp_path, values)
-    assert "holds 255 in 100 pixels" in note
+    assert "contains 255 in 100 pixels" in note
 
 
 def test_a_file_that_cannot_be_read_is_named_as_the_reason_why_nothing_is_checked(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from iota2.errors import InputError
 from iota2.io.files.crs import sliver, units_per_metre
 from iota2.io.tables.vectors import read_vector, write_shapefile
 
-BORDER_METRES = 600.0
+BORDER = 600.0
 """Metres along the edge of a tile where another tile is preferred: images may lack data there."""
 
 
@@ -27,7 +27,7 @@ def run(job: JobContext) -> None:
             "MaskCommunSL.tif), or set chain.allow_missing_sensor if sensors show different areas."
         )
     crs, (_, bottom, _, top) = next(iter(frames.values())).crs, shapely.total_bounds([*footprints.values()])
-    border = BORDER_METRES * units_per_metre(crs, (bottom + top) / 2)
+    border = BORDER * units_per_metre(crs, (bottom + top) / 2)
     envelopes = tile_envelopes(footprints, border, smallest=sliver(crs))
     for key, path in job.out.each("envelopes"):
         envelope = envelopes[key.tile]
