@@ -74,10 +74,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-DEMO, SMALLEST_DEMO = 480, 160
+DEMO_PIXELS, MIN_DEMO_PIXELS = 480, 160
 """Pixels along a tile; smaller worlds than the second have no room for all classes."""
-LARGEST_DEMO = 20_000
-MOST_WORKERS, MOST_MEMORY = 10_000, 16 << 20
+MAX_DEMO_PIXELS = 20_000
+MAX_WORKERS, MAX_MEMORY_MIB = 10_000, 16 << 20
 """Workers, and MiB of a job: 16 TiB."""
 PARSER_EXIT = 2
 """Exit code of the command parser for a mistake on the command line; ours for that is 1."""
@@ -89,7 +89,7 @@ Workers = Annotated[
         "--workers",
         metavar="N",
         min=0,
-        max=MOST_WORKERS,
+        max=MAX_WORKERS,
         help=f"Worker processes; 0: all in this process. Default: one per core; {WORKERS} on a cluster.",
     ),
 ]
@@ -187,7 +187,7 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
     memory: Annotated[
         int | None,
         typer.Option(
-            "--memory", metavar="MIB", min=1, max=MOST_MEMORY, help="Memory of a job for the arrays of a block."
+            "--memory", metavar="MIB", min=1, max=MAX_MEMORY_MIB, help="Memory of a job for the arrays of a block."
         ),
     ] = None,
     engine: Annotated[
@@ -375,8 +375,8 @@ def demo(
         Path, typer.Argument(metavar="FOLDER", help="Folder for the made-up archive and its results.")
     ] = Path("demo"),
     size: Annotated[
-        int, typer.Option(metavar="N", min=SMALLEST_DEMO, max=LARGEST_DEMO, help="Pixels along a tile's side.")
-    ] = DEMO,
+        int, typer.Option(metavar="N", min=MIN_DEMO_PIXELS, max=MAX_DEMO_PIXELS, help="Pixels along a tile's side.")
+    ] = DEMO_PIXELS,
     all_sensors: Annotated[
         bool,
         typer.Option("--all-sensors", help="With Landsat 8, Sentinel-1 and layers without dates beside Sentinel-2."),
@@ -546,8 +546,8 @@ def legacy(arguments: Sequence[str]) -> None:
 
 def _count(text: str) -> int:
     """A number of workers."""
-    if not (text.isdecimal() and len(text) <= len(str(MOST_WORKERS)) and int(text) <= MOST_WORKERS):
-        raise argparse.ArgumentTypeError(f"expected a whole number ≥ 0 and ≤ {MOST_WORKERS}, got {text[:40]}")
+    if not (text.isdecimal() and len(text) <= len(str(MAX_WORKERS)) and int(text) <= MAX_WORKERS):
+        raise argparse.ArgumentTypeError(f"expected a whole number ≥ 0 and ≤ {MAX_WORKERS}, got {text[:40]}")
     return int(text)
 
 

@@ -133,7 +133,7 @@ def test_check_refuses_pixels_at_once_with_option_and_line(
 def test_check_refuses_a_run_of_too_many_combinations(
     case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("iota2.run.survey.extent.ROWS", 399)
+    monkeypatch.setattr("iota2.run.survey.extent.MAX_ROWS", 399)
     config = case.configured(chain={"list_tile": f"{WEST} {EAST}"}, arg_train={"runs": 200})
     code, _, error = command(capsys, "check", config)
     assert code == 1

@@ -28,7 +28,7 @@ SCHEDULERS: Mapping[str, EngineName] = {
 """The original's names of places to run."""
 
 
-LONGEST = 60
+MAX_WORD_CHARACTERS = 60
 """Characters of a word of the command line that a message repeats."""
 
 
@@ -122,7 +122,7 @@ def _bound(chain: Chain, option: str, asked: int | str, *, begins: bool) -> _Bou
     """The steps that a number, the name of a group or the name of a step stands for; a group comes before a step of
     the same name. UserError when there is no such step."""
     text = str(asked).strip()
-    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    text = text if len(text) <= MAX_WORD_CHARACTERS else f"{text[:MAX_WORD_CHARACTERS]}…"
     if re.fullmatch(r"[+-]?\d+", text):
         if text.lstrip("+").lstrip("0") not in map(str, chain.names):
             raise UserError(

@@ -45,9 +45,9 @@ ENDS: Mapping[End, str] = {
     "stopped": "was stopped",
 }
 """How a run ended; ``running`` of one that is not there any more."""
-SHOWN = 20
+MAX_SHOWN_JOBS = 20
 """Jobs of one step that an outlook names."""
-SILENCE = 30.0
+MAX_SILENCE_SECONDS = 30.0
 """Seconds after which a plain log says how far a run is, though no step is complete."""
 
 
@@ -145,7 +145,7 @@ class Console(Watcher):
             self.say(f"FAILED {result.id} (log: {self._root / 'logs' / result.id}.err)")
         if self._progress is not None:
             self._move(self._progress, pace, step)
-        elif pace.left[step] == 0 or time.monotonic() - self._said > SILENCE:
+        elif pace.left[step] == 0 or time.monotonic() - self._said > MAX_SILENCE_SECONDS:
             self._said = time.monotonic()
             percent = 100 * pace.done // pace.total
             counted = f"{pace.done:4} of {pace.total} jobs, {percent:3} %"
@@ -185,11 +185,11 @@ class Console(Watcher):
             members = list(jobs)
             told = [job for job in members if verdicts[job.id].state != "fresh"]
             self.say(f"Step {plan.numbers[step]:2} {step}: {len(members) - len(told)} of {len(members)} up to date")
-            for job in told[:SHOWN]:
+            for job in told[:MAX_SHOWN_JOBS]:
                 verdict = verdicts[job.id]
                 self.say(f"  {WORDS[verdict.state]:8}  {job.task}: {verdict.reason}")
-            if len(told) > SHOWN:
-                self.say(f"  … and {len(told) - SHOWN} more")
+            if len(told) > MAX_SHOWN_JOBS:
+                self.say(f"  … and {len(told) - MAX_SHOWN_JOBS} more")
         self.say(totals_text(verdicts))
         if removed:
             self.say(f"chain.remove_output_path: {counted(removed, 'file')} in {plan.root} will be removed first")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 WIDTH = 100
 """Columns; words that are longer are not cut."""
-SHOWN = 8
+MAX_SHOWN = 8
 """Names of one kind that are written out."""
 
 
@@ -32,7 +32,7 @@ def facts(pairs: Iterable[tuple[str, str]], *, indent: str = "  ") -> Iterator[s
 
 def one_by_one(names: Sequence[str], *, indent: str = "    ") -> Iterator[str]:
     """The names, a line each; the first of them when there are many."""
-    shown = names if len(names) <= SHOWN + 1 else names[:SHOWN]
+    shown = names if len(names) <= MAX_SHOWN + 1 else names[:MAX_SHOWN]
     yield from (f"{indent}{name}" for name in shown)
     if len(shown) < len(names):
         yield f"{indent}… and {len(names) - len(shown)} more"

@@ -10,7 +10,7 @@ from iota2.run.records.records import Ledger
 from iota2.run.records.state import make_way
 from iota2.run.survey import listing
 
-FILES = (listing.KNOWN, damage.NOTED, reasons.KEPT, status.LAST, status.STATES, output.NAMES, settings.SETTINGS)
+FILES = (listing.KNOWN, damage.NOTED, reasons.KEPT, status.LAST, status.STATES, output.OUTPUT_NAMES, settings.SETTINGS)
 """All state files that are read again, but for the records and the lock."""
 
 

@@ -20,13 +20,13 @@ from iota2.run.records.lock import LOCK
 from iota2.run.records.records import Ledger
 from iota2.run.records.state import StateFile, make_way, require
 
-LONGEST_PATH = 3800
+MAX_PATH_BYTES = 3800
 """Bytes of the path to the output folder; paths of files in it are longer."""
 _SYSTEM = ("/proc", "/sys", "/dev")
 """Folders of the operating system that cannot contain files of users."""
-MADE = layout.OUTPUTS.path
+OUTPUT_LIST = layout.OUTPUTS.path
 """Every path that runs in this folder have set out to make, one per line."""
-MOST_PARTS = 16
+MAX_PARTS = 16
 """Parts of an output's name."""
 _COMPANIONS = (".aux.xml", ".ovr")
 """What viewers write beside rasters."""
@@ -67,7 +67,7 @@ def require_usable(root: Path) -> None:
 
 def _unusable(root: Path) -> str | None:
     """Why a folder cannot hold results, and what to do; None when it can."""
-    if any(len(os.fsencode(part)) > MAX_NAME_BYTES for part in root.parts) or len(os.fsencode(root)) > LONGEST_PATH:
+    if any(len(os.fsencode(part)) > MAX_NAME_BYTES for part in root.parts) or len(os.fsencode(root)) > MAX_PATH_BYTES:
         return f"the path is longer than file systems hold ({str(root)[:60]}…). Choose another folder."
     try:
         place = next(folder for folder in (root, *root.parents) if os.path.lexists(folder))
@@ -176,8 +176,8 @@ def prepare(root: Path, outputs: Iterable[str], folders: Iterable[str] = (), *, 
     made = mine.union(_made(root))
     for folder in (*layout.FOLDERS, *folders):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    make_way(root / MADE)
-    write_text(root / MADE, "\n".join(sorted(made)))
+    make_way(root / OUTPUT_LIST)
+    write_text(root / OUTPUT_LIST, "\n".join(sorted(made)))
 
 
 def require_ours(root: Path, outputs: Iterable[str]) -> None:
@@ -185,7 +185,7 @@ def require_ours(root: Path, outputs: Iterable[str]) -> None:
 
     A damaged list, or damaged records, are those of a run all the same.
     """
-    if any(os.path.lexists(root / name) for name in (MADE, layout.RECORDS.path)):
+    if any(os.path.lexists(root / name) for name in (OUTPUT_LIST, layout.RECORDS.path)):
         return
     theirs = sorted(name for name in set(outputs) if os.path.lexists(root / name))
     if theirs:
@@ -203,9 +203,12 @@ def left_over(root: Path, outputs: Iterable[str]) -> list[str]:
 
 def _made(root: Path) -> list[str]:
     """The outputs of all runs in this folder. A damaged list counts by its readable lines, with the records."""
-    if NAMES.ailment(root) or not os.path.lexists(root / MADE):
-        return [*_whole_lines(root / MADE), *(name for one in Ledger(root).records.values() for name in one.outputs)]
-    return NAMES.load(root)
+    if OUTPUT_NAMES.ailment(root) or not os.path.lexists(root / OUTPUT_LIST):
+        return [
+            *_whole_lines(root / OUTPUT_LIST),
+            *(name for one in Ledger(root).records.values() for name in one.outputs),
+        ]
+    return OUTPUT_NAMES.load(root)
 
 
 def _whole_lines(path: Path) -> list[str]:
@@ -226,12 +229,12 @@ def _parsed(text: str) -> list[str]:
 def _is_name(line: str) -> bool:
     """Whether a line may be the name of an output."""
     path = PurePosixPath(line)
-    short = all(len(os.fsencode(part)) <= MAX_NAME_BYTES for part in path.parts) and len(path.parts) <= MOST_PARTS
+    short = all(len(os.fsencode(part)) <= MAX_NAME_BYTES for part in path.parts) and len(path.parts) <= MAX_PARTS
     return bool(line) and "\0" not in line and not path.is_absolute() and ".." not in path.parts and short
 
 
-NAMES: StateFile[list[str]] = StateFile(
-    MADE, _parsed, list, "It is made anew, from its lines that are whole and from the records."
+OUTPUT_NAMES: StateFile[list[str]] = StateFile(
+    OUTPUT_LIST, _parsed, list, "It is made anew, from its lines that are whole and from the records."
 )
 """What runs keep of what they set out to make."""
 
@@ -260,7 +263,7 @@ def removable(root: Path, steps: Iterable[str] = ()) -> list[Path]:
         )
     kept = (LOCK, layout.DAMAGED.path)  # what is known of the archive holds for any run
     going = [name for name in names if name not in kept]
-    return [root / name for name in sorted(going, key=MADE.__eq__)]
+    return [root / name for name in sorted(going, key=OUTPUT_LIST.__eq__)]
 
 
 def empty(root: Path, files: Iterable[Path]) -> None:

@@ -18,20 +18,20 @@ from iota2.core.words import counted, some
 from iota2.io.files.crs import units_per_metre
 from iota2.io.rasters.ownership import product_lattice
 
-FINEST_SHARE = 10
+MIN_PIXEL_SHARE = 10
 """Pixels of the map along a pixel of the finest image, at most: more only repeat values."""
-MOSAIC_PIXELS = 10**12
+MAX_MOSAIC_PIXELS = 10**12
 """Pixels of the mosaic, at most: all land of the Earth at 12 m."""
-LONGEST_SIDE = 2**31 - 1
+MAX_SIDE_PIXELS = 2**31 - 1
 """Pixels along a raster, at most: what file formats count."""
-ROWS = 5_000_000
+MAX_ROWS = 5_000_000
 """Rows of the table of a run, one for each tile, part, sensor, region and seed: jobs are made from them."""
 
-FEWEST_PIXELS = 100
+MIN_TILE_PIXELS = 100
 """Pixels along the map of a tile: with fewer, their size may be a slip."""
-COARSER = 1.5
+MAX_COARSENING = 1.5
 """Times the pixels of the images: below, it is not the size that makes few pixels."""
-OVERLAP = 3.0
+MAX_OVERLAP = 3.0
 """Degrees by which a tile may lie outside the area of a projection: half a UTM zone, as where zones meet."""
 WHOLE_TURN = 360.0
 
@@ -76,10 +76,10 @@ def size_problems(size: tuple[float, float], proj: str, tile: str, native: GeoBo
             f"a pixel of {shown} in units of {proj} is larger than tile {tile}, which measures about "
             f"{extent[0]:,.0f} x {extent[1]:,.0f} m; expected a pixel of about {finest:g} m"
         )
-    elif min(metres) * FINEST_SHARE < finest * (1 - 1e-6):
+    elif min(metres) * MIN_PIXEL_SHARE < finest * (1 - 1e-6):
         yield (
-            f"a pixel of {shown} in units of {proj} is more than {FINEST_SHARE} times finer than the images of tile "
-            f"{tile}, whose pixels measure {finest:g} m; expected at least {finest * units / FINEST_SHARE:.3g}"
+            f"a pixel of {shown} in units of {proj} is more than {MIN_PIXEL_SHARE} times finer than the images of tile "
+            f"{tile}, whose pixels measure {finest:g} m; expected at least {finest * units / MIN_PIXEL_SHARE:.3g}"
         )
 
 
@@ -118,7 +118,7 @@ def extent_remarks(config: Config, scenes: Mapping[str, Scene]) -> Iterator[Rema
         rows, columns = map(int, scene.geobox.shape)
         finest = finest_pixel(scene.sensors)
         metres = max(resolution(scene.geobox)) / units_per_metre(crs_name(scene.geobox), _latitude(scene.geobox))
-        if min(rows, columns) < FEWEST_PIXELS and metres > COARSER * finest:
+        if min(rows, columns) < MIN_TILE_PIXELS and metres > MAX_COARSENING * finest:
             shown = " x ".join(f"{side:g}" for side in dict.fromkeys(size or ()))
             text = (
                 f"chain.spatial_resolution: with pixels of {shown} in units of {config.chain.proj}, the map of tile "
@@ -146,11 +146,11 @@ def projection_notes(proj: str, grids: Mapping[str, GeoBox]) -> Iterator[str]:
 
 
 def _within(area: tuple[float, float, float, float], longitude: float, latitude: float) -> bool:
-    """Whether a point (degrees) lies in an area, or within ``OVERLAP`` of it. The area may cross the date line."""
+    """Whether a point (degrees) lies in an area, or within ``MAX_OVERLAP`` of it. The area may cross the date line."""
     west, south, east, north = area
     width = (east - west) % WHOLE_TURN or WHOLE_TURN
-    east_of = (longitude - west + OVERLAP) % WHOLE_TURN
-    return east_of <= width + 2 * OVERLAP and south - OVERLAP <= latitude <= north + OVERLAP
+    east_of = (longitude - west + MAX_OVERLAP) % WHOLE_TURN
+    return east_of <= width + 2 * MAX_OVERLAP and south - MAX_OVERLAP <= latitude <= north + MAX_OVERLAP
 
 
 def _degrees(least: float, most: float, letters: str) -> str:
@@ -164,17 +164,17 @@ def _degree(angle: float, letters: str) -> str:
 def extent_problems(extent: Extent) -> Iterator[str]:
     """What is too large to be written."""
     rows, columns = extent.shape
-    if rows * columns > MOSAIC_PIXELS or max(rows, columns) > LONGEST_SIDE:
+    if rows * columns > MAX_MOSAIC_PIXELS or max(rows, columns) > MAX_SIDE_PIXELS:
         yield (
-            f"the map of these tiles would have {columns:,} x {rows:,} pixels; expected at most {MOSAIC_PIXELS:,} in "
-            "all. Give larger pixels, or map tiles that lie far apart in runs of their own"
+            f"the map of these tiles would have {columns:,} x {rows:,} pixels; expected at most {MAX_MOSAIC_PIXELS:,} "
+            "in all. Give larger pixels, or map distant tiles in separate runs"
         )
 
 
 def table_problems(rows: int, runs: int) -> Iterator[str]:
     """What makes a run of too many jobs to be planned."""
-    if rows > ROWS:
+    if rows > MAX_ROWS:
         yield (
             f"{counted(runs, 'run')} of these tiles, sensors and regions give {rows:,} combinations to plan; expected "
-            f"at most {ROWS:,}. Ask for fewer runs, or map some of the tiles in another configuration"
+            f"at most {MAX_ROWS:,}. Ask for fewer runs, or map some of the tiles in another configuration"
         )

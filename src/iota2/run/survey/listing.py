@@ -23,9 +23,9 @@ from iota2.run.survey.survey import Survey
 
 CACHE = layout.INPUTS.path
 """Size, time and fingerprint of every image file seen, by path: what has the same size and time is not read again."""
-WHOLE = 16 << 20
+MAX_WHOLE_BYTES = 16 << 20
 """Files up to so many bytes are read whole: on a hard disk that takes about as long as the pieces of a larger one."""
-SAMPLES, SAMPLE = 16, 4096
+SAMPLE_COUNT, SAMPLE_BYTES = 16, 4096
 """Of larger files a fingerprint reads so many pieces of so many bytes, evenly spread, first and last included."""
 _THREADS = 8
 _PORTION = 32
@@ -74,18 +74,21 @@ def _holds(path: Path, text: str) -> bool:
 
 
 def fingerprint(path: str | Path, size: int) -> str:
-    """Digest of the size and the bytes of a file; of one larger than ``WHOLE``, of pieces of it, evenly spread: a
-    changed image has another one, short of a change that keeps every byte of the pieces."""
+    """Digest of the size and bytes of a file.
+
+    Files larger than ``MAX_WHOLE_BYTES`` are sampled at evenly spaced positions; a change between samples that keeps
+    the size is not detected.
+    """
     require_regular(path)
     total = hashlib.blake2b(str(size).encode(), digest_size=16)
     with open(path, "rb") as file:
-        if size <= WHOLE:
+        if size <= MAX_WHOLE_BYTES:
             while chunk := file.read(_CHUNK):
                 total.update(chunk)
         else:
-            for k in range(SAMPLES):
-                file.seek((size - SAMPLE) * k // (SAMPLES - 1))
-                total.update(file.read(SAMPLE))
+            for k in range(SAMPLE_COUNT):
+                file.seek((size - SAMPLE_BYTES) * k // (SAMPLE_COUNT - 1))
+                total.update(file.read(SAMPLE_BYTES))
     return total.hexdigest()
 
 

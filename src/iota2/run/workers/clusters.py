@@ -41,17 +41,17 @@ System = Literal["slurm", "pbs"]
 COMMANDS = {"slurm": "sbatch", "pbs": "qsub"}
 WORKERS = 10
 """Cluster jobs by default."""
-LOOK_MILLISECONDS = 5_000
+POLL_MILLISECONDS = 5_000
 """How often lost workers are looked for, and others asked for in their place."""
-STILLBORN = 3
+MAX_FAILED_STARTS = 3
 """Jobs in a row, in one worker's place, that may end before their worker has connected."""
-REFUSALS = 360
+MAX_REFUSALS = 360
 """Looks in a row, half an hour, at which a run without any worker may be refused one."""
 CONNECT_SECONDS = 20
-ALONE_SECONDS = 15.0
+MAX_SECONDS_WITHOUT_WORKER = 15.0
 """How long a scheduler without workers is waited for before a word is said."""
-LONGEST_LINE = 300
-SILENT_SECONDS = 60.0
+MAX_LINE_CHARACTERS = 300
+MAX_SILENCE_SECONDS = 60.0
 """How long a worker has not been heard of when a warning is given; Dask gives it up after five minutes."""
 _LOGGER = logging.getLogger(__name__)
 _ENVIRONMENT = ["export PYTHONSAFEPATH=1", "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'"]
@@ -98,13 +98,13 @@ def queued_workers(queue: Queue) -> Iterator[Cluster]:
         job_queue(queue, certificates) as cluster,
         Client(cluster) as client,
     ):
-        crew = _Crew(cluster, queue)
+        crew = _QueuedWorkers(cluster, queue)
         cluster.scheduler.add_plugin(crew, name="iota2-crew")
         try:
             cluster.sync(crew.submit)
         except RuntimeError as err:
             raise UserError(f"engine {queue.system}: {command} refused a worker.\n{err}") from err
-        look = PeriodicCallback(crew.look, LOOK_MILLISECONDS)
+        look = PeriodicCallback(crew.look, POLL_MILLISECONDS)
         cluster.loop.add_callback(look.start)
         try:
             yield Cluster(client, crew.require_workers)
@@ -120,17 +120,17 @@ class SilentWorkers:
 
     def warn(self, last_seen: Mapping[str, float]) -> None:
         """Warn of workers by their addresses; times are seconds since 1970."""
-        silent = {name for name, seen in last_seen.items() if time.time() - seen > SILENT_SECONDS}
+        silent = {name for name, seen in last_seen.items() if time.time() - seen > MAX_SILENCE_SECONDS}
         for name in sorted(silent - self._warned):
             _LOGGER.warning(
                 "worker %s has not answered for %d s: it may be stopped or cut off. Continue it or end it; its job is "
                 "given to another worker when Dask gives it up, after five minutes.",
-                *(name, SILENT_SECONDS),
+                *(name, MAX_SILENCE_SECONDS),
             )
         self._warned = silent
 
 
-class _Crew(SchedulerPlugin):
+class _QueuedWorkers(SchedulerPlugin):
     """The jobs of a queue, looked after: each worker has a place, and where it is lost another one is asked for.
 
     Dask tells of a worker that was connected and is lost. Of a job that ends before its worker has connected only the
@@ -193,7 +193,7 @@ class _Crew(SchedulerPlugin):
         if not self._refused:
             _LOGGER.warning("%s refuses a worker; going on with those there are, and asking again.\n%s", command, err)
         self._refused += 1
-        if self._refused >= REFUSALS and not self._cluster.workers:
+        if self._refused >= MAX_REFUSALS and not self._cluster.workers:
             self._trouble = f"there is no worker left, and {command} has refused others for a long time ({err})"
 
     async def _bury(self) -> None:
@@ -205,13 +205,13 @@ class _Crew(SchedulerPlugin):
             job = self._cluster.workers.pop(name)
             self._cluster._created.discard(job)
             self._stillborn[name] += 1
-            if self._stillborn[name] >= STILLBORN:
+            if self._stillborn[name] >= MAX_FAILED_STARTS:
                 del self._cluster.worker_spec[name]
                 self._places -= 1
         told = f"{len(ended)} of its jobs ended before their workers had connected"
         words = self._last_words(job.job_id)
         if not self._places:
-            self._trouble = f"{told}, {STILLBORN} times in a row, and there is no other worker; {words}"
+            self._trouble = f"{told}, {MAX_FAILED_STARTS} times in a row, and there is no other worker; {words}"
         else:
             _LOGGER.warning("%s: %s; %s. Asking for %d workers.", self._queue.system, told, words, self._places)
 
@@ -238,7 +238,7 @@ class _Crew(SchedulerPlugin):
             return f"job {job} left no log: do nodes see {self._queue.logs}"
         lines = logs[0].read_text(encoding="utf-8", errors="replace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
-        return f"the last one's log is {logs[0]} and ends: {last[:LONGEST_LINE]}"
+        return f"the last one's log is {logs[0]} and ends: {last[:MAX_LINE_CHARACTERS]}"
 
 
 def _listing(system: System) -> list[str]:
@@ -349,11 +349,11 @@ class _Connection:
                 f"--scheduler {self.address}: the scheduler is gone. What is done stays. Start it and its workers "
                 "again, then run the same command again."
             )
-        if time.monotonic() - self._looked > LOOK_MILLISECONDS / 1000 and self.client.status == "running":
+        if time.monotonic() - self._looked > POLL_MILLISECONDS / 1000 and self.client.status == "running":
             self._looked = time.monotonic()
             workers = self.client.scheduler_info(n_workers=-1)["workers"]
             self._silent.warn({name: about["last_seen"] for name, about in workers.items()})
-        if not self._asked and time.monotonic() - self._begun > ALONE_SECONDS:
+        if not self._asked and time.monotonic() - self._begun > MAX_SECONDS_WITHOUT_WORKER:
             self._asked = True
             if not self.client.nthreads():
                 _LOGGER.warning("--scheduler %s has no worker. Waiting for one: dask worker %s", *[self.address] * 2)

@@ -23,7 +23,7 @@ _LOGGER = logging.getLogger(__name__)
 OUR_SCHEDULER = {"distributed.scheduler.worker-saturation": 1.0, "distributed.scheduler.allowed-failures": 0}
 """Settings of a scheduler that gives a worker no job before it is free, and leaves it to us whether a job whose worker
 died is tried again."""
-DEATHS = 2
+MIN_RETRIES_AFTER_DEATH = 2
 """How often a job whose worker died is tried again at least: most often it is the death of a machine, not its fault."""
 POLL_SECONDS = 0.1
 FETCH_SECONDS = 2.0
@@ -35,7 +35,7 @@ Watch = Callable[[JobResult], None]
 class Retry:
     """How a job that failed, or whose worker died, is tried again: with twice the memory and threads each time.
 
-    One whose worker died is tried again ``DEATHS`` times, or more when ``allowed`` is.
+    One whose worker died is tried again ``MIN_RETRIES_AFTER_DEATH`` times, or more when ``allowed`` is.
     """
 
     allowed: int = 0
@@ -45,7 +45,9 @@ class Retry:
 
     def allows(self, result: JobResult, tried: int) -> bool:
         """Whether a job that did not end well after ``tried`` further attempts gets another one."""
-        return result.state == "failed" and tried < (max(self.allowed, DEATHS) if result.lost else self.allowed)
+        return result.state == "failed" and tried < (
+            max(self.allowed, MIN_RETRIES_AFTER_DEATH) if result.lost else self.allowed
+        )
 
     def again(self, use: Resources) -> Resources:
         """Resources of the next attempt, never less than those of the last one."""

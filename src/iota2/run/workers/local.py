@@ -22,12 +22,12 @@ from iota2.import_path import worker_path
 from iota2.run.workers.connections import LOOPBACK, NO_ROUTES, SilentScheduler, run_certificates, security
 from iota2.run.workers.execute import OUR_SCHEDULER, Cluster
 
-STILLBORN = 5
+MAX_FAILED_STARTS = 5
 """Workers in a row that may end before they have connected."""
 _TRIM = {"MALLOC_TRIM_THRESHOLD_": "65536"}
 """Memory that a job has freed goes back to the system (mallopt(3))."""
 _LAST_LINES = 3
-LOOK_SECONDS = 5.0
+POLL_SECONDS = 5.0
 """How often the states of processes are looked at."""
 FROZEN_SECONDS = 15.0
 """How long a process has been stopped (SIGSTOP) when a warning is given."""
@@ -62,7 +62,7 @@ def local_workers(count: int) -> Iterator[Cluster]:
         ) as cluster,
         Client(cluster) as client,
     ):
-        crew = _Crew(cluster.scheduler_address, Path(folder), certificates, count)
+        crew = _LocalWorkers(cluster.scheduler_address, Path(folder), certificates, count)
         cluster.scheduler.add_plugin(crew, name="iota2-local")
         try:
             crew.look()
@@ -72,7 +72,7 @@ def local_workers(count: int) -> Iterator[Cluster]:
 
 
 @dataclass
-class _Crew(SchedulerPlugin):
+class _LocalWorkers(SchedulerPlugin):
     """The processes, by their place."""
 
     address: str
@@ -108,7 +108,7 @@ class _Crew(SchedulerPlugin):
     def _look_for_frozen(self) -> None:
         """Warn of processes that are stopped (SIGSTOP, a debugger, a frozen control group); end them after a while."""
         now = time.monotonic()
-        if now - self._looked < LOOK_SECONDS:
+        if now - self._looked < POLL_SECONDS:
             return
         self._looked = now
         for name, process in self._processes.values():
@@ -143,15 +143,16 @@ class _Crew(SchedulerPlugin):
 
     def _note_stillborn(self, name: str, code: int) -> None:
         self._stillborn += 1
-        if self._stillborn < STILLBORN:
+        if self._stillborn < MAX_FAILED_STARTS:
             return
         lines = self._log(name).read_text(encoding="utf-8", errors="replace").strip().splitlines()
         words = "\n  ".join(lines[-_LAST_LINES:]) or "nothing"
         how = f"by signal {-code}" if code < 0 else f"with code {code}"
         raise UserError(
-            f"{STILLBORN} workers in a row ended before they could work, the last one {how}; it said:\n  {words}\n"
-            "What is done stays. Is memory short, or does something kill them? Mend that, then run the same command "
-            "again, with fewer workers perhaps (--workers)."
+            f"{MAX_FAILED_STARTS} workers in a row ended before they connected, the last one {how}. Its log ends:\n"
+            f"  {words}\n"
+            "Completed jobs are kept. Check whether memory is short or a process kills workers. Fix the problem, then "
+            "run the same command again, perhaps with fewer workers (--workers)."
         )
 
     def end(self) -> None:

@@ -24,9 +24,9 @@ IDLE_KEYS = ("name", "process_min", "process_max", "nb_chunk")
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)b?", re.IGNORECASE)
 _TIME = re.compile(r"([0-9]{1,6}):([0-5][0-9]):([0-5][0-9])")
-_SMALLEST, _LARGEST = 64 << 20, 1 << 50
+_MIN_RAM_BYTES, _MAX_RAM_BYTES = 64 << 20, 1 << 50
 """Bytes of ``ram``; below, nothing runs, so a unit was forgotten; above, no machine has it."""
-_MOST_THREADS = 1 << 16
+_MAX_THREADS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -145,17 +145,17 @@ def _count(node: Node) -> int:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError("expected a whole number ≥ 1")
-    if value > _MOST_THREADS:
-        raise ValueError(f"expected at most {_MOST_THREADS} threads")
+    if value > _MAX_THREADS:
+        raise ValueError(f"expected at most {_MAX_THREADS} threads")
     return value
 
 
 def _bytes(node: Node) -> int:
     found = _SIZE.fullmatch(node.value.strip()) if isinstance(node.value, str) else None
     size = float(found[1]) * _UNITS[found[2].lower()] if found else 0
-    if size < _SMALLEST:
+    if size < _MIN_RAM_BYTES:
         raise ValueError("expected a size of at least 64mb, such as '5gb'")
-    if size > _LARGEST:
+    if size > _MAX_RAM_BYTES:
         raise ValueError("expected a size of at most 1024tb, such as '5gb'")
     return int(size)
 
