@@ -1,4 +1,4 @@
-"""The builder of classifications: maps of land cover with confidence, validity and accuracy."""
+"""Builder of land-cover classifications, with confidence, validity and accuracy."""
 
 from __future__ import annotations
 
@@ -51,15 +51,15 @@ STEPS = (
 )
 
 FOLDERS = {
-    "classif": "Classifications per tile, model and seed, on each tile's own lattice.",
+    "classif": "Classifications per tile, model and seed, on the grid of each tile.",
     "classif/MASK": "Where each model is applied on each tile.",
-    "classif/tmpClassif": "The same by strips of a tile, as the workers wrote them.",
-    "config_model": "What the codes of the map mean, and what was said about the reference data.",
+    "classif/tmpClassif": "Classifications of strips of a tile, as written by the workers.",
+    "config_model": "Class codes of the map, and notes on the reference data.",
     "dataAppVal": "Reference polygons of each tile, split between learning and validation.",
     "dataAppVal/bymodels": "Empty: filled by the fusion of optical and radar classifications.",
     "dataRegion": "Empty: kept for scripts that expect it.",
     "dimRed": "Empty: filled when dimension reduction is on.",
-    "envelope": "The ground that belongs to each tile; envelopes never overlap.",
+    "envelope": "The area assigned to each tile; envelopes do not overlap.",
     "final/simplification": "Empty: filled by the vectorisation.",
     "final/simplification/mosaic": "Empty: filled by the vectorisation.",
     "final/simplification/tiles": "Empty: filled by the vectorisation.",
@@ -73,7 +73,7 @@ FOLDERS = {
     "shapeRegion": "Where each region meets each tile.",
     "stats": "Empty: filled by classifiers that standardise features.",
 }
-"""Folders of the output tree that exist even when nothing is put into them."""
+"""Folders of the output tree that exist even if empty."""
 
 CLASSIFICATION = Builder(
     name="I2Classification",
