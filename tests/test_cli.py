@@ -102,7 +102,7 @@ def test_check_reads_headers_and_writes_nothing(
     printed = capsys.readouterr().out
     assert "T31TCJ: 3 dates of Sentinel2" in printed
     assert "README.txt" in printed
-    assert "All is well" in printed
+    assert "Configuration is valid" in printed
     assert not world.output.exists()
 
 

@@ -80,7 +80,7 @@ def test_nothing_is_marked_to_run_and_check_agrees_with_plan_when_all_is_up_to_d
     _, planned, _ = command(capsys, "plan", config)
     _, checked, _ = command(capsys, "check", config)
     assert planned.splitlines()[-1].startswith("0 jobs will run")
-    assert f"All is well: {planned.splitlines()[-1]}." in checked
+    assert f"Configuration is valid: {planned.splitlines()[-1]}." in checked
 
 
 def test_a_folder_in_use_is_refused_before_anything_else_is_told(
@@ -90,7 +90,7 @@ def test_a_folder_in_use_is_refused_before_anything_else_is_told(
     with locked(mapped.output):
         code, printed, error = command(capsys, "run", config, "--workers", "0")
     assert code == 1
-    assert "another run works here" in error
+    assert "another run uses this folder" in error
     assert "Step" not in printed
 
 

@@ -1,4 +1,4 @@
-"""The two commands: ``iota2`` and, with the options of the original, ``Iota2.py``."""
+"""The commands ``iota2`` and ``Iota2.py``; the second has the options of the legacy program."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ from iota2.run.progress.status import job_states
 from iota2.run.progress.support_archive import write_archive
 from iota2.run.records.output import other_results, place_notes
 from iota2.run.survey.survey import input_problems
-from iota2.run.verify import verify as look_at_outputs
+from iota2.run.verify import verify as verify_outputs
 from iota2.run.workers.clusters import WORKERS
 from iota2.run.workers.engine import resource_notes
 from iota2.run.workers.job import PrintableFormatter
@@ -75,12 +75,12 @@ app = typer.Typer(
 )
 
 DEMO_PIXELS, MIN_DEMO_PIXELS = 480, 160
-"""Pixels along a tile; smaller worlds than the second have no room for all classes."""
+"""Pixels along a tile. Below the minimum, a tile is too small for all classes."""
 MAX_DEMO_PIXELS = 20_000
 MAX_WORKERS, MAX_MEMORY_MIB = 10_000, 16 << 20
-"""Workers, and MiB of a job: 16 TiB."""
+"""Number of workers, and memory of a job (16 TiB)."""
 PARSER_EXIT = 2
-"""Exit code of the command parser for a mistake on the command line; ours for that is 1."""
+"""Exit code of the command parser for an invalid command line; iota2 returns 1 instead."""
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="Configuration file (.cfg or .yaml).")]
 Workers = Annotated[
@@ -122,7 +122,7 @@ Force = Annotated[
 ]
 
 
-def _tell_version(asked: bool) -> None:
+def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(f"iota2 {__version__}")
         raise typer.Exit
@@ -131,11 +131,11 @@ def _tell_version(asked: bool) -> None:
 @app.callback()
 def _common(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_tell_version)
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Options of every command; ``main`` looks at ``--debug`` itself."""
+    """Options of every command; ``main`` reads ``--debug`` itself."""
 
 
 @app.command()
@@ -146,7 +146,7 @@ def init(
 ) -> None:
     """Write a commented minimal configuration to start from."""
     if path.exists():
-        raise OutputError(f"{path} exists already and is left as it is. Give another name.")
+        raise OutputError(f"{path} already exists and was not changed. Give another name.")
     path.write_text(minimal_config(yaml=written_in_yaml(path)), encoding="utf-8")
     typer.echo(f"{path} written. Fill in the paths, then: iota2 check {path}")
 
@@ -165,16 +165,16 @@ def check(config: ConfigPath, resources: ResourcesFile = None, paths_from: Paths
     foretell(loaded, options, console, outlook)
     jobs = totals_text(outlook.verdicts) if _has_runs(loaded) else f"{counted(len(outlook.plan.jobs), 'job')} will run"
     command = shlex.join(["iota2", "run", str(config), *paths_words(loaded)])
-    console.say(f"All is well: {jobs}. Next: {command}")
+    console.say(f"Configuration is valid: {jobs}. Next: {command}")
 
 
 def _has_runs(config: Config) -> bool:
-    """Whether the output folder is one of earlier runs."""
+    """Whether the output folder contains earlier runs."""
     return os.path.isdir(config.chain.output_path / layout.MARK)
 
 
 def _outlook_of(config: Config, options: Options) -> Outlook:
-    """What a run would do; records are read only where there have been runs."""
+    """The outlook of a run; records are read only if there were earlier runs."""
     return (look_ahead if _has_runs(config) else first_look)(config, options)
 
 
@@ -204,7 +204,7 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
 ) -> None:
     """Run the chain of a configuration: what is up to date stays."""
     if scheduler is not None and (engine is not None or workers is not None):
-        raise UserError("--scheduler uses the workers that are there: leave --engine and --workers out.")
+        raise UserError("--scheduler uses the existing workers: remove --engine and --workers.")
     _require_workers(f"--engine {engine}", engine, "--workers", workers)
     options = Options(
         engine=engine or "local",
@@ -222,10 +222,10 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
 
 def _require_workers(asked: str, engine: EngineName | None, option: str, workers: int | None) -> None:
     if workers == 0 and engine in ("slurm", "pbs"):
-        raise UserError(f"{asked} needs workers: leave {option} 0 out, or give a number.")
+        raise UserError(f"{asked} needs workers: remove {option} 0, or give another number.")
 
 
-def _outlook(  # noqa: PLR0917 - what two commands have in common
+def _outlook(  # noqa: PLR0917 - options shared by two commands
     config: Path,
     first_step: str | None,
     last_step: str | None,
@@ -233,7 +233,7 @@ def _outlook(  # noqa: PLR0917 - what two commands have in common
     force: Sequence[str] | None,
     paths_from: Path | None,
 ) -> tuple[Console, Outlook]:
-    """What a run with these options would do, and the console."""
+    """The console, and the outlook of a run with these options."""
     console = Console()
     options = Options(first_step=first_step, last_step=last_step, restart=restart, force=tuple(force or ()))
     loaded = _load(config, console, paths_from)
@@ -273,7 +273,7 @@ def why(  # noqa: PLR0917 - typer reads options from the signature
     if not found:
         words = [] if paths_from is None else ["--paths-from", str(paths_from)]
         command = shlex.join(["iota2", "plan", str(config), *words])
-        raise UserError(f"No job's name contains {job!r}. {command} lists the steps.")
+        raise UserError(f"No job name contains {job!r}. List the steps with: {command}")
     last = job_states(outlook.plan.root)
     for candidate in found:
         verdict, reasons = outlook.verdicts[candidate.id], outlook.reasons(candidate)
@@ -296,7 +296,7 @@ def status(
     console.status(root)
     if archive:
         if not (root / layout.MARK).is_dir():
-            raise UserError(f"{root}: no run has worked here, so there is nothing to archive.")
+            raise UserError(f"{root}: no run has used this folder, so there is nothing to archive.")
         console.say(f"for a support request: {write_archive(root, loaded.source)}")
 
 
@@ -310,22 +310,22 @@ def verify(
     console = Console()
     loaded = _load(config, console, paths_from, look=False)
     _report_state(loaded, console)
-    found = look_at_outputs(loaded, deep=deep)
+    found = verify_outputs(loaded, deep=deep)
     if found.unneeded:
         console.say(
-            f"{_listed(found.unneeded)}\nThese {len(found.unneeded)} are of earlier settings, changed or gone; no run "
-            "needs them, and they are not looked at any more."
+            f"{_listed(found.unneeded)}\n{counted(len(found.unneeded), 'output')} of earlier settings changed or "
+            "missing. No run needs them; they are no longer checked."
         )
     if found.damaged:
         again = "The next run makes them again."
         if found.hidden:
             again = (
-                f"The next run does not notice these, whose size and time are as they were:\n{_listed(found.hidden)}\n"
-                f"The records could not be changed: {found.obstacle}\nMend that and verify again, or remove the files."
+                "The next run does not detect the following changes, because size and time are unchanged:\n"
+                f"{_listed(found.hidden)}\nThe records could not be updated: {found.obstacle}\n"
+                "Fix this and verify again, or delete the files."
             )
-        are = "is not as it was" if len(found.damaged) == 1 else "are not as they were"
-        raise UserError(f"{counted(len(found.damaged), 'output')} {are} made:\n{_listed(found.damaged)}\n{again}")
-    console.say("All recorded outputs are as they were made.")
+        raise UserError(f"Changed or missing outputs: {len(found.damaged)}\n{_listed(found.damaged)}\n{again}")
+    console.say("All recorded outputs are unchanged.")
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -356,7 +356,7 @@ def sensors(
         found = recognize(spec_named(name), folder)
         console.say(_json(recognized_json(found)) if as_json else recognized_text(found))
         if not found.usable:
-            raise UserError(f"No run could start with {folder} as it is. Mend what is told above.")
+            raise UserError(f"{folder} cannot be used yet; fix the problems above.")
 
 
 def _json(content: object) -> str:
@@ -385,8 +385,8 @@ def demo(
 ) -> None:
     """Make up a small archive, of Sentinel-2 unless more is asked for, and map it."""
     console = Console()
-    console.say(f"Writing a made-up archive into {folder} …")
-    # Only the demo makes a world up, and scipy's parts for it take a while to import.
+    console.say(f"Writing a synthetic archive to {folder} …")
+    # Only the demo needs these modules, which import slow parts of scipy.
     from iota2.testing.files import SENSOR_PATHS  # noqa: PLC0415
     from iota2.testing.world import WorldOptions, make_world  # noqa: PLC0415
     from iota2.testing.writing import write_demo  # noqa: PLC0415
@@ -396,15 +396,17 @@ def demo(
     files, as_written = write_demo(world, folder)
     if not as_written:
         console.say(
-            f"note: {files.config} differs from what the demo writes; it is kept, and run as it is. Rename or remove "
-            "it to get that of the demo."
+            f"note: {files.config} differs from the demo's configuration; the existing file is used. Rename or "
+            "delete it to get the demo's configuration."
         )
     _run(files.config, Options(workers=workers), console)
 
 
 def _load(path: Path, console: Console | JsonLines, paths_from: Path | None = None, *, look: bool = True) -> Config:
-    """The configuration, after printing its warnings. ConfigError when it has problems; with ``look``, it lists those
-    of the inputs that can be checked anyway."""
+    """The configuration, after printing its warnings.
+
+    ConfigError if it has problems; with ``look``, problems of the inputs that can be checked are listed too.
+    """
     reading = read_config(path, paths_from=None if paths_from is None else _start_of_paths(paths_from))
     if reading.config is None:
         usable = reading.usable if look else None
@@ -417,18 +419,18 @@ def _load(path: Path, console: Console | JsonLines, paths_from: Path | None = No
 
 
 def _start_of_paths(given: Path) -> Path:
-    """The folder of ``--paths-from`` as an absolute path without links, so that every spelling is the same folder."""
+    """The folder of ``--paths-from`` as an absolute path without links, the same for every spelling."""
     try:
         folder = usable_path(given)
     except ValueError as err:
         raise UserError(f"--paths-from: {err}.") from None
     if not folder.is_dir():
-        raise UserError(f"--paths-from: no folder {given}. Give the folder at which relative paths start.")
+        raise UserError(f"--paths-from: there is no folder {given}. Give the base folder of relative paths.")
     return folder.resolve()
 
 
 def _report_state(config: Config, console: Console) -> None:
-    """Report what is damaged of what runs keep of themselves."""
+    """Report damaged state files of the output folder."""
     for note in state_notes(config.chain.output_path):
         console.say(note)
 
@@ -468,7 +470,7 @@ def _run_watched(
         _archive(config, console)
         raise
     except KeyboardInterrupt:
-        console.say(f"to go on: {resume_command(config, options)}")
+        console.say(f"Resume with: {resume_command(config, options)}")
         raise
     for line in sample_lines(config):
         console.say(line)
@@ -478,7 +480,7 @@ def _run_watched(
 
 
 def _archive(config: Config, console: Console | JsonLines) -> None:
-    """Write the archive for a support request, or say why there is none: the jobs that failed matter more."""
+    """Write the archive for a support request; a failure is only reported, so that failed jobs are shown."""
     try:
         console.say(f"for a support request: {write_archive(config.chain.output_path, config.source)}")
     except OSError as err:
@@ -487,19 +489,19 @@ def _archive(config: Config, console: Console | JsonLines) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are a user's mistake like any other."""
+    """A parser that raises UserError for an invalid command line."""
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message}\n{self.format_usage()}")
 
 
 def _scheduler(written: str) -> str:
-    """The scheduler type of that name, in any letter case; the name itself when there is none."""
+    """The scheduler type with this name, in any letter case; the name itself if there is none."""
     return next((name for name in SCHEDULERS if name.lower() == written.lower()), written)
 
 
 def legacy(arguments: Sequence[str]) -> None:
-    """``Iota2.py``: the options of the original, with the same meaning."""
+    """``Iota2.py``: the options of the legacy program, with the same meaning."""
     parser = _Parser("Iota2.py", description="Run the chain of a configuration.")
     parser.add_argument("-config", required=True, type=Path, help="configuration file")
     parser.add_argument("-scheduler_type", type=_scheduler, choices=SCHEDULERS, default="localCluster")
@@ -528,7 +530,7 @@ def legacy(arguments: Sequence[str]) -> None:
     if given.restart_from is not None and not given.restart_from.is_file():
         raise UserError(
             f"-restart_from: there is no file {given.restart_from}. Give {layout.STATUS.path} in the output folder of "
-            "the run to go on with, or -restart."
+            "the run to resume, or -restart."
         )
     options = Options(
         starting=given.starting_step,
@@ -551,10 +553,10 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _told(code: int) -> int:
-    """Our exit code for one of the parser; an interrupt is told."""
+def _exit_code(code: int) -> int:
+    """The exit code of iota2 for one of the command parser; reports an interrupt."""
     if code == EXIT_INTERRUPTED:
-        print("Interrupted; nothing is half written, and what is done stays.", file=sys.stderr)
+        print("Interrupted. No output is half written; completed jobs are kept.", file=sys.stderr)
     return EXIT_USER if code == PARSER_EXIT else code
 
 
@@ -565,17 +567,17 @@ def _log_to_stderr() -> None:
 
 
 def guarded(action: Callable[[], object], *, debug: bool) -> int:
-    """Run ``action`` and turn what it raises into a message on standard error and an exit code."""
+    """Run ``action``; an exception gives a message on standard error and an exit code."""
     _log_to_stderr()
     try:
         end_on_sigterm()
         action()
         sys.stdout.flush()
-    except SystemExit as stopped:  # from the parser of commands, which turns some exceptions into exit codes
-        return _told(int(stopped.code or 0))
+    except SystemExit as stopped:  # the command parser turns some exceptions into exit codes
+        return _exit_code(int(stopped.code or 0))
     except KeyboardInterrupt:
-        return _told(EXIT_INTERRUPTED)
-    except BrokenPipeError:  # whoever read what is printed has seen enough
+        return _exit_code(EXIT_INTERRUPTED)
+    except BrokenPipeError:  # the reader of standard output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_USER
     except Exception as err:
@@ -584,17 +586,17 @@ def guarded(action: Callable[[], object], *, debug: bool) -> int:
             print(printable(traceback.format_exc()), file=sys.stderr)
         if not (isinstance(err, Iota2Error) and err.is_shown):
             width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
-            print(for_terminal(f"error: {_last_words(err)}", width), file=sys.stderr)
+            print(for_terminal(f"error: {_error_text(err)}", width), file=sys.stderr)
         return code
     return 0
 
 
-def _last_words(error: Exception) -> str:
-    """What a user reads of what ended the program."""
+def _error_text(error: Exception) -> str:
+    """Message for the user about the exception that ended the program."""
     if isinstance(error, OSError):
         return masked(message_of(error))
     if exit_code_of(error) == EXIT_DEFECT and not isinstance(error, Iota2Error):
-        return "this is a defect of iota2, not of your data; please report the lines above."
+        return "this is a bug in iota2, not a problem of your data; please report the lines above."
     return message_of(error)
 
 
