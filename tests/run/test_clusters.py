@@ -169,7 +169,7 @@ def test_a_scheduler_that_goes_away_is_what_the_message_is_about(
         plan.root.mkdir()
         cluster = stack.enter_context(running_scheduler(address))
         cluster.require_workers()
-        assert f"{address} has no worker" in caplog.text
+        assert f"{address} has no workers" in caplog.text
         worker = [sys.executable, "-m", f"{cli}worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
         node = stack.enter_context(subprocess.Popen(worker, env=environment, stderr=subprocess.DEVNULL, cwd=tmp_path))
         stack.callback(node.kill)
@@ -225,7 +225,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str, legacy: bool = False)
     [
         pytest.param(("--engine", "pbs"), "there is no command 'qsub' on this machine", marks=NO_QSUB),
         (("--engine", "slurm", "--workers", "0"), "--engine slurm needs workers"),
-        (("--scheduler", "tcp://127.0.0.1:1", "--engine", "local"), "leave --engine and --workers out"),
+        (("--scheduler", "tcp://127.0.0.1:1", "--engine", "local"), "remove --engine and --workers"),
         (("--scheduler", "nonsense://x"), "no Dask scheduler answers there"),
         (("--scheduler", "tls://127.0.0.1:1"), "the connection cannot be encrypted"),
         (("--resources", "no/such/file.cfg"), "cannot be read"),

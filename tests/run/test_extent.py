@@ -171,7 +171,7 @@ def unusable(case: Case) -> dict[str, str]:
         "/proc/results": "belongs to the system",
         "/sys/results": "belongs to the system",
         str(folder / "full"): "is not empty and was not made by this program (it holds thesis.txt)",
-        str(folder / "dangling"): "is a symbolic link that leads nowhere",
+        str(folder / "dangling"): "is a broken symbolic link",
         str(folder / "marked"): ".iota2 is a file, a folder is needed",
         str(folder / ("n" * 300)): "longer than file systems hold",
         str(case.files.s2_path): "lies in the folder of products",
@@ -200,7 +200,7 @@ def test_check_refuses_what_run_refuses_of_the_folder_to_be_emptied(
     config = case.configured(chain={"remove_output_path": True})
     told = {command(capsys, name, config)[2] for name in ("check", "run")}
     assert len(told) == 1
-    assert "holds files that this program did not make" in told.pop()
+    assert "contains files that this program did not make" in told.pop()
 
 
 def test_check_refuses_what_run_refuses_of_steps_memory_and_disk(
@@ -210,7 +210,7 @@ def test_check_refuses_what_run_refuses_of_steps_memory_and_disk(
     for name in ("check", "run"):
         code, _, error = command(capsys, name, config)
         assert code == 1
-        assert "need files of earlier steps that are not there" in error
+        assert "need files of earlier steps that do not exist" in error
     config = case.configured(task_retry_limits={"maximum_ram": 1e-6})
     for name in ("check", "run"):
         code, _, error = command(capsys, name, config)

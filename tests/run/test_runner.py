@@ -64,7 +64,7 @@ def times(config: Config) -> dict[str, int]:
         (Options(engine="slurm"), "no command 'sbatch'"),
         (Options(workers=0, use=Resources(memory=1 << 20)), "a block of 16 x 64 pixels needs"),
         (Options(workers=0, ending=99), "numbered 1 to 25"),
-        (Options(workers=0, last_step="mosaik"), "is no step and no group of steps; did you mean 'mosaic'?"),
+        (Options(workers=0, last_step="mosaik"), "is neither a step nor a group of steps; did you mean 'mosaic'?"),
     ],
 )
 def test_a_run_that_is_refused_removes_nothing(

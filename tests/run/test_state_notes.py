@@ -100,7 +100,7 @@ def test_lines_of_the_list_of_outputs_that_are_whole_still_say_what_may_be_remov
     (tmp_path / layout.OUTPUTS.path).write_bytes(b"one\nt\xffwo\n/etc/passwd\n../up\n" + b"x" * 300 + b"\n")
     assert tmp_path / "one" in removable(tmp_path)
     (tmp_path / "mine").write_text("", encoding="utf-8")
-    with pytest.raises(OutputError, match="holds files that this program did not make"):
+    with pytest.raises(OutputError, match="contains files that this program did not make"):
         removable(tmp_path)
 
 
@@ -149,7 +149,7 @@ def test_what_is_no_file_in_place_of_the_records_is_replaced(kind: str, tmp_path
     put(kind, tmp_path / layout.RECORDS.path)
     ledger = Ledger(tmp_path)
     assert ledger.records == {}
-    assert "It is made anew: all jobs run again." in ledger.ailment()
+    assert "It is recreated; all jobs run again." in ledger.ailment()
     ledger.compact()
     assert ledger.ailment() == ""
 

@@ -35,7 +35,7 @@ def test_damage_that_no_run_would_notice_is_made_good_by_the_next(
     assert command(capsys, "verify", config)[0] == 0
     code, _, error = command(capsys, "verify", config, "--deep")
     assert code == 1
-    assert f"1 output is not as it was made:\n  {MASK}\nThe next run makes them again." in error
+    assert f"Changed or missing outputs: 1\n  {MASK}\nThe next run makes them again." in error
     _, told, _ = command(capsys, "plan", config)
     assert f"no record of {MASK}" in told
     run(config)
@@ -66,8 +66,8 @@ def test_while_a_run_is_under_way_nothing_is_promised(case: Case, capsys: pytest
         code, _, error = command(capsys, "verify", config, "--deep")
     assert code == 1
     assert "The next run makes them again" not in error
-    assert f"The next run does not notice these, whose size and time are as they were:\n  {MASK}\n" in error
-    assert "another run works here" in error
+    assert f"because size and time are unchanged:\n  {MASK}\n" in error
+    assert "another run uses this folder" in error
 
 
 def test_damage_is_told_where_the_images_are_gone(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,12 +88,12 @@ def test_outputs_of_earlier_settings_are_not_missed_and_a_run_names_them(
     config = case.configured(chain=SAMPLING, arg_train={"runs": 1})
     code, told, _ = command(capsys, "run", config, "--workers", 0)
     assert code == 0
-    assert f"files in {case.output} are of earlier settings and stay as they are:" in " ".join(told.split())
+    assert f"files in {case.output} were made with earlier settings and are not changed:" in " ".join(told.split())
     gone = "samplesSelection/samples_region_1_seed_1.xml"
     (case.output / gone).unlink()
     code, told, _ = command(capsys, "verify", config)
     assert code == 0
-    assert f"  {gone}\nThese 1 are of earlier settings, changed or gone" in told
+    assert f"  {gone}\n1 output of earlier settings changed or missing" in told
     code, told, _ = command(capsys, "verify", config)
     assert code == 0
     assert "earlier settings" not in told
@@ -109,5 +109,5 @@ def test_where_nothing_is_recorded_verify_says_so_with_exit_code_1(
         for more in ((), ("--deep",)):
             code, told, error = command(capsys, "verify", config, *more)
             assert code == 1
-            assert "as they were made" not in told
-            assert f"{case.output}: nothing is recorded here" in error
+            assert "unchanged" not in told
+            assert f"{case.output}: no outputs are recorded here" in error
