@@ -98,9 +98,7 @@ def test_a_place_that_no_worker_comes_to_is_given_up_and_the_others_go_on(
 def test_when_jobs_leave_no_log_the_folder_that_they_do_not_see_is_named(tmp_path: Path, jobs: Path) -> None:
     logs = tmp_path / "root" / "logs"
     hidden = f"rm -f {logs}/*.log; exit 1"
-    with pytest.raises(
-        UserError, match=rf"engine pbs: 1 of its jobs ended .* has no log: check that nodes can access {logs}"
-    ):
+    with pytest.raises(UserError, match=rf"engine pbs: 1 of its jobs ended .* has no log: check .* {logs}"):
         states(tmp_path, 1, hidden)
     assert submitted(jobs) == clusters.MAX_FAILED_STARTS
 

@@ -91,7 +91,7 @@ def test_the_configuration_is_named_when_its_bound_has_no_active_step() -> None:
         (Options(ending=26), "-ending_step: there is no step 26; steps are numbered 1 to 25"),
         (Options(starting="-7"), "-starting_step: there is no step -7"),
         (Options(ending="9" * 5000), "-ending_step: '" + "9" * 60 + "…' is neither a step"),
-        (Options(starting="learnModl"), "'learnModl' is neither a step nor a group of steps; did you mean 'learnModel'?"),
+        (Options(starting="learnModl"), "neither a step nor a group of steps; did you mean 'learnModel'?"),
         (Options(first_step="1.5"), "--first-step: '1.5' is neither a step"),
         (Options(last_step=""), "--last-step: '' is neither a step"),
         (Options(starting=9, ending=4), "-starting_step step 9 (VectorFormatting)"),

@@ -21,7 +21,7 @@ from iota2.io.tables.remark_lists import read_remarks
 from iota2.run.options import Options, resume_command, step_notes, steps_named
 from iota2.run.outlook import Outlook, check, fit_and_forecast, may_make, outlook_of, verdicts_of
 from iota2.run.plan.jobs import Job, Plan
-from iota2.run.progress.books import Books
+from iota2.run.progress.books import RunRecorder
 from iota2.run.progress.listener import ReportListener
 from iota2.run.progress.reasons import Reasons, keep_parameters
 from iota2.run.progress.state_notes import clear_damaged, state_notes
@@ -171,10 +171,10 @@ def _run_jobs(
     resume = resume_command(config, options)
     site = ReportListener(config, outlook.found, plan, verdicts, say=watcher.say, resume=resume)
     site.started()
-    books = Books(plan.root, ledger, status, skip_damaged=config.chain.skip_damaged_products)
+    recorder = RunRecorder(plan.root, ledger, status, skip_damaged=config.chain.skip_damaged_products)
 
     def ended(result: JobResult) -> None:
-        books.ended(result)
+        recorder.ended(result)
         watcher.ended(result)
         site.ended(result)
 
@@ -184,7 +184,7 @@ def _run_jobs(
         results = execute(plan, verdicts, place, ended, use, shares=shares.steps, retry=retries(config), level=level)
         how = "done" if all(result.state in WELL for result in results.values()) else "failed"
     finally:
-        books.close(how)
+        recorder.close(how)
         site.finished()
     unwell = {id_.split("/")[0] for id_, result in results.items() if result.state not in WELL}
     if unwell:
@@ -195,7 +195,7 @@ def _run_jobs(
             ),
         )
         raise JobsFailed(failure_text(plan, results, resume_command(config, again)))
-    books.require_written()
+    recorder.require_written()
     return results
 
 

@@ -13,7 +13,7 @@ from iota2.run.records.records import Ledger
 from iota2.run.workers.job import JobResult
 
 
-class Books:
+class RunRecorder:
     """Records, job states and damaged products, written when jobs end.
 
     A full disk does not end the run here: the jobs that need disk space fail and are reported. Entries that could not

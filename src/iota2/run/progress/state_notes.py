@@ -20,12 +20,12 @@ def clear_damaged(root: Path) -> None:
     OutputError if there is a non-empty folder in place of a file.
     """
     for file in FILES:
-        if file.ailment(root):
+        if file.damage_note(root):
             make_way(root / file.path)
             (root / file.path).unlink(missing_ok=True)
 
 
 def state_notes(root: Path) -> list[str]:
     """A note on each damaged state file, with the consequence."""
-    damage = [*(file.ailment(root) for file in FILES), Ledger(root).ailment()]
-    return [f"note: {ailment}" for ailment in damage if ailment]
+    damage = [*(file.damage_note(root) for file in FILES), Ledger(root).damage_note()]
+    return [f"note: {note}" for note in damage if note]

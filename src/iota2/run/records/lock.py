@@ -21,7 +21,7 @@ from iota2.io.files.atomic import part_name
 LOCK = layout.LOCK.path
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)
 """Errors of file systems without hard links."""
-_STRANGERS = (errno.ENXIO, errno.EISDIR, errno.ELOOP, errno.EFBIG)
+_NOT_A_LOCK = (errno.ENXIO, errno.EISDIR, errno.ELOOP, errno.EFBIG)
 """Errors of reading something else in place of the lock file."""
 _MAX_BYTES = 1 << 16
 """Maximum size of a lock file."""
@@ -112,7 +112,7 @@ def lock_text(root: Path) -> str:
     except (FileNotFoundError, NotADirectoryError):
         return ""
     except OSError as err:
-        if err.errno not in _STRANGERS:
+        if err.errno not in _NOT_A_LOCK:
             raise
         return f"{{{err.strerror}}}"  # differs from the text of any run
 

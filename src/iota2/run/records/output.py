@@ -205,7 +205,7 @@ def left_over(root: Path, outputs: Iterable[str]) -> list[str]:
 
 def _made(root: Path) -> list[str]:
     """The outputs of all runs in this folder; for a damaged list, its readable lines and the records."""
-    if OUTPUT_NAMES.ailment(root) or not os.path.lexists(root / OUTPUT_LIST):
+    if OUTPUT_NAMES.damage_note(root) or not os.path.lexists(root / OUTPUT_LIST):
         return [
             *_whole_lines(root / OUTPUT_LIST),
             *(name for one in Ledger(root).records.values() for name in one.outputs),

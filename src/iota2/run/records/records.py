@@ -85,17 +85,17 @@ class Ledger:
                     self._damaged += 1
         return self._records
 
-    def ailment(self) -> str:
+    def damage_note(self) -> str:
         """Description of the journal's damage; empty if it is valid, missing, or only lacks the end after a crash.
 
         Raises OSError if it cannot be read for another reason, such as permissions: its content is not lost.
         """
-        if reason := self._stranger():
+        if reason := self._obstruction():
             return f"{self.path}: {reason}. It is recreated; all jobs run again."
         damaged = self._damaged if self.records else self._lines - self._cut
         return f"{self.path}: {counted(damaged, 'line')} damaged. Their jobs run again." if damaged else ""
 
-    def _stranger(self) -> str:
+    def _obstruction(self) -> str:
         """Description of something else in place of the journal file; empty for a file or nothing."""
         try:
             require_regular(self.path)
@@ -110,7 +110,7 @@ class Ledger:
     def _journal(self) -> Iterator[str]:
         """The lines of the journal, counted; undecodable bytes after a crash damage their line only."""
         self._lines, self._cut = 0, False
-        if self.path.exists() and not self._stranger():
+        if self.path.exists() and not self._obstruction():
             with open(self.path, encoding="utf-8", errors="replace", newline="\n") as journal:
                 while line := journal.readline(_MAX_LINE_BYTES):
                     self._lines += 1

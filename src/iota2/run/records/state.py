@@ -46,7 +46,7 @@ class StateFile(Generic[T]):
         except DAMAGE:
             return self.absent()
 
-    def ailment(self, root: Path) -> str:
+    def damage_note(self, root: Path) -> str:
         """Description of the damage; empty for a valid or absent file."""
         path = root / self.path
         try:

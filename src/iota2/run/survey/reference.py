@@ -180,7 +180,7 @@ def _coverage_problems(
         for row in regions.itertuples()
         if row.geometry.intersects(tiles) and not on_tiles.intersects(row.geometry).any()
     ]
-    remedy = "Draw polygons there, merge it with another region, or take it out of the region file."
+    remedy = "Draw polygons there, merge it with another region, or remove it from the region file."
     return [f"{where}: region {region} has no reference polygon on the tiles. {remedy}" for region in empty]
 
 
