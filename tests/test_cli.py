@@ -75,7 +75,7 @@ def test_init_writes_a_configuration_once(
     text = path.read_text(encoding="utf-8")
     assert "output_path" in text
     assert call(monkeypatch, "init", str(path)) == 1
-    assert "exists already" in capsys.readouterr().err
+    assert "already exists" in capsys.readouterr().err
     assert path.read_text(encoding="utf-8") == text
 
 

@@ -85,7 +85,7 @@ def test_check_notes_a_wrong_projection_and_maps_of_hardly_any_pixel(
     config = case.configured(chain={"proj": "EPSG:32640"})
     code, printed, error = command(capsys, "check", config)
     text = " ".join((printed + error).split())
-    assert "EPSG:32640 (WGS 84 / UTM zone 40N) is made for 54.0° E to 60.0° E" in text
+    assert "EPSG:32640 (WGS 84 / UTM zone 40N) is intended for 54.0° E to 60.0° E" in text
     config = case.configured(chain={"spatial_resolution": 60})
     code, printed, error = command(capsys, "check", config)
     assert code == 0
@@ -167,10 +167,10 @@ def unusable(case: Case) -> dict[str, str]:
         "/etc/passwd/below": "/etc/passwd is a file, a folder is needed",
         str(folder / "file/a/b"): "is a file, a folder is needed",
         "/dev/null": "/dev/null is neither a file nor a folder, a folder is needed",
-        "/proc": "belongs to the system",
-        "/proc/results": "belongs to the system",
-        "/sys/results": "belongs to the system",
-        str(folder / "full"): "is not empty and was not made by this program (it holds thesis.txt)",
+        "/proc": "belongs to the operating system",
+        "/proc/results": "belongs to the operating system",
+        "/sys/results": "belongs to the operating system",
+        str(folder / "full"): "is not empty and was not made by this program (it contains thesis.txt)",
         str(folder / "dangling"): "is a broken symbolic link",
         str(folder / "marked"): ".iota2 is a file, a folder is needed",
         str(folder / ("n" * 300)): "longer than file systems hold",

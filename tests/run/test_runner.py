@@ -60,7 +60,7 @@ def times(config: Config) -> dict[str, int]:
     ("options", "told"),
     [
         (Options(force=("mosiac",)), "did you mean 'mosaic'?"),
-        (Options(scheduler="tcp://127.0.0.1:9"), "no Dask scheduler answers there"),
+        (Options(scheduler="tcp://127.0.0.1:9"), "no Dask scheduler responds"),
         (Options(engine="slurm"), "no command 'sbatch'"),
         (Options(workers=0, use=Resources(memory=1 << 20)), "a block of 16 x 64 pixels needs"),
         (Options(workers=0, ending=99), "numbered 1 to 25"),

@@ -81,7 +81,7 @@ def test_bytes_that_are_no_text_are_damage(file: StateFile[Any], tmp_path: Path)
 
 def test_a_folder_that_is_not_empty_is_left_and_named(tmp_path: Path) -> None:
     (tmp_path / "inputs.json/mine").mkdir(parents=True)
-    with pytest.raises(OutputError, match=r"inputs.json: is a folder, .* not empty\. Move it away"):
+    with pytest.raises(OutputError, match=r"inputs.json: is a folder that is not empty"):
         make_way(tmp_path / "inputs.json")
     assert (tmp_path / "inputs.json/mine").is_dir()
 
