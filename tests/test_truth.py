@@ -90,7 +90,7 @@ def test_a_folder_in_use_is_refused_before_anything_else_is_told(
     with locked(mapped.output):
         code, printed, error = command(capsys, "run", config, "--workers", "0")
     assert code == 1
-    assert "another run works here" in error
+    assert "another run uses this folder" in error
     assert "Step" not in printed
 
 

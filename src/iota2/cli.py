@@ -1,4 +1,4 @@
-"""The two commands: ``iota2`` and, with the options of the original, ``Iota2.py``."""
+"""The commands ``iota2`` and ``Iota2.py``; the second has the options of the legacy program."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ def _require_workers(asked: str, engine: EngineName | None, option: str, workers
         raise UserError(f"{asked} needs workers: remove {option} 0, or give a number.")
 
 
-def _outlook(  # noqa: PLR0917 - what two commands have in common
+def _outlook(  # noqa: PLR0917 - options shared by two commands
     config: Path,
     first_step: str | None,
     last_step: str | None,
@@ -279,7 +279,7 @@ def why(  # noqa: PLR0917 - typer reads options from the signature
     if not found:
         words = [] if paths_from is None else ["--paths-from", str(paths_from)]
         command = shlex.join(["iota2", "plan", str(config), *words])
-        raise UserError(f"No job's name contains {job!r}. {command} lists the steps.")
+        raise UserError(f"No job name contains {job!r}. List the steps with: {command}")
     last = job_states(outlook.plan.root)
     for candidate in found:
         verdict, reasons = outlook.verdicts[candidate.id], outlook.reasons(candidate)
@@ -432,7 +432,7 @@ def _start_of_paths(given: Path) -> Path:
     except ValueError as err:
         raise UserError(f"--paths-from: {err}.") from None
     if not folder.is_dir():
-        raise UserError(f"--paths-from: no folder {given}. Give the folder at which relative paths start.")
+        raise UserError(f"--paths-from: there is no folder {given}. Give the base folder of relative paths.")
     return folder.resolve()
 
 
@@ -508,7 +508,7 @@ def _scheduler(written: str) -> str:
 
 
 def legacy(arguments: Sequence[str]) -> None:
-    """``Iota2.py``: the options of the original, with the same meaning."""
+    """``Iota2.py``: the options of the legacy program, with the same meaning."""
     parser = _Parser("Iota2.py", description="Run the chain of a configuration.")
     parser.add_argument("-config", required=True, type=Path, help="configuration file")
     parser.add_argument("-scheduler_type", type=_scheduler, choices=SCHEDULERS, default="localCluster")
@@ -599,7 +599,7 @@ def guarded(action: Callable[[], object], *, debug: bool) -> int:
             print(printable(traceback.format_exc()), file=sys.stderr)
         if not (isinstance(err, Iota2Error) and err.is_shown):
             width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
-            print(for_terminal(f"error: {_last_words(err)}", width), file=sys.stderr)
+            print(for_terminal(f"error: {_error_text(err)}", width), file=sys.stderr)
         return code
     return 0
 
@@ -609,7 +609,7 @@ def _last_words(error: Exception) -> str:
     if isinstance(error, OSError):
         return masked(message_of(error))
     if exit_code_of(error) == EXIT_DEFECT and not isinstance(error, Iota2Error):
-        return "this is a defect of iota2, not of your data; please report the lines above."
+        return "this is a bug in iota2, not a problem of your data; please report the lines above."
     return message_of(error)
 
 

@@ -270,7 +270,7 @@ def test_wrong_sources_are_input_errors(mapped: Mapped, several: WorldFiles, tmp
         iota2.open_scene(mapped.config, "T99XXX")
     with pytest.raises(InputError, match="no such file or folder"):
         iota2.open_scene(tmp_path / "absent", TILES[0])
-    with pytest.raises(InputError, match=r"not the output folder of a run\. If these are images, name their sensors="):
+    with pytest.raises(InputError, match=r"not the output folder of a run\. For a folder of images, give sensors="):
         iota2.open_scene(several.s2_path, "T31TCJ")
     with pytest.raises(InputError, match=r"unknown sensor; did you mean 'Sentinel_2'\?"):
         iota2.open_scene(several.s2_path, "T31TCJ", sensors="Sentinel-2A")
@@ -278,11 +278,11 @@ def test_wrong_sources_are_input_errors(mapped: Mapped, several: WorldFiles, tmp
         iota2.open_scene(several.s2_path, "T31XXX", sensors="Sentinel_2")
     with pytest.raises(InputError, match=r"chain\.s1_path"):
         iota2.open_scene(several.s2_path, "T31TCJ", sensors="Sentinel_1")
-    with pytest.raises(InputError, match="No sensor is named"):
+    with pytest.raises(InputError, match="No sensor is given"):
         iota2.open_scene(several.s2_path, "T31TCJ", sensors=[])
-    with pytest.raises(InputError, match=r"No sensor is named\. Available: Sentinel2"):
+    with pytest.raises(InputError, match=r"No sensor is given\. Available: Sentinel2"):
         iota2.open_scene(mapped.root, TILES[0], sensors=[])
-    with pytest.raises(InputError, match="the sensor Sentinel2 is named twice"):
+    with pytest.raises(InputError, match="the sensor Sentinel2 is given twice"):
         iota2.open_scene({"Sentinel_2": several.s2_path, "Sentinel2": several.s2_path}, "T31TCJ")
     (tmp_path / "odd.cfg").write_text("chain : { list_tiles : 'T31TCJ' }", encoding="utf-8")
     with pytest.raises(ConfigError, match="did you mean 'list_tile'"):
@@ -293,7 +293,7 @@ def test_a_run_that_stopped_early_or_is_damaged_is_an_input_error(mapped: Mapped
     shutil.copytree(mapped.root / "features", tmp_path / "features")
     recipe, scene = tmp_path / layout.RECIPE.path, tmp_path / layout.SCENE.path.format(tile=TILES[0])
     recipe.unlink()
-    with pytest.raises(InputError, match=r"recipe\.json: no such file\. The run did not come so far"):
+    with pytest.raises(InputError, match=r"recipe\.json: no such file\. The run did not get that far"):
         iota2.open_scene(tmp_path, TILES[0])
     scene.write_text(scene.read_text(encoding="utf-8")[:100], encoding="utf-8")
     with pytest.raises(InputError, match=r"scene\.json: cannot be read"):

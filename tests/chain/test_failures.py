@@ -266,7 +266,7 @@ def test_a_job_whose_worker_dies_each_time_is_set_aside_and_the_rest_is_finished
     assert states["reportGeneration/final_report"] == "blocked"
     last = printed[printed.index("1 of ") :]
     assert failed[0] in last
-    assert "its worker died each time" in last
+    assert "its worker died in all attempts" in last
     assert str(root / "logs" / f"{failed[0]}.err") in last
     assert f"iota2 run {config.source}" in last.splitlines()[-1]
     assert (root / "logs.zip").exists()
@@ -290,7 +290,7 @@ def test_a_part_whose_worker_dies_each_time_is_a_hole_that_the_report_shows(
     for page in ("index.html", "results.html"):
         text = (root / "logs/html" / page).read_text(encoding="utf-8")
         assert f"<b>Tile {EAST}, rows 0 to 159 of 160 (part 0; the first row is 0)</b>" in text
-        assert "its worker died each time" in text
+        assert "its worker died in all attempts" in text
         assert "<code>final/Classif_Seed_0.tif</code>" in text
     index = (root / "logs/html/index.html").read_text(encoding="utf-8")
     assert index.index("Holes in the map") < index.index("Failed jobs") < index.index('id="graph"')

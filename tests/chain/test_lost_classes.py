@@ -60,5 +60,5 @@ def test_a_selection_for_a_region_that_does_not_exist_is_refused(
     )
     code, _, told = command(capsys, "check", config)
     assert code == 1
-    assert "per_model.0: target_model '22' is no region of" in told
+    assert "per_model.0: target_model '22' is not a region of" in told
     assert ("expected one of 1, 2" if regions else "expected one of 1") in told

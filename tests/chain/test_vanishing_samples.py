@@ -201,7 +201,7 @@ def test_polygons_with_x_and_y_exchanged_are_recognised(case: Case, capsys: pyte
     frame.geometry = frame.geometry.map(lambda one: shapely.transform(one, lambda xy: xy[:, ::-1]))
     frame.to_file(case.files.folder / "swapped.gpkg")
     told = refused(capsys, case.configured(chain={"ground_truth": str(case.files.folder / "swapped.gpkg")}))
-    assert "With x and y exchanged they would lie there" in told
+    assert "With x and y swapped they would be on the tiles" in told
 
 
 def test_a_region_layer_is_chosen_like_one_of_polygons(case: Case, capsys: pytest.CaptureFixture[str]) -> None:

@@ -321,7 +321,7 @@ def test_steps_left_out_although_they_are_out_of_date_are_told(tiny: Tiny, tmp_p
     config = configured(tiny[1], tmp_path, edited(arg_train="ratio : 0.6"))
     runner.run(config, runner.Options(workers=0, first_step="mosaic"), listener)
     warnings = [text for text in listener.heard if text.startswith("warning")]
-    assert warnings == ["warning: referenceData is out of date (ratio: 0.5 → 0.6) and is left out as asked"]
+    assert warnings == ["warning: referenceData is out of date (ratio: 0.5 → 0.6) but not selected"]
 
 
 def test_sharkrf_trains_too(tiny: Tiny, tmp_path: Path) -> None:

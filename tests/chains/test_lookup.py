@@ -55,9 +55,9 @@ def test_a_builder_that_is_not_available_yet_is_said_to_be_so(name: str) -> None
 
 
 def test_an_unknown_builder_is_answered_with_the_nearest_one() -> None:
-    with pytest.raises(UserError, match="'I2Clasification' is no builder; did you mean 'I2Classification'"):
+    with pytest.raises(UserError, match="'I2Clasification' is not a builder; did you mean 'I2Classification'"):
         find_builders(["I2Clasification"])
-    with pytest.raises(UserError, match="'xyz' is no builder; expected one of I2Classification"):
+    with pytest.raises(UserError, match="'xyz' is not a builder; expected one of I2Classification"):
         find_builders(["xyz"])
 
 
@@ -67,7 +67,7 @@ def test_files_of_a_folder_give_builders_beside_those_of_the_program(mine: Path)
     assert own.name == "Own"
     assert own.source == str(mine / "own.py")
     assert own.steps[1].name == "ownStep"
-    with pytest.raises(UserError, match="is no builder"):
+    with pytest.raises(UserError, match="is not a builder"):
         find_builders(["Own"])
 
 
@@ -87,7 +87,7 @@ def test_a_file_that_changes_is_read_anew_and_its_steps_run_again(mine: Path) ->
         ("def f(:\n", r"own\.py, line 1: SyntaxError"),
         ("import nothing_of_that_name\n", r"own\.py, line 1: ModuleNotFoundError: .*nothing_of_that_name"),
         (OWN.replace("(), needs", "('seed',), needs"), r"own\.py, line \d+: ValueError: builder Own: .* axis seed"),
-        (OWN.replace('"Own"', '"I2Classification"'), r"own\.py: there is another builder named I2Classification"),
+        (OWN.replace('"Own"', '"I2Classification"'), r"own\.py: another builder has the name I2Classification"),
         ("x = 1\n", r"no Python file in .*mine has a Builder"),
     ],
 )

@@ -172,7 +172,7 @@ def test_results_of_an_earlier_run_at_the_other_place_are_said_loudly(places: Pl
     (places.home / "results/.iota2").mkdir(parents=True)
     (warning,) = other_results(load_config(places.config, paths_from=Path()))
     assert f"ARE IN {places.home / 'results'}" in warning
-    assert "leave --paths-from out" in warning
+    assert "remove --paths-from" in warning
 
 
 def test_an_ini_file_that_has_its_images_beside_it_says_how_they_are_found_with_paths_from(tmp_path: Path) -> None:

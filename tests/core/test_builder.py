@@ -54,7 +54,7 @@ def test_a_step_over_an_axis_that_nothing_asked_for_has_is_refused(wrong: Step, 
 
 
 def test_a_builder_asks_for_images_and_for_nothing_that_does_not_exist() -> None:
-    with pytest.raises(ValueError, match="asks for no images"):
+    with pytest.raises(ValueError, match="no 'images' in asks"):
         builder("One", step("a"), asks=frozenset())
     with pytest.raises(ValueError, match="asks for weather; expected any of images, regions"):
         builder("One", step("a"), asks=frozenset({"images", "weather"}))  # type: ignore[arg-type]

@@ -92,7 +92,7 @@ def test_masks_of_20_m_are_read_where_there_are_no_others_and_a_note_says_so(arc
     np.testing.assert_array_equal(clear[0], ~invalid.repeat(2, axis=0).repeat(2, axis=1))
     text = recognized_text(recognize(S2, archive))
     assert "MASKS/*_CLM_R2.tif for CLM in 2 of 2 products" in text
-    assert "A run could start" in text
+    assert "These images can be used" in text
 
 
 def test_masks_of_10_m_come_first_and_dates_may_differ(archive: Path) -> None:

@@ -169,7 +169,7 @@ def test_a_scheduler_that_goes_away_is_what_the_message_is_about(
         plan.root.mkdir()
         cluster = stack.enter_context(running_scheduler(address))
         cluster.require_workers()
-        assert f"{address} has no worker" in caplog.text
+        assert f"{address} has no workers" in caplog.text
         worker = [sys.executable, "-m", f"{cli}worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
         node = stack.enter_context(subprocess.Popen(worker, env=environment, stderr=subprocess.DEVNULL, cwd=tmp_path))
         stack.callback(node.kill)

@@ -16,7 +16,7 @@ from iota2.errors import InputError, UserError
 from iota2.run.plan.jobs import Plan, make_plan
 from iota2.run.records.records import Ledger
 from iota2.run.records.verdicts import assess
-from iota2.run.workers.execute import DEATHS, Cluster, Debug, Engine, Retry, execute
+from iota2.run.workers.execute import MIN_RETRIES_AFTER_DEATH, Cluster, Debug, Engine, Retry, execute
 from iota2.run.workers.job import JobResult
 from iota2.run.workers.local import local_workers
 from tests.run.rows import rows_of
@@ -122,7 +122,7 @@ def test_the_death_of_a_worker_costs_its_job_only(tmp_path: Path) -> None:
     with local_workers(2) as cluster:
         states, _ = run(planned(tmp_path, "ADE"), cluster)
     assert states["one/one_D"] == "failed"
-    assert (tmp_path / "logs/one/one_D.out").read_text().count("tile D") == 1 + DEATHS
+    assert (tmp_path / "logs/one/one_D.out").read_text().count("tile D") == 1 + MIN_RETRIES_AFTER_DEATH
     assert states["two/two_D"] == states["three/three"] == "blocked"
     assert {states[f"{step}_{tile}"] for step in ("one/one", "two/two") for tile in "AE"} == {"done"}
 

@@ -85,7 +85,7 @@ def test_check_notes_a_wrong_projection_and_maps_of_hardly_any_pixel(
     config = case.configured(chain={"proj": "EPSG:32640"})
     code, printed, error = command(capsys, "check", config)
     text = " ".join((printed + error).split())
-    assert "EPSG:32640 (WGS 84 / UTM zone 40N) is made for 54.0° E to 60.0° E" in text
+    assert "EPSG:32640 (WGS 84 / UTM zone 40N) is intended for 54.0° E to 60.0° E" in text
     config = case.configured(chain={"spatial_resolution": 60})
     code, printed, error = command(capsys, "check", config)
     assert code == 0
@@ -133,7 +133,7 @@ def test_check_refuses_pixels_at_once_with_option_and_line(
 def test_check_refuses_a_run_of_too_many_combinations(
     case: Case, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("iota2.run.survey.extent.ROWS", 399)
+    monkeypatch.setattr("iota2.run.survey.extent.MAX_ROWS", 399)
     config = case.configured(chain={"list_tile": f"{WEST} {EAST}"}, arg_train={"runs": 200})
     code, _, error = command(capsys, "check", config)
     assert code == 1
@@ -167,11 +167,11 @@ def unusable(case: Case) -> dict[str, str]:
         "/etc/passwd/below": "/etc/passwd is a file, a folder is needed",
         str(folder / "file/a/b"): "is a file, a folder is needed",
         "/dev/null": "/dev/null is neither a file nor a folder, a folder is needed",
-        "/proc": "belongs to the system",
-        "/proc/results": "belongs to the system",
-        "/sys/results": "belongs to the system",
-        str(folder / "full"): "is not empty and was not made by this program (it holds thesis.txt)",
-        str(folder / "dangling"): "is a symbolic link that leads nowhere",
+        "/proc": "belongs to the operating system",
+        "/proc/results": "belongs to the operating system",
+        "/sys/results": "belongs to the operating system",
+        str(folder / "full"): "is not empty and was not made by this program (it contains thesis.txt)",
+        str(folder / "dangling"): "is a broken symbolic link",
         str(folder / "marked"): ".iota2 is a file, a folder is needed",
         str(folder / ("n" * 300)): "longer than file systems hold",
         str(case.files.s2_path): "lies in the folder of products",
@@ -200,7 +200,7 @@ def test_check_refuses_what_run_refuses_of_the_folder_to_be_emptied(
     config = case.configured(chain={"remove_output_path": True})
     told = {command(capsys, name, config)[2] for name in ("check", "run")}
     assert len(told) == 1
-    assert "holds files that this program did not make" in told.pop()
+    assert "contains files that this program did not make" in told.pop()
 
 
 def test_check_refuses_what_run_refuses_of_steps_memory_and_disk(
@@ -210,7 +210,7 @@ def test_check_refuses_what_run_refuses_of_steps_memory_and_disk(
     for name in ("check", "run"):
         code, _, error = command(capsys, name, config)
         assert code == 1
-        assert "need files of earlier steps that are not there" in error
+        assert "need files of earlier steps that do not exist" in error
     config = case.configured(task_retry_limits={"maximum_ram": 1e-6})
     for name in ("check", "run"):
         code, _, error = command(capsys, name, config)

@@ -42,7 +42,7 @@ def until(true: object, seconds: float = 30.0) -> None:
 def test_a_job_tells_of_itself_while_it_runs_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "FIRST", 0.0)
+    monkeypatch.setattr(heartbeat, "FIRST_SECONDS", 0.0)
     with beating(tmp_path, JOB, "host:1"):
         until(lambda: read_heartbeats(tmp_path))
         told = read_heartbeats(tmp_path)[JOB]
@@ -58,7 +58,7 @@ def test_a_short_job_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_job_that_cannot_tell_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heartbeat, "FIRST", 0.0)
+    monkeypatch.setattr(heartbeat, "FIRST_SECONDS", 0.0)
     (tmp_path / "logs").write_text("in the way", encoding="utf-8")
     with beating(tmp_path, JOB, "host:1"):
         time.sleep(0.05)
@@ -158,10 +158,10 @@ def test_status_and_why_tell_the_memory_of_a_failed_attempt_and_of_a_job_under_w
     _, printed, _ = command(capsys, "why", config, failed)
     assert f"{peak[1]} MiB" in printed
     assert f"peak memory of the process {peak[1]} MiB" in (case.output / f"logs/{failed}.out").read_text()
-    monkeypatch.setattr(heartbeat, "FIRST", 0.0)
+    monkeypatch.setattr(heartbeat, "FIRST_SECONDS", 0.0)
     with locked(case.output), beating(case.output, failed, "host:7"):
         until(lambda: read_heartbeat(case.output, failed))
         _, printed, _ = command(capsys, "status", config)
-    assert re.search(rf"under way \d+ s, \d+ MiB so far, on host:7  {failed}", printed)
+    assert re.search(rf"running for \d+ s, \d+ MiB so far, on host:7  {failed}", printed)
     clear_heartbeats(case.output)
-    assert "under way" not in command(capsys, "status", config)[1].replace("no run is under way", "")
+    assert "running for" not in command(capsys, "status", config)[1]

@@ -126,7 +126,7 @@ def test_tables_of_counts_and_models_are_told_where_they_stand(case: Case, capsy
     )
     model = "target_model: '7'"
     assert any(
-        text.startswith(f"line {at(model)}: arg_train.sample_selection.per_model.1: target_model '7' is no region")
+        text.startswith(f"line {at(model)}: arg_train.sample_selection.per_model.1: target_model '7' is not a region")
         for text in told
     )
 

@@ -165,7 +165,7 @@ def test_keys_give_the_values_of_axes_by_name(tmp_path: Path) -> None:
     assert key == ()
     own = by_id["cut/cut_A_1"].context(Resources()).key
     assert (own.tile, own.part) == ("A", 1)
-    with pytest.raises(AttributeError, match="seed is none of the axes of this key: tile, part"):
+    with pytest.raises(AttributeError, match="seed is not an axis of this key; expected one of tile, part"):
         _ = own.seed
 
 

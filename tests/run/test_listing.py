@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from iota2.run.survey import listing
-from iota2.run.survey.listing import SAMPLE, WHOLE, fingerprint
+from iota2.run.survey.listing import MAX_WHOLE_BYTES, SAMPLE_BYTES, fingerprint
 
 
 def changed_at(path: Path, place: int) -> bool:
@@ -19,7 +19,7 @@ def changed_at(path: Path, place: int) -> bool:
     return fingerprint(path, size) != before
 
 
-@pytest.mark.parametrize("size", [1, SAMPLE + 1, 3 << 20])
+@pytest.mark.parametrize("size", [1, SAMPLE_BYTES + 1, 3 << 20])
 def test_any_byte_of_a_file_that_is_read_whole_counts(tmp_path: Path, size: int) -> None:
     path = tmp_path / "mask.tif"
     for place in {0, size // 3, size // 2, size - 1}:
@@ -29,18 +29,18 @@ def test_any_byte_of_a_file_that_is_read_whole_counts(tmp_path: Path, size: int)
 
 def test_of_a_larger_file_the_pieces_count_with_both_ends(tmp_path: Path) -> None:
     """What ``docs/howto/restart.md`` says is not noticed."""
-    path, size = tmp_path / "band.tif", WHOLE + 1
+    path, size = tmp_path / "band.tif", MAX_WHOLE_BYTES + 1
     path.write_bytes(bytes(size))
     assert changed_at(path, 0)
     assert changed_at(path, size - 1)
-    assert changed_at(path, (size - SAMPLE) * 7 // 15)
+    assert changed_at(path, (size - SAMPLE_BYTES) * 7 // 15)
     assert not changed_at(path, size // 2)
 
 
 def test_the_size_counts(tmp_path: Path) -> None:
     path = tmp_path / "empty"
     prints = set()
-    for size in (0, 1, WHOLE, WHOLE + 1):
+    for size in (0, 1, MAX_WHOLE_BYTES, MAX_WHOLE_BYTES + 1):
         path.write_bytes(bytes(size))
         prints.add(fingerprint(path, size))
     assert len(prints) == 4

@@ -40,7 +40,7 @@ def test_the_lock_of_a_dead_process_is_taken_over_with_a_message(tmp_path: Path)
     former = dead()
     write(tmp_path, former)
     with locked(tmp_path) as message:
-        assert message == f"The run that held {tmp_path} (process {former.pid}) is gone; going on from there."
+        assert message == f"The previous run in {tmp_path} (process {former.pid}) did not finish; resuming it."
         now = holder(tmp_path)
         assert now is not None
         assert now.pid == os.getpid()
@@ -79,7 +79,7 @@ def test_a_clock_that_is_set_does_not_make_a_run_look_dead(tmp_path: Path, monke
         monkeypatch.setattr(time, "time", lambda: 0.0)
         told = json.loads((tmp_path / LOCK).read_text())
         assert told["started"] < time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK")
-        with pytest.raises(OutputError, match="another run works here"), locked(tmp_path):
+        with pytest.raises(OutputError, match="another run uses this folder"), locked(tmp_path):
             pass
 
 
@@ -91,7 +91,7 @@ def test_a_process_of_somebody_else_is_respected(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(os, "kill", kill)
     write(tmp_path, dead())
-    with pytest.raises(OutputError, match="another run works here"), locked(tmp_path):
+    with pytest.raises(OutputError, match="another run uses this folder"), locked(tmp_path):
         pass
 
 
@@ -131,7 +131,7 @@ def test_a_disk_without_hard_links_has_locks_too(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(os, "link", link)
     with locked(tmp_path):
-        with pytest.raises(OutputError, match="another run works here"), locked(tmp_path):
+        with pytest.raises(OutputError, match="another run uses this folder"), locked(tmp_path):
             pass
         require_lock(tmp_path, (tmp_path / LOCK).read_text())
     write(tmp_path, dead())
@@ -151,7 +151,7 @@ def test_a_starter_whose_file_is_tidied_away_is_refused_like_others(
     with locked(tmp_path):
         really = lock._linked
         monkeypatch.setattr(lock, "_linked", tidied)
-        with pytest.raises(OutputError, match="another run works here"), locked(tmp_path):
+        with pytest.raises(OutputError, match="another run uses this folder"), locked(tmp_path):
             pass
 
 
@@ -164,7 +164,7 @@ def test_a_starter_that_waited_while_another_took_over_is_refused(
 
     write(tmp_path, dead())
     monkeypatch.setattr(fcntl, "flock", quicker)
-    with pytest.raises(OutputError, match="another run works here"), locked(tmp_path):
+    with pytest.raises(OutputError, match="another run uses this folder"), locked(tmp_path):
         pass
     assert holder(tmp_path) == holder_of(os.getpid())
 
@@ -179,7 +179,7 @@ def compete(root: str, rounds: int, start: Barrier, end: Barrier, told: Queue[tu
                 told.put((number, "inside"))
                 end.wait()
         except OutputError as error:
-            told.put((number, "refused" if "another run works here" in str(error) else str(error)))
+            told.put((number, "refused" if "another run uses this folder" in str(error) else str(error)))
             end.wait()
         except BaseException as error:
             told.put((number, repr(error)))

@@ -10,7 +10,7 @@ from iota2 import layout
 from iota2.errors import OutputError
 from iota2.io.files.atomic import part_name
 from iota2.run.records.lock import LOCK, locked
-from iota2.run.records.output import MADE, claim, empty, left_over, prepare, removable, require_ours
+from iota2.run.records.output import OUTPUT_LIST, claim, empty, left_over, prepare, removable, require_ours
 from tests.chain.helpers import Case, case, command, run, small
 
 __all__ = ["case", "small"]
@@ -80,7 +80,7 @@ def test_only_what_was_there_before_is_removed(tmp_path: Path) -> None:
     (root / "logs/workers").mkdir(parents=True)
     (root / "logs/workers/worker-1.log").write_text("of an earlier run")
     files = removable(root)
-    assert files[-1] == root / MADE, "until the end it is known what is ours"
+    assert files[-1] == root / OUTPUT_LIST, "until the end it is known what is ours"
     (root / "logs/workers/worker-2.log").write_text("a worker of this run says something")
     empty(root, files)
     assert [path.name for path in root.rglob("*") if path.is_file()] == ["worker-2.log"]
@@ -100,7 +100,7 @@ def test_a_folder_without_our_mark_is_refused_and_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stranger", STRANGERS)
 def test_a_stranger_among_our_files_stops_the_removal_before_anything_is_lost(tmp_path: Path, stranger: str) -> None:
     root = made(tmp_path, "final/map.tif", "MyRegion.shp", "model/model_1/model.json")
-    (root / MADE).write_text("final/map.tif\nMyRegion.shp\nmodel/model_1\n")
+    (root / OUTPUT_LIST).write_text("final/map.tif\nMyRegion.shp\nmodel/model_1\n")
     prepare(root, [], remove=False)
     (root / stranger).parent.mkdir(parents=True, exist_ok=True)
     (root / stranger).write_text("mine")
@@ -203,14 +203,14 @@ def test_files_in_the_place_of_outputs_are_never_overwritten_where_no_run_was(
         with pytest.raises(OutputError, match=r"final/report\.html"):
             attempt(tmp_path, ["final/report.html"])
     assert report.read_text() == "mine"
-    assert not (tmp_path / MADE).exists()
+    assert not (tmp_path / OUTPUT_LIST).exists()
 
 
 def test_outputs_of_an_earlier_run_and_folders_without_outputs_are_no_objection(tmp_path: Path) -> None:
     require_ours(tmp_path / "new", ["a.tif"])
     root = made(tmp_path / "out", "a.tif")
     require_ours(root, ["a.tif", "b.tif"])
-    (root / MADE).write_bytes(b"a.tif\n\xff")
+    (root / OUTPUT_LIST).write_bytes(b"a.tif\n\xff")
     require_ours(root, ["a.tif"])
 
 

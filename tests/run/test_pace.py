@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from iota2.run.plan.jobs import Plan
-from iota2.run.progress.pace import SETTLING, Pace
+from iota2.run.progress.pace import SETTLING_SECONDS, Pace
 from iota2.run.records.records import Record
 from iota2.run.records.verdicts import Verdict
 from iota2.run.survey.forecast import Forecast
@@ -54,7 +54,7 @@ def test_jobs_without_a_record_count_as_the_forecast_guesses_once_the_start_is_o
     pace = Pace(plan, verdicts(plan, {"one": "stale", "two": "stale"}), forecast(one=2.0, two=30.0), clock)
     pace.ended(JobResult("one/one_A", "done", 0.1))
     assert pace.words() == "", "a guess says nothing in the first seconds"
-    clock.now += SETTLING
+    clock.now += SETTLING_SECONDS
     assert pace.seconds_left() == pytest.approx(3 * 0.1 + 4 * 30), "not four times the tenth of a second of the first"
     assert pace.words() == "about 2 min left"
 

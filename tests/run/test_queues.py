@@ -88,19 +88,19 @@ def test_a_place_that_no_worker_comes_to_is_given_up_and_the_others_go_on(
 ) -> None:
     """One job lives, and works once the others have been given up."""
     alive = f"mkdir {jobs}/one 2> /dev/null || exit 1"
-    waits = f"until [ $(ls {jobs}/*.sh | wc -l) -ge {1 + clusters.STILLBORN} ]; do sleep 0.1; done; sleep 2"
+    waits = f"until [ $(ls {jobs}/*.sh | wc -l) -ge {1 + clusters.MAX_FAILED_STARTS} ]; do sleep 0.1; done; sleep 2"
     found = states(tmp_path, 2, alive, waits)
     assert set(found.values()) == {"done"}
-    assert submitted(jobs) == 1 + clusters.STILLBORN
-    assert "Asking for 1 workers" in caplog.text
+    assert submitted(jobs) == 1 + clusters.MAX_FAILED_STARTS
+    assert "Requesting 1 workers" in caplog.text
 
 
 def test_when_jobs_leave_no_log_the_folder_that_they_do_not_see_is_named(tmp_path: Path, jobs: Path) -> None:
     logs = tmp_path / "root" / "logs"
     hidden = f"rm -f {logs}/*.log; exit 1"
-    with pytest.raises(UserError, match=rf"engine pbs: 1 of its jobs ended .* left no log: do nodes see {logs}"):
+    with pytest.raises(UserError, match=rf"engine pbs: 1 of its jobs ended .* has no log: check .* {logs}"):
         states(tmp_path, 1, hidden)
-    assert submitted(jobs) == clusters.STILLBORN
+    assert submitted(jobs) == clusters.MAX_FAILED_STARTS
 
 
 def test_a_system_that_does_not_answer_is_believed_to_be_well(tmp_path: Path, jobs: Path) -> None:

@@ -148,9 +148,9 @@ def test_parameters_are_kept_once_for_a_step_and_forgotten_when_no_record_names_
 def test_images_that_only_lie_elsewhere_are_told_as_such() -> None:
     before = {f"/archive/tiles/{WEST}/{name}": "same" for name in ("a.tif", "b.tif")}
     now = {f"/moved/{WEST}/{name}": "same" for name in ("a.tif", "b.tif")}
-    assert image_changes(before, now) == ["the images lie in /moved, no longer in /archive/tiles"]
+    assert image_changes(before, now) == ["the images were moved from /archive/tiles to /moved"]
     assert image_changes(before, before | {f"/archive/tiles/{WEST}/c.tif": "x"}) == ["c.tif is new"]
-    assert image_changes(before, dict(list(before.items())[:1])) == ["b.tif is gone"]
+    assert image_changes(before, dict(list(before.items())[:1])) == ["b.tif is missing"]
     assert image_changes(before, before) == []
 
 

@@ -88,7 +88,7 @@ def test_a_job_that_is_tried_again_never_gets_less() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("trainin: { nb_cpu: 2 }", "line 1: 'trainin' is no step; did you mean 'training'?"),
+        ("trainin: { nb_cpu: 2 }", "line 1: 'trainin' is not a step; did you mean 'training'?"),
         ("training: { nbcpu: 2 }", "line 1: training.nbcpu is unknown; did you mean 'nb_cpu'?"),
         ("training: { qqqq: 2 }", "training.qqqq is unknown; expected one of nb_cpu, ram, walltime"),
         ("training: { nb_cpu: 0 }", "training.nb_cpu: expected a whole number ≥ 1, got 0"),
@@ -97,7 +97,7 @@ def test_a_job_that_is_tried_again_never_gets_less() -> None:
         ("training: { ram: '5' }", "training.ram: expected a size"),
         ("training: { walltime: '10' }", "training.walltime: expected a duration 'HH:MM:SS' in quotes, got '10'"),
         ("training: { walltime: '01:75:00' }", "training.walltime: expected a duration"),
-        ("training: { nb_cpu: 2 }\nlearnModel: { nb_cpu: 3 }", "line 2: 'learnModel' and 'training' are both about"),
+        ("training: { nb_cpu: 2 }\nlearnModel: { nb_cpu: 3 }", "line 2: 'learnModel' and 'training' both concern"),
         ("nb_cpu : 3", "stands outside of any section"),
     ],
 )

@@ -60,11 +60,11 @@ def times(config: Config) -> dict[str, int]:
     ("options", "told"),
     [
         (Options(force=("mosiac",)), "did you mean 'mosaic'?"),
-        (Options(scheduler="tcp://127.0.0.1:9"), "no Dask scheduler answers there"),
+        (Options(scheduler="tcp://127.0.0.1:9"), "no Dask scheduler responds"),
         (Options(engine="slurm"), "no command 'sbatch'"),
         (Options(workers=0, use=Resources(memory=1 << 20)), "a block of 16 x 64 pixels needs"),
         (Options(workers=0, ending=99), "numbered 1 to 25"),
-        (Options(workers=0, last_step="mosaik"), "is no step and no group of steps; did you mean 'mosaic'?"),
+        (Options(workers=0, last_step="mosaik"), "is neither a step nor a group of steps; did you mean 'mosaic'?"),
     ],
 )
 def test_a_run_that_is_refused_removes_nothing(

@@ -172,8 +172,8 @@ def test_pages_are_kept_fresh_while_no_job_ends_and_show_what_is_under_way(
     failed: Failed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "FIRST", 0.0)
-    monkeypatch.setattr(report, "SECONDS", 0.05)
-    monkeypatch.setattr(report, "QUIET", 0.0)
+    monkeypatch.setattr(report, "MIN_INTERVAL_SECONDS", 0.05)
+    monkeypatch.setattr(report, "IDLE_SECONDS", 0.0)
     config = moved(failed, tmp_path, lambda text: text)
     root, name = config.chain.output_path, f"PixelValidity/validity_raster_{TILE}"
     timeline = root / "logs/html/timeline.html"
@@ -359,4 +359,4 @@ def test_a_report_that_cannot_be_written_is_told_and_the_run_goes_on(failed: Fai
     listener = Listener()
     results = runner.run(config, runner.Options(workers=0, last_step="init"), listener)
     assert {result.state for result in results.values()} == {"done"}
-    assert len([line for line in listener.told if "run report" in line and "the run goes on" in line]) == 1
+    assert len([line for line in listener.told if "run report" in line and "the run continues" in line]) == 1

@@ -28,7 +28,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = WorldOptions(size=66, overlap=18, classes=3, dates=DATES[2:10:3], sensors=ALL)
     config = load_config(write_world(make_world(options), folder).config)
     outlook = look_ahead(config, Options())
-    site = ReportListener(config, outlook.found, outlook.plan, outlook.verdicts, tell=lambda text: None, resume="")
+    site = ReportListener(config, outlook.found, outlook.plan, outlook.verdicts, say=lambda text: None, resume="")
     site.started()
     site.finished()
     return outlook.plan.root / "logs" / "html"

@@ -139,7 +139,7 @@ def test_a_refused_worker_is_told(tiny: WorldFiles, tmp_path: Path, system: Slur
     process = start(config, system, 1)
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 1, said
-    assert "sbatch refused a worker" in said
+    assert "sbatch rejected a job" in said
     assert re.search("invalid partition", said, re.IGNORECASE)
     assert "Traceback" not in said
 
@@ -212,7 +212,7 @@ def test_asked_to_stop_it_cancels_its_workers_and_goes_on_later(
     said, _ = process.communicate(timeout=120)
 
     assert process.returncode == 130, said
-    assert "what is done stays" in said
+    assert "completed jobs are kept" in said
     assert "Traceback" not in said
     wait_until(lambda: no_worker_is_left(system), "workers outlive the run")
     states = {line.split()[0] for line in (root / layout.STATUS.path).read_text(encoding="utf-8").splitlines()}
@@ -247,7 +247,7 @@ def test_killed_the_next_run_takes_over_at_once_and_the_workers_end_by_themselve
         [COMMAND, "run", config.source, "--workers", "1"], check=False, capture_output=True, text=True, timeout=200
     )
     assert again.returncode == 0, again.stderr
-    assert f"(process {process.pid}) is gone; going on from there" in again.stdout
+    assert f"(process {process.pid}) did not finish; resuming it" in again.stdout
     assert f" jobs, {done} of them up to date" in again.stdout
     wait_until(lambda: no_worker_is_left(system), "workers outlive their run")
     assert digests(root) == expected

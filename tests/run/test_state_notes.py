@@ -50,8 +50,8 @@ def test_a_damaged_state_file_counts_as_absent_and_is_named(file: StateFile[Any]
     path.parent.mkdir()
     path.write_text(TEXTS[text], encoding="utf-8")
     assert file.load(tmp_path) == file.absent()
-    assert file.ailment(tmp_path).startswith(f"{path}: is damaged (")
-    assert file.ailment(tmp_path).endswith(file.lost)
+    assert file.damage_note(tmp_path).startswith(f"{path}: is damaged (")
+    assert file.damage_note(tmp_path).endswith(file.lost)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.path)
@@ -63,11 +63,11 @@ def test_what_is_no_file_in_place_of_state_counts_as_absent_and_makes_way(
     path.parent.mkdir(parents=True, exist_ok=True)
     put(kind, path)
     assert file.load(tmp_path) == file.absent()
-    assert file.ailment(tmp_path).startswith(f"{path}: ")
+    assert file.damage_note(tmp_path).startswith(f"{path}: ")
     make_way(path)
     assert not path.exists()
     assert not path.is_symlink()
-    assert file.ailment(tmp_path) == ""
+    assert file.damage_note(tmp_path) == ""
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.path)
@@ -76,12 +76,12 @@ def test_bytes_that_are_no_text_are_damage(file: StateFile[Any], tmp_path: Path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"final/a\n\xfffinal/b\n")
     assert file.load(tmp_path) == file.absent()
-    assert "is damaged ('utf-8' codec" in file.ailment(tmp_path)
+    assert "is damaged ('utf-8' codec" in file.damage_note(tmp_path)
 
 
 def test_a_folder_that_is_not_empty_is_left_and_named(tmp_path: Path) -> None:
     (tmp_path / "inputs.json/mine").mkdir(parents=True)
-    with pytest.raises(OutputError, match=r"inputs.json: is a folder, .* not empty\. Move it away"):
+    with pytest.raises(OutputError, match=r"inputs.json: is a folder that is not empty"):
         make_way(tmp_path / "inputs.json")
     assert (tmp_path / "inputs.json/mine").is_dir()
 
@@ -100,7 +100,7 @@ def test_lines_of_the_list_of_outputs_that_are_whole_still_say_what_may_be_remov
     (tmp_path / layout.OUTPUTS.path).write_bytes(b"one\nt\xffwo\n/etc/passwd\n../up\n" + b"x" * 300 + b"\n")
     assert tmp_path / "one" in removable(tmp_path)
     (tmp_path / "mine").write_text("", encoding="utf-8")
-    with pytest.raises(OutputError, match="holds files that this program did not make"):
+    with pytest.raises(OutputError, match="contains files that this program did not make"):
         removable(tmp_path)
 
 
@@ -132,15 +132,15 @@ def test_a_damaged_record_is_counted_and_the_others_hold(change: dict[str, Any],
     (tmp_path / layout.RECORDS.path).write_text(f"{json.dumps(RECORD | change)}\n{whole}\n", encoding="utf-8")
     ledger = Ledger(tmp_path)
     assert list(ledger.records) == ["Step/x"]
-    assert ledger.ailment() == f"{ledger.path}: 1 line damaged. Their jobs run again."
+    assert ledger.damage_note() == f"{ledger.path}: 1 line damaged. Their jobs run again."
     ledger.compact()
-    assert Ledger(tmp_path).ailment() == ""
+    assert Ledger(tmp_path).damage_note() == ""
 
 
 def test_a_record_cut_short_by_a_crash_is_no_damage(tmp_path: Path) -> None:
     (tmp_path / ".iota2").mkdir()
     (tmp_path / layout.RECORDS.path).write_text(f"{json.dumps(RECORD)}\n{json.dumps(RECORD)[:20]}", encoding="utf-8")
-    assert Ledger(tmp_path).ailment() == ""
+    assert Ledger(tmp_path).damage_note() == ""
 
 
 @pytest.mark.parametrize("kind", STRANGERS)
@@ -149,9 +149,9 @@ def test_what_is_no_file_in_place_of_the_records_is_replaced(kind: str, tmp_path
     put(kind, tmp_path / layout.RECORDS.path)
     ledger = Ledger(tmp_path)
     assert ledger.records == {}
-    assert "It is made anew: all jobs run again." in ledger.ailment()
+    assert "It is recreated; all jobs run again." in ledger.damage_note()
     ledger.compact()
-    assert ledger.ailment() == ""
+    assert ledger.damage_note() == ""
 
 
 @pytest.mark.parametrize("kind", STRANGERS)

@@ -17,7 +17,16 @@ from iota2.chains.load import load_config
 from iota2.run import runner
 from iota2.run.outlook import check
 from iota2.run.plan.jobs import Plan
-from iota2.run.progress.status import EVERY, Status, failures, job_states, jobs_left_out, last_end, note_begin, note_end
+from iota2.run.progress.status import (
+    MIN_INTERVAL_SECONDS,
+    Status,
+    failures,
+    job_states,
+    jobs_left_out,
+    last_end,
+    note_begin,
+    note_end,
+)
 from iota2.run.records.records import Ledger, Record
 from iota2.run.records.verdicts import Verdict
 from iota2.run.workers.job import JobResult
@@ -50,7 +59,7 @@ def test_records_tell_of_jobs_that_ended_after_the_text_was_written(plan: Plan) 
         journal.write('{"id": "' + rest[0])
     found = job_states(plan.root)
     assert [found[id_].state for id_ in (first, second, third, rest[0])] == ["done", "done", "waiting", "waiting"]
-    assert EVERY > 1, "the text lags behind"
+    assert MIN_INTERVAL_SECONDS > 1, "the text lags behind"
 
 
 def test_states_are_called_as_everywhere_and_a_failure_keeps_its_first_line(plan: Plan) -> None:
@@ -95,13 +104,13 @@ def test_status_agrees_with_plan_after_a_run_was_killed(case: Case, capsys: pyte
     process.wait()
     recorded = journal.read_bytes().count(b"\n")
     _, printed, _ = command(capsys, "status", config)
-    assert "no run is under way; the last one did not come to its end: it was killed" in printed
+    assert "no run in progress; the last one did not finish: it was killed" in printed
     assert counts(printed)["done"] == recorded
     _, planned, _ = command(capsys, "plan", config)
     assert f"{recorded} are up to date" in planned.splitlines()[-1]
     run(config)
     _, printed, _ = command(capsys, "status", config)
-    assert "the last one ended well" in printed
+    assert "the last one finished successfully" in printed
     assert set(counts(printed)) == {"done", "up to date"}
     assert counts(printed)["up to date"] == recorded
 
@@ -116,9 +125,9 @@ def test_status_says_how_many_jobs_the_last_run_was_not_asked_for(
     done = counts(printed)["done"]
     assert 0 < done < total
     assert printed.splitlines()[2] == (
-        f"{total - done} of {total} jobs were not asked for: the last run was of some steps only"
+        f"{total - done} of {total} jobs not requested: the last run is limited to some steps"
     )
-    assert "the last one ended well" in printed
+    assert "the last one finished successfully" in printed
 
 
 def test_what_is_kept_of_a_run_by_an_earlier_version_is_understood(plan: Plan) -> None:

@@ -90,10 +90,10 @@ def test_the_configuration_is_named_when_its_bound_has_no_active_step() -> None:
         (Options(starting=0), "-starting_step: there is no step 0; steps are numbered 1 to 25: 1 featureRecipe, 2 "),
         (Options(ending=26), "-ending_step: there is no step 26; steps are numbered 1 to 25"),
         (Options(starting="-7"), "-starting_step: there is no step -7"),
-        (Options(ending="9" * 5000), "-ending_step: '" + "9" * 60 + "…' is no step"),
-        (Options(starting="learnModl"), "'learnModl' is no step and no group of steps; did you mean 'learnModel'?"),
-        (Options(first_step="1.5"), "--first-step: '1.5' is no step"),
-        (Options(last_step=""), "--last-step: '' is no step"),
+        (Options(ending="9" * 5000), "-ending_step: '" + "9" * 60 + "…' is neither a step"),
+        (Options(starting="learnModl"), "neither a step nor a group of steps; did you mean 'learnModel'?"),
+        (Options(first_step="1.5"), "--first-step: '1.5' is neither a step"),
+        (Options(last_step=""), "--last-step: '' is neither a step"),
         (Options(starting=9, ending=4), "-starting_step step 9 (VectorFormatting)"),
         (Options(starting=3, ending=3), "The nearest active steps are 2 sensorsPreprocess and 4 "),
         (Options(first_step="validation", last_step="init"), "the first step comes after the last"),
@@ -110,7 +110,7 @@ def test_a_first_step_after_the_last_is_refused_in_one_line_that_names_what_was_
     with pytest.raises(UserError) as refused:
         run(Options(starting=17, ending=3))
     assert str(refused.value) == (
-        "No step is left to run with -starting_step step 17 (learnModel) and -ending_step step 3 (coregistration): "
+        "No step to run with -starting_step step 17 (learnModel) and -ending_step step 3 (coregistration): "
         "the first step comes after the last."
     )
 

@@ -45,7 +45,7 @@ def test_what_the_worker_of_a_former_run_makes_is_not_put_in_place(tmp_path: Pat
         results = run(planned(tmp_path, "AB", STEPS))
     assert results["one/one_A"].state == "done"
     assert results["one/one_B"].state == "failed"
-    assert "another run works here by now" in results["one/one_B"].message
+    assert "another run now uses this folder" in results["one/one_B"].message
     assert sorted(path.name for path in (tmp_path / "texts").iterdir()) == ["A.txt"]
 
 

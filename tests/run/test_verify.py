@@ -88,7 +88,7 @@ def test_outputs_of_earlier_settings_are_not_missed_and_a_run_names_them(
     config = case.configured(chain=SAMPLING, arg_train={"runs": 1})
     code, told, _ = command(capsys, "run", config, "--workers", 0)
     assert code == 0
-    assert f"files in {case.output} are of earlier settings and stay as they are:" in " ".join(told.split())
+    assert f"files in {case.output} were made with earlier settings and are not changed:" in " ".join(told.split())
     gone = "samplesSelection/samples_region_1_seed_1.xml"
     (case.output / gone).unlink()
     code, told, _ = command(capsys, "verify", config)

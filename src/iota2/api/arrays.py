@@ -1,4 +1,4 @@
-"""Arrays of the program as xarray objects, with their coordinates in the conventions of CF."""
+"""Conversion of arrays to xarray objects, with coordinates that follow the CF conventions."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from iota2.core.cube import Cube, FeatureBlock
 GRID = ("y", "x")
 """Names of the last two dimensions, in any CRS."""
 CRS_COORDINATE = "spatial_ref"
-"""The coordinate that has the CRS and the affine transform; odc-geo and rioxarray look for it."""
+"""Coordinate with the CRS and the affine transform, as odc-geo and rioxarray expect it."""
 ClassCoordinates = Mapping[str, Sequence[int] | Sequence[str]]
-"""Name of a coordinate of the classes to its values, one for each class."""
+"""Values of each coordinate of the classes, by its name; one value for each class."""
 
 
 def series_dataset(cube: Cube, geobox: GeoBox, *, dated: bool = True) -> xr.Dataset:
-    """``values`` (time, band, y, x) float32, NaN without data, and ``valid`` (time, y, x) bool; no ``time`` for a cube
-    that is not ``dated``."""
+    """``values`` (time, band, y, x) float32, NaN without data, and ``valid`` (time, y, x) bool.
+
+    Without the dimension ``time`` if not ``dated``.
+    """
     values = np.where(has_data(cube.values, cube.nodata), cube.values, np.float32(np.nan)).astype(
         np.float32, copy=False
     )
@@ -38,7 +40,7 @@ def series_dataset(cube: Cube, geobox: GeoBox, *, dated: bool = True) -> xr.Data
 
 
 def features_array(block: FeatureBlock, geobox: GeoBox) -> xr.DataArray:
-    """``features`` (feature, y, x) float32, NaN without clear observation, and their number ``n_valid`` (y, x)."""
+    """``features`` (feature, y, x) float32, NaN without clear observation; ``n_valid`` (y, x) counts observations."""
     values = np.where(block.n_valid > 0, block.values, np.float32(np.nan))
     coords = {
         "feature": list(block.names),
@@ -58,7 +60,7 @@ def prediction_dataset(prediction: Prediction, classes: ClassCoordinates, geobox
 
 
 def _gridded(variables: dict[str, Any], coords: dict[str, Any], geobox: GeoBox) -> xr.Dataset:
-    """A dataset on a grid; every variable names the coordinate of its CRS, also when it is written to a file."""
+    """A dataset on a grid; every variable refers to the CRS coordinate, also in a written file."""
     grid: dict[Hashable, Any] = dict(xr_coords(geobox, CRS_COORDINATE, always_yx=True))
     dataset = xr.Dataset(variables, coords | grid)
     for variable in dataset.data_vars.values():

@@ -1,4 +1,4 @@
-"""Features of a scene, as classification computes them."""
+"""Features of a scene, identical to those of a classification run."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Features:
 
 
 def features(source: OpenedScene | SceneCube, recipe: FeatureRecipe | None = None) -> Features:
-    """The features of a scene or of a window of it, equal to those of a run.
+    """The features of a scene or window, identical to those of a run.
 
-    ``recipe``: by default that of the scene, for the sensors of the window; ``model.recipe`` gives the features of a
-    model. Takes 4 bytes of memory for each feature and pixel, and the stored pixels of all dates. FeatureMismatch when
-    the series of the scene cannot give these features; DamagedProduct for a file that cannot be read.
+    ``recipe``: by default the recipe of the scene, for the sensors of the window; ``model.recipe`` gives the features
+    of a model. Memory: 4 bytes for each feature and pixel, plus the stored pixels of all dates. FeatureMismatch if the
+    series of the scene cannot provide these features; DamagedProduct for a file that cannot be read.
     """
     cube = source if isinstance(source, SceneCube) else source.cube()
     wanted = cube.opened.recipe if recipe is None else recipe

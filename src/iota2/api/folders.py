@@ -1,4 +1,4 @@
-"""Scenes of folders of images, without a configuration."""
+"""Scenes from folders of images, without a configuration."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def scan_folders(folders: Mapping[str, str | Path], tile: str) -> tuple[Scene, F
 def _sensors(folders: Mapping[str, str | Path]) -> list[tuple[SensorSpec, str | Path]]:
     """Descriptions and folders in the order of features: built-in sensors, then others by name."""
     if not folders:
-        raise InputError("No sensor is named. Give at least one.")
+        raise InputError("No sensor is given. Give at least one.")
     order = list(PLACES)
     found = {}
     for sensor, folder in folders.items():
         spec = _spec(sensor)
         if spec.name in found:
-            raise InputError(f"{sensor}: the sensor {spec.name} is named twice. Give it one folder.")
+            raise InputError(f"{sensor}: the sensor {spec.name} is given twice. Give one folder per sensor.")
         found[spec.name] = spec, folder
 
     def place(item: tuple[SensorSpec, str | Path]) -> tuple[int, str]:

@@ -22,11 +22,11 @@ class ModelClass:
     """A class of a model."""
 
     code: int
-    """In the map."""
+    """Code in the map."""
     name: str
-    """The code itself, when the nomenclature is not known."""
+    """The code as text if the nomenclature is not available."""
     color: str = "#808080"
-    """``#rrggbb``; grey when the nomenclature is not known."""
+    """``#rrggbb``; grey if the nomenclature is not available."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,9 +45,9 @@ class LoadedModel:
     def predict(self, features: Features) -> xr.Dataset:
         """``label`` (y, x) uint16, ``confidence`` (y, x) and ``probabilities`` (class, y, x) float32 in 0..1.
 
-        All three are 0 in pixels without clear observation. Class codes are the coordinate ``class``; the coordinates
-        ``class_name`` and ``class_color`` (class) describe them. FeatureMismatch for features other than those of the
-        training.
+        All three are 0 in pixels without clear observation. The coordinate ``class`` contains the class codes, the
+        coordinates ``class_name`` and ``class_color`` (class) their names and colours. FeatureMismatch for features
+        other than those of the training.
         """
         found = self.model.predict(features.block, np.ones(features.block.n_valid.shape, bool))
         described: ClassCoordinates = {
@@ -61,8 +61,8 @@ class LoadedModel:
 def load_model(folder: str | Path) -> LoadedModel:
     """The model in a folder ``model/model_<region>_seed_<seed>`` of a run; ModelError if it cannot be used.
 
-    Names and colours of classes are those of the run's output folder; of a model that was moved,
-    the codes are the names, and all colours are grey.
+    Names and colours of classes come from the run's output folder. For a model outside such a folder, names are the
+    codes and all colours are grey.
     """
     path = Path(folder)
     model = models.load_model(path)

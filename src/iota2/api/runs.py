@@ -1,4 +1,4 @@
-"""A whole run, from Python."""
+"""Running a configuration from Python."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from iota2.run.options import Options
 
 
 def run_chain(config: str | Path | Config, *, workers: int = 0) -> Path:
-    """Make the outputs of a configuration that are missing or outdated; the output folder.
+    """Make the missing or outdated outputs of a configuration; returns the output folder.
 
-    Nothing is printed. Jobs run in ``workers`` processes, by default in this one. JobsFailed when jobs failed;
-    UserError for problems of the configuration or of its inputs, before anything runs.
+    Nothing is printed. Jobs run in ``workers`` processes, by default in the current process. JobsFailed if jobs failed;
+    UserError for problems of the configuration or its inputs, before the first job.
     """
     loaded = config if isinstance(config, Config) else load_config(config)
     runner.run(loaded, Options(workers=workers), runner.Watcher())

@@ -34,13 +34,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class OpenedScene:
-    """The images of one tile. Pixels are read only when values are asked for."""
+    """The images of one tile. Pixels are read on demand."""
 
     scene: Scene
     recipe: FeatureRecipe
-    """The features of the run or of the configuration; of folders of images, those of the default options."""
+    """The features of the run or configuration; those of the default options for folders of images."""
     notes: tuple[str, ...] = ()
-    """What the scan of the folders reported, such as files that were ignored."""
+    """Notes of the scan, such as ignored files."""
 
     @property
     def geobox(self) -> GeoBox:
@@ -53,7 +53,7 @@ class OpenedScene:
         return tuple(sensor.spec.name for sensor in self.scene.sensors)
 
     def cube(self, area: Area | None = None, *, sensors: str | Iterable[str] | None = None) -> SceneCube:
-        """The window of the scene that covers ``area``, on the pixels of the tile; the whole tile by default.
+        """The window of the scene that covers ``area``, on the grid of the tile; by default the whole tile.
 
         ``area``: left, bottom, right, top in the CRS of the tile, or a part of ``geobox``. ``sensors``: by default all.
         InputError for an area that is not inside the tile, a geobox of other pixels, or a sensor without images.
@@ -61,12 +61,12 @@ class OpenedScene:
         return SceneCube(self.only(sensors), window_of(self.scene, area))
 
     def only(self, sensors: str | Iterable[str] | None) -> OpenedScene:
-        """The scene and its recipe without the other sensors; InputError for a sensor without images."""
+        """The scene and recipe of these sensors only; InputError for a sensor without images."""
         if sensors is None:
             return self
         words = [sensors] if isinstance(sensors, str) else list(sensors)
         if not words:
-            raise InputError(f"No sensor is named. Available: {', '.join(self.sensors)}.")
+            raise InputError(f"No sensor is given. Available: {', '.join(self.sensors)}.")
         names = {name for word in words for name in self._named(word)}
         return replace(
             self,
@@ -75,7 +75,7 @@ class OpenedScene:
         )
 
     def _named(self, word: str) -> list[str]:
-        """The names of the series that a word means: the name of one, or the configuration section of some."""
+        """Names of the series with this name or configuration section; InputError if there is none."""
         specs = [one.spec for one in self.scene.sensors]
         found = [spec.name for spec in specs if squeezed(word) in (squeezed(spec.name), squeezed(spec.section))]
         if not found:
@@ -105,9 +105,9 @@ class SceneCube:
         """The series of one sensor: ``values`` (time, band, y, x) float32 and ``valid`` (time, y, x) bool.
 
         Values are in product units (reflectance x 10000), NaN where a band has no data. ``valid`` is False where a
-        mask applies or any band has no data. Several images of one day are several times; the coordinate ``key`` is
-        unique. Layers without dates have no dimension ``time``. ``sensor`` may be left out when the window has one
-        sensor only; else InputError. DamagedProduct for a file that cannot be read.
+        mask applies or any band has no data. Several images of one day are separate times; the coordinate ``key`` is
+        unique. Layers without dates have no dimension ``time``. ``sensor`` is optional if the window has a single
+        sensor; otherwise InputError without it. DamagedProduct for a file that cannot be read.
         """
         if sensor is None and len(self.sensors) != 1:
             raise InputError(f"to_xarray: the scene has several sensors. Give one of {', '.join(self.sensors)}.")
@@ -128,14 +128,14 @@ def open_scene(source: Source, tile: str, *, sensors: str | Sequence[str] | None
 
     ``source`` is one of:
 
-    - the output folder of a run; dates are shifted as its coregistration found;
-    - a configuration, or the path of its file; dates are not shifted yet;
-    - a folder of images, with a folder for each tile; ``sensors`` names what to look for: sensors of
+    - the output folder of a run; dates are shifted according to its coregistration;
+    - a configuration, or the path of its file; dates are not shifted;
+    - a folder of images, with a folder for each tile; ``sensors`` lists the sensors to look for: names from
       ``iota2 sensors``, or paths of sensor descriptions (YAML);
     - a mapping of such sensors to their folders.
 
-    Of runs and configurations, ``sensors`` keeps only these. The grid and features of folders of images are those of
-    a run with default options on this tile alone.
+    For runs and configurations, ``sensors`` selects sensors. For folders of images, the grid and the features are those
+    of a run with default options on this tile alone.
 
     InputError for a folder without images, an unknown tile or an unknown sensor; ConfigError for a configuration with
     problems.
@@ -148,12 +148,14 @@ def open_scene(source: Source, tile: str, *, sensors: str | Sequence[str] | None
     if path.is_file():
         return _of_config(load_config(path), tile).only(sensors)
     if not path.is_dir():
-        raise InputError(f"{path}: no such file or folder. Give the output folder of a run, a configuration or images.")
+        raise InputError(
+            f"{path}: no such file or folder. Give the output folder of a run, a configuration or a folder of images."
+        )
     scenes = {found.parts[-3]: found for found in sorted(path.glob(layout.SCENE.path.format(tile="*")))}
     if scenes:
         return _of_run(path, tile, tuple(scenes)).only(sensors)
     if sensors is None:
-        raise InputError(f"{path}: not the output folder of a run. If these are images, name their sensors=.")
+        raise InputError(f"{path}: not the output folder of a run. For a folder of images, give sensors=.")
     return OpenedScene(*scan_folders(dict.fromkeys([sensors] if isinstance(sensors, str) else sensors, path), tile))
 
 
@@ -174,15 +176,13 @@ def _of_run(root: Path, tile: str, tiles: Sequence[str]) -> OpenedScene:
 
 
 def _read(path: Path, reader: Callable[[Path], T]) -> T:
-    """What a file of a run says; InputError when it is missing or damaged."""
+    """Content of a file of a run; InputError if the file is missing or damaged."""
     try:
         return reader(path)
     except FileNotFoundError as err:
-        raise InputError(f"{path}: no such file. The run did not come so far: resume it with iota2 run.") from err
+        raise InputError(f"{path}: no such file. The run did not get that far: resume it with iota2 run.") from err
     except (OSError, ValueError, KeyError, TypeError) as err:
-        raise InputError(
-            f"{path}: cannot be read ({err}). Resume the run with iota2 run, which makes it anew."
-        ) from err
+        raise InputError(f"{path}: cannot be read ({err}). Resume the run with iota2 run to recreate it.") from err
 
 
 def _read_json(path: Path) -> Any:

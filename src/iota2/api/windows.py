@@ -1,4 +1,4 @@
-"""Windows of a scene: which of its pixels an area covers."""
+"""Windows of a scene: the pixels that an area covers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Area = Bounds | BoundingBox | GeoBox
 
 
 def window_of(scene: Scene, area: Area | None) -> Block:
-    """The smallest block of a scene that covers an area, all of it for None; InputError if the area is not inside."""
+    """The smallest block that covers an area; the whole scene for None. InputError for an area outside the scene."""
     if area is None:
         height, width = scene.geobox.shape
         return block_of(scene.tile, scene.geobox, (0, height), (0, width))
@@ -24,7 +24,7 @@ def window_of(scene: Scene, area: Area | None) -> Block:
 
 def _of_geobox(scene: Scene, area: GeoBox) -> Block:
     if area.crs != scene.geobox.crs or not share_pixels(area, scene.geobox):
-        raise InputError(f"The geobox has other pixels than tile {scene.tile}. Use a part of scene.geobox.")
+        raise InputError(f"The geobox is not aligned with the grid of tile {scene.tile}. Use a part of scene.geobox.")
     (row, col), (height, width) = _corner(scene, area), scene.geobox.shape
     rows, cols = (row, row + area.shape[0]), (col, col + area.shape[1])
     if row < 0 or col < 0 or rows[1] > height or cols[1] > width:
@@ -53,6 +53,6 @@ def _of_bounds(scene: Scene, area: Bounds | BoundingBox) -> Block:
 
 
 def _corner(scene: Scene, part: GeoBox) -> tuple[int, int]:
-    """Row and column, in a scene, of the first pixel of a grid of the same pixels."""
+    """Row and column in the scene of the first pixel of an aligned grid."""
     col, row = ~scene.geobox.affine * (part.affine.c, part.affine.f)
     return round(row), round(col)

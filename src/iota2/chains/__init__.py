@@ -1,4 +1,4 @@
-"""Builders: one module for each, and the lookup of those that a configuration asks for."""
+"""Builders, one module each, and the lookup of those that a configuration selects."""
 
 from iota2.chains.lookup import BUILDERS, SURVEY, chain_of, find_builders
 

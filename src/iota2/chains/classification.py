@@ -1,4 +1,4 @@
-"""The builder of classifications: maps of land cover with confidence, validity and accuracy."""
+"""Builder of land-cover classifications, with confidence, validity and accuracy."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ FOLDERS = {
     "shapeRegion": "Intersections of regions and tiles.",
     "stats": "Empty: for classifiers that standardise features.",
 }
-"""Folders of the output tree that exist even when nothing is put into them."""
+"""Folders of the output tree that exist even if empty."""
 
 CLASSIFICATION = Builder(
     name="I2Classification",

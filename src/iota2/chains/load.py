@@ -1,4 +1,4 @@
-"""Configurations, read for the builders that there are."""
+"""Loading of configurations, checked against the available builders."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def load_config(path: Path | str, *, check_paths: bool = True, paths_from: Path 
 
 
 def read_config(path: Path | str, *, check_paths: bool = True, paths_from: Path | None = None) -> Reading:
-    """What ``load_config`` reads, with the problems as values; see ``config.load.read_config``."""
+    """A configuration file with its problems as values; see ``config.load.read_config``."""
     return load.read_config(path, find_builders, check_paths=check_paths, paths_from=paths_from)
 
 
 def config_from(document: Document, *, check_paths: bool = True) -> Config:
-    """The configuration that a document describes; see ``config.load.config_from``."""
+    """The configuration described by a document; see ``config.load.config_from``."""
     return load.config_from(document, find_builders, check_paths=check_paths)

@@ -1,4 +1,4 @@
-"""The builders that exist, and those that a configuration asks for."""
+"""The built-in builders, and the lookup of those that a configuration selects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from iota2.core.words import did_you_mean, squeezed
 from iota2.errors import ConfigError, UserError
 
 BUILDERS: tuple[Builder, ...] = (CLASSIFICATION,)
-"""The builders of this program."""
+"""The built-in builders."""
 LATER: Mapping[str, str] = {
     "I2FeaturesMap": "F",
     "I2Obia": "O",
@@ -27,13 +27,13 @@ LATER: Mapping[str, str] = {
 }
 """Builders that are known but not available yet, with the letters by which options name them."""
 SURVEY: tuple[Artifact, ...] = (layout.SCENE, layout.SCAN_NOTES, layout.LISTING)
-"""Files that the survey writes at every start: where the outside world enters."""
+"""Files that the survey writes at every start: the inputs of the first jobs."""
 
 
 def find_builders(names: Sequence[str], folders: Sequence[Path] = ()) -> tuple[Builder, ...]:
-    """The builders of these names or aliases, in any spelling; ``folders`` contain builders of the user's own.
+    """The builders with these names or aliases, in any spelling; ``folders`` contain builders of the user.
 
-    Raises UserError for a name that no builder has, or two, and for files that cannot be imported.
+    Raises UserError for an unknown or ambiguous name, and for files that cannot be imported.
     """
     stamps = tuple((file, file.stat().st_mtime_ns) for file in builder_files(folders))
     known = _known(tuple(folders), stamps)
@@ -42,24 +42,24 @@ def find_builders(names: Sequence[str], folders: Sequence[Path] = ()) -> tuple[B
 
 @cache
 def _known(folders: tuple[Path, ...], stamps: tuple[tuple[Path, int], ...]) -> Mapping[str, Builder]:
-    """Builders by the squeezed spelling of each of their names, as long as no file changes."""
+    """Builders by squeezed spelling of each name; cached until a file changes."""
     known: dict[str, Builder] = {}
     for builder in (*BUILDERS, *(builders_in(folders) if folders else ())):
         for name in (builder.name, *builder.aliases):
             if known.setdefault(squeezed(name), builder) is not builder:
-                raise UserError(f"{builder.source}: there is another builder named {name}; rename it")
+                raise UserError(f"{builder.source}: another builder has the name {name}; rename it")
     return known
 
 
 def _name(name: str, known: Mapping[str, Builder]) -> str:
-    """The squeezed spelling of a builder's name. UserError when there is none of that name."""
+    """The squeezed spelling of a builder's name; UserError for an unknown name."""
     if squeezed(name) in known:
         return squeezed(name)
     names = list(dict.fromkeys(builder.name for builder in known.values()))
     if later := next((one for one in LATER if squeezed(one) == squeezed(name)), None):
         raise UserError(f"{later!r} {NOT_YET}; expected a list of {' or '.join(map(repr, names))}")
     hint = did_you_mean(name, names) or f"; expected one of {', '.join(names)}"
-    raise UserError(f"{name!r} is no builder{hint}")
+    raise UserError(f"{name!r} is not a builder{hint}")
 
 
 @cache
@@ -68,7 +68,7 @@ def _chain(builders: tuple[Builder, ...]) -> Chain:
 
 
 def chain_of(config: Config) -> Chain:
-    """The steps that a configuration asks for, and what they ask for. Raises ConfigError as ``find_builders`` does."""
+    """The chain of the builders that a configuration selects. ConfigError where ``find_builders`` raises UserError."""
     asked = config.builders
     try:
         return _chain(find_builders(asked.builders_class_name, asked.builders_paths))

@@ -1,7 +1,7 @@
-"""Builders of the user's own: Python files in a folder that the configuration names.
+"""Builders of the user: Python files in a folder that the configuration names.
 
-The files are modules of the package ``iota2_builders``, whose search path is that folder: they can import each other,
-and can shadow no other module. Importing runs their code; nothing is imported unless a configuration names the folder.
+The files are modules of the package ``iota2_builders``, whose search path is that folder. They can import each other
+and cannot shadow other modules. Importing runs their code; nothing is imported unless a configuration names the folder.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from iota2.core.graph import Step
 from iota2.errors import UserError, message_of
 
 PACKAGE = "iota2_builders"
-"""The package whose modules are files of the user's."""
+"""The package whose modules are files of the user."""
 
 
 def use_folders(folders: Sequence[Path]) -> None:
-    """Make ``iota2_builders`` the package of the Python files in these folders; modules are imported anew."""
+    """Make ``iota2_builders`` the package of the Python files in these folders; modules are imported again."""
     package = sys.modules.get(PACKAGE)
     if package is None:
         package = sys.modules[PACKAGE] = ModuleType(PACKAGE, "Builders of the user's own.")
@@ -35,15 +35,15 @@ def use_folders(folders: Sequence[Path]) -> None:
 
 
 def builder_files(folders: Sequence[Path]) -> list[Path]:
-    """The Python files of some folders, by folder and name; those whose name begins with _ are left to be imported."""
+    """Python files of some folders, by folder and name, except helper modules, whose names begin with ``_``."""
     return [file for folder in folders for file in sorted(folder.glob("*.py")) if not file.name.startswith("_")]
 
 
 def builders_in(folders: Sequence[Path]) -> list[Builder]:
     """The builders in the Python files of some folders, by folder and file name.
 
-    Each value of type ``Builder`` in a file counts. Raises UserError for a file that cannot be imported, with the
-    line of the fault, and when no file has a builder.
+    Every public value of type ``Builder`` is used. Raises UserError for a file that cannot be imported, with the line
+    of the error, and when no file defines a builder.
     """
     use_folders(folders)
     found = [builder for file in builder_files(folders) for builder in _builders_of(file)]
@@ -61,7 +61,7 @@ def _builders_of(file: Path) -> list[Builder]:
 
 
 def _marked(builder: Builder, module: str, digest: int, file: Path) -> Builder:
-    """The builder, whose own steps run again when the file changes."""
+    """The builder, with steps of the file versioned by its content, so that they run again when it changes."""
 
     def versioned(step: Step) -> Step:
         return replace(step, version=digest) if step.run.__module__ == module else step
@@ -79,7 +79,7 @@ def _imported(file: Path) -> ModuleType:
 
 
 def _line_of(err: Exception, file: Path) -> str:
-    """The last line of the file that an error came through, as ``, line 7``."""
+    """The last line of the file in the traceback of an error, as ``, line 7``; empty if there is none."""
     if isinstance(err, SyntaxError) and err.filename == str(file):
         return f", line {err.lineno}"
     lines, trace = [], err.__traceback__

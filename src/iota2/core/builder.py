@@ -1,4 +1,4 @@
-"""Builders: the chains of steps that a configuration can ask for, as values."""
+"""Builders: the chains of steps that a configuration can select, as values."""
 
 from __future__ import annotations
 
@@ -12,51 +12,50 @@ from iota2.core.graph import Artifact, Step
 from iota2.core.words import some
 
 Ask = Literal["images", "regions", "reference", "classes"]
-"""Images of the tiles, regions, reference polygons, and the names and colours of classes."""
+"""Kinds of input data: images of the tiles, regions, reference polygons, and names and colours of classes."""
 AXES_OF: Mapping[Ask, tuple[str, ...]] = {
     "images": ("tile", "part", "sensor"),
     "regions": ("region",),
     "reference": ("seed",),
     "classes": (),
 }
-"""The axes of a run that each part of the outside world gives values to."""
+"""Axes of a run whose values come from each kind of input data."""
 
 
 @dataclass(frozen=True, eq=False)
 class Builder:
-    """A kind of product: the steps that make it, and what these need of the outside world.
+    """A kind of product: its steps and the input data that they need.
 
-    Raises ValueError for a builder that asks for no images, and for one with a step over an axis to which nothing that
-    it asks for gives values.
+    Raises ValueError if ``asks`` lacks images, and for a step over an axis without values from ``asks``.
     """
 
     name: str
-    """Its name in ``builders.builders_class_name``."""
+    """Name in ``builders.builders_class_name``."""
     about: str
-    """One sentence: what it makes."""
+    """One sentence on its products."""
     steps: tuple[Step, ...]
     """In the order of a run."""
     asks: frozenset[Ask]
-    """What is read before anything runs."""
+    """Input data that is read before the first job."""
     aliases: tuple[str, ...] = ()
-    """Other names that configurations give it."""
+    """Other names that configurations may use."""
     letter: str = ""
-    """Stands for it where options say which builders use them; empty: it may use every option."""
+    """Letter by which options list their builders; empty: the builder may use every option."""
     options: tuple[str, ...] = ()
-    """Options that it needs, such as ``chain.ground_truth``, beyond those that every run needs."""
+    """Mandatory options, such as ``chain.ground_truth``, beyond those of every run."""
     folders: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """Folders that exist even when nothing is put into them, relative to the output folder; each with a sentence."""
+    """Folders that exist even if empty, relative to the output folder, with a sentence each."""
     source: str = ""
-    """The user's file that it was read from; empty for a builder of this program."""
+    """File of a user's builder; empty for a built-in builder."""
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.asks) - set(AXES_OF)):
             raise ValueError(f"builder {self.name} asks for {some(unknown)}; expected any of {', '.join(AXES_OF)}")
         if "images" not in self.asks:
-            raise ValueError(f"builder {self.name} asks for no images; expected 'images' in its asks")
+            raise ValueError(f"builder {self.name} has no 'images' in asks; every builder needs them")
         for step in self.steps:
             if missing := sorted(_axes(step) - set(self.axes)):
-                text = f"step {step.name} needs the axis {missing[0]}, and nothing that the builder asks for has it"
+                text = f"step {step.name} needs the axis {missing[0]}, which no input in asks provides"
                 raise ValueError(f"builder {self.name}: {text}")
 
     @property
@@ -66,12 +65,12 @@ class Builder:
 
     @property
     def products(self) -> tuple[Artifact, ...]:
-        """What its steps make for the user."""
+        """Products of its steps."""
         return Chain((self,)).products
 
 
 def _axes(step: Step) -> set[str]:
-    """The axes of a step and of its files."""
+    """Axes of a step, its inputs and its outputs."""
     read = (artifact for need in step.all_needs.values() for artifact in need.choices)
     return {*step.over, *(axis for artifact in (*read, *step.makes.values()) for axis in artifact.axes)}
 
@@ -80,7 +79,8 @@ def _axes(step: Step) -> set[str]:
 class Chain:
     """The steps of one run: those of one builder, or of several as one plan.
 
-    Builders share the steps that are the same. Raises ValueError when different steps have one name, in any case.
+    A step that several builders have in common runs once. Raises ValueError when different steps have the same name,
+    ignoring case.
     """
 
     builders: tuple[Builder, ...]
@@ -100,7 +100,7 @@ class Chain:
 
     @cached_property
     def names(self) -> Mapping[int, str]:
-        """Name of each step by its number, which is the same whatever a configuration makes active."""
+        """Name of each step by its number, which does not depend on the active steps."""
         return {number: step.name for number, step in enumerate(self.steps, start=1)}
 
     @cached_property
@@ -115,7 +115,7 @@ class Chain:
 
     @cached_property
     def asks(self) -> frozenset[Ask]:
-        """What any of the builders asks for."""
+        """Input data of all builders."""
         return frozenset(ask for builder in self.builders for ask in builder.asks)
 
     @cached_property
@@ -125,11 +125,11 @@ class Chain:
 
     @cached_property
     def products(self) -> tuple[Artifact, ...]:
-        """What the steps make for the user, in the order of the steps."""
+        """Products, in the order of the steps."""
         made = (artifact for step in self.steps for artifact in step.makes.values())
         return tuple(dict.fromkeys(artifact for artifact in made if artifact.role == "product"))
 
     @cached_property
     def folders(self) -> Mapping[str, str]:
-        """Folders of any of the builders, with their sentences."""
+        """Folders of all builders, with a sentence each."""
         return {name: about for builder in self.builders for name, about in builder.folders.items()}

@@ -1,4 +1,4 @@
-"""What a job will need of disk, memory and time, as its step estimates it, and the facts on which that rests."""
+"""Estimates of a job's disk space, memory and time, and the facts that steps base them on."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 
 PACKED = 0.5
-"""Share of their plain size that rasters take in a file: labels much less, confidence more."""
+"""Size of a compressed raster relative to its uncompressed size; labels take much less, confidence more."""
 SECONDS_PER_JOB = 0.3
-"""Of a job that has next to nothing to do: its logs, files, records."""
+"""Overhead of a job: logs, files, records."""
 READING_SECONDS = 0.05e-6
-"""Seconds for each pixel of a band of a date: reading and resampling."""
+"""Seconds for reading and resampling a pixel of one band and date."""
 FEATURE_SECONDS = 0.002e-6
-"""Seconds for each pixel of a feature: ``make bench``."""
+"""Seconds for computing a feature of a pixel, measured by ``make bench``."""
 SAMPLE_BYTES, SAMPLE_VALUE_BYTES = 64, 9
 """Bytes of a sample in a table, and of each of its values."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one job needs. Estimates, not limits."""
+    """Resources that one job needs. Estimates, not limits."""
 
     memory: int
-    """Bytes of arrays at a time."""
+    """Bytes of arrays at the same time."""
     seconds: float
     disk: float = 0.0
-    """Bytes of files that stay."""
+    """Bytes of the output files."""
     unpacked: float = 0.0
-    """Bytes of rasters as they are written first, which lie beside the packed ones for a moment."""
+    """Bytes of uncompressed rasters, which exist beside the compressed ones while a job ends."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a run before it begins."""
+    """Facts about a run that are known before it begins."""
 
     scenes: Mapping[str, Scene]
     """By tile."""
     regions: Mapping[str, tuple[str, ...]]
     """Names of the regions that each tile meets."""
     recipe: FeatureRecipe = field(default_factory=lambda: FeatureRecipe(()))
-    """Without sensors while it is not known."""
+    """Without sensors until the recipe is known."""
     classes: Nomenclature | None = None
     samples: float = 0.0
-    """Pixels that are selected, at most, for all models and seeds."""
+    """Maximum number of selected pixels, for all models and seeds."""
 
     @cached_property
     def features(self) -> int:
@@ -59,7 +59,7 @@ class Facts:
 
     @cached_property
     def class_count(self) -> int:
-        """Number of classes; 1 while they are not known."""
+        """Number of classes; 1 until they are known."""
         return len(self.classes.codes) if self.classes else 1
 
     @cached_property
@@ -79,7 +79,7 @@ class Facts:
 
     @cached_property
     def layers(self) -> Mapping[str, int]:
-        """Bands of all dates and sensors, by tile."""
+        """Number of bands of all dates and sensors, by tile."""
         return {
             tile: sum(len(sensor.acquisitions) * len(sensor.spec.bands) for sensor in scene.sensors)
             for tile, scene in self.scenes.items()
@@ -93,21 +93,21 @@ class Facts:
 
 @dataclass(frozen=True)
 class JobFacts:
-    """What is known of one job before it runs."""
+    """Facts about one job that are known before it runs."""
 
     run: Facts
     key: Mapping[str, str | int]
     allowed: int
-    """Bytes that the arrays of its blocks may take."""
+    """Maximum bytes of the arrays of a block."""
 
     @property
     def tile(self) -> str | None:
-        """The tile that the job is about; None when it is about all."""
+        """The tile of the job; None for a job on all tiles."""
         return str(self.key["tile"]) if "tile" in self.key else None
 
     @property
     def pixels(self) -> int:
-        """Pixels of the ground that the job is about: a strip, a tile, or all."""
+        """Pixels of the job's area: a strip of a tile, a tile, or all tiles."""
         if self.tile is None:
             return self.run.all_pixels
         if "part" not in self.key:
@@ -118,16 +118,16 @@ class JobFacts:
 
     @property
     def layers(self) -> int:
-        """Bands of all dates and sensors of its tile; 0 for a job about all tiles."""
+        """Number of bands of all dates and sensors of the tile; 0 for a job on all tiles."""
         return 0 if self.tile is None else self.run.layers[self.tile]
 
     @property
     def regions(self) -> int:
-        """Regions that its tile meets; 1 for a job about all tiles."""
+        """Number of regions that the tile meets; 1 for a job on all tiles."""
         return 1 if self.tile is None else len(self.run.regions[self.tile])
 
     def raster_cost(self, bytes_per_pixel: float = 0.0, seconds_per_pixel: float = READING_SECONDS) -> Cost:
-        """The cost of going block by block over its ground and writing rasters of so many bytes a pixel."""
+        """Cost of processing the area block by block and writing rasters of ``bytes_per_pixel``."""
         unpacked = float(self.pixels * bytes_per_pixel)
         seconds = SECONDS_PER_JOB + self.pixels * seconds_per_pixel
         return Cost(self.allowed, seconds, PACKED * unpacked, unpacked)

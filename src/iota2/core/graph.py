@@ -1,4 +1,4 @@
-"""Steps and artifacts: what a chain is made of, as values. How they become jobs is in ``run.plan.jobs``."""
+"""Steps and artifacts of a chain, as values. ``run.plan.jobs`` makes jobs from them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ AXES = ("tile", "part", "sensor", "region", "seed")
 
 P = TypeVar("P", default=Any)
 P_co = TypeVar("P_co", covariant=True, default=object)
-"""The parameters of a step: its part of the configuration. Functions that read none of them take a ``JobContext``."""
+"""Parameters of a step: its part of the configuration. A function without parameters takes a plain ``JobContext``."""
 C = TypeVar("C", default=Any)
-"""The configuration. Its type is known to steps, not here."""
+"""The configuration, whose type only the steps know."""
 Values = tuple[str | int, ...]
-"""Values of some axes, whose names stand elsewhere."""
+"""Values of some axes, without the names of the axes."""
 
 
 class Key(tuple[str | int, ...]):
@@ -39,7 +39,7 @@ class Key(tuple[str | int, ...]):
 
     @staticmethod
     def of(**values: str | int) -> Key:
-        """``Key.of(tile="T31TCJ", part=0)``; the order is the one given."""
+        """``Key.of(tile="T31TCJ", part=0)``, in the order given."""
         return _key(tuple(values), tuple(values.values()))
 
     def by_axis(self) -> dict[str, str | int]:
@@ -50,7 +50,7 @@ class Key(tuple[str | int, ...]):
         try:
             return self[self.axes.index(name)]
         except ValueError:
-            raise AttributeError(f"{name} is none of the axes of this key: {', '.join(self.axes)}") from None
+            raise AttributeError(f"{name} is not an axis of this key; expected one of {', '.join(self.axes)}") from None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _key, (self.axes, tuple(self))
@@ -61,7 +61,7 @@ class Key(tuple[str | int, ...]):
 
 @cache
 def _key_type(axes: tuple[str, ...]) -> type[Key]:
-    """Keys of these axes: one class for all of them, so that a key holds its values alone."""
+    """The class of keys with these axes, so that a key contains its values only."""
     return type("Key", (Key,), {"axes": axes, "__slots__": ()})
 
 
@@ -70,8 +70,8 @@ def _key(axes: tuple[str, ...], values: Values) -> Key:
 
 
 Role = Literal["product", "intermediate", "note"]
-"""``product``: what a run is made for; ``note``: what tells a person, or the next run, about other files, and the
-styles with which these are shown; ``intermediate``: all that steps hand on to each other."""
+"""``product``: a result for the user; ``note``: a description or display style of other files, for a person or the
+next run; ``intermediate``: a file that steps pass to each other."""
 MEDIA_TYPES = {
     ".csv": "text/csv",
     ".html": "text/html",
@@ -92,29 +92,29 @@ MEDIA_TYPES = {
 
 
 def always(config: object) -> bool:
-    """Whatever the configuration says."""
+    """True for every configuration."""
     return True
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A kind of file; the braces in its path are its axes, or constants of the run."""
+    """A kind of file. Braces in its path name axes or constants of the run."""
 
     path: str
     """Relative to the output folder: ``envelope/{tile}.shp``."""
     about: str
     """One sentence for the person who opens the folder."""
     when: Callable[[Any], bool] = always
-    """Whether a configuration asks for it. It is also made when an active step needs it."""
+    """Whether a configuration asks for the artifact. An artifact that an active step needs is made anyway."""
     role: Role = "intermediate"
 
     @property
     def media_type(self) -> str | None:
-        """Media type by the extension; None for folders, and where the extension is a constant of the run."""
+        """Media type by extension; None for folders and for extensions that are constants of the run."""
         return MEDIA_TYPES.get(PurePosixPath(self.path).suffix)
 
     def matches(self, name: str) -> bool:
-        """Whether ``name``, relative to the output folder, is its path for some values of its axes."""
+        """Whether ``name``, relative to the output folder, is a path of the artifact for some values of its axes."""
         return _pattern(self.path).fullmatch(name) is not None
 
     @property
@@ -125,14 +125,14 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Need:
-    """What a step reads under one name. An artifact by itself is needed in any case, and made for that."""
+    """An input of a step, under one name. A plain artifact is a required input, and is made because of it."""
 
     choices: tuple[Artifact, ...]
-    """The first that is made is read."""
+    """The first one that the run makes is read."""
     dispensable: bool = False
-    """Whether the step does without when none is made."""
+    """Whether the step also runs when none of the choices is made."""
     output: Artifact | None = None
-    """What is made from it: when the step does not make this output, it reads nothing. None: whatever it makes."""
+    """The output that the input serves: the input is not read when this output is not made. None: all outputs."""
 
     @property
     def required(self) -> bool:
@@ -140,34 +140,34 @@ class Need:
         return len(self.choices) == 1 and not self.dispensable
 
     def applies(self, made: Set[Artifact]) -> bool:
-        """Whether the need counts in a run that makes these artifacts."""
+        """Whether the need applies in a run that makes these artifacts."""
         return self.output is None or self.output in made
 
 
 def first(*choices: Artifact) -> Need:
-    """The first of some artifacts that is made; one of them must be: ``first(SMOOTHED, LABELS)``."""
+    """The first artifact that the run makes; at least one is required: ``first(SMOOTHED, LABELS)``."""
     return Need(choices)
 
 
 def optional(artifact: Artifact) -> Need:
-    """An artifact that is read when it is made; a step that needs it does not have it made."""
+    """An artifact that is read if it is made for another reason."""
     return Need((artifact,), dispensable=True)
 
 
 def only_for(output: Artifact, artifact: Artifact) -> Need:
-    """An artifact that is needed to make one of the step's outputs, and not read when that is not made."""
+    """An artifact that is needed for one output of the step, and not read when that output is not made."""
     return Need((artifact,), output=output)
 
 
 @cache
 def _pattern(path: str) -> re.Pattern[str]:
-    """The paths of an artifact; values of axes hold no slash."""
+    """The pattern of an artifact's paths; values of axes contain no slash."""
     parts = re.split(r"{\w+}", path)
     return re.compile("[^/]+".join(re.escape(part) for part in parts))
 
 
 class Several(NamedTuple):
-    """The paths of an artifact that has more axes than the job, by the values of these axes."""
+    """Paths of an artifact with more axes than the job, by the values of the additional axes."""
 
     axes: tuple[str, ...]
     paths: Mapping[Values, str]
@@ -177,17 +177,17 @@ class Several(NamedTuple):
 class Paths:
     """The paths of one job's inputs or outputs, by artifact name.
 
-    ``paths.scene`` is the one path of an artifact whose axes the job fixes. For an artifact with more axes that is an
-    error: ``paths.each("scene")`` gives keys, which name the values of these axes, with paths, and
-    ``paths.at("scene", tile="T31TCJ")`` one path. A run has a million paths: they are kept as text relative to the
-    output folder, the only one of an artifact by itself, and keys are made when they are asked for.
+    ``paths.scene`` is the single path of an artifact whose axes the job fixes; AttributeError for an artifact with more
+    axes. For these, ``paths.each("scene")`` gives pairs of key and path, and ``paths.at("scene", tile="T31TCJ")`` one
+    path. Because a run has a million paths, they are stored as text relative to the output folder, a single path
+    without a mapping, and keys are created on demand.
     """
 
     root: Path
     bound: Mapping[str, str | Several]
 
     def __getattr__(self, name: str) -> Path:
-        if name.startswith("__") or name in ("root", "bound"):  # asked for before the instance is filled, by pickle
+        if name.startswith("__") or name in ("root", "bound"):  # pickle asks for these before the instance is filled
             raise AttributeError(name)
         try:
             found = self.bound[name]
@@ -198,7 +198,7 @@ class Paths:
         return self.root / found
 
     def each(self, name: str) -> Iterator[tuple[Key, Path]]:
-        """Paths of an artifact, each with the key of the axes that the job leaves open."""
+        """Paths of an artifact, each with the key of the axes that the job does not fix."""
         found = self.bound[name]
         axes, texts = Several((), {(): found}) if isinstance(found, str) else found
         make = _key_type(axes)
@@ -206,11 +206,11 @@ class Paths:
             yield make(values), self.root / text
 
     def all(self, name: str) -> Mapping[Key, Path]:
-        """The same as a mapping."""
+        """Paths of an artifact by key of the axes that the job does not fix."""
         return dict(self.each(name))
 
     def at(self, name: str, **values: str | int) -> Path:
-        """The path of an artifact at these values of the axes that the job leaves open; KeyError without one."""
+        """The path of an artifact for these values of the axes that the job does not fix; KeyError if there is none."""
         found = self.bound[name]
         axes, texts = Several((), {(): found}) if isinstance(found, str) else found
         return self.root / texts[tuple(values[axis] for axis in axes)]
@@ -226,18 +226,18 @@ class Paths:
 
 @dataclass(frozen=True)
 class Resources:
-    """What a job may use. Must not change its result."""
+    """Threads and memory that a job may use. They must not change its result."""
 
     threads: int = 1
     memory: int = 256 << 20
-    """Bytes for arrays of one block and what is made from it."""
+    """Bytes for the arrays of one block and its intermediate results."""
     block_shape: tuple[int, int] | None = None
     """Forced block shape, for tests; None computes it from ``memory``."""
 
 
 @dataclass(frozen=True)
 class JobContext(Generic[P_co]):
-    """What a job's function gets: input paths, output paths, its key, its parameters, resources. Nothing else."""
+    """All arguments of a job's function: input paths, output paths, key, parameters, resources."""
 
     inp: Paths
     out: Paths
@@ -248,13 +248,13 @@ class JobContext(Generic[P_co]):
 
 
 class Finding(NamedTuple):
-    """A problem, or a remark, of a step on its options and inputs before the run."""
+    """A problem or remark that a step finds in its options and inputs before the run."""
 
     text: str
     option: tuple[str | int, ...] = ()
-    """The option that it is about: section, key, keys of a part of the value."""
+    """The option concerned: section, key, keys of a part of the value."""
     remark: Remark | None = None
-    """Given when the run continues all the same; None for a problem that stops it."""
+    """The remark when the run continues; None for a problem that stops the run."""
 
     @staticmethod
     def about(remark: Remark) -> Finding:
@@ -263,12 +263,12 @@ class Finding(NamedTuple):
 
 
 def default_cost(config: object, facts: JobFacts) -> Cost:
-    """The cost of a job that reads its ground once and writes little."""
+    """Cost of a job that reads its area once and writes little."""
     return facts.raster_cost()
 
 
 def no_findings(config: object, facts: Facts) -> tuple[Finding, ...]:
-    """A step that has nothing to check."""
+    """No findings, for a step without checks."""
     return ()
 
 
@@ -281,32 +281,32 @@ class Step(Generic[P, C]):
     """One step of a chain: a function over the distinct values of some axes."""
 
     name: str
-    """Name of its log folder."""
+    """Unique name, also of the log folder."""
     group: str
     about: str
     task: str
-    """Pattern of its job names: ``classification_{tile}_part_{part}``."""
+    """Pattern of job names: ``classification_{tile}_part_{part}``."""
     run: Callable[[JobContext[P]], None]
     over: tuple[str, ...]
     needs: Mapping[str, Artifact | Need]
-    """What it reads, by the names that its function uses."""
+    """Inputs, by the names that the function uses."""
     makes: Mapping[str, Artifact]
     params: Callable[[C], P] = field(default=cast(Any, _no_parameters))
     """The only part of the configuration that the step sees."""
     when: Callable[[C], bool] = always
     version: int = 1
     cost: Callable[[C, JobFacts], Cost] = field(default=default_cost)
-    """What a job will need, guessed before the run."""
+    """Resources that a job will need, estimated before the run."""
     check: Callable[[C, Facts], Iterable[Finding]] = field(default=no_findings)
-    """What is wrong or doubtful about its options and inputs, as far as headers tell. Called when the step is active,
-    before the recipe and the classes are known."""
+    """Problems and remarks on options and inputs, from file headers only. Called for active steps, before recipe and
+    classes are known."""
     block_shape: Callable[[C, Facts, str, Resources], tuple[int, int]] | None = None
-    """Rows and columns that a job computes at once on a tile. Raises ConfigError when the smallest block does not fit
-    the memory. For steps whose blocks a user should know."""
+    """Rows and columns of a job's blocks on a tile, for steps that report them. ConfigError if the smallest block does
+    not fit into memory."""
     labels: bool = False
-    """Whether a job that fails leaves a hole in the map."""
+    """Whether a failed job leaves a gap in the map."""
 
     @property
     def all_needs(self) -> Mapping[str, Need]:
-        """Its needs, those of one artifact as values of the same kind."""
+        """All inputs as needs, plain artifacts included."""
         return {name: need if isinstance(need, Need) else Need((need,)) for name, need in self.needs.items()}

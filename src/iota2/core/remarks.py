@@ -1,4 +1,4 @@
-"""Remarks: what a user should know of inputs and results, with what each is about."""
+"""Remarks on inputs and results for the user, each with its subject."""
 
 from __future__ import annotations
 
@@ -7,35 +7,35 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 RemarkKind = Literal["images", "values", "alignment", "regions", "reference", "extent", "options"]
-"""What a remark is about: images and their files, their values, their place beside the reference image, regions,
-reference data and classes, the size of the map, or options of the configuration."""
+"""Subject of a remark: images and their files, values of images, their alignment with the reference image, regions,
+reference data and classes, size of the map, or options of the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """One sentence for the user, and what it is about."""
+    """One sentence for the user, with its subject."""
 
     text: str
-    """Complete in itself: it names tile and sensor where that matters."""
+    """Self-contained: names tile and sensor where they matter."""
     kind: RemarkKind
     tile: str = ""
-    """Empty when it is about no tile, or about several."""
+    """Empty for a remark on no tile or on several tiles."""
     sensor: str = ""
-    """Name of the series, or of the section when it is about all series of a section; empty when about no sensor."""
+    """Name of the series, or of the section for a remark on all its series; empty for a remark on no sensor."""
 
 
 def remarks_about(texts: Iterable[str], kind: RemarkKind, *, tile: str = "", sensor: str = "") -> tuple[Remark, ...]:
-    """Remarks on one subject, one for each text."""
+    """One remark for each text, all on the same subject."""
     return tuple(Remark(text, kind, tile, sensor) for text in texts)
 
 
 def texts_of(remarks: Iterable[Remark]) -> tuple[str, ...]:
-    """What the remarks say."""
+    """Texts of the remarks."""
     return tuple(remark.text for remark in remarks)
 
 
 def remarks_to_plain(remarks: Iterable[Remark]) -> list[dict[str, str]]:
-    """Remarks as JSON has them: an object with text, kind, tile and sensor for each."""
+    """Remarks as values for JSON: a dictionary with text, kind, tile and sensor for each."""
     return [asdict(remark) for remark in remarks]
 
 

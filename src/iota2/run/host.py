@@ -1,4 +1,4 @@
-"""What this machine has: cores, memory, and whether its disk is full."""
+"""Cores and memory of this machine, and recognition of full disks."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ def cores() -> int:
 
 
 def available_memory(root: Path = _CONTROL) -> int:
-    """Bytes that this machine, or the control group of this process, still has."""
+    """Available memory in bytes, of this machine or of the control group of this process."""
     found = psutil.virtual_memory().available
     try:
         limit, used = ((root / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        told = dict(line.split() for line in (root / "memory.stat").read_text().splitlines())
+        statistics = dict(line.split() for line in (root / "memory.stat").read_text().splitlines())
     except OSError:
         return found
-    held = int(used) - int(told.get("inactive_file", 0))  # files that were read are let go when memory is asked for
-    return found if limit == "max" else min(found, max(0, int(limit) - held))
+    needed = int(used) - int(statistics.get("inactive_file", 0))  # the kernel frees cached files on demand
+    return found if limit == "max" else min(found, max(0, int(limit) - needed))
 
 
 def disk_is_full(err: OSError) -> bool:
-    """Whether an error is for want of room."""
+    """Whether an error is due to a full disk or quota."""
     return err.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 _FULL = ("disk full", "disk is full", "No space left on device")
-"""What the system, GDAL and SQLite say."""
+"""Messages of the system, GDAL and SQLite about a full disk."""

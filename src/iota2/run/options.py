@@ -1,4 +1,4 @@
-"""What is asked for on the command line: options, the steps they choose, and the command that asks for the rest."""
+"""Options of the command line, the steps that they select, and the command that resumes a run."""
 
 from __future__ import annotations
 
@@ -25,39 +25,38 @@ SCHEDULERS: Mapping[str, EngineName] = {
     "PBS": "pbs",
     "cluster": "pbs",
 }
-"""The original's names of places to run."""
+"""Engines by their names in the legacy program."""
 
-
-LONGEST = 60
-"""Characters of a word of the command line that a message repeats."""
+MAX_WORD_CHARACTERS = 60
+"""Maximum length of a word of the command line in a message."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How a run is asked for on the command line; None leaves the configuration's word."""
+    """Options of a run on the command line; None uses the value of the configuration."""
 
     first_step: str | None = None
     last_step: str | None = None
     """Name of a group or step, or number of a step."""
     starting: int | str | None = None
-    """The same, as ``Iota2.py`` takes it; both bounds hold."""
+    """First and last step of ``Iota2.py``; both kinds of bounds apply."""
     ending: int | str | None = None
     workers: int | None = None
-    """Worker processes, here or as jobs of a cluster; 0 runs everything in this process."""
+    """Number of worker processes, local or as jobs of a cluster; 0 runs everything in this process."""
     engine: EngineName = "local"
     scheduler: str | None = None
-    """Address of a Dask scheduler that already runs, and is used in place of ``engine``."""
+    """Address of a running Dask scheduler to use instead of ``engine``."""
     resources: Path | None = None
     """Resources file."""
     restart: bool = False
-    """Go on with what an earlier run made, whatever ``remove_output_path`` says."""
+    """Continue an earlier run, even if ``remove_output_path`` is True."""
     force: tuple[str, ...] = ()
-    """Steps whose jobs run in any case."""
+    """Steps whose jobs run even if they are up to date."""
     use: Resources = field(default_factory=Resources)
 
 
 def chosen_steps(steps: Sequence[Step], config: Config, options: Options) -> list[tuple[Step, bool]]:
-    """Active steps, each with whether it is to be run: those in every interval that is asked for."""
+    """Active steps, each with whether it is selected: a selected step is in all requested intervals."""
     chain = chain_of(config)
     asked = _bounds(config, options)
     numbers = [chain.numbers[step.name] for step in steps]
@@ -70,7 +69,7 @@ def chosen_steps(steps: Sequence[Step], config: Config, options: Options) -> lis
 
 
 def step_notes(steps: Sequence[Step], config: Config, options: Options) -> list[str]:
-    """Notes on first and last steps that are not active: where the run begins or ends instead."""
+    """Notes on first and last steps that are not active, with the step where the run begins or ends instead."""
     chosen = [step for step, run in chosen_steps(steps, config, options) if run]
     numbers = chain_of(config).numbers
     active = {numbers[step.name] for step in steps}
@@ -87,14 +86,14 @@ def step_notes(steps: Sequence[Step], config: Config, options: Options) -> list[
 
 @dataclass(frozen=True)
 class _Bound:
-    """A first or last step as it was asked for."""
+    """A requested first or last step."""
 
     option: str
     begins: bool
     named: str
     first: int
     last: int
-    """Numbers of the steps that are meant; ``last`` is below ``first`` for a group without steps."""
+    """Range of step numbers; ``last`` is below ``first`` for a group without steps."""
 
     @property
     def numbers(self) -> range:
@@ -102,7 +101,7 @@ class _Bound:
 
 
 def _bounds(config: Config, options: Options) -> list[_Bound]:
-    """Where the run begins and where it ends, each by command line or configuration and by ``-starting_step``."""
+    """Requested first and last steps, from the command line or the configuration, and from ``Iota2.py``."""
     firsts = {"--first-step": options.first_step, "-starting_step": options.starting}
     lasts = {"--last-step": options.last_step, "-ending_step": options.ending}
     if options.first_step is None:
@@ -119,10 +118,12 @@ def _bounds(config: Config, options: Options) -> list[_Bound]:
 
 
 def _bound(chain: Chain, option: str, asked: int | str, *, begins: bool) -> _Bound:
-    """The steps that a number, the name of a group or the name of a step stands for; a group comes before a step of
-    the same name. UserError when there is no such step."""
+    """The steps with this number, group name or step name; a group takes precedence over a step of the same name.
+
+    UserError if there is no such step.
+    """
     text = str(asked).strip()
-    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    text = text if len(text) <= MAX_WORD_CHARACTERS else f"{text[:MAX_WORD_CHARACTERS]}…"
     if re.fullmatch(r"[+-]?\d+", text):
         if text.lstrip("+").lstrip("0") not in map(str, chain.names):
             raise UserError(
@@ -141,13 +142,13 @@ def _bound(chain: Chain, option: str, asked: int | str, *, begins: bool) -> _Bou
     groups = chain.groups
     hint = did_you_mean(text, [*groups, *chain.numbers]) or choice_meant(text, groups) or "."
     raise UserError(
-        f"{option}: {text!r} is no step and no group of steps{hint} Groups: {', '.join(groups)}. "
+        f"{option}: {text!r} is neither a step nor a group of steps{hint} Groups: {', '.join(groups)}. "
         f"Steps: {_table(chain)}."
     )
 
 
 def _spelled(text: str, names: Iterable[str]) -> str | None:
-    """The name that equals ``text`` in any letter case; None without one."""
+    """The name that equals ``text`` in any letter case; None if there is none."""
     return next((name for name in names if name.lower() == text.lower()), None)
 
 
@@ -156,39 +157,38 @@ def _table(chain: Chain) -> str:
 
 
 def _nothing_left(asked: Sequence[_Bound], first: int, last: int, steps: Sequence[Step], chain: Chain) -> str:
-    """Why no step remains. Only the two bounds in conflict are named."""
+    """The reason why no step is selected, with the two bounds in conflict."""
     begin = next(bound for bound in asked if bound.begins and bound.first == first)
     end = next(bound for bound in asked if not bound.begins and bound.last == last)
     given = f"{begin.option} {begin.named} and {end.option} {end.named}"
     if first > len(chain.names):
-        return f"No step is left to run with {begin.option}: {begin.named} has no steps yet. Give an earlier one."
+        return f"No step to run with {begin.option}: {begin.named} has no steps yet. Give an earlier group or step."
     if first > last:
-        return f"No step is left to run with {given}: the first step comes after the last."
+        return f"No step to run with {given}: the first step comes after the last."
     numbers = [chain.numbers[step.name] for step in steps]
     before, after = [n for n in numbers if n < first], [n for n in numbers if n > last]
     near = " and ".join(f"{n} {chain.names[n]}" for n in (*before[-1:], *after[:1]))
-    return f"No step is left to run with {given}: none of these steps is active. The nearest active steps are {near}."
+    return f"No step to run with {given}: none of these steps is active. The nearest active steps are {near}."
 
 
 def steps_named(chain: Chain, option: str, asked: str) -> list[str]:
-    """The steps, active or not, that the name or number of a step, or the name of a group, stands for; a step comes
-    before a group of the same name. UserError when there is no such step."""
+    """The steps, active or not, with this name, number or group name; a step takes precedence over a group.
+
+    UserError if there is no such step.
+    """
     if name := _spelled(asked.strip(), chain.numbers):
         return [name]
     return [chain.names[number] for number in _bound(chain, option, asked, begins=True).numbers]
 
 
 def resume_command(config: Config, options: Options) -> str:
-    """The command that goes on where a run ended: in the same place, with the same steps and means.
-
-    Steps that were given to ``Iota2.py`` need that command.
-    """
+    """The command that resumes a run with the same options; ``Iota2.py`` if steps were given to that command."""
     words = _by_number(config, options) if options.starting or options.ending else _by_group(config, options)
     return shlex.join(words)
 
 
 def paths_words(config: Config) -> list[str]:
-    """``--paths-from`` and its folder as words of a command; empty when it was not given."""
+    """``--paths-from`` and its folder as words of a command; empty if not given."""
     return _words({"--paths-from": config.chain.paths_from})
 
 

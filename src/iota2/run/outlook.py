@@ -1,4 +1,4 @@
-"""What a run would do: the plan of a configuration, the verdicts on its jobs, and the memory and disk they need."""
+"""Outlook of a run: the plan of a configuration, the verdicts on its jobs, and the memory and disk they need."""
 
 from __future__ import annotations
 
@@ -39,52 +39,52 @@ from iota2.run.workers.clusters import WORKERS
 from iota2.run.workers.engine import configured_shares, retries
 from iota2.run.workers.resources import Shares
 
-OWN_COLUMNS = 16
-"""Columns of sample tables that are not features, at most."""
+MAX_OWN_COLUMNS = 16
+"""Maximum number of columns of a sample table that are not features."""
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a run would do."""
+    """Jobs that a run would execute, with reasons."""
 
     plan: Plan
-    """The jobs of the steps asked for."""
+    """The jobs of the selected steps."""
     verdicts: Mapping[str, Verdict]
     steps: Sequence[tuple[Step, bool]]
     found: Survey
     texts: Mapping[Path, str]
-    """Files of the survey with their text; they are not written yet."""
+    """Text of each file of the survey; not written yet."""
     removed: Sequence[Path] | None = None
-    """Files that are removed first; None when the output folder is not to be emptied."""
+    """Files to be removed first; None if the output folder is not emptied."""
     notes: Sequence[str] = ()
-    """On steps that were asked for and are not active."""
+    """Notes on requested steps that are not active."""
     left_out: int = 0
-    """Jobs of steps that were not asked for."""
+    """Number of jobs of steps that are not selected."""
 
     @property
     def to_run(self) -> list[tuple[int, Step, bool]]:
-        """Active steps with their numbers, each with whether it has a job that will or may run."""
+        """Active steps with their numbers, each with whether any of its jobs will or may run."""
         busy = {job.step.name for job in self.plan.jobs if self.verdicts[job.id].state != "fresh"}
         return [(self.plan.numbers[step.name], step, step.name in busy) for step, _ in self.steps]
 
     def reasons(self, job: Job) -> list[str]:
-        """Every reason why a job of the plan runs, or why not."""
+        """All reasons for the verdict on a job of the plan."""
         return all_reasons(job, self.verdicts[job.id], self._words)
 
     @cached_property
     def _words(self) -> Reasons:
-        """The records of the last run, read once for all jobs."""
+        """Reasons from the records of the last run, read once for all jobs."""
         return Reasons(self.plan.root, self.texts)
 
 
 def look_ahead(config: Config, options: Options) -> Outlook:
-    """What a run would do, and why; nothing is written."""
+    """The outlook of a run; nothing is written."""
     found, plan = check(config)
     return outlook_of(config, options, found, plan)
 
 
 def first_look(config: Config, options: Options) -> Outlook:
-    """What a run would do in a folder without earlier runs; only headers are read, and nothing is written."""
+    """The outlook of a run in a folder without earlier runs; only headers are read, and nothing is written."""
     found, plan = check(config)
     chosen = chosen_steps(plan.steps, config, options)
     plan = _chosen_jobs(plan, chosen)
@@ -93,12 +93,12 @@ def first_look(config: Config, options: Options) -> Outlook:
 
 
 def foretell(config: Config, options: Options, watcher: Watcher, outlook: Outlook) -> None:
-    """Report the memory and disk that a run needs. Raises the errors of a run when they are not available."""
+    """Report the memory and disk that a run needs; OutputError if the disk has too little space."""
     fit_and_forecast(config, options, watcher, outlook, configured_shares(config, options))
 
 
 def outlook_of(config: Config, options: Options, found: Survey, plan: Plan, *, renew: bool = False) -> Outlook:
-    """What is to be done of the full plan; ``renew`` as in ``assess``."""
+    """The outlook of a full plan; ``renew`` as in ``assess``."""
     chosen, notes = chosen_steps(plan.steps, config, options), step_notes(plan.steps, config, options)
     texts = survey_texts(found, plan.root)
     emptied = config.chain.remove_output_path and chosen[0][1] and not options.restart
@@ -118,9 +118,9 @@ def outlook_of(config: Config, options: Options, found: Survey, plan: Plan, *, r
 def fit_and_forecast(
     config: Config, options: Options, watcher: Watcher, outlook: Outlook, shares: Shares
 ) -> tuple[Options, Forecast | None]:
-    """The options with as many workers as fit this machine's memory, and what the run will need; both are told.
+    """The options with as many workers as fit into memory, and the forecast of the run; both are reported.
 
-    Raises OutputError when the disk has less room.
+    Raises OutputError if the disk has too little space.
     """
     plan, verdicts = outlook.plan, outlook.verdicts
     jobs = [job for job in plan.jobs if verdicts[job.id].state != "fresh"]
@@ -135,11 +135,11 @@ def fit_and_forecast(
         free = available_memory()
         fitting = fitting_workers(workers, budgets, free)
         if fitting < workers:
-            watcher.say(f"note: {fitting} workers in place of {workers}: the memory that is free holds no more")
+            watcher.say(f"note: {fitting} workers instead of {workers}: the free memory is not sufficient for more")
         workers = fitting
         options = replace(options, workers=workers)
         if needed_memory(workers, budgets) > free:
-            watcher.say(f"note: the largest job may take more memory than is free, {size(free)}")
+            watcher.say(f"note: the largest job may need more than the free memory, {size(free)}")
     freed = None if outlook.removed is None else sum(path.lstat().st_size for path in outlook.removed)
     forecast = forecast_run(
         config, outlook.found, plan, verdicts, use=use, workers=workers, shares=shares.steps, freed=freed
@@ -155,14 +155,14 @@ def _chosen_jobs(plan: Plan, chosen: Sequence[tuple[Step, bool]]) -> Plan:
 def verdicts_of(
     config: Config, plan: Plan, texts: Mapping[Path, str], options: Options, *, renew: bool = False
 ) -> dict[str, Verdict]:
-    """Verdicts on the jobs, after a look at the steps to force."""
+    """Verdicts on the jobs; UserError for a step to force that is not in the plan."""
     active, forced = {step.name for step in plan.steps}, set[str]()
     for asked in options.force:
         named = active.intersection(steps_named(chain_of(config), "--force", asked))
         if not named:
             raise UserError(
-                f"--force {asked}: no such step is among those that this configuration and these options run."
-                " iota2 plan lists them."
+                f"--force {asked}: this step is not run with this configuration and these options."
+                " List the steps with: iota2 plan"
             )
         forced |= named
     ledger, given, words = Ledger(plan.root), digests(texts, plan.root), Reasons(plan.root, texts)
@@ -170,18 +170,18 @@ def verdicts_of(
 
 
 def may_make(plan: Plan) -> list[str]:
-    """Everything that a run of the plan may write at fixed places."""
+    """All files that a run of the plan may write, relative to the output folder."""
     return [*plan.given, *(name for job in plan.jobs for name in job.makes)]
 
 
 def check(config: Config) -> tuple[Survey, Plan]:
-    """Look at configuration and inputs (headers only); raise UserError with all problems."""
+    """The survey and the full plan of a configuration (headers only); UserError with all problems."""
     found = survey(config)
     return found, plan_run(config, found)
 
 
 def plan_run(config: Config, found: Survey) -> Plan:
-    """The full plan of a configuration; UserError when a file would get a longer name than file systems hold."""
+    """The full plan of a configuration; UserError if a file name would be too long for file systems."""
     plan = make_plan(
         chain_of(config).steps,
         found.rows(config.arg_train.runs, chain_of(config).axes),
@@ -195,14 +195,14 @@ def plan_run(config: Config, found: Survey) -> Plan:
 
 
 def region_base(config: Config) -> str:
-    """Base name of the region vector: the user's file name, unless another file has it, or ``MyRegion``."""
+    """Base name of the region file: that of the user's file, changed if it is taken; ``MyRegion`` without a file."""
     stem = vector_source(config.chain.region_path).file.stem if config.chain.region_path else "MyRegion"
     return f"{stem}_region" if stem == Path(layout.REFERENCE.path).stem else stem
 
 
 def constants(config: Config, found: Survey) -> dict[str, str | int]:
-    """Run-wide parts of paths. Samples go to Parquet when asked for, or when SQLite cannot hold the features."""
-    too_many = len(found.recipe.names) + OWN_COLUMNS > sqlite_max_columns()
+    """Constants in paths. Samples are Parquet files if requested, or if SQLite has too few columns for the features."""
+    too_many = len(found.recipe.names) + MAX_OWN_COLUMNS > sqlite_max_columns()
     extension = config.arg_train.learning_samples_extension
     return {
         "region_base": region_base(config),
@@ -216,6 +216,6 @@ def _require_short_names(plan: Plan) -> None:
     longest = max(names, key=lambda name: len(os.fsencode(name)))
     if len(os.fsencode(longest)) > MAX_NAME_BYTES:
         raise UserError(
-            f"The results would hold a file {longest!r}, whose name takes {len(os.fsencode(longest))} bytes; file "
-            f"systems hold {MAX_NAME_BYTES}. Shorten the name of the region file, of a region or of a tile."
+            f"The results would contain a file {longest!r}, whose name takes {len(os.fsencode(longest))} bytes; file "
+            f"systems allow {MAX_NAME_BYTES}. Shorten the name of the region file, of a region or of a tile."
         )

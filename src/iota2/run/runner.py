@@ -1,4 +1,4 @@
-"""A whole run, from a configuration to products: survey, plan, execute, and what is told on the way."""
+"""A whole run, from a configuration to products: survey, plan, execution, reports to the user."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from iota2.io.tables.remark_lists import read_remarks
 from iota2.run.options import Options, resume_command, step_notes, steps_named
 from iota2.run.outlook import Outlook, check, fit_and_forecast, may_make, outlook_of, verdicts_of
 from iota2.run.plan.jobs import Job, Plan
-from iota2.run.progress.books import Books
+from iota2.run.progress.books import RunRecorder
 from iota2.run.progress.listener import ReportListener
 from iota2.run.progress.reasons import Reasons, keep_parameters
 from iota2.run.progress.state_notes import clear_damaged, state_notes
@@ -44,15 +44,15 @@ from iota2.run.workers.heartbeat import clear_heartbeats
 from iota2.run.workers.job import WELL, JobResult
 from iota2.run.workers.resources import Shares
 
-SHOWN_FAILURES = 10
-SHOWN_LEFT_OVER = 5
+MAX_SHOWN_FAILURES = 10
+MAX_SHOWN_LEFT_OVER = 5
 
 
 def run(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResult]:
-    """Run what is stale. Raises JobsFailed when jobs failed for good.
+    """Run all stale jobs. Raises JobsFailed if jobs fail after all retries.
 
-    With ``skip_damaged_products``, what was found damaged on the way is left out, for all jobs of its tile alike, and
-    the run goes on; every time at least one product is left out, so this comes to an end.
+    With ``skip_damaged_products``, products found damaged during the run are excluded for all jobs of their tile, and
+    the run is repeated. Each repetition excludes at least one more product, so the loop ends.
     """
     root = config.chain.output_path
     while True:
@@ -64,15 +64,14 @@ def run(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResu
             if not (config.chain.skip_damaged_products and new):
                 raise
         for damage in new:
-            watcher.say(f"{damage.tile}: {damage.product} is damaged ({damage.reason}); going on without it")
+            watcher.say(f"{damage.tile}: {damage.product} is damaged and will be ignored ({damage.reason})")
         options = replace(options, restart=True, force=())
 
 
 def _run_once(config: Config, options: Options, watcher: Watcher) -> dict[str, JobResult]:
-    """Run what is stale, of all that is known to be whole.
+    """Run all stale jobs, without products known to be damaged.
 
-    All that can refuse a run comes before the first change of an earlier run's results: inputs, steps, memory, disk,
-    and whether there are workers.
+    All checks precede the first change of earlier results: inputs, steps, memory, disk, availability of workers.
     """
     shares = configured_shares(config, options)
     for remark in shares.remarks:
@@ -82,8 +81,8 @@ def _run_once(config: Config, options: Options, watcher: Watcher) -> dict[str, J
         watcher.say(f"note: {note}")
     claim(whole.root)
     with locked(whole.root) as message, _tidied(whole.root):
-        for told in (*([message] if message else ()), *state_notes(whole.root)):
-            watcher.say(told)
+        for text in (*([message] if message else ()), *state_notes(whole.root)):
+            watcher.say(text)
         outlook = outlook_of(config, options, found, whole, renew=True)
         watcher.summary(outlook.to_run, found)
         for warning in _skipped_but_stale(whole, outlook.steps, outlook.texts):
@@ -100,7 +99,7 @@ def _run_once(config: Config, options: Options, watcher: Watcher) -> dict[str, J
             mine = may_make(whole)
             prepare(whole.root, mine, chain_of(config).folders, remove=False)
             if left := left_over(whole.root, mine):
-                watcher.say(_left_over_told(whole.root, left))
+                watcher.say(_left_over_note(whole.root, left))
             write_survey(outlook.texts)
             results = _run_jobs(
                 config, options, watcher, outlook, place=place, use=fitted.use, shares=shares, forecast=forecast
@@ -110,7 +109,7 @@ def _run_once(config: Config, options: Options, watcher: Watcher) -> dict[str, J
 
 
 def _outdated(whole: Plan, outlook: Outlook) -> dict[Path, str]:
-    """Products that stand although their jobs, or jobs before these, were left out and are not up to date."""
+    """Existing products that are not up to date because their steps or earlier ones were not selected, with reasons."""
     if all(chosen for _, chosen in outlook.steps):
         return {}
     verdicts = assess(
@@ -126,14 +125,14 @@ def _outdated(whole: Plan, outlook: Outlook) -> dict[Path, str]:
 
 
 def _waits_for(job: Job, plan: Plan, verdicts: Mapping[str, Verdict]) -> str:
-    """Why a job is not up to date: the first job before it, or itself, that has to run, with the reason."""
+    """Why a job is not up to date: the first upstream job that has to run, or the job itself, with the reason."""
     while waited := [need for need in job.needs if verdicts[need].state != "fresh"]:
         job = plan.by_id[waited[0]]
     return f"{job.step.name} has to run ({verdicts[job.id].reason})"
 
 
 def _emptied(config: Config, outlook: Outlook, options: Options, watcher: Watcher) -> Outlook:
-    """Empty the output folder, and say what there is to do then."""
+    """Empty the output folder; the outlook after that."""
     root, removed = outlook.plan.root, outlook.removed or ()
     if removed:
         watcher.say(f"{root}: removing {len(removed)} files of earlier runs, as chain.remove_output_path asks")
@@ -143,7 +142,7 @@ def _emptied(config: Config, outlook: Outlook, options: Options, watcher: Watche
 
 @contextmanager
 def _tidied(root: Path) -> Iterator[None]:
-    """Nothing is left in progress before the body and after it, whatever was killed, then or now."""
+    """Remove temporary files of killed processes before and after the body."""
     remove_leftovers(root)
     try:
         yield
@@ -162,7 +161,7 @@ def _run_jobs(
     shares: Shares,
     forecast: Forecast | None,
 ) -> dict[str, JobResult]:
-    """Run the jobs that are not fresh and record those that end well."""
+    """Run the jobs that are not fresh, and record the successful ones."""
     plan, verdicts = outlook.plan, outlook.verdicts
     ledger, status = Ledger(plan.root), Status(plan, verdicts)
     _write_state(plan, verdicts, ledger)
@@ -170,12 +169,12 @@ def _run_jobs(
     status.write()
     watcher.started(plan, verdicts, forecast)
     resume = resume_command(config, options)
-    site = ReportListener(config, outlook.found, plan, verdicts, tell=watcher.say, resume=resume)
+    site = ReportListener(config, outlook.found, plan, verdicts, say=watcher.say, resume=resume)
     site.started()
-    books = Books(plan.root, ledger, status, skip_damaged=config.chain.skip_damaged_products)
+    recorder = RunRecorder(plan.root, ledger, status, skip_damaged=config.chain.skip_damaged_products)
 
     def ended(result: JobResult) -> None:
-        books.ended(result)
+        recorder.ended(result)
         watcher.ended(result)
         site.ended(result)
 
@@ -185,7 +184,7 @@ def _run_jobs(
         results = execute(plan, verdicts, place, ended, use, shares=shares.steps, retry=retries(config), level=level)
         how = "done" if all(result.state in WELL for result in results.values()) else "failed"
     finally:
-        books.close(how)
+        recorder.close(how)
         site.finished()
     unwell = {id_.split("/")[0] for id_, result in results.items() if result.state not in WELL}
     if unwell:
@@ -196,12 +195,12 @@ def _run_jobs(
             ),
         )
         raise JobsFailed(failure_text(plan, results, resume_command(config, again)))
-    books.require_written()
+    recorder.require_written()
     return results
 
 
 def _write_state(plan: Plan, verdicts: Mapping[str, Verdict], ledger: Ledger) -> None:
-    """Bring the state files up to date before the first job: records, reasons, parameters; no damage, no heartbeats."""
+    """Update records, reasons and parameters before the first job; remove damaged state files and heartbeats."""
     ledger.compact()
     clear_damaged(plan.root)
     clear_heartbeats(plan.root)
@@ -215,7 +214,7 @@ def _write_state(plan: Plan, verdicts: Mapping[str, Verdict], ledger: Ledger) ->
 
 
 def _skipped_but_stale(plan: Plan, chosen: Sequence[tuple[Step, bool]], texts: Mapping[Path, str]) -> list[str]:
-    """Steps before the first chosen one that are left out although they are out of date."""
+    """Warnings on steps before the first selected one that are out of date."""
     first = next(k for k, (_, wanted) in enumerate(chosen) if wanted)
     before = {step.name for step, _ in chosen[:first]}
     if not before:
@@ -226,24 +225,24 @@ def _skipped_but_stale(plan: Plan, chosen: Sequence[tuple[Step, bool]], texts: M
         for job in plan.jobs
         if job.step.name in before and verdicts[job.id].state == "stale"
     }
-    return [f"warning: {name} is out of date ({reason}) and is left out as asked" for name, reason in stale.items()]
+    return [f"warning: {name} is out of date ({reason}) but not selected" for name, reason in stale.items()]
 
 
-def _left_over_told(root: Path, left: Sequence[str]) -> str:
-    """A note on files that other settings made: they look like results of this run and are not."""
-    shown = ", ".join(left[:SHOWN_LEFT_OVER]) + (", …" if len(left) > SHOWN_LEFT_OVER else "")
-    return f"note: {len(left)} files in {root} are of earlier settings and stay as they are: {shown}"
+def _left_over_note(root: Path, left: Sequence[str]) -> str:
+    """A note on files of earlier settings, which could be mistaken for results of this run."""
+    shown = ", ".join(left[:MAX_SHOWN_LEFT_OVER]) + (", …" if len(left) > MAX_SHOWN_LEFT_OVER else "")
+    return f"note: {len(left)} files in {root} were made with earlier settings and are not changed: {shown}"
 
 
 def failure_text(plan: Plan, results: Mapping[str, JobResult], resume: str) -> str:
-    """What failed, where to read why, what was not done because of it, and how to go on."""
+    """Message on failed jobs: errors, logs, number of blocked jobs, outdated products, command to resume."""
     failed = [job for job in plan.jobs if job.id in results and results[job.id].state == "failed"]
     blocked = sum(result.state == "blocked" for result in results.values())
-    lines = [f"{len(failed)} of {len(results)} jobs failed; {blocked} that need them were not run."]
-    for job in failed[:SHOWN_FAILURES]:
+    lines = [f"{len(failed)} of {len(results)} jobs failed; {blocked} dependent jobs were not run."]
+    for job in failed[:MAX_SHOWN_FAILURES]:
         lines += [f"  {job.id}: {results[job.id].message}", f"    log: {plan.root / 'logs' / job.id}.err"]
-    if len(failed) > SHOWN_FAILURES:
-        lines.append(f"  … and {len(failed) - SHOWN_FAILURES} more: {plan.root / layout.STATUS.path}")
+    if len(failed) > MAX_SHOWN_FAILURES:
+        lines.append(f"  … and {len(failed) - MAX_SHOWN_FAILURES} more: {plan.root / layout.STATUS.path}")
     unmade = (
         plan.root / name
         for job in plan.jobs
@@ -253,12 +252,12 @@ def failure_text(plan: Plan, results: Mapping[str, JobResult], resume: str) -> s
     old = sorted(path.name for path in unmade if path.exists())
     if old:
         lines.append(f"OUT OF DATE, of an earlier run, in {plan.root / 'final'}: {', '.join(old)}")
-    lines.append(f"What is done stays. Mend the cause, then: {resume}")
+    lines.append(f"Completed jobs are kept. Fix the problem, then run: {resume}")
     return "\n".join(lines)
 
 
 def products(config: Config) -> list[tuple[Path, str]]:
-    """The products that exist, with one sentence each: first those of this program, in the order of the layout."""
+    """Existing products with one sentence each: first the built-in ones, in the order of the layout."""
     root, made = config.chain.output_path, chain_of(config).products
     known = [artifact for artifact in layout.products() if artifact in made]
     asked = [artifact for artifact in dict.fromkeys((*known, *made)) if artifact.when(config)]
@@ -268,19 +267,19 @@ def products(config: Config) -> list[tuple[Path, str]]:
 
 
 def _paths(root: Path, artifact: Artifact, seeds: Iterable[int]) -> list[Path]:
-    """The paths of a product for some seeds, and for whatever values its other axes have on the disk."""
+    """The paths of a product for some seeds, and for all values of its other axes that exist on disk."""
     if set(artifact.axes) <= {"seed"}:
         return [root / artifact.path.format(seed=seed) for seed in seeds]
     return sorted(root.glob(re.sub(r"{\w+}", "*", artifact.path)))
 
 
 def closing_remarks(config: Config) -> list[Remark]:
-    """What the user should know of a run that ended well: doubtful values, dates that could not be aligned."""
+    """Remarks on a successful run: doubtful values, dates that could not be aligned."""
     root = config.chain.output_path
     noted = [root / layout.VALUE_NOTES.path.format(tile=tile) for tile in config.chain.list_tile]
     values: list[Remark] = []
     for path in noted:
-        with suppress(FileNotFoundError, TypeError, ValueError):  # of a step that did not run, or of another version
+        with suppress(FileNotFoundError, TypeError, ValueError):  # the step did not run, or in another version
             values += read_remarks(path)
     if not layout.with_coregistration(config):
         return values

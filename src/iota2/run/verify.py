@@ -1,4 +1,4 @@
-"""Whether the outputs are as they were made, and what a run is going to do about those that are not."""
+"""Verification of outputs against their records."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from iota2.errors import UserError
 from iota2.run.outlook import check
 from iota2.run.records.lock import locked
 from iota2.run.records.records import Ledger
-from iota2.run.records.stamps import Stamp, as_it_is, stat_stamp
+from iota2.run.records.stamps import Stamp, stat_stamp, unchanged_stamp
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Outputs that are not as they were made, relative to the output folder."""
+    """Changed or missing outputs, relative to the output folder."""
 
     damaged: tuple[str, ...] = ()
-    """Missing or different; the next run makes them again."""
+    """Changed or missing outputs; the next run makes them again."""
     unneeded: tuple[str, ...] = ()
-    """Missing or different too, of jobs that this configuration does not have: no run looks at them."""
+    """Changed or missing outputs of jobs that this configuration does not have; runs ignore them."""
     hidden: tuple[str, ...] = ()
-    """Those of ``damaged`` that the next run does not notice: size and time are as they were, and they could not be
-    struck from the records."""
+    """Part of ``damaged`` that the next run does not detect: size and time are unchanged, and the records could not be
+    updated."""
     obstacle: str = ""
-    """Why not."""
+    """Why the records could not be updated."""
 
 
 def verify(config: Config, *, deep: bool) -> Findings:
-    """Look at all recorded outputs, at their bytes when ``deep``.
+    """Compare all recorded outputs with the disk: size and time, and all bytes if ``deep``.
 
-    Damage that a run would not notice is struck from the records, so that the next run makes the output again, and so
-    is what nothing needs. UserError where nothing is recorded.
+    Changed outputs that a run would not detect are removed from the records, so that the next run makes them again;
+    changed outputs that no job needs are removed too. UserError if there are no records.
     """
     root = config.chain.output_path
     if not Ledger(root).records:
         raise UserError(
-            f"{root}: nothing is recorded here, so there is nothing to compare. No run has ended a job in this folder: "
-            "check chain.output_path, or run first."
+            f"{root}: no outputs are recorded here, so there is nothing to verify. No job has been completed in this "
+            "folder. Check chain.output_path, or start a run first."
         )
     found = damaged(root, deep=deep)
     if not found:
@@ -56,7 +56,7 @@ def verify(config: Config, *, deep: bool) -> Findings:
 
 
 def damaged(root: Path, *, deep: bool) -> dict[str, Stamp]:
-    """Recorded outputs that are missing or not as they were made, with the stamp that they had."""
+    """Recorded outputs that are changed or missing, each with its recorded stamp."""
     return {
         name: stamp
         for record in Ledger(root).records.values()
@@ -67,13 +67,13 @@ def damaged(root: Path, *, deep: bool) -> dict[str, Stamp]:
 
 def _is_damaged(root: Path, name: str, stamp: Stamp, *, deep: bool) -> bool:
     try:
-        return not (root / name).exists() or as_it_is(root / name, stamp, deep=deep) is None
-    except FileNotFoundError:  # it went while it was looked at
+        return not (root / name).exists() or unchanged_stamp(root / name, stamp, deep=deep) is None
+    except FileNotFoundError:  # deleted in the meantime
         return True
 
 
 def _wanted(config: Config, found: Iterable[str]) -> set[str]:
-    """Of these outputs those that a run makes; all, when the inputs are not there and nothing can be planned."""
+    """Outputs that a run makes; all those given if nothing can be planned because inputs are missing."""
     try:
         _, plan = check(config)
     except UserError:
@@ -82,7 +82,7 @@ def _wanted(config: Config, found: Iterable[str]) -> set[str]:
 
 
 def _strike(root: Path, names: Set[str], *, deep: bool) -> None:
-    """Strike outputs from the records that are damaged still, now that no run is under way."""
+    """Remove outputs from the records that are still damaged, under the lock of the folder."""
     if not names:
         return
     with locked(root):

@@ -1,4 +1,4 @@
-"""What a run tells as it goes on, to whoever listens."""
+"""Interface for observers of a run."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from iota2.run.workers.job import JobResult
 
 
 class Watcher:
-    """Is told of a run as it goes on. The base class keeps quiet."""
+    """Observer of a run. The base class ignores all events."""
 
     def say(self, text: str) -> None:
-        """Something a person should know."""
+        """Receive a message for the user."""
 
     def summary(self, steps: Sequence[tuple[int, Step, bool]], found: Survey) -> None:
-        """Before anything runs: the active steps with their numbers, those to be run marked."""
+        """Receive the inputs and the active steps before the first job: number, step, whether it will or may run."""
 
     def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:
-        """The jobs are known, and which of them have to run; what that will need, when any does."""
+        """Receive the plan and the verdicts on its jobs, and the forecast if any job will run."""
 
     def ended(self, result: JobResult) -> None:
-        """One job came to its end."""
+        """Receive the result of a job."""
 
     def outdated(self, products: Mapping[Path, str]) -> None:
-        """After a run of some steps: products of an earlier run that are out of date, each with why."""
+        """Receive products of an earlier run that are out of date after a run of some steps, each with the reason."""

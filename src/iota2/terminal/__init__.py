@@ -1,1 +1,1 @@
-"""What a person reads on a terminal."""
+"""Output on the terminal."""

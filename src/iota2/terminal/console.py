@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: steps, progress, where things are."""
+"""Progress of a run on the terminal: steps, jobs, products."""
 
 from __future__ import annotations
 
@@ -39,36 +39,36 @@ from iota2.run.workers.heartbeat import read_heartbeats
 from iota2.run.workers.job import JobResult
 
 ENDS: Mapping[End, str] = {
-    "running": "did not come to its end: it was killed, or its disk was full",
-    "done": "ended well",
-    "failed": "ended with failed jobs",
+    "running": "did not finish: it was killed, or the disk was full",
+    "done": "finished successfully",
+    "failed": "finished with failed jobs",
     "stopped": "was stopped",
 }
-"""How a run ended; ``running`` of one that is not there any more."""
-SHOWN = 20
-"""Jobs of one step that an outlook names."""
-SILENCE = 30.0
-"""Seconds after which a plain log says how far a run is, though no step is complete."""
+"""Descriptions of how a run ended; ``running`` for a run whose process no longer exists."""
+MAX_SHOWN_JOBS = 20
+"""Jobs of one step that an outlook lists."""
+MAX_SILENCE_SECONDS = 30.0
+"""Seconds after which a plain log shows progress although no step is complete."""
 
 
 def _found(sensor: SensorScene) -> str:
-    """What a sensor has of a tile."""
+    """Images of a sensor on a tile: number and range of dates, or layers."""
     if sensor.spec.static:
         return f"layers without dates: {', '.join(sensor.spec.band_names)}"
     return f"{counted(len(sensor.by_day), 'date')} of {sensor.spec.name}, {sensor.days[0]} to {sensor.days[-1]}"
 
 
 def totals_text(verdicts: Mapping[str, Verdict]) -> str:
-    """How many jobs will run, may run, and are up to date."""
+    """Numbers of jobs that will run, may run, and are up to date."""
     states = Counter(verdict.state for verdict in verdicts.values())
     are = "is" if states["fresh"] == 1 else "are"
     return f"{counted(states['stale'], 'job')} will run, {states['open']} may run, {states['fresh']} {are} up to date"
 
 
 def for_terminal(text: str, width: int | None) -> str:
-    """The text, broken between words for a terminal of so many columns; None is no terminal, and lines stay whole.
+    """The text, wrapped between words to ``width`` columns; None, for output that is not a terminal, keeps lines whole.
 
-    Control characters of names and paths are shown as escapes.
+    Control characters in names and paths are shown as escapes.
     """
     shown = printable(text)
     return shown if width is None else wrapped(shown, width, exists=os.path.exists)
@@ -87,16 +87,16 @@ class Console(Watcher):
         self._said = time.monotonic()
 
     def say(self, text: str = "") -> None:
-        """Print lines, on a terminal broken between words."""
+        """Print lines, wrapped between words on a terminal."""
         self.out.print(for_terminal(text, self.out.width if self.out.is_terminal else None), markup=False)
 
     def summary(self, steps: Sequence[tuple[int, Step, bool]], found: Survey) -> None:
-        """Inputs in a few lines, then the numbered steps by group, those to be run marked."""
+        """Print the inputs in a few lines, then the numbered steps by group, with a mark on steps to run."""
         self.inputs(found)
         self.steps(steps)
 
     def inputs(self, found: Survey) -> None:
-        """What was found: dates by tile, features, what was passed over."""
+        """Print the inputs found: dates by tile, notes on ignored files, number of features, size of the map."""
         for tile, scene in found.scenes.items():
             for sensor in scene.sensors:
                 self.say(f"{tile}: {_found(sensor)}")
@@ -109,7 +109,7 @@ class Console(Watcher):
         self.say()
 
     def steps(self, steps: Sequence[tuple[int, Step, bool]]) -> None:
-        """The numbered steps by group, those to be run marked."""
+        """Print the numbered steps by group, with a mark on steps to run."""
         for group, members in groupby(steps, key=lambda item: item[1].group):
             self.say(f"Group {group}:")
             for number, step, chosen in members:
@@ -117,7 +117,7 @@ class Console(Watcher):
         self.say()
 
     def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:
-        """Start the progress bars, or say what is to be done on a plain log; a run may start over."""
+        """Print the number of jobs and, on a terminal, start the progress bars; a run may start several times."""
         self.close()
         self._pace, self._root = (pace := Pace(plan, verdicts, forecast)), plan.root
         self.say(f"{counted(pace.total, 'job')}, {pace.done} of them up to date; output in {plan.root}")
@@ -134,7 +134,7 @@ class Console(Watcher):
             self._progress.start()
 
     def ended(self, result: JobResult) -> None:
-        """Move the bars; on a plain log, a line when a step is complete, a job failed, or nothing was said for long."""
+        """Update the bars; a plain log gets a line for a complete step, a failed job, or after a long silence."""
         pace, step = self._pace, result.id.split("/")[0]
         if pace is None:
             return
@@ -145,25 +145,25 @@ class Console(Watcher):
             self.say(f"FAILED {result.id} (log: {self._root / 'logs' / result.id}.err)")
         if self._progress is not None:
             self._move(self._progress, pace, step)
-        elif pace.left[step] == 0 or time.monotonic() - self._said > SILENCE:
+        elif pace.left[step] == 0 or time.monotonic() - self._said > MAX_SILENCE_SECONDS:
             self._said = time.monotonic()
             percent = 100 * pace.done // pace.total
             counted = f"{pace.done:4} of {pace.total} jobs, {percent:3} %"
             self.say(f"{pace.elapsed:7.1f} s  {counted}  {step} {pace.of_step(step)}  {pace.words()}".rstrip())
 
     def _move(self, progress: Progress, pace: Pace, step: str) -> None:
-        """One bar for all, and one for each step that has begun and not ended."""
+        """Update the bar of all jobs, and one for each step in progress."""
         progress.update(self._bars[""], completed=pace.done, left=pace.words())
         if step not in self._bars:
             self._bars[step] = progress.add_task(step, total=pace.size[step], left="")
         progress.update(self._bars[step], completed=pace.size[step] - pace.left[step], visible=pace.left[step] > 0)
 
     def outdated(self, products: Mapping[Path, str]) -> None:
-        """Remember what the end of the run has to say of products."""
+        """Keep the outdated products for the end of the run."""
         self._outdated = products
 
     def finished(self, products: Sequence[tuple[Path, str]], output: Path) -> None:
-        """The products, one sentence each; those that are of an earlier run and out of date apart."""
+        """Print the products, one sentence each, then those of an earlier run that are out of date."""
         self.close()
         current = [(product, about) for product, about in products if product not in self._outdated]
         self.say(f"\nDone. {'Products:' if current else f'Results so far: {output}'}")
@@ -176,26 +176,26 @@ class Console(Watcher):
                 self.say(f"  {product}")
 
     def failed(self, error: Exception) -> None:
-        """Nothing: the error is told last, by who called."""
+        """Stop the progress bars; the caller reports the error."""
         self.close()
 
     def outlook(self, plan: Plan, verdicts: Mapping[str, Verdict], removed: int = 0) -> None:
-        """What would run and why, what may run, step by step; ``removed``: files that would be removed first."""
+        """Print the jobs that would run and may run, by step, with reasons; ``removed``: files to be removed first."""
         for step, jobs in groupby(plan.jobs, key=lambda job: job.step.name):
             members = list(jobs)
-            told = [job for job in members if verdicts[job.id].state != "fresh"]
-            self.say(f"Step {plan.numbers[step]:2} {step}: {len(members) - len(told)} of {len(members)} up to date")
-            for job in told[:SHOWN]:
+            shown = [job for job in members if verdicts[job.id].state != "fresh"]
+            self.say(f"Step {plan.numbers[step]:2} {step}: {len(members) - len(shown)} of {len(members)} up to date")
+            for job in shown[:MAX_SHOWN_JOBS]:
                 verdict = verdicts[job.id]
                 self.say(f"  {WORDS[verdict.state]:8}  {job.task}: {verdict.reason}")
-            if len(told) > SHOWN:
-                self.say(f"  … and {len(told) - SHOWN} more")
+            if len(shown) > MAX_SHOWN_JOBS:
+                self.say(f"  … and {len(shown) - MAX_SHOWN_JOBS} more")
         self.say(totals_text(verdicts))
         if removed:
             self.say(f"chain.remove_output_path: {counted(removed, 'file')} in {plan.root} will be removed first")
 
     def reasons(self, job: Job, verdict: Verdict, reasons: Sequence[str], last: JobState | None) -> None:
-        """All about one job, with every reason why it runs, or why not; ``last``: what became of it in the last run."""
+        """Print everything on one job, with all reasons for its verdict; ``last``: its state in the last run."""
         record = verdict.record
         others = [reason for reason in reasons if reason != WORDS[verdict.state]]
         self.say(f"{job.id}: {WORDS[verdict.state]}")
@@ -210,27 +210,27 @@ class Console(Watcher):
                 self.say(f"  {title} {job.inp.root / name}")
 
     def status(self, root: Path) -> None:
-        """Who works in an output folder, or how the last run ended, and the states of its jobs."""
+        """Print the process that uses an output folder, or how the last run ended, and the states of its jobs."""
         holding = holder(root)
         running = holding is not None and holding.alive
         if holding and running:
             self.say(f"running: process {holding.pid} on {holding.host}")
         else:
             end = last_end(root)
-            self.say("no run is under way" + (f"; the last one {ENDS[end]}" if end else ""))
+            self.say("no run in progress" + (f"; the last one {ENDS[end]}" if end else ""))
         jobs = job_states(root).values()
         states = Counter(job.state for job in jobs)
-        self.say(", ".join(f"{count} {state}" for state, count in states.items()) or "no job has been planned here")
+        self.say(", ".join(f"{count} {state}" for state, count in states.items()) or "no jobs have been planned here")
         if jobs and (left_out := jobs_left_out(root)):
-            are, run = ("are", "run under way is") if running else ("were", "last run was")
+            run = "current run" if running else "last run"
             total = len(jobs) + left_out
-            self.say(f"{left_out} of {counted(total, 'job')} {are} not asked for: the {run} of some steps only")
+            self.say(f"{left_out} of {counted(total, 'job')} not requested: the {run} is limited to some steps")
         for job in jobs:
             if job.state == RESULTS["failed"]:
                 self.say(f"  {job.line}")
-        for told in read_heartbeats(root).values() if running else ():
-            memory = f"{told.peak} MiB so far"
-            self.say(f"  under way {time.time() - told.started:.0f} s, {memory}, on {told.worker}  {told.id}")
+        for beat in read_heartbeats(root).values() if running else ():
+            memory = f"{beat.peak} MiB so far"
+            self.say(f"  running for {time.time() - beat.started:.0f} s, {memory}, on {beat.worker}  {beat.id}")
 
     def close(self) -> None:
         """Stop the progress bars."""
@@ -252,11 +252,11 @@ class JsonLines(Watcher):
         print(json_text({"event": event, **content}), file=self._stream, flush=True)
 
     def say(self, text: str = "") -> None:
-        """An event ``note``."""
+        """Print an event ``note``."""
         self._print("note", text=text)
 
     def summary(self, steps: Sequence[tuple[int, Step, bool]], found: Survey) -> None:
-        """An event ``inputs``: dates by tile and sensor, what was passed over, steps."""
+        """Print an event ``inputs``: dates by tile and sensor, notes, steps."""
         tiles = {
             tile: {
                 sensor.spec.name: [] if sensor.spec.static else [day.isoformat() for day in sensor.by_day]
@@ -269,14 +269,14 @@ class JsonLines(Watcher):
         self._print("inputs", tiles=tiles, notes=texts_of((*remarks, *found.remarks)), steps=chosen)
 
     def started(self, plan: Plan, verdicts: Mapping[str, Verdict], forecast: Forecast | None = None) -> None:
-        """An event ``plan``: how many jobs there are in which state."""
+        """Print an event ``plan``: number of jobs by state."""
         self._pace = Pace(plan, verdicts, forecast)
         states = Counter(str(verdict.state) for verdict in verdicts.values())
         counts = {word.replace(" ", "_"): states[state] for state, word in WORDS.items()}
         self._print("plan", jobs=self._pace.total, **counts, output=str(plan.root))
 
     def ended(self, result: JobResult) -> None:
-        """An event ``job``: what became of it, how many are done, the seconds left."""
+        """Print an event ``job``: its result, the number of completed jobs, the seconds left."""
         if self._pace is None:
             return
         self._pace.ended(result)
@@ -293,21 +293,21 @@ class JsonLines(Watcher):
         )
 
     def outdated(self, products: Mapping[Path, str]) -> None:
-        """Remember what the event ``done`` has to say of products."""
+        """Keep the outdated products for the event ``done``."""
         self._outdated = products
 
     def finished(self, products: Sequence[tuple[Path, str]], output: Path) -> None:
-        """An event ``done`` with the products; ``out_of_date`` says why one of an earlier run is."""
+        """Print an event ``done`` with the products; ``out_of_date`` is the reason for one of an earlier run."""
         found = [
             {"path": str(path), "about": about, "out_of_date": self._outdated.get(path)} for path, about in products
         ]
         self._print("done", output=str(output), products=found)
 
     def failed(self, error: Exception) -> None:
-        """An event ``failed`` with the message and the exit code."""
+        """Print an event ``failed`` with the message and the exit code."""
         self._print("failed", exit_code=exit_code_of(error), message=message_of(error))
         if isinstance(error, Iota2Error):
             error.is_shown = self._stream.isatty()
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: the stream stays open."""

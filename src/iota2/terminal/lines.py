@@ -1,4 +1,4 @@
-"""Text as lines of a terminal."""
+"""Text wrapped to lines of a terminal."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 WIDTH = 100
-"""Columns; words that are longer are not cut."""
-SHOWN = 8
-"""Names of one kind that are written out."""
+"""Columns of a line; longer words are not broken."""
+MAX_SHOWN = 8
+"""Names of one kind that are listed."""
 
 
 def wrapped(text: str, *, indent: str = "", hanging: int = 2) -> list[str]:
-    """Lines no wider than the terminal, all but the first indented by ``hanging`` more; words and paths stay whole."""
+    """Lines of at most ``WIDTH`` columns, all but the first indented by ``hanging`` more; words are not broken."""
     more = indent + " " * hanging
     return textwrap.wrap(
         text, WIDTH, initial_indent=indent, subsequent_indent=more, break_long_words=False, break_on_hyphens=False
@@ -20,7 +20,7 @@ def wrapped(text: str, *, indent: str = "", hanging: int = 2) -> list[str]:
 
 
 def facts(pairs: Iterable[tuple[str, str]], *, indent: str = "  ") -> Iterator[str]:
-    """Words and what they stand for, in two columns; a word that comes again is not written again."""
+    """Words and their explanations in two columns; a repeated word is left blank."""
     pairs = list(pairs)
     wide, last = max((len(word) for word, _ in pairs), default=0), ""
     for word, text in pairs:
@@ -31,8 +31,8 @@ def facts(pairs: Iterable[tuple[str, str]], *, indent: str = "  ") -> Iterator[s
 
 
 def one_by_one(names: Sequence[str], *, indent: str = "    ") -> Iterator[str]:
-    """The names, a line each; the first of them when there are many."""
-    shown = names if len(names) <= SHOWN + 1 else names[:SHOWN]
+    """One line for each name; only the first names if there are many."""
+    shown = names if len(names) <= MAX_SHOWN + 1 else names[:MAX_SHOWN]
     yield from (f"{indent}{name}" for name in shown)
     if len(shown) < len(names):
         yield f"{indent}… and {len(names) - len(shown)} more"

@@ -1,4 +1,4 @@
-"""What a person is told of the content of a folder of a sensor."""
+"""Report on the products recognized in a folder."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from iota2.terminal.sensors import product_path, series_made
 
 
 def recognized_text(found: Recognized) -> str:
-    """What lies in a folder, for a terminal."""
+    """Products recognized in a folder, for a terminal."""
     what = "folder of one tile" if found.is_tile else counted(len(found.tiles), "tile folder")
     lines = [f"{found.spec.section}, {what}: {found.folder}", ""]
     for tile in found.tiles:
         lines += [*_tile_lines(found.spec, tile), ""]
     if found.passed_over:
-        lines += [*_passed_over(found.passed_over), ""]
+        lines += [*_ignored(found.passed_over), ""]
     return "\n".join([*lines, *(_usable(found) if found.usable else _place(found))]).rstrip()
 
 
@@ -45,46 +45,46 @@ def _tile_lines(spec: SensorSpec, tile: TileFolder) -> Iterator[str]:
             whose = f"{one.name}: " * (len(made) > 1)
             yield from wrapped(f"{whose}{several}: their clear pixels are averaged", indent="  ")
     yield from facts(
-        [*_lattices(tile.grids), *_units(spec, products), *_series(spec, products), *_less(spec, products)]
+        [*_grids(tile.grids), *_units(spec, products), *_series(spec, products), *_missing_masks(spec, products)]
     )
     yield from _incomplete(spec, products)
     if tile.passed_over:
-        yield from _passed_over(tile.passed_over, indent="  ")
+        yield from _ignored(tile.passed_over, indent="  ")
     if tile.problems:
-        yield "  these would stop a run as well:" if any(not p.complete for p in products) else "  would stop a run:"
+        yield "  other problems:" if any(not p.complete for p in products) else "  problems:"
         for problem in tile.problems:
             yield from wrapped(problem, indent="    ")
 
 
 def _calendar(products: Sequence[Product]) -> Iterator[str]:
-    """The days of the products, a line for each month; ``!`` marks those that are not complete."""
+    """The days of the products, a line for each month; ``!`` marks incomplete products."""
     for month, members in groupby(products, key=lambda product: f"{product.day:%Y-%m}"):
         days = " ".join(f"{product.day:%d}{' ' if product.complete else '!'}" for product in members)
         yield f"  {month}  {days}".rstrip()
 
 
-def _lattices(grids: Mapping[str, GeoBox]) -> Iterator[tuple[str, str]]:
-    """The lattices of bands and masks, the finest first."""
+def _grids(grids: Mapping[str, GeoBox]) -> Iterator[tuple[str, str]]:
+    """The grids of bands and masks, the finest first."""
     for grid in sorted(dict.fromkeys(grids.values()), key=resolution):
         (width, height), names = resolution(grid), " ".join(name for name, other in grids.items() if other == grid)
         size = f"{width:g}" if width == height else f"{width:g} × {height:g}"
-        yield "lattice", f"{crs_name(grid)}, {grid.shape.x} wide, {grid.shape.y} high, pixels of {size}: {names}"
+        yield "grid", f"{crs_name(grid)}, {grid.shape.x} wide, {grid.shape.y} high, pixels of {size}: {names}"
 
 
 def _units(spec: SensorSpec, products: Sequence[Product]) -> Iterator[tuple[str, str]]:
-    """How the metadata of the products turn file values into product units."""
+    """Conversion of file values to product units, from the metadata of the products."""
     band = spec.bands[0].name
     counts = Counter(product.scaling[band] for product in products if band in product.scaling)
-    told = [
+    conversions = [
         f"file value × {scale:g} {'−' if offset < 0 else '+'} {abs(offset):g} ({counted(count, 'product')})"
         for (scale, offset), count in counts.items()
     ]
-    if told:
-        yield "units", ", ".join(told)
+    if conversions:
+        yield "units", ", ".join(conversions)
 
 
 def _series(spec: SensorSpec, products: Sequence[Product]) -> Iterator[tuple[str, str]]:
-    """How many products each series has, when a sensor makes several."""
+    """Number of products of each series, if a sensor has several series."""
     several = series_made(spec)
     if len(several) > 1 and products:
         counts = ((one.name, sum(_is_of(one, product) for product in products)) for one in several)
@@ -98,8 +98,8 @@ def _is_of(series: SensorSpec, product: Product) -> bool:
     return any(re.match(series.product, os.path.basename(path)) for path in product.files.values())
 
 
-def _less(spec: SensorSpec, products: Sequence[Product]) -> Iterator[tuple[str, str]]:
-    """Masks that are not needed and that some products lack."""
+def _missing_masks(spec: SensorSpec, products: Sequence[Product]) -> Iterator[tuple[str, str]]:
+    """Optional masks that some products lack."""
     every = counted(len(products), "product")
     whole = spec.with_stand_ins
     for mask in whole.masks:
@@ -109,32 +109,32 @@ def _less(spec: SensorSpec, products: Sequence[Product]) -> Iterator[tuple[str, 
         if used:
             yield "instead", f"{mask.file} for {mask.instead_of} in {used} of {every}"
         elif count and not mask.instead_of and (mask.optional or (mask.spare and count == len(products))):
-            yield "not needed", f"{mask.name}, which {count} of {every} lack"
+            yield "optional", f"{mask.name}: missing in {count} of {every}"
 
 
 def _incomplete(spec: SensorSpec, products: Sequence[Product]) -> Iterator[str]:
-    """The products that are not complete, by what they lack; then what is wrong with their files."""
+    """Incomplete products by missing files, then the problems of their files."""
     if all(product.complete for product in products):
         return
-    yield "  not complete (!), which would stop a run:"
+    yield "  incomplete (!); a run would stop:"
     lacking = sorted((p for p in products if p.missing), key=lambda product: product.missing)
     for missing, members in groupby(lacking, key=lambda product: product.missing):
         names = [product.name for product in members]
-        yield f"    {len(names)} of {counted(len(products), 'product')} without"
+        yield f"    missing in {len(names)} of {counted(len(products), 'product')}:"
         yield from facts([(pattern, _content(spec, pattern)) for pattern in missing], indent="      ")
         yield from one_by_one(names, indent="    ")
-    for told in dict.fromkeys(told for product in products for told in (*product.damage, *product.problems)):
-        yield from wrapped(told, indent="    ")
+    for problem in dict.fromkeys(text for product in products for text in (*product.damage, *product.problems)):
+        yield from wrapped(problem, indent="    ")
 
 
 def _content(spec: SensorSpec, pattern: str) -> str:
-    """What is in the file of a pattern."""
+    """Content of the file of a pattern: names of its bands and masks."""
     return " ".join(item.name for item in spec.parts if item.file == pattern) or "scale and offset"
 
 
-def _passed_over(entries: Mapping[str, str], *, indent: str = "") -> Iterator[str]:
-    """Entries that are passed over, by the reason."""
-    yield f"{indent}passed over:"
+def _ignored(entries: Mapping[str, str], *, indent: str = "") -> Iterator[str]:
+    """Ignored entries by reason."""
+    yield f"{indent}ignored:"
     ordered = sorted(entries, key=lambda name: (entries[name], name))
     for reason, members in groupby(ordered, key=lambda name: entries[name]):
         yield from wrapped(f"{reason}:", indent=f"{indent}  ")
@@ -142,9 +142,9 @@ def _passed_over(entries: Mapping[str, str], *, indent: str = "") -> Iterator[st
 
 
 def _usable(found: Recognized) -> Iterator[str]:
-    """The options with which a run could start."""
+    """The options for a run with these images."""
     spec, folder = found.spec, found.sensor_folder
-    yield "A run could start with these images:"
+    yield "These images can be used. Options:"
     if spec.section == RADAR:
         yield f"  [Paths] Output = {folder}  in the INI file of chain.s1_path"
     elif path_key(spec):
@@ -155,22 +155,22 @@ def _usable(found: Recognized) -> Iterator[str]:
 
 
 def _place(found: Recognized) -> Iterator[str]:
-    """Where products must lie, when none was found."""
+    """The expected location of products, if none was found."""
     others = found.tiles[0].other_tiles if found.is_tile else ()
     if found.is_tile and not found.tiles[0].products and others:
-        yield "No product of this tile was found, but of others. Each tile has a folder of its own:"
+        yield "Only products of other tiles were found. Each tile needs a separate folder:"
         yield from one_by_one([os.path.join(found.folder, tile) for tile in others], indent="  ")
     elif not any(tile.products for tile in found.tiles):
-        yield f"No product of {found.spec.section} was found. Products lie like this:"
+        yield f"No product of {found.spec.section} was found. Expected location of products:"
         yield f"  <folder of the sensor>/{product_path(found.spec)}"
         deeper = [tile.folder for tile in found.tiles if ONE_LEVEL_TOO_DEEP in tile.passed_over.values()]
         if deeper:
-            yield "There are some one level deeper. If this is the folder of the sensor, ask about it:"
+            yield "Products were found one level deeper. If this is the folder of the sensor, give it instead:"
             yield f"  {deeper[0]}"
 
 
 def recognized_json(found: Recognized) -> dict[str, Any]:
-    """What lies in a folder, as plain values."""
+    """Products recognized in a folder, as values for JSON."""
     return {
         "section": found.spec.section,
         "folder": found.sensor_folder,
@@ -190,13 +190,13 @@ def _tile_json(tile: TileFolder) -> dict[str, Any]:
         "first": min(days, default=None),
         "last": max(days, default=None),
         "products": [_product_json(product) for product in tile.products],
-        "lattices": {name: _lattice_json(grid) for name, grid in tile.grids.items()},
+        "lattices": {name: _grid_json(grid) for name, grid in tile.grids.items()},
         "passed_over": dict(tile.passed_over),
         "problems": list(tile.problems),
     }
 
 
-def _lattice_json(grid: GeoBox) -> dict[str, Any]:
+def _grid_json(grid: GeoBox) -> dict[str, Any]:
     return {
         "crs": crs_name(grid),
         "rows": grid.shape.y,

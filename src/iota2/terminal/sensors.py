@@ -1,4 +1,4 @@
-"""What a person is told of the sensors that the program knows."""
+"""Descriptions of the known sensors for the terminal."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from iota2.terminal.lines import facts, wrapped
 
 
 def spec_named(name: str) -> SensorSpec:
-    """The sensor of a section, class name, or key of ``chain``, whatever the capital letters; or the one described in a
-    YAML file.
+    """The sensor with this section, class name or key of ``chain``, in any letter case, or the one of a YAML file.
 
-    Raises UserError when there is none of that name, and what ``load_spec`` raises.
+    Raises UserError for an unknown name, and the errors of ``load_spec``.
     """
     if name.lower().endswith((".yaml", ".yml")):
         return load_spec(name)
@@ -28,46 +27,46 @@ def spec_named(name: str) -> SensorSpec:
     known = {word.lower(): section for section, names in words.items() for word in names if word}
     if name.lower() in (LAYERS.lower(), PLACES[LAYERS]):
         raise UserError(
-            f"{name!r} is no sensor: its layers have no products. `iota2 check` with a configuration that has "
-            f"chain.{PLACES[LAYERS]} and {LAYERS} says which files are missing."
+            f"{name!r} is not a sensor: its layers have no products. `iota2 check` with a configuration that has "
+            f"chain.{PLACES[LAYERS]} and {LAYERS} reports missing files."
         )
     if name.lower() not in known:
         near = nearest(name, known)
         hint = f"; did you mean {known[near]}?" if near else "."
         raise UserError(
-            f"{name!r} is no sensor that comes with the program, and no YAML file{hint} iota2 sensors lists them."
+            f"{name!r} is neither a built-in sensor nor a YAML file{hint} List the sensors with: iota2 sensors"
         )
     return builtin_specs()[known[name.lower()]]
 
 
 def series_made(spec: SensorSpec) -> tuple[SensorSpec, ...]:
-    """The series that a run makes of a sensor's products: of Sentinel-1, one for each direction."""
+    """The series that a run makes from a sensor's products; for Sentinel-1, one for each orbit direction."""
     return tuple(of_direction(spec, direction) for direction in DIRECTIONS) if spec.section == RADAR else (spec,)
 
 
 def product_path(spec: SensorSpec) -> str:
-    """Where a product lies below the sensor's folder, as an example."""
+    """Example path of a product, relative to the sensor's folder."""
     return os.path.join(spec.tile_folder.format(tile="<tile>", mgrs="<tile without T>"), spec.example or spec.product)
 
 
 def sensors_text() -> str:
-    """All sensors that come with the program."""
+    """All built-in sensors."""
     lines = ["Sensors, by section of the configuration:", ""]
     for spec in sorted(builtin_specs().values(), key=lambda spec: spec.section):
         lines += [*_lines(spec), ""]
     return "\n".join(
         [
             *lines,
-            *wrapped(f"{LAYERS}: chain.{PLACES[LAYERS]}. Layers without dates, such as altitudes: features as such."),
-            *wrapped("Others: chain.user_sensors, with a description of your own (docs/howto/add-a-sensor.md)."),
+            *wrapped(f"{LAYERS}: chain.{PLACES[LAYERS]}. Layers without dates, such as altitude: used as features."),
+            *wrapped("Other sensors: chain.user_sensors, with your own description (docs/howto/add-a-sensor.md)."),
             "",
-            "Files of one: iota2 sensors NAME. What would be recognized in a folder: iota2 sensors NAME FOLDER",
+            "Files of a sensor: iota2 sensors NAME. Products recognized in a folder: iota2 sensors NAME FOLDER",
         ]
     )
 
 
 def sensor_text(spec: SensorSpec) -> str:
-    """One sensor with the files that it needs."""
+    """One sensor with its files."""
     return "\n".join([*_lines(spec), "  files of a product:", *facts(_files(spec), indent="    ")])
 
 
@@ -86,17 +85,17 @@ def _lines(spec: SensorSpec) -> Iterator[str]:
 
 
 def _files(spec: SensorSpec) -> Iterator[tuple[str, str]]:
-    """Pattern of each file, and what is in it."""
+    """Pattern of each file of a product, with the file's content."""
     for pattern in dict.fromkeys(item.file for item in spec.parts):
         items = [item for item in spec.parts if item.file == pattern]
         optional = all(getattr(item, "optional", False) for item in items)
-        yield pattern, " ".join(item.name for item in items) + (", not needed" if optional else "")
+        yield pattern, " ".join(item.name for item in items) + (", optional" if optional else "")
     if spec.metadata is not None:
         yield spec.metadata.file, "scale and offset of the bands"
 
 
 def sensors_json(specs: Iterable[SensorSpec]) -> list[dict[str, Any]]:
-    """Sensors as plain values."""
+    """Sensors as values for JSON."""
     return [
         {
             "section": spec.section,

@@ -1,4 +1,4 @@
-"""Which artifacts a run makes, and which of them each step reads: what is wanted, and what this needs."""
+"""Selection of the artifacts that a run makes and that each step reads."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from iota2.core.graph import Artifact, Step
 def made_artifacts(active: Sequence[Step], config: Any, given: Iterable[Artifact]) -> frozenset[Artifact]:
     """The artifacts that ``active`` steps make, and those that are ``given``.
 
-    An artifact is made when the configuration asks for it or when an active step needs it. What is needed only for
-    an output counts when that output is made, so the needs are followed until nothing comes to it.
+    An artifact is made if the configuration asks for it or an active step needs it. A need for one output only applies
+    if that output is made, so needs are followed until no artifact is added.
     """
     makers = {artifact for step in active for artifact in step.makes.values()}
     made = {artifact for artifact in makers if artifact.when(config)}.union(given)
@@ -22,14 +22,14 @@ def made_artifacts(active: Sequence[Step], config: Any, given: Iterable[Artifact
 
 
 def _required(step: Step, made: Set[Artifact]) -> Iterable[Artifact]:
-    """What an active step needs whether or not the configuration asks for it."""
+    """The required inputs of an active step."""
     return (need.choices[0] for need in step.all_needs.values() if need.required and need.applies(made))
 
 
 def read_by(step: Step, made: Set[Artifact]) -> Mapping[str, Artifact]:
-    """The artifacts that a step reads, by name: of choices the first that is made.
+    """The artifacts that a step reads, by name; for alternatives, the first that is made.
 
-    Raises ValueError when none of them is, and the step does not do without.
+    Raises ValueError if none is made and the input is not optional.
     """
     found = {}
     for name, need in step.all_needs.items():

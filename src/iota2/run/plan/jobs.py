@@ -1,4 +1,4 @@
-"""From steps and the run's table of rows to a static list of jobs, every path known before anything runs."""
+"""Planning: a static list of jobs with all their paths, from steps and the rows of a run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Row = Mapping[str, str | int]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One step over one key, with everything it reads and writes."""
+    """One step for one key, with all its input and output paths."""
 
     id: str
     step: Step
@@ -34,7 +34,7 @@ class Job:
     """Ids of the jobs whose outputs it reads."""
 
     def context(self, use: Resources) -> JobContext:
-        """What the step's function gets."""
+        """The argument of the step's function."""
         return JobContext(self.inp, self.out, Key.of(**self.key), self.params, use)
 
     @property
@@ -44,7 +44,7 @@ class Job:
 
     @property
     def products(self) -> tuple[str, ...]:
-        """The products among what it makes, relative to the output folder."""
+        """Output files that are products, relative to the output folder."""
         names = (name for name in self.out.bound if self.step.makes[name].role == "product")
         return tuple(path for name in names for path in self.out.names(name))
 
@@ -77,9 +77,9 @@ class Plan:
         return {job.id: job for job in self.jobs}
 
     def restricted(self, steps: Iterable[str]) -> Plan:
-        """The same plan with only the jobs of the named steps; needs of other jobs are dropped.
+        """The plan with only the jobs of the given steps, without their needs for other jobs.
 
-        Raises UserError when an input that a dropped job would have made is not there.
+        Raises UserError if an input that an excluded job makes does not exist.
         """
         wanted = set(steps)
         kept = tuple(job for job in self.jobs if job.step.name in wanted)
@@ -111,17 +111,16 @@ class Plan:
         if missing:
             lines = "\n".join(f"  {self.root / name} (made by step {step})" for step, name in missing.items())
             raise UserError(
-                "The steps asked for need files of earlier steps that are not there:\n"
+                "The selected steps need files of earlier steps that do not exist:\n"
                 f"{lines}\nStart from an earlier step (--first-step, chain.first_step; Iota2.py: -starting_step)."
             )
 
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """No search for reference cycles while the body, or the decorated function, runs.
+    """Disable garbage collection of reference cycles during the body or the decorated function.
 
-    Plans and records are millions of small values without cycles that live to the end: looking through them again and
-    again takes a third of the time.
+    Plans and records are millions of small, long-lived values without cycles; scanning them takes a third of the time.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -144,10 +143,10 @@ def make_plan(
 ) -> Plan:
     """All jobs of the active ``steps``.
 
-    Jobs of a step are the distinct rows projected on ``step.over``. An artifact is bound by projecting the job's
-    rows on its axes: the same axes give one path, more axes a mapping, fewer a shared file. Edges follow from who
-    makes the path. Which artifacts are made is decided in ``artifacts``. Raises ValueError when two jobs would make
-    the same path or an input has no maker.
+    Jobs of a step are the distinct rows projected on ``step.over``. The paths of an artifact are the job's rows
+    projected on its axes: the same axes give one path, more axes a mapping, fewer axes a shared file. A job depends on
+    the jobs that make its inputs. ``artifacts`` selects the artifacts to make. Raises ValueError if two jobs would make
+    the same path, or no job makes an input.
     """
     active = tuple(step for step in steps if step.when(config))
     given = tuple(given)
@@ -185,7 +184,7 @@ def _jobs_of(
 
 @dataclass(frozen=True)
 class _Binder:
-    """Binds artifacts to paths for the rows of one run."""
+    """Binding of artifacts to paths, for the rows of one run."""
 
     rows: Sequence[Row]
     root: Path
@@ -210,8 +209,7 @@ class _Binder:
         return [dict(zip(over, values, strict=True)) for values in self._values(over)]
 
     def bind(self, artifact: Artifact, key: Row) -> str | Several:
-        """The path of ``artifact`` for the rows that agree with ``key``; of one with more axes, those by their
-        values."""
+        """The path of ``artifact`` for the rows that match ``key``; several paths for an artifact with more axes."""
         fixed = tuple(axis for axis in AXES if axis in key)
         which = (artifact.path, fixed)
         if which not in self._bound:
@@ -219,8 +217,7 @@ class _Binder:
         return self._bound[which].get(tuple(key[axis] for axis in fixed), Several((), {}))
 
     def _bind_all_keys(self, artifact: Artifact, fixed: tuple[str, ...]) -> dict[Values, str | Several]:
-        """Paths of ``artifact`` by the values of the axes ``fixed``, then by those of its other axes: every job of a
-        step asks for its own, so all are found in one pass over the rows."""
+        """Paths of ``artifact`` by values of the axes ``fixed``, then of its other axes, in one pass over the rows."""
         free = tuple(axis for axis in artifact.axes if axis not in fixed)
         count, axes = len(fixed), (*fixed, *free)
         bound: dict[Values, dict[Values, str]] = {}
@@ -232,12 +229,12 @@ class _Binder:
         return {values: Several(free, paths) for values, paths in bound.items()}
 
     def bind_all(self, artifacts: Mapping[str, Artifact], key: Row) -> Paths:
-        """The artifacts of a job, bound."""
+        """The paths of a job's artifacts."""
         return Paths(self.root, {name: self.bind(artifact, key) for name, artifact in artifacts.items()})
 
 
 def _makers(step: Step, inp: Paths, makers: Mapping[str, str], outside: Container[str]) -> tuple[str, ...]:
-    """Ids of the jobs that make what a job reads; ValueError for what nobody makes."""
+    """Ids of the jobs that make the inputs of a job; ValueError for an input that no job makes."""
     needs: dict[str, None] = {}
     for name in _names(inp):
         maker = makers.get(name)

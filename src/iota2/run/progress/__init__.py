@@ -1,1 +1,1 @@
-"""What is reported of a run while it goes on and afterwards."""
+"""Reports on a run, during the run and afterwards."""

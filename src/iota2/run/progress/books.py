@@ -1,4 +1,4 @@
-"""Records, states and damage, noted while a run goes on."""
+"""Records, job states and damaged products, written during a run."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from iota2.run.records.records import Ledger
 from iota2.run.workers.job import JobResult
 
 
-class Books:
-    """Records, states and damage, noted as jobs end.
+class RunRecorder:
+    """Records, job states and damaged products, written when jobs end.
 
-    A disk that is full does not end a run here: the jobs that need room fail, and their names are what there is to
-    tell. What could not be noted is noted at the end, if there is room again.
+    A full disk does not end the run here: the jobs that need disk space fail and are reported. Entries that could not
+    be written are written at the end, if there is space again.
     """
 
     def __init__(self, root: Path, ledger: Ledger, status: Status, *, skip_damaged: bool) -> None:
@@ -25,33 +25,33 @@ class Books:
         self._full: OSError | None = None
 
     def ended(self, result: JobResult) -> None:
-        """Note what became of a job."""
+        """Write the result of a job."""
         if result.state == "done" and result.record is not None:
-            with self._going_on():
+            with self._despite_full_disk():
                 self._ledger.add(result.record)
         if result.damage is not None and self._skip_damaged:
-            with self._going_on():
+            with self._despite_full_disk():
                 note_damage(self._root, result.damage)
-        with self._going_on():
+        with self._despite_full_disk():
             self._status.ended(result)
 
     def close(self, how: End) -> None:
-        """Bring all up to date, and note how the run ended."""
+        """Complete the records and states, and note how the run ended."""
         if self._full is not None:
             self._full = None
-            with self._going_on():
+            with self._despite_full_disk():
                 self._ledger.compact()
-        with self._going_on():
+        with self._despite_full_disk():
             self._status.write()
             note_end(self._root, how)
 
     def require_written(self) -> None:
-        """Raise the error for which not all was noted."""
+        """Raise the error due to which entries are missing."""
         if self._full is not None:
             raise self._full
 
     @contextmanager
-    def _going_on(self) -> Iterator[None]:
+    def _despite_full_disk(self) -> Iterator[None]:
         try:
             yield
         except OSError as err:

@@ -1,4 +1,4 @@
-"""What a run is made with: versions, machine, commit. Never environment variables, which may hold secrets."""
+"""Environment of a run: versions, machine, commit. Environment variables are excluded; they may contain secrets."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Rows = tuple[tuple[str, str], ...]
 
 
 def environment(output: Path) -> tuple[tuple[str, Rows], ...]:
-    """Tables of names and values, each with its title."""
+    """Titled tables of names and values."""
     return ("Program", _program()), ("Machine of the main process", _machine(output)), ("Libraries", _libraries())
 
 
@@ -38,7 +38,7 @@ def _program() -> Rows:
 
 
 def commit(checkout: Path) -> str:
-    """The commit of the sources, when they lie in a git checkout of their own."""
+    """The commit of the sources, if they are a git checkout."""
     if not (checkout / ".git").exists():
         return "not a checkout"
     command = ["git", "-C", str(checkout), "rev-parse", "HEAD"]

@@ -1,4 +1,4 @@
-"""What the pages of the inputs show: the series of each tile, from the survey and from notes of steps on dates."""
+"""Views for the pages of the inputs: the series of each tile, from the survey and from tables that steps write."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ Aligned = Mapping[str, Mapping[tuple[str, str], Alignment]]
 
 
 def products_page(options: SensorOptions) -> str:
-    """``s2_path_content.html``, named after the option with the sensor's folder; others by digest of their name."""
+    """``s2_path_content.html``, after the option with the sensor's folder; a digest of the name for user sensors."""
     digest = hashlib.blake2b(options.spec.name.encode(), digest_size=6).hexdigest()
     name = path_key(options.spec) or f"user_sensor_{digest}"
     return f"{name}_content.html"
 
 
 def products_page_title(sensors: Sequence[SensorOptions]) -> str:
-    """What the page of some sensors shows."""
+    """Title of the page of some sensors."""
     names = " and ".join(one.spec.name for one in sensors)
-    return f"The layers of {names}" if sensors[0].spec.static else f"Every date of {names}, and how clear it is"
+    return f"The layers of {names}" if sensors[0].spec.static else f"Dates of {names} and their clear pixels"
 
 
 def inputs_view(config: Config, found: Survey, clear: Clear, aligned: Aligned) -> InputsView:
@@ -84,7 +84,7 @@ def inputs_view(config: Config, found: Survey, clear: Clear, aligned: Aligned) -
 
 
 def _texts_by_sensor(scene: Scene, remarks: Sequence[Remark]) -> list[tuple[str, ...]]:
-    """What is said of a tile, by sensor: of a series, of a section with its first series, all else with the first."""
+    """Remarks on a tile by sensor; those on a section go to its first series, all others to the first series."""
     others: list[str] = []
     found: list[list[str]] = [[] for _ in scene.sensors]
     for remark in remarks:
@@ -114,7 +114,7 @@ def _by_day(sensor: SensorScene) -> Iterator[tuple[date, list[Acquisition]]]:
 
 
 def _product_view(of_day: Sequence[Acquisition], view: DateView | None, pixels: int) -> ProductView:
-    """One date with its products, and with how clear it is when that is known."""
+    """One date with its products, and with the share of clear pixels if known."""
     day, names = of_day[0].day, ", ".join(one.product for one in of_day)
     if view is None:
         return ProductView(day, names)
@@ -130,7 +130,7 @@ def _aligned_view(one: Alignment | None) -> AlignedView | None:
 
 
 def known_clear_dates(plan: Plan, views: Mapping[str, JobView], tiles: Iterable[str]) -> dict[str, DateViews]:
-    """How clear the dates are of the tiles for which that is made, and not to be made again."""
+    """Clear pixels of the dates, of tiles whose table is up to date."""
     unmade = {
         view.tile
         for view in views.values()
@@ -144,7 +144,7 @@ def known_clear_dates(plan: Plan, views: Mapping[str, JobView], tiles: Iterable[
 
 
 def clear_dates_of(root: Path, tile: str) -> dict[str, DateViews]:
-    """How clear the dates of a tile are; empty when that is not there or cannot be read."""
+    """Clear pixels of the dates of a tile; empty if the table is missing or damaged."""
     try:
         return {tile: read_clear_dates(root / layout.CLEAR_DATES.path.format(tile=tile))}
     except (OSError, ValueError, KeyError):
@@ -152,7 +152,7 @@ def clear_dates_of(root: Path, tile: str) -> dict[str, DateViews]:
 
 
 def known_alignments(config: Config, root: Path, tiles: Iterable[str]) -> Aligned:
-    """How the dates of these tiles lie to the reference image; empty without one, and of tables that cannot be read."""
+    """Alignment of the dates of these tiles with the reference image; empty without one or for damaged tables."""
     if not layout.with_coregistration(config):
         return {}
     known = {}

@@ -1,6 +1,6 @@
-"""The browsable run report while a run goes on: when its pages are written, and by which thread.
+"""Updates of the HTML run report during a run: the time of writing and the thread that writes.
 
-A run must not fail because of its report: what goes wrong here is told once, and the run goes on.
+An error of the report must not end the run: it is reported once, and the run continues.
 """
 
 from __future__ import annotations
@@ -49,11 +49,12 @@ from iota2.run.survey.survey import Survey
 from iota2.run.workers.heartbeat import read_heartbeats
 from iota2.run.workers.job import WELL, JobResult
 
-SECONDS = 3.0
-"""The pages that change are written at most this often, and never for more than a twentieth of the time."""
-SHARE = 20.0
-QUIET = 5.0
-"""Seconds longer that they are left when no job ends."""
+MIN_INTERVAL_SECONDS = 3.0
+"""Minimum time between two updates of the changing pages."""
+MIN_TIMES_WRITING = 20.0
+"""Minimum time between two updates, as a multiple of the time that writing takes."""
+IDLE_SECONDS = 5.0
+"""Additional time between updates while no job ends."""
 FOLDER = PurePosixPath(layout.SITE.path).parent
 WORKERS = PurePosixPath(layout.SITE_TIMELINE.path).name
 
@@ -61,7 +62,7 @@ _log = logging.getLogger(__name__)
 
 
 class ReportListener:
-    """Is told of one run, and writes the pages of its report."""
+    """Observer of one run that writes the pages of its report."""
 
     def __init__(
         self,
@@ -70,24 +71,24 @@ class ReportListener:
         plan: Plan,
         verdicts: Mapping[str, Verdict],
         *,
-        tell: Callable[[str], None],
+        say: Callable[[str], None],
         resume: str,
     ) -> None:
-        self._config, self._found, self._plan, self._resume, self._tell = config, found, plan, resume, tell
+        self._config, self._found, self._plan, self._resume, self._say = config, found, plan, resume, say
         self._verdicts = verdicts
         self._folder = plan.root / FOLDER
         self._begun = time.time()
         self._views: dict[str, JobView] = {}
         self._clear: dict[str, Mapping[tuple[str, str], DateView]] = {}
-        self._clear_told = 0
+        self._clear_shown = 0
         self._shown: set[str] = set()
         self._next = 0.0
-        self._told = False
+        self._warned = False
         self._over, self._lock = threading.Event(), threading.Lock()
         self._clock = threading.Thread(target=self._keep_fresh, name="iota2 run report", daemon=True)
 
     def started(self) -> None:
-        """The jobs are known: write all pages."""
+        """Write all pages, now that the jobs are known."""
         with self._harmless():
             (self._folder / "jobs").mkdir(parents=True, exist_ok=True)
             there = set(os.listdir(self._folder / "jobs"))
@@ -98,10 +99,10 @@ class ReportListener:
             if any(view.state != "fresh" for view in self._views.values()):
                 self._write_run(self._running(), running=True)
                 self._clock.start()
-            self._tell(f"run report: {self._folder / PurePosixPath(layout.SITE.path).name}")
+            self._say(f"run report: {self._folder / PurePosixPath(layout.SITE.path).name}")
 
     def ended(self, result: JobResult) -> None:
-        """One job came to its end: write its page, and those of the run when they have not been for a while."""
+        """Write the page of a job that has ended, and those of the run if the last update is long enough ago."""
         with self._lock, self._harmless():
             job = self._plan.by_id[result.id]
             view = self._views[result.id] = ended_view(self._views[result.id], result)
@@ -113,7 +114,7 @@ class ReportListener:
                 self._write_run(self._running(), running=True)
 
     def finished(self) -> None:
-        """The run has come to its end, whichever."""
+        """Write the final pages of a run that has ended in any way."""
         self._over.set()
         with self._lock, self._harmless():
             self._cut_off()
@@ -124,11 +125,11 @@ class ReportListener:
     # ------------------------------------------------------------------------------------------------------ inner
 
     def _keep_fresh(self) -> None:
-        """Write the pages that change while no job ends, until the run does."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # the main thread hears them
-        while not self._over.wait(SECONDS):
+        """Update the changing pages while no job ends, until the end of the run."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # the main thread handles them
+        while not self._over.wait(MIN_INTERVAL_SECONDS):
             with self._lock, self._harmless():
-                if not self._over.is_set() and time.monotonic() >= self._next + QUIET:
+                if not self._over.is_set() and time.monotonic() >= self._next + IDLE_SECONDS:
                     self._write_run(self._running(), running=True)
 
     @contextmanager
@@ -137,28 +138,28 @@ class ReportListener:
             yield
         except Exception as error:
             _log.info("the run report cannot be written", exc_info=True)
-            if not self._told:
-                self._told = True
-                self._tell(f"warning: the run report in {self._folder} cannot be written ({error}); the run goes on")
+            if not self._warned:
+                self._warned = True
+                self._say(f"warning: the run report in {self._folder} cannot be written ({error}); the run continues")
 
     def _running(self) -> dict[str, JobView]:
-        """The jobs as they are now; those that tell of themselves are under way, and have a page."""
+        """The current views of all jobs; jobs with a heartbeat are running, and their pages are written."""
         views = dict(self._views)
-        for id_, told in read_heartbeats(self._plan.root).items():
+        for id_, beat in read_heartbeats(self._plan.root).items():
             if id_ in views and views[id_].state == "waiting":
-                view = views[id_] = running_view(views[id_], told)
+                view = views[id_] = running_view(views[id_], beat)
                 log = job_log(self._plan.by_id[id_], self._plan.root)
                 self._write({view.page: run_pages.render_job(view, log, live=True)})
                 self._shown.add(id_)
         return views
 
     def _cut_off(self) -> None:
-        """The run has ended: what was under way is no more, and its page says so."""
-        told = read_heartbeats(self._plan.root)
+        """Mark jobs that were running when the run ended, also on their pages."""
+        beats = read_heartbeats(self._plan.root)
         for id_ in sorted(self._shown):
             view, job = self._views[id_], self._plan.by_id[id_]
             if view.state == "waiting":
-                peak = told[id_].peak if id_ in told else 0
+                peak = beats[id_].peak if id_ in beats else 0
                 view = self._views[id_] = replace(view, message=CUT_OFF, peak=peak, page=page_of(view.step, id_))
                 self._write({view.page: run_pages.render_job(view, job_log(job, self._plan.root))})
 
@@ -167,19 +168,19 @@ class ReportListener:
         view = run_view(self._plan, self._found, views, running=running, begun=self._begun, resume=self._resume)
         pages = run_pages.render_run(view)
         if not running and all(view.state == "fresh" for view in self._views.values()) and self._worked_before():
-            del pages[WORKERS]  # it tells of the last run that had jobs to run
+            del pages[WORKERS]  # the page shows the last run that executed jobs
         self._write(pages)
-        if len(self._clear) > self._clear_told or not running:
-            self._clear_told = len(self._clear)
+        if len(self._clear) > self._clear_shown or not running:
+            self._clear_shown = len(self._clear)
             self._write(self._inputs_pages())
         ended = time.monotonic()
-        self._next = ended + max(SECONDS, SHARE * (ended - begun))
+        self._next = ended + max(MIN_INTERVAL_SECONDS, MIN_TIMES_WRITING * (ended - begun))
 
     def _worked_before(self) -> bool:
         return not any(view.started for view in self._views.values()) and (self._folder / WORKERS).exists()
 
     def _fixed_pages(self) -> dict[str, str]:
-        """Pages that stay as they are until the end of the run, by name."""
+        """Pages that do not change before the end of the run, by name."""
         former, settings = setting_views(self._config, self._plan.root)
         return {
             "configuration_file.html": run_pages.render_configuration(
@@ -193,12 +194,12 @@ class ReportListener:
         }  # fmt: skip
 
     def _inputs_pages(self) -> dict[str, str]:
-        """The page of inputs, and that of each sensor's products."""
+        """The page of the inputs, and the page of each sensor's products."""
         aligned = known_alignments(self._config, self._plan.root, self._clear)
         inputs = inputs_view(self._config, self._found, self._clear, aligned)
         own: dict[str, list[SensorOptions]] = defaultdict(list)
         for options in self._found.sensors:
-            own[products_page(options)].append(options)  # the series of Sentinel-1 share one
+            own[products_page(options)].append(options)  # the series of Sentinel-1 share a page
         return {
             "input_files_content.html": run_pages.render_inputs(
                 inputs, [(page, products_page_title(sensors)) for page, sensors in own.items()]

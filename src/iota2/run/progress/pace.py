@@ -1,4 +1,4 @@
-"""How far a run is, and how long the rest of it will take."""
+"""Progress of a run, and an estimate of the remaining time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from iota2.run.records.verdicts import Verdict
 from iota2.run.survey.forecast import Forecast
 from iota2.run.workers.job import JobResult
 
-SETTLING = 5.0
-"""Seconds in which no time is told that rests on guesses: workers start, and functions are compiled."""
+SETTLING_SECONDS = 5.0
+"""Initial time without an estimate from guesses: workers start, and functions are compiled."""
 
 
 class _Mean:
@@ -22,19 +22,19 @@ class _Mean:
         self.total, self.count = 0.0, 0
 
     def add(self, seconds: float) -> None:
-        """One job more."""
+        """Add one job."""
         self.total, self.count = self.total + seconds, self.count + 1
 
     @property
     def value(self) -> float | None:
-        """The mean; None of no jobs."""
+        """The mean; None without jobs."""
         return self.total / self.count if self.count else None
 
 
 class Pace:
-    """How far a run is: jobs that are up to date count as done.
+    """Progress of a run; jobs that are up to date count as done.
 
-    ``forecast`` says how many workers there are, and what it guesses for jobs that never ran. ``clock`` gives seconds.
+    ``forecast`` provides the number of workers and guesses for jobs that never ran; ``clock`` returns seconds.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class Pace:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.size = Counter(job.step.name for job in plan.jobs)
-        """Jobs by step."""
+        """Number of jobs by step."""
         self.left = Counter(job.step.name for job in plan.jobs if verdicts[job.id].state != "fresh")
-        """Those that have not ended."""
+        """Number of jobs by step that have not ended."""
         self.total = len(plan.jobs)
         self.done = self.total - self.left.total()
         self._open = {id_ for id_, verdict in verdicts.items() if verdict.state == "open"}
-        """Jobs that will be kept when what they read turns out as it was."""
+        """Jobs that are kept if their inputs turn out unchanged."""
         self._open_left = Counter(id_.split("/", maxsplit=1)[0] for id_ in self._open)
         self._open_ran, self._open_kept = 0, 0
         self._workers = max(1, forecast.workers) if forecast else 1
@@ -65,7 +65,7 @@ class Pace:
                 self._earlier[job.step.name].add(record.seconds)
 
     def ended(self, result: JobResult) -> None:
-        """One job more has come to its end, well or not; one that is blocked is not done, and no longer to be done."""
+        """Count a job that has ended; a blocked job is neither done nor left."""
         step = result.id.split("/", maxsplit=1)[0]
         self.left[step] -= 1
         self.done += result.state != "blocked"
@@ -82,14 +82,14 @@ class Pace:
         return self._clock() - self._started
 
     def of_step(self, step: str) -> str:
-        """How far a step is."""
+        """Progress of a step: ended jobs / all jobs."""
         return f"{self.size[step] - self.left[step]}/{self.size[step]}"
 
     def seconds_left(self) -> float | None:
-        """Seconds until the last job has ended; None while there is nothing to tell it from.
+        """Estimated seconds until the last job ends; None while there is no basis for an estimate.
 
-        One step after the other: its jobs left, at the mean time of this run, else of earlier ones, else as guessed,
-        shared by the workers. Jobs that may be kept count by how many of their kind so far were not.
+        Sum over the steps of the remaining jobs times their mean time, divided by the workers. The mean is that of this
+        run, else of earlier runs, else a guess. Jobs that may be kept are weighted by the share of such jobs that ran.
         """
         if self.done == self.total or not self.left.total():
             return 0.0
@@ -108,17 +108,17 @@ class Pace:
             if mean is None:
                 return None
             seconds += mean * max(jobs / self._workers, min(jobs, 1.0))
-        return None if guessed and self.elapsed < SETTLING else seconds
+        return None if guessed and self.elapsed < SETTLING_SECONDS else seconds
 
     def _share_of_open(self) -> float | None:
-        """Of the open jobs that have ended, those that ran; None when some are left and none has ended."""
+        """Share of the ended open jobs that ran; None if some are left and none has ended."""
         ended = self._open_ran + self._open_kept
         if ended:
             return self._open_ran / ended
         return None if self._open_left.total() else 0.0
 
     def words(self) -> str:
-        """The time left, to read; empty when it is not known, or all is done."""
+        """The remaining time in words; empty if unknown or if all jobs are done."""
         seconds = self.seconds_left()
         if not seconds:
             return ""

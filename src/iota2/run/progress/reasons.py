@@ -1,4 +1,4 @@
-"""Which option, file or image differs from the last run: the words behind a digest that is another one."""
+"""Differences from the last run: options, files or images behind a changed digest."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from iota2.run.records.state import DAMAGE, StateFile, make_way, require, texts_
 from iota2.run.records.verdicts import Verdict
 
 PARAMETERS = layout.PARAMETERS.path
-"""Parameters of steps by their digest, so that a million records need not hold them."""
-LONGEST = 80
-"""Characters of a value that are shown."""
+"""Parameters of steps by digest, so that a million records need not repeat them."""
+MAX_VALUE_CHARACTERS = 80
+"""Maximum length of a value in a message."""
 Shown = Mapping[str, Any]
 """Parameters by name: text, or path and digest of a file."""
 
 
 class Reasons:
-    """What differs between the last runs in an output folder and the next one. Nothing is read before it is asked for.
+    """Differences between the last runs in an output folder and the next one. Files are read on demand.
 
-    ``texts``: the files of the survey with their text, which are not written yet.
+    ``texts``: text of each file of the survey, which is not written yet.
     """
 
     def __init__(self, root: Path, texts: Mapping[Path, str]) -> None:
@@ -42,7 +42,7 @@ class Reasons:
         self._files: dict[str, Sequence[str]] = {}
 
     def parameters(self, job: Job, former: str, now: str) -> Sequence[str]:
-        """See ``ledger.Words``."""
+        """See ``verdicts.Words``."""
         if (former, now) not in self._steps:
             before = self._parameters.get(former)
             found = differences(before, shown(job.params)) if before is not None else []
@@ -50,13 +50,13 @@ class Reasons:
         return self._steps[former, now]
 
     def content(self, name: str) -> Sequence[str]:
-        """See ``ledger.Words``."""
+        """See ``verdicts.Words``."""
         if name not in self._files:
             self._files[name] = self._image_changes(name) or (f"{name} changed",)
         return self._files[name]
 
     def failure(self, id_: str) -> str:
-        """See ``ledger.Words``."""
+        """See ``verdicts.Words``."""
         return self._failures.get(id_, "")
 
     @cached_property
@@ -68,7 +68,7 @@ class Reasons:
         return failures(self._root)
 
     def _image_changes(self, name: str) -> list[str]:
-        """For what the survey tells of a tile: the images of the tile that are others than in the last run."""
+        """Changed images of a tile, for the survey's files of the tile; empty for other files."""
         path = self._root / name
         if path.name not in (Path(layout.SCENE.path).name, Path(layout.LISTING.path).name):
             return []
@@ -81,22 +81,22 @@ class Reasons:
 
 
 def image_changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """What differs between two listings, of the fingerprint of each image by its path."""
+    """Differences between two listings of image fingerprints by path."""
     both = before.keys() & now.keys()
     new, gone = sorted(now.keys() - both), sorted(before.keys() - both)
     if gone and not both and len(gone) == len(new):
         old, other = _uncommon(gone[0], new[0])
         if [path.removeprefix(old) for path in gone] == [path.removeprefix(other) for path in new]:
-            return [f"the images lie in {other}, no longer in {old}"]
+            return [f"the images were moved from {old} to {other}"]
     return [
         *(f"{_name(path)} changed" for path in sorted(both) if before[path] != now[path]),
         *(f"{_name(path)} is new" for path in new),
-        *(f"{_name(path)} is gone" for path in gone),
+        *(f"{_name(path)} is missing" for path in gone),
     ]
 
 
 def _uncommon(one: str, other: str) -> tuple[str, str]:
-    """The beginnings of two paths, whole folders, before the end that they share."""
+    """The leading folders of two paths, without their common trailing parts."""
     first, second = Path(one).parts, Path(other).parts
     shared = 0
     while shared < min(len(first), len(second)) - 1 and first[-1 - shared] == second[-1 - shared]:
@@ -112,7 +112,7 @@ def _name(path: str) -> str:
 
 
 def shown(params: Any) -> dict[str, Any]:
-    """The parameters of a step by name, as text; of a file its path and the digest of its bytes."""
+    """The parameters of a step by name, as text; for a file, its path and the digest of its bytes."""
     return dict(_flat("", params))
 
 
@@ -132,17 +132,17 @@ def _one_text(value: Any) -> str:
 
 
 @runtime_checkable
-class Told(Protocol):
-    """Parameters that have other names for the user."""
+class UserNames(Protocol):
+    """Parameters with different names for the user."""
 
-    def told(self) -> Mapping[str, Any]:
-        """Values by name, as the user knows them."""
+    def by_user_name(self) -> Mapping[str, Any]:
+        """Values by the names that the user knows."""
 
 
 def _parts(value: Any) -> list[tuple[str, Any]] | None:
-    """What a value consists of; None of what is shown as a whole."""
-    if isinstance(value, Told):
-        return list(value.told().items())
+    """The named parts of a value; None for a value that is shown as a whole."""
+    if isinstance(value, UserNames):
+        return list(value.by_user_name().items())
     if isinstance(value, BaseModel):
         return [(field.alias or name, getattr(value, name)) for name, field in type(value).model_fields.items()]
     if isinstance(value, Mapping):
@@ -155,12 +155,12 @@ def _parts(value: Any) -> list[tuple[str, Any]] | None:
 
 
 def _joined(name: str, key: str) -> str:
-    """The name of a part; one with a dot is a whole name, as options of classifiers have it."""
+    """The full name of a part; a key with a dot, as of classifier options, is a full name already."""
     return f"{name}.{key}" if name and "." not in key else key
 
 
 def differences(before: Shown, now: Shown) -> list[str]:
-    """What differs, ``name: before → now``; of a file with other content its path. Where it lies is no difference."""
+    """Differences as ``name: before → now``, or the path of a file with other content; moved files are equal."""
     names = [*now, *(name for name in before if name not in now)]
     pairs = ((name, before.get(name, "not set"), now.get(name, "not set")) for name in names)
     return [_change(name, old, new) for name, old, new in pairs if _differ(old, new)]
@@ -182,7 +182,7 @@ def _text(value: Any) -> str:
     if isinstance(value, dict):
         return str(value["path"])
     text = str(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}…"
 
 
 def kept_parameters(root: Path) -> dict[str, Shown]:
@@ -205,13 +205,13 @@ def _is_shown(value: Any) -> bool:
 
 
 KEPT: StateFile[dict[str, Shown]] = StateFile(
-    PARAMETERS, _parsed, dict, "It is made anew: reasons say that parameters changed, not which, until then."
+    PARAMETERS, _parsed, dict, "It is recreated; until then, reasons do not show which parameters changed."
 )
-"""What runs keep of the parameters of steps."""
+"""State file of the parameters of steps."""
 
 
 def keep_parameters(plan: Plan, verdicts: Mapping[str, Verdict], ledger: Ledger) -> None:
-    """Note the parameters of each step by digest, for the reasons of later runs; those that no record names go."""
+    """Save the parameters of each step by digest, for the reasons of later runs; unused ones are dropped."""
     known = kept_parameters(plan.root)
     first = {job.step.name: job for job in reversed(plan.jobs)}
     new = {verdicts[job.id].params: job.params for job in first.values() if verdicts[job.id].params not in known}

@@ -1,4 +1,4 @@
-"""What a person is told, at the end of a run, of what became of the reference polygons."""
+"""Report on reference polygons and samples at the end of a run."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from iota2.io.tables.polygon_losses import read_fates
 
 
 def sample_lines(config: Config) -> list[str]:
-    """A line for each class of the first seed, and a warning for each class that is nearly lost for any.
+    """A line for each class of the first seed, and a warning for each class that is nearly lost for any seed.
 
-    Empty when the run has not come so far.
+    Empty if the tables do not exist yet.
     """
     root = config.chain.output_path
     tables = {seed: root / layout.LOSSES.path.format(seed=seed) for seed in range(config.arg_train.runs)}

@@ -1,4 +1,4 @@
-"""The options of a run beside those of the run before, which are kept for that."""
+"""Options of a run, compared with those of the previous run."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ SETTINGS: StateFile[dict[str, str]] = StateFile(
     layout.SETTINGS.path,
     lambda text: texts_by_name(json.loads(text)),
     dict,
-    "It is made anew: values of the run before are not shown.",
+    "It is recreated; values of the previous run are not shown.",
 )
-"""What runs keep of the options."""
+"""State file of the options."""
 
 
 def setting_views(config: Config, root: Path) -> tuple[bool, list[SettingView]]:
-    """Whether a run before is known, and every option; the values are kept for the run after."""
+    """Whether a previous run is known, and all options; their values are saved for the next run."""
     former = SETTINGS.load(root)
     settings = [
         SettingView(

@@ -1,4 +1,4 @@
-"""What is wrong with the state files of an output folder, in words."""
+"""Notes on damaged state files of an output folder."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from iota2.run.records.records import Ledger
 from iota2.run.records.state import make_way
 from iota2.run.survey import listing
 
-FILES = (listing.KNOWN, damage.NOTED, reasons.KEPT, status.LAST, status.STATES, output.NAMES, settings.SETTINGS)
-"""All state files that are read again, but for the records and the lock."""
+FILES = (listing.KNOWN, damage.NOTED, reasons.KEPT, status.LAST, status.STATES, output.OUTPUT_NAMES, settings.SETTINGS)
+"""All state files except the records and the lock."""
 
 
 def clear_damaged(root: Path) -> None:
-    """Remove damaged state files, for a run that holds the lock and writes them anew. OutputError for a folder in the
-    place of one that is not empty."""
+    """Remove damaged state files, for a run that has the lock and recreates them.
+
+    OutputError if there is a non-empty folder in place of a file.
+    """
     for file in FILES:
-        if file.ailment(root):
+        if file.damage_note(root):
             make_way(root / file.path)
             (root / file.path).unlink(missing_ok=True)
 
 
 def state_notes(root: Path) -> list[str]:
-    """A note on each state file that is damaged: what is wrong, and what happens without it."""
-    told = [*(file.ailment(root) for file in FILES), Ledger(root).ailment()]
-    return [f"note: {ailment}" for ailment in told if ailment]
+    """A note on each damaged state file, with the consequence."""
+    damage = [*(file.damage_note(root) for file in FILES), Ledger(root).damage_note()]
+    return [f"note: {note}" for note in damage if note]

@@ -1,4 +1,4 @@
-"""How far a run is, or how it ended: a text file to read while it goes on, and what can be known after a crash."""
+"""State of a run and its jobs: a text file that is updated during the run, readable also after a crash."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from iota2.run.records.verdicts import State as VerdictState
 from iota2.run.records.verdicts import Verdict
 from iota2.run.workers.job import JobResult
 
-EVERY = 2.0
-"""Seconds: the text file is written at most this often."""
+MIN_INTERVAL_SECONDS = 2.0
+"""Minimum time between two updates of the text file."""
 WORDS: Mapping[VerdictState, str] = {"stale": "will run", "open": "may run", "fresh": "up to date"}
-"""What a verdict is called."""
+"""Verdicts in messages."""
 RESULTS = {"done": "done", "kept": "up to date", "failed": "failed", "blocked": "blocked"}
-"""What a result is called; what it reads turned out as it was, so a job that was kept is up to date."""
+"""Results in messages; a kept job is up to date because its inputs are unchanged."""
 WAITING = "waiting"
 End = Literal["running", "done", "failed", "stopped"]
 _LINE = re.compile(r"(?P<state>.+?) +(?P<measured>[\d.]+ s +\S+ MiB)  (?P<id>.*?)(?:  (?P<message>.*))?")
@@ -35,7 +35,7 @@ _RUN = layout.LAST_RUN.path
 
 
 class Status:
-    """State of every job, in a text file that can be read while the run goes on."""
+    """States of all jobs in a text file that can be read during the run."""
 
     def __init__(self, plan: Plan, verdicts: Mapping[str, Verdict]) -> None:
         self._path = plan.root / layout.STATUS.path
@@ -45,14 +45,14 @@ class Status:
         self._written = 0.0
 
     def ended(self, result: JobResult) -> None:
-        """Note a result; the file follows at most every other second."""
+        """Note a result; the file is written if the last update is long enough ago."""
         message = result.message.strip().partition("\n")[0] if result.state == "failed" else ""
         self._lines[result.id] = _line(RESULTS[result.state], result.id, result.seconds, result.peak, message)
-        if time.monotonic() - self._written > EVERY:
+        if time.monotonic() - self._written > MIN_INTERVAL_SECONDS:
             self.write()
 
     def write(self) -> None:
-        """Bring the file up to date."""
+        """Write the file."""
         make_way(self._path)
         write_text(self._path, printable("\n".join(self._lines.values())))
         self._written = time.monotonic()
@@ -64,18 +64,18 @@ def _line(state: str, id_: str, seconds: float = 0.0, peak: int = 0, message: st
 
 @dataclass(frozen=True)
 class JobState:
-    """A job as the text file has it."""
+    """State of a job, from the text file."""
 
     state: str
     line: str
     message: str = ""
-    """Of a job that failed, the first line of its message."""
+    """First line of the message of a failed job."""
     measured: str = ""
-    """Its time and the peak memory of its process."""
+    """Time of the job and peak memory of its process."""
 
 
 def job_states(root: Path) -> dict[str, JobState]:
-    """The jobs of the run under way or of the last one; records tell of those that ended after the file was written."""
+    """States of the jobs of the current or last run; records complete those that ended after the last update."""
     found = _as_written(root)
     for id_ in _recorded_since_start(root):
         if id_ in found and found[id_].state == WAITING:
@@ -84,7 +84,7 @@ def job_states(root: Path) -> dict[str, JobState]:
 
 
 def failures(root: Path) -> dict[str, str]:
-    """First line of the message of each job that failed in the last run."""
+    """First line of the message of each failed job of the last run."""
     return {id_: job.message for id_, job in _as_written(root).items() if job.state == RESULTS["failed"]}
 
 
@@ -99,7 +99,7 @@ def _as_written(root: Path) -> dict[str, JobState]:
 
 
 def _recorded_since_start(root: Path) -> list[str]:
-    """Jobs with a record of the last run, from lines that are whole."""
+    """Jobs with a record of the last run, from complete lines."""
     begun = LAST.load(root).journal
     try:
         require_regular(root / JOURNAL)
@@ -121,35 +121,37 @@ def _recorded_since_start(root: Path) -> list[str]:
 
 
 def note_begin(root: Path, left_out: int = 0) -> None:
-    """A run begins: until ``note_end`` it counts as under way, or cut short. ``left_out``: jobs of steps that were not
-    asked for."""
+    """Note the start of a run, which counts as running or killed until ``note_end``.
+
+    ``left_out``: number of jobs of steps that are not selected.
+    """
     _note(root, LastRun("running", stat_stamp(root / JOURNAL)[0], left_out))
 
 
 def note_end(root: Path, how: End) -> None:
-    """The run that began last has come to its end."""
+    """Note how the last run ended."""
     _note(root, replace(LAST.load(root), state=how))
 
 
 def last_end(root: Path) -> End | None:
-    """How the last run ended; ``running`` when it is under way or was cut short, None when there was none."""
+    """How the last run ended; ``running`` for a run in progress or a killed one, None without a run."""
     return LAST.load(root).state
 
 
 def jobs_left_out(root: Path) -> int:
-    """How many jobs the last run, or that under way, leaves out since their steps were not asked for."""
+    """Number of jobs that the current or last run excludes because their steps are not selected."""
     return LAST.load(root).left_out
 
 
 @dataclass(frozen=True)
 class LastRun:
-    """What is kept of the last run."""
+    """Saved state of the last run."""
 
     state: End | None = None
     journal: int = 0
-    """Bytes of the records when it began."""
+    """Size of the records in bytes when the run began."""
     left_out: int = 0
-    """Jobs of steps that were not asked for."""
+    """Number of jobs of steps that are not selected."""
 
 
 def _note(root: Path, last: LastRun) -> None:
@@ -165,10 +167,10 @@ def _parsed(text: str) -> LastRun:
     return last
 
 
-LAST = StateFile(_RUN, _parsed, LastRun, "It is made anew by the next run; how the last one ended is not known.")
+LAST = StateFile(_RUN, _parsed, LastRun, "The next run recreates it; it is not known how the last run ended.")
 STATES: StateFile[list[str]] = StateFile(
     layout.STATUS.path,
     str.splitlines,
     list,
-    "It is made anew by the next run; the states of the last one are not known.",
+    "The next run recreates it; the job states of the last run are not known.",
 )

@@ -1,4 +1,4 @@
-"""``logs.zip``: all that somebody needs who is asked why a run failed, and nothing of the environment."""
+"""``logs.zip``: diagnostics of a run for a support request, without environment variables."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from iota2.io.files.atomic import replacing
 LIBRARIES = ("numpy", "numba", "rasterio", "pyproj", "shapely", "geopandas", "pyogrio", "scikit-learn", "dask")
 _FILES = (layout.STATUS, layout.REASONS, layout.DAMAGED)
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
-"""The time that a zip gives to files without one."""
+"""The earliest time of a zip entry, used for all files."""
 
 
 def write_archive(root: Path, configuration: Path) -> Path:
-    """Write the archive of an output folder, and say where it is.
+    """Write the archive of an output folder; returns its path.
 
-    It holds the logs, the states and reasons of the jobs, the configuration file and versions. Links are passed over:
-    nothing from outside of the output folder gets in but the configuration. No environment variable is asked for.
+    The archive contains logs, states and reasons of jobs, the configuration file and versions. Links are skipped, so
+    that only the configuration comes from outside the output folder. No environment variables are read.
     """
     target = root / layout.LOGS_ZIP.path
     with replacing(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -38,7 +38,7 @@ def write_archive(root: Path, configuration: Path) -> Path:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the program, of Python, of the system, and of the libraries that are there."""
+    """Versions of the program, Python, the system and the installed libraries."""
     found = {"iota2": __version__, "python": platform.python_version(), "system": platform.platform()}
     for name in LIBRARIES:
         try:
@@ -55,7 +55,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    """Every file below a folder, links not followed."""
+    """All files below a folder, without following links."""
     if folder.is_symlink():
         return
     for place, folders, names in os.walk(folder, followlinks=False):
@@ -64,7 +64,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _content(path: Path) -> bytes | None:
-    """The bytes of a plain file; None of a link, of anything else, or when it cannot be read."""
+    """The bytes of a regular file; None for links, other kinds of files and unreadable files."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:

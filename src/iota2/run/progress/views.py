@@ -1,4 +1,4 @@
-"""What the pages of a run, of its jobs and of its outputs show, from plan, verdicts, results and heartbeats."""
+"""Views for the pages of a run, its jobs and outputs, from plan, verdicts, results and heartbeats."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from iota2.run.survey.survey import Survey
 from iota2.run.workers.heartbeat import Heartbeat
 from iota2.run.workers.job import JobResult
 
-LOG_BYTES = 60_000
-"""Of a log, so much of its end is on the page of a job."""
-KEPT = "what it reads turned out as it was"
-CUT_OFF = "It was under way when the run ended."
+MAX_LOG_BYTES = 60_000
+"""Maximum length of the end of a log on the page of a job."""
+KEPT = "its inputs are unchanged"
+CUT_OFF = "The job was running when the run ended."
 
 
 def run_view(
     plan: Plan, found: Survey, views: Mapping[str, JobView], *, running: bool, begun: float, resume: str
 ) -> RunView:
-    """The run as it is now; ``begun``: seconds since the epoch, ``resume``: the command that goes on."""
+    """The current state of the run; ``begun``: seconds since the epoch, ``resume``: command that resumes the run."""
     states = {view.state for view in views.values()}
     over: Literal["stopped", "failed", "done"]
     over = "stopped" if "waiting" in states else "failed" if "failed" in states else "done"
@@ -61,20 +61,20 @@ def run_view(
 
 
 def _holes(plan: Plan, found: Survey, views: Mapping[str, JobView]) -> Iterator[Hole]:
-    """Ground whose classification failed."""
+    """Areas whose classification failed."""
     for job in plan.jobs:
         if views[job.id].state == "failed" and job.step.labels and "tile" in job.key:
             tile = str(job.key["tile"])
-            ground = f"Tile {tile}"
+            area = f"Tile {tile}"
             if "part" in job.key:
                 height = found.scenes[tile].geobox.shape[0]
                 first, end = part_rows(int(job.key["part"]), height)
-                ground += f", rows {first} to {end - 1} of {height} (part {job.key['part']}; the first row is 0)"
-            yield Hole(ground, views[job.id])
+                area += f", rows {first} to {end - 1} of {height} (part {job.key['part']}; the first row is 0)"
+            yield Hole(area, views[job.id])
 
 
 def _unmade(plan: Plan, views: Mapping[str, JobView]) -> Iterator[tuple[str, bool]]:
-    """Products of jobs that were to run and have not ended well, each with whether there is an older one."""
+    """Products of jobs that failed or did not run, each with whether an older file exists."""
     for job in plan.jobs:
         if views[job.id].state not in ("done", "fresh"):
             for name in job.products:
@@ -82,7 +82,7 @@ def _unmade(plan: Plan, views: Mapping[str, JobView]) -> Iterator[tuple[str, boo
 
 
 def _report_state(plan: Plan, views: Mapping[str, JobView]) -> Literal["made", "old", "none"]:
-    """Whether the report of the results is of this run."""
+    """State of the report of the results: made in this run, old, or none."""
     makers = [job for job in plan.jobs if layout.REPORT in job.step.makes.values()]
     if not (plan.root / layout.REPORT.path).exists():
         return "none"
@@ -90,12 +90,12 @@ def _report_state(plan: Plan, views: Mapping[str, JobView]) -> Literal["made", "
 
 
 def page_of(step: str, job: str) -> str:
-    """Page of a job, relative to the site; by a digest, as names of jobs hold names of tiles of any length."""
+    """Page of a job, relative to the site; named by a digest, because tile names can have any length."""
     return f"jobs/{step}-{hashlib.blake2b(os.fsencode(job), digest_size=6).hexdigest()}.html"
 
 
 def planned_view(job: Job, verdict: Verdict, there: set[str]) -> JobView:
-    """A job before it runs; one that is up to date keeps its page, time and memory of the run that made it."""
+    """View of a job before the run; an up-to-date job has page, time and memory of the run that made it."""
     fresh, record = verdict.state == "fresh", verdict.record
     page = page_of(job.step.name, job.id)
     return JobView(
@@ -134,14 +134,14 @@ def ended_view(view: JobView, result: JobResult) -> JobView:
     )
 
 
-def running_view(view: JobView, told: Heartbeat) -> JobView:
+def running_view(view: JobView, beat: Heartbeat) -> JobView:
     return replace(
         view,
         state="running",
-        seconds=max(told.seen, time.time()) - told.started,
-        peak=told.peak,
-        started=told.started,
-        worker=told.worker,
+        seconds=max(beat.seen, time.time()) - beat.started,
+        peak=beat.peak,
+        started=beat.started,
+        worker=beat.worker,
         page=page_of(view.step, view.id),
     )
 
@@ -160,20 +160,20 @@ def job_log(job: Job, root: Path) -> JobLog:
 
 
 def _tail(path: Path) -> str:
-    """The end of a log; nothing when there is none, as of a job whose worker died at once."""
+    """The end of a log; empty if there is none, for example if the worker died at once."""
     try:
         require_regular(path)
         with open(path, "rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - LOG_BYTES))
+            file.seek(max(0, size - MAX_LOG_BYTES))
             text = file.read().decode("utf-8", errors="replace")
     except OSError:
         return ""
-    return text if size <= LOG_BYTES else f"… the last {LOG_BYTES} of {size} bytes\n{text}"
+    return text if size <= MAX_LOG_BYTES else f"… the last {MAX_LOG_BYTES} of {size} bytes\n{text}"
 
 
 def outputs_view(plan: Plan, views: Mapping[str, JobView]) -> list[tuple[str, str, Sequence[OutputView]]]:
-    """Folders in the order of their names, the products first: each with its sentence and its kinds of files."""
+    """Folders sorted by name, products first, each with its description and its kinds of files."""
     files: dict[tuple[str, str], list[tuple[str, bool]]] = defaultdict(list)
     for job in plan.jobs:
         made = views[job.id].state in ("done", "fresh")
@@ -201,6 +201,6 @@ def outputs_view(plan: Plan, views: Mapping[str, JobView]) -> list[tuple[str, st
 
 
 def _folder_of(pattern: str) -> str:
-    """The folder of a file, as ``layout.FOLDERS`` names it; empty for the top of the output folder."""
+    """The folder of a file, as in ``layout.FOLDERS``; empty for the output folder itself."""
     folders = PurePosixPath(pattern).parents
     return next((str(folder) for folder in folders if str(folder) in (*layout.FOLDERS, layout.MARK)), "")

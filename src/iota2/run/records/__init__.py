@@ -1,1 +1,1 @@
-"""What an output folder records of its runs, and who may write there."""
+"""Records of runs in an output folder, and its lock."""

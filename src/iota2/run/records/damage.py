@@ -1,4 +1,4 @@
-"""Products found damaged while their pixels were read: the next survey leaves them out while their files stay so."""
+"""Products whose pixels turned out damaged: the next survey ignores them until their files change."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from iota2.run.records.state import StateFile, make_way, require
 
 @dataclass(frozen=True)
 class Damage:
-    """A file whose pixels could not be read, or cannot be right."""
+    """A file with unreadable or impossible pixels."""
 
     tile: str
     product: str
     path: str
     size: int
     modified: int
-    """Nanoseconds. A file of another size or time is another file, which may be whole."""
+    """Nanoseconds. A file with another size or time is a different file, which may be intact."""
 
     @property
     def reason(self) -> str:
-        """What is wrong and the way back, the same whichever job found it."""
-        remedy = "replace or touch the file to take the product in again"
-        return f"{self.path}: its pixels could not be read, or cannot be right; {remedy}"
+        """The problem and its remedy, the same for all jobs that find it."""
+        remedy = "replace or touch the file to use the product again"
+        return f"{self.path}: unreadable or impossible pixels; {remedy}"
 
 
 def damage_of(error: Exception) -> Damage | None:
-    """What an exception says about a product; None when it says nothing of the kind."""
+    """The damage that an exception reports; None for other exceptions."""
     if not isinstance(error, DamagedProduct):
         return None
-    return Damage(error.tile, error.product, error.path, *_look(error.path))
+    return Damage(error.tile, error.product, error.path, *_size_and_time(error.path))
 
 
 def known_damage(root: Path) -> list[Damage]:
-    """Damage noted in an output folder, of files that are still as they were."""
-    return [damage for damage in NOTED.load(root) if _look(damage.path) == (damage.size, damage.modified)]
+    """Damage noted in an output folder, of files that have not changed since."""
+    return [damage for damage in NOTED.load(root) if _size_and_time(damage.path) == (damage.size, damage.modified)]
 
 
 def _parsed(text: str) -> list[Damage]:
@@ -57,13 +57,13 @@ def _is_sound(damage: Damage) -> bool:
 
 
 NOTED: StateFile[list[Damage]] = StateFile(
-    layout.DAMAGED.path, _parsed, list, "It is made anew: products known to be damaged are tried again."
+    layout.DAMAGED.path, _parsed, list, "It is recreated; products known to be damaged are tried again."
 )
-"""What runs keep of damaged products."""
+"""State file of damaged products."""
 
 
 def note_damage(root: Path, damage: Damage) -> None:
-    """Add to what is known."""
+    """Add a damaged product to the state file."""
     known = known_damage(root)
     if damage not in known:
         found = sorted([*known, damage], key=lambda one: (one.tile, one.product, one.path))
@@ -71,7 +71,7 @@ def note_damage(root: Path, damage: Damage) -> None:
         write_json(root / layout.DAMAGED.path, [asdict(one) for one in found])
 
 
-def _look(path: str) -> tuple[int, int]:
+def _size_and_time(path: str) -> tuple[int, int]:
     try:
         seen = os.stat(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""One run at a time in an output folder."""
+"""Lock of an output folder: one run at a time."""
 
 from __future__ import annotations
 
@@ -20,40 +20,39 @@ from iota2.io.files.atomic import part_name
 
 LOCK = layout.LOCK.path
 _NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP)
-"""What file systems without hard links answer."""
-_STRANGERS = (errno.ENXIO, errno.EISDIR, errno.ELOOP, errno.EFBIG)
-"""What reading says of a lock that is no file, or no lock."""
-_LONGEST = 1 << 16
-"""Bytes of a lock."""
-_ATTEMPTS = 100
-"""Each follows a change that another process made in between; none waits."""
+"""Errors of file systems without hard links."""
+_NOT_A_LOCK = (errno.ENXIO, errno.EISDIR, errno.ELOOP, errno.EFBIG)
+"""Errors of reading something else in place of the lock file."""
+_MAX_BYTES = 1 << 16
+"""Maximum size of a lock file."""
+_MAX_ATTEMPTS = 100
+"""Attempts to take the lock without waiting; each is due to a change by another process in the meantime."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """The process that holds a folder."""
+    """The process that has locked a folder."""
 
     host: str
     pid: int
     boot: str
-    """Tells one start of the machine from another."""
+    """Identifier of the machine's current boot."""
     started: int
-    """When the process began, in ticks since the machine started, whatever its clock says: another process may get its
-    number later."""
+    """Start of the process in ticks since the boot of the machine, because process numbers are reused."""
     run: str = ""
-    """Tells two runs of one process apart."""
+    """Identifier of the run, because a process can have several."""
     room: str = ""
-    """The numbering of processes that ``pid`` belongs to: containers have their own."""
+    """The PID namespace of ``pid``: containers have their own."""
 
     @property
     def alive(self) -> bool:
-        """Whether it may still run; of a process on another host one cannot know, so yes."""
+        """Whether the process may still run; True for other hosts, whose processes are unknown."""
         if self.host != socket.gethostname():
             return True
         if self.boot != _boot():
             return False
         if self.room and self.room != _room():
-            return True  # a container of the same host name: its processes cannot be seen from here
+            return True  # a container with the same host name: its processes are not visible
         return _exists(self.pid) and _started(self.pid) in (self.started, None)
 
 
@@ -71,7 +70,7 @@ def _boot() -> str:
 
 
 def _exists(pid: int) -> bool:
-    """Whether there is a process of this number; true of those of other users, which ``/proc`` may hide."""
+    """Whether a process with this number exists, also one of another user, which ``/proc`` may hide."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -82,18 +81,17 @@ def _exists(pid: int) -> bool:
 
 
 def _started(pid: int) -> int | None:
-    """When a process began, in ticks since the start of the machine; 0 of one that has died and is still listed, None
-    of one that cannot be looked at."""
+    """Start of a process in ticks since the boot; 0 for a zombie, None if it cannot be determined."""
     try:
-        told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
-    state, *numbers = told.rpartition(")")[2].split()  # the name before may hold anything
+    state, *numbers = text.rpartition(")")[2].split()  # the process name before may contain any character
     return 0 if state in "ZX" else int(numbers[18])
 
 
 def holder(root: Path) -> Holder | None:
-    """Who holds the folder; None when nobody does, or when the lock cannot be read."""
+    """The process that has locked the folder; None without a lock or for an unreadable one."""
     return _parsed(lock_text(root))
 
 
@@ -108,34 +106,34 @@ def _parsed(text: str) -> Holder | None:
 
 
 def lock_text(root: Path) -> str:
-    """What the lock says: another text for every run; empty when there is none."""
+    """Text of the lock file, different for every run; empty if there is none."""
     try:
-        return read_text(root / LOCK, errors="replace", most=_LONGEST)
+        return read_text(root / LOCK, errors="replace", most=_MAX_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return ""
     except OSError as err:
-        if err.errno not in _STRANGERS:
+        if err.errno not in _NOT_A_LOCK:
             raise
-        return f"{{{err.strerror}}}"  # another text than that of any run
+        return f"{{{err.strerror}}}"  # differs from the text of any run
 
 
 def require_lock(root: Path, text: str) -> None:
-    """Raise OutputError when another run than the one whose lock said ``text`` works in the folder by now.
+    """Raise OutputError if the folder is now locked by another run than the one with the lock ``text``.
 
-    A worker that outlives its run for a moment would otherwise put its files in the place of those of the next run.
-    A lock that is not there is no objection: what nobody else makes may be finished, and shared disks show new files
-    late on other hosts.
+    Otherwise a worker that briefly outlives its run would overwrite files of the next run. A missing lock is accepted:
+    no other run writes then, and shared disks show new files late on other hosts.
     """
     now = lock_text(root)
     if text and now and now != text:
-        raise OutputError(f"{root}: another run works here by now, so what this one makes is thrown away.")
+        raise OutputError(f"{root}: another run now uses this folder, so the outputs of this one are discarded.")
 
 
 @contextmanager
 def locked(root: Path) -> Iterator[str | None]:
-    """Hold the folder while the body runs; yields a message when the lock of a dead run was taken over.
+    """Lock the folder while the body runs; yields a message if the lock of a dead run was taken over.
 
-    Raises OutputError, naming host and process, when another run holds it. Of those that try at once one gets it.
+    Raises OutputError with host and process if another run has the lock. Only one of several concurrent attempts
+    succeeds.
     """
     path = root / LOCK
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -143,7 +141,7 @@ def locked(root: Path) -> Iterator[str | None]:
     former = _take(root, text)
     message = None
     if former is not None:
-        message = f"The run that held {root} (process {former.pid}) is gone; going on from there."
+        message = f"The previous run in {root} (process {former.pid}) did not finish; resuming it."
     try:
         yield message
     finally:
@@ -152,30 +150,30 @@ def locked(root: Path) -> Iterator[str | None]:
 
 
 def _take(root: Path, text: str) -> Holder | None:
-    """Put the lock in place, whole, where there is none or that of a dead run, which is returned."""
+    """Take the lock; returns the holder of a dead run's lock, which is replaced, or None."""
     path = root / LOCK
-    for _ in range(_ATTEMPTS):
+    for _ in range(_MAX_ATTEMPTS):
         part = _written(path, text)
         try:
             if _linked(part, path, text):
                 return None
             said = lock_text(root)
             if not said and path.is_symlink():
-                raise OutputError(f"{path}: is a broken symbolic link. If no run works there for sure, remove it.")
-            if said == text:  # a network drive may carry an order out and lose the answer
+                raise OutputError(f"{path}: is a broken symbolic link. Delete it if no run uses the folder.")
+            if said == text:  # a network drive may execute a request and lose the reply
                 return None
             former = _require_dead(path, said)
             if _replaced(path, said, part, former):
                 return former
         except FileNotFoundError:
-            continue  # the run that held the folder has just ended
+            continue  # the run with the lock has just ended
         finally:
             part.unlink(missing_ok=True)
-    raise OutputError(f"{root}: other runs begin and end here all the time. Try again.")
+    raise OutputError(f"{root}: other runs start and end here continually. Try again.")
 
 
 def _written(path: Path, text: str) -> Path:
-    """A file beside ``path`` that holds ``text``, on the disk."""
+    """A file beside ``path`` with the content ``text``, synced to the disk."""
     part = part_name(path)
     try:
         with naming(path, part), open(part, "w", encoding="utf-8") as file:
@@ -189,7 +187,7 @@ def _written(path: Path, text: str) -> Path:
 
 
 def _linked(part: Path, path: Path, text: str) -> bool:
-    """Give the file ``part`` the name ``path`` as well; False when that is taken, or ``part`` was tidied away."""
+    """Hard-link ``part`` to ``path``; False if ``path`` exists or ``part`` was removed as a temporary file."""
     try:
         os.link(part, path)
     except (FileExistsError, FileNotFoundError):
@@ -202,7 +200,7 @@ def _linked(part: Path, path: Path, text: str) -> bool:
 
 
 def _created(path: Path, text: str) -> bool:
-    """Without hard links: empty for a moment, in which it cannot be read and is respected."""
+    """Create the lock without hard links; it is empty for a moment, and other runs respect it."""
     try:
         with naming(path), open(path, "x", encoding="utf-8") as file:
             file.write(text)
@@ -215,23 +213,23 @@ def _created(path: Path, text: str) -> bool:
 
 
 def _require_dead(path: Path, said: str) -> Holder:
-    """The holder that a lock tells of; OutputError when it may be alive."""
+    """The holder in the text of a lock; OutputError if its process may be alive."""
     former = _parsed(said)
     if former is None:
-        raise OutputError(f"{path}: this lock cannot be read. If no run works there for sure, remove it.")
+        raise OutputError(f"{path}: this lock cannot be read. Delete it if no run uses the folder.")
     if former.alive:
         raise OutputError(
-            f"{path.parents[1]}: another run works here (process {former.pid} on {former.host}). Wait for it, or give "
-            f"another chain.output_path. If it is dead for sure, remove {path}."
+            f"{path.parents[1]}: another run uses this folder (process {former.pid} on {former.host}). Wait for it, or "
+            f"give another chain.output_path. Delete {path} if it has died."
         )
     return former
 
 
 def _replaced(path: Path, said: str, part: Path, former: Holder) -> bool:
-    """Put ``part`` in the place of a dead run's lock; False when another process has done so before.
+    """Replace a dead run's lock with ``part``; False if another process has replaced it already.
 
-    Only processes of this host take a lock of this host over, so an advisory lock on the file itself, which ends with
-    its process, lets one of them in after the other, and those that come later find another file under the name.
+    Only processes of this host take over a lock of this host. An advisory lock on the file, which ends with its
+    process, admits one of them at a time; later ones find a different file under the name.
     """
     try:
         with open(path, "r+", encoding="utf-8", errors="replace") as file:
@@ -243,7 +241,7 @@ def _replaced(path: Path, said: str, part: Path, former: Holder) -> bool:
         return False
     except OSError as err:
         raise OutputError(
-            f"{path}: the run that held this lock (process {former.pid}) is gone, but it cannot be replaced "
-            f"({err.strerror}). Remove it."
+            f"{path}: the run with this lock (process {former.pid}) no longer exists, but the lock cannot be replaced "
+            f"({err.strerror}). Delete it."
         ) from err
     return True

@@ -1,4 +1,4 @@
-"""The output folder: how it is made, marked, and only ever emptied when all in it is ours."""
+"""The output folder: creation, marking, and emptying if it contains only files of this program."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from iota2.run.records.lock import LOCK
 from iota2.run.records.records import Ledger
 from iota2.run.records.state import StateFile, make_way, require
 
-LONGEST_PATH = 3800
-"""Bytes of the path to the output folder; paths of files in it are longer."""
+MAX_PATH_BYTES = 3800
+"""Maximum length of the path of the output folder; paths of files in it are longer."""
 _SYSTEM = ("/proc", "/sys", "/dev")
 """Folders of the operating system that cannot contain files of users."""
-MADE = layout.OUTPUTS.path
-"""Every path that runs in this folder have set out to make, one per line."""
-MOST_PARTS = 16
-"""Parts of an output's name."""
+OUTPUT_LIST = layout.OUTPUTS.path
+"""List of all outputs that runs in this folder have planned, one path per line."""
+MAX_PARTS = 16
+"""Maximum number of parts of an output's path."""
 _COMPANIONS = (".aux.xml", ".ovr")
-"""What viewers write beside rasters."""
+"""Suffixes of files that viewers write beside rasters."""
 _STEPS = [step for builder in BUILDERS for step in builder.steps]
 _FOLDERS = dict.fromkeys((*layout.FOLDERS, *(folder for builder in BUILDERS for folder in builder.folders)))
 _MADE_BY_JOBS = {artifact.path for step in _STEPS for artifact in step.makes.values()}
 _FIXED = frozenset(known.path for known in layout.artifacts()) - _MADE_BY_JOBS
-"""Names of what runs write beside the outputs of jobs, those without braces as they are."""
+"""Paths that runs write besides the outputs of jobs."""
 _IN_MODELS = (models.FILE, forest.FILE)
-"""What folders hold that are one output."""
+"""Files in folders that are one output."""
 _TRANSFORM = re.compile(rf"\d+_({'|'.join(transforms.LOADERS)})/(mean|scale|axes)\.npy")
 """Arrays of transforms in folders of models."""
 _PAGE = re.compile(
     r"logs/workers/worker-[^/]+\.log|logs/html/([a-z0-9_]+_content\.html|style\.css|svg-pan-zoom\.LICENSE\.txt)"
 )
-"""Logs of workers and pages of the run report, beside those of ``_FIXED``."""
+"""Logs of workers and pages of the run report that are not in ``_FIXED``."""
 
 
 @cache
 def _log(steps: frozenset[str]) -> re.Pattern[str]:
-    """Logs, heartbeats and pages of the jobs of some steps."""
+    """Pattern of logs, heartbeats and pages of jobs of some steps."""
     step = f"({'|'.join(sorted(map(re.escape, steps)))})"
     return re.compile(
         rf"logs/{step}/[^/]+\.(out|err)"
@@ -57,24 +57,24 @@ def _log(steps: frozenset[str]) -> re.Pattern[str]:
 
 
 def require_usable(root: Path) -> None:
-    """Raise OutputError when a run could not have its results in this folder; nothing is written.
+    """Raise OutputError if a run cannot write its results to this folder; nothing is written.
 
-    The folder may be there, empty or made by this program, or be missing below a folder that can be written to.
+    Usable folders are empty, made by this program, or missing below a writable folder.
     """
     if problem := _unusable(root):
         raise OutputError(f"chain.output_path: {problem}")
 
 
 def _unusable(root: Path) -> str | None:
-    """Why a folder cannot hold results, and what to do; None when it can."""
-    if any(len(os.fsencode(part)) > MAX_NAME_BYTES for part in root.parts) or len(os.fsencode(root)) > LONGEST_PATH:
-        return f"the path is longer than file systems hold ({str(root)[:60]}…). Choose another folder."
+    """Why a folder cannot be used for results, with a remedy; None for a usable folder."""
+    if any(len(os.fsencode(part)) > MAX_NAME_BYTES for part in root.parts) or len(os.fsencode(root)) > MAX_PATH_BYTES:
+        return f"the path is longer than file systems allow ({str(root)[:60]}…). Choose another folder."
     try:
         place = next(folder for folder in (root, *root.parents) if os.path.lexists(folder))
         if not place.is_dir():
             return _no_folder(place)
         if any(place.resolve().is_relative_to(system) for system in _SYSTEM) and not _in_shared_memory(place):
-            return f"{place} belongs to the system and holds no files. Choose another folder."
+            return f"{place} belongs to the operating system. Choose another folder."
         if place != root:
             return _closed(place)
         folders = [root, *(root / name for name in (layout.MARK, *_FOLDERS))]
@@ -85,7 +85,7 @@ def _unusable(root: Path) -> str | None:
             or _taken(root)
         )
     except OSError as err:
-        return f"{err.filename or root} cannot be looked at ({err.strerror}). {remedy_of(err)}"
+        return f"{err.filename or root} cannot be accessed ({err.strerror}). {remedy_of(err)}"
 
 
 def _in_shared_memory(folder: Path) -> bool:
@@ -93,51 +93,53 @@ def _in_shared_memory(folder: Path) -> bool:
 
 
 def _no_folder(place: Path) -> str:
-    what = "is a symbolic link that leads nowhere"
+    what = "is a broken symbolic link"
     if place.exists():
         what = "is a file" if place.is_file() else "is neither a file nor a folder"
-    return f"{place} {what}, a folder is needed. Move it away, or choose another folder."
+    return f"{place} {what}, a folder is needed. Move it, or choose another folder."
 
 
 def _closed(folder: Path) -> str | None:
-    """Why nothing can be written into a folder that is there."""
+    """Why an existing folder is not writable; None for a writable one."""
     if os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         return None
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
-        return f"{folder} cannot be written to, it lies on a read-only file system. Choose another folder."
-    return f"{folder} cannot be written to, or not be listed. Correct its permissions, or choose another folder."
+        return f"{folder} is on a read-only file system. Choose another folder."
+    return f"{folder} cannot be written to or listed. Correct its permissions, or choose another folder."
 
 
 def _taken(root: Path) -> str | None:
-    """Why a folder that is there is not one of ours and not empty."""
+    """Why an existing folder cannot be used: it is not empty and not from this program; else None."""
     entries = sorted(os.listdir(root))
     if not entries or layout.MARK in entries:
         return None
     return (
-        f"{root} is not empty and was not made by this program (it holds {', '.join(entries[:3])}). Choose another "
+        f"{root} is not empty and was not made by this program (it contains {', '.join(entries[:3])}). Choose another "
         "folder, or empty it yourself."
     )
 
 
 def place_notes(config: Config) -> list[str]:
-    """A note with the location of a relative output folder, unless it starts at the working directory."""
+    """A note with the location of a relative output folder, unless it is relative to the working directory."""
     written = _written(config)
     if written is None or config.chain.paths_from or config.source.parent.resolve() == Path.cwd().resolve():
         return []
     return [
-        f"chain.output_path: '{written}' starts at the folder of the configuration; results are in "
+        f"chain.output_path: '{written}' is relative to the folder of the configuration; results are in "
         f"{config.chain.output_path}"
     ]
 
 
 def other_results(config: Config) -> list[str]:
-    """A warning when earlier results are in the folder that a relative ``output_path`` means from another start: the
-    working directory, or the folder of the configuration."""
+    """A warning if a relative ``output_path`` has earlier results under another base folder.
+
+    Base folders are the working directory and the folder of the configuration.
+    """
     written, here = _written(config), config.chain.output_path
     if written is None:
         return []
     home, start = config.source.parent, Path.cwd()
-    elsewhere = [(start / written, "add --paths-from ."), (home / written, "leave --paths-from out")]
+    elsewhere = [(start / written, "add --paths-from ."), (home / written, "remove --paths-from")]
     return [
         f"chain.output_path: RESULTS OF AN EARLIER RUN ARE IN {other}, and this command uses {here}. To use those, "
         f"{remedy} or give the whole path in the configuration"
@@ -154,7 +156,7 @@ def _written(config: Config) -> str | None:
 
 
 def claim(root: Path) -> None:
-    """Make the output folder and its mark. Raises OutputError, and touches nothing, when it is somebody else's."""
+    """Create the output folder and its mark; OutputError, without changes, for a folder of another origin."""
     require_usable(root)
     try:
         (root / layout.MARK).mkdir(parents=True, exist_ok=True)
@@ -163,11 +165,11 @@ def claim(root: Path) -> None:
 
 
 def prepare(root: Path, outputs: Iterable[str], folders: Iterable[str] = (), *, remove: bool) -> None:
-    """Make the folders of a claimed output; with ``remove``, take what earlier runs made away first.
+    """Create the folders of a claimed output; with ``remove``, delete outputs of earlier runs first.
 
-    ``folders`` are those of the builders, beside those of every run. ``outputs`` are the files and folders that this
-    run may make, relative to ``root``. Raises OutputError, and removes nothing, when the folder holds anything that no
-    run here has set out to make.
+    ``folders`` are those of the builders, in addition to those of every run. ``outputs`` are the files and folders that
+    this run may make, relative to ``root``. OutputError, without deleting anything, if the folder contains files that
+    no run has planned.
     """
     if remove:
         empty(root, removable(root))
@@ -176,16 +178,16 @@ def prepare(root: Path, outputs: Iterable[str], folders: Iterable[str] = (), *, 
     made = mine.union(_made(root))
     for folder in (*layout.FOLDERS, *folders):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    make_way(root / MADE)
-    write_text(root / MADE, "\n".join(sorted(made)))
+    make_way(root / OUTPUT_LIST)
+    write_text(root / OUTPUT_LIST, "\n".join(sorted(made)))
 
 
 def require_ours(root: Path, outputs: Iterable[str]) -> None:
-    """Raise OutputError when a run would overwrite files of a folder in which no run has ever listed its outputs.
+    """Raise OutputError if a run would overwrite files in a folder without a list of outputs of earlier runs.
 
-    A damaged list, or damaged records, are those of a run all the same.
+    A damaged list or damaged records also prove an earlier run.
     """
-    if any(os.path.lexists(root / name) for name in (MADE, layout.RECORDS.path)):
+    if any(os.path.lexists(root / name) for name in (OUTPUT_LIST, layout.RECORDS.path)):
         return
     theirs = sorted(name for name in set(outputs) if os.path.lexists(root / name))
     if theirs:
@@ -196,20 +198,23 @@ def require_ours(root: Path, outputs: Iterable[str]) -> None:
 
 
 def left_over(root: Path, outputs: Iterable[str]) -> list[str]:
-    """What runs of other settings made here, is still there, and is none of ``outputs``; products first."""
+    """Existing outputs of earlier runs that are not in ``outputs``, products first."""
     unmade = sorted(set(_made(root)).difference(outputs), key=lambda name: (not layout.is_product(name), name))
     return [name for name in unmade if (root / name).exists()]
 
 
 def _made(root: Path) -> list[str]:
-    """The outputs of all runs in this folder. A damaged list counts by its readable lines, with the records."""
-    if NAMES.ailment(root) or not os.path.lexists(root / MADE):
-        return [*_whole_lines(root / MADE), *(name for one in Ledger(root).records.values() for name in one.outputs)]
-    return NAMES.load(root)
+    """The outputs of all runs in this folder; for a damaged list, its readable lines and the records."""
+    if OUTPUT_NAMES.damage_note(root) or not os.path.lexists(root / OUTPUT_LIST):
+        return [
+            *_whole_lines(root / OUTPUT_LIST),
+            *(name for one in Ledger(root).records.values() for name in one.outputs),
+        ]
+    return OUTPUT_NAMES.load(root)
 
 
 def _whole_lines(path: Path) -> list[str]:
-    """The lines of a damaged list that are text still."""
+    """The readable lines of a damaged list."""
     try:
         lines = read_bytes(path).decode(errors="replace").splitlines()
     except OSError:
@@ -226,28 +231,27 @@ def _parsed(text: str) -> list[str]:
 def _is_name(line: str) -> bool:
     """Whether a line may be the name of an output."""
     path = PurePosixPath(line)
-    short = all(len(os.fsencode(part)) <= MAX_NAME_BYTES for part in path.parts) and len(path.parts) <= MOST_PARTS
+    short = all(len(os.fsencode(part)) <= MAX_NAME_BYTES for part in path.parts) and len(path.parts) <= MAX_PARTS
     return bool(line) and "\0" not in line and not path.is_absolute() and ".." not in path.parts and short
 
 
-NAMES: StateFile[list[str]] = StateFile(
-    MADE, _parsed, list, "It is made anew, from its lines that are whole and from the records."
+OUTPUT_NAMES: StateFile[list[str]] = StateFile(
+    OUTPUT_LIST, _parsed, list, "It is recreated from its readable lines and the records."
 )
-"""What runs keep of what they set out to make."""
+"""State file of the planned outputs of all runs."""
 
 
 def removable(root: Path, steps: Iterable[str] = ()) -> list[Path]:
-    """The files that emptying a claimed output takes away: all but the lock and what is known of damaged inputs.
+    """The files to delete when a claimed output is emptied: all except the lock and the list of damaged inputs.
 
-    The list of what is ours comes last, so that an emptying that is cut short can be taken up again. Raises
-    OutputError when the folder holds anything that no run here has set out to make. ``steps`` are names of steps of
-    the user's own.
+    The list of outputs comes last, so that an interrupted deletion can be resumed. OutputError if the folder contains
+    files that no run has planned. ``steps`` are names of the user's own steps.
     """
     if root.resolve() in (Path("/"), Path.home()):
         raise OutputError(f"chain.remove_output_path: {root} is never emptied. Choose another output folder.")
     if (root / layout.MARK).is_symlink():
         raise OutputError(
-            f"chain.remove_output_path: {root / layout.MARK} is a symbolic link, so what it lists may be of another "
+            f"chain.remove_output_path: {root / layout.MARK} is a symbolic link, so its lists may belong to another "
             "folder; nothing was removed. Choose another output folder."
         )
     made, known = set(_made(root)), frozenset((*(step.name for step in _STEPS), *steps))
@@ -255,18 +259,18 @@ def removable(root: Path, steps: Iterable[str] = ()) -> list[Path]:
     foreign = [name for name in names if not _is_own(name, made, known)]
     if foreign:
         raise OutputError(
-            f"chain.remove_output_path: {root} holds files that this program did not make "
+            f"chain.remove_output_path: {root} contains files that this program did not make "
             f"({', '.join(foreign[:3])}); nothing was removed. Move them away or choose another output folder."
         )
-    kept = (LOCK, layout.DAMAGED.path)  # what is known of the archive holds for any run
+    kept = (LOCK, layout.DAMAGED.path)  # damaged inputs concern every run
     going = [name for name in names if name not in kept]
-    return [root / name for name in sorted(going, key=MADE.__eq__)]
+    return [root / name for name in sorted(going, key=OUTPUT_LIST.__eq__)]
 
 
 def empty(root: Path, files: Iterable[Path]) -> None:
-    """Take away the files that ``removable`` told, and the folders that are empty then.
+    """Delete the files listed by ``removable``, then empty folders.
 
-    What has come since stays, and so does the folder of what workers on a cluster say: they may have begun to.
+    Files that appeared since are kept, and so is the log folder of cluster workers, which may already use it.
     """
     for path in files:
         path.unlink(missing_ok=True)
@@ -278,17 +282,16 @@ def empty(root: Path, files: Iterable[Path]) -> None:
 
 
 def _files(root: Path) -> Iterator[str]:
-    """Every file and link below the folder, links not followed."""
+    """All files and links below the folder, without following links."""
     for path in sorted(root.rglob("*")):
         if path.is_symlink() or not path.is_dir():
             yield path.relative_to(root).as_posix()
 
 
 def _is_own(name: str, made: Set[str], steps: frozenset[str]) -> bool:
-    """Whether runs in this folder make files of this name, or viewers beside them.
+    """Whether runs in this folder make files of this name, or viewers write it beside them.
 
-    Where no run has noted what it makes, nothing but its own notes is. ``steps`` are the names of steps that may have
-    logs.
+    Without planned outputs, only state files of runs qualify. ``steps`` are the names of steps that may have logs.
     """
     if not made:
         return name in _FIXED and name.startswith(f"{layout.MARK}/")

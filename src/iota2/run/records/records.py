@@ -1,4 +1,4 @@
-"""Records of what each job was made from and what it made, and the journal that keeps them."""
+"""Records of the inputs and outputs of each job, and the journal that stores them."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ from iota2.run.records.stamps import Stamp
 from iota2.run.records.state import make_way
 
 JOURNAL = layout.RECORDS.path
-"""Records of all jobs, one per line; the last one of a job counts."""
+"""Records of all jobs, one per line; the last record of a job is valid."""
 
-_LONGEST_LINE = 16 << 20
-"""Bytes of a record that are read; a longer line is damaged."""
+_MAX_LINE_BYTES = 16 << 20
+"""Maximum length of a record; a longer line is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What one job was made from, and what it made. Paths are relative to the output folder."""
+    """Inputs and outputs of one job. Paths are relative to the output folder."""
 
     id: str
     version: int
     params: str
     """Digest of the step's parameters."""
     inputs: Mapping[str, str]
-    """Path to digest of everything it read."""
+    """Digest of each input, by path."""
     outputs: Mapping[str, Stamp]
     seconds: float = 0.0
     peak: int = 0
-    """Largest memory of the process while it ran, MiB."""
+    """Peak memory of the process during the job, MiB."""
 
     def to_json(self) -> str:
-        """One line."""
+        """The record as one line of JSON."""
         content = {field.name: getattr(self, field.name) for field in fields(self)}
         content["outputs"] = {path: [s.size, s.modified, s.checksum] for path, s in self.outputs.items()}
         return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, line: str) -> Record:
-        """The record written by ``to_json``; ValueError, KeyError or TypeError when it is something else."""
+        """The record written by ``to_json``; ValueError, KeyError or TypeError for other content."""
         content = json.loads(line)
         _require_sound(content)
-        # one string for a path and for a digest, however many records name them
+        # equal paths and digests of many records share one string
         content["inputs"] = {intern(path): intern(digest) for path, digest in content["inputs"].items()}
         content["outputs"] = {
             intern(path): Stamp(size, modified, intern(digest))
@@ -60,7 +60,7 @@ class Record:
 
 
 class Ledger:
-    """The records of one output folder. Only the process that holds the folder's lock writes to it."""
+    """The records of one output folder. Only the process with the folder's lock writes to it."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -68,13 +68,13 @@ class Ledger:
         self._records: dict[str, Record] | None = None
         self._lines = 0
         self._cut = False
-        """Whether the last line has no end: a crash cut it short."""
+        """Whether the last line is incomplete after a crash."""
         self._damaged = 0
-        """Lines that are no records; the last one, cut short, is not counted."""
+        """Number of damaged lines, without an incomplete last one."""
 
     @property
     def records(self) -> dict[str, Record]:
-        """Records by job. A line cut short by a crash is passed over: its job runs again."""
+        """Records by job. A line left incomplete by a crash is ignored: its job runs again."""
         if self._records is None:
             self._damaged, self._records = 0, {}
             for line in self._journal():
@@ -85,18 +85,18 @@ class Ledger:
                     self._damaged += 1
         return self._records
 
-    def ailment(self) -> str:
-        """What is wrong with the journal; empty when it is sound, cut short by a crash, or not there.
+    def damage_note(self) -> str:
+        """Description of the journal's damage; empty if it is valid, missing, or only lacks the end after a crash.
 
-        One that cannot be read for another reason, such as its permissions, raises OSError: what it says is not lost.
+        Raises OSError if it cannot be read for another reason, such as permissions: its content is not lost.
         """
-        if reason := self._stranger():
-            return f"{self.path}: {reason}. It is made anew: all jobs run again."
+        if reason := self._obstruction():
+            return f"{self.path}: {reason}. It is recreated; all jobs run again."
         damaged = self._damaged if self.records else self._lines - self._cut
         return f"{self.path}: {counted(damaged, 'line')} damaged. Their jobs run again." if damaged else ""
 
-    def _stranger(self) -> str:
-        """What is in the place of the journal and is no file."""
+    def _obstruction(self) -> str:
+        """Description of something else in place of the journal file; empty for a file or nothing."""
         try:
             require_regular(self.path)
         except (FileNotFoundError, NotADirectoryError):
@@ -104,38 +104,37 @@ class Ledger:
         except OSError as err:
             if err.errno not in (errno.ENXIO, errno.EISDIR, errno.ELOOP):
                 raise
-            return err.strerror or "is no file"
+            return err.strerror or "is not a file"
         return ""
 
     def _journal(self) -> Iterator[str]:
-        """The lines of the journal, counted; bytes that are no text, of a crash, spoil their line only."""
+        """The lines of the journal, counted; undecodable bytes after a crash damage their line only."""
         self._lines, self._cut = 0, False
-        if self.path.exists() and not self._stranger():
+        if self.path.exists() and not self._obstruction():
             with open(self.path, encoding="utf-8", errors="replace", newline="\n") as journal:
-                while line := journal.readline(_LONGEST_LINE):
+                while line := journal.readline(_MAX_LINE_BYTES):
                     self._lines += 1
                     self._cut = not line.endswith("\n")
                     yield line
 
     def add(self, record: Record) -> None:
-        """Note that a job is done: the last act of a job."""
+        """Append the record of a completed job."""
         self.records[record.id] = record
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        line, self._cut = "\n" * self._cut + record.to_json() + "\n", True  # until all of it is written
+        line, self._cut = "\n" * self._cut + record.to_json() + "\n", True  # until the line is complete
         with naming(self.path), open(self.path, "a", encoding="utf-8") as journal:
             journal.write(line)
         self._lines, self._cut = self._lines + 1, False
 
     def forget(self, names: Set[str]) -> None:
-        """Strike these outputs from the records: the jobs that make them run again."""
+        """Remove these outputs from the records; the jobs that make them run again."""
         for record in list(self.records.values()):
             if not names.isdisjoint(record.outputs):
                 kept = {name: stamp for name, stamp in record.outputs.items() if name not in names}
                 self.add(replace(record, outputs=kept))
 
     def compact(self) -> None:
-        """Write each record once, whole: lines that later ones replaced, that are damaged, or that a crash cut, are
-        dropped. What is in the place of the journal and is no file is removed."""
+        """Rewrite the journal with the valid records only; something else in place of the file is removed."""
         make_way(self.path)
         count = len(self.records)
         if self._lines != count or self._cut:
@@ -152,7 +151,7 @@ def _parsed(line: str) -> Record | None:
 
 
 def _require_sound(content: Any) -> None:
-    """ValueError unless values have the types of a record."""
+    """Raise ValueError unless the values have the types of a record."""
     inputs, outputs = content["inputs"], content["outputs"]
     sound = (
         type(content["id"]) is type(content["params"]) is str
@@ -163,4 +162,4 @@ def _require_sound(content: Any) -> None:
         and type(content.get("peak", 0)) is int
     )
     if not sound:
-        raise ValueError("values of other types than those of a record")
+        raise ValueError("values have wrong types")

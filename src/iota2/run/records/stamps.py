@@ -1,4 +1,4 @@
-"""What an output held when it was made: size, time and checksum of its files, and whether they still are so."""
+"""Stamps of outputs (size, time and checksum of files), and the detection of changes."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from sys import intern
 from iota2.io.files.atomic import SHAPEFILE_SUFFIXES
 
 NOTHING = (0, 0)
-"""Size and time of an output that is not there."""
+"""Size and time of a missing output."""
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """How an output looked when it was made: a file, a shapefile with its companions, or a folder."""
+    """State of an output when it was made: a file, a shapefile with its companions, or a folder."""
 
     size: int
-    """Bytes of all its files."""
+    """Bytes of all files of the output."""
     modified: int
-    """Nanoseconds; the latest of its files."""
+    """Latest modification time of its files, nanoseconds."""
     checksum: str
-    """Digest of the names and bytes of its files; what the jobs that read it compare."""
+    """Digest of the names and bytes of its files, which downstream jobs compare."""
 
 
 def members(path: Path) -> list[Path]:
-    """The files that together are one output, sorted; none when it is not there."""
+    """The files of one output, sorted; empty for a missing output."""
     if path.is_dir():
         return sorted(member for member in path.rglob("*") if member.is_file())
     if not path.is_file():
@@ -41,7 +41,7 @@ def members(path: Path) -> list[Path]:
 
 
 def stat_stamp(path: str | Path) -> tuple[int, int]:
-    """Size and time of an output, as ``Stamp`` has them; (0, 0) when it is not there."""
+    """Size and time of an output, as in ``Stamp``; (0, 0) for a missing output."""
     text = str(path)
     if not text.endswith(".shp"):
         try:
@@ -55,7 +55,7 @@ def stat_stamp(path: str | Path) -> tuple[int, int]:
 
 
 def checksum(path: Path) -> str:
-    """Digest of the names, relative to the output, and bytes of its files."""
+    """Digest of the names (relative to the output) and bytes of its files."""
     total = hashlib.blake2b(digest_size=16)
     for member in members(path):
         name = member.relative_to(path) if path.is_dir() else member.suffix
@@ -67,19 +67,19 @@ def checksum(path: Path) -> str:
 
 
 def checksum_of_text(path: Path, text: str) -> str:
-    """The checksum that ``path`` has once it holds ``text``."""
+    """The checksum of a file ``path`` with the content ``text``."""
     return hashlib.blake2b(f"{path.suffix}\0{text}".encode(), digest_size=16).hexdigest()
 
 
 def stamp_of(path: Path) -> Stamp:
-    """The stamp of an output as it is now."""
+    """The current stamp of an output."""
     return Stamp(*stat_stamp(path), checksum(path))
 
 
-def as_it_is(path: Path, stamp: Stamp, *, deep: bool = False) -> Stamp | None:
-    """The stamp with the present time when the output holds what it held; None when it does not.
+def unchanged_stamp(path: Path, stamp: Stamp, *, deep: bool = False) -> Stamp | None:
+    """The stamp with the current time if the output's content is unchanged, else None.
 
-    Bytes are compared when the time differs, or with ``deep``.
+    Bytes are compared if the time differs, or with ``deep``.
     """
     size, modified = stat_stamp(path)
     if size != stamp.size or ((deep or modified != stamp.modified) and checksum(path) != stamp.checksum):
@@ -88,6 +88,6 @@ def as_it_is(path: Path, stamp: Stamp, *, deep: bool = False) -> Stamp | None:
 
 
 def relative(path: Path, root: Path) -> str:
-    """A path of the output tree as records have it."""
+    """A path of the output tree in the form of records."""
     text, base = str(path), f"{root}{os.sep}"
     return intern(text[len(base) :] if text.startswith(base) else path.relative_to(root).as_posix())

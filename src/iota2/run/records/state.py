@@ -1,7 +1,7 @@
-"""The files in which runs keep what they know of themselves: read if they are sound, made anew if they are not.
+"""State files of runs, which are recreated if damaged.
 
-None of them is needed to resume: a file that is damaged, or is no regular file, counts as absent.
-What that costs stands in ``lost``, and is reported once for each command.
+None of them is needed to resume a run: a damaged or irregular file counts as absent. ``lost`` describes the
+consequence, which each command reports once.
 """
 
 from __future__ import annotations
@@ -18,68 +18,70 @@ from iota2.errors import OutputError
 from iota2.io.files.atomic import part_name
 
 T = TypeVar("T")
-MOST = 256 << 20
-"""Bytes of the largest state file: what runs keep of a million images."""
+MAX_BYTES = 256 << 20
+"""Maximum size of a state file, enough for a million images."""
 
 
 class Unsound(ValueError):
-    """The content of a state file is not what runs write."""
+    """The content of a state file is invalid."""
 
 
 @dataclass(frozen=True)
 class StateFile(Generic[T]):
-    """One of these files."""
+    """A state file."""
 
     path: str
     """Relative to the output folder."""
     parse: Callable[[str], T]
-    """The content from its text; raises ``Unsound``, or what a text of another kind makes it raise."""
+    """The content from its text; raises ``Unsound`` or another error of ``DAMAGE`` for invalid text."""
     absent: Callable[[], T]
-    """What stands for a file that is absent."""
+    """Content of an absent file."""
     lost: str
-    """What happens without the file, a sentence."""
+    """Consequence of a missing file, a sentence."""
 
     def load(self, root: Path) -> T:
-        """The content; that of an absent file when it is damaged."""
+        """The content; for a damaged file, that of an absent one."""
         try:
-            return self.parse(read_text(root / self.path, most=MOST))
+            return self.parse(read_text(root / self.path, most=MAX_BYTES))
         except DAMAGE:
             return self.absent()
 
-    def ailment(self, root: Path) -> str:
-        """What is wrong with the file; empty when it is sound, or not there."""
+    def damage_note(self, root: Path) -> str:
+        """Description of the damage; empty for a valid or absent file."""
         path = root / self.path
         try:
             if not os.path.lexists(path):
                 return ""
-            self.parse(read_text(path, most=MOST))
+            self.parse(read_text(path, most=MAX_BYTES))
         except DAMAGE as err:
-            told = err if isinstance(err, ValueError) else "its content is of another kind"
-            reason = err.strerror if isinstance(err, OSError) else f"is damaged ({told})"
+            detail = err if isinstance(err, ValueError) else "unexpected content"
+            reason = err.strerror if isinstance(err, OSError) else f"is damaged ({detail})"
             return f"{path}: {reason}. {self.lost}"
         return ""
 
 
 DAMAGE = (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
-"""What reading a damaged state file raises: that of the system, and of texts of another kind."""
+"""Errors of reading a damaged state file, from the system or from invalid content."""
 
 
-def require(sound: bool, told: str) -> None:
-    """Raise ``Unsound`` unless the content is sound."""
-    if not sound:
-        raise Unsound(told)
+def require(valid: bool, text: str) -> None:
+    """Raise ``Unsound`` with a text unless the content is valid."""
+    if not valid:
+        raise Unsound(text)
 
 
 def texts_by_name(content: Any) -> dict[str, str]:
-    """The content, which must be texts by name."""
+    """The content as texts by name; ``Unsound`` for other content."""
     require(isinstance(content, dict), "expected an object")
     require(all(isinstance(value, str) for value in content.values()), "expected texts only")
     return dict(content)
 
 
 def make_way(path: Path) -> None:
-    """Take away what is in the place of a state file and is no file: pipes, sockets, devices, broken links and empty
-    folders. OutputError for a folder that is not empty."""
+    """Remove anything but a file from the path of a state file: pipes, sockets, devices, broken links, empty folders.
+
+    OutputError for a folder that is not empty.
+    """
     try:
         require_regular(path)
     except FileNotFoundError:
@@ -93,16 +95,13 @@ def make_way(path: Path) -> None:
             path.rmdir()
         except OSError as err:
             raise OutputError(
-                f"{path}: is a folder, a file is expected, and it is not empty. Move it away, then run again."
+                f"{path}: is a folder that is not empty; expected a file. Move it, then run again."
             ) from err
 
 
 def put_file(path: Path, text: str) -> None:
-    """Replace a file as a whole. It is not synced: what a power cut takes, the next run writes again."""
+    """Replace a file atomically, without sync: the next run recreates a file lost in a power cut."""
     make_way(path)
     part = part_name(path)
     part.write_text(text, encoding="utf-8", errors="replace")
     os.replace(part, path)
-
-
-# ---------------------------------------------------------------------------------------------- inputs and outputs

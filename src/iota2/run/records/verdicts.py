@@ -1,4 +1,4 @@
-"""Which jobs are stale, and why: what they would be made from against what their records say."""
+"""Verdicts on jobs: which are stale and why, from the comparison of their inputs and outputs with their records."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from iota2.core.graph import Artifact
 from iota2.run.plan.jobs import Job, Plan, uncollected
 from iota2.run.records.records import Ledger, Record
-from iota2.run.records.stamps import NOTHING, Stamp, as_it_is, checksum, stat_stamp
+from iota2.run.records.stamps import NOTHING, Stamp, checksum, stat_stamp, unchanged_stamp
 
 State = Literal["fresh", "stale", "open"]
 
@@ -28,32 +28,32 @@ class Verdict:
     """Whether a job has to run."""
 
     state: State
-    """``open``: only if what it reads turns out different once the jobs before it have run."""
+    """``open``: the job runs only if its inputs differ after upstream jobs have run."""
     reason: str
     record: Record | None
     params: str
     known: Mapping[str, str]
-    """Digests of the inputs that no job of this run makes again."""
+    """Digests of the inputs that no job of this run makes."""
 
 
 class Words(Protocol):
-    """Says what differs, where digests tell only that something does. Each answer holds one or more changes."""
+    """Descriptions of the changes behind different digests, at least one for each method."""
 
     def parameters(self, job: Job, former: str, now: str) -> Sequence[str]:
-        """What differs between the parameters with these digests, the second being those of the job."""
+        """Changes between the parameters with the digests ``former`` and ``now``, the latter of the job."""
         ...
 
     def content(self, name: str) -> Sequence[str]:
-        """What differs in an input of a job."""
+        """Changes of an input of a job."""
         ...
 
     def failure(self, id_: str) -> str:
-        """How a job failed last time; empty when it did not."""
+        """Error message of the last run of a job; empty if it did not fail."""
         ...
 
 
 class Plain:
-    """Words without knowledge of what was before."""
+    """Descriptions without knowledge of the previous state."""
 
     def parameters(self, job: Job, former: str, now: str) -> Sequence[str]:
         """See ``Words``."""
@@ -80,11 +80,10 @@ def assess(
 ) -> dict[str, Verdict]:
     """A verdict for each job of ``plan``, in its order. ``given``: digests of the files of the survey.
 
-    A job is stale for the first of: it is forced; an output is missing, is not in its record, or differs from its
-    stamp; it has no record; the step has another version; its parameters are others; its set of inputs is another; an
-    input has another digest. With ``renew``, for who
-    holds the folder's lock, outputs found unchanged in spite of another time get a new stamp in the ledger; without,
-    nothing is written.
+    A job is stale for the first of these reasons: it is forced; an output is missing, not in its record, or differs
+    from its stamp; it has no record; the version of the step, the parameters, the set of inputs, or the digest of an
+    input has changed. With ``renew``, which requires the lock of the folder, unchanged outputs with a new modification
+    time get a new stamp in the ledger; otherwise nothing is written.
     """
     forced, digests, words = set(force), _Digests(plan, ledger, given), words or Plain()
     verdicts: dict[str, Verdict] = {}
@@ -95,7 +94,7 @@ def assess(
         inputs = job.reads
         record, known = ledger.records.get(job.id), digests.known(inputs, verdicts)
         if record is not None and known == record.inputs:
-            known = record.inputs  # the same, once
+            known = record.inputs  # equal mappings share one object
         reason = f"--force {job.step.name}" if job.step.name in forced else None
         reason = reason or (_failed_reason(words.failure(job.id)) if record is None else None)
         reason = reason or _output_reason(job, record, plan.root, ledger if renew else None)
@@ -108,8 +107,7 @@ def assess(
 
 
 class _Digests:
-    """Digests of files that no job of the run makes again: of the survey, of jobs that are up to date, and of jobs
-    that are left out as asked, whose files count as they are now."""
+    """Digests of inputs: files of the survey, of up-to-date jobs, and of excluded jobs (their current files)."""
 
     def __init__(self, plan: Plan, ledger: Ledger, given: Mapping[str, str]) -> None:
         self._root = plan.root
@@ -119,34 +117,34 @@ class _Digests:
         self._left_out: dict[str, str] = {}
 
     def known(self, inputs: Sequence[str], verdicts: Mapping[str, Verdict]) -> Mapping[str, str]:
-        """Digest of each input of a job that is known by now, by its name in the output folder."""
+        """Known digests of the inputs of a job, by path in the output folder."""
         found = {}
         for name in inputs:
             maker = self._makers.get(name)
             if name in self._given:
                 found[name] = self._given[name]
             elif maker is None:
-                found[name] = self._as_it_is(name)
+                found[name] = self._current(name)
             elif (verdict := verdicts[maker]).state == "fresh" and verdict.record:
                 found[name] = verdict.record.outputs[name].checksum
         return found
 
-    def _as_it_is(self, name: str) -> str:
-        """Digest of a file as it is now, whoever made it; read only when it is not as its record has it."""
+    def _current(self, name: str) -> str:
+        """Digest of the current file; bytes are read only if size or time differ from its record."""
         if name not in self._left_out:
             stamp = self._recorded.get(name)
-            same = as_it_is(self._root / name, stamp) if stamp else None
+            same = unchanged_stamp(self._root / name, stamp) if stamp else None
             self._left_out[name] = same.checksum if same else checksum(self._root / name)
         return self._left_out[name]
 
     @cached_property
     def _recorded(self) -> Mapping[str, Stamp]:
-        """Stamps of all outputs that any job made."""
+        """Stamps of all recorded outputs."""
         return {name: stamp for record in self._ledger.records.values() for name, stamp in record.outputs.items()}
 
 
 def _output_reason(job: Job, record: Record | None, root: Path, ledger: Ledger | None) -> str | None:
-    """Why the outputs are not those that the record tells of; what was only touched gets a new stamp in ``ledger``."""
+    """Why outputs differ from the record; unchanged ones with a new time get a new stamp in ``ledger``."""
     renewed: dict[str, Stamp] = {}
     for name in job.makes:
         seen = stat_stamp(f"{root}{os.sep}{name}")
@@ -158,7 +156,7 @@ def _output_reason(job: Job, record: Record | None, root: Path, ledger: Ledger |
         if stamp is None:
             return f"no record of {name}"
         if seen != (stamp.size, stamp.modified):
-            now = as_it_is(root / name, stamp)
+            now = unchanged_stamp(root / name, stamp)
             if now is None:
                 return f"{name} differs from what was made"
             if now != stamp:
@@ -181,7 +179,7 @@ def _record_reasons(
     *,
     words: Words,
 ) -> Iterator[Sequence[str]]:
-    """Why what the job would be made from is not what the record tells of, one kind of change after the other."""
+    """Changes of the job's inputs since its record, one group for each kind of change."""
     if record is None:
         yield ("no record of it",)
         return
@@ -199,7 +197,7 @@ def _record_reasons(
 
 
 def _first(groups: Iterator[Sequence[str]]) -> str | None:
-    """The first change, and how many more of its kind there are."""
+    """The first change, with the number of further changes of its kind."""
     changes = next(groups, None)
     if not changes:
         return None
@@ -207,7 +205,7 @@ def _first(groups: Iterator[Sequence[str]]) -> str | None:
 
 
 def all_reasons(job: Job, verdict: Verdict, words: Words) -> list[str]:
-    """Every reason for the verdict that ``assess`` gave, the one that it tells first."""
+    """All reasons for a verdict, that of ``assess`` first."""
     known = _record_reasons(job, verdict.record, verdict.params, job.reads, verdict.known, words=words)
     found = [change for changes in known for change in changes] if verdict.record is not None else []
     failed = _failed_reason(words.failure(job.id))
@@ -220,18 +218,18 @@ def _first_open(job: Job, verdicts: Mapping[str, Verdict]) -> str:
 
 
 def params_digest(params: Any) -> str:
-    """Digest of a step's parameters. A path to a file stands for the bytes of the file, wherever it lies."""
+    """Digest of a step's parameters. A path counts by the bytes of its file, regardless of the location."""
     return _digest(json.dumps(_plain(params), ensure_ascii=False, sort_keys=True))
 
 
 def _plain(value: Any) -> Any:
-    """Values that JSON has, with what they mean."""
+    """Conversion of parameters to values for JSON."""
     for kind, plain in _PLAIN:
         if isinstance(value, kind):
             return plain(value)
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    raise TypeError(f"parameters hold a {type(value).__name__}, which has no digest")
+    raise TypeError(f"parameters contain a {type(value).__name__}, which has no digest")
 
 
 _PLAIN: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
@@ -243,7 +241,7 @@ _PLAIN: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (Artifact, lambda value: value.path),
     (BaseModel, lambda value: {name: _plain(getattr(value, name)) for name in type(value).model_fields}),
 )
-"""Kinds of values and what stands for them; dataclasses come after."""
+"""Kinds of values and their conversions; dataclasses are handled afterwards."""
 
 
 def _digest(text: str) -> str:

@@ -1,1 +1,1 @@
-"""What is known before anything runs: images, reference data, regions, and what the run will need."""
+"""Survey of the inputs before a run: images, reference data, regions, and the required memory and disk."""

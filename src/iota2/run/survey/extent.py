@@ -1,4 +1,4 @@
-"""The size of the map of a run, and limits of its pixels, rows and jobs."""
+"""Size of the map of a run, and limits of pixels, rows and jobs."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from iota2.core.words import counted, some
 from iota2.io.files.crs import units_per_metre
 from iota2.io.rasters.ownership import product_lattice
 
-FINEST_SHARE = 10
-"""Pixels of the map along a pixel of the finest image, at most: more only repeat values."""
-MOSAIC_PIXELS = 10**12
-"""Pixels of the mosaic, at most: all land of the Earth at 12 m."""
-LONGEST_SIDE = 2**31 - 1
-"""Pixels along a raster, at most: what file formats count."""
-ROWS = 5_000_000
-"""Rows of the table of a run, one for each tile, part, sensor, region and seed: jobs are made from them."""
+MAX_REFINEMENT = 10
+"""Maximum number of map pixels along a pixel of the finest image; more only repeat values."""
+MAX_MOSAIC_PIXELS = 10**12
+"""Maximum number of pixels of the mosaic: all land of the Earth at 12 m."""
+MAX_SIDE_PIXELS = 2**31 - 1
+"""Maximum width and height of a raster in file formats."""
+MAX_ROWS = 5_000_000
+"""Maximum number of combinations of tile, part, sensor, region and seed, from which jobs are made."""
 
-FEWEST_PIXELS = 100
-"""Pixels along the map of a tile: with fewer, their size may be a slip."""
-COARSER = 1.5
-"""Times the pixels of the images: below, it is not the size that makes few pixels."""
-OVERLAP = 3.0
-"""Degrees by which a tile may lie outside the area of a projection: half a UTM zone, as where zones meet."""
+MIN_TILE_PIXELS = 100
+"""Width and height of a tile in pixels below which the pixel size is probably a mistake."""
+MAX_COARSENING = 1.5
+"""Pixel size relative to the images below which a small tile is not due to the pixel size."""
+MAX_OVERLAP = 3.0
+"""Distance in degrees that a tile may lie outside the area of use of a projection: half a UTM zone."""
 WHOLE_TURN = 360.0
 
 RESOLUTION = ("chain", "spatial_resolution")
@@ -40,14 +40,14 @@ RESOLUTION = ("chain", "spatial_resolution")
 
 @dataclass(frozen=True)
 class Extent:
-    """The grid and the pixels of a run."""
+    """Grid and number of pixels of a run."""
 
     tiles: int = 0
     pixels: int = 0
-    """Of all tiles together."""
+    """Number of pixels of all tiles."""
     grid: GeoBox | None = None
-    """Grid in ``chain.proj`` that covers all tiles; products are on it, or on a part of it where images do not cover
-    their tiles. None without tiles."""
+    """Grid in ``chain.proj`` that covers all tiles; products use it, or a part of it if images do not cover their
+    tiles. None without tiles."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -63,7 +63,7 @@ class Extent:
 
 
 def size_problems(size: tuple[float, float], proj: str, tile: str, native: GeoBox, finest: float) -> Iterator[str]:
-    """What is wrong with a pixel size in units of ``proj`` for images whose finest pixel measures ``finest`` metres."""
+    """Problems of a pixel size in units of ``proj``, for images with a finest pixel of ``finest`` metres."""
     middle = _latitude(native)
     units = units_per_metre(proj, middle)
     metres = size[0] / units, size[1] / units
@@ -76,15 +76,15 @@ def size_problems(size: tuple[float, float], proj: str, tile: str, native: GeoBo
             f"a pixel of {shown} in units of {proj} is larger than tile {tile}, which measures about "
             f"{extent[0]:,.0f} x {extent[1]:,.0f} m; expected a pixel of about {finest:g} m"
         )
-    elif min(metres) * FINEST_SHARE < finest * (1 - 1e-6):
+    elif min(metres) * MAX_REFINEMENT < finest * (1 - 1e-6):
         yield (
-            f"a pixel of {shown} in units of {proj} is more than {FINEST_SHARE} times finer than the images of tile "
-            f"{tile}, whose pixels measure {finest:g} m; expected at least {finest * units / FINEST_SHARE:.3g}"
+            f"a pixel of {shown} in units of {proj} is more than {MAX_REFINEMENT} times finer than the images of tile "
+            f"{tile}, whose pixels measure {finest:g} m; expected at least {finest * units / MAX_REFINEMENT:.3g}"
         )
 
 
 def finest_pixel(series: Sequence[SensorScene]) -> float:
-    """Width in metres of the smallest pixel of any file of a tile."""
+    """Size in metres of the smallest pixel of all files of a tile."""
     grids = {grid for one in series for grid in one.grids.values()}
     return min(min(resolution(grid)) / units_per_metre(crs_name(grid), _latitude(grid)) for grid in grids)
 
@@ -110,7 +110,7 @@ def extent_of(config: Config, scenes: Mapping[str, Scene], outlines: Mapping[str
 
 
 def extent_remarks(config: Config, scenes: Mapping[str, Scene]) -> Iterator[Remark]:
-    """Remarks on a projection that is not made for where the tiles are, and on maps of hardly any pixel."""
+    """Remarks on a projection that does not fit the location of the tiles, and on very small maps."""
     size = config.chain.spatial_resolution
     grids = {tile: scene.geobox for tile, scene in scenes.items()}
     yield from remarks_about(projection_notes(config.chain.proj, grids), "extent")
@@ -118,18 +118,18 @@ def extent_remarks(config: Config, scenes: Mapping[str, Scene]) -> Iterator[Rema
         rows, columns = map(int, scene.geobox.shape)
         finest = finest_pixel(scene.sensors)
         metres = max(resolution(scene.geobox)) / units_per_metre(crs_name(scene.geobox), _latitude(scene.geobox))
-        if min(rows, columns) < FEWEST_PIXELS and metres > COARSER * finest:
+        if min(rows, columns) < MIN_TILE_PIXELS and metres > MAX_COARSENING * finest:
             shown = " x ".join(f"{side:g}" for side in dict.fromkeys(size or ()))
             text = (
                 f"chain.spatial_resolution: with pixels of {shown} in units of {config.chain.proj}, the map of tile "
-                f"{tile} has {columns:,} x {rows:,} pixels only; its images have pixels of {finest:g} m. Check that "
-                "the size is the one that is meant."
+                f"{tile} has only {columns:,} x {rows:,} pixels; its images have pixels of {finest:g} m. Check "
+                "the pixel size."
             )
             yield Remark(text, "extent", tile)
 
 
 def projection_notes(proj: str, grids: Mapping[str, GeoBox]) -> Iterator[str]:
-    """A note when tiles lie outside the area of use of a projection, by more than zones overlap."""
+    """A note if tiles lie outside the area of use of a projection by more than ``MAX_OVERLAP``."""
     area = CRS(proj).area_of_use
     if area is None:
         return
@@ -138,19 +138,19 @@ def projection_notes(proj: str, grids: Mapping[str, GeoBox]) -> Iterator[str]:
     if outside:
         longitude, latitude = places[outside[0]]
         yield (
-            f"chain.proj: {proj} ({CRS(proj).name}) is made for {_degrees(area.west, area.east, 'EW')}, "
+            f"chain.proj: {proj} ({CRS(proj).name}) is intended for {_degrees(area.west, area.east, 'EW')}, "
             f"{_degrees(area.south, area.north, 'NS')}, and {counted(len(outside), 'tile')} outside of it: "
             f"{some(outside)} ({outside[0]} is near {_degree(longitude, 'EW')}, {_degree(latitude, 'NS')}). The map "
-            "would be distorted: check the number of the projection."
+            "would be distorted: check the EPSG code of the projection."
         )
 
 
 def _within(area: tuple[float, float, float, float], longitude: float, latitude: float) -> bool:
-    """Whether a point (degrees) lies in an area, or within ``OVERLAP`` of it. The area may cross the date line."""
+    """Whether a point (degrees) lies in an area, or within ``MAX_OVERLAP`` of it. The area may cross the date line."""
     west, south, east, north = area
     width = (east - west) % WHOLE_TURN or WHOLE_TURN
-    east_of = (longitude - west + OVERLAP) % WHOLE_TURN
-    return east_of <= width + 2 * OVERLAP and south - OVERLAP <= latitude <= north + OVERLAP
+    east_of = (longitude - west + MAX_OVERLAP) % WHOLE_TURN
+    return east_of <= width + 2 * MAX_OVERLAP and south - MAX_OVERLAP <= latitude <= north + MAX_OVERLAP
 
 
 def _degrees(least: float, most: float, letters: str) -> str:
@@ -162,19 +162,19 @@ def _degree(angle: float, letters: str) -> str:
 
 
 def extent_problems(extent: Extent) -> Iterator[str]:
-    """What is too large to be written."""
+    """A problem if the map is too large to be written."""
     rows, columns = extent.shape
-    if rows * columns > MOSAIC_PIXELS or max(rows, columns) > LONGEST_SIDE:
+    if rows * columns > MAX_MOSAIC_PIXELS or max(rows, columns) > MAX_SIDE_PIXELS:
         yield (
-            f"the map of these tiles would have {columns:,} x {rows:,} pixels; expected at most {MOSAIC_PIXELS:,} in "
-            "all. Give larger pixels, or map tiles that lie far apart in runs of their own"
+            f"the map of these tiles would have {columns:,} x {rows:,} pixels; expected at most {MAX_MOSAIC_PIXELS:,} "
+            "in all. Give larger pixels, or map distant tiles in separate runs"
         )
 
 
 def table_problems(rows: int, runs: int) -> Iterator[str]:
-    """What makes a run of too many jobs to be planned."""
-    if rows > ROWS:
+    """A problem if a run has too many jobs to plan."""
+    if rows > MAX_ROWS:
         yield (
             f"{counted(runs, 'run')} of these tiles, sensors and regions give {rows:,} combinations to plan; expected "
-            f"at most {ROWS:,}. Ask for fewer runs, or map some of the tiles in another configuration"
+            f"at most {MAX_ROWS:,}. Reduce arg_train.runs, or map some tiles with another configuration"
         )

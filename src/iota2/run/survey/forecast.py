@@ -1,4 +1,4 @@
-"""What a run will need of memory, disk and time, told before it begins, and how many workers fit into the memory."""
+"""Estimates of memory, disk and time before a run, and the number of workers that fit into memory."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ from iota2.run.records.verdicts import Verdict
 from iota2.run.survey.survey import Survey
 
 BASE = 500 << 20
-"""Bytes of a process that has everything imported and compiles, before it holds a block; of the main process too."""
+"""Bytes of a process after all imports and compilation, without blocks; also of the main process."""
 STARTING = 4.0
-"""Seconds until workers are there."""
+"""Seconds until workers have started."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is expected of a run. Estimates, not limits."""
+    """Resources that a run will need. Estimates, not limits."""
 
     memory: int
-    """Bytes of all processes at a time, at most."""
+    """Maximum memory of all processes together, bytes."""
     disk: int
-    """Bytes of files to be written, those of the moment included."""
+    """Bytes of files to be written, including temporary files."""
     room: int
-    """Bytes of them that need room: no more than take the place of files of earlier runs."""
+    """Free disk space needed in bytes, which excludes the size of replaced files."""
     seconds: float
     rough: bool
-    """No earlier run tells how long the jobs take: from a few measured constants."""
+    """Whether times come from measured constants, because earlier runs lack some of the jobs."""
     workers: int
     block: tuple[int, int] | None
-    """Rows and columns of what is computed at once, on the tile where they are smallest; None when no step tells."""
+    """Rows and columns of the smallest block of any tile; None if no step reports blocks."""
     guesses: Mapping[str, float] = field(default_factory=dict)
-    """By step, the mean seconds of the jobs of which no earlier run tells."""
+    """Mean estimated seconds by step, of jobs without a record of an earlier run."""
 
     def text(self, free: int) -> str:
-        """One line to read."""
+        """The forecast in one line."""
         blocks = f", blocks of {self.block[0]} rows x {self.block[1]} columns" if self.block else ""
         replaced = f" ({size(self.room)} beside what they replace)" if self.room < self.disk else ""
         return (
@@ -72,10 +72,10 @@ def forecast_run(
     shares: Mapping[str, Resources] | None = None,
     freed: int | None = None,
 ) -> Forecast:
-    """What the jobs that are not up to date will need, on ``workers`` processes (0: this one).
+    """The forecast for the jobs that are not up to date, on ``workers`` processes (0: this process).
 
-    ``shares`` are the resources of steps that do not get ``use``. ``freed``: bytes of all files that are removed
-    first; None when each job replaces its own. ConfigError when the smallest block does not fit a job's memory.
+    ``shares``: resources of steps that do not use ``use``. ``freed``: bytes of all files that are removed first; None
+    if each job replaces its own files. ConfigError if the smallest block does not fit into a job's memory.
     """
     jobs = [job for job in plan.jobs if verdicts[job.id].state != "fresh"]
     need = _JobEstimate(config, found)
@@ -95,7 +95,7 @@ def forecast_run(
 
 
 def _guesses(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], need: _JobEstimate) -> dict[str, float]:
-    """By step, the mean of what is guessed for its jobs without a record."""
+    """Mean estimated seconds by step, of jobs without a record."""
     seconds: dict[str, list[float]] = defaultdict(list)
     for job in jobs:
         if verdicts[job.id].record is None:
@@ -111,9 +111,9 @@ def _disk(
     at_once: int,
     freed: int | None,
 ) -> tuple[float, float]:
-    """Bytes that the jobs write, and for how many of them there must be room.
+    """Bytes that the jobs write, and the free disk space that they need.
 
-    A file is replaced when the new one is whole, so while a job runs the old ones are there too.
+    A file is replaced when the new one is complete, so the old one exists during the job.
     """
     kept = old = largest = together = 0.0
     for job in jobs:
@@ -131,36 +131,36 @@ def _disk(
 def budgets_of(
     config: Config, found: Survey, jobs: Iterable[Job], use: Resources, shares: Mapping[str, Resources]
 ) -> list[int]:
-    """Bytes for the arrays of each job, largest first: of blocks, as they are allowed, and of samples."""
+    """Bytes of the arrays of each job, largest first, for the allowed blocks and for samples."""
     need = _JobEstimate(config, found)
     budgets = ((job, shares.get(job.step.name, use).memory) for job in jobs)
     return sorted((need.cost(job, allowed).memory for job, allowed in budgets), reverse=True)
 
 
 def needed_memory(workers: int, budgets: Sequence[int]) -> int:
-    """Bytes of ``workers`` processes that run the jobs with the largest budgets at a time, and of the main one."""
+    """Bytes of ``workers`` processes that run the jobs with the largest budgets at once, and of the main process."""
     return BASE + workers * BASE + sum(budgets[: max(1, workers)])
 
 
 def fitting_workers(wanted: int, budgets: Sequence[int], available: int) -> int:
-    """Workers that fit the memory that is there, at least one; 0 stays 0."""
+    """Number of workers that fit into the available memory, at least one; 0 for 0."""
     fitting = (count for count in range(wanted, 1, -1) if needed_memory(count, budgets) <= available)
     return next(fitting, min(wanted, 1))
 
 
 def require_room(root: Path, needed: int) -> int:
-    """Bytes free on the disk of the output folder; OutputError when they are fewer than needed."""
+    """Free bytes on the disk of the output folder; OutputError if fewer than needed."""
     free = shutil.disk_usage(next(folder for folder in (root, *root.parents) if folder.exists())).free
     if needed > free:
         raise OutputError(
-            f"{root}: the run needs about {size(needed)} more on this disk, {size(free)} are free. Make room, or "
-            "choose another chain.output_path. Nothing was changed."
+            f"{root}: the run needs about {size(needed)} more on this disk, {size(free)} are free. Free disk "
+            "space, or choose another chain.output_path. Nothing was changed."
         )
     return free
 
 
 def size(count: float) -> str:
-    """Bytes to read."""
+    """A number of bytes in words."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
@@ -179,7 +179,7 @@ def _duration(seconds: float) -> str:
 
 
 class _JobEstimate:
-    """The cost of each job, by its step."""
+    """Costs of jobs, as estimated by their steps."""
 
     def __init__(self, config: Config, found: Survey) -> None:
         samples = _samples(config, found, len(found.classes.codes) if found.classes else 1)
@@ -187,12 +187,12 @@ class _JobEstimate:
         self.facts = Facts(found.scenes, found.regions, found.recipe, found.classes, samples)
 
     def cost(self, job: Job, allowed: int = 0) -> Cost:
-        """What a job will need when its blocks may take the bytes that are ``allowed``."""
+        """Cost of a job whose blocks may take ``allowed`` bytes."""
         found: Cost = job.step.cost(self._config, JobFacts(self.facts, job.key, allowed))
         return found
 
     def block(self, steps: Iterable[Step], use: Callable[[Step], Resources]) -> tuple[int, int] | None:
-        """Rows and columns of the smallest block that a step computes at once on a tile; None when no step tells."""
+        """Rows and columns of the smallest block of any step and tile; None if no step reports blocks."""
         shapes = [
             step.block_shape(self._config, self.facts, tile, use(step))
             for step in steps
@@ -203,7 +203,7 @@ class _JobEstimate:
 
 
 def _samples(config: Config, found: Survey, classes: int) -> float:
-    """Selected pixels of all models and seeds, at most: of those labelled, or as many as are asked for."""
+    """Maximum number of selected pixels of all models and seeds, from the labelled area and the options."""
     seeds = config.arg_train.runs
     scenes = list(found.scenes.values())
     labelled = seeds * config.arg_train.ratio * found.labelled / _pixel_area(scenes)
@@ -219,12 +219,12 @@ def _samples(config: Config, found: Survey, classes: int) -> float:
 
 
 def _pixel_area(scenes: Iterable[Scene]) -> float:
-    """Ground of the smallest pixel."""
+    """Area of the smallest pixel."""
     return float(min(np.prod(resolution(scene.geobox)) for scene in scenes))
 
 
 def _seconds(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], need: _JobEstimate) -> tuple[float, bool]:
-    """Seconds of all jobs one after the other, and whether any of them had to be guessed."""
+    """Sum of the seconds of all jobs, and whether any of them is a guess."""
     seconds, rough = 0.0, False
     for job in jobs:
         record = verdicts[job.id].record
@@ -235,7 +235,7 @@ def _seconds(jobs: Iterable[Job], verdicts: Mapping[str, Verdict], need: _JobEst
 
 @contextmanager
 def full_disk_message(root: Path, needed: int, resume: str) -> Iterator[None]:
-    """Say, when what the body does fails for want of room, how much is free and was needed when it began."""
+    """Add free and needed disk space to errors of the body that are due to a full disk."""
     try:
         yield
     except JobsFailed as failed:
@@ -244,7 +244,9 @@ def full_disk_message(root: Path, needed: int, resume: str) -> Iterator[None]:
         raise
     except OSError as err:
         if disk_is_full(err):
-            raise OutputError(f"{_full_text(root, needed)}\nWhat is done stays. Make room, then: {resume}") from err
+            raise OutputError(
+                f"{_full_text(root, needed)}\nCompleted jobs are kept. Free disk space, then run: {resume}"
+            ) from err
         raise
 
 

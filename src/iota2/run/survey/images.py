@@ -25,26 +25,26 @@ _IMAGES = tuple(f"chain.{key}" for key in (*PLACES.values(), "user_sensors", "st
 
 @dataclass(frozen=True)
 class Images:
-    """The sensors of which there are images, and the scene of each tile for which one could be made."""
+    """The sensors with images, and the scene of each tile that has one."""
 
     sensors: tuple[SensorOptions, ...]
     scenes: Mapping[str, Scene]
     footprints: Mapping[str, shapely.Geometry]
     """Outline of each tile in ``chain.proj``."""
     notes: Mapping[str, tuple[Remark, ...]]
-    """What the scan of each tile passed over."""
+    """Remarks of the scan of each tile, such as ignored files."""
     complete: bool
-    """Whether every sensor that is asked for is known, and every tile has its scene."""
+    """Whether all requested sensors are known and all tiles have a scene."""
     recipe: FeatureRecipe | None
-    """None unless complete, and when options of features or dates have problems."""
+    """None if incomplete, or if options of features or dates have problems."""
     item_remarks: tuple[Remark, ...] = ()
-    """On STAC items that were passed over."""
+    """Remarks on ignored STAC items."""
     sensor_remarks: tuple[Remark, ...] = ()
-    """On sensors that are left out."""
+    """Remarks on ignored sensors."""
 
 
 def find_images(problems: Problems) -> Images:
-    """Scan the archives (headers only); what is wrong with images and their options is added to ``problems``."""
+    """Scan the archives (headers only); problems of images and their options are added to ``problems``."""
     config, attempt = problems.config, problems.attempt
     enabled, sound = _enabled(problems)
     sensors, left_out = (attempt(lambda: with_images(config, enabled), "chain", "s1_path") if enabled else None) or (
@@ -96,14 +96,14 @@ def _scanned(
 
 
 def _recipe(problems: Problems, scenes: Mapping[str, Scene]) -> FeatureRecipe | None:
-    """The recipe; None when options of features or dates have problems."""
+    """The recipe; None if options of features or dates have problems."""
     if any(option.partition(".")[0] not in ("chain", "arg_classification") for option in problems.broken):
         return None
     return problems.attempt(lambda: build_recipe(scenes, recipe_params(problems.config)))
 
 
 def _sensors_usable(problems: Problems) -> bool:
-    """Whether it is known which sensor is the reference."""
+    """Whether the reference sensor is known."""
     return problems.config.chain.reference_sensor is None or problems.usable(*_IMAGES)
 
 
@@ -113,7 +113,7 @@ def _grid_usable(problems: Problems) -> bool:
 
 
 def _threshold_problems(scenes: Mapping[str, Scene], threshold: int) -> list[str]:
-    """That no tile has as many dates as a sample must be clear on."""
+    """A problem if no tile has as many dates as the cloud threshold requires."""
     days = {
         tile: sum(len(set(one.days)) for one in scene.sensors if not one.spec.static) for tile, scene in scenes.items()
     }

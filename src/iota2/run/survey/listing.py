@@ -1,4 +1,4 @@
-"""What the survey leaves for the jobs: scenes, notes, and fingerprints of the images' files."""
+"""Files of the survey for the jobs: scenes, notes, and fingerprints of image files."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from iota2.run.records.state import StateFile, make_way, require
 from iota2.run.survey.survey import Survey
 
 CACHE = layout.INPUTS.path
-"""Size, time and fingerprint of every image file seen, by path: what has the same size and time is not read again."""
-WHOLE = 16 << 20
-"""Files up to so many bytes are read whole: on a hard disk that takes about as long as the pieces of a larger one."""
-SAMPLES, SAMPLE = 16, 4096
-"""Of larger files a fingerprint reads so many pieces of so many bytes, evenly spread, first and last included."""
+"""Size, time and fingerprint of all known image files by path; files with the same size and time are not read again."""
+MAX_WHOLE_BYTES = 16 << 20
+"""Maximum size of a file that is read completely; on a hard disk, samples of a larger file take about as long."""
+SAMPLE_COUNT, SAMPLE_BYTES = 16, 4096
+"""Number and size of samples of larger files, evenly spaced, including the beginning and the end."""
 _THREADS = 8
 _PORTION = 32
 _SIZE_ALONE = "size alone"
-"""Begins the fingerprint of a file whose server says nothing else."""
+"""Prefix of the fingerprint of a remote file without ETag and modification time."""
 _CHUNK = 1 << 20
 
 
 def survey_texts(found: Survey, root: Path) -> dict[Path, str]:
-    """The files that the survey leaves in the output folder, with their text; nothing is written yet."""
+    """Text of each file of the survey in the output folder; nothing is written yet."""
     cache = KNOWN.load(root)
     texts: dict[Path, str] = {}
     others = [str(found.alignment)] if found.alignment else []
@@ -54,19 +54,19 @@ def survey_texts(found: Survey, root: Path) -> dict[Path, str]:
 
 
 def digests(texts: Mapping[Path, str], root: Path) -> dict[str, str]:
-    """Digest of each text by its path in the output folder, as the ledger compares them."""
+    """Digest of each text, by path in the output folder, in the form of records."""
     return {relative(path, root): checksum_of_text(path, text) for path, text in texts.items()}
 
 
 def write_survey(texts: Mapping[Path, str]) -> None:
-    """Write the texts that are not there yet as they are."""
+    """Write the files whose content differs."""
     for path, text in texts.items():
-        if not _holds(path, text):
+        if not _contains(path, text):
             make_way(path)
             write_text(path, text)
 
 
-def _holds(path: Path, text: str) -> bool:
+def _contains(path: Path, text: str) -> bool:
     try:
         return read_bytes(path, max(MAX_TEXT, 2 * len(text))) == text.encode()
     except OSError:
@@ -74,18 +74,21 @@ def _holds(path: Path, text: str) -> bool:
 
 
 def fingerprint(path: str | Path, size: int) -> str:
-    """Digest of the size and the bytes of a file; of one larger than ``WHOLE``, of pieces of it, evenly spread: a
-    changed image has another one, short of a change that keeps every byte of the pieces."""
+    """Digest of the size and bytes of a file.
+
+    Files larger than ``MAX_WHOLE_BYTES`` are sampled at evenly spaced positions; a change between samples that keeps
+    the size is not detected.
+    """
     require_regular(path)
     total = hashlib.blake2b(str(size).encode(), digest_size=16)
     with open(path, "rb") as file:
-        if size <= WHOLE:
+        if size <= MAX_WHOLE_BYTES:
             while chunk := file.read(_CHUNK):
                 total.update(chunk)
         else:
-            for k in range(SAMPLES):
-                file.seek((size - SAMPLE) * k // (SAMPLES - 1))
-                total.update(file.read(SAMPLE))
+            for k in range(SAMPLE_COUNT):
+                file.seek((size - SAMPLE_BYTES) * k // (SAMPLE_COUNT - 1))
+                total.update(file.read(SAMPLE_BYTES))
     return total.hexdigest()
 
 
@@ -104,13 +107,13 @@ def _is_entry(value: object) -> bool:
 
 
 KNOWN: StateFile[dict[str, Entry]] = StateFile(
-    CACHE, _parsed_entries, dict, "It is made anew: all images are read for their fingerprints."
+    CACHE, _parsed_entries, dict, "It is recreated; all images are read for their fingerprints."
 )
-"""What runs keep of the images that they have seen."""
+"""State file of the known images."""
 
 
 def _entries(paths: Sequence[str], cache: dict[str, Entry]) -> dict[str, Entry]:
-    """Size, time and fingerprint of each file; the cache learns what it did not know."""
+    """Size, time and fingerprint of each file; new ones are added to the cache."""
     remote = _remote_entries([path for path in paths if is_remote(path)])
 
     def look(some: Sequence[str]) -> list[Entry]:
@@ -126,7 +129,7 @@ def _entries(paths: Sequence[str], cache: dict[str, Entry]) -> dict[str, Entry]:
 
 
 def _remote_entries(addresses: Sequence[str]) -> dict[str, Entry]:
-    """What stands for the bytes of files on web servers: their size and the stamp that the server gives them."""
+    """Entries of files on web servers, from their size and the ETag or time of the server."""
     if not addresses:
         return {}
     from iota2.io.files.remote import remote_state, session  # noqa: PLC0415 - loads requests, which takes long
@@ -142,10 +145,10 @@ def _remote_entry(size: int, stamp: str) -> Entry:
 
 
 def _unstamped(tile: str, listing: Mapping[str, int | str]) -> tuple[Remark, ...]:
-    """A remark on files of which only another size is noticed."""
+    """A remark on files of which only changes of the size are detected."""
     paths = [path for path, fingerprint in listing.items() if str(fingerprint).startswith(_SIZE_ALONE)]
-    told = "their server gives neither ETag nor Last-Modified, so only a change of their size is noticed"
-    text = f"{counted(len(paths), 'file')} (first: {paths[0]}): {told}" if paths else ""
+    limit = "the server provides neither ETag nor Last-Modified, so only changes of the size are detected"
+    text = f"{counted(len(paths), 'file')} (first: {paths[0]}): {limit}" if paths else ""
     return (Remark(text, "images", tile),) if text else ()
 
 

@@ -1,4 +1,4 @@
-"""Problems of inputs, each with the option of the configuration that it is about, and the line of that option."""
+"""Problems of inputs, each with its option of the configuration and the line of the option."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from iota2.errors import ConfigError, InputProblems, MissingField, UserError, me
 
 T = TypeVar("T")
 Option = tuple[str | int, ...]
-"""An option: its section, its key, and the keys of a part of its value; empty when none is known."""
+"""An option: section, key, and keys of a part of the value; empty if unknown."""
 MAX_SHOWN = 20
-"""Problems of one option that a message lists."""
+"""Maximum number of problems of one option in a message."""
 _NAMED = re.compile(r"([A-Za-z]\w*(?:\.\w+)+): ")
-"""An option at the beginning of a sentence about it."""
+"""Pattern of an option at the beginning of a message."""
 
 
 class Problems:
-    """Collects the problems of the inputs of one configuration; ``broken`` are options that have a problem themselves,
-    such as ``chain.proj``."""
+    """Collector of problems of the inputs of one configuration.
+
+    ``broken``: options with an invalid value, such as ``chain.proj``.
+    """
 
     def __init__(self, config: Config, broken: Set[str] = frozenset()) -> None:
         self.config, self.broken, self.asks = config, broken, chain_of(config).asks
@@ -37,7 +39,7 @@ class Problems:
         return bool(self._found or self.broken)
 
     def lines(self) -> list[tuple[int, str]]:
-        """Line (0 when the option is not written) and sentence of each problem of inputs, sorted by line."""
+        """Line (0 for an option that is not set) and text of each problem, sorted by line."""
         counts: Counter[Option] = Counter(option for option, _ in self._found)
         listed: Counter[Option] = Counter()
         lines = []
@@ -51,15 +53,15 @@ class Problems:
         return sorted(dict.fromkeys(lines), key=lambda pair: pair[0])
 
     def usable(self, *options: str) -> bool:
-        """Whether neither these options nor their sections have a problem themselves."""
+        """Whether these options and their sections are valid."""
         return self.broken.isdisjoint({*options, *(option.partition(".")[0] for option in options)})
 
     def checks(self, ask: Ask) -> bool:
-        """Whether a part of the outside world is asked for, and checked before the run."""
+        """Whether this kind of input data is needed and checked before the run."""
         return ask in self.asks and self.config.chain.check_inputs
 
     def add(self, option: Option, text: str) -> None:
-        """Add a problem. A text that begins with the name of an option belongs to that option."""
+        """Add a problem. A text that begins with the name of an option is assigned to that option."""
         if match := _NAMED.match(text):
             section, key, *_ = named = match[1].split(".")
             if key in KEYS.get(section, ()):
@@ -67,7 +69,7 @@ class Problems:
         self._found[option, text] = None
 
     def attempt(self, read: Callable[[], T], *option: str | int) -> T | None:
-        """What ``read`` returns; None, with its problems added, when it fails."""
+        """Result of ``read``; None if it fails, with its problems added."""
         try:
             return read()
         except InputProblems as err:
@@ -84,7 +86,7 @@ class Problems:
 
 @contextmanager
 def about_field(key: str) -> Iterator[None]:
-    """A field that a file lacks is a problem of the option that names the field, not the file."""
+    """Assign a missing field to the option with the name of the field instead of the file."""
     try:
         yield
     except MissingField as err:

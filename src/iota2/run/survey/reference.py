@@ -1,4 +1,4 @@
-"""The reference data and the classes of a run."""
+"""Reference data and classes of a run."""
 
 from __future__ import annotations
 
@@ -33,18 +33,20 @@ BYCLASS = "strategy.byclass.in"
 
 @dataclass(frozen=True)
 class Reference:
-    """What is known of the reference data and the classes."""
+    """Classes, labelled area and remarks from the reference data."""
 
     classes: Nomenclature | None
-    """None when they were not looked at, or have problems."""
+    """None if not checked, or with problems."""
     labelled: float
-    """Area of the polygons on the tiles, in units of the first tile's lattice; 0 when they were not read."""
+    """Area of the polygons on the tiles, in units of the first tile's CRS; 0 if they were not read."""
     remarks: tuple[Remark, ...]
 
 
 def find_reference(problems: Problems, images: Images, regions: Regions) -> Reference:
-    """Read reference data and classes, unless ``chain.check_inputs`` is off; what is wrong with them, and what they
-    lack for these images and regions, is added to ``problems``."""
+    """Read reference data and classes if ``chain.check_inputs`` is on.
+
+    Problems of the data, and missing data for these images and regions, are added to ``problems``.
+    """
     config = problems.config
     data = _polygons(problems, images) if problems.checks("reference") else None
     classes = _classes(problems, data)
@@ -52,7 +54,7 @@ def find_reference(problems: Problems, images: Images, regions: Regions) -> Refe
     tables = problems.checks("reference") and problems.usable("arg_train.sample_selection")
     uncounted = problems.attempt(lambda: _uncounted(config, classes)) if tables else None
     if images.complete and regions.usable and data is not None:
-        for text in _ground_problems(regions.frame, images.footprints, data, config):
+        for text in _coverage_problems(regions.frame, images.footprints, data, config):
             problems.add(("chain", "ground_truth"), text)
     if problems.exist:
         return Reference(classes, 0.0, ())
@@ -76,7 +78,7 @@ def _polygons(problems: Problems, images: Images) -> ReferenceData | None:
 
 
 def _split_field(problems: Problems) -> FieldValues | None:
-    """The values that keep polygons on one side of the split; None when no field is asked for."""
+    """Values of ``arg_train.split_field``, which keep polygons on one side of the split; None if not set."""
     option, field = ("arg_train", "split_field"), problems.config.arg_train.split_field
     if field is None or not problems.usable(".".join(option)):
         return None
@@ -107,7 +109,7 @@ def _read_reference(
     chain = config.chain
     rule = None
     if chain.points is not None:
-        # without any tile there is no grid, and no run: the file is still read, to report what is wrong with it
+        # without tiles there is no run, but the file is still read to report its problems
         grids = {tile: scene.geobox for tile, scene in scenes.items()}
         rule = PointRule(chain.points, grids or {"": _anywhere(chain.proj)}, footprints)
     with about_field("data_field"):
@@ -119,9 +121,9 @@ def _anywhere(proj: str) -> GeoBox:
 
 
 def _uncounted(config: Config, classes: Nomenclature | None) -> list[str]:
-    """A remark on each table of counts by class that lacks classes; InputProblems for tables that cannot be used.
+    """A remark on each table of counts by class without some classes; InputProblems for unusable tables.
 
-    Where the classes are not known, only the form of the tables is looked at.
+    If the classes are not known, only the format of the tables is checked.
     """
     selection, root = config.arg_train.sample_selection, ("arg_train", "sample_selection")
     given = [(root, selection), *(((*root, "per_model", k), one) for k, one in enumerate(selection.per_model))]
@@ -138,7 +140,7 @@ def _uncounted(config: Config, classes: Nomenclature | None) -> list[str]:
     if problems:
         raise InputProblems(problems)
     return [
-        f"{path}: no count for label {', '.join(labels)}: none of their pixels is selected where it is used."
+        f"{path}: no count for label {', '.join(labels)}: no pixels of these classes are selected with this table."
         for path, labels in missing.items()
         if labels
     ]
@@ -147,20 +149,20 @@ def _uncounted(config: Config, classes: Nomenclature | None) -> list[str]:
 def _labelled(
     reference: ReferenceData, footprints: Mapping[str, shapely.Geometry], scenes: Mapping[str, Scene]
 ) -> float:
-    """Area of the polygons that meet a tile, in map units of the first tile's lattice."""
+    """Area of the polygons that meet a tile, in map units of the first tile's CRS."""
     polygons = reference.frame.geometry
     on_tiles = polygons[polygons.intersects(shapely.union_all(list(footprints.values())))]
-    lattice = next(iter(scenes.values())).geobox
-    return float(shapely.area(to_crs(on_tiles, str(lattice.crs)).to_numpy()).sum())
+    grid = next(iter(scenes.values())).geobox
+    return float(shapely.area(to_crs(on_tiles, str(grid.crs)).to_numpy()).sum())
 
 
-def _ground_problems(
+def _coverage_problems(
     regions: gpd.GeoDataFrame | None,
     footprints: Mapping[str, shapely.Geometry],
     reference: ReferenceData,
     config: Config,
 ) -> Sequence[str]:
-    """Regions or tiles without any reference polygon to learn from."""
+    """Problems of regions or tiles without reference polygons."""
     tiles = shapely.union_all(list(footprints.values()))
     polygons = reference.frame.geometry
     on_tiles = polygons[polygons.intersects(tiles)]
@@ -178,14 +180,14 @@ def _ground_problems(
         for row in regions.itertuples()
         if row.geometry.intersects(tiles) and not on_tiles.intersects(row.geometry).any()
     ]
-    remedy = "Draw polygons there, merge it with another region, or take it out of the region file."
+    remedy = "Draw polygons there, merge it with another region, or remove it from the region file."
     return [f"{where}: region {region} has no reference polygon on the tiles. {remedy}" for region in empty]
 
 
 def _off_tiles(
     reference: ReferenceData | None, footprints: Mapping[str, shapely.Geometry], classes: Nomenclature | None
 ) -> list[str]:
-    """A remark on each class of which no polygon, or hardly any area, lies on the tiles."""
+    """A remark on each class with no polygon or hardly any area on the tiles."""
     if reference is None or classes is None:
         return []
     polygons, labels = reference.frame.geometry.to_numpy(), reference.frame["label"].to_numpy()
@@ -205,11 +207,11 @@ def _off_tiles(
 
 
 def _exchanged(polygons: gpd.GeoSeries, tiles: shapely.Geometry) -> str:
-    """That polygons would lie on the tiles if x and y were exchanged, in the projection or in degrees."""
+    """A hint if polygons would lie on the tiles with x and y swapped, in the projection or in degrees."""
     for crs in (polygons.crs, "EPSG:4326"):
         swapped = to_crs(polygons, crs).map(lambda one: shapely.transform(one, lambda xy: xy[:, ::-1]))
         if to_crs(gpd.GeoSeries(swapped.to_numpy(), crs=crs), polygons.crs).intersects(tiles).any():
-            return " With x and y exchanged they would lie there: the file has its coordinates in the wrong order."
+            return " With x and y swapped they would be on the tiles: the file has its coordinates in the wrong order."
     return ""
 
 

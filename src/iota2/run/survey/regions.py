@@ -1,4 +1,4 @@
-"""The regions of a run, and which of them each tile meets."""
+"""Regions of a run, and the regions of each tile."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from iota2.run.survey.problems import Option, Problems, about_field
 
 @dataclass(frozen=True)
 class Regions:
-    """The regions, and where they are."""
+    """The regions, and the regions of each tile."""
 
     frame: gpd.GeoDataFrame | None
-    """Names and outlines; None without a file, and when it cannot be read."""
+    """Names and outlines; None without a file or for an unreadable one."""
     by_tile: Mapping[str, tuple[str, ...]]
     """Names of the regions that each tile meets."""
     usable: bool
-    """Whether the options about regions have no problems themselves."""
+    """Whether the options of regions are valid."""
     remarks: tuple[Remark, ...] = ()
 
 
 def find_regions(problems: Problems, images: Images) -> Regions:
-    """Read the regions; what is wrong with them, and with options that name one, is added to ``problems``."""
+    """Read the regions; their problems, and those of options that name a region, are added to ``problems``."""
     config = problems.config
     usable = "regions" in problems.asks and problems.usable("chain.region_path", "chain.region_field", "chain.proj")
     frame = problems.attempt(lambda: _read_regions(config), "chain", "region_path") if usable else None
@@ -53,15 +53,15 @@ def _read_regions(config: Config) -> gpd.GeoDataFrame | None:
 
 
 def _unknown_models(config: Config, regions: gpd.GeoDataFrame | None) -> list[tuple[Option, str]]:
-    """Entries of ``per_model`` about a region that does not exist."""
+    """Problems of ``per_model`` entries with an unknown region."""
     if regions is None and config.chain.region_path:
-        return []  # they cannot be read, which is told already
+        return []  # the file cannot be read, which is reported already
     names = sorted(regions[REGION]) if regions is not None else [SINGLE_REGION]
-    source = config.chain.region_path or "this run, which has a single one"
+    source = config.chain.region_path or "this run, which has a single region"
     return [
         (
             ("arg_train", "sample_selection", "per_model", k),
-            f"target_model '{entry.target_model}' is no region of {source}"
+            f"target_model '{entry.target_model}' is not a region of {source}"
             + (did_you_mean(entry.target_model, names) or f"; expected one of {', '.join(names)}"),
         )
         for k, entry in enumerate(config.arg_train.sample_selection.per_model)
@@ -72,12 +72,12 @@ def _unknown_models(config: Config, regions: gpd.GeoDataFrame | None) -> list[tu
 def _regions_by_tile(
     regions: gpd.GeoDataFrame | None, footprints: Mapping[str, shapely.Geometry]
 ) -> tuple[dict[str, tuple[str, ...]], tuple[Remark, ...]]:
-    """Regions that each tile meets, and a remark on those that no tile meets."""
+    """Regions of each tile, and a remark on regions outside all tiles."""
     if regions is None:
         return dict.fromkeys(footprints, (SINGLE_REGION,)), ()
     met = {
         tile: tuple(sorted(regions[REGION][regions.intersects(footprint)])) for tile, footprint in footprints.items()
     }
     outside = sorted(set(regions[REGION]) - {region for names in met.values() for region in names})
-    text = f"Regions that meet no tile of the list are left out: {', '.join(outside)}."
+    text = f"Regions outside all tiles are ignored: {', '.join(outside)}."
     return met, (Remark(text, "regions"),) if outside else ()

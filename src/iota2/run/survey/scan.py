@@ -1,4 +1,4 @@
-"""Which series of which sensors each tile has, and on which lattice it is worked."""
+"""Series of the sensors on each tile, and the working grid of the tile."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from iota2.io.stac.products import Placed
 
 Series = tuple[SensorScene, ...]
-"""What the sensors have of one tile, in the order of features."""
+"""Series of the sensors on one tile, in the order of features."""
 
 ALLOW_MISSING_HINT = " Or set chain.allow_missing_sensor to True: then its features are missing values there."
 
 MIN_COVERAGE = 0.1
-"""A sensor or layer that shows less than this part of a tile is told."""
+"""Share of a tile below which the coverage of a sensor or layer is reported."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Items:
     """The STAC items of a run."""
 
     by_sensor: Mapping[str, Placed]
-    """By the sensor's name, the items of each tile."""
+    """Items of each tile, by name of the sensor."""
     remarks: tuple[Remark, ...] = ()
-    """What was passed over."""
+    """Remarks on ignored items."""
 
 
 def read_stac(config: Config, sensors: Sequence[SensorOptions]) -> Items:
-    """The items of all sensors that are found by items; none when the configuration names no source."""
+    """The STAC items of all sensors; none if the configuration has no source of items."""
     stac = config.chain.stac_items
     if stac is None:
         return Items({})
@@ -81,9 +81,9 @@ def read_stac(config: Config, sensors: Sequence[SensorOptions]) -> Items:
 def with_images(
     config: Config, sensors: Sequence[SensorOptions]
 ) -> tuple[tuple[SensorOptions, ...], tuple[Remark, ...]]:
-    """The enabled sensors without the direction of Sentinel-1 of which no tile has images, and a remark on it.
+    """The enabled sensors, without an orbit direction of Sentinel-1 that has no images, and remarks on it.
 
-    InputError when no tile has images of either direction.
+    InputError if no tile has images of either direction.
     """
     radar = [options for options in sensors if options.spec.section == RADAR]
     if not radar or config.chain.s1_path is None:
@@ -101,10 +101,10 @@ def with_images(
 def scan(
     config: Config, sensors: Sequence[SensorOptions], tile: str, items: Items
 ) -> tuple[Series, tuple[Remark, ...]]:
-    """The series of the enabled sensors on one tile (headers only), and remarks on what was passed over.
+    """The series of the enabled sensors on one tile (headers only), and remarks on ignored files.
 
-    A sensor that the tile lacks is noted with ``allow_missing_sensor``. InputError with the problems of all sensors at
-    once, or when none with dates is there.
+    With ``allow_missing_sensor``, a sensor without images on the tile gives a remark. InputError with the problems of
+    all sensors at once, or if no sensor with dates has images.
     """
     found: list[SensorScene] = []
     remarks: list[Remark] = []
@@ -126,7 +126,7 @@ def scan(
             remarks += of_series
     if problems or not any(not series.spec.static for series in found):
         raise InputProblems(problems or [(_option_of(remark, sensors), remark.text) for remark in remarks])
-    return tuple(found), tuple(dict.fromkeys(remarks))  # the series of a section share what is said of the section
+    return tuple(found), tuple(dict.fromkeys(remarks))  # the series of a section share remarks on the section
 
 
 def _series(config: Config, options: SensorOptions, tile: str, items: Items) -> tuple[SensorScene, tuple[Remark, ...]]:
@@ -167,12 +167,12 @@ def _series(config: Config, options: SensorOptions, tile: str, items: Items) -> 
 
 
 def _option_of(remark: Remark, sensors: Sequence[SensorOptions]) -> tuple[str | int, ...]:
-    """The option with the images of the sensor that a remark is about; empty when none is known."""
+    """The option with the images of a remark's sensor; empty if unknown."""
     return next((images_option(one) for one in sensors if remark.sensor in (one.spec.name, one.spec.section)), ())
 
 
 def _same_days(series: SensorScene, tile: str, *, averaged: bool) -> list[str]:
-    """A note on days with several products, and what becomes of these."""
+    """A note on days with several products, and how they are combined."""
     told = several_a_day(series.days)
     if not told:
         return []
@@ -183,11 +183,11 @@ def _same_days(series: SensorScene, tile: str, *, averaged: bool) -> list[str]:
 def scenes_of(
     config: Config, found: Mapping[str, Series], sensors: Sequence[SensorOptions]
 ) -> tuple[dict[str, Scene], dict[str, list[Remark]]]:
-    """The scene of each tile with its working lattice, and remarks by tile.
+    """The scene of each tile with its working grid, and remarks by tile.
 
-    The pixels are those of ``reference_sensor``, or of the finest sensor with dates; of equal ones those of the first
-    with reflectances. A tile that lacks it has the pixels of its own finest sensor, as large as the others' when no
-    size is given. InputError with all sensors and layers that show nothing of their tile, and when no tile has
+    The grid is that of ``reference_sensor``, or of the finest sensor with dates; among equals, of the first sensor with
+    reflectances. A tile without this sensor uses the grid of its own finest sensor, with the pixel size of the other
+    tiles if no size is given. InputError with all sensors and layers that do not overlap their tile, and if no tile has
     ``reference_sensor``.
     """
     chain = config.chain
@@ -222,7 +222,7 @@ def scenes_of(
 
 
 def badly_placed(series: SensorScene, lattice: GeoBox, tile: str) -> tuple[list[str], list[str]]:
-    """Sentences on images that show nothing of a tile, and on those that show little of it."""
+    """Problems of images that do not overlap a tile, and notes on those that cover little of it."""
     spec, crs, files = series.spec, crs_name(lattice), series.acquisitions[0].bands
     looked_at = [band.name for band in spec.bands] if spec.static else [spec.reference.name]
     beside, little = [], []
@@ -240,7 +240,7 @@ def badly_placed(series: SensorScene, lattice: GeoBox, tile: str) -> tuple[list[
 
 
 def reference_series(asked: str | None, series: Sequence[SensorScene]) -> SensorScene:
-    """The one of the asked sensor, or the finest with dates; of equal ones, radar comes last."""
+    """The series of the sensor ``asked``, or the finest one with dates; among equals, radar comes last."""
     dated = [scene for scene in series if not scene.spec.static]
     named = [scene for scene in dated if asked in (scene.spec.section, scene.spec.name)]
     return min(named or dated, key=lambda scene: (_pixel_size(native_geobox(scene)), not scene.spec.spectral))

@@ -1,4 +1,4 @@
-"""What the outside world holds at the start of a run: products by tile, regions, reference data."""
+"""Survey of the inputs at the start of a run: images by tile, regions, reference data."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ from iota2.run.survey.regions import Regions, find_regions
 
 @dataclass(frozen=True)
 class Survey:
-    """All that is known before anything runs."""
+    """The inputs of a run, as known before the first job."""
 
     scenes: Mapping[str, Scene]
     notes: Mapping[str, tuple[Remark, ...]]
-    """What the scan of each tile passed over."""
+    """Remarks of the scan of each tile, such as ignored files."""
     regions: Mapping[str, tuple[str, ...]]
     """Names of the regions that each tile meets."""
     recipe: FeatureRecipe
     remarks: tuple[Remark, ...] = ()
-    """What the user should know beside that."""
+    """Other remarks for the user."""
     classes: Nomenclature | None = None
     labelled: float = 0.0
-    """Area of the reference polygons on the tiles, in units of the first tile's lattice; 0 when they were not read."""
+    """Area of the reference polygons on the tiles, in units of the first tile's CRS; 0 if they were not read."""
     alignment: Path | None = None
-    """The reference image with which dates are aligned."""
+    """The reference image of the coregistration."""
     sensors: tuple[SensorOptions, ...] = ()
-    """What the configuration says of the sensors of which some tile has images."""
+    """Options of the sensors with images on any tile."""
     extent: Extent = field(default_factory=Extent)
-    """How many pixels the tiles and the map have."""
+    """Size of the tiles and the map."""
 
     def rows(self, runs: int, axes: Sequence[str] = AXES) -> list[dict[str, str | int]]:
         """Combinations of tile, part and sensor with dates, crossed with regions and seeds if ``axes`` names them."""
@@ -73,9 +73,9 @@ class Survey:
 
 
 def survey(config: Config) -> Survey:
-    """Scan the archive (headers only), read regions and, unless ``check_inputs`` is off, reference data and classes.
+    """Scan the archives (headers only), read regions and, if ``check_inputs`` is on, reference data and classes.
 
-    Raises InputError with the problems of all of them at once, each with its option and line.
+    Raises InputError with all problems at once, each with its option and line.
     """
     problems = Problems(config)
     found = _gathered(problems)
@@ -87,15 +87,14 @@ def survey(config: Config) -> Survey:
 
 
 def input_problems(config: Config, broken: Set[str]) -> list[tuple[int, str]]:
-    """Line and sentence of each problem of the inputs of a configuration that has problems itself. Inputs of ``broken``
-    options are not looked at."""
+    """Line and text of each problem of the inputs of an invalid configuration; ``broken`` options are skipped."""
     problems = Problems(config, broken)
     _gathered(problems)
     return problems.lines()
 
 
 def _gathered(problems: Problems) -> Survey | None:
-    """All that is known before anything runs; None when there are problems."""
+    """The survey; None if there are problems."""
     config = problems.config
     images = find_images(problems)
     if problems.usable("chain.output_path"):
@@ -133,12 +132,12 @@ def _gathered(problems: Problems) -> Survey | None:
 
 
 def _findings(config: Config, facts: Facts) -> list[Finding]:
-    """What the active steps find about their options and inputs."""
+    """Findings of the active steps on their options and inputs."""
     return [finding for step in chain_of(config).steps if step.when(config) for finding in step.check(config, facts)]
 
 
 def _extent(problems: Problems, images: Images, regions: Regions) -> Extent:
-    """The size of the map. A map that is too large, and too many jobs, are added as problems."""
+    """The size of the map; a map that is too large and too many jobs are added as problems."""
     config = problems.config
     outlines = {tile: gpd.GeoSeries([outline]) for tile, outline in images.footprints.items()}
     extent = extent_of(config, images.scenes, outlines)

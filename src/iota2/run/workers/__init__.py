@@ -1,1 +1,1 @@
-"""How jobs are executed: in this process, on this machine, on a cluster."""
+"""Execution of jobs: in this process, on this machine, on a cluster."""

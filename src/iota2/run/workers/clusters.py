@@ -1,4 +1,4 @@
-"""Workers that are not processes of this machine's own: jobs of SLURM or PBS, and those of a scheduler that runs."""
+"""Workers on clusters: jobs of SLURM or PBS, and workers of a running Dask scheduler."""
 
 from __future__ import annotations
 
@@ -40,54 +40,54 @@ if TYPE_CHECKING:
 System = Literal["slurm", "pbs"]
 COMMANDS = {"slurm": "sbatch", "pbs": "qsub"}
 WORKERS = 10
-"""Cluster jobs by default."""
-LOOK_MILLISECONDS = 5_000
-"""How often lost workers are looked for, and others asked for in their place."""
-STILLBORN = 3
-"""Jobs in a row, in one worker's place, that may end before their worker has connected."""
-REFUSALS = 360
-"""Looks in a row, half an hour, at which a run without any worker may be refused one."""
+"""Default number of workers on a cluster."""
+POLL_MILLISECONDS = 5_000
+"""Period of checks for lost workers, which are replaced."""
+MAX_FAILED_STARTS = 3
+"""Consecutive jobs for one worker that may end before the worker connects."""
+MAX_REJECTIONS = 360
+"""Consecutive checks (half an hour) at which a run without workers may be refused a job."""
 CONNECT_SECONDS = 20
-ALONE_SECONDS = 15.0
-"""How long a scheduler without workers is waited for before a word is said."""
-LONGEST_LINE = 300
-SILENT_SECONDS = 60.0
-"""How long a worker has not been heard of when a warning is given; Dask gives it up after five minutes."""
+MAX_SECONDS_WITHOUT_WORKER = 15.0
+"""Time after which a scheduler without workers is reported."""
+MAX_LINE_CHARACTERS = 300
+MAX_SILENCE_SECONDS = 60.0
+"""Time without a sign of a worker before a warning; Dask gives the worker up after five minutes."""
 _LOGGER = logging.getLogger(__name__)
 _ENVIRONMENT = ["export PYTHONSAFEPATH=1", "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'"]
-"""A worker imports nothing from its working folder, and its web server answers nothing."""
+"""Environment in which a worker imports nothing from its working folder and its web server has no pages."""
 _QUIET = {"slurm": ["-o /dev/null", "-e /dev/null"], "pbs": ["-o /dev/null", "-e /dev/null"]}
 
 
 @dataclass(frozen=True)
 class Queue:
-    """How workers are asked for."""
+    """Settings of the jobs that provide workers."""
 
     system: System
     workers: int
     worker: Worker
     logs: Path
-    """Folder for what workers say, on a disk that they share with this machine."""
+    """Folder for logs of workers, on a disk shared with this machine."""
     private: Path
-    """Folder for the certificates of the run, on the same disk."""
+    """Folder for the certificates of the run, on the same shared disk."""
     account: str | None = None
     partition: str | None = None
 
 
 @contextmanager
 def queued_workers(queue: Queue) -> Iterator[Cluster]:
-    """Workers that are jobs of SLURM or PBS; one that is lost, or reaches its time limit, is asked for again.
+    """Workers as jobs of SLURM or PBS; lost workers, and those at their time limit, are replaced.
 
-    Connections are encrypted, with certificates that only the current user can read.
+    Connections are encrypted with certificates that only the current user can read.
 
-    Raises UserError when the system's command is not here or refuses; so does waiting for a result when no worker can
-    come any more.
+    Raises UserError if the submit command is missing or rejects a job. Waiting for a result raises UserError if no
+    more workers can start.
     """
     command = COMMANDS[queue.system]
     if shutil.which(command) is None:
         raise UserError(
-            f"engine {queue.system}: there is no command {command!r} on this machine. Start the run where jobs are "
-            "submitted from, or use another engine: local, or --scheduler ADDRESS."
+            f"engine {queue.system}: there is no command {command!r} on this machine. Start the run on a host that can "
+            "submit jobs, or use another engine: local, or --scheduler ADDRESS."
         )
     queue.logs.mkdir(parents=True, exist_ok=True)
     remove_left_over(queue.private)
@@ -98,126 +98,125 @@ def queued_workers(queue: Queue) -> Iterator[Cluster]:
         job_queue(queue, certificates) as cluster,
         Client(cluster) as client,
     ):
-        crew = _Crew(cluster, queue)
-        cluster.scheduler.add_plugin(crew, name="iota2-crew")
+        workers = _QueuedWorkers(cluster, queue)
+        cluster.scheduler.add_plugin(workers, name="iota2-workers")
         try:
-            cluster.sync(crew.submit)
+            cluster.sync(workers.submit)
         except RuntimeError as err:
-            raise UserError(f"engine {queue.system}: {command} refused a worker.\n{err}") from err
-        look = PeriodicCallback(crew.look, LOOK_MILLISECONDS)
-        cluster.loop.add_callback(look.start)
+            raise UserError(f"engine {queue.system}: {command} rejected a job for a worker.\n{err}") from err
+        poll = PeriodicCallback(workers.look, POLL_MILLISECONDS)
+        cluster.loop.add_callback(poll.start)
         try:
-            yield Cluster(client, crew.require_workers)
+            yield Cluster(client, workers.require_workers)
         finally:
-            cluster.loop.add_callback(look.stop)
+            cluster.loop.add_callback(poll.stop)
 
 
 @dataclass
 class SilentWorkers:
-    """Workers that have not been heard of for a while: frozen, or without network. Each is reported once."""
+    """Monitor of unresponsive workers, which are frozen or disconnected. Each is reported once."""
 
     _warned: set[str] = field(default_factory=set)
 
     def warn(self, last_seen: Mapping[str, float]) -> None:
-        """Warn of workers by their addresses; times are seconds since 1970."""
-        silent = {name for name, seen in last_seen.items() if time.time() - seen > SILENT_SECONDS}
+        """Warn about silent workers, by address; times are seconds since 1970."""
+        silent = {name for name, seen in last_seen.items() if time.time() - seen > MAX_SILENCE_SECONDS}
         for name in sorted(silent - self._warned):
             _LOGGER.warning(
-                "worker %s has not answered for %d s: it may be stopped or cut off. Continue it or end it; its job is "
-                "given to another worker when Dask gives it up, after five minutes.",
-                *(name, SILENT_SECONDS),
+                "worker %s has not responded for %d s: it may be suspended or disconnected. Resume or end it; after "
+                "five minutes Dask gives it up, and its job is assigned to another worker.",
+                *(name, MAX_SILENCE_SECONDS),
             )
         self._warned = silent
 
 
-class _Crew(SchedulerPlugin):
-    """The jobs of a queue, looked after: each worker has a place, and where it is lost another one is asked for.
+class _QueuedWorkers(SchedulerPlugin):
+    """Supervisor of workers in a queue: each worker has a slot, and a lost worker is replaced.
 
-    Dask tells of a worker that was connected and is lost. Of a job that ends before its worker has connected only the
-    system knows, so it is asked. A place where that happens several times in a row is given up, and with the last
-    place the run.
+    Dask reports connected workers that are lost. Jobs that end before their worker connects are found by querying the
+    queue. A slot with several such jobs in a row is given up; without slots the run ends.
     """
 
     def __init__(self, cluster: JobQueueCluster, queue: Queue) -> None:
         self._cluster = cluster
         self._queue = queue
-        self._places = queue.workers
-        self._arrived: set[str] = set()
-        self._stillborn: Counter[str] = Counter()
-        self._refused = 0
-        self._trouble = ""
+        self._slots = queue.workers
+        self._connected: set[str] = set()
+        self._failed_starts: Counter[str] = Counter()
+        self._rejected = 0
+        self._failure = ""
         self._silent = SilentWorkers()
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
-        """A worker has connected."""
+        """Note that a worker has connected."""
         name = str(scheduler.workers[worker].name)
-        self._arrived.add(name)
-        del self._stillborn[name]
+        self._connected.add(name)
+        del self._failed_starts[name]
 
     def require_workers(self) -> None:
-        """Raise UserError when no worker can come any more."""
-        if self._trouble:
-            done = "What is done stays. Mend the cause, then run the same command again."
-            raise UserError(f"engine {self._queue.system}: {self._trouble}. {done}")
+        """Raise UserError if no more workers can start."""
+        if self._failure:
+            remedy = "Completed jobs are kept. Fix the problem, then run the same command again."
+            raise UserError(f"engine {self._queue.system}: {self._failure}. {remedy}")
 
     async def submit(self) -> None:
-        """Submit jobs until every place has one. RuntimeError for one that is refused; it is as if never asked for."""
+        """Submit a job for each empty slot. RuntimeError for a rejected job, which is then forgotten."""
         cluster = self._cluster
-        self._arrived &= set(cluster.workers)
-        while len(cluster.worker_spec) < self._places:
+        self._connected &= set(cluster.workers)
+        while len(cluster.worker_spec) < self._slots:
             cluster.worker_spec.update(cluster.new_worker_spec())
         try:
             await cluster._correct_state()
         except RuntimeError:
-            refused = [name for name, job in cluster.workers.items() if job.status is Status.created]
-            for name in refused:
+            rejected = [name for name, job in cluster.workers.items() if job.status is Status.created]
+            for name in rejected:
                 cluster._created.discard(cluster.workers.pop(name))
             raise
 
     async def look(self) -> None:
-        """Ask for others in the place of workers that are lost, or never came."""
-        await self._bury()
+        """Replace workers that are lost or never connected."""
+        await self._clear_failed_starts()
         self._silent.warn({name: worker.last_seen for name, worker in self._cluster.scheduler.workers.items()})
-        if self._cluster.status is not Status.running or self._trouble:
+        if self._cluster.status is not Status.running or self._failure:
             return
         try:
             await self.submit()
         except RuntimeError as err:
-            self._note_refusal(err)
+            self._note_rejection(err)
         else:
-            self._refused = 0
+            self._rejected = 0
 
-    def _note_refusal(self, err: RuntimeError) -> None:
-        """A refusal is only told, once: there may be workers left, and the system may be itself again soon."""
+    def _note_rejection(self, err: RuntimeError) -> None:
+        """Report a rejected job once; the run ends only if all attempts fail for a long time without workers."""
         command = COMMANDS[self._queue.system]
-        if not self._refused:
-            _LOGGER.warning("%s refuses a worker; going on with those there are, and asking again.\n%s", command, err)
-        self._refused += 1
-        if self._refused >= REFUSALS and not self._cluster.workers:
-            self._trouble = f"there is no worker left, and {command} has refused others for a long time ({err})"
+        if not self._rejected:
+            _LOGGER.warning("%s rejects a job; continuing with the present workers, trying again.\n%s", command, err)
+        self._rejected += 1
+        if self._rejected >= MAX_REJECTIONS and not self._cluster.workers:
+            self._failure = f"there are no workers left, and {command} has rejected jobs for a long time ({err})"
 
-    async def _bury(self) -> None:
-        """Take the jobs that ended before their worker had connected out of their places, and count them."""
+    async def _clear_failed_starts(self) -> None:
+        """Remove jobs that ended before their worker connected from their slots, and count them."""
         ended = await self._ended_early()
         if not ended:
             return
         for name in ended:
             job = self._cluster.workers.pop(name)
             self._cluster._created.discard(job)
-            self._stillborn[name] += 1
-            if self._stillborn[name] >= STILLBORN:
+            self._failed_starts[name] += 1
+            if self._failed_starts[name] >= MAX_FAILED_STARTS:
                 del self._cluster.worker_spec[name]
-                self._places -= 1
-        told = f"{len(ended)} of its jobs ended before their workers had connected"
-        words = self._last_words(job.job_id)
-        if not self._places:
-            self._trouble = f"{told}, {STILLBORN} times in a row, and there is no other worker; {words}"
+                self._slots -= 1
+        failed = f"{len(ended)} of its jobs ended before their workers connected"
+        log = self._log_of(job.job_id)
+        if not self._slots:
+            self._failure = f"{failed}, {MAX_FAILED_STARTS} times in a row, and there are no other workers; {log}"
         else:
-            _LOGGER.warning("%s: %s; %s. Asking for %d workers.", self._queue.system, told, words, self._places)
+            _LOGGER.warning("%s: %s; %s. Requesting %d workers.", self._queue.system, failed, log, self._slots)
 
     async def _ended_early(self) -> list[str]:
-        """Places whose job has ended though its worker has never connected; none when the system does not answer."""
-        jobs = {name: job for name, job in self._cluster.workers.items() if name not in self._arrived and job.job_id}
+        """Slots whose job ended before its worker connected; none if the queue does not respond."""
+        jobs = {name: job for name, job in self._cluster.workers.items() if name not in self._connected and job.job_id}
         if not jobs:
             return []
         try:
@@ -228,33 +227,33 @@ class _Crew(SchedulerPlugin):
         return [
             name
             for name, job in jobs.items()
-            if job.job_id not in there and name not in self._arrived and self._cluster.workers.get(name) is job
+            if job.job_id not in there and name not in self._connected and self._cluster.workers.get(name) is job
         ]
 
-    def _last_words(self, job: str) -> str:
-        """Where to read what a job said, and its last line."""
+    def _log_of(self, job: str) -> str:
+        """The path of a job's log, and its last line."""
         logs = sorted(self._queue.logs.glob(f"worker-{job}.*log"))
         if not logs:
-            return f"job {job} left no log: do nodes see {self._queue.logs}"
+            return f"job {job} has no log: check that nodes can access {self._queue.logs}"
         lines = logs[0].read_text(encoding="utf-8", errors="replace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
-        return f"the last one's log is {logs[0]} and ends: {last[:LONGEST_LINE]}"
+        return f"log of the last one: {logs[0]}, which ends: {last[:MAX_LINE_CHARACTERS]}"
 
 
 def _listing(system: System) -> list[str]:
-    """The command that lists this user's jobs that wait or run, one a line, by number."""
+    """The command that lists the numbers of this user's waiting and running jobs, one per line."""
     if system == "slurm":
         return ["squeue", "--noheader", "--me", "--format", "%A"]
     return ["qselect", "-u", getpass.getuser()]
 
 
 def job_queue(queue: Queue, certificates: Path) -> JobQueueCluster:
-    """The cluster, without workers: one process with one thread of ours in each job.
+    """The Dask cluster without workers; each job is one process with one thread for tasks.
 
-    Its own limit of memory is off: the system has one, and a worker that pauses would wait for ever. What a worker says
-    goes to a file by the shell, since paths in directives cannot hold all characters.
+    The memory limit of Dask is off: the queue has one, and a paused worker would wait for ever. The shell redirects the
+    output of a worker to a file, because paths in directives cannot contain all characters.
     """
-    # Imported where it is used: dask-jobqueue takes Ctrl-C for itself as soon as it is imported.
+    # Imported here because dask-jobqueue replaces the handler of Ctrl-C on import.
     listener = signal.getsignal(signal.SIGINT)
     from dask_jobqueue import PBSCluster, SLURMCluster  # noqa: PLC0415
 
@@ -280,7 +279,7 @@ def job_queue(queue: Queue, certificates: Path) -> JobQueueCluster:
         "scheduler_options": {"dashboard": False},
         "security": security(certificates, _InScript),
         "protocol": "tls://",
-        "silence_logs": False,  # else Dask changes handlers that others log to as well
+        "silence_logs": False,  # otherwise Dask changes shared log handlers
     }
     megabytes = -(-worker.memory // (1 << 20))
     if queue.system == "slurm":
@@ -289,10 +288,10 @@ def job_queue(queue: Queue, certificates: Path) -> JobQueueCluster:
 
 
 class _InScript(Security):
-    """Security whose settings of workers stand in a script of the shell."""
+    """Security settings whose paths are quoted for the job script of workers."""
 
     def get_tls_config_for_role(self, role: str) -> dict[str, Any]:
-        """As in ``Security``; paths of workers are quoted."""
+        """As in ``Security``, with quoted paths for workers."""
         found: dict[str, Any] = super().get_tls_config_for_role(role)
         return {name: shlex.quote(path) if role == "worker" and path else path for name, path in found.items()}
 
@@ -303,37 +302,37 @@ def _clock(seconds: int) -> str:
 
 @contextmanager
 def running_scheduler(address: str) -> Iterator[Cluster]:
-    """The workers of a Dask scheduler that already runs; it goes on when the run ends."""
+    """The workers of a running Dask scheduler, which continues after the run."""
     try:
         client = Client(address, timeout=CONNECT_SECONDS)
-    except TypeError as err:  # Dask's complaint about missing certificates
+    except TypeError as err:  # raised by Dask for missing certificates
         raise UserError(
-            f"--scheduler {address}: the connection cannot be encrypted ({err}). Dask takes certificates from its "
-            "configuration, distributed.comm.tls."
+            f"--scheduler {address}: the connection cannot be encrypted ({err}). Set the certificates in the "
+            "configuration of Dask, distributed.comm.tls."
         ) from err
     except (OSError, ValueError) as err:
         raise UserError(
-            f"--scheduler {address}: no Dask scheduler answers there ({err}). Expected an address such as "
+            f"--scheduler {address}: no Dask scheduler responds ({err}). Expected an address such as "
             "tcp://10.0.0.1:8786, as the scheduler prints it."
         ) from err
     with client:
         if not _is_private(client.scheduler.address):
             _LOGGER.warning(
-                "--scheduler %s is not encrypted: whoever reaches its port can run programs as its user. See "
-                "'Encrypted connections' in the page on clusters.",
+                "--scheduler %s is not encrypted: anyone who can reach its port can run programs as its user. See "
+                "'Encrypted connections' on the page on clusters.",
                 address,
             )
         yield Cluster(client, _Connection(client, address).look)
 
 
 def _is_private(address: str) -> bool:
-    """Whether the connection to a scheduler is encrypted, or within this process."""
+    """Whether the connection to a scheduler is encrypted or within this process."""
     return address.startswith(("tls://", "inproc://"))
 
 
 @dataclass
 class _Connection:
-    """The connection to a scheduler that is not ours."""
+    """The connection to an external scheduler."""
 
     client: Client
     address: str
@@ -343,17 +342,17 @@ class _Connection:
     _silent: SilentWorkers = field(default_factory=SilentWorkers)
 
     def look(self) -> None:
-        """Raise UserError when the scheduler is gone; say once, after a while, that it has no worker."""
+        """Raise UserError if the scheduler is gone; warn once, after a while, if it has no workers."""
         if self.client.status not in ("running", "connecting"):
             raise UserError(
-                f"--scheduler {self.address}: the scheduler is gone. What is done stays. Start it and its workers "
+                f"--scheduler {self.address}: the scheduler is gone. Completed jobs are kept. Start it and its workers "
                 "again, then run the same command again."
             )
-        if time.monotonic() - self._looked > LOOK_MILLISECONDS / 1000 and self.client.status == "running":
+        if time.monotonic() - self._looked > POLL_MILLISECONDS / 1000 and self.client.status == "running":
             self._looked = time.monotonic()
             workers = self.client.scheduler_info(n_workers=-1)["workers"]
             self._silent.warn({name: about["last_seen"] for name, about in workers.items()})
-        if not self._asked and time.monotonic() - self._begun > ALONE_SECONDS:
+        if not self._asked and time.monotonic() - self._begun > MAX_SECONDS_WITHOUT_WORKER:
             self._asked = True
             if not self.client.nthreads():
-                _LOGGER.warning("--scheduler %s has no worker. Waiting for one: dask worker %s", *[self.address] * 2)
+                _LOGGER.warning("--scheduler %s has no workers. Start one with: dask worker %s", *[self.address] * 2)

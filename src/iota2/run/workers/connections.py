@@ -1,4 +1,4 @@
-"""Connections of scheduler, workers and client: encrypted, and only for who can read the certificates of the run."""
+"""Encrypted connections of scheduler, workers and client, authenticated by the certificate of the run."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ from distributed.security import Security
 LOOPBACK = "127.0.0.1"
 CERTIFICATE, KEY = "cert.pem", "key.pem"
 PREFIX = "tls-"
-"""Beginning of the names of folders with certificates."""
-CLOCK_DIFFERENCE = timedelta(days=1)
-"""Largest difference between the clocks of the machines of a run."""
+"""Prefix of folders with certificates."""
+MAX_CLOCK_DIFFERENCE = timedelta(days=1)
+"""Maximum difference between the clocks of the machines of a run."""
 LIFETIME = timedelta(days=3650)
 NO_ROUTES: Mapping[str, Any] = {
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }
-"""Settings of Dask with which its web servers answer nothing."""
+"""Settings of Dask for web servers without pages."""
 
 
 class SilentScheduler(Scheduler):
-    """A scheduler without the web server that Dask always starts, which anybody could ask."""
+    """A scheduler without the web server of Dask, which has no access control."""
 
     def start_http_server(self, *args: object, **kwargs: object) -> None:
-        """Start nothing."""
+        """Do not start a server."""
 
 
 class SilentWorker(Worker):
     """A worker without a web server."""
 
     def start_http_server(self, *args: object, **kwargs: object) -> None:
-        """Start nothing."""
+        """Do not start a server."""
 
 
 @contextmanager
 def run_certificates(parent: Path) -> Iterator[Path]:
-    """A new folder below ``parent`` with the certificate of a run, which is removed afterwards.
+    """A temporary folder below ``parent`` with the certificate of a run.
 
-    Folder and files can be read by the current user only (modes 0700 and 0600). Scheduler, workers and client use the
-    same self-signed certificate, which is also the only authority that they accept: who cannot read the folder can
-    neither connect nor read what passes.
+    Only the current user can read the folder and its files (modes 0700 and 0600). Scheduler, workers and client use the
+    same self-signed certificate, which is also the only authority that they accept: without access to the folder,
+    nobody can connect or read the traffic.
     """
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     try:
@@ -63,7 +63,7 @@ def run_certificates(parent: Path) -> Iterator[Path]:
 
 
 def security(folder: Path, kind: type[Security] = Security) -> Security:
-    """The settings of Dask, an object of ``kind``, that use the certificate of a folder in every role."""
+    """Security settings of Dask, of class ``kind``, with the certificate of a folder for all roles."""
     certificate, key = str(folder / CERTIFICATE), str(folder / KEY)
     roles = {
         f"tls_{role}_{part}": path
@@ -90,7 +90,7 @@ def _write_certificate(folder: Path) -> None:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - CLOCK_DIFFERENCE)
+        .not_valid_before(now - MAX_CLOCK_DIFFERENCE)
         .not_valid_after(now + LIFETIME)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(key, hashes.SHA256())

@@ -1,4 +1,4 @@
-"""The engine that is asked for, and how often and with how much its jobs are tried again."""
+"""The engine of a run, and its settings for retries and resources."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from iota2.run.workers.user_code import share_builders
 
 
 def retries(config: Config) -> Retry:
-    """How failed jobs are tried again."""
+    """The settings for retries of failed jobs."""
     limits = config.task_retry_limits
     return Retry(limits.allowed_retry, int(limits.maximum_ram * 1e9), limits.maximum_cpu)
 
 
 def configured_shares(config: Config, options: Options) -> Shares:
-    """What the jobs of each step, and the workers, may use."""
+    """The resources of the jobs of each step, and of workers."""
     return shares_of(options.resources, options.use, retries(config), chain_of(config).numbers)
 
 
 @contextmanager
 def engine(config: Config, options: Options, shares: Shares) -> Iterator[Engine]:
-    """The engine that is asked for; one worker per core of this machine when nothing is."""
+    """The engine that the options select; by default one worker per core of this machine."""
     if options.scheduler is not None:
         with running_scheduler(options.scheduler) as cluster:
             share_builders(cluster.client, config.builders.builders_paths)
@@ -56,5 +56,5 @@ def engine(config: Config, options: Options, shares: Shares) -> Iterator[Engine]
 
 
 def resource_notes(config: Config, options: Options) -> tuple[str, ...]:
-    """What a resources file says without effect; raises ConfigError with all problems of the file."""
+    """Notes on entries of a resources file without effect; ConfigError with all problems of the file."""
     return configured_shares(config, options).remarks

@@ -1,4 +1,4 @@
-"""Placing the jobs of a plan on workers: one executor, one submission path, several engines."""
+"""Execution of the jobs of a plan on an engine, with retries."""
 
 from __future__ import annotations
 
@@ -21,53 +21,54 @@ from iota2.run.workers.job import WELL, JobResult, Task, run_task
 
 _LOGGER = logging.getLogger(__name__)
 OUR_SCHEDULER = {"distributed.scheduler.worker-saturation": 1.0, "distributed.scheduler.allowed-failures": 0}
-"""Settings of a scheduler that gives a worker no job before it is free, and leaves it to us whether a job whose worker
-died is tried again."""
-DEATHS = 2
-"""How often a job whose worker died is tried again at least: most often it is the death of a machine, not its fault."""
+"""Settings of our schedulers: an idle worker gets a job, and Dask does not retry jobs whose worker died."""
+MIN_RETRIES_AFTER_DEATH = 2
+"""Minimum number of retries of a job whose worker died, most often because a machine failed."""
 POLL_SECONDS = 0.1
 FETCH_SECONDS = 2.0
 Watch = Callable[[JobResult], None]
-"""Called with each job's result, as it comes."""
+"""Callback for each job's result, on arrival."""
 
 
 @dataclass(frozen=True)
 class Retry:
-    """How a job that failed, or whose worker died, is tried again: with twice the memory and threads each time.
+    """Settings for retries of jobs that failed or whose worker died: each has twice the memory and threads.
 
-    One whose worker died is tried again ``DEATHS`` times, or more when ``allowed`` is.
+    A job whose worker died has at least ``MIN_RETRIES_AFTER_DEATH`` retries.
     """
 
     allowed: int = 0
     memory: int = 1 << 40
-    """Bytes; most that a job gets."""
+    """Maximum memory of a job, bytes."""
     threads: int = 1 << 10
 
     def allows(self, result: JobResult, tried: int) -> bool:
-        """Whether a job that did not end well after ``tried`` further attempts gets another one."""
-        return result.state == "failed" and tried < (max(self.allowed, DEATHS) if result.lost else self.allowed)
+        """Whether a job with this result after ``tried`` retries gets another one."""
+        return result.state == "failed" and tried < (
+            max(self.allowed, MIN_RETRIES_AFTER_DEATH) if result.lost else self.allowed
+        )
 
     def again(self, use: Resources) -> Resources:
-        """Resources of the next attempt, never less than those of the last one."""
+        """Resources of the next attempt, at least those of the last one."""
         memory, threads = min(2 * use.memory, self.memory), min(2 * use.threads, self.threads)
         return replace(use, memory=max(use.memory, memory), threads=max(use.threads, threads))
 
 
 class Engine(Protocol):
-    """Takes tasks that are ready to run, and gives their results back as they come."""
+    """Executor of tasks that returns results as they arrive."""
 
     def submit(self, task: Task, needed: Sequence[JobResult]) -> None:
-        """Take a task with the results of those that it needs."""
+        """Queue a task, with the results of the tasks that it needs."""
         ...
 
     def next(self) -> JobResult:
-        """Wait for the next result; only called while a task is under way."""
+        """Wait for the next result; called only while tasks are queued or running."""
         ...
 
 
 @dataclass
 class Debug:
-    """Everything in this process, one job after the other: for a debugger."""
+    """Engine that runs all jobs in this process, one after the other, for debugging."""
 
     _queue: deque[tuple[Task, Sequence[JobResult]]] = field(default_factory=deque)
 
@@ -82,15 +83,15 @@ class Debug:
 
 @dataclass
 class Cluster:
-    """Workers behind a Dask scheduler.
+    """Engine with workers of a Dask scheduler.
 
-    All jobs are of one group of keys: then Dask keeps those that wait with the scheduler. On a worker they would share
-    the blame for its death without ever having run.
+    All jobs have keys of one group, so that Dask keeps waiting jobs on the scheduler. Jobs that wait on a worker would
+    be blamed for its death without having run.
     """
 
     client: Client
     require_workers: Callable[[], object] = bool
-    """Raises when no worker can come any more; called every now and then while a result is waited for."""
+    """Raises an error if no more workers can start; called repeatedly while waiting for a result."""
     _pool: Any = field(default_factory=as_completed)
     _group: str = field(default_factory=lambda: f"iota2-{uuid4().hex}")
     _tasks: dict[Any, tuple[Task, Sequence[JobResult]]] = field(default_factory=dict)
@@ -112,21 +113,21 @@ class Cluster:
             while future.status == "finished":
                 try:
                     result: JobResult = future.result(timeout=FETCH_SECONDS)
-                except TimeoutError:  # its worker may have died with the result, and no other be there
+                except TimeoutError:  # the worker may have died with the result, without a replacement
                     self.require_workers()
                 else:
                     return result
             if future.status == "error":
                 return _not_run(sent[0], future.exception())
-            # Its worker died before the result was fetched, or the connection to the scheduler is lost: that shows in
-            # a moment, and then there may be nobody to send it to. Let go, it is not run twice.
+            # The worker died before the result was fetched, or the connection to the scheduler is lost, which the
+            # wait below detects. The future is released so that the job does not run twice.
             future.release()
             time.sleep(POLL_SECONDS)
             self._wait_until(lambda: True)
             self.submit(*sent)
 
     def _wait_until(self, ready: Callable[[], bool]) -> None:
-        """Wait; what ``require_workers`` raises ends it."""
+        """Wait until ``ready`` and connected; raises the errors of ``require_workers``."""
         self.require_workers()
         while not ready() or self.client.status == "connecting":
             with self._pool.thread_condition:
@@ -135,28 +136,26 @@ class Cluster:
 
 
 def _not_run(task: Task, error: BaseException) -> JobResult:
-    """A job for which Dask gives an error: its own errors are results."""
+    """Result of a job for which Dask reports an error; errors of the job itself are results already."""
     if isinstance(error, KilledWorker):
         return _died(task)
-    return JobResult(task.id, "failed", message=f"its worker could not run it: {error!r}")
+    return JobResult(task.id, "failed", message=f"the worker could not run the job: {error!r}")
 
 
 def _died(task: Task) -> JobResult:
-    """A job whose worker died, with what it told of itself at last."""
-    message, told = (
-        "its worker died each time it was tried: out of memory, or killed",
-        read_heartbeat(task.root, task.id),
-    )
+    """Result of a job whose worker died, with its last heartbeat."""
+    message = "its worker died in all attempts: out of memory, or killed"
+    beat = read_heartbeat(task.root, task.id)
     lost = JobResult(task.id, "failed", message=message, lost=True)
-    if told is None:
+    if beat is None:
         return lost
     return replace(
         lost,
-        message=f"{message}; it had reached {told.peak} MiB",
-        seconds=told.seen - told.started,
-        started=told.started,
-        worker=told.worker,
-        peak=told.peak,
+        message=f"{message}; it had reached {beat.peak} MiB",
+        seconds=beat.seen - beat.started,
+        started=beat.started,
+        worker=beat.worker,
+        peak=beat.peak,
     )
 
 
@@ -171,10 +170,10 @@ def execute(
     retry: Retry | None = None,
     level: str = "INFO",
 ) -> dict[str, JobResult]:
-    """Run the jobs of ``plan`` that are not fresh; a job that fails blocks those that need it, all else goes on.
+    """Run the jobs of ``plan`` that are not fresh; a failed job blocks dependent jobs only.
 
-    Each result goes to ``watch`` as it comes, and into the answer. ``shares`` are the resources of steps that do not
-    get ``use``.
+    Returns all results, which are also passed to ``watch`` on arrival. ``shares``: resources of steps that do not use
+    ``use``.
     """
     retry = retry or Retry()
     jobs = {job.id: job for job in plan.jobs if verdicts[job.id].state != "fresh"}
@@ -200,8 +199,8 @@ def execute(
         if retry.allows(result, tried):
             attempts[result.id] = tried + 1, retry.again(used)
             again, reason = attempts[result.id][1], "its worker died" if result.lost else result.message
-            told = result.id, reason, again.memory >> 20, again.threads
-            _LOGGER.warning("%s: %s. Trying again, with %d MiB for its arrays and %d threads.", *told)
+            details = result.id, reason, again.memory >> 20, again.threads
+            _LOGGER.warning("%s: %s. Trying again, with %d MiB for its arrays and %d threads.", *details)
             start(result.id)
             continue
         under_way -= 1
@@ -219,7 +218,7 @@ def execute(
 
 
 class _Order:
-    """Which jobs are ready once others have ended."""
+    """Order of jobs by their needs."""
 
     def __init__(self, jobs: Mapping[str, Job]) -> None:
         self.needs = {id_: tuple(need for need in job.needs if need in jobs) for id_, job in jobs.items()}
@@ -231,17 +230,17 @@ class _Order:
                 self._children[need].append(id_)
 
     def ready(self) -> list[str]:
-        """Jobs that need no other."""
+        """Jobs without needs."""
         return [id_ for id_, missing in self._missing.items() if not missing]
 
     def after(self, id_: str) -> list[str]:
-        """Jobs that have become ready because this one has ended well."""
+        """Jobs that become ready after the success of this one."""
         for child in self._children[id_]:
             self._missing[child] -= 1
         return [child for child in self._children[id_] if not self._missing[child]]
 
     def blocked(self, id_: str) -> list[str]:
-        """Jobs that cannot run any more because this one has not ended well, each told once."""
+        """Jobs that cannot run because this one failed, each returned once."""
         found: list[str] = []
         queue = [id_]
         while queue:

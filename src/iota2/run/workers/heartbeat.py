@@ -1,6 +1,6 @@
-"""What a job that takes long tells of itself while it runs: a small file, written by its process, removed when it ends.
+"""Heartbeats of long jobs: small files, written by the process of a job and removed when it ends.
 
-A file that stays is of a job whose worker died: it says how much memory it had at last.
+A remaining file belongs to a job whose worker died, and contains its last memory.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from iota2.core.words import json_text
 from iota2.run.workers.peak_memory import peak_mib
 
 FOLDER = PurePosixPath(layout.UNDER_WAY.path).parent
-FIRST, EVERY = 1.0, 3.0
-"""Seconds until a job first tells, so that short jobs write nothing, and from then on."""
+FIRST_SECONDS, PERIOD_SECONDS = 1.0, 3.0
+"""Time until the first heartbeat, so that short jobs write nothing, and time between the following."""
 
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """A job at one instant."""
+    """State of a running job."""
 
     id: str
     worker: str
@@ -36,51 +36,51 @@ class Heartbeat:
     started: float
     """Seconds since 1970, by the clock of the worker."""
     seen: float
-    """When this was written."""
+    """Time of the heartbeat, by the same clock."""
     peak: int
-    """Largest memory of the process so far, MiB."""
+    """Peak memory of the process so far, MiB."""
 
 
 def file_of(root: Path, job: str) -> Path:
-    """Where a job tells; by a digest, as names of jobs hold names of tiles of any length."""
+    """Heartbeat file of a job, named by a digest, because tile names can have any length."""
     step = job.split("/", maxsplit=1)[0]
     return root / FOLDER / f"{step}-{hashlib.blake2b(os.fsencode(job), digest_size=6).hexdigest()}.json"
 
 
 def read_heartbeat(root: Path, job: str) -> Heartbeat | None:
-    """What a job told last; None when it has ended, is short, or has not begun."""
+    """The last heartbeat of a job; None if it has ended, is short, or has not started."""
     return _read(file_of(root, job))
 
 
 def read_heartbeats(root: Path) -> dict[str, Heartbeat]:
-    """The jobs that tell of themselves, by name."""
+    """The last heartbeats of all running jobs, by job."""
     try:
         names = sorted(os.listdir(root / FOLDER))
     except OSError:
         return {}
     found = [_read(root / FOLDER / name) for name in names if name.endswith(".json") and not name.startswith(".")]
-    return {told.id: told for told in found if told is not None}
+    return {beat.id: beat for beat in found if beat is not None}
 
 
 def clear_heartbeats(root: Path) -> None:
-    """Remove what an earlier run left."""
-    for told in (root / FOLDER).glob("*.json"):
-        told.unlink(missing_ok=True)
+    """Remove heartbeats of an earlier run."""
+    for file in (root / FOLDER).glob("*.json"):
+        file.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def beating(root: Path, job: str, worker: str) -> Iterator[None]:
-    """Tell of the job while the body runs. A disk that takes nothing more is no reason to stop the job."""
+    """Write heartbeats while the body runs. A full disk does not stop the job."""
     path, ended, started = file_of(root, job), threading.Event(), time.time()
 
-    def tell() -> None:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # the main thread hears them
-        wait = FIRST
+    def beat() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})  # the main thread handles them
+        wait = FIRST_SECONDS
         while not ended.wait(wait):
             _write(path, Heartbeat(job, worker, started, time.time(), peak_mib()))
-            wait = EVERY
+            wait = PERIOD_SECONDS
 
-    thread = threading.Thread(target=tell, name="iota2 under way", daemon=True)
+    thread = threading.Thread(target=beat, name="iota2 heartbeat", daemon=True)
     thread.start()
     try:
         yield
@@ -91,20 +91,20 @@ def beating(root: Path, job: str, worker: str) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def _write(path: Path, told: Heartbeat) -> None:
-    """Replace the file as a whole; not synced, as nothing depends on it."""
+def _write(path: Path, beat: Heartbeat) -> None:
+    """Replace the file atomically, without sync because nothing depends on it."""
     part = path.with_name(f".{path.name}")
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json_text(asdict(told)), encoding="utf-8", errors="replace")
+        part.write_text(json_text(asdict(beat)), encoding="utf-8", errors="replace")
         os.replace(part, path)
 
 
 def _read(path: Path) -> Heartbeat | None:
     try:
-        told = Heartbeat(**json.loads(read_text(path)))
+        beat = Heartbeat(**json.loads(read_text(path)))
     except (OSError, ValueError, TypeError, RecursionError):
         return None
-    texts, numbers = (told.id, told.worker), (told.started, told.seen, told.peak)
+    texts, numbers = (beat.id, beat.worker), (beat.started, beat.seen, beat.peak)
     sound = all(type(text) is str for text in texts) and all(type(number) in (int, float) for number in numbers)
-    return told if sound else None
+    return beat if sound else None

@@ -1,4 +1,4 @@
-"""Running one job where it is placed: its logs, its outputs, its record, what became of it."""
+"""Execution of one job on a worker: logs, outputs, record, result."""
 
 from __future__ import annotations
 
@@ -29,36 +29,36 @@ from iota2.run.workers.heartbeat import Heartbeat, beating, read_heartbeat
 from iota2.run.workers.peak_memory import peak_mib, reset_peak
 
 State = Literal["done", "kept", "failed", "blocked"]
-"""``kept``: what it reads turned out as it was, so its outputs stand."""
+"""``kept``: the inputs turned out unchanged, so the outputs are still valid."""
 WELL: tuple[State, ...] = ("done", "kept")
 
 
 @dataclass(frozen=True)
 class JobResult:
-    """What became of one job."""
+    """Result of one job."""
 
     id: str
     state: State
     seconds: float = 0.0
     message: str = ""
-    """The first thing to read when it failed."""
+    """Error message of a failed job."""
     record: Record | None = None
-    """What the outputs were made from; None when it did not end well."""
+    """Record of inputs and outputs; None for an unsuccessful job."""
     damage: Damage | None = None
-    """The product whose pixels could not be read, when that is why it failed."""
+    """The damaged product that made the job fail."""
     started: float = 0.0
-    """Seconds since 1970, by the clock of the worker; 0 when it did not run."""
+    """Seconds since 1970, by the clock of the worker; 0 if the job did not run."""
     worker: str = ""
-    """Host and process where it ran."""
+    """Host and process of the job."""
     peak: int = 0
-    """Largest memory of its process, MiB, of an attempt that failed too; 0 when it is not known."""
+    """Peak memory of the process in MiB, also of a failed attempt; 0 if unknown."""
     lost: bool = False
-    """It did not end: its worker died."""
+    """Whether the worker died during the job."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is sent to a worker: the step's function and all that it gets."""
+    """A job in the form that is sent to a worker: the step's function with all arguments."""
 
     id: str
     run: Callable[[JobContext], None]
@@ -66,30 +66,30 @@ class Task:
     root: Path
     reads: tuple[str, ...]
     makes: tuple[str, ...]
-    """What it reads and makes, relative to ``root``."""
+    """Inputs and outputs, relative to ``root``."""
     version: int
     params: str
     """Digest of the parameters."""
     known: Mapping[str, str]
     """Digests of the inputs that no job of this run makes."""
     record: Record | None
-    """Of an earlier run; the job is kept when its inputs are still those. None: it runs in any case."""
+    """Record of an earlier run: the job is kept if the inputs are the same. None: the job runs in any case."""
     log: Path
     """Path of the log without suffix: ``logs/<Step>/<task>``."""
     level: str = "INFO"
     attempt: int = 1
-    """From 1; the logs of further attempts follow that of the first."""
+    """Number of the attempt, from 1; logs of retries are appended to that of the first attempt."""
     lock: str = ""
-    """What the lock of the run says; a job whose run another one has followed puts nothing in place."""
+    """Text of the lock of the run; outputs are discarded if another run has locked the folder since."""
 
 
 def run_task(task: Task, needed: Sequence[JobResult] = ()) -> JobResult:
-    """Run the task, or keep what it made when its inputs are as they were. Never raises but for interrupts.
+    """Run the task, or keep its outputs if its inputs are unchanged. Raises nothing except interrupts.
 
-    ``needed`` are the results, all well, of the jobs of this run whose outputs it reads.
+    ``needed``: successful results of the jobs of this run whose outputs the task reads.
     """
     if not task.root.is_dir():
-        here = f"{task.root} is not there on {socket.gethostname()}, where the worker runs"
+        here = f"{task.root} does not exist on {socket.gethostname()}, the host of the worker"
         return JobResult(task.id, "failed", message=f"{here}: workers must share the disk of chain.output_path")
     inputs = _inputs(task, needed)
     if task.record is not None and task.record.inputs == inputs:
@@ -114,31 +114,31 @@ def run_task(task: Task, needed: Sequence[JobResult] = ()) -> JobResult:
                 print(f"failed after {result.seconds:.2f} s; peak memory of the process {result.peak} MiB")
                 return result
             print(f"done in {record.seconds:.2f} s; peak memory of the process {record.peak} MiB")
-    except OSError as error:  # a full disk takes no logs either
+    except OSError as error:  # a full disk also prevents logs
         return result or failed(error, f"{task.log}: the log cannot be written: {system_text(error)}")
     return JobResult(task.id, "done", record.seconds, record=record, started=begun, worker=worker, peak=record.peak)
 
 
 def _inputs(task: Task, needed: Sequence[JobResult]) -> dict[str, str]:
-    """Digest of every input: known before, or made by the jobs before."""
+    """Digest of each input, known before the run or from the results of upstream jobs."""
     made = {path: stamp.checksum for result in needed if result.record for path, stamp in result.record.outputs.items()}
     return {name: made[name] if name in made else task.known[name] for name in task.reads}
 
 
 def _record(task: Task, inputs: Mapping[str, str], seconds: float) -> Record:
-    """The record of a job that has just made its outputs."""
+    """The record of a job that has made its outputs."""
     outputs = {name: stamp_of(task.root / name) for name in task.makes}
     return Record(task.id, task.version, task.params, inputs, outputs, round(seconds, 3), peak_mib())
 
 
 def _run(task: Task) -> None:
-    """Call the step's function within its thread limit and see that every output is there."""
+    """Call the step's function with its thread limit; RuntimeError for missing outputs."""
     outputs = [task.root / name for name in task.makes]
     for path in outputs:
         path.parent.mkdir(parents=True, exist_ok=True)
-    threads, held = task.context.use.threads, partial(require_lock, task.root, task.lock)
-    held()
-    with limit_threads(threads), gdal_environment(threads=threads), asking_first(held):
+    threads, require_own_lock = task.context.use.threads, partial(require_lock, task.root, task.lock)
+    require_own_lock()
+    with limit_threads(threads), gdal_environment(threads=threads), asking_first(require_own_lock):
         task.run(task.context)
     missing = [str(path) for path in outputs if not path.exists()]
     if missing:
@@ -146,7 +146,7 @@ def _run(task: Task) -> None:
 
 
 def _explain(error: Exception) -> str:
-    """The message alone for what we say on purpose, with the traceback for our defects."""
+    """The message of an expected error; the whole traceback for others."""
     if isinstance(error, Iota2Error):
         return f"{type(error).__name__}: {error}"
     if isinstance(error, OSError) and error.errno in REMEDIES:
@@ -156,9 +156,9 @@ def _explain(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _logged(task: Task, died: Heartbeat | None) -> Iterator[None]:
-    """Send what the job prints and logs to its ``.out`` and ``.err``.
+    """Redirect output and log messages of the job to its files ``.out`` and ``.err``.
 
-    What earlier attempts of this run wrote stays; ``died``: what the last one told before its worker died.
+    Text of earlier attempts of this run is kept; ``died``: last heartbeat of an attempt whose worker died.
     """
     mode: Literal["w", "a"] = "w" if task.attempt == 1 and died is None else "a"
     task.log.parent.mkdir(parents=True, exist_ok=True)
@@ -193,7 +193,7 @@ def _logged(task: Task, died: Heartbeat | None) -> Iterator[None]:
 
 
 class PrintableFormatter(logging.Formatter):
-    """Lines of a log in which control characters stand as escapes."""
+    """Formatter that shows control characters as escapes."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See ``logging.Formatter``."""

@@ -1,4 +1,4 @@
-"""Workers that are processes of this machine, looked after: one that dies or stays frozen is replaced."""
+"""Workers as processes of this machine; dead or frozen ones are replaced."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ from iota2.import_path import worker_path
 from iota2.run.workers.connections import LOOPBACK, NO_ROUTES, SilentScheduler, run_certificates, security
 from iota2.run.workers.execute import OUR_SCHEDULER, Cluster
 
-STILLBORN = 5
-"""Workers in a row that may end before they have connected."""
+MAX_FAILED_STARTS = 5
+"""Consecutive workers that may end before they connect."""
 _TRIM = {"MALLOC_TRIM_THRESHOLD_": "65536"}
-"""Memory that a job has freed goes back to the system (mallopt(3))."""
+"""Setting of malloc that returns freed memory to the system, see mallopt(3)."""
 _LAST_LINES = 3
-LOOK_SECONDS = 5.0
-"""How often the states of processes are looked at."""
+POLL_SECONDS = 5.0
+"""Period of checks of the processes."""
 FROZEN_SECONDS = 15.0
-"""How long a process has been stopped (SIGSTOP) when a warning is given."""
+"""Time after which a stopped process (SIGSTOP) is reported."""
 REPLACE_SECONDS = 300.0
-"""How long a process has been stopped when it is ended and replaced."""
+"""Time after which a stopped process is killed and replaced."""
 _LOGGER = logging.getLogger(__name__)
 
 
 @contextmanager
 def local_workers(count: int) -> Iterator[Cluster]:
-    """``count`` processes with one thread of ours each. Ctrl-C is heard by this process only, and it ends them.
+    """``count`` processes with one thread for tasks each. Ctrl-C reaches only this process, which ends them.
 
-    They listen on the loopback interface, encrypted, and let in only who has the certificate of this run. Waiting for a
-    result raises UserError when workers end before they can work, several times in a row.
+    Connections use the loopback interface, are encrypted, and require the certificate of this run. Waiting for a result
+    raises UserError if several workers in a row end before they connect.
     """
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with (
@@ -62,53 +62,53 @@ def local_workers(count: int) -> Iterator[Cluster]:
         ) as cluster,
         Client(cluster) as client,
     ):
-        crew = _Crew(cluster.scheduler_address, Path(folder), certificates, count)
-        cluster.scheduler.add_plugin(crew, name="iota2-local")
+        workers = _LocalWorkers(cluster.scheduler_address, Path(folder), certificates, count)
+        cluster.scheduler.add_plugin(workers, name="iota2-local")
         try:
-            crew.look()
-            yield Cluster(client, crew.look)
+            workers.look()
+            yield Cluster(client, workers.look)
         finally:
-            crew.end()
+            workers.end()
 
 
 @dataclass
-class _Crew(SchedulerPlugin):
-    """The processes, by their place."""
+class _LocalWorkers(SchedulerPlugin):
+    """Supervisor of the worker processes, by slot."""
 
     address: str
     folder: Path
     certificates: Path
     count: int
     _processes: dict[int, tuple[str, subprocess.Popen[bytes]]] = field(default_factory=dict)
-    _arrived: set[str] = field(default_factory=set)
+    _connected: set[str] = field(default_factory=set)
     _started: int = 0
-    _stillborn: int = 0
+    _failed_starts: int = 0
     _looked: float = field(default_factory=time.monotonic)
     _frozen: dict[str, float] = field(default_factory=dict)
-    """Since when workers are stopped, by name."""
+    """Time since when each worker is stopped, by name."""
     _warned: set[str] = field(default_factory=set)
 
     def add_worker(self, scheduler: Scheduler, worker: str) -> None:
-        """A worker has connected."""
-        self._arrived.add(str(scheduler.workers[worker].name))
-        self._stillborn = 0
+        """Note that a worker has connected."""
+        self._connected.add(str(scheduler.workers[worker].name))
+        self._failed_starts = 0
 
     def look(self) -> None:
-        """Start a process in each place where none is alive. Raises UserError when they cannot live."""
+        """Start a process in each slot without a living one. UserError if several in a row end before they connect."""
         self._look_for_frozen()
-        for place in range(self.count):
-            if place in self._processes:
-                name, process = self._processes[place]
+        for slot in range(self.count):
+            if slot in self._processes:
+                name, process = self._processes[slot]
                 if process.poll() is None:
                     continue
-                if name not in self._arrived:
-                    self._note_stillborn(name, process.returncode)
-            self._processes[place] = self._start()
+                if name not in self._connected:
+                    self._note_failed_start(name, process.returncode)
+            self._processes[slot] = self._start()
 
     def _look_for_frozen(self) -> None:
         """Warn of processes that are stopped (SIGSTOP, a debugger, a frozen control group); end them after a while."""
         now = time.monotonic()
-        if now - self._looked < LOOK_SECONDS:
+        if now - self._looked < POLL_SECONDS:
             return
         self._looked = now
         for name, process in self._processes.values():
@@ -117,13 +117,13 @@ class _Crew(SchedulerPlugin):
                 continue
             since = self._frozen.setdefault(name, now)
             if now - since >= REPLACE_SECONDS:
-                _LOGGER.warning("worker %s (process %d) is replaced: it was stopped too long.", name, process.pid)
+                _LOGGER.warning("worker %s (process %d) is replaced: it was stopped for too long.", name, process.pid)
                 process.kill()
             elif now - since >= FROZEN_SECONDS and name not in self._warned:
                 self._warned.add(name)
                 _LOGGER.warning(
                     "worker %s (process %d) is stopped, so its job waits. Continue it with: kill -CONT %d. "
-                    "After %d minutes it is ended, and its job is given to another worker.",
+                    "After %d minutes it is killed, and its job is assigned to another worker.",
                     *(name, process.pid, process.pid, REPLACE_SECONDS // 60),
                 )
 
@@ -141,21 +141,22 @@ class _Crew(SchedulerPlugin):
     def _log(self, name: str) -> Path:
         return self.folder / f"{name}.log"
 
-    def _note_stillborn(self, name: str, code: int) -> None:
-        self._stillborn += 1
-        if self._stillborn < STILLBORN:
+    def _note_failed_start(self, name: str, code: int) -> None:
+        self._failed_starts += 1
+        if self._failed_starts < MAX_FAILED_STARTS:
             return
         lines = self._log(name).read_text(encoding="utf-8", errors="replace").strip().splitlines()
         words = "\n  ".join(lines[-_LAST_LINES:]) or "nothing"
         how = f"by signal {-code}" if code < 0 else f"with code {code}"
         raise UserError(
-            f"{STILLBORN} workers in a row ended before they could work, the last one {how}; it said:\n  {words}\n"
-            "What is done stays. Is memory short, or does something kill them? Mend that, then run the same command "
-            "again, with fewer workers perhaps (--workers)."
+            f"{MAX_FAILED_STARTS} workers in a row ended before they connected, the last one {how}. Its log ends:\n"
+            f"  {words}\n"
+            "Completed jobs are kept. Check whether memory is short or a process kills workers. Fix the problem, then "
+            "run the same command again, perhaps with fewer workers (--workers)."
         )
 
     def end(self) -> None:
-        """End the processes, whatever they do."""
+        """Kill the processes."""
         for _, process in self._processes.values():
             process.kill()
         for _, process in self._processes.values():

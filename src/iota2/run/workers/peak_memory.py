@@ -1,4 +1,4 @@
-"""The largest memory of this process since a moment, as the kernel counts it."""
+"""Peak memory of this process since a reset, from the kernel."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _RESET_PEAK = "5"
 
 
 def reset_peak() -> None:
-    """Start to count anew, where the kernel can."""
+    """Reset the peak, if the kernel supports it."""
     with contextlib.suppress(OSError):
         _RESET.write_text(_RESET_PEAK)
 
 
 def peak_mib() -> int:
-    """Largest resident memory since ``reset_peak``, MiB; since the process began where the kernel cannot tell."""
+    """Peak resident memory since ``reset_peak`` in MiB; since the start of the process without kernel support."""
     with contextlib.suppress(OSError):
         for line in _STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):

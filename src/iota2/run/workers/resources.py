@@ -1,4 +1,4 @@
-"""What the jobs of each step may use, and what a worker on a cluster asks for: from a resources file."""
+"""Resources of the jobs of each step and of workers on a cluster, from a resources file."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from iota2.errors import ConfigError
 from iota2.run.workers.execute import Retry
 
 WORKER = "iota2_chain"
-"""The block about the workers themselves."""
+"""The block of the workers themselves."""
 KEYS = ("nb_cpu", "ram", "walltime")
 IDLE_KEYS = ("name", "process_min", "process_max", "nb_chunk")
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([kmgt]?)b?", re.IGNORECASE)
 _TIME = re.compile(r"([0-9]{1,6}):([0-5][0-9]):([0-5][0-9])")
-_SMALLEST, _LARGEST = 64 << 20, 1 << 50
-"""Bytes of ``ram``; below, nothing runs, so a unit was forgotten; above, no machine has it."""
-_MOST_THREADS = 1 << 16
+_MIN_RAM_BYTES, _MAX_RAM_BYTES = 64 << 20, 1 << 50
+"""Limits of ``ram`` in bytes: smaller values lack a unit, larger ones exceed any machine."""
+_MAX_THREADS = 1 << 16
 
 
 @dataclass(frozen=True)
 class Worker:
-    """What one worker asks of a cluster: enough for any job, since any job may come to it."""
+    """Resources of one worker on a cluster: enough for every job, because it may get any job."""
 
     threads: int = 1
     memory: int = 2 << 30
@@ -44,18 +44,18 @@ class Shares:
     """Resources of the jobs by step, and of workers."""
 
     steps: Mapping[str, Resources] = field(default_factory=dict)
-    """Steps that are not named get the run's own resources."""
+    """Resources by step; other steps use those of the run."""
     worker: Worker = field(default_factory=Worker)
     remarks: tuple[str, ...] = ()
-    """What the file says without effect."""
+    """Notes on entries of the file without effect."""
 
 
 def shares_of(path: Path | None, use: Resources, retry: Retry, steps: Iterable[str]) -> Shares:
-    """The shares that a resources file gives; the defaults without a file.
+    """The shares in a resources file; defaults without a file.
 
-    ``steps`` are the names of the steps that it may name; ``use`` is what steps get that it does not name. Half of
-    ``ram`` is for the arrays of a block; the other half is left to libraries, caches and the interpreter. Workers are
-    as large as the largest job may get when it is tried again. Raises ConfigError with all problems of the file.
+    ``steps``: names of the steps that may occur in the file; ``use``: resources of steps that do not. Half of ``ram``
+    is for the arrays of a block; the other half for libraries, caches and the interpreter. Workers have the resources
+    of the largest job after all retries. Raises ConfigError with all problems of the file.
     """
     blocks, remarks = _read(path, steps) if path else ({}, ())
     named = {name: block.resources(use) for name, block in blocks.items() if name != WORKER}
@@ -69,7 +69,7 @@ class _Block:
     seconds: int | None = None
 
     def resources(self, use: Resources) -> Resources:
-        """``use``, with what the block gives."""
+        """``use``, replaced by the values of the block."""
         return replace(use, threads=self.threads or 1, memory=self.ram // 2 if self.ram else use.memory)
 
 
@@ -86,7 +86,7 @@ def _worker(blocks: Mapping[str, _Block], use: Resources, retry: Retry) -> Worke
 
 
 def _read(path: Path, steps: Iterable[str]) -> tuple[dict[str, _Block], tuple[str, ...]]:
-    """Blocks by the name of our step, or ``WORKER``, and what has no effect."""
+    """Blocks by step name or ``WORKER``, and notes on entries without effect."""
     read = read_yaml if written_in_yaml(path) else read_cfg
     sections = read(read_text(path), path).sections
     known = {squeezed(name): name for name in (WORKER, *steps, *STEP_BLOCKS, *IDLE_BLOCKS)}
@@ -100,7 +100,7 @@ def _read(path: Path, steps: Iterable[str]) -> tuple[dict[str, _Block], tuple[st
             continue
         if name in blocks:
             problems.append(
-                f"line {section.line}: '{section.name}' and '{named[name]}' are both about step {name}; keep one"
+                f"line {section.line}: '{section.name}' and '{named[name]}' both concern step {name}; keep one"
             )
         blocks[name] = _block(section, problems, idle)
         named[name] = section.name
@@ -110,12 +110,12 @@ def _read(path: Path, steps: Iterable[str]) -> tuple[dict[str, _Block], tuple[st
 
 
 def _step_of(section: SectionText, known: Mapping[str, str], problems: list[str], idle: list[str]) -> str | None:
-    """What a block is about; None for one without effect or unknown."""
+    """The step of a block; None for a block without effect or an unknown one."""
     name = known.get(squeezed(section.name))
     if name is not None and name not in IDLE_BLOCKS:
         return STEP_BLOCKS.get(name, name)
     if name is None and (meant := nearest(section.name, known.values())):
-        problems.append(f"line {section.line}: '{section.name}' is no step; did you mean '{meant}'?")
+        problems.append(f"line {section.line}: '{section.name}' is not a step; did you mean '{meant}'?")
     else:
         idle.append(section.name if name else f"{section.name} (unknown)")
     return None
@@ -145,17 +145,17 @@ def _count(node: Node) -> int:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError("expected a whole number ≥ 1")
-    if value > _MOST_THREADS:
-        raise ValueError(f"expected at most {_MOST_THREADS} threads")
+    if value > _MAX_THREADS:
+        raise ValueError(f"expected at most {_MAX_THREADS} threads")
     return value
 
 
 def _bytes(node: Node) -> int:
     found = _SIZE.fullmatch(node.value.strip()) if isinstance(node.value, str) else None
     size = float(found[1]) * _UNITS[found[2].lower()] if found else 0
-    if size < _SMALLEST:
+    if size < _MIN_RAM_BYTES:
         raise ValueError("expected a size of at least 64mb, such as '5gb'")
-    if size > _LARGEST:
+    if size > _MAX_RAM_BYTES:
         raise ValueError("expected a size of at most 1024tb, such as '5gb'")
     return int(size)
 

@@ -1,4 +1,4 @@
-"""How a process ends when it gets SIGTERM, in any state."""
+"""Termination of a process on SIGTERM, in any state."""
 
 from __future__ import annotations
 
@@ -14,28 +14,27 @@ import psutil
 from iota2.errors import EXIT_INTERRUPTED
 
 GRACE_SECONDS = 30.0
-"""Time for a clean end. A call into a library that never returns, such as the opening of a file on a dead network disk,
-keeps Python from it."""
+"""Time for a clean end, which a blocking library call prevents, such as opening a file on a dead network disk."""
 
 
 def end_on_sigterm() -> None:
-    """From now on SIGTERM ends this process: as Ctrl-C does, or without more ado after ``GRACE_SECONDS``.
+    """Install a handler of SIGTERM that ends this process like Ctrl-C, and kills it after ``GRACE_SECONDS``.
 
-    Also when SIGINT is ignored, as in background jobs of a script. To be called in the main thread.
+    It also works if SIGINT is ignored, as in background jobs of a script. Must be called in the main thread.
     """
     signal.set_wakeup_fd(_watcher(), warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, _interrupt)
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:
-    """A request to end is like Ctrl-C; a second one does not disturb the end."""
+    """Raise KeyboardInterrupt, as for Ctrl-C; further signals are ignored."""
     signal.signal(signal.SIGTERM, lambda *_: None)
     raise KeyboardInterrupt
 
 
 @cache
 def _watcher() -> int:
-    """A pipe for the numbers of signals, and a thread that reads it: the handler above waits for the main thread."""
+    """A pipe for signal numbers with a thread that reads it, because the handler needs the main thread."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     threading.Thread(target=_end_after_grace, args=(reader,), daemon=True, name="iota2-sigterm").start()
@@ -46,7 +45,7 @@ def _end_after_grace(reader: int) -> None:
     while signal.SIGTERM not in os.read(reader, 64):
         pass
     time.sleep(GRACE_SECONDS)
-    os.write(2, f"Ended, since nothing happened for {GRACE_SECONDS:.0f} s after SIGTERM.\n".encode())
+    os.write(2, f"Killed: the process did not end within {GRACE_SECONDS:.0f} s after SIGTERM.\n".encode())
     for child in psutil.Process().children(recursive=True):
         child.kill()
     os._exit(EXIT_INTERRUPTED)

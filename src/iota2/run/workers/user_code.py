@@ -1,4 +1,4 @@
-"""Builders of the user's own on workers: their modules are imported there too."""
+"""Builders of the user on workers, which import their modules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from iota2.chains.user_builders import use_folders
 
 
 class BuilderFolders(WorkerPlugin):
-    """Makes the Python files of some folders importable on each worker, also on those that come later."""
+    """Plugin that makes the Python files of some folders importable on all workers, also on later ones."""
 
     name = "iota2-builders"
 
@@ -19,11 +19,11 @@ class BuilderFolders(WorkerPlugin):
         self.folders = tuple(folders)
 
     def setup(self, worker: Worker) -> None:
-        """Called by each worker before its first job."""
+        """Make the files importable; each worker calls this before its first job."""
         use_folders(self.folders)
 
 
 def share_builders(client: Client, folders: Sequence[Path]) -> None:
-    """Let all workers of a cluster import the builders of some folders; they must see the disk that these are on."""
+    """Let all workers of a cluster import the builders of some folders, which must be on a shared disk."""
     if folders:
         client.register_plugin(BuilderFolders(folders))

@@ -1,4 +1,4 @@
-"""A worker on this machine: a process with one thread of ours, that ends with the run that started it.
+"""A worker process on this machine with one thread for tasks; it ends with the run that started it.
 
 ``python -P -m iota2.run.workers.worker ADDRESS NAME FOLDER PARENT CERTIFICATES``: the scheduler, the name of the
 worker, its scratch folder, the number of the process that started it, and the folder of the run's certificates.
@@ -18,11 +18,11 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 """From linux/prctl.h."""
 STEPS = "iota2.chains"
-"""What is loaded before the first job comes."""
+"""Module to import before the first job."""
 
 
 def _end_with(parent: int) -> None:
-    """See that the system ends this process when its parent is gone, even by ``kill -9``."""
+    """Let the system end this process when its parent ends, even by ``kill -9``."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -30,7 +30,7 @@ def _end_with(parent: int) -> None:
 
 
 async def _serve(address: str, name: str, folder: str, certificates: str) -> None:
-    # Loaded with the rest, while no garbage is looked for.
+    # Imported here, while garbage collection is disabled.
     from iota2.run.workers.connections import LOOPBACK, SilentWorker, security  # noqa: PLC0415
 
     async with SilentWorker(
@@ -47,7 +47,7 @@ async def _serve(address: str, name: str, folder: str, certificates: str) -> Non
 
 
 def main() -> None:
-    """Serve until the scheduler says that it is enough. Ctrl-C is for the process that runs the chain."""
+    """Serve until the scheduler ends the worker. Ctrl-C is handled by the process that runs the chain."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     address, name, folder, parent, certificates = sys.argv[1:]
     _end_with(int(parent))
