@@ -599,7 +599,7 @@ def guarded(action: Callable[[], object], *, debug: bool) -> int:
             print(printable(traceback.format_exc()), file=sys.stderr)
         if not (isinstance(err, Iota2Error) and err.is_shown):
             width = shutil.get_terminal_size().columns if sys.stderr.isatty() else None
-            print(for_terminal(f"error: {_error_text(err)}", width), file=sys.stderr)
+            print(for_terminal(f"error: {_last_words(err)}", width), file=sys.stderr)
         return code
     return 0
 

@@ -228,7 +228,10 @@ def test_a_useless_reference_is_refused_before_the_run(
     [
         ("step : 128", "coregistration.step: has no effect: images are compared by phase correlation, not by points"),
         ("resample : False", "coregistration.resample: has no effect: it is always resampled to the series"),
-        ("pattern : 'FRE'", "coregistration.pattern: has no effect: all bands and masks of a date are corrected together"),
+        (
+            "pattern : 'FRE'",
+            "coregistration.pattern: has no effect: all bands and masks of a date are corrected",
+        ),
         ("date_src : 20180511", "coregistration.date_src: has no effect with mode 1"),
         ("mode : 2\n date_src : 20180511\n date_vhr : 20180601", "coregistration.date_vhr: has no effect: date_src is"),
     ],
