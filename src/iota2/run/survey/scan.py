@@ -11,7 +11,6 @@ from odc.geo.geobox import GeoBox
 from iota2.config.options.schema import Config
 from iota2.config.options.sensors import RADAR
 from iota2.config.recipes import season_notes
-from iota2.config.s1_ini import read_s1_ini
 from iota2.config.sensors import images_option
 from iota2.core.grid import crs_name, resolution
 from iota2.core.scene import Scene, SensorScene
@@ -83,9 +82,9 @@ def with_images(config: Config, sensors: Sequence[SensorOptions]) -> tuple[tuple
     InputError when no tile has images of either direction.
     """
     radar = [options for options in sensors if options.spec.section == RADAR]
-    if not radar or config.chain.s1_path is None:
+    settings = config.chain.radar
+    if not radar or settings is None:
         return tuple(sensors), ()
-    settings = read_s1_ini(config.chain.s1_path, config.chain.paths_from)
     spec = named_like(builtin_specs()[RADAR], settings.pattern)
     found = directions_found(spec, settings.output, config.chain.list_tile, settings.raw)
     lacking = {of_direction(spec, word).name: text for word, text in DIRECTIONS.items() if word not in found}
