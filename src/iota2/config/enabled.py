@@ -23,7 +23,6 @@ from iota2.core.sensor import SensorOptions, SensorSpec
 from iota2.errors import ConfigError, UserError
 from iota2.io.archive.layers import layers_wanted
 from iota2.io.archive.radar_names import named_like
-from iota2.io.archive.s1tiling import DIRECTIONS, of_direction
 from iota2.io.archive.specs import builtin_specs, load_spec
 
 Problem = tuple[tuple[str, ...], str]
@@ -118,7 +117,7 @@ def _radar(chain: Chain, sections: Mapping[str, Section]) -> list[SensorOptions]
     spec = named_like(builtin_specs()[RADAR], settings.pattern)
     return [
         SensorOptions(
-            spec=of_direction(spec, direction),
+            spec=series,
             source=settings.output,
             temporal_resolution=settings.temporal_resolution,
             start_date=options.start_date,
@@ -127,7 +126,7 @@ def _radar(chain: Chain, sections: Mapping[str, Section]) -> list[SensorOptions]
             speckle_radius=settings.speckle_radius,
             decibel=options.decibel,
         )
-        for direction in DIRECTIONS
+        for series in spec.series
     ]
 
 

@@ -20,7 +20,7 @@ from iota2.io.archive.coverage import bounds_in, share_shown
 from iota2.io.archive.layers import interpolated_numbers, scan_layers
 from iota2.io.archive.products import native_geobox, scan_tile, several_a_day, working_geobox
 from iota2.io.archive.radar_names import named_like
-from iota2.io.archive.s1tiling import DIRECTIONS, directions_found, of_direction
+from iota2.io.archive.s1tiling import series_found
 from iota2.io.archive.specs import builtin_specs
 from iota2.io.files.crs import units_per_metre
 from iota2.run.records.damage import known_damage
@@ -86,8 +86,9 @@ def with_images(config: Config, sensors: Sequence[SensorOptions]) -> tuple[tuple
     if not radar or settings is None:
         return tuple(sensors), ()
     spec = named_like(builtin_specs()[RADAR], settings.pattern)
-    found = directions_found(spec, settings.output, config.chain.list_tile, settings.raw)
-    lacking = {of_direction(spec, word).name: text for word, text in DIRECTIONS.items() if word not in found}
+    found = series_found(spec, settings.output, config.chain.list_tile, settings.raw)
+    values = spec.series_by.values if spec.series_by else ()
+    lacking = {name: text for value, text in values if (name := spec.of(value).name) not in found}
     notes = (f"{RADAR}: no tile has {text} images, so there is no series {name}." for name, text in lacking.items())
     return tuple(options for options in sensors if options.spec.name not in lacking), tuple(notes)
 
