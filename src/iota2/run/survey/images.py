@@ -105,9 +105,7 @@ def _grid_usable(problems: Problems) -> bool:
 
 def _threshold_problems(scenes: Mapping[str, Scene], threshold: int) -> list[str]:
     """That no tile has as many dates as a sample must be clear on."""
-    days = {
-        tile: sum(len(set(one.days)) for one in scene.sensors if not one.spec.static) for tile, scene in scenes.items()
-    }
+    days = {tile: sum(len(set(one.days)) for one in scene.series) for tile, scene in scenes.items()}
     if not days or max(days.values()) >= threshold:
         return []
     listed = ", ".join(f"{tile} has {counted(count, 'date')}" for tile, count in days.items())

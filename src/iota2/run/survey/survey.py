@@ -54,10 +54,7 @@ class Survey:
     def rows(self, runs: int, axes: Sequence[str] = AXES) -> list[dict[str, str | int]]:
         """The run's table: the valid combinations of tile, part, sensor with dates, region and seed, for some axes."""
         tiles = {tile: (part_count(scene.geobox.shape[0]), self.regions[tile]) for tile, scene in self.scenes.items()}
-        dated = {
-            tile: [sensor.spec.name for sensor in scene.sensors if not sensor.spec.static]
-            for tile, scene in self.scenes.items()
-        }
+        dated = {tile: [sensor.spec.name for sensor in scene.series] for tile, scene in self.scenes.items()}
         rows = rows_of(tiles, [sensor.sensor for sensor in self.recipe.sensors], runs)
         return [{axis: row[axis] for axis in axes} for row in rows if row["sensor"] in dated[str(row["tile"])]]
 

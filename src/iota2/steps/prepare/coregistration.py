@@ -74,7 +74,7 @@ def run(job: JobContext[AlignmentParams]) -> None:
 
 def optical(scene: Scene) -> list[SensorScene]:
     """The sensors whose dates show the edges that the reference shows."""
-    return [sensor for sensor in scene.sensors if sensor.spec.spectral and not sensor.spec.static]
+    return [sensor for sensor in scene.series if sensor.spec.spectral]
 
 
 def align(tile: str, sensor: SensorScene, given: AlignmentParams) -> dict[str, Alignment]:
