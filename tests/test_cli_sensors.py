@@ -17,7 +17,6 @@ from iota2.config.options.sensors import PATHS
 from iota2.core.sensor import SensorSpec
 from iota2.errors import InputError, MissingTile
 from iota2.io.archive.products import scan_tile
-from iota2.io.archive.s1tiling import of_direction
 from iota2.io.archive.specs import builtin_specs
 from iota2.terminal.lines import WIDTH
 from iota2.testing.products import Layer, synthetic_layers, write_product, write_raster, write_series
@@ -128,7 +127,7 @@ def test_products_of_one_day_are_told(capsys: pytest.CaptureFixture[str], tmp_pa
 
 def test_directions_of_radar_are_not_of_one_day(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for direction, days in (("ASC", DAYS[:1]), ("DES", (DAYS[0], DAYS[0]))):
-        write_series(of_direction(builtin_specs()["Sentinel_1"], direction), tmp_path, TILE, days, {"": LATTICE})
+        write_series(builtin_specs()["Sentinel_1"].of(direction), tmp_path, TILE, days, {"": LATTICE})
     _, text, _ = asked(capsys, "Sentinel_1", tmp_path)
     assert text.count("of 2018-03-02: their clear pixels are averaged") == 1
     assert "2 products of 2018-03-02" in text
@@ -330,7 +329,7 @@ def test_sentinel_1_tells_its_two_series_and_its_own_folders(
     radar = builtin_specs()["Sentinel_1"]
     masked = {mask.name for mask in radar.masks}
     for day, direction in zip(DAYS, ("ASC", "DES", "DES"), strict=True):
-        write(of_direction(radar, direction), tmp_path / "31TCJ", day, without=masked)
+        write(radar.of(direction), tmp_path / "31TCJ", day, without=masked)
     code, text, content = asked(capsys, "Sentinel_1", tmp_path)
     assert code == 0
     assert "sentinel1_asc (1 product), sentinel1_des (2 products)" in text

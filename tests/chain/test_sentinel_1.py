@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,12 @@ import numpy as np
 import pytest
 
 from iota2.chains.load import load_config
+from iota2.config.enabled import EnabledSensors, resolve
+from iota2.config.options import schema
 from iota2.core.remarks import texts_of
 from iota2.errors import UserError
 from iota2.io.tables.recipes import read_recipe
+from iota2.run.outlook import plan_run
 from iota2.run.survey.survey import survey
 from iota2.testing.radar import write_radar
 from tests.chain.helpers import SMALL, WEST, Case, command, copied, made, on_tile, refused, run
@@ -165,3 +170,39 @@ def test_the_names_that_the_ini_file_tells_are_those_that_are_read(radar: Case) 
         "sentinel1_asc",
         "sentinel1_des",
     }
+
+
+def test_sensors_are_resolved_once_from_the_file_to_the_plan(radar: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The INI file, which a rule of the loading, the survey and the plan look into, is opened once."""
+    resolved = 0
+
+    def counting(*arguments: Any) -> EnabledSensors:
+        nonlocal resolved
+        resolved += 1
+        return resolve(*arguments)
+
+    monkeypatch.setattr(schema, "resolve", counting)
+    path = configured(radar)
+    with opened(ini(radar)) as times:
+        config = load_config(path)
+        found = survey(config)
+        assert plan_run(config, found).jobs
+    assert (len(times), resolved) == (1, 1)
+    assert config == load_config(path), "what is kept does not count when configurations are compared"
+    assert "EnabledSensors" not in repr(config)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[list[str]]:
+    """How often a file is opened meanwhile, by whichever way."""
+    times, counting = list[str](), True
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if counting and event == "open" and arguments[0] == str(path) and arguments[1]:  # an opener's has no mode
+            times.append(event)
+
+    sys.addaudithook(hook)
+    try:
+        yield times
+    finally:
+        counting = False

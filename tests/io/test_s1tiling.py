@@ -18,12 +18,12 @@ from iota2.compute.speckle import multitemporal_filter
 from iota2.core.grid import blocks
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene, SensorScene
-from iota2.errors import DamagedProduct, InputError, MissingTile
+from iota2.errors import ConfigError, DamagedProduct, InputError, MissingTile
 from iota2.io.archive.products import native_geobox, scan_tile, working_geobox
 from iota2.io.archive.radar_names import named_like
 from iota2.io.archive.recognition import recognize
-from iota2.io.archive.s1tiling import directions_found, of_direction
-from iota2.io.archive.specs import builtin_specs
+from iota2.io.archive.s1tiling import series_found
+from iota2.io.archive.specs import builtin_specs, parse_spec
 from iota2.io.series.reader import CubeReader, series_reader
 from iota2.testing.radar import write_radar
 from iota2.testing.world import World, WorldOptions, make_world
@@ -31,7 +31,7 @@ from tests.io.damage import rewritten
 
 TILE, BANDS = "T31TCJ", ("vv", "vh")
 RADAR = builtin_specs()["Sentinel_1"]
-ASC, DES = (of_direction(RADAR, direction) for direction in ("ASC", "DES"))
+ASC, DES = (RADAR.of(direction) for direction in ("ASC", "DES"))
 DATES = (date(2018, 3, 17), date(2018, 5, 11), date(2018, 8, 9))
 
 
@@ -186,11 +186,11 @@ def test_terrain_corrected_images_alone_are_read(images: Path) -> None:
 
 def test_directions_are_those_of_which_some_tile_has_images(images: Path) -> None:
     tiles = ("T31TCJ", "T31TDJ")
-    assert directions_found(RADAR, images, tiles) == ("ASC", "DES")
+    assert series_found(RADAR, images, tiles) == ("sentinel1_asc", "sentinel1_des")
     for path in images.glob("31TCJ/*_ASC_*"):
         path.unlink()
-    assert directions_found(RADAR, images, tiles) == ("ASC", "DES")
-    assert directions_found(RADAR, images, tiles[:1]) == ("DES",)
+    assert series_found(RADAR, images, tiles) == ("sentinel1_asc", "sentinel1_des")
+    assert series_found(RADAR, images, tiles[:1]) == ("sentinel1_des",)
     with pytest.raises(MissingTile, match="no product of tile T31TCJ"):
         scan_tile(ASC, images, TILE)
 
@@ -203,22 +203,35 @@ def test_a_damaged_image_is_told_as_a_product_of_several_files(images: Path) -> 
         reader.read(next(blocks(TILE, scene.geobox, scene.geobox.shape)))
 
 
-def test_a_description_that_does_not_tell_directions_apart_is_refused() -> None:
-    with pytest.raises(InputError, match=r"Sentinel_1: product must hold \(\?:ASC\|DES\), .*; got .*DES\|ASC"):
-        of_direction(replace(RADAR, product=RADAR.product.replace("ASC|DES", "DES|ASC")), "ASC")
+def test_series_of_a_description_are_told_by_any_group_of_its_names() -> None:
+    """Whichever values it has, in whatever order the pattern lists them; a group that is none is refused."""
+    text = (
+        "name: Mine\nsection: Mine\nbands: [{name: B1, file: '*.tif'}]\nmasks: []\n"
+        "product: '(?i)^(?P<date>\\d{8})_(?P<passage>night|day|dusk)$'\nseries_by: {group: passage, values: {%s}}\n"
+    )
+    spec = parse_spec(text % "day: by day, night: at night", source="mine.yaml")
+    day, night = spec.series
+    assert (day.name, night.name) == ("Mine_day", "Mine_night")
+    assert [bool(one.match("20180511_Night")) for one in (spec, day, night)] == [True, False, True]
+    assert day.is_of_another_series("20180511_night")
+    assert not any(one.match("20180511_dusk") for one in (day, night))
+    with pytest.raises(ConfigError, match=r"series_by.group 'orbit' is no group of product"):
+        parse_spec((text % "day: by day").replace("group: passage", "group: orbit"), source="mine.yaml")
+    with pytest.raises(ConfigError, match="line 6: series_by: values must be a mapping of values in names to words"):
+        parse_spec(text % "", source="mine.yaml")
 
 
 def test_no_image_at_all_is_an_error_and_raw_products_bring_the_way_out(tmp_path: Path) -> None:
     raw, output = tmp_path / "raw", tmp_path / "output"
     (output / "31TCJ").mkdir(parents=True)
     with pytest.raises(InputError, match=r"in .*output, folder 31TCJ, 31TDJ; expected names like s1a_31TCJ_") as alone:
-        directions_found(RADAR, output, (TILE, "T31TDJ"), raw)
+        series_found(RADAR, output, (TILE, "T31TDJ"), raw)
     assert ".SAFE" not in str(alone.value)
     (raw / "S1A_IW_GRDH" / "S1A_IW_GRDH.SAFE").mkdir(parents=True)
     with pytest.raises(
         InputError, match=rf"{raw} holds raw products\. Raw Sentinel-1 products \(\.SAFE\) .* Use S1Tiling"
     ):
-        directions_found(RADAR, output, (TILE,), raw)
+        series_found(RADAR, output, (TILE,), raw)
 
 
 HALOS = {"sentinel1_des": 2}
@@ -278,7 +291,7 @@ def test_images_of_theia_are_read_whatever_their_capital_letters(images: Path, k
     assert "S1A_L1ORT_31TCJ_VH_SIG_DES_110_20180317t174708.tif".replace("SIG", kind).lower() in {
         path.name.lower() for path in paths
     }
-    assert directions_found(RADAR, images, (TILE,)) == ("ASC", "DES")
+    assert series_found(RADAR, images, (TILE,)) == ("sentinel1_asc", "sentinel1_des")
     for direction in (ASC, DES):
         series, notes = scan_tile(direction, images, TILE)
         assert notes == ()
@@ -362,9 +375,9 @@ def test_images_are_named_as_the_user_says(images: Path, pattern: str, rename: C
         mask = "_BorderMask" * path.stem.endswith("_BorderMask")
         path.rename(folder / f"{rename(*parts, *stamp.split('t'))}{mask}.tif")
     spec = named_like(RADAR, pattern)
-    assert directions_found(spec, images, (TILE,)) == ("ASC", "DES")
+    assert series_found(spec, images, (TILE,)) == ("sentinel1_asc", "sentinel1_des")
     for direction, expected in before.items():
-        series, notes = scan_tile(of_direction(spec, direction.name[-3:].upper()), images, TILE)
+        series, notes = scan_tile(spec.of(direction.name[-3:].upper()), images, TILE)
         assert notes == ()
         assert {*series.days} == {*expected.days}, "slices are lost where the pattern does not tell them apart"
         for one in series.acquisitions:

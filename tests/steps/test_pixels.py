@@ -15,7 +15,6 @@ from iota2.core.grid import Block, blocks
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
 from iota2.io.archive.products import native_geobox, scan_tile
-from iota2.io.archive.s1tiling import of_direction
 from iota2.io.archive.specs import builtin_specs
 from iota2.io.series.reader import CubeReader, recipe_bands, series_reader
 from iota2.steps.pixels import feature_blocks, feature_pixels
@@ -33,7 +32,7 @@ SHAPES = [BlockShapes((64, 64), (64, 64), (64, 64)), BlockShapes((14, 33), (7, 1
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     world = make_world(WorldOptions(size=64, overlap=16, classes=3, dates=DATES))
     images = write_radar(world, tmp_path_factory.mktemp("radar")).parent / "images"
-    sensors = tuple(scan_tile(of_direction(builtin_specs()["Sentinel_1"], d), images, TILE)[0] for d in ("ASC", "DES"))
+    sensors = tuple(scan_tile(builtin_specs()["Sentinel_1"].of(d), images, TILE)[0] for d in ("ASC", "DES"))
     return Scene(TILE, native_geobox(sensors[0]), sensors)
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from iota2.compute.features import recipe_problems
+from iota2.config.enabled import place_of
 from iota2.config.options.schema import Config
 from iota2.config.options.sensors import RADAR, FeatureExtraction, Interpolation
 from iota2.config.options.train import ArgTrain
-from iota2.config.sensors import enabled_sensors, images_option, place_of
+from iota2.config.sensors import enabled_sensors, images_option
 from iota2.core.recipe import FeatureRecipe, SensorRecipe, interpolation_dates
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.sensor import SensorOptions

@@ -26,7 +26,6 @@ from iota2.config.options.sensors import (
     UserFeat,
 )
 from iota2.config.options.train import ArgClassification, ArgTrain
-from iota2.config.s1_ini import read_s1_ini
 from iota2.core.recipe import DEFAULT_INDICES
 from iota2.core.words import counted, did_you_mean
 from iota2.errors import ConfigError
@@ -167,11 +166,12 @@ def radar_settings_read(chain: Chain) -> Iterator[Finding]:
     if ini is None or not ini.is_file():
         return
     try:
-        settings = read_s1_ini(ini, chain.paths_from)
+        settings = chain.radar
     except ConfigError as err:
         for problem in err.problems:
             yield Finding("chain", path, f"{ini}: {problem}")
         return
+    assert settings is not None, "the file is given"
     for warning in settings.warnings:
         yield Finding("chain", path, f"{ini}: {warning}", fatal=False)
     output, images = _real(chain.output_path), _real(settings.output)

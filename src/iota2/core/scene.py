@@ -104,3 +104,13 @@ class Scene:
     geobox: GeoBox
     """The working lattice."""
     sensors: tuple[SensorScene, ...]
+
+    @property
+    def series(self) -> tuple[SensorScene, ...]:
+        """The sensors with dates."""
+        return tuple(sensor for sensor in self.sensors if not sensor.spec.static)
+
+    @property
+    def layers(self) -> tuple[SensorScene, ...]:
+        """Those without dates, such as altitudes."""
+        return tuple(sensor for sensor in self.sensors if sensor.spec.static)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -83,6 +84,18 @@ class LookAlike:
     """What they are and what is needed instead, in words: ``of level L1C; L2A is needed``."""
 
 
+@dataclass(frozen=True)
+class SeriesBy:
+    """How the names of a sensor's products tell the series apart that are made of them."""
+
+    group: str
+    """Named group of ``product``: each of its values makes a series."""
+    values: tuple[tuple[str, str], ...]
+    """Each value as names have it, whatever the case, and in words, in the order of features: ``ASC``, ascending."""
+    names: str = ""
+    """Glob, with ``{}`` for the value, of further files of a series, which the others pass over."""
+
+
 LAST = 1000
 """Place of a sensor that does not tell one: after the others."""
 
@@ -154,8 +167,38 @@ class SensorSpec:
     """Globs of entries in a tile folder that are no products and are passed over without a word."""
     mistaken_for: tuple[LookAlike, ...] = ()
     """Products that users take for those of the sensor; the first that a name matches is told."""
+    series_by: SeriesBy | None = None
+    """How several series are made of the products; None for one."""
+    only: str = ""
+    """The value of ``series_by`` that products have, for one of several series; empty for all products."""
     option: SensorOption | None = None
     """How configurations enable the sensor; None for one of the user's own."""
+
+    def match(self, name: str) -> re.Match[str] | None:
+        """How ``product`` matches the name of a product, or a file of one; None for that of another series too."""
+        match = re.match(self.product, name)
+        others = match and self.only and self.series_by and (match[self.series_by.group] or "").upper() != self.only
+        return None if others else match
+
+    @property
+    def series(self) -> tuple[SensorSpec, ...]:
+        """The series that are made of the products: itself, or one for each value of ``series_by``."""
+        return tuple(self.of(value) for value, _ in self.series_by.values) if self.series_by else (self,)
+
+    def of(self, value: str) -> SensorSpec:
+        """The series of one value of ``series_by``: ``sentinel1_asc`` of ``ASC``."""
+        ignore = (*self.ignore, *self._others(value))
+        return replace(self, name=f"{self.name}_{value.lower()}", only=value, ignore=ignore)
+
+    def _others(self, value: str) -> list[str]:
+        """Globs of the further files of the series of other values."""
+        if self.series_by is None or not self.series_by.names:
+            return []
+        return [self.series_by.names.format(other) for other, _ in self.series_by.values if other != value]
+
+    def is_of_another_series(self, name: str) -> bool:
+        """Whether a name is that of a product of another series."""
+        return bool(self.only) and self.match(name) is None and re.match(self.product, name) is not None
 
     @property
     def band_names(self) -> tuple[str, ...]:

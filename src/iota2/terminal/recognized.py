@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
@@ -20,7 +19,7 @@ from iota2.io.archive.products import Product, several_a_day
 from iota2.io.archive.recognition import Recognized, TileFolder
 from iota2.io.archive.rejected import ONE_LEVEL_TOO_DEEP
 from iota2.terminal.lines import facts, one_by_one, wrapped
-from iota2.terminal.sensors import product_path, series_made
+from iota2.terminal.sensors import product_path
 
 
 def recognized_text(found: Recognized) -> str:
@@ -39,7 +38,7 @@ def _tile_lines(spec: SensorSpec, tile: TileFolder) -> Iterator[str]:
     days = f", {products[0].day} to {products[-1].day}" if products else ""
     yield f"{tile.tile}: {counted(len(products), 'product')}{days}"
     yield from _calendar(products)
-    made = series_made(spec)
+    made = spec.series
     for one in made:
         if several := several_a_day([product.day for product in products if _is_of(one, product)]):
             whose = f"{one.name}: " * (len(made) > 1)
@@ -85,7 +84,7 @@ def _units(spec: SensorSpec, products: Sequence[Product]) -> Iterator[tuple[str,
 
 def _series(spec: SensorSpec, products: Sequence[Product]) -> Iterator[tuple[str, str]]:
     """Number of products of each series, if a sensor has several series."""
-    several = series_made(spec)
+    several = spec.series
     if len(several) > 1 and products:
         counts = ((one.name, sum(_is_of(one, product) for product in products)) for one in several)
         yield "series", ", ".join(f"{name} ({counted(count, 'product')})" for name, count in counts)
@@ -95,7 +94,7 @@ def _is_of(series: SensorSpec, product: Product) -> bool:
     """Whether a product belongs to a series of its sensor."""
     if series.products == "folders":
         return True
-    return any(re.match(series.product, os.path.basename(path)) for path in product.files.values())
+    return any(series.match(os.path.basename(path)) for path in product.files.values())
 
 
 def _missing_masks(spec: SensorSpec, products: Sequence[Product]) -> Iterator[tuple[str, str]]:

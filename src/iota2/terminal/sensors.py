@@ -6,12 +6,11 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from iota2.config.options.sensors import LAYERS, PLACES, RADAR
+from iota2.config.options.sensors import LAYERS, PLACES
 from iota2.config.sensors import path_key
 from iota2.core.sensor import SensorSpec
 from iota2.core.words import nearest
 from iota2.errors import UserError
-from iota2.io.archive.s1tiling import DIRECTIONS, of_direction
 from iota2.io.archive.specs import builtin_specs, load_spec
 from iota2.terminal.lines import facts, wrapped
 
@@ -37,11 +36,6 @@ def spec_named(name: str) -> SensorSpec:
             f"{name!r} is neither a built-in sensor nor a YAML file{hint} List the sensors with: iota2 sensors"
         )
     return builtin_specs()[known[name.lower()]]
-
-
-def series_made(spec: SensorSpec) -> tuple[SensorSpec, ...]:
-    """The series that a run makes from a sensor's products; for Sentinel-1, one for each orbit direction."""
-    return tuple(of_direction(spec, direction) for direction in DIRECTIONS) if spec.section == RADAR else (spec,)
 
 
 def product_path(spec: SensorSpec) -> str:
@@ -73,7 +67,7 @@ def sensor_text(spec: SensorSpec) -> str:
 def _lines(spec: SensorSpec) -> Iterator[str]:
     key = path_key(spec)
     yield f"{spec.section}: {f'chain.{key}' if key else 'chain.user_sensors'}"
-    names = (f"{series.name}_{spec.bands[0].name}_20180511" for series in series_made(spec))
+    names = (f"{series.name}_{spec.bands[0].name}_20180511" for series in spec.series)
     yield from facts(
         [
             ("bands", " ".join(spec.band_names)),
@@ -99,7 +93,7 @@ def sensors_json(specs: Iterable[SensorSpec]) -> list[dict[str, Any]]:
     return [
         {
             "section": spec.section,
-            "names": [series.name for series in series_made(spec)],
+            "names": [series.name for series in spec.series],
             "path": path_key(spec),
             "bands": list(spec.band_names),
             "masks": [mask.name for mask in spec.masks],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import itertools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -209,9 +208,10 @@ def product_name(spec: SensorSpec, tile: str, day: date, number: int = 0) -> str
 def _names(spec: SensorSpec, tile: str, day: date, number: int) -> list[str]:
     """Names that match the sensor's pattern, one per alternative."""
     given = {"date": f"{day:%Y%m%d}", "tile": tile.removeprefix("T") if "{mgrs}" in spec.tile_folder else tile}
+    given |= {spec.series_by.group: spec.only} if spec.series_by and spec.only else {}
     names = _examples(_parser.parse(spec.product), given, number)
-    names = [name + f"made-up-{number}" * bool(re.match(spec.product, name + "x")) for name in names]
-    matches = [match for match in (re.match(spec.product, name) for name in names) if match]
+    names = [name + f"made-up-{number}" * bool(spec.match(name + "x")) for name in names]
+    matches = [match for match in (spec.match(name) for name in names) if match]
     if not matches or any(match["date"] != given["date"] for match in matches):
         raise ValueError(f"no name could be made that matches {spec.product}")
     return [match.string for match in matches]
@@ -238,7 +238,7 @@ def _file_names(spec: SensorSpec, names: Sequence[str]) -> Callable[[str], str]:
 
 def _product_of(spec: SensorSpec, name: str) -> str:
     """Product of a file; empty if its name does not match the sensor's pattern."""
-    match = re.match(spec.product, name)
+    match = spec.match(name)
     return (match.groupdict().get("product") or match["date"]) if match else ""
 
 

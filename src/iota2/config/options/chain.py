@@ -6,6 +6,7 @@ import math
 import os
 import re
 from collections import Counter
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -29,6 +30,7 @@ from iota2.config.options.fields import (
     option,
     planned,
 )
+from iota2.config.s1_ini import RadarSettings, read_s1_ini
 from iota2.core.words import some
 from iota2.io.archive.specs import folder_options
 
@@ -307,6 +309,14 @@ class Chain(_Folders):
     def paths_from(self) -> Path | None:
         """Where all relative paths start; None: each at the folder of the file in which it stands."""
         return self._paths_from
+
+    @cached_property
+    def radar(self) -> RadarSettings | None:
+        """What the INI file of Sentinel-1 says, read when it is first asked for and kept; None without such a file.
+
+        Raises ConfigError when it cannot be used.
+        """
+        return None if self.s1_path is None else read_s1_ini(self.s1_path, self._paths_from)
 
     @field_validator("output_path", mode="before")
     @classmethod

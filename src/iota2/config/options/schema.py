@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
+from iota2.config.enabled import EnabledSensors, resolve
 from iota2.config.options.chain import Chain
 from iota2.config.options.fields import Section, default_of, is_mandatory
 from iota2.config.options.others import (
@@ -53,6 +55,12 @@ class Config:
     """What was accepted but should be known: moved keys, options without effect, old names."""
     places: Places = field(default_factory=Places, repr=False, compare=False)
     """Where each option stands in the file."""
+
+    @cached_property
+    def enabled(self) -> EnabledSensors:
+        """The enabled sensors, resolved when they are first asked for and kept."""
+        chain, series, extraction = self.chain, self.sensors_data_interpolation, self.iota2_feature_extraction
+        return resolve(chain, self.sensors, self.user_feat, series, extraction)
 
     def section(self, name: str) -> Section:
         """The section written as ``name``, such as ``Sentinel_2``. Raises KeyError for an unknown one."""

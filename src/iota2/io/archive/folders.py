@@ -146,9 +146,9 @@ def list_products(spec: SensorSpec, folder: str, tile: str) -> Listing:
     strays, foreign, undated = [], [], []
     whole, any_case = spec.products == "folders", bool(re.compile(spec.product).flags & re.IGNORECASE)
     for name in sorted(os.listdir(folder)):
-        match = re.match(spec.product, name)
+        match = spec.match(name)
         path = os.path.join(folder, name)
-        if any(_fits(name, pattern, any_case) for pattern in spec.ignore):
+        if any(_fits(name, pattern, any_case) for pattern in spec.ignore) or spec.is_of_another_series(name):
             continue
         if match is None or os.path.isdir(path) != whole:
             strays.append(name)

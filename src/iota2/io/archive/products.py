@@ -295,7 +295,7 @@ def _read_product(spec: SensorSpec, found: Found, images: HeaderReader) -> Produ
 def _kinds(spec: SensorSpec, files: Mapping[str, str]) -> frozenset[str]:
     """The kinds of the images of a product whose files lie side by side."""
     names = [os.path.basename(files[band.name]) for band in spec.bands if band.name in files]
-    matches = [match for match in (re.match(spec.product, name) for name in names) if match]
+    matches = [match for match in (spec.match(name) for name in names) if match]
     groups = [group for group in sorted(re.compile(spec.product).groupindex) if group.startswith("kind")]
     if spec.products == "folders" or not groups:
         return frozenset()

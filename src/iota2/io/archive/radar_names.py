@@ -23,9 +23,8 @@ class Word:
 _TIME = "[0-9x]" * 6
 _DAY = "[0-9]" * 8
 _SATELLITE, _TILE = Word("[a-z0-9]+", "*"), Word(r"(?P<tile>T?\d{2}[A-Z]{3})", "*[0-9][0-9][A-Z][A-Z][A-Z]")
-DIRECTION = "[AD][SE][CS]"
-"""Either direction, as a glob."""
-_DIRECTION, _KIND = Word("(?P<product>(?:ASC|DES))", DIRECTION), Word("(?P<kind>[a-z0-9]+)", "*[!k]")
+_DIRECTION = Word("(?P<product>(?P<direction>ASC|DES))", "[AD][SE][CS]")
+_KIND = Word("(?P<kind>[a-z0-9]+)", "*[!k]")
 WORDS: Mapping[str, Word] = {
     "satellite": _SATELLITE,
     "flying_unit_code": _SATELLITE,

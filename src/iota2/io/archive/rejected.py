@@ -37,8 +37,8 @@ def near_miss(spec: SensorSpec, folder: str, name: str) -> str:
 def why_unusable(spec: SensorSpec, folder: str, name: str) -> str:
     """What keeps an entry that is meant as a product of the sensor from being one; empty when it is something else,
     such as a product of another sensor."""
-    own = re.match(spec.product, stem := _without_end(name))
-    of_another = not own and any(re.match(other.product, stem) for other in _others(spec))
+    own = spec.match(stem := _without_end(name))
+    of_another = not own and any(other.match(stem) for other in _others(spec))
     return nested(spec, folder, name) or ("" if of_another else near_miss(spec, folder, name))
 
 
@@ -55,7 +55,7 @@ def nested(spec: SensorSpec, folder: str, name: str) -> str:
 def products_among(spec: SensorSpec, folder: str, names: Iterable[str]) -> list[str]:
     """The entries of a folder that are products, or files of a product, by name and type."""
     whole = spec.products == "folders"
-    return [n for n in names if re.match(spec.product, n) and os.path.isdir(os.path.join(folder, n)) == whole]
+    return [n for n in names if spec.match(n) and os.path.isdir(os.path.join(folder, n)) == whole]
 
 
 def _without_end(name: str) -> str:
@@ -71,11 +71,11 @@ def _others(spec: SensorSpec) -> list[SensorSpec]:
 
 def _difference(spec: SensorSpec, name: str) -> str | None:
     """In what a name differs from that of a product of the sensor: in nothing (empty), or None when in too much."""
-    if re.match(spec.product, name):
+    if spec.match(name):
         return ""
     others = _others(spec)
     for other in others:
-        if re.match(other.product, name):
+        if other.match(name):
             return f"a product of {other.section}"
     for candidate in (spec, *others):
         reader = "" if candidate is spec else f" for {candidate.section}"
@@ -85,7 +85,7 @@ def _difference(spec: SensorSpec, name: str) -> str | None:
     if re.match(spec.product, name, re.IGNORECASE):
         return "its name has other capital letters than that of a product"
     stems = (name[:length] for length in range(len(name) - 1, len(name) // 2, -1))
-    stem = next((stem for stem in stems if re.match(spec.product, stem)), None)
+    stem = next((stem for stem in stems if spec.match(stem)), None)
     return stem and f"{name[len(stem) :]!r} follows the name of a product"
 
 

@@ -1,23 +1,17 @@
-"""What S1Tiling leaves in its folders: which directions have images, and what to do when there are none yet."""
+"""What S1Tiling leaves in its folders: which series have images, and what to do when there are none yet."""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
 
 from iota2.core.sensor import SensorSpec
 from iota2.core.words import some
 from iota2.errors import InputError
-from iota2.io.archive.radar_names import DIRECTION
 
 SECTION = "Sentinel_1"
 """The section of the configuration with the options of Sentinel-1."""
-
-DIRECTIONS = {"ASC": "ascending", "DES": "descending"}
-"""Directions as file names have them, in the order of the features, and in words."""
 
 SHOWN = 5
 """Folders that a message names."""
@@ -34,47 +28,23 @@ NO_ORTHORECTIFICATION = (
 """Why ``s1-ortho`` is refused, and the way out."""
 
 
-def of_direction(spec: SensorSpec, direction: str) -> SensorSpec:
-    """The series of one direction: ``sentinel1_asc``, ``sentinel1_des``.
-
-    InputError when the description does not say where names have the direction: both series would take all images.
-    """
-    either, others = f"(?:{'|'.join(DIRECTIONS)})", [other for other in DIRECTIONS if other != direction]
-    if either not in spec.product:
-        raise InputError(f"{spec.section}: product must hold {either}, the direction in the names; got {spec.product}")
-    return replace(
-        spec,
-        name=f"{spec.name}_{direction.lower()}",
-        product=spec.product.replace(either, direction),
-        ignore=(*spec.ignore, *(glob for other in others for glob in _globs_of(spec, other))),
-    )
-
-
-def _globs_of(spec: SensorSpec, direction: str) -> Iterator[str]:
-    """Globs of the images and masks of a direction, as S1Tiling or a user names them."""
-    yield f"s1?_*_{direction}_*"
-    files = [file for part in spec.parts for file in (part.file, *getattr(part, "alternatives", ()))]
-    yield from dict.fromkeys(file.replace(DIRECTION, direction) for file in files if DIRECTION in file)
-
-
-def directions_found(spec: SensorSpec, root: Path, tiles: Iterable[str], raw: Path | None = None) -> tuple[str, ...]:
-    """The directions of which some tile has images, in the order of ``DIRECTIONS``.
+def series_found(spec: SensorSpec, root: Path, tiles: Iterable[str], raw: Path | None = None) -> tuple[str, ...]:
+    """The names of the series of which some tile has images, in their order.
 
     Raises InputError when there is none; when the folder ``raw`` holds products that wait for S1Tiling, it says so.
     """
-    patterns = {direction: re.compile(of_direction(spec, direction).product) for direction in DIRECTIONS}
-    missing, folders = set(DIRECTIONS), [spec.folder_of(tile) for tile in tiles]
+    missing, folders = list(spec.series), [spec.folder_of(tile) for tile in tiles]
     for folder in folders:
         names = os.listdir(root / folder) if (root / folder).is_dir() else []
-        missing -= {direction for direction in missing if any(map(patterns[direction].match, names))}
+        missing = [series for series in missing if not any(map(series.match, names))]
         if not missing:
             break
-    if len(missing) == len(DIRECTIONS):
+    if len(missing) == len(spec.series):
         where = f"{root}, folder {some(folders, SHOWN)}"
         lacks = f"{spec.section}: no image of S1Tiling in {where}; expected names like {spec.example or spec.product}."
         waits = raw is not None and holds_safe(raw)
         raise InputError(lacks + f" {raw} holds raw products. {NO_ORTHORECTIFICATION}" * waits)
-    return tuple(direction for direction in DIRECTIONS if direction not in missing)
+    return tuple(series.name for series in spec.series if series not in missing)
 
 
 def holds_safe(folder: Path) -> bool:

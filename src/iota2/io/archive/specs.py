@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from iota2.core.files import read_text
-from iota2.core.sensor import LAST, BandSpec, LookAlike, MaskRule, MetadataSpec, SensorOption, SensorSpec
+from iota2.core.sensor import LAST, BandSpec, LookAlike, MaskRule, MetadataSpec, SensorOption, SensorSpec, SeriesBy
 from iota2.core.words import nearest
 from iota2.errors import ConfigError, InputError, remedy_of
 
@@ -108,6 +108,9 @@ def _read_value(key: str, node: yaml.Node, check: Any, what: str, problems: list
     if key == "metadata":
         values = _read_mapping(node, _METADATA_KEYS, ("file", "quantification"), key, problems)
         return MetadataSpec(**values) if {"file", "quantification"} <= values.keys() else None
+    if key == "series_by":
+        values = _read_mapping(node, _SERIES_KEYS, ("group", "values"), key, problems)
+        return SeriesBy(**values) if {"group", "values"} <= values.keys() else None
     if key == "option":
         values = _read_mapping(node, _OPTION_KEYS, ("key", "holds"), key, problems)
         return SensorOption(**values) if {"key", "holds"} <= values.keys() else None
@@ -156,6 +159,9 @@ def _contradictions(values: Mapping[str, Any]) -> list[str]:
     reference = values.get("reference_band", "")
     if reference and reference not in [band.name for band in bands]:
         problems.append(f"reference_band {reference!r} is none of the bands ({', '.join(b.name for b in bands)})")
+    series, groups = values.get("series_by"), re.compile(values["product"]).groupindex
+    if series and series.group not in groups:
+        problems.append(f"series_by.group {series.group!r} is no group of product, {values['product']}")
     example = values.get("example")
     if example and not re.match(values["product"], example):
         problems.append(f"the example {example!r} does not match product")
@@ -279,6 +285,12 @@ def _flag(value: Any) -> bool:
     return value
 
 
+def _words_of(value: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict) or not value or not all(isinstance(text, str) for text in (*value, *value.values())):
+        raise ValueError("a mapping of values in names to words")
+    return tuple((key.upper(), word) for key, word in value.items())
+
+
 def _choice(*choices: str) -> Check:
     def check(value: Any) -> str:
         if value not in choices:
@@ -309,6 +321,7 @@ _MASK_KEYS: Mapping[str, Check] = {
 }
 _METADATA_KEYS: Mapping[str, Check] = {"file": _glob, "quantification": _element, "offset": _element}
 _OPTION_KEYS: Mapping[str, Check] = {"key": _section, "holds": _text, "listed": _positive, "place": _positive}
+_SERIES_KEYS: Mapping[str, Check] = {"group": _word, "values": _words_of, "names": _glob}
 _LOOK_ALIKE_KEYS: Mapping[str, Check] = {"name": _expression, "is": _text}
 _NODE_READERS: Mapping[str, tuple[Callable[..., Any], Mapping[str, Check], tuple[str, ...], str]] = {
     "bands": (BandSpec, _BAND_KEYS, ("name", "file"), "band"),
@@ -339,6 +352,7 @@ _SENSOR_KEYS: Mapping[str, Check] = {
     "file_nodata": _choice("honoured", "ignored"),
     "ignore": _globs,
     "mistaken_for": tuple,
+    "series_by": dict,
     "option": dict,
 }
 KEYS: Mapping[type, Iterable[str]] = {
@@ -347,5 +361,6 @@ KEYS: Mapping[type, Iterable[str]] = {
     MaskRule: _MASK_KEYS,
     MetadataSpec: _METADATA_KEYS,
     SensorOption: _OPTION_KEYS,
+    SeriesBy: _SERIES_KEYS,
 }
 """Keys of a description and of its parts."""

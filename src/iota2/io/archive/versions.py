@@ -55,7 +55,7 @@ class Title:
 
 def title_of(spec: SensorSpec, name: str, piece: str = "") -> Title:
     """The title of a product by its name. A sensor whose names tell no versions has one for each product."""
-    match = re.match(spec.product, name) if spec.products == "folders" else None
+    match = spec.match(name) if spec.products == "folders" else None
     groups = sorted(group for group in match.re.groupindex if group.startswith(GROUP)) if match else []
     if match is None or not groups:
         return Title(name, name, (), piece)

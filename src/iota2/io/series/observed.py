@@ -52,8 +52,7 @@ class ObservationReader:
     def observed(self, block: Block) -> dict[str, Observed]:
         """By sensor name, what the dates show of the block; layers without dates show nothing. Of bands,
         only the reference is read, of dates of which no mask says where they have data."""
-        dated = (sensor for sensor in self.scene.sensors if not sensor.spec.static)
-        return {sensor.spec.name: self._sensor_observed(sensor, block) for sensor in dated}
+        return {sensor.spec.name: self._sensor_observed(sensor, block) for sensor in self.scene.series}
 
     def _sensor_observed(self, sensor: SensorScene, block: Block) -> Observed:
         """What the dates of one sensor show of the block."""
@@ -82,16 +81,18 @@ class ObservationReader:
         """(y, x) bool: for every sensor, or for any with dates when not ``every``, the pixel is inside the image of at
         least one date, as ``Observed.inside`` says. Of layers without dates, the ground of all.
         """
-        if every:
-            return np.logical_and.reduce([self._sensor_footprint(s, block) for s in self.scene.sensors])
-        dated = [sensor for sensor in self.scene.sensors if not sensor.spec.static]
-        return np.logical_or.reduce([self._sensor_footprint(sensor, block) for sensor in dated])
+        dated = [self._series_footprint(series, block) for series in self.scene.series]
+        if not every:
+            return np.logical_or.reduce(dated)
+        return np.logical_and.reduce([*dated, *(self._layers_footprint(one, block) for one in self.scene.layers)])
 
-    def _sensor_footprint(self, sensor: SensorScene, block: Block) -> np.ndarray:
-        """The footprint of one sensor."""
-        if sensor.spec.static:
-            layers = placements(self.scene, sensor, block, sensor.spec.band_names)
-            return np.logical_and.reduce([place.inside for place in layers.values()])
+    def _layers_footprint(self, layers: SensorScene, block: Block) -> np.ndarray:
+        """Where all layers have ground."""
+        places = placements(self.scene, layers, block, layers.spec.band_names)
+        return np.logical_and.reduce([place.inside for place in places.values()])
+
+    def _series_footprint(self, sensor: SensorScene, block: Block) -> np.ndarray:
+        """Where some date of one sensor is inside its image."""
         edges, _ = _edges_and_others(sensor)
         seen = np.zeros(block.shape, bool)
         for shift, dates in _alike(sensor, 1):

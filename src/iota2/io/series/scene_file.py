@@ -50,7 +50,7 @@ def _shifted(sensor: SensorScene, shifts: Mapping[str, Sequence[float]]) -> Sens
 
 _FOUND_BY = (
     *("product", "products", "tile_folder", "example", "ignore", "metadata", "varying_extent", "pieces", "platforms"),
-    *("temporal_resolution", "file_nodata", "missing", "mistaken_for"),
+    *("temporal_resolution", "file_nodata", "missing", "mistaken_for", "series_by", "only"),
 )
 """What of a sensor's description serves to find products. It is not kept: pixels do not depend on it, so neither do the
 jobs that read them."""

@@ -116,7 +116,7 @@ def _products(
 def _tile_of(spec: SensorSpec, item: pystac.Item) -> str:
     """The tile that an item tells, in the form of ``_plain``; empty when it tells none."""
     said = {name: str(value) for name, value in item.properties.items() if isinstance(value, str | int)}
-    match = re.match(spec.product, item.id)
+    match = spec.match(item.id)
     mgrs = [said.get(f"mgrs:{part}", "") for part in ("utm_zone", "latitude_band", "grid_square")]
     path, row = said.get("landsat:wrs_path", ""), said.get("landsat:wrs_row", "")
     ways = (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from iota2.core.scene import Scene, SensorScene
+from iota2.core.scene import Scene
 
 COLUMNS = ("sensor", "date", "inside", "clear", "part")
 
@@ -30,17 +30,12 @@ class DateView:
         return self.clear / self.inside if self.inside else None
 
 
-def dated(scene: Scene) -> list[SensorScene]:
-    """The sensors that have dates to count."""
-    return [sensor for sensor in scene.sensors if not sensor.spec.static]
-
-
 def clear_dates_csv(scene: Scene, seen: Mapping[str, np.ndarray]) -> str:
     """A line for each day of a sensor; ``seen`` by sensor: (day, 2), pixels inside its images, and the clear ones."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for sensor in dated(scene):
+    for sensor in scene.series:
         for day, (inside, clear) in zip(sensor.by_day, seen[sensor.spec.name], strict=True):
             view = DateView(int(inside), int(clear))
             part = "" if view.part is None else f"{view.part:.4f}"

@@ -9,7 +9,6 @@ import shapely
 
 from iota2.config.options.sensors import PLACES
 from iota2.config.recipes import build_recipe, recipe_params
-from iota2.config.sensors import sensors_and_problems
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.remarks import Remark
 from iota2.core.scene import Scene
@@ -77,13 +76,12 @@ def _enabled(problems: Problems) -> tuple[tuple[SensorOptions, ...], bool]:
     """The enabled sensors that can be scanned, and whether these are all. Problems of their options are added."""
     if not _sensors_usable(problems):
         return (), False
-    found = problems.attempt(lambda: sensors_and_problems(problems.config))
+    found = problems.attempt(lambda: problems.config.enabled)
     if found is None:
         return (), False
-    sensors, wrong = found
-    for option, text in wrong:
+    for option, text in found.problems:
         problems.add(option, text)
-    return sensors, not wrong
+    return found.sensors, not found.problems
 
 
 def _scanned(
@@ -114,9 +112,7 @@ def _grid_usable(problems: Problems) -> bool:
 
 def _threshold_problems(scenes: Mapping[str, Scene], threshold: int) -> list[str]:
     """A problem if no tile has as many dates as the cloud threshold requires."""
-    days = {
-        tile: sum(len(set(one.days)) for one in scene.sensors if not one.spec.static) for tile, scene in scenes.items()
-    }
+    days = {tile: sum(len(set(one.days)) for one in scene.series) for tile, scene in scenes.items()}
     if not days or max(days.values()) >= threshold:
         return []
     listed = ", ".join(f"{tile} has {counted(count, 'date')}" for tile, count in days.items())

@@ -11,7 +11,6 @@ from odc.geo.geobox import GeoBox
 from iota2.config.options.schema import Config
 from iota2.config.options.sensors import RADAR
 from iota2.config.recipes import season_notes
-from iota2.config.s1_ini import read_s1_ini
 from iota2.config.sensors import images_option
 from iota2.core.grid import crs_name, resolution
 from iota2.core.remarks import Remark, remarks_about
@@ -22,7 +21,7 @@ from iota2.io.archive.coverage import bounds_in, share_shown
 from iota2.io.archive.layers import interpolated_numbers, scan_layers
 from iota2.io.archive.products import native_geobox, scan_tile, several_a_day, working_geobox
 from iota2.io.archive.radar_names import named_like
-from iota2.io.archive.s1tiling import DIRECTIONS, directions_found, of_direction
+from iota2.io.archive.s1tiling import series_found
 from iota2.io.archive.specs import builtin_specs
 from iota2.io.files.crs import units_per_metre
 from iota2.run.records.damage import known_damage
@@ -86,12 +85,13 @@ def with_images(
     InputError if no tile has images of either direction.
     """
     radar = [options for options in sensors if options.spec.section == RADAR]
-    if not radar or config.chain.s1_path is None:
+    settings = config.chain.radar
+    if not radar or settings is None:
         return tuple(sensors), ()
-    settings = read_s1_ini(config.chain.s1_path, config.chain.paths_from)
     spec = named_like(builtin_specs()[RADAR], settings.pattern)
-    found = directions_found(spec, settings.output, config.chain.list_tile, settings.raw)
-    lacking = {of_direction(spec, word).name: text for word, text in DIRECTIONS.items() if word not in found}
+    found = series_found(spec, settings.output, config.chain.list_tile, settings.raw)
+    values = spec.series_by.values if spec.series_by else ()
+    lacking = {name: text for value, text in values if (name := spec.of(value).name) not in found}
     texts = [f"{RADAR}: no tile has {text} images, so there is no series {name}." for name, text in lacking.items()]
     return tuple(options for options in sensors if options.spec.name not in lacking), remarks_about(
         texts, "images", sensor=RADAR

@@ -68,7 +68,7 @@ class Survey:
             for tile, scene in self.scenes.items()
             for part in range(part_count(scene.geobox.shape[0]))
             for sensor in order
-            if any(one.spec.name == sensor and not one.spec.static for one in scene.sensors)
+            if any(one.spec.name == sensor for one in scene.series)
         ]
 
 

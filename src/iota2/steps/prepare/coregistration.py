@@ -85,7 +85,7 @@ def run(job: JobContext[AlignmentParams]) -> None:
 
 def optical(scene: Scene) -> list[SensorScene]:
     """Optical sensors, whose dates show the edges of the reference image."""
-    return [sensor for sensor in scene.sensors if sensor.spec.spectral and not sensor.spec.static]
+    return [sensor for sensor in scene.series if sensor.spec.spectral]
 
 
 def align(tile: str, sensor: SensorScene, given: AlignmentParams) -> dict[str, Alignment]:

@@ -21,9 +21,7 @@ def run(job: JobContext) -> None:
     """Write the reference image and the lists of dates of each sensor."""
     scene, recipe = read_scene(job.inp.scene), read_recipe(job.inp.recipe)
     plans = {plan.sensor: plan for plan in recipe.sensors}
-    for sensor in scene.sensors:
-        if sensor.spec.static:
-            continue
+    for sensor in scene.series:
         name = sensor.spec.name
         with RasterWriter(job.out.at("reference", sensor=name), RasterProfile(scene.geobox, "uint8")) as writer:
             for block in blocks(scene.tile, scene.geobox, COPY_SHAPE):

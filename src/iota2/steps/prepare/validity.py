@@ -23,7 +23,7 @@ from iota2.io.rasters.files import RasterProfile, RasterWriter
 from iota2.io.rasters.rasterize import polygons_at_least
 from iota2.io.series.reader import CubeReader
 from iota2.io.series.scene_file import images_of
-from iota2.io.tables.clear_dates import clear_dates_csv, dated
+from iota2.io.tables.clear_dates import clear_dates_csv
 from iota2.io.tables.frames import polygon_frame
 from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.vectors import write_shapefile
@@ -67,7 +67,7 @@ def run(job: JobContext[ValidityParams]) -> None:
 
 def _count(job: JobContext, scene: Scene) -> Mapping[str, np.ndarray]:
     """Write the number of clear dates; return (day, 2) by sensor: pixels inside the image, clear pixels."""
-    sensors = dated(scene)
+    sensors = scene.series
     dtype = "uint8" if sum(len(sensor.by_day) for sensor in sensors) < 255 else "uint16"
     profile = RasterProfile(scene.geobox, dtype, overviews="nearest")
     seen = {sensor.spec.name: np.zeros((len(sensor.by_day), 2), np.int64) for sensor in sensors}

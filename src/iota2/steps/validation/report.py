@@ -208,8 +208,7 @@ def _series(scenes: list[Scene]) -> tuple[Series, ...]:
             sensor.days[-1].isoformat(),
         )
         for scene in scenes
-        for sensor in scene.sensors
-        if not sensor.spec.static
+        for sensor in scene.series
     )
 
 
