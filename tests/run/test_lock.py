@@ -97,7 +97,7 @@ def test_a_process_of_somebody_else_is_respected(tmp_path: Path, monkeypatch: py
 
 def test_a_lock_of_another_host_is_respected(tmp_path: Path) -> None:
     write(tmp_path, Holder("elsewhere", 1, "", 1))
-    with pytest.raises(OutputError, match=r"on elsewhere.*remove .*lock"), locked(tmp_path):
+    with pytest.raises(OutputError, match=r"on elsewhere.*[Dd]elete .*lock"), locked(tmp_path):
         pass
 
 
@@ -106,7 +106,7 @@ def test_a_lock_that_cannot_be_read_is_respected(tmp_path: Path, content: str) -
     """On a disk without hard links it may belong to a run that is just beginning."""
     (tmp_path / LOCK).parent.mkdir()
     (tmp_path / LOCK).write_text(content)
-    with pytest.raises(OutputError, match=r"cannot be read.*remove it"), locked(tmp_path):
+    with pytest.raises(OutputError, match=r"cannot be read.*Delete it"), locked(tmp_path):
         pass
     assert (tmp_path / LOCK).read_text() == content
 

@@ -159,7 +159,7 @@ def test_what_is_no_file_in_place_of_the_lock_is_refused_and_named(kind: str, tm
     (tmp_path / ".iota2").mkdir()
     put(kind, tmp_path / layout.LOCK.path)
     assert holder(tmp_path) is None
-    with pytest.raises(OutputError, match=r"lock: .*[Ii]f no run works there for sure, remove it"), locked(tmp_path):
+    with pytest.raises(OutputError, match=r"lock: .*Delete it if no run uses the folder"), locked(tmp_path):
         raise AssertionError
 
 
