@@ -37,7 +37,7 @@ KINDS: dict[str, Kind] = {}
 def register(name: str, about: str, path: str) -> None:
     """Add a classifier; ``ValueError`` for a name that is taken. Configurations read afterwards may name it.
 
-    ``path`` is ``module:Class``. Register before ``iota2.config`` is imported.
+    ``path`` is ``module:Class``.
     """
     if name in KINDS:
         raise ValueError(f"classifier {name!r} is registered already")
