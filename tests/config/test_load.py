@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 import yaml
 
 from iota2.chains.load import config_from, load_config
+from iota2.classifiers import KINDS
+from iota2.compute.indices import INDICES
 from iota2.config import describe, minimal_config
 from iota2.config.options.fields import keys
 from iota2.config.options.schema import SECTIONS, Config
@@ -247,6 +250,20 @@ def test_messages_speak_of_no_library(world: Path) -> None:
         "sensors_data_interpolation.auto_date",
     ):
         assert f": {option}" in said
+
+
+def test_an_index_and_a_classifier_registered_late_can_be_named(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = chain() + "arg_train : { features : [Difference], classifier : nearest }\n"
+    said = refusals(world, text)
+    assert any("classifier: expected 'rf' or 'sharkrf', got 'nearest'" in one for one in said), said
+    monkeypatch.setitem(INDICES, "Difference", replace(INDICES["NDVI"], name="Difference"))
+    said = refusals(world, text.replace("Difference", "Diference"))
+    assert any(
+        one.endswith("'Brightness' or 'Difference', got 'Diference'; did you mean 'Difference'?") for one in said
+    )
+    monkeypatch.setitem(KINDS, "nearest", replace(KINDS["rf"], name="nearest"))
+    found = load(world, text).arg_train
+    assert (found.classifier, found.indices[-1]) == ("nearest", "Difference")
 
 
 @pytest.mark.parametrize(

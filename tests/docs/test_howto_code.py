@@ -196,6 +196,18 @@ def test_the_page_about_indices_makes_an_index(world: Case, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+def test_a_program_that_registers_an_index_maps_with_it(world: Case, tmp_path: Path) -> None:
+    followed(ROOT / "docs/howto/add-an-index.md", tmp_path)
+    config = configured(world, tmp_path, {}, arg_train={"features": ["DVI"]})
+    with pytest.raises(AssertionError, match=r"features: expected .*'Brightness'.*, got 'DVI'"):
+        in_copy(tmp_path, "-m", "iota2", "check", config)
+    in_copy(tmp_path, "map_with_dvi.py", config)
+    assert set(np.unique(read(tmp_path / "results/final/Classif_Seed_0.tif"))) > {0}
+    learned = (tmp_path / "results/model/model_1_seed_0/model.json").read_text(encoding="utf-8")
+    assert '"DVI"' in learned
+
+
+@pytest.mark.slow
 def test_the_page_about_options_makes_an_option(world: Case, tmp_path: Path) -> None:
     followed(ROOT / "docs/howto/add-an-option.md", tmp_path)
     envelopes = []

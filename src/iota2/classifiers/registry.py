@@ -37,8 +37,7 @@ KINDS: dict[str, Kind] = {}
 def register(name: str, about: str, path: str) -> None:
     """Register a classifier; ``ValueError`` for a name already in use.
 
-    ``path`` is ``module:Class``. Configurations read afterwards may use the name. Register before ``iota2.config`` is
-    imported.
+    ``path`` is ``module:Class``. Configurations that are read afterwards may use the name.
     """
     if name in KINDS:
         raise ValueError(f"classifier {name!r} is registered already")

@@ -67,7 +67,7 @@ INDICES: dict[str, Index] = {}
 
 
 def register(index: Index) -> None:
-    """Add an index; ``ValueError`` for a name that is taken. Register before ``iota2.config`` is imported."""
+    """Add an index; ``ValueError`` for a name that is taken. Configurations read afterwards may name it."""
     if index.name in INDICES:
         raise ValueError(f"index {index.name!r} is registered already")
     INDICES[index.name] = index

@@ -7,7 +7,7 @@ import os
 import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -19,10 +19,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     ValidationInfo,
     field_validator,
 )
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from iota2.core.files import MAX_NAME_BYTES, require_regular, without_dots
 from iota2.core.words import did_you_mean
@@ -55,6 +57,22 @@ class About:
     """Builders that use the option; those of the section when empty."""
     needed: bool = False
     """Whether builders may need the option; it is None in a configuration that asks for none of these."""
+
+
+@dataclass(frozen=True)
+class Among:
+    """Annotation of a text that is one of ``names()`` when it is read; ``Literal`` is for names known before."""
+
+    names: Callable[[], tuple[str, ...]]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """What pydantic calls."""
+        return core_schema.no_info_plain_validator_function(self._known)
+
+    def _known(self, value: Any) -> Any:
+        if isinstance(value, str) and value in self.names():
+            return value
+        raise PydanticCustomError("literal_error", "expected {expected}", {"expected": _alternatives(self.names())})
 
 
 def option(default: Any, sentence: str, *, about: About | None = None, alias: str | None = None, **limits: Any) -> Any:
@@ -163,7 +181,8 @@ def expected(field: FieldInfo) -> str:
 
 def kind(field: FieldInfo) -> str:
     """The type of an option, in words; values that are not available yet are left out."""
-    return about(field).form or _words(field.annotation, about(field).later)
+    annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    return about(field).form or _words(annotation, about(field).later)
 
 
 def limits(field: FieldInfo) -> str:
@@ -211,8 +230,9 @@ _NAMED: dict[Any, str] = {
 
 def _words(annotation: Any, without: tuple[str, ...] = ()) -> str:
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is Literal:
-        return " or ".join(repr(value) for value in args if value not in without)
+    choices = args if origin is Literal else next((one.names() for one in args if isinstance(one, Among)), ())
+    if choices:
+        return _alternatives(value for value in choices if value not in without)
     if origin is Annotated:
         return _words(args[0], without)
     if origin is tuple:
@@ -222,6 +242,10 @@ def _words(annotation: Any, without: tuple[str, ...] = ()) -> str:
     if origin in (typing.Union, types.UnionType):
         return " or ".join(_words(arg, without) for arg in args)
     return _NAMED.get(annotation, "a dictionary")
+
+
+def _alternatives(values: Iterable[Any]) -> str:
+    return " or ".join(map(repr, values))
 
 
 def _located(path: Path, info: ValidationInfo) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import field_validator, model_validator
 
@@ -12,6 +12,7 @@ from iota2.classifiers.registry import KINDS
 from iota2.compute.indices import INDICES
 from iota2.config.options.fields import (
     About,
+    Among,
     AnyPath,
     InputFile,
     Options,
@@ -25,8 +26,8 @@ from iota2.config.options.fields import (
 from iota2.core.recipe import DEFAULT_INDICES
 
 _OTHER_CLASSIFIERS = ("libsvm", "svm", "boost", "dt", "gbt", "ann", "normalbayes", "knn", "sharkkm")
-Classifier = Literal[(*KINDS, *_OTHER_CLASSIFIERS)]  # type: ignore[valid-type]
-Index = Literal[(*INDICES,)]  # type: ignore[valid-type]
+Classifier = Annotated[str, Among(lambda: (*KINDS, *_OTHER_CLASSIFIERS))]
+Index = Annotated[str, Among(lambda: (*INDICES,))]
 _FUSION_ONLY = "it is used with classif_mode 'fusion' only"
 _NO_TERRAIN = "pixels are selected on the grid of the images, without a terrain model"
 
