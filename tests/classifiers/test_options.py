@@ -69,11 +69,12 @@ def test_all_problems_come_at_once_with_the_nearest_name():
         validate_options("rf", given)
     assert len(caught.value.problems) == len(given)
     text = str(caught.value)
-    assert "classifier.rf.mx: unknown option; did you mean classifier.rf.max?" in text
-    assert "classifier.rf.max: 0 is not a whole number from 1 to 1000" in text
-    assert "classifier.rf.min: 'few' is not a whole number" in text
-    assert "classifier.rf.nbtrees: 2.5" in text
-    assert "classifier.rf.var: True" in text
+    assert "classifier.rf.mx: unknown option; did you mean 'classifier.rf.max'?" in text
+    assert "classifier.rf.max: expected a whole number ≥ 1 and ≤ 1000, got 0" in text
+    assert "classifier.rf.min: expected a whole number ≥ 0 and ≤ 1000000000, got 'few'" in text
+    assert "classifier.rf.nbtrees: expected a whole number ≥ 1 and ≤ 100000, got 2.5" in text
+    assert "classifier.rf.var: expected a whole number ≥ 0 and ≤ 1000000, got True" in text
+    assert "classifier.rf.acc: expected a number ≥ 0, got nan" in text
 
 
 def test_options_of_another_classifier_are_refused():
@@ -88,7 +89,7 @@ def test_the_text_of_2020_is_read():
 
 
 def test_negative_numbers_in_a_text_are_values():
-    with pytest.raises(ConfigError, match=r"classifier\.rf\.max: '-3'"):
+    with pytest.raises(ConfigError, match=r"classifier\.rf\.max: expected .*, got '-3'"):
         validate_options("rf", "-classifier.rf.max -3")
 
 

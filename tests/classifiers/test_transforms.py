@@ -150,7 +150,7 @@ class Constant:
 def test_a_classifier_of_another_package_is_one_registration(tmp_path: Path) -> None:
     register("constant", "One class.", f"{__name__}:Constant")
     try:
-        with pytest.raises(ConfigError, match="column: 10 is not a whole number from 0 to 9"):
+        with pytest.raises(ConfigError, match="column: expected a whole number ≥ 0 and ≤ 9, got 10"):
             validate_options("constant", {"classifier.constant.column": 10})
         model = trained(kind="constant", options={"classifier.constant.column": "1"})
         save_model(model, tmp_path / "model", tmp_path / "card.txt")

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from iota2.core.words import nearest
+from iota2.core.words import did_you_mean
 
 
 def _number_of(value: object) -> float:
@@ -88,9 +88,9 @@ class Params(BaseModel):
     def _problem(cls, name: str, given: Mapping[str, object]) -> str:
         known = {option.name: option for option in cls.options()}
         if name in known:
-            return f"{name}: {given[name]!r} is not {known[name].expected}"
-        near = nearest(name, known)
-        return f"{name}: unknown option; " + (f"did you mean {near}?" if near else f"known options: {', '.join(known)}")
+            return f"{name}: expected {known[name].expected}, got {given[name]!r}"
+        hint = did_you_mean(name, known) or f"; expected one of {', '.join(known)}"
+        return f"{name}: unknown option{hint}"
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,8 @@ class Option:
     def expected(self) -> str:
         """Expected values, for messages."""
         low, high = self.limits
-        return f"{'a whole number' if self.field.annotation is int else 'a number'} from {low} to {high}"
+        kind = "a whole number" if self.field.annotation is int else "a number"
+        return f"{kind} ≥ {low}" + ("" if high == inf else f" and ≤ {high}")
 
 
 def split_text(text: str) -> dict[str, str]:
