@@ -1,4 +1,4 @@
-"""What is said of masks that products lack and that are read from another file, or spared."""
+"""Notes on masks that are missing and ignored, or replaced by another file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from iota2.core.words import counted
 
 
 def mask_notes(where: str, spec: SensorSpec, found: Sequence[Collection[str]]) -> tuple[str, ...]:
-    """Sentences on masks in whose stead others are read, and on spare ones that are lacking.
+    """Messages about replaced masks and about missing spare masks.
 
     ``found``: the bands and masks of each product.
     """

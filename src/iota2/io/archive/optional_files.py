@@ -1,4 +1,4 @@
-"""Which bands and masks of a sensor are read when products lack some that a run can do without."""
+"""Bands and masks that a run can do without, when some products lack them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 def read_kept(
     spec: SensorSpec, kept: Collection[str], where: str, read: Callable[[SensorSpec], list[Product]]
 ) -> tuple[SensorSpec, list[Product], tuple[str, ...]]:
-    """The products as ``read`` reads them, without what they can do without; the sensor as they have it, and notes.
+    """Products read by ``read`` without missing optional parts; the sensor without these parts; and notes.
 
-    That is: bands that are not ``kept`` (empty keeps all) and that cannot be read of some product, and spare masks that
-    no product has. When the reference band is one of them, the finest kept band takes its place.
+    Optional parts are bands that are not ``kept`` (empty keeps all) and that cannot be read in some product, and spare
+    masks that no product has. When the reference band is one of them, the finest kept band replaces it.
     """
     products = read(spec)
     lacking = _lacking(spec, kept, products)
@@ -33,8 +33,11 @@ def read_kept(
 
 
 def _without_odd_ones(spec: SensorSpec, products: Sequence[Product]) -> list[Product]:
-    """The products, of which those lack a mask that have an alternative of it and others of their masks as they should
-    be: they are not of another kind, they have lost a file."""
+    """The products, where a lost mask counts as missing.
+
+    A mask is lost when the product has an alternative of it but the regular files of other masks: such a product is
+    incomplete, not of another format.
+    """
     having = [mask for mask in spec.proper_masks if mask.alternatives]
 
     def lost(product: Product) -> list[str]:
@@ -57,7 +60,7 @@ def without_spare(spec: SensorSpec, products: Sequence[Product]) -> SensorSpec:
 
 
 def _notes(spec: SensorSpec, less: SensorSpec, where: str, lacking: Sequence[str]) -> tuple[str, ...]:
-    """A note on the bands that are not read."""
+    """A note on bands that are not read."""
     if not lacking:
         return ()
     note = f"{where}: not read, since keep_bands leaves them out and some products lack them: {', '.join(lacking)}"
@@ -67,8 +70,11 @@ def _notes(spec: SensorSpec, less: SensorSpec, where: str, lacking: Sequence[str
 
 
 def _lacking(spec: SensorSpec, kept: Collection[str], products: Sequence[Product]) -> list[str]:
-    """Bands that are not kept and that some product lacks; the reference band only when one lacks it that has all that
-    is kept, for a product that cannot be used must not change the pixels of the tile."""
+    """Bands that are not kept and that some product lacks.
+
+    The reference band counts only when a product with all kept bands lacks it: an unusable product must not change the
+    pixels of the tile.
+    """
     others = [band.name for band in spec.bands if kept and band.name not in kept]
     whole = [product for product in products if all(name in product.headers for name in kept)]
     reference = spec.reference.name
@@ -76,7 +82,7 @@ def _lacking(spec: SensorSpec, kept: Collection[str], products: Sequence[Product
 
 
 def _reference(spec: SensorSpec, lacking: Collection[str], kept: Collection[str], products: Sequence[Product]) -> str:
-    """The reference band, or the finest of those kept when it is lacking."""
+    """The reference band, or the finest kept band when the reference band is missing."""
     if spec.reference.name not in lacking:
         return spec.reference.name
     headers = next(product.headers for product in products if all(name in product.headers for name in kept))

@@ -1,4 +1,4 @@
-"""Whether the products of a sensor on a tile fit together as one series. Only headers are read."""
+"""Series of a sensor on a tile: consistency checks of its products, from image headers only."""
 
 from __future__ import annotations
 
@@ -36,32 +36,32 @@ from iota2.io.archive.value_range import out_of_range_values, unheld_nodata
 from iota2.io.archive.versions import Title, superseded, title_of, version_notes
 
 SCAN_THREADS = 4
-"""Headers are read by this many threads: most of the time is spent waiting for the disk."""
+"""Number of threads that read headers: most of the time is spent waiting for the disk."""
 
 
 @dataclass(frozen=True)
 class Product:
-    """A product and what was found in it, or what is wrong with it."""
+    """A product with its files and headers, and its problems."""
 
     name: str
     day: date
     files: Mapping[str, str]
     """Band or mask name to path."""
     headers: Mapping[str, Header]
-    """Band or mask name to what the header of its file says."""
+    """Band or mask name to the header of its file."""
     problems: tuple[str, ...]
     damage: tuple[str, ...]
-    """Files that cannot be read, and why."""
+    """Files that cannot be read, with the reason."""
     missing: tuple[str, ...]
     """Patterns that match no file."""
     scaling: Mapping[str, tuple[float, float]]
-    """(scale, offset) of each band, when the product's metadata say them."""
+    """(scale, offset) of each band, if the product's metadata contain them."""
     title: Title
-    """Which acquisition it shows, and in which version."""
+    """Acquisition and version of the product."""
     kinds: frozenset[str] = frozenset()
-    """What the names of its images say that must be the same in a series, such as their calibration."""
+    """Properties in the names of the images that must be equal in a series, such as the calibration."""
     unreached: tuple[str, ...] = ()
-    """Files that a server does not give, and why: these are not damaged."""
+    """Files that a server does not deliver, with the reason; they do not count as damaged."""
 
     @property
     def complete(self) -> bool:
@@ -79,15 +79,16 @@ def scan_tile(
     damaged: Mapping[str, str] | None = None,
     kept: Collection[str] = (),
 ) -> tuple[SensorScene, tuple[str, ...]]:
-    """The series of one sensor on one tile, and notes on what was passed over.
+    """The series of one sensor on one tile, and notes on ignored entries and products.
 
-    Products are the folders, or groups of files, of the tile's folder in ``root`` whose names match the sensor's
-    pattern (and the tile, when the name tells it), sorted by day and name. Raises InputError with all problems at once:
-    no such tile folder, no product, missing files, several files for one pattern, files that cannot be opened, lattices
-    that differ between dates or do not fit the reference band. Dates outside of the season are the caller's matter.
-    With ``skip_damaged`` these are left out and noted: products with a file that cannot be opened or is cut short,
-    those that are not complete or whose files have other lattices than those of most dates, and those of ``damaged``:
-    names of products known to be so, with the reason. Bands that are not ``kept`` (empty: all are) may lack.
+    Products are the folders, or groups of files, in the tile's folder in ``root`` whose names match the sensor's
+    pattern (and the tile, when the name contains it), sorted by day and name. Raises InputError with all problems at
+    once: no such tile folder, no product, missing files, several files for one pattern, files that cannot be opened,
+    grids that differ between dates or do not fit the reference band. The caller selects the dates of the season.
+
+    ``skip_damaged`` leaves out, with a note: products with a damaged or truncated file, incomplete products, products
+    whose grids differ from those of most dates, and the products in ``damaged`` (by name, with the reason). Bands that
+    are not ``kept`` (empty: all are kept) may be missing.
     """
     spec = spec.with_stand_ins
     listing = list_products(spec, tile_folder(spec, root, tile), tile)
@@ -109,8 +110,10 @@ def build_series(
     skip_damaged: bool = False,
     damaged: Mapping[str, str] | None = None,
 ) -> tuple[SensorScene, tuple[str, ...]]:
-    """The series that products, sorted by day and name, make, and notes on those left out; see ``scan_tile``.
-    ``folder`` says in messages where they were found."""
+    """The series of products sorted by day and name, and notes on products that are left out; see ``scan_tile``.
+
+    ``folder`` names their location in messages.
+    """
     where = f"{spec.section}, tile {tile}"
     notes: tuple[str, ...] = ()
     if skip_damaged:
@@ -145,14 +148,13 @@ def headers_by_product(products: Sequence[Product]) -> HeadersByProduct:
 def read_products(
     spec: SensorSpec, listing: Listing, headers: HeaderReader, *, threads: int = SCAN_THREADS
 ) -> list[Product]:
-    """What the headers of the files of some products say."""
+    """The products with the headers of their files."""
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(lambda product: _read_product(spec, product, headers), listing.found))
 
 
 def newest(products: Sequence[Product]) -> tuple[list[Product], dict[str, str]]:
-    """The products without older versions of acquisitions that are there in a newer one; these, each with the name of
-    the one that is used."""
+    """Products without superseded versions; and superseded products, each with the name of the product used instead."""
     old = superseded([product.title for product in products])
     older = {products[number].name: products[used].name for number, used in old.items()}
     return [product for number, product in enumerate(products) if number not in old], older
@@ -161,7 +163,7 @@ def newest(products: Sequence[Product]) -> tuple[list[Product], dict[str, str]]:
 def check_products(
     spec: SensorSpec, products: Sequence[Product], folder: str, tile: str
 ) -> tuple[Mapping[str, GeoBox], list[str]]:
-    """The lattices that all dates share, by band or mask, and all that keeps the products from being one series."""
+    """The grids that all dates share, by band or mask, and all problems that prevent a common series."""
     problems = [
         *_missing_files(products, folder, tile),
         *(p for product in products for p in (*product.problems, *product.damage, *product.unreached)),
@@ -173,7 +175,7 @@ def check_products(
 def products_on_common_grids(
     spec: SensorSpec, products: Sequence[Product], tile: str
 ) -> tuple[Mapping[str, GeoBox], list[str]]:
-    """The lattices that all dates share, by band or mask, and in what products differ that each are right."""
+    """The grids that all dates share, by band or mask, and differences between products that are valid one by one."""
     grids, odd = common_grids(spec, _by_name(spec, products))
     shown = {product.name: _grids(product) for product in products} if spec.varying_extent else {tile: grids}
     odd = odd or [misfit for name, those in shown.items() for misfit in misfits(spec, those, name)]
@@ -191,12 +193,12 @@ def products_on_common_grids(
 
 
 def _grids(product: Product) -> dict[str, GeoBox]:
-    """The lattice of each band and mask of a product."""
+    """Grid of each band and mask of a product."""
     return {name: header.grid for name, header in product.headers.items()}
 
 
 def _unmarked(spec: SensorSpec, products: Sequence[Product], grids: Mapping[str, GeoBox]) -> list[str]:
-    """Bands whose files end before those of other dates, and that have no value to say so beyond."""
+    """Bands whose files have different extents and that lack a no-data value for the area outside."""
     types = {
         band.name: product.headers[band.name].types[band.index - 1]
         for product in products
@@ -212,7 +214,7 @@ def _unmarked(spec: SensorSpec, products: Sequence[Product], grids: Mapping[str,
 
 
 def several_a_day(days: Iterable[date], shown: int = 3) -> str:
-    """Which days have several products, the first of them named; empty when none has."""
+    """Days with several products, the first days by name; empty when there are none."""
     counts = {day: count for day, count in sorted(Counter(days).items()) if count > 1}
     if len(counts) == 1:
         ((day, count),) = counts.items()
@@ -221,19 +223,19 @@ def several_a_day(days: Iterable[date], shown: int = 3) -> str:
 
 
 def native_geobox(scene: SensorScene) -> GeoBox:
-    """The lattice of the sensor's reference band: the native lattice of the tile."""
+    """Grid of the sensor's reference band: the native grid of the tile."""
     return scene.grids[scene.spec.reference.name]
 
 
 def working_geobox(
     native: GeoBox, *, spatial_resolution: tuple[float, float] | None, working_grid: str, proj: str
 ) -> GeoBox:
-    """The lattice on which a tile is processed.
+    """Grid on which a tile is processed.
 
-    ``working_grid`` ``native`` keeps the native CRS and upper-left corner; ``proj`` gives the lattice in the
-    CRS ``proj`` that covers the tile and whose pixel edges are multiples of the pixel size.
-    ``spatial_resolution`` is (x, y) in the units of ``proj``: a native lattice of other units keeps its pixel size.
-    None keeps the native pixel size, which ConfigError refuses when the two CRS have different units.
+    ``working_grid`` ``native`` keeps the native CRS and upper-left corner; ``proj`` gives the grid in the CRS ``proj``
+    that covers the tile and whose pixel edges are multiples of the pixel size. ``spatial_resolution`` is (x, y) in the
+    units of ``proj``: a native grid in other units keeps its pixel size. None keeps the native pixel size; ConfigError
+    when the two CRS then have different units.
     """
     same_units = CRS(proj).units == CRS(crs_name(native)).units
     if spatial_resolution is None and not same_units:
@@ -249,7 +251,7 @@ def working_geobox(
 
 
 def _read_product(spec: SensorSpec, found: Found, images: HeaderReader) -> Product:
-    """Files and lattices of one product."""
+    """A product with its files and headers."""
     files: dict[str, str] = {}
     problems: list[str] = []
     absent: set[str] = set()
@@ -293,7 +295,7 @@ def _read_product(spec: SensorSpec, found: Found, images: HeaderReader) -> Produ
 
 
 def _kinds(spec: SensorSpec, files: Mapping[str, str]) -> frozenset[str]:
-    """The kinds of the images of a product whose files lie side by side."""
+    """Kinds of the images of a product whose files lie side by side."""
     names = [os.path.basename(files[band.name]) for band in spec.bands if band.name in files]
     matches = [match for match in (re.match(spec.product, name) for name in names) if match]
     groups = [group for group in sorted(re.compile(spec.product).groupindex) if group.startswith("kind")]
@@ -303,7 +305,7 @@ def _kinds(spec: SensorSpec, files: Mapping[str, str]) -> frozenset[str]:
 
 
 def _mixed(products: Sequence[Product]) -> list[str]:
-    """A sentence on products of kinds that must not be mixed."""
+    """A message about products of kinds that must not be mixed."""
     by_kind: dict[str, list[str]] = {}
     for product in products:
         for kind in sorted(product.kinds):
@@ -318,7 +320,7 @@ def _mixed(products: Sequence[Product]) -> list[str]:
 
 
 def stands_in(spec: SensorSpec, item: BandSpec | MaskRule, files: Mapping[str, str]) -> bool:
-    """Whether a mask stands in for one that is there, or in whose stead another is read."""
+    """Whether ``item`` is an alternative of a mask of which some file is already among ``files``."""
     mask = item.instead_of if isinstance(item, MaskRule) else ""
     return bool(mask) and any(name in files for name in (mask, *(one.name for one in spec.stand_ins(mask))))
 
@@ -326,9 +328,9 @@ def stands_in(spec: SensorSpec, item: BandSpec | MaskRule, files: Mapping[str, s
 def read_headers(
     spec: SensorSpec, files: Mapping[str, str], images: HeaderReader
 ) -> tuple[dict[str, Header], list[str], list[str]]:
-    """What the headers of the files of a product say, by band or mask, what makes files useless, and damage.
+    """Headers of the files of a product by band or mask, reasons why files are unusable, and damage.
 
-    ``files``: path by band or mask. A file that several share is opened once.
+    ``files``: path by band or mask. A file that several bands or masks share is opened once.
     """
     headers: dict[str, Header] = {}
     problems: list[str] = []
@@ -347,7 +349,7 @@ def read_headers(
 
 
 def _by_pattern(spec: SensorSpec) -> dict[str, list[BandSpec | MaskRule]]:
-    """The bands and masks of each file of a product."""
+    """Bands and masks of each file of a product."""
     items: dict[str, list[BandSpec | MaskRule]] = {}
     for item in spec.parts:
         items.setdefault(item.file, []).append(item)
@@ -357,8 +359,10 @@ def _by_pattern(spec: SensorSpec) -> dict[str, list[BandSpec | MaskRule]]:
 def _whole(
     spec: SensorSpec, products: Sequence[Product], known: Mapping[str, str], tile: str
 ) -> tuple[list[Product], tuple[str, ...]]:
-    """The products that can be used together, and notes on the others: damaged, not complete, unlike those of other
-    dates. InputError when none is left."""
+    """Products that can be used together, and notes on the others: damaged, incomplete, inconsistent with other dates.
+
+    InputError when none is left.
+    """
     where = f"{spec.section}, tile {tile}"
     damage = {product.name: (*product.damage, *filter(None, [known.get(product.name)])) for product in products}
     notes = [f"{where}: left out, damaged: {name} ({told[0]})" for name, told in damage.items() if told]
@@ -377,13 +381,14 @@ def _whole(
 
 
 def _incomplete(product: Product) -> str:
-    """What keeps a product from being complete, in words; empty when nothing does, or a server alone."""
+    """Reason why a product is incomplete, in words; empty for a complete product, and for one that only lacks files of
+    a server."""
     lacks = [f"lacks {pattern}" for pattern in product.missing]
     return next(iter((*product.problems, *lacks)), "")
 
 
 def _odd(spec: SensorSpec, products: Sequence[Product], tile: str) -> dict[str, str]:
-    """Products whose files are unlike those of most dates, with the first difference."""
+    """Products whose files differ from those of most dates, with the first difference."""
     _, problems = products_on_common_grids(spec, products, tile) if products else ({}, [])
     found = {}
     for product in products:
@@ -394,7 +399,7 @@ def _odd(spec: SensorSpec, products: Sequence[Product], tile: str) -> dict[str, 
 
 
 def _missing_files(products: Sequence[Product], folder: str, tile: str) -> list[str]:
-    """One sentence for each pattern that some products lack."""
+    """One message for each pattern without files in some products."""
     patterns = dict.fromkeys(pattern for product in products for pattern in product.missing)
     sentences = []
     for pattern in patterns:
@@ -412,7 +417,7 @@ def _missing_files(products: Sequence[Product], folder: str, tile: str) -> list[
 
 
 def _other_counts(spec: SensorSpec, products: Sequence[Product]) -> list[str]:
-    """Files whose number of bands is not that of most dates: their bands may be others than described."""
+    """Files with another number of bands than on most dates: their bands may not be those of the description."""
     problems = []
     for item in spec.parts:
         found = [
@@ -428,7 +433,7 @@ def _other_counts(spec: SensorSpec, products: Sequence[Product]) -> list[str]:
 
 
 def _by_name(spec: SensorSpec, products: Sequence[Product]) -> dict[str, list[tuple[GeoBox, str]]]:
-    """Lattice and path of the files of each band and mask."""
+    """Grid and path of the files of each band and mask."""
     return {
         item.name: [
             (product.headers[item.name].grid, product.files[item.name])
@@ -442,7 +447,7 @@ def _by_name(spec: SensorSpec, products: Sequence[Product]) -> dict[str, list[tu
 def _acquisitions(
     spec: SensorSpec, products: Sequence[Product], grids: Mapping[str, GeoBox]
 ) -> tuple[Acquisition, ...]:
-    """Acquisitions in the order of the products; further ones of a day get the keys ``YYYYMMDD.1`` …"""
+    """Acquisitions in the order of the products; further acquisitions of a day get the keys ``YYYYMMDD.1`` …"""
     seen: Counter[date] = Counter()
     hidden = hidden_values(spec, headers_by_product(products))
     found = []

@@ -1,4 +1,4 @@
-"""What would be recognized in a folder of a sensor, what would not, and why."""
+"""Recognised and ignored entries of a sensor folder, with the reasons."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from iota2.io.archive.rejected import near_miss, nested, products_among, rejecti
 
 @dataclass(frozen=True)
 class TileFolder:
-    """A tile folder as a run would see it."""
+    """A tile folder as a run would read it."""
 
     tile: str
     folder: str
     products: tuple[Product, ...]
     """Sorted by day and name."""
     grids: Mapping[str, GeoBox]
-    """By band or mask, the lattice that all dates share."""
+    """Grid that all dates share, by band or mask."""
     passed_over: Mapping[str, str]
-    """Entries that are no products of the tile, and why."""
+    """Entries that are not products of the tile, with the reason."""
     other_tiles: tuple[str, ...]
-    """Tiles of the products of other tiles among these."""
+    """Tiles of the ignored products of other tiles."""
     problems: tuple[str, ...]
-    """What would stop a run beside products that are not complete."""
+    """Problems that would stop a run, besides incomplete products."""
 
     @property
     def usable(self) -> bool:
@@ -44,31 +44,31 @@ class TileFolder:
 
 @dataclass(frozen=True)
 class Recognized:
-    """The content of a folder of a sensor."""
+    """Content of a sensor folder."""
 
     spec: SensorSpec
     folder: str
     tiles: tuple[TileFolder, ...]
     passed_over: Mapping[str, str]
-    """Entries that are no tile folders, and why."""
+    """Entries that are not tile folders, with the reason."""
     is_tile: bool
-    """The folder that was asked about is that of one tile."""
+    """Whether the given folder is the folder of one tile."""
 
     @property
     def sensor_folder(self) -> str:
-        """The folder that a configuration names."""
+        """The folder to name in a configuration."""
         return os.path.dirname(self.folder) if self.is_tile else self.folder
 
     @property
     def usable(self) -> bool:
-        """Whether a run over all its tiles could start."""
+        """Whether a run with all tiles could start."""
         return bool(self.tiles) and all(tile.usable for tile in self.tiles)
 
 
 def recognize(spec: SensorSpec, folder: str | Path) -> Recognized:
-    """Look into the folder of a sensor with its tile folders, or into one tile folder; only headers are read.
+    """Recognise a sensor folder with its tile folders, or one tile folder; only headers are read.
 
-    Raises InputError when there is no such folder, it cannot be listed, or it is a product.
+    Raises InputError when the folder does not exist, cannot be listed, or is itself a product.
     """
     path = os.path.abspath(folder)
     try:
@@ -84,14 +84,14 @@ def recognize(spec: SensorSpec, folder: str | Path) -> Recognized:
 
 
 def _is_tile_folder(spec: SensorSpec, path: str, names: list[str]) -> bool:
-    """Whether products lie in a folder, or what may become products, and not one level deeper."""
+    """Whether a folder directly contains products, or files that may become products."""
     if products_among(spec, path, names):
         return True
     return not any(nested(spec, path, name) for name in names) and any(near_miss(spec, path, name) for name in names)
 
 
 def _look_at_all(spec: SensorSpec, path: str, names: list[str]) -> Recognized:
-    """What lies in the folders of all tiles."""
+    """Content of the folders of all tiles."""
     tiles, passed_over = [], {}
     for name in names:
         inner, tile = os.path.join(path, name), _tile_of(spec, name)
@@ -109,12 +109,12 @@ def _look_at_all(spec: SensorSpec, path: str, names: list[str]) -> Recognized:
 
 
 def _hints(spec: SensorSpec, folder: str, name: str) -> bool:
-    """Whether an entry shows that its folder is meant to hold products."""
+    """Whether an entry suggests that its folder is meant for products."""
     return bool(near_miss(spec, folder, name) or nested(spec, folder, name))
 
 
 def _look(spec: SensorSpec, folder: str, tile: str) -> TileFolder:
-    """What lies in the folder of one tile."""
+    """Content of the folder of one tile."""
     listing, headers = list_products(spec, folder, tile), HeaderReader()
     spec, read, _ = read_kept(spec.with_stand_ins, (), "", lambda one: read_products(one, listing, headers))
     found, older = newest(read)

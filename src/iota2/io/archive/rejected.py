@@ -1,4 +1,4 @@
-"""Why an entry of a tile folder is no product, in words that say what to do."""
+"""Reasons why an entry of a tile folder is not a product, with advice."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from iota2.io.archive.specs import builtin_specs
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".7z")
 UNFINISHED = (".part", ".partial", ".crdownload", ".filepart", ".incomplete", ".tmp", ".download")
-"""Ends that programs give to what they have not yet loaded."""
+"""File name endings of unfinished downloads."""
 ONE_LEVEL_TOO_DEEP = "it holds products, one level too deep"
 
 
 def rejection_reason(spec: SensorSpec, folder: str, name: str) -> str:
-    """Why an entry that does not match the pattern of products, or is of the wrong type, is none."""
+    """Reason why an entry is not a product: its name does not match, or it is a file instead of a folder (or the
+    reverse)."""
     return near_miss(spec, folder, name) or nested(spec, folder, name) or _unlike(spec, folder, name)
 
 
 def near_miss(spec: SensorSpec, folder: str, name: str) -> str:
-    """What keeps an entry whose name looks like a product's from being one; empty when it looks otherwise."""
+    """Defect of an entry whose name resembles that of a product; empty for other names."""
     told = _difference(spec, _without_end(name))
     end = name[len(_without_end(name)) :].lower()
     if told is None:
@@ -35,15 +36,15 @@ def near_miss(spec: SensorSpec, folder: str, name: str) -> str:
 
 
 def why_unusable(spec: SensorSpec, folder: str, name: str) -> str:
-    """What keeps an entry that is meant as a product of the sensor from being one; empty when it is something else,
-    such as a product of another sensor."""
+    """Reason why an entry meant as a product of the sensor is unusable; empty for anything else, such as a product of
+    another sensor."""
     own = re.match(spec.product, stem := _without_end(name))
     of_another = not own and any(re.match(other.product, stem) for other in _others(spec))
     return nested(spec, folder, name) or ("" if of_another else near_miss(spec, folder, name))
 
 
 def nested(spec: SensorSpec, folder: str, name: str) -> str:
-    """Whether an entry is a folder that holds products itself, in words."""
+    """A message when an entry is a folder that itself contains products; else empty."""
     path = os.path.join(folder, name)
     try:
         inside = os.listdir(path) if os.path.isdir(path) else []
@@ -53,24 +54,24 @@ def nested(spec: SensorSpec, folder: str, name: str) -> str:
 
 
 def products_among(spec: SensorSpec, folder: str, names: Iterable[str]) -> list[str]:
-    """The entries of a folder that are products, or files of a product, by name and type."""
+    """Entries of a folder that are products, or files of a product, by name and type."""
     whole = spec.products == "folders"
     return [n for n in names if re.match(spec.product, n) and os.path.isdir(os.path.join(folder, n)) == whole]
 
 
 def _without_end(name: str) -> str:
-    """The name of what is in an archive or in a file that is not complete."""
+    """The name without the extension of an archive or of an unfinished download."""
     end = next((end for end in UNFINISHED + ARCHIVES if name.lower().endswith(end)), "")
     return name[: len(name) - len(end)]
 
 
 def _others(spec: SensorSpec) -> list[SensorSpec]:
-    """The other sensors that come with the program."""
+    """The other built-in sensors."""
     return [other for other in builtin_specs().values() if other.section != spec.section]
 
 
 def _difference(spec: SensorSpec, name: str) -> str | None:
-    """In what a name differs from that of a product of the sensor: in nothing (empty), or None when in too much."""
+    """Difference between a name and that of a product of the sensor: empty for none, None for too many differences."""
     if re.match(spec.product, name):
         return ""
     others = _others(spec)
@@ -94,7 +95,7 @@ def _kind(is_folder: bool) -> str:
 
 
 def _unlike(spec: SensorSpec, folder: str, name: str) -> str:
-    """What is told of an entry whose name is far from that of a product."""
+    """Message about an entry whose name is far from that of a product."""
     is_folder = os.path.isdir(os.path.join(folder, name))
     if is_folder != (spec.products == "folders"):
         return f"a {_kind(is_folder)}, no product"

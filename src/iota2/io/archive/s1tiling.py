@@ -1,4 +1,4 @@
-"""What S1Tiling leaves in its folders: which directions have images, and what to do when there are none yet."""
+"""Folders of S1Tiling: directions with images, and advice when there are none yet."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from iota2.errors import InputError
 from iota2.io.archive.radar_names import DIRECTION
 
 SECTION = "Sentinel_1"
-"""The section of the configuration with the options of Sentinel-1."""
+"""Section of the configuration with the options of Sentinel-1."""
 
 DIRECTIONS = {"ASC": "ascending", "DES": "descending"}
-"""Directions as file names have them, in the order of the features, and in words."""
+"""Directions as in file names, in the order of the features, and in words."""
 
 SHOWN = 5
 """Folders that a message names."""
@@ -31,13 +31,13 @@ NO_ORTHORECTIFICATION = (
     "  [Mask] generate_border_mask : True\n"
     "  [Filtering] filter : none, since iota2 has a multitemporal filter of its own"
 )
-"""Why ``s1-ortho`` is refused, and the way out."""
+"""Message of ``s1-ortho``: it is not supported, with the alternative."""
 
 
 def of_direction(spec: SensorSpec, direction: str) -> SensorSpec:
-    """The series of one direction: ``sentinel1_asc``, ``sentinel1_des``.
+    """Series of one direction: ``sentinel1_asc``, ``sentinel1_des``.
 
-    InputError when the description does not say where names have the direction: both series would take all images.
+    InputError when the description has no placeholder for the direction: both series would contain all images.
     """
     either, others = f"(?:{'|'.join(DIRECTIONS)})", [other for other in DIRECTIONS if other != direction]
     if either not in spec.product:
@@ -51,16 +51,17 @@ def of_direction(spec: SensorSpec, direction: str) -> SensorSpec:
 
 
 def _globs_of(spec: SensorSpec, direction: str) -> Iterator[str]:
-    """Globs of the images and masks of a direction, as S1Tiling or a user names them."""
+    """Globs of the images and masks of a direction, as named by S1Tiling or by the user."""
     yield f"s1?_*_{direction}_*"
     files = [file for part in spec.parts for file in (part.file, *getattr(part, "alternatives", ()))]
     yield from dict.fromkeys(file.replace(DIRECTION, direction) for file in files if DIRECTION in file)
 
 
 def directions_found(spec: SensorSpec, root: Path, tiles: Iterable[str], raw: Path | None = None) -> tuple[str, ...]:
-    """The directions of which some tile has images, in the order of ``DIRECTIONS``.
+    """Directions with images on some tile, in the order of ``DIRECTIONS``.
 
-    Raises InputError when there is none; when the folder ``raw`` holds products that wait for S1Tiling, it says so.
+    Raises InputError when there is none; the message mentions raw products in the folder ``raw`` that have not been
+    processed by S1Tiling.
     """
     patterns = {direction: re.compile(of_direction(spec, direction).product) for direction in DIRECTIONS}
     missing, folders = set(DIRECTIONS), [spec.folder_of(tile) for tile in tiles]
@@ -78,5 +79,5 @@ def directions_found(spec: SensorSpec, root: Path, tiles: Iterable[str], raw: Pa
 
 
 def holds_safe(folder: Path) -> bool:
-    """Whether a folder, or one in it (S1Tiling keeps each product in a folder of its name), holds a raw product."""
+    """Whether a folder, or one in it (S1Tiling keeps each product in a folder with its name), contains a raw product."""
     return any(folder.glob("*.SAFE")) or any(folder.glob("*/*.SAFE"))
