@@ -16,7 +16,8 @@ from iota2.config.sensors import path_key
 from iota2.core.grid import crs_name, resolution
 from iota2.core.sensor import SensorSpec
 from iota2.core.words import counted
-from iota2.io.archive.products import Product, several_a_day
+from iota2.io.archive.product import Product
+from iota2.io.archive.products import several_a_day
 from iota2.io.archive.recognition import Recognized, TileFolder
 from iota2.io.archive.rejected import ONE_LEVEL_TOO_DEEP
 from iota2.terminal.lines import facts, one_by_one, wrapped

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from iota2.core.grid import resolution
 from iota2.core.sensor import MaskRule, SensorSpec
-
-if TYPE_CHECKING:
-    from iota2.io.archive.products import Product
+from iota2.io.archive.product import Product
 
 
 def read_kept(

@@ -35,7 +35,7 @@ def _scales(spec: SensorSpec, found: Found) -> Iterator[str]:
     for band in spec.bands:
         for product, header in _headers(band, found):
             own = header.scaling[band.index - 1] if header.scaling else (1.0, 0.0)
-            # # files often declare the scale to reflectances; the description's scale is 10000 times as large
+            # files often declare the scale to reflectances; the description's scale is 10000 times as large
             described = {(spec.scale, spec.offset), (spec.scale / 10000, spec.offset / 10000)}
             if own != (1.0, 0.0) and not any(_alike(own, one) for one in described):
                 said.setdefault(own, {}).setdefault(product, []).append(band.name)

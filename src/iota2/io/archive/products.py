@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -32,41 +32,12 @@ from iota2.io.archive.nodata import Found as HeadersByProduct
 from iota2.io.archive.nodata import contradictions, hidden_values, tag_notes, with_tags
 from iota2.io.archive.optional_files import read_kept
 from iota2.io.archive.pixel_types import type_notes
+from iota2.io.archive.product import Product
 from iota2.io.archive.value_range import out_of_range_values, unheld_nodata
-from iota2.io.archive.versions import Title, superseded, title_of, version_notes
+from iota2.io.archive.versions import superseded, title_of, version_notes
 
 SCAN_THREADS = 4
 """Number of threads that read headers: most of the time is spent waiting for the disk."""
-
-
-@dataclass(frozen=True)
-class Product:
-    """A product with its files and headers, and its problems."""
-
-    name: str
-    day: date
-    files: Mapping[str, str]
-    """Band or mask name to path."""
-    headers: Mapping[str, Header]
-    """Band or mask name to the header of its file."""
-    problems: tuple[str, ...]
-    damage: tuple[str, ...]
-    """Files that cannot be read, with the reason."""
-    missing: tuple[str, ...]
-    """Patterns that match no file."""
-    scaling: Mapping[str, tuple[float, float]]
-    """(scale, offset) of each band, if the product's metadata contain them."""
-    title: Title
-    """Acquisition and version of the product."""
-    kinds: frozenset[str] = frozenset()
-    """Properties in the names of the images that must be equal in a series, such as the calibration."""
-    unreached: tuple[str, ...] = ()
-    """Files that a server does not deliver, with the reason; they do not count as damaged."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is missing, damaged or otherwise wrong."""
-        return not (self.problems or self.damage or self.missing or self.unreached)
 
 
 def scan_tile(

@@ -15,7 +15,8 @@ from iota2.errors import InputError
 from iota2.io.archive.folders import list_products
 from iota2.io.archive.headers import HeaderReader
 from iota2.io.archive.optional_files import read_kept
-from iota2.io.archive.products import Product, newest, products_on_common_grids, read_products
+from iota2.io.archive.product import Product
+from iota2.io.archive.products import newest, products_on_common_grids, read_products
 from iota2.io.archive.rejected import near_miss, nested, products_among, rejection_reason
 
 

@@ -16,7 +16,8 @@ from iota2.core.words import counted
 from iota2.errors import InputError, MissingTile
 from iota2.io.archive.headers import HeaderReader
 from iota2.io.archive.optional_files import read_kept
-from iota2.io.archive.products import SCAN_THREADS, Product, build_series, read_headers, stands_in
+from iota2.io.archive.product import Product
+from iota2.io.archive.products import SCAN_THREADS, build_series, read_headers, stands_in
 from iota2.io.archive.versions import Title, title_of
 from iota2.io.files.addresses import is_remote
 from iota2.io.files.remote import remote_state, session
