@@ -79,5 +79,5 @@ def directions_found(spec: SensorSpec, root: Path, tiles: Iterable[str], raw: Pa
 
 
 def holds_safe(folder: Path) -> bool:
-    """Whether a folder, or one in it (S1Tiling keeps each product in a folder with its name), contains a raw product."""
+    """Whether a folder, or one in it (S1Tiling keeps each product in a folder of its own), contains a raw product."""
     return any(folder.glob("*.SAFE")) or any(folder.glob("*/*.SAFE"))

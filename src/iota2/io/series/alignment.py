@@ -1,4 +1,4 @@
-"""The views by which dates are compared with a reference image: windows of one band, on the lattice of that band."""
+"""Views for the co-registration of dates with a reference image: windows of one band, on the grid of that band."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ from iota2.io.files.gdal import header_problems, open_raster, raster_lattice
 from iota2.io.series.reader import CubeReader
 
 FINER = 4
-"""A reference with pixels finer than this part of those of the series is averaged to about that while it is read."""
+"""A reference whose pixels are smaller than this fraction of those of the series is averaged to about this size on
+reading."""
 
 
 @dataclass(frozen=True)
 class ReferenceImage:
-    """The image with which the dates are aligned."""
+    """Reference image of the co-registration."""
 
     path: Path
     band: int
-    """From 1."""
+    """Band number, from 1."""
 
 
 def reference_lattice(image: ReferenceImage) -> GeoBox:
-    """The lattice of the reference; InputError when its header says that it cannot be used."""
+    """Grid of the reference; InputError when its header shows that it is unusable."""
     with open_raster(image.path) as source:
         problems = header_problems(source, image.band)
         if problems:
@@ -85,7 +86,7 @@ def _reference_view(source: DatasetReader, image: ReferenceImage, lattice: GeoBo
 def date_views(
     tile: str, sensor: SensorScene, acquisition: Acquisition, band: str, windows: Sequence[tuple[Range, Range]]
 ) -> list[View]:
-    """One band of one date as its files have it, in windows of the lattice of the band; windows come row by row."""
+    """One band of one date as stored, in windows of the grid of the band; windows come row by row."""
     lattice, name = sensor.grids[band], sensor.spec.name
     alone = replace(sensor, acquisitions=(replace(acquisition, shift=(0.0, 0.0)),))
     strips = {

@@ -1,4 +1,4 @@
-"""Which products of a sensor the STAC items of a tile tell of."""
+"""Products of a sensor, from the STAC items of a tile."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ _WRS = re.compile(r"\d{6}")
 
 @dataclass(frozen=True)
 class Placed:
-    """The items of one sensor by the tiles of a run."""
+    """Items of one sensor by tile."""
 
     by_tile: Mapping[str, Sequence[FoundItem]]
-    """Items of each tile that has some, by day and name."""
+    """Items of each tile with items, by day and name."""
     lost: Sequence[FoundItem]
-    """Those that do not tell which of several tiles they are of."""
+    """Items that match none of several tiles for certain."""
     elsewhere: int
-    """Number of those that lie on other tiles."""
+    """Number of items on other tiles."""
 
 
 def place_items(spec: SensorSpec, found: Sequence[FoundItem], tiles: Sequence[str]) -> Placed:
-    """The items of a sensor by the tiles of a run.
+    """Items of a sensor by the tiles of a run.
 
-    An item that names a cell of another grid than the tiles are named by does not tell its tile. When the run has but
-    one, such an item is taken for it, as a product in its folder would be.
+    An item that names a cell of another grid than the tile names does not identify its tile. When the run has a single
+    tile, such an item is assigned to it, like a product in its folder.
     """
     named = {_plain(tile): tile for tile in tiles}
     grids = [grid for grid in (_MGRS, _WRS) if any(map(grid.fullmatch, tiles))]
@@ -80,8 +80,8 @@ def scan_items(
 ) -> tuple[SensorScene, tuple[str, ...]]:
     """The series of one sensor on one tile, from its items; checked like product folders, see ``scan_tile``.
 
-    Items that do not tell their tile are left out, with a note. ``source`` names in messages where the items come from;
-    with ``remote`` files may lie on web servers.
+    Items without a known tile are left out, with a note. ``source`` names the origin of the items in messages; with
+    ``remote`` files may be on web servers.
     """
     where, chosen = f"{spec.section}, tile {tile}", placed.by_tile.get(tile, ())
     told = ""
@@ -106,7 +106,7 @@ def scan_items(
 def _products(
     spec: SensorSpec, chosen: Sequence[FoundItem], headers: HeaderReader, *, remote: bool, threads: int
 ) -> list[Product]:
-    """The products of some items."""
+    """Products of the given items."""
     files = [_files_of(spec, one, remote=remote) for one in chosen]
     if not any(one.problems for one in files):
         _reach({path for one in files for path in one.paths.values() if is_remote(path)})
@@ -115,7 +115,7 @@ def _products(
 
 
 def _tile_of(spec: SensorSpec, item: pystac.Item) -> str:
-    """The tile that an item tells, in the form of ``_plain``; empty when it tells none."""
+    """The tile named by an item, in the form of ``_plain``; empty when the item names none."""
     said = {name: str(value) for name, value in item.properties.items() if isinstance(value, str | int)}
     match = re.match(spec.product, item.id)
     mgrs = [said.get(f"mgrs:{part}", "") for part in ("utm_zone", "latitude_band", "grid_square")]
@@ -131,14 +131,14 @@ def _tile_of(spec: SensorSpec, item: pystac.Item) -> str:
 
 
 def _plain(tile: str) -> str:
-    """A name of a tile in the one form in which they are compared: of the grid MGRS without T, with two digits."""
+    """Normalised form of a tile name for comparisons: of the grid MGRS without T, with two digits."""
     match = _MGRS.fullmatch(tile)
     return f"{int(match[1]):02}{match[2]}" if match else tile
 
 
 @dataclass(frozen=True)
 class _Files:
-    """What an item says of the files of a product."""
+    """Files of a product as listed by an item."""
 
     assets: Mapping[str, pystac.Asset]
     """Asset by band or mask."""
@@ -149,7 +149,7 @@ class _Files:
 
 
 def _files_of(spec: SensorSpec, found: FoundItem, *, remote: bool) -> _Files:
-    """The files of the product of an item, not yet opened; none of an item of another sensor."""
+    """Files of the product of an item, not yet opened; none for an item of another sensor."""
     foreign = _foreign(spec, found.item)
     if foreign:
         return _Files({}, {}, (), (foreign,))
@@ -172,7 +172,7 @@ def _files_of(spec: SensorSpec, found: FoundItem, *, remote: bool) -> _Files:
 
 
 def _foreign(spec: SensorSpec, item: pystac.Item) -> str:
-    """What tells that an item is of another satellite than those of the sensor; empty when nothing does."""
+    """Evidence that an item is of another satellite than those of the sensor; empty when there is none."""
     said = item.properties.get("platform")
     told = said if isinstance(said, str) and _satellite(said) else item.id
     satellite, wanted = _satellite(told), {_satellite(platform) for platform in spec.platforms}
@@ -183,13 +183,13 @@ def _foreign(spec: SensorSpec, item: pystac.Item) -> str:
 
 
 def _satellite(name: str) -> tuple[str, str] | None:
-    """Family and number of the satellite that a name begins with: ``S2A_…``, ``LE07_…``, ``landsat-8``."""
+    """Family and number of the satellite at the start of a name: ``S2A_…``, ``LE07_…``, ``landsat-8``."""
     match = re.match(r"(s|sentinel|l[ceotm]|landsat)[-_ ]?0?(\d)(?:[a-z]?$|[a-z]?[-_ .])", name, re.IGNORECASE)
     return (match[1][0].lower(), match[2]) if match else None
 
 
 def _reach(addresses: Collection[str]) -> None:
-    """Ask each server for one file; InputError when it does not give it, before all the others are waited for."""
+    """Request one file from each server; InputError when a server fails, before the other files are requested."""
     servers = {urlsplit(address).netloc: address for address in sorted(addresses, reverse=True)}
     with session() as opened:
         for address in servers.values():
@@ -197,7 +197,7 @@ def _reach(addresses: Collection[str]) -> None:
 
 
 def _product(spec: SensorSpec, found: FoundItem, files: _Files, images: HeaderReader, *, remote: bool) -> Product:
-    """The product of an item: what the headers of its files say, how its values are scaled."""
+    """Product of an item: headers of its files and scaling of its values."""
     problems, scaling = [*files.problems], {}
     headers, told, damage = read_headers(spec, files.paths, images)
     try:
@@ -224,7 +224,7 @@ def _product(spec: SensorSpec, found: FoundItem, files: _Files, images: HeaderRe
 
 
 def _title(spec: SensorSpec, item: pystac.Item) -> Title:
-    """Which acquisition an item shows, and in which version: by the name of its product, if the item tells it."""
+    """Acquisition and version of an item: from the name of its product, if the item contains it."""
     told = [str(item.properties.get(name, "")) for name in ("s2:product_uri", "s2:datastrip_id")]
     piece = re.search(r"_S(\d{8}T\d{6})", told[1])
     return title_of(spec, told[0] or item.id, piece[1] if piece else "")
