@@ -1,4 +1,4 @@
-"""What options must be to each other."""
+"""Rules between options."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from iota2.io.files.addresses import is_remote
 from iota2.io.files.crs import units_per_metre
 
 SMALLEST_METRES, LARGEST_METRES, LARGEST_DEGREES = 0.1, 4e7, 1.0
-"""Bounds of a pixel size: what is smaller or larger is in other units than those of the projection."""
+"""Bounds of a pixel size; values outside suggest units other than those of the projection."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about options that are valid one by one."""
+    """A problem between options that are valid one by one."""
 
     section: str
     path: tuple[str, ...]
@@ -51,7 +51,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class _Series:
-    """Dates and bands of one enabled sensor, and where its options stand."""
+    """Dates and bands of one enabled sensor, and the location of its options."""
 
     section: str
     path: tuple[str, ...]
@@ -78,7 +78,7 @@ def sensors_enabled(chain: Chain) -> Iterator[Finding]:
 
 
 def items_whole(chain: Chain) -> Iterator[Finding]:
-    """Where STAC items come from, and that each of their sensors is known and not found by a folder too."""
+    """Check that STAC items have a source, and that each of their sensors is known and has no folder too."""
     stac = chain.stac_items
     paths = {section: getattr(chain, key) for section, key in PATHS.items()}
     paths |= {name: given.path for name, given in chain.user_sensors.items()}
@@ -109,7 +109,7 @@ def steps_ordered(chain: Chain) -> Iterator[Finding]:
 
 
 def pixel_size_fits(chain: Chain) -> Iterator[Finding]:
-    """A pixel size in other units than those of the projection."""
+    """Check that a pixel size is in the units of the projection."""
     if chain.spatial_resolution is None:
         return
     geographic, units = CRS(chain.proj).is_geographic, units_per_metre(chain.proj)
@@ -139,7 +139,7 @@ def classes_in_two_files(chain: Chain) -> Iterator[Finding]:
 
 
 def outputs_apart(chain: Chain) -> Iterator[Finding]:
-    """Results never among products; nothing the user gave below a folder that is to be deleted."""
+    """Check that results are not among products, and that no input is below a folder that is to be deleted."""
     output = _real(chain.output_path)
     products = [getattr(chain, key) for key in (*PATHS.values(), PLACES[LAYERS])]
     products += [sensor.path for sensor in chain.user_sensors.values()]
@@ -157,12 +157,12 @@ def outputs_apart(chain: Chain) -> Iterator[Finding]:
 
 
 def _real(path: Path) -> Path:
-    """The path without symbolic links; one that leads to itself stays, for those who open it to report."""
+    """The path without symbolic links; unchanged for circular links, which are reported on opening."""
     return Path(os.path.realpath(path))
 
 
 def radar_settings_read(chain: Chain) -> Iterator[Finding]:
-    """What is wrong with, or without effect in, the INI file of Sentinel-1."""
+    """Problems and ineffective keys of the INI file of Sentinel-1."""
     ini, path = chain.s1_path, ("s1_path",)
     if ini is None or not ini.is_file():
         return
@@ -313,7 +313,7 @@ def _series(chain: Chain, sentinel_1: Sentinel1, *sensors: Sensor) -> Iterator[_
 
 
 def _enabled(chain: Chain, section: str) -> bool:
-    """Whether a sensor with product folders is used: a folder or STAC items are given for it."""
+    """Whether a sensor with product folders is used: its folder or STAC items are given."""
     found = chain.stac_items.collections.values() if chain.stac_items else ()
     return section in found or (section in PATHS and getattr(chain, PATHS[section]) is not None)
 
@@ -346,11 +346,11 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (alignment_dates, ("chain", "coregistration")),
     (sensors_used, ("chain", LAYERS, *_DATED)),
 )
-"""Every rule, with the sections it looks at."""
+"""Every rule with its sections."""
 
 
 def findings(sections: dict[str, Section]) -> Iterator[Finding]:
-    """What the rules find; a rule about a section that is absent (because it is not valid) is left out."""
+    """Findings of all rules; rules about an absent (invalid) section are skipped."""
     for rule, names in RULES:
         if all(name in sections for name in names):
             yield from rule(*(sections[name] for name in names))

@@ -1,4 +1,4 @@
-"""Which sensors a configuration enables, and what it says about each."""
+"""Enabled sensors of a configuration, with their options."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from iota2.io.archive.s1tiling import DIRECTIONS, of_direction
 from iota2.io.archive.specs import builtin_specs, load_spec
 
 Problem = tuple[tuple[str, ...], str]
-"""An option, empty when the sentence begins with it, and what is wrong with it."""
+"""An option (empty when the message begins with it), and its problem."""
 
 
 def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
-    """The enabled sensors: those that come with the program in their fixed order, the user's by name, then the layers
-    without dates.
+    """The enabled sensors: built-in sensors in their fixed order, user-defined sensors by name, then layers without
+    dates.
 
-    Raises ConfigError, with all the reasons, when a description cannot be used, a band to keep or the reference sensor
-    does not exist, or an expression cannot be computed.
+    Raises ConfigError, with all the reasons, for unusable descriptions, unknown bands to keep, an unknown reference
+    sensor, and invalid expressions.
     """
     sensors, problems = sensors_and_problems(config)
     if problems:
@@ -37,7 +37,7 @@ def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
 
 
 def sensors_and_problems(config: Config) -> tuple[tuple[SensorOptions, ...], tuple[Problem, ...]]:
-    """The enabled sensors whose description can be used, in order, and what is wrong with the options of sensors."""
+    """The enabled sensors with usable descriptions, in order, and problems of sensor options."""
     given = config.sensors_data_interpolation.use_additional_features, config.iota2_feature_extraction.extract_bands
     stac, enabled, problems = config.chain.stac_items, list[SensorOptions](), list[Problem]()
     items = dict.fromkeys(stac.collections.values(), stac.source) if stac else {}
@@ -66,7 +66,7 @@ def sensors_and_problems(config: Config) -> tuple[tuple[SensorOptions, ...], tup
 
 
 def _described(name: str, description: Path) -> SensorSpec:
-    """The description of one of the user's sensors, which has its name."""
+    """The description of a user-defined sensor, under its name."""
     spec = load_spec(description)
     if spec.name != name:
         raise ConfigError([f"{name!r} is described as {spec.name!r}; use one name."], source=str(description))
@@ -74,9 +74,9 @@ def _described(name: str, description: Path) -> SensorSpec:
 
 
 def _radar(config: Config) -> list[SensorOptions]:
-    """Sentinel-1, when it is enabled: a series for each direction.
+    """Sentinel-1, when enabled: one series per direction.
 
-    Its expressions are always computed: their switch is the key of the INI file that holds them.
+    Its expressions are always computed: the key of the INI file is also their switch.
     """
     if config.chain.s1_path is None:
         return []
@@ -99,7 +99,7 @@ def _radar(config: Config) -> list[SensorOptions]:
 
 
 def expression_remarks(sensors: Sequence[SensorOptions]) -> list[Remark]:
-    """For each sensor whose expressions name bands by position, a remark which bands these are."""
+    """A remark for each sensor whose expressions name bands by position, with the names of these bands."""
     remarks = []
     for options in sensors:
         named = ", ".join(f"{k} = {band}" for k, band in bands_by_position(options.expressions, options.bands).items())
@@ -118,8 +118,7 @@ def _options(
     *,
     stac: bool,
 ) -> SensorOptions:
-    """Options of one sensor, from the folder of its products or the source of STAC items; the user's sensors and the
-    built-in ones have the same keys."""
+    """Options of one sensor with a product folder or STAC source; the same for user-defined and built-in sensors."""
     return SensorOptions(
         spec=spec,
         source=source,
@@ -133,7 +132,7 @@ def _options(
 
 
 def images_option(options: SensorOptions) -> tuple[str, ...]:
-    """The option that says where a sensor's images are."""
+    """The option with the location of a sensor's images."""
     if options.stac:
         return "chain", "stac_items", "source"
     section = options.spec.section
@@ -141,25 +140,25 @@ def images_option(options: SensorOptions) -> tuple[str, ...]:
 
 
 def place_of(spec: SensorSpec) -> str:
-    """Where a configuration has the options of a sensor."""
+    """Section and key of a sensor's options in the configuration."""
     return spec.section if spec.section in SECTIONS else f"chain.user_sensors.{spec.name}"
 
 
 def _expressions_place(spec: SensorSpec) -> str:
-    """Where the expressions of a sensor are written."""
+    """Section and key of a sensor's expressions."""
     if spec.section == RADAR:
         return "chain.s1_path: [Features] expression"
     return f"{place_of(spec)}.additional_features"
 
 
 def _expression_problems(options: SensorOptions) -> list[str]:
-    """What is wrong with the expressions of a sensor."""
+    """Problems of the expressions of a sensor."""
     place = _expressions_place(options.spec)
     return [f"{place}: {problem}." for problem in expression_problems(options.expressions, options.bands)]
 
 
 def _reference_problems(asked: str | None, specs: Sequence[SensorSpec]) -> list[str]:
-    """A reference sensor that is none of those with dates."""
+    """Problem of a reference sensor that is not among the sensors with dates."""
     names = [name for spec in specs if not spec.static for name in dict.fromkeys((spec.section, spec.name))]
     if asked is None or asked in names:
         return []
@@ -167,7 +166,7 @@ def _reference_problems(asked: str | None, specs: Sequence[SensorSpec]) -> list[
 
 
 def _band_problems(options: SensorOptions) -> list[str]:
-    """Bands to keep that do not exist."""
+    """Unknown bands to keep."""
     spec = options.spec
     unknown = [band for band in options.keep_bands if band not in spec.band_names]
     names = ", ".join(spec.band_names)
@@ -175,5 +174,6 @@ def _band_problems(options: SensorOptions) -> list[str]:
 
 
 def path_key(spec: SensorSpec) -> str:
-    """The key of ``chain`` that names the sensor's folder, or the file that does; empty for a sensor of the user's."""
+    """The key of ``chain`` with the sensor's folder, or with the file that names the folder; empty for a user-defined
+    sensor."""
     return PLACES.get(spec.section, "")

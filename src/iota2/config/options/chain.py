@@ -53,19 +53,19 @@ GROUPS: tuple[str, ...] = get_args(Group)
 """Groups of steps, in the order of a run."""
 
 MOST_TILES = 10_000
-"""Tiles of a run; Sentinel-2 has 56,984."""
+"""Maximum number of tiles of a run; Sentinel-2 has 56,984."""
 LONGEST_TILE = 150
-"""Bytes of the name of a tile; the names of results hold more than it."""
+"""Maximum length of a tile name in bytes; the names of results also contain other parts."""
 MOST_DATES = 10_000
-"""Clear dates of a pixel: nobody has more."""
+"""Upper bound for a number of clear dates of a pixel, beyond any real series."""
 LONGEST_STEP = 3660
-"""Days between dates: ten years."""
+"""Maximum number of days between dates: ten years."""
 _VECTOR_GROUPS = GROUPS[GROUPS.index("regularisation") :]
 _NEVER_INTO_INPUTS = "no stacks of images are written"
 
 
 class UserSensor(Options):
-    """One entry of ``user_sensors``: a sensor with a description by the user."""
+    """One entry of ``user_sensors``: a sensor with a user-defined description."""
 
     path: InputFolder | None = option(
         None, "Folder of the products, with one folder per tile; mandatory unless `stac_items` finds them."
@@ -144,7 +144,7 @@ def _resolution(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    """The number that a text is, as for any other number; anything else as it is."""
+    """The number that a text represents; other values unchanged."""
     if not isinstance(value, str):
         return value
     try:
@@ -154,7 +154,7 @@ def _number(value: Any) -> Any:
 
 
 def _products(what: str) -> Any:
-    """The folder of one sensor's products."""
+    """The option for the product folder of one sensor."""
     sentence = f"Folder of {what}, one folder per tile; enables the sensor."
     return option(None, sentence, about=About(builders="C F O R"))
 
@@ -225,7 +225,7 @@ class _Ground(Section):
 
 _KEYS: dict[str, Any] = {one.key: (InputFolder | None, _products(one.holds)) for one in folder_options()}
 _Folders: Any = create_model("_Folders", __base__=_Ground, **_KEYS)
-"""Then a key for each sensor that comes with the program, from its description."""
+"""Additionally one key for each built-in sensor, from its description."""
 
 
 class Chain(_Folders):
@@ -300,12 +300,12 @@ class Chain(_Folders):
     _paths_from: Path | None = PrivateAttr(default=None)
 
     def model_post_init(self, context: Any, /) -> None:
-        """Keep where relative paths start, for the files that options name."""
+        """Keep the start of relative paths, for the files that options name."""
         self._paths_from = (context or {}).get("paths_from")
 
     @property
     def paths_from(self) -> Path | None:
-        """Where all relative paths start; None: each at the folder of the file in which it stands."""
+        """Start of all relative paths; None for the folder of the file that contains each path."""
         return self._paths_from
 
     @field_validator("output_path", mode="before")
@@ -336,7 +336,7 @@ class Chain(_Folders):
     @field_validator("proj", mode="before")
     @classmethod
     def _with_authority(cls, given: object) -> object:
-        """``EPSG:n`` from a number alone, and without blanks."""
+        """``EPSG:n`` from a number alone; blanks are removed."""
         if isinstance(given, float) and given.is_integer():
             given = int(given)
         if isinstance(given, str):
@@ -372,5 +372,5 @@ class Chain(_Folders):
 
 
 def _is_folder_name(name: str) -> bool:
-    """True when ``name`` is one plain folder name that stays where it is put."""
+    """True when ``name`` is a single folder name, without path separators."""
     return name.isprintable() and ".." not in name and not set("/\\") & set(name) and name[0] not in ".-"
