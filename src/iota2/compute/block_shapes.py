@@ -12,7 +12,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from iota2.compute.placement import Range, reached
-from iota2.compute.stored_files import LOW, piece_shape, stored_type
+from iota2.compute.stored_files import MAX_LOW_STRIP_ROWS, piece_shape, stored_type
 from iota2.core.grid import Block, blocks, moved_back, resolution
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import FileFormat, Scene, SensorScene
@@ -20,7 +20,7 @@ from iota2.errors import ConfigError
 
 MIN_ROWS, MIN_COLS = SMALLEST = 16, 64
 """Rows and columns of the smallest useful block."""
-COMPUTED = ((64, 256), (32, 256), (32, 128), (16, 128), (MIN_ROWS, MIN_COLS))
+COMPUTED_SHAPES = ((64, 256), (32, 256), (32, 128), (16, 128), (MIN_ROWS, MIN_COLS))
 """Shapes of computed blocks, best first: the features of some thousand pixels stay in the processor's cache, and the
 surrounding rows that resampling reads are few compared with those of the block."""
 _MASK_BYTES = 32
@@ -88,7 +88,7 @@ def block_shapes(
     least = MIN_ROWS, min(MIN_COLS, width)
     smallest = (needs.computed(least) + needs.decoded(least)) * least[0] * least[1] + reserved
     found = []
-    for shape in COMPUTED:
+    for shape in COMPUTED_SHAPES:
         inner = min(shape[0], height), min(shape[1], width)
         left = share * memory - reserved - needs.computed(inner) * inner[0] * inner[1]
         fitting = _shape(scene, needs.decoded, left, needs.tile)
@@ -97,10 +97,10 @@ def block_shapes(
             found.append(BlockShapes(outer, (min(inner[0], outer[0]), min(inner[1], outer[1])), cell))
     if not found:
         raise _too_little(scene, memory, smallest / share)
-    return max(found, key=_worth)
+    return max(found, key=_preference)
 
 
-def _worth(shapes: BlockShapes) -> tuple[int, int]:
+def _preference(shapes: BlockShapes) -> tuple[int, int]:
     """Sort key of shapes: larger computed blocks first, then larger decoded blocks."""
     (rows, cols), decoded = shapes.computed, shapes.decoded
     return rows * cols, decoded[0] * decoded[1]
@@ -185,7 +185,7 @@ class _BlockMemory:
         for sensor, _ in self._sensors():
             for file in {file for date in sensor.acquisitions for file in date.formats.values()}:
                 rows, cols = piece_shape(file.shape, file.block)
-                if file.block[1] < file.shape[1] or file.block[0] > LOW:
+                if file.block[1] < file.shape[1] or file.block[0] > MAX_LOW_STRIP_ROWS:
                     most = max(most, rows * cols * file.bands * np.dtype(file.dtype).itemsize)
         return most
 

@@ -108,7 +108,7 @@ def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
     pixels = shape[2] * shape[3]
     roles = {role: recipe.bands.index(band) for role, band in recipe.roles.items() if band in recipe.bands}
     spectra = Spectra(series.reshape(*shape[:2], pixels), roles, recipe.atmospheric_correction)
-    missing = None if recipe.gapfilling else without_data(spectra.values, _marker(cube))
+    missing = None if recipe.gapfilling else without_data(spectra.values, _nodata_value(cube))
     indices = recipe.effective_indices
     derived = out[copied:].reshape(len(indices) + len(recipe.expressions), shape[0], pixels)
     for index, target in zip(indices, derived, strict=False):
@@ -125,7 +125,7 @@ def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
         np.nan_to_num(series, copy=False, nan=MISSING, posinf=np.inf, neginf=-np.inf)
 
 
-def _marker(cube: Cube) -> float | None:
+def _nodata_value(cube: Cube) -> float | None:
     """No-data value of a cube; NaN for a cube of floats."""
     return cube.nodata if cube.values.dtype.kind in "iu" else None
 
@@ -165,7 +165,7 @@ def _mismatches(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> Iterator[st
         if sensor.sensor in cubes:
             yield from _cube_problems(cubes[sensor.sensor], sensor)
         elif not recipe.allow_missing or not cubes:
-            yield f"{sensor.sensor}: the features need this sensor, the series are of {_some(cubes)}"
+            yield f"{sensor.sensor}: the features need this sensor, the series are of {_listed(cubes)}"
     shapes = {s.sensor: cubes[s.sensor].block_shape for s in recipe.sensors if s.sensor in cubes}
     if len(set(shapes.values())) > 1:
         yield f"the series of the sensors differ in shape (rows, columns): {shapes}"
@@ -175,14 +175,14 @@ def recipe_problems(recipe: SensorRecipe) -> Iterator[str]:
     """Reasons why a recipe is invalid: unknown indices, and roles whose band is not kept."""
     unknown = [index for index in recipe.effective_indices if index not in INDICES]
     if unknown:
-        yield f"{recipe.sensor}: unknown index {_some(unknown)}; expected {_some(INDICES)}"
+        yield f"{recipe.sensor}: unknown index {_listed(unknown)}; expected {_listed(INDICES)}"
     needed = {role: index for index in recipe.effective_indices for role in _roles(index)}
     if recipe.relative_reflectance and recipe.copy_input:
         needed[recipe.reference_role] = "relative reflectance"
     for role, use in needed.items():
         if recipe.roles.get(role) not in recipe.bands:
             band = f"{role} band ({recipe.roles.get(role, 'none')})"
-            kept = f"the bands kept are {_some(recipe.bands)}"
+            kept = f"the bands kept are {_listed(recipe.bands)}"
             yield f"{recipe.sensor}: {use} needs the {band}, {kept}"
 
 
@@ -195,17 +195,17 @@ def _cube_problems(cube: Cube, recipe: SensorRecipe) -> Iterator[str]:
     """Bands missing in the series, and raw dates that differ from those of the recipe."""
     absent = [band for band in recipe.bands if band not in cube.bands]
     if absent:
-        yield f"{recipe.sensor}: the features need bands {_some(absent)}, the series has {_some(cube.bands)}"
+        yield f"{recipe.sensor}: the features need bands {_listed(absent)}, the series has {_listed(cube.bands)}"
     if not recipe.gapfilling and not recipe.static and recipe.dates != cube.keys:
         missing = [key for key in recipe.dates if key not in cube.keys]
         excess = [key for key in cube.keys if key not in recipe.dates]
         yield (
             f"{recipe.sensor}: features of raw dates need the same dates in the same order everywhere "
-            f"({len(recipe.dates)} expected, {len(cube.keys)} found; missing: {_some(missing)}; "
-            f"in excess: {_some(excess)}). Give every tile the same dates, or use gap filling"
+            f"({len(recipe.dates)} expected, {len(cube.keys)} found; missing: {_listed(missing)}; "
+            f"in excess: {_listed(excess)}). Give every tile the same dates, or use gap filling"
         )
 
 
-def _some(names: Iterable[str]) -> str:
+def _listed(names: Iterable[str]) -> str:
     """The names, or the first of many; ``none`` when there are none."""
     return some(list(names), 12) or "none"

@@ -96,13 +96,13 @@ def normalised_difference(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, corr
     _difference(a, b, np.float32(CORRECTION if correct else 0.0), out)
 
 
-LEAST_INTENSITY = 1e-6
+MIN_INTENSITY = 1e-6
 """-60 dB, below the noise of any radar: replaces lower intensities, including those that are not positive."""
 
 
 def to_decibel(values: np.ndarray) -> None:
     """Replace intensities by 10 log10 of them, in place; NaN stays NaN."""
-    np.maximum(values, np.float32(LEAST_INTENSITY), out=values)
+    np.maximum(values, np.float32(MIN_INTENSITY), out=values)
     np.log10(values, out=values)
     values *= np.float32(10.0)
 

@@ -12,7 +12,7 @@ from iota2.core.grid import Block, block_of
 
 CELL_SIDES = (8, 16, 32, 64)
 """Sides of the square cells around scattered pixels."""
-CALL_PIXELS = 256
+CALL_COST_PIXELS = 256
 """Overhead of a cell, expressed as a number of pixels with the same computing time."""
 
 
@@ -68,7 +68,7 @@ def cell_shape(rows: np.ndarray, cols: np.ndarray, largest: tuple[int, int], hal
 
     def work(shape: tuple[int, int]) -> int:
         count = len(np.unique(rows // shape[0] * (cols.max() + 1) + cols // shape[1]))
-        return count * ((shape[0] + 2 * halo) * (shape[1] + 2 * halo) + CALL_PIXELS)
+        return count * ((shape[0] + 2 * halo) * (shape[1] + 2 * halo) + CALL_COST_PIXELS)
 
     squares = ((min(side, largest[0]), min(side, largest[1])) for side in CELL_SIDES)
     return min([*squares, largest], key=work)

@@ -9,9 +9,9 @@ import numpy as np
 from iota2.compute.valid import kept_type
 from iota2.core.scene import SensorScene
 
-PIECE = 1 << 18
+MIN_PIECE_PIXELS = 1 << 18
 """Minimum number of pixels of a piece: smaller tiles or strips are joined with their neighbours."""
-LOW = 16
+MAX_LOW_STRIP_ROWS = 16
 """Maximum number of rows of a low strip."""
 
 
@@ -24,6 +24,6 @@ def stored_type(sensor: SensorScene, name: str) -> np.dtype[Any]:
 def piece_shape(shape: tuple[int, int], stored: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns of a piece: one tile or strip, or several adjacent ones."""
     rows, cols = stored
-    while rows * cols < PIECE and (rows < shape[0] or cols < shape[1]):
+    while rows * cols < MIN_PIECE_PIXELS and (rows < shape[0] or cols < shape[1]):
         rows, cols = 2 * rows, (2 * cols if cols < shape[1] else cols)
     return min(rows, shape[0]), min(cols, shape[1])

@@ -41,7 +41,7 @@ _ADVICE = re.compile(f", but relative paths start at .*: {re.escape(FROM_HERE)}"
 KeyPath = Sequence[str | int]
 """Keys and list positions, from a section down to a value."""
 
-MOST_HINTS = 50
+MAX_HINTS = 50
 """Maximum number of problems of a file up to which unknown keys get suggestions."""
 NONE_MEANS_SOMETHING = frozenset({("arg_train", "features")})
 """Options for which None is a value of its own, different from the default."""
@@ -298,7 +298,7 @@ def _place_key(draft: _Draft, written: str, section: str, key: str, node: Node) 
     """Assign one key to its present place, or note why it has none."""
     place, line = place_of(section, key, draft.asked.letters), node.line
     if place.how == "unknown":
-        hint = unknown_option(section, key) if len(draft.problems) < MOST_HINTS else ""
+        hint = unknown_option(section, key) if len(draft.problems) < MAX_HINTS else ""
         draft.note_at(draft.problems, line, f"{section}.{key}: unknown option{hint}")
     elif place.how == "without effect":
         draft.note_at(draft.warnings, line, f"{section}.{key}: {place.text}")

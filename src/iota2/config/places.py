@@ -31,10 +31,10 @@ _CLOSED = frozenset({*_OF_SENSORS, *_OF_OTHER_BUILDERS, "external_features", _FR
 """Sections whose keys have a special meaning: their keys are never moved to other sections, nor keys of others to
 them."""
 
-_NEARER = 0.85
+_MIN_LIKENESS = 0.85
 """Minimum similarity of a key to an option of its own section, to prefer this option to one of another section."""
 
-_SHORT = 3
+_MAX_SHORT_WORD = 3
 """Maximum length of words that are too short to identify an option."""
 
 _SECTIONS = {squeezed(name): name for name in SECTIONS} | {squeezed(old): new for old, new in legacy.SECTIONS.items()}
@@ -134,7 +134,7 @@ def _unless_not_asked_for(place: Place, asked: Collection[str]) -> Place:
 def unknown_option(section: str, key: str) -> str:
     """Suggestion for an unknown key: a similar key of this section, else the same key elsewhere, or a very similar
     one."""
-    if near := nearest(key, _spellings([section]), _NEARER):
+    if near := nearest(key, _spellings([section]), _MIN_LIKENESS):
         return f"; did you mean '{_today(near)}'?"
     present = _name_elsewhere(key)
     if section == RADAR and (instead := OF_OTHER_SENSORS.get(present)):
@@ -143,7 +143,7 @@ def unknown_option(section: str, key: str) -> str:
         return f"; did you mean '{part}'?"
     if homes := _homes(present):
         return _at_home(key, present, homes)
-    if other := nearest(key, _spellings([name for name in SECTIONS if name not in _OF_OTHER_BUILDERS]), _NEARER):
+    if other := nearest(key, _spellings([name for name in SECTIONS if name not in _OF_OTHER_BUILDERS]), _MIN_LIKENESS):
         return f"; '{_today(other)}' belongs to {', '.join(_homes(_today(other)))}"
     return did_you_mean(key, KEYS[section]) or "; remove it or see the list of options"
 
@@ -171,7 +171,7 @@ def _containing(key: str, sections: Sequence[str]) -> str | None:
         name
         for section in sections
         for name in KEYS[section]
-        if word != name and word in name.split("_") and len(word) > _SHORT and _available(section, name)
+        if word != name and word in name.split("_") and len(word) > _MAX_SHORT_WORD and _available(section, name)
     }
     return named.pop() if len(named) == 1 else None
 

@@ -35,7 +35,7 @@ from iota2.io.archive.specs import builtin_specs
 from iota2.io.files.addresses import is_remote
 from iota2.io.files.crs import units_per_metre
 
-SMALLEST_METRES, LARGEST_METRES, LARGEST_DEGREES = 0.1, 4e7, 1.0
+MIN_METRES, MAX_METRES, MAX_DEGREES = 0.1, 4e7, 1.0
 """Bounds of a pixel size; values outside suggest units other than those of the projection."""
 
 
@@ -118,13 +118,13 @@ def pixel_size_fits(chain: Chain) -> Iterator[Finding]:
     )
     least, most = min(chain.spatial_resolution) / units, max(chain.spatial_resolution) / units
     text = ""
-    if geographic and max(chain.spatial_resolution) > LARGEST_DEGREES:
+    if geographic and max(chain.spatial_resolution) > MAX_DEGREES:
         text = f"looks like metres, and {chain.proj} is in degrees; expected such as 0.0001, which is about 11 m"
-    elif least < SMALLEST_METRES:
-        text = f"is finer than {SMALLEST_METRES} m; expected such as 10"
+    elif least < MIN_METRES:
+        text = f"is finer than {MIN_METRES} m; expected such as 10"
         if not geographic:
             text = f"looks like degrees, and {chain.proj} is in metres or feet; expected such as 10"
-    elif most > LARGEST_METRES:
+    elif most > MAX_METRES:
         text = "is larger than the Earth; expected such as 10"
     if text:
         yield Finding("chain", ("spatial_resolution",), f"{shown_size} {text}")

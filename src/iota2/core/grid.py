@@ -141,21 +141,22 @@ def place_in(geobox: GeoBox, bounds: tuple[float, float, float, float]) -> GeoBo
     return geobox[first_row:last_row, first_col:last_col]
 
 
-SHIFT = 1e-3
+MAX_SHIFT_PIXELS = 1e-3
 """Maximum displacement between pixels of equal grids, as a fraction of a pixel."""
 
 
 def share_pixels(grid: GeoBox, other: GeoBox) -> bool:
     """Whether two grids of one CRS, of any extents, have aligned pixels of one size."""
     apart = np.array(_shift(grid, other))
-    return _same_size(grid, other) and bool(np.abs(apart - np.round(apart)).max() <= SHIFT)
+    return _same_size(grid, other) and bool(np.abs(apart - np.round(apart)).max() <= MAX_SHIFT_PIXELS)
 
 
 def _same_size(grid: GeoBox, other: GeoBox) -> bool:
-    """Whether the pixels of two grids have one size: over the larger grid they drift apart by less than SHIFT."""
+    """Whether the pixels of two grids have one size: over the larger grid they drift apart by less than
+    MAX_SHIFT_PIXELS."""
     ratios = np.array(resolution(grid)) / resolution(other)
     cells = np.maximum(grid.shape.xy, other.shape.xy)
-    return bool((np.abs(ratios - 1) * cells).max() <= SHIFT)
+    return bool((np.abs(ratios - 1) * cells).max() <= MAX_SHIFT_PIXELS)
 
 
 def _shift(grid: GeoBox, other: GeoBox) -> tuple[float, float]:

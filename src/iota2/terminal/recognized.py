@@ -30,8 +30,8 @@ def recognized_text(found: Recognized) -> str:
     lines = [f"{found.spec.section}, {what}: {found.folder}", ""]
     for tile in found.tiles:
         lines += [*_tile_lines(found.spec, tile), ""]
-    if found.passed_over:
-        lines += [*_passed_over(found.passed_over), ""]
+    if found.ignored:
+        lines += [*_passed_over(found.ignored), ""]
     return "\n".join([*lines, *(_usable(found) if found.usable else _place(found))]).rstrip()
 
 
@@ -49,8 +49,8 @@ def _tile_lines(spec: SensorSpec, tile: TileFolder) -> Iterator[str]:
         [*_lattices(tile.grids), *_units(spec, products), *_series(spec, products), *_less(spec, products)]
     )
     yield from _incomplete(spec, products)
-    if tile.passed_over:
-        yield from _passed_over(tile.passed_over, indent="  ")
+    if tile.ignored:
+        yield from _passed_over(tile.ignored, indent="  ")
     if tile.problems:
         yield "  these would stop a run as well:" if any(not p.complete for p in products) else "  would stop a run:"
         for problem in tile.problems:
@@ -164,7 +164,7 @@ def _place(found: Recognized) -> Iterator[str]:
     elif not any(tile.products for tile in found.tiles):
         yield f"No product of {found.spec.section} was found. Products lie like this:"
         yield f"  <folder of the sensor>/{product_path(found.spec)}"
-        deeper = [tile.folder for tile in found.tiles if ONE_LEVEL_TOO_DEEP in tile.passed_over.values()]
+        deeper = [tile.folder for tile in found.tiles if ONE_LEVEL_TOO_DEEP in tile.ignored.values()]
         if deeper:
             yield "There are some one level deeper. If this is the folder of the sensor, ask about it:"
             yield f"  {deeper[0]}"
@@ -177,7 +177,7 @@ def recognized_json(found: Recognized) -> dict[str, Any]:
         "folder": found.sensor_folder,
         "usable": found.usable,
         "tiles": [_tile_json(tile) for tile in found.tiles],
-        "passed_over": dict(found.passed_over),
+        "passed_over": dict(found.ignored),
     }
 
 
@@ -192,7 +192,7 @@ def _tile_json(tile: TileFolder) -> dict[str, Any]:
         "last": max(days, default=None),
         "products": [_product_json(product) for product in tile.products],
         "lattices": {name: _lattice_json(grid) for name, grid in tile.grids.items()},
-        "passed_over": dict(tile.passed_over),
+        "passed_over": dict(tile.ignored),
         "problems": list(tile.problems),
     }
 

@@ -52,13 +52,13 @@ Group = Literal[
 GROUPS: tuple[str, ...] = get_args(Group)
 """Groups of steps, in the order of a run."""
 
-MOST_TILES = 10_000
+MAX_TILES = 10_000
 """Maximum number of tiles of a run; Sentinel-2 has 56,984."""
-LONGEST_TILE = 150
+MAX_TILE_BYTES = 150
 """Maximum length of a tile name in bytes; the names of results also contain other parts."""
-MOST_DATES = 10_000
+MAX_DATES = 10_000
 """Upper bound for a number of clear dates of a pixel, beyond any real series."""
-LONGEST_STEP = 3660
+MAX_STEP_DAYS = 3660
 """Maximum number of days between dates: ten years."""
 _VECTOR_GROUPS = GROUPS[GROUPS.index("regularisation") :]
 _NEVER_INTO_INPUTS = "no stacks of images are written"
@@ -74,7 +74,7 @@ class UserSensor(Options):
     start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
     end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
     temporal_resolution: int | None = option(
-        None, "Days between interpolation dates; None uses the value of the description.", ge=1, le=LONGEST_STEP
+        None, "Days between interpolation dates; None uses the value of the description.", ge=1, le=MAX_STEP_DAYS
     )
     keep_bands: Words = option((), "Bands to use when `extract_bands` is True; [] uses all.")
     additional_features: str = option(
@@ -266,7 +266,7 @@ class Chain(_Folders):
         0,
         "Minimum number of clear dates of a sample pixel; pixels without clear dates are not used, even with 0.",
         ge=0,
-        le=MOST_DATES,
+        le=MAX_DATES,
         about=About(builders="C O R"),
     )
     first_step: Group = option("init", "First group of steps to run.", about=About(later=_VECTOR_GROUPS))
@@ -320,14 +320,14 @@ class Chain(_Folders):
     def _tile_names(cls, tiles: tuple[str, ...]) -> tuple[str, ...]:
         if not tiles:
             raise ValueError("names no tile; expected tile names separated by blanks, such as 'T31TCJ T31TDJ'")
-        if len(tiles) > MOST_TILES:
-            raise ValueError(f"names {len(tiles):,} tiles; expected at most {MOST_TILES:,} in one run")
+        if len(tiles) > MAX_TILES:
+            raise ValueError(f"names {len(tiles):,} tiles; expected at most {MAX_TILES:,} in one run")
         twice = sorted(tile for tile, count in Counter(tiles).items() if count > 1)
         if twice:
             raise ValueError(f"{some(twice)} given twice; name each tile once")
-        too_long = [tile for tile in tiles if len(os.fsencode(tile)) > LONGEST_TILE]
+        too_long = [tile for tile in tiles if len(os.fsencode(tile)) > MAX_TILE_BYTES]
         if too_long:
-            raise ValueError(f"{too_long[0][:20]}… cannot be a tile; expected a name of at most {LONGEST_TILE} bytes")
+            raise ValueError(f"{too_long[0][:20]}… cannot be a tile; expected a name of at most {MAX_TILE_BYTES} bytes")
         unsafe = [tile for tile in tiles if not _is_folder_name(tile)]
         if unsafe:
             raise ValueError(f"{unsafe[0]!r} cannot be a tile; expected a folder name without '/' and '..'")

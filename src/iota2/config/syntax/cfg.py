@@ -33,7 +33,7 @@ BLANK: /[ \t\f]+/
 %declare TOO_DEEP
 """
 
-_SAID = {
+_TOKEN_NAMES = {
     "COLON": "':'",
     "COMMA": "','",
     "_NL": "a new line",
@@ -47,7 +47,7 @@ _SAID = {
 }
 
 
-_MOST_TOKENS = 5 * MAX_ENTRIES
+_MAX_TOKENS = 5 * MAX_ENTRIES
 """Upper bound for the tokens of a valid text with the maximum number of entries."""
 
 
@@ -57,7 +57,7 @@ class _Lines:
     always_accept = ()
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
-        tokens = list(islice(stream, _MOST_TOKENS))
+        tokens = list(islice(stream, _MAX_TOKENS))
         kinds = [token.type for token in tokens] + ["", "", ""]
         depth = 0
         for i, token in enumerate(tokens):
@@ -150,7 +150,7 @@ def _syntax_problem(err: UnexpectedInput, text: str) -> str:
         return f"{where}: the quote opened here is not closed on its line; expected a closing quote"
     if err.token.type == "TOO_DEEP":
         return f"{where}: brackets nest deeper than {MAX_DEPTH}; expected a flatter value, is one not closed?"
-    said = sorted(_SAID[name] for name in err.accepts or err.expected if name in _SAID)
+    said = sorted(_TOKEN_NAMES[name] for name in err.accepts or err.expected if name in _TOKEN_NAMES)
     found = {"$END": "the file ends", "_NL": "the line ends"}.get(err.token.type, f"found {str(err.token)!r}")
     hint = "; put text with spaces or ':' in quotes" if "_NL" in err.expected else ""
     return f"{where}: {found}, expected {' or '.join(said)}{hint}{_unclosed(err.token, text)}"

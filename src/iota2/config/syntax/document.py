@@ -14,7 +14,7 @@ from iota2.errors import ConfigError, remedy_of
 
 MAX_DEPTH = 40
 """Maximum nesting depth of brackets."""
-MAX_BYTES = 2 << 20
+MAX_FILE_BYTES = 2 << 20
 """Maximum file size in bytes."""
 MAX_ENTRIES = 10_000
 """Maximum number of lines and other parts of a file; a parser would take minutes for more."""
@@ -171,7 +171,7 @@ def read_text(path: Path) -> str:
     Raises ConfigError when the file does not exist, is not UTF-8, or is too large for a configuration.
     """
     try:
-        raw = read_bytes(path, MAX_BYTES)
+        raw = read_bytes(path, MAX_FILE_BYTES)
     except OSError as err:
         raise ConfigError([f"cannot be read: {err.strerror}. {remedy_of(err)}"], source=str(path)) from err
     try:

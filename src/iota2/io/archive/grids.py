@@ -9,7 +9,7 @@ import numpy as np
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from iota2.core.grid import SHIFT, _same_size, _shift, crs_name, resolution
+from iota2.core.grid import MAX_SHIFT_PIXELS, _same_size, _shift, crs_name, resolution
 from iota2.core.sensor import SensorSpec
 
 Extent = tuple[int, int, int, int]
@@ -67,11 +67,11 @@ def _difference(grid: GeoBox, usual: GeoBox, varying: bool) -> str:
     if not _same_size(grid, usual):
         return f"has other pixels ({width:g} x {height:g}, not {usual_width:g} x {usual_height:g})"
     right, down = _shift(grid, usual)
-    if varying and max(abs(right - round(right)), abs(down - round(down))) <= SHIFT:
+    if varying and max(abs(right - round(right)), abs(down - round(down))) <= MAX_SHIFT_PIXELS:
         rows, cols = grid.shape
         apart = right >= usual.shape.x or down >= usual.shape.y or right + cols <= 0 or down + rows <= 0
         return "shows another place" * apart
-    if max(abs(right), abs(down)) > SHIFT:
+    if max(abs(right), abs(down)) > MAX_SHIFT_PIXELS:
         return f"lies on another lattice (shifted by {right:g} pixels to the right and {down:g} down)"
     return f"has another size ({_size(grid)}; not {_size(usual)})" * (grid.shape != usual.shape)
 
@@ -104,7 +104,7 @@ def _misfit(grid: GeoBox, reference: GeoBox) -> str:
     finer = min(grid, reference, key=resolution)
     step = 1.0 if _same_size(grid, reference) else 0.5
     shifts = np.array(_shift(grid, reference)) * resolution(reference) / resolution(finer)
-    if np.abs(shifts / step - np.round(shifts / step)).max() > SHIFT:
+    if np.abs(shifts / step - np.round(shifts / step)).max() > MAX_SHIFT_PIXELS:
         return (
             f"lies on another lattice (shifted by {shifts[0]:g} and {shifts[1]:g} pixels of {resolution(finer)[0]:g})"
         )
@@ -115,6 +115,6 @@ def _misfit(grid: GeoBox, reference: GeoBox) -> str:
         (box.bottom - needed.bottom) / height,
         (needed.top - box.top) / height,
     )
-    if max(gaps) > 1 + SHIFT:
+    if max(gaps) > 1 + MAX_SHIFT_PIXELS:
         return f"does not cover the image: it ends {max(gaps):.0f} of its pixels before the reference band"
     return ""

@@ -108,7 +108,7 @@ def interpolated_numbers(layers: SensorScene, geobox: GeoBox, tile: str) -> Iter
 def _bands(wanted: BandSpec, header: Header, missing: Sequence[float]) -> list[BandSpec]:
     """One band spec for each band of a file. Its no-data value is that of the file, or else the first of ``missing``
     that the data type can represent."""
-    markers = [_markers(kind, said) for kind, said in _said(header, missing)]
+    markers = [_markers(kind, said) for kind, said in _declared(header, missing)]
     return [
         replace(wanted, name=f"{wanted.name}_band_{k}", index=k + 1, nodata=held[0] if held else None)
         for k, held in enumerate(markers)
@@ -117,10 +117,10 @@ def _bands(wanted: BandSpec, header: Header, missing: Sequence[float]) -> list[B
 
 def _hidden(band: BandSpec, header: Header, missing: Sequence[float]) -> tuple[float, ...]:
     """Further no-data values of a band."""
-    return tuple(_markers(*_said(header, missing)[band.index - 1])[1:])
+    return tuple(_markers(*_declared(header, missing)[band.index - 1])[1:])
 
 
-def _said(header: Header, missing: Sequence[float]) -> list[tuple[np.dtype, list[float | None]]]:
+def _declared(header: Header, missing: Sequence[float]) -> list[tuple[np.dtype, list[float | None]]]:
     """By band of a file: the data type in which it is read, and all its no-data values."""
     kinds = [kept_type(np.dtype(kind)) for kind in header.types]
     return [(kind, [tag, *missing]) for kind, tag in zip(kinds, header.nodata, strict=True)]

@@ -13,7 +13,7 @@ from iota2.core.sensor import BandSpec, SensorSpec
 from iota2.core.words import counted, some
 from iota2.io.archive.headers import Header
 
-FULL = 10000.0
+FULL_REFLECTANCE = 10000.0
 """Reflectance of 1 in product units."""
 
 
@@ -149,4 +149,4 @@ def _most_common(tags: Sequence[Tagged]) -> float:
 def _is_reflectance(spec: SensorSpec, one: Tagged) -> bool:
     """Whether a tag is a reflectance above 0 and up to 1, and not the smallest or largest value of its data type."""
     ends = (np.iinfo(one.kind).min, np.iinfo(one.kind).max) if one.kind.kind in "iu" else ()
-    return one.tag not in ends and 0 < one.tag * spec.scale + spec.offset <= FULL
+    return one.tag not in ends and 0 < one.tag * spec.scale + spec.offset <= FULL_REFLECTANCE

@@ -19,17 +19,17 @@ def read_kept(
     masks that no product has. When the reference band is one of them, the finest kept band replaces it.
     """
     products = read(spec)
-    lacking = _lacking(spec, kept, products)
+    lacking = _missing_bands(spec, kept, products)
     less = without_spare(spec, products)
     if lacking:
         bands = tuple(band for band in spec.bands if band.name not in lacking)
         less = replace(less, bands=bands, reference_band=_reference(spec, lacking, kept, products))
     if less == spec:
-        return spec, _without_odd_ones(spec, products), ()
-    return less, _without_odd_ones(less, read(less)), _notes(spec, less, where, lacking)
+        return spec, _with_lost_masks(spec, products), ()
+    return less, _with_lost_masks(less, read(less)), _notes(spec, less, where, lacking)
 
 
-def _without_odd_ones(spec: SensorSpec, products: Sequence[Product]) -> list[Product]:
+def _with_lost_masks(spec: SensorSpec, products: Sequence[Product]) -> list[Product]:
     """The products, where a lost mask counts as missing.
 
     A mask is lost when the product has an alternative of it but the regular files of other masks: such a product is
@@ -66,7 +66,7 @@ def _notes(spec: SensorSpec, less: SensorSpec, where: str, lacking: Sequence[str
     return (note,)
 
 
-def _lacking(spec: SensorSpec, kept: Collection[str], products: Sequence[Product]) -> list[str]:
+def _missing_bands(spec: SensorSpec, kept: Collection[str], products: Sequence[Product]) -> list[str]:
     """Bands that are not kept and that some product lacks.
 
     The reference band counts only when a product with all kept bands lacks it: an unusable product must not change the

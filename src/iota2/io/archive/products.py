@@ -33,7 +33,7 @@ from iota2.io.archive.nodata import contradictions, hidden_values, tag_notes, wi
 from iota2.io.archive.optional_files import read_kept
 from iota2.io.archive.pixel_types import type_notes
 from iota2.io.archive.product import Product
-from iota2.io.archive.value_range import out_of_range_values, unheld_nodata
+from iota2.io.archive.value_range import out_of_range_values, unrepresentable_nodata
 from iota2.io.archive.versions import superseded, title_of, version_notes
 
 SCAN_THREADS = 4
@@ -88,7 +88,7 @@ def build_series(
     where = f"{spec.section}, tile {tile}"
     notes: tuple[str, ...] = ()
     if skip_damaged:
-        products, notes = _whole(spec, products, damaged or {}, tile)
+        products, notes = _usable_products(spec, products, damaged or {}, tile)
     products, older = newest(products)
     notes = (*notes, *version_notes(where, older))
     found = headers_by_product(products)
@@ -104,7 +104,10 @@ def build_series(
         remedy = "" if told.issuperset(problems) else f"Get the files again, or take these products out of {folder}."
         raise InputError(all_problems(where, problems, remedy))
     spec = with_tags(spec, found)
-    notes = (*notes, *(f"{where}: {told}" for told in unheld_nodata(spec, [product.headers for product in products])))
+    notes = (
+        *notes,
+        *(f"{where}: {told}" for told in unrepresentable_nodata(spec, [product.headers for product in products])),
+    )
     notes = (*notes, *mask_notes(where, spec, [product.files for product in products]))
     used = {name for product in products for name in product.files}
     masks = tuple(mask for mask in spec.masks if not mask.instead_of or mask.name in used)
@@ -155,11 +158,11 @@ def products_on_common_grids(
     spec = with_tags(spec, found)
     impossible = out_of_range_values(spec, [product.headers for product in products])
     return grids, [
-        *_other_counts(spec, products),
-        *_mixed(products),
+        *_differing_band_counts(spec, products),
+        *_mixed_kinds(products),
         *against,
         *impossible,
-        *(odd or _unmarked(spec, products, grids)),
+        *(odd or _without_nodata(spec, products, grids)),
     ]
 
 
@@ -168,7 +171,7 @@ def _grids(product: Product) -> dict[str, GeoBox]:
     return {name: header.grid for name, header in product.headers.items()}
 
 
-def _unmarked(spec: SensorSpec, products: Sequence[Product], grids: Mapping[str, GeoBox]) -> list[str]:
+def _without_nodata(spec: SensorSpec, products: Sequence[Product], grids: Mapping[str, GeoBox]) -> list[str]:
     """Bands whose files have different extents and that lack a no-data value for the area outside."""
     types = {
         band.name: product.headers[band.name].types[band.index - 1]
@@ -275,7 +278,7 @@ def _kinds(spec: SensorSpec, files: Mapping[str, str]) -> frozenset[str]:
     return frozenset(" ".join((match[group] or "").strip("_").upper() for group in groups).strip() for match in matches)
 
 
-def _mixed(products: Sequence[Product]) -> list[str]:
+def _mixed_kinds(products: Sequence[Product]) -> list[str]:
     """A message about products of kinds that must not be mixed."""
     by_kind: dict[str, list[str]] = {}
     for product in products:
@@ -327,7 +330,7 @@ def _by_pattern(spec: SensorSpec) -> dict[str, list[BandSpec | MaskRule]]:
     return items
 
 
-def _whole(
+def _usable_products(
     spec: SensorSpec, products: Sequence[Product], known: Mapping[str, str], tile: str
 ) -> tuple[list[Product], tuple[str, ...]]:
     """Products that can be used together, and notes on the others: damaged, incomplete, inconsistent with other dates.
@@ -340,7 +343,7 @@ def _whole(
     sound = [product for product in products if not damage[product.name]]
     partial = {product.name: told for product in sound if (told := _incomplete(product))}
     whole = [product for product in sound if product.name not in partial]
-    odd = _odd(spec, whole, tile)
+    odd = _inconsistent_products(spec, whole, tile)
     for what, reasons in (("not complete", partial), ("unlike those of other dates", odd)):
         if reasons:
             told = some([f"{name} ({reason})" for name, reason in reasons.items()])
@@ -358,7 +361,7 @@ def _incomplete(product: Product) -> str:
     return next(iter((*product.problems, *lacks)), "")
 
 
-def _odd(spec: SensorSpec, products: Sequence[Product], tile: str) -> dict[str, str]:
+def _inconsistent_products(spec: SensorSpec, products: Sequence[Product], tile: str) -> dict[str, str]:
     """Products whose files differ from those of most dates, with the first difference."""
     _, problems = products_on_common_grids(spec, products, tile) if products else ({}, [])
     found = {}
@@ -387,7 +390,7 @@ def _missing_files(products: Sequence[Product], folder: str, tile: str) -> list[
     return sentences
 
 
-def _other_counts(spec: SensorSpec, products: Sequence[Product]) -> list[str]:
+def _differing_band_counts(spec: SensorSpec, products: Sequence[Product]) -> list[str]:
     """Files with another number of bands than on most dates: their bands may not be those of the description."""
     problems = []
     for item in spec.parts:

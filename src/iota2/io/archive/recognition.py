@@ -30,7 +30,7 @@ class TileFolder:
     """Sorted by day and name."""
     grids: Mapping[str, GeoBox]
     """Grid that all dates share, by band or mask."""
-    passed_over: Mapping[str, str]
+    ignored: Mapping[str, str]
     """Entries that are not products of the tile, with the reason."""
     other_tiles: tuple[str, ...]
     """Tiles of the ignored products of other tiles."""
@@ -50,7 +50,7 @@ class Recognized:
     spec: SensorSpec
     folder: str
     tiles: tuple[TileFolder, ...]
-    passed_over: Mapping[str, str]
+    ignored: Mapping[str, str]
     """Entries that are not tile folders, with the reason."""
     is_tile: bool
     """Whether the given folder is the folder of one tile."""
@@ -78,8 +78,8 @@ def recognize(spec: SensorSpec, folder: str | Path) -> Recognized:
             raise InputError(f"{path} is a product. Give the folder of its tile, {os.path.dirname(path)}.")
         if _is_tile_folder(spec, path, names):
             tile = _tile_of(spec, os.path.basename(path)) or os.path.basename(path)
-            return Recognized(spec, path, (_look(spec, path, tile),), {}, is_tile=True)
-        return _look_at_all(spec, path, names)
+            return Recognized(spec, path, (_recognize_tile(spec, path, tile),), {}, is_tile=True)
+        return _recognize_tiles(spec, path, names)
     except OSError as err:
         raise InputError(f"{err.filename}: {err.strerror}. Give a folder with images of {spec.section}.") from err
 
@@ -91,22 +91,22 @@ def _is_tile_folder(spec: SensorSpec, path: str, names: list[str]) -> bool:
     return not any(nested(spec, path, name) for name in names) and any(near_miss(spec, path, name) for name in names)
 
 
-def _look_at_all(spec: SensorSpec, path: str, names: list[str]) -> Recognized:
+def _recognize_tiles(spec: SensorSpec, path: str, names: list[str]) -> Recognized:
     """Content of the folders of all tiles."""
-    tiles, passed_over = [], {}
+    tiles, ignored = [], {}
     for name in names:
         inner, tile = os.path.join(path, name), _tile_of(spec, name)
         if not os.path.isdir(inner):
-            passed_over[name] = near_miss(spec, path, name) or "a file, no tile folder"
+            ignored[name] = near_miss(spec, path, name) or "a file, no tile folder"
         elif tile is None:
-            passed_over[name] = f"its name is not that of a tile folder ({_template(spec)})"
+            ignored[name] = f"its name is not that of a tile folder ({_template(spec)})"
         else:
-            found = _look(spec, inner, tile)
-            if found.products or any(_hints(spec, inner, entry) for entry in found.passed_over):
+            found = _recognize_tile(spec, inner, tile)
+            if found.products or any(_hints(spec, inner, entry) for entry in found.ignored):
                 tiles.append(found)
             else:
-                passed_over[name] = "no product lies in it" if os.listdir(inner) else "it is empty"
-    return Recognized(spec, path, tuple(tiles), passed_over, is_tile=False)
+                ignored[name] = "no product lies in it" if os.listdir(inner) else "it is empty"
+    return Recognized(spec, path, tuple(tiles), ignored, is_tile=False)
 
 
 def _hints(spec: SensorSpec, folder: str, name: str) -> bool:
@@ -114,7 +114,7 @@ def _hints(spec: SensorSpec, folder: str, name: str) -> bool:
     return bool(near_miss(spec, folder, name) or nested(spec, folder, name))
 
 
-def _look(spec: SensorSpec, folder: str, tile: str) -> TileFolder:
+def _recognize_tile(spec: SensorSpec, folder: str, tile: str) -> TileFolder:
     """Content of the folder of one tile."""
     listing, headers = list_products(spec, folder, tile), HeaderReader()
     spec, read, _ = read_kept(spec.with_stand_ins, (), "", lambda one: read_products(one, listing, headers))
@@ -123,10 +123,10 @@ def _look(spec: SensorSpec, folder: str, tile: str) -> TileFolder:
     grids, problems = products_on_common_grids(spec, products, tile)
     strays = {name: rejection_reason(spec, folder, name) for name in listing.strays}
     others = {name: match["tile"] for name in listing.foreign if (match := re.match(spec.product, name))}
-    passed_over = strays | {name: f"of another tile, {other}" for name, other in others.items()}
-    passed_over |= {name: f"an older version of {used}, which is used" for name, used in older.items()}
+    ignored = strays | {name: f"of another tile, {other}" for name, other in others.items()}
+    ignored |= {name: f"an older version of {used}, which is used" for name, used in older.items()}
     tiles = tuple(sorted(set(others.values())))
-    return TileFolder(tile, folder, products, grids, passed_over, tiles, (*listing.undated, *problems))
+    return TileFolder(tile, folder, products, grids, ignored, tiles, (*listing.undated, *problems))
 
 
 def _template(spec: SensorSpec) -> str:

@@ -18,7 +18,7 @@ ONE_LEVEL_TOO_DEEP = "it holds products, one level too deep"
 def rejection_reason(spec: SensorSpec, folder: str, name: str) -> str:
     """Reason why an entry is not a product: its name does not match, or it is a file instead of a folder (or the
     reverse)."""
-    return near_miss(spec, folder, name) or nested(spec, folder, name) or _unlike(spec, folder, name)
+    return near_miss(spec, folder, name) or nested(spec, folder, name) or _unlike_product(spec, folder, name)
 
 
 def near_miss(spec: SensorSpec, folder: str, name: str) -> str:
@@ -39,7 +39,7 @@ def why_unusable(spec: SensorSpec, folder: str, name: str) -> str:
     """Reason why an entry meant as a product of the sensor is unusable; empty for anything else, such as a product of
     another sensor."""
     own = re.match(spec.product, stem := _without_end(name))
-    of_another = not own and any(re.match(other.product, stem) for other in _others(spec))
+    of_another = not own and any(re.match(other.product, stem) for other in _other_sensors(spec))
     return nested(spec, folder, name) or ("" if of_another else near_miss(spec, folder, name))
 
 
@@ -65,7 +65,7 @@ def _without_end(name: str) -> str:
     return name[: len(name) - len(end)]
 
 
-def _others(spec: SensorSpec) -> list[SensorSpec]:
+def _other_sensors(spec: SensorSpec) -> list[SensorSpec]:
     """The other built-in sensors."""
     return [other for other in builtin_specs().values() if other.section != spec.section]
 
@@ -74,7 +74,7 @@ def _difference(spec: SensorSpec, name: str) -> str | None:
     """Difference between a name and that of a product of the sensor: empty for none, None for too many differences."""
     if re.match(spec.product, name):
         return ""
-    others = _others(spec)
+    others = _other_sensors(spec)
     for other in others:
         if re.match(other.product, name):
             return f"a product of {other.section}"
@@ -94,7 +94,7 @@ def _kind(is_folder: bool) -> str:
     return "folder" if is_folder else "file"
 
 
-def _unlike(spec: SensorSpec, folder: str, name: str) -> str:
+def _unlike_product(spec: SensorSpec, folder: str, name: str) -> str:
     """Message about an entry whose name is far from that of a product."""
     is_folder = os.path.isdir(os.path.join(folder, name))
     if is_folder != (spec.products == "folders"):

@@ -23,7 +23,7 @@ def out_of_range_values(spec: SensorSpec, found: Sequence[Mapping[str, Header]])
     return list(dict.fromkeys(told))
 
 
-def unheld_nodata(spec: SensorSpec, found: Sequence[Mapping[str, Header]]) -> list[str]:
+def unrepresentable_nodata(spec: SensorSpec, found: Sequence[Mapping[str, Header]]) -> list[str]:
     """A message for each nodata value that the data type of some files cannot represent.
 
     Such a value hides nothing: only masks flag missing data of the band.

@@ -14,9 +14,9 @@ from iota2.core.words import counted, some
 GROUP = "version"
 """Prefix of the groups in a product pattern that distinguish versions of one acquisition: ``version``, ``version_2`` …,
 the most significant first."""
-DRIFT = timedelta(seconds=5)
+MAX_DRIFT = timedelta(seconds=5)
 """Maximum difference between the sensing times of one piece after reprocessing."""
-ONE_DELIVERY = timedelta(days=1)
+MAX_DELIVERY_TIME = timedelta(days=1)
 """Products of one baseline made within this time are pieces of an acquisition, unless their names say otherwise."""
 _TIME = re.compile(r"\d{8}T\d{6}$")
 
@@ -82,23 +82,25 @@ def superseded(titles: Sequence[Title]) -> dict[int, int]:
         own = any(titles[number].own for number in group)
         order = sorted(group, key=lambda number: (titles[number].dated if own else titles[number].rank, -number))
         for at, number in enumerate(order):
-            newer = [other for other in order[at + 1 :] if _same_ground(titles[number], titles[other])]
+            newer = [other for other in order[at + 1 :] if _same_area(titles[number], titles[other])]
             if newer:
                 found[number] = newer[-1]
     return found
 
 
-def _same_ground(one: Title, other: Title) -> bool:
+def _same_area(one: Title, other: Title) -> bool:
     """Whether two products of an acquisition are versions of each other, not pieces."""
     if one.name == other.name:
         return True
     anew = one.versions[:1] != other.versions[:1]
     if one.piece and other.piece:
-        return one.piece == other.piece or (anew and _apart(one.piece, other.piece) < DRIFT)
-    return anew or all(_apart(*pair) >= ONE_DELIVERY for pair in zip(one.versions, other.versions, strict=True))
+        return one.piece == other.piece or (anew and _time_between(one.piece, other.piece) < MAX_DRIFT)
+    return anew or all(
+        _time_between(*pair) >= MAX_DELIVERY_TIME for pair in zip(one.versions, other.versions, strict=True)
+    )
 
 
-def _apart(one: str, other: str) -> timedelta:
+def _time_between(one: str, other: str) -> timedelta:
     """Time between the times at the end of two texts; infinite when one has none, or when the texts are equal."""
     times = [match and _moment(match[0]) for match in map(_TIME.search, (one, other))]
     if one == other or times[0] is None or times[1] is None:

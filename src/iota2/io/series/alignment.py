@@ -23,9 +23,8 @@ from iota2.errors import InputError
 from iota2.io.files.gdal import header_problems, open_raster, raster_lattice
 from iota2.io.series.reader import CubeReader
 
-FINER = 4
-"""A reference whose pixels are smaller than this fraction of those of the series is averaged to about this size on
-reading."""
+FINE_PIXELS = 4
+"""Maximum number of reference pixels along a pixel of the series; a finer reference is averaged on reading."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class ReferenceImage:
     """Band number, from 1."""
 
 
-def reference_lattice(image: ReferenceImage) -> GeoBox:
+def reference_grid(image: ReferenceImage) -> GeoBox:
     """Grid of the reference; InputError when its header shows that it is unusable."""
     with open_raster(image.path) as source:
         problems = header_problems(source, image.band)
@@ -62,7 +61,7 @@ def _reference_view(source: DatasetReader, image: ReferenceImage, lattice: GeoBo
         nothing = np.zeros(place.inside.shape, bool)
         return view_of(nothing.astype(np.float32), nothing)
     (top, bottom), (left, right) = place.window
-    factor = max(1, min((bottom - top) // (rows[1] - rows[0]), (right - left) // (cols[1] - cols[0])) // FINER)
+    factor = max(1, min((bottom - top) // (rows[1] - rows[0]), (right - left) // (cols[1] - cols[0])) // FINE_PIXELS)
     if factor > 1:
         coarse = own.shape.y // factor, own.shape.x // factor
         place = placement(GeoBox(coarse, own.affine * Affine.scale(factor), own.crs), lattice, rows, cols, "cubic")

@@ -116,7 +116,7 @@ class ObservationReader:
     ) -> np.ndarray:
         """(y, x) bool: the image of a date contains the pixel, see ``Observed``."""
         reference = sensor.spec.reference.name
-        if _bare(sensor, acquisition):
+        if _without_data_mask(sensor, acquisition):
             return self._shows(sensor, acquisition, places[reference])
         shape = places[reference].inside.shape
         inside = self._clear(acquisition, edges, places, shape)
@@ -187,7 +187,7 @@ def _edges_and_others(sensor: SensorScene) -> tuple[list[MaskRule], list[MaskRul
     return [rule for rule in rules if rule.edge], [rule for rule in rules if not rule.edge]
 
 
-def _bare(sensor: SensorScene, acquisition: Acquisition) -> bool:
+def _without_data_mask(sensor: SensorScene, acquisition: Acquisition) -> bool:
     """Whether a date has no mask that marks its data: no mask at all, or none of the possible edge masks."""
     edges = [rule.name for rule in sensor.spec.masks if rule.edge]
     return not acquisition.masks or (bool(edges) and not any(name in acquisition.masks for name in edges))
@@ -195,7 +195,9 @@ def _bare(sensor: SensorScene, acquisition: Acquisition) -> bool:
 
 def shown_by(sensor: SensorScene) -> tuple[str, ...]:
     """The band that shows where dates without such masks have data, if there are such dates."""
-    bare = not sensor.spec.static and any(_bare(sensor, acquisition) for acquisition in sensor.acquisitions)
+    bare = not sensor.spec.static and any(
+        _without_data_mask(sensor, acquisition) for acquisition in sensor.acquisitions
+    )
     return (sensor.spec.reference.name,) if bare else ()
 
 

@@ -48,7 +48,7 @@ def _shifted(sensor: SensorScene, shifts: Mapping[str, Sequence[float]]) -> Sens
     return replace(sensor, acquisitions=tuple(dates))
 
 
-_FOUND_BY = (
+_SEARCH_KEYS = (
     *("product", "products", "tile_folder", "example", "ignore", "metadata", "varying_extent", "pieces", "platforms"),
     *("temporal_resolution", "file_nodata", "missing", "mistaken_for"),
 )
@@ -56,7 +56,7 @@ _FOUND_BY = (
 
 They are not stored: pixels do not depend on them, and neither do the jobs that read pixels.
 """
-_FILE_FOUND_BY = ("file", "id", "assets", "optional", "alternatives", "spare", "instead_of")
+_FILE_SEARCH_KEYS = ("file", "id", "assets", "optional", "alternatives", "spare", "instead_of")
 """The same for keys of a band or mask."""
 
 
@@ -121,10 +121,10 @@ def _acquisition_from_json(content: Mapping[str, Any]) -> Acquisition:
 
 def _spec_to_json(spec: SensorSpec) -> dict[str, Any]:
     parts = {
-        kind: [_without(item, _FILE_FOUND_BY) for item in items]
+        kind: [_without(item, _FILE_SEARCH_KEYS) for item in items]
         for kind, items in (("bands", spec.bands), ("masks", spec.masks))
     }
-    return {**_without(spec, _FOUND_BY), **parts}
+    return {**_without(spec, _SEARCH_KEYS), **parts}
 
 
 def _without(item: BandSpec | MaskRule | SensorSpec, keys: Sequence[str]) -> dict[str, Any]:

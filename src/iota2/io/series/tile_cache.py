@@ -20,7 +20,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from iota2.compute.placement import reached
-from iota2.compute.stored_files import LOW, piece_shape
+from iota2.compute.stored_files import MAX_LOW_STRIP_ROWS, piece_shape
 from iota2.core.grid import Block, moved_back
 from iota2.core.scene import SensorScene
 
@@ -208,7 +208,7 @@ def shared_tile_cache(
                 continue
             file, extent = acquisition.formats[name], acquisition.extents.get(name)
             shape, stored = file.shape, file.block
-            if wide and stored[1] >= shape[1] and stored[0] <= LOW:
+            if wide and stored[1] >= shape[1] and stored[0] <= MAX_LOW_STRIP_ROWS:
                 continue
             kind = sensor.lattices[name], acquisition.shift, extent, shape, stored
             if kind not in kinds:

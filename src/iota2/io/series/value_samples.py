@@ -15,9 +15,9 @@ from iota2.core.scene import Scene, SensorScene
 from iota2.io.series.open_files import OpenFiles, ReadRequest
 from iota2.io.series.reader import CubeReader
 
-MOST = 8_000_000
+MAX_VALUES = 8_000_000
 """Maximum number of values of a sensor in memory."""
-SIDES = (16, 64)
+MIN_MAX_SIDE = (16, 64)
 """Minimum and maximum number of rows and columns of a block."""
 PLACES = ((0.25, 0.25), (0.25, 0.75), (0.5, 0.5), (0.75, 0.25), (0.75, 0.75))
 """Positions of the blocks as fractions of the tile."""
@@ -70,7 +70,7 @@ def sample_of(scene: Scene, sensor: SensorScene, bands: Sequence[str], *, thread
 
 def _places(scene: Scene, layers: int) -> Iterator[Block]:
     """Blocks of a sample, from top to bottom, without overlaps."""
-    side = int(np.clip(math.sqrt(MOST / (len(PLACES) * max(1, layers))), *SIDES))
+    side = int(np.clip(math.sqrt(MAX_VALUES / (len(PLACES) * max(1, layers))), *MIN_MAX_SIDE))
     height, width = scene.geobox.shape
     if height <= 2 * side or width <= 2 * side:
         middle = [(max(0, (n - 2 * side) // 2), min(n, (n + 2 * side) // 2)) for n in (height, width)]

@@ -12,7 +12,7 @@ from iota2.errors import InputError
 from iota2.io.files.addresses import is_remote, masked, secret_in
 from iota2.io.stac.items import FoundItem, absolute
 
-_PICTURES = {"thumbnail", "overview", "visual"}
+_PREVIEW_ROLES = {"thumbnail", "overview", "visual"}
 """Roles of assets without measurements."""
 
 
@@ -33,7 +33,7 @@ def asset_of(item: pystac.Item, part: BandSpec | MaskRule) -> pystac.Asset | Non
     fitting = {
         key: asset
         for key, asset in item.assets.items()
-        if not _PICTURES & set(asset.roles or ()) and _band_names(asset, getattr(part, "index", 1)) & {*names}
+        if not _PREVIEW_ROLES & set(asset.roles or ()) and _band_names(asset, getattr(part, "index", 1)) & {*names}
     }
     if len(fitting) > 1:
         raise InputError(f"the assets {', '.join(fitting)} all show {part.name}, one is expected")

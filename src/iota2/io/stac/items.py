@@ -27,9 +27,9 @@ from iota2.errors import InputError, remedy_of, system_text
 from iota2.io.files.addresses import is_remote, masked
 from iota2.io.files.remote import DOCUMENT, answer_to, fetch, session
 
-MOST_ITEMS = 100_000
+MAX_ITEMS = 100_000
 """Maximum number of items, or documents, read from an API or a catalog."""
-SHOWN = 3
+MAX_SHOWN = 3
 """Number of rejected items of which a note shows the problem."""
 
 
@@ -82,7 +82,7 @@ class FoundItem:
 
 
 @dataclass
-class _Harvest:
+class _FoundItems:
     """Items found so far, and ignored items."""
 
     search: Search
@@ -145,7 +145,7 @@ def read_items(search: Search) -> tuple[tuple[FoundItem, ...], tuple[str, ...]]:
     collection has no item at all while others have some. With ``skip_damaged``, invalid items and files are left out
     with a note, unless none is left.
     """
-    harvest = _Harvest(search)
+    harvest = _FoundItems(search)
     if os.path.isdir(search.source):
         _from_folder(harvest)
     else:
@@ -157,20 +157,20 @@ def read_items(search: Search) -> tuple[tuple[FoundItem, ...], tuple[str, ...]]:
     found = harvest.found
     if harvest.problems or (harvest.left_out and not found):
         raise InputError(all_problems("STAC items", [*harvest.problems, *harvest.left_out]))
-    unseen = _unseen(harvest)
+    unseen = _missing_collections(harvest)
     if unseen:
         raise InputError("\n".join(unseen))
-    named = {"without a datetime": f" ({some(sorted(harvest.undated), SHOWN)})"}
+    named = {"without a datetime": f" ({some(sorted(harvest.undated), MAX_SHOWN)})"}
     notes = [
         f"STAC items: passed over, {why}: {count}{named.get(why, '')}" for why, count in sorted(harvest.passed.items())
     ]
     if harvest.left_out:
-        told = "; ".join(harvest.left_out[:SHOWN]) + "; …" * (len(harvest.left_out) > SHOWN)
+        told = "; ".join(harvest.left_out[:MAX_SHOWN]) + "; …" * (len(harvest.left_out) > MAX_SHOWN)
         notes.append(f"STAC items: left out, damaged: {len(harvest.left_out)}: {told}")
     return tuple(found), tuple(notes)
 
 
-def _unseen(harvest: _Harvest) -> list[str]:
+def _missing_collections(harvest: _FoundItems) -> list[str]:
     """A message for each wanted collection without items, with collections of similar names."""
     wanted = harvest.search.collections
     others = [name for name in harvest.collections if name and name not in wanted]
@@ -188,7 +188,7 @@ def _unseen(harvest: _Harvest) -> list[str]:
     return told
 
 
-def _from_folder(harvest: _Harvest) -> None:
+def _from_folder(harvest: _FoundItems) -> None:
     """The items in all JSON files of a folder; its catalogs are ignored, since they only list items of the folder."""
     if blocked := blocked_below(harvest.search.source):
         raise InputError(f"STAC items: {system_text(blocked)}")
@@ -206,7 +206,7 @@ def _from_folder(harvest: _Harvest) -> None:
                 harvest.passed["JSON files that are no STAC items"] += 1
 
 
-def _from_documents(harvest: _Harvest, content: dict[str, Any]) -> None:
+def _from_documents(harvest: _FoundItems, content: dict[str, Any]) -> None:
     """The items in a document, and in documents linked as children or items."""
     pending, seen = [(harvest.search.source, content)], {harvest.search.source}
     if not _kind(content):
@@ -218,7 +218,7 @@ def _from_documents(harvest: _Harvest, content: dict[str, Any]) -> None:
         for href in _links(content):
             try:
                 address = absolute(href, base)
-                if address not in seen and len(seen) < MOST_ITEMS:
+                if address not in seen and len(seen) < MAX_ITEMS:
                     seen.add(address)
                     pending.append((address, _read(address, harvest.search)))
             except InputError as err:
@@ -226,11 +226,11 @@ def _from_documents(harvest: _Harvest, content: dict[str, Any]) -> None:
                     harvest.problems.append(str(err))
                 else:
                     harvest.wrong(str(err))
-    if len(seen) == MOST_ITEMS:
-        harvest.problems.append(f"{harvest.search.source}: links to {MOST_ITEMS} documents or more; give a part of it")
+    if len(seen) == MAX_ITEMS:
+        harvest.problems.append(f"{harvest.search.source}: links to {MAX_ITEMS} documents or more; give a part of it")
 
 
-def _from_api(harvest: _Harvest) -> None:
+def _from_api(harvest: _FoundItems) -> None:
     """The items that an API finds for the collections, days and area."""
     search = harvest.search
     lacking = [
@@ -250,13 +250,13 @@ def _from_api(harvest: _Harvest) -> None:
                 collections=list(search.collections),
                 datetime=f"{search.start}/{search.end}",
                 bbox=list(search.bbox or ()),
-                max_items=MOST_ITEMS,
+                max_items=MAX_ITEMS,
             )
             contents = list(found.items_as_dicts())
-        except (APIError, NotImplementedError, *_INVALID) as err:
+        except (APIError, NotImplementedError, *_INVALID_DOCUMENT) as err:
             raise InputError(f"{search.source}: the API cannot be searched: {masked(str(err))}.") from err
-    if len(contents) == MOST_ITEMS:
-        raise InputError(f"{search.source}: has {MOST_ITEMS} items or more; give a smaller bbox or fewer days.")
+    if len(contents) == MAX_ITEMS:
+        raise InputError(f"{search.source}: has {MAX_ITEMS} items or more; give a smaller bbox or fewer days.")
     for content in contents:
         harvest.add(content, search.source)
 
@@ -287,7 +287,7 @@ class _ApiIO(StacApiIO):
 # ------------------------------------------------------------------------------------------------------- documents
 
 
-_INVALID = (pystac.STACError, AttributeError, KeyError, TypeError, ValueError, RecursionError)
+_INVALID_DOCUMENT = (pystac.STACError, AttributeError, KeyError, TypeError, ValueError, RecursionError)
 """Exceptions of pystac for documents that violate the specification."""
 
 
@@ -345,7 +345,7 @@ def _item(content: dict[str, Any], base: str) -> FoundItem:
         item = pystac.Item.from_dict({**content, "links": []}, migrate=False)
         if not (isinstance(item.id, str) and item.id and item.id.isprintable()):
             raise ValueError("its id is no plain text")
-    except _INVALID as err:
+    except _INVALID_DOCUMENT as err:
         raise InputError(f"{masked(base)}: item {content.get('id')!r}: is not valid: {masked(repr(err))}") from err
     return FoundItem(item, base)
 

@@ -109,7 +109,7 @@ def _products(
     """Products of the given items."""
     files = [_files_of(spec, one, remote=remote) for one in chosen]
     if not any(one.problems for one in files):
-        _reach({path for one in files for path in one.paths.values() if is_remote(path)})
+        _probe_servers({path for one in files for path in one.paths.values() if is_remote(path)})
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(lambda one, its: _product(spec, one, its, headers, remote=remote), chosen, files))
 
@@ -188,7 +188,7 @@ def _satellite(name: str) -> tuple[str, str] | None:
     return (match[1][0].lower(), match[2]) if match else None
 
 
-def _reach(addresses: Collection[str]) -> None:
+def _probe_servers(addresses: Collection[str]) -> None:
     """Request one file from each server; InputError when a server fails, before the other files are requested."""
     servers = {urlsplit(address).netloc: address for address in sorted(addresses, reverse=True)}
     with session() as opened:

@@ -24,7 +24,7 @@ from iota2.io.stac.items import FoundItem
 Scaling = tuple[float, float]
 """Scale and offset: product units = file value x scale + offset."""
 
-OFFSET_TAKEN_OFF = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
+OFFSET_REMOVED = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
 """Properties that are true when the offset of Sentinel-2 has already been removed from the values."""
 BASELINES = ("s2:processing_baseline", "processing:version")
 """Properties with the processing baseline of Sentinel-2."""
@@ -37,7 +37,7 @@ BASELINES_OF_ESA = range(1, 10)
 Others are not baselines: Sen2Cor writes 99.99 when run by its users, test products contain 00.01. They do not imply
 whether values have an offset.
 """
-METADATA = 16 << 20
+MAX_METADATA_BYTES = 16 << 20
 """Maximum size of a metadata XML file read from a server, in bytes."""
 
 
@@ -51,11 +51,11 @@ def scaling_of(
     Several sources must agree. Dates, and numbers that are not baselines, imply nothing.
     """
     unit = UNIT if spec.spectral else 1.0
-    said = {band.name: _said(assets[band.name], band, unit) for band in spec.bands if band.name in assets}
+    said = {band.name: _declared(assets[band.name], band, unit) for band in spec.bands if band.name in assets}
     if spec.metadata is None:
         _agree(spec, said)
         return {}
-    if any(_is_taken_off(found.item, name) for name in OFFSET_TAKEN_OFF):
+    if any(_is_removed(found.item, name) for name in OFFSET_REMOVED):
         return {name: (numbers[0] if numbers else 1.0, 0.0) for name, numbers in said.items()}
     baseline = _baseline(found.item)
     doubtful = baseline is None and any(name in found.item.properties for name in BASELINES)
@@ -75,7 +75,7 @@ def scaling_of(
     return known
 
 
-def _is_taken_off(item: pystac.Item, name: str) -> bool:
+def _is_removed(item: pystac.Item, name: str) -> bool:
     """Whether a property indicates that the offset is already applied (boolean, word or number).
 
     InputError for any other value.
@@ -93,7 +93,7 @@ def _same_numbers(said: Mapping[str, Scaling], known: Mapping[str, Scaling], sou
         if not all(math.isclose(*pair, rel_tol=1e-6) for pair in zip((scale, offset), known[name], strict=True)):
             raise InputError(
                 f"says value x {scale:g} + {offset:g} of {name}, but value x {known[name][0]:g} + {known[name][1]:g} "
-                f"follows from its {source}: correct raster:bands, or set {OFFSET_TAKEN_OFF[0]} to true if the offset "
+                f"follows from its {source}: correct raster:bands, or set {OFFSET_REMOVED[0]} to true if the offset "
                 "was taken off"
             )
 
@@ -108,13 +108,13 @@ def _offset_since(spec: SensorSpec, item: pystac.Item, baseline: tuple[int, int]
     raise InputError(
         "does not say how values become reflectances: no scale and offset in raster:bands, no "
         f"{spec.metadata.file} among the assets, "
-        + (f"and {no_baseline}" if told else f"none of {', '.join((OFFSET_TAKEN_OFF[0], *BASELINES))}")
+        + (f"and {no_baseline}" if told else f"none of {', '.join((OFFSET_REMOVED[0], *BASELINES))}")
         + ". Add one of these. If all products have the same offset, a description of your own can say it: scale and "
         "offset instead of metadata (chain.user_sensors)"
     )
 
 
-def _said(asset: pystac.Asset, band: BandSpec, unit: float) -> tuple[float, float | None] | None:
+def _declared(asset: pystac.Asset, band: BandSpec, unit: float) -> tuple[float, float | None] | None:
     """Scale and offset of a band in product units; ``unit`` product units are 1 in the asset's units.
 
     None when the asset declares nothing, or 1 and 0.
@@ -219,5 +219,5 @@ def _metadata(spec: SensorSpec, found: FoundItem, *, remote: bool, needed: bool)
         return None
     if not needed and (is_remote(address) or not os.path.isfile(address)):
         return None
-    content = BytesIO(fetch(address, METADATA)) if is_remote(address) else None
+    content = BytesIO(fetch(address, MAX_METADATA_BYTES)) if is_remote(address) else None
     return read_scaling(address, spec, content)

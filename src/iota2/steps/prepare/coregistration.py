@@ -23,7 +23,7 @@ from iota2.core.scene import Scene, SensorScene
 from iota2.errors import InputError
 from iota2.io.archive.coverage import share_shown
 from iota2.io.files.atomic import write_json, write_text
-from iota2.io.series.alignment import ReferenceImage, date_views, reference_lattice, reference_views
+from iota2.io.series.alignment import ReferenceImage, date_views, reference_grid, reference_views
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.alignments import Alignment, alignments_csv
 
@@ -188,7 +188,7 @@ def _problems(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[st
             yield f"coregistration.band_src: {told}; expected a number up to {len(bands)}, got {given.band_src}."
     assert given.vhr_path is not None, "the step is active"
     try:
-        lattice = reference_lattice(ReferenceImage(given.vhr_path, given.band_ref))
+        lattice = reference_grid(ReferenceImage(given.vhr_path, given.band_ref))
     except InputError as err:
         yield str(err)
         return
