@@ -170,7 +170,7 @@ class _BlockMemory:
         """
         total = 2.0 * self.regions
         for sensor, wanted in self._sensors():
-            for number, names in self._lattices(sensor, wanted).items():
+            for number, names in self._grids(sensor, wanted).items():
                 grid = sensor.grids[names[0]]
                 rows, cols = self._window(sensor, number, shape, around=self.recipe.halo)
                 plain = shape[0] * resolution(self.scene.geobox)[1] / resolution(grid)[1]
@@ -206,7 +206,7 @@ class _BlockMemory:
     def _resampling_bytes(self, sensor: SensorScene, wanted: SensorRecipe, shape: tuple[int, int]) -> float:
         """Bytes per pixel: bands of one grid as stored (twice when warped), resampled, scaled."""
         most = 0.0
-        for number, names in self._lattices(sensor, wanted).items():
+        for number, names in self._grids(sensor, wanted).items():
             bands = [self._sizes[sensor.spec.name, name] for name in names if name in wanted.bands]
             rows, cols = self._window(sensor, number, shape, around=wanted.halo)
             copies = 1 if sensor.grids[names[0]].crs == self.scene.geobox.crs else 2
@@ -216,13 +216,13 @@ class _BlockMemory:
 
     def _placement_bytes(self, sensor: SensorScene, wanted: SensorRecipe) -> int:
         """Bytes per pixel: position on grids of other projections."""
-        warped = [names for names in self._lattices(sensor, wanted).values() if self._is_warped(sensor, names)]
+        warped = [names for names in self._grids(sensor, wanted).values() if self._is_warped(sensor, names)]
         return _PLACEMENT_BYTES * len(warped) * len({acquisition.shift for acquisition in sensor.acquisitions})
 
     def _is_warped(self, sensor: SensorScene, names: Sequence[str]) -> bool:
         return bool(sensor.grids[names[0]].crs != self.scene.geobox.crs)
 
-    def _lattices(self, sensor: SensorScene, wanted: SensorRecipe) -> Mapping[int, list[str]]:
+    def _grids(self, sensor: SensorScene, wanted: SensorRecipe) -> Mapping[int, list[str]]:
         """Bands and masks to read, by the number of their grid."""
         found: dict[int, list[str]] = {}
         for name in (*wanted.bands, *(rule.name for rule in sensor.spec.masks)):

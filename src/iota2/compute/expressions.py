@@ -276,7 +276,7 @@ def _syntax_problem(err: UnexpectedInput, text: str) -> str:
     if not isinstance(err, UnexpectedToken):
         sign = text[err.pos_in_stream or 0]
         hint = f"; did you mean '{2 * sign}'?" if sign in "=&|" else ""
-        return f"column {err.column}: '{sign}' means nothing in an expression{hint}"
+        return f"column {err.column}: '{sign}' is not allowed in an expression{hint}"
     accepted = err.accepts or err.expected
     if "NUMBER" in accepted:
         said = ["a band, a number, a function or '('"]
@@ -285,4 +285,4 @@ def _syntax_problem(err: UnexpectedInput, text: str) -> str:
     expected = " or ".join(said)
     if err.token.type == "$END":
         return f"column {len(text) + 1}: it ends here, expected {expected}"
-    return f"column {err.token.column}: '{err.token}' stands here, expected {expected}"
+    return f"column {err.token.column}: '{err.token}' found, expected {expected}"

@@ -158,7 +158,7 @@ def _replace_by_relative(spectra: Spectra, reference: int, missing: np.ndarray |
 def _mismatches(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> Iterator[str]:
     """Reasons why the cubes cannot give the features of the recipe, as messages."""
     if not recipe.sensors:
-        yield "the recipe names no sensor: there is nothing to make features of"
+        yield "the recipe contains no sensor, so there are no features"
     for sensor in recipe.sensors:
         yield from recipe_problems(sensor)
         yield from (f"{sensor.sensor}: {problem}" for problem in expression_problems(sensor.expressions, sensor.bands))

@@ -147,12 +147,12 @@ def outputs_apart(chain: Chain) -> Iterator[Finding]:
         products.append(Path(chain.stac_items.source))
     for folder in filter(None, products):
         if output.is_relative_to(_real(folder)):
-            yield Finding("chain", ("output_path",), f"lies in the folder of products {folder}; choose another folder")
+            yield Finding("chain", ("output_path",), f"is in the folder of products {folder}; choose another folder")
     if chain.remove_output_path:
         given = [*products, chain.ground_truth, chain.nomenclature_path, chain.color_table, chain.region_path]
         for path in filter(None, given):
             if _real(path).is_relative_to(output):
-                text = f"would delete {path}, which lies in output_path; choose another output_path"
+                text = f"would delete {path}, which is in output_path; choose another output_path"
                 yield Finding("chain", ("remove_output_path",), text)
 
 
@@ -176,7 +176,7 @@ def radar_settings_read(chain: Chain) -> Iterator[Finding]:
         yield Finding("chain", path, f"{ini}: {warning}", fatal=False)
     output, images = _real(chain.output_path), _real(settings.output)
     if output.is_relative_to(images) or (chain.remove_output_path and images.is_relative_to(output)):
-        text = f"and the images of Sentinel-1 in {images} lie in one another; choose another folder"
+        text = f"and the images of Sentinel-1 in {images} contain each other; choose another folder"
         yield Finding("chain", ("output_path",), text)
 
 
@@ -188,7 +188,7 @@ def split_or_single_run(arg_train: ArgTrain) -> Iterator[Finding]:
 
 def validation_apart(arg_train: ArgTrain) -> Iterator[Finding]:
     if not arg_train.split_ground_truth:
-        text = "False validates the map on the ground it was learned from: its accuracy will be optimistic"
+        text = "False validates the map on its training polygons: the accuracy will be optimistic"
         yield Finding("arg_train", ("split_ground_truth",), text, fatal=False)
 
 

@@ -256,7 +256,7 @@ class JsonLines(Watcher):
         self._print("note", text=text)
 
     def summary(self, steps: Sequence[tuple[int, Step, bool]], found: Survey) -> None:
-        """An event ``inputs``: dates by tile and sensor, what was passed over, steps."""
+        """An event ``inputs``: dates by tile and sensor, what was ignored, steps."""
         tiles = {
             tile: {
                 sensor.spec.name: [] if sensor.spec.static else [day.isoformat() for day in sensor.by_day]

@@ -31,7 +31,7 @@ def recognized_text(found: Recognized) -> str:
     for tile in found.tiles:
         lines += [*_tile_lines(found.spec, tile), ""]
     if found.ignored:
-        lines += [*_passed_over(found.ignored), ""]
+        lines += [*_ignored_entries(found.ignored), ""]
     return "\n".join([*lines, *(_usable(found) if found.usable else _place(found))]).rstrip()
 
 
@@ -50,7 +50,7 @@ def _tile_lines(spec: SensorSpec, tile: TileFolder) -> Iterator[str]:
     )
     yield from _incomplete(spec, products)
     if tile.ignored:
-        yield from _passed_over(tile.ignored, indent="  ")
+        yield from _ignored_entries(tile.ignored, indent="  ")
     if tile.problems:
         yield "  these would stop a run as well:" if any(not p.complete for p in products) else "  would stop a run:"
         for problem in tile.problems:
@@ -133,9 +133,9 @@ def _content(spec: SensorSpec, pattern: str) -> str:
     return " ".join(item.name for item in spec.parts if item.file == pattern) or "scale and offset"
 
 
-def _passed_over(entries: Mapping[str, str], *, indent: str = "") -> Iterator[str]:
-    """Entries that are passed over, by the reason."""
-    yield f"{indent}passed over:"
+def _ignored_entries(entries: Mapping[str, str], *, indent: str = "") -> Iterator[str]:
+    """Ignored entries, by reason."""
+    yield f"{indent}ignored:"
     ordered = sorted(entries, key=lambda name: (entries[name], name))
     for reason, members in groupby(ordered, key=lambda name: entries[name]):
         yield from wrapped(f"{reason}:", indent=f"{indent}  ")

@@ -157,7 +157,7 @@ def document(source: Path, sections: Mapping[str, Node], problems: list[str]) ->
             texts.append(SectionText(name, node.line, {}))
         else:
             problems.append(
-                f"line {node.line}: '{name}' stands outside of any section; expected a section holding "
+                f"line {node.line}: '{name}' stands outside any section; expected a section with "
                 "'key : value' entries, put it into one (indented below the header or between braces)"
             )
     if problems:

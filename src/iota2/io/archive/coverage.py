@@ -32,5 +32,5 @@ def bounds_in(images: GeoBox, crs: str) -> str:
     return f"x {left} to {right}, y {bottom} to {top}"
 
 
-def _outline(lattice: GeoBox, crs: str) -> shapely.Geometry:
-    return to_crs(gpd.GeoSeries([lattice.extent.geom], crs=crs_name(lattice)), crs).iloc[0]
+def _outline(grid: GeoBox, crs: str) -> shapely.Geometry:
+    return to_crs(gpd.GeoSeries([grid.extent.geom], crs=crs_name(grid)), crs).iloc[0]

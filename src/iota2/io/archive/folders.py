@@ -36,7 +36,7 @@ def _require_folder_of_tiles(spec: SensorSpec, base: str) -> None:
     if products and len(products) >= len({*folders_in(base)} - {*products}):
         raise InputError(
             f"{spec.section}: {base} is the folder of one tile, with {counted(len(products), 'product')}; expected the "
-            f"folder that holds those of all tiles. Give {os.path.dirname(base)}."
+            f"folder that contains the tile folders. Give {os.path.dirname(base)}."
         )
 
 
@@ -45,7 +45,7 @@ def folder_of_tiles(section: str, root: str | Path, tile: str) -> str:
     folder name."""
     base = os.path.abspath(root)
     if tile in ("", ".", "..") or os.path.basename(tile) != tile:
-        raise InputError(f"{section}: {tile!r} is no name of a tile folder. Correct chain.list_tile.")
+        raise InputError(f"{section}: {tile!r} is not a valid name of a tile folder. Correct chain.list_tile.")
     if not os.path.isdir(base):
         raise InputError(f"{section}: the folder {base} does not exist. Correct the path.")
     _require_listable(section, base)
@@ -123,12 +123,12 @@ class Listing:
             raise InputError(all_problems(f"{spec.section}, tile {tile}", self.undated, remedy))
         if self.found:
             return
-        none = f"{spec.section}: no product of tile {tile} in {self.folder}; names must match {spec.product}. It holds"
+        none = f"{spec.section}: no product of tile {tile} in {self.folder}; names must match {spec.product}. It has"
         unusable = {name: why for name in self.strays if (why := why_unusable(spec, self.folder, name))}
         unusable |= dict.fromkeys(self.foreign, "of another tile")
         if unusable:
-            told = f"{none} {some([*unusable])} (the first: {next(iter(unusable.values()))})."
-            raise InputError(f"{told} Put its products there; remove the folder if the tile has none.")
+            message = f"{none} {some([*unusable])} (the first: {next(iter(unusable.values()))})."
+            raise InputError(f"{message} Put its products there; remove the folder if the tile has none.")
         if self.strays:
             reason = rejection_reason(spec, self.folder, self.strays[0])
             raise MissingTile(f"{none} {some(self.strays)} (the first: {reason}).")
@@ -136,10 +136,10 @@ class Listing:
 
     def notes(self, spec: SensorSpec, tile: str) -> tuple[str, ...]:
         """Messages about ignored entries."""
-        where = f"{spec.section}, tile {tile}: passed over,"
+        where = f"{spec.section}, tile {tile}: ignored,"
         what = "product folders" if spec.products == "folders" else "files of a product"
-        told = ((f"no {what}", self.strays), ("of another tile", self.foreign))
-        return tuple(f"{where} {why}: {some(names)}" for why, names in told if names)
+        groups = ((f"no {what}", self.strays), ("of another tile", self.foreign))
+        return tuple(f"{where} {why}: {some(names)}" for why, names in groups if names)
 
 
 def list_products(spec: SensorSpec, folder: str, tile: str) -> Listing:

@@ -30,13 +30,15 @@ def common_grids(
         if files:
             counts = Counter(grid for grid, _ in files)
             usual = max(counts, key=lambda grid: counts[grid])
-            told = [
+            differences = [
                 f"{path}: {difference} than the same file of the other dates"
                 for grid, path in files
                 if (difference := _difference(grid, usual, spec.varying_extent))
             ]
-            problems += told
-            grids[item.name] = usual if told or not spec.varying_extent else _union([grid for grid, _ in files], usual)
+            problems += differences
+            grids[item.name] = (
+                usual if differences or not spec.varying_extent else _union([grid for grid, _ in files], usual)
+            )
     return grids, list(dict.fromkeys(problems))
 
 
@@ -72,7 +74,7 @@ def _difference(grid: GeoBox, usual: GeoBox, varying: bool) -> str:
         apart = right >= usual.shape.x or down >= usual.shape.y or right + cols <= 0 or down + rows <= 0
         return "shows another place" * apart
     if max(abs(right), abs(down)) > MAX_SHIFT_PIXELS:
-        return f"lies on another lattice (shifted by {right:g} pixels to the right and {down:g} down)"
+        return f"is on another grid (shifted by {right:g} pixels to the right and {down:g} down)"
     return f"has another size ({_size(grid)}; not {_size(usual)})" * (grid.shape != usual.shape)
 
 
@@ -105,9 +107,7 @@ def _misfit(grid: GeoBox, reference: GeoBox) -> str:
     step = 1.0 if _same_size(grid, reference) else 0.5
     shifts = np.array(_shift(grid, reference)) * resolution(reference) / resolution(finer)
     if np.abs(shifts / step - np.round(shifts / step)).max() > MAX_SHIFT_PIXELS:
-        return (
-            f"lies on another lattice (shifted by {shifts[0]:g} and {shifts[1]:g} pixels of {resolution(finer)[0]:g})"
-        )
+        return f"is on another grid (shifted by {shifts[0]:g} and {shifts[1]:g} pixels of {resolution(finer)[0]:g})"
     box, needed, (width, height) = grid.boundingbox, reference.boundingbox, resolution(grid)
     gaps = (
         (box.left - needed.left) / width,

@@ -13,7 +13,7 @@ def mask_notes(where: str, spec: SensorSpec, found: Sequence[Collection[str]]) -
 
     ``found``: the bands and masks of each product.
     """
-    return tuple(f"{where}: {told}" for mask in spec.proper_masks for told in _of_mask(spec, mask, found))
+    return tuple(f"{where}: {message}" for mask in spec.proper_masks for message in _of_mask(spec, mask, found))
 
 
 def _of_mask(spec: SensorSpec, mask: MaskRule, found: Sequence[Collection[str]]) -> Iterator[str]:

@@ -31,7 +31,7 @@ def read_scaling(path: str, spec: SensorSpec, content: BinaryIO | None = None) -
         root = parse(content or BytesIO(read_bytes(path)), forbid_dtd=True).getroot()
         assert root is not None, "a document that was parsed has a root"
     except defusedxml.DefusedXmlException as err:
-        raise InputError(f"{path}: holds a document type or entities, which metadata do not need: refused.") from err
+        raise InputError(f"{path}: a document type or entities are not allowed in metadata.") from err
     except OSError as err:
         raise InputError(f"{path}: the metadata cannot be read: {err.strerror}. {remedy_of(err)}.") from err
     except (ParseError, ValueError, LookupError, RecursionError) as err:  # ValueError, LookupError: unknown encodings

@@ -67,33 +67,33 @@ def contradictions(spec: SensorSpec, found: Found) -> list[str]:
     """A message for each nodata tag whose value is a valid reflectance by the description."""
     if not spec.spectral:
         return []
-    told: dict[tuple[float, str], list[Tagged]] = {}
+    by_tag: dict[tuple[float, str], list[Tagged]] = {}
     for one in _tagged(spec, found):
         said = spec.nodata_of(one.band.name)
         if said is not None and not _same(one.kind, one.tag, said) and _is_reflectance(spec, one):
-            told.setdefault((one.tag, shown(said)), []).append(one)
+            by_tag.setdefault((one.tag, shown(said)), []).append(one)
     return [
         f"the nodata tag of {counted(len(ones), 'file')} (first: {ones[0].path}) is {shown(tag)}, a valid reflectance "
         f"by the description of the sensor, whose nodata is {said}. If {shown(tag)} means no data, write "
         f"`nodata: {shown(tag)}` in a description of your own; if it is a measure, write `file_nodata: ignored` there, "
         f"or correct the files (gdal_edit.py -a_nodata {said})"
-        for (tag, said), ones in told.items()
+        for (tag, said), ones in by_tag.items()
     ]
 
 
 def tag_notes(described: SensorSpec, found: Found) -> list[str]:
     """A message for each nodata tag that the description does not mention."""
-    told: dict[tuple[float, str], list[Tagged]] = {}
+    by_tag: dict[tuple[float, str], list[Tagged]] = {}
     for one in _tagged(described, found):
         said = described.nodata_of(one.band.name)
         if not _same(one.kind, one.tag, said):
-            told.setdefault((one.tag, "has none" if said is None else f"says {shown(said)}"), []).append(one)
+            by_tag.setdefault((one.tag, "has none" if said is None else f"says {shown(said)}"), []).append(one)
     return [
         f"the nodata tag of files of {len({one.product for one in ones})} of {counted(len(found), 'product')} (first: "
         f"{ones[0].product}) is {shown(tag)}, in {some(list(dict.fromkeys(one.band.name for one in ones)), 13)}; the "
         f"description of the sensor {said}. Pixels of {'this value' if said == 'has none' else 'either value'} count "
         "as missing"
-        for (tag, said), ones in told.items()
+        for (tag, said), ones in by_tag.items()
     ]
 
 

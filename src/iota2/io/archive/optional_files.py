@@ -60,7 +60,7 @@ def _notes(spec: SensorSpec, less: SensorSpec, where: str, lacking: Sequence[str
     """A note on bands that are not read."""
     if not lacking:
         return ()
-    note = f"{where}: not read, since keep_bands leaves them out and some products lack them: {', '.join(lacking)}"
+    note = f"{where}: not read, excluded by keep_bands and missing in some products: {', '.join(lacking)}"
     if less.reference.name != spec.reference.name:
         note += f"; the pixels of the tile are those of {less.reference.name}, not of {spec.reference.name}"
     return (note,)

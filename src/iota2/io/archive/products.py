@@ -92,21 +92,23 @@ def build_series(
     products, older = newest(products)
     notes = (*notes, *version_notes(where, older))
     found = headers_by_product(products)
-    notes = (*notes, *(f"{where}: {told}." for told in (*tag_notes(spec, found), *type_notes(spec, found))))
+    notes = (*notes, *(f"{where}: {message}." for message in (*tag_notes(spec, found), *type_notes(spec, found))))
     grids, problems = check_products(spec, products, folder, tile)
     if problems:
         described = out_of_range_values(spec, [product.headers for product in products])
-        told = {
+        reported = {
             *_missing_files(products, folder, tile),
             *described,
             *contradictions(spec, found),
         }  # which say themselves what to do
-        remedy = "" if told.issuperset(problems) else f"Get the files again, or take these products out of {folder}."
+        remedy = (
+            "" if reported.issuperset(problems) else f"Get the files again, or take these products out of {folder}."
+        )
         raise InputError(all_problems(where, problems, remedy))
     spec = with_tags(spec, found)
     notes = (
         *notes,
-        *(f"{where}: {told}" for told in unrepresentable_nodata(spec, [product.headers for product in products])),
+        *(f"{where}: {message}" for message in unrepresentable_nodata(spec, [product.headers for product in products])),
     )
     notes = (*notes, *mask_notes(where, spec, [product.files for product in products]))
     used = {name for product in products for name in product.files}
@@ -180,7 +182,7 @@ def _without_nodata(spec: SensorSpec, products: Sequence[Product], grids: Mappin
         if band.name in product.headers and extent_in(product.headers[band.name].grid, grids[band.name])
     }
     return [
-        f"{name}: its files end at different places, and the description has no nodata that they can hold; "
+        f"{name}: its files have different extents, and the description has no nodata value in their range; "
         f"pixels of type {kind} need one: add it"
         for name, kind in types.items()
         if nodata_of(np.dtype(kind), spec.nodata_of(name)) is None
@@ -242,7 +244,7 @@ def _read_product(spec: SensorSpec, found: Found, images: HeaderReader) -> Produ
         damaged = system_text(blocked).rstrip(".")
         return Product(found.name, found.day, files, {}, tuple(problems), (damaged,), (), {}, title)
     missing = list(dict.fromkeys(part.file for part in spec.lacking(files) if part.file in absent))
-    headers, told, damage = read_headers(spec, files, images)
+    headers, unusable, damage = read_headers(spec, files, images)
     scaling: Mapping[str, tuple[float, float]] = {}
     if spec.metadata is not None:
         path = only_file(found, spec.metadata.file, problems)
@@ -253,7 +255,7 @@ def _read_product(spec: SensorSpec, found: Found, images: HeaderReader) -> Produ
                 damage.append(str(err))
         elif path is None:
             missing.append(spec.metadata.file)
-    problems += told
+    problems += unusable
     return Product(
         found.name,
         found.day,
@@ -286,11 +288,11 @@ def _mixed_kinds(products: Sequence[Product]) -> list[str]:
             by_kind.setdefault(kind, []).append(product.name)
     if len(by_kind) < 2:
         return []
-    told = [
+    kinds = [
         f"{counted(len(names), 'product')} {f'with {kind}' if kind else 'without such a word'} (first: {names[0]})"
         for kind, names in by_kind.items()
     ]
-    return [f"images of several kinds must not be mixed in a series, and by their names these are: {', '.join(told)}"]
+    return [f"a series must not mix images of several kinds; their names contain: {', '.join(kinds)}"]
 
 
 def stands_in(spec: SensorSpec, item: BandSpec | MaskRule, files: Mapping[str, str]) -> bool:
@@ -313,11 +315,11 @@ def read_headers(
     for path in dict.fromkeys(files[item.name] for item in items):
         sharing = [item for item in items if files[item.name] == path]
         try:
-            header, told = images.read(path, max(getattr(item, "index", 1) for item in sharing))
+            header, unusable = images.read(path, max(getattr(item, "index", 1) for item in sharing))
         except InputError as err:
             damage.append(str(err))
             continue
-        problems += told
+        problems += unusable
         headers |= {item.name: header for item in sharing if header}
     return headers, problems, damage
 
@@ -339,18 +341,18 @@ def _usable_products(
     """
     where = f"{spec.section}, tile {tile}"
     damage = {product.name: (*product.damage, *filter(None, [known.get(product.name)])) for product in products}
-    notes = [f"{where}: left out, damaged: {name} ({told[0]})" for name, told in damage.items() if told]
+    notes = [f"{where}: left out, damaged: {name} ({faults[0]})" for name, faults in damage.items() if faults]
     sound = [product for product in products if not damage[product.name]]
-    partial = {product.name: told for product in sound if (told := _incomplete(product))}
+    partial = {product.name: fault for product in sound if (fault := _incomplete(product))}
     whole = [product for product in sound if product.name not in partial]
     odd = _inconsistent_products(spec, whole, tile)
-    for what, reasons in (("not complete", partial), ("unlike those of other dates", odd)):
+    for what, reasons in (("incomplete", partial), ("inconsistent with other dates", odd)):
         if reasons:
-            told = some([f"{name} ({reason})" for name, reason in reasons.items()])
-            notes.append(f"{where}: left out, {what}: {counted(len(reasons), 'product')}: {told}")
+            listed = some([f"{name} ({reason})" for name, reason in reasons.items()])
+            notes.append(f"{where}: left out, {what}: {counted(len(reasons), 'product')}: {listed}")
     left = [product for product in whole if product.name not in odd]
     if not left:
-        raise InputError(all_problems(f"{where}: every product is damaged, none is left", notes, "Get them again."))
+        raise InputError(all_problems(f"{where}: every product is damaged or incomplete", notes, "Get them again."))
     return left, tuple(notes)
 
 
@@ -366,7 +368,9 @@ def _inconsistent_products(spec: SensorSpec, products: Sequence[Product], tile: 
     _, problems = products_on_common_grids(spec, products, tile) if products else ({}, [])
     found = {}
     for product in products:
-        own = [told for told in problems if any(told.startswith(f"{path}: ") for path in product.files.values())]
+        own = [
+            problem for problem in problems if any(problem.startswith(f"{path}: ") for path in product.files.values())
+        ]
         if own:
             found[product.name] = own[0]
     return found

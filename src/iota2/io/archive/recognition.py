@@ -97,7 +97,7 @@ def _recognize_tiles(spec: SensorSpec, path: str, names: list[str]) -> Recognize
     for name in names:
         inner, tile = os.path.join(path, name), _tile_of(spec, name)
         if not os.path.isdir(inner):
-            ignored[name] = near_miss(spec, path, name) or "a file, no tile folder"
+            ignored[name] = near_miss(spec, path, name) or "a file, not a tile folder"
         elif tile is None:
             ignored[name] = f"its name is not that of a tile folder ({_template(spec)})"
         else:
@@ -105,7 +105,7 @@ def _recognize_tiles(spec: SensorSpec, path: str, names: list[str]) -> Recognize
             if found.products or any(_hints(spec, inner, entry) for entry in found.ignored):
                 tiles.append(found)
             else:
-                ignored[name] = "no product lies in it" if os.listdir(inner) else "it is empty"
+                ignored[name] = "it contains no product" if os.listdir(inner) else "it is empty"
     return Recognized(spec, path, tuple(tiles), ignored, is_tile=False)
 
 

@@ -12,7 +12,7 @@ from iota2.io.archive.specs import builtin_specs
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".7z")
 UNFINISHED = (".part", ".partial", ".crdownload", ".filepart", ".incomplete", ".tmp", ".download")
 """File name endings of unfinished downloads."""
-ONE_LEVEL_TOO_DEEP = "it holds products, one level too deep"
+ONE_LEVEL_TOO_DEEP = "it contains products, one level too deep"
 
 
 def rejection_reason(spec: SensorSpec, folder: str, name: str) -> str:
@@ -23,16 +23,16 @@ def rejection_reason(spec: SensorSpec, folder: str, name: str) -> str:
 
 def near_miss(spec: SensorSpec, folder: str, name: str) -> str:
     """Defect of an entry whose name resembles that of a product; empty for other names."""
-    told = _difference(spec, _without_end(name))
+    difference = _difference(spec, _without_end(name))
     end = name[len(_without_end(name)) :].lower()
-    if told is None:
+    if difference is None:
         return ""
     if end in UNFINISHED:
         return f"its name ends in {end}: the download is not complete"
     if end:
-        return f"an archive; {told or 'unpack it'}"
+        return f"an archive; {difference or 'unpack it'}"
     is_folder = os.path.isdir(os.path.join(folder, name))
-    return told or f"a {_kind(is_folder)}; a {_kind(spec.products == 'folders')} is expected"
+    return difference or f"a {_kind(is_folder)}; a {_kind(spec.products == 'folders')} is expected"
 
 
 def why_unusable(spec: SensorSpec, folder: str, name: str) -> str:
@@ -80,9 +80,9 @@ def _difference(spec: SensorSpec, name: str) -> str | None:
             return f"a product of {other.section}"
     for candidate in (spec, *others):
         reader = "" if candidate is spec else f" for {candidate.section}"
-        told = next((kind.kind for kind in candidate.mistaken_for if re.match(kind.name, name)), None)
-        if told:
-            return f"{told}{reader}"
+        look_alike = next((kind.kind for kind in candidate.mistaken_for if re.match(kind.name, name)), None)
+        if look_alike:
+            return f"{look_alike}{reader}"
     if re.match(spec.product, name, re.IGNORECASE):
         return "its name has other capital letters than that of a product"
     stems = (name[:length] for length in range(len(name) - 1, len(name) // 2, -1))
@@ -98,6 +98,6 @@ def _unlike_product(spec: SensorSpec, folder: str, name: str) -> str:
     """Message about an entry whose name is far from that of a product."""
     is_folder = os.path.isdir(os.path.join(folder, name))
     if is_folder != (spec.products == "folders"):
-        return f"a {_kind(is_folder)}, no product"
+        return f"a {_kind(is_folder)}, not a product"
     like = f"products are named like {spec.example}" if spec.example else f"names must match {spec.product}"
-    return f"no name of a product; {like}"
+    return f"not a product name; {like}"

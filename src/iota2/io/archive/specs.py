@@ -49,14 +49,14 @@ def load_spec(path: str | Path) -> SensorSpec:
     try:
         text = read_text(path)
     except OSError as err:
-        told = f"the sensor description cannot be read: {err.strerror}. {remedy_of(err)}"
-        raise InputError(f"{path}: {told}.") from err
+        message = f"the sensor description cannot be read: {err.strerror}. {remedy_of(err)}"
+        raise InputError(f"{path}: {message}.") from err
     except UnicodeDecodeError as err:
         raise InputError(f"{path}: the sensor description is not UTF-8 text ({err}). Save it as UTF-8.") from err
     spec = parse_spec(text, source=str(path))
     if spec.section in builtin_specs():
-        told = f"section: {spec.section!r} is that of a sensor that comes with the program; expected another word"
-        raise ConfigError([f"{told}, such as {spec.name!r}"], source=str(path))
+        message = f"section: {spec.section!r} is that of a sensor that comes with the program; expected another word"
+        raise ConfigError([f"{message}, such as {spec.name!r}"], source=str(path))
     return spec
 
 

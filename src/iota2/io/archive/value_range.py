@@ -19,8 +19,8 @@ def out_of_range_values(spec: SensorSpec, found: Sequence[Mapping[str, Header]])
 
     ``found``: for each product, headers by band or mask. Floats can represent all values.
     """
-    told = [sentence for part, kind in _types(spec, spec.masks, found) for sentence in _of(part, kind)]
-    return list(dict.fromkeys(told))
+    messages = [sentence for part, kind in _types(spec, spec.masks, found) for sentence in _of(part, kind)]
+    return list(dict.fromkeys(messages))
 
 
 def unrepresentable_nodata(spec: SensorSpec, found: Sequence[Mapping[str, Header]]) -> list[str]:
@@ -60,14 +60,14 @@ def _of(part: MaskRule, kind: np.dtype) -> list[str]:
         return []
     limits, bits = np.iinfo(kind), 8 * kind.itemsize
     remedy = "Correct the description of the sensor, or give files of another type"
-    where, told = f"mask {part.name} ({part.file})", []
+    where, messages = f"mask {part.name} ({part.file})", []
     beyond = [str(bit) for bit in part.bits if bit >= bits]
     if beyond:
-        told.append(f"{where}: bit {', '.join(beyond)}, but the file's values have {bits} bits (0 to {bits - 1})")
+        messages.append(f"{where}: bit {', '.join(beyond)}, but the file's values have {bits} bits (0 to {bits - 1})")
     never = [str(value) for value in part.values if nodata_of(kind, value) is None]
     if never:
-        told.append(
+        messages.append(
             f"{where}: value {', '.join(never)}, but the file's values, of {kind}, "
             f"lie from {limits.min} to {limits.max}"
         )
-    return [f"{text}. {remedy}" for text in told]
+    return [f"{text}. {remedy}" for text in messages]

@@ -97,7 +97,7 @@ class DecodedBlock:
             raise ValueError(f"tile {self.scene.tile}: the block of rows {self.decoded.rows} has been released")
         if min(self.decoded.margins(block)) < 0:
             raise ValueError(
-                f"tile {self.scene.tile}: rows {block.rows}, columns {block.cols} are not inside of what was decoded, "
+                f"tile {self.scene.tile}: rows {block.rows}, columns {block.cols} are outside the decoded area, "
                 f"rows {self.decoded.rows}, columns {self.decoded.cols}"
             )
         spec, bands = sensor.spec, tuple(self.bands[sensor.spec.name])

@@ -134,11 +134,11 @@ class OpenFiles:
             for acquisition in sensor.acquisitions
             if path in files_of(acquisition).values()
         )
-        told = f"tile {self.scene.tile}: {path}: {ailment}. The file is damaged: get it again"
+        message = f"tile {self.scene.tile}: {path}: {ailment}. The file is damaged: get it again"
         if sensor.spec.static:  # a layer cannot be left out as a date can
-            return InputError(f"{told}.")
+            return InputError(f"{message}.")
         return DamagedProduct(
-            f"{told}, move the product away, or set chain.skip_damaged_products.",
+            f"{message}, move the product away, or set chain.skip_damaged_products.",
             tile=self.scene.tile,
             product=product,
             path=path,

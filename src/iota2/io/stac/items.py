@@ -102,7 +102,7 @@ class _FoundItems:
     def add(self, content: Any, base: str) -> None:
         """Add an item, or note why it is ignored."""
         if not isinstance(content, dict) or _kind(content) != "Feature":
-            self.passed["features that are no STAC items"] += 1
+            self.passed["features that are not STAC items"] += 1
             return
         try:
             found = _item(content, base)
@@ -162,11 +162,11 @@ def read_items(search: Search) -> tuple[tuple[FoundItem, ...], tuple[str, ...]]:
         raise InputError("\n".join(unseen))
     named = {"without a datetime": f" ({some(sorted(harvest.undated), MAX_SHOWN)})"}
     notes = [
-        f"STAC items: passed over, {why}: {count}{named.get(why, '')}" for why, count in sorted(harvest.passed.items())
+        f"STAC items: ignored, {why}: {count}{named.get(why, '')}" for why, count in sorted(harvest.passed.items())
     ]
     if harvest.left_out:
-        told = "; ".join(harvest.left_out[:MAX_SHOWN]) + "; …" * (len(harvest.left_out) > MAX_SHOWN)
-        notes.append(f"STAC items: left out, damaged: {len(harvest.left_out)}: {told}")
+        examples = "; ".join(harvest.left_out[:MAX_SHOWN]) + "; …" * (len(harvest.left_out) > MAX_SHOWN)
+        notes.append(f"STAC items: left out, damaged: {len(harvest.left_out)}: {examples}")
     return tuple(found), tuple(notes)
 
 
@@ -174,18 +174,18 @@ def _missing_collections(harvest: _FoundItems) -> list[str]:
     """A message for each wanted collection without items, with collections of similar names."""
     wanted = harvest.search.collections
     others = [name for name in harvest.collections if name and name not in wanted]
-    told = []
+    messages = []
     for name in wanted:
         if others and name not in harvest.collections:
             near = nearest(name, others) or others[0]
             count = harvest.collections[near]
             items = f"{count} items are" if count > 1 else "1 item is"
             more = f" (others: {some([other for other in others if other != near])})" if len(others) > 1 else ""
-            told.append(
+            messages.append(
                 f"chain.stac_items.collections: {masked(harvest.search.source)} has no item of collection {name!r}; "
                 f"{items} of {near!r}, which collections does not name{more}. Did you mean it?"
             )
-    return told
+    return messages
 
 
 def _from_folder(harvest: _FoundItems) -> None:
@@ -203,7 +203,7 @@ def _from_folder(harvest: _FoundItems) -> None:
                 harvest.wrong(str(err))
                 continue
             if kind == "":
-                harvest.passed["JSON files that are no STAC items"] += 1
+                harvest.passed["JSON files that are not STAC items"] += 1
 
 
 def _from_documents(harvest: _FoundItems, content: dict[str, Any]) -> None:

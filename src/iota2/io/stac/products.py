@@ -54,10 +54,10 @@ def place_items(spec: SensorSpec, found: Sequence[FoundItem], tiles: Sequence[st
     lost = []
     in_names = "tile" in re.compile(spec.product).groupindex
     for one in sorted(found, key=lambda one: (one.day, one.item.id)):
-        told = _tile_of(spec, one.item)
-        if told in named:
-            by_tile.setdefault(named[told], []).append(one)
-        elif told and (in_names or any(grid.fullmatch(told) for grid in grids)):
+        item_tile = _tile_of(spec, one.item)
+        if item_tile in named:
+            by_tile.setdefault(named[item_tile], []).append(one)
+        elif item_tile and (in_names or any(grid.fullmatch(item_tile) for grid in grids)):
             continue
         elif len(tiles) == 1:
             by_tile.setdefault(tiles[0], []).append(one)
@@ -84,14 +84,16 @@ def scan_items(
     ``remote`` files may be on web servers.
     """
     where, chosen = f"{spec.section}, tile {tile}", placed.by_tile.get(tile, ())
-    told = ""
+    lost_note = ""
     if placed.lost:
         first = placed.lost[0].item.id
-        told = f"{counted(len(placed.lost), 'item')} without a tile that could be told (first: {first})"
+        lost_note = f"{counted(len(placed.lost), 'item')} without a known tile (first: {first})"
     if not chosen:
         others = f"of this sensor it has {sum(map(len, placed.by_tile.values()))} items on other tiles of the run and "
         others += f"{placed.elsewhere} elsewhere. Correct the list of tiles or the source"
-        raise MissingTile(f"{where}: {source} has no item of it; {f'{told}: run each by itself' if told else others}.")
+        raise MissingTile(
+            f"{where}: {source} has no item of this tile; {f'{lost_note}: run each separately' if lost_note else others}."
+        )
 
     headers = HeaderReader()
 
@@ -100,7 +102,7 @@ def scan_items(
 
     spec, products, less = read_kept(spec, kept, where, read)
     scene, notes = build_series(spec, products, source, tile, skip_damaged=skip_damaged, damaged=damaged)
-    return scene, (*((f"{where}: left out, {told}",) if told else ()), *less, *notes)
+    return scene, (*((f"{where}: left out, {lost_note}",) if lost_note else ()), *less, *notes)
 
 
 def _products(
@@ -174,12 +176,14 @@ def _files_of(spec: SensorSpec, found: FoundItem, *, remote: bool) -> _Files:
 def _foreign(spec: SensorSpec, item: pystac.Item) -> str:
     """Evidence that an item is of another satellite than those of the sensor; empty when there is none."""
     said = item.properties.get("platform")
-    told = said if isinstance(said, str) and _satellite(said) else item.id
-    satellite, wanted = _satellite(told), {_satellite(platform) for platform in spec.platforms}
+    satellite_name = said if isinstance(said, str) and _satellite(said) else item.id
+    satellite, wanted = _satellite(satellite_name), {_satellite(platform) for platform in spec.platforms}
     if not satellite or not wanted or satellite in wanted:
         return ""
-    what = "its platform" if told is said else "its name"
-    return f"is of {told} by {what}, and {spec.section} takes {' and '.join(spec.platforms)} alone; take it out"
+    what = "its platform" if satellite_name is said else "its name"
+    return (
+        f"is of {satellite_name} by {what}, and {spec.section} takes {' and '.join(spec.platforms)} alone; take it out"
+    )
 
 
 def _satellite(name: str) -> tuple[str, str] | None:
@@ -199,12 +203,12 @@ def _probe_servers(addresses: Collection[str]) -> None:
 def _product(spec: SensorSpec, found: FoundItem, files: _Files, images: HeaderReader, *, remote: bool) -> Product:
     """Product of an item: headers of its files and scaling of its values."""
     problems, scaling = [*files.problems], {}
-    headers, told, damage = read_headers(spec, files.paths, images)
+    headers, unusable, damage = read_headers(spec, files.paths, images)
     try:
         scaling = scaling_of(spec, found, files.assets, remote=remote)
     except InputError as err:
         problems.append(str(err))
-    problems = [*(f"item {found.item.id}: {problem}" for problem in problems), *told]
+    problems = [*(f"item {found.item.id}: {problem}" for problem in problems), *unusable]
     unreached: list[str] = []
     if any(map(is_remote, files.paths.values())):  # what a server does not give is not damaged
         unreached, damage = damage, []
@@ -225,6 +229,6 @@ def _product(spec: SensorSpec, found: FoundItem, files: _Files, images: HeaderRe
 
 def _title(spec: SensorSpec, item: pystac.Item) -> Title:
     """Acquisition and version of an item: from the name of its product, if the item contains it."""
-    told = [str(item.properties.get(name, "")) for name in ("s2:product_uri", "s2:datastrip_id")]
-    piece = re.search(r"_S(\d{8}T\d{6})", told[1])
-    return title_of(spec, told[0] or item.id, piece[1] if piece else "")
+    names = [str(item.properties.get(name, "")) for name in ("s2:product_uri", "s2:datastrip_id")]
+    piece = re.search(r"_S(\d{8}T\d{6})", names[1])
+    return title_of(spec, names[0] or item.id, piece[1] if piece else "")

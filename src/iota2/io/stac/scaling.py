@@ -103,12 +103,12 @@ def _offset_since(spec: SensorSpec, item: pystac.Item, baseline: tuple[int, int]
     if baseline is not None:
         return BASELINE_OFFSET if baseline >= FIRST_WITH_OFFSET else 0.0
     assert spec.metadata is not None, "asked only of sensors with metadata"
-    told = {name: item.properties[name] for name in BASELINES if name in item.properties}
-    no_baseline = "; ".join(f"{name} {value!r} is no processing baseline of ESA" for name, value in told.items())
+    properties = {name: item.properties[name] for name in BASELINES if name in item.properties}
+    no_baseline = "; ".join(f"{name} {value!r} is no processing baseline of ESA" for name, value in properties.items())
     raise InputError(
         "does not say how values become reflectances: no scale and offset in raster:bands, no "
         f"{spec.metadata.file} among the assets, "
-        + (f"and {no_baseline}" if told else f"none of {', '.join((OFFSET_REMOVED[0], *BASELINES))}")
+        + (f"and {no_baseline}" if properties else f"none of {', '.join((OFFSET_REMOVED[0], *BASELINES))}")
         + ". Add one of these. If all products have the same offset, a description of your own can say it: scale and "
         "offset instead of metadata (chain.user_sensors)"
     )
@@ -142,12 +142,12 @@ def _complete(name: str, said: tuple[float, float | None], baseline: tuple[int, 
     scale, offset = said
     if offset is not None and abs(offset) > UNIT:
         raise InputError(
-            f"says the offset {offset / UNIT:g} of {name}, which is no reflectance: raster:bands has the offset in "
+            f"says the offset {offset / UNIT:g} of {name}, which is not a reflectance: raster:bands has the offset in "
             "reflectances, such as -0.1 with the scale 0.0001; correct it"
         )
     if baseline is not None and baseline >= FIRST_WITH_OFFSET and offset is None:
         raise InputError(
-            f"says a scale but no offset of {name}, while values of its baseline have one unless it was taken off: "
+            f"says a scale but no offset of {name}, while values of its baseline have one unless it was removed: "
             "add the offset to raster:bands, 0 if there is none"
         )
     if baseline is not None and baseline < FIRST_WITH_OFFSET and offset:
@@ -180,7 +180,7 @@ def _baseline(item: pystac.Item) -> tuple[int, int] | None:
     version of a program, such as 2.11 of Sen2Cor: there, numbers below the first baseline with an offset must have the
     two digits of baselines.
     """
-    told = {}
+    baselines = {}
     for name in BASELINES:
         text = str(item.properties.get(name, "")).strip()
         match = re.fullmatch(r"N?(\d{1,2})\.(\d{1,2})|N?(\d{1,2})(\d{2})|N?0?(\d)", text)
@@ -188,11 +188,11 @@ def _baseline(item: pystac.Item) -> tuple[int, int] | None:
         found = (numbers[0], numbers[1] if len(numbers) > 1 else 0) if numbers else (0, 0)
         strict = name == BASELINES[0] or found >= FIRST_WITH_OFFSET or re.fullmatch(r"N?\d{2}\.?\d{2}", text)
         if found[0] in BASELINES_OF_ESA and strict:
-            told[name] = found
-    if len({found >= FIRST_WITH_OFFSET for found in told.values()}) > 1:
-        values = " and ".join(f"{name} {item.properties[name]!r}" for name in told)
+            baselines[name] = found
+    if len({found >= FIRST_WITH_OFFSET for found in baselines.values()}) > 1:
+        values = " and ".join(f"{name} {item.properties[name]!r}" for name in baselines)
         raise InputError(f"says {values}, of which one has an offset in its values and the other has none: correct it")
-    return next(iter(told.values()), None)
+    return next(iter(baselines.values()), None)
 
 
 def _metadata_asset(spec: SensorSpec, found: FoundItem) -> pystac.Asset | None:
