@@ -91,9 +91,8 @@ def scan_items(
     if not chosen:
         others = f"of this sensor it has {sum(map(len, placed.by_tile.values()))} items on other tiles of the run and "
         others += f"{placed.elsewhere} elsewhere. Correct the list of tiles or the source"
-        raise MissingTile(
-            f"{where}: {source} has no item of this tile; {f'{lost_note}: run each separately' if lost_note else others}."
-        )
+        reason = f"{lost_note}: run each separately" if lost_note else others
+        raise MissingTile(f"{where}: {source} has no item of this tile; {reason}.")
 
     headers = HeaderReader()
 
