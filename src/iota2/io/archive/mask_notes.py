@@ -1,4 +1,4 @@
-"""Notes on masks that are missing and ignored, or replaced by another file."""
+"""Notes on masks missing in products: replaced by another file, or ignored."""
 
 from __future__ import annotations
 

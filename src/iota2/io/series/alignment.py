@@ -48,15 +48,15 @@ def reference_grid(image: ReferenceImage) -> GeoBox:
         return raster_lattice(source)
 
 
-def reference_views(image: ReferenceImage, lattice: GeoBox, windows: Sequence[tuple[Range, Range]]) -> list[View]:
-    """The reference in windows of ``lattice``, which may have another CRS and coarser pixels."""
+def reference_views(image: ReferenceImage, grid: GeoBox, windows: Sequence[tuple[Range, Range]]) -> list[View]:
+    """The reference in windows of ``grid``, which may have another CRS and coarser pixels."""
     with open_raster(image.path) as source:
-        return [_reference_view(source, image, lattice, *window) for window in windows]
+        return [_reference_view(source, image, grid, *window) for window in windows]
 
 
-def _reference_view(source: DatasetReader, image: ReferenceImage, lattice: GeoBox, rows: Range, cols: Range) -> View:
+def _reference_view(source: DatasetReader, image: ReferenceImage, grid: GeoBox, rows: Range, cols: Range) -> View:
     own = raster_lattice(source)
-    place = placement(own, lattice, rows, cols, "cubic")
+    place = placement(own, grid, rows, cols, "cubic")
     if not place.inside.any():
         nothing = np.zeros(place.inside.shape, bool)
         return view_of(nothing.astype(np.float32), nothing)
@@ -64,7 +64,7 @@ def _reference_view(source: DatasetReader, image: ReferenceImage, lattice: GeoBo
     factor = max(1, min((bottom - top) // (rows[1] - rows[0]), (right - left) // (cols[1] - cols[0])) // FINE_PIXELS)
     if factor > 1:
         coarse = own.shape.y // factor, own.shape.x // factor
-        place = placement(GeoBox(coarse, own.affine * Affine.scale(factor), own.crs), lattice, rows, cols, "cubic")
+        place = placement(GeoBox(coarse, own.affine * Affine.scale(factor), own.crs), grid, rows, cols, "cubic")
         (top, bottom), (left, right) = place.window
     window = Window(left * factor, top * factor, (right - left) * factor, (bottom - top) * factor)
     try:
@@ -86,16 +86,16 @@ def date_views(
     tile: str, sensor: SensorScene, acquisition: Acquisition, band: str, windows: Sequence[tuple[Range, Range]]
 ) -> list[View]:
     """One band of one date as stored, in windows of the grid of the band; windows come row by row."""
-    lattice, name = sensor.grids[band], sensor.spec.name
+    grid, name = sensor.grids[band], sensor.spec.name
     alone = replace(sensor, acquisitions=(replace(acquisition, shift=(0.0, 0.0)),))
     strips = {
-        block_of(tile, lattice, rows, (0, lattice.shape.x)): [cols for _, cols in members]
+        block_of(tile, grid, rows, (0, grid.shape.x)): [cols for _, cols in members]
         for rows, members in groupby(windows, key=lambda window: window[0])
     }
     views = []
-    with CubeReader(Scene(tile, lattice, (alone,)), {name: (band,)}) as reader:
+    with CubeReader(Scene(tile, grid, (alone,)), {name: (band,)}) as reader:
         for strip, decoded in reader.blocks(strips):
             for cols in strips[strip]:
-                cube = decoded.cubes(block_of(tile, lattice, strip.rows, cols))[name]
+                cube = decoded.cubes(block_of(tile, grid, strip.rows, cols))[name]
                 views.append(view_of(cube.values[0, 0], cube.valid[0]))
     return views

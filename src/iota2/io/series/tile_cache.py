@@ -184,7 +184,7 @@ class TileCache:
 
 
 def shared_tile_cache(
-    lattice: GeoBox,
+    grid: GeoBox,
     sensor: SensorScene,
     bands: Sequence[str],
     blocks: Sequence[Block],
@@ -193,12 +193,12 @@ def shared_tile_cache(
 ) -> dict[str, TileCache]:
     """By path, caches for the files of a sensor with some of its ``bands``, or with masks.
 
-    ``blocks`` of the tile's ``lattice`` are the blocks to read, in this order. Files in low strips are excluded when
+    ``blocks`` of the tile's ``grid`` are the blocks to read, in this order. Files in low strips are excluded when
     all blocks have the full width: then the rows that two blocks need stay in memory, and their strips contain little
     else.
     """
     names = {*bands, *(rule.name for rule in sensor.spec.masks)}
-    wide = all(block.cols == (0, lattice.shape.x) for block in blocks)
+    wide = all(block.cols == (0, grid.shape.x) for block in blocks)
     places = np.array([(*block.rows, *block.cols) for block in blocks]).reshape(-1, 4)
     kinds: dict[object, TileCache] = {}
     found = {}
@@ -213,7 +213,7 @@ def shared_tile_cache(
             kind = sensor.lattices[name], acquisition.shift, extent, shape, stored
             if kind not in kinds:
                 source = moved_back(sensor.grids[name], acquisition.shift)
-                parts = _within(reached(source, lattice, places, sensor.spec.resampling), extent)
+                parts = _within(reached(source, grid, places, sensor.spec.resampling), extent)
                 kinds[kind] = TileCache(shape, stored, parts, scratch)
             found[path] = kinds[kind]
     return found
