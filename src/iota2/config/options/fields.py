@@ -324,7 +324,7 @@ def _found_source(text: str, info: ValidationInfo) -> str:
 
 
 def _why_not(path: Path, kind: Callable[[Path], bool]) -> str:
-    """What exists in place of an expected path, and what to do."""
+    """Reason why an expected path is missing, and advice."""
     if path.is_dir():
         return "; it is a folder, correct the path"
     if path.exists():

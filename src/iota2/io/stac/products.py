@@ -37,7 +37,7 @@ class Placed:
     by_tile: Mapping[str, Sequence[FoundItem]]
     """Items of each tile with items, by day and name."""
     lost: Sequence[FoundItem]
-    """Items that match none of several tiles for certain."""
+    """Items without a known tile, in a run of several tiles."""
     elsewhere: int
     """Number of items on other tiles."""
 
