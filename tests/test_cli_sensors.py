@@ -193,9 +193,9 @@ NEAR = {
     "SENTINEL2A_20180526-105804-037_L2A_T31TDJ_D_V1-7/": "of another tile, T31TDJ",
     "sentinel2a_20180527-105804-037_l2a_t31tcj_d_v1-7/": "other capital letters",
     "SENTINEL2A_20180528-105804-037_L2A_T31TCJ_D_V1-7": "a file; a folder is expected",
-    "2019/SENTINEL2A_20190511-105804-037_L2A_T31TCJ_D_V1-7/": "it holds products, one level too deep",
+    "2019/SENTINEL2A_20190511-105804-037_L2A_T31TCJ_D_V1-7/": "it contains products, one level too deep",
     "readme.txt": "a file, no product",
-    "tmp/": f"no name of a product; products are named like {S2.example}",
+    "tmp/": f"not a product name; products are named like {S2.example}",
 }  # fmt: skip
 
 
@@ -270,7 +270,7 @@ def test_a_tile_with_archives_alone_keeps_a_run_from_starting(
     assert "T31TDJ: 0 products\n" in text
     assert [(tile["tile"], tile["usable"]) for tile in content["tiles"]] == [(TILE, True), ("T31TDJ", False)]
     assert content["passed_over"] == {
-        "old": "no product lies in it", "empty": "it is empty", "notes.txt": "a file, no tile folder",
+        "old": "it contains no product", "empty": "it is empty", "notes.txt": "a file, not a tile folder",
     }  # fmt: skip
 
 

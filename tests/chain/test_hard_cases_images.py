@@ -199,8 +199,8 @@ def test_a_mask_on_another_lattice_is_told_by_name(case: Case, capsys: pytest.Ca
     for number in range(len(DATES)):
         shifted(case.file(f"MASKS/*_{mask}_R1.tif", number))
     told = refused(capsys, case.configured())
-    assert f"{mask} (MASKS/*_{mask}_R1.tif) of {WEST} lies on another lattice" in told
-    assert told.count("another lattice") == 1
+    assert f"{mask} (MASKS/*_{mask}_R1.tif) of {WEST} is on another grid" in told
+    assert told.count("another grid") == 1
 
 
 def test_a_mask_absent_on_all_dates_is_told_by_name(case: Case, capsys: pytest.CaptureFixture[str]) -> None:

@@ -100,6 +100,7 @@ def test_a_tile_without_items_is_told(case: Case, capsys: pytest.CaptureFixture[
     config = by_items(case, items_in(case, folder, relative_to(folder)))
     config.write_text(config.read_text(encoding="utf-8").replace(WEST, "T31TDJ"), encoding="utf-8")
     assert "tile T31TDJ" in refused(capsys, config)
-    assert "has no item of it; of this sensor it has 0 items on other tiles of the run and 3 elsewhere" in refused(
-        capsys, config
+    assert (
+        "has no item of this tile; of this sensor it has 0 items on other tiles of the run and 3 elsewhere"
+        in refused(capsys, config)
     )

@@ -501,7 +501,7 @@ DATES = "sensors_data_interpolation : { auto_date : False }\n"
         (chain() + "arg_train : { split_distance : -1 }", "split_distance: expected a number or None ≥ 0"),
         (chain() + "arg_train : { split_distance : True }", "split_distance: expected a number or None ≥ 0"),
         (chain() + "arg_train : { split_distance : '1e400' }", "split_distance: expected a number or None ≥ 0"),
-        (chain(output_path="'sensor_data/T31TCJ/out'"), "lies in the folder of products"),
+        (chain(output_path="'sensor_data/T31TCJ/out'"), "is in the folder of products"),
         (chain(output_path="'vector_data'", remove_output_path="True"), "would delete"),
         (chain() + "arg_train : { otb_classifier_options : {'classifier.rf.mx' : 3} }", "classifier.rf.mx"),
         (chain() + "arg_train : { otb_classifier_options : 'rf.min 5' }", "pairs of a name and a value"),

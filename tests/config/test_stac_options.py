@@ -105,7 +105,7 @@ def test_a_sensor_of_the_users_own_needs_no_folder_when_items_find_it(tmp_path: 
 
 
 def test_results_do_not_lie_among_the_items(tmp_path: Path) -> None:
-    assert "lies in the folder of products" in refusal(tmp_path, {"stac_items": ITEMS, "output_path": "items/out"})
+    assert "is in the folder of products" in refusal(tmp_path, {"stac_items": ITEMS, "output_path": "items/out"})
     told = refusal(tmp_path, {"stac_items": ITEMS, "output_path": ".", "remove_output_path": True})
     assert f"would delete {tmp_path / 'items'}" in told
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iota2.config.syntax.cfg import read_cfg
-from iota2.config.syntax.document import MAX_BYTES, MAX_ENTRIES, Document, read_text
+from iota2.config.syntax.document import MAX_ENTRIES, MAX_FILE_BYTES, Document, read_text
 from iota2.config.syntax.yaml_reader import read_yaml
 from iota2.errors import ConfigError
 
@@ -284,7 +284,7 @@ def test_numbers_beyond_all_limits_stay_words(word: str, read: Any) -> None:
 def test_a_text_that_is_too_long_is_refused_at_once(tmp_path: Path, suffix: str, start: str) -> None:
     path = tmp_path / f"long.{suffix}"
     for text, told in [
-        (start + "x" * MAX_BYTES, "at most .* are expected"),
+        (start + "x" * MAX_FILE_BYTES, "at most .* are expected"),
         ("a:1\n" * MAX_ENTRIES, "more than the 10000 of the longest configuration"),
         ("[" * (MAX_ENTRIES + 1), "more than the 10000"),
     ]:

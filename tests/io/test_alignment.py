@@ -134,7 +134,7 @@ def test_a_date_is_seen_as_its_files_have_it(tmp_path: Path) -> None:
 def test_a_useless_header_is_told(tmp_path: Path, header: dict[str, object], band: int, said: str) -> None:
     image = write(tmp_path / "reference.tif", ground(LATTICE), LATTICE, **header)
     with pytest.raises(InputError, match=said):
-        reference_lattice(replace(image, band=band))
+        reference_grid(replace(image, band=band))
 
 
 def test_a_reference_that_is_cut_short_is_told(tmp_path: Path) -> None:

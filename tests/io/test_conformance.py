@@ -469,7 +469,7 @@ def test_a_product_of_another_tile_never_gets_into_the_series(section: str, copy
         scene, notes = scan_tile(spec, root, TILE)
         assert scene.keys == IN_ORDER
         assert len(notes) == 1
-        assert "passed over, of another tile" in notes[0]
+        assert "ignored, of another tile" in notes[0]
         assert "20180801" in notes[0]
     else:
         told = refusal(spec, root)

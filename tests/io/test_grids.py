@@ -196,7 +196,7 @@ def test_numbers_with_a_point_need_no_such_value(tmp_path: Path) -> None:
         (GeoBox((20, 20), GROUND.affine @ Affine.translation(0, -20), GROUND.crs), "shows another place"),
         (
             GeoBox((20, 20), GROUND.affine @ Affine.translation(2.5, 0), GROUND.crs),
-            "lies on another lattice (shifted by 2.5 pixels",
+            "is on another grid (shifted by 2.5 pixels",
         ),
         (GeoBox((20, 20), GROUND.affine, "EPSG:32630"), "has another coordinate system"),
         (GeoBox((20, 20), GROUND.affine @ Affine.scale(2), GROUND.crs), "has other pixels (60 x 60, not 30 x 30)"),

@@ -406,7 +406,7 @@ def test_products_that_are_not_complete_or_unlike_the_others_are_left_out_when_t
     assert bare.name in {one.product for one in scene.acquisitions}
     incomplete, unlike = notes
     assert incomplete.startswith(
-        f"Small, tile {TILE}: left out, not complete: 2 products: {lacking.name} (lacks *_nir.tif)"
+        f"Small, tile {TILE}: left out, incomplete: 2 products: {lacking.name} (lacks *_nir.tif)"
     )
     assert f"{twice.name} (" in incomplete
-    assert f"left out, unlike those of other dates: 1 product: {beside.name} (" in unlike
+    assert f"left out, inconsistent with other dates: 1 product: {beside.name} (" in unlike

@@ -218,7 +218,7 @@ def test_an_archive_of_masks_of_20_m_and_some_bands_is_read_as_sentinel_2() -> N
     where = "Sentinel_2, tile T31UFQ"
     lack = f"{where}: 51 of 51 products without the mask"
     assert notes == (
-        f"{where}: not read, since keep_bands leaves them out and some products lack them: B5, B6, B7, B8",
+        f"{where}: not read, excluded by keep_bands and missing in some products: B5, B6, B7, B8",
         f"{where}: 51 of 51 products without MASKS/*_CLM_R1.tif: MASKS/*_CLM_R2.tif is read instead",
         f"{lack} SAT (MASKS/*_SAT_R1.tif): no pixel of these is left out by it",
         f"{lack} EDG (MASKS/*_EDG_R1.tif): they have data where their bands have some",

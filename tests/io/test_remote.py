@@ -21,7 +21,7 @@ from iota2.io.files.addresses import is_remote, masked, secret_in
 from iota2.io.files.gdal import open_image, open_raster
 from iota2.io.files.remote import fetch, remote_state, session
 from iota2.io.series.reader import CubeReader
-from iota2.io.stac.products import _reach
+from iota2.io.stac.products import _probe_servers
 from iota2.run.survey import listing
 from iota2.testing.products import Layer, write_raster
 from tests.io.web import Web, serving
@@ -118,7 +118,7 @@ def test_only_images_are_opened(web: Web) -> None:
 def test_a_server_that_gives_files_as_a_whole_is_refused(web: Web) -> None:
     web.pieces = False
     with pytest.raises(InputError, match=r"band.tif: the server gives files only as a whole.*Download"):
-        _reach([web.url("band.tif")])
+        _probe_servers([web.url("band.tif")])
 
 
 def test_documents_are_bounded(web: Web) -> None:
@@ -195,7 +195,7 @@ def test_servers_that_ask_for_a_password_get_that_of_netrc(
     (home / ".netrc").write_text("machine 127.0.0.1 login me password SECRET", encoding="utf-8")
     (home / ".netrc").chmod(0o600)
     monkeypatch.setenv("HOME", str(home))
-    _reach([web.url("band.tif")])
+    _probe_servers([web.url("band.tif")])
     with open_image(web.url("band.tif")) as source:
         assert np.array_equal(source.read(1), VALUES)
     assert len(fetch(web.url("band.tif"))) > 100

@@ -149,8 +149,8 @@ def test_what_s1tiling_writes_beside_the_images_is_passed_over(images: Path) -> 
     series, notes = scan_tile(DES, images, TILE)
     assert series == before
     assert [note.partition(": ")[2] for note in notes] == [
-        "passed over, no files of a product: S1_vv_DES_dates.txt",
-        "passed over, of another tile: s1a_31TDJ_vv_DES_110_20180317txxxxxx.tif",
+        "ignored, no files of a product: S1_vv_DES_dates.txt",
+        "ignored, of another tile: s1a_31TDJ_vv_DES_110_20180317txxxxxx.tif",
     ]
 
 

@@ -155,7 +155,7 @@ def test_the_folder_of_a_tile_has_the_tile_in_its_name(tmp_path: Path) -> None:
         MissingTile, match=rf"userFeat: no folder for tile T32XXX .*; it has {TILE}, dem_.* Correct the"
     ):
         scan_layers(wanted, tmp_path, "T32XXX")
-    with pytest.raises(InputError, match=r"userFeat: '\.\.' is no name of a tile folder") as told:
+    with pytest.raises(InputError, match=r"userFeat: '\.\.' is not a valid name of a tile folder") as told:
         scan_layers(wanted, tmp_path, "..")
     assert not isinstance(told.value, MissingTile)
 

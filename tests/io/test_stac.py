@@ -148,7 +148,7 @@ def test_items_that_do_not_tell_their_tile_are_taken_by_the_only_one(tmp_path: P
     items = items_of(scene, "c", properties={"grid:code": "WRS2-199029"})
     folder = write_items(items, tmp_path / "items")
     assert found_by_items(USGS, folder)[0] == scene
-    with pytest.raises(MissingTile, match=r"2 items without a tile that could be told .*: run each by itself"):
+    with pytest.raises(MissingTile, match=r"2 items without a tile that could be told .*: run each separately"):
         found_by_items(USGS, folder, (TILE, "T31TDJ"))
     items[0]["properties"]["grid:code"] = "MGRS-31TCJ"
     found, notes = found_by_items(USGS, write_items(items, folder), (TILE, "T31TDJ"))
@@ -197,12 +197,12 @@ def test_what_is_passed_over_is_counted(items: list[Item], tmp_path: Path) -> No
     found, notes = read_items(Search(str(folder), ("c",), start=date(2018, 5, 1), end=date(2018, 5, 31)))
     assert [one.day for one in found] == [date(2018, 5, 11)]
     assert notes == (
-        "STAC items: passed over, JSON files that are no STAC items: 1",
-        "STAC items: passed over, before start_date or after end_date: 1",
-        "STAC items: passed over, features that are no STAC items: 2",
-        "STAC items: passed over, of collection d: 1",
-        "STAC items: passed over, of no collection: 1",
-        "STAC items: passed over, without a datetime: 1 (c)",
+        "STAC items: ignored, JSON files that are not STAC items: 1",
+        "STAC items: ignored, before start_date or after end_date: 1",
+        "STAC items: ignored, features that are not STAC items: 2",
+        "STAC items: ignored, of collection d: 1",
+        "STAC items: ignored, of no collection: 1",
+        "STAC items: ignored, without a datetime: 1 (c)",
     )
 
 
@@ -427,11 +427,11 @@ def test_items_that_are_left_out_are_counted_and_the_first_named(several: list[I
     found, _ = read_items(Search(str(write_items(several, tmp_path / "items")), ("c",)))
     placed = place_items(USGS, found, (TILE,))
     _, (note,) = scan_items(USGS, placed, TILE, source="x", skip_damaged=True)
-    assert f"left out, not complete: 3 products: {several[1]['id']} (lacks the asset" in note
+    assert f"left out, incomplete: 3 products: {several[1]['id']} (lacks the asset" in note
     without_asset(several[0], tmp_path)
     found, _ = read_items(Search(str(write_items(several, tmp_path / "items")), ("c",)))
     placed = place_items(USGS, found, (TILE,))
-    assert "every product is damaged, none is left" in refusal(
+    assert "every product is damaged or incomplete" in refusal(
         lambda: scan_items(USGS, placed, TILE, source="x", skip_damaged=True)
     )
 
@@ -782,7 +782,7 @@ def test_metadata_are_read_from_a_server(tmp_path: Path, items: list[Item], web:
     assert found_by_items(S2C, folder, remote=True)[0].scaling(0, "B02") == (2.0, 0.0)
     entity = '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>'
     (web.folder / "MTD_MSIL2A.xml").write_text(entity, encoding="utf-8")
-    assert "holds a document type or entities" in refusal(lambda: found_by_items(S2C, folder, remote=True))
+    assert "a document type or entities" in refusal(lambda: found_by_items(S2C, folder, remote=True))
 
 
 def test_files_that_a_server_does_not_give_are_no_damaged_products(tmp_path: Path, web: Web) -> None:

@@ -20,7 +20,7 @@ from iota2.io.archive.headers import Header
 from iota2.io.archive.products import native_geobox, scan_tile
 from iota2.io.archive.recognition import recognize
 from iota2.io.archive.specs import builtin_specs, parse_spec
-from iota2.io.archive.value_range import out_of_range_values, unheld_nodata
+from iota2.io.archive.value_range import out_of_range_values, unrepresentable_nodata
 from iota2.io.series.reader import CubeReader
 from iota2.testing.products import write_series
 
@@ -91,7 +91,7 @@ def test_nodata_that_the_type_cannot_hold_is_noted(bands: str, nodata: float | N
     spec = replace(RIGHT, nodata=nodata)
     found = [headers(spec, bands, "uint8")] * 2
     assert out_of_range_values(spec, found) == []
-    told = unheld_nodata(spec, found)
+    told = unrepresentable_nodata(spec, found)
     assert len(told) == (0 if possible else 1)
     if nodata is not None and not possible:
         start = f"no pixel of RED, NIR counts as without data by its value: nodata {nodata:g} of the description"

@@ -175,7 +175,7 @@ def test_an_older_version_does_not_stop_a_run_and_takes_the_place_of_one_that_is
     scene, _ = scan_tile(USGS, tmp_path, TILE)
     assert scene.acquisitions[0].product == newer.name
     (tile,) = recognize(USGS, tmp_path).tiles
-    assert tile.passed_over == {older.name: f"an older version of {newer.name}, which is used"}
+    assert tile.ignored == {older.name: f"an older version of {newer.name}, which is used"}
     assert tile.usable
     spoilt.write_bytes(whole)
     next(newer.glob("*_SR_B4.TIF")).write_bytes(b"")

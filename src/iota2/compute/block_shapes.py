@@ -1,4 +1,4 @@
-"""The shapes of the blocks in which a scene is decoded and computed, within a budget of memory."""
+"""Shapes of the blocks in which a scene is decoded and computed, within a memory budget."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from iota2.compute.placement import Range, reached
-from iota2.compute.stored_files import LOW, piece_shape, stored_type
+from iota2.compute.stored_files import MAX_LOW_STRIP_ROWS, piece_shape, stored_type
 from iota2.core.grid import Block, blocks, moved_back, resolution
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import FileFormat, Scene, SensorScene
 from iota2.errors import ConfigError
 
 MIN_ROWS, MIN_COLS = SMALLEST = 16, 64
-"""The smallest block worth reading."""
-COMPUTED = ((64, 256), (32, 256), (32, 128), (16, 128), (MIN_ROWS, MIN_COLS))
-"""Shapes of blocks that are computed, best first: the features of some thousand pixels stay near the processor, and
-the rows around a block, which resampling reads too, are few beside its own."""
+"""Rows and columns of the smallest useful block."""
+COMPUTED_SHAPES = ((64, 256), (32, 256), (32, 128), (16, 128), (MIN_ROWS, MIN_COLS))
+"""Shapes of computed blocks, best first: the features of some thousand pixels stay in the processor's cache, and the
+surrounding rows that resampling reads are few compared with those of the block."""
 _MASK_BYTES = 32
-"""Bytes for each pixel of a block while one mask of one date is read."""
+"""Bytes per pixel of a block while one mask of one date is read."""
 _MASK_BYTES_BEYOND = 20
-"""The same for each further pixel of the mask, when it has more than the block."""
+"""The same for each further pixel of a mask with more pixels than the block."""
 _SCALING_BYTES = 11
-"""Bytes for each value, beside those as stored, while bands are scaled and found to have data."""
+"""Bytes per value, in addition to the stored ones, while bands are scaled and checked for data."""
 _COUNT_BYTES = 16
-"""Bytes for each pixel of a block: clear dates in several steps, the region."""
+"""Bytes per pixel of a block: clear dates in several steps, the region."""
 _PLACEMENT_BYTES = 60
-"""Bytes for each pixel of a block and lattice of another projection: where the pixel lies there."""
+"""Bytes per pixel of a block and grid of another projection: position of the pixel."""
 _FILTER_BYTES = 28
-"""Bytes for each pixel while speckle is filtered, beside the values before and after it."""
+"""Bytes per pixel of the speckle filter, in addition to its input and output."""
 _MAX_ROUNDS = 4
-"""How often a shape is made smaller at most, to pay for the margins around it."""
+"""Maximum number of attempts to shrink a shape, to make room for the margins around it."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,14 @@ class BlockShapes:
     """Rows and columns of blocks."""
 
     decoded: tuple[int, int]
-    """What is decoded at once."""
+    """Shape of the blocks that are decoded at once."""
     computed: tuple[int, int]
-    """What is made into features at once, inside of the other."""
+    """Shape of the blocks whose features are computed at once, inside the decoded blocks."""
     cell: tuple[int, int]
-    """Blocks that are decoded lie in cells of this shape, cell after cell, so that what files store together is
-    wanted for a short time."""
+    """Decoded blocks are ordered by cells of this shape, so that tiles of files are needed for a short time only."""
 
     def in_order(self, tile: str, geobox: GeoBox, rows: Range | None = None) -> list[Block]:
-        """The blocks that are decoded, of a tile or some rows of it."""
+        """The decoded blocks of a tile, or of some rows of it."""
         return [
             block
             for cell in blocks(tile, geobox, self.cell, rows)
@@ -71,18 +70,17 @@ def block_shapes(
     share: float = 1.0,
     threads: int = 1,
 ) -> BlockShapes:
-    """Shapes of blocks in which ``scene`` is read and made into features within ``memory`` bytes.
+    """Shapes of blocks in which ``scene`` is read and turned into features within ``memory`` bytes.
 
-    Of each computed pixel counts the most that is held at a time: the series (4 bytes a value) with what resampling
-    needs; the series and the features with what filters need; the features and ``extra_bytes`` that the caller needs
-    once the series are gone. Of each decoded pixel, what the files store of it and around it, and masks of ``regions``;
-    twice with several ``threads``, when the next block is decoded while one is computed. Of each thread, what a file
-    stores together. ``reserved`` bytes are the caller's whatever the shape. All this is kept below ``share`` of the
-    memory.
+    Memory per computed pixel is the maximum of: the series (4 bytes a value) with the buffers of resampling; the series
+    and the features with the buffers of filters; the features and ``extra_bytes`` of the caller. Memory per decoded
+    pixel: stored values of the block and its surroundings, and masks of ``regions``; twice with several ``threads``,
+    when the next block is decoded in the background. Memory per thread: a tile or strip of a file. ``reserved`` bytes
+    belong to the caller whatever the shape. The sum is kept below ``share`` of the memory.
 
-    Decoded are full-width strips first, since most archives store images in strips; narrower blocks of 16 rows when
-    even those do not fit. Of files stored in tiles, rows of whole tiles, some tiles of one row, or parts of a tile.
-    ConfigError says how much memory the smallest blocks need.
+    Full-width strips are preferred, since most archives store images in strips; narrower blocks of 16 rows are the
+    fallback. For files stored in tiles: rows of whole tiles, some tiles of one row, or parts of a tile. ConfigError
+    says how much memory the smallest blocks need.
     """
     needs = _BlockMemory(scene, recipe, extra_bytes, regions, ahead=threads > 1)
     reserved += threads * needs.piece_bytes()
@@ -90,7 +88,7 @@ def block_shapes(
     least = MIN_ROWS, min(MIN_COLS, width)
     smallest = (needs.computed(least) + needs.decoded(least)) * least[0] * least[1] + reserved
     found = []
-    for shape in COMPUTED:
+    for shape in COMPUTED_SHAPES:
         inner = min(shape[0], height), min(shape[1], width)
         left = share * memory - reserved - needs.computed(inner) * inner[0] * inner[1]
         fitting = _shape(scene, needs.decoded, left, needs.tile)
@@ -99,11 +97,11 @@ def block_shapes(
             found.append(BlockShapes(outer, (min(inner[0], outer[0]), min(inner[1], outer[1])), cell))
     if not found:
         raise _too_little(scene, memory, smallest / share)
-    return max(found, key=_worth)
+    return max(found, key=_preference)
 
 
-def _worth(shapes: BlockShapes) -> tuple[int, int]:
-    """Larger computed blocks are better; of the same, larger decoded ones."""
+def _preference(shapes: BlockShapes) -> tuple[int, int]:
+    """Sort key of shapes: larger computed blocks first, then larger decoded blocks."""
     (rows, cols), decoded = shapes.computed, shapes.decoded
     return rows * cols, decoded[0] * decoded[1]
 
@@ -131,8 +129,8 @@ def mask_block_shape(scene: Scene, memory: int, *, threads: int = 1) -> tuple[in
 
 
 def _mask_bytes(scene: Scene, sensor: SensorScene, shape: tuple[int, int]) -> float:
-    """For each pixel of a block of a shape: one mask of one date, or the reference band, while it is read; where the
-    block lies on their lattices."""
+    """Bytes per pixel of a block of a shape: one mask of one date, or the reference band, while it is read; position of
+    the block on their grids."""
     names = (sensor.spec.reference.name, *(rule.name for rule in sensor.spec.masks))
     grids = list({sensor.grids[name]: None for name in names if name in sensor.grids})
     windows = [_window(scene, sensor, grid, shape) for grid in grids]
@@ -143,7 +141,7 @@ def _mask_bytes(scene: Scene, sensor: SensorScene, shape: tuple[int, int]) -> fl
 
 @dataclass(frozen=True)
 class _BlockMemory:
-    """Bytes that blocks of a scene take."""
+    """Memory of the blocks of a scene, in bytes."""
 
     scene: Scene
     recipe: FeatureRecipe
@@ -152,7 +150,7 @@ class _BlockMemory:
     ahead: bool
 
     def computed(self, shape: tuple[int, int]) -> float:
-        """For each pixel of a computed block of a shape: the most that is held at a time."""
+        """Maximum memory per pixel of a computed block of a shape."""
         series = aside = resampling = 0.0
         for sensor, wanted in self._sensors():
             dates, bands, halo = len(sensor.acquisitions), len(wanted.bands), wanted.halo
@@ -165,13 +163,14 @@ class _BlockMemory:
         return max(series + resampling, series + aside + features, features + self.extra_bytes) + _COUNT_BYTES
 
     def decoded(self, shape: tuple[int, int]) -> float:
-        """For each pixel of a decoded block of a shape: what is stored of it and around it, and its regions.
+        """Memory per pixel of a decoded block of a shape: stored values of the block and its surroundings, and its
+        regions.
 
-        Rows that the block below needs again are there twice for a moment.
+        Rows that the block below needs again are temporarily stored twice.
         """
         total = 2.0 * self.regions
         for sensor, wanted in self._sensors():
-            for number, names in self._lattices(sensor, wanted).items():
+            for number, names in self._grids(sensor, wanted).items():
                 grid = sensor.grids[names[0]]
                 rows, cols = self._window(sensor, number, shape, around=self.recipe.halo)
                 plain = shape[0] * resolution(self.scene.geobox)[1] / resolution(grid)[1]
@@ -181,18 +180,18 @@ class _BlockMemory:
         return (1 + self.ahead) * total + _COUNT_BYTES
 
     def piece_bytes(self) -> int:
-        """What the files of a date store together, at most: so much one thread holds beside all else."""
+        """Maximum size of a tile or strip of the files of a date, which each thread stores in addition."""
         most = 0
         for sensor, _ in self._sensors():
             for file in {file for date in sensor.acquisitions for file in date.formats.values()}:
                 rows, cols = piece_shape(file.shape, file.block)
-                if file.block[1] < file.shape[1] or file.block[0] > LOW:
+                if file.block[1] < file.shape[1] or file.block[0] > MAX_LOW_STRIP_ROWS:
                     most = max(most, rows * cols * file.bands * np.dtype(file.dtype).itemsize)
         return most
 
     @cached_property
     def tile(self) -> tuple[int, int] | None:
-        """Rows and columns of the tiles in which files are stored, if any are."""
+        """Rows and columns of the tiles in which files are stored; None for files without tiles."""
         files: list[tuple[FileFormat, GeoBox]] = []
         for sensor, wanted in self._sensors():
             reference = sensor.spec.reference.name
@@ -205,9 +204,9 @@ class _BlockMemory:
         return [(s, recipes[s.spec.name]) for s in self.scene.sensors if s.spec.name in recipes and s.acquisitions]
 
     def _resampling_bytes(self, sensor: SensorScene, wanted: SensorRecipe, shape: tuple[int, int]) -> float:
-        """For each pixel: bands of one lattice as stored (twice when warped), resampled, scaled."""
+        """Bytes per pixel: bands of one grid as stored (twice when warped), resampled, scaled."""
         most = 0.0
-        for number, names in self._lattices(sensor, wanted).items():
+        for number, names in self._grids(sensor, wanted).items():
             bands = [self._sizes[sensor.spec.name, name] for name in names if name in wanted.bands]
             rows, cols = self._window(sensor, number, shape, around=wanted.halo)
             copies = 1 if sensor.grids[names[0]].crs == self.scene.geobox.crs else 2
@@ -216,15 +215,15 @@ class _BlockMemory:
         return most * len(sensor.acquisitions)
 
     def _placement_bytes(self, sensor: SensorScene, wanted: SensorRecipe) -> int:
-        """For each pixel: where it lies on lattices of other projections."""
-        warped = [names for names in self._lattices(sensor, wanted).values() if self._is_warped(sensor, names)]
+        """Bytes per pixel: position on grids of other projections."""
+        warped = [names for names in self._grids(sensor, wanted).values() if self._is_warped(sensor, names)]
         return _PLACEMENT_BYTES * len(warped) * len({acquisition.shift for acquisition in sensor.acquisitions})
 
     def _is_warped(self, sensor: SensorScene, names: Sequence[str]) -> bool:
         return bool(sensor.grids[names[0]].crs != self.scene.geobox.crs)
 
-    def _lattices(self, sensor: SensorScene, wanted: SensorRecipe) -> Mapping[int, list[str]]:
-        """Bands and masks that are read, by the number of their lattice."""
+    def _grids(self, sensor: SensorScene, wanted: SensorRecipe) -> Mapping[int, list[str]]:
+        """Bands and masks to read, by the number of their grid."""
         found: dict[int, list[str]] = {}
         for name in (*wanted.bands, *(rule.name for rule in sensor.spec.masks)):
             if name in sensor.lattices:
@@ -233,7 +232,7 @@ class _BlockMemory:
 
     @cached_property
     def _sizes(self) -> dict[tuple[str, str], int]:
-        """Bytes of a pixel of each band and mask of a sensor, once it is read."""
+        """Bytes of a pixel of each band and mask of a sensor, after reading."""
         found = {}
         for sensor, wanted in self._sensors():
             for name in (*wanted.bands, *(rule.name for rule in sensor.spec.masks)):
@@ -242,7 +241,7 @@ class _BlockMemory:
         return found
 
     def _window(self, sensor: SensorScene, number: int, shape: tuple[int, int], *, around: int) -> tuple[float, float]:
-        """Rows and columns that a block of a shape, and pixels ``around`` it, reads of a lattice, at most."""
+        """Maximum rows and columns that a block of a shape, and pixels ``around`` it, reads of a grid."""
         grid = next(sensor.grids[name] for name in sensor.lattices if sensor.lattices[name] == number)
         return _window(self.scene, sensor, grid, shape, around=around)
 
@@ -250,7 +249,7 @@ class _BlockMemory:
 def _window(
     scene: Scene, sensor: SensorScene, grid: GeoBox, shape: tuple[int, int], around: int = 0
 ) -> tuple[float, float]:
-    """Rows and columns that a block of a shape, and pixels ``around`` it, reads of a lattice of a sensor, at most."""
+    """Maximum rows and columns that a block of a shape, and pixels ``around`` it, reads of a grid of a sensor."""
     probes = _probes(scene, shape) + np.array([-1, 1, -1, 1]) * around
     most = np.zeros(2)
     for shift in {acquisition.shift for acquisition in sensor.acquisitions}:
@@ -260,16 +259,16 @@ def _window(
 
 
 def _probes(scene: Scene, shape: tuple[int, int]) -> np.ndarray:
-    """(9, 4) blocks of a shape at the corners, the sides and in the middle: a file need not cover all of a tile."""
+    """(9, 4) blocks of a shape at the corners, the sides and in the middle: a file need not cover the whole tile."""
     (height, width), (rows, cols) = scene.geobox.shape, shape
     firsts = itertools.product((0, (height - rows) // 2, height - rows), (0, (width - cols) // 2, width - cols))
     return np.array([(top, top + rows, left, left + cols) for top, left in firsts])
 
 
 def _stored_tile(scene: Scene, found: Iterable[tuple[FileFormat, GeoBox]]) -> tuple[int, int] | None:
-    """Rows and columns, on the working lattice, of the tiles in which most files are stored that are in tiles.
+    """Rows and columns, on the working grid, of the most frequent tiles of files.
 
-    ``found``: format and lattice of each file. None when all are stored in strips, or in one piece.
+    ``found``: format and grid of each file. None when all files are stored in strips, or in one piece.
     """
     tiled = Counter((file.block, grid) for file, grid in found if file.block[1] < file.shape[1])
     if not tiled:
@@ -285,9 +284,9 @@ def _stored_tile(scene: Scene, found: Iterable[tuple[FileFormat, GeoBox]]) -> tu
 def _shape(
     scene: Scene, per_pixel: Callable[[tuple[int, int]], float], memory: float, tile: tuple[int, int] | None
 ) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """Cells, and blocks inside of them, that take at most ``memory`` bytes, see ``BlockShapes``; None if none do.
+    """Cells, and blocks inside them, that take at most ``memory`` bytes, see ``BlockShapes``; None if none do.
 
-    ``per_pixel``: bytes that a pixel of a block of a shape needs.
+    ``per_pixel``: bytes per pixel of a block of a shape.
     """
     height, width = scene.geobox.shape
     if memory >= per_pixel((height, width)) * height * width:

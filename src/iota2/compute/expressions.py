@@ -1,4 +1,4 @@
-"""Expressions of the bands of one date, as users write them in ``additional_features``: their grammar and meaning."""
+"""Expressions of the bands of one date, as users write them in ``additional_features``: grammar and semantics."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from iota2.core.words import did_you_mean
 from iota2.errors import ConfigError
 
 MAX_LENGTH = 4000
-"""Characters of an expression."""
+"""Maximum number of characters of an expression."""
 MAX_DEPTH = 100
-"""Values that an expression may keep for later at once; what it needs grows with its nesting to the right."""
+"""Maximum stack depth of an expression; it grows with the nesting to the right."""
 
 GRAMMAR = r"""
 ?start:      choice
@@ -49,7 +49,7 @@ FUNCTION: /(?!(and|or|not)\b)[A-Za-z_][A-Za-z_0-9]*(?=\s*\()/
 BAND:     /(?!(and|or|not)\b)[A-Za-z_][A-Za-z_0-9]*(?!\s*\()(?![A-Za-z_0-9])/
 %ignore /\s+/
 """
-"""From what binds least to what binds most."""
+"""Grammar, from the operator with the lowest precedence to the highest."""
 
 OPERATORS: Mapping[str, str] = {
     "a ^ b, a ** b": "a to the power of b; `2 ^ 3 ^ 2` is `2 ^ (3 ^ 2)`, and `-2 ^ 2` is `-(2 ^ 2)`",
@@ -62,7 +62,7 @@ OPERATORS: Mapping[str, str] = {
     "a || b, a or b": "1 if one is not 0, otherwise 0; if a is not 0, b may be undefined",
     "a ? b : c": "b if a is not 0, otherwise c; the other may be undefined",
 }
-"""What the operators mean, from what binds most to what binds least."""
+"""Meaning of the operators, from the highest precedence to the lowest."""
 
 _PARSER = Lark(GRAMMAR, parser="lalr", lexer="basic")
 _POSITION = re.compile(r"(?:im1)?b(\d+)")
@@ -75,9 +75,9 @@ class Function:
     op: Op
     about: str
     arguments: int | None = 1
-    """None: any number of them, done two by two."""
+    """Number of arguments; None for any number, combined pairwise."""
     averaged: bool = False
-    """The result is divided by the number of arguments."""
+    """Whether the result is divided by the number of arguments."""
 
 
 FUNCTIONS: Mapping[str, Function] = {
@@ -109,14 +109,15 @@ FUNCTIONS: Mapping[str, Function] = {
     "avg": Function(Op.ADD, "mean of the arguments", None, averaged=True),
     "ndvi": Function(Op.NDVI, "ndvi(r, n): (n - r) / (n + r)", 2),
 }
-"""Functions by name. Names and meaning are those that muParser documents (https://beltoforion.de/en/muparser), and
-``ndvi`` that of OTB's BandMath."""
+"""Functions by name. Names and semantics are those of muParser (https://beltoforion.de/en/muparser), and ``ndvi`` that
+of OTB's BandMath."""
 
 
 def split_expressions(text: str) -> tuple[str, ...]:
-    """The expressions of a text that separates them by commas; commas between parentheses belong to a function.
+    """Expressions of a text, separated by commas; commas in parentheses belong to a function.
 
-    Blanks become single ones. Nothing between two commas is an empty expression; a blank text has none at all.
+    Blanks are reduced to single ones. Nothing between two commas is an empty expression; a blank text has no
+    expression.
     """
     depth, start, found = 0, 0, []
     for position, sign in enumerate(text):
@@ -128,7 +129,7 @@ def split_expressions(text: str) -> tuple[str, ...]:
 
 
 def expression_problems(expressions: Sequence[str], bands: Sequence[str]) -> Iterator[str]:
-    """What is wrong with expressions of these bands, a sentence each."""
+    """Problems of expressions of these bands, as messages."""
     for number, text in enumerate(expressions, 1):
         if not text:
             yield f"expression {number} of {len(expressions)} is empty; expected one on each side of every comma"
@@ -141,7 +142,7 @@ def expression_problems(expressions: Sequence[str], bands: Sequence[str]) -> Ite
 
 
 def bands_by_position(expressions: Sequence[str], bands: Sequence[str]) -> dict[str, str]:
-    """``b1`` and the like that valid expressions use, with the bands that they stand for."""
+    """Bands that valid expressions name by position (``b1`` …), by this name."""
     names = [str(part) for text in expressions for part in _parse(text) if _is(part, "BAND")]
     places = sorted({int(match[1]) for match in map(_POSITION.fullmatch, names) if match})
     return {f"b{place}": bands[place - 1] for place in places}
@@ -149,9 +150,9 @@ def bands_by_position(expressions: Sequence[str], bands: Sequence[str]) -> dict[
 
 @lru_cache(maxsize=1024)
 def compile_expression(text: str, bands: tuple[str, ...]) -> Program:
-    """The program of an expression; ``bands`` are those of a date, in order.
+    """Compile an expression; ``bands`` are the bands of a date, in order.
 
-    Raises ConfigError with all the problems, each with its column; a syntax error comes alone.
+    Raises ConfigError with all the problems, each with its column; a syntax error is reported alone.
     """
     if len(text) > MAX_LENGTH:
         raise ConfigError([f"column {MAX_LENGTH}: it has {len(text)} characters; expected at most {MAX_LENGTH}"])
@@ -170,7 +171,7 @@ def compile_expression(text: str, bands: tuple[str, ...]) -> Program:
 
 
 class _Writer:
-    """Writes a program from the parts of an expression, operands before what is done with them."""
+    """Translates the parts of an expression into a program, operands before operators."""
 
     def __init__(self, bands: tuple[str, ...]) -> None:
         self.steps: list[tuple[Op, int]] = []
@@ -181,7 +182,7 @@ class _Writer:
         self._kept = 0
 
     def write(self, part: Token | Tree[Token]) -> None:
-        """Add the steps of one part."""
+        """Append the operations of one part."""
         if isinstance(part, Tree):
             if part.data == "call":
                 self._call(part.children)
@@ -222,7 +223,7 @@ class _Writer:
             self._step(Op.DIVIDE)
 
     def _band(self, token: Token) -> int:
-        """Position from 0 of the band that is meant; 0, with the problem noted, for none."""
+        """Position (from 0) of a band; 0, with a noted problem, for an unknown band."""
         name, bands = str(token), self._bands
         listed = ", ".join(f"b{k} = {band}" for k, band in enumerate(bands, 1))
         match = _POSITION.fullmatch(name)
@@ -249,9 +250,9 @@ class _Writer:
 
 
 def _parse(text: str) -> list[Token | Tree[Token]]:
-    """The parts of an expression in the order in which they are computed; ConfigError where it stops being one.
+    """The parts of an expression in order of evaluation; ConfigError at the first syntax error.
 
-    Without recursion, because a text may nest deep.
+    Without recursion, because of deeply nested texts.
     """
     try:
         pending: list[Token | Tree[Token]] = [_PARSER.parse(text)]
@@ -271,11 +272,11 @@ def _is(part: Token | Tree[Token], kind: str) -> bool:
 
 
 def _syntax_problem(err: UnexpectedInput, text: str) -> str:
-    """Where a text stops being an expression, and what could have stood there."""
+    """Position of a syntax error, and what was expected there."""
     if not isinstance(err, UnexpectedToken):
         sign = text[err.pos_in_stream or 0]
         hint = f"; did you mean '{2 * sign}'?" if sign in "=&|" else ""
-        return f"column {err.column}: '{sign}' means nothing in an expression{hint}"
+        return f"column {err.column}: '{sign}' is not allowed in an expression{hint}"
     accepted = err.accepts or err.expected
     if "NUMBER" in accepted:
         said = ["a band, a number, a function or '('"]
@@ -284,4 +285,4 @@ def _syntax_problem(err: UnexpectedInput, text: str) -> str:
     expected = " or ".join(said)
     if err.token.type == "$END":
         return f"column {len(text) + 1}: it ends here, expected {expected}"
-    return f"column {err.token.column}: '{err.token}' stands here, expected {expected}"
+    return f"column {err.token.column}: '{err.token}' found, expected {expected}"

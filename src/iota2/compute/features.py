@@ -1,4 +1,4 @@
-"""From pixels to named features: the one road for sample extraction, classification and feature maps."""
+"""Named features of pixels: shared by sample extraction, classification and feature maps."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from iota2.errors import FeatureMismatch
 
 
 def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBlock:
-    """The features of one block, as ``recipe`` says; ``cubes`` by sensor name, all on the block's lattice.
+    """The features of one block, as defined by ``recipe``; ``cubes`` by sensor name, all on the block's grid.
 
-    A cube reaches beyond the block by the halo of its sensor's recipe, or to the edge of the tile; features are those
+    A cube extends beyond the block by the halo of its sensor's recipe, or to the edge of the tile; features are those
     of the block. Without a halo, every value depends on its own pixel only.
 
-    With gap filling, values that are not valid are never used. With raw dates, values are as stored, save that NaN
-    becomes ``MISSING``, which is also what indices, expressions and relative reflectances are of a date on which any
-    band is without data. An expression without a finite value is ``MISSING``.
+    With gap filling, invalid values are never used. With raw dates, values are as stored, except that NaN becomes
+    ``MISSING``; indices, expressions and relative reflectances are ``MISSING`` on a date without data in some band. An
+    expression without a finite value is ``MISSING``.
 
-    ``n_valid`` sums the clear observations of the sensors that have dates. It is 0, and whoever predicts masks the
-    pixel by that, where a sensor shows nothing or a layer has no data, since part of the features would be invented:
-    they are 0 there. With ``allow_missing`` they are ``MISSING`` instead, as they are of a sensor without a cube, and
-    ``n_valid`` is 0 only where no sensor with dates shows anything.
+    ``n_valid`` sums the clear observations of the sensors with dates. It is 0, which masks the pixel in predictions,
+    where a sensor has no observation or a layer has no data: some features, set to 0 there, would be invented. With
+    ``allow_missing`` these features are ``MISSING`` instead, like those of a sensor without a cube, and ``n_valid`` is
+    0 only where no sensor with dates has an observation.
 
-    Raises FeatureMismatch, with all the reasons, when the cubes cannot give these features; ValueError when a
-    series is not sorted by day.
+    Raises FeatureMismatch, with all the reasons, when the cubes cannot give these features; ValueError when a series is
+    not sorted by day.
     """
     problems = [*_mismatches(cubes, recipe)]
     if problems:
@@ -68,9 +68,9 @@ def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBl
 
 
 def filtered_block(cube: Cube, recipe: SensorRecipe) -> Cube:
-    """A cube after all that reads the neighbours of a pixel, without its margins.
+    """A cube without margins, after all operations that read the neighbours of a pixel.
 
-    What is left to do is the recipe's ``pointwise`` one, and gives the same features for any choice of the pixels.
+    The recipe's ``pointwise`` form of the result gives the same features for any selection of pixels.
     """
     if recipe.speckle_radius:
         cube = replace(cube, values=multitemporal_filter(cube.values, cube.valid, recipe.speckle_radius))
@@ -78,7 +78,7 @@ def filtered_block(cube: Cube, recipe: SensorRecipe) -> Cube:
 
 
 def _write_features(cube: Cube, recipe: SensorRecipe, missing: float, out: np.ndarray) -> np.ndarray:
-    """Write the features of one sensor into ``out`` (feature, y, x); its clear observations (y, x)."""
+    """Compute the features of one sensor into ``out`` (feature, y, x); returns its clear observations (y, x)."""
     cube = filtered_block(cube, recipe)
     if recipe.static:
         out[:] = _layers(cube, recipe, missing)
@@ -94,10 +94,10 @@ def _layers(cube: Cube, recipe: SensorRecipe, missing: float) -> np.ndarray:
 
 
 def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
-    """Write the features of one sensor into ``out`` (feature, y, x).
+    """Compute the features of one sensor into ``out`` (feature, y, x).
 
-    The series is computed where its copy belongs, or aside when no copy is asked for; indices and expressions read it
-    there before relative reflectances or decibels replace it.
+    The series is computed in its place among the features, or in a temporary array without ``copy_input``; indices and
+    expressions read it before relative reflectances or decibels replace it.
     """
     if not len(out):
         return
@@ -108,7 +108,7 @@ def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
     pixels = shape[2] * shape[3]
     roles = {role: recipe.bands.index(band) for role, band in recipe.roles.items() if band in recipe.bands}
     spectra = Spectra(series.reshape(*shape[:2], pixels), roles, recipe.atmospheric_correction)
-    missing = None if recipe.gapfilling else without_data(spectra.values, _marker(cube))
+    missing = None if recipe.gapfilling else without_data(spectra.values, _nodata_value(cube))
     indices = recipe.effective_indices
     derived = out[copied:].reshape(len(indices) + len(recipe.expressions), shape[0], pixels)
     for index, target in zip(indices, derived, strict=False):
@@ -125,8 +125,8 @@ def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
         np.nan_to_num(series, copy=False, nan=MISSING, posinf=np.inf, neginf=-np.inf)
 
 
-def _marker(cube: Cube) -> float | None:
-    """The number that says "no data" in a cube; a cube of floats has NaN for it."""
+def _nodata_value(cube: Cube) -> float | None:
+    """No-data value of a cube; NaN for a cube of floats."""
     return cube.nodata if cube.values.dtype.kind in "iu" else None
 
 
@@ -156,56 +156,56 @@ def _replace_by_relative(spectra: Spectra, reference: int, missing: np.ndarray |
 
 
 def _mismatches(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> Iterator[str]:
-    """Why the cubes cannot give the features of the recipe, a sentence each."""
+    """Reasons why the cubes cannot give the features of the recipe, as messages."""
     if not recipe.sensors:
-        yield "the recipe names no sensor: there is nothing to make features of"
+        yield "the recipe contains no sensor, so there are no features"
     for sensor in recipe.sensors:
         yield from recipe_problems(sensor)
         yield from (f"{sensor.sensor}: {problem}" for problem in expression_problems(sensor.expressions, sensor.bands))
         if sensor.sensor in cubes:
             yield from _cube_problems(cubes[sensor.sensor], sensor)
         elif not recipe.allow_missing or not cubes:
-            yield f"{sensor.sensor}: the features need this sensor, the series are of {_some(cubes)}"
+            yield f"{sensor.sensor}: the features need this sensor, the series are of {_listed(cubes)}"
     shapes = {s.sensor: cubes[s.sensor].block_shape for s in recipe.sensors if s.sensor in cubes}
     if len(set(shapes.values())) > 1:
         yield f"the series of the sensors differ in shape (rows, columns): {shapes}"
 
 
 def recipe_problems(recipe: SensorRecipe) -> Iterator[str]:
-    """Why a recipe cannot be followed: indices that do not exist and roles whose band is not kept."""
+    """Reasons why a recipe is invalid: unknown indices, and roles whose band is not kept."""
     unknown = [index for index in recipe.effective_indices if index not in INDICES]
     if unknown:
-        yield f"{recipe.sensor}: unknown index {_some(unknown)}; expected {_some(INDICES)}"
+        yield f"{recipe.sensor}: unknown index {_listed(unknown)}; expected {_listed(INDICES)}"
     needed = {role: index for index in recipe.effective_indices for role in _roles(index)}
     if recipe.relative_reflectance and recipe.copy_input:
         needed[recipe.reference_role] = "relative reflectance"
     for role, use in needed.items():
         if recipe.roles.get(role) not in recipe.bands:
             band = f"{role} band ({recipe.roles.get(role, 'none')})"
-            kept = f"the bands kept are {_some(recipe.bands)}"
+            kept = f"the bands kept are {_listed(recipe.bands)}"
             yield f"{recipe.sensor}: {use} needs the {band}, {kept}"
 
 
 def _roles(index: str) -> tuple[str, ...]:
-    """Roles that an index needs; none for one that does not exist."""
+    """Roles that an index needs; empty for an unknown index."""
     return INDICES[index].roles if index in INDICES else ()
 
 
 def _cube_problems(cube: Cube, recipe: SensorRecipe) -> Iterator[str]:
-    """Bands that the series lacks, and raw dates that are not those of the recipe."""
+    """Bands missing in the series, and raw dates that differ from those of the recipe."""
     absent = [band for band in recipe.bands if band not in cube.bands]
     if absent:
-        yield f"{recipe.sensor}: the features need bands {_some(absent)}, the series has {_some(cube.bands)}"
+        yield f"{recipe.sensor}: the features need bands {_listed(absent)}, the series has {_listed(cube.bands)}"
     if not recipe.gapfilling and not recipe.static and recipe.dates != cube.keys:
         missing = [key for key in recipe.dates if key not in cube.keys]
         excess = [key for key in cube.keys if key not in recipe.dates]
         yield (
             f"{recipe.sensor}: features of raw dates need the same dates in the same order everywhere "
-            f"({len(recipe.dates)} expected, {len(cube.keys)} found; missing: {_some(missing)}; "
-            f"in excess: {_some(excess)}). Give every tile the same dates, or use gap filling"
+            f"({len(recipe.dates)} expected, {len(cube.keys)} found; missing: {_listed(missing)}; "
+            f"in excess: {_listed(excess)}). Give every tile the same dates, or use gap filling"
         )
 
 
-def _some(names: Iterable[str]) -> str:
-    """The names, the first of them when there are many, ``none`` when there are none."""
+def _listed(names: Iterable[str]) -> str:
+    """The names, or the first of many; ``none`` when there are none."""
     return some(list(names), 12) or "none"

@@ -1,7 +1,7 @@
 """Spectral indices of one date of one sensor: the formulas, and the registry by name.
 
-NDVI is Rouse et al. (1974), NDWI here Gao's (1996, Remote Sens. Env. 58) with the sign of (swir - nir),
-Brightness the length of the spectrum. All arrays are float32; a new index is one function and one call of
+NDVI follows Rouse et al. (1974); NDWI follows Gao (1996, Remote Sens. Env. 58), with the sign of (swir - nir);
+Brightness is the length of the spectrum. All arrays are float32. A new index is one function and one call of
 ``register``.
 """
 
@@ -14,14 +14,14 @@ import numba
 import numpy as np
 
 CORRECTION = 0.05
-"""The constant of ``acor_feat``, in the units of the values as they are."""
+"""Constant of ``acor_feat``, in the units of the stored values."""
 
 _CHUNK = 4096
 
 
 @dataclass(frozen=True)
 class Spectra:
-    """The series that indices are made of, with what they need to know about it."""
+    """Series from which indices are computed, with its band roles."""
 
     values: np.ndarray
     """(date, band, pixel) float32, contiguous."""
@@ -32,7 +32,7 @@ class Spectra:
 
 
 IndexFunction = Callable[[Spectra, np.ndarray], None]
-"""Writes an index of all dates into an array (date, pixel) float32."""
+"""Computes an index of all dates into an array (date, pixel) float32."""
 
 
 def ndvi(spectra: Spectra, out: np.ndarray) -> None:
@@ -56,10 +56,10 @@ class Index:
     """A spectral index that configurations can name."""
 
     name: str
-    """Part of its features' names."""
+    """Part of the feature names."""
     function: IndexFunction
     roles: tuple[str, ...] = ()
-    """Roles whose bands it needs."""
+    """Roles of the bands that the index needs."""
 
 
 INDICES: dict[str, Index] = {}
@@ -96,19 +96,19 @@ def normalised_difference(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, corr
     _difference(a, b, np.float32(CORRECTION if correct else 0.0), out)
 
 
-LEAST_INTENSITY = 1e-6
-"""-60 dB, below the noise of any radar: what lies under it, or is not positive, is taken for it."""
+MIN_INTENSITY = 1e-6
+"""-60 dB, below the noise of any radar: replaces lower intensities, including those that are not positive."""
 
 
 def to_decibel(values: np.ndarray) -> None:
     """Replace intensities by 10 log10 of them, in place; NaN stays NaN."""
-    np.maximum(values, np.float32(LEAST_INTENSITY), out=values)
+    np.maximum(values, np.float32(MIN_INTENSITY), out=values)
     np.log10(values, out=values)
     values *= np.float32(10.0)
 
 
 def without_data(values: np.ndarray, nodata: float | None) -> np.ndarray:
-    """(date, pixel) bool: a band of the date is NaN or ``nodata``; (date, band, pixel) in."""
+    """(date, pixel) bool from values (date, band, pixel): a band of the date is NaN or ``nodata``."""
     missing = np.zeros((values.shape[0], values.shape[2]), np.bool_)
     marker = np.float32(np.nan if nodata is None else nodata)
     for bands, target in zip(values, missing, strict=True):

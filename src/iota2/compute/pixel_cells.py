@@ -1,4 +1,4 @@
-"""Selected pixels grouped into cells: small blocks around pixels that lie near each other."""
+"""Selected pixels grouped into cells: small blocks around neighbouring pixels."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from odc.geo.geobox import GeoBox
 from iota2.core.grid import Block, block_of
 
 CELL_SIDES = (8, 16, 32, 64)
-"""Sides of the square cells around selected pixels that lie apart."""
-CALL_PIXELS = 256
-"""The function calls for a cell cost as much as the arithmetic of so many pixels."""
+"""Sides of the square cells around scattered pixels."""
+CALL_COST_PIXELS = 256
+"""Overhead of a cell, expressed as a number of pixels with the same computing time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,17 +22,17 @@ class Cell:
 
     block: Block
     rows: np.ndarray
-    """Within the block."""
+    """Rows within the block."""
     cols: np.ndarray
     at: np.ndarray
-    """Positions of the pixels among those of the larger block."""
+    """Positions of the pixels among the pixels of the larger block."""
 
 
 def selected_blocks(
     tile: str, geobox: GeoBox, rows: np.ndarray, cols: np.ndarray, *, outer: tuple[int, int], inner: tuple[int, int]
 ) -> Iterator[tuple[Block, np.ndarray]]:
-    """Blocks of shape ``inner`` that have selected pixels, in scan order inside of each ``outer`` cell, and the
-    positions of the pixels in each."""
+    """Blocks of shape ``inner`` with selected pixels, in scan order inside each ``outer`` cell, and the positions of
+    the pixels in each block."""
     height, width = geobox.shape
     for (upper, west), within in _occupied(rows, cols, outer):
         lower, east = min(upper + outer[0], height), min(west + outer[1], width)
@@ -45,9 +45,10 @@ def selected_blocks(
 def cells(
     geobox: GeoBox, block: Block, pixels: tuple[np.ndarray, np.ndarray], *, largest: tuple[int, int], halo: int
 ) -> Iterator[Cell]:
-    """Cells of the pixels (rows, columns of the tile) of a block, in scan order; ``at`` are positions among them.
+    """Cells of the pixels (rows, columns of the tile) of a block, in scan order; ``at`` are positions among these
+    pixels.
 
-    ``largest``: rows and columns of a cell at most, ``halo``: pixels around a cell that are read too.
+    ``largest``: maximum rows and columns of a cell, ``halo``: pixels around a cell that are read too.
     """
     (top, bottom), (left, right) = block.rows, block.cols
     rows, cols = pixels[0] - top, pixels[1] - left
@@ -60,14 +61,14 @@ def cells(
 
 
 def cell_shape(rows: np.ndarray, cols: np.ndarray, largest: tuple[int, int], halo: int) -> tuple[int, int]:
-    """Rows and columns of the cells in which the series of some pixels are the least work, ``largest`` at most.
+    """Rows and columns of the cells with the lowest computing cost for some pixels, ``largest`` at most.
 
-    Small cells compute fewer pixels that are not selected; large cells compute fewer pixels of the ``halo`` again.
+    Small cells compute fewer pixels that are not selected; large cells compute fewer pixels of the ``halo`` repeatedly.
     """
 
     def work(shape: tuple[int, int]) -> int:
         count = len(np.unique(rows // shape[0] * (cols.max() + 1) + cols // shape[1]))
-        return count * ((shape[0] + 2 * halo) * (shape[1] + 2 * halo) + CALL_PIXELS)
+        return count * ((shape[0] + 2 * halo) * (shape[1] + 2 * halo) + CALL_COST_PIXELS)
 
     squares = ((min(side, largest[0]), min(side, largest[1])) for side in CELL_SIDES)
     return min([*squares, largest], key=work)
@@ -76,7 +77,7 @@ def cell_shape(rows: np.ndarray, cols: np.ndarray, largest: tuple[int, int], hal
 def _occupied(
     rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]
 ) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
-    """Cells of ``shape`` that have pixels, in scan order: first row and column, positions of the pixels."""
+    """Cells of ``shape`` with pixels, in scan order: first row and column, positions of the pixels."""
     tops, lefts = rows // shape[0] * shape[0], cols // shape[1] * shape[1]
     order = np.lexsort((lefts, tops))
     tops, lefts = tops[order], lefts[order]

@@ -1,4 +1,4 @@
-"""The machine that computes expressions of bands: operations on a stack of values, a chunk of pixels at a time."""
+"""Stack machine that evaluates expressions of bands, a chunk of pixels at a time."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ import numpy as np
 from iota2.core.recipe import MISSING
 
 _CHUNK = 1024
-"""Pixels that an operation is done for at once: what an operation costs itself does not count, and the stack stays in
-the nearest memory of the processor."""
+"""Pixels per operation: enough to make the overhead of an operation negligible, few enough to keep the stack in the
+processor's cache."""
 
 
 class Op(IntEnum):
-    """What a program is made of. Those that put a value onto the stack come first, then those that replace one value,
-    two values, three values."""
+    """Operations of a program: first those that push a value, then those that replace one, two and three values."""
 
     BAND = 0
     NUMBER = 1
@@ -67,29 +66,32 @@ class Op(IntEnum):
 
     @property
     def takes(self) -> int:
-        """Number of values that are taken from the stack; one value is put there."""
+        """Number of values taken from the stack; one value is pushed."""
         return sum(self >= first for first in (Op.NEGATE, Op.ADD, Op.CHOOSE))
 
 
 class Program(NamedTuple):
-    """Operations in the order in which they are done; what is left on the stack is the result."""
+    """Operations in order of execution; the last value on the stack is the result."""
 
     codes: np.ndarray
     """(operation,) int64: members of ``Op``."""
     operands: np.ndarray
-    """(operation,) int64: which band, or which number."""
+    """(operation,) int64: index of the band or number."""
     numbers: np.ndarray
     """(number,) float64."""
     depth: int
-    """The most values that are on the stack at once."""
+    """Maximum number of values on the stack."""
 
 
 def evaluate(program: Program, values: np.ndarray, out: np.ndarray) -> None:
-    """Write the result for each date and pixel into ``out`` (date, pixel) float32; ``values`` are (date, band, pixel).
+    """Compute the result for each date and pixel into ``out`` (date, pixel) float32; ``values`` are (date, band,
+    pixel).
 
-    Computed in double precision. A step that has no finite result (a division by zero, the root of a negative number,
-    an overflow) has no value, nor has what is made of it, save what ``?``, ``&&`` and ``||`` do not need. A result
-    without value, or too large for float32, is ``MISSING``.
+    Computed in double precision. A step without a finite result (division by zero, root of a negative number, overflow)
+    has no value, and neither have results computed from it, except operands that ``?``, ``&&`` and ``
+
+
+    `` do not need. A result without value, or too large for float32, is ``MISSING``.
     """
     _evaluate(program, values, np.float32(MISSING), out)
 
@@ -130,13 +132,13 @@ def _copy(band: np.ndarray, to: np.ndarray) -> None:
 
 @numba.njit(nogil=True, cache=True)
 def _finite(value: float) -> float:
-    """The value, NaN for an infinite one."""
+    """The value; NaN for infinite values."""
     return value if np.isfinite(value) else np.nan
 
 
 @numba.njit(nogil=True, cache=True)
 def _truth(value: bool, a: float, b: float) -> float:
-    """1 for true and 0 for false, NaN where one of the two that are compared has no value."""
+    """1 for true and 0 for false; NaN where one of the compared values is missing."""
     if np.isnan(a) or np.isnan(b):
         return np.nan
     return 1.0 if value else 0.0
@@ -275,7 +277,7 @@ def _replace_two(code: int, a: np.ndarray, b: np.ndarray) -> None:  # noqa: PLR0
 
 @numba.njit(nogil=True, cache=True)
 def _choose(a: np.ndarray, yes: np.ndarray, no: np.ndarray) -> None:
-    """Replace ``a`` by ``yes`` where it is true, by ``no`` where it is not."""
+    """Replace ``a`` by ``yes`` where ``a`` is true, by ``no`` where it is false."""
     for p in range(len(a)):
         if not np.isnan(a[p]):
             a[p] = yes[p] if a[p] != 0 else no[p]

@@ -1,4 +1,4 @@
-"""In which type, and in which pieces, the files of a series are decoded, given their formats."""
+"""Data types and decoding units of the files of a series, from their formats."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 from iota2.compute.valid import kept_type
 from iota2.core.scene import SensorScene
 
-PIECE = 1 << 18
-"""Pixels below which what a file stores together is joined with its neighbours to one piece."""
-LOW = 16
-"""Rows of a low strip, at most."""
+MIN_PIECE_PIXELS = 1 << 18
+"""Minimum number of pixels of a piece: smaller tiles or strips are joined with their neighbours."""
+MAX_LOW_STRIP_ROWS = 16
+"""Maximum number of rows of a low strip."""
 
 
 def stored_type(sensor: SensorScene, name: str) -> np.dtype[Any]:
-    """The common type of the files of one band, as it is resampled, or of a mask, which keeps all its bits."""
+    """Common data type of the files of one band (for resampling) or of a mask (with all its bits)."""
     found = [np.dtype(file.dtype) for file in sensor.formats(name)]
     return kept_type(*found) if name in sensor.spec.band_names else np.result_type(*found)
 
 
 def piece_shape(shape: tuple[int, int], stored: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns of a piece: what is stored together, or some of it beside each other."""
+    """Rows and columns of a piece: one tile or strip, or several adjacent ones."""
     rows, cols = stored
-    while rows * cols < PIECE and (rows < shape[0] or cols < shape[1]):
+    while rows * cols < MIN_PIECE_PIXELS and (rows < shape[0] or cols < shape[1]):
         rows, cols = 2 * rows, (2 * cols if cols < shape[1] else cols)
     return min(rows, shape[0]), min(cols, shape[1])

@@ -1,4 +1,4 @@
-"""The configuration: every option, the two syntaxes it is written in, and how a file is read and checked."""
+"""Configuration: all options, the two file syntaxes, reading and checks."""
 
 from __future__ import annotations
 

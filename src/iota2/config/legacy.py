@@ -1,4 +1,4 @@
-"""How options, sections and builders were spelled in 2020."""
+"""Legacy spellings of options, sections and builders."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECTIONS = {
     "Features": "external_features",
     "Simplification": "simplification",
 }
-"""Old section name to the present one."""
+"""Legacy section name to the present one."""
 
 OPTIONS = {
     # chain
@@ -108,8 +108,8 @@ OPTIONS = {
     "bandRef": ("coregistration", "band_ref"),
     "bandSrc": ("coregistration", "band_src"),
 }
-"""Old option name to the present section (None: that in which it stands) and name. Names that differ from the present
-ones only in case and underscores are known without standing here."""
+"""Legacy option name to the present section (None: the section in which it stands) and name. Names that differ only in
+case and underscores are recognised without an entry."""
 
 MOVED = {
     ("chain", "runs"): "arg_train",
@@ -121,13 +121,13 @@ MOVED = {
     ("external_features", "chunk_size_x"): "python_data_managing",
     ("external_features", "chunk_size_y"): "python_data_managing",
 }
-"""Section in which an option stood, and its present name, to the present section. Names that cannot mean anything else
-move without standing here."""
+"""Legacy section of an option and its present name, to the present section. Unambiguous names move without an entry."""
 
 SENSORS_NOT_YET = ("Landsat8_usgs", "Landsat8_usgs_thermal", "Landsat8_usgs_infrared")
-"""Sections of sensors that are not available yet, and whose folders are refused: without these they mean nothing."""
+"""Sections of sensors that are not available yet. Their folders are rejected; without folders the sections have no
+effect."""
 NOT_YET = ("pretrained_model",)
-"""Sections of abilities that are not available yet."""
+"""Sections of features that are not available yet."""
 
 _NO_SUCCESSOR = "has no effect any more; remove it"
 WITHOUT_EFFECT: Mapping[str, tuple[str, ...]] = {
@@ -140,15 +140,15 @@ WITHOUT_EFFECT: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Options without successor, by present section."""
 SENSORS_WITHOUT_EFFECT = ("arbo", "arbomask", "nodata", "nodata_Mask", "nativeRes", "imtype", "proj")
-"""Options of the sections of sensors that have folders of products, without successor."""
+"""Options of sections of sensors with product folders, without successor."""
 _STACKS = re.compile(r"(s1|s2|s2s2c|s2l3a|l5|l8|l8usgs(optical|thermal|infrared)?|userfeat)(old)?outputpath(old)?")
-"""Squeezed names of options that said where stacks of images went."""
+"""Normalised names of legacy options for the location of image stacks."""
 
 
 def without_effect(section: str, key: str, *, sensor: bool) -> str:
-    """Why an option that has no successor is accepted and does nothing; empty for any other option.
+    """Reason why an option without successor is accepted without effect; empty for any other option.
 
-    ``sensor`` says whether ``section`` is that of a sensor with folders of products.
+    ``sensor`` says whether ``section`` is that of a sensor with product folders.
     """
     name = squeezed(key)
     if section == "chain" and _STACKS.fullmatch(name):
@@ -158,9 +158,9 @@ def without_effect(section: str, key: str, *, sensor: bool) -> str:
 
 
 def classifier_options(value: object) -> object:
-    """The dictionary of ``-name value -name value``; anything but text is left as it is.
+    """The dictionary for ``-name value -name value``; anything but text is unchanged.
 
-    Raises ValueError for a text of another form.
+    Raises ValueError for a text in another form.
     """
     if not isinstance(value, str):
         return value
@@ -170,7 +170,7 @@ def classifier_options(value: object) -> object:
 VALUES = {
     ("arg_train", "otb_classifier_options"): classifier_options,
 }
-"""What turns the value of an option, as written in 2020, into that of today."""
+"""Conversion of option values from legacy to present form."""
 
 STEP_BLOCKS = {
     "preprocess_data": "sensorsPreprocess",
@@ -192,7 +192,7 @@ STEP_BLOCKS = {
     "confusionMatrixFusion": "confusionsMerge",
     "reportGen": "reportGeneration",
 }
-"""Name of a block of a legacy resources file to the name of the step."""
+"""Block name in a legacy resources file to the name of the step."""
 IDLE_BLOCKS = (
     "iota2_dir", "samplesManagement", "samplesAugmentation", "dimensionalityReduction",
     "superPixPos", "superPixSplit", "slic_segmentation", "cmdClassifications", "SAROptConfusionMatrix",
@@ -201,4 +201,4 @@ IDLE_BLOCKS = (
     "grid", "crownsearch", "crownbuild", "mosaictiles", "vectorisation", "simplification", "smoothing", "clipvectors",
     "statistics", "prodVectors",
 )  # fmt: skip
-"""Blocks of legacy resources files for which there is no step."""
+"""Blocks of legacy resources files without a corresponding step."""

@@ -1,4 +1,4 @@
-"""How a configuration file becomes a checked configuration, with all its problems told at once."""
+"""Loading of configuration files: parsing, checks, and a report of all problems at once."""
 
 from __future__ import annotations
 
@@ -39,41 +39,40 @@ from iota2.errors import ConfigError, UserError
 
 _ADVICE = re.compile(f", but relative paths start at .*: {re.escape(FROM_HERE)}")
 KeyPath = Sequence[str | int]
-"""Keys, and numbers of list entries, from a section down to a value."""
+"""Keys and list positions, from a section down to a value."""
 
-MOST_HINTS = 50
-"""Problems of a file after which unknown keys are named without a look at what may have been meant."""
+MAX_HINTS = 50
+"""Maximum number of problems of a file up to which unknown keys get suggestions."""
 NONE_MEANS_SOMETHING = frozenset({("arg_train", "features")})
-"""Options of which None may be meant as a value, and as another one than their default."""
+"""Options for which None is a value of its own, different from the default."""
 _NOT_YET: Mapping[str, str] = {
     **{squeezed(name): "sensor" for name in legacy.SENSORS_NOT_YET},
     **{squeezed(name): "ability" for name in legacy.NOT_YET},
 }
-"""Squeezed names of sections that are not available yet, and what they are about."""
+"""Normalised names of sections that are not available yet, and their purpose."""
 STAND_INS: Mapping[str, Any] = {
     "output_path": "results",
     "list_tile": "T31TCJ",
     "proj": "EPSG:2154",
     "data_field": "code",
 }
-"""Valid values of options that every configuration needs, where those that are given have a problem; what they stand
-for is never looked at."""
+"""Valid placeholder values for mandatory options with a problem; never used for their purpose."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a configuration file says, whether or not it is valid."""
+    """Content of a configuration file, valid or not."""
 
     config: Config | None
     """None when there are problems."""
     source: Path
     problems: tuple[tuple[int, str], ...] = ()
-    """Lines, 0 for none, and sentences."""
+    """Line numbers (0 for none) and messages."""
     usable: Config | None = None
-    """With problems, the configuration without the options that have one: each has its default, or any value that is
-    valid. None when even that is not valid."""
+    """With problems, the configuration without the invalid options: each has its default, or any valid value. None when
+    even that is invalid."""
     broken: frozenset[str] = frozenset()
-    """The options that have a problem, such as ``chain.proj``."""
+    """Invalid options, such as ``chain.proj``."""
 
     def error(self, others: Iterable[tuple[int, str]] = ()) -> ConfigError:
         """An error with all problems, and ``others``, sorted by line."""
@@ -82,7 +81,7 @@ class Reading:
 
 
 def _advised_once(problems: Iterable[str]) -> Iterator[str]:
-    """The problems, with the advice on where relative paths start in the first of those that it concerns alike."""
+    """The problems, with the advice on the start of relative paths only in the first message that needs it."""
     given = set()
     for text in problems:
         advice = _ADVICE.search(text)
@@ -91,7 +90,7 @@ def _advised_once(problems: Iterable[str]) -> Iterator[str]:
 
 
 Lookup = Callable[[Sequence[str], Sequence[Path]], tuple[Builder, ...]]
-"""Finds builders by their names, and by folders with builders of the user's own; raises UserError."""
+"""Finds builders by their names, and by folders with user-defined builders; raises UserError."""
 
 
 def load_config(
@@ -99,9 +98,9 @@ def load_config(
 ) -> Config:
     """The configuration in a ``.cfg``, ``.yaml`` or ``.yml`` file, for the builders that ``lookup`` finds.
 
-    Relative paths start at ``paths_from``, or else at the folder of the file. With ``check_paths``, files and folders
-    that are inputs must exist. Raises ConfigError with all problems, each with its line; a syntax error comes alone.
-    What is accepted but should be known stands in ``warnings``.
+    Relative paths start at ``paths_from``, or else at the folder of the file. With ``check_paths``, input files and
+    folders must exist. Raises ConfigError with all problems, each with its line; a syntax error is reported alone.
+    ``warnings`` of the result contains accepted but noteworthy settings.
     """
     return _whole(read_config(path, lookup, check_paths=check_paths, paths_from=paths_from))
 
@@ -109,14 +108,14 @@ def load_config(
 def read_config(
     path: Path | str, lookup: Lookup, *, check_paths: bool = True, paths_from: Path | None = None
 ) -> Reading:
-    """What ``load_config`` reads, with the problems as values; ConfigError for a syntax error only."""
+    """Result of ``load_config`` with the problems as values; ConfigError for a syntax error only."""
     source = without_dots(Path(path).absolute())
     read = read_yaml if written_in_yaml(source) else read_cfg
     return _reading(read(read_text(source), source), lookup, check_paths=check_paths, paths_from=paths_from)
 
 
 def config_from(document: Document, lookup: Lookup, *, check_paths: bool = True) -> Config:
-    """The configuration that a document describes; see ``load_config``."""
+    """The configuration of a document; see ``load_config``."""
     return _whole(_reading(document, lookup, check_paths=check_paths, paths_from=None))
 
 
@@ -154,7 +153,7 @@ def _assembled(draft: _Draft, sections: Mapping[str, Section]) -> Config:
 
 
 def _usable(draft: _Draft, context: Mapping[str, object]) -> Config | None:
-    """The configuration without the options that have a problem; see ``Reading``."""
+    """The configuration without the invalid options; see ``Reading``."""
     sections: dict[str, Section] = {}
     for name, cls in SECTIONS.items():
         values = {
@@ -174,20 +173,20 @@ def _usable(draft: _Draft, context: Mapping[str, object]) -> Config | None:
 
 @dataclass(frozen=True)
 class _Asked:
-    """The builders that a file asks for."""
+    """The builders requested by a file."""
 
     builders: tuple[Builder, ...] = ()
     problem: str = ""
-    """Why they are not known."""
+    """Reason why the builders are unknown."""
 
     @property
     def letters(self) -> frozenset[str]:
-        """The letters of the builders; of all when one of them uses every option, or when they are not known."""
+        """Letters of the builders; of all builders when one of them uses every option, or when they are unknown."""
         letters = {builder.letter for builder in self.builders}
         return frozenset(letters) if letters and all(letters) else frozenset(LETTERS)
 
     def needed(self, section: str) -> list[str]:
-        """Options of a section that the builders need; when they are not known, those that any builder needs."""
+        """Options of a section that the builders need; when they are unknown, the options that any builder needs."""
         options = {option for builder in self.builders for option in builder.options}
         return [
             key
@@ -197,7 +196,7 @@ class _Asked:
 
 
 def _builders(document: Document, lookup: Lookup, start: Path) -> _Asked:
-    """The builders that a file asks for. Folders of builders that are no text or do not exist are reported later."""
+    """The builders requested by a file. Invalid or missing folders of builders are reported later."""
     default = default_of(KEYS["builders"]["builders_class_name"])
     names = texts_of(document, "builders", "builders_class_name") or default
     folders = [
@@ -211,7 +210,7 @@ def _builders(document: Document, lookup: Lookup, start: Path) -> _Asked:
 
 @dataclass
 class _Draft:
-    """Keys on their way to the section they belong to, and what was noticed on the way."""
+    """Keys on their way to their present section, with the remarks made on the way."""
 
     source: Path
     asked: _Asked
@@ -222,10 +221,10 @@ class _Draft:
     renamed: list[str] = field(default_factory=list)
     not_asked_for: list[str] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
-    """Options, or sections, that have a problem."""
+    """Options, or sections, with a problem."""
 
     def put(self, section: str, key: str, node: Node) -> None:
-        """Places a key; a second one is a problem that names both lines."""
+        """Assign a key to its place; a repeated key is a problem with the lines of both."""
         first = self.nodes[section].setdefault(key, node)
         if first is not node:
             self.note_at(
@@ -235,7 +234,7 @@ class _Draft:
             )
 
     def note(self, notes: list[tuple[int, str]], section: str, path: KeyPath, text: str) -> None:
-        """Adds a sentence about an option, with its line where it is written."""
+        """Add a message about an option, with its line in the file."""
         if notes is self.problems:
             self.broken.add(f"{section}.{path[0]}" if path else section)
         line = self.lines.get(section, 0)
@@ -246,7 +245,7 @@ class _Draft:
         self.note_at(notes, line, f"{'.'.join(map(str, (section, *path)))}: {text}")
 
     def _line_of_cause(self, text: str) -> int:
-        """Line of the first written option that a sentence names, for one about an absent section; 0 without any."""
+        """Line of the first option named in a message about an absent section; 0 without any."""
         named = (word.partition(".")[::2] for word in mentioned(text))
         return next((self.nodes[home][key].line for home, key in named if key in self.nodes.get(home, {})), 0)
 
@@ -257,7 +256,7 @@ class _Draft:
             notes.append(entry)
 
     def all_warnings(self) -> tuple[str, ...]:
-        """The warnings in file order, each with the file; renamed keys in one sentence at the end."""
+        """The warnings in file order, each with the file name; renamed keys in one message at the end."""
         texts = [f"{self.source.name}: {text}" for _, text in sorted(self.warnings)]
         if self.not_asked_for:
             text = "options of builders that are not asked for have no effect"
@@ -269,7 +268,7 @@ class _Draft:
 
 
 def _place_section(draft: _Draft, written: SectionText) -> None:
-    """Puts every key of a section where it belongs today."""
+    """Assign each key of a section to its present section."""
     name = section_of(written.name)
     if name is None and squeezed(written.name) in _NOT_YET:
         _place_later(draft, written)
@@ -286,7 +285,7 @@ def _place_section(draft: _Draft, written: SectionText) -> None:
 
 
 def _place_later(draft: _Draft, written: SectionText) -> None:
-    """Notes a section that is not available yet: a problem when it asks for something."""
+    """Note a section that is not available yet: a problem when it enables something."""
     asked = [key for key, node in written.options.items() if not _is_none(node.plain()) and node.plain() is not False]
     if asked and _NOT_YET[squeezed(written.name)] == "ability":
         text = f"{written.name}: is known but not available yet; remove the section ({', '.join(asked)})"
@@ -296,10 +295,10 @@ def _place_later(draft: _Draft, written: SectionText) -> None:
 
 
 def _place_key(draft: _Draft, written: str, section: str, key: str, node: Node) -> None:
-    """Puts one key where it belongs, or notes why it belongs nowhere."""
+    """Assign one key to its present place, or note why it has none."""
     place, line = place_of(section, key, draft.asked.letters), node.line
     if place.how == "unknown":
-        hint = unknown_option(section, key) if len(draft.problems) < MOST_HINTS else ""
+        hint = unknown_option(section, key) if len(draft.problems) < MAX_HINTS else ""
         draft.note_at(draft.problems, line, f"{section}.{key}: unknown option{hint}")
     elif place.how == "without effect":
         draft.note_at(draft.warnings, line, f"{section}.{key}: {place.text}")
@@ -316,7 +315,7 @@ def _place_key(draft: _Draft, written: str, section: str, key: str, node: Node) 
 
 
 def _is_default(info: FieldInfo | None, value: object) -> bool:
-    """True for a value that says what holds without it; ``info`` is None for an unknown option."""
+    """True for a value equal to the default or without effect; ``info`` is None for an unknown option."""
     if _is_none(value):
         return True
     value = tuple(value) if isinstance(value, list) else value
@@ -324,12 +323,12 @@ def _is_default(info: FieldInfo | None, value: object) -> bool:
 
 
 def _is_none(value: object) -> bool:
-    """True for None and for the texts that stood for it in legacy files."""
+    """True for None and its legacy spellings."""
     return value is None or (isinstance(value, str) and value.strip().lower() in ("none", ""))
 
 
 def _not_given(name: str, key: str, value: object) -> bool:
-    """True when None stands for an option that has a default, and so for the default."""
+    """True when None stands for the default of an option."""
     info = KEYS[name].get(key)
     if info is None or is_mandatory(info) or (name, key) in NONE_MEANS_SOMETHING:
         return False
@@ -337,12 +336,12 @@ def _not_given(name: str, key: str, value: object) -> bool:
 
 
 def _value(name: str, key: str, node: Node) -> Any:
-    """The value of an option, in its present form; ValueError for one that has none."""
+    """The value of an option, in its present form; ValueError when it cannot be converted."""
     return legacy.VALUES.get((name, key), lambda value: value)(node.plain())
 
 
 def _validated(draft: _Draft, name: str, context: Mapping[str, object]) -> Section | None:
-    """The section as an object; None, with its problems noted, when it is not valid."""
+    """The section as an object; None, with its problems noted, when it is invalid."""
     before = len(draft.problems)
     values: dict[str, Any] = {}
     for key, node in draft.nodes[name].items():
@@ -373,7 +372,7 @@ def _missing(info: FieldInfo) -> str:
 
 
 def _name_builders(draft: _Draft, values: dict[str, Any]) -> None:
-    """Put the present names of the builders in place of those that were written, or note why there are none."""
+    """Replace the names of builders by their present ones, or note why they are unknown."""
     if draft.asked.problem:
         option = "builders_class_name" if "builders_class_name" in values else "builders_paths"
         draft.note(draft.problems, "builders", (option,), draft.asked.problem)
@@ -382,7 +381,7 @@ def _name_builders(draft: _Draft, values: dict[str, Any]) -> None:
 
 
 def _problems(options: type[Options], err: ValidationError) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Problems found by the schema as (path of keys, sentence)."""
+    """Problems found by the schema as (path of keys, message)."""
     errors = err.errors(include_url=False)
     entries = {error["loc"][:-1] for error in errors}
     for error in errors:
@@ -403,13 +402,13 @@ def _problems(options: type[Options], err: ValidationError) -> Iterator[tuple[tu
 
 
 def _choices(error: Any) -> list[str]:
-    """The words among which a value had to be."""
+    """The allowed words of a value."""
     text = error.get("ctx", {}).get("expected", "") if error["type"] == "literal_error" else ""
     return text.split("'")[1::2]
 
 
 def _walk(options: type[Options], loc: KeyPath) -> tuple[tuple[str | int, ...], type[Options], FieldInfo | None]:
-    """The part of ``loc`` that stands in the file, the dictionary it leads to and the option there."""
+    """The part of ``loc`` that exists in the file, the dictionary it leads to and its option."""
     holder: type[Options] = options
     info: FieldInfo | None = None
     path: list[str | int] = []
@@ -424,7 +423,7 @@ def _walk(options: type[Options], loc: KeyPath) -> tuple[tuple[str | int, ...], 
 
 
 def _without_effect(options: Options, path: tuple[str | int, ...] = ()) -> Iterator[tuple[KeyPath, str]]:
-    """Given options that change nothing, as (path of keys, sentence)."""
+    """Options without effect, as (path of keys, message)."""
     for name in sorted(options.model_fields_set):
         info, value = type(options).model_fields[name], getattr(options, name)
         here = (*path, info.alias or name)
@@ -435,7 +434,7 @@ def _without_effect(options: Options, path: tuple[str | int, ...] = ()) -> Itera
 
 
 def _inner(value: Any) -> Iterator[tuple[tuple[str | int, ...], Options]]:
-    """Dictionaries of options inside a value, with the way to them."""
+    """Dictionaries of options inside a value, with their paths."""
     if isinstance(value, Options):
         yield (), value
     elif isinstance(value, tuple):

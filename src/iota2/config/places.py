@@ -1,4 +1,4 @@
-"""Where each section and key of a file belongs today, whatever its spelling and age."""
+"""Present section and name of a key, for any spelling and version."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from iota2.config.syntax.document import Document
 from iota2.core.words import did_you_mean, nearest, squeezed
 
 KEYS: Mapping[str, Mapping[str, FieldInfo]] = {name: keys(cls) for name, cls in SECTIONS.items()}
-"""The options of each section under the names that are written in files."""
+"""The options of each section by their names in files."""
 
 LETTERS = "CFOVRT"
-"""The letters of the builders where options say which builders use them."""
+"""Letters of the builders, in the lists of options by builder."""
 _FREE = "scikit_models_parameters"
-"""The section whose other keys are arguments of the classifier."""
+"""The section whose further keys are arguments of the classifier."""
 _LOST_HEADER = "task_retry_limits"
-"""The section whose lines stand below any other one in files that were copied from the tutorial of iota2."""
+"""The section whose lines stand below any other section in files copied from the tutorial of iota2."""
 _OF_OTHER_BUILDERS = frozenset(name for name, cls in SECTIONS.items() if "C" not in cls.builders.split())
 _OF_SENSORS = frozenset({*PATHS, RADAR, LAYERS})
 _CLOSED = frozenset({*_OF_SENSORS, *_OF_OTHER_BUILDERS, "external_features", _FREE})
-"""Sections whose keys mean something of their own: they neither give keys to other sections nor get any."""
+"""Sections whose keys have a special meaning: their keys are never moved to other sections, nor keys of others to
+them."""
 
-_NEARER = 0.85
-"""Least share of common characters of a key and the option that is meant rather than one of another section."""
+_MIN_LIKENESS = 0.85
+"""Minimum similarity of a key to an option of its own section, to prefer this option to one of another section."""
 
-_SHORT = 3
-"""Characters of words that tell nothing by themselves."""
+_MAX_SHORT_WORD = 3
+"""Maximum length of words that are too short to identify an option."""
 
 _SECTIONS = {squeezed(name): name for name in SECTIONS} | {squeezed(old): new for old, new in legacy.SECTIONS.items()}
 _OLD = {squeezed(old): place for old, place in legacy.OPTIONS.items()}
@@ -43,27 +44,27 @@ _PRESENT = {squeezed(name): name for known in KEYS.values() for name in known}
 
 @dataclass(frozen=True)
 class Place:
-    """Where a key belongs, or why it belongs nowhere."""
+    """The present place of a key, or the reason why it has none."""
 
     section: str
     key: str
     how: Literal["as written", "renamed", "moved", "without effect", "not asked for", "unknown"] = "as written"
     text: str = ""
-    """Why it has no effect."""
+    """Reason why it has no effect."""
 
 
 def section_of(written: str) -> str | None:
-    """The section of that name, whatever its case, in its present or its old spelling; None for an unknown one."""
+    """The section with a name in any case, in its present or legacy spelling; None for an unknown name."""
     return written if written in SECTIONS else _SECTIONS.get(squeezed(written))
 
 
 def unknown_section(written: str) -> str:
-    """What may have been meant by the name of an unknown section."""
+    """Suggestion for an unknown section."""
     return did_you_mean(written, [*SECTIONS, *legacy.SECTIONS]) or f"; expected one of {', '.join(SECTIONS)}"
 
 
 def texts_of(document: Document, section: str, name: str) -> list[str]:
-    """The texts of an option, one or a list of them, in any spelling of its name; anything else in it is left out."""
+    """The texts of an option, one or a list of them, in any spelling of its name; other values are left out."""
     found: Any = None
     for written in document.sections:
         for key, node in written.options.items() if section_of(written.name) == section else ():
@@ -74,7 +75,7 @@ def texts_of(document: Document, section: str, name: str) -> list[str]:
 
 
 def place_of(section: str, key: str, asked: Collection[str]) -> Place:
-    """Where ``key``, written in ``section``, belongs when the builders with the letters ``asked`` run."""
+    """Place of ``key``, written in ``section``, when the builders with the letters ``asked`` run."""
     here = _present(section, key)
     if here is not None:
         return _unless_not_asked_for(Place(section, here, "as written" if here == key else "renamed"), asked)
@@ -101,7 +102,7 @@ def _present(section: str, key: str) -> str | None:
 
 
 def _name_elsewhere(key: str) -> str:
-    """The present name of an option of any section; ``key`` itself when there is none."""
+    """The present name of an option of any section; ``key`` itself for an unknown option."""
     return _OLD[squeezed(key)][1] if squeezed(key) in _OLD else _PRESENT.get(squeezed(key), key)
 
 
@@ -110,9 +111,9 @@ def _homes(present: str) -> list[str]:
 
 
 def _other_home(section: str, key: str, present: str) -> str | None:
-    """The only section that an option written in ``section`` can be meant for; None when it may mean anything else.
+    """The only section to which an option written in ``section`` can belong; None when it is ambiguous.
 
-    A name of one word is too general to be moved unless iota2 itself once had it there.
+    A name of one word is too general to be moved, unless iota2 itself once had it there.
     """
     if (section, present) in legacy.MOVED:
         return legacy.MOVED[section, present]
@@ -124,15 +125,16 @@ def _other_home(section: str, key: str, present: str) -> str | None:
 
 
 def _unless_not_asked_for(place: Place, asked: Collection[str]) -> Place:
-    """The place, or that none of the builders which use it is among those ``asked`` for."""
+    """The place, or the remark that no builder among ``asked`` uses the option."""
     info = KEYS[place.section].get(place.key)
     letters = (about(info).builders if info else "") or SECTIONS[place.section].builders
     return place if set(letters.split()) & set(asked) else replace(place, how="not asked for")
 
 
 def unknown_option(section: str, key: str) -> str:
-    """What may have been meant by an unknown key: a near key here, else the same elsewhere, or one nearly the same."""
-    if near := nearest(key, _spellings([section]), _NEARER):
+    """Suggestion for an unknown key: a similar key of this section, else the same key elsewhere, or a very similar
+    one."""
+    if near := nearest(key, _spellings([section]), _MIN_LIKENESS):
         return f"; did you mean '{_today(near)}'?"
     present = _name_elsewhere(key)
     if section == RADAR and (instead := OF_OTHER_SENSORS.get(present)):
@@ -141,13 +143,13 @@ def unknown_option(section: str, key: str) -> str:
         return f"; did you mean '{part}'?"
     if homes := _homes(present):
         return _at_home(key, present, homes)
-    if other := nearest(key, _spellings([name for name in SECTIONS if name not in _OF_OTHER_BUILDERS]), _NEARER):
+    if other := nearest(key, _spellings([name for name in SECTIONS if name not in _OF_OTHER_BUILDERS]), _MIN_LIKENESS):
         return f"; '{_today(other)}' belongs to {', '.join(_homes(_today(other)))}"
     return did_you_mean(key, KEYS[section]) or "; remove it or see the list of options"
 
 
 def _at_home(key: str, present: str, homes: Sequence[str]) -> str:
-    """What to do with an option of other sections; it is moved to those only where it is available."""
+    """Advice for an option of other sections; it is moved to them only where it is available."""
     if available := [home for home in homes if _available(home, present)]:
         return f"; it exists in {', '.join(available)}: move it to the right one"
     if part := _containing(key, [name for name in SECTIONS if name not in _CLOSED]):
@@ -156,19 +158,20 @@ def _at_home(key: str, present: str, homes: Sequence[str]) -> str:
 
 
 def _available(section: str, name: str) -> bool:
-    """Whether an option can be given for a classification."""
+    """Whether an option is available for a classification."""
     letters = about(KEYS[section][name]).builders or SECTIONS[section].builders
     return about(KEYS[section][name]).status != "later" and "C" in letters.split()
 
 
 def _containing(key: str, sections: Sequence[str]) -> str | None:
-    """The only available option of some sections of whose words ``key`` is one; None when there is none or several."""
+    """The only available option of some sections whose name contains ``key`` as a word; None when there is none or
+    several."""
     word = key.lower()
     named = {
         name
         for section in sections
         for name in KEYS[section]
-        if word != name and word in name.split("_") and len(word) > _SHORT and _available(section, name)
+        if word != name and word in name.split("_") and len(word) > _MAX_SHORT_WORD and _available(section, name)
     }
     return named.pop() if len(named) == 1 else None
 
@@ -179,7 +182,7 @@ def _today(name: str) -> str:
 
 
 def _spellings(sections: Sequence[str]) -> list[str]:
-    """Names of the options of some sections, old ones too."""
+    """Option names of some sections, including legacy ones."""
     present = list(dict.fromkeys(name for section in sections for name in KEYS[section]))
     old = [name for name, (home, new) in legacy.OPTIONS.items() if new in present and home in (None, *sections)]
     return [*present, *old]

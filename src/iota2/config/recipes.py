@@ -1,4 +1,4 @@
-"""The recipe that a configuration asks for, made from what there is of its sensors."""
+"""Recipe of a configuration for the available images of its sensors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from iota2.errors import ConfigError, InputError, InputProblems
 
 @dataclass(frozen=True)
 class RecipeParams:
-    """What the configuration says about features."""
+    """Options of the configuration that define features."""
 
     sensors: tuple[SensorOptions, ...]
     auto_date: bool
@@ -35,7 +35,7 @@ class RecipeParams:
 
 
 def recipe_params(config: Config) -> RecipeParams:
-    """The options that change features."""
+    """The options that define features."""
     return params_of(
         enabled_sensors(config),
         config.sensors_data_interpolation,
@@ -53,7 +53,7 @@ def params_of(
     *,
     allow_missing: bool = False,
 ) -> RecipeParams:
-    """The options of features of these sensors, from the sections that have them."""
+    """The feature options of the given sensors, from their sections."""
     return RecipeParams(
         sensors=sensors,
         auto_date=series.auto_date,
@@ -71,9 +71,9 @@ def params_of(
 def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRecipe:
     """The recipe for these scenes: one date grid per sensor, from the first to the last date over all tiles.
 
-    Of the two series of Sentinel-1, one of which no tile has images is left out. Raises InputError when no tile has
-    any other sensor, when raw dates are asked for and the tiles' dates differ, or when no feature is left, and
-    ConfigError when features lack a band.
+    Of the two series of Sentinel-1, a series without images on any tile is left out. Raises InputError when no tile has
+    any other sensor, when raw dates are requested and the tiles' dates differ, or when no feature is left; ConfigError
+    when features lack a band.
     """
     series = {options.spec.name: _series_by_tile(scenes, options) for options in params.sensors}
     radar = any(series[options.spec.name] for options in params.sensors if options.spec.section == RADAR)
@@ -97,7 +97,7 @@ def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRe
 
 
 def _series_by_tile(scenes: Mapping[str, Scene], options: SensorOptions) -> dict[str, SensorScene]:
-    """The series of one sensor on the tiles that have it."""
+    """The series of one sensor on the tiles with this sensor."""
     return {
         tile: sensor
         for tile, scene in scenes.items()
@@ -131,7 +131,7 @@ def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], pa
 
 
 def _same_layers(options: SensorOptions, series: Mapping[str, SensorScene]) -> tuple[str, ...]:
-    """The names of the layers, which must be those of every tile."""
+    """The names of the layers, which must be equal on all tiles."""
     (first, expected), *others = ((tile, scene.spec.band_names) for tile, scene in series.items())
     for tile, found in others:
         if found != expected:
@@ -158,10 +158,10 @@ def _period(options: SensorOptions, series: Mapping[str, SensorScene], auto_date
 
 
 def season_notes(options: SensorOptions, series: SensorScene, tile: str) -> list[str]:
-    """A note when the season given for a sensor holds none of the tile's images, so that all of it is interpolated.
+    """A note when the season given for a sensor contains no image of the tile: all its dates are interpolated.
 
-    Raises InputError when the season lies before or after all of them: every date would copy one image, and what is
-    learned on other tiles would not hold. A season that is not given is not looked at.
+    Raises InputError when the season lies before or after all of them: every date would be a copy of one image, and a
+    model trained on other tiles would not apply. A season that is not given is not checked.
     """
     start, end, (first, *_, last) = options.start_date, options.end_date, (series.days[0], *series.days)
     if start is None or end is None or any(start <= day <= end for day in series.days):

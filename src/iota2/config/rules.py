@@ -1,4 +1,4 @@
-"""What options must be to each other."""
+"""Rules between options."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from iota2.io.archive.specs import builtin_specs
 from iota2.io.files.addresses import is_remote
 from iota2.io.files.crs import units_per_metre
 
-SMALLEST_METRES, LARGEST_METRES, LARGEST_DEGREES = 0.1, 4e7, 1.0
-"""Bounds of a pixel size: what is smaller or larger is in other units than those of the projection."""
+MIN_METRES, MAX_METRES, MAX_DEGREES = 0.1, 4e7, 1.0
+"""Bounds of a pixel size; values outside suggest units other than those of the projection."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about options that are valid one by one."""
+    """A problem between options that are valid one by one."""
 
     section: str
     path: tuple[str, ...]
@@ -50,7 +50,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class _Series:
-    """Dates and bands of one enabled sensor, and where its options stand."""
+    """Dates and bands of one enabled sensor, and the location of its options."""
 
     section: str
     path: tuple[str, ...]
@@ -77,7 +77,7 @@ def sensors_enabled(chain: Chain) -> Iterator[Finding]:
 
 
 def items_whole(chain: Chain) -> Iterator[Finding]:
-    """Where STAC items come from, and that each of their sensors is known and not found by a folder too."""
+    """Check that STAC items have a source, and that each of their sensors is known and has no folder too."""
     stac = chain.stac_items
     paths = {section: getattr(chain, key) for section, key in PATHS.items()}
     paths |= {name: given.path for name, given in chain.user_sensors.items()}
@@ -108,7 +108,7 @@ def steps_ordered(chain: Chain) -> Iterator[Finding]:
 
 
 def pixel_size_fits(chain: Chain) -> Iterator[Finding]:
-    """A pixel size in other units than those of the projection."""
+    """Check that a pixel size is in the units of the projection."""
     if chain.spatial_resolution is None:
         return
     geographic, units = CRS(chain.proj).is_geographic, units_per_metre(chain.proj)
@@ -117,13 +117,13 @@ def pixel_size_fits(chain: Chain) -> Iterator[Finding]:
     )
     least, most = min(chain.spatial_resolution) / units, max(chain.spatial_resolution) / units
     text = ""
-    if geographic and max(chain.spatial_resolution) > LARGEST_DEGREES:
+    if geographic and max(chain.spatial_resolution) > MAX_DEGREES:
         text = f"looks like metres, and {chain.proj} is in degrees; expected such as 0.0001, which is about 11 m"
-    elif least < SMALLEST_METRES:
-        text = f"is finer than {SMALLEST_METRES} m; expected such as 10"
+    elif least < MIN_METRES:
+        text = f"is finer than {MIN_METRES} m; expected such as 10"
         if not geographic:
             text = f"looks like degrees, and {chain.proj} is in metres or feet; expected such as 10"
-    elif most > LARGEST_METRES:
+    elif most > MAX_METRES:
         text = "is larger than the Earth; expected such as 10"
     if text:
         yield Finding("chain", ("spatial_resolution",), f"{shown_size} {text}")
@@ -138,7 +138,7 @@ def classes_in_two_files(chain: Chain) -> Iterator[Finding]:
 
 
 def outputs_apart(chain: Chain) -> Iterator[Finding]:
-    """Results never among products; nothing the user gave below a folder that is to be deleted."""
+    """Check that results are not among products, and that no input is below a folder that is to be deleted."""
     output = _real(chain.output_path)
     products = [getattr(chain, key) for key in (*PATHS.values(), PLACES[LAYERS])]
     products += [sensor.path for sensor in chain.user_sensors.values()]
@@ -146,22 +146,22 @@ def outputs_apart(chain: Chain) -> Iterator[Finding]:
         products.append(Path(chain.stac_items.source))
     for folder in filter(None, products):
         if output.is_relative_to(_real(folder)):
-            yield Finding("chain", ("output_path",), f"lies in the folder of products {folder}; choose another folder")
+            yield Finding("chain", ("output_path",), f"is in the folder of products {folder}; choose another folder")
     if chain.remove_output_path:
         given = [*products, chain.ground_truth, chain.nomenclature_path, chain.color_table, chain.region_path]
         for path in filter(None, given):
             if _real(path).is_relative_to(output):
-                text = f"would delete {path}, which lies in output_path; choose another output_path"
+                text = f"would delete {path}, which is in output_path; choose another output_path"
                 yield Finding("chain", ("remove_output_path",), text)
 
 
 def _real(path: Path) -> Path:
-    """The path without symbolic links; one that leads to itself stays, for those who open it to report."""
+    """The path without symbolic links; unchanged for circular links, which are reported on opening."""
     return Path(os.path.realpath(path))
 
 
 def radar_settings_read(chain: Chain) -> Iterator[Finding]:
-    """What is wrong with, or without effect in, the INI file of Sentinel-1."""
+    """Problems and ineffective keys of the INI file of Sentinel-1."""
     ini, path = chain.s1_path, ("s1_path",)
     if ini is None or not ini.is_file():
         return
@@ -176,7 +176,7 @@ def radar_settings_read(chain: Chain) -> Iterator[Finding]:
         yield Finding("chain", path, f"{ini}: {warning}", fatal=False)
     output, images = _real(chain.output_path), _real(settings.output)
     if output.is_relative_to(images) or (chain.remove_output_path and images.is_relative_to(output)):
-        text = f"and the images of Sentinel-1 in {images} lie in one another; choose another folder"
+        text = f"and the images of Sentinel-1 in {images} contain each other; choose another folder"
         yield Finding("chain", ("output_path",), text)
 
 
@@ -188,7 +188,7 @@ def split_or_single_run(arg_train: ArgTrain) -> Iterator[Finding]:
 
 def validation_apart(arg_train: ArgTrain) -> Iterator[Finding]:
     if not arg_train.split_ground_truth:
-        text = "False validates the map on the ground it was learned from: its accuracy will be optimistic"
+        text = "False validates the map on its training polygons: the accuracy will be optimistic"
         yield Finding("arg_train", ("split_ground_truth",), text, fatal=False)
 
 
@@ -313,7 +313,7 @@ def _series(chain: Chain, sentinel_1: Sentinel1, *sensors: Sensor) -> Iterator[_
 
 
 def _enabled(chain: Chain, section: str) -> bool:
-    """Whether a sensor with product folders is used: a folder or STAC items are given for it."""
+    """Whether a sensor with product folders is used: its folder or STAC items are given."""
     found = chain.stac_items.collections.values() if chain.stac_items else ()
     return section in found or (section in PATHS and getattr(chain, PATHS[section]) is not None)
 
@@ -346,11 +346,11 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (alignment_dates, ("chain", "coregistration")),
     (sensors_used, ("chain", LAYERS, *_DATED)),
 )
-"""Every rule, with the sections it looks at."""
+"""Every rule with its sections."""
 
 
 def findings(sections: dict[str, Section]) -> Iterator[Finding]:
-    """What the rules find; a rule about a section that is absent (because it is not valid) is left out."""
+    """Findings of all rules; rules about an absent (invalid) section are skipped."""
     for rule, names in RULES:
         if all(name in sections for name in names):
             yield from rule(*(sections[name] for name in names))

@@ -1,4 +1,4 @@
-"""What the INI file of ``chain.s1_path`` says, and which of its keys have a meaning here."""
+"""The INI file of ``chain.s1_path``: reading, and keys with an effect."""
 
 from __future__ import annotations
 
@@ -50,44 +50,44 @@ KEYS: dict[str, dict[str, str]] = {
     "Filtering": {"Window_radius": USED},
     "Features": {"expression": USED},
 }
-"""Keys by section, as the original wrote them (their case does not matter), each with the reason why it has no effect;
-empty for those that are used."""
+"""Keys by section, in the original spelling (case is ignored), with the reason why a key has no effect; empty for keys
+that are used."""
 
 OF_OTHER_SENSORS = {
     "temporal_resolution": "TemporalResolution of [Processing]",
     "additional_features": "expression of [Features]",
 }
-"""Options that the sections of other sensors have, and which keys of the file stand for them."""
+"""Options in sections of other sensors, and the corresponding keys of the INI file."""
 
 MAX_RADIUS = 15
-"""Pixels; a window of 31 x 31 is far beyond what keeps fields apart."""
-_MONO = "dates are read as they are, none is filtered by itself; `multi` turns on the multitemporal filter"
+"""Maximum radius in pixels; a window of 31 x 31 is already larger than most fields."""
+_MONO = "dates are not filtered one by one; `multi` turns on the multitemporal filter"
 
 
 @dataclass(frozen=True)
 class RadarSettings:
-    """What the INI file says."""
+    """Content of the INI file."""
 
     output: Path
-    """Folder of S1Tiling's images, with one folder per tile inside."""
+    """Folder of S1Tiling's images, with one folder per tile."""
     raw: Path | None
-    """Folder of the raw products; looked at only when there is no image."""
+    """Folder of the raw products; inspected only when there is no image."""
     temporal_resolution: int
     pattern: str
-    """How images are named, when not as S1Tiling or THEIA name them; else empty. See ``io.archive.radar_names``."""
+    """Pattern of image names other than those of S1Tiling and THEIA; else empty. See ``io.archive.radar_names``."""
     speckle_radius: int
-    """Of the multitemporal filter; 0 when it is off."""
+    """Radius of the multitemporal filter; 0 when it is off."""
     expressions: str
     """Expressions of vv and vh, separated by commas."""
     warnings: tuple[str, ...]
-    """Keys that have no effect, and why."""
+    """Keys without effect, with the reason."""
 
 
 def read_s1_ini(path: Path, paths_from: Path | None = None) -> RadarSettings:
     """The settings in an INI file; relative paths start at ``paths_from``, or else at its folder.
 
-    Raises ConfigError with all problems, each with its line: no INI file, unknown sections and keys, values that are
-    not among those expected, no folder of images.
+    Raises ConfigError with all problems, each with its line: no INI file, unknown sections and keys, unexpected values,
+    no folder of images.
     """
     try:
         text = read_text(path, "utf-8-sig")
@@ -106,16 +106,16 @@ def read_s1_ini(path: Path, paths_from: Path | None = None) -> RadarSettings:
 
 @dataclass(frozen=True)
 class _Ini:
-    """An INI file being read, and what is wrong in it."""
+    """An INI file with the problems found on reading."""
 
     path: Path
     values: Mapping[str, Mapping[str, str]]
     """Texts by section and key, keys in lower case."""
     lines: Mapping[tuple[str, str | None], int]
     start: Path
-    """Where relative paths start."""
+    """Start of relative paths."""
     problems: list[tuple[int, str]] = field(default_factory=list)
-    """Lines, 0 for none, and sentences."""
+    """Line numbers (0 for none) and messages."""
 
     def settings(self) -> RadarSettings:
         self._refuse_unknown()
@@ -139,7 +139,7 @@ class _Ini:
         return settings
 
     def _refuse_unknown(self) -> None:
-        """Note sections and keys that no one knows."""
+        """Note unknown sections and keys."""
         for section, options in self.values.items():
             if section not in KEYS:
                 hint = did_you_mean(section, KEYS) or f"; expected one of {', '.join(KEYS)}"
@@ -151,7 +151,7 @@ class _Ini:
                     self._note(section, key, f"[{section}] {key} is unknown{_hint(section, key)}")
 
     def _warnings(self, multi: bool) -> tuple[str, ...]:
-        """Keys that are given and have no effect, those with the same reason in one sentence."""
+        """Warnings about keys without effect, one for each reason."""
         by_reason: dict[str, list[str]] = {}
         for section, keys in KEYS.items():
             for key, reason in keys.items():
@@ -166,7 +166,7 @@ class _Ini:
         return "" if text.lower() == "none" else text
 
     def _value(self, section: str, key: str, default: T, read: Callable[[str], T]) -> T:
-        """The value of a key; the default when it is absent, or wrong, which is noted."""
+        """The value of a key; the default when the key is absent, or invalid, which is noted."""
         text = self._given(section, key)
         try:
             return read(text) if text else default
@@ -205,7 +205,7 @@ def _lines(text: str) -> dict[tuple[str, str | None], int]:
 
 
 def _hint(section: str, key: str) -> str:
-    """What may have been meant by an unknown key."""
+    """Suggestion for an unknown key."""
     homes = [home for home, keys in KEYS.items() if key in map(str.lower, keys)]
     if homes:
         return f"; it belongs to [{homes[0]}]"

@@ -14,11 +14,11 @@ from iota2.errors import ConfigError
 
 
 def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
-    """The enabled sensors: those that come with the program in their fixed order, the user's by name, then the layers
-    without dates.
+    """The enabled sensors: built-in sensors in their fixed order, user-defined sensors by name, then layers without
+    dates.
 
-    Raises ConfigError, with all the reasons, when a description cannot be used, a band to keep or the reference sensor
-    does not exist, or an expression cannot be computed.
+    Raises ConfigError, with all the reasons, for unusable descriptions, unknown bands to keep, an unknown reference
+    sensor, and invalid expressions.
     """
     enabled = config.enabled
     if enabled.problems:
@@ -28,7 +28,7 @@ def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
 
 
 def expression_remarks(sensors: Sequence[SensorOptions]) -> list[Remark]:
-    """For each sensor whose expressions name bands by position, a remark which bands these are."""
+    """A remark for each sensor whose expressions name bands by position, with the names of these bands."""
     remarks = []
     for options in sensors:
         named = ", ".join(f"{k} = {band}" for k, band in bands_by_position(options.expressions, options.bands).items())
@@ -39,7 +39,7 @@ def expression_remarks(sensors: Sequence[SensorOptions]) -> list[Remark]:
 
 
 def images_option(options: SensorOptions) -> tuple[str, ...]:
-    """The option that says where a sensor's images are."""
+    """The option with the location of a sensor's images."""
     if options.stac:
         return "chain", "stac_items", "source"
     section = options.spec.section
@@ -47,5 +47,6 @@ def images_option(options: SensorOptions) -> tuple[str, ...]:
 
 
 def path_key(spec: SensorSpec) -> str:
-    """The key of ``chain`` that names the sensor's folder, or the file that does; empty for a sensor of the user's."""
+    """The key of ``chain`` with the sensor's folder, or with the file that names the folder; empty for a user-defined
+    sensor."""
     return PLACES.get(spec.section, "")

@@ -1,4 +1,4 @@
-"""The text of a smallest configuration that works."""
+"""Text of a minimal working configuration."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ def minimal_config(
     proj: str = "EPSG:2154",
     yaml: bool = False,
 ) -> str:
-    """A commented text, ``.cfg`` or ``yaml``, that maps Sentinel-2 tiles with a random forest; paths may be
-    relative."""
+    """A commented text, ``.cfg`` or ``yaml``, for a Sentinel-2 map with a random forest; paths may be relative."""
     chain = {
         "output_path": output_path,
         "list_tile": list_tile,
@@ -44,7 +43,7 @@ def minimal_config(
 
 
 def _quoted(text: str) -> str:
-    """``text`` as the ``.cfg`` syntax quotes it."""
+    """``text`` quoted in the ``.cfg`` syntax."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 

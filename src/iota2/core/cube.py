@@ -1,4 +1,4 @@
-"""The series of one sensor on one block, as arrays. Axis order everywhere: (time, band, y, x)."""
+"""Series of one sensor on one block, as arrays. Axis order everywhere: (time, band, y, x)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from iota2.core.grid import NO_MARGINS, Margins
 class Cube:
     """One sensor's series on one block.
 
-    ``values`` are in product units (reflectance x 10000 for Sentinel-2); where ``valid`` is False they are
-    whatever the file held and must not be used, except by features of raw dates.
+    ``values`` are in product units (reflectance x 10000 for Sentinel-2). Where ``valid`` is False, values are as stored
+    and must not be used, except by features of raw dates.
     """
 
     values: np.ndarray
-    """(time, band, y, x), int16 or float32. What is missing is ``nodata`` in int16 and NaN in float32."""
+    """(time, band, y, x), int16 or float32. Missing values are ``nodata`` in int16 and NaN in float32."""
     valid: np.ndarray
     """(time, y, x) bool: no mask rule applies and no band is without data."""
     days: tuple[date, ...]
@@ -29,9 +29,9 @@ class Cube:
     bands: tuple[str, ...]
     roles: Mapping[str, str]
     nodata: float | None = None
-    """What the files hold where they have no data, in their own units."""
+    """No-data value of the files, in file units."""
     margins: Margins = NO_MARGINS
-    """Pixels of the arrays beyond the block: the halo that filters read, smaller at the edges of the tile."""
+    """Pixels of the arrays outside the block: the halo of filters, smaller at the edges of the tile."""
 
     def __post_init__(self) -> None:
         time, band, *space = self.values.shape

@@ -1,6 +1,6 @@
-"""The pixel lattice of a tile and how work is cut on it: geoboxes, blocks, parts.
+"""Pixel grid of a tile and its subdivision: geoboxes, blocks, parts.
 
-All lattices here are north up: x grows to the right, y grows downwards in rows.
+All grids are north up: x grows to the right, y grows downwards in rows.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from odc.geo.geobox import GeoBox
 from pyproj import CRS
 
 PART_ROWS = 1024
-"""Rows of a tile in one part, the unit of work of a classification job. A constant: results may not depend on it,
-but file names do."""
+"""Rows of a tile in one part, the unit of work of a classification job. A constant: results must not depend on it, but
+file names do."""
 
 
 Margins = tuple[int, int, int, int]
@@ -29,7 +29,7 @@ NO_MARGINS: Margins = (0, 0, 0, 0)
 class Block:
     """A window of one tile: the unit of reading, computing and writing.
 
-    ``rows`` and ``cols`` are half-open pixel ranges on the tile's working lattice; ``geobox`` covers just them.
+    ``rows`` and ``cols`` are half-open pixel ranges on the tile's working grid; ``geobox`` covers exactly this window.
     """
 
     tile: str
@@ -43,12 +43,12 @@ class Block:
         return self.rows[1] - self.rows[0], self.cols[1] - self.cols[0]
 
     def margins(self, part: Block) -> Margins:
-        """How far this block reaches beyond a ``part`` of it."""
+        """Margins of this block around a ``part`` of it."""
         (top, bottom), (left, right) = self.rows, self.cols
         return part.rows[0] - top, bottom - part.rows[1], part.cols[0] - left, right - part.cols[1]
 
     def cut(self, values: np.ndarray, part: Block) -> np.ndarray:
-        """Of ``values`` (…, y, x) of this block, those of a ``part`` of it."""
+        """The values of a ``part`` of this block, from ``values`` (…, y, x) of the block."""
         top, left = self.rows[0], self.cols[0]
         return values[..., part.rows[0] - top : part.rows[1] - top, part.cols[0] - left : part.cols[1] - left]
 
@@ -59,14 +59,14 @@ def block_of(tile: str, geobox: GeoBox, rows: tuple[int, int], cols: tuple[int, 
 
 
 def grown(block: Block, pixels: int, geobox: GeoBox) -> Block:
-    """The block with so many pixels more on each side, as far as the tile's lattice ``geobox`` reaches."""
+    """The block enlarged by a number of pixels on each side, clipped to the tile's grid ``geobox``."""
     height, width = geobox.shape
     rows = max(0, block.rows[0] - pixels), min(height, block.rows[1] + pixels)
     return block_of(block.tile, geobox, rows, (max(0, block.cols[0] - pixels), min(width, block.cols[1] + pixels)))
 
 
 def moved_back(geobox: GeoBox, shift: tuple[float, float]) -> GeoBox:
-    """A lattice that lies too far right and down by ``shift`` (map units), where it should be."""
+    """A grid moved left and up by ``shift`` (map units), to correct a displacement to the right and down."""
     if shift == (0.0, 0.0):
         return geobox
     return GeoBox(geobox.shape, Affine.translation(-shift[0], shift[1]) * geobox.affine, geobox.crs)
@@ -110,7 +110,7 @@ def pixel_centres(geobox: GeoBox, rows: np.ndarray, cols: np.ndarray) -> tuple[n
 
 
 def rescaled(geobox: GeoBox, size: tuple[float, float]) -> GeoBox:
-    """The lattice with the same upper-left corner and pixel ``size`` (x, y) that covers all of ``geobox``."""
+    """The grid with the same upper-left corner and pixel ``size`` (x, y) that covers all of ``geobox``."""
     res_x, res_y = resolution(geobox)
     if (res_x, res_y) == size:
         return geobox
@@ -121,7 +121,7 @@ def rescaled(geobox: GeoBox, size: tuple[float, float]) -> GeoBox:
 
 
 def aligned(bounds: tuple[float, float, float, float], size: tuple[float, float], crs: str) -> GeoBox:
-    """The lattice whose pixel edges are multiples of ``size`` and that covers ``bounds`` (x0, y0, x1, y1)."""
+    """The grid whose pixel edges are multiples of ``size`` and that covers ``bounds`` (x0, y0, x1, y1)."""
     x0, y0, x1, y1 = bounds
     left, right = math.floor(x0 / size[0] + 1e-9), math.ceil(x1 / size[0] - 1e-9)
     bottom, top = math.floor(y0 / size[1] + 1e-9), math.ceil(y1 / size[1] - 1e-9)
@@ -141,31 +141,32 @@ def place_in(geobox: GeoBox, bounds: tuple[float, float, float, float]) -> GeoBo
     return geobox[first_row:last_row, first_col:last_col]
 
 
-SHIFT = 1e-3
-"""Two lattices are the same when their pixels lie nowhere further apart than this share of a pixel."""
+MAX_SHIFT_PIXELS = 1e-3
+"""Maximum displacement between pixels of equal grids, as a fraction of a pixel."""
 
 
 def share_pixels(grid: GeoBox, other: GeoBox) -> bool:
-    """Whether the pixels of two lattices of one CRS, of any extents, are the same wherever both have some."""
+    """Whether two grids of one CRS, of any extents, have aligned pixels of one size."""
     apart = np.array(_shift(grid, other))
-    return _same_size(grid, other) and bool(np.abs(apart - np.round(apart)).max() <= SHIFT)
+    return _same_size(grid, other) and bool(np.abs(apart - np.round(apart)).max() <= MAX_SHIFT_PIXELS)
 
 
 def _same_size(grid: GeoBox, other: GeoBox) -> bool:
-    """Whether pixels of two lattices have one size: over the larger lattice they drift apart by less than SHIFT."""
+    """Whether the pixels of two grids have one size: over the larger grid they drift apart by less than
+    MAX_SHIFT_PIXELS."""
     ratios = np.array(resolution(grid)) / resolution(other)
     cells = np.maximum(grid.shape.xy, other.shape.xy)
-    return bool((np.abs(ratios - 1) * cells).max() <= SHIFT)
+    return bool((np.abs(ratios - 1) * cells).max() <= MAX_SHIFT_PIXELS)
 
 
 def _shift(grid: GeoBox, other: GeoBox) -> tuple[float, float]:
-    """Upper-left corner of ``grid`` on ``other``: pixels of ``other`` to the right and down."""
+    """Upper-left corner of ``grid`` on ``other``, in pixels of ``other`` to the right and down."""
     width, height = resolution(other)
     return (grid.affine.c - other.affine.c) / width, (other.affine.f - grid.affine.f) / height
 
 
 def crs_name(geobox: GeoBox) -> str:
-    """The CRS of a lattice: ``EPSG:n`` when it has a number, else WKT. ValueError if it has none."""
+    """The CRS of a grid: ``EPSG:n`` when it has a number, else WKT. ValueError if it has none."""
     if geobox.crs is None:
         raise ValueError(f"{geobox} has no coordinate system")
     return short_crs(geobox.crs.to_wkt())
@@ -173,6 +174,6 @@ def crs_name(geobox: GeoBox) -> str:
 
 @cache
 def short_crs(wkt: str) -> str:
-    """``EPSG:n`` when the CRS has a number, else its WKT: files spell the same CRS in several ways."""
+    """``EPSG:n`` when the CRS has a number, else its WKT: normalises different spellings of one CRS."""
     epsg = CRS.from_wkt(wkt).to_epsg()
     return f"EPSG:{epsg}" if epsg else wkt

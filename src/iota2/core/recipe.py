@@ -1,4 +1,4 @@
-"""All that turns cubes into features, and the only definition of feature names and their order."""
+"""Definition of features: computation from cubes, names and order."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from datetime import date, timedelta
 from typing import Any, get_args, get_origin, get_type_hints
 
 DEFAULT_INDICES = ("NDVI", "NDWI", "Brightness")
-"""Spectral indices of a recipe that is not told otherwise, in feature order."""
+"""Default spectral indices of a recipe, in feature order."""
 
 MISSING = -10000.0
-"""Value of a feature where what it is made of is missing. For a forest it is a value like any other, below all
-measures: a node can send the pixels without data one way."""
+"""Value of a feature whose input is missing. For a forest it is a value like any other, below all measurements: a node
+can separate pixels without data."""
 
 
 @dataclass(frozen=True)
 class SensorRecipe:
-    """How the series of one sensor becomes features.
+    """Computation of the features of one sensor.
 
     Order of the features: bands for each date (date by date, when ``copy_input``), then for each index all dates, then
     for each expression all dates.
@@ -39,25 +39,25 @@ class SensorRecipe:
     static: bool = False
     """Layers without dates: the bands are the features."""
     expressions: tuple[str, ...] = ()
-    """Further features of each date: see ``iota2.compute.expressions``."""
+    """Additional features of each date: see ``iota2.compute.expressions``."""
     speckle_radius: int = 0
-    """Half-width in pixels of the window of the multitemporal speckle filter; 0 filters nothing."""
+    """Half-width in pixels of the window of the multitemporal speckle filter; 0 disables the filter."""
     decibel: bool = False
-    """The bands as features are 10 log10 of their values; indices and expressions are made of the values."""
+    """Band features are 10 log10 of their values; indices and expressions use the values themselves."""
 
     @property
     def halo(self) -> int:
-        """How many pixels around a block its features depend on."""
+        """Number of pixels around a block on which its features depend."""
         return self.speckle_radius
 
     @property
     def pointwise(self) -> SensorRecipe:
-        """The same features, of a series whose pixels no longer depend on their neighbours."""
+        """The same recipe for a filtered series, whose features no longer depend on neighbouring pixels."""
         return replace(self, speckle_radius=0)
 
     @property
     def effective_indices(self) -> tuple[str, ...]:
-        """Indices without the one that relative reflectance makes twice (``keep_duplicates`` False drops NDVI)."""
+        """Indices without the one that duplicates a relative reflectance (``keep_duplicates`` False drops NDVI)."""
         if self.relative_reflectance and not self.keep_duplicates and self.copy_input:
             return tuple(index for index in self.indices if index != "NDVI")
         return self.indices
@@ -69,9 +69,9 @@ class SensorRecipe:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Feature names: ``<Sensor>_<band or index>_<date>``; of layers without dates, their bands' own names.
+        """Feature names: ``<Sensor>_<band or index>_<date>``; for layers without dates, the band names.
 
-        Those of a sensor in lower case are in lower case.
+        Names of a sensor in lower case are in lower case.
         """
         if self.static:
             return self.bands
@@ -83,34 +83,34 @@ class SensorRecipe:
 
 @dataclass(frozen=True)
 class FeatureRecipe:
-    """The whole recipe: one for each sensor, in the fixed order of sensors."""
+    """Features of all sensors: one recipe for each sensor, in the fixed order of sensors."""
 
     sensors: tuple[SensorRecipe, ...]
     standard_labels: bool = False
     """``force_standard_labels``: features are named ``value_0`` …"""
     allow_missing: bool = False
-    """A sensor that shows nothing of a pixel, or is not there on a tile, has ``MISSING`` for its features, and the
-    others label the pixel; otherwise such a pixel has no label."""
+    """Features of a sensor without observations, or absent on a tile, are ``MISSING``, and the other sensors determine
+    the label; otherwise such a pixel has no label."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All feature names, in order: the only definition of it."""
+        """All feature names, in order; the only definition."""
         names = tuple(name for sensor in self.sensors for name in sensor.names)
         return tuple(f"value_{k}" for k in range(len(names))) if self.standard_labels else names
 
     @property
     def halos(self) -> dict[str, int]:
-        """By sensor, how many pixels around a block its features depend on."""
+        """By sensor, number of pixels around a block on which its features depend."""
         return {sensor.sensor: sensor.halo for sensor in self.sensors}
 
     @property
     def halo(self) -> int:
-        """How many pixels around a block its features depend on, of any sensor."""
+        """Maximum number of pixels around a block on which its features depend, over all sensors."""
         return max(self.halos.values(), default=0)
 
     @property
     def pointwise(self) -> FeatureRecipe:
-        """The same features, of series whose pixels no longer depend on their neighbours."""
+        """The same recipe for filtered series, whose features no longer depend on neighbouring pixels."""
         return replace(self, sensors=tuple(sensor.pointwise for sensor in self.sensors))
 
     def to_json(self) -> dict[str, Any]:
@@ -119,9 +119,9 @@ class FeatureRecipe:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> FeatureRecipe:
-        """The recipe written by ``to_json``, also by versions that knew no missing values.
+        """The recipe written by ``to_json``, also by versions without missing values.
 
-        Raises KeyError, TypeError or ValueError for what is no recipe, or has a date that is none.
+        Raises KeyError, TypeError or ValueError for an invalid recipe or date.
         """
         sensors = []
         for sensor in content["sensors"]:
@@ -131,7 +131,7 @@ class FeatureRecipe:
 
 
 def _checked(recipe: Any) -> Any:
-    """The recipe; ValueError for a value of another type than its field, TypeError for a date that is none."""
+    """The recipe; ValueError for a value whose type differs from that of its field, TypeError for an invalid date."""
     for name, hint in get_type_hints(type(recipe)).items():
         if not _fits(getattr(recipe, name), hint):
             raise ValueError(f"{name} is {getattr(recipe, name)!r}")
@@ -143,7 +143,7 @@ def _checked(recipe: Any) -> Any:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is of the type that a field of a recipe names: a plain type, a tuple or a mapping of these."""
+    """Whether a value has the type of a field of a recipe: a plain type, a tuple or a mapping of these."""
     parts = get_args(hint)
     if get_origin(hint) is tuple:
         return isinstance(value, tuple) and all(_fits(item, parts[0]) for item in value)
@@ -153,11 +153,11 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def parse_day(key: str) -> date:
-    """The day of a date key (``20180511`` or ``20180511.1``)."""
+    """Day of a date key (``20180511`` or ``20180511.1``)."""
     return date(int(key[:4]), int(key[4:6]), int(key[6:8]))
 
 
 def interpolation_dates(first: date, last: date, step: int) -> tuple[str, ...]:
-    """Days from ``first`` to ``last`` by ``step``, as ``YYYYMMDD``; the last only if it falls on the step."""
+    """Days from ``first`` to ``last`` by ``step``, as ``YYYYMMDD``; ``last`` is included only if it falls on a step."""
     count = (last - first).days // step + 1
     return tuple((first + timedelta(days=step * k)).strftime("%Y%m%d") for k in range(count))

@@ -1,4 +1,4 @@
-"""Everything that is available for one tile, found once by scanning and read by all who open images."""
+"""Images of one tile: result of the scan, and input of all jobs that read pixels."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from iota2.core.sensor import SensorSpec
 
 @dataclass(frozen=True)
 class FileFormat:
-    """How the file of a band or mask stores its pixels, as its header says."""
+    """Storage format of the file of a band or mask, from its header."""
 
     dtype: str
-    """Type of the pixels of the band or mask, by its name in numpy."""
+    """Data type of the band or mask, by its numpy name."""
     shape: tuple[int, int]
     """Rows and columns of the file."""
     block: tuple[int, int]
-    """Rows and columns of the tiles, or strips, in which it is stored."""
+    """Rows and columns of the tiles or strips of the file."""
     bands: int
     """Number of bands of the file, which are decoded together."""
 
@@ -35,8 +35,8 @@ class Acquisition:
     key: str
     """``YYYYMMDD``, or ``YYYYMMDD.1`` … for further products of the same day: unique within a tile and sensor."""
     product: str
-    """Name of the product folder; of a product that is several files side by side, what their names share; of an item,
-    its name; of layers without dates, the folder of the tile."""
+    """Name of the product folder; for files side by side, the common part of their names; for an item, its name; for
+    layers without dates, the folder of the tile."""
     bands: Mapping[str, str]
     """Band name to absolute path."""
     masks: Mapping[str, str]
@@ -44,14 +44,15 @@ class Acquisition:
     formats: Mapping[str, FileFormat]
     """Band or mask name to the format of its file."""
     scaling: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """Band name to (scale, offset), product units = file value x scale + offset; the sensor's own for other bands."""
+    """Band name to (scale, offset), product units = file value x scale + offset; bands without an entry use those of
+    the sensor."""
     extents: Mapping[str, tuple[int, int, int, int]] = field(default_factory=dict)
-    """Band or mask name to first row, row after the last, first column, column after the last, on the lattice that
-    all dates share, of the file; absent where it has all of it. Beyond its file a date shows nothing."""
+    """Band or mask name to first row, row after the last, first column, column after the last of the file, on the
+    common grid of all dates; no entry for files that cover the whole grid. Outside its file a date has no data."""
     hidden: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """Band name to further values of its file, beside the sensor's nodata, that stand for no data."""
+    """Band name to no-data values of its file besides the sensor's nodata."""
     shift: tuple[float, float] = (0.0, 0.0)
-    """How far the images lie too far right and too far down, in map units: by this much they are moved back."""
+    """Displacement of the images to the right and down, in map units; it is corrected on reading."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +62,16 @@ class SensorScene:
     spec: SensorSpec
     acquisitions: tuple[Acquisition, ...]
     grids: Mapping[str, GeoBox]
-    """Lattice of the files, by band name or mask name, that all dates share: the smallest that holds them all."""
+    """Grid of the files by band or mask name, common to all dates: the smallest that contains all files."""
 
     @cached_property
     def lattices(self) -> Mapping[str, int]:
-        """Number of the lattice of each band or mask: those that share one have the same number."""
+        """Number of the grid of each band or mask: equal numbers stand for equal grids."""
         distinct = list(dict.fromkeys(self.grids.values()))
         return {name: distinct.index(grid) for name, grid in self.grids.items()}
 
     def formats(self, name: str) -> tuple[FileFormat, ...]:
-        """The different formats of the files of a band or mask, each once, in the order of the dates."""
+        """Distinct formats of the files of a band or mask, in the order of the dates."""
         return tuple(dict.fromkeys(date.formats[name] for date in self.acquisitions if name in date.formats))
 
     def scaling(self, t: int, band: str) -> tuple[float, float]:
@@ -89,7 +90,7 @@ class SensorScene:
 
     @cached_property
     def by_day(self) -> Mapping[date, tuple[int, ...]]:
-        """Positions of the acquisitions of each day, in order. Several of one day are one date for all that counts."""
+        """Positions of the acquisitions of each day, in order. Acquisitions of one day count as one date."""
         found: dict[date, tuple[int, ...]] = {}
         for number, day in enumerate(self.days):
             found[day] = (*found.get(day, ()), number)
@@ -98,11 +99,11 @@ class SensorScene:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything available for one tile."""
+    """Images of all sensors on one tile."""
 
     tile: str
     geobox: GeoBox
-    """The working lattice."""
+    """The working grid."""
     sensors: tuple[SensorScene, ...]
 
     @property

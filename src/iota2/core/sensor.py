@@ -1,4 +1,4 @@
-"""What a sensor is, as values: the content of one ``sensors/<name>.yaml``."""
+"""Sensor descriptions as values: the content of one ``sensors/<name>.yaml``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class BandSpec:
-    """One spectral band: the name used in features, the file that holds it, the role it plays in indices."""
+    """One spectral band: its name in features, its file, its role in indices."""
 
     name: str
     file: str
@@ -21,19 +21,19 @@ class BandSpec:
     index: int = 1
     """Band number inside the file, from 1."""
     id: str = ""
-    """What the product's metadata call the band; empty when they are not read."""
+    """Name of the band in the product's metadata; empty when these are not read."""
     assets: tuple[str, ...] = ()
-    """Names that STAC items give the band, the first that an item has is used; the band's own name comes after."""
+    """Names of the band in STAC items: the first that an item has is used; the band's own name is the last choice."""
     nodata: float | None = None
-    """Value where the band has no measure, in file units, when it is another than the sensor's."""
+    """No-data value of the band in file units, when it differs from that of the sensor."""
 
 
 @dataclass(frozen=True)
 class MaskRule:
-    """When a pixel of one date is not valid, as read from one mask file.
+    """Rule for invalid pixels of one date, from one mask file.
 
-    With none of ``bits`` and ``values`` any value but 0 is invalid. ``edge`` marks the mask that says where the
-    image has data at all: the footprint of a tile is where at least one date is clear of its edge masks.
+    Without ``bits`` and ``values``, any value but 0 is invalid. ``edge`` marks the mask of pixels outside the image:
+    the footprint of a tile is the area where at least one date is clear of its edge masks.
     """
 
     name: str
@@ -44,22 +44,22 @@ class MaskRule:
     """Invalid when the value is one of these."""
     edge: bool = False
     optional: bool = False
-    """Products without this file are read as if it said "valid" wherever their images have a pixel; without any mask,
-    or without the edge masks that there may be, where the reference band has data."""
+    """Products without this file have no invalid pixels inside their images; without any mask, or without any of the
+    possible edge masks, valid pixels are those where the reference band has data."""
     alternatives: tuple[str, ...] = ()
-    """Globs that are looked for, in this order, in products where no file matches ``file``."""
+    """Globs searched, in this order, in products without a file that matches ``file``."""
     spare: bool = False
-    """A tile none of whose products has the mask is read as if it were ``optional``. When some have it, those that lack
-    it are not complete."""
+    """When no product of a tile has the mask, it is read as if it were ``optional``. When some have it, products
+    without it are incomplete."""
     instead_of: str = ""
-    """The mask that this one stands in for: it is read of products that lack that one, and may lack itself."""
+    """The mask that this one replaces in products without it; this mask may be missing too."""
     assets: tuple[str, ...] = ()
-    """Names that STAC items give the mask; its own name comes after."""
+    """Names of the mask in STAC items; its own name is the last choice."""
 
 
 @dataclass(frozen=True)
 class MetadataSpec:
-    """Which numbers of a product's XML metadata turn file values into product units.
+    """Elements of a product's XML metadata that convert file values to product units.
 
     Product units = (file value + offset) / quantification x 10000. Elements are named without their namespace, by
     patterns: ``*`` stands for any characters.
@@ -68,20 +68,20 @@ class MetadataSpec:
     file: str
     """Glob relative to the product folder; must match one file."""
     quantification: str
-    """Element with the number that is divided by."""
+    """Element with the divisor."""
     offset: str = ""
-    """Elements, one for each band, with the number that is added; their attribute ``band_id`` is the band's ``id``.
-    A product without such elements adds nothing."""
+    """Elements with the number to add, one for each band; their attribute ``band_id`` is the band's ``id``. Products
+    without such elements have the offset 0."""
 
 
 @dataclass(frozen=True)
 class LookAlike:
-    """Products of another kind whose names differ little from those of a sensor."""
+    """Products of another kind with names similar to those of a sensor."""
 
     name: str
-    """Regular expression of their names, from the beginning."""
+    """Regular expression that matches their names from the start."""
     kind: str
-    """What they are and what is needed instead, in words: ``of level L1C; L2A is needed``."""
+    """Kind of the products and what is needed instead, in words: ``of level L1C; L2A is needed``."""
 
 
 @dataclass(frozen=True)
@@ -97,74 +97,74 @@ class SeriesBy:
 
 
 LAST = 1000
-"""Place of a sensor that does not tell one: after the others."""
+"""Position of a sensor without a declared position: after the others."""
 
 
 @dataclass(frozen=True)
 class SensorOption:
-    """The key of ``chain`` that enables a sensor that comes with the program."""
+    """The key of ``chain`` that enables a built-in sensor."""
 
     key: str
     """As written in configurations: ``s2_path``."""
     holds: str
-    """What the folder holds, in words: ``Sentinel-2 level 2A products (THEIA)``."""
+    """Content of the folder in words: ``Sentinel-2 level 2A products (THEIA)``."""
     listed: int = LAST
-    """Place of the key in lists of options."""
+    """Position of the key in lists of options."""
     place: int = LAST
-    """Place of the sensor in the order of features."""
+    """Position of the sensor in the order of features."""
 
 
 @dataclass(frozen=True)
 class SensorSpec:
-    """One sensor: where its products lie, how they are named, what is in them."""
+    """One sensor: location, naming and content of its products."""
 
     name: str
     """Class name, the prefix of feature and file names: ``Sentinel2``."""
     section: str
     """The configuration section with its options: ``Sentinel_2``."""
     product: str
-    """Regular expression of the names of products with the group ``date`` (YYYYMMDD, or YYYYDDD with the day of the
-    year) and, if the name tells it, the group ``tile``. A sensor without dates has no such group. Groups ``version``,
-    ``version_2`` … hold what tells versions of one acquisition apart, by weight. Of files side by side, groups
-    ``kind``, ``kind_2`` … hold what must be the same in all of a series."""
+    """Regular expression of product names with the group ``date`` (YYYYMMDD, or YYYYDDD with the day of the year) and
+    an optional group ``tile``. A sensor without dates has no group ``date``. Groups ``version``, ``version_2`` …
+    distinguish versions of one acquisition, the most significant first. For files side by side, groups ``kind``,
+    ``kind_2`` … must be equal in the whole series."""
     bands: tuple[BandSpec, ...]
     masks: tuple[MaskRule, ...]
     nodata: float | None = None
-    """Value of a band where there is no measure, in file units."""
+    """No-data value of bands, in file units."""
     scale: float = 1.0
     offset: float = 0.0
-    """Product units = file value x scale + offset, where no metadata say otherwise."""
+    """Product units = file value x scale + offset, unless metadata define them."""
     metadata: MetadataSpec | None = None
-    """What each product itself says about scale and offset."""
+    """Scale and offset from the metadata of each product."""
     platforms: tuple[str, ...] = ()
-    """Satellites that a STAC item of the sensor may tell, without the last letter: ``sentinel-2``; empty for any."""
+    """Satellites of the sensor in STAC items, without the last letter: ``sentinel-2``; empty for any."""
     pieces: str = ""
-    """Glob relative to the product folder of an entry whose name tells the pieces of one acquisition apart, such as the
-    two products of a tile at the border of datastrips; empty when nothing does."""
+    """Glob relative to the product folder, for an entry whose name distinguishes the pieces of one acquisition, such as
+    the two products of a tile at the border of datastrips; empty without pieces."""
     products: Literal["folders", "files"] = "folders"
-    """A product is a folder of files, or the files of the tile's folder whose names differ in the band alone: those
-    with the same group ``product`` of the regular expression."""
+    """A product is a folder of files, or a group of files in the tile's folder with the same group ``product`` of the
+    regular expression."""
     varying_extent: bool = False
-    """Files of different dates share their pixels, and may begin and end at different ones."""
+    """Files of different dates have aligned pixels, but possibly different extents."""
     tile_folder: str = "{tile}"
-    """Name of the tile's folder; ``{mgrs}`` is the name of the tile without its first T."""
+    """Name of the tile's folder; ``{mgrs}`` is the name of the tile without its leading T."""
     spectral: bool = True
-    """Bands are reflectances: spectral indices and relative reflectances are made of them."""
+    """Bands are reflectances: spectral indices and relative reflectances can be computed."""
     example: str = ""
-    """A name that ``product`` matches, for messages."""
+    """An example of a product name, for messages."""
     static: bool = False
-    """Layers that have no date, such as altitudes: features as they are."""
+    """Layers without dates, such as altitudes: their values are features."""
     resampling: Literal["cubic", "bilinear", "nearest"] = "cubic"
     temporal_resolution: int = 10
     """Default step, in days, of the interpolation dates."""
     reference_band: str = ""
-    """The band whose lattice is the tile's native lattice; the first band when empty."""
+    """The band whose grid is the tile's native grid; the first band when empty."""
     file_nodata: Literal["honoured", "ignored"] = "honoured"
-    """Whether pixels that hold the value of the file's own nodata tag are missing, beside those of ``nodata``."""
+    """Whether pixels with the value of the file's nodata tag are missing, in addition to those of ``nodata``."""
     missing: tuple[float, ...] = ()
-    """Further values that stand for no measure in the files of all bands."""
+    """Further no-data values in the files of all bands."""
     ignore: tuple[str, ...] = ()
-    """Globs of entries in a tile folder that are no products and are passed over without a word."""
+    """Globs of entries in a tile folder that are ignored silently."""
     mistaken_for: tuple[LookAlike, ...] = ()
     """Products that users take for those of the sensor; the first that a name matches is told."""
     series_by: SeriesBy | None = None
@@ -172,7 +172,7 @@ class SensorSpec:
     only: str = ""
     """The value of ``series_by`` that products have, for one of several series; empty for all products."""
     option: SensorOption | None = None
-    """How configurations enable the sensor; None for one of the user's own."""
+    """The option that enables the sensor; None for a user-defined sensor."""
 
     def match(self, name: str) -> re.Match[str] | None:
         """How ``product`` matches the name of a product, or a file of one; None for that of another series too."""
@@ -207,16 +207,16 @@ class SensorSpec:
 
     @property
     def proper_masks(self) -> tuple[MaskRule, ...]:
-        """The masks without those that stand in for others."""
+        """The masks without alternatives of others."""
         return tuple(mask for mask in self.masks if not mask.instead_of)
 
     def stand_ins(self, mask: str) -> tuple[MaskRule, ...]:
-        """The masks that stand in for one, in their order."""
+        """The alternatives of a mask, in order."""
         return tuple(one for one in self.masks if one.instead_of == mask)
 
     @property
     def with_stand_ins(self) -> SensorSpec:
-        """The sensor with a mask more for each alternative of a mask: products that have it have a lattice for it."""
+        """The sensor with an additional mask for each alternative of a mask: its files may have another grid."""
         more = [
             replace(mask, name=f"{mask.name}_{number}", file=file, alternatives=(), assets=(), instead_of=mask.name)
             for mask in self.masks
@@ -225,7 +225,7 @@ class SensorSpec:
         return replace(self, masks=(*self.masks, *more))
 
     def lacking(self, found: Collection[str]) -> tuple[BandSpec | MaskRule, ...]:
-        """The bands and masks that a product still needs which has those that were ``found``."""
+        """Bands and masks missing in a product with the bands and masks ``found``."""
         needed: list[BandSpec | MaskRule] = [*self.bands, *(mask for mask in self.proper_masks if not mask.optional)]
         return tuple(
             part
@@ -235,7 +235,7 @@ class SensorSpec:
 
     @property
     def parts(self) -> tuple[BandSpec | MaskRule, ...]:
-        """All that has a file: the bands, then the masks."""
+        """All bands and masks, bands first."""
         return (*self.bands, *self.masks)
 
     def folder_of(self, tile: str) -> str:
@@ -243,7 +243,7 @@ class SensorSpec:
         return self.tile_folder.format(tile=tile, mgrs=tile.removeprefix("T"))
 
     def nodata_of(self, band: str) -> float | None:
-        """Value of a band where it has no measure."""
+        """No-data value of a band."""
         own = next((b.nodata for b in self.bands if b.name == band), None)
         return self.nodata if own is None else own
 
@@ -254,34 +254,34 @@ class SensorSpec:
 
     @property
     def reference(self) -> BandSpec:
-        """The band that defines the native lattice."""
+        """The band that defines the native grid."""
         return next((b for b in self.bands if b.name == self.reference_band), self.bands[0])
 
 
 @dataclass(frozen=True)
 class SensorOptions:
-    """What the configuration says about one enabled sensor."""
+    """Options of one enabled sensor."""
 
     spec: SensorSpec
     source: Path | str
-    """Folder of the products, one folder per tile inside; where the STAC items of the run are when ``stac``."""
+    """Folder of the products, with one folder per tile; with ``stac``, the source of the run's STAC items."""
     temporal_resolution: int
     """Days between interpolation dates."""
     start_date: date | None = None
     end_date: date | None = None
-    """Season, when it is not found from the archive."""
+    """First and last day of the season; None to derive it from the archive."""
     keep_bands: tuple[str, ...] = ()
     """Bands to keep, in the sensor's order; empty keeps all."""
     expressions: tuple[str, ...] = ()
-    """Further features of each date, as expressions of its bands."""
+    """Additional features of each date, as expressions of its bands."""
     speckle_radius: int = 0
-    """Half-width in pixels of the window of the multitemporal speckle filter; 0 filters nothing."""
+    """Half-width in pixels of the window of the multitemporal speckle filter; 0 disables the filter."""
     decibel: bool = False
-    """Bands as features are 10 log10 of their values."""
+    """Band features are 10 log10 of their values."""
     stac: bool = False
-    """The images are found by STAC items."""
+    """Images are found by STAC items."""
 
     @property
     def bands(self) -> tuple[str, ...]:
-        """Names of the bands that are used, in the sensor's order."""
+        """Names of the used bands, in the sensor's order."""
         return tuple(band for band in self.spec.band_names if not self.keep_bands or band in self.keep_bands)

@@ -1,4 +1,4 @@
-"""What a model answers: classes, or a quantity."""
+"""Targets of a model: classes, or a quantity."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from iota2.core.nomenclature import MAX_CODE
 
 @dataclass(frozen=True)
 class Classes:
-    """Class codes; ``ValueError`` if they are not ascending whole numbers from 1 to 65535."""
+    """Class codes; ``ValueError`` if they are not ascending integers from 1 to 65535."""
 
     codes: tuple[int, ...]
 

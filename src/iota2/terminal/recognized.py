@@ -15,7 +15,8 @@ from iota2.config.sensors import path_key
 from iota2.core.grid import crs_name, resolution
 from iota2.core.sensor import SensorSpec
 from iota2.core.words import counted
-from iota2.io.archive.products import Product, several_a_day
+from iota2.io.archive.product import Product
+from iota2.io.archive.products import several_a_day
 from iota2.io.archive.recognition import Recognized, TileFolder
 from iota2.io.archive.rejected import ONE_LEVEL_TOO_DEEP
 from iota2.terminal.lines import facts, one_by_one, wrapped
@@ -162,7 +163,7 @@ def _place(found: Recognized) -> Iterator[str]:
     elif not any(tile.products for tile in found.tiles):
         yield f"No product of {found.spec.section} was found. Expected location of products:"
         yield f"  <folder of the sensor>/{product_path(found.spec)}"
-        deeper = [tile.folder for tile in found.tiles if ONE_LEVEL_TOO_DEEP in tile.passed_over.values()]
+        deeper = [tile.folder for tile in found.tiles if ONE_LEVEL_TOO_DEEP in tile.ignored.values()]
         if deeper:
             yield "Products were found one level deeper. If this is the folder of the sensor, give it instead:"
             yield f"  {deeper[0]}"
@@ -175,7 +176,7 @@ def recognized_json(found: Recognized) -> dict[str, Any]:
         "folder": found.sensor_folder,
         "usable": found.usable,
         "tiles": [_tile_json(tile) for tile in found.tiles],
-        "passed_over": dict(found.passed_over),
+        "passed_over": dict(found.ignored),
     }
 
 

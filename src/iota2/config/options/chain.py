@@ -54,20 +54,20 @@ Group = Literal[
 GROUPS: tuple[str, ...] = get_args(Group)
 """Groups of steps, in the order of a run."""
 
-MOST_TILES = 10_000
-"""Tiles of a run; Sentinel-2 has 56,984."""
-LONGEST_TILE = 150
-"""Bytes of the name of a tile; the names of results hold more than it."""
-MOST_DATES = 10_000
-"""Clear dates of a pixel: nobody has more."""
-LONGEST_STEP = 3660
-"""Days between dates: ten years."""
+MAX_TILES = 10_000
+"""Maximum number of tiles of a run; Sentinel-2 has 56,984."""
+MAX_TILE_BYTES = 150
+"""Maximum length of a tile name in bytes; the names of results also contain other parts."""
+MAX_DATES = 10_000
+"""Upper bound for a number of clear dates of a pixel, beyond any real series."""
+MAX_STEP_DAYS = 3660
+"""Maximum number of days between dates: ten years."""
 _VECTOR_GROUPS = GROUPS[GROUPS.index("regularisation") :]
 _NEVER_INTO_INPUTS = "no stacks of images are written"
 
 
 class UserSensor(Options):
-    """One entry of ``user_sensors``: a sensor with a description by the user."""
+    """One entry of ``user_sensors``: a sensor with a user-defined description."""
 
     path: InputFolder | None = option(
         None, "Folder of the products, with one folder per tile; mandatory unless `stac_items` finds them."
@@ -76,7 +76,7 @@ class UserSensor(Options):
     start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
     end_date: Day | None = option(None, "Last interpolation date; needed when `auto_date` is False.")
     temporal_resolution: int | None = option(
-        None, "Days between interpolation dates; None uses the value of the description.", ge=1, le=LONGEST_STEP
+        None, "Days between interpolation dates; None uses the value of the description.", ge=1, le=MAX_STEP_DAYS
     )
     keep_bands: Words = option((), "Bands to use when `extract_bands` is True; [] uses all.")
     additional_features: str = option(
@@ -146,7 +146,7 @@ def _resolution(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    """The number that a text is, as for any other number; anything else as it is."""
+    """The number that a text represents; other values unchanged."""
     if not isinstance(value, str):
         return value
     try:
@@ -156,7 +156,7 @@ def _number(value: Any) -> Any:
 
 
 def _products(what: str) -> Any:
-    """The folder of one sensor's products."""
+    """The option for the product folder of one sensor."""
     sentence = f"Folder of {what}, one folder per tile; enables the sensor."
     return option(None, sentence, about=About(builders="C F O R"))
 
@@ -227,7 +227,7 @@ class _Ground(Section):
 
 _KEYS: dict[str, Any] = {one.key: (InputFolder | None, _products(one.holds)) for one in folder_options()}
 _Folders: Any = create_model("_Folders", __base__=_Ground, **_KEYS)
-"""Then a key for each sensor that comes with the program, from its description."""
+"""Additionally one key for each built-in sensor, from its description."""
 
 
 class Chain(_Folders):
@@ -268,7 +268,7 @@ class Chain(_Folders):
         0,
         "Minimum number of clear dates of a sample pixel; pixels without clear dates are not used, even with 0.",
         ge=0,
-        le=MOST_DATES,
+        le=MAX_DATES,
         about=About(builders="C O R"),
     )
     first_step: Group = option("init", "First group of steps to run.", about=About(later=_VECTOR_GROUPS))
@@ -302,12 +302,12 @@ class Chain(_Folders):
     _paths_from: Path | None = PrivateAttr(default=None)
 
     def model_post_init(self, context: Any, /) -> None:
-        """Keep where relative paths start, for the files that options name."""
+        """Keep the start of relative paths, for the files that options name."""
         self._paths_from = (context or {}).get("paths_from")
 
     @property
     def paths_from(self) -> Path | None:
-        """Where all relative paths start; None: each at the folder of the file in which it stands."""
+        """Start of all relative paths; None for the folder of the file that contains each path."""
         return self._paths_from
 
     @cached_property
@@ -330,14 +330,14 @@ class Chain(_Folders):
     def _tile_names(cls, tiles: tuple[str, ...]) -> tuple[str, ...]:
         if not tiles:
             raise ValueError("names no tile; expected tile names separated by blanks, such as 'T31TCJ T31TDJ'")
-        if len(tiles) > MOST_TILES:
-            raise ValueError(f"names {len(tiles):,} tiles; expected at most {MOST_TILES:,} in one run")
+        if len(tiles) > MAX_TILES:
+            raise ValueError(f"names {len(tiles):,} tiles; expected at most {MAX_TILES:,} in one run")
         twice = sorted(tile for tile, count in Counter(tiles).items() if count > 1)
         if twice:
             raise ValueError(f"{some(twice)} given twice; name each tile once")
-        too_long = [tile for tile in tiles if len(os.fsencode(tile)) > LONGEST_TILE]
+        too_long = [tile for tile in tiles if len(os.fsencode(tile)) > MAX_TILE_BYTES]
         if too_long:
-            raise ValueError(f"{too_long[0][:20]}… cannot be a tile; expected a name of at most {LONGEST_TILE} bytes")
+            raise ValueError(f"{too_long[0][:20]}… cannot be a tile; expected a name of at most {MAX_TILE_BYTES} bytes")
         unsafe = [tile for tile in tiles if not _is_folder_name(tile)]
         if unsafe:
             raise ValueError(f"{unsafe[0]!r} cannot be a tile; expected a folder name without '/' and '..'")
@@ -346,7 +346,7 @@ class Chain(_Folders):
     @field_validator("proj", mode="before")
     @classmethod
     def _with_authority(cls, given: object) -> object:
-        """``EPSG:n`` from a number alone, and without blanks."""
+        """``EPSG:n`` from a number alone; blanks are removed."""
         if isinstance(given, float) and given.is_integer():
             given = int(given)
         if isinstance(given, str):
@@ -382,5 +382,5 @@ class Chain(_Folders):
 
 
 def _is_folder_name(name: str) -> bool:
-    """True when ``name`` is one plain folder name that stays where it is put."""
+    """True when ``name`` is a single folder name, without path separators."""
     return name.isprintable() and ".." not in name and not set("/\\") & set(name) and name[0] not in ".-"

@@ -1,4 +1,4 @@
-"""What there is to say about one option: type, limits, one sentence, users, whether it works today."""
+"""Properties of one option: type, limits, description, builders, availability."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ from iota2.io.files.addresses import is_remote, secret_in
 from iota2.io.tables.vector_source import FORM, vector_source
 
 LONGEST_PATH = 4096
-"""Bytes of a path on Linux."""
+"""Maximum length of a path on Linux, in bytes."""
 YEARS = (1970, 2100)
-"""First and last year of dates: before it no satellite took images of land."""
+"""First and last year of dates; no satellite took images of land before the first."""
 FROM_HERE = "to start all of them at the working directory, add --paths-from . (Iota2.py: -paths_from .)"
 VECTORS = (".shp", ".gpkg", ".sqlite", ".geojson")
-"""Endings of vector files themselves, not of their companions."""
+"""File name extensions of vector files, without those of their companions."""
 NOT_YET = "is known but not available yet"
 
 
 @dataclass(frozen=True)
 class About:
-    """What a field knows besides its type and limits."""
+    """Properties of a field besides its type and limits."""
 
     status: Literal["now", "later", "no effect"] = "now"
     reason: str = ""
-    """Why the option has no effect."""
+    """Reason why the option has no effect."""
     later: tuple[str, ...] = ()
-    """Values that are known but not available yet, of an option that is available."""
+    """Values of an available option that are not available yet."""
     form: str = ""
-    """The expected value in words, when the annotation does not tell it."""
+    """The expected value in words, when the annotation does not define it."""
     builders: str = ""
     """Builders that use the option; those of the section when empty."""
     needed: bool = False
-    """Whether builders may need the option; it is None in a configuration that asks for none of these."""
+    """Whether builders may need the option; it is None in a configuration without these builders."""
 
 
 @dataclass(frozen=True)
@@ -82,28 +82,28 @@ def option(default: Any, sentence: str, *, about: About | None = None, alias: st
 
 
 def needed(sentence: str, *, builders: str, form: str = "") -> Any:
-    """A field that is mandatory when a builder that is asked for needs it."""
+    """A field that is mandatory when a requested builder needs it."""
     return option(None, sentence, about=About(builders=builders, form=form, needed=True))
 
 
 def planned(default: Any, sentence: str, *, builders: str = "", form: str = "", alias: str | None = None) -> Any:
-    """A field that is known but not available yet: only its default is accepted."""
+    """A known field that is not available yet: only its default is accepted."""
     return option(default, sentence, about=About("later", builders=builders, form=form), alias=alias)
 
 
 def idle(default: Any, sentence: str, reason: str, *, builders: str = "", alias: str | None = None) -> Any:
-    """A field that is accepted with a warning, without effect, because of ``reason``."""
+    """A field that is accepted with a warning and has no effect, because of ``reason``."""
     return option(default, sentence, about=About("no effect", reason=reason, builders=builders), alias=alias)
 
 
 def dormant(default: Any, sentence: str, switch: str, *, alias: str | None = None, builders: str = "") -> Any:
-    """A field of an ability that is not available yet and that the option ``switch`` turns on: idle without it."""
+    """A field of a feature that is not available yet and is enabled by the option ``switch``: idle without it."""
     reason = f"it is used with {switch} only, which is not available yet"
     return idle(default, sentence, reason, alias=alias, builders=builders)
 
 
 def about(field: FieldInfo) -> About:
-    """What ``option`` kept for a field."""
+    """The properties that ``option`` stored in a field."""
     extra = field.json_schema_extra
     found = extra.get("about") if isinstance(extra, dict) else None
     return found if isinstance(found, About) else About()
@@ -115,19 +115,19 @@ def is_mandatory(field: FieldInfo) -> bool:
 
 
 def default_of(field: FieldInfo) -> Any:
-    """The default, as it stands in a loaded configuration."""
+    """The default, as in a loaded configuration."""
     return field.get_default(call_default_factory=True)
 
 
 class Options(BaseModel):
-    """A dictionary of options: frozen, unknown keys refused, values that are not available yet refused."""
+    """A dictionary of options: frozen; unknown keys and values that are not available yet are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
 
     @field_validator("*", mode="before")
     @classmethod
     def _tidy(cls, value: Any, info: ValidationInfo) -> Any:
-        """'None', '' and [] stand for None where None is the default; True and False are no numbers."""
+        """Normalise values: 'None', '' and [] become None where None is the default; True and False are not numbers."""
         field = cls.model_fields[str(info.field_name)]
         none = value == [] or (isinstance(value, str) and value.strip().lower() in ("none", ""))
         if none and default_of(field) is None and not is_mandatory(field):
@@ -159,12 +159,12 @@ class Section(Options):
 
 
 def keys(options: type[Options]) -> dict[str, FieldInfo]:
-    """The fields of a dictionary of options under the names that are written in files."""
+    """The fields of a dictionary of options by their names in files."""
     return {field.alias or name: field for name, field in options.model_fields.items()}
 
 
 def nested(field: FieldInfo) -> type[Options] | None:
-    """The class of the dictionaries that an option holds, itself or in a container; None for others."""
+    """The class of the dictionaries in an option, directly or in a container; None for other options."""
     pending = [field.annotation]
     while pending:
         annotation = pending.pop()
@@ -175,7 +175,7 @@ def nested(field: FieldInfo) -> type[Options] | None:
 
 
 def expected(field: FieldInfo) -> str:
-    """What an option takes, in words: type, then limits."""
+    """Expected value of an option, in words: type, then limits."""
     return " ".join(part for part in (kind(field), limits(field)) if part)
 
 
@@ -198,12 +198,12 @@ def limits(field: FieldInfo) -> str:
 
 
 def shortened(text: str, length: int = 60) -> str:
-    """The text, or its beginning when it is long."""
+    """The text, truncated when it is long."""
     return text if len(text) <= length else f"{text[:length]}…"
 
 
 def shown(value: Any) -> str:
-    """A value as one writes it in a configuration."""
+    """A value in the syntax of a configuration file."""
     if isinstance(value, BaseModel):
         written = value.model_dump(by_alias=True, exclude_defaults=True)
         return shown(written)
@@ -256,7 +256,7 @@ def _located(path: Path, info: ValidationInfo) -> Path:
 
 
 def usable_path(path: Path) -> Path:
-    """A path with its ``~`` replaced; ValueError for one that no file system can hold."""
+    """A path with ``~`` expanded; ValueError for a path that is invalid in any file system."""
     if "\0" in str(path):
         raise ValueError(f"{str(path)!r} has a character NUL, which no path can have; correct the path")
     longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
@@ -274,7 +274,7 @@ def _existing_file(path: Path, info: ValidationInfo) -> Path:
 
 
 def _existing_vector(written: Path, info: ValidationInfo) -> Path:
-    """The absolute path of a vector file that exists, with its layer if one is given as QGIS does."""
+    """The absolute path of an existing vector file, with its layer if given in the notation of QGIS."""
     path = _located(written, info)
     try:
         file = vector_source(path).file
@@ -292,7 +292,7 @@ def _existing_folder(path: Path, info: ValidationInfo) -> Path:
 
 
 def _existing(written: Path, info: ValidationInfo, what: str, kind: Callable[[Path], bool]) -> Path:
-    """The absolute path; ValueError when it does not exist, with a hint where such a file or folder does."""
+    """The absolute path; ValueError when it does not exist, with a hint when the file or folder exists elsewhere."""
     path = _located(written, info)
     if (info.context or {}).get("check_paths") and not _found(path, kind):
         raise ValueError(f"no {what} {path}{_elsewhere(written, info, kind) or _why_not(path, kind)}")
@@ -300,7 +300,7 @@ def _existing(written: Path, info: ValidationInfo, what: str, kind: Callable[[Pa
 
 
 def _found(path: Path, kind: Callable[[Path], bool]) -> bool:
-    """Whether a path is of that kind; ValueError when it cannot be looked at."""
+    """Whether a path is of the given kind; ValueError when it cannot be inspected."""
     try:
         return kind(path)
     except OSError as err:
@@ -314,8 +314,8 @@ def _elsewhere(written: Path, info: ValidationInfo, kind: Callable[[Path], bool]
 
 
 def elsewhere(written: Path, start: Path | None, kind: Callable[[Path], bool], *, home: Path | None = None) -> str:
-    """A hint on a relative path that does not exist from ``start`` but does from the working directory, or from
-    ``home``, the folder of the configuration file; empty otherwise."""
+    """A hint on a relative path that does not exist from ``start`` but from the working directory, or from ``home``,
+    the folder of the configuration file; empty otherwise."""
     if usable_path(written).is_absolute() or start is None:
         return ""
     if _visible(found := Path.cwd() / written, kind) and Path.cwd().resolve() != start.resolve():
@@ -329,7 +329,7 @@ def elsewhere(written: Path, start: Path | None, kind: Callable[[Path], bool], *
 
 
 def _visible(path: Path, kind: Callable[[Path], bool]) -> bool:
-    """Whether a path is of that kind; False when it cannot be looked at."""
+    """Whether a path is of the given kind; False when it cannot be inspected."""
     try:
         return kind(path)
     except OSError:
@@ -337,7 +337,7 @@ def _visible(path: Path, kind: Callable[[Path], bool]) -> bool:
 
 
 def _found_source(text: str, info: ValidationInfo) -> str:
-    """An address as it is; else the path of a file or folder, which must exist."""
+    """An address unchanged; else the path of an existing file or folder."""
     if is_remote(text):
         if secret := secret_in(text):
             raise ValueError(f"the address has {secret}, which may be secret and would stand in records; leave it out")
@@ -348,7 +348,7 @@ def _found_source(text: str, info: ValidationInfo) -> str:
 
 
 def _why_not(path: Path, kind: Callable[[Path], bool]) -> str:
-    """What is there instead of an expected path, and what to do."""
+    """Reason why an expected path is missing, and advice."""
     if path.is_dir():
         return "; it is a folder, correct the path"
     if path.exists():
@@ -366,7 +366,7 @@ def _why_not(path: Path, kind: Callable[[Path], bool]) -> str:
 
 
 def _name_meant(absent: Path, kind: Callable[[Path], bool]) -> str:
-    """A suggestion for a missing name: an entry of the folder with another ending, or with a near name."""
+    """A suggestion for a missing name: an entry of the folder with another extension, or with a similar name."""
     try:
         there = sorted(one.name for one in absent.parent.iterdir() if _visible(one, kind))
     except OSError:
@@ -397,7 +397,7 @@ def _listed(value: Any) -> Any:
 
 
 def _numbers(value: Any) -> Any:
-    """A list of finite numbers; one alone and a text are lists too."""
+    """A list of finite numbers, also from a single number or a text."""
     listed = _listed(value) if isinstance(value, str | list | tuple) else (value,)
     for one in listed:
         try:
@@ -412,10 +412,13 @@ def _numbers(value: Any) -> Any:
 AnyPath = Annotated[Path, AfterValidator(_located)]
 InputFile = Annotated[Path, AfterValidator(_existing_file)]
 VectorFile = Annotated[Path, AfterValidator(_existing_vector)]
-"""A vector file, or a layer of it as QGIS writes it: ``file.gpkg|layername=NAME``; see ``io.tables.vector_source``."""
+"""A vector file, or a layer of it in the notation of QGIS: ``file.gpkg
+
+layername=NAME``; see ``io.tables.vector_source``.
+"""
 InputFolder = Annotated[Path, AfterValidator(_existing_folder)]
 Source = Annotated[str, AfterValidator(_found_source)]
-"""The address of something on a web server, or the absolute path of a file or folder."""
+"""An address on a web server, or the absolute path of a file or folder."""
 Day = Annotated[date, BeforeValidator(read_date)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Numbers = Annotated[tuple[float, ...], BeforeValidator(_numbers)]

@@ -23,14 +23,14 @@ from iota2.config.options.fields import (
 )
 
 _WORD = r"^[\w.,:@+-]+$"
-"""Names that go into the header of a job script as they are."""
+"""Names that are copied into the header of a job script."""
 _PLAIN = About(form="a name of letters, digits and any of . , : @ + - _")
 _NO_POINTS = "images are compared by phase correlation, not by points"
 _BY_BUDGET = "the shape of blocks follows the memory budget and does not change results"
 
 
 def _days(value: Any) -> Any:
-    """Dates, one or none for each word; nothing when no word is a date."""
+    """Dates from words; nothing when a word is not a date."""
     words = value.replace(",", " ").split() if isinstance(value, str) else value
     listed = words if isinstance(words, list | tuple) else [] if words is None else [words]
     days = tuple(None if str(word).lower() == "none" else read_date(word) for word in listed)
@@ -38,12 +38,12 @@ def _days(value: Any) -> Any:
 
 
 def _whole(value: Any) -> Any:
-    """The whole number that a text is; anything else as it is."""
+    """The integer that a text represents; other values unchanged."""
     return int(value) if isinstance(value, str) and value.strip() in ("1", "2", "3") else value
 
 
 def _several(value: Any) -> Any:
-    """A list of what may stand alone."""
+    """A list from a single value or a list."""
     return [value] if isinstance(value, str) and value.strip() else value
 
 

@@ -1,4 +1,4 @@
-"""Every section of the configuration, and the configuration as a whole."""
+"""All sections of the configuration, and the configuration as a whole."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Config:
     arg_classification: ArgClassification = field(default_factory=ArgClassification)
     multi_run_fusion: MultiRunFusion = field(default_factory=MultiRunFusion)
     sensors: Mapping[str, Section] = field(default_factory=lambda: {name: kind() for name, kind in OF_SENSORS.items()})
-    """Sections of the sensors that come with the program, by name."""
+    """Sections of the built-in sensors, by name."""
     user_feat: UserFeat = field(default_factory=UserFeat)
     sensors_data_interpolation: Interpolation = field(default_factory=Interpolation)
     iota2_feature_extraction: FeatureExtraction = field(default_factory=FeatureExtraction)
@@ -50,11 +50,11 @@ class Config:
     slurm: Slurm = field(default_factory=Slurm)
     task_retry_limits: TaskRetryLimits = field(default_factory=TaskRetryLimits)
     source: Path = Path()
-    """The file that was read."""
+    """The configuration file."""
     warnings: tuple[str, ...] = ()
-    """What was accepted but should be known: moved keys, options without effect, old names."""
+    """Accepted but noteworthy settings: moved keys, options without effect, old names."""
     places: Places = field(default_factory=Places, repr=False, compare=False)
-    """Where each option stands in the file."""
+    """Location of each option in the file."""
 
     @cached_property
     def enabled(self) -> EnabledSensors:
@@ -63,14 +63,14 @@ class Config:
         return resolve(chain, self.sensors, self.user_feat, series, extraction)
 
     def section(self, name: str) -> Section:
-        """The section written as ``name``, such as ``Sentinel_2``. Raises KeyError for an unknown one."""
+        """The section with the name ``name``, such as ``Sentinel_2``. Raises KeyError for an unknown section."""
         found = self.sensors[name] if name in OF_SENSORS else getattr(self, ATTRIBUTES[name])
         assert isinstance(found, Section)
         return found
 
 
 def _kinds() -> Iterator[tuple[str, type[Section]]]:
-    """The attribute of ``Config`` that holds each section, and the section's class, in the order of the attributes."""
+    """The attribute of ``Config`` for each section, and the section's class, in the order of the attributes."""
     for name, kind in get_type_hints(Config).items():
         if name == "sensors":
             yield from ((name, each) for each in OF_SENSORS.values())
@@ -79,10 +79,10 @@ def _kinds() -> Iterator[tuple[str, type[Section]]]:
 
 
 SECTIONS: Mapping[str, type[Section]] = {kind.section_name: kind for _, kind in _kinds()}
-"""Name of every section, as written in files, to its class."""
+"""Name of every section, as in files, to its class."""
 
 ATTRIBUTES: Mapping[str, str] = {kind.section_name: name for name, kind in _kinds()}
-"""Name of every section to the attribute of ``Config`` that holds it, ``sensors`` for all sensors."""
+"""Name of every section to its attribute of ``Config``, ``sensors`` for all sensors."""
 
 
 class Setting(NamedTuple):

@@ -20,11 +20,13 @@ PLACES = {
     **{spec.section: spec.option.key for spec in in_order() if spec.option},
     LAYERS: "user_feat_path",
 }
-"""Section of each sensor, in the order of features, to the key of ``chain`` that enables it; those of
-``chain.user_sensors`` stand between the others with dates and the layers, which have none."""
+"""Section of each sensor, in the order of features, to the key of ``chain`` that enables it.
+
+Sensors of ``chain.user_sensors`` stand between the other sensors with dates and the layers, which have no dates.
+"""
 
 PATHS = {section: key for section, key in PLACES.items() if section not in (RADAR, LAYERS)}
-"""Those whose key holds the folder of their products."""
+"""Sections of sensors whose key is the folder of their products."""
 
 _EXPRESSIONS = "Expressions of bands, separated by commas, computed for each date if `use_additional_features` is True."
 
@@ -60,7 +62,7 @@ class Sentinel1(Section):
 
 
 def _section_of(spec: SensorSpec) -> type[Section]:
-    """The section of a sensor that comes with the program, as its description says."""
+    """The section of a built-in sensor, from its description."""
     if spec.section == RADAR:
         return Sentinel1
     about = {"__module__": __name__, "__doc__": f"Dates and bands of {spec.section}.", "section_name": spec.section}
@@ -68,7 +70,7 @@ def _section_of(spec: SensorSpec) -> type[Section]:
 
 
 OF_SENSORS = {spec.section: _section_of(spec) for spec in in_order()}
-"""Section of each sensor that comes with the program, in the order of features."""
+"""Section of each built-in sensor, in the order of features."""
 
 globals().update({kind.__name__: kind for kind in OF_SENSORS.values()})  # where worker processes look for them
 

@@ -32,11 +32,12 @@ _FUSION_ONLY = "it is used with classif_mode 'fusion' only"
 _NO_TERRAIN = "pixels are selected on the grid of the images, without a terrain model"
 
 MOST_RUNS = 200
-"""Random splits: each has a field in the reference shapefile, and readers of shapefiles know 255 fields."""
+"""Maximum number of random splits: each has a field in the reference shapefile, and shapefiles are limited to 255
+fields."""
 MOST_SAMPLES = 2**31 - 1
-"""Pixels that can be asked for."""
+"""Maximum number of pixels in a selection."""
 SET_BY_THE_CHAIN = ("in", "mask", "vec", "out", "instats", "field", "layer", "rand", "inxml", "outrates")
-"""Keys of pixel selection that cannot be given by users."""
+"""Keys of pixel selection that users cannot set."""
 
 _STRATEGY_PARAMETER = {
     "percent": "strategy.percent.p",
@@ -116,7 +117,7 @@ class SampleSelection(Selection):
     @model_validator(mode="before")
     @classmethod
     def _one_spelling(cls, given: Any) -> Any:
-        """``per_models`` is read as ``per_model``."""
+        """Normalise ``per_models`` to ``per_model``."""
         if not isinstance(given, dict) or "per_models" not in given:
             return given
         if "per_model" in given:
@@ -133,7 +134,7 @@ class SampleSelection(Selection):
         return entries
 
     def of_region(self, region: str) -> Selection:
-        """The selection of a region; a sub-region ``<region>f<k>`` without an entry has that of its region."""
+        """The selection of a region; a sub-region ``<region>f<k>`` without an entry uses that of its region."""
         entries = {entry.target_model: entry for entry in self.per_model}
         whole = re.sub(r"(?<=.)f\d+$", "", region)
         return entries.get(region) or entries.get(whole) or self
@@ -258,7 +259,7 @@ class ArgTrain(Section):
 
     @property
     def indices(self) -> tuple[str, ...]:
-        """Indices that are computed: the default ones, whatever part of them is given, and others named; or none."""
+        """Computed indices: the default ones, even if only some of them are given, and others by name; or none."""
         others = (name for name in INDICES if name in self.features and name not in DEFAULT_INDICES)
         return (*DEFAULT_INDICES, *others) if self.features else ()
 
@@ -342,7 +343,7 @@ class ScikitModels(Section):
     @model_validator(mode="before")
     @classmethod
     def _other_keys(cls, given: Any) -> Any:
-        """Any other key is an argument of the classifier, as in the legacy version."""
+        """Accept any other key as an argument of the classifier, as in the legacy version."""
         if not isinstance(given, dict):
             return given
         others = {key: value for key, value in given.items() if key not in cls.model_fields}

@@ -1,1 +1,1 @@
-"""Configuration files as text: what is written, and on which line."""
+"""Configuration files as text: values with line numbers."""

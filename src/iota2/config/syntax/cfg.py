@@ -33,7 +33,7 @@ BLANK: /[ \t\f]+/
 %declare TOO_DEEP
 """
 
-_SAID = {
+_TOKEN_NAMES = {
     "COLON": "':'",
     "COMMA": "','",
     "_NL": "a new line",
@@ -47,17 +47,17 @@ _SAID = {
 }
 
 
-_MOST_TOKENS = 5 * MAX_ENTRIES
-"""More than a text of that many entries can have before the first place where it stops being a configuration."""
+_MAX_TOKENS = 5 * MAX_ENTRIES
+"""Upper bound for the tokens of a valid text with the maximum number of entries."""
 
 
 class _Lines:
-    """Takes away the line break between a ':' and a value that stands on the next line."""
+    """Removes the line break between a ':' and a value on the next line."""
 
     always_accept = ()
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
-        tokens = list(islice(stream, _MOST_TOKENS))
+        tokens = list(islice(stream, _MAX_TOKENS))
         kinds = [token.type for token in tokens] + ["", "", ""]
         depth = 0
         for i, token in enumerate(tokens):
@@ -78,11 +78,11 @@ _PARSER = Lark(GRAMMAR, parser="lalr", lexer="basic", postlex=_Lines())
 
 
 def read_cfg(text: str, source: Path) -> Document:
-    """The sections and keys of a ``.cfg`` text, with their lines; ``source`` is only named.
+    """The sections and keys of a ``.cfg`` text, with line numbers; ``source`` names the text in messages.
 
-    A key at the outer level with a dictionary is a section; a key without value is the header of a section
-    whose entries follow, indented deeper than the header. Raises ConfigError for a syntax error (line,
-    column, what was expected) and for keys given twice.
+    A key at the outer level with a dictionary is a section; a key without value is the header of a section whose
+    entries follow, indented deeper than the header. Raises ConfigError for a syntax error (line, column, expected
+    token) and for repeated keys.
     """
     try:
         tree = _PARSER.parse(text)
@@ -93,7 +93,7 @@ def read_cfg(text: str, source: Path) -> Document:
 
 
 def _sections(tree: Tree[Token], problems: list[str]) -> dict[str, Node]:
-    """Outer entries, those below a header gathered under it."""
+    """Outer entries, with the entries below a header gathered in its section."""
     outer = Keys(problems)
     header: Token | None = None
     inside = Keys(problems)
@@ -116,7 +116,7 @@ def _sections(tree: Tree[Token], problems: list[str]) -> dict[str, Node]:
 
 
 def _node(part: Tree[Token] | Token, at: Token, problems: list[str]) -> Node:
-    """The node of a value; ``at`` is the token whose line it gets."""
+    """The node of a value; ``at`` is the token that defines its line."""
     line = at.line or 0
     if isinstance(part, Token):
         return Node(_text(part) if part.type == "STRING" else bare_value(str(part)), line)
@@ -132,32 +132,32 @@ def _node(part: Tree[Token] | Token, at: Token, problems: list[str]) -> Node:
 
 
 def _first(part: Tree[Token] | Token, fallback: Token) -> Token:
-    """The first token of a value; ``fallback`` for an empty one."""
+    """The first token of a value; ``fallback`` for an empty value."""
     if isinstance(part, Token):
         return part
     return next(iter(part.scan_values(lambda _: True)), fallback)
 
 
 def _text(token: Token) -> str:
-    """Text of a key or string token; a backslash keeps a quote or a backslash that follows it."""
+    """Text of a key or string token; a backslash escapes a quote or a backslash."""
     return re.sub(r"\\([\\'\"])", r"\1", token[1:-1]) if token.type == "STRING" else str(token)
 
 
 def _syntax_problem(err: UnexpectedInput, text: str) -> str:
-    """Where a text stops being a configuration and what could have stood there."""
+    """Position of a syntax error, and what was expected there."""
     where = f"line {err.line}, column {err.column}"
     if not isinstance(err, UnexpectedToken):
         return f"{where}: the quote opened here is not closed on its line; expected a closing quote"
     if err.token.type == "TOO_DEEP":
         return f"{where}: brackets nest deeper than {MAX_DEPTH}; expected a flatter value, is one not closed?"
-    said = sorted(_SAID[name] for name in err.accepts or err.expected if name in _SAID)
+    said = sorted(_TOKEN_NAMES[name] for name in err.accepts or err.expected if name in _TOKEN_NAMES)
     found = {"$END": "the file ends", "_NL": "the line ends"}.get(err.token.type, f"found {str(err.token)!r}")
     hint = "; put text with spaces or ':' in quotes" if "_NL" in err.expected else ""
     return f"{where}: {found}, expected {' or '.join(said)}{hint}{_unclosed(err.token, text)}"
 
 
 def _unclosed(at: Token, text: str) -> str:
-    """A hint on the bracket that may not be closed before a syntax error; empty without one."""
+    """A hint on a bracket that may be unclosed before a syntax error; empty without one."""
     opened: list[Token] = []
     begins: dict[int, int] = {}
     suspect = None

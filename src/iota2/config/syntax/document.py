@@ -1,4 +1,4 @@
-"""What a configuration file says, key by key with its lines, before anything is known about options."""
+"""Content of a configuration file by section and key, with line numbers, independent of the options."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from iota2.core.files import read_bytes
 from iota2.errors import ConfigError, remedy_of
 
 MAX_DEPTH = 40
-"""Deepest nesting of brackets that is read."""
-MAX_BYTES = 2 << 20
-"""Size of the largest file that is read."""
+"""Maximum nesting depth of brackets."""
+MAX_FILE_BYTES = 2 << 20
+"""Maximum file size in bytes."""
 MAX_ENTRIES = 10_000
-"""Most lines and other parts of a file that is read; a parser would take minutes for more."""
+"""Maximum number of lines and other parts of a file; a parser would take minutes for more."""
 _PARTS = ":,\n[{"
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
@@ -27,7 +27,7 @@ _WORDS = {"True": True, "False": False, "None": None}
 
 @dataclass(frozen=True)
 class Node:
-    """A value with the line it stands on; containers hold nodes."""
+    """A value with its line number; containers contain nodes."""
 
     value: bool | int | float | str | tuple[Node, ...] | Mapping[str, Node] | None
     line: int
@@ -41,7 +41,7 @@ class Node:
         return self.value
 
     def line_of(self, path: Sequence[str | int]) -> int:
-        """Line of the part that ``path`` leads to, or of the last part on the way that exists."""
+        """Line of the value at ``path``, or of its innermost existing parent."""
         if path and isinstance(self.value, Mapping) and path[0] in self.value:
             return self.value[str(path[0])].line_of(path[1:])
         if path and isinstance(self.value, tuple) and isinstance(path[0], int) and path[0] < len(self.value):
@@ -51,7 +51,7 @@ class Node:
 
 @dataclass(frozen=True)
 class SectionText:
-    """One section as written: its name, its line, its keys (those of nested dictionaries stay nested)."""
+    """One section of the file: its name, its line, its keys (keys of nested dictionaries stay nested)."""
 
     name: str
     line: int
@@ -60,36 +60,36 @@ class SectionText:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole configuration file as written, sections in file order, each name once."""
+    """A whole configuration file, sections in file order, with unique names."""
 
     source: Path
     sections: tuple[SectionText, ...]
 
 
 OptionPath = Sequence[str | int]
-"""Section, key, then keys and numbers of list entries inside the value."""
+"""Section, key, then keys and list positions inside the value."""
 
 
 @dataclass(frozen=True)
 class Places:
-    """The lines of a configuration file on which options are written, by their present names."""
+    """Lines of the options in a configuration file, by their present names."""
 
     nodes: Mapping[str, Mapping[str, Node]] = field(default_factory=dict)
-    """What is written, by section and key."""
+    """Values of the file by section and key."""
 
     def node(self, section: str, key: str) -> Node | None:
-        """The value written for an option; None when it has its default."""
+        """The value of an option in the file; None when it is absent."""
         return self.nodes.get(section, {}).get(key)
 
     def line(self, option: OptionPath) -> int:
-        """Line of an option, or of the nearest part around it that is written; 0 when it is not written."""
+        """Line of an option, or of its innermost parent in the file; 0 when it is absent."""
         node = self.node(str(option[0]), str(option[1])) if len(option) > 1 else None
         return node.line_of(option[2:]) if node else 0
 
     def with_line(self, option: OptionPath, text: str) -> tuple[int, str]:
-        """Line of an option (0 when it is not written), and a sentence about it with name and line.
+        """Line of an option (0 when it is absent from the file), and a message about it with name and line.
 
-        Other options that the sentence names get their lines too.
+        Other options in the message get their lines too.
         """
         line, name = self.line(option), ".".join(map(str, option))
         text = self._with_lines(text, name)
@@ -97,7 +97,7 @@ class Places:
         return line, f"line {line}: {named}" if line else named
 
     def _with_lines(self, text: str, but: str) -> str:
-        """The sentence with the line after the first mention of each other option."""
+        """The message with line numbers after the first mention of each other option."""
         for found in mentioned(text):
             section, _, key = found.partition(".")
             node = self.node(section, key)
@@ -109,18 +109,18 @@ class Places:
 
 
 def mentioned(text: str) -> list[str]:
-    """Words of a sentence that look like options with their section, without repetition."""
+    """Distinct words of a message that look like options with their section."""
     return list(dict.fromkeys(_MENTIONED.findall(text)))
 
 
 _MENTIONED = re.compile(r"(?<![\w./-])[A-Za-z]\w*\.[a-z]\w*(?![\w.]*\w|:)")
-"""What may be an option with its section."""
+"""Pattern of an option with its section."""
 
 
 def bare_value(word: str) -> bool | int | float | str | None:
-    """Value of a word without quotes: True, False, None, a whole number, a number, or the word itself.
+    """Value of a word without quotes: True, False, None, an integer, a number, or the word itself.
 
-    Numbers beyond what a computer holds (``1e999``, a hundred digits) stay words, which no option for a number accepts.
+    Numbers beyond the range of a computer (``1e999``, a hundred digits) stay words, which options for numbers reject.
     """
     if word in _WORDS:
         return _WORDS[word]
@@ -131,21 +131,21 @@ def bare_value(word: str) -> bool | int | float | str | None:
 
 
 class Keys:
-    """Gathers the keys of one dictionary or file and notes those given twice in ``problems``."""
+    """Collector of the keys of one dictionary or file; repeated keys are noted in ``problems``."""
 
     def __init__(self, problems: list[str]) -> None:
         self.nodes: dict[str, Node] = {}
         self._problems = problems
 
     def add(self, key: str, node: Node) -> None:
-        """Keeps ``node`` under ``key``; the first one stays when the key is there already."""
+        """Add ``node`` under ``key``; for a repeated key the first node is kept."""
         first = self.nodes.setdefault(key, node)
         if first is not node:
             self._problems.append(f"line {node.line}: '{key}' is given twice, first on line {first.line}; keep one")
 
 
 def document(source: Path, sections: Mapping[str, Node], problems: list[str]) -> Document:
-    """A document of nodes that must all be dictionaries; an empty node is an empty section.
+    """A document from nodes that must all be dictionaries; an empty node is an empty section.
 
     Raises ConfigError with ``problems`` and those found here.
     """
@@ -157,7 +157,7 @@ def document(source: Path, sections: Mapping[str, Node], problems: list[str]) ->
             texts.append(SectionText(name, node.line, {}))
         else:
             problems.append(
-                f"line {node.line}: '{name}' stands outside of any section; expected a section holding "
+                f"line {node.line}: '{name}' stands outside any section; expected a section with "
                 "'key : value' entries, put it into one (indented below the header or between braces)"
             )
     if problems:
@@ -166,12 +166,12 @@ def document(source: Path, sections: Mapping[str, Node], problems: list[str]) ->
 
 
 def read_text(path: Path) -> str:
-    """Content of a UTF-8 file, without byte order mark, lines ending in a plain newline.
+    """Content of a UTF-8 file, without byte order mark, with plain newlines.
 
-    Raises ConfigError when there is no such file, it is not UTF-8, or it is too large for a configuration.
+    Raises ConfigError when the file does not exist, is not UTF-8, or is too large for a configuration.
     """
     try:
-        raw = read_bytes(path, MAX_BYTES)
+        raw = read_bytes(path, MAX_FILE_BYTES)
     except OSError as err:
         raise ConfigError([f"cannot be read: {err.strerror}. {remedy_of(err)}"], source=str(path)) from err
     try:

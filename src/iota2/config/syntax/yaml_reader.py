@@ -1,4 +1,4 @@
-"""The syntax of YAML configuration files."""
+"""Syntax of YAML configuration files."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _PLAIN_TAGS = {
 
 
 def written_in_yaml(path: Path) -> bool:
-    """Whether the name of a file says that it is YAML."""
+    """Whether a file name has a YAML extension."""
     return path.suffix.lower() in (".yaml", ".yml")
 
 
 def read_yaml(text: str, source: Path) -> Document:
-    """The sections and keys of a YAML text, with their lines; ``source`` is only named.
+    """The sections and keys of a YAML text, with line numbers; ``source`` names the text in messages.
 
-    Words without quotes mean what they mean in a ``.cfg`` file (``1e-3`` is a number, ``2018-01-01`` a text),
-    besides YAML's own spellings of true, false and null. Tags, anchors and aliases are refused. Raises
-    ConfigError for a syntax error and for keys given twice.
+    Words without quotes have the same meaning as in a ``.cfg`` file (``1e-3`` is a number, ``2018-01-01`` a text), in
+    addition to YAML's own spellings of true, false and null. Tags, anchors and aliases are rejected. Raises ConfigError
+    for a syntax error and for repeated keys.
     """
     root = _composed(text, source)
     if root is None:
@@ -64,7 +64,7 @@ def _composed(text: str, source: Path) -> yaml.Node | None:
 
 
 class _Reader:
-    """Turns YAML nodes into ours and notes what cannot be read."""
+    """Converts YAML nodes to ``Node`` and notes unsupported parts."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems

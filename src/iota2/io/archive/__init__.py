@@ -1,1 +1,1 @@
-"""Which products an archive has, from names and headers."""
+"""Products of an archive, found by file names and image headers."""

@@ -1,4 +1,4 @@
-"""How much of a tile images show, by their lattices alone."""
+"""Share of a tile that images cover, from their grids alone."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from iota2.io.files.crs import to_crs
 
 
 def share_shown(tile: GeoBox, images: GeoBox) -> float:
-    """Which part of the area of a tile lies on the lattice of images, which may have another CRS: 0 to 1.
+    """Share (0 to 1) of the area of a tile that the grid of images covers; the images may have another CRS.
 
-    The tile, which is the smaller, is brought into their CRS; where that has no place for it, nothing is shown.
+    The tile, which is the smaller area, is transformed to the CRS of the images. Where this is impossible, the share is
+    0.
     """
     outline = _outline(tile, crs_name(images))
     if not np.isfinite(outline.bounds).all():
@@ -23,7 +24,7 @@ def share_shown(tile: GeoBox, images: GeoBox) -> float:
 
 
 def bounds_in(images: GeoBox, crs: str) -> str:
-    """The bounds of a lattice in another CRS, in words."""
+    """Bounds of a grid in another CRS, in words."""
     bounds = _outline(images, crs).bounds
     if not np.isfinite(bounds).all():
         return f"no place in {crs}"
@@ -31,5 +32,5 @@ def bounds_in(images: GeoBox, crs: str) -> str:
     return f"x {left} to {right}, y {bottom} to {top}"
 
 
-def _outline(lattice: GeoBox, crs: str) -> shapely.Geometry:
-    return to_crs(gpd.GeoSeries([lattice.extent.geom], crs=crs_name(lattice)), crs).iloc[0]
+def _outline(grid: GeoBox, crs: str) -> shapely.Geometry:
+    return to_crs(gpd.GeoSeries([grid.extent.geom], crs=crs_name(grid)), crs).iloc[0]

@@ -1,4 +1,4 @@
-"""Which products lie in the folder of a tile, and which files they have, by names alone."""
+"""Products in the folder of a tile, and their files, by names alone."""
 
 from __future__ import annotations
 
@@ -30,21 +30,22 @@ def tile_folder(spec: SensorSpec, root: str | Path, tile: str) -> str:
 
 
 def _require_folder_of_tiles(spec: SensorSpec, base: str) -> None:
-    """InputError, the same for each tile, when products lie in a folder that should hold those of tiles."""
+    """Raise InputError, with the same text for each tile, when products lie in a folder that should contain tile
+    folders."""
     products = products_among(spec, base, sorted(os.listdir(base)))
     if products and len(products) >= len({*folders_in(base)} - {*products}):
         raise InputError(
             f"{spec.section}: {base} is the folder of one tile, with {counted(len(products), 'product')}; expected the "
-            f"folder that holds those of all tiles. Give {os.path.dirname(base)}."
+            f"folder that contains the tile folders. Give {os.path.dirname(base)}."
         )
 
 
 def folder_of_tiles(section: str, root: str | Path, tile: str) -> str:
-    """Absolute path of the folder that holds those of the tiles; InputError when there is none, or ``tile`` cannot be
-    the name of one."""
+    """Absolute path of the folder that contains the tile folders; InputError when it is missing or ``tile`` is no valid
+    folder name."""
     base = os.path.abspath(root)
     if tile in ("", ".", "..") or os.path.basename(tile) != tile:
-        raise InputError(f"{section}: {tile!r} is no name of a tile folder. Correct chain.list_tile.")
+        raise InputError(f"{section}: {tile!r} is not a valid name of a tile folder. Correct chain.list_tile.")
     if not os.path.isdir(base):
         raise InputError(f"{section}: the folder {base} does not exist. Correct the path.")
     _require_listable(section, base)
@@ -52,7 +53,7 @@ def folder_of_tiles(section: str, root: str | Path, tile: str) -> str:
 
 
 def _require_listable(section: str, folder: str) -> None:
-    """InputError unless the content of a folder can be listed and opened."""
+    """Raise InputError unless the content of a folder can be listed and opened."""
     try:
         require_listable(folder)
     except OSError as err:
@@ -65,7 +66,7 @@ def folders_in(base: str) -> list[str]:
 
 
 def no_folder(section: str, base: str, tile: str, named: str = "") -> MissingTile:
-    """The error that a tile, whose folder is ``named`` so, has none of the folders in ``base``."""
+    """Error for a tile whose folder ``named`` does not exist in ``base``."""
     folders = folders_in(base)
     there = f"it has {some(folders, 10)}" if folders else "it has no folder at all"
     return MissingTile(
@@ -75,9 +76,9 @@ def no_folder(section: str, base: str, tile: str, named: str = "") -> MissingTil
 
 
 def _tile_meant(tile: str, folders: Iterable[str]) -> str:
-    """Which folders may be meant by a name that is none of them: in other letters, without its T, or several names.
+    """Folders that a misspelled tile name may mean: other case, without the leading T, or several names.
 
-    Names that differ in more are those of other tiles.
+    Names with further differences belong to other tiles.
     """
     parts = {part.lower().removeprefix("t") for part in re.split(r"[;:|+&]", tile)}
     meant = [name for name in folders if name.lower().removeprefix("t") in parts]
@@ -88,60 +89,61 @@ def _tile_meant(tile: str, folders: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Found:
-    """A product that lies in a tile folder."""
+    """A product in a tile folder."""
 
     day: date
     name: str
     folder: str
     files: tuple[str, ...] | None = None
-    """Names of its files in the folder; None when the folder is its own."""
+    """Names of the files of the product in the tile folder; None when the product has its own folder."""
     any_case: bool = False
-    """Capital letters do not matter in the names of its files."""
+    """Whether the case of file names is ignored."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The entries of a tile folder by what their names say."""
+    """Entries of a tile folder, classified by their names."""
 
     folder: str
     found: tuple[Found, ...]
     """Products, sorted by (day, name)."""
     strays: tuple[str, ...]
-    """Entries that are no products."""
+    """Entries that are not products."""
     foreign: tuple[str, ...]
     """Products of another tile."""
     undated: tuple[str, ...]
-    """Sentences on products whose date is none."""
+    """Messages about products with an invalid date."""
 
     def require_products(self, spec: SensorSpec, tile: str) -> None:
-        """InputError when a date is none, or when no product is there but what may be meant as one: archives, products
-        one level too deep or of another tile. MissingTile when there is nothing of the kind."""
+        """Raise InputError for invalid dates, and when there is no product but entries that may be meant as products:
+        archives, products one level too deep, products of another tile. Raise MissingTile when there is nothing of this
+        kind."""
         if self.undated:
             remedy = f"Correct these names, or take the products out of {self.folder}."
             raise InputError(all_problems(f"{spec.section}, tile {tile}", self.undated, remedy))
         if self.found:
             return
-        none = f"{spec.section}: no product of tile {tile} in {self.folder}; names must match {spec.product}. It holds"
+        none = f"{spec.section}: no product of tile {tile} in {self.folder}; names must match {spec.product}. It has"
         unusable = {name: why for name in self.strays if (why := why_unusable(spec, self.folder, name))}
         unusable |= dict.fromkeys(self.foreign, "of another tile")
         if unusable:
-            told = f"{none} {some([*unusable])} (the first: {next(iter(unusable.values()))})."
-            raise InputError(f"{told} Put its products there; remove the folder if the tile has none.")
+            message = f"{none} {some([*unusable])} (the first: {next(iter(unusable.values()))})."
+            raise InputError(f"{message} Put its products there; remove the folder if the tile has none.")
         if self.strays:
             reason = rejection_reason(spec, self.folder, self.strays[0])
             raise MissingTile(f"{none} {some(self.strays)} (the first: {reason}).")
         raise MissingTile(f"{none} nothing else.")
 
     def notes(self, spec: SensorSpec, tile: str) -> tuple[str, ...]:
-        """Sentences on entries that were passed over."""
-        where = f"{spec.section}, tile {tile}: passed over,"
+        """Messages about ignored entries."""
+        where = f"{spec.section}, tile {tile}: ignored,"
         what = "product folders" if spec.products == "folders" else "files of a product"
-        told = ((f"no {what}", self.strays), ("of another tile", self.foreign))
-        return tuple(f"{where} {why}: {some(names)}" for why, names in told if names)
+        groups = ((f"no {what}", self.strays), ("of another tile", self.foreign))
+        return tuple(f"{where} {why}: {some(names)}" for why, names in groups if names)
 
 
 def list_products(spec: SensorSpec, folder: str, tile: str) -> Listing:
-    """The products of a tile folder, and its other entries but those that the sensor ignores."""
+    """The products of a tile folder, and its other entries except those that the sensor ignores."""
     found: dict[str, Found] = {}
     strays, foreign, undated = [], [], []
     whole, any_case = spec.products == "folders", bool(re.compile(spec.product).flags & re.IGNORECASE)
@@ -170,13 +172,13 @@ def list_products(spec: SensorSpec, folder: str, tile: str) -> Listing:
 
 
 def _product_of(match: re.Match[str]) -> str:
-    """The product that a file belongs to: the groups ``product``, ``product_2`` …, else its date."""
+    """Product name of a file: the groups ``product``, ``product_2`` …, or else its date."""
     texts = [match[group] for group in sorted(match.re.groupindex) if group.startswith("product")]
     return "_".join(text for text in texts if text) or match["date"]
 
 
 def _plain(tile: str) -> str:
-    """A name of a tile in the one form in which they are compared."""
+    """Normalised form of a tile name, for comparisons."""
     return tile.upper().removeprefix("T")
 
 
@@ -186,7 +188,7 @@ def _fits(name: str, pattern: str, any_case: bool) -> bool:
 
 
 def _day(text: str) -> date | None:
-    """The day of ``YYYYMMDD``, or of ``YYYYDDD`` with the number of the day in its year."""
+    """Date from ``YYYYMMDD``, or from ``YYYYDDD`` with the day of the year."""
     try:
         day = datetime.strptime(text, "%Y%j" if len(text) == 7 else "%Y%m%d").date()
     except ValueError:
@@ -195,7 +197,8 @@ def _day(text: str) -> date | None:
 
 
 def only_file(found: Found, pattern: str, problems: list[str]) -> str | None:
-    """Path of the file of a product that matches a pattern; None if there is none, empty with a problem if several."""
+    """Path of the only file of a product that matches a pattern; None without a match, empty (and a problem) for
+    several."""
     names = _matching(found, pattern)
     if len(names) > 1:
         problems.append(f"{found.folder}: {len(names)} files match {pattern}: {some(names)}; exactly one is expected")
@@ -204,14 +207,14 @@ def only_file(found: Found, pattern: str, problems: list[str]) -> str | None:
 
 
 def _matching(found: Found, pattern: str) -> list[str]:
-    """The files of a product that match a pattern, relative to its folder."""
+    """Files of a product that match a pattern, relative to its folder."""
     if found.files is None:
         return sorted(glob.glob(pattern, root_dir=found.folder, recursive=True))
     return sorted(name for name in found.files if _fits(name, pattern, found.any_case))
 
 
 def piece_of(found: Found, pattern: str) -> str:
-    """What tells the piece of its acquisition that a product shows: the name of its first entry that matches a pattern;
-    empty when there is none."""
+    """Identifier of the piece of an acquisition in a product: the name of its first entry that matches a pattern; empty
+    without a match."""
     names = _matching(found, pattern) if pattern else []
     return os.path.basename(names[0]) if names else ""

@@ -1,4 +1,4 @@
-"""Whether the files of a series lie on common lattices, and in which words they do not."""
+"""Common grids of the files of a series, and messages about files on other grids."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from iota2.core.grid import SHIFT, _same_size, _shift, crs_name, resolution
+from iota2.core.grid import MAX_SHIFT_PIXELS, _same_size, _shift, crs_name, resolution
 from iota2.core.sensor import SensorSpec
 
 Extent = tuple[int, int, int, int]
@@ -19,10 +19,10 @@ Extent = tuple[int, int, int, int]
 def common_grids(
     spec: SensorSpec, found: Mapping[str, Sequence[tuple[GeoBox, str]]]
 ) -> tuple[dict[str, GeoBox], list[str]]:
-    """The lattice of each band and mask that all dates share, and what is wrong with the files that have another one.
+    """Grid of each band and mask that all dates share, and problems of files with another grid.
 
-    ``found``: by band or mask name, lattice and path of each file. It is the lattice of most files; of a sensor whose
-    extent varies, the smallest that holds them all, and files that share its pixels are right.
+    ``found``: by band or mask name, grid and path of each file. The common grid is that of most files. For a sensor
+    whose extent varies, it is the smallest grid that contains all files, and files with aligned pixels are valid.
     """
     grids, problems = {}, []
     for item in spec.parts:
@@ -30,18 +30,20 @@ def common_grids(
         if files:
             counts = Counter(grid for grid, _ in files)
             usual = max(counts, key=lambda grid: counts[grid])
-            told = [
+            differences = [
                 f"{path}: {difference} than the same file of the other dates"
                 for grid, path in files
                 if (difference := _difference(grid, usual, spec.varying_extent))
             ]
-            problems += told
-            grids[item.name] = usual if told or not spec.varying_extent else _union([grid for grid, _ in files], usual)
+            problems += differences
+            grids[item.name] = (
+                usual if differences or not spec.varying_extent else _union([grid for grid, _ in files], usual)
+            )
     return grids, list(dict.fromkeys(problems))
 
 
 def extent_in(grid: GeoBox, common: GeoBox) -> Extent | None:
-    """Where a lattice lies in the common one; None when it has all of it."""
+    """Position of a grid in the common grid; None when the two are equal."""
     right, down = (round(step) for step in _shift(grid, common))
     rows, cols = grid.shape
     extent = (down, down + rows, right, right + cols)
@@ -49,7 +51,7 @@ def extent_in(grid: GeoBox, common: GeoBox) -> Extent | None:
 
 
 def _union(grids: Sequence[GeoBox], usual: GeoBox) -> GeoBox:
-    """The smallest lattice with the pixels of ``usual`` that holds all ``grids``."""
+    """Smallest grid with the pixels of ``usual`` that contains all ``grids``."""
     extents = [extent_in(grid, usual) or (0, usual.shape.y, 0, usual.shape.x) for grid in grids]
     top, left = min(extent[0] for extent in extents), min(extent[2] for extent in extents)
     bottom, right = max(extent[1] for extent in extents), max(extent[3] for extent in extents)
@@ -57,8 +59,8 @@ def _union(grids: Sequence[GeoBox], usual: GeoBox) -> GeoBox:
 
 
 def _difference(grid: GeoBox, usual: GeoBox, varying: bool) -> str:
-    """In which way a lattice differs from another, in words; empty when it does not. With ``varying``, another extent
-    with the same pixels is no difference."""
+    """Difference between two grids in words; empty when they are equal. With ``varying``, a different extent with
+    aligned pixels is no difference."""
     if grid == usual:
         return ""
     if grid.crs != usual.crs:
@@ -67,12 +69,12 @@ def _difference(grid: GeoBox, usual: GeoBox, varying: bool) -> str:
     if not _same_size(grid, usual):
         return f"has other pixels ({width:g} x {height:g}, not {usual_width:g} x {usual_height:g})"
     right, down = _shift(grid, usual)
-    if varying and max(abs(right - round(right)), abs(down - round(down))) <= SHIFT:
+    if varying and max(abs(right - round(right)), abs(down - round(down))) <= MAX_SHIFT_PIXELS:
         rows, cols = grid.shape
         apart = right >= usual.shape.x or down >= usual.shape.y or right + cols <= 0 or down + rows <= 0
         return "shows another place" * apart
-    if max(abs(right), abs(down)) > SHIFT:
-        return f"lies on another lattice (shifted by {right:g} pixels to the right and {down:g} down)"
+    if max(abs(right), abs(down)) > MAX_SHIFT_PIXELS:
+        return f"is on another grid (shifted by {right:g} pixels to the right and {down:g} down)"
     return f"has another size ({_size(grid)}; not {_size(usual)})" * (grid.shape != usual.shape)
 
 
@@ -81,7 +83,7 @@ def _size(grid: GeoBox) -> str:
 
 
 def misfits(spec: SensorSpec, grids: Mapping[str, GeoBox], tile: str) -> list[str]:
-    """Bands and masks whose lattice does not fit the lattice of the reference band."""
+    """Bands and masks whose grid does not fit the grid of the reference band."""
     reference = grids.get(spec.reference.name)
     if reference is None:
         return []
@@ -94,21 +96,18 @@ def misfits(spec: SensorSpec, grids: Mapping[str, GeoBox], tile: str) -> list[st
 
 
 def _misfit(grid: GeoBox, reference: GeoBox) -> str:
-    """Why a lattice cannot be used with the reference lattice, in words; empty when it can.
+    """Reason why a grid cannot be used with the reference grid, in words; empty when it can.
 
-    Lattices of the same resolution must share their pixels. Others may be shifted by halves of the finer
-    pixel, as the 20 m lattices of some archives are, and may end up to one of their own pixels before the
-    reference does.
+    Grids of the same resolution must have aligned pixels. Others may be shifted by halves of the finer pixel, as the 20
+    m grids of some archives are, and may end up to one of their own pixels before the reference grid does.
     """
     if grid.crs != reference.crs:
         return f"has another coordinate system ({crs_name(grid)}, not {crs_name(reference)})"
     finer = min(grid, reference, key=resolution)
     step = 1.0 if _same_size(grid, reference) else 0.5
     shifts = np.array(_shift(grid, reference)) * resolution(reference) / resolution(finer)
-    if np.abs(shifts / step - np.round(shifts / step)).max() > SHIFT:
-        return (
-            f"lies on another lattice (shifted by {shifts[0]:g} and {shifts[1]:g} pixels of {resolution(finer)[0]:g})"
-        )
+    if np.abs(shifts / step - np.round(shifts / step)).max() > MAX_SHIFT_PIXELS:
+        return f"is on another grid (shifted by {shifts[0]:g} and {shifts[1]:g} pixels of {resolution(finer)[0]:g})"
     box, needed, (width, height) = grid.boundingbox, reference.boundingbox, resolution(grid)
     gaps = (
         (box.left - needed.left) / width,
@@ -116,6 +115,6 @@ def _misfit(grid: GeoBox, reference: GeoBox) -> str:
         (box.bottom - needed.bottom) / height,
         (needed.top - box.top) / height,
     )
-    if max(gaps) > 1 + SHIFT:
+    if max(gaps) > 1 + MAX_SHIFT_PIXELS:
         return f"does not cover the image: it ends {max(gaps):.0f} of its pixels before the reference band"
     return ""

@@ -1,4 +1,4 @@
-"""What the header of an image says, and whether the file has all its bytes."""
+"""Image headers, and detection of truncated files."""
 
 from __future__ import annotations
 
@@ -21,46 +21,46 @@ _END_OF_CODESTREAM = b"\xff\xd9"
 
 @dataclass(frozen=True)
 class Header:
-    """What the header of an image says."""
+    """Content of an image header."""
 
     grid: GeoBox
     block: tuple[int, int]
-    """Rows and columns of the tiles, or strips, in which it is stored."""
+    """Rows and columns of the tiles or strips in which the image is stored."""
     types: tuple[str, ...]
-    """Type of the pixels of each band."""
+    """Data type of each band."""
     nodata: tuple[float | None, ...]
-    """What the file itself says stands for no measure in each band."""
+    """No-data value of each band as declared by the file."""
     scaling: tuple[tuple[float, float], ...] = ()
-    """(scale, offset) that the file itself says for each band: (1, 0) where it says none."""
+    """(scale, offset) of each band as declared by the file; (1, 0) where it declares none."""
 
     def format_of(self, index: int) -> FileFormat:
-        """How the file stores the pixels of band ``index``, from 1."""
+        """Storage format of band ``index``, from 1."""
         rows, cols = self.grid.shape
         return FileFormat(self.types[index - 1], (rows, cols), self.block, len(self.types))
 
 
 @dataclass(frozen=True)
 class _Found:
-    """What was found when an image was opened."""
+    """Result of opening an image."""
 
     header: Header | None = None
     bands: int = 0
     faults: tuple[str, ...] = ()
-    """What makes it useless, whichever band is wanted."""
+    """Reasons why the image is unusable for any band."""
     damage: str = ""
 
 
 @dataclass
 class HeaderReader:
-    """Headers of images, each of which is opened once. Several threads may read at once."""
+    """Cache of image headers: each image is opened once. Safe for use by several threads."""
 
     _found: dict[str, _Found] = field(default_factory=dict, init=False, repr=False)
 
     def read(self, path: str, index: int) -> tuple[Header | None, list[str]]:
-        """The header of an image that must have band ``index``, or None and what makes the image useless.
+        """Header of an image that must have band ``index``, or None; and the reasons why the image is unusable.
 
-        Raises InputError when the file is damaged. Whether a file on a web server has all its bytes shows when its
-        pixels are read.
+        Raises InputError when the file is damaged. A truncated file on a web server is detected only when its pixels
+        are read.
         """
         found = self._found.get(path)
         if found is None:
@@ -73,7 +73,7 @@ class HeaderReader:
 
 
 def read_header(path: str, index: int) -> tuple[Header | None, list[str]]:
-    """The header of one image, see ``HeaderReader.read``."""
+    """Header of one image, see ``HeaderReader.read``."""
     return HeaderReader().read(path, index)
 
 
@@ -103,10 +103,10 @@ def _ends_early(source: DatasetReader) -> bool:
 
 
 def jpeg_2000_ends_early(file: BinaryIO) -> bool:
-    """Whether a JPEG 2000 file, in boxes or a bare codestream, ends before its codestream does.
+    """Whether a JPEG 2000 file, in boxes or a bare codestream, is truncated before the end of its codestream.
 
-    A box (ISO/IEC 15444-1, I.4) begins with its length, of 4 bytes or, when these say 1, of 8 bytes after its type; 0
-    stands for the rest of the file.
+    A box (ISO/IEC 15444-1, I.4) begins with its length, of 4 bytes or, when these contain 1, of 8 bytes after its type;
+    0 stands for the rest of the file.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)

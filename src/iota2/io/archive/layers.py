@@ -1,4 +1,4 @@
-"""Rasters of the user that are features as they are (``userFeat``): how they are found, and what they hold."""
+"""User rasters that serve directly as features (``userFeat``): discovery and description."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from iota2.io.archive.nodata import as_stored
 
 SECTION, NAME = "userFeat", "userFeatures"
 SUFFIXES = (".tif", ".tiff", ".jp2")
-"""Endings of the names of rasters, in lower case: other files lie beside them."""
+"""Lower-case file name extensions of rasters; other files in the folder are ignored."""
 
 
 def layers_wanted(
@@ -37,9 +37,12 @@ def layers_wanted(
     resampling: Literal["cubic", "bilinear", "nearest"],
     missing: Sequence[float] = (),
 ) -> SensorOptions:
-    """The layers as a sensor without dates, with a band for each pattern: its name is in the name of a file that
-    ``arbo`` (a glob below the tile's folder) finds. How many bands the files have is seen in the folder of a tile.
-    ``missing``: values that stand for no data in all of them, whatever the files say of themselves."""
+    """The layers as a sensor without dates, with one band for each pattern; the name of its file must contain the
+    pattern.
+
+    ``arbo`` is a glob below the tile's folder. The number of bands of the files is known only after the scan of a tile
+    folder. ``missing``: no-data values of all layers, in addition to those that the files declare.
+    """
     bands = tuple(BandSpec(pattern, arbo.strip("/")) for pattern in patterns)
     spec = SensorSpec(
         NAME, SECTION, "", bands, masks=(), spectral=False, static=True, resampling=resampling, missing=tuple(missing)
@@ -50,9 +53,9 @@ def layers_wanted(
 def scan_layers(spec: SensorSpec, root: str | Path, tile: str) -> SensorScene:
     """The layers of one tile: all bands of the file of each pattern, named ``<pattern>_band_<k>`` with k from 0.
 
-    ``spec`` is that of ``layers_wanted``. A file named exactly as a pattern comes before others whose names contain
-    it. MissingTile when the tile has no folder; InputError with all problems at once: a pattern that no file or
-    several files match, files that cannot be used.
+    ``spec`` is the result of ``layers_wanted``. A file named exactly like a pattern takes precedence over files whose
+    names contain it. MissingTile when the tile has no folder; InputError with all problems at once: patterns without a
+    file or with several, unusable files.
     """
     folder = _tile_folder(root, tile)
     bands: list[BandSpec] = []
@@ -85,7 +88,7 @@ def scan_layers(spec: SensorSpec, root: str | Path, tile: str) -> SensorScene:
 
 
 def interpolated_numbers(layers: SensorScene, geobox: GeoBox, tile: str) -> Iterator[str]:
-    """A note on the layers of whole numbers that are interpolated onto ``geobox``: codes must not be."""
+    """A note on integer layers that are interpolated onto ``geobox``: layers of codes must not be interpolated."""
     kernel, formats = layers.spec.resampling, layers.acquisitions[0].formats
     if kernel == "nearest":
         return
@@ -103,9 +106,9 @@ def interpolated_numbers(layers: SensorScene, geobox: GeoBox, tile: str) -> Iter
 
 
 def _bands(wanted: BandSpec, header: Header, missing: Sequence[float]) -> list[BandSpec]:
-    """A band for each of a file. What is missing is what the file says, else the first of ``missing`` that it can
-    hold."""
-    markers = [_markers(kind, said) for kind, said in _said(header, missing)]
+    """One band spec for each band of a file. Its no-data value is that of the file, or else the first of ``missing``
+    that the data type can represent."""
+    markers = [_markers(kind, said) for kind, said in _declared(header, missing)]
     return [
         replace(wanted, name=f"{wanted.name}_band_{k}", index=k + 1, nodata=held[0] if held else None)
         for k, held in enumerate(markers)
@@ -113,25 +116,24 @@ def _bands(wanted: BandSpec, header: Header, missing: Sequence[float]) -> list[B
 
 
 def _hidden(band: BandSpec, header: Header, missing: Sequence[float]) -> tuple[float, ...]:
-    """The further values that stand for no measure in a band."""
-    return tuple(_markers(*_said(header, missing)[band.index - 1])[1:])
+    """Further no-data values of a band."""
+    return tuple(_markers(*_declared(header, missing)[band.index - 1])[1:])
 
 
-def _said(header: Header, missing: Sequence[float]) -> list[tuple[np.dtype, list[float | None]]]:
-    """By band of a file, the type in which it is read, and all that stands for no measure."""
+def _declared(header: Header, missing: Sequence[float]) -> list[tuple[np.dtype, list[float | None]]]:
+    """By band of a file: the data type in which it is read, and all its no-data values."""
     kinds = [kept_type(np.dtype(kind)) for kind in header.types]
     return [(kind, [tag, *missing]) for kind, tag in zip(kinds, header.nodata, strict=True)]
 
 
 def _markers(kind: np.dtype, said: Sequence[float | None]) -> list[float]:
-    """The values that pixels of a type can be, as it holds them, each once. NaN is not among them: it is no measure
-    anyway."""
+    """Distinct values that a data type can represent, converted to it. NaN is excluded: it is always no data."""
     held = [as_stored(kind, value) for value in said if value is not None and not math.isnan(value)]
     return [value for value in dict.fromkeys(held) if nodata_of(kind, value) is not None]
 
 
 def _tile_folder(root: str | Path, tile: str) -> str:
-    """The folder named after the tile, or else the only one whose name contains it."""
+    """The folder named after the tile, or else the only folder whose name contains the tile name."""
     base = folder_of_tiles(SECTION, root, tile)
     named = [name for name in folders_in(base) if tile in name]
     if tile in named or len(named) == 1:
@@ -144,7 +146,7 @@ def _tile_folder(root: str | Path, tile: str) -> str:
 
 
 def _only_file(folder: str, wanted: BandSpec) -> str:
-    """The raster that a pattern stands for."""
+    """The only raster that matches a pattern."""
     names = [
         name
         for name in sorted(glob.glob(wanted.file, root_dir=folder, recursive=True))

@@ -1,4 +1,4 @@
-"""What is said of masks that products lack and that are read from another file, or spared."""
+"""Notes on masks missing in products: replaced by another file, or ignored."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from iota2.core.words import counted
 
 
 def mask_notes(where: str, spec: SensorSpec, found: Sequence[Collection[str]]) -> tuple[str, ...]:
-    """Sentences on masks in whose stead others are read, and on spare ones that are lacking.
+    """Messages about replaced masks and about missing spare masks.
 
     ``found``: the bands and masks of each product.
     """
-    return tuple(f"{where}: {told}" for mask in spec.proper_masks for told in _of_mask(spec, mask, found))
+    return tuple(f"{where}: {message}" for mask in spec.proper_masks for message in _of_mask(spec, mask, found))
 
 
 def _of_mask(spec: SensorSpec, mask: MaskRule, found: Sequence[Collection[str]]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What the XML metadata of a product say about its values."""
+"""Scales and offsets from the XML metadata of a product."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ UNIT = 10000.0
 
 
 def read_scaling(path: str, spec: SensorSpec, content: BinaryIO | None = None) -> dict[str, tuple[float, float]]:
-    """(scale, offset) of each band of a product, product units = file value x scale + offset. ``content`` is what was
-    read from ``path`` when this is no file of this machine.
+    """(scale, offset) of each band of a product: product units = file value x scale + offset.
 
-    Raises InputError when the file cannot be read, is no plain XML (entities and references to other files are
-    refused), lacks the number that is divided by, or has an offset for some of the bands only.
+    ``content`` is the text of ``path`` when this is not a local file. Raises InputError when the file cannot be read,
+    is no plain XML (entities and references to other files are rejected), lacks the divisor, or has an offset for some
+    of the bands only.
     """
     assert spec.metadata is not None, "the sensor's description names metadata"
     try:
         root = parse(content or BytesIO(read_bytes(path)), forbid_dtd=True).getroot()
         assert root is not None, "a document that was parsed has a root"
     except defusedxml.DefusedXmlException as err:
-        raise InputError(f"{path}: holds a document type or entities, which metadata do not need: refused.") from err
+        raise InputError(f"{path}: a document type or entities are not allowed in metadata.") from err
     except OSError as err:
         raise InputError(f"{path}: the metadata cannot be read: {err.strerror}. {remedy_of(err)}.") from err
     except (ParseError, ValueError, LookupError, RecursionError) as err:  # ValueError, LookupError: unknown encodings
@@ -51,12 +51,12 @@ def read_scaling(path: str, spec: SensorSpec, content: BinaryIO | None = None) -
 
 
 def _elements(root: Element, pattern: str) -> list[Element]:
-    """The elements whose names match a pattern, whatever their namespace."""
+    """Elements whose names match a pattern, in any namespace."""
     return [element for element in root.iter() if fnmatchcase(element.tag.rpartition("}")[2], pattern)]
 
 
 def _number(path: str, name: str, elements: list[Element]) -> float:
-    """The number in the only element of a name."""
+    """The number in the only element with a name."""
     if len(elements) != 1:
         raise InputError(f"{path}: has {len(elements)} elements {name}, one is expected. Get the product again.")
     text = (elements[0].text or "").strip()

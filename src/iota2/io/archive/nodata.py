@@ -1,5 +1,4 @@
-"""Which values of the files of a series stand for no data: what the description of the sensor says, and what each file
-says of itself (its tag)."""
+"""No-data values of the files of a series: from the sensor description and from the nodata tag of each file."""
 
 from __future__ import annotations
 
@@ -14,13 +13,13 @@ from iota2.core.sensor import BandSpec, SensorSpec
 from iota2.core.words import counted, some
 from iota2.io.archive.headers import Header
 
-FULL = 10000.0
-"""A reflectance of 1 in product units."""
+FULL_REFLECTANCE = 10000.0
+"""Reflectance of 1 in product units."""
 
 
 @dataclass(frozen=True)
 class Tagged:
-    """A file of a band, and the value that it says stands for no data."""
+    """A file of a band, and the value of its nodata tag."""
 
     product: str
     path: str
@@ -30,13 +29,13 @@ class Tagged:
 
 
 Found = Mapping[str, tuple[Mapping[str, str], Mapping[str, Header]]]
-"""By name of the product: its files, and what their headers say, by band or mask."""
+"""By product name: its files and their headers, by band or mask."""
 
 
 def with_tags(spec: SensorSpec, found: Found) -> SensorSpec:
-    """The description, whose nodata, where it has none that the pixels can hold, is what most files say of themselves.
+    """The description, with the nodata tag of most files as nodata where it has none that the pixels can represent.
 
-    All bands get the same value when all can hold it. Bands of floats need none: what is missing is NaN there.
+    All bands get the same value when all can represent it. Bands of floats need none: NaN stands for missing values.
     """
     kinds = _kinds(spec, found)
     lacking = {name for name, kind in kinds.items() if kind.kind in "iu" and not _holds(kind, spec.nodata_of(name))}
@@ -51,8 +50,10 @@ def with_tags(spec: SensorSpec, found: Found) -> SensorSpec:
 
 
 def hidden_values(spec: SensorSpec, found: Found) -> dict[str, dict[str, tuple[float, ...]]]:
-    """By product and band, the values that files say stand for no data, where the description says another one; of
-    the description that ``with_tags`` gives."""
+    """By product and band, values of nodata tags that differ from the nodata of the description.
+
+    ``spec`` is the description that ``with_tags`` returns.
+    """
     kinds = _kinds(spec, found)
     hidden: dict[str, dict[str, tuple[float, ...]]] = {}
     for one in _tagged(spec, found):
@@ -63,52 +64,52 @@ def hidden_values(spec: SensorSpec, found: Found) -> dict[str, dict[str, tuple[f
 
 
 def contradictions(spec: SensorSpec, found: Found) -> list[str]:
-    """A sentence on each value that files say stands for no data, and that is a reflectance by the description."""
+    """A message for each nodata tag whose value is a valid reflectance by the description."""
     if not spec.spectral:
         return []
-    told: dict[tuple[float, str], list[Tagged]] = {}
+    by_tag: dict[tuple[float, str], list[Tagged]] = {}
     for one in _tagged(spec, found):
         said = spec.nodata_of(one.band.name)
         if said is not None and not _same(one.kind, one.tag, said) and _is_reflectance(spec, one):
-            told.setdefault((one.tag, shown(said)), []).append(one)
+            by_tag.setdefault((one.tag, shown(said)), []).append(one)
     return [
         f"the nodata tag of {counted(len(ones), 'file')} (first: {ones[0].path}) is {shown(tag)}, a valid reflectance "
         f"by the description of the sensor, whose nodata is {said}. If {shown(tag)} means no data, write "
         f"`nodata: {shown(tag)}` in a description of your own; if it is a measure, write `file_nodata: ignored` there, "
         f"or correct the files (gdal_edit.py -a_nodata {said})"
-        for (tag, said), ones in told.items()
+        for (tag, said), ones in by_tag.items()
     ]
 
 
 def tag_notes(described: SensorSpec, found: Found) -> list[str]:
-    """A sentence on each value that files say stands for no data and that the description does not name."""
-    told: dict[tuple[float, str], list[Tagged]] = {}
+    """A message for each nodata tag that the description does not mention."""
+    by_tag: dict[tuple[float, str], list[Tagged]] = {}
     for one in _tagged(described, found):
         said = described.nodata_of(one.band.name)
         if not _same(one.kind, one.tag, said):
-            told.setdefault((one.tag, "has none" if said is None else f"says {shown(said)}"), []).append(one)
+            by_tag.setdefault((one.tag, "has none" if said is None else f"says {shown(said)}"), []).append(one)
     return [
         f"the nodata tag of files of {len({one.product for one in ones})} of {counted(len(found), 'product')} (first: "
         f"{ones[0].product}) is {shown(tag)}, in {some(list(dict.fromkeys(one.band.name for one in ones)), 13)}; the "
         f"description of the sensor {said}. Pixels of {'this value' if said == 'has none' else 'either value'} count "
         "as missing"
-        for (tag, said), ones in told.items()
+        for (tag, said), ones in by_tag.items()
     ]
 
 
 def shown(value: float) -> str:
-    """A number in words: whole ones with all their digits."""
+    """A number as text: integers with all their digits."""
     return f"{value:.0f}" if abs(value) < 1e12 and value == int(value) else f"{value:g}"
 
 
 def as_stored(kind: np.dtype, value: float) -> float:
-    """A value as pixels of a type hold it: what is too large for them is infinite."""
+    """A value as a data type stores it; infinite when it is too large for the type."""
     with np.errstate(over="ignore"):
         return float(kind.type(value)) if kind.kind == "f" else float(value)
 
 
 def _tagged(spec: SensorSpec, found: Found) -> Iterator[Tagged]:
-    """The files of bands with a tag that hides something: a number that their pixels can be."""
+    """Files of bands with a nodata tag that can occur in their pixels."""
     if spec.file_nodata == "ignored":
         return
     for product, (files, headers) in found.items():
@@ -122,7 +123,7 @@ def _tagged(spec: SensorSpec, found: Found) -> Iterator[Tagged]:
 
 
 def _kinds(spec: SensorSpec, found: Found) -> dict[str, np.dtype]:
-    """The type in which the files of each band are held together."""
+    """Common data type of the files of each band."""
     types: dict[str, list[np.dtype]] = {}
     for _, headers in found.values():
         for band in spec.bands:
@@ -136,7 +137,7 @@ def _holds(kind: np.dtype, value: float | None) -> bool:
 
 
 def _same(kind: np.dtype, tag: float, said: float | None) -> bool:
-    """Whether two values are the same once pixels of a type hold them."""
+    """Whether two values are equal once stored in a data type."""
     return said is not None and as_stored(kind, tag) == as_stored(kind, said)
 
 
@@ -146,6 +147,6 @@ def _most_common(tags: Sequence[Tagged]) -> float:
 
 
 def _is_reflectance(spec: SensorSpec, one: Tagged) -> bool:
-    """Whether a tag is a reflectance above 0 and up to 1, and not the least or greatest value of its type."""
+    """Whether a tag is a reflectance above 0 and up to 1, and not the smallest or largest value of its data type."""
     ends = (np.iinfo(one.kind).min, np.iinfo(one.kind).max) if one.kind.kind in "iu" else ()
-    return one.tag not in ends and 0 < one.tag * spec.scale + spec.offset <= FULL
+    return one.tag not in ends and 0 < one.tag * spec.scale + spec.offset <= FULL_REFLECTANCE

@@ -1,40 +1,40 @@
-"""Which bands and masks of a sensor are read when products lack some that a run can do without."""
+"""Bands and masks that a run can do without, when some products lack them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from iota2.core.grid import resolution
 from iota2.core.sensor import MaskRule, SensorSpec
-
-if TYPE_CHECKING:
-    from iota2.io.archive.products import Product
+from iota2.io.archive.product import Product
 
 
 def read_kept(
     spec: SensorSpec, kept: Collection[str], where: str, read: Callable[[SensorSpec], list[Product]]
 ) -> tuple[SensorSpec, list[Product], tuple[str, ...]]:
-    """The products as ``read`` reads them, without what they can do without; the sensor as they have it, and notes.
+    """Products read by ``read`` without missing optional parts; the sensor without these parts; and notes.
 
-    That is: bands that are not ``kept`` (empty keeps all) and that cannot be read of some product, and spare masks that
-    no product has. When the reference band is one of them, the finest kept band takes its place.
+    Optional parts are bands that are not ``kept`` (empty keeps all) and that cannot be read in some product, and spare
+    masks that no product has. When the reference band is one of them, the finest kept band replaces it.
     """
     products = read(spec)
-    lacking = _lacking(spec, kept, products)
+    lacking = _missing_bands(spec, kept, products)
     less = without_spare(spec, products)
     if lacking:
         bands = tuple(band for band in spec.bands if band.name not in lacking)
         less = replace(less, bands=bands, reference_band=_reference(spec, lacking, kept, products))
     if less == spec:
-        return spec, _without_odd_ones(spec, products), ()
-    return less, _without_odd_ones(less, read(less)), _notes(spec, less, where, lacking)
+        return spec, _with_lost_masks(spec, products), ()
+    return less, _with_lost_masks(less, read(less)), _notes(spec, less, where, lacking)
 
 
-def _without_odd_ones(spec: SensorSpec, products: Sequence[Product]) -> list[Product]:
-    """The products, of which those lack a mask that have an alternative of it and others of their masks as they should
-    be: they are not of another kind, they have lost a file."""
+def _with_lost_masks(spec: SensorSpec, products: Sequence[Product]) -> list[Product]:
+    """The products, where a lost mask counts as missing.
+
+    A mask is lost when the product has an alternative of it but the regular files of other masks: such a product is
+    incomplete, not of another format.
+    """
     having = [mask for mask in spec.proper_masks if mask.alternatives]
 
     def lost(product: Product) -> list[str]:
@@ -57,18 +57,21 @@ def without_spare(spec: SensorSpec, products: Sequence[Product]) -> SensorSpec:
 
 
 def _notes(spec: SensorSpec, less: SensorSpec, where: str, lacking: Sequence[str]) -> tuple[str, ...]:
-    """A note on the bands that are not read."""
+    """A note on bands that are not read."""
     if not lacking:
         return ()
-    note = f"{where}: not read, since keep_bands leaves them out and some products lack them: {', '.join(lacking)}"
+    note = f"{where}: not read, excluded by keep_bands and missing in some products: {', '.join(lacking)}"
     if less.reference.name != spec.reference.name:
         note += f"; the pixels of the tile are those of {less.reference.name}, not of {spec.reference.name}"
     return (note,)
 
 
-def _lacking(spec: SensorSpec, kept: Collection[str], products: Sequence[Product]) -> list[str]:
-    """Bands that are not kept and that some product lacks; the reference band only when one lacks it that has all that
-    is kept, for a product that cannot be used must not change the pixels of the tile."""
+def _missing_bands(spec: SensorSpec, kept: Collection[str], products: Sequence[Product]) -> list[str]:
+    """Bands that are not kept and that some product lacks.
+
+    The reference band counts only when a product with all kept bands lacks it: an unusable product must not change the
+    pixels of the tile.
+    """
     others = [band.name for band in spec.bands if kept and band.name not in kept]
     whole = [product for product in products if all(name in product.headers for name in kept)]
     reference = spec.reference.name
@@ -76,7 +79,7 @@ def _lacking(spec: SensorSpec, kept: Collection[str], products: Sequence[Product
 
 
 def _reference(spec: SensorSpec, lacking: Collection[str], kept: Collection[str], products: Sequence[Product]) -> str:
-    """The reference band, or the finest of those kept when it is lacking."""
+    """The reference band, or the finest kept band when the reference band is missing."""
     if spec.reference.name not in lacking:
         return spec.reference.name
     headers = next(product.headers for product in products if all(name in product.headers for name in kept))

@@ -1,5 +1,4 @@
-"""What the headers of a series say about type and scale of its pixels: what differs between dates, or from the
-description."""
+"""Data types and scales of a series that differ between dates or from the sensor description."""
 
 from __future__ import annotations
 
@@ -13,8 +12,8 @@ from iota2.io.archive.nodata import Found
 
 
 def type_notes(spec: SensorSpec, found: Found) -> Iterator[str]:
-    """A sentence on types of pixels that are not those of most dates, and on scales that files say of themselves and
-    that are not the description's."""
+    """Messages about files whose data type differs from most dates, and about declared scales that differ from the
+    description."""
     odd: dict[tuple[str, str], dict[str, list[str]]] = {}
     for band in spec.bands:
         types = {product: header.types[band.index - 1] for product, header in _headers(band, found)}
@@ -31,12 +30,12 @@ def type_notes(spec: SensorSpec, found: Found) -> Iterator[str]:
 
 
 def _scales(spec: SensorSpec, found: Found) -> Iterator[str]:
-    """Scales and offsets of files beside those of the description."""
+    """Scales and offsets of files, next to those of the description."""
     said: dict[tuple[float, float], dict[str, list[str]]] = {}
     for band in spec.bands:
         for product, header in _headers(band, found):
             own = header.scaling[band.index - 1] if header.scaling else (1.0, 0.0)
-            # files often say how values become reflectances, of which the description's scale is 10000 times
+            # files often declare the scale to reflectances; the description's scale is 10000 times as large
             described = {(spec.scale, spec.offset), (spec.scale / 10000, spec.offset / 10000)}
             if own != (1.0, 0.0) and not any(_alike(own, one) for one in described):
                 said.setdefault(own, {}).setdefault(product, []).append(band.name)

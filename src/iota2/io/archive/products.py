@@ -1,4 +1,4 @@
-"""Whether the products of a sensor on a tile fit together as one series. Only headers are read."""
+"""Series of a sensor on a tile: consistency checks of its products, from image headers only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -32,41 +32,12 @@ from iota2.io.archive.nodata import Found as HeadersByProduct
 from iota2.io.archive.nodata import contradictions, hidden_values, tag_notes, with_tags
 from iota2.io.archive.optional_files import read_kept
 from iota2.io.archive.pixel_types import type_notes
-from iota2.io.archive.value_range import out_of_range_values, unheld_nodata
-from iota2.io.archive.versions import Title, superseded, title_of, version_notes
+from iota2.io.archive.product import Product
+from iota2.io.archive.value_range import out_of_range_values, unrepresentable_nodata
+from iota2.io.archive.versions import superseded, title_of, version_notes
 
 SCAN_THREADS = 4
-"""Headers are read by this many threads: most of the time is spent waiting for the disk."""
-
-
-@dataclass(frozen=True)
-class Product:
-    """A product and what was found in it, or what is wrong with it."""
-
-    name: str
-    day: date
-    files: Mapping[str, str]
-    """Band or mask name to path."""
-    headers: Mapping[str, Header]
-    """Band or mask name to what the header of its file says."""
-    problems: tuple[str, ...]
-    damage: tuple[str, ...]
-    """Files that cannot be read, and why."""
-    missing: tuple[str, ...]
-    """Patterns that match no file."""
-    scaling: Mapping[str, tuple[float, float]]
-    """(scale, offset) of each band, when the product's metadata say them."""
-    title: Title
-    """Which acquisition it shows, and in which version."""
-    kinds: frozenset[str] = frozenset()
-    """What the names of its images say that must be the same in a series, such as their calibration."""
-    unreached: tuple[str, ...] = ()
-    """Files that a server does not give, and why: these are not damaged."""
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is missing, damaged or otherwise wrong."""
-        return not (self.problems or self.damage or self.missing or self.unreached)
+"""Number of threads that read headers: most of the time is spent waiting for the disk."""
 
 
 def scan_tile(
@@ -79,15 +50,16 @@ def scan_tile(
     damaged: Mapping[str, str] | None = None,
     kept: Collection[str] = (),
 ) -> tuple[SensorScene, tuple[str, ...]]:
-    """The series of one sensor on one tile, and notes on what was passed over.
+    """The series of one sensor on one tile, and notes on ignored entries and products.
 
-    Products are the folders, or groups of files, of the tile's folder in ``root`` whose names match the sensor's
-    pattern (and the tile, when the name tells it), sorted by day and name. Raises InputError with all problems at once:
-    no such tile folder, no product, missing files, several files for one pattern, files that cannot be opened, lattices
-    that differ between dates or do not fit the reference band. Dates outside of the season are the caller's matter.
-    With ``skip_damaged`` these are left out and noted: products with a file that cannot be opened or is cut short,
-    those that are not complete or whose files have other lattices than those of most dates, and those of ``damaged``:
-    names of products known to be so, with the reason. Bands that are not ``kept`` (empty: all are) may lack.
+    Products are the folders, or groups of files, in the tile's folder in ``root`` whose names match the sensor's
+    pattern (and the tile, when the name contains it), sorted by day and name. Raises InputError with all problems at
+    once: no such tile folder, no product, missing files, several files for one pattern, files that cannot be opened,
+    grids that differ between dates or do not fit the reference band. The caller selects the dates of the season.
+
+    ``skip_damaged`` leaves out, with a note: products with a damaged or truncated file, incomplete products, products
+    whose grids differ from those of most dates, and the products in ``damaged`` (by name, with the reason). Bands that
+    are not ``kept`` (empty: all are kept) may be missing.
     """
     spec = spec.with_stand_ins
     listing = list_products(spec, tile_folder(spec, root, tile), tile)
@@ -109,28 +81,35 @@ def build_series(
     skip_damaged: bool = False,
     damaged: Mapping[str, str] | None = None,
 ) -> tuple[SensorScene, tuple[str, ...]]:
-    """The series that products, sorted by day and name, make, and notes on those left out; see ``scan_tile``.
-    ``folder`` says in messages where they were found."""
+    """The series of products sorted by day and name, and notes on products that are left out; see ``scan_tile``.
+
+    ``folder`` names their location in messages.
+    """
     where = f"{spec.section}, tile {tile}"
     notes: tuple[str, ...] = ()
     if skip_damaged:
-        products, notes = _whole(spec, products, damaged or {}, tile)
+        products, notes = _usable_products(spec, products, damaged or {}, tile)
     products, older = newest(products)
     notes = (*notes, *version_notes(where, older))
     found = headers_by_product(products)
-    notes = (*notes, *(f"{where}: {told}." for told in (*tag_notes(spec, found), *type_notes(spec, found))))
+    notes = (*notes, *(f"{where}: {message}." for message in (*tag_notes(spec, found), *type_notes(spec, found))))
     grids, problems = check_products(spec, products, folder, tile)
     if problems:
         described = out_of_range_values(spec, [product.headers for product in products])
-        told = {
+        reported = {
             *_missing_files(products, folder, tile),
             *described,
             *contradictions(spec, found),
         }  # which say themselves what to do
-        remedy = "" if told.issuperset(problems) else f"Get the files again, or take these products out of {folder}."
+        remedy = (
+            "" if reported.issuperset(problems) else f"Get the files again, or take these products out of {folder}."
+        )
         raise InputError(all_problems(where, problems, remedy))
     spec = with_tags(spec, found)
-    notes = (*notes, *(f"{where}: {told}" for told in unheld_nodata(spec, [product.headers for product in products])))
+    notes = (
+        *notes,
+        *(f"{where}: {message}" for message in unrepresentable_nodata(spec, [product.headers for product in products])),
+    )
     notes = (*notes, *mask_notes(where, spec, [product.files for product in products]))
     used = {name for product in products for name in product.files}
     masks = tuple(mask for mask in spec.masks if not mask.instead_of or mask.name in used)
@@ -145,14 +124,13 @@ def headers_by_product(products: Sequence[Product]) -> HeadersByProduct:
 def read_products(
     spec: SensorSpec, listing: Listing, headers: HeaderReader, *, threads: int = SCAN_THREADS
 ) -> list[Product]:
-    """What the headers of the files of some products say."""
+    """The products with the headers of their files."""
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(lambda product: _read_product(spec, product, headers), listing.found))
 
 
 def newest(products: Sequence[Product]) -> tuple[list[Product], dict[str, str]]:
-    """The products without older versions of acquisitions that are there in a newer one; these, each with the name of
-    the one that is used."""
+    """Products without superseded versions; and superseded products, each with the name of the product used instead."""
     old = superseded([product.title for product in products])
     older = {products[number].name: products[used].name for number, used in old.items()}
     return [product for number, product in enumerate(products) if number not in old], older
@@ -161,7 +139,7 @@ def newest(products: Sequence[Product]) -> tuple[list[Product], dict[str, str]]:
 def check_products(
     spec: SensorSpec, products: Sequence[Product], folder: str, tile: str
 ) -> tuple[Mapping[str, GeoBox], list[str]]:
-    """The lattices that all dates share, by band or mask, and all that keeps the products from being one series."""
+    """The grids that all dates share, by band or mask, and all problems that prevent a common series."""
     problems = [
         *_missing_files(products, folder, tile),
         *(p for product in products for p in (*product.problems, *product.damage, *product.unreached)),
@@ -173,7 +151,7 @@ def check_products(
 def products_on_common_grids(
     spec: SensorSpec, products: Sequence[Product], tile: str
 ) -> tuple[Mapping[str, GeoBox], list[str]]:
-    """The lattices that all dates share, by band or mask, and in what products differ that each are right."""
+    """The grids that all dates share, by band or mask, and differences between products that are valid one by one."""
     grids, odd = common_grids(spec, _by_name(spec, products))
     shown = {product.name: _grids(product) for product in products} if spec.varying_extent else {tile: grids}
     odd = odd or [misfit for name, those in shown.items() for misfit in misfits(spec, those, name)]
@@ -182,21 +160,21 @@ def products_on_common_grids(
     spec = with_tags(spec, found)
     impossible = out_of_range_values(spec, [product.headers for product in products])
     return grids, [
-        *_other_counts(spec, products),
-        *_mixed(products),
+        *_differing_band_counts(spec, products),
+        *_mixed_kinds(products),
         *against,
         *impossible,
-        *(odd or _unmarked(spec, products, grids)),
+        *(odd or _without_nodata(spec, products, grids)),
     ]
 
 
 def _grids(product: Product) -> dict[str, GeoBox]:
-    """The lattice of each band and mask of a product."""
+    """Grid of each band and mask of a product."""
     return {name: header.grid for name, header in product.headers.items()}
 
 
-def _unmarked(spec: SensorSpec, products: Sequence[Product], grids: Mapping[str, GeoBox]) -> list[str]:
-    """Bands whose files end before those of other dates, and that have no value to say so beyond."""
+def _without_nodata(spec: SensorSpec, products: Sequence[Product], grids: Mapping[str, GeoBox]) -> list[str]:
+    """Bands whose files have different extents and that lack a no-data value for the area outside."""
     types = {
         band.name: product.headers[band.name].types[band.index - 1]
         for product in products
@@ -204,7 +182,7 @@ def _unmarked(spec: SensorSpec, products: Sequence[Product], grids: Mapping[str,
         if band.name in product.headers and extent_in(product.headers[band.name].grid, grids[band.name])
     }
     return [
-        f"{name}: its files end at different places, and the description has no nodata that they can hold; "
+        f"{name}: its files have different extents, and the description has no nodata value in their range; "
         f"pixels of type {kind} need one: add it"
         for name, kind in types.items()
         if nodata_of(np.dtype(kind), spec.nodata_of(name)) is None
@@ -212,7 +190,7 @@ def _unmarked(spec: SensorSpec, products: Sequence[Product], grids: Mapping[str,
 
 
 def several_a_day(days: Iterable[date], shown: int = 3) -> str:
-    """Which days have several products, the first of them named; empty when none has."""
+    """Days with several products, the first days by name; empty when there are none."""
     counts = {day: count for day, count in sorted(Counter(days).items()) if count > 1}
     if len(counts) == 1:
         ((day, count),) = counts.items()
@@ -221,19 +199,19 @@ def several_a_day(days: Iterable[date], shown: int = 3) -> str:
 
 
 def native_geobox(scene: SensorScene) -> GeoBox:
-    """The lattice of the sensor's reference band: the native lattice of the tile."""
+    """Grid of the sensor's reference band: the native grid of the tile."""
     return scene.grids[scene.spec.reference.name]
 
 
 def working_geobox(
     native: GeoBox, *, spatial_resolution: tuple[float, float] | None, working_grid: str, proj: str
 ) -> GeoBox:
-    """The lattice on which a tile is processed.
+    """Grid on which a tile is processed.
 
-    ``working_grid`` ``native`` keeps the native CRS and upper-left corner; ``proj`` gives the lattice in the
-    CRS ``proj`` that covers the tile and whose pixel edges are multiples of the pixel size.
-    ``spatial_resolution`` is (x, y) in the units of ``proj``: a native lattice of other units keeps its pixel size.
-    None keeps the native pixel size, which ConfigError refuses when the two CRS have different units.
+    ``working_grid`` ``native`` keeps the native CRS and upper-left corner; ``proj`` gives the grid in the CRS ``proj``
+    that covers the tile and whose pixel edges are multiples of the pixel size. ``spatial_resolution`` is (x, y) in the
+    units of ``proj``: a native grid in other units keeps its pixel size. None keeps the native pixel size; ConfigError
+    when the two CRS then have different units.
     """
     same_units = CRS(proj).units == CRS(crs_name(native)).units
     if spatial_resolution is None and not same_units:
@@ -249,7 +227,7 @@ def working_geobox(
 
 
 def _read_product(spec: SensorSpec, found: Found, images: HeaderReader) -> Product:
-    """Files and lattices of one product."""
+    """A product with its files and headers."""
     files: dict[str, str] = {}
     problems: list[str] = []
     absent: set[str] = set()
@@ -266,7 +244,7 @@ def _read_product(spec: SensorSpec, found: Found, images: HeaderReader) -> Produ
         damaged = system_text(blocked).rstrip(".")
         return Product(found.name, found.day, files, {}, tuple(problems), (damaged,), (), {}, title)
     missing = list(dict.fromkeys(part.file for part in spec.lacking(files) if part.file in absent))
-    headers, told, damage = read_headers(spec, files, images)
+    headers, unusable, damage = read_headers(spec, files, images)
     scaling: Mapping[str, tuple[float, float]] = {}
     if spec.metadata is not None:
         path = only_file(found, spec.metadata.file, problems)
@@ -277,7 +255,7 @@ def _read_product(spec: SensorSpec, found: Found, images: HeaderReader) -> Produ
                 damage.append(str(err))
         elif path is None:
             missing.append(spec.metadata.file)
-    problems += told
+    problems += unusable
     return Product(
         found.name,
         found.day,
@@ -293,7 +271,7 @@ def _read_product(spec: SensorSpec, found: Found, images: HeaderReader) -> Produ
 
 
 def _kinds(spec: SensorSpec, files: Mapping[str, str]) -> frozenset[str]:
-    """The kinds of the images of a product whose files lie side by side."""
+    """Kinds of the images of a product whose files lie side by side."""
     names = [os.path.basename(files[band.name]) for band in spec.bands if band.name in files]
     matches = [match for match in (spec.match(name) for name in names) if match]
     groups = [group for group in sorted(re.compile(spec.product).groupindex) if group.startswith("kind")]
@@ -302,23 +280,23 @@ def _kinds(spec: SensorSpec, files: Mapping[str, str]) -> frozenset[str]:
     return frozenset(" ".join((match[group] or "").strip("_").upper() for group in groups).strip() for match in matches)
 
 
-def _mixed(products: Sequence[Product]) -> list[str]:
-    """A sentence on products of kinds that must not be mixed."""
+def _mixed_kinds(products: Sequence[Product]) -> list[str]:
+    """A message about products of kinds that must not be mixed."""
     by_kind: dict[str, list[str]] = {}
     for product in products:
         for kind in sorted(product.kinds):
             by_kind.setdefault(kind, []).append(product.name)
     if len(by_kind) < 2:
         return []
-    told = [
+    kinds = [
         f"{counted(len(names), 'product')} {f'with {kind}' if kind else 'without such a word'} (first: {names[0]})"
         for kind, names in by_kind.items()
     ]
-    return [f"images of several kinds must not be mixed in a series, and by their names these are: {', '.join(told)}"]
+    return [f"a series must not mix images of several kinds; their names contain: {', '.join(kinds)}"]
 
 
 def stands_in(spec: SensorSpec, item: BandSpec | MaskRule, files: Mapping[str, str]) -> bool:
-    """Whether a mask stands in for one that is there, or in whose stead another is read."""
+    """Whether ``item`` is an alternative of a mask of which some file is already among ``files``."""
     mask = item.instead_of if isinstance(item, MaskRule) else ""
     return bool(mask) and any(name in files for name in (mask, *(one.name for one in spec.stand_ins(mask))))
 
@@ -326,9 +304,9 @@ def stands_in(spec: SensorSpec, item: BandSpec | MaskRule, files: Mapping[str, s
 def read_headers(
     spec: SensorSpec, files: Mapping[str, str], images: HeaderReader
 ) -> tuple[dict[str, Header], list[str], list[str]]:
-    """What the headers of the files of a product say, by band or mask, what makes files useless, and damage.
+    """Headers of the files of a product by band or mask, reasons why files are unusable, and damage.
 
-    ``files``: path by band or mask. A file that several share is opened once.
+    ``files``: path by band or mask. A file that several bands or masks share is opened once.
     """
     headers: dict[str, Header] = {}
     problems: list[str] = []
@@ -337,64 +315,69 @@ def read_headers(
     for path in dict.fromkeys(files[item.name] for item in items):
         sharing = [item for item in items if files[item.name] == path]
         try:
-            header, told = images.read(path, max(getattr(item, "index", 1) for item in sharing))
+            header, unusable = images.read(path, max(getattr(item, "index", 1) for item in sharing))
         except InputError as err:
             damage.append(str(err))
             continue
-        problems += told
+        problems += unusable
         headers |= {item.name: header for item in sharing if header}
     return headers, problems, damage
 
 
 def _by_pattern(spec: SensorSpec) -> dict[str, list[BandSpec | MaskRule]]:
-    """The bands and masks of each file of a product."""
+    """Bands and masks of each file of a product."""
     items: dict[str, list[BandSpec | MaskRule]] = {}
     for item in spec.parts:
         items.setdefault(item.file, []).append(item)
     return items
 
 
-def _whole(
+def _usable_products(
     spec: SensorSpec, products: Sequence[Product], known: Mapping[str, str], tile: str
 ) -> tuple[list[Product], tuple[str, ...]]:
-    """The products that can be used together, and notes on the others: damaged, not complete, unlike those of other
-    dates. InputError when none is left."""
+    """Products that can be used together, and notes on the others: damaged, incomplete, inconsistent with other dates.
+
+    InputError when none is left.
+    """
     where = f"{spec.section}, tile {tile}"
     damage = {product.name: (*product.damage, *filter(None, [known.get(product.name)])) for product in products}
-    notes = [f"{where}: left out, damaged: {name} ({told[0]})" for name, told in damage.items() if told]
+    notes = [f"{where}: left out, damaged: {name} ({faults[0]})" for name, faults in damage.items() if faults]
     sound = [product for product in products if not damage[product.name]]
-    partial = {product.name: told for product in sound if (told := _incomplete(product))}
+    partial = {product.name: fault for product in sound if (fault := _incomplete(product))}
     whole = [product for product in sound if product.name not in partial]
-    odd = _odd(spec, whole, tile)
-    for what, reasons in (("not complete", partial), ("unlike those of other dates", odd)):
+    odd = _inconsistent_products(spec, whole, tile)
+    for what, reasons in (("incomplete", partial), ("inconsistent with other dates", odd)):
         if reasons:
-            told = some([f"{name} ({reason})" for name, reason in reasons.items()])
-            notes.append(f"{where}: left out, {what}: {counted(len(reasons), 'product')}: {told}")
+            listed = some([f"{name} ({reason})" for name, reason in reasons.items()])
+            notes.append(f"{where}: left out, {what}: {counted(len(reasons), 'product')}: {listed}")
     left = [product for product in whole if product.name not in odd]
     if not left:
-        raise InputError(all_problems(f"{where}: every product is damaged, none is left", notes, "Get them again."))
+        raise InputError(all_problems(f"{where}: every product is damaged or incomplete", notes, "Get them again."))
     return left, tuple(notes)
 
 
 def _incomplete(product: Product) -> str:
-    """What keeps a product from being complete, in words; empty when nothing does, or a server alone."""
+    """Reason why a product is incomplete, in words; empty for a complete product, and for one that only lacks files of
+    a server."""
     lacks = [f"lacks {pattern}" for pattern in product.missing]
     return next(iter((*product.problems, *lacks)), "")
 
 
-def _odd(spec: SensorSpec, products: Sequence[Product], tile: str) -> dict[str, str]:
-    """Products whose files are unlike those of most dates, with the first difference."""
+def _inconsistent_products(spec: SensorSpec, products: Sequence[Product], tile: str) -> dict[str, str]:
+    """Products whose files differ from those of most dates, with the first difference."""
     _, problems = products_on_common_grids(spec, products, tile) if products else ({}, [])
     found = {}
     for product in products:
-        own = [told for told in problems if any(told.startswith(f"{path}: ") for path in product.files.values())]
+        own = [
+            problem for problem in problems if any(problem.startswith(f"{path}: ") for path in product.files.values())
+        ]
         if own:
             found[product.name] = own[0]
     return found
 
 
 def _missing_files(products: Sequence[Product], folder: str, tile: str) -> list[str]:
-    """One sentence for each pattern that some products lack."""
+    """One message for each pattern without files in some products."""
     patterns = dict.fromkeys(pattern for product in products for pattern in product.missing)
     sentences = []
     for pattern in patterns:
@@ -411,8 +394,8 @@ def _missing_files(products: Sequence[Product], folder: str, tile: str) -> list[
     return sentences
 
 
-def _other_counts(spec: SensorSpec, products: Sequence[Product]) -> list[str]:
-    """Files whose number of bands is not that of most dates: their bands may be others than described."""
+def _differing_band_counts(spec: SensorSpec, products: Sequence[Product]) -> list[str]:
+    """Files with another number of bands than on most dates: their bands may not be those of the description."""
     problems = []
     for item in spec.parts:
         found = [
@@ -428,7 +411,7 @@ def _other_counts(spec: SensorSpec, products: Sequence[Product]) -> list[str]:
 
 
 def _by_name(spec: SensorSpec, products: Sequence[Product]) -> dict[str, list[tuple[GeoBox, str]]]:
-    """Lattice and path of the files of each band and mask."""
+    """Grid and path of the files of each band and mask."""
     return {
         item.name: [
             (product.headers[item.name].grid, product.files[item.name])
@@ -442,7 +425,7 @@ def _by_name(spec: SensorSpec, products: Sequence[Product]) -> dict[str, list[tu
 def _acquisitions(
     spec: SensorSpec, products: Sequence[Product], grids: Mapping[str, GeoBox]
 ) -> tuple[Acquisition, ...]:
-    """Acquisitions in the order of the products; further ones of a day get the keys ``YYYYMMDD.1`` …"""
+    """Acquisitions in the order of the products; further acquisitions of a day get the keys ``YYYYMMDD.1`` …"""
     seen: Counter[date] = Counter()
     hidden = hidden_values(spec, headers_by_product(products))
     found = []

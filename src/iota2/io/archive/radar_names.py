@@ -1,4 +1,4 @@
-"""How Sentinel-1 images are named when a user says it, as a pattern with words in braces."""
+"""User-defined file name patterns of Sentinel-1 images, with placeholders in braces."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from iota2.core.sensor import SensorSpec
 
 @dataclass(frozen=True)
 class Word:
-    """What stands for a word in braces."""
+    """A placeholder."""
 
     expression: str
-    """Regular expression of what may stand there."""
+    """Regular expression of the text that the placeholder matches."""
     glob: str
-    """The same as a glob, as far as globs can say it."""
+    """The same as a glob, as far as globs can express it."""
 
 
 _TIME = "[0-9x]" * 6
@@ -40,17 +40,17 @@ WORDS: Mapping[str, Word] = {
     "calibration": _KIND,
     "calibration_type": _KIND,
 }
-"""Words by name; some have S1Tiling's names too. Images whose `product` groups are the same are one product."""
+"""Placeholders by name, some also under the name of S1Tiling. Images with the same `product` groups are one product."""
 NEEDED = (("polarisation",), ("direction", "orbit_direction"), ("date", "acquisition_stamp"))
-"""Words without which a name does not tell enough: one of each group."""
+"""Mandatory placeholders: one of each group."""
 
 
 def named_like(spec: SensorSpec, pattern: str) -> SensorSpec:
-    """The description of Sentinel-1 for images that are named as ``pattern`` says, such as
-    ``{satellite}_{tile}_{polarisation}_{direction}_{orbit}_{date}t{time}.tif``; as it is for an empty pattern.
+    """The Sentinel-1 description for images named like ``pattern``, for example
+    ``{satellite}_{tile}_{polarisation}_{direction}_{orbit}_{date}t{time}.tif``; unchanged for an empty pattern.
 
-    Capital letters do not matter, ``*`` stands for any characters, border masks have ``_BorderMask`` before the end.
-    Raises ValueError, which says what was expected, for a pattern that cannot be used.
+    Case is ignored, ``*`` stands for any characters, border masks have ``_BorderMask`` before the extension.
+    ValueError, with the expected form, for an unusable pattern.
     """
     if not pattern:
         return spec
@@ -76,7 +76,7 @@ def named_like(spec: SensorSpec, pattern: str) -> SensorSpec:
 
 
 def _parts(stem: str) -> Iterator[tuple[str, str]]:
-    """The words of a pattern, by name, and the texts between them, without one."""
+    """The placeholders of a pattern by name, and the texts between them without a name."""
     for text in re.split(r"(\{[^{}]*\})", stem):
         if text.startswith("{") and text.endswith("}"):
             yield text[1:-1], ""
@@ -85,7 +85,7 @@ def _parts(stem: str) -> Iterator[tuple[str, str]]:
 
 
 def _check(names: list[str], image: bool, parts: list[tuple[str, str]]) -> None:
-    """ValueError that says what is wrong with the words of a pattern."""
+    """Raise ValueError for missing, unknown or repeated placeholders."""
     if not image:
         raise ValueError("expected a name that ends in .tif")
     unknown = [name for name in names if name not in WORDS]

@@ -1,4 +1,4 @@
-"""Why an entry of a tile folder is no product, in words that say what to do."""
+"""Reasons why an entry of a tile folder is not a product, with advice."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from iota2.io.archive.specs import builtin_specs
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".7z")
 UNFINISHED = (".part", ".partial", ".crdownload", ".filepart", ".incomplete", ".tmp", ".download")
-"""Ends that programs give to what they have not yet loaded."""
-ONE_LEVEL_TOO_DEEP = "it holds products, one level too deep"
+"""File name endings of unfinished downloads."""
+ONE_LEVEL_TOO_DEEP = "it contains products, one level too deep"
 
 
 def rejection_reason(spec: SensorSpec, folder: str, name: str) -> str:
-    """Why an entry that does not match the pattern of products, or is of the wrong type, is none."""
-    return near_miss(spec, folder, name) or nested(spec, folder, name) or _unlike(spec, folder, name)
+    """Reason why an entry is not a product: its name does not match, or it is a file instead of a folder (or the
+    reverse)."""
+    return near_miss(spec, folder, name) or nested(spec, folder, name) or _unlike_product(spec, folder, name)
 
 
 def near_miss(spec: SensorSpec, folder: str, name: str) -> str:
-    """What keeps an entry whose name looks like a product's from being one; empty when it looks otherwise."""
-    told = _difference(spec, _without_end(name))
+    """Defect of an entry whose name resembles that of a product; empty for other names."""
+    difference = _difference(spec, _without_end(name))
     end = name[len(_without_end(name)) :].lower()
-    if told is None:
+    if difference is None:
         return ""
     if end in UNFINISHED:
         return f"its name ends in {end}: the download is not complete"
     if end:
-        return f"an archive; {told or 'unpack it'}"
+        return f"an archive; {difference or 'unpack it'}"
     is_folder = os.path.isdir(os.path.join(folder, name))
-    return told or f"a {_kind(is_folder)}; a {_kind(spec.products == 'folders')} is expected"
+    return difference or f"a {_kind(is_folder)}; a {_kind(spec.products == 'folders')} is expected"
 
 
 def why_unusable(spec: SensorSpec, folder: str, name: str) -> str:
@@ -43,7 +44,7 @@ def why_unusable(spec: SensorSpec, folder: str, name: str) -> str:
 
 
 def nested(spec: SensorSpec, folder: str, name: str) -> str:
-    """Whether an entry is a folder that holds products itself, in words."""
+    """A message when an entry is a folder that itself contains products; else empty."""
     path = os.path.join(folder, name)
     try:
         inside = os.listdir(path) if os.path.isdir(path) else []
@@ -53,19 +54,19 @@ def nested(spec: SensorSpec, folder: str, name: str) -> str:
 
 
 def products_among(spec: SensorSpec, folder: str, names: Iterable[str]) -> list[str]:
-    """The entries of a folder that are products, or files of a product, by name and type."""
+    """Entries of a folder that are products, or files of a product, by name and type."""
     whole = spec.products == "folders"
     return [n for n in names if spec.match(n) and os.path.isdir(os.path.join(folder, n)) == whole]
 
 
 def _without_end(name: str) -> str:
-    """The name of what is in an archive or in a file that is not complete."""
+    """The name without the extension of an archive or of an unfinished download."""
     end = next((end for end in UNFINISHED + ARCHIVES if name.lower().endswith(end)), "")
     return name[: len(name) - len(end)]
 
 
-def _others(spec: SensorSpec) -> list[SensorSpec]:
-    """The other sensors that come with the program."""
+def _other_sensors(spec: SensorSpec) -> list[SensorSpec]:
+    """The other built-in sensors."""
     return [other for other in builtin_specs().values() if other.section != spec.section]
 
 
@@ -73,15 +74,15 @@ def _difference(spec: SensorSpec, name: str) -> str | None:
     """In what a name differs from that of a product of the sensor: in nothing (empty), or None when in too much."""
     if spec.match(name):
         return ""
-    others = _others(spec)
+    others = _other_sensors(spec)
     for other in others:
         if other.match(name):
             return f"a product of {other.section}"
     for candidate in (spec, *others):
         reader = "" if candidate is spec else f" for {candidate.section}"
-        told = next((kind.kind for kind in candidate.mistaken_for if re.match(kind.name, name)), None)
-        if told:
-            return f"{told}{reader}"
+        look_alike = next((kind.kind for kind in candidate.mistaken_for if re.match(kind.name, name)), None)
+        if look_alike:
+            return f"{look_alike}{reader}"
     if re.match(spec.product, name, re.IGNORECASE):
         return "its name has other capital letters than that of a product"
     stems = (name[:length] for length in range(len(name) - 1, len(name) // 2, -1))
@@ -93,10 +94,10 @@ def _kind(is_folder: bool) -> str:
     return "folder" if is_folder else "file"
 
 
-def _unlike(spec: SensorSpec, folder: str, name: str) -> str:
-    """What is told of an entry whose name is far from that of a product."""
+def _unlike_product(spec: SensorSpec, folder: str, name: str) -> str:
+    """Message about an entry whose name is far from that of a product."""
     is_folder = os.path.isdir(os.path.join(folder, name))
     if is_folder != (spec.products == "folders"):
-        return f"a {_kind(is_folder)}, no product"
+        return f"a {_kind(is_folder)}, not a product"
     like = f"products are named like {spec.example}" if spec.example else f"names must match {spec.product}"
-    return f"no name of a product; {like}"
+    return f"not a product name; {like}"

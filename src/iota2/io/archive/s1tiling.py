@@ -11,7 +11,7 @@ from iota2.core.words import some
 from iota2.errors import InputError
 
 SECTION = "Sentinel_1"
-"""The section of the configuration with the options of Sentinel-1."""
+"""Section of the configuration with the options of Sentinel-1."""
 
 SHOWN = 5
 """Folders that a message names."""
@@ -25,13 +25,14 @@ NO_ORTHORECTIFICATION = (
     "  [Mask] generate_border_mask : True\n"
     "  [Filtering] filter : none, since iota2 has a multitemporal filter of its own"
 )
-"""Why ``s1-ortho`` is refused, and the way out."""
+"""Message of ``s1-ortho``: it is not supported, with the alternative."""
 
 
 def series_found(spec: SensorSpec, root: Path, tiles: Iterable[str], raw: Path | None = None) -> tuple[str, ...]:
     """The names of the series of which some tile has images, in their order.
 
-    Raises InputError when there is none; when the folder ``raw`` holds products that wait for S1Tiling, it says so.
+    Raises InputError when there is none; the message mentions raw products in the folder ``raw`` that have not been
+    processed by S1Tiling.
     """
     missing, folders = list(spec.series), [spec.folder_of(tile) for tile in tiles]
     for folder in folders:
@@ -48,5 +49,5 @@ def series_found(spec: SensorSpec, root: Path, tiles: Iterable[str], raw: Path |
 
 
 def holds_safe(folder: Path) -> bool:
-    """Whether a folder, or one in it (S1Tiling keeps each product in a folder of its name), holds a raw product."""
+    """Whether a folder, or one in it (S1Tiling keeps each product in a folder of its own), contains a raw product."""
     return any(folder.glob("*.SAFE")) or any(folder.glob("*/*.SAFE"))

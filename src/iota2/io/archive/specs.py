@@ -1,4 +1,4 @@
-"""How a sensor description (``sensors/<name>.yaml``) is read and checked."""
+"""Reading and checks of sensor descriptions (``sensors/<name>.yaml``)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from iota2.core.words import nearest
 from iota2.errors import ConfigError, InputError, remedy_of
 
 Check = Callable[[Any], Any]
-"""Turns a value of the file into the value of the description; ValueError says what was expected."""
+"""Converts a value of the file to a value of the description; ValueError with the expected form."""
 
 
 @cache
 def builtin_specs() -> Mapping[str, SensorSpec]:
-    """The sensors that come with the program, by the name of their configuration section."""
+    """Built-in sensors by the name of their configuration section."""
     folder = files("iota2") / "sensors"
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".yaml"))
     specs = [parse_spec((folder / name).read_text(encoding="utf-8"), source=name) for name in names]
@@ -31,32 +31,32 @@ def builtin_specs() -> Mapping[str, SensorSpec]:
 
 
 def in_order() -> list[SensorSpec]:
-    """The sensors that come with the program, in the order of features."""
+    """Built-in sensors in the order of features."""
     return sorted(builtin_specs().values(), key=lambda spec: spec.option.place if spec.option else LAST)
 
 
 def folder_options() -> list[SensorOption]:
-    """The keys of folders of products, in the order of lists; Sentinel-1 is found by a file instead."""
+    """Keys of product folders, in the order of lists; Sentinel-1 is configured by a file instead."""
     options = [spec.option for spec in builtin_specs().values() if spec.option and spec.products == "folders"]
     return sorted(options, key=lambda option: option.listed)
 
 
 def load_spec(path: str | Path) -> SensorSpec:
-    """The sensor described in a YAML file of the user's.
+    """The sensor described in a YAML file of the user.
 
     InputError if the file cannot be read; ConfigError with all problems of its content, each with its line.
     """
     try:
         text = read_text(path)
     except OSError as err:
-        told = f"the sensor description cannot be read: {err.strerror}. {remedy_of(err)}"
-        raise InputError(f"{path}: {told}.") from err
+        message = f"the sensor description cannot be read: {err.strerror}. {remedy_of(err)}"
+        raise InputError(f"{path}: {message}.") from err
     except UnicodeDecodeError as err:
         raise InputError(f"{path}: the sensor description is not UTF-8 text ({err}). Save it as UTF-8.") from err
     spec = parse_spec(text, source=str(path))
     if spec.section in builtin_specs():
-        told = f"section: {spec.section!r} is that of a sensor that comes with the program; expected another word"
-        raise ConfigError([f"{told}, such as {spec.name!r}"], source=str(path))
+        message = f"section: {spec.section!r} is that of a sensor that comes with the program; expected another word"
+        raise ConfigError([f"{message}, such as {spec.name!r}"], source=str(path))
     return spec
 
 
@@ -82,7 +82,7 @@ def _read_mapping(
     what: str,
     problems: list[str],
 ) -> dict[str, Any]:
-    """Checked values of a YAML mapping; what is wrong goes to ``problems``."""
+    """Checked values of a YAML mapping; errors are appended to ``problems``."""
     if not isinstance(node, yaml.MappingNode):
         where = f"line {node.start_mark.line + 1}: " if node else ""
         problems.append(f"{where}{what} must be a mapping of keys and values ({', '.join(keys)})")
@@ -102,7 +102,7 @@ def _read_mapping(
 
 
 def _read_value(key: str, node: yaml.Node, check: Any, what: str, problems: list[str]) -> Any:
-    """One checked value; what holds mappings itself is read from the node, so that problems have their lines."""
+    """One checked value; nested mappings are read from the node, so that problems have line numbers."""
     if key in _NODE_READERS:
         return _read_list(key, node, problems)
     if key == "metadata":
@@ -136,7 +136,7 @@ def _read_list(key: str, node: yaml.Node, problems: list[str]) -> tuple[Any, ...
 
 
 def _plain(node: yaml.Node) -> Any:
-    """The Python value of a node, made of plain types only."""
+    """Python value of a node, made of plain types only."""
     loader = yaml.SafeLoader("")
     try:
         return loader.construct_object(node, deep=True)
@@ -150,7 +150,7 @@ def _nearest(key: str, keys: Mapping[str, Any]) -> str:
 
 
 def _contradictions(values: Mapping[str, Any]) -> list[str]:
-    """Problems between keys that are right one by one."""
+    """Contradictions between keys that are valid one by one."""
     bands, masks = values["bands"], values.get("masks", ())
     names = Counter([item.name for item in (*bands, *masks)])
     roles = Counter([band.role for band in bands if band.role])

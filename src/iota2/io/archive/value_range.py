@@ -1,4 +1,4 @@
-"""Values that the description of a sensor names and that the files of its products cannot hold."""
+"""Values of a sensor description outside the range of the files' data types."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ Part = TypeVar("Part", BandSpec, MaskRule)
 
 
 def out_of_range_values(spec: SensorSpec, found: Sequence[Mapping[str, Header]]) -> list[str]:
-    """A sentence on each bit and value of a mask that no pixel of the type of some file can be.
+    """A message for each bit and value of a mask that the data type of some file cannot represent.
 
-    ``found``: of each product, what the header of the file of a band or mask says. Floats can hold all.
+    ``found``: for each product, headers by band or mask. Floats can represent all values.
     """
-    told = [sentence for part, kind in _types(spec, spec.masks, found) for sentence in _of(part, kind)]
-    return list(dict.fromkeys(told))
+    messages = [sentence for part, kind in _types(spec, spec.masks, found) for sentence in _of(part, kind)]
+    return list(dict.fromkeys(messages))
 
 
-def unheld_nodata(spec: SensorSpec, found: Sequence[Mapping[str, Header]]) -> list[str]:
-    """A sentence on each nodata value that pixels of the type of some files cannot be. It hides nothing there: of such
-    a band only the masks say where it has no data."""
+def unrepresentable_nodata(spec: SensorSpec, found: Sequence[Mapping[str, Header]]) -> list[str]:
+    """A message for each nodata value that the data type of some files cannot represent.
+
+    Such a value hides nothing: only masks flag missing data of the band.
+    """
     bands: dict[tuple[float, str], dict[str, None]] = {}
     for band, kind in _types(spec, spec.bands, found):
         nodata = spec.nodata_of(band.name)
@@ -41,7 +43,7 @@ def unheld_nodata(spec: SensorSpec, found: Sequence[Mapping[str, Header]]) -> li
 def _types(
     spec: SensorSpec, parts: Sequence[Part], found: Sequence[Mapping[str, Header]]
 ) -> Iterator[tuple[Part, np.dtype]]:
-    """The types of the pixels of the files of some bands or masks, each once."""
+    """Distinct data types of the files of some bands or masks."""
     seen = set()
     for headers in found:
         for part in parts:
@@ -53,19 +55,19 @@ def _types(
 
 
 def _of(part: MaskRule, kind: np.dtype) -> list[str]:
-    """What is impossible of one mask whose pixels are of a type."""
+    """Bits and values of one mask that a data type cannot represent."""
     if kind.kind not in "iu":
         return []
     limits, bits = np.iinfo(kind), 8 * kind.itemsize
     remedy = "Correct the description of the sensor, or give files of another type"
-    where, told = f"mask {part.name} ({part.file})", []
+    where, messages = f"mask {part.name} ({part.file})", []
     beyond = [str(bit) for bit in part.bits if bit >= bits]
     if beyond:
-        told.append(f"{where}: bit {', '.join(beyond)}, but the file's values have {bits} bits (0 to {bits - 1})")
+        messages.append(f"{where}: bit {', '.join(beyond)}, but the file's values have {bits} bits (0 to {bits - 1})")
     never = [str(value) for value in part.values if nodata_of(kind, value) is None]
     if never:
-        told.append(
+        messages.append(
             f"{where}: value {', '.join(never)}, but the file's values, of {kind}, "
             f"lie from {limits.min} to {limits.max}"
         )
-    return [f"{text}. {remedy}" for text in told]
+    return [f"{text}. {remedy}" for text in messages]

@@ -1,1 +1,1 @@
-"""The pixels of a scene, block by block."""
+"""Reading of the pixels of a scene, block by block."""

@@ -1,4 +1,4 @@
-"""The views by which dates are compared with a reference image: windows of one band, on the lattice of that band."""
+"""Views for the co-registration of dates with a reference image: windows of one band, on the grid of that band."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from iota2.errors import InputError
 from iota2.io.files.gdal import header_problems, open_raster, raster_lattice
 from iota2.io.series.reader import CubeReader
 
-FINER = 4
-"""A reference with pixels finer than this part of those of the series is averaged to about that while it is read."""
+FINE_PIXELS = 4
+"""Maximum number of reference pixels along a pixel of the series; a finer reference is averaged on reading."""
 
 
 @dataclass(frozen=True)
 class ReferenceImage:
-    """The image with which the dates are aligned."""
+    """Reference image of the co-registration."""
 
     path: Path
     band: int
-    """From 1."""
+    """Band number, from 1."""
 
 
-def reference_lattice(image: ReferenceImage) -> GeoBox:
-    """The lattice of the reference; InputError when its header says that it cannot be used."""
+def reference_grid(image: ReferenceImage) -> GeoBox:
+    """Grid of the reference; InputError when its header shows that it is unusable."""
     with open_raster(image.path) as source:
         problems = header_problems(source, image.band)
         if problems:
@@ -48,23 +48,23 @@ def reference_lattice(image: ReferenceImage) -> GeoBox:
         return raster_lattice(source)
 
 
-def reference_views(image: ReferenceImage, lattice: GeoBox, windows: Sequence[tuple[Range, Range]]) -> list[View]:
-    """The reference in windows of ``lattice``, which may have another CRS and coarser pixels."""
+def reference_views(image: ReferenceImage, grid: GeoBox, windows: Sequence[tuple[Range, Range]]) -> list[View]:
+    """The reference in windows of ``grid``, which may have another CRS and coarser pixels."""
     with open_raster(image.path) as source:
-        return [_reference_view(source, image, lattice, *window) for window in windows]
+        return [_reference_view(source, image, grid, *window) for window in windows]
 
 
-def _reference_view(source: DatasetReader, image: ReferenceImage, lattice: GeoBox, rows: Range, cols: Range) -> View:
+def _reference_view(source: DatasetReader, image: ReferenceImage, grid: GeoBox, rows: Range, cols: Range) -> View:
     own = raster_lattice(source)
-    place = placement(own, lattice, rows, cols, "cubic")
+    place = placement(own, grid, rows, cols, "cubic")
     if not place.inside.any():
         nothing = np.zeros(place.inside.shape, bool)
         return view_of(nothing.astype(np.float32), nothing)
     (top, bottom), (left, right) = place.window
-    factor = max(1, min((bottom - top) // (rows[1] - rows[0]), (right - left) // (cols[1] - cols[0])) // FINER)
+    factor = max(1, min((bottom - top) // (rows[1] - rows[0]), (right - left) // (cols[1] - cols[0])) // FINE_PIXELS)
     if factor > 1:
         coarse = own.shape.y // factor, own.shape.x // factor
-        place = placement(GeoBox(coarse, own.affine * Affine.scale(factor), own.crs), lattice, rows, cols, "cubic")
+        place = placement(GeoBox(coarse, own.affine * Affine.scale(factor), own.crs), grid, rows, cols, "cubic")
         (top, bottom), (left, right) = place.window
     window = Window(left * factor, top * factor, (right - left) * factor, (bottom - top) * factor)
     try:
@@ -85,17 +85,17 @@ def _reference_view(source: DatasetReader, image: ReferenceImage, lattice: GeoBo
 def date_views(
     tile: str, sensor: SensorScene, acquisition: Acquisition, band: str, windows: Sequence[tuple[Range, Range]]
 ) -> list[View]:
-    """One band of one date as its files have it, in windows of the lattice of the band; windows come row by row."""
-    lattice, name = sensor.grids[band], sensor.spec.name
+    """One band of one date as stored, in windows of the grid of the band; windows come row by row."""
+    grid, name = sensor.grids[band], sensor.spec.name
     alone = replace(sensor, acquisitions=(replace(acquisition, shift=(0.0, 0.0)),))
     strips = {
-        block_of(tile, lattice, rows, (0, lattice.shape.x)): [cols for _, cols in members]
+        block_of(tile, grid, rows, (0, grid.shape.x)): [cols for _, cols in members]
         for rows, members in groupby(windows, key=lambda window: window[0])
     }
     views = []
-    with CubeReader(Scene(tile, lattice, (alone,)), {name: (band,)}) as reader:
+    with CubeReader(Scene(tile, grid, (alone,)), {name: (band,)}) as reader:
         for strip, decoded in reader.blocks(strips):
             for cols in strips[strip]:
-                cube = decoded.cubes(block_of(tile, lattice, strip.rows, cols))[name]
+                cube = decoded.cubes(block_of(tile, grid, strip.rows, cols))[name]
                 views.append(view_of(cube.values[0, 0], cube.valid[0]))
     return views

@@ -1,4 +1,4 @@
-"""Pixels as the files of a series store them, and the cubes of the blocks inside of what was decoded."""
+"""Decoded pixels of a series as stored in the files, and cubes of blocks inside the decoded area."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from iota2.core.scene import Scene, SensorScene
 from iota2.core.sensor import MaskRule
 
 Shift = tuple[float, float]
-"""How far images lie too far right and down, in map units."""
+"""Displacement of images to the right and down, in map units."""
 
 NO_HALOS: Mapping[str, int] = {}
 """Cubes of a block alone."""
@@ -24,27 +24,27 @@ NO_HALOS: Mapping[str, int] = {}
 
 @dataclass(frozen=True, eq=False)
 class StoredWindow:
-    """Bands, or a mask, of the dates of a sensor, as their files store them, in a window of their common lattice."""
+    """Bands or a mask of the dates of a sensor, as stored, in a window of their common grid."""
 
     names: tuple[str, ...]
     values: np.ndarray
     """(date, name, row, column)."""
     rows: Range
-    """Of the files."""
+    """Row range in the files."""
     cols: Range
     dates: Sequence[int]
-    """Positions in the series of the dates that have these files."""
+    """Positions in the series of the dates with these files."""
     shift: Shift = (0.0, 0.0)
-    """Of all these dates."""
+    """Displacement of all these dates."""
 
     def at(self, place: Placement) -> np.ndarray:
-        """(date, name, row, column) contiguous: what a placement inside of this window reads."""
+        """(date, name, row, column) contiguous: values that a placement inside this window reads."""
         (top, bottom), (left, right) = place.window
         rows, cols = slice(top - self.rows[0], bottom - self.rows[0]), slice(left - self.cols[0], right - self.cols[0])
         return np.ascontiguousarray(self.values[..., rows, cols])
 
     def below(self, top: int) -> StoredWindow:
-        """A copy of the rows from ``top`` (of the files) on."""
+        """A copy of the rows from ``top`` (row of the files) on."""
         start = max(top, self.rows[0])
         rows = start, self.rows[1]
         values = self.values[..., start - self.rows[0] :, :].copy()
@@ -53,28 +53,28 @@ class StoredWindow:
 
 @dataclass(eq=False)
 class DecodedBlock:
-    """What the files of a scene hold for a block and its halo, and around them as far as resampling reaches.
+    """Stored values of a scene for a block and its halo, with the surroundings that resampling needs.
 
-    It takes much memory, which ``release`` gives back; after that there are no cubes any more.
+    They take much memory; ``release`` frees it, and no cubes are available afterwards.
     """
 
     scene: Scene
     bands: Mapping[str, Sequence[str]]
-    """Which bands of which sensors the cubes have."""
+    """Bands of the cubes, by sensor."""
     types: Mapping[str, np.dtype[Any]]
-    """Type of the cube of each sensor."""
+    """Data type of the cube of each sensor."""
     decoded: Block
     """The block with its halo."""
     places: Mapping[str, Mapping[tuple[str, Shift], Placement]]
-    """By sensor, where ``decoded`` lies on the lattices of the bands and masks, moved by the shifts of the dates."""
+    """By sensor, position of ``decoded`` on the grids of the bands and masks, moved by the shifts of the dates."""
     windows: Mapping[str, Sequence[StoredWindow]] | None
-    """By sensor; None once they are released."""
+    """Windows by sensor; None after release."""
 
     def cubes(self, block: Block, halos: Mapping[str, int] = NO_HALOS) -> dict[str, Cube]:
-        """The cubes of ``block``, any part of the block that was decoded: see ``CubeReader``.
+        """The cubes of ``block``, any part of the decoded block: see ``CubeReader``.
 
-        ``halos``: by sensor, how many pixels around the block its cube has too, at most the reader's ``halo``.
-        ValueError when the block, or its halo, was not decoded, or has been released.
+        ``halos``: by sensor, number of pixels around the block that its cube contains too, at most the reader's
+        ``halo``. ValueError when the block or its halo was not decoded, or has been released.
         """
         return {
             sensor.spec.name: self._cube(sensor, block, halos.get(sensor.spec.name, 0))
@@ -83,7 +83,7 @@ class DecodedBlock:
         }
 
     def release(self) -> None:
-        """Give the memory back, whoever still holds this block."""
+        """Free the memory, even if references to this block remain."""
         self.windows = None
 
     def _cube(self, sensor: SensorScene, block: Block, halo: int) -> Cube:
@@ -97,7 +97,7 @@ class DecodedBlock:
             raise ValueError(f"tile {self.scene.tile}: the block of rows {self.decoded.rows} has been released")
         if min(self.decoded.margins(block)) < 0:
             raise ValueError(
-                f"tile {self.scene.tile}: rows {block.rows}, columns {block.cols} are not inside of what was decoded, "
+                f"tile {self.scene.tile}: rows {block.rows}, columns {block.cols} are outside the decoded area, "
                 f"rows {self.decoded.rows}, columns {self.decoded.cols}"
             )
         spec, bands = sensor.spec, tuple(self.bands[sensor.spec.name])
@@ -133,9 +133,12 @@ def resampled_and_scaled(
     scaling: Sequence[Sequence[tuple[float, float]]],
     dtype: np.dtype[Any],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bands as stored (date, band, row, column) on the block of ``place``, in product units (date, band, y, x), and
-    where all of them have data (date, y, x). ``marker`` is their nodata value, ``scaling`` (scale, offset) of
-    each date and band. A band without data is NaN there, or the nodata value (else 0) when ``dtype`` is of integers."""
+    """Resampled bands in product units (date, band, y, x), and validity (date, y, x): all bands have data.
+
+    ``values`` are bands as stored (date, band, row, column), ``place`` the position of the block on their grid,
+    ``marker`` their no-data value, ``scaling`` (scale, offset) of each date and band. A band without data is NaN, or
+    the no-data value (else 0) when ``dtype`` is an integer type.
+    """
     nodata = nodata_of(stored.dtype, marker)
     layers = place.resample(stored.reshape(-1, *stored.shape[2:]), nodata)
     known = place.inside & has_data(layers, nodata)
@@ -153,15 +156,15 @@ def resampled_and_scaled(
 
 
 def clear_of(rule: MaskRule, values: np.ndarray, place: Placement) -> np.ndarray:
-    """(…, y, x) bool from mask values (…, row, column): the rule does not apply, and the mask says something there."""
+    """(…, y, x) bool from mask values (…, row, column): the rule does not apply, and the mask has data."""
     return place.inside & ~place.nearest(mask_applies(rule, values))
 
 
 def placements(
     scene: Scene, sensor: SensorScene, block: Block, names: Sequence[str], shift: Shift = (0.0, 0.0)
 ) -> dict[str, Placement]:
-    """Where a block lies on the lattices of the named bands and masks, on dates with this shift; lattices that are
-    shared are placed once."""
+    """Position of a block on the grids of the named bands and masks, for dates with this shift; computed once for each
+    shared grid."""
     kernel = sensor.spec.resampling
     numbers = {name: sensor.lattices[name] for name in names if name in sensor.lattices}
     places = {

@@ -1,4 +1,4 @@
-"""What the dates of a scene show of a block: where no mask applies, and where the images have a pixel at all."""
+"""Observations of a block by the dates of a scene: clear pixels, and pixels inside the images."""
 
 from __future__ import annotations
 
@@ -20,18 +20,21 @@ from iota2.io.series.open_files import OpenFiles, ReadRequest, by_shift, files_o
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """What the dates of one sensor show of a block."""
+    """Observations of a block by the dates of one sensor."""
 
     valid: np.ndarray
-    """(time, y, x) bool: no mask applies, and the image has a pixel there."""
+    """(time, y, x) bool: no mask applies, and the image has a pixel."""
     inside: np.ndarray
-    """(time,) pixels inside the image: no edge mask applies. Of a sensor without edge masks, all that the reference
-    band has; of a date that lacks its edge masks, or has no mask at all, those where it has data."""
+    """(time,) number of pixels inside the image, where no edge mask applies.
+
+    For a sensor without edge masks: all pixels of the reference band. For a date without its edge masks, or without any
+    mask: the pixels with data.
+    """
     shown: Mapping[int, np.ndarray] = field(default_factory=dict)
-    """(y, x) bool: inside the image, of the dates that share their day with others."""
+    """(y, x) bool: inside the image, for dates that share their day with others."""
 
     def by_day(self, days: Mapping[date, Sequence[int]]) -> Observed:
-        """What the days show, given the positions of their dates: what any of these shows."""
+        """The observations by day, given the positions of the dates of each day: the union of its dates."""
         valid, inside = [], []
         for first, *others in days.values():
             dates = [first, *others]
@@ -43,7 +46,7 @@ class Observed:
 
 @dataclass(frozen=True)
 class ObservationReader:
-    """Reads the masks of a scene block by block; ``threads`` does not change what is read."""
+    """Reader of the masks of a scene, block by block; ``threads`` does not change the result."""
 
     scene: Scene
     files: OpenFiles
@@ -55,7 +58,7 @@ class ObservationReader:
         return {sensor.spec.name: self._sensor_observed(sensor, block) for sensor in self.scene.series}
 
     def _sensor_observed(self, sensor: SensorScene, block: Block) -> Observed:
-        """What the dates of one sensor show of the block."""
+        """Observations of the block by the dates of one sensor."""
         edges, others = _edges_and_others(sensor)
         valid = np.empty((len(sensor.acquisitions), *block.shape), bool)
         inside = np.empty(len(valid), np.int64)
@@ -104,16 +107,16 @@ class ObservationReader:
         return seen
 
     def _mask_places(self, sensor: SensorScene, block: Block, shift: Shift) -> dict[str, Placement]:
-        """Where a block lies on the lattices of the masks and of the reference band."""
+        """Position of a block on the grids of the masks and of the reference band."""
         names = [sensor.spec.reference.name, *(rule.name for rule in sensor.spec.masks)]
         return placements(self.scene, sensor, block, names, shift)
 
     def _inside(
         self, sensor: SensorScene, acquisition: Acquisition, edges: Sequence[MaskRule], places: Mapping[str, Placement]
     ) -> np.ndarray:
-        """(y, x) bool: the image of a date has the pixel, see ``Observed``."""
+        """(y, x) bool: the image of a date contains the pixel, see ``Observed``."""
         reference = sensor.spec.reference.name
-        if _bare(sensor, acquisition):
+        if _without_data_mask(sensor, acquisition):
             return self._shows(sensor, acquisition, places[reference])
         shape = places[reference].inside.shape
         inside = self._clear(acquisition, edges, places, shape)
@@ -122,7 +125,7 @@ class ObservationReader:
         return inside
 
     def _shows(self, sensor: SensorScene, acquisition: Acquisition, place: Placement) -> np.ndarray:
-        """(y, x) bool: the reference band of a date has data there."""
+        """(y, x) bool: the reference band of a date has data."""
         band = sensor.spec.reference
         dtype = self.files.stored_type(sensor, band.name)
         marker = sensor.spec.nodata_of(band.name)
@@ -140,7 +143,7 @@ class ObservationReader:
         places: Mapping[str, Placement],
         shape: tuple[int, int],
     ) -> np.ndarray:
-        """(y, x) bool: none of the mask rules applies, and each mask that exists says something there."""
+        """(y, x) bool: no mask rule applies, and each existing mask has data."""
         clear = np.ones(shape, bool)
         for rule in rules:
             if rule.name in acquisition.masks:
@@ -163,7 +166,7 @@ class ObservationReader:
         absent: float,
         index: int = 1,
     ) -> np.ndarray:
-        """The placement's window of a band or mask; ``absent`` beyond the file."""
+        """The placement's window of a band or mask; ``absent`` outside the file."""
         rows, cols = place.window
         out = np.empty((rows[1] - rows[0], cols[1] - cols[0]), dtype)
         extent = acquisition.extents.get(name)
@@ -173,31 +176,33 @@ class ObservationReader:
 
 
 def _alike(sensor: SensorScene, parts: int) -> list[tuple[Shift, list[int]]]:
-    """Dates that one placement serves, with their shift: those of a shift, in some parts for as many threads."""
+    """Dates with the same placement, and their shift; dates of one shift are split into parts for the threads."""
     groups = [(shift, dates[k::parts]) for shift, dates in by_shift(sensor).items() for k in range(parts)]
     return [(shift, dates) for shift, dates in groups if dates]
 
 
 def _edges_and_others(sensor: SensorScene) -> tuple[list[MaskRule], list[MaskRule]]:
-    """The rules of masks that say where an image has data at all, and the others."""
+    """Rules of edge masks, and the other rules."""
     rules = sensor.spec.masks
     return [rule for rule in rules if rule.edge], [rule for rule in rules if not rule.edge]
 
 
-def _bare(sensor: SensorScene, acquisition: Acquisition) -> bool:
-    """Whether no mask of a date says where it has data: it has none, or none of the edge masks that there may be."""
+def _without_data_mask(sensor: SensorScene, acquisition: Acquisition) -> bool:
+    """Whether a date has no mask that marks its data: no mask at all, or none of the possible edge masks."""
     edges = [rule.name for rule in sensor.spec.masks if rule.edge]
     return not acquisition.masks or (bool(edges) and not any(name in acquisition.masks for name in edges))
 
 
 def shown_by(sensor: SensorScene) -> tuple[str, ...]:
-    """The band that is read to see where dates have data of which no mask says it, if there are such dates."""
-    bare = not sensor.spec.static and any(_bare(sensor, acquisition) for acquisition in sensor.acquisitions)
+    """The band that shows where dates without such masks have data, if there are such dates."""
+    bare = not sensor.spec.static and any(
+        _without_data_mask(sensor, acquisition) for acquisition in sensor.acquisitions
+    )
     return (sensor.spec.reference.name,) if bare else ()
 
 
 def _covered(acquisition: Acquisition, name: str, place: Placement) -> np.ndarray:
-    """(y, x) bool: the file of a date has a pixel there, whatever it holds."""
+    """(y, x) bool: the file of a date has a pixel, whatever its value."""
     if name not in acquisition.extents:
         return place.inside
     (rows, cols), (top, bottom, left, right) = place.window, acquisition.extents[name]

@@ -1,4 +1,4 @@
-"""The files of a scene while they are read: open, decoded once for all that need the same, told when damaged."""
+"""Open files of a scene: shared decoding, and errors that name the damaged product."""
 
 from __future__ import annotations
 
@@ -27,60 +27,60 @@ from iota2.io.series.decoded import Shift
 from iota2.io.series.tile_cache import ScratchFile, TileCache, shared_tile_cache
 
 MAX_OPEN = 1024
-"""Files kept open by one reader, if the system allows as many; further ones are opened for each block."""
+"""Maximum number of files that one reader keeps open, if the system allows it; others are opened for each block."""
 
 
 @dataclass(frozen=True, eq=False)
 class ReadRequest:
-    """Pixels of one band of a file, and where they are wanted."""
+    """A window of one band of a file, and the array to fill."""
 
     path: str
     index: int
     rows: Range
     cols: Range
     out: np.ndarray
-    """(row, column), of the type that is wanted."""
+    """(row, column), of the wanted data type."""
     extent: tuple[int, int, int, int] | None = None
-    """First row, row after the last, first column, column after the last of the file, when it has not all of the
-    lattice in which ``rows`` and ``cols`` count."""
+    """First row, row after the last, first column, column after the last of the file on the grid of ``rows`` and
+    ``cols``; None when the file covers the whole grid."""
     absent: float = 0.0
-    """What is there beyond the file, and where the file holds a hidden value."""
+    """Value outside the file, and in place of hidden values of the file."""
     hidden: tuple[float, ...] = ()
-    """Values of the file that stand for no data and are not the sensor's nodata."""
+    """No-data values of the file besides the sensor's nodata."""
 
 
 @dataclass
 class OpenFiles:
-    """Files of one scene, which stay open until ``close``."""
+    """Files of one scene, open until ``close``."""
 
     scene: Scene
     now: int = -1
-    """Number, among the blocks of the job, of the one that is read."""
+    """Number of the current block in the job."""
     _stack: ExitStack = field(default_factory=ExitStack, init=False, repr=False)
     _open: dict[str, DatasetReader] = field(default_factory=dict, init=False, repr=False)
     _types: dict[tuple[str, str], np.dtype[Any]] = field(default_factory=dict, init=False, repr=False)
     _scratch: ScratchFile = field(default_factory=ScratchFile, init=False, repr=False)
     _pieces: dict[str, TileCache] = field(default_factory=dict, init=False, repr=False)
-    """By path, how the files are cut of which several blocks read the same pieces."""
+    """By path, cache for files of which several blocks read the same tiles or strips."""
 
     def close(self) -> None:
-        """Close all, and let all go that was kept of them."""
+        """Close all files and drop the cache."""
         self._pieces.clear()
         self._scratch.close()
         self._open.clear()
         self._stack.close()
 
     def announce(self, sensor: SensorScene, bands: Sequence[str], blocks: Sequence[Block]) -> None:
-        """Find the last block that reads each tile or strip of the files of bands, and of masks."""
+        """Determine the last block that reads each tile or strip of the files of bands and masks."""
         self._pieces |= shared_tile_cache(self.scene.geobox, sensor, bands, blocks, scratch=self._scratch)
 
     def forget(self) -> None:
-        """Let go what no further block reads."""
+        """Drop cached values that no further block reads."""
         for pieces in dict.fromkeys(self._pieces.values()):
             pieces.forget(self.now)
 
     def stored_type(self, sensor: SensorScene, name: str) -> np.dtype[Any]:
-        """The common type of the files of one band, as it is resampled, or of a mask, which keeps all its bits."""
+        """Common data type of the files of one band (for resampling) or of a mask (with all its bits)."""
         key = sensor.spec.name, name
         if key not in self._types:
             self._types[key] = stored_type(sensor, name)
@@ -121,8 +121,8 @@ class OpenFiles:
             raise self._damaged(first.path, f"cannot be read in rows {top} to {bottom}: {reason}") from err
 
     def _damaged(self, path: str, ailment: str) -> InputError:
-        """What is wrong with a file, and with the product that it belongs to. A file on a web server is not taken for
-        damaged: it may be there again later."""
+        """Error that names a file and its product. A file on a web server does not count as damaged: it may be
+        available later."""
         if is_remote(path):
             return InputError(
                 f"tile {self.scene.tile}: {path}: {masked(ailment)}. Run again when the server gives it, or "
@@ -134,11 +134,11 @@ class OpenFiles:
             for acquisition in sensor.acquisitions
             if path in files_of(acquisition).values()
         )
-        told = f"tile {self.scene.tile}: {path}: {ailment}. The file is damaged: get it again"
+        message = f"tile {self.scene.tile}: {path}: {ailment}. The file is damaged: get it again"
         if sensor.spec.static:  # a layer cannot be left out as a date can
-            return InputError(f"{told}.")
+            return InputError(f"{message}.")
         return DamagedProduct(
-            f"{told}, move the product away, or set chain.skip_damaged_products.",
+            f"{message}, move the product away, or set chain.skip_damaged_products.",
             tile=self.scene.tile,
             product=product,
             path=path,
@@ -146,7 +146,7 @@ class OpenFiles:
 
     @contextmanager
     def _source(self, path: str) -> Iterator[DatasetReader]:
-        """The open file of a path; kept open while there is room, else closed again."""
+        """The open file of a path; kept open within the limit, else closed after use."""
         source = self._open.get(path)
         if source is not None:
             yield source
@@ -175,7 +175,7 @@ class OpenFiles:
 
     @cached_property
     def _expected(self) -> Mapping[str, frozenset[tuple[int, str]]]:
-        """By path, the bands that are read, from 1, and the types that they had when the scene was found."""
+        """By path, the bands to read (from 1) and their data types at the time of the scan."""
         found: dict[str, set[tuple[int, str]]] = {}
         for sensor in self.scene.sensors:
             index = {band.name: band.index for band in sensor.spec.bands}
@@ -188,7 +188,7 @@ class OpenFiles:
 def hide(values: np.ndarray, hidden: Sequence[float], absent: float) -> None:
     """Replace hidden values by ``absent``, in place. Infinite values of floats are hidden too.
 
-    An astronomic value such as 3.4e38 hides all values about as large: it is often written with few digits.
+    A huge value such as 3.4e38 hides all values of about this size: it is often written with few digits.
     """
     if values.dtype.kind == "f":
         values[np.isinf(values)] = absent
@@ -203,7 +203,7 @@ def files_of(acquisition: Acquisition) -> Mapping[str, str]:
 
 
 def on_threads(threads: int, count: int, fill: Callable[[int], None]) -> None:
-    """Call ``fill`` with the numbers below ``count``, on some threads."""
+    """Call ``fill`` with the numbers below ``count``, on several threads."""
     if threads <= 1 or count <= 1:
         for k in range(count):
             fill(k)
@@ -213,7 +213,7 @@ def on_threads(threads: int, count: int, fill: Callable[[int], None]) -> None:
 
 
 def by_shift(sensor: SensorScene) -> dict[Shift, list[int]]:
-    """The dates by their shift."""
+    """Dates grouped by their shift."""
     shifts: dict[Shift, list[int]] = {}
     for t, acquisition in enumerate(sensor.acquisitions):
         shifts.setdefault(acquisition.shift, []).append(t)
@@ -221,7 +221,7 @@ def by_shift(sensor: SensorScene) -> dict[Shift, list[int]]:
 
 
 def _handles() -> int:
-    """Files that one reader may keep open: half of what the system allows, other readers may be at work.
+    """Number of files that one reader may keep open: half of the system's limit, since other readers may be active.
 
     The usual limit is a soft one, which a process may raise: a year of images has more files.
     """

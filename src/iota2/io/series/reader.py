@@ -1,9 +1,8 @@
-"""How the series of a scene are read on blocks of its working lattice: values and validity, and what they show.
+"""Block-wise reading of the series of a scene on the working grid: values, validity and observations.
 
-Values are read on two scales. A block is decoded at once: pixels as the files store them, of many rows, since they
-take little. Blocks inside of it are brought onto the working lattice some thousand pixels at a time, so that what is
-computed from them stays near the processor. ``CubeReader.blocks`` does the first, ``DecodedBlock.cubes`` the second;
-``CubeReader.observed`` reads masks only.
+Reading has two stages. ``CubeReader.blocks`` decodes large blocks of many rows: pixels as stored take little memory.
+``DecodedBlock.cubes`` resamples blocks of some thousand pixels inside of them to the working grid, so that computed
+values stay in the processor's cache. ``CubeReader.observed`` reads masks only.
 """
 
 from __future__ import annotations
@@ -31,18 +30,18 @@ T = TypeVar("T")
 
 
 def recipe_bands(recipe: FeatureRecipe) -> dict[str, tuple[str, ...]]:
-    """The bands that a recipe needs, by sensor name."""
+    """Bands that a recipe needs, by sensor name."""
     return {sensor.sensor: sensor.bands for sensor in recipe.sensors}
 
 
 def series_reader(scene: Scene, recipe: FeatureRecipe, *, threads: int = 1) -> CubeReader:
-    """A reader of the cubes that a recipe needs."""
+    """Reader of the cubes that a recipe needs."""
     return CubeReader(scene, recipe_bands(recipe), threads=threads, halo=recipe.halo)
 
 
 @dataclass(frozen=True)
 class _Group:
-    """Bands, or a mask, that are read and held together."""
+    """Bands, or a mask, that are read and stored together."""
 
     names: tuple[str, ...]
     dates: list[int]
@@ -51,17 +50,17 @@ class _Group:
 
 @dataclass
 class CubeReader:
-    """Reads the series of one scene block by block, from files that stay open until the context ends.
+    """Reader of the series of one scene, block by block, from files that stay open until the context ends.
 
-    ``bands``: which bands of which sensors the cubes have. ``threads``: how many acquisitions are read at a
-    time, which does not change what is read. ``halo``: how many pixels around a block its cubes may have too.
+    ``bands``: bands of the cubes by sensor. ``threads``: number of acquisitions read in parallel; the result does not
+    depend on it. ``halo``: maximum number of pixels around a block in its cubes.
 
-    Values are int16 when all files are and need no scaling, else float32 in product units. A pixel of a
-    date is valid when no mask applies, and every wanted band has data there (not nodata, not NaN, not
-    beyond the file). Pixels of a band without data hold NaN when the cube is float32; else the sensor's nodata
-    value, or 0 if it has none.
-    Bands of another lattice come by the sensor's resampling, masks by the pixel in which the centre lies.
-    DamagedProduct names a file that cannot be read.
+    Values are int16 when all files are and need no scaling, else float32 in product units. A pixel of a date is valid
+    when no mask applies, and every wanted band has data (not nodata, not NaN, not outside the file). Pixels of a band
+    without data are NaN when the cube is float32; else the sensor's nodata value, or 0 if it has none.
+
+    Bands on another grid are resampled by the sensor's method, masks by nearest neighbour. DamagedProduct names a file
+    that cannot be read.
     """
 
     scene: Scene
@@ -69,9 +68,9 @@ class CubeReader:
     threads: int = 1
     halo: int = 0
     _above: dict[tuple[str, str, Shift], StoredWindow] = field(default_factory=dict, init=False, repr=False)
-    """Last rows of what was decoded: those that the block below needs again."""
+    """Last decoded rows, which the block below needs again."""
     _numbers: dict[Block, int] = field(default_factory=dict, init=False, repr=False)
-    """Position of each block among those of the job."""
+    """Position of each block in the job."""
     _files: OpenFiles = field(init=False, repr=False)
     _observations: ObservationReader = field(init=False, repr=False)
 
@@ -93,10 +92,9 @@ class CubeReader:
         return self._decode(block).cubes(block)
 
     def _decode(self, block: Block) -> DecodedBlock:
-        """What the files hold for ``block``: its cubes, and those of any block inside of it, come from there.
+        """Decode the files for ``block``, as the source of its cubes and of those of any block inside of it.
 
-        Blocks of the full width are best decoded from top to bottom: rows that were decoded for the one above are
-        not decoded again.
+        Full-width blocks are best decoded from top to bottom: rows decoded for the block above are reused.
         """
         self._files.now = self._numbers.get(block, -1)
         windows: dict[str, list[StoredWindow]] = {}
@@ -120,8 +118,8 @@ class CubeReader:
         return grown(block, self.halo, self.scene.geobox)
 
     def _groups(self, sensor: SensorScene) -> list[_Group]:
-        """Bands that are held together, since they share their lattice, type and nodata value; each mask that exists
-        by itself. Of dates that are shifted alike."""
+        """Bands that are stored together because they share grid, data type and nodata value, and each existing mask
+        alone; by shift of the dates."""
         bands: dict[tuple[int, str, float | None], list[str]] = {}
         for band in self.bands[sensor.spec.name]:
             kind = sensor.lattices[band], self._files.stored_type(sensor, band).name, sensor.spec.nodata_of(band)
@@ -136,7 +134,7 @@ class CubeReader:
     def _places(
         self, sensor: SensorScene, block: Block, groups: Sequence[_Group]
     ) -> dict[tuple[str, Shift], Placement]:
-        """Where a block lies on the lattices of some groups, by their first name and their shift."""
+        """Position of a block on the grids of some groups, by their first name and their shift."""
         return {
             (name, shift): place
             for shift in dict.fromkeys(group.shift for group in groups)
@@ -156,11 +154,11 @@ class CubeReader:
     def blocks(
         self, order: Iterable[Block], prepare: Callable[[Block], Any] = lambda block: block
     ) -> Iterator[tuple[Any, DecodedBlock]]:
-        """Each block decoded, with what ``prepare`` makes of it (the block itself by default). Blocks of which it
-        makes None are not decoded.
+        """Each decoded block with the result of ``prepare`` (the block itself by default). Blocks whose result is None
+        are not decoded.
 
-        A decoded block is released when the next one is asked for. What files store together is decoded once for all
-        blocks; see ``io.series.tile_cache``. On several threads, the next block is decoded meanwhile.
+        A decoded block is released when the next one is requested. Tiles and strips of files are decoded once for all
+        blocks; see ``io.series.tile_cache``. With several threads, the next block is decoded in the background.
         """
         every = list(order)
         self._announce(every, self.bands)
@@ -180,7 +178,7 @@ class CubeReader:
                 yield from _until_released(last, coming.result())
 
     def in_turn(self, order: Iterable[Block]) -> Iterator[Block]:
-        """Each of the blocks, to be ``observed``: what the files of masks store together is decoded once for all."""
+        """Each of the blocks, for ``observed``: tiles and strips of masks are decoded once for all blocks."""
         every = list(order)
         self._announce(every, {sensor.spec.name: shown_by(sensor) for sensor in self.scene.sensors})
         for number, block in enumerate(every):
@@ -189,7 +187,7 @@ class CubeReader:
             self._files.forget()
 
     def _announce(self, every: Sequence[Block], bands: Mapping[str, Sequence[str]]) -> None:
-        """Find the last block that reads each tile or strip of the files of some bands, and of masks."""
+        """Determine the last block that reads each tile or strip of the files of some bands and of masks."""
         self._numbers = {block: number for number, block in enumerate(every)}
         around = [self._with_halo(block) for block in every]
         for sensor in self.scene.sensors:
@@ -199,14 +197,14 @@ class CubeReader:
     def _empty_window(
         self, sensor: SensorScene, group: _Group, places: Mapping[tuple[str, Shift], Placement]
     ) -> StoredWindow:
-        """A window of some bands or a mask, to be filled."""
+        """An empty window of some bands or a mask."""
         rows, cols = places[group.names[0], group.shift].window
         shape = len(group.dates), len(group.names), rows[1] - rows[0], cols[1] - cols[0]
         values = np.empty(shape, self._files.stored_type(sensor, group.names[0]))
         return StoredWindow(group.names, values, rows, cols, group.dates, group.shift)
 
     def _fill(self, sensor: SensorScene, windows: Sequence[StoredWindow]) -> None:
-        """Read what is wanted of the files of one sensor: each once, whatever is wanted of it."""
+        """Read the requested windows of the files of one sensor, each file once."""
         index = {band.name: band.index for band in sensor.spec.bands}
         rules = {rule.name: rule for rule in sensor.spec.masks}
         requests: dict[tuple[str, Range, Range], list[ReadRequest]] = {}
@@ -228,7 +226,7 @@ class CubeReader:
         on_threads(self.threads, len(groups), lambda k: self._files.read(groups[k]))
 
     def _fill_from_above(self, sensor: SensorScene, window: StoredWindow) -> int:
-        """Copy the rows that were decoded for the block above; the first row that is still to be read."""
+        """Copy the rows decoded for the block above, and return the first row that remains to be read."""
         above = self._above.get((sensor.spec.name, window.names[0], window.shift))
         if above is None or above.cols != window.cols or not above.rows[0] <= window.rows[0] < above.rows[1]:
             return window.rows[0]
@@ -240,7 +238,7 @@ class CubeReader:
     def _kept_for_next(
         self, sensor: SensorScene, block: Block, groups: Sequence[_Group], windows: Sequence[StoredWindow]
     ) -> Iterator[tuple[tuple[str, str, Shift], StoredWindow]]:
-        """The rows that the block below needs again; nothing when this one is not as wide as the scene."""
+        """Rows that the block below needs again; empty when this block is narrower than the scene."""
         height, width = self.scene.geobox.shape
         if block.cols != (0, width) or block.rows[1] >= height:
             return
@@ -252,15 +250,15 @@ class CubeReader:
                 yield (sensor.spec.name, window.names[0], window.shift), window.below(top)
 
     def observed(self, block: Block) -> dict[str, Observed]:
-        """By sensor name, what the dates show of the block: see ``ObservationReader.observed``."""
+        """Observations by sensor name: see ``ObservationReader.observed``."""
         return self._observations.observed(block)
 
     def footprint(self, block: Block, *, every: bool = True) -> np.ndarray:
-        """(y, x) bool: where the sensors show something: see ``ObservationReader.footprint``."""
+        """(y, x) bool footprint of the sensors: see ``ObservationReader.footprint``."""
         return self._observations.footprint(block, every=every)
 
     def _cube_type(self, sensor: SensorScene) -> np.dtype[Any]:
-        """int16 when all files are int16 in product units, else float32, as of layers, each with gaps of its own."""
+        """int16 when all files are int16 in product units; else float32, also for layers."""
         bands, dates = self.bands.get(sensor.spec.name, ()), range(len(sensor.acquisitions))
         plain = (
             not sensor.spec.static

@@ -1,4 +1,4 @@
-"""How a scene is written to, and read from, a plain JSON file."""
+"""Scenes as plain JSON files."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from iota2.core.scene import Acquisition, FileFormat, Scene, SensorScene
 from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
 
 Shifts = Mapping[str, Mapping[str, Sequence[float]]]
-"""By sensor and key of the date, how far its images lie too far right and down, in map units."""
+"""By sensor and date key, displacement of the images to the right and down, in map units."""
 
 
 def read_scene(path: Path) -> Scene:
-    """The scene whose ``scene_to_json`` is in a file."""
+    """Read a scene from a file with the content of ``scene_to_json``."""
     return scene_from_json(json.loads(Path(path).read_text(encoding="utf-8")))
 
 
 def images_of(inp: Paths) -> Scene:
-    """The scene of a job that reads pixels, whose step needs ``layout.IMAGES``: dates that were found to lie beside
-    the reference image are moved while they are read."""
+    """The scene for a job that reads pixels, whose step needs ``layout.IMAGES``: shifts found by the co-registration
+    are applied on reading."""
     scene = read_scene(inp.scene)
     if "shifts" not in inp:
         return scene
@@ -36,7 +36,7 @@ def images_of(inp: Paths) -> Scene:
 
 
 def shifted(scene: Scene, shifts: Shifts) -> Scene:
-    """The scene with the shifts of its dates; those that are not named have none."""
+    """The scene with the shifts of its dates; dates without an entry have none."""
     return replace(scene, sensors=tuple(_shifted(sensor, shifts.get(sensor.spec.name, {})) for sensor in scene.sensors))
 
 
@@ -48,18 +48,20 @@ def _shifted(sensor: SensorScene, shifts: Mapping[str, Sequence[float]]) -> Sens
     return replace(sensor, acquisitions=tuple(dates))
 
 
-_FOUND_BY = (
+_SEARCH_KEYS = (
     *("product", "products", "tile_folder", "example", "ignore", "metadata", "varying_extent", "pieces", "platforms"),
     *("temporal_resolution", "file_nodata", "missing", "mistaken_for", "series_by", "only"),
 )
-"""What of a sensor's description serves to find products. It is not kept: pixels do not depend on it, so neither do the
-jobs that read them."""
-_FILE_FOUND_BY = ("file", "id", "assets", "optional", "alternatives", "spare", "instead_of")
-"""The same, of a band or mask."""
+"""Keys of a sensor description that serve to find products only.
+
+They are not stored: pixels do not depend on them, and neither do the jobs that read pixels.
+"""
+_FILE_SEARCH_KEYS = ("file", "id", "assets", "optional", "alternatives", "spare", "instead_of")
+"""The same for keys of a band or mask."""
 
 
 def scene_to_json(scene: Scene) -> dict[str, Any]:
-    """Plain values for a JSON file; floats survive exactly. Of sensors' descriptions, what reading needs."""
+    """Plain values for a JSON file; floats are exact. Of sensor descriptions, only what reading needs."""
     return {
         "tile": scene.tile,
         "geobox": geobox_to_json(scene.geobox),
@@ -77,7 +79,7 @@ def scene_to_json(scene: Scene) -> dict[str, Any]:
 
 
 def scene_from_json(content: Mapping[str, Any]) -> Scene:
-    """The scene that ``scene_to_json`` turned into plain values."""
+    """The scene from the plain values of ``scene_to_json``."""
     return Scene(
         content["tile"],
         geobox_from_json(content["geobox"]),
@@ -95,7 +97,7 @@ def geobox_to_json(geobox: GeoBox) -> dict[str, Any]:
 
 
 def geobox_from_json(content: Mapping[str, Any]) -> GeoBox:
-    """The lattice that ``geobox_to_json`` turned into plain values."""
+    """The grid from the plain values of ``geobox_to_json``."""
     return GeoBox(tuple(content["shape"]), Affine(*content["affine"]), content["crs"])
 
 
@@ -119,10 +121,10 @@ def _acquisition_from_json(content: Mapping[str, Any]) -> Acquisition:
 
 def _spec_to_json(spec: SensorSpec) -> dict[str, Any]:
     parts = {
-        kind: [_without(item, _FILE_FOUND_BY) for item in items]
+        kind: [_without(item, _FILE_SEARCH_KEYS) for item in items]
         for kind, items in (("bands", spec.bands), ("masks", spec.masks))
     }
-    return {**_without(spec, _FOUND_BY), **parts}
+    return {**_without(spec, _SEARCH_KEYS), **parts}
 
 
 def _without(item: BandSpec | MaskRule | SensorSpec, keys: Sequence[str]) -> dict[str, Any]:
@@ -136,5 +138,5 @@ def _spec_from_json(content: Mapping[str, Any]) -> SensorSpec:
 
 
 def _tuples(content: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON's lists as the tuples they were."""
+    """JSON lists converted back to tuples."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}

@@ -1,7 +1,7 @@
-"""Pieces of files that several blocks of a job read: decoded once, and kept in a scratch file until the last of them.
+"""Cache of decoded tiles and strips that several blocks of a job read, in a scratch file until their last use.
 
-A piece is what a file stores together, a tile or some strips, so any part of it costs as much as all. The scratch file
-lies in the folder for temporary files (``TMPDIR``), has no name, and goes with the process.
+A piece is a unit of storage in a file, a tile or some strips: decoding any part of it costs as much as the whole. The
+scratch file is in the folder for temporary files (``TMPDIR``), has no name, and vanishes with the process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from iota2.compute.placement import reached
-from iota2.compute.stored_files import LOW, piece_shape
+from iota2.compute.stored_files import MAX_LOW_STRIP_ROWS, piece_shape
 from iota2.core.grid import Block, moved_back
 from iota2.core.scene import SensorScene
 
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Slot:
-    """Where the scratch file holds an array."""
+    """Location of an array in the scratch file."""
 
     offset: int
     shape: tuple[int, int, int]
@@ -41,13 +41,13 @@ class Slot:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Size in bytes."""
         return int(np.prod(self.shape)) * self.dtype.itemsize
 
 
 @dataclass
 class ScratchFile:
-    """Arrays in a file; the room of those that are let go is used again. Several threads may use it at once."""
+    """Arrays in a file; the space of freed arrays is reused. Safe for use by several threads."""
 
     _file: BinaryIO | None = field(default=None, init=False, repr=False)
     _free: dict[int, list[int]] = field(default_factory=dict, init=False, repr=False)
@@ -58,7 +58,7 @@ class ScratchFile:
     full: bool = field(default=False, init=False)
 
     def put(self, values: np.ndarray) -> Slot | None:
-        """Keep ``values`` (band, row, column); None, told once, when the disk does not take them."""
+        """Store ``values`` (band, row, column); None, with one warning, when writing to the disk fails."""
         if self.full:
             return None
         values = np.ascontiguousarray(values)
@@ -92,12 +92,12 @@ class ScratchFile:
         return found
 
     def free(self, slot: Slot) -> None:
-        """Let what a slot holds go."""
+        """Free the space of a slot."""
         with self._lock:
             self._free.setdefault(slot.size, []).append(slot.offset)
 
     def close(self) -> None:
-        """Let all go."""
+        """Delete the file."""
         if self._file is not None:
             self._file.close()
         self._file, self._free, self.size = None, {}, 0
@@ -119,10 +119,10 @@ class ScratchFile:
 
 
 class TileCache:
-    """How files of one lattice are cut into pieces, and which block of a job is the last to read each.
+    """Division of the files of one grid into pieces, and the last block of a job that reads each piece.
 
-    ``shape``: rows and columns of the files, ``stored``: of what they store together, ``parts``: what each block of the
-    job reads, in their order, or a little more.
+    ``shape``: rows and columns of the files, ``stored``: of their tiles or strips, ``parts``: the window that each
+    block of the job reads, in order, or a slightly larger one.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class TileCache:
     def read(
         self, source: DatasetReader, indexes: Sequence[int], part: Part, now: int, out: Sequence[np.ndarray]
     ) -> None:
-        """Fill ``out`` (row, column), one for each of the band ``indexes``, with a part of an open file for block
+        """Fill ``out`` (row, column), one array for each of the band ``indexes``, with a part of an open file for block
         number ``now``."""
         rows, cols = self._touched(part)
         of_file = source.name, tuple(indexes)
@@ -165,40 +165,40 @@ class TileCache:
             _fill([layer[target] for layer in out], values[:, :, left - whole[2] : right - whole[2]])
 
     def forget(self, now: int) -> None:
-        """Let the pieces go that no block after number ``now`` reads."""
+        """Drop the pieces that no block after number ``now`` reads."""
         for place in [place for place in self._held if self._last[place] <= now]:
             for slot in self._held.pop(place).values():
                 self._scratch.free(slot)
 
     def _touched(self, part: Part) -> tuple[slice, slice]:
-        """The pieces that a part meets."""
+        """Pieces that intersect a part."""
         (high, wide), (top, bottom, left, right) = self._size, part
         if top >= bottom or left >= right:
             return slice(0), slice(0)
         return slice(top // high, -(-bottom // high)), slice(left // wide, -(-right // wide))
 
     def _bounded(self, place: tuple[int, int]) -> Part:
-        """What is decoded of a piece: as far as any block of the job reads."""
+        """The part of a piece to decode: the union of what all blocks of the job read."""
         (high, wide), (row, col) = self._size, place
         return _common(self._bounds, (row * high, (row + 1) * high, col * wide, (col + 1) * wide))
 
 
 def shared_tile_cache(
-    lattice: GeoBox,
+    grid: GeoBox,
     sensor: SensorScene,
     bands: Sequence[str],
     blocks: Sequence[Block],
     *,
     scratch: ScratchFile,
 ) -> dict[str, TileCache]:
-    """By path, the pieces of the files of a sensor that hold some of its ``bands``, or masks.
+    """By path, caches for the files of a sensor with some of its ``bands``, or with masks.
 
-    ``blocks`` of the tile's ``lattice`` are what is read, in this order. Files in low strips are left out when all
-    blocks have the full width: then the rows that two of them need stay in memory, and there is little else in the
-    strips that hold them.
+    ``blocks`` of the tile's ``grid`` are the blocks to read, in this order. Files in low strips are excluded when
+    all blocks have the full width: then the rows that two blocks need stay in memory, and their strips contain little
+    else.
     """
     names = {*bands, *(rule.name for rule in sensor.spec.masks)}
-    wide = all(block.cols == (0, lattice.shape.x) for block in blocks)
+    wide = all(block.cols == (0, grid.shape.x) for block in blocks)
     places = np.array([(*block.rows, *block.cols) for block in blocks]).reshape(-1, 4)
     kinds: dict[object, TileCache] = {}
     found = {}
@@ -208,19 +208,19 @@ def shared_tile_cache(
                 continue
             file, extent = acquisition.formats[name], acquisition.extents.get(name)
             shape, stored = file.shape, file.block
-            if wide and stored[1] >= shape[1] and stored[0] <= LOW:
+            if wide and stored[1] >= shape[1] and stored[0] <= MAX_LOW_STRIP_ROWS:
                 continue
             kind = sensor.lattices[name], acquisition.shift, extent, shape, stored
             if kind not in kinds:
                 source = moved_back(sensor.grids[name], acquisition.shift)
-                parts = _within(reached(source, lattice, places, sensor.spec.resampling), extent)
+                parts = _within(reached(source, grid, places, sensor.spec.resampling), extent)
                 kinds[kind] = TileCache(shape, stored, parts, scratch)
             found[path] = kinds[kind]
     return found
 
 
 def _within(parts: np.ndarray, extent: Part | None) -> list[Part]:
-    """The parts (n, 4) of a lattice as parts of a file that covers ``extent`` of it; empty where it has nothing."""
+    """The parts (n, 4) of a grid as parts of a file that covers ``extent`` of it; empty outside the file."""
     if extent is not None:
         upper, lower, west, east = extent
         parts = np.hstack([np.clip(parts[:, :2], upper, lower) - upper, np.clip(parts[:, 2:], west, east) - west])
@@ -228,7 +228,7 @@ def _within(parts: np.ndarray, extent: Part | None) -> list[Part]:
 
 
 def _bounds(shape: tuple[int, int], stored: tuple[int, int], parts: Sequence[Part]) -> Part:
-    """What the blocks of a job read of the files in all: whole tiles or strips."""
+    """Union of the windows that the blocks of a job read in the files, in whole tiles or strips."""
     table = np.array([part for part in parts if part[0] < part[1] and part[2] < part[3]])
     if not len(table):
         return 0, 0, 0, 0

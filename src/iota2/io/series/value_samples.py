@@ -1,4 +1,4 @@
-"""Samples of the values of a scene, on five small blocks of each date, and what layers hold that looks like holes."""
+"""Samples of the values of a scene, from five small blocks of each date, and undeclared no-data values of layers."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from iota2.core.scene import Scene, SensorScene
 from iota2.io.series.open_files import OpenFiles, ReadRequest
 from iota2.io.series.reader import CubeReader
 
-MOST = 8_000_000
-"""Values of a sensor that are held at a time."""
-SIDES = (16, 64)
-"""Least and most rows and columns of a block."""
+MAX_VALUES = 8_000_000
+"""Maximum number of values of a sensor in memory."""
+MIN_MAX_SIDE = (16, 64)
+"""Minimum and maximum number of rows and columns of a block."""
 PLACES = ((0.25, 0.25), (0.25, 0.75), (0.5, 0.5), (0.75, 0.25), (0.75, 0.75))
-"""Where the blocks lie, as parts of the tile."""
+"""Positions of the blocks as fractions of the tile."""
 ROWS = 512
-"""Rows of a layer that are read at a time."""
+"""Number of rows of a layer read at a time."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Pixels of the series of a sensor."""
+    """Sampled pixels of the series of a sensor."""
 
     bands: tuple[str, ...]
     values: np.ndarray
@@ -35,16 +35,16 @@ class Sample:
     clear: np.ndarray
     """(time, pixel) bool: no mask applies and no band is without data."""
     masked: tuple[bool, ...]
-    """(time,) whether a mask says where the date is clear, beside those of the edge."""
+    """(time,) whether a mask other than the edge mask marks clear pixels of the date."""
 
     def judged(self, date: int) -> bool:
-        """Whether there is anything to doubt on a date: not where masks leave too few clear pixels, for what clouds
-        show is used by nobody."""
+        """Whether the values of a date can be checked: not when masks leave too few clear pixels, since values under
+        clouds are never used."""
         return not self.masked[date] or bool(np.count_nonzero(self.clear[date]) >= ENOUGH)
 
     def of(self, date: int, band: int) -> BandValues | None:
-        """The clear pixels of a band on a date; when they are too few, those that are neither missing nor 0, which
-        clouds and the edge of an image may be. None when these are too few."""
+        """Clear pixels of a band on a date; when they are too few, the pixels that are neither missing nor 0, which may
+        be clouds and image borders. None when these are too few."""
         layer = self.values[date, band]
         if np.count_nonzero(self.clear[date]) >= ENOUGH:
             return band_values(layer[self.clear[date]], clear=self.masked[date])
@@ -52,7 +52,7 @@ class Sample:
 
 
 def sample_of(scene: Scene, sensor: SensorScene, bands: Sequence[str], *, threads: int = 1) -> Sample:
-    """The sample of one sensor; all of the tile when it is small."""
+    """Sample of one sensor; the whole tile when it is small."""
     values, clear = [], []
     alone = replace(scene, sensors=(sensor,))
     with CubeReader(alone, {sensor.spec.name: bands}, threads=threads) as reader:
@@ -69,8 +69,8 @@ def sample_of(scene: Scene, sensor: SensorScene, bands: Sequence[str], *, thread
 
 
 def _places(scene: Scene, layers: int) -> Iterator[Block]:
-    """The blocks of a sample, from top to bottom and each pixel once."""
-    side = int(np.clip(math.sqrt(MOST / (len(PLACES) * max(1, layers))), *SIDES))
+    """Blocks of a sample, from top to bottom, without overlaps."""
+    side = int(np.clip(math.sqrt(MAX_VALUES / (len(PLACES) * max(1, layers))), *MIN_MAX_SIDE))
     height, width = scene.geobox.shape
     if height <= 2 * side or width <= 2 * side:
         middle = [(max(0, (n - 2 * side) // 2), min(n, (n + 2 * side) // 2)) for n in (height, width)]
@@ -82,7 +82,7 @@ def _places(scene: Scene, layers: int) -> Iterator[Block]:
 
 
 def layer_holes(scene: Scene, layers: SensorScene) -> Mapping[str, VoidSearch]:
-    """By band of layers without dates, what looks like holes. Files are read whole, as they store their pixels."""
+    """Suspected no-data values by band, for layers without dates. Files are read whole, with pixels as stored."""
     files = OpenFiles(scene)
     try:
         return {band.name: _search(files, layers, band.name) for band in layers.spec.bands}

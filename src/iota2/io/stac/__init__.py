@@ -1,1 +1,1 @@
-"""Which products an archive has, from STAC items."""
+"""Products of an archive, found by STAC items."""

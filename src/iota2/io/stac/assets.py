@@ -1,4 +1,4 @@
-"""Which asset of a STAC item shows a band or mask, and where its file lies."""
+"""Assets of a STAC item: selection for a band or mask, and location of the file."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from iota2.errors import InputError
 from iota2.io.files.addresses import is_remote, masked, secret_in
 from iota2.io.stac.items import FoundItem, absolute
 
-_PICTURES = {"thumbnail", "overview", "visual"}
-"""Roles of assets that hold no measures."""
+_PREVIEW_ROLES = {"thumbnail", "overview", "visual"}
+"""Roles of assets without measurements."""
 
 
 def names_of(part: BandSpec | MaskRule) -> tuple[str, ...]:
-    """What assets of a band or mask may be called, the preferred name first."""
+    """Possible asset names of a band or mask, the preferred name first."""
     return tuple(dict.fromkeys((*part.assets, part.name)))
 
 
 def asset_of(item: pystac.Item, part: BandSpec | MaskRule) -> pystac.Asset | None:
     """The asset of a band or mask: by its key, else by the names of its bands; None if there is none.
 
-    Raises InputError when several would do.
+    Raises InputError when several assets match.
     """
     names = names_of(part)
     for name in names:
@@ -33,7 +33,7 @@ def asset_of(item: pystac.Item, part: BandSpec | MaskRule) -> pystac.Asset | Non
     fitting = {
         key: asset
         for key, asset in item.assets.items()
-        if not _PICTURES & set(asset.roles or ()) and _band_names(asset, getattr(part, "index", 1)) & {*names}
+        if not _PREVIEW_ROLES & set(asset.roles or ()) and _band_names(asset, getattr(part, "index", 1)) & {*names}
     }
     if len(fitting) > 1:
         raise InputError(f"the assets {', '.join(fitting)} all show {part.name}, one is expected")
@@ -41,7 +41,7 @@ def asset_of(item: pystac.Item, part: BandSpec | MaskRule) -> pystac.Asset | Non
 
 
 def band_entry(asset: pystac.Asset, index: int, kind: str) -> Mapping[str, Any]:
-    """What an asset says of its band ``index``, from 1: in ``kind``, as in STAC 1.0, or in ``bands``, as in 1.1."""
+    """Entry of an asset for band ``index`` (from 1) in ``kind``, as in STAC 1.0, or in ``bands``, as in STAC 1.1."""
     for name in (kind, "bands"):
         bands = asset.extra_fields.get(name)
         if isinstance(bands, list) and len(bands) >= index and isinstance(bands[index - 1], dict):
@@ -57,8 +57,8 @@ def _band_names(asset: pystac.Asset, index: int) -> set[str]:
 def file_of(asset: pystac.Asset, found: FoundItem, *, remote: bool) -> str:
     """Path or address of the file of an asset.
 
-    Raises InputError when it may not be read: an address while ``remote`` is off, one that may hold a secret, one of
-    another kind than http and https, a file of this machine in an item from elsewhere.
+    Raises InputError when the file must not be read: an address while ``remote`` is off, an address that may contain a
+    secret, an address that is neither http nor https, a local file in an item from a server.
     """
     address = absolute(asset.href, found.base)
     if is_remote(address):

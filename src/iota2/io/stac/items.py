@@ -1,4 +1,4 @@
-"""Which STAC items a folder, a file, a catalog or an API has."""
+"""STAC items from a folder, a file, a catalog or an API."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from iota2.errors import InputError, remedy_of, system_text
 from iota2.io.files.addresses import is_remote, masked
 from iota2.io.files.remote import DOCUMENT, answer_to, fetch, session
 
-MOST_ITEMS = 100_000
-"""An API or a catalog that goes on and on is left after so many items or documents."""
-SHOWN = 3
-"""Problems of items that were left out that a note names."""
+MAX_ITEMS = 100_000
+"""Maximum number of items, or documents, read from an API or a catalog."""
+MAX_SHOWN = 3
+"""Number of rejected items of which a note shows the problem."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """Which items are asked for."""
+    """Selection of items."""
 
     source: str
     """Folder or file of items, file of a catalog, or address of any of these or of an API."""
@@ -43,29 +43,30 @@ class Search:
     start: date | None = None
     end: date | None = None
     bbox: tuple[float, float, float, float] | None = None
-    """West, south, east and north in degrees: what an API is asked for."""
+    """West, south, east and north in degrees: search area for an API."""
     remote: bool = False
-    """Addresses on web servers are read."""
+    """Whether addresses on web servers are read."""
     skip_damaged: bool = False
-    """Items and documents that are not valid are left out and noted."""
+    """Whether invalid items and documents are left out with a note."""
 
 
 @dataclass(frozen=True, eq=False)
 class FoundItem:
-    """An item and where it was found."""
+    """An item and its location."""
 
     item: pystac.Item
     base: str
-    """Path or address of the document that holds it, from which its files are named."""
+    """Path or address of the document with the item; relative file names of the item start there."""
 
     @property
     def collection(self) -> str:
-        """The name of its collection; empty when it is of none."""
+        """Name of the item's collection; empty without one."""
         return self.item.collection_id or ""
 
     @property
     def known_day(self) -> date | None:
-        """Day (UTC) of ``datetime``, or of ``start_datetime`` and ``end_datetime`` when it is the same; else None."""
+        """Day (UTC) of ``datetime``, or of ``start_datetime`` and ``end_datetime`` when both are on the same day; else
+        None."""
         properties = self.item.common_metadata
         if self.item.datetime is not None:
             return self.item.datetime.astimezone(UTC).date()
@@ -75,33 +76,33 @@ class FoundItem:
 
     @property
     def day(self) -> date:
-        """The day, in UTC, when its images were taken."""
+        """Acquisition day in UTC."""
         assert self.known_day is not None, "items without a day are skipped"
         return self.known_day
 
 
 @dataclass
-class _Harvest:
-    """Items that were found, and what was passed over."""
+class _FoundItems:
+    """Items found so far, and ignored items."""
 
     search: Search
     items: dict[tuple[str, str], tuple[FoundItem, dict[str, Any]]] = field(default_factory=dict)
     passed: Counter[str] = field(default_factory=Counter)
-    """Number of documents or items by the reason why they were passed over."""
+    """Number of ignored documents or items by reason."""
     problems: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
-    """What is wrong with items and documents that are left out."""
+    """Problems of invalid items and documents that are left out."""
     doubtful: set[tuple[str, str]] = field(default_factory=set)
-    """Items that are left out since they are there in two ways."""
+    """Items that are left out because they exist in two versions."""
     undated: list[str] = field(default_factory=list)
     """Ids of items without a day."""
     collections: Counter[str] = field(default_factory=Counter)
     """Number of items by collection, wanted or not."""
 
     def add(self, content: Any, base: str) -> None:
-        """Take an item in, or say why not."""
+        """Add an item, or note why it is ignored."""
         if not isinstance(content, dict) or _kind(content) != "Feature":
-            self.passed["features that are no STAC items"] += 1
+            self.passed["features that are not STAC items"] += 1
             return
         try:
             found = _item(content, base)
@@ -127,24 +128,24 @@ class _Harvest:
                 )
 
     def wrong(self, problem: str) -> None:
-        """Note what is wrong with an item, or with a document of this machine: it is left out, or stops all."""
+        """Note a problem of an item or of a local document; it is left out, or raises InputError."""
         (self.left_out if self.search.skip_damaged else self.problems).append(problem)
 
     @property
     def found(self) -> list[FoundItem]:
-        """The items that are sure, by collection, day and name."""
+        """Items without conflicting duplicates, by collection, day and name."""
         sure = [one for key, (one, _) in self.items.items() if key not in self.doubtful]
         return sorted(sure, key=lambda one: (one.collection, one.day, one.item.id))
 
 
 def read_items(search: Search) -> tuple[tuple[FoundItem, ...], tuple[str, ...]]:
-    """The items of the wanted collections and days, by collection, day and name, and notes on what was passed over.
+    """The items of the wanted collections and days, by collection, day and name; and notes on ignored items.
 
-    Raises InputError with all documents that cannot be read, are no valid items, or tell one item in two ways, and when
-    a wanted collection has no item at all while others have some. With ``skip_damaged`` items and files that are not
-    valid are left out and noted, unless none is left.
+    Raises InputError with all unreadable documents, invalid items and conflicting duplicates, and when a wanted
+    collection has no item at all while others have some. With ``skip_damaged``, invalid items and files are left out
+    with a note, unless none is left.
     """
-    harvest = _Harvest(search)
+    harvest = _FoundItems(search)
     if os.path.isdir(search.source):
         _from_folder(harvest)
     else:
@@ -156,39 +157,39 @@ def read_items(search: Search) -> tuple[tuple[FoundItem, ...], tuple[str, ...]]:
     found = harvest.found
     if harvest.problems or (harvest.left_out and not found):
         raise InputError(all_problems("STAC items", [*harvest.problems, *harvest.left_out]))
-    unseen = _unseen(harvest)
+    unseen = _missing_collections(harvest)
     if unseen:
         raise InputError("\n".join(unseen))
-    named = {"without a datetime": f" ({some(sorted(harvest.undated), SHOWN)})"}
+    named = {"without a datetime": f" ({some(sorted(harvest.undated), MAX_SHOWN)})"}
     notes = [
-        f"STAC items: passed over, {why}: {count}{named.get(why, '')}" for why, count in sorted(harvest.passed.items())
+        f"STAC items: ignored, {why}: {count}{named.get(why, '')}" for why, count in sorted(harvest.passed.items())
     ]
     if harvest.left_out:
-        told = "; ".join(harvest.left_out[:SHOWN]) + "; …" * (len(harvest.left_out) > SHOWN)
-        notes.append(f"STAC items: left out, damaged: {len(harvest.left_out)}: {told}")
+        examples = "; ".join(harvest.left_out[:MAX_SHOWN]) + "; …" * (len(harvest.left_out) > MAX_SHOWN)
+        notes.append(f"STAC items: left out, damaged: {len(harvest.left_out)}: {examples}")
     return tuple(found), tuple(notes)
 
 
-def _unseen(harvest: _Harvest) -> list[str]:
-    """A sentence on each wanted collection without items, with those that may be meant."""
+def _missing_collections(harvest: _FoundItems) -> list[str]:
+    """A message for each wanted collection without items, with collections of similar names."""
     wanted = harvest.search.collections
     others = [name for name in harvest.collections if name and name not in wanted]
-    told = []
+    messages = []
     for name in wanted:
         if others and name not in harvest.collections:
             near = nearest(name, others) or others[0]
             count = harvest.collections[near]
             items = f"{count} items are" if count > 1 else "1 item is"
             more = f" (others: {some([other for other in others if other != near])})" if len(others) > 1 else ""
-            told.append(
+            messages.append(
                 f"chain.stac_items.collections: {masked(harvest.search.source)} has no item of collection {name!r}; "
                 f"{items} of {near!r}, which collections does not name{more}. Did you mean it?"
             )
-    return told
+    return messages
 
 
-def _from_folder(harvest: _Harvest) -> None:
-    """The items in all files of a folder whose names end like JSON; its catalogs only list what lies there too."""
+def _from_folder(harvest: _FoundItems) -> None:
+    """The items in all JSON files of a folder; its catalogs are ignored, since they only list items of the folder."""
     if blocked := blocked_below(harvest.search.source):
         raise InputError(f"STAC items: {system_text(blocked)}")
     for path in sorted(Path(harvest.search.source).rglob("*")):
@@ -202,11 +203,11 @@ def _from_folder(harvest: _Harvest) -> None:
                 harvest.wrong(str(err))
                 continue
             if kind == "":
-                harvest.passed["JSON files that are no STAC items"] += 1
+                harvest.passed["JSON files that are not STAC items"] += 1
 
 
-def _from_documents(harvest: _Harvest, content: dict[str, Any]) -> None:
-    """The items in a document, and in those that it links to as children or items."""
+def _from_documents(harvest: _FoundItems, content: dict[str, Any]) -> None:
+    """The items in a document, and in documents linked as children or items."""
     pending, seen = [(harvest.search.source, content)], {harvest.search.source}
     if not _kind(content):
         raise InputError(f"{harvest.search.source}: is no STAC item, list of items, catalog or API.")
@@ -217,7 +218,7 @@ def _from_documents(harvest: _Harvest, content: dict[str, Any]) -> None:
         for href in _links(content):
             try:
                 address = absolute(href, base)
-                if address not in seen and len(seen) < MOST_ITEMS:
+                if address not in seen and len(seen) < MAX_ITEMS:
                     seen.add(address)
                     pending.append((address, _read(address, harvest.search)))
             except InputError as err:
@@ -225,12 +226,12 @@ def _from_documents(harvest: _Harvest, content: dict[str, Any]) -> None:
                     harvest.problems.append(str(err))
                 else:
                     harvest.wrong(str(err))
-    if len(seen) == MOST_ITEMS:
-        harvest.problems.append(f"{harvest.search.source}: links to {MOST_ITEMS} documents or more; give a part of it")
+    if len(seen) == MAX_ITEMS:
+        harvest.problems.append(f"{harvest.search.source}: links to {MAX_ITEMS} documents or more; give a part of it")
 
 
-def _from_api(harvest: _Harvest) -> None:
-    """The items that an API finds for the collections, days and ground."""
+def _from_api(harvest: _FoundItems) -> None:
+    """The items that an API finds for the collections, days and area."""
     search = harvest.search
     lacking = [
         name
@@ -249,19 +250,19 @@ def _from_api(harvest: _Harvest) -> None:
                 collections=list(search.collections),
                 datetime=f"{search.start}/{search.end}",
                 bbox=list(search.bbox or ()),
-                max_items=MOST_ITEMS,
+                max_items=MAX_ITEMS,
             )
             contents = list(found.items_as_dicts())
-        except (APIError, NotImplementedError, *_INVALID) as err:
+        except (APIError, NotImplementedError, *_INVALID_DOCUMENT) as err:
             raise InputError(f"{search.source}: the API cannot be searched: {masked(str(err))}.") from err
-    if len(contents) == MOST_ITEMS:
-        raise InputError(f"{search.source}: has {MOST_ITEMS} items or more; give a smaller bbox or fewer days.")
+    if len(contents) == MAX_ITEMS:
+        raise InputError(f"{search.source}: has {MAX_ITEMS} items or more; give a smaller bbox or fewer days.")
     for content in contents:
         harvest.add(content, search.source)
 
 
 class _ApiIO(StacApiIO):
-    """Requests of pystac-client as all others here: bounded in size and time, and without secrets in messages."""
+    """Requests of pystac-client, bounded in size and time like all requests, without secrets in messages."""
 
     def __init__(self, opened: requests.Session) -> None:
         super().__init__()
@@ -275,7 +276,7 @@ class _ApiIO(StacApiIO):
         headers: dict[str, str] | None = None,
         parameters: dict[str, Any] | None = None,
     ) -> str:
-        """The text of an answer."""
+        """Text of a response."""
         if (method or "GET").upper() == "POST":
             request = requests.Request("POST", href, headers=headers, json=parameters or {})
         else:
@@ -286,12 +287,12 @@ class _ApiIO(StacApiIO):
 # ------------------------------------------------------------------------------------------------------- documents
 
 
-_INVALID = (pystac.STACError, AttributeError, KeyError, TypeError, ValueError, RecursionError)
-"""What pystac raises about documents that are not as the specification has them."""
+_INVALID_DOCUMENT = (pystac.STACError, AttributeError, KeyError, TypeError, ValueError, RecursionError)
+"""Exceptions of pystac for documents that violate the specification."""
 
 
 def _read(source: str, search: Search) -> dict[str, Any]:
-    """The JSON object of a document. InputError when it cannot be read, or is an address that is not asked for."""
+    """The JSON object of a document. InputError when it cannot be read, or is an address while ``remote`` is off."""
     if is_remote(source) and not search.remote:
         raise InputError(f"{masked(source)}: is an address; set stac_items.remote to True, or download it.")
     try:
@@ -310,13 +311,13 @@ def _bytes_of(path: str) -> bytes:
 
 
 def _is_api(content: Mapping[str, Any]) -> bool:
-    """Whether a document is the landing page of an API that searches items."""
+    """Whether a document is the landing page of an API with item search."""
     conforms = content.get("conformsTo")
     return isinstance(conforms, list) and any("item-search" in str(one) for one in conforms)
 
 
 def _kind(content: Mapping[str, Any]) -> str:
-    """``Feature``, ``FeatureCollection``, ``Catalog`` or ``Collection``; empty of anything else."""
+    """``Feature``, ``FeatureCollection``, ``Catalog`` or ``Collection``; empty for anything else."""
     kind = content.get("type")
     if kind == "FeatureCollection" and isinstance(content.get("features"), list):
         return kind
@@ -324,13 +325,13 @@ def _kind(content: Mapping[str, Any]) -> str:
 
 
 def _items_in(content: dict[str, Any], kind: str) -> Sequence[Any]:
-    """The items of a document itself."""
+    """Items embedded in a document."""
     found: dict[str, Sequence[Any]] = {"Feature": [content], "FeatureCollection": content.get("features", ())}
     return found.get(kind, ())
 
 
 def _links(content: Mapping[str, Any]) -> Iterable[str]:
-    """Where a catalog, a collection or a page of items leads on to."""
+    """Links of a catalog, a collection or a page of items to further documents with items."""
     wanted = {"Catalog": ("child", "item"), "Collection": ("child", "item"), "FeatureCollection": ("next",)}
     links = content.get("links")
     for link in links if isinstance(links, list) else ():
@@ -339,19 +340,22 @@ def _links(content: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _item(content: dict[str, Any], base: str) -> FoundItem:
-    """An item without its links, so that nothing else is read for it."""
+    """An item without its links, so that no further document is read for it."""
     try:
         item = pystac.Item.from_dict({**content, "links": []}, migrate=False)
         if not (isinstance(item.id, str) and item.id and item.id.isprintable()):
             raise ValueError("its id is no plain text")
-    except _INVALID as err:
+    except _INVALID_DOCUMENT as err:
         raise InputError(f"{masked(base)}: item {content.get('id')!r}: is not valid: {masked(repr(err))}") from err
     return FoundItem(item, base)
 
 
 def absolute(href: str, base: str) -> str:
-    """A path or address from that of the document that names it. InputError for one that may not be read: of this
-    machine in a document from elsewhere, or of another kind than files and web servers."""
+    """Path or address relative to the document that names it.
+
+    InputError for one that must not be read: a local file named by a remote document, or an address other than of files
+    and web servers.
+    """
     found = make_absolute_href(href, base, start_is_dir=False)
     if is_remote(found):
         return found

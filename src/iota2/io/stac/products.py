@@ -1,4 +1,4 @@
-"""Which products of a sensor the STAC items of a tile tell of."""
+"""Products of a sensor, from the STAC items of a tile."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from iota2.core.words import counted
 from iota2.errors import InputError, MissingTile
 from iota2.io.archive.headers import HeaderReader
 from iota2.io.archive.optional_files import read_kept
-from iota2.io.archive.products import SCAN_THREADS, Product, build_series, read_headers, stands_in
+from iota2.io.archive.product import Product
+from iota2.io.archive.products import SCAN_THREADS, build_series, read_headers, stands_in
 from iota2.io.archive.versions import Title, title_of
 from iota2.io.files.addresses import is_remote
 from iota2.io.files.remote import remote_state, session
@@ -31,21 +32,21 @@ _WRS = re.compile(r"\d{6}")
 
 @dataclass(frozen=True)
 class Placed:
-    """The items of one sensor by the tiles of a run."""
+    """Items of one sensor by tile."""
 
     by_tile: Mapping[str, Sequence[FoundItem]]
-    """Items of each tile that has some, by day and name."""
+    """Items of each tile with items, by day and name."""
     lost: Sequence[FoundItem]
-    """Those that do not tell which of several tiles they are of."""
+    """Items without a known tile, in a run of several tiles."""
     elsewhere: int
-    """Number of those that lie on other tiles."""
+    """Number of items on other tiles."""
 
 
 def place_items(spec: SensorSpec, found: Sequence[FoundItem], tiles: Sequence[str]) -> Placed:
-    """The items of a sensor by the tiles of a run.
+    """Items of a sensor by the tiles of a run.
 
-    An item that names a cell of another grid than the tiles are named by does not tell its tile. When the run has but
-    one, such an item is taken for it, as a product in its folder would be.
+    An item that names a cell of another grid than the tile names does not identify its tile. When the run has a single
+    tile, such an item is assigned to it, like a product in its folder.
     """
     named = {_plain(tile): tile for tile in tiles}
     grids = [grid for grid in (_MGRS, _WRS) if any(map(grid.fullmatch, tiles))]
@@ -53,10 +54,10 @@ def place_items(spec: SensorSpec, found: Sequence[FoundItem], tiles: Sequence[st
     lost = []
     in_names = "tile" in re.compile(spec.product).groupindex
     for one in sorted(found, key=lambda one: (one.day, one.item.id)):
-        told = _tile_of(spec, one.item)
-        if told in named:
-            by_tile.setdefault(named[told], []).append(one)
-        elif told and (in_names or any(grid.fullmatch(told) for grid in grids)):
+        item_tile = _tile_of(spec, one.item)
+        if item_tile in named:
+            by_tile.setdefault(named[item_tile], []).append(one)
+        elif item_tile and (in_names or any(grid.fullmatch(item_tile) for grid in grids)):
             continue
         elif len(tiles) == 1:
             by_tile.setdefault(tiles[0], []).append(one)
@@ -79,18 +80,19 @@ def scan_items(
 ) -> tuple[SensorScene, tuple[str, ...]]:
     """The series of one sensor on one tile, from its items; checked like product folders, see ``scan_tile``.
 
-    Items that do not tell their tile are left out, with a note. ``source`` names in messages where the items come from;
-    with ``remote`` files may lie on web servers.
+    Items without a known tile are left out, with a note. ``source`` names the origin of the items in messages; with
+    ``remote`` files may be on web servers.
     """
     where, chosen = f"{spec.section}, tile {tile}", placed.by_tile.get(tile, ())
-    told = ""
+    lost_note = ""
     if placed.lost:
         first = placed.lost[0].item.id
-        told = f"{counted(len(placed.lost), 'item')} without a tile that could be told (first: {first})"
+        lost_note = f"{counted(len(placed.lost), 'item')} without a known tile (first: {first})"
     if not chosen:
         others = f"of this sensor it has {sum(map(len, placed.by_tile.values()))} items on other tiles of the run and "
         others += f"{placed.elsewhere} elsewhere. Correct the list of tiles or the source"
-        raise MissingTile(f"{where}: {source} has no item of it; {f'{told}: run each by itself' if told else others}.")
+        reason = f"{lost_note}: run each separately" if lost_note else others
+        raise MissingTile(f"{where}: {source} has no item of this tile; {reason}.")
 
     headers = HeaderReader()
 
@@ -99,22 +101,22 @@ def scan_items(
 
     spec, products, less = read_kept(spec, kept, where, read)
     scene, notes = build_series(spec, products, source, tile, skip_damaged=skip_damaged, damaged=damaged)
-    return scene, (*((f"{where}: left out, {told}",) if told else ()), *less, *notes)
+    return scene, (*((f"{where}: left out, {lost_note}",) if lost_note else ()), *less, *notes)
 
 
 def _products(
     spec: SensorSpec, chosen: Sequence[FoundItem], headers: HeaderReader, *, remote: bool, threads: int
 ) -> list[Product]:
-    """The products of some items."""
+    """Products of the given items."""
     files = [_files_of(spec, one, remote=remote) for one in chosen]
     if not any(one.problems for one in files):
-        _reach({path for one in files for path in one.paths.values() if is_remote(path)})
+        _probe_servers({path for one in files for path in one.paths.values() if is_remote(path)})
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(lambda one, its: _product(spec, one, its, headers, remote=remote), chosen, files))
 
 
 def _tile_of(spec: SensorSpec, item: pystac.Item) -> str:
-    """The tile that an item tells, in the form of ``_plain``; empty when it tells none."""
+    """The tile named by an item, in the form of ``_plain``; empty when the item names none."""
     said = {name: str(value) for name, value in item.properties.items() if isinstance(value, str | int)}
     match = spec.match(item.id)
     mgrs = [said.get(f"mgrs:{part}", "") for part in ("utm_zone", "latitude_band", "grid_square")]
@@ -130,14 +132,14 @@ def _tile_of(spec: SensorSpec, item: pystac.Item) -> str:
 
 
 def _plain(tile: str) -> str:
-    """A name of a tile in the one form in which they are compared: of the grid MGRS without T, with two digits."""
+    """Normalised form of a tile name for comparisons: of the grid MGRS without T, with two digits."""
     match = _MGRS.fullmatch(tile)
     return f"{int(match[1]):02}{match[2]}" if match else tile
 
 
 @dataclass(frozen=True)
 class _Files:
-    """What an item says of the files of a product."""
+    """Files of a product as listed by an item."""
 
     assets: Mapping[str, pystac.Asset]
     """Asset by band or mask."""
@@ -148,7 +150,7 @@ class _Files:
 
 
 def _files_of(spec: SensorSpec, found: FoundItem, *, remote: bool) -> _Files:
-    """The files of the product of an item, not yet opened; none of an item of another sensor."""
+    """Files of the product of an item, not yet opened; none for an item of another sensor."""
     foreign = _foreign(spec, found.item)
     if foreign:
         return _Files({}, {}, (), (foreign,))
@@ -171,24 +173,26 @@ def _files_of(spec: SensorSpec, found: FoundItem, *, remote: bool) -> _Files:
 
 
 def _foreign(spec: SensorSpec, item: pystac.Item) -> str:
-    """What tells that an item is of another satellite than those of the sensor; empty when nothing does."""
+    """Evidence that an item is of another satellite than those of the sensor; empty when there is none."""
     said = item.properties.get("platform")
-    told = said if isinstance(said, str) and _satellite(said) else item.id
-    satellite, wanted = _satellite(told), {_satellite(platform) for platform in spec.platforms}
+    satellite_name = said if isinstance(said, str) and _satellite(said) else item.id
+    satellite, wanted = _satellite(satellite_name), {_satellite(platform) for platform in spec.platforms}
     if not satellite or not wanted or satellite in wanted:
         return ""
-    what = "its platform" if told is said else "its name"
-    return f"is of {told} by {what}, and {spec.section} takes {' and '.join(spec.platforms)} alone; take it out"
+    what = "its platform" if satellite_name is said else "its name"
+    return (
+        f"is of {satellite_name} by {what}, and {spec.section} takes {' and '.join(spec.platforms)} alone; take it out"
+    )
 
 
 def _satellite(name: str) -> tuple[str, str] | None:
-    """Family and number of the satellite that a name begins with: ``S2A_…``, ``LE07_…``, ``landsat-8``."""
+    """Family and number of the satellite at the start of a name: ``S2A_…``, ``LE07_…``, ``landsat-8``."""
     match = re.match(r"(s|sentinel|l[ceotm]|landsat)[-_ ]?0?(\d)(?:[a-z]?$|[a-z]?[-_ .])", name, re.IGNORECASE)
     return (match[1][0].lower(), match[2]) if match else None
 
 
-def _reach(addresses: Collection[str]) -> None:
-    """Ask each server for one file; InputError when it does not give it, before all the others are waited for."""
+def _probe_servers(addresses: Collection[str]) -> None:
+    """Request one file from each server; InputError when a server fails, before the other files are requested."""
     servers = {urlsplit(address).netloc: address for address in sorted(addresses, reverse=True)}
     with session() as opened:
         for address in servers.values():
@@ -196,14 +200,14 @@ def _reach(addresses: Collection[str]) -> None:
 
 
 def _product(spec: SensorSpec, found: FoundItem, files: _Files, images: HeaderReader, *, remote: bool) -> Product:
-    """The product of an item: what the headers of its files say, how its values are scaled."""
+    """Product of an item: headers of its files and scaling of its values."""
     problems, scaling = [*files.problems], {}
-    headers, told, damage = read_headers(spec, files.paths, images)
+    headers, unusable, damage = read_headers(spec, files.paths, images)
     try:
         scaling = scaling_of(spec, found, files.assets, remote=remote)
     except InputError as err:
         problems.append(str(err))
-    problems = [*(f"item {found.item.id}: {problem}" for problem in problems), *told]
+    problems = [*(f"item {found.item.id}: {problem}" for problem in problems), *unusable]
     unreached: list[str] = []
     if any(map(is_remote, files.paths.values())):  # what a server does not give is not damaged
         unreached, damage = damage, []
@@ -223,7 +227,7 @@ def _product(spec: SensorSpec, found: FoundItem, files: _Files, images: HeaderRe
 
 
 def _title(spec: SensorSpec, item: pystac.Item) -> Title:
-    """Which acquisition an item shows, and in which version: by the name of its product, if the item tells it."""
-    told = [str(item.properties.get(name, "")) for name in ("s2:product_uri", "s2:datastrip_id")]
-    piece = re.search(r"_S(\d{8}T\d{6})", told[1])
-    return title_of(spec, told[0] or item.id, piece[1] if piece else "")
+    """Acquisition and version of an item: from the name of its product, if the item contains it."""
+    names = [str(item.properties.get(name, "")) for name in ("s2:product_uri", "s2:datastrip_id")]
+    piece = re.search(r"_S(\d{8}T\d{6})", names[1])
+    return title_of(spec, names[0] or item.id, piece[1] if piece else "")

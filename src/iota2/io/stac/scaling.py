@@ -1,4 +1,4 @@
-"""How the values of the assets of a STAC item become product units."""
+"""Conversion of the values of STAC assets to product units."""
 
 from __future__ import annotations
 
@@ -24,34 +24,38 @@ from iota2.io.stac.items import FoundItem
 Scaling = tuple[float, float]
 """Scale and offset: product units = file value x scale + offset."""
 
-OFFSET_TAKEN_OFF = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
-"""Properties that are true when the offset of Sentinel-2 is no longer in the values."""
+OFFSET_REMOVED = ("earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
+"""Properties that are true when the offset of Sentinel-2 has already been removed from the values."""
 BASELINES = ("s2:processing_baseline", "processing:version")
 """Properties with the processing baseline of Sentinel-2."""
 FIRST_WITH_OFFSET, BASELINE_OFFSET = (4, 0), -1000.0
-"""Since this baseline of Sentinel-2, this has to be added to the values (ESA, products since 25 January 2022)."""
+"""First Sentinel-2 baseline with an offset, and the number to add to its values (ESA, products since 25 January 2022).
+"""
 BASELINES_OF_ESA = range(1, 10)
-"""First numbers of processing baselines. Others are none: 99.99 is what Sen2Cor writes when it is run by its users,
-00.01 stands in test products. Whether values have an offset does not follow from them."""
-METADATA = 16 << 20
-"""Largest XML file of metadata that is read from a server, in bytes."""
+"""First numbers of processing baselines.
+
+Others are not baselines: Sen2Cor writes 99.99 when run by its users, test products contain 00.01. They do not imply
+whether values have an offset.
+"""
+MAX_METADATA_BYTES = 16 << 20
+"""Maximum size of a metadata XML file read from a server, in bytes."""
 
 
 def scaling_of(
     spec: SensorSpec, found: FoundItem, assets: Mapping[str, pystac.Asset], *, remote: bool
 ) -> dict[str, Scaling]:
-    """(scale, offset) of each band, of a sensor whose products differ; InputError when they cannot be known.
+    """(scale, offset) of each band, for a sensor whose products differ; InputError when they cannot be determined.
 
-    A description without metadata has constants, which the item must not contradict. Else what the item says of its
-    bands counts, then the metadata of the product among its assets, then the processing baseline. What follows from
-    several of them must be the same. Nothing follows from the date, nor from a number that is no baseline.
+    A description without metadata has constants, and the item must not contradict them. Otherwise the sources are, in
+    this order: the item's entries for its bands, the metadata of the product among its assets, the processing baseline.
+    Several sources must agree. Dates, and numbers that are not baselines, imply nothing.
     """
     unit = UNIT if spec.spectral else 1.0
-    said = {band.name: _said(assets[band.name], band, unit) for band in spec.bands if band.name in assets}
+    said = {band.name: _declared(assets[band.name], band, unit) for band in spec.bands if band.name in assets}
     if spec.metadata is None:
         _agree(spec, said)
         return {}
-    if any(_is_taken_off(found.item, name) for name in OFFSET_TAKEN_OFF):
+    if any(_is_removed(found.item, name) for name in OFFSET_REMOVED):
         return {name: (numbers[0] if numbers else 1.0, 0.0) for name, numbers in said.items()}
     baseline = _baseline(found.item)
     doubtful = baseline is None and any(name in found.item.properties for name in BASELINES)
@@ -71,9 +75,11 @@ def scaling_of(
     return known
 
 
-def _is_taken_off(item: pystac.Item, name: str) -> bool:
-    """Whether a property says that the offset is already applied (as a boolean, word or number). InputError for any
-    other value."""
+def _is_removed(item: pystac.Item, name: str) -> bool:
+    """Whether a property indicates that the offset is already applied (boolean, word or number).
+
+    InputError for any other value.
+    """
     value = item.properties.get(name)
     taken_off = {"true": True, "1": True, "false": False, "0": False, "none": False}.get(str(value).strip().lower())
     if taken_off is None:
@@ -82,35 +88,37 @@ def _is_taken_off(item: pystac.Item, name: str) -> bool:
 
 
 def _same_numbers(said: Mapping[str, Scaling], known: Mapping[str, Scaling], source: str) -> None:
-    """InputError when what an item says of some bands is not what follows from ``source``."""
+    """Raise InputError when the item's values of some bands differ from those of ``source``."""
     for name, (scale, offset) in said.items():
         if not all(math.isclose(*pair, rel_tol=1e-6) for pair in zip((scale, offset), known[name], strict=True)):
             raise InputError(
                 f"says value x {scale:g} + {offset:g} of {name}, but value x {known[name][0]:g} + {known[name][1]:g} "
-                f"follows from its {source}: correct raster:bands, or set {OFFSET_TAKEN_OFF[0]} to true if the offset "
+                f"follows from its {source}: correct raster:bands, or set {OFFSET_REMOVED[0]} to true if the offset "
                 "was taken off"
             )
 
 
 def _offset_since(spec: SensorSpec, item: pystac.Item, baseline: tuple[int, int] | None) -> float:
-    """The offset that follows from the processing baseline; InputError when there is none."""
+    """Offset implied by the processing baseline; InputError when it is unknown."""
     if baseline is not None:
         return BASELINE_OFFSET if baseline >= FIRST_WITH_OFFSET else 0.0
     assert spec.metadata is not None, "asked only of sensors with metadata"
-    told = {name: item.properties[name] for name in BASELINES if name in item.properties}
-    no_baseline = "; ".join(f"{name} {value!r} is no processing baseline of ESA" for name, value in told.items())
+    properties = {name: item.properties[name] for name in BASELINES if name in item.properties}
+    no_baseline = "; ".join(f"{name} {value!r} is no processing baseline of ESA" for name, value in properties.items())
     raise InputError(
         "does not say how values become reflectances: no scale and offset in raster:bands, no "
         f"{spec.metadata.file} among the assets, "
-        + (f"and {no_baseline}" if told else f"none of {', '.join((OFFSET_TAKEN_OFF[0], *BASELINES))}")
+        + (f"and {no_baseline}" if properties else f"none of {', '.join((OFFSET_REMOVED[0], *BASELINES))}")
         + ". Add one of these. If all products have the same offset, a description of your own can say it: scale and "
         "offset instead of metadata (chain.user_sensors)"
     )
 
 
-def _said(asset: pystac.Asset, band: BandSpec, unit: float) -> tuple[float, float | None] | None:
-    """Scale and offset of a band in product units, ``unit`` of which are 1 of what an asset says; None when it says
-    nothing, as with 1 and 0."""
+def _declared(asset: pystac.Asset, band: BandSpec, unit: float) -> tuple[float, float | None] | None:
+    """Scale and offset of a band in product units; ``unit`` product units are 1 in the asset's units.
+
+    None when the asset declares nothing, or 1 and 0.
+    """
     scale, offset = (_number(asset, band.index, word) for word in ("scale", "offset"))
     if scale in (None, 1.0) and not offset:
         return None
@@ -121,7 +129,7 @@ def _said(asset: pystac.Asset, band: BandSpec, unit: float) -> tuple[float, floa
 
 
 def _number(asset: pystac.Asset, index: int, word: str) -> float | None:
-    """``scale`` or ``offset`` of a band, as in STAC 1.0 or 1.1; None when it is not said."""
+    """``scale`` or ``offset`` of a band, as in STAC 1.0 or 1.1; None when absent."""
     entry = band_entry(asset, index, "raster:bands")
     for value in (entry.get(word), entry.get(f"raster:{word}"), asset.extra_fields.get(f"raster:{word}")):
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -130,16 +138,16 @@ def _number(asset: pystac.Asset, index: int, word: str) -> float | None:
 
 
 def _complete(name: str, said: tuple[float, float | None], baseline: tuple[int, int] | None) -> Scaling:
-    """Scale and offset as said; without an offset none, unless the baseline makes that doubtful."""
+    """Declared scale and offset; the offset is 0 when absent, unless the baseline makes this doubtful."""
     scale, offset = said
     if offset is not None and abs(offset) > UNIT:
         raise InputError(
-            f"says the offset {offset / UNIT:g} of {name}, which is no reflectance: raster:bands has the offset in "
+            f"says the offset {offset / UNIT:g} of {name}, which is not a reflectance: raster:bands has the offset in "
             "reflectances, such as -0.1 with the scale 0.0001; correct it"
         )
     if baseline is not None and baseline >= FIRST_WITH_OFFSET and offset is None:
         raise InputError(
-            f"says a scale but no offset of {name}, while values of its baseline have one unless it was taken off: "
+            f"says a scale but no offset of {name}, while values of its baseline have one unless it was removed: "
             "add the offset to raster:bands, 0 if there is none"
         )
     if baseline is not None and baseline < FIRST_WITH_OFFSET and offset:
@@ -151,7 +159,7 @@ def _complete(name: str, said: tuple[float, float | None], baseline: tuple[int, 
 
 
 def _agree(spec: SensorSpec, said: Mapping[str, tuple[float, float | None] | None]) -> None:
-    """InputError when an item has other numbers than the description of the sensor."""
+    """Raise InputError when an item has other values than the sensor description."""
     for name, numbers in said.items():
         if numbers is None:
             continue
@@ -165,13 +173,14 @@ def _agree(spec: SensorSpec, said: Mapping[str, tuple[float, float | None] | Non
 
 
 def _baseline(item: pystac.Item) -> tuple[int, int] | None:
-    """The processing baseline that an item tells, such as (4, 0) for 04.00, 4.0 or N0400; None when it tells none, or
-    a number that is none. InputError when it tells two, of which one has an offset.
+    """Processing baseline of an item, such as (4, 0) for 04.00, 4.0 or N0400; None when the item has none, or a number
+    that is not a baseline.
 
-    ``processing:version`` may also be the version of a program, such as 2.11 of Sen2Cor: there numbers below the first
-    baseline with an offset must have the two digits of baselines.
+    InputError when the item has two baselines, one of which implies an offset. ``processing:version`` may also be the
+    version of a program, such as 2.11 of Sen2Cor: there, numbers below the first baseline with an offset must have the
+    two digits of baselines.
     """
-    told = {}
+    baselines = {}
     for name in BASELINES:
         text = str(item.properties.get(name, "")).strip()
         match = re.fullmatch(r"N?(\d{1,2})\.(\d{1,2})|N?(\d{1,2})(\d{2})|N?0?(\d)", text)
@@ -179,15 +188,15 @@ def _baseline(item: pystac.Item) -> tuple[int, int] | None:
         found = (numbers[0], numbers[1] if len(numbers) > 1 else 0) if numbers else (0, 0)
         strict = name == BASELINES[0] or found >= FIRST_WITH_OFFSET or re.fullmatch(r"N?\d{2}\.?\d{2}", text)
         if found[0] in BASELINES_OF_ESA and strict:
-            told[name] = found
-    if len({found >= FIRST_WITH_OFFSET for found in told.values()}) > 1:
-        values = " and ".join(f"{name} {item.properties[name]!r}" for name in told)
+            baselines[name] = found
+    if len({found >= FIRST_WITH_OFFSET for found in baselines.values()}) > 1:
+        values = " and ".join(f"{name} {item.properties[name]!r}" for name in baselines)
         raise InputError(f"says {values}, of which one has an offset in its values and the other has none: correct it")
-    return next(iter(told.values()), None)
+    return next(iter(baselines.values()), None)
 
 
 def _metadata_asset(spec: SensorSpec, found: FoundItem) -> pystac.Asset | None:
-    """The asset that is the metadata of the product."""
+    """The asset with the metadata of the product."""
     assert spec.metadata is not None, "asked only of sensors with metadata"
     name = posixpath.basename(spec.metadata.file)
     assets = found.item.assets.values()
@@ -195,8 +204,10 @@ def _metadata_asset(spec: SensorSpec, found: FoundItem) -> pystac.Asset | None:
 
 
 def _metadata(spec: SensorSpec, found: FoundItem, *, remote: bool, needed: bool) -> dict[str, Scaling] | None:
-    """What the metadata of the product say, when they are among the assets. Those that are not ``needed`` are read when
-    they are a file that is there, to be compared with what the item says."""
+    """Scaling from the metadata of the product, when they are among the assets.
+
+    Metadata that are not ``needed`` are read only from an existing local file, for comparison with the item.
+    """
     asset = _metadata_asset(spec, found)
     if asset is None:
         return None
@@ -208,5 +219,5 @@ def _metadata(spec: SensorSpec, found: FoundItem, *, remote: bool, needed: bool)
         return None
     if not needed and (is_remote(address) or not os.path.isfile(address)):
         return None
-    content = BytesIO(fetch(address, METADATA)) if is_remote(address) else None
+    content = BytesIO(fetch(address, MAX_METADATA_BYTES)) if is_remote(address) else None
     return read_scaling(address, spec, content)

@@ -24,7 +24,7 @@ from iota2.core.scene import Scene, SensorScene
 from iota2.errors import InputError
 from iota2.io.archive.coverage import share_shown
 from iota2.io.files.atomic import write_json, write_text
-from iota2.io.series.alignment import ReferenceImage, date_views, reference_lattice, reference_views
+from iota2.io.series.alignment import ReferenceImage, date_views, reference_grid, reference_views
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.alignments import Alignment, alignments_csv
 
