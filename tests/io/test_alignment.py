@@ -19,7 +19,7 @@ from iota2.core.grid import pixel_centres, resolution
 from iota2.errors import InputError
 from iota2.io.archive.products import scan_tile
 from iota2.io.archive.specs import builtin_specs
-from iota2.io.series.alignment import ReferenceImage, date_views, reference_lattice, reference_views
+from iota2.io.series.alignment import ReferenceImage, date_views, reference_grid, reference_views
 from iota2.testing.products import synthetic_layers, write_product
 
 TILE = "T31TCJ"

@@ -29,8 +29,8 @@ def recognized_text(found: Recognized) -> str:
     lines = [f"{found.spec.section}, {what}: {found.folder}", ""]
     for tile in found.tiles:
         lines += [*_tile_lines(found.spec, tile), ""]
-    if found.passed_over:
-        lines += [*_ignored(found.passed_over), ""]
+    if found.ignored:
+        lines += [*_ignored(found.ignored), ""]
     return "\n".join([*lines, *(_usable(found) if found.usable else _place(found))]).rstrip()
 
 
@@ -48,8 +48,8 @@ def _tile_lines(spec: SensorSpec, tile: TileFolder) -> Iterator[str]:
         [*_grids(tile.grids), *_units(spec, products), *_series(spec, products), *_missing_masks(spec, products)]
     )
     yield from _incomplete(spec, products)
-    if tile.passed_over:
-        yield from _ignored(tile.passed_over, indent="  ")
+    if tile.ignored:
+        yield from _ignored(tile.ignored, indent="  ")
     if tile.problems:
         yield "  other problems:" if any(not p.complete for p in products) else "  problems:"
         for problem in tile.problems:
@@ -191,7 +191,7 @@ def _tile_json(tile: TileFolder) -> dict[str, Any]:
         "last": max(days, default=None),
         "products": [_product_json(product) for product in tile.products],
         "lattices": {name: _grid_json(grid) for name, grid in tile.grids.items()},
-        "passed_over": dict(tile.passed_over),
+        "passed_over": dict(tile.ignored),
         "problems": list(tile.problems),
     }
 

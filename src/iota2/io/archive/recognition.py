@@ -123,8 +123,8 @@ def _recognize_tile(spec: SensorSpec, folder: str, tile: str) -> TileFolder:
     grids, problems = products_on_common_grids(spec, products, tile)
     strays = {name: rejection_reason(spec, folder, name) for name in listing.strays}
     others = {name: match["tile"] for name in listing.foreign if (match := spec.match(name))}
-    passed_over = strays | {name: f"of another tile, {other}" for name, other in others.items()}
-    passed_over |= {name: f"an older version of {used}, which is used" for name, used in older.items()}
+    ignored = strays | {name: f"of another tile, {other}" for name, other in others.items()}
+    ignored |= {name: f"an older version of {used}, which is used" for name, used in older.items()}
     tiles = tuple(sorted(set(others.values())))
     return TileFolder(tile, folder, products, grids, ignored, tiles, (*listing.undated, *problems))
 

@@ -39,7 +39,7 @@ def why_unusable(spec: SensorSpec, folder: str, name: str) -> str:
     """What keeps an entry that is meant as a product of the sensor from being one; empty when it is something else,
     such as a product of another sensor."""
     own = spec.match(stem := _without_end(name))
-    of_another = not own and any(other.match(stem) for other in _others(spec))
+    of_another = not own and any(other.match(stem) for other in _other_sensors(spec))
     return nested(spec, folder, name) or ("" if of_another else near_miss(spec, folder, name))
 
 

@@ -203,7 +203,7 @@ def _problems(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[st
             yield f"coregistration.band_src: {found}; expected a number up to {len(bands)}, got {given.band_src}."
     assert given.vhr_path is not None, "the step is active"
     try:
-        grid = reference_lattice(ReferenceImage(given.vhr_path, given.band_ref))
+        grid = reference_grid(ReferenceImage(given.vhr_path, given.band_ref))
     except InputError as err:
         yield str(err)
         return
