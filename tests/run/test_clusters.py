@@ -150,7 +150,7 @@ def test_a_scheduler_that_goes_away_is_what_the_message_is_about(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before it has a worker, that is said; none of the jobs is blamed."""
-    monkeypatch.setattr(clusters, "ALONE_SECONDS", 0.0)
+    monkeypatch.setattr(clusters, "MAX_SECONDS_WITHOUT_WORKER", 0.0)
     makes = {"out": Artifact("{region}", "Out.")}
     fatal = Step("one", "init", "One.", "one", kills_its_scheduler, ("region",), {}, makes)
     told, cli = tmp_path / "scheduler.json", "distributed.cli.dask_"

@@ -55,7 +55,7 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("JOBS", str(folder))
     monkeypatch.setenv("PYTHONPATH", worker_path())  # the steps of these tests are not looked for in the working folder
-    monkeypatch.setattr(clusters, "LOOK_MILLISECONDS", 300)
+    monkeypatch.setattr(clusters, "POLL_MILLISECONDS", 300)
     return folder
 
 

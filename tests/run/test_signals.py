@@ -69,7 +69,7 @@ def test_sigterm_ends_a_process_whatever_it_is_at(at: str, signals: Callable[[],
 def test_a_frozen_worker_is_reported_and_in_the_end_replaced(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(local, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(local, "POLL_SECONDS", 0.1)
     monkeypatch.setattr(local, "FROZEN_SECONDS", 0.3)
     monkeypatch.setattr(local, "REPLACE_SECONDS", 2.0)
     before = {child.pid for child in psutil.Process().children()}

@@ -97,7 +97,7 @@ def test_the_configuration_is_named_when_its_bound_has_no_active_step() -> None:
         (Options(starting=9, ending=4), "-starting_step step 9 (VectorFormatting)"),
         (Options(starting=3, ending=3), "The nearest active steps are 2 sensorsPreprocess and 4 "),
         (Options(first_step="validation", last_step="init"), "the first step comes after the last"),
-        (Options(starting="regularisation"), "group regularisation has no steps yet. Give an earlier one."),
+        (Options(starting="regularisation"), "group regularisation has no steps yet. Give an earlier "),
     ],
 )  # fmt: skip
 def test_a_bound_that_leaves_nothing_is_refused_with_the_steps_there_are(options: Options, told: str) -> None:
