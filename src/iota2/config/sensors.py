@@ -162,7 +162,7 @@ def _reference_problems(asked: str | None, specs: Sequence[SensorSpec]) -> list[
     names = [name for spec in specs if not spec.static for name in dict.fromkeys((spec.section, spec.name))]
     if asked is None or asked in names:
         return []
-    return [f"chain.reference_sensor: {asked!r} is not an enabled sensor; expected one of {', '.join(names)}."]
+    return [f"chain.reference_sensor: {asked!r} is none of the sensors in use; expected one of {', '.join(names)}."]
 
 
 def _band_problems(options: SensorOptions) -> list[str]:
