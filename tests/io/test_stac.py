@@ -663,7 +663,7 @@ def test_bands_that_say_another_offset_than_the_baseline_of_the_others_are_refus
             {"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": "perhaps"},
             "says earthsearch:boa_offset_applied 'perhaps', true or false is expected",
         ),
-        ({"raster:bands": [{"scale": 1, "offset": -1000}]}, {}, "the offset -1000 of B02, which is no reflectance"),
+        ({"raster:bands": [{"scale": 1, "offset": -1000}]}, {}, "the offset -1000 of B02, which is not a reflectance"),
         ({"raster:bands": [{"scale": float("nan"), "offset": 0}]}, {}, "has the scale nan"),
     ],
 )
