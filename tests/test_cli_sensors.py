@@ -194,7 +194,7 @@ NEAR = {
     "sentinel2a_20180527-105804-037_l2a_t31tcj_d_v1-7/": "other capital letters",
     "SENTINEL2A_20180528-105804-037_L2A_T31TCJ_D_V1-7": "a file; a folder is expected",
     "2019/SENTINEL2A_20190511-105804-037_L2A_T31TCJ_D_V1-7/": "it contains products, one level too deep",
-    "readme.txt": "a file, no product",
+    "readme.txt": "a file, not a product",
     "tmp/": f"not a product name; products are named like {S2.example}",
 }  # fmt: skip
 

@@ -103,7 +103,7 @@ def test_lines_are_kept_down_to_nested_keys() -> None:
         ("chain : {\n a : 1\n", "line 2", "'}'"),
         ("chain : { a : [1, 2 }", "line 1, column 21", "']'"),
         ("chain : { a : " + "[" * 2000, "line 1", "nest deeper"),
-        ("outputPath : '/x'", "line 1", "outside of any section"),
+        ("outputPath : '/x'", "line 1", "outside any section"),
         ("chain :\n  a :\n  b : 1", "line 2", "no value"),
     ],
 )
@@ -181,7 +181,7 @@ def test_yaml_says_the_same_as_cfg() -> None:
         ("chain:\n  a: [", "not YAML"),
         ('chain:\n  a: "\\ud800"', "no character"),
         ("- chain", "expected sections"),
-        ("chain: 3", "outside of any section"),
+        ("chain: 3", "outside any section"),
         ("chain:\n  ? [a]\n  : 1", "text as key"),
     ],
 )

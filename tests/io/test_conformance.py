@@ -474,7 +474,7 @@ def test_a_product_of_another_tile_never_gets_into_the_series(section: str, copy
     else:
         told = refusal(spec, root)
         assert "20180801" in told
-        assert "lies on another lattice" in told
+        assert "is on another grid" in told
 
 
 # ----------------------------------------------------------------------------------------------- files
@@ -520,7 +520,7 @@ def test_a_file_that_cannot_be_used_is_told_with_the_reason(
         told = refusal(spec, root)
     assert str(path) in told
     if harm == "north down" and path.suffix == ".jp2":  # they say the size of pixels without a sign
-        reason = "lies on another lattice"
+        reason = "is on another grid"
     assert reason in told
     assert ": 1 problem\n" in told, "a file that several bands or masks share is told once"
 
@@ -562,7 +562,7 @@ def test_a_mask_on_another_lattice_on_all_dates_is_told_by_name(section: str, co
         rewritten(path, transform=quarter)
     told = refusal(spec, root)
     assert f"{rule.name} ({rule.file})" in told
-    assert "lies on another lattice" in told
+    assert "is on another grid" in told
 
 
 @pytest.mark.parametrize("which", ["band", "mask"])

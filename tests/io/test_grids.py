@@ -172,7 +172,7 @@ def written(spec: SensorSpec, root: Path, kind: type, extents: Sequence[tuple[in
 def test_files_that_cannot_say_no_data_are_refused_when_their_extents_differ(kind: type, tmp_path: Path) -> None:
     spec = small(SMALL.replace("nodata: 0", ""))
     written(spec, tmp_path, kind)
-    with pytest.raises(InputError, match=rf"RED: its files end at different places, .* type {np.dtype(kind)} need"):
+    with pytest.raises(InputError, match=rf"RED: its files have different extents, .* type {np.dtype(kind)} need"):
         scan_tile(spec, tmp_path, TILE)
     for path in sorted((tmp_path / TILE).rglob("*20180205*.tif")):
         path.unlink()

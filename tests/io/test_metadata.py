@@ -86,7 +86,7 @@ def test_document_types_and_entities_are_refused(what: str, tmp_path: Path) -> N
 BROKEN: dict[str, tuple[str | bytes, str]] = {
     "zero bytes": ("", "cannot be read: no element found"),
     "cut short": (f"{HEAD}<p>{DIVISOR}", "cannot be read: no element found"),
-    "a web page": ("<!DOCTYPE html><p>Sign in<br></p>", "refused"),
+    "a web page": ("<!DOCTYPE html><p>Sign in<br></p>", "not allowed"),
     "an image": (b"\0\0\0\x0cjP  \r\n", "cannot be read"),
     "an unknown encoding": ('<?xml version="1.0" encoding="klingon"?><p/>', "cannot be read"),
     "wrong bytes": (HEAD.encode() + b"<p>\xff\xfe</p>", "cannot be read"),

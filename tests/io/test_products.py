@@ -233,8 +233,8 @@ def test_all_problems_of_a_tile_are_said_at_once(archive: Path, spec: SensorSpec
 @pytest.mark.parametrize(
     ("name", "geobox", "expected"),
     [
-        ("CLOUD", moved(FINE, 0.5, 0.5), "CLOUD .* lies on another lattice"),
-        ("NIR", moved(COARSE, 0.1, 0.0), "NIR .* lies on another lattice"),
+        ("CLOUD", moved(FINE, 0.5, 0.5), "CLOUD .* is on another grid"),
+        ("NIR", moved(COARSE, 0.1, 0.0), "NIR .* is on another grid"),
         ("CLOUD", moved(FINE, crs="EPSG:32630"), "CLOUD .* has another coordinate system"),
         ("CLOUD", FINE[:20, :], "CLOUD .* does not cover the image"),
         ("NIR", moved(COARSE, 2, 0), "NIR .* does not cover the image"),

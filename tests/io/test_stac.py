@@ -148,12 +148,12 @@ def test_items_that_do_not_tell_their_tile_are_taken_by_the_only_one(tmp_path: P
     items = items_of(scene, "c", properties={"grid:code": "WRS2-199029"})
     folder = write_items(items, tmp_path / "items")
     assert found_by_items(USGS, folder)[0] == scene
-    with pytest.raises(MissingTile, match=r"2 items without a tile that could be told .*: run each separately"):
+    with pytest.raises(MissingTile, match=r"2 items without a known tile .*: run each separately"):
         found_by_items(USGS, folder, (TILE, "T31TDJ"))
     items[0]["properties"]["grid:code"] = "MGRS-31TCJ"
     found, notes = found_by_items(USGS, write_items(items, folder), (TILE, "T31TDJ"))
     assert len(found.acquisitions) == 1
-    assert "left out, 1 item without a tile that could be told" in notes[0]
+    assert "left out, 1 item without a known tile" in notes[0]
 
 
 def test_the_day_is_that_of_utc(items: list[Item], tmp_path: Path) -> None:
@@ -400,7 +400,7 @@ def of_a_bucket(item: Item, folder: Path) -> None:
         ),
         (named_of_landsat_7, "by its name, and Landsat8_usgs_optical takes landsat-8 and landsat-9 alone"),
         (of_another_sensor, "is of Sentinel-2A by its platform"),
-        (on_another_grid, "lies on another lattice"),
+        (on_another_grid, "is on another grid"),
         (in_another_zone, "has another coordinate system"),
         (of_other_values, "these are other products"),
         (of_a_bucket, "only files and addresses with http or https are read"),
@@ -663,7 +663,7 @@ def test_bands_that_say_another_offset_than_the_baseline_of_the_others_are_refus
             {"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": "perhaps"},
             "says earthsearch:boa_offset_applied 'perhaps', true or false is expected",
         ),
-        ({"raster:bands": [{"scale": 1, "offset": -1000}]}, {}, "the offset -1000 of B02, which is no reflectance"),
+        ({"raster:bands": [{"scale": 1, "offset": -1000}]}, {}, "the offset -1000 of B02, which is not a reflectance"),
         ({"raster:bands": [{"scale": float("nan"), "offset": 0}]}, {}, "has the scale nan"),
     ],
 )

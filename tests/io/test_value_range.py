@@ -122,7 +122,7 @@ def test_files_that_end_at_different_places_need_a_nodata_value_of_their_type(tm
         write_series(replace(spec, nodata=0), tmp_path, TILE, (day,), {"": grid})
     scan_tile(spec, tmp_path, TILE)  # by the tag of the files
     without_tags(tmp_path)
-    with pytest.raises(InputError, match="has no nodata that they can hold; pixels of type uint16 need one"):
+    with pytest.raises(InputError, match="has no nodata value in their range; pixels of type uint16 need one"):
         scan_tile(spec, tmp_path, TILE)
 
 

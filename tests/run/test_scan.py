@@ -66,7 +66,7 @@ def test_the_pixels_are_those_of_the_sensor_that_is_asked_for(case: Case) -> Non
     scene = found(case, reference_sensor="Landsat8").scenes[WEST]
     assert scene.geobox == scene.sensors[0].grids["B1"]
     assert resolution(scene.geobox) == (30, 30)
-    with pytest.raises(UserError, match="'landsat' is not an enabled sensor; expected one of Landsat8,"):
+    with pytest.raises(UserError, match="'landsat' is none of the sensors in use; expected one of Landsat8,"):
         found(case, reference_sensor="landsat")
     with pytest.raises(UserError, match="'userFeat' is none of the sensors in use"):
         found(case, reference_sensor="userFeat")

@@ -61,7 +61,7 @@ OF_OTHER_SENSORS = {
 
 MAX_RADIUS = 15
 """Maximum radius in pixels; a window of 31 x 31 is already larger than most fields."""
-_MONO = "dates are not filtered one by one; `multi` turns on the multitemporal filter"
+_MONO = "dates are read as they are, none is filtered by itself; `multi` turns on the multitemporal filter"
 
 
 @dataclass(frozen=True)

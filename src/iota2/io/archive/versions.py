@@ -81,13 +81,13 @@ def superseded(titles: Sequence[Title]) -> dict[int, int]:
         own = any(titles[number].own for number in group)
         order = sorted(group, key=lambda number: (titles[number].dated if own else titles[number].rank, -number))
         for at, number in enumerate(order):
-            newer = [other for other in order[at + 1 :] if _same_area(titles[number], titles[other])]
+            newer = [other for other in order[at + 1 :] if _are_versions(titles[number], titles[other])]
             if newer:
                 found[number] = newer[-1]
     return found
 
 
-def _same_area(one: Title, other: Title) -> bool:
+def _are_versions(one: Title, other: Title) -> bool:
     """Whether two products of an acquisition are versions of each other, not pieces."""
     if one.name == other.name:
         return True

@@ -194,7 +194,7 @@ def _without_data_mask(sensor: SensorScene, acquisition: Acquisition) -> bool:
 
 
 def shown_by(sensor: SensorScene) -> tuple[str, ...]:
-    """The band that shows where dates without such masks have data, if there are such dates."""
+    """The reference band, when some dates have no mask that marks their data; else empty."""
     bare = not sensor.spec.static and any(
         _without_data_mask(sensor, acquisition) for acquisition in sensor.acquisitions
     )
