@@ -189,7 +189,7 @@ def test_the_finest_band_that_is_kept_gives_the_pixels_when_the_reference_lacks(
     series, (note,) = scan_tile(S2, archive, TILE, kept=("B5", "B8", "B11"))
     assert native_geobox(series) == FINE
     assert series.spec.reference.name == "B8"
-    assert note.endswith("lack them: B2; the pixels of the tile are those of B8, not of B2")
+    assert note.endswith("missing in some products: B2; the pixels of the tile are those of B8, not of B2")
 
 
 def test_a_product_that_lacks_what_is_kept_does_not_change_the_pixels(archive: Path) -> None:
@@ -207,4 +207,4 @@ def test_assets_of_bands_that_are_not_kept_may_lack(archive: Path, tmp_path: Pat
         scan_items(S2, placed, TILE, source="x")
     series, notes = scan_items(S2, placed, TILE, source="x", kept=("B2", "B4"))
     assert len(series.acquisitions) == 2
-    assert "some products lack them: B5" in notes[0]
+    assert "missing in some products: B5" in notes[0]

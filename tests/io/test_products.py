@@ -137,7 +137,7 @@ def test_an_absent_archive_and_an_empty_tile_are_refused(archive: Path, spec: Se
 
 @pytest.mark.parametrize("tile", ["..", "", ".", "../T31TCJ", "a/b"])
 def test_a_tile_name_cannot_leave_the_archive(tile: str, archive: Path, spec: SensorSpec) -> None:
-    with pytest.raises(InputError, match="no name of a tile"):
+    with pytest.raises(InputError, match="not a valid name of a tile folder"):
         scan_tile(spec, archive, tile)
 
 
