@@ -310,7 +310,7 @@ def test_wrong_windows_are_input_errors(scene: OpenedScene) -> None:
         scene.cube((left, top, right, bottom))
     with pytest.raises(InputError, match="The bounds are in EPSG:4326"):
         scene.cube(BoundingBox(1.0, 43.0, 1.1, 43.1, crs="EPSG:4326"))
-    with pytest.raises(InputError, match="other pixels"):
+    with pytest.raises(InputError, match="not aligned with the grid of tile"):
         scene.cube(shifted)
     with pytest.raises(InputError, match=r"rows 0 to 160, columns -5 to 155\) is not inside"):
         scene.cube(grid.translate_pix(-5, 0))

@@ -133,7 +133,7 @@ def test_masks_that_no_product_has_are_spared_and_no_data_shows_the_edge(archive
     rewritten(path, values)
     _, clear = cube_of(series, "B2")
     assert not clear[0, :, :7].any(), "beyond the edge nothing is clear, though no mask says it"
-    assert "SAT, which 2 of 2 products lack" in recognized_text(recognize(S2, archive))
+    assert "SAT: missing in 2 of 2 products" in recognized_text(recognize(S2, archive))
 
 
 def test_a_product_without_a_mask_that_others_have_is_not_complete(archive: Path) -> None:

@@ -57,9 +57,9 @@ def test_a_name_like_that_of_a_product_is_told_with_what_differs(
 @pytest.mark.parametrize(
     ("name", "is_folder", "told"),
     [
-        ("notes.txt", False, "a file, no product"),
-        ("2018", True, f"no name of a product; products are named like {THEIA}"),
-        ("2018.zip", False, "a file, no product"),
+        ("notes.txt", False, "a file, not a product"),
+        ("2018", True, f"not a product name; products are named like {THEIA}"),
+        ("2018.zip", False, "a file, not a product"),
     ],
 )
 def test_another_name_is_told_with_an_example_of_a_product(
@@ -75,7 +75,7 @@ def test_another_name_is_told_with_an_example_of_a_product(
 def test_a_folder_of_products_is_one_level_too_deep_unless_they_are_of_another_sensor(tmp_path: Path) -> None:
     (tmp_path / "2018" / THEIA).mkdir(parents=True)
     own, other = SPECS["Sentinel_2"], SPECS["Sentinel_2_L3A"]
-    assert nested(own, str(tmp_path), "2018") == "it holds products, one level too deep"
+    assert nested(own, str(tmp_path), "2018") == "it contains products, one level too deep"
     assert rejection_reason(own, str(tmp_path), "2018") == nested(own, str(tmp_path), "2018")
     assert nested(other, str(tmp_path), "2018") == nested(own, str(tmp_path / "2018"), THEIA) == ""
 
@@ -97,7 +97,7 @@ def test_only_what_is_meant_as_a_product_of_the_sensor_is_unusable(tmp_path: Pat
     notes = entry(tmp_path, "notes.txt", is_folder=False)
     told = {name: why_unusable(spec, str(tmp_path), name) for name in ("2018", archive, level, of_another, notes)}
     assert told == {
-        "2018": "it holds products, one level too deep",
+        "2018": "it contains products, one level too deep",
         archive: "an archive; unpack it",
         level: "of level L1C; L2A is needed",
         of_another: "",
