@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from iota2.config.options.schema import Config
-from iota2.run import runner
+from iota2.run import outlook, runner
+from iota2.run.watcher import Watcher
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import WorldOptions, make_world
 from iota2.testing.writing import write_world
@@ -44,7 +45,7 @@ def test_a_plan_opens_each_image_once(world: WorldFiles, config: Config) -> None
     images = {str(path) for path in Path(world.s2_path).rglob("*.tif")}
     with opened_files() as opened:
         options = runner.Options()
-        runner.foretell(config, options, runner.Watcher(), runner.first_look(config, options))
+        outlook.foretell(config, options, Watcher(), outlook.first_look(config, options))
     counts = Counter(rasters_of(opened, world.s2_path))
     assert set(counts.values()) == {1}
     assert set(counts) <= images

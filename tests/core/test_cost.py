@@ -28,7 +28,7 @@ STEPS = {step.name: step for step in CLASSIFICATION.steps}
 def facts() -> Facts:
     """Two tiles of two dates of Sentinel-2, one of them with two regions; two classes, three features."""
     spec = builtin_specs()["Sentinel_2"]
-    dates = tuple(Acquisition("Sentinel2", date(2018, 1, k), f"2018010{k}", "product", {}, {}) for k in (1, 2))
+    dates = tuple(Acquisition("Sentinel2", date(2018, 1, k), f"2018010{k}", "product", {}, {}, {}) for k in (1, 2))
     sensor = SensorScene(spec, dates, {})
     recipe = FeatureRecipe((SensorRecipe("Sentinel2", ("B4",), {}, ("1", "2", "3"), indices=()),))
     classes = Nomenclature((1, 300), ("a", "b"), ((0, 0, 0),) * 2, (1, 300))

@@ -99,7 +99,7 @@ class Counted:
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiles of these small files are not joined."""
-    monkeypatch.setattr(module, "PIECE", 1024)
+    monkeypatch.setattr(module, "MIN_PIECE_PIXELS", 1024)
 
 
 @pytest.fixture
@@ -270,7 +270,7 @@ def test_nothing_of_a_scratch_file_stays(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_small_tiles_and_strips_are_joined(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PIECE", 1 << 18)
+    monkeypatch.setattr(module, "MIN_PIECE_PIXELS", 1 << 18)
     assert piece_shape((10980, 10980), (1024, 1024)) == (1024, 1024)
     assert piece_shape((5490, 5490), (640, 640)) == (640, 640)
     assert piece_shape((10980, 10980), (256, 256)) == (512, 512)

@@ -226,7 +226,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str, legacy: bool = False)
         pytest.param(("--engine", "pbs"), "there is no command 'qsub' on this machine", marks=NO_QSUB),
         (("--engine", "slurm", "--workers", "0"), "--engine slurm needs workers"),
         (("--scheduler", "tcp://127.0.0.1:1", "--engine", "local"), "remove --engine and --workers"),
-        (("--scheduler", "nonsense://x"), "no Dask scheduler answers there"),
+        (("--scheduler", "nonsense://x"), "no Dask scheduler responds"),
         (("--scheduler", "tls://127.0.0.1:1"), "the connection cannot be encrypted"),
         (("--resources", "no/such/file.cfg"), "cannot be read"),
     ],

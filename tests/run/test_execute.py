@@ -188,7 +188,7 @@ def test_workers_that_cannot_live_end_the_run_with_what_they_said(
     (broken / "sitecustomize.py").write_text("import os, sys\nprint('no library', file=sys.stderr)\nos._exit(7)\n")
     monkeypatch.syspath_prepend(broken)
     with (
-        pytest.raises(UserError, match=r"5 workers in a row .* with code 7; it said:\n  no library"),
+        pytest.raises(UserError, match=r"5 workers in a row .* with code 7. Its log ends:\n  no library"),
         local_workers(1) as c,
     ):
         run(planned(tmp_path, "A"), c)

@@ -18,7 +18,7 @@ GRID = GeoBox((2, 2), Affine(10, 0, 0, 0, -10, 20), "EPSG:32631")
 
 def series(name: str) -> SensorScene:
     spec = builtin_specs()[name]
-    one = Acquisition(spec.name, date(2018, 1, 1), "20180101", "P", {}, {})
+    one = Acquisition(spec.name, date(2018, 1, 1), "20180101", "P", {}, {}, {})
     return SensorScene(spec, (one,), dict.fromkeys(spec.band_names, GRID))
 
 

@@ -98,7 +98,7 @@ def test_a_job_that_is_tried_again_never_gets_less() -> None:
         ("training: { walltime: '10' }", "training.walltime: expected a duration 'HH:MM:SS' in quotes, got '10'"),
         ("training: { walltime: '01:75:00' }", "training.walltime: expected a duration"),
         ("training: { nb_cpu: 2 }\nlearnModel: { nb_cpu: 3 }", "line 2: 'learnModel' and 'training' both concern"),
-        ("nb_cpu : 3", "stands outside of any section"),
+        ("nb_cpu : 3", "section; expected a section with"),
     ],
 )
 def test_mistakes_are_told_with_line_and_remedy(tmp_path: Path, text: str, told: str) -> None:

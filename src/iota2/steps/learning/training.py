@@ -27,7 +27,7 @@ class TrainingParams:
     parameters: Mapping[str, Any]
     random_seed: int
 
-    def told(self) -> Mapping[str, Any]:
+    def by_user_name(self) -> Mapping[str, Any]:
         """The parameters under the option names that users write."""
         options = as_options(self.classifier, self.parameters)
         return {"arg_train.classifier": self.classifier, **options, "arg_train.random_seed": self.random_seed}
