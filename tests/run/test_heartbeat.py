@@ -66,7 +66,7 @@ def test_a_job_that_cannot_tell_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def tell_and_die(root: Path) -> None:
-    heartbeat.FIRST = 0.0
+    heartbeat.FIRST_SECONDS = 0.0
     with beating(root, JOB, "host:1"):
         until(lambda: read_heartbeat(root, JOB))
         os.kill(os.getpid(), signal.SIGKILL)

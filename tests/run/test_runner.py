@@ -140,7 +140,7 @@ def test_the_command_that_resumes_forces_what_was_not_done_and_names_no_fitted_w
     with pytest.raises(JobsFailed, match="the log cannot be written") as failed:
         runner.run(config, forced, QUIET)
     command = f"iota2 run {config.source} --engine debug --force learning"
-    assert str(failed.value).splitlines()[-1].endswith(f"then: {command}")
+    assert str(failed.value).splitlines()[-1].endswith(f"then run: {command}")
     logs.unlink()
     results = runner.run(config, Options(engine="debug", force=("learnModel",)), QUIET)
     assert any(id_.startswith("learnModel/") for id_ in results)

@@ -142,9 +142,9 @@ def test_one_list_of_series_serves_the_whole_survey(case: Case, monkeypatch: pyt
 
     def once(*args: Any) -> tuple[str, ...]:
         looks.append(args)
-        return ("ASC",)
+        return ("sentinel1_asc",)
 
-    monkeypatch.setattr("iota2.run.survey.scan.directions_found", once)
+    monkeypatch.setattr("iota2.run.survey.scan.series_found", once)
     known = found(case, s1_path=str(case.files.s1_path))
     assert len(looks) == 1
     assert "sentinel1_des" not in {sensor.sensor for sensor in known.recipe.sensors}

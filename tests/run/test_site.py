@@ -171,7 +171,7 @@ def test_the_next_run_tells_which_option_differs(failed: Failed, tmp_path: Path)
 def test_pages_are_kept_fresh_while_no_job_ends_and_show_what_is_under_way(
     failed: Failed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeat, "FIRST", 0.0)
+    monkeypatch.setattr(heartbeat, "FIRST_SECONDS", 0.0)
     monkeypatch.setattr(report, "MIN_INTERVAL_SECONDS", 0.05)
     monkeypatch.setattr(report, "IDLE_SECONDS", 0.0)
     config = moved(failed, tmp_path, lambda text: text)

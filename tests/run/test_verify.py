@@ -67,7 +67,7 @@ def test_while_a_run_is_under_way_nothing_is_promised(case: Case, capsys: pytest
     assert code == 1
     assert "The next run makes them again" not in error
     assert f"The next run does not detect these, whose size and time are unchanged:\n  {MASK}\n" in error
-    assert "another run works here" in error
+    assert "another run uses this folder" in error
 
 
 def test_damage_is_told_where_the_images_are_gone(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,4 +110,4 @@ def test_where_nothing_is_recorded_verify_says_so_with_exit_code_1(
             code, told, error = command(capsys, "verify", config, *more)
             assert code == 1
             assert "unchanged" not in told
-            assert f"{case.output}: nothing is recorded here" in error
+            assert f"{case.output}: no outputs are recorded here" in error

@@ -221,7 +221,7 @@ def _remarks(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[Rem
         for sensor in optical(scene):
             shape = sensor.grids[sensor.spec.band_names[given.band_src - 1]].shape
             if why := too_small((shape.y, shape.x)):
-                text = f"coregistration: {sensor.spec.name}, tile {tile}: {why}; its dates are read as they lie."
+                text = f"coregistration: {sensor.spec.name}, tile {tile}: {why}; its dates are not moved."
                 yield Remark(text, "alignment", tile, sensor.spec.name)
 
 
