@@ -180,7 +180,7 @@ def test_a_date_on_another_lattice_would_stop_a_run(capsys: pytest.CaptureFixtur
     assert code == 1
     assert "  2018-05  11\n" in text
     (problem,) = content["tiles"][0]["problems"]
-    assert "_FRE_B3.tif: lies on another lattice (shifted by 0.05" in problem
+    assert "_FRE_B3.tif: is on another grid (shifted by 0.05" in problem
     assert "  problems:\n" in text
 
 

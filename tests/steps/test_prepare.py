@@ -134,7 +134,9 @@ def test_a_date_that_lies_beside_the_reference_is_moved_by_what_it_lies(tmp_path
         DAYS[1]: {"RED": np.roll(field, (1, -2), (0, 1)), "NIR": 3000},
     }
     write_raster(tmp_path / "reference.tif", field, "float32", geobox)
-    params = coregistration.AlignmentParams(str(tmp_path / "reference.tif"), 1, 1, 3.0, coregistration.EACH, None)
+    params = coregistration.AlignmentParams(
+        str(tmp_path / "reference.tif"), 1, 1, 3.0, coregistration.Mode.EACH_DATE, None
+    )
     out = {"shifts": "shifts.json", "table": "shifts.csv"}
     run(
         coregistration.STEP,

@@ -13,8 +13,10 @@ from iota2 import layout
 from iota2.classifiers import save_model, train_model
 from iota2.classifiers.registry import as_options, validate_options
 from iota2.core.losses import Amount, ClassFate, fates_csv
+from iota2.core.remarks import Remark
 from iota2.core.tables import Confusion
 from iota2.io.tables.confusions import confusion_csv
+from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.vectors import write_shapefile
 from iota2.report.results.page import ModelView
 from iota2.steps.validation.report import STEP, ReportParams, options_of_models
@@ -61,9 +63,9 @@ def test_options_of_models_that_differ_stand_side_by_side() -> None:
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a map of 48 pixels: 8 validation pixels of wheat, 6 of them right, and 4 of maize, all right."""
     folder = tmp_path_factory.mktemp("report")
-    (folder / "scan.json").write_text('["one product left out"]', encoding="utf-8")
-    (folder / "values.json").write_text("[]", encoding="utf-8")
-    (folder / "polygons.json").write_text('["two polygons repaired"]', encoding="utf-8")
+    write_remarks(folder / "scan.json", [Remark("one product left out", "images")])
+    write_remarks(folder / "values.json", [])
+    write_remarks(folder / "polygons.json", [Remark("two polygons repaired", "reference")])
     (folder / "rates.csv").write_text("#className,requiredSamples,totalSamples,rate\n1,9,20,0.45\n2,5,5,1\n")
     (folder / "samples.csv").write_text("class,all,region_1\n1,9,9\n2,4,4\n", encoding="utf-8")
     amounts = {"drawn": Amount(3, 40), "usable": Amount(3, 30), "validation": Amount(1, 8), "samples": Amount(0, 20)}
