@@ -146,11 +146,11 @@ def test_mistakes_in_the_ini_file_are_told_with_those_of_the_configuration(
 
 def test_results_do_not_go_among_the_images(radar: Case, capsys: pytest.CaptureFixture[str]) -> None:
     inside = radar.files.folder / "radar" / "images" / "results"
-    assert "contain each other" in refused(capsys, configured(radar, chain={"output_path": str(inside)}))
+    assert "overlaps the folder of the images" in refused(capsys, configured(radar, chain={"output_path": str(inside)}))
     radar.output.mkdir()
     shutil.move(radar.files.folder / "radar" / "images", radar.output / "images")
     ini(radar, f"[Paths]\nOutput = {radar.output}/images\n")
-    assert "contain each other" in refused(capsys, configured(radar, chain={"remove_output_path": True}))
+    assert "overlaps the folder of the images" in refused(capsys, configured(radar, chain={"remove_output_path": True}))
 
 
 def test_the_names_that_the_ini_file_tells_are_those_that_are_read(radar: Case) -> None:

@@ -69,14 +69,14 @@ CASES = (
     Case("steps_ordered", "'mosaic' comes after last_step 'init'", S2 | {"first_step": "mosaic", "last_step": "init"}),
     Case("pixel_size_fits", "looks like degrees", S2 | {"spatial_resolution": 0.0001}),
     Case("classes_in_two_files", "is the same file as nomenclature_path", S2 | {"color_table": "classes.txt"}),
-    Case("outputs_apart", "lies in the folder of products", S2 | {"output_path": "s2/out"}),
+    Case("outputs_apart", "is in the folder of products", S2 | {"output_path": "s2/out"}),
     Case("outputs_apart", "would delete", S2 | {"output_path": ".", "remove_output_path": True}),
     Case("radar_settings_read", "empty.ini: [Paths] Output is missing", {"s1_path": "empty.ini"}),
     Case("radar_settings_read", "no effect of [Paths] SRTM", {"s1_path": "s1.ini"}, refused=False),
-    Case("radar_settings_read", "lie in one another", {"s1_path": "s1.ini", "output_path": "images/out"}),
+    Case("radar_settings_read", "overlaps the folder of the images", {"s1_path": "s1.ini", "output_path": "images/out"}),
     Case(
         "radar_settings_read",
-        "lie in one another",
+        "overlaps the folder of the images",
         {"s1_path": "s1.ini", "output_path": ".", "remove_output_path": True},
     ),
     Case(

@@ -176,7 +176,7 @@ def radar_settings_read(chain: Chain) -> Iterator[Finding]:
         yield Finding("chain", path, f"{ini}: {warning}", fatal=False)
     output, images = _real(chain.output_path), _real(settings.output)
     if output.is_relative_to(images) or (chain.remove_output_path and images.is_relative_to(output)):
-        text = f"and the images of Sentinel-1 in {images} contain each other; choose another folder"
+        text = f"overlaps the folder of the images of Sentinel-1, {images}; choose another folder"
         yield Finding("chain", ("output_path",), text)
 
 
