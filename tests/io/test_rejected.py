@@ -69,7 +69,7 @@ def test_another_name_is_told_with_an_example_of_a_product(
     assert near_miss(spec, str(tmp_path), entry(tmp_path, name, is_folder)) == ""
     assert rejection_reason(spec, str(tmp_path), name) == told
     pattern = rejection_reason(replace(spec, example=""), str(tmp_path), name)
-    assert pattern == (f"no name of a product; names must match {spec.product}" if is_folder else told)
+    assert pattern == (f"not a product name; names must match {spec.product}" if is_folder else told)
 
 
 def test_a_folder_of_products_is_one_level_too_deep_unless_they_are_of_another_sensor(tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ from shapely import box
 
 from iota2.core.graph import Key, Several
 from iota2.core.losses import Amount
+from iota2.core.remarks import texts_of
 from iota2.errors import InputError
 from iota2.io.tables.classes import read_classes
-from iota2.io.tables.notes import read_notes
 from iota2.io.tables.polygon_losses import read_class_losses
+from iota2.io.tables.remark_lists import read_remarks
 from iota2.io.tables.vectors import read_sqlite, read_vector, write_shapefile, write_sqlite
 from iota2.steps.sampling import envelopes, formatting, merge_polygons, reference, regions
 from tests.steps.helpers import (
@@ -113,8 +114,8 @@ def test_polygons_have_code_region_and_side_and_what_is_lost_has_its_reason(
         1: {"drawn": Amount(2, 8), "cloud_threshold": Amount(0, 2)},
         2: {"drawn": Amount(2, 8), "outside_tiles": Amount(1, 4)},
     }
-    notes = " ".join(read_notes(tmp_path / "notes.json"))
-    assert "1 of 4 polygons lie outside the tiles" in notes
+    notes = " ".join(texts_of(read_remarks(tmp_path / "notes.json")))
+    assert "1 of 4 polygons are outside the tiles" in notes
     assert "Class maize (2) has a single polygon in region east" in notes
 
 
