@@ -11,7 +11,7 @@ import pytest
 
 from iota2.chains import BUILDERS, chain_of, find_builders
 from iota2.chains.load import load_config
-from iota2.core.builder import Builder
+from iota2.core.builder import Builder, Chain
 from iota2.errors import ConfigError, UserError
 from tests.config.helpers import loaded
 
@@ -19,7 +19,7 @@ OWN = '''
 """A builder."""
 
 from iota2 import layout
-from iota2.core.builder import Builder
+from iota2.core.builder import Builder, Chain
 from iota2.core.graph import Artifact, Step
 from iota2.steps.prepare import recipe
 
@@ -78,6 +78,29 @@ def test_a_file_that_changes_is_read_anew_and_its_steps_run_again(mine: Path) ->
     (after,) = find_builders(["Own"], [mine])
     assert after.steps[1].version != before.steps[1].version
     assert after.steps[0] is before.steps[0], "a step of the program is the same"
+
+
+def test_a_helper_file_that_changes_makes_steps_run_again(mine: Path) -> None:
+    (mine / "_helper.py").write_text("NAME = 'done'\n", encoding="utf-8")
+    (before,) = find_builders(["Own"], [mine])
+    (mine / "_helper.py").write_text("NAME = 'done otherwise'\n", encoding="utf-8")
+    assert find_builders(["Own"], [mine])[0].steps[1].version != before.steps[1].version
+
+
+def test_a_builder_may_consist_of_steps_of_the_program_alone(mine: Path) -> None:
+    (mine / "own.py").write_text(OWN.replace("(recipe.STEP, STEP)", "(recipe.STEP,)"), encoding="utf-8")
+    (own,) = find_builders(["Own"], [mine])
+    assert own.steps == BUILDERS[0].steps[:1]
+
+
+def test_builders_of_the_user_share_their_steps_and_leave_no_files(mine: Path) -> None:
+    other = OWN + 'OTHER = Builder("Other", "A file.", (STEP,), frozenset({"images"}))\n'
+    (mine / "own.py").write_text(other, encoding="utf-8")
+    imported = "from iota2.chains.classification import CLASSIFICATION\nfrom iota2_builders.own import OWN\n"
+    (mine / "second.py").write_text(imported, encoding="utf-8")
+    chain = Chain(find_builders(["Own", "Other"], [mine]))
+    assert [step.name for step in chain.steps].count("ownStep") == 1
+    assert sorted(path.name for path in mine.iterdir()) == ["own.py", "second.py"]
 
 
 @pytest.mark.parametrize(

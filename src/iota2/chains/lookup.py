@@ -8,7 +8,7 @@ from pathlib import Path
 
 from iota2 import layout
 from iota2.chains.classification import CLASSIFICATION
-from iota2.chains.user_builders import builder_files, builders_in
+from iota2.chains.user_builders import builders_in, python_files
 from iota2.config.options.fields import NOT_YET
 from iota2.config.options.schema import Config
 from iota2.core.builder import Builder, Chain
@@ -35,7 +35,7 @@ def find_builders(names: Sequence[str], folders: Sequence[Path] = ()) -> tuple[B
 
     Raises UserError for an unknown or ambiguous name, and for files that cannot be imported.
     """
-    stamps = tuple((file, file.stat().st_mtime_ns) for file in builder_files(folders))
+    stamps = tuple((file, file.stat().st_mtime_ns) for file in python_files(folders))
     known = _known(tuple(folders), stamps)
     return tuple(known[_name(name, known)] for name in names)
 
@@ -44,7 +44,7 @@ def find_builders(names: Sequence[str], folders: Sequence[Path] = ()) -> tuple[B
 def _known(folders: tuple[Path, ...], stamps: tuple[tuple[Path, int], ...]) -> Mapping[str, Builder]:
     """Builders by squeezed spelling of each name; cached until a file changes."""
     known: dict[str, Builder] = {}
-    for builder in (*BUILDERS, *(builders_in(folders) if folders else ())):
+    for builder in (*BUILDERS, *(builders_in(folders, BUILDERS) if folders else ())):
         for name in (builder.name, *builder.aliases):
             if known.setdefault(squeezed(name), builder) is not builder:
                 raise UserError(f"{builder.source}: another builder has the name {name}; rename it")

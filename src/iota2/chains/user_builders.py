@@ -34,48 +34,54 @@ def use_folders(folders: Sequence[Path]) -> None:
     importlib.invalidate_caches()
 
 
-def builder_files(folders: Sequence[Path]) -> list[Path]:
-    """Python files of some folders, by folder and name, except helper modules, whose names begin with ``_``."""
-    return [file for folder in folders for file in sorted(folder.glob("*.py")) if not file.name.startswith("_")]
+def python_files(folders: Sequence[Path]) -> list[Path]:
+    """All Python files of some folders, by folder and name."""
+    return [file for folder in folders for file in sorted(folder.glob("*.py"))]
 
 
-def builders_in(folders: Sequence[Path]) -> list[Builder]:
+def builders_in(folders: Sequence[Path], known: Sequence[Builder] = ()) -> list[Builder]:
     """The builders in the Python files of some folders, by folder and file name.
 
-    Every public value of type ``Builder`` is used. Raises UserError for a file that cannot be imported, with the line
-    of the error, and when no file defines a builder.
+    Every public value of type ``Builder`` is used, except those of ``known`` that a file imports; files whose names
+    begin with ``_`` are for the others to import. Steps with functions in these files run again when any of the files
+    changes. Raises UserError for a file that cannot be imported, with the line of the error, and when no file defines a
+    builder.
     """
     use_folders(folders)
-    found = [builder for file in builder_files(folders) for builder in _builders_of(file)]
+    files = python_files(folders)
+    found: dict[int, tuple[Builder, Path]] = {}
+    for file in files:
+        for name, value in vars(_imported(file)).items() if not file.name.startswith("_") else ():
+            if isinstance(value, Builder) and not name.startswith("_") and value not in known:
+                found.setdefault(id(value), (value, file))
     if not found:
         raise UserError(f"no Python file in {', '.join(map(str, folders))} has a Builder; see the how-to on builders")
-    return found
+    version = int.from_bytes(hashlib.sha256(b"".join(file.read_bytes() for file in files)).digest()[:6])
+    return _versioned(list(found.values()), version)
 
 
-def _builders_of(file: Path) -> list[Builder]:
-    module = _imported(file)
-    source = hashlib.sha256(file.read_bytes()).digest()
-    values = [value for name, value in vars(module).items() if isinstance(value, Builder) and not name.startswith("_")]
-    own = {id(value): value for value in values if any(step.run.__module__ == module.__name__ for step in value.steps)}
-    return [_marked(builder, module.__name__, int.from_bytes(source[:6]), file) for builder in own.values()]
-
-
-def _marked(builder: Builder, module: str, digest: int, file: Path) -> Builder:
-    """The builder, with steps of the file versioned by its content, so that they run again when it changes."""
+def _versioned(found: Sequence[tuple[Builder, Path]], version: int) -> list[Builder]:
+    """The builders with their files, and with this version of each step of the user; shared steps stay shared."""
+    steps: dict[int, Step] = {}
 
     def versioned(step: Step) -> Step:
-        return replace(step, version=digest) if step.run.__module__ == module else step
+        if not step.run.__module__.startswith(f"{PACKAGE}."):
+            return step
+        return steps.setdefault(id(step), replace(step, version=version))
 
-    return replace(builder, steps=tuple(map(versioned, builder.steps)), source=str(file))
+    return [replace(one, steps=tuple(map(versioned, one.steps)), source=str(file)) for one, file in found]
 
 
 def _imported(file: Path) -> ModuleType:
     if not file.stem.isidentifier():
         raise UserError(f"{file}: cannot be imported under this name; expected letters, digits and _")
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # the folder is the user's, and always read anew
     try:
         return importlib.import_module(f"{PACKAGE}.{file.stem}")
     except Exception as err:
         raise UserError(f"{file}{_line_of(err, file)}: {type(err).__name__}: {message_of(err)}") from err
+    finally:
+        sys.dont_write_bytecode = writes
 
 
 def _line_of(err: Exception, file: Path) -> str:
