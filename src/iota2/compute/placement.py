@@ -32,7 +32,6 @@ Range = tuple[int, int]
 
 _TIE = 1e-6
 """Distance below a pixel edge within which a centre counts as on it, so that rounding does not decide."""
-_HOLD = 1e-9
 _REACH = {"cubic": 2.0, "bilinear": 1.0, "nearest": 0.5}
 """Half-width of each kernel in pixels of the coarser lattice."""
 
