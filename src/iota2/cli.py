@@ -569,7 +569,7 @@ def _count(text: str) -> int:
 def _exit_code(code: int) -> int:
     """Exit code of iota2 for one of the parser; an interrupt is reported."""
     if code == EXIT_INTERRUPTED:
-        print("Interrupted; no file is incomplete, and finished results are kept.", file=sys.stderr)
+        print("Interrupted; no file is incomplete, and completed jobs are kept.", file=sys.stderr)
     return EXIT_USER if code == PARSER_EXIT else code
 
 

@@ -180,7 +180,7 @@ def test_asked_to_stop_it_stops_cleanly_and_goes_on_later(
     process.send_signal(number)
     printed, _ = process.communicate(timeout=60)
     assert process.returncode == 130, printed
-    assert "finished results are kept" in printed
+    assert "completed jobs are kept" in printed
     assert "Traceback" not in printed
     states = {line.split()[0] for line in (root / "IOTA2_tasks_status.txt").read_text().splitlines()}
     assert "waiting" in states

@@ -177,7 +177,7 @@ def test_a_job_that_ends_before_its_worker_has_connected_is_asked_for_again(
     system.tell("scancel", first)
     said, _ = process.communicate(timeout=400)
     assert process.returncode == 0, said
-    assert "1 of its jobs ended before their workers had connected" in said
+    assert "1 of its jobs ended before their workers connected" in said
     assert digests(config.chain.output_path) == expected
 
 
@@ -186,8 +186,8 @@ def test_when_no_worker_ever_connects_the_run_stops_and_says_where_to_read_why(c
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 1, said
     last = said[said.index("error: ") :]
-    assert "3 times in a row, and there is no other worker" in last
-    log = re.search(r"log is (.+worker-\d+\.log) and ends: no such module", last)
+    assert "3 times in a row, and there are no other workers" in last
+    log = re.search(r"log of the last one: (.+worker-\d+\.log), which ends: no such module", last)
     assert log, last
     assert Path(log[1]).is_file()
     assert len(list(Path(log[1]).parent.glob("*.log"))) == 2 * 3
