@@ -42,6 +42,7 @@ def iota2_of(packages: Path, *arguments: object) -> subprocess.CompletedProcess[
     return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=packages, check=False)
 
 
+@pytest.mark.long
 def test_a_sensor_is_one_description_and_nothing_else(case: Case, packages: Path) -> None:
     products = {"s2_path": None, "made_up_path": str(case.files.s2_path)}
     config = case.configured(chain=products, Made_up={"temporal_resolution": 20})

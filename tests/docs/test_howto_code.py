@@ -196,6 +196,7 @@ def test_the_page_about_indices_makes_an_index(world: Case, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_program_that_registers_an_index_maps_with_it(world: Case, tmp_path: Path) -> None:
     followed(ROOT / "docs/howto/add-an-index.md", tmp_path)
     config = configured(world, tmp_path, {}, arg_train={"features": ["DVI"]})
@@ -234,8 +235,15 @@ def test_the_page_about_classifiers_makes_a_classifier(world: Case, tmp_path: Pa
     assert "500.0" in card
 
 
-@pytest.mark.parametrize("names", [["ClearShare"], ["I2Classification", "ClearShare"]])
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(
+    ("names", "workers"),
+    [
+        (["ClearShare"], 1),
+        pytest.param(["ClearShare"], 0, marks=pytest.mark.long),
+        pytest.param(["I2Classification", "ClearShare"], 0, marks=pytest.mark.long),
+        pytest.param(["I2Classification", "ClearShare"], 1, marks=pytest.mark.long),
+    ],
+)
 @pytest.mark.slow
 def test_the_page_about_builders_makes_a_builder(world: Case, tmp_path: Path, names: list[str], workers: int) -> None:
     followed(ROOT / "docs/howto/add-a-builder.md", tmp_path)
