@@ -35,7 +35,7 @@ FULL_TILE = 10980
 LARGEST, PATCH = 5000, 1830
 """A tile of a longer side is a patch of so many pixels laid beside itself."""
 SPLIT = 7
-"""So many of the ten classes of the world count as two, drawn by polygon: nothing tells these apart but chance. So
+"""So many of the ten classes of the world count as two, drawn by polygon: nothing reports these apart but chance. So
 trees grow as deep as with real, mixed classes."""
 SQUARE, ACROSS = 6, 40
 """Reference polygons: squares of so many pixels, so many in a row and in a column of the tile."""

@@ -14,10 +14,10 @@ from benchmarks.figures import Figures
 def bench_plan(figures: Figures, pytestconfig: pytest.Config, tmp_path: Path) -> None:
     """Planning, and looking whether all is as it was."""
     tiles: Any = pytestconfig.getoption("--plan-tiles")
-    told = plan.measured(tiles, tmp_path)
-    note, memory = f"{told['jobs']} jobs", told["memory"]
-    figures.add("planning", "plan", [told["plan"]], memory=memory, note=note)
-    figures.add("planning", "check that all is up to date", [told["check"]], memory=memory, note=note)
+    message = plan.measured(tiles, tmp_path)
+    note, memory = f"{message['jobs']} jobs", message["memory"]
+    figures.add("planning", "plan", [message["plan"]], memory=memory, note=note)
+    figures.add("planning", "check that all is up to date", [message["check"]], memory=memory, note=note)
 
 
 def bench_up_to_date(figures: Figures, rounds: int, tmp_path: Path) -> None:

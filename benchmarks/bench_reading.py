@@ -1,4 +1,4 @@
-"""Reading alone, of every kind of file that archives have: from the bytes to series on the lattice of the tile."""
+"""Reading alone, of every kind of file that archives have: from the bytes to series on the grid of the tile."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Reading:
         return list(found.values())
 
     def read(self, *, series: bool) -> None:
-        """Decode all blocks; with ``series``, bring them onto the lattice of the tile."""
+        """Decode all blocks; with ``series``, bring them onto the grid of the tile."""
         with series_reader(self.scene, self.recipe) as reader:
             for block, decoded in reader.blocks(self.blocks):
                 for part in self.within(block) if series else ():

@@ -156,14 +156,14 @@ def bench_write(
     """Labels and confidence to files, compressed."""
     ground = grounds(megapixels)
     rows = max(block.rows[1] for block in ground.blocks)
-    lattice = ground.scene.geobox[0:rows, :]
+    grid = ground.scene.geobox[0:rows, :]
     found = ground.prediction
     labels, confidence = found.labels.astype(np.uint8), found.confidence
 
     def write() -> None:
         with (
-            RasterWriter(tmp_path / "labels.tif", RasterProfile(lattice, "uint8", nodata=0)) as first,
-            RasterWriter(tmp_path / "confidence.tif", RasterProfile(lattice, "float32", nodata=0)) as second,
+            RasterWriter(tmp_path / "labels.tif", RasterProfile(grid, "uint8", nodata=0)) as first,
+            RasterWriter(tmp_path / "confidence.tif", RasterProfile(grid, "float32", nodata=0)) as second,
         ):
             for block in ground.blocks:
                 for part in ground.within(block):

@@ -17,7 +17,7 @@ POINTS = 50_000
 
 
 def bench_chain(figures: Figures, finished: Callable[[float], Any], megapixels: float) -> None:
-    """``iota2 run`` from nothing; the seconds of the jobs of its longer steps are told beside."""
+    """``iota2 run`` from nothing; the seconds of the jobs of its longer steps are reported beside."""
     run = finished(megapixels)
     if run.seconds is None:
         pytest.skip("the run was there before")
@@ -35,16 +35,16 @@ def bench_chain(figures: Figures, finished: Callable[[float], Any], megapixels: 
 def bench_step(figures: Figures, finished: Callable[[float], Any], megapixels: float, name: str, rounds: int) -> None:
     """All jobs of a step, one after the other, on one thread; what is compiled comes from the cache."""
     run = finished(megapixels)
-    told = call("step", run.archive.config, "--step", name, "--rounds", _fewer(rounds, megapixels))
-    size = {"megapixels": run.archive.megapixels, "memory": told["memory"]}
-    figures.add("steps", name, told["processor" if figures.processor else "seconds"], pixels=run.pixels, **size)
+    message = call("step", run.archive.config, "--step", name, "--rounds", _fewer(rounds, megapixels))
+    size = {"megapixels": run.archive.megapixels, "memory": message["memory"]}
+    figures.add("steps", name, message["processor" if figures.processor else "seconds"], pixels=run.pixels, **size)
 
 
 def bench_extraction(figures: Figures, finished: Callable[[float], Any], megapixels: float, rounds: int) -> None:
     """50,000 points all over the tile, against the time to decode it once."""
     run = finished(megapixels)
-    told = call("extraction", run.archive.config, "--points", POINTS, "--rounds", _fewer(rounds, megapixels))
-    _note_extraction(figures, told, run.pixels, run.archive.megapixels)
+    message = call("extraction", run.archive.config, "--points", POINTS, "--rounds", _fewer(rounds, megapixels))
+    _note_extraction(figures, message, run.pixels, run.archive.megapixels)
 
 
 def bench_compiling(figures: Figures, finished: Callable[[float], Any], megapixels: float, tmp_path: Path) -> None:
@@ -63,15 +63,15 @@ def bench_full_tile(figures: Figures, bench_data: Path, pytestconfig: pytest.Con
     if not pytestconfig.getoption("--full-tile"):
         pytest.skip("a full tile takes some gigabytes and half an hour: --full-tile")
     made = archive(bench_data, FULL_TILE, distinct=2)
-    told = call("extraction", made.config, "--points", POINTS)
-    _note_extraction(figures, told, FULL_TILE**2, made.megapixels)
+    message = call("extraction", made.config, "--points", POINTS)
+    _note_extraction(figures, message, FULL_TILE**2, made.megapixels)
 
 
-def _note_extraction(figures: Figures, told: dict[str, Any], pixels: int, megapixels: float) -> None:
+def _note_extraction(figures: Figures, message: dict[str, Any], pixels: int, megapixels: float) -> None:
     floor, which = "decode, every byte once", "processor" if figures.processor else "seconds"
-    figures.add("extraction", floor, told["floor"][which], pixels=pixels, megapixels=megapixels)
-    name, more = f"{POINTS} points all over the tile", {"memory": told["memory"], "reference": floor}
-    figures.add("extraction", name, told[which], pixels=pixels, megapixels=megapixels, **more)
+    figures.add("extraction", floor, message["floor"][which], pixels=pixels, megapixels=megapixels)
+    name, more = f"{POINTS} points all over the tile", {"memory": message["memory"], "reference": floor}
+    figures.add("extraction", name, message[which], pixels=pixels, megapixels=megapixels, **more)
 
 
 def _fewer(rounds: int, megapixels: float) -> int:

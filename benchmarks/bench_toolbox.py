@@ -178,10 +178,10 @@ def bench_image_classifier(
     figures.add(GROUP, "ImageClassifier", seconds, pixels=pixels, note=note, **size)
     figures.add(GROUP, "starting and loading the forest, ImageClassifier", started, **size)
     options = ("--model", folder, "--raster", raster.whole, "--out", tmp_path / "ours.tif", "--threads", CORES)
-    told = call("predict", finished(megapixels).archive.config, *options, "--rounds", rounds)
-    more = {"memory": told["memory"], "reference": "ImageClassifier", **size}
+    message = call("predict", finished(megapixels).archive.config, *options, "--rounds", rounds)
+    more = {"memory": message["memory"], "reference": "ImageClassifier", **size}
     name = "iota2, the same raster of features"
-    taken = told["processor" if toolbox.processor else "seconds"]
+    taken = message["processor" if toolbox.processor else "seconds"]
     figures.add(GROUP, name, taken, pixels=raster.pixels, **more)
 
 

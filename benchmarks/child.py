@@ -40,7 +40,7 @@ ROWS = 16
 
 
 def call(task: str, config: Path, *options: object, **environment: str) -> dict[str, Any]:
-    """What a child tells; RuntimeError with what it wrote when it fails."""
+    """What a child reports; RuntimeError with what it wrote when it fails."""
     command = [sys.executable, "-m", "benchmarks.child", task, str(config), *map(str, options)]
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
@@ -97,8 +97,8 @@ def predict(config: Config, options: argparse.Namespace) -> dict[str, Any]:
     """Labels of a raster of features, read and written block by block, on all ``threads``."""
     model = load_model(options.model)
     with RasterReader(options.raster) as source:
-        lattice = source.geobox
-    pieces = list(blocks("features", lattice, (ROWS, lattice.shape.x)))
+        grid = source.geobox
+    pieces = list(blocks("features", grid, (ROWS, grid.shape.x)))
 
     def labels(number: int) -> np.ndarray:
         with RasterReader(options.raster) as source:
@@ -110,7 +110,7 @@ def predict(config: Config, options: argparse.Namespace) -> dict[str, Any]:
     def work() -> None:
         with (
             gdal_environment(),
-            RasterWriter(options.out, RasterProfile(lattice, "uint8", nodata=0)) as writer,
+            RasterWriter(options.out, RasterProfile(grid, "uint8", nodata=0)) as writer,
             ThreadPoolExecutor(options.threads) as pool,
         ):
             for piece, found in zip(pieces, pool.map(labels, range(len(pieces))), strict=True):

@@ -70,7 +70,7 @@ class Figures:
         return figure
 
     def to_json(self) -> dict[str, Any]:
-        """All that is needed to read the figures elsewhere; nothing that tells whose machine it was."""
+        """All that is needed to read the figures elsewhere; nothing that reports whose machine it was."""
         return {
             "date": datetime.now(UTC).strftime("%Y-%m-%d"),
             "machine": machine(),
@@ -127,8 +127,8 @@ def _processor() -> str:
 def _caches() -> dict[str, str]:
     """Size of the data caches of the first core, by level."""
     folders = sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"))
-    told = [{name: (folder / name).read_text().strip() for name in ("level", "type", "size")} for folder in folders]
-    return {cache["level"]: cache["size"] for cache in told if cache["type"] != "Instruction"}
+    message = [{name: (folder / name).read_text().strip() for name in ("level", "type", "size")} for folder in folders]
+    return {cache["level"]: cache["size"] for cache in message if cache["type"] != "Instruction"}
 
 
 def _short(value: float) -> float:

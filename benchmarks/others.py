@@ -60,7 +60,7 @@ def of_other_zone(made: Archive, pixel: int) -> SensorScene:
 
 
 def beside(made: Archive, sensor: SensorScene) -> Scene:
-    """A sensor on the lattice of the archive."""
+    """A sensor on the grid of the archive."""
     return Scene(TILE, native_geobox(in_strips(made)), (sensor,))
 
 
@@ -95,7 +95,7 @@ def _as_esa(spec: SensorSpec, original: Acquisition) -> dict[str, Layer]:
 
 
 def _turned(spec: SensorSpec, original: Acquisition, *, pixel: int) -> dict[str, Layer]:
-    """Bands and clouds of a product, laid on a lattice of another zone that covers the tile: not where they belong, but
+    """Bands and clouds of a product, laid on a grid of another zone that covers the tile: not where they belong, but
     as hard to decode."""
     fine = FINE_BANDS
     names = [fine[number % len(fine)] for number in range(len(spec.bands))]
@@ -114,7 +114,7 @@ def _read(path: str) -> Layer:
 
 
 def _covering(tile: GeoBox, pixel: int) -> GeoBox:
-    """The lattice of another zone that covers a tile, and some pixels around."""
+    """The grid of another zone that covers a tile, and some pixels around."""
     box, margin = tile.boundingbox, 4 * pixel
     transformer = Transformer.from_crs(str(tile.crs), OTHER_ZONE, always_xy=True)
     left, bottom, right, top = transformer.transform_bounds(box.left, box.bottom, box.right, box.top, densify_pts=101)

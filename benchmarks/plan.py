@@ -76,14 +76,14 @@ def measured(tiles: int, folder: Path) -> dict[str, Any]:
     prepare_run(tiles, folder)
     command = [sys.executable, "-m", "benchmarks.plan", str(tiles), str(folder)]
     done = subprocess.run(command, cwd=Path(__file__).parents[1], check=True, capture_output=True, text=True)
-    told: dict[str, Any] = json.loads(done.stdout)
-    if set(told["states"]) != {"fresh"}:
-        raise RuntimeError(f"jobs that are not up to date: {told['states']}")
-    return told
+    message: dict[str, Any] = json.loads(done.stdout)
+    if set(message["states"]) != {"fresh"}:
+        raise RuntimeError(f"jobs that are not up to date: {message['states']}")
+    return message
 
 
 def measure(tiles: int, folder: Path) -> dict[str, Any]:
-    """What ``measured`` tells, here."""
+    """What ``measured`` reports, here."""
     root, config = folder / "results", load_config(folder / "world" / "demo.cfg")
     started = time.perf_counter()
     plan = planned(config, tiles, root)

@@ -51,7 +51,7 @@ def windows(
 
 
 def _exact(scene: Scene, grid, block: Block) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Rows and columns of the same ground on a lattice of the same corner."""
+    """Rows and columns of the same ground on a grid of the same corner."""
     own, other = resolution(scene.geobox), resolution(grid)
     ratio = own[0] / other[0]
     rows, cols = ((round(first * ratio), round(last * ratio)) for first, last in (block.rows, block.cols))

@@ -1,4 +1,4 @@
-"""The made-up world seen on another lattice: displaced images, and a finer image to align them with."""
+"""The made-up world seen on another grid: displaced images, and a finer image to align them with."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from iota2.testing.world import World
 
 @dataclass(frozen=True)
 class Seen(World):
-    """A world whose bands are those of a lattice of its own."""
+    """A world whose bands are those of a grid of its own."""
 
-    lattice: GeoBox
+    grid: GeoBox
 
     @property
     def geobox(self) -> GeoBox:
-        return self.lattice
+        return self.grid
 
 
 def displaced(world: World, right: float, down: float) -> Seen:

@@ -39,8 +39,8 @@ class Outcome:
     """Largest memory of the process, bytes."""
 
     @property
-    def told(self) -> str:
-        """All that it said."""
+    def output(self) -> str:
+        """Standard output and errors, one after the other."""
         return self.out + self.err
 
 

@@ -106,17 +106,17 @@ def test_check_reads_headers_and_writes_nothing(
     assert not world.output.exists()
 
 
-def test_all_problems_of_a_configuration_are_told_at_once_with_exit_code_1(
+def test_all_problems_of_a_configuration_are_reported_at_once_with_exit_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], world: WorldFiles, tmp_path: Path
 ) -> None:
     text = world.config.read_text(encoding="utf-8").replace("list_tile", "list_tiles")
     broken = tmp_path / "broken.cfg"
     broken.write_text(text.replace("runs : 1", "runs : 0"), encoding="utf-8")
     assert call(monkeypatch, "run", str(broken)) == 1
-    told = capsys.readouterr().err
-    assert "list_tiles" in told
-    assert "runs" in told
-    assert "Traceback" not in told
+    message = capsys.readouterr().err
+    assert "list_tiles" in message
+    assert "runs" in message
+    assert "Traceback" not in message
 
 
 def test_run_prints_steps_progress_and_products(
@@ -152,11 +152,11 @@ def test_a_failed_job_gives_exit_code_2_and_names_its_log(
     data[first_strip : first_strip + 100] = b"\xff" * 100
     band.write_bytes(data)
     code = call(monkeypatch, "run", str(files.config), "--workers", "0")
-    told = capsys.readouterr().err
+    message = capsys.readouterr().err
     assert code == 2
-    assert re.search(r"\d+ of \d+ jobs failed", told)
-    assert band.name in told
-    log = Path(re.search(r"log: (.*\.err)", told)[1])  # type: ignore[index]
+    assert re.search(r"\d+ of \d+ jobs failed", message)
+    assert band.name in message
+    log = Path(re.search(r"log: (.*\.err)", message)[1])  # type: ignore[index]
     assert band.name in log.read_text(encoding="utf-8")
 
 
@@ -203,7 +203,7 @@ def test_a_mistake_on_the_legacy_command_line_is_the_users(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (("-nb_parallel_tasks", "-1"), "expected a whole number ≥ 0 and ≤ 10000, got -1"),
         (("-nb_parallel_tasks", "two"), "expected a whole number ≥ 0 and ≤ 10000, got two"),
@@ -212,13 +212,13 @@ def test_a_mistake_on_the_legacy_command_line_is_the_users(
         (("-restart_from", "/nonexistent"), "there is no file /nonexistent"),
     ],
 )
-def test_a_wrong_value_on_the_legacy_command_line_is_told_before_anything_runs(
-    world: WorldFiles, tmp_path: Path, arguments: tuple[str, ...], told: str
+def test_a_wrong_value_on_the_legacy_command_line_is_reported_before_anything_runs(
+    world: WorldFiles, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     config = configured(world, tmp_path)
     with pytest.raises(UserError) as error:
         legacy(["-config", str(config.source), *arguments])
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert not config.chain.output_path.exists()
 
 

@@ -24,10 +24,10 @@ from tests.chain.helpers import command
 
 TILE = "T31TCJ"
 DAYS = (date(2018, 3, 2), date(2018, 3, 12), date(2018, 5, 11))
-LATTICE = GeoBox.from_bbox((300000, 4900000, 300320, 4900240), "EPSG:32631", resolution=10)
+GRID = GeoBox.from_bbox((300000, 4900000, 300320, 4900240), "EPSG:32631", resolution=10)
 COARSE = GeoBox.from_bbox((300000, 4900000, 300320, 4900240), "EPSG:32631", resolution=20)
 S2 = builtin_specs()["Sentinel_2"]
-GRIDS = {"": LATTICE, **dict.fromkeys(("B5", "B6", "B7", "B8A", "B11", "B12"), COARSE)}
+GRIDS = {"": GRID, **dict.fromkeys(("B5", "B6", "B7", "B8A", "B11", "B12"), COARSE)}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def asked(capsys: pytest.CaptureFixture[str], name: str, folder: Path) -> tuple[
 def reasons(content: Any) -> dict[str, str]:
     """Entries that are passed over in the folder of the only tile."""
     (tile,) = content["tiles"]
-    found: dict[str, str] = tile["passed_over"]
+    found: dict[str, str] = tile["ignored"]
     return found
 
 
@@ -84,10 +84,10 @@ def test_a_sensor_has_several_names(capsys: pytest.CaptureFixture[str], name: st
 @pytest.mark.parametrize("name", ["userFeat", "userfeat", "user_feat_path"])
 def test_layers_are_no_sensor_and_shown_elsewhere(capsys: pytest.CaptureFixture[str], name: str) -> None:
     code, _, error = command(capsys, "sensors", name)
-    told = " ".join(error.split())
+    message = " ".join(error.split())
     assert code == 1
-    assert f"'{name}' is not a sensor: its layers have no products. `iota2 check`" in told
-    assert "chain.user_feat_path" in told
+    assert f"'{name}' is not a sensor: its layers have no products. `iota2 check`" in message
+    assert "chain.user_feat_path" in message
 
 
 def test_a_sensor_that_does_not_exist_is_refused_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,7 +96,7 @@ def test_a_sensor_that_does_not_exist_is_refused_with_the_nearest(capsys: pytest
     assert "did you mean Sentinel_2_S2C?" in error
 
 
-def test_a_good_folder_is_told_with_dates_lattices_and_the_options_to_set(
+def test_a_good_folder_is_reported_with_dates_grids_and_the_options_to_set(
     capsys: pytest.CaptureFixture[str], archive: Path
 ) -> None:
     before = sorted(archive.rglob("*"))
@@ -110,7 +110,7 @@ def test_a_good_folder_is_told_with_dates_lattices_and_the_options_to_set(
     (tile,) = content["tiles"]
     assert content["usable"]
     assert (tile["dates"], tile["first"], tile["last"]) == (3, "2018-03-02", "2018-05-11")
-    assert tile["lattices"]["B5"] == {
+    assert tile["grids"]["B5"] == {
         "crs": "EPSG:32631", "rows": 12, "columns": 16, "resolution": [20, 20],
         "bounds": [300000, 4900000, 300320, 4900240],
     }  # fmt: skip
@@ -118,7 +118,7 @@ def test_a_good_folder_is_told_with_dates_lattices_and_the_options_to_set(
     assert sorted(archive.rglob("*")) == before
 
 
-def test_products_of_one_day_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_products_of_one_day_are_reported(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     write_series(S2, tmp_path, TILE, (*DAYS, DAYS[0]), GRIDS)
     code, text, _ = asked(capsys, "Sentinel_2", tmp_path)
     assert code == 0
@@ -127,7 +127,7 @@ def test_products_of_one_day_are_told(capsys: pytest.CaptureFixture[str], tmp_pa
 
 def test_directions_of_radar_are_not_of_one_day(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     for direction, days in (("ASC", DAYS[:1]), ("DES", (DAYS[0], DAYS[0]))):
-        write_series(builtin_specs()["Sentinel_1"].of(direction), tmp_path, TILE, days, {"": LATTICE})
+        write_series(builtin_specs()["Sentinel_1"].of(direction), tmp_path, TILE, days, {"": GRID})
     _, text, _ = asked(capsys, "Sentinel_1", tmp_path)
     assert text.count("of 2018-03-02: their clear pixels are averaged") == 1
     assert "2 products of 2018-03-02" in text
@@ -148,7 +148,7 @@ def test_a_product_is_not_the_folder_to_give(capsys: pytest.CaptureFixture[str],
     assert f"is a product. Give the folder of its tile, {archive / TILE}." in error
 
 
-def test_missing_files_are_told_by_product_and_band(capsys: pytest.CaptureFixture[str], archive: Path) -> None:
+def test_missing_files_are_reported_by_product_and_band(capsys: pytest.CaptureFixture[str], archive: Path) -> None:
     last = max((archive / TILE).iterdir(), key=lambda path: path.name)
     next(last.glob("*_FRE_B8A.tif")).unlink()
     next(last.glob("MASKS/*_SAT_R1.tif")).unlink()
@@ -162,7 +162,7 @@ def test_missing_files_are_told_by_product_and_band(capsys: pytest.CaptureFixtur
     assert "chain.s2_path" not in text
 
 
-def test_files_that_cannot_be_read_are_told(capsys: pytest.CaptureFixture[str], archive: Path) -> None:
+def test_files_that_cannot_be_read_are_reported(capsys: pytest.CaptureFixture[str], archive: Path) -> None:
     path = next((archive / TILE).glob("*20180312*/*_FRE_B3.tif"))
     path.write_text("<html>Not found</html>", encoding="utf-8")
     code, text, content = asked(capsys, "Sentinel_2", archive)
@@ -172,9 +172,9 @@ def test_files_that_cannot_be_read_are_told(capsys: pytest.CaptureFixture[str], 
     assert problem.startswith(str(path))
 
 
-def test_a_date_on_another_lattice_would_stop_a_run(capsys: pytest.CaptureFixture[str], archive: Path) -> None:
+def test_a_date_on_another_grid_would_stop_a_run(capsys: pytest.CaptureFixture[str], archive: Path) -> None:
     shutil.rmtree(next((archive / TILE).glob("*20180511*")))
-    moved = GeoBox(LATTICE.shape, LATTICE.affine.translation(0.5, 0) @ LATTICE.affine, "EPSG:32631")
+    moved = GeoBox(GRID.shape, GRID.affine.translation(0.5, 0) @ GRID.affine, "EPSG:32631")
     write_series(S2, archive, TILE, DAYS[2:], GRIDS | {"B3": moved}, seed=1)
     code, text, content = asked(capsys, "Sentinel_2", archive)
     assert code == 1
@@ -199,26 +199,26 @@ NEAR = {
 }  # fmt: skip
 
 
-def test_what_is_passed_over_has_a_reason(capsys: pytest.CaptureFixture[str], archive: Path) -> None:
+def test_what_is_ignored_has_a_reason(capsys: pytest.CaptureFixture[str], archive: Path) -> None:
     lay(archive / TILE, *NEAR)
     code, text, content = asked(capsys, "Sentinel_2", archive)
     assert code == 0
-    told = reasons(content)
-    assert len(told) == len(NEAR)
+    message = reasons(content)
+    assert len(message) == len(NEAR)
     for name, reason in NEAR.items():
         top = name.split("/")[0]
-        assert reason in told[top]
+        assert reason in message[top]
         assert f"    {top}\n" in text
 
 
-def test_a_name_with_something_behind_it_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_name_with_something_behind_it_is_reported(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     name = builtin_specs()["Sentinel_2_S2C"].example
     lay(tmp_path / "T22HBD", f"{name} (1)/")
     _, _, content = asked(capsys, "Sentinel_2_S2C", tmp_path)
     assert reasons(content) == {f"{name} (1)": "' (1)' follows the name of a product"}
 
 
-def test_an_older_landsat_collection_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_an_older_landsat_collection_is_reported(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     lay(
         tmp_path / "199029", "LC08_L2SP_199029_20180512_20200901_01_T1/", "LC08_L1TP_199029_20180528_20200901_02_T1.tar"
     )
@@ -253,9 +253,9 @@ def test_only_a_folder_without_anything_like_a_product_lacks_the_tile(
     """A tile without images may be allowed; images that are not recognized are always a mistake."""
     lay(tmp_path / TILE, *entries)
     (tmp_path / TILE).mkdir(exist_ok=True)
-    with pytest.raises(InputError, match=f"no product of tile {TILE}") as told:
+    with pytest.raises(InputError, match=f"no product of tile {TILE}") as message:
         scan_tile(S2, tmp_path, TILE)
-    assert isinstance(told.value, MissingTile) == missing
+    assert isinstance(message.value, MissingTile) == missing
 
 
 def test_a_tile_with_archives_alone_keeps_a_run_from_starting(
@@ -269,7 +269,7 @@ def test_a_tile_with_archives_alone_keeps_a_run_from_starting(
     assert code == 1
     assert "T31TDJ: 0 products\n" in text
     assert [(tile["tile"], tile["usable"]) for tile in content["tiles"]] == [(TILE, True), ("T31TDJ", False)]
-    assert content["passed_over"] == {
+    assert content["ignored"] == {
         "old": "it contains no product", "empty": "it is empty", "notes.txt": "a file, not a tile folder",
     }  # fmt: skip
 
@@ -302,7 +302,7 @@ def test_archives_beside_the_tile_folders_do_not_hide_these(capsys: pytest.Captu
     lay(archive, f"{S2.example}.zip")
     code, text, content = asked(capsys, "Sentinel_2", archive)
     assert code == 0
-    assert content["passed_over"] == {f"{S2.example}.zip": "an archive; unpack it"}
+    assert content["ignored"] == {f"{S2.example}.zip": "an archive; unpack it"}
     assert f"{TILE}: 3 products" in text
 
 
@@ -312,7 +312,7 @@ def test_a_folder_that_is_not_there_is_a_users_mistake(capsys: pytest.CaptureFix
     assert f"{tmp_path / 'nowhere'}: No such file" in error
 
 
-def test_units_of_each_baseline_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_units_of_each_baseline_are_reported(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     spec = builtin_specs()["Sentinel_2_S2C"]
     write(spec, tmp_path / TILE, DAYS[0])
     write(spec, tmp_path / TILE, DAYS[1], offsets=dict.fromkeys(spec.band_names, -1000.0))
@@ -323,7 +323,7 @@ def test_units_of_each_baseline_are_told(capsys: pytest.CaptureFixture[str], tmp
     assert content["tiles"][0]["products"][1]["scaling"]["B8A"] == [1.0, -1000.0]
 
 
-def test_sentinel_1_tells_its_two_series_and_its_own_folders(
+def test_sentinel_1_reports_its_two_series_and_its_own_folders(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     radar = builtin_specs()["Sentinel_1"]
@@ -344,7 +344,7 @@ def test_a_description_of_the_users_own_will_do(capsys: pytest.CaptureFixture[st
         "name: Mine\nsection: Mine\nproduct: 'day_(?P<date>\\d{7})$'\nbands: [{name: B1, file: '*.tif'}]\nmasks: []\n",
         encoding="utf-8",
     )
-    layer = Layer(np.ones(LATTICE.shape, np.int16), LATTICE)
+    layer = Layer(np.ones(GRID.shape, np.int16), GRID)
     for day in ("2016366", "2018366"):
         write_raster(tmp_path / "images" / "here" / f"day_{day}" / "b.tif", {1: layer})
     code, text, content = asked(capsys, str(description), tmp_path / "images")
@@ -366,7 +366,7 @@ def write(
     offsets: Mapping[str, float] | None = None,
 ) -> None:
     """One made-up product of any sensor."""
-    layers = synthetic_layers(spec, {"": LATTICE}, np.random.default_rng(1), corner=False)
+    layers = synthetic_layers(spec, {"": GRID}, np.random.default_rng(1), corner=False)
     kept = {name: layer for name, layer in layers.items() if name not in without}
     write_product(spec, folder, TILE, day, kept, offsets=offsets)
 

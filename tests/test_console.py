@@ -1,4 +1,4 @@
-"""What is told of a run while it goes on: plain lines, JSON lines, and how much is left."""
+"""What is reported of a run while it goes on: plain lines, JSON lines, and how much is left."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_jobs_that_are_up_to_date_count_as_done_and_all_is_reached(plan: Plan) -
     assert (pace.done, pace.seconds_left(), pace.words()) == (8, 0.0, "")
 
 
-def test_an_earlier_run_tells_the_time_left_from_the_start(plan: Plan) -> None:
+def test_an_earlier_run_reports_the_time_left_from_the_start(plan: Plan) -> None:
     fresh = {job.id for job in plan.jobs if job.step.name == "one"}
     pace = Pace(plan, verdicts(plan, {"one": 1.0, "two": 60.0}, fresh))
     assert pace.seconds_left() == pytest.approx(240)
@@ -97,7 +97,7 @@ def test_each_event_is_one_line_of_json_whatever_is_in_it(plan: Plan) -> None:
     assert events[1]["seconds_left"] is None
 
 
-def test_run_with_json_tells_plan_jobs_and_products_and_nothing_else(
+def test_run_with_json_reports_plan_jobs_and_products_and_nothing_else(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = case.configured()

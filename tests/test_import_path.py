@@ -22,7 +22,7 @@ with local_workers(1) as cluster:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with files named like modules of libraries; each tells when it is executed."""
+    """A folder with files named like modules of libraries; each reports when it is executed."""
     for name in NAMES:
         (tmp_path / f"{name}.py").write_text("import os\nopen(os.environ['EXECUTED'], 'a').write(__name__)\n")
     return tmp_path

@@ -59,7 +59,7 @@ def allowed(path: Path, mode: int) -> Iterator[None]:
 
 def assert_refused(outcome: Outcome, *words: str) -> None:
     assert outcome.code == 1, outcome
-    assert "Traceback" not in outcome.told
+    assert "Traceback" not in outcome.output
     assert outcome.seconds < MOST_SECONDS
     for word in words:
         assert word in outcome.err, outcome.err
@@ -79,7 +79,7 @@ def test_a_limit_of_file_sizes_is_named_as_a_cause() -> None:
     assert "(ulimit -f)" in message_of(OSError(errno.EFBIG, "File too large", "a.tif"))
 
 
-def test_two_paths_are_both_named_and_errors_without_a_path_or_number_are_told() -> None:
+def test_two_paths_are_both_named_and_errors_without_a_path_or_number_are_reported() -> None:
     assert message_of(OSError(errno.EXDEV, "Cross-device", "a", None, "b")).startswith("a and b: Cross-device. Both")
     assert (
         message_of(OSError("the server hung up")) == "the server hung up. Check the path and the disk, then run again."
@@ -141,7 +141,7 @@ def test_no_command_ends_in_a_traceback_on_an_output_folder_without_permissions(
         if mode != 0o555 or command == "run":
             assert_refused(outcome, str(shared.output), "ermission")
         assert outcome.code in (0, 1)
-        assert "Traceback" not in outcome.told
+        assert "Traceback" not in outcome.output
 
 
 def test_an_output_folder_is_not_made_where_nobody_may_write(shared: Case, iota2: Commands, tmp_path: Path) -> None:
@@ -176,15 +176,15 @@ def test_a_job_that_may_not_write_fails_with_path_and_remedy(shared: Case, iota2
     assert outcome.code in (1, 2)
     assert "final/TMP" in outcome.err
     assert "permissions" in outcome.err
-    assert "Traceback" not in outcome.told
+    assert "Traceback" not in outcome.output
     assert iota2("run", config, "--workers", 0).code == 0
 
 
-def test_too_few_open_files_are_told(shared: Case, iota2: Commands) -> None:
+def test_too_few_open_files_are_reported(shared: Case, iota2: Commands) -> None:
     for count in (8, 10, 12, 14):
         outcome = iota2("check", shared.configured(), files=count)
         assert outcome.code in (0, 1)
-        assert "Traceback" not in outcome.told
+        assert "Traceback" not in outcome.output
         if outcome.code:
             assert "ulimit -n" in outcome.err
 

@@ -1,4 +1,4 @@
-"""What is told after a run, and before one, is true: of which models the products are, what is old, what will run."""
+"""Reports before and after a run are true: the models of the products, what is out of date, what will run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def up_to_date(printed: str) -> list[str]:
     return re.findall(r"/final/(\S+)$", listed, re.M)
 
 
-def test_the_report_tells_of_the_models_that_made_the_map(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_reports_of_the_models_that_made_the_map(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     run(case.configured())
     config = case.configured(arg_train=trees(3))
     code, printed, _ = command(
@@ -41,16 +41,16 @@ def test_the_report_tells_of_the_models_that_made_the_map(case: Case, capsys: py
     )
     assert code == 0
     report = (case.output / "final/report.html").read_text(encoding="utf-8")
-    told = json.loads((case.output / "final/metrics.json").read_text(encoding="utf-8"))["provenance"]
-    assert [model["parameters"]["classifier.rf.nbtrees"] for model in told["models"]] == [5]
-    assert "nbtrees" not in json.dumps(told["configuration"])
+    message = json.loads((case.output / "final/metrics.json").read_text(encoding="utf-8"))["provenance"]
+    assert [model["parameters"]["classifier.rf.nbtrees"] for model in message["models"]] == [5]
+    assert "nbtrees" not in json.dumps(message["configuration"])
     assert re.findall(r"classifier\.rf\.nbtrees: (\d+)", report) == ["5"]
     assert '"classifier.rf.nbtrees": 3' not in report
     assert "OUT OF DATE, of an earlier run: learnModel has to run (classifier.rf.nbtrees: 5 → 3)" in printed
     assert up_to_date(printed) == ["Classif_table.csv"]
 
 
-def test_products_of_an_earlier_run_are_told_to_be_out_of_date(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_products_of_an_earlier_run_are_reported_as_outdated(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     run(case.configured())
     config = case.configured(arg_train=trees(4))
     code, printed, _ = command(capsys, "run", config, "--workers", "0", "--last-step", "learning")
@@ -83,7 +83,7 @@ def test_nothing_is_marked_to_run_and_check_agrees_with_plan_when_all_is_up_to_d
     assert f"Configuration is valid: {planned.splitlines()[-1]}." in checked
 
 
-def test_a_folder_in_use_is_refused_before_anything_else_is_told(
+def test_a_folder_in_use_is_refused_before_anything_else_is_reported(
     mapped: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = mapped.configured()
@@ -94,7 +94,7 @@ def test_a_folder_in_use_is_refused_before_anything_else_is_told(
     assert "Step" not in printed
 
 
-def test_too_little_memory_is_told_with_what_is_needed(mapped: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_too_little_memory_is_reported_with_what_is_needed(mapped: Case, capsys: pytest.CaptureFixture[str]) -> None:
     config = mapped.configured(arg_train={"random_seed": 9})
     code, _, error = command(capsys, "run", config, "--workers", "0", "--memory", "1")
     assert code == 1
@@ -112,8 +112,8 @@ def test_a_step_is_accepted_in_place_of_a_group_and_a_wrong_word_is_shown_what_t
     assert code == 0
     assert printed.startswith("Step 17 learnModel: ")
     assert "Step 18" not in printed
-    _, told, _ = command(capsys, "run", "--help")
-    words = set(re.findall(r"\w+", told))
+    _, message, _ = command(capsys, "run", "--help")
+    words = set(re.findall(r"\w+", message))
     assert words >= {"init", "validation", "referenceData", "reportGeneration"}
     assert "regularisation" not in words
 

@@ -50,7 +50,7 @@ from iota2.run.options import (
     paths_words,
     resume_command,
 )
-from iota2.run.outlook import Outlook, first_look, foretell, look_ahead
+from iota2.run.outlook import Outlook, outlook_of_first_run, outlook_of_run, report_forecast
 from iota2.run.progress.sample_losses import sample_lines
 from iota2.run.progress.state_notes import state_notes
 from iota2.run.progress.status import job_states
@@ -164,7 +164,7 @@ def check(config: ConfigPath, resources: ResourcesFile = None, paths_from: Paths
     _report_state(loaded, console)
     outlook = _outlook_of(loaded, options)
     console.summary(outlook.to_run, outlook.found)
-    foretell(loaded, options, console, outlook)
+    report_forecast(loaded, options, console, outlook)
     jobs = totals_text(outlook.verdicts) if _has_runs(loaded) else f"{counted(len(outlook.plan.jobs), 'job')} will run"
     command = shlex.join(["iota2", "run", str(config), *paths_words(loaded)])
     console.say(f"Configuration is valid: {jobs}. Next: {command}")
@@ -177,7 +177,7 @@ def _has_runs(config: Config) -> bool:
 
 def _outlook_of(config: Config, options: Options) -> Outlook:
     """Forecast of a run; records are read only if there were earlier runs."""
-    return (look_ahead if _has_runs(config) else first_look)(config, options)
+    return (outlook_of_run if _has_runs(config) else outlook_of_first_run)(config, options)
 
 
 @app.command()
@@ -244,7 +244,7 @@ def _outlook(  # noqa: PLR0917 - options shared by two commands
     options = Options(first_step=first_step, last_step=last_step, restart=restart, force=tuple(force or ()))
     loaded = _load(config, console, paths_from)
     _report_state(loaded, console)
-    return console, look_ahead(loaded, options)
+    return console, outlook_of_run(loaded, options)
 
 
 @app.command()

@@ -105,12 +105,12 @@ def command(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int
     """Exit code, output and errors of ``iota2 <arguments>``."""
     capsys.readouterr()
     code = guarded(lambda: app([str(argument) for argument in arguments], standalone_mode=False), debug=False)
-    told = capsys.readouterr()
-    return code, told.out, told.err
+    message = capsys.readouterr()
+    return code, message.out, message.err
 
 
 def refused(capsys: pytest.CaptureFixture[str], config: Path) -> str:
-    """What ``iota2 check`` says when it refuses a configuration: a user's mistake, told without a traceback."""
+    """The message of ``iota2 check`` that rejects a configuration, without a traceback."""
     code, _, error = command(capsys, "check", config)
     assert code == 1, error
     assert "Traceback" not in error
@@ -124,7 +124,7 @@ def read(path: Path, band: int = 1) -> np.ndarray:
 
 
 def on_tile(path: Path, case: Case, tile: str = WEST) -> np.ndarray:
-    """A product in the projection of the images on the lattice of a tile, 0 where the product ends before."""
+    """A product in the projection of the images on the grid of a tile, 0 where the product ends before."""
     geobox = case.world.tile_geobox(tile)
     with rasterio.open(path) as source:
         col, row = (round(value) for value in ~source.transform @ (geobox.affine.c, geobox.affine.f))

@@ -77,8 +77,8 @@ def rewrite(world: World, files: WorldFiles, day: date, seen: World) -> None:
 def write_image(seen: Seen, day: date, path: Path, **changes: object) -> None:
     """The red band of the ground as a reference image: pixels of 2.5 m, two bands, the second is it."""
     values = seen.surface(day, "B4")
-    header = {"height": values.shape[0], "width": values.shape[1], "transform": seen.lattice.affine}
-    form = {"driver": "GTiff", "count": 2, "dtype": "uint8", "crs": str(seen.lattice.crs)}
+    header = {"height": values.shape[0], "width": values.shape[1], "transform": seen.grid.affine}
+    form = {"driver": "GTiff", "count": 2, "dtype": "uint8", "crs": str(seen.grid.crs)}
     with rasterio.open(path, "w", **header | form | changes) as file:
         file.write(np.zeros(values.shape, np.uint8), 1)
         file.write(np.clip(values / 20, 0, 255).astype(np.uint8), 2)
@@ -113,9 +113,11 @@ def test_an_aligned_series_gives_a_better_map(case: Case, tmp_path: Path) -> Non
     assert f"<td>{found['20180625'].right:+.2f}</td>" in page
     assert "Alignment with the reference image" in report
     assert "Alignment with the reference image" not in (plain.chain.output_path / "final/report.html").read_text()
-    told = "Sentinel2, tile T31TCJ: 1 of 5 dates could not be aligned with the reference image and are read as they lie"
-    assert told in report
-    assert told in " ".join((root / "final/RESULTS.txt").read_text().split())
+    message = (
+        "Sentinel2, tile T31TCJ: 1 of 5 dates could not be aligned with the reference image and are read unshifted"
+    )
+    assert message in report
+    assert message in " ".join((root / "final/RESULTS.txt").read_text().split())
 
 
 def test_the_series_that_is_read_is_the_one_that_was_never_displaced(case: Case, tmp_path: Path) -> None:
@@ -152,8 +154,8 @@ def test_another_reference_image_is_compared_again_and_the_same_is_not(case: Cas
 
     assert jobs(config) == set()
     fine = finer(case.world, 4)
-    down = Seen(fine.options, fine.ground, moved_back(fine.lattice, (0.0, 20.0)))
-    write_image(down, DATES[5], reference, transform=fine.lattice.affine)
+    down = Seen(fine.options, fine.ground, moved_back(fine.grid, (0.0, 20.0)))
+    write_image(down, DATES[5], reference, transform=fine.grid.affine)
     assert {"coregistration", "CommonMasks", "PixelValidity"} <= jobs(config)
     after = table(config)
     for key in [f"{day:%Y%m%d}" for day in CLEAR]:
@@ -236,13 +238,13 @@ def test_a_useless_reference_is_refused_before_the_run(
         ("mode : 2\n date_src : 20180511\n date_vhr : 20180601", "coregistration.date_vhr: has no effect: date_src is"),
     ],
 )
-def test_options_without_effect_are_told(case: Case, tmp_path: Path, section: str, said: str) -> None:
+def test_options_without_effect_are_reported(case: Case, tmp_path: Path, section: str, said: str) -> None:
     config = case.configured(tmp_path, text=section)
     assert [said in warning for warning in config.warnings].count(True) == 1
     assert len(config.warnings) == 1
 
 
-def test_options_without_a_reference_image_are_told(case: Case, tmp_path: Path) -> None:
+def test_options_without_a_reference_image_are_reported(case: Case, tmp_path: Path) -> None:
     config = configured(case.files, tmp_path, one_tile("\ncoregistration : { band_ref : 2, band_src : 3 }\n"))
     (warning,) = config.warnings
     assert "coregistration.band_ref: has no effect: coregistration.vhr_path is not given" in warning
@@ -253,14 +255,14 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     measured = Translation(1.5, -0.25, 12, 14, 0.125, 0.5, 0.75)
     unknown = Translation(compared=2, refused="why")
     given = {
-        "A": {"20180511": Alignment(measured, 1.5, -0.25, "as told")},
+        "A": {"20180511": Alignment(measured, 1.5, -0.25, "note")},
         "B": {"20180511": Alignment(measured), "20180511.1": Alignment(unknown, about="why, indeed", known=False)},
     }
     path = tmp_path / "table.csv"
     path.write_text(alignments_csv(given), encoding="utf-8")
     found = read_alignments(path)
     assert [(one.right, one.down, one.state, one.about) for one in found.values()] == [
-        (1.5, -0.25, "moved", "as told"),
+        (1.5, -0.25, "moved", "note"),
         (0, 0, "near", ""),
         (0, 0, "unknown", "why, indeed"),
     ]

@@ -63,8 +63,8 @@ class SlowDisk:
     @property
     def bytes_read(self) -> int:
         """What the group has read from the disk itself."""
-        told = (self.group / "blkio.throttle.io_service_bytes").read_text(encoding="utf-8")
-        found = re.search(rf"^{self.number} Read (\d+)$", told, re.MULTILINE)
+        message = (self.group / "blkio.throttle.io_service_bytes").read_text(encoding="utf-8")
+        found = re.search(rf"^{self.number} Read (\d+)$", message, re.MULTILINE)
         return int(found[1]) if found else 0
 
 

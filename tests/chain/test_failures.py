@@ -24,7 +24,7 @@ from iota2.config.options.schema import Config
 from iota2.core.random import generator
 from iota2.errors import InputError, Iota2Error, JobsFailed
 from iota2.run import runner
-from iota2.run.outlook import look_ahead
+from iota2.run.outlook import outlook_of_run
 from iota2.run.progress.status import job_states
 from iota2.run.verify import damaged
 from iota2.testing.files import WorldFiles
@@ -74,7 +74,7 @@ def test_pixels_found_damaged_in_a_job_leave_the_date_out_as_if_it_had_never_bee
     dates = (case.output / f"features/{WEST}/tmp/Sentinel2_{WEST}_input_dates.txt").read_text().split()
     others = (case.output / f"features/{EAST}/tmp/Sentinel2_{EAST}_input_dates.txt").read_text().split()
     assert (len(dates), len(others)) == (2, 3), "the other tile keeps its product"
-    verdicts = look_ahead(load_config(config), runner.Options()).verdicts.values()
+    verdicts = outlook_of_run(load_config(config), runner.Options()).verdicts.values()
     assert all(verdict.state == "fresh" for verdict in verdicts)
     found = made(case.output)
     shutil.rmtree(case.output)
@@ -83,14 +83,14 @@ def test_pixels_found_damaged_in_a_job_leave_the_date_out_as_if_it_had_never_bee
     assert made(case.output) == found
 
 
-def test_a_damaged_product_that_was_mended_comes_back(case: Case) -> None:
+def test_a_damaged_product_that_was_fixed_comes_back(case: Case) -> None:
     path = case.file("*_FRE_B8.tif")
     whole = path.read_bytes()
     spoil_pixels(path)
     config = case.configured(chain={"skip_damaged_products": True, "remove_output_path": True})
     run(config)
     assert len(json.loads((case.output / ".iota2/damaged.json").read_text())) == 1
-    found = look_ahead(load_config(config), runner.Options()).found
+    found = outlook_of_run(load_config(config), runner.Options()).found
     assert len(found.scenes[WEST].sensors[0].acquisitions) == 2
     path.write_bytes(whole)
     run(config)
@@ -164,12 +164,12 @@ def test_a_full_disk_stops_the_run_cleanly_and_it_goes_on_once_there_is_room(
         cwd=Path(__file__).parents[2],
         timeout=200,
     )
-    told = stopped.stderr
-    assert stopped.returncode == 2, told
-    assert "Traceback" not in told
+    message = stopped.stderr
+    assert stopped.returncode == 2, message
+    assert "Traceback" not in message
     states = states_of(output) if (output / "IOTA2_tasks_status.txt").exists() else {}
     assert states.get("reportGeneration/final_report", "blocked") in ("blocked", "waiting")
-    last = told[told.index(f"error: {output}: the disk is full") :]
+    last = message[message.index(f"error: {output}: the disk is full") :]
     assert re.search(r"\d+ k?B free now; about .* were needed", last)
     (failed, *_) = re.findall(r"^  (\w+/\w+): ", last, re.MULTILINE)
     assert f"log: {output}/logs/{failed}.err" in last
@@ -322,17 +322,17 @@ def test_inputs_on_a_disk_that_cannot_be_written_to_are_left_alone(case: Case, t
 def test_half_the_memory_gives_smaller_blocks_and_the_same_bytes(case: Case) -> None:
     config = case.configured()
     loaded = load_config(config)
-    told: list[str] = []
+    message: list[str] = []
 
     class Listens(runner.Watcher):
         def say(self, text: str) -> None:
-            told.append(text)
+            message.append(text)
 
     blocks = {}
     for mib in (64, 4):
         use = runner.Options(workers=0, use=replace(runner.Options().use, memory=mib << 20))
         runner.run(loaded, use, Listens())
-        expected = next(line for line in reversed(told) if line.startswith("expected: "))
+        expected = next(line for line in reversed(message) if line.startswith("expected: "))
         blocks[mib] = (expected.partition("blocks of ")[2].partition(" columns")[0], made(case.output))
         shutil.rmtree(case.output)
     assert blocks[64][0] != blocks[4][0]

@@ -56,7 +56,7 @@ def test_whatever_is_left_on_the_disk_a_run_says_so_and_the_next_one_ends_well(
             filler = fill(disk, left * KIB)
             outcome = iota2("run", config, "--workers", 0, seconds=60)
             assert outcome.code in (1, 2), (left, outcome)
-            assert "Traceback" not in outcome.told
+            assert "Traceback" not in outcome.output
             assert str(disk) in outcome.err, (left, outcome)
             assert "ree some space" in outcome.err or "ree disk space" in outcome.err, (left, outcome)
             assert [path for path in disk.rglob("*") if in_progress(path.name)] == []

@@ -124,7 +124,7 @@ def spoiled(path: Path, content: bytes) -> Iterator[None]:
 
 def assert_well(outcome: Outcome, about: object, *, seconds: float = MOST_SECONDS, memory: int = MOST_MEMORY) -> None:
     assert outcome.code in (0, 1, 2), (about, outcome)
-    assert "Traceback" not in outcome.told, (about, outcome)
+    assert "Traceback" not in outcome.output, (about, outcome)
     assert "a bug in iota2" not in outcome.err, (about, outcome)
     assert outcome.seconds < seconds, (about, outcome)
     assert outcome.peak < memory, (about, outcome)

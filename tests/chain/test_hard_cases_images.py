@@ -74,26 +74,26 @@ def test_a_file_that_cannot_be_used_is_named_with_the_reason(
     spoil, reason = FILES[what]
     path = case.file(pattern)
     spoil(path)
-    told = refused(capsys, case.configured())
-    assert str(path) in told
-    assert reason in told
+    message = refused(capsys, case.configured())
+    assert str(path) in message
+    assert reason in message
     assert not case.output.exists()
 
 
 @pytest.mark.parametrize("pattern", ["*_FRE_B8A.tif", "MASKS/*_EDG_R1.tif"], ids=["band", "mask"])
-def test_a_file_missing_on_one_date_is_told_with_its_date(
+def test_a_file_missing_on_one_date_is_reported_with_its_date(
     case: Case, capsys: pytest.CaptureFixture[str], pattern: str
 ) -> None:
     case.file(pattern, 2).unlink()
-    told = refused(capsys, case.configured())
-    assert f"1 of 3 products of {WEST} lack {pattern} (first: {case.products()[2].name})" in told
+    message = refused(capsys, case.configured())
+    assert f"1 of 3 products of {WEST} lack {pattern} (first: {case.products()[2].name})" in message
 
 
 def test_problems_of_all_dates_tiles_and_inputs_come_at_once(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     case.file("*_FRE_B8.tif", 0).write_bytes(b"")
     case.file("MASKS/*_SAT_R1.tif", 2, EAST).unlink()
-    told = refused(capsys, case.configured(chain={"list_tile": f"{WEST} {EAST}", "data_field": "kind"}))
-    assert all(part in told for part in ("is empty (0 bytes)", f"products of {EAST} lack", "no field 'kind'"))
+    message = refused(capsys, case.configured(chain={"list_tile": f"{WEST} {EAST}", "data_field": "kind"}))
+    assert all(part in message for part in ("is empty (0 bytes)", f"products of {EAST} lack", "no field 'kind'"))
 
 
 def test_pixels_damaged_behind_a_whole_header_fail_the_job_that_reads_them_by_file(case: Case) -> None:
@@ -138,7 +138,7 @@ def test_a_date_given_twice_gives_two_features_when_dates_are_not_interpolated(c
     assert read(case.output / MAP).any()
 
 
-def test_stray_entries_are_passed_over_and_told_to_the_end(case: Case, usual: Case) -> None:
+def test_stray_entries_are_ignored_and_reported_to_the_end(case: Case, usual: Case) -> None:
     folder = case.files.s2_path / WEST
     (folder / "quicklook.tif").write_bytes(b"II*\0")
     (folder / "SENTINEL2A_broken").mkdir()
@@ -195,19 +195,19 @@ def test_ground_that_is_never_clear_has_no_label_no_confidence_no_view_and_all_o
 
 
 @pytest.mark.parametrize("mask", ["CLM", "SAT", "EDG"])
-def test_a_mask_on_another_lattice_is_told_by_name(case: Case, capsys: pytest.CaptureFixture[str], mask: str) -> None:
+def test_a_mask_on_another_grid_is_reported_by_name(case: Case, capsys: pytest.CaptureFixture[str], mask: str) -> None:
     for number in range(len(DATES)):
         shifted(case.file(f"MASKS/*_{mask}_R1.tif", number))
-    told = refused(capsys, case.configured())
-    assert f"{mask} (MASKS/*_{mask}_R1.tif) of {WEST} is on another grid" in told
-    assert told.count("another grid") == 1
+    message = refused(capsys, case.configured())
+    assert f"{mask} (MASKS/*_{mask}_R1.tif) of {WEST} is on another grid" in message
+    assert message.count("another grid") == 1
 
 
-def test_a_mask_absent_on_all_dates_is_told_by_name(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mask_absent_on_all_dates_is_reported_by_name(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(len(DATES)):
         case.file("MASKS/*_CLM_R1.tif", number).unlink()
-    told = refused(capsys, case.configured())
-    assert f"3 of 3 products of {WEST} lack MASKS/*_CLM_R1.tif" in told
+    message = refused(capsys, case.configured())
+    assert f"3 of 3 products of {WEST} lack MASKS/*_CLM_R1.tif" in message
 
 
 # ---------------------------------------------------------------------------------------------------- 17: dates
@@ -239,24 +239,24 @@ def season(case: Case, start: str, end: str) -> Path:
 def test_a_season_before_or_after_all_images_is_refused(
     case: Case, capsys: pytest.CaptureFixture[str], start: str, end: str
 ) -> None:
-    told = refused(capsys, season(case, start, end))
+    message = refused(capsys, season(case, start, end))
     days = f"{start[:4]}-{start[4:6]}-{start[6:]} to {end[:4]}-{end[4:6]}-{end[6:]}"
-    assert days in told
-    assert "2018-03-17 to 2018-08-09" in told
-    assert WEST in told
-    assert EAST in told
+    assert days in message
+    assert "2018-03-17 to 2018-08-09" in message
+    assert WEST in message
+    assert EAST in message
 
 
 def test_a_season_that_only_one_tile_lacks_is_refused_for_that_tile(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.rmtree(case.products(EAST)[2])
-    told = refused(capsys, season(case, "20180601", "20181231"))
-    assert f"tile {EAST}" in told
-    assert WEST not in told
+    message = refused(capsys, season(case, "20180601", "20181231"))
+    assert f"tile {EAST}" in message
+    assert WEST not in message
 
 
-def test_a_season_between_two_images_is_interpolated_and_told_to_the_end(case: Case) -> None:
+def test_a_season_between_two_images_is_interpolated_and_reported_to_the_end(case: Case) -> None:
     config = season(case, "20180520", "20180610")
     found, _ = check(load_config(config))
     assert [day for sensor in found.recipe.sensors for day in sensor.dates] == ["20180520", "20180530", "20180609"]
@@ -282,8 +282,8 @@ def test_tiles_with_different_dates_share_their_features(case: Case, capsys: pyt
         truth = case.world.truth(case.world.tile_geobox(tile))
         assert (labels == truth)[labels > 0].mean() > 0.8
     raw = case.configured(chain=both, sensors_data_interpolation={"use_gapfilling": False})
-    told = refused(capsys, raw)
-    assert f"{EAST} and {WEST} differ in 2 (first: 20180317, 20180809)" in told
+    message = refused(capsys, raw)
+    assert f"{EAST} and {WEST} differ in 2 (first: 20180317, 20180809)" in message
 
 
 def test_dates_are_ordered_by_day_and_not_by_the_names_of_folders(case: Case, usual: Case) -> None:
@@ -315,10 +315,10 @@ def test_leap_day_is_a_day_like_others(tmp_path: Path, capsys: pytest.CaptureFix
 # ---------------------------------------------------------------------------------------------------- 18: tiles
 
 
-def test_an_absent_tile_is_told_with_those_that_are_there(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
-    told = refused(capsys, case.configured(chain={"list_tile": f"{WEST} T30TYP"}))
-    assert "no folder for tile T30TYP" in told
-    assert f"it has {WEST}, {EAST}" in told
+def test_an_absent_tile_is_reported_with_those_that_are_there(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    message = refused(capsys, case.configured(chain={"list_tile": f"{WEST} T30TYP"}))
+    assert "no folder for tile T30TYP" in message
+    assert f"it has {WEST}, {EAST}" in message
 
 
 def test_a_tile_without_polygons_is_mapped_by_what_others_teach(case: Case) -> None:
@@ -345,7 +345,7 @@ def stripe(x: np.ndarray) -> np.ndarray:
 
 
 def zone_geobox(tile: str) -> GeoBox:
-    """A lattice of 640 m whose centre lies a little west or east of Greenwich."""
+    """A grid of 640 m whose centre lies a little west or east of Greenwich."""
     crs, longitude = ZONES[tile]
     x, y = Transformer.from_crs("EPSG:4326", crs, always_xy=True).transform(longitude, LATITUDE)
     left, top = 10 * round(x / 10) - 5 * SIDE, 10 * round(y / 10) + 5 * SIDE
@@ -357,7 +357,7 @@ def outline(tile: str) -> shapely.Polygon:
 
 
 def write_zone(tile: str, world: Case, root: Path) -> None:
-    """Products of stripes on three dates, on a lattice in the tile's own UTM zone, all clear."""
+    """Products of stripes on three dates, on a grid in the tile's own UTM zone, all clear."""
     geobox = zone_geobox(tile)
     rows, cols = np.mgrid[:SIDE, :SIDE]
     x, _ = Transformer.from_crs(geobox.crs, MAPS, always_xy=True).transform(

@@ -124,9 +124,9 @@ def test_a_name_too_long_for_the_file_system_is_refused_before_anything_runs(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stem = "r" * 240
-    told = refused(capsys, case.configured(chain={"region_path": str(regions_renamed(case, stem))}))
-    assert stem in told
-    assert "255" in told
+    message = refused(capsys, case.configured(chain={"region_path": str(regions_renamed(case, stem))}))
+    assert stem in message
+    assert "255" in message
     assert not case.output.exists()
 
 
@@ -200,8 +200,8 @@ def test_objects_of_python_in_yaml_are_refused(case: Case, tmp_path: Path, capsy
     text = path.read_text(encoding="utf-8")
     bomb = f'!!python/object/apply:os.system ["touch {marker}"]'
     path.write_text(text.replace("data_field: code", f"data_field: {bomb}"), encoding="utf-8")
-    told = refused(capsys, path)
-    assert "case.yaml" in told
+    message = refused(capsys, path)
+    assert "case.yaml" in message
     assert not marker.exists()
 
 
@@ -212,13 +212,13 @@ def test_unknown_keys_are_refused_all_at_once_with_line_and_nearest_key(
         chain={"ouput_path": "x", "wholly_unlike_anything": 1}, arg_train={"classifer": "rf"}, arg_trian={"runs": 2}
     )
     lines = config.read_text(encoding="utf-8").splitlines()
-    told = refused(capsys, config)
+    message = refused(capsys, config)
     for key, nearest in (("ouput_path", "output_path"), ("classifer", "classifier"), ("arg_trian", "arg_train")):
         number = next(k for k, line in enumerate(lines, start=1) if line.strip().startswith(f"{key}:"))
-        (line,) = [line for line in told.splitlines() if key in line]
+        (line,) = [line for line in message.splitlines() if key in line]
         assert f"line {number}:" in line
         assert nearest in line.replace(key, "")
-    assert "wholly_unlike_anything: unknown option" in told
+    assert "wholly_unlike_anything: unknown option" in message
     assert not case.output.exists()
 
 

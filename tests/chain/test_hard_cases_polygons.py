@@ -211,7 +211,7 @@ NOTES = {
 
 
 @pytest.mark.parametrize("what", NOTES)
-def test_each_trouble_is_told_in_text_numbers_and_page(trouble: Trouble, what: str) -> None:
+def test_each_trouble_is_reported_in_text_numbers_and_page(trouble: Trouble, what: str) -> None:
     sentence = NOTES[what].format(row=trouble.rows[what][0])
     for name, text in said(trouble.root).items():
         assert sentence in html.unescape(text), name
@@ -223,7 +223,7 @@ def test_polygons_without_place_or_label_teach_and_validate_nothing(trouble: Tro
 
 
 @pytest.mark.parametrize("what", ["bow-tie", "multipart", "3D", "tiny", "western", "first of two labels", "one label"])
-def test_polygons_that_can_be_mended_are_used(trouble: Trouble, what: str) -> None:
+def test_polygons_that_can_be_fixed_are_used(trouble: Trouble, what: str) -> None:
     assert trouble.used(what)
 
 
@@ -327,9 +327,9 @@ def first_replaced(value: object, dtype: str) -> Callable[[pd.Series], object]:
 def test_numbers_that_are_no_labels_are_refused_with_their_row(
     case: Case, capsys: pytest.CaptureFixture[str], value: float, dtype: str, shown: str
 ) -> None:
-    told = refused(capsys, relabelled(case, first_replaced(value, dtype)))
-    assert f"no whole number from 1 to 65535: {shown} (row 0)" in told
-    assert "labels.gpkg" in told
+    message = refused(capsys, relabelled(case, first_replaced(value, dtype)))
+    assert f"no whole number from 1 to 65535: {shown} (row 0)" in message
+    assert "labels.gpkg" in message
 
 
 def test_text_labels_keep_leading_zeros_apart_and_get_codes_of_their_own(case: Case) -> None:
@@ -346,18 +346,18 @@ def test_text_labels_keep_leading_zeros_apart_and_get_codes_of_their_own(case: C
     assert (np.array([0, 11, 12, 31])[labels] == truth)[labels > 0].mean() > 0.8
 
 
-def test_a_missing_field_is_told_with_those_that_are_there(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
-    told = refused(capsys, case.configured(chain={"data_field": "clc"}))
-    assert "no field 'clc'; the fields are code, name" in told
+def test_a_missing_field_is_reported_with_those_that_are_there(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    message = refused(capsys, case.configured(chain={"data_field": "clc"}))
+    assert "no field 'clc'; the fields are code, name" in message
 
 
-def test_polygons_far_from_all_tiles_are_told_with_both_places(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_polygons_far_from_all_tiles_are_reported_with_both(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     frame = case.reference()
     frame.geometry = frame.translate(100_000, 0)
     frame.to_file(case.files.ground_truth)
-    told = refused(capsys, case.configured())
-    assert f"none of its {len(frame)} polygons lies on the tiles {WEST}" in told
-    assert "polygons: x" in told
+    message = refused(capsys, case.configured())
+    assert f"none of its {len(frame)} polygons lies on the tiles {WEST}" in message
+    assert "polygons: x" in message
 
 
 def test_a_single_class_makes_a_map_of_it(case: Case) -> None:
@@ -411,7 +411,7 @@ def test_class_tables_with_a_mistake_are_refused_by_line_or_label(
     assert reason in refused(capsys, case.configured())
 
 
-def test_classes_of_one_name_or_colour_are_told_and_mapped_apart(case: Case) -> None:
+def test_classes_of_one_name_or_colour_are_reported_and_mapped_apart(case: Case) -> None:
     case.files.nomenclature.write_text("bois:11\nbois:12\neau:31\n", encoding="utf-8")
     case.files.colors.write_text("11 5 5 5\n12 6 6 6\n31 5 5 5\n", encoding="utf-8")
     config = case.configured()

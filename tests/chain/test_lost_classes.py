@@ -1,4 +1,4 @@
-"""Classes and regions that the selection of pixels forgets or does not know: told before the run or in its report."""
+"""Classes and regions that the selection of pixels loses or does not know: reported before the run or after it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def by_table(case: Case, table: str) -> Path:
 def test_a_count_of_no_class_is_refused_with_the_labels_there_are(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = refused(capsys, by_table(case, "11,50\n12,50\n311,50\n7,1\n"))
-    assert "counts.csv" in told
-    assert "label '311' is no class of the reference data; the labels are 11, 12, 31" in told
-    assert "label '7' is no class of the reference data; the labels are 11, 12, 31" in told
+    message = refused(capsys, by_table(case, "11,50\n12,50\n311,50\n7,1\n"))
+    assert "counts.csv" in message
+    assert "label '311' is no class of the reference data; the labels are 11, 12, 31" in message
+    assert "label '7' is no class of the reference data; the labels are 11, 12, 31" in message
 
 
-def test_a_class_without_count_is_told_before_the_run_and_in_its_report(case: Case) -> None:
+def test_a_class_without_count_is_reported_before_the_run_and_in_its_report(case: Case) -> None:
     config = by_table(case, "11,50\n12,50\n")
     found, _ = check(load_config(config))
     assert any("counts.csv: no count for label 31" in remark.text for remark in found.remarks)
@@ -40,13 +40,13 @@ def test_a_class_without_count_is_told_before_the_run_and_in_its_report(case: Ca
         assert "(31) has no sample to learn from in region 1 (seed 0): arg_train.sample_selection" in text, name
 
 
-def test_classes_that_a_small_total_leaves_nothing_are_told(case: Case) -> None:
+def test_classes_that_a_small_total_leaves_nothing_are_reported(case: Case) -> None:
     run(case.configured(arg_train={"sample_selection": {"strategy": "total", "strategy.total.v": 2}}))
     learned = set(load_model(case.output / "model/model_1_seed_0").classes)
     for name, text in said(case.output).items():
-        told = {code for code in CODES if f"({code}) has no sample to learn from in region 1" in text}
-        assert told == set(CODES) - learned, name
-        assert told, name
+        message = {code for code in CODES if f"({code}) has no sample to learn from in region 1" in text}
+        assert message == set(CODES) - learned, name
+        assert message, name
 
 
 @pytest.mark.parametrize("regions", [True, False])
@@ -58,7 +58,7 @@ def test_a_selection_for_a_region_that_does_not_exist_is_refused(
     config = case.configured(
         chain=chain, arg_train={"sample_selection": {"strategy": "smallest", "per_model": [entry]}}
     )
-    code, _, told = command(capsys, "check", config)
+    code, _, message = command(capsys, "check", config)
     assert code == 1
-    assert "per_model.0: target_model '22' is not a region of" in told
-    assert ("expected one of 1, 2" if regions else "expected one of 1") in told
+    assert "per_model.0: target_model '22' is not a region of" in message
+    assert ("expected one of 1, 2" if regions else "expected one of 1") in message

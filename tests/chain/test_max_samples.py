@@ -1,4 +1,4 @@
-"""A greatest number of samples for each class and model: kept over all tiles, drawn the same way, and told."""
+"""A maximum of samples for each class and model: over all tiles, drawn reproducibly, and reported."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def test_no_class_has_more_than_the_greatest_number_over_all_tiles(case: Case) -
     assert all(map(len, extracted))
     learned = load_model(case.output / "model/model_1_seed_0").meta.samples
     assert sum(map(len, extracted)) == sum(learned.values()) <= 3 * MOST
-    told = f"arg_train.max_samples_per_class leaves out {sum(left.values()):,} pixels"
+    message = f"arg_train.max_samples_per_class leaves out {sum(left.values()):,} pixels"
     for name, text in said(case.output).items():
-        assert f"Region 1, seed 0: {told}" in text, name
+        assert f"Region 1, seed 0: {message}" in text, name
     log = "".join(path.read_text() for path in case.output.glob("logs/samplingLearningPolygons/*") if path.is_file())
     for code, count in left.items():
         assert f"class {code}: arg_train.max_samples_per_class leaves out {count} of {count + MOST} pixels" in log

@@ -45,7 +45,7 @@ def test_a_plan_opens_each_image_once(world: WorldFiles, config: Config) -> None
     images = {str(path) for path in Path(world.s2_path).rglob("*.tif")}
     with opened_files() as opened:
         options = runner.Options()
-        outlook.foretell(config, options, Watcher(), outlook.first_look(config, options))
+        outlook.report_forecast(config, options, Watcher(), outlook.outlook_of_first_run(config, options))
     counts = Counter(rasters_of(opened, world.s2_path))
     assert set(counts.values()) == {1}
     assert set(counts) <= images

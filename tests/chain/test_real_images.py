@@ -49,7 +49,7 @@ arg_train : {{
 
 @pytest.mark.slow
 @pytest.mark.skipif(not ARCHIVE.is_dir(), reason="the real images are not here")
-def test_forest_is_told_from_the_rest_on_real_images(tmp_path: Path) -> None:
+def test_forest_is_reported_from_the_rest_on_real_images(tmp_path: Path) -> None:
     (tmp_path / "six_bands.yaml").write_text(DESCRIPTION, encoding="utf-8")
     path = tmp_path / "real.cfg"
     path.write_text(CONFIGURATION.format(archive=ARCHIVE), encoding="utf-8")

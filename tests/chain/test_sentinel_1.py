@@ -93,7 +93,7 @@ def test_the_filter_makes_the_map_better(radar: Case) -> None:
     assert shares["multi"] > shares["mono"] + 0.02
 
 
-def test_a_stray_file_is_told_once_though_two_series_pass_it_over(radar: Case) -> None:
+def test_a_stray_file_is_reported_once_though_two_series_pass_it_over(radar: Case) -> None:
     (radar.files.folder / "radar" / "images" / "31TCJ" / "notes.txt").write_text("cloudless")
     notes = texts_of(survey(load_config(configured(radar))).notes[WEST])
     assert notes.count("Sentinel_1, tile T31TCJ: ignored, no files of a product: notes.txt") == 1
@@ -128,13 +128,13 @@ def test_images_that_s1tiling_has_not_made_yet_are_refused_with_the_way_out(
     (radar.files.folder / "radar" / "raw" / "S1A_IW_GRDH_1SDV_20180511.SAFE").mkdir(parents=True)
     ini(radar, "[Paths]\nOutput = images\nS1Images = raw\n")
     error = refused(capsys, configured(radar))
-    code, _, told = command(capsys, "s1-ortho", "run.cfg", "--tile", "T31TCJ")
+    code, _, message = command(capsys, "s1-ortho", "run.cfg", "--tile", "T31TCJ")
     assert code == 1
-    assert "Use S1Tiling" in told
-    assert " ".join(told.removeprefix("error: ").split()) in " ".join(error.split())
+    assert "Use S1Tiling" in message
+    assert " ".join(message.removeprefix("error: ").split()) in " ".join(error.split())
 
 
-def test_mistakes_in_the_ini_file_are_told_with_those_of_the_configuration(
+def test_mistakes_in_the_ini_file_are_reported_with_those_of_the_configuration(
     radar: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ini(radar, "[Paths]\nOutput = images\n[Processing]\nTemporalResolution = soon\nBorderTreshold = 1\n")
@@ -153,7 +153,7 @@ def test_results_do_not_go_among_the_images(radar: Case, capsys: pytest.CaptureF
     assert "overlaps the folder of the images" in refused(capsys, configured(radar, chain={"remove_output_path": True}))
 
 
-def test_the_names_that_the_ini_file_tells_are_those_that_are_read(radar: Case) -> None:
+def test_the_names_that_the_ini_file_reports_are_those_that_are_read(radar: Case) -> None:
     for path in images(radar):
         path.rename(path.with_name(path.name.replace("s1", "mine-s1", 1)))
     text = "[Paths]\nOutput = images\n"

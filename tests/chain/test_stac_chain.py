@@ -13,7 +13,7 @@ from iota2.chains.load import load_config
 from iota2.io.archive.products import scan_tile
 from iota2.io.archive.specs import builtin_specs
 from iota2.run import runner
-from iota2.run.outlook import look_ahead
+from iota2.run.outlook import outlook_of_run
 from tests.chain.helpers import WEST, Case, case, on_tile, read, refused, run, small
 from tests.io.damage import rewritten
 from tests.io.items import items_of, relative_to, write_items
@@ -65,37 +65,37 @@ def test_images_on_a_server_make_the_same_map(case: Case, by_folders: bytes) -> 
         listing = json.loads((output / "features" / WEST / "tmp" / "listing.json").read_text(encoding="utf-8"))
         assert listing
         assert all(path.startswith(web.address) for path in listing)
-        fresh = look_ahead(load_config(config), runner.Options())
+        fresh = outlook_of_run(load_config(config), runner.Options())
         assert {verdict.state for verdict in fresh.verdicts.values()} == {"fresh"}
         band = case.file("*_FRE_B4.tif")
         rewritten(band, read(band)[::-1])
-        changed = look_ahead(load_config(config), runner.Options())
+        changed = outlook_of_run(load_config(config), runner.Options())
         stale = [verdict.reason for verdict in changed.verdicts.values() if verdict.state == "stale"]
         assert stale
         assert all(f"{band.name} changed" in reason for reason in stale)
 
 
-def test_a_server_that_refuses_or_is_gone_is_told_once(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_refuses_or_is_gone_is_reported_once(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     with serving(case.files.folder) as web:
         config = by_items(case, items_in(case, case.files.folder / "items", served(case, web)), remote=True)
         web.refused = 403
-        told = refused(capsys, config)
-        assert told.count("the server answers 403") == 1
+        message = refused(capsys, config)
+        assert message.count("the server answers 403") == 1
     assert refused(capsys, config).count("Connection refused") == 1
 
 
-def test_problems_of_items_are_told_with_those_of_other_inputs(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_problems_of_items_are_reported_with_all_others(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     folder = case.files.folder / "items"
     items_in(case, folder, relative_to(folder))
     (folder / "item0.json").write_text("<html>", encoding="utf-8")
     config = by_items(case, folder)
     case.files.ground_truth.write_bytes(b"")
-    told = refused(capsys, config)
-    assert "item0.json: is no JSON" in told
-    assert "reference_data.shp" in told
+    message = refused(capsys, config)
+    assert "item0.json: is no JSON" in message
+    assert "reference_data.shp" in message
 
 
-def test_a_tile_without_items_is_told(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_tile_without_items_is_reported(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     folder = case.files.folder / "items"
     config = by_items(case, items_in(case, folder, relative_to(folder)))
     config.write_text(config.read_text(encoding="utf-8").replace(WEST, "T31TDJ"), encoding="utf-8")

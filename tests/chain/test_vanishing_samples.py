@@ -64,7 +64,7 @@ def vanished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Case, str]:
     return case, subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def test_a_class_beyond_the_tiles_is_told_before_the_run(
+def test_a_class_beyond_the_tiles_is_reported_before_the_run(
     vanished: tuple[Case, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, out, _ = command(capsys, "check", vanished[0].files.folder / "case.yaml")
@@ -122,9 +122,9 @@ def test_pixels_of_the_table_are_those_of_the_map(vanished: tuple[Case, str]) ->
 def test_a_threshold_above_the_dates_is_refused_before_the_run(
     case: Case, capsys: pytest.CaptureFixture[str], threshold: int
 ) -> None:
-    told = refused(capsys, case.configured(chain={"cloud_threshold": threshold}))
-    assert f"chain.cloud_threshold: the threshold is {threshold}, but {WEST} has 3 dates" in told
-    assert "Give at most 3" in told
+    message = refused(capsys, case.configured(chain={"cloud_threshold": threshold}))
+    assert f"chain.cloud_threshold: the threshold is {threshold}, but {WEST} has 3 dates" in message
+    assert "Give at most 3" in message
 
 
 def masked(case: Case, mask: str) -> Path:
@@ -136,18 +136,18 @@ def masked(case: Case, mask: str) -> Path:
 
 
 def test_polygons_under_cloud_on_all_dates_fail_with_the_reason(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, told = command(capsys, "run", masked(case, "CLM_R1"), "--workers", 0)
+    code, _, message = command(capsys, "run", masked(case, "CLM_R1"), "--workers", 0)
     assert code == 2
     count = len(case.reference())
-    assert f"none of its {count} polygons can be used, so there is nothing to learn from: " in told
-    assert "with fewer clear dates than chain.cloud_threshold" in told
-    assert "outside the tiles" in told  # those of the other tile, which is not asked for
+    assert f"none of its {count} polygons can be used, so there is nothing to learn from: " in message
+    assert "with fewer clear dates than chain.cloud_threshold" in message
+    assert "outside the tiles" in message  # those of the other tile, which is not asked for
 
 
 def test_a_tile_without_any_image_fails_with_the_reason(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
-    code, _, told = command(capsys, "run", masked(case, "EDG_R1"), "--workers", 0)
+    code, _, message = command(capsys, "run", masked(case, "EDG_R1"), "--workers", 0)
     assert code == 2
-    assert f"Tiles {WEST}: no pixel is inside an image of every sensor" in told
+    assert f"Tiles {WEST}: no pixel is inside an image of every sensor" in message
 
 
 def test_a_selection_of_nothing_fails_with_the_reason(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,9 +155,9 @@ def test_a_selection_of_nothing_fails_with_the_reason(case: Case, capsys: pytest
     counts.write_text("11,0\n12,0\n31,0\n")
     selection = {"strategy": "byclass", "strategy.byclass.in": str(counts)}
     config = case.configured(chain={"last_step": "sampling"}, arg_train={"sample_selection": selection})
-    code, _, told = command(capsys, "run", config, "--workers", 0)
+    code, _, message = command(capsys, "run", config, "--workers", 0)
     assert code == 2
-    assert "arg_train.sample_selection takes none of" in told
+    assert "arg_train.sample_selection takes none of" in message
 
 
 # ------------------------------------------------------------------------------------ files of QGIS, points, text codes
@@ -182,11 +182,12 @@ def test_points_in_a_layer_beside_the_tables_of_qgis_make_a_map(case: Case, caps
     for fate in fates:
         assert fate.of("no_pixel").polygons == 0
         assert fate.of("usable").pixels == fate.of("usable").polygons
-    told = said(case.output)["RESULTS.txt"]
+    message = said(case.output)["RESULTS.txt"]
     assert (
-        "text field 'code' holds whole numbers only: they are the codes of the map ('0011' is 11, '12.0' is 12)" in told
+        "text field 'code' holds whole numbers only: they are the codes of the map ('0011' is 11, '12.0' is 12)"
+        in message
     )
-    assert "each stands for the pixel that holds it" in told
+    assert "each stands for the pixel that holds it" in message
     code, out, _ = command(capsys, "plan", config)
     assert (code, "0 jobs will run" in out) == (0, True)
     points["code"] = np.roll(points["code"].to_numpy(), 1)
@@ -200,8 +201,8 @@ def test_polygons_with_x_and_y_exchanged_are_recognised(case: Case, capsys: pyte
     frame = case.reference().to_crs("EPSG:4326")
     frame.geometry = frame.geometry.map(lambda one: shapely.transform(one, lambda xy: xy[:, ::-1]))
     frame.to_file(case.files.folder / "swapped.gpkg")
-    told = refused(capsys, case.configured(chain={"ground_truth": str(case.files.folder / "swapped.gpkg")}))
-    assert "With x and y swapped they would be on the tiles" in told
+    message = refused(capsys, case.configured(chain={"ground_truth": str(case.files.folder / "swapped.gpkg")}))
+    assert "With x and y swapped they would be on the tiles" in message
 
 
 def test_a_region_layer_is_chosen_like_one_of_polygons(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
@@ -215,9 +216,9 @@ def test_a_region_layer_is_chosen_like_one_of_polygons(case: Case, capsys: pytes
 
 
 @pytest.mark.parametrize("name", ["regions.gpkg|layername=zones", "regions.gpkg|name=zones"])
-def test_a_file_that_is_not_there_is_told_without_its_layer(
+def test_a_file_that_is_not_there_is_reported_without_its_layer(
     case: Case, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    told = refused(capsys, case.configured(chain={"region_path": str(case.files.folder / name)}))
-    assert "no file" in told
-    assert "file.gpkg|layername=NAME" in told
+    message = refused(capsys, case.configured(chain={"region_path": str(case.files.folder / name)}))
+    assert "no file" in message
+    assert "file.gpkg|layername=NAME" in message

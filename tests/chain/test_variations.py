@@ -211,7 +211,7 @@ def test_an_additional_feature_is_learned_and_mapped(tiny: Tiny, tmp_path: Path)
     assert list(survey(config).recipe.names) == names
 
 
-def test_expressions_that_cannot_be_computed_are_told_before_the_run(tiny: Tiny, tmp_path: Path) -> None:
+def test_expressions_that_cannot_be_computed_are_reported_before_the_run(tiny: Tiny, tmp_path: Path) -> None:
     sections = f"{SWITCH}Sentinel_2 :\n{{\n additional_features : 'b1 / b11, (B8 - B4'\n}}\n"
     config = configured(tiny[1], tmp_path, edited(sections=sections))
     with pytest.raises(InputError) as raised:
@@ -222,7 +222,7 @@ def test_expressions_that_cannot_be_computed_are_told_before_the_run(tiny: Tiny,
     assert str(raised.value).count(place) == 2
 
 
-def test_the_bands_that_positions_stand_for_are_told(tiny: Tiny, tmp_path: Path) -> None:
+def test_the_bands_that_positions_stand_for_are_reported(tiny: Tiny, tmp_path: Path) -> None:
     bands = "iota2_feature_extraction :\n{\n extract_bands : True\n}\n"
     kept = "keep_bands : ['B4', 'B8', 'B11']\n additional_features : 'b2 / b1 - B11'"
     config = configured(tiny[1], tmp_path, edited(sections=f"{SWITCH}{bands}Sentinel_2 :\n{{\n {kept}\n}}\n"))
@@ -315,7 +315,7 @@ class Listener(runner.Watcher):
         self.heard.append(text)
 
 
-def test_steps_left_out_although_they_are_out_of_date_are_told(tiny: Tiny, tmp_path: Path) -> None:
+def test_steps_left_out_although_they_are_out_of_date_are_reported(tiny: Tiny, tmp_path: Path) -> None:
     run_edited(tiny, tmp_path)
     listener = Listener()
     config = configured(tiny[1], tmp_path, edited(arg_train="ratio : 0.6"))
@@ -361,9 +361,9 @@ def test_parts_of_a_tile_do_not_change_the_products(
 
 @pytest.mark.parametrize("working_grid", ["native", "proj"])
 def test_a_map_in_degrees_is_as_good_as_one_in_metres(tiny: Tiny, tmp_path: Path, working_grid: str) -> None:
-    lattice = f"proj : 'EPSG:4326'\n spatial_resolution : 0.0001\n working_grid : '{working_grid}'"
+    grid = f"proj : 'EPSG:4326'\n spatial_resolution : 0.0001\n working_grid : '{working_grid}'"
     without = ("proj", "spatial_resolution")
-    config = run_edited(tiny, tmp_path / "degrees", without=without, chain=lattice)
+    config = run_edited(tiny, tmp_path / "degrees", without=without, chain=grid)
     metres = run_edited(tiny, tmp_path / "metres")
     assert _used(config) == _used(metres)
     assert accuracy(config, tiny[0]) == pytest.approx(accuracy(metres, tiny[0]), abs=0.02)
@@ -387,7 +387,7 @@ LACKING = {
 
 
 @pytest.mark.parametrize("case", LACKING)
-def test_bands_that_features_lack_are_told_before_the_run(tiny: Tiny, tmp_path: Path, case: str) -> None:
+def test_bands_that_features_lack_are_reported_before_the_run(tiny: Tiny, tmp_path: Path, case: str) -> None:
     keep, arg_train, said = LACKING[case]
     extraction = "iota2_feature_extraction :\n{\n extract_bands : True\n rel_refl : True\n}\n"
     sections = f"{extraction}Sentinel_2 :\n{{\n {keep}\n}}\n"

@@ -186,9 +186,9 @@ def nearest_never_clear(mapped: Mapped, tile: str, geobox: GeoBox) -> np.ndarray
     rows, cols = np.indices(geobox.shape)
     x, y = pixel_centres(geobox, rows, cols)
     x, y = Transformer.from_crs(geobox.crs, mapped.world.geobox.crs, always_xy=True).transform(x, y)
-    lattice = mapped.world.tile_geobox(tile)
-    col, row = np.floor((x - lattice.affine.c) / 10).astype(int), np.floor((lattice.affine.f - y) / 10).astype(int)
-    inside = (row >= 0) & (row < lattice.shape[0]) & (col >= 0) & (col < lattice.shape[1])
+    grid = mapped.world.tile_geobox(tile)
+    col, row = np.floor((x - grid.affine.c) / 10).astype(int), np.floor((grid.affine.f - y) / 10).astype(int)
+    inside = (row >= 0) & (row < grid.shape[0]) & (col >= 0) & (col < grid.shape[1])
     never = np.zeros(geobox.shape, bool)
     never[inside] = mapped.world.never_clear(tile)[row[inside], col[inside]]
     return never

@@ -104,7 +104,7 @@ def test_builders_of_the_user_share_their_steps_and_leave_no_files(mine: Path) -
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("x = 1\nraise RuntimeError('boom')\n", r"own\.py, line 2: RuntimeError: boom"),
         ("def f(:\n", r"own\.py, line 1: SyntaxError"),
@@ -114,9 +114,9 @@ def test_builders_of_the_user_share_their_steps_and_leave_no_files(mine: Path) -
         ("x = 1\n", r"no Python file in .*mine has a Builder"),
     ],
 )
-def test_faults_of_a_file_are_reported_with_their_line(mine: Path, text: str, told: str) -> None:
+def test_faults_of_a_file_are_reported_with_their_line(mine: Path, text: str, message: str) -> None:
     (mine / "own.py").write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         find_builders(["Own"], [mine])
 
 
@@ -152,9 +152,9 @@ def test_options_that_no_builder_needs_may_be_left_out(mine: Path, tmp_path: Pat
     assert chain_of(load_config(shorter)).asks == {"images"}
     both = shorter.read_text(encoding="utf-8").replace("Own", "I2Classification")
     shorter.write_text(both, encoding="utf-8")
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as message:
         load_config(shorter)
-    assert [text.split(": ")[1] for text in told.value.problems] == [f"chain.{name}" for name in needed]
+    assert [text.split(": ")[1] for text in message.value.problems] == [f"chain.{name}" for name in needed]
 
 
 def test_a_step_of_the_user_is_found_in_another_process(mine: Path) -> None:

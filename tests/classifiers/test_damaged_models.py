@@ -86,10 +86,10 @@ def test_every_field_of_every_wrong_type_is_refused_or_does_no_harm(folder: Path
     for at in places(content):
         for value in WRONG:
             path.write_text(json.dumps(with_value(content, at, value)), encoding="utf-8")
-            model, told = attempt(folder)
+            model, message = attempt(folder)
             if model is None:
                 refused += 1
-                assert str(path) in told or "Train the model again" in told
+                assert str(path) in message or "Train the model again" in message
             else:
                 assert np.isfinite(answers(model)).all()
                 assert all(isinstance(name, str) for name in model.recipe.names)
@@ -108,7 +108,7 @@ def test_a_kind_that_is_no_classifier_is_refused(kind: Any, folder: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "told"),
+    ("field", "value", "message"),
     [
         ("dates", ["2018-13-45"], "ValueError"),
         ("dates", [20180101], "dates is"),
@@ -122,13 +122,13 @@ def test_a_kind_that_is_no_classifier_is_refused(kind: Any, folder: Path) -> Non
     ],
 )
 def test_a_recipe_that_cannot_be_followed_is_refused_with_the_field(
-    field: str, value: Any, told: str, folder: Path
+    field: str, value: Any, message: str, folder: Path
 ) -> None:
     path = folder / "model.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     content["recipe"]["sensors"][0][field] = value
     path.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(ModelError, match=told) as caught:
+    with pytest.raises(ModelError, match=message) as caught:
         load_model(folder)
     assert f"{path}: damaged" in str(caught.value)
     assert "train it again" in str(caught.value)
@@ -173,9 +173,9 @@ def test_every_array_of_another_type_shape_or_length_is_refused(folder: Path) ->
             if np.array_equal(value, array) and value.dtype == array.dtype:
                 continue
             np.savez(folder / "forest.npz", **(sound | {name: value}))
-            model, told = attempt(folder)
+            model, message = attempt(folder)
             if model is None:
-                assert "rain" in told
+                assert "rain" in message
             else:
                 assert name in ("counts", "starts"), (name, value.dtype, value.shape)
                 assert np.isfinite(answers(model)).all()

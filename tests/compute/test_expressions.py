@@ -91,7 +91,7 @@ def test_a_band_may_have_the_name_of_a_function() -> None:
     assert steps("min + min(min, abs)", ("min", "abs")) == ["BAND0", "BAND0", "BAND1", "MIN", "ADD"]
 
 
-def test_positions_that_are_used_are_told_with_their_bands() -> None:
+def test_positions_that_are_used_are_reported_with_their_bands() -> None:
     assert bands_by_position(("b3 / (im1b1 + B4)", "b3"), BANDS) == {"b1": "B2", "b3": "B8"}
     assert bands_by_position(("B4 + B8",), BANDS) == {}
 
@@ -130,13 +130,13 @@ def test_positions_that_are_used_are_told_with_their_bands() -> None:
         ("^".join(["b1"] * (MAX_DEPTH + 1)), 1, "it is nested too deep"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_column(text: str, column: int, said: str) -> None:
+def test_what_is_wrong_is_reported_with_its_column(text: str, column: int, said: str) -> None:
     (problem,) = problems(text)
     assert f"column {column}: " in problem
     assert said in problem
 
 
-def test_all_problems_of_all_expressions_are_told() -> None:
+def test_all_problems_of_all_expressions_are_reported() -> None:
     found = problems("b9 + sqr(b1) - nir, b1 / b2,, b1 +, b1*0,5")
     assert [problem[: problem.index(":")] for problem in found[:3]] == [
         f"expression 1 'b9 + sqr(b1) - nir', column {column}" for column in (1, 6, 16)

@@ -193,7 +193,7 @@ def test_unsorted_dates_are_refused() -> None:
         feature_block({"Sentinel2": cube}, FeatureRecipe((make_recipe(cube),)))
 
 
-def test_all_mismatches_are_told_at_once() -> None:
+def test_all_mismatches_are_reported_at_once() -> None:
     cube = make_cube(0, [1, 5], (2, 2))
     recipe = FeatureRecipe(
         (
@@ -212,7 +212,7 @@ def test_all_mismatches_are_told_at_once() -> None:
     assert "missing: 20200305; in excess: 20200301" in message
 
 
-def test_other_mismatches_are_told() -> None:
+def test_other_mismatches_are_reported() -> None:
     cube, other = make_cube(0, [1, 5], (2, 2)), make_cube(0, [1, 5], (3, 2))
     with pytest.raises(FeatureMismatch, match="contains no sensor"):
         feature_block({}, FeatureRecipe(()))

@@ -12,13 +12,13 @@ from odc.geo.geobox import GeoBox
 from iota2.compute.placement import WarpedPlacement, placement
 from iota2.compute.resample import LEAST_WEIGHT
 
-LATTICE = GeoBox((9, 11), Affine(10, 0, 450000, 0, -10, 4950000), "EPSG:32631")
+GRID = GeoBox((9, 11), Affine(10, 0, 450000, 0, -10, 4950000), "EPSG:32631")
 ROWS, COLS = (2, 8), (1, 10)
 NODATA = -10000
 
 
 def source(pixel: int) -> GeoBox:
-    """A lattice of the zone beside that of ``LATTICE``, which ends within it on one side."""
+    """A grid of the zone beside that of ``GRID``, which ends within it on one side."""
     left, top, height, width = -25400, 4971300, 180, 120
     return GeoBox((height // pixel, width // pixel), Affine(pixel, 0, left, 0, -pixel, top), "EPSG:32632")
 
@@ -55,7 +55,7 @@ def by_the_rule(layer: np.ndarray, y: float, x: float, place: WarpedPlacement) -
 @pytest.mark.parametrize("pixel", [10, 30, 5])
 def test_each_layer_is_interpolated_by_itself(pixel: int, kernel: str, kind: type) -> None:
     grid = source(pixel)
-    place = placement(grid, LATTICE, ROWS, COLS, kernel)
+    place = placement(grid, GRID, ROWS, COLS, kernel)
     assert isinstance(place, WarpedPlacement)
     rng = np.random.default_rng(pixel)
     whole = rng.integers(1, 9000, (4, *grid.shape)).astype(kind)

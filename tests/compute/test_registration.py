@@ -118,7 +118,7 @@ def test_a_peak_below_zero_is_none() -> None:
 
 
 def test_the_place_is_that_of_the_highest_value_between_the_pixels() -> None:
-    """Against the slow way: the inverse sum of all frequencies, of size 1, at each place of a fine lattice."""
+    """Against the slow way: the inverse sum of all frequencies, of size 1, at each place of a fine grid."""
     rng = np.random.default_rng(8)
     smooth = ndimage.gaussian_filter(rng.normal(size=(3, 70, 70)), (0, 1, 1))
     clear = np.ones((64, 64), bool)
@@ -133,9 +133,9 @@ def test_the_place_is_that_of_the_highest_value_between_the_pixels() -> None:
     for one, other in zip(first, second, strict=True):
         spectra = [np.fft.fft2((v.edges - np.average(v.edges, weights=weight)) * weight)[low] for v in (one, other)]
         turns = np.angle(spectra[1]) - np.angle(spectra[0])
-        lattice = [(right / 50, down / 50) for right in range(-25, 76) for down in range(-125, -74)]
-        heights = [np.cos(turns + 2 * np.pi * (right * cols + down * rows)[low]).sum() for right, down in lattice]
-        places.append(lattice[int(np.argmax(heights))])
+        grid = [(right / 50, down / 50) for right in range(-25, 76) for down in range(-125, -74)]
+        heights = [np.cos(turns + 2 * np.pi * (right * cols + down * rows)[low]).sum() for right, down in grid]
+        places.append(grid[int(np.argmax(heights))])
     assert (found.right, found.down) == pytest.approx(tuple(np.median(places, axis=0)), abs=0.02)
     assert (found.right, found.down) == pytest.approx((0.5, -2), abs=0.1)
 

@@ -65,7 +65,7 @@ def test_split_draws_all_polygons_equally_often():
     assert np.abs(frequency - 0.3).max() < 0.05
 
 
-def test_single_polygon_learns_and_is_told():
+def test_single_polygon_learns_and_is_reported():
     labels, regions = [1, 2, 2, 1], ["a", "a", "a", "b"]
     (side,) = split(labels, regions, ratio=0.1)
     assert side[0] == side[3] == LEARN
@@ -91,7 +91,7 @@ def test_class_counts_are_read_by_label():
     assert parse_class_counts("11,5\n\n 012 , 7\n", "counts.csv") == {"11": 5, "012": 7}
 
 
-def test_every_bad_line_of_class_counts_is_told():
+def test_every_bad_line_of_class_counts_is_reported():
     with pytest.raises(InputError, match=r"counts\.csv") as caught:
         parse_class_counts("11,5\n12\n13,-1\n11,6\n14,x,3", "counts.csv")
     assert [f"line {k}" in str(caught.value) for k in range(1, 6)] == [False, True, True, True, True]
@@ -102,7 +102,7 @@ def test_labels_without_count_are_found():
     assert labels_without_count({}, (), "counts.csv") == []
 
 
-def test_counts_of_no_class_are_told_with_the_nearest_label():
+def test_counts_of_no_class_are_reported_with_the_nearest_label():
     with pytest.raises(InputError, match=r"counts\.csv") as caught:
         labels_without_count({"prairies": 5, "forêt": 1, "xyz": 2}, ("forêt", "prairie"), "counts.csv")
     assert str(caught.value).splitlines()[1:] == [

@@ -1,4 +1,4 @@
-"""Expressions in a configuration: where mistakes are told, and which bands places stand for."""
+"""Expressions in a configuration: where mistakes are reported, and which bands places stand for."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_expressions_that_are_switched_off_are_not_looked_at(tmp_path: Path) -> 
     assert any("use_additional_features is False" in warning for warning in config.warnings)
 
 
-def test_places_are_told_for_the_sensors_that_use_them(tmp_path: Path) -> None:
+def test_places_are_reported_for_the_sensors_that_use_them(tmp_path: Path) -> None:
     chain = {"s2_path": "images", **mine(tmp_path, "b2 - near"), **radar(tmp_path, "vv / VH, b1")}
     config = configured(tmp_path, chain, SWITCH | {"Sentinel_2": {"additional_features": "B8 / B4"}})
     assert [one.text for one in expression_remarks(enabled_sensors(config))] == [

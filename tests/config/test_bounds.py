@@ -22,11 +22,11 @@ def configured(folder: Path, chain: dict[str, Any], **sections: Any) -> Config:
 
 
 def refused(folder: Path, chain: dict[str, Any], **sections: Any) -> str:
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as message:
         configured(folder, chain, **sections)
-    assert len(told.value.problems) == 1, told.value.problems
-    assert len(str(told.value)) < 1000
-    return told.value.problems[0]
+    assert len(message.value.problems) == 1, message.value.problems
+    assert len(str(message.value)) < 1000
+    return message.value.problems[0]
 
 
 @pytest.mark.parametrize("value", [*HUGE, 0])
@@ -118,7 +118,7 @@ def test_a_pixel_size_is_a_finite_number_above_0(tmp_path: Path, value: Any) -> 
 
 
 @pytest.mark.parametrize(
-    ("value", "proj", "told"),
+    ("value", "proj", "message"),
     [
         (0.0001, "EPSG:2154", "0.0001 looks like degrees, and EPSG:2154 is in metres or feet; expected such as 10"),
         (1e-300, "EPSG:2154", "1e-300 looks like degrees"),
@@ -130,9 +130,9 @@ def test_a_pixel_size_is_a_finite_number_above_0(tmp_path: Path, value: Any) -> 
         (1e308, "EPSG:4326", "looks like metres"),
     ],
 )
-def test_a_pixel_size_is_in_the_units_of_the_projection(tmp_path: Path, value: Any, proj: str, told: str) -> None:
+def test_a_pixel_size_is_in_the_units_of_the_projection(tmp_path: Path, value: Any, proj: str, message: str) -> None:
     problem = refused(tmp_path, {"spatial_resolution": value, "proj": proj})
-    assert "chain.spatial_resolution: " + told in problem or told in problem
+    assert "chain.spatial_resolution: " + message in problem or message in problem
     assert problem.startswith("line ")
 
 

@@ -78,9 +78,9 @@ def test_every_documented_option_loads_at_its_default(folder: Path, section: str
     for config in loads(folder, with_option(section, key, option.default)):
         present = config.section(option.section)
         if hasattr(present, option.key) and isinstance(option.default, bool | int | float):
-            told = "\n".join(config.warnings)
+            message = "\n".join(config.warnings)
             one_for_both = (option.default, option.default)
-            assert getattr(present, option.key) in (option.default, one_for_both) or "not asked for" in told, told
+            assert getattr(present, option.key) in (option.default, one_for_both) or "not asked for" in message, message
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_none_stands_for_every_default(folder: Path, option: Documented) -> None
         loads(folder, with_option(option.section, option.key, none))
 
 
-def test_a_default_that_none_stands_for_is_told(folder: Path) -> None:
+def test_a_default_that_none_stands_for_is_reported(folder: Path) -> None:
     for config in loads(folder, with_option("chain", "regionField", None)):
         assert config.chain.region_field == "region"
         assert "chain.region_field: None is read as the default, 'region'" in config.warnings[0]
@@ -178,9 +178,9 @@ def test_options_of_a_builder_that_is_asked_for_are_looked_at(folder: Path) -> N
         }
         with pytest.raises(ConfigError) as caught:
             loads(folder, sections)
-        told = str(caught.value)
-        assert "'I2Vectorization' is known but not available yet" in told
-        assert "simplification.umc1: is known but not available yet" in told
+        message = str(caught.value)
+        assert "'I2Vectorization' is known but not available yet" in message
+        assert "simplification.umc1: is known but not available yet" in message
 
 
 @pytest.mark.parametrize(

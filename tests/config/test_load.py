@@ -321,7 +321,7 @@ def test_paths_start_at_the_folder_of_the_file(world: Path, monkeypatch: pytest.
     assert config.chain.ground_truth.samefile(world / "vector_data/groundTruth.shp")
 
 
-def test_absent_inputs_are_told_unless_not_asked_for(world: Path) -> None:
+def test_absent_inputs_are_reported_unless_not_asked_for(world: Path) -> None:
     text = chain(ground_truth="'absent/x.shp'", s2_path="'mine.yaml'", color_table="'sensor_data'")
     said = refusals(world, text)
     assert [problem.split(": ")[1] for problem in said] == [
@@ -362,13 +362,13 @@ def test_an_unknown_key_names_the_section_of_a_like_key(world: Path) -> None:
         ("additional_features : 'b1'", "expression of [Features]"),
     ],
 )
-def test_what_the_ini_file_says_of_radar_is_told_with_its_key(world: Path, key: str, instead: str) -> None:
+def test_what_the_ini_file_says_of_radar_is_reported_with_its_key(world: Path, key: str, instead: str) -> None:
     said = refusal(world, chain() + f"Sentinel_1 : {{ {key} }}")
     name = key.partition(" ")[0]
     assert f"Sentinel_1.{name}: unknown option; give {instead} in the INI file that chain.s1_path names" in said
 
 
-def test_a_key_like_one_of_2020_is_told_by_its_name_of_today(world: Path) -> None:
+def test_a_key_like_one_of_2020_is_reported_by_its_name_of_today(world: Path) -> None:
     said = refusal(world, chain("additionalFeature : 'b1'"))
     assert re.search(r"'additional_features' belongs to .*Sentinel_2,", said)
     assert "None" not in said
@@ -600,7 +600,7 @@ def test_a_configuration_is_frozen_and_can_be_sent_to_workers(world: Path) -> No
         config.arg_train.runs = 3
 
 
-def test_describe_tells_values_and_defaults(world: Path) -> None:
+def test_describe_reports_values_and_defaults(world: Path) -> None:
     settings = {(s.section, s.key): s for s in describe(load(world, OF_2020))}
     assert settings["arg_train", "runs"][2:] == (2, 1)
     assert settings["chain", "proj"].default is ...
@@ -638,7 +638,7 @@ def test_any_value_of_any_option_is_accepted_or_refused_with_its_line(section: s
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [
         ("~nosuchuser/x", "there is no user '~nosuchuser' on this machine"),
         ("x" * 300, "is longer than file systems hold"),
@@ -647,10 +647,10 @@ def test_any_value_of_any_option_is_accepted_or_refused_with_its_line(section: s
     ],
 )
 @pytest.mark.parametrize("key", ["output_path", "s2_path", "ground_truth", "s1_path", "l8_output_path"])
-def test_a_path_that_cannot_be_is_refused_with_its_option(world: Path, path: str, told: str, key: str) -> None:
+def test_a_path_that_cannot_be_is_refused_with_its_option(world: Path, path: str, message: str, key: str) -> None:
     said = refusal(world, chain(**{key: f"'{path}'"}))
     assert f"chain.{key}: '" in said
-    assert told in said
+    assert message in said
     assert len(said) < 400
 
 
@@ -734,6 +734,6 @@ def test_a_vector_file_in_a_folder_without_permission_is_named_with_its_option(
         return True
 
     monkeypatch.setattr(Path, "is_file", refuses)
-    told = refusal(world, chain(ground_truth="'locked.shp'"))
-    assert "chain.ground_truth" in told
-    assert "locked.shp cannot be looked at (Permission denied)" in told
+    message = refusal(world, chain(ground_truth="'locked.shp'"))
+    assert "chain.ground_truth" in message
+    assert "locked.shp cannot be looked at (Permission denied)" in message

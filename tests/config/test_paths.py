@@ -70,9 +70,9 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
 
 
 def test_each_path_that_exists_from_the_working_directory_says_so_and_how_to_go_on(places: Places) -> None:
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as message:
         load_config(places.config)
-    problems = [text for text in told.value.problems if "no file" in text or "no folder" in text]
+    problems = [text for text in message.value.problems if "no file" in text or "no folder" in text]
     assert len(problems) == GIVEN
     first, *others = problems
     assert f"exists, but relative paths start at {places.home}" in first
@@ -96,7 +96,7 @@ def test_with_paths_from_all_relative_paths_start_there_also_those_in_the_ini_fi
 def test_the_ini_file_of_sentinel_1_says_it_too(places: Places) -> None:
     (places.home / "data").mkdir()
     (places.home / "data/s1.ini").write_text("[Paths]\nOutput = radar\n", encoding="utf-8")
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as message:
         load_config(places.config)
     # the file is found, and the folder in it is looked for beside it once the section is valid
     text = OPTIONS
@@ -107,9 +107,9 @@ def test_the_ini_file_of_sentinel_1_says_it_too(places: Places) -> None:
     for name in ("data/s2", "data/mine", "items"):
         text = text.replace(f"'{name}'", f"'{places.work / name}'")
     places.config.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as message:
         load_config(places.config)
-    (problem,) = told.value.problems
+    (problem,) = message.value.problems
     assert "line 6: chain.s1_path" in problem
     assert f"{places.work / 'radar'} exists, but relative paths start at {places.home / 'data'}" in problem
 
@@ -117,27 +117,27 @@ def test_the_ini_file_of_sentinel_1_says_it_too(places: Places) -> None:
 def test_whole_paths_and_paths_that_are_nowhere_get_no_such_advice(places: Places) -> None:
     text = OPTIONS.replace("'./truth.shp'", f"'{places.home / 'truth.shp'}'").replace("'data/s2'", "'data/s3'")
     places.config.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as message:
         load_config(places.config)
     for key in ("ground_truth", "s2_path"):
-        (problem,) = (text for text in told.value.problems if f"chain.{key}" in text)
+        (problem,) = (text for text in message.value.problems if f"chain.{key}" in text)
         assert "--paths-from" not in problem
     # a folder where a file is wanted is no find
     (places.work / "truth.shp").unlink()
     (places.work / "truth.shp").mkdir()
     places.config.write_text(OPTIONS, encoding="utf-8")
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as message:
         load_config(places.config)
-    (problem,) = (text for text in told.value.problems if "chain.ground_truth" in text)
+    (problem,) = (text for text in message.value.problems if "chain.ground_truth" in text)
     assert "--paths-from" not in problem
 
 
 def test_paths_from_where_nothing_is_says_that_the_configuration_s_folder_has_it(places: Places) -> None:
     config = places.work / "run.cfg"
     places.config.rename(config)
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as message:
         load_config(config, paths_from=places.home)
-    problem = next(text for text in told.value.problems if "no folder" in text)
+    problem = next(text for text in message.value.problems if "no folder" in text)
     assert f"{places.work / 'data/s2'} exists, but relative paths start at {places.home}" in problem
 
 
@@ -180,15 +180,15 @@ def test_an_ini_file_that_has_its_images_beside_it_says_how_they_are_found_with_
     ini = tmp_path / "data/s1.ini"
     ini.write_text("[Paths]\nOutput : images\n", encoding="utf-8")
     assert read_s1_ini(ini).output == tmp_path / "data/images"
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as message:
         read_s1_ini(ini, tmp_path)
-    (problem,) = told.value.problems
+    (problem,) = message.value.problems
     assert problem.endswith("give the whole path, or leave --paths-from out")
     assert f"there is no folder {tmp_path / 'images'}. {tmp_path / 'data/images'} exists" in problem
 
 
 @pytest.mark.parametrize(
-    ("key", "written", "told"),
+    ("key", "written", "message"),
     [
         ("s2_path", "sensor_dat", "no folder {}/sensor_dat; did you mean 'sensor_data'?"),
         ("ground_truth", "vector_data/groundTruth", "groundTruth; did you mean 'groundTruth.shp'?"),
@@ -198,8 +198,8 @@ def test_an_ini_file_that_has_its_images_beside_it_says_how_they_are_found_with_
         ("color_table", "xyz", "no file {}/xyz; correct the path"),
     ],
 )
-def test_a_path_that_is_not_there_is_told_the_near_name_that_is(
-    tmp_path: Path, key: str, written: str, told: str
+def test_a_path_that_is_not_there_is_reported_the_near_name_that_is(
+    tmp_path: Path, key: str, written: str, message: str
 ) -> None:
     (tmp_path / "sensor_data").mkdir()
     (tmp_path / "vector_data").mkdir()
@@ -220,7 +220,7 @@ def test_a_path_that_is_not_there_is_told_the_near_name_that_is(
     with pytest.raises(ConfigError) as caught:
         load_config(tmp_path / "run.cfg")
     (problem,) = caught.value.problems
-    assert problem.endswith(told.format(tmp_path))
+    assert problem.endswith(message.format(tmp_path))
 
 
 def test_a_configuration_named_with_two_dots_has_the_paths_it_has_by_its_plain_name(

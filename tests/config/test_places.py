@@ -94,7 +94,7 @@ def test_layers_keep_their_own_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("section", "key", "told"),
+    ("section", "key", "message"),
     [
         ("chain", "testPath", "; remove it or see the list of options"),
         ("chain", "s3_path", "; remove it or see the list of options"),
@@ -112,8 +112,8 @@ def test_layers_keep_their_own_place() -> None:
         ("Sentinel_1", "temporalResolution", "; give TemporalResolution of [Processing] in the INI file"),
     ],
 )
-def test_only_what_is_near_is_suggested(section: str, key: str, told: str) -> None:
-    assert unknown_option(section, key).startswith(told)
+def test_only_what_is_near_is_suggested(section: str, key: str, message: str) -> None:
+    assert unknown_option(section, key).startswith(message)
 
 
 def test_sections_are_found_by_any_spelling() -> None:
@@ -164,8 +164,8 @@ def test_no_move_is_suggested_into_an_option_that_is_not_available() -> None:
     for home, known in KEYS.items():
         for name in known:
             for section in KEYS:
-                if how(section, name) == "unknown" and "it exists in" in (told := unknown_option(section, name)):
-                    named = told.partition("exists in ")[2].partition(":")[0].split(", ")
+                if how(section, name) == "unknown" and "it exists in" in (message := unknown_option(section, name)):
+                    named = message.partition("exists in ")[2].partition(":")[0].split(", ")
                     assert all(about(KEYS[one][name]).status != "later" for one in named if name in KEYS[one]), home
 
 

@@ -163,7 +163,7 @@ def said(folder: Path, case: Case) -> tuple[list[str], list[str]]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule}: {case.text}")
-def test_options_that_do_not_go_together_are_told_by_their_rule(
+def test_options_that_do_not_go_together_are_reported_by_their_rule(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: Case
 ) -> None:
     problems, warnings = said(tmp_path, case)

@@ -90,7 +90,7 @@ def test_none_and_nothing_are_no_values(ini: Path) -> None:
     assert (settings.raw, settings.expressions, settings.output.name) == (None, "", "images")
 
 
-def test_all_mistakes_are_told_at_once_with_their_lines(ini: Path) -> None:
+def test_all_mistakes_are_reported_at_once_with_their_lines(ini: Path) -> None:
     text = (
         "[Paths]\nOutput = nowhere\n[Processing]\n# a comment\nTemporalResolutoin = 10\nTemporalResolution = 0\n"
         "gapFilling_interpolation = spline\nFilteringMode = both\nexpression = VV\n[Filter]\nx = 1\n[Filtering]\n"
@@ -115,7 +115,7 @@ def test_a_file_without_the_folder_of_images_is_refused(ini: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("Output = images\n", "is no INI file: File contains no section headers"),
         ("[Paths]\nOutput = images\nOutput = images\n", "is no INI file: While reading"),
@@ -123,9 +123,9 @@ def test_a_file_without_the_folder_of_images_is_refused(ini: Path) -> None:
         ("[PATHS]\noutput = x\n[DataSource]\ndownload = True\n", "this is a configuration of S1Tiling itself"),
     ],
 )
-def test_what_is_no_such_file_is_refused_in_one_sentence(ini: Path, text: str, told: str) -> None:
+def test_what_is_no_such_file_is_refused_in_one_sentence(ini: Path, text: str, message: str) -> None:
     (problem, *_) = problems(ini, text)
-    assert problem.startswith(told)
+    assert problem.startswith(message)
     assert "\n" not in problem
 
 
@@ -156,5 +156,5 @@ def test_the_pattern_of_the_names_is_checked_with_its_line(ini: Path) -> None:
     assert read_s1_ini(ini).pattern == pattern
     ini.write_text(text.replace("FilePattern = {0}", ""), encoding="utf-8")
     assert read_s1_ini(ini).pattern == ""
-    (told,) = problems(ini, text.replace("{0}", "{polarisation}_{date}.tif"))
-    assert told.startswith("line 3: [Paths] FilePattern: expected {direction} or {orbit_direction} in it, got ")
+    (message,) = problems(ini, text.replace("{0}", "{polarisation}_{date}.tif"))
+    assert message.startswith("line 3: [Paths] FilePattern: expected {direction} or {orbit_direction} in it, got ")

@@ -58,21 +58,21 @@ def test_the_mode_of_the_alignment_may_be_text(tmp_path: Path) -> None:
         read(tmp_path, {}, {"coregistration": {"mode": "4"}})
 
 
-def test_an_option_that_an_absent_section_needs_is_told_at_the_line_that_needs_it(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as told:
+def test_an_option_that_an_absent_section_needs_is_reported_at_the_line_that_needs_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as message:
         read(tmp_path, {}, {"sensors_data_interpolation": {"auto_date": False}})
     lines = (tmp_path / "run.yaml").read_text(encoding="utf-8").splitlines()
     line = next(k for k, text in enumerate(lines, 1) if "auto_date" in text)
-    assert [text.partition(": is")[0] for text in told.value.problems] == [
+    assert [text.partition(": is")[0] for text in message.value.problems] == [
         f"line {line}: Sentinel_2.start_date",
         f"line {line}: Sentinel_2.end_date",
     ]
 
 
 def test_one_wrong_builder_is_one_problem(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as message:
         read(tmp_path, {}, {"builders": {"builders_class_name": ["i2_classificationn"]}})
-    (problem,) = told.value.problems
+    (problem,) = message.value.problems
     assert "did you mean 'I2Classification'?" in problem
     with pytest.raises(ConfigError, match=r"builders_class_name: expected a list"):
         read(tmp_path, {}, {"builders": {"builders_class_name": []}})

@@ -61,7 +61,7 @@ def test_an_address_is_kept_as_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("items", "told"),
+    ("items", "message"),
     [
         ({"source": "absent"}, "chain.stac_items.source: no file or folder"),
         ({"source": "https://example.org/api"}, "set stac_items.remote to True to read from web servers"),
@@ -82,17 +82,17 @@ def test_an_address_is_kept_as_it_is(tmp_path: Path) -> None:
         ({"colections": {}}, "did you mean 'collections'?"),
     ],
 )
-def test_what_cannot_be_is_refused(items: dict[str, Any], told: str, tmp_path: Path) -> None:
+def test_what_cannot_be_is_refused(items: dict[str, Any], message: str, tmp_path: Path) -> None:
     said = refusal(tmp_path, {"stac_items": ITEMS | items})
-    assert told in said
+    assert message in said
     assert "SECRET" not in said
     assert "chain.stac_items" in said
 
 
 def test_a_sensor_is_found_in_one_way(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
-    told = refusal(tmp_path, {"stac_items": ITEMS, "s2_s2c_path": "images"})
-    assert "chain.stac_items.collections.sentinel-2-l2a: Sentinel_2_S2C has the folder" in told
+    message = refusal(tmp_path, {"stac_items": ITEMS, "s2_s2c_path": "images"})
+    assert "chain.stac_items.collections.sentinel-2-l2a: Sentinel_2_S2C has the folder" in message
 
 
 def test_a_sensor_of_the_users_own_needs_no_folder_when_items_find_it(tmp_path: Path) -> None:
@@ -106,10 +106,10 @@ def test_a_sensor_of_the_users_own_needs_no_folder_when_items_find_it(tmp_path: 
 
 def test_results_do_not_lie_among_the_items(tmp_path: Path) -> None:
     assert "is in the folder of products" in refusal(tmp_path, {"stac_items": ITEMS, "output_path": "items/out"})
-    told = refusal(tmp_path, {"stac_items": ITEMS, "output_path": ".", "remove_output_path": True})
-    assert f"would delete {tmp_path / 'items'}" in told
+    message = refusal(tmp_path, {"stac_items": ITEMS, "output_path": ".", "remove_output_path": True})
+    assert f"would delete {tmp_path / 'items'}" in message
 
 
-def test_options_of_a_sensor_that_no_collection_names_are_told(tmp_path: Path) -> None:
+def test_options_of_a_sensor_that_no_collection_names_are_reported(tmp_path: Path) -> None:
     config = load(tmp_path, {"stac_items": ITEMS}, Landsat8={"temporal_resolution": 5})
     assert any("Landsat8: has no effect" in warning for warning in config.warnings)

@@ -246,7 +246,7 @@ def test_any_text_is_read_or_refused_with_a_line(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ('chain:\n  a: "\\UFFFFFFFF"', "line 2, column 9: not YAML: the number here is too large"),
         ('chain:\n  a: "\\U00110000"', "line 2, column 9: not YAML"),
@@ -266,11 +266,11 @@ def test_any_text_is_read_or_refused_with_a_line(text: str) -> None:
         ("!!binary aGVsbG8=: {}", "line 1"),
     ],
 )
-def test_yaml_that_breaks_its_parser_is_refused_with_its_line(text: str, told: str) -> None:
+def test_yaml_that_breaks_its_parser_is_refused_with_its_line(text: str, message: str) -> None:
     if text.startswith("!!binary"):
         assert plain(read_yaml(text, SOURCE)) == {"aGVsbG8=": {}}
     else:
-        assert told in problems(text, read_yaml)
+        assert message in problems(text, read_yaml)
 
 
 @pytest.mark.parametrize("word", ["1e999", "-1e999", "1.0e400", "9" * 400, "9" * 400 + ".5", "9" * 5000])
@@ -283,13 +283,13 @@ def test_numbers_beyond_all_limits_stay_words(word: str, read: Any) -> None:
 @pytest.mark.parametrize(("suffix", "start"), [("cfg", "chain : { a : '"), ("yaml", 'chain:\n a: "')])
 def test_a_text_that_is_too_long_is_refused_at_once(tmp_path: Path, suffix: str, start: str) -> None:
     path = tmp_path / f"long.{suffix}"
-    for text, told in [
+    for text, message in [
         (start + "x" * MAX_FILE_BYTES, "at most .* are expected"),
         ("a:1\n" * MAX_ENTRIES, "more than the 10000 of the longest configuration"),
         ("[" * (MAX_ENTRIES + 1), "more than the 10000"),
     ]:
         path.write_text(text, encoding="utf-8")
-        with pytest.raises(ConfigError, match=told):
+        with pytest.raises(ConfigError, match=message):
             read_text(path)
 
 
@@ -307,12 +307,12 @@ def test_what_is_no_text_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(fifo)
     folder.mkdir()
     utf16.write_text("chain : {}", encoding="utf-16")
-    for path, told in [
+    for path, message in [
         (fifo, "named pipe"),
         (Path("/dev/zero"), "is a device"),
         (folder, "is a folder, a file is expected"),
         (utf16, "line 1: is not UTF-8"),
         (tmp_path / ("x" * 300), "cannot be read"),
     ]:
-        with pytest.raises(ConfigError, match=told):
+        with pytest.raises(ConfigError, match=message):
             read_text(path)

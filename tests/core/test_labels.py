@@ -65,7 +65,7 @@ def test_what_cannot_be_seen_is_shown_by_number():
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "told"),
+    ("one", "other", "message"),
     [
         ("Forêt", "forêt", "by case"),
         ("Foret", "Forêt", "U+00EA"),
@@ -73,8 +73,8 @@ def test_what_cannot_be_seen_is_shown_by_number():
         ("eau", "e\u0430u", "U+0430"),
     ],
 )
-def test_differences_are_told_in_words_and_numbers(one, other, told):
-    assert told in difference(one, other)
+def test_differences_are_reported_in_words_and_numbers(one, other, message):
+    assert message in difference(one, other)
     assert most_like(other, ["urbain", one, "prairie"]) == one
 
 

@@ -60,7 +60,7 @@ def test_whole_numbers_are_read_by_one_rule_in_both_files(label):
 
 
 @pytest.mark.parametrize(
-    ("there", "told"),
+    ("there", "message"),
     [
         ("forêt", "they differ by case"),
         ("Foret", "'e' against 'ê' (U+00EA)"),
@@ -68,11 +68,11 @@ def test_whole_numbers_are_read_by_one_rule_in_both_files(label):
         ("F\u043erêt", "(U+043E) against 'o'"),
     ],
 )
-def test_a_label_that_is_missing_is_compared_with_what_the_file_has(there, told):
+def test_a_label_that_is_missing_is_compared_with_what_the_file_has(there, message):
     found = problems(f"blé:blé\nbois:{there}", "blé 1 1 1\nForêt 2 2 2", ["blé", "Forêt"])
     assert len(found) == 1
-    assert f"Line 2 has {there!r}: they differ by" in found[0] or told in found[0]
-    assert told in found[0]
+    assert f"Line 2 has {there!r}: they differ by" in found[0] or message in found[0]
+    assert message in found[0]
 
 
 def test_a_class_in_use_is_not_offered_for_another():
@@ -85,7 +85,7 @@ def test_two_lines_of_one_label_are_refused_however_they_are_written():
     assert "already on line 1" in problems("a:11\nb:011", "11 1 1 1", [11])[0]
 
 
-def test_byte_order_mark_comments_blank_lines_and_windows_lines_are_passed_over():
+def test_byte_order_mark_comments_blank_lines_and_windows_lines_are_ignored():
     found = build(
         "\ufeff# my classes\r\n\r\nurbain: dense:1\r\n  # more\r\n森林:2",
         "\ufeff1 1 2 3\r\n#\r\n2 4 5 6\r\n",
@@ -98,7 +98,7 @@ def test_entries_of_classes_not_in_use_are_left_out():
     assert build("a:1\nb:2\n", "0 0 0 0\n1 1 1 1\n2 2 2 2", [2]).codes == (2,)
 
 
-def test_all_problems_are_told_at_once_with_file_and_line():
+def test_all_problems_are_reported_at_once_with_file_and_line():
     found = problems(
         "a:1\nnonsense\n:7\nb:1\nc:0\nd:70000\ne:-+5",
         "1 256 0 0\n2 1 2\n3 1 2 3 4\n4 1 1 1\n04 2 2 2",
@@ -205,6 +205,6 @@ def test_each_problem_belongs_to_the_option_of_its_file_also_when_both_are_one()
 
 
 def test_a_file_of_which_no_line_can_be_read_is_not_said_to_lack_labels_too() -> None:
-    told = problems("a:1\nb:2\n", "a:1\nb:2\n", [1, 2])
-    assert len(told) == 2
-    assert all("expected 'label R G B'" in text or "three whole numbers" in text for text in told)
+    message = problems("a:1\nb:2\n", "a:1\nb:2\n", [1, 2])
+    assert len(message) == 2
+    assert all("expected 'label R G B'" in text or "three whole numbers" in text for text in message)

@@ -44,7 +44,7 @@ CHAIN = Chain(BUILDERS)
 PAGES = sorted((ROOT / "docs/howto").glob("*.md"))
 CODE = ("python", "diff")
 _BLOCK = re.compile(
-    r"(?:^<!-- (?P<word>code|not run): (?P<told>.*?) -->\n)?^```(?P<kind>\w*)\n(?P<body>.*?)^```$",
+    r"(?:^<!-- (?P<word>code|not run): (?P<reason>.*?) -->\n)?^```(?P<kind>\w*)\n(?P<body>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
 
@@ -56,12 +56,12 @@ class Shown:
     kind: str
     body: str
     word: str
-    told: str
+    reason: str
 
 
 def shown(page: Path) -> list[Shown]:
     found = _BLOCK.finditer(text_of(page))
-    return [Shown(block["kind"], block["body"], block["word"] or "", block["told"] or "") for block in found]
+    return [Shown(block["kind"], block["body"], block["word"] or "", block["reason"] or "") for block in found]
 
 
 def followed(page: Path, copy: Path) -> None:
@@ -69,7 +69,7 @@ def followed(page: Path, copy: Path) -> None:
     shutil.copytree(ROOT / "src", copy / "src", ignore=shutil.ignore_patterns("__pycache__"))
     for block in shown(page):
         if block.word == "code":
-            how, _, where = block.told.partition(" ")
+            how, _, where = block.reason.partition(" ")
             file, _, mark = where.partition(" :: ")
             path = copy / file
             if how == "create":
@@ -310,9 +310,9 @@ def test_parts_of_configurations_and_of_resources_files_are_read(fragment: Fragm
     given = _options(fragment.body)
     whole = {section: options | given.pop(section, {}) for section, options in _options(COMPLETE).items()} | given
     for block in shown(fragment.page):
-        if block.told.startswith("create mine/"):
+        if block.reason.startswith("create mine/"):
             (tmp_path / "mine").mkdir(exist_ok=True)
-            (tmp_path / block.told.removeprefix("create ")).write_text(block.body, encoding="utf-8")
+            (tmp_path / block.reason.removeprefix("create ")).write_text(block.body, encoding="utf-8")
     path = tmp_path / "whole.yaml"
     path.write_text(yaml.safe_dump(whole, allow_unicode=True), encoding="utf-8")
     assert load_config(path, check_paths=False).chain.list_tile

@@ -26,12 +26,12 @@ def items_of(
     href: Callable[[str], str] = str,
     properties: Mapping[str, Any] | None = None,
 ) -> list[Item]:
-    """Items of the products of a scene. ``href``: how a file is named; ``tile``: what ``grid:code`` tells."""
+    """Items of the products of a scene. ``href``: how a file is named; ``tile``: what ``grid:code`` reports."""
     grid = scene.grids[scene.spec.reference.name]
-    told = {"grid:code": f"MGRS-{tile.removeprefix('T')}"} if tile else {}
+    message = {"grid:code": f"MGRS-{tile.removeprefix('T')}"} if tile else {}
     return [
         _item(scene.spec, one, grid, href)
-        | {"collection": collection, "properties": _dated(one) | told | {**(properties or {})}}
+        | {"collection": collection, "properties": _dated(one) | message | {**(properties or {})}}
         for one in scene.acquisitions
     ]
 

@@ -1,4 +1,4 @@
-"""Views of the reference image and of dates: the same ground on the same lattice, wherever the pixels come from."""
+"""Views of the reference image and of dates: the same ground on the same grid, wherever the pixels come from."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from iota2.io.series.alignment import ReferenceImage, date_views, reference_grid
 from iota2.testing.products import synthetic_layers, write_product
 
 TILE = "T31TCJ"
-LATTICE = GeoBox((160, 200), Affine(10, 0, 400000, 0, -10, 4820000), "EPSG:32631")
+GRID = GeoBox((160, 200), Affine(10, 0, 400000, 0, -10, 4820000), "EPSG:32631")
 WINDOWS = window_grid((160, 200))
 
 
 def ground(geobox: GeoBox) -> np.ndarray:
-    """A smooth ground at the centres of pixels of any lattice, by their place in EPSG:32631."""
+    """A smooth ground at the centres of pixels of any grid, by their place in EPSG:32631."""
     rows, cols = np.indices(geobox.shape)
     x, y = pixel_centres(geobox, rows, cols)
-    if geobox.crs != LATTICE.crs:
-        x, y = Transformer.from_crs(str(geobox.crs), str(LATTICE.crs), always_xy=True).transform(x, y)
+    if geobox.crs != GRID.crs:
+        x, y = Transformer.from_crs(str(geobox.crs), str(GRID.crs), always_xy=True).transform(x, y)
     values: np.ndarray = 1000 + 400 * np.sin(x / 60) * np.cos(y / 45) + 200 * np.sin((x + 2 * y) / 110)
     return values
 
 
 def around(crs: str, size: float) -> GeoBox:
-    """A lattice in ``crs`` with pixels of ``size`` metres that covers ``LATTICE``."""
-    to_crs = Transformer.from_crs(str(LATTICE.crs), crs, always_xy=True)
-    left, bottom, right, top = to_crs.transform_bounds(*LATTICE.extent.boundingbox.bbox)
+    """A grid in ``crs`` with pixels of ``size`` metres that covers ``GRID``."""
+    to_crs = Transformer.from_crs(str(GRID.crs), crs, always_xy=True)
+    left, bottom, right, top = to_crs.transform_bounds(*GRID.extent.boundingbox.bbox)
     shape = int((top - bottom + 400) / size), int((right - left + 400) / size)
     return GeoBox(shape, Affine(size, 0, left - 200, 0, -size, top + 200), crs)
 
@@ -55,15 +55,13 @@ def write(path: Path, values: np.ndarray, geobox: GeoBox, **header: object) -> R
 
 @pytest.mark.parametrize("crs", ["EPSG:32631", "EPSG:2154"])
 @pytest.mark.parametrize("size", [10.0, 2.5, 1.0])
-def test_a_reference_of_any_lattice_shows_the_ground_where_it_is(tmp_path: Path, crs: str, size: float) -> None:
+def test_a_reference_of_any_grid_shows_the_ground_where_it_is(tmp_path: Path, crs: str, size: float) -> None:
     geobox = around(crs, size)
     image = write(tmp_path / "reference.tif", ground(geobox), geobox)
-    found = reference_views(image, LATTICE, WINDOWS)
-    truth = reference_views(write(tmp_path / "same.tif", ground(LATTICE), LATTICE), LATTICE, WINDOWS)
+    found = reference_views(image, GRID, WINDOWS)
+    truth = reference_views(write(tmp_path / "same.tif", ground(GRID), GRID), GRID, WINDOWS)
     # edges of pixels of 10 m, for what lies 2 m beside would differ by a tenth
-    beside = reference_views(
-        write(tmp_path / "beside.tif", ground(LATTICE.translate_pix(0.2, 0)), LATTICE), LATTICE, WINDOWS
-    )
+    beside = reference_views(write(tmp_path / "beside.tif", ground(GRID.translate_pix(0.2, 0)), GRID), GRID, WINDOWS)
     inner = slice(4, -4), slice(4, -4)
     for one, right, wrong in zip(found, truth, beside, strict=True):
         scale = right.edges[inner].std()
@@ -78,8 +76,8 @@ def test_ground_without_data_is_not_clear(tmp_path: Path) -> None:
     height, width = values.shape
     values[: height // 2, : width // 2] = -1
     image = write(tmp_path / "reference.tif", values, geobox, nodata=-1)
-    found = reference_views(image, LATTICE, [((0, 128), (0, 128)), ((0, 160), (120, 200)), ((32, 160), (72, 200))])
-    x, y = pixel_centres(LATTICE, *np.indices(LATTICE.shape))
+    found = reference_views(image, GRID, [((0, 128), (0, 128)), ((0, 160), (120, 200)), ((32, 160), (72, 200))])
+    x, y = pixel_centres(GRID, *np.indices(GRID.shape))
     known = (x > geobox.affine.c + width // 2) | (y < geobox.affine.f - height // 2)
     for view, place in zip(found, (np.s_[:128, :128], np.s_[:160, 120:], np.s_[32:, 72:]), strict=True):
         expected = known[place]
@@ -89,9 +87,9 @@ def test_ground_without_data_is_not_clear(tmp_path: Path) -> None:
 
 
 def test_beyond_the_reference_nothing_is_clear(tmp_path: Path) -> None:
-    geobox = LATTICE[:, 150:]
+    geobox = GRID[:, 150:]
     image = write(tmp_path / "reference.tif", ground(geobox), geobox)
-    outside, across = reference_views(image, LATTICE, [((0, 64), (0, 64)), ((0, 64), (120, 184))])
+    outside, across = reference_views(image, GRID, [((0, 64), (0, 64)), ((0, 64), (120, 184))])
     assert not outside.clear.any()
     assert across.clear[10, 40]
     assert not across.clear[:, :30].any()
@@ -99,10 +97,10 @@ def test_beyond_the_reference_nothing_is_clear(tmp_path: Path) -> None:
 
 def test_a_date_is_seen_as_its_files_have_it(tmp_path: Path) -> None:
     spec = builtin_specs()["Sentinel_2"]
-    coarse = LATTICE.zoom_out(2)
-    grids = {"": LATTICE} | dict.fromkeys(("B5", "B6", "B7", "B8A", "B11", "B12"), coarse)
+    coarse = GRID.zoom_out(2)
+    grids = {"": GRID} | dict.fromkeys(("B5", "B6", "B7", "B8A", "B11", "B12"), coarse)
     layers = synthetic_layers(spec, grids, np.random.default_rng(3), corner=True)
-    cloud = np.zeros(LATTICE.shape, np.uint8)
+    cloud = np.zeros(GRID.shape, np.uint8)
     cloud[60:80, 90:120] = 1
     plain = {name: replace(layers[name], values=layers[name].values * 0) for name in ("SAT", "EDG")}
     layers |= plain | {"CLM": replace(layers["CLM"], values=cloud)}
@@ -131,18 +129,18 @@ def test_a_date_is_seen_as_its_files_have_it(tmp_path: Path) -> None:
         ({"transform": Affine(1, 0.1, 0, 0, -1, 0)}, 1, "not north up"),
     ],
 )
-def test_a_useless_header_is_told(tmp_path: Path, header: dict[str, object], band: int, said: str) -> None:
-    image = write(tmp_path / "reference.tif", ground(LATTICE), LATTICE, **header)
+def test_a_useless_header_is_reported(tmp_path: Path, header: dict[str, object], band: int, said: str) -> None:
+    image = write(tmp_path / "reference.tif", ground(GRID), GRID, **header)
     with pytest.raises(InputError, match=said):
         reference_grid(replace(image, band=band))
 
 
-def test_a_reference_that_is_cut_short_is_told(tmp_path: Path) -> None:
-    image = write(tmp_path / "reference.tif", ground(LATTICE), LATTICE)
+def test_a_reference_that_is_cut_short_is_reported(tmp_path: Path) -> None:
+    image = write(tmp_path / "reference.tif", ground(GRID), GRID)
     whole = image.path.read_bytes()
     image.path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="cannot be read"):
-        reference_views(image, LATTICE, WINDOWS)
+        reference_views(image, GRID, WINDOWS)
 
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "s2_theia_t30typ" / "T30TYP"

@@ -355,7 +355,7 @@ def test_no_data_hides_its_own_pixels_and_no_values_beside_it(section: str, tmp_
 def test_what_the_series_show_is_in_sight_and_equal_where_no_data_is_missing(
     section: str, gaps: bool, masks: str, tmp_path: Path
 ) -> None:
-    """With and without the masks that may be absent, also on a lattice that reaches beyond the files."""
+    """With and without the masks that may be absent, also on a grid that reaches beyond the files."""
     spec, optional = builtin_specs()[section], {rule.name for rule in builtin_specs()[section].masks if rule.optional}
     for number, day in enumerate(DAYS):
         layers = synthetic_layers(spec, grids_of(section), np.random.default_rng(number), corner=gaps)
@@ -365,13 +365,13 @@ def test_what_the_series_show_is_in_sight_and_equal_where_no_data_is_missing(
     assert {len(acquisition.masks) < len(spec.masks) for acquisition in sensor.acquisitions} == (
         {False} if masks == "all" or not optional else {True} if masks == "none" else {False, True}
     )
-    lattice = GeoBox((26, 44), FINE.affine @ Affine.translation(-4, -3), FINE.crs)
-    scene = Scene(TILE, lattice, (sensor,))
+    grid = GeoBox((26, 44), FINE.affine @ Affine.translation(-4, -3), FINE.crs)
+    scene = Scene(TILE, grid, (sensor,))
     with CubeReader(scene, {spec.name: spec.band_names}) as reader:
-        for block in blocks(TILE, lattice, (9, 44)):
+        for block in blocks(TILE, grid, (9, 44)):
             seen, sight = reader.read(block)[spec.name].valid, reader.observed(block)[spec.name]
             footprint, place = reader.footprint(block), (slice(*block.rows), slice(*block.cols))
-            within = np.zeros(lattice.shape, bool)
+            within = np.zeros(grid.shape, bool)
             within[3:23, 4:38] = True
             assert not (seen & ~sight.valid).any()
             assert not (sight.valid & ~within[place]).any()
@@ -437,7 +437,7 @@ def test_one_date_is_a_series(section: str, tmp_path: Path) -> None:
 
 
 @SENSORS
-def test_a_day_that_is_none_is_told(section: str, copy: Callable[[str], Path]) -> None:
+def test_a_day_that_is_none_is_reported(section: str, copy: Callable[[str], Path]) -> None:
     spec, root = builtin_specs()[section], copy(section)
     for path in sorted(folder_of(spec, root).iterdir()):
         if "20200229" in path.name:
@@ -446,7 +446,7 @@ def test_a_day_that_is_none_is_told(section: str, copy: Callable[[str], Path]) -
 
 
 @SENSORS
-def test_a_stray_file_is_passed_over_and_told(section: str, copy: Callable[[str], Path]) -> None:
+def test_a_stray_file_is_ignored_and_reported(section: str, copy: Callable[[str], Path]) -> None:
     spec, root = builtin_specs()[section], copy(section)
     folder = folder_of(spec, root)
     (folder / "quicklook.tif").write_bytes(b"II*\0")
@@ -472,9 +472,9 @@ def test_a_product_of_another_tile_never_gets_into_the_series(section: str, copy
         assert "ignored, of another tile" in notes[0]
         assert "20180801" in notes[0]
     else:
-        told = refusal(spec, root)
-        assert "20180801" in told
-        assert "is on another grid" in told
+        message = refusal(spec, root)
+        assert "20180801" in message
+        assert "is on another grid" in message
 
 
 # ----------------------------------------------------------------------------------------------- files
@@ -491,7 +491,7 @@ def kept(path: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("section", "pattern"), FILES)
-def test_a_missing_file_is_told_with_its_pattern(section: str, pattern: str, archives: Callable[[str], Path]) -> None:
+def test_a_missing_file_is_listed_with_its_pattern(section: str, pattern: str, archives: Callable[[str], Path]) -> None:
     spec, root = builtin_specs()[section], archives(section)
     path = files_of(spec, root, pattern)[1]
     with kept(path):
@@ -500,16 +500,16 @@ def test_a_missing_file_is_told_with_its_pattern(section: str, pattern: str, arc
             scene, _ = scan_tile(spec, root, TILE)
             assert [len(acquisition.masks) for acquisition in scene.acquisitions].count(len(spec.masks)) == 2
             return
-        told = refusal(spec, root)
-    assert f"1 of 3 products of {TILE} lack {pattern} (first: " in told
-    assert "20180511" in told
-    assert ": 1 problem\n" in told
+        message = refusal(spec, root)
+    assert f"1 of 3 products of {TILE} lack {pattern} (first: " in message
+    assert "20180511" in message
+    assert ": 1 problem\n" in message
 
 
 @pytest.mark.parametrize("harm", HARMS)
 @pytest.mark.parametrize("kind", ["band", "mask"])
 @SENSORS
-def test_a_file_that_cannot_be_used_is_told_with_the_reason(
+def test_a_file_that_cannot_be_used_is_reported_with_the_reason(
     section: str, kind: str, harm: str, archives: Callable[[str], Path]
 ) -> None:
     spec, root = builtin_specs()[section], archives(section)
@@ -517,24 +517,24 @@ def test_a_file_that_cannot_be_used_is_told_with_the_reason(
     spoil, reason = HARMS[harm]
     with kept(path):
         spoil(path)
-        told = refusal(spec, root)
-    assert str(path) in told
+        message = refusal(spec, root)
+    assert str(path) in message
     if harm == "north down" and path.suffix == ".jp2":  # they say the size of pixels without a sign
         reason = "is on another grid"
-    assert reason in told
-    assert ": 1 problem\n" in told, "a file that several bands or masks share is told once"
+    assert reason in message
+    assert ": 1 problem\n" in message, "a file that several bands or masks share is reported once"
 
 
 @SENSORS
-def test_another_number_of_bands_is_told(section: str, copy: Callable[[str], Path]) -> None:
+def test_another_number_of_bands_is_reported(section: str, copy: Callable[[str], Path]) -> None:
     spec, root = builtin_specs()[section], copy(section)
     paths = files_of(spec, root, spec.bands[0].file)
     with rasterio.open(paths[1]) as source:
         usual, first = source.count, source.read(1)
     rewritten(paths[1], first[None], count=usual + 2)
-    told = refusal(spec, root)
-    assert f"{paths[1]}: has {usual + 2} bands, {usual} on the other dates" in told
-    assert told.endswith(f"Get the files again, or take these products out of {folder_of(spec, root)}.")
+    message = refusal(spec, root)
+    assert f"{paths[1]}: has {usual + 2} bands, {usual} on the other dates" in message
+    assert message.endswith(f"Get the files again, or take these products out of {folder_of(spec, root)}.")
     if usual > 1:
         rewritten(paths[1], first[None], count=1)
         assert f"{paths[1]}: has 1 band, band {usual} is needed" in refusal(spec, root)
@@ -553,21 +553,21 @@ def test_damaged_products_can_be_left_out(section: str, copy: Callable[[str], Pa
 
 
 @SENSORS
-def test_a_mask_on_another_lattice_on_all_dates_is_told_by_name(section: str, copy: Callable[[str], Path]) -> None:
+def test_a_mask_on_another_grid_on_all_dates_is_reported_by_name(section: str, copy: Callable[[str], Path]) -> None:
     spec, root = builtin_specs()[section], copy(section)
     rule = spec.masks[0]
     for path in files_of(spec, root, rule.file):
         with rasterio.open(path) as source:
             quarter = source.transform @ Affine.translation(0.3, 0.3)
         rewritten(path, transform=quarter)
-    told = refusal(spec, root)
-    assert f"{rule.name} ({rule.file})" in told
-    assert "is on another grid" in told
+    message = refusal(spec, root)
+    assert f"{rule.name} ({rule.file})" in message
+    assert "is on another grid" in message
 
 
 @pytest.mark.parametrize("which", ["band", "mask"])
 @SENSORS
-def test_a_file_that_shows_a_part_only_is_told(section: str, which: str, copy: Callable[[str], Path]) -> None:
+def test_a_file_that_shows_a_part_only_is_reported(section: str, which: str, copy: Callable[[str], Path]) -> None:
     """Of a sensor whose extent varies from date to date, when its other files show more on that date."""
     spec, root = builtin_specs()[section], copy(section)
     path = files_of(spec, root, (spec.bands if which == "band" else spec.masks)[-1].file)[1]
@@ -576,5 +576,5 @@ def test_a_file_that_shows_a_part_only_is_told(section: str, which: str, copy: C
             k: Layer(source.read(k)[:5], GeoBox((5, source.width), source.transform, FINE.crs)) for k in source.indexes
         }
     write_raster(path, bands)
-    told = refusal(spec, root)
-    assert ("does not cover the image" if spec.varying_extent else f"{path}: has another size (") in told
+    message = refusal(spec, root)
+    assert ("does not cover the image" if spec.varying_extent else f"{path}: has another size (") in message

@@ -175,7 +175,7 @@ def test_only_files_with_pixels_in_the_blocks_are_opened(scene: Scene, folder: P
     assert counts == Counter(path for one in others for path in (one.bands["RED"], *one.masks.values()))
 
 
-def test_a_file_of_another_type_than_the_scene_says_is_told(scene: Scene) -> None:
+def test_a_file_of_another_type_than_the_scene_says_is_reported(scene: Scene) -> None:
     path = Path(scene.sensors[0].acquisitions[0].bands["RED"])
     write(path, np.full(SHAPE, 0.5, np.float64), GRID, {})
     with (

@@ -1,4 +1,4 @@
-"""Common lattices: files of a sensor share their pixels, and those of some sensors begin and end at different ones."""
+"""Common grids: files of a sensor share their pixels, and those of some sensors begin and end at different ones."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ GROUND = GeoBox((40, 50), Affine(30, 0, 300015, 0, -30, 4900035), "EPSG:32631")
 USGS = builtin_specs()["Landsat8_usgs_optical"]
 DAYS = tuple(date(2018, month, 5) for month in (1, 2, 3))
 EXTENTS = ((0, 36, 4, 50), (3, 40, 0, 41), (0, 36, 4, 50))
-"""First row, row after the last, first column, column after the last, of the files of each date. The smallest lattice
+"""First row, row after the last, first column, column after the last, of the files of each date. The smallest grid
 that holds them is GROUND; two of its corners are in none."""
 SMALL = """
 name: Small
@@ -49,9 +49,9 @@ def small(text: str = SMALL) -> SensorSpec:
     return parse_spec(text, source="small.yaml")
 
 
-def cut(values: np.ndarray, extent: tuple[int, int, int, int], lattice: GeoBox = GROUND) -> Layer:
+def cut(values: np.ndarray, extent: tuple[int, int, int, int], grid: GeoBox = GROUND) -> Layer:
     rows, cols = slice(*extent[:2]), slice(*extent[2:])
-    return Layer(values[rows, cols], lattice[rows, cols])
+    return Layer(values[rows, cols], grid[rows, cols])
 
 
 def scanned(spec: SensorSpec, root: Path) -> Scene:
@@ -97,7 +97,7 @@ def shown() -> np.ndarray:
     return seen
 
 
-def test_the_common_lattice_is_the_smallest_that_holds_all(
+def test_the_common_grid_is_the_smallest_that_holds_all(
     landsat: tuple[Scene, Sequence[Mapping[str, np.ndarray]]],
 ) -> None:
     (sensor,) = landsat[0].sensors
@@ -131,13 +131,13 @@ def test_values_are_those_of_the_files_and_none_beyond_them(
             np.testing.assert_allclose(values[t, b], expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize("lattice", ["native", "finer", "other CRS"])
+@pytest.mark.parametrize("grid", ["native", "finer", "other CRS"])
 def test_blocks_of_any_shape_hold_the_same_as_the_whole(
-    lattice: str, landsat: tuple[Scene, Sequence[Mapping[str, np.ndarray]]]
+    working_grid: str, landsat: tuple[Scene, Sequence[Mapping[str, np.ndarray]]]
 ) -> None:
     scene = landsat[0]
-    if lattice != "native":
-        proj, grid = ("EPSG:32631", "native") if lattice == "finer" else ("EPSG:2154", "proj")
+    if working_grid != "native":
+        proj, grid = ("EPSG:32631", "native") if working_grid == "finer" else ("EPSG:2154", "proj")
         scene = replace(
             scene, geobox=working_geobox(GROUND, spatial_resolution=(20.0, 20.0), working_grid=grid, proj=proj)
         )
@@ -190,7 +190,7 @@ def test_numbers_with_a_point_need_no_such_value(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lattice", "reason"),
+    ("grid", "reason"),
     [
         (GeoBox((20, 20), GROUND.affine @ Affine.translation(50, 0), GROUND.crs), "shows another place"),
         (GeoBox((20, 20), GROUND.affine @ Affine.translation(0, -20), GROUND.crs), "shows another place"),
@@ -202,9 +202,9 @@ def test_numbers_with_a_point_need_no_such_value(tmp_path: Path) -> None:
         (GeoBox((20, 20), GROUND.affine @ Affine.scale(2), GROUND.crs), "has other pixels (60 x 60, not 30 x 30)"),
     ],
 )
-def test_files_of_other_places_or_pixels_are_refused(lattice: GeoBox, reason: str, tmp_path: Path) -> None:
+def test_files_of_other_places_or_pixels_are_refused(grid: GeoBox, reason: str, tmp_path: Path) -> None:
     written(small(), tmp_path, np.uint16, [(0, 40, 0, 50)] * 2)
-    layers = {name: Layer(np.ones(lattice.shape, np.uint16), lattice) for name in ("RED", "NIR")}
+    layers = {name: Layer(np.ones(grid.shape, np.uint16), grid) for name in ("RED", "NIR")}
     product = write_product(small(), tmp_path / TILE, TILE, DAYS[2], layers)
     with pytest.raises(InputError) as caught:
         scan_tile(small(), tmp_path, TILE)
@@ -212,7 +212,7 @@ def test_files_of_other_places_or_pixels_are_refused(lattice: GeoBox, reason: st
         assert f"{product.name}_{name}.tif: {reason}" in str(caught.value)
 
 
-def test_a_mask_that_shows_less_than_the_bands_of_its_date_is_told(tmp_path: Path) -> None:
+def test_a_mask_that_shows_less_than_the_bands_of_its_date_is_reported(tmp_path: Path) -> None:
     written(small(), tmp_path, np.uint16)
     bands = {name: cut(np.ones(GROUND.shape, np.uint16), EXTENTS[0]) for name in ("RED", "NIR")}
     mask = {"CLOUD": cut(np.zeros(GROUND.shape, np.uint8), (0, 20, 4, 50))}
@@ -238,7 +238,7 @@ def test_a_mask_that_a_wider_date_lacks_hides_nothing_there(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("masks", ["[]", "[{name: CLOUD, file: '*_cloud.tif', optional: true}]"])
 def test_dates_without_a_mask_show_where_their_reference_band_has_data(masks: str, tmp_path: Path) -> None:
-    """On blocks of another lattice, wider than the files, and when a date is moved."""
+    """On blocks of another grid, wider than the files, and when a date is moved."""
     text = SMALL[: SMALL.index("masks")] + f"masks: {masks}\nnodata: 0\nvarying_extent: true\n"
     for day, extent in zip(DAYS, EXTENTS, strict=True):
         values = np.ones(GROUND.shape, np.uint16)
@@ -247,9 +247,9 @@ def test_dates_without_a_mask_show_where_their_reference_band_has_data(masks: st
     scene = scanned(small(text), tmp_path)
     wider = GeoBox((60, 60), GROUND.affine @ Affine.translation(-5, -5), GROUND.crs)
     warped = working_geobox(GROUND, spatial_resolution=None, working_grid="proj", proj="EPSG:2154")
-    for lattice in (GROUND, wider, warped):
+    for grid in (GROUND, wider, warped):
         for moved_by in ({}, {"20180205": (64.0, -47.0)}):
-            here = shifted(replace(scene, geobox=lattice), {"Small": moved_by})
+            here = shifted(replace(scene, geobox=grid), {"Small": moved_by})
             _, valid, clear, footprint = read(here, (13, 17), threads=2)
             np.testing.assert_array_equal(clear, valid)
             np.testing.assert_array_equal(footprint, valid.any(axis=0))
@@ -275,7 +275,7 @@ def test_a_date_without_the_edge_mask_of_the_others_shows_what_its_files_cover(t
     assert not sight.valid[:, :5].any()
 
 
-def test_lattices_that_differ_by_rounding_are_one(tmp_path: Path) -> None:
+def test_grids_that_differ_by_rounding_are_one(tmp_path: Path) -> None:
     """Another tool's corner and pixel size: values are passed on as they are, on blocks of any shape."""
     other = GeoBox(GROUND.shape, Affine(30.0000003, 0, 300015.00001, 0, -30.0000003, 4900034.99999), GROUND.crs)
     values = np.random.default_rng(0).integers(1, 9000, GROUND.shape).astype(np.uint16)
@@ -320,8 +320,8 @@ def test_of_other_sensors_another_size_is_refused(tmp_path: Path) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(*[st.integers(0, 20)] * 4), min_size=1, max_size=6))
-def test_the_common_lattice_holds_every_file_at_its_place(corners: list[tuple[int, int, int, int]]) -> None:
-    """Parts of one lattice that all share a pixel: row and column 20 to 25."""
+def test_the_common_grid_holds_every_file_at_its_place(corners: list[tuple[int, int, int, int]]) -> None:
+    """Parts of one grid that all share a pixel: row and column 20 to 25."""
     parts = [GROUND[top : 25 + height, left : 25 + width] for top, left, height, width in corners]
     spec = replace(small(), bands=small().bands[:1], masks=())
     grids, problems = common_grids(spec, {"RED": [(part, f"{k}.tif") for k, part in enumerate(parts)]})

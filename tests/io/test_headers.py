@@ -15,7 +15,7 @@ from iota2.errors import InputError
 from iota2.io.archive.headers import jpeg_2000_ends_early, read_header
 from iota2.testing.products import Layer, write_raster
 
-# files that are cut before their place is told
+# files that are cut before their place is reported
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 GRID = GeoBox((70, 90), Affine(10, 0, 300000, 0, -10, 4900020), "EPSG:32631")
 NOISE = np.random.default_rng(0).integers(0, 60000, GRID.shape).astype(np.uint16)
@@ -38,7 +38,7 @@ def boxes(content: bytes) -> list[tuple[bytes, bytes]]:
     return found
 
 
-def test_a_header_says_lattice_and_types(jp2: Path, tmp_path: Path) -> None:
+def test_a_header_says_grid_and_types(jp2: Path, tmp_path: Path) -> None:
     header, problems = read_header(str(jp2), 1)
     assert header is not None
     assert (header.grid, header.types, problems) == (GRID, ("uint16",), [])
@@ -50,7 +50,7 @@ def test_a_header_says_lattice_and_types(jp2: Path, tmp_path: Path) -> None:
     assert read_header(str(both), 3) == (None, [f"{both}: has 2 bands, band 3 is needed"])
 
 
-def test_all_that_is_wrong_with_a_header_is_told_at_once(tmp_path: Path) -> None:
+def test_all_that_is_wrong_with_a_header_is_reported_at_once(tmp_path: Path) -> None:
     path = tmp_path / "odd.tif"
     turned = Affine(10, 1, 0, 1, -10, 0)
     with rasterio.open(path, "w", driver="GTiff", height=4, width=4, count=1, dtype="uint8", transform=turned) as file:

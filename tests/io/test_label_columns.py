@@ -89,11 +89,11 @@ def test_a_label_without_anything_to_see_is_none(blank):
     assert read("a", blank).labels.tolist() == ["a", None]
 
 
-@pytest.mark.parametrize(("path", "told"), [("p.shp", "p.cpg"), ("p.gpkg", "export the file again")])
-def test_a_label_in_a_wrong_encoding_is_refused_with_what_it_was(tmp_path, path, told):
+@pytest.mark.parametrize(("path", "message"), [("p.shp", "p.cpg"), ("p.gpkg", "export the file again")])
+def test_a_label_in_a_wrong_encoding_is_refused_with_what_it_was(tmp_path, path, message):
     (problem,) = read("ForÃªt", "bois", path=tmp_path / path).problems
     assert "'ForÃªt' looks like 'Forêt'" in problem
-    assert told in problem
+    assert message in problem
 
 
 @pytest.mark.parametrize("value", [[1, 2], [], np.array([1, 2]), {"a": 1}, ("a",)])

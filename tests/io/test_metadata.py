@@ -205,14 +205,14 @@ def test_no_data_is_judged_before_the_offset(tmp_path: Path) -> None:
     assert np.count_nonzero(~cube.valid) == 1
 
 
-def test_missing_metadata_are_told_as_a_missing_file(tmp_path: Path) -> None:
+def test_missing_metadata_are_reported_as_a_missing_file(tmp_path: Path) -> None:
     written(tmp_path, DAYS[:2], ground_of(), (None, -1000))
     next(tmp_path.rglob("*20220115*/MTD_MSIL2A.xml")).unlink()
     with pytest.raises(InputError, match=r"1 of 2 products of T31TCJ lack MTD_MSIL2A.xml \(first: S2A_MSIL2A_20220115"):
         scan_tile(SPEC, tmp_path, TILE)
 
 
-def test_two_files_of_metadata_are_told(tmp_path: Path) -> None:
+def test_two_files_of_metadata_are_reported(tmp_path: Path) -> None:
     written(tmp_path, DAYS[:1], ground_of(), (None,))
     path = next(tmp_path.rglob("MTD_MSIL2A.xml"))
     path.with_name("MTD_MSIL2A (1).xml").write_bytes(path.read_bytes())

@@ -111,8 +111,8 @@ def test_what_a_file_says_is_no_data_is_missing_beside_the_value_of_the_descript
     differs = tag != -10000 and not math.isnan(tag)
     assert len(notes) == (1 if differs else 0)
     if differs:
-        told = f"{tag:.0f}" if abs(tag) < 1e12 else f"{tag:g}"
-        assert f"nodata tag of files of 1 of 1 product (first: OWN_20180302) is {told}, in RED, NIR" in notes[0]
+        message = f"{tag:.0f}" if abs(tag) < 1e12 else f"{tag:g}"
+        assert f"nodata tag of files of 1 of 1 product (first: OWN_20180302) is {message}, in RED, NIR" in notes[0]
         assert "says -10000" in notes[0]
 
 
@@ -225,7 +225,7 @@ def test_a_value_that_is_a_reflectance_by_the_description_is_refused_with_what_s
     assert "whose nodata is -10000" in text
     assert f"`nodata: {tag:g}`" in text
     assert "`file_nodata: ignored`" in text
-    assert any("nodata tag" in told for tile in recognize(SPEC, tmp_path).tiles for told in tile.problems)
+    assert any("nodata tag" in message for tile in recognize(SPEC, tmp_path).tiles for message in tile.problems)
     _, valid, _, notes = read(replace(SPEC, nodata=tag), tmp_path)
     assert not valid[:, :2].any()
     assert not notes

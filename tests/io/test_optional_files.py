@@ -66,7 +66,7 @@ def cube_of(series: SensorScene, *bands: str) -> tuple[np.ndarray, np.ndarray]:
         return reader.read(block)[series.spec.name].valid, reader.observed(block)[series.spec.name].valid
 
 
-def told(archive: Path, **options: tuple[str, ...]) -> str:
+def message(archive: Path, **options: tuple[str, ...]) -> str:
     with pytest.raises(InputError) as caught:
         scan_tile(S2, archive, TILE, **options)  # type: ignore[arg-type]
     return str(caught.value)
@@ -139,7 +139,7 @@ def test_masks_that_no_product_has_are_spared_and_no_data_shows_the_edge(archive
 def test_a_product_without_a_mask_that_others_have_is_not_complete(archive: Path) -> None:
     first, _ = sorted((archive / TILE).iterdir())
     without(first, "*_EDG_R1.tif")
-    assert f"1 of 2 products of {TILE} lack MASKS/*_EDG_R1.tif (first: {first.name})" in told(archive)
+    assert f"1 of 2 products of {TILE} lack MASKS/*_EDG_R1.tif (first: {first.name})" in message(archive)
 
 
 def test_a_product_that_lost_one_mask_of_10_m_is_not_complete_though_it_has_that_of_20_m(archive: Path) -> None:
@@ -147,12 +147,12 @@ def test_a_product_that_lost_one_mask_of_10_m_is_not_complete_though_it_has_that
     (path,) = first.rglob("*_EDG_R1.tif")
     rewritten(path, transform=COARSE.affine)
     path.rename(path.with_name(path.name.replace("_R1", "_R2")))
-    assert f"1 of 2 products of {TILE} lack MASKS/*_EDG_R1.tif (first: {first.name})" in told(archive)
+    assert f"1 of 2 products of {TILE} lack MASKS/*_EDG_R1.tif (first: {first.name})" in message(archive)
 
 
 def test_clouds_are_never_spared(archive: Path) -> None:
     without(archive, "*_CLM_R1.tif")
-    assert f"2 of 2 products of {TILE} lack MASKS/*_CLM_R1.tif" in told(archive)
+    assert f"2 of 2 products of {TILE} lack MASKS/*_CLM_R1.tif" in message(archive)
 
 
 # -------------------------------------------------------------------------------------------------------------- bands
@@ -175,13 +175,13 @@ def told_of(paths: list[Path], spoilt: str, archive: Path) -> str:
     """Spoil files; what is then said of the archive when all bands are kept."""
     for path in paths[: 1 if spoilt == "missing on one date" else None]:
         path.write_bytes(b"") if spoilt == "empty" else path.unlink()
-    return told(archive)
+    return message(archive)
 
 
 def test_bands_that_are_kept_may_not_lack(archive: Path) -> None:
     without(archive, "*_FRE_B5.tif", "*_FRE_B8.tif")
-    assert f"2 of 2 products of {TILE} lack *_FRE_B8.tif" in told(archive, kept=("B2", "B8"))
-    assert "B5" not in told(archive, kept=("B2", "B8"))
+    assert f"2 of 2 products of {TILE} lack *_FRE_B8.tif" in message(archive, kept=("B2", "B8"))
+    assert "B5" not in message(archive, kept=("B2", "B8"))
 
 
 def test_the_finest_band_that_is_kept_gives_the_pixels_when_the_reference_lacks(archive: Path) -> None:
@@ -195,7 +195,7 @@ def test_the_finest_band_that_is_kept_gives_the_pixels_when_the_reference_lacks(
 def test_a_product_that_lacks_what_is_kept_does_not_change_the_pixels(archive: Path) -> None:
     first, _ = sorted((archive / TILE).iterdir())
     without(first, "*_FRE_B2.tif", "*_FRE_B8A.tif")
-    assert f"1 of 2 products of {TILE} lack *_FRE_B8A.tif" in told(archive, kept=("B8A",))
+    assert f"1 of 2 products of {TILE} lack *_FRE_B8A.tif" in message(archive, kept=("B8A",))
 
 
 def test_assets_of_bands_that_are_not_kept_may_lack(archive: Path, tmp_path: Path) -> None:

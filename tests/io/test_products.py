@@ -70,7 +70,7 @@ def test_products_are_found_in_order_with_one_key_each(archive: Path, spec: Sens
             assert Path(path).is_file()
 
 
-def test_stray_entries_are_noted_and_products_of_other_tiles_passed_over(archive: Path, spec: SensorSpec) -> None:
+def test_stray_entries_are_noted_and_products_of_other_tiles_ignored(archive: Path, spec: SensorSpec) -> None:
     (archive / TILE / "README.txt").write_text("read me")
     (archive / TILE / f"{product_name(spec, TILE, date(2018, 1, 1))}.zip").write_bytes(b"PK")
     (archive / TILE / product_name(spec, "T31TDJ", date(2018, 1, 1))).mkdir()
@@ -95,7 +95,7 @@ def test_an_absent_tile_is_refused_with_those_that_exist(archive: Path, spec: Se
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "message"),
     [
         ("31TCJ", "it has T31TCJ; did you mean 'T31TCJ'? Correct"),
         ("t31tcj", "did you mean 'T31TCJ'? Correct"),
@@ -103,26 +103,26 @@ def test_an_absent_tile_is_refused_with_those_that_exist(archive: Path, spec: Se
         ("T31TCL", "it has T31TCJ. Correct"),
     ],
 )
-def test_a_tile_written_otherwise_is_told_its_folder_and_no_other_tile_is(
-    archive: Path, spec: SensorSpec, written: str, told: str
+def test_a_tile_written_otherwise_is_reported_its_folder_and_no_other_tile_is(
+    archive: Path, spec: SensorSpec, written: str, message: str
 ) -> None:
     if ";" in written:
         (archive / "T31TCK").mkdir()
     with pytest.raises(MissingTile) as caught:
         scan_tile(spec, archive, written)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_the_folder_of_one_tile_is_refused_with_the_one_above_it_alike_for_all_tiles(
     archive: Path, spec: SensorSpec
 ) -> None:
-    told = set()
+    message = set()
     for tile in (TILE, "T31TDJ"):
         with pytest.raises(InputError) as caught:
             scan_tile(spec, archive / TILE, tile)
         assert not isinstance(caught.value, MissingTile)
-        told.add(str(caught.value))
-    (text,) = told
+        message.add(str(caught.value))
+    (text,) = message
     assert f"{archive / TILE} is the folder of one tile, with {len(DAYS)} products" in text
     assert text.endswith(f"Give {archive}.")
 
@@ -240,7 +240,7 @@ def test_all_problems_of_a_tile_are_said_at_once(archive: Path, spec: SensorSpec
         ("NIR", moved(COARSE, 2, 0), "NIR .* does not cover the image"),
     ],
 )
-def test_a_lattice_that_does_not_fit_the_reference_is_refused(
+def test_a_grid_that_does_not_fit_the_reference_is_refused(
     name: str, geobox: GeoBox, expected: str, tmp_path: Path, spec: SensorSpec
 ) -> None:
     write_series(spec, tmp_path, TILE, DAYS[:2], {"": FINE, name: geobox})
@@ -249,7 +249,7 @@ def test_a_lattice_that_does_not_fit_the_reference_is_refused(
 
 
 @pytest.mark.parametrize("shift", [(-0.5, -0.5), (0.25, 0.25), (0.5, 0.0), (-1.0, 1.0)])
-def test_a_coarser_lattice_may_be_shifted_by_halves_of_the_finer_pixel(
+def test_a_coarser_grid_may_be_shifted_by_halves_of_the_finer_pixel(
     shift: tuple[float, float], tmp_path: Path, spec: SensorSpec
 ) -> None:
     write_series(spec, tmp_path, TILE, DAYS[:2], {"": FINE, "NIR": moved(COARSE, *shift)})
@@ -273,36 +273,36 @@ def test_a_relative_path_gives_absolute_files(archive: Path, spec: SensorSpec, m
     assert scan_tile(spec, archive.name, TILE) == scan_tile(spec, archive, TILE)
 
 
-def test_the_native_working_lattice_is_that_of_the_reference_band() -> None:
+def test_the_native_working_grid_is_that_of_the_reference_band() -> None:
     assert working_geobox(FINE, spatial_resolution=None, working_grid="native", proj="EPSG:2154") == FINE
     coarser = working_geobox(FINE, spatial_resolution=(20, 20), working_grid="native", proj="EPSG:2154")
     assert coarser == COARSE
 
 
-def covers(lattice: GeoBox, native: GeoBox) -> bool:
-    """Whether points all along the edges of ``native`` lie in ``lattice``."""
+def covers(grid: GeoBox, native: GeoBox) -> bool:
+    """Whether points all along the edges of ``native`` lie in ``grid``."""
     row, col = np.meshgrid(np.linspace(0, native.shape.y, 50), np.linspace(0, native.shape.x, 50))
     x, y = native.affine @ (col.ravel(), row.ravel())
-    x, y = Transformer.from_crs(str(native.crs), str(lattice.crs), always_xy=True).transform(x, y)
-    col, row = ~lattice.affine @ (x, y)
-    return min(row.min(), col.min()) > -1e-6 and (row.max() < lattice.shape.y) and (col.max() < lattice.shape.x)
+    x, y = Transformer.from_crs(str(native.crs), str(grid.crs), always_xy=True).transform(x, y)
+    col, row = ~grid.affine @ (x, y)
+    return min(row.min(), col.min()) > -1e-6 and (row.max() < grid.shape.y) and (col.max() < grid.shape.x)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from([10.0, 20.0, 12.5]), st.integers(-20, 20), st.integers(1, 300))
-def test_the_projected_working_lattice_covers_the_tile_and_is_aligned(size: float, shift: int, rows: int) -> None:
+def test_the_projected_working_grid_covers_the_tile_and_is_aligned(size: float, shift: int, rows: int) -> None:
     native = GeoBox((rows, 100), Affine(10, 0, 400000 + shift * 10000, 0, -10, 5000000), "EPSG:32631")
-    lattice = working_geobox(native, spatial_resolution=(size, size), working_grid="proj", proj="EPSG:2154")
-    box = lattice.boundingbox
+    grid = working_geobox(native, spatial_resolution=(size, size), working_grid="proj", proj="EPSG:2154")
+    box = grid.boundingbox
     assert all(edge % size == 0 for edge in (box.left, box.right, box.top, box.bottom))
-    assert covers(lattice, native)
+    assert covers(grid, native)
 
 
 def test_degrees_need_a_resolution() -> None:
     with pytest.raises(ConfigError, match=r"chain.spatial_resolution: needed"):
         working_geobox(FINE, spatial_resolution=None, working_grid="proj", proj="EPSG:4326")
-    lattice = working_geobox(FINE, spatial_resolution=(1e-4, 1e-4), working_grid="proj", proj="EPSG:4326")
-    assert covers(lattice, FINE)
+    grid = working_geobox(FINE, spatial_resolution=(1e-4, 1e-4), working_grid="proj", proj="EPSG:4326")
+    assert covers(grid, FINE)
 
 
 FLAT = """
@@ -366,7 +366,7 @@ def test_files_of_one_product_and_different_days_are_refused(flat: tuple[SensorS
         scan_tile(mistaken, folder.parent, TILE)
 
 
-def test_a_tile_folder_of_another_name_is_told_when_it_is_missing(flat: tuple[SensorSpec, Path]) -> None:
+def test_a_tile_folder_of_another_name_is_reported_when_it_is_missing(flat: tuple[SensorSpec, Path]) -> None:
     spec, folder = flat
     with pytest.raises(InputError, match=r"no folder for tile T31TDJ \(tile_31TDJ\) .* it has tile_31TCJ"):
         scan_tile(spec, folder.parent, "T31TDJ")

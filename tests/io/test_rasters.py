@@ -27,7 +27,7 @@ from iota2.io.rasters.files import (
     read_block,
 )
 
-LATTICE = GeoBox((600, 700), Affine(10, 0, 300000, 0, -10, 4900020), "EPSG:32631")
+GRID = GeoBox((600, 700), Affine(10, 0, 300000, 0, -10, 4900020), "EPSG:32631")
 
 
 def labels(seed: int = 0) -> np.ndarray:
@@ -51,18 +51,18 @@ def write(path: Path, values: np.ndarray, profile: RasterProfile, shape: tuple[i
 def test_bytes_do_not_depend_on_shape_or_order_of_blocks(tmp_path: Path, overviews: str, count: int) -> None:
     values = np.stack([labels(k) for k in range(count)])
     values = values[0] if count == 1 else values
-    profile = RasterProfile(LATTICE, "uint8", count, nodata=0, overviews=overviews)  # type: ignore[arg-type]
-    first = write(tmp_path / "a.tif", values, profile, LATTICE.shape)
+    profile = RasterProfile(GRID, "uint8", count, nodata=0, overviews=overviews)  # type: ignore[arg-type]
+    first = write(tmp_path / "a.tif", values, profile, GRID.shape)
     with gdal_environment(cache_mb=1):
         assert write(tmp_path / "b.tif", values, profile, (37, 700)) == first
         assert write(tmp_path / "c.tif", values, profile, (90, 111), step=-1) == first
     with rasterio.open(tmp_path / "c.tif") as file:
-        np.testing.assert_array_equal(file.read(), values.reshape(count, *LATTICE.shape))
+        np.testing.assert_array_equal(file.read(), values.reshape(count, *GRID.shape))
 
 
 def test_a_raster_keeps_all_that_its_profile_says(tmp_path: Path) -> None:
     profile = RasterProfile(
-        LATTICE,
+        GRID,
         "uint16",
         nodata=0,
         descriptions=("forêt",),
@@ -76,19 +76,19 @@ def test_a_raster_keeps_all_that_its_profile_says(tmp_path: Path) -> None:
         assert file.colormap(1)[300] == (10, 20, 30, 255)
         assert file.tags()["RUN"] == "1 é"
         assert file.overviews(1) == [2, 4]
-        assert file.transform == LATTICE.affine
+        assert file.transform == GRID.affine
         assert file.crs.to_epsg() == 32631
         assert file.block_shapes == [(256, 256)]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map.tif"]
-    assert raster_geobox(tmp_path / "map.tif") == LATTICE
+    assert raster_geobox(tmp_path / "map.tif") == GRID
 
 
 def test_overviews_of_labels_are_labels_and_of_confidence_averages(tmp_path: Path) -> None:
-    values = np.zeros(LATTICE.shape, np.uint8)
+    values = np.zeros(GRID.shape, np.uint8)
     values[::2, ::2] = 100
     values[1::2], values[:, 1::2] = 4, 4
     for kind in ("mode", "average"):
-        write(tmp_path / kind, values, RasterProfile(LATTICE, "uint8", overviews=kind), (64, 700))  # type: ignore[arg-type]
+        write(tmp_path / kind, values, RasterProfile(GRID, "uint8", overviews=kind), (64, 700))  # type: ignore[arg-type]
     with rasterio.open(tmp_path / "mode", overview_level=0) as file:
         assert np.unique(file.read(1)).tolist() == [4]
     with rasterio.open(tmp_path / "average", overview_level=0) as file:
@@ -96,16 +96,16 @@ def test_overviews_of_labels_are_labels_and_of_confidence_averages(tmp_path: Pat
 
 
 def test_colours_beyond_the_table_are_refused(tmp_path: Path) -> None:
-    profile = RasterProfile(LATTICE, "uint8", colours={256: (1, 2, 3)})
+    profile = RasterProfile(GRID, "uint8", colours={256: (1, 2, 3)})
     with pytest.raises(OutputError, match="no entry 256"), RasterWriter(tmp_path / "a.tif", profile):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
 def test_pixels_never_written_hold_nodata(tmp_path: Path) -> None:
-    profile = RasterProfile(LATTICE, "int16", nodata=-1)
+    profile = RasterProfile(GRID, "int16", nodata=-1)
     with RasterWriter(tmp_path / "a.tif", profile) as writer:
-        writer.write(block_of("T", LATTICE, (10, 20), (300, 310)), np.full((10, 10), 7, np.int16))
+        writer.write(block_of("T", GRID, (10, 20), (300, 310)), np.full((10, 10), 7, np.int16))
     with rasterio.open(tmp_path / "a.tif") as file:
         values = file.read(1)
     assert (values == 7).sum() == 100
@@ -113,10 +113,10 @@ def test_pixels_never_written_hold_nodata(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_after_an_error_and_the_old_file_stays(tmp_path: Path) -> None:
-    profile = RasterProfile(LATTICE, "uint8")
+    profile = RasterProfile(GRID, "uint8")
     before = write(tmp_path / "a.tif", labels(), profile, (100, 700))
     with pytest.raises(ZeroDivisionError), RasterWriter(tmp_path / "a.tif", profile) as writer:
-        writer.write(block_of("T", LATTICE, (0, 1), (0, 700)), np.zeros((1, 700), np.uint8) + 1 // 0)
+        writer.write(block_of("T", GRID, (0, 1), (0, 700)), np.zeros((1, 700), np.uint8) + 1 // 0)
     assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
     assert (tmp_path / "a.tif").read_bytes() == before
 
@@ -124,13 +124,13 @@ def test_nothing_is_left_after_an_error_and_the_old_file_stays(tmp_path: Path) -
 @pytest.mark.parametrize("room", [1 << 10, 1 << 17, 1 << 19, 700_000])
 @pytest.mark.parametrize("noisy", [True, False])
 def test_a_disk_without_room_is_said_and_leaves_nothing(tmp_path: Path, room: int, noisy: bool) -> None:
-    noise = np.random.default_rng(0).integers(0, 255, LATTICE.shape).astype(np.uint8) if noisy else labels()
-    profile = RasterProfile(LATTICE, "uint8", overviews="mode")
+    noise = np.random.default_rng(0).integers(0, 255, GRID.shape).astype(np.uint8) if noisy else labels()
+    profile = RasterProfile(GRID, "uint8", overviews="mode")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
     try:
         with pytest.raises(OutputError, match="cannot be written"):
-            write(tmp_path / "a.tif", noise, profile, LATTICE.shape)
+            write(tmp_path / "a.tif", noise, profile, GRID.shape)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []
@@ -138,41 +138,41 @@ def test_a_disk_without_room_is_said_and_leaves_nothing(tmp_path: Path, room: in
 
 def test_odd_names_are_paths_like_others(tmp_path: Path) -> None:
     folder = tmp_path / 'carte d\'été 100% #1; "地図" ?*[a]'
-    write(folder / "c#1 ;%s.tif", labels(), RasterProfile(LATTICE, "uint8"), (100, 700))
+    write(folder / "c#1 ;%s.tif", labels(), RasterProfile(GRID, "uint8"), (100, 700))
     with RasterReader(folder / "c#1 ;%s.tif") as reader:
-        np.testing.assert_array_equal(reader.read(LATTICE), labels())
+        np.testing.assert_array_equal(reader.read(GRID), labels())
     assert len(list(folder.iterdir())) == 1
 
 
 def test_values_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    block = block_of("T", LATTICE, (0, 4), (0, 4))
-    with RasterWriter(tmp_path / "a.tif", RasterProfile(LATTICE, "uint8")) as writer:
+    block = block_of("T", GRID, (0, 4), (0, 4))
+    with RasterWriter(tmp_path / "a.tif", RasterProfile(GRID, "uint8")) as writer:
         with pytest.raises(ValueError, match="float64"):
             writer.write(block, np.zeros((4, 4)))
         with pytest.raises(ValueError, match=r"\(3, 4\)"):
             writer.write(block, np.zeros((3, 4), np.uint8))
         moved = GeoBox((4, 4), Affine(10, 0, 300005, 0, -10, 4900020), "EPSG:32631")
-        with pytest.raises(ValueError, match="no part of the lattice"):
+        with pytest.raises(ValueError, match="no part of the grid"):
             writer.write_at(moved, np.zeros((4, 4), np.uint8))
 
 
 def test_a_part_is_read_on_any_block_of_its_tile(tmp_path: Path) -> None:
-    part = LATTICE[200:400, :]
+    part = GRID[200:400, :]
     values = labels()
     write(tmp_path / "part.tif", values[200:400], RasterProfile(part, "uint8"), (64, 700))
-    expected = np.full(LATTICE.shape, 9, np.uint8)
+    expected = np.full(GRID.shape, 9, np.uint8)
     expected[200:400] = values[200:400]
-    for block in blocks("T", LATTICE, (150, 300)):
+    for block in blocks("T", GRID, (150, 300)):
         place = slice(*block.rows), slice(*block.cols)
         np.testing.assert_array_equal(read_block(tmp_path / "part.tif", block, fill=9), expected[place])
     with RasterReader(tmp_path / "part.tif") as reader:
-        np.testing.assert_array_equal(reader.read_bands(LATTICE, fill=9)[0], expected)
-        with pytest.raises(InputError, match="another lattice"):
+        np.testing.assert_array_equal(reader.read_bands(GRID, fill=9)[0], expected)
+        with pytest.raises(InputError, match="another grid"):
             reader.read(GeoBox((4, 4), Affine(20, 0, 300000, 0, -20, 4900020), "EPSG:32631"))
 
 
 def test_quicklooks_are_small(tmp_path: Path) -> None:
-    write(tmp_path / "a.tif", labels(), RasterProfile(LATTICE, "uint8"), (100, 700))
+    write(tmp_path / "a.tif", labels(), RasterProfile(GRID, "uint8"), (100, 700))
     small = decimated(tmp_path / "a.tif", 5000)
     assert small.size <= 5000
     assert small.shape[1] / small.shape[0] == pytest.approx(700 / 600, rel=0.05)
@@ -181,15 +181,15 @@ def test_quicklooks_are_small(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("crs", ["EPSG:2154", "EPSG:32630", "EPSG:4326", "EPSG:32631"])
 def test_nearest_pixels_are_right_to_a_hundredth_and_the_same_for_any_block(tmp_path: Path, crs: str) -> None:
-    values = np.random.default_rng(0).integers(1, 255, LATTICE.shape).astype(np.uint8)
-    write(tmp_path / "a.tif", values, RasterProfile(LATTICE, "uint8"), LATTICE.shape)
-    box = LATTICE.boundingbox
+    values = np.random.default_rng(0).integers(1, 255, GRID.shape).astype(np.uint8)
+    write(tmp_path / "a.tif", values, RasterProfile(GRID, "uint8"), GRID.shape)
+    box = GRID.boundingbox
     to_crs = Transformer.from_crs("EPSG:32631", crs, always_xy=True)
     left, _, right, top = to_crs.transform_bounds(box.left, box.bottom, box.right, box.top)
     size = (right - left) / 650
     target = GeoBox((640, 680), Affine(size, 0, left - 5 * size, 0, -size, top + 7 * size), crs)
     rows, cols = (0, 640), (0, 680)
-    y, x = source_coordinates(LATTICE, target, rows, cols)
+    y, x = source_coordinates(GRID, target, rows, cols)
     j, i = np.meshgrid(np.arange(680) + 0.5, np.arange(640) + 0.5)
     back = Transformer.from_crs(crs, "EPSG:32631", always_xy=True)
     true_x, true_y = back.transform(target.affine.c + size * j, target.affine.f - size * i)
@@ -208,15 +208,15 @@ def test_nearest_pixels_are_right_to_a_hundredth_and_the_same_for_any_block(tmp_
         np.testing.assert_array_equal(part, whole[slice(*block.rows), slice(*block.cols)])
 
 
-def test_a_lattice_far_away_gets_the_fill(tmp_path: Path) -> None:
-    write(tmp_path / "a.tif", labels(), RasterProfile(LATTICE, "uint8"), LATTICE.shape)
+def test_a_grid_far_away_gets_the_fill(tmp_path: Path) -> None:
+    write(tmp_path / "a.tif", labels(), RasterProfile(GRID, "uint8"), GRID.shape)
     far = GeoBox((30, 40), Affine(0.1, 0, -180, 0, -0.1, 90), "EPSG:4326")
     assert (nearest_on(tmp_path / "a.tif", far, (3, 30), (0, 40), fill=5) == 5).all()
 
 
 def test_pixels_are_given_for_all_bands_at_once(tmp_path: Path) -> None:
     values = np.stack([labels(k) for k in range(3)])
-    write(tmp_path / "a.tif", values, RasterProfile(LATTICE, "uint8", count=3), LATTICE.shape)
+    write(tmp_path / "a.tif", values, RasterProfile(GRID, "uint8", count=3), GRID.shape)
     row, col = np.array([7, -1, 599, 7]), np.array([690, -1, 3, 690])
     with RasterReader(tmp_path / "a.tif") as reader:
         found = reader.at(row, col, fill=255)
@@ -228,7 +228,7 @@ def test_pixels_are_given_for_all_bands_at_once(tmp_path: Path) -> None:
 
 def test_rasters_without_a_coordinate_system_are_refused(tmp_path: Path) -> None:
     profile = {"driver": "GTiff", "height": 2, "width": 2, "count": 1, "dtype": "uint8"}
-    with rasterio.open(tmp_path / "a.tif", "w", transform=LATTICE.affine, **profile):
+    with rasterio.open(tmp_path / "a.tif", "w", transform=GRID.affine, **profile):
         pass
     with pytest.raises(InputError, match="no coordinate system"):
         RasterReader(tmp_path / "a.tif")

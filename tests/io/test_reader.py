@@ -1,4 +1,4 @@
-"""Reading: what a block holds is what the files hold at its place, whatever the block and the lattices."""
+"""Reading: what a block holds is what the files hold at its place, whatever the block and the grids."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[dict[
     return root, write_series(SPEC, root, TILE, DAYS, GRIDS)  # type: ignore[return-value]
 
 
-def test_bands_of_the_reference_lattice_are_read_as_they_are(
+def test_bands_of_the_reference_grid_are_read_as_they_are(
     archive: tuple[Path, tuple[dict[str, Layer], ...]],
 ) -> None:
     root, truth = archive
@@ -88,7 +88,7 @@ def test_bands_of_the_reference_lattice_are_read_as_they_are(
         np.testing.assert_array_equal(values[t, 3], layers["B8"].values)
         masked = sum(layers[name].values for name in ("CLM", "SAT", "EDG")) > 0
         np.testing.assert_array_equal(clear[t], ~masked)
-        # the shifted lattice ends one fine pixel before the last row and column
+        # the shifted grid ends one fine pixel before the last row and column
         outside = np.zeros(FINE.shape, bool)
         outside[-1], outside[:, -1] = True, True
         coarse_nodata = np.kron(layers["B5"].values == -10000, np.ones((2, 2), bool))[1:, 1:]
@@ -118,17 +118,17 @@ def test_the_footprint_is_where_one_date_is_clear_of_its_edge_mask(
     assert not footprint.all()
 
 
-@pytest.mark.parametrize("lattice", ["native", "coarser", "proj"])
+@pytest.mark.parametrize("grid", ["native", "coarser", "proj"])
 @pytest.mark.parametrize("shape", [(16, 64), (7, 11), (1, 64)])
 def test_blocks_of_any_shape_hold_the_same_as_the_whole(
-    archive: tuple[Path, tuple[dict[str, Layer], ...]], lattice: str, shape: tuple[int, int]
+    archive: tuple[Path, tuple[dict[str, Layer], ...]], grid: str, shape: tuple[int, int]
 ) -> None:
     geoboxes = {
         "native": FINE,
         "coarser": rescaled(FINE, (15.0, 15.0)),
         "proj": working_geobox(FINE, spatial_resolution=None, working_grid="proj", proj="EPSG:2154"),
     }
-    scene = scene_of(SPEC, archive[0], geoboxes[lattice])
+    scene = scene_of(SPEC, archive[0], geoboxes[grid])
     whole = read_in_blocks(scene, BANDS, scene.geobox.shape)
     for once, apart in zip(whole, read_in_blocks(scene, BANDS, shape, threads=3), strict=True):
         np.testing.assert_array_equal(once, apart)
@@ -142,23 +142,23 @@ def test_reprojection_agrees_with_gdal(
     archive: tuple[Path, tuple[dict[str, Layer], ...]], band: str, kernel: str
 ) -> None:
     spec = spec_with(kernel)
-    lattice = working_geobox(FINE, spatial_resolution=None, working_grid="proj", proj="EPSG:2154")
-    scene = scene_of(spec, archive[0], lattice)
-    values, valid, *_ = read_in_blocks(scene, {"Sentinel2": (band,)}, lattice.shape)
+    grid = working_geobox(FINE, spatial_resolution=None, working_grid="proj", proj="EPSG:2154")
+    scene = scene_of(spec, archive[0], grid)
+    values, valid, *_ = read_in_blocks(scene, {"Sentinel2": (band,)}, grid.shape)
     with (
         rasterio.open(scene.sensors[0].acquisitions[0].bands[band]) as source,
         WarpedVRT(
             source,
             crs="EPSG:2154",
-            transform=lattice.affine,
-            width=lattice.shape.x,
-            height=lattice.shape.y,
+            transform=grid.affine,
+            width=grid.shape.x,
+            height=grid.shape.y,
             resampling=Resampling[kernel],
             tolerance=1e-6,
         ) as warped,
     ):
         expected = warped.read(1)
-    away = np.zeros(lattice.shape, bool)
+    away = np.zeros(grid.shape, bool)
     away[8:-8, 8:-8] = True
     difference = np.abs(values[0, 0] - expected)[away & valid[0]]
     assert difference.size > 500
@@ -339,8 +339,8 @@ def bands_of(sensor: str, *bands: str) -> FeatureRecipe:
 
 def test_block_shapes_fit_the_memory(archive: tuple[Path, tuple[dict[str, Layer], ...]]) -> None:
     sensor, _ = scan_tile(SPEC, archive[0], TILE)
-    lattice = GeoBox((10980, 10980), FINE.affine, FINE.crs)
-    scene = Scene(TILE, lattice, (replace(sensor, grids=dict.fromkeys(sensor.grids, lattice)),))
+    grid = GeoBox((10980, 10980), FINE.affine, FINE.crs)
+    scene = Scene(TILE, grid, (replace(sensor, grids=dict.fromkeys(sensor.grids, grid)),))
     recipe = bands_of("Sentinel2", "B3", "B8")
     assert recipe_bands(recipe) == {"Sentinel2": ("B3", "B8")}
     stored, computed = 3 * (2 * 2 + 3 * 1), 3 * (2 * 4 + 1) + 2 * 4

@@ -57,12 +57,12 @@ def year() -> Scene:
     return Scene("T31UFQ", native_geobox(sensor), (sensor,))
 
 
-def test_bands_of_a_shifted_lattice_lie_where_gdal_puts_them(product: Scene) -> None:
+def test_bands_of_a_shifted_grid_lie_where_gdal_puts_them(product: Scene) -> None:
     (sensor,), (acquisition,) = product.sensors, product.sensors[0].acquisitions
-    lattice = product.geobox
-    assert lattice.shape == (1170, 1198)
-    assert sensor.grids["B5"].affine.c == lattice.affine.c - 10
-    block = block_of("T30TYP", lattice, (300, 700), (200, 900))
+    grid = product.geobox
+    assert grid.shape == (1170, 1198)
+    assert sensor.grids["B5"].affine.c == grid.affine.c - 10
+    block = block_of("T30TYP", grid, (300, 700), (200, 900))
     with CubeReader(product, {"Sentinel2": ("B2", "B5", "B12")}) as reader:
         cube = reader.read(block)["Sentinel2"]
     for b, band in enumerate(cube.bands):
@@ -71,9 +71,9 @@ def test_bands_of_a_shifted_lattice_lie_where_gdal_puts_them(product: Scene) -> 
             WarpedVRT(
                 source,
                 crs=source.crs,
-                transform=lattice.affine,
-                width=lattice.shape.x,
-                height=lattice.shape.y,
+                transform=grid.affine,
+                width=grid.shape.x,
+                height=grid.shape.y,
                 resampling=Resampling.cubic,
                 src_nodata=-10000,
                 nodata=-10000,
@@ -168,7 +168,7 @@ def test_metadata_of_baseline_4_give_offset_and_divisor(safe: Path) -> None:
     assert read_scaling(str(path), divided)["B02"] == (10.0, -10000.0)
 
 
-def test_a_safe_tree_without_its_bands_is_told_band_by_band(safe: Path) -> None:
+def test_a_safe_tree_without_its_bands_is_reported_band_by_band(safe: Path) -> None:
     with pytest.raises(InputError) as caught:
         scan_tile(S2C, safe, "T29UNU")
     lines = str(caught.value).splitlines()

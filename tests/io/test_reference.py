@@ -77,13 +77,13 @@ def test_dates_are_no_labels(gpkg):
 
 
 @pytest.mark.parametrize("labels", [[1, None, 2], ["a", None, "b"], ["a", "", "b"]])
-def test_polygon_without_label_is_left_out_and_told(gpkg, labels):
+def test_polygon_without_label_is_left_out_and_reported(gpkg, labels):
     data = read_reference(write(gpkg, [square(20 * k) for k in range(3)], code=labels), "code", CRS)
     assert data.frame.originfid.tolist() == [0, 2]
     assert data.notes == ("reference.gpkg: 1 polygon without label left out (row 1)",)
 
 
-def test_polygon_without_geometry_is_left_out_and_told(gpkg):
+def test_polygon_without_geometry_is_left_out_and_reported(gpkg):
     data = read_reference(write(gpkg, [None, square(0), Polygon()], code=[1, 2, 3]), "code", CRS)
     assert data.frame.originfid.tolist() == [1]
     assert data.notes == ("reference.gpkg: 2 polygons without geometry left out (row 0, 2)",)
@@ -117,7 +117,7 @@ def test_points_are_no_regions(gpkg):
     assert "chain.points" not in str(caught.value)
 
 
-def test_all_problems_are_told_at_once(gpkg):
+def test_all_problems_are_reported_at_once(gpkg):
     write(gpkg, [Point(X, Y), square(0)], code=[1, 0])
     with pytest.raises(InputError) as caught:
         read_reference(gpkg, "code", CRS)
@@ -125,7 +125,7 @@ def test_all_problems_are_told_at_once(gpkg):
     assert "whole number" in str(caught.value)
 
 
-def test_bow_tie_is_repaired_and_told(gpkg):
+def test_bow_tie_is_repaired_and_reported(gpkg):
     bow_tie = Polygon([(X, Y), (X + 2, Y + 2), (X + 2, Y), (X, Y + 2)])
     data = read_reference(write(gpkg, [square(50), bow_tie], code=[1, 1]), "code", CRS)
     assert data.frame.area.tolist() == pytest.approx([100, 2])
@@ -133,7 +133,7 @@ def test_bow_tie_is_repaired_and_told(gpkg):
     assert data.notes == ("reference.gpkg: 1 invalid polygon repaired (row 1)",)
 
 
-def test_collapsed_polygon_is_left_out_and_told(gpkg):
+def test_collapsed_polygon_is_left_out_and_reported(gpkg):
     line = Polygon([(X, Y), (X + 1, Y), (X + 2, Y)])
     data = read_reference(write(gpkg, [line, square(50)], code=[1, 1]), "code", CRS)
     assert data.frame.originfid.tolist() == [1]
@@ -155,7 +155,7 @@ def test_same_polygon_twice_is_kept_once(gpkg):
     assert data.notes == ("reference.gpkg: 1 polygon the same as an earlier one left out (row 2)",)
 
 
-def test_shared_ground_of_one_label_stays_with_the_first_and_is_told(gpkg):
+def test_shared_ground_of_one_label_stays_with_the_first_and_is_reported(gpkg):
     data = read_reference(write(gpkg, [square(0), square(5)], code=["a", "a"]), "code", CRS)
     assert data.frame.area.tolist() == [100, 50]
     assert data.notes == (
@@ -164,7 +164,7 @@ def test_shared_ground_of_one_label_stays_with_the_first_and_is_told(gpkg):
     )
 
 
-def test_shared_ground_of_two_labels_is_taken_from_both_and_told(gpkg):
+def test_shared_ground_of_two_labels_is_taken_from_both_and_reported(gpkg):
     data = read_reference(write(gpkg, [square(0), square(5), square(50)], code=[1, 2, 3]), "code", CRS)
     assert data.frame.area.tolist() == [50, 50, 100]
     assert "1 overlap (50 square units) of polygons of different labels" in data.notes[0]
@@ -253,8 +253,8 @@ def test_what_each_class_loses_is_counted_by_reason(gpkg):
 def test_a_class_of_which_nothing_is_left_is_named(gpkg):
     write(gpkg, [square(0), square(0), square(50), None], code=["blé", "maïs", "bois", "eau"])
     data = read_reference(gpkg, "code", CRS)
-    told = [warning.split(":")[1].strip() for warning in data.warnings]
-    assert told == [f"class {label!r} is lost" for label in ("blé", "maïs", "eau")]
+    message = [warning.split(":")[1].strip() for warning in data.warnings]
+    assert message == [f"class {label!r} is lost" for label in ("blé", "maïs", "eau")]
     assert "(1 shared by polygons of different classes)" in data.warnings[0]
 
 

@@ -27,7 +27,7 @@ def entry(folder: Path, name: str, is_folder: bool) -> str:
 
 
 @pytest.mark.parametrize(
-    ("section", "name", "is_folder", "told"),
+    ("section", "name", "is_folder", "message"),
     [
         ("Sentinel_2", f"{THEIA}.zip", False, "an archive; unpack it"),
         ("Sentinel_2", f"{THEIA}.TAR.GZ", False, "an archive; unpack it"),
@@ -46,30 +46,30 @@ def entry(folder: Path, name: str, is_folder: bool) -> str:
         ("Landsat8_usgs_optical", USGS.replace("_T1", "_RT"), True, "of tier RT; T1 is needed"),
     ],
 )
-def test_a_name_like_that_of_a_product_is_told_with_what_differs(
-    tmp_path: Path, section: str, name: str, is_folder: bool, told: str
+def test_a_name_like_that_of_a_product_is_reported_with_what_differs(
+    tmp_path: Path, section: str, name: str, is_folder: bool, message: str
 ) -> None:
     spec = SPECS[section]
-    assert near_miss(spec, str(tmp_path), entry(tmp_path, name, is_folder)) == told
-    assert rejection_reason(spec, str(tmp_path), name) == told
+    assert near_miss(spec, str(tmp_path), entry(tmp_path, name, is_folder)) == message
+    assert rejection_reason(spec, str(tmp_path), name) == message
 
 
 @pytest.mark.parametrize(
-    ("name", "is_folder", "told"),
+    ("name", "is_folder", "message"),
     [
         ("notes.txt", False, "a file, not a product"),
         ("2018", True, f"not a product name; products are named like {THEIA}"),
         ("2018.zip", False, "a file, not a product"),
     ],
 )
-def test_another_name_is_told_with_an_example_of_a_product(
-    tmp_path: Path, name: str, is_folder: bool, told: str
+def test_another_name_is_reported_with_an_example_of_a_product(
+    tmp_path: Path, name: str, is_folder: bool, message: str
 ) -> None:
     spec = SPECS["Sentinel_2"]
     assert near_miss(spec, str(tmp_path), entry(tmp_path, name, is_folder)) == ""
-    assert rejection_reason(spec, str(tmp_path), name) == told
+    assert rejection_reason(spec, str(tmp_path), name) == message
     pattern = rejection_reason(replace(spec, example=""), str(tmp_path), name)
-    assert pattern == (f"not a product name; names must match {spec.product}" if is_folder else told)
+    assert pattern == (f"not a product name; names must match {spec.product}" if is_folder else message)
 
 
 def test_a_folder_of_products_is_one_level_too_deep_unless_they_are_of_another_sensor(tmp_path: Path) -> None:
@@ -95,8 +95,8 @@ def test_only_what_is_meant_as_a_product_of_the_sensor_is_unusable(tmp_path: Pat
     level = entry(tmp_path, THEIA.replace("_L2A_", "_L1C_"), is_folder=True)
     of_another = entry(tmp_path, THEIA.replace("_L2A_", "_L3A_"), is_folder=True)
     notes = entry(tmp_path, "notes.txt", is_folder=False)
-    told = {name: why_unusable(spec, str(tmp_path), name) for name in ("2018", archive, level, of_another, notes)}
-    assert told == {
+    message = {name: why_unusable(spec, str(tmp_path), name) for name in ("2018", archive, level, of_another, notes)}
+    assert message == {
         "2018": "it contains products, one level too deep",
         archive: "an archive; unpack it",
         level: "of level L1C; L2A is needed",

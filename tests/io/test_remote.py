@@ -45,7 +45,7 @@ def refusal(address: str) -> str:
     return str(caught.value)
 
 
-def test_an_address_is_told_from_a_path() -> None:
+def test_an_address_is_reported_from_a_path() -> None:
     assert is_remote("https://host/x.tif")
     assert is_remote("HTTP://host/x.tif")
     assert not any(map(is_remote, ("/data/x.tif", "https/x.tif", "s3://b/x", "/vsicurl/https://host/x.tif")))
@@ -76,7 +76,7 @@ def test_no_more_of_an_image_is_asked_for_than_is_read(web: Web) -> None:
     assert 0 < web.sent < path.stat().st_size / 2
 
 
-def test_a_server_that_breaks_off_is_told(web: Web) -> None:
+def test_a_server_that_breaks_off_is_reported(web: Web) -> None:
     web.breaking = True
     with pytest.raises(InputError, match=r"band.tif: cannot be read"), session() as opened:
         remote_state(web.url("band.tif"), opened)
@@ -129,7 +129,7 @@ def test_documents_are_bounded(web: Web) -> None:
 
 
 @pytest.mark.parametrize("address", ["http://[::1", "http://127.0.0.1:9/x?sig=SECRET", "http://me:SECRET@127.0.0.1:9"])
-def test_what_cannot_be_reached_is_told_without_secrets(address: str) -> None:
+def test_what_cannot_be_reached_is_reported_without_secrets(address: str) -> None:
     with pytest.raises(InputError, match="cannot be read") as caught:
         fetch(address)
     assert "SECRET" not in str(caught.value)
@@ -159,7 +159,7 @@ def test_what_a_server_does_not_give_is_not_damaged(web: Web) -> None:
     assert "SECRET" not in str(caught.value)
 
 
-def test_a_server_that_goes_away_while_pixels_are_read_is_told_without_secrets(web: Web) -> None:
+def test_a_server_that_goes_away_while_pixels_are_read_is_reported_without_secrets(web: Web) -> None:
     web.redirected = {"/band.tif": web.url("other.tif?sig=SECRET")}
     large = np.random.default_rng(0).integers(0, 1000, (1000, 1000)).astype(np.int16)
     write_raster(web.folder / "other.tif", {1: Layer(large, GeoBox((1000, 1000), GRID.affine, GRID.crs))})

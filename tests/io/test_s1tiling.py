@@ -138,7 +138,7 @@ def test_relative_orbits_of_one_direction_make_one_series(images: Path) -> None:
     assert list(series.days) == sorted(series.days)
 
 
-def test_what_s1tiling_writes_beside_the_images_is_passed_over(images: Path) -> None:
+def test_what_s1tiling_writes_beside_the_images_is_ignored(images: Path) -> None:
     folder = images / "31TCJ"
     (folder / "filtered").mkdir()
     for name in ("s1a_31TCJ_vv_DES_110_20180317txxxxxx_filtered.tif", "LIA_s1a_31TCJ_110.tif", "quick.jpg"):
@@ -195,7 +195,7 @@ def test_directions_are_those_of_which_some_tile_has_images(images: Path) -> Non
         scan_tile(ASC, images, TILE)
 
 
-def test_a_damaged_image_is_told_as_a_product_of_several_files(images: Path) -> None:
+def test_a_damaged_image_is_reported_as_a_product_of_several_files(images: Path) -> None:
     """It has no folder of its own that could be moved away."""
     scene = scene_of(scan_tile(DES, images, TILE)[0])
     Path(scene.sensors[0].acquisitions[0].bands["vh"]).write_bytes(b"II*\0")
@@ -203,7 +203,7 @@ def test_a_damaged_image_is_told_as_a_product_of_several_files(images: Path) -> 
         reader.read(next(blocks(TILE, scene.geobox, scene.geobox.shape)))
 
 
-def test_series_of_a_description_are_told_by_any_group_of_its_names() -> None:
+def test_series_of_a_description_are_reported_by_any_group_of_its_names() -> None:
     """Whichever values it has, in whatever order the pattern lists them; a group that is none is refused."""
     text = (
         "name: Mine\nsection: Mine\nbands: [{name: B1, file: '*.tif'}]\nmasks: []\n"
@@ -237,13 +237,13 @@ def test_no_image_at_all_is_an_error_and_raw_products_bring_the_way_out(tmp_path
 HALOS = {"sentinel1_des": 2}
 
 
-@pytest.mark.parametrize("lattice", ["native", "proj"])
+@pytest.mark.parametrize("grid", ["native", "proj"])
 @pytest.mark.parametrize("shape", [(16, 64), (7, 11), (1, 64), (64, 5)])
 def test_filtered_blocks_of_any_shape_hold_the_bytes_of_the_whole(
-    written: Path, lattice: str, shape: tuple[int, int]
+    written: Path, grid: str, shape: tuple[int, int]
 ) -> None:
     scene = scene_of(scan_tile(DES, written, TILE)[0])
-    if lattice == "proj":
+    if grid == "proj":
         geobox = working_geobox(scene.geobox, spatial_resolution=None, working_grid="proj", proj="EPSG:2154")
         scene = replace(scene, geobox=geobox)
     bands = {"sentinel1_des": BANDS}
@@ -387,7 +387,7 @@ def test_images_are_named_as_the_user_says(images: Path, pattern: str, rename: C
 
 
 @pytest.mark.parametrize(
-    ("pattern", "told"),
+    ("pattern", "message"),
     [
         ("{satellite}_{direction}_{date}.tif", "expected {polarisation} in it"),
         ("{polarisation}_{date}.tif", "expected {direction} or {orbit_direction} in it"),
@@ -399,6 +399,6 @@ def test_images_are_named_as_the_user_says(images: Path, pattern: str, rename: C
         ("{polarisation}_{direction}_{date}", "a name that ends in .tif"),
     ],
 )
-def test_a_pattern_that_does_not_tell_enough_is_refused(pattern: str, told: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(told)):
+def test_a_pattern_that_does_not_tell_enough_is_refused(pattern: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
         named_like(RADAR, pattern)

@@ -159,5 +159,5 @@ def test_a_disk_that_is_full_is_no_fault_of_the_table_that_is_read(tmp_path: Pat
     with closing(sqlite3.connect(tmp_path / "full.sqlite")) as connection:
         connection.execute("CREATE TABLE t (x)")
         connection.execute("PRAGMA max_page_count = 3")
-        with pytest.raises(sqlite3.OperationalError, match="full"), module._told(read):
+        with pytest.raises(sqlite3.OperationalError, match="full"), module._reported(read):
             connection.execute("INSERT INTO t VALUES (?)", ("x" * 100_000,))

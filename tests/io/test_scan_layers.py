@@ -50,7 +50,7 @@ def scanned(root: Path, *patterns: str, arbo: str = "/*", resampling: str = "cub
 def features_of(
     layers: SensorScene, *, allow_missing: bool = False, shape: tuple[int, int] | None = None
 ) -> FeatureBlock:
-    """The layers' features on the 10 m lattice, put together from blocks."""
+    """The layers' features on the 10 m grid, put together from blocks."""
     scene = Scene(TILE, FINE, (layers,))
     names = layers.spec.band_names
     recipe = FeatureRecipe(
@@ -155,9 +155,9 @@ def test_the_folder_of_a_tile_has_the_tile_in_its_name(tmp_path: Path) -> None:
         MissingTile, match=rf"userFeat: no folder for tile T32XXX .*; it has {TILE}, dem_.* Correct the"
     ):
         scan_layers(wanted, tmp_path, "T32XXX")
-    with pytest.raises(InputError, match=r"userFeat: '\.\.' is not a valid name of a tile folder") as told:
+    with pytest.raises(InputError, match=r"userFeat: '\.\.' is not a valid name of a tile folder") as message:
         scan_layers(wanted, tmp_path, "..")
-    assert not isinstance(told.value, MissingTile)
+    assert not isinstance(message.value, MissingTile)
 
 
 def test_arbo_says_how_deep_the_rasters_lie(tmp_path: Path) -> None:
@@ -176,13 +176,13 @@ def test_a_pattern_in_several_names_is_refused_unless_one_is_named_so(tmp_path: 
     assert Path(scanned(tmp_path, "ALT").acquisitions[0].bands["ALT_band_0"]).name == "ALT.tif"
 
 
-def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / TILE).mkdir()
     (tmp_path / TILE / "ASP.tif").write_text("<html>not found</html>")
     write(tmp_path / TILE / "SLP.tif", noise(), GeoBox(FINE.shape, FINE.affine * Affine.scale(1, -1), FINE.crs))
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as message:
         scanned(tmp_path, "ALT", "ASP", "SLP")
-    text = str(told.value)
+    text = str(message.value)
     assert text.startswith("userFeat, tile T31TCJ: 3 problems")
     assert "has 'ALT' in its name" in text
     assert "it holds text" in text
@@ -190,15 +190,15 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     assert "Make it again with gdalwarp, or take it out of userFeat.patterns" in text
 
 
-def test_a_layer_whose_pixels_cannot_be_read_is_told_and_never_left_out(tmp_path: Path) -> None:
+def test_a_layer_whose_pixels_cannot_be_read_is_reported_and_never_left_out(tmp_path: Path) -> None:
     write(tmp_path / TILE / "ALT.tif", np.full(FINE.shape, 7, "uint8"))
     layers = scanned(tmp_path, "ALT")
     (tmp_path / TILE / "ALT.tif").write_bytes(b"II*\0")
     reader = CubeReader(Scene(TILE, FINE, (layers,)), {"userFeatures": ("ALT_band_0",)})
-    with reader, pytest.raises(InputError, match=r"ALT\.tif: cannot be opened") as told:
+    with reader, pytest.raises(InputError, match=r"ALT\.tif: cannot be opened") as message:
         reader.read(next(blocks(TILE, FINE, (40, 64))))
-    assert not isinstance(told.value, DamagedProduct)
-    assert "skip_damaged_products" not in str(told.value)
+    assert not isinstance(message.value, DamagedProduct)
+    assert "skip_damaged_products" not in str(message.value)
 
 
 @pytest.mark.parametrize(

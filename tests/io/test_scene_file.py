@@ -55,7 +55,7 @@ def test_a_scene_keeps_what_reading_needs_of_a_sensor_and_not_how_it_was_found(s
     assert scene_to_json(scenes[0]) == scene_to_json(scenes[1])
 
 
-def test_a_lattice_without_an_epsg_number_survives() -> None:
+def test_a_grid_without_an_epsg_number_survives() -> None:
     crs = "+proj=laea +lat_0=47.123 +lon_0=3.3 +datum=WGS84 +units=m"
     geobox = GeoBox((3, 4), Affine(1 / 3, 0, 0.1, 0, -1 / 3, 0.2), crs)
     assert geobox_from_json(geobox_to_json(geobox)) == geobox

@@ -1,4 +1,4 @@
-"""Sensors of other resolutions and projections on one lattice: whatever the blocks, and where they should lie."""
+"""Sensors of other resolutions and projections on one grid: whatever the blocks, and where they should lie."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ L8_DAYS = (date(2018, 2, 20), date(2018, 6, 5))
 
 
 def around(crs: str, size: float, *, share: float = 1.0) -> GeoBox:
-    """A lattice of another CRS over the western ``share`` of the tile, and some pixels around."""
+    """A grid of another CRS over the western ``share`` of the tile, and some pixels around."""
     west = FINE[:, : int(FINE.shape.x * share)].boundingbox.bbox
     left, bottom, right, top = Transformer.from_crs("EPSG:32631", crs, always_xy=True).transform_bounds(*west)
     margin = 3 * size * (share == 1.0)

@@ -28,7 +28,7 @@ DAYS = (date(2018, 3, 2), date(2018, 5, 11), date(2018, 8, 9))
 SPEC = builtin_specs()["Sentinel_2"]
 BANDS = {"Sentinel2": ("B3", "B5", "B11", "B8")}
 BESIDE = {"20180302": (20.0, -40.0), "20180809": (-40.0, 20.0)}
-"""Metres right and down; whole pixels of both lattices."""
+"""Metres right and down; whole pixels of both grids."""
 BETWEEN = {"20180302": (3.7, -5.0), "20180511": (5.0, 5.0), "20180809": (-12.25, 31.4)}
 
 
@@ -86,8 +86,8 @@ def test_blocks_of_any_shape_hold_the_same_as_the_whole(
 ) -> None:
     scene = scene_in(straight[0], shifts)
     if proj != str(FINE.crs):
-        lattice = working_geobox(FINE, spatial_resolution=None, working_grid="proj", proj=proj)
-        scene = replace(scene, geobox=lattice)
+        grid = working_geobox(FINE, spatial_resolution=None, working_grid="proj", proj=proj)
+        scene = replace(scene, geobox=grid)
     whole = read(scene, scene.geobox.shape)
     for once, apart in zip(whole, read(scene, shape, threads=3), strict=True):
         np.testing.assert_array_equal(once, apart)

@@ -217,7 +217,7 @@ def test_a_mistake_in_these_keys_is_refused_with_what_was_expected(old: str, new
 ALIKE = "mistaken_for:\n  - {name: '^raw_\\d{8}', is: 'not corrected; level 2 is needed'}\n"
 
 
-def test_products_of_other_kinds_are_told_in_the_words_of_the_description(tmp_path: Path) -> None:
+def test_products_of_other_kinds_are_reported_in_the_words_of_the_description(tmp_path: Path) -> None:
     spec = parse_spec(OTHER + ALIKE, source="forest.yaml")
     assert near_miss(spec, str(tmp_path), "raw_20180511_a") == "not corrected; level 2 is needed"
     assert near_miss(spec, str(tmp_path), "raw_2018") == ""

@@ -126,7 +126,7 @@ def test_items_of_the_tile_alone_are_taken(items: list[Item], tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "told",
+    "message",
     [
         {"grid:code": "MGRS-31TCJ"},
         {"s2:mgrs_tile": "31TCJ"},
@@ -136,10 +136,10 @@ def test_items_of_the_tile_alone_are_taken(items: list[Item], tmp_path: Path) ->
         {"grid:code": "WRS2-199029"},
     ],
 )
-def test_the_tile_is_told_in_several_ways(told: dict[str, Any], tmp_path: Path) -> None:
+def test_the_tile_is_reported_in_several_ways(message: dict[str, Any], tmp_path: Path) -> None:
     scene = archive_of(USGS, tmp_path)
-    tile = "199029" if "199029" in str(told) or "landsat:wrs_path" in told else TILE
-    folder = write_items(items_of(scene, "c", properties=told), tmp_path / "items")
+    tile = "199029" if "199029" in str(message) or "landsat:wrs_path" in message else TILE
+    folder = write_items(items_of(scene, "c", properties=message), tmp_path / "items")
     assert found_by_items(USGS, folder, (tile, "T31TDJ"))[0].days == scene.days
 
 
@@ -184,7 +184,7 @@ def test_items_come_from_a_file_a_list_or_a_catalog(items: list[Item], tmp_path:
         assert notes == ()
 
 
-def test_what_is_passed_over_is_counted(items: list[Item], tmp_path: Path) -> None:
+def test_what_is_ignored_is_counted(items: list[Item], tmp_path: Path) -> None:
     other, nameless, undated = ({**items[0], "id": name} for name in "abc")
     other["collection"] = "d"
     del nameless["collection"]
@@ -217,10 +217,10 @@ def test_an_item_with_a_span_of_one_day_instead_of_a_datetime_is_of_that_day(
     assert (scene.days, notes) == (whole.days, ())
 
 
-def test_a_collection_that_is_not_there_is_told_with_those_that_are(items: list[Item], tmp_path: Path) -> None:
+def test_a_collection_that_is_not_there_is_reported_with_those_that_are(items: list[Item], tmp_path: Path) -> None:
     folder = write_items([{**item, "collection": "ufq"} for item in items], tmp_path / "items")
-    told = refusal(lambda: read_items(Search(str(folder), ("ufo",))))
-    assert told == (
+    message = refusal(lambda: read_items(Search(str(folder), ("ufo",))))
+    assert message == (
         f"chain.stac_items.collections: {folder} has no item of collection 'ufo'; {len(items)} items are of 'ufq', "
         "which collections does not name. Did you mean it?"
     )
@@ -229,7 +229,7 @@ def test_a_collection_that_is_not_there_is_told_with_those_that_are(items: list[
     assert read_items(later)[0] == (), "a collection whose items are of other days is there"
 
 
-def test_all_documents_that_cannot_be_read_are_told_at_once(items: list[Item], tmp_path: Path) -> None:
+def test_all_documents_that_cannot_be_read_are_reported_at_once(items: list[Item], tmp_path: Path) -> None:
     broken: list[Item] = [{**items[0], "id": name} for name in ("no date", "no address", "list", "\n", "number")]
     broken[0]["properties"] = {"datetime": "yesterday"}
     broken[1]["assets"] = {"B02": {}}
@@ -239,8 +239,8 @@ def test_all_documents_that_cannot_be_read_are_told_at_once(items: list[Item], t
     (folder / "cut.json").write_text('{"type": "Feature', encoding="utf-8")
     (folder / "deep.json").write_text("[" * 200_000, encoding="utf-8")
     (folder / "gone.json").symlink_to(folder / "nowhere.json")
-    told = refusal(lambda: read_items(Search(str(folder), ("c",))))
-    assert "STAC items: 8 problems" in told
+    message = refusal(lambda: read_items(Search(str(folder), ("c",))))
+    assert "STAC items: 8 problems" in message
     for name in (
         "gone.json: cannot be read",
         "cut.json: is no JSON",
@@ -250,16 +250,16 @@ def test_all_documents_that_cannot_be_read_are_told_at_once(items: list[Item], t
         "'list'",
         "'\\n'",
     ):
-        assert name in told
+        assert name in message
 
 
-def test_one_item_told_in_two_ways_is_refused(items: list[Item], tmp_path: Path) -> None:
+def test_one_item_reported_in_two_ways_is_refused(items: list[Item], tmp_path: Path) -> None:
     changed = json.loads(json.dumps(items[0]))
     changed["properties"]["datetime"] = "2019-05-11T10:50:31Z"
     folder = write_items([items[0], items[0], changed], tmp_path / "items")
-    told = refusal(lambda: read_items(Search(str(folder), ("c",))))
-    assert "item0.json and in" in told
-    assert "item2.json, and not the same; keep one" in told
+    message = refusal(lambda: read_items(Search(str(folder), ("c",))))
+    assert "item0.json and in" in message
+    assert "item2.json, and not the same; keep one" in message
 
 
 @pytest.mark.parametrize("links", [None, 3, "x"])
@@ -300,18 +300,18 @@ def test_assets_are_found_by_their_bands_too(items: list[Item], tmp_path: Path) 
 def test_an_asset_of_which_there_are_several_is_not_guessed(items: list[Item], tmp_path: Path) -> None:
     asset = items[0]["assets"].pop("B02")
     items[0]["assets"] |= {name: asset | {"eo:bands": [{"common_name": "blue"}]} for name in ("one", "two")}
-    told = refusal(lambda: found_by_items(S2C, write_items(items, tmp_path / "items")))
-    assert f"item {items[0]['id']}: the assets one, two all show B02, one is expected" in told
+    message = refusal(lambda: found_by_items(S2C, write_items(items, tmp_path / "items")))
+    assert f"item {items[0]['id']}: the assets one, two all show B02, one is expected" in message
 
 
-def test_what_is_lacking_is_told_once_for_all_products(items: list[Item], tmp_path: Path) -> None:
+def test_what_is_lacking_is_reported_once_for_all_products(items: list[Item], tmp_path: Path) -> None:
     for item in items:
         del item["assets"]["B8A"], item["assets"]["SCL"]
     folder = write_items(items, tmp_path / "items")
-    told = refusal(lambda: found_by_items(S2C, folder))
-    assert f"2 of 2 products of {TILE} lack the asset B8A or nir08 or B8A_20m (first: {items[0]['id']})" in told
-    assert f"lack the asset SCL or scl or SCL_20m (first: {items[0]['id']})" in told
-    assert f"move these products out of {folder}" in told
+    message = refusal(lambda: found_by_items(S2C, folder))
+    assert f"2 of 2 products of {TILE} lack the asset B8A or nir08 or B8A_20m (first: {items[0]['id']})" in message
+    assert f"lack the asset SCL or scl or SCL_20m (first: {items[0]['id']})" in message
+    assert f"move these products out of {folder}" in message
 
 
 def test_an_optional_mask_may_lack(tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_an_optional_mask_may_lack(tmp_path: Path) -> None:
     assert [sorted(one.masks) for one in found.acquisitions] == [["FILL", "QA"], ["FILL", "QA", "SAT"]]
 
 
-def test_damaged_files_are_told_or_left_out_like_those_of_folders(tmp_path: Path) -> None:
+def test_damaged_files_are_reported_or_left_out_like_those_of_folders(tmp_path: Path) -> None:
     scene = archive_of(S2, tmp_path)
     folder = write_items(items_of(scene, "c", TILE), tmp_path / "items")
     Path(scene.acquisitions[0].bands["B3"]).write_bytes(b"<html>")
@@ -412,13 +412,13 @@ def test_one_incomplete_or_foreign_item_is_left_out_when_that_is_asked_for(
     harm(several[1], tmp_path)
     found, _ = read_items(Search(str(write_items(several, tmp_path / "items")), ("c",)))
     placed = place_items(USGS, found, (TILE,))
-    told = refusal(lambda: scan_items(USGS, placed, TILE, source="x"))
+    message = refusal(lambda: scan_items(USGS, placed, TILE, source="x"))
     scene, notes = scan_items(USGS, placed, TILE, source="x", skip_damaged=True)
     assert [one.product for one in scene.acquisitions] == [item["id"] for item in several if item is not several[1]]
     (note,) = notes
     assert several[1]["id"] in note
     assert reason in note
-    assert reason in told or reason == "left out, damaged" or "lack the asset" in told
+    assert reason in message or reason == "left out, damaged" or "lack the asset" in message
 
 
 def test_items_that_are_left_out_are_counted_and_the_first_named(several: list[Item], tmp_path: Path) -> None:
@@ -458,14 +458,14 @@ def broken_items(several: list[Item], folder: Path) -> Path:
 
 def test_items_that_are_not_valid_are_left_out_when_that_is_asked_for(several: list[Item], tmp_path: Path) -> None:
     folder = broken_items(several, tmp_path / "items")
-    told = refusal(lambda: read_items(Search(str(folder), ("c",))))
+    message = refusal(lambda: read_items(Search(str(folder), ("c",))))
     found, notes = read_items(Search(str(folder), ("c",), skip_damaged=True))
     assert [one.item.id for one in found] == [item["id"] for item in several[2:]]
     (note,) = notes
     assert note.startswith("STAC items: left out, damaged: 3: ")
     for name in ("cut.json: is no JSON", repr(several[0]["id"]), repr(several[1]["id"])):
         assert name in note
-        assert name in told
+        assert name in message
 
 
 def test_one_item_of_a_list_that_is_not_valid_does_not_hide_those_after_it(several: list[Item], tmp_path: Path) -> None:
@@ -489,7 +489,7 @@ def test_one_link_of_a_catalog_that_leads_nowhere_does_not_hide_the_others(sever
     assert "left out, damaged: 3: " in note
 
 
-def test_of_an_item_told_in_two_ways_neither_is_taken(several: list[Item], tmp_path: Path) -> None:
+def test_of_an_item_reported_in_two_ways_neither_is_taken(several: list[Item], tmp_path: Path) -> None:
     changed = json.loads(json.dumps(several[0]))
     changed["properties"]["datetime"] = "2019-05-11T10:50:31Z"
     folder = write_items([*several, changed], tmp_path / "items")
@@ -498,7 +498,7 @@ def test_of_an_item_told_in_two_ways_neither_is_taken(several: list[Item], tmp_p
     assert "and not the same; keep one" in note
 
 
-def test_when_no_valid_item_is_left_all_are_told(several: list[Item], tmp_path: Path) -> None:
+def test_when_no_valid_item_is_left_all_are_reported(several: list[Item], tmp_path: Path) -> None:
     for item in several:
         item["properties"] = []
     folder = write_items(several, tmp_path / "items")
@@ -605,8 +605,8 @@ def test_metadata_with_the_offset_of_some_bands_only_are_refused(items: list[Ite
 
 def test_an_item_that_contradicts_its_metadata_is_refused(items: list[Item], tmp_path: Path) -> None:
     item = own_sen2cor(items[0], tmp_path, dict.fromkeys(S2C.band_names, -1000))
-    told = refusal(lambda: scaled(item, tmp_path))
-    assert "says value x 1 + 0 of B02, but value x 1 + -1000 follows from its MTD_MSIL2A.xml" in told
+    message = refusal(lambda: scaled(item, tmp_path))
+    assert "says value x 1 + 0 of B02, but value x 1 + -1000 follows from its MTD_MSIL2A.xml" in message
     item["properties"]["earthsearch:boa_offset_applied"] = True
     assert scaled(item, tmp_path) == (1.0, 0.0)
 
@@ -617,12 +617,12 @@ def test_bands_that_say_another_offset_than_the_baseline_of_the_others_are_refus
     item = with_bands(items[0], {})
     item["assets"]["B02"].update(REFLECTANCE)
     item["properties"]["s2:processing_baseline"] = "05.09"
-    told = refusal(lambda: scaled(item, tmp_path))
-    assert "says value x 1 + 0 of B02, but value x 1 + -1000 follows from its processing baseline" in told
+    message = refusal(lambda: scaled(item, tmp_path))
+    assert "says value x 1 + 0 of B02, but value x 1 + -1000 follows from its processing baseline" in message
 
 
 @pytest.mark.parametrize(
-    ("bands", "properties", "told"),
+    ("bands", "properties", "message"),
     [
         ({}, {}, "does not say how values become reflectances"),
         ({"raster:bands": [{"scale": 1, "offset": 0}]}, {}, "does not say how values become reflectances"),
@@ -668,11 +668,11 @@ def test_bands_that_say_another_offset_than_the_baseline_of_the_others_are_refus
     ],
 )
 def test_what_cannot_be_known_is_never_guessed(
-    bands: dict[str, Any], properties: dict[str, Any], told: str, items: list[Item], tmp_path: Path
+    bands: dict[str, Any], properties: dict[str, Any], message: str, items: list[Item], tmp_path: Path
 ) -> None:
     item = with_bands(items[0], bands)
     item["properties"] = {**item["properties"], **properties}
-    assert told in refusal(lambda: scaled(item, tmp_path))
+    assert message in refusal(lambda: scaled(item, tmp_path))
 
 
 def test_constants_of_a_description_must_be_those_of_the_item(tmp_path: Path) -> None:
@@ -680,16 +680,16 @@ def test_constants_of_a_description_must_be_those_of_the_item(tmp_path: Path) ->
     right = with_bands(item, {"raster:bands": [{"scale": 2.75e-05, "offset": -0.2}]})
     assert scaled(right, tmp_path, USGS) == (0.275, -2000.0)
     wrong = with_bands(item, {"raster:bands": [{"scale": 0.0001, "offset": 0}]})
-    told = refusal(lambda: scaled(wrong, tmp_path, USGS))
-    assert "reflectance x 10000 is value x 1 + 0 in B1, but value x 0.275 + -2000 in the description" in told
+    message = refusal(lambda: scaled(wrong, tmp_path, USGS))
+    assert "reflectance x 10000 is value x 1 + 0 in B1, but value x 0.275 + -2000 in the description" in message
 
 
 def test_numbers_of_a_sensor_without_reflectances_must_be_those_of_its_description_too(tmp_path: Path) -> None:
     plain = replace(USGS, spectral=False, scale=1.0, offset=0.0)
     item = items_of(archive_of(plain, tmp_path, DAYS[:1]), "c", TILE)[0]
     wrong = with_bands(item, {"raster:bands": [{"scale": 0.00341802, "offset": 149}]})
-    told = refusal(lambda: scaled(wrong, tmp_path, plain))
-    assert "what is measured is value x 0.00341802 + 149 in B1, but value x 1 + 0 in the description" in told
+    message = refusal(lambda: scaled(wrong, tmp_path, plain))
+    assert "what is measured is value x 0.00341802 + 149 in B1, but value x 1 + 0 in the description" in message
 
 
 # ------------------------------------------------------------------------------------------------------------ servers
@@ -697,14 +697,14 @@ def test_numbers_of_a_sensor_without_reflectances_must_be_those_of_its_descripti
 
 def test_addresses_are_refused_unless_they_are_asked_for(items: list[Item], tmp_path: Path, web: Web) -> None:
     items[0]["assets"]["B02"]["href"] = web.url("B02.tif")
-    told = refusal(lambda: found_by_items(S2C, write_items(items, tmp_path / "items")))
-    assert "B02.tif: is on a web server; set stac_items.remote to True, or download" in told
+    message = refusal(lambda: found_by_items(S2C, write_items(items, tmp_path / "items")))
+    assert "B02.tif: is on a web server; set stac_items.remote to True, or download" in message
     assert "is an address" in refusal(lambda: read_items(Search(web.url("items.json"), ("c",))))
     assert web.requests == []
 
 
 @pytest.mark.parametrize(
-    ("href", "told"),
+    ("href", "message"),
     [
         ("s3://bucket/B02.tif", "only files and addresses with http or https are read"),
         ("/vsizip//data/x.zip/B02.tif", "only files and addresses with http or https are read"),
@@ -713,19 +713,19 @@ def test_addresses_are_refused_unless_they_are_asked_for(items: list[Item], tmp_
         ("", "only files and addresses"),
     ],
 )
-def test_what_no_image_may_be_is_refused(href: str, told: str, items: list[Item], tmp_path: Path) -> None:
+def test_what_no_image_may_be_is_refused(href: str, message: str, items: list[Item], tmp_path: Path) -> None:
     items[0]["assets"]["B02"]["href"] = href
     said = refusal(lambda: found_by_items(S2C, write_items(items, tmp_path / "items"), remote=True))
-    assert told in said
+    assert message in said
     assert "SECRET" not in said
 
 
 def test_an_item_of_a_server_cannot_name_files_of_this_machine(items: list[Item], web: Web) -> None:
     items[0]["assets"]["B02"]["href"] = "file:///etc/passwd"
     write_items(items[:1], web.folder)
-    told = refusal(lambda: found_by_items(S2C, web.url("item0.json"), remote=True))
-    assert "file:///etc" not in told
-    assert "/etc/passwd: a document of a web server must not name files of this machine" in told
+    message = refusal(lambda: found_by_items(S2C, web.url("item0.json"), remote=True))
+    assert "file:///etc" not in message
+    assert "/etc/passwd: a document of a web server must not name files of this machine" in message
 
 
 @pytest.mark.parametrize("posting", [True, False])
@@ -744,21 +744,21 @@ def test_an_api_is_asked_for_collections_days_and_ground(items: list[Item], web:
 
 
 def test_an_api_needs_days_and_ground(web: Web) -> None:
-    told = refusal(lambda: read_items(Search(web.url("api"), ("c",), end=date(2018, 5, 31), remote=True)))
-    assert "is an API, which needs start_date and bbox" in told
+    message = refusal(lambda: read_items(Search(web.url("api"), ("c",), end=date(2018, 5, 31), remote=True)))
+    assert "is an API, which needs start_date and bbox" in message
 
 
-def test_an_api_that_fails_is_told_without_secrets(web: Web) -> None:
+def test_an_api_that_fails_is_reported_without_secrets(web: Web) -> None:
     whole = {"start": date(2018, 1, 1), "end": date(2018, 5, 31), "bbox": (0.0, 43.0, 2.0, 45.0), "remote": True}
     web.redirected = {"/api/search": web.url("broken?signature=SECRET")}
     (web.folder / "broken").write_text("no json", encoding="utf-8")
-    told = refusal(lambda: read_items(Search(web.url("api"), ("c",), **whole)))
-    assert "the API cannot be searched" in told
-    assert "SECRET" not in told
+    message = refusal(lambda: read_items(Search(web.url("api"), ("c",), **whole)))
+    assert "the API cannot be searched" in message
+    assert "SECRET" not in message
     web.redirected = {"/api/search": web.url("nowhere?signature=SECRET")}
-    told = refusal(lambda: read_items(Search(web.url("api"), ("c",), **whole)))
-    assert "the server answers 404" in told
-    assert "SECRET" not in told
+    message = refusal(lambda: read_items(Search(web.url("api"), ("c",), **whole)))
+    assert "the server answers 404" in message
+    assert "SECRET" not in message
 
 
 def test_a_catalog_on_a_server_is_followed(items: list[Item], web: Web) -> None:
@@ -769,8 +769,8 @@ def test_a_catalog_on_a_server_is_followed(items: list[Item], web: Web) -> None:
     found, _ = read_items(Search(web.url("catalog.json"), ("c",), remote=True))
     assert len(found) == 2
     (web.folder / "items" / "item1.json").unlink()
-    told = refusal(lambda: read_items(Search(web.url("catalog.json"), ("c",), remote=True)))
-    assert "item1.json: the server answers 404" in told
+    message = refusal(lambda: read_items(Search(web.url("catalog.json"), ("c",), remote=True)))
+    assert "item1.json: the server answers 404" in message
 
 
 def test_metadata_are_read_from_a_server(tmp_path: Path, items: list[Item], web: Web) -> None:
@@ -794,7 +794,7 @@ def test_files_that_a_server_does_not_give_are_no_damaged_products(tmp_path: Pat
     items = items_of(scene, "c", TILE, href=lambda path: web.url(str(Path(path).relative_to(web.folder))))
     folder, whole = write_items(items, tmp_path / "items"), path.read_bytes()
     placed = place_items(spec, read_items(Search(str(folder), ("c",), remote=True))[0], (TILE,))
-    for content, told in (
+    for content, message in (
         (None, "the server answers 404"),
         (b"<html>sorry</html>", "is no raster, it holds text"),
         (b"<VRTDataset></VRTDataset>", "is no raster, it holds text"),
@@ -803,7 +803,7 @@ def test_files_that_a_server_does_not_give_are_no_damaged_products(tmp_path: Pat
     ):
         path.unlink() if content is None else path.write_bytes(content)
         said = refusal(lambda: scan_items(spec, placed, TILE, source="x", remote=True, skip_damaged=True))
-        assert told in said
+        assert message in said
         assert web.address in said
     path.write_bytes(whole)
     assert len(scan_items(spec, placed, TILE, source="x", remote=True)[0].acquisitions) == 2

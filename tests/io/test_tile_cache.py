@@ -35,7 +35,7 @@ from iota2.io.series.tile_cache import ScratchFile, TileCache
 from iota2.testing.products import Layer, write_product
 
 TILE = "T31TCJ"
-LATTICE = GeoBox((320, 448), Affine(10, 0, 300000, 0, -10, 4900020), "EPSG:32631")
+GRID = GeoBox((320, 448), Affine(10, 0, 300000, 0, -10, 4900020), "EPSG:32631")
 COARSE = GeoBox((160, 224), Affine(20, 0, 300000, 0, -20, 4900020), "EPSG:32631")
 BESIDE = GeoBox((360, 500), Affine(10, 0, -179600, 0, -10, 4932300), "EPSG:32632")
 DAYS = [date(2018, 1, 1), date(2018, 1, 11), date(2018, 1, 21)]
@@ -59,7 +59,7 @@ def tiles(side: int, driver: str = "JP2OpenJPEG") -> dict[str, Any]:
     return {"driver": driver, "BLOCKXSIZE": side, "BLOCKYSIZE": side, **lossless}
 
 
-def scene_of(root: Path, stored: dict[str, dict[str, Any]], red: GeoBox = LATTICE) -> Scene:
+def scene_of(root: Path, stored: dict[str, dict[str, Any]], red: GeoBox = GRID) -> Scene:
     """A series whose bands and masks are stored as ``stored`` says, by the end of their names."""
     rng = np.random.default_rng(0)
     for day in DAYS:
@@ -74,7 +74,7 @@ def scene_of(root: Path, stored: dict[str, dict[str, Any]], red: GeoBox = LATTIC
             rasterio.shutil.copy(path, path.with_suffix(".new"), **options)
             path.with_suffix(".new").replace(path)
     sensor, _ = scan_tile(SPEC, root, TILE)
-    return Scene(TILE, LATTICE, (sensor,))
+    return Scene(TILE, GRID, (sensor,))
 
 
 class Counted:
@@ -126,12 +126,12 @@ def test_every_tile_and_strip_is_decoded_once(tmp_path: Path, decoded: Counter[A
     scene = scene_of(tmp_path, ARCHIVES[name])
     recipe = FeatureRecipe((SensorRecipe("Small", BANDS["Small"], {}, ("20180101",), indices=()),))
     with CubeReader(scene, BANDS) as reader:
-        (whole,) = (reader.read(block)["Small"] for block in blocks(TILE, LATTICE, LATTICE.shape))
+        (whole,) = (reader.read(block)["Small"] for block in blocks(TILE, GRID, GRID.shape))
     chosen = block_shapes(scene, recipe, 1_100_000, threads=threads)
-    assert chosen.decoded != LATTICE.shape
+    assert chosen.decoded != GRID.shape
     for shapes in (chosen, replace(chosen, decoded=(32, 128), cell=(64, 128))):
         for rows in ((0, 320), (64, 150)):
-            order = shapes.in_order(TILE, LATTICE, rows)
+            order = shapes.in_order(TILE, GRID, rows)
             decoded.clear()
             with CubeReader(scene, BANDS, threads=threads) as reader:
                 for block, found in reader.blocks(order):
@@ -146,10 +146,10 @@ def test_every_tile_and_strip_is_decoded_once(tmp_path: Path, decoded: Counter[A
 def test_masks_are_decoded_for_one_block_only(tmp_path: Path, decoded: Counter[Any], name: str) -> None:
     scene = scene_of(tmp_path, ARCHIVES[name])
     with CubeReader(scene, {}) as reader:
-        (whole,) = (reader.observed(block)["Small"] for block in blocks(TILE, LATTICE, LATTICE.shape))
+        (whole,) = (reader.observed(block)["Small"] for block in blocks(TILE, GRID, GRID.shape))
     decoded.clear()
     with CubeReader(scene, {}, threads=2) as reader:
-        for block in reader.in_turn(blocks(TILE, LATTICE, (80, 80))):
+        for block in reader.in_turn(blocks(TILE, GRID, (80, 80))):
             np.testing.assert_array_equal(reader.observed(block)["Small"].valid, block_cut(whole.valid, block))
     assert len({path for path, _, _ in decoded}) == 3
     assert max(decoded.values()) <= 2, "two rules look at each file, one right after the other: it is in GDAL's cache"
@@ -159,7 +159,7 @@ def block_cut(values: np.ndarray, block: Any) -> np.ndarray:
     return values[..., slice(*block.rows), slice(*block.cols)]
 
 
-def test_blocks_that_are_left_out_and_other_lattices_change_nothing(tmp_path: Path, decoded: Counter[Any]) -> None:
+def test_blocks_that_are_left_out_and_other_grids_change_nothing(tmp_path: Path, decoded: Counter[Any]) -> None:
     """Shifted dates, a band of another projection, filters that reach over blocks."""
     scene = replace(scene_of(tmp_path, {"red": tiles(64), "nir": tiles(40), "cloud": tiles(40)}), geobox=BESIDE)
     sensor = scene.sensors[0]
@@ -198,13 +198,11 @@ def test_what_is_kept_is_let_go_and_its_room_used_again(tmp_path: Path) -> None:
     largest = 0
     with CubeReader(scene, BANDS) as reader:
         for _ in reader.blocks(
-            part
-            for cell in blocks(TILE, LATTICE, (64, 64))
-            for part in blocks(TILE, LATTICE, (16, 64), cell.rows, cell.cols)
+            part for cell in blocks(TILE, GRID, (64, 64)) for part in blocks(TILE, GRID, (16, 64), cell.rows, cell.cols)
         ):
             largest = max(largest, reader._files._scratch.size)
         kept = reader._files._scratch.size
-    whole = 3 * (LATTICE.shape.x * LATTICE.shape.y * 2 + COARSE.shape.x * COARSE.shape.y * 3)
+    whole = 3 * (GRID.shape.x * GRID.shape.y * 2 + COARSE.shape.x * COARSE.shape.y * 3)
     assert 0 < largest == kept < 0.6 * whole
     assert reader._files._scratch.size == 0
 
@@ -256,7 +254,7 @@ def test_a_full_scratch_file_changes_no_value(tmp_path: Path) -> None:
     scene = scene_of(tmp_path, {"red": tiles(64), "nir": tiles(40), "cloud": tiles(40)})
     with CubeReader(scene, BANDS) as reader, CubeReader(scene, BANDS) as afresh:
         reader._files._scratch.full = True
-        for block, found in reader.blocks(blocks(TILE, LATTICE, (48, 48))):
+        for block, found in reader.blocks(blocks(TILE, GRID, (48, 48))):
             np.testing.assert_array_equal(found.cubes(block)["Small"].values, afresh.read(block)["Small"].values)
         assert reader._files._scratch.size == 0
 
@@ -282,7 +280,7 @@ def test_parts_beyond_what_was_foreseen_are_read_all_the_same(tmp_path: Path) ->
     values = np.arange(64 * 64, dtype=np.int16).reshape(64, 64)
     with rasterio.open(
         tmp_path / "t.tif", "w", driver="GTiff", height=64, width=64, count=1, dtype="int16", tiled=True,
-        blockxsize=16, blockysize=16, crs=str(LATTICE.crs), transform=LATTICE.affine,
+        blockxsize=16, blockysize=16, crs=str(GRID.crs), transform=GRID.affine,
     ) as file:  # fmt: skip
         file.write(values, 1)
     scratch = ScratchFile()
@@ -297,14 +295,14 @@ def test_parts_beyond_what_was_foreseen_are_read_all_the_same(tmp_path: Path) ->
 
 @pytest.mark.parametrize("kernel", ["cubic", "bilinear", "nearest"])
 @pytest.mark.parametrize(
-    "source", [LATTICE, COARSE, BESIDE, GeoBox((999, 999), Affine(3.7, 0, 299001, 0, -3.7, 4901111), LATTICE.crs)]
+    "source", [GRID, COARSE, BESIDE, GeoBox((999, 999), Affine(3.7, 0, 299001, 0, -3.7, 4901111), GRID.crs)]
 )
 def test_what_blocks_reach_holds_what_they_read(source: GeoBox, kernel: str) -> None:
-    parts = [block for shape in ((320, 448), (64, 64), (33, 21)) for block in blocks(TILE, LATTICE, shape)]
-    told = reached(source, LATTICE, np.array([(*block.rows, *block.cols) for block in parts]), kernel)
-    slack = 0 if source is LATTICE else 3 * KNOTS // 8
-    for block, (top, bottom, left, right) in zip(parts, told.tolist(), strict=True):
-        place = placement(source, LATTICE, block.rows, block.cols, kernel)
+    parts = [block for shape in ((320, 448), (64, 64), (33, 21)) for block in blocks(TILE, GRID, shape)]
+    message = reached(source, GRID, np.array([(*block.rows, *block.cols) for block in parts]), kernel)
+    slack = 0 if source is GRID else 3 * KNOTS // 8
+    for block, (top, bottom, left, right) in zip(parts, message.tolist(), strict=True):
+        place = placement(source, GRID, block.rows, block.cols, kernel)
         if not place.inside.any():
             continue
         (first, last), (west, east) = place.window

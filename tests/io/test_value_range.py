@@ -91,11 +91,11 @@ def test_nodata_that_the_type_cannot_hold_is_noted(bands: str, nodata: float | N
     spec = replace(RIGHT, nodata=nodata)
     found = [headers(spec, bands, "uint8")] * 2
     assert out_of_range_values(spec, found) == []
-    told = unrepresentable_nodata(spec, found)
-    assert len(told) == (0 if possible else 1)
+    message = unrepresentable_nodata(spec, found)
+    assert len(message) == (0 if possible else 1)
     if nodata is not None and not possible:
         start = f"no pixel of RED, NIR counts as without data by its value: nodata {nodata:g} of the description"
-        assert told[0].startswith(f"{start} of the sensor cannot be held by {bands}")
+        assert message[0].startswith(f"{start} of the sensor cannot be held by {bands}")
 
 
 def test_a_nodata_value_that_no_file_can_hold_hides_nothing_and_is_noted(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_the_form_of_qgis_chooses_a_layer(tmp_path, choice, rows):
 
 
 @pytest.mark.parametrize(
-    ("choice", "told"),
+    ("choice", "message"),
     [
         ("|layername=autres", "no layer 'autres'; the layers are Parcelles 2018, autre; did you mean 'autre'"),
         ("|layerid=7", "no layer number 7; they are counted from 0"),
@@ -96,10 +96,10 @@ def test_the_form_of_qgis_chooses_a_layer(tmp_path, choice, rows):
         ("|layername=autre|geometrytype=Polygon", "geometrytype=Polygon cannot be used"),
     ],
 )
-def test_a_choice_that_does_not_fit_is_refused_with_what_there_is(tmp_path, choice, told):
+def test_a_choice_that_does_not_fit_is_refused_with_what_there_is(tmp_path, choice, message):
     with pytest.raises(InputError) as caught:
         read_vector(f"{two_layers(tmp_path / 'q.gpkg')}{choice}")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_table_that_is_named_is_refused_as_one(tmp_path):

@@ -116,18 +116,18 @@ def test_utf_8_that_is_stated_to_be_something_else_is_recognised(tmp_path, state
         path.with_suffix(".cpg").unlink()
     else:
         path.with_suffix(".cpg").write_text(stated)
-    told = refusal(path)
-    assert "'ForÃªt' looks like 'Forêt'" in told
-    assert ("there is no p.cpg" if stated is None else f"p.cpg says '{stated}'") in told
-    assert "Write UTF-8 into p.cpg" in told
+    message = refusal(path)
+    assert "'ForÃªt' looks like 'Forêt'" in message
+    assert ("there is no p.cpg" if stated is None else f"p.cpg says '{stated}'") in message
+    assert "Write UTF-8 into p.cpg" in message
 
 
 def test_another_encoding_that_is_stated_to_be_utf_8_is_recognised(tmp_path):
     path = shapefile(tmp_path, "ISO-8859-1")
     path.with_suffix(".cpg").write_text("UTF-8")
-    told = refusal(path)
-    assert "p.cpg says 'UTF-8', but 'Forêt'" in told
-    assert "write the right encoding into p.cpg" in told
+    message = refusal(path)
+    assert "p.cpg says 'UTF-8', but 'Forêt'" in message
+    assert "write the right encoding into p.cpg" in message
 
 
 @pytest.mark.parametrize("stated", ["UTF8", "utf-8", "UTF-8\r\n"])
@@ -194,8 +194,8 @@ def geojson(folder: Path, crs: str | None) -> Path:
 
 @pytest.mark.parametrize("crs", [None, "urn:ogc:def:crs:OGC:1.3:CRS84"])
 def test_geojson_in_metres_without_its_projection_is_no_far_away_polygon(tmp_path, crs):
-    told = refusal(geojson(tmp_path, crs))
-    assert "x 600000 to 600030, y 6300000 to 6300010 are no degrees, in which GeoJSON is" in told
+    message = refusal(geojson(tmp_path, crs))
+    assert "x 600000 to 600030, y 6300000 to 6300010 are no degrees, in which GeoJSON is" in message
 
 
 @pytest.mark.parametrize("crs", ["urn:ogc:def:crs:EPSG::2154", "EPSG:2154"])
@@ -247,9 +247,9 @@ def test_a_local_coordinate_system_is_refused(tmp_path):
 def test_two_coordinate_systems_of_one_shapefile_are_refused(tmp_path):
     path = shapefile(tmp_path)
     path.with_suffix(".qpj").write_text(CRS(27572).to_wkt("WKT1_GDAL"))
-    told = refusal(path)
-    assert "p.prj states 'RGF93 v1 / Lambert-93', but p.qpj 'NTF (Paris) / Lambert zone II'" in told
-    assert "Delete the wrong one" in told
+    message = refusal(path)
+    assert "p.prj states 'RGF93 v1 / Lambert-93', but p.qpj 'NTF (Paris) / Lambert zone II'" in message
+    assert "Delete the wrong one" in message
 
 
 @pytest.mark.parametrize("version", ["WKT1_GDAL", "WKT1_ESRI", "WKT2_2019"])

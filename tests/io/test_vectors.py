@@ -111,7 +111,7 @@ def test_text_too_long_for_a_shapefile_is_refused(tmp_path):
         write_shapefile(polygons().assign(region="é" * 130), tmp_path / "f.shp")
 
 
-def test_long_field_names_are_cut_told_and_distinct(tmp_path):
+def test_long_field_names_are_cut_reported_and_distinct(tmp_path):
     frame = polygons().rename(columns={"region": "classification", "code": "classifica", "share": "CLASSIFICATOR"})
     fields = write_shapefile(frame, tmp_path / "f.shp")
     assert fields == {
@@ -293,12 +293,12 @@ else:
 
 
 @pytest.mark.parametrize(
-    ("most", "told"), [(0, "disk full?"), (60, "disk full?"), (450, "disk full?"), (9999, "written")]
+    ("most", "message"), [(0, "disk full?"), (60, "disk full?"), (450, "disk full?"), (9999, "written")]
 )
-def test_a_shapefile_that_was_not_written_whole_does_not_get_its_name(tmp_path: Path, most: int, told: str) -> None:
+def test_a_shapefile_that_was_not_written_whole_does_not_get_its_name(tmp_path: Path, most: int, message: str) -> None:
     path = tmp_path / "few.shp"
     command = [sys.executable, "-c", WRITES_TOO_MUCH, path, "3", str(most)]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert printed.strip().endswith(told)
-    assert path.exists() == (told == "written")
+    assert printed.strip().endswith(message)
+    assert path.exists() == (message == "written")
     assert all(member.stem == "few" for member in tmp_path.iterdir())

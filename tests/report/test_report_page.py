@@ -74,7 +74,7 @@ def page() -> Page:
     return Page(render_report(report()))
 
 
-def test_pixels_that_are_not_classified_are_told_when_there_are_any(page):
+def test_pixels_that_are_not_classified_are_reported_when_there_are_any(page):
     assert "77 pixels on the ground of the tiles are not classified" in page.text
     assert "are not classified (0 in the map)" not in Page(render_report(report(mapped={1: 5}))).text
 

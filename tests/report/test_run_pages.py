@@ -201,7 +201,7 @@ def test_data_for_the_search_hold_every_job() -> None:
     assert found[0][0][0] == "first/" + HOSTILE
 
 
-def test_the_first_page_tells_the_state_and_failed_jobs_first() -> None:
+def test_the_first_page_reports_the_state_and_failed_jobs_first() -> None:
     states: dict[str, State] = {"first/A": "failed", "first/B": "done", "second/A_0": "blocked"}
     page = site.render_run(run_of(["A", "B"], 1, states))["index.html"]
     assert '<meta http-equiv="refresh"' in page

@@ -153,17 +153,17 @@ def test_a_scheduler_that_goes_away_is_what_the_message_is_about(
     monkeypatch.setattr(clusters, "MAX_SECONDS_WITHOUT_WORKER", 0.0)
     makes = {"out": Artifact("{region}", "Out.")}
     fatal = Step("one", "init", "One.", "one", kills_its_scheduler, ("region",), {}, makes)
-    told, cli = tmp_path / "scheduler.json", "distributed.cli.dask_"
-    given = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(told)]
+    expected, cli = tmp_path / "scheduler.json", "distributed.cli.dask_"
+    given = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(expected)]
     command = [sys.executable, "-m", f"{cli}scheduler", *given]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with ExitStack() as stack, dask.config.set({"distributed.comm.timeouts.connect": "1s"}):
         scheduler = stack.enter_context(subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL))
         stack.callback(scheduler.kill)
-        while not told.exists() or not told.read_text(encoding="utf-8"):
+        while not expected.exists() or not expected.read_text(encoding="utf-8"):
             assert scheduler.poll() is None
             time.sleep(0.1)
-        address = json.loads(told.read_text(encoding="utf-8"))["address"]
+        address = json.loads(expected.read_text(encoding="utf-8"))["address"]
         rows = rows_of({"A": (1, [str(scheduler.pid)])}, ["S"], 1)
         plan = make_plan((fatal,), rows, None, root=tmp_path / "out", constants={})
         plan.root.mkdir()
@@ -187,8 +187,8 @@ def test_certificates_of_dasks_configuration_encrypt_connections(tmp_path: Path)
     tls = {f"DASK_DISTRIBUTED__COMM__TLS__{who}__CERT": str(certificate) for who in ("SCHEDULER", "WORKER", "CLIENT")}
     tls |= {name.replace("CERT", "KEY"): str(key) for name in tls}
     tls["DASK_DISTRIBUTED__COMM__TLS__CA_FILE"] = str(certificate)
-    cli, told = "distributed.cli.dask_", tmp_path / "scheduler.json"
-    scheduler = ["scheduler", "--protocol", "tls", "--host", "127.0.0.1", "--port", 0, "--scheduler-file", told]
+    cli, expected = "distributed.cli.dask_", tmp_path / "scheduler.json"
+    scheduler = ["scheduler", "--protocol", "tls", "--host", "127.0.0.1", "--port", 0, "--scheduler-file", expected]
     work = (
         "from iota2.run.workers.clusters import running_scheduler as r\n"
         "with r({!r}) as c: print(c.client.submit(int).result())"
@@ -198,10 +198,10 @@ def test_certificates_of_dasks_configuration_encrypt_connections(tmp_path: Path)
         command = [*start, cli + scheduler[0], *scheduler[1:], "--no-dashboard"]
         stack.enter_context(background(command, tmp_path / "scheduler.log", tls))
         for _ in range(300):
-            if told.exists() and told.read_text(encoding="utf-8").endswith("}"):
+            if expected.exists() and expected.read_text(encoding="utf-8").endswith("}"):
                 break
             time.sleep(0.1)
-        address = json.loads(told.read_text(encoding="utf-8"))["address"]
+        address = json.loads(expected.read_text(encoding="utf-8"))["address"]
         assert address.startswith("tls://")
         worker = [*start, f"{cli}worker", address, "--nthreads", 1, "--no-dashboard"]
         stack.enter_context(background(worker, tmp_path / "worker.log", tls))
@@ -221,7 +221,7 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str, legacy: bool = False)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         pytest.param(("--engine", "pbs"), "there is no command 'qsub' on this machine", marks=NO_QSUB),
         (("--engine", "slurm", "--workers", "0"), "--engine slurm needs workers"),
@@ -231,16 +231,16 @@ def call(monkeypatch: pytest.MonkeyPatch, *arguments: str, legacy: bool = False)
         (("--resources", "no/such/file.cfg"), "cannot be read"),
     ],
 )
-def test_mistakes_about_engines_are_told(
+def test_mistakes_about_engines_are_reported(
     tiny: WorldFiles,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, ...],
-    told: str,
+    expected: str,
 ) -> None:
     assert call(monkeypatch, "run", str(tiny.config), *arguments) == 1
     error = capsys.readouterr().err
-    assert told in error
+    assert expected in error
     assert "Traceback" not in error
 
 
@@ -277,8 +277,8 @@ def test_the_look_before_a_run_reads_the_resources_too(
         given = ("-config", str(tiny.config), "-only_summary", "-config_ressources", str(resources))
     resources.write_text("training : { ram : 'much', nb_cpu : 0 }", encoding="utf-8")
     assert call(monkeypatch, *given, legacy=legacy) == 1
-    told = capsys.readouterr().err
-    assert f"{resources}: 2 problems" in told
+    expected = capsys.readouterr().err
+    assert f"{resources}: 2 problems" in expected
     resources.write_text("training : { nb_cpu : 2 }\nslic_segmentation : { nb_cpu : 2 }", encoding="utf-8")
     assert call(monkeypatch, *given, legacy=legacy) == 0
     assert "without effect here: slic_segmentation" in " ".join(capsys.readouterr().out.split())

@@ -46,7 +46,7 @@ def test_pixels_from_a_tenth_of_those_of_the_images_to_a_tile_are_accepted(
 
 
 @pytest.mark.parametrize(
-    ("size", "proj", "told"),
+    ("size", "proj", "message"),
     [
         ((0.5, 0.5), "EPSG:2154", "images of tile T31TCJ, whose pixels measure 10 m; expected at least 1"),
         ((10, 0.5), "EPSG:2154", "a pixel of 10 x 0.5 in units of EPSG:2154 is more than 10 times finer"),
@@ -57,9 +57,9 @@ def test_pixels_from_a_tenth_of_those_of_the_images_to_a_tile_are_accepted(
         ((2.0, 2.0), "EPSG:4326", "is larger than tile"),
     ],
 )  # fmt: skip
-def test_pixels_beyond_are_refused_with_both_sizes(size: tuple[float, float], proj: str, told: str) -> None:
+def test_pixels_beyond_are_refused_with_both_sizes(size: tuple[float, float], proj: str, message: str) -> None:
     (problem,) = problems(size, proj)
-    assert told in problem
+    assert message in problem
 
 
 @pytest.mark.parametrize("proj", ["EPSG:2154", "EPSG:32631", "EPSG:32630", "EPSG:3035", "EPSG:4326", "EPSG:3857"])
@@ -107,7 +107,7 @@ def test_a_map_and_a_table_have_a_largest_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         (0.5, "more than 10 times finer"),
         (100_000, "is larger than tile"),
@@ -119,7 +119,7 @@ def test_a_map_and_a_table_have_a_largest_size() -> None:
 )
 @pytest.mark.parametrize("grid", ["native", "proj"])
 def test_check_refuses_pixels_at_once_with_option_and_line(
-    case: Case, capsys: pytest.CaptureFixture[str], given: object, told: str, grid: str
+    case: Case, capsys: pytest.CaptureFixture[str], given: object, message: str, grid: str
 ) -> None:
     config = case.configured(chain={"spatial_resolution": given, "working_grid": grid})
     begun = time.monotonic()
@@ -127,7 +127,7 @@ def test_check_refuses_pixels_at_once_with_option_and_line(
     assert time.monotonic() - begun < 5
     assert code == 1
     assert "chain.spatial_resolution: " in error
-    assert told in error
+    assert message in error
 
 
 def test_check_refuses_a_run_of_too_many_combinations(
@@ -180,11 +180,11 @@ def unusable(case: Case) -> dict[str, str]:
 
 
 def test_check_refuses_every_output_folder_that_run_refuses(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
-    for place, told in unusable(case).items():
+    for place, message in unusable(case).items():
         config = case.configured(chain={"output_path": place})
         for name in ("check", "plan", "run"):
             code, _, error = command(capsys, name, config)
-            assert (code, told in error) == (1, True), (name, place, error)
+            assert (code, message in error) == (1, True), (name, place, error)
             assert "chain.output_path: " in error
             assert "line " in error
     folder = case.files.folder / "places"
@@ -198,9 +198,9 @@ def test_check_refuses_what_run_refuses_of_the_folder_to_be_emptied(
     (case.output / ".iota2").mkdir(parents=True)
     (case.output / "thesis.txt").write_text("x", encoding="utf-8")
     config = case.configured(chain={"remove_output_path": True})
-    told = {command(capsys, name, config)[2] for name in ("check", "run")}
-    assert len(told) == 1
-    assert "contains files that this program did not make" in told.pop()
+    message = {command(capsys, name, config)[2] for name in ("check", "run")}
+    assert len(message) == 1
+    assert "contains files that this program did not make" in message.pop()
 
 
 def test_check_refuses_what_run_refuses_of_steps_memory_and_disk(

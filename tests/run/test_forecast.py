@@ -21,7 +21,7 @@ from iota2.core.graph import Resources
 from iota2.errors import ConfigError, OutputError
 from iota2.run import runner
 from iota2.run.host import available_memory
-from iota2.run.outlook import check, look_ahead
+from iota2.run.outlook import check, outlook_of_run
 from iota2.run.survey.forecast import (
     Forecast,
     fitting_workers,
@@ -65,9 +65,9 @@ def resident(parent: psutil.Process) -> int:
 def test_the_forecast_is_within_a_factor_of_what_a_run_takes(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     root = config.chain.output_path
-    outlook = look_ahead(config, runner.Options())
-    told = forecast_run(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=2)
-    assert told.rough
+    outlook = outlook_of_run(config, runner.Options())
+    message = forecast_run(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=2)
+    assert message.rough
     process = subprocess.Popen(
         [COMMAND, "run", config.source, "--workers", "2"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -85,33 +85,33 @@ def test_the_forecast_is_within_a_factor_of_what_a_run_takes(files: WorldFiles, 
     assert process.returncode == 0, printed
     line = next(line for line in printed.splitlines() if line.startswith("expected: "))
     assert "(a rough guess)" in line
-    assert size(told.disk) in line
-    assert size(told.memory) in line
+    assert size(message.disk) in line
+    assert size(message.memory) in line
     disk = sum(path.stat().st_size for path in root.rglob("*") if path.is_file() and "logs" not in path.parts)
-    assert told.disk / FACTOR < disk < told.disk * FACTOR
-    assert told.memory / FACTOR < max(peaks) < told.memory
+    assert message.disk / FACTOR < disk < message.disk * FACTOR
+    assert message.memory / FACTOR < max(peaks) < message.memory
 
 
 @pytest.mark.slow
-def test_an_earlier_run_tells_how_long_jobs_take_and_only_what_runs_counts(files: WorldFiles, tmp_path: Path) -> None:
+def test_an_earlier_run_reports_how_long_jobs_take_and_only_what_runs_counts(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     runner.run(config, runner.Options(workers=0), runner.Watcher())
     force = runner.Options(force=("learnModel",))
-    outlook = look_ahead(config, force)
-    told = forecast_run(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=0)
+    outlook = outlook_of_run(config, force)
+    message = forecast_run(config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=0)
     again = [verdict for verdict in outlook.verdicts.values() if verdict.state != "fresh"]
     assert 0 < len(again) < len(outlook.verdicts)
-    assert not told.rough
-    assert told.seconds == pytest.approx(sum(verdict.record.seconds for verdict in again if verdict.record))
+    assert not message.rough
+    assert message.seconds == pytest.approx(sum(verdict.record.seconds for verdict in again if verdict.record))
     afresh = forecast_run(
         config,
         outlook.found,
         outlook.plan,
-        look_ahead(configured(files, tmp_path / "other"), runner.Options()).verdicts,
+        outlook_of_run(configured(files, tmp_path / "other"), runner.Options()).verdicts,
         use=Resources(),
         workers=0,
     )
-    assert told.disk < afresh.disk
+    assert message.disk < afresh.disk
 
 
 @pytest.mark.slow
@@ -120,35 +120,35 @@ def test_files_that_are_replaced_or_removed_need_no_more_room(files: WorldFiles,
     runner.run(config, runner.Options(workers=0), runner.Watcher())
     taken = sum(path.stat().st_size for path in config.chain.output_path.rglob("*") if path.is_file())
     everything = runner.Options(force=tuple({job.step.name for job in check(config)[1].jobs}))
-    outlook = look_ahead(config, everything)
+    outlook = outlook_of_run(config, everything)
 
-    def told(freed: int | None = None) -> Forecast:
+    def message(freed: int | None = None) -> Forecast:
         return forecast_run(
             config, outlook.found, outlook.plan, outlook.verdicts, use=Resources(), workers=0, freed=freed
         )
 
-    assert 0 < told().room < 0.75 * taken
-    assert told(0).room == told(0).disk == told().disk
-    assert told(taken // 2).room == pytest.approx(told().disk - taken // 2, abs=1)
-    assert told(10**12).room == 0
-    assert "beside what they replace" in told().text(0)
-    assert "beside" not in told(0).text(0)
+    assert 0 < message().room < 0.75 * taken
+    assert message(0).room == message(0).disk == message().disk
+    assert message(taken // 2).room == pytest.approx(message().disk - taken // 2, abs=1)
+    assert message(10**12).room == 0
+    assert "beside what they replace" in message().text(0)
+    assert "beside" not in message(0).text(0)
 
 
 def test_the_shares_of_steps_count(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     resources = tmp_path / "resources.cfg"
     resources.write_text("classification : { ram : '40gb' }", encoding="utf-8")
-    outlook = look_ahead(config, runner.Options())
+    outlook = outlook_of_run(config, runner.Options())
     shares = shares_of(resources, Resources(), Retry(), CHAIN.numbers).steps
 
-    def told(shares: Mapping[str, Resources] | None = None) -> Forecast:
+    def message(shares: Mapping[str, Resources] | None = None) -> Forecast:
         use = Resources(memory=8 << 20)
         return forecast_run(config, outlook.found, outlook.plan, outlook.verdicts, use=use, workers=2, shares=shares)
 
-    assert told().memory < 2 * GIB
-    assert told(shares).memory > 40 * GIB, "two at a time"
-    assert told(shares).block[0] * told(shares).block[1] > told().block[0] * told().block[1]
+    assert message().memory < 2 * GIB
+    assert message(shares).memory > 40 * GIB, "two at a time"
+    assert message(shares).block[0] * message(shares).block[1] > message().block[0] * message().block[1]
 
 
 TRAINING = """
@@ -182,8 +182,8 @@ def test_the_memory_of_training_is_within_a_factor_of_what_it_takes(samples: int
     command = [sys.executable, "-c", TRAINING, str(samples), str(features), str(classes)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     forest = untrained("rf", validate_options("rf", {"classifier.rf.nbtrees": 8})[0])
-    told, taken = forest.training_memory(samples, features, classes) / 2**20, int(done.stdout)
-    assert told / FACTOR < taken < told * 1.5
+    message, taken = forest.training_memory(samples, features, classes) / 2**20, int(done.stdout)
+    assert message / FACTOR < taken < message * 1.5
 
 
 def test_the_trees_of_each_kind_of_forest_count() -> None:
@@ -199,15 +199,15 @@ def test_samples_count_in_the_memory(files: WorldFiles, tmp_path: Path) -> None:
     config = configured(files, tmp_path)
     every = config.arg_train.sample_selection.model_copy(update={"strategy": "all"})
     config = replace(config, arg_train=config.arg_train.model_copy(update={"sample_selection": every}))
-    outlook = look_ahead(config, runner.Options())
+    outlook = outlook_of_run(config, runner.Options())
     many = replace(outlook.found, labelled=outlook.found.labelled * 10_000)
 
-    def told(found: Survey) -> Forecast:
+    def message(found: Survey) -> Forecast:
         return forecast_run(config, found, outlook.plan, outlook.verdicts, use=Resources(), workers=2)
 
-    assert told(many).memory > told(outlook.found).memory + 10 * GIB
+    assert message(many).memory > message(outlook.found).memory + 10 * GIB
     config = replace(config, arg_train=config.arg_train.model_copy(update={"max_samples_per_class": 100}))
-    assert told(many).memory < told(outlook.found).memory + GIB, "no more than are learned from"
+    assert message(many).memory < message(outlook.found).memory + GIB, "no more than are learned from"
 
 
 def test_a_budget_below_the_smallest_block_is_refused_before_anything_runs(files: WorldFiles, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a job tells while it runs, and what is left of one whose process was killed."""
+"""What a job reports while it runs, and what is left of one whose process was killed."""
 
 from __future__ import annotations
 
@@ -39,14 +39,18 @@ def until(true: object, seconds: float = 30.0) -> None:
         time.sleep(0.01)
 
 
-def test_a_job_tells_of_itself_while_it_runs_and_leaves_nothing(
+def test_a_job_reports_of_itself_while_it_runs_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(heartbeat, "FIRST_SECONDS", 0.0)
     with beating(tmp_path, JOB, "host:1"):
         until(lambda: read_heartbeats(tmp_path))
-        told = read_heartbeats(tmp_path)[JOB]
-        assert (told.worker, told.seen >= told.started, told.peak > 10) == ("host:1", True, True)
+        beat = read_heartbeats(tmp_path)[JOB]
+        assert (beat.worker, beat.seen >= beat.started, beat.peak > 10) == (
+            "host:1",
+            True,
+            True,
+        )
         assert read_heartbeat(tmp_path, JOB) is not None
     assert list(file_of(tmp_path, JOB).parent.iterdir()) == []
 
@@ -72,7 +76,7 @@ def tell_and_die(root: Path) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_what_a_killed_job_told_stays_until_it_is_forgotten(tmp_path: Path) -> None:
+def test_what_a_killed_job_reported_stays_until_it_is_forgotten(tmp_path: Path) -> None:
     process = multiprocessing.get_context("spawn").Process(target=tell_and_die, args=(tmp_path,))
     process.start()
     process.join()
@@ -95,7 +99,7 @@ def fails_with_little(job: JobContext) -> None:
 
 
 def dies(job: JobContext) -> None:
-    """Ends its process once it has told of itself."""
+    """Ends its process after its first heartbeat."""
     if (job.out.made.parents[1] / "alone").exists():
         raise InputError("not alone")
     until(lambda: read_heartbeat(job.out.made.parents[1], "step/step_A"))
@@ -126,13 +130,13 @@ def test_a_failed_attempt_has_its_peak_and_all_attempts_are_in_the_log(tmp_path:
 
 
 @pytest.mark.slow
-def test_a_job_whose_worker_dies_has_what_it_told_last(tmp_path: Path) -> None:
+def test_a_job_whose_worker_dies_has_what_it_reported_last(tmp_path: Path) -> None:
     with local_workers(1) as cluster:
         result = executed(tmp_path, dies, cluster, Retry())
-    told = read_heartbeat(tmp_path, "step/step_A")
-    assert isinstance(told, Heartbeat)
-    assert (result.state, result.peak, result.worker) == ("failed", told.peak, told.worker)
-    assert f"it had reached {told.peak} MiB" in result.message
+    beat = read_heartbeat(tmp_path, "step/step_A")
+    assert isinstance(beat, Heartbeat)
+    assert (result.state, result.peak, result.worker) == ("failed", beat.peak, beat.worker)
+    assert f"it had reached {beat.peak} MiB" in result.message
     assert " died after " in (tmp_path / "logs/step/step_A.out").read_text(), "the next attempt says so"
 
 

@@ -88,12 +88,12 @@ def hosts(count: int) -> Iterator[list[Host]]:
             stack.callback(ip, "netns", "delete", host.name)
             ip("link", "add", host.cable, "type", "veth", "peer", "name", "eth0", "netns", host.name)
             ip("link", "set", host.cable, "master", bridge, "up")
-            for told in (
+            for message in (
                 ("address", "add", f"{host.address}/24", "dev", "eth0"),
                 ("link", "set", "eth0", "up"),
                 ("link", "set", "lo", "up"),
             ):
-                ip("-netns", host.name, *told)
+                ip("-netns", host.name, *message)
         yield made
 
 
@@ -110,8 +110,8 @@ def busy(client: Client, workers: list[Host]) -> Host:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_cut_link_costs_nothing_but_time(tmp_path: Path) -> None:
-    if told := hindrance():
-        pytest.skip(told)
+    if message := hindrance():
+        pytest.skip(message)
     options = WorldOptions(size=64, overlap=16, classes=3, dates=DATES[2:10:2])
     files = write_world(make_world(options), tmp_path / "world")
     config = configured(files, tmp_path / "run")

@@ -25,7 +25,7 @@ def line_of(config: Path, key: str) -> int:
 
 
 def problems(capsys: pytest.CaptureFixture[str], config: Path, name: str = "check") -> list[str]:
-    """The problems that a command tells, one a line; lines that go on joined."""
+    """The problems that a command reports, one a line; lines that go on joined."""
     code, printed, error = command(capsys, name, config)
     assert code == 1
     assert "problem" in error.splitlines()[0]
@@ -39,7 +39,7 @@ def problems(capsys: pytest.CaptureFixture[str], config: Path, name: str = "chec
     return found
 
 
-def test_a_field_that_is_missing_is_told_at_its_option(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_field_that_is_missing_is_reported_at_its_option(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     config = case.configured(chain={"data_field": "coded", "region_path": str(case.files.regions), "region_field": "x"})
     data, region = problems(capsys, config)
     assert data.startswith(
@@ -50,7 +50,7 @@ def test_a_field_that_is_missing_is_told_at_its_option(case: Case, capsys: pytes
     )
 
 
-def test_vectors_classes_tiles_and_tables_are_told_at_their_options(
+def test_vectors_classes_tiles_and_tables_are_reported_at_their_options(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     case.files.ground_truth.with_suffix(".prj").unlink()
@@ -58,7 +58,7 @@ def test_vectors_classes_tiles_and_tables_are_told_at_their_options(
     case.files.colors.write_bytes(b"1 \xff\xff 3\n")
     config = case.configured(chain={"region_path": str(case.files.regions), "list_tile": f"{WEST} T31TXX"})
     case.files.regions.with_suffix(".shp").write_bytes(b"")
-    told = problems(capsys, config)
+    message = problems(capsys, config)
     for key, what in (
         ("nomenclature_path", f"{case.files.nomenclature}, line 1: expected 'name:label'"),
         ("color_table", f"{case.files.colors}: not a UTF-8"),
@@ -66,15 +66,15 @@ def test_vectors_classes_tiles_and_tables_are_told_at_their_options(
         ("ground_truth", f"{case.files.ground_truth}: the coordinate reference system is not set"),
         ("region_path", f"{case.files.regions}: cannot be read as a vector file"),
     ):
-        (one,) = (text for text in told if f"chain.{key}:" in text)
+        (one,) = (text for text in message if f"chain.{key}:" in text)
         assert one.startswith(f"line {line_of(config, key)}: chain.{key}: {what}")
-    assert len(told) == 5
-    assert [int(re.findall(r"\d+", text)[0]) for text in told] == sorted(
-        int(re.findall(r"\d+", text)[0]) for text in told
+    assert len(message) == 5
+    assert [int(re.findall(r"\d+", text)[0]) for text in message] == sorted(
+        int(re.findall(r"\d+", text)[0]) for text in message
     )
 
 
-def test_a_nomenclature_in_place_of_the_colours_is_told_at_the_colours_alone(
+def test_a_nomenclature_in_place_of_the_colours_is_reported_at_the_colours_alone(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = case.files.nomenclature.read_text(encoding="utf-8").splitlines()
@@ -82,12 +82,12 @@ def test_a_nomenclature_in_place_of_the_colours_is_told_at_the_colours_alone(
     assert len(one) == 1
     assert "chain.color_table: is the same file as nomenclature_path" in one[0]
     case.files.colors.write_text("\n".join(lines), encoding="utf-8")
-    told = problems(capsys, config := case.configured())
-    assert len(told) == len([line for line in lines if line and not line.startswith("#")])
-    assert all(text.startswith(f"line {line_of(config, 'color_table')}: chain.color_table: ") for text in told)
+    message = problems(capsys, config := case.configured())
+    assert len(message) == len([line for line in lines if line and not line.startswith("#")])
+    assert all(text.startswith(f"line {line_of(config, 'color_table')}: chain.color_table: ") for text in message)
 
 
-def test_labels_without_name_or_colour_are_told_at_the_file_that_lacks_them(
+def test_labels_without_name_or_colour_are_reported_at_the_file_that_lacks_them(
     case: Case, capsys: pytest.CaptureFixture[str]
 ) -> None:
     label = case.files.nomenclature.read_text(encoding="utf-8").splitlines()[0].rpartition(":")[2]
@@ -101,7 +101,7 @@ def test_labels_without_name_or_colour_are_told_at_the_file_that_lacks_them(
     assert colors.startswith(f"line {line_of(config, 'color_table')}: chain.color_table: ")
 
 
-def test_tables_of_counts_and_models_are_told_where_they_stand(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tables_of_counts_and_models_are_reported_by_path(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = (case.files.folder / name for name in ("first.csv", "second.csv"))
     for path in (first, second):
         path.write_text("what is this\n", encoding="utf-8")
@@ -114,20 +114,20 @@ def test_tables_of_counts_and_models_are_told_where_they_stand(case: Case, capsy
         ],
     }
     config = case.configured(arg_train={"sample_selection": selection})
-    told = problems(capsys, config)
+    message = problems(capsys, config)
     lines = config.read_text(encoding="utf-8").splitlines()
     at = lambda text: next(k for k, line in enumerate(lines, 1) if text in line)  # noqa: E731
     assert any(
         text.startswith(f"line {at('first.csv')}: arg_train.sample_selection.strategy.byclass.in: {first}")
-        for text in told
+        for text in message
     )
     assert any(
-        text.startswith(f"line {at('second.csv')}: arg_train.sample_selection.per_model.1.strategy") for text in told
+        text.startswith(f"line {at('second.csv')}: arg_train.sample_selection.per_model.1.strategy") for text in message
     )
     model = "target_model: '7'"
     assert any(
         text.startswith(f"line {at(model)}: arg_train.sample_selection.per_model.1: target_model '7' is not a region")
-        for text in told
+        for text in message
     )
 
 
@@ -138,8 +138,8 @@ def test_problems_of_the_file_and_of_inputs_come_in_one_round(
     config = case.configured(
         chain={"data_field": "coded", "list_tile": "T31TXX", "spatial_resolution": -10}, arg_train={"runs": 0}
     )
-    told = problems(capsys, config, name)
-    assert [text.split(": ")[1] for text in told] == [
+    message = problems(capsys, config, name)
+    assert [text.split(": ")[1] for text in message] == [
         "chain.s2_path", "chain.data_field", "chain.spatial_resolution", "arg_train.runs",
     ]  # fmt: skip
 
@@ -151,25 +151,25 @@ def test_inputs_are_left_alone_whose_options_are_wrong_themselves(
     config = case.configured(
         chain={"data_field": " ", "list_tile": "a/b", "proj": "x", "s2_path": str(case.files.folder / "gone")}
     )
-    told = problems(capsys, config)
-    assert {text.split(": ")[1] for text in told} == {
+    message = problems(capsys, config)
+    assert {text.split(": ")[1] for text in message} == {
         "chain.data_field", "chain.list_tile", "chain.proj", "chain.s2_path",
     }  # fmt: skip
     without = (
         config.read_text(encoding="utf-8").replace("  ground_truth:", "  #").replace("  nomenclature_path:", "  #")
     )
     config.write_text(without, encoding="utf-8")
-    told = problems(capsys, config)
-    assert sum("is missing; give a path" in text for text in told) == 2
-    assert len(told) == 6
+    message = problems(capsys, config)
+    assert sum("is missing; give a path" in text for text in message) == 2
+    assert len(message) == 6
 
 
-def test_what_is_wrong_on_every_tile_alike_is_told_once(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_wrong_on_every_tile_alike_is_reported_once(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(case.files.s2_path)
     case.files.s2_path.mkdir()
     config = case.configured(chain={"list_tile": "T31TAA T31TBB T31TCC", "user_feat_path": str(case.files.s2_path)})
-    told = problems(capsys, config)
-    assert len(told) == len(set(told))
+    message = problems(capsys, config)
+    assert len(message) == len(set(message))
 
 
 def test_options_that_a_problem_mentions_get_their_lines(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
@@ -183,9 +183,9 @@ def test_options_that_a_problem_mentions_get_their_lines(case: Case, capsys: pyt
     )
     loaded = load_config(config)
     sentence = "correct chain.list_tile or chain.region_path, not chain.s2_path"
-    told = loaded.places.with_line(("chain", "s2_path"), sentence)
+    message = loaded.places.with_line(("chain", "s2_path"), sentence)
     tiles, images = line_of(config, "list_tile"), line_of(config, "s2_path")
-    assert told == (
+    assert message == (
         images,
         f"line {images}: chain.s2_path: correct chain.list_tile (line {tiles}) or chain.region_path, not chain.s2_path",
     )
@@ -214,15 +214,15 @@ GlobChain : {{ proj : 'EPSG:32631' }}
     assert places.line(("chain", "region_path")) == places.line(("chain",)) == 0
 
 
-def test_a_failure_with_json_is_told_once_on_a_terminal(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_with_json_is_reported_once_on_a_terminal(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
-    for stream, told in ((Terminal(), True), (io.StringIO(), False)):
+    for stream, message in ((Terminal(), True), (io.StringIO(), False)):
         error = UserError("no")
         JsonLines(stream).failed(error)
-        assert error.is_shown is told
+        assert error.is_shown is message
 
 
 def test_a_sensor_that_cannot_be_described_hides_no_problem_of_the_others(
@@ -236,10 +236,10 @@ def test_a_sensor_that_cannot_be_described_hides_no_problem_of_the_others(
         Sentinel_2={"keep_bands": ["B99"]},
         iota2_feature_extraction={"extract_bands": True},
     )
-    told = problems(capsys, config)
-    assert any("chain.user_sensors.mine.description: " in text and "the key 'section'" in text for text in told)
-    assert any("chain.s2_path: Sentinel_2: no folder for tile T31TXX" in text for text in told)
-    assert any("Sentinel_2.keep_bands: B99 unknown" in text for text in told)
+    message = problems(capsys, config)
+    assert any("chain.user_sensors.mine.description: " in text and "the key 'section'" in text for text in message)
+    assert any("chain.s2_path: Sentinel_2: no folder for tile T31TXX" in text for text in message)
+    assert any("Sentinel_2.keep_bands: B99 unknown" in text for text in message)
 
 
 def test_a_table_of_counts_is_read_though_no_class_is_known(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,9 +247,9 @@ def test_a_table_of_counts_is_read_though_no_class_is_known(case: Case, capsys: 
     counts = case.files.folder / "counts.csv"
     counts.write_text("1,many\n", encoding="utf-8")
     selection = {"strategy": "byclass", "strategy.byclass.in": str(counts)}
-    told = problems(capsys, case.configured(arg_train={"sample_selection": selection}))
-    assert any("chain.nomenclature_path: " in text for text in told)
-    assert any(f"strategy.byclass.in: {counts}: cannot be used" in text and "'1,many'" in text for text in told)
+    message = problems(capsys, case.configured(arg_train={"sample_selection": selection}))
+    assert any("chain.nomenclature_path: " in text for text in message)
+    assert any(f"strategy.byclass.in: {counts}: cannot be used" in text and "'1,many'" in text for text in message)
 
 
 def test_lines_that_a_problem_goes_on_with_do_not_look_like_problems(

@@ -171,9 +171,9 @@ def test_one_change_makes_exactly_these_jobs_run_for_this_reason(
 ) -> None:
     before = {path: checksum(project.root / path) for path in ("raster/A.bin", "sum.txt")}
     change(project)
-    told = project.reasons()
-    last = told.pop("add/add")
-    assert told == expected
+    message = project.reasons()
+    last = message.pop("add/add")
+    assert message == expected
     if change is add_tile:
         assert last == ("stale", "other inputs: + raster/C.bin")
     else:
@@ -272,9 +272,9 @@ def test_companions_of_a_shapefile_and_files_of_a_folder_count(project: Project,
     assert project.reasons() == {"add/add": ("stale", f"{name} differs from what was made")}
 
 
-def test_forced_steps_run_and_are_told_so(project: Project) -> None:
-    told = project.reasons(force=["halve"])
-    assert told["halve/halve_A"] == ("stale", "--force halve")
+def test_forced_steps_run_and_are_reported_so(project: Project) -> None:
+    message = project.reasons(force=["halve"])
+    assert message["halve/halve_A"] == ("stale", "--force halve")
     assert project.run(force=["halve"])["times/times_A"] == "kept"
 
 
@@ -319,9 +319,9 @@ def test_a_journal_is_written_again_only_when_it_holds_more_than_the_records(pro
 
 def test_an_output_struck_from_the_records_is_made_again(project: Project) -> None:
     Ledger(project.root).forget({"raster/B.bin", "nothing"})
-    told = project.reasons()
-    assert told.pop("add/add")[0] == "open"
-    assert told == {"times/times_B": ("stale", "no record of raster/B.bin")}
+    message = project.reasons()
+    assert message.pop("add/add")[0] == "open"
+    assert message == {"times/times_B": ("stale", "no record of raster/B.bin")}
     assert project.run() == {"times/times_B": "done", "add/add": "kept"}
 
 

@@ -26,7 +26,7 @@ from iota2.run.records.lock import LOCK, Holder, holder, locked, require_lock
 STARTERS, ROUNDS = 4, 50
 
 
-def test_a_second_run_is_refused_and_told_by_whom(tmp_path: Path) -> None:
+def test_a_second_run_is_refused_and_reported_by_whom(tmp_path: Path) -> None:
     with locked(tmp_path) as message:
         assert message is None
         with pytest.raises(OutputError, match=rf"process {os.getpid()} on {socket.gethostname()}"), locked(tmp_path):
@@ -73,12 +73,12 @@ def test_a_number_that_another_process_got_is_no_sign_of_life(tmp_path: Path) ->
 
 
 def test_a_clock_that_is_set_does_not_make_a_run_look_dead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Times since 1970 that the system tells of processes move with the clock: none may be compared."""
+    """Times since 1970 that the system reports of processes move with the clock: none may be compared."""
     with locked(tmp_path):
         monkeypatch.setattr(psutil, "boot_time", lambda: 0.0)
         monkeypatch.setattr(time, "time", lambda: 0.0)
-        told = json.loads((tmp_path / LOCK).read_text())
-        assert told["started"] < time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK")
+        expected = json.loads((tmp_path / LOCK).read_text())
+        assert expected["started"] < time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK")
         with pytest.raises(OutputError, match="another run uses this folder"), locked(tmp_path):
             pass
 
@@ -169,20 +169,20 @@ def test_a_starter_that_waited_while_another_took_over_is_refused(
     assert holder(tmp_path) == holder_of(os.getpid())
 
 
-def compete(root: str, rounds: int, start: Barrier, end: Barrier, told: Queue[tuple[int, str]]) -> None:
+def compete(root: str, rounds: int, start: Barrier, end: Barrier, expected: Queue[tuple[int, str]]) -> None:
     """In each round, try to get a folder of its own at the same instant as the others; who has got it holds it until
     all have tried."""
     for number in range(rounds):
         start.wait()
         try:
             with locked(Path(root, str(number))):
-                told.put((number, "inside"))
+                expected.put((number, "inside"))
                 end.wait()
         except OutputError as error:
-            told.put((number, "refused" if "another run uses this folder" in str(error) else str(error)))
+            expected.put((number, "refused" if "another run uses this folder" in str(error) else str(error)))
             end.wait()
         except BaseException as error:
-            told.put((number, repr(error)))
+            expected.put((number, repr(error)))
             end.wait()
 
 
@@ -195,13 +195,13 @@ def test_of_runs_that_begin_at_the_same_instant_one_gets_the_folder(tmp_path: Pa
         if stale:
             write(folder, former)
     context = multiprocessing.get_context("spawn")
-    start, end, told = context.Barrier(STARTERS), context.Barrier(STARTERS), context.Queue()
+    start, end, expected = context.Barrier(STARTERS), context.Barrier(STARTERS), context.Queue()
     starters = [
-        context.Process(target=compete, args=(str(tmp_path), ROUNDS, start, end, told)) for _ in range(STARTERS)
+        context.Process(target=compete, args=(str(tmp_path), ROUNDS, start, end, expected)) for _ in range(STARTERS)
     ]
     for starter in starters:
         starter.start()
-    results = [told.get() for _ in range(STARTERS * ROUNDS)]
+    results = [expected.get() for _ in range(STARTERS * ROUNDS)]
     for starter in starters:
         starter.join()
     for number in range(ROUNDS):
@@ -218,9 +218,9 @@ def holder_of(pid: int) -> Holder:
 def dead() -> Holder:
     """What the lock of a process said that has ended."""
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    told = holder_of(child.pid)
+    expected = holder_of(child.pid)
     child.communicate(b"\n")
-    return told
+    return expected
 
 
 def write(root: Path, former: Holder) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from iota2.chains.load import load_config
 from iota2.run.options import Options
-from iota2.run.outlook import look_ahead
+from iota2.run.outlook import outlook_of_run
 from iota2.run.progress import reasons
 from iota2.run.survey import listing
 from iota2.run.survey.listing import survey_texts
@@ -19,7 +19,7 @@ __all__ = ["case", "small"]
 
 
 def test_the_last_run_is_read_once_for_the_reasons_of_all_jobs(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    outlook = look_ahead(load_config(case.configured(arg_train={"runs": 3})), Options())
+    outlook = outlook_of_run(load_config(case.configured(arg_train={"runs": 3})), Options())
     read: list[Path] = []
     monkeypatch.setattr(reasons, "failures", lambda root: read.append(root) or {})
     assert len(outlook.plan.jobs) > 40

@@ -149,7 +149,7 @@ def test_all_that_a_whole_run_leaves_is_its_own(case: Case) -> None:
         removable(root)
 
 
-def test_what_other_settings_made_is_told_products_first(tmp_path: Path) -> None:
+def test_what_other_settings_made_is_reported_products_first(tmp_path: Path) -> None:
     first, second, tile = "final/Classif_Seed_0.tif", "final/Classif_Seed_1.tif", "classif/a_seed_1.tif"
     root = made(tmp_path, tile, first, second, "never.tif")
     (root / "never.tif").unlink()

@@ -59,7 +59,7 @@ def test_jobs_without_a_record_count_as_the_forecast_guesses_once_the_start_is_o
     assert pace.words() == "about 2 min left"
 
 
-def test_open_jobs_say_nothing_until_one_of_them_tells_whether_they_run(plan: Plan) -> None:
+def test_open_jobs_say_nothing_until_one_of_them_reports_whether_they_run(plan: Plan) -> None:
     known = verdicts(plan, {"one": "stale", "two": "open"}, {"one": 10.0, "two": 100.0})
     pace = Pace(plan, known, forecast(), Clock())
     assert (pace.seconds_left(), pace.words()) == (None, "")

@@ -13,7 +13,7 @@ import pytest
 from iota2.chains.load import load_config
 from iota2.errors import JobsFailed
 from iota2.run import runner
-from iota2.run.outlook import check, look_ahead
+from iota2.run.outlook import check, outlook_of_run
 from iota2.run.progress.reasons import differences, image_changes, kept_parameters, shown
 from iota2.steps.learning.training import TrainingParams
 from iota2.steps.prepare.validity import ValidityParams
@@ -43,7 +43,7 @@ def edit_two_images(case: Case) -> None:
 
 def verdicts(config: Path) -> dict[str, str]:
     """Reason of each job that will run, by step."""
-    outlook = look_ahead(load_config(config), runner.Options())
+    outlook = outlook_of_run(load_config(config), runner.Options())
     return {id_.split("/")[0]: v.reason for id_, v in outlook.verdicts.items() if v.state == "stale"}
 
 
@@ -93,12 +93,12 @@ def test_a_file_that_changed_is_named(mapped: Case, change: str) -> None:
     assert verdicts(config) == {}
 
 
-def test_an_option_is_told_with_both_values(mapped: Case) -> None:
-    told = verdicts(mapped.configured(arg_train={"otb_classifier_options": {"classifier.rf.nbtrees": 7}}))
-    assert told == {"learnModel": "classifier.rf.nbtrees: 5 → 7"}
-    told = verdicts(mapped.configured(arg_train={"random_seed": 2}))
-    assert told["learnModel"] == "arg_train.random_seed: 1 → 2"
-    assert set(told.values()) <= {"arg_train.random_seed: 1 → 2", "random_seed: 1 → 2"}
+def test_an_option_is_reported_with_both_values(mapped: Case) -> None:
+    message = verdicts(mapped.configured(arg_train={"otb_classifier_options": {"classifier.rf.nbtrees": 7}}))
+    assert message == {"learnModel": "classifier.rf.nbtrees: 5 → 7"}
+    message = verdicts(mapped.configured(arg_train={"random_seed": 2}))
+    assert message["learnModel"] == "arg_train.random_seed: 1 → 2"
+    assert set(message.values()) <= {"arg_train.random_seed: 1 → 2", "random_seed: 1 → 2"}
 
 
 def test_why_gives_all_reasons_and_plan_the_first(mapped: Case, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,7 +116,7 @@ def test_why_gives_all_reasons_and_plan_the_first(mapped: Case, capsys: pytest.C
     assert "up to date: up to date" not in printed
 
 
-def test_a_job_that_failed_tells_what_it_said(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_job_that_failed_reports_what_it_said(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     path = case.file("*_FRE_B8.tif")
     content = path.read_bytes()
     middle = len(content) // 2
@@ -126,10 +126,10 @@ def test_a_job_that_failed_tells_what_it_said(case: Case, capsys: pytest.Capture
     path.write_bytes(content[:middle] + bytes(range(256)) + content[middle + 256 :])
     with pytest.raises(JobsFailed):
         run(config)
-    told = verdicts(config)
-    assert told["samplesExtraction"].startswith("failed last time: ")
-    assert path.name in told["samplesExtraction"]
-    assert told["learnModel"] == "never made"
+    message = verdicts(config)
+    assert message["samplesExtraction"].startswith("failed last time: ")
+    assert path.name in message["samplesExtraction"]
+    assert message["learnModel"] == "never made"
 
 
 def test_parameters_are_kept_once_for_a_step_and_forgotten_when_no_record_names_them(case: Case) -> None:
@@ -145,7 +145,7 @@ def test_parameters_are_kept_once_for_a_step_and_forgotten_when_no_record_names_
     assert len(last) == len(first) + 1
 
 
-def test_images_that_only_lie_elsewhere_are_told_as_such() -> None:
+def test_images_that_only_lie_elsewhere_are_reported_as_such() -> None:
     before = {f"/archive/tiles/{WEST}/{name}": "same" for name in ("a.tif", "b.tif")}
     now = {f"/moved/{WEST}/{name}": "same" for name in ("a.tif", "b.tif")}
     assert image_changes(before, now) == ["the images were moved from /archive/tiles to /moved"]

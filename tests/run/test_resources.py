@@ -86,7 +86,7 @@ def test_a_job_that_is_tried_again_never_gets_less() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("trainin: { nb_cpu: 2 }", "line 1: 'trainin' is not a step; did you mean 'training'?"),
         ("training: { nbcpu: 2 }", "line 1: training.nbcpu is unknown; did you mean 'nb_cpu'?"),
@@ -101,10 +101,10 @@ def test_a_job_that_is_tried_again_never_gets_less() -> None:
         ("nb_cpu : 3", "section; expected a section with"),
     ],
 )
-def test_mistakes_are_told_with_line_and_remedy(tmp_path: Path, text: str, told: str) -> None:
+def test_mistakes_are_reported_with_line_and_remedy(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError) as err:
         read(tmp_path, text)
-    assert told in str(err.value)
+    assert message in str(err.value)
     assert "resources.cfg" in str(err.value)
 
 
@@ -132,7 +132,7 @@ def test_a_block_of_an_unknown_step_is_named_and_ignored(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("training: { ram: '" + "9" * 400 + "gb' }", "expected a size of at most 1024tb"),
         ("training: { ram: '2000tb' }", "expected a size of at most 1024tb"),
@@ -141,8 +141,8 @@ def test_a_block_of_an_unknown_step_is_named_and_ignored(tmp_path: Path) -> None
         ("training: { walltime: '" + "9" * 5000 + ":00:00' }", "expected a duration"),
     ],
 )
-def test_amounts_that_no_machine_has_are_refused(tmp_path: Path, text: str, told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
+def test_amounts_that_no_machine_has_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         read(tmp_path, text)
 
 
@@ -150,13 +150,13 @@ def test_a_number_in_quotes_is_a_number(tmp_path: Path) -> None:
     assert read(tmp_path, "training: { nb_cpu: '4' }").steps["learnModel"].threads == 4
 
 
-def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as err:
         read(tmp_path, "trainin: { nb_cpu: 2 }\nmosaic: { ram: 'much', nb_cpu: -1 }")
     assert len(err.value.problems) == 3
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         shares_of(tmp_path / "none.cfg", USE, ONCE, CHAIN.numbers)
 

@@ -43,10 +43,10 @@ class Listens(runner.Watcher):
     """Keeps what is said."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.reported: list[str] = []
 
     def say(self, text: str) -> None:
-        self.told.append(text)
+        self.reported.append(text)
 
 
 def times(config: Config) -> dict[str, int]:
@@ -57,7 +57,7 @@ def times(config: Config) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (Options(force=("mosiac",)), "did you mean 'mosaic'?"),
         (Options(scheduler="tcp://127.0.0.1:9"), "no Dask scheduler responds"),
@@ -68,14 +68,14 @@ def times(config: Config) -> dict[str, int]:
     ],
 )
 def test_a_run_that_is_refused_removes_nothing(
-    finished: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: Options, told: str
+    finished: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: Options, message: str
 ) -> None:
     monkeypatch.setattr(clusters, "CONNECT_SECONDS", 1)
     monkeypatch.setenv("PATH", str(tmp_path))
     before = times(finished)
     with pytest.raises(UserError) as refused:
         runner.run(finished, options, QUIET)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert times(finished) == before
 
 
@@ -110,7 +110,7 @@ def test_plan_says_what_the_run_does_and_the_run_says_what_it_removes(
     listens = Listens()
     results = runner.run(finished, Options(workers=0), listens)
     assert {result.state for result in results.values()} == {"done"}
-    (removed,) = (line for line in listens.told if "removing" in line)
+    (removed,) = (line for line in listens.reported if "removing" in line)
     assert removed.split(" will be")[0].split(" removing ")[1].split()[0] == afresh.splitlines()[-1].split()[1]
 
 

@@ -1,4 +1,4 @@
-"""What is found of several sensors: their order and lattice, and tiles that lack one."""
+"""What is found of several sensors: their order and grid, and tiles that lack one."""
 
 from __future__ import annotations
 
@@ -88,9 +88,9 @@ def moved(archive: Path, folder: Path, east: float) -> Path:
 def test_images_of_another_place_are_refused_with_both_places(case: Case, tmp_path: Path, allowed: bool) -> None:
     l8 = moved(case.files.l8_path, tmp_path / "l8", 600_000)
     layers = moved(case.files.user_feat_path, tmp_path / "layers", 10_000)
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as message:
         found(case, l8_path=str(l8), user_feat_path=str(layers), allow_missing_sensor=allowed)
-    lines = str(told.value).splitlines()[1:]
+    lines = str(message.value).splitlines()[1:]
     assert len(lines) == 2 * 3, "Landsat 8 and two layers on two tiles"
     left = case.world.tile_geobox(WEST).boundingbox.left
     (line,) = (
@@ -101,7 +101,7 @@ def test_images_of_another_place_are_refused_with_both_places(case: Case, tmp_pa
     assert sum(f"{WEST}/ALT" in line for line in lines) == 1
 
 
-def test_images_of_a_small_part_of_the_tile_are_told(case: Case, tmp_path: Path) -> None:
+def test_images_of_a_small_part_of_the_tile_are_reported(case: Case, tmp_path: Path) -> None:
     side = case.world.tile_geobox(WEST).boundingbox.span_x
     l8 = moved(case.files.l8_path, tmp_path / "l8", round(side * 0.95 / 30) * 30)
     notes = texts_of(found(case, l8_path=str(l8), allow_missing_sensor=True, list_tile=WEST).notes[WEST])
@@ -153,10 +153,10 @@ def test_one_list_of_series_serves_the_whole_survey(case: Case, monkeypatch: pyt
 
 def test_a_tile_that_lacks_a_sensor_is_refused_with_the_way_out(case: Case, tmp_path: Path) -> None:
     l8 = only(case.files.l8_path, WEST, tmp_path / "l8")
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as message:
         found(case, l8_path=l8)
-    assert f"Landsat8: no folder for tile {EAST} in {l8}; it has {WEST}" in str(told.value)
-    assert "Or set chain.allow_missing_sensor to True" in str(told.value)
+    assert f"Landsat8: no folder for tile {EAST} in {l8}; it has {WEST}" in str(message.value)
+    assert "Or set chain.allow_missing_sensor to True" in str(message.value)
 
 
 def test_a_tile_may_lack_a_sensor_when_that_is_allowed(case: Case, tmp_path: Path) -> None:
@@ -192,13 +192,13 @@ def test_a_tile_that_lacks_the_finest_sensor_has_pixels_as_large(case: Case, tmp
         assert any("as it lacks Sentinel2" in note for note in texts_of(part.notes[WEST]))
 
 
-def test_problems_of_all_sensors_of_all_tiles_are_told_at_once(case: Case, tmp_path: Path) -> None:
+def test_problems_of_all_sensors_of_all_tiles_are_reported_at_once(case: Case, tmp_path: Path) -> None:
     s2 = only(case.files.s2_path, EAST, tmp_path / "s2")
     layers = only(case.files.user_feat_path, WEST, tmp_path / "layers")
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as message:
         found(case, s2_path=s2, user_feat_path=layers, region_path=str(case.files.regions), region_field="nowhere")
     for part in (f"Sentinel_2: no folder for tile {WEST}", f"userFeat: no folder for tile {EAST}", "nowhere"):
-        assert part in str(told.value)
+        assert part in str(message.value)
 
 
 def test_layers_need_as_many_bands_on_every_tile(case: Case, tmp_path: Path) -> None:
@@ -226,20 +226,20 @@ def test_layers_need_as_many_bands_on_every_tile(case: Case, tmp_path: Path) -> 
 )
 def test_options_of_layers_are_checked(case: Case, options: dict[str, str], said: str) -> None:
     chain = {"user_feat_path": str(case.files.user_feat_path)}
-    with pytest.raises(ConfigError) as told:
+    with pytest.raises(ConfigError) as message:
         load_config(case.configured(chain=chain, userFeat=options))
-    assert said in str(told.value)
+    assert said in str(message.value)
 
 
-def test_layers_alone_are_refused_and_options_without_layers_told(case: Case) -> None:
+def test_layers_alone_are_refused_and_options_without_layers_reported(case: Case) -> None:
     alone = {"user_feat_path": str(case.files.user_feat_path), "s2_path": None}
     with pytest.raises(ConfigError, match=r"no sensor is enabled.*have no dates, and need a sensor beside them"):
         load_config(case.configured(chain=alone))
     config = load_config(case.configured(userFeat={"patterns": "ALT"}))
-    assert any("userFeat: has no effect: chain.user_feat_path is not given" in told for told in config.warnings)
+    assert any("userFeat: has no effect: chain.user_feat_path is not given" in message for message in config.warnings)
 
 
-def test_several_products_of_a_day_are_told(case: Case, tmp_path: Path) -> None:
+def test_several_products_of_a_day_are_reported(case: Case, tmp_path: Path) -> None:
     for tile in (WEST, EAST):
         shutil.copytree(case.files.s2_path / tile, tmp_path / tile)
     day = DATES[2]
@@ -247,14 +247,14 @@ def test_several_products_of_a_day_are_told(case: Case, tmp_path: Path) -> None:
     again = product.with_name(re.sub(r"-\d{6}-", "-235959-", product.name))
     shutil.copytree(product, again)
     several = found(case, s2_path=str(tmp_path))
-    told = f"Sentinel2, tile {WEST}: 2 products of {day}: "
+    message = f"Sentinel2, tile {WEST}: 2 products of {day}: "
     assert [note for note in texts_of(several.notes[WEST]) if "products of" in note] == [
-        f"{told}their clear pixels are averaged"
+        f"{message}their clear pixels are averaged"
     ]
     assert not [note for note in texts_of(several.notes[EAST]) if "products of" in note]
     raw = {"chain": {"list_tile": WEST, "s2_path": str(tmp_path)}}
     config = case.configured(**raw, sensors_data_interpolation={"use_gapfilling": False})
-    assert f"{told}each is a date of its own" in texts_of(survey(load_config(config)).notes[WEST])
+    assert f"{message}each is a date of its own" in texts_of(survey(load_config(config)).notes[WEST])
 
 
 def test_days_with_several_products_are_grouped() -> None:
@@ -265,12 +265,14 @@ def test_days_with_several_products_are_grouped() -> None:
     assert several_a_day(days) == f"several products of each of 4 days ({first}, {second}, {third} and 1 more)"
 
 
-def test_images_too_small_to_be_aligned_are_told(case: Case) -> None:
+def test_images_too_small_to_be_aligned_are_reported(case: Case) -> None:
     reference = sorted((case.files.s2_path / WEST).glob("*/*_FRE_B4.tif"))[0]
     given = {"chain": {"list_tile": WEST}, "coregistration": {"vhr_path": str(reference)}}
-    (note,) = [told for told in texts_of(survey(load_config(case.configured(**given))).remarks) if "align" in told]
+    (note,) = [
+        message for message in texts_of(survey(load_config(case.configured(**given))).remarks) if "align" in message
+    ]
     assert note == (
         f"coregistration: Sentinel2, tile {WEST}: 64 x 64 pixels are too few to align: 96 x 96 are needed; its dates "
         "are not moved."
     )
-    assert not [told for told in texts_of(found(case).remarks) if "align" in told]
+    assert not [message for message in texts_of(found(case).remarks) if "align" in message]

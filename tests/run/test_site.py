@@ -60,10 +60,10 @@ class Listener(runner.Watcher):
     """Keeps what is said."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.reported: list[str] = []
 
     def say(self, text: str) -> None:
-        self.told.append(text)
+        self.reported.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def failed(tmp_path_factory: pytest.TempPathFactory) -> Failed:
             runner.run(config, runner.Options(workers=0), listener)
     finally:
         del os.environ["IOTA2_TEST_PASSWORD"]
-    assert not [line for line in listener.told if "cannot be written" in line]
+    assert not [line for line in listener.reported if "cannot be written" in line]
     return Failed(config.chain.output_path / "logs/html", config.source)
 
 
@@ -96,7 +96,7 @@ def spoil_first_block(path: Path) -> None:
 # ---------------------------------------------------------------------------------------------------- as files
 
 
-def test_the_first_page_tells_what_failed_and_every_link_leads_somewhere(failed: Failed) -> None:
+def test_the_first_page_reports_what_failed_and_every_link_leads_somewhere(failed: Failed) -> None:
     page = failed.page("index.html")
     assert "Ended after" in page
     assert 'http-equiv="refresh"' not in page
@@ -113,7 +113,7 @@ def test_no_value_of_the_environment_is_shown(failed: Failed) -> None:
     assert "Environment variables are not shown" in failed.page("environment_info.html")
 
 
-def test_inputs_and_outputs_are_told(failed: Failed) -> None:
+def test_inputs_and_outputs_are_reported(failed: Failed) -> None:
     inputs, outputs = failed.page("input_files_content.html"), failed.page("output_path_content.html")
     assert inputs.count(": 4 dates, ") == 2, "a line of the calendar for each tile"
     assert "SENTINEL2" in failed.page("s2_path_content.html")
@@ -122,18 +122,18 @@ def test_inputs_and_outputs_are_told(failed: Failed) -> None:
 
 
 def test_how_clear_each_date_is_agrees_with_the_made_up_sky(failed: Failed) -> None:
-    told = {}
+    message = {}
     for section in failed.page("s2_path_content.html").split("<section>")[1:]:
         tile = re.findall(r"<summary>(T31T[CD]J)", section)[0]
         rows = re.findall(r"<td[^>]*>(\d{4}-\d\d-\d\d)</td><td>(\d+) %</td><td>(\d+) %</td>", section)
-        told |= {(tile, day): (int(inside), int(clear)) for day, inside, clear in rows}
+        message |= {(tile, day): (int(inside), int(clear)) for day, inside, clear in rows}
     expected = {}
     for tile in WORLD.options.tiles:
         for day in WORLD.dates(tile):
             sky, window = WORLD.sky(day), WORLD.window(tile)
             inside, clear = ~sky.edge[window], ~sky.invalid[window]
             expected[tile, str(day)] = (round(100 * inside.mean()), round(100 * clear.sum() / inside.sum()))
-    assert told == expected
+    assert message == expected
     calendar = failed.page("input_files_content.html")
     for (tile, day), (inside, clear) in expected.items():
         assert f"{tile}, {day}: {clear} % clear; the image covers {inside} % of the tile" in calendar
@@ -147,7 +147,7 @@ def test_the_page_of_results_says_what_is_not_there(failed: Failed) -> None:
     assert "Holes in the map" not in page, "the map is missing as a whole: nothing was learned"
 
 
-def test_the_next_run_tells_which_option_differs(failed: Failed, tmp_path: Path) -> None:
+def test_the_next_run_reports_which_option_differs(failed: Failed, tmp_path: Path) -> None:
     assert "This is the first run in this folder." in failed.page("configuration_file.html")
     config = moved(failed, tmp_path, lambda text: text)
     runner.run(config, runner.Options(workers=0, last_step="init"), runner.Watcher())
@@ -249,7 +249,7 @@ def test_a_click_on_a_red_job_lands_on_its_log(failed: Failed, browser: webdrive
 
 
 @in_browser
-def test_a_job_that_waits_for_the_failed_one_tells_so_when_clicked(failed: Failed, browser: webdriver.Chrome) -> None:
+def test_a_job_that_waits_for_the_failed_one_reports_so_when_clicked(failed: Failed, browser: webdriver.Chrome) -> None:
     browser.get(failed.address("tasks_status_1.html"))
     cells(browser, "blocked")[0].click()
     assert "needs samplesExtraction/" in browser.find_element(By.ID, "panel").text
@@ -350,7 +350,7 @@ def test_every_page_loads_without_a_complaint_and_runs_nothing_foreign(
 # ------------------------------------------------------------------------------------------------- must not harm
 
 
-def test_a_report_that_cannot_be_written_is_told_and_the_run_goes_on(failed: Failed, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_is_reported_and_the_run_goes_on(failed: Failed, tmp_path: Path) -> None:
     config = moved(failed, tmp_path, lambda text: text)
     root = config.chain.output_path
     (root / ".iota2").mkdir(parents=True)
@@ -359,4 +359,4 @@ def test_a_report_that_cannot_be_written_is_told_and_the_run_goes_on(failed: Fai
     listener = Listener()
     results = runner.run(config, runner.Options(workers=0, last_step="init"), listener)
     assert {result.state for result in results.values()} == {"done"}
-    assert len([line for line in listener.told if "run report" in line and "the run continues" in line]) == 1
+    assert len([line for line in listener.reported if "run report" in line and "the run continues" in line]) == 1

@@ -12,7 +12,7 @@ from iota2.chains.load import load_config
 from iota2.report.run.plots import calendars
 from iota2.report.run.values import ProductView, SeriesView
 from iota2.run.options import Options
-from iota2.run.outlook import look_ahead
+from iota2.run.outlook import outlook_of_run
 from iota2.run.progress.listener import ReportListener
 from iota2.testing.world import DATES, WorldOptions, make_world
 from iota2.testing.writing import write_world
@@ -27,7 +27,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("world")
     options = WorldOptions(size=66, overlap=18, classes=3, dates=DATES[2:10:3], sensors=ALL)
     config = load_config(write_world(make_world(options), folder).config)
-    outlook = look_ahead(config, Options())
+    outlook = outlook_of_run(config, Options())
     site = ReportListener(config, outlook.found, outlook.plan, outlook.verdicts, say=lambda text: None, resume="")
     site.started()
     site.finished()
@@ -54,12 +54,14 @@ def test_every_sensor_has_its_calendar_and_its_line(pages: Path) -> None:
 
 
 def test_a_note_stands_below_the_sensor_that_it_names(pages: Path) -> None:
-    sensor, told = "", []
+    sensor, notes = "", []
     for row in rows_of(pages / "input_files_content.html"):
         sensor = row[1] if row[0].startswith("T31") else sensor
-        told += [(sensor, cell) for cell in row if cell.startswith(("sentinel1_", "Sentinel_2,")) and ", tile " in cell]
-    assert {sensor for sensor, _ in told} >= {"sentinel1_asc", "sentinel1_des", "Sentinel2"}
-    assert all(note.startswith((f"{sensor}, ", "Sentinel_2, ")) for sensor, note in told)
+        notes += [
+            (sensor, cell) for cell in row if cell.startswith(("sentinel1_", "Sentinel_2,")) and ", tile " in cell
+        ]
+    assert {sensor for sensor, _ in notes} >= {"sentinel1_asc", "sentinel1_des", "Sentinel2"}
+    assert all(note.startswith((f"{sensor}, ", "Sentinel_2, ")) for sensor, note in notes)
 
 
 def test_features_are_counted_by_sensor(pages: Path) -> None:

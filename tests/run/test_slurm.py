@@ -134,7 +134,7 @@ def test_a_worker_taken_away_costs_nothing_but_time(config: Config, system: Slur
     assert all("Registered to" in log.read_text(encoding="utf-8") for log in logs[:2])
 
 
-def test_a_refused_worker_is_told(tiny: WorldFiles, tmp_path: Path, system: Slurm) -> None:
+def test_a_refused_worker_is_reported(tiny: WorldFiles, tmp_path: Path, system: Slurm) -> None:
     config = configured(tiny, tmp_path, lambda text: with_account(text).replace("'main'", "'nowhere'"))
     process = start(config, system, 1)
     said, _ = process.communicate(timeout=120)
@@ -163,9 +163,9 @@ def test_at_the_time_limit_what_is_done_is_kept_and_the_rest_is_done_by_another_
     assert digests(root) == expected
     after = recorded(root)
     assert after[: len(before)] == before, "what was done stays"
-    told = re.search(r"(\d+) jobs, 0 of them up to date", said)
-    assert told
-    assert len(after) == int(told[1]), "and no job is recorded twice"
+    message = re.search(r"(\d+) jobs, 0 of them up to date", said)
+    assert message
+    assert len(after) == int(message[1]), "and no job is recorded twice"
 
 
 def test_a_job_that_ends_before_its_worker_has_connected_is_asked_for_again(

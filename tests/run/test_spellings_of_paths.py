@@ -25,11 +25,11 @@ def test_a_run_started_by_any_spelling_of_the_path_is_up_to_date_by_all_others(
     monkeypatch.chdir(case.files.folder / "sub")
     run(config)
     for spelling in ("../case.yaml", f"../../{case.files.folder.name}/sub/../case.yaml", config):
-        code, told, _ = command(capsys, "plan", spelling, "--paths-from", "..")
+        code, message, _ = command(capsys, "plan", spelling, "--paths-from", "..")
         assert code == 0
-        assert ".." not in told
-        code, told, _ = command(capsys, "plan", spelling)
+        assert ".." not in message
+        code, message, _ = command(capsys, "plan", spelling)
         assert code == 0
-        assert told.splitlines()[-1].startswith("0 jobs will run, 0 may run")
-        assert "content changed" not in told
-        assert ".." not in told
+        assert message.splitlines()[-1].startswith("0 jobs will run, 0 may run")
+        assert "content changed" not in message
+        assert ".." not in message

@@ -224,7 +224,7 @@ def test_with_all_state_damaged_every_command_says_so_and_a_run_makes_it_anew(
     for words in (("plan",), ("status",), ("why", "mosaic"), ("check",), ("verify",)):
         outcome = iota2(words[0], config, *words[1:])
         assert outcome.code in (0, 1), outcome
-        assert "Traceback" not in outcome.told
+        assert "Traceback" not in outcome.output
         for name in [*noted, layout.RECORDS.path]:
             assert f"note: {tmp_path / 'results' / name}: " in outcome.out.replace("\n", " ").replace("  ", " "), name
     outcome = iota2("run", config, "--workers", 0, seconds=120)

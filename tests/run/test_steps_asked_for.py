@@ -50,7 +50,7 @@ def test_a_group_begins_with_its_first_and_ends_with_its_last_step() -> None:
     assert run(Options(first_step="mosaic", ending="confusionCmd")) == ["classifShaping", "mosaic", "confusionCmd"]
 
 
-def test_groups_are_contiguous_and_names_are_told_apart_by_more_than_their_case() -> None:
+def test_groups_are_contiguous_and_names_are_reported_apart_by_more_than_their_case() -> None:
     order = [GROUPS.index(step.group) for step in CHAIN.steps]
     assert order == sorted(order)
     assert len({name.lower() for name in CHAIN.numbers}) == len(CHAIN.steps) == len(CHAIN.names)
@@ -62,7 +62,7 @@ def test_without_bounds_all_active_steps_run_and_nothing_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (Options(starting=3), "-starting_step: step 3 (coregistration) … begins with step 4 (CommonMasks)"),
         (Options(first_step="coregistration"), "--first-step: step 3 (coregistration) … begins with step 4"),
@@ -71,10 +71,10 @@ def test_without_bounds_all_active_steps_run_and_nothing_is_said() -> None:
         (Options(first_step="dimred"), "--first-step: group dimred … begins with step 17 (learnModel)"),
     ],
 )  # fmt: skip
-def test_a_bound_without_an_active_step_is_said(options: Options, told: str) -> None:
+def test_a_bound_without_an_active_step_is_said(options: Options, message: str) -> None:
     (note,) = step_notes(WITHOUT, CONFIG, options)
-    assert note.startswith(told.replace("…", "is not active with this configuration; the run"))
-    if "dimred" not in told:
+    assert note.startswith(message.replace("…", "is not active with this configuration; the run"))
+    if "dimred" not in message:
         assert step_notes(ALL, CONFIG, options) == []
 
 
@@ -85,7 +85,7 @@ def test_the_configuration_is_named_when_its_bound_has_no_active_step() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (Options(starting=0), "-starting_step: there is no step 0; steps are numbered 1 to 25: 1 featureRecipe, 2 "),
         (Options(ending=26), "-ending_step: there is no step 26; steps are numbered 1 to 25"),
@@ -100,10 +100,10 @@ def test_the_configuration_is_named_when_its_bound_has_no_active_step() -> None:
         (Options(starting="regularisation"), "group regularisation has no steps yet. Give an earlier "),
     ],
 )  # fmt: skip
-def test_a_bound_that_leaves_nothing_is_refused_with_the_steps_there_are(options: Options, told: str) -> None:
+def test_a_bound_that_leaves_nothing_is_refused_with_the_steps_there_are(options: Options, message: str) -> None:
     with pytest.raises(UserError) as refused:
         run(options)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_a_first_step_after_the_last_is_refused_in_one_line_that_names_what_was_given() -> None:

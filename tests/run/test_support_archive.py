@@ -52,9 +52,9 @@ def test_it_holds_logs_states_reasons_configuration_and_versions(output: Path, t
         ]
         assert archive.read("logs/learnModel/learning é.err") == b"InputError: B.tif is damaged"
         assert archive.read("configuration.cfg") == b"chain : {}"
-        told = json.loads(archive.read("versions.json"))
-    assert told["iota2"] == __version__
-    assert {"python", "system", "numpy", "rasterio"} <= set(told)
+        message = json.loads(archive.read("versions.json"))
+    assert message["iota2"] == __version__
+    assert {"python", "system", "numpy", "rasterio"} <= set(message)
 
 
 def test_nothing_of_the_environment_and_nothing_behind_links_gets_in(

@@ -36,8 +36,8 @@ def test_damage_that_no_run_would_notice_is_made_good_by_the_next(
     code, _, error = command(capsys, "verify", config, "--deep")
     assert code == 1
     assert f"1 output was changed or deleted:\n  {MASK}\nThe next run makes them again." in error
-    _, told, _ = command(capsys, "plan", config)
-    assert f"no record of {MASK}" in told
+    _, message, _ = command(capsys, "plan", config)
+    assert f"no record of {MASK}" in message
     run(config)
     assert (case.output / MASK).read_bytes() == before
     assert command(capsys, "verify", config, "--deep")[0] == 0
@@ -70,7 +70,7 @@ def test_while_a_run_is_under_way_nothing_is_promised(case: Case, capsys: pytest
     assert "another run uses this folder" in error
 
 
-def test_damage_is_told_where_the_images_are_gone(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+def test_damage_is_reported_where_the_images_are_gone(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     config = case.configured(chain=SAMPLING)
     run(config)
     zero_middle(case.output / MASK)
@@ -86,17 +86,17 @@ def test_outputs_of_earlier_settings_are_not_missed_and_a_run_names_them(
 ) -> None:
     run(case.configured(chain=SAMPLING, arg_train={"runs": 2}))
     config = case.configured(chain=SAMPLING, arg_train={"runs": 1})
-    code, told, _ = command(capsys, "run", config, "--workers", 0)
+    code, message, _ = command(capsys, "run", config, "--workers", 0)
     assert code == 0
-    assert f"files in {case.output} were made with earlier settings and are not changed:" in " ".join(told.split())
+    assert f"files in {case.output} were made with earlier settings and are not changed:" in " ".join(message.split())
     gone = "samplesSelection/samples_region_1_seed_1.xml"
     (case.output / gone).unlink()
-    code, told, _ = command(capsys, "verify", config)
+    code, message, _ = command(capsys, "verify", config)
     assert code == 0
-    assert f"  {gone}\nThese 1 outputs of earlier settings were changed or deleted" in told
-    code, told, _ = command(capsys, "verify", config)
+    assert f"  {gone}\nThese 1 outputs of earlier settings were changed or deleted" in message
+    code, message, _ = command(capsys, "verify", config)
     assert code == 0
-    assert "earlier settings" not in told
+    assert "earlier settings" not in message
 
 
 def test_where_nothing_is_recorded_verify_says_so_with_exit_code_1(
@@ -107,7 +107,7 @@ def test_where_nothing_is_recorded_verify_says_so_with_exit_code_1(
         if made:
             (case.output / ".iota2").mkdir(parents=True)
         for more in ((), ("--deep",)):
-            code, told, error = command(capsys, "verify", config, *more)
+            code, message, error = command(capsys, "verify", config, *more)
             assert code == 1
-            assert "unchanged" not in told
+            assert "unchanged" not in message
             assert f"{case.output}: no outputs are recorded here" in error

@@ -43,7 +43,7 @@ from iota2.steps.profiles import confidence_profile, label_profile, probability_
 from iota2.testing.products import Layer, write_product
 
 TILE = "T31TCJ"
-LATTICE = GeoBox((128, 512), Affine(10, 0, 300000, 0, -10, 4900020), "EPSG:32631")
+GRID = GeoBox((128, 512), Affine(10, 0, 300000, 0, -10, 4900020), "EPSG:32631")
 COARSE = GeoBox((64, 256), Affine(20, 0, 300000, 0, -20, 4900020), "EPSG:32631")
 DAYS = [date(2018, 1, 1) + timedelta(days=10 * k) for k in range(6)]
 CODES = tuple(range(1, 18))
@@ -61,13 +61,13 @@ def scene_of(spec: SensorSpec, root: Path, mask: type = np.uint8) -> Scene:
     rng = np.random.default_rng(0)
     for day in DAYS:
         layers = {
-            "RED": Layer(rng.integers(0, 9000, LATTICE.shape).astype(np.int16), LATTICE),
+            "RED": Layer(rng.integers(0, 9000, GRID.shape).astype(np.int16), GRID),
             "NIR": Layer(rng.integers(0, 9000, COARSE.shape).astype(np.int16), COARSE),
-            "CLOUD": Layer((rng.random(LATTICE.shape) < 0.2).astype(mask), LATTICE),
+            "CLOUD": Layer((rng.random(GRID.shape) < 0.2).astype(mask), GRID),
         }
         write_product(spec, root / TILE, TILE, day, layers)
     sensor, _ = scan_tile(spec, root, TILE)
-    return Scene(TILE, LATTICE, (sensor,))
+    return Scene(TILE, GRID, (sensor,))
 
 
 def trained(recipe: FeatureRecipe) -> Model:
@@ -103,7 +103,7 @@ def classify(scene: Scene, model: Model, shapes: BlockShapes, folder: Path, coun
     writers = [
         RasterWriter(folder / f"{k}.tif", profile)
         for k, profile in enumerate(
-            (label_profile(LATTICE, named), confidence_profile(LATTICE), probability_profile(LATTICE, named))
+            (label_profile(GRID, named), confidence_profile(GRID), probability_profile(GRID, named))
         )
     ]
     with ExitStack() as stack:
@@ -111,10 +111,10 @@ def classify(scene: Scene, model: Model, shapes: BlockShapes, folder: Path, coun
         maps = Maps(*(stack.enter_context(writer) for writer in writers))
 
         def wanted(block: Block) -> list[tuple[Block, None]]:
-            found = blocks(TILE, LATTICE, shapes.computed, block.rows, block.cols)
+            found = blocks(TILE, GRID, shapes.computed, block.rows, block.cols)
             return [(part, None) for part in list(found)[:count]]
 
-        order = blocks(TILE, LATTICE, shapes.decoded)
+        order = blocks(TILE, GRID, shapes.decoded)
         for part, features, _ in feature_blocks(scene, model.recipe, order, wanted):
             maps.write(part, model.predict(features, np.ones(part.shape, bool)), np.arange(len(CODES)))
             del features
@@ -186,7 +186,7 @@ def bound(root: Path, part: int) -> tuple[Paths, Paths]:
     return Paths(root, {**needs, "masks": masks}), Paths(root, makes)
 
 
-WIDE = GeoBox((1100, 1024), LATTICE.affine, LATTICE.crs)
+WIDE = GeoBox((1100, 1024), GRID.affine, GRID.crs)
 TILED = {"driver": "GTiff", "tiled": True, "blockxsize": 256, "blockysize": 256}
 
 
@@ -244,7 +244,7 @@ def test_a_worker_keeps_its_budget_with_large_models_and_two_threads(tmp_path: P
     assert peak - before > 128 / 3, "it is used, too"
 
 
-def test_models_that_do_not_fit_are_told_and_take_what_they_need(
+def test_models_that_do_not_fit_are_reported_and_take_what_they_need(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene = scene_of(parse_spec(SPEC, source="small.yaml"), tmp_path)
@@ -262,9 +262,9 @@ def test_masks_are_read_within_the_budget(tmp_path: Path) -> None:
     scene = scene_of(parse_spec(SPEC, source="small.yaml"), tmp_path)
     use = Resources(memory=2 << 20)
     shape = mask_shape(scene, use)
-    assert shape != LATTICE.shape
+    assert shape != GRID.shape
     with gdal_environment(), CubeReader(scene, {}) as reader:
-        block = next(blocks(TILE, LATTICE, shape))
+        block = next(blocks(TILE, GRID, shape))
         reader.observed(block)
         tracemalloc.start()
         reader.observed(block)
@@ -275,20 +275,20 @@ def test_masks_are_read_within_the_budget(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(("proj", "size"), [("EPSG:2154", None), ("EPSG:2154", 40.0), ("EPSG:32631", 40.0)])
-def test_masks_of_other_lattices_are_read_within_the_budget(
+def test_masks_of_other_grids_are_read_within_the_budget(
     tmp_path: Path, proj: str, size: float | None, threads: int
 ) -> None:
-    """Every date has a shift of its own; the files may have many pixels in one of the lattice, and bits in a type that
+    """Every date has a shift of its own; the files may have many pixels in one of the grid, and bits in a type that
     takes much room."""
     spec = parse_spec(SPEC.replace("'*_cloud.tif'", "'*_cloud.tif', bits: [0, 3]"), source="small.yaml")
     scene = scene_of(spec, tmp_path, np.int16)
-    lattice = working_geobox(LATTICE, spatial_resolution=(size, size) if size else None, working_grid="proj", proj=proj)
+    grid = working_geobox(GRID, spatial_resolution=(size, size) if size else None, working_grid="proj", proj=proj)
     shifts = {f"{day:%Y%m%d}": (1.0 + k, 0.5 * k) for k, day in enumerate(DAYS)}
-    scene = shifted(replace(scene, geobox=lattice), {"Small": shifts})
+    scene = shifted(replace(scene, geobox=grid), {"Small": shifts})
     use = Resources(memory=1 << 20 if size is None else threads * 640 << 10, threads=threads)
     shape = mask_shape(scene, use)
     with gdal_environment(), CubeReader(scene, {}, threads=threads) as reader:
-        block = next(blocks(TILE, lattice, shape))
+        block = next(blocks(TILE, grid, shape))
         reader.observed(block)
         for read in (reader.observed, reader.footprint):
             tracemalloc.start()

@@ -1,4 +1,4 @@
-"""The products: pixels of several models and tiles on one lattice, and what overviews make of them."""
+"""The products: pixels of several models and tiles on one grid, and what overviews make of them."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ from tests.steps.helpers import CRS, GRID, area, frame, read_raster, run, severa
 
 SIDE = 640
 CLASSES = Nomenclature((1, 2), ("one", "two"), ((255, 0, 0), (0, 255, 0)), (1, 2))
-LATTICE = GeoBox((SIDE, SIDE), Affine(10, 0, 300000, 0, -10, 4900000), "EPSG:32631")
+SQUARE = GeoBox((SIDE, SIDE), Affine(10, 0, 300000, 0, -10, 4900000), "EPSG:32631")
 PIXEL_BYTES = 100
 
 
 @dataclass(frozen=True)
 class Tile:
-    """Inputs of one tile whose lattice is that of the products."""
+    """Inputs of one tile whose grid is that of the products."""
 
     folder: Path
 
     def raster(self, name: str, values: np.ndarray, profile: RasterProfile) -> str:
         path = self.folder / f"{name}.tif"
         with RasterWriter(path, profile) as writer:
-            writer.write(next(blocks("", LATTICE, LATTICE.shape)), values)
+            writer.write(next(blocks("", SQUARE, SQUARE.shape)), values)
         return path.name
 
     def mosaic(self, probabilities: dict[str, np.ndarray], memory: int = 256 << 20) -> Path:
         """The folder of the products."""
-        ones = np.ones(LATTICE.shape, np.uint8)
-        byte = RasterProfile(LATTICE, "uint8", nodata=0)
-        envelope = gpd.GeoDataFrame({"tile": ["A"]}, geometry=[box(*LATTICE.boundingbox)], crs=32631)
+        ones = np.ones(SQUARE.shape, np.uint8)
+        byte = RasterProfile(SQUARE, "uint8", nodata=0)
+        envelope = gpd.GeoDataFrame({"tile": ["A"]}, geometry=[box(*SQUARE.boundingbox)], crs=32631)
         write_shapefile(envelope, self.folder / "e.shp")
         write_classes(CLASSES, self.folder / "classes.json")
         one = {("A", 0): self.raster("ones", ones, byte)}
         regions = {
-            ("A", region, 0): self.raster(f"p{region}", values, probability_profile(LATTICE, CLASSES))
+            ("A", region, 0): self.raster(f"p{region}", values, probability_profile(SQUARE, CLASSES))
             for region, values in probabilities.items()
         }
         inp = {
@@ -77,7 +77,7 @@ class Tile:
 
 
 def layers(*values: int) -> np.ndarray:
-    return np.stack([np.full(LATTICE.shape, value, np.uint16) for value in values])
+    return np.stack([np.full(SQUARE.shape, value, np.uint16) for value in values])
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_the_first_region_with_a_label_gives_the_probabilities(tile: Tile) -> No
 
 
 def test_memory_does_not_change_a_byte(tile: Tile, tmp_path: Path) -> None:
-    given = np.random.default_rng(0).integers(0, 1000, (2, *LATTICE.shape)).astype(np.uint16)
+    given = np.random.default_rng(0).integers(0, 1000, (2, *SQUARE.shape)).astype(np.uint16)
     whole, apart = (
         {path.name: path.read_bytes() for path in tile.mosaic({"1": given}, memory).iterdir()}
         for memory in (256 << 20, 64 * 130 * PIXEL_BYTES)

@@ -162,7 +162,7 @@ def test_nodata_read_without_its_sign_is_refused(tmp_path: Path, hole: slice | t
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda values: values // 100, "NIR median "),
         (lambda values: (values / 100).astype("float32"), "NIR median "),
@@ -171,10 +171,10 @@ def test_nodata_read_without_its_sign_is_refused(tmp_path: Path, hole: slice | t
     ],
     ids=["hundredth", "percent", "hundredfold", "constant"],
 )
-def test_a_date_unlike_the_others_is_a_note_with_figures(tmp_path: Path, change: Change, told: str) -> None:
+def test_a_date_unlike_the_others_is_a_note_with_figures(tmp_path: Path, change: Change, message: str) -> None:
     notes = checked(archive(tmp_path, {(2, "NIR"): change}))
     (note,) = [note for note in notes if "unlike those of the other dates" in note]
-    assert f"Own, tile {TILE}: values of 1 of 6 products are unlike those of the other dates: {THIRD} ({told}" in note
+    assert f"values of 1 of 6 products are unlike those of the other dates: {THIRD} ({message}" in note
 
 
 def tenfold(values: np.ndarray) -> np.ndarray:

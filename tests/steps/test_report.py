@@ -41,9 +41,9 @@ def model(kind: str, options: dict[str, object]) -> ModelView:
 
 def test_options_of_the_classifier_that_differ_from_their_default_are_shown() -> None:
     options = {"classifier.rf.min": 7, "classifier.rf.nbtrees": 50}
-    told = options_of_models([model("rf", options), model("rf", options)])
-    assert [*told] == ["arg_train.otb_classifier_options"]
-    (text,) = told.values()
+    message = options_of_models([model("rf", options), model("rf", options)])
+    assert [*message] == ["arg_train.otb_classifier_options"]
+    (text,) = message.values()
     assert "'classifier.rf.min': 7" in text
     assert text.count("classifier.rf.nbtrees") == 1
     assert "classifier.rf.max" not in text
@@ -55,8 +55,8 @@ def test_defaults_are_not_shown_and_another_classifier_is() -> None:
 
 
 def test_options_of_models_that_differ_stand_side_by_side() -> None:
-    told = options_of_models([model("rf", {"classifier.rf.min": number}) for number in (7, 8)])
-    assert told["arg_train.otb_classifier_options"] == "{'classifier.rf.min': 7} | {'classifier.rf.min': 8}"
+    message = options_of_models([model("rf", {"classifier.rf.min": number}) for number in (7, 8)])
+    assert message["arg_train.otb_classifier_options"] == "{'classifier.rf.min': 7} | {'classifier.rf.min': 8}"
 
 
 @pytest.fixture(scope="module")

@@ -102,9 +102,9 @@ def test_a_selected_pixel_is_the_point_in_its_middle_on_its_tile(selected: Path)
     parts = {tile: read_sqlite(selected / f"{tile}.sqlite") for tile in FIELDS}
     assert sum(map(len, parts.values())) == 8
     for tile, points in parts.items():
-        lattice = {"A": GRID, "B": EAST}[tile]
+        grid = {"A": GRID, "B": EAST}[tile]
         for row in points.itertuples():
-            x, y = lattice.affine @ (row.i2col + 0.5, row.i2row + 0.5)
+            x, y = grid.affine @ (row.i2col + 0.5, row.i2row + 0.5)
             assert (row.geometry.x, row.geometry.y) == (x, y)
             assert FIELDS[tile][row.i2label - 1].contains(row.geometry)
 

@@ -70,6 +70,6 @@ def test_training_holds_about_one_copy_of_the_samples(tmp_path: Path, suffix: st
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_no_sample_is_told_with_what_to_do(tmp_path: Path, suffix: str) -> None:
+def test_no_sample_is_reported_with_what_to_do(tmp_path: Path, suffix: str) -> None:
     with pytest.raises(InputError, match="Region 1, seed 0: no pixel to learn from"):
         training.run(job_of(tmp_path, suffix, 0))

@@ -1,4 +1,4 @@
-"""The written archive: names, lattices and masks as THEIA has them, and what the masks claim is so."""
+"""The written archive: names, grids and masks as THEIA has them, and what the masks claim is so."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_products_are_named_as_theia_names_them(world, files):
     assert strays == ["README.txt"]
 
 
-def test_every_product_has_all_bands_and_masks_on_their_lattices(world, files):
+def test_every_product_has_all_bands_and_masks_on_their_grids(world, files):
     for tile in world.options.tiles:
         geobox = world.tile_geobox(tile)
         for product in products(files, tile):
@@ -191,7 +191,7 @@ def test_a_forest_learns_the_world_from_gap_filled_series_but_not_without_errors
 
 
 def filled_series(world) -> np.ndarray:
-    """(pixel, feature): each band of the 10 m lattice filled linearly over invalid dates, at the dates."""
+    """(pixel, feature): each band of the 10 m grid filled linearly over invalid dates, at the dates."""
     days = np.array([day.timetuple().tm_yday for day in world.options.dates], float)
     skies = [world.sky(day) for day in world.options.dates]
     valid = np.array([~sky.invalid.ravel() for sky in skies]).T

@@ -38,7 +38,7 @@ def test_truth_agrees_between_tiles_where_they_overlap(world):
     assert len(np.unique(west)) == world.options.classes
 
 
-def test_truth_on_another_lattice_is_the_class_at_its_pixel_centres(world):
+def test_truth_on_another_grid_is_the_class_at_its_pixel_centres(world):
     left, _, _, top = world.ground.bounds
     geobox = GeoBox((700, 5), Affine(7.0, 0.0, left, 0.0, -3.0, top), "EPSG:2154")
     truth = world.truth(geobox)

@@ -94,12 +94,12 @@ def test_more_cover_loses_more_ground() -> None:
 def test_layers_say_something_of_the_classes_and_not_all(written: tuple[World, WorldFiles]) -> None:
     world, files = written
     with rasterio.open(files.user_feat_path / WEST / f"ALT_{WEST}.tif") as file:
-        altitude, lattice = file.read(1), GeoBox(file.shape, file.transform, str(file.crs))
+        altitude, grid = file.read(1), GeoBox(file.shape, file.transform, str(file.crs))
         assert (file.crs.to_epsg(), file.res, file.nodata) == (2154, (25.0, 25.0), -9999)
     slope = read(files.user_feat_path / WEST / f"SLP_{WEST}.tif")
     assert slope.shape == (128, 128)
-    np.testing.assert_allclose(altitude, layer(world, "ALT", lattice), atol=0.51)
-    truth = world.truth(lattice)
+    np.testing.assert_allclose(altitude, layer(world, "ALT", grid), atol=0.51)
+    truth = world.truth(grid)
     means = {code: altitude[truth == code].mean() for code in np.unique(truth)}
     order = sorted(means, key=lambda code: means[code])
     assert [ALTITUDE[code] for code in (order[0], order[-1])] == [

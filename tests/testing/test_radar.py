@@ -1,4 +1,4 @@
-"""The made-up Sentinel-1 images: deterministic, on the tile's lattice, with speckle, seasons and a swath that ends."""
+"""The made-up Sentinel-1 images: deterministic, on the tile's grid, with speckle, seasons and a swath that ends."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_same_world_gives_the_same_bytes_and_another_seed_others(small: Worl
     assert sum(one[name] == three[name] for name in one if "Mask" not in name) == 1, "the INI file alone"
 
 
-def test_images_lie_on_the_lattice_of_their_tile_and_tiles_show_the_same_where_they_overlap(
+def test_images_lie_on_the_grid_of_their_tile_and_tiles_show_the_same_where_they_overlap(
     small: World, tmp_path: Path
 ) -> None:
     write_radar(small, tmp_path, masks=False)

@@ -121,9 +121,9 @@ def not_validated(confusion: Confusion) -> tuple[int, ...]:
 def estimate(values: Iterable[float], lowest: float = 0.0) -> Estimate:
     """Mean of the defined ``values`` of a measure from ``lowest`` to 1, and its spread.
 
-    NaN values are left out; ``runs`` tells how many remain. Fewer than four show their range, for a Student interval
-    of so few is wider than all that is possible. The Student interval of more has one degree of freedom less than
-    there are runs, and ends where the measure does.
+    NaN values are left out; ``runs`` is the number of the others. Fewer than four give their range, because a
+    Student interval of so few would exceed the range of the measure. For more, the Student interval has one degree
+    of freedom less than there are runs, and is clipped to the range of the measure.
     """
     defined = np.array([value for value in values if not math.isnan(value)], dtype=np.float64)
     runs = len(defined)

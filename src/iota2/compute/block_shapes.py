@@ -226,8 +226,8 @@ class _BlockMemory:
         """Bands and masks to read, by the number of their grid."""
         found: dict[int, list[str]] = {}
         for name in (*wanted.bands, *(rule.name for rule in sensor.spec.masks)):
-            if name in sensor.lattices:
-                found.setdefault(sensor.lattices[name], []).append(name)
+            if name in sensor.grid_numbers:
+                found.setdefault(sensor.grid_numbers[name], []).append(name)
         return found
 
     @cached_property
@@ -242,7 +242,7 @@ class _BlockMemory:
 
     def _window(self, sensor: SensorScene, number: int, shape: tuple[int, int], *, around: int) -> tuple[float, float]:
         """Maximum rows and columns that a block of a shape, and pixels ``around`` it, reads of a grid."""
-        grid = next(sensor.grids[name] for name in sensor.lattices if sensor.lattices[name] == number)
+        grid = next(sensor.grids[name] for name in sensor.grid_numbers if sensor.grid_numbers[name] == number)
         return _window(self.scene, sensor, grid, shape, around=around)
 
 

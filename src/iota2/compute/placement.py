@@ -1,9 +1,9 @@
 """Resampling of a block from another grid, in the same or in another CRS.
 
-A placement belongs to one source lattice and one block. Values depend only on the grids and on the
+A placement belongs to one source grid and one block. Values depend only on the grids and on the
 position of each pixel, so blocks of any shape give the same values as the whole.
 
-Between two CRS, coordinates are transformed exactly at knots every 32 pixels of the whole destination lattice
+Between two CRS, coordinates are transformed exactly at knots every 32 pixels of the whole destination grid
 and interpolated linearly in between: at the scale of 32 pixels projections are straight to far less than 0.01
 pixel. GDAL's warper either transforms every pixel or approximates along the rows of whatever window it was
 asked for, so that its result depends on the window.
@@ -25,7 +25,7 @@ from iota2.compute.resample import LEAST_WEIGHT, AxisTaps, axis_taps, kernel_at,
 from iota2.core.grid import crs_name, resolution, share_pixels
 
 KNOTS = 32
-"""Pixels of the destination lattice between two knots."""
+"""Pixels of the destination grid between two knots."""
 
 Range = tuple[int, int]
 """Half-open range of rows or columns."""
@@ -33,7 +33,7 @@ Range = tuple[int, int]
 _TIE = 1e-6
 """Distance below a pixel edge within which a centre counts as on it, so that rounding does not decide."""
 _REACH = {"cubic": 2.0, "bilinear": 1.0, "nearest": 0.5}
-"""Half-width of each kernel in pixels of the coarser lattice."""
+"""Half-width of each kernel in pixels of the coarser grid."""
 
 
 class Placement(Protocol):
@@ -62,11 +62,11 @@ class Placement(Protocol):
         """(…, y, x) of a source window (…, rows, columns): the pixel in which each centre lies; outside, any value."""
 
 
-def placement(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range, kernel: str) -> Placement:
-    """The placement of the block ``rows`` x ``cols`` of ``lattice`` on the lattice ``source``."""
-    if source.crs == lattice.crs:
-        return _separable(source, lattice, rows, cols, kernel)
-    return _warped(source, lattice, rows, cols, kernel)
+def placement(source: GeoBox, destination: GeoBox, rows: Range, cols: Range, kernel: str) -> Placement:
+    """The placement of the block ``rows`` x ``cols`` of ``destination`` on the grid ``source``."""
+    if source.crs == destination.crs:
+        return _separable(source, destination, rows, cols, kernel)
+    return _warped(source, destination, rows, cols, kernel)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class SeparablePlacement:
     rows: AxisTaps
     cols: AxisTaps
     same: bool
-    """The two lattices share their pixels."""
+    """The two grids share their pixels."""
 
     @cached_property
     def window(self) -> tuple[Range, Range]:
@@ -113,15 +113,15 @@ class SeparablePlacement:
         return values[..., rows[:, None], cols]
 
 
-def _separable(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range, kernel: str) -> SeparablePlacement:
-    """The placement of a block on a lattice of the same CRS."""
-    (width, height), (out_width, out_height) = resolution(source), resolution(lattice)
+def _separable(source: GeoBox, destination: GeoBox, rows: Range, cols: Range, kernel: str) -> SeparablePlacement:
+    """The placement of a block on a grid of the same CRS."""
+    (width, height), (out_width, out_height) = resolution(source), resolution(destination)
     ratios = (out_height / height, out_width / width)
     offsets = (
-        round((source.affine.f - lattice.affine.f) / height, 9),
-        round((lattice.affine.c - source.affine.c) / width, 9),
+        round((source.affine.f - destination.affine.f) / height, 9),
+        round((destination.affine.c - source.affine.c) / width, 9),
     )
-    same = share_pixels(source, lattice)
+    same = share_pixels(source, destination)
     if same:
         ratios, offsets = (1.0, 1.0), (round(offsets[0]), round(offsets[1]))
     taps = [
@@ -133,7 +133,7 @@ def _separable(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range, kernel
 
 @dataclass(frozen=True)
 class WarpedPlacement:
-    """A placement between lattices of different CRS: each pixel has its own position and weights."""
+    """A placement between grids of different CRS: each pixel has its own position and weights."""
 
     y: np.ndarray
     """(y, x) source row coordinate of each centre, pixel edges at integers; NaN where there is none."""
@@ -202,31 +202,31 @@ class WarpedPlacement:
         return values[..., np.where(self.inside, row - top, 0), np.where(self.inside, col - left, 0)]
 
 
-def _warped(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range, kernel: str) -> WarpedPlacement:
-    """The placement of a block on a lattice of another CRS."""
-    y, x = source_coordinates(source, lattice, rows, cols)
-    return WarpedPlacement(y, x, (source.shape.y, source.shape.x), kernel, _scale(source, lattice))
+def _warped(source: GeoBox, destination: GeoBox, rows: Range, cols: Range, kernel: str) -> WarpedPlacement:
+    """The placement of a block on a grid of another CRS."""
+    y, x = source_coordinates(source, destination, rows, cols)
+    return WarpedPlacement(y, x, (source.shape.y, source.shape.x), kernel, _scale(source, destination))
 
 
-def reached(source: GeoBox, lattice: GeoBox, blocks: np.ndarray, kernel: str) -> np.ndarray:
-    """(n, 4): what the placements of n blocks of ``lattice`` read of ``source``, or a little more.
+def reached(source: GeoBox, destination: GeoBox, blocks: np.ndarray, kernel: str) -> np.ndarray:
+    """(n, 4): what the placements of n blocks of ``destination`` read of ``source``, or a little more.
 
     As ``blocks``: first row, row after the last, first column, column after the last. The whole source for a block with
     a corner that cannot be transformed. Computed from the corners of the blocks alone, so far faster than placements.
     """
     top, bottom, left, right = blocks.T
-    y, x = _exact(source, lattice, np.stack([top, top, bottom, bottom], 1), np.stack([left, right, left, right], 1))
-    if source.crs == lattice.crs and share_pixels(source, lattice):
+    y, x = _exact(source, destination, np.stack([top, top, bottom, bottom], 1), np.stack([left, right, left, right], 1))
+    if source.crs == destination.crs and share_pixels(source, destination):
         y, x, margin = np.round(y), np.round(x), [0, 0]
     else:
-        margin = [math.ceil(_REACH[kernel] * scale) + 1 for scale in _scale(source, lattice)]
+        margin = [math.ceil(_REACH[kernel] * scale) + 1 for scale in _scale(source, destination)]
     found, everywhere = np.empty((len(blocks), 4)), np.array([0, source.shape.y, 0, source.shape.x])
     for axis, (at, more) in enumerate(zip((y, x), margin, strict=True)):
         found[:, 2 * axis] = np.floor(at.min(axis=1) + _TIE) - more
         found[:, 2 * axis + 1] = np.ceil(at.max(axis=1) - _TIE) + more
     found[~np.isfinite(found).all(axis=1)] = everywhere
     beside = (found[:, 1::2] <= 0) | (found[:, ::2] >= everywhere[1::2])
-    if source.crs != lattice.crs:
+    if source.crs != destination.crs:
         beside |= beside.any(axis=1, keepdims=True)
     found = np.clip(found, 0, np.repeat(everywhere[1::2], 2))
     found[:, ::2][beside], found[:, 1::2][beside] = 0, 1
@@ -234,33 +234,34 @@ def reached(source: GeoBox, lattice: GeoBox, blocks: np.ndarray, kernel: str) ->
 
 
 @lru_cache(maxsize=64)
-def _scale(source: GeoBox, lattice: GeoBox) -> tuple[float, float]:
-    """Source pixels (rows, columns) in one pixel at the middle of the destination lattice, at least 1.
+def _scale(source: GeoBox, destination: GeoBox) -> tuple[float, float]:
+    """Source pixels (rows, columns) in one pixel at the middle of the destination grid, at least 1.
 
     Ratios within a few per thousand of 1 count as 1, so that two projections with one pixel size are not smoothed.
     """
-    row, col = lattice.shape.y // 2, lattice.shape.x // 2
-    y, x = _exact(source, lattice, np.array([row, row + 1, row]), np.array([col, col, col + 1]))
+    row, col = destination.shape.y // 2, destination.shape.x // 2
+    y, x = _exact(source, destination, np.array([row, row + 1, row]), np.array([col, col, col + 1]))
     steps = np.hypot(y[1] - y[0], y[2] - y[0]), np.hypot(x[1] - x[0], x[2] - x[0])
     return tuple(float(step) if step > 1.01 else 1.0 for step in steps)  # type: ignore[return-value]
 
 
-def source_coordinates(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates (row, column) on ``source`` of the pixel centres of a block of ``lattice``: two (y, x)
+def source_coordinates(source: GeoBox, destination: GeoBox, rows: Range, cols: Range) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates (row, column) on ``source`` of the pixel centres of a block of ``destination``: two (y, x)
     arrays.
 
     Pixel edges are at integers. Accurate to 0.01 pixel of the source, and independent of how blocks are cut.
     NaN where the transformation fails.
     """
     knot_rows, knot_cols = _knots(rows), _knots(cols)
-    grid = np.meshgrid(knot_rows, knot_cols, indexing="ij")
+    knots = np.meshgrid(knot_rows, knot_cols, indexing="ij")
     return tuple(  # type: ignore[return-value]
-        _between(_between(values, knot_rows, rows).T, knot_cols, cols).T for values in _exact(source, lattice, *grid)
+        _between(_between(values, knot_rows, rows).T, knot_cols, cols).T
+        for values in _exact(source, destination, *knots)
     )
 
 
 def _knots(pixels: Range) -> np.ndarray:
-    """Positions of the knots around a range of pixels: multiples of ``KNOTS`` on the whole lattice."""
+    """Positions of the knots around a range of pixels: multiples of ``KNOTS`` on the whole grid."""
     return np.arange(pixels[0] // KNOTS, -(-pixels[1] // KNOTS) + 1) * KNOTS
 
 
@@ -273,13 +274,13 @@ def _between(values: np.ndarray, knots: np.ndarray, pixels: Range) -> np.ndarray
         return values[first] * (1.0 - share) + values[first + 1] * share
 
 
-def _exact(source: GeoBox, lattice: GeoBox, row: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Source coordinates (row, column) of positions on ``lattice`` (pixel edges at integers); NaN if there is
+def _exact(source: GeoBox, destination: GeoBox, row: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Source coordinates (row, column) of positions on ``destination`` (pixel edges at integers); NaN if there is
     none."""
-    x = lattice.affine.c + lattice.affine.a * col
-    y = lattice.affine.f + lattice.affine.e * row
-    if source.crs != lattice.crs:
-        x, y = _transformer(crs_name(lattice), crs_name(source)).transform(x, y)
+    x = destination.affine.c + destination.affine.a * col
+    y = destination.affine.f + destination.affine.e * row
+    if source.crs != destination.crs:
+        x, y = _transformer(crs_name(destination), crs_name(source)).transform(x, y)
     with np.errstate(invalid="ignore"):
         at = (y - source.affine.f) / source.affine.e, (x - source.affine.c) / source.affine.a
     return np.where(np.isfinite(at[0]), at[0], np.nan), np.where(np.isfinite(at[1]), at[1], np.nan)

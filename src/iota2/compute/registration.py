@@ -133,15 +133,15 @@ def translation(reference: Sequence[View], image: Sequence[View], limit: float) 
         if np.count_nonzero(one.clear & other.clear) >= MIN_CLEAR_SHARE * one.clear.size
     ]
     if len(pairs) < MIN_WINDOWS:
-        told = f"{len(pairs)} of {len(reference)} windows are clear in both images; {MIN_WINDOWS} are needed"
-        return Translation(compared=len(pairs), refused=told)
+        reason = f"{len(pairs)} of {len(reference)} windows are clear in both images; {MIN_WINDOWS} are needed"
+        return Translation(compared=len(pairs), refused=reason)
     matches = [(pair, match) for pair in pairs if (match := _match(*pair, limit)) is not None]
     alike, found = [pair for pair, _ in matches], [match for _, match in matches]
     if len(found) < MIN_WINDOWS:
-        told = (
+        reason = (
             f"{len(found)} of {len(pairs)} clear windows show the same edges in both images; {MIN_WINDOWS} are needed"
         )
-        return Translation(windows=len(found), compared=len(pairs), refused=told)
+        return Translation(windows=len(found), compared=len(pairs), refused=reason)
     median = np.median(found, axis=0)
     deviations = np.abs(np.subtract(found, median))
     # thousandths, so that no way of computing the same differs
@@ -186,7 +186,7 @@ def _match(reference: View, image: View, limit: float) -> tuple[float, float] | 
     (down, right), error, angle = skimage.registration.phase_cross_correlation(
         second, first, space="fourier", normalization=None, upsample_factor=_PARTS
     )
-    # the function tells the height only as this error; peaks below zero, which it finds too, are half a turn off
+    # the function reports the height only as this error; peaks below zero, which it also finds, have an angle of pi
     height = np.sqrt(max(0.0, 1 - float(error) ** 2)) * np.cos(angle)
     chance = _TAPERED / np.sqrt(count * np.count_nonzero(clear) / clear.size)
     near = max(abs(right), abs(down)) <= limit + 1

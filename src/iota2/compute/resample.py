@@ -1,6 +1,6 @@
-"""Fixed-phase separable resampling between two axis-aligned lattices of one CRS.
+"""Fixed-phase separable resampling between two axis-aligned grids of one CRS.
 
-The two lattices may differ by any ratio and any shift, the same everywhere, so the weights of an axis are
+The two grids may differ by any ratio and any shift, the same everywhere, so the weights of an axis are
 known from the position of an output pixel alone: a block is the same as the same place cut from the whole.
 
 Kernels: ``cubic`` is cubic convolution with a = -0.5 (Keys, 1981, IEEE Trans. ASSP 29(6), eq. 15),
@@ -18,7 +18,7 @@ import numba
 import numpy as np
 
 RADIUS = {"cubic": 2.0, "bilinear": 1.0, "nearest": 0.0}
-"""Half-width of each kernel, in pixels of the coarser lattice."""
+"""Half-width of each kernel, in pixels of the coarser grid."""
 
 EXACT_IN_FLOAT32 = ("uint8", "int8", "uint16", "int16", "float32")
 """Types that can be resampled: the arithmetic is float32."""
@@ -107,7 +107,7 @@ def source_range(taps: AxisTaps) -> tuple[int, int]:
 def resample(
     values: np.ndarray, rows: AxisTaps, cols: AxisTaps, *, origin: tuple[int, int], nodata: float | None
 ) -> np.ndarray:
-    """``values`` (n, source y, source x) on the output lattice: (n, y, x) of the same type.
+    """``values`` (n, source y, source x) on the output grid: (n, y, x) of the same type.
 
     ``values`` is the window of the source that starts at pixel ``origin`` (row, column). Integers of at most
     16 bits are rounded half away from zero and clipped to their type, float32 stays. With ``nodata``, pixels

@@ -134,8 +134,8 @@ class _Ini:
         if not self._given("Paths", "Output"):
             self._note(None, None, "[Paths] Output is missing; give the folder that S1Tiling writes into")
         if self.problems:
-            told = [f"line {line}: {text}" if line else text for line, text in sorted(self.problems)]
-            raise ConfigError(told, source=str(self.path))
+            lines = [f"line {line}: {text}" if line else text for line, text in sorted(self.problems)]
+            raise ConfigError(lines, source=str(self.path))
         return settings
 
     def _refuse_unknown(self) -> None:
@@ -157,8 +157,8 @@ class _Ini:
             for key, reason in keys.items():
                 if reason and self._given(section, key):
                     by_reason.setdefault(reason, []).append(f"[{section}] {key}")
-        told = [f"no effect of {', '.join(keys)}: {reason}" for reason, keys in by_reason.items()]
-        return (*told, *([] if multi else [f"[Processing] FilteringMode mono: {_MONO}"]))
+        notes = [f"no effect of {', '.join(keys)}: {reason}" for reason, keys in by_reason.items()]
+        return (*notes, *([] if multi else [f"[Processing] FilteringMode mono: {_MONO}"]))
 
     def _given(self, section: str, key: str) -> str:
         """The text of a key; empty when it is absent or None."""

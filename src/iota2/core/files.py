@@ -65,8 +65,8 @@ def read_bytes(path: str | Path, most: int = MAX_TEXT) -> bytes:
         size = os.fstat(file.fileno()).st_size
         content = file.read(most + 1) if size <= most else b""
     if max(size, len(content)) > most:
-        told = f"has {size:,} bytes, at most {most:,} are expected in a file of this kind"
-        raise OSError(errno.EFBIG, told, os.fspath(path))
+        text = f"has {size:,} bytes, at most {most:,} are expected in a file of this kind"
+        raise OSError(errno.EFBIG, text, os.fspath(path))
     return content
 
 

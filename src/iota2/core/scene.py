@@ -65,7 +65,7 @@ class SensorScene:
     """Grid of the files by band or mask name, common to all dates: the smallest that contains all files."""
 
     @cached_property
-    def lattices(self) -> Mapping[str, int]:
+    def grid_numbers(self) -> Mapping[str, int]:
         """Number of the grid of each band or mask: equal numbers stand for equal grids."""
         distinct = list(dict.fromkeys(self.grids.values()))
         return {name: distinct.index(grid) for name, grid in self.grids.items()}

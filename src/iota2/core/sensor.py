@@ -166,7 +166,7 @@ class SensorSpec:
     ignore: tuple[str, ...] = ()
     """Globs of entries in a tile folder that are ignored silently."""
     mistaken_for: tuple[LookAlike, ...] = ()
-    """Products that users take for those of the sensor; the first that a name matches is told."""
+    """Products that users take for those of the sensor; the first match is reported."""
     series_by: SeriesBy | None = None
     """How several series are made of the products; None for one."""
     only: str = ""

@@ -129,5 +129,5 @@ def all_problems(where: str, problems: Iterable[str], remedy: str = "", shown: i
     """One message with all problems, the first ``shown`` of them in full, and a remedy for those without one."""
     lines = list(problems)
     more = [f"… and {len(lines) - shown} more"] if len(lines) > shown else []
-    told = [*lines[:shown], *more, *([remedy] if remedy else [])]
-    return "\n".join([f"{where}: {counted(len(lines), 'problem')}", *(f"  {line}" for line in told)])
+    texts = [*lines[:shown], *more, *([remedy] if remedy else [])]
+    return "\n".join([f"{where}: {counted(len(lines), 'problem')}", *(f"  {line}" for line in texts)])

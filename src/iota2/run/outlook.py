@@ -77,13 +77,13 @@ class Outlook:
         return Reasons(self.plan.root, self.texts)
 
 
-def look_ahead(config: Config, options: Options) -> Outlook:
+def outlook_of_run(config: Config, options: Options) -> Outlook:
     """The outlook of a run; nothing is written."""
     found, plan = check(config)
     return outlook_of(config, options, found, plan)
 
 
-def first_look(config: Config, options: Options) -> Outlook:
+def outlook_of_first_run(config: Config, options: Options) -> Outlook:
     """The outlook of a run in a folder without earlier runs; only headers are read, and nothing is written."""
     found, plan = check(config)
     chosen = chosen_steps(plan.steps, config, options)
@@ -92,7 +92,7 @@ def first_look(config: Config, options: Options) -> Outlook:
     return Outlook(plan, verdicts, chosen, found, {}, notes=step_notes(plan.steps, config, options))
 
 
-def foretell(config: Config, options: Options, watcher: Watcher, outlook: Outlook) -> None:
+def report_forecast(config: Config, options: Options, watcher: Watcher, outlook: Outlook) -> None:
     """Report the memory and disk that a run needs; OutputError if the disk has too little space."""
     fit_and_forecast(config, options, watcher, outlook, configured_shares(config, options))
 

@@ -21,9 +21,9 @@ from iota2.io.tables.remark_lists import read_remarks
 from iota2.run.options import Options, resume_command, step_notes, steps_named
 from iota2.run.outlook import Outlook, check, fit_and_forecast, may_make, outlook_of, verdicts_of
 from iota2.run.plan.jobs import Job, Plan
-from iota2.run.progress.books import RunRecorder
 from iota2.run.progress.listener import ReportListener
 from iota2.run.progress.reasons import Reasons, keep_parameters
+from iota2.run.progress.recorder import RunRecorder
 from iota2.run.progress.state_notes import clear_damaged, state_notes
 from iota2.run.progress.status import WORDS, End, Status, note_begin
 from iota2.run.records.damage import known_damage

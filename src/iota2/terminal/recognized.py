@@ -176,7 +176,7 @@ def recognized_json(found: Recognized) -> dict[str, Any]:
         "folder": found.sensor_folder,
         "usable": found.usable,
         "tiles": [_tile_json(tile) for tile in found.tiles],
-        "passed_over": dict(found.ignored),
+        "ignored": dict(found.ignored),
     }
 
 
@@ -190,8 +190,8 @@ def _tile_json(tile: TileFolder) -> dict[str, Any]:
         "first": min(days, default=None),
         "last": max(days, default=None),
         "products": [_product_json(product) for product in tile.products],
-        "lattices": {name: _grid_json(grid) for name, grid in tile.grids.items()},
-        "passed_over": dict(tile.ignored),
+        "grids": {name: _grid_json(grid) for name, grid in tile.grids.items()},
+        "ignored": dict(tile.ignored),
         "problems": list(tile.problems),
     }
 

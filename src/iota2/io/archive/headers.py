@@ -13,7 +13,7 @@ from rasterio.io import DatasetReader
 from iota2.core.scene import FileFormat
 from iota2.errors import InputError
 from iota2.io.files.addresses import is_remote
-from iota2.io.files.gdal import lacking_bands, lattice_problems, open_image, raster_lattice
+from iota2.io.files.gdal import grid_problems, lacking_bands, open_image, raster_grid
 
 _END_OF_CODESTREAM = b"\xff\xd9"
 """The marker that ends the pixels of a JPEG 2000 file (ISO/IEC 15444-1, A.4.4)."""
@@ -80,12 +80,12 @@ def read_header(path: str, index: int) -> tuple[Header | None, list[str]]:
 def _opened(path: str) -> _Found:
     try:
         with open_image(path) as source:
-            faults = lattice_problems(source)
+            faults = grid_problems(source)
             if not is_remote(path) and _ends_early(source):
                 return _Found(damage=f"{path}: is cut short: its last pixels are missing. Download or copy it again")
             scaling = tuple(zip(map(float, source.scales), map(float, source.offsets), strict=True))
             said = source.block_shapes[0], tuple(source.dtypes), tuple(source.nodatavals), scaling
-            header = None if faults else Header(raster_lattice(source), *said)
+            header = None if faults else Header(raster_grid(source), *said)
             return _Found(header, source.count, tuple(faults))
     except InputError as err:
         return _Found(damage=str(err))

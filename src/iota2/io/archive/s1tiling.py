@@ -17,8 +17,8 @@ SHOWN = 5
 """Folders that a message names."""
 
 NO_ORTHORECTIFICATION = (
-    "Raw Sentinel-1 products (.SAFE) are not calibrated and orthorectified by iota2: nothing was at hand to show that "
-    "it would be right. Use S1Tiling (s1-tiling.pages.orfeo-toolbox.org), and give its output folder as [Paths] Output "
+    "Raw Sentinel-1 products (.SAFE) are not calibrated and orthorectified by iota2: there was no product to "
+    "validate it with. Use S1Tiling (s1-tiling.pages.orfeo-toolbox.org), and give its output folder as [Paths] Output "
     "in the INI file of chain.s1_path. Settings of S1Tiling that fit:\n"
     "  [DataSource] polarisation : VV-VH\n"
     "  [Processing] calibration : gamma, remove_thermal_noise : True, output_spatial_resolution : 10, tiles : …\n"

@@ -77,7 +77,7 @@ def superseded(titles: Sequence[Title]) -> dict[int, int]:
         members.setdefault(title.acquisition, []).append(number)
     found = {}
     for group in members.values():
-        # such a number is not above those of baselines: the time of processing tells which is newer
+        # such numbers are not comparable with those of baselines: the time of processing decides which is newer
         own = any(titles[number].own for number in group)
         order = sorted(group, key=lambda number: (titles[number].dated if own else titles[number].rank, -number))
         for at, number in enumerate(order):

@@ -133,7 +133,7 @@ def _driver_of(head: bytes) -> str | None:
     return next((name for start, name in _SIGNATURES.items() if head.startswith(start)), None)
 
 
-def raster_lattice(source: DatasetReader) -> GeoBox:
+def raster_grid(source: DatasetReader) -> GeoBox:
     """The grid of an open raster with a CRS."""
     return GeoBox(source.shape, source.transform, short_crs(source.crs.to_wkt()))
 
@@ -156,7 +156,7 @@ def _strangeness(head: bytes) -> str:
 
 def header_problems(source: DatasetReader, index: int) -> list[str]:
     """Reasons why band ``index`` of a raster cannot be used: too few bands, no CRS, not north up."""
-    return [*lacking_bands(source.count, index), *lattice_problems(source)]
+    return [*lacking_bands(source.count, index), *grid_problems(source)]
 
 
 def lacking_bands(count: int, index: int) -> list[str]:
@@ -164,7 +164,7 @@ def lacking_bands(count: int, index: int) -> list[str]:
     return [f"has {counted(count, 'band')}, band {index} is needed"] if count < index else []
 
 
-def lattice_problems(source: DatasetReader) -> list[str]:
+def grid_problems(source: DatasetReader) -> list[str]:
     """Reasons why no band of a raster can be used: no CRS, not north up."""
     problems = []
     # GDAL gives JPEG 2000 files without a CRS a local one

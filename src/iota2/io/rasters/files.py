@@ -22,7 +22,7 @@ from iota2.compute.placement import Range, pixels_at, source_coordinates
 from iota2.core.grid import Block, crs_name, resolution
 from iota2.errors import InputError, OutputError
 from iota2.io.files.atomic import part_name, replacing
-from iota2.io.files.gdal import open_raster, raster_lattice, without_sidecars
+from iota2.io.files.gdal import open_raster, raster_grid, without_sidecars
 
 TILE = 256
 """Pixels along a side of the tiles in a file."""
@@ -78,9 +78,9 @@ class RasterWriter:
         return self
 
     def write(self, block: Block, values: np.ndarray) -> None:
-        """Write ``values`` (y, x), or (band, y, x), of a block of the profile's lattice.
+        """Write ``values`` (y, x), or (band, y, x), of a block of the profile's grid.
 
-        ``block.rows`` and ``block.cols`` count from the upper-left corner of the tile; the profile's lattice
+        ``block.rows`` and ``block.cols`` count from the upper-left corner of the tile; the profile's grid
         may be a part of the tile. ValueError for values of another shape, or that the file's type cannot
         hold.
         """
@@ -201,15 +201,15 @@ def _factors(geobox: GeoBox) -> list[int]:
     return factors
 
 
-def _position(geobox: GeoBox, lattice: GeoBox) -> tuple[int, int]:
-    """Row and column of the upper-left pixel of ``geobox`` on ``lattice``; ValueError if they share no
+def _position(geobox: GeoBox, destination: GeoBox) -> tuple[int, int]:
+    """Row and column of the upper-left pixel of ``geobox`` on ``destination``; ValueError if they share no
     pixels."""
-    width, height = resolution(lattice)
-    row = (lattice.affine.f - geobox.affine.f) / height
-    col = (geobox.affine.c - lattice.affine.c) / width
-    same = geobox.crs == lattice.crs and np.allclose(resolution(geobox), (width, height), rtol=1e-9)
+    width, height = resolution(destination)
+    row = (destination.affine.f - geobox.affine.f) / height
+    col = (geobox.affine.c - destination.affine.c) / width
+    same = geobox.crs == destination.crs and np.allclose(resolution(geobox), (width, height), rtol=1e-9)
     if not same or max(abs(row - round(row)), abs(col - round(col))) > 1e-3:
-        raise ValueError(f"{geobox} is no part of the lattice {lattice}")
+        raise ValueError(f"{geobox} is no part of the grid {destination}")
     return round(row), round(col)
 
 
@@ -222,7 +222,7 @@ class RasterReader:
         if self._source.crs is None:
             self._source.close()
             raise InputError(f"{path}: has no coordinate system.")
-        self.geobox: GeoBox = raster_lattice(self._source)
+        self.geobox: GeoBox = raster_grid(self._source)
         self.count: int = self._source.count
         self.dtype: np.dtype[Any] = np.dtype(self._source.dtypes[0])
 
@@ -265,7 +265,7 @@ class RasterReader:
         try:
             top, left = _position(geobox, self.geobox)
         except ValueError as err:
-            raise InputError(f"{self.path}: lies on another lattice than the pixels that are asked for.") from err
+            raise InputError(f"{self.path}: has another grid than the requested pixels.") from err
         out = np.full((len(bands), *geobox.shape), fill, self.dtype)
         rows = max(top, 0), min(top + geobox.shape.y, self.geobox.shape.y)
         cols = max(left, 0), min(left + geobox.shape.x, self.geobox.shape.x)
@@ -289,17 +289,17 @@ def read_block(path: str | Path, block: Block, *, fill: float = 0) -> np.ndarray
         return reader.read(block.geobox, fill=fill)
 
 
-def nearest_pixels(source: GeoBox, lattice: GeoBox, rows: Range, cols: Range) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column (y, x) of the pixel of ``source`` at each centre of a block of ``lattice``, in any CRS.
+def nearest_pixels(source: GeoBox, destination: GeoBox, rows: Range, cols: Range) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column (y, x) of the pixel of ``source`` at each centre of a block of ``destination``, in any CRS.
 
     Both are -1 beyond ``source``. Positions are accurate to 0.01 pixel and do not depend on how blocks are
     cut.
     """
-    return pixels_at(*source_coordinates(source, lattice, rows, cols), (source.shape.y, source.shape.x))
+    return pixels_at(*source_coordinates(source, destination, rows, cols), (source.shape.y, source.shape.x))
 
 
 def raster_geobox(path: str | Path) -> GeoBox:
-    """The lattice of a raster file; InputError if it cannot be opened or has no CRS."""
+    """The grid of a raster file; InputError if it cannot be opened or has no CRS."""
     with RasterReader(path) as reader:
         return reader.geobox
 

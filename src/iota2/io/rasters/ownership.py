@@ -1,4 +1,4 @@
-"""The lattice of the products, and the tile that each of its pixels belongs to."""
+"""The grid of the products, and the tile that each of its pixels belongs to."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from iota2.errors import InputError
 from iota2.io.rasters.rasterize import rasterize
 
 
-def product_lattice(
+def product_grid(
     envelopes: Mapping[str, gpd.GeoSeries], tile: GeoBox, proj: str, size: tuple[float, float] | None
 ) -> GeoBox:
-    """The lattice in ``proj`` whose pixel edges are multiples of the pixel size and that covers all envelopes.
+    """The grid in ``proj`` whose pixel edges are multiples of the pixel size and that covers all envelopes.
 
     The pixel size is that of ``tile`` when ``size`` is None.
     """
@@ -32,7 +32,7 @@ def product_lattice(
 
 @dataclass(frozen=True)
 class Ownership:
-    """Which tile each pixel of the products' lattice belongs to."""
+    """Which tile each pixel of the products' grid belongs to."""
 
     envelopes: Mapping[str, gpd.GeoSeries]
     geobox: GeoBox

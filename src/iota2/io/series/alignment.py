@@ -20,7 +20,7 @@ from iota2.compute.registration import View, view_of
 from iota2.core.grid import block_of
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.errors import InputError
-from iota2.io.files.gdal import header_problems, open_raster, raster_lattice
+from iota2.io.files.gdal import header_problems, open_raster, raster_grid
 from iota2.io.series.reader import CubeReader
 
 FINE_PIXELS = 4
@@ -45,7 +45,7 @@ def reference_grid(image: ReferenceImage) -> GeoBox:
                 f"{image.path}: {', '.join(problems)}. Give another reference image in coregistration.vhr_path, or "
                 "another of its bands in coregistration.band_ref."
             )
-        return raster_lattice(source)
+        return raster_grid(source)
 
 
 def reference_views(image: ReferenceImage, grid: GeoBox, windows: Sequence[tuple[Range, Range]]) -> list[View]:
@@ -55,7 +55,7 @@ def reference_views(image: ReferenceImage, grid: GeoBox, windows: Sequence[tuple
 
 
 def _reference_view(source: DatasetReader, image: ReferenceImage, grid: GeoBox, rows: Range, cols: Range) -> View:
-    own = raster_lattice(source)
+    own = raster_grid(source)
     place = placement(own, grid, rows, cols, "cubic")
     if not place.inside.any():
         nothing = np.zeros(place.inside.shape, bool)

@@ -166,7 +166,7 @@ def placements(
     """Position of a block on the grids of the named bands and masks, for dates with this shift; computed once for each
     shared grid."""
     kernel = sensor.spec.resampling
-    numbers = {name: sensor.lattices[name] for name in names if name in sensor.lattices}
+    numbers = {name: sensor.grid_numbers[name] for name in names if name in sensor.grid_numbers}
     places = {
         number: placement(moved_back(sensor.grids[name], shift), scene.geobox, block.rows, block.cols, kernel)
         for number, name in {number: name for name, number in numbers.items()}.items()

@@ -122,9 +122,9 @@ class CubeReader:
         alone; by shift of the dates."""
         bands: dict[tuple[int, str, float | None], list[str]] = {}
         for band in self.bands[sensor.spec.name]:
-            kind = sensor.lattices[band], self._files.stored_type(sensor, band).name, sensor.spec.nodata_of(band)
+            kind = sensor.grid_numbers[band], self._files.stored_type(sensor, band).name, sensor.spec.nodata_of(band)
             bands.setdefault(kind, []).append(band)
-        masks = [(rule.name,) for rule in sensor.spec.masks if rule.name in sensor.lattices]
+        masks = [(rule.name,) for rule in sensor.spec.masks if rule.name in sensor.grid_numbers]
         return [
             _Group(names, [t for t in dates if names[0] in files_of(sensor.acquisitions[t])], shift)
             for shift, dates in by_shift(sensor).items()

@@ -210,7 +210,7 @@ def shared_tile_cache(
             shape, stored = file.shape, file.block
             if wide and stored[1] >= shape[1] and stored[0] <= MAX_LOW_STRIP_ROWS:
                 continue
-            kind = sensor.lattices[name], acquisition.shift, extent, shape, stored
+            kind = sensor.grid_numbers[name], acquisition.shift, extent, shape, stored
             if kind not in kinds:
                 source = moved_back(sensor.grids[name], acquisition.shift)
                 parts = _within(reached(source, grid, places, sensor.spec.resampling), extent)

@@ -89,7 +89,7 @@ def unaligned(path: Path, tile: str) -> Iterator[Remark]:
     for sensor, keys in by_sensor.items():
         text = (
             f"{sensor}, tile {tile}: {len(keys)} of {counted(counts[sensor], 'date')} could not be aligned with the "
-            f"reference image and are read as they lie: {some(keys)} ({path.name} says why)."
+            f"reference image and are read unshifted: {some(keys)} ({path.name} says why)."
         )
         yield Remark(text, "alignment", tile, sensor)
 

@@ -17,7 +17,7 @@ COLUMNS = ("sensor", "date", "inside", "clear", "part")
 
 @dataclass(frozen=True)
 class DateView:
-    """What one date shows of a tile, in pixels of its working lattice."""
+    """What one date shows of a tile, in pixels of its working grid."""
 
     inside: int
     """Inside the image: no edge mask applies."""

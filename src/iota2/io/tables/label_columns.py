@@ -79,11 +79,11 @@ def _no_codes(values: pd.Series, where: np.ndarray, column: str) -> list[str]:
         return []
     why = [_TOO_LARGE] if (values > MAX_CODE).any() else []
     why += [_BELOW_ONE] if (values == 0).any() else []
-    told = f" ({'; '.join(why)})" if why else ""
+    reasons = f" ({'; '.join(why)})" if why else ""
     return [
         f"{counted(len(values), 'label')} of field {column!r} {'is' if len(values) == 1 else 'are'} no whole number "
         f"from 1 to {MAX_CODE}: {some_values(values.unique())} (row {some_values(np.flatnonzero(where))}). "
-        f"Correct these rows{told}"
+        f"Correct these rows{reasons}"
     ]
 
 

@@ -161,10 +161,10 @@ def _schema(points: gpd.GeoDataFrame, names: Sequence[str]) -> pa.Schema:
         file, index=False
     )
     schema = parquet.read_schema(file)
-    told = json.loads(schema.metadata[b"geo"])
-    for column in told["columns"].values():
+    geo = json.loads(schema.metadata[b"geo"])
+    for column in geo["columns"].values():
         column.pop("bbox", None)
-    return schema.with_metadata({b"geo": json.dumps(told).encode()})
+    return schema.with_metadata({b"geo": json.dumps(geo).encode()})
 
 
 def _merge_parquet(paths: Sequence[Path], path: Path) -> None:

@@ -95,9 +95,9 @@ def chosen_layer(opened: str, source: VectorSource, shown: str | Path) -> str:
             + "expected a layer of polygons"
         )  # fmt: skip
     types = list(dict.fromkeys(str(kinds[name]) for name in spatial))
-    told = f"{', '.join(spatial)}" + (f"; of types {', '.join(types)}" if len(types) > 1 else "")
+    layers = f"{', '.join(spatial)}" + (f"; of types {', '.join(types)}" if len(types) > 1 else "")
     raise InputError(
-        f"{shown}: expected one layer, found {len(spatial)} ({told}). Choose one as QGIS writes it: "
+        f"{shown}: expected one layer, found {len(spatial)} ({layers}). Choose one as QGIS writes it: "
         f"'{shown}|{_NAME}={spatial[0]}'"
     )
 

@@ -140,7 +140,7 @@ def _plain(path: Path) -> Iterator[Path]:
 def _read(source: str, layer: str, path: str | Path) -> Any:
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Non closed ring detected", RuntimeWarning)  # an error tells it below
+            warnings.filterwarnings("ignore", "Non closed ring detected", RuntimeWarning)  # the error below reports it
             warnings.filterwarnings("ignore", "Could not parse column", UserWarning)  # of GeoJSON: it stays text
             return pyogrio.read_dataframe(source, layer=layer)
     except UnicodeDecodeError as err:

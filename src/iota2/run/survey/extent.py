@@ -16,7 +16,7 @@ from iota2.core.remarks import Remark, remarks_about
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.words import counted, some
 from iota2.io.files.crs import units_per_metre
-from iota2.io.rasters.ownership import product_lattice
+from iota2.io.rasters.ownership import product_grid
 
 MAX_REFINEMENT = 10
 """Maximum number of map pixels along a pixel of the finest image; more only repeat values."""
@@ -104,7 +104,7 @@ def _place(grid: GeoBox) -> tuple[float, float]:
 def extent_of(config: Config, scenes: Mapping[str, Scene], outlines: Mapping[str, gpd.GeoSeries]) -> Extent:
     """The pixels of all tiles, and the grid that covers their outlines in ``proj``."""
     first = next(iter(scenes.values())).geobox
-    grid = product_lattice(outlines, first, config.chain.proj, config.chain.spatial_resolution)
+    grid = product_grid(outlines, first, config.chain.proj, config.chain.spatial_resolution)
     pixels = sum(math.prod(map(int, scene.geobox.shape)) for scene in scenes.values())
     return Extent(len(scenes), pixels, grid)
 

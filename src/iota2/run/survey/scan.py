@@ -173,11 +173,11 @@ def _option_of(remark: Remark, sensors: Sequence[SensorOptions]) -> tuple[str | 
 
 def _same_days(series: SensorScene, tile: str, *, averaged: bool) -> list[str]:
     """A note on days with several products, and how they are combined."""
-    told = several_a_day(series.days)
-    if not told:
+    repeated = several_a_day(series.days)
+    if not repeated:
         return []
     what = "their clear pixels are averaged" if averaged else "each is a date of its own"
-    return [f"{series.spec.name}, tile {tile}: {told}: {what}"]
+    return [f"{series.spec.name}, tile {tile}: {repeated}: {what}"]
 
 
 def scenes_of(
@@ -209,11 +209,11 @@ def scenes_of(
             found_size = size_problems(chain.spatial_resolution, chain.proj, tile, native, finest_pixel(series))
             if wrong := [(RESOLUTION, text) for text in found_size]:
                 raise InputProblems(wrong)
-        lattice = working_geobox(native, spatial_resolution=size, working_grid=chain.working_grid, proj=chain.proj)
-        scenes[tile] = Scene(tile, lattice, series)
+        grid = working_geobox(native, spatial_resolution=size, working_grid=chain.working_grid, proj=chain.proj)
+        scenes[tile] = Scene(tile, grid, series)
         for one in series:
-            elsewhere, little = badly_placed(one, lattice, tile)
-            numbers = interpolated_numbers(one, lattice, tile) if one.spec.static else ()
+            elsewhere, little = badly_placed(one, grid, tile)
+            numbers = interpolated_numbers(one, grid, tile) if one.spec.static else ()
             beside += remarks_about(elsewhere, "images", tile=tile, sensor=one.spec.name)
             remarks[tile] += remarks_about((*little, *numbers), "images", tile=tile, sensor=one.spec.name)
     if beside:
@@ -221,18 +221,19 @@ def scenes_of(
     return scenes, remarks
 
 
-def badly_placed(series: SensorScene, lattice: GeoBox, tile: str) -> tuple[list[str], list[str]]:
+def badly_placed(series: SensorScene, tile_grid: GeoBox, tile: str) -> tuple[list[str], list[str]]:
     """Problems of images that do not overlap a tile, and notes on those that cover little of it."""
-    spec, crs, files = series.spec, crs_name(lattice), series.acquisitions[0].bands
+    spec, crs, files = series.spec, crs_name(tile_grid), series.acquisitions[0].bands
     looked_at = [band.name for band in spec.bands] if spec.static else [spec.reference.name]
     beside, little = [], []
     for path, grid in {files[band]: series.grids[band] for band in looked_at}.items():
-        share, what = share_shown(lattice, grid), "a layer shows" if spec.static else f"images of {spec.name} show"
+        share, what = share_shown(tile_grid, grid), "a layer shows" if spec.static else f"images of {spec.name} show"
         where = f"{spec.section}, tile {tile}: {what}"
         if share == 0:
             beside.append(
                 f"{where} nothing of the tile (x and y in {crs}: {bounds_in(grid, crs)}; the tile: "
-                f"{bounds_in(lattice, crs)}). First file: {path}. Give files of this tile, or correct chain.list_tile."
+                f"{bounds_in(tile_grid, crs)}). First file: {path}. Give files of this tile, or correct "
+                "chain.list_tile."
             )
         elif share < MIN_COVERAGE:
             little.append(f"{where} only {share:.1%} of the tile (first file: {path})")

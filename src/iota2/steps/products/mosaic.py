@@ -18,7 +18,7 @@ from iota2.core.grid import Block, blocks
 from iota2.core.nomenclature import Nomenclature
 from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter, nearest_pixels, raster_geobox
-from iota2.io.rasters.ownership import Ownership, product_lattice
+from iota2.io.rasters.ownership import Ownership, product_grid
 from iota2.io.rasters.qgis import class_style, confidence_style, probability_style, validity_style
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.vectors import read_vector
@@ -97,7 +97,7 @@ def run(job: JobContext[MosaicParams]) -> None:
     validity = {key.tile: path for key, path in job.inp.each("validity")}
     grids = {tile: raster_geobox(path) for tile, path in validity.items()}
     given = job.params
-    grid = product_lattice(envelopes, next(iter(grids.values())), given.proj, given.resolution)
+    grid = product_grid(envelopes, next(iter(grids.values())), given.proj, given.resolution)
     ownership = Ownership(envelopes, grid)
     classes = read_classes(job.inp.classes)
     products = [_validity(job, validity, ownership.geobox)]

@@ -213,7 +213,7 @@ def _series(scenes: list[Scene]) -> tuple[Series, ...]:
 
 
 def _notes(job: JobContext) -> tuple[str, ...]:
-    """What scans and reference data left out or mended, tile by tile."""
+    """What was ignored or repaired in images and reference data, by tile."""
     scans = [remark for path in job.inp.all("scan_notes").values() for remark in read_remarks(path)]
     beside = [remark for tile, path in _alignments(job) for remark in unaligned(path, tile)]
     values = [remark for path in job.inp.all("value_notes").values() for remark in read_remarks(path)]
