@@ -10,14 +10,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from generators.api import api_page
+from generators.classifiers import classifiers_page
 from generators.commands import commands_page
 from generators.expressions import expressions_page
 from generators.options import options_page
 from generators.outputs import outputs_page
 from generators.sensors import sensors_page
 from generators.steps import steps_page
-
-from iota2.classifiers.reference import reference_page as classifiers_page
 
 FOLDER = Path(__file__).parent / "reference"
 

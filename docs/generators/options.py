@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from pydantic.fields import FieldInfo
 
@@ -10,19 +10,9 @@ from generators.markdown import MADE
 from iota2.chains import BUILDERS
 from iota2.chains.lookup import LATER
 from iota2.config import legacy
-from iota2.config.options.fields import (
-    Options,
-    Section,
-    about,
-    default_of,
-    is_mandatory,
-    keys,
-    kind,
-    limits,
-    nested,
-    shown,
-)
+from iota2.config.options.fields import Section
 from iota2.config.options.schema import SECTIONS
+from iota2.options import Options, about, default_of, is_mandatory, keys, kind, limits, nested, shown
 
 
 def options_page() -> str:
@@ -58,7 +48,8 @@ def _section(name: str, cls: type[Section]) -> Iterator[str]:
 
 def _table(path: str, cls: type[Options], builders: str) -> Iterator[str]:
     """The options of a section or dictionary, then those of the dictionaries inside it."""
-    yield from _rows(keys(cls), builders)
+    rows = ((key, info, about(info).builders or builders) for key, info in keys(cls).items())
+    yield from options_table(rows, "builders")
     for key, info in keys(cls).items():
         inner = nested(info)
         if inner:
@@ -66,22 +57,26 @@ def _table(path: str, cls: type[Options], builders: str) -> Iterator[str]:
             yield from _table(f"{path}.{key}", inner, about(info).builders or builders)
 
 
-def _rows(options: Mapping[str, FieldInfo], builders: str) -> Iterator[str]:
-    yield "| option | type | limits | default | builders | available | meaning |"
+Row = tuple[str, FieldInfo, str]
+"""An option in a table: its name, its field, and the content of the table's own column."""
+
+
+def options_table(rows: Iterable[Row], column: str) -> Iterator[str]:
+    """Lines of a table of options; ``column`` is the title of its own column."""
+    yield f"| option | type | limits | default | {column} | available | meaning |"
     yield "|---|---|---|---|---|---|---|"
-    for key, info in options.items():
-        default = "" if is_mandatory(info) else f"`{shown(default_of(info))}`"
-        cells = [
-            f"`{key}`",
-            kind(info),
-            limits(info),
-            default,
-            about(info).builders or builders,
-            _available(info),
-            info.description or "",
-        ]
+    for key, info, own in rows:
+        cells = [f"`{key}`", kind(info), limits(info), _default(info), own, _available(info), info.description or ""]
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
     yield ""
+
+
+def _default(info: FieldInfo) -> str:
+    """The default, with that of the toolbox if it is another one."""
+    if is_mandatory(info):
+        return ""
+    origin = about(info).origin_default
+    return f"`{shown(default_of(info))}`" + ("" if origin is None else f" (toolbox: `{shown(origin)}`)")
 
 
 def _available(info: FieldInfo) -> str:

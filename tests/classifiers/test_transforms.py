@@ -14,13 +14,14 @@ from iota2.classifiers import ModelError, load_model, save_model, train_model, v
 from iota2.classifiers.base import Model
 from iota2.classifiers.forest import RandomForest
 from iota2.classifiers.models import FILE
-from iota2.classifiers.options import Params, WholeNumber, parameter
+from iota2.classifiers.options import Params
 from iota2.classifiers.registry import KINDS, register
 from iota2.classifiers.transforms import Projection, Standardisation
 from iota2.core.cube import FeatureBlock
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.target import Classes
 from iota2.errors import ConfigError
+from iota2.options import option
 
 RECIPE = FeatureRecipe((SensorRecipe("S", ("A", "B", "C"), {}, ("20200101",), indices=()),))
 FIT = (Standardisation.fitted, lambda x: Projection.principal(x, 2))
@@ -108,7 +109,7 @@ def test_classes_are_ascending_codes(codes: tuple[int, ...]) -> None:
 
 
 class ConstantParams(Params):
-    column: WholeNumber = parameter("classifier.constant.column", 0, "Class that is always the answer.", ge=0, le=9)
+    column: int = option(0, "Class that is always the answer.", alias="classifier.constant.column", ge=0, le=9)
 
 
 class Constant:

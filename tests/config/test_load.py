@@ -17,10 +17,10 @@ from iota2.chains.load import config_from, load_config
 from iota2.classifiers import KINDS
 from iota2.compute.indices import INDICES
 from iota2.config import describe, minimal_config
-from iota2.config.options.fields import keys
 from iota2.config.options.schema import SECTIONS, Config
 from iota2.config.syntax.document import Document, Node, SectionText
 from iota2.errors import ConfigError
+from iota2.options import keys
 
 TUTORIAL = """chain :
   output_path : '{0}/IOTA2_Outputs/Results'

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from iota2.config.options.fields import about
 from iota2.config.places import KEYS, place_of, section_of, texts_of, unknown_option, unknown_section
 from iota2.config.syntax.cfg import read_cfg
+from iota2.options import about
 
 ASKED = frozenset("C")
 

@@ -8,8 +8,8 @@ from pydantic.fields import FieldInfo
 
 from iota2.config import legacy
 from iota2.config.options.chain import Chain
-from iota2.config.options.fields import Options, about, default_of, is_mandatory, keys, kind, nested
 from iota2.config.options.schema import ATTRIBUTES, SECTIONS, Config
+from iota2.options import Options, about, default_of, is_mandatory, keys, kind, nested
 
 
 def options(cls: type[Options], path: str) -> Iterator[tuple[str, str, FieldInfo]]:

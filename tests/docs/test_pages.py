@@ -17,9 +17,9 @@ from iota2 import cli
 from iota2.chains import BUILDERS
 from iota2.chains.load import load_config
 from iota2.config import legacy
-from iota2.config.options.fields import keys
 from iota2.config.options.schema import SECTIONS
 from iota2.io.archive.specs import parse_spec
+from iota2.options import keys
 from tests.docs.helpers import PAGES, ROOT, blocks, name, prose, text_of
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")

@@ -9,12 +9,12 @@ from pathlib import Path
 from iota2 import layout
 from iota2.chains.classification import CLASSIFICATION
 from iota2.chains.user_builders import builders_in, python_files
-from iota2.config.options.fields import NOT_YET
 from iota2.config.options.schema import Config
 from iota2.core.builder import Builder, Chain
 from iota2.core.graph import Artifact
 from iota2.core.words import did_you_mean, squeezed
 from iota2.errors import ConfigError, UserError
+from iota2.options import NOT_YET
 
 BUILDERS: tuple[Builder, ...] = (CLASSIFICATION,)
 """The built-in builders."""

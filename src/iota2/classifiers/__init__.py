@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from iota2.classifiers.base import Classifier, Model, ModelError, Prediction, Training
 from iota2.classifiers.models import load_model, save_model, train_model
-from iota2.classifiers.reference import reference_page
 from iota2.classifiers.registry import KINDS, validate_options
 
 __all__ = [
@@ -15,7 +14,6 @@ __all__ = [
     "Prediction",
     "Training",
     "load_model",
-    "reference_page",
     "save_model",
     "train_model",
     "validate_options",

@@ -11,10 +11,11 @@ import numpy as np
 
 from iota2.classifiers.base import FitTransform, ModelError
 from iota2.classifiers.flatten import flatten
-from iota2.classifiers.options import Params, RealNumber, WholeNumber, parameter
+from iota2.classifiers.options import Params
 from iota2.compute.trees import Forest
 from iota2.core.files import require_regular
 from iota2.errors import remedy_of
+from iota2.options import About, idle, option
 
 FILE = "forest.npz"
 SAMPLES_SHARE = 1.3
@@ -31,14 +32,6 @@ MISSING_IN_TREES = (
 )
 
 
-def _subset(value: int) -> int | str:
-    return value or "sqrt"
-
-
-def _split_size(value: int) -> int:
-    return max(2, value)
-
-
 _CANDIDATES = (
     "Number of features drawn as candidates at each node; 0 is the square root of the number of features, and a number "
     "larger than that of the features means all."
@@ -46,61 +39,70 @@ _CANDIDATES = (
 _SMALLEST = "Nodes with fewer samples are not split; values below 2 mean 2."
 
 
-class RandomForestParams(Params):
-    """Options of ``rf``; fields are keyword arguments of ``RandomForestClassifier``."""
+class ForestParams(Params):
+    """Options of a forest; fields are keyword arguments of ``RandomForestClassifier``."""
 
-    max_depth: WholeNumber = parameter(
-        "classifier.rf.max",
+    def parameters(self) -> dict[str, Any]:
+        """Parameters of scikit-learn's forest: ``max_features`` may be a word, ``min_samples_split`` is at least 2."""
+        found = super().parameters()
+        return found | {
+            "max_features": found["max_features"] or "sqrt",
+            "min_samples_split": max(2, found["min_samples_split"]),
+        }
+
+
+class RandomForestParams(ForestParams):
+    """Options of ``rf``."""
+
+    max_depth: int = option(
         25,
         "Maximum depth of a tree: number of tests on a path.",
+        alias="classifier.rf.max",
+        about=About(origin_default=5),
         ge=1,
         le=1000,
-        origin_default=5,
     )
-    min_samples_split: WholeNumber = parameter(
-        "classifier.rf.min", 5, _SMALLEST, ge=0, le=10**9, origin_default=10, convert=_split_size
+    min_samples_split: int = option(
+        5, _SMALLEST, alias="classifier.rf.min", about=About(origin_default=10), ge=0, le=10**9
     )
-    max_features: WholeNumber = parameter("classifier.rf.var", 0, _CANDIDATES, ge=0, le=10**6, convert=_subset)
-    n_estimators: WholeNumber = parameter("classifier.rf.nbtrees", 100, "Number of trees.", ge=1, le=100_000)
-    ra: RealNumber = parameter(
-        "classifier.rf.ra",
+    max_features: int = option(0, _CANDIDATES, alias="classifier.rf.var", ge=0, le=10**6)
+    n_estimators: int = option(100, "Number of trees.", alias="classifier.rf.nbtrees", ge=1, le=100_000)
+    ra: float = idle(
         0.0,
+        "Minimum spread of the values in a node.",
         "it ends the growth of regression trees; these are classification trees.",
+        alias="classifier.rf.ra",
         ge=0,
-        effect=False,
     )
-    cat: WholeNumber = parameter(
-        "classifier.rf.cat",
+    cat: int = idle(
         10,
-        "it groups the values of categorical features; all features are numeric.",
+        "Number of groups of the values of a categorical feature.",
+        "all features are numeric.",
+        alias="classifier.rf.cat",
         ge=0,
         le=10**9,
-        effect=False,
     )
-    acc: RealNumber = parameter(
-        "classifier.rf.acc",
+    acc: float = idle(
         0.01,
-        "it stops adding trees once the out-of-bag error is this small; here the requested number of trees is always "
-        "grown.",
+        "Out-of-bag error at which no more trees are added.",
+        "the requested number of trees is always grown.",
+        alias="classifier.rf.acc",
         ge=0,
-        effect=False,
     )
 
 
-class SharkForestParams(Params):
-    """Options of ``sharkrf``; fields are keyword arguments of ``RandomForestClassifier``."""
+class SharkForestParams(ForestParams):
+    """Options of ``sharkrf``."""
 
-    n_estimators: WholeNumber = parameter("classifier.sharkrf.nbtrees", 100, "Number of trees.", ge=1, le=100_000)
-    min_samples_split: WholeNumber = parameter(
-        "classifier.sharkrf.nodesize", 25, _SMALLEST, ge=1, le=10**9, convert=_split_size
-    )
-    max_features: WholeNumber = parameter("classifier.sharkrf.mtry", 0, _CANDIDATES, ge=0, le=10**6, convert=_subset)
-    max_samples: RealNumber = parameter(
-        "classifier.sharkrf.oobr",
+    n_estimators: int = option(100, "Number of trees.", alias="classifier.sharkrf.nbtrees", ge=1, le=100_000)
+    min_samples_split: int = option(25, _SMALLEST, alias="classifier.sharkrf.nodesize", ge=1, le=10**9)
+    max_features: int = option(0, _CANDIDATES, alias="classifier.sharkrf.mtry", ge=0, le=10**6)
+    max_samples: float = option(
         0.66,
         "Samples drawn (with replacement) for each tree, as a share of all samples. The toolbox calls it the "
         "out-of-bag ratio; its default is close to the share of samples that a bootstrap draws at least once, so it is "
         "interpreted as the share in the bag.",
+        alias="classifier.sharkrf.oobr",
         ge=1e-6,
         le=1,
     )

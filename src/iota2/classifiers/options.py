@@ -1,65 +1,22 @@
-"""Options of a classifier as a pydantic model: user names, limits, and parameters of the training library."""
+"""Options of a classifier: names and limits for users, and the parameters of the training library that they set."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from itertools import pairwise
-from math import inf
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic.fields import FieldInfo
+from pydantic import ValidationError
 
-from iota2.core.words import did_you_mean
+from iota2.options import Options, about, schema_problems
 
 
-def _number_of(value: object) -> float:
-    """Number from a number or its text; ``ValueError`` for booleans and other texts."""
-    if isinstance(value, bool):
-        raise ValueError("a boolean is not a number")
-    return float(str(value))
+class Params(Options):
+    """Options of a classifier; each field has the name of the parameter that it sets, and the option's name as alias.
 
-
-WholeNumber = Annotated[int, BeforeValidator(_number_of)]
-"""Type of an option that accepts 5, 5.0, '5' and '5.0'."""
-RealNumber = Annotated[float, BeforeValidator(_number_of)]
-"""Type of an option that accepts numbers and their texts."""
-
-
-def as_given(value: Any) -> Any:
-    """The value itself."""
-    return value
-
-
-@dataclass(frozen=True)
-class Meaning:
-    """Properties of an option that pydantic does not represent."""
-
-    effect: bool = True
-    """Whether it sets the parameter with the name of its field; otherwise the description says why it has no effect."""
-    origin_default: float | None = None
-    """Default of the toolbox that defined the option, if different."""
-    convert: Callable[[Any], Any] = as_given
-    """Conversion from the option's value to the parameter's."""
-
-
-def parameter(name: str, default: float, about: str, *, ge: float, le: float = inf, **meaning: Any) -> Any:
-    """Field of ``Params``: the option ``name`` within its limits; further arguments are those of ``Meaning``."""
-    meant: dict[str, Any] = {"meaning": Meaning(**meaning)}
-    return Field(default, alias=name, ge=ge, le=None if le == inf else le, description=about, json_schema_extra=meant)
-
-
-class Params(BaseModel):
-    """Options of a classifier; each field has the name of the training library's parameter that it sets."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @classmethod
-    def options(cls) -> tuple[Option, ...]:
-        """The options in the order of the fields."""
-        return tuple(Option(becomes, field) for becomes, field in cls.model_fields.items())
+    A field with the status ``no effect`` sets no parameter. All fields have a default.
+    """
 
     @classmethod
     def read(cls, given: Mapping[str, object]) -> Self:
@@ -67,76 +24,24 @@ class Params(BaseModel):
         try:
             return cls.model_validate(dict(given))
         except ValidationError as err:
-            raise ValueError(
-                "\n".join(sorted(cls._problem(str(error["loc"][0]), given) for error in err.errors()))
-            ) from None
+            problems = [f"{'.'.join(map(str, path))}: {text}" for path, text in schema_problems(cls, err)]
+            raise ValueError("\n".join(sorted(problems))) from None
 
     def parameters(self) -> dict[str, Any]:
         """Parameters of the training library, defaults included, in the order of the fields."""
-        return {
-            option.becomes: option.meaning.convert(getattr(self, option.becomes))
-            for option in self.options()
-            if option.meaning.effect
-        }
+        fields = type(self).model_fields
+        return {name: getattr(self, name) for name, field in fields.items() if about(field).status != "no effect"}
 
     def warnings(self) -> tuple[str, ...]:
         """One sentence for each given option that has no effect."""
-        ignored = [one for one in self.options() if one.becomes in self.model_fields_set and not one.meaning.effect]
-        return tuple(sorted(f"{option.name} has no effect: {option.about}" for option in ignored))
+        fields = type(self).model_fields
+        idle = [fields[name] for name in self.model_fields_set if about(fields[name]).status == "no effect"]
+        return tuple(sorted(f"{field.alias} has no effect: {about(field).reason}" for field in idle))
 
     @classmethod
-    def _problem(cls, name: str, given: Mapping[str, object]) -> str:
-        known = {option.name: option for option in cls.options()}
-        if name in known:
-            return f"{name}: expected {known[name].expected}, got {given[name]!r}"
-        hint = did_you_mean(name, known) or f"; expected one of {', '.join(known)}"
-        return f"{name}: unknown option{hint}"
-
-
-@dataclass(frozen=True)
-class Option:
-    """Field of ``Params`` as shown in documentation and messages."""
-
-    becomes: str
-    """Parameter of the training library: the name of the field."""
-    field: FieldInfo
-
-    @property
-    def name(self) -> str:
-        """Name of the option in the configuration."""
-        return self.field.alias or self.becomes
-
-    @property
-    def default(self) -> Any:
-        """Default value."""
-        return self.field.default
-
-    @property
-    def about(self) -> str:
-        """Description, or the reason why it has no effect."""
-        return self.field.description or ""
-
-    @property
-    def meaning(self) -> Meaning:
-        """Properties of the option beyond those of pydantic."""
-        extra = self.field.json_schema_extra
-        found = extra.get("meaning") if isinstance(extra, dict) else None
-        return found if isinstance(found, Meaning) else Meaning()
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Minimum and maximum."""
-        bounds = {
-            name: getattr(rule, name) for rule in self.field.metadata for name in ("ge", "le") if hasattr(rule, name)
-        }
-        return bounds.get("ge", -inf), bounds.get("le", inf)
-
-    @property
-    def expected(self) -> str:
-        """Expected values, for messages."""
-        low, high = self.limits
-        kind = "a whole number" if self.field.annotation is int else "a number"
-        return f"{kind} ≥ {low}" + ("" if high == inf else f" and ≤ {high}")
+    def option_names(cls) -> dict[str, str]:
+        """Name of the option of each parameter."""
+        return {name: field.alias or name for name, field in cls.model_fields.items()}
 
 
 def split_text(text: str) -> dict[str, str]:

@@ -59,8 +59,7 @@ def untrained(classifier: str, parameters: Mapping[str, Any], *, threads: int = 
 
 def as_options(classifier: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters for ``train_model`` by the users' option names; parameters without an option keep their name."""
-    options = KINDS[classifier].implementation.Params.options() if classifier in KINDS else ()
-    names = {option.becomes: option.name for option in options}
+    names = KINDS[classifier].implementation.Params.option_names() if classifier in KINDS else {}
     return {names.get(name, name): value for name, value in parameters.items()}
 
 

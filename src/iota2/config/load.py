@@ -12,19 +12,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from iota2.config import legacy
-from iota2.config.options.fields import (
-    FROM_HERE,
-    Options,
-    Section,
-    about,
-    default_of,
-    expected,
-    is_mandatory,
-    keys,
-    nested,
-    shortened,
-    shown,
-)
+from iota2.config.options.fields import FROM_HERE, Section
 from iota2.config.options.schema import ATTRIBUTES, SECTIONS, Config
 from iota2.config.options.sensors import OF_SENSORS
 from iota2.config.places import KEYS, LETTERS, place_of, section_of, texts_of, unknown_option, unknown_section
@@ -34,12 +22,20 @@ from iota2.config.syntax.document import Document, Node, Places, SectionText, me
 from iota2.config.syntax.yaml_reader import read_yaml, written_in_yaml
 from iota2.core.builder import Builder
 from iota2.core.files import without_dots
-from iota2.core.words import choice_meant, did_you_mean, squeezed
+from iota2.core.words import squeezed
 from iota2.errors import ConfigError, UserError
+from iota2.options import (
+    KeyPath,
+    Options,
+    about,
+    default_of,
+    is_mandatory,
+    missing_text,
+    schema_problems,
+    shown,
+)
 
 _ADVICE = re.compile(f", but relative paths start at .*: {re.escape(FROM_HERE)}")
-KeyPath = Sequence[str | int]
-"""Keys and list positions, from a section down to a value."""
 
 MAX_HINTS = 50
 """Maximum number of problems of a file up to which unknown keys get suggestions."""
@@ -355,20 +351,16 @@ def _validated(draft: _Draft, name: str, context: Mapping[str, object]) -> Secti
             draft.note(draft.problems, name, (key,), str(err))
     for key in draft.asked.needed(name):
         if key not in values:
-            draft.note(draft.problems, name, (key,), _missing(KEYS[name][key]))
+            draft.note(draft.problems, name, (key,), missing_text(KEYS[name][key]))
     if name == "builders":
         _name_builders(draft, values)
     try:
         section = SECTIONS[name].model_validate(values, context=dict(context))
     except ValidationError as err:
-        for loc, text in _problems(SECTIONS[name], err):
+        for loc, text in schema_problems(SECTIONS[name], err):
             draft.note(draft.problems, name, loc, text)
         return None
     return section if len(draft.problems) == before else None
-
-
-def _missing(info: FieldInfo) -> str:
-    return f"is missing; give {expected(info)}: {info.description}"
 
 
 def _name_builders(draft: _Draft, values: dict[str, Any]) -> None:
@@ -378,48 +370,6 @@ def _name_builders(draft: _Draft, values: dict[str, Any]) -> None:
         draft.note(draft.problems, "builders", (option,), draft.asked.problem)
     elif values.get("builders_class_name"):
         values["builders_class_name"] = [builder.name for builder in draft.asked.builders]
-
-
-def _problems(options: type[Options], err: ValidationError) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Problems found by the schema as (path of keys, message)."""
-    errors = err.errors(include_url=False)
-    entries = {error["loc"][:-1] for error in errors}
-    for error in errors:
-        if error["type"] == "too_short" and error["loc"] in entries:
-            continue  # entries that are wrong themselves were not counted
-        path, holder, info = _walk(options, error["loc"])
-        if error["type"] == "value_error":
-            yield path, str(error["ctx"]["error"])
-        elif error["type"] == "missing" and info:
-            yield path, _missing(info)
-        elif error["type"] == "extra_forbidden":
-            hint = did_you_mean(str(path[-1]), keys(holder)) or f"; expected one of {', '.join(keys(holder))}"
-            yield path, f"unknown option{hint}"
-        elif info:
-            choices = [choice for choice in _choices(error) if choice not in about(info).later]
-            hint = choice_meant(error["input"], choices) if isinstance(error["input"], str) else ""
-            yield path, f"expected {expected(info)}, got {shortened(shown(error['input']), 200)}{hint}"
-
-
-def _choices(error: Any) -> list[str]:
-    """The allowed words of a value."""
-    text = error.get("ctx", {}).get("expected", "") if error["type"] == "literal_error" else ""
-    return text.split("'")[1::2]
-
-
-def _walk(options: type[Options], loc: KeyPath) -> tuple[tuple[str | int, ...], type[Options], FieldInfo | None]:
-    """The part of ``loc`` that exists in the file, the dictionary it leads to and its option."""
-    holder: type[Options] = options
-    info: FieldInfo | None = None
-    path: list[str | int] = []
-    for step in loc:
-        known = keys(holder)
-        if isinstance(step, str) and step in known:
-            path, info = [*path, step], known[step]
-            holder = nested(info) or holder
-        elif info is None or nested(info):
-            path = [*path, step]
-    return tuple(path), holder, info
 
 
 def _without_effect(options: Options, path: tuple[str | int, ...] = ()) -> Iterator[tuple[KeyPath, str]]:

@@ -9,12 +9,12 @@ from typing import Any, Literal
 from pydantic.fields import FieldInfo
 
 from iota2.config import legacy
-from iota2.config.options.fields import about, keys
 from iota2.config.options.schema import SECTIONS
 from iota2.config.options.sensors import LAYERS, PATHS, RADAR
 from iota2.config.s1_ini import OF_OTHER_SENSORS
 from iota2.config.syntax.document import Document
 from iota2.core.words import did_you_mean, nearest, squeezed
+from iota2.options import about, keys
 
 KEYS: Mapping[str, Mapping[str, FieldInfo]] = {name: keys(cls) for name, cls in SECTIONS.items()}
 """The options of each section by their names in files."""

@@ -12,7 +12,7 @@ from pyproj import CRS
 
 from iota2.classifiers.registry import validate_options
 from iota2.config.options.chain import GROUPS, Chain, UserSensor
-from iota2.config.options.fields import Section, default_of, shown
+from iota2.config.options.fields import Section
 from iota2.config.options.others import Coregistration
 from iota2.config.options.sensors import (
     LAYERS,
@@ -33,6 +33,7 @@ from iota2.io.archive.layers import NAME as LAYERS_NAME
 from iota2.io.archive.specs import builtin_specs
 from iota2.io.files.addresses import is_remote
 from iota2.io.files.crs import units_per_metre
+from iota2.options import default_of, shown
 
 MIN_METRES, MAX_METRES, MAX_DEGREES = 0.1, 4e7, 1.0
 """Bounds of a pixel size; values outside suggest units other than those of the projection."""

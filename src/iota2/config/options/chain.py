@@ -14,25 +14,11 @@ from pydantic import BeforeValidator, PrivateAttr, create_model, field_validator
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
-from iota2.config.options.fields import (
-    About,
-    AnyPath,
-    Day,
-    InputFile,
-    InputFolder,
-    Options,
-    Section,
-    Source,
-    VectorFile,
-    Words,
-    idle,
-    needed,
-    option,
-    planned,
-)
+from iota2.config.options.fields import AnyPath, Day, InputFile, InputFolder, Section, Source, VectorFile, Words
 from iota2.config.s1_ini import RadarSettings, read_s1_ini
 from iota2.core.words import some
 from iota2.io.archive.specs import folder_options
+from iota2.options import About, Options, idle, needed, option, planned
 
 Group = Literal[
     "init",

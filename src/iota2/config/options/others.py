@@ -7,20 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, field_validator
 
-from iota2.config.options.fields import (
-    About,
-    AnyPath,
-    Day,
-    InputFile,
-    InputFolder,
-    Section,
-    Words,
-    dormant,
-    idle,
-    option,
-    planned,
-    read_date,
-)
+from iota2.config.options.fields import AnyPath, Day, InputFile, InputFolder, Section, Words, read_date
+from iota2.options import About, dormant, idle, option, planned
 
 _WORD = r"^[\w.,:@+-]+$"
 """Names that are copied into the header of a job script."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 from iota2.config.enabled import EnabledSensors, resolve
 from iota2.config.options.chain import Chain
-from iota2.config.options.fields import Section, default_of, is_mandatory
+from iota2.config.options.fields import Section
 from iota2.config.options.others import (
     Builders,
     Coregistration,
@@ -24,6 +24,7 @@ from iota2.config.options.others import (
 from iota2.config.options.sensors import OF_SENSORS, FeatureExtraction, Interpolation, UserFeat
 from iota2.config.options.train import ArgClassification, ArgTrain, DimRed, MultiRunFusion, ScikitModels
 from iota2.config.syntax.document import Places
+from iota2.options import default_of, is_mandatory
 
 
 @dataclass(frozen=True)

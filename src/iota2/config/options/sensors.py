@@ -8,11 +8,12 @@ from typing import ClassVar, Literal
 
 from pydantic import field_validator
 
-from iota2.config.options.fields import Day, Numbers, Section, Words, idle, option, planned
+from iota2.config.options.fields import Day, Numbers, Section, Words
 from iota2.core.sensor import SensorSpec
 from iota2.io.archive.layers import SECTION as LAYERS
 from iota2.io.archive.s1tiling import SECTION as RADAR
 from iota2.io.archive.specs import in_order
+from iota2.options import idle, option, planned
 
 _NEVER_WRITTEN = "nothing is ever written into the inputs"
 

@@ -10,20 +10,9 @@ from pydantic import field_validator, model_validator
 
 from iota2.classifiers.registry import KINDS
 from iota2.compute.indices import INDICES
-from iota2.config.options.fields import (
-    About,
-    Among,
-    AnyPath,
-    InputFile,
-    Options,
-    Section,
-    Words,
-    dormant,
-    idle,
-    option,
-    planned,
-)
+from iota2.config.options.fields import AnyPath, InputFile, Section, Words
 from iota2.core.recipe import DEFAULT_INDICES
+from iota2.options import About, Among, Options, dormant, idle, option, planned
 
 _OTHER_CLASSIFIERS = ("libsvm", "svm", "boost", "dt", "gbt", "ann", "normalbayes", "knn", "sharkkm")
 Classifier = Annotated[str, Among(lambda: (*KINDS, *_OTHER_CLASSIFIERS))]

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from iota2 import layout
-from iota2.config.options.fields import shown
 from iota2.config.options.schema import Config, describe
 from iota2.core.words import json_text
+from iota2.options import shown
 from iota2.report.run.values import SettingView
 from iota2.run.records.state import StateFile, put_file, texts_by_name
 

@@ -1,22 +1,23 @@
-"""Documentation page about classifiers, generated from the registry."""
+"""The page about classifiers, from their registry."""
 
 from __future__ import annotations
 
-from math import inf
+from collections.abc import Iterator
 
-from iota2.classifiers.options import Option
+from generators.markdown import MADE
+from generators.options import Row, options_table
 from iota2.classifiers.registry import KINDS, Kind
+from iota2.options import about
 
-_HEAD = """\
+HEAD = f"""{MADE}
+
 # Classifiers
-
-<!-- Written by the program from its registry of classifiers; edit the registry, not this page. -->
 
 `arg_train.classifier` selects the classifier, `arg_train.otb_classifier_options` sets its options, as a mapping
 or as the text of legacy configurations:
 
 ```
-otb_classifier_options: {'classifier.rf.min': 5, 'classifier.rf.max': 25}
+otb_classifier_options: {{'classifier.rf.min': 5, 'classifier.rf.max': 25}}
 otb_classifier_options: ' -classifier.rf.min 5 -classifier.rf.max 25 '
 ```
 
@@ -41,23 +42,17 @@ is missing in an area without samples, the model has no training data for this c
 """
 
 
-def reference_page() -> str:
-    """The page in Markdown."""
-    return "\n".join([_HEAD, *(_section(kind) for kind in KINDS.values())])
+def classifiers_page() -> str:
+    """Every classifier, with its treatment of missing values and its options."""
+    return "\n".join([HEAD, *(_section(kind) for kind in KINDS.values())])
 
 
 def _section(kind: Kind) -> str:
-    rows = "\n".join(_row(option) for option in kind.implementation.Params.options())
-    return (
-        f"## {kind.name}\n\n{kind.about} {kind.implementation.missing}\n\n"
-        f"| option | default | limits | becomes | meaning |\n|---|---|---|---|---|\n{rows}\n"
+    return "\n".join(
+        [f"## {kind.name}\n\n{kind.about} {kind.implementation.missing}\n", *options_table(_rows(kind), "becomes")]
     )
 
 
-def _row(option: Option) -> str:
-    origin = "" if option.meaning.origin_default is None else f" (toolbox: {option.meaning.origin_default})"
-    low, high = option.limits
-    limits = f"≥ {low}" if high == inf else f"{low} … {high}"
-    becomes = f"`{option.becomes}`" if option.meaning.effect else "–"
-    about = option.about if option.meaning.effect else f"No effect: {option.about}"
-    return f"| `{option.name}` | {option.default}{origin} | {limits} | {becomes} | {about} |"
+def _rows(kind: Kind) -> Iterator[Row]:
+    for name, field in kind.implementation.Params.model_fields.items():
+        yield field.alias or name, field, "–" if about(field).status == "no effect" else f"`{name}`"
