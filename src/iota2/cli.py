@@ -18,6 +18,7 @@ import typer
 from iota2 import __version__, layout
 from iota2.chains import BUILDERS
 from iota2.chains.load import read_config
+from iota2.chains.user_builders import builder_folders, position_of
 from iota2.config.options.fields import usable_path
 from iota2.config.options.schema import Config
 from iota2.config.syntax.yaml_reader import written_in_yaml
@@ -44,6 +45,7 @@ from iota2.io.archive.specs import builtin_specs
 from iota2.io.files.addresses import masked
 from iota2.run import runner
 from iota2.run.options import (
+    MAX_WORKERS,
     SCHEDULERS,
     EngineName,
     Options,
@@ -77,7 +79,7 @@ app = typer.Typer(
 DEMO, MIN_DEMO = 480, 160
 """Pixels along a tile: default and minimum; smaller tiles have no room for all classes."""
 MAX_DEMO = 20_000
-MAX_WORKERS, MAX_MEMORY_MIB = 10_000, 16 << 20
+MAX_MEMORY_MIB = 16 << 20
 """Workers, and MiB of a job: 16 TiB."""
 PARSER_EXIT = 2
 """Exit code of the command parser for an error on the command line; that of iota2 is 1."""
@@ -587,14 +589,14 @@ def guarded(action: Callable[[], object], *, debug: bool) -> int:
         action()
         sys.stdout.flush()
     except SystemExit as stopped:  # from the parser of commands, which turns some exceptions into exit codes
-        return _exit_code(int(stopped.code or 0))
+        return _exit_code(stopped.code if isinstance(stopped.code, int) else EXIT_USER if stopped.code else 0)
     except KeyboardInterrupt:
         return _exit_code(EXIT_INTERRUPTED)
     except BrokenPipeError:  # whoever read what is printed has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_USER
     except Exception as err:
-        code = exit_code_of(err)
+        code = EXIT_USER if position_of(err) else exit_code_of(err)
         if debug or code == EXIT_DEFECT:
             print(printable(traceback.format_exc()), file=sys.stderr)
         if not (isinstance(err, Iota2Error) and err.is_shown):
@@ -609,6 +611,10 @@ def _last_words(error: Exception) -> str:
     if isinstance(error, OSError):
         return masked(message_of(error))
     if exit_code_of(error) == EXIT_DEFECT and not isinstance(error, Iota2Error):
+        if where := position_of(error):
+            return where + message_of(error)
+        if folders := builder_folders():
+            return f"this is a bug in iota2, or of the builders in {', '.join(folders)}; see the lines above."
         return "this is a bug in iota2, not a problem of your data; please report the lines above."
     return message_of(error)
 

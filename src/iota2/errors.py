@@ -21,12 +21,22 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Mapping
+from typing import Self
 
 EXIT_DONE = 0
 EXIT_USER = 1
 EXIT_JOBS_FAILED = 2
 EXIT_DEFECT = 3
 EXIT_INTERRUPTED = 130
+
+
+OptionPath = tuple[str | int, ...]
+"""An option of the configuration: section, key, and keys of a part of the value."""
+
+
+def option_name(option: OptionPath) -> str:
+    """Name of an option in messages: ``chain.proj``."""
+    return ".".join(map(str, option))
 
 
 class Iota2Error(Exception):
@@ -41,6 +51,24 @@ class UserError(Iota2Error):
     """A problem that the user can fix. The message says what, where, what was expected and what to do."""
 
     exit_code = EXIT_USER
+    option: OptionPath = ()
+    """The option of the configuration that the problem is about; empty if unknown."""
+
+    @classmethod
+    def about(cls, option: OptionPath, text: str) -> Self:
+        """The error with a problem of one option; its message begins with the name of the option."""
+        error = cls._with_text(f"{option_name(option)}: {text}")
+        error.option = option
+        return error
+
+    @classmethod
+    def _with_text(cls, text: str) -> Self:
+        return cls(text)
+
+    @property
+    def text(self) -> str:
+        """The message without the name of the option."""
+        return str(self).removeprefix(f"{option_name(self.option)}: ") if self.option else str(self)
 
 
 class ConfigError(UserError):
@@ -52,6 +80,16 @@ class ConfigError(UserError):
         count = len(self.problems)
         head = f"{source}: {count} problem{'s' if count > 1 else ''}" if source else ""
         super().__init__("\n".join([*([head] if head else []), *map(as_entry, self.problems)]))
+
+    @classmethod
+    def _with_text(cls, text: str) -> Self:
+        return cls([text])
+
+    @property
+    def text(self) -> str:
+        """The problems without the name of the option."""
+        name = f"{option_name(self.option)}: "
+        return "\n".join(problem.removeprefix(name) for problem in self.problems)
 
 
 def as_entry(problem: str) -> str:
@@ -66,7 +104,7 @@ class InputError(UserError):
 class InputProblems(InputError):
     """Several problems of inputs at once, each with the option of the configuration that it is about."""
 
-    def __init__(self, found: Iterable[tuple[tuple[str | int, ...], str]], *, head: str = "") -> None:
+    def __init__(self, found: Iterable[tuple[OptionPath, str]], *, head: str = "") -> None:
         self.found = tuple(dict.fromkeys(found))
         texts = [text for _, text in self.found]
         super().__init__("\n".join([head, *map(as_entry, texts)] if head else texts))

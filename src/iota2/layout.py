@@ -1,7 +1,7 @@
 """Table of all files of the output tree: path pattern, description and role.
 
-Braces in a path are axes of the run (``tile``, ``part``, ``sensor``, ``region``, ``seed``) or constants of the run
-(``region_base``, ``cloud``, ``samples``). The reference page of the output tree is generated from this table.
+Braces in a path are axes of the run (``tile``, ``part``, ``sensor``, ``region``, ``seed``) or constants of the run.
+The reference page of the output tree is generated from this table.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from iota2.core.graph import Artifact, Need, optional
 
 MARK = ".iota2"
 """Folder that identifies an output folder; it contains the lock, the records and the list of outputs."""
+CONSTANTS = ("region_base", "cloud", "samples")
+"""Constants of a run in paths: name of the file of regions, cloud threshold, extension of files of samples."""
 
 
 class _Classification(Protocol):

@@ -57,7 +57,7 @@ def test_a_builder_that_is_not_available_yet_is_said_to_be_so(name: str) -> None
 def test_an_unknown_builder_is_answered_with_the_nearest_one() -> None:
     with pytest.raises(UserError, match="'I2Clasification' is not a builder; did you mean 'I2Classification'"):
         find_builders(["I2Clasification"])
-    with pytest.raises(UserError, match="'xyz' is not a builder; expected one of I2Classification"):
+    with pytest.raises(UserError, match="'xyz' is not a builder; expected one of I2Classification, or give the folder"):
         find_builders(["xyz"])
 
 
@@ -87,6 +87,39 @@ def test_a_helper_file_that_changes_makes_steps_run_again(mine: Path) -> None:
     assert find_builders(["Own"], [mine])[0].steps[1].version != before.steps[1].version
 
 
+def test_any_step_of_the_user_runs_again_when_a_file_of_the_folder_changes(mine: Path) -> None:
+    imported = "\nfrom functools import partial\n\nfrom iota2 import"
+    partial = OWN.replace('"own", run,', '"own", partial(run),').replace("\nfrom iota2 import", imported)
+    (mine / "own.py").write_text(partial, encoding="utf-8")
+    (mine / "deeper").mkdir()
+    versions = []
+    for text in ("A = 1\n", "A = 22\n"):
+        (mine / "deeper" / "helper.py").write_text(text, encoding="utf-8")
+        versions.append(find_builders(["Own"], [mine])[0].steps[1].version)
+    assert versions[0] != versions[1]
+
+
+def test_hidden_files_and_folders_are_no_builders(mine: Path) -> None:
+    (mine / ".#own.py").symlink_to("nobody@nowhere")
+    (mine / "._own.py").write_bytes(b"\0")
+    (mine / "folder.py").mkdir()
+    assert find_builders(["Own"], [mine])[0].name == "Own"
+
+
+def test_two_files_of_one_name_are_rejected(mine: Path, tmp_path: Path) -> None:
+    second = tmp_path / "second"
+    second.mkdir()
+    (second / "own.py").write_text(OWN.replace('"Own"', '"Two"'), encoding="utf-8")
+    with pytest.raises(UserError, match=r"mine/own\.py and .*second/own\.py have the same name; rename one of them"):
+        find_builders(["Two"], [mine, second])
+
+
+def test_what_a_file_prints_is_no_output_of_the_program(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (mine / "own.py").write_text(OWN + "\nprint('imported')\n", encoding="utf-8")
+    find_builders(["Own"], [mine])
+    assert capsys.readouterr().out == ""
+
+
 def test_a_builder_may_consist_of_steps_of_the_program_alone(mine: Path) -> None:
     (mine / "own.py").write_text(OWN.replace("(recipe.STEP, STEP)", "(recipe.STEP,)"), encoding="utf-8")
     (own,) = find_builders(["Own"], [mine])
@@ -111,7 +144,8 @@ def test_builders_of_the_user_share_their_steps_and_leave_no_files(mine: Path) -
         ("import nothing_of_that_name\n", r"own\.py, line 1: ModuleNotFoundError: .*nothing_of_that_name"),
         (OWN.replace("(), needs", "('seed',), needs"), r"own\.py, line \d+: ValueError: builder Own: .* axis seed"),
         (OWN.replace('"Own"', '"I2Classification"'), r"own\.py: another builder has the name I2Classification"),
-        ("x = 1\n", r"no Python file in .*mine has a Builder"),
+        ("x = 1\n", r"no Python file in .*mine defines a value of type Builder"),
+        ("import sys\nsys.exit(0)\n", r"own\.py, line 2: SystemExit: 0"),
     ],
 )
 def test_faults_of_a_file_are_reported_with_their_line(mine: Path, text: str, message: str) -> None:

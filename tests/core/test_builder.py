@@ -40,7 +40,7 @@ def test_a_chain_asks_for_what_any_of_its_builders_asks_for() -> None:
 
 
 def test_two_steps_of_one_name_are_refused() -> None:
-    with pytest.raises(ValueError, match="One, Two have different steps named A"):
+    with pytest.raises(ValueError, match="two different steps are named a and A"):
         _ = Chain((builder("One", step("a")), builder("Two", step("A"))))
 
 

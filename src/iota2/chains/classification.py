@@ -82,6 +82,5 @@ CLASSIFICATION = Builder(
     asks=frozenset({"images", "regions", "reference", "classes"}),
     aliases=("i2_classification",),
     letter="C",
-    options=("chain.ground_truth", "chain.data_field", "chain.nomenclature_path", "chain.color_table"),
     folders=FOLDERS,
 )

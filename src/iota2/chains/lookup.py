@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from iota2 import layout
+from iota2.chains.checks import chain_problems
 from iota2.chains.classification import CLASSIFICATION
 from iota2.chains.user_builders import builders_in, python_files
 from iota2.config.options.schema import Config
@@ -44,11 +45,20 @@ def find_builders(names: Sequence[str], folders: Sequence[Path] = ()) -> tuple[B
 def _known(folders: tuple[Path, ...], stamps: tuple[tuple[Path, int], ...]) -> Mapping[str, Builder]:
     """Builders by squeezed spelling of each name; cached until a file changes."""
     known: dict[str, Builder] = {}
-    for builder in (*BUILDERS, *(builders_in(folders, BUILDERS) if folders else ())):
+    for builder in (*BUILDERS, *_of_user(folders)):
         for name in (builder.name, *builder.aliases):
             if known.setdefault(squeezed(name), builder) is not builder:
-                raise UserError(f"{builder.source}: another builder has the name {name}; rename it")
+                raise UserError.about(
+                    ("builders", "builders_paths"), f"{builder.source}: another builder has the name {name}; rename it"
+                )
     return known
+
+
+def _of_user(folders: tuple[Path, ...]) -> Sequence[Builder]:
+    try:
+        return builders_in(folders, BUILDERS) if folders else ()
+    except UserError as err:
+        raise UserError.about(("builders", "builders_paths"), str(err)) from err
 
 
 def _name(name: str, known: Mapping[str, Builder]) -> str:
@@ -58,13 +68,21 @@ def _name(name: str, known: Mapping[str, Builder]) -> str:
     names = list(dict.fromkeys(builder.name for builder in known.values()))
     if later := next((one for one in LATER if squeezed(one) == squeezed(name)), None):
         raise UserError(f"{later!r} {NOT_YET}; expected a list of {' or '.join(map(repr, names))}")
-    hint = did_you_mean(name, names) or f"; expected one of {', '.join(names)}"
+    own = any(builder.source for builder in known.values())
+    others = "" if own else ", or give the folder of its file in builders.builders_paths"
+    hint = did_you_mean(name, names) or f"; expected one of {', '.join(names)}{others}"
     raise UserError(f"{name!r} is not a builder{hint}")
 
 
 @cache
 def _chain(builders: tuple[Builder, ...]) -> Chain:
-    return Chain(builders)
+    """The chain of some builders; ValueError if its steps do not fit together."""
+    chain = Chain(builders)
+    known = [step for builder in BUILDERS for step in builder.steps]
+    if problem := next(chain_problems(chain, SURVEY, known), None):
+        sources = [builder.source for builder in builders if builder.source]
+        raise ValueError(f"{', '.join(sources)}: {problem}" if sources else problem)
+    return chain
 
 
 def chain_of(config: Config) -> Chain:
@@ -73,4 +91,5 @@ def chain_of(config: Config) -> Chain:
     try:
         return _chain(find_builders(asked.builders_class_name, asked.builders_paths))
     except (UserError, ValueError) as err:
-        raise ConfigError([f"builders.builders_class_name: {err}"], source=str(config.source)) from err
+        option = getattr(err, "option", ()) or ("builders", "builders_class_name")
+        raise ConfigError.about(option, err.text if isinstance(err, UserError) else str(err)) from err

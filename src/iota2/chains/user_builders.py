@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 import sys
+import traceback
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +23,8 @@ from iota2.errors import UserError, message_of
 
 PACKAGE = "iota2_builders"
 """The package whose modules are files of the user."""
+_DEPTHS = ("*.py", "*/*.py", "*/*/*.py")
+"""Patterns of Python files in a folder of builders: not deeper, because it may contain images."""
 
 
 def use_folders(folders: Sequence[Path]) -> None:
@@ -34,40 +39,58 @@ def use_folders(folders: Sequence[Path]) -> None:
     importlib.invalidate_caches()
 
 
+def builder_folders() -> tuple[str, ...]:
+    """The folders whose files are modules of the package at present."""
+    return tuple(getattr(sys.modules.get(PACKAGE), "__path__", ()))
+
+
 def python_files(folders: Sequence[Path]) -> list[Path]:
-    """All Python files of some folders, by folder and name."""
-    return [file for folder in folders for file in sorted(folder.glob("*.py"))]
+    """The Python files of some folders and of the packages in them, by folder and path; hidden ones are left out."""
+    found = (file for folder in folders for deep in _DEPTHS for file in sorted(folder.glob(deep)))
+    return [file for file in found if file.is_file() and not any(part.startswith(".") for part in file.parts[-3:])]
 
 
 def builders_in(folders: Sequence[Path], known: Sequence[Builder] = ()) -> list[Builder]:
     """The builders in the Python files of some folders, by folder and file name.
 
     Every public value of type ``Builder`` is used, except those of ``known`` that a file imports; files whose names
-    begin with ``_`` are for the others to import. Steps with functions in these files run again when any of the files
-    changes. Raises UserError for a file that cannot be imported, with the line of the error, and when no file defines a
-    builder.
+    begin with ``_`` are for the others to import. Steps other than those of ``known`` run again when any Python file
+    changes. Raises UserError for a file that cannot be imported, with the line of the error, for two files of the same
+    name, and when no file defines a builder.
     """
     use_folders(folders)
     files = python_files(folders)
+    modules = [file for file in files if file.parent in folders]
+    _require_distinct(modules)
     found: dict[int, tuple[Builder, Path]] = {}
-    for file in files:
+    for file in modules:
         for name, value in vars(_imported(file)).items() if not file.name.startswith("_") else ():
             if isinstance(value, Builder) and not name.startswith("_") and value not in known:
                 found.setdefault(id(value), (value, file))
     if not found:
-        raise UserError(f"no Python file in {', '.join(map(str, folders))} has a Builder; see the how-to on builders")
+        raise UserError(f"no Python file in {', '.join(map(str, folders))} defines a value of type Builder")
+    return _versioned(list(found.values()), files, [step for builder in known for step in builder.steps])
+
+
+def _require_distinct(files: Sequence[Path]) -> None:
+    """UserError for two files of the same name, which would be one module."""
+    first: dict[str, Path] = {}
+    for file in files:
+        if (other := first.setdefault(file.stem, file)) != file:
+            raise UserError(f"{other} and {file} have the same name; rename one of them")
+
+
+def _versioned(found: Sequence[tuple[Builder, Path]], files: Sequence[Path], known: Sequence[Step]) -> list[Builder]:
+    """The builders with their files, and steps of the user with a version that depends on the content of all ``files``.
+
+    Shared steps stay shared.
+    """
     version = int.from_bytes(hashlib.sha256(b"".join(file.read_bytes() for file in files)).digest()[:6])
-    return _versioned(list(found.values()), version)
-
-
-def _versioned(found: Sequence[tuple[Builder, Path]], version: int) -> list[Builder]:
-    """The builders with their files, and with this version of each step of the user; shared steps stay shared."""
-    steps: dict[int, Step] = {}
+    source = ", ".join(dict.fromkeys(f"{file.parent}{os.sep}*.py" for file in files))
+    steps: dict[int, Step] = {id(step): step for step in known}
 
     def versioned(step: Step) -> Step:
-        if not step.run.__module__.startswith(f"{PACKAGE}."):
-            return step
-        return steps.setdefault(id(step), replace(step, version=version))
+        return steps.setdefault(id(step), replace(step, version=version, source=source))
 
     return [replace(one, steps=tuple(map(versioned, one.steps)), source=str(file)) for one, file in found]
 
@@ -77,20 +100,23 @@ def _imported(file: Path) -> ModuleType:
         raise UserError(f"{file}: cannot be imported under this name; expected letters, digits and _")
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # the folder is the user's, and always read anew
     try:
-        return importlib.import_module(f"{PACKAGE}.{file.stem}")
-    except Exception as err:
-        raise UserError(f"{file}{_line_of(err, file)}: {type(err).__name__}: {message_of(err)}") from err
+        with redirect_stdout(sys.stderr):  # standard output may be read by programs
+            return importlib.import_module(f"{PACKAGE}.{file.stem}")
+    except (Exception, SystemExit) as err:
+        where = position_of(err) or f"{file}: {type(err).__name__}: "
+        raise UserError(where + message_of(err)) from err
     finally:
         sys.dont_write_bytecode = writes
 
 
-def _line_of(err: Exception, file: Path) -> str:
-    """The last line of the file in the traceback of an error, as ``, line 7``; empty if there is none."""
-    if isinstance(err, SyntaxError) and err.filename == str(file):
-        return f", line {err.lineno}"
-    lines, trace = [], err.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(file):
-            lines.append(trace.tb_lineno)
-        trace = trace.tb_next
-    return f", line {lines[-1]}" if lines else ""
+def position_of(error: BaseException) -> str:
+    """File and line of the user's code that raised an error, and its type: ``mine/a.py, line 7: KeyError: ``.
+
+    Empty if no file of the user is in the traceback.
+    """
+    folders = builder_folders()
+    frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError):
+        frames.append((str(error.filename), error.lineno))
+    lines = [f"{name}, line {line}: " for name, line in frames if os.path.dirname(name) in folders]
+    return f"{lines[-1]}{type(error).__name__}: " if lines else ""

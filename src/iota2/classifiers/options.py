@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
+from iota2.errors import option_name
 from iota2.options import Options, about, schema_problems
 
 
@@ -24,7 +25,7 @@ class Params(Options):
         try:
             return cls.model_validate(dict(given))
         except ValidationError as err:
-            problems = [f"{'.'.join(map(str, path))}: {text}" for path, text in schema_problems(cls, err)]
+            problems = [f"{option_name(path)}: {text}" for path, text in schema_problems(cls, err)]
             raise ValueError("\n".join(sorted(problems))) from None
 
     def parameters(self) -> dict[str, Any]:

@@ -20,12 +20,12 @@ from iota2.config.options.sensors import (
     UserFeat,
 )
 from iota2.core.sensor import SensorOptions, SensorSpec
-from iota2.errors import ConfigError, UserError
+from iota2.errors import ConfigError, OptionPath, UserError
 from iota2.io.archive.layers import layers_wanted
 from iota2.io.archive.radar_names import named_like
 from iota2.io.archive.specs import builtin_specs, load_spec
 
-Problem = tuple[tuple[str, ...], str]
+Problem = tuple[OptionPath, str]
 """An option, empty when the sentence begins with it, and what is wrong with it."""
 
 
@@ -63,7 +63,7 @@ def resolve(
     found = [p for options in enabled for p in (*_band_problems(options), *_expression_problems(options))]
     if not problems:  # a sensor without description may be the one that is asked for
         found += _reference_problems(chain.reference_sensor, [options.spec for options in enabled])
-    return EnabledSensors(tuple(enabled), tuple(dict.fromkeys([*problems, *(((), text) for text in found)])))
+    return EnabledSensors(tuple(enabled), tuple(dict.fromkeys([*problems, *found])))
 
 
 def _items(chain: Chain) -> dict[str, str]:
@@ -153,35 +153,37 @@ def _options(
     )
 
 
-def place_of(spec: SensorSpec) -> str:
-    """Where a configuration has the options of a sensor."""
-    return spec.section if spec.section in PLACES else f"chain.user_sensors.{spec.name}"
+def place_of(spec: SensorSpec) -> OptionPath:
+    """Section or dictionary with the options of a sensor."""
+    return (spec.section,) if spec.section in PLACES else ("chain", "user_sensors", spec.name)
 
 
-def expressions_place(spec: SensorSpec) -> str:
-    """Where the expressions of a sensor are written."""
+def expressions_place(spec: SensorSpec) -> tuple[OptionPath, str]:
+    """The option with the expressions of a sensor, and the key in the file that it names, if they are in a file."""
     if spec.section == RADAR:
-        return "chain.s1_path: [Features] expression"
-    return f"{place_of(spec)}.additional_features"
+        return ("chain", "s1_path"), "[Features] expression: "
+    return (*place_of(spec), "additional_features"), ""
 
 
-def _expression_problems(options: SensorOptions) -> list[str]:
-    """What is wrong with the expressions of a sensor."""
-    place = expressions_place(options.spec)
-    return [f"{place}: {problem}." for problem in expression_problems(options.expressions, options.bands)]
+def _expression_problems(options: SensorOptions) -> list[Problem]:
+    """Invalid expressions of a sensor."""
+    option, key = expressions_place(options.spec)
+    return [(option, f"{key}{problem}.") for problem in expression_problems(options.expressions, options.bands)]
 
 
-def _reference_problems(asked: str | None, specs: Sequence[SensorSpec]) -> list[str]:
+def _reference_problems(asked: str | None, specs: Sequence[SensorSpec]) -> list[Problem]:
     """A reference sensor that is none of those with dates."""
     names = [name for spec in specs if not spec.static for name in dict.fromkeys((spec.section, spec.name))]
     if asked is None or asked in names:
         return []
-    return [f"chain.reference_sensor: {asked!r} is none of the sensors in use; expected one of {', '.join(names)}."]
+    text = f"{asked!r} is none of the sensors in use; expected one of {', '.join(names)}."
+    return [(("chain", "reference_sensor"), text)]
 
 
-def _band_problems(options: SensorOptions) -> list[str]:
+def _band_problems(options: SensorOptions) -> list[Problem]:
     """Bands to keep that do not exist."""
     spec = options.spec
     unknown = [band for band in options.keep_bands if band not in spec.band_names]
     names = ", ".join(spec.band_names)
-    return [f"{place_of(spec)}.keep_bands: {', '.join(unknown)} unknown; expected some of {names}."] if unknown else []
+    text = f"{', '.join(unknown)} unknown; expected some of {names}."
+    return [((*place_of(spec), "keep_bands"), text)] if unknown else []

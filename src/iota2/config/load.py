@@ -15,7 +15,16 @@ from iota2.config import legacy
 from iota2.config.options.fields import FROM_HERE, Section
 from iota2.config.options.schema import ATTRIBUTES, SECTIONS, Config
 from iota2.config.options.sensors import OF_SENSORS
-from iota2.config.places import KEYS, LETTERS, place_of, section_of, texts_of, unknown_option, unknown_section
+from iota2.config.places import (
+    KEYS,
+    LETTERS,
+    place_of,
+    section_of,
+    similar_option,
+    texts_of,
+    unknown_option,
+    unknown_section,
+)
 from iota2.config.rules import findings
 from iota2.config.syntax.cfg import read_cfg
 from iota2.config.syntax.document import Document, Node, Places, SectionText, mentioned, read_text
@@ -23,7 +32,7 @@ from iota2.config.syntax.yaml_reader import read_yaml, written_in_yaml
 from iota2.core.builder import Builder
 from iota2.core.files import without_dots
 from iota2.core.words import squeezed
-from iota2.errors import ConfigError, UserError
+from iota2.errors import ConfigError, UserError, option_name
 from iota2.options import (
     KeyPath,
     Options,
@@ -172,7 +181,7 @@ class _Asked:
     """The builders requested by a file."""
 
     builders: tuple[Builder, ...] = ()
-    problem: str = ""
+    problem: UserError | None = None
     """Reason why the builders are unknown."""
 
     @property
@@ -182,13 +191,9 @@ class _Asked:
         return frozenset(letters) if letters and all(letters) else frozenset(LETTERS)
 
     def needed(self, section: str) -> list[str]:
-        """Options of a section that the builders need; when they are unknown, the options that any builder needs."""
-        options = {option for builder in self.builders for option in builder.options}
-        return [
-            key
-            for key, info in KEYS[section].items()
-            if about(info).needed and (not self.builders or f"{section}.{key}" in options)
-        ]
+        """Options of a section that the builders need; none when the builders are unknown."""
+        options = {option for builder in self.builders for option in builder.mandatory}
+        return [key for key in KEYS[section] if f"{section}.{key}" in options]
 
 
 def _builders(document: Document, lookup: Lookup, start: Path) -> _Asked:
@@ -201,7 +206,7 @@ def _builders(document: Document, lookup: Lookup, start: Path) -> _Asked:
     try:
         return _Asked(lookup(names, [folder for folder in folders if folder.is_dir()]))
     except UserError as err:
-        return _Asked(problem=str(err))
+        return _Asked(problem=err)
 
 
 @dataclass
@@ -218,6 +223,8 @@ class _Draft:
     not_asked_for: list[str] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
     """Options, or sections, with a problem."""
+    misspelt: set[tuple[str, str | None]] = field(default_factory=set)
+    """Sections and options that unknown keys resemble: such an option is not reported as missing too."""
 
     def put(self, section: str, key: str, node: Node) -> None:
         """Assign a key to its place; a repeated key is a problem with the lines of both."""
@@ -233,12 +240,14 @@ class _Draft:
         """Add a message about an option, with its line in the file."""
         if notes is self.problems:
             self.broken.add(f"{section}.{path[0]}" if path else section)
+            if path and path[0] not in self.nodes[section] and (section, path[0]) in self.misspelt:
+                return
         line = self.lines.get(section, 0)
         if path and path[0] in self.nodes[section]:
             line = self.nodes[section][str(path[0])].line_of(path[1:])
         elif not line:
             line = self._line_of_cause(text)
-        self.note_at(notes, line, f"{'.'.join(map(str, (section, *path)))}: {text}")
+        self.note_at(notes, line, f"{option_name((section, *path))}: {text}")
 
     def _line_of_cause(self, text: str) -> int:
         """Line of the first option named in a message about an absent section; 0 without any."""
@@ -294,7 +303,10 @@ def _place_key(draft: _Draft, written: str, section: str, key: str, node: Node) 
     """Assign one key to its present place, or note why it has none."""
     place, line = place_of(section, key, draft.asked.letters), node.line
     if place.how == "unknown":
-        hint = unknown_option(section, key) if len(draft.problems) < MAX_HINTS else ""
+        hint = ""
+        if len(draft.problems) < MAX_HINTS:
+            hint = unknown_option(section, key)
+            draft.misspelt.add((section, similar_option(section, key)))
         draft.note_at(draft.problems, line, f"{section}.{key}: unknown option{hint}")
     elif place.how == "without effect":
         draft.note_at(draft.warnings, line, f"{section}.{key}: {place.text}")
@@ -363,12 +375,18 @@ def _validated(draft: _Draft, name: str, context: Mapping[str, object]) -> Secti
     return section if len(draft.problems) == before else None
 
 
+def _all_texts(value: object) -> bool:
+    """Whether a value is a text or a list of texts; the schema reports other values."""
+    listed = value if isinstance(value, list) else [value]
+    return bool(listed) and all(isinstance(one, str) and one.strip() for one in listed)
+
+
 def _name_builders(draft: _Draft, values: dict[str, Any]) -> None:
     """Replace the names of builders by their present ones, or note why they are unknown."""
     if draft.asked.problem:
-        option = "builders_class_name" if "builders_class_name" in values else "builders_paths"
-        draft.note(draft.problems, "builders", (option,), draft.asked.problem)
-    elif values.get("builders_class_name"):
+        option = str(draft.asked.problem.option[-1]) if draft.asked.problem.option else "builders_class_name"
+        draft.note(draft.problems, "builders", (option,), draft.asked.problem.text)
+    elif _all_texts(values.get("builders_class_name")):
         values["builders_class_name"] = [builder.name for builder in draft.asked.builders]
 
 

@@ -131,11 +131,17 @@ def _unless_not_asked_for(place: Place, asked: Collection[str]) -> Place:
     return place if set(letters.split()) & set(asked) else replace(place, how="not asked for")
 
 
+def similar_option(section: str, key: str) -> str | None:
+    """The option of a section whose name is similar to an unknown key; None if there is none."""
+    near = nearest(key, _spellings([section]), _MIN_LIKENESS)
+    return _today(near) if near else None
+
+
 def unknown_option(section: str, key: str) -> str:
     """Suggestion for an unknown key: a similar key of this section, else the same key elsewhere, or a very similar
     one."""
-    if near := nearest(key, _spellings([section]), _MIN_LIKENESS):
-        return f"; did you mean '{_today(near)}'?"
+    if near := similar_option(section, key):
+        return f"; did you mean '{near}'?"
     present = _name_elsewhere(key)
     if section == RADAR and (instead := OF_OTHER_SENSORS.get(present)):
         return f"; give {instead} in the INI file that chain.s1_path names"

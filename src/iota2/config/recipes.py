@@ -15,7 +15,7 @@ from iota2.config.sensors import enabled_sensors, images_option
 from iota2.core.recipe import FeatureRecipe, SensorRecipe, interpolation_dates
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.sensor import SensorOptions
-from iota2.errors import ConfigError, InputError, InputProblems
+from iota2.errors import ConfigError, InputError, InputProblems, option_name
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRe
             "iota2_feature_extraction.copy_input to True or list indices in arg_train.features."
         )
     problems = [
-        f"{problem}. Keep the band ({place_of(options.spec)}.keep_bands), describe its role, or do without: "
-        "arg_train.features: [], iota2_feature_extraction.rel_refl: False."
+        f"{problem}. Keep the band ({option_name(place_of(options.spec))}.keep_bands), describe its role, or do "
+        "without: arg_train.features: [], iota2_feature_extraction.rel_refl: False."
         for options, sensor in zip(used, sensors, strict=True)
         for problem in recipe_problems(sensor)
     ]

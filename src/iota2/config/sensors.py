@@ -10,7 +10,7 @@ from iota2.config.options.schema import Config
 from iota2.config.options.sensors import PLACES
 from iota2.core.remarks import Remark
 from iota2.core.sensor import SensorOptions, SensorSpec
-from iota2.errors import ConfigError
+from iota2.errors import ConfigError, option_name
 
 
 def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
@@ -22,7 +22,7 @@ def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
     """
     enabled = config.enabled
     if enabled.problems:
-        sentences = [f"{'.'.join(option)}: {text}" if option else text for option, text in enabled.problems]
+        sentences = [f"{option_name(option)}: {text}" for option, text in enabled.problems]
         raise ConfigError(sentences, source=str(config.source))
     return enabled.sensors
 
@@ -33,7 +33,8 @@ def expression_remarks(sensors: Sequence[SensorOptions]) -> list[Remark]:
     for options in sensors:
         named = ", ".join(f"{k} = {band}" for k, band in bands_by_position(options.expressions, options.bands).items())
         if named:
-            text = f"{expressions_place(options.spec)}: in the expressions of {options.spec.name}, {named}."
+            option, key = expressions_place(options.spec)
+            text = f"{option_name(option)}: {key}in the expressions of {options.spec.name}, {named}."
             remarks.append(Remark(text, "options", sensor=options.spec.name))
     return remarks
 

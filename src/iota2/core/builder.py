@@ -6,11 +6,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 from iota2.core.graph import Artifact, Step
 from iota2.core.words import some
 
+Group = Literal[
+    "init",
+    "sampling",
+    "dimred",
+    "learning",
+    "classification",
+    "mosaic",
+    "validation",
+    "regularisation",
+    "crown",
+    "mosaictiles",
+    "vectorisation",
+    "simplification",
+    "smoothing",
+    "clipvectors",
+    "lcstatistics",
+]
+GROUPS: tuple[str, ...] = get_args(Group)
+"""Groups of steps of built-in builders, in the order of a run."""
 Ask = Literal["images", "regions", "reference", "classes"]
 """Kinds of input data: images of the tiles, regions, reference polygons, and names and colours of classes."""
 AXES_OF: Mapping[Ask, tuple[str, ...]] = {
@@ -20,6 +39,13 @@ AXES_OF: Mapping[Ask, tuple[str, ...]] = {
     "classes": (),
 }
 """Axes of a run whose values come from each kind of input data."""
+OPTIONS_OF: Mapping[Ask, tuple[str, ...]] = {
+    "images": (),
+    "regions": (),
+    "reference": ("chain.ground_truth", "chain.data_field"),
+    "classes": ("chain.nomenclature_path", "chain.color_table"),
+}
+"""Mandatory options of each kind of input data."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +68,17 @@ class Builder:
     letter: str = ""
     """Letter by which options list their builders; empty: the builder may use every option."""
     options: tuple[str, ...] = ()
-    """Mandatory options, such as ``chain.ground_truth``, beyond those of every run."""
+    """Options that a configuration must give, beyond those of every run and of its input data."""
     folders: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Folders that exist even if empty, relative to the output folder, with a sentence each."""
     source: str = ""
     """File of a user's builder; empty for a built-in builder."""
 
     def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and self.name.strip()):
+            raise ValueError(f"a builder has the name {self.name!r}; expected a text")
+        if not (isinstance(self.steps, tuple) and all(isinstance(step, Step) for step in self.steps)):
+            raise ValueError(f"builder {self.name}: steps must be a tuple of Step, such as recipe.STEP")
         if unknown := sorted(set(self.asks) - set(AXES_OF)):
             raise ValueError(f"builder {self.name} asks for {some(unknown)}; expected any of {', '.join(AXES_OF)}")
         if "images" not in self.asks:
@@ -62,6 +92,11 @@ class Builder:
     def axes(self) -> tuple[str, ...]:
         """The axes of its run."""
         return tuple(axis for ask, axes in AXES_OF.items() if ask in self.asks for axis in axes)
+
+    @property
+    def mandatory(self) -> frozenset[str]:
+        """All options that a configuration must give, beyond those of every run."""
+        return frozenset((*self.options, *(option for ask in self.asks for option in OPTIONS_OF[ask])))
 
     @property
     def products(self) -> tuple[Artifact, ...]:
@@ -88,15 +123,26 @@ class Chain:
     def __post_init__(self) -> None:
         names: dict[str, Step] = {}
         for step in self.steps:
-            if names.setdefault(step.name.lower(), step) is not step:
-                raise ValueError(f"{some([one.name for one in self.builders])} have different steps named {step.name}")
+            if (other := names.setdefault(step.name.lower(), step)) is not step:
+                raise ValueError(f"two different steps are named {other.name} and {step.name}; rename one of them")
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
         """The steps in the order of a run: by group, and within a group by builder."""
         steps = list({id(step): step for builder in self.builders for step in builder.steps}.values())
-        groups = dict.fromkeys(step.group for builder in self.builders for step in builder.steps)
-        return tuple(step for group in groups for step in steps if step.group == group)
+        return tuple(step for group in self.order for step in steps if step.group == group)
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """All groups: those of ``GROUPS``, and each other group after the one before it in its builder."""
+        order = list(GROUPS)
+        for builder in self.builders:
+            place = 0
+            for step in builder.steps:
+                if step.group not in order:
+                    order.insert(place, step.group)
+                place = order.index(step.group) + 1
+        return tuple(order)
 
     @cached_property
     def names(self) -> Mapping[int, str]:

@@ -295,6 +295,9 @@ class Step(Generic[P, C]):
     """The only part of the configuration that the step sees."""
     when: Callable[[C], bool] = always
     version: int = 1
+    """Raised when the same inputs and parameters give another result; jobs of another version run again."""
+    source: str = ""
+    """Files of the user's code that define the step; empty for a built-in step."""
     cost: Callable[[C, JobFacts], Cost] = field(default=default_cost)
     """Resources that a job will need, estimated before the run."""
     check: Callable[[C, Facts], Iterable[Finding]] = field(default=no_findings)
@@ -305,6 +308,13 @@ class Step(Generic[P, C]):
     not fit into memory."""
     labels: bool = False
     """Whether a failed job leaves a gap in the map."""
+
+    def __post_init__(self) -> None:
+        for name in ("name", "group", "about", "task"):
+            if not (isinstance(value := getattr(self, name), str) and value):
+                raise ValueError(f"step {self.name}: {name} is {value!r}; expected a text")
+        if not callable(self.run):
+            raise ValueError(f"step {self.name}: run is {self.run!r}; expected a function of a JobContext")
 
     @property
     def all_needs(self) -> Mapping[str, Need]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from iota2.chains import chain_of
-from iota2.config.options.chain import GROUPS
 from iota2.config.options.schema import Config
 from iota2.core.builder import Chain
 from iota2.core.graph import Resources, Step
@@ -27,6 +26,8 @@ SCHEDULERS: Mapping[str, EngineName] = {
 }
 """Engines by their names in the legacy program."""
 
+MAX_WORKERS = 10_000
+"""Maximum number of workers."""
 MAX_WORD_CHARACTERS = 60
 """Maximum length of a word of the command line in a message."""
 
@@ -60,8 +61,8 @@ def chosen_steps(steps: Sequence[Step], config: Config, options: Options) -> lis
     chain = chain_of(config)
     asked = _bounds(config, options)
     numbers = [chain.numbers[step.name] for step in steps]
-    first = max(bound.first for bound in asked if bound.begins)
-    last = min(bound.last for bound in asked if not bound.begins)
+    first = max((bound.first for bound in asked if bound.begins), default=1)
+    last = min((bound.last for bound in asked if not bound.begins), default=len(chain.steps))
     chosen = [(step, first <= number <= last) for step, number in zip(steps, numbers, strict=True)]
     if not any(run for _, run in chosen):
         raise UserError(_nothing_left(asked, first, last, steps, chain))
@@ -101,12 +102,16 @@ class _Bound:
 
 
 def _bounds(config: Config, options: Options) -> list[_Bound]:
-    """Requested first and last steps, from the command line or the configuration, and from ``Iota2.py``."""
+    """Requested first and last steps, from the command line or the configuration, and from ``Iota2.py``.
+
+    Defaults of the configuration are no bounds.
+    """
     firsts = {"--first-step": options.first_step, "-starting_step": options.starting}
     lasts = {"--last-step": options.last_step, "-ending_step": options.ending}
-    if options.first_step is None:
+    written = config.chain.model_fields_set
+    if options.first_step is None and "first_step" in written:
         firsts["chain.first_step"] = config.chain.first_step
-    if options.last_step is None:
+    if options.last_step is None and "last_step" in written:
         lasts["chain.last_step"] = config.chain.last_step
     chain = chain_of(config)
     return [
@@ -131,9 +136,8 @@ def _bound(chain: Chain, option: str, asked: int | str, *, begins: bool) -> _Bou
             )
         number = int(text)
         return _Bound(option, begins, f"step {number} ({chain.names[number]})", number, number)
-    if group := _spelled(text, [*GROUPS, *chain.groups]):
-        order = chain.groups if group in chain.groups else GROUPS
-        before = sum(order.index(step.group) < order.index(group) for step in chain.steps if step.group in order)
+    if group := _spelled(text, chain.order):
+        before = sum(chain.order.index(step.group) < chain.order.index(group) for step in chain.steps)
         size = sum(step.group == group for step in chain.steps)
         return _Bound(option, begins, f"group {group}", before + 1, before + size)
     if name := _spelled(text, chain.numbers):

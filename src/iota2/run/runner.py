@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
+import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -97,7 +99,7 @@ def _run_once(config: Config, options: Options, watcher: Watcher) -> dict[str, J
             if outlook.removed is not None:
                 outlook = _emptied(config, outlook, options, watcher)
             mine = may_make(whole)
-            prepare(whole.root, mine, chain_of(config).folders, remove=False)
+            prepare(whole.root, mine, chain_of(config).folders, steps=whole.numbers, remove=False)
             if left := left_over(whole.root, mine):
                 watcher.say(_left_over_note(whole.root, left))
             write_survey(outlook.texts)
@@ -261,16 +263,21 @@ def products(config: Config) -> list[tuple[Path, str]]:
     root, made = config.chain.output_path, chain_of(config).products
     known = [artifact for artifact in layout.products() if artifact in made]
     asked = [artifact for artifact in dict.fromkeys((*known, *made)) if artifact.when(config)]
-    seeds = range(config.arg_train.runs)
-    found = [(path, artifact.about) for artifact in asked for path in _paths(root, artifact, seeds)]
+    values = {"tile": config.chain.list_tile, "seed": range(config.arg_train.runs)}
+    found = [(path, artifact.about) for artifact in asked for path in _paths(root, artifact, values)]
     return [(path, about) for path, about in dict.fromkeys(found) if path.exists()]
 
 
-def _paths(root: Path, artifact: Artifact, seeds: Iterable[int]) -> list[Path]:
-    """The paths of a product for some seeds, and for all values of its other axes that exist on disk."""
-    if set(artifact.axes) <= {"seed"}:
-        return [root / artifact.path.format(seed=seed) for seed in seeds]
-    return sorted(root.glob(re.sub(r"{\w+}", "*", artifact.path)))
+def _paths(root: Path, artifact: Artifact, values: Mapping[str, Sequence[str | int]]) -> list[Path]:
+    """The paths of a product for ``values`` of some axes, and for all values of its other axes that exist on disk."""
+    axes = [axis for axis in artifact.axes if axis in values]
+    paths: list[Path] = []
+    for chosen in itertools.product(*(values[axis] for axis in axes)):
+        path = artifact.path
+        for axis, value in zip(axes, chosen, strict=True):
+            path = path.replace(f"{{{axis}}}", glob.escape(str(value)))
+        paths += sorted(root.glob(re.sub(r"{\w+}", "*", path)))
+    return paths
 
 
 def closing_remarks(config: Config) -> list[Remark]:

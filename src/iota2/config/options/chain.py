@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, PrivateAttr, create_model, field_validator
 from pyproj import CRS
@@ -16,29 +16,10 @@ from pyproj.exceptions import CRSError
 
 from iota2.config.options.fields import AnyPath, Day, InputFile, InputFolder, Section, Source, VectorFile, Words
 from iota2.config.s1_ini import RadarSettings, read_s1_ini
+from iota2.core.builder import GROUPS, Group
 from iota2.core.words import some
 from iota2.io.archive.specs import folder_options
 from iota2.options import About, Options, idle, needed, option, planned
-
-Group = Literal[
-    "init",
-    "sampling",
-    "dimred",
-    "learning",
-    "classification",
-    "mosaic",
-    "validation",
-    "regularisation",
-    "crown",
-    "mosaictiles",
-    "vectorisation",
-    "simplification",
-    "smoothing",
-    "clipvectors",
-    "lcstatistics",
-]
-GROUPS: tuple[str, ...] = get_args(Group)
-"""Groups of steps, in the order of a run."""
 
 MAX_TILES = 10_000
 """Maximum number of tiles of a run; Sentinel-2 has 56,984."""

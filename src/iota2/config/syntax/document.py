@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from iota2.core.files import read_bytes
-from iota2.errors import ConfigError, remedy_of
+from iota2.errors import ConfigError, OptionPath, option_name, remedy_of
 
 MAX_DEPTH = 40
 """Maximum nesting depth of brackets."""
@@ -66,10 +66,6 @@ class Document:
     sections: tuple[SectionText, ...]
 
 
-OptionPath = Sequence[str | int]
-"""Section, key, then keys and list positions inside the value."""
-
-
 @dataclass(frozen=True)
 class Places:
     """Lines of the options in a configuration file, by their present names."""
@@ -91,7 +87,7 @@ class Places:
 
         Other options in the message get their lines too.
         """
-        line, name = self.line(option), ".".join(map(str, option))
+        line, name = self.line(option), option_name(option)
         text = self._with_lines(text, name)
         named = f"{name}: {text}" if name else text
         return line, f"line {line}: {named}" if line else named

@@ -215,9 +215,8 @@ def working_geobox(
     """
     same_units = CRS(proj).units == CRS(crs_name(native)).units
     if spatial_resolution is None and not same_units:
-        raise ConfigError(
-            [f"chain.spatial_resolution: needed, since the units of {proj} differ from those of the images"]
-        )
+        text = f"needed, since the units of {proj} differ from those of the images"
+        raise ConfigError.about(("chain", "spatial_resolution"), text)
     if working_grid == "native":
         return rescaled(native, (same_units and spatial_resolution) or resolution(native))
     corners = native.boundingbox

@@ -239,7 +239,8 @@ def _from_api(harvest: _FoundItems) -> None:
         if value is None
     ]
     if lacking:
-        raise InputError(f"chain.stac_items: {search.source} is an API, which needs {' and '.join(lacking)}; give it.")
+        text = f"{search.source} is an API, which needs {' and '.join(lacking)}; give it."
+        raise InputError.about(("chain", "stac_items"), text)
     with session() as opened, warnings.catch_warnings():
         warnings.simplefilter("ignore", PystacClientWarning)  # about links and conformance that are not needed here
         try:

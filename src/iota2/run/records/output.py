@@ -26,6 +26,8 @@ _SYSTEM = ("/proc", "/sys", "/dev")
 """Folders of the operating system that cannot contain files of users."""
 OUTPUT_LIST = layout.OUTPUTS.path
 """List of all outputs that runs in this folder have planned, one path per line."""
+_LOGS = "logs/"
+"""Folder of the log folders of steps, which the list of outputs contains too: steps of the user may be renamed."""
 MAX_PARTS = 16
 """Maximum number of parts of an output's path."""
 _COMPANIONS = (".aux.xml", ".ovr")
@@ -62,7 +64,7 @@ def require_usable(root: Path) -> None:
     Usable folders are empty, made by this program, or missing below a writable folder.
     """
     if problem := _unusable(root):
-        raise OutputError(f"chain.output_path: {problem}")
+        raise OutputError.about(("chain", "output_path"), problem)
 
 
 def _unusable(root: Path) -> str | None:
@@ -164,18 +166,20 @@ def claim(root: Path) -> None:
         raise OutputError(f"chain.output_path: cannot write into {root}: {system_text(err)}") from err
 
 
-def prepare(root: Path, outputs: Iterable[str], folders: Iterable[str] = (), *, remove: bool) -> None:
+def prepare(
+    root: Path, outputs: Iterable[str], folders: Iterable[str] = (), *, steps: Iterable[str] = (), remove: bool
+) -> None:
     """Create the folders of a claimed output; with ``remove``, delete outputs of earlier runs first.
 
     ``folders`` are those of the builders, in addition to those of every run. ``outputs`` are the files and folders that
-    this run may make, relative to ``root``. OutputError, without deleting anything, if the folder contains files that
-    no run has planned.
+    this run may make, relative to ``root``; ``steps`` are the names of its steps, which have log folders. OutputError,
+    without deleting anything, if the folder contains files that no run has planned.
     """
     if remove:
         empty(root, removable(root))
     mine = set(outputs)
     require_ours(root, mine)
-    made = mine.union(_made(root))
+    made = mine.union(_made(root), (f"{_LOGS}{step}" for step in steps))
     for folder in (*layout.FOLDERS, *folders):
         (root / folder).mkdir(parents=True, exist_ok=True)
     make_way(root / OUTPUT_LIST)
@@ -199,7 +203,8 @@ def require_ours(root: Path, outputs: Iterable[str]) -> None:
 
 def left_over(root: Path, outputs: Iterable[str]) -> list[str]:
     """Existing outputs of earlier runs that are not in ``outputs``, products first."""
-    unmade = sorted(set(_made(root)).difference(outputs), key=lambda name: (not layout.is_product(name), name))
+    earlier = (name for name in _made(root) if not name.startswith(_LOGS))
+    unmade = sorted(set(earlier).difference(outputs), key=lambda name: (not layout.is_product(name), name))
     return [name for name in unmade if (root / name).exists()]
 
 
@@ -254,7 +259,9 @@ def removable(root: Path, steps: Iterable[str] = ()) -> list[Path]:
             f"chain.remove_output_path: {root / layout.MARK} is a symbolic link, so its lists may belong to another "
             "folder; nothing was removed. Choose another output folder."
         )
-    made, known = set(_made(root)), frozenset((*(step.name for step in _STEPS), *steps))
+    made = set(_made(root))
+    earlier = (name.removeprefix(_LOGS) for name in made if name.startswith(_LOGS))
+    known = frozenset((*(step.name for step in _STEPS), *steps, *earlier))
     names = list(_files(root))
     foreign = [name for name in names if not _is_own(name, made, known)]
     if foreign:

@@ -184,7 +184,8 @@ def _record_reasons(
         yield ("no record of it",)
         return
     if record.version != job.step.version:
-        yield (f"version of the step: {record.version} → {job.step.version}",)
+        versions = f"version of the step: {record.version} → {job.step.version}"
+        yield (f"{job.step.source} changed" if job.step.source else versions,)
     if record.params != params:
         yield words.parameters(job, record.params, params)
     wanted = set(inputs)
@@ -206,10 +207,10 @@ def _first(groups: Iterator[Sequence[str]]) -> str | None:
 
 def all_reasons(job: Job, verdict: Verdict, words: Words) -> list[str]:
     """All reasons for a verdict, that of ``assess`` first."""
-    known = _record_reasons(job, verdict.record, verdict.params, job.reads, verdict.known, words=words)
-    found = [change for changes in known for change in changes] if verdict.record is not None else []
+    groups = [*_record_reasons(job, verdict.record, verdict.params, job.reads, verdict.known, words=words)]
+    found = [change for changes in groups for change in changes] if verdict.record is not None else []
     failed = _failed_reason(words.failure(job.id))
-    first = [] if found and verdict.reason.startswith(f"{found[0]} (+ ") else [verdict.reason]
+    first = [] if verdict.reason == _first(iter(groups)) else [verdict.reason]
     return list(dict.fromkeys([*first, *found, *([failed] if failed else [])]))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
@@ -10,17 +9,12 @@ from typing import TypeVar
 
 from iota2.chains import chain_of
 from iota2.config.options.schema import Config
-from iota2.config.places import KEYS
 from iota2.core.builder import Ask
-from iota2.errors import ConfigError, InputProblems, MissingField, UserError, message_of
+from iota2.errors import ConfigError, InputProblems, MissingField, OptionPath, UserError, message_of
 
 T = TypeVar("T")
-Option = tuple[str | int, ...]
-"""An option: section, key, and keys of a part of the value; empty if unknown."""
 MAX_SHOWN = 20
 """Maximum number of problems of one option in a message."""
-_NAMED = re.compile(r"([A-Za-z]\w*(?:\.\w+)+): ")
-"""Pattern of an option at the beginning of a message."""
 
 
 class Problems:
@@ -30,8 +24,9 @@ class Problems:
     """
 
     def __init__(self, config: Config, broken: Set[str] = frozenset()) -> None:
-        self.config, self.broken, self.asks = config, broken, chain_of(config).asks
-        self._found: dict[tuple[Option, str], None] = {}
+        self.config, self.broken = config, broken
+        self.asks: Set[Ask] = chain_of(config).asks if self.builders_known else frozenset({"images"})
+        self._found: dict[tuple[OptionPath, str], None] = {}
 
     @property
     def exist(self) -> bool:
@@ -40,8 +35,8 @@ class Problems:
 
     def lines(self) -> list[tuple[int, str]]:
         """Line (0 for an option that is not set) and text of each problem, sorted by line."""
-        counts: Counter[Option] = Counter(option for option, _ in self._found)
-        listed: Counter[Option] = Counter()
+        counts: Counter[OptionPath] = Counter(option for option, _ in self._found)
+        listed: Counter[OptionPath] = Counter()
         lines = []
         for option, text in self._found:
             listed[option] += 1
@@ -52,6 +47,11 @@ class Problems:
                 lines.append(self.config.places.with_line(option, f"… and {count - MAX_SHOWN} more problems"))
         return sorted(dict.fromkeys(lines), key=lambda pair: pair[0])
 
+    @property
+    def builders_known(self) -> bool:
+        """Whether the builders are known; otherwise only images are inspected, which all builders need."""
+        return self.usable("builders.builders_class_name", "builders.builders_paths")
+
     def usable(self, *options: str) -> bool:
         """Whether these options and their sections are valid."""
         return self.broken.isdisjoint({*options, *(option.partition(".")[0] for option in options)})
@@ -60,12 +60,8 @@ class Problems:
         """Whether this kind of input data is needed and checked before the run."""
         return ask in self.asks and self.config.chain.check_inputs
 
-    def add(self, option: Option, text: str) -> None:
-        """Add a problem. A text that begins with the name of an option is assigned to that option."""
-        if match := _NAMED.match(text):
-            section, key, *_ = named = match[1].split(".")
-            if key in KEYS.get(section, ()):
-                option, text = (*named,), text[match.end() :]
+    def add(self, option: OptionPath, text: str) -> None:
+        """Add a problem."""
         self._found[option, text] = None
 
     def attempt(self, read: Callable[[], T], *option: str | int) -> T | None:
@@ -77,9 +73,11 @@ class Problems:
                 self.add(about or option, text)
         except ConfigError as err:
             where = "" if err.source in ("", str(self.config.source)) else f"{err.source}: "
-            for text in err.problems:
-                self.add(option, where + text)
-        except (UserError, OSError) as err:
+            for text in (err.text,) if err.option else err.problems:
+                self.add(err.option or option, where + text)
+        except UserError as err:
+            self.add(err.option or option, err.text)
+        except OSError as err:
             self.add(option, message_of(err))
         return None
 

@@ -12,9 +12,10 @@ from iota2.config.options.schema import Config
 from iota2.core.remarks import Remark
 from iota2.core.tables import REGION, SINGLE_REGION
 from iota2.core.words import did_you_mean
+from iota2.errors import OptionPath
 from iota2.io.tables.reference import read_regions
 from iota2.run.survey.images import Images
-from iota2.run.survey.problems import Option, Problems, about_field
+from iota2.run.survey.problems import Problems, about_field
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def _read_regions(config: Config) -> gpd.GeoDataFrame | None:
         return read_regions(chain.region_path, chain.region_field, chain.proj)
 
 
-def _unknown_models(config: Config, regions: gpd.GeoDataFrame | None) -> list[tuple[Option, str]]:
+def _unknown_models(config: Config, regions: gpd.GeoDataFrame | None) -> list[tuple[OptionPath, str]]:
     """Problems of ``per_model`` entries with an unknown region."""
     if regions is None and config.chain.region_path:
         return []  # the file cannot be read, which is reported already

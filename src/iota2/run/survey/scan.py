@@ -193,7 +193,8 @@ def scenes_of(
     chain = config.chain
     there = {name for series in found.values() for one in series for name in (one.spec.section, one.spec.name)}
     if chain.reference_sensor and chain.reference_sensor not in there and len(found) == len(chain.list_tile):
-        raise InputError(f"chain.reference_sensor: no tile has images of {chain.reference_sensor}. Name another one.")
+        text = f"no tile has images of {chain.reference_sensor}. Name another one."
+        raise InputError.about(("chain", "reference_sensor"), text)
     references = {tile: reference_series(chain.reference_sensor, series) for tile, series in found.items()}
     main = reference_series(chain.reference_sensor, [*references.values()]) if references else None
     scenes: dict[str, Scene] = {}

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TextIO
 
+from iota2.chains.user_builders import position_of
 from iota2.core.graph import JobContext
 from iota2.core.words import printable
 from iota2.errors import REMEDIES, Iota2Error, message_of, system_text
@@ -98,9 +99,10 @@ def run_task(task: Task, needed: Sequence[JobResult] = ()) -> JobResult:
     died = read_heartbeat(task.root, task.id)
     reset_peak()
 
-    def failed(error: Exception, message: str = "") -> JobResult:
-        seconds, message = time.perf_counter() - started, message or message_of(error)
-        return JobResult(task.id, "failed", seconds, message, None, damage_of(error), begun, worker, peak_mib())
+    def failed(error: BaseException, message: str = "") -> JobResult:
+        seconds, message = time.perf_counter() - started, message or position_of(error) + message_of(error)
+        damage = damage_of(error) if isinstance(error, Exception) else None
+        return JobResult(task.id, "failed", seconds, message, None, damage, begun, worker, peak_mib())
 
     result: JobResult | None = None
     try:
@@ -108,7 +110,7 @@ def run_task(task: Task, needed: Sequence[JobResult] = ()) -> JobResult:
             try:
                 _run(task)
                 record = _record(task, inputs, time.perf_counter() - started)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 result = failed(error)
                 print(printable(_explain(error)), file=sys.stderr)
                 print(f"failed after {result.seconds:.2f} s; peak memory of the process {result.peak} MiB")
@@ -142,10 +144,10 @@ def _run(task: Task) -> None:
         task.run(task.context)
     missing = [str(path) for path in outputs if not path.exists()]
     if missing:
-        raise RuntimeError(f"{task.id} ended without making {', '.join(missing)}")
+        raise RuntimeError(f"ended without making {', '.join(missing)}")
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: BaseException) -> str:
     """The message of an expected error; the whole traceback for others."""
     if isinstance(error, Iota2Error):
         return f"{type(error).__name__}: {error}"

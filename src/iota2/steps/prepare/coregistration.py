@@ -189,29 +189,29 @@ def _sentence(one: Alignment) -> str:
 def check(config: Config, facts: Facts) -> Iterator[Finding]:
     """Problems of the reference image for these tiles, from its header; else notes on tiles that are too small."""
     problems = [*_problems(config.coregistration, facts.scenes)]
-    yield from (Finding(text, ("coregistration", "vhr_path")) for text in problems)
+    yield from (Finding(text, ("coregistration", option)) for option, text in problems)
     if not problems:
         yield from map(Finding.about, _remarks(config.coregistration, facts.scenes))
 
 
-def _problems(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[str]:
-    """Problems of the reference image or of a band to compare, one sentence each."""
+def _problems(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[tuple[str, str]]:
+    """Problems of the reference image or of a band to compare: the option, and one sentence."""
     sensors = {sensor.spec.section: sensor.spec.band_names for scene in scenes.values() for sensor in optical(scene)}
     for name, bands in sensors.items():
         if given.band_src > len(bands):
             found = f"{name} has {len(bands)} bands ({', '.join(bands)})"
-            yield f"coregistration.band_src: {found}; expected a number up to {len(bands)}, got {given.band_src}."
+            yield "band_src", f"{found}; expected a number up to {len(bands)}, got {given.band_src}."
     assert given.vhr_path is not None, "the step is active"
     try:
         grid = reference_grid(ReferenceImage(given.vhr_path, given.band_ref))
     except InputError as err:
-        yield str(err)
+        yield "vhr_path", str(err)
         return
     for tile, scene in scenes.items():
         if share_shown(scene.geobox, grid) == 0:
             yield (
-                f"coregistration.vhr_path: {given.vhr_path} does not overlap tile {tile}. Give an image that shows all "
-                "tiles, or run the others apart."
+                "vhr_path",
+                f"{given.vhr_path} does not overlap tile {tile}. Give an image of all tiles, or run the others apart.",
             )
 
 

@@ -1,0 +1,116 @@
+"""Builders whose steps do not fit together are rejected before any input is read, with the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from iota2 import layout
+from iota2.chains import BUILDERS, SURVEY
+from iota2.chains.checks import chain_problems
+from iota2.core.builder import GROUPS, Ask, Builder, Chain
+from iota2.core.graph import Artifact, JobContext, Need, Step, first, optional
+
+KNOWN = [step for builder in BUILDERS for step in builder.steps]
+FILE = Artifact("final/file_{tile}.txt", "A file.")
+OTHER = Artifact("final/other_{tile}.txt", "A file.")
+
+
+def write(job: JobContext) -> None:
+    """Function of all steps here, which never run."""
+
+
+def step(
+    name: str = "mine",
+    task: str = "mine_{tile}",
+    needs: Mapping[str, Artifact | Need] | None = None,
+    makes: Artifact = FILE,
+    group: str = "init",
+) -> Step:
+    return Step(name, group, "Write a file.", task, write, ("tile",), needs or {}, {"file": makes})
+
+
+def builder(*steps: Step, options: tuple[str, ...] = (), folders: Mapping[str, str] | None = None) -> Builder:
+    return Builder("Mine", "A file.", steps, frozenset({"images"}), options=options, folders=folders or {})
+
+
+def problems(*builders: Builder) -> list[str]:
+    return [*chain_problems(Chain(builders), SURVEY, KNOWN)]
+
+
+def test_builders_of_the_program_and_a_sound_builder_have_no_problems() -> None:
+    assert problems(*BUILDERS) == []
+    assert problems(builder(step(needs={"scene": layout.SCENE}))) == []
+    assert problems(builder(step(needs={"other": optional(OTHER)}))) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (builder(), "builder Mine has no steps"),
+        (builder(step("../x")), "step '../x': expected a name of letters"),
+        (builder(step(task="a/{tile}")), "the job name 'a/{tile}' contains '/'"),
+        (builder(step(task="mine")), "the job name 'mine' lacks {tile}, so several jobs would have one name"),
+        (builder(step(task="{tile}_{tiel}")), "{tiel} in the job name {tile}_{tiel} is unknown; did you mean 'tile'?"),
+        (builder(step(makes=Artifact("a_{til}", "."))), "{til} in the path a_{til} is unknown; did you mean 'tile'?"),
+        (builder(step(makes=Artifact("../a_{tile}", "."))), "../a_{tile} must be relative to the output folder"),
+        (builder(step(makes=Artifact("/a_{tile}", "."))), "/a_{tile} must be relative to the output folder"),
+        (builder(step(makes=Artifact("logs/a_{tile}", "."))), "and not in .iota2 or logs"),
+        (builder(step(makes=Artifact(".iota2/a_{tile}", "."))), "and not in .iota2 or logs"),
+        (builder(step(), folders={"../a": "."}), "the folder ../a must be relative"),
+        (builder(step(), options=("chain.prj",)), "option 'chain.prj' does not exist; did you mean 'chain.proj'?"),
+        (builder(step("a"), step("b")), "steps a and b both make final/file_{tile}.txt"),
+        (builder(step(needs={"other": OTHER})), "which no step makes: add a step that makes it, or correct the path"),
+        (builder(step(needs={"other": first(OTHER, FILE)})), "needs final/other_{tile}.txt or final/file_{tile}.txt"),
+        (builder(step(needs={"file": FILE})), "which it makes itself"),
+        (builder(step("a", needs={"other": OTHER}), step("b", makes=OTHER)), "which step b makes later: put b first"),
+        (
+            builder(step(needs={"validity": layout.VALIDITY})),
+            "which step PixelValidity makes: add iota2.steps.prepare.validity.STEP to the steps",
+        ),
+    ],
+)
+def test_a_builder_that_cannot_run_is_explained(wrong: Builder, message: str) -> None:
+    assert any(message in problem for problem in problems(wrong)), problems(wrong)
+
+
+def test_the_order_of_the_builders_does_not_matter_and_own_groups_keep_their_place() -> None:
+    late = builder(step("late", group="mosaic"), step("own", "own_{tile}", makes=OTHER, group="mine"))
+    for builders in ((*BUILDERS, late), (late, *BUILDERS)):
+        assert problems(*builders) == []
+        groups = Chain(builders).groups
+        assert [group for group in groups if group in GROUPS] == [group for group in GROUPS if group in groups]
+        assert groups.index("mine") == groups.index("mosaic") + 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": 5}, "a builder has the name 5; expected a text"),
+        ({"steps": [step()]}, "steps must be a tuple of Step"),
+        ({"steps": (layout,)}, "steps must be a tuple of Step"),
+    ],
+)
+def test_a_builder_of_other_types_is_rejected(arguments: Mapping[str, object], message: str) -> None:
+    given = {"name": "Mine", "about": ".", "steps": (step(),), "asks": frozenset({"images"})}
+    with pytest.raises(ValueError, match=message):
+        Builder(**{**given, **arguments})  # type: ignore[arg-type]
+
+
+def test_a_step_without_a_function_is_rejected() -> None:
+    with pytest.raises(ValueError, match="step mine: run is None; expected a function"):
+        Step("mine", "init", ".", "mine_{tile}", None, ("tile",), {}, {"file": FILE})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("ask", "options"),
+    [
+        ("images", set()),
+        ("reference", {"chain.ground_truth", "chain.data_field"}),
+        ("classes", {"chain.nomenclature_path", "chain.color_table"}),
+    ],
+)
+def test_input_data_have_mandatory_options(ask: Ask, options: set[str]) -> None:
+    one = Builder("Mine", ".", (step(),), frozenset({"images", ask}), options=("chain.region_path",))
+    assert one.mandatory == {"chain.region_path", *options}
