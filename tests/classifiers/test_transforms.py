@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -160,3 +161,41 @@ def test_a_classifier_of_another_package_is_one_registration(tmp_path: Path) -> 
             register("constant", "Another.", "other:Constant")
     finally:
         del KINDS["constant"]
+
+
+class Slope(Constant):
+    """Class 1 where the first band rises from the first date to the last, else class 0."""
+
+    needs_series = True
+
+    def fit(self, x: np.ndarray, y: np.ndarray, *, weight: np.ndarray | None, seed: int) -> None:
+        assert x.ndim == 3
+        self.n_features, self.n_classes = x.shape[1] * x.shape[2], len(np.unique(y))
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        rises = x[:, -1, 0] > x[:, 0, 0]
+        return np.stack([~rises, rises], axis=1).astype(np.float64)
+
+
+def series_recipe(**changes: Any) -> FeatureRecipe:
+    sensor = SensorRecipe("Own", ("RED", "NIR"), {}, ("20200101", "20200201", "20200301"), indices=())
+    return FeatureRecipe((replace(sensor, **changes),))
+
+
+def test_a_classifier_of_series_gets_dates_and_bands() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 6)).astype(np.float32)
+    y = np.arange(40) % 2 + 1
+    register("slope", "Rises.", f"{__name__}:Slope")
+    try:
+        model = train_model("slope", {"column": 0}, x, y, recipe=series_recipe(), seed=0, region="1", threads=1)
+        block = FeatureBlock(x.T.reshape(6, 5, 8), series_recipe().names, np.ones((5, 8), np.uint8))
+        labels = model.predict(block, np.ones((5, 8), bool)).labels
+        np.testing.assert_array_equal(labels.ravel(), np.where(x[:, 4] > x[:, 0], 2, 1))
+        for other in (series_recipe(static=True), series_recipe(indices=("Brightness",))):
+            assert other.series_shape is None
+            wide = np.resize(x, (40, len(other.names)))
+            with pytest.raises(ModelError, match="needs series: the bands of one sensor"):
+                train_model("slope", {"column": 0}, wide, y, recipe=other, seed=0, region="1", threads=1)
+    finally:
+        del KINDS["slope"]

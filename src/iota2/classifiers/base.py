@@ -23,6 +23,11 @@ class ModelError(UserError):
     """A model folder that cannot be used: incomplete, damaged, of a newer format, or inconsistent."""
 
 
+SERIES_NEEDED = (
+    "the classifier needs series: the bands of one sensor on each date and no other feature. Set arg_train.features to "
+    "[], remove additional features, and use one sensor"
+)
+
 FitTransform = Callable[[np.ndarray], "Transform"]
 """Function that fits a transform to training samples, (sample, feature) float32."""
 
@@ -35,7 +40,8 @@ class Classifier(Protocol):
     missing: ClassVar[str]
     """Treatment of missing values, one sentence."""
     needs_series: ClassVar[bool]
-    """Whether it reads features as a series, (date, band), and so accepts only recipes of this shape."""
+    """Whether samples have the shape of a series: ``fit`` and ``predict_proba`` get ``x`` as (sample, date, band), from
+    recipes with ``series_shape`` only; ``n_features`` is the number of dates times that of bands."""
     loaded_share: ClassVar[float]
     """Bytes of memory of a loaded model per byte of its files."""
     transforms: ClassVar[tuple[FitTransform, ...]]
@@ -116,6 +122,14 @@ class ReadsBlocks(Protocol):
         ``at`` (n,) are ascending positions. Bit-identical to ``predict_proba(values[:, at].T)``. ``ValueError`` for NaN
         at these pixels.
         """
+
+
+def as_series(x: np.ndarray, recipe: FeatureRecipe) -> np.ndarray:
+    """Samples (sample, feature) as (sample, date, band); ``ModelError`` if the recipe's features are not a series."""
+    shape = recipe.series_shape
+    if shape is None or x.shape[1] != shape[0] * shape[1]:
+        raise ModelError(SERIES_NEEDED)
+    return np.ascontiguousarray(x).reshape(len(x), *shape)
 
 
 def transformed(transforms: Sequence[Transform], x: np.ndarray) -> np.ndarray:
@@ -209,11 +223,16 @@ class Model:
 
     @property
     def _probabilities(self) -> Probabilities:
-        if self.transforms:
-            return of_rows(lambda x: self.classifier.predict_proba(transformed(self.transforms, x)))
+        if self.transforms or self.classifier.needs_series:
+            return of_rows(lambda x: self.classifier.predict_proba(self._inputs(x)))
         if isinstance(self.classifier, ReadsBlocks):
             return self.classifier.predict_pixels
         return of_rows(self.classifier.predict_proba)
+
+    def _inputs(self, x: np.ndarray) -> np.ndarray:
+        """What the classifier gets for samples (sample, feature): transformed, and as series if it needs them."""
+        x = transformed(self.transforms, x)
+        return as_series(x, self.recipe) if self.classifier.needs_series else x
 
     def _require_names(self, names: tuple[str, ...]) -> None:
         expected = self.recipe.names

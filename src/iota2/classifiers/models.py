@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from iota2 import __version__
-from iota2.classifiers.base import Model, ModelError, Training, Transform
+from iota2.classifiers.base import Model, ModelError, Training, Transform, as_series
 from iota2.classifiers.card import card_text
 from iota2.classifiers.registry import KINDS, untrained
 from iota2.classifiers.transforms import LOADERS
@@ -54,7 +54,7 @@ def train_model(
     ``parameters`` come from ``validate_options``, ``weight`` is (sample,). One class, and one sample, are enough. The
     result depends on the samples in their order, the parameters, ``seed`` and ``region``, not on ``threads``. Raises
     ``InputError`` for no samples, values that are not finite, a number of features other than the recipe's, and codes
-    out of range.
+    out of range; ``ModelError`` if the classifier needs series and the recipe has other features.
     """
     title = f"region {region}, random seed {seed}"
     x, y = np.asarray(x, np.float32), np.asarray(y)
@@ -66,7 +66,8 @@ def train_model(
     for fit in classifier.transforms:
         transforms.append(fit(x))
         x = transforms[-1].apply(x)
-    classifier.fit(x, y, weight=weight, seed=drawn)
+    given = as_series(x, recipe) if classifier.needs_series else x
+    classifier.fit(given, y, weight=weight, seed=drawn)
     meta = Training(
         kind=classifier_name,
         region=region,

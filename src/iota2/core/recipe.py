@@ -99,6 +99,15 @@ class FeatureRecipe:
         return tuple(f"value_{k}" for k in range(len(names))) if self.standard_labels else names
 
     @property
+    def series_shape(self) -> tuple[int, int] | None:
+        """(dates, bands) if the features are the bands of one sensor, date by date; otherwise None."""
+        if len(self.sensors) != 1 or self.sensors[0].static or not self.sensors[0].copy_input:
+            return None
+        (sensor,) = self.sensors
+        shape = len(sensor.dates), len(sensor.bands)
+        return shape if shape[0] * shape[1] == len(self.names) else None
+
+    @property
     def halos(self) -> dict[str, int]:
         """By sensor, number of pixels around a block on which its features depend."""
         return {sensor.sensor: sensor.halo for sensor in self.sensors}

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import shapely
 
+from iota2.classifiers.base import SERIES_NEEDED
+from iota2.classifiers.registry import KINDS
 from iota2.config.options.sensors import PLACES
 from iota2.config.recipes import build_recipe, recipe_params
 from iota2.core.recipe import FeatureRecipe
@@ -97,7 +99,16 @@ def _recipe(problems: Problems, scenes: Mapping[str, Scene]) -> FeatureRecipe | 
     """The recipe; None if options of features or dates have problems."""
     if any(option.partition(".")[0] not in ("chain", "arg_classification") for option in problems.broken):
         return None
-    return problems.attempt(lambda: build_recipe(scenes, recipe_params(problems.config)))
+    recipe = problems.attempt(lambda: build_recipe(scenes, recipe_params(problems.config)))
+    if recipe and _needs_series(problems) and recipe.series_shape is None:
+        problems.add(("arg_train", "classifier"), f"{SERIES_NEEDED}.")
+    return recipe
+
+
+def _needs_series(problems: Problems) -> bool:
+    """Whether the classifier, if the run trains one, learns from series of bands only."""
+    kind = KINDS.get(problems.config.arg_train.classifier) if "reference" in problems.asks else None
+    return kind is not None and kind.implementation.needs_series
 
 
 def _sensors_usable(problems: Problems) -> bool:
