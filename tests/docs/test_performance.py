@@ -50,7 +50,7 @@ def test_figures_survive_the_file(tmp_path: Path) -> None:
     figures.add("stages", "decode", [1.0, 2.0, 4.0], pixels=1e6, cores=2, megapixels=1.0)
     figures.write(tmp_path / "results.json")
     (read,) = read_results(tmp_path / "results.json")["figures"]
-    assert read == figures.found[0]
+    assert read == figures.entries[0]
     assert (read.median, read.quartiles, read.rounds) == (4.0, (3.0, 6.0), 3)
 
 
@@ -75,7 +75,7 @@ def test_a_target_without_figures_is_not_measured() -> None:
 
 
 def test_the_step_is_compared_with_the_sum_of_its_stages() -> None:
-    stages = ("decode", "series", "features, gap filling included", "forest", "write")
+    stages = ("decode", "series", "features, including gap filling", "forest", "write")
     alone = [replace(CLASSIFICATION, group="stages", name=name, median=2.0) for name in stages]
     about = _named("sum of its stages")
     assert "1.2 ×" in _line(targets_text([CLASSIFICATION, *alone]), about)
