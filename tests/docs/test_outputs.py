@@ -28,8 +28,8 @@ def _written() -> set[str]:
 
 def _explained() -> list[str]:
     """Patterns in the first table of differences of the page."""
-    page = text_of(ROOT / "docs/reference/outputs.md").partition("## Compared with the tree")[2]
-    return re.findall(r"^\| `([^`]+)` \|", page.partition("These have another content")[0], re.MULTILINE)
+    page = text_of(ROOT / "docs/reference/outputs.md").partition("## Differences from the original iota2")[2]
+    return re.findall(r"^\| `([^`]+)` \|", page.partition("These files have different content")[0], re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", KNOWN)
