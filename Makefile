@@ -1,4 +1,4 @@
-# Daily work in a few commands; each makes the environment it needs in .venv.
+# Commands of daily work. Each creates the environment in .venv if needed.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -7,32 +7,32 @@ BIN := .venv/bin
 help:            ## Show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-demo: .venv/ready  ## Make up a Sentinel-2 archive in demo/ and map it
+demo: .venv/ready  ## Create a synthetic Sentinel-2 archive in demo/ and map it
 	$(BIN)/iota2 demo demo
 
-test: lint suite   ## Everything that must hold before a change lands
+test: lint suite   ## All checks of a change: lint, then suite
 
-suite: .venv/ready
+suite: .venv/ready ## Run the tests, without those that take minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not long"
 
-long: .venv/ready  ## Tests that take minutes: clusters, several hosts, full and slow disks, many deaths, maps of every sensor
+long: .venv/ready  ## Run tests that take minutes: clusters, several hosts, full and slow disks, dying workers, maps of every sensor
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 
-lint: .venv/ready
+lint: .venv/ready  ## Run ruff, mypy and import rules, and check that the reference pages are up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
 
-docs: .venv/ready  ## Write the reference pages again from the code
+docs: .venv/ready  ## Generate the reference pages from the code
 	$(BIN)/python docs/generate.py
 
 bench: .venv/ready ## Measure speed and memory: make bench BENCH="--megapixels 1,4,16 --bench-data FOLDER"
 	$(BIN)/python -m pytest benchmarks --results benchmarks/results/latest.json $(BENCH)
 	$(BIN)/python -m benchmarks.table
 
-lock: .venv/ready  ## Note the exact versions that the tests ran with
+lock: .venv/ready  ## Record the package versions of the tests
 	$(BIN)/python -m pip freeze --exclude-editable > requirements.lock
 
 .venv/ready: pyproject.toml requirements.lock requirements-data.lock

@@ -1,7 +1,7 @@
-"""Made-up Sentinel-2 archives of any size, written as THEIA writes its products: a tile, a year, 17 classes.
+"""Synthetic Sentinel-2 archives of any size in the format of THEIA: one tile, one year, 17 classes.
 
-Thirty dates of ten bands (four at 10 m, six at 20 m), deflated strips; about half of all observations lie under
-clouds, shadows or beyond the edge of the orbit. Each is made once and kept for further runs.
+An archive has thirty dates of ten bands (four at 10 m, six at 20 m) in deflated strips. About half of all observations
+are covered by clouds or shadows, or outside the swath. Archives are written once and reused.
 """
 
 from __future__ import annotations
@@ -29,17 +29,18 @@ from iota2.testing.writing import write_world
 
 TILE = "T31TDJ"
 DATES = tuple(date(2018, 1, 1) + timedelta(round(364 * k / 29)) for k in range(30))
-"""From the first to the last day of a year: 37 output dates, ten days apart."""
-FULL_TILE = 10980
+"""From the first to the last day of a year: 37 interpolation dates, ten days apart."""
+FULL_TILE_SIDE = 10980
 """Pixels along the side of a real tile."""
-LARGEST, PATCH = 5000, 1830
-"""A tile of a longer side is a patch of so many pixels laid beside itself."""
-SPLIT = 7
-"""So many of the ten classes of the world count as two, drawn by polygon: nothing reports these apart but chance. So
-trees grow as deep as with real, mixed classes."""
-SQUARE, ACROSS = 6, 40
-"""Reference polygons: squares of so many pixels, so many in a row and in a column of the tile."""
-DONE = "complete.txt"
+MAX_UNTILED_SIDE, PATCH_SIDE = 5000, 1830
+"""Pixels along the side: a tile above ``MAX_UNTILED_SIDE`` consists of repetitions of a patch of ``PATCH_SIDE``."""
+MIXED_CLASSES = 7
+"""Number of the ten classes of the synthetic landscape that are divided at random, by polygon, into two classes with
+identical distributions. Trees therefore grow as deep as with real, mixed classes."""
+POLYGON_SIDE, POLYGONS_PER_ROW = 6, 40
+"""Reference polygons are squares: pixels along the side, and squares in each row and column of the tile."""
+DONE_MARKER = "complete.txt"
+"""File in the folder of a complete archive."""
 
 CONFIG = """\
 chain :
@@ -72,14 +73,14 @@ sensors_data_interpolation : {{ auto_date : True }}
 
 @dataclass(frozen=True)
 class Archive:
-    """A tile on disk with all that a run needs."""
+    """A tile on disk with all inputs of a run."""
 
     files: WorldFiles
     side: int
 
     @property
     def megapixels(self) -> float:
-        """Size of the tile, rounded as in tables."""
+        """Size of the tile in millions of pixels, rounded as in tables."""
         return round(self.side**2 / 1e6, 2)
 
     @property
@@ -89,19 +90,19 @@ class Archive:
 
     @property
     def output(self) -> Path:
-        """Where that configuration writes."""
+        """Output folder of that configuration."""
         return self.files.output
 
 
 class CloudyWorld(World):
-    """The world under two skies at once: one alone hides less than a third of the observations."""
+    """The synthetic landscape under two layers of clouds: one alone covers less than a third of the observations."""
 
     def dates(self, tile: str) -> tuple[date, ...]:
-        """All of them: here no tile lacks any."""
+        """All dates: here no tile lacks a date."""
         return self.options.dates
 
     def sky(self, day: date) -> Sky:
-        """Whatever either sky hides is hidden."""
+        """Clouds, shadows and masks of both layers."""
         first = super().sky(day)
         weather = SkyOptions(self.options.seed + 1, len(self.options.dates), clouds=True, orbit_edge=False)
         second = make_sky(self.geobox.shape, weather, self.options.dates.index(day))
@@ -115,35 +116,39 @@ class CloudyWorld(World):
 
 
 def side_of(megapixels: float) -> int:
-    """Rows and columns of a square tile: even, so that its 20 m pixels are whole."""
+    """Rows and columns of a square tile: an even number, so that bands at 20 m cover the same area."""
     return 2 * round(math.sqrt(megapixels * 1e6) / 2)
 
 
 def archive(root: Path, side: int, *, distinct: int = len(DATES)) -> Archive:
-    """The archive of ``side`` x ``side`` pixels in ``root``; written when it is not there.
+    """The archive of ``side`` x ``side`` pixels in ``root``; written if it does not exist.
 
-    Of its 30 dates, ``distinct`` have pixels of their own; the others are further names of the same files. They are
-    opened and decoded as others are: what they spare is disk.
+    Of its 30 dates, ``distinct`` have different pixels; the others are hard links to their files, to save disk space.
+    Linked files are opened and decoded like others.
     """
     made = Archive(WorldFiles((root / f"{side}px-{distinct}").absolute()), side)
-    if not (made.files.folder / DONE).exists():
+    if not (made.files.folder / DONE_MARKER).exists():
         _write(made, distinct)
-        (made.files.folder / DONE).touch()
+        (made.files.folder / DONE_MARKER).touch()
     return made
 
 
 def _write(made: Archive, distinct: int) -> None:
-    times = made.side // PATCH if made.side > LARGEST else 1
+    repeats = made.side // PATCH_SIDE if made.side > MAX_UNTILED_SIDE else 1
     options = WorldOptions(
-        size=made.side // times, overlap=0, dates=DATES[:: len(DATES) // distinct], tiles=(TILE,), classes=len(CLASSES)
+        size=made.side // repeats,
+        overlap=0,
+        dates=DATES[:: len(DATES) // distinct],
+        tiles=(TILE,),
+        classes=len(CLASSES),
     )
-    # the ground of a world of a million pixels at least: it holds every class
+    # land cover of at least a million pixels, so that every class occurs
     ground = make_world(replace(options, size=max(options.size, 1000))).ground
     world = CloudyWorld(options, ground)
     write_world(world, made.files.folder)
-    if times > 1:
+    if repeats > 1:
         for path in (made.files.s2_path / TILE).rglob("*.tif"):
-            _repeat(path, times)
+            _tile_image(path, repeats)
     if distinct < len(DATES):
         _link_dates(made.files.s2_path / TILE)
     squares = reference_squares(world)
@@ -163,38 +168,40 @@ def _write(made: Archive, distinct: int) -> None:
 
 
 def reference_squares(world: World) -> gpd.GeoDataFrame:
-    """Small squares all over the tile, each labelled by the class at its centre: 17 codes."""
+    """Small squares across the tile, each with the class at its centre as label: 17 codes."""
     rng = generator(world.options.seed, "squares")
     geobox: GeoBox = world.geobox
-    step = geobox.shape[1] / ACROSS
-    rows, cols = (axis.ravel() * step for axis in np.mgrid[:ACROSS, :ACROSS])
-    free = max(0.0, step - SQUARE)
+    step = geobox.shape[1] / POLYGONS_PER_ROW
+    rows, cols = (axis.ravel() * step for axis in np.mgrid[:POLYGONS_PER_ROW, :POLYGONS_PER_ROW])
+    free = max(0.0, step - POLYGON_SIDE)
     left = geobox.affine.c + PIXEL * (cols + rng.uniform(0, free, len(cols)))
     top = geobox.affine.f - PIXEL * (rows + rng.uniform(0, free, len(rows)))
-    boxes = shapely.box(left, top - PIXEL * SQUARE, left + PIXEL * SQUARE, top)
+    boxes = shapely.box(left, top - PIXEL * POLYGON_SIDE, left + PIXEL * POLYGON_SIDE, top)
     squares = gpd.GeoDataFrame(geometry=boxes, crs=str(geobox.crs)).to_crs("EPSG:2154")
     centres = squares.geometry.centroid
     place = np.searchsorted(np.sort(world.ground.codes), world.label_at(centres.x.to_numpy(), centres.y.to_numpy()))
-    squares["code"] = (1 + place + len(CLASSES) * ((place < SPLIT) & (rng.random(len(place)) < 0.5))).astype(np.int32)
+    squares["code"] = (1 + place + len(CLASSES) * ((place < MIXED_CLASSES) & (rng.random(len(place)) < 0.5))).astype(
+        np.int32
+    )
     return squares
 
 
-def _repeat(path: Path, times: int) -> None:
-    """Lay an image so many times beside and below itself, quickly. Beside it lie other rows of it: a strip that held
-    the same row several times would be easier to decode."""
+def _tile_image(path: Path, repeats: int) -> None:
+    """Repeat an image horizontally and vertically. Horizontal repetitions are shifted by rows: a strip with several
+    copies of the same row would be easier to decode."""
     with rasterio.open(path) as source:
         profile, values = source.profile, source.read(1)
-    profile.update(height=times * source.height, width=times * source.width)
+    profile.update(height=repeats * source.height, width=repeats * source.width)
     for layout in ("blockxsize", "blockysize"):
         profile.pop(layout, None)
     with rasterio.open(path, "w", **profile) as target:
-        row = np.hstack([np.roll(values, number * source.height // times, axis=0) for number in range(times)])
-        for number in range(times):
+        row = np.hstack([np.roll(values, number * source.height // repeats, axis=0) for number in range(repeats)])
+        for number in range(repeats):
             target.write(row, 1, window=Window(0, number * source.height, row.shape[1], source.height))
 
 
 def _link_dates(tile: Path) -> None:
-    """Give the dates that have no product the files of those that have one, in turn."""
+    """For each date without a product, link the files of an existing product, in turn."""
     written = sorted(folder for folder in tile.iterdir() if folder.is_dir())
     have = {folder.name[11:19] for folder in written}
     lacking = [day for day in DATES if f"{day:%Y%m%d}" not in have]
@@ -203,6 +210,7 @@ def _link_dates(tile: Path) -> None:
 
 
 def _link_product(product: Path, day: str) -> None:
+    """Hard links to the files of a product, under the names of another day (YYYYMMDD)."""
     other = product.name[:11] + day + product.name[19:]
     for source in _files(product):
         target = product.with_name(other) / source.relative_to(product)
@@ -216,7 +224,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def input_bytes(made: Archive) -> tuple[int, int]:
-    """Bytes of all images on disk, and of their pixels."""
+    """Bytes of all images: as stored on disk, and decoded."""
     stored = sum(path.stat().st_size for path in _files(made.files.s2_path))
     fine, coarse = made.side**2, (made.side // 2) ** 2
     return stored, len(DATES) * (4 * 2 * fine + 6 * 2 * coarse + 3 * fine + 3 * coarse)

@@ -1,4 +1,4 @@
-"""The forest kernel beside scikit-learn's own prediction of the same forest, on the same pixels and threads."""
+"""The forest kernel against the prediction of scikit-learn: same forest, same pixels, same number of threads."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from sklearn.ensemble import RandomForestClassifier
 
 from benchmarks.conftest import CORES
 from benchmarks.figures import Figures
-from benchmarks.ground import Ground
+from benchmarks.stage_inputs import StageInputs
 from iota2.classifiers.flatten import flatten
 from iota2.core.tables import CODE, sample_columns
 from iota2.io.files.gdal import limit_threads
 from iota2.io.tables.vectors import read_samples
 
-PIXELS = 30_000
-"""No power of two: features that lie so far apart would share the same few lines of the cache."""
+PREDICTED_PIXELS = 30_000
+"""Not a power of two: with such a stride, all features would compete for the same few cache lines."""
 
 
 @pytest.fixture(scope="session")
-def trained(finished: Callable[[float], Any]) -> Callable[[float], RandomForestClassifier]:
-    """The forest of a run, trained again by scikit-learn itself."""
+def trained(finished_run: Callable[[float], Any]) -> Callable[[float], RandomForestClassifier]:
+    """A forest of scikit-learn, trained on the samples of a run."""
     known: dict[float, RandomForestClassifier] = {}
 
     def train(megapixels: float) -> RandomForestClassifier:
         if megapixels not in known:
-            run = finished(megapixels)
+            run = finished_run(megapixels)
             (path,) = (run.archive.output / "learningSamples").glob("Samples_region_*")
             samples = read_samples(path)
             forest = RandomForestClassifier(
@@ -49,17 +49,17 @@ def bench_forest(
     figures: Figures,
     rounds: int,
     trained: Callable[[float], RandomForestClassifier],
-    grounds: Callable[[float], Ground],
+    stage_inputs: Callable[[float], StageInputs],
     megapixels: float,
     threads: int,
     which: str,
 ) -> None:
-    """Probabilities of the pixels of a block; the kernel has no threads of its own, jobs have."""
+    """Probabilities of the pixels of a block. The kernel is measured on one thread: a run uses all cores by jobs."""
     if which == "kernel" and threads > 1:
-        pytest.skip("the kernel runs on one thread; the step classifies with as many jobs as there are cores")
-    trainer, parts = trained(megapixels), grounds(megapixels).features
+        pytest.skip("the kernel is measured on one thread; a run uses all cores by several jobs")
+    trainer, parts = trained(megapixels), stage_inputs(megapixels).features
     features = np.concatenate([part.values.reshape(len(part.names), -1) for part in parts], axis=1)
-    columns = np.ascontiguousarray(features[:, :PIXELS])
+    columns = np.ascontiguousarray(features[:, :PREDICTED_PIXELS])
     rows = np.ascontiguousarray(columns.T)
     forest, trainer.n_jobs = flatten(trainer), threads
     work = {
@@ -73,5 +73,5 @@ def bench_forest(
     more = {"reference": "scikit-learn's predict_proba, 1 threads"} if which == "kernel" else {}
     size = round(megapixels, 2)
     seconds = benchmark.stats.stats.data
-    cores = 1 if figures.processor else threads
+    cores = 1 if figures.processor_time else threads
     figures.add("forest", name, seconds, pixels=len(rows), cores=cores, megapixels=size, note=note, **more)

@@ -1,4 +1,4 @@
-"""Reading alone, of every kind of file that archives have: from the bytes to series on the grid of the tile."""
+"""Reading of each kind of file, from stored bytes to series on the grid of the tile."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from rasterio.windows import Window
 
+from benchmarks.archive_forms import in_jpeg2000, in_strips, of_other_zone, scene_of
 from benchmarks.archives import DATES, Archive, archive, side_of
 from benchmarks.figures import Figures
-from benchmarks.others import beside, in_jpeg2000, in_strips, of_other_zone
-from benchmarks.reading import Piece, decode
+from benchmarks.reading import FileWindow, decode
 from iota2.compute.block_shapes import BlockShapes
 from iota2.core.graph import Resources
 from iota2.core.grid import Block, blocks
@@ -48,41 +48,41 @@ class Reading:
 
     @cached_property
     def shapes(self) -> BlockShapes:
-        """Rows and columns."""
+        """Shapes of decoded and computed blocks."""
         return prediction_shapes(self.scene, self.recipe, Resources(), CLASSES)
 
     @cached_property
     def blocks(self) -> list[Block]:
-        """What is decoded at once, in order."""
+        """The decoded blocks, in order."""
         return self.shapes.in_order(self.scene.tile, self.scene.geobox)
 
-    def within(self, block: Block) -> list[Block]:
-        """What is computed at once, inside of a block."""
+    def computed(self, block: Block) -> list[Block]:
+        """The computed blocks inside a decoded block."""
         return list(blocks(block.tile, self.scene.geobox, self.shapes.computed, block.rows, block.cols))
 
-    def files(self) -> list[Piece]:
-        """All pixels of all files, each once."""
+    def files(self) -> list[FileWindow]:
+        """The complete windows of all files."""
         (sensor,) = self.scene.sensors
         found = {}
         for acquisition in sensor.acquisitions:
             for name, path in (*acquisition.bands.items(), *acquisition.masks.items()):
                 rows, cols = sensor.grids[name].shape
-                found[path] = Piece(path, 1, Window(0, 0, cols, rows))
+                found[path] = FileWindow(path, 1, Window(0, 0, cols, rows))
         return list(found.values())
 
     def read(self, *, series: bool) -> None:
-        """Decode all blocks; with ``series``, bring them onto the grid of the tile."""
+        """Decode all blocks; with ``series``, also compute the series on the grid of the tile."""
         with series_reader(self.scene, self.recipe) as reader:
             for block, decoded in reader.blocks(self.blocks):
-                for part in self.within(block) if series else ():
+                for part in self.computed(block) if series else ():
                     decoded.cubes(part)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def bench_reading(figures: Figures, rounds: int, bench_data: Path, megapixels: float, kind: str) -> None:
-    """Every byte once, decoding as steps do it, and the series that come of it, one after the other in each round."""
+    """Every byte once, the decoding of steps, and the series: one after the other in each round."""
     made = archive(bench_data, side_of(megapixels))
-    reading = Reading(beside(made, KINDS[kind](made)))
+    reading = Reading(scene_of(made, KINDS[kind](made)))
     (sensor,) = reading.scene.sensors
     work = {
         f"{kind}: every byte once": lambda: decode([[reading.files()]]),
@@ -90,7 +90,7 @@ def bench_reading(figures: Figures, rounds: int, bench_data: Path, megapixels: f
         f"{kind}: files to series": lambda: reading.read(series=True),
     }
     seconds: dict[str, list[float]] = {name: [] for name in work}
-    timer = time.process_time if figures.processor else time.perf_counter
+    timer = time.process_time if figures.processor_time else time.perf_counter
     with limit_threads(1), gdal_environment():
         reading.read(series=True)
         for _ in range(rounds):
@@ -98,8 +98,8 @@ def bench_reading(figures: Figures, rounds: int, bench_data: Path, megapixels: f
                 started = timer()
                 act()
                 seconds[name].append(timer() - started)
-    floor, *_ = work
+    every_byte, *_ = work
     note = f"{len(sensor.spec.bands)} bands, {len(sensor.acquisitions)} dates"
     for name, measured in seconds.items():
-        more = {"note": note} if name == floor else {"reference": floor}
+        more = {"note": note} if name == every_byte else {"reference": every_byte}
         figures.add("reading", name, measured, pixels=made.side**2, megapixels=made.megapixels, **more)

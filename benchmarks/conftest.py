@@ -1,4 +1,4 @@
-"""Options and common things of the benchmarks: sizes, archives, one finished run for each, the figures."""
+"""Options and fixtures of the benchmarks: tile sizes, archives, one finished run for each size, the figures."""
 
 from __future__ import annotations
 
@@ -15,45 +15,47 @@ import numpy as np
 import pytest
 import rasterio
 
-from benchmarks.archives import DATES, FULL_TILE, Archive, archive, input_bytes, side_of
-from benchmarks.child import one_scene
+from benchmarks.archives import DATES, FULL_TILE_SIDE, Archive, archive, input_bytes, side_of
 from benchmarks.figures import Figures
-from benchmarks.ground import Ground
+from benchmarks.stage_inputs import StageInputs
 from benchmarks.table import figures_text, targets_text
+from benchmarks.tasks import one_scene
 from iota2.chains.load import load_config
 from iota2.classifiers.base import Model
 from iota2.classifiers.models import load_model
 from iota2.run.records.records import Ledger
 from iota2.run.survey.survey import Survey, survey
 
-FIGURES = pytest.StashKey[Figures]()
+FIGURES_KEY = pytest.StashKey[Figures]()
 CORES = os.cpu_count() or 1
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Sizes, rounds, places."""
+    """Add the options of the benchmarks."""
     group = parser.getgroup("benchmarks of iota2")
     group.addoption("--megapixels", default="1", help="sizes of the tiles, such as 1,4,16")
-    group.addoption("--rounds", type=int, default=5, help="rounds of every figure")
-    group.addoption("--bench-data", type=Path, help="folder in which made-up archives are kept and found again")
-    group.addoption("--reuse-runs", action="store_true", help="take finished runs in --bench-data as they are")
+    group.addoption("--rounds", type=int, default=5, help="number of measurements of each figure")
+    group.addoption("--bench-data", type=Path, help="folder in which synthetic archives are kept and reused")
+    group.addoption("--reuse-runs", action="store_true", help="reuse the finished runs in --bench-data")
     group.addoption(
         "--processor-time",
         action="store_true",
-        help="seconds of the processor in place of the clock, on a busy machine",
+        help="processor time instead of wall-clock time, for a busy machine",
     )
-    group.addoption("--full-tile", action="store_true", help=f"also a tile of {FULL_TILE} x {FULL_TILE} pixels")
-    group.addoption("--plan-tiles", type=int, default=4200, help="tiles of the made-up plan: 24 jobs each")
+    group.addoption(
+        "--full-tile", action="store_true", help=f"also a tile of {FULL_TILE_SIDE} x {FULL_TILE_SIDE} pixels"
+    )
+    group.addoption("--plan-tiles", type=int, default=4200, help="tiles of the synthetic plan, with 24 jobs each")
     group.addoption("--results", type=Path, help="JSON file to write")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Nothing is measured yet; which seconds count."""
-    figures = config.stash[FIGURES] = Figures()
+    """Create the empty list of figures, and select the kind of time."""
+    figures = config.stash[FIGURES_KEY] = Figures()
     if config.getoption("--processor-time"):
         config.option.benchmark_timer = "time.process_time"
-        figures.processor = True
-        figures.remarks.append("Seconds are those of the processor, not of the clock: other work was going on.")
+        figures.processor_time = True
+        figures.remarks.append("Processor time instead of wall-clock time, because of other load on the machine.")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -64,32 +66,32 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show the table; write the results where they are wanted."""
-    figures, target = config.stash[FIGURES], config.getoption("--results")
-    if figures.found:
-        terminalreporter.write_line(figures_text(figures.found))
-        terminalreporter.write_line(targets_text(figures.found))
+    """Print the tables; write the results to the file of ``--results``."""
+    figures, target = config.stash[FIGURES_KEY], config.getoption("--results")
+    if figures.entries:
+        terminalreporter.write_line(figures_text(figures.entries))
+        terminalreporter.write_line(targets_text(figures.entries))
     for remark in figures.remarks:
         terminalreporter.write_line(remark)
-    if target and figures.found:
+    if target and figures.entries:
         figures.write(target)
 
 
 @pytest.fixture(scope="session")
 def figures(pytestconfig: pytest.Config) -> Figures:
-    """Where figures go."""
-    return pytestconfig.stash[FIGURES]
+    """The figures of this session."""
+    return pytestconfig.stash[FIGURES_KEY]
 
 
 @pytest.fixture(scope="session")
 def rounds(pytestconfig: pytest.Config) -> int:
-    """How often everything is measured."""
+    """Number of measurements of each figure."""
     return pytestconfig.getoption("--rounds")
 
 
 @pytest.fixture(scope="session")
 def bench_data(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where archives are kept: the folder that is given, or one that is removed at the end."""
+    """Folder of the archives: that of ``--bench-data``, or a temporary one."""
     given = pytestconfig.getoption("--bench-data")
     folder = given.absolute() if given else tmp_path_factory.mktemp("archives")
     yield folder
@@ -98,14 +100,14 @@ def bench_data(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFac
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A whole run over an archive, and what it left."""
+class FinishedRun:
+    """A complete run over an archive, and its results."""
 
     archive: Archive
     seconds: float | None
-    """By the clock; None of a run that was there before."""
+    """Wall-clock seconds; None for a reused run."""
     processor: float
-    """Of all processes."""
+    """Processor seconds of all processes."""
     found: Survey
     model: Model
 
@@ -116,7 +118,7 @@ class Finished:
 
     @property
     def jobs(self) -> dict[str, tuple[float, int]]:
-        """Seconds of all jobs of each step, and the greatest peak of memory, MiB."""
+        """By step: seconds of all jobs, and their largest peak memory in MiB."""
         steps: dict[str, tuple[float, int]] = {}
         for record in Ledger(self.archive.output).records.values():
             name = record.id.partition("/")[0]
@@ -126,15 +128,15 @@ class Finished:
 
 
 @pytest.fixture(scope="session")
-def finished(bench_data: Path, figures: Figures, pytestconfig: pytest.Config) -> Callable[[float], Finished]:
-    """The whole chain over an archive of so many megapixels, run once."""
-    known: dict[float, Finished] = {}
+def finished_run(bench_data: Path, figures: Figures, pytestconfig: pytest.Config) -> Callable[[float], FinishedRun]:
+    """A function from megapixels to a complete run over an archive of that size; each size is run once."""
+    known: dict[float, FinishedRun] = {}
 
-    def run(megapixels: float) -> Finished:
+    def run(megapixels: float) -> FinishedRun:
         if megapixels not in known:
             made = archive(bench_data, side_of(megapixels))
             reused = pytestconfig.getoption("--reuse-runs") and (made.output / "final" / "report.html").exists()
-            known[megapixels] = looked_at(made) if reused else run_chain(made)
+            known[megapixels] = read_finished(made) if reused else run_chain(made)
             stored, raw = input_bytes(made)
             figures.remarks.append(
                 f"{made.megapixels:g} megapixels: {len(DATES)} dates, {stored / 2**20:.0f} MiB of files for "
@@ -146,8 +148,8 @@ def finished(bench_data: Path, figures: Figures, pytestconfig: pytest.Config) ->
     return run
 
 
-def run_chain(made: Archive) -> Finished:
-    """Run ``iota2 run`` from nothing, as anyone would."""
+def run_chain(made: Archive) -> FinishedRun:
+    """Run ``iota2 run`` with an empty output folder."""
     before, started = os.times(), time.perf_counter()
     shutil.rmtree(made.output, ignore_errors=True)
     command = [sys.executable, "-m", "iota2", "run", str(made.config)]
@@ -156,32 +158,32 @@ def run_chain(made: Archive) -> Finished:
         raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])
     seconds, after = time.perf_counter() - started, os.times()
     processor = after.children_user + after.children_system - before.children_user - before.children_system
-    return looked_at(made, seconds, processor)
+    return read_finished(made, seconds, processor)
 
 
-def looked_at(made: Archive, seconds: float | None = None, processor: float = 0.0) -> Finished:
-    """What a run left."""
+def read_finished(made: Archive, seconds: float | None = None, processor: float = 0.0) -> FinishedRun:
+    """The results in the output folder of a finished run."""
     (folder,) = (path for path in (made.output / "model").iterdir() if path.is_dir())
-    return Finished(made, seconds, processor, survey(load_config(made.config)), load_model(folder))
+    return FinishedRun(made, seconds, processor, survey(load_config(made.config)), load_model(folder))
 
 
 def clear_share(output: Path) -> float:
-    """Part of all observations that are clear."""
+    """Share of the observations that are clear, 0 to 1."""
     (path,) = output.glob("features/*/nbView.tif")
     with rasterio.open(path) as file:
         return float(np.mean(file.read(1)) / len(DATES))
 
 
 @pytest.fixture(scope="session")
-def grounds(finished: Callable[[float], Finished]) -> Callable[[float], Ground]:
-    """The ground of a size of tile."""
-    known: dict[float, Ground] = {}
+def stage_inputs(finished_run: Callable[[float], FinishedRun]) -> Callable[[float], StageInputs]:
+    """A function from megapixels to the inputs of the stages."""
+    known: dict[float, StageInputs] = {}
 
-    def ground(megapixels: float) -> Ground:
+    def prepare(megapixels: float) -> StageInputs:
         if megapixels not in known:
             known.clear()
-            run = finished(megapixels)
-            known[megapixels] = Ground(run, one_scene(run.found.scenes), run.found.recipe)
+            run = finished_run(megapixels)
+            known[megapixels] = StageInputs(run, one_scene(run.found.scenes), run.found.recipe)
         return known[megapixels]
 
-    return ground
+    return prepare

@@ -1,4 +1,4 @@
-"""What is measured, as values: figures, the machine they were measured on, and the JSON that holds both."""
+"""Measured figures, a description of the machine, and the JSON file that contains both."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PER_PIXEL = "µs per pixel and core"
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured number: the median of some rounds and their quartiles."""
+    """One measured figure: median and quartiles of some rounds."""
 
     group: str
     name: str
@@ -32,12 +32,12 @@ class Figure:
     quartiles: tuple[float, float]
     rounds: int
     megapixels: float | None = None
-    """Size of the tile."""
+    """Size of the tile, millions of pixels."""
     cores: int = 1
     reference: str | None = None
     """Name of a figure of the same group and tile to compare with."""
     memory: int | None = None
-    """Peak of the process, MiB."""
+    """Peak memory of the process, MiB."""
     note: str = ""
 
 
@@ -45,10 +45,10 @@ class Figure:
 class Figures:
     """The figures of a run, in the order in which they were measured."""
 
-    found: list[Figure] = field(default_factory=list)
+    entries: list[Figure] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    processor: bool = False
-    """Whether seconds are those of the processor in place of the clock."""
+    processor_time: bool = False
+    """Seconds are processor time instead of wall-clock time."""
 
     def add(
         self,
@@ -60,23 +60,23 @@ class Figures:
         cores: int = 1,
         **more: Any,
     ) -> Figure:
-        """Note the seconds of some rounds: per pixel and core when ``pixels`` is given, as they are if not."""
+        """Add the seconds of some rounds; if ``pixels`` is given, converted to µs per pixel and core."""
         scale = 1e6 * cores / pixels if pixels else 1.0
         first, median, third = np.percentile(np.asarray(seconds) * scale, (25, 50, 75))
         unit = PER_PIXEL if pixels else "s"
-        quartiles = (_short(first), _short(third))
-        figure = Figure(group, name, unit, _short(median), quartiles, len(seconds), cores=cores, **more)
-        self.found.append(figure)
+        quartiles = (_rounded(first), _rounded(third))
+        figure = Figure(group, name, unit, _rounded(median), quartiles, len(seconds), cores=cores, **more)
+        self.entries.append(figure)
         return figure
 
     def to_json(self) -> dict[str, Any]:
-        """All that is needed to read the figures elsewhere; nothing that reports whose machine it was."""
+        """The figures with machine, versions and remarks; without host names and folders."""
         return {
             "date": datetime.now(UTC).strftime("%Y-%m-%d"),
             "machine": machine(),
             "versions": versions(),
             "remarks": self.remarks,
-            "figures": [asdict(figure) for figure in self.found],
+            "figures": [asdict(figure) for figure in self.entries],
         }
 
     def write(self, path: Path) -> None:
@@ -87,7 +87,7 @@ class Figures:
 
 
 def read_results(path: Path = LATEST) -> dict[str, Any]:
-    """The content of a JSON file of figures, these as ``Figure``."""
+    """The content of a JSON file of figures; ``figures`` is a list of ``Figure``."""
     content = json.loads(path.read_text(encoding="utf-8"))
     figures = [Figure(**{**item, "quartiles": tuple(item["quartiles"])}) for item in content["figures"]]
     return {**content, "figures": figures}
@@ -106,7 +106,7 @@ def machine() -> dict[str, str]:
 
 
 def versions() -> dict[str, str]:
-    """Python and the libraries that matter."""
+    """Versions of Python and of the libraries that affect speed."""
     return {
         "Python": platform.python_version(),
         **{name: version(name) for name in LIBRARIES},
@@ -115,7 +115,7 @@ def versions() -> dict[str, str]:
 
 
 def _processor() -> str:
-    """The processor's name, with family and model: names alone can be vague on hired machines."""
+    """Name, family and model of the processor: names alone can be vague on virtual machines."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -127,10 +127,10 @@ def _processor() -> str:
 def _caches() -> dict[str, str]:
     """Size of the data caches of the first core, by level."""
     folders = sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"))
-    message = [{name: (folder / name).read_text().strip() for name in ("level", "type", "size")} for folder in folders]
-    return {cache["level"]: cache["size"] for cache in message if cache["type"] != "Instruction"}
+    caches = [{name: (folder / name).read_text().strip() for name in ("level", "type", "size")} for folder in folders]
+    return {cache["level"]: cache["size"] for cache in caches if cache["type"] != "Instruction"}
 
 
-def _short(value: float) -> float:
-    """Four digits that count."""
+def _rounded(value: float) -> float:
+    """A number with four significant digits."""
     return float(f"{value:.4g}")

@@ -1,4 +1,4 @@
-"""The reading of a scene's files and nothing else: the floor under every step that looks at images."""
+"""Decoding of the files of a scene and nothing else: the lower limit of every step that reads images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from iota2.io.files.gdal import open_raster
 
 
 @dataclass(frozen=True)
-class Piece:
+class FileWindow:
     """A window of one band of a file."""
 
     path: str
@@ -27,18 +27,18 @@ class Piece:
 
 def windows(
     scene: Scene, bands: Mapping[str, Sequence[str]], block: Block, *, exact: bool = False
-) -> list[list[Piece]]:
-    """What is read of every acquisition for a block: its masks and bands.
+) -> list[list[FileWindow]]:
+    """The windows of masks and bands that a block needs, by acquisition.
 
-    The windows are those of the steps, with the pixels around that resampling needs; ``exact`` ones have none, so
-    that all blocks of a tile together hold every pixel once.
+    The windows are those of the steps, with the margin for resampling. With ``exact`` they have no margin, so that the
+    blocks of a tile together contain every pixel once.
     """
     found = []
     for sensor in scene.sensors:
         spec = sensor.spec
         index = {band.name: band.index for band in spec.bands}
         places = {
-            name: _exact(scene, grid, block) if exact else placement(
+            name: _window_without_margin(scene, grid, block) if exact else placement(
                 grid, scene.geobox, block.rows, block.cols, spec.resampling
             ).window
             for name, grid in sensor.grids.items()
@@ -46,12 +46,12 @@ def windows(
         for acquisition in sensor.acquisitions:
             masks = [(path, 1, places[name]) for name, path in acquisition.masks.items()]
             wanted = [(acquisition.bands[name], index[name], places[name]) for name in bands[spec.name]]
-            found.append([Piece(path, number, _window(place)) for path, number, place in masks + wanted])
+            found.append([FileWindow(path, number, _window(place)) for path, number, place in masks + wanted])
     return found
 
 
-def _exact(scene: Scene, grid, block: Block) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Rows and columns of the same ground on a grid of the same corner."""
+def _window_without_margin(scene: Scene, grid, block: Block) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Rows and columns of the same area on a grid with the same upper left corner."""
     own, other = resolution(scene.geobox), resolution(grid)
     ratio = own[0] / other[0]
     rows, cols = ((round(first * ratio), round(last * ratio)) for first, last in (block.rows, block.cols))
@@ -63,12 +63,12 @@ def _window(place: tuple[tuple[int, int], tuple[int, int]]) -> Window:
     return Window(left, top, right - left, bottom - top)
 
 
-def decode(pieces: Iterable[list[list[Piece]]], *, threads: int = 1) -> int:
-    """Bytes of the pixels of all pieces, block by block; files stay open, acquisitions are read by turns on threads."""
+def decode(pieces: Iterable[list[list[FileWindow]]], *, threads: int = 1) -> int:
+    """Decode all windows block by block; returns the decoded bytes. Files stay open; threads share the acquisitions."""
     with ExitStack() as stack, ThreadPoolExecutor(threads) as pool:
         open_files: dict[str, rasterio.io.DatasetReader] = {}
 
-        def read(wanted: list[Piece]) -> int:
+        def read(wanted: list[FileWindow]) -> int:
             total = 0
             for piece in wanted:
                 if piece.path not in open_files:

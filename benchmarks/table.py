@@ -1,6 +1,6 @@
-"""Figures as tables of text, and the section of the docs that shows the last ones.
+"""Figures as tables in Markdown, and the section of the documentation that shows the latest ones.
 
-``python -m benchmarks.table`` writes the section anew from ``benchmarks/results/latest.json``.
+``python -m benchmarks.table`` writes that section from ``benchmarks/results/latest.json``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from benchmarks.figures import LATEST, PER_PIXEL, Figure, read_results
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-STAGES = ("decode", "series", "features, gap filling included", "forest", "write")
-"""What the classification step does, each measured alone."""
+STAGES = ("decode", "series", "features, including gap filling", "forest", "write")
+"""The stages of the classification step."""
 
 
 def _values(found: Sequence[Figure], group: str, name: str) -> dict[float | None, float]:
@@ -25,7 +25,7 @@ def _values(found: Sequence[Figure], group: str, name: str) -> dict[float | None
 
 
 def _sums(found: Sequence[Figure], group: str, names: Iterable[str]) -> dict[float | None, float]:
-    """Sums of some figures by size of tile, where all of them were measured."""
+    """Sums of some figures by size of tile, for sizes with all of these figures."""
     parts = [_values(found, group, name) for name in names]
     sizes = [size for size in parts[0] if all(size in part for part in parts)]
     return {size: sum(part[size] for part in parts) for size in sizes}
@@ -36,12 +36,12 @@ def _quotients(above: dict[float | None, float], below: dict[float | None, float
 
 
 def _of_full_tile(found: dict[float | None, float]) -> dict[float | None, float]:
-    """Only of tiles of 100 million pixels and more: on smaller ones the same points lie close together."""
+    """Values of tiles of 100 million pixels or more: on smaller tiles the same points are closer together."""
     return {size: value for size, value in found.items() if size and size >= 100}
 
 
 def _memory(found: Sequence[Figure]) -> dict[float | None, float]:
-    """Greatest peak of a worker by size of tile."""
+    """Largest peak memory of a worker by size of tile, MiB."""
     sizes = {f.megapixels for f in found if f.megapixels}
     peaks = {s: [f.memory for f in found if f.megapixels == s and f.memory and f.name != "iota2 run"] for s in sizes}
     return {size: max(values) for size, values in sorted(peaks.items()) if values}
@@ -49,17 +49,17 @@ def _memory(found: Sequence[Figure]) -> dict[float | None, float]:
 
 @dataclass(frozen=True)
 class Target:
-    """What must be reached, and how it follows from the figures."""
+    """A target, and the function that computes the achieved value from the figures."""
 
     about: str
     bound: float
     unit: str
     of: Callable[[Sequence[Figure]], dict[float | None, float]]
     least: bool = False
-    """The bound is the least that is good; else the most."""
+    """True: values from the bound upwards are good; False: values up to the bound."""
 
     def verdict(self, value: float) -> str:
-        """``met``, or by how much it is missed."""
+        """``met``, or the relative deviation from the bound."""
         good = value >= self.bound if self.least else value <= self.bound
         return "met" if good else f"missed by {100 * abs(value / self.bound - 1):.2g} %"
 
@@ -76,7 +76,7 @@ TARGETS = (
     Target(
         "forest, per machine, against Orfeo's ImageClassifier, both with all cores", 15, "×",
         lambda f: _quotients(
-            _values(f, "toolbox", "ImageClassifier"), _values(f, "toolbox", "iota2, the same raster of features")
+            _values(f, "toolbox", "ImageClassifier"), _values(f, "toolbox", "iota2, same feature raster")
         ),
         least=True,
     ),
@@ -86,7 +86,7 @@ TARGETS = (
     ),
     Target(
         "resample + gap fill + features", 2.5, "µs",
-        lambda f: _sums(f, "stages", ("resample", "features, gap filling included")),
+        lambda f: _sums(f, "stages", ("resample", "features, including gap filling")),
     ),
     Target("classification step from files to labels", 15, "µs", lambda f: _values(f, "steps", "classification")),
     Target("peak memory of a worker, MiB (1 GB)", 953, "MiB", _memory),
@@ -94,16 +94,16 @@ TARGETS = (
         "extraction of 50,000 samples spread over a full tile, against decoding it once", 1.3, "×",
         lambda f: _of_full_tile(
             _quotients(
-                _values(f, "extraction", "50000 points all over the tile"),
+                _values(f, "extraction", "50000 points across the tile"),
                 _values(f, "extraction", "decode, every byte once"),
             )
         ),
     ),
     Target(
-        "plan and check of 100,000 jobs that are up to date", 20, "s",
-        lambda f: _sums(f, "planning", ("plan", "check that all is up to date")),
+        "plan and check of 100,000 up-to-date jobs", 20, "s",
+        lambda f: _sums(f, "planning", ("plan", "check of up-to-date jobs")),
     ),
-    Target("run that is up to date", 2, "s", lambda f: _values(f, "planning", "run that is up to date")),
+    Target("run without jobs to execute", 2, "s", lambda f: _values(f, "planning", "run without jobs to execute")),
 )  # fmt: skip
 
 
@@ -118,7 +118,7 @@ def figures_text(found: Sequence[Figure]) -> str:
 
 
 def _order(found: Sequence[Figure]) -> Callable[[Figure], tuple[int, int, float]]:
-    """Groups and names in the order in which they were first measured, then by size."""
+    """Sort key: groups and names in the order of their first measurement, then size."""
     groups = list(dict.fromkeys(f.group for f in found))
     names = list(dict.fromkeys(f.name for f in found))
     return lambda f: (groups.index(f.group), names.index(f.name), f.megapixels or 0.0)
@@ -126,7 +126,7 @@ def _order(found: Sequence[Figure]) -> Callable[[Figure], tuple[int, int, float]
 
 def _row(figure: Figure, found: Sequence[Figure]) -> Sequence[str]:
     same = [f for f in found if (f.group, f.megapixels) == (figure.group, figure.megapixels)]
-    beside = next((f for f in same if f.name == figure.reference), None)
+    reference = next((f for f in same if f.name == figure.reference), None)
     spread = f"{figure.quartiles[0]:g} to {figure.quartiles[1]:g}" if figure.rounds > 1 else "one round"
     return (
         f"{figure.name} ({figure.note})" if figure.note else figure.name,
@@ -135,14 +135,14 @@ def _row(figure: Figure, found: Sequence[Figure]) -> Sequence[str]:
         f"{figure.median:g}",
         spread,
         figure.unit.replace(PER_PIXEL, "µs"),
-        beside.name if beside else "",
-        f"{beside.median / figure.median:.2f}" if beside and figure.median else "",
+        reference.name if reference else "",
+        f"{reference.median / figure.median:.2f}" if reference and figure.median else "",
         "" if figure.memory is None else str(figure.memory),
     )
 
 
 def targets_text(found: Sequence[Figure]) -> str:
-    """A table of the targets: wanted, measured, met or missed by how much, for every size of tile."""
+    """A table of the targets with bound, measured value and verdict, for every size of tile."""
     rows = [
         (
             target.about,
@@ -155,7 +155,7 @@ def targets_text(found: Sequence[Figure]) -> str:
         for size, value in target.of(found).items()
     ]
     missing = [(target.about, "", "", "", "not measured") for target in TARGETS if not target.of(found)]
-    return table(("target", "wanted", "Mpx", "measured", ""), [*rows, *missing])
+    return table(("target", "bound", "Mpx", "measured", "verdict"), [*rows, *missing])
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -165,7 +165,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def section(results: dict[str, Any]) -> str:
-    """What the docs show of some results."""
+    """The section of the documentation for some results, without its markers."""
     machine = "; ".join(f"{name}: {value}" for name, value in results["machine"].items())
     versions = ", ".join(f"{name} {value}" for name, value in results["versions"].items())
     return "\n".join(
@@ -198,7 +198,7 @@ def page_with(page: str, text: str) -> str:
 
 
 def main() -> None:
-    """Write the section of the page anew."""
+    """Replace the section of the page."""
     page = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(page_with(page, section(read_results(LATEST))), encoding="utf-8")
 

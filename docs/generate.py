@@ -1,6 +1,7 @@
-"""The reference pages that are made from the program itself.
+"""Generate the reference pages from the code.
 
-``python docs/generate.py`` writes them; with ``--check`` it exits with 1 when a written one differs.
+``python docs/generate.py`` writes the pages. With ``--check`` it writes nothing, and exits with 1 if a page is out of
+date.
 """
 
 from __future__ import annotations
@@ -30,15 +31,15 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "api.md": api_page,
 }
-"""Name of every page to the function that makes it."""
+"""Function that generates each page, by file name."""
 
 
 def main(arguments: list[str]) -> int:
-    """Writes the pages, or compares them with ``--check``; the exit code."""
+    """Write the pages, or compare them with ``--check``; returns the exit code."""
     differing = [name for name, page in PAGES.items() if not _is_current(FOLDER / name, page())]
     if "--check" in arguments:
         for name in differing:
-            print(f"docs/reference/{name} is not current; run: python docs/generate.py")
+            print(f"docs/reference/{name} is out of date. Run: python docs/generate.py")
         return 1 if differing else 0
     FOLDER.mkdir(exist_ok=True)
     for name in differing:

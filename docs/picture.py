@@ -1,6 +1,6 @@
-"""The picture of the README, made from a demo that was run before.
+"""Draw the picture of the README from the results of the demo.
 
-``iota2 demo demo`` then ``python docs/picture.py demo`` writes ``docs/img/demo.png``.
+``iota2 demo demo`` and then ``python docs/picture.py demo`` write ``docs/img/demo.png``.
 """
 
 from __future__ import annotations
@@ -21,41 +21,43 @@ from matplotlib.patches import Patch
 from iota2 import layout
 
 RESULTS = Path("IOTA2_Outputs") / "Results"
-TARGET = Path(__file__).parent / "img" / "demo.png"
-MAP_PLACES = ((0.01, 0.56, 0.45, 0.4), (0.50, 0.56, 0.45, 0.4), (0.01, 0.03, 0.45, 0.4))
-PLACES = (*MAP_PLACES, (0.60, 0.09, 0.38, 0.34))
-"""Left, bottom, width, height of the panels, as shares of the figure: map, confidence, validity, matrix."""
-INK, PALE = "#1f2430", "#6b7280"
-mpl.rcParams.update({"font.size": 9, "text.color": INK, "axes.titlecolor": INK, "font.family": "DejaVu Sans"})
+PICTURE = Path(__file__).parent / "img" / "demo.png"
+MAP_POSITIONS = ((0.01, 0.56, 0.45, 0.4), (0.50, 0.56, 0.45, 0.4), (0.01, 0.03, 0.45, 0.4))
+PANEL_POSITIONS = (*MAP_POSITIONS, (0.60, 0.09, 0.38, 0.34))
+"""Left, bottom, width and height of the panels (map, confidence, validity, matrix), as shares of the figure."""
+TEXT_COLOR, LABEL_COLOR = "#1f2430", "#6b7280"
+mpl.rcParams.update(
+    {"font.size": 9, "text.color": TEXT_COLOR, "axes.titlecolor": TEXT_COLOR, "font.family": "DejaVu Sans"}
+)
 
 
 def main(arguments: list[str]) -> int:
-    """Writes the picture of the demo in the folder given, ``demo`` by default."""
+    """Write the picture from the demo in the folder ``arguments[0]``, by default ``demo``; returns the exit code."""
     root = Path(arguments[0] if arguments else "demo") / RESULTS
-    classes = _json(root, layout.CLASSES.path)
+    classes = _read_json(root, layout.CLASSES.path)
     figure = Figure(figsize=(11.0, 7.0))
-    panels = [figure.add_axes(place) for place in PLACES]
-    _map(panels[0], _raster(root, layout.MAP.path), classes)
-    confidence, validity = (_raster(root, p.path) for p in (layout.FINAL_CONFIDENCE, layout.FINAL_VALIDITY))
-    _surface(figure, panels[1], confidence, "Confidence of the classifier, %", "magma")
-    _surface(figure, panels[2], validity, "Clear dates of each pixel", "viridis")
-    _confusion(panels[3], _json(root, layout.METRICS.path), classes["names"])
-    TARGET.parent.mkdir(exist_ok=True)
-    figure.savefig(TARGET, dpi=100, metadata={"Software": None}, pil_kwargs={"optimize": True})
-    print(f"{TARGET} written, {TARGET.stat().st_size / 1000:.0f} kB")
+    panels = [figure.add_axes(place) for place in PANEL_POSITIONS]
+    _draw_map(panels[0], _read_raster(root, layout.MAP.path), classes)
+    confidence, validity = (_read_raster(root, p.path) for p in (layout.FINAL_CONFIDENCE, layout.FINAL_VALIDITY))
+    _draw_surface(figure, panels[1], confidence, "Confidence of the classifier, %", "magma")
+    _draw_surface(figure, panels[2], validity, "Clear dates of each pixel", "viridis")
+    _draw_confusion(panels[3], _read_json(root, layout.METRICS.path), classes["names"])
+    PICTURE.parent.mkdir(exist_ok=True)
+    figure.savefig(PICTURE, dpi=100, metadata={"Software": None}, pil_kwargs={"optimize": True})
+    print(f"{PICTURE} written, {PICTURE.stat().st_size / 1000:.0f} kB")
     return 0
 
 
-def _json(root: Path, path: str) -> Any:
+def _read_json(root: Path, path: str) -> Any:
     return json.loads((root / path).read_text(encoding="utf-8"))
 
 
-def _raster(root: Path, path: str) -> np.ndarray:
+def _read_raster(root: Path, path: str) -> np.ndarray:
     with rasterio.open(root / path.format(seed=0)) as source:
         return source.read(1)
 
 
-def _bare(axes: Axes, title: str) -> None:
+def _without_frame(axes: Axes, title: str) -> None:
     axes.set_title(title, loc="left", fontweight="bold")
     axes.set_xticks([])
     axes.set_yticks([])
@@ -63,8 +65,8 @@ def _bare(axes: Axes, title: str) -> None:
         spine.set_visible(False)
 
 
-def _map(axes: Axes, labels: np.ndarray, classes: Any) -> None:
-    _bare(axes, "Land cover")
+def _draw_map(axes: Axes, labels: np.ndarray, classes: Any) -> None:
+    _without_frame(axes, "Land cover")
     colors = [tuple(part / 255 for part in color) for color in classes["colors"]]
     shown = np.ma.masked_equal(labels, 0)
     position = np.searchsorted(classes["codes"], labels)
@@ -84,18 +86,18 @@ def _map(axes: Axes, labels: np.ndarray, classes: Any) -> None:
     )
 
 
-def _surface(figure: Figure, axes: Axes, values: np.ndarray, title: str, cmap: str) -> None:
-    _bare(axes, title)
+def _draw_surface(figure: Figure, axes: Axes, values: np.ndarray, title: str, cmap: str) -> None:
+    _without_frame(axes, title)
     image = axes.imshow(np.ma.masked_equal(values, 0), cmap=cmap, interpolation="nearest")
     place = axes.get_position()
     bar = figure.add_axes((place.x1 + 0.006, place.y0 + 0.02, 0.008, place.height - 0.04))
     figure.colorbar(image, cax=bar).outline.set_visible(False)
 
 
-def _confusion(axes: Axes, metrics: Any, names: list[str]) -> None:
+def _draw_confusion(axes: Axes, metrics: Any, names: list[str]) -> None:
     seed = metrics["seeds"][0]
     counts = np.array(seed["confusion"])
-    _bare(axes, f"Validation: accuracy {seed['overall_accuracy']:.3f}, kappa {seed['kappa']:.3f}")
+    _without_frame(axes, f"Validation: accuracy {seed['overall_accuracy']:.3f}, kappa {seed['kappa']:.3f}")
     axes.imshow(counts / counts.sum(axis=1, keepdims=True), cmap="Greens", vmin=0, vmax=1.15, aspect="auto")
     for (row, column), count in np.ndenumerate(counts):
         if count:
@@ -106,13 +108,13 @@ def _confusion(axes: Axes, metrics: Any, names: list[str]) -> None:
                 ha="center",
                 va="center",
                 fontsize=7.5,
-                color="white" if row == column else INK,
+                color="white" if row == column else TEXT_COLOR,
             )
     axes.set_xticks(range(len(names)), [name.replace(" ", "\n", 1) for name in names], fontsize=7.5)
     axes.set_yticks(range(len(names)), names, fontsize=7.5)
     axes.tick_params(length=0)
-    axes.set_xlabel("pixels on the map", color=PALE)
-    axes.set_ylabel("reference", color=PALE)
+    axes.set_xlabel("pixels on the map", color=LABEL_COLOR)
+    axes.set_ylabel("reference", color=LABEL_COLOR)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""One module for each reference page that is made from the program."""
+"""One module for each generated reference page."""

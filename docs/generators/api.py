@@ -1,4 +1,4 @@
-"""The page about the Python interface, from the signatures and docstrings of the public functions of ``iota2``."""
+"""The page on the Python interface, from the signatures and docstrings of the public functions of ``iota2``."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import is_dataclass
 
 import iota2
-from generators.markdown import MADE, code, sentence, table
+from generators.markdown import GENERATED, code, sentence, table
 from iota2 import errors
 from iota2.api.features import Features
 from iota2.api.models import LoadedModel, ModelClass
 from iota2.api.scenes import OpenedScene, SceneCube
 from iota2.classifiers.base import ModelError
 
-HEAD = f"""{MADE}
+HEAD = f"""{GENERATED}
 
 # Python interface
 
@@ -25,7 +25,7 @@ Python](../howto/use-from-python.md) shows examples, the [notebook](../notebook.
 """
 QUOTE = "'"
 CLASSES = (OpenedScene, SceneCube, Features, LoadedModel, ModelClass)
-"""What the functions return, in the order of use."""
+"""Classes of the functions' results, in the order of use."""
 ERRORS = (
     errors.UserError,
     errors.ConfigError,
@@ -38,7 +38,7 @@ ERRORS = (
 
 
 def api_page() -> str:
-    """Every function, the classes that they return, and the errors that they raise."""
+    """Every public function, the classes of their results, and the errors."""
     functions = {name: getattr(iota2, name) for name in iota2.PUBLIC}
     summary = [(f"[`{name}`](#{name})", sentence(function.__doc__)) for name, function in functions.items()]
     parts = [HEAD, table(("function", "description"), summary)]
@@ -51,19 +51,19 @@ def api_page() -> str:
 
 
 def _entry(name: str, signature: inspect.Signature, docstring: str | None) -> str:
-    """How a function is called, and its docstring."""
+    """Signature and docstring of a function."""
     return f"```text\n{_folded(f'{name}{signature}'.replace(QUOTE, ''))}\n```\n\n{_text(docstring)}\n"
 
 
 def _method(cls: type, method: Callable[..., object]) -> str:
-    """A method as its callers see it."""
+    """Signature without ``self``, and docstring, of a method."""
     signature = inspect.signature(method)
-    seen = signature.replace(parameters=list(signature.parameters.values())[1:])
-    return _entry(f"{cls.__name__}.{method.__name__}", seen, method.__doc__)
+    without_self = signature.replace(parameters=list(signature.parameters.values())[1:])
+    return _entry(f"{cls.__name__}.{method.__name__}", without_self, method.__doc__)
 
 
 def _folded(signature: str) -> str:
-    """A signature with one parameter on a line when it is long."""
+    """A signature, with one parameter per line if it is long."""
     if len(signature) <= 100:
         return signature
     head, _, rest = signature.partition("(")
@@ -73,7 +73,7 @@ def _folded(signature: str) -> str:
 
 
 def _class(cls: type) -> str:
-    """A class with its values and methods; fields without documentation are the program's own."""
+    """A class with its fields, properties and methods. Fields without documentation are internal and omitted."""
     rows = [(code(name), code(kind), about) for name, kind, about in (*_fields(cls), *_properties(cls))]
     public = [found for name, found in vars(cls).items() if not name.startswith("_")]
     methods = [_method(cls, found) for found in public if inspect.isfunction(found)]
@@ -83,14 +83,15 @@ def _class(cls: type) -> str:
 
 
 def _fields(cls: type) -> Iterator[tuple[str, str, str]]:
-    """Name, type and documentation of each field of a dataclass: the text that follows it in the source."""
+    """Name, type and documentation of each field of a dataclass. The documentation is the string after the field."""
     assert is_dataclass(cls)
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     assert isinstance(tree, ast.ClassDef)
     for item, after in zip(tree.body, [*tree.body[1:], None], strict=True):
         if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-            told = after.value if isinstance(after, ast.Expr) else None
-            about = told.value if isinstance(told, ast.Constant) and isinstance(told.value, str) else ""
+            docstring = after.value if isinstance(after, ast.Expr) else None
+            is_text = isinstance(docstring, ast.Constant) and isinstance(docstring.value, str)
+            about = docstring.value if is_text else ""
             if about:
                 yield item.target.id, ast.unparse(item.annotation), sentence(about)
 

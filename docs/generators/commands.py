@@ -1,4 +1,4 @@
-"""The page about the two commands and their exit codes."""
+"""The page on the two commands and their exit codes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from unittest.mock import patch
 
 import typer
 
-from generators.markdown import MADE, code, table
+from generators.markdown import GENERATED, code, table
 from iota2 import cli, errors
 from iota2.chains.classification import CLASSIFICATION
 from iota2.config.options.chain import GROUPS
 
-HEAD = f"""{MADE}
+HEAD = f"""{GENERATED}
 
 # Commands
 
@@ -37,7 +37,7 @@ def commands_page() -> str:
 
 
 def _printed(show: Callable[[], object]) -> str:
-    """What a command prints about itself, as a block of text."""
+    """The help of a command as a text block."""
     text = io.StringIO()
     wide = patch.dict(os.environ, {"COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"})
     with wide, contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
@@ -49,16 +49,16 @@ def _groups() -> str:
     active = {step.group for step in CLASSIFICATION.steps}
     named = ", ".join(code(group) for group in GROUPS if group in active)
     return (
-        f"Groups with steps at present: {named}. With `--first-step`, the outputs of earlier groups must exist; "
+        f"Groups that contain steps: {named}. With `--first-step`, the outputs of earlier groups must exist; "
         "otherwise the run stops before any job and names the missing files.\n"
     )
 
 
 def _legacy() -> str:
-    """The help of ``Iota2.py``, as it prints it."""
+    """The section on ``Iota2.py`` with its help."""
     return (
-        "## Iota2.py\n\nThe command of the original iota2; its options have the same meaning. "
-        f"`debug` runs all jobs in one process.\n\n{_printed(lambda: cli.legacy(['-h']))}"
+        "## Iota2.py\n\nThe command of the original iota2; its options have the same meaning.\n\n"
+        f"{_printed(lambda: cli.legacy(['-h']))}"
     )
 
 

@@ -1,16 +1,16 @@
-"""The page about expressions of bands."""
+"""The page on expressions of bands."""
 
 from __future__ import annotations
 
-from generators.markdown import MADE, code, codes, table
+from generators.markdown import GENERATED, code, codes, table
 from iota2.compute.expressions import FUNCTIONS, MAX_DEPTH, MAX_LENGTH, OPERATORS, Function
 
-HEAD = f"""{MADE}
+HEAD = f"""{GENERATED}
 
 # Expressions
 
-Syntax of `additional_features` of a sensor, and of `[Features] expression` in the INI file of Sentinel-1. Their use is
-described in [Features from expressions of bands](../howto/additional-features.md).
+This page defines the syntax of `additional_features` of a sensor, and of `[Features] expression` in the INI file of
+Sentinel-1. [Features from expressions of bands](../howto/additional-features.md) describes their use.
 
 Expressions are separated by commas. Each consists of bands, numbers (`12`, `0.5`, `1e-3`), operators, functions and
 parentheses. Blanks are ignored. An expression has at most {MAX_LENGTH} characters and at most {MAX_DEPTH} intermediate
@@ -30,7 +30,7 @@ at the positions.
 
 
 def expressions_page() -> str:
-    """Bands, operators and functions."""
+    """The syntax of expressions, with tables of bands, operators and functions."""
     operators = [(codes(signs.split(", ")), meaning) for signs, meaning in OPERATORS.items()]
     functions = [(code(name), _arguments(function), function.about) for name, function in FUNCTIONS.items()]
     return "\n".join(

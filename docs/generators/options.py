@@ -1,4 +1,4 @@
-"""The page about the options of the configuration."""
+"""The page on the options of the configuration."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from pydantic.fields import FieldInfo
 
-from generators.markdown import MADE
+from generators.markdown import GENERATED
 from iota2.chains import BUILDERS
 from iota2.chains.lookup import LATER
 from iota2.config import legacy
@@ -18,7 +18,7 @@ from iota2.options import Options, about, default_of, is_mandatory, keys, kind, 
 def options_page() -> str:
     """Every option of the configuration, section by section, and the legacy names."""
     parts = [
-        f"""{MADE}
+        f"""{GENERATED}
 
 # Options
 
@@ -27,18 +27,20 @@ the section) or in YAML. Relative paths start at the folder of the configuration
 mandatory. An option that is not available yet is accepted only with its default value. Options of builders that are
 not selected are accepted with any value and have no effect. None selects the default.
 
-Builders: {_letters()}. User-defined builders: [how to add one](../howto/add-a-builder.md).
+The column *builders* contains the letters of the builders that use an option. {_builders()}.
+[Add a builder](../howto/add-a-builder.md) describes user-defined builders.
 """
     ]
     parts.extend("\n".join(_section(name, cls)) for name, cls in SECTIONS.items())
-    parts.append("\n".join(_old_names()))
+    parts.append("\n".join(_legacy_names()))
     return "\n".join(parts)
 
 
-def _letters() -> str:
-    """The builders with their letters."""
-    now = ", ".join(f"{builder.letter} `{builder.name}`" for builder in BUILDERS)
-    return f"{now}; not yet {', '.join(f'{letter} `{name}`' for name, letter in LATER.items())}"
+def _builders() -> str:
+    """The letters of the builders, the available ones first."""
+    available = ", ".join(f"{builder.letter} `{builder.name}`" for builder in BUILDERS)
+    later = ", ".join(f"{letter} `{name}`" for name, letter in LATER.items())
+    return f"Available: {available}. Not available yet: {later}"
 
 
 def _section(name: str, cls: type[Section]) -> Iterator[str]:
@@ -88,8 +90,8 @@ def _available(info: FieldInfo) -> str:
     return f"yes; not yet {', '.join(map(repr, known.later))}" if known.later else "yes"
 
 
-def _old_names() -> Iterator[str]:
-    yield "## Legacy names\n\nNames of 2020 are read as their current equivalents.\n"
+def _legacy_names() -> Iterator[str]:
+    yield "## Legacy names\n\nOption and section names of 2020 are read as the current ones.\n"
     yield "| legacy | current |"
     yield "|---|---|"
     for old, new in legacy.SECTIONS.items():

@@ -1,11 +1,11 @@
-"""The page about the files of the output tree."""
+"""The page on the files of the output folder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from generators.markdown import MADE, code, table
+from generators.markdown import GENERATED, code, table
 from iota2 import layout
 from iota2.chains import SURVEY
 from iota2.chains.classification import CLASSIFICATION
@@ -13,9 +13,9 @@ from iota2.core.graph import Artifact, always
 from iota2.core.grid import PART_ROWS
 
 FOLDERS = {**layout.FOLDERS, **CLASSIFICATION.folders}
-"""Folders of the output tree, with their sentences."""
+"""Folders of the output folder, each with a sentence."""
 
-HEAD = f"""{MADE}
+HEAD = f"""{GENERATED}
 
 # Outputs
 
@@ -46,12 +46,12 @@ DIFFERENCES: tuple[tuple[str, str], ...] = (
     ),
     ("features/*/tmp/Sentinel2L3A_*", "the prefix is the name of the sensor: `Sentinel2_` for level 2A"),
     ("features/*/CloudThreshold_1.*", "`cloud_threshold` is 0 by default: `CloudThreshold_0.*`"),
-    ("formattingVectors/*/", "no temporary folder: no temporary files remain"),
+    ("formattingVectors/*/", "temporary folder, not needed"),
 )
-"""Files of the tree that the tutorial of iota2 shows and this program does not write, and why."""
+"""Outputs of the original iota2 that this program does not write: pattern of the path, and explanation."""
 
 CHANGES = (
-    ("`IOTA2_tasks_status.txt`", "a pickle", "text, one job a line"),
+    ("`IOTA2_tasks_status.txt`", "a pickle", "text, one job per line"),
     (
         "`model/model_{region}_seed_{seed}.txt`",
         "the model",
@@ -78,7 +78,7 @@ CHANGES = (
 
 
 def outputs_page() -> str:
-    """The folders with their files, then the differences from the tree that users know."""
+    """The folders with their files, then the differences from the original iota2."""
     return "\n".join([HEAD, *_folders(), _differences()])
 
 
@@ -86,8 +86,8 @@ def _folders() -> Iterator[str]:
     """A section for each folder that contains files, the root first; those without files in one table at the end."""
     by_folder: dict[str, list[Artifact]] = {"": []}
     for artifact in layout.artifacts():
-        by_folder.setdefault(_home(artifact), []).append(artifact)
-    about = {"": "Top of the output folder."} | FOLDERS
+        by_folder.setdefault(_folder_of(artifact), []).append(artifact)
+    about = {"": "Files directly in the output folder."} | FOLDERS
     for folder in sorted(by_folder):
         rows = [_row(artifact) for artifact in by_folder[folder]]
         if not folder:
@@ -101,11 +101,11 @@ def _folders() -> Iterator[str]:
         title = f"`{folder}`" if folder else "Top folder"
         yield f"## {title}\n\n{about.get(folder, '')}\n\n{table(('file', 'made by', 'content'), rows)}"
     empty = [(code(folder), about[folder]) for folder in sorted(FOLDERS) if folder not in by_folder]
-    yield f"## Folders without files of their own\n\n{table(('folder', 'content'), empty)}"
+    yield f"## Other folders\n\n{table(('folder', 'content'), empty)}"
 
 
-def _home(artifact: Artifact) -> str:
-    """Folder of an artifact, as the builders name it."""
+def _folder_of(artifact: Artifact) -> str:
+    """The nearest folder of an artifact that has a sentence in ``FOLDERS``; empty for the top folder."""
     folder = PurePosixPath(artifact.path).parent
     while folder != PurePosixPath(".") and str(folder) not in FOLDERS:
         folder = folder.parent
@@ -122,9 +122,9 @@ def _row(artifact: Artifact) -> tuple[str, str, str]:
 
 
 def _differences() -> str:
-    missing = table(("in the tutorial of iota2", "here"), [(code(path), why) for path, why in DIFFERENCES])
-    changed = table(("file", "in iota2", "here"), CHANGES)
+    missing = table(("file of the original iota2", "here"), [(code(path), why) for path, why in DIFFERENCES])
+    changed = table(("file", "original iota2", "here"), CHANGES)
     return (
-        "## Compared with the tree that iota2's tutorial shows\n\nAll files of that tree are written under the same "
-        f"names, except these:\n\n{missing}\nThese have another content:\n\n{changed}"
+        "## Differences from the original iota2\n\nAll output files in the tutorial of the original iota2 are written "
+        f"under the same names, except these:\n\n{missing}\nThese files have different content:\n\n{changed}"
     )

@@ -1,4 +1,4 @@
-"""The page about sensors: those that come with the program, and the keys of a description."""
+"""The page on sensors: the built-in ones, and the keys of a description."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from importlib.resources import files
 
-from generators.markdown import MADE, code, codes, table
+from generators.markdown import GENERATED, code, codes, table
 from iota2.config.options.sensors import PATHS, PLACES
 from iota2.core.sensor import BandSpec, MaskRule, MetadataSpec, SensorSpec
 from iota2.io.archive.specs import KEYS, parse_spec
 
-HEAD = f"""{MADE}
+HEAD = f"""{GENERATED}
 
 # Sensors
 
@@ -24,7 +24,7 @@ Files and folders that do not match the pattern of products are ignored and repo
 `iota2 sensors NAME FOLDER` lists the products it recognises in a folder.
 """
 
-TRIED = {
+TESTED_ON = {
     "Sentinel_2": "Tested on real products of THEIA, from 2018.",
     "Sentinel_2_S2C": "Tested on real products of ESA: all files of a product of baseline 02.14, metadata and scene "
     "classification of a product of baseline 04.00.",
@@ -42,7 +42,7 @@ REMARKS = {
 }
 """Remarks about a sensor, by section."""
 
-NEVER_TRIED = (
+NOT_TESTED = (
     "**Not tested on real products.** Names, masks and bits follow published descriptions, and tests use synthetic "
     "products. `iota2 sensors` shows whether your products are recognised."
 )
@@ -57,21 +57,22 @@ def sensors_page() -> str:
 
 
 def _sensor(text: str) -> str:
-    """One sensor; the first line of its description says what it is."""
+    """The section of one sensor; its first sentence is the first line of the description ``text``."""
     spec = parse_spec(text, source="")
     title = text.split("\n", maxsplit=1)[0].lstrip("# ")
-    whole = spec.products == "folders"
+    has_folders = spec.products == "folders"
     units = f"file value × {spec.scale:g} + {spec.offset:g}"
     if spec.metadata:
-        units = f"(file value + offset) / quantification × 10000, as {code(spec.metadata.file)} of each product says"
+        source = code(spec.metadata.file)
+        units = f"(file value + offset) / quantification × 10000, with the numbers in {source} of each product"
     given = code(f"chain.{PATHS[spec.section]}") if spec.section in PATHS else "in the INI file of `chain.s1_path`"
     facts = [
         ("folder of the products", given),
         ("section of its options", code(spec.section)),
         ("folder of a tile", code(spec.tile_folder)),
-        ("product folders" if whole else "files of products", code(spec.product)),
+        ("product folders" if has_folders else "files of products", code(spec.product)),
         ("for example", code(spec.example)),
-        ("reference band: its grid is that of the tile", code(spec.reference.name)),
+        ("reference band, which defines the grid of the tile", code(spec.reference.name)),
         ("nodata", code(f"{spec.nodata:g}") if spec.nodata is not None else "none"),
         ("product units", units),
         ("extent varies between dates", "yes" if spec.varying_extent else "no"),
@@ -83,11 +84,16 @@ def _sensor(text: str) -> str:
     bands = [(code(b.name), code(b.file), str(b.index), b.role or "") for b in spec.bands]
     return "\n".join(
         [
-            f"## {spec.name}\n\n{title}\n\n{TRIED.get(spec.section, NEVER_TRIED)}\n",
+            f"## {spec.name}\n\n{title}\n\n{TESTED_ON.get(spec.section, NOT_TESTED)}\n",
             *([f"{REMARKS[spec.section]}\n"] if spec.section in REMARKS else []),
             table(("property", "value"), facts),
             table(
-                ("band", f"file in the {'product' if whole else 'tile'} folder", "band of the file", "role in indices"),
+                (
+                    "band",
+                    f"file in the {'product' if has_folders else 'tile'} folder",
+                    "band of the file",
+                    "role in indices",
+                ),
                 bands,
             ),
             table(
@@ -99,13 +105,13 @@ def _sensor(text: str) -> str:
 
 
 def _mask(rule: MaskRule) -> tuple[str, ...]:
-    when = [f"bit {_either(rule.bits)} is set"] if rule.bits else []
-    when += [f"its value is {_either(rule.values)}"] if rule.values else []
+    when = [f"bit {_joined_by_or(rule.bits)} is set"] if rule.bits else []
+    when += [f"its value is {_joined_by_or(rule.values)}"] if rule.values else []
     edge, needed = "yes" if rule.edge else "", "no" if rule.optional else "yes"
     return code(rule.name), code(rule.file), " or ".join(when) or "its value is not 0", edge, needed
 
 
-def _either(numbers: Sequence[int]) -> str:
+def _joined_by_or(numbers: Sequence[int]) -> str:
     *first, last = map(str, numbers)
     return f"{', '.join(first)} or {last}" if first else last
 
@@ -133,7 +139,7 @@ def _example(texts: Mapping[str, str]) -> str:
 
 
 def _descriptions() -> dict[str, str]:
-    """The descriptions that come with the program, by the name of their file."""
+    """Texts of the built-in descriptions, by file name."""
     folder = files("iota2") / "sensors"
     return {
         entry.name: entry.read_text(encoding="utf-8")

@@ -113,7 +113,8 @@ LastStep = Annotated[
     str | None, typer.Option(metavar="STEP", help="Last step to run: a group, or the name or number of a step.")
 ]
 ResourcesFile = Annotated[
-    Path | None, typer.Option("--resources", metavar="FILE", help="File with the threads, memory and time of steps.")
+    Path | None,
+    typer.Option("--resources", metavar="FILE", help="File with the threads, memory and time limits of steps."),
 ]
 Restart = Annotated[bool, typer.Option("--restart", help="Keep existing outputs even if remove_output_path is True.")]
 Force = Annotated[
@@ -139,7 +140,7 @@ def _common(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Options of every command; ``main`` reads ``--debug`` itself."""
+    """Options of every command. ``main`` reads ``--debug`` from the command line."""
 
 
 @app.command()
@@ -199,10 +200,14 @@ def run(  # noqa: PLR0917 - typer reads options from the signature
         ),
     ] = None,
     engine: Annotated[
-        EngineName | None, typer.Option("--engine", help="Where workers run. Default: on this machine.")
+        EngineName | None,
+        typer.Option(
+            "--engine",
+            help="Place of the workers: this process (debug), this machine (local, the default), or cluster jobs.",
+        ),
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Use an existing Dask scheduler.")
+        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Address of an existing Dask scheduler to use.")
     ] = None,
     resources: ResourcesFile = None,
     restart: Restart = False,
@@ -268,14 +273,14 @@ def plan(  # noqa: PLR0917 - typer reads options from the signature
 @app.command()
 def why(  # noqa: PLR0917 - typer reads options from the signature
     config: ConfigPath,
-    job: Annotated[str, typer.Argument(metavar="JOB", help="Name, or part of it.")],
+    job: Annotated[str, typer.Argument(metavar="JOB", help="Name of a job, or a part of it.")],
     first_step: FirstStep = None,
     last_step: LastStep = None,
     restart: Restart = False,
     force: Force = None,
     paths_from: PathsFrom = None,
 ) -> None:
-    """Show why a job would run, with its inputs and outputs."""
+    """Show the reasons why a job would run, with its inputs and outputs."""
     console, outlook = _outlook(config, first_step, last_step, restart, force, paths_from)
     found = [candidate for candidate in outlook.plan.jobs if job in candidate.id]
     if not found:
@@ -347,13 +352,13 @@ def sensors(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="NAME", help="Section of a sensor, its class name, its key in chain, or a YAML description."
+            metavar="NAME", help="Sensor: its section, class name or key of chain, or the path of a description (YAML)."
         ),
     ] = None,
     folder: Annotated[
-        Path | None, typer.Argument(metavar="FOLDER", help="Folder of its images, or of one of its tiles.")
+        Path | None, typer.Argument(metavar="FOLDER", help="Folder of the sensor's images, or of one tile.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON value, with every product.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text, with every product.")] = False,
 ) -> None:
     """List the sensors, or the products of a sensor that are recognised in a folder."""
     console = Console()
@@ -513,7 +518,13 @@ def legacy(arguments: Sequence[str]) -> None:
     """``Iota2.py``: the options of the legacy program, with the same meaning."""
     parser = _Parser("Iota2.py", description="Run the chain of a configuration.")
     parser.add_argument("-config", required=True, type=Path, help="configuration file")
-    parser.add_argument("-scheduler_type", type=_scheduler, choices=SCHEDULERS, default="localCluster")
+    parser.add_argument(
+        "-scheduler_type",
+        type=_scheduler,
+        choices=SCHEDULERS,
+        default="localCluster",
+        help="place of the workers: this process (debug), this machine (the default), or cluster jobs",
+    )
     parser.add_argument(
         "-nb_parallel_tasks",
         type=_count,
@@ -521,17 +532,22 @@ def legacy(arguments: Sequence[str]) -> None:
         metavar="N",
         help="number of worker processes; 0 runs all jobs in this process",
     )
-    parser.add_argument("-starting_step", metavar="STEP", help="first step to run: number, name, or a group of steps")
-    parser.add_argument("-ending_step", metavar="STEP", help="last step to run: the same; -1 is the last one")
+    parser.add_argument("-starting_step", metavar="STEP", help="first step to run: number, name, or a group")
+    parser.add_argument(
+        "-ending_step", metavar="STEP", help="last step to run: number, name, or a group; -1 is the last step"
+    )
     parser.add_argument("-restart", action="store_true", help="keep the outputs of an earlier run")
     parser.add_argument(
-        "-restart_from", type=Path, metavar="STATUS", help="the same; the status file of that run must exist"
+        "-restart_from",
+        type=Path,
+        metavar="STATUS",
+        help="like -restart; STATUS, the status file of that run, must exist",
     )
     parser.add_argument(
         "-paths_from", type=Path, metavar="DIR", help="folder at which relative paths of the configuration start"
     )
     parser.add_argument(
-        "-config_ressources", type=Path, metavar="FILE", help="file with the threads, memory and time of steps"
+        "-config_ressources", type=Path, metavar="FILE", help="file with the threads, memory and time limits of steps"
     )
     parser.add_argument(
         "-execution_graph_files", nargs="+", metavar="SVG", help="no effect: the run report shows the graph of the jobs"

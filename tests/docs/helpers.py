@@ -1,4 +1,4 @@
-"""The pages that a person reads, and the blocks in them."""
+"""The pages of the documentation, and the blocks in them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 def name(page: Path) -> str:
-    """A page as its readers call it."""
+    """Path of a page relative to the repository."""
     return str(page.relative_to(ROOT))
 
 

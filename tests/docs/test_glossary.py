@@ -1,4 +1,4 @@
-"""The glossary is sorted, has no doubles, defines each term in one sentence, and its terms are in use."""
+"""The glossary is sorted, has no duplicates, defines each term in one sentence, and its terms are in use."""
 
 from __future__ import annotations
 
@@ -38,4 +38,4 @@ def test_no_term_is_defined_twice() -> None:
 def test_a_term_has_one_sentence_and_is_used(term: str, meaning: str) -> None:
     assert re.fullmatch(r"[A-Z].*\.", meaning), "a sentence"
     assert ". " not in meaning, "one sentence"
-    assert re.search(rf"(?<![a-z]){re.escape(term)}", USES), "in docs or src, beside the glossary"
+    assert re.search(rf"(?<![a-z]){re.escape(term)}", USES), "used in docs or src, outside the glossary"

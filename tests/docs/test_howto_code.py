@@ -1,9 +1,8 @@
-"""The code that how-to pages show works: each page is followed to the letter on a copy of the program, which then runs.
+"""The code of the how-to pages works: it is applied to a copy of the program, which is then run.
 
-A comment before a block, not visible to readers, says where its code goes: ``<!-- code: create FILE -->``,
-``append FILE``, ``before FILE :: BEGIN OF A LINE``, or ``change FILE`` for a block of kind ``diff``, whose parts are
-divided by lines of three dots, or ``run by FILE`` for code that another test runs. A block that
-cannot be run says why: ``<!-- not run: reason -->``.
+An HTML comment before a block defines the place of its code: ``<!-- code: create FILE -->``, ``append FILE``, ``before
+FILE :: BEGIN OF A LINE``, or ``change FILE`` for a block of kind ``diff``, whose parts are divided by lines of three
+dots. ``run by FILE`` marks code that another test runs, ``<!-- not run: reason -->`` code that cannot be run.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ _BLOCK = re.compile(
 
 @dataclass(frozen=True)
 class Shown:
-    """A block of code, and what is to be done with it."""
+    """A block of code, and the comment before it."""
 
     kind: str
     body: str
@@ -64,8 +63,8 @@ def shown(page: Path) -> list[Shown]:
     return [Shown(block["kind"], block["body"], block["word"] or "", block["reason"] or "") for block in found]
 
 
-def followed(page: Path, copy: Path) -> None:
-    """Do to a copy of the program what the page says."""
+def apply_page(page: Path, copy: Path) -> None:
+    """Apply the code of a page to a copy of the program."""
     shutil.copytree(ROOT / "src", copy / "src", ignore=shutil.ignore_patterns("__pycache__"))
     for block in shown(page):
         if block.word == "code":
@@ -77,11 +76,11 @@ def followed(page: Path, copy: Path) -> None:
                 path.parent.mkdir(exist_ok=True)
                 path.write_text(block.body, encoding="utf-8")
             else:
-                path.write_text(changed(how, path.read_text(encoding="utf-8"), block.body, mark), encoding="utf-8")
+                path.write_text(edited(how, path.read_text(encoding="utf-8"), block.body, mark), encoding="utf-8")
 
 
-def changed(how: str, text: str, body: str, mark: str) -> str:
-    """A file of the program with the code of a block."""
+def edited(how: str, text: str, body: str, mark: str) -> str:
+    """The text of a file after the code of a block is applied."""
     if how == "append":
         return f"{text}\n\n{body}"
     if how == "before":
@@ -98,8 +97,8 @@ def changed(how: str, text: str, body: str, mark: str) -> str:
     return text
 
 
-def in_copy(copy: Path, *words: object) -> str:
-    """What Python says that runs with the copy of the program."""
+def run_in_copy(copy: Path, *words: object) -> str:
+    """Output of Python with the copy of the program on its path."""
     done = subprocess.run(
         [sys.executable, *map(str, words)],
         env={**os.environ, "PYTHONPATH": str(copy / "src")},
@@ -113,9 +112,9 @@ def in_copy(copy: Path, *words: object) -> str:
     return done.stdout
 
 
-def mapped(copy: Path, config: Path) -> str:
-    assert str(copy) in in_copy(copy, "-c", "import iota2; print(iota2.__file__)")
-    return in_copy(copy, "-m", "iota2", "run", config, "--workers", 0)
+def run_config(copy: Path, config: Path) -> str:
+    assert str(copy) in run_in_copy(copy, "-c", "import iota2; print(iota2.__file__)")
+    return run_in_copy(copy, "-m", "iota2", "run", config, "--workers", 0)
 
 
 @pytest.fixture(scope="module")
@@ -127,15 +126,15 @@ def configured(world: Case, folder: Path, chain: Mapping[str, object], **section
     return world.configured(chain={"output_path": str(folder / "results"), **chain}, **sections)
 
 
-# ------------------------------------------------------------------------------------------------- what is shown
+# --------------------------------------------------------------------------------------------------- code blocks
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_all_code_on_the_page_is_run_here_or_says_why_not(page: Path) -> None:
+def test_all_code_on_the_page_is_run_or_has_a_reason_not_to_be(page: Path) -> None:
     assert [block.body for block in shown(page) if block.kind in CODE and not block.word] == []
 
 
-def test_pages_with_code_are_followed_here() -> None:
+def test_every_page_with_code_is_tested_here() -> None:
     pages = {page.name for page in PAGES if any(block.kind in CODE for block in shown(page))}
     elsewhere = {"use-from-python.md"}
     what = ("a-step", "an-output", "an-index", "an-option", "a-classifier", "a-builder")
@@ -143,19 +142,19 @@ def test_pages_with_code_are_followed_here() -> None:
     assert pages - elsewhere == followed
 
 
-def test_a_page_that_shows_other_lines_than_the_program_has_is_noticed() -> None:
+def test_a_diff_that_does_not_match_the_code_is_detected() -> None:
     with pytest.raises(AssertionError, match="not in the file"):
-        changed("change", "a\nb\n", " c\n+d\n", "")
-    assert changed("change", "x\na\nb\nc\n", " a\n-b\n+d\n...\n c\n+e\n", "") == "x\na\nd\nc\ne\n"
+        edited("change", "a\nb\n", " c\n+d\n", "")
+    assert edited("change", "x\na\nb\nc\n", " a\n-b\n+d\n...\n c\n+e\n", "") == "x\na\nd\nc\ne\n"
 
 
-# ------------------------------------------------------------------------------------------------ pages followed
+# ------------------------------------------------------------------------------------------------- pages applied
 
 
 @pytest.mark.slow
 def test_the_page_about_steps_makes_a_step(world: Case, tmp_path: Path) -> None:
-    followed(ROOT / "docs/howto/add-a-step.md", tmp_path)
-    mapped(tmp_path, configured(world, tmp_path, {}))
+    apply_page(ROOT / "docs/howto/add-a-step.md", tmp_path)
+    run_config(tmp_path, configured(world, tmp_path, {}))
     table = (tmp_path / "results/final/areas_seed_0.csv").read_text(encoding="utf-8").splitlines()
     assert table[0] == "code,name,hectares"
     hectares = [float(line.rpartition(",")[2]) for line in table[1:]]
@@ -166,8 +165,8 @@ def test_the_page_about_steps_makes_a_step(world: Case, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_page_about_outputs_makes_an_output(world: Case, tmp_path: Path) -> None:
-    followed(ROOT / "docs/howto/add-an-output.md", tmp_path)
-    mapped(tmp_path, configured(world, tmp_path, {}))
+    apply_page(ROOT / "docs/howto/add-an-output.md", tmp_path)
+    run_config(tmp_path, configured(world, tmp_path, {}))
     with open(tmp_path / "results/final/TMP/Classif_Seed_0_shares.csv", encoding="utf-8") as file:
         rows = [[float(share) for share in row] for row in csv.reader(file)]
     assert len(rows) == len(rows[0]) == 3
@@ -175,7 +174,7 @@ def test_the_page_about_outputs_makes_an_output(world: Case, tmp_path: Path) -> 
 
 
 def test_the_page_about_indices_makes_an_index(world: Case, tmp_path: Path) -> None:
-    followed(ROOT / "docs/howto/add-an-index.md", tmp_path)
+    apply_page(ROOT / "docs/howto/add-an-index.md", tmp_path)
     config = configured(world, tmp_path, {}, arg_train={"features": ["SAVI"]})
     script = (
         "import numpy as np\n"
@@ -185,24 +184,24 @@ def test_the_page_about_indices_makes_an_index(world: Case, tmp_path: Path) -> N
         "INDICES['SAVI'].function(Spectra(values, {'red': 0, 'nir': 1}), out)\n"
         "print(out.tolist())"
     )
-    first, second = in_copy(tmp_path, "-c", script).strip("[]\n").split(", ")
+    first, second = run_in_copy(tmp_path, "-c", script).strip("[]\n").split(", ")
     assert float(first) == pytest.approx(1500 * 2000 / 9000)
     assert second == "nan"
     names = (
         "import sys; from iota2.chains.load import load_config; from iota2.run.survey.survey import survey; "
         "print(*survey(load_config(sys.argv[1])).recipe.names)"
     )
-    assert "Sentinel2_SAVI_20180317" in in_copy(tmp_path, "-c", names, config).split()
+    assert "Sentinel2_SAVI_20180317" in run_in_copy(tmp_path, "-c", names, config).split()
 
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_a_program_that_registers_an_index_maps_with_it(world: Case, tmp_path: Path) -> None:
-    followed(ROOT / "docs/howto/add-an-index.md", tmp_path)
+def test_a_user_program_can_register_an_index(world: Case, tmp_path: Path) -> None:
+    apply_page(ROOT / "docs/howto/add-an-index.md", tmp_path)
     config = configured(world, tmp_path, {}, arg_train={"features": ["DVI"]})
     with pytest.raises(AssertionError, match=r"features: expected .*'Brightness'.*, got 'DVI'"):
-        in_copy(tmp_path, "-m", "iota2", "check", config)
-    in_copy(tmp_path, "map_with_dvi.py", config)
+        run_in_copy(tmp_path, "-m", "iota2", "check", config)
+    run_in_copy(tmp_path, "map_with_dvi.py", config)
     assert set(np.unique(read(tmp_path / "results/final/Classif_Seed_0.tif"))) > {0}
     learned = (tmp_path / "results/model/model_1_seed_0/model.json").read_text(encoding="utf-8")
     assert '"DVI"' in learned
@@ -210,25 +209,25 @@ def test_a_program_that_registers_an_index_maps_with_it(world: Case, tmp_path: P
 
 @pytest.mark.slow
 def test_the_page_about_options_makes_an_option(world: Case, tmp_path: Path) -> None:
-    followed(ROOT / "docs/howto/add-an-option.md", tmp_path)
+    apply_page(ROOT / "docs/howto/add-an-option.md", tmp_path)
     envelopes = []
     for border in (0, 100):
         config = configured(world, tmp_path, {"list_tile": f"{WEST} {EAST}", "tile_border": border})
-        assert "Envelope" in in_copy(tmp_path, "-m", "iota2", "plan", config)
-        in_copy(tmp_path, "-m", "iota2", "run", config, "--workers", 0, "--last-step", "sampling")
+        assert "Envelope" in run_in_copy(tmp_path, "-m", "iota2", "plan", config)
+        run_in_copy(tmp_path, "-m", "iota2", "run", config, "--workers", 0, "--last-step", "sampling")
         envelopes.append((tmp_path / f"results/envelope/{WEST}.shp").read_bytes())
     assert envelopes[0] != envelopes[1]
     config = configured(world, tmp_path, {"tile_border": -1})
     with pytest.raises(AssertionError, match=r"tile_border: expected .* 0"):
-        in_copy(tmp_path, "-m", "iota2", "check", config)
+        run_in_copy(tmp_path, "-m", "iota2", "check", config)
 
 
 @pytest.mark.slow
 def test_the_page_about_classifiers_makes_a_classifier(world: Case, tmp_path: Path) -> None:
-    followed(ROOT / "docs/howto/add-a-classifier.md", tmp_path)
+    apply_page(ROOT / "docs/howto/add-a-classifier.md", tmp_path)
     options = {"classifier.nearestmean.scale": 500.0}
     given = {"classifier": "nearestmean", "otb_classifier_options": options}
-    mapped(tmp_path, configured(world, tmp_path, {}, arg_train=given))
+    run_config(tmp_path, configured(world, tmp_path, {}, arg_train=given))
     assert set(np.unique(read(tmp_path / "results/final/Classif_Seed_0.tif"))) > {0}
     card = (tmp_path / "results/model/model_1_seed_0.txt").read_text(encoding="utf-8")
     assert "nearestmean" in card
@@ -246,7 +245,7 @@ def test_the_page_about_classifiers_makes_a_classifier(world: Case, tmp_path: Pa
 )
 @pytest.mark.slow
 def test_the_page_about_builders_makes_a_builder(world: Case, tmp_path: Path, names: list[str], workers: int) -> None:
-    followed(ROOT / "docs/howto/add-a-builder.md", tmp_path)
+    apply_page(ROOT / "docs/howto/add-a-builder.md", tmp_path)
     asked = {"builders_class_name": names, "builders_paths": [str(tmp_path / "mine")]}
     config = configured(world, tmp_path, {}, builders=asked)
     if names == ["ClearShare"]:
@@ -254,7 +253,7 @@ def test_the_page_about_builders_makes_a_builder(world: Case, tmp_path: Path, na
         for key in ("ground_truth", "data_field", "nomenclature_path", "color_table"):
             del content["chain"][key]
         config.write_text(yaml.safe_dump({key: content[key] for key in ("chain", "builders")}), encoding="utf-8")
-    in_copy(tmp_path, "-m", "iota2", "run", config, "--workers", workers)
+    run_in_copy(tmp_path, "-m", "iota2", "run", config, "--workers", workers)
     clear, share = (
         read(tmp_path / "results" / name) for name in (f"features/{WEST}/nbView.tif", f"final/ClearShare_{WEST}.tif")
     )
@@ -262,7 +261,7 @@ def test_the_page_about_builders_makes_a_builder(world: Case, tmp_path: Path, na
     np.testing.assert_array_equal(share, np.round(100 * clear / dates))
     assert (tmp_path / "results/final/Classif_Seed_0.tif").exists() == ("I2Classification" in names)
     assert (tmp_path / "results/dataAppVal").exists() == ("I2Classification" in names)
-    assert "0 of" not in in_copy(tmp_path, "-m", "iota2", "plan", config)
+    assert "0 of" not in run_in_copy(tmp_path, "-m", "iota2", "plan", config)
 
 
 # ---------------------------------------------------------------------------------------- fragments and commands
@@ -273,7 +272,7 @@ COMPLETE = next(body for body in blocks(ROOT / "docs/howto/several-sensors.md", 
 
 @dataclass(frozen=True)
 class Fragment:
-    """A block of kind ``text`` that holds sections of a configuration or of a resources file."""
+    """A block of kind ``text`` with sections of a configuration or of a resources file."""
 
     page: Path
     body: str
@@ -319,7 +318,7 @@ def test_parts_of_configurations_and_of_resources_files_are_read(fragment: Fragm
 
 
 def _options(body: str) -> dict[str, dict[str, object]]:
-    """Sections of a block; a line with three dots stands for what is left out."""
+    """Sections of a block, without lines that contain three dots (omitted options)."""
     text = "\n".join(line for line in body.splitlines() if "…" not in line)
     sections = read_cfg(text, Path("page")).sections
     return {section.name: {key: node.plain() for key, node in section.options.items()} for section in sections}
@@ -342,7 +341,7 @@ def test_ini_files_are_read(page: Path, body: str, tmp_path: Path) -> None:
     assert read_s1_ini(path).warnings == ()
 
 
-def test_expressions_that_pages_show_can_be_computed() -> None:
+def test_shown_expressions_are_valid() -> None:
     lines = [line for page in PAGES for line in text_of(page).splitlines() if line.startswith("expression = ")]
     for line in lines:
         expressions = line.partition("=")[2].split(",")

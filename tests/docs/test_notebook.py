@@ -1,4 +1,4 @@
-"""The notebook and the page about Python do what they show."""
+"""The code of the notebook and of the page on Python gives the shown results."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _figures(cells: list[dict[str, Any]]) -> list[bytes]:
 
 
 @pytest.mark.slow
-def test_the_notebook_prints_and_draws_what_it_shows(tmp_path: Path) -> None:
+def test_outputs_of_the_notebook_are_current(tmp_path: Path) -> None:
     made_again = tmp_path / "notebook.ipynb"
     command = [sys.executable, str(ROOT / "docs/run_notebook.py"), str(made_again)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -59,7 +59,7 @@ def _images(pictures: list[bytes], folder: Path) -> list[np.ndarray]:
     return images
 
 
-def test_the_notebook_is_small_and_names_no_place_of_one_machine() -> None:
+def test_the_notebook_is_small_and_contains_no_paths_of_one_machine() -> None:
     text = text_of(NOTEBOOK)
     assert len(text) < 400_000
     assert re.findall(r"(?<![\w}*])/(?:work|tmp|home|root)/", text) == []
@@ -68,7 +68,7 @@ def test_the_notebook_is_small_and_names_no_place_of_one_machine() -> None:
     assert len({cell["id"] for cell in content["cells"]}) == len(content["cells"])
 
 
-def test_links_of_the_notebook_lead_somewhere() -> None:
+def test_links_of_the_notebook_have_existing_targets() -> None:
     links = re.findall(r"\]\(([^)]+)\)", "".join("".join(cell["source"]) for cell in _cells(NOTEBOOK, "markdown")))
     assert links
     assert all((NOTEBOOK.parent / link).exists() for link in links)

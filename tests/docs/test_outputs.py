@@ -1,4 +1,4 @@
-"""Every file that iota2's users know is either written here or named among the differences."""
+"""Every output file of the original iota2 is written here, or named among the differences."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from iota2.chains.classification import CLASSIFICATION
 from tests.docs.helpers import ROOT, text_of
 
 KNOWN = text_of(ROOT / "tests/docs/known_tree.txt").split()
-"""The tree that the tutorial of iota2 shows, for one tile, one region and one run; shapefiles by their main file."""
+"""Output files in the tutorial of the original iota2: one tile, one region, one run; shapefiles by their main file."""
 VALUES = {
     "tile": "T31TCJ", "part": "0", "sensor": "Sentinel2", "region": "1", "seed": "0", "region_base": "MyRegion",
     "cloud": "0", "samples": "sqlite",
@@ -28,8 +28,8 @@ def _written() -> set[str]:
 
 def _explained() -> list[str]:
     """Patterns in the first table of differences of the page."""
-    page = text_of(ROOT / "docs/reference/outputs.md").partition("## Compared with the tree")[2]
-    return re.findall(r"^\| `([^`]+)` \|", page.partition("These have another content")[0], re.MULTILINE)
+    page = text_of(ROOT / "docs/reference/outputs.md").partition("## Differences from the original iota2")[2]
+    return re.findall(r"^\| `([^`]+)` \|", page.partition("These files have different content")[0], re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", KNOWN)
@@ -37,7 +37,7 @@ def test_a_known_file_is_written_or_explained(path: str) -> None:
     assert path in _written() or any(fnmatch(path, pattern) for pattern in _explained())
 
 
-def test_nothing_is_explained_that_is_written() -> None:
+def test_no_written_file_is_listed_as_missing() -> None:
     assert [p for p in _explained() if any(fnmatch(path, p) for path in _written())] == []
 
 

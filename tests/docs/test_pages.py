@@ -1,4 +1,4 @@
-"""What the pages say must be so: links, configurations, commands, paths of the code, generated pages."""
+"""Links, configurations, commands, code paths and generated pages of the documentation are correct."""
 
 from __future__ import annotations
 
@@ -24,8 +24,12 @@ from tests.docs.helpers import PAGES, ROOT, blocks, name, prose, text_of
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
-TO_MAKE = {"src/iota2/classifiers/nearest_mean.py", "src/iota2/steps/products/class_areas.py", "mine/clear_share.py"}
-"""Files that how-to pages tell to make."""
+FILES_TO_CREATE = {
+    "src/iota2/classifiers/nearest_mean.py",
+    "src/iota2/steps/products/class_areas.py",
+    "mine/clear_share.py",
+}
+"""Files that the how-to pages create."""
 PACKAGES = sorted(path.name for path in (ROOT / "src/iota2").iterdir() if path.is_dir())
 CONFIGURATIONS = [(page, kind, body) for page in PAGES for kind in ("cfg", "yaml") for body in blocks(page, kind)]
 SPECIFICATIONS = [
@@ -42,7 +46,7 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_existing_targets(page: Path) -> None:
     lost = []
     for link in LINK.findall(prose(page)):
         target, _, anchor = link.partition("#")
@@ -55,10 +59,10 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_files_of_the_code_that_are_named_exist(page: Path) -> None:
+def test_named_files_of_the_code_exist(page: Path) -> None:
     named = {word for word in CODE.findall(prose(page)) if re.fullmatch(r"[\w/]+\.(py|yaml)", word) and "/" in word}
     places = (ROOT, ROOT / "src/iota2")
-    assert {word for word in named - TO_MAKE if not any((place / word).exists() for place in places)} == set()
+    assert {word for word in named - FILES_TO_CREATE if not any((place / word).exists() for place in places)} == set()
 
 
 @pytest.mark.parametrize(("page", "kind", "body"), COMPLETE, ids=[f"{name(p)}-{k}" for p, k, _ in COMPLETE])
@@ -85,7 +89,7 @@ def _commands(page: Path) -> list[list[str]]:
     return [line for line in words if len(line) > 1]
 
 
-def test_commands_that_are_shown_exist() -> None:
+def test_shown_commands_exist() -> None:
     known = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
     shown = [(name(page), words) for page in PAGES for words in _commands(page)]
     wrong = []
@@ -108,7 +112,7 @@ def _legacy_options() -> set[str]:
     return set(re.findall(r"^  (-\w+)", text_of(ROOT / "docs/reference/commands.md"), re.MULTILINE))
 
 
-def test_targets_of_make_that_are_named_exist() -> None:
+def test_named_make_targets_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", text_of(ROOT / "Makefile"), re.MULTILINE))
     named = {word for page in PAGES for word in re.findall(r"`make (\w+)`|^make (\w+)", text_of(page), re.MULTILINE)}
     assert {word for pair in named for word in pair if word} <= targets
@@ -133,18 +137,18 @@ def test_generated_pages_are_current() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_check_notices_a_page_that_differs(tmp_path: Path) -> None:
+def test_check_detects_an_outdated_page(tmp_path: Path) -> None:
     docs = shutil.copytree(ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("img"))
     (docs / "reference/options.md").write_text("old", encoding="utf-8")
     command = [sys.executable, str(docs / "generate.py")]
     done = subprocess.run([*command, "--check"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert "options.md is not current" in done.stdout
+    assert "options.md is out of date" in done.stdout
     subprocess.run(command, check=True, capture_output=True)
     assert (docs / "reference/options.md").read_text("utf-8") == (ROOT / "docs/reference/options.md").read_text("utf-8")
 
 
-def test_the_options_page_names_every_option_and_old_name() -> None:
+def test_the_options_page_names_every_option_and_legacy_name() -> None:
     page = (ROOT / "docs/reference/options.md").read_text(encoding="utf-8")
     for section, cls in SECTIONS.items():
         inside = page.split(f" {section}\n", 1)[1].split("\n## ", 1)[0]
@@ -160,5 +164,5 @@ def test_the_picture_is_small() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_pages_name_no_place_of_one_machine(page: Path) -> None:
+def test_pages_contain_no_paths_of_one_machine(page: Path) -> None:
     assert re.findall(r"(?<![\w}*])/(?:work|tmp|home|root)/", text_of(page)) == []

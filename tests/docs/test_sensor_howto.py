@@ -1,4 +1,4 @@
-"""The descriptions on the page about new sensors fit the archives that it shows."""
+"""The sensor descriptions on the page on new sensors fit the archives shown there."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GRID = GeoBox((6, 8), Affine(5, 0, 300000, 0, -5, 4900020), "EPSG:32631")
 
 
 def written(archive: str, root: Path, bands: int) -> None:
-    """Make the files that the page shows: images of 1000, masks of what their remark says is clear."""
+    """Write the files shown on the page: images of 1000, and masks with the clear value of their comment."""
     folder, *lines = archive.splitlines()
     for line in lines:
         name = line[4:].split()[0]

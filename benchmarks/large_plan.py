@@ -1,7 +1,7 @@
-"""How long planning and checking a run of 100,000 jobs takes, and how much memory, when all is up to date.
+"""Time and memory of planning and checking a run of 100,000 jobs that are all up to date.
 
-Made up: 4200 tiles of ten strips, three regions each. Every file of the output tree is there (empty), and
-every job has its record.
+The run is synthetic: 4200 tiles of ten strips with three regions each. Every output file exists (empty), and every job
+has its record.
 """
 
 from __future__ import annotations
@@ -30,21 +30,23 @@ from iota2.testing.writing import write_world
 from tests.run.rows import rows_of
 
 PARTS, REGIONS, SEEDS = 10, ("1", "2", "3"), 1
-SMALL = WorldOptions(size=64, overlap=16, classes=3, dates=(date(2018, 3, 17), date(2018, 5, 11), date(2018, 8, 9)))
+SMALL_WORLD = WorldOptions(
+    size=64, overlap=16, classes=3, dates=(date(2018, 3, 17), date(2018, 5, 11), date(2018, 8, 9))
+)
 
 
-def planned(config: Config, tiles: int, root: Path) -> Plan:
-    """The plan of a made-up run."""
+def synthetic_plan(config: Config, tiles: int, root: Path) -> Plan:
+    """The plan of a synthetic run."""
     rows = rows_of({f"T{number:04}": (PARTS, REGIONS) for number in range(tiles)}, ["Sentinel2"], SEEDS)
     constants = {"region_base": "MyRegion", "cloud": 0, "samples": "sqlite"}
     return make_plan(CLASSIFICATION.steps, rows, config, root=root, constants=constants, given=SURVEY)
 
 
-def made(plan: Plan, given: dict[str, str]) -> None:
-    """Every output of the plan, empty, and the record of every job."""
+def write_outputs(plan: Plan, digests_of_survey: dict[str, str]) -> None:
+    """Write every output of the plan as an empty file, and the record of every job."""
     prepare(plan.root, (name for job in plan.jobs for name in job.makes), remove=False)
     params: dict[str, str] = {}
-    digests, lines = dict(given), []
+    digests, lines = dict(digests_of_survey), []
     for job in plan.jobs:
         for name in job.makes:
             path = plan.root / name
@@ -59,22 +61,22 @@ def made(plan: Plan, given: dict[str, str]) -> None:
     Ledger(plan.root).path.write_text("".join(lines), encoding="utf-8")
 
 
-def given_digests(plan: Plan) -> dict[str, str]:
-    """Digests of the survey's files, made up."""
+def survey_digests(plan: Plan) -> dict[str, str]:
+    """Synthetic digests of the files of the survey."""
     return dict.fromkeys(plan.given, "0")
 
 
 def prepare_run(tiles: int, folder: Path) -> None:
-    """Leave a configuration and a finished run in ``folder``."""
-    config = load_config(write_world(make_world(SMALL), folder / "world").config)
-    plan = planned(config, tiles, folder / "results")
-    made(plan, given_digests(plan))
+    """Write a configuration and a finished run to ``folder``."""
+    config = load_config(write_world(make_world(SMALL_WORLD), folder / "world").config)
+    plan = synthetic_plan(config, tiles, folder / "results")
+    write_outputs(plan, survey_digests(plan))
 
 
-def measured(tiles: int, folder: Path) -> dict[str, Any]:
-    """Seconds of planning and of checking, jobs, and the peak of memory, in a process of its own; all is fresh."""
+def measure_in_subprocess(tiles: int, folder: Path) -> dict[str, Any]:
+    """``measure`` in a separate process, after ``prepare_run``. RuntimeError if a job is not up to date."""
     prepare_run(tiles, folder)
-    command = [sys.executable, "-m", "benchmarks.plan", str(tiles), str(folder)]
+    command = [sys.executable, "-m", "benchmarks.large_plan", str(tiles), str(folder)]
     done = subprocess.run(command, cwd=Path(__file__).parents[1], check=True, capture_output=True, text=True)
     message: dict[str, Any] = json.loads(done.stdout)
     if set(message["states"]) != {"fresh"}:
@@ -83,19 +85,19 @@ def measured(tiles: int, folder: Path) -> dict[str, Any]:
 
 
 def measure(tiles: int, folder: Path) -> dict[str, Any]:
-    """What ``measured`` reports, here."""
+    """Seconds of planning and of checking, number of jobs, their states, and peak memory in MiB."""
     root, config = folder / "results", load_config(folder / "world" / "demo.cfg")
     started = time.perf_counter()
-    plan = planned(config, tiles, root)
+    plan = synthetic_plan(config, tiles, root)
     between = time.perf_counter()
-    states = Counter(verdict.state for verdict in assess(plan, Ledger(root), given_digests(plan)).values())
+    states = Counter(verdict.state for verdict in assess(plan, Ledger(root), survey_digests(plan)).values())
     seconds = {"plan": between - started, "check": time.perf_counter() - between}
     return {**seconds, "jobs": len(plan.jobs), "states": states, "memory": peak_mib()}
 
 
-def up_to_date(folder: Path, rounds: int) -> list[float]:
-    """Seconds of runs in which nothing is to be done."""
-    files = write_world(make_world(SMALL), folder / "demo")
+def time_runs_without_jobs(folder: Path, rounds: int) -> list[float]:
+    """Seconds of ``rounds`` runs of the synthetic landscape in which all jobs are up to date."""
+    files = write_world(make_world(SMALL_WORLD), folder / "demo")
     command = [sys.executable, "-m", "iota2", "run", str(files.config)]
     subprocess.run(command, check=True, capture_output=True)
     found = []

@@ -1,6 +1,6 @@
-"""Parts of a run in a process of their own, for their time and the peak of their memory.
+"""Parts of a run in a separate process, to measure their time and peak memory.
 
-``python -m benchmarks.child TASK CONFIG [options]`` prints one line of JSON.
+``python -m benchmarks.tasks TASK CONFIG [options]`` prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ from iota2.run.workers.peak_memory import peak_mib, reset_peak
 from iota2.steps.sampling.extraction import extract
 
 ROOT = Path(__file__).parents[1]
-ROWS = 16
-"""Rows of a block when a raster of features is classified."""
+BLOCK_ROWS = 16
+"""Rows of a block for the classification of a feature raster."""
 
 
-def call(task: str, config: Path, *options: object, **environment: str) -> dict[str, Any]:
-    """What a child reports; RuntimeError with what it wrote when it fails."""
-    command = [sys.executable, "-m", "benchmarks.child", task, str(config), *map(str, options)]
+def run_task(task: str, config: Path, *options: object, **environment: str) -> dict[str, Any]:
+    """Run a task in a child process; returns its results. RuntimeError with its error output if it fails."""
+    command = [sys.executable, "-m", "benchmarks.tasks", task, str(config), *map(str, options)]
     done = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
     )
@@ -51,7 +51,7 @@ def call(task: str, config: Path, *options: object, **environment: str) -> dict[
 
 
 def timed(work: Callable[[], object], rounds: int) -> dict[str, Any]:
-    """Seconds of every round by the clock and of the processor, and the peak of memory."""
+    """Wall-clock seconds and processor seconds of each round, and the peak memory in MiB."""
     clock, processor = [], []
     reset_peak()
     for _ in range(rounds):
@@ -63,7 +63,7 @@ def timed(work: Callable[[], object], rounds: int) -> dict[str, Any]:
 
 
 def step(config: Config, options: argparse.Namespace) -> dict[str, Any]:
-    """All jobs of a step whose inputs are there, one after the other, as a worker runs them."""
+    """All jobs of a step, one after the other, as a worker runs them; their inputs must exist."""
     _, plan = check(config)
     use = Resources(threads=options.threads)
     jobs = [job for job in plan.jobs if job.step.name == options.step][: options.jobs]
@@ -77,7 +77,7 @@ def step(config: Config, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def extraction(config: Config, options: argparse.Namespace) -> dict[str, Any]:
-    """Features of points spread over the tile, and the time to decode the whole of it once."""
+    """Extraction of the features of random points, and the time to decode the tile once."""
     found = survey(config)
     scene = one_scene(found.scenes)
     rng = np.random.default_rng(0)
@@ -85,20 +85,20 @@ def extraction(config: Config, options: argparse.Namespace) -> dict[str, Any]:
     at = np.sort(rng.choice(height * width, options.points, replace=False))
     use = Resources(threads=options.threads)
     with limit_threads(use.threads), gdal_environment(threads=use.threads):
-        extract(scene, found.recipe, at[:1] // width, at[:1] % width, use)  # what is compiled is loaded here
+        extract(scene, found.recipe, at[:1] // width, at[:1] % width, use)  # loads or compiles the code
         found_features = timed(lambda: extract(scene, found.recipe, at // width, at % width, use), options.rounds)
         strips = blocks(scene.tile, scene.geobox, (256, width))
         pieces = [windows(scene, recipe_bands(found.recipe), strip, exact=True) for strip in strips]
-        floor = timed(lambda: decode(pieces, threads=use.threads), options.rounds)
-    return {**found_features, "floor": floor}
+        decoding = timed(lambda: decode(pieces, threads=use.threads), options.rounds)
+    return {**found_features, "decoding": decoding}
 
 
 def predict(config: Config, options: argparse.Namespace) -> dict[str, Any]:
-    """Labels of a raster of features, read and written block by block, on all ``threads``."""
+    """Labels of a feature raster, read and written block by block, on ``threads`` threads."""
     model = load_model(options.model)
     with RasterReader(options.raster) as source:
         grid = source.geobox
-    pieces = list(blocks("features", grid, (ROWS, grid.shape.x)))
+    pieces = list(blocks("features", grid, (BLOCK_ROWS, grid.shape.x)))
 
     def labels(number: int) -> np.ndarray:
         with RasterReader(options.raster) as source:
@@ -116,7 +116,7 @@ def predict(config: Config, options: argparse.Namespace) -> dict[str, Any]:
             for piece, found in zip(pieces, pool.map(labels, range(len(pieces))), strict=True):
                 writer.write(piece, found)
 
-    labels(0)  # what is compiled is loaded here
+    labels(0)  # loads or compiles the code
     return timed(work, options.rounds)
 
 
@@ -130,7 +130,7 @@ TASKS = {"step": step, "extraction": extraction, "predict": predict}
 
 
 def main() -> None:
-    """Do one task and print what it took."""
+    """Execute one task and print its measurements as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("config", type=Path)

@@ -1,4 +1,4 @@
-"""What the stages of one tile work on, made ready before anything is measured."""
+"""Inputs of the stages of one tile, prepared before the measurement."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from iota2.core.scene import Scene
 from iota2.io.series.reader import CubeReader, recipe_bands
 from iota2.steps.blocks import prediction_shapes
 
-PIXELS = 1_000_000
-"""Reading and writing are measured on so many pixels, or the tile if that is smaller; the others on some blocks."""
-PARTS = 8
-"""Blocks on which what needs no file is measured: more than the caches hold."""
+READ_PIXELS = 1_000_000
+"""Pixels on which reading and writing are measured, or those of the tile if it is smaller."""
+COMPUTED_BLOCKS = 8
+"""Computed blocks on which the other stages are measured: more than the caches of the processor can store."""
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What the stages of one tile work on."""
+class StageInputs:
+    """Inputs of the stages of one tile; computed on first use."""
 
     run: Any
     scene: Scene
@@ -37,59 +37,59 @@ class Ground:
 
     @cached_property
     def shapes(self) -> BlockShapes:
-        """The shapes in which the step works."""
+        """Shapes of the decoded and computed blocks of the classification step."""
         return prediction_shapes(self.scene, self.recipe, Resources(), len(self.run.model.classes))
 
     @cached_property
     def blocks(self) -> list[Block]:
-        """What the step decodes at once, from the top, for about ``PIXELS``."""
+        """The decoded blocks of the step from the top of the tile, with about ``READ_PIXELS`` pixels."""
         shape, (height, width) = self.shapes.decoded, self.scene.geobox.shape
-        rows = min(height, math.ceil(PIXELS / width / shape[0]) * shape[0])
+        rows = min(height, math.ceil(READ_PIXELS / width / shape[0]) * shape[0])
         return self.shapes.in_order(self.scene.tile, self.scene.geobox, (0, rows))
 
-    def within(self, block: Block) -> list[Block]:
-        """What the step computes at once, inside of a block."""
+    def computed(self, block: Block) -> list[Block]:
+        """The computed blocks of the step inside a decoded block."""
         return list(blocks(block.tile, self.scene.geobox, self.shapes.computed, block.rows, block.cols))
 
     @cached_property
     def parts(self) -> list[Block]:
-        """Some of these."""
-        return self.within(self.blocks[0])[:PARTS]
+        """The first computed blocks of the first decoded block."""
+        return self.computed(self.blocks[0])[:COMPUTED_BLOCKS]
 
     @property
     def part_pixels(self) -> int:
-        """Pixels of the parts."""
+        """Number of pixels of ``parts``."""
         return sum(math.prod(part.shape) for part in self.parts)
 
     @property
     def pixels(self) -> int:
-        """Pixels of all of them."""
+        """Number of pixels of ``blocks``."""
         return sum(math.prod(block.shape) for block in self.blocks)
 
     @cached_property
     def bands(self) -> dict[str, tuple[str, ...]]:
-        """The bands that are read."""
+        """Names of the bands to read, by sensor."""
         return recipe_bands(self.recipe)
 
     @cached_property
     def cubes(self) -> list[dict[str, Cube]]:
-        """The series of the parts."""
+        """The series of each of ``parts``, by sensor."""
         with CubeReader(self.scene, self.bands) as reader:
             _, decoded = next(reader.blocks(self.blocks[:1]))
             return [decoded.cubes(part) for part in self.parts]
 
     @cached_property
     def features(self) -> list[FeatureBlock]:
-        """The features of the parts."""
+        """The features of each of ``parts``."""
         return [feature_block(cubes, self.recipe) for cubes in self.cubes]
 
     @cached_property
     def prediction(self) -> Prediction:
-        """Labels and confidence of a part of full size."""
+        """Labels and confidence of the first of ``parts``."""
         return self.run.model.predict(self.features[0], np.ones(self.parts[0].shape, bool))
 
     def coarse(self) -> list[tuple[np.ndarray, Placement]]:
-        """The pixels of the 20 m bands of all dates that the parts need, and where they lie."""
+        """For each of ``parts``: random values (date x band, y, x) of the 20 m bands, and their placement."""
         (sensor,) = self.scene.sensors
         grid, dates = sensor.grids["B5"], len(sensor.acquisitions)
         bands = sum(sensor.grids[band] == grid for band in self.bands[sensor.spec.name])
