@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from generators.markdown import MADE
+from generators.markdown import GENERATED
 from generators.options import Row, options_table
 from iota2.classifiers.registry import KINDS, Kind
 from iota2.options import about
 
-HEAD = f"""{MADE}
+HEAD = f"""{GENERATED}
 
 # Classifiers
 
