@@ -13,13 +13,12 @@ HEAD = f"""{GENERATED}
 
 # Steps
 
-The chain is defined in `src/iota2/chains/classification.py`. The number of a step depends only
-on the builders of the configuration. `-starting_step` and `-ending_step` of `Iota2.py`, and `--first-step` and
-`--last-step` of `iota2`, accept the number or the name of a step, or a group; if a group and a step have the same name, the group
-is selected. If the selected step is not active, the run begins with the next active one, or ends with the previous
-one, and a note says so. A new version may insert steps: names are more stable than numbers. `first_step` and
-`last_step` of the configuration accept the same groups. The logs of a step are in `logs/<name>`, with two files for
-each job.
+The chain is defined in `src/iota2/chains/classification.py`. The number of a step depends only on the builders of the
+configuration. `-starting_step` and `-ending_step` of `Iota2.py`, and `--first-step` and `--last-step` of `iota2`,
+accept the number or the name of a step, or a group; if a group and a step have the same name, the group is selected.
+If the selected step is not active, the run begins with the next active one, or ends with the previous one, and a note
+says so. A new version may insert steps: names are more stable than numbers. `first_step` and `last_step` of the
+configuration accept the same groups. The logs of a step are in `logs/<name>`, with two files for each job.
 """
 SURVEY_HEAD = """## Before the first step
 
