@@ -253,7 +253,7 @@ def test_options_without_a_reference_image_are_reported(case: Case, tmp_path: Pa
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     measured = Translation(1.5, -0.25, 12, 14, 0.125, 0.5, 0.75)
-    unknown = Translation(compared=2, refused="why")
+    unknown = Translation(compared=2, rejected="why")
     given = {
         "A": {"20180511": Alignment(measured, 1.5, -0.25, "note")},
         "B": {"20180511": Alignment(measured), "20180511.1": Alignment(unknown, about="why, indeed", known=False)},

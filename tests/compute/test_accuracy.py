@@ -79,7 +79,7 @@ def test_rows_are_the_reference_and_columns_the_map():
 
 
 def test_a_label_of_no_class_is_an_error():
-    with pytest.raises(ValueError, match="map values 9 are none of the labels 1, 2"):
+    with pytest.raises(ValueError, match="map values 9 are not among the labels 1, 2"):
         confusion_matrix(np.array([1, 2]), np.array([1, 9]), [1, 2])
     with pytest.raises(ValueError, match="reference values 0"):
         confusion_matrix(np.array([0, 2]), np.array([1, 1]), [1, 2])
@@ -180,8 +180,8 @@ def test_summary_is_over_seeds_and_leaves_undefined_values_out():
     assert found.overall_accuracy == estimate([0.85, 0.6])
 
 
-def test_summary_needs_matrices_of_one_set_of_labels():
-    with pytest.raises(ValueError, match="one set of labels"):
+def test_summary_needs_matrices_with_the_same_labels():
+    with pytest.raises(ValueError, match="all with the same labels"):
         summarise({})
-    with pytest.raises(ValueError, match="one set of labels"):
+    with pytest.raises(ValueError, match="all with the same labels"):
         summarise({0: matrix([[1]]), 1: matrix([[1, 0], [0, 1]])})

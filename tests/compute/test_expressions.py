@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from iota2.compute.expressions import (
     FUNCTIONS,
+    MAX_CHARACTERS,
     MAX_DEPTH,
-    MAX_LENGTH,
     OPERATORS,
     bands_by_position,
     compile_expression,
@@ -70,7 +70,7 @@ def test_bands_go_by_position_by_name_and_by_name_in_another_case() -> None:
 def test_a_lower_case_b_with_a_number_is_a_position_and_a_capital_a_name() -> None:
     assert steps("b4 - B4") == ["BAND3", "BAND1", "SUBTRACT"]
     assert problems("B1")[0].endswith("unknown band 'B1'; expected one of b1 = B2, b2 = B4, b3 = B8, b4 = B8A")
-    assert "is the name of band b2 and the place of another" in problems("b1", ("b2", "b1"))[0]
+    assert "is the name of band 2 and the position of band 'b2'" in problems("b1", ("b2", "b1"))[0]
     assert steps("b2 + b1", ("b1", "b2")) == ["BAND1", "BAND0", "ADD"]
 
 
@@ -102,14 +102,14 @@ def test_positions_that_are_used_are_reported_with_their_bands() -> None:
 @pytest.mark.parametrize(
     ("text", "column", "said"),
     [
-        ("b1 +", 5, "it ends here, expected a band, a number, a function or '('"),
-        ("(b1 + b2", 9, "it ends here, expected an operator or ')'"),
-        ("b1 + b2)", 8, "')' found, expected an operator"),
-        ("b1 b2", 4, "'b2' found, expected an operator"),
-        ("2b1", 2, "'b1' found, expected an operator"),
-        ("b1 ? b2", 8, "it ends here, expected an operator or ':'"),
-        ("b1 * / b2", 6, "'/' found, expected a band"),
-        ("min()", 5, "')' found, expected a band"),
+        ("b1 +", 5, "unexpected end; expected a band, a number, a function or '('"),
+        ("(b1 + b2", 9, "unexpected end; expected an operator or ')'"),
+        ("b1 + b2)", 8, "unexpected ')'; expected an operator"),
+        ("b1 b2", 4, "unexpected 'b2'; expected an operator"),
+        ("2b1", 2, "unexpected 'b1'; expected an operator"),
+        ("b1 ? b2", 8, "unexpected end; expected an operator or ':'"),
+        ("b1 * / b2", 6, "unexpected '/'; expected a band"),
+        ("min()", 5, "unexpected ')'; expected a band"),
         ("b1 = b2", 4, "'=' is not allowed in an expression; did you mean '=='?"),
         ("b1 & b2", 4, "did you mean '&&'?"),
         ("b1 − b2", 4, "'−' is not allowed"),
@@ -124,10 +124,10 @@ def test_positions_that_are_used_are_reported_with_their_bands() -> None:
         ("foo(b2)", 1, "unknown function 'foo'; expected one of abs, sign"),
         ("abs(b1, b2)", 1, "'abs' takes one argument, not 2: absolute value"),
         ("b1 + atan2(b2)", 6, "'atan2' takes 2 arguments, not 1: atan2(y, x)"),
-        ("b1 * 1e400", 6, "'1e400' is too large a number"),
-        ("1 + 2", 1, "it uses no band; expected a band, and numbers with a point"),
-        ("b1" + " + b1" * MAX_LENGTH, MAX_LENGTH, f"expected at most {MAX_LENGTH}"),
-        ("^".join(["b1"] * (MAX_DEPTH + 1)), 1, "it is nested too deep"),
+        ("b1 * 1e400", 6, "number '1e400' is too large"),
+        ("1 + 2", 1, "uses no band; expected at least one band"),
+        ("b1" + " + b1" * MAX_CHARACTERS, MAX_CHARACTERS, f"expected at most {MAX_CHARACTERS}"),
+        ("^".join(["b1"] * (MAX_DEPTH + 1)), 1, "nesting is too deep"),
     ],
 )
 def test_what_is_wrong_is_reported_with_its_column(text: str, column: int, said: str) -> None:
@@ -141,9 +141,9 @@ def test_all_problems_of_all_expressions_are_reported() -> None:
     assert [problem[: problem.index(":")] for problem in found[:3]] == [
         f"expression 1 'b9 + sqr(b1) - nir', column {column}" for column in (1, 6, 16)
     ]
-    assert found[3] == "expression 3 of 6 is empty; expected one on each side of every comma"
+    assert found[3] == "expression 3 of 6 is empty; expected one before and after every comma"
     assert found[4].startswith("expression 4 'b1 +', column 5")
-    assert found[5].startswith("expression 6 '5', column 1: it uses no band")
+    assert found[5].startswith("expression 6 '5', column 1: the expression uses no band")
     assert len(found) == 6
 
 

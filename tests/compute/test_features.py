@@ -205,11 +205,11 @@ def test_all_mismatches_are_reported_at_once() -> None:
         feature_block({"Sentinel2": cube}, recipe)
     assert raised.value.exit_code == EXIT_USER
     message = str(raised.value)
-    assert "Landsat8: the features need this sensor, the series are of Sentinel2" in message
-    assert "Landsat8: NDWI needs the swir band (B11), the bands kept are B3, B8" in message
+    assert "Landsat8: the features need this sensor; images are given for Sentinel2" in message
+    assert "Landsat8: NDWI needs the swir band (B11); the bands used are B3, B8" in message
     assert "Landsat8: relative reflectance needs the red band (B4)" in message
-    assert "Sentinel2: the features need bands B12, the series has B3, B4, B8, B11" in message
-    assert "missing: 20200305; in excess: 20200301" in message
+    assert "Sentinel2: the features need bands B12; the images have B3, B4, B8, B11" in message
+    assert "missing: 20200305; unexpected: 20200301" in message
 
 
 def test_other_mismatches_are_reported() -> None:

@@ -8,8 +8,8 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iota2.compute.groups import numbered, united
-from iota2.compute.neighbours import linked
+from iota2.compute.groups import group_numbers, merged_groups
+from iota2.compute.neighbours import linked_groups
 from iota2.compute.sampling import split_polygons
 
 worlds = st.lists(
@@ -20,7 +20,7 @@ worlds = st.lists(
 def split(world: list[tuple[int, str | None, int]], together: bool = True, **options: object) -> list[np.ndarray]:
     labels, regions, groups = zip(*world, strict=True) if world else ((), (), ())
     given: dict = {"ratio": 0.5, "runs": 2, "random_seed": 0} | options
-    return split_polygons(labels, regions, **given, together=numbered(groups) if together else None)
+    return split_polygons(labels, regions, **given, together=group_numbers(groups) if together else None)
 
 
 @given(worlds, st.floats(0.05, 0.95))
@@ -81,13 +81,13 @@ def test_other_seeds_draw_other_groups_and_the_same_seed_the_same():
 
 
 def test_values_that_are_none_stand_alone():
-    assert numbered(["p", None, "p", 1, None, 1.0]).tolist() == [0, 1, 0, 2, 3, 2]
+    assert group_numbers(["p", None, "p", 1, None, 1.0]).tolist() == [0, 1, 0, 2, 3, 2]
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=20))
 def test_united_groups_are_the_finest_that_keep_all_together(pairs):
     one, other = (np.array(values) for values in zip(*pairs, strict=True))
-    found = united([one, other])
+    found = merged_groups([one, other])
     for grouping in (one, other):
         assert all(len(set(found[grouping == number])) == 1 for number in grouping)
     for number in set(found):  # walking along the groupings reaches the whole group
@@ -107,12 +107,12 @@ def boxes(*left: float) -> np.ndarray:
 def test_polygons_of_a_class_within_the_distance_form_chains():
     polygons = boxes(0, 60, 120, 300, 110, 360)
     labels = np.array([1, 1, 1, 1, 2, 1])
-    assert numbered(linked(polygons, labels, 50).tolist()).tolist() == [0, 0, 0, 1, 2, 1]
-    assert len(set(linked(polygons, labels, 49.9).tolist())) == 6
+    assert group_numbers(linked_groups(polygons, labels, 50).tolist()).tolist() == [0, 0, 0, 1, 2, 1]
+    assert len(set(linked_groups(polygons, labels, 49.9).tolist())) == 6
 
 
 def test_a_distance_of_zero_links_polygons_that_touch():
-    assert len(set(linked(boxes(0, 10, 20.001), np.array([1, 1, 1]), 0).tolist())) == 2
+    assert len(set(linked_groups(boxes(0, 10, 20.001), np.array([1, 1, 1]), 0).tolist())) == 2
 
 
 @pytest.mark.parametrize("distance", [0.0, 20.0, 100.0])
@@ -120,7 +120,7 @@ def test_after_the_split_learning_and_validation_polygons_of_a_class_are_further
     rng = np.random.default_rng(5)
     polygons = np.array([shapely.box(x, y, x + 20, y + 20) for x, y in rng.uniform(0, 3000, (300, 2))])
     labels = rng.integers(1, 4, 300)
-    together = united([linked(polygons, labels, distance)])
+    together = merged_groups([linked_groups(polygons, labels, distance)])
     (side,) = split_polygons(labels.tolist(), ["a"] * 300, ratio=0.5, runs=1, random_seed=0, together=together)
     for label in (1, 2, 3):
         learn, validation = (polygons[(side == name) & (labels == label)] for name in ("learn", "validation"))
@@ -129,4 +129,4 @@ def test_after_the_split_learning_and_validation_polygons_of_a_class_are_further
 
 def test_no_polygon_at_all_is_no_group():
     nothing = np.zeros(0, np.int64)
-    assert len(united([nothing])) == len(numbered([])) == len(linked(boxes(), nothing, 5)) == 0
+    assert len(merged_groups([nothing])) == len(group_numbers([])) == len(linked_groups(boxes(), nothing, 5)) == 0

@@ -11,12 +11,12 @@ from iota2.compute.indices import (
     Index,
     Spectra,
     brightness,
+    dates_without_data,
     make_relative,
     ndvi,
     ndwi,
     normalised_difference,
     register,
-    without_data,
 )
 from iota2.core.cube import Cube
 from iota2.core.recipe import DEFAULT_INDICES, FeatureRecipe, SensorRecipe
@@ -102,8 +102,8 @@ def test_long_rows_are_done_whole() -> None:
 
 def test_nan_and_the_marker_mean_without_data() -> None:
     values = spectra((1, 2, -10000), (1, 2, -9999), (np.nan, 1, 1), (1, 2, 3)).values
-    assert without_data(values, -10000).tolist() == [[True, False, True, False]]
-    assert without_data(values, None).tolist() == [[False, False, True, False]]
+    assert dates_without_data(values, -10000).tolist() == [[True, False, True, False]]
+    assert dates_without_data(values, None).tolist() == [[False, False, True, False]]
 
 
 def test_no_pixels_no_values() -> None:

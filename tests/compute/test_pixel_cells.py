@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from iota2.compute.pixel_cells import CALL_COST_PIXELS, CELL_SIDES, cell_shape
+from iota2.compute.pixel_cells import CELL_OVERHEAD_PIXELS, CELL_SIDES, cell_shape
 
 WHOLE = (64, 256)
 
@@ -36,7 +36,7 @@ def test_no_other_shape_would_be_less_work(share: float, side: int, radius: int)
 
     def work(shape: tuple[int, int]) -> int:
         cells = {(row // shape[0], col // shape[1]) for row, col in zip(rows, cols, strict=True)}
-        return len(cells) * ((shape[0] + 2 * radius) * (shape[1] + 2 * radius) + CALL_COST_PIXELS)
+        return len(cells) * ((shape[0] + 2 * radius) * (shape[1] + 2 * radius) + CELL_OVERHEAD_PIXELS)
 
     found = work(cell_shape(rows, cols, WHOLE, radius))
     assert found == min(work(shape) for shape in [*zip(CELL_SIDES, CELL_SIDES, strict=True), WHOLE])

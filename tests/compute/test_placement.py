@@ -10,7 +10,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.compute.placement import WarpedPlacement, placement
-from iota2.compute.resample import LEAST_WEIGHT
+from iota2.compute.resample import MIN_WEIGHT
 
 GRID = GeoBox((9, 11), Affine(10, 0, 450000, 0, -10, 4950000), "EPSG:32631")
 ROWS, COLS = (2, 8), (1, 10)
@@ -46,7 +46,7 @@ def by_the_rule(layer: np.ndarray, y: float, x: float, place: WarpedPlacement) -
         if value != NODATA:
             weight = kernel((k + 0.5 - y) / place.scale[0]) * kernel((m + 0.5 - x) / place.scale[1])
             total, weights = total + weight * value, weights + weight
-    least = LEAST_WEIGHT * place.scale[0] * place.scale[1]
+    least = MIN_WEIGHT * place.scale[0] * place.scale[1]
     return float(layer[row, col]) if weights < least else total / weights
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from iota2.compute import predict
-from iota2.compute.predict import of_rows, predict_slices
+from iota2.compute.predict import from_predict_proba, predict_slices
 
 CLASSES = (3, 11, 500)
 
@@ -24,13 +24,13 @@ def test_slices_do_not_change_the_answer(monkeypatch: pytest.MonkeyPatch) -> Non
     rng = np.random.default_rng(0)
     values = rng.normal(size=(5, 40, 50)).astype(np.float32)
     selected = rng.random((40, 50)) < 0.7
-    whole = predict_slices(of_rows(softmax), values, selected, CLASSES)
+    whole = predict_slices(from_predict_proba(softmax), values, selected, CLASSES)
     monkeypatch.setattr(predict, "SLICE_BYTES", 1)
-    apart = predict_slices(of_rows(softmax), values, selected, CLASSES)
+    apart = predict_slices(from_predict_proba(softmax), values, selected, CLASSES)
     expected = softmax(values.reshape(5, -1).T).reshape(40, 50, 3)
     np.testing.assert_array_equal(whole.labels, np.where(selected, np.array(CLASSES)[expected.argmax(axis=2)], 0))
     np.testing.assert_array_equal(whole.confidence, np.where(selected, expected.max(axis=2), 0).astype(np.float32))
-    shared = predict_slices(of_rows(softmax), values, selected, CLASSES, threads=3)
+    shared = predict_slices(from_predict_proba(softmax), values, selected, CLASSES, threads=3)
     for name in ("labels", "confidence", "probabilities"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(apart, name))
         np.testing.assert_array_equal(getattr(whole, name), getattr(shared, name))
@@ -50,7 +50,7 @@ def test_without_selected_pixels_nothing_is_asked() -> None:
 def test_work_beside_the_answer_is_bounded() -> None:
     values = np.zeros((100, 300, 400), np.float32)
     tracemalloc.start()
-    predict_slices(of_rows(softmax), values, np.ones((300, 400), bool), CLASSES)
+    predict_slices(from_predict_proba(softmax), values, np.ones((300, 400), bool), CLASSES)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     answer = 300 * 400 * predict.prediction_bytes(len(CLASSES))
@@ -79,7 +79,9 @@ def test_rows_are_the_transpose_of_a_contiguous_array() -> None:
         return softmax(x)
 
     values = np.arange(20, dtype=np.float32).reshape(5, 4)
-    np.testing.assert_array_equal(of_rows(checked)(values, np.array([0, 1, 3])), softmax(values[:, [0, 1, 3]].T))
+    np.testing.assert_array_equal(
+        from_predict_proba(checked)(values, np.array([0, 1, 3])), softmax(values[:, [0, 1, 3]].T)
+    )
 
 
 def test_threads_share_the_slices_and_their_errors_arrive(monkeypatch: pytest.MonkeyPatch) -> None:

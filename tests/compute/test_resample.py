@@ -205,9 +205,9 @@ def test_the_impossible_is_refused() -> None:
         axis_taps(ratio=1, offset=0, out=(0, 1), size=1, kernel="lanczos")
     with pytest.raises(ValueError, match="cannot resample 0 pixels"):
         axis_taps(ratio=1, offset=0, out=(0, 1), size=0, kernel="cubic")
-    with pytest.raises(ValueError, match="y: pixels 0 to 4 are needed, the window has 1 to 5"):
+    with pytest.raises(ValueError, match="y: pixels 0 to 4 are needed, but the window has 1 to 5"):
         resample(values, taps, taps, origin=(1, 0), nodata=None)
-    with pytest.raises(ValueError, match="uint16 can hold the nodata value -10000"):
+    with pytest.raises(ValueError, match="uint16 cannot represent the nodata value -10000"):
         resample(values, taps, taps, origin=(0, 0), nodata=-10000)
     with pytest.raises(ValueError, match="cannot resample int32"):
         resample(values.astype("int32"), taps, taps, origin=(0, 0), nodata=None)

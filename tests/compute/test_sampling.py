@@ -106,8 +106,8 @@ def test_counts_of_no_class_are_reported_with_the_nearest_label():
     with pytest.raises(InputError, match=r"counts\.csv") as caught:
         labels_without_count({"prairies": 5, "forêt": 1, "xyz": 2}, ("forêt", "prairie"), "counts.csv")
     assert str(caught.value).splitlines()[1:] == [
-        "label 'prairies' is no class of the reference data; did you mean 'prairie'?",
-        "label 'xyz' is no class of the reference data; the labels are forêt, prairie",
+        "label 'prairies' is not in the reference data; did you mean 'prairie'?",
+        "label 'xyz' is not in the reference data; the labels are forêt, prairie",
     ]
 
 

@@ -332,7 +332,7 @@ def test_pixels_are_read_where_they_lie(positions, first, last):
 
 @pytest.mark.parametrize("at", [[0, 406], [-1, 3]])
 def test_positions_outside_the_features_are_refused(at):
-    with pytest.raises(ValueError, match=r"positions from -?\d+ to \d+ in features of 406 pixels"):
+    with pytest.raises(ValueError, match=r"positions -?\d+ to \d+ are outside the 406 pixels"):
         FOREST.probabilities(PIXELS, np.array(at))
 
 
@@ -347,7 +347,7 @@ def test_the_features_of_a_block_are_not_copied():
 
 
 def test_another_number_of_features_is_refused():
-    with pytest.raises(ValueError, match="forest of 1 features"):
+    with pytest.raises(ValueError, match=r"the forest expects \(1, pixels\)"):
         Forest(**STUMP).probabilities(np.zeros((2, 4), np.float32))
 
 
@@ -358,25 +358,25 @@ def test_another_number_of_features_is_refused():
         ("roots", [], "roots"),
         ("roots", [1], "roots"),
         ("roots", [0, 0], "ascend"),
-        ("feature", [2, 1, 1], "feature outside"),
-        ("feature", [0, 0, 1], "child outside"),
-        ("child", [0, 1, 2], "child outside"),
-        ("child", [2, 1, 2], "child outside"),
-        ("child", [2**32 - 1, 1, 2], "child outside"),
-        ("child", [1, 0, 2], "leads elsewhere"),
-        ("threshold", [0.5, 0, 2], "without a row"),
-        ("threshold", [0.5, 0, -1], "without a row"),
-        ("threshold", [0.5, 0, 0.5], "without a row"),
-        ("threshold", [0.5, 0, np.nan], "without a row"),
-        ("threshold", [0.5, 0, np.inf], "without a row"),
+        ("feature", [2, 1, 1], "feature number is out of range"),
+        ("feature", [0, 0, 1], "child is outside"),
+        ("child", [0, 1, 2], "child is outside"),
+        ("child", [2, 1, 2], "child is outside"),
+        ("child", [2**32 - 1, 1, 2], "child is outside"),
+        ("child", [1, 0, 2], "leaf is not its own child"),
+        ("threshold", [0.5, 0, 2], "refers to no row"),
+        ("threshold", [0.5, 0, -1], "refers to no row"),
+        ("threshold", [0.5, 0, 0.5], "refers to no row"),
+        ("threshold", [0.5, 0, np.nan], "refers to no row"),
+        ("threshold", [0.5, 0, np.inf], "refers to no row"),
         ("threshold", [0.5, 0], "differ in length"),
         ("starts", [0, 1, 4], "starts"),
         ("starts", [0, 3, 1], "starts"),
-        ("starts", [], "without a row"),
-        ("column", [0, 0, 2], "class outside"),
+        ("starts", [], "refers to no row"),
+        ("column", [0, 0, 2], "score number is out of range"),
         ("column", [0, 0], "differ in length"),
-        ("share", [1, 0.5, np.nan], "share outside"),
-        ("share", [1, 0.5, 1.5], "share outside"),
+        ("share", [1, 0.5, np.nan], "share is outside"),
+        ("share", [1, 0.5, 1.5], "share is outside"),
         ("initial", [0, 0], "2 initial scores for the link mean"),
     ],
 )
@@ -391,10 +391,10 @@ def test_unsound_arrays_are_refused(field, values, problem):
         ({"link": "square"}, "link 'square', expected mean, softmax, sigmoid"),
         ({"link": "softmax"}, "0 initial scores"),
         ({"link": "softmax", "initial": np.zeros(1)}, "1 initial scores"),
-        ({"link": "softmax", "initial": np.array([0, np.nan])}, "no sound number"),
-        ({"link": "softmax", "initial": np.zeros(2), "share": np.array([1, 2, -np.inf])}, "share outside"),
-        ({"link": "softmax", "initial": np.zeros(2), "share": np.array([1, 2, np.nan])}, "share outside"),
-        ({"link": "sigmoid", "initial": np.zeros(1)}, "class outside"),
+        ({"link": "softmax", "initial": np.array([0, np.nan])}, "initial score is NaN"),
+        ({"link": "softmax", "initial": np.zeros(2), "share": np.array([1, 2, -np.inf])}, "share is outside"),
+        ({"link": "softmax", "initial": np.zeros(2), "share": np.array([1, 2, np.nan])}, "share is outside"),
+        ({"link": "sigmoid", "initial": np.zeros(1)}, "score number is out of range"),
         ({"link": "sigmoid", "initial": np.zeros(1), "n_classes": 3}, "sigmoid of 3 classes"),
     ],
 )

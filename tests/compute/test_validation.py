@@ -9,9 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iota2.compute.accuracy import confusion_matrix
-from iota2.compute.neighbours import nearest_of_class
+from iota2.compute.neighbours import nearest_learning_distances
 from iota2.compute.polygons import squares_touch
-from iota2.compute.validation import added, confusion_of, count_pixels, part_of, validated, with_distances
+from iota2.compute.validation import (
+    confusion_of,
+    count_pixels,
+    subset_of,
+    sum_counts,
+    validation_accuracy,
+    with_distances,
+)
 from iota2.core.tables import PolygonCounts
 from iota2.io.tables.polygon_counts import parse_polygon_counts_csv, polygon_counts_csv
 
@@ -43,8 +50,8 @@ def test_the_matrix_of_the_counts_is_that_of_the_pixels(given):
 
 @given(pixels, st.integers(0, 60))
 def test_counts_of_parts_add_up_to_those_of_the_whole(given, cut):
-    assert same(added([counted(given[:cut]), counted(given[cut:])]), counted(given))
-    assert len(added([])) == 0
+    assert same(sum_counts([counted(given[:cut]), counted(given[cut:])]), counted(given))
+    assert len(sum_counts([])) == 0
 
 
 @given(pixels, st.lists(st.one_of(st.none(), st.floats(0, 1e6)), min_size=6, max_size=6))
@@ -65,32 +72,32 @@ def test_parts_hold_the_pixels_that_they_say():
         counted([(0, 3, True), (0, 3, False), (1, 11, False), (2, 3, True), (2, 12, False), (3, 0, False)]),
         {0: 0.0, 1: 100.0, 2: 100.001},
     )
-    assert part_of(counts, "all").pixels.sum() == 6
-    assert part_of(counts, "inner").pixels.sum() == 4
-    assert set(part_of(counts, "apart").polygon) == {2, 3}  # nothing learns near 3
-    found = validated({0: counts}, LABELS)
+    assert subset_of(counts, "all").pixels.sum() == 6
+    assert subset_of(counts, "inner").pixels.sum() == 4
+    assert set(subset_of(counts, "apart").polygon) == {2, 3}  # nothing learns near 3
+    found = validation_accuracy({0: counts}, LABELS)
     assert found.near.tolist() == [1, 1, 0]
-    assert found.parts["apart"].polygons.tolist() == [1, 0, 1]
-    assert found.parts["all"].summary.overall_accuracy.mean == pytest.approx(4 / 5)
-    assert found.parts["inner"].summary.overall_accuracy.mean == 1
-    assert found.parts["apart"].summary.overall_accuracy.mean == 0.5
-    assert found.parts["all"].pixels.tolist() == [3, 1, 2]
+    assert found.subsets["apart"].polygons.tolist() == [1, 0, 1]
+    assert found.subsets["all"].summary.overall_accuracy.mean == pytest.approx(4 / 5)
+    assert found.subsets["inner"].summary.overall_accuracy.mean == 1
+    assert found.subsets["apart"].summary.overall_accuracy.mean == 0.5
+    assert found.subsets["all"].pixels.tolist() == [3, 1, 2]
     assert found.intervals is not None
 
 
 def test_parts_are_means_over_seeds_and_several_seeds_have_no_interval_over_polygons():
     first = with_distances(counted([(0, 3, False), (1, 11, False)]), {0: 5.0})
-    found = validated({0: first, 1: counted([(0, 11, False)])}, LABELS)
+    found = validation_accuracy({0: first, 1: counted([(0, 11, False)])}, LABELS)
     assert found.intervals is None
     assert found.near.tolist() == [0.5, 0, 0]
-    assert found.parts["all"].polygons.tolist() == [1, 0.5, 0]
-    assert found.parts["all"].summary.overall_accuracy.mean == 0.5
+    assert found.subsets["all"].polygons.tolist() == [1, 0.5, 0]
+    assert found.subsets["all"].summary.overall_accuracy.mean == 0.5
 
 
 def test_without_any_polygon_apart_its_measures_are_undefined():
-    found = validated({0: with_distances(counted([(0, 3, False)]), {0: 5.0})}, LABELS)
-    assert np.isnan(found.parts["apart"].summary.overall_accuracy.mean)
-    assert found.parts["apart"].pixels.sum() == 0
+    found = validation_accuracy({0: with_distances(counted([(0, 3, False)]), {0: 5.0})}, LABELS)
+    assert np.isnan(found.subsets["apart"].summary.overall_accuracy.mean)
+    assert found.subsets["apart"].pixels.sum() == 0
 
 
 def test_squares_that_meet_the_edge_of_a_polygon_touch_it():
@@ -106,7 +113,7 @@ def test_squares_that_meet_the_edge_of_a_polygon_touch_it():
 def test_the_nearest_learning_polygon_of_the_class_is_found(given):
     polygons = np.array([shapely.box(50 * x, 0, 50 * x + 10, 10) for x, _, _ in given])
     labels, side = np.array([label for _, label, _ in given]), np.array([side for _, _, side in given])
-    found = nearest_of_class(polygons, labels, side == "l", side == "v")
+    found = nearest_learning_distances(polygons, labels, side == "l", side == "v")
     for k in range(len(given)):
         others = [polygons[k].distance(polygons[j]) for j in np.flatnonzero((side == "l") & (labels == labels[k]))]
         if side[k] == "v" and others:
@@ -116,4 +123,4 @@ def test_the_nearest_learning_polygon_of_the_class_is_found(given):
 
 def test_a_polygon_on_both_sides_is_its_own_neighbour():
     polygons, both = np.array([shapely.box(0, 0, 1, 1)]), np.array([True])
-    assert nearest_of_class(polygons, np.array([1]), both, both) == {0: 0.0}
+    assert nearest_learning_distances(polygons, np.array([1]), both, both) == {0: 0.0}

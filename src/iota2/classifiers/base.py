@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 import numpy as np
 
 from iota2.classifiers.options import Params as Options
-from iota2.compute.predict import Prediction, Probabilities, of_rows, predict_slices
+from iota2.compute.predict import Prediction, Probabilities, from_predict_proba, predict_slices
 from iota2.core.cube import FeatureBlock
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.target import Classes
@@ -210,10 +210,10 @@ class Model:
     @property
     def _probabilities(self) -> Probabilities:
         if self.transforms:
-            return of_rows(lambda x: self.classifier.predict_proba(transformed(self.transforms, x)))
+            return from_predict_proba(lambda x: self.classifier.predict_proba(transformed(self.transforms, x)))
         if isinstance(self.classifier, ReadsBlocks):
             return self.classifier.predict_pixels
-        return of_rows(self.classifier.predict_proba)
+        return from_predict_proba(self.classifier.predict_proba)
 
     def _require_names(self, names: tuple[str, ...]) -> None:
         expected = self.recipe.names

@@ -7,7 +7,7 @@ import pytest
 import shapely
 from shapely import box
 
-from iota2.compute.ground import ground_losses
+from iota2.compute.area_losses import area_losses
 
 TILES, IMAGED, CLEAR, REGIONS = box(0, 0, 100, 100), box(0, 0, 90, 100), box(0, 0, 80, 100), box(0, 0, 70, 100)
 
@@ -15,7 +15,7 @@ TILES, IMAGED, CLEAR, REGIONS = box(0, 0, 100, 100), box(0, 0, 90, 100), box(0, 
 def lost(*polygons):
     given = np.array(polygons, dtype=object)
     usable = shapely.intersection(given, CLEAR)
-    found = ground_losses(given, usable, tiles=TILES, imaged=IMAGED, regions=REGIONS, smallest=1e-6)
+    found = area_losses(given, usable, tiles=TILES, imaged=IMAGED, regions=REGIONS, smallest=1e-6)
     return {reason: (loss.area.tolist(), loss.whole.tolist()) for reason, loss in found.items() if loss.area.any()}
 
 
