@@ -1,4 +1,4 @@
-"""Interfaces of classifiers and transforms, and the model: a fitted classifier with its recipe and its classes."""
+"""Protocols of classifiers and transforms, and models: fitted classifiers with their recipe and classes."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ FitTransform = Callable[[np.ndarray], "Transform"]
 
 
 class Classifier(Protocol):
-    """A method that learns class codes from features."""
+    """A classification method: learns class codes from features and predicts class probabilities."""
 
     Params: ClassVar[type[Options]]
     """Pydantic model of its options."""
     missing: ClassVar[str]
-    """Treatment of missing values, one sentence."""
+    """How the classifier treats missing values, in one sentence for the documentation."""
     needs_series: ClassVar[bool]
-    """Whether it reads features as a series, (date, band), and so accepts only recipes of this shape."""
+    """Whether it interprets features as a series (date, band); if so, it accepts only recipes of this form."""
     loaded_share: ClassVar[float]
     """Bytes of memory of a loaded model per byte of its files."""
     transforms: ClassVar[tuple[FitTransform, ...]]
-    """Transforms of the features, in order; each is fitted to the training samples after the transforms before it."""
+    """Transforms of the features, in order; each is fitted to the training samples transformed by the previous ones."""
 
     def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
         """Unfitted classifier; ``parameters`` are those of ``Params.parameters``."""
@@ -53,11 +53,11 @@ class Classifier(Protocol):
 
     @property
     def n_features(self) -> int:
-        """Number of features it was fitted on."""
+        """Number of features of the training samples."""
 
     @property
     def n_classes(self) -> int:
-        """Number of classes it was fitted on."""
+        """Number of classes of the training samples."""
 
     @property
     def importances(self) -> np.ndarray | None:
@@ -69,15 +69,15 @@ class Classifier(Protocol):
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
         """Probabilities (n, class) float64; columns follow the sorted classes given to ``fit``. ``ValueError`` for NaN.
 
-        Several threads may call it at once; they run in parallel if it releases the interpreter lock. ``x`` is (n,
-        feature) float32; the transpose of a contiguous (feature, n) array is not copied.
+        Several threads may call it concurrently; they run in parallel if it releases the global interpreter lock. ``x``
+        is (n, feature) float32; the transpose of a contiguous (feature, n) array is not copied.
         """
 
     def summary(self) -> Mapping[str, int | float | str]:
         """Properties of the fitted classifier (size, depth …) for the model's card."""
 
     def save(self, folder: Path) -> None:
-        """Write everything ``load`` needs into an existing folder: no pickle; the same fit gives the same bytes."""
+        """Write all data for ``load`` to an existing folder, without pickle; the same fit gives the same bytes."""
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -157,7 +157,7 @@ class Model:
         for transform in self.transforms:
             if transform.n_inputs != given:
                 raise ModelError(
-                    f"{self.title}: {transform.name} takes {transform.n_inputs} features, {given} are given. "
+                    f"{self.title}: {transform.name} expects {transform.n_inputs} features, got {given}. "
                     "Train the model again."
                 )
             given = transform.n_outputs
@@ -165,8 +165,8 @@ class Model:
         found = self.classifier.n_features, self.classifier.n_classes
         if found != expected:
             raise ModelError(
-                f"{self.title}: the classifier has {found[0]} features and {found[1]} classes, its recipe "
-                f"and class list {expected[0]} and {expected[1]}. Train the model again."
+                f"{self.title}: the classifier has {found[0]} features and {found[1]} classes, but its recipe "
+                f"and class list have {expected[0]} and {expected[1]}. Train the model again."
             )
 
     @property
@@ -203,8 +203,9 @@ class Model:
                 raise
             raise InputError(
                 f"{self.title}: feature {self.recipe.names[int(missing.argmax())]} has no value at "
-                f"{int(missing.max())} of {np.count_nonzero(selected)} pixels with valid observations, and so have "
-                f"{int((missing > 0).sum()) - 1} others. Make the function of the feature return a number there."
+                f"{int(missing.max())} of {np.count_nonzero(selected)} pixels with valid observations; the same "
+                f"holds for {int((missing > 0).sum()) - 1} other features. Change the function of the feature so that "
+                "it returns a number there."
             ) from err
 
     @property
@@ -225,6 +226,6 @@ class Model:
         found, wanted = (repr(row[k]) if k < len(row) else "nothing" for row in (names, expected))
         raise FeatureMismatch(
             f"{self.title}: feature {k + 1} is {found}, expected {wanted} "
-            f"({len(names)} features given, {len(expected)} learned). Classify with the inputs, dates and "
+            f"({len(names)} features given, {len(expected)} in the training). Classify with the inputs, dates and "
             "indices of the training, or train again."
         )

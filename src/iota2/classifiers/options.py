@@ -1,4 +1,4 @@
-"""Options of a classifier as a pydantic model: user names, limits, and parameters of the training library."""
+"""Options of a classifier as a pydantic model: option names, limits, and parameters of the training library."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from iota2.core.words import did_you_mean
 
 
 def _number_of(value: object) -> float:
-    """Number from a number or its text; ``ValueError`` for booleans and other texts."""
+    """Number from a number or its text; ``ValueError`` for booleans and text that is not a number."""
     if isinstance(value, bool):
         raise ValueError("a boolean is not a number")
     return float(str(value))
@@ -25,30 +25,30 @@ def _number_of(value: object) -> float:
 WholeNumber = Annotated[int, BeforeValidator(_number_of)]
 """Type of an option that accepts 5, 5.0, '5' and '5.0'."""
 RealNumber = Annotated[float, BeforeValidator(_number_of)]
-"""Type of an option that accepts numbers and their texts."""
+"""Type of an option that accepts numbers and their text, such as 0.5 and '0.5'."""
 
 
-def as_given(value: Any) -> Any:
-    """The value itself."""
+def unchanged(value: Any) -> Any:
+    """The value, unchanged."""
     return value
 
 
 @dataclass(frozen=True)
-class Meaning:
+class OptionTraits:
     """Properties of an option that pydantic does not represent."""
 
     effect: bool = True
     """Whether it sets the parameter with the name of its field; otherwise the description says why it has no effect."""
-    origin_default: float | None = None
-    """Default of the toolbox that defined the option, if different."""
-    convert: Callable[[Any], Any] = as_given
+    toolbox_default: float | None = None
+    """Default of the Orfeo ToolBox, if different."""
+    convert: Callable[[Any], Any] = unchanged
     """Conversion from the option's value to the parameter's."""
 
 
-def parameter(name: str, default: float, about: str, *, ge: float, le: float = inf, **meaning: Any) -> Any:
-    """Field of ``Params``: the option ``name`` within its limits; further arguments are those of ``Meaning``."""
-    meant: dict[str, Any] = {"meaning": Meaning(**meaning)}
-    return Field(default, alias=name, ge=ge, le=None if le == inf else le, description=about, json_schema_extra=meant)
+def parameter(name: str, default: float, about: str, *, ge: float, le: float = inf, **traits: Any) -> Any:
+    """Field of ``Params``: the option ``name`` within its limits; further arguments are those of ``OptionTraits``."""
+    extra: dict[str, Any] = {"traits": OptionTraits(**traits)}
+    return Field(default, alias=name, ge=ge, le=None if le == inf else le, description=about, json_schema_extra=extra)
 
 
 class Params(BaseModel):
@@ -59,11 +59,11 @@ class Params(BaseModel):
     @classmethod
     def options(cls) -> tuple[Option, ...]:
         """The options in the order of the fields."""
-        return tuple(Option(becomes, field) for becomes, field in cls.model_fields.items())
+        return tuple(Option(parameter_name, field) for parameter_name, field in cls.model_fields.items())
 
     @classmethod
     def read(cls, given: Mapping[str, object]) -> Self:
-        """Given options, others at their defaults; ``ValueError`` with one line per problem."""
+        """Validated options with defaults for others; ``ValueError`` with one line per problem."""
         try:
             return cls.model_validate(dict(given))
         except ValidationError as err:
@@ -74,15 +74,15 @@ class Params(BaseModel):
     def parameters(self) -> dict[str, Any]:
         """Parameters of the training library, defaults included, in the order of the fields."""
         return {
-            option.becomes: option.meaning.convert(getattr(self, option.becomes))
+            option.parameter_name: option.traits.convert(getattr(self, option.parameter_name))
             for option in self.options()
-            if option.meaning.effect
+            if option.traits.effect
         }
 
     def warnings(self) -> tuple[str, ...]:
         """One sentence for each given option that has no effect."""
-        ignored = [one for one in self.options() if one.becomes in self.model_fields_set and not one.meaning.effect]
-        return tuple(sorted(f"{option.name} has no effect: {option.about}" for option in ignored))
+        given = [option for option in self.options() if option.parameter_name in self.model_fields_set]
+        return tuple(sorted(f"{one.name} has no effect: {one.about}" for one in given if not one.traits.effect))
 
     @classmethod
     def _problem(cls, name: str, given: Mapping[str, object]) -> str:
@@ -95,16 +95,16 @@ class Params(BaseModel):
 
 @dataclass(frozen=True)
 class Option:
-    """Field of ``Params`` as shown in documentation and messages."""
+    """An option of a classifier: a field of its ``Params``, for documentation and messages."""
 
-    becomes: str
-    """Parameter of the training library: the name of the field."""
+    parameter_name: str
+    """Name of the parameter of the training library, which is also the name of the field."""
     field: FieldInfo
 
     @property
     def name(self) -> str:
         """Name of the option in the configuration."""
-        return self.field.alias or self.becomes
+        return self.field.alias or self.parameter_name
 
     @property
     def default(self) -> Any:
@@ -117,11 +117,11 @@ class Option:
         return self.field.description or ""
 
     @property
-    def meaning(self) -> Meaning:
+    def traits(self) -> OptionTraits:
         """Properties of the option beyond those of pydantic."""
         extra = self.field.json_schema_extra
-        found = extra.get("meaning") if isinstance(extra, dict) else None
-        return found if isinstance(found, Meaning) else Meaning()
+        found = extra.get("traits") if isinstance(extra, dict) else None
+        return found if isinstance(found, OptionTraits) else OptionTraits()
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -147,7 +147,7 @@ def split_text(text: str) -> dict[str, str]:
     words = shlex.split(text)
     named = {name[1:]: value for name, value in pairwise(words) if _is_name(name) and not _is_name(value)}
     if 2 * len(named) != len(words):
-        raise ValueError(f"options {text!r} are not pairs of a name and a value, like -classifier.rf.max 25")
+        raise ValueError(f"options {text!r} are not pairs of a name and a value, such as -classifier.rf.max 25")
     return named
 
 

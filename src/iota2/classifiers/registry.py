@@ -40,14 +40,14 @@ def register(name: str, about: str, path: str) -> None:
     ``path`` is ``module:Class``. Configurations that are read afterwards may use the name.
     """
     if name in KINDS:
-        raise ValueError(f"classifier {name!r} is registered already")
+        raise ValueError(f"classifier {name!r} is already registered")
     KINDS[name] = Kind(name, about, path)
 
 
 register("rf", "Random forest.", "iota2.classifiers.forest:RandomForest")
 register(
     "sharkrf",
-    "Random forest whose trees grow until their nodes are small, each from a share of the samples.",
+    "Random forest whose trees grow to a minimum node size, each from a random share of the samples.",
     "iota2.classifiers.forest:SharkForest",
 )
 
@@ -58,9 +58,9 @@ def untrained(classifier: str, parameters: Mapping[str, Any], *, threads: int = 
 
 
 def as_options(classifier: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters for ``train_model`` by the users' option names; parameters without an option keep their name."""
+    """Parameters for ``train_model`` by option name; parameters without an option keep their name."""
     options = KINDS[classifier].implementation.Params.options() if classifier in KINDS else ()
-    names = {option.becomes: option.name for option in options}
+    names = {option.parameter_name: option.name for option in options}
     return {names.get(name, name): value for name, value in parameters.items()}
 
 
@@ -72,7 +72,7 @@ def validate_options(classifier: str, options: Mapping[str, object] | str) -> tu
     """
     if classifier not in KINDS:
         near = nearest(classifier, KINDS)
-        hint = f"did you mean {near}?" if near else f"choose one of {', '.join(KINDS)}."
+        hint = f"did you mean {near}?" if near else f"expected one of {', '.join(KINDS)}."
         raise ConfigError([f"classifier: {classifier!r} does not exist; {hint}"])
     try:
         given = split_text(options) if isinstance(options, str) else options
