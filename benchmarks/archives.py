@@ -138,8 +138,8 @@ def _write(made: Archive, distinct: int) -> None:
         size=made.side // times, overlap=0, dates=DATES[:: len(DATES) // distinct], tiles=(TILE,), classes=len(CLASSES)
     )
     # the ground of a world of a million pixels at least: it holds every class
-    ground = make_world(replace(options, size=max(options.size, 1000))).ground
-    world = CloudyWorld(options, ground)
+    landscape = make_world(replace(options, size=max(options.size, 1000))).landscape
+    world = CloudyWorld(options, landscape)
     write_world(world, made.files.folder)
     if times > 1:
         for path in (made.files.s2_path / TILE).rglob("*.tif"):
@@ -174,7 +174,7 @@ def reference_squares(world: World) -> gpd.GeoDataFrame:
     boxes = shapely.box(left, top - PIXEL * SQUARE, left + PIXEL * SQUARE, top)
     squares = gpd.GeoDataFrame(geometry=boxes, crs=str(geobox.crs)).to_crs("EPSG:2154")
     centres = squares.geometry.centroid
-    place = np.searchsorted(np.sort(world.ground.codes), world.label_at(centres.x.to_numpy(), centres.y.to_numpy()))
+    place = np.searchsorted(np.sort(world.landscape.codes), world.label_at(centres.x.to_numpy(), centres.y.to_numpy()))
     squares["code"] = (1 + place + len(CLASSES) * ((place < SPLIT) & (rng.random(len(place)) < 0.5))).astype(np.int32)
     return squares
 

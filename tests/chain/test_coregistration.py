@@ -154,7 +154,7 @@ def test_another_reference_image_is_compared_again_and_the_same_is_not(case: Cas
 
     assert jobs(config) == set()
     fine = finer(case.world, 4)
-    down = Seen(fine.options, fine.ground, moved_back(fine.grid, (0.0, 20.0)))
+    down = Seen(fine.options, fine.landscape, moved_back(fine.grid, (0.0, 20.0)))
     write_image(down, DATES[5], reference, transform=fine.grid.affine)
     assert {"coregistration", "CommonMasks", "PixelValidity"} <= jobs(config)
     after = table(config)

@@ -50,8 +50,8 @@ def _write_inputs(world: World, folder: Path) -> WorldFiles:
     for sensor in world.options.sensors:
         WRITERS[sensor](world, files)
     write_reference(world.reference, files.ground_truth)
-    write_regions(world.ground, files.regions)
-    write_class_tables(world.ground.classes, files)
+    write_regions(world.landscape, files.regions)
+    write_class_tables(world.landscape.classes, files)
     return files
 
 
