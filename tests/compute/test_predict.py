@@ -1,4 +1,4 @@
-"""From features to labels: the same whatever the slices, within bounded memory."""
+"""Prediction in slices: independent of their size, with bounded memory."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ CLASSES = (3, 11, 500)
 
 
 def softmax(x: np.ndarray) -> np.ndarray:
-    """(pixel, class) from features (pixel, feature): one feature of each class."""
+    """Probabilities (pixel, class) from features (pixel, feature), with one feature per class."""
     weights = np.exp(x[:, : len(CLASSES)].astype(np.float64))
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def test_slices_do_not_change_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slices_do_not_change_the_prediction(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(size=(5, 40, 50)).astype(np.float32)
     selected = rng.random((40, 50)) < 0.7
@@ -37,7 +37,7 @@ def test_slices_do_not_change_the_answer(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not whole.probabilities[:, ~selected].any()
 
 
-def test_without_selected_pixels_nothing_is_asked() -> None:
+def test_without_selected_pixels_the_classifier_is_not_called() -> None:
     def never(x: np.ndarray, at: np.ndarray) -> np.ndarray:
         raise AssertionError
 
@@ -47,7 +47,7 @@ def test_without_selected_pixels_nothing_is_asked() -> None:
     assert predict_slices(never, np.zeros((5, 0, 6), np.float32), np.zeros((0, 6), bool), CLASSES).labels.size == 0
 
 
-def test_work_beside_the_answer_is_bounded() -> None:
+def test_temporary_memory_is_bounded() -> None:
     values = np.zeros((100, 300, 400), np.float32)
     tracemalloc.start()
     predict_slices(from_predict_proba(softmax), values, np.ones((300, 400), bool), CLASSES)
@@ -57,7 +57,7 @@ def test_work_beside_the_answer_is_bounded() -> None:
     assert peak < answer + 2 * predict.SLICE_BYTES
 
 
-def test_features_are_handed_on_where_they_lie() -> None:
+def test_features_are_passed_without_a_copy() -> None:
     values = np.zeros((5, 30, 40), np.float32)
     selected = np.random.default_rng(0).random((30, 40)) < 0.5
     asked: list[np.ndarray] = []
@@ -72,7 +72,7 @@ def test_features_are_handed_on_where_they_lie() -> None:
     np.testing.assert_array_equal(np.concatenate(asked), np.flatnonzero(selected))
 
 
-def test_rows_are_the_transpose_of_a_contiguous_array() -> None:
+def test_predict_proba_gets_the_transpose_of_a_contiguous_array() -> None:
     def checked(x: np.ndarray) -> np.ndarray:
         assert x.shape == (3, 5)
         assert x.T.flags.c_contiguous
@@ -84,10 +84,10 @@ def test_rows_are_the_transpose_of_a_contiguous_array() -> None:
     )
 
 
-def test_threads_share_the_slices_and_their_errors_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_share_the_slices_and_raise_their_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predict, "SLICE_BYTES", 1)  # 64 pixels
     values, selected = np.zeros((5, 8, 64), np.float32), np.ones((8, 64), bool)
-    together = Barrier(2, timeout=60)  # passed only when two threads are at work
+    together = Barrier(2, timeout=60)  # passed only if two threads run concurrently
 
     def both(x: np.ndarray, at: np.ndarray) -> np.ndarray:
         together.wait()

@@ -1,4 +1,4 @@
-"""Translations of the made-up world, which are known, are found again under clouds and noise; nothing is made up."""
+"""Known translations of a synthetic world are found despite clouds and noise; unreliable ones are rejected."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def views(values: np.ndarray, clear: np.ndarray | None = None) -> list[View]:
 
 
 @pytest.mark.parametrize(("right", "down"), [(0, 0), (1, -2), (0.5, 0.5), (-0.3, 0.8), (2.6, 0.15), (-1.45, -2.9)])
-def test_known_translations_are_found_under_clouds_months_later(
+def test_known_translations_are_found_despite_clouds_and_season(
     world: World, reference: list[View], right: float, down: float
 ) -> None:
     sky = world.sky(LATER)
@@ -54,19 +54,19 @@ def test_known_translations_are_found_under_clouds_months_later(
         assert found.after > found.before + 0.1
 
 
-def test_radiometry_does_not_matter_not_even_reversed(world: World, reference: list[View]) -> None:
+def test_translation_does_not_depend_on_contrast_even_if_inverted(world: World, reference: list[View]) -> None:
     image = displaced(world, 0.4, -1.2).surface(EARLIER, "B4")
     same, reversed_ = (translation(reference, views(values), 3) for values in (image, 90 - 0.01 * image))
     assert (reversed_.right, reversed_.down) == pytest.approx((same.right, same.down), abs=0.005)
 
 
-def test_an_image_equals_itself(reference: list[View]) -> None:
+def test_an_image_has_no_translation_to_itself(reference: list[View]) -> None:
     found = translation(reference, reference, 3)
     assert (found.right, found.down, found.spread) == (0, 0, 0)
     assert found.before == found.after == pytest.approx(1)
 
 
-def test_clouds_that_no_mask_shows_spoil_their_windows_only(world: World, reference: list[View]) -> None:
+def test_unmasked_clouds_affect_their_windows_only(world: World, reference: list[View]) -> None:
     image = displaced(world, -0.7, 1.3).surface(LATER, "B4")
     fog = np.random.default_rng(1).normal(4000, 900, image.shape).astype(np.float32)
     image[:, : image.shape[1] // 3] = fog[:, : image.shape[1] // 3]
@@ -76,7 +76,7 @@ def test_clouds_that_no_mask_shows_spoil_their_windows_only(world: World, refere
     assert (found.right, found.down) == pytest.approx((-0.7, 1.3), abs=0.1)
 
 
-def test_what_masks_cover_has_no_say(world: World, reference: list[View]) -> None:
+def test_masked_pixels_have_no_influence(world: World, reference: list[View]) -> None:
     image = displaced(world, 0.6, 0.2).surface(LATER, "B4")
     sky = world.sky(LATER)
     spoilt = np.where(sky.invalid, np.float32(16000), image)
@@ -103,12 +103,12 @@ def test_images_without_common_edges_are_rejected(world: World, reference: list[
     assert (found.right, found.down) == (0, 0)
 
 
-def test_peaks_of_chance_are_none_wherever_they_lie() -> None:
+def test_random_peaks_are_rejected_at_any_position() -> None:
     first, second = np.random.default_rng(9).normal(size=(2, 192, 192))
     assert "show the same edges" in translation(views(first), views(second), 128).rejected
 
 
-def test_a_peak_below_zero_is_none() -> None:
+def test_a_negative_peak_is_rejected() -> None:
     rng = np.random.default_rng(7)
     clear = np.ones((128, 128), bool)
     first = [View(rng.normal(size=(128, 128)).astype(np.float32), clear) for _ in range(3)]
@@ -117,8 +117,8 @@ def test_a_peak_below_zero_is_none() -> None:
     assert "show the same edges" in found.rejected
 
 
-def test_the_place_is_that_of_the_highest_value_between_the_pixels() -> None:
-    """Against the slow way: the inverse sum of all frequencies, of size 1, at each place of a fine grid."""
+def test_translation_is_the_subpixel_maximum_of_the_correlation() -> None:
+    """Compared with the inverse transform of the phases, evaluated directly at each position of a fine grid."""
     rng = np.random.default_rng(8)
     smooth = ndimage.gaussian_filter(rng.normal(size=(3, 70, 70)), (0, 1, 1))
     clear = np.ones((64, 64), bool)
@@ -147,7 +147,7 @@ def test_disagreeing_windows_are_rejected(world: World, reference: list[View]) -
     assert "disagree" in found.rejected
 
 
-def test_a_few_windows_that_lie_elsewhere_have_no_weight(world: World, reference: list[View]) -> None:
+def test_a_few_outlying_windows_have_no_influence(world: World, reference: list[View]) -> None:
     true, other = (views(displaced(world, by, 0).surface(LATER, "B4")) for by in (-1.0, 2.5))
     few = max(1, len(true) // 5)
     found = translation(reference, [*other[:few], *true[few:]], 3)
@@ -156,7 +156,7 @@ def test_a_few_windows_that_lie_elsewhere_have_no_weight(world: World, reference
 
 
 def test_translation_that_lowers_the_correlation_is_rejected() -> None:
-    """Weak grain that is displaced, on strong waves that are not: the phases of all frequencies but one say move."""
+    """Weak noise is displaced, a strong wave is not: the phases of all frequencies except one indicate a shift."""
     rng = np.random.default_rng(5)
     waves = 10 * np.sin(2 * np.pi * np.arange(128) / 8)
     grain = [rng.normal(size=(128, 128)) for _ in range(4)]
@@ -194,7 +194,7 @@ def test_translation_beyond_the_limit_is_rejected(world: World, reference: list[
     assert (found.right, found.down) == pytest.approx((6.3, -4.1), abs=0.1)
 
 
-def test_correlations_are_those_of_the_edges_before_and_after(world: World, reference: list[View]) -> None:
+def test_correlations_before_and_after_are_those_of_the_edges(world: World, reference: list[View]) -> None:
     image = views(displaced(world, 2, -1).surface(DATES[6], "B4"))
     found = translation(reference, image, 3)
     assert (round(found.right), round(found.down)) == (2, -1)
@@ -211,7 +211,7 @@ def test_correlations_are_those_of_the_edges_before_and_after(world: World, refe
     assert found.after == pytest.approx(expected[1], abs=0.02), "the move is by thousandths of a pixel another one"
 
 
-def test_a_mask_spreads_to_what_it_spoils() -> None:
+def test_masks_are_dilated_by_the_gradient_size() -> None:
     clear = np.ones((20, 20), bool)
     clear[10, 10] = False
     view = view_of(np.where(clear, 100.0, 1e6), clear)
@@ -221,7 +221,7 @@ def test_a_mask_spreads_to_what_it_spoils() -> None:
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (100, 3000), (257, 511), (1830, 1830), (10980, 10980)])
-def test_windows_lie_evenly_and_reach_all_sides(shape: tuple[int, int]) -> None:
+def test_windows_are_evenly_spaced_and_reach_all_sides(shape: tuple[int, int]) -> None:
     windows = window_grid(shape)
     assert len(windows) == len(set(windows)) <= MAX_WINDOWS_PER_SIDE * MAX_WINDOWS_PER_SIDE
     for axis, length in enumerate(shape):
@@ -243,7 +243,7 @@ def test_an_image_that_is_too_small_is_not_compared() -> None:
 @pytest.mark.parametrize(
     ("shape", "small"), [((95, 95), True), ((96, 96), False), ((64, 80), True), ((64, 128), False)]
 )
-def test_too_small_is_what_has_fewer_windows_than_are_needed(shape: tuple[int, int], small: bool) -> None:
+def test_images_are_too_small_below_the_minimum_number_of_windows(shape: tuple[int, int], small: bool) -> None:
     assert bool(too_small_to_align(shape)) == small == (len(window_grid(shape)) < MIN_WINDOWS)
     if small:
         assert (

@@ -69,7 +69,7 @@ INDICES: dict[str, Index] = {}
 def register(index: Index) -> None:
     """Add an index; ``ValueError`` for an existing name. Configurations that are read afterwards may use the name."""
     if index.name in INDICES:
-        raise ValueError(f"index {index.name!r} is registered already")
+        raise ValueError(f"index {index.name!r} is already registered")
     INDICES[index.name] = index
 
 
