@@ -19,7 +19,7 @@ from iota2.errors import ConfigError
 MAX_CHARACTERS = 4000
 """Maximum number of characters of an expression."""
 MAX_DEPTH = 100
-"""Maximum stack depth of an expression; right-hand operands that are nested increase it."""
+"""Maximum stack depth of an expression, which increases with nesting in right-hand operands."""
 
 GRAMMAR = r"""
 ?start:      choice

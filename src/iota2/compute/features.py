@@ -126,7 +126,7 @@ def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
 
 
 def _nodata_value(cube: Cube) -> float | None:
-    """No-data value of a cube; NaN for a cube of floats."""
+    """Nodata value of a cube of integers; None for floats, whose missing values are NaN."""
     return cube.nodata if cube.values.dtype.kind in "iu" else None
 
 

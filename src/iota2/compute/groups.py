@@ -24,8 +24,8 @@ def group_numbers(values: Sequence[Hashable | None]) -> np.ndarray:
 def merged_groups(groupings: Sequence[np.ndarray]) -> np.ndarray:
     """(polygon,) int64: connected components of several groupings of the same polygons.
 
-    Polygons in the same group of any grouping get the same number, also through other polygons. Groups are numbered in
-    the order of their first polygons.
+    Polygons that share a group in any grouping get the same number, directly or through other polygons. Groups are
+    numbered in the order of their first polygons.
     """
     # Imported here: slow to import, and needed with an option only.
     from scipy.sparse import coo_array  # noqa: PLC0415
@@ -51,7 +51,7 @@ def split_groups(
     ``strata`` contains the positions of the polygons of each (region, label), ``groups`` the group number of each
     polygon. A polygon that is in no stratum is UNUSED. Strata are processed in ascending order of their number of
     groups; groups that an earlier stratum has assigned keep their side. The other groups of a stratum are processed in
-    random order, after a draw of round(ratio x groups) of them that come first. A group learns if this brings the
+    random order: first a draw of round(ratio x groups) of them, then the others. A group learns if this brings the
     number of learning polygons in the stratum closer to ratio x polygons. At least one group of a stratum learns and,
     with two or more groups, at least one validates, unless earlier strata have assigned all of them. If each group is a
     single polygon, the result equals that of the split without groups.

@@ -186,7 +186,7 @@ def _f_score_bounds(f_score: _Interval | None, precision: _Interval | None, reca
 
 
 def _harmonic(a: float, b: float) -> float:
-    """Harmonic mean; 0 if both values are 0."""
+    """Harmonic mean; 0 if either value is 0."""
     return 2 * a * b / (a + b) if a + b > 0 else 0.0
 
 

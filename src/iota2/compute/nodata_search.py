@@ -25,7 +25,8 @@ MIN_EXTREME_PIXELS = 16
 def nodata_meant(values: np.ndarray, value: float) -> np.ndarray:
     """Where values equal the nodata ``value``, as bool.
 
-    Astronomic nodata values are often written with few digits: all values from 90 % of them on match.
+    Astronomic nodata values are often written with few digits: values of the same sign match from 90 % of their
+    magnitude on.
     """
     if MIN_ASTRONOMIC <= abs(value) < math.inf:
         found: np.ndarray = values * np.sign(value) >= 0.9 * abs(value)

@@ -31,7 +31,7 @@ Range = tuple[int, int]
 """Half-open range of rows or columns."""
 
 _EDGE_TOLERANCE = 1e-6
-"""Pixels; a centre this close below a pixel edge counts as on the edge, regardless of rounding."""
+"""Tolerance in pixels: a centre this close below a pixel edge counts as on the edge, regardless of rounding."""
 _KERNEL_RADIUS = {"cubic": 2.0, "bilinear": 1.0, "nearest": 0.5}
 """Half-width of each kernel, in pixels of the coarser grid."""
 

@@ -24,7 +24,7 @@ EXACT_IN_FLOAT32 = ("uint8", "int8", "uint16", "int16", "float32")
 """Types that can be resampled with float32 arithmetic."""
 
 _EDGE_TOLERANCE = 1e-10
-"""Pixels; a centre this close below a pixel edge counts as on the edge, since ratios are rarely exact in binary."""
+"""Tolerance in pixels: a centre this close below a pixel edge counts as on the edge, because ratios are rounded."""
 MIN_WEIGHT = 0.25
 """Minimum sum of the remaining weights; below it a mean would amplify noise, and the nearest pixel is used."""
 

@@ -156,7 +156,7 @@ def _sigmoid(scores: np.ndarray, _trees: int) -> np.ndarray:
 
 
 LINKS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {"mean": _mean, "softmax": _softmax, "sigmoid": _sigmoid}
-"""Functions from scores (pixel, score), which may be overwritten, and the number of trees to probabilities."""
+"""Functions that convert scores (pixel, score), which may be overwritten, and the number of trees to probabilities."""
 
 
 def _tile_pixels(n_features: int) -> int:

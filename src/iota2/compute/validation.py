@@ -27,7 +27,7 @@ class SubsetAccuracy:
 
     summary: Summary
     confusions: Mapping[int, Confusion]
-    """By seed."""
+    """Confusion matrix of each seed."""
     polygons: np.ndarray
     """(class,) float64: number of validation polygons with pixels in this subset."""
     pixels: np.ndarray

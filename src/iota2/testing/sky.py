@@ -39,7 +39,7 @@ class Sky:
     clm: np.ndarray
     """uint8: bit 0 for any cloud or shadow; 0 outside the image."""
     edge: np.ndarray
-    """bool: outside the image. Constant on every 2 x 2 pixels of the 20 m grid."""
+    """bool: outside the image; constant in each 20 m pixel."""
 
     @property
     def invalid(self) -> np.ndarray:
