@@ -143,8 +143,8 @@ def _write(made: Archive, distinct: int) -> None:
         classes=len(CLASSES),
     )
     # land cover of at least a million pixels, so that every class occurs
-    ground = make_world(replace(options, size=max(options.size, 1000))).ground
-    world = CloudyWorld(options, ground)
+    landscape = make_world(replace(options, size=max(options.size, 1000))).landscape
+    world = CloudyWorld(options, landscape)
     write_world(world, made.files.folder)
     if repeats > 1:
         for path in (made.files.s2_path / TILE).rglob("*.tif"):
@@ -179,7 +179,7 @@ def reference_squares(world: World) -> gpd.GeoDataFrame:
     boxes = shapely.box(left, top - PIXEL * POLYGON_SIDE, left + PIXEL * POLYGON_SIDE, top)
     squares = gpd.GeoDataFrame(geometry=boxes, crs=str(geobox.crs)).to_crs("EPSG:2154")
     centres = squares.geometry.centroid
-    place = np.searchsorted(np.sort(world.ground.codes), world.label_at(centres.x.to_numpy(), centres.y.to_numpy()))
+    place = np.searchsorted(np.sort(world.landscape.codes), world.label_at(centres.x.to_numpy(), centres.y.to_numpy()))
     squares["code"] = (1 + place + len(CLASSES) * ((place < MIXED_CLASSES) & (rng.random(len(place)) < 0.5))).astype(
         np.int32
     )

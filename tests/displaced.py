@@ -25,12 +25,12 @@ class Seen(World):
 def displaced(world: World, right: float, down: float) -> Seen:
     """The world as images show it that lie so many pixels too far right and down."""
     width, height = resolution(world.geobox)
-    return Seen(world.options, world.ground, moved_back(world.geobox, (right * width, down * height)))
+    return Seen(world.options, world.landscape, moved_back(world.geobox, (right * width, down * height)))
 
 
 def finer(world: World, factor: int) -> Seen:
     """The world with so many pixels for one along each axis."""
-    return Seen(world.options, world.ground, world.geobox.zoom_out(1 / factor))
+    return Seen(world.options, world.landscape, world.geobox.zoom_out(1 / factor))
 
 
 def mean_of(values: np.ndarray, factor: int) -> np.ndarray:

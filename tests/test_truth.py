@@ -98,7 +98,7 @@ def test_too_little_memory_is_reported_with_what_is_needed(mapped: Case, capsys:
     config = mapped.configured(arg_train={"random_seed": 9})
     code, _, error = command(capsys, "run", config, "--workers", "0", "--memory", "1")
     assert code == 1
-    assert re.search(rf"tile {WEST}: a block of \d+ x \d+ pixels needs [\d.]+ MB, and a job has 1\.0 MB", error)
+    assert re.search(rf"tile {WEST}: a block of \d+ x \d+ pixels needs [\d.]+ MB, but a job has 1\.0 MB", error)
 
 
 def test_a_step_is_accepted_in_place_of_a_group_and_a_wrong_word_is_shown_what_there_is(

@@ -22,7 +22,7 @@ otb_classifier_options: ' -classifier.rf.min 5 -classifier.rf.max 25 '
 ```
 
 Options have the names of Orfeo ToolBox. Forests are trained by scikit-learn; the column
-"becomes" is the parameter of `sklearn.ensemble.RandomForestClassifier` that an option sets. An option that
+"parameter" is the parameter of `sklearn.ensemble.RandomForestClassifier` that an option sets. An option that
 is not set has the default shown here, independent of other options; a different default of the toolbox is
 added in parentheses. Unknown options and values outside the limits stop the run before it starts.
 Options without effect are accepted, with a warning.
@@ -30,15 +30,15 @@ Options without effect are accepted, with a warning.
 Differences from the forests of the toolbox:
 
 - Votes are soft: a tree gives the class shares of the leaf, and the forest their mean. The confidence of a
-  pixel is the mean share of its label; a toolbox counts the trees that voted for it.
+  pixel is the mean share of its label; the toolbox counts the trees that voted for it.
 - Of classes with exactly equal probability the smallest code is chosen.
 - Each tree learns from samples drawn with replacement, and splits by the Gini impurity.
 - The result depends on the samples and on the seed, never on the number of threads.
-- One class is enough (its label everywhere, confidence 1), and so is one sample.
+- A single class (its label everywhere, confidence 1) and a single sample are sufficient.
 
-With `chain.allow_missing_sensor`, features of a sensor that never observes a pixel clear are the missing value, −10000.
-The description of each classifier states its treatment. Samples must have the same gaps as the map: if a sensor
-is missing in an area without samples, the model has no training data for this case.
+With `chain.allow_missing_sensor`, features of a sensor without clear observations of a pixel have the missing value
+−10000. The description of each classifier explains its treatment. Samples must have the same gaps as the map: if a
+sensor is missing in an area without samples, the model has no training data for this case.
 """
 
 
@@ -49,7 +49,7 @@ def classifiers_page() -> str:
 
 def _section(kind: Kind) -> str:
     return "\n".join(
-        [f"## {kind.name}\n\n{kind.about} {kind.implementation.missing}\n", *options_table(_rows(kind), "becomes")]
+        [f"## {kind.name}\n\n{kind.about} {kind.implementation.missing}\n", *options_table(_rows(kind), "parameter")]
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from generators.markdown import GENERATED, code, codes, table
-from iota2.compute.expressions import FUNCTIONS, MAX_DEPTH, MAX_LENGTH, OPERATORS, Function
+from iota2.compute.expressions import FUNCTIONS, MAX_CHARACTERS, MAX_DEPTH, OPERATORS, Function
 
 HEAD = f"""{GENERATED}
 
@@ -13,8 +13,8 @@ This page defines the syntax of `additional_features` of a sensor, and of `[Feat
 Sentinel-1. [Features from expressions of bands](../howto/additional-features.md) describes their use.
 
 Expressions are separated by commas. Each consists of bands, numbers (`12`, `0.5`, `1e-3`), operators, functions and
-parentheses. Blanks are ignored. An expression has at most {MAX_LENGTH} characters and at most {MAX_DEPTH} intermediate
-values at a time; only deep nesting to the right reaches the second limit.
+parentheses. Blanks are ignored. An expression has at most {MAX_CHARACTERS} characters and at most {MAX_DEPTH}
+intermediate values at a time; only deep nesting to the right reaches the second limit.
 
 ## Bands
 

@@ -77,8 +77,8 @@ def _default(info: FieldInfo) -> str:
     """The default, with that of the toolbox if it is another one."""
     if is_mandatory(info):
         return ""
-    origin = about(info).origin_default
-    return f"`{shown(default_of(info))}`" + ("" if origin is None else f" (toolbox: `{shown(origin)}`)")
+    toolbox = about(info).toolbox_default
+    return f"`{shown(default_of(info))}`" + ("" if toolbox is None else f" (toolbox: `{shown(toolbox)}`)")
 
 
 def _available(info: FieldInfo) -> str:

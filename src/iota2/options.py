@@ -42,7 +42,7 @@ class About:
     """The expected value in words, when the annotation does not define it."""
     builders: str = ""
     """Builders that use the option; those of the section when empty."""
-    origin_default: Any = None
+    toolbox_default: Any = None
     """Default of the toolbox that defined the option, if different."""
     needed: bool = False
     """Whether builders may need the option; it is None in a configuration without these builders."""

@@ -120,7 +120,7 @@ def test_features_are_the_samples_of_the_run(mapped: Mapped) -> None:
 
 def test_a_prediction_has_names_and_colours_of_classes(mapped: Mapped, scene: OpenedScene, tmp_path: Path) -> None:
     folder, _ = next(models_of(mapped, TILES[0]))
-    known = {one.code: one for one in mapped.world.ground.classes}
+    known = {one.code: one for one in mapped.world.landscape.classes}
     window = iota2.features(scene.cube(scene.geobox[:8, :8]))
     found = iota2.load_model(folder).predict(window)
     assert [known[code].name for code in found["class"].values] == list(found.class_name.values)

@@ -154,7 +154,7 @@ def test_another_reference_image_is_compared_again_and_the_same_is_not(case: Cas
 
     assert jobs(config) == set()
     fine = finer(case.world, 4)
-    down = Seen(fine.options, fine.ground, moved_back(fine.grid, (0.0, 20.0)))
+    down = Seen(fine.options, fine.landscape, moved_back(fine.grid, (0.0, 20.0)))
     write_image(down, DATES[5], reference, transform=fine.grid.affine)
     assert {"coregistration", "CommonMasks", "PixelValidity"} <= jobs(config)
     after = table(config)
@@ -253,7 +253,7 @@ def test_options_without_a_reference_image_are_reported(case: Case, tmp_path: Pa
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     measured = Translation(1.5, -0.25, 12, 14, 0.125, 0.5, 0.75)
-    unknown = Translation(compared=2, refused="why")
+    unknown = Translation(compared=2, rejected="why")
     given = {
         "A": {"20180511": Alignment(measured, 1.5, -0.25, "note")},
         "B": {"20180511": Alignment(measured), "20180511.1": Alignment(unknown, about="why, indeed", known=False)},

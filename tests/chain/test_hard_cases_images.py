@@ -365,7 +365,7 @@ def write_zone(tile: str, world: Case, root: Path) -> None:
     )
     kind = stripe(x).reshape(SIDE, SIDE)
     none = np.zeros((SIDE, SIDE), np.uint8)
-    codes = [c.code for c in world.world.ground.classes]
+    codes = [c.code for c in world.world.landscape.classes]
     for day in DATES:
         product = Product(tile, day, "SENTINEL2A", "105804-037", geobox, none, none, none.astype(bool))
         spectra = np.stack([world.world.profile(code, day.timetuple().tm_yday) for code in codes])
@@ -394,7 +394,7 @@ def test_tiles_of_two_utm_zones_make_one_mosaic_without_a_gap(case: Case, tmp_pa
     area = shapely.union_all([outline(tile) for tile in ZONES])
     overlap = shapely.intersection_all([outline(tile) for tile in ZONES])
     assert 0.2 < overlap.area / area.area < 0.8
-    codes = [c.code for c in case.world.ground.classes]
+    codes = [c.code for c in case.world.landscape.classes]
     zones.files.ground_truth.parent.mkdir(parents=True)
     stripes_as_polygons(area, codes).to_file(zones.files.ground_truth)
     tables = {"nomenclature_path": str(case.files.nomenclature), "color_table": str(case.files.colors)}

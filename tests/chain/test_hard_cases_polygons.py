@@ -117,7 +117,7 @@ def square(x: float, y: float, side: float) -> shapely.Polygon:
 def free_places(case: Case, taken: list[shapely.Geometry | None], count: int) -> list[shapely.Point]:
     """Centres of squares of 24 m in the west of the western tile, in region 1, that no polygon meets."""
     tile = gpd.GeoSeries([case.world.tile_geobox(WEST).extent.geom.buffer(-30)], crs=IMAGES).to_crs(MAPS).iloc[0]
-    area = tile.intersection(case.world.ground.region_polygons()[0])
+    area = tile.intersection(case.world.landscape.region_polygons()[0])
     tree = shapely.STRtree([geometry for geometry in taken if geometry is not None])
     left, bottom, right, top = area.bounds
     xs, ys = np.meshgrid(np.arange(left, right, 26.0), np.arange(bottom, top, 26.0))

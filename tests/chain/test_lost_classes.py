@@ -27,8 +27,8 @@ def test_a_count_of_no_class_is_refused_with_the_labels_there_are(
 ) -> None:
     message = refused(capsys, by_table(case, "11,50\n12,50\n311,50\n7,1\n"))
     assert "counts.csv" in message
-    assert "label '311' is no class of the reference data; the labels are 11, 12, 31" in message
-    assert "label '7' is no class of the reference data; the labels are 11, 12, 31" in message
+    assert "label '311' is not in the reference data; the labels are 11, 12, 31" in message
+    assert "label '7' is not in the reference data; the labels are 11, 12, 31" in message
 
 
 def test_a_class_without_count_is_reported_before_the_run_and_in_its_report(case: Case) -> None:

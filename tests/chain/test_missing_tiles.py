@@ -75,7 +75,7 @@ def test_layers_count_no_observation(case: Case, mapped: Config) -> None:
 def test_all_that_is_reported_of_the_run_holds_the_layers_too(mapped: Config) -> None:
     root = mapped.chain.output_path
     card = made_by(mapped, layout.MODEL_CARD.path, region=1, seed=0).read_text(encoding="utf-8")
-    assert "Missing values (-10000 where a sensor shows nothing)" in card
+    assert "Missing values (-10000 where a sensor has no observation)" in card
     assert "ALT_band_0" in card
     inputs = (root / "logs" / "html" / "input_files_content.html").read_text(encoding="utf-8")
     assert "userFeatures" in inputs

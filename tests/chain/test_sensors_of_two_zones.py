@@ -47,7 +47,7 @@ def write_landsat_zone(tile: str, crs: str, case: Case, root: Path) -> None:
     clear = Layer(np.zeros(grid.shape, np.uint8), grid)
     rng = np.random.default_rng(0)
     for day in DAYS:
-        spectra = np.stack([case.world.profile(c.code, day.timetuple().tm_yday) for c in case.world.ground.classes])
+        spectra = np.stack([case.world.profile(c.code, day.timetuple().tm_yday) for c in case.world.landscape.classes])
         layers = {
             band: Layer(
                 np.rint(spectra[kind, BANDS.index(light)] + rng.normal(0, 200, grid.shape)).astype(np.int16), grid
@@ -66,7 +66,7 @@ def test_what_one_sensor_never_shows_is_mapped_from_the_other_where_it_lies(case
         write_landsat_zone(tile, crs[tile], case, zones.files.l8_path)
         for mask in zones.files.s2_path.glob(f"{tile}/*/MASKS/*_CLM_R1.tif"):
             rewritten(mask, np.tile(np.arange(64) < 32, (64, 1)))
-    codes = [c.code for c in case.world.ground.classes]
+    codes = [c.code for c in case.world.landscape.classes]
     zones.files.ground_truth.parent.mkdir(parents=True)
     area = shapely.union_all([outline(tile) for tile in ZONES])
     stripes_as_polygons(area, codes).to_file(zones.files.ground_truth)

@@ -218,7 +218,7 @@ def test_expressions_that_cannot_be_computed_are_reported_before_the_run(tiny: T
         survey(config)
     place = "Sentinel_2.additional_features: expression"
     assert f"{place} 1 'b1 / b11', column 6: there is no band 'b11'; expected one of b1 = B2" in str(raised.value)
-    assert f"{place} 2 '(B8 - B4', column 9: it ends here" in str(raised.value)
+    assert f"{place} 2 '(B8 - B4', column 9: unexpected end" in str(raised.value)
     assert str(raised.value).count(place) == 2
 
 

@@ -1,4 +1,4 @@
-"""A damaged model folder, by chance or on purpose, is refused with path and remedy: nothing crashes, nothing hangs."""
+"""Damaged or manipulated model folders are rejected with path and remedy, without a crash or a hang."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RECIPE = FeatureRecipe(
     )
 )
 WRONG: tuple[Any, ...] = (None, True, 7, -1, 1.5, 10**30, "x", "", [], [1], ["x", []], {}, {"a": []}, [[["x"]]])
-"""A value of each type, and some that are too large or too deep."""
+"""A value of each JSON type, and some that are too large or too deep."""
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def folder(sound: Path, tmp_path: Path) -> Path:
 
 
 def places(content: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Where values stand in a JSON document, at any depth."""
+    """Paths of all values in a JSON document."""
     if at:
         yield at
     items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
@@ -67,7 +67,7 @@ def with_value(content: Any, at: tuple[str | int, ...], value: Any) -> Any:
 
 
 def attempt(folder: Path) -> tuple[Model | None, str]:
-    """The model, or None and why it is refused."""
+    """The model, or None and the error message."""
     try:
         return load_model(folder), ""
     except ModelError as err:
@@ -79,7 +79,7 @@ def answers(model: Model) -> np.ndarray:
     return model.classifier.predict_proba(x)
 
 
-def test_every_field_of_every_wrong_type_is_refused_or_does_no_harm(folder: Path) -> None:
+def test_every_field_with_a_wrong_type_is_rejected_or_harmless(folder: Path) -> None:
     path = folder / "model.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     refused = 0
@@ -98,12 +98,12 @@ def test_every_field_of_every_wrong_type_is_refused_or_does_no_harm(folder: Path
 
 
 @pytest.mark.parametrize("kind", [["rf"], {"rf": 1}, None, 3, "RF"], ids=str)
-def test_a_kind_that_is_no_classifier_is_refused(kind: Any, folder: Path) -> None:
+def test_an_unknown_classifier_is_rejected(kind: Any, folder: Path) -> None:
     path = folder / "model.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps(content | {"kind": kind}), encoding="utf-8")
     for read in (load_model, read_training):
-        with pytest.raises(ModelError, match=r"model\.json: classifier .* does not exist here; known: rf"):
+        with pytest.raises(ModelError, match=r"model\.json: classifier .* is unknown; expected one of rf"):
             read(folder)
 
 
@@ -121,9 +121,7 @@ def test_a_kind_that_is_no_classifier_is_refused(kind: Any, folder: Path) -> Non
         ("expressions", ["B99 + 1"], "expression 1"),
     ],
 )
-def test_a_recipe_that_cannot_be_followed_is_refused_with_the_field(
-    field: str, value: Any, message: str, folder: Path
-) -> None:
+def test_an_invalid_recipe_is_rejected_with_its_field(field: str, value: Any, message: str, folder: Path) -> None:
     path = folder / "model.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     content["recipe"]["sensors"][0][field] = value
@@ -136,7 +134,7 @@ def test_a_recipe_that_cannot_be_followed_is_refused_with_the_field(
 
 @pytest.mark.parametrize("name", ["model.json", "forest.npz"])
 @pytest.mark.parametrize("kind", STRANGERS)
-def test_what_is_no_regular_file_is_refused_at_once(kind: str, name: str, folder: Path) -> None:
+def test_a_file_that_is_not_regular_is_rejected_immediately(kind: str, name: str, folder: Path) -> None:
     put(kind, folder / name)
     with pytest.raises(ModelError, match=name):
         load_model(folder)
@@ -156,7 +154,7 @@ def arrays_of(folder: Path) -> dict[str, np.ndarray]:
         return dict(arrays.items())
 
 
-def test_every_array_of_another_type_shape_or_length_is_refused(folder: Path) -> None:
+def test_every_array_of_a_wrong_type_shape_or_length_is_rejected(folder: Path) -> None:
     sound = arrays_of(folder)
     for name, array in sound.items():
         wrong = [
@@ -181,7 +179,7 @@ def test_every_array_of_another_type_shape_or_length_is_refused(folder: Path) ->
                 assert np.isfinite(answers(model)).all()
 
 
-def test_indices_out_of_range_and_cycles_are_refused_and_never_walked(folder: Path) -> None:
+def test_indices_out_of_range_and_cycles_are_rejected_before_prediction(folder: Path) -> None:
     sound = arrays_of(folder)
     random = generator(3)
     tried = 0
@@ -202,8 +200,8 @@ def test_indices_out_of_range_and_cycles_are_refused_and_never_walked(folder: Pa
     assert tried == 80
 
 
-def test_any_byte_of_either_file_may_change(folder: Path) -> None:
-    """Refused, or the answers are probabilities still."""
+def test_any_changed_byte_is_rejected_or_harmless(folder: Path) -> None:
+    """The model is rejected, or its predictions are probabilities."""
     random = generator(4)
     for name in ("model.json", "forest.npz"):
         whole = (folder / name).read_bytes()

@@ -1,4 +1,4 @@
-"""Models: what they learn and answer, what their folders hold, and what they refuse."""
+"""Models: training, prediction, folders and errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CLASSES = (3, 11, 500)
 
 
 def samples(classes=CLASSES, count=60, features=6):
-    """Samples of classes that differ by the first feature only, which is 10 times the class's rank."""
+    """Samples of classes that differ only by the first feature, which is 10 times the rank of the class."""
     rng = np.random.default_rng(4)
     rank = np.arange(count) % len(classes)
     x = rng.normal(size=(count, features)).astype(np.float32)
@@ -47,7 +47,7 @@ def model_of(x, y, *, name="rf", options=None, **changes):
 
 
 def block_of(x, shape, n_valid=None):
-    """Pixels (pixel, feature) in row order as a block."""
+    """A block from pixels (pixel, feature) in row order."""
     values = np.ascontiguousarray(x.T).reshape(x.shape[1], *shape)
     n_valid = np.ones(shape, np.uint16) if n_valid is None else n_valid
     return FeatureBlock(values, RECIPE.names, n_valid)
@@ -68,7 +68,7 @@ def model():
 
 
 @pytest.mark.parametrize("name", ["rf", "sharkrf"])
-def test_a_model_knows_the_classes_it_learned(name):
+def test_a_model_predicts_the_classes_of_its_samples(name):
     x, y = samples(count=120)
     found = model_of(x, y, name=name).predict(block_of(x, (10, 12)), np.ones((10, 12), bool))
     assert (found.labels.dtype, found.confidence.dtype, found.probabilities.dtype) == (
@@ -83,7 +83,7 @@ def test_a_model_knows_the_classes_it_learned(name):
     np.testing.assert_array_equal(np.array(CLASSES)[found.probabilities.argmax(axis=0)], found.labels)
 
 
-def test_pixels_not_asked_for_or_never_seen_get_zero_whatever_they_hold(model):
+def test_unselected_pixels_and_pixels_without_observations_get_zero(model):
     x, _ = samples(count=12)
     where = np.ones((3, 4), bool)
     where[0, 1] = False
@@ -102,7 +102,7 @@ def test_pixels_not_asked_for_or_never_seen_get_zero_whatever_they_hold(model):
 
 
 @pytest.mark.parametrize("shape", [(3, 4), (0, 4)])
-def test_nothing_selected_gives_zeros(model, shape):
+def test_without_selected_pixels_all_values_are_zero(model, shape):
     x, _ = samples(count=shape[0] * shape[1])
     found = model.predict(block_of(x, shape), np.zeros(shape, bool))
     assert found.labels.shape == shape
@@ -111,7 +111,7 @@ def test_nothing_selected_gives_zeros(model, shape):
     assert not found.probabilities.any()
 
 
-def test_a_missing_value_in_a_pixel_to_classify_is_an_error_that_names_the_feature(model):
+def test_nan_in_a_classified_pixel_is_an_error_with_the_feature_name(model):
     x, _ = samples(count=4)
     x[2, 3] = np.nan
     with pytest.raises(InputError, match=r"region 1, random seed 0: feature Sentinel2_B4_20180521 .* 1 of 4 pixels"):
@@ -131,14 +131,14 @@ def test_a_missing_value_in_a_pixel_to_classify_is_an_error_that_names_the_featu
     ],
     ids=["another", "order", "fewer", "more"],
 )
-def test_other_features_are_refused_naming_the_first_difference(model, names, said):
+def test_other_features_are_rejected_with_the_first_difference(model, names, said):
     given = names(RECIPE.names)
     features = FeatureBlock(np.zeros((len(given), 2, 2), np.float32), given, np.ones((2, 2), np.uint16))
     with pytest.raises(FeatureMismatch, match=said):
         model.predict(features, np.ones((2, 2), bool))
 
 
-def test_of_equal_probabilities_the_smallest_code_wins():
+def test_of_equal_probabilities_the_smallest_code_is_chosen():
     x = np.zeros((4, 6), np.float32)
     model = model_of(x, np.array([900, 20, 900, 20]), options={"classifier.rf.nbtrees": 1})
     model.classifier._forest = replace(model.classifier.forest, share=np.array([0.5, 0.5]))
@@ -147,7 +147,7 @@ def test_of_equal_probabilities_the_smallest_code_wins():
     assert (found.confidence == 0.5).all()
 
 
-def test_one_class_and_one_sample_are_enough(tmp_path):
+def test_one_class_and_one_sample_are_sufficient(tmp_path):
     model = model_of(np.ones((1, 6)), np.array([77]))
     again = load_model(saved(model, tmp_path))
     found = again.predict(block_of(np.zeros((4, 6), np.float32), (2, 2)), np.ones((2, 2), bool))
@@ -156,7 +156,7 @@ def test_one_class_and_one_sample_are_enough(tmp_path):
     assert model.meta.samples == {77: 1}
 
 
-def test_a_loaded_model_answers_the_same_and_saves_the_same_bytes(model, tmp_path):
+def test_a_loaded_model_predicts_the_same_and_saves_the_same_bytes(model, tmp_path):
     folder = saved(model, tmp_path)
     again = load_model(folder)
     assert (again.classes, again.recipe, again.meta) == (model.classes, model.recipe, model.meta)
@@ -170,7 +170,7 @@ def test_a_loaded_model_answers_the_same_and_saves_the_same_bytes(model, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["rf", "sharkrf"])
-def test_the_same_fit_gives_the_same_bytes_whatever_the_threads(name, tmp_path):
+def test_the_number_of_threads_does_not_change_the_bytes(name, tmp_path):
     x, y = samples()
     one, two, other = (
         contents(saved(model_of(x, y, name=name, threads=threads, seed=seed), tmp_path / f"{threads}_{seed}"))
@@ -180,20 +180,20 @@ def test_the_same_fit_gives_the_same_bytes_whatever_the_threads(name, tmp_path):
     assert one["forest.npz"] != other["forest.npz"]
 
 
-def test_regions_draw_other_trees(tmp_path):
+def test_trees_depend_on_the_region(tmp_path):
     x, y = samples()
     one, two = (contents(saved(model_of(x, y, region=r), tmp_path / r))["forest.npz"] for r in "12")
     assert one != two
 
 
-def test_weights_count():
+def test_weights_change_the_model():
     x = np.zeros((4, 6), np.float32)
     model = model_of(x, np.array([1, 1, 1, 2]), weight=np.array([1, 1, 1, 300.0]))
     found = model.predict(block_of(x, (2, 2)), np.ones((2, 2), bool))
     assert found.probabilities[1].min() > 0.5
 
 
-def test_more_candidate_features_than_there_are_means_all():
+def test_more_candidate_features_than_features_means_all():
     x, y = samples()
     all_, more = (model_of(x, y, options={"classifier.rf.var": n}) for n in (6, 60))
     np.testing.assert_array_equal(more.classifier.forest.threshold, all_.classifier.forest.threshold)
@@ -213,12 +213,12 @@ def test_more_candidate_features_than_there_are_means_all():
     ],
     ids=["none", "features", "labels", "zero", "large", "fraction", "nan", "infinite"],
 )
-def test_unusable_samples_are_refused(change, said):
+def test_unusable_samples_are_rejected(change, said):
     with pytest.raises(InputError, match=said):
         model_of(*change(*samples()))
 
 
-def test_the_card_says_what_one_must_know(model, tmp_path):
+def test_the_card_describes_the_model(model, tmp_path):
     saved(model, tmp_path)
     card = (tmp_path / "card.txt").read_text(encoding="utf-8")
     assert card.startswith("Model of region 1, random seed 0: rf\n")
@@ -235,16 +235,16 @@ def test_the_card_says_what_one_must_know(model, tmp_path):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_the_card_says_how_missing_values_are_treated_where_there_are_any(name, tmp_path):
+def test_the_card_explains_missing_values_if_they_are_allowed(name, tmp_path):
     for allowed in (False, True):
         saved(model_of(*samples(), name=name, recipe=replace(RECIPE, allow_missing=allowed)), tmp_path / str(allowed))
         card = (tmp_path / str(allowed) / "card.txt").read_text(encoding="utf-8")
-        assert ("Missing values (-10000 where a sensor shows nothing)" in card) == allowed
+        assert ("Missing values (-10000 where a sensor has no observation)" in card) == allowed
         assert (KINDS[name].implementation.missing in card) == allowed
 
 
-def test_missing_values_are_learned_like_a_number_below_all_measures():
-    """Of two classes one is known by a sensor that is missing on half of its samples."""
+def test_missing_values_are_treated_as_a_number_below_all_others():
+    """One of two classes is distinguished by a sensor that is missing for half of its samples."""
     x, y = samples((3, 11))
     x[y == 11, 0] = np.where(np.arange((y == 11).sum()) % 2, MISSING, 10)
     model = model_of(x, y, recipe=replace(RECIPE, allow_missing=True))
@@ -264,14 +264,14 @@ def test_importances_are_summed_by_band_and_by_date(model, tmp_path):
     assert shares["Sentinel2_B2"] > 95
 
 
-def test_features_keep_their_origin_under_standard_labels():
+def test_feature_origins_do_not_depend_on_standard_labels():
     raw = replace(SENSOR, dates=("20180511", "20180511.1"), gapfilling=False)
     origins = feature_origins(FeatureRecipe((raw,), standard_labels=True))
     assert origins[2] == ("Sentinel2_B2", "20180511")
 
 
 class Trap:
-    """Unpickling this would run code."""
+    """An object that executes code when it is unpickled."""
 
     def __reduce__(self):
         return (pytest.fail, ("code of the model ran",))
@@ -284,7 +284,7 @@ def rewrite(folder, **arrays):
     np.savez(folder / "forest.npz", **{**kept, **arrays})
 
 
-def test_pickled_content_is_refused_without_running(model, tmp_path):
+def test_pickled_content_is_rejected_without_execution(model, tmp_path):
     folder = saved(model, tmp_path)
     rewrite(folder, share=np.array([Trap()], object))
     with pytest.raises(ModelError, match=r"forest\.npz: damaged"):
@@ -306,14 +306,14 @@ def test_pickled_content_is_refused_without_running(model, tmp_path):
     ],
     ids=["child", "importances", "classes", "counts", "features", "extra"],
 )
-def test_arrays_that_do_not_fit_are_refused(model, tmp_path, arrays):
+def test_inconsistent_arrays_are_rejected(model, tmp_path, arrays):
     folder = saved(model, tmp_path)
     rewrite(folder, **arrays)
     with pytest.raises(ModelError):
         load_model(folder)
 
 
-def test_a_compressed_archive_is_refused(model, tmp_path):
+def test_a_compressed_archive_is_rejected(model, tmp_path):
     folder = saved(model, tmp_path)
     with zipfile.ZipFile(folder / "forest.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("share.npy", b"0" * 100)
@@ -321,7 +321,7 @@ def test_a_compressed_archive_is_refused(model, tmp_path):
         load_model(folder)
 
 
-def test_an_array_that_claims_a_huge_size_is_refused(model, tmp_path):
+def test_an_array_with_a_huge_declared_size_is_rejected(model, tmp_path):
     folder = saved(model, tmp_path)
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (2**50,)})
@@ -339,7 +339,7 @@ BOOSTED = [
 
 @pytest.mark.parametrize("classes", [CLASSES[:2], CLASSES], ids=["two classes", "three"])
 @pytest.mark.parametrize("trainer", [ExtraTreesClassifier(3, random_state=0), *BOOSTED], ids=lambda t: type(t).__name__)
-def test_the_file_of_a_forest_holds_every_kind(tmp_path, trainer, classes):
+def test_every_kind_of_forest_is_written_and_read(tmp_path, trainer, classes):
     x, y = samples(classes)
     with threadpool_limits(1):
         forest = flatten(trainer.fit(x, y))
@@ -351,7 +351,7 @@ def test_the_file_of_a_forest_holds_every_kind(tmp_path, trainer, classes):
     assert not importances.any()
 
 
-def test_the_file_of_a_forest_without_a_link_is_that_of_a_mean(model, tmp_path):
+def test_a_file_without_a_link_has_the_link_mean(model, tmp_path):
     with np.load(saved(model, tmp_path) / "forest.npz") as arrays:
         assert not {"link", "initial"} & set(arrays.files)
     assert model.classifier.forest.link == "mean"
@@ -369,7 +369,7 @@ def test_the_file_of_a_forest_without_a_link_is_that_of_a_mean(model, tmp_path):
     ],
     ids=["another link", "mean", "fewer scores", "infinite", "type", "shares"],
 )
-def test_a_file_of_boosting_that_does_not_fit_is_refused(tmp_path, arrays):
+def test_an_inconsistent_boosting_file_is_rejected(tmp_path, arrays):
     write_forest(flatten(BOOSTED[0].fit(*samples())), None, tmp_path / "forest.npz")
     rewrite(tmp_path, **arrays)
     with pytest.raises(ModelError, match=r"forest\.npz: not a forest"):
@@ -377,14 +377,14 @@ def test_a_file_of_boosting_that_does_not_fit_is_refused(tmp_path, arrays):
 
 
 class OfRows:
-    """A classifier that can do no more than the protocol asks for; a forest answers in it."""
+    """A classifier with the mandatory interface only, which wraps a forest."""
 
     def __init__(self, classifier):
         self.n_features, self.n_classes = classifier.n_features, classifier.n_classes
         self.predict_proba = classifier.predict_proba
 
 
-def test_a_classifier_of_rows_and_one_that_reads_blocks_answer_the_same(model):
+def test_prediction_with_and_without_copies_is_equal(model):
     x, _ = samples(count=120)
     x[::2] += np.random.default_rng(1).normal(size=(60, 6)).astype(np.float32) * 9
     where = np.random.default_rng(2).random((10, 12)) < 0.6
@@ -397,7 +397,7 @@ def test_a_classifier_of_rows_and_one_that_reads_blocks_answer_the_same(model):
 
 
 @pytest.mark.parametrize("name", ["forest.npz", "model.json"])
-def test_a_missing_or_cut_file_is_refused(model, tmp_path, name):
+def test_a_missing_or_truncated_file_is_rejected(model, tmp_path, name):
     folder = saved(model, tmp_path)
     whole = (folder / name).read_bytes()
     for size in (0, 10, len(whole) // 2, len(whole) - 3):
@@ -411,8 +411,8 @@ def test_a_missing_or_cut_file_is_refused(model, tmp_path, name):
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(["forest.npz", "model.json"]), where=st.floats(0, 1), byte=st.integers(0, 255))
-def test_a_changed_byte_is_refused_or_harmless(model, tmp_path, name, where, byte):
-    """A damaged folder gives a message or a model that predicts; it never gives another exception."""
+def test_a_changed_byte_is_rejected_or_harmless(model, tmp_path, name, where, byte):
+    """A damaged folder gives a ModelError or a working model, never another exception."""
     folder = saved(model, tmp_path)
     content = bytearray((folder / name).read_bytes())
     content[int(where * (len(content) - 1))] = byte
@@ -431,7 +431,7 @@ def test_a_changed_byte_is_refused_or_harmless(model, tmp_path, name, where, byt
     [
         ("format", "another", "not a model"),
         ("version", 3, "format version 3"),
-        ("kind", "svm", "'svm' does not exist"),
+        ("kind", "svm", "'svm' is unknown"),
         ("classes", [3, 11], "3 classes"),
         ("classes", [11, 3, 500], "damaged"),
         ("classes", [0, 3, 500], "damaged"),
@@ -447,7 +447,7 @@ def test_a_changed_byte_is_refused_or_harmless(model, tmp_path, name, where, byt
         ("samples", [], "damaged"),
     ],
 )
-def test_a_description_that_does_not_fit_is_refused(model, tmp_path, key, value, said):
+def test_an_inconsistent_model_file_is_rejected(model, tmp_path, key, value, said):
     folder = saved(model, tmp_path)
     content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     (folder / "model.json").write_text(json.dumps({**content, key: value}), encoding="utf-8")
@@ -456,13 +456,13 @@ def test_a_description_that_does_not_fit_is_refused(model, tmp_path, key, value,
 
 
 @pytest.mark.parametrize("text", ["[]", "3", "{", "[" * 100_000])
-def test_json_of_another_kind_is_refused(model, tmp_path, text):
+def test_json_that_is_not_a_model_is_rejected(model, tmp_path, text):
     folder = saved(model, tmp_path)
     (folder / "model.json").write_text(text, encoding="utf-8")
     with pytest.raises(ModelError, match=r"model\.json"):
         load_model(folder)
 
 
-def test_an_unfitted_classifier_says_so():
+def test_an_unfitted_classifier_raises_an_error():
     with pytest.raises(RuntimeError, match="not fitted"):
         ForestClassifier({}).predict_proba(np.zeros((1, 6), np.float32))

@@ -1,4 +1,4 @@
-"""Options of the older toolbox become parameters of the trainer, and everything wrong is said at once."""
+"""Options of Orfeo ToolBox set parameters of scikit-learn; all problems are reported at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from iota2.options import about, default_of
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "classifiers.md"
 
 
-def test_nothing_set_gives_the_forest_of_2020():
+def test_defaults_are_those_of_the_legacy_forest():
     parameters, warnings = validate_options("rf", {})
     assert parameters == {
         "max_depth": 25,
@@ -43,7 +43,7 @@ def test_nothing_set_gives_the_forest_of_2020():
         ("classifier.sharkrf.oobr", "0.5", "max_samples", 0.5),
     ],
 )
-def test_an_option_becomes_a_parameter(option, value, parameter, expected):
+def test_an_option_sets_its_parameter(option, value, parameter, expected):
     parameters, warnings = validate_options(option.split(".")[1], {option: value})
     assert parameters[parameter] == expected
     assert type(parameters[parameter]) is type(expected)
@@ -58,7 +58,7 @@ def test_an_option_without_effect_is_accepted_with_a_reason(option):
     assert warnings[0].startswith(f"{option} has no effect: ")
 
 
-def test_all_problems_come_at_once_with_the_nearest_name():
+def test_all_problems_are_reported_with_the_nearest_name():
     given = {
         "classifier.rf.mx": 3,
         "classifier.rf.max": 0,
@@ -79,12 +79,12 @@ def test_all_problems_come_at_once_with_the_nearest_name():
     assert "classifier.rf.acc: expected a number ≥ 0, got nan" in text
 
 
-def test_options_of_another_classifier_are_refused():
+def test_options_of_another_classifier_are_rejected():
     with pytest.raises(ConfigError, match=r"classifier\.rf\.max: unknown option"):
         validate_options("sharkrf", {"classifier.rf.max": 3})
 
 
-def test_the_text_of_2020_is_read():
+def test_the_legacy_text_is_parsed():
     given = " -classifier.rf.min 5 -classifier.rf.max 12 "
     assert validate_options("rf", given)[0]["max_depth"] == 12
     assert validate_options("rf", "")[0] == validate_options("rf", {})[0]
@@ -96,19 +96,19 @@ def test_negative_numbers_in_a_text_are_values():
 
 
 @pytest.mark.parametrize("text", ["-classifier.rf.min", "5", "classifier.rf.min 5", "-classifier.rf.min 5 6", "'open"])
-def test_a_text_that_is_not_pairs_is_refused(text):
+def test_a_text_that_is_not_pairs_is_rejected(text):
     with pytest.raises(ConfigError, match="otb_classifier_options"):
         validate_options("rf", text)
 
 
 @pytest.mark.parametrize(("name", "hint"), [("sharkfr", "did you mean sharkrf"), ("libsvm", "rf, sharkrf")])
-def test_an_unknown_classifier_is_refused(name, hint):
+def test_an_unknown_classifier_is_rejected(name, hint):
     with pytest.raises(ConfigError, match=hint):
         validate_options(name, {})
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
-def test_every_default_is_within_its_limits_and_known_to_the_trainer(kind):
+def test_every_default_is_within_its_limits_and_a_parameter_of_scikit_learn(kind):
     params = kind.implementation.Params
     for name, field in params.model_fields.items():
         assert params.read({field.alias: default_of(field)}).parameters() == params().parameters()
@@ -124,7 +124,7 @@ def test_the_page_lists_all_options_with_parameters_and_defaults():
 
 
 def test_the_registry_imports_no_classifier_and_options_no_trainer():
-    """scikit-learn takes longer to import than all else that a check does."""
+    """The import of scikit-learn takes longer than the rest of a configuration check."""
     script = (
         "import sys; from iota2.classifiers.registry import validate_options; import iota2.config.load; "
         "assert 'iota2.classifiers.forest' not in sys.modules; validate_options('rf', {}); "

@@ -1,4 +1,4 @@
-"""Transforms belong to a model: fitted with it, kept in its folder, applied without being asked for."""
+"""Transforms of a model: fitted with it, stored in its folder and applied by its prediction."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_model_transforms_the_features_of_its_recipe(tmp_path: Path) -> None:
     np.testing.assert_array_equal(answers(load_model(tmp_path / "model")), answers(model))
 
 
-def test_a_model_without_transforms_is_written_as_ever(tmp_path: Path) -> None:
+def test_a_model_without_transforms_keeps_the_first_format(tmp_path: Path) -> None:
     save_model(trained(), tmp_path / "model", tmp_path / "card.txt")
     content = json.loads((tmp_path / "model" / FILE).read_text(encoding="utf-8"))
     assert content["version"] == 1
@@ -87,7 +87,7 @@ def test_a_model_without_transforms_is_written_as_ever(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("transforming")
 @pytest.mark.parametrize("damage", ["gone", "cut", "other shape", "unknown"])
-def test_damaged_transforms_are_refused(damage: str, tmp_path: Path) -> None:
+def test_damaged_transforms_are_rejected(damage: str, tmp_path: Path) -> None:
     save_model(trained(), tmp_path / "model", tmp_path / "card.txt")
     path = tmp_path / "model/0_standardisation/mean.npy"
     if damage == "gone":
@@ -114,7 +114,7 @@ class ConstantParams(Params):
 
 
 class Constant:
-    """Answers one class."""
+    """A classifier that always predicts the same class."""
 
     Params = ConstantParams
     missing = "It does not look at values."
@@ -149,7 +149,7 @@ class Constant:
         return made
 
 
-def test_a_classifier_of_another_package_is_one_registration(tmp_path: Path) -> None:
+def test_another_package_adds_a_classifier_with_one_call_of_register(tmp_path: Path) -> None:
     register("constant", "One class.", f"{__name__}:Constant")
     try:
         with pytest.raises(ConfigError, match="column: expected a whole number ≥ 0 and ≤ 9, got 10"):
@@ -157,7 +157,7 @@ def test_a_classifier_of_another_package_is_one_registration(tmp_path: Path) -> 
         model = trained(kind="constant", options={"classifier.constant.column": "1"})
         save_model(model, tmp_path / "model", tmp_path / "card.txt")
         assert (answers(load_model(tmp_path / "model")).argmax(axis=0) == 1).all()
-        with pytest.raises(ValueError, match="registered already"):
+        with pytest.raises(ValueError, match="already registered"):
             register("constant", "Another.", "other:Constant")
     finally:
         del KINDS["constant"]

@@ -1,4 +1,4 @@
-"""A slow and obvious feature_block, to compare with: loops over pixels and dates in double precision."""
+"""Reference implementation of ``feature_block``: loops over pixels and dates in double precision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from iota2.core.recipe import FeatureRecipe, SensorRecipe
 
 
 def reference_features(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBlock:
-    """What ``feature_block`` must return, up to rounding."""
+    """Expected result of ``feature_block``, up to rounding."""
     height, width = cubes[recipe.sensors[0].sensor].valid.shape[1:]
     values = np.zeros((len(recipe.names), height, width), np.float32)
     n_valid = np.zeros((height, width), np.uint16)
@@ -51,7 +51,7 @@ EXPRESSIONS: Mapping[str, Callable[[Mapping[str, float]], float]] = {
     "(b2 - b1) / (b2 + b1)": lambda spectrum: ratio_of_first_two(*spectrum.values()),
     "sqrt(max(B8, 3000)) - B4 / 100": lambda spectrum: math.sqrt(max(spectrum["B8"], 3000)) - spectrum["B4"] / 100,
 }
-"""Expressions that recipes to compare may have."""
+"""Expressions for recipes of the comparison."""
 
 
 def expression_value(spectrum: Mapping[str, float], text: str) -> float:
@@ -82,7 +82,7 @@ def pixel_value(cube: Cube, recipe: SensorRecipe, band: str, date: int, at: tupl
 
 
 def without_data(spectrum: Mapping[str, float]) -> bool:
-    """Whether a band of a date is missing."""
+    """Whether any band of a date is missing."""
     return any(math.isnan(value) for value in spectrum.values())
 
 
@@ -94,7 +94,7 @@ def difference(a: float, b: float, recipe: SensorRecipe) -> float:
 
 
 def copied_value(spectrum: Mapping[str, float], band: str, recipe: SensorRecipe) -> float:
-    """A band as it is copied into the features."""
+    """A band value as copied to the features."""
     reference = recipe.roles.get(recipe.reference_role, "")
     if not recipe.relative_reflectance or band == reference:
         return -10000.0 if math.isnan(spectrum[band]) else spectrum[band]

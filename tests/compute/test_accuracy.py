@@ -78,8 +78,8 @@ def test_rows_are_the_reference_and_columns_the_map():
     np.testing.assert_array_equal(found.counts, [[0, 2], [0, 1]])
 
 
-def test_a_label_of_no_class_is_an_error():
-    with pytest.raises(ValueError, match="map values 9 are none of the labels 1, 2"):
+def test_unknown_labels_are_an_error():
+    with pytest.raises(ValueError, match="map values 9 are not among the labels 1, 2"):
         confusion_matrix(np.array([1, 2]), np.array([1, 9]), [1, 2])
     with pytest.raises(ValueError, match="reference values 0"):
         confusion_matrix(np.array([0, 2]), np.array([1, 1]), [1, 2])
@@ -107,19 +107,19 @@ def test_a_class_mapped_in_wrong_places_only_has_f_score_zero():
     assert measured.precision[1] == measured.recall[1] == measured.f_score[1] == 0
 
 
-def test_a_class_that_one_run_never_maps_lowers_the_mean_of_its_f_score():
+def test_a_run_that_never_maps_a_class_lowers_its_mean_f_score():
     found = summarise({0: matrix([[5, 0], [0, 4]]), 1: matrix([[5, 0], [4, 0]])})
     assert (found.f_score[1].mean, found.f_score[1].runs) == (0.5, 2)
     assert (found.precision[1].mean, found.precision[1].runs) == (1, 1)
 
 
-def test_unmapped_pixels_are_in_no_measure():
+def test_unmapped_pixels_are_excluded_from_all_measures():
     with_holes, without = scores(matrix([[5, 1], [2, 8]], [100, 3])), scores(matrix([[5, 1], [2, 8]]))
     assert with_holes.overall_accuracy == without.overall_accuracy == 13 / 16
     np.testing.assert_array_equal(with_holes.support, [6, 10])
 
 
-def test_no_pixel_at_all_leaves_everything_undefined():
+def test_without_pixels_all_measures_are_undefined():
     nothing = np.array([], dtype=np.uint8)
     found = scores(confusion_matrix(nothing, nothing, [1, 2]))
     assert math.isnan(found.overall_accuracy)
@@ -133,13 +133,13 @@ def test_kappa_equals_the_worked_example_of_cohen_1960():
     assert scores(matrix(proportions)).kappa == pytest.approx(0.49, abs=0.005)
 
 
-def test_kappa_of_a_whole_country_does_not_overflow():
+def test_kappa_of_large_counts_does_not_overflow():
     big = 10**10
     assert scores(matrix([[9 * big, big], [big, 9 * big]])).kappa == pytest.approx(0.8)
 
 
 @given(st.lists(st.floats(0, 1), min_size=4, max_size=12))
-def test_interval_is_students_with_runs_minus_one_degrees_of_freedom_within_what_is_possible(values):
+def test_interval_is_a_clipped_student_interval(values):
     found = estimate([*values, math.nan])
     error = stats.sem(values)
     assert (found.runs, found.kind) == (len(values), "student")
@@ -152,13 +152,13 @@ def test_interval_is_students_with_runs_minus_one_degrees_of_freedom_within_what
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=3))
-def test_two_and_three_runs_show_their_range(values):
+def test_spread_of_two_or_three_runs_is_their_range(values):
     found = estimate([*values, math.nan])
     assert (found.kind, found.bounds, found.half_width) == ("range", (min(values), max(values)), None)
 
 
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=12))
-def test_kappa_may_be_negative_and_its_interval_ends_at_minus_one(values):
+def test_interval_of_kappa_is_clipped_at_minus_one(values):
     low, high = estimate(values, lowest=-1).bounds
     assert -1 <= low <= high <= 1
 
@@ -171,7 +171,7 @@ def test_an_interval_needs_two_defined_values_and_is_zero_without_spread():
     assert estimate([]).runs == 0
 
 
-def test_summary_is_over_seeds_and_leaves_undefined_values_out():
+def test_summary_is_over_seeds_without_undefined_values():
     found = summarise({0: matrix([[8, 2], [1, 9]]), 1: matrix([[6, 4], [0, 0]])})
     assert found.runs == 2
     np.testing.assert_array_equal(found.mean_counts, [[7, 3], [0.5, 4.5]])
@@ -180,8 +180,8 @@ def test_summary_is_over_seeds_and_leaves_undefined_values_out():
     assert found.overall_accuracy == estimate([0.85, 0.6])
 
 
-def test_summary_needs_matrices_of_one_set_of_labels():
-    with pytest.raises(ValueError, match="one set of labels"):
+def test_summary_needs_matrices_with_the_same_labels():
+    with pytest.raises(ValueError, match="all with the same labels"):
         summarise({})
-    with pytest.raises(ValueError, match="one set of labels"):
+    with pytest.raises(ValueError, match="all with the same labels"):
         summarise({0: matrix([[1]]), 1: matrix([[1, 0], [0, 1]])})

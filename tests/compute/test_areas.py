@@ -21,7 +21,7 @@ def test_priority_is_top_rows_first_then_left_then_name():
     assert tile_priority(footprints) == ["a", "b", "c", "d"]
 
 
-def test_first_tile_owns_the_overlap_but_for_the_strip_along_its_edge():
+def test_overlap_belongs_to_the_first_tile_except_the_strip_along_its_edge():
     footprints = {"west": box(0, 0, 10_000, 10_000), "east": box(8000, 0, 18_000, 10_000)}
     envelopes = tile_envelopes(footprints, 600, smallest=1e-6)
     assert envelopes["west"].equals(
@@ -53,7 +53,7 @@ def test_envelopes_partition_the_union_of_the_footprints(footprints, buffer):
     assert max((a.intersection(b).area for a, b in combinations(owned, 2)), default=0) < 1e-2
 
 
-def test_home_region_is_the_one_that_holds_most():
+def test_home_region_has_the_largest_share():
     regions = {"west": box(0, 0, 10, 10), "east": box(10, 0, 20, 10)}
     polygons = np.array(
         [box(1, 1, 2, 2), box(9, 1, 12, 2), box(8, 1, 11, 2), box(9, 1, 11, 2), box(30, 1, 31, 2), box(20, 0, 21, 1)]
@@ -61,7 +61,7 @@ def test_home_region_is_the_one_that_holds_most():
     assert home_regions(polygons, regions) == ["west", "east", "west", "east", None, None]
 
 
-def test_home_region_equals_plain_intersection_areas():
+def test_home_region_agrees_with_intersection_areas():
     rng = np.random.default_rng(3)
     polygons = shapely.buffer(shapely.points(rng.random((60, 2)) * 20), rng.random(60) * 4)
     regions = {"a": Point(6, 6).buffer(7), "b": Point(14, 14).buffer(8) - Point(6, 6).buffer(7)}
@@ -71,5 +71,5 @@ def test_home_region_equals_plain_intersection_areas():
         assert home == (best if areas[best] > 0 else None)
 
 
-def test_no_polygons_have_no_home():
+def test_without_polygons_there_are_no_home_regions():
     assert home_regions(np.array([], dtype=object), {"a": box(0, 0, 1, 1)}) == []

@@ -19,7 +19,7 @@ ROLES = {"red": "B4", "nir": "B8", "swir": "B11"}
 
 
 def make_cube(seed: int, days: list[int], space: tuple[int, int], dtype: str = "int16", share: float = 0.5) -> Cube:
-    """A cube of days counted from 2020-02-25; where it is not valid, mostly without data."""
+    """A cube with ``days`` counted from 2020-02-25; most invalid pixels have no data."""
     rng = np.random.default_rng(seed)
     dates = [date(2020, 2, 25) + timedelta(day) for day in days]
     keys = [f"{day:%Y%m%d}" + (f".{dates[:i].count(day)}" if day in dates[:i] else "") for i, day in enumerate(dates)]
@@ -66,7 +66,7 @@ DAYS = st.lists(st.integers(0, 30), max_size=6).map(sorted)
     share=st.floats(0, 1),
     seed=st.integers(0, 999),
 )
-def test_equals_the_slow_reference_for_all_options(
+def test_features_equal_the_slow_reference_for_all_options(
     *, first: dict, second: dict, days: list[int], dtype: str, share: float, seed: int
 ) -> None:
     cubes = {
@@ -86,7 +86,7 @@ def test_equals_the_slow_reference_for_all_options(
 
 @settings(deadline=None, max_examples=30)
 @given(OPTIONS, st.integers(0, 999), st.data())
-def test_a_block_equals_the_same_place_of_the_whole(options: dict, seed: int, data: st.DataObject) -> None:
+def test_a_block_equals_the_same_area_of_the_whole(options: dict, seed: int, data: st.DataObject) -> None:
     cube = make_cube(seed, [0, 2, 2, 9, 20], (6, 7))
     recipe = FeatureRecipe((make_recipe(cube, **options),))
     rows = slice(*sorted(data.draw(st.tuples(st.integers(0, 6), st.integers(0, 6)))))
@@ -98,21 +98,21 @@ def test_a_block_equals_the_same_place_of_the_whole(options: dict, seed: int, da
 
 
 @pytest.mark.parametrize("gapfilling", [True, False])
-def test_an_empty_block_has_all_its_features(gapfilling: bool) -> None:
+def test_an_empty_block_has_all_features(gapfilling: bool) -> None:
     cube = make_cube(0, [1, 5], (0, 4))
     block = feature_block({"Sentinel2": cube}, FeatureRecipe((make_recipe(cube, gapfilling=gapfilling),)))
     assert block.values.shape == (len(block.names), 0, 4)
     assert block.n_valid.shape == (0, 4)
 
 
-def test_pixels_without_a_valid_date_are_zero_and_counted_as_such() -> None:
+def test_pixels_without_a_valid_date_are_zero_with_n_valid_zero() -> None:
     cube = make_cube(0, [1, 5], (2, 2), share=0.0)
     block = feature_block({"Sentinel2": cube}, FeatureRecipe((make_recipe(cube, relative_reflectance=True),)))
     assert (block.values == 0).all()
     assert block.n_valid.tolist() == [[0, 0], [0, 0]]
 
 
-def test_raw_dates_keep_what_is_stored_and_mark_the_indices() -> None:
+def test_raw_dates_keep_stored_values_and_set_indices_to_missing() -> None:
     values = np.array([[1000, 3000, 2000], [-10000, 3000, 2000]], "int16").reshape(2, 3, 1, 1)
     days = (date(2020, 2, 28), date(2020, 2, 29))
     cube = Cube(values, np.ones((2, 1, 1), bool), days, ("20200228", "20200229"), BANDS[1:], ROLES, -10000)
@@ -128,7 +128,7 @@ def test_raw_dates_keep_what_is_stored_and_mark_the_indices() -> None:
     assert dict(_pixel(replace(cube, nodata=None), recipe))["S_NDVI_20200229"] == pytest.approx(-13000 / 7)
 
 
-def test_raw_dates_of_a_scaled_sensor_have_data_where_they_equal_the_nodata_of_the_file() -> None:
+def test_scaled_raw_values_equal_to_the_stored_nodata_are_data() -> None:
     values = np.array([[0.0, 0.3, 0.2], [0.04, np.nan, 0.2]], "float32").reshape(2, 3, 1, 1)
     days = (date(2020, 2, 28), date(2020, 2, 29))
     cube = Cube(values, np.ones((2, 1, 1), bool), days, ("20200228", "20200229"), BANDS[1:], ROLES, 0.0)
@@ -146,7 +146,7 @@ def _pixel(cube: Cube, recipe: SensorRecipe) -> list[tuple[str, float]]:
 
 
 @pytest.mark.parametrize("correct", [False, True])
-def test_the_duplicate_that_is_dropped_is_really_a_duplicate(correct: bool) -> None:
+def test_dropped_duplicate_features_are_duplicates(correct: bool) -> None:
     cube = make_cube(1, [0, 4, 9], (3, 3))
     recipe = make_recipe(cube, relative_reflectance=True, atmospheric_correction=correct)
     block = feature_block({"Sentinel2": cube}, FeatureRecipe((recipe,)))
@@ -159,7 +159,7 @@ def test_the_duplicate_that_is_dropped_is_really_a_duplicate(correct: bool) -> N
         assert np.array_equal(row, rows[name])
 
 
-def test_indices_do_not_change_when_the_copied_bands_do() -> None:
+def test_indices_are_independent_of_relative_reflectance() -> None:
     cube = make_cube(2, [0, 4, 9], (3, 3))
     variants = [
         {"copy_input": False},
@@ -187,7 +187,7 @@ def test_standard_labels_change_names_only() -> None:
     assert np.array_equal(plain.values, labelled.values)
 
 
-def test_unsorted_dates_are_refused() -> None:
+def test_unsorted_dates_are_rejected() -> None:
     cube = make_cube(0, [5, 1], (2, 2))
     with pytest.raises(ValueError, match="must ascend"):
         feature_block({"Sentinel2": cube}, FeatureRecipe((make_recipe(cube),)))
@@ -205,11 +205,11 @@ def test_all_mismatches_are_reported_at_once() -> None:
         feature_block({"Sentinel2": cube}, recipe)
     assert raised.value.exit_code == EXIT_USER
     message = str(raised.value)
-    assert "Landsat8: the features need this sensor, the series are of Sentinel2" in message
-    assert "Landsat8: NDWI needs the swir band (B11), the bands kept are B3, B8" in message
+    assert "Landsat8: the features need this sensor; images are given for Sentinel2" in message
+    assert "Landsat8: NDWI needs the swir band (B11); the bands used are B3, B8" in message
     assert "Landsat8: relative reflectance needs the red band (B4)" in message
-    assert "Sentinel2: the features need bands B12, the series has B3, B4, B8, B11" in message
-    assert "missing: 20200305; in excess: 20200301" in message
+    assert "Sentinel2: the features need bands B12; the images have B3, B4, B8, B11" in message
+    assert "missing: 20200305; unexpected: 20200301" in message
 
 
 def test_other_mismatches_are_reported() -> None:

@@ -1,4 +1,4 @@
-"""Groups of polygons stay whole, and are split as evenly as they allow."""
+"""Groups of polygons are not divided, and the split is as close to the ratio as groups allow."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iota2.compute.groups import numbered, united
-from iota2.compute.neighbours import linked
+from iota2.compute.groups import group_numbers, merged_groups
+from iota2.compute.neighbours import linked_groups
 from iota2.compute.sampling import split_polygons
 
 worlds = st.lists(
@@ -20,11 +20,11 @@ worlds = st.lists(
 def split(world: list[tuple[int, str | None, int]], together: bool = True, **options: object) -> list[np.ndarray]:
     labels, regions, groups = zip(*world, strict=True) if world else ((), (), ())
     given: dict = {"ratio": 0.5, "runs": 2, "random_seed": 0} | options
-    return split_polygons(labels, regions, **given, together=numbered(groups) if together else None)
+    return split_polygons(labels, regions, **given, together=group_numbers(groups) if together else None)
 
 
 @given(worlds, st.floats(0.05, 0.95))
-def test_a_group_is_on_one_side_and_every_used_polygon_on_some(world, ratio):
+def test_groups_are_on_one_side_and_every_used_polygon_has_a_side(world, ratio):
     for side in split(world, ratio=ratio):
         found: dict[int, set[str]] = {}
         for (_, region, group), where in zip(world, side.tolist(), strict=True):
@@ -35,7 +35,7 @@ def test_a_group_is_on_one_side_and_every_used_polygon_on_some(world, ratio):
 
 
 @given(worlds, st.floats(0.05, 0.95), st.integers(0, 5))
-def test_groups_of_one_polygon_are_drawn_as_without_groups(world, ratio, seed):
+def test_groups_of_one_polygon_give_the_split_without_groups(world, ratio, seed):
     alone = [(label, region, k) for k, (label, region, _) in enumerate(world)]
     for one, other in zip(
         split(alone, ratio=ratio, random_seed=seed),
@@ -46,7 +46,7 @@ def test_groups_of_one_polygon_are_drawn_as_without_groups(world, ratio, seed):
 
 
 @given(worlds, st.floats(0.05, 0.95))
-def test_a_class_with_groups_of_its_own_is_on_both_sides_from_two_groups_on(world, ratio):
+def test_a_class_with_two_or_more_separate_groups_is_on_both_sides(world, ratio):
     own = [(label, region, 100 * label + 10000 * (region == "b") + group) for label, region, group in world]
     for side in split(own, ratio=ratio):
         for key in {(label, region) for label, region, _ in own if region}:
@@ -56,7 +56,7 @@ def test_a_class_with_groups_of_its_own_is_on_both_sides_from_two_groups_on(worl
             assert sides == ({"learn", "validation"} if len(groups) > 1 else {"learn"})
 
 
-def test_even_groups_give_the_ratio_and_uneven_ones_come_as_near_as_they_can():
+def test_equal_groups_give_the_ratio_and_unequal_ones_the_nearest_possible():
     even = [(1, "a", k // 4) for k in range(400)]
     for side in split(even, ratio=0.3):
         assert (side == "learn").sum() == 120
@@ -65,14 +65,14 @@ def test_even_groups_give_the_ratio_and_uneven_ones_come_as_near_as_they_can():
         assert (side == "learn").sum() in (*range(5, 11), *range(90, 96))
 
 
-def test_the_class_with_fewest_groups_decides_where_a_group_spans_classes():
+def test_the_class_with_the_fewest_groups_decides_on_shared_groups():
     world = [(1, "a", 0), (1, "a", 1)] + [(2, "a", 0)] * 5 + [(2, "a", 1)] * 5 + [(2, "a", k) for k in range(2, 12)]
     for side in split(world):
         assert sorted(side[:2]) == ["learn", "validation"]
         assert (side[2:] == "learn").sum() == 10
 
 
-def test_other_seeds_draw_other_groups_and_the_same_seed_the_same():
+def test_the_split_depends_on_the_seed_only():
     world = [(1, "a", k // 3) for k in range(60)]
     first, second = split(world)
     assert (first != second).any()
@@ -80,17 +80,17 @@ def test_other_seeds_draw_other_groups_and_the_same_seed_the_same():
     np.testing.assert_array_equal(second, split(world, random_seed=1)[0])
 
 
-def test_values_that_are_none_stand_alone():
-    assert numbered(["p", None, "p", 1, None, 1.0]).tolist() == [0, 1, 0, 2, 3, 2]
+def test_each_none_is_a_separate_group():
+    assert group_numbers(["p", None, "p", 1, None, 1.0]).tolist() == [0, 1, 0, 2, 3, 2]
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=20))
-def test_united_groups_are_the_finest_that_keep_all_together(pairs):
+def test_merged_groups_are_the_connected_components(pairs):
     one, other = (np.array(values) for values in zip(*pairs, strict=True))
-    found = united([one, other])
+    found = merged_groups([one, other])
     for grouping in (one, other):
         assert all(len(set(found[grouping == number])) == 1 for number in grouping)
-    for number in set(found):  # walking along the groupings reaches the whole group
+    for number in set(found):  # a search along the groupings reaches the whole group
         reached, members = {int(np.flatnonzero(found == number)[0])}, set(np.flatnonzero(found == number).tolist())
         while True:
             more = {k for k in range(len(one)) for j in reached if one[k] == one[j] or other[k] == other[j]}
@@ -104,29 +104,29 @@ def boxes(*left: float) -> np.ndarray:
     return np.array([shapely.box(x, 0, x + 10, 10) for x in left])
 
 
-def test_polygons_of_a_class_within_the_distance_form_chains():
+def test_polygons_of_a_class_within_the_distance_are_linked():
     polygons = boxes(0, 60, 120, 300, 110, 360)
     labels = np.array([1, 1, 1, 1, 2, 1])
-    assert numbered(linked(polygons, labels, 50).tolist()).tolist() == [0, 0, 0, 1, 2, 1]
-    assert len(set(linked(polygons, labels, 49.9).tolist())) == 6
+    assert group_numbers(linked_groups(polygons, labels, 50).tolist()).tolist() == [0, 0, 0, 1, 2, 1]
+    assert len(set(linked_groups(polygons, labels, 49.9).tolist())) == 6
 
 
 def test_a_distance_of_zero_links_polygons_that_touch():
-    assert len(set(linked(boxes(0, 10, 20.001), np.array([1, 1, 1]), 0).tolist())) == 2
+    assert len(set(linked_groups(boxes(0, 10, 20.001), np.array([1, 1, 1]), 0).tolist())) == 2
 
 
 @pytest.mark.parametrize("distance", [0.0, 20.0, 100.0])
-def test_after_the_split_learning_and_validation_polygons_of_a_class_are_further_apart(distance):
+def test_learning_and_validation_polygons_of_a_class_are_further_apart_than_the_distance(distance):
     rng = np.random.default_rng(5)
     polygons = np.array([shapely.box(x, y, x + 20, y + 20) for x, y in rng.uniform(0, 3000, (300, 2))])
     labels = rng.integers(1, 4, 300)
-    together = united([linked(polygons, labels, distance)])
+    together = merged_groups([linked_groups(polygons, labels, distance)])
     (side,) = split_polygons(labels.tolist(), ["a"] * 300, ratio=0.5, runs=1, random_seed=0, together=together)
     for label in (1, 2, 3):
         learn, validation = (polygons[(side == name) & (labels == label)] for name in ("learn", "validation"))
         assert shapely.distance(learn[:, None], validation[None]).min() > distance
 
 
-def test_no_polygon_at_all_is_no_group():
+def test_without_polygons_there_are_no_groups():
     nothing = np.zeros(0, np.int64)
-    assert len(united([nothing])) == len(numbered([])) == len(linked(boxes(), nothing, 5)) == 0
+    assert len(merged_groups([nothing])) == len(group_numbers([])) == len(linked_groups(boxes(), nothing, 5)) == 0

@@ -11,12 +11,12 @@ from iota2.compute.indices import (
     Index,
     Spectra,
     brightness,
+    dates_without_data,
     make_relative,
     ndvi,
     ndwi,
     normalised_difference,
     register,
-    without_data,
 )
 from iota2.core.cube import Cube
 from iota2.core.recipe import DEFAULT_INDICES, FeatureRecipe, SensorRecipe
@@ -25,7 +25,7 @@ ROLES = {"red": 0, "nir": 1, "swir": 2}
 
 
 def spectra(*pixels: tuple[float, ...], correct: bool = False) -> Spectra:
-    """One date with (red, nir, swir …) of each pixel."""
+    """Spectra of one date from (red, nir, swir …) of each pixel."""
     return Spectra(np.array([pixels], np.float32).transpose(0, 2, 1).copy(), ROLES, correct)
 
 
@@ -39,7 +39,7 @@ def test_the_registry_has_every_index_of_the_recipes() -> None:
     assert tuple(INDICES) == DEFAULT_INDICES
 
 
-def test_an_index_of_another_package_is_one_registration(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_package_adds_an_index_with_one_call_of_register(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(indices, "INDICES", registered := dict(INDICES))
     monkeypatch.setattr(features, "INDICES", registered)
 
@@ -59,7 +59,7 @@ def test_an_index_of_another_package_is_one_registration(monkeypatch: pytest.Mon
     made = features.feature_block({"S": cube}, FeatureRecipe((recipe,)))
     assert made.names[-1] == "S_Ratio_20200101"
     assert made.values[-1].item() == 3
-    with pytest.raises(ValueError, match="registered already"):
+    with pytest.raises(ValueError, match="already registered"):
         register(Index("NDVI", ndvi))
 
 
@@ -70,7 +70,7 @@ def test_worked_values() -> None:
     assert computed(brightness, values) == pytest.approx([3391.165, 1414.214])
 
 
-def test_a_vanishing_denominator_gives_zero() -> None:
+def test_a_denominator_near_zero_gives_zero() -> None:
     values = spectra((0, 0, 0), (-700, 700, -700), (4e-6, 5e-6, 0), (4e-6, 7e-6, 0))
     assert computed(ndvi, values) == pytest.approx([0, 0, 0, 1000 * 3 / 11])
     assert computed(ndwi, values)[:3] == [0, 0, 0]
@@ -92,7 +92,7 @@ def test_relative_bands_keep_the_reference() -> None:
     assert values.values.ravel().tolist() == pytest.approx([500, 500, 1000 * 2500 / 3500])
 
 
-def test_long_rows_are_done_whole() -> None:
+def test_rows_longer_than_a_chunk_are_complete() -> None:
     rng = np.random.default_rng(0)
     values = rng.integers(1, 9000, (2, 3, 10_001)).astype(np.float32)
     out = np.empty((2, 10_001), np.float32)
@@ -100,13 +100,13 @@ def test_long_rows_are_done_whole() -> None:
     assert np.allclose(out, np.sqrt((values.astype(float) ** 2).sum(axis=1)))
 
 
-def test_nan_and_the_marker_mean_without_data() -> None:
+def test_nan_and_nodata_are_without_data() -> None:
     values = spectra((1, 2, -10000), (1, 2, -9999), (np.nan, 1, 1), (1, 2, 3)).values
-    assert without_data(values, -10000).tolist() == [[True, False, True, False]]
-    assert without_data(values, None).tolist() == [[False, False, True, False]]
+    assert dates_without_data(values, -10000).tolist() == [[True, False, True, False]]
+    assert dates_without_data(values, None).tolist() == [[False, False, True, False]]
 
 
-def test_no_pixels_no_values() -> None:
+def test_without_pixels_there_are_no_values() -> None:
     empty = np.zeros(0, np.float32)
     normalised_difference(empty, empty, empty, correct=False)
     assert computed(ndvi, Spectra(np.zeros((1, 3, 0), np.float32), ROLES)) == []

@@ -1,4 +1,4 @@
-"""Intervals over validation polygons: within what is possible, as wide as polygons differ, the same every time."""
+"""Intervals over validation polygons: range, width, coverage and reproducibility."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LABELS = (1, 2, 3)
 
 
 def counted(pixels: list[tuple[int, int, int]]) -> PolygonCounts:
-    """Counts of pixels (polygon, reference, produced)."""
+    """Counts of pixels given as (polygon, reference, produced)."""
     rows = np.array(pixels, dtype=np.int64).reshape(-1, 3)
     return count_pixels(*rows.T, np.zeros(len(rows), bool))
 
@@ -34,7 +34,7 @@ def validation(draw: st.DrawFn) -> PolygonCounts:
 
 @settings(max_examples=60, deadline=None)
 @given(validation())
-def test_intervals_hold_the_measure_and_stay_within_what_is_possible(counts):
+def test_intervals_include_the_measure_and_stay_within_its_range(counts):
     found, truth = intervals(counts, 50), scores(confusion_of(counts, LABELS))
     each = [(found.overall_accuracy, truth.overall_accuracy, 0), (found.kappa, truth.kappa, -1)]
     for bounds, values in (
@@ -52,7 +52,7 @@ def test_intervals_hold_the_measure_and_stay_within_what_is_possible(counts):
 
 @st.composite
 def precise(draw: st.DrawFn) -> PolygonCounts:
-    """Polygons of which few pixels are mapped as another class, all of these as the same one."""
+    """Polygons with few wrong pixels, all mapped as the same class."""
     errors = draw(st.lists(st.integers(0, 9), min_size=5, max_size=15))
     others = draw(st.integers(1, 12))
     own = [(k, 1, 2 if pixel < wrong else 1) for k, wrong in enumerate(errors) for pixel in range(40)]
@@ -61,7 +61,7 @@ def precise(draw: st.DrawFn) -> PolygonCounts:
 
 @settings(max_examples=60, deadline=None)
 @given(st.one_of(precise(), validation()))
-def test_an_f_score_is_no_surer_than_precision_and_recall_of_few_or_unanimous_polygons(counts):
+def test_f_score_interval_is_at_least_as_wide_as_wilson_intervals_imply(counts):
     found, truth = intervals(counts, 50), scores(confusion_of(counts, LABELS))
     for precision, recall, f_score, value in zip(
         found.precision, found.recall, found.f_score, truth.f_score, strict=True
@@ -74,7 +74,7 @@ def test_an_f_score_is_no_surer_than_precision_and_recall_of_few_or_unanimous_po
             assert f_score[0] <= max(precision[0], recall[0]) + 1e-12
 
 
-def test_an_unanimous_precision_leaves_the_f_score_as_open_as_itself():
+def test_wilson_interval_of_precision_widens_that_of_the_f_score():
     own = [(k, 1, 2 if pixel < k % 3 else 1) for k in range(9) for pixel in range(60)]
     found = intervals(counted([*own, *((100 + k, 2, 2) for k in range(9) for _ in range(60))]))
     low_precision, low_recall = found.precision[0][0], found.recall[0][0]
@@ -85,7 +85,7 @@ def test_an_unanimous_precision_leaves_the_f_score_as_open_as_itself():
     assert found.f_score[0][0] < 0.85
 
 
-def test_polygons_that_all_agree_are_no_certainty():
+def test_equal_polygons_give_a_wilson_interval():
     found = intervals(counted([(k, 1 + k % 2, 1 + k % 2) for k in range(40) for _ in range(100)]))
     assert found.recall[0] == pytest.approx(wilson(1.0, 20))
     assert found.overall_accuracy == pytest.approx(wilson(1.0, 40))
@@ -93,16 +93,16 @@ def test_polygons_that_all_agree_are_no_certainty():
     assert found.kappa[1] == 1
 
 
-def test_a_class_with_one_polygon_has_a_wide_interval_however_many_pixels_it_has():
+def test_a_single_polygon_gives_a_wide_interval_for_any_number_of_pixels():
     pixels = [(k, 1, 1) for k in range(1, 30)] + [(0, 2, 2)] * 900 + [(0, 2, 1)] * 100
     low, high = intervals(counted(pixels)).recall[1]
     assert (low, high) == pytest.approx(wilson(0.9, 1))
     assert high - low > 0.7
 
 
-def test_pixels_of_one_polygon_do_not_count_as_independent():
+def test_pixels_of_a_polygon_are_not_independent():
     rng = np.random.default_rng(3)
-    right = rng.random(60) < 0.8  # whole polygons are right or wrong
+    right = rng.random(60) < 0.8  # all pixels of a polygon are right or wrong
     once = counted([(k, 1, 1 if ok else 2) for k, ok in enumerate(right)])
     often = counted([(k, 1, 1 if ok else 2) for k, ok in enumerate(right) for _ in range(200)])
     assert intervals(often) == intervals(once)
@@ -111,10 +111,10 @@ def test_pixels_of_one_polygon_do_not_count_as_independent():
     assert high - low == pytest.approx(2 * 1.96 * deviation, rel=0.15)
 
 
-def test_the_interval_covers_the_truth_about_as_often_as_it_says():
+def test_coverage_of_the_interval_is_near_its_confidence_level():
     rng, covered = np.random.default_rng(1), 0
     for _ in range(100):
-        shares = rng.beta(8, 2, 60)  # of right pixels in each polygon, 0.8 in the mean
+        shares = rng.beta(8, 2, 60)  # of correct pixels in each polygon, with a mean of 0.8
         rights = rng.binomial(20, shares)
         pixels = [(k, 1, 1 if j < right else 2) for k, right in enumerate(rights) for j in range(20)]
         low, high = intervals(counted(pixels), 200).overall_accuracy
@@ -122,20 +122,20 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says():
     assert 85 <= covered <= 100
 
 
-def test_the_same_counts_give_the_same_intervals_in_whatever_order():
+def test_intervals_do_not_depend_on_the_order_of_the_counts():
     counts = counted([(k, 1 + k % 3, 1 + (k * k) % 3) for k in range(30) for _ in range(1 + k % 4)])
     shuffled = counts.where(np.random.default_rng(0).permutation(len(counts)))
     assert intervals(counts) == intervals(counts) == intervals(shuffled)
 
 
-def test_no_pixel_or_no_mapped_pixel_leaves_everything_undefined():
+def test_without_mapped_pixels_all_intervals_are_undefined():
     for counts in (counted([]), counted([(1, 1, 0), (2, 2, 0)])):
         found = intervals(counts)
         assert found.overall_accuracy is found.kappa is None
         assert {*found.precision, *found.recall, *found.f_score} == {None}
 
 
-def test_a_summary_of_one_run_takes_them_and_that_of_several_does_not():
+def test_only_the_summary_of_a_single_run_has_polygon_intervals():
     counts = counted([(k, 1 + k % 2, 1 + (k // 7) % 2) for k in range(30)])
     one, found = confusion_of(counts, LABELS), intervals(counts)
     summary = summarise({0: one}, found)
@@ -146,5 +146,5 @@ def test_a_summary_of_one_run_takes_them_and_that_of_several_does_not():
 
 
 @pytest.mark.parametrize(("share", "trials", "expected"), [(0.5, 10, (0.2366, 0.7634)), (1.0, 10, (0.7225, 1.0))])
-def test_wilsons_interval_equals_worked_values(share, trials, expected):
+def test_wilson_interval_equals_worked_values(share, trials, expected):
     assert wilson(share, trials) == pytest.approx(expected, abs=5e-5)

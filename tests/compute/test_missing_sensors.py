@@ -1,4 +1,4 @@
-"""Pixels, and tiles, of which a sensor shows nothing."""
+"""Features of pixels and tiles without observations of a sensor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAYERS = SensorRecipe("userFeatures", ("ALT_band_0", "SLP_band_0"), {}, (), indi
 
 
 def cubes() -> dict[str, Cube]:
-    """Five pixels in a row: seen by all; not by A; not by R; by neither; without slope."""
+    """Five pixels in a row: observed by all sensors; not by A; not by R; by neither; without slope."""
     a_valid = np.array([[[1, 0, 1, 0, 1]]] * 2, bool)
     r_valid = np.array([[[1, 1, 0, 0, 1]]], bool)
     layers = np.array([[[[10, 20, 30, 40, 50]], [[1, 2, 3, 4, np.nan]]]], np.float32)
@@ -35,13 +35,13 @@ def cubes() -> dict[str, Cube]:
     }  # fmt: skip
 
 
-def test_a_pixel_that_a_sensor_never_shows_has_no_label() -> None:
+def test_a_pixel_without_observations_of_a_sensor_has_no_label() -> None:
     found = feature_block(cubes(), FeatureRecipe((OPTICAL, RADAR, LAYERS)))
     assert found.n_valid.tolist() == [[3, 0, 0, 0, 0]], "layers count no observation"
     assert np.isfinite(found.values).all()
 
 
-def test_with_missing_values_the_other_sensors_label_it() -> None:
+def test_with_allow_missing_the_other_sensors_are_used() -> None:
     recipe = FeatureRecipe((OPTICAL, RADAR, LAYERS), allow_missing=True)
     found = feature_block(cubes(), recipe)
     assert found.n_valid.tolist() == [[3, 1, 2, 0, 3]]
@@ -53,7 +53,7 @@ def test_with_missing_values_the_other_sensors_label_it() -> None:
     assert values["SLP_band_0"].tolist() == [1, 2, 3, 4, MISSING]
 
 
-def test_a_tile_without_a_sensor_has_missing_values_for_all_its_features() -> None:
+def test_a_tile_without_a_sensor_has_missing_features() -> None:
     recipe = FeatureRecipe((OPTICAL, RADAR, LAYERS), allow_missing=True)
     there = cubes()
     del there["A"], there["userFeatures"]
@@ -67,7 +67,7 @@ def test_a_tile_without_a_sensor_has_missing_values_for_all_its_features() -> No
         feature_block({}, recipe)
 
 
-def test_names_stand_in_the_order_of_the_sensors() -> None:
+def test_feature_names_follow_the_order_of_the_sensors() -> None:
     names = FeatureRecipe((OPTICAL, RADAR, LAYERS)).names
     assert names[0] == "A_B4_20180301"
     assert names[-3:] == ("R_vv_20180401", "ALT_band_0", "SLP_band_0")

@@ -1,29 +1,29 @@
-"""Selected pixels that lie apart are read with little of what is between them."""
+"""Cells around scattered pixels contain few other pixels."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from iota2.compute.pixel_cells import CALL_COST_PIXELS, CELL_SIDES, cell_shape
+from iota2.compute.pixel_cells import CELL_OVERHEAD_PIXELS, CELL_SIDES, cell_shape
 
 WHOLE = (64, 256)
 
 
 def pixels(share: float, side: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of squares of a side that cover a share of 512 x 512 pixels."""
+    """Rows and columns of random squares that cover a share of 512 x 512 pixels."""
     rng = np.random.default_rng(0)
     chosen = np.kron(rng.random((512 // side, 512 // side)) < share, np.ones((side, side)))
     return np.nonzero(chosen)
 
 
-def test_pixels_far_apart_are_read_in_the_smallest_cells_and_dense_ones_in_whole_blocks() -> None:
+def test_scattered_pixels_get_the_smallest_cells_and_dense_ones_whole_blocks() -> None:
     assert cell_shape(*pixels(0.0005), WHOLE, 0) == (8, 8)
     assert cell_shape(*pixels(0.5), WHOLE, 0) == WHOLE
     assert cell_shape(*pixels(0.0005), (5, 7), 3) == (5, 7), "never more than a block that fits the memory"
 
 
-def test_the_more_is_read_around_cells_the_larger_they_are() -> None:
+def test_larger_halos_give_larger_cells() -> None:
     sides = [cell_shape(*pixels(0.002, 12), WHOLE, radius)[0] for radius in (0, 2, 5, 15, 40)]
     assert sides == sorted(sides)
     assert sides[0] < sides[-1]
@@ -31,12 +31,12 @@ def test_the_more_is_read_around_cells_the_larger_they_are() -> None:
 
 @pytest.mark.parametrize("radius", [0, 2, 15])
 @pytest.mark.parametrize(("share", "side"), [(0.0005, 1), (0.01, 1), (0.01, 16), (0.1, 8), (0.5, 32)])
-def test_no_other_shape_would_be_less_work(share: float, side: int, radius: int) -> None:
+def test_no_other_shape_has_a_lower_cost(share: float, side: int, radius: int) -> None:
     rows, cols = pixels(share, side)
 
     def work(shape: tuple[int, int]) -> int:
         cells = {(row // shape[0], col // shape[1]) for row, col in zip(rows, cols, strict=True)}
-        return len(cells) * ((shape[0] + 2 * radius) * (shape[1] + 2 * radius) + CALL_COST_PIXELS)
+        return len(cells) * ((shape[0] + 2 * radius) * (shape[1] + 2 * radius) + CELL_OVERHEAD_PIXELS)
 
     found = work(cell_shape(rows, cols, WHOLE, radius))
     assert found == min(work(shape) for shape in [*zip(CELL_SIDES, CELL_SIDES, strict=True), WHOLE])

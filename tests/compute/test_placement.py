@@ -1,4 +1,4 @@
-"""Images of another projection, one pixel at a time: the fast sums over all layers against the plain rule."""
+"""Resampling from another projection, compared with the definition of the kernels pixel by pixel."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.compute.placement import WarpedPlacement, placement
-from iota2.compute.resample import LEAST_WEIGHT
+from iota2.compute.resample import MIN_WEIGHT
 
 GRID = GeoBox((9, 11), Affine(10, 0, 450000, 0, -10, 4950000), "EPSG:32631")
 ROWS, COLS = (2, 8), (1, 10)
@@ -18,7 +18,7 @@ NODATA = -10000
 
 
 def source(pixel: int) -> GeoBox:
-    """A grid of the zone beside that of ``GRID``, which ends within it on one side."""
+    """A grid of the UTM zone next to that of ``GRID``, which covers a part of it."""
     left, top, height, width = -25400, 4971300, 180, 120
     return GeoBox((height // pixel, width // pixel), Affine(pixel, 0, left, 0, -pixel, top), "EPSG:32632")
 
@@ -34,7 +34,7 @@ def linear(t: float) -> float:
 
 
 def by_the_rule(layer: np.ndarray, y: float, x: float, place: WarpedPlacement) -> float:
-    """The value of one pixel of one layer of the whole source."""
+    """The value of one pixel of one layer, from the definition of the kernel."""
     row, col = math.floor(y), math.floor(x)
     if not (0 <= row < layer.shape[0] and 0 <= col < layer.shape[1]):
         return NODATA
@@ -46,14 +46,14 @@ def by_the_rule(layer: np.ndarray, y: float, x: float, place: WarpedPlacement) -
         if value != NODATA:
             weight = kernel((k + 0.5 - y) / place.scale[0]) * kernel((m + 0.5 - x) / place.scale[1])
             total, weights = total + weight * value, weights + weight
-    least = LEAST_WEIGHT * place.scale[0] * place.scale[1]
+    least = MIN_WEIGHT * place.scale[0] * place.scale[1]
     return float(layer[row, col]) if weights < least else total / weights
 
 
 @pytest.mark.parametrize("kind", [np.int16, np.float32])
 @pytest.mark.parametrize("kernel", ["cubic", "bilinear"])
 @pytest.mark.parametrize("pixel", [10, 30, 5])
-def test_each_layer_is_interpolated_by_itself(pixel: int, kernel: str, kind: type) -> None:
+def test_each_layer_equals_the_interpolation_by_definition(pixel: int, kernel: str, kind: type) -> None:
     grid = source(pixel)
     place = placement(grid, GRID, ROWS, COLS, kernel)
     assert isinstance(place, WarpedPlacement)

@@ -31,7 +31,7 @@ def array(*geometries) -> np.ndarray:
     return result
 
 
-def test_polygonal_keeps_only_polygons_whatever_holds_them():
+def test_polygonal_keeps_only_polygons_of_any_collection():
     square, far = box(0, 0, 1, 1), box(5, 5, 6, 6)
     mixed = GeometryCollection([MultiPolygon([square, far]), LineString([(0, 0), (9, 9)]), Point(3, 3)])
     found = polygonal(array(mixed, LineString([(0, 0), (1, 1)]), None, square))
@@ -44,7 +44,7 @@ def test_only_polygons_are_polygonal():
     assert found.tolist() == [True, True, False, False]
 
 
-def test_bow_tie_becomes_its_two_triangles():
+def test_repaired_bow_tie_is_two_triangles():
     bow_tie = Polygon([(0, 0), (2, 2), (2, 0), (0, 2)])
     found, invalid = repaired(array(bow_tie, box(0, 0, 1, 1), Polygon([(0, 0), (1, 1), (2, 2)])))
     assert invalid.tolist() == [True, False, True]
@@ -53,7 +53,7 @@ def test_bow_tie_becomes_its_two_triangles():
     assert found[0].geom_type == "MultiPolygon"
 
 
-def test_duplicate_needs_same_ground_and_same_label():
+def test_duplicates_have_the_same_geometry_and_label():
     square, turned = box(0, 0, 1, 1), Polygon([(1, 1), (0, 1), (0, 0), (1, 0)])
     assert duplicates(array(square, turned, square, box(0, 0, 1, 2)), [1, 1, 2, 1]).tolist() == [
         False, True, False, False,
@@ -65,26 +65,26 @@ def test_neighbours_with_a_common_edge_do_not_overlap():
     assert list(zip(one, other, area, strict=True)) == [(0, 2, 0.5), (1, 2, 0.5)]
 
 
-def test_shared_ground_of_one_label_stays_with_the_first():
+def test_overlap_of_one_label_stays_with_the_first_polygon():
     result = separated(array(box(0, 0, 2, 1), box(1, 0, 3, 1)), ["wheat", "wheat"], smallest=1e-6)
     assert [g.bounds for g in result.polygons] == [(0, 0, 2, 1), (2, 0, 3, 1)]
     assert result.same[2].tolist() == [1]
     assert result.different[2].tolist() == []
 
 
-def test_shared_ground_of_two_labels_is_taken_from_both():
+def test_overlap_of_two_labels_is_removed_from_both():
     result = separated(array(box(0, 0, 2, 1), box(1, 0, 3, 1)), [1, 2], smallest=1e-6)
     assert [g.bounds for g in result.polygons] == [(0, 0, 1, 1), (2, 0, 3, 1)]
     assert result.different[2].tolist() == [1]
 
 
-def test_one_ground_with_two_labels_leaves_nothing():
+def test_equal_polygons_with_two_labels_leave_no_area():
     result = separated(array(box(0, 0, 1, 1), box(0, 0, 1, 1)), [1, 2], smallest=1e-6)
     assert shapely.is_empty(result.polygons).all()
 
 
 @given(labelled)
-def test_each_piece_of_ground_goes_where_its_claims_say(items):
+def test_each_area_is_assigned_by_the_labels_of_its_polygons(items):
     polygons, labels = array(*(polygon for polygon, _ in items)), [label for _, label in items]
     found = separated(polygons, labels, smallest=1e-6).polygons
     assert all(a.intersection(b).area == pytest.approx(0, abs=1e-6) for a, b in combinations(found, 2))
@@ -94,7 +94,7 @@ def test_each_piece_of_ground_goes_where_its_claims_say(items):
         assert owners == (claims[:1] if len({labels[k] for k in claims}) == 1 else [])
 
 
-def test_what_is_no_larger_than_rounding_is_no_ground():
+def test_areas_up_to_the_rounding_limit_are_dropped():
     polygons = array(box(0, 0, 2, 1), box(1.9, 0, 3, 1))
     assert len(separated(polygons, [1, 2], smallest=0.05).different[0]) == 1
     result = separated(polygons, [1, 2], smallest=0.11)
@@ -102,13 +102,13 @@ def test_what_is_no_larger_than_rounding_is_no_ground():
     assert [g.bounds for g in result.polygons] == [(0, 0, 2, 1), (1.9, 0, 3, 1)]
 
 
-def test_erosion_takes_the_distance_from_every_side():
+def test_erosion_removes_the_distance_on_every_side():
     found = eroded(array(box(0, 0, 10, 10), box(0, 0, 0.1, 10)), 0.1)
     assert found[0].bounds == pytest.approx((0.1, 0.1, 9.9, 9.9))
     assert found[1].is_empty
 
 
-def test_nothing_gives_nothing():
+def test_empty_input_gives_empty_output():
     none = np.array([], dtype=object)
     assert len(separated(none, [], smallest=1e-6).polygons) == 0
     assert len(repaired(none)[0]) == len(polygonal(none)) == len(duplicates(none, [])) == 0

@@ -1,4 +1,4 @@
-"""Radar features: gaps are filled in linear units, decibel come last, expressions see intensities."""
+"""Radar features: gap filling and expressions use linear intensities; decibels are computed last."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def features(recipe: SensorRecipe) -> dict[str, float]:
     return dict(zip(block.names, block.values[:, 0, 0].tolist(), strict=True))
 
 
-def test_decibel_are_those_of_the_interpolated_intensity_and_expressions_are_linear() -> None:
+def test_decibels_are_computed_after_gap_filling_and_expressions_use_intensities() -> None:
     found = features(RECIPE)
     expected = {
         "sentinel1_des_vv_20180506": 10 * np.log10(0.2),
@@ -44,6 +44,6 @@ def test_decibel_are_those_of_the_interpolated_intensity_and_expressions_are_lin
     np.testing.assert_allclose(list(found.values()), list(expected.values()), rtol=1e-5)
 
 
-def test_without_decibel_the_bands_are_intensities() -> None:
+def test_without_decibels_the_bands_are_intensities() -> None:
     found = features(replace(RECIPE, decibel=False))
     np.testing.assert_allclose(found["sentinel1_des_vv_20180506"], 0.2, rtol=1e-6)

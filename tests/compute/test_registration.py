@@ -1,4 +1,4 @@
-"""Translations of the made-up world, which are known, are found again under clouds and noise; nothing is made up."""
+"""Known translations of a synthetic world are found despite clouds and noise; unreliable ones are rejected."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from iota2.compute.registration import (
     MAX_WINDOWS_PER_SIDE,
     MIN_WINDOWS,
     View,
-    too_small,
+    too_small_to_align,
     translation,
     view_of,
     window_grid,
@@ -40,13 +40,13 @@ def views(values: np.ndarray, clear: np.ndarray | None = None) -> list[View]:
 
 
 @pytest.mark.parametrize(("right", "down"), [(0, 0), (1, -2), (0.5, 0.5), (-0.3, 0.8), (2.6, 0.15), (-1.45, -2.9)])
-def test_known_translations_are_found_under_clouds_months_later(
+def test_known_translations_are_found_despite_clouds_and_season(
     world: World, reference: list[View], right: float, down: float
 ) -> None:
     sky = world.sky(LATER)
     image = displaced(world, right, down).observed(LATER, "B4", sky)
     found = translation(reference, views(image, ~sky.invalid), 3)
-    assert not found.refused
+    assert not found.rejected
     assert (found.right, found.down) == pytest.approx((right, down), abs=0.1)
     assert found.windows >= 10
     assert found.spread < 0.3
@@ -54,40 +54,40 @@ def test_known_translations_are_found_under_clouds_months_later(
         assert found.after > found.before + 0.1
 
 
-def test_radiometry_does_not_matter_not_even_reversed(world: World, reference: list[View]) -> None:
+def test_translation_does_not_depend_on_contrast_even_if_inverted(world: World, reference: list[View]) -> None:
     image = displaced(world, 0.4, -1.2).surface(EARLIER, "B4")
     same, reversed_ = (translation(reference, views(values), 3) for values in (image, 90 - 0.01 * image))
     assert (reversed_.right, reversed_.down) == pytest.approx((same.right, same.down), abs=0.005)
 
 
-def test_an_image_equals_itself(reference: list[View]) -> None:
+def test_an_image_has_no_translation_to_itself(reference: list[View]) -> None:
     found = translation(reference, reference, 3)
     assert (found.right, found.down, found.spread) == (0, 0, 0)
     assert found.before == found.after == pytest.approx(1)
 
 
-def test_clouds_that_no_mask_shows_spoil_their_windows_only(world: World, reference: list[View]) -> None:
+def test_unmasked_clouds_affect_their_windows_only(world: World, reference: list[View]) -> None:
     image = displaced(world, -0.7, 1.3).surface(LATER, "B4")
     fog = np.random.default_rng(1).normal(4000, 900, image.shape).astype(np.float32)
     image[:, : image.shape[1] // 3] = fog[:, : image.shape[1] // 3]
     found = translation(reference, views(image), 3)
-    assert not found.refused
+    assert not found.rejected
     assert found.windows < found.compared
     assert (found.right, found.down) == pytest.approx((-0.7, 1.3), abs=0.1)
 
 
-def test_what_masks_cover_has_no_say(world: World, reference: list[View]) -> None:
+def test_masked_pixels_have_no_influence(world: World, reference: list[View]) -> None:
     image = displaced(world, 0.6, 0.2).surface(LATER, "B4")
     sky = world.sky(LATER)
     spoilt = np.where(sky.invalid, np.float32(16000), image)
     spoilt[sky.invalid] *= np.random.default_rng(2).random(np.count_nonzero(sky.invalid), np.float32)
     found = [translation(reference, views(values, ~sky.invalid), 3) for values in (image, spoilt)]
     assert (found[0].right, found[0].down) == pytest.approx((found[1].right, found[1].down), abs=0.03)
-    assert not found[1].refused
+    assert not found[1].rejected
 
 
 @pytest.mark.parametrize("kind", ["elsewhere", "noise", "nothing", "covered"])
-def test_what_has_nothing_in_common_is_refused(world: World, reference: list[View], kind: str) -> None:
+def test_images_without_common_edges_are_rejected(world: World, reference: list[View], kind: str) -> None:
     image = world.surface(LATER, "B4")
     clear = np.ones(image.shape, bool)
     if kind == "elsewhere":
@@ -99,26 +99,26 @@ def test_what_has_nothing_in_common_is_refused(world: World, reference: list[Vie
     else:
         clear[:] = False
     found = translation(reference, views(image, clear), 3)
-    assert ("are clear in both" if kind == "covered" else "show the same edges") in found.refused
+    assert ("are clear in both" if kind == "covered" else "show the same edges") in found.rejected
     assert (found.right, found.down) == (0, 0)
 
 
-def test_peaks_of_chance_are_none_wherever_they_lie() -> None:
+def test_random_peaks_are_rejected_at_any_position() -> None:
     first, second = np.random.default_rng(9).normal(size=(2, 192, 192))
-    assert "show the same edges" in translation(views(first), views(second), 128).refused
+    assert "show the same edges" in translation(views(first), views(second), 128).rejected
 
 
-def test_a_peak_below_zero_is_none() -> None:
+def test_a_negative_peak_is_rejected() -> None:
     rng = np.random.default_rng(7)
     clear = np.ones((128, 128), bool)
     first = [View(rng.normal(size=(128, 128)).astype(np.float32), clear) for _ in range(3)]
-    assert not translation(first, first, 3).refused
+    assert not translation(first, first, 3).rejected
     found = translation(first, [replace(view, edges=-view.edges) for view in first], 3)
-    assert "show the same edges" in found.refused
+    assert "show the same edges" in found.rejected
 
 
-def test_the_place_is_that_of_the_highest_value_between_the_pixels() -> None:
-    """Against the slow way: the inverse sum of all frequencies, of size 1, at each place of a fine grid."""
+def test_translation_is_the_subpixel_maximum_of_the_correlation() -> None:
+    """Compared with the inverse transform of the phases, evaluated directly at each position of a fine grid."""
     rng = np.random.default_rng(8)
     smooth = ndimage.gaussian_filter(rng.normal(size=(3, 70, 70)), (0, 1, 1))
     clear = np.ones((64, 64), bool)
@@ -140,23 +140,23 @@ def test_the_place_is_that_of_the_highest_value_between_the_pixels() -> None:
     assert (found.right, found.down) == pytest.approx((0.5, -2), abs=0.1)
 
 
-def test_windows_that_disagree_are_refused(world: World, reference: list[View]) -> None:
+def test_disagreeing_windows_are_rejected(world: World, reference: list[View]) -> None:
     left, right = (displaced(world, by, 0).surface(LATER, "B4") for by in (-2.5, 2.5))
     half = left.shape[1] // 2
     found = translation(reference, views(np.concatenate([left[:, :half], right[:, half:]], axis=1)), 3)
-    assert "disagree" in found.refused
+    assert "disagree" in found.rejected
 
 
-def test_a_few_windows_that_lie_elsewhere_have_no_weight(world: World, reference: list[View]) -> None:
+def test_a_few_outlying_windows_have_no_influence(world: World, reference: list[View]) -> None:
     true, other = (views(displaced(world, by, 0).surface(LATER, "B4")) for by in (-1.0, 2.5))
     few = max(1, len(true) // 5)
     found = translation(reference, [*other[:few], *true[few:]], 3)
-    assert not found.refused
+    assert not found.rejected
     assert (found.right, found.down) == pytest.approx((-1, 0), abs=0.1)
 
 
-def test_what_agrees_less_once_it_is_moved_is_refused() -> None:
-    """Weak grain that is displaced, on strong waves that are not: the phases of all frequencies but one say move."""
+def test_translation_that_lowers_the_correlation_is_rejected() -> None:
+    """Weak noise is displaced, a strong wave is not: the phases of all frequencies except one indicate a shift."""
     rng = np.random.default_rng(5)
     waves = 10 * np.sin(2 * np.pi * np.arange(128) / 8)
     grain = [rng.normal(size=(128, 128)) for _ in range(4)]
@@ -164,11 +164,11 @@ def test_what_agrees_less_once_it_is_moved_is_refused() -> None:
     first = [View((waves + one).astype(np.float32), clear) for one in grain]
     second = [View((waves + np.roll(one, 2, axis=1)).astype(np.float32), clear) for one in grain]
     found = translation(first, second, 3)
-    assert "agree less once the image is moved" in found.refused
+    assert "would decrease the correlation" in found.rejected
 
 
-@pytest.mark.parametrize(("share", "refused"), [(0.35, True), (0.9, False)])
-def test_edges_that_agree_little_are_refused(share: float, refused: bool) -> None:
+@pytest.mark.parametrize(("share", "rejected"), [(0.35, True), (0.9, False)])
+def test_poorly_correlated_edges_are_rejected(share: float, rejected: bool) -> None:
     rng = np.random.default_rng(6)
     common, *own = (ndimage.gaussian_filter(rng.normal(size=(3, 128, 128)), (0, 1, 1)) for _ in range(3))
     clear = np.ones((128, 128), bool)
@@ -182,19 +182,19 @@ def test_edges_that_agree_little_are_refused(share: float, refused: bool) -> Non
     found = translation(first, second, 3)
     assert found.windows == 3
     assert (found.right, found.down) == pytest.approx((0, 0), abs=0.3)
-    assert ("agree too little" in found.refused) == refused
+    assert ("correlation of the edges is" in found.rejected) == rejected
 
 
-def test_further_than_allowed_is_refused_and_found_when_allowed(world: World, reference: list[View]) -> None:
+def test_translation_beyond_the_limit_is_rejected(world: World, reference: list[View]) -> None:
     image = views(displaced(world, 6.3, -4.1).surface(LATER, "B4"))
     near = displaced(world, 2.6, 0).surface(LATER, "B4")
-    assert "show the same edges" in translation(reference, image, 3).refused
-    assert "more than 2" in translation(reference, views(near), 2).refused
+    assert "show the same edges" in translation(reference, image, 3).rejected
+    assert "more than the maximum of 2" in translation(reference, views(near), 2).rejected
     found = translation(reference, image, 8)
     assert (found.right, found.down) == pytest.approx((6.3, -4.1), abs=0.1)
 
 
-def test_correlations_are_those_of_the_edges_before_and_after(world: World, reference: list[View]) -> None:
+def test_correlations_before_and_after_are_those_of_the_edges(world: World, reference: list[View]) -> None:
     image = views(displaced(world, 2, -1).surface(DATES[6], "B4"))
     found = translation(reference, image, 3)
     assert (round(found.right), round(found.down)) == (2, -1)
@@ -211,7 +211,7 @@ def test_correlations_are_those_of_the_edges_before_and_after(world: World, refe
     assert found.after == pytest.approx(expected[1], abs=0.02), "the move is by thousandths of a pixel another one"
 
 
-def test_a_mask_spreads_to_what_it_spoils() -> None:
+def test_masks_are_dilated_by_the_gradient_size() -> None:
     clear = np.ones((20, 20), bool)
     clear[10, 10] = False
     view = view_of(np.where(clear, 100.0, 1e6), clear)
@@ -221,7 +221,7 @@ def test_a_mask_spreads_to_what_it_spoils() -> None:
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (100, 3000), (257, 511), (1830, 1830), (10980, 10980)])
-def test_windows_lie_evenly_and_reach_all_sides(shape: tuple[int, int]) -> None:
+def test_windows_are_evenly_spaced_and_reach_all_sides(shape: tuple[int, int]) -> None:
     windows = window_grid(shape)
     assert len(windows) == len(set(windows)) <= MAX_WINDOWS_PER_SIDE * MAX_WINDOWS_PER_SIDE
     for axis, length in enumerate(shape):
@@ -235,15 +235,18 @@ def test_windows_lie_evenly_and_reach_all_sides(shape: tuple[int, int]) -> None:
 
 def test_an_image_that_is_too_small_is_not_compared() -> None:
     assert window_grid((63, 5000)) == []
-    assert translation([], [], 3).refused
+    assert translation([], [], 3).rejected
     few = [View(np.ones((64, 64), np.float32), np.ones((64, 64), bool))] * 2
-    assert translation(few, [replace(view) for view in few], 3).refused
+    assert translation(few, [replace(view) for view in few], 3).rejected
 
 
 @pytest.mark.parametrize(
     ("shape", "small"), [((95, 95), True), ((96, 96), False), ((64, 80), True), ((64, 128), False)]
 )
-def test_too_small_is_what_has_fewer_windows_than_are_needed(shape: tuple[int, int], small: bool) -> None:
-    assert bool(too_small(shape)) == small == (len(window_grid(shape)) < MIN_WINDOWS)
+def test_images_are_too_small_below_the_minimum_number_of_windows(shape: tuple[int, int], small: bool) -> None:
+    assert bool(too_small_to_align(shape)) == small == (len(window_grid(shape)) < MIN_WINDOWS)
     if small:
-        assert too_small(shape) == f"{shape[1]} x {shape[0]} pixels are too few to align: 96 x 96 are needed"
+        assert (
+            too_small_to_align(shape)
+            == f"{shape[1]} x {shape[0]} pixels are too few to align; at least 96 x 96 are needed"
+        )

@@ -17,7 +17,7 @@ LIMITS = {"int16": (-32768, 32767), "uint16": (0, 65535), "float32": (-10000, 10
 
 
 def gdal_read(values: np.ndarray, window: Window, shape: tuple[int, int], kernel: str) -> np.ndarray:
-    """RasterIO of GDAL on a raster in memory."""
+    """Result of GDAL's RasterIO for a raster in memory."""
     profile = {"driver": "GTiff", "dtype": values.dtype, "transform": Affine(10, 0, 0, 0, -10, 0)}
     with MemoryFile() as memory:
         with memory.open(count=len(values), height=values.shape[1], width=values.shape[2], **profile) as file:
@@ -36,7 +36,7 @@ def ours(
     cols: tuple[int, int] | None = None,
     nodata: float | None = None,
 ) -> np.ndarray:
-    """The same read, or its part ``rows`` x ``cols``, from the smallest window of the source."""
+    """The same, or its part ``rows`` x ``cols``, by ``resample`` from the smallest window of the source."""
     y = axis_taps(
         ratio=window.height / shape[0],
         offset=window.row_off,
@@ -74,7 +74,7 @@ def random_raster(seed: int, shape: tuple[int, ...], dtype: str = "int16") -> np
         pytest.param(Window(7, 5, 12, 10), (20, 24), id="window inside"),
     ],
 )
-def test_equals_rasterio_of_gdal_borders_included(
+def test_result_equals_gdal_rasterio_including_borders(
     dtype: str, kernel: str, window: Window, shape: tuple[int, int]
 ) -> None:
     values = random_raster(1, (2, 24, 30), dtype)
@@ -91,7 +91,7 @@ def test_equals_rasterio_of_gdal_borders_included(
     st.sampled_from([None, 7]),
     st.data(),
 )
-def test_blocks_equal_the_whole(
+def test_blocks_equal_the_whole_image(
     ratio: float, offset: float, kernel: str, nodata: float | None, data: st.DataObject
 ) -> None:
     values = np.random.default_rng(data.draw(st.integers(0, 99))).integers(0, 40, (1, 9, 11)).astype("int16")
@@ -105,7 +105,7 @@ def test_blocks_equal_the_whole(
 
 
 @pytest.mark.parametrize("kernel", ["cubic", "bilinear"])
-def test_a_plane_is_reproduced_away_from_the_border(kernel: str) -> None:
+def test_a_linear_gradient_is_reproduced_away_from_the_border(kernel: str) -> None:
     y, x = np.mgrid[:20, :20].astype("float32")
     out = ours((3 * y - 2 * x)[None], Window(0, 0, 20, 20), (40, 40), kernel)[0]
     at = (np.arange(40) + 0.5) / 2 - 0.5
@@ -114,7 +114,7 @@ def test_a_plane_is_reproduced_away_from_the_border(kernel: str) -> None:
 
 
 def slow_resample(values: np.ndarray, ratio: float, offset: float, n: int, nodata: float) -> np.ndarray:
-    """Cubic upsampling with missing pixels, from the definition."""
+    """Cubic upsampling with missing pixels, by its definition."""
 
     def keys(t: float) -> float:
         t = abs(t)
@@ -141,7 +141,7 @@ def slow_resample(values: np.ndarray, ratio: float, offset: float, n: int, nodat
 
 
 @pytest.mark.parametrize("dtype", ["int16", "float32"])
-def test_pixels_without_data_are_left_out(dtype: str) -> None:
+def test_pixels_without_data_are_excluded(dtype: str) -> None:
     rng = np.random.default_rng(4)
     values = rng.integers(1000, 3000, (12, 12)).astype(dtype)
     values[rng.random((12, 12)) < 0.2] = -10000
@@ -152,7 +152,7 @@ def test_pixels_without_data_are_left_out(dtype: str) -> None:
     assert np.abs(out - expected).max() <= (0.51 if dtype == "int16" else 0.01)
 
 
-def test_nan_counts_as_missing_beside_nodata() -> None:
+def test_nan_is_missing_in_addition_to_nodata() -> None:
     values = np.full((1, 6, 6), 5, "float32")
     values[0, 2, 2] = np.nan
     out = ours(values, Window(0, 0, 6, 6), (12, 12), "cubic", nodata=-1)[0]
@@ -161,7 +161,7 @@ def test_nan_counts_as_missing_beside_nodata() -> None:
     assert np.allclose(ours(values, Window(0, 0, 6, 6), (12, 12), "cubic", nodata=np.nan)[0][out != -1], 5)
 
 
-def test_a_measure_never_becomes_nodata_by_chance() -> None:
+def test_valid_results_are_never_nodata() -> None:
     values = np.full((1, 8, 8), 3, "uint16")
     values[0, :, 4:] = 60000  # the cubic kernel undershoots below 0 on the dark side
     assert (ours(values, Window(0, 0, 8, 8), (16, 16), "cubic") == 0).any()
@@ -170,14 +170,14 @@ def test_a_measure_never_becomes_nodata_by_chance() -> None:
     assert (ours(values, Window(0, 0, 8, 8), (16, 16), "cubic", nodata=65535) != 65535).all()
 
 
-def test_few_remaining_weights_fall_back_on_the_nearest_pixel() -> None:
+def test_small_remaining_weights_give_the_nearest_pixel() -> None:
     values = np.full((1, 24, 24), -1, "float32")
     values[0, 12, 12], values[0, ::23] = 100, 9000  # one pixel in the middle, the rest under negative lobes
     out = ours(values, Window(0, 0, 24, 24), (1, 1), "cubic", nodata=-1)
     assert out.item() == 100
 
 
-def test_centres_outside_of_the_file_are_nodata_or_the_edge() -> None:
+def test_centres_outside_the_file_are_nodata_or_the_edge_pixel() -> None:
     values = np.arange(1, 5, dtype="int16").reshape(1, 1, 4)
     rows = axis_taps(ratio=1, offset=0, out=(0, 1), size=1, kernel="cubic")
     for kernel in KERNELS:
@@ -189,7 +189,7 @@ def test_centres_outside_of_the_file_are_nodata_or_the_edge() -> None:
         assert marked[0, 0].tolist() == [-9, -9, 1, 2, 3, 4, -9, -9]
 
 
-def test_nothing_to_do_gives_an_empty_array() -> None:
+def test_no_output_pixels_give_an_empty_array() -> None:
     none = axis_taps(ratio=0.5, offset=0, out=(3, 3), size=4, kernel="cubic")
     some = axis_taps(ratio=0.5, offset=0, out=(0, 8), size=4, kernel="cubic")
     assert source_range(none) == (0, 0)
@@ -198,16 +198,16 @@ def test_nothing_to_do_gives_an_empty_array() -> None:
     assert resample(values[:0], some, some, origin=(0, 0), nodata=None).shape == (0, 8, 8)
 
 
-def test_the_impossible_is_refused() -> None:
+def test_invalid_arguments_are_rejected() -> None:
     taps = axis_taps(ratio=0.5, offset=0, out=(0, 8), size=4, kernel="cubic")
     values = np.zeros((1, 4, 4), "uint16")
     with pytest.raises(ValueError, match="unknown resampling kernel 'lanczos'"):
         axis_taps(ratio=1, offset=0, out=(0, 1), size=1, kernel="lanczos")
     with pytest.raises(ValueError, match="cannot resample 0 pixels"):
         axis_taps(ratio=1, offset=0, out=(0, 1), size=0, kernel="cubic")
-    with pytest.raises(ValueError, match="y: pixels 0 to 4 are needed, the window has 1 to 5"):
+    with pytest.raises(ValueError, match="y: pixels 0 to 4 are needed, but the window has 1 to 5"):
         resample(values, taps, taps, origin=(1, 0), nodata=None)
-    with pytest.raises(ValueError, match="uint16 can hold the nodata value -10000"):
+    with pytest.raises(ValueError, match="uint16 cannot represent the nodata value -10000"):
         resample(values, taps, taps, origin=(0, 0), nodata=-10000)
     with pytest.raises(ValueError, match="cannot resample int32"):
         resample(values.astype("int32"), taps, taps, origin=(0, 0), nodata=None)

@@ -28,7 +28,7 @@ def split(labels, regions, *, ratio=0.5, runs=1, seed=7, split_ground_truth=True
 
 
 @given(st.integers(1, 40), st.floats(0.01, 0.99))
-def test_number_of_learning_polygons_is_rounded_half_to_even_and_leaves_both_sides_one(n, ratio):
+def test_number_of_learning_polygons_is_rounded_half_to_even_with_one_on_each_side(n, ratio):
     (side,) = split([1] * n, ["1"] * n, ratio=ratio)
     learners = int((side == LEARN).sum())
     assert learners + int((side == VALIDATION).sum()) == n
@@ -40,7 +40,7 @@ def test_half_of_five_is_two():
     assert (side == LEARN).sum() == 2
 
 
-def test_each_class_of_each_region_is_split_by_itself():
+def test_each_class_of_each_region_is_split_separately():
     labels, regions = [1, 1, 2, 2, 1, 1, 2, 2], ["a"] * 4 + ["b"] * 4
     for side in split(labels, regions, runs=5):
         assert [(side[k : k + 2] == LEARN).sum() for k in range(0, 8, 2)] == [1, 1, 1, 1]
@@ -83,7 +83,7 @@ def test_without_split_every_polygon_is_on_both_sides():
     assert side.tolist() == [BOTH, BOTH, UNUSED]
 
 
-def test_nothing_to_split():
+def test_without_polygons_the_split_is_empty():
     assert [side.tolist() for side in split([], [], runs=2)] == [[], []]
 
 
@@ -91,7 +91,7 @@ def test_class_counts_are_read_by_label():
     assert parse_class_counts("11,5\n\n 012 , 7\n", "counts.csv") == {"11": 5, "012": 7}
 
 
-def test_every_bad_line_of_class_counts_is_reported():
+def test_all_malformed_lines_of_class_counts_are_reported():
     with pytest.raises(InputError, match=r"counts\.csv") as caught:
         parse_class_counts("11,5\n12\n13,-1\n11,6\n14,x,3", "counts.csv")
     assert [f"line {k}" in str(caught.value) for k in range(1, 6)] == [False, True, True, True, True]
@@ -102,12 +102,12 @@ def test_labels_without_count_are_found():
     assert labels_without_count({}, (), "counts.csv") == []
 
 
-def test_counts_of_no_class_are_reported_with_the_nearest_label():
+def test_counts_of_unknown_labels_are_reported_with_the_nearest_label():
     with pytest.raises(InputError, match=r"counts\.csv") as caught:
         labels_without_count({"prairies": 5, "forêt": 1, "xyz": 2}, ("forêt", "prairie"), "counts.csv")
     assert str(caught.value).splitlines()[1:] == [
-        "label 'prairies' is no class of the reference data; did you mean 'prairie'?",
-        "label 'xyz' is no class of the reference data; the labels are forêt, prairie",
+        "label 'prairies' is not in the reference data; did you mean 'prairie'?",
+        "label 'xyz' is not in the reference data; the labels are forêt, prairie",
     ]
 
 
@@ -126,7 +126,7 @@ def test_targets_of_each_strategy(options, expected):
 
 
 @given(pixels, st.integers(0, 20_000))
-def test_total_is_met_exactly_and_within_one_pixel_of_proportion(counts, total):
+def test_total_is_exact_and_proportional_within_one_pixel(counts, total):
     targets = class_targets(SelectionOptions(strategy="total", amount=total), counts)
     everything = sum(counts.values())
     assert sum(targets.values()) == min(total, everything)
@@ -142,7 +142,7 @@ def test_total_is_met_exactly_and_within_one_pixel_of_proportion(counts, total):
     st.integers(0, 9),
     st.integers(0, 99),
 )
-def test_chosen_positions_are_distinct_sorted_and_as_many_as_asked(available, target, sampler, jitter, seed):
+def test_chosen_positions_are_distinct_sorted_and_of_the_requested_number(available, target, sampler, jitter, seed):
     options = SelectionOptions(sampler, jitter)
     positions = choose(options, available, target, np.random.default_rng(seed))
     assert positions.dtype == np.int64
@@ -151,7 +151,7 @@ def test_chosen_positions_are_distinct_sorted_and_as_many_as_asked(available, ta
     assert ((positions >= 0) & (positions < available)).all()
 
 
-def test_periodic_sampler_steps_regularly_and_jitter_moves_little():
+def test_periodic_sampler_has_regular_steps_and_bounded_jitter():
     rng = np.random.default_rng(1)
     assert choose(SelectionOptions("periodic"), 20, 5, rng).tolist() == [0, 4, 8, 12, 16]
     moved = choose(SelectionOptions("periodic", 2), 20_000, 5000, rng) - np.arange(0, 20_000, 4)

@@ -11,7 +11,7 @@ LOOKS = 4.4
 
 
 def series(seed: int, times: int, bands: int, space: tuple[int, int], share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Random intensities with where they are valid; what is not valid is NaN or a trap."""
+    """Random intensities and their validity; invalid values are NaN or extreme."""
     rng = np.random.default_rng(seed)
     values = rng.gamma(LOOKS, 0.02, (times, bands, *space)).astype(np.float32)
     valid = rng.random((times, *space)) < share
@@ -20,7 +20,7 @@ def series(seed: int, times: int, bands: int, space: tuple[int, int], share: flo
 
 
 def slow(values: np.ndarray, valid: np.ndarray, radius: int) -> np.ndarray:
-    """The filter of one pixel after the other, in double precision."""
+    """The filter pixel by pixel, in double precision."""
     out = values.astype(float)
     times, bands, height, width = values.shape
     for band, y, x in np.ndindex(bands, height, width):
@@ -34,12 +34,12 @@ def slow(values: np.ndarray, valid: np.ndarray, radius: int) -> np.ndarray:
 
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 5), st.integers(1, 7), st.integers(1, 9), st.integers(1, 4), st.floats(0, 1))
-def test_equals_the_slow_filter(times: int, height: int, width: int, radius: int, share: float) -> None:
+def test_result_equals_the_slow_filter(times: int, height: int, width: int, radius: int, share: float) -> None:
     values, valid = series(times + 10 * radius, times, 2, (height, width), share)
     np.testing.assert_allclose(multitemporal_filter(values, valid, radius), slow(values, valid, radius), rtol=2e-5)
 
 
-def test_values_that_are_not_valid_stay_and_take_no_part() -> None:
+def test_invalid_values_are_unchanged_and_excluded() -> None:
     values, valid = series(1, 6, 2, (20, 24), 0.7)
     filtered = multitemporal_filter(values, valid, 2)
     hidden = np.broadcast_to(~valid[:, None], values.shape)
@@ -48,25 +48,25 @@ def test_values_that_are_not_valid_stay_and_take_no_part() -> None:
     np.testing.assert_array_equal(multitemporal_filter(others, valid, 2)[~hidden], filtered[~hidden])
 
 
-def test_nothing_valid_leaves_all_as_it_is() -> None:
+def test_without_valid_pixels_nothing_changes() -> None:
     values, valid = series(2, 3, 2, (5, 6), 0.0)
     np.testing.assert_array_equal(multitemporal_filter(values, valid, 2), values)
 
 
-def test_one_date_alone_does_not_change() -> None:
+def test_a_single_date_does_not_change() -> None:
     values, valid = series(3, 1, 2, (30, 30), 0.9)
     np.testing.assert_allclose(multitemporal_filter(values, valid, 3), values, rtol=1e-5)
 
 
-def test_pixels_that_are_all_zero_stay_zero() -> None:
+def test_zero_intensities_stay_zero() -> None:
     values = np.zeros((4, 1, 9, 9), np.float32)
     assert not multitemporal_filter(values, np.ones((4, 9, 9), bool), 2).any()
 
 
 @pytest.mark.parametrize("dates", [5, 30])
-def test_speckle_falls_as_theory_says(dates: int) -> None:
+def test_speckle_reduction_agrees_with_theory(dates: int) -> None:
     # To first order, with windows of W pixels, M dates and L looks, the squared coefficient of variation of a
-    # homogeneous area is (1 / W + (1 - 1 / W) / M) / L: the local mean's own, and that of the mean of M ratios.
+    # homogeneous area is (1 / W + (1 - 1 / W) / M) / L: that of the local mean, and that of the mean of M ratios.
     rng = np.random.default_rng(4)
     levels = rng.uniform(0.02, 0.2, dates)[:, None, None, None]
     values = (levels * rng.gamma(LOOKS, 1 / LOOKS, (dates, 1, 200, 200))).astype(np.float32)
@@ -77,8 +77,8 @@ def test_speckle_falls_as_theory_says(dates: int) -> None:
 
 
 def test_edges_between_fields_are_kept() -> None:
-    # A bright field beside a dark one on all dates: what a window of 5 x 5 alone would smear over four pixels stays
-    # a step, since the ratios to the local means know it.
+    # A bright field next to a dark one on all dates: a 5 x 5 mean would blur the edge over four pixels. The ratios to
+    # the local means preserve it.
     rng = np.random.default_rng(5)
     level = np.where(np.arange(100) < 50, 0.02, 0.2)
     values = (level * rng.gamma(LOOKS, 1 / LOOKS, (40, 1, 100, 100))).astype(np.float32)
@@ -86,7 +86,7 @@ def test_edges_between_fields_are_kept() -> None:
     np.testing.assert_allclose(filtered.mean(axis=(0, 1)), level, rtol=0.1)
 
 
-def test_what_happens_on_one_date_stays_on_it() -> None:
+def test_a_change_on_one_date_does_not_affect_other_dates() -> None:
     rng = np.random.default_rng(6)
     values = (0.05 * rng.gamma(LOOKS, 1 / LOOKS, (20, 1, 60, 60))).astype(np.float32)
     values[7, 0, 20:40, 20:40] *= 10.0
@@ -96,7 +96,7 @@ def test_what_happens_on_one_date_stays_on_it() -> None:
 
 
 @pytest.mark.parametrize("part", [np.s_[10:17, 5:40], np.s_[0:3, 0:9], np.s_[22:30, 30:41]])
-def test_a_part_with_its_margin_gives_the_same_bytes(part: tuple[slice, slice]) -> None:
+def test_a_block_with_its_margin_gives_the_same_bytes(part: tuple[slice, slice]) -> None:
     values, valid = series(7, 12, 2, (30, 41), 0.85)
     radius, (rows, cols) = 3, part
     top, left = max(0, rows.start - radius), max(0, cols.start - radius)

@@ -1,4 +1,4 @@
-"""The operations of expressions on pixels, against plain arithmetic of one pixel after the other."""
+"""Operations of expressions, compared with scalar arithmetic pixel by pixel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BANDS = ("red", "nir", "swir")
 
 
 def computed(text: str, *bands: list[float] | np.ndarray) -> np.ndarray:
-    """The result for one date with these values of the bands."""
+    """The result for one date with the given values of the bands."""
     values = np.array([bands], np.float32)
     out = np.full((1, values.shape[2]), np.nan, np.float32)
     evaluate(compile_expression(text, BANDS[: len(bands)]), values, out)
@@ -30,19 +30,19 @@ def computed(text: str, *bands: list[float] | np.ndarray) -> np.ndarray:
 # ---------------------------------------------------------------------------------- random expressions, pixel by pixel
 
 Value = float | None
-"""A number, or None for what has no value."""
+"""A number, or None for a missing value."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """An expression as text, and what it is of the bands of one pixel."""
+    """An expression as text, and as a function of the bands of one pixel."""
 
     text: str
     of: Callable[[list[float]], Value]
 
 
 def strict(function: Callable[..., float]) -> Callable[..., Value]:
-    """The function, without a value where an operand has none or the result is not finite."""
+    """The function, with None if an operand is None or the result is not finite."""
 
     def of(*operands: Value) -> Value:
         if None in operands:
@@ -84,7 +84,7 @@ MANY = {
     "sum": strict(lambda a, b, c: a + (b + c)),
     "avg": strict(lambda a, b, c: (a + (b + c)) / 3),
 }
-"""Operations whose results IEEE 754 prescribes to the last bit."""
+"""Operations whose results are exactly defined by IEEE 754."""
 
 
 def band_of(k: int) -> Drawn:
@@ -133,7 +133,7 @@ PIXELS = st.lists(st.lists(st.integers(-3, 10000), min_size=3, max_size=3), min_
 
 @settings(deadline=None, max_examples=400)
 @given(EXPRESSIONS, PIXELS)
-def test_equals_plain_arithmetic_to_the_last_bit(drawn: Drawn, pixels: list[list[int]]) -> None:
+def test_result_equals_scalar_arithmetic_bit_for_bit(drawn: Drawn, pixels: list[list[int]]) -> None:
     found = computed(drawn.text, *np.array(pixels).T)
     expected = [drawn.of([float(v) for v in pixel]) for pixel in pixels]
     with np.errstate(over="ignore"):
@@ -155,7 +155,7 @@ SUMS = st.recursive(
 
 @settings(deadline=None, max_examples=300)
 @given(SUMS, st.lists(st.integers(1, 9), min_size=3, max_size=3))
-def test_what_binds_more_is_done_first_as_python_does(text: str, pixel: list[int]) -> None:
+def test_precedence_is_that_of_python(text: str, pixel: list[int]) -> None:
     text = f"b1+{text}"
     names = {f"b{k}": np.float64(value) for k, value in enumerate(pixel, 1)}
     try:
@@ -168,7 +168,7 @@ def test_what_binds_more_is_done_first_as_python_does(text: str, pixel: list[int
     assert computed(text, *([v] for v in pixel))[0] == pytest.approx(expected, rel=1e-5, abs=1e-5)
 
 
-# ------------------------------------------------------------------------------------------------------- known answers
+# ------------------------------------------------------------------------------------------------------- worked values
 
 PIXEL = [[400.0], [1600.0], [2500.0]]
 
@@ -270,7 +270,7 @@ def test_functions_and_their_inverses(text: str) -> None:
         "(red / 0) ^ 2",
     ],
 )
-def test_what_has_no_finite_value_is_missing(text: str) -> None:
+def test_results_that_are_not_finite_are_missing(text: str) -> None:
     assert computed(text, *PIXEL)[0] == MISSING
 
 
@@ -283,21 +283,21 @@ def test_what_has_no_finite_value_is_missing(text: str) -> None:
         ("red == 400 || red / 0", 1),
     ],
 )
-def test_what_is_not_needed_need_not_have_a_value(text: str, expected: float) -> None:
+def test_operands_that_are_not_needed_may_be_undefined(text: str, expected: float) -> None:
     assert computed(text, *PIXEL)[0] == expected
 
 
-def test_nan_in_a_band_that_is_used_is_missing() -> None:
+def test_nan_in_a_used_band_gives_missing() -> None:
     assert computed("red + nir", [np.nan, 1.0, 1.0], [1.0, np.nan, 1.0]).tolist() == [MISSING, MISSING, 2]
     assert computed("red + 1", [1.0], [np.nan]).tolist() == [2]
 
 
-def test_an_infinite_value_of_a_band_is_missing() -> None:
+def test_an_infinite_band_value_gives_missing() -> None:
     assert computed("atan(red)", [np.inf, -np.inf, 1.0])[:2].tolist() == [MISSING, MISSING]
     assert computed("red > 3 ? 1 : 0", [np.inf, 4.0]).tolist() == [MISSING, 1]
 
 
-def test_long_rows_and_all_dates_are_done_whole() -> None:
+def test_rows_longer_than_a_chunk_and_all_dates_are_complete() -> None:
     rng = np.random.default_rng(0)
     values = rng.integers(1, 9000, (3, 2, 5001)).astype(np.float32)
     out = np.empty((3, 5001), np.float32)
@@ -306,7 +306,7 @@ def test_long_rows_and_all_dates_are_done_whole() -> None:
     assert np.allclose(out, np.where(np.log(a) * b > 20000, a, np.sqrt(b)), rtol=1e-6)
 
 
-def test_a_part_of_the_pixels_gives_the_same_as_all() -> None:
+def test_a_subset_of_the_pixels_gives_the_same_values() -> None:
     rng = np.random.default_rng(1)
     values = rng.normal(0, 3, (2, 2, 4000)).astype(np.float32)
     program = compile_expression("sin(b1) ^ b2 + exp(b1) / log(b2)", BANDS[:2])
@@ -316,11 +316,11 @@ def test_a_part_of_the_pixels_gives_the_same_as_all() -> None:
     assert np.array_equal(part, whole[:, 777:2277])
 
 
-def test_no_pixels_no_values() -> None:
+def test_without_pixels_there_are_no_values() -> None:
     assert computed("red + 1", []).shape == (0,)
 
 
-def test_every_function_has_a_known_answer_above() -> None:
-    """A function added without a known answer makes this fail."""
+def test_every_function_has_a_worked_value() -> None:
+    """Fails if a function is added without a worked value."""
     known = set(re.findall(r"(\w+)\(", " ".join([*INVERSES, *(text for text, _ in WORKED)])))
     assert set(FUNCTIONS) - known == set()

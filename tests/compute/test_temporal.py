@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iota2.compute.temporal import CHUNK, gapfill
+from iota2.compute.temporal import CHUNK_PIXELS, gapfill
 
 
 def series(
     seed: int, times: int, bands: int, space: tuple[int, int], share: float, *, dtype: str = "int16"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Random values with where they are valid; what is not valid is a trap."""
+    """Random values and their validity; invalid values are extreme."""
     rng = np.random.default_rng(seed)
     values = rng.integers(-500, 12000, (times, bands, *space)).astype(dtype)
     valid = rng.random((times, *space)) < share
@@ -22,7 +22,7 @@ def series(
 
 
 def slow(values: np.ndarray, valid: np.ndarray, days: np.ndarray, out_days: np.ndarray) -> np.ndarray:
-    """numpy.interp on the mean of the valid values of each day, pixel by pixel."""
+    """``numpy.interp`` of the means of the valid values of each day, pixel by pixel."""
     _, bands, height, width = values.shape
     out = np.zeros((len(out_days), bands, height, width))
     for y, x in np.ndindex(height, width):
@@ -43,7 +43,7 @@ def slow(values: np.ndarray, valid: np.ndarray, days: np.ndarray, out_days: np.n
     st.sampled_from(["int16", "float32"]),
     st.integers(0, 999),
 )
-def test_equals_numpy_interp_on_the_valid_dates(
+def test_result_equals_numpy_interp_on_the_valid_dates(
     days: list[int], out_days: list[int], share: float, dtype: str, seed: int
 ) -> None:
     values, valid = series(seed, len(days), 2, (3, 4), share, dtype=dtype)
@@ -67,7 +67,7 @@ def test_no_valid_date_gives_zero() -> None:
     assert (out[:, :, 1, 1] != 0).all()
 
 
-def test_two_products_of_one_day_count_as_their_mean_in_any_order() -> None:
+def test_two_products_of_one_day_give_their_mean_in_any_order() -> None:
     values = np.array([10, 20, 40, 60], "int16").reshape(4, 1, 1, 1)
     days, out_days = np.array([1, 3, 3, 5]), np.array([2, 3, 4])
     valid = np.ones((4, 1, 1), bool)
@@ -84,7 +84,7 @@ def test_interpolation_crosses_a_leap_day() -> None:
     assert gapfill(values, np.ones((2, 1, 1), bool), days, leap).item() == 50
 
 
-def test_one_date_and_no_date() -> None:
+def test_a_single_date_and_no_date() -> None:
     one = gapfill(np.full((1, 1, 2, 2), 8, "int16"), np.ones((1, 2, 2), bool), np.array([5]), np.array([1, 5, 9]))
     assert (one == 8).all()
     none = np.zeros((0, 3, 2, 2), "int16")
@@ -101,8 +101,8 @@ def test_an_empty_block_stays_empty(space: tuple[int, int]) -> None:
     assert gapfill(*filled, np.arange(3), np.array([], int)).shape == (0, 2, 2, 2)
 
 
-def test_chunks_leave_no_trace() -> None:
-    values, valid = series(3, 6, 2, (3, CHUNK - 7), 0.3)
+def test_chunks_do_not_change_the_result() -> None:
+    values, valid = series(3, 6, 2, (3, CHUNK_PIXELS - 7), 0.3)
     days, out_days = np.array([1, 4, 4, 8, 9, 30]), np.arange(0, 40, 7)
     whole = gapfill(values, valid, days, out_days)
     assert np.allclose(whole[..., ::97], slow(values[..., ::97], valid[..., ::97], days, out_days), atol=5e-3)
@@ -110,7 +110,7 @@ def test_chunks_leave_no_trace() -> None:
     assert np.array_equal(part, whole[:, :, 1:, 5:900])
 
 
-def test_writes_straight_into_a_part_of_a_larger_array() -> None:
+def test_output_may_be_a_view_of_a_larger_array() -> None:
     values, valid = series(5, 6, 2, (3, 4), 0.6)
     days, out_days = np.arange(6), np.array([1, 3, 8])
     expected = gapfill(values, valid, days, out_days)
@@ -122,13 +122,13 @@ def test_writes_straight_into_a_part_of_a_larger_array() -> None:
     assert (large[:, 1::2] == 77).all()
 
 
-def test_what_does_not_fit_is_refused() -> None:
+def test_inconsistent_arguments_are_rejected() -> None:
     values, valid = series(0, 3, 1, (2, 2), 1.0)
     with pytest.raises(ValueError, match="must ascend"):
         gapfill(values, valid, np.array([1, 3, 2]), np.array([1]))
-    with pytest.raises(ValueError, match="do not fit"):
+    with pytest.raises(ValueError, match="inconsistent: values"):
         gapfill(values, valid[:2], np.arange(3), np.array([1]))
-    with pytest.raises(ValueError, match="do not fit"):
+    with pytest.raises(ValueError, match="inconsistent: values"):
         gapfill(values, valid.astype("uint8"), np.arange(3), np.array([1]))
     with pytest.raises(ValueError, match="expected"):
         gapfill(values, valid, np.arange(3), np.array([1]), out=np.zeros((1, 1, 2, 2)))

@@ -1,4 +1,4 @@
-"""The forest kernel against scikit-learn's own prediction and a slow walk; unsound arrays are refused."""
+"""The forest kernel compared with scikit-learn and with a slow evaluation; invalid arrays are rejected."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ STUMP = {
     "column": np.array([0, 0, 1], np.uint32),
     "share": np.array([1, 0.25, 0.75]),
 }
-"""At most 0.5: surely class 0; more: class 1 with 0.75."""
+"""Up to 0.5: class 0 with probability 1; above: class 1 with probability 0.75."""
 
 
 KINDS = {
@@ -49,7 +49,7 @@ BOOSTED = [kind for kind in KINDS if "boosting" in kind]
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread():
-    """Boosting on histograms waits for its threads in loops, which on a busy machine take all the time."""
+    """Limit histogram boosting to one thread: its threads wait actively, which is slow on a busy machine."""
     with threadpool_limits(1):
         yield
 
@@ -58,13 +58,13 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def trained(seed=0, *, kind="random forest", samples, features, classes, trees=5, grid=0, weighted=False, **options):
-    """A forest of scikit-learn, and pixels (feature, pixel) to ask it about, many of them on its thresholds."""
+    """A forest of scikit-learn, and pixels (feature, pixel), many of them equal to its thresholds."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(samples, features)).astype(np.float32)
     if grid:  # few distinct values: many equal ones on each side of a threshold
         x = np.round(x * grid) / np.float32(grid)
     y = rng.integers(0, classes, samples)
-    if kind in BOOSTED:  # which wants at least two classes
+    if kind in BOOSTED:  # needs at least two classes
         y = rng.permutation(np.arange(samples) % classes)
     options = {"max_iter" if kind == "boosting on histograms" else "n_estimators": trees, **options}
     if kind == "boosting on histograms":
@@ -75,7 +75,7 @@ def trained(seed=0, *, kind="random forest", samples, features, classes, trees=5
 
 
 def near_thresholds(forest: Forest, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The pixels, and as many with one feature on a threshold of the forest or on the next value above it."""
+    """The pixels, and copies with one feature equal to a threshold of the forest or to the next value above it."""
     pixels = pixels.astype(np.float32)
     tested = np.flatnonzero(forest.feature < forest.n_features)
     if not tested.size:
@@ -96,7 +96,7 @@ def assert_equal_to_trainer(trainer, pixels: np.ndarray) -> None:
         np.testing.assert_array_equal(found, expected)
     ours, theirs = found.argmax(axis=1), np.searchsorted(trainer.classes_, trainer.predict(pixels.T))
     pixel = np.arange(len(found))
-    np.testing.assert_allclose(found[pixel, ours], found[pixel, theirs], rtol=0, atol=1e-15)  # the same, but for ties
+    np.testing.assert_allclose(found[pixel, ours], found[pixel, theirs], rtol=0, atol=1e-15)  # equal except for ties
 
 
 @settings(max_examples=60, deadline=None)
@@ -115,7 +115,7 @@ def assert_equal_to_trainer(trainer, pixels: np.ndarray) -> None:
         }
     ),
 )
-def test_forests_say_what_their_trainer_says(seed, case):
+def test_forests_predict_like_scikit_learn(seed, case):
     assert_equal_to_trainer(*trained(seed, **case))
 
 
@@ -132,12 +132,12 @@ def test_forests_say_what_their_trainer_says(seed, case):
     ],
     ids=["one tree", "one feature, two classes", "300 classes", "700 features", "stumps", "ties"],
 )
-def test_extreme_forests_say_what_their_trainer_says(kind, case):
+def test_extreme_forests_predict_like_scikit_learn(kind, case):
     assert_equal_to_trainer(*trained(kind=kind, **case))
 
 
 @every_kind
-def test_trees_of_one_leaf_say_what_their_trainer_says(kind):
+def test_trees_of_one_leaf_predict_like_scikit_learn(kind):
     y = np.arange(40) % 3
     trainer = KINDS[kind](random_state=0).fit(np.ones((40, 2), np.float32), y)
     assert flatten(trainer).depth == 0
@@ -150,14 +150,14 @@ def test_trees_of_one_leaf_say_what_their_trainer_says(kind):
     [{"samples": 50, "features": 3, "classes": 1}, {"samples": 1, "features": 3, "classes": 4}],
     ids=["one class", "one sample"],
 )
-def test_one_class_is_enough_for_a_mean(kind, case):
+def test_a_single_class_is_sufficient_for_the_link_mean(kind, case):
     trainer, pixels = trained(kind=kind, **case)
     assert_equal_to_trainer(trainer, pixels)
     assert (flatten(trainer).probabilities(pixels) == 1).all()
 
 
 @pytest.mark.parametrize("options", [{"loss": "exponential"}, {"init": "zero"}, {"subsample": 0.5}], ids=str)
-def test_boosting_with_options_says_what_its_trainer_says(options):
+def test_boosting_with_options_predicts_like_scikit_learn(options):
     assert_equal_to_trainer(*trained(kind="gradient boosting", samples=300, features=4, classes=2, **options))
 
 
@@ -168,7 +168,7 @@ def test_boosting_of_two_classes_has_one_score():
         assert (three.n_classes, three.n_scores, three.link, len(three.roots)) == (3, 3, "softmax", 12)
 
 
-def test_a_deeper_score_than_numbers_hold_is_still_a_probability():
+def test_extreme_scores_give_probabilities():
     far = Forest(**{**STUMP, "link": "softmax", "initial": np.zeros(2), "share": np.array([1e30, -1e30, 1e30])})
     np.testing.assert_array_equal(far.probabilities(np.array([[0, 1]], np.float32)), [[1, 0], [0, 1]])
 
@@ -183,13 +183,13 @@ def test_a_deeper_score_than_numbers_hold_is_still_a_probability():
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_the_arrays_cannot_say_is_refused(trainer, said):
+def test_forests_that_cannot_be_converted_are_rejected(trainer, said):
     x = np.arange(80.0).reshape(40, 2) % 7
     with pytest.raises(ModelError, match=said):
         flatten(trainer.fit(x, np.arange(40) % 2))
 
 
-def test_several_outputs_and_boosting_of_one_class_are_refused():
+def test_several_outputs_and_boosting_of_one_class_are_rejected():
     x = np.arange(80.0).reshape(40, 2)
     with pytest.raises(ModelError, match="2 outputs"):
         flatten(RandomForestClassifier(2).fit(x, np.arange(80).reshape(40, 2) % 2))
@@ -197,7 +197,7 @@ def test_several_outputs_and_boosting_of_one_class_are_refused():
         flatten(HistGradientBoostingClassifier(max_iter=2).fit(x, np.ones(40)))
 
 
-def test_a_deep_tree_is_walked_to_its_end():
+def test_a_deep_tree_is_evaluated_completely():
     chain = chain_forest(depth=1000)
     assert chain.depth == 1000
     pixels = np.linspace(-1, 1001, 2500, dtype=np.float32)[None, :]
@@ -206,8 +206,8 @@ def test_a_deep_tree_is_walked_to_its_end():
 
 
 @every_kind
-def test_trained_forests_of_depth_40_say_what_their_trainer_says(kind):
-    """The best split takes one value off the end."""
+def test_trained_forests_of_depth_40_predict_like_scikit_learn(kind):
+    """Data for which the best split always separates a single value."""
     values = np.arange(120)
     x = (values[:, None] * 10.0).astype(np.float32)
     if kind == "random forest":
@@ -227,7 +227,7 @@ def test_trained_forests_of_depth_40_say_what_their_trainer_says(kind):
 
 
 def chain_forest(depth: int) -> Forest:
-    """One tree whose left child is always a leaf: value v ends at test ceil(v), and class is its parity."""
+    """One tree whose left children are leaves: value v ends at test ceil(v), whose parity is the class."""
     n = 2 * depth + 1
     inner = np.arange(n) % 2 == 0
     inner[-1] = False
@@ -246,13 +246,13 @@ def chain_forest(depth: int) -> Forest:
     )
 
 
-def test_depth_is_the_trainers():
+def test_depth_equals_that_of_scikit_learn():
     trainer, _ = trained(samples=500, features=5, classes=4)
     assert flatten(trainer).depth == max(tree.get_depth() for tree in trainer.estimators_)
 
 
 @given(st.lists(st.floats(-1e30, 1e30), min_size=1), st.integers(0, 2**32 - 1))
-def test_a_rounded_threshold_sorts_every_float32_alike(thresholds, bits):
+def test_rounded_thresholds_split_every_float32_identically(thresholds, bits):
     exact = np.array(thresholds)
     rounded = round_down(exact)
     near = [np.nextafter(rounded, np.float32(side)) for side in (-np.inf, np.inf)]
@@ -260,7 +260,7 @@ def test_a_rounded_threshold_sorts_every_float32_alike(thresholds, bits):
         np.testing.assert_array_equal(value <= rounded, value.astype(np.float64) <= exact)
 
 
-def test_a_value_on_the_threshold_goes_left_and_infinities_go_to_their_sides():
+def test_a_value_equal_to_the_threshold_goes_left_and_infinities_are_compared():
     pixels = np.array([[0.5, np.nextafter(np.float32(0.5), np.float32(1)), -np.inf, np.inf]], np.float32)
     np.testing.assert_array_equal(Forest(**STUMP).probabilities(pixels)[:, 1], [0, 0.75, 0, 0.75])
 
@@ -273,7 +273,7 @@ def test_the_result_of_a_pixel_does_not_depend_on_its_neighbours():
         np.testing.assert_array_equal(forest.probabilities(pixels[:, 7 : 7 + count]), whole[7 : 7 + count])
 
 
-def test_more_pixels_than_a_tile_holds():
+def test_pixels_of_several_tiles_are_complete():
     pixels = np.random.default_rng(0).random((1, 3 * _tile_pixels(1) + 5), np.float32)
     found = Forest(**STUMP).probabilities(pixels)
     np.testing.assert_array_equal(found[:, 1], np.where(pixels[0] > 0.5, 0.75, 0))
@@ -293,7 +293,7 @@ def test_many_features_and_nodes_use_wide_indices():
     np.testing.assert_array_equal(nodes["split"] & np.uint64(2**bits - 1), wide.feature)
 
 
-def test_wide_nodes_say_what_narrow_ones_say():
+def test_wide_and_narrow_nodes_give_the_same_result():
     trainer, pixels = trained(samples=60, features=4, classes=3)
     forest, wide = flatten(trainer), flatten(trainer)
     nodes, bits = wide._packed
@@ -306,12 +306,12 @@ FOREST = flatten(trained(samples=100, features=6, classes=4)[0])
 PIXELS = np.random.default_rng(1).normal(size=(6, 406)).astype(np.float32)
 
 
-def test_no_pixels_give_an_empty_array():
+def test_without_pixels_the_result_is_empty():
     assert Forest(**STUMP).probabilities(np.empty((1, 0), np.float32)).shape == (0, 2)
 
 
 @every_kind
-def test_missing_values_are_refused_and_located(kind):
+def test_missing_values_are_rejected_with_their_feature(kind):
     trainer, pixels = trained(kind=kind, samples=30, features=5, classes=2)
     pixels = pixels[:, :203]
     pixels[3, [2, 202]] = np.nan
@@ -324,15 +324,15 @@ def test_missing_values_are_refused_and_located(kind):
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(0, 405), max_size=400), st.integers(0, 405), st.integers(0, 405))
-def test_pixels_are_read_where_they_lie(positions, first, last):
-    """Any positions, and runs of them, which the kernel reads in another way."""
+def test_any_positions_give_the_same_as_all_pixels(positions, first, last):
+    """For arbitrary and for consecutive positions, which the kernel reads differently."""
     at = np.array([*range(first, last), *positions], np.int64)
     np.testing.assert_array_equal(FOREST.probabilities(PIXELS, at), FOREST.probabilities(PIXELS[:, at]))
 
 
 @pytest.mark.parametrize("at", [[0, 406], [-1, 3]])
-def test_positions_outside_the_features_are_refused(at):
-    with pytest.raises(ValueError, match=r"positions from -?\d+ to \d+ in features of 406 pixels"):
+def test_positions_out_of_range_are_rejected(at):
+    with pytest.raises(ValueError, match=r"positions -?\d+ to \d+ are outside the 406 pixels"):
         FOREST.probabilities(PIXELS, np.array(at))
 
 
@@ -346,8 +346,8 @@ def test_the_features_of_a_block_are_not_copied():
     assert peak < 200_000
 
 
-def test_another_number_of_features_is_refused():
-    with pytest.raises(ValueError, match="forest of 1 features"):
+def test_a_wrong_number_of_features_is_rejected():
+    with pytest.raises(ValueError, match=r"the forest expects \(1, pixels\)"):
         Forest(**STUMP).probabilities(np.zeros((2, 4), np.float32))
 
 
@@ -358,29 +358,29 @@ def test_another_number_of_features_is_refused():
         ("roots", [], "roots"),
         ("roots", [1], "roots"),
         ("roots", [0, 0], "ascend"),
-        ("feature", [2, 1, 1], "feature outside"),
-        ("feature", [0, 0, 1], "child outside"),
-        ("child", [0, 1, 2], "child outside"),
-        ("child", [2, 1, 2], "child outside"),
-        ("child", [2**32 - 1, 1, 2], "child outside"),
-        ("child", [1, 0, 2], "leads elsewhere"),
-        ("threshold", [0.5, 0, 2], "without a row"),
-        ("threshold", [0.5, 0, -1], "without a row"),
-        ("threshold", [0.5, 0, 0.5], "without a row"),
-        ("threshold", [0.5, 0, np.nan], "without a row"),
-        ("threshold", [0.5, 0, np.inf], "without a row"),
+        ("feature", [2, 1, 1], "feature number is out of range"),
+        ("feature", [0, 0, 1], "child is outside"),
+        ("child", [0, 1, 2], "child is outside"),
+        ("child", [2, 1, 2], "child is outside"),
+        ("child", [2**32 - 1, 1, 2], "child is outside"),
+        ("child", [1, 0, 2], "leaf is not its own child"),
+        ("threshold", [0.5, 0, 2], "refers to no row"),
+        ("threshold", [0.5, 0, -1], "refers to no row"),
+        ("threshold", [0.5, 0, 0.5], "refers to no row"),
+        ("threshold", [0.5, 0, np.nan], "refers to no row"),
+        ("threshold", [0.5, 0, np.inf], "refers to no row"),
         ("threshold", [0.5, 0], "differ in length"),
         ("starts", [0, 1, 4], "starts"),
         ("starts", [0, 3, 1], "starts"),
-        ("starts", [], "without a row"),
-        ("column", [0, 0, 2], "class outside"),
+        ("starts", [], "refers to no row"),
+        ("column", [0, 0, 2], "score number is out of range"),
         ("column", [0, 0], "differ in length"),
-        ("share", [1, 0.5, np.nan], "share outside"),
-        ("share", [1, 0.5, 1.5], "share outside"),
+        ("share", [1, 0.5, np.nan], "share is outside"),
+        ("share", [1, 0.5, 1.5], "share is outside"),
         ("initial", [0, 0], "2 initial scores for the link mean"),
     ],
 )
-def test_unsound_arrays_are_refused(field, values, problem):
+def test_invalid_arrays_are_rejected(field, values, problem):
     with pytest.raises(ValueError, match=problem):
         Forest(**{**STUMP, field: np.array(values, STUMP.get(field, np.zeros(0)).dtype)})
 
@@ -391,28 +391,28 @@ def test_unsound_arrays_are_refused(field, values, problem):
         ({"link": "square"}, "link 'square', expected mean, softmax, sigmoid"),
         ({"link": "softmax"}, "0 initial scores"),
         ({"link": "softmax", "initial": np.zeros(1)}, "1 initial scores"),
-        ({"link": "softmax", "initial": np.array([0, np.nan])}, "no sound number"),
-        ({"link": "softmax", "initial": np.zeros(2), "share": np.array([1, 2, -np.inf])}, "share outside"),
-        ({"link": "softmax", "initial": np.zeros(2), "share": np.array([1, 2, np.nan])}, "share outside"),
-        ({"link": "sigmoid", "initial": np.zeros(1)}, "class outside"),
+        ({"link": "softmax", "initial": np.array([0, np.nan])}, "initial score is NaN"),
+        ({"link": "softmax", "initial": np.zeros(2), "share": np.array([1, 2, -np.inf])}, "share is outside"),
+        ({"link": "softmax", "initial": np.zeros(2), "share": np.array([1, 2, np.nan])}, "share is outside"),
+        ({"link": "sigmoid", "initial": np.zeros(1)}, "score number is out of range"),
         ({"link": "sigmoid", "initial": np.zeros(1), "n_classes": 3}, "sigmoid of 3 classes"),
     ],
 )
-def test_unsound_boosting_is_refused(changes, problem):
+def test_invalid_boosting_is_rejected(changes, problem):
     with pytest.raises(ValueError, match=problem):
         Forest(**{**STUMP, **changes})
 
 
 @pytest.mark.parametrize("field", ["roots", "feature", "threshold", "child", "starts", "column", "share"])
-def test_arrays_of_another_type_are_refused(field):
+def test_arrays_of_a_wrong_type_are_rejected(field):
     with pytest.raises(ValueError, match=field):
         Forest(**{**STUMP, field: STUMP[field].astype(np.int64)})
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.data())
-def test_whatever_is_accepted_ends_in_a_leaf(data):
-    """Random arrays either are refused or are walked by a slow, checking walk without leaving the arrays."""
+def test_accepted_arrays_always_end_in_a_leaf(data):
+    """Random arrays are either rejected, or a slow evaluation with index checks ends in a leaf."""
     n = data.draw(st.integers(1, 7))
     small = st.integers(0, n)
     forest = {

@@ -1,4 +1,4 @@
-"""Validation pixels by polygon: parts add up, and are what they say."""
+"""Validation pixels by polygon: counts, subsets and distances."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iota2.compute.accuracy import confusion_matrix
-from iota2.compute.neighbours import nearest_of_class
+from iota2.compute.neighbours import nearest_learning_distances
 from iota2.compute.polygons import squares_touch
-from iota2.compute.validation import added, confusion_of, count_pixels, part_of, validated, with_distances
+from iota2.compute.validation import (
+    confusion_of,
+    count_pixels,
+    subset_of,
+    sum_counts,
+    validation_accuracy,
+    with_distances,
+)
 from iota2.core.tables import PolygonCounts
 from iota2.io.tables.polygon_counts import parse_polygon_counts_csv, polygon_counts_csv
 
@@ -22,7 +29,7 @@ pixels = st.lists(
 
 
 def counted(given: list[tuple[int, int, bool]]) -> PolygonCounts:
-    """Counts of pixels (polygon, produced, edge); the reference follows from the polygon."""
+    """Counts of pixels given as (polygon, produced, edge); the reference class follows from the polygon."""
     polygon, produced, edge = np.array(given, dtype=np.int64).reshape(-1, 3).T
     return count_pixels(polygon, np.array(LABELS)[polygon % 3], produced, edge)
 
@@ -33,7 +40,7 @@ def same(one: PolygonCounts, other: PolygonCounts) -> bool:
 
 
 @given(pixels)
-def test_the_matrix_of_the_counts_is_that_of_the_pixels(given):
+def test_matrix_from_counts_equals_matrix_from_pixels(given):
     counts = counted(given)
     polygon, produced, _ = np.array(given, dtype=np.int64).reshape(-1, 3).T
     found, expected = confusion_of(counts, LABELS), confusion_matrix(np.array(LABELS)[polygon % 3], produced, LABELS)
@@ -42,58 +49,58 @@ def test_the_matrix_of_the_counts_is_that_of_the_pixels(given):
 
 
 @given(pixels, st.integers(0, 60))
-def test_counts_of_parts_add_up_to_those_of_the_whole(given, cut):
-    assert same(added([counted(given[:cut]), counted(given[cut:])]), counted(given))
-    assert len(added([])) == 0
+def test_sum_of_partial_counts_equals_the_counts_of_all(given, cut):
+    assert same(sum_counts([counted(given[:cut]), counted(given[cut:])]), counted(given))
+    assert len(sum_counts([])) == 0
 
 
 @given(pixels, st.lists(st.one_of(st.none(), st.floats(0, 1e6)), min_size=6, max_size=6))
-def test_a_table_of_counts_is_read_back(given, distances):
+def test_a_written_table_of_counts_is_read_back(given, distances):
     known = {k: round(metres, 3) for k, metres in enumerate(distances) if metres is not None}
     written = with_distances(counted(given), known)
     assert same(parse_polygon_counts_csv(polygon_counts_csv(written), "a.csv"), written)
 
 
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "originfid,reference,produced,edge,pixels,distance\n1,2,3\n"])
-def test_what_is_no_table_of_counts_is_refused_by_name(text):
+def test_an_invalid_table_of_counts_is_rejected_with_its_name(text):
     with pytest.raises(ValueError, match=r"a\.csv is no table of validation pixels"):
         parse_polygon_counts_csv(text, "a.csv")
 
 
-def test_parts_hold_the_pixels_that_they_say():
+def test_subsets_contain_the_expected_pixels():
     counts = with_distances(
         counted([(0, 3, True), (0, 3, False), (1, 11, False), (2, 3, True), (2, 12, False), (3, 0, False)]),
         {0: 0.0, 1: 100.0, 2: 100.001},
     )
-    assert part_of(counts, "all").pixels.sum() == 6
-    assert part_of(counts, "inner").pixels.sum() == 4
-    assert set(part_of(counts, "apart").polygon) == {2, 3}  # nothing learns near 3
-    found = validated({0: counts}, LABELS)
+    assert subset_of(counts, "all").pixels.sum() == 6
+    assert subset_of(counts, "inner").pixels.sum() == 4
+    assert set(subset_of(counts, "apart").polygon) == {2, 3}  # no learning polygon is near 3
+    found = validation_accuracy({0: counts}, LABELS)
     assert found.near.tolist() == [1, 1, 0]
-    assert found.parts["apart"].polygons.tolist() == [1, 0, 1]
-    assert found.parts["all"].summary.overall_accuracy.mean == pytest.approx(4 / 5)
-    assert found.parts["inner"].summary.overall_accuracy.mean == 1
-    assert found.parts["apart"].summary.overall_accuracy.mean == 0.5
-    assert found.parts["all"].pixels.tolist() == [3, 1, 2]
+    assert found.subsets["apart"].polygons.tolist() == [1, 0, 1]
+    assert found.subsets["all"].summary.overall_accuracy.mean == pytest.approx(4 / 5)
+    assert found.subsets["inner"].summary.overall_accuracy.mean == 1
+    assert found.subsets["apart"].summary.overall_accuracy.mean == 0.5
+    assert found.subsets["all"].pixels.tolist() == [3, 1, 2]
     assert found.intervals is not None
 
 
-def test_parts_are_means_over_seeds_and_several_seeds_have_no_interval_over_polygons():
+def test_subsets_are_means_over_seeds_and_several_seeds_have_no_polygon_intervals():
     first = with_distances(counted([(0, 3, False), (1, 11, False)]), {0: 5.0})
-    found = validated({0: first, 1: counted([(0, 11, False)])}, LABELS)
+    found = validation_accuracy({0: first, 1: counted([(0, 11, False)])}, LABELS)
     assert found.intervals is None
     assert found.near.tolist() == [0.5, 0, 0]
-    assert found.parts["all"].polygons.tolist() == [1, 0.5, 0]
-    assert found.parts["all"].summary.overall_accuracy.mean == 0.5
+    assert found.subsets["all"].polygons.tolist() == [1, 0.5, 0]
+    assert found.subsets["all"].summary.overall_accuracy.mean == 0.5
 
 
-def test_without_any_polygon_apart_its_measures_are_undefined():
-    found = validated({0: with_distances(counted([(0, 3, False)]), {0: 5.0})}, LABELS)
-    assert np.isnan(found.parts["apart"].summary.overall_accuracy.mean)
-    assert found.parts["apart"].pixels.sum() == 0
+def test_without_distant_polygons_the_measures_of_apart_are_undefined():
+    found = validation_accuracy({0: with_distances(counted([(0, 3, False)]), {0: 5.0})}, LABELS)
+    assert np.isnan(found.subsets["apart"].summary.overall_accuracy.mean)
+    assert found.subsets["apart"].pixels.sum() == 0
 
 
-def test_squares_that_meet_the_edge_of_a_polygon_touch_it():
+def test_squares_touch_detects_intersections_with_the_outline():
     ring = shapely.boundary(shapely.box(0, 0, 45, 45).difference(shapely.box(18, 18, 22, 22)))
     col, row = (values.ravel() for values in np.meshgrid(np.arange(5), np.arange(5)))
     touch = squares_touch(ring, 5.0 + 10 * col, 5.0 + 10 * row, (10, 10)).reshape(5, 5)
@@ -106,7 +113,7 @@ def test_squares_that_meet_the_edge_of_a_polygon_touch_it():
 def test_the_nearest_learning_polygon_of_the_class_is_found(given):
     polygons = np.array([shapely.box(50 * x, 0, 50 * x + 10, 10) for x, _, _ in given])
     labels, side = np.array([label for _, label, _ in given]), np.array([side for _, _, side in given])
-    found = nearest_of_class(polygons, labels, side == "l", side == "v")
+    found = nearest_learning_distances(polygons, labels, side == "l", side == "v")
     for k in range(len(given)):
         others = [polygons[k].distance(polygons[j]) for j in np.flatnonzero((side == "l") & (labels == labels[k]))]
         if side[k] == "v" and others:
@@ -116,4 +123,4 @@ def test_the_nearest_learning_polygon_of_the_class_is_found(given):
 
 def test_a_polygon_on_both_sides_is_its_own_neighbour():
     polygons, both = np.array([shapely.box(0, 0, 1, 1)]), np.array([True])
-    assert nearest_of_class(polygons, np.array([1]), both, both) == {0: 0.0}
+    assert nearest_learning_distances(polygons, np.array([1]), both, both) == {0: 0.0}

@@ -157,5 +157,5 @@ def test_a_real_image_that_is_displaced_is_found_to_lie_there(band: str, toleran
     windows = [(slice(*rows), slice(*cols)) for rows, cols in window_grid(red.shape)]
     pairs = [(view_of(red[at], clear[at]), view_of(image[at], shown[at])) for at in windows[::5]]
     found = translation([one for one, _ in pairs], [two for _, two in pairs], 3)
-    assert not found.refused
+    assert not found.rejected
     assert (found.right, found.down) == pytest.approx((0.4, -0.7), abs=tolerance)

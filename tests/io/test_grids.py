@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 
-from iota2.compute.placement import reached
+from iota2.compute.placement import source_windows
 from iota2.core.grid import blocks, share_pixels
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorSpec
@@ -289,11 +289,11 @@ def test_grids_that_differ_by_rounding_are_one(tmp_path: Path) -> None:
         assert valid.all()
         np.testing.assert_array_equal(found, np.broadcast_to(values[4:35, 3:48], found.shape))
     assert share_pixels(GROUND, other)
-    (block,) = reached(GROUND, part, np.array([[7, 14, 11, 22]]), "cubic")
+    (block,) = source_windows(GROUND, part, np.array([[7, 14, 11, 22]]), "cubic")
     assert block.tolist() == [11, 18, 14, 25]
     for apart in (-5e-4, 5e-4):
         beside = GeoBox(GROUND.shape, GROUND.affine @ Affine.translation(apart, -apart), GROUND.crs)
-        (block,) = reached(GROUND, beside, np.array([[7, 14, 11, 22]]), "cubic")
+        (block,) = source_windows(GROUND, beside, np.array([[7, 14, 11, 22]]), "cubic")
         assert block.tolist() == [7, 14, 11, 22], "a pixel more may be a tile more to decode"
 
 

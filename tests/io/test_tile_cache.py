@@ -22,7 +22,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2.compute import stored_files as module
 from iota2.compute.block_shapes import block_shapes
-from iota2.compute.placement import KNOTS, placement, reached
+from iota2.compute.placement import KNOT_SPACING, placement, source_windows
 from iota2.compute.stored_files import piece_shape
 from iota2.core.grid import blocks, grown
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
@@ -299,8 +299,8 @@ def test_parts_beyond_what_was_foreseen_are_read_all_the_same(tmp_path: Path) ->
 )
 def test_what_blocks_reach_holds_what_they_read(source: GeoBox, kernel: str) -> None:
     parts = [block for shape in ((320, 448), (64, 64), (33, 21)) for block in blocks(TILE, GRID, shape)]
-    message = reached(source, GRID, np.array([(*block.rows, *block.cols) for block in parts]), kernel)
-    slack = 0 if source is GRID else 3 * KNOTS // 8
+    message = source_windows(source, GRID, np.array([(*block.rows, *block.cols) for block in parts]), kernel)
+    slack = 0 if source is GRID else 3 * KNOT_SPACING // 8
     for block, (top, bottom, left, right) in zip(parts, message.tolist(), strict=True):
         place = placement(source, GRID, block.rows, block.cols, kernel)
         if not place.inside.any():

@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from iota2.compute.validation import count_pixels, validated, with_distances
+from iota2.compute.validation import count_pixels, validation_accuracy, with_distances
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
 from iota2.report.results.page import Picture, ReportData, Series, render_report
@@ -143,7 +143,7 @@ def test_four_runs_show_student_intervals_within_what_is_possible():
 def test_validation_pixels_have_a_table_of_parts_and_of_classes():
     reference = np.repeat([1, 2], 6)
     counts = count_pixels(np.arange(12) // 2, reference, np.where(np.arange(12) % 3, reference, 1), np.arange(12) % 2)
-    found = validated({0: with_distances(counts, {0: 3.0})}, (1, 2, 3))
+    found = validation_accuracy({0: with_distances(counts, {0: 3.0})}, (1, 2, 3))
     page = Page(render_report(report(validated=found)))
     assert "1 of 6 validation polygons (17 %) lie within 100 m" in page.text
     assert "whose centre lies in a validation polygon" in page.text

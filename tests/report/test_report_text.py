@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from iota2.compute.accuracy import scores, summarise
-from iota2.compute.validation import Validated, confusion_of, count_pixels, validated, with_distances
+from iota2.compute.validation import ValidationAccuracy, confusion_of, count_pixels, validation_accuracy, with_distances
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
 from iota2.io.tables.confusions import confusion_csv, parse_confusion_csv
@@ -234,7 +234,7 @@ def test_metrics_are_plain_json_with_nulls(nomenclature):
 # ---------------------------------------------------------------------------------------- validation pixels
 
 
-def by_polygon(near: int = 30) -> tuple[dict[int, Confusion], Validated]:
+def by_polygon(near: int = 30) -> tuple[dict[int, Confusion], ValidationAccuracy]:
     """Forty polygons of two classes, ``near`` of them neighbours; pixels on edges are wrong more often."""
     polygon = np.repeat(np.arange(40), 10)
     edge = np.tile([True] * 4 + [False] * 6, 40)
@@ -242,7 +242,7 @@ def by_polygon(near: int = 30) -> tuple[dict[int, Confusion], Validated]:
     wrong = (edge & (polygon % 3 == 0)) | (polygon % 10 == 9)
     produced = np.where(wrong, LABELS[2], reference)
     counts = with_distances(count_pixels(polygon, reference, produced, edge), dict.fromkeys(range(near), 50.0))
-    return {0: confusion_of(counts, LABELS)}, validated({0: counts}, LABELS)
+    return {0: confusion_of(counts, LABELS)}, validation_accuracy({0: counts}, LABELS)
 
 
 def test_results_say_which_pixels_are_counted_and_what_parts_of_them_show(nomenclature):
@@ -257,7 +257,7 @@ def test_results_say_which_pixels_are_counted_and_what_parts_of_them_show(nomenc
         ("all", "all validation pixels"),
         ("inner", "without pixels that touch the edge of their polygon"),
     ):
-        summary = found.parts[part].summary
+        summary = found.subsets[part].summary
         measures = [f"{summary.overall_accuracy.mean:.3f}", f"{summary.kappa.mean:.3f}"]
         assert parts[about] == ["40", "400" if part == "all" else "240", *measures]
     assert parts["of polygons more than 100 m from every learning polygon of their class"][:2] == ["10", "100"]
@@ -280,7 +280,7 @@ def test_one_run_shows_its_interval_over_polygons_and_plain_numbers_in_the_table
     confusions, found = by_polygon()
     text = results_text(confusions, nomenclature, validated=found)
     low, high = found.intervals.overall_accuracy
-    assert f"\nOA : {found.parts['all'].summary.overall_accuracy.mean:.3f} [{low:.3f}, {high:.3f}]\n" in text
+    assert f"\nOA : {found.subsets['all'].summary.overall_accuracy.mean:.3f} [{low:.3f}, {high:.3f}]\n" in text
     table = [line for line in text.splitlines() if line.count("|") == 4]
     assert not any("[" in line for line in table)
     low, high = found.intervals.f_score[0]
@@ -308,7 +308,7 @@ def test_metrics_hold_parts_and_intervals(nomenclature):
     assert content["validation"]["near"] == [15, 15, 0]
     apart = content["validation"]["parts"]["apart"]
     assert (apart["polygons"], apart["pixels"]) == ([5, 5, 0], [50, 50, 0])
-    assert apart["seeds"][0]["confusion"] == found.parts["apart"].confusions[0].counts.tolist()
+    assert apart["seeds"][0]["confusion"] == found.subsets["apart"].confusions[0].counts.tolist()
     assert content["validation"]["parts"]["all"]["overall_accuracy"] == accuracy["mean"]
 
 
@@ -323,7 +323,7 @@ def test_a_bar_in_a_class_name_makes_no_column_after_the_table(nomenclature):
 
 def test_without_validation_polygons_the_accuracy_is_said_to_be_unknown(nomenclature):
     none = count_pixels(*(np.zeros(0, np.int64),) * 4)
-    found = validated({0: none}, LABELS)
+    found = validation_accuracy({0: none}, LABELS)
     text = results_text({0: confusion_of(none, LABELS)}, nomenclature, validated=found)
     assert "There is no validation polygon: the accuracy is unknown." in text
     assert "0 of 0" not in text

@@ -272,7 +272,7 @@ def test_images_too_small_to_be_aligned_are_reported(case: Case) -> None:
         message for message in texts_of(survey(load_config(case.configured(**given))).remarks) if "align" in message
     ]
     assert note == (
-        f"coregistration: Sentinel2, tile {WEST}: 64 x 64 pixels are too few to align: 96 x 96 are needed; its dates "
-        "are not moved."
+        f"coregistration: Sentinel2, tile {WEST}: 64 x 64 pixels are too few to align; at least 96 x 96 are needed; "
+        "its dates are not moved."
     )
     assert not [message for message in texts_of(found(case).remarks) if "align" in message]

@@ -167,7 +167,7 @@ def test_nodata_read_without_its_sign_is_refused(tmp_path: Path, hole: slice | t
         (lambda values: values // 100, "NIR median "),
         (lambda values: (values / 100).astype("float32"), "NIR median "),
         (lambda values: (values * 100.0).astype("float32"), "NIR median "),
-        (lambda values: np.full_like(values, 3300), "NIR all sampled pixels hold 3300"),
+        (lambda values: np.full_like(values, 3300), "NIR all sampled pixels are 3300"),
     ],
     ids=["hundredth", "percent", "hundredfold", "constant"],
 )
@@ -210,8 +210,8 @@ def test_bands_that_are_swapped_on_a_date_are_a_note(tmp_path: Path, pair: tuple
     first.write_bytes(second.read_bytes())
     second.write_bytes(content)
     (note,) = checked(tmp_path)
-    assert f"which is usual for {pair[0]}, as if they were swapped" in note
-    assert f"which is usual for {pair[1]}, as if they were swapped" in note
+    assert f"which is usual for {pair[0]}: they may be swapped" in note
+    assert f"which is usual for {pair[1]}: they may be swapped" in note
 
 
 def test_harvest_and_snow_are_no_matter(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_fractions_on_most_dates_are_refused_as_on_one(tmp_path: Path, wrong: tu
 def test_floats_whose_header_says_whole_numbers_are_refused(tmp_path: Path, kind: str) -> None:
     error = refusal(archive(tmp_path, {(2, "RED"): lambda values: values.astype("float32").view(kind)}))
     assert error.product == THIRD
-    assert "their median is 1.1" in str(error)
+    assert "the median is 1.1" in str(error)
 
 
 @pytest.mark.parametrize("void", [-9999, -32768, -999])

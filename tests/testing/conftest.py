@@ -1,4 +1,4 @@
-"""One small world, written once."""
+"""A small synthetic world, written once per session."""
 
 from __future__ import annotations
 

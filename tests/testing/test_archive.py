@@ -1,4 +1,4 @@
-"""The written archive: names, grids and masks as THEIA has them, and what the masks claim is so."""
+"""The written archive: names, grids and masks in THEIA format, and masks that agree with the images."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def invalid(product: Path) -> np.ndarray:
     return np.any([read(product, f"{mask}_R1") != 0 for mask in ("CLM", "EDG", "SAT")], axis=0)
 
 
-def test_products_are_named_as_theia_names_them(world, files):
+def test_product_names_are_those_of_theia(world, files):
     for tile in world.options.tiles:
         names = [PRODUCT.fullmatch(path.name) for path in products(files, tile)]
         assert all(name and name["tile"] == tile for name in names)
@@ -88,7 +88,7 @@ def test_a_20_m_pixel_is_the_mean_of_its_four_10_m_values(tmp_path):
         assert not invalid(product).any()
 
 
-def test_the_edge_of_the_orbit_is_without_data_and_nothing_else_is(world, files):
+def test_only_pixels_outside_the_orbit_have_no_data(world, files):
     edges = 0
     for tile in world.options.tiles:
         for product in products(files, tile):
@@ -101,7 +101,7 @@ def test_the_edge_of_the_orbit_is_without_data_and_nothing_else_is(world, files)
     assert edges >= 2
 
 
-def test_masks_cover_all_that_clouds_and_shadows_change(world, files):
+def test_masks_cover_all_pixels_changed_by_clouds_and_shadows(world, files):
     for tile in world.options.tiles:
         for day in world.dates(tile):
             sky = world.sky(day)
@@ -131,14 +131,14 @@ def test_some_pixels_are_saturated(world, files):
 
 
 @pytest.mark.parametrize("tile", ["T31TCJ", "T31TDJ"])
-def test_never_clear_is_what_the_written_masks_say(world, files, tile):
+def test_never_clear_agrees_with_the_written_masks(world, files, tile):
     expected = np.all([invalid(product) for product in products(files, tile)], axis=0)
     never = world.never_clear(tile)
     np.testing.assert_array_equal(never, expected)
     assert 0 < never.sum() < 0.2 * never.size
 
 
-def test_tiles_show_the_same_on_the_same_date(world, files):
+def test_tiles_are_equal_in_their_overlap_on_the_same_date(world, files):
     overlap = world.options.overlap
     common = sorted(set(world.dates("T31TCJ")) & set(world.dates("T31TDJ")))
     for day in common:
@@ -161,10 +161,10 @@ def test_same_options_same_bytes(tmp_path):
     assert hashlib.sha256(other.ground_truth.read_bytes()).hexdigest() != digests[0][str(name)]
 
 
-def test_class_tables_and_configuration_name_what_was_written(world, files):
+def test_class_tables_and_configuration_refer_to_the_written_files(world, files):
     names = dict(line.rsplit(":", 1) for line in files.nomenclature.read_text("utf-8").splitlines())
     colors = [line.split(" ") for line in files.colors.read_text("utf-8").splitlines()]
-    codes = {str(code) for code in world.ground.codes}
+    codes = {str(code) for code in world.landscape.codes}
     assert set(names.values()) == codes == {code for code, *_ in colors}
     assert names["prairie"] == "211"
     text = files.config.read_text("utf-8")
@@ -174,7 +174,7 @@ def test_class_tables_and_configuration_name_what_was_written(world, files):
     assert f"'{files.output}'" in text
 
 
-def test_a_forest_learns_the_world_from_gap_filled_series_but_not_without_errors(world):
+def test_a_forest_classifies_gap_filled_series_with_some_errors(world):
     rng = np.random.default_rng(0)
     truth, regions = world.truth(world.geobox), world.regions(world.geobox)
     x, y = filled_series(world), truth.ravel()
@@ -191,7 +191,7 @@ def test_a_forest_learns_the_world_from_gap_filled_series_but_not_without_errors
 
 
 def filled_series(world) -> np.ndarray:
-    """(pixel, feature): each band of the 10 m grid filled linearly over invalid dates, at the dates."""
+    """(pixel, feature): each 10 m band on each date, with linear gap filling."""
     days = np.array([day.timetuple().tm_yday for day in world.options.dates], float)
     skies = [world.sky(day) for day in world.options.dates]
     valid = np.array([~sky.invalid.ravel() for sky in skies]).T
@@ -206,7 +206,7 @@ def filled_series(world) -> np.ndarray:
 
 
 def polygon_of(world) -> np.ndarray:
-    """(pixel,) 1 + row of the reference polygon that holds the pixel, 0 for none."""
+    """(pixel,) 1 + row of the reference polygon that contains the pixel, 0 for none."""
     shapes = world.reference.to_crs("EPSG:32631").geometry
     burnt = rasterio.features.rasterize(
         zip(shapes, range(1, len(shapes) + 1), strict=True),
@@ -217,7 +217,7 @@ def polygon_of(world) -> np.ndarray:
     return burnt.ravel()
 
 
-def test_the_configuration_of_a_copied_demo_names_the_files_of_the_copy(tmp_path):
+def test_the_configuration_of_a_copied_demo_refers_to_the_copy(tmp_path):
     world = make_world(WorldOptions(size=64, overlap=16, classes=3, dates=DATES[:1]))
     files, as_written = write_demo(world, tmp_path / "demo")
     assert as_written

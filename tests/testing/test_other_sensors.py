@@ -1,4 +1,4 @@
-"""Landsat 8 and layers of the made-up world: what their files hold is what the world is."""
+"""Landsat 8 images and layers of the synthetic world agree with the world."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def read(path: Path) -> np.ndarray:
     return values
 
 
-def test_landsat_products_are_those_of_its_description(written: tuple[World, WorldFiles]) -> None:
+def test_landsat_products_match_the_sensor_description(written: tuple[World, WorldFiles]) -> None:
     world, files = written
     for tile in OPTIONS.tiles:
         scene, notes = scan_tile(builtin_specs()["Landsat8"], files.l8_path, tile)
@@ -49,7 +49,7 @@ def test_landsat_products_are_those_of_its_description(written: tuple[World, Wor
         assert grid.shape == (43, 43), "it covers the tile: 128 pixels of 10 m are 42 2/3 of 30 m"
 
 
-def test_a_30_m_pixel_is_the_mean_of_what_it_covers(tmp_path: Path) -> None:
+def test_a_30_m_pixel_is_the_mean_of_nine_10_m_pixels(tmp_path: Path) -> None:
     still = replace(OPTIONS, sensors=("Landsat8",), clouds=False, orbit_edge=False, noise=0.0)
     world = make_world(still)
     files = write_world(world, tmp_path)
@@ -64,7 +64,7 @@ def test_a_30_m_pixel_is_the_mean_of_what_it_covers(tmp_path: Path) -> None:
     assert not np.any(masks)
 
 
-def test_landsat_has_clouds_of_its_own_and_its_masks_cover_them(written: tuple[World, WorldFiles]) -> None:
+def test_landsat_clouds_are_independent_and_masked(written: tuple[World, WorldFiles]) -> None:
     world, files = written
     lost = []
     for day in landsat_dates(world):
@@ -81,7 +81,7 @@ def test_landsat_has_clouds_of_its_own_and_its_masks_cover_them(written: tuple[W
     assert not any(np.array_equal(one, other) for one in lost for other in others)
 
 
-def test_more_cover_loses_more_ground() -> None:
+def test_higher_cloud_cover_masks_more_pixels() -> None:
     clear, cloudy = (make_world(replace(OPTIONS, cover=cover)) for cover in (0.2, 0.6))
     for world_of in (
         lambda w: [w.sky(d) for d in OPTIONS.dates],
@@ -91,7 +91,7 @@ def test_more_cover_loses_more_ground() -> None:
         assert many > few + 0.2
 
 
-def test_layers_say_something_of_the_classes_and_not_all(written: tuple[World, WorldFiles]) -> None:
+def test_layers_separate_the_classes_only_partly(written: tuple[World, WorldFiles]) -> None:
     world, files = written
     with rasterio.open(files.user_feat_path / WEST / f"ALT_{WEST}.tif") as file:
         altitude, grid = file.read(1), GeoBox(file.shape, file.transform, str(file.crs))
@@ -110,7 +110,7 @@ def test_layers_say_something_of_the_classes_and_not_all(written: tuple[World, W
     assert lowest.max() > highest.min(), "classes overlap"
 
 
-def test_the_configuration_names_what_was_written(written: tuple[World, WorldFiles]) -> None:
+def test_the_configuration_refers_to_the_written_files(written: tuple[World, WorldFiles]) -> None:
     config = load_config(written[1].config)
     assert (config.chain.s2_path, config.chain.s1_path) == (None, None)
     assert config.chain.l8_path == written[1].l8_path
@@ -119,6 +119,6 @@ def test_the_configuration_names_what_was_written(written: tuple[World, WorldFil
     assert all(hasattr(written[1], path) for path in SENSOR_PATHS.values())
 
 
-def test_sensors_that_do_not_exist_are_refused() -> None:
+def test_unknown_sensors_are_rejected() -> None:
     with pytest.raises(ValueError, match=re.escape("sensors ('Envisat',): expected some of Sentinel2, Landsat8")):
         WorldOptions(sensors=("Envisat",))

@@ -1,4 +1,4 @@
-"""The made-up Sentinel-1 images: deterministic, on the tile's grid, with speckle, seasons and a swath that ends."""
+"""Synthetic Sentinel-1 images: reproducible, on the grid of the tile, with speckle, seasons and a limited swath."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_the_same_world_gives_the_same_bytes_and_another_seed_others(small: World, tmp_path: Path) -> None:
+def test_bytes_depend_on_the_seed_only(small: World, tmp_path: Path) -> None:
     write_radar(small, tmp_path / "one")
     write_radar(make_world(SMALL), tmp_path / "two")
     write_radar(make_world(replace(SMALL, seed=1)), tmp_path / "three")
@@ -39,9 +39,7 @@ def test_the_same_world_gives_the_same_bytes_and_another_seed_others(small: Worl
     assert sum(one[name] == three[name] for name in one if "Mask" not in name) == 1, "the INI file alone"
 
 
-def test_images_lie_on_the_grid_of_their_tile_and_tiles_show_the_same_where_they_overlap(
-    small: World, tmp_path: Path
-) -> None:
+def test_images_have_the_grid_of_their_tile_and_are_equal_in_overlaps(small: World, tmp_path: Path) -> None:
     write_radar(small, tmp_path, masks=False)
     assert not list(tmp_path.rglob("*Mask*"))
     for west in (tmp_path / "images" / "31TCJ").iterdir():
@@ -55,11 +53,11 @@ def test_images_lie_on_the_grid_of_their_tile_and_tiles_show_the_same_where_they
         np.testing.assert_array_equal(shown[0][:, -16:], shown[1][:, :16])
 
 
-def test_speckle_is_that_of_so_many_looks_and_leaves_the_mean(small: World) -> None:
+def test_speckle_has_the_number_of_looks_and_preserves_the_mean(small: World) -> None:
     (passage, *_) = passes(small, 12)
     calm = backscatter(replace(small, options=replace(SMALL, constant=True)), passage, "vv")
     seen = backscatter(small, passage, "vv")
-    fields = small.painted(np.repeat(np.arange(len(small.fields))[:, None], 2, axis=1))
+    fields = small.rasterized(np.repeat(np.arange(len(small.fields))[:, None], 2, axis=1))
     sizes = np.bincount(fields.ravel())
     chosen = np.flatnonzero(sizes > 150)
     assert len(chosen) > 5
@@ -70,7 +68,7 @@ def test_speckle_is_that_of_so_many_looks_and_leaves_the_mean(small: World) -> N
     assert 1 < change.std() < 3, "no field is like another"
 
 
-def test_every_class_has_its_backscatter_and_vh_is_lower_and_follows_the_seasons(small: World) -> None:
+def test_backscatter_depends_on_class_polarisation_and_season(small: World) -> None:
     assert BACKSCATTER.keys() == {land_class.code for land_class in CLASSES}
     constant = make_world(replace(SMALL, constant=True))
     truth = constant.truth(constant.geobox)
@@ -83,7 +81,7 @@ def test_every_class_has_its_backscatter_and_vh_is_lower_and_follows_the_seasons
     assert levels[7] > levels[2] + 2, "maize stands in July"
 
 
-def test_one_pass_in_four_does_not_see_all(small: World) -> None:
+def test_one_pass_in_four_covers_a_part_of_the_world(small: World) -> None:
     shape = small.geobox.shape
     for direction in ("ASC", "DES"):
         shares = [out_of_swath(shape, Pass(number, date(2018, 5, 11), direction)).mean() for number in range(8)]

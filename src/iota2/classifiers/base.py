@@ -1,4 +1,4 @@
-"""Interfaces of classifiers and transforms, and the model: a fitted classifier with its recipe and its classes."""
+"""Protocols of classifiers and transforms, and models: fitted classifiers with their recipe and classes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 import numpy as np
 
 from iota2.classifiers.options import Params as Options
-from iota2.compute.predict import Prediction, Probabilities, of_rows, predict_slices
+from iota2.compute.predict import Prediction, Probabilities, from_predict_proba, predict_slices
 from iota2.core.cube import FeatureBlock
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.target import Classes
@@ -33,19 +33,19 @@ FitTransform = Callable[[np.ndarray], "Transform"]
 
 
 class Classifier(Protocol):
-    """A method that learns class codes from features."""
+    """A classification method: learns class codes from features and predicts class probabilities."""
 
     Params: ClassVar[type[Options]]
     """Pydantic model of its options."""
     missing: ClassVar[str]
-    """Treatment of missing values, one sentence."""
+    """How the classifier treats missing values, in one sentence for the documentation."""
     needs_series: ClassVar[bool]
     """Whether samples have the shape of a series: ``fit`` and ``predict_proba`` get ``x`` as (sample, date, band), from
     recipes with ``series_shape`` only; ``n_features`` is the number of dates times that of bands."""
     loaded_share: ClassVar[float]
     """Bytes of memory of a loaded model per byte of its files."""
     transforms: ClassVar[tuple[FitTransform, ...]]
-    """Transforms of the features, in order; each is fitted to the training samples after the transforms before it."""
+    """Transforms of the features, in order; each is fitted to the training samples transformed by the previous ones."""
 
     def __init__(self, parameters: Mapping[str, Any], *, threads: int = 1) -> None:
         """Unfitted classifier; ``parameters`` are those of ``Params.parameters``."""
@@ -59,11 +59,11 @@ class Classifier(Protocol):
 
     @property
     def n_features(self) -> int:
-        """Number of features it was fitted on."""
+        """Number of features of the training samples."""
 
     @property
     def n_classes(self) -> int:
-        """Number of classes it was fitted on."""
+        """Number of classes of the training samples."""
 
     @property
     def importances(self) -> np.ndarray | None:
@@ -75,15 +75,15 @@ class Classifier(Protocol):
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
         """Probabilities (n, class) float64; columns follow the sorted classes given to ``fit``. ``ValueError`` for NaN.
 
-        Several threads may call it at once; they run in parallel if it releases the interpreter lock. ``x`` is (n,
-        feature) float32; the transpose of a contiguous (feature, n) array is not copied.
+        Several threads may call it concurrently; they run in parallel if it releases the global interpreter lock. ``x``
+        is (n, feature) float32; the transpose of a contiguous (feature, n) array is not copied.
         """
 
     def summary(self) -> Mapping[str, int | float | str]:
         """Properties of the fitted classifier (size, depth …) for the model's card."""
 
     def save(self, folder: Path) -> None:
-        """Write everything ``load`` needs into an existing folder: no pickle; the same fit gives the same bytes."""
+        """Write all data for ``load`` to an existing folder, without pickle; the same fit gives the same bytes."""
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -171,7 +171,7 @@ class Model:
         for transform in self.transforms:
             if transform.n_inputs != given:
                 raise ModelError(
-                    f"{self.title}: {transform.name} takes {transform.n_inputs} features, {given} are given. "
+                    f"{self.title}: {transform.name} expects {transform.n_inputs} features, got {given}. "
                     "Train the model again."
                 )
             given = transform.n_outputs
@@ -179,8 +179,8 @@ class Model:
         found = self.classifier.n_features, self.classifier.n_classes
         if found != expected:
             raise ModelError(
-                f"{self.title}: the classifier has {found[0]} features and {found[1]} classes, its recipe "
-                f"and class list {expected[0]} and {expected[1]}. Train the model again."
+                f"{self.title}: the classifier has {found[0]} features and {found[1]} classes, but its recipe "
+                f"and class list have {expected[0]} and {expected[1]}. Train the model again."
             )
 
     @property
@@ -217,17 +217,18 @@ class Model:
                 raise
             raise InputError(
                 f"{self.title}: feature {self.recipe.names[int(missing.argmax())]} has no value at "
-                f"{int(missing.max())} of {np.count_nonzero(selected)} pixels with valid observations, and so have "
-                f"{int((missing > 0).sum()) - 1} others. Make the function of the feature return a number there."
+                f"{int(missing.max())} of {np.count_nonzero(selected)} pixels with valid observations; the same "
+                f"holds for {int((missing > 0).sum()) - 1} other features. Change the function of the feature so that "
+                "it returns a number there."
             ) from err
 
     @property
     def _probabilities(self) -> Probabilities:
         if self.transforms or self.classifier.needs_series:
-            return of_rows(lambda x: self.classifier.predict_proba(self._inputs(x)))
+            return from_predict_proba(lambda x: self.classifier.predict_proba(self._inputs(x)))
         if isinstance(self.classifier, ReadsBlocks):
             return self.classifier.predict_pixels
-        return of_rows(self.classifier.predict_proba)
+        return from_predict_proba(self.classifier.predict_proba)
 
     def _inputs(self, x: np.ndarray) -> np.ndarray:
         """What the classifier gets for samples (sample, feature): transformed, and as series if it needs them."""
@@ -244,6 +245,6 @@ class Model:
         found, wanted = (repr(row[k]) if k < len(row) else "nothing" for row in (names, expected))
         raise FeatureMismatch(
             f"{self.title}: feature {k + 1} is {found}, expected {wanted} "
-            f"({len(names)} features given, {len(expected)} learned). Classify with the inputs, dates and "
+            f"({len(names)} features given, {len(expected)} in the training). Classify with the inputs, dates and "
             "indices of the training, or train again."
         )

@@ -1,4 +1,4 @@
-"""Readable card of a model: parameters, classes, size, importances, versions."""
+"""Model card: text with parameters, classes, size, importances and versions of a model."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def card_text(model: Model) -> str:
     meta = model.meta
     sections = [
         ("Parameters", _pairs(meta.parameters)),
-        ("Classes and samples learned", _bars(meta.samples, "samples")),
-        ("What was learned", _pairs(meta.summary)),
+        ("Classes and training samples", _bars(meta.samples, "samples")),
+        ("Properties of the fitted classifier", _pairs(meta.summary)),
         *_transforms_section(model),
         *_missing_section(model),
         *_importance_sections(model),
@@ -40,10 +40,10 @@ def _transforms_section(model: Model) -> list[tuple[str, list[str]]]:
 
 
 def _missing_section(model: Model) -> list[tuple[str, list[str]]]:
-    """Effect of a sensor without observations of a pixel; empty if such pixels get no label."""
+    """Treatment of missing values; empty if pixels without observations of a sensor get no label."""
     if not model.recipe.allow_missing:
         return []
-    return [(f"Missing values ({MISSING:g} where a sensor shows nothing)", [model.classifier.missing])]
+    return [(f"Missing values ({MISSING:g} where a sensor has no observation)", [model.classifier.missing])]
 
 
 def _importance_sections(model: Model) -> list[tuple[str, list[str]]]:

@@ -1,4 +1,4 @@
-"""Conversion of fitted scikit-learn forests to flat arrays: random forests, extra trees, and both kinds of boosting."""
+"""Conversion of fitted scikit-learn tree ensembles to flat arrays: random forests, extra trees, gradient boosting."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from iota2.compute.trees import MAX_ROWS, Forest
 
 
 class Tree(NamedTuple):
-    """A tree as stored by its trainer; nodes are numbered from 0, the root."""
+    """A tree as stored by scikit-learn; nodes are numbered from 0, the root."""
 
     left: np.ndarray
     """(node,) number of the left child; below 1 for a leaf."""
@@ -23,18 +23,18 @@ class Tree(NamedTuple):
 
 
 class Trees(NamedTuple):
-    """Concatenated trees, each level by level with siblings adjacent, as the arrays of ``Forest``."""
+    """Concatenated trees as arrays of ``Forest``: the nodes of each tree by level, with adjacent siblings."""
 
     roots: np.ndarray
     feature: np.ndarray
     threshold: np.ndarray
     child: np.ndarray
     leaves: list[np.ndarray]
-    """Leaves of each tree in the order of the arrays, by the trainer's node numbers."""
+    """Leaves of each tree in the order of the arrays, as scikit-learn's node numbers."""
 
 
 class Rows(NamedTuple):
-    """Contributions of leaves to the scores, as the arrays of ``Forest``."""
+    """Values that leaves add to the scores, as arrays of ``Forest``."""
 
     of_leaf: np.ndarray
     """(leaf,) row of each leaf."""
@@ -65,7 +65,10 @@ def flatten(trainer: Any) -> Forest:
         return _flatten_gradients(trainer)
     if isinstance(trainer, HistGradientBoostingClassifier):
         return _flatten_histograms(trainer)
-    raise ModelError(f"{type(trainer).__name__} is not a forest whose trees can be converted to arrays.")
+    raise ModelError(
+        f"{type(trainer).__name__} is not a forest that can be converted; expected one of scikit-learn's forests or "
+        "gradient boosting classifiers."
+    )
 
 
 def _flatten_mean(trainer: Any) -> Forest:
@@ -100,7 +103,7 @@ def _flatten_histograms(trainer: Any) -> Forest:
 
 
 def _flatten_boosted(trainer: Any, kept: list[Tree], steps: list[np.ndarray], initial: np.ndarray) -> Forest:
-    """Boosted forest whose trees contribute to the scores in turn; ``steps`` (node,) are leaf contributions."""
+    """Boosted forest whose trees add to the scores in turn; ``steps`` (node,) are the leaf values of each tree."""
     n_scores = len(initial)
     if n_scores == 1 and len(trainer.classes_) != 2:
         raise ModelError(f"boosting of {len(trainer.classes_)} class, expected two or more.")
@@ -123,7 +126,9 @@ def _binned(nodes: np.ndarray) -> Tree:
 def _forest(trainer: Any, trees: Trees, rows: Rows, initial: np.ndarray, link: str) -> Forest:
     count = len(rows.starts) - 1
     if count > MAX_ROWS:
-        raise ModelError(f"the forest has {count} different leaves, at most {MAX_ROWS}. Limit depth or trees.")
+        raise ModelError(
+            f"the forest has {count} different leaves; expected at most {MAX_ROWS}. Reduce depth or number of trees."
+        )
     trees.threshold[trees.feature == trainer.n_features_in_] = rows.of_leaf
     return Forest(
         n_features=trainer.n_features_in_,

@@ -18,25 +18,25 @@ from iota2.errors import remedy_of
 from iota2.options import About, idle, option
 
 FILE = "forest.npz"
-SAMPLES_SHARE = 1.3
-"""Bytes of memory during training per byte of samples: the library's array and its working memory."""
+TRAINING_BYTES_PER_SAMPLE_BYTE = 1.3
+"""Bytes of memory during training per byte of samples: scikit-learn's copy and its working memory."""
 NODES_PER_SAMPLE = 0.35
-"""Nodes of a tree per sample, for classes that are difficult to separate."""
+"""Number of nodes of a tree per sample, for classes that are difficult to separate."""
 NODE_BYTES, NODE_CLASS_BYTES = 100, 24
-"""Bytes per node while the library's trees are converted to arrays, and per class in a node."""
+"""Bytes per node, and per node and class, while scikit-learn's trees are converted to arrays."""
 TREE_SECONDS = 0.04e-6
 """Seconds per tree and pixel, measured by ``make bench``."""
 MISSING_IN_TREES = (
     "Trees treat the missing value as a number below all measured values: a node can separate pixels without data, so "
-    "that missing observations are learned like any other property."
+    "that missing observations are used like any other property."
 )
 
 
-_CANDIDATES = (
+_MAX_FEATURES_TEXT = (
     "Number of features drawn as candidates at each node; 0 is the square root of the number of features, and a number "
     "larger than that of the features means all."
 )
-_SMALLEST = "Nodes with fewer samples are not split; values below 2 mean 2."
+_MIN_SPLIT_TEXT = "Nodes with fewer samples are not split; values below 2 mean 2."
 
 
 class ForestParams(Params):
@@ -58,14 +58,14 @@ class RandomForestParams(ForestParams):
         25,
         "Maximum depth of a tree: number of tests on a path.",
         alias="classifier.rf.max",
-        about=About(origin_default=5),
+        about=About(toolbox_default=5),
         ge=1,
         le=1000,
     )
     min_samples_split: int = option(
-        5, _SMALLEST, alias="classifier.rf.min", about=About(origin_default=10), ge=0, le=10**9
+        5, _MIN_SPLIT_TEXT, alias="classifier.rf.min", about=About(toolbox_default=10), ge=0, le=10**9
     )
-    max_features: int = option(0, _CANDIDATES, alias="classifier.rf.var", ge=0, le=10**6)
+    max_features: int = option(0, _MAX_FEATURES_TEXT, alias="classifier.rf.var", ge=0, le=10**6)
     n_estimators: int = option(100, "Number of trees.", alias="classifier.rf.nbtrees", ge=1, le=100_000)
     ra: float = idle(
         0.0,
@@ -95,8 +95,8 @@ class SharkForestParams(ForestParams):
     """Options of ``sharkrf``."""
 
     n_estimators: int = option(100, "Number of trees.", alias="classifier.sharkrf.nbtrees", ge=1, le=100_000)
-    min_samples_split: int = option(25, _SMALLEST, alias="classifier.sharkrf.nodesize", ge=1, le=10**9)
-    max_features: int = option(0, _CANDIDATES, alias="classifier.sharkrf.mtry", ge=0, le=10**6)
+    min_samples_split: int = option(25, _MIN_SPLIT_TEXT, alias="classifier.sharkrf.nodesize", ge=1, le=10**9)
+    max_features: int = option(0, _MAX_FEATURES_TEXT, alias="classifier.sharkrf.mtry", ge=0, le=10**6)
     max_samples: float = option(
         0.66,
         "Samples drawn (with replacement) for each tree, as a share of all samples. The toolbox calls it the "
@@ -130,7 +130,9 @@ class ForestClassifier:
     def training_memory(self, samples: float, features: int, classes: int) -> int:
         """Estimated bytes of memory that ``fit`` needs: the samples, and fully grown trees."""
         nodes = NODES_PER_SAMPLE * self._trees * samples
-        return int(SAMPLES_SHARE * 4 * features * samples + nodes * (NODE_BYTES + NODE_CLASS_BYTES * classes))
+        return int(
+            TRAINING_BYTES_PER_SAMPLE_BYTE * 4 * features * samples + nodes * (NODE_BYTES + NODE_CLASS_BYTES * classes)
+        )
 
     @property
     def pixel_seconds(self) -> float:
@@ -145,17 +147,17 @@ class ForestClassifier:
     def forest(self) -> Forest:
         """The trees; ``RuntimeError`` before ``fit``."""
         if self._forest is None:
-            raise RuntimeError("the forest was not fitted")
+            raise RuntimeError("the forest is not fitted; call fit first")
         return self._forest
 
     @property
     def n_features(self) -> int:
-        """Number of features it was fitted on."""
+        """Number of features of the training samples."""
         return self.forest.n_features
 
     @property
     def n_classes(self) -> int:
-        """Number of classes it was fitted on."""
+        """Number of classes of the training samples."""
         return self.forest.n_classes
 
     @property
@@ -192,11 +194,11 @@ class ForestClassifier:
             "nodes": len(self.forest.feature),
             "leaves": leaves,
             "greatest depth": self.forest.depth,
-            "out-of-bag score": "not computed (it flatters: pixels of a polygon are in and out of the bag)",
+            "out-of-bag score": "not computed (optimistic: pixels of one polygon are in and out of the bag)",
         }
 
     def save(self, folder: Path) -> None:
-        """Write ``forest.npz``: plain arrays, not compressed (compressors differ between machines)."""
+        """Write ``forest.npz``: arrays without compression, whose result differs between machines."""
         write_forest(self.forest, self._importances, folder / FILE)
 
     @classmethod
@@ -260,8 +262,8 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
     except FileNotFoundError as err:
-        raise ModelError(f"{path}: missing, the model is incomplete. Train it again.") from err
+        raise ModelError(f"{path}: missing, so the model is incomplete. Train it again.") from err
     except OSError as err:
         raise ModelError(f"{path}: cannot be read: {err.strerror or err}. {remedy_of(err)}.") from err
-    except Exception as err:  # a damaged archive makes its readers raise nearly anything, RuntimeError included
+    except Exception as err:  # readers raise exceptions of many types for a damaged archive, such as RuntimeError
         raise ModelError(f"{path}: damaged ({err}). Copy the model again or train it again.") from err

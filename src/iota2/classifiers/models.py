@@ -31,10 +31,10 @@ from iota2.errors import ConfigError, InputError, remedy_of
 
 FORMAT = "iota2 model"
 FORMAT_VERSION, TRANSFORMED_VERSION = 1, 2
-"""Format versions of models without and with transforms: older programs reject the latter."""
+"""Format versions of models without and with transforms; older program versions reject the latter."""
 FILE = "model.json"
 SAMPLES_PER_CHECK = 4096
-"""Number of samples that are checked at once for missing values."""
+"""Number of samples per batch of the check for values that are not finite."""
 
 
 def train_model(
@@ -144,12 +144,12 @@ def _parsed(path: Path) -> tuple[FeatureRecipe, Classes, Training, tuple[str, ..
             "Use the version that trained the model, or train it again."
         )
     if not isinstance(content.get("kind"), str) or content["kind"] not in KINDS:
-        raise ModelError(f"{path}: classifier {content.get('kind')!r} does not exist here; known: {', '.join(KINDS)}.")
+        raise ModelError(f"{path}: classifier {content.get('kind')!r} is unknown; expected one of {', '.join(KINDS)}.")
     try:
         recipe = _recipe(content["recipe"])
         target, meta = Classes(tuple(content["classes"])), _training(content)
         transforms = _transforms(content.get("transforms", []))
-        recipe.names  # noqa: B018 - computed here to notice a recipe that cannot name its features
+        recipe.names  # noqa: B018 - evaluated to detect a recipe whose features cannot be named
     except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as err:
         detail = f"{type(err).__name__}: {err}"
         raise ModelError(f"{path}: damaged ({detail}). Copy the model again or train it again.") from err
@@ -160,7 +160,7 @@ def _check_samples(x: np.ndarray, y: np.ndarray, names: tuple[str, ...], title: 
     if x.ndim != 2 or x.shape[1] != len(names) or y.shape != x.shape[:1]:
         raise InputError(
             f"{title}: samples {x.shape}, labels {y.shape}, expected {len(names)} features for each label. "
-            "Extract the samples again with the present recipe."
+            "Extract the samples again with the current recipe."
         )
     if not len(x):
         raise InputError(f"{title}: no samples to learn from. Check that reference polygons lie in the region.")
@@ -170,8 +170,8 @@ def _check_samples(x: np.ndarray, y: np.ndarray, names: tuple[str, ...], title: 
     if samples:
         raise InputError(
             f"{title}: {samples} of {len(x)} samples contain values that are not finite, first in feature "
-            f"{names[int(features.argmax())]}. Leave these samples out, or make the function of the feature return "
-            "a number."
+            f"{names[int(features.argmax())]}. Exclude these samples, or change the function of the feature so that "
+            "it returns a number."
         )
 
 
@@ -210,12 +210,12 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _transforms(names: Any) -> tuple[str, ...]:
     """Names of transforms; ValueError for an unknown name."""
     if not isinstance(names, list) or not all(isinstance(name, str) and name in LOADERS for name in names):
-        raise ValueError(f"transforms {names!r} are not some of {', '.join(LOADERS)}")
+        raise ValueError(f"unknown transforms in {names!r}; expected {', '.join(LOADERS)}")
     return tuple(names)
 
 
 def _recipe(content: Any) -> FeatureRecipe:
-    """Recipe of the features; ValueError for an expression that cannot be computed."""
+    """Recipe of the features; ValueError for an invalid expression."""
     recipe = FeatureRecipe.from_json(content)
     problems = [text for sensor in recipe.sensors for text in expression_problems(sensor.expressions, sensor.bands)]
     if problems:
@@ -225,14 +225,14 @@ def _recipe(content: Any) -> FeatureRecipe:
 
 def _training(content: Mapping[str, Any]) -> Training:
     if type(content["region"]) is not str or type(content["seed"]) is not int:
-        raise ValueError(f"region {content['region']!r} or seed {content['seed']!r} of another type")
+        raise ValueError(f"region {content['region']!r} or seed {content['seed']!r} has the wrong type")
     for name in ("parameters", "samples", "summary", "versions"):
         if not isinstance(content[name], dict):
             raise ValueError(f"{name} is not an object")
     if not all(type(count) is int and count >= 0 for count in content["samples"].values()):
         raise ValueError("numbers of samples are not integers")
     if not all(isinstance(value, str | int | float) for value in content["summary"].values()):
-        raise ValueError("the summary contains other values than texts and numbers")
+        raise ValueError("the summary contains a value that is neither text nor number")
     return Training(
         kind=content["kind"],
         region=content["region"],

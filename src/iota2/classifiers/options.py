@@ -21,7 +21,7 @@ class Params(Options):
 
     @classmethod
     def read(cls, given: Mapping[str, object]) -> Self:
-        """Given options, others at their defaults; ``ValueError`` with one line per problem."""
+        """Validated options with defaults for others; ``ValueError`` with one line per problem."""
         try:
             return cls.model_validate(dict(given))
         except ValidationError as err:
@@ -53,7 +53,7 @@ def split_text(text: str) -> dict[str, str]:
     words = shlex.split(text)
     named = {name[1:]: value for name, value in pairwise(words) if _is_name(name) and not _is_name(value)}
     if 2 * len(named) != len(words):
-        raise ValueError(f"options {text!r} are not pairs of a name and a value, like -classifier.rf.max 25")
+        raise ValueError(f"options {text!r} are not pairs of a name and a value, such as -classifier.rf.max 25")
     return named
 
 

@@ -40,14 +40,14 @@ def register(name: str, about: str, path: str) -> None:
     ``path`` is ``module:Class``. Configurations that are read afterwards may use the name.
     """
     if name in KINDS:
-        raise ValueError(f"classifier {name!r} is registered already")
+        raise ValueError(f"classifier {name!r} is already registered")
     KINDS[name] = Kind(name, about, path)
 
 
 register("rf", "Random forest.", "iota2.classifiers.forest:RandomForest")
 register(
     "sharkrf",
-    "Random forest whose trees grow until their nodes are small, each from a share of the samples.",
+    "Random forest whose trees grow to a minimum node size, each from a random share of the samples.",
     "iota2.classifiers.forest:SharkForest",
 )
 
@@ -71,7 +71,7 @@ def validate_options(classifier: str, options: Mapping[str, object] | str) -> tu
     """
     if classifier not in KINDS:
         near = nearest(classifier, KINDS)
-        hint = f"did you mean {near}?" if near else f"choose one of {', '.join(KINDS)}."
+        hint = f"did you mean {near}?" if near else f"expected one of {', '.join(KINDS)}."
         raise ConfigError([f"classifier: {classifier!r} does not exist; {hint}"])
     try:
         given = split_text(options) if isinstance(options, str) else options

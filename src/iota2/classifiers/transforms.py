@@ -1,4 +1,4 @@
-"""Transforms of features between recipe and classifier: fitted to training samples, stored as plain arrays."""
+"""Transforms of features before the classifier: fitted to training samples, stored as arrays."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ class Standardisation(_Arrays):
 
     def __post_init__(self) -> None:
         if self.mean.ndim != 1 or self.mean.shape != self.scale.shape or not (self.scale > 0).all():
-            raise ModelError(f"means {self.mean.shape} and scales {self.scale.shape} are not a standardisation.")
+            raise ModelError(
+                f"means {self.mean.shape} and scales {self.scale.shape} are not a standardisation; expected one mean "
+                "and one positive scale per feature. Train the model again."
+            )
 
     @classmethod
     def fitted(cls, x: np.ndarray) -> Self:
@@ -81,7 +84,10 @@ class Projection(_Arrays):
 
     def __post_init__(self) -> None:
         if self.mean.ndim != 1 or self.axes.ndim != 2 or len(self.axes) != len(self.mean):
-            raise ModelError(f"means {self.mean.shape} and axes {self.axes.shape} are not a projection.")
+            raise ModelError(
+                f"means {self.mean.shape} and axes {self.axes.shape} are not a projection; expected (feature,) and "
+                "(feature, component). Train the model again."
+            )
 
     @classmethod
     def principal(cls, x: np.ndarray, components: int) -> Self:
@@ -121,5 +127,5 @@ def _read(path: Path) -> np.ndarray:
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as err:
         raise ModelError(f"{path}: missing or damaged ({err}). Train the model again.") from err
     if not isinstance(array, np.ndarray) or array.dtype != np.float64 or not np.isfinite(array).all():
-        raise ModelError(f"{path}: contains no finite float64 array. Train the model again.")
+        raise ModelError(f"{path}: is not an array of finite float64 values. Train the model again.")
     return array

@@ -1,4 +1,4 @@
-"""Accuracy of a map: confusion matrices, measures computed from them, and means over seeds."""
+"""Map accuracy: confusion matrices, their measures, and means over seeds."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 from iota2.compute.intervals import CONFIDENCE_LEVEL, Bounds, Intervals
 from iota2.core.tables import Confusion
 
-STUDENT_RUNS = 4
-"""From this number of runs on, a mean has a Student interval; fewer runs show their range."""
+MIN_STUDENT_RUNS = 4
+"""Minimum number of runs for a Student interval of the mean; for fewer runs, the range is given."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Scores:
 
     labels: tuple[int, ...]
     precision: np.ndarray
-    """(class,) float64: share of the pixels mapped as the class that are of it (user's accuracy)."""
+    """(class,) float64: user's accuracy, the share of correct pixels among those mapped as the class."""
     recall: np.ndarray
-    """(class,) float64: share of the pixels of the class that are mapped as it (producer's accuracy)."""
+    """(class,) float64: producer's accuracy, the share of correct pixels among reference pixels of the class."""
     f_score: np.ndarray
-    """(class,) float64: harmonic mean of precision and recall; 0 for a class whose reference pixels are all wrong."""
+    """(class,) float64: harmonic mean of precision and recall; 0 for a class without any correct pixel."""
     support: np.ndarray
     """(class,) int64: mapped reference pixels of the class."""
     overall_accuracy: float
@@ -41,18 +41,18 @@ class Estimate:
     """Mean of a measure over seeds, with its interval."""
 
     mean: float
-    """NaN when no seed defines the measure."""
+    """NaN if the measure is undefined for all seeds."""
     runs: int
-    """Number of seeds that define the measure; the others are left out."""
+    """Number of seeds for which the measure is defined; other seeds are excluded."""
     bounds: Bounds | None = None
-    """Lowest and highest value, never beyond what the measure can be; None when nothing is known of the spread."""
+    """Lower and upper bound, within the possible range of the measure; None if the spread is unknown."""
     kind: Literal["none", "polygons", "range", "student"] = "none"
-    """What ``bounds`` are: the 95 % interval over the validation polygons of one run, the range of two or three runs,
-    or the 95 % Student interval of the mean of four runs or more."""
+    """Kind of the ``bounds``: 95 % interval over the validation polygons of one run, range of two or three runs, or
+    95 % Student interval of the mean of four or more runs."""
 
     @property
     def half_width(self) -> float | None:
-        """Of a Student interval that is whole; None when it is cut at a limit of the measure, and of other kinds."""
+        """Half-width of a Student interval; None if it was clipped to the range of the measure, and for other kinds."""
         if self.bounds is None or self.kind != "student":
             return None
         below, above = self.mean - self.bounds[0], self.bounds[1] - self.mean
@@ -75,15 +75,14 @@ class Summary:
 
 
 def confusion_matrix(reference: np.ndarray, produced: np.ndarray, labels: Iterable[int]) -> Confusion:
-    """Counts of pixels by reference class (rows) and mapped class (columns).
+    """Pixel counts by reference class (rows) and mapped class (columns).
 
-    ``reference`` and ``produced`` are integer arrays of one shape; no pixel gives a matrix of zeros. Pixels
-    mapped as 0 are counted in ``unmapped``. Raises ValueError for a reference or mapped value that is none of
-    ``labels``.
+    ``reference`` and ``produced`` are integer arrays of equal shape; empty arrays give a matrix of zeros. Pixels
+    mapped as 0 are counted in ``unmapped``. Raises ValueError for values that are not in ``labels``.
     """
     reference, produced = np.asarray(reference), np.asarray(produced)
     if reference.shape != produced.shape:
-        raise ValueError(f"reference of shape {reference.shape}, map of shape {produced.shape}")
+        raise ValueError(f"shapes differ: reference {reference.shape}, map {produced.shape}")
     ordered = tuple(sorted({int(label) for label in labels}))
     n = len(ordered)
     rows = _positions(reference, ordered, "reference")
@@ -97,9 +96,8 @@ def confusion_matrix(reference: np.ndarray, produced: np.ndarray, labels: Iterab
 def scores(confusion: Confusion) -> Scores:
     """Precision, recall and F-score by class, overall accuracy and kappa (Cohen, 1960).
 
-    A class without reference pixels is not validated: none of its measures is defined, because no pixel could
-    have been right. A class that was never mapped though it has reference pixels has recall and F-score 0, and no
-    precision. The F-score is 2 TP / (2 TP + FP + FN), as in scikit-learn.
+    All measures of a class without reference pixels are NaN. A class that has reference pixels but is never mapped has
+    recall 0, F-score 0 and precision NaN. The F-score is 2 TP / (2 TP + FP + FN), as in scikit-learn.
     """
     counts = confusion.counts.astype(np.float64)
     right, rows, columns = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
@@ -119,11 +117,11 @@ def not_validated(confusion: Confusion) -> tuple[int, ...]:
 
 
 def estimate(values: Iterable[float], lowest: float = 0.0) -> Estimate:
-    """Mean of the defined ``values`` of a measure from ``lowest`` to 1, and its spread.
+    """Mean and spread of a measure over runs, without NaN values; the measure ranges from ``lowest`` to 1.
 
-    NaN values are left out; ``runs`` is the number of the others. Fewer than four give their range, because a
-    Student interval of so few would exceed the range of the measure. For more, the Student interval has one degree
-    of freedom less than there are runs, and is clipped to the range of the measure.
+    For two or three values, the spread is their range, because a Student interval would exceed the range of the
+    measure. For n values from four on, it is the Student interval with n - 1 degrees of freedom, clipped to the range
+    of the measure.
     """
     defined = np.array([value for value in values if not math.isnan(value)], dtype=np.float64)
     runs = len(defined)
@@ -132,7 +130,7 @@ def estimate(values: Iterable[float], lowest: float = 0.0) -> Estimate:
     mean = float(defined.mean())
     if runs == 1:
         return Estimate(mean, 1)
-    if runs < STUDENT_RUNS:
+    if runs < MIN_STUDENT_RUNS:
         return Estimate(mean, runs, (float(defined.min()), float(defined.max())), "range")
     # Imported here: slow to import, and needed once at the end of a run.
     from scipy.special import stdtrit  # noqa: PLC0415
@@ -143,14 +141,13 @@ def estimate(values: Iterable[float], lowest: float = 0.0) -> Estimate:
 
 
 def summarise(confusions: Mapping[int, Confusion], intervals: Intervals | None = None) -> Summary:
-    """Measures over the matrices of several seeds, by seed; all of the same labels.
+    """Measures over the confusion matrices of all seeds, by seed; all matrices have the same labels.
 
-    ``intervals`` are those of the measures of a single seed over its validation polygons, when they are known.
-    Raises ValueError when there is none, or when labels differ.
+    ``intervals`` are used with a single seed only. Raises ValueError without matrices, or if labels differ.
     """
     matrices = list(confusions.values())
     if len({matrix.labels for matrix in matrices}) != 1:
-        raise ValueError("confusion matrices of one set of labels are needed")
+        raise ValueError("expected at least one confusion matrix, all with the same labels")
     each = [scores(matrix) for matrix in matrices]
     summary = Summary(
         labels=matrices[0].labels,
@@ -169,10 +166,10 @@ def _positions(values: np.ndarray, labels: tuple[int, ...], what: str) -> np.nda
     """Index of each value in the sorted ``labels``, as a flat int64 array."""
     flat = values.ravel()
     known = np.array(labels, dtype=np.int64)
-    strange = np.setdiff1d(flat, known)
-    if strange.size:
-        shown = ", ".join(str(value) for value in strange[:5])
-        raise ValueError(f"{what} values {shown} are none of the labels {', '.join(map(str, labels))}")
+    unknown = np.setdiff1d(flat, known)
+    if unknown.size:
+        shown = ", ".join(str(value) for value in unknown[:5])
+        raise ValueError(f"{what} values {shown} are not among the labels {', '.join(map(str, labels))}")
     return np.searchsorted(known, flat).astype(np.int64)
 
 
@@ -182,7 +179,7 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def _agreement(confusion: Confusion) -> tuple[float, float]:
-    """Overall accuracy and kappa. Python's integers, because products of counts overflow 64 bits."""
+    """Overall accuracy and kappa, with Python integers, because products of counts overflow 64 bits."""
     rows = [int(count) for count in confusion.counts.sum(axis=1)]
     columns = [int(count) for count in confusion.counts.sum(axis=0)]
     right, total = int(np.trace(confusion.counts)), sum(rows)
@@ -194,12 +191,12 @@ def _agreement(confusion: Confusion) -> tuple[float, float]:
 
 
 def _by_class(measures: Sequence[np.ndarray]) -> tuple[Estimate, ...]:
-    """One estimate for each class from (class,) arrays, one for each seed."""
+    """Estimate of each class from the (class,) array of each seed."""
     return tuple(estimate(float(value) for value in values) for values in zip(*measures, strict=True))
 
 
 def _over_polygons(summary: Summary, intervals: Intervals) -> Summary:
-    """The measures of a single run with their intervals over polygons."""
+    """The measures of a single run with their intervals over validation polygons."""
 
     def by_class(values: tuple[Estimate, ...], bounds: tuple[Bounds | None, ...]) -> tuple[Estimate, ...]:
         return tuple(_bounded(value, found) for value, found in zip(values, bounds, strict=True))

@@ -1,4 +1,4 @@
-"""Assignment of areas to tiles and regions where these overlap."""
+"""Assignment of overlap areas to tiles, and of polygons to regions."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def tile_priority(footprints: Mapping[str, BaseGeometry]) -> list[str]:
 def tile_envelopes(
     footprints: Mapping[str, BaseGeometry], buffer: float, *, smallest: float
 ) -> dict[str, BaseGeometry]:
-    """The area assigned to each tile, in order of priority: a partition of the union of the footprints.
+    """The area assigned to each tile: a partition of the union of the footprints, in order of ``tile_priority``.
 
-    An area that several tiles cover is assigned to the first of them (``tile_priority``), save for the strip within
-    ``buffer`` of its own edge, which it leaves to a later tile that covers it. A tile left with nothing gets
-    an empty polygon. Footprints are valid polygons or multipolygons in one CRS; ``buffer`` is in its units, and
-    ``smallest`` the area up to which a part is rounding.
+    An area that several tiles cover is assigned to the first of these tiles. Exception: the strip within ``buffer`` of
+    the edge of a tile is assigned to a later tile if one covers it. A tile without any area gets an empty polygon.
+    Footprints are valid polygons or multipolygons in one CRS; ``buffer`` is in its units. Parts with an area of at most
+    ``smallest`` are rounding errors and dropped.
     """
-    # No gap opens: of the tiles that cover a point, the last never gives it up, since no later tile covers
-    # it. So the point is in what that tile keeps, and hence in its envelope or in the one of an earlier tile.
-    # Envelopes are disjoint because earlier ones are taken away.
+    # Why there are no gaps: the last tile that covers a point always keeps it, since no later tile covers the point.
+    # Therefore the point is in the envelope of this tile or of an earlier one. Envelopes are disjoint because earlier
+    # envelopes are subtracted.
     order = tile_priority(footprints)
     envelopes: dict[str, BaseGeometry] = {}
     for rank, tile in enumerate(order):
@@ -43,12 +43,12 @@ def tile_envelopes(
 
 
 def _union(candidates: list[BaseGeometry], near: BaseGeometry) -> BaseGeometry:
-    """Union of the candidates that meet ``near``."""
+    """Union of the candidates that intersect ``near``."""
     return shapely.union_all([geometry for geometry in candidates if geometry.intersects(near)])
 
 
 def home_regions(polygons: np.ndarray, regions: Mapping[str, BaseGeometry]) -> list[str | None]:
-    """The region that holds most of each polygon; the first by name on a tie, None outside all regions."""
+    """The region with the largest share of each polygon; on a tie the first by name, None outside all regions."""
     best = np.zeros(len(polygons))
     home: list[str | None] = [None] * len(polygons)
     tree = shapely.STRtree(polygons)
@@ -61,7 +61,7 @@ def home_regions(polygons: np.ndarray, regions: Mapping[str, BaseGeometry]) -> l
 
 
 def _shared_area(polygons: np.ndarray, region: BaseGeometry) -> np.ndarray:
-    """Area of each polygon inside ``region``; only those on its edge cost an intersection."""
+    """Area of each polygon inside ``region``; intersections are computed only for polygons on its edge."""
     shapely.prepare(region)
     inside = shapely.covers(region, polygons)
     area = shapely.area(polygons)

@@ -11,32 +11,32 @@ from functools import cached_property
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from iota2.compute.placement import Range, reached
+from iota2.compute.placement import Range, source_windows
 from iota2.compute.stored_files import MAX_LOW_STRIP_ROWS, piece_shape, stored_type
 from iota2.core.grid import Block, blocks, moved_back, resolution
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import FileFormat, Scene, SensorScene
 from iota2.errors import ConfigError
 
-MIN_ROWS, MIN_COLS = SMALLEST = 16, 64
+MIN_ROWS, MIN_COLS = MIN_SHAPE = 16, 64
 """Rows and columns of the smallest useful block."""
 COMPUTED_SHAPES = ((64, 256), (32, 256), (32, 128), (16, 128), (MIN_ROWS, MIN_COLS))
-"""Shapes of computed blocks, best first: the features of some thousand pixels stay in the processor's cache, and the
-surrounding rows that resampling reads are few compared with those of the block."""
+"""Shapes of computed blocks, best first: the features of a few thousand pixels fit the processor's cache, and blocks
+are high enough that resampling reads few additional rows around them."""
 _MASK_BYTES = 32
-"""Bytes per pixel of a block while one mask of one date is read."""
-_MASK_BYTES_BEYOND = 20
-"""The same for each further pixel of a mask with more pixels than the block."""
+"""Bytes per pixel of a block to read one mask of one date."""
+_MASK_BYTES_PER_EXTRA_PIXEL = 20
+"""Bytes per further pixel of a mask that has more pixels than the block."""
 _SCALING_BYTES = 11
-"""Bytes per value, in addition to the stored ones, while bands are scaled and checked for data."""
+"""Bytes per value to scale bands and find nodata, in addition to the stored values."""
 _COUNT_BYTES = 16
-"""Bytes per pixel of a block: clear dates in several steps, the region."""
+"""Bytes per pixel of a block for the number of clear dates and the region."""
 _PLACEMENT_BYTES = 60
-"""Bytes per pixel of a block and grid of another projection: position of the pixel."""
+"""Bytes per pixel of a block for its position in a grid of another projection."""
 _FILTER_BYTES = 28
 """Bytes per pixel of the speckle filter, in addition to its input and output."""
-_MAX_ROUNDS = 4
-"""Maximum number of attempts to shrink a shape, to make room for the margins around it."""
+_MAX_ATTEMPTS = 4
+"""Maximum number of attempts to reduce a shape until the block and its margins fit the memory."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class BlockShapes:
     computed: tuple[int, int]
     """Shape of the blocks whose features are computed at once, inside the decoded blocks."""
     cell: tuple[int, int]
-    """Decoded blocks are ordered by cells of this shape, so that tiles of files are needed for a short time only."""
+    """Shape of the cells by which decoded blocks are ordered, so that file tiles stay in memory for a short time."""
 
     def in_order(self, tile: str, geobox: GeoBox, rows: Range | None = None) -> list[Block]:
-        """The decoded blocks of a tile, or of some rows of it."""
+        """The decoded blocks of a tile, or of a range of its rows, in order of processing."""
         return [
             block
             for cell in blocks(tile, geobox, self.cell, rows)
@@ -70,19 +70,19 @@ def block_shapes(
     share: float = 1.0,
     threads: int = 1,
 ) -> BlockShapes:
-    """Shapes of blocks in which ``scene`` is read and turned into features within ``memory`` bytes.
+    """Shapes of the blocks in which ``scene`` is decoded and its features are computed within ``memory`` bytes.
 
-    Memory per computed pixel is the maximum of: the series (4 bytes a value) with the buffers of resampling; the series
-    and the features with the buffers of filters; the features and ``extra_bytes`` of the caller. Memory per decoded
-    pixel: stored values of the block and its surroundings, and masks of ``regions``; twice with several ``threads``,
-    when the next block is decoded in the background. Memory per thread: a tile or strip of a file. ``reserved`` bytes
-    belong to the caller whatever the shape. The sum is kept below ``share`` of the memory.
+    Memory per computed pixel is the maximum of: the series (4 bytes per value) and resampling buffers; the series, the
+    features and filter buffers; the features and ``extra_bytes`` of the caller. Memory per decoded pixel: stored values
+    of the block and its margins, and masks of ``regions``; twice with several ``threads``, because the next block is
+    decoded in the background. Memory per thread: a tile or strip of a file. ``reserved`` bytes of the caller do not
+    depend on the shape. The sum is kept below ``share`` of the memory.
 
     Full-width strips are preferred, since most archives store images in strips; narrower blocks of 16 rows are the
-    fallback. For files stored in tiles: rows of whole tiles, some tiles of one row, or parts of a tile. ConfigError
-    says how much memory the smallest blocks need.
+    fallback. For files stored in tiles: rows of whole tiles, some tiles of one row, or parts of a tile. Raises
+    ConfigError with the required memory if the smallest blocks do not fit.
     """
-    needs = _BlockMemory(scene, recipe, extra_bytes, regions, ahead=threads > 1)
+    needs = _BlockMemory(scene, recipe, extra_bytes, regions, decodes_ahead=threads > 1)
     reserved += threads * needs.piece_bytes()
     height, width = scene.geobox.shape
     least = MIN_ROWS, min(MIN_COLS, width)
@@ -96,7 +96,7 @@ def block_shapes(
             cell, outer = fitting
             found.append(BlockShapes(outer, (min(inner[0], outer[0]), min(inner[1], outer[1])), cell))
     if not found:
-        raise _too_little(scene, memory, smallest / share)
+        raise _memory_error(scene, memory, smallest / share)
     return max(found, key=_preference)
 
 
@@ -124,19 +124,19 @@ def mask_block_shape(scene: Scene, memory: int, *, threads: int = 1) -> tuple[in
     fitting = _shape(scene, per_pixel, memory, _stored_tile(scene, files))
     if fitting is None:
         least = _least(*scene.geobox.shape)
-        raise _too_little(scene, memory, per_pixel(least) * least[0] * least[1])
+        raise _memory_error(scene, memory, per_pixel(least) * least[0] * least[1])
     return fitting[1]
 
 
 def _mask_bytes(scene: Scene, sensor: SensorScene, shape: tuple[int, int]) -> float:
-    """Bytes per pixel of a block of a shape: one mask of one date, or the reference band, while it is read; position of
-    the block on their grids."""
+    """Bytes per pixel of a block of a shape to read one mask of one date or the reference band, and to store the
+    positions of its pixels on their grids."""
     names = (sensor.spec.reference.name, *(rule.name for rule in sensor.spec.masks))
     grids = list({sensor.grids[name]: None for name in names if name in sensor.grids})
     windows = [_window(scene, sensor, grid, shape) for grid in grids]
     most = max((rows * cols / (shape[0] * shape[1]) for rows, cols in windows), default=1.0)
     warped = sum(grid.crs != scene.geobox.crs for grid in grids)
-    return _MASK_BYTES + _MASK_BYTES_BEYOND * max(0.0, most - 1.0) + _PLACEMENT_BYTES * warped
+    return _MASK_BYTES + _MASK_BYTES_PER_EXTRA_PIXEL * max(0.0, most - 1.0) + _PLACEMENT_BYTES * warped
 
 
 @dataclass(frozen=True)
@@ -147,26 +147,25 @@ class _BlockMemory:
     recipe: FeatureRecipe
     extra_bytes: int
     regions: int
-    ahead: bool
+    decodes_ahead: bool
 
     def computed(self, shape: tuple[int, int]) -> float:
-        """Maximum memory per pixel of a computed block of a shape."""
-        series = aside = resampling = 0.0
+        """Maximum bytes per pixel of a computed block of a shape."""
+        series = temporary = resampling = 0.0
         for sensor, wanted in self._sensors():
             dates, bands, halo = len(sensor.acquisitions), len(wanted.bands), wanted.halo
             around = (shape[0] + 2 * halo) * (shape[1] + 2 * halo) / (shape[0] * shape[1])
             series += around * dates * (4 * bands + 1) + self._placement_bytes(sensor, wanted)
             resampling = max(resampling, around * self._resampling_bytes(sensor, wanted, shape))
             filtered = around * (4 * dates * bands + _FILTER_BYTES) if wanted.speckle_radius else 0
-            aside = max(aside, filtered + (0 if wanted.copy_input else 4 * len(wanted.dates) * bands))
+            temporary = max(temporary, filtered + (0 if wanted.copy_input else 4 * len(wanted.dates) * bands))
         features = 4 * len(self.recipe.names)
-        return max(series + resampling, series + aside + features, features + self.extra_bytes) + _COUNT_BYTES
+        return max(series + resampling, series + temporary + features, features + self.extra_bytes) + _COUNT_BYTES
 
     def decoded(self, shape: tuple[int, int]) -> float:
-        """Memory per pixel of a decoded block of a shape: stored values of the block and its surroundings, and its
-        regions.
+        """Bytes per pixel of a decoded block of a shape: stored values of the block and its margins, and its regions.
 
-        Rows that the block below needs again are temporarily stored twice.
+        Rows that the block and the next one below share are temporarily stored twice.
         """
         total = 2.0 * self.regions
         for sensor, wanted in self._sensors():
@@ -177,10 +176,10 @@ class _BlockMemory:
                 pixels = (rows + max(0.0, rows - plain)) * cols / (shape[0] * shape[1])
                 total += len(sensor.acquisitions) * pixels * sum(self._sizes[sensor.spec.name, name] for name in names)
             total += self._placement_bytes(sensor, wanted)
-        return (1 + self.ahead) * total + _COUNT_BYTES
+        return (1 + self.decodes_ahead) * total + _COUNT_BYTES
 
     def piece_bytes(self) -> int:
-        """Maximum size of a tile or strip of the files of a date, which each thread stores in addition."""
+        """Maximum bytes of a tile or strip of the files of a date; each thread decodes one."""
         most = 0
         for sensor, _ in self._sensors():
             for file in {file for date in sensor.acquisitions for file in date.formats.values()}:
@@ -204,7 +203,7 @@ class _BlockMemory:
         return [(s, recipes[s.spec.name]) for s in self.scene.sensors if s.spec.name in recipes and s.acquisitions]
 
     def _resampling_bytes(self, sensor: SensorScene, wanted: SensorRecipe, shape: tuple[int, int]) -> float:
-        """Bytes per pixel: bands of one grid as stored (twice when warped), resampled, scaled."""
+        """Bytes per pixel to resample the bands of one grid: stored (twice if warped), resampled and scaled values."""
         most = 0.0
         for number, names in self._grids(sensor, wanted).items():
             bands = [self._sizes[sensor.spec.name, name] for name in names if name in wanted.bands]
@@ -215,7 +214,7 @@ class _BlockMemory:
         return most * len(sensor.acquisitions)
 
     def _placement_bytes(self, sensor: SensorScene, wanted: SensorRecipe) -> int:
-        """Bytes per pixel: position on grids of other projections."""
+        """Bytes per pixel for its positions on grids of other projections."""
         warped = [names for names in self._grids(sensor, wanted).values() if self._is_warped(sensor, names)]
         return _PLACEMENT_BYTES * len(warped) * len({acquisition.shift for acquisition in sensor.acquisitions})
 
@@ -232,16 +231,16 @@ class _BlockMemory:
 
     @cached_property
     def _sizes(self) -> dict[tuple[str, str], int]:
-        """Bytes of a pixel of each band and mask of a sensor, after reading."""
+        """Bytes per decoded pixel, by sensor and band or mask."""
         found = {}
         for sensor, wanted in self._sensors():
             for name in (*wanted.bands, *(rule.name for rule in sensor.spec.masks)):
-                there = bool(sensor.formats(name))
-                found[sensor.spec.name, name] = stored_type(sensor, name).itemsize if there else 1
+                exists = bool(sensor.formats(name))
+                found[sensor.spec.name, name] = stored_type(sensor, name).itemsize if exists else 1
         return found
 
     def _window(self, sensor: SensorScene, number: int, shape: tuple[int, int], *, around: int) -> tuple[float, float]:
-        """Maximum rows and columns that a block of a shape, and pixels ``around`` it, reads of a grid."""
+        """Maximum rows and columns of a grid that a block of a shape with a margin of ``around`` pixels reads."""
         grid = next(sensor.grids[name] for name in sensor.grid_numbers if sensor.grid_numbers[name] == number)
         return _window(self.scene, sensor, grid, shape, around=around)
 
@@ -249,26 +248,26 @@ class _BlockMemory:
 def _window(
     scene: Scene, sensor: SensorScene, grid: GeoBox, shape: tuple[int, int], around: int = 0
 ) -> tuple[float, float]:
-    """Maximum rows and columns that a block of a shape, and pixels ``around`` it, reads of a grid of a sensor."""
+    """Maximum rows and columns of a sensor's grid that a block of a shape with a margin of ``around`` pixels reads."""
     probes = _probes(scene, shape) + np.array([-1, 1, -1, 1]) * around
     most = np.zeros(2)
     for shift in {acquisition.shift for acquisition in sensor.acquisitions}:
-        parts = reached(moved_back(grid, shift), scene.geobox, probes, sensor.spec.resampling)
-        most = np.maximum(most, (parts[:, 1::2] - parts[:, ::2]).max(axis=0))
+        windows = source_windows(moved_back(grid, shift), scene.geobox, probes, sensor.spec.resampling)
+        most = np.maximum(most, (windows[:, 1::2] - windows[:, ::2]).max(axis=0))
     return float(most[0]), float(most[1])
 
 
 def _probes(scene: Scene, shape: tuple[int, int]) -> np.ndarray:
-    """(9, 4) blocks of a shape at the corners, the sides and in the middle: a file need not cover the whole tile."""
+    """(9, 4) blocks of a shape at the corners, sides and centre: a file may cover a part of the tile only."""
     (height, width), (rows, cols) = scene.geobox.shape, shape
     firsts = itertools.product((0, (height - rows) // 2, height - rows), (0, (width - cols) // 2, width - cols))
     return np.array([(top, top + rows, left, left + cols) for top, left in firsts])
 
 
 def _stored_tile(scene: Scene, found: Iterable[tuple[FileFormat, GeoBox]]) -> tuple[int, int] | None:
-    """Rows and columns, on the working grid, of the most frequent tiles of files.
+    """Rows and columns of the most frequent file tiles, in pixels of the working grid.
 
-    ``found``: format and grid of each file. None when all files are stored in strips, or in one piece.
+    ``found``: format and grid of each file. None if no file is stored in tiles.
     """
     tiled = Counter((file.block, grid) for file, grid in found if file.block[1] < file.shape[1])
     if not tiled:
@@ -284,7 +283,7 @@ def _stored_tile(scene: Scene, found: Iterable[tuple[FileFormat, GeoBox]]) -> tu
 def _shape(
     scene: Scene, per_pixel: Callable[[tuple[int, int]], float], memory: float, tile: tuple[int, int] | None
 ) -> tuple[tuple[int, int], tuple[int, int]] | None:
-    """Cells, and blocks inside them, that take at most ``memory`` bytes, see ``BlockShapes``; None if none do.
+    """Shapes of cells and of blocks that need at most ``memory`` bytes, see ``BlockShapes``; None if none fits.
 
     ``per_pixel``: bytes per pixel of a block of a shape.
     """
@@ -292,7 +291,7 @@ def _shape(
     if memory >= per_pixel((height, width)) * height * width:
         return (height, width), (height, width)
     pixels = int(max(0.0, memory) // per_pixel((min(MIN_COLS, height), min(MIN_COLS, width))))
-    for _ in range(_MAX_ROUNDS):
+    for _ in range(_MAX_ATTEMPTS):
         if pixels // MIN_ROWS < min(MIN_COLS, width):
             break
         cell, block = _strips(height, width, pixels) if tile is None else _tiles(height, width, pixels, tile)
@@ -304,11 +303,11 @@ def _shape(
     return (least, least) if memory >= per_pixel(least) * least[0] * least[1] else None
 
 
-def _too_little(scene: Scene, given: float, needed: float) -> ConfigError:
+def _memory_error(scene: Scene, given: float, needed: float) -> ConfigError:
     return ConfigError(
         [
-            f"tile {scene.tile}: a block of {MIN_ROWS} x {MIN_COLS} pixels needs {needed / 2**20:.1f} MB, and a "
-            f"job has {given / 2**20:.1f} MB. Give more: iota2 run --memory"
+            f"tile {scene.tile}: a block of {MIN_ROWS} x {MIN_COLS} pixels needs {needed / 2**20:.1f} MB, but a "
+            f"job has {given / 2**20:.1f} MB. Increase the memory: iota2 run --memory"
         ]
     )
 
@@ -318,7 +317,7 @@ def _least(height: int, width: int) -> tuple[int, int]:
 
 
 def _strips(height: int, width: int, pixels: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Full-width strips of a multiple of 16 rows; else 16 rows of a multiple of 64 columns."""
+    """Full-width strips of a multiple of 16 rows; if these do not fit, 16 rows of a multiple of 64 columns."""
     rows, cols = pixels // width, pixels // MIN_ROWS
     if rows >= MIN_ROWS:
         strip = min(rows - rows % MIN_ROWS, height), width
@@ -328,7 +327,7 @@ def _strips(height: int, width: int, pixels: int) -> tuple[tuple[int, int], tupl
 
 
 def _tiles(height: int, width: int, pixels: int, tile: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Rows of whole tiles, some tiles of one row, or strips of a tile."""
+    """Cells and blocks: rows of whole tiles, some tiles of one row, or parts of a tile."""
     rows, cols = min(tile[0], height), min(tile[1], width)
     if pixels >= rows * width:
         whole = min(height, pixels // width // rows * rows), width

@@ -1,4 +1,4 @@
-"""Expressions of the bands of one date, as users write them in ``additional_features``: grammar and semantics."""
+"""Grammar and semantics of the option ``additional_features``: expressions of the bands of one date."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from iota2.compute.stack import Op, Program
 from iota2.core.words import did_you_mean
 from iota2.errors import ConfigError
 
-MAX_LENGTH = 4000
+MAX_CHARACTERS = 4000
 """Maximum number of characters of an expression."""
 MAX_DEPTH = 100
-"""Maximum stack depth of an expression; it grows with the nesting to the right."""
+"""Maximum stack depth of an expression, which increases with nesting in right-hand operands."""
 
 GRAMMAR = r"""
 ?start:      choice
@@ -114,25 +114,25 @@ of OTB's BandMath."""
 
 
 def split_expressions(text: str) -> tuple[str, ...]:
-    """Expressions of a text, separated by commas; commas in parentheses belong to a function.
+    """Expressions of a comma-separated text; commas in parentheses separate arguments.
 
-    Blanks are reduced to single ones. Nothing between two commas is an empty expression; a blank text has no
+    Runs of blanks become single blanks. Two consecutive commas enclose an empty expression; a blank text contains no
     expression.
     """
     depth, start, found = 0, 0, []
-    for position, sign in enumerate(text):
-        depth = max(depth + (sign == "(") - (sign == ")"), 0)
-        if sign == "," and depth == 0:
+    for position, character in enumerate(text):
+        depth = max(depth + (character == "(") - (character == ")"), 0)
+        if character == "," and depth == 0:
             found.append(text[start:position])
             start = position + 1
     return tuple(" ".join(part.split()) for part in (*found, text[start:])) if text.strip() else ()
 
 
 def expression_problems(expressions: Sequence[str], bands: Sequence[str]) -> Iterator[str]:
-    """Problems of expressions of these bands, as messages."""
+    """Messages on invalid expressions of the given bands."""
     for number, text in enumerate(expressions, 1):
         if not text:
-            yield f"expression {number} of {len(expressions)} is empty; expected one on each side of every comma"
+            yield f"expression {number} of {len(expressions)} is empty; expected one before and after every comma"
             continue
         try:
             compile_expression(text, tuple(bands))
@@ -142,7 +142,7 @@ def expression_problems(expressions: Sequence[str], bands: Sequence[str]) -> Ite
 
 
 def bands_by_position(expressions: Sequence[str], bands: Sequence[str]) -> dict[str, str]:
-    """Bands that valid expressions name by position (``b1`` …), by this name."""
+    """Bands that valid expressions refer to by position, as a mapping from ``b1`` … to band names."""
     names = [str(part) for text in expressions for part in _parse(text) if _is(part, "BAND")]
     places = sorted({int(match[1]) for match in map(_POSITION.fullmatch, names) if match})
     return {f"b{place}": bands[place - 1] for place in places}
@@ -152,26 +152,28 @@ def bands_by_position(expressions: Sequence[str], bands: Sequence[str]) -> dict[
 def compile_expression(text: str, bands: tuple[str, ...]) -> Program:
     """Compile an expression; ``bands`` are the bands of a date, in order.
 
-    Raises ConfigError with all the problems, each with its column; a syntax error is reported alone.
+    Raises ConfigError with all problems and their columns, or with the first syntax error only.
     """
-    if len(text) > MAX_LENGTH:
-        raise ConfigError([f"column {MAX_LENGTH}: it has {len(text)} characters; expected at most {MAX_LENGTH}"])
-    writer = _Writer(bands)
+    if len(text) > MAX_CHARACTERS:
+        raise ConfigError(
+            [f"column {MAX_CHARACTERS}: the expression has {len(text)} characters; expected at most {MAX_CHARACTERS}"]
+        )
+    compiler = _Compiler(bands)
     for part in _parse(text):
-        writer.write(part)
-    if not writer.problems and not any(code == Op.BAND for code, _ in writer.steps):
-        hint = "expected a band, and numbers with a point, since a comma begins the next expression"
-        writer.problems.append(f"column 1: it uses no band; {hint}")
-    if not writer.problems and writer.depth > MAX_DEPTH:
-        writer.problems.append(f"column 1: it is nested too deep; expected at most {MAX_DEPTH} values kept for later")
-    if writer.problems:
-        raise ConfigError(writer.problems)
-    codes, operands = np.array(writer.steps, np.int64).T.copy()
-    return Program(codes, operands, np.array(writer.numbers, np.float64), writer.depth)
+        compiler.write(part)
+    if not compiler.problems and not any(code == Op.BAND for code, _ in compiler.steps):
+        hint = "expected at least one band; write decimals with a point, since a comma begins the next expression"
+        compiler.problems.append(f"column 1: the expression uses no band; {hint}")
+    if not compiler.problems and compiler.depth > MAX_DEPTH:
+        compiler.problems.append(f"column 1: the nesting is too deep; expected at most {MAX_DEPTH} pending values")
+    if compiler.problems:
+        raise ConfigError(compiler.problems)
+    codes, operands = np.array(compiler.steps, np.int64).T.copy()
+    return Program(codes, operands, np.array(compiler.numbers, np.float64), compiler.depth)
 
 
-class _Writer:
-    """Translates the parts of an expression into a program, operands before operators."""
+class _Compiler:
+    """Translates the parts of an expression into a program for a stack machine: operands before operators."""
 
     def __init__(self, bands: tuple[str, ...]) -> None:
         self.steps: list[tuple[Op, int]] = []
@@ -179,7 +181,7 @@ class _Writer:
         self.depth = 0
         self.problems: list[str] = []
         self._bands = bands
-        self._kept = 0
+        self._stacked = 0
 
     def write(self, part: Token | Tree[Token]) -> None:
         """Append the operations of one part."""
@@ -191,14 +193,14 @@ class _Writer:
         elif part.type == "NUMBER":
             self._number(float(part))
             if not math.isfinite(float(part)):
-                self._complain(part, f"'{part}' is too large a number")
+                self._add_problem(part, f"number '{part}' is too large")
         else:
             self._step(Op.BAND, self._band(part))
 
     def _step(self, op: Op, operand: int = 0) -> None:
         self.steps.append((op, operand))
-        self._kept += 1 - op.takes
-        self.depth = max(self.depth, self._kept)
+        self._stacked += 1 - op.takes
+        self.depth = max(self.depth, self._stacked)
 
     def _number(self, value: float) -> None:
         self.numbers.append(value)
@@ -210,10 +212,10 @@ class _Writer:
         function = FUNCTIONS.get(str(name))
         if function is None:
             hint = did_you_mean(name, FUNCTIONS) or f"; expected one of {', '.join(FUNCTIONS)}"
-            self._complain(name, f"unknown function '{name}'{hint}")
+            self._add_problem(name, f"unknown function '{name}'{hint}")
         elif function.arguments not in (None, count):
             takes = "one argument" if function.arguments == 1 else f"{function.arguments} arguments"
-            self._complain(name, f"'{name}' takes {takes}, not {count}: {function.about}")
+            self._add_problem(name, f"'{name}' takes {takes}, not {count}: {function.about}")
         if function is None or self.problems:
             return
         for _ in range(1 if function.arguments else count - 1):
@@ -223,16 +225,20 @@ class _Writer:
             self._step(Op.DIVIDE)
 
     def _band(self, token: Token) -> int:
-        """Position (from 0) of a band; 0, with a noted problem, for an unknown band."""
+        """Position (from 0) of a band; 0 for an unknown band, which is added to the problems."""
         name, bands = str(token), self._bands
         listed = ", ".join(f"b{k} = {band}" for k, band in enumerate(bands, 1))
         match = _POSITION.fullmatch(name)
         if match:
             place = int(match[1]) - 1
             if not 0 <= place < len(bands):
-                self._complain(token, f"there is no band '{name}'; expected one of {listed}")
+                self._add_problem(token, f"there is no band '{name}'; expected one of {listed}")
             elif name in bands and bands[place] != name:
-                self._complain(token, f"'{name}' is the name of band b{bands.index(name) + 1} and the place of another")
+                self._add_problem(
+                    token,
+                    f"'{name}' is ambiguous: it is the name of band {bands.index(name) + 1} and the position of band "
+                    f"'{bands[place]}'; expected '{bands[place]}' or b{bands.index(name) + 1}",
+                )
             else:
                 return place
             return 0
@@ -242,17 +248,17 @@ class _Writer:
         if len(like) == 1:
             return like[0]
         hint = did_you_mean(name, bands)
-        self._complain(token, f"unknown band '{name}'{hint or f'; expected one of {listed}'}")
+        self._add_problem(token, f"unknown band '{name}'{hint or f'; expected one of {listed}'}")
         return 0
 
-    def _complain(self, token: Token, text: str) -> None:
+    def _add_problem(self, token: Token, text: str) -> None:
         self.problems.append(f"column {token.column}: {text}")
 
 
 def _parse(text: str) -> list[Token | Tree[Token]]:
-    """The parts of an expression in order of evaluation; ConfigError at the first syntax error.
+    """The parts of an expression in order of evaluation; ConfigError for the first syntax error.
 
-    Without recursion, because of deeply nested texts.
+    Not recursive, because texts may be deeply nested.
     """
     try:
         pending: list[Token | Tree[Token]] = [_PARSER.parse(text)]
@@ -272,17 +278,17 @@ def _is(part: Token | Tree[Token], kind: str) -> bool:
 
 
 def _syntax_problem(err: UnexpectedInput, text: str) -> str:
-    """Position of a syntax error, and what was expected there."""
+    """Message on a syntax error: column, found and expected text."""
     if not isinstance(err, UnexpectedToken):
-        sign = text[err.pos_in_stream or 0]
-        hint = f"; did you mean '{2 * sign}'?" if sign in "=&|" else ""
-        return f"column {err.column}: '{sign}' is not allowed in an expression{hint}"
+        character = text[err.pos_in_stream or 0]
+        hint = f"; did you mean '{2 * character}'?" if character in "=&|" else ""
+        return f"column {err.column}: '{character}' is not allowed in an expression{hint}"
     accepted = err.accepts or err.expected
     if "NUMBER" in accepted:
-        said = ["a band, a number, a function or '('"]
+        wanted = ["a band, a number, a function or '('"]
     else:
-        said = ["an operator", *(sign for name, sign in (("RPAR", "')'"), ("COLON", "':'")) if name in accepted)]
-    expected = " or ".join(said)
+        wanted = ["an operator", *(text for name, text in (("RPAR", "')'"), ("COLON", "':'")) if name in accepted)]
+    expected = " or ".join(wanted)
     if err.token.type == "$END":
-        return f"column {len(text) + 1}: it ends here, expected {expected}"
-    return f"column {err.token.column}: '{err.token}' found, expected {expected}"
+        return f"column {len(text) + 1}: unexpected end; expected {expected}"
+    return f"column {err.token.column}: unexpected '{err.token}'; expected {expected}"

@@ -11,9 +11,9 @@ from iota2.compute.expressions import compile_expression, expression_problems
 from iota2.compute.indices import (
     INDICES,
     Spectra,
+    dates_without_data,
     make_relative,
     to_decibel,
-    without_data,
 )
 from iota2.compute.speckle import multitemporal_filter
 from iota2.compute.stack import evaluate
@@ -27,19 +27,19 @@ from iota2.errors import FeatureMismatch
 def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBlock:
     """The features of one block, as defined by ``recipe``; ``cubes`` by sensor name, all on the block's grid.
 
-    A cube extends beyond the block by the halo of its sensor's recipe, or to the edge of the tile; features are those
-    of the block. Without a halo, every value depends on its own pixel only.
+    A cube extends beyond the block by the halo of its sensor's recipe, or to the edge of the tile; features are
+    computed for the block only. Without a halo, every value depends on its own pixel only.
 
     With gap filling, invalid values are never used. With raw dates, values are as stored, except that NaN becomes
-    ``MISSING``; indices, expressions and relative reflectances are ``MISSING`` on a date without data in some band. An
+    ``MISSING``; indices, expressions and relative reflectances are ``MISSING`` on a date if any band has no data. An
     expression without a finite value is ``MISSING``.
 
-    ``n_valid`` sums the clear observations of the sensors with dates. It is 0, which masks the pixel in predictions,
-    where a sensor has no observation or a layer has no data: some features, set to 0 there, would be invented. With
-    ``allow_missing`` these features are ``MISSING`` instead, like those of a sensor without a cube, and ``n_valid`` is
-    0 only where no sensor with dates has an observation.
+    ``n_valid`` is the sum of the clear observations of the sensors with dates. It is 0 where any sensor has no
+    observation or any layer has no data; predictions exclude these pixels, because features without observations are
+    set to 0. With ``allow_missing``, these features and those of a sensor without a cube are ``MISSING``, and
+    ``n_valid`` is 0 only where no sensor with dates has an observation.
 
-    Raises FeatureMismatch, with all the reasons, when the cubes cannot give these features; ValueError when a series is
+    Raises FeatureMismatch with all reasons if the features cannot be computed from the cubes; ValueError if a series is
     not sorted by day.
     """
     problems = [*_mismatches(cubes, recipe)]
@@ -57,20 +57,20 @@ def feature_block(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> FeatureBl
         if sensor.sensor not in cubes:
             features[:] = MISSING
             continue
-        shown = _write_features(cubes[sensor.sensor], sensor, MISSING if recipe.allow_missing else 0.0, features)
+        clear = _write_features(cubes[sensor.sensor], sensor, MISSING if recipe.allow_missing else 0.0, features)
         if not sensor.static or undated:
-            n_valid += shown
+            n_valid += clear
         if not recipe.allow_missing:
-            seen &= shown > 0
+            seen &= clear > 0
         elif not sensor.static:
-            features[:, shown == 0] = MISSING
+            features[:, clear == 0] = MISSING
     return FeatureBlock(values, names, np.where(seen, n_valid, 0).astype(np.uint16))
 
 
 def filtered_block(cube: Cube, recipe: SensorRecipe) -> Cube:
-    """A cube without margins, after all operations that read the neighbours of a pixel.
+    """The cube after the speckle filter, without margins.
 
-    The recipe's ``pointwise`` form of the result gives the same features for any selection of pixels.
+    With the recipe's ``pointwise`` form, the result gives the same features for any selection of pixels.
     """
     if recipe.speckle_radius:
         cube = replace(cube, values=multitemporal_filter(cube.values, cube.valid, recipe.speckle_radius))
@@ -78,7 +78,7 @@ def filtered_block(cube: Cube, recipe: SensorRecipe) -> Cube:
 
 
 def _write_features(cube: Cube, recipe: SensorRecipe, missing: float, out: np.ndarray) -> np.ndarray:
-    """Compute the features of one sensor into ``out`` (feature, y, x); returns its clear observations (y, x)."""
+    """Write the features of one sensor to ``out`` (feature, y, x); returns the numbers of clear observations (y, x)."""
     cube = filtered_block(cube, recipe)
     if recipe.static:
         out[:] = _layers(cube, recipe, missing)
@@ -88,16 +88,16 @@ def _write_features(cube: Cube, recipe: SensorRecipe, missing: float, out: np.nd
 
 
 def _layers(cube: Cube, recipe: SensorRecipe, missing: float) -> np.ndarray:
-    """(band, y, x): layers without dates, ``missing`` where one has no data."""
+    """(band, y, x): layers without dates, ``missing`` where they have no data."""
     layers = _of_bands(cube, recipe)[0]
     return np.where(np.isnan(layers), np.float32(missing), layers)
 
 
 def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
-    """Compute the features of one sensor into ``out`` (feature, y, x).
+    """Write the features of one sensor with dates to ``out`` (feature, y, x).
 
-    The series is computed in its place among the features, or in a temporary array without ``copy_input``; indices and
-    expressions read it before relative reflectances or decibels replace it.
+    With ``copy_input``, the series is computed directly in ``out``, otherwise in a temporary array. Indices and
+    expressions are computed before the series is replaced by relative reflectances or decibels.
     """
     if not len(out):
         return
@@ -108,7 +108,7 @@ def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
     pixels = shape[2] * shape[3]
     roles = {role: recipe.bands.index(band) for role, band in recipe.roles.items() if band in recipe.bands}
     spectra = Spectra(series.reshape(*shape[:2], pixels), roles, recipe.atmospheric_correction)
-    missing = None if recipe.gapfilling else without_data(spectra.values, _nodata_value(cube))
+    missing = None if recipe.gapfilling else dates_without_data(spectra.values, _nodata_value(cube))
     indices = recipe.effective_indices
     derived = out[copied:].reshape(len(indices) + len(recipe.expressions), shape[0], pixels)
     for index, target in zip(indices, derived, strict=False):
@@ -126,12 +126,12 @@ def _sensor_features(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
 
 
 def _nodata_value(cube: Cube) -> float | None:
-    """No-data value of a cube; NaN for a cube of floats."""
+    """Nodata value of a cube of integers; None for floats, whose missing values are NaN."""
     return cube.nodata if cube.values.dtype.kind in "iu" else None
 
 
 def _write_series(cube: Cube, recipe: SensorRecipe, out: np.ndarray) -> None:
-    """The recipe's bands at the recipe's dates, (date, band, y, x)."""
+    """Write the recipe's bands at the recipe's dates into ``out`` (date, band, y, x)."""
     values = _of_bands(cube, recipe)
     if recipe.gapfilling:
         days, out_days = ([day.toordinal() for day in series] for series in (cube.days, recipe.days))
@@ -156,7 +156,7 @@ def _replace_by_relative(spectra: Spectra, reference: int, missing: np.ndarray |
 
 
 def _mismatches(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> Iterator[str]:
-    """Reasons why the cubes cannot give the features of the recipe, as messages."""
+    """Messages: reasons why the features of the recipe cannot be computed from the cubes."""
     if not recipe.sensors:
         yield "the recipe contains no sensor, so there are no features"
     for sensor in recipe.sensors:
@@ -165,14 +165,14 @@ def _mismatches(cubes: Mapping[str, Cube], recipe: FeatureRecipe) -> Iterator[st
         if sensor.sensor in cubes:
             yield from _cube_problems(cubes[sensor.sensor], sensor)
         elif not recipe.allow_missing or not cubes:
-            yield f"{sensor.sensor}: the features need this sensor, the series are of {_listed(cubes)}"
+            yield f"{sensor.sensor}: the features need this sensor; images are given for {_listed(cubes)}"
     shapes = {s.sensor: cubes[s.sensor].block_shape for s in recipe.sensors if s.sensor in cubes}
     if len(set(shapes.values())) > 1:
-        yield f"the series of the sensors differ in shape (rows, columns): {shapes}"
+        yield f"the images of the sensors differ in shape (rows, columns): {shapes}"
 
 
 def recipe_problems(recipe: SensorRecipe) -> Iterator[str]:
-    """Reasons why a recipe is invalid: unknown indices, and roles whose band is not kept."""
+    """Messages: unknown indices of a recipe, and roles without a band among its bands."""
     unknown = [index for index in recipe.effective_indices if index not in INDICES]
     if unknown:
         yield f"{recipe.sensor}: unknown index {_listed(unknown)}; expected {_listed(INDICES)}"
@@ -182,8 +182,7 @@ def recipe_problems(recipe: SensorRecipe) -> Iterator[str]:
     for role, use in needed.items():
         if recipe.roles.get(role) not in recipe.bands:
             band = f"{role} band ({recipe.roles.get(role, 'none')})"
-            kept = f"the bands kept are {_listed(recipe.bands)}"
-            yield f"{recipe.sensor}: {use} needs the {band}, {kept}"
+            yield f"{recipe.sensor}: {use} needs the {band}; the bands used are {_listed(recipe.bands)}"
 
 
 def _roles(index: str) -> tuple[str, ...]:
@@ -192,20 +191,20 @@ def _roles(index: str) -> tuple[str, ...]:
 
 
 def _cube_problems(cube: Cube, recipe: SensorRecipe) -> Iterator[str]:
-    """Bands missing in the series, and raw dates that differ from those of the recipe."""
+    """Messages: bands missing in the cube, and raw dates that differ from those of the recipe."""
     absent = [band for band in recipe.bands if band not in cube.bands]
     if absent:
-        yield f"{recipe.sensor}: the features need bands {_listed(absent)}, the series has {_listed(cube.bands)}"
+        yield f"{recipe.sensor}: the features need bands {_listed(absent)}; the images have {_listed(cube.bands)}"
     if not recipe.gapfilling and not recipe.static and recipe.dates != cube.keys:
         missing = [key for key in recipe.dates if key not in cube.keys]
         excess = [key for key in cube.keys if key not in recipe.dates]
         yield (
-            f"{recipe.sensor}: features of raw dates need the same dates in the same order everywhere "
+            f"{recipe.sensor}: without gap filling, all tiles need the same dates in the same order "
             f"({len(recipe.dates)} expected, {len(cube.keys)} found; missing: {_listed(missing)}; "
-            f"in excess: {_listed(excess)}). Give every tile the same dates, or use gap filling"
+            f"unexpected: {_listed(excess)}). Provide the same dates for all tiles, or use gap filling"
         )
 
 
 def _listed(names: Iterable[str]) -> str:
-    """The names, or the first of many; ``none`` when there are none."""
+    """The first names as text; ``none`` for an empty list."""
     return some(list(names), 12) or "none"

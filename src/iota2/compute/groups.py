@@ -14,16 +14,19 @@ Stratum = tuple[str, Label]
 """Region and label; the polygons of each stratum are split separately."""
 
 
-def numbered(values: Sequence[Hashable | None]) -> np.ndarray:
-    """(polygon,) int64: one number for equal values; each None has a number of its own."""
+def group_numbers(values: Sequence[Hashable | None]) -> np.ndarray:
+    """(polygon,) int64: group number of each value; equal values form a group, each None is a separate group."""
     numbers: dict[Hashable, int] = {}
     keys = [("alone", k) if value is None else ("value", value) for k, value in enumerate(values)]
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], dtype=np.int64)
 
 
-def united(groupings: Sequence[np.ndarray]) -> np.ndarray:
-    """(polygon,) int64 from groupings of the same polygons: those that any of them keeps together, directly or through
-    others, have one number. Numbers ascend with the first polygon of a group."""
+def merged_groups(groupings: Sequence[np.ndarray]) -> np.ndarray:
+    """(polygon,) int64: connected components of several groupings of the same polygons.
+
+    Polygons that share a group in any grouping get the same number, directly or through other polygons. Groups are
+    numbered in the order of their first polygons.
+    """
     # Imported here: slow to import, and needed with an option only.
     from scipy.sparse import coo_array  # noqa: PLC0415
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
@@ -37,20 +40,21 @@ def united(groupings: Sequence[np.ndarray]) -> np.ndarray:
         pairs.append(np.stack([np.arange(count), first[place.reshape(-1)]]))
     one, other = np.concatenate(pairs, axis=1)
     _, found = connected_components(coo_array((np.ones(len(one), bool), (one, other)), shape=(count, count)))
-    return numbered(found.tolist())
+    return group_numbers(found.tolist())
 
 
 def split_groups(
     strata: Mapping[Stratum, np.ndarray], groups: np.ndarray, ratio: float, random_seed: int
 ) -> np.ndarray:
-    """(polygon,) side of every polygon for one seed, LEARN, VALIDATION or UNUSED (in no stratum), by whole groups.
+    """(polygon,) side of each polygon for one seed: LEARN, VALIDATION or UNUSED; all polygons of a group have one side.
 
-    ``strata`` has the positions of the polygons of each (region, label); ``groups`` one number for each polygon. Strata
-    are drawn one after the other, those with the fewest groups first. The groups of a stratum that have no side yet
-    come in random order, round(ratio x groups) of them first, as polygons do without groups; each learns if this brings
-    the number of the stratum's learning polygons nearer to ratio x polygons. At least one of them learns and, of two
-    groups or more, at least one validates, unless earlier strata have decided. A group that spans strata stays whole.
-    Where every group is a single polygon, the draw is the one without groups.
+    ``strata`` contains the positions of the polygons of each (region, label), ``groups`` the group number of each
+    polygon. A polygon that is in no stratum is UNUSED. Strata are processed in ascending order of their number of
+    groups; groups that an earlier stratum has assigned keep their side. The other groups of a stratum are processed in
+    random order: first a draw of round(ratio x groups) of them, then the others. A group learns if this brings the
+    number of learning polygons in the stratum closer to ratio x polygons. At least one group of a stratum learns and,
+    with two or more groups, at least one validates, unless earlier strata have assigned all of them. If each group is a
+    single polygon, the result equals that of the split without groups.
     """
     learns: dict[int, bool] = {}
     sizes = {key: _sizes(groups[members]) for key, members in strata.items()}
@@ -63,13 +67,13 @@ def split_groups(
 
 
 def _sizes(groups: np.ndarray) -> dict[int, int]:
-    """Count of each number, sorted by number."""
+    """Number of polygons of each group, sorted by group number."""
     numbers, counts = np.unique(groups, return_counts=True)
     return dict(zip(numbers.tolist(), counts.tolist(), strict=True))
 
 
 def _decide(learns: dict[int, bool], sizes: Mapping[int, int], ratio: float, rng: np.random.Generator) -> None:
-    """Give a side to the groups of one stratum (``sizes`` in its polygons) that have none in ``learns``."""
+    """Assign the groups of one stratum that are not yet in ``learns``; ``sizes`` are their numbers of polygons."""
     polygons = sum(sizes.values())
     wanted = learners_wanted(polygons, ratio)
     learning = sum(size for group, size in sizes.items() if learns.get(group, False))
@@ -86,12 +90,12 @@ def _decide(learns: dict[int, bool], sizes: Mapping[int, int], ratio: float, rng
 
 
 def learners_wanted(count: int, ratio: float) -> int:
-    """How many of ``count`` polygons learn: round(count x ratio), half to even, at least 1 and at most count - 1."""
+    """Number of learning polygons of ``count``: round(count x ratio), half to even, from 1 to count - 1 (1 for one)."""
     return min(max(round(count * ratio), 1), max(count - 1, 1))
 
 
 def _order(count: int, ratio: float, rng: np.random.Generator) -> np.ndarray:
-    """Positions of ``count`` groups in the order in which they are asked."""
+    """Positions of ``count`` groups in the order of their assignment."""
     if count == 0:
         return np.zeros(0, np.int64)
     first = rng.choice(count, size=learners_wanted(count, ratio), replace=False)

@@ -13,22 +13,22 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-CORRECTION = 0.05
-"""Constant of ``acor_feat``, in the units of the stored values."""
+ATMOSPHERIC_CONSTANT = 0.05
+"""Constant of the option ``acor_feat``, in the units of the stored values."""
 
-_CHUNK = 4096
+_CHUNK_PIXELS = 4096
 
 
 @dataclass(frozen=True)
 class Spectra:
-    """Series from which indices are computed, with its band roles."""
+    """Series from which indices are computed, with the positions of its bands by role."""
 
     values: np.ndarray
     """(date, band, pixel) float32, contiguous."""
     roles: Mapping[str, int]
-    """Position of the band that plays a role (red, nir, swir)."""
+    """Position of the band of each role (red, nir, swir)."""
     atmospheric_correction: bool = False
-    """Use (a - b - 0.05) / (a + b + 0.05) as the normalised difference."""
+    """Whether normalised differences are (a - b - 0.05) / (a + b + 0.05)."""
 
 
 IndexFunction = Callable[[Spectra, np.ndarray], None]
@@ -67,9 +67,9 @@ INDICES: dict[str, Index] = {}
 
 
 def register(index: Index) -> None:
-    """Add an index; ``ValueError`` for a name that is taken. Configurations read afterwards may name it."""
+    """Add an index; ``ValueError`` for an existing name. Configurations that are read afterwards may use the name."""
     if index.name in INDICES:
-        raise ValueError(f"index {index.name!r} is registered already")
+        raise ValueError(f"index {index.name!r} is already registered")
     INDICES[index.name] = index
 
 
@@ -79,7 +79,7 @@ register(Index("Brightness", brightness))
 
 
 def make_relative(spectra: Spectra, reference: int) -> None:
-    """Replace every band but ``reference`` by 1000 x its normalised difference to it, in place."""
+    """Replace each band except ``reference``, in place, by 1000 x its normalised difference to ``reference``."""
     for bands in spectra.values:
         for band in range(len(bands)):
             if band != reference:
@@ -89,26 +89,26 @@ def make_relative(spectra: Spectra, reference: int) -> None:
 
 
 def normalised_difference(a: np.ndarray, b: np.ndarray, out: np.ndarray, *, correct: bool) -> None:
-    """1000 (a - b) / (a + b) of float32 rows (pixel,), 0 where the denominator is below 1e-5; NaN stays NaN.
+    """1000 (a - b) / (a + b) of float32 rows (pixel,), 0 where |denominator| < 1e-5; NaN stays NaN.
 
-    With ``correct`` 1000 (a - b - 0.05) / (a + b + 0.05). ``out`` may be ``a``.
+    With ``correct``: 1000 (a - b - 0.05) / (a + b + 0.05). ``out`` may be ``a``.
     """
-    _difference(a, b, np.float32(CORRECTION if correct else 0.0), out)
+    _difference(a, b, np.float32(ATMOSPHERIC_CONSTANT if correct else 0.0), out)
 
 
 MIN_INTENSITY = 1e-6
-"""-60 dB, below the noise of any radar: replaces lower intensities, including those that are not positive."""
+"""Minimum intensity, -60 dB, below the noise of any radar; lower values, also 0 and below, are replaced by it."""
 
 
 def to_decibel(values: np.ndarray) -> None:
-    """Replace intensities by 10 log10 of them, in place; NaN stays NaN."""
+    """Convert linear intensities to decibels, in place; NaN stays NaN."""
     np.maximum(values, np.float32(MIN_INTENSITY), out=values)
     np.log10(values, out=values)
     values *= np.float32(10.0)
 
 
-def without_data(values: np.ndarray, nodata: float | None) -> np.ndarray:
-    """(date, pixel) bool from values (date, band, pixel): a band of the date is NaN or ``nodata``."""
+def dates_without_data(values: np.ndarray, nodata: float | None) -> np.ndarray:
+    """(date, pixel) bool from values (date, band, pixel): whether any band of the date is NaN or ``nodata``."""
     missing = np.zeros((values.shape[0], values.shape[2]), np.bool_)
     marker = np.float32(np.nan if nodata is None else nodata)
     for bands, target in zip(values, missing, strict=True):
@@ -133,11 +133,11 @@ def _difference(a: np.ndarray, b: np.ndarray, constant: np.float32, out: np.ndar
 
 @numba.njit(nogil=True, cache=True)
 def _norm(bands: np.ndarray, out: np.ndarray) -> None:
-    for start in range(0, len(out), _CHUNK):
-        total = out[start : start + _CHUNK]
+    for start in range(0, len(out), _CHUNK_PIXELS):
+        total = out[start : start + _CHUNK_PIXELS]
         total[:] = np.float32(0.0)
         for band in range(len(bands)):
-            row = bands[band][start : start + _CHUNK]
+            row = bands[band][start : start + _CHUNK_PIXELS]
             for p in range(len(total)):
                 total[p] += row[p] * row[p]
         for p in range(len(total)):

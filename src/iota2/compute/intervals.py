@@ -1,4 +1,4 @@
-"""Confidence intervals of accuracy measures, by resampling validation polygons."""
+"""Confidence intervals of accuracy measures: bootstrap over validation polygons."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from iota2.core.tables import PolygonCounts
 
 CONFIDENCE_LEVEL = 0.95
 """Confidence level of all intervals of accuracy."""
-REPLICATES = 1000
-"""Bootstrap replicates."""
-FEW = 5
-"""Polygons from which the bootstrap is used; fewer get the interval of Wilson."""
-_CHUNK = 2_000_000
-"""Values in memory at a time during the bootstrap."""
+BOOTSTRAP_REPLICATES = 1000
+"""Number of bootstrap replicates."""
+MIN_BOOTSTRAP_POLYGONS = 5
+"""Minimum number of polygons for the bootstrap; with fewer, the Wilson interval is used."""
+_MAX_BOOTSTRAP_VALUES = 2_000_000
+"""Maximum number of values in memory during the bootstrap."""
 _NORMAL_QUANTILE = 1.959963984540054
 """Quantile of the normal distribution at (1 + CONFIDENCE_LEVEL) / 2."""
 
 Bounds = tuple[float, float]
-"""Lowest and highest value of an interval."""
+"""Lower and upper bound of an interval."""
 
 
 @dataclass(frozen=True)
 class Intervals:
-    """95 % intervals of the measures of one map; sequences follow the labels, None where a measure is undefined."""
+    """95 % intervals of the measures of one map; tuples follow the labels, None for an undefined measure."""
 
     precision: tuple[Bounds | None, ...]
     recall: tuple[Bounds | None, ...]
@@ -50,17 +50,17 @@ class _Measures:
 
 
 def polygon_intervals(
-    counts: PolygonCounts, labels: tuple[int, ...], rng: np.random.Generator, replicates: int = REPLICATES
+    counts: PolygonCounts, labels: tuple[int, ...], rng: np.random.Generator, replicates: int = BOOTSTRAP_REPLICATES
 ) -> Intervals:
     """95 % intervals with polygons as sampling units, since the pixels of a polygon are correlated.
 
-    A stratified cluster bootstrap [Efron & Tibshirani 1993]: the validation polygons of each class are drawn again
-    with replacement, each with all its pixels; the interval reaches from the 2.5th to the 97.5th percentile of the
-    measures, and contains the measure itself. With fewer than ``FEW`` polygons in a measure, or when all replicates
-    agree, it is the score interval of Wilson [1927] with the polygons as its trials, since no spread among few
-    polygons is no certainty. The F-score follows from precision and recall: where the interval of either is Wilson's,
-    that of the F-score reaches at least from the F-score of their lowest values to that of their highest. Pixels that
-    the map left at 0 are in no measure.
+    Stratified cluster bootstrap [Efron & Tibshirani 1993]: the validation polygons of each class are resampled with
+    replacement, each with all its pixels. The interval ranges from the 2.5th to the 97.5th percentile of the measure
+    and is extended, if necessary, to include the measure itself. With fewer than ``MIN_BOOTSTRAP_POLYGONS`` polygons in
+    a measure, or if all replicates are equal, it is the score interval of Wilson [1927] with polygons as trials,
+    because equal replicates of few polygons do not prove certainty. If the interval of precision or recall is a Wilson
+    interval, that of the F-score is extended to the F-scores of their lower bounds and of their upper bounds. Pixels
+    mapped as 0 are excluded from all measures.
     """
     table = _Table.of(counts, labels)
     truth = _measures(table.matrix(np.ones((1, len(table.rows)))))
@@ -75,17 +75,17 @@ def polygon_intervals(
     f_score = bounds(lambda one: one.f_score, table.either)
     kappas = np.concatenate([one.kappa for one in drawn]) if drawn else np.zeros(0)
     return Intervals(
-        precision=tuple(_plain(one) for one in precision),
-        recall=tuple(_plain(one) for one in recall),
-        f_score=tuple(_no_tighter(*of) for of in zip(f_score, precision, recall, strict=True)),
-        overall_accuracy=_plain(overall),
-        kappa=_kappa_bounds(truth, kappas, _plain(overall), len(table.rows)),
+        precision=tuple(_bounds_or_none(one) for one in precision),
+        recall=tuple(_bounds_or_none(one) for one in recall),
+        f_score=tuple(_f_score_bounds(*of) for of in zip(f_score, precision, recall, strict=True)),
+        overall_accuracy=_bounds_or_none(overall),
+        kappa=_kappa_bounds(truth, kappas, _bounds_or_none(overall), len(table.rows)),
     )
 
 
 @dataclass(frozen=True)
 class _Interval:
-    """An interval of a share, and whether it is that of Wilson."""
+    """Interval of a proportion, and whether it is a Wilson interval."""
 
     bounds: Bounds
     wilson: bool
@@ -98,7 +98,7 @@ class _Table:
     rows: np.ndarray
     """(polygon,) position of the reference class of each polygon, ascending."""
     pixels: np.ndarray
-    """(polygon, class) float64: whole numbers, whose sums are exact in whatever order."""
+    """(polygon, class) float64: numbers of pixels; sums of integers are exact in any order."""
 
     @classmethod
     def of(cls, counts: PolygonCounts, labels: tuple[int, ...]) -> _Table:
@@ -110,7 +110,7 @@ class _Table:
         return cls(keys[:, 0].astype(np.int64), pixels)
 
     def matrix(self, weights: np.ndarray) -> np.ndarray:
-        """(draw, reference, map) float64: the confusion matrices of polygons with ``weights`` (draw, polygon)."""
+        """(draw, reference, map) float64: confusion matrices for polygon ``weights`` (draw, polygon)."""
         n = self.pixels.shape[1]
         found = np.zeros((len(weights), n, n))
         for k in np.unique(self.rows):
@@ -120,28 +120,28 @@ class _Table:
 
     @property
     def mapped(self) -> np.ndarray:
-        """(class,) polygons that have pixels mapped as the class."""
+        """(class,) number of polygons with pixels mapped as the class."""
         return (self.pixels > 0).sum(axis=0)
 
     @property
     def reference(self) -> np.ndarray:
-        """(class,) polygons of the class."""
+        """(class,) number of polygons of the class."""
         return np.bincount(self.rows, minlength=self.pixels.shape[1])
 
     @property
     def either(self) -> np.ndarray:
-        """(class,) polygons of the class, or with pixels mapped as it."""
+        """(class,) number of polygons that are of the class or have pixels mapped as the class."""
         own = np.arange(self.pixels.shape[1]) == self.rows[:, None]
         return ((self.pixels > 0) | own).sum(axis=0)
 
 
 def _weights(table: _Table, rng: np.random.Generator, replicates: int) -> Iterator[np.ndarray]:
-    """(draw, polygon) float64 counts of drawn polygons, in chunks of draws; the number per class is constant."""
+    """(draw, polygon) float64: how often each polygon is drawn, in batches; the sum per class is constant."""
     polygons, classes = len(table.rows), table.pixels.shape[1]
     if polygons == 0:
         return
     sizes = table.reference
-    at_once = max(1, min(replicates, _CHUNK // max(polygons, classes**2)))
+    at_once = max(1, min(replicates, _MAX_BOOTSTRAP_VALUES // max(polygons, classes**2)))
     for start in range(0, replicates, at_once):
         draws = min(at_once, replicates - start)
         yield np.concatenate(
@@ -150,7 +150,7 @@ def _weights(table: _Table, rng: np.random.Generator, replicates: int) -> Iterat
 
 
 def _measures(counts: np.ndarray) -> _Measures:
-    """Measures of the matrices (draw, reference, map); a class without reference pixels has none."""
+    """Measures of confusion matrices (draw, reference, map); NaN for a class without reference pixels."""
     right = np.diagonal(counts, axis1=1, axis2=2)
     rows, columns = counts.sum(axis=2), counts.sum(axis=1)
     validated, total = rows > 0, rows.sum(axis=1)
@@ -170,12 +170,12 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
 
 
-def _plain(interval: _Interval | None) -> Bounds | None:
+def _bounds_or_none(interval: _Interval | None) -> Bounds | None:
     return None if interval is None else interval.bounds
 
 
-def _no_tighter(f_score: _Interval | None, precision: _Interval | None, recall: _Interval | None) -> Bounds | None:
-    """The interval of an F-score, no tighter than those of precision and recall where one of these is Wilson's."""
+def _f_score_bounds(f_score: _Interval | None, precision: _Interval | None, recall: _Interval | None) -> Bounds | None:
+    """Interval of an F-score, at least as wide as follows from a Wilson interval of precision or recall."""
     if f_score is None:
         return None
     low, high = f_score.bounds
@@ -186,35 +186,35 @@ def _no_tighter(f_score: _Interval | None, precision: _Interval | None, recall: 
 
 
 def _harmonic(a: float, b: float) -> float:
-    """The harmonic mean; 0 when either is 0."""
+    """Harmonic mean; 0 if either value is 0."""
     return 2 * a * b / (a + b) if a + b > 0 else 0.0
 
 
 def _bounds(value: float, drawn: np.ndarray, units: int) -> _Interval | None:
-    """Interval of a share; None when it is undefined."""
+    """Interval of a proportion ``value``; None if the value is NaN."""
     if math.isnan(value):
         return None
     low, high = _percentiles(drawn)
-    few = units < FEW or not low < high
+    few = units < MIN_BOOTSTRAP_POLYGONS or not low < high
     if few:
         low, high = wilson(value, units)
     return _Interval((max(0.0, min(low, value)), min(1.0, max(high, value))), few)
 
 
 def _kappa_bounds(truth: _Measures, drawn: np.ndarray, overall: Bounds | None, units: int) -> Bounds | None:
-    """Interval of kappa; of few polygons, what the interval of the overall accuracy gives at the same chance."""
+    """Interval of kappa; for few polygons, from that of the overall accuracy with constant chance agreement."""
     value = float(truth.kappa[0])
     if math.isnan(value) or overall is None:
         return None
     low, high = _percentiles(drawn)
-    if units < FEW or not low < high:
+    if units < MIN_BOOTSTRAP_POLYGONS or not low < high:
         chance = float(truth.chance[0])
         low, high = ((bound - chance) / (1 - chance) for bound in overall)
     return max(-1.0, min(low, value)), min(1.0, max(high, value))
 
 
 def _percentiles(drawn: np.ndarray) -> Bounds:
-    """The middle 95 % of the defined values; NaN when there is none."""
+    """2.5th and 97.5th percentile of the values without NaN; NaN without values."""
     defined = drawn[~np.isnan(drawn)]
     if not len(defined):
         return math.nan, math.nan
@@ -223,7 +223,7 @@ def _percentiles(drawn: np.ndarray) -> Bounds:
 
 
 def wilson(share: float, trials: int) -> Bounds:
-    """The score interval of a share of ``trials`` [Wilson 1927]; (0, 1) without trials."""
+    """Score interval [Wilson 1927] of a proportion; (0, 1) without trials."""
     if trials == 0:
         return 0.0, 1.0
     z2 = _NORMAL_QUANTILE**2 / trials

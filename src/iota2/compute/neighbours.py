@@ -6,26 +6,31 @@ import numpy as np
 import shapely
 
 
-def nearest_of_class(
+def nearest_learning_distances(
     polygons: np.ndarray, labels: np.ndarray, learns: np.ndarray, validates: np.ndarray
 ) -> dict[int, float]:
-    """Distance, in map units, from each polygon that ``validates`` (bool) to the nearest one of its label that
-    ``learns``, by position; polygons of a label that nothing learns are left out."""
+    """Distance in map units from each validation polygon to the nearest learning polygon of its label, by position.
+
+    ``learns`` and ``validates`` are (polygon,) bool. Validation polygons of labels without learning polygons are
+    omitted.
+    """
     found: dict[int, float] = {}
     for label in np.unique(labels[validates]):
-        learning, asked = (np.flatnonzero(side & (labels == label)) for side in (learns, validates))
+        learning, validating = (np.flatnonzero(side & (labels == label)) for side in (learns, validates))
         if not len(learning):
             continue
-        (own, _), metres = shapely.STRtree(polygons[learning]).query_nearest(
-            polygons[asked], return_distance=True, all_matches=False
+        (own, _), distances = shapely.STRtree(polygons[learning]).query_nearest(
+            polygons[validating], return_distance=True, all_matches=False
         )
-        found |= {int(asked[k]): float(d) for k, d in zip(own, metres, strict=True)}
+        found |= {int(validating[k]): float(d) for k, d in zip(own, distances, strict=True)}
     return found
 
 
-def linked(polygons: np.ndarray, labels: np.ndarray, distance: float) -> np.ndarray:
-    """(polygon,) int64: a number for each chain of polygons of one label in which each lies within ``distance`` (map
-    units) of the next: single linkage. Polygons of two numbers and one label are further apart than that."""
+def linked_groups(polygons: np.ndarray, labels: np.ndarray, distance: float) -> np.ndarray:
+    """(polygon,) int64: group numbers by single linkage of polygons of one label within ``distance`` (map units).
+
+    Polygons of one label in different groups are further apart than ``distance``.
+    """
     # Imported here: slow to import, and needed with an option only.
     from scipy.sparse import coo_array  # noqa: PLC0415
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415

@@ -12,8 +12,8 @@ from iota2.core.grid import Block, block_of
 
 CELL_SIDES = (8, 16, 32, 64)
 """Sides of the square cells around scattered pixels."""
-CALL_COST_PIXELS = 256
-"""Overhead of a cell, expressed as a number of pixels with the same computing time."""
+CELL_OVERHEAD_PIXELS = 256
+"""Overhead of a cell, as the number of pixels with the same computing time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,14 +25,16 @@ class Cell:
     """Rows within the block."""
     cols: np.ndarray
     at: np.ndarray
-    """Positions of the pixels among the pixels of the larger block."""
+    """Positions of the pixels among the selected pixels of the larger block."""
 
 
 def selected_blocks(
     tile: str, geobox: GeoBox, rows: np.ndarray, cols: np.ndarray, *, outer: tuple[int, int], inner: tuple[int, int]
 ) -> Iterator[tuple[Block, np.ndarray]]:
-    """Blocks of shape ``inner`` with selected pixels, in scan order inside each ``outer`` cell, and the positions of
-    the pixels in each block."""
+    """Blocks of shape ``inner`` with selected pixels, and the positions of these pixels among ``rows`` and ``cols``.
+
+    Blocks are ordered by cells of shape ``outer``, and in scan order inside each cell.
+    """
     height, width = geobox.shape
     for (upper, west), within in _occupied(rows, cols, outer):
         lower, east = min(upper + outer[0], height), min(west + outer[1], width)
@@ -45,10 +47,9 @@ def selected_blocks(
 def cells(
     geobox: GeoBox, block: Block, pixels: tuple[np.ndarray, np.ndarray], *, largest: tuple[int, int], halo: int
 ) -> Iterator[Cell]:
-    """Cells of the pixels (rows, columns of the tile) of a block, in scan order; ``at`` are positions among these
-    pixels.
+    """Cells of the selected ``pixels`` (rows, columns of the tile) of a block, in scan order.
 
-    ``largest``: maximum rows and columns of a cell, ``halo``: pixels around a cell that are read too.
+    ``largest`` is the maximum shape of a cell, ``halo`` the margin in pixels that is read around it.
     """
     (top, bottom), (left, right) = block.rows, block.cols
     rows, cols = pixels[0] - top, pixels[1] - left
@@ -61,14 +62,14 @@ def cells(
 
 
 def cell_shape(rows: np.ndarray, cols: np.ndarray, largest: tuple[int, int], halo: int) -> tuple[int, int]:
-    """Rows and columns of the cells with the lowest computing cost for some pixels, ``largest`` at most.
+    """Cell shape, at most ``largest``, with the lowest computing time for the pixels.
 
-    Small cells compute fewer pixels that are not selected; large cells compute fewer pixels of the ``halo`` repeatedly.
+    Smaller cells contain fewer unselected pixels; larger cells have fewer ``halo`` pixels in total.
     """
 
     def work(shape: tuple[int, int]) -> int:
         count = len(np.unique(rows // shape[0] * (cols.max() + 1) + cols // shape[1]))
-        return count * ((shape[0] + 2 * halo) * (shape[1] + 2 * halo) + CALL_COST_PIXELS)
+        return count * ((shape[0] + 2 * halo) * (shape[1] + 2 * halo) + CELL_OVERHEAD_PIXELS)
 
     squares = ((min(side, largest[0]), min(side, largest[1])) for side in CELL_SIDES)
     return min([*squares, largest], key=work)
@@ -77,7 +78,7 @@ def cell_shape(rows: np.ndarray, cols: np.ndarray, largest: tuple[int, int], hal
 def _occupied(
     rows: np.ndarray, cols: np.ndarray, shape: tuple[int, int]
 ) -> Iterator[tuple[tuple[int, int], np.ndarray]]:
-    """Cells of ``shape`` with pixels, in scan order: first row and column, positions of the pixels."""
+    """First row and column of each cell of ``shape`` with pixels, in scan order, and the positions of its pixels."""
     tops, lefts = rows // shape[0] * shape[0], cols // shape[1] * shape[1]
     order = np.lexsort((lefts, tops))
     tops, lefts = tops[order], lefts[order]

@@ -1,12 +1,12 @@
 """Resampling of a block from another grid, in the same or in another CRS.
 
 A placement belongs to one source grid and one block. Values depend only on the grids and on the
-position of each pixel, so blocks of any shape give the same values as the whole.
+position of each pixel, so the result does not depend on how a grid is divided into blocks.
 
 Between two CRS, coordinates are transformed exactly at knots every 32 pixels of the whole destination grid
-and interpolated linearly in between: at the scale of 32 pixels projections are straight to far less than 0.01
-pixel. GDAL's warper either transforms every pixel or approximates along the rows of whatever window it was
-asked for, so that its result depends on the window.
+and interpolated linearly between them: over 32 pixels, projections deviate from a straight line by far less than 0.01
+pixel. GDAL's warper either transforms every pixel or approximates along the rows of the requested window, so its
+result depends on the window.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
-from iota2.compute.resample import LEAST_WEIGHT, AxisTaps, axis_taps, kernel_at, resample, source_range
+from iota2.compute.resample import MIN_WEIGHT, AxisTaps, axis_taps, kernel_at, resample, source_range
 from iota2.core.grid import crs_name, resolution, share_pixels
 
-KNOTS = 32
+KNOT_SPACING = 32
 """Pixels of the destination grid between two knots."""
 
 Range = tuple[int, int]
 """Half-open range of rows or columns."""
 
-_TIE = 1e-6
-"""Distance below a pixel edge within which a centre counts as on it, so that rounding does not decide."""
-_REACH = {"cubic": 2.0, "bilinear": 1.0, "nearest": 0.5}
-"""Half-width of each kernel in pixels of the coarser grid."""
+_EDGE_TOLERANCE = 1e-6
+"""Tolerance in pixels: a centre this close below a pixel edge counts as on the edge, regardless of rounding."""
+_KERNEL_RADIUS = {"cubic": 2.0, "bilinear": 1.0, "nearest": 0.5}
+"""Half-width of each kernel, in pixels of the coarser grid."""
 
 
 class Placement(Protocol):
@@ -41,25 +41,27 @@ class Placement(Protocol):
 
     @property
     def window(self) -> tuple[Range, Range]:
-        """Rows and columns of the source that must be read; never empty."""
+        """Rows and columns of the source window to read; never empty."""
 
     @property
     def inside(self) -> np.ndarray:
-        """(y, x) bool: the pixel's centre lies in the source."""
+        """(y, x) bool: whether the pixel centre lies in the source."""
 
     def part(self, rows: Range, cols: Range) -> Placement:
-        """The placement of a part of the block, counted from its first row and column; its window lies in this
-        one's."""
+        """Placement of a part of the block; ranges are relative to the block.
+
+        The window of the part lies in the window of the block.
+        """
 
     def resample(self, values: np.ndarray, nodata: float | None) -> np.ndarray:
-        """(n, y, x) from the source window (n, rows, columns), by the kernel of the placement.
+        """(n, y, x) from the source window (n, rows, columns), with the kernel of the placement and the same type.
 
-        The type is kept. With ``nodata``: pixels without data do not take part, and the result is ``nodata``
-        where the nearest source pixel is without data or outside.
+        With ``nodata``, pixels without data are excluded, and the result is ``nodata`` where the nearest source pixel
+        has no data or is outside.
         """
 
     def nearest(self, values: np.ndarray) -> np.ndarray:
-        """(…, y, x) of a source window (…, rows, columns): the pixel in which each centre lies; outside, any value."""
+        """(…, y, x) from a source window (…, rows, columns): the pixel that contains each centre; undefined outside."""
 
 
 def placement(source: GeoBox, destination: GeoBox, rows: Range, cols: Range, kernel: str) -> Placement:
@@ -76,7 +78,7 @@ class SeparablePlacement:
     rows: AxisTaps
     cols: AxisTaps
     same: bool
-    """The two grids share their pixels."""
+    """Whether the pixels of both grids coincide."""
 
     @cached_property
     def window(self) -> tuple[Range, Range]:
@@ -94,7 +96,7 @@ class SeparablePlacement:
 
     @cached_property
     def _untouched(self) -> bool:
-        """The window of the source is the block."""
+        """Whether the source window equals the block."""
         return self.same and bool(self.inside.all())
 
     def resample(self, values: np.ndarray, nodata: float | None) -> np.ndarray:
@@ -136,16 +138,15 @@ class WarpedPlacement:
     """A placement between grids of different CRS: each pixel has its own position and weights."""
 
     y: np.ndarray
-    """(y, x) source row coordinate of each centre, pixel edges at integers; NaN where there is none."""
+    """(y, x) source row coordinate of each centre, pixel edges at integers; NaN if the transformation fails."""
     x: np.ndarray
     """(y, x) source column coordinate."""
     size: tuple[int, int]
     """Rows and columns of the source."""
     kernel: str
     scale: tuple[float, float]
-    """Source pixels (rows, columns) in one destination pixel, at least 1: by this much the kernel is
-    stretched."""
-    anywhere: tuple[int, int] = (0, 0)
+    """Source pixels (rows, columns) per destination pixel, at least 1: the factor by which the kernel is stretched."""
+    fallback: tuple[int, int] = (0, 0)
     """Row and column of the pixel that is read when no centre lies in the source."""
 
     def part(self, rows: Range, cols: Range) -> WarpedPlacement:
@@ -157,7 +158,7 @@ class WarpedPlacement:
 
     @cached_property
     def _pixels(self) -> tuple[np.ndarray, np.ndarray]:
-        """Row and column of the source pixel at each centre, -1 outside."""
+        """Row and column of the source pixel that contains each centre, -1 outside."""
         return pixels_at(self.y, self.x, self.size)
 
     @cached_property
@@ -169,11 +170,11 @@ class WarpedPlacement:
     def window(self) -> tuple[Range, Range]:
         """See Placement."""
         if not self.inside.any():
-            row, col = self.anywhere
+            row, col = self.fallback
             return (row, row + 1), (col, col + 1)
         ranges = []
         for pixels, scale, size in zip(self._pixels, self.scale, self.size, strict=True):
-            margin = math.ceil(_REACH[self.kernel] * scale) + 1
+            margin = math.ceil(_KERNEL_RADIUS[self.kernel] * scale) + 1
             first, last = int(pixels[self.inside].min()), int(pixels[self.inside].max())
             ranges.append((max(0, first - margin), min(size, last + 1 + margin)))
         return ranges[0], ranges[1]
@@ -190,7 +191,7 @@ class WarpedPlacement:
         limits = (np.iinfo(values.dtype).min, np.iinfo(values.dtype).max) if whole else (-np.inf, np.inf)
         missing = math.nan if nodata is None else float(nodata)
         kind = self.kernel == "cubic", whole
-        numbers = np.array([*self.scale, *limits, missing, _beside(missing, values.dtype), *kind], float)
+        numbers = np.array([*self.scale, *limits, missing, _replacement_of(missing, values.dtype), *kind], float)
         at = (self.y, self.x, *self._pixels)
         _convolve(values, at, (top, left), numbers, out)
         return out
@@ -208,36 +209,37 @@ def _warped(source: GeoBox, destination: GeoBox, rows: Range, cols: Range, kerne
     return WarpedPlacement(y, x, (source.shape.y, source.shape.x), kernel, _scale(source, destination))
 
 
-def reached(source: GeoBox, destination: GeoBox, blocks: np.ndarray, kernel: str) -> np.ndarray:
-    """(n, 4): what the placements of n blocks of ``destination`` read of ``source``, or a little more.
+def source_windows(source: GeoBox, destination: GeoBox, blocks: np.ndarray, kernel: str) -> np.ndarray:
+    """(n, 4): windows of ``source`` that include those of the placements of n blocks of ``destination``.
 
-    As ``blocks``: first row, row after the last, first column, column after the last. The whole source for a block with
-    a corner that cannot be transformed. Computed from the corners of the blocks alone, so far faster than placements.
+    Windows and ``blocks`` (n, 4) are first row, row after the last, first column, column after the last. The window is
+    the whole source if a corner of the block cannot be transformed. Only corners of blocks are transformed, so this is
+    much faster than computing placements.
     """
     top, bottom, left, right = blocks.T
     y, x = _exact(source, destination, np.stack([top, top, bottom, bottom], 1), np.stack([left, right, left, right], 1))
     if source.crs == destination.crs and share_pixels(source, destination):
         y, x, margin = np.round(y), np.round(x), [0, 0]
     else:
-        margin = [math.ceil(_REACH[kernel] * scale) + 1 for scale in _scale(source, destination)]
+        margin = [math.ceil(_KERNEL_RADIUS[kernel] * scale) + 1 for scale in _scale(source, destination)]
     found, everywhere = np.empty((len(blocks), 4)), np.array([0, source.shape.y, 0, source.shape.x])
     for axis, (at, more) in enumerate(zip((y, x), margin, strict=True)):
-        found[:, 2 * axis] = np.floor(at.min(axis=1) + _TIE) - more
-        found[:, 2 * axis + 1] = np.ceil(at.max(axis=1) - _TIE) + more
+        found[:, 2 * axis] = np.floor(at.min(axis=1) + _EDGE_TOLERANCE) - more
+        found[:, 2 * axis + 1] = np.ceil(at.max(axis=1) - _EDGE_TOLERANCE) + more
     found[~np.isfinite(found).all(axis=1)] = everywhere
-    beside = (found[:, 1::2] <= 0) | (found[:, ::2] >= everywhere[1::2])
+    outside = (found[:, 1::2] <= 0) | (found[:, ::2] >= everywhere[1::2])
     if source.crs != destination.crs:
-        beside |= beside.any(axis=1, keepdims=True)
+        outside |= outside.any(axis=1, keepdims=True)
     found = np.clip(found, 0, np.repeat(everywhere[1::2], 2))
-    found[:, ::2][beside], found[:, 1::2][beside] = 0, 1
+    found[:, ::2][outside], found[:, 1::2][outside] = 0, 1
     return found.astype(np.int64)
 
 
 @lru_cache(maxsize=64)
 def _scale(source: GeoBox, destination: GeoBox) -> tuple[float, float]:
-    """Source pixels (rows, columns) in one pixel at the middle of the destination grid, at least 1.
+    """Source pixels (rows, columns) per pixel at the centre of the destination grid, at least 1.
 
-    Ratios within a few per thousand of 1 count as 1, so that two projections with one pixel size are not smoothed.
+    Ratios up to 1.01 count as 1, so that values are not smoothed between projections with the same pixel size.
     """
     row, col = destination.shape.y // 2, destination.shape.x // 2
     y, x = _exact(source, destination, np.array([row, row + 1, row]), np.array([col, col, col + 1]))
@@ -246,11 +248,10 @@ def _scale(source: GeoBox, destination: GeoBox) -> tuple[float, float]:
 
 
 def source_coordinates(source: GeoBox, destination: GeoBox, rows: Range, cols: Range) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates (row, column) on ``source`` of the pixel centres of a block of ``destination``: two (y, x)
-    arrays.
+    """Coordinates on ``source`` of the pixel centres of a block of ``destination``: rows (y, x) and columns (y, x).
 
-    Pixel edges are at integers. Accurate to 0.01 pixel of the source, and independent of how blocks are cut.
-    NaN where the transformation fails.
+    Pixel edges are at integers. The error is below 0.01 source pixel, and values do not depend on the division into
+    blocks. NaN where the transformation fails.
     """
     knot_rows, knot_cols = _knots(rows), _knots(cols)
     knots = np.meshgrid(knot_rows, knot_cols, indexing="ij")
@@ -261,22 +262,24 @@ def source_coordinates(source: GeoBox, destination: GeoBox, rows: Range, cols: R
 
 
 def _knots(pixels: Range) -> np.ndarray:
-    """Positions of the knots around a range of pixels: multiples of ``KNOTS`` on the whole grid."""
-    return np.arange(pixels[0] // KNOTS, -(-pixels[1] // KNOTS) + 1) * KNOTS
+    """Positions of the knots around a range of pixels: multiples of ``KNOT_SPACING`` on the whole grid."""
+    return np.arange(pixels[0] // KNOT_SPACING, -(-pixels[1] // KNOT_SPACING) + 1) * KNOT_SPACING
 
 
 def _between(values: np.ndarray, knots: np.ndarray, pixels: Range) -> np.ndarray:
     """``values`` (knots, …) interpolated linearly at the centres of ``pixels`` along the first axis."""
     position = np.arange(*pixels)
-    first = position // KNOTS - knots[0] // KNOTS
-    share = ((position % KNOTS + 0.5) / KNOTS)[:, None]
+    first = position // KNOT_SPACING - knots[0] // KNOT_SPACING
+    share = ((position % KNOT_SPACING + 0.5) / KNOT_SPACING)[:, None]
     with np.errstate(invalid="ignore"):
         return values[first] * (1.0 - share) + values[first + 1] * share
 
 
 def _exact(source: GeoBox, destination: GeoBox, row: np.ndarray, col: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Source coordinates (row, column) of positions on ``destination`` (pixel edges at integers); NaN if there is
-    none."""
+    """Source coordinates (row, column) of positions on ``destination``, both with pixel edges at integers.
+
+    NaN where the transformation fails.
+    """
     x = destination.affine.c + destination.affine.a * col
     y = destination.affine.f + destination.affine.e * row
     if source.crs != destination.crs:
@@ -292,15 +295,15 @@ def _transformer(from_crs: str, to_crs: str) -> Transformer:
 
 
 def pixels_at(y: np.ndarray, x: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Row and column of the source pixel at each coordinate, both -1 where it is outside of the source."""
+    """Row and column of the source pixel that contains each coordinate; both -1 outside the source."""
     with np.errstate(invalid="ignore"):
-        row, col = np.floor(y + _TIE), np.floor(x + _TIE)
+        row, col = np.floor(y + _EDGE_TOLERANCE), np.floor(x + _EDGE_TOLERANCE)
         within = (row >= 0) & (row < size[0]) & (col >= 0) & (col < size[1])
     return np.where(within, row, -1).astype(np.int64), np.where(within, col, -1).astype(np.int64)
 
 
-def _beside(nodata: float, dtype: np.dtype) -> float:
-    """The value next to ``nodata``, which replaces results that equal ``nodata``."""
+def _replacement_of(nodata: float, dtype: np.dtype) -> float:
+    """Value next to ``nodata`` that replaces valid results equal to ``nodata``."""
     if dtype.kind == "f":
         return float(np.nextafter(np.float32(nodata), np.float32(np.inf)))
     return nodata - 1 if nodata == np.iinfo(dtype).max else nodata + 1
@@ -308,7 +311,7 @@ def _beside(nodata: float, dtype: np.dtype) -> float:
 
 @numba.njit(nogil=True, cache=True)
 def _weigh(centre: float, scale: float, cubic: bool, weights: np.ndarray) -> int:
-    """Fill the weights of one axis; returns the source pixel of the first of them."""
+    """Fill the weights of one axis; returns the source pixel of the first weight."""
     reach = 2.0 if cubic else 1.0
     first = int(np.floor(centre - reach * scale - 0.5)) + 1
     for k in range(len(weights)):
@@ -324,14 +327,14 @@ def _convolve(
     numbers: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Convolve each layer of the source window that starts at ``origin`` at each position.
+    """Convolve each layer of the source window that starts at ``origin``, at each position.
 
     ``at``: row and column coordinates, nearest rows and columns (-1 outside). ``numbers``: scale of rows and
-    columns, least and greatest value of the type, nodata (NaN if none), the value beside it, and whether the
-    kernel is cubic and the values are integers. Taps without data are left out and the others' weights
-    renormalised; with little weight left the nearest pixel is the result. Positions are those of the whole
-    source until pixels are picked, so that weights do not depend on the window. All layers have the same weights, so
-    their values are laid side by side and each tap is added to all of them at once.
+    columns, minimum and maximum of the type, nodata (NaN if none), its replacement, and whether the kernel is cubic and
+    the values are integers. Taps without data are excluded and the other weights renormalised; if the remaining weight
+    is below ``MIN_WEIGHT``, the result is the nearest pixel. Coordinates refer to the whole source, so that weights do
+    not depend on the window. All layers have the same weights: their values are stored contiguously for each pixel,
+    and each tap is added to all layers at once.
     """
     y, x, row, col = at
     scale_y, scale_x, nodata, cubic = numbers[0], numbers[1], numbers[4], numbers[6] != 0
@@ -361,7 +364,7 @@ def _convolve(
 
 @numba.njit(nogil=True, cache=True)
 def _layers_last(values: np.ndarray) -> np.ndarray:
-    """A copy (y, x, layer) of (layer, y, x)."""
+    """Copy of (layer, y, x) values as (y, x, layer)."""
     layers, height, width = values.shape
     out = np.empty((height, width, layers), values.dtype)
     for n in range(layers):
@@ -373,7 +376,7 @@ def _layers_last(values: np.ndarray) -> np.ndarray:
 
 @numba.njit(nogil=True, cache=True)
 def _add_tap(values: np.ndarray, weight: float, nodata: float, total: np.ndarray, weights: np.ndarray) -> None:
-    """Add one source pixel of all layers to the weighted sums, and its weight where there is data."""
+    """Add one source pixel of all layers to the weighted sums, and its weight to the layers where it has data."""
     for n in range(len(values)):
         known = (values[n] != nodata) & (values[n] == values[n])
         total[n] += weight * values[n] if known else 0.0
@@ -382,13 +385,13 @@ def _add_tap(values: np.ndarray, weight: float, nodata: float, total: np.ndarray
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _finish(nearest: np.ndarray, total: np.ndarray, weights: np.ndarray, numbers: np.ndarray, out: np.ndarray) -> None:
-    """The results of one position from the sums of all layers; a nearest pixel without data stays as it is."""
-    least = LEAST_WEIGHT * numbers[0] * numbers[1]
-    low, high, nodata, beside, whole = numbers[2], numbers[3], numbers[4], numbers[5], numbers[7] != 0
+    """Write the results of one position from the sums of all layers; a nearest pixel without data is copied."""
+    least = MIN_WEIGHT * numbers[0] * numbers[1]
+    low, high, nodata, replacement, whole = numbers[2], numbers[3], numbers[4], numbers[5], numbers[7] != 0
     for n in range(len(out)):
         mean = total[n] / weights[n]
         mean = float(nearest[n]) if weights[n] < least else mean
         if whole:
             mean = np.trunc(min(max(mean, low), high) + np.copysign(0.5, mean))
-        mean = beside if mean == nodata else mean
+        mean = replacement if mean == nodata else mean
         out[n] = mean if (nearest[n] != nodata) & (nearest[n] == nearest[n]) else nearest[n]

@@ -1,4 +1,4 @@
-"""Cleaning of labelled polygons: valid, polygonal, without duplicates and without overlaps."""
+"""Cleaning and rasterization of labelled polygons: repairs, duplicates, overlaps, pixel centres."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 
-SLIVER = 1e-6
-"""Square metres; smaller overlaps and parts are rounding errors."""
+MAX_SLIVER_AREA = 1e-6
+"""Square metres; overlaps and parts up to this area are rounding errors."""
 _AREAL = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
 
 Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -21,11 +21,11 @@ class Separated:
     """Polygons without overlaps, and the overlaps that were removed."""
 
     polygons: np.ndarray
-    """Geometries in the order given; an empty polygon where nothing is left."""
+    """Geometries in the order of the input; empty polygons where no area remains."""
     same: Pairs
-    """Overlaps of one label."""
+    """Overlaps of polygons with the same label."""
     different: Pairs
-    """Overlaps of two labels."""
+    """Overlaps of polygons with different labels."""
 
 
 def is_polygonal(geometries: np.ndarray) -> np.ndarray:
@@ -34,11 +34,11 @@ def is_polygonal(geometries: np.ndarray) -> np.ndarray:
 
 
 def polygonal(geometries: np.ndarray, *, smallest: float = 0.0) -> np.ndarray:
-    """The polygons in each geometry; lines, points and polygons not larger than ``smallest`` are dropped.
+    """The polygons in each geometry; lines, points and polygons of at most ``smallest`` area are dropped.
 
-    One part gives a Polygon, several a MultiPolygon, none (or None) an empty Polygon.
+    The result is a Polygon for one part, a MultiPolygon for several, and an empty Polygon for none or for None.
     """
-    # collections may hold multipolygons: open twice, and follow the owner through both
+    # collections may contain multipolygons: extract parts twice, and trace their owners through both
     outer, first = shapely.get_parts(geometries, return_index=True)
     parts, second = shapely.get_parts(outer, return_index=True)
     owner = first[second]
@@ -47,7 +47,7 @@ def polygonal(geometries: np.ndarray, *, smallest: float = 0.0) -> np.ndarray:
 
 
 def _gathered(parts: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
-    """One geometry for each of ``count`` owners from polygon ``parts`` sorted by owner."""
+    """Geometry of each of ``count`` owners, from polygon ``parts`` sorted by owner."""
     result = np.full(count, shapely.Polygon(), dtype=object)
     starts = np.searchsorted(owner, np.arange(count + 1))
     sizes = np.diff(starts)
@@ -59,7 +59,7 @@ def _gathered(parts: np.ndarray, owner: np.ndarray, count: int) -> np.ndarray:
 
 
 def repaired(polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Valid polygons, and where (bool) they were invalid before. Collapsed ones become empty."""
+    """Valid polygons, and (polygon,) bool which were invalid. Collapsed polygons become empty."""
     invalid = ~shapely.is_valid(polygons)
     result = polygons.copy()
     made = shapely.make_valid(polygons[invalid], method="structure", keep_collapsed=False)
@@ -68,7 +68,7 @@ def repaired(polygons: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def duplicates(polygons: np.ndarray, labels: Sequence[Hashable]) -> np.ndarray:
-    """(polygon,) bool: an earlier polygon has the same label and the same vertices."""
+    """(polygon,) bool: whether an earlier polygon has the same label and the same vertices."""
     seen: set[tuple[Hashable, bytes]] = set()
     again = np.zeros(len(polygons), dtype=bool)
     for k, key in enumerate(zip(labels, shapely.to_wkb(shapely.normalize(polygons)), strict=True)):
@@ -78,11 +78,11 @@ def duplicates(polygons: np.ndarray, labels: Sequence[Hashable]) -> np.ndarray:
 
 
 def overlaps(polygons: np.ndarray, *, smallest: float) -> Pairs:
-    """Pairs of valid polygons that overlap by more than ``smallest``, sorted; the earlier position first."""
+    """Pairs of valid polygons with an overlap larger than ``smallest``, sorted, with the earlier position first."""
     one, other = shapely.STRtree(polygons).query(polygons, predicate="intersects")
     once = one < other
     one, other = one[once], other[once]
-    # neighbours that only share an edge are many, and telling them apart is cheaper than intersecting them
+    # many neighbours only share an edge: excluding them is faster than computing their intersections
     inside = shapely.relate_pattern(polygons[one], polygons[other], "2********")
     one, other = one[inside], other[inside]
     area = shapely.area(shapely.intersection(polygons[one], polygons[other]))
@@ -92,47 +92,47 @@ def overlaps(polygons: np.ndarray, *, smallest: float) -> Pairs:
 
 
 def separated(polygons: np.ndarray, labels: Sequence[Hashable], *, smallest: float) -> Separated:
-    """Valid polygons without overlaps; parts up to ``smallest`` (square map units) are dropped.
+    """Valid polygons without overlaps; parts of at most ``smallest`` (square map units) are dropped.
 
-    The overlap of polygons of one label stays with the earlier one. The overlap of two labels has an unknown
-    label and is removed from both. Every cut is made with the polygons as given, so the result
-    does not depend on the order of the cuts.
+    An overlap of polygons with the same label is assigned to the earlier one. An overlap of polygons with different
+    labels has an unknown label and is removed from both. All cuts use the unmodified input polygons, so the result does
+    not depend on their order.
     """
     one, other, area = overlaps(polygons, smallest=smallest)
     codes = _codes(labels)
     same = codes[one] == codes[other]
-    # (who is cut, by whom): the later one of a label, both of two labels
+    # (cut polygon, cutting polygon): the later one for equal labels, both for different labels
     cut = np.concatenate([other, one[~same]])
     by = np.concatenate([one, other[~same]])
     order = np.lexsort((by, cut))
     cut, by = cut[order], by[order]
     result = polygons.copy()
-    victims, starts = np.unique(cut, return_index=True)
-    for victim, cutters in zip(victims, np.split(by, starts[1:]), strict=False):
-        result[victim] = shapely.difference(polygons[victim], shapely.union_all(polygons[cutters]))
-    result[victims] = polygonal(result[victims], smallest=smallest)
+    reduced, starts = np.unique(cut, return_index=True)
+    for k, cutters in zip(reduced, np.split(by, starts[1:]), strict=False):
+        result[k] = shapely.difference(polygons[k], shapely.union_all(polygons[cutters]))
+    result[reduced] = polygonal(result[reduced], smallest=smallest)
     return Separated(result, (one[same], other[same], area[same]), (one[~same], other[~same], area[~same]))
 
 
 def _codes(labels: Sequence[Hashable]) -> np.ndarray:
-    """A whole number for each label: equal for equal labels."""
+    """An integer for each label; equal labels have equal integers."""
     numbers: dict[Hashable, int] = {}
     return np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.int64)
 
 
 def eroded(polygons: np.ndarray, distance: float) -> np.ndarray:
-    """Polygons without the strip within ``distance`` (map units) of their edge; some may be empty."""
+    """Polygons eroded by ``distance`` (map units); some may be empty."""
     return polygonal(shapely.buffer(polygons, -distance, join_style="mitre"))
 
 
 def centres_inside(polygon: shapely.Geometry, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(y, x) bool: the pixel centre (x, y) is in the polygon. ``x`` ascends, ``y`` descends, in map units.
+    """(y, x) bool: whether the pixel centre (x, y) is in the polygon. ``x`` ascends, ``y`` descends, in map units.
 
-    By scan lines and the even-odd rule. A centre on the edge between two polygons is in exactly one of them: the
-    one to its right, or above when the edge is level.
+    Computed by scan lines with the even-odd rule. A centre on the common edge of two polygons is in exactly one of
+    them: the one to the right, or the upper one for a horizontal edge.
     """
-    # GDAL does the same in coordinates of the window it burns, so that rounding may differ from block to block.
-    # Here an edge meets a row at the same number in every window and in both polygons that share the edge.
+    # GDAL computes this in coordinates of the rasterized window, so that rounding differs from block to block. Here the
+    # intersection of an edge with a row is the same number in all windows, and in both polygons that share the edge.
     x1, y1, x2, y2 = _edges(polygon)
     first, last = np.searchsorted(-y, -y2, side="right"), np.searchsorted(-y, -y1, side="right")
     count = last - first
@@ -145,7 +145,7 @@ def centres_inside(polygon: shapely.Geometry, x: np.ndarray, y: np.ndarray) -> n
 
 
 def _edges(polygon: shapely.Geometry) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(x1, y1, x2, y2) of all edges that are not level, each with its lower end first."""
+    """(x1, y1, x2, y2) of all edges that are not horizontal, each with its lower end first."""
     points, ring = shapely.get_coordinates(shapely.get_rings(shapely.get_parts(polygon)), return_index=True)
     start, end = points[:-1][ring[:-1] == ring[1:]], points[1:][ring[:-1] == ring[1:]]
     start, end = start[start[:, 1] != end[:, 1]], end[start[:, 1] != end[:, 1]]
@@ -155,8 +155,10 @@ def _edges(polygon: shapely.Geometry) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def squares_touch(outline: shapely.Geometry, x: np.ndarray, y: np.ndarray, size: tuple[float, float]) -> np.ndarray:
-    """(pixel,) bool: whether the square of each pixel meets ``outline``. Centres ``x``, ``y`` and ``size`` (width,
-    height) are in units of the outline; a prepared outline is faster."""
+    """(pixel,) bool: whether the square of each pixel intersects ``outline``.
+
+    Centres ``x``, ``y`` and ``size`` (width, height) are in units of the outline; a prepared outline is faster.
+    """
     half_width, half_height = size[0] / 2, size[1] / 2
     squares = shapely.box(x - half_width, y - half_height, x + half_width, y + half_height)
     found: np.ndarray = shapely.intersects(outline, squares)

@@ -1,4 +1,4 @@
-"""Labels and confidence of a block from its features, for any classifier."""
+"""Prediction of the labels and confidence of a block from its features, with any classifier."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 SLICE_BYTES = 1 << 20
-"""Bytes for one slice of pixels: features and intermediate probabilities."""
+"""Bytes of the features and intermediate probabilities of one slice of pixels."""
 _BYTES_OF_CLASS = 24
-"""Double precision in the classifier, and twice after it."""
+"""Bytes per pixel and class: three copies of a probability in double precision."""
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Result of a model for a block; all values are 0 in pixels that were not classified."""
+    """Result of a model for a block; all values are 0 for pixels that were not classified."""
 
     labels: np.ndarray
     """(y, x) uint16: class codes, 0 for none."""
@@ -28,18 +28,19 @@ class Prediction:
 
 
 Probabilities = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""From features (feature, pixel) and positions of some of the pixels (n,) to probabilities (n, class)."""
+"""Function that returns probabilities (n, class), from features (feature, pixel) and positions (n,) of pixels."""
 
 
 def predict_slices(
     probabilities: Probabilities, values: np.ndarray, selected: np.ndarray, classes: Sequence[int], *, threads: int = 1
 ) -> Prediction:
-    """The prediction of a block from its features (feature, y, x), slice by slice of pixels.
+    """Prediction of a block from its features (feature, y, x), in slices of pixels.
 
-    ``selected`` is (y, x) bool, ``classes`` are ascending codes. The features are handed on as they are, with the
-    ascending positions of the selected pixels of a slice. The label is the class of greatest probability, of equals
-    the smallest code. No selected pixel gives zeros, and ``probabilities`` is not called. Beside the result
-    and one number for each selected pixel, no more than about ``SLICE_BYTES`` are in use by each of the ``threads``.
+    ``selected`` is (y, x) bool, ``classes`` are ascending codes. ``probabilities`` is called for each slice with the
+    features of the whole block, without a copy, and the ascending positions of the selected pixels. The label is the
+    class with the highest probability; of equal probabilities, the smallest code. Without selected pixels, all values
+    are 0 and ``probabilities`` is not called. In addition to the result and 8 bytes per selected pixel, each of the
+    ``threads`` needs about ``SLICE_BYTES``.
     """
     labels = np.zeros(selected.size, np.uint16)
     confidence = np.zeros(selected.size, np.float32)
@@ -51,7 +52,7 @@ def predict_slices(
     def predict(first: int) -> None:
         at = positions[first : first + step]
         found = probabilities(x, at)
-        # Sums of shares can pass 1 by rounding.
+        # Sums of class shares can exceed 1 by rounding.
         bounded = np.minimum(found, 1.0)
         labels[at] = codes[found.argmax(axis=1)]
         confidence[at] = bounded.max(axis=1)
@@ -67,19 +68,19 @@ def predict_slices(
     return Prediction(labels.reshape(shape), confidence.reshape(shape), shares.reshape(len(classes), *shape))
 
 
-def of_rows(predict_proba: Callable[[np.ndarray], np.ndarray]) -> Probabilities:
-    """Probabilities from a function that wants the features of its pixels alone, as (pixel, feature).
+def from_predict_proba(predict_proba: Callable[[np.ndarray], np.ndarray]) -> Probabilities:
+    """Probabilities from a function with the features of the pixels to predict, (pixel, feature), as its argument.
 
-    They are copied; what the function gets is the transpose of a contiguous (feature, pixel) array.
+    The features of these pixels are copied; the argument is the transpose of a contiguous (feature, pixel) array.
     """
     return lambda x, at: predict_proba(np.take(x, at, axis=1).T)
 
 
 def slice_pixels(features: int, classes: int) -> int:
-    """Pixels whose features (float32) and probabilities take ``SLICE_BYTES``; at least 64."""
+    """Number of pixels whose features (float32) and probabilities need ``SLICE_BYTES``; at least 64."""
     return max(64, SLICE_BYTES // (4 * features + _BYTES_OF_CLASS * classes))
 
 
 def prediction_bytes(classes: int) -> int:
-    """Bytes of a prediction for each pixel of a block, with the positions of the selected pixels."""
+    """Bytes per pixel of a ``Prediction``, including the positions of the selected pixels."""
     return 2 + 4 + 4 * classes + 8

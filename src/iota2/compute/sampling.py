@@ -1,4 +1,4 @@
-"""Split of polygons into learning and validation, and selection of samples in learning polygons."""
+"""Split of polygons into learning and validation polygons, and selection of samples in learning polygons."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def split_polygons(
     split_ground_truth: bool = True,
     together: np.ndarray | None = None,
 ) -> list[np.ndarray]:
-    """The side of every polygon, for each of ``runs`` seeds: LEARN, VALIDATION, BOTH or UNUSED.
+    """The side of each polygon, for each of ``runs`` seeds: LEARN, VALIDATION, BOTH or UNUSED.
 
-    ``labels`` and ``regions`` (home region, None outside all regions: UNUSED) are in order of originfid.
-    Drawn once per (region, label, seed) on whole polygons, so no ground is on both sides. Of n polygons
-    round(n x ratio) learn (half to even), at least 1 and, from two on, at most n - 1; a single one learns
-    (``unvalidated`` lists them). Polygons of one number in ``together`` are on one side (``split_groups``).
+    ``labels`` and ``regions`` are in order of originfid; a region is None, and the side UNUSED, outside all regions.
+    The split is drawn per region, label and seed. Polygons are not divided, so no area is on both sides. Of n polygons,
+    round(n x ratio) learn (half to even), at least 1 and at most n - 1; a single polygon learns (see
+    ``unvalidated``). Polygons with the same number in ``together`` have the same side (``split_groups``).
     """
-    groups = strata_of(labels, regions)
+    strata = polygons_by_stratum(labels, regions)
     sides = []
     for k in range(runs):
         if split_ground_truth and together is not None:
-            sides.append(split_groups(groups, together, ratio, random_seed + k))
+            sides.append(split_groups(strata, together, ratio, random_seed + k))
             continue
         side = np.full(len(labels), UNUSED, dtype="<U10")
-        for (region, label), members in groups.items():
+        for (region, label), members in strata.items():
             if not split_ground_truth:
                 side[members] = BOTH
                 continue
@@ -61,12 +61,12 @@ def split_polygons(
 
 
 def unvalidated(labels: Sequence[Label], regions: Sequence[str | None]) -> list[tuple[str, Label]]:
-    """(region, label) with one polygon only, in order of these: learned, and validated by nothing."""
-    return [key for key, members in strata_of(labels, regions).items() if len(members) == 1]
+    """Each (region, label) with a single polygon, which learns, so that none validates; in order of the polygons."""
+    return [key for key, members in polygons_by_stratum(labels, regions).items() if len(members) == 1]
 
 
-def strata_of(labels: Sequence[Label], regions: Sequence[str | None]) -> dict[tuple[str, Label], np.ndarray]:
-    """Positions of the polygons of each (region, label); those outside all regions are in no group."""
+def polygons_by_stratum(labels: Sequence[Label], regions: Sequence[str | None]) -> dict[tuple[str, Label], np.ndarray]:
+    """Positions of the polygons of each (region, label), without polygons outside all regions."""
     members: dict[tuple[str, Label], list[int]] = defaultdict(list)
     for k, (region, label) in enumerate(zip(regions, labels, strict=True)):
         if region is not None:
@@ -75,7 +75,7 @@ def strata_of(labels: Sequence[Label], regions: Sequence[str | None]) -> dict[tu
 
 
 def _draw(count: int, ratio: float, rng: np.random.Generator) -> np.ndarray:
-    """Positions, among ``count`` polygons, of those that learn."""
+    """Positions of the learning polygons among ``count`` polygons."""
     return rng.choice(count, size=learners_wanted(count, ratio), replace=False)
 
 
@@ -84,22 +84,22 @@ def _draw(count: int, ratio: float, rng: np.random.Generator) -> np.ndarray:
 
 @dataclass(frozen=True)
 class SelectionOptions:
-    """How pixels are selected inside the learning polygons of one model."""
+    """Options for the selection of pixels in the learning polygons of one model."""
 
     sampler: Literal["random", "periodic"] = "random"
     jitter: int = 0
-    """Periodic sampler: how many pixels a sample may move from its regular position."""
+    """Periodic sampler: maximum displacement of a sample from its regular position, in pixels."""
     strategy: Strategy = "all"
     amount: float = 0.0
-    """Share (percent) or number of pixels (constant, total) of the strategy."""
+    """Share of pixels (strategy ``percent``) or number of pixels (``constant``, ``total``)."""
     counts_file: str = ""
-    """``byclass``: path of the CSV file with a count for each label."""
+    """Strategy ``byclass``: path of the CSV file with a count for each label."""
 
 
 def parse_class_counts(text: str, source: str) -> dict[str, int]:
     """Number of pixels by label (as text) from lines ``label,count``; blank lines are ignored.
 
-    Raises InputError with every line of another form, and every label that is given twice.
+    Raises InputError with all malformed lines and all repeated labels.
     """
     counts: dict[str, int] = {}
     problems = []
@@ -110,7 +110,7 @@ def parse_class_counts(text: str, source: str) -> dict[str, int]:
         if len(cells) != 2 or not cells[1].isdecimal():
             problems.append(f"line {number}: {','.join(row)!r} is not 'label,count' with a count of 0 or more")
         elif cells[0] in counts:
-            problems.append(f"line {number}: label {cells[0]!r} a second time")
+            problems.append(f"line {number}: label {cells[0]!r} is repeated")
         else:
             counts[cells[0]] = int(cells[1])
     if problems:
@@ -119,9 +119,9 @@ def parse_class_counts(text: str, source: str) -> dict[str, int]:
 
 
 def counts_of_labels(counts: Mapping[str, int], labels: Collection[Label], source: str) -> dict[str, int]:
-    """The ``counts`` (of ``parse_class_counts``) under the text of the label they are of: ``011`` is ``11`` of numbers.
+    """The ``counts`` of ``parse_class_counts`` by the text of the label; for integer labels, ``011`` becomes ``11``.
 
-    Raises InputError when two of them are of one label.
+    Raises InputError if two counts have the same label.
     """
     if any(isinstance(label, str) for label in labels):
         return dict(counts)
@@ -131,15 +131,17 @@ def counts_of_labels(counts: Mapping[str, int], labels: Collection[Label], sourc
         number = whole_number(name)
         label = name if number is None else str(number)
         if label in found:
-            raise InputError(f"{source}: labels {written[label]!r} and {name!r} are the same number. Keep one of them")
+            raise InputError(
+                f"{source}: labels {written[label]!r} and {name!r} are the same number. Remove one of them"
+            )
         found[label], written[label] = count, name
     return found
 
 
 def labels_without_count(counts: Mapping[str, int], labels: Collection[Label], source: str) -> list[str]:
-    """The ``labels`` that ``counts`` (of ``parse_class_counts``) does not name, as text, in their order.
+    """The ``labels`` without a count, as text, in their order; ``counts`` are those of ``parse_class_counts``.
 
-    Raises InputError naming every count of a label that is none of ``labels``.
+    Raises InputError with all counts whose label is not among ``labels``.
     """
     known = [str(label) for label in labels]
     problems = []
@@ -147,7 +149,7 @@ def labels_without_count(counts: Mapping[str, int], labels: Collection[Label], s
         if name not in known:
             near = nearest(name, known)
             hint = f"did you mean {near!r}?" if near else f"the labels are {', '.join(known)}"
-            problems.append(f"label {name!r} is no class of the reference data; {hint}")
+            problems.append(f"label {name!r} is not in the reference data; {hint}")
     if problems:
         raise InputError("\n".join([f"{source}: cannot be used as counts by class", *problems]))
     return [name for name in known if name not in counts]
@@ -156,12 +158,11 @@ def labels_without_count(counts: Mapping[str, int], labels: Collection[Label], s
 def class_targets(
     options: SelectionOptions, counts: Mapping[Label, int], requested: Mapping[str, int] | None = None
 ) -> dict[Label, int]:
-    """How many pixels of each label to select; never more than the ``counts`` available.
+    """Number of pixels to select for each label, at most the available ``counts``.
 
-    ``requested`` is what ``parse_class_counts`` read, for ``byclass``; labels it does not name get 0.
-    ``percent`` keeps at least one pixel of a label that has any. ``smallest`` looks at labels that have
-    pixels. ``total`` is proportional and sums exactly to min(total, available): by largest remainder
-    (Hamilton), the first label on a tie.
+    ``requested`` are the counts of ``parse_class_counts`` for ``byclass``; other labels get 0. ``percent`` selects at
+    least one pixel of each label with pixels. ``smallest`` ignores labels without pixels. ``total`` is proportional to
+    the counts with the sum min(total, available), by largest remainders (Hamilton); ties are resolved in label order.
     """
     amount = options.amount
     match options.strategy:
@@ -181,9 +182,9 @@ def class_targets(
 
 
 def _apportioned(total: int, counts: Mapping[Label, int]) -> dict[Label, int]:
-    """``total`` split in proportion to ``counts``, in whole numbers that sum to min(total, all).
+    """``total`` divided in proportion to ``counts``, as integers with the sum min(total, sum of counts).
 
-    Integer arithmetic; no share exceeds its count, because a quota total x n / all is at most n.
+    Integer arithmetic; no share exceeds its count n, because its quota total x n / sum is at most n.
     """
     everything = sum(counts.values())
     if total >= everything:
@@ -198,9 +199,8 @@ def _apportioned(total: int, counts: Mapping[Label, int]) -> dict[Label, int]:
 def choose(options: SelectionOptions, available: int, target: int, rng: np.random.Generator) -> np.ndarray:
     """Sorted positions (int64) of ``target`` of ``available`` pixels in scan order, each at most once.
 
-    All of them when the target is not below what is available. The periodic sampler takes one pixel from each
-    of ``target`` equal stretches: the first, or with jitter one drawn from it at most ``jitter`` pixels
-    further.
+    All positions if ``target`` is at least ``available``. The periodic sampler divides the pixels into ``target`` equal
+    sequences and selects the first pixel of each, or a random one of its first ``jitter + 1`` pixels.
     """
     if target >= available:
         return np.arange(available, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Stack machine that evaluates expressions of bands, a chunk of pixels at a time."""
+"""Stack machine that evaluates expressions of bands in chunks of pixels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from iota2.core.recipe import MISSING
 
-_CHUNK = 1024
+_CHUNK_PIXELS = 1024
 """Pixels per operation: enough to make the overhead of an operation negligible, few enough to keep the stack in the
 processor's cache."""
 
@@ -84,24 +84,21 @@ class Program(NamedTuple):
 
 
 def evaluate(program: Program, values: np.ndarray, out: np.ndarray) -> None:
-    """Compute the result for each date and pixel into ``out`` (date, pixel) float32; ``values`` are (date, band,
-    pixel).
+    """Write the result for each date and pixel to ``out`` (date, pixel) float32; ``values`` are (date, band, pixel).
 
-    Computed in double precision. A step without a finite result (division by zero, root of a negative number, overflow)
-    has no value, and neither have results computed from it, except operands that ``?``, ``&&`` and ``
-
-
-    `` do not need. A result without value, or too large for float32, is ``MISSING``.
+    Computed in double precision. An operation without a finite result (division by zero, root of a negative number,
+    overflow) gives NaN. NaN propagates, except from operands that ``?``, ``&&`` and ``||`` do not need. A final result
+    that is NaN or exceeds the range of float32 becomes ``MISSING``.
     """
     _evaluate(program, values, np.float32(MISSING), out)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _evaluate(program: Program, values: np.ndarray, missing: np.float32, out: np.ndarray) -> None:
-    stack = np.empty((program.depth, min(_CHUNK, out.shape[1])))
+    stack = np.empty((program.depth, min(_CHUNK_PIXELS, out.shape[1])))
     for date in range(len(out)):
-        for start in range(0, out.shape[1], _CHUNK):
-            result = out[date, start : start + _CHUNK]
+        for start in range(0, out.shape[1], _CHUNK_PIXELS):
+            result = out[date, start : start + _CHUNK_PIXELS]
             size, top = len(result), -1
             for step in range(len(program.codes)):
                 code, operand = program.codes[step], program.operands[step]
@@ -132,13 +129,13 @@ def _copy(band: np.ndarray, to: np.ndarray) -> None:
 
 @numba.njit(nogil=True, cache=True)
 def _finite(value: float) -> float:
-    """The value; NaN for infinite values."""
+    """The value; NaN for an infinite value."""
     return value if np.isfinite(value) else np.nan
 
 
 @numba.njit(nogil=True, cache=True)
 def _truth(value: bool, a: float, b: float) -> float:
-    """1 for true and 0 for false; NaN where one of the compared values is missing."""
+    """1 for true and 0 for false; NaN if an operand is NaN."""
     if np.isnan(a) or np.isnan(b):
         return np.nan
     return 1.0 if value else 0.0
@@ -146,7 +143,7 @@ def _truth(value: bool, a: float, b: float) -> float:
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _replace_one(code: int, a: np.ndarray) -> None:  # noqa: PLR0912 - a table of cases
-    """Replace ``a`` by the operation on it."""
+    """Replace ``a`` by the result of a unary operation."""
     n = len(a)
     if code == Op.NEGATE:
         for p in range(n):
@@ -218,7 +215,7 @@ def _replace_one(code: int, a: np.ndarray) -> None:  # noqa: PLR0912 - a table o
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _replace_two(code: int, a: np.ndarray, b: np.ndarray) -> None:  # noqa: PLR0912 - a table of cases
-    """Replace ``a`` by the operation on ``a`` and ``b``."""
+    """Replace ``a`` by the result of a binary operation on ``a`` and ``b``."""
     n = len(a)
     if code == Op.ADD:
         for p in range(n):
@@ -277,7 +274,7 @@ def _replace_two(code: int, a: np.ndarray, b: np.ndarray) -> None:  # noqa: PLR0
 
 @numba.njit(nogil=True, cache=True)
 def _choose(a: np.ndarray, yes: np.ndarray, no: np.ndarray) -> None:
-    """Replace ``a`` by ``yes`` where ``a`` is true, by ``no`` where it is false."""
+    """Replace ``a`` by ``yes`` where it is true, by ``no`` where it is false; NaN is unchanged."""
     for p in range(len(a)):
         if not np.isnan(a[p]):
             a[p] = yes[p] if a[p] != 0 else no[p]

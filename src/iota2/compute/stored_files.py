@@ -1,4 +1,4 @@
-"""Data types and decoding units of the files of a series, from their formats."""
+"""Data types of the files of a series, and pieces in which they are decoded."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from iota2.compute.valid import kept_type
 from iota2.core.scene import SensorScene
 
 MIN_PIECE_PIXELS = 1 << 18
-"""Minimum number of pixels of a piece: smaller tiles or strips are joined with their neighbours."""
+"""Minimum number of pixels of a piece; smaller tiles or strips are decoded together with adjacent ones."""
 MAX_LOW_STRIP_ROWS = 16
-"""Maximum number of rows of a low strip."""
+"""Maximum number of rows of a low strip, whose memory is negligible."""
 
 
 def stored_type(sensor: SensorScene, name: str) -> np.dtype[Any]:
-    """Common data type of the files of one band (for resampling) or of a mask (with all its bits)."""
+    """Common data type of the files of a band (as resampled) or of a mask (with all bits)."""
     found = [np.dtype(file.dtype) for file in sensor.formats(name)]
     return kept_type(*found) if name in sensor.spec.band_names else np.result_type(*found)
 

@@ -1,8 +1,8 @@
-"""Filling the gaps of a time series: linear in time between valid dates, constant at the two ends.
+"""Gap filling: linear interpolation in time between valid dates, constant extrapolation at both ends.
 
-The acquisitions before and after an output date are the same for all pixels. So the last
-valid value before and the next valid value after are carried along the series with selections (no look-up per
-pixel), and every loop runs over neighbouring pixels.
+The acquisitions before and after an output date are the same for all pixels. Therefore the last valid value is carried
+forward and the next valid value backward along the series. No pixel needs a search, and inner loops run over adjacent
+pixels.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import math
 import numba
 import numpy as np
 
-CHUNK = 1024
-"""Pixels per chunk; one band of a year of them fits the cache of a core."""
+CHUNK_PIXELS = 1024
+"""Pixels per chunk; one band of a one-year series of these pixels fits the cache of a core."""
 
 
 def gapfill(
@@ -24,15 +24,15 @@ def gapfill(
     *,
     out: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Values at ``out_days``, linear in time between a pixel's valid dates: (date, band, y, x) float32.
+    """Values at ``out_days``, interpolated linearly between the valid dates of each pixel: (date, band, y, x) float32.
 
-    ``values`` (time, band, y, x) int16 or float32 and ``valid`` (time, y, x) bool at ``days`` (time,),
-    ascending day numbers. Values that are not valid are never used, NaN included. Valid values of one day
-    count as one date with their mean, whatever their order. Before the first valid date its value is used,
-    after the last one that one's. A pixel without any valid date is 0. ``out``, if given, is written and returned;
-    it may be a part of a larger array whose y and x are contiguous.
+    ``values`` (time, band, y, x) int16 or float32 and ``valid`` (time, y, x) bool are given at ``days`` (time,),
+    ascending day numbers. Invalid values, including NaN, are never used. Valid values of the same day are replaced by
+    their mean, regardless of their order. The first valid value is used before its date, the last one after its date.
+    A pixel without valid dates is 0. ``out``, if given, is written and returned; it may be a view of a larger array if
+    y and x are contiguous.
 
-    Raises ValueError for unsorted days or shapes that do not fit.
+    Raises ValueError for unsorted days or inconsistent shapes.
     """
     days, out_days = np.asarray(days, np.int64), np.asarray(out_days, np.int64)
     times, bands, *space = values.shape
@@ -57,7 +57,7 @@ def gapfill(
 
 def _check(values: np.ndarray, valid: np.ndarray, days: np.ndarray) -> None:
     if values.shape[:1] + values.shape[2:] != valid.shape or len(days) != len(values) or valid.dtype != np.bool_:
-        raise ValueError(f"values {values.shape}, valid {valid.shape} {valid.dtype}, {len(days)} days do not fit")
+        raise ValueError(f"inconsistent: values {values.shape}, valid {valid.shape} {valid.dtype}, {len(days)} days")
     if (np.diff(days) < 0).any():
         raise ValueError("the days of a series must ascend; sort the acquisitions by day")
 
@@ -68,22 +68,21 @@ _Work = tuple[np.ndarray, np.ndarray]
 
 @numba.njit(nogil=True, cache=True)
 def _fill(series: _Arrays, calendar: _Arrays, out: np.ndarray) -> None:
-    """Interpolate, chunk by chunk of pixels: the weights once, then each band.
+    """Interpolate in chunks of pixels: first the weights of all bands, then each band.
 
-    ``series``: values (time, band, pixel), valid (time, pixel), starts: acquisitions ``starts[g]`` to
-    ``starts[g + 1]`` are of day g. ``calendar``: days, output days, slots: ``slots[d]`` days are not after
-    output date d. The values before and after a day, and the last and next valid day, share the same work
-    space.
+    ``series``: values (time, band, pixel), valid (time, pixel), starts; the acquisitions of day g are ``starts[g]`` to
+    ``starts[g + 1]``, exclusive. ``calendar``: days, output days, slots; ``slots[d]`` is the number of days not after
+    output date d. ``before`` and ``after`` contain the last and next valid days first, then the last and next values.
     """
     values, valid, starts = series
     days, out_days, slots = calendar
     groups, pixels = len(days), values.shape[2]
-    before = np.empty((groups + 1, CHUNK), np.float32)
-    after = np.empty((groups + 1, CHUNK), np.float32)
-    known = np.empty((groups, CHUNK), np.bool_)
-    weight = np.empty((len(out_days), CHUNK), np.float32)
-    for start in range(0, pixels, CHUNK):
-        span = (start, min(start + CHUNK, pixels))
+    before = np.empty((groups + 1, CHUNK_PIXELS), np.float32)
+    after = np.empty((groups + 1, CHUNK_PIXELS), np.float32)
+    known = np.empty((groups, CHUNK_PIXELS), np.bool_)
+    weight = np.empty((len(out_days), CHUNK_PIXELS), np.float32)
+    for start in range(0, pixels, CHUNK_PIXELS):
+        span = (start, min(start + CHUNK_PIXELS, pixels))
         _mark_known(valid, starts, span, known)
         _weigh(known, calendar, (before, after), weight)
         for band in range(values.shape[1]):
@@ -94,7 +93,7 @@ def _fill(series: _Arrays, calendar: _Arrays, out: np.ndarray) -> None:
 
 @numba.njit(nogil=True, cache=True)
 def _mark_known(valid: np.ndarray, starts: np.ndarray, span: tuple[int, int], known: np.ndarray) -> None:
-    """Days on which a pixel has at least one valid acquisition."""
+    """Mark the days on which a pixel has at least one valid acquisition."""
     n = span[1] - span[0]
     known[:, n:] = False
     for g in range(len(starts) - 1):
@@ -106,10 +105,10 @@ def _mark_known(valid: np.ndarray, starts: np.ndarray, span: tuple[int, int], kn
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _weigh(known: np.ndarray, calendar: _Arrays, work: _Work, weight: np.ndarray) -> None:
-    """Share of the next valid value at each output date.
+    """Write the weight of the next valid value at each output date.
 
-    1 without a valid date before, 0 without one after: the missing value, carried as 0, gets no weight. Without
-    any valid date both values are 0.
+    The weight is 1 without a valid date before and 0 without one after, so the missing value, stored as 0, has no
+    effect. Without any valid date both values are 0.
     """
     days, out_days, slots = calendar
     before, after = work
@@ -117,16 +116,16 @@ def _weigh(known: np.ndarray, calendar: _Arrays, work: _Work, weight: np.ndarray
     before[0] = -none
     after[len(days)] = none
     for g in range(len(days)):
-        for p in range(CHUNK):
+        for p in range(CHUNK_PIXELS):
             day = before[g, p]
             before[g + 1, p] = days[g] if known[g, p] else day
     for g in range(len(days) - 1, -1, -1):
-        for p in range(CHUNK):
+        for p in range(CHUNK_PIXELS):
             day = after[g + 1, p]
             after[g, p] = days[g] if known[g, p] else day
     for d in range(len(out_days)):
         last, following = before[slots[d]], after[slots[d]]
-        for p in range(CHUNK):
+        for p in range(CHUNK_PIXELS):
             share = (out_days[d] - last[p]) / (following[p] - last[p])
             share = np.float32(1.0) if last[p] == -none else share
             weight[d, p] = np.float32(0.0) if following[p] == none else share
@@ -134,7 +133,7 @@ def _weigh(known: np.ndarray, calendar: _Arrays, work: _Work, weight: np.ndarray
 
 @numba.njit(nogil=True, cache=True)
 def _carry(series: _Arrays, band: int, span: tuple[int, int], work: _Work, known: np.ndarray) -> None:
-    """One band: ``before[g]`` becomes the last known value before day g, ``after[g]`` the next; else 0."""
+    """Write the last valid value of a band before day g to ``before[g]`` and the next to ``after[g]``; 0 if none."""
     values, _, starts = series
     before, after = work
     start, stop = span
@@ -156,7 +155,7 @@ def _carry(series: _Arrays, band: int, span: tuple[int, int], work: _Work, known
 
 @numba.njit(nogil=True, cache=True)
 def _carry_on(values: np.ndarray, known: np.ndarray, carried: np.ndarray, out: np.ndarray) -> None:
-    """The value where it is valid, else the carried one."""
+    """Write the value if it is valid, otherwise the carried value."""
     for p in range(len(values)):
         value, other = np.float32(values[p]), carried[p]  # both loaded, so that the choice needs no branch
         out[p] = value if known[p] else other
@@ -164,7 +163,7 @@ def _carry_on(values: np.ndarray, known: np.ndarray, carried: np.ndarray, out: n
 
 @numba.njit(nogil=True, cache=True, error_model="numpy")
 def _mean(series: _Arrays, g: int, band: int, start: int, out: np.ndarray) -> None:
-    """Mean of the valid values of the acquisitions of one day; 0, which is never used, without any."""
+    """Mean of the valid values of one day; 0 without valid values, which is never used."""
     values, valid, starts = series
     for p in range(len(out)):
         total, count = 0.0, 0

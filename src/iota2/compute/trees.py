@@ -1,8 +1,8 @@
 """A forest of decision trees as flat arrays, and the compiled kernel that evaluates it.
 
-The kernel walks 16 pixels in lock step through one tree at a time. Their features lie together in a tile that
-fits the cache, siblings are adjacent, a node is 8 bytes, indices are unsigned (no wrap-around test), and a
-leaf is a node that leads to itself, so that the inner loop has no branch.
+The kernel moves 16 pixels simultaneously through one tree at a time. Their features are contiguous in an array (a tile)
+that fits the cache, siblings are adjacent, a node has 8 bytes, indices are unsigned (no test for negative indices), and
+a leaf is its own child, so that the inner loop has no branch.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from numba import njit
 LANES = 16
 """Pixels evaluated together: one cache line of float32."""
 TILE_BYTES = 256 * 1024
-"""Bytes of features in a tile; it shares a second-level cache with one tree and the sums."""
+"""Bytes of features in a tile; the second-level cache also contains one tree and the sums."""
 MAX_ROWS = 2**24
 """Largest row number that a leaf can store exactly in float32."""
 MAX_SHARE = 1e30
-"""Greatest magnitude of a leaf value, so that no sum overflows."""
+"""Maximum magnitude of a leaf value, so that no sum overflows."""
 _DTYPES = {
     "roots": np.uint32,
     "feature": np.uint32,
@@ -37,39 +37,39 @@ _DTYPES = {
 
 @dataclass(frozen=True, eq=False)
 class Forest:
-    """Trees as arrays; a pixel goes right where its feature is greater than the threshold.
+    """Trees as arrays; a pixel moves to the right child if its feature is greater than the threshold.
 
-    The leaves that a pixel reaches add to its scores, and the link makes probabilities of these: ``mean`` divides
-    by the number of trees (random forests, extra trees: leaves hold class shares), ``softmax`` and, with one score
-    for two classes, ``sigmoid`` are those of boosting (leaves hold steps of one score).
+    Each leaf that a pixel reaches adds to the scores of the pixel. The link converts scores to probabilities: ``mean``
+    divides by the number of trees (random forests, extra trees: leaves contain class shares), ``softmax`` and, with
+    one score for two classes, ``sigmoid`` are the links of boosting (leaves contain steps of one score).
 
-    What leaves add is kept in rows, without zeros: row ``r`` adds ``share[starts[r]:starts[r + 1]]`` to the scores
-    ``column[starts[r]:starts[r + 1]]``. Leaves that add the same may share a row.
+    The values of leaves are stored as sparse rows: row ``r`` adds ``share[starts[r]:starts[r + 1]]`` to the scores
+    ``column[starts[r]:starts[r + 1]]``. Leaves with equal values may refer to the same row.
 
-    Whatever the arrays hold, an instance is safe to evaluate: the constructor raises ``ValueError`` for an index
-    outside its range, a tree with a cycle, a share of a mean outside 0..1, and for what is not finite.
+    Every instance is safe to evaluate: the constructor raises ``ValueError`` for an index out of range, a tree with a
+    cycle, a share outside 0..1 with the link ``mean``, and values that are not finite.
     """
 
     n_features: int
     n_classes: int
     roots: np.ndarray
-    """(tree,) uint32: first node of each tree; trees follow each other."""
+    """(tree,) uint32: first node of each tree; the nodes of a tree are contiguous."""
     feature: np.ndarray
-    """(node,) uint32: feature tested, or ``n_features`` in a leaf."""
+    """(node,) uint32: tested feature; ``n_features`` for a leaf."""
     threshold: np.ndarray
-    """(node,) float32: in a leaf the number of its row."""
+    """(node,) float32: threshold; for a leaf the number of its row."""
     child: np.ndarray
-    """(node,) uint32: left child, counted from the root; the right one follows it. In a leaf, itself."""
+    """(node,) uint32: left child, relative to the root; the right child is the next node. A leaf is its own child."""
     starts: np.ndarray
-    """(row + 1,) uint32."""
+    """(row + 1,) uint32: first entry of each row."""
     column: np.ndarray
-    """(entry,) uint32."""
+    """(entry,) uint32: score to which the entry is added."""
     share: np.ndarray
-    """(entry,) float64."""
+    """(entry,) float64: value that is added."""
     initial: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    """(score,) float64: scores before the first tree; empty with the link ``mean``, which begins at 0."""
+    """(score,) float64: scores before the first tree; empty with the link ``mean``, which starts from 0."""
     link: str = "mean"
-    """How scores become probabilities: ``mean``, ``softmax`` or ``sigmoid``."""
+    """Conversion of scores to probabilities: ``mean``, ``softmax`` or ``sigmoid``."""
 
     def __post_init__(self) -> None:
         _check_types(self)
@@ -79,17 +79,17 @@ class Forest:
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
-        """The arrays by name: with the two counts and the link, all that the constructor needs."""
+        """The arrays by name: all arguments of the constructor except the two counts and the link."""
         return {name: getattr(self, name) for name in _DTYPES}
 
     @property
     def n_scores(self) -> int:
-        """Scores of a pixel: one for each class, but one alone with the link ``sigmoid``."""
+        """Number of scores of a pixel: one per class; a single score with the link ``sigmoid``."""
         return len(self.initial) or self.n_classes
 
     @property
     def depth(self) -> int:
-        """Number of tests on the longest path."""
+        """Number of tests on the longest path of any tree."""
         level = np.zeros(len(self.feature), np.uint32)
         root = np.repeat(self.roots, _sizes(self))
         inner = np.flatnonzero(self.feature < self.n_features)
@@ -103,7 +103,7 @@ class Forest:
 
     @cached_property
     def _packed(self) -> tuple[np.ndarray, int]:
-        """Nodes of 8 bytes (16 when the indices need it) and the number of bits that hold the feature."""
+        """Nodes of 8 bytes (16 for large indices), and the number of bits of the feature in a node."""
         bits = self.n_features.bit_length()
         wide = bits + int(self.child.max()).bit_length() > 32
         kind = np.dtype(np.uint64 if wide else np.uint32)
@@ -113,20 +113,19 @@ class Forest:
         return nodes, bits
 
     def probabilities(self, x: np.ndarray, at: np.ndarray | None = None) -> np.ndarray:
-        """(pixel, class) float64: the probabilities of the pixels ``at`` (positions), or of all.
+        """(pixel, class) float64: probabilities of the pixels at the positions ``at``, or of all pixels.
 
-        ``x`` is (feature, pixel), best contiguous float32: then it is read where it lies, which is quickest where
-        positions follow each other. Scores are summed over the trees in their order, in double precision, so the
-        result does not depend on how pixels are cut into blocks. No pixel gives an empty array. Raises
-        ``ValueError`` for another number of features, for positions outside ``x`` and for NaN in one of the pixels
-        (infinite values compare as such).
+        ``x`` is (feature, pixel); contiguous float32 is not copied, and consecutive positions are fastest. Scores are
+        summed in the order of the trees in double precision, so the result does not depend on the division into blocks.
+        Without pixels the result is empty. Raises ``ValueError`` for another number of features, for positions outside
+        ``x`` and for NaN in any of the pixels; infinite values are compared like other values.
         """
         if x.ndim != 2 or len(x) != self.n_features:
-            raise ValueError(f"features {x.shape} for a forest of {self.n_features} features")
+            raise ValueError(f"features have shape {x.shape}; the forest expects ({self.n_features}, pixels)")
         x = np.ascontiguousarray(x, dtype=np.float32)
         at = np.arange(x.shape[1]) if at is None else np.ascontiguousarray(at, dtype=np.int64)
         if at.size and not 0 <= at.min() <= at.max() < x.shape[1]:
-            raise ValueError(f"positions from {at.min()} to {at.max()} in features of {x.shape[1]} pixels")
+            raise ValueError(f"positions {at.min()} to {at.max()} are outside the {x.shape[1]} pixels")
         nodes, bits = self._packed
         scores = np.zeros((len(at), self.n_scores))
         scores += self.initial if self.initial.size else 0.0
@@ -157,11 +156,11 @@ def _sigmoid(scores: np.ndarray, _trees: int) -> np.ndarray:
 
 
 LINKS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {"mean": _mean, "softmax": _softmax, "sigmoid": _sigmoid}
-"""Probabilities (pixel, class) from scores (pixel, score), which they may overwrite, and the number of trees."""
+"""Functions that convert scores (pixel, score), which may be overwritten, and the number of trees to probabilities."""
 
 
 def _tile_pixels(n_features: int) -> int:
-    """Pixels of a tile: a multiple of the lanes, whose features take about ``TILE_BYTES``."""
+    """Number of pixels of a tile: a multiple of ``LANES`` whose features need about ``TILE_BYTES``."""
     return LANES * int(np.clip(TILE_BYTES // (4 * LANES * n_features), 1, 64))
 
 
@@ -169,10 +168,10 @@ def _tile_pixels(n_features: int) -> int:
 def _add_votes(
     x: np.ndarray, at: np.ndarray, arrays: tuple[np.ndarray, ...], sizes: tuple[int, int], total: np.ndarray
 ) -> bool:
-    """Add what the reached leaves hold to ``total`` (pixel, score); True if a pixel has NaN, then no result.
+    """Add the values of the reached leaves to ``total`` (pixel, score); returns True, without result, for NaN.
 
     ``at`` are the positions of the pixels in ``x`` (feature, pixel), ``arrays`` are (nodes, roots, starts, column,
-    share), ``sizes`` the bits of a feature in a node and the pixels of a tile.
+    share), ``sizes`` are the number of bits of a feature in a node and the number of pixels of a tile.
     """
     nodes, roots, starts, column, share = arrays
     bits, step = sizes
@@ -188,7 +187,7 @@ def _add_votes(
         for t in range(roots.size):
             tree = nodes[roots[t] :]
             for group in range((count + LANES - 1) // LANES):
-                _walk(tree, tile[group], bits, leaf)
+                _find_leaves(tree, tile[group], bits, leaf)
                 for k in range(min(LANES, count - group * LANES)):
                     row = np.uint32(tree[leaf[k]].threshold)
                     sums = total[first + group * LANES + k]
@@ -198,8 +197,8 @@ def _add_votes(
 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _walk(tree: np.ndarray, features: np.ndarray, bits: int, at: np.ndarray) -> None:
-    """Set ``at`` to the leaves that the pixels of one group reach; ``features`` are (feature, lane), flat."""
+def _find_leaves(tree: np.ndarray, features: np.ndarray, bits: int, at: np.ndarray) -> None:
+    """Set ``at`` to the leaves of the pixels of one group; ``features`` are (feature, lane), flattened."""
     shift = np.uint32(bits)
     mask = np.uint32((1 << bits) - 1)
     for k in range(LANES):
@@ -218,9 +217,9 @@ def _walk(tree: np.ndarray, features: np.ndarray, bits: int, at: np.ndarray) -> 
 
 @njit(nogil=True, cache=True)  # type: ignore[untyped-decorator,unused-ignore]
 def _fill(tile: np.ndarray, x: np.ndarray, at: np.ndarray, gathered: np.ndarray) -> bool:
-    """Copy the pixels ``at`` of ``x`` into ``tile`` (group, feature and lane); True if one is NaN.
+    """Copy the pixels ``at`` of ``x`` into ``tile`` (group, feature and lane); True if a feature is NaN.
 
-    Lanes beyond the last pixel keep old values and are ignored.
+    Lanes beyond the last pixel are ignored.
     """
     missing = np.uint32(0)
     first, count = at[0], at.size
@@ -234,7 +233,7 @@ def _fill(tile: np.ndarray, x: np.ndarray, at: np.ndarray, gathered: np.ndarray)
             for k in range(count):
                 gathered[k] = x[f, at[k]]
             values = gathered[:count]
-        for k in range(count):  # apart from the copy, so that both loops run on vectors
+        for k in range(count):  # separate from the copy, so that both loops are vectorised
             missing |= np.uint32(np.isnan(values[k]))
         for group in range((count + LANES - 1) // LANES):
             for k in range(min(LANES, count - group * LANES)):
@@ -255,7 +254,7 @@ def _check_types(forest: Forest) -> None:
     for name, dtype in _DTYPES.items():
         array = getattr(forest, name)
         _require(array.dtype == dtype and array.ndim == 1, f"{name} is {array.dtype} {array.shape}")
-    _require(0 < forest.n_features < 2**31 and 0 < forest.n_classes < 2**31, "no feature or no class")
+    _require(0 < forest.n_features < 2**31 and 0 < forest.n_classes < 2**31, "no feature or no class, or too many")
     n = len(forest.feature)
     _require(n == len(forest.threshold) == len(forest.child), "feature, threshold and child differ in length")
     _require(n < 2**32, "too many nodes")
@@ -265,32 +264,32 @@ def _check_link(forest: Forest) -> None:
     _require(forest.link in LINKS, f"link {forest.link!r}, expected {', '.join(LINKS)}")
     expected = {"mean": 0, "softmax": forest.n_classes, "sigmoid": 1}[forest.link]
     _require(len(forest.initial) == expected, f"{len(forest.initial)} initial scores for the link {forest.link}")
-    _require((np.abs(forest.initial) <= MAX_SHARE).all(), "an initial score that is no sound number")
+    _require((np.abs(forest.initial) <= MAX_SHARE).all(), f"an initial score is NaN or beyond ±{MAX_SHARE:g}")
     _require(forest.link != "sigmoid" or forest.n_classes == 2, f"sigmoid of {forest.n_classes} classes")
 
 
 def _check_trees(forest: Forest) -> None:
     """Check that children come after their parent and inside its tree, so that every path ends in a leaf."""
     roots, n = forest.roots.astype(np.int64), len(forest.feature)
-    _require(len(roots) and n and roots[0] == 0 and roots[-1] < n, "roots outside the nodes")
+    _require(len(roots) and n and roots[0] == 0 and roots[-1] < n, "roots are outside the nodes")
     size = np.diff(roots, append=n)
     _require((size > 0).all(), "roots do not ascend")
     own, last = np.arange(n) - np.repeat(roots, size), np.repeat(size, size) - 1
     child, leaf = forest.child.astype(np.int64), forest.feature == forest.n_features
-    _require((forest.feature <= forest.n_features).all(), "a feature outside the features")
-    _require((child[leaf] == own[leaf]).all(), "a leaf that leads elsewhere")
-    _require(((child > own) & (child < last))[~leaf].all(), "a child outside its tree or before its parent")
+    _require((forest.feature <= forest.n_features).all(), "a feature number is out of range")
+    _require((child[leaf] == own[leaf]).all(), "a leaf is not its own child")
+    _require(((child > own) & (child < last))[~leaf].all(), "a child is outside its tree or before its parent")
     row = forest.threshold[leaf]
     with np.errstate(invalid="ignore"):
         whole = (row >= 0) & (row < len(forest.starts) - 1) & (row == np.floor(row))
-    _require(whole.all(), "a leaf without a row")
+    _require(whole.all(), "a leaf refers to no row")
 
 
 def _check_rows(forest: Forest) -> None:
     starts, share = forest.starts.astype(np.int64), forest.share
-    _require(1 < len(starts) <= MAX_ROWS + 1, "no row, or too many")
-    _require(starts[0] == 0 and (np.diff(starts) >= 0).all() and starts[-1] == len(share), "starts of rows")
+    _require(1 < len(starts) <= MAX_ROWS + 1, "no row, or too many rows")
+    _require(starts[0] == 0 and (np.diff(starts) >= 0).all() and starts[-1] == len(share), "starts of rows are invalid")
     _require(len(forest.column) == len(share), "column and share differ in length")
-    _require((forest.column < forest.n_scores).all(), "a class outside the classes")
+    _require((forest.column < forest.n_scores).all(), "a score number is out of range")
     low, high = (0, 1) if forest.link == "mean" else (-MAX_SHARE, MAX_SHARE)
-    _require(((share >= low) & (share <= high)).all(), f"a share outside {low}..{high}")
+    _require(((share >= low) & (share <= high)).all(), f"a share is outside {low}..{high}")

@@ -18,7 +18,7 @@ FINE_BANDS = ("B2", "B3", "B4", "B8")
 
 @dataclass(frozen=True)
 class Product:
-    """One product: names, grid and masks, all at 10 m; the 20 m files are derived from them."""
+    """One product: names, grid and masks at 10 m, from which the 20 m files are derived."""
 
     tile: str
     day: date
@@ -30,9 +30,9 @@ class Product:
     clm: np.ndarray
     """(y, x) uint8 bits of the cloud mask."""
     sat: np.ndarray
-    """(y, x) uint8 bits of the saturated 10 m bands; no 20 m band saturates."""
+    """(y, x) uint8 bits of the saturated 10 m bands; 20 m bands are never saturated."""
     edge: np.ndarray
-    """(y, x) bool, outside the image; constant on every 2 x 2 pixels."""
+    """(y, x) bool: outside the image; constant in each 20 m pixel."""
 
     @property
     def name(self) -> str:
@@ -45,11 +45,11 @@ class Product:
 
 
 def write_band(product: Product, root: Path, band: str, values: np.ndarray) -> None:
-    """Write one band as int16 from (y, x) reflectance x 10000 at 10 m; nodata outside the image."""
+    """Write one band as int16 from reflectance x 10000 (y, x) at 10 m, with nodata outside the image."""
     fine = band in FINE_BANDS
-    shown = np.rint(values if fine else mean_of_four(values)).astype(np.int16)
-    shown[product.edge if fine else product.edge[::2, ::2]] = NODATA
-    write_image(product.folder(root) / f"{product.name}_FRE_{band}.tif", shown, product.geobox, nodata=NODATA)
+    stored = np.rint(values if fine else mean_of_four(values)).astype(np.int16)
+    stored[product.edge if fine else product.edge[::2, ::2]] = NODATA
+    write_image(product.folder(root) / f"{product.name}_FRE_{band}.tif", stored, product.geobox, nodata=NODATA)
 
 
 def write_masks(product: Product, root: Path) -> None:
@@ -67,7 +67,7 @@ def write_masks(product: Product, root: Path) -> None:
 
 
 def mean_of_four(values: np.ndarray) -> np.ndarray:
-    """Means of 2 x 2 pixels, which convert 10 m pixels to 20 m."""
+    """Mean of 2 x 2 pixels, for 20 m pixels."""
     return values.reshape(values.shape[0] // 2, 2, values.shape[1] // 2, 2).mean(axis=(1, 3))
 
 
@@ -77,7 +77,7 @@ def _any_of_four(codes: np.ndarray) -> np.ndarray:
 
 
 def write_image(path: Path, values: np.ndarray, geobox: GeoBox, nodata: int | None = None) -> None:
-    """Write one band on the grid of ``geobox``; with half its rows, on the 20 m grid with the same corner."""
+    """Write one band on the grid of ``geobox``, or on the 20 m grid with the same corner if it has half the rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     height, width = values.shape
     corner, step = geobox.affine, geobox.shape[0] // height

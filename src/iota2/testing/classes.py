@@ -24,7 +24,7 @@ WATER = (480, 480, 330, 280, 220, 200, 180, 160, 90, 60)
 
 @dataclass(frozen=True)
 class LandClass:
-    """One class; its reflectance mixes ``bare`` and ``green``, with a green share that follows the seasons."""
+    """One class; its reflectance is a mixture of ``bare`` and ``green`` with a seasonal green share."""
 
     code: int
     name: str
@@ -59,4 +59,4 @@ CLASSES = (
     LandClass(34, "pelouses sèches", (200, 200, 150), 0.08, DRY_GRASS, GRASS, 0.15, ((125, 42, 0.40),)),
     LandClass(221, "vergers", (220, 140, 150), 0.08, DRY_GRASS, LEAVES, 0.22, ((185, 70, 0.45),)),
 )
-"""Classes; a world with fewer classes uses the first ones."""
+"""All classes; a world with n classes uses the first n."""

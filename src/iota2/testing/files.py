@@ -55,7 +55,7 @@ SENSOR_PATHS = {
     "Sentinel1": "s1_path",
     "userFeat": "user_feat_path",
 }
-"""Sensors of the world, with the option that gives their path and the property of ``WorldFiles``."""
+"""Option of the path of each sensor, which is also the name of a property of ``WorldFiles``."""
 
 
 @dataclass(frozen=True)

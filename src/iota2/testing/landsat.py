@@ -1,4 +1,4 @@
-"""Landsat 8 images of a synthetic world in THEIA (MAJA) format, with a grid of 30 m and clouds of their own."""
+"""Landsat 8 images of a synthetic world in THEIA (MAJA) format, with a 30 m grid and independent clouds."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from iota2.testing.sky import Sky, SkyOptions, make_sky
 from iota2.testing.world import World
 
 BANDS = {"B1": "B2", "B2": "B2", "B3": "B3", "B4": "B4", "B5": "B8A", "B6": "B11", "B7": "B12"}
-"""Sentinel-2 band with about the same wavelength, for each Landsat band."""
+"""Sentinel-2 band with a similar wavelength, by Landsat band."""
 REVISIT_DAYS = 32
-"""Days from one date to the next."""
+"""Days between successive images."""
 FIRST_DATE_DELAY_DAYS = 4
 """Days from the first date of the world to the first image."""
-PIXEL = 30.0
+PIXEL_METRES = 30.0
 PIXELS_PER_SIDE = 3
-"""World pixels along one Landsat pixel."""
+"""Number of world pixels along the side of a Landsat pixel."""
 SKY_SEED_OFFSET = 8
-"""Offset to the world's seed, so that these dates have clouds of their own."""
+"""Offset to the seed of the world, so that clouds are independent of those of Sentinel-2."""
 
 
 def landsat_dates(world: World) -> tuple[date, ...]:
@@ -50,19 +50,19 @@ def write_landsat(world: World, root: Path) -> None:
         rng = generator(world.options.seed, "coastal", day.isoformat())
         bands["B1"] = bands["B2"] * np.float32(0.9) + rng.normal(0, 20, bands["B2"].shape).astype(np.float32)
         for tile in world.options.tiles:
-            window, geobox = world.window(tile), rescaled(world.tile_geobox(tile), (PIXEL, PIXEL))
+            window, geobox = world.window(tile), rescaled(world.tile_geobox(tile), (PIXEL_METRES, PIXEL_METRES))
             name = f"LANDSAT8-OLITIRS-XS_{day:%Y%m%d}-104112-{day.toordinal() % 1000:03d}_L2A_{tile}_C_V1-0"
             edge = coarse(sky.edge[window], geobox).any(axis=(1, 3))
             for band, values in bands.items():
-                seen = np.rint(coarse(values[window], geobox).mean(axis=(1, 3))).astype(np.int16)
-                seen[edge] = NODATA
-                write_image(root / tile / name / f"{name}_FRE_{band}.tif", seen, geobox, nodata=NODATA)
+                stored = np.rint(coarse(values[window], geobox).mean(axis=(1, 3))).astype(np.int16)
+                stored[edge] = NODATA
+                write_image(root / tile / name / f"{name}_FRE_{band}.tif", stored, geobox, nodata=NODATA)
             for mask, flags in _masks(sky, window, geobox).items():
                 write_image(root / tile / name / "MASKS" / f"{name}_{mask}_XS.tif", flags, geobox)
 
 
 def _masks(sky: Sky, window: tuple[slice, slice], geobox: GeoBox) -> dict[str, np.ndarray]:
-    """Masks of a tile at 30 m: the union of the masks of the world's pixels in each pixel."""
+    """Masks of a tile at 30 m: the union of the masks of the world pixels in each Landsat pixel."""
     edge = coarse(sky.edge[window], geobox).any(axis=(1, 3))
     codes = np.moveaxis(coarse(sky.clm[window], geobox), 2, 1).reshape(*geobox.shape, PIXELS_PER_SIDE * PIXELS_PER_SIDE)
     saturated = coarse(sky.saturated[window], geobox).any(axis=(1, 3))

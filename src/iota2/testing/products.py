@@ -42,11 +42,11 @@ def write_series(
     *,
     seed: int = 0,
 ) -> tuple[Mapping[str, Layer], ...]:
-    """Write one product per day in ``root`` and return the content of each, by band or mask name.
+    """Write one product per day to the tile's folder in ``root``; returns the layers of each by band or mask name.
 
-    Products are in the tile's folder. ``grids`` gives the grid of bands and masks by name; ``""`` applies to all
-    others. Two equal days make two products. Values are noise on a gradient, with a corner without data on odd dates;
-    masks flag a few pixels.
+    ``grids`` contains the grids of bands and masks by name; ``""`` is the grid of all others. Repeated days give
+    several products. Values are a gradient with noise; every second product has a corner without data. Masks flag a few
+    pixels.
     """
     rng = np.random.default_rng(seed)
     folder = Path(root) / spec.folder_of(tile)
@@ -168,10 +168,10 @@ def write_metadata(path: Path, spec: MetadataSpec, quantification: float, offset
 def write_raster(path: Path, bands: Mapping[int, Layer], *, nodata: float | None = None) -> None:
     """Write layers of one grid as the bands of one file.
 
-    The file is a GeoTIFF in strips, or a lossless JPEG 2000 file in tiles if the name ends so, as in archives.
+    The file is a lossless tiled JPEG 2000 file if the name ends with ``.jp2``, otherwise a GeoTIFF in strips.
     """
     first = next(iter(bands.values()))
-    holds = nodata is not None and np.can_cast(np.min_scalar_type(int(nodata)), first.values.dtype)
+    representable = nodata is not None and np.can_cast(np.min_scalar_type(int(nodata)), first.values.dtype)
     path.parent.mkdir(parents=True, exist_ok=True)
     header = {
         "height": first.geobox.shape.y,
@@ -191,7 +191,7 @@ def write_raster(path: Path, bands: Mapping[int, Layer], *, nodata: float | None
             "BLOCKYSIZE": side,
         }
     else:
-        form = {"driver": "GTiff", "nodata": nodata if holds else None, "compress": "deflate"}
+        form = {"driver": "GTiff", "nodata": nodata if representable else None, "compress": "deflate"}
     with rasterio.open(path, "w", **header, **form) as file:
         for index, layer in bands.items():
             file.write(layer.values, index)
@@ -213,7 +213,7 @@ def _names(spec: SensorSpec, tile: str, day: date, number: int) -> list[str]:
     names = [name + f"made-up-{number}" * bool(spec.match(name + "x")) for name in names]
     matches = [match for match in (spec.match(name) for name in names) if match]
     if not matches or any(match["date"] != given["date"] for match in matches):
-        raise ValueError(f"no name could be made that matches {spec.product}")
+        raise ValueError(f"cannot generate a name that matches {spec.product}")
     return [match.string for match in matches]
 
 
@@ -230,7 +230,7 @@ def _file_names(spec: SensorSpec, names: Sequence[str]) -> Callable[[str], str]:
         names_of_it = (name for name in (*names, file_name(pattern, product)) if _product_of(spec, name) == product)
         fitting = [name for name in names_of_it if fnmatch.fnmatchcase(name, pattern)]
         if not fitting:
-            raise ValueError(f"no name could be made that matches {pattern} and {spec.product}")
+            raise ValueError(f"cannot generate a name that matches {pattern} and {spec.product}")
         return fitting[0]
 
     return name_of
@@ -243,16 +243,16 @@ def _product_of(spec: SensorSpec, name: str) -> str:
 
 
 def file_name(pattern: str, product: str) -> str:
-    """Path that the glob ``pattern`` matches: its first ``*`` in the last part becomes the name of the product."""
+    """Path that matches the glob ``pattern``; the first ``*`` of its last part is replaced by the product name."""
     *folders, last = [part for part in pattern.split("/") if part != "**"]
     plain = [part.replace("*", "x").replace("?", "x") for part in folders]
     return "/".join([*plain, last.replace("*", product, 1).replace("*", "x").replace("?", "x")])
 
 
 def _examples(parsed: Any, given: Mapping[str, str], digit: int) -> list[str]:
-    """Short texts that match a parsed regular expression, one per choice of alternatives and optional parts.
+    """Short texts that match a parsed regular expression, one per combination of alternatives and optional parts.
 
-    ``given`` are the texts of named groups; ``digit`` is used for all digits elsewhere.
+    ``given`` are the texts of named groups; ``digit`` is used for all other digits.
     """
     names = {number: name for name, number in parsed.state.groupdict.items()}
 

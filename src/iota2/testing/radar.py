@@ -19,14 +19,14 @@ Polarisation = Literal["vv", "vh"]
 POLARISATIONS: tuple[Polarisation, ...] = ("vv", "vh")
 ORBITS = {"ASC": "030", "DES": "110"}
 """Relative orbit by direction."""
-FIRST_PASS = {"ASC": 5, "DES": 0}
+FIRST_PASS_DELAY_DAYS = {"ASC": 5, "DES": 0}
 """Days from the first date of the world to the first pass."""
 EQUIVALENT_LOOKS = 4.4
 """Equivalent number of looks of GRD images: speckle is gamma distributed with a variance of 1 / looks."""
-FIELD_SPREAD, PASS_SPREAD, WORK_SPREAD = 1.4, 0.5, 1.2
-"""Standard deviations in dB: fields around their class, passes around the season, each field on each pass.
+FIELD_SPREAD, PASS_SPREAD, FIELD_PASS_SPREAD = 1.4, 0.5, 1.2
+"""Standard deviations in dB of the fields of a class, of the passes, and of each field on each pass.
 
-Passes differ by wet and dry days, fields on a pass by ploughing, irrigation and wind. No filter removes these.
+They represent soil moisture (passes) and ploughing, irrigation and wind (field on a pass). No filter removes them.
 """
 SLICE_OVERLAP_ROWS = 8
 """Rows shared by two slices of one pass."""
@@ -74,7 +74,7 @@ class Pass:
         return "s1" + "ab"[self.number % 2]
 
     def stem(self, tile: str, polarisation: Polarisation) -> str:
-        """Common part of its image names, up to the time of day."""
+        """Prefix of its image names, up to the time of day."""
         orbit = ORBITS[self.direction]
         return f"{self.satellite}_{_mgrs(tile)}_{polarisation}_{self.direction}_{orbit}_{self.day:%Y%m%d}"
 
@@ -83,8 +83,8 @@ def write_radar(world: World, folder: Path, *, step: int = 12, masks: bool = Tru
     """Write images of ascending and descending passes, one every ``step`` days each, and return the INI file.
 
     ``folder`` is created if absent; images are in ``<folder>/images/<tile without T>/``. With an orbit edge, one pass
-    in four does not cover a slanted part of the world: images are 0 there, and so are the border ``masks``, which are 1
-    elsewhere. One pass in five has two slices of one day, which share some rows. A constant world has no speckle.
+    in four does not cover a slanted part of the world: images and border ``masks`` are 0 there; masks are 1
+    elsewhere. One pass in five has two slices of the same day that share some rows. A constant world has no speckle.
     """
     folder = Path(folder)
     height, width = world.geobox.shape
@@ -94,19 +94,19 @@ def write_radar(world: World, folder: Path, *, step: int = 12, masks: bool = Tru
             values = np.where(unseen, np.float32(0.0), backscatter(world, passage, polarisation))
             for tile in world.options.tiles:
                 for time, rows in _slices(world.options.size, passage):
-                    shown = np.zeros((world.options.size, world.options.size), np.float32)
-                    shown[rows] = values[world.window(tile)][rows]
+                    stored = np.zeros((world.options.size, world.options.size), np.float32)
+                    stored[rows] = values[world.window(tile)][rows]
                     path = folder / "images" / _mgrs(tile) / f"{passage.stem(tile, polarisation)}{time}.tif"
-                    _write_image(path, shown, world.tile_geobox(tile), mask=masks)
+                    _write_image(path, stored, world.tile_geobox(tile), mask=masks)
     ini = folder / "sentinel1.ini"
     ini.write_text(INI, encoding="utf-8")
     return ini
 
 
 def passes(world: World, step: int) -> Iterator[Pass]:
-    """Passes from the world's first to its last date, all ascending ones first."""
+    """Passes from the first to the last date of the world; ascending passes first."""
     first, last = world.options.dates[0], world.options.dates[-1]
-    for direction, delay in FIRST_PASS.items():
+    for direction, delay in FIRST_PASS_DELAY_DAYS.items():
         start = first + timedelta(days=delay)
         for number in range(max(1, (last - start).days // step + 1)):
             yield Pass(number, start + timedelta(days=step * number), direction)
@@ -115,7 +115,7 @@ def passes(world: World, step: int) -> Iterator[Pass]:
 def backscatter(world: World, passage: Pass, polarisation: Polarisation) -> np.ndarray:
     """Backscatter (y, x) float32 above 0: gamma nought of the world (linear) on one pass, with speckle."""
     options, day = world.options, passage.day.isoformat()
-    values = world.painted(_of_fields(world, passage, polarisation))
+    values = world.rasterized(_of_fields(world, passage, polarisation))
     if options.constant:
         return values
     rng = generator(options.seed, "radar speckle", passage.direction, day, polarisation)
@@ -124,7 +124,7 @@ def backscatter(world: World, passage: Pass, polarisation: Polarisation) -> np.n
 
 
 def out_of_swath(shape: tuple[int, int], passage: Pass) -> np.ndarray:
-    """Area (y, x) bool of a world of ``shape`` that a pass does not cover."""
+    """(y, x) bool: pixels of a world of ``shape`` that a pass does not cover."""
     if passage.number % 4 != 1:
         return np.zeros(shape, bool)
     rows, cols = np.ogrid[: shape[0], : shape[1]]
@@ -134,17 +134,19 @@ def out_of_swath(shape: tuple[int, int], passage: Pass) -> np.ndarray:
 
 def _of_fields(world: World, passage: Pass, polarisation: Polarisation) -> np.ndarray:
     """Gamma nought (field, 2) float32 of the visible fields, in regions 1 and 2, without speckle."""
-    ground, fields = world.ground, world.fields
-    green = ground.greenness(fields, passage.day.timetuple().tm_yday)
-    table = np.array([BACKSCATTER[land_class.code] for land_class in ground.classes])[ground.classes_of[fields]]
+    landscape, fields = world.landscape, world.fields
+    green = landscape.greenness(fields, passage.day.timetuple().tm_yday)
+    table = np.array([BACKSCATTER[land_class.code] for land_class in landscape.classes])[landscape.classes_of[fields]]
     bare, lush = 10.0 ** (table[:, :, POLARISATIONS.index(polarisation)].T / 10.0)
     values = (1.0 - green) * bare[:, None] + green * lush[:, None]
     if not world.options.constant:
         seed, day = world.options.seed, passage.day.isoformat()
-        own = generator(seed, "radar fields", passage.direction, polarisation).normal(size=ground.classes_of.size)
-        work = generator(seed, "radar work", passage.direction, day, polarisation).normal(size=ground.classes_of.size)
+        own = generator(seed, "radar fields", passage.direction, polarisation).normal(size=landscape.classes_of.size)
+        work = generator(seed, "radar work", passage.direction, day, polarisation).normal(
+            size=landscape.classes_of.size
+        )
         wet = generator(seed, "radar passes", passage.direction, day).normal()
-        change = FIELD_SPREAD * own[fields] + WORK_SPREAD * work[fields] + PASS_SPREAD * wet
+        change = FIELD_SPREAD * own[fields] + FIELD_PASS_SPREAD * work[fields] + PASS_SPREAD * wet
         values *= 10.0 ** (change / 10.0)[:, None]
     return values.astype(np.float32)
 

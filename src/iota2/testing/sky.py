@@ -1,6 +1,6 @@
 """Sky of the synthetic world on a date: clouds, shadows, saturation and orbit edge.
 
-Everything is drawn on the grid of the whole world, so that overlapping tiles show the same sky.
+The sky is drawn on the grid of the whole world, so that overlapping tiles have the same clouds.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Sky:
     clm: np.ndarray
     """uint8: bit 0 for any cloud or shadow; 0 outside the image."""
     edge: np.ndarray
-    """bool: outside the image. Constant on every 2 x 2 pixels of the 20 m grid."""
+    """bool: outside the image; constant in each 20 m pixel."""
 
     @property
     def invalid(self) -> np.ndarray:
@@ -49,18 +49,18 @@ class Sky:
 
 @dataclass(frozen=True)
 class SkyOptions:
-    """Weather of the world."""
+    """Options of the sky: seed, number of dates, and which disturbances occur."""
 
     seed: int
     dates: int
     clouds: bool
     orbit_edge: bool
     cover: float = 0.20
-    """Cloud cover of a usual date, 0 to 1."""
+    """Typical cloud cover of a date, 0 to 1."""
 
 
 def make_sky(shape: tuple[int, int], options: SkyOptions, index: int) -> Sky:
-    """Sky over the world of ``shape`` on date number ``index``; the same in every call."""
+    """Sky over a world of ``shape`` on date number ``index``; deterministic."""
     edge = _orbit_edge(shape, index) if options.orbit_edge else np.zeros(shape, bool)
     if options.clouds:
         opacity = _clouds(shape, _cover(options, index), generator(options.seed, "clouds", index))
@@ -74,9 +74,9 @@ def make_sky(shape: tuple[int, int], options: SkyOptions, index: int) -> Sky:
 
 
 def _cover(options: SkyOptions, index: int) -> float:
-    """Cloud cover of a date: around the usual one, once nearly complete.
+    """Cloud cover of a date: random around the typical cover; one date is nearly overcast.
 
-    With a usual cover of a fifth, shadows included, a quarter of the pixels is lost.
+    With a typical cover of 20 %, clouds and shadows mask a quarter of the pixels.
     """
     rng = generator(options.seed, "cover")
     cover = np.clip(rng.normal(options.cover, 0.09, options.dates), 0.02, min(options.cover + 0.25, 0.97))
@@ -86,15 +86,15 @@ def _cover(options: SkyOptions, index: int) -> float:
 
 
 def _clouds(shape: tuple[int, int], cover: float, rng: np.random.Generator) -> np.ndarray:
-    """Opacity of smooth blobs that cover ``cover`` of the area, and of the permanent cloud."""
+    """Opacity of smooth clouds over a share ``cover`` of the area, and of the permanent cloud."""
     knots = (shape[0] // CLOUD_NODE_SPACING + 2, shape[1] // CLOUD_NODE_SPACING + 2)
     large, small = (ndimage.gaussian_filter(rng.standard_normal(knots), sigma) for sigma in (3.0, 1.2))
     field = large / large.std() + 0.35 * small / small.std()
     excess = (field - np.quantile(field, 1.0 - cover)).astype(np.float32)
     opacity = np.clip(2.5 * ndimage.zoom(excess, CLOUD_NODE_SPACING)[: shape[0], : shape[1]], 0.0, 1.0)
     rows, cols = np.ogrid[: shape[0], : shape[1]]
-    lasting = np.hypot(rows - shape[0] / 2, cols - shape[1] / 2) < PERMANENT_CLOUD_RADIUS
-    return np.maximum(opacity, lasting.astype(np.float32))
+    permanent = np.hypot(rows - shape[0] / 2, cols - shape[1] / 2) < PERMANENT_CLOUD_RADIUS
+    return np.maximum(opacity, permanent.astype(np.float32))
 
 
 def _orbit_edge(shape: tuple[int, int], index: int) -> np.ndarray:
@@ -112,7 +112,7 @@ def _dilated(mask: np.ndarray) -> np.ndarray:
 
 
 def _shifted(mask: np.ndarray, by: tuple[int, int]) -> np.ndarray:
-    """``mask`` moved up and left by ``by`` (negative rows and columns), filled with False."""
+    """``mask`` shifted up and left by ``by`` (negative rows and columns), filled with False."""
     moved = np.zeros_like(mask)
     moved[: by[0], : by[1]] = mask[-by[0] :, -by[1] :]
     return moved

@@ -1,4 +1,4 @@
-"""Small synthetic image archives with known truth, for the demo and whole-chain tests."""
+"""Synthetic worlds with known labels, from which small image archives are made for the demo and for tests."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from pyproj import Transformer
 from iota2.core.random import generator
 from iota2.testing.classes import BANDS, CLASSES
 from iota2.testing.files import SENSOR_PATHS
-from iota2.testing.ground import Ground, draw_ground
+from iota2.testing.landscape import Landscape, draw_landscape
 from iota2.testing.reference import min_polygons, reference_polygons
 from iota2.testing.sky import Sky, SkyOptions, make_sky
 
 IMAGE_CRS, MAP_CRS = "EPSG:32631", "EPSG:2154"
-PIXEL = 10.0
+PIXEL_METRES = 10.0
 ORIGIN = (400800.0, 4850000.0)
 """Upper left corner of the second tile: the overlap of T31TCJ and T31TDJ, east of Toulouse."""
 STRIP_ROWS = 512
-"""Rows whose positions are computed at once."""
-CLOUD_VALUES = np.array([4200, 4300, 4400, 4500, 4600, 4700, 4800, 4850, 3600, 2800], np.float32)
+"""Number of rows whose positions are computed at once."""
+CLOUD_REFLECTANCE = np.array([4200, 4300, 4400, 4500, 4600, 4700, 4800, 4850, 3600, 2800], np.float32)
 SHADOW_FACTOR = 0.45
-GLINT = 15000.0
+GLINT_REFLECTANCE = 15000.0
 GLINT_BANDS = ("B2", "B3", "B4")
 MAX_ATTEMPTS = 200
 TYPICAL_FIELD_AREA = 27000.0
 """Typical area of a field in square metres."""
-MIN_VALUE, MAX_VALUE = 1.0, 16000.0
+MIN_REFLECTANCE, MAX_REFLECTANCE = 1.0, 16000.0
 
 DATES = tuple(
     date(2018, month, day)
@@ -54,26 +54,26 @@ class WorldOptions:
     overlap: int = 160
     """Pixels that two neighbouring tiles share; even."""
     dates: tuple[date, ...] = DATES
-    """Dates of the world. With six dates or more, each tile lacks one in six, different ones from its neighbour."""
+    """Dates of the world. With six or more, each tile lacks one date in six, not the same as its neighbour."""
     tiles: tuple[str, ...] = ("T31TCJ", "T31TDJ")
-    """Tile names from west to east."""
+    """Tile names, from west to east."""
     classes: int = 7
     """Number of classes: the first ones of ``iota2.testing.classes.CLASSES``."""
     noise: float = 150.0
     """Standard deviation of the reflectance x 10000 of a pixel, for each band and date."""
     clouds: bool = True
-    """Clouds, shadows and saturated pixels."""
+    """Whether there are clouds, shadows and saturated pixels."""
     orbit_edge: bool = True
     """Whether one date in four does not cover a slanted part of the world."""
     seed: int = 0
     sensors: tuple[str, ...] = ("Sentinel2",)
     """Sensors to write, from ``iota2.testing.files.SENSOR_PATHS``."""
     cover: float = 0.20
-    """Cloud cover of a usual date, 0 to 1."""
+    """Typical cloud cover of a date, 0 to 1."""
     constant: bool = False
     """Whether there is no noise and no variation: every field equals ``World.profile``.
 
-    Regions do not differ and all tiles have all dates, so two tiles show the same area identically.
+    Regions do not differ and all tiles have all dates, so overlapping tiles are identical in their overlap.
     """
 
     def __post_init__(self) -> None:
@@ -88,11 +88,11 @@ class WorldOptions:
 
 
 @dataclass(frozen=True)
-class Layers:
-    """Static rasters of the world on its 10 m grid."""
+class VisibleFields:
+    """Fields that are visible on the 10 m grid of the world."""
 
-    place: np.ndarray
-    """(y, x) int32: twice the index of the visible field, plus 1 in region 2."""
+    table_index: np.ndarray
+    """(y, x) int32: twice the index of the field in ``fields``, plus 1 in region 2."""
     fields: np.ndarray
     """(n,) numbers of the visible fields."""
 
@@ -102,15 +102,15 @@ class World:
     """Synthetic landscape and sky, observed by Sentinel-2 and other sensors."""
 
     options: WorldOptions
-    ground: Ground
+    landscape: Landscape
 
     def label_at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """True class code (uint8) at EPSG:2154 positions; defined everywhere."""
-        return self.ground.label_at(x, y)
+        return self.landscape.label_at(x, y)
 
     def region_at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Region (1 or 2, uint8) at EPSG:2154 positions."""
-        return self.ground.region_at(x, y)
+        return self.landscape.region_at(x, y)
 
     def truth(self, geobox: GeoBox) -> np.ndarray:
         """(y, x) uint8: true class code at every pixel centre of a grid in any CRS."""
@@ -122,11 +122,11 @@ class World:
 
     def fields_at(self, geobox: GeoBox) -> np.ndarray:
         """(y, x) int32: number of the field at every pixel centre of a grid in any CRS."""
-        return np.concatenate([self.ground.field_at(x, y) for x, y in _positions(geobox)])
+        return np.concatenate([self.landscape.field_at(x, y) for x, y in _positions(geobox)])
 
     def profile(self, code: int, doy: float | np.ndarray) -> np.ndarray:
         """Reflectance x 10000 of the ten bands (last axis) of a class on days of the year, as in region 1."""
-        land_class = next(c for c in self.ground.classes if c.code == code)
+        land_class = next(c for c in self.landscape.classes if c.code == code)
         green = land_class.greenness(np.asarray(doy, float))[..., None]
         return (1.0 - green) * np.array(land_class.bare) + green * np.array(land_class.green)
 
@@ -169,44 +169,44 @@ class World:
 
     def surface(self, day: date, band: str) -> np.ndarray:
         """(y, x) float32: reflectance x 10000 of the surface under a clear sky, noise included."""
-        values = self.painted(self.ground.reflectance(self.fields, day.timetuple().tm_yday, BANDS.index(band)))
+        values = self.rasterized(self.landscape.reflectance(self.fields, day.timetuple().tm_yday, BANDS.index(band)))
         if self.options.noise and not self.options.constant:
             rng = generator(self.options.seed, "noise", day.isoformat(), band)
             values += np.float32(self.options.noise) * rng.standard_normal(values.shape, np.float32)
-        return np.clip(values, MIN_VALUE, MAX_VALUE, out=values)
+        return np.clip(values, MIN_REFLECTANCE, MAX_REFLECTANCE, out=values)
 
     @property
     def fields(self) -> np.ndarray:
         """(n,) numbers of the visible fields."""
-        return self._layers.fields
+        return self._visible.fields
 
-    def painted(self, table: np.ndarray) -> np.ndarray:
-        """(y, x) values of the fields: ``table`` (n, 2) has a value for each visible field in regions 1 and 2."""
-        values: np.ndarray = table.ravel()[self._layers.place]
+    def rasterized(self, table: np.ndarray) -> np.ndarray:
+        """(y, x) values of the fields, from a ``table`` (n, 2) of each visible field in regions 1 and 2."""
+        values: np.ndarray = table.ravel()[self._visible.table_index]
         return values
 
     def observed(self, day: date, band: str, sky: Sky) -> np.ndarray:
         """(y, x) float32: reflectance x 10000 observed by the sensor through the sky of that date."""
         values = self.surface(day, band)
         values *= np.where(sky.shadow, np.float32(SHADOW_FACTOR), np.float32(1.0))
-        values += sky.opacity * (CLOUD_VALUES[BANDS.index(band)] - values)
+        values += sky.opacity * (CLOUD_REFLECTANCE[BANDS.index(band)] - values)
         if band in GLINT_BANDS:
-            values[sky.saturated] = GLINT
+            values[sky.saturated] = GLINT_REFLECTANCE
         return values
 
     @cached_property
     def reference(self) -> gpd.GeoDataFrame:
         """Labelled polygons (``code``, ``name``, EPSG:2154), each within one field and the visible area."""
-        return reference_polygons(self.ground, _footprint(self.geobox), seed=self.options.seed)
+        return reference_polygons(self.landscape, _footprint(self.geobox), seed=self.options.seed)
 
     @cached_property
-    def _layers(self) -> Layers:
-        strips = [(self.ground.field_at(x, y), self.region_at(x, y)) for x, y in _positions(self.geobox)]
+    def _visible(self) -> VisibleFields:
+        strips = [(self.landscape.field_at(x, y), self.region_at(x, y)) for x, y in _positions(self.geobox)]
         field, region = (np.concatenate(layer) for layer in zip(*strips, strict=True))
-        in_sight = np.zeros(self.ground.classes_of.size, bool)
-        in_sight[field] = True
-        number = np.cumsum(in_sight, dtype=np.int32) - np.int32(1)
-        return Layers(2 * number[field] + region - np.int32(1), np.flatnonzero(in_sight))
+        visible = np.zeros(self.landscape.classes_of.size, bool)
+        visible[field] = True
+        number = np.cumsum(visible, dtype=np.int32) - np.int32(1)
+        return VisibleFields(2 * number[field] + region - np.int32(1), np.flatnonzero(visible))
 
 
 def make_world(options: WorldOptions) -> World:
@@ -221,9 +221,9 @@ def make_world(options: WorldOptions) -> World:
     for attempt in range(MAX_ATTEMPTS if share > wanted else 0):
         rng = generator(options.seed, "ground", attempt)
         classes = CLASSES[: options.classes]
-        ground = draw_ground(area.bounds, rng, classes=classes, varied=not options.constant)
-        world = World(options, ground)
-        if min_polygons(world.reference, ground) >= wanted:
+        landscape = draw_landscape(area.bounds, rng, classes=classes, varied=not options.constant)
+        world = World(options, landscape)
+        if min_polygons(world.reference, landscape) >= wanted:
             return world
     raise ValueError(
         f"size {options.size}, {options.classes} classes: too small to contain every class in both regions; "
@@ -233,7 +233,7 @@ def make_world(options: WorldOptions) -> World:
 
 def _world_geobox(options: WorldOptions) -> GeoBox:
     step = options.size - options.overlap
-    affine = Affine(PIXEL, 0.0, ORIGIN[0] - step * PIXEL, 0.0, -PIXEL, ORIGIN[1])
+    affine = Affine(PIXEL_METRES, 0.0, ORIGIN[0] - step * PIXEL_METRES, 0.0, -PIXEL_METRES, ORIGIN[1])
     return GeoBox((options.size, options.size + step * (len(options.tiles) - 1)), affine, IMAGE_CRS)
 
 

@@ -50,15 +50,15 @@ def _write_inputs(world: World, folder: Path) -> WorldFiles:
     for sensor in world.options.sensors:
         WRITERS[sensor](world, files)
     write_reference(world.reference, files.ground_truth)
-    write_regions(world.ground, files.regions)
-    write_class_tables(world.ground.classes, files)
+    write_regions(world.landscape, files.regions)
+    write_class_tables(world.landscape.classes, files)
     return files
 
 
 def _write_sentinel_2(world: World, files: WorldFiles) -> None:
     for day in world.options.dates:
         _write_date(world, day, files.s2_path)
-    # File that is not a product, as found in archives: it is reported and stops nothing.
+    # A file that is not a product, as found in archives: it is reported, and the run continues.
     stray = files.s2_path / world.options.tiles[0] / "README.txt"
     stray.write_text("This file is not a product.\n", encoding="utf-8")
 

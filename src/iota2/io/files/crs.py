@@ -11,7 +11,7 @@ import shapely
 from pyproj import CRS
 from pyproj.exceptions import ProjError
 
-from iota2.compute.polygons import SLIVER
+from iota2.compute.polygons import MAX_SLIVER_AREA
 from iota2.errors import InputError
 
 _EARTH_RADIUS = 6_371_000.0
@@ -45,7 +45,7 @@ def square_metres(area: np.ndarray, crs: Any, y: np.ndarray) -> np.ndarray:
 
 def sliver(crs: Any) -> float:
     """The area in square map units below which a part is a rounding error."""
-    return SLIVER * units_per_metre(crs) ** 2
+    return MAX_SLIVER_AREA * units_per_metre(crs) ** 2
 
 
 SEGMENT = 1000.0

@@ -15,9 +15,9 @@ from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from iota2.compute.nodata_search import MIN_ASTRONOMIC, nodata_meant
 from iota2.compute.placement import Range
 from iota2.compute.stored_files import stored_type
-from iota2.compute.voids import ASTRONOMIC, nodata_meant
 from iota2.core.grid import Block
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.errors import DamagedProduct, InputError
@@ -192,7 +192,7 @@ def hide(values: np.ndarray, hidden: Sequence[float], absent: float) -> None:
     """
     if values.dtype.kind == "f":
         values[np.isinf(values)] = absent
-        hidden = (*hidden, *((absent,) if abs(absent) >= ASTRONOMIC else ()))
+        hidden = (*hidden, *((absent,) if abs(absent) >= MIN_ASTRONOMIC else ()))
     for value in hidden:
         values[nodata_meant(values, value)] = absent
 

@@ -19,7 +19,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from iota2.compute.placement import reached
+from iota2.compute.placement import source_windows
 from iota2.compute.stored_files import MAX_LOW_STRIP_ROWS, piece_shape
 from iota2.core.grid import Block, moved_back
 from iota2.core.scene import SensorScene
@@ -213,7 +213,7 @@ def shared_tile_cache(
             kind = sensor.grid_numbers[name], acquisition.shift, extent, shape, stored
             if kind not in kinds:
                 source = moved_back(sensor.grids[name], acquisition.shift)
-                parts = _within(reached(source, grid, places, sensor.spec.resampling), extent)
+                parts = _within(source_windows(source, grid, places, sensor.spec.resampling), extent)
                 kinds[kind] = TileCache(shape, stored, parts, scratch)
             found[path] = kinds[kind]
     return found

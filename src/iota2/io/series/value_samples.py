@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from iota2.compute.plausible import ENOUGH, BandValues, band_values
-from iota2.compute.voids import VoidSearch
+from iota2.compute.nodata_search import NodataSearch
+from iota2.compute.plausible import MIN_BAND_PIXELS, BandValues, band_values
 from iota2.core.grid import Block, block_of
 from iota2.core.scene import Scene, SensorScene
 from iota2.io.series.open_files import OpenFiles, ReadRequest
@@ -40,13 +40,13 @@ class Sample:
     def judged(self, date: int) -> bool:
         """Whether the values of a date can be checked: not when masks leave too few clear pixels, since values under
         clouds are never used."""
-        return not self.masked[date] or bool(np.count_nonzero(self.clear[date]) >= ENOUGH)
+        return not self.masked[date] or bool(np.count_nonzero(self.clear[date]) >= MIN_BAND_PIXELS)
 
     def of(self, date: int, band: int) -> BandValues | None:
         """Clear pixels of a band on a date; when they are too few, the pixels that are neither missing nor 0, which may
         be clouds and image borders. None when these are too few."""
         layer = self.values[date, band]
-        if np.count_nonzero(self.clear[date]) >= ENOUGH:
+        if np.count_nonzero(self.clear[date]) >= MIN_BAND_PIXELS:
             return band_values(layer[self.clear[date]], clear=self.masked[date])
         return band_values(layer[~np.isnan(layer) & (layer != 0)], clear=False)
 
@@ -81,7 +81,7 @@ def _places(scene: Scene, layers: int) -> Iterator[Block]:
         yield block_of(scene.tile, scene.geobox, (top, top + side), (left, left + side))
 
 
-def layer_holes(scene: Scene, layers: SensorScene) -> Mapping[str, VoidSearch]:
+def layer_holes(scene: Scene, layers: SensorScene) -> Mapping[str, NodataSearch]:
     """Suspected no-data values by band, for layers without dates. Files are read whole, with pixels as stored."""
     files = OpenFiles(scene)
     try:
@@ -90,9 +90,9 @@ def layer_holes(scene: Scene, layers: SensorScene) -> Mapping[str, VoidSearch]:
         files.close()
 
 
-def _search(files: OpenFiles, layers: SensorScene, name: str) -> VoidSearch:
+def _search(files: OpenFiles, layers: SensorScene, name: str) -> NodataSearch:
     band = next(one for one in layers.spec.bands if one.name == name)
-    path, found = layers.acquisitions[0].bands[name], VoidSearch()
+    path, found = layers.acquisitions[0].bands[name], NodataSearch()
     height, width = layers.grids[name].shape
     marker = layers.spec.nodata_of(name)
     known = (*layers.acquisitions[0].hidden.get(name, ()), *(() if marker is None else (marker,)))

@@ -10,7 +10,7 @@ import numpy as np
 import shapely
 from odc.geo.geobox import GeoBox
 
-from iota2.compute.ground import GroundLoss
+from iota2.compute.area_losses import AreaLoss
 from iota2.core.grid import resolution
 from iota2.core.losses import DRAWN, REASONS, Amount, ClassFate, losses_sentence, parse_fates
 from iota2.core.nomenclature import Nomenclature
@@ -27,7 +27,7 @@ def pixel_area(grid: GeoBox) -> float:
 
 
 def class_losses(
-    data: ReferenceData, classes: Nomenclature, ground: Mapping[str, GroundLoss], pixel: float
+    data: ReferenceData, classes: Nomenclature, ground: Mapping[str, AreaLoss], pixel: float
 ) -> tuple[ClassFate, ...]:
     """Drawn and lost amounts by class and reason; areas are in pixels of ``pixel`` square metres."""
     polygons = data.frame.geometry.to_numpy()

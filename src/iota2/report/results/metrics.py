@@ -8,7 +8,7 @@ from typing import Any
 
 from iota2.compute.accuracy import Estimate, summarise
 from iota2.compute.accuracy import scores as scores_of
-from iota2.compute.validation import NEAR, Counted, Validated
+from iota2.compute.validation import NEIGHBOUR_METRES, SubsetAccuracy, ValidationAccuracy
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
 from iota2.report.results.remarks import reasons_not_validated, remarks
@@ -22,7 +22,7 @@ def metrics(
     nomenclature: Nomenclature,
     notes: Sequence[str] = (),
     provenance: Mapping[str, Any] | None = None,
-    validated: Validated | None = None,
+    validated: ValidationAccuracy | None = None,
 ) -> dict[str, Any]:
     """All measures of the accuracy for JSON: undefined ones are None, numbers are of Python's types.
 
@@ -111,16 +111,16 @@ def _estimate(value: Estimate) -> dict[str, Any]:
     return known | {"low": low, "high": high, "interval": value.kind}
 
 
-def _validation(found: Validated) -> dict[str, Any]:
+def _validation(found: ValidationAccuracy) -> dict[str, Any]:
     return {
         "pixels": PIXELS,
-        "distance": NEAR,
+        "distance": NEIGHBOUR_METRES,
         "near": found.near.tolist(),
-        "parts": {part: {"about": about, **_part(found.parts[part])} for part, about in PARTS.items()},
+        "parts": {part: {"about": about, **_part(found.subsets[part])} for part, about in PARTS.items()},
     }
 
 
-def _part(part: Counted) -> dict[str, Any]:
+def _part(part: SubsetAccuracy) -> dict[str, Any]:
     return {
         "polygons": part.polygons.tolist(),
         "pixels": part.pixels.tolist(),

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import numpy as np
 
 from iota2.compute.accuracy import Estimate, Scores, Summary, scores, summarise
-from iota2.compute.validation import Validated
+from iota2.compute.validation import ValidationAccuracy
 from iota2.core.losses import DRAWN, SAMPLES, USABLE, VALIDATION, ClassFate, losses_sentence
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
@@ -92,7 +92,7 @@ class ReportData:
     nomenclature: Nomenclature
     confusions: Mapping[int, Confusion] = field(default_factory=dict)
     """By seed; empty without validation."""
-    validated: Validated | None = None
+    validated: ValidationAccuracy | None = None
     """The validation pixels by polygon."""
     mapped: Mapping[int, int] = field(default_factory=dict)
     """Pixels of the map of the first seed by class code; 0 counts pixels inside a tile that are not classified."""
@@ -165,7 +165,7 @@ class _Heat:
     """Whether there is no measure, as in the row of a class without reference pixels."""
 
 
-def _validation(found: Validated, nomenclature: Nomenclature) -> dict[str, Any]:
+def _validation(found: ValidationAccuracy, nomenclature: Nomenclature) -> dict[str, Any]:
     """The section on the validation pixels."""
     return {
         "pixels": PIXELS,

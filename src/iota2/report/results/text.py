@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from iota2.compute.accuracy import Estimate, Summary, scores, summarise
-from iota2.compute.validation import Validated
+from iota2.compute.validation import ValidationAccuracy
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import PRODUCED, REFERENCE, Confusion
 from iota2.report.results.measures import UNDEFINED, interval, measure
@@ -38,7 +38,7 @@ def results_text(
     confusions: Mapping[int, Confusion],
     nomenclature: Nomenclature,
     notes: Sequence[str] = (),
-    validated: Validated | None = None,
+    validated: ValidationAccuracy | None = None,
 ) -> str:
     """Text of ``RESULTS.txt``: mean matrix over seeds, kappa, overall accuracy, measures of each class.
 

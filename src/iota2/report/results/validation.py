@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from iota2.compute.accuracy import Estimate, Summary
-from iota2.compute.validation import NEAR, Counted, Part, Validated
+from iota2.compute.validation import NEIGHBOUR_METRES, Subset, SubsetAccuracy, ValidationAccuracy
 from iota2.core.nomenclature import Nomenclature
 from iota2.report.results.measures import UNDEFINED, measure
 
@@ -19,10 +19,10 @@ PIXELS = (
     "of a polygon included, as far as the ground is clear on chain.cloud_threshold dates or more. Pixels that are not "
     "classified (0 in the map) are in no measure."
 )
-PARTS: Mapping[Part, str] = {
+PARTS: Mapping[Subset, str] = {
     "all": "all validation pixels",
     "inner": "without pixels that touch the edge of their polygon",
-    "apart": f"of polygons more than {NEAR:g} m from every learning polygon of their class",
+    "apart": f"of polygons more than {NEIGHBOUR_METRES:g} m from every learning polygon of their class",
 }
 _SPREADS = {
     "polygons": "Brackets: 95 % interval over the validation polygons (cluster bootstrap).",
@@ -64,21 +64,21 @@ def spread_sentences(summary: Summary) -> list[str]:
     return [sentence for kind, sentence in _SPREADS.items() if kind in kinds]
 
 
-def near_sentence(found: Validated) -> str:
+def near_sentence(found: ValidationAccuracy) -> str:
     """Sentence on the number of validation polygons that are neighbours of learning polygons."""
-    near, polygons = found.near.sum(), found.parts["all"].polygons.sum()
+    near, polygons = found.near.sum(), found.subsets["all"].polygons.sum()
     if not polygons:
         return "There is no validation polygon: the accuracy is unknown."
     share = f" ({100 * near / polygons:.0f} %)"
     return (
-        f"{count_text(near)} of {count_text(polygons)} validation polygons{share} lie within {NEAR:g} m of a learning "
-        "polygon of their class."
+        f"{count_text(near)} of {count_text(polygons)} validation polygons{share} lie within "
+        f"{NEIGHBOUR_METRES:g} m of a learning polygon of their class."
     )
 
 
-def neighbour_notes(found: Validated) -> Iterator[str]:
+def neighbour_notes(found: ValidationAccuracy) -> Iterator[str]:
     """A warning when many validation polygons are neighbours of learning polygons."""
-    whole, apart = found.parts["all"], found.parts["apart"]
+    whole, apart = found.subsets["all"], found.subsets["apart"]
     polygons = whole.polygons.sum()
     if polygons == 0 or found.near.sum() < NEIGHBOURS_TO_NOTE * polygons:
         return
@@ -95,12 +95,12 @@ def neighbour_notes(found: Validated) -> Iterator[str]:
     )
 
 
-def part_rows(found: Validated) -> list[PartRow]:
+def part_rows(found: ValidationAccuracy) -> list[PartRow]:
     """One row for each part of the validation pixels."""
-    return [_part_row(found.parts[part], name) for part, name in PARTS.items()]
+    return [_part_row(found.subsets[part], name) for part, name in PARTS.items()]
 
 
-def _part_row(part: Counted, name: str) -> PartRow:
+def _part_row(part: SubsetAccuracy, name: str) -> PartRow:
     return PartRow(
         count_text(part.polygons.sum()),
         count_text(part.pixels.sum()),
@@ -110,15 +110,15 @@ def _part_row(part: Counted, name: str) -> PartRow:
     )
 
 
-def class_rows(found: Validated, nomenclature: Nomenclature) -> list[ClassRow]:
+def class_rows(found: ValidationAccuracy, nomenclature: Nomenclature) -> list[ClassRow]:
     """One row for each class."""
-    whole, near = found.parts["all"], found.near
+    whole, near = found.subsets["all"], found.near
     return [
         ClassRow(
             count_text(whole.polygons[k]),
             count_text(near[k]),
             count_text(whole.pixels[k]),
-            tuple(measure(found.parts[part].summary.f_score[k].mean) for part in PARTS),
+            tuple(measure(found.subsets[part].summary.f_score[k].mean) for part in PARTS),
             nomenclature.name(code),
         )
         for k, code in enumerate(found.labels)
@@ -130,7 +130,7 @@ def count_text(count: float) -> str:
     return f"{count:,.0f}" if float(count).is_integer() else f"{count:,.1f}"
 
 
-def validation_lines(found: Validated, summary: Summary, nomenclature: Nomenclature) -> list[str]:
+def validation_lines(found: ValidationAccuracy, summary: Summary, nomenclature: Nomenclature) -> list[str]:
     """Lines of ``RESULTS.txt`` after the table of classes.
 
     Columns are separated by blanks and the name stands last, so that scripts which look for lines with ``|`` or for
@@ -140,7 +140,7 @@ def validation_lines(found: Validated, summary: Summary, nomenclature: Nomenclat
     parts: list[tuple[str, ...]] = [("Polygons", "Pixels", "OA", "KAPPA", "Counted pixels")]
     parts += [(row.polygons, row.pixels, row.overall_accuracy, row.kappa, row.name) for row in part_rows(found)]
     lines += [*_aligned(parts), ""]
-    heads = ("Polygons", f"Within {NEAR:g} m", "Pixels", "F-score", "without edges", "apart", "Class")
+    heads = ("Polygons", f"Within {NEIGHBOUR_METRES:g} m", "Pixels", "F-score", "without edges", "apart", "Class")
     rows = class_rows(found, nomenclature)
     lines += _aligned([heads, *((row.polygons, row.near, row.pixels, *row.f_scores, row.name) for row in rows)])
     return lines + (_interval_lines(summary, nomenclature) if found.intervals else [])

@@ -15,7 +15,7 @@ from iota2 import layout
 from iota2.classifiers.base import Model, Prediction
 from iota2.classifiers.models import load_model, model_bytes
 from iota2.classifiers.registry import untrained, validate_options
-from iota2.compute.block_shapes import SMALLEST, BlockShapes
+from iota2.compute.block_shapes import MIN_SHAPE, BlockShapes
 from iota2.config.options.schema import Config
 from iota2.core.cost import FEATURE_SECONDS, READING_SECONDS, Cost, Facts, JobFacts
 from iota2.core.graph import JobContext, Key, Resources, Step
@@ -84,7 +84,7 @@ def fitting_shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes
             model_bytes_total >> 20,
             job.use.memory >> 20,
         )
-        return BlockShapes(SMALLEST, SMALLEST, SMALLEST)
+        return BlockShapes(MIN_SHAPE, MIN_SHAPE, MIN_SHAPE)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from iota2 import layout
-from iota2.compute.registration import SUBPIXEL_STEP, Translation, View, too_small, translation, window_grid
+from iota2.compute.registration import SUBPIXEL_STEP, Translation, View, too_small_to_align, translation, window_grid
 from iota2.config.options.others import Coregistration
 from iota2.config.options.schema import Config
 from iota2.core.cost import READING_SECONDS, Cost, Facts, JobFacts
@@ -109,8 +109,8 @@ def align(tile: str, sensor: SensorScene, given: AlignmentParams) -> dict[str, A
 
 
 def _by_itself(found: Translation) -> Alignment:
-    if found.refused:
-        return Alignment(found, about=found.refused, known=False)
+    if found.rejected:
+        return Alignment(found, about=found.rejected, known=False)
     return Alignment(found, found.right, found.down)
 
 
@@ -152,8 +152,8 @@ def _cascade(
             here = views(t)
             step = translation(seen, here, given.limit)
             about = f"compared with {sensor.keys[last]}"
-            if step.refused:
-                aligned[t] = Alignment(step, about=f"{about}: {step.refused}", known=False)
+            if step.rejected:
+                aligned[t] = Alignment(step, about=f"{about}: {step.rejected}", known=False)
             else:
                 right, down = aligned[last].right + step.right, aligned[last].down + step.down
                 aligned[t] = Alignment(step, round(right, 3), round(down, 3), about)
@@ -162,7 +162,7 @@ def _cascade(
 
 
 def _known(found: Sequence[Translation]) -> list[int]:
-    return [t for t, one in enumerate(found) if not one.refused]
+    return [t for t, one in enumerate(found) if not one.rejected]
 
 
 def _without_small(one: Alignment) -> Alignment:
@@ -220,7 +220,7 @@ def _remarks(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[Rem
     for tile, scene in scenes.items():
         for sensor in optical(scene):
             shape = sensor.grids[sensor.spec.band_names[given.band_src - 1]].shape
-            if why := too_small((shape.y, shape.x)):
+            if why := too_small_to_align((shape.y, shape.x)):
                 text = f"coregistration: {sensor.spec.name}, tile {tile}: {why}; its dates are not moved."
                 yield Remark(text, "alignment", tile, sensor.spec.name)
 

@@ -9,8 +9,8 @@ from itertools import chain
 import numpy as np
 
 from iota2.compute import plausible
-from iota2.compute.plausible import BandValues, Doubt
-from iota2.compute.voids import ASTRONOMIC, CODES, NEAR
+from iota2.compute.nodata_search import MIN_ASTRONOMIC, MIN_CODE_DISTANCE, USUAL_CODES
+from iota2.compute.plausible import BandValues, ImplausibleValues
 from iota2.core.remarks import Remark, remarks_about
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.words import counted, some
@@ -141,15 +141,16 @@ def _value_notes(tile: str, sensor: SensorScene, sample: Sample) -> Iterator[str
     low = plausible.unscaled(table)
     if low:
         yield (
-            f"values of {some(low, 13)} range from 0 to {plausible.TINY:g} on all dates, although a reflectance of 1 "
-            "is 10000 by the description of the sensor. If they are reflectances from 0 to 1, set `scale: 10000` in it"
+            f"values of {some(low, 13)} range from 0 to {plausible.MAX_UNSCALED_VALUE:g} on all dates, although "
+            "a reflectance of 1 is 10000 by the description of the sensor. If they are reflectances from 0 to 1, set "
+            "`scale: 10000` in it"
         )
 
 
 def _holes(sensor: SensorScene, sample: Sample) -> Iterator[str]:
     """Note on values that often stand for no data but are not declared in the files or the sensor description."""
     found: dict[str, list[str]] = {}
-    codes = [code for code in CODES if code < 0 or code == 65535]
+    codes = [code for code in USUAL_CODES if code < 0 or code == 65535]
     for t, one in enumerate(sensor.acquisitions):
         for k, name in enumerate(sample.bands):
             scale, offset = sensor.scaling(t, name)
@@ -169,19 +170,19 @@ def _holes(sensor: SensorScene, sample: Sample) -> Iterator[str]:
 
 def _unmarked(known: np.ndarray, codes: Sequence[float]) -> Iterator[tuple[float, int]]:
     """Codes and extremely large values that stand out from the other values, with their number of pixels."""
-    large = np.abs(known) >= ASTRONOMIC
-    if np.count_nonzero(large) >= plausible.FEW:
+    large = np.abs(known) >= MIN_ASTRONOMIC
+    if np.count_nonzero(large) >= plausible.MIN_CODE_PIXELS:
         yield float(known[large][0]), int(np.count_nonzero(large))
     low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
     for code in codes:
         if low <= code + 1 and code - 1 <= high:  # else none is there, which is quickly seen
             away = np.abs(known - code)
             count = int(np.count_nonzero(away <= 1e-6 * abs(code)))
-            if count >= plausible.FEW and 2 * count > np.count_nonzero(away <= NEAR):
+            if count >= plausible.MIN_CODE_PIXELS and 2 * count > np.count_nonzero(away <= MIN_CODE_DISTANCE):
                 yield code, count
 
 
-def _indices(sensor: SensorScene, sample: Sample) -> Iterator[Doubt]:
+def _indices(sensor: SensorScene, sample: Sample) -> Iterator[ImplausibleValues]:
     """Doubts about normalised differences beyond -1 to 1."""
     place = {role: sample.bands.index(name) for role, name in sensor.spec.roles.items() if name in sample.bands}
     for name, first, second in (("NDVI", "nir", "red"), ("NDWI", "swir", "nir")):
@@ -189,13 +190,13 @@ def _indices(sensor: SensorScene, sample: Sample) -> Iterator[Doubt]:
             for t, layers in enumerate(sample.values):
                 if not sample.judged(t):
                     continue
-                pixels = sample.clear[t] if sample.clear[t].sum() >= plausible.ENOUGH else slice(None)
+                pixels = sample.clear[t] if sample.clear[t].sum() >= plausible.MIN_BAND_PIXELS else slice(None)
                 share = plausible.beyond_one(layers[place[first], pixels], layers[place[second], pixels])
-                if share > plausible.SHARE:
-                    yield Doubt(t, name, f"{100 * share:.0f} %")
+                if share > plausible.MAX_IMPLAUSIBLE_SHARE:
+                    yield ImplausibleValues(t, name, f"{100 * share:.0f} %")
 
 
-def _wrapped(sensor: SensorScene, sample: Sample) -> Iterator[Doubt]:
+def _wrapped(sensor: SensorScene, sample: Sample) -> Iterator[ImplausibleValues]:
     """Bands whose negative nodata value was read as unsigned."""
     for k, name in enumerate(sample.bands):
         marker = sensor.spec.nodata_of(name)
@@ -206,7 +207,7 @@ def _wrapped(sensor: SensorScene, sample: Sample) -> Iterator[Doubt]:
             known = sample.values[t, k][np.isfinite(sample.values[t, k])]
             wrong = np.isclose(known, (marker + UNSIGNED_OFFSET) * scale + offset, rtol=1e-6, atol=0)
             if np.count_nonzero(wrong) >= MIN_WRAPPED_PIXELS:
-                yield Doubt(
+                yield ImplausibleValues(
                     t,
                     name,
                     f"{100 * wrong.mean():.2g} % of its pixels contain {shown(marker + UNSIGNED_OFFSET)}, which is "
@@ -214,7 +215,7 @@ def _wrapped(sensor: SensorScene, sample: Sample) -> Iterator[Doubt]:
                 )
 
 
-def _damaged(tile: str, sensor: SensorScene, certain: Sequence[Doubt]) -> DamagedProduct:
+def _damaged(tile: str, sensor: SensorScene, certain: Sequence[ImplausibleValues]) -> DamagedProduct:
     """Error for the first product with impossible values; it names the others."""
     first = certain[0]
     one = sensor.acquisitions[first.date]
@@ -231,7 +232,9 @@ def _damaged(tile: str, sensor: SensorScene, certain: Sequence[Doubt]) -> Damage
     )
 
 
-def _joint_note(sensor: SensorScene, ailment: str, doubts: Iterable[Doubt], *, what: str = "values") -> Iterator[str]:
+def _joint_note(
+    sensor: SensorScene, ailment: str, doubts: Iterable[ImplausibleValues], *, what: str = "values"
+) -> Iterator[str]:
     """One note on all products of a series with the same doubt."""
     by_date: dict[int, list[str]] = {}
     for doubt in doubts:

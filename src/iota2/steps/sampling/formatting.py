@@ -9,7 +9,7 @@ import shapely
 from odc.geo.geobox import GeoBox
 
 from iota2 import layout
-from iota2.compute.ground import usable_ground
+from iota2.compute.area_losses import usable_area
 from iota2.compute.polygons import polygonal
 from iota2.compute.sampling import BOTH
 from iota2.config.options.schema import Config
@@ -35,7 +35,7 @@ def run(job: JobContext) -> None:
     """Write the tile's polygon parts by seed and side, and the shape and masks of its regions."""
     scene, tile = read_scene(job.inp.scene), job.key.tile
     envelope, regions = read_vector(job.inp.envelope), read_vector(job.inp.regions)
-    ground = usable_ground(envelope.union_all(), read_vector(job.inp.clear).union_all())
+    ground = usable_area(envelope.union_all(), read_vector(job.inp.clear).union_all())
     pieces = cut_polygons(read_vector(job.inp.reference), regions, ground, tile)
     write_shapefile(pieces, job.out.formatted)
     write_text(job.out.pixels, pixels_csv(pieces, scene.geobox))

@@ -8,8 +8,8 @@ from typing import Protocol
 import geopandas as gpd
 import numpy as np
 
-from iota2.compute.groups import learners_wanted, numbered, united
-from iota2.compute.neighbours import linked
+from iota2.compute.groups import group_numbers, learners_wanted, merged_groups
+from iota2.compute.neighbours import linked_groups
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import CODE, LEARN, ORIGIN, REGION, UNUSED, VALIDATION, seed_column
 from iota2.core.words import counted, some
@@ -44,14 +44,14 @@ def polygons_together(
     groupings = []
     frame = data.frame
     if field is not None:
-        groupings.append(numbered([field.values[row] for row in frame[ORIGIN]]))
+        groupings.append(group_numbers([field.values[row] for row in frame[ORIGIN]]))
     if distance is not None:
         used = np.array([region is not None for region in home])
         chain = -1 - np.arange(len(frame))  # numbers of their own
-        polygons, labels = frame.geometry.to_numpy()[used], numbered(frame[LABEL].tolist())[used]
-        chain[used] = linked(polygons, labels, distance * _units(frame))
+        polygons, labels = frame.geometry.to_numpy()[used], group_numbers(frame[LABEL].tolist())[used]
+        chain[used] = linked_groups(polygons, labels, distance * _units(frame))
         groupings.append(chain)
-    return united(groupings) if groupings else None
+    return merged_groups(groupings) if groupings else None
 
 
 def _units(frame: gpd.GeoDataFrame) -> float:

@@ -11,8 +11,8 @@ import shapely
 from odc.geo.geobox import GeoBox
 
 from iota2 import layout
+from iota2.compute.area_losses import area_losses, usable_area
 from iota2.compute.areas import home_regions
-from iota2.compute.ground import ground_losses, usable_ground
 from iota2.compute.sampling import split_polygons, unvalidated
 from iota2.config.options.schema import Config
 from iota2.core.graph import JobContext, Step
@@ -91,7 +91,7 @@ def run(job: JobContext[ReferenceParams]) -> None:
     tiles = shapely.union_all([footprint(grid, given.proj) for grid in grids.values()])
     imaged, within = shapely.union_all(list(owned.values())), regions.union_all()
     smallest = sliver(given.proj)
-    lost = ground_losses(
+    lost = area_losses(
         data.frame.geometry.to_numpy(), usable, tiles=tiles, imaged=imaged, regions=within, smallest=smallest
     )
     counted = class_losses(data, classes, lost, pixel_area(next(iter(grids.values()))))
@@ -158,7 +158,7 @@ def _usable(data: ReferenceData, job: JobContext) -> np.ndarray:
     tree = shapely.STRtree(polygons)
     for key, path in job.inp.each("clear"):
         envelope = read_vector(job.inp.at("envelopes", tile=key.tile))
-        ground = usable_ground(envelope.union_all(), read_vector(path).union_all())
+        ground = usable_area(envelope.union_all(), read_vector(path).union_all())
         for k in np.sort(tree.query(ground, predicate="intersects")):
             pieces[k].append(shapely.intersection(polygons[k], ground))
     merged = np.array([shapely.union_all(found) for found in pieces], dtype=object)

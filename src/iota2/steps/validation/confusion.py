@@ -11,7 +11,7 @@ import shapely
 from iota2 import layout
 from iota2.compute.accuracy import confusion_matrix
 from iota2.compute.polygons import squares_touch
-from iota2.compute.validation import added, count_pixels
+from iota2.compute.validation import count_pixels, sum_counts
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Step
@@ -49,7 +49,7 @@ def run(job: JobContext) -> None:
                 total += confusion_matrix(to_validate[inside], produced[inside], codes)
                 writer.write(block, compare(produced, to_validate, learned))
     write_text(job.out.confusion, confusion_csv(total))
-    write_text(job.out.polygons, polygon_counts_csv(added(counts)))
+    write_text(job.out.polygons, polygon_counts_csv(sum_counts(counts)))
 
 
 def compare(produced: np.ndarray, validation: np.ndarray, learning: np.ndarray) -> np.ndarray:

@@ -8,9 +8,9 @@ from operator import add
 import geopandas as gpd
 
 from iota2 import layout
-from iota2.compute.neighbours import nearest_of_class
+from iota2.compute.neighbours import nearest_learning_distances
 from iota2.compute.sampling import BOTH
-from iota2.compute.validation import added, with_distances
+from iota2.compute.validation import sum_counts, with_distances
 from iota2.core.graph import JobContext, Step
 from iota2.core.tables import CODE, LEARN, ORIGIN, VALIDATION, seed_column
 from iota2.io.files.atomic import write_text
@@ -29,7 +29,7 @@ def run(job: JobContext) -> None:
         total = reduce(add, (read_confusion(p) for key, p in job.inp.each("tiles") if key.seed == seed))
         write_text(path, confusion_csv(total))
         write_text(job.out.at("results", seed=seed), classification_results(total))
-        counts = added(read_polygon_counts(p) for key, p in job.inp.each("polygons") if key.seed == seed)
+        counts = sum_counts(read_polygon_counts(p) for key, p in job.inp.each("polygons") if key.seed == seed)
         counts = with_distances(counts, distances_to_learning(reference, seed))
         write_text(job.out.at("validation", seed=seed), polygon_counts_csv(counts))
 
@@ -40,7 +40,7 @@ def distances_to_learning(reference: gpd.GeoDataFrame, seed: int) -> dict[int, f
     Distances are by row of the reference data; polygons of a class without learning polygons are omitted.
     """
     side, origin = reference[seed_column(seed)], reference[ORIGIN].to_numpy()
-    found = nearest_of_class(
+    found = nearest_learning_distances(
         reference.geometry.to_numpy(),
         reference[CODE].to_numpy(),
         side.isin([LEARN, BOTH]).to_numpy(),

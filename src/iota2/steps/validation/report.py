@@ -22,7 +22,7 @@ from iota2 import __version__, layout, report
 from iota2.classifiers.models import read_training
 from iota2.classifiers.registry import as_options, validate_options
 from iota2.compute.accuracy import scores
-from iota2.compute.validation import validated
+from iota2.compute.validation import validation_accuracy
 from iota2.config.options.schema import Config, describe
 from iota2.config.options.train import ArgTrain
 from iota2.core.graph import Artifact, JobContext, Step, optional
@@ -94,7 +94,7 @@ def run(job: JobContext[ReportParams]) -> None:
     notes = (*warnings(fates, classes.name), *_notes(job), *_unlearned(job, classes))
     remarks = (*classes.warnings, *notes)
     counts = {key.seed: read_polygon_counts(path) for key, path in job.inp.each("validation")}
-    found = validated(counts, classes.codes)
+    found = validation_accuracy(counts, classes.codes)
     results = results_text(confusions, classes, remarks, found)
     write_text(job.out.results, printable(f"{results}\n{samples_text(fates, classes.name)}"))
     write_json(job.out.metrics, metrics(confusions, classes, remarks, _provenance(job, scenes), found))

@@ -19,19 +19,20 @@ from iota2.testing.classes import LandClass
 
 HAMLET_SPACING_METRES = 650.0
 """Metres between the centre points of hamlets."""
-JITTER = 0.35
+JITTER_SHARE = 0.35
+"""Maximum displacement of a centre point along each axis, as a share of the spacing."""
 MARGIN_METRES = 2000.0
-"""Metres of landscape around the bounds."""
+"""Width in metres of the landscape around the bounds."""
 COLUMNS, ROWS = 20, 16
-"""Columns and rows of field positions in a hamlet.
+"""Maximum number of field columns and rows in a hamlet.
 
 No point is further than 0.85 x sqrt(2) x 650 m = 782 m from its hamlet's centre point, and fields are at least 90 m
 wide and 130 m deep.
 """
 MAIN_CLASS_SHARE = 0.4
-"""Share of a hamlet's fields that have the hamlet's main class, regardless of the weights."""
+"""Share of the fields of a hamlet that get its main class instead of a random one."""
 REGION_DELAY_DAYS = 12.0
-"""Days by which the seasons of region 2 are later."""
+"""Delay in days of the seasons in region 2."""
 
 Bounds = tuple[float, float, float, float]
 
@@ -46,22 +47,22 @@ class FieldShape:
 
 
 @dataclass(frozen=True)
-class Habits:
+class FieldVariation:
     """Deviations of fields from their class; arrays (field,)."""
 
     delay: np.ndarray
-    """Days by which the seasons are later."""
+    """Delay of the seasons in days."""
     vigour: np.ndarray
     """Factor of the green share."""
     brightness: np.ndarray
     """Factor of the reflectance."""
     region_delay: float
-    """Further days of delay in region 2."""
+    """Additional delay in days in region 2."""
 
 
 @dataclass(frozen=True)
-class Ground:
-    """Landscape with one field, one class and one region at every position; all positions are EPSG:2154 metres."""
+class Landscape:
+    """Fields, classes and regions as functions of the position; positions are in EPSG:2154 metres."""
 
     bounds: Bounds
     classes: tuple[LandClass, ...]
@@ -72,19 +73,19 @@ class Ground:
     angle: np.ndarray
     """(hamlet,) direction of its fields, radians."""
     stagger: np.ndarray
-    """(hamlet, column) shift of the rows of each column, 0 to 1 field."""
+    """(hamlet, column) offset of the rows of each column, 0 to 1 field depth."""
     classes_of: np.ndarray
     """(field,) index into ``classes``."""
     border: np.ndarray
-    """(vertex, 2) the line between region 1 (west) and region 2 (east), from south to north."""
-    habits: Habits
+    """(vertex, 2) border between region 1 (west) and region 2 (east), from south to north."""
+    variation: FieldVariation
 
     @cached_property
     def _tree(self) -> cKDTree:
         return cKDTree(self.points)
 
     def field_at(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Number of the field at each position (int32, same shape); defined far outside the bounds too."""
+        """Number of the field at each position (int32, same shape), also outside the bounds."""
         x, y = np.asarray(x, float), np.asarray(y, float)
         hamlet = self._tree.query(np.stack([x.ravel(), y.ravel()], axis=1))[1].reshape(x.shape)
         dx, dy = x - self.points[hamlet, 0], y - self.points[hamlet, 1]
@@ -115,13 +116,13 @@ class Ground:
         bare = np.array([c.bare[band] for c in self.classes])[kind]
         lush = np.array([c.green[band] for c in self.classes])[kind]
         mixed = (1.0 - green) * bare + green * lush
-        return (self.habits.brightness[fields][:, None] * mixed).astype(np.float32)
+        return (self.variation.brightness[fields][:, None] * mixed).astype(np.float32)
 
     def greenness(self, fields: np.ndarray, doy: float) -> np.ndarray:
         """(field, 2): green share, 0 to 1, of fields on a day in regions 1 and 2."""
-        habits, kind = self.habits, self.classes_of[fields][:, None]
-        days = doy - habits.delay[fields][:, None] - np.array([0.0, habits.region_delay])
-        green = np.choose(kind, [c.greenness(days) for c in self.classes]) * habits.vigour[fields][:, None]
+        variation, kind = self.variation, self.classes_of[fields][:, None]
+        days = doy - variation.delay[fields][:, None] - np.array([0.0, variation.region_delay])
+        green = np.choose(kind, [c.greenness(days) for c in self.classes]) * variation.vigour[fields][:, None]
         return np.clip(green, 0.0, 1.0)
 
     def region_polygons(self) -> tuple[shapely.Polygon, shapely.Polygon]:
@@ -151,7 +152,7 @@ class Ground:
                 yield FieldShape(field, int(self.codes[self.classes_of[field]]), shapes[slot])
 
     def _rectangles(self, hamlet: int) -> np.ndarray:
-        """Unclipped fields of a hamlet, (column x row) polygons."""
+        """Fields of a hamlet before clipping, one polygon for each column and row."""
         column, row = (index.ravel() for index in np.mgrid[:COLUMNS, :ROWS])
         width, depth = self.size[hamlet]
         first = column - COLUMNS // 2
@@ -163,16 +164,16 @@ class Ground:
         return shapely.polygons(corners + self.points[hamlet])
 
 
-def draw_ground(
+def draw_landscape(
     bounds: Bounds, rng: np.random.Generator, *, classes: tuple[LandClass, ...], varied: bool = True
-) -> Ground:
+) -> Landscape:
     """Random landscape around ``bounds`` (EPSG:2154); with ``varied`` False, fields do not deviate from their class.
 
     Class frequencies vary from draw to draw; a small area may lack classes.
     """
     points = _jittered(_grown(bounds), rng)
     n = len(points)
-    return Ground(
+    return Landscape(
         bounds=bounds,
         classes=classes,
         points=points,
@@ -181,26 +182,26 @@ def draw_ground(
         stagger=rng.uniform(0, 1, (n, COLUMNS)),
         classes_of=_draw_classes(classes, n, rng),
         border=_draw_border(bounds, rng),
-        habits=_draw_habits(n * COLUMNS * ROWS, float(varied), rng),
+        variation=_draw_variation(n * COLUMNS * ROWS, float(varied), rng),
     )
 
 
 def _draw_classes(classes: tuple[LandClass, ...], hamlets: int, rng: np.random.Generator) -> np.ndarray:
-    """Class of every field position; a share of a hamlet's fields has the hamlet's main class."""
+    """Class of every field: the main class of the hamlet for some of its fields, a random class for others."""
     weights = np.array([land_class.weight for land_class in classes])
     drawn = rng.choice(len(classes), (hamlets, COLUMNS * ROWS), p=weights / weights.sum())
-    known_for = rng.choice(len(classes), (hamlets, 1), p=weights / weights.sum())
-    return np.where(rng.random(drawn.shape) < MAIN_CLASS_SHARE, known_for, drawn).astype(np.uint8).ravel()
+    main_classes = rng.choice(len(classes), (hamlets, 1), p=weights / weights.sum())
+    return np.where(rng.random(drawn.shape) < MAIN_CLASS_SHARE, main_classes, drawn).astype(np.uint8).ravel()
 
 
-def _draw_habits(fields: int, scale: float, rng: np.random.Generator) -> Habits:
-    """Random habits with ``scale`` times the usual spread; 0 makes all fields of a class equal."""
+def _draw_variation(fields: int, scale: float, rng: np.random.Generator) -> FieldVariation:
+    """Random variation with ``scale`` times the usual spread; 0 makes all fields of a class equal."""
     delay, vigour, brightness = rng.standard_normal((3, fields)).clip(-2.5, 2.5) * scale
-    return Habits(7.0 * delay, 1.0 + 0.10 * vigour, 1.0 + 0.07 * brightness, REGION_DELAY_DAYS * scale)
+    return FieldVariation(7.0 * delay, 1.0 + 0.10 * vigour, 1.0 + 0.07 * brightness, REGION_DELAY_DAYS * scale)
 
 
 def _draw_border(bounds: Bounds, rng: np.random.Generator) -> np.ndarray:
-    """Random curved line from south to north through the middle, in straight segments of 25 m."""
+    """Random curve from south to north through the centre, in straight segments of 25 m."""
     left, bottom, right, top = _grown(bounds)
     y = np.arange(bottom, top + 25.0, 25.0)
     phase = rng.uniform(0, 2 * np.pi, 2)
@@ -213,7 +214,7 @@ def _jittered(bounds: Bounds, rng: np.random.Generator) -> np.ndarray:
     left, bottom, right, top = bounds
     x, y = np.meshgrid(np.arange(left, right, HAMLET_SPACING_METRES), np.arange(bottom, top, HAMLET_SPACING_METRES))
     points = np.stack([x.ravel(), y.ravel()], axis=1)
-    return points + HAMLET_SPACING_METRES * rng.uniform(-JITTER, JITTER, points.shape)
+    return points + HAMLET_SPACING_METRES * rng.uniform(-JITTER_SHARE, JITTER_SHARE, points.shape)
 
 
 def _grown(bounds: Bounds) -> Bounds:

@@ -1,4 +1,4 @@
-"""What polygons lose before any pixel is looked at, in the order in which it is lost."""
+"""Areas that polygons lose before pixels are selected, by reason."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 import shapely
 from shapely import box
 
-from iota2.compute.ground import ground_losses
+from iota2.compute.area_losses import area_losses
 
 TILES, IMAGED, CLEAR, REGIONS = box(0, 0, 100, 100), box(0, 0, 90, 100), box(0, 0, 80, 100), box(0, 0, 70, 100)
 
@@ -15,11 +15,11 @@ TILES, IMAGED, CLEAR, REGIONS = box(0, 0, 100, 100), box(0, 0, 90, 100), box(0, 
 def lost(*polygons):
     given = np.array(polygons, dtype=object)
     usable = shapely.intersection(given, CLEAR)
-    found = ground_losses(given, usable, tiles=TILES, imaged=IMAGED, regions=REGIONS, smallest=1e-6)
+    found = area_losses(given, usable, tiles=TILES, imaged=IMAGED, regions=REGIONS, smallest=1e-6)
     return {reason: (loss.area.tolist(), loss.whole.tolist()) for reason, loss in found.items() if loss.area.any()}
 
 
-def test_nothing_is_lost_inside():
+def test_usable_polygons_have_no_losses():
     assert lost(box(0, 0, 10, 10), box(60, 90, 70, 100)) == {}
 
 
@@ -27,11 +27,11 @@ def test_nothing_is_lost_inside():
     ("left", "reason"),
     [(200, "outside_tiles"), (91, "no_image"), (81, "cloud_threshold"), (71, "outside_regions")],
 )
-def test_a_polygon_is_lost_for_the_first_reason_that_leaves_nothing(left, reason):
+def test_whole_loss_is_assigned_to_the_first_reason_that_leaves_no_area(left, reason):
     assert lost(box(left, 0, left + 9, 10), box(0, 0, 1, 1)) == {reason: ([90, 0], [True, False])}
 
 
-def test_parts_are_counted_by_their_reason_and_add_up():
+def test_losses_by_reason_sum_to_the_total_loss():
     found = lost(box(65, 0, 105, 10))
     assert {reason: area for reason, (area, _) in found.items()} == {
         "outside_tiles": [50],
@@ -42,5 +42,5 @@ def test_parts_are_counted_by_their_reason_and_add_up():
     assert not any(whole[0] for _, whole in found.values())
 
 
-def test_no_polygons_lose_nothing():
+def test_without_polygons_there_are_no_losses():
     assert lost() == {}
