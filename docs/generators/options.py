@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 
 from generators.markdown import MADE
 from iota2.chains import BUILDERS
-from iota2.chains.lookup import LATER
+from iota2.chains.lookup import UNAVAILABLE_BUILDERS
 from iota2.config import legacy
 from iota2.config.options.fields import (
     Options,
@@ -48,7 +48,7 @@ Builders: {_letters()}. User-defined builders: [how to add one](../howto/add-a-b
 def _letters() -> str:
     """The builders with their letters."""
     now = ", ".join(f"{builder.letter} `{builder.name}`" for builder in BUILDERS)
-    return f"{now}; not yet {', '.join(f'{letter} `{name}`' for name, letter in LATER.items())}"
+    return f"{now}; not yet {', '.join(f'{letter} `{name}`' for name, letter in UNAVAILABLE_BUILDERS.items())}"
 
 
 def _section(name: str, cls: type[Section]) -> Iterator[str]:

@@ -33,7 +33,7 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *PUBLIC})
 
 
-def _find_room_for_compiled_code() -> None:
+def _ensure_numba_cache() -> None:
     """See that numba has a folder for what it compiles: beside the program, in the user's cache, or a private one
     among temporary files, when the installation and the home are read-only. Else it would refuse to be imported."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
@@ -47,4 +47,4 @@ def _find_room_for_compiled_code() -> None:
     os.environ["NUMBA_CACHE_DIR"] = str(folder) if ours else tempfile.mkdtemp(prefix="iota2-compiled-")
 
 
-_find_room_for_compiled_code()
+_ensure_numba_cache()

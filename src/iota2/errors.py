@@ -133,7 +133,7 @@ REMEDIES: Mapping[int, str] = {
     errno.ECONNREFUSED: "Check the address, and that the server runs",
 }
 """Remedies by the number (errno) of a system error."""
-_CHECK = "Check the path and the disk, then run again"
+_DEFAULT_REMEDY = "Check the path and the disk, then run again"
 
 
 def system_text(err: OSError) -> str:
@@ -146,7 +146,7 @@ def system_text(err: OSError) -> str:
 
 def remedy_of(err: OSError) -> str:
     """The remedy of a system error: a sentence without full stop."""
-    return REMEDIES.get(err.errno or 0, _CHECK)
+    return REMEDIES.get(err.errno or 0, _DEFAULT_REMEDY)
 
 
 def message_of(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from iota2 import layout
 from iota2.chains.load import load_config
 from iota2.compute.registration import Translation
 from iota2.config.options.schema import Config
-from iota2.core.grid import moved_back
+from iota2.core.grid import shift_corrected
 from iota2.core.remarks import texts_of
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.alignments import Alignment, alignments_csv, read_alignments, unaligned
@@ -154,7 +154,7 @@ def test_another_reference_image_is_compared_again_and_the_same_is_not(case: Cas
 
     assert jobs(config) == set()
     fine = finer(case.world, 4)
-    down = Seen(fine.options, fine.ground, moved_back(fine.grid, (0.0, 20.0)))
+    down = Seen(fine.options, fine.ground, shift_corrected(fine.grid, (0.0, 20.0)))
     write_image(down, DATES[5], reference, transform=fine.grid.affine)
     assert {"coregistration", "CommonMasks", "PixelValidity"} <= jobs(config)
     after = table(config)

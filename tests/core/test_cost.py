@@ -55,9 +55,9 @@ def test_models_probabilities_and_dates_count(facts: Facts, case: Case) -> None:
     step = STEPS["classification"]
     of_a, of_b = (JobFacts(facts, {"tile": tile, "part": 1}, 7 << 20) for tile in ("A", "B"))
     pixels = 100 * 50
-    assert step.cost(plain, of_b).unpacked == (2 + 4) * pixels
-    assert step.cost(plain, of_a).unpacked == 2 * (2 + 4) * pixels, "two regions"
-    assert step.cost(rich, of_a).unpacked == 4 * (2 + 4 + 2 * 2) * pixels, "two runs, two classes"
+    assert step.cost(plain, of_b).uncompressed == (2 + 4) * pixels
+    assert step.cost(plain, of_a).uncompressed == 2 * (2 + 4) * pixels, "two regions"
+    assert step.cost(rich, of_a).uncompressed == 4 * (2 + 4 + 2 * 2) * pixels, "two runs, two classes"
     assert step.cost(plain, of_a).memory == 7 << 20
     assert step.cost(plain, of_a).seconds > STEPS["classificationMerge"].cost(plain, of_a).seconds
 
@@ -71,4 +71,4 @@ def test_every_step_has_a_cost(name: str, facts: Facts, case: Case) -> None:
     assert cost.memory >= 1 << 20
     makes_rasters = any(made.path.endswith(".tif") for made in STEPS[name].makes.values())
     few = {"sensorsPreprocess"}  # it is one value everywhere, which takes no room when it is packed
-    assert (cost.unpacked > 0) == (makes_rasters and name not in few)
+    assert (cost.uncompressed > 0) == (makes_rasters and name not in few)

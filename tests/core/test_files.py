@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from iota2.core.files import (
-    blocked_below,
-    naming,
+    error_path,
+    first_listing_error,
     read_bytes,
     read_text,
     require_listable,
@@ -43,24 +43,24 @@ def test_a_file_larger_than_allowed_is_refused_before_it_is_read(tmp_path: Path)
         read_text(path)
     assert caught.value.errno == errno.EFBIG
     path.write_bytes(b"12345")
-    assert read_bytes(path, most=5) == b"12345"
+    assert read_bytes(path, max_bytes=5) == b"12345"
     with pytest.raises(OSError, match="has 5 bytes"):
-        read_bytes(path, most=4)
+        read_bytes(path, max_bytes=4)
 
 
 def test_a_folder_that_can_be_listed_passes_and_none_below_it_is_blocked(tmp_path: Path) -> None:
     (tmp_path / "a/b").mkdir(parents=True)
     require_listable(tmp_path)
-    assert blocked_below(tmp_path) is None
+    assert first_listing_error(tmp_path) is None
     with pytest.raises(FileNotFoundError):
         require_listable(tmp_path / "absent")
 
 
 def test_an_error_without_a_path_gets_one_and_an_alias_is_replaced() -> None:
     for before in (None, "part"):
-        with pytest.raises(OSError, match=r"No space left on device: 'final'"), naming("final", "part"):
+        with pytest.raises(OSError, match=r"No space left on device: 'final'"), error_path("final", "part"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), before)
-    with pytest.raises(OSError, match="'other'"), naming("final", "part"):
+    with pytest.raises(OSError, match="'other'"), error_path("final", "part"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "other")
 
 

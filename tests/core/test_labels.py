@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iota2.core.labels import difference, misread, most_like, normalised, revealed, whole_number
+from iota2.core.labels import difference, misread, most_similar, normalised, quoted_with_code_points, whole_number
 
 FORET = "For\u00eat dense"
 
@@ -60,8 +60,8 @@ def test_whole_numbers_are_recognised_by_one_rule(label, number):
 
 
 def test_what_cannot_be_seen_is_shown_by_number():
-    assert revealed("Fore\u0302t\u00a0d\u200b") == "'Fore<U+0302>t<U+00A0>d<U+200B>'"
-    assert revealed("forêt 森林") == "'forêt 森林'"
+    assert quoted_with_code_points("Fore\u0302t\u00a0d\u200b") == "'Fore<U+0302>t<U+00A0>d<U+200B>'"
+    assert quoted_with_code_points("forêt 森林") == "'forêt 森林'"
 
 
 @pytest.mark.parametrize(
@@ -75,11 +75,11 @@ def test_what_cannot_be_seen_is_shown_by_number():
 )
 def test_differences_are_reported_in_words_and_numbers(one, other, message):
     assert message in difference(one, other)
-    assert most_like(other, ["urbain", one, "prairie"]) == one
+    assert most_similar(other, ["urbain", one, "prairie"]) == one
 
 
 def test_what_is_far_is_not_offered():
-    assert most_like("urbain", ["prairie", "forêt"]) is None
+    assert most_similar("urbain", ["prairie", "forêt"]) is None
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "iso-8859-1", "cp850", "cp437"])
@@ -101,6 +101,6 @@ def test_words_of_languages_are_not_taken_for_misread(text):
 
 @pytest.mark.parametrize("label", ["\u0661\u0661", "\uff11\uff11", "\u0967\u0967"])
 def test_digits_of_other_scripts_are_shown_beside_the_usual_ones(label):
-    assert most_like(label, ["12", "11", "211"]) == "11"
+    assert most_similar(label, ["12", "11", "211"]) == "11"
     assert "U+" in difference("11", label)
     assert whole_number(label) is None

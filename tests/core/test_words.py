@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from iota2.core.words import choice_meant, did_you_mean, nearest, squeezed
+from iota2.core.words import choice_meant, did_you_mean, nearest, normalised_name
 
 OPTIONS = ("s2_path", "l8_path", "ground_truth", "cloud_threshold", "classifier", "runs", "seed", "NDVI", "B11", "B2")
 
@@ -38,7 +38,11 @@ def test_what_is_not_near_is_not_suggested(word: str) -> None:
 
 def test_the_first_of_names_that_differ_only_in_spelling_is_meant() -> None:
     assert nearest("arg_trai", ["arg_train", "argTrain"]) == "arg_train"
-    assert squeezed("splitGroundTruth") == squeezed("split_ground_truth") == squeezed("Split Ground-truth")
+    assert (
+        normalised_name("splitGroundTruth")
+        == normalised_name("split_ground_truth")
+        == normalised_name("Split Ground-truth")
+    )
 
 
 @pytest.mark.parametrize(

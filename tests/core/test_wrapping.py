@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iota2.core.wrapping import NARROWEST, wrapped
+from iota2.core.wrapping import MIN_WRAP_COLUMNS, wrapped
 
 PATH = "/data/archive/of/a/project/SENTINEL2A_20180317-105703-705_L2A_T31TDJ_D_V1-7_FRE_B4.tif"
 
@@ -38,5 +38,5 @@ def test_a_path_with_blanks_stays_whole_where_it_is_one() -> None:
 def test_no_character_is_lost_and_lines_that_fit_stay(text: str, width: int) -> None:
     found = wrapped(text, width)
     assert found.replace("\n", "").replace(" ", "") == text.replace("\n", "").replace(" ", "")
-    if width < NARROWEST or all(len(line) <= width for line in text.split("\n")):
+    if width < MIN_WRAP_COLUMNS or all(len(line) <= width for line in text.split("\n")):
         assert found == text

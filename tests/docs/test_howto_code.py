@@ -26,7 +26,7 @@ import yaml
 from iota2.chains import BUILDERS
 from iota2.chains.load import load_config
 from iota2.compute.expressions import expression_problems
-from iota2.config.legacy import IDLE_BLOCKS, STEP_BLOCKS
+from iota2.config.legacy import BLOCKS_WITHOUT_STEP, STEP_BLOCKS
 from iota2.config.options.schema import SECTIONS
 from iota2.config.s1_ini import read_s1_ini
 from iota2.config.syntax.cfg import read_cfg
@@ -300,7 +300,7 @@ def test_fragments_are_found() -> None:
 @pytest.mark.parametrize("fragment", FRAGMENTS, ids=lambda fragment: f"{name(fragment.page)}-{min(fragment.sections)}")
 def test_parts_of_configurations_and_of_resources_files_are_read(fragment: Fragment, tmp_path: Path) -> None:
     if not fragment.sections <= SECTIONS.keys():
-        assert fragment.sections <= {WORKER, *CHAIN.numbers, *STEP_BLOCKS, *IDLE_BLOCKS}, (
+        assert fragment.sections <= {WORKER, *CHAIN.numbers, *STEP_BLOCKS, *BLOCKS_WITHOUT_STEP}, (
             "neither a configuration nor a resources file"
         )
         path = tmp_path / "resources.cfg"

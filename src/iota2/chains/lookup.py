@@ -13,12 +13,12 @@ from iota2.config.options.fields import NOT_YET
 from iota2.config.options.schema import Config
 from iota2.core.builder import Builder, Chain
 from iota2.core.graph import Artifact
-from iota2.core.words import did_you_mean, squeezed
+from iota2.core.words import did_you_mean, normalised_name
 from iota2.errors import ConfigError, UserError
 
 BUILDERS: tuple[Builder, ...] = (CLASSIFICATION,)
 """The built-in builders."""
-LATER: Mapping[str, str] = {
+UNAVAILABLE_BUILDERS: Mapping[str, str] = {
     "I2FeaturesMap": "F",
     "I2Obia": "O",
     "I2Vectorization": "V",
@@ -42,22 +42,24 @@ def find_builders(names: Sequence[str], folders: Sequence[Path] = ()) -> tuple[B
 
 @cache
 def _known(folders: tuple[Path, ...], stamps: tuple[tuple[Path, int], ...]) -> Mapping[str, Builder]:
-    """Builders by squeezed spelling of each name; cached until a file changes."""
+    """Builders by normalised name or alias; cached until a file changes."""
     known: dict[str, Builder] = {}
     for builder in (*BUILDERS, *(builders_in(folders, BUILDERS) if folders else ())):
         for name in (builder.name, *builder.aliases):
-            if known.setdefault(squeezed(name), builder) is not builder:
+            if known.setdefault(normalised_name(name), builder) is not builder:
                 raise UserError(f"{builder.source}: another builder has the name {name}; rename it")
     return known
 
 
 def _name(name: str, known: Mapping[str, Builder]) -> str:
-    """The squeezed spelling of a builder's name; UserError for an unknown name."""
-    if squeezed(name) in known:
-        return squeezed(name)
+    """The normalised name of a builder; UserError for an unknown name."""
+    if normalised_name(name) in known:
+        return normalised_name(name)
     names = list(dict.fromkeys(builder.name for builder in known.values()))
-    if later := next((one for one in LATER if squeezed(one) == squeezed(name)), None):
-        raise UserError(f"{later!r} {NOT_YET}; expected a list of {' or '.join(map(repr, names))}")
+    if unavailable := next(
+        (one for one in UNAVAILABLE_BUILDERS if normalised_name(one) == normalised_name(name)), None
+    ):
+        raise UserError(f"{unavailable!r} {NOT_YET}; expected a list of {' or '.join(map(repr, names))}")
     hint = did_you_mean(name, names) or f"; expected one of {', '.join(names)}"
     raise UserError(f"{name!r} is not a builder{hint}")
 

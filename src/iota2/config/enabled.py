@@ -10,8 +10,8 @@ from iota2.compute.expressions import expression_problems, split_expressions
 from iota2.config.options.chain import Chain, UserSensor
 from iota2.config.options.fields import Section
 from iota2.config.options.sensors import (
-    PATHS,
-    PLACES,
+    ENABLING_KEYS,
+    FOLDER_KEYS,
     RADAR,
     FeatureExtraction,
     Interpolation,
@@ -54,7 +54,7 @@ def resolve(
     """
     given = interpolation.use_additional_features, extraction.extract_bands
     enabled = [*_of_folders(chain, sections, *given), *_radar(chain, sections)]
-    enabled.sort(key=lambda one: [*PLACES].index(one.spec.section))
+    enabled.sort(key=lambda one: [*ENABLING_KEYS].index(one.spec.section))
     users, problems = _of_users(chain, *given)
     enabled += users
     if chain.user_feat_path is not None:
@@ -74,7 +74,7 @@ def _items(chain: Chain) -> dict[str, str]:
 def _of_folders(chain: Chain, sections: Mapping[str, Section], expressions: bool, extract: bool) -> list[SensorOptions]:
     """The sensors that come with the program and are found by a folder or by STAC items."""
     enabled, items = [], _items(chain)
-    for section, key in PATHS.items():
+    for section, key in FOLDER_KEYS.items():
         folder, options = getattr(chain, key), sections[section]
         if folder is not None or section in items:
             assert isinstance(options, Sensor)
@@ -155,7 +155,7 @@ def _options(
 
 def place_of(spec: SensorSpec) -> str:
     """Where a configuration has the options of a sensor."""
-    return spec.section if spec.section in PLACES else f"chain.user_sensors.{spec.name}"
+    return spec.section if spec.section in ENABLING_KEYS else f"chain.user_sensors.{spec.name}"
 
 
 def expressions_place(spec: SensorSpec) -> str:

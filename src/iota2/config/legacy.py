@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from iota2.classifiers.options import split_text
 from iota2.config.syntax.document import bare_value
-from iota2.core.words import squeezed
+from iota2.core.words import normalised_name
 
 SECTIONS = {
     "argTrain": "arg_train",
@@ -150,11 +150,11 @@ def without_effect(section: str, key: str, *, sensor: bool) -> str:
 
     ``sensor`` says whether ``section`` is that of a sensor with product folders.
     """
-    name = squeezed(key)
+    name = normalised_name(key)
     if section == "chain" and _STACKS.fullmatch(name):
         return "has no effect: no stack of images is ever written, neither into the inputs nor beside them"
     known = SENSORS_WITHOUT_EFFECT if sensor else WITHOUT_EFFECT.get(section, ())
-    return _NO_SUCCESSOR if name in map(squeezed, known) else ""
+    return _NO_SUCCESSOR if name in map(normalised_name, known) else ""
 
 
 def classifier_options(value: object) -> object:
@@ -193,7 +193,7 @@ STEP_BLOCKS = {
     "reportGen": "reportGeneration",
 }
 """Block name in a legacy resources file to the name of the step."""
-IDLE_BLOCKS = (
+BLOCKS_WITHOUT_STEP = (
     "iota2_dir", "samplesManagement", "samplesAugmentation", "dimensionalityReduction",
     "superPixPos", "superPixSplit", "slic_segmentation", "cmdClassifications", "SAROptConfusionMatrix",
     "SAROptConfusionMatrixFusion", "SAROptFusion", "fusion", "noData", "gen_confusionMatrix",

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 
 from iota2.config import legacy
 from iota2.config.options.fields import (
-    FROM_HERE,
+    PATHS_FROM_ADVICE,
     Options,
     Section,
     about,
@@ -26,31 +26,31 @@ from iota2.config.options.fields import (
     shown,
 )
 from iota2.config.options.schema import ATTRIBUTES, SECTIONS, Config
-from iota2.config.options.sensors import OF_SENSORS
-from iota2.config.places import KEYS, LETTERS, place_of, section_of, texts_of, unknown_option, unknown_section
+from iota2.config.options.sensors import SENSOR_SECTIONS
+from iota2.config.places import BUILDER_LETTERS, KEYS, place_of, section_of, texts_of, unknown_option, unknown_section
 from iota2.config.rules import findings
 from iota2.config.syntax.cfg import read_cfg
 from iota2.config.syntax.document import Document, Node, Places, SectionText, mentioned, read_text
 from iota2.config.syntax.yaml_reader import read_yaml, written_in_yaml
 from iota2.core.builder import Builder
 from iota2.core.files import without_dots
-from iota2.core.words import choice_meant, did_you_mean, squeezed
+from iota2.core.words import choice_meant, did_you_mean, normalised_name
 from iota2.errors import ConfigError, UserError
 
-_ADVICE = re.compile(f", but relative paths start at .*: {re.escape(FROM_HERE)}")
+_ADVICE = re.compile(f", but relative paths start at .*: {re.escape(PATHS_FROM_ADVICE)}")
 KeyPath = Sequence[str | int]
 """Keys and list positions, from a section down to a value."""
 
-MAX_HINTS = 50
+MAX_PROBLEMS_WITH_HINTS = 50
 """Maximum number of problems of a file up to which unknown keys get suggestions."""
-NONE_MEANS_SOMETHING = frozenset({("arg_train", "features")})
+NONE_IS_A_VALUE = frozenset({("arg_train", "features")})
 """Options for which None is a value of its own, different from the default."""
 _NOT_YET: Mapping[str, str] = {
-    **{squeezed(name): "sensor" for name in legacy.SENSORS_NOT_YET},
-    **{squeezed(name): "ability" for name in legacy.NOT_YET},
+    **{normalised_name(name): "sensor" for name in legacy.SENSORS_NOT_YET},
+    **{normalised_name(name): "ability" for name in legacy.NOT_YET},
 }
 """Normalised names of sections that are not available yet, and their purpose."""
-STAND_INS: Mapping[str, Any] = {
+PLACEHOLDERS: Mapping[str, Any] = {
     "output_path": "results",
     "list_tile": "T31TCJ",
     "proj": "EPSG:2154",
@@ -102,7 +102,7 @@ def load_config(
     folders must exist. Raises ConfigError with all problems, each with its line; a syntax error is reported alone.
     ``warnings`` of the result contains accepted but noteworthy settings.
     """
-    return _whole(read_config(path, lookup, check_paths=check_paths, paths_from=paths_from))
+    return _config_of(read_config(path, lookup, check_paths=check_paths, paths_from=paths_from))
 
 
 def read_config(
@@ -116,10 +116,10 @@ def read_config(
 
 def config_from(document: Document, lookup: Lookup, *, check_paths: bool = True) -> Config:
     """The configuration of a document; see ``load_config``."""
-    return _whole(_reading(document, lookup, check_paths=check_paths, paths_from=None))
+    return _config_of(_reading(document, lookup, check_paths=check_paths, paths_from=None))
 
 
-def _whole(reading: Reading) -> Config:
+def _config_of(reading: Reading) -> Config:
     if reading.config is None:
         raise reading.error()
     return reading.config
@@ -130,7 +130,7 @@ def _reading(document: Document, lookup: Lookup, *, check_paths: bool, paths_fro
     start = without_dots(paths_from.absolute()) if paths_from else None
     draft = _Draft(document.source, _builders(document, lookup, start or home))
     for written in document.sections:
-        _place_section(draft, written)
+        _assign_section(draft, written)
     context = {"folder": start or home, "home": home, "paths_from": start, "check_paths": check_paths}
     sections = {name: found for name in SECTIONS if (found := _validated(draft, name, context))}
     for finding in findings(sections):
@@ -147,7 +147,7 @@ def _reading(document: Document, lookup: Lookup, *, check_paths: bool, paths_fro
 
 def _assembled(draft: _Draft, sections: Mapping[str, Section]) -> Config:
     values: dict[str, Any] = {ATTRIBUTES[name]: section for name, section in sections.items()}
-    values["sensors"] = {name: sections[name] for name in OF_SENSORS}
+    values["sensors"] = {name: sections[name] for name in SENSOR_SECTIONS}
     places = Places(draft.nodes)
     return Config(**values, source=draft.source, warnings=draft.all_warnings(), places=places)
 
@@ -163,7 +163,7 @@ def _usable(draft: _Draft, context: Mapping[str, object]) -> Config | None:
         }
         stand_in = {"ground_truth": draft.source, "nomenclature_path": draft.source, "color_table": draft.source}
         if name == "chain":
-            values = {**STAND_INS, **stand_in, **values}
+            values = {**PLACEHOLDERS, **stand_in, **values}
         try:
             sections[name] = cls.model_validate(values, context=dict(context))
         except ValidationError:
@@ -172,7 +172,7 @@ def _usable(draft: _Draft, context: Mapping[str, object]) -> Config | None:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _SelectedBuilders:
     """The builders requested by a file."""
 
     builders: tuple[Builder, ...] = ()
@@ -183,7 +183,7 @@ class _Asked:
     def letters(self) -> frozenset[str]:
         """Letters of the builders; of all builders when one of them uses every option, or when they are unknown."""
         letters = {builder.letter for builder in self.builders}
-        return frozenset(letters) if letters and all(letters) else frozenset(LETTERS)
+        return frozenset(letters) if letters and all(letters) else frozenset(BUILDER_LETTERS)
 
     def needed(self, section: str) -> list[str]:
         """Options of a section that the builders need; when they are unknown, the options that any builder needs."""
@@ -195,7 +195,7 @@ class _Asked:
         ]
 
 
-def _builders(document: Document, lookup: Lookup, start: Path) -> _Asked:
+def _builders(document: Document, lookup: Lookup, start: Path) -> _SelectedBuilders:
     """The builders requested by a file. Invalid or missing folders of builders are reported later."""
     default = default_of(KEYS["builders"]["builders_class_name"])
     names = texts_of(document, "builders", "builders_class_name") or default
@@ -203,9 +203,9 @@ def _builders(document: Document, lookup: Lookup, start: Path) -> _Asked:
         without_dots(start / Path(text).expanduser()) for text in texts_of(document, "builders", "builders_paths")
     ]
     try:
-        return _Asked(lookup(names, [folder for folder in folders if folder.is_dir()]))
+        return _SelectedBuilders(lookup(names, [folder for folder in folders if folder.is_dir()]))
     except UserError as err:
-        return _Asked(problem=str(err))
+        return _SelectedBuilders(problem=str(err))
 
 
 @dataclass
@@ -213,13 +213,13 @@ class _Draft:
     """Keys on their way to their present section, with the remarks made on the way."""
 
     source: Path
-    asked: _Asked
+    selected: _SelectedBuilders
     nodes: dict[str, dict[str, Node]] = field(default_factory=lambda: {name: {} for name in SECTIONS})
     lines: dict[str, int] = field(default_factory=dict)
     problems: list[tuple[int, str]] = field(default_factory=list)
     warnings: list[tuple[int, str]] = field(default_factory=list)
     renamed: list[str] = field(default_factory=list)
-    not_asked_for: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
     """Options, or sections, with a problem."""
 
@@ -258,20 +258,20 @@ class _Draft:
     def all_warnings(self) -> tuple[str, ...]:
         """The warnings in file order, each with the file name; renamed keys in one message at the end."""
         texts = [f"{self.source.name}: {text}" for _, text in sorted(self.warnings)]
-        if self.not_asked_for:
+        if self.unused:
             text = "options of builders that are not asked for have no effect"
-            texts.append(f"{self.source.name}: {text}: {', '.join(self.not_asked_for)}")
+            texts.append(f"{self.source.name}: {text}: {', '.join(self.unused)}")
         if self.renamed:
             text = "legacy names and spellings were read as the present ones"
             texts.append(f"{self.source.name}: {text}: {', '.join(self.renamed)}")
         return tuple(texts)
 
 
-def _place_section(draft: _Draft, written: SectionText) -> None:
+def _assign_section(draft: _Draft, written: SectionText) -> None:
     """Assign each key of a section to its present section."""
     name = section_of(written.name)
-    if name is None and squeezed(written.name) in _NOT_YET:
-        _place_later(draft, written)
+    if name is None and normalised_name(written.name) in _NOT_YET:
+        _note_unavailable_section(draft, written)
         return
     if name is None:
         text = f"{written.name}: unknown section{unknown_section(written.name)}"
@@ -281,30 +281,32 @@ def _place_section(draft: _Draft, written: SectionText) -> None:
     if name != written.name:
         draft.renamed.append(f"section {written.name} → {name} (line {written.line})")
     for key, node in written.options.items():
-        _place_key(draft, written.name, name, key, node)
+        _assign_key(draft, written.name, name, key, node)
 
 
-def _place_later(draft: _Draft, written: SectionText) -> None:
+def _note_unavailable_section(draft: _Draft, written: SectionText) -> None:
     """Note a section that is not available yet: a problem when it enables something."""
-    asked = [key for key, node in written.options.items() if not _is_none(node.plain()) and node.plain() is not False]
-    if asked and _NOT_YET[squeezed(written.name)] == "ability":
-        text = f"{written.name}: is known but not available yet; remove the section ({', '.join(asked)})"
+    selected = [
+        key for key, node in written.options.items() if not _is_none(node.plain()) and node.plain() is not False
+    ]
+    if selected and _NOT_YET[normalised_name(written.name)] == "ability":
+        text = f"{written.name}: is known but not available yet; remove the section ({', '.join(selected)})"
         draft.note_at(draft.problems, written.line, text)
     else:
         draft.note_at(draft.warnings, written.line, f"{written.name}: has no effect: it is not available yet")
 
 
-def _place_key(draft: _Draft, written: str, section: str, key: str, node: Node) -> None:
+def _assign_key(draft: _Draft, written: str, section: str, key: str, node: Node) -> None:
     """Assign one key to its present place, or note why it has none."""
-    place, line = place_of(section, key, draft.asked.letters), node.line
+    place, line = place_of(section, key, draft.selected.letters), node.line
     if place.how == "unknown":
-        hint = unknown_option(section, key) if len(draft.problems) < MAX_HINTS else ""
+        hint = unknown_option(section, key) if len(draft.problems) < MAX_PROBLEMS_WITH_HINTS else ""
         draft.note_at(draft.problems, line, f"{section}.{key}: unknown option{hint}")
     elif place.how == "without effect":
         draft.note_at(draft.warnings, line, f"{section}.{key}: {place.text}")
-    elif place.how == "not asked for":
+    elif place.how == "unused":
         if not _is_default(KEYS[place.section].get(place.key), node.plain()):
-            draft.not_asked_for.append(f"{place.section}.{place.key} (line {line})")
+            draft.unused.append(f"{place.section}.{place.key} (line {line})")
     else:
         if place.how == "renamed" or (place.how == "moved" and written != section):
             draft.renamed.append(f"{written}.{key} → {place.section}.{place.key} (line {line})")
@@ -330,7 +332,7 @@ def _is_none(value: object) -> bool:
 def _not_given(name: str, key: str, value: object) -> bool:
     """True when None stands for the default of an option."""
     info = KEYS[name].get(key)
-    if info is None or is_mandatory(info) or (name, key) in NONE_MEANS_SOMETHING:
+    if info is None or is_mandatory(info) or (name, key) in NONE_IS_A_VALUE:
         return False
     return _is_none(value) and default_of(info) is not None
 
@@ -353,7 +355,7 @@ def _validated(draft: _Draft, name: str, context: Mapping[str, object]) -> Secti
             values[key] = _value(name, key, node)
         except ValueError as err:
             draft.note(draft.problems, name, (key,), str(err))
-    for key in draft.asked.needed(name):
+    for key in draft.selected.needed(name):
         if key not in values:
             draft.note(draft.problems, name, (key,), _missing(KEYS[name][key]))
     if name == "builders":
@@ -361,7 +363,7 @@ def _validated(draft: _Draft, name: str, context: Mapping[str, object]) -> Secti
     try:
         section = SECTIONS[name].model_validate(values, context=dict(context))
     except ValidationError as err:
-        for loc, text in _problems(SECTIONS[name], err):
+        for loc, text in _schema_problems(SECTIONS[name], err):
             draft.note(draft.problems, name, loc, text)
         return None
     return section if len(draft.problems) == before else None
@@ -373,14 +375,14 @@ def _missing(info: FieldInfo) -> str:
 
 def _name_builders(draft: _Draft, values: dict[str, Any]) -> None:
     """Replace the names of builders by their present ones, or note why they are unknown."""
-    if draft.asked.problem:
+    if draft.selected.problem:
         option = "builders_class_name" if "builders_class_name" in values else "builders_paths"
-        draft.note(draft.problems, "builders", (option,), draft.asked.problem)
+        draft.note(draft.problems, "builders", (option,), draft.selected.problem)
     elif values.get("builders_class_name"):
-        values["builders_class_name"] = [builder.name for builder in draft.asked.builders]
+        values["builders_class_name"] = [builder.name for builder in draft.selected.builders]
 
 
-def _problems(options: type[Options], err: ValidationError) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _schema_problems(options: type[Options], err: ValidationError) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Problems found by the schema as (path of keys, message)."""
     errors = err.errors(include_url=False)
     entries = {error["loc"][:-1] for error in errors}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from iota2.config.options.fields import elsewhere, usable_path
+from iota2.config.options.fields import elsewhere, expanded_path
 from iota2.core.files import read_text, without_dots
 from iota2.core.words import did_you_mean
 from iota2.errors import ConfigError, remedy_of
@@ -19,7 +19,7 @@ from iota2.io.archive.specs import builtin_specs
 T = TypeVar("T")
 
 USED = ""
-_DONE = "images are read as S1Tiling calibrated and orthorectified them; it has options of its own for that"
+_DONE_BY_S1TILING = "images are read as S1Tiling calibrated and orthorectified them; it has options of its own for that"
 _TILES = "chain.list_tile names the tiles"
 _RESOURCES = "`iota2 run` has options for memory and logs, and no intermediate image is written"
 _BORDERS = (
@@ -27,18 +27,24 @@ _BORDERS = (
 )
 
 KEYS: dict[str, dict[str, str]] = {
-    "Paths": {"Output": USED, "S1Images": USED, "FilePattern": USED, "SRTM": _DONE, "GeoidFile": _DONE},
+    "Paths": {
+        "Output": USED,
+        "S1Images": USED,
+        "FilePattern": USED,
+        "SRTM": _DONE_BY_S1TILING,
+        "GeoidFile": _DONE_BY_S1TILING,
+    },
     "Processing": {
         "FilteringMode": USED,
         "TemporalResolution": USED,
         "gapFilling_interpolation": USED,
-        "ManyProjection": _DONE,
-        "ReferencesFolder": _DONE,
-        "RasterPattern": _DONE,
-        "OutputSpatialResolution": _DONE,
-        "TilesShapefile": _DONE,
-        "SRTMShapefile": _DONE,
-        "Orthorectification_gridspacing": _DONE,
+        "ManyProjection": _DONE_BY_S1TILING,
+        "ReferencesFolder": _DONE_BY_S1TILING,
+        "RasterPattern": _DONE_BY_S1TILING,
+        "OutputSpatialResolution": _DONE_BY_S1TILING,
+        "TilesShapefile": _DONE_BY_S1TILING,
+        "SRTMShapefile": _DONE_BY_S1TILING,
+        "Orthorectification_gridspacing": _DONE_BY_S1TILING,
         "BorderThreshold": _BORDERS,
         "getMasks": _BORDERS,
         "Tiles": _TILES,
@@ -53,13 +59,13 @@ KEYS: dict[str, dict[str, str]] = {
 """Keys by section, in the original spelling (case is ignored), with the reason why a key has no effect; empty for keys
 that are used."""
 
-OF_OTHER_SENSORS = {
+INI_KEY_OF_OPTION = {
     "temporal_resolution": "TemporalResolution of [Processing]",
     "additional_features": "expression of [Features]",
 }
 """Options in sections of other sensors, and the corresponding keys of the INI file."""
 
-MAX_RADIUS = 15
+MAX_RADIUS_PIXELS = 15
 """Maximum radius in pixels; a window of 31 x 31 is already larger than most fields."""
 _MONO = "dates are read as they are, none is filtered by itself; `multi` turns on the multitemporal filter"
 
@@ -118,37 +124,37 @@ class _Ini:
     """Line numbers (0 for none) and messages."""
 
     def settings(self) -> RadarSettings:
-        self._refuse_unknown()
+        self._check_unknown()
         multi = self._value("Processing", "FilteringMode", "multi", _one_of("multi", "mono")) == "multi"
-        radius = self._value("Filtering", "Window_radius", 2, _whole(1, MAX_RADIUS))
+        radius = self._value("Filtering", "Window_radius", 2, _integer(1, MAX_RADIUS_PIXELS))
         self._value("Processing", "gapFilling_interpolation", "linear", _one_of("linear"))
         settings = RadarSettings(
             output=self._value("Paths", "Output", Path(), self._folder),
             raw=self._value("Paths", "S1Images", None, self._located),
             pattern=self._value("Paths", "FilePattern", "", _file_pattern),
-            temporal_resolution=self._value("Processing", "TemporalResolution", 10, _whole(1)),
+            temporal_resolution=self._value("Processing", "TemporalResolution", 10, _integer(1)),
             speckle_radius=radius if multi else 0,
             expressions=self._value("Features", "expression", "", str),
             warnings=self._warnings(multi),
         )
         if not self._given("Paths", "Output"):
-            self._note(None, None, "[Paths] Output is missing; give the folder that S1Tiling writes into")
+            self._add_problem(None, None, "[Paths] Output is missing; give the folder that S1Tiling writes into")
         if self.problems:
             lines = [f"line {line}: {text}" if line else text for line, text in sorted(self.problems)]
             raise ConfigError(lines, source=str(self.path))
         return settings
 
-    def _refuse_unknown(self) -> None:
+    def _check_unknown(self) -> None:
         """Note unknown sections and keys."""
         for section, options in self.values.items():
             if section not in KEYS:
                 hint = did_you_mean(section, KEYS) or f"; expected one of {', '.join(KEYS)}"
-                self._note(section, None, f"[{section}] is an unknown section{hint}")
+                self._add_problem(section, None, f"[{section}] is an unknown section{hint}")
                 continue
             known = {key.lower() for key in KEYS[section]}
             for key in options:
                 if key not in known:
-                    self._note(section, key, f"[{section}] {key} is unknown{_hint(section, key)}")
+                    self._add_problem(section, key, f"[{section}] {key} is unknown{_hint(section, key)}")
 
     def _warnings(self, multi: bool) -> tuple[str, ...]:
         """Warnings about keys without effect, one for each reason."""
@@ -172,16 +178,16 @@ class _Ini:
             return read(text) if text else default
         except ValueError as err:
             got = "" if text in str(err) else f", got {text!r}"
-            self._note(section, key, f"[{section}] {key}: {err}{got}")
+            self._add_problem(section, key, f"[{section}] {key}: {err}{got}")
             return default
 
-    def _note(self, section: str | None, key: str | None, text: str) -> None:
+    def _add_problem(self, section: str | None, key: str | None, text: str) -> None:
         """Add a problem of a section, a key of it, or the file."""
         line = self.lines.get((section, key.lower() if key else None), 0) if section else 0
         self.problems.append((line, text))
 
     def _located(self, text: str) -> Path:
-        return without_dots(Path(self.start, usable_path(Path(text))))
+        return without_dots(Path(self.start, expanded_path(Path(text))))
 
     def _folder(self, text: str) -> Path:
         folder = self._located(text)
@@ -226,7 +232,7 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     return read
 
 
-def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
+def _integer(least: int, most: int | None = None) -> Callable[[str], int]:
     def read(text: str) -> int:
         number = int(text) if re.fullmatch(r"\d{1,6}", text) else -1
         if number < least or (most is not None and number > most):

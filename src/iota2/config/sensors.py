@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from iota2.compute.expressions import bands_by_position
 from iota2.config.enabled import expressions_place
 from iota2.config.options.schema import Config
-from iota2.config.options.sensors import PLACES
+from iota2.config.options.sensors import ENABLING_KEYS
 from iota2.core.remarks import Remark
 from iota2.core.sensor import SensorOptions, SensorSpec
 from iota2.errors import ConfigError
@@ -43,10 +43,14 @@ def images_option(options: SensorOptions) -> tuple[str, ...]:
     if options.stac:
         return "chain", "stac_items", "source"
     section = options.spec.section
-    return ("chain", PLACES[section]) if section in PLACES else ("chain", "user_sensors", options.spec.name, "path")
+    return (
+        ("chain", ENABLING_KEYS[section])
+        if section in ENABLING_KEYS
+        else ("chain", "user_sensors", options.spec.name, "path")
+    )
 
 
 def path_key(spec: SensorSpec) -> str:
     """The key of ``chain`` with the sensor's folder, or with the file that names the folder; empty for a user-defined
     sensor."""
-    return PLACES.get(spec.section, "")
+    return ENABLING_KEYS.get(spec.section, "")

@@ -13,7 +13,7 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 
-PACKED = 0.5
+COMPRESSION_RATIO = 0.5
 """Size of a compressed raster relative to its uncompressed size; labels take much less, confidence more."""
 SECONDS_PER_JOB = 0.3
 """Overhead of a job: logs, files, records."""
@@ -34,7 +34,7 @@ class Cost:
     seconds: float
     disk: float = 0.0
     """Bytes of the output files."""
-    unpacked: float = 0.0
+    uncompressed: float = 0.0
     """Bytes of uncompressed rasters, which exist beside the compressed ones while a job ends."""
 
 
@@ -128,6 +128,6 @@ class JobFacts:
 
     def raster_cost(self, bytes_per_pixel: float = 0.0, seconds_per_pixel: float = READING_SECONDS) -> Cost:
         """Cost of processing the area block by block and writing rasters of ``bytes_per_pixel``."""
-        unpacked = float(self.pixels * bytes_per_pixel)
+        uncompressed = float(self.pixels * bytes_per_pixel)
         seconds = SECONDS_PER_JOB + self.pixels * seconds_per_pixel
-        return Cost(self.allowed, seconds, PACKED * unpacked, unpacked)
+        return Cost(self.allowed, seconds, COMPRESSION_RATIO * uncompressed, uncompressed)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-MAX_TEXT = 64 << 20
+MAX_TEXT_BYTES = 64 << 20
 """Bytes of a text file, at most: configurations, tables, metadata, records of runs."""
 MAX_NAME_BYTES = 255
 """Bytes of a file name, at most, on common file systems."""
@@ -58,22 +58,24 @@ def require_regular(path: str | Path) -> None:
     raise OSError(number, f"{kind}, a file is expected", os.fspath(path))
 
 
-def read_bytes(path: str | Path, most: int = MAX_TEXT) -> bytes:
-    """The content of a regular file; OSError for anything else, and for more than ``most`` bytes."""
+def read_bytes(path: str | Path, max_bytes: int = MAX_TEXT_BYTES) -> bytes:
+    """The content of a regular file; OSError for anything else, and for more than ``max_bytes`` bytes."""
     require_regular(path)
     with open(path, "rb", opener=_without_waiting) as file:
         size = os.fstat(file.fileno()).st_size
-        content = file.read(most + 1) if size <= most else b""
-    if max(size, len(content)) > most:
-        text = f"has {size:,} bytes, at most {most:,} are expected in a file of this kind"
+        content = file.read(max_bytes + 1) if size <= max_bytes else b""
+    if max(size, len(content)) > max_bytes:
+        text = f"has {size:,} bytes, at most {max_bytes:,} are expected in a file of this kind"
         raise OSError(errno.EFBIG, text, os.fspath(path))
     return content
 
 
-def read_text(path: str | Path, encoding: str = "utf-8", errors: str = "strict", most: int = MAX_TEXT) -> str:
+def read_text(
+    path: str | Path, encoding: str = "utf-8", errors: str = "strict", max_bytes: int = MAX_TEXT_BYTES
+) -> str:
     """The text of a regular file, with newlines normalised. Raises OSError like ``read_bytes``, and UnicodeDecodeError
     for bytes that are no UTF-8."""
-    text = read_bytes(path, most).decode(encoding, errors)
+    text = read_bytes(path, max_bytes).decode(encoding, errors)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -84,7 +86,7 @@ def require_listable(folder: str | Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(folder))
 
 
-def blocked_below(folder: str | Path) -> OSError | None:
+def first_listing_error(folder: str | Path) -> OSError | None:
     """The first error on listing a folder or one below it, if any: glob patterns skip such folders silently."""
     found: list[OSError] = []
     for place, _, _ in os.walk(folder, onerror=found.append):
@@ -98,7 +100,7 @@ def blocked_below(folder: str | Path) -> OSError | None:
 
 
 @contextmanager
-def naming(path: str | Path, *aliases: str | Path) -> Iterator[None]:
+def error_path(path: str | Path, *aliases: str | Path) -> Iterator[None]:
     """Within the context, system errors get the name ``path`` if they have none (full disk) or an alias."""
     try:
         yield

@@ -129,7 +129,7 @@ class Need:
 
     choices: tuple[Artifact, ...]
     """The first one that the run makes is read."""
-    dispensable: bool = False
+    may_be_absent: bool = False
     """Whether the step also runs when none of the choices is made."""
     output: Artifact | None = None
     """The output that the input serves: the input is not read when this output is not made. None: all outputs."""
@@ -137,7 +137,7 @@ class Need:
     @property
     def required(self) -> bool:
         """Whether the artifact is made because of this need."""
-        return len(self.choices) == 1 and not self.dispensable
+        return len(self.choices) == 1 and not self.may_be_absent
 
     def applies(self, made: Set[Artifact]) -> bool:
         """Whether the need applies in a run that makes these artifacts."""
@@ -151,7 +151,7 @@ def first(*choices: Artifact) -> Need:
 
 def optional(artifact: Artifact) -> Need:
     """An artifact that is read if it is made for another reason."""
-    return Need((artifact,), dispensable=True)
+    return Need((artifact,), may_be_absent=True)
 
 
 def only_for(output: Artifact, artifact: Artifact) -> Need:
@@ -166,7 +166,7 @@ def _pattern(path: str) -> re.Pattern[str]:
     return re.compile("[^/]+".join(re.escape(part) for part in parts))
 
 
-class Several(NamedTuple):
+class MultiplePaths(NamedTuple):
     """Paths of an artifact with more axes than the job, by the values of the additional axes."""
 
     axes: tuple[str, ...]
@@ -184,7 +184,7 @@ class Paths:
     """
 
     root: Path
-    bound: Mapping[str, str | Several]
+    bound: Mapping[str, str | MultiplePaths]
 
     def __getattr__(self, name: str) -> Path:
         if name.startswith("__") or name in ("root", "bound"):  # pickle asks for these before the instance is filled
@@ -200,7 +200,7 @@ class Paths:
     def each(self, name: str) -> Iterator[tuple[Key, Path]]:
         """Paths of an artifact, each with the key of the axes that the job does not fix."""
         found = self.bound[name]
-        axes, texts = Several((), {(): found}) if isinstance(found, str) else found
+        axes, texts = MultiplePaths((), {(): found}) if isinstance(found, str) else found
         make = _key_type(axes)
         for values, text in texts.items():
             yield make(values), self.root / text
@@ -212,7 +212,7 @@ class Paths:
     def at(self, name: str, **values: str | int) -> Path:
         """The path of an artifact for these values of the axes that the job does not fix; KeyError if there is none."""
         found = self.bound[name]
-        axes, texts = Several((), {(): found}) if isinstance(found, str) else found
+        axes, texts = MultiplePaths((), {(): found}) if isinstance(found, str) else found
         return self.root / texts[tuple(values[axis] for axis in axes)]
 
     def names(self, artifact: str) -> tuple[str, ...]:

@@ -58,14 +58,14 @@ def block_of(tile: str, geobox: GeoBox, rows: tuple[int, int], cols: tuple[int, 
     return Block(tile, rows, cols, geobox[slice(*rows), slice(*cols)])
 
 
-def grown(block: Block, pixels: int, geobox: GeoBox) -> Block:
+def padded(block: Block, pixels: int, geobox: GeoBox) -> Block:
     """The block enlarged by a number of pixels on each side, clipped to the tile's grid ``geobox``."""
     height, width = geobox.shape
     rows = max(0, block.rows[0] - pixels), min(height, block.rows[1] + pixels)
     return block_of(block.tile, geobox, rows, (max(0, block.cols[0] - pixels), min(width, block.cols[1] + pixels)))
 
 
-def moved_back(geobox: GeoBox, shift: tuple[float, float]) -> GeoBox:
+def shift_corrected(geobox: GeoBox, shift: tuple[float, float]) -> GeoBox:
     """A grid moved left and up by ``shift`` (map units), to correct a displacement to the right and down."""
     if shift == (0.0, 0.0):
         return geobox
@@ -109,7 +109,7 @@ def pixel_centres(geobox: GeoBox, rows: np.ndarray, cols: np.ndarray) -> tuple[n
     return affine.c + (cols + 0.5) * affine.a, affine.f + (rows + 0.5) * affine.e
 
 
-def rescaled(geobox: GeoBox, size: tuple[float, float]) -> GeoBox:
+def with_pixel_size(geobox: GeoBox, size: tuple[float, float]) -> GeoBox:
     """The grid with the same upper-left corner and pixel ``size`` (x, y) that covers all of ``geobox``."""
     res_x, res_y = resolution(geobox)
     if (res_x, res_y) == size:
@@ -120,7 +120,7 @@ def rescaled(geobox: GeoBox, size: tuple[float, float]) -> GeoBox:
     return GeoBox(shape, Affine(size[0], 0.0, affine.c, 0.0, -size[1], affine.f), geobox.crs)
 
 
-def aligned(bounds: tuple[float, float, float, float], size: tuple[float, float], crs: str) -> GeoBox:
+def aligned_grid(bounds: tuple[float, float, float, float], size: tuple[float, float], crs: str) -> GeoBox:
     """The grid whose pixel edges are multiples of ``size`` and that covers ``bounds`` (x0, y0, x1, y1)."""
     x0, y0, x1, y1 = bounds
     left, right = math.floor(x0 / size[0] + 1e-9), math.ceil(x1 / size[0] - 1e-9)
@@ -129,7 +129,7 @@ def aligned(bounds: tuple[float, float, float, float], size: tuple[float, float]
     return GeoBox((max(1, top - bottom), max(1, right - left)), affine, crs)
 
 
-def place_in(geobox: GeoBox, bounds: tuple[float, float, float, float]) -> GeoBox:
+def grid_covering(geobox: GeoBox, bounds: tuple[float, float, float, float]) -> GeoBox:
     """The smallest part of ``geobox`` that covers ``bounds`` (x0, y0, x1, y1), at least one pixel."""
     inverse, (height, width) = ~geobox.affine, geobox.shape
     left, top = inverse * (bounds[0], bounds[3])

@@ -14,7 +14,7 @@ _INVISIBLE = re.compile(
 """Invisible characters (Unicode: default ignorable): soft hyphen, zero-width space, joiners, marks
 of direction, variation selectors, fillers, byte order mark."""
 _NUMERAL = re.compile(r"([+-]?)(\d+)(?:\.0*)?", re.ASCII)
-_LONGEST_NUMERAL = 18
+_MAX_DIGITS = 18
 """Digits of a number, at most; longer ones are no codes."""
 _MISREAD_AS = ("cp1252", "iso-8859-1", "iso-8859-15", "mac-roman", "cp850", "cp437")
 """Single-byte encodings with which UTF-8 is often decoded by mistake."""
@@ -32,7 +32,7 @@ def normalised(text: str) -> str:
 def whole_number(label: str) -> int | None:
     """The whole number that a label writes (``11``, ``0011``, ``11.0``, ``+11``, ``-3``); None for any other text."""
     found = _NUMERAL.fullmatch(normalised(label))
-    if found is None or len(found[2].lstrip("0")) > _LONGEST_NUMERAL:
+    if found is None or len(found[2].lstrip("0")) > _MAX_DIGITS:
         return None
     return int(found[1] + found[2])
 
@@ -43,7 +43,7 @@ def plain_digits(label: str) -> str:
     return found[2] if found else normalised(label)
 
 
-def revealed(text: str) -> str:
+def quoted_with_code_points(text: str) -> str:
     """The text in quotes, with invisible characters by number: ``'Fore<U+0302>t'``, ``'a<U+00A0>b'``."""
     return "'" + "".join(f"<U+{ord(char):04X}>" if _is_hidden(char) else char for char in text) + "'"
 
@@ -54,7 +54,7 @@ def _is_hidden(char: str) -> bool:
     return blank or bool(_INVISIBLE.match(char)) or unicodedata.category(char) in ("Mn", "Me", "Cc", "Cf")
 
 
-def most_like(label: str, others: Iterable[str]) -> str | None:
+def most_similar(label: str, others: Iterable[str]) -> str | None:
     """The most similar of ``others``, when it differs by case, accents or a few letters; else None."""
     by_base = {_base(other): other for other in others}
     near = get_close_matches(_base(label), by_base, n=1, cutoff=0.6)
@@ -87,7 +87,7 @@ def _named(text: str) -> str:
     if not text:
         return "nothing"
     numbers = " ".join(f"U+{ord(char):04X}" for char in text)
-    return f"'{text}'" if text.isascii() and text.isprintable() else f"{revealed(text)} ({numbers})"
+    return f"'{text}'" if text.isascii() and text.isprintable() else f"{quoted_with_code_points(text)} ({numbers})"
 
 
 def misread(text: str) -> str | None:

@@ -26,9 +26,9 @@ DRAWN, USABLE, VALIDATION, LEARNING, SAMPLES = "drawn", "usable", "validation", 
 STAGES = (DRAWN, USABLE, VALIDATION, LEARNING, SAMPLES)
 """Stages that are counted besides losses: polygons in the file, their part that is usable on the map, both sides of the
 split, and samples of a model."""
-FEW_SAMPLES = 10
+MIN_SAMPLE_PIXELS = 10
 """Pixels; a class that is learned from fewer is nearly lost."""
-SMALL_SHARE = 0.05
+MIN_USABLE_SHARE = 0.05
 """Share of usable pixels below which a class is nearly lost."""
 COLUMNS = ("class", "label", "what", "polygons", "pixels")
 
@@ -48,7 +48,7 @@ class Amount:
 
 
 @dataclass(frozen=True)
-class ClassFate:
+class ClassLosses:
     """Amounts of one class by stage and reason, for one seed."""
 
     code: int
@@ -69,10 +69,10 @@ class ClassFate:
     def nearly_lost(self) -> bool:
         """Whether hardly any pixel of the class is learned from, or hardly any of its area is usable."""
         drawn, usable = self.of(DRAWN).pixels, self.of(USABLE).pixels
-        return self.of(SAMPLES).pixels < FEW_SAMPLES or usable < SMALL_SHARE * drawn
+        return self.of(SAMPLES).pixels < MIN_SAMPLE_PIXELS or usable < MIN_USABLE_SHARE * drawn
 
 
-def fates_csv(fates: Iterable[ClassFate]) -> str:
+def losses_csv(fates: Iterable[ClassLosses]) -> str:
     """A line for each class and stage, and for each reason for which it lost anything."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -90,15 +90,15 @@ def _safe(label: str) -> str:
     return f"'{label}" if label.startswith(("=", "+", "-", "@", "\t", "\r")) else label
 
 
-def parse_fates(text: str) -> tuple[ClassFate, ...]:
-    """The values written by ``fates_csv``."""
+def parse_losses(text: str) -> tuple[ClassLosses, ...]:
+    """The values written by ``losses_csv``."""
     labels: dict[int, str] = {}
     amounts: dict[int, dict[str, Amount]] = {}
     for row in csv.DictReader(io.StringIO(text)):
         code = int(row["class"])
         labels[code] = row["label"]
         amounts.setdefault(code, {})[row["what"]] = Amount(int(row["polygons"]), int(row["pixels"]))
-    return tuple(ClassFate(code, labels[code], found) for code, found in amounts.items())
+    return tuple(ClassLosses(code, labels[code], found) for code, found in amounts.items())
 
 
 def amount_text(amount: Amount) -> str:
@@ -126,7 +126,7 @@ def _pixels(count: int) -> str:
     return f"{count:,} pixel{'' if count == 1 else 's'}"
 
 
-def fate_sentence(fate: ClassFate, name: str) -> str:
+def losses_line(fate: ClassLosses, name: str) -> str:
     """One line on a class: amounts drawn, learned, validated, and lost by reason."""
     return (
         f"{name} ({fate.code}): {amount_text(fate.of(DRAWN))} drawn; {_pixels(fate.of(SAMPLES).pixels)} to learn from, "
@@ -134,10 +134,10 @@ def fate_sentence(fate: ClassFate, name: str) -> str:
     )
 
 
-def warnings(fates: Mapping[int, Sequence[ClassFate]], name: Callable[[int], str]) -> tuple[str, ...]:
+def warnings(fates: Mapping[int, Sequence[ClassLosses]], name: Callable[[int], str]) -> tuple[str, ...]:
     """Warnings on classes that are nearly lost for some seed, and on seeds without validation; ``fates`` by seed."""
     seeds: dict[int, list[int]] = {}
-    first: dict[int, ClassFate] = {}
+    first: dict[int, ClassLosses] = {}
     for seed, of_seed in fates.items():
         for fate in of_seed:
             if fate.nearly_lost:
@@ -150,7 +150,7 @@ def warnings(fates: Mapping[int, Sequence[ClassFate]], name: Callable[[int], str
     )
 
 
-def _warning(fate: ClassFate, name: str, seeds: Sequence[int]) -> str:
+def _warning(fate: ClassLosses, name: str, seeds: Sequence[int]) -> str:
     return (
         f"Class {name} ({fate.code}) is nearly lost: {_pixels(fate.of(SAMPLES).pixels)} to learn from, of "
         f"{amount_text(fate.of(DRAWN))} drawn (seed {', '.join(map(str, seeds))}). "
@@ -165,11 +165,11 @@ def _unvalidated(seeds: Sequence[int]) -> str:
     )
 
 
-def samples_text(fates: Mapping[int, Sequence[ClassFate]], name: Callable[[int], str]) -> str:
+def samples_text(fates: Mapping[int, Sequence[ClassLosses]], name: Callable[[int], str]) -> str:
     """The section of a text report: a line for each class of the first seed."""
     seed = min(fates)
     lines = [
         f"Reference polygons and samples (seed {seed})",
-        *(f"- {fate_sentence(f, name(f.code))}" for f in fates[seed]),
+        *(f"- {losses_line(f, name(f.code))}" for f in fates[seed]),
     ]
     return "\n".join(lines) + "\n"

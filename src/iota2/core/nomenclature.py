@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from iota2.core.labels import difference, most_like, normalised, whole_number
+from iota2.core.labels import difference, most_similar, normalised, whole_number
 from iota2.errors import InputProblems
 
 Label = int | str
@@ -21,7 +21,7 @@ Value = TypeVar("Value", str, Color)
 
 MAX_CODE = 65535
 """Largest code of a class."""
-UINT8_CODES = 255
+MAX_UINT8_CODE = 255
 """Largest code of a uint8 map; above it maps are uint16."""
 
 
@@ -47,7 +47,7 @@ class Nomenclature:
     @property
     def dtype(self) -> str:
         """Type of the maps' pixels: ``uint8``, or ``uint16`` when a code exceeds 255."""
-        return "uint8" if max(self.codes, default=0) <= UINT8_CODES else "uint16"
+        return "uint8" if max(self.codes, default=0) <= MAX_UINT8_CODE else "uint16"
 
     @property
     def color_table(self) -> dict[int, tuple[int, int, int, int]]:
@@ -243,7 +243,7 @@ def _missing(
 
 def _like(label: Label, unused: set[str], listing: Listing[Value]) -> str:
     """The entry of a file that is most like a text label, and the difference."""
-    near = most_like(label, sorted(unused)) if isinstance(label, str) else None
+    near = most_similar(label, sorted(unused)) if isinstance(label, str) else None
     if near is None or not isinstance(label, str):
         return ""
     line = next(entry.line for entry in listing.entries if entry.label == near)

@@ -96,7 +96,7 @@ class SeriesBy:
     """Glob, with ``{}`` for the value, of further files of a series, which the others pass over."""
 
 
-LAST = 1000
+UNLISTED = 1000
 """Position of a sensor without a declared position: after the others."""
 
 
@@ -108,9 +108,9 @@ class SensorOption:
     """As written in configurations: ``s2_path``."""
     holds: str
     """Content of the folder in words: ``Sentinel-2 level 2A products (THEIA)``."""
-    listed: int = LAST
+    listed: int = UNLISTED
     """Position of the key in lists of options."""
-    place: int = LAST
+    place: int = UNLISTED
     """Position of the sensor in the order of features."""
 
 
@@ -196,7 +196,7 @@ class SensorSpec:
             return []
         return [self.series_by.names.format(other) for other, _ in self.series_by.values if other != value]
 
-    def is_of_another_series(self, name: str) -> bool:
+    def matches_other_series(self, name: str) -> bool:
         """Whether a name is that of a product of another series."""
         return bool(self.only) and self.match(name) is None and re.match(self.product, name) is not None
 
@@ -206,16 +206,16 @@ class SensorSpec:
         return tuple(band.name for band in self.bands)
 
     @property
-    def proper_masks(self) -> tuple[MaskRule, ...]:
+    def main_masks(self) -> tuple[MaskRule, ...]:
         """The masks without alternatives of others."""
         return tuple(mask for mask in self.masks if not mask.instead_of)
 
-    def stand_ins(self, mask: str) -> tuple[MaskRule, ...]:
+    def alternatives_of(self, mask: str) -> tuple[MaskRule, ...]:
         """The alternatives of a mask, in order."""
         return tuple(one for one in self.masks if one.instead_of == mask)
 
     @property
-    def with_stand_ins(self) -> SensorSpec:
+    def with_alternative_masks(self) -> SensorSpec:
         """The sensor with an additional mask for each alternative of a mask: its files may have another grid."""
         more = [
             replace(mask, name=f"{mask.name}_{number}", file=file, alternatives=(), assets=(), instead_of=mask.name)
@@ -226,11 +226,11 @@ class SensorSpec:
 
     def lacking(self, found: Collection[str]) -> tuple[BandSpec | MaskRule, ...]:
         """Bands and masks missing in a product with the bands and masks ``found``."""
-        needed: list[BandSpec | MaskRule] = [*self.bands, *(mask for mask in self.proper_masks if not mask.optional)]
+        needed: list[BandSpec | MaskRule] = [*self.bands, *(mask for mask in self.main_masks if not mask.optional)]
         return tuple(
             part
             for part in needed
-            if part.name not in found and not any(one.name in found for one in self.stand_ins(part.name))
+            if part.name not in found and not any(one.name in found for one in self.alternatives_of(part.name))
         )
 
     @property

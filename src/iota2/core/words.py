@@ -7,11 +7,11 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
-_LONGEST = 60
+_MAX_COMPARED_CHARS = 60
 """Characters of a name, at most; longer words are not compared."""
-_ALIKE = 0.8
+_MIN_SIMILARITY = 0.8
 """Share of common characters, in order, from which two names are similar."""
-_SHORTEST = 3
+_MIN_COMPARED_CHARS = 3
 """Characters of a name from which one may differ."""
 
 
@@ -32,26 +32,27 @@ def some(names: Sequence[str], shown: int = 5) -> str:
     return ", ".join(map(one_line, names[:shown])) + (f" and {rest} more" if rest > 0 else "")
 
 
-def squeezed(name: str) -> str:
+def normalised_name(name: str) -> str:
     """A name without case, underscores, hyphens and blanks: ``splitGroundTruth`` and ``split_ground_truth`` are one."""
     return "".join(char for char in name.lower() if char not in "_- ")
 
 
-def nearest(word: str, among: Iterable[str], least: float = _ALIKE) -> str | None:
+def nearest(word: str, among: Iterable[str], min_similarity: float = _MIN_SIMILARITY) -> str | None:
     """The name most similar to ``word``; None when none is similar.
 
-    Similar names have at least the share ``least`` of their characters in common, or differ in one. Names whose digits
+    Similar names have at least the share ``min_similarity`` of their characters in common, or differ in one. Names
+    whose digits
     differ are never similar: they are different bands, dates or sensors.
     """
-    if not 0 < len(word) <= _LONGEST:
+    if not 0 < len(word) <= _MAX_COMPARED_CHARS:
         return None
-    asked, digits = squeezed(word), _digits(word)
+    asked, digits = normalised_name(word), _digits(word)
     names: dict[str, str] = {}
     for name in among:
         if _digits(name) == digits:
-            names.setdefault(squeezed(name), name)
+            names.setdefault(normalised_name(name), name)
     like = difflib.get_close_matches(asked, names, n=3, cutoff=0.6)
-    return next((names[name] for name in like if _near(asked, name, least)), None)
+    return next((names[name] for name in like if _near(asked, name, min_similarity)), None)
 
 
 def did_you_mean(word: str, among: Iterable[str]) -> str:
@@ -62,14 +63,14 @@ def did_you_mean(word: str, among: Iterable[str]) -> str:
 
 def choice_meant(word: str, choices: Iterable[str]) -> str:
     """``; did you mean 'x'?`` for the nearest choice; else the only one that begins like the word."""
-    choices, asked = list(choices), squeezed(word)
+    choices, asked = list(choices), normalised_name(word)
     begun = [
         name
         for name in choices
-        if (short := min(asked, squeezed(name), key=len))
-        and len(short) >= _SHORTEST
+        if (short := min(asked, normalised_name(name), key=len))
+        and len(short) >= _MIN_COMPARED_CHARS
         and asked.startswith(short)
-        and squeezed(name).startswith(short)
+        and normalised_name(name).startswith(short)
     ]
     near = did_you_mean(word, choices)
     return near or (f"; did you mean '{begun[0]}'?" if len(begun) == 1 else "")
@@ -79,14 +80,14 @@ def _digits(name: str) -> str:
     return "".join(filter(str.isdigit, name))
 
 
-def _near(one: str, other: str, least: float) -> bool:
-    return difflib.SequenceMatcher(None, one, other).ratio() >= least or _one_edit(one, other)
+def _near(one: str, other: str, min_similarity: float) -> bool:
+    return difflib.SequenceMatcher(None, one, other).ratio() >= min_similarity or _one_edit(one, other)
 
 
 def _one_edit(one: str, other: str) -> bool:
     """True when the words differ by one character inserted, removed, replaced or swapped with its neighbour."""
     short, long = sorted((one, other), key=len)
-    if len(short) < _SHORTEST or len(long) - len(short) > 1:
+    if len(short) < _MIN_COMPARED_CHARS or len(long) - len(short) > 1:
         return False
     first = next((k for k, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
     if len(short) < len(long):

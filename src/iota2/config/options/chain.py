@@ -25,8 +25,8 @@ from iota2.config.options.fields import (
     Source,
     VectorFile,
     Words,
-    idle,
     needed,
+    no_effect,
     option,
     planned,
 )
@@ -63,7 +63,7 @@ MAX_DATES = 10_000
 MAX_STEP_DAYS = 3660
 """Maximum number of days between dates: ten years."""
 _VECTOR_GROUPS = GROUPS[GROUPS.index("regularisation") :]
-_NEVER_INTO_INPUTS = "no stacks of images are written"
+_NO_STACKS = "no stacks of images are written"
 
 
 class UserSensor(Options):
@@ -169,7 +169,7 @@ def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
-class _Ground(Section):
+class _CommonOptions(Section):
     """Results, grid, reference data and regions of a run."""
 
     section_name: ClassVar[str] = "chain"
@@ -225,8 +225,8 @@ class _Ground(Section):
     )
 
 
-_KEYS: dict[str, Any] = {one.key: (InputFolder | None, _products(one.holds)) for one in folder_options()}
-_Folders: Any = create_model("_Folders", __base__=_Ground, **_KEYS)
+_FOLDER_OPTIONS: dict[str, Any] = {one.key: (InputFolder | None, _products(one.holds)) for one in folder_options()}
+_Folders: Any = create_model("_Folders", __base__=_CommonOptions, **_FOLDER_OPTIONS)
 """Additionally one key for each built-in sensor, from its description."""
 
 
@@ -283,14 +283,12 @@ class Chain(_Folders):
     l8_usgs_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 products of USGS, with all bands.")
     l8_usgs_thermal_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 surface temperatures of USGS.")
     l8_usgs_infrared_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 level 1 thermal bands of USGS.")
-    s2_output_path: AnyPath | None = idle(None, "Folder of Sentinel-2 stacks.", _NEVER_INTO_INPUTS, builders="C F O R")
-    s2_s2c_output_path: AnyPath | None = idle(None, "Folder of Sen2Cor stacks.", _NEVER_INTO_INPUTS, builders="C F O R")
-    s2_l3a_output_path: AnyPath | None = idle(
-        None, "Folder of level 3A stacks.", _NEVER_INTO_INPUTS, builders="C F O R"
-    )
-    l8_output_path: AnyPath | None = idle(None, "Folder of Landsat 8 stacks.", _NEVER_INTO_INPUTS, builders="C F O R")
+    s2_output_path: AnyPath | None = no_effect(None, "Folder of Sentinel-2 stacks.", _NO_STACKS, builders="C F O R")
+    s2_s2c_output_path: AnyPath | None = no_effect(None, "Folder of Sen2Cor stacks.", _NO_STACKS, builders="C F O R")
+    s2_l3a_output_path: AnyPath | None = no_effect(None, "Folder of level 3A stacks.", _NO_STACKS, builders="C F O R")
+    l8_output_path: AnyPath | None = no_effect(None, "Folder of Landsat 8 stacks.", _NO_STACKS, builders="C F O R")
     grid: AnyPath | None = planned(None, "Vector file of the tiles to cut, one polygon each.", builders="T")
-    compression_algorithm: str = idle(
+    compression_algorithm: str = no_effect(
         "ZSTD", "Compression of rasters.", "rasters are written with a lossless compression suited to their content"
     )
     region_priority: Words | None = planned(

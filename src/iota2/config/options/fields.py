@@ -32,12 +32,12 @@ from iota2.errors import InputError, remedy_of
 from iota2.io.files.addresses import is_remote, secret_in
 from iota2.io.tables.vector_source import FORM, vector_source
 
-LONGEST_PATH = 4096
+MAX_PATH_BYTES = 4096
 """Maximum length of a path on Linux, in bytes."""
-YEARS = (1970, 2100)
+DATE_YEARS = (1970, 2100)
 """First and last year of dates; no satellite took images of land before the first."""
-FROM_HERE = "to start all of them at the working directory, add --paths-from . (Iota2.py: -paths_from .)"
-VECTORS = (".shp", ".gpkg", ".sqlite", ".geojson")
+PATHS_FROM_ADVICE = "to start all of them at the working directory, add --paths-from . (Iota2.py: -paths_from .)"
+VECTOR_SUFFIXES = (".shp", ".gpkg", ".sqlite", ".geojson")
 """File name extensions of vector files, without those of their companions."""
 NOT_YET = "is known but not available yet"
 
@@ -60,7 +60,7 @@ class About:
 
 
 @dataclass(frozen=True)
-class Among:
+class OneOf:
     """Annotation of a text that is one of ``names()`` when it is read; ``Literal`` is for names known before."""
 
     names: Callable[[], tuple[str, ...]]
@@ -91,15 +91,15 @@ def planned(default: Any, sentence: str, *, builders: str = "", form: str = "", 
     return option(default, sentence, about=About("later", builders=builders, form=form), alias=alias)
 
 
-def idle(default: Any, sentence: str, reason: str, *, builders: str = "", alias: str | None = None) -> Any:
+def no_effect(default: Any, sentence: str, reason: str, *, builders: str = "", alias: str | None = None) -> Any:
     """A field that is accepted with a warning and has no effect, because of ``reason``."""
     return option(default, sentence, about=About("no effect", reason=reason, builders=builders), alias=alias)
 
 
-def dormant(default: Any, sentence: str, switch: str, *, alias: str | None = None, builders: str = "") -> Any:
-    """A field of a feature that is not available yet and is enabled by the option ``switch``: idle without it."""
+def no_effect_without(default: Any, sentence: str, switch: str, *, alias: str | None = None, builders: str = "") -> Any:
+    """A field of a feature that is not available yet and is enabled by the option ``switch``: no_effect without it."""
     reason = f"it is used with {switch} only, which is not available yet"
-    return idle(default, sentence, reason, alias=alias, builders=builders)
+    return no_effect(default, sentence, reason, alias=alias, builders=builders)
 
 
 def about(field: FieldInfo) -> About:
@@ -126,7 +126,7 @@ class Options(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _tidy(cls, value: Any, info: ValidationInfo) -> Any:
+    def _normalised(cls, value: Any, info: ValidationInfo) -> Any:
         """Normalise values: 'None', '' and [] become None where None is the default; True and False are not numbers."""
         field = cls.model_fields[str(info.field_name)]
         none = value == [] or (isinstance(value, str) and value.strip().lower() in ("none", ""))
@@ -230,7 +230,7 @@ _NAMED: dict[Any, str] = {
 
 def _words(annotation: Any, without: tuple[str, ...] = ()) -> str:
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
-    choices = args if origin is Literal else next((one.names() for one in args if isinstance(one, Among)), ())
+    choices = args if origin is Literal else next((one.names() for one in args if isinstance(one, OneOf)), ())
     if choices:
         return _alternatives(value for value in choices if value not in without)
     if origin is Annotated:
@@ -248,19 +248,19 @@ def _alternatives(values: Iterable[Any]) -> str:
     return " or ".join(map(repr, values))
 
 
-def _located(path: Path, info: ValidationInfo) -> Path:
+def _absolute(path: Path, info: ValidationInfo) -> Path:
     """The absolute path. Relative paths start at ``--paths-from``, or else at the folder of the configuration file."""
     folder = (info.context or {}).get("folder")
-    path = usable_path(path)
+    path = expanded_path(path)
     return without_dots(Path(folder, path) if folder else path)
 
 
-def usable_path(path: Path) -> Path:
+def expanded_path(path: Path) -> Path:
     """A path with ``~`` expanded; ValueError for a path that is invalid in any file system."""
     if "\0" in str(path):
         raise ValueError(f"{str(path)!r} has a character NUL, which no path can have; correct the path")
     longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
-    if longest > MAX_NAME_BYTES or len(os.fsencode(path)) > LONGEST_PATH:
+    if longest > MAX_NAME_BYTES or len(os.fsencode(path)) > MAX_PATH_BYTES:
         raise ValueError(f"{shortened(str(path))!r} is longer than file systems hold; correct the path")
     try:
         return path.expanduser()
@@ -275,15 +275,15 @@ def _existing_file(path: Path, info: ValidationInfo) -> Path:
 
 def _existing_vector(written: Path, info: ValidationInfo) -> Path:
     """The absolute path of an existing vector file, with its layer if given in the notation of QGIS."""
-    path = _located(written, info)
+    path = _absolute(written, info)
     try:
         file = vector_source(path).file
     except InputError as err:
         raise ValueError(str(err)) from None
-    if (info.context or {}).get("check_paths") and not _found(file, Path.is_file):
+    if (info.context or {}).get("check_paths") and not _has_kind(file, Path.is_file):
         there = _elsewhere(written, info, lambda found: vector_source(found).file.is_file())
         form = f". A layer is chosen by {FORM}" if "|" in path.name else ""
-        raise ValueError(f"no file {file}{there or _why_not(file, Path.is_file)}{form}")
+        raise ValueError(f"no file {file}{there or _why_missing(file, Path.is_file)}{form}")
     return path
 
 
@@ -293,13 +293,13 @@ def _existing_folder(path: Path, info: ValidationInfo) -> Path:
 
 def _existing(written: Path, info: ValidationInfo, what: str, kind: Callable[[Path], bool]) -> Path:
     """The absolute path; ValueError when it does not exist, with a hint when the file or folder exists elsewhere."""
-    path = _located(written, info)
-    if (info.context or {}).get("check_paths") and not _found(path, kind):
-        raise ValueError(f"no {what} {path}{_elsewhere(written, info, kind) or _why_not(path, kind)}")
+    path = _absolute(written, info)
+    if (info.context or {}).get("check_paths") and not _has_kind(path, kind):
+        raise ValueError(f"no {what} {path}{_elsewhere(written, info, kind) or _why_missing(path, kind)}")
     return path
 
 
-def _found(path: Path, kind: Callable[[Path], bool]) -> bool:
+def _has_kind(path: Path, kind: Callable[[Path], bool]) -> bool:
     """Whether a path is of the given kind; ValueError when it cannot be inspected."""
     try:
         return kind(path)
@@ -316,11 +316,11 @@ def _elsewhere(written: Path, info: ValidationInfo, kind: Callable[[Path], bool]
 def elsewhere(written: Path, start: Path | None, kind: Callable[[Path], bool], *, home: Path | None = None) -> str:
     """A hint on a relative path that does not exist from ``start`` but from the working directory, or from ``home``,
     the folder of the configuration file; empty otherwise."""
-    if usable_path(written).is_absolute() or start is None:
+    if expanded_path(written).is_absolute() or start is None:
         return ""
-    if _visible(found := Path.cwd() / written, kind) and Path.cwd().resolve() != start.resolve():
-        return f". {found} exists, but relative paths start at {start}: {FROM_HERE}"
-    if home is not None and home.resolve() != start.resolve() and _visible(home / written, kind):
+    if _has_kind_quietly(found := Path.cwd() / written, kind) and Path.cwd().resolve() != start.resolve():
+        return f". {found} exists, but relative paths start at {start}: {PATHS_FROM_ADVICE}"
+    if home is not None and home.resolve() != start.resolve() and _has_kind_quietly(home / written, kind):
         return (
             f". {home / written} exists, but relative paths start at {start}, as --paths-from asks: give the whole "
             "path, or leave --paths-from out"
@@ -328,7 +328,7 @@ def elsewhere(written: Path, start: Path | None, kind: Callable[[Path], bool], *
     return ""
 
 
-def _visible(path: Path, kind: Callable[[Path], bool]) -> bool:
+def _has_kind_quietly(path: Path, kind: Callable[[Path], bool]) -> bool:
     """Whether a path is of the given kind; False when it cannot be inspected."""
     try:
         return kind(path)
@@ -336,7 +336,7 @@ def _visible(path: Path, kind: Callable[[Path], bool]) -> bool:
         return False
 
 
-def _found_source(text: str, info: ValidationInfo) -> str:
+def _existing_source(text: str, info: ValidationInfo) -> str:
     """An address unchanged; else the path of an existing file or folder."""
     if is_remote(text):
         if secret := secret_in(text):
@@ -347,7 +347,7 @@ def _found_source(text: str, info: ValidationInfo) -> str:
     return str(_existing(Path(text), info, "file or folder", Path.exists))
 
 
-def _why_not(path: Path, kind: Callable[[Path], bool]) -> str:
+def _why_missing(path: Path, kind: Callable[[Path], bool]) -> str:
     """Reason why an expected path is missing, and advice."""
     if path.is_dir():
         return "; it is a folder, correct the path"
@@ -361,18 +361,18 @@ def _why_not(path: Path, kind: Callable[[Path], bool]) -> str:
         return "; it is a symbolic link that leads nowhere, correct the link or the path"
     absent = next((p for p in reversed((path, *path.parents)) if not p.exists()), path)
     if absent == path:
-        return _name_meant(path, kind) or "; correct the path"
-    return f"; {absent.parent} has no '{absent.name}'" + (_name_meant(absent, Path.is_dir) or ", correct the path")
+        return _suggested_name(path, kind) or "; correct the path"
+    return f"; {absent.parent} has no '{absent.name}'" + (_suggested_name(absent, Path.is_dir) or ", correct the path")
 
 
-def _name_meant(absent: Path, kind: Callable[[Path], bool]) -> str:
+def _suggested_name(absent: Path, kind: Callable[[Path], bool]) -> str:
     """A suggestion for a missing name: an entry of the folder with another extension, or with a similar name."""
     try:
-        there = sorted(one.name for one in absent.parent.iterdir() if _visible(one, kind))
+        there = sorted(one.name for one in absent.parent.iterdir() if _has_kind_quietly(one, kind))
     except OSError:
         return ""
     endings = [name for name in there if Path(name).stem == absent.name or Path(name).stem == absent.stem]
-    vectors = [name for name in endings if Path(name).suffix.lower() in VECTORS]
+    vectors = [name for name in endings if Path(name).suffix.lower() in VECTOR_SUFFIXES]
     if meant := next(iter(vectors or endings), None):
         return f"; did you mean '{meant}'?"
     return did_you_mean(absent.name, there)
@@ -386,19 +386,19 @@ def read_date(value: Any) -> Any:
         day = date.fromisoformat(str(value) if re.fullmatch(r"\d{8}", str(value)) else "")
     except ValueError:
         raise ValueError(f"expected a date YYYYMMDD, got {shortened(repr(value))}") from None
-    if not YEARS[0] <= day.year <= YEARS[1]:
-        raise ValueError(f"expected a date YYYYMMDD of the years {YEARS[0]} to {YEARS[1]}, got {value!r}")
+    if not DATE_YEARS[0] <= day.year <= DATE_YEARS[1]:
+        raise ValueError(f"expected a date YYYYMMDD of the years {DATE_YEARS[0]} to {DATE_YEARS[1]}, got {value!r}")
     return day
 
 
-def _listed(value: Any) -> Any:
+def _split_words(value: Any) -> Any:
     """A list of words; a text is split at blanks and commas."""
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
-def _numbers(value: Any) -> Any:
+def _finite_numbers(value: Any) -> Any:
     """A list of finite numbers, also from a single number or a text."""
-    listed = _listed(value) if isinstance(value, str | list | tuple) else (value,)
+    listed = _split_words(value) if isinstance(value, str | list | tuple) else (value,)
     for one in listed:
         try:
             fine = not isinstance(one, bool) and math.isfinite(float(one))
@@ -409,7 +409,7 @@ def _numbers(value: Any) -> Any:
     return tuple(float(one) for one in listed)
 
 
-AnyPath = Annotated[Path, AfterValidator(_located)]
+AnyPath = Annotated[Path, AfterValidator(_absolute)]
 InputFile = Annotated[Path, AfterValidator(_existing_file)]
 VectorFile = Annotated[Path, AfterValidator(_existing_vector)]
 """A vector file, or a layer of it in the notation of QGIS: ``file.gpkg
@@ -417,9 +417,9 @@ VectorFile = Annotated[Path, AfterValidator(_existing_vector)]
 layername=NAME``; see ``io.tables.vector_source``.
 """
 InputFolder = Annotated[Path, AfterValidator(_existing_folder)]
-Source = Annotated[str, AfterValidator(_found_source)]
+Source = Annotated[str, AfterValidator(_existing_source)]
 """An address on a web server, or the absolute path of a file or folder."""
 Day = Annotated[date, BeforeValidator(read_date)]
-Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Numbers = Annotated[tuple[float, ...], BeforeValidator(_numbers)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_split_words)]
+Numbers = Annotated[tuple[float, ...], BeforeValidator(_finite_numbers)]
 """Finite numbers: one, a list of them, or a text with them."""

@@ -15,21 +15,21 @@ from iota2.config.options.fields import (
     InputFolder,
     Section,
     Words,
-    dormant,
-    idle,
+    no_effect,
+    no_effect_without,
     option,
     planned,
     read_date,
 )
 
-_WORD = r"^[\w.,:@+-]+$"
+_NAME_PATTERN = r"^[\w.,:@+-]+$"
 """Names that are copied into the header of a job script."""
-_PLAIN = About(form="a name of letters, digits and any of . , : @ + - _")
+_NAME_FORM = About(form="a name of letters, digits and any of . , : @ + - _")
 _NO_POINTS = "images are compared by phase correlation, not by points"
 _BY_BUDGET = "the shape of blocks follows the memory budget and does not change results"
 
 
-def _days(value: Any) -> Any:
+def _as_dates(value: Any) -> Any:
     """Dates from words; nothing when a word is not a date."""
     words = value.replace(",", " ").split() if isinstance(value, str) else value
     listed = words if isinstance(words, list | tuple) else [] if words is None else [words]
@@ -37,12 +37,12 @@ def _days(value: Any) -> Any:
     return days if any(days) else ()
 
 
-def _whole(value: Any) -> Any:
+def _as_integer(value: Any) -> Any:
     """The integer that a text represents; other values unchanged."""
     return int(value) if isinstance(value, str) and value.strip() in ("1", "2", "3") else value
 
 
-def _several(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     """A list from a single value or a list."""
     return [value] if isinstance(value, str) and value.strip() else value
 
@@ -54,13 +54,13 @@ class Builders(Section):
     about_section: ClassVar[str] = "Chains to run."
     builders: ClassVar[str] = "C F O V R T"
 
-    builders_class_name: Annotated[tuple[str, ...], BeforeValidator(_several)] = option(
+    builders_class_name: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = option(
         ("I2Classification",),
         "Builders to run, as one chain of steps.",
         about=About(form="a list of names of builders"),
         min_length=1,
     )
-    builders_paths: Annotated[tuple[InputFolder, ...], BeforeValidator(_several)] = option(
+    builders_paths: Annotated[tuple[InputFolder, ...], BeforeValidator(_as_list)] = option(
         (),
         "Folders with user-defined builders: Python files, which are imported and executed.",
         about=About(form="a list of paths"),
@@ -95,8 +95,10 @@ class Slurm(Section):
     about_section: ClassVar[str] = "Account and partition on a SLURM or PBS cluster."
     builders: ClassVar[str] = "C F O V R T"
 
-    account: str | None = option(None, "Account of the jobs.", about=_PLAIN, pattern=_WORD)
-    partition: str | None = option(None, "Partition (SLURM) or queue (PBS) of the jobs.", about=_PLAIN, pattern=_WORD)
+    account: str | None = option(None, "Account of the jobs.", about=_NAME_FORM, pattern=_NAME_PATTERN)
+    partition: str | None = option(
+        None, "Partition (SLURM) or queue (PBS) of the jobs.", about=_NAME_FORM, pattern=_NAME_PATTERN
+    )
 
 
 class ExternalFeatures(Section):
@@ -107,15 +109,15 @@ class ExternalFeatures(Section):
     builders: ClassVar[str] = "C F R"
 
     module: AnyPath | None = planned(None, "Python file with the functions.")
-    functions: Any = dormant(
+    functions: Any = no_effect_without(
         None, "Names of the functions, separated by blanks, or a list with their arguments.", "module"
     )
-    concat_mode: bool = dormant(True, "Add the features to the other ones; False uses only these.", "module")
+    concat_mode: bool = no_effect_without(True, "Add the features to the other ones; False uses only these.", "module")
     output_name: str | None = planned(None, "File name of the features map.", builders="F")
-    custom_write_mode: bool = dormant(False, "Write the features of each block.", "module")
+    custom_write_mode: bool = no_effect_without(False, "Write the features of each block.", "module")
     external_features_flag: bool = planned(False, "Use external features.")
-    no_data_value: float = dormant(-10000, "Value of missing data in the features.", "module")
-    fill_missing_dates: bool = dormant(False, "Give every tile the dates of all tiles.", "module")
+    no_data_value: float = no_effect_without(-10000, "Value of missing data in the features.", "module")
+    fill_missing_dates: bool = no_effect_without(False, "Give every tile the dates of all tiles.", "module")
 
 
 class PythonDataManaging(Section):
@@ -125,17 +127,21 @@ class PythonDataManaging(Section):
     about_section: ClassVar[str] = "Data for Python functions of the user."
     builders: ClassVar[str] = "C F R"
 
-    chunk_size_mode: Literal["split_number", "user_fixed"] = idle(
+    chunk_size_mode: Literal["split_number", "user_fixed"] = no_effect(
         "split_number", "Division of a tile into parts.", _BY_BUDGET
     )
-    number_of_chunks: int = idle(50, "Number of parts of a tile.", _BY_BUDGET)
-    chunk_size_x: int = idle(50, "Columns of a part.", _BY_BUDGET)
-    chunk_size_y: int = idle(50, "Rows of a part.", _BY_BUDGET)
-    data_mode_access: Literal["gapfilled", "raw", "both"] = dormant(
+    number_of_chunks: int = no_effect(50, "Number of parts of a tile.", _BY_BUDGET)
+    chunk_size_x: int = no_effect(50, "Columns of a part.", _BY_BUDGET)
+    chunk_size_y: int = no_effect(50, "Rows of a part.", _BY_BUDGET)
+    data_mode_access: Literal["gapfilled", "raw", "both"] = no_effect_without(
         "gapfilled", "Series that functions can read.", "external_features.module"
     )
-    padding_size_x: int = dormant(0, "Columns around a part that functions also get.", "external_features.module")
-    padding_size_y: int = dormant(0, "Rows around a part that functions also get.", "external_features.module")
+    padding_size_x: int = no_effect_without(
+        0, "Columns around a part that functions also get.", "external_features.module"
+    )
+    padding_size_y: int = no_effect_without(
+        0, "Rows around a part that functions also get.", "external_features.module"
+    )
 
 
 class Coregistration(Section):
@@ -154,7 +160,7 @@ class Coregistration(Section):
         None,
         "Date of the reference image: with `mode` 2 or 3 and without `date_src`, the nearest date replaces `date_src`.",
     )
-    date_src: Annotated[tuple[date | None, ...], BeforeValidator(_days)] = option(
+    date_src: Annotated[tuple[date | None, ...], BeforeValidator(_as_dates)] = option(
         (),
         "Date that is compared with the reference image in `mode` 2 or 3 (or the nearest date): one for all tiles, or "
         "one for each tile of `list_tile` in this order, None for a tile without.",
@@ -162,7 +168,7 @@ class Coregistration(Section):
     )
     band_ref: int = option(1, "Band of the reference image to compare, from 1.", ge=1, le=10_000)
     band_src: int = option(3, "Band of the series to compare: 3 is the third of each sensor.", ge=1, le=10_000)
-    mode: Annotated[Literal[1, 2, 3], BeforeValidator(_whole)] = option(
+    mode: Annotated[Literal[1, 2, 3], BeforeValidator(_as_integer)] = option(
         1,
         "With 1 each date is compared with the reference image and corrected separately. With 2 all dates get the same "
         "correction. With 3 one date is compared with the reference image, each other date with its neighbour in time.",
@@ -170,12 +176,14 @@ class Coregistration(Section):
     prec: float = option(
         3, "Maximum displacement of a date against the image it is compared with, in pixels.", gt=0, le=16
     )
-    resample: bool = idle(True, "Resample the reference image to the series.", "it is always resampled to the series")
-    step: int = idle(256, "Initial distance between points, in pixels.", _NO_POINTS)
-    minstep: int = idle(16, "Minimum distance between points, in pixels.", _NO_POINTS)
-    minsiftpoints: int = idle(40, "Minimum number of points of a model.", _NO_POINTS)
-    iterate: bool = idle(True, "Repeat with smaller distances.", _NO_POINTS)
-    pattern: str | None = idle(
+    resample: bool = no_effect(
+        True, "Resample the reference image to the series.", "it is always resampled to the series"
+    )
+    step: int = no_effect(256, "Initial distance between points, in pixels.", _NO_POINTS)
+    minstep: int = no_effect(16, "Minimum distance between points, in pixels.", _NO_POINTS)
+    minsiftpoints: int = no_effect(40, "Minimum number of points of a model.", _NO_POINTS)
+    iterate: bool = no_effect(True, "Repeat with smaller distances.", _NO_POINTS)
+    pattern: str | None = no_effect(
         None,
         "Part of the file names to align.",
         "all bands and masks of a date are corrected together, while they are read",

@@ -21,7 +21,7 @@ from iota2.config.options.others import (
     Slurm,
     TaskRetryLimits,
 )
-from iota2.config.options.sensors import OF_SENSORS, FeatureExtraction, Interpolation, UserFeat
+from iota2.config.options.sensors import SENSOR_SECTIONS, FeatureExtraction, Interpolation, UserFeat
 from iota2.config.options.train import ArgClassification, ArgTrain, DimRed, MultiRunFusion, ScikitModels
 from iota2.config.syntax.document import Places
 
@@ -34,7 +34,9 @@ class Config:
     arg_train: ArgTrain = field(default_factory=ArgTrain)
     arg_classification: ArgClassification = field(default_factory=ArgClassification)
     multi_run_fusion: MultiRunFusion = field(default_factory=MultiRunFusion)
-    sensors: Mapping[str, Section] = field(default_factory=lambda: {name: kind() for name, kind in OF_SENSORS.items()})
+    sensors: Mapping[str, Section] = field(
+        default_factory=lambda: {name: kind() for name, kind in SENSOR_SECTIONS.items()}
+    )
     """Sections of the built-in sensors, by name."""
     user_feat: UserFeat = field(default_factory=UserFeat)
     sensors_data_interpolation: Interpolation = field(default_factory=Interpolation)
@@ -64,7 +66,7 @@ class Config:
 
     def section(self, name: str) -> Section:
         """The section with the name ``name``, such as ``Sentinel_2``. Raises KeyError for an unknown section."""
-        found = self.sensors[name] if name in OF_SENSORS else getattr(self, ATTRIBUTES[name])
+        found = self.sensors[name] if name in SENSOR_SECTIONS else getattr(self, ATTRIBUTES[name])
         assert isinstance(found, Section)
         return found
 
@@ -73,7 +75,7 @@ def _kinds() -> Iterator[tuple[str, type[Section]]]:
     """The attribute of ``Config`` for each section, and the section's class, in the order of the attributes."""
     for name, kind in get_type_hints(Config).items():
         if name == "sensors":
-            yield from ((name, each) for each in OF_SENSORS.values())
+            yield from ((name, each) for each in SENSOR_SECTIONS.values())
         elif isinstance(kind, type) and issubclass(kind, Section):
             yield name, kind
 

@@ -8,15 +8,15 @@ from typing import ClassVar, Literal
 
 from pydantic import field_validator
 
-from iota2.config.options.fields import Day, Numbers, Section, Words, idle, option, planned
+from iota2.config.options.fields import Day, Numbers, Section, Words, no_effect, option, planned
 from iota2.core.sensor import SensorSpec
 from iota2.io.archive.layers import SECTION as LAYERS
 from iota2.io.archive.s1tiling import SECTION as RADAR
 from iota2.io.archive.specs import in_order
 
-_NEVER_WRITTEN = "nothing is ever written into the inputs"
+_NO_STACKS = "nothing is ever written into the inputs"
 
-PLACES = {
+ENABLING_KEYS = {
     **{spec.section: spec.option.key for spec in in_order() if spec.option},
     LAYERS: "user_feat_path",
 }
@@ -25,7 +25,7 @@ PLACES = {
 Sensors of ``chain.user_sensors`` stand between the other sensors with dates and the layers, which have no dates.
 """
 
-PATHS = {section: key for section, key in PLACES.items() if section not in (RADAR, LAYERS)}
+FOLDER_KEYS = {section: key for section, key in ENABLING_KEYS.items() if section not in (RADAR, LAYERS)}
 """Sections of sensors whose key is the folder of their products."""
 
 _EXPRESSIONS = "Expressions of bands, separated by commas, computed for each date if `use_additional_features` is True."
@@ -44,8 +44,8 @@ class Sensor(Section):
         None, "Days between interpolation dates; None uses the value of the description.", ge=1, le=3660
     )
     keep_bands: Words = option((), "Bands to use when `extract_bands` is True; [] uses all.")
-    write_reproject_resampled_input_dates_stack: bool = idle(
-        False, "Write the resampled images of each date.", _NEVER_WRITTEN
+    write_reproject_resampled_input_dates_stack: bool = no_effect(
+        False, "Write the resampled images of each date.", _NO_STACKS
     )
 
 
@@ -69,10 +69,10 @@ def _section_of(spec: SensorSpec) -> type[Section]:
     return types.new_class(spec.section, (Sensor,), exec_body=lambda namespace: namespace.update(about))
 
 
-OF_SENSORS = {spec.section: _section_of(spec) for spec in in_order()}
+SENSOR_SECTIONS = {spec.section: _section_of(spec) for spec in in_order()}
 """Section of each built-in sensor, in the order of features."""
 
-globals().update({kind.__name__: kind for kind in OF_SENSORS.values()})  # where worker processes look for them
+globals().update({kind.__name__: kind for kind in SENSOR_SECTIONS.values()})  # where worker processes look for them
 
 
 class UserFeat(Section):

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import pytest
 
-from iota2.core.losses import REASONS, Amount, ClassFate, fate_sentence, fates_csv, parse_fates, samples_text, warnings
+from iota2.core.losses import (
+    REASONS,
+    Amount,
+    ClassLosses,
+    losses_csv,
+    losses_line,
+    parse_losses,
+    samples_text,
+    warnings,
+)
 
 
 def fate(code=11, drawn=1000, usable=900, samples=400, **lost):
     amounts = {"drawn": Amount(40, drawn), "usable": Amount(36, usable), "samples": Amount(0, samples)}
     amounts["validation"] = Amount(18, 300)
-    return ClassFate(code, "blé", amounts | {reason: Amount(*found) for reason, found in lost.items()})
+    return ClassLosses(code, "blé", amounts | {reason: Amount(*found) for reason, found in lost.items()})
 
 
 def test_fates_are_read_as_written():
-    written = (fate(), fate(12, outside_tiles=(2, 30), selection=(0, 7)), ClassFate(13, "a,b", {}))
-    read = parse_fates(fates_csv(written))
+    written = (fate(), fate(12, outside_tiles=(2, 30), selection=(0, 7)), ClassLosses(13, "a,b", {}))
+    read = parse_losses(losses_csv(written))
     assert [(one.code, one.label, dict(one.losses), one.of("drawn")) for one in read] == [
         (one.code, one.label, dict(one.losses), one.of("drawn")) for one in written
     ]
 
 
 def test_labels_that_a_spreadsheet_would_run_do_not():
-    assert "'=1+1" in fates_csv([ClassFate(1, "=1+1", {})])
+    assert "'=1+1" in losses_csv([ClassLosses(1, "=1+1", {})])
 
 
 @pytest.mark.parametrize(
@@ -52,7 +61,7 @@ def test_a_warning_names_class_numbers_reasons_and_seeds():
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_every_reason_has_words(reason):
-    assert f"1 polygon (1 pixel) {REASONS[reason]}" in fate_sentence(fate(**{reason: (1, 1)}), "x")
+    assert f"1 polygon (1 pixel) {REASONS[reason]}" in losses_line(fate(**{reason: (1, 1)}), "x")
 
 
 def test_the_text_report_has_a_line_for_each_class():
@@ -65,7 +74,7 @@ def test_the_text_report_has_a_line_for_each_class():
 def test_one_pixel_is_no_pixels():
     (message,) = warnings({0: [fate(samples=1)]}, str)
     assert "1 pixel to learn from" in message
-    assert "1 pixel to learn from" in fate_sentence(fate(samples=1), "x")
+    assert "1 pixel to learn from" in losses_line(fate(samples=1), "x")
 
 
 def test_a_map_that_nothing_validates_is_loud():
