@@ -77,18 +77,18 @@ def test_a_class_beyond_the_tiles_is_reported_before_the_run(
 
 def test_each_class_has_a_line_in_the_output_with_its_losses(vanished: tuple[Case, str]) -> None:
     printed = vanished[1]
-    assert re.search(r"classe 41 \(41\): 4 polygons, \d pixels? drawn; 0 pixels to learn from", printed)
+    assert re.search(r"classe 41 \(41\): 4 polygons, \d pixels? drawn; 0 pixels for learning", printed)
     assert "4 polygons without a pixel centre" in printed
     assert re.search(
         r"classe 42 \(42\): 3 polygons, 75 pixels drawn; .*3 polygons \(75 pixels\) outside the tiles", printed
     )
     for code in (11, 12, 31):
-        assert re.search(rf"\({code}\): \d+ polygons, [\d,]+ pixels drawn; \d+ pixels to learn from", printed)
+        assert re.search(rf"\({code}\): \d+ polygons, [\d,]+ pixels drawn; \d+ pixels for learning", printed)
 
 
 def test_nearly_lost_classes_are_loud_in_output_text_numbers_and_page(vanished: tuple[Case, str]) -> None:
     for code in (THIN, OUT):
-        sentence = f"Class classe {code} ({code}) is nearly lost: 0 pixels to learn from"
+        sentence = f"Class classe {code} ({code}) is nearly lost: 0 pixels for learning"
         assert f"warning: {sentence}" in vanished[1]
         for name, text in said(vanished[0].output).items():
             assert sentence in html.unescape(text), name

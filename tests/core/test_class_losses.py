@@ -53,7 +53,7 @@ def test_a_warning_names_class_numbers_reasons_and_seeds():
     given = {"samples": 3, "outside_tiles": (30, 800), "no_pixel": (6, 0), "selection": (0, 90)}
     (message,) = warnings({0: [fate()], 1: [fate(**given)], 2: [fate(**given)]}, lambda code: "Blé")
     assert message == (
-        "Class Blé (11) is nearly lost: 3 pixels to learn from, of 40 polygons, 1,000 pixels drawn (seed 1, 2). Lost: "
+        "Class Blé (11) is nearly lost: 3 pixels for learning, of 40 polygons, 1,000 pixels drawn (seed 1, 2). Lost: "
         "30 polygons (800 pixels) outside the tiles; 6 polygons without a pixel centre (thinner than a pixel); 90 "
         "pixels not selected by arg_train.sample_selection."
     )
@@ -73,11 +73,11 @@ def test_the_text_report_has_a_line_for_each_class():
 
 def test_one_pixel_is_no_pixels():
     (message,) = warnings({0: [fate(samples=1)]}, str)
-    assert "1 pixel to learn from" in message
-    assert "1 pixel to learn from" in losses_line(fate(samples=1), "x")
+    assert "1 pixel for learning" in message
+    assert "1 pixel for learning" in losses_line(fate(samples=1), "x")
 
 
 def test_a_map_that_nothing_validates_is_loud():
     none = fate(validation=(0, 0))
     (message,) = warnings({0: [fate(), none], 1: [none, none], 2: [none]}, str)
-    assert message.startswith("Nothing validates the map (seed 1, 2)")
+    assert message.startswith("The map is not validated (seed 1, 2)")

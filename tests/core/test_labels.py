@@ -67,7 +67,7 @@ def test_what_cannot_be_seen_is_shown_by_number():
 @pytest.mark.parametrize(
     ("one", "other", "message"),
     [
-        ("Forêt", "forêt", "by case"),
+        ("Forêt", "forêt", "in case"),
         ("Foret", "Forêt", "U+00EA"),
         ("l'eau", "l\u2019eau", "U+2019"),
         ("eau", "e\u0430u", "U+0430"),

@@ -62,7 +62,7 @@ def test_whole_numbers_are_read_by_one_rule_in_both_files(label):
 @pytest.mark.parametrize(
     ("there", "message"),
     [
-        ("forêt", "they differ by case"),
+        ("forêt", "differ in case"),
         ("Foret", "'e' against 'ê' (U+00EA)"),
         ("Forêts", "'s' against nothing"),
         ("F\u043erêt", "(U+043E) against 'o'"),
@@ -71,7 +71,7 @@ def test_whole_numbers_are_read_by_one_rule_in_both_files(label):
 def test_a_label_that_is_missing_is_compared_with_what_the_file_has(there, message):
     found = problems(f"blé:blé\nbois:{there}", "blé 1 1 1\nForêt 2 2 2", ["blé", "Forêt"])
     assert len(found) == 1
-    assert f"Line 2 has {there!r}: they differ by" in found[0] or message in found[0]
+    assert f"Line 2 has {there!r}: they differ in" in found[0] or message in found[0]
     assert message in found[0]
 
 
@@ -107,11 +107,11 @@ def test_all_problems_are_reported_at_once_with_file_and_line():
     expected = [
         "names.txt, line 2: expected 'name:label'",
         "names.txt, line 3: expected 'name:label'",
-        "colors.txt, line 1: expected three whole numbers of 0..255",
+        "colors.txt, line 1: expected three whole numbers",
         "colors.txt, line 2: expected 'label R G B'",
         "colors.txt, line 3: expected 'label R G B'",
         "names.txt, line 4: label 1 is already on line 1",
-        "names.txt, line 5: label '0' is no whole number of 1..65535",
+        "names.txt, line 5: label '0' is no whole number",
         "names.txt, line 6: label '70000'",
         "names.txt, line 7: label '-+5'",
         "colors.txt, line 5: label 4 is already on line 4",
@@ -132,7 +132,7 @@ def test_labels_out_of_range_are_refused(label):
 
 def test_mixed_and_absent_labels_are_refused():
     assert any("numbers and others text" in line for line in problems("a:1", "1 1 1 1", [1, "x"]))
-    assert any("no class at all" in line for line in problems("a:1", "1 1 1 1", []))
+    assert any("contain no class" in line for line in problems("a:1", "1 1 1 1", []))
 
 
 def test_names_with_control_characters_are_refused():
@@ -141,7 +141,7 @@ def test_names_with_control_characters_are_refused():
 
 def test_same_colour_and_same_name_are_warned_of():
     found = build("a:1\na:2\nb:3", "1 5 5 5\n2 6 6 6\n3 5 5 5", [1, 2, 3])
-    assert [w.split(":")[0] for w in found.warnings] == [
+    assert [w.split(".")[0] for w in found.warnings] == [
         "Classes 1, 2 have the same name (a)",
         "Classes 1, 3 have the same colour (5 5 5)",
     ]

@@ -117,7 +117,7 @@ def test_the_measures_of_the_report_are_those_of_the_matrix(reported: Path) -> N
     assert found["provenance"]["series"] == [f"{TILE}: 3 dates of Small, 2018-01-01 to 2018-01-21"]
     results = (reported / "RESULTS.txt").read_text(encoding="utf-8")
     assert "OA : 0.833" in results
-    assert "wheat (1): 3 polygons, 40 pixels drawn; 20 pixels to learn from" in results
+    assert "wheat (1): 3 polygons, 40 pixels drawn; 20 pixels for learning" in results
 
 
 def test_the_report_shows_notes_map_and_what_was_not_learned(reported: Path) -> None:

@@ -1,4 +1,4 @@
-"""Definition of features: computation from cubes, names and order."""
+"""Recipes: names, order and computation of features."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ DEFAULT_INDICES = ("NDVI", "NDWI", "Brightness")
 """Default spectral indices of a recipe, in feature order."""
 
 MISSING = -10000.0
-"""Value of a feature whose input is missing. For a forest it is a value like any other, below all measurements: a node
-can separate pixels without data."""
+"""Value of a feature whose input is missing. It is lower than all measurements, so a tree node can separate pixels
+without data."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,11 @@ class SensorRecipe:
     relative_reflectance: bool = False
     keep_duplicates: bool = True
     atmospheric_correction: bool = False
-    """``acor_feat``: (a − b − 0.05) / (a + b + 0.05), whose constant assumes values as stored."""
+    """``acor_feat``: normalised differences are (a − b − 0.05) / (a + b + 0.05). The constant applies to values as
+    stored."""
     reference_role: str = "red"
     static: bool = False
-    """Layers without dates: the bands are the features."""
+    """Whether the sensor consists of layers without dates: its bands are the features."""
     expressions: tuple[str, ...] = ()
     """Additional features of each date: see ``iota2.compute.expressions``."""
     speckle_radius: int = 0
@@ -94,7 +95,7 @@ class FeatureRecipe:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All feature names, in order; the only definition."""
+        """All feature names, in order. Every other list of names is derived from this one."""
         names = tuple(name for sensor in self.sensors for name in sensor.names)
         return tuple(f"value_{k}" for k in range(len(names))) if self.standard_labels else names
 
@@ -114,7 +115,7 @@ class FeatureRecipe:
         return replace(self, sensors=tuple(sensor.pointwise for sensor in self.sensors))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for ``recipe.json``."""
+        """The recipe as values for ``recipe.json``."""
         return asdict(self)
 
     @classmethod
@@ -131,19 +132,19 @@ class FeatureRecipe:
 
 
 def _checked(recipe: Any) -> Any:
-    """The recipe; ValueError for a value whose type differs from that of its field, TypeError for an invalid date."""
+    """The recipe, unchanged. ValueError for an invalid date, or a value whose type is not the type of its field."""
     for name, hint in get_type_hints(type(recipe)).items():
         if not _fits(getattr(recipe, name), hint):
             raise ValueError(f"{name} is {getattr(recipe, name)!r}")
     if isinstance(recipe, SensorRecipe):
-        recipe.days  # noqa: B018 - computed here to notice a date that is none
+        recipe.days  # noqa: B018 - raises an error for an invalid date
         if recipe.speckle_radius < 0:
             raise ValueError(f"speckle_radius is {recipe.speckle_radius}")
     return recipe
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value has the type of a field of a recipe: a plain type, a tuple or a mapping of these."""
+    """Whether a value has the annotated type: a plain type, or a tuple or mapping of plain types."""
     parts = get_args(hint)
     if get_origin(hint) is tuple:
         return isinstance(value, tuple) and all(_fits(item, parts[0]) for item in value)

@@ -1,4 +1,4 @@
-"""Text for people: counts, lists of names, suggestions for misspelt names, control characters."""
+"""Parts of messages: counts, lists of names, suggestions for misspelt names, escapes for control characters."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterable, Sequence
 
 _MAX_COMPARED_CHARS = 60
-"""Characters of a name, at most; longer words are not compared."""
+"""Maximum length of a compared name, in characters; longer names are never similar."""
 _MIN_SIMILARITY = 0.8
-"""Share of common characters, in order, from which two names are similar."""
+"""Minimum ``SequenceMatcher.ratio`` of similar names."""
 _MIN_COMPARED_CHARS = 3
-"""Characters of a name from which one may differ."""
+"""Minimum length of names that are similar despite one different character, or by a common beginning."""
 
 
 _CONTROLS = re.compile(
@@ -27,22 +27,21 @@ def counted(count: int, thing: str) -> str:
 
 
 def some(names: Sequence[str], shown: int = 5) -> str:
-    """A short list of names: the first ``shown``, and the number of others."""
+    """The first ``shown`` names, separated by commas, and the number of further names."""
     rest = len(names) - shown
     return ", ".join(map(one_line, names[:shown])) + (f" and {rest} more" if rest > 0 else "")
 
 
 def normalised_name(name: str) -> str:
-    """A name without case, underscores, hyphens and blanks: ``splitGroundTruth`` and ``split_ground_truth`` are one."""
+    """A name in lower case without underscores, hyphens and blanks: ``splitgroundtruth`` for ``split_ground_truth``."""
     return "".join(char for char in name.lower() if char not in "_- ")
 
 
 def nearest(word: str, among: Iterable[str], min_similarity: float = _MIN_SIMILARITY) -> str | None:
     """The name most similar to ``word``; None when none is similar.
 
-    Similar names have at least the share ``min_similarity`` of their characters in common, or differ in one. Names
-    whose digits
-    differ are never similar: they are different bands, dates or sensors.
+    Names are similar if their ``SequenceMatcher.ratio`` is at least ``min_similarity``, or if one edit separates them.
+    Names with different digits are never similar: they denote different bands, dates or sensors.
     """
     if not 0 < len(word) <= _MAX_COMPARED_CHARS:
         return None
@@ -56,13 +55,13 @@ def nearest(word: str, among: Iterable[str], min_similarity: float = _MIN_SIMILA
 
 
 def did_you_mean(word: str, among: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` for the nearest name, or nothing when none is similar."""
+    """``; did you mean 'x'?`` for the most similar name; empty when none is similar."""
     found = nearest(word, among)
     return f"; did you mean '{found}'?" if found else ""
 
 
 def choice_meant(word: str, choices: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` for the nearest choice; else the only one that begins like the word."""
+    """``; did you mean 'x'?`` for the most similar choice, or else the only choice with the same beginning."""
     choices, asked = list(choices), normalised_name(word)
     begun = [
         name
@@ -85,7 +84,7 @@ def _near(one: str, other: str, min_similarity: float) -> bool:
 
 
 def _one_edit(one: str, other: str) -> bool:
-    """True when the words differ by one character inserted, removed, replaced or swapped with its neighbour."""
+    """Whether one edit separates the words: a character inserted, removed, replaced or swapped with its neighbour."""
     short, long = sorted((one, other), key=len)
     if len(short) < _MIN_COMPARED_CHARS or len(long) - len(short) > 1:
         return False
@@ -97,16 +96,15 @@ def _one_edit(one: str, other: str) -> bool:
 
 
 def printable(text: str) -> str:
-    """Text that is safe for a terminal and valid UTF-8.
+    """The text with escapes such as ``\\x1b``, safe for a terminal and valid UTF-8.
 
-    Control characters other than line ends and tabs (ESC, direction of writing) and undecodable bytes become escapes
-    such as ``\\x1b``.
+    Control characters other than line ends and tabs, marks of writing direction and undecodable bytes are escaped.
     """
     return _CONTROLS.sub(_escape, text)
 
 
 def one_line(text: str) -> str:
-    """The same for names, with line ends and tabs escaped too."""
+    """The text as ``printable`` returns it, with line ends and tabs escaped too: for names."""
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
@@ -127,7 +125,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def all_problems(where: str, problems: Iterable[str], remedy: str = "", shown: int = 20) -> str:
-    """One message with all problems, the first ``shown`` of them in full, and a remedy for those without one."""
+    """One message: the number of problems, the first ``shown`` of them, and a common ``remedy``."""
     lines = list(problems)
     more = [f"… and {len(lines) - shown} more"] if len(lines) > shown else []
     texts = [*lines[:shown], *more, *([remedy] if remedy else [])]

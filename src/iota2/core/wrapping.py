@@ -6,21 +6,22 @@ import re
 from collections.abc import Callable, Iterator
 
 MIN_WRAP_COLUMNS = 20
-"""Columns; narrower terminals get unwrapped lines."""
+"""Minimum width of a terminal for wrapping; lines for narrower terminals are not wrapped."""
 _UNBREAKABLE = re.compile(
-    r"(?:iota2 (?:run|check|plan|why|status|verify|demo)|Iota2\.py) .*"  # a command, to be copied whole
+    r"(?:iota2 (?:run|check|plan|why|status|verify|demo)|Iota2\.py) .*"  # a command that the user copies
     r"|[(\[]*'[^']*'\S*"
     r'|[(\[]*"[^"]*"\S*'
     r"|\S+"
 )
 _PATH_END_PUNCTUATION = ".,;:)]"
-"""Characters that may follow a path in a sentence."""
+"""Punctuation that may follow a path in a sentence."""
 
 
 def wrapped(text: str, width: int, *, exists: Callable[[str], bool] = lambda path: False) -> str:
-    """The text in lines of at most ``width`` characters; a single path, quoted text or command may be longer.
+    """The text in lines of at most ``width`` characters; a path, quoted text or command may be longer.
 
-    Continuation lines are indented by four. ``exists`` says whether a path exists: paths with blanks stay whole.
+    Continuation lines are indented by four. ``exists`` returns whether a path exists, so that paths with blanks are not
+    broken.
     """
     if width < MIN_WRAP_COLUMNS:
         return text
@@ -41,7 +42,7 @@ def _wrapped_line(line: str, width: int, exists: Callable[[str], bool]) -> str:
 
 
 def _unbreakable_parts(line: str, exists: Callable[[str], bool]) -> Iterator[str]:
-    """The parts of a line that are not broken."""
+    """Words, paths, quoted texts and commands of a line."""
     words = _UNBREAKABLE.findall(line)
     while words:
         length = _path_length(words, exists) if "/" in words[0] else 1
