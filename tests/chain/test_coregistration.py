@@ -228,7 +228,7 @@ def test_a_useless_reference_is_refused_before_the_run(
 @pytest.mark.parametrize(
     ("section", "said"),
     [
-        ("step : 128", "coregistration.step: has no effect: images are compared by phase correlation, not by points"),
+        ("step : 128", "coregistration.step: has no effect: images are compared by phase correlation"),
         ("resample : False", "coregistration.resample: has no effect: it is always resampled to the series"),
         (
             "pattern : 'FRE'",
@@ -247,7 +247,7 @@ def test_options_without_effect_are_reported(case: Case, tmp_path: Path, section
 def test_options_without_a_reference_image_are_reported(case: Case, tmp_path: Path) -> None:
     config = configured(case.files, tmp_path, one_tile("\ncoregistration : { band_ref : 2, band_src : 3 }\n"))
     (warning,) = config.warnings
-    assert "coregistration.band_ref: has no effect: coregistration.vhr_path is not given" in warning
+    assert "coregistration.band_ref: has no effect: coregistration.vhr_path is not set" in warning
     assert load_config(tmp_path / "run.cfg").coregistration.vhr_path is None
 
 

@@ -382,7 +382,7 @@ LACKING = {
         "features : []",
         r"relative reflectance needs the red band \(B4\).*Sentinel_2\.keep_bands.*rel_refl: False",
     ),
-    "unknown": ("keep_bands : ['B2', 'B99']", "", r"Sentinel_2\.keep_bands: B99 unknown; expected some of B2"),
+    "unknown": ("keep_bands : ['B2', 'B99']", "", r"Sentinel_2\.keep_bands: unknown bands B99"),
 }
 
 

@@ -80,7 +80,7 @@ def test_every_documented_option_loads_at_its_default(folder: Path, section: str
         if hasattr(present, option.key) and isinstance(option.default, bool | int | float):
             message = "\n".join(config.warnings)
             one_for_both = (option.default, option.default)
-            assert getattr(present, option.key) in (option.default, one_for_both) or "not asked for" in message, message
+            assert getattr(present, option.key) in (option.default, one_for_both) or "not selected" in message, message
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_options_of_builders_that_are_not_asked_for_are_one_note(folder: Path) -
         "external_features": {"output_name": "map.tif"},
     }
     for config in loads(folder, sections):
-        (note,) = [warning for warning in config.warnings if "builders that are not asked for" in warning]
+        (note,) = [warning for warning in config.warnings if "builders that are not selected" in warning]
         for name in (
             "chain.grid",
             "chain.region_priority",
@@ -216,7 +216,7 @@ def test_a_date_for_each_tile_is_read_in_the_order_of_the_tiles(folder: Path) ->
     for config in loads(folder, {"chain": dict(NEEDED), "coregistration": given | {"dateVHR": 20170301}}):
         assert [params(config).of_tile(tile).near.day for tile in config.chain.list_tile] == [1, 23]
     for words, problem in [
-        ("None 20170223 20170224", r"date_src: has 3 words for 2 tiles"),
+        ("None 20170223 20170224", r"date_src: has 3 dates for 2 tiles"),
         ("None soon", r"expected a date YYYYMMDD, got 'soon'"),
     ]:
         with pytest.raises(ConfigError, match=problem):

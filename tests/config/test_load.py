@@ -439,14 +439,14 @@ def test_defaults_of_what_is_not_available_yet_are_accepted(world: Path) -> None
 @pytest.mark.parametrize(
     ("section", "option", "part"),
     [
-        ("chain", "s2_output_path : 'x'", "no stacks of images are written"),
-        ("Sentinel_2", "write_reproject_resampled_input_dates_stack : True", "nothing is ever written into the inputs"),
+        ("chain", "s2_output_path : 'x'", "writes no stacks"),
+        ("Sentinel_2", "write_reproject_resampled_input_dates_stack : True", "never writes into input folders"),
         ("Sentinel_2", "start_date : 20180101", "auto_date is True"),
         ("Sentinel_2", "keep_bands : [B2]", "extract_bands is False"),
         ("arg_train", "features : [NDVI]", "NDWI, Brightness also computed"),
         ("arg_train", "sample_selection : {'elev.dem' : 'x'}", "elev.dem: has no effect"),
-        ("arg_classification", "fusion_options : '-method dempstershafer'", "classif_mode 'fusion' only"),
-        ("python_data_managing", "number_of_chunks : 7", "memory budget"),
+        ("arg_classification", "fusion_options : '-method dempstershafer'", "requires classif_mode 'fusion'"),
+        ("python_data_managing", "number_of_chunks : 7", "memory limit"),
         ("arg_classification", "generate_final_probability_map : True", "enable_probability_map is False"),
     ],
 )
@@ -488,7 +488,7 @@ DATES = "sensors_data_interpolation : { auto_date : False }\n"
     [
         (chain(s2_path=""), "chain: no sensor is enabled"),
         (chain(first_step="mosaic", last_step="learning"), "'mosaic' comes after last_step 'learning'"),
-        (chain() + "arg_train : { split_ground_truth : False, runs : 2 }", "makes all 2 runs alike"),
+        (chain() + "arg_train : { split_ground_truth : False, runs : 2 }", "makes all 2 runs identical"),
         (chain() + DATES + "Sentinel_2 : { start_date : 20180101 }", "Sentinel_2.end_date: is needed"),
         (
             chain() + DATES + "Sentinel_2 : { start_date : '20190101', end_date : '20180101' }",
@@ -513,13 +513,13 @@ DATES = "sensors_data_interpolation : { auto_date : False }\n"
         (chain() + "arg_train : { classifier : sharkfr }", "did you mean 'sharkrf'?"),
         (
             chain(user_sensors="{'my sensor' : {path : 'other', description : 'mine.yaml'}}"),
-            "'my sensor' cannot name a sensor",
+            "'my sensor' is no valid sensor name",
         ),
         (
             chain(
                 user_feat_path="'other'", user_sensors="{userFeatures : {path : 'other', description : 'mine.yaml'}}"
             ),
-            "the layers of user_feat_path already have this name",
+            "the layers of user_feat_path have the same name",
         ),
         (chain(last_step="'valid'"), "; did you mean 'validation'?"),
         (
@@ -566,11 +566,11 @@ def test_a_sensor_of_the_users_own_is_enough(world: Path) -> None:
         ("{strategy : constant, 'strategy.constant.nb' : 0}", "None ≥ 1 and ≤ 2147483647, got 0"),
         ("{strategy : byclass, 'strategy.byclass.in' : 'absent.csv'}", "no file"),
         ("{'sampler.periodic.jitter' : 2}", "does not use 'sampler.periodic.jitter'"),
-        ("{rand : 3}", "'rand' cannot be given, iota2 sets it"),
+        ("{rand : 3}", "'rand' cannot be set"),
         ("{per_model : [{strategy : all}]}", "per_model.0.target_model: is missing"),
         ("{per_model : [{target_model : 1}, {target_model : '1'}]}", "target_model '1' given twice"),
         ("{per_model : [{target_model : 1, strategy : total}]}", "per_model.0: strategy 'total' needs"),
-        ("{per_model : [], per_models : []}", "are the same; keep one"),
+        ("{per_model : [], per_models : []}", "have the same meaning"),
     ],
 )
 def test_a_selection_that_makes_no_sense_is_refused(world: Path, selection: str, part: str) -> None:
@@ -641,9 +641,9 @@ def test_any_value_of_any_option_is_accepted_or_refused_with_its_line(section: s
     ("path", "message"),
     [
         ("~nosuchuser/x", "there is no user '~nosuchuser' on this machine"),
-        ("x" * 300, "is longer than file systems hold"),
-        ("a/" + "é" * 150, "is longer than file systems hold"),
-        ("a/" * 3000 + "b", "is longer than file systems hold"),
+        ("x" * 300, "is longer than file systems allow"),
+        ("a/" + "é" * 150, "is longer than file systems allow"),
+        ("a/" * 3000 + "b", "is longer than file systems allow"),
     ],
 )
 @pytest.mark.parametrize("key", ["output_path", "s2_path", "ground_truth", "s1_path", "l8_output_path"])
@@ -655,7 +655,7 @@ def test_a_path_that_cannot_be_is_refused_with_its_option(world: Path, path: str
 
 
 def test_a_path_with_nul_is_refused(world: Path) -> None:
-    assert "has a character NUL" in refusal(world, chain(output_path="'a\0b'"))
+    assert "contains a NUL character" in refusal(world, chain(output_path="'a\0b'"))
 
 
 def test_a_source_of_items_that_cannot_be_is_refused(world: Path) -> None:
@@ -674,7 +674,7 @@ def test_a_folder_that_may_not_be_looked_at_is_refused(world: Path, monkeypatch:
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "is_dir", closed)
-    assert "sensor_data cannot be looked at (Permission denied)" in refusal(world, chain())
+    assert "sensor_data cannot be accessed (Permission denied)" in refusal(world, chain())
 
 
 @pytest.mark.parametrize(
@@ -736,4 +736,4 @@ def test_a_vector_file_in_a_folder_without_permission_is_named_with_its_option(
     monkeypatch.setattr(Path, "is_file", refuses)
     message = refusal(world, chain(ground_truth="'locked.shp'"))
     assert "chain.ground_truth" in message
-    assert "locked.shp cannot be looked at (Permission denied)" in message
+    assert "locked.shp cannot be accessed (Permission denied)" in message

@@ -183,7 +183,7 @@ def test_an_ini_file_that_has_its_images_beside_it_says_how_they_are_found_with_
     with pytest.raises(ConfigError) as message:
         read_s1_ini(ini, tmp_path)
     (problem,) = message.value.problems
-    assert problem.endswith("give the whole path, or leave --paths-from out")
+    assert problem.endswith("or omit --paths-from")
     assert f"there is no folder {tmp_path / 'images'}. {tmp_path / 'data/images'} exists" in problem
 
 

@@ -104,7 +104,7 @@ def test_layers_keep_their_own_place() -> None:
         ("chain", "S2Pathh", "; did you mean 's2_path'?"),
         ("arg_classification", "classifer", "; 'classifier' belongs to arg_train"),
         ("arg_train", "target_dimensions", "; 'target_dimension' belongs to dim_red"),
-        ("chain", "step", "; it exists in coregistration: move it to the right one"),
+        ("chain", "step", "; it exists in coregistration: move it"),
         ("arg_train", "seed", "; did you mean 'random_seed'?"),
         ("chain", "seed", "; did you mean 'random_seed' of arg_train?"),
         ("chain", "threshold", "; did you mean 'cloud_threshold'?"),

@@ -43,22 +43,22 @@ CASES = (
     Case("sensors_enabled", "the layers of user_feat_path have no dates", {"user_feat_path": "own"}),
     Case(
         "sensors_enabled",
-        "the sensor of s2_path already has this name",
+        "the sensor of s2_path has the same name",
         S2 | {"user_sensors": {"Sentinel2": MINE["mine"]}},
     ),
     Case(
         "sensors_enabled",
-        "the layers of user_feat_path already have this name",
+        "the layers of user_feat_path have the same name",
         S2 | {"user_feat_path": "own", "user_sensors": {"userFeatures": MINE["mine"]}},
     ),
     Case(
         "stac_items_complete",
-        "'Sentinel_22' is no section",
+        "'Sentinel_22' is neither a section",
         {"stac_items": ITEMS | {"collections": {"a": "Sentinel_22"}}},
     ),
     Case(
         "stac_items_complete",
-        "Sentinel_2 has the folder",
+        "Sentinel_2 also has the folder",
         S2 | {"stac_items": ITEMS | {"collections": {"a": "Sentinel_2"}}},
     ),
     Case(
@@ -68,7 +68,7 @@ CASES = (
     ),
     Case(
         "stac_items_complete",
-        "is an address; set stac_items.remote",
+        "is a web address; set stac_items.remote",
         {"stac_items": ITEMS | {"source": "https://example.org"}},
     ),
     Case(
@@ -82,7 +82,7 @@ CASES = (
     Case("outputs_outside_inputs", "is in the folder of products", S2 | {"output_path": "s2/out"}),
     Case("outputs_outside_inputs", "would delete", S2 | {"output_path": ".", "remove_output_path": True}),
     Case("radar_settings_read", "empty.ini: [Paths] Output is missing", {"s1_path": "empty.ini"}),
-    Case("radar_settings_read", "no effect of [Paths] SRTM", {"s1_path": "s1.ini"}, refused=False),
+    Case("radar_settings_read", "[Paths] SRTM: no effect", {"s1_path": "s1.ini"}, refused=False),
     Case("radar_settings_read", "overlaps the folder of", {"s1_path": "s1.ini", "output_path": "images/out"}),
     Case(
         "radar_settings_read",
@@ -91,12 +91,12 @@ CASES = (
     ),
     Case(
         "several_runs_split",
-        "False makes all 2 runs alike",
+        "False makes all 2 runs identical",
         sections={"arg_train": {"split_ground_truth": False, "runs": 2}},
     ),
     Case(
         "validation_independent",
-        "accuracy will be optimistic",
+        "accuracy will be too optimistic",
         sections={"arg_train": {"split_ground_truth": False}},
         refused=False,
     ),
@@ -128,7 +128,7 @@ CASES = (
     Case("season_given", "20180301 is after end_date 20180201", sections=seasons(20180301, 20180201)),
     Case(
         "keep_bands_used",
-        "extract_bands is False, all bands are used",
+        "extract_bands is False",
         sections={"Sentinel_2": {"keep_bands": ["B2"]}},
         refused=False,
     ),
@@ -143,9 +143,7 @@ CASES = (
         "leaves no feature",
         sections={"arg_train": {"features": []}, "iota2_feature_extraction": {"copy_input": False}},
     ),
-    Case(
-        "coregistration_options_used", "vhr_path is not given", sections={"coregistration": {"prec": 5}}, refused=False
-    ),
+    Case("coregistration_options_used", "vhr_path is not set", sections={"coregistration": {"prec": 5}}, refused=False),
     Case(
         "coregistration_options_used",
         "date_src: has no effect with mode 1",
@@ -160,18 +158,18 @@ CASES = (
     ),
     Case(
         "coregistration_options_used",
-        "date_vhr: has no effect: date_src is given",
+        "date_vhr: has no effect: date_src is set",
         sections=aligned(mode=2, date_vhr=20180101, date_src="20180101"),
         refused=False,
     ),
     Case(
         "coregistration_dates_match_tiles",
-        "has 2 words for 1 tile",
+        "has 2 dates for 1 tile",
         sections=aligned(mode=2, date_src="20180101 20180111"),
     ),
     Case(
         "sensor_sections_used",
-        "chain.l8_path is not given",
+        "chain.l8_path is not set",
         sections={"Landsat8": {"temporal_resolution": 5}},
         refused=False,
     ),

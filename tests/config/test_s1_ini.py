@@ -67,7 +67,7 @@ def test_a_file_of_2020_is_read_and_each_key_without_effect_is_named_once_with_t
     for section, keys in KEYS.items():
         for key, reason in keys.items():
             named = [text for text in settings.warnings if re.search(rf"\[{section}\] {key}[,:]", text)]
-            assert [text.partition(": ")[2] for text in named] == ([] if reason == USED else [reason])
+            assert [text.partition(": no effect: ")[2] for text in named] == ([] if reason == USED else [reason])
 
 
 def test_only_the_folder_of_images_is_needed(ini: Path) -> None:
@@ -81,7 +81,7 @@ def test_mono_filters_nothing_and_says_so(ini: Path) -> None:
     ini.write_text("[Paths]\nOutput: images\n[Processing]\nFilteringMode: Mono\n", encoding="utf-8")
     settings = read_s1_ini(ini)
     assert settings.speckle_radius == 0
-    assert "mono: dates are read as they are" in settings.warnings[0]
+    assert "mono: dates are not filtered" in settings.warnings[0]
 
 
 def test_none_and_nothing_are_no_values(ini: Path) -> None:
@@ -97,7 +97,7 @@ def test_all_mistakes_are_reported_at_once_with_their_lines(ini: Path) -> None:
         "Window_radius = 2.5\n"
     )
     assert problems(ini, text) == [
-        f"line 2: [Paths] Output: expected a folder that exists; there is no folder {ini.parent / 'nowhere'}",
+        f"line 2: [Paths] Output: expected an existing folder; there is no folder {ini.parent / 'nowhere'}",
         "line 5: [Processing] temporalresolutoin is unknown; did you mean 'TemporalResolution'?",
         "line 6: [Processing] TemporalResolution: expected a whole number from 1, got '0'",
         "line 7: [Processing] gapFilling_interpolation: expected linear, got 'spline'",
@@ -110,7 +110,7 @@ def test_all_mistakes_are_reported_at_once_with_their_lines(ini: Path) -> None:
 
 def test_a_file_without_the_folder_of_images_is_refused(ini: Path) -> None:
     assert problems(ini, "[Processing]\nTemporalResolution = 5\n") == [
-        "[Paths] Output is missing; give the folder that S1Tiling writes into"
+        "[Paths] Output is missing; give the output folder of S1Tiling"
     ]
 
 
@@ -120,7 +120,7 @@ def test_a_file_without_the_folder_of_images_is_refused(ini: Path) -> None:
         ("Output = images\n", "is no INI file: File contains no section headers"),
         ("[Paths]\nOutput = images\nOutput = images\n", "is no INI file: While reading"),
         ("[Paths]\nOutput\n", "is no INI file: Source contains parsing errors"),
-        ("[PATHS]\noutput = x\n[DataSource]\ndownload = True\n", "this is a configuration of S1Tiling itself"),
+        ("[PATHS]\noutput = x\n[DataSource]\ndownload = True\n", "is a file of S1Tiling"),
     ],
 )
 def test_what_is_no_such_file_is_refused_in_one_sentence(ini: Path, text: str, message: str) -> None:

@@ -89,7 +89,7 @@ def test_folders_of_builders_may_be_one_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["l8_usgs_output_path", "l8_usgs_optical_output_path", "l8_usgs_thermal_output_path"])
 def test_folders_of_stacks_have_no_effect(tmp_path: Path, key: str) -> None:
     (warning,) = read(tmp_path, {key: "stacks"}, {}).warnings
-    assert f"chain.{key}: has no effect: no stack of images is ever written" in warning
+    assert f"chain.{key}: has no effect: iota2 writes no stacks" in warning
 
 
 @pytest.mark.parametrize("name", ["Landsat8_usgs", "Landsat8USGS", "Landsat8_usgs_thermal", "Landsat8_usgs_infrared"])

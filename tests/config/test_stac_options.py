@@ -65,13 +65,16 @@ def test_an_address_is_kept_as_it_is(tmp_path: Path) -> None:
     [
         ({"source": "absent"}, "chain.stac_items.source: no file or folder"),
         ({"source": "https://example.org/api"}, "set stac_items.remote to True to read from web servers"),
-        ({"source": "s3://bucket/items"}, "expected a folder, a file or an address with http or https"),
+        ({"source": "s3://bucket/items"}, "expected a folder, a file or an http(s) address"),
         ({"source": "https://example.org/api?token=SECRET"}, "the address has a query, which may be secret"),
         ({"source": "https://me:SECRET@example.org/api"}, "the address has a user name, which may be secret"),
-        ({"collections": {}}, "names no collection"),
+        ({"collections": {}}, "chain.stac_items.collections: is empty"),
         ({"collections": {"a": "sentinel_2_s2c"}}, "did you mean 'Sentinel_2_S2C'?"),
-        ({"collections": {"a": "Sentinel_1"}}, "no section of such a sensor"),
-        ({"collections": {"a": "Mine"}}, "'Mine' is no section of such a sensor and none of user_sensors"),
+        ({"collections": {"a": "Sentinel_1"}}, "is neither a section of a sensor with product folders"),
+        (
+            {"collections": {"a": "Mine"}},
+            "'Mine' is neither a section of a sensor with product folders nor in user_sensors",
+        ),
         ({"start_date": 20190101, "end_date": 20180101}, "20190101 is after end_date 20180101"),
         ({"start_date": "soon"}, "expected a date YYYYMMDD"),
         ({"bbox": [0, 43, 1]}, "expected west, south, east and north in degrees, got [0, 43, 1]"),
@@ -92,7 +95,7 @@ def test_what_cannot_be_is_refused(items: dict[str, Any], message: str, tmp_path
 def test_a_sensor_is_found_in_one_way(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     message = refusal(tmp_path, {"stac_items": ITEMS, "s2_s2c_path": "images"})
-    assert "chain.stac_items.collections.sentinel-2-l2a: Sentinel_2_S2C has the folder" in message
+    assert "chain.stac_items.collections.sentinel-2-l2a: Sentinel_2_S2C also has the folder" in message
 
 
 def test_a_sensor_of_the_users_own_needs_no_folder_when_items_find_it(tmp_path: Path) -> None:
@@ -101,7 +104,9 @@ def test_a_sensor_of_the_users_own_needs_no_folder_when_items_find_it(tmp_path: 
     assert "chain.user_sensors.Mine.path: is missing" in refusal(tmp_path, {"stac_items": ITEMS, **mine})
     (tmp_path / "images").mkdir()
     mine["user_sensors"]["Mine"]["path"] = "images"
-    assert "Mine has the folder" in refusal(tmp_path, {"stac_items": ITEMS | {"collections": {"a": "Mine"}}, **mine})
+    assert "Mine also has the folder" in refusal(
+        tmp_path, {"stac_items": ITEMS | {"collections": {"a": "Mine"}}, **mine}
+    )
 
 
 def test_results_do_not_lie_among_the_items(tmp_path: Path) -> None:

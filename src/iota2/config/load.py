@@ -1,4 +1,4 @@
-"""Loading of configuration files: parsing, checks, and a report of all problems at once."""
+"""Loading of configuration files: parsing, checks, and a report of all problems."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ KeyPath = Sequence[str | int]
 """Keys and list positions, from a section down to a value."""
 
 MAX_PROBLEMS_WITH_HINTS = 50
-"""Maximum number of problems of a file up to which unknown keys get suggestions."""
+"""Number of problems after which unknown keys get no suggestions."""
 NONE_IS_A_VALUE = frozenset({("arg_train", "features")})
-"""Options for which None is a value of its own, different from the default."""
+"""Options with a default for which None is not read as the default."""
 _NOT_YET: Mapping[str, str] = {
     **{normalised_name(name): "sensor" for name in legacy.SENSORS_NOT_YET},
     **{normalised_name(name): "ability" for name in legacy.NOT_YET},
 }
-"""Normalised names of sections that are not available yet, and their purpose."""
+"""Kind (sensor or ability) of sections that are not available yet, by normalised name."""
 PLACEHOLDERS: Mapping[str, Any] = {
     "output_path": "results",
     "list_tile": "T31TCJ",
     "proj": "EPSG:2154",
     "data_field": "code",
 }
-"""Valid placeholder values for mandatory options with a problem; never used for their purpose."""
+"""Valid placeholders for mandatory options with a problem, for ``Reading.usable``; no check uses them."""
 
 
 @dataclass(frozen=True)
@@ -69,19 +69,19 @@ class Reading:
     problems: tuple[tuple[int, str], ...] = ()
     """Line numbers (0 for none) and messages."""
     usable: Config | None = None
-    """With problems, the configuration without the invalid options: each has its default, or any valid value. None when
-    even that is invalid."""
+    """The configuration with defaults or placeholders for invalid options, for further checks; None without problems,
+    or if it is invalid too."""
     broken: frozenset[str] = frozenset()
     """Invalid options, such as ``chain.proj``."""
 
     def error(self, others: Iterable[tuple[int, str]] = ()) -> ConfigError:
-        """An error with all problems, and ``others``, sorted by line."""
+        """An error with all problems and ``others``, sorted by line."""
         problems = sorted([*self.problems, *others], key=lambda problem: problem[0])
         return ConfigError(_advised_once(dict.fromkeys(text for _, text in problems)), source=str(self.source))
 
 
 def _advised_once(problems: Iterable[str]) -> Iterator[str]:
-    """The problems, with the advice on the start of relative paths only in the first message that needs it."""
+    """The problems, with the advice on ``--paths-from`` only in the first message that contains it."""
     given = set()
     for text in problems:
         advice = _ADVICE.search(text)
@@ -90,7 +90,7 @@ def _advised_once(problems: Iterable[str]) -> Iterator[str]:
 
 
 Lookup = Callable[[Sequence[str], Sequence[Path]], tuple[Builder, ...]]
-"""Finds builders by their names, and by folders with user-defined builders; raises UserError."""
+"""Function that finds builders by name, also in folders of user-defined builders; raises UserError."""
 
 
 def load_config(
@@ -98,9 +98,9 @@ def load_config(
 ) -> Config:
     """The configuration in a ``.cfg``, ``.yaml`` or ``.yml`` file, for the builders that ``lookup`` finds.
 
-    Relative paths start at ``paths_from``, or else at the folder of the file. With ``check_paths``, input files and
-    folders must exist. Raises ConfigError with all problems, each with its line; a syntax error is reported alone.
-    ``warnings`` of the result contains accepted but noteworthy settings.
+    Relative paths are resolved from ``paths_from``, or else from the folder of the file. With ``check_paths``, input
+    files and folders must exist. Raises ConfigError with all problems and their lines; a syntax error is reported
+    alone.
     """
     return _config_of(read_config(path, lookup, check_paths=check_paths, paths_from=paths_from))
 
@@ -108,7 +108,7 @@ def load_config(
 def read_config(
     path: Path | str, lookup: Lookup, *, check_paths: bool = True, paths_from: Path | None = None
 ) -> Reading:
-    """Result of ``load_config`` with the problems as values; ConfigError for a syntax error only."""
+    """The content of a configuration file, valid or not. Raises ConfigError only for a syntax error."""
     source = without_dots(Path(path).absolute())
     read = read_yaml if written_in_yaml(source) else read_cfg
     return _reading(read(read_text(source), source), lookup, check_paths=check_paths, paths_from=paths_from)
@@ -153,7 +153,7 @@ def _assembled(draft: _Draft, sections: Mapping[str, Section]) -> Config:
 
 
 def _usable(draft: _Draft, context: Mapping[str, object]) -> Config | None:
-    """The configuration without the invalid options; see ``Reading``."""
+    """The configuration without invalid options; see ``Reading.usable``."""
     sections: dict[str, Section] = {}
     for name, cls in SECTIONS.items():
         values = {
@@ -173,20 +173,20 @@ def _usable(draft: _Draft, context: Mapping[str, object]) -> Config | None:
 
 @dataclass(frozen=True)
 class _SelectedBuilders:
-    """The builders requested by a file."""
+    """The builders that a file selects."""
 
     builders: tuple[Builder, ...] = ()
     problem: str = ""
-    """Reason why the builders are unknown."""
+    """The reason if the builders are unknown."""
 
     @property
     def letters(self) -> frozenset[str]:
-        """Letters of the builders; of all builders when one of them uses every option, or when they are unknown."""
+        """Letters of the builders; all letters if a builder may use every option, or if the builders are unknown."""
         letters = {builder.letter for builder in self.builders}
         return frozenset(letters) if letters and all(letters) else frozenset(BUILDER_LETTERS)
 
     def needed(self, section: str) -> list[str]:
-        """Options of a section that the builders need; when they are unknown, the options that any builder needs."""
+        """Options of a section that the builders need; if the builders are unknown, options that any builder needs."""
         options = {option for builder in self.builders for option in builder.options}
         return [
             key
@@ -196,7 +196,7 @@ class _SelectedBuilders:
 
 
 def _builders(document: Document, lookup: Lookup, start: Path) -> _SelectedBuilders:
-    """The builders requested by a file. Invalid or missing folders of builders are reported later."""
+    """The builders that a file selects. Invalid and missing folders are reported by the schema."""
     default = default_of(KEYS["builders"]["builders_class_name"])
     names = texts_of(document, "builders", "builders_class_name") or default
     folders = [
@@ -210,7 +210,7 @@ def _builders(document: Document, lookup: Lookup, start: Path) -> _SelectedBuild
 
 @dataclass
 class _Draft:
-    """Keys on their way to their present section, with the remarks made on the way."""
+    """Keys by present section, with the problems and warnings found so far."""
 
     source: Path
     selected: _SelectedBuilders
@@ -221,10 +221,10 @@ class _Draft:
     renamed: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
-    """Options, or sections, with a problem."""
+    """Options and sections with a problem."""
 
     def put(self, section: str, key: str, node: Node) -> None:
-        """Assign a key to its place; a repeated key is a problem with the lines of both."""
+        """Add a key to its present section. For a repeated key, a problem with both lines is added."""
         first = self.nodes[section].setdefault(key, node)
         if first is not node:
             self.note_at(
@@ -245,7 +245,7 @@ class _Draft:
         self.note_at(notes, line, f"{'.'.join(map(str, (section, *path)))}: {text}")
 
     def _line_of_cause(self, text: str) -> int:
-        """Line of the first option named in a message about an absent section; 0 without any."""
+        """Line of the first option in a message about an absent section; 0 without one."""
         named = (word.partition(".")[::2] for word in mentioned(text))
         return next((self.nodes[home][key].line for home, key in named if key in self.nodes.get(home, {})), 0)
 
@@ -256,10 +256,10 @@ class _Draft:
             notes.append(entry)
 
     def all_warnings(self) -> tuple[str, ...]:
-        """The warnings in file order, each with the file name; renamed keys in one message at the end."""
+        """The warnings in file order with the file name, then one warning each on unused and renamed keys."""
         texts = [f"{self.source.name}: {text}" for _, text in sorted(self.warnings)]
         if self.unused:
-            text = "options of builders that are not asked for have no effect"
+            text = "options of builders that are not selected have no effect"
             texts.append(f"{self.source.name}: {text}: {', '.join(self.unused)}")
         if self.renamed:
             text = "legacy names and spellings were read as the present ones"
@@ -285,7 +285,7 @@ def _assign_section(draft: _Draft, written: SectionText) -> None:
 
 
 def _note_unavailable_section(draft: _Draft, written: SectionText) -> None:
-    """Note a section that is not available yet: a problem when it enables something."""
+    """Add a warning on a section that is not available yet, or a problem if it enables a feature."""
     selected = [
         key for key, node in written.options.items() if not _is_none(node.plain()) and node.plain() is not False
     ]
@@ -297,7 +297,7 @@ def _note_unavailable_section(draft: _Draft, written: SectionText) -> None:
 
 
 def _assign_key(draft: _Draft, written: str, section: str, key: str, node: Node) -> None:
-    """Assign one key to its present place, or note why it has none."""
+    """Assign one key to its present section, or add a problem or warning."""
     place, line = place_of(section, key, draft.selected.letters), node.line
     if place.how == "unknown":
         hint = unknown_option(section, key) if len(draft.problems) < MAX_PROBLEMS_WITH_HINTS else ""
@@ -317,7 +317,7 @@ def _assign_key(draft: _Draft, written: str, section: str, key: str, node: Node)
 
 
 def _is_default(info: FieldInfo | None, value: object) -> bool:
-    """True for a value equal to the default or without effect; ``info`` is None for an unknown option."""
+    """Whether a value is None or the default of an option; ``info`` is None for an unknown option."""
     if _is_none(value):
         return True
     value = tuple(value) if isinstance(value, list) else value
@@ -325,12 +325,12 @@ def _is_default(info: FieldInfo | None, value: object) -> bool:
 
 
 def _is_none(value: object) -> bool:
-    """True for None and its legacy spellings."""
+    """Whether a value is None or a legacy spelling of None."""
     return value is None or (isinstance(value, str) and value.strip().lower() in ("none", ""))
 
 
 def _not_given(name: str, key: str, value: object) -> bool:
-    """True when None stands for the default of an option."""
+    """Whether a value is None and the default, which is not None, applies."""
     info = KEYS[name].get(key)
     if info is None or is_mandatory(info) or (name, key) in NONE_IS_A_VALUE:
         return False
@@ -338,12 +338,12 @@ def _not_given(name: str, key: str, value: object) -> bool:
 
 
 def _value(name: str, key: str, node: Node) -> Any:
-    """The value of an option, in its present form; ValueError when it cannot be converted."""
+    """The value of an option, converted from its legacy form; ValueError if it cannot be converted."""
     return legacy.VALUES.get((name, key), lambda value: value)(node.plain())
 
 
 def _validated(draft: _Draft, name: str, context: Mapping[str, object]) -> Section | None:
-    """The section as an object; None, with its problems noted, when it is invalid."""
+    """The validated section. None if it is invalid; its problems are then added to the draft."""
     before = len(draft.problems)
     values: dict[str, Any] = {}
     for key, node in draft.nodes[name].items():
@@ -374,7 +374,7 @@ def _missing(info: FieldInfo) -> str:
 
 
 def _name_builders(draft: _Draft, values: dict[str, Any]) -> None:
-    """Replace the names of builders by their present ones, or note why they are unknown."""
+    """Replace legacy names of builders, or add a problem if the builders are unknown."""
     if draft.selected.problem:
         option = "builders_class_name" if "builders_class_name" in values else "builders_paths"
         draft.note(draft.problems, "builders", (option,), draft.selected.problem)
@@ -383,12 +383,12 @@ def _name_builders(draft: _Draft, values: dict[str, Any]) -> None:
 
 
 def _schema_problems(options: type[Options], err: ValidationError) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Problems found by the schema as (path of keys, message)."""
+    """Pairs of path and message for the problems found by pydantic."""
     errors = err.errors(include_url=False)
     entries = {error["loc"][:-1] for error in errors}
     for error in errors:
         if error["type"] == "too_short" and error["loc"] in entries:
-            continue  # entries that are wrong themselves were not counted
+            continue  # pydantic does not count invalid entries, which are reported themselves
         path, holder, info = _walk(options, error["loc"])
         if error["type"] == "value_error":
             yield path, str(error["ctx"]["error"])
@@ -404,13 +404,16 @@ def _schema_problems(options: type[Options], err: ValidationError) -> Iterator[t
 
 
 def _choices(error: Any) -> list[str]:
-    """The allowed words of a value."""
+    """The allowed texts of an option."""
     text = error.get("ctx", {}).get("expected", "") if error["type"] == "literal_error" else ""
     return text.split("'")[1::2]
 
 
 def _walk(options: type[Options], loc: KeyPath) -> tuple[tuple[str | int, ...], type[Options], FieldInfo | None]:
-    """The part of ``loc`` that exists in the file, the dictionary it leads to and its option."""
+    """Path in the file for a pydantic location, with the innermost dictionary of options and its field.
+
+    A pydantic location has additional elements, such as the member of a union.
+    """
     holder: type[Options] = options
     info: FieldInfo | None = None
     path: list[str | int] = []
@@ -425,7 +428,7 @@ def _walk(options: type[Options], loc: KeyPath) -> tuple[tuple[str | int, ...], 
 
 
 def _without_effect(options: Options, path: tuple[str | int, ...] = ()) -> Iterator[tuple[KeyPath, str]]:
-    """Options without effect, as (path of keys, message)."""
+    """Pairs of path and message for options without effect."""
     for name in sorted(options.model_fields_set):
         info, value = type(options).model_fields[name], getattr(options, name)
         here = (*path, info.alias or name)
@@ -436,7 +439,7 @@ def _without_effect(options: Options, path: tuple[str | int, ...] = ()) -> Itera
 
 
 def _inner(value: Any) -> Iterator[tuple[tuple[str | int, ...], Options]]:
-    """Dictionaries of options inside a value, with their paths."""
+    """Dictionaries of options inside a value, with their paths in it."""
     if isinstance(value, Options):
         yield (), value
     elif isinstance(value, tuple):

@@ -1,4 +1,4 @@
-"""Present section and name of a key, for any spelling and version."""
+"""Present section and name of a key, from any spelling and legacy version."""
 
 from __future__ import annotations
 
@@ -17,25 +17,24 @@ from iota2.config.syntax.document import Document
 from iota2.core.words import did_you_mean, nearest, normalised_name
 
 KEYS: Mapping[str, Mapping[str, FieldInfo]] = {name: keys(cls) for name, cls in SECTIONS.items()}
-"""The options of each section by their names in files."""
+"""The options of each section, by name in configuration files."""
 
 BUILDER_LETTERS = "CFOVRT"
-"""Letters of the builders, in the lists of options by builder."""
+"""Letters of all builders in the lists of options by builder."""
 _OPEN_SECTION = "scikit_models_parameters"
-"""The section whose further keys are arguments of the classifier."""
+"""The section whose unknown keys are arguments of the classifier."""
 _STRAY_SECTION = "task_retry_limits"
-"""The section whose lines stand below any other section in files copied from the tutorial of iota2."""
+"""The section whose header is missing in the configuration of the iota2 tutorial: its keys may follow any section."""
 _SECTIONS_OF_OTHER_BUILDERS = frozenset(name for name, cls in SECTIONS.items() if "C" not in cls.builders.split())
 _SENSOR_SECTIONS = frozenset({*FOLDER_KEYS, RADAR, LAYERS})
 _CLOSED = frozenset({*_SENSOR_SECTIONS, *_SECTIONS_OF_OTHER_BUILDERS, "external_features", _OPEN_SECTION})
-"""Sections whose keys have a special meaning: their keys are never moved to other sections, nor keys of others to
-them."""
+"""Sections with keys of a special meaning: keys are never moved from or to these sections."""
 
 _MIN_LIKENESS = 0.85
-"""Minimum similarity of a key to an option of its own section, to prefer this option to one of another section."""
+"""Minimum similarity of a suggested option. Only the last attempt, in the same section, has a lower minimum."""
 
 _MAX_SHORT_WORD = 3
-"""Maximum length of words that are too short to identify an option."""
+"""Maximum length of words that are too short to identify an option by a part of its name."""
 
 _SECTIONS = {normalised_name(name): name for name in SECTIONS} | {
     normalised_name(old): new for old, new in legacy.SECTIONS.items()
@@ -46,27 +45,27 @@ _PRESENT = {normalised_name(name): name for known in KEYS.values() for name in k
 
 @dataclass(frozen=True)
 class Place:
-    """The present place of a key, or the reason why it has none."""
+    """Present section and name of a key, or the reason why it has none."""
 
     section: str
     key: str
     how: Literal["as written", "renamed", "moved", "without effect", "unused", "unknown"] = "as written"
     text: str = ""
-    """Reason why it has no effect."""
+    """Reason why the key has no effect."""
 
 
 def section_of(written: str) -> str | None:
-    """The section with a name in any case, in its present or legacy spelling; None for an unknown name."""
+    """The section with this name, ignoring case, in present or legacy spelling; None for an unknown name."""
     return written if written in SECTIONS else _SECTIONS.get(normalised_name(written))
 
 
 def unknown_section(written: str) -> str:
-    """Suggestion for an unknown section."""
+    """A suggestion for an unknown section."""
     return did_you_mean(written, [*SECTIONS, *legacy.SECTIONS]) or f"; expected one of {', '.join(SECTIONS)}"
 
 
 def texts_of(document: Document, section: str, name: str) -> list[str]:
-    """The texts of an option, one or a list of them, in any spelling of its name; other values are left out."""
+    """The texts in an option, a text or a list, for any spelling of its name. Other values are ignored."""
     found: Any = None
     for written in document.sections:
         for key, node in written.options.items() if section_of(written.name) == section else ():
@@ -77,7 +76,7 @@ def texts_of(document: Document, section: str, name: str) -> list[str]:
 
 
 def place_of(section: str, key: str, selected: Collection[str]) -> Place:
-    """Place of ``key``, written in ``section``, when the builders with the letters ``selected`` run."""
+    """Place of a key in ``section``, for builders with the letters ``selected``."""
     here = _present(section, key)
     if here is not None:
         return _unless_unused(Place(section, here, "as written" if here == key else "renamed"), selected)
@@ -92,7 +91,7 @@ def place_of(section: str, key: str, selected: Collection[str]) -> Place:
 
 
 def _present(section: str, key: str) -> str | None:
-    """The present name of an option of ``section``; None when the section has no such option."""
+    """The present name of an option of ``section``; None if the section has no such option."""
     known = KEYS[section]
     if key in known:
         return key
@@ -104,7 +103,7 @@ def _present(section: str, key: str) -> str | None:
 
 
 def _present_name(key: str) -> str:
-    """The present name of an option of any section; ``key`` itself for an unknown option."""
+    """The present name of an option of any section; ``key`` for an unknown option."""
     return (
         _LEGACY[normalised_name(key)][1] if normalised_name(key) in _LEGACY else _PRESENT.get(normalised_name(key), key)
     )
@@ -115,9 +114,9 @@ def _sections_with(present: str) -> list[str]:
 
 
 def _other_section(section: str, key: str, present: str) -> str | None:
-    """The only section to which an option written in ``section`` can belong; None when it is ambiguous.
+    """The only other section to which an option in ``section`` can belong; None if it is ambiguous.
 
-    A name of one word is too general to be moved, unless iota2 itself once had it there.
+    A name of one word is too general to be moved, unless a legacy version had it in ``section``.
     """
     if (section, present) in legacy.MOVED:
         return legacy.MOVED[section, present]
@@ -129,15 +128,15 @@ def _other_section(section: str, key: str, present: str) -> str | None:
 
 
 def _unless_unused(place: Place, selected: Collection[str]) -> Place:
-    """The place, or the remark that no builder among ``selected`` uses the option."""
+    """The place, marked as unused if no builder in ``selected`` uses the option."""
     info = KEYS[place.section].get(place.key)
     letters = (about(info).builders if info else "") or SECTIONS[place.section].builders
     return place if set(letters.split()) & set(selected) else replace(place, how="unused")
 
 
 def unknown_option(section: str, key: str) -> str:
-    """Suggestion for an unknown key: a similar key of this section, else the same key elsewhere, or a very similar
-    one."""
+    """A suggestion for an unknown key: a similar key of this section, or else the same or a very similar key of another
+    section."""
     if near := nearest(key, _spellings([section]), _MIN_LIKENESS):
         return f"; did you mean '{_present_spelling(near)}'?"
     present = _present_name(key)
@@ -155,23 +154,22 @@ def unknown_option(section: str, key: str) -> str:
 
 
 def _other_section_advice(key: str, present: str, homes: Sequence[str]) -> str:
-    """Advice for an option of other sections; it is moved to them only where it is available."""
+    """Advice on an option of other sections: move it if it is available, or else remove it."""
     if available := [home for home in homes if _available(home, present)]:
-        return f"; it exists in {', '.join(available)}: move it to the right one"
+        return f"; it exists in {', '.join(available)}: move it to the right section"
     if part := _containing(key, [name for name in SECTIONS if name not in _CLOSED]):
         return f"; did you mean '{part}' of {', '.join(_sections_with(part))}?"
     return f"; it belongs to {', '.join(homes)} and is not available yet: remove it"
 
 
 def _available(section: str, name: str) -> bool:
-    """Whether an option is available for a classification."""
+    """Whether an option is available for the builder of classifications."""
     letters = about(KEYS[section][name]).builders or SECTIONS[section].builders
     return about(KEYS[section][name]).status != "later" and "C" in letters.split()
 
 
 def _containing(key: str, sections: Sequence[str]) -> str | None:
-    """The only available option of some sections whose name contains ``key`` as a word; None when there is none or
-    several."""
+    """The available option of these sections whose name contains ``key`` as a word; None without or with several."""
     word = key.lower()
     named = {
         name

@@ -1,4 +1,4 @@
-"""Rules between options."""
+"""Rules for combinations of options."""
 
 from __future__ import annotations
 
@@ -35,22 +35,24 @@ from iota2.io.files.addresses import is_remote
 from iota2.io.files.crs import units_per_metre
 
 MIN_PIXEL_METRES, MAX_PIXEL_METRES, MAX_PIXEL_DEGREES = 0.1, 4e7, 1.0
-"""Bounds of a pixel size; values outside suggest units other than those of the projection."""
+"""Bounds of a pixel size. Values outside indicate units other than those of the projection."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A problem between options that are valid one by one."""
+    """A problem of, or a warning on, a combination of valid options."""
 
     section: str
     path: tuple[str, ...]
+    """Keys from the section down to the option; empty for the section."""
     text: str
     fatal: bool = True
+    """Whether it is a problem that stops the run; False for a warning."""
 
 
 @dataclass(frozen=True)
 class _Series:
-    """Dates and bands of one enabled sensor, and the location of its options."""
+    """Dates, bands and expressions of one enabled sensor, and section and path of its options."""
 
     section: str
     path: tuple[str, ...]
@@ -64,20 +66,20 @@ def sensors_enabled(chain: Chain) -> Iterator[Finding]:
     dated = [key for section, key in ENABLING_KEYS.items() if section != LAYERS]
     if not any(getattr(chain, key) for key in (*dated, "user_sensors", "stac_items")):
         text = "no sensor is enabled; give s2_path, the path of another sensor, user_sensors or stac_items"
-        layers = "; the layers of user_feat_path have no dates, and need a sensor beside them"
+        layers = "; the layers of user_feat_path have no dates, and require a sensor with dates"
         yield Finding("chain", (), text + (layers if chain.user_feat_path else ""))
     for section, key in FOLDER_KEYS.items():
         name = builtin_specs()[section].name
         if _enabled(chain, section) and name in chain.user_sensors:
-            text = f"the sensor of {key} already has this name; expected another name for the sensor"
+            text = f"the sensor of {key} has the same name; choose another name"
             yield Finding("chain", ("user_sensors", name), text)
     if chain.user_feat_path and LAYERS_NAME in chain.user_sensors:
-        text = "the layers of user_feat_path already have this name; expected another name for the sensor"
+        text = "the layers of user_feat_path have the same name; choose another name"
         yield Finding("chain", ("user_sensors", LAYERS_NAME), text)
 
 
 def stac_items_complete(chain: Chain) -> Iterator[Finding]:
-    """Check that STAC items have a source, and that each of their sensors is known and has no folder too."""
+    """Each sensor of STAC items is known and has no folder, and each user-defined sensor has a folder or STAC items."""
     stac = chain.stac_items
     paths = {section: getattr(chain, key) for section, key in FOLDER_KEYS.items()}
     paths |= {name: given.path for name, given in chain.user_sensors.items()}
@@ -85,15 +87,19 @@ def stac_items_complete(chain: Chain) -> Iterator[Finding]:
         where = ("stac_items", "collections", collection)
         if sensor not in paths:
             known = did_you_mean(sensor, paths) or f"; expected one of {', '.join(paths)}"
-            yield Finding("chain", where, f"{sensor!r} is no section of such a sensor and none of user_sensors{known}")
+            yield Finding(
+                "chain",
+                where,
+                f"{sensor!r} is neither a section of a sensor with product folders nor in user_sensors{known}",
+            )
         elif paths[sensor] is not None:
-            yield Finding("chain", where, f"{sensor} has the folder {paths[sensor]} too; find its images in one way")
+            yield Finding("chain", where, f"{sensor} also has the folder {paths[sensor]}; remove one of the two")
     for name, given in chain.user_sensors.items():
         if given.path is None and (stac is None or name not in stac.collections.values()):
-            text = "is missing; give the folder of its products, or name the sensor in stac_items.collections"
+            text = "is missing; give the folder of its products, or add the sensor to stac_items.collections"
             yield Finding("chain", ("user_sensors", name, "path"), text)
     if stac and is_remote(stac.source) and not stac.remote:
-        text = "is an address; set stac_items.remote to True to read from web servers, or download items and images"
+        text = "is a web address; set stac_items.remote to True to read from web servers, or download items and images"
         yield Finding("chain", ("stac_items", "source"), text)
     if stac and stac.start_date and stac.end_date and stac.start_date > stac.end_date:
         text = f"{stac.start_date:%Y%m%d} is after end_date {stac.end_date:%Y%m%d}; exchange or correct them"
@@ -108,7 +114,7 @@ def steps_in_order(chain: Chain) -> Iterator[Finding]:
 
 
 def pixel_size_fits(chain: Chain) -> Iterator[Finding]:
-    """Check that a pixel size is in the units of the projection."""
+    """The pixel size is in the units of the projection."""
     if chain.spatial_resolution is None:
         return
     geographic, units = CRS(chain.proj).is_geographic, units_per_metre(chain.proj)
@@ -130,15 +136,15 @@ def pixel_size_fits(chain: Chain) -> Iterator[Finding]:
 
 
 def classes_in_two_files(chain: Chain) -> Iterator[Finding]:
-    if not (chain.color_table and chain.nomenclature_path):  # no builder that is asked for needs classes
+    if not (chain.color_table and chain.nomenclature_path):  # no selected builder needs classes
         return
     if _real(chain.color_table) == _real(chain.nomenclature_path):
-        text = "is the same file as nomenclature_path; expected a file of its own, with lines 'label R G B'"
+        text = "is the same file as nomenclature_path; expected another file, with lines 'label R G B'"
         yield Finding("chain", ("color_table",), text)
 
 
 def outputs_outside_inputs(chain: Chain) -> Iterator[Finding]:
-    """Check that results are not among products, and that no input is below a folder that is to be deleted."""
+    """The output folder is not in a product folder, and an output folder to be deleted contains no inputs."""
     output = _real(chain.output_path)
     products = [getattr(chain, key) for key in (*FOLDER_KEYS.values(), ENABLING_KEYS[LAYERS])]
     products += [sensor.path for sensor in chain.user_sensors.values()]
@@ -156,12 +162,12 @@ def outputs_outside_inputs(chain: Chain) -> Iterator[Finding]:
 
 
 def _real(path: Path) -> Path:
-    """The path without symbolic links; unchanged for circular links, which are reported on opening."""
+    """The path without symbolic links. Circular links are kept; opening the path reports them."""
     return Path(os.path.realpath(path))
 
 
 def radar_settings_read(chain: Chain) -> Iterator[Finding]:
-    """Problems and ineffective keys of the INI file of Sentinel-1."""
+    """The INI file of Sentinel-1 is valid, and its folder of images does not overlap the output folder."""
     ini, path = chain.s1_path, ("s1_path",)
     if ini is None or not ini.is_file():
         return
@@ -182,13 +188,13 @@ def radar_settings_read(chain: Chain) -> Iterator[Finding]:
 
 def several_runs_split(arg_train: ArgTrain) -> Iterator[Finding]:
     if not arg_train.split_ground_truth and arg_train.runs > 1:
-        text = f"False makes all {arg_train.runs} runs alike; set runs to 1, or split_ground_truth to True"
+        text = f"False makes all {arg_train.runs} runs identical; set runs to 1, or split_ground_truth to True"
         yield Finding("arg_train", ("split_ground_truth",), text)
 
 
 def validation_independent(arg_train: ArgTrain) -> Iterator[Finding]:
     if not arg_train.split_ground_truth:
-        text = "False validates the map on its training polygons: the accuracy will be optimistic"
+        text = "False validates the map with its learning polygons: the accuracy will be too optimistic"
         yield Finding("arg_train", ("split_ground_truth",), text, fatal=False)
 
 
@@ -201,7 +207,7 @@ def split_options_used(arg_train: ArgTrain) -> Iterator[Finding]:
 def default_indices_included(arg_train: ArgTrain) -> Iterator[Finding]:
     missing = [name for name in DEFAULT_INDICES if name not in arg_train.features]
     if arg_train.features and missing:
-        text = f"{', '.join(missing)} also computed: any list but [] stands for all of {', '.join(DEFAULT_INDICES)}"
+        text = f"{', '.join(missing)} also computed: any list except [] includes {', '.join(DEFAULT_INDICES)}"
         yield Finding("arg_train", ("features",), text, fatal=False)
 
 
@@ -245,7 +251,7 @@ def keep_bands_used(
 ) -> Iterator[Finding]:
     for series in _series(chain, sentinel_1, *sensors):
         if series.keep_bands and not extraction.extract_bands:
-            text = "has no effect: iota2_feature_extraction.extract_bands is False, all bands are used"
+            text = "has no effect: iota2_feature_extraction.extract_bands is False, so all bands are used"
             yield Finding(series.section, (*series.path, "keep_bands"), text, fatal=False)
 
 
@@ -274,7 +280,7 @@ def sensor_sections_used(
     for section, key in ENABLING_KEYS.items():
         options = given[section]
         if getattr(chain, key) is None and not _enabled(chain, section) and options.model_fields_set:
-            yield Finding(section, (), f"has no effect: chain.{key} is not given", fatal=False)
+            yield Finding(section, (), f"has no effect: chain.{key} is not set", fatal=False)
 
 
 def coregistration_options_used(coregistration: Coregistration) -> Iterator[Finding]:
@@ -282,11 +288,11 @@ def coregistration_options_used(coregistration: Coregistration) -> Iterator[Find
     for name in sorted(given):
         text = ""
         if coregistration.vhr_path is None:
-            text = "has no effect: coregistration.vhr_path is not given"
+            text = "has no effect: coregistration.vhr_path is not set"
         elif name in ("date_src", "date_vhr") and coregistration.mode == 1:
-            text = "has no effect with mode 1: each date is compared with the reference image; give mode 2 or 3"
+            text = "has no effect with mode 1: each date is compared with the reference image; use mode 2 or 3"
         elif name == "date_vhr" and coregistration.date_src and all(coregistration.date_src):
-            text = "has no effect: date_src is given"
+            text = "has no effect: date_src is set"
         if text:
             yield Finding("coregistration", (name,), text, fatal=False)
 
@@ -294,7 +300,7 @@ def coregistration_options_used(coregistration: Coregistration) -> Iterator[Find
 def coregistration_dates_match_tiles(chain: Chain, coregistration: Coregistration) -> Iterator[Finding]:
     days, tiles = coregistration.date_src, chain.list_tile
     if coregistration.vhr_path is not None and len(days) > 1 and len(days) != len(tiles):
-        words = f"has {len(days)} words for {counted(len(tiles), 'tile')}"
+        words = f"has {len(days)} dates for {counted(len(tiles), 'tile')}"
         text = f"{words}; give one date, or a date or None for each tile"
         yield Finding("coregistration", ("date_src",), text)
 
@@ -315,7 +321,7 @@ def _series(chain: Chain, sentinel_1: Sentinel1, *sensors: Sensor) -> Iterator[_
 
 
 def _enabled(chain: Chain, section: str) -> bool:
-    """Whether a sensor with product folders is used: its folder or STAC items are given."""
+    """Whether a sensor with product folders is enabled, by its folder or by STAC items."""
     found = chain.stac_items.collections.values() if chain.stac_items else ()
     return section in found or (section in FOLDER_KEYS and getattr(chain, FOLDER_KEYS[section]) is not None)
 
@@ -348,11 +354,11 @@ RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (coregistration_dates_match_tiles, ("chain", "coregistration")),
     (sensor_sections_used, ("chain", LAYERS, *_DATED)),
 )
-"""Every rule with its sections."""
+"""Every rule, with the sections that are its arguments."""
 
 
 def findings(sections: dict[str, Section]) -> Iterator[Finding]:
-    """Findings of all rules; rules about an absent (invalid) section are skipped."""
+    """Findings of all rules. Rules with an invalid section, absent in ``sections``, are skipped."""
     for rule, names in RULES:
         if all(name in sections for name in names):
             yield from rule(*(sections[name] for name in names))

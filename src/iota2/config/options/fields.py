@@ -1,4 +1,4 @@
-"""Properties of one option: type, limits, description, builders, availability."""
+"""Option fields: types, limits, descriptions, builders and availability."""
 
 from __future__ import annotations
 
@@ -35,38 +35,40 @@ from iota2.io.tables.vector_source import FORM, vector_source
 MAX_PATH_BYTES = 4096
 """Maximum length of a path on Linux, in bytes."""
 DATE_YEARS = (1970, 2100)
-"""First and last year of dates; no satellite took images of land before the first."""
+"""First and last valid year of dates; Earth observation began after the first."""
 PATHS_FROM_ADVICE = "to start all of them at the working directory, add --paths-from . (Iota2.py: -paths_from .)"
 VECTOR_SUFFIXES = (".shp", ".gpkg", ".sqlite", ".geojson")
-"""File name extensions of vector files, without those of their companions."""
+"""Extensions of vector files, without sidecar files such as ``.dbf``."""
 NOT_YET = "is known but not available yet"
 
 
 @dataclass(frozen=True)
 class About:
-    """Properties of a field besides its type and limits."""
+    """Properties of a field other than type and limits."""
 
     status: Literal["now", "later", "no effect"] = "now"
+    """Availability: available, not available yet, or accepted without effect."""
     reason: str = ""
     """Reason why the option has no effect."""
     later: tuple[str, ...] = ()
     """Values of an available option that are not available yet."""
     form: str = ""
-    """The expected value in words, when the annotation does not define it."""
+    """Description of the expected value; empty to derive it from the annotation."""
     builders: str = ""
-    """Builders that use the option; those of the section when empty."""
+    """Letters of the builders that use the option; empty for those of the section."""
     needed: bool = False
-    """Whether builders may need the option; it is None in a configuration without these builders."""
+    """Whether the option is mandatory for some builders. Without these builders it may be None."""
 
 
 @dataclass(frozen=True)
 class OneOf:
-    """Annotation of a text that is one of ``names()`` when it is read; ``Literal`` is for names known before."""
+    """Annotation of a text that must be one of ``names()``, which is called for each value. Unlike with ``Literal``,
+    names may be registered later."""
 
     names: Callable[[], tuple[str, ...]]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """What pydantic calls."""
+        """The validator, as pydantic expects it."""
         return core_schema.no_info_plain_validator_function(self._known)
 
     def _known(self, value: Any) -> Any:
@@ -82,7 +84,7 @@ def option(default: Any, sentence: str, *, about: About | None = None, alias: st
 
 
 def needed(sentence: str, *, builders: str, form: str = "") -> Any:
-    """A field that is mandatory when a requested builder needs it."""
+    """A field that is mandatory if a selected builder needs it."""
     return option(None, sentence, about=About(builders=builders, form=form, needed=True))
 
 
@@ -92,13 +94,13 @@ def planned(default: Any, sentence: str, *, builders: str = "", form: str = "", 
 
 
 def no_effect(default: Any, sentence: str, reason: str, *, builders: str = "", alias: str | None = None) -> Any:
-    """A field that is accepted with a warning and has no effect, because of ``reason``."""
+    """A field that is accepted without effect, with a warning that gives ``reason``."""
     return option(default, sentence, about=About("no effect", reason=reason, builders=builders), alias=alias)
 
 
 def no_effect_without(default: Any, sentence: str, switch: str, *, alias: str | None = None, builders: str = "") -> Any:
-    """A field of a feature that is not available yet and is enabled by the option ``switch``: no_effect without it."""
-    reason = f"it is used with {switch} only, which is not available yet"
+    """A field that has no effect because the option ``switch``, which enables it, is not available yet."""
+    reason = f"it requires {switch}, which is not available yet"
     return no_effect(default, sentence, reason, alias=alias, builders=builders)
 
 
@@ -110,24 +112,24 @@ def about(field: FieldInfo) -> About:
 
 
 def is_mandatory(field: FieldInfo) -> bool:
-    """Whether a configuration needs the option, always or for some builders."""
+    """Whether the option is mandatory, for all builders or some of them."""
     return field.is_required() or about(field).needed
 
 
 def default_of(field: FieldInfo) -> Any:
-    """The default, as in a loaded configuration."""
+    """The default value in a loaded configuration."""
     return field.get_default(call_default_factory=True)
 
 
 class Options(BaseModel):
-    """A dictionary of options: frozen; unknown keys and values that are not available yet are rejected."""
+    """An immutable dictionary of options. Unknown keys, and values that are not available yet, are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
 
     @field_validator("*", mode="before")
     @classmethod
     def _normalised(cls, value: Any, info: ValidationInfo) -> Any:
-        """Normalise values: 'None', '' and [] become None where None is the default; True and False are not numbers."""
+        """Convert 'None', '' and [] to None if None is the default; reject True and False as numbers."""
         field = cls.model_fields[str(info.field_name)]
         none = value == [] or (isinstance(value, str) and value.strip().lower() in ("none", ""))
         if none and default_of(field) is None and not is_mandatory(field):
@@ -159,12 +161,12 @@ class Section(Options):
 
 
 def keys(options: type[Options]) -> dict[str, FieldInfo]:
-    """The fields of a dictionary of options by their names in files."""
+    """The fields of a dictionary of options, by name in configuration files."""
     return {field.alias or name: field for name, field in options.model_fields.items()}
 
 
 def nested(field: FieldInfo) -> type[Options] | None:
-    """The class of the dictionaries in an option, directly or in a container; None for other options."""
+    """The class of the nested dictionaries of an option, also inside a container; None for other options."""
     pending = [field.annotation]
     while pending:
         annotation = pending.pop()
@@ -175,18 +177,18 @@ def nested(field: FieldInfo) -> type[Options] | None:
 
 
 def expected(field: FieldInfo) -> str:
-    """Expected value of an option, in words: type, then limits."""
+    """Description of the expected value: type, then limits."""
     return " ".join(part for part in (kind(field), limits(field)) if part)
 
 
 def kind(field: FieldInfo) -> str:
-    """The type of an option, in words; values that are not available yet are left out."""
+    """Description of the type, without values that are not available yet."""
     annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
     return about(field).form or _words(annotation, about(field).later)
 
 
 def limits(field: FieldInfo) -> str:
-    """The limits of a number, in words."""
+    """Description of the limits of a number."""
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
     found = [
         f"{sign} {getattr(limit, name)}"
@@ -198,7 +200,7 @@ def limits(field: FieldInfo) -> str:
 
 
 def shortened(text: str, length: int = 60) -> str:
-    """The text, truncated when it is long."""
+    """The text, truncated to ``length`` characters."""
     return text if len(text) <= length else f"{text[:length]}…"
 
 
@@ -249,24 +251,24 @@ def _alternatives(values: Iterable[Any]) -> str:
 
 
 def _absolute(path: Path, info: ValidationInfo) -> Path:
-    """The absolute path. Relative paths start at ``--paths-from``, or else at the folder of the configuration file."""
+    """The absolute path, resolved from ``--paths-from`` or else from the folder of the configuration file."""
     folder = (info.context or {}).get("folder")
     path = expanded_path(path)
     return without_dots(Path(folder, path) if folder else path)
 
 
 def expanded_path(path: Path) -> Path:
-    """A path with ``~`` expanded; ValueError for a path that is invalid in any file system."""
+    """A path with expanded ``~``; ValueError for a path that no file system accepts."""
     if "\0" in str(path):
-        raise ValueError(f"{str(path)!r} has a character NUL, which no path can have; correct the path")
+        raise ValueError(f"{str(path)!r} contains a NUL character, which is invalid in paths; correct the path")
     longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
     if longest > MAX_NAME_BYTES or len(os.fsencode(path)) > MAX_PATH_BYTES:
-        raise ValueError(f"{shortened(str(path))!r} is longer than file systems hold; correct the path")
+        raise ValueError(f"{shortened(str(path))!r} is longer than file systems allow; correct the path")
     try:
         return path.expanduser()
     except RuntimeError:
         user = path.parts[0]
-        raise ValueError(f"{str(path)!r}: there is no user {user!r} on this machine; write the path out") from None
+        raise ValueError(f"{str(path)!r}: there is no user {user!r} on this machine; write the full path") from None
 
 
 def _existing_file(path: Path, info: ValidationInfo) -> Path:
@@ -282,7 +284,7 @@ def _existing_vector(written: Path, info: ValidationInfo) -> Path:
         raise ValueError(str(err)) from None
     if (info.context or {}).get("check_paths") and not _has_kind(file, Path.is_file):
         there = _elsewhere(written, info, lambda found: vector_source(found).file.is_file())
-        form = f". A layer is chosen by {FORM}" if "|" in path.name else ""
+        form = f". To select a layer, write {FORM}" if "|" in path.name else ""
         raise ValueError(f"no file {file}{there or _why_missing(file, Path.is_file)}{form}")
     return path
 
@@ -292,7 +294,7 @@ def _existing_folder(path: Path, info: ValidationInfo) -> Path:
 
 
 def _existing(written: Path, info: ValidationInfo, what: str, kind: Callable[[Path], bool]) -> Path:
-    """The absolute path; ValueError when it does not exist, with a hint when the file or folder exists elsewhere."""
+    """The absolute path of an existing file or folder; ValueError, with a hint, for a missing one."""
     path = _absolute(written, info)
     if (info.context or {}).get("check_paths") and not _has_kind(path, kind):
         raise ValueError(f"no {what} {path}{_elsewhere(written, info, kind) or _why_missing(path, kind)}")
@@ -300,36 +302,36 @@ def _existing(written: Path, info: ValidationInfo, what: str, kind: Callable[[Pa
 
 
 def _has_kind(path: Path, kind: Callable[[Path], bool]) -> bool:
-    """Whether a path is of the given kind; ValueError when it cannot be inspected."""
+    """Whether ``kind(path)`` is true; ValueError if the path cannot be accessed."""
     try:
         return kind(path)
     except OSError as err:
-        raise ValueError(f"{path} cannot be looked at ({err.strerror}). {remedy_of(err)}") from None
+        raise ValueError(f"{path} cannot be accessed ({err.strerror}). {remedy_of(err)}") from None
 
 
 def _elsewhere(written: Path, info: ValidationInfo, kind: Callable[[Path], bool]) -> str:
-    """A hint when a relative path exists from another start; see ``elsewhere``."""
+    """A hint if a relative path exists in another folder; see ``elsewhere``."""
     context = info.context or {}
     return elsewhere(written, context.get("folder"), kind, home=context.get("home"))
 
 
 def elsewhere(written: Path, start: Path | None, kind: Callable[[Path], bool], *, home: Path | None = None) -> str:
-    """A hint on a relative path that does not exist from ``start`` but from the working directory, or from ``home``,
-    the folder of the configuration file; empty otherwise."""
+    """A hint on a relative path that is missing in the folder ``start``, but exists in the working directory or in
+    ``home``, the folder of the configuration file; empty without such a path."""
     if expanded_path(written).is_absolute() or start is None:
         return ""
     if _has_kind_quietly(found := Path.cwd() / written, kind) and Path.cwd().resolve() != start.resolve():
         return f". {found} exists, but relative paths start at {start}: {PATHS_FROM_ADVICE}"
     if home is not None and home.resolve() != start.resolve() and _has_kind_quietly(home / written, kind):
         return (
-            f". {home / written} exists, but relative paths start at {start}, as --paths-from asks: give the whole "
-            "path, or leave --paths-from out"
+            f". {home / written} exists, but relative paths start at {start} because of --paths-from: give the "
+            "absolute path, or omit --paths-from"
         )
     return ""
 
 
 def _has_kind_quietly(path: Path, kind: Callable[[Path], bool]) -> bool:
-    """Whether a path is of the given kind; False when it cannot be inspected."""
+    """Whether ``kind(path)`` is true; False if the path cannot be accessed."""
     try:
         return kind(path)
     except OSError:
@@ -337,18 +339,18 @@ def _has_kind_quietly(path: Path, kind: Callable[[Path], bool]) -> bool:
 
 
 def _existing_source(text: str, info: ValidationInfo) -> str:
-    """An address unchanged; else the path of an existing file or folder."""
+    """A web address, unchanged, or the absolute path of an existing file or folder."""
     if is_remote(text):
         if secret := secret_in(text):
-            raise ValueError(f"the address has {secret}, which may be secret and would stand in records; leave it out")
+            raise ValueError(f"the address has {secret}, which may be secret and would be stored in records; remove it")
         return text
     if "://" in text:
-        raise ValueError(f"expected a folder, a file or an address with http or https, got {text!r}")
+        raise ValueError(f"expected a folder, a file or an http(s) address, got {text!r}")
     return str(_existing(Path(text), info, "file or folder", Path.exists))
 
 
 def _why_missing(path: Path, kind: Callable[[Path], bool]) -> str:
-    """Reason why an expected path is missing, and advice."""
+    """The reason why a file or folder is missing, and advice."""
     if path.is_dir():
         return "; it is a folder, correct the path"
     if path.exists():
@@ -358,7 +360,7 @@ def _why_missing(path: Path, kind: Callable[[Path], bool]) -> str:
             return f"; it {err.strerror}, correct the path"
         return "; it is a file, correct the path"
     if path.is_symlink():
-        return "; it is a symbolic link that leads nowhere, correct the link or the path"
+        return "; it is a broken symbolic link, correct the link or the path"
     absent = next((p for p in reversed((path, *path.parents)) if not p.exists()), path)
     if absent == path:
         return _suggested_name(path, kind) or "; correct the path"
@@ -366,7 +368,7 @@ def _why_missing(path: Path, kind: Callable[[Path], bool]) -> str:
 
 
 def _suggested_name(absent: Path, kind: Callable[[Path], bool]) -> str:
-    """A suggestion for a missing name: an entry of the folder with another extension, or with a similar name."""
+    """A suggestion for a missing name: an existing one with another extension, or a similar one; empty without one."""
     try:
         there = sorted(one.name for one in absent.parent.iterdir() if _has_kind_quietly(one, kind))
     except OSError:
@@ -379,7 +381,7 @@ def _suggested_name(absent: Path, kind: Callable[[Path], bool]) -> str:
 
 
 def read_date(value: Any) -> Any:
-    """A date from YYYYMMDD as text or number."""
+    """The date from YYYYMMDD as text or number. Values of other types are returned unchanged."""
     if not isinstance(value, str | int) or isinstance(value, bool):
         return value
     try:
@@ -387,17 +389,17 @@ def read_date(value: Any) -> Any:
     except ValueError:
         raise ValueError(f"expected a date YYYYMMDD, got {shortened(repr(value))}") from None
     if not DATE_YEARS[0] <= day.year <= DATE_YEARS[1]:
-        raise ValueError(f"expected a date YYYYMMDD of the years {DATE_YEARS[0]} to {DATE_YEARS[1]}, got {value!r}")
+        raise ValueError(f"expected a date YYYYMMDD with a year from {DATE_YEARS[0]} to {DATE_YEARS[1]}, got {value!r}")
     return day
 
 
 def _split_words(value: Any) -> Any:
-    """A list of words; a text is split at blanks and commas."""
+    """A text split at blanks and commas; other values unchanged."""
     return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
 
 
 def _finite_numbers(value: Any) -> Any:
-    """A list of finite numbers, also from a single number or a text."""
+    """Finite numbers from a number, a list or a text; ValueError for anything else."""
     listed = _split_words(value) if isinstance(value, str | list | tuple) else (value,)
     for one in listed:
         try:
@@ -412,14 +414,11 @@ def _finite_numbers(value: Any) -> Any:
 AnyPath = Annotated[Path, AfterValidator(_absolute)]
 InputFile = Annotated[Path, AfterValidator(_existing_file)]
 VectorFile = Annotated[Path, AfterValidator(_existing_vector)]
-"""A vector file, or a layer of it in the notation of QGIS: ``file.gpkg
-
-layername=NAME``; see ``io.tables.vector_source``.
-"""
+"""A vector file, or one of its layers in the notation of QGIS; see ``io.tables.vector_source``."""
 InputFolder = Annotated[Path, AfterValidator(_existing_folder)]
 Source = Annotated[str, AfterValidator(_existing_source)]
-"""An address on a web server, or the absolute path of a file or folder."""
+"""A web address, or the absolute path of a file or folder."""
 Day = Annotated[date, BeforeValidator(read_date)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split_words)]
 Numbers = Annotated[tuple[float, ...], BeforeValidator(_finite_numbers)]
-"""Finite numbers: one, a list of them, or a text with them."""
+"""Finite numbers, from a number, a list or a text."""

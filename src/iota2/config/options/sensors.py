@@ -14,19 +14,19 @@ from iota2.io.archive.layers import SECTION as LAYERS
 from iota2.io.archive.s1tiling import SECTION as RADAR
 from iota2.io.archive.specs import in_order
 
-_NO_STACKS = "nothing is ever written into the inputs"
+_NO_STACKS = "iota2 never writes into input folders"
 
 ENABLING_KEYS = {
     **{spec.section: spec.option.key for spec in in_order() if spec.option},
     LAYERS: "user_feat_path",
 }
-"""Section of each sensor, in the order of features, to the key of ``chain`` that enables it.
+"""The key of ``chain`` that enables a sensor, by section, in the order of features.
 
-Sensors of ``chain.user_sensors`` stand between the other sensors with dates and the layers, which have no dates.
+Sensors of ``chain.user_sensors`` come after the other sensors with dates and before the layers, which have no dates.
 """
 
 FOLDER_KEYS = {section: key for section, key in ENABLING_KEYS.items() if section not in (RADAR, LAYERS)}
-"""Sections of sensors whose key is the folder of their products."""
+"""The key of ``chain`` with the product folder of a sensor, by section."""
 
 _EXPRESSIONS = "Expressions of bands, separated by commas, computed for each date if `use_additional_features` is True."
 
@@ -62,7 +62,7 @@ class Sentinel1(Section):
 
 
 def _section_of(spec: SensorSpec) -> type[Section]:
-    """The section of a built-in sensor, from its description."""
+    """The section class of a built-in sensor."""
     if spec.section == RADAR:
         return Sentinel1
     about = {"__module__": __name__, "__doc__": f"Dates and bands of {spec.section}.", "section_name": spec.section}
@@ -70,9 +70,11 @@ def _section_of(spec: SensorSpec) -> type[Section]:
 
 
 SENSOR_SECTIONS = {spec.section: _section_of(spec) for spec in in_order()}
-"""Section of each built-in sensor, in the order of features."""
+"""Section class of each built-in sensor by name, in the order of features."""
 
-globals().update({kind.__name__: kind for kind in SENSOR_SECTIONS.values()})  # where worker processes look for them
+globals().update(
+    {kind.__name__: kind for kind in SENSOR_SECTIONS.values()}
+)  # pickle looks up classes by module and name
 
 
 class UserFeat(Section):
@@ -93,7 +95,7 @@ class UserFeat(Section):
     )
     nodata: Numbers = option(
         (),
-        "No-data values of all rasters, in addition to the tag of each file, such as [-32768, -9999].",
+        "No-data values of all rasters, in addition to the nodata tags of the files, such as [-32768, -9999].",
     )
 
     @field_validator("arbo")
@@ -101,7 +103,7 @@ class UserFeat(Section):
     def _below(cls, text: str) -> str:
         parts = text.strip("/").split("/")
         if ".." in parts or not all(parts):
-            raise ValueError(f"expected a pattern of places below the folder of the tile, such as '/*', got {text!r}")
+            raise ValueError(f"expected a pattern of folders below the folder of the tile, such as '/*', got {text!r}")
         return text
 
     @field_validator("patterns")
@@ -111,7 +113,7 @@ class UserFeat(Section):
         if odd or not patterns:
             raise ValueError(f"expected letters, digits, '_', '-' and '.', got {odd[0] if odd else 'nothing'!r}")
         if len({pattern.lower() for pattern in patterns}) < len(patterns):
-            raise ValueError("names a raster twice; features of different names are needed, whatever their case")
+            raise ValueError("contains a pattern twice, ignoring case; give each raster its own pattern")
         return patterns
 
 
@@ -124,7 +126,7 @@ class Interpolation(Section):
 
     auto_date: bool = option(
         True,
-        "Interpolate from the first to the last date found in any tile; False uses `start_date` and `end_date` of each "
+        "Interpolate from the first to the last date of all tiles; False uses `start_date` and `end_date` of each "
         "sensor.",
     )
     use_gapfilling: bool = option(

@@ -28,16 +28,16 @@ from iota2.core.recipe import DEFAULT_INDICES
 _OTHER_CLASSIFIERS = ("libsvm", "svm", "boost", "dt", "gbt", "ann", "normalbayes", "knn", "sharkkm")
 Classifier = Annotated[str, OneOf(lambda: (*KINDS, *_OTHER_CLASSIFIERS))]
 Index = Annotated[str, OneOf(lambda: (*INDICES,))]
-_FUSION_ONLY = "it is used with classif_mode 'fusion' only"
-_NO_TERRAIN = "pixels are selected on the grid of the images, without a terrain model"
+_FUSION_ONLY = "it requires classif_mode 'fusion', which is not available yet"
+_NO_TERRAIN = "pixels are selected on the grid of the images, without an elevation model"
 
 MAX_RUNS = 200
-"""Maximum number of random splits: each has a field in the reference shapefile, and shapefiles are limited to 255
+"""Maximum number of random splits. Each has a field in the reference shapefile, and a shapefile has at most 255
 fields."""
 MAX_SAMPLES = 2**31 - 1
-"""Maximum number of pixels in a selection."""
+"""Maximum value of options that limit numbers of pixels."""
 RESERVED_SELECTION_KEYS = ("in", "mask", "vec", "out", "instats", "field", "layer", "rand", "inxml", "outrates")
-"""Keys of pixel selection that users cannot set."""
+"""Keys of the pixel selection that iota2 sets itself."""
 
 _STRATEGY_PARAMETER = {
     "percent": "strategy.percent.p",
@@ -48,38 +48,38 @@ _STRATEGY_PARAMETER = {
 
 
 class Selection(Options):
-    """How the pixels of learning polygons are selected."""
+    """Selection of pixels in learning polygons."""
 
-    sampler: Literal["random", "periodic"] = option("random", "Draw pixels at random or at regular steps.")
+    sampler: Literal["random", "periodic"] = option("random", "Select pixels at random or at regular intervals.")
     jitter: int | None = option(
         None,
-        "Maximum random shift of a periodic step, in pixels.",
+        "Maximum random shift of a regular interval, in pixels.",
         ge=0,
         le=MAX_SAMPLES,
         alias="sampler.periodic.jitter",
     )
     strategy: Literal["all", "percent", "constant", "smallest", "total", "byclass"] = option(
         "all",
-        "Number of pixels per class: all, a share, a constant, that of the smallest class, from a total, or "
+        "Number of pixels of each class: all, a share, a constant, the number of the smallest class, from a total, or "
         "from a table.",
     )
     percent: float | None = option(None, "Share of the pixels of each class.", gt=0, le=1, alias="strategy.percent.p")
     constant: int | None = option(None, "Pixels of each class.", ge=1, le=MAX_SAMPLES, alias="strategy.constant.nb")
     total: int | None = option(None, "Pixels of all classes together.", ge=1, le=MAX_SAMPLES, alias="strategy.total.v")
     byclass: InputFile | None = option(
-        None, "CSV file with a line `label,count` for each class.", alias="strategy.byclass.in"
+        None, "CSV file with one line `label,count` for each class.", alias="strategy.byclass.in"
     )
     elevation: str | None = no_effect(None, "Folder of elevation tiles.", _NO_TERRAIN, alias="elev.dem")
     geoid: str | None = no_effect(None, "Geoid file.", _NO_TERRAIN, alias="elev.geoid")
     default_height: float | None = no_effect(None, "Height without elevation.", _NO_TERRAIN, alias="elev.default")
-    ram: float | None = no_effect(None, "Memory for the selection, MB.", "memory follows from the budget of the run")
+    ram: float | None = no_effect(None, "Memory for the selection, MB.", "the memory limit of the run applies")
 
     @model_validator(mode="before")
     @classmethod
     def _chain_sets(cls, given: Any) -> Any:
         taken = [key for key in RESERVED_SELECTION_KEYS if isinstance(given, dict) and key in given]
         if taken:
-            raise ValueError(f"{', '.join(map(repr, taken))} cannot be given, iota2 sets it; remove it")
+            raise ValueError(f"{', '.join(map(repr, taken))} cannot be set, iota2 sets it; remove it")
         return given
 
     @model_validator(mode="after")
@@ -108,20 +108,20 @@ class ModelSelection(Selection):
 
 
 class SampleSelection(Selection):
-    """Selection of pixels, with exceptions by region."""
+    """Selection of pixels, with exceptions for regions."""
 
     per_model: tuple[ModelSelection, ...] = option(
-        (), "Exceptions by region: dictionaries with `target_model` and the keys above."
+        (), "Exceptions for regions: dictionaries with `target_model` and the keys above."
     )
 
     @model_validator(mode="before")
     @classmethod
     def _one_spelling(cls, given: Any) -> Any:
-        """Normalise ``per_models`` to ``per_model``."""
+        """Rename ``per_models`` to ``per_model``."""
         if not isinstance(given, dict) or "per_models" not in given:
             return given
         if "per_model" in given:
-            raise ValueError("'per_model' and 'per_models' are the same; keep one")
+            raise ValueError("'per_model' and 'per_models' have the same meaning; keep one")
         return {("per_model" if key == "per_models" else key): value for key, value in given.items()}
 
     @field_validator("per_model")
@@ -134,7 +134,7 @@ class SampleSelection(Selection):
         return entries
 
     def of_region(self, region: str) -> Selection:
-        """The selection of a region; a sub-region ``<region>f<k>`` without an entry uses that of its region."""
+        """The selection in a region; a sub-region ``<region>f<k>`` without an entry has the selection of its region."""
         entries = {entry.target_model: entry for entry in self.per_model}
         whole = re.sub(r"(?<=.)f\d+$", "", region)
         return entries.get(region) or entries.get(whole) or self
@@ -170,7 +170,7 @@ class DeepLearning(Options):
     dl_parameters: dict[str, Any] = no_effect_without({}, "Arguments of the network's constructor.", "dl_name")
     dl_module: AnyPath | None = no_effect_without(None, "Python file with the user's networks.", "dl_name")
     model_selection_criterion: str = no_effect_without(
-        "loss", "Measure that chooses the epoch: loss, fscore, oa or kappa.", "dl_name"
+        "loss", "Measure that selects the epoch: loss, fscore, oa or kappa.", "dl_name"
     )
     epochs: int = no_effect_without(100, "Number of passes over the samples.", "dl_name")
     weighted_labels: bool = no_effect_without(False, "Weight classes in the loss.", "dl_name")
@@ -178,7 +178,7 @@ class DeepLearning(Options):
     hyperparameters: dict[str, Any] = no_effect_without(
         {"batch_size": [1000], "learning_rate": [0.00001]}, "Values of the grid search.", "dl_name"
     )
-    hyperparameters_solver: dict[str, Any] = no_effect_without({}, "The same, under its other name.", "dl_name")
+    hyperparameters_solver: dict[str, Any] = no_effect_without({}, "Another name of `hyperparameters`.", "dl_name")
     restart_from_checkpoint: bool = no_effect_without(True, "Resume from the last checkpoint.", "dl_name")
     dataloader_mode: str = no_effect_without(
         "stream", "Load all samples at once (full) or in batches (stream).", "dl_name"
@@ -206,13 +206,13 @@ class ArgTrain(Section):
     ratio: float = option(0.5, "Share of the polygons used for learning.", gt=0, lt=1)
     random_seed: int | None = option(
         None,
-        "Seed of random splits, selections and models; run k uses this number plus k. None means 0, so that every "
-        "run is reproducible.",
+        "Seed of random splits, selections and models; run k uses this number plus k. None means 0, so every run is "
+        "reproducible.",
         ge=0,
         le=2**63 - 1,
     )
     split_ground_truth: bool = option(
-        True, "Reserve polygons for validation; False uses all polygons for learning and validation."
+        True, "Reserve polygons for validation; False uses all polygons both for learning and for validation."
     )
     split_field: str | None = option(
         None,
@@ -221,24 +221,24 @@ class ArgTrain(Section):
     )
     split_distance: float | None = option(
         None,
-        "Distance in metres: polygons of a class within this distance, directly or through others, stay on one side of "
-        "the split, so that learning and validation polygons of a class are further apart. None: no such groups.",
+        "Minimum distance in metres between learning and validation polygons of a class: nearer polygons, also through "
+        "others, stay on one side of the split. None: no minimum.",
         ge=0,
     )
     features: tuple[Index, ...] = option(
-        DEFAULT_INDICES, "Spectral indices added to the bands: any list includes the default ones, [] means none."
+        DEFAULT_INDICES, "Spectral indices to compute. The default ones are always included; [] disables all indices."
     )
     sample_selection: SampleSelection = option(SampleSelection(), "Selection of pixels in learning polygons.")
     max_samples_per_class: int | None = option(
         None,
         "Maximum number of pixels of a class for each model, for training data that exceed the memory. The `sampler` "
-        "selects them over all tiles before features are computed, and the report gives the number of pixels left "
-        "out. None: no limit.",
+        "selects pixels from all tiles before features are computed; the report shows the number of excluded pixels. "
+        "None: no limit.",
         ge=1,
         le=MAX_SAMPLES,
     )
     force_standard_labels: bool = option(
-        False, "Name features `value_0`, `value_1` …, so that samples of several years can be merged."
+        False, "Name features `value_0`, `value_1` …, so that samples of different years can be merged."
     )
     learning_samples_extension: Literal["sqlite", "parquet", "csv"] = option(
         "sqlite", "Format of the learning samples.", about=About(later=("csv",))
@@ -249,11 +249,13 @@ class ArgTrain(Section):
     sample_augmentation: SampleAugmentation = planned(SampleAugmentation(), "Synthetic samples for small classes.")
     sample_management: AnyPath | None = planned(None, "CSV file of samples copied between regions.")
     sampling_validation: bool = planned(False, "Select pixels of validation polygons as those of learning polygons.")
-    dempster_shafer_sar_opt_fusion: bool = planned(False, "Fuse maps from radar images and from optical images.")
+    dempster_shafer_sar_opt_fusion: bool = planned(False, "Fuse the maps of radar and optical images.")
     enable_autocontext: bool = planned(False, "Learn again with the classes around each pixel as features.")
-    autocontext_iterations: int = no_effect_without(3, "Rounds of learning with context.", "enable_autocontext")
+    autocontext_iterations: int = no_effect_without(
+        3, "Number of iterations with context features.", "enable_autocontext"
+    )
     deep_learning_parameters: DeepLearning = planned(DeepLearning(), "Neural networks on pixel time series.")
-    validity_threshold: int = no_effect_without(1, "Clear dates needed for annual samples.", "crop_mix")
+    validity_threshold: int = no_effect_without(1, "Minimum number of clear dates of annual samples.", "crop_mix")
     crop_mix: bool = planned(False, "Take samples of annual classes from another year.")
     prev_features: AnyPath | None = no_effect_without(None, "Configuration or features of the other year.", "crop_mix")
     output_prev_features: AnyPath | None = no_effect_without(None, "Folder of the other year's features.", "crop_mix")
@@ -261,17 +263,17 @@ class ArgTrain(Section):
     a_crop_label_replacement: Words = no_effect_without(
         (), "Class code and name that replace annual classes.", "crop_mix"
     )
-    samples_classif_mix: bool = no_effect_without(False, "Choose annual samples from an earlier map.", "crop_mix")
+    samples_classif_mix: bool = no_effect_without(False, "Select annual samples from an earlier map.", "crop_mix")
     annual_classes_extraction_source: AnyPath | None = no_effect_without(None, "The earlier map.", "crop_mix")
 
     @property
     def seed(self) -> int:
-        """The random seed; 0 when none is given."""
+        """The random seed; 0 if ``random_seed`` is None."""
         return self.random_seed or 0
 
     @property
     def indices(self) -> tuple[str, ...]:
-        """Computed indices: the default ones, even if only some of them are given, and others by name; or none."""
+        """Indices to compute: all default indices, then the other requested ones; empty for ``features: []``."""
         others = (name for name in INDICES if name in self.features and name not in DEFAULT_INDICES)
         return (*DEFAULT_INDICES, *others) if self.features else ()
 
@@ -284,18 +286,18 @@ class ArgClassification(Section):
     builders: ClassVar[str] = "C"
 
     classif_mode: Literal["separate", "fusion"] = option(
-        "separate", "One model for each region, or several that vote.", about=About(later=("fusion",))
+        "separate", "One model for each region, or several models that vote.", about=About(later=("fusion",))
     )
     enable_probability_map: bool = option(False, "Write the probability of every class.")
     generate_final_probability_map: bool = option(
         True, "Write the mosaic of the probabilities to `final` if `enable_probability_map` is True."
     )
     enable_boundary_fusion: bool = planned(False, "Blend the probabilities of models near the borders of regions.")
-    boundary_interior_buffer_size: int = planned(0, "Width of the blending inside of a region, m.")
-    boundary_exterior_buffer_size: int = planned(0, "Width of the blending outside of a region, m.")
+    boundary_interior_buffer_size: int = planned(0, "Width of the blending inside a region, m.")
+    boundary_exterior_buffer_size: int = planned(0, "Width of the blending outside a region, m.")
     boundary_fusion_epsilon: float = no_effect_without(0.0, "Smallest weight of a model.", "enable_boundary_fusion")
     boundary_comparison_mode: bool = planned(False, "Also write the map without blending.")
-    boundary_buffer: tuple[float, ...] | None = planned(None, "Widths of the blending to be compared, m.")
+    boundary_buffer: tuple[float, ...] | None = planned(None, "Widths of the blending to compare, m.")
     no_label_management: Literal["maxConfidence", "learningPriority"] = no_effect(
         "maxConfidence", "Label of pixels without a majority of the models.", _FUSION_ONLY
     )
@@ -314,9 +316,9 @@ class MultiRunFusion(Section):
         "majorityvoting", "Method of the fusion.", "merge_run"
     )
     merge_run_undecidedlabel: int = no_effect_without(255, "Label of undecided pixels.", "merge_run")
-    merge_run_ratio: float = no_effect_without(0.1, "Share of polygons set aside to validate the fusion.", "merge_run")
+    merge_run_ratio: float = no_effect_without(0.1, "Share of polygons reserved to validate the fusion.", "merge_run")
     dempstershafer_mob: Literal["precision", "recall", "accuracy", "kappa"] = no_effect_without(
-        "precision", "Measure used as the belief in a run.", "merge_run"
+        "precision", "Accuracy measure used as belief in a run.", "merge_run"
     )
     keep_runs_results: bool = no_effect_without(True, "Keep the report of each run.", "merge_run")
     fusion_of_classification_all_samples_validation: bool = no_effect_without(
@@ -357,7 +359,7 @@ class ScikitModels(Section):
     @model_validator(mode="before")
     @classmethod
     def _other_keys(cls, given: Any) -> Any:
-        """Accept any other key as an argument of the classifier, as in the legacy version."""
+        """Add unknown keys to the arguments of the classifier, as in legacy versions."""
         if not isinstance(given, dict):
             return given
         others = {key: value for key, value in given.items() if key not in cls.model_fields}
