@@ -1,4 +1,4 @@
-"""The built-in builders, and the lookup of those that a configuration selects."""
+"""Built-in builders, and lookup of builders by name."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ UNAVAILABLE_BUILDERS: Mapping[str, str] = {
     "I2Regression": "R",
     "I2FeaturesTiler": "T",
 }
-"""Builders that are known but not available yet, with the letters by which options name them."""
+"""Builders that are known but not available yet, with their letters in the lists of options by builder."""
 SURVEY: tuple[Artifact, ...] = (layout.SCENE, layout.SCAN_NOTES, layout.LISTING)
-"""Files that the survey writes at every start: the inputs of the first jobs."""
+"""Files that the survey writes at every start of a run: the inputs of the first jobs."""
 
 
 def find_builders(names: Sequence[str], folders: Sequence[Path] = ()) -> tuple[Builder, ...]:
-    """The builders with these names or aliases, in any spelling; ``folders`` contain builders of the user.
+    """The builders with these names or aliases; case and separators are ignored. ``folders``: user-defined builders.
 
     Raises UserError for an unknown or ambiguous name, and for files that cannot be imported.
     """
@@ -47,7 +47,7 @@ def _known(folders: tuple[Path, ...], stamps: tuple[tuple[Path, int], ...]) -> M
     for builder in (*BUILDERS, *(builders_in(folders, BUILDERS) if folders else ())):
         for name in (builder.name, *builder.aliases):
             if known.setdefault(normalised_name(name), builder) is not builder:
-                raise UserError(f"{builder.source}: another builder has the name {name}; rename it")
+                raise UserError(f"{builder.source}: another builder has the name {name} too; rename one of them")
     return known
 
 
@@ -70,7 +70,7 @@ def _chain(builders: tuple[Builder, ...]) -> Chain:
 
 
 def chain_of(config: Config) -> Chain:
-    """The chain of the builders that a configuration selects. ConfigError where ``find_builders`` raises UserError."""
+    """The chain of the builders that a configuration selects. ConfigError if they cannot be found or combined."""
     asked = config.builders
     try:
         return _chain(find_builders(asked.builders_class_name, asked.builders_paths))

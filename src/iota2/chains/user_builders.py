@@ -1,7 +1,8 @@
-"""Builders of the user: Python files in a folder that the configuration names.
+"""User-defined builders: Python files in the folders of ``builders.builders_paths``.
 
-The files are modules of the package ``iota2_builders``, whose search path is that folder. They can import each other
-and cannot shadow other modules. Importing runs their code; nothing is imported unless a configuration names the folder.
+The files are modules of the package ``iota2_builders``, whose search path consists of these folders. The files can
+import each other and cannot shadow other modules. Importing a file executes its code, so only configured folders are
+imported.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from iota2.core.graph import Step
 from iota2.errors import UserError, message_of
 
 PACKAGE = "iota2_builders"
-"""The package whose modules are files of the user."""
+"""Name of the package that contains the user's files as modules."""
 
 
 def use_folders(folders: Sequence[Path]) -> None:
-    """Make ``iota2_builders`` the package of the Python files in these folders; modules are imported again."""
+    """Set the search path of ``iota2_builders`` to these folders. Modules imported before are imported again."""
     package = sys.modules.get(PACKAGE)
     if package is None:
-        package = sys.modules[PACKAGE] = ModuleType(PACKAGE, "Builders of the user's own.")
+        package = sys.modules[PACKAGE] = ModuleType(PACKAGE, "User-defined builders.")
         package.__path__ = []
     for name in [name for name in sys.modules if name.startswith(f"{PACKAGE}.")]:
         del sys.modules[name]
@@ -35,17 +36,16 @@ def use_folders(folders: Sequence[Path]) -> None:
 
 
 def python_files(folders: Sequence[Path]) -> list[Path]:
-    """All Python files of some folders, by folder and name."""
+    """All Python files of the folders, in the order of the folders and by name."""
     return [file for folder in folders for file in sorted(folder.glob("*.py"))]
 
 
 def builders_in(folders: Sequence[Path], known: Sequence[Builder] = ()) -> list[Builder]:
-    """The builders in the Python files of some folders, by folder and file name.
+    """The builders in the Python files of the folders, in the order of ``python_files``.
 
-    Every public value of type ``Builder`` is used, except those of ``known`` that a file imports; files whose names
-    begin with ``_`` are for the others to import. Steps with functions in these files run again when any of the files
-    changes. Raises UserError for a file that cannot be imported, with the line of the error, and when no file defines a
-    builder.
+    Every public variable of type ``Builder`` is used, except builders in ``known``. Files whose names begin with ``_``
+    are helpers for imports only. Steps with functions in these files run again after a change of any of the files.
+    Raises UserError for a file that cannot be imported, with the line of the error, and if no file defines a builder.
     """
     use_folders(folders)
     files = python_files(folders)
@@ -55,13 +55,16 @@ def builders_in(folders: Sequence[Path], known: Sequence[Builder] = ()) -> list[
             if isinstance(value, Builder) and not name.startswith("_") and value not in known:
                 found.setdefault(id(value), (value, file))
     if not found:
-        raise UserError(f"no Python file in {', '.join(map(str, folders))} has a Builder; see the how-to on builders")
+        raise UserError(
+            f"no Python file in {', '.join(map(str, folders))} has a Builder; see the how-to 'Add a builder'"
+        )
     version = int.from_bytes(hashlib.sha256(b"".join(file.read_bytes() for file in files)).digest()[:6])
     return _versioned(list(found.values()), version)
 
 
 def _versioned(found: Sequence[tuple[Builder, Path]], version: int) -> list[Builder]:
-    """The builders with their files, and with this version of each step of the user; shared steps stay shared."""
+    """The builders with their files as ``source``, and with ``version`` in user-defined steps. Shared steps stay
+    shared."""
     steps: dict[int, Step] = {}
 
     def versioned(step: Step) -> Step:
@@ -75,7 +78,7 @@ def _versioned(found: Sequence[tuple[Builder, Path]], version: int) -> list[Buil
 def _imported(file: Path) -> ModuleType:
     if not file.stem.isidentifier():
         raise UserError(f"{file}: cannot be imported under this name; expected letters, digits and _")
-    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # the folder is the user's, and always read anew
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # no __pycache__ in the user's folder
     try:
         return importlib.import_module(f"{PACKAGE}.{file.stem}")
     except Exception as err:
