@@ -1,4 +1,4 @@
-"""What each rule says of options that do not go together, and that no other rule says it."""
+"""Each rule for combinations of options, and that no other rule reports the same."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ MINE = {"mine": {"path": "own", "description": "mine.yaml"}}
 
 @dataclass(frozen=True)
 class Case:
-    """Options about which a rule says something."""
+    """A combination of options with a finding of a rule."""
 
     rule: str
     text: str
-    """A part of it."""
+    """A part of the message."""
     chain: dict[str, Any] = field(default_factory=lambda: S2)
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: bool = True
-    """Whether it is a problem; otherwise it is a warning."""
+    """Whether the finding is a problem; False for a warning."""
 
 
 def seasons(start: int, end: int) -> dict[str, dict[str, Any]]:
@@ -190,7 +190,7 @@ def said(folder: Path, case: Case) -> tuple[list[str], list[str]]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule}: {case.text}")
-def test_options_that_do_not_go_together_are_reported_by_their_rule(
+def test_each_invalid_combination_is_reported_by_its_rule_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: Case
 ) -> None:
     problems, warnings = said(tmp_path, case)
@@ -198,14 +198,14 @@ def test_options_that_do_not_go_together_are_reported_by_their_rule(
     others = tuple(rule for rule in rules.RULES if rule[0].__name__ != case.rule)
     monkeypatch.setattr(rules, "RULES", others)
     problems, warnings = said(tmp_path, case)
-    assert not any(case.text in one for one in (*problems, *warnings)), "said without the rule too"
+    assert not any(case.text in one for one in (*problems, *warnings)), "reported without the rule too"
 
 
 def test_every_rule_has_a_case() -> None:
     assert {case.rule for case in CASES} == {rule.__name__ for rule, _ in rules.RULES}
 
 
-def test_options_that_go_together_are_silent(tmp_path: Path) -> None:
+def test_valid_combinations_cause_no_message(tmp_path: Path) -> None:
     assert said(tmp_path, Case("", "")) == ([], [])
     assert said(tmp_path, Case("", "", sections=seasons(20180101, 20180201))) == ([], [])
     assert said(tmp_path, Case("", "", sections=aligned(mode=2, date_src="20180101"))) == ([], [])

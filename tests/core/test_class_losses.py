@@ -1,4 +1,4 @@
-"""What is said of classes that lose their polygons on the way to samples."""
+"""Losses of reference data by class: CSV, sentences and warnings."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from iota2.core.losses import (
 )
 
 
-def fate(code=11, drawn=1000, usable=900, samples=400, **lost):
+def losses(code=11, drawn=1000, usable=900, samples=400, **lost):
     amounts = {"drawn": Amount(40, drawn), "usable": Amount(36, usable), "samples": Amount(0, samples)}
     amounts["validation"] = Amount(18, 300)
     return ClassLosses(code, "blé", amounts | {reason: Amount(*found) for reason, found in lost.items()})
 
 
-def test_fates_are_read_as_written():
-    written = (fate(), fate(12, outside_tiles=(2, 30), selection=(0, 7)), ClassLosses(13, "a,b", {}))
+def test_losses_survive_a_csv_round_trip():
+    written = (losses(), losses(12, outside_tiles=(2, 30), selection=(0, 7)), ClassLosses(13, "a,b", {}))
     read = parse_losses(losses_csv(written))
     assert [(one.code, one.label, dict(one.losses), one.of("drawn")) for one in read] == [
         (one.code, one.label, dict(one.losses), one.of("drawn")) for one in written
     ]
 
 
-def test_labels_that_a_spreadsheet_would_run_do_not():
+def test_labels_like_spreadsheet_formulas_are_escaped():
     assert "'=1+1" in losses_csv([ClassLosses(1, "=1+1", {})])
 
 
 @pytest.mark.parametrize(
-    ("given", "loud"),
+    ("given", "warned"),
     [
         ({"samples": 0}, True),
         ({"samples": 9}, True),
@@ -45,13 +45,13 @@ def test_labels_that_a_spreadsheet_would_run_do_not():
         ({}, False),
     ],
 )
-def test_classes_of_which_hardly_anything_is_left_are_loud(given, loud):
-    assert bool(warnings({0: [fate(**given)]}, str)) == loud
+def test_nearly_lost_classes_cause_a_warning(given, warned):
+    assert bool(warnings({0: [losses(**given)]}, str)) == warned
 
 
-def test_a_warning_names_class_numbers_reasons_and_seeds():
+def test_a_warning_contains_class_counts_reasons_and_seeds():
     given = {"samples": 3, "outside_tiles": (30, 800), "no_pixel": (6, 0), "selection": (0, 90)}
-    (message,) = warnings({0: [fate()], 1: [fate(**given)], 2: [fate(**given)]}, lambda code: "Blé")
+    (message,) = warnings({0: [losses()], 1: [losses(**given)], 2: [losses(**given)]}, lambda code: "Blé")
     assert message == (
         "Class Blé (11) is nearly lost: 3 pixels for learning, of 40 polygons, 1,000 pixels drawn (seed 1, 2). Lost: "
         "30 polygons (800 pixels) outside the tiles; 6 polygons without a pixel centre (thinner than a pixel); 90 "
@@ -60,24 +60,24 @@ def test_a_warning_names_class_numbers_reasons_and_seeds():
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_every_reason_has_words(reason):
-    assert f"1 polygon (1 pixel) {REASONS[reason]}" in losses_line(fate(**{reason: (1, 1)}), "x")
+def test_every_reason_has_a_description(reason):
+    assert f"1 polygon (1 pixel) {REASONS[reason]}" in losses_line(losses(**{reason: (1, 1)}), "x")
 
 
 def test_the_text_report_has_a_line_for_each_class():
-    lines = samples_text({0: [fate(), fate(12)]}, str).splitlines()
+    lines = samples_text({0: [losses(), losses(12)]}, str).splitlines()
     assert lines[0] == "Reference polygons and samples (seed 0)"
     assert [line.split(" ")[1:3] for line in lines[1:]] == [["11", "(11):"], ["12", "(12):"]]
     assert lines[1].endswith("lost: nothing")
 
 
-def test_one_pixel_is_no_pixels():
-    (message,) = warnings({0: [fate(samples=1)]}, str)
+def test_one_pixel_is_written_in_the_singular():
+    (message,) = warnings({0: [losses(samples=1)]}, str)
     assert "1 pixel for learning" in message
-    assert "1 pixel for learning" in losses_line(fate(samples=1), "x")
+    assert "1 pixel for learning" in losses_line(losses(samples=1), "x")
 
 
-def test_a_map_that_nothing_validates_is_loud():
-    none = fate(validation=(0, 0))
-    (message,) = warnings({0: [fate(), none], 1: [none, none], 2: [none]}, str)
+def test_a_map_without_validation_pixels_causes_a_warning():
+    none = losses(validation=(0, 0))
+    (message,) = warnings({0: [losses(), none], 1: [none, none], 2: [none]}, str)
     assert message.startswith("The map is not validated (seed 1, 2)")
