@@ -55,7 +55,7 @@ class ConfigError(UserError):
 
 
 def as_entry(problem: str) -> str:
-    """A problem as an entry of a list: its first line is indented, its other lines further."""
+    """A problem as an entry of a list: the first line is indented by two, further lines by six."""
     return "\n".join("  " + ("    " if k else "") + line for k, line in enumerate(problem.splitlines()))
 
 

@@ -171,7 +171,8 @@ REGION_SHAPE = Artifact(
     "Intersection of the region and the tile's envelope, in `proj`.",
 )
 REGION_RASTER = Artifact(
-    "shapeRegion/{region_base}_region_{region}_{tile}.tif", "The same on the grid of the tile: 1 inside, 0 outside."
+    "shapeRegion/{region_base}_region_{region}_{tile}.tif",
+    "Intersection of the region and the tile's envelope, as raster on the grid of the tile: 1 inside, 0 outside.",
 )
 REGION_MASK = Artifact(
     "classif/MASK/MASK_region_{region}_{tile}.tif",

@@ -176,7 +176,7 @@ def test_a_tile_may_lack_a_sensor_when_that_is_allowed(case: Case, tmp_path: Pat
 
 def test_a_sensor_that_no_tile_has_is_an_error_all_the_same(case: Case, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="Landsat8: no tile has it"):
+    with pytest.raises(UserError, match="Landsat8: no tile has images"):
         found(case, l8_path=str(tmp_path / "empty"), allow_missing_sensor=True)
     s2 = only(case.files.s2_path, WEST, tmp_path / "s2")
     with pytest.raises(UserError, match=f"Sentinel_2: no folder for tile {EAST}"):
@@ -210,7 +210,7 @@ def test_layers_need_as_many_bands_on_every_tile(case: Case, tmp_path: Path) -> 
         with rasterio.open(layers / EAST / path.name, "w", **profile | {"count": 2}) as target:
             target.write(values.repeat(2, axis=0))
     with pytest.raises(
-        UserError, match=r"the layers of T31TDJ \(ALT_band_0, ALT_band_1, SLP.* are not those of T31TCJ"
+        UserError, match=r"the layers of T31TDJ \(ALT_band_0, ALT_band_1, SLP.* differ from those of T31TCJ"
     ):
         found(case, user_feat_path=str(layers))
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import shapely
 
-from iota2.core.graph import JobContext, Key, Paths, Resources, Several
+from iota2.core.graph import JobContext, Key, MultiplePaths, Paths, Resources
 from iota2.core.losses import Amount, ClassLosses
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import CODE
@@ -77,8 +77,8 @@ def a_job(folder: Path) -> JobContext:
     lost = [ClassLosses(11, "11", {"drawn": Amount(5, 100), "outside_tiles": Amount(2, 40)})]
     write_class_losses(lost, folder / "lost.json")
     write_classes(CLASSES, folder / "codes.json")
-    inputs = {name: Several(("region",), found) for name, found in paths.items()} | {
-        "pixels": Several(("tile",), {("west",): "west.csv", ("east",): "east.csv"}),
+    inputs = {name: MultiplePaths(("region",), found) for name, found in paths.items()} | {
+        "pixels": MultiplePaths(("tile",), {("west",): "west.csv", ("east",): "east.csv"}),
         "reference": "reference.shp",
         "losses": "lost.json",
         "classes": "codes.json",

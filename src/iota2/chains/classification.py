@@ -53,7 +53,7 @@ STEPS = (
 FOLDERS = {
     "classif": "Classifications per tile, model and seed, on the grid of each tile.",
     "classif/MASK": "Area of each tile in which each model is applied.",
-    "classif/tmpClassif": "The same for each part of a tile.",
+    "classif/tmpClassif": "Classifications per part of a tile, model and seed.",
     "config_model": "Classes of the map, and notes on the reference data.",
     "dataAppVal": "Reference polygons of each tile, split between learning and validation.",
     "dataAppVal/bymodels": "Empty: for the fusion of optical and radar classifications.",

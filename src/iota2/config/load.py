@@ -64,7 +64,7 @@ class Reading:
     """Content of a configuration file, valid or not."""
 
     config: Config | None
-    """None when there are problems."""
+    """The configuration; None if there are problems."""
     source: Path
     problems: tuple[tuple[int, str], ...] = ()
     """Line numbers (0 for none) and messages."""

@@ -43,7 +43,7 @@ class Facts:
     """Facts about a run, known before its first job."""
 
     scenes: Mapping[str, Scene]
-    """By tile."""
+    """Scenes by tile."""
     regions: Mapping[str, tuple[str, ...]]
     """Names of the regions that intersect each tile."""
     recipe: FeatureRecipe = field(default_factory=lambda: FeatureRecipe(()))

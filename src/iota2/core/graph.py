@@ -15,7 +15,7 @@ from iota2.core.cost import Cost, Facts, JobFacts
 from iota2.core.remarks import Remark
 
 AXES = ("tile", "part", "sensor", "region", "seed")
-"""The axes of a run: what jobs are counted along. A part is a strip of rows of a tile."""
+"""The axes of a run. A step has one job for each value of its axes. A part is a strip of rows of a tile."""
 
 P = TypeVar("P", default=Any)
 P_co = TypeVar("P_co", covariant=True, default=object)
@@ -106,8 +106,7 @@ class Artifact:
     about: str
     """Description for the user, one sentence."""
     when: Callable[[Any], bool] = always
-    """Whether a configuration requests the artifact. An artifact that an active step needs is also made without
-    request."""
+    """Whether a configuration requests the artifact. Artifacts that an active step needs are made in any case."""
     role: Role = "intermediate"
 
     @property
@@ -134,7 +133,8 @@ class Need:
     may_be_absent: bool = False
     """Whether the step runs even if none of the choices is made."""
     output: Artifact | None = None
-    """The only output that the input is for: without this output, the input is not read. None: all outputs."""
+    """The only output that needs the input; if it is not made, the input is not read. None: all outputs need the
+    input."""
 
     @property
     def required(self) -> bool:

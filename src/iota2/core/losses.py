@@ -73,16 +73,16 @@ class ClassLosses:
         return self.of(SAMPLES).pixels < MIN_SAMPLE_PIXELS or usable < MIN_USABLE_SHARE * drawn
 
 
-def losses_csv(fates: Iterable[ClassLosses]) -> str:
+def losses_csv(entries: Iterable[ClassLosses]) -> str:
     """CSV text with a line for each class and stage, and for each class and reason with losses."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for fate in fates:
+    for entry in entries:
         for what in (DRAWN, *REASONS, *STAGES[1:]):
-            amount = fate.of(what)
+            amount = entry.of(what)
             if amount or what in STAGES:
-                writer.writerow([fate.code, _safe(fate.label), what, amount.polygons, amount.pixels])
+                writer.writerow([entry.code, _safe(entry.label), what, amount.polygons, amount.pixels])
     return text.getvalue()
 
 
@@ -127,36 +127,38 @@ def _pixels(count: int) -> str:
     return f"{count:,} pixel{'' if count == 1 else 's'}"
 
 
-def losses_line(fate: ClassLosses, name: str) -> str:
+def losses_line(entry: ClassLosses, name: str) -> str:
     """One line of text on a class: amounts drawn, for learning, for validation, and lost by reason."""
     return (
-        f"{name} ({fate.code}): {amount_text(fate.of(DRAWN))} drawn; {_pixels(fate.of(SAMPLES).pixels)} for learning, "
-        f"{fate.of(VALIDATION).pixels:,} for validation; lost: {losses_sentence(fate.losses)}"
+        f"{name} ({entry.code}): {amount_text(entry.of(DRAWN))} drawn; "
+        f"{_pixels(entry.of(SAMPLES).pixels)} for learning, {entry.of(VALIDATION).pixels:,} for validation; "
+        f"lost: {losses_sentence(entry.losses)}"
     )
 
 
-def warnings(fates: Mapping[int, Sequence[ClassLosses]], name: Callable[[int], str]) -> tuple[str, ...]:
-    """Warnings on classes that are nearly lost for a seed, and on seeds without validation; ``fates``: losses by
-    seed."""
+def warnings(losses_by_seed: Mapping[int, Sequence[ClassLosses]], name: Callable[[int], str]) -> tuple[str, ...]:
+    """Warnings on classes that are nearly lost for a seed, and on seeds without validation pixels."""
     seeds: dict[int, list[int]] = {}
     first: dict[int, ClassLosses] = {}
-    for seed, of_seed in fates.items():
-        for fate in of_seed:
-            if fate.nearly_lost:
-                seeds.setdefault(fate.code, []).append(seed)
-                first.setdefault(fate.code, fate)
-    alone = [seed for seed, of_seed in fates.items() if not any(fate.of(VALIDATION).pixels for fate in of_seed)]
+    for seed, of_seed in losses_by_seed.items():
+        for entry in of_seed:
+            if entry.nearly_lost:
+                seeds.setdefault(entry.code, []).append(seed)
+                first.setdefault(entry.code, entry)
+    alone = [
+        seed for seed, of_seed in losses_by_seed.items() if not any(entry.of(VALIDATION).pixels for entry in of_seed)
+    ]
     return (
-        *(_warning(fate, name(code), seeds[code]) for code, fate in sorted(first.items())),
+        *(_warning(entry, name(code), seeds[code]) for code, entry in sorted(first.items())),
         *([_unvalidated(alone)] if alone else []),
     )
 
 
-def _warning(fate: ClassLosses, name: str, seeds: Sequence[int]) -> str:
+def _warning(entry: ClassLosses, name: str, seeds: Sequence[int]) -> str:
     return (
-        f"Class {name} ({fate.code}) is nearly lost: {_pixels(fate.of(SAMPLES).pixels)} for learning, of "
-        f"{amount_text(fate.of(DRAWN))} drawn (seed {', '.join(map(str, seeds))}). "
-        f"Lost: {losses_sentence(fate.losses)}."
+        f"Class {name} ({entry.code}) is nearly lost: {_pixels(entry.of(SAMPLES).pixels)} for learning, of "
+        f"{amount_text(entry.of(DRAWN))} drawn (seed {', '.join(map(str, seeds))}). "
+        f"Lost: {losses_sentence(entry.losses)}."
     )
 
 
@@ -167,11 +169,11 @@ def _unvalidated(seeds: Sequence[int]) -> str:
     )
 
 
-def samples_text(fates: Mapping[int, Sequence[ClassLosses]], name: Callable[[int], str]) -> str:
+def samples_text(losses_by_seed: Mapping[int, Sequence[ClassLosses]], name: Callable[[int], str]) -> str:
     """Section of a text report: a line for each class of the first seed."""
-    seed = min(fates)
+    seed = min(losses_by_seed)
     lines = [
         f"Reference polygons and samples (seed {seed})",
-        *(f"- {losses_line(f, name(f.code))}" for f in fates[seed]),
+        *(f"- {losses_line(entry, name(entry.code))}" for entry in losses_by_seed[seed]),
     ]
     return "\n".join(lines) + "\n"

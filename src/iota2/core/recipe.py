@@ -19,15 +19,15 @@ without data."""
 class SensorRecipe:
     """Computation of the features of one sensor.
 
-    Order of the features: bands for each date (date by date, when ``copy_input``), then for each index all dates, then
-    for each expression all dates.
+    Order of the features: all bands of each date, date by date (with ``copy_input``); then all dates of each index;
+    then all dates of each expression.
     """
 
     sensor: str
     bands: tuple[str, ...]
     roles: Mapping[str, str]
     dates: tuple[str, ...]
-    """``YYYYMMDD`` (interpolated) or acquisition keys (raw)."""
+    """Interpolation dates ``YYYYMMDD``, or acquisition keys for raw dates."""
     gapfilling: bool = True
     indices: tuple[str, ...] = DEFAULT_INDICES
     copy_input: bool = True
@@ -65,14 +65,14 @@ class SensorRecipe:
 
     @property
     def days(self) -> tuple[date, ...]:
-        """The dates as days."""
+        """The dates as ``datetime.date``."""
         return tuple(parse_day(key) for key in self.dates)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Feature names: ``<Sensor>_<band or index>_<date>``; for layers without dates, the band names.
 
-        Names of a sensor in lower case are in lower case.
+        Expressions are named ``userFeature1`` …, or ``userfeature1`` … for a sensor name in lower case.
         """
         if self.static:
             return self.bands
@@ -90,8 +90,8 @@ class FeatureRecipe:
     standard_labels: bool = False
     """``force_standard_labels``: features are named ``value_0`` …"""
     allow_missing: bool = False
-    """Features of a sensor without observations, or absent on a tile, are ``MISSING``, and the other sensors determine
-    the label; otherwise such a pixel has no label."""
+    """Whether pixels without observations of a sensor are classified: its features are ``MISSING``, and the other
+    sensors determine the label. If False, such pixels have no label."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -101,12 +101,12 @@ class FeatureRecipe:
 
     @property
     def halos(self) -> dict[str, int]:
-        """By sensor, number of pixels around a block on which its features depend."""
+        """Number of pixels around a block on which its features depend, by sensor."""
         return {sensor.sensor: sensor.halo for sensor in self.sensors}
 
     @property
     def halo(self) -> int:
-        """Maximum number of pixels around a block on which its features depend, over all sensors."""
+        """Maximum of ``halos``."""
         return max(self.halos.values(), default=0)
 
     @property
@@ -120,7 +120,7 @@ class FeatureRecipe:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> FeatureRecipe:
-        """The recipe written by ``to_json``, also by versions without missing values.
+        """The recipe written by ``to_json``. ``allow_missing`` may be absent, as in files of earlier versions.
 
         Raises KeyError, TypeError or ValueError for an invalid recipe or date.
         """
@@ -159,6 +159,6 @@ def parse_day(key: str) -> date:
 
 
 def interpolation_dates(first: date, last: date, step: int) -> tuple[str, ...]:
-    """Days from ``first`` to ``last`` by ``step``, as ``YYYYMMDD``; ``last`` is included only if it falls on a step."""
+    """Dates ``YYYYMMDD`` every ``step`` days from ``first``, not after ``last``."""
     count = (last - first).days // step + 1
     return tuple((first + timedelta(days=step * k)).strftime("%Y%m%d") for k in range(count))

@@ -50,7 +50,7 @@ class Acquisition:
     """Band or mask name to (row start, row stop, column start, column stop) of the file on the common grid of all
     dates; no entry for files that cover the whole grid. Outside its file a date has no data."""
     hidden: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """Band name to no-data values of its file besides the sensor's nodata."""
+    """Band name to no-data values of its file, in addition to the sensor's nodata."""
     shift: tuple[float, float] = (0.0, 0.0)
     """Displacement of the images to the right and down, in map units, corrected on reading."""
 

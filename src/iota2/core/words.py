@@ -22,7 +22,7 @@ _CONTROLS = re.compile(
 
 
 def counted(count: int, thing: str) -> str:
-    """``1 date``, ``2 dates``."""
+    """The count with the singular or plural of ``thing``: ``1 date``, ``2 dates``."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 

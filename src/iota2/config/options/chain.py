@@ -61,7 +61,7 @@ MAX_TILE_BYTES = 150
 MAX_DATES = 10_000
 """Maximum of ``cloud_threshold``, larger than the number of dates of any real series."""
 MAX_STEP_DAYS = 3660
-"""Maximum number of days between dates: ten years."""
+"""Maximum number of days between interpolation dates: ten years."""
 _VECTOR_GROUPS = GROUPS[GROUPS.index("regularisation") :]
 _NO_STACKS = "iota2 writes no stacks of images"
 
