@@ -173,7 +173,7 @@ def unusable(case: Case) -> dict[str, str]:
         str(folder / "full"): "is not empty and was not made by this program (it contains thesis.txt)",
         str(folder / "dangling"): "is a broken symbolic link",
         str(folder / "marked"): ".iota2 is a file, a folder is needed",
-        str(folder / ("n" * 300)): "longer than file systems hold",
+        str(folder / ("n" * 300)): "longer than file systems allow",
         str(case.files.s2_path): "is in the folder of products",
         str(case.files.ground_truth.parent): "is not empty",
     }

@@ -306,7 +306,7 @@ class Step(Generic[P, C]):
     block_shape: Callable[[C, Facts, str, Resources], tuple[int, int]] | None = None
     """Rows and columns of a job's blocks on a tile; None for steps that do not report them. Raises ConfigError if the
     smallest block exceeds the memory limit."""
-    labels: bool = False
+    leaves_gap: bool = False
     """Whether a failed job leaves a gap in the map."""
 
     @property
