@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from benchmarks.archives import DONE_MARKER, TILE, Archive
-from iota2.core.grid import aligned
+from iota2.core.grid import aligned_grid
 from iota2.core.scene import Acquisition, Scene, SensorScene
 from iota2.core.sensor import SensorSpec
 from iota2.io.archive.products import native_geobox, scan_tile
@@ -119,7 +119,7 @@ def _covering_grid(tile: GeoBox, pixel: int) -> GeoBox:
     transformer = Transformer.from_crs(str(tile.crs), OTHER_ZONE, always_xy=True)
     left, bottom, right, top = transformer.transform_bounds(box.left, box.bottom, box.right, box.top, densify_pts=101)
     around = (left - margin, bottom - margin, right + margin, top + margin)
-    return aligned(around, (pixel, pixel), OTHER_ZONE)
+    return aligned_grid(around, (pixel, pixel), OTHER_ZONE)
 
 
 def _repeated(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

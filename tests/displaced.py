@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from iota2.core.grid import moved_back, resolution
+from iota2.core.grid import resolution, shift_corrected
 from iota2.testing.world import World
 
 
@@ -25,7 +25,7 @@ class Seen(World):
 def displaced(world: World, right: float, down: float) -> Seen:
     """The world as images show it that lie so many pixels too far right and down."""
     width, height = resolution(world.geobox)
-    return Seen(world.options, world.landscape, moved_back(world.geobox, (right * width, down * height)))
+    return Seen(world.options, world.landscape, shift_corrected(world.geobox, (right * width, down * height)))
 
 
 def finer(world: World, factor: int) -> Seen:

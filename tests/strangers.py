@@ -14,7 +14,7 @@ STRANGERS = {
     "endless device": "is a device",
     "terminal": "is a device",
     "folder": "is a folder",
-    "broken link": "is a symbolic link that leads nowhere",
+    "broken link": "is a broken symbolic link",
     "link to itself": "Too many levels of symbolic links",
 }
 """Each with what is said of it."""

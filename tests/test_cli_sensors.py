@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from odc.geo.geobox import GeoBox
 
-from iota2.config.options.sensors import PATHS
+from iota2.config.options.sensors import FOLDER_KEYS
 from iota2.core.sensor import SensorSpec
 from iota2.errors import InputError, MissingTile
 from iota2.io.archive.products import scan_tile
@@ -65,9 +65,9 @@ def test_all_sensors_are_listed_with_their_place_and_a_name_that_matches(capsys:
     _, content, _ = command(capsys, "sensors", "--json")
     listed = {sensor["section"]: sensor for sensor in json.loads(content)}
     assert code == 0
-    assert set(listed) == set(builtin_specs()) >= set(PATHS)
+    assert set(listed) == set(builtin_specs()) >= set(FOLDER_KEYS)
     assert max(map(len, text.splitlines())) <= WIDTH
-    for section, key in {**PATHS, "Sentinel_1": "s1_path"}.items():
+    for section, key in {**FOLDER_KEYS, "Sentinel_1": "s1_path"}.items():
         assert f"{section}: chain.{key}\n" in text
         assert listed[section]["example"] in text
     assert "Sentinel2S2C_B02_20180511" in text

@@ -7,7 +7,7 @@ from dataclasses import MISSING, Field, fields
 from importlib.resources import files
 
 from generators.markdown import GENERATED, code, codes, table
-from iota2.config.options.sensors import PATHS, PLACES
+from iota2.config.options.sensors import ENABLING_KEYS, FOLDER_KEYS
 from iota2.core.sensor import BandSpec, MaskRule, MetadataSpec, SensorSpec
 from iota2.io.archive.specs import KEYS, parse_spec
 
@@ -52,7 +52,7 @@ def sensors_page() -> str:
     """Every sensor, the keys of a description, and a commented description."""
     texts = _descriptions()
     specs = {parse_spec(text, source=name).section: text for name, text in texts.items()}
-    order = [section for section in PLACES if section in specs]
+    order = [section for section in ENABLING_KEYS if section in specs]
     return "\n".join([HEAD, *(_sensor(specs[section]) for section in order), _keys(), _example(texts)])
 
 
@@ -65,7 +65,11 @@ def _sensor(text: str) -> str:
     if spec.metadata:
         source = code(spec.metadata.file)
         units = f"(file value + offset) / quantification × 10000, with the numbers in {source} of each product"
-    given = code(f"chain.{PATHS[spec.section]}") if spec.section in PATHS else "in the INI file of `chain.s1_path`"
+    given = (
+        code(f"chain.{FOLDER_KEYS[spec.section]}")
+        if spec.section in FOLDER_KEYS
+        else "in the INI file of `chain.s1_path`"
+    )
     facts = [
         ("folder of the products", given),
         ("section of its options", code(spec.section)),

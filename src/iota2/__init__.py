@@ -4,7 +4,7 @@ from iota2.import_path import leave_out_working_folder
 
 leave_out_working_folder()
 
-import os  # noqa: E402 - nothing may be imported before the working folder is left out
+import os  # noqa: E402 - the working folder must be removed from the import path before any import
 import tempfile  # noqa: E402
 from importlib import import_module  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -19,11 +19,11 @@ PUBLIC = {
     "features": "iota2.api.features",
     "load_model": "iota2.api.models",
 }
-"""Names of the public interface, and the modules that are imported when they are first used."""
+"""Names of the public interface, and the modules that define them, imported on first use."""
 
 
 def __getattr__(name: str) -> Any:
-    """A name of the public interface; its module is imported now, so that importing the package stays fast."""
+    """An object of the public interface. Its module is imported on first use, so that ``import iota2`` is fast."""
     if name not in PUBLIC:
         raise AttributeError(f"module 'iota2' has no attribute {name!r}")
     return getattr(import_module(PUBLIC[name]), name)
@@ -33,9 +33,11 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *PUBLIC})
 
 
-def _find_room_for_compiled_code() -> None:
-    """See that numba has a folder for what it compiles: beside the program, in the user's cache, or a private one
-    among temporary files, when the installation and the home are read-only. Else it would refuse to be imported."""
+def _ensure_numba_cache() -> None:
+    """Set NUMBA_CACHE_DIR to a private temporary folder if neither the installation nor the user's cache is writable.
+
+    Otherwise the import of functions compiled with ``cache=True`` fails.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     places = (Path(__file__).parent, next(folder for folder in (cache, *cache.parents) if folder.exists()))
     if "NUMBA_CACHE_DIR" in os.environ or any(os.access(place, os.W_OK) for place in places):
@@ -47,4 +49,4 @@ def _find_room_for_compiled_code() -> None:
     os.environ["NUMBA_CACHE_DIR"] = str(folder) if ours else tempfile.mkdtemp(prefix="iota2-compiled-")
 
 
-_find_room_for_compiled_code()
+_ensure_numba_cache()

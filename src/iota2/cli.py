@@ -19,7 +19,7 @@ from iota2 import __version__, layout
 from iota2.chains import BUILDERS
 from iota2.chains.load import read_config
 from iota2.chains.user_builders import builder_folders, position_of
-from iota2.config.options.fields import usable_path
+from iota2.config.options.fields import expanded_path
 from iota2.config.options.schema import Config
 from iota2.config.syntax.yaml_reader import written_in_yaml
 from iota2.config.template import minimal_config
@@ -435,7 +435,7 @@ def _load(path: Path, console: Console | JsonLines, paths_from: Path | None = No
 def _start_of_paths(given: Path) -> Path:
     """The folder of ``--paths-from`` as an absolute path without links, so that every spelling gives one folder."""
     try:
-        folder = usable_path(given)
+        folder = expanded_path(given)
     except ValueError as err:
         raise UserError(f"--paths-from: {err}.") from None
     if not folder.is_dir():

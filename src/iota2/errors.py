@@ -1,10 +1,10 @@
 """Exceptions that are raised on purpose, and their exit codes.
 
     Iota2Error                  any message to the user
-    ├── UserError               the user can fix it                          exit code 1
-    │   ├── ConfigError         the configuration file (all problems at once)
-    │   ├── InputError          images, vectors, tables given by the user
-    │   │   ├── InputProblems   several of them, each with its option
+    ├── UserError               a problem that the user can fix              exit code 1
+    │   ├── ConfigError         problems of the configuration file (all at once)
+    │   ├── InputError          a problem of images, vectors or tables
+    │   │   ├── InputProblems   several problems of inputs, each with its option
     │   │   ├── MissingField    a vector file lacks a field
     │   │   ├── DamagedProduct  a file of a product whose pixels cannot be read
     │   │   └── MissingTile     a sensor has no product of a tile
@@ -12,8 +12,8 @@
     │   └── FeatureMismatch     the features differ from those of the model
     └── JobsFailed              some jobs of a run failed                     exit code 2
 
-What the system refuses (no permission, no room, a damaged disk) is an OSError, wherever it is raised: exit code 1 too.
-Everything else that escapes is our defect: exit code 3.
+System errors (no permission, full disk, I/O error) are OSErrors: exit code 1 too. Any other exception that reaches the
+top level is a defect of iota2: exit code 3.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Iota2Error(Exception):
 
     exit_code = EXIT_DEFECT
     is_shown = False
-    """Whether the message has been shown already."""
+    """Whether the user has already seen the message."""
 
 
 class UserError(Iota2Error):
@@ -72,7 +72,7 @@ class UserError(Iota2Error):
 
 
 class ConfigError(UserError):
-    """One or more problems of a configuration file, all of them at once."""
+    """All problems of a configuration file."""
 
     def __init__(self, problems: Iterable[str], *, source: str = "") -> None:
         self.problems = tuple(problems)
@@ -93,16 +93,16 @@ class ConfigError(UserError):
 
 
 def as_entry(problem: str) -> str:
-    """A problem as an entry of a list: its first line is indented, its other lines further."""
+    """A problem as an entry of a list: the first line is indented by two, further lines by six."""
     return "\n".join("  " + ("    " if k else "") + line for k, line in enumerate(problem.splitlines()))
 
 
 class InputError(UserError):
-    """A fault of images, vectors or tables of the user."""
+    """A problem of the user's images, vectors or tables."""
 
 
 class InputProblems(InputError):
-    """Several problems of inputs at once, each with the option of the configuration that it is about."""
+    """Several problems of inputs, each with the configuration option concerned."""
 
     def __init__(self, found: Iterable[tuple[OptionPath, str]], *, head: str = "") -> None:
         self.found = tuple(dict.fromkeys(found))
@@ -115,7 +115,7 @@ class MissingField(InputError):
 
 
 class DamagedProduct(InputError):
-    """Pixels of a file of a product cannot be read, though its header can."""
+    """The header of a product file can be read, but its pixels cannot."""
 
     def __init__(self, message: str, *, tile: str, product: str, path: str) -> None:
         self.tile = tile
@@ -134,11 +134,11 @@ class OutputError(UserError):
 
 
 class FeatureMismatch(UserError):
-    """Features differ, in name or order, from those that a model was trained on."""
+    """Features differ in name or order from the features of the model."""
 
 
 class JobsFailed(Iota2Error):
-    """Some jobs failed after all attempts; the others are done."""
+    """Some jobs failed after all attempts."""
 
     exit_code = EXIT_JOBS_FAILED
 
@@ -146,32 +146,32 @@ class JobsFailed(Iota2Error):
 # ------------------------------------------------------------------------------------------------ system errors
 
 REMEDIES: Mapping[int, str] = {
-    errno.EACCES: "Correct the permissions of it, or of a folder above it: files must be readable, folders also "
+    errno.EACCES: "Correct the permissions of the path or of a parent folder: files must be readable, folders also "
     "executable, and the output folder writable",
-    errno.EPERM: "The system does not allow this here. Check the owner of the file and the options of the file system",
-    errno.ENOSPC: "The disk is full. Free some space, then run again: what is done stays",
-    errno.EDQUOT: "The disk quota is used up. Free some space or have it raised, then run again: what is done stays",
-    errno.EROFS: "The file system is read-only. Choose an output folder on another one, or have it mounted for writing",
-    errno.EIO: "The disk or network drive reports an error. Check it; copy the file from another place if it is lost",
+    errno.EPERM: "The system does not allow this operation. Check the owner of the file and the mount options",
+    errno.ENOSPC: "The disk is full. Free some space, then run again: completed jobs are kept",
+    errno.EDQUOT: "The disk quota is exceeded. Free space or raise the quota, then run again: completed jobs are kept",
+    errno.EROFS: "The file system is read-only. Choose an output folder on another one, or mount it for writing",
+    errno.EIO: "The disk or network drive reports an error. Check it, and restore the file from a copy if it is lost",
     errno.ENAMETOOLONG: "Shorten the names of files and folders",
-    errno.ELOOP: "A symbolic link leads to itself. Remove it, or give the path of the file itself",
+    errno.ELOOP: "A symbolic link is circular. Remove it, or give the path of the file itself",
     errno.EMFILE: "Too many files are open. Raise the limit of open files (ulimit -n), then run again",
     errno.ENFILE: "The machine has too many open files. Close other programs, then run again",
-    errno.ENOENT: "Check the path: it may have been moved or removed",
-    errno.ENOTDIR: "A file is in the place of a folder. Move it away or correct the path",
-    errno.EISDIR: "A folder is in the place of a file. Move it away or correct the path",
-    errno.ENOTEMPTY: "A folder is in the place of a file. Move it away or correct the path",
-    errno.ENOMEM: "There is too little free memory. Use fewer workers or close other programs, then run again",
-    errno.ESTALE: "The network drive has lost the file. Check the drive, then run again",
-    errno.ENXIO: "Only regular files are read. Correct the path",
-    errno.ENODEV: "Only regular files are read. Correct the path",
-    errno.EFBIG: "Check that it is the right file, and the largest size that disk and shell allow (ulimit -f)",
-    errno.EXDEV: "Both paths must lie on one file system",
+    errno.ENOENT: "Check the path: the file or folder may have been moved or deleted",
+    errno.ENOTDIR: "A file has the name of an expected folder. Move it or correct the path",
+    errno.EISDIR: "A folder has the name of an expected file. Move it or correct the path",
+    errno.ENOTEMPTY: "A folder has the name of an expected file. Move it or correct the path",
+    errno.ENOMEM: "The free memory is insufficient. Use fewer workers or close other programs, then run again",
+    errno.ESTALE: "The network drive no longer has the file. Check the drive, then run again",
+    errno.ENXIO: "Only regular files can be read. Correct the path",
+    errno.ENODEV: "Only regular files can be read. Correct the path",
+    errno.EFBIG: "Check that it is the right file. The file system and the shell (ulimit -f) also limit file sizes",
+    errno.EXDEV: "Both paths must be on the same file system. Change one of them",
     errno.ETIMEDOUT: "Check the network or the network drive, then run again",
-    errno.ECONNREFUSED: "Check the address, and that the server runs",
+    errno.ECONNREFUSED: "Check the address, and whether the server is running",
 }
-"""Remedies by the number (errno) of a system error."""
-_CHECK = "Check the path and the disk, then run again"
+"""Remedies by the errno of a system error."""
+_DEFAULT_REMEDY = "Check the path and the disk, then run again"
 
 
 def system_text(err: OSError) -> str:
@@ -183,8 +183,8 @@ def system_text(err: OSError) -> str:
 
 
 def remedy_of(err: OSError) -> str:
-    """The remedy of a system error: a sentence without full stop."""
-    return REMEDIES.get(err.errno or 0, _CHECK)
+    """The remedy for a system error: one or more sentences without the last full stop."""
+    return REMEDIES.get(err.errno or 0, _DEFAULT_REMEDY)
 
 
 def message_of(error: BaseException) -> str:

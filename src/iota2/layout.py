@@ -1,4 +1,4 @@
-"""Table of all files of the output tree: path pattern, description and role.
+"""All files of the output folder: path pattern, description and role.
 
 Braces in a path are axes of the run (``tile``, ``part``, ``sensor``, ``region``, ``seed``) or constants of the run.
 The reference page of the output tree is generated from this table.
@@ -31,7 +31,7 @@ class _Coregistration(Protocol):
 
 
 class OutputOptions(Protocol):
-    """Part of the configuration that decides which optional files are written."""
+    """The part of the configuration that enables optional files."""
 
     @property
     def arg_classification(self) -> _Classification: ...
@@ -40,27 +40,27 @@ class OutputOptions(Protocol):
 
 
 def with_probabilities(config: OutputOptions) -> bool:
-    """Whether probability maps are requested."""
+    """Whether probability maps are enabled."""
     return config.arg_classification.enable_probability_map
 
 
 def with_final_probabilities(config: OutputOptions) -> bool:
-    """Whether the mosaic of probability maps is requested."""
+    """Whether the mosaic of probability maps is enabled."""
     return with_probabilities(config) and config.arg_classification.generate_final_probability_map
 
 
 def with_coregistration(config: OutputOptions) -> bool:
-    """Whether dates are aligned with a reference image."""
+    """Whether co-registration with a reference image is enabled."""
     return config.coregistration.vhr_path is not None
 
 
 def artifacts() -> tuple[Artifact, ...]:
-    """All kinds of files of the output tree."""
+    """All kinds of files of the output folder."""
     return tuple(value for value in globals().values() if isinstance(value, Artifact))
 
 
 def products() -> tuple[Artifact, ...]:
-    """Final products of a run, in the order of presentation."""
+    """Products of a run, in the order of presentation."""
     return tuple(artifact for artifact in artifacts() if artifact.role == "product")
 
 
@@ -75,7 +75,7 @@ FOLDERS = {
     "final/TMP": "Products per tile, before the mosaic.",
     "logs": "One log per job, by step.",
 }
-"""Folders of every run and their contents; builders add their own."""
+"""Folders of every run, with descriptions; builders add further folders."""
 
 # ---- written by the survey, at every start
 SCENE = Artifact(
@@ -90,13 +90,13 @@ SCAN_NOTES = Artifact(
 
 LISTING = Artifact(
     "features/{tile}/tmp/listing.json",
-    "Fingerprint of every image file of the tile: jobs that read a changed file run again.",
+    "Fingerprint of every image file of the tile; jobs that read a changed file run again.",
 )
 
 # ---- preparation
 SHIFTS = Artifact(
     "features/{tile}/tmp/coregistration.json",
-    "Corrections of dates, applied while they are read, in map units (with `coregistration.vhr_path`).",
+    "Displacement of each date in map units, corrected on reading (with `coregistration.vhr_path`).",
     when=with_coregistration,
 )
 IMAGES: Mapping[str, Artifact | Need] = {"scene": SCENE, "listing": LISTING, "shifts": optional(SHIFTS)}
@@ -109,7 +109,7 @@ SHIFTS_TABLE = Artifact(
 RECIPE = Artifact("features/recipe.json", "Definition of the features: bands, dates, indices, order.")
 REFERENCE_IMAGE = Artifact(
     "features/{tile}/tmp/{sensor}_{tile}_reference.tif",
-    "The working grid of the tile, as georeferencing; all values are 1.",
+    "Raster on the working grid of the tile; all values are 1.",
 )
 INPUT_DATES = Artifact(
     "features/{tile}/tmp/{sensor}_{tile}_input_dates.txt",
@@ -121,7 +121,7 @@ INTERPOLATION_DATES = Artifact(
 )
 COMMON_MASK = Artifact(
     "features/{tile}/tmp/MaskCommunSL.tif",
-    "1 where every sensor, or any with `allow_missing_sensor`, has an image on at least one date.",
+    "1 where every sensor has an image on at least one date (with `allow_missing_sensor`: any sensor); 0 elsewhere.",
 )
 COMMON_MASK_VECTOR = Artifact("features/{tile}/tmp/MaskCommunSL.shp", "The common mask as polygons, in `proj`.")
 VALIDITY = Artifact(
@@ -130,49 +130,51 @@ VALIDITY = Artifact(
 )
 CLEAR_DATES = Artifact(
     "features/{tile}/clear_dates.csv",
-    "For each date: pixels of the tile inside the image, clear pixels among them, and their share.",
+    "For each date: pixels of the tile inside the image, clear pixels, and their share.",
 )
 VALUE_NOTES = Artifact(
     "features/{tile}/value_notes.json",
-    "Doubtful values of the images: type, range, sign, absent blocks, voids of layers.",
+    "Remarks on implausible pixel values: data type, range, sign, absent blocks, voids of layers.",
     role="note",
 )
 CLOUD_THRESHOLD = Artifact(
     "features/{tile}/CloudThreshold_{cloud}.shp",
-    "Area where at least `cloud_threshold` dates are clear, in `proj`; samples are selected inside.",
+    "Area with at least `cloud_threshold` clear dates, in `proj`; samples are selected in this area.",
 )
 
 # ---- sampling
 ENVELOPE = Artifact("envelope/{tile}.shp", "The area of the map that the tile contributes, in `proj`.")
-REGIONS = Artifact("{region_base}.shp", "The regions, in `proj`; a single one without a region file.")
+REGIONS = Artifact("{region_base}.shp", "The regions, in `proj`; without a region file, a single region.")
 REFERENCE = Artifact(
     "reference_data.shp",
-    "Cleaned reference polygons, in `proj`, with map code, home region and side (learning, validation) for each seed.",
+    "Cleaned reference polygons, in `proj`, with map code, region, and side of the split for each seed.",
 )
 REFERENCE_NOTES = Artifact(
     "config_model/reference_notes.json", "Repaired and excluded reference polygons.", role="note"
 )
 REFERENCE_LOSSES = Artifact(
     "config_model/reference_losses.json",
-    "Losses of each class before the selection of pixels, in polygons and pixels of area, by reason.",
+    "Losses of each class before the selection of pixels, by reason: polygons, and their area in pixels.",
 )
 CLASSES = Artifact("config_model/classes.json", "Classes: label, code in the map, name, colour.")
 CODES = Artifact(
     "config_model/codes.json",
-    "Classes by code and label only: a change of a name or colour does not repeat the classification.",
+    "Codes and labels of the classes. After a change of names or colours, the classification is not repeated.",
 )
 FORMATTED = Artifact("formattingVectors/{tile}.shp", "Reference polygons cut by tile, region and validity.")
 POLYGON_PIXELS = Artifact(
-    "formattingVectors/{tile}_pixels.csv", "Pixels of the tile with their centre in each usable reference polygon."
+    "formattingVectors/{tile}_pixels.csv",
+    "Number of pixels of the tile with their centre in each usable reference polygon.",
 )
-LEARN_POLYGONS = Artifact("dataAppVal/{tile}_seed_{seed}_learn.sqlite", "Polygons of the tile to learn from.")
-VALIDATION_POLYGONS = Artifact("dataAppVal/{tile}_seed_{seed}_val.sqlite", "Polygons of the tile to validate with.")
+LEARN_POLYGONS = Artifact("dataAppVal/{tile}_seed_{seed}_learn.sqlite", "Learning polygons of the tile.")
+VALIDATION_POLYGONS = Artifact("dataAppVal/{tile}_seed_{seed}_val.sqlite", "Validation polygons of the tile.")
 REGION_SHAPE = Artifact(
     "shapeRegion/{region_base}_region_{region}_{tile}.shp",
     "Intersection of the region and the tile's envelope, in `proj`.",
 )
 REGION_RASTER = Artifact(
-    "shapeRegion/{region_base}_region_{region}_{tile}.tif", "The same on the grid of the tile: 1 inside."
+    "shapeRegion/{region_base}_region_{region}_{tile}.tif",
+    "Intersection of the region and the tile's envelope, as raster on the grid of the tile: 1 inside, 0 outside.",
 )
 REGION_MASK = Artifact(
     "classif/MASK/MASK_region_{region}_{tile}.tif",
@@ -202,7 +204,7 @@ TILE_SELECTION = Artifact(
     "Selected pixels of one tile, with row and column on its grid.",
 )
 TILE_SELECTION_MERGE = Artifact(
-    "samplesSelection/{tile}_selection_merge.sqlite", "Selected pixels of one tile for all models and seeds."
+    "samplesSelection/{tile}_selection_merge.sqlite", "Selected pixels of one tile, of all models and seeds."
 )
 TILE_SAMPLES = Artifact(
     "learningSamples/{tile}_region_{region}_seed{seed}_Samples_learn.{samples}",
@@ -215,43 +217,45 @@ MODEL_SAMPLES = Artifact(
 CLASS_STATISTICS = Artifact("learningSamples/class_statistics_seed{seed}_learn.csv", "Samples per class and region.")
 LOSSES = Artifact(
     "samplesSelection/losses_seed_{seed}.csv",
-    "Reference polygons of each class: drawn, usable, learned, and lost by reason.",
+    "Reference polygons of each class: drawn, usable, used for learning and validation, and lost by reason.",
 )
 
 # ---- learning
-MODEL_CARD = Artifact("model/model_{region}_seed_{seed}.txt", "Readable description of the model.", role="note")
+MODEL_CARD = Artifact("model/model_{region}_seed_{seed}.txt", "Description of the model as text.", role="note")
 MODEL = Artifact("model/model_{region}_seed_{seed}", "The model: a folder of plain arrays.")
 
 # ---- classification
 PART_LABELS = Artifact(
-    "classif/tmpClassif/Classif_{tile}_part_{part}_model_{region}_seed_{seed}.tif", "Labels of one strip."
+    "classif/tmpClassif/Classif_{tile}_part_{part}_model_{region}_seed_{seed}.tif", "Labels of one part."
 )
 PART_CONFIDENCE = Artifact(
     "classif/tmpClassif/{tile}_part_{part}_model_{region}_confidence_seed_{seed}.tif",
-    "Confidence of one strip.",
+    "Confidence of one part.",
 )
 PART_PROBABILITIES = Artifact(
     "classif/tmpClassif/PROBAMAP_{tile}_part_{part}_model_{region}_seed_{seed}.tif",
-    "Probabilities of one strip.",
+    "Class probabilities of one part.",
     when=with_probabilities,
 )
 LABELS = Artifact(
-    "classif/Classif_{tile}_model_{region}_seed_{seed}.tif", "Labels of the model on the tile; 0 elsewhere."
+    "classif/Classif_{tile}_model_{region}_seed_{seed}.tif", "Labels of the model on the tile; 0 outside its area."
 )
 CONFIDENCE = Artifact(
     "classif/{tile}_model_{region}_confidence_seed_{seed}.tif",
-    "Probability of the label, 0 to 1; 0 without label.",
+    "Confidence of the model on the tile, 0 to 1; 0 without label.",
 )
 PROBABILITIES = Artifact(
     "classif/PROBAMAP_{tile}_model_{region}_seed_{seed}.tif",
-    "Probability of each class × 1000, a band for each code, 65535 without label (with `enable_probability_map`).",
+    "Class probabilities × 1000, one band for each code; 65535 without label (with `enable_probability_map`).",
     when=with_probabilities,
 )
 
 # ---- mosaic
 TILE_LABELS = Artifact("final/TMP/{tile}_seed_{seed}.tif", "Labels of all models on the tile.")
 TILE_CONFIDENCE = Artifact("final/TMP/{tile}_GlobalConfidence_seed_{seed}.tif", "Confidence on the tile, 0 to 100.")
-TILE_VALIDITY = Artifact("final/TMP/{tile}_Cloud.tif", "Number of clear dates; 0 where the tile is not classified.")
+TILE_VALIDITY = Artifact(
+    "final/TMP/{tile}_Cloud.tif", "Number of clear dates on the tile; 0 where it is not classified."
+)
 TILE_LABELS_STYLE = Artifact(
     "final/TMP/{tile}_seed_{seed}.qml", "QGIS style of the labels: names and colours.", role="note"
 )
@@ -262,11 +266,11 @@ TILE_CONFIDENCE_STYLE = Artifact(
 )
 TILE_VALIDITY_STYLE = Artifact(
     "final/TMP/{tile}_Cloud.qml",
-    "QGIS style of the number of clear dates: a ramp to the largest of the map.",
+    "QGIS style of the number of clear dates: a ramp from 0 to the maximum of the map.",
     role="note",
 )
 MAP = Artifact(
-    "final/Classif_Seed_{seed}.tif", "The land-cover map: class codes, 0 where not classified.", role="product"
+    "final/Classif_Seed_{seed}.tif", "The land-cover map: class codes; 0 where not classified.", role="product"
 )
 COLOR_MAP = Artifact(
     "final/Classif_Seed_{seed}_ColorIndexed.tif",
@@ -281,19 +285,19 @@ COLOR_MAP_STYLE = Artifact(
 )
 FINAL_CONFIDENCE = Artifact(
     "final/Confidence_Seed_{seed}.tif",
-    "Confidence of the classifier in its label, 1 to 100; 0 not classified.",
+    "Confidence of the classifier, 1 to 100; 0 where not classified.",
     role="product",
 )
 CONFIDENCE_STYLE = Artifact(
     "final/Confidence_Seed_{seed}.qml", "QGIS style of the confidence: a ramp from 0 to 100.", role="note"
 )
 VALIDITY_STYLE = Artifact(
-    "final/PixelsValidity.qml", "QGIS style of the number of clear dates: a ramp to the largest.", role="note"
+    "final/PixelsValidity.qml", "QGIS style of the number of clear dates: a ramp from 0 to the maximum.", role="note"
 )
 FINAL_VALIDITY = Artifact("final/PixelsValidity.tif", "Number of clear dates of each pixel of the map.", role="product")
 FINAL_PROBABILITIES = Artifact(
     "final/ProbabilityMap_seed_{seed}.tif",
-    "Probability of each class × 1000, one named band each, 65535 without label (with `enable_probability_map`).",
+    "Class probabilities × 1000, one named band for each class; 65535 without label (with `enable_probability_map`).",
     when=with_final_probabilities,
     role="product",
 )
@@ -308,11 +312,11 @@ PROBABILITIES_STYLE = Artifact(
 TILE_CONFUSION = Artifact("final/TMP/{tile}_seed_{seed}.csv", "Confusion matrix of the tile, in pixels.")
 TILE_VALIDATION = Artifact(
     "final/TMP/{tile}_seed_{seed}_validation.csv",
-    "Validation pixels of the tile by polygon, class in the map, and whether they touch the polygon's edge.",
+    "Validation pixels of the tile by polygon, class in the map, and contact with the polygon's edge.",
 )
 TILE_COMPARISON = Artifact(
     "final/TMP/{tile}_seed_{seed}_CompRef.tif",
-    "Comparison with reference: 1, 2 validation wrong, correct; 3, 4 learning wrong, correct.",
+    "Comparison with the reference data: validation 1 wrong, 2 correct; learning 3 wrong, 4 correct; 0 no reference.",
 )
 TILE_COMPARISON_STYLE = Artifact(
     "final/TMP/{tile}_seed_{seed}_CompRef.qml",
@@ -322,24 +326,26 @@ TILE_COMPARISON_STYLE = Artifact(
 CONFUSION = Artifact("final/TMP/Classif_Seed_{seed}.csv", "Confusion matrix of the map, in pixels.")
 VALIDATION = Artifact(
     "final/TMP/Validation_Seed_{seed}.csv",
-    "Validation pixels by polygon, with its distance in metres to the nearest learning polygon of its class.",
+    "Validation pixels by polygon, and distance in metres to the nearest learning polygon of the same class.",
 )
 CLASSIFICATION_RESULTS = Artifact(
     "final/TMP/ClassificationResults_seed_{seed}.txt", "Accuracy measures of each class, as text."
 )
 DIFFERENCE = Artifact(
     "final/diff_seed_{seed}.tif",
-    "Comparison with reference: 1, 2 validation wrong, correct; 3, 4 learning wrong, correct; 0 no reference.",
+    "Comparison with the reference data: validation 1 wrong, 2 correct; learning 3 wrong, 4 correct; 0 no reference.",
     role="product",
 )
 DIFFERENCE_STYLE = Artifact(
     "final/diff_seed_{seed}.qml", "QGIS style of the comparison: meaning and colour of each value.", role="note"
 )
 CONFUSION_FIGURE = Artifact(
-    "final/Confusion_Matrix_Classif_Seed_{seed}.png", "Picture of the confusion matrix.", role="product"
+    "final/Confusion_Matrix_Classif_Seed_{seed}.png", "Figure of the confusion matrix.", role="product"
 )
-RESULTS = Artifact("final/RESULTS.txt", "The accuracy report, mean and interval over the runs.", role="product")
-METRICS = Artifact("final/metrics.json", "The accuracy figures for programs.", role="product")
+RESULTS = Artifact(
+    "final/RESULTS.txt", "The accuracy report, with mean and confidence interval over the runs.", role="product"
+)
+METRICS = Artifact("final/metrics.json", "Accuracy measures in machine-readable form.", role="product")
 CLASS_TABLE = Artifact(
     "final/Classif_table.csv", "User label, code in the map and colour of each class.", role="product"
 )
@@ -348,7 +354,7 @@ REPORT = Artifact("final/report.html", "Map, confidence, validity and accuracy o
 # ---- written by the run itself
 STATUS = Artifact("IOTA2_tasks_status.txt", "State of every job of the last run, as text.", role="note")
 REASONS = Artifact(
-    f"{MARK}/reasons.txt", "Reason why each job of the last run was executed, or was up to date.", role="note"
+    f"{MARK}/reasons.txt", "Reason why each job of the last run was executed or up to date.", role="note"
 )
 LOGS_ZIP = Artifact(
     "logs.zip",
@@ -357,36 +363,36 @@ LOGS_ZIP = Artifact(
 )
 RECORDS = Artifact(f"{MARK}/records.jsonl", "Inputs and outputs of each job, by digests.", role="note")
 PARAMETERS = Artifact(
-    f"{MARK}/parameters.json", "Parameters of steps by digest, to find the option that differs.", role="note"
+    f"{MARK}/parameters.json", "Parameters of steps by digest, to identify changed options.", role="note"
 )
-LAST_RUN = Artifact(f"{MARK}/last_run.json", "End of the last run, and position of its records.", role="note")
-OUTPUTS = Artifact(f"{MARK}/outputs.txt", "Every output path of the runs in this folder.", role="note")
+LAST_RUN = Artifact(f"{MARK}/last_run.json", "State of the last run, and position of its records.", role="note")
+OUTPUTS = Artifact(f"{MARK}/outputs.txt", "Paths of all outputs of the runs in this folder.", role="note")
 DAMAGED = Artifact(
-    f"{MARK}/damaged.json", "Products found damaged while they were read (with `skip_damaged_products`).", role="note"
+    f"{MARK}/damaged.json", "Products whose damage was found on reading (with `skip_damaged_products`).", role="note"
 )
-INPUTS = Artifact(f"{MARK}/inputs.json", "Size, time and fingerprint of every image file seen.", role="note")
+INPUTS = Artifact(
+    f"{MARK}/inputs.json", "Size, modification time and fingerprint of every image file of the runs.", role="note"
+)
 LOCK = Artifact(f"{MARK}/lock", "Host and process of the current run.", role="note")
-LOG_OUT = Artifact("logs/<Step>/<task>.out", "Messages of the job, and its duration.", role="note")
+LOG_OUT = Artifact("logs/<Step>/<task>.out", "Messages and duration of the job.", role="note")
 UNDER_WAY = Artifact(
     "logs/under_way/<Step>-<digest>.json",
-    "Heartbeat of a long job: memory, worker and start; of the last attempt if its worker died.",
+    "Heartbeat of a long job: memory, worker and start; kept if its worker died.",
     role="note",
 )
 LOG_WORKER = Artifact("logs/workers/worker-<job>.log", "Output of a worker on SLURM or PBS.", role="note")
 LOG_ERR = Artifact("logs/<Step>/<task>.err", "Errors of the job; empty after success.", role="note")
 SITE = Artifact(
-    "logs/html/index.html", "The run report: progress and results job by job; opens without a server.", role="note"
+    "logs/html/index.html", "The run report: progress and results of each job; needs no server.", role="note"
 )
-SITE_JOBS = Artifact(
-    "logs/html/tasks_status_1.html", "The job graph; a click opens the page of a job with its log.", role="note"
-)
+SITE_JOBS = Artifact("logs/html/tasks_status_1.html", "The job graph; a click opens the page of a job.", role="note")
 SITE_TIMELINE = Artifact("logs/html/timeline.html", "Jobs of each worker over time.", role="note")
 SITE_INPUTS = Artifact(
-    "logs/html/input_files_content.html", "Products found by sensor and tile, with a calendar.", role="note"
+    "logs/html/input_files_content.html", "Available products by sensor and tile, with a calendar.", role="note"
 )
 SITE_PRODUCTS = Artifact(
     "logs/html/s2_path_content.html",
-    "Every product found in `s2_path`, with its clear share; similar pages for other sensors.",
+    "All products in `s2_path` with their share of clear pixels; similar pages for other sensors.",
     role="note",
 )
 SITE_OUTPUTS = Artifact(
@@ -396,15 +402,15 @@ SITE_RESULTS = Artifact(
     "logs/html/results.html", "Link to `final/report.html`, or the reason why it does not exist.", role="note"
 )
 SITE_SETTINGS = Artifact(
-    "logs/html/configuration_file.html", "All options: value, default, value in the previous run.", role="note"
+    "logs/html/configuration_file.html", "All options: value, default, and value in the previous run.", role="note"
 )
 SITE_ENVIRONMENT = Artifact(
     "logs/html/environment_info.html",
     "Software versions and machine; environment variables are not included.",
     role="note",
 )
-SITE_JOB = Artifact("logs/html/jobs/<Step>-<digest>.html", "A job with its log, time, memory and reason.", role="note")
-GRAPH = Artifact("logs/tasks_status_1.svg", "Picture of the graph of jobs.", role="note")
+SITE_JOB = Artifact("logs/html/jobs/<Step>-<digest>.html", "Log, duration, memory and reason of one job.", role="note")
+GRAPH = Artifact("logs/tasks_status_1.svg", "Figure of the job graph.", role="note")
 SETTINGS = Artifact(
-    f"{MARK}/configuration.json", "The options of the last run, for comparison with the next.", role="note"
+    f"{MARK}/configuration.json", "Options of the last run, for comparison with the next run.", role="note"
 )

@@ -31,31 +31,33 @@ KeyPath = Sequence[str | int]
 
 @dataclass(frozen=True)
 class About:
-    """Properties of a field besides its type and limits."""
+    """Properties of a field other than type and limits."""
 
     status: Literal["now", "later", "no effect"] = "now"
+    """Availability: available, not available yet, or accepted without effect."""
     reason: str = ""
     """Reason why the option has no effect."""
     later: tuple[str, ...] = ()
     """Values of an available option that are not available yet."""
     form: str = ""
-    """The expected value in words, when the annotation does not define it."""
+    """Description of the expected value; empty to derive it from the annotation."""
     builders: str = ""
-    """Builders that use the option; those of the section when empty."""
+    """Letters of the builders that use the option; empty for those of the section."""
     toolbox_default: Any = None
-    """Default of the toolbox that defined the option, if different."""
+    """Default of the Orfeo ToolBox, if different."""
     needed: bool = False
-    """Whether builders may need the option; it is None in a configuration without these builders."""
+    """Whether the option is mandatory for some builders. Without these builders it may be None."""
 
 
 @dataclass(frozen=True)
-class Among:
-    """Annotation of a text that is one of ``names()`` when it is read; ``Literal`` is for names known before."""
+class OneOf:
+    """Annotation of a text that must be one of ``names()``, which is called for each value. Unlike with ``Literal``,
+    names may be registered later."""
 
     names: Callable[[], tuple[str, ...]]
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """What pydantic calls."""
+        """The validator, as pydantic expects it."""
         return core_schema.no_info_plain_validator_function(self._known)
 
     def _known(self, value: Any) -> Any:
@@ -71,7 +73,7 @@ def option(default: Any, sentence: str, *, about: About | None = None, alias: st
 
 
 def needed(sentence: str, *, builders: str, form: str = "") -> Any:
-    """A field that is mandatory when a requested builder needs it."""
+    """A field that is mandatory if a selected builder needs it."""
     return option(None, sentence, about=About(builders=builders, form=form, needed=True))
 
 
@@ -80,18 +82,18 @@ def planned(default: Any, sentence: str, *, builders: str = "", form: str = "", 
     return option(default, sentence, about=About("later", builders=builders, form=form), alias=alias)
 
 
-def idle(
+def no_effect(
     default: Any, sentence: str, reason: str, *, builders: str = "", alias: str | None = None, **limits: Any
 ) -> Any:
-    """A field that is accepted with a warning and has no effect, because of ``reason``."""
+    """A field that is accepted without effect, with a warning that gives ``reason``."""
     properties = About("no effect", reason=reason, builders=builders)
     return option(default, sentence, about=properties, alias=alias, **limits)
 
 
-def dormant(default: Any, sentence: str, switch: str, *, alias: str | None = None, builders: str = "") -> Any:
-    """A field of a feature that is not available yet and is enabled by the option ``switch``: idle without it."""
-    reason = f"it is used with {switch} only, which is not available yet"
-    return idle(default, sentence, reason, alias=alias, builders=builders)
+def no_effect_without(default: Any, sentence: str, switch: str, *, alias: str | None = None, builders: str = "") -> Any:
+    """A field that has no effect because the option ``switch``, which enables it, is not available yet."""
+    reason = f"it requires {switch}, which is not available yet"
+    return no_effect(default, sentence, reason, alias=alias, builders=builders)
 
 
 def about(field: FieldInfo) -> About:
@@ -102,24 +104,24 @@ def about(field: FieldInfo) -> About:
 
 
 def is_mandatory(field: FieldInfo) -> bool:
-    """Whether a configuration needs the option, always or for some builders."""
+    """Whether the option is mandatory, for all builders or some of them."""
     return field.is_required() or about(field).needed
 
 
 def default_of(field: FieldInfo) -> Any:
-    """The default, as in a loaded configuration."""
+    """The default value in a loaded configuration."""
     return field.get_default(call_default_factory=True)
 
 
 class Options(BaseModel):
-    """A dictionary of options: frozen; unknown keys and values that are not available yet are rejected."""
+    """An immutable dictionary of options. Unknown keys, and values that are not available yet, are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True)
 
     @field_validator("*", mode="before")
     @classmethod
-    def _tidy(cls, value: Any, info: ValidationInfo) -> Any:
-        """Normalise values: 'None', '' and [] become None where None is the default; True and False are not numbers."""
+    def _normalised(cls, value: Any, info: ValidationInfo) -> Any:
+        """Convert 'None', '' and [] to None if None is the default; reject True and False as numbers."""
         field = cls.model_fields[str(info.field_name)]
         none = value == [] or (isinstance(value, str) and value.strip().lower() in ("none", ""))
         if none and default_of(field) is None and not is_mandatory(field):
@@ -143,12 +145,12 @@ class Options(BaseModel):
 
 
 def keys(options: type[Options]) -> dict[str, FieldInfo]:
-    """The fields of a dictionary of options by their names in files."""
+    """The fields of a dictionary of options, by name in configuration files."""
     return {field.alias or name: field for name, field in options.model_fields.items()}
 
 
 def nested(field: FieldInfo) -> type[Options] | None:
-    """The class of the dictionaries in an option, directly or in a container; None for other options."""
+    """The class of the nested dictionaries of an option, also inside a container; None for other options."""
     pending = [field.annotation]
     while pending:
         annotation = pending.pop()
@@ -159,18 +161,18 @@ def nested(field: FieldInfo) -> type[Options] | None:
 
 
 def expected(field: FieldInfo) -> str:
-    """Expected value of an option, in words: type, then limits."""
+    """Description of the expected value: type, then limits."""
     return " ".join(part for part in (kind(field), limits(field)) if part)
 
 
 def kind(field: FieldInfo) -> str:
-    """The type of an option, in words; values that are not available yet are left out."""
+    """Description of the type, without values that are not available yet."""
     annotation = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
     return about(field).form or _words(annotation, about(field).later)
 
 
 def limits(field: FieldInfo) -> str:
-    """The limits of a number, in words."""
+    """Description of the limits of a number."""
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
     found = [
         f"{sign} {getattr(limit, name)}"
@@ -182,7 +184,7 @@ def limits(field: FieldInfo) -> str:
 
 
 def shortened(text: str, length: int = 60) -> str:
-    """The text, truncated when it is long."""
+    """The text, truncated to ``length`` characters."""
     return text if len(text) <= length else f"{text[:length]}…"
 
 
@@ -205,12 +207,12 @@ def missing_text(info: FieldInfo) -> str:
 
 
 def schema_problems(options: type[Options], err: ValidationError) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """Problems found by the schema as (path of keys, message)."""
+    """Pairs of path and message for the problems found by pydantic."""
     errors = err.errors(include_url=False)
     entries = {error["loc"][:-1] for error in errors}
     for error in errors:
         if error["type"] == "too_short" and error["loc"] in entries:
-            continue  # entries that are wrong themselves were not counted
+            continue  # pydantic does not count invalid entries, which are reported themselves
         path, holder, info = _walk(options, error["loc"])
         if error["type"] == "value_error":
             yield path, str(error["ctx"]["error"])
@@ -226,13 +228,16 @@ def schema_problems(options: type[Options], err: ValidationError) -> Iterator[tu
 
 
 def _choices(error: Any) -> list[str]:
-    """The allowed words of a value."""
+    """The allowed texts of an option."""
     text = error.get("ctx", {}).get("expected", "") if error["type"] == "literal_error" else ""
     return text.split("'")[1::2]
 
 
 def _walk(options: type[Options], loc: KeyPath) -> tuple[tuple[str | int, ...], type[Options], FieldInfo | None]:
-    """The part of ``loc`` that exists in the file, the dictionary it leads to and its option."""
+    """Path in the file for a pydantic location, with the innermost dictionary of options and its field.
+
+    A pydantic location has additional elements, such as the member of a union.
+    """
     holder: type[Options] = options
     info: FieldInfo | None = None
     path: list[str | int] = []
@@ -260,7 +265,7 @@ _NAMED: dict[Any, str] = {
 
 def _words(annotation: Any, without: tuple[str, ...] = ()) -> str:
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
-    choices = args if origin is Literal else next((one.names() for one in args if isinstance(one, Among)), ())
+    choices = args if origin is Literal else next((one.names() for one in args if isinstance(one, OneOf)), ())
     if choices:
         return _alternatives(value for value in choices if value not in without)
     if origin is Annotated:

@@ -16,7 +16,7 @@ from iota2 import layout
 from iota2.chains.load import load_config
 from iota2.compute.registration import Translation
 from iota2.config.options.schema import Config
-from iota2.core.grid import moved_back
+from iota2.core.grid import shift_corrected
 from iota2.core.remarks import texts_of
 from iota2.io.series.scene_file import read_scene
 from iota2.io.tables.alignments import Alignment, alignments_csv, read_alignments, unaligned
@@ -154,7 +154,7 @@ def test_another_reference_image_is_compared_again_and_the_same_is_not(case: Cas
 
     assert jobs(config) == set()
     fine = finer(case.world, 4)
-    down = Seen(fine.options, fine.landscape, moved_back(fine.grid, (0.0, 20.0)))
+    down = Seen(fine.options, fine.landscape, shift_corrected(fine.grid, (0.0, 20.0)))
     write_image(down, DATES[5], reference, transform=fine.grid.affine)
     assert {"coregistration", "CommonMasks", "PixelValidity"} <= jobs(config)
     after = table(config)
@@ -228,7 +228,7 @@ def test_a_useless_reference_is_refused_before_the_run(
 @pytest.mark.parametrize(
     ("section", "said"),
     [
-        ("step : 128", "coregistration.step: has no effect: images are compared by phase correlation, not by points"),
+        ("step : 128", "coregistration.step: has no effect: images are compared by phase correlation"),
         ("resample : False", "coregistration.resample: has no effect: it is always resampled to the series"),
         (
             "pattern : 'FRE'",
@@ -247,7 +247,7 @@ def test_options_without_effect_are_reported(case: Case, tmp_path: Path, section
 def test_options_without_a_reference_image_are_reported(case: Case, tmp_path: Path) -> None:
     config = configured(case.files, tmp_path, one_tile("\ncoregistration : { band_ref : 2, band_src : 3 }\n"))
     (warning,) = config.warnings
-    assert "coregistration.band_ref: has no effect: coregistration.vhr_path is not given" in warning
+    assert "coregistration.band_ref: has no effect: coregistration.vhr_path is not set" in warning
     assert load_config(tmp_path / "run.cfg").coregistration.vhr_path is None
 
 

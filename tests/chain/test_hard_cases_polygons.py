@@ -397,7 +397,7 @@ TABLES = {
     "no colour": (list(LINES.values()), [SHADES["12"], SHADES["31"]], "no colour for label 11"),
     "label twice": ([*LINES.values(), "d:12"], list(SHADES.values()), "line 4: label 12 is already on line 2"),
     "colour twice": (list(LINES.values()), [*SHADES.values(), "31 4 4 4"], "line 4: label 31 is already on line 3"),
-    "shade of 256": (list(LINES.values()), [*list(SHADES.values())[:2], "31 256 0 0"], "of 0..255"),
+    "shade of 256": (list(LINES.values()), [*list(SHADES.values())[:2], "31 256 0 0"], "from 0 to 255"),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 import rasterio
 from odc.geo.geobox import GeoBox
 
-from iota2.config.options.sensors import PATHS
+from iota2.config.options.sensors import FOLDER_KEYS
 from iota2.core.sensor import SensorSpec
 from iota2.io.archive.specs import builtin_specs
 from iota2.testing.archive import FINE_BANDS
@@ -90,7 +90,7 @@ def stored(path: Path, spec: SensorSpec, offset: int) -> Layer:
 
 def map_of(case: Case, section: str, root: Path) -> np.ndarray:
     """Labels from the archive ``root`` of a sensor alone."""
-    run(case.configured(chain={"s2_path": None, PATHS[section]: str(root)}))
+    run(case.configured(chain={"s2_path": None, FOLDER_KEYS[section]: str(root)}))
     return on_tile(case.output / "final/Classif_Seed_0.tif", case)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from pyproj import Transformer
 
-from iota2.core.grid import aligned, pixel_centres
+from iota2.core.grid import aligned_grid, pixel_centres
 from iota2.io.archive.specs import builtin_specs
 from iota2.io.rasters.files import RasterReader
 from iota2.testing.classes import BANDS
@@ -41,7 +41,7 @@ def write_landsat_zone(tile: str, crs: str, case: Case, root: Path) -> None:
     """
     own = zone_geobox(tile)
     bounds = Transformer.from_crs(str(own.crs), crs, always_xy=True).transform_bounds(*own.boundingbox.bbox)
-    grid = aligned(bounds, (30.0, 30.0), crs)
+    grid = aligned_grid(bounds, (30.0, 30.0), crs)
     centres = pixel_centres(grid, *np.mgrid[: grid.shape.y, : grid.shape.x])
     kind = stripe(Transformer.from_crs(crs, MAPS, always_xy=True).transform(*centres)[0])
     clear = Layer(np.zeros(grid.shape, np.uint8), grid)

@@ -64,7 +64,7 @@ def test_radar_alone_maps_the_classes_and_features_are_named_by_direction_polari
     trees = {"otb_classifier_options": {"classifier.rf.nbtrees": 30}}
     config = run(configured(radar, Sentinel_1={"decibel": True}, arg_train=trees))
     (warning,) = config.warnings
-    assert "no effect of [Processing] Tiles: chain.list_tile names the tiles" in warning
+    assert "[Processing] Tiles: no effect" in warning
     days = {"asc": ["20180322", "20180427", "20180602", "20180708"], "des": ["20180317", "20180422", "20180528"]}
     days["des"] += ["20180703", "20180808"]
     expected = []

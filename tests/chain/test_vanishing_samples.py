@@ -17,7 +17,7 @@ import pytest
 import rasterio
 import shapely
 
-from iota2.io.tables.polygon_losses import read_fates
+from iota2.io.tables.polygon_losses import read_losses_csv
 from iota2.testing.world import WorldOptions
 from tests.chain.helpers import DATES, IMAGES, MAPS, WEST, Case, case, command, made, refused, run, said, small
 
@@ -77,18 +77,18 @@ def test_a_class_beyond_the_tiles_is_reported_before_the_run(
 
 def test_each_class_has_a_line_in_the_output_with_its_losses(vanished: tuple[Case, str]) -> None:
     printed = vanished[1]
-    assert re.search(r"classe 41 \(41\): 4 polygons, \d pixels? drawn; 0 pixels to learn from", printed)
+    assert re.search(r"classe 41 \(41\): 4 polygons, \d pixels? drawn; 0 pixels for learning", printed)
     assert "4 polygons without a pixel centre" in printed
     assert re.search(
         r"classe 42 \(42\): 3 polygons, 75 pixels drawn; .*3 polygons \(75 pixels\) outside the tiles", printed
     )
     for code in (11, 12, 31):
-        assert re.search(rf"\({code}\): \d+ polygons, [\d,]+ pixels drawn; \d+ pixels to learn from", printed)
+        assert re.search(rf"\({code}\): \d+ polygons, [\d,]+ pixels drawn; \d+ pixels for learning", printed)
 
 
 def test_nearly_lost_classes_are_loud_in_output_text_numbers_and_page(vanished: tuple[Case, str]) -> None:
     for code in (THIN, OUT):
-        sentence = f"Class classe {code} ({code}) is nearly lost: 0 pixels to learn from"
+        sentence = f"Class classe {code} ({code}) is nearly lost: 0 pixels for learning"
         assert f"warning: {sentence}" in vanished[1]
         for name, text in said(vanished[0].output).items():
             assert sentence in html.unescape(text), name
@@ -104,7 +104,7 @@ def test_the_table_is_in_text_numbers_and_page(vanished: tuple[Case, str]) -> No
 
 def test_pixels_of_the_table_are_those_of_the_map(vanished: tuple[Case, str]) -> None:
     case = vanished[0]
-    fates = {fate.code: fate for fate in read_fates(case.output / "samplesSelection/losses_seed_0.csv")}
+    fates = {fate.code: fate for fate in read_losses_csv(case.output / "samplesSelection/losses_seed_0.csv")}
     for code in (11, 12, 31):
         fate = fates[code]
         assert fate.of("usable").pixels == fate.of("learning").pixels + fate.of("validation").pixels
@@ -177,7 +177,7 @@ def test_points_in_a_layer_beside_the_tables_of_qgis_make_a_map(case: Case, caps
     assert "set chain.points to" in refused(capsys, case.configured(chain={"ground_truth": source}))
     config = case.configured(chain={"ground_truth": source, "points": "pixel"})
     run(config)
-    fates = read_fates(case.output / "samplesSelection/losses_seed_0.csv")
+    fates = read_losses_csv(case.output / "samplesSelection/losses_seed_0.csv")
     assert {fate.code for fate in fates} == {11, 12, 31}
     for fate in fates:
         assert fate.of("no_pixel").polygons == 0

@@ -1,4 +1,4 @@
-"""Which builders a configuration asks for, those of the user's own included."""
+"""Lookup of built-in and user-defined builders."""
 
 from __future__ import annotations
 
@@ -43,25 +43,25 @@ def mine(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("builder", BUILDERS, ids=lambda one: one.name)
-def test_a_builder_is_found_by_its_names_in_any_spelling(builder: Builder) -> None:
+def test_a_builder_is_found_by_name_and_alias_in_any_spelling(builder: Builder) -> None:
     for name in (builder.name, builder.name.lower(), builder.name.upper(), *builder.aliases):
         assert find_builders([name]) == (builder,)
 
 
 @pytest.mark.parametrize("name", ["i2_features_map", "I2Obia", "i2Vectorization", "I2Regression", "i2_featurestiler"])
-def test_a_builder_that_is_not_available_yet_is_said_to_be_so(name: str) -> None:
+def test_a_builder_that_is_not_available_yet_is_rejected(name: str) -> None:
     with pytest.raises(UserError, match="is known but not available yet; expected a list of 'I2Classification'"):
         find_builders([name])
 
 
-def test_an_unknown_builder_is_answered_with_the_nearest_one() -> None:
+def test_an_unknown_builder_is_rejected_with_a_suggestion() -> None:
     with pytest.raises(UserError, match="'I2Clasification' is not a builder; did you mean 'I2Classification'"):
         find_builders(["I2Clasification"])
     with pytest.raises(UserError, match="'xyz' is not a builder; expected one of I2Classification, or give the folder"):
         find_builders(["xyz"])
 
 
-def test_files_of_a_folder_give_builders_beside_those_of_the_program(mine: Path) -> None:
+def test_builders_in_a_folder_are_found_together_with_the_built_in_ones(mine: Path) -> None:
     classification, own = find_builders(["I2Classification", "my_own"], [mine])
     assert (classification,) == BUILDERS
     assert own.name == "Own"
@@ -71,16 +71,16 @@ def test_files_of_a_folder_give_builders_beside_those_of_the_program(mine: Path)
         find_builders(["Own"])
 
 
-def test_a_file_that_changes_is_read_anew_and_its_steps_run_again(mine: Path) -> None:
+def test_a_changed_file_is_imported_again_and_its_steps_get_another_version(mine: Path) -> None:
     (before,) = find_builders(["Own"], [mine])
     assert find_builders(["Own"], [mine]) == (before,)
     (mine / "own.py").write_text(OWN.replace('"done"', '"done twice"'), encoding="utf-8")
     (after,) = find_builders(["Own"], [mine])
     assert after.steps[1].version != before.steps[1].version
-    assert after.steps[0] is before.steps[0], "a step of the program is the same"
+    assert after.steps[0] is before.steps[0], "built-in steps are unchanged"
 
 
-def test_a_helper_file_that_changes_makes_steps_run_again(mine: Path) -> None:
+def test_a_changed_helper_file_gives_steps_another_version(mine: Path) -> None:
     (mine / "_helper.py").write_text("NAME = 'done'\n", encoding="utf-8")
     (before,) = find_builders(["Own"], [mine])
     (mine / "_helper.py").write_text("NAME = 'done otherwise'\n", encoding="utf-8")
@@ -126,7 +126,7 @@ def test_a_builder_may_consist_of_steps_of_the_program_alone(mine: Path) -> None
     assert own.steps == BUILDERS[0].steps[:1]
 
 
-def test_builders_of_the_user_share_their_steps_and_leave_no_files(mine: Path) -> None:
+def test_user_defined_builders_share_steps_and_create_no_files(mine: Path) -> None:
     other = OWN + 'OTHER = Builder("Other", "A file.", (STEP,), frozenset({"images"}))\n'
     (mine / "own.py").write_text(other, encoding="utf-8")
     imported = "from iota2.chains.classification import CLASSIFICATION\nfrom iota2_builders.own import OWN\n"
@@ -148,13 +148,13 @@ def test_builders_of_the_user_share_their_steps_and_leave_no_files(mine: Path) -
         ("import sys\nsys.exit(0)\n", r"own\.py, line 2: SystemExit: 0"),
     ],
 )
-def test_faults_of_a_file_are_reported_with_their_line(mine: Path, text: str, message: str) -> None:
+def test_errors_in_a_file_are_reported_with_their_line(mine: Path, text: str, message: str) -> None:
     (mine / "own.py").write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=message):
         find_builders(["Own"], [mine])
 
 
-def test_a_module_of_the_user_shadows_no_other_one_and_can_import_its_neighbours(mine: Path) -> None:
+def test_user_modules_shadow_no_other_module_and_can_import_each_other(mine: Path) -> None:
     (mine / "json.py").write_text("raise RuntimeError('shadowed')\n", encoding="utf-8")
     (mine / "_shared.py").write_text("NAME = 'Own'\n", encoding="utf-8")
     (mine / "own.py").write_text(
@@ -191,7 +191,7 @@ def test_options_that_no_builder_needs_may_be_left_out(mine: Path, tmp_path: Pat
     assert [text.split(": ")[1] for text in message.value.problems] == [f"chain.{name}" for name in needed]
 
 
-def test_a_step_of_the_user_is_found_in_another_process(mine: Path) -> None:
+def test_a_user_defined_step_can_be_unpickled_in_another_process(mine: Path) -> None:
     (own,) = find_builders(["Own"], [mine])
     code = (
         "import pickle, sys; from pathlib import Path; from iota2.chains.user_builders import use_folders; "

@@ -1,4 +1,4 @@
-"""Every option that iota2 has documented, with its names of both generations and its default: data for tests."""
+"""Test data: every documented option of iota2 with its present and legacy names and its default."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 
 
 class Documented(NamedTuple):
-    """One option, as it is written in files."""
+    """One option in configuration files."""
 
     section: str
     key: str
     default: Any
     old: str = ""
-    """Its name in 2020; empty when that is the present one."""
+    """Legacy name; empty if it is the present name."""
     old_section: str = ""
-    """The section that it stood in then; empty when that is the present one."""
+    """Legacy section; empty if it is the present section."""
 
 
 INDICES = ["NDVI", "NDWI", "Brightness"]
@@ -281,11 +281,11 @@ OLD_SECTIONS = {
     "external_features": "Features",
     "simplification": "Simplification",
 }
-"""Section to its name of 2020, where that is another one."""
+"""Legacy section name by present name, for renamed sections."""
 
 
 def documented() -> list[Documented]:
-    """The whole table; options that every configuration needs are in any of them anyway."""
+    """All options except mandatory ones, which every configuration contains."""
     return [
         *(Documented("chain", *row) for row in CHAIN),
         *(Documented(section, *row) for section, *row in IN_CHAIN_IN_2020),
@@ -305,7 +305,7 @@ def _moved() -> list[tuple[str, Any, list[Any]]]:
 
 
 def spellings(option: Documented) -> list[tuple[str, str]]:
-    """Section and key of every way to write an option."""
+    """Pairs of section and key: all ways to write an option."""
     sections = [option.section, OLD_SECTIONS.get(option.section, option.section)]
     if option.section in ("multi_run_fusion",):
         sections.append("chain")
@@ -316,7 +316,7 @@ def spellings(option: Documented) -> list[tuple[str, str]]:
 
 
 PROJECTIONS = [2154, "2154", "EPSG:2154", "epsg:2154"]
-"""Ways to write the projection."""
+"""Spellings of the projection."""
 
 RESOURCES_2020 = [
     "iota2_chain",
@@ -372,7 +372,7 @@ RESOURCES_2020 = [
     "statistics",
     "prodVectors",
 ]
-"""Names of the blocks of resources files."""
+"""Block names of legacy resources files."""
 RESOURCES_NEWER = [
     "sensorsPreprocess",
     "CommonMasks",

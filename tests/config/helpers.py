@@ -12,7 +12,7 @@ from iota2.config.options.schema import Config
 
 
 def loaded(folder: Path, chain: dict[str, Any], sections: dict[str, Any]) -> Config:
-    """A configuration with these options of ``chain`` and these sections; the files that every one names are empty."""
+    """A configuration with these options of ``chain`` and these sections; its mandatory input files are empty."""
     for name in ("truth.shp", "classes.txt", "colours.txt"):
         (folder / name).touch()
     content = {

@@ -1,4 +1,4 @@
-"""Expressions in a configuration: where mistakes are reported, and which bands places stand for."""
+"""Expressions in a configuration: problems, and names of bands given by position."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ def configured(folder: Path, chain: dict[str, Any], sections: dict[str, Any]) ->
 
 
 def mine(folder: Path, expressions: str) -> dict[str, Any]:
-    """A sensor of the user's own, with these expressions."""
+    """A user-defined sensor with these expressions."""
     (folder / "mine.yaml").write_text(MINE, encoding="utf-8")
     given = {"path": "images", "description": "mine.yaml", "additional_features": expressions}
     return {"user_sensors": {"Mine": given}}
 
 
 def radar(folder: Path, expressions: str) -> dict[str, Any]:
-    """Descending images of Sentinel-1, and the INI file that names them."""
+    """A descending image of Sentinel-1, and an INI file with its folder."""
     (folder / "images/31TCJ").mkdir(parents=True)
     (folder / "images/31TCJ/s1a_31TCJ_vv_DES_069_20180511txxxxxx.tif").touch()
     (folder / "s1.ini").write_text(f"[Paths]\nOutput = images\n[Features]\nexpression = {expressions}\n")
     return {"s1_path": "s1.ini"}
 
 
-def test_problems_of_all_sensors_come_at_once_with_their_place(tmp_path: Path) -> None:
+def test_problems_of_all_sensors_are_reported_together_with_their_options(tmp_path: Path) -> None:
     chain = {"s2_path": "images", **mine(tmp_path, "near / fat"), **radar(tmp_path, "VV / VX")}
     given = {"Sentinel_2": {"additional_features": "b1 +, B13", "keep_bands": ["B4", "B99"]}}
     extraction = {"iota2_feature_extraction": {"extract_bands": True}}
@@ -62,14 +62,14 @@ def test_problems_of_all_sensors_come_at_once_with_their_place(tmp_path: Path) -
     assert last.endswith("expression 1 'near / fat', column 8: unknown band 'fat'; did you mean 'far'?.")
 
 
-def test_expressions_that_are_switched_off_are_not_looked_at(tmp_path: Path) -> None:
+def test_disabled_expressions_are_not_checked(tmp_path: Path) -> None:
     config = configured(tmp_path, mine(tmp_path, "nonsense +"), {})
     (sensor,) = enabled_sensors(config)
     assert sensor.expressions == ()
     assert any("use_additional_features is False" in warning for warning in config.warnings)
 
 
-def test_places_are_reported_for_the_sensors_that_use_them(tmp_path: Path) -> None:
+def test_bands_by_position_are_reported_with_their_names(tmp_path: Path) -> None:
     chain = {"s2_path": "images", **mine(tmp_path, "b2 - near"), **radar(tmp_path, "vv / VH, b1")}
     config = configured(tmp_path, chain, SWITCH | {"Sentinel_2": {"additional_features": "B8 / B4"}})
     assert [one.text for one in expression_remarks(enabled_sensors(config))] == [

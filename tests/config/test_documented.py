@@ -1,4 +1,4 @@
-"""Every option that iota2 has documented loads at its documented default, in each spelling and both syntaxes."""
+"""Every documented option of iota2 loads with its default, in each spelling and both syntaxes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def as_cfg(value: object) -> str:
 
 
 def loads(folder: Path, sections: Sections) -> tuple[Config, Config]:
-    """The configuration as loaded from each syntax."""
+    """The configuration loaded from each syntax."""
     cfg, text = folder / "run.cfg", folder / "run.yaml"
     cfg.write_text("\n".join(f"{name} : {as_cfg(options)}" for name, options in sections.items()), encoding="utf-8")
     text.write_text(yaml.safe_dump(sections), encoding="utf-8")
@@ -80,14 +80,14 @@ def test_every_documented_option_loads_at_its_default(folder: Path, section: str
         if hasattr(present, option.key) and isinstance(option.default, bool | int | float):
             message = "\n".join(config.warnings)
             one_for_both = (option.default, option.default)
-            assert getattr(present, option.key) in (option.default, one_for_both) or "not asked for" in message, message
+            assert getattr(present, option.key) in (option.default, one_for_both) or "not selected" in message, message
 
 
 @pytest.mark.parametrize(
     "option", [case for case in documented() if case.default not in ("", [], {}, ["I2Classification"])]
 )
-def test_none_stands_for_every_default(folder: Path, option: Documented) -> None:
-    """Also as the text that stood for it in 2020; where it might mean something else, it is refused with its place."""
+def test_none_is_accepted_for_every_option_with_a_default(folder: Path, option: Documented) -> None:
+    """The texts None and none are accepted too. For ``features``, None is ambiguous and therefore rejected."""
     if option.key == "features":
         with pytest.raises(ConfigError, match=r"arg_train\.features"):
             loads(folder, with_option(option.section, option.key, None))
@@ -96,14 +96,14 @@ def test_none_stands_for_every_default(folder: Path, option: Documented) -> None
         loads(folder, with_option(option.section, option.key, none))
 
 
-def test_a_default_that_none_stands_for_is_reported(folder: Path) -> None:
+def test_none_in_place_of_a_default_is_reported(folder: Path) -> None:
     for config in loads(folder, with_option("chain", "regionField", None)):
         assert config.chain.region_field == "region"
         assert "chain.region_field: None is read as the default, 'region'" in config.warnings[0]
 
 
 @pytest.mark.parametrize("key", NEEDED_2020)
-def test_what_every_file_needs_has_its_old_name(folder: Path, key: str) -> None:
+def test_mandatory_options_have_their_legacy_names(folder: Path, key: str) -> None:
     chain = {NEEDED_2020[name] if name == key else name: value for name, value in NEEDED.items()}
     first, second = loads(folder, {"chain": chain})
     assert getattr(first.chain, key) == getattr(second.chain, key)
@@ -112,7 +112,7 @@ def test_what_every_file_needs_has_its_old_name(folder: Path, key: str) -> None:
 
 @pytest.mark.parametrize("section", ["chain", "GlobChain", "globchain"])
 @pytest.mark.parametrize("written", PROJECTIONS)
-def test_a_projection_is_known_by_its_number(folder: Path, section: str, written: object) -> None:
+def test_a_projection_may_be_given_by_its_number(folder: Path, section: str, written: object) -> None:
     sections: Sections = {"chain": {key: value for key, value in NEEDED.items() if key != "proj"}}
     sections.setdefault(section, {})["proj"] = written
     assert all(config.chain.proj == "EPSG:2154" for config in loads(folder, sections))
@@ -127,7 +127,7 @@ def test_a_projection_needs_no_quotes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("old", "present"), [(old, present) for present, old in OLD_SECTIONS.items()])
-def test_sections_are_known_in_any_case(folder: Path, old: str, present: str) -> None:
+def test_section_names_ignore_case(folder: Path, old: str, present: str) -> None:
     for name in (old, old.lower(), old.upper(), present.upper()):
         loads(folder, {"chain": dict(NEEDED), name: {}})
 
@@ -135,11 +135,11 @@ def test_sections_are_known_in_any_case(folder: Path, old: str, present: str) ->
 @pytest.mark.parametrize(
     "name", ["landsat8_OLD", "LANDSAT5_OLD", "sentinel_2", "Sentinel2", "UserFeat", "Coregistration"]
 )
-def test_sections_of_sensors_are_known_in_any_case(folder: Path, name: str) -> None:
+def test_section_names_of_sensors_ignore_case(folder: Path, name: str) -> None:
     loads(folder, {"chain": dict(NEEDED), name: {}})
 
 
-def test_one_section_in_two_spellings_is_one(folder: Path) -> None:
+def test_two_spellings_of_a_section_are_merged(folder: Path) -> None:
     sections: Sections = {"chain": dict(NEEDED), "argTrain": {"runs": 2}, "arg_train": {"ratio": 0.7}}
     for config in loads(folder, sections):
         assert (config.arg_train.runs, config.arg_train.ratio) == (2, 0.7)
@@ -147,7 +147,7 @@ def test_one_section_in_two_spellings_is_one(folder: Path) -> None:
         loads(folder, sections | {"arg_train": {"runs": 2}})
 
 
-def test_options_of_builders_that_are_not_asked_for_are_one_note(folder: Path) -> None:
+def test_options_of_unselected_builders_are_one_warning(folder: Path) -> None:
     sections: Sections = {
         "chain": NEEDED | {"grid": "absent.shp", "region_priority": ["1", "2"]},
         "Simplification": {"umc1": 10, "umc2": "three", "no_such_option": 1, "statslist": {1: "rate"}},
@@ -155,7 +155,7 @@ def test_options_of_builders_that_are_not_asked_for_are_one_note(folder: Path) -
         "external_features": {"output_name": "map.tif"},
     }
     for config in loads(folder, sections):
-        (note,) = [warning for warning in config.warnings if "builders that are not asked for" in warning]
+        (note,) = [warning for warning in config.warnings if "builders that are not selected" in warning]
         for name in (
             "chain.grid",
             "chain.region_priority",
@@ -169,7 +169,7 @@ def test_options_of_builders_that_are_not_asked_for_are_one_note(folder: Path) -
             assert name in note, name
 
 
-def test_options_of_a_builder_that_is_asked_for_are_looked_at(folder: Path) -> None:
+def test_options_of_a_selected_builder_are_checked(folder: Path) -> None:
     for name in ("i2_vectorization", ["i2_classification", "I2Vectorization"]):
         sections: Sections = {
             "chain": dict(NEEDED),
@@ -198,14 +198,14 @@ def test_options_of_a_builder_that_is_asked_for_are_looked_at(folder: Path) -> N
         ("python_data_managing", "padding_size_x", 2),
     ],
 )
-def test_settings_of_an_ability_that_is_off_do_not_stop_a_run(
+def test_settings_of_a_disabled_feature_cause_only_warnings(
     folder: Path, section: str, key: str, value: object
 ) -> None:
     for config in loads(folder, with_option(section, key, value)):
         assert any("has no effect" in warning and section in warning for warning in config.warnings)
 
 
-def test_a_date_for_each_tile_is_read_in_the_order_of_the_tiles(folder: Path) -> None:
+def test_dates_of_tiles_are_read_in_the_order_of_list_tile(folder: Path) -> None:
     (folder / "reference.tif").touch()
     given = {"VHRPath": "reference.tif", "mode": 2, "dateSrc": "None 20170223"}
     for config in loads(folder, {"chain": dict(NEEDED), "coregistration": given}):
@@ -216,7 +216,7 @@ def test_a_date_for_each_tile_is_read_in_the_order_of_the_tiles(folder: Path) ->
     for config in loads(folder, {"chain": dict(NEEDED), "coregistration": given | {"dateVHR": 20170301}}):
         assert [params(config).of_tile(tile).near.day for tile in config.chain.list_tile] == [1, 23]
     for words, problem in [
-        ("None 20170223 20170224", r"date_src: has 3 words for 2 tiles"),
+        ("None 20170223 20170224", r"date_src: has 3 dates for 2 tiles"),
         ("None soon", r"expected a date YYYYMMDD, got 'soon'"),
     ]:
         with pytest.raises(ConfigError, match=problem):

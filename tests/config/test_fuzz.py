@@ -1,4 +1,4 @@
-"""Whatever is done to a configuration file, the program says what is wrong: no defect, no hang, no flood of memory."""
+"""Fuzzing of configuration and resources files: no defect, no hang, bounded memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CHAIN = Chain(BUILDERS)
 
 SECONDS, KIBIBYTES = 5, 500 << 10
 MUTANTS = 150
-"""Of each of the four tests, which takes them from all files."""
+"""Number of examples of each test."""
 
 OF_2020 = """# a run of last year
 chain:
@@ -202,16 +202,16 @@ KINDS = {
     "exchanged": "{other}",
     "repeated": "{one}\n" * 200,
 }
-"""What is put in the place of a part."""
+"""Replacements of a part of a text."""
 SUFFIXES = (".cfg", ".yaml")
 PART = re.compile(r"""'[^'\n]*'|"[^"\n]*"|[\w./~-]+|[^\w\s]|\n""")
-"""A text in quotes, a word, a sign or the end of a line."""
+"""A quoted text, a word, a punctuation mark or a newline."""
 VALUE = re.compile(r"""(?<=:)(?: *'[^'\n]*'| *"[^"\n]*"| *[\w./~-]+)""")
 
 
 @st.composite
 def mutants(draw: st.DrawFn, texts: tuple[str, ...]) -> str:
-    """A text with a few of its parts left out, doubled, exchanged, replaced or cut."""
+    """A text with a few parts removed, doubled, exchanged or replaced, or with the rest cut off."""
     text = draw(st.sampled_from(texts))
     for _ in range(draw(st.integers(1, 4))):
         found = list(draw(st.sampled_from((VALUE, PART))).finditer(text))
@@ -253,7 +253,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def looked_at(path: Path) -> None:
-    """What each command does with a configuration before it looks at images."""
+    """Load a configuration as each command does before it reads images."""
     enabled_sensors(load_config(path))
 
 
@@ -262,7 +262,7 @@ def given_resources(path: Path) -> None:
 
 
 def survives(path: Path, content: bytes, look: Callable[[Path], object]) -> int:
-    """Exit code for a file of that content; it must be one of ours, soon, and without much memory."""
+    """Exit code for a file with this content, after checks of the code, the time and the memory."""
     path.write_bytes(content)
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
     handler = signal.getsignal(signal.SIGTERM)
@@ -285,7 +285,7 @@ FUZZ = settings(
 )
 
 
-def test_what_mutants_are_made_of_is_valid(folder: Path) -> None:
+def test_the_unchanged_texts_are_valid(folder: Path) -> None:
     for k, text in enumerate((*CFG, *YAML)):
         path = folder / f"whole.{'cfg' if k < len(CFG) else 'yaml'}"
         path.write_text(text, encoding="utf-8")
@@ -298,19 +298,19 @@ def test_what_mutants_are_made_of_is_valid(folder: Path) -> None:
 @example(text=OF_2020.replace("'images'", "~nosuchuser/x"))
 @example(text=OF_2020.replace("'truth.shp'", "x" * 300))
 @example(text=OF_2020.replace("'out'", "'a\0b'"))
-def test_no_cfg_breaks_the_program(folder: Path, text: str) -> None:
+def test_no_mutated_cfg_causes_a_defect(folder: Path, text: str) -> None:
     survives(folder / "run.cfg", text.encode("utf-8", "surrogatepass"), looked_at)
 
 
 @FUZZ
 @given(text=mutants(YAML))
-def test_no_yaml_breaks_the_program(folder: Path, text: str) -> None:
+def test_no_mutated_yaml_causes_a_defect(folder: Path, text: str) -> None:
     survives(folder / "run.yaml", text.encode("utf-8", "surrogatepass"), looked_at)
 
 
 @FUZZ
 @given(text=mutants(RESOURCES))
-def test_no_resources_file_breaks_the_program(folder: Path, text: str) -> None:
+def test_no_mutated_resources_file_causes_a_defect(folder: Path, text: str) -> None:
     survives(folder / "resources.cfg", text.encode("utf-8", "surrogatepass"), given_resources)
 
 
@@ -321,7 +321,7 @@ def test_no_resources_file_breaks_the_program(folder: Path, text: str) -> None:
     put=st.binary(max_size=8),
     suffix=st.sampled_from(SUFFIXES),
 )
-def test_no_bytes_break_the_program(folder: Path, text: str, at: int, put: bytes, suffix: str) -> None:
+def test_no_changed_bytes_cause_a_defect(folder: Path, text: str, at: int, put: bytes, suffix: str) -> None:
     content = text.encode()
     survives(folder / f"bytes{suffix}", content[:at] + put + content[at + len(put) :], looked_at)
 
@@ -338,7 +338,7 @@ def test_no_bytes_break_the_program(folder: Path, text: str, at: int, put: bytes
         ("run.cfg", b"\xff\xfe\0\0"),
     ],
 )
-def test_the_command_says_what_is_wrong_with_a_broken_file(folder: Path, name: str, content: bytes) -> None:
+def test_the_command_reports_a_broken_file_without_traceback(folder: Path, name: str, content: bytes) -> None:
     path = folder / name
     path.write_bytes(content)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""A configuration file becomes a checked configuration, or all its problems."""
+"""Loading of configuration files: values, warnings and problems."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ builders: { builders_class_name : ['i2_classification'] }
 
 @pytest.fixture
 def world(tmp_path: Path) -> Path:
-    """A folder with every input that configurations name, without content."""
+    """A folder with all inputs of the configurations, as empty files."""
     for name in ("sensor_data", "vector_data", "other"):
         (tmp_path / name).mkdir()
     for name in (
@@ -135,7 +135,7 @@ def refusal(world: Path, text: str) -> str:
     return problems[0]
 
 
-def test_the_tutorial_loads_and_its_stray_lines_find_their_section(world: Path) -> None:
+def test_the_tutorial_loads_and_its_keys_without_header_find_their_section(world: Path) -> None:
     config = load(world, TUTORIAL.format(world))
     assert config.chain.output_path == world / "IOTA2_Outputs/Results"
     assert config.chain.remove_output_path
@@ -149,7 +149,7 @@ def test_the_tutorial_loads_and_its_stray_lines_find_their_section(world: Path) 
     assert "move it to section task_retry_limits" in config.warnings[0]
 
 
-def test_a_file_of_2020_means_what_it_meant(world: Path) -> None:
+def test_a_legacy_file_keeps_its_meaning(world: Path) -> None:
     config = load(world, OF_2020)
     assert config.chain.output_path == world / "out"
     assert config.chain.list_tile == ("T31TCJ", "T31TDJ")
@@ -187,7 +187,7 @@ def test_the_minimal_configuration_loads_without_a_warning(world: Path) -> None:
     assert all(f"{key} :" in text for key in ("output_path", "nomenclature_path", "proj", "data_field"))
 
 
-def test_every_mandatory_option_is_asked_for_at_once(world: Path) -> None:
+def test_all_missing_mandatory_options_are_reported_together(world: Path) -> None:
     said = refusals(world, "chain : {}")
     for key in (
         "output_path",
@@ -201,7 +201,7 @@ def test_every_mandatory_option_is_asked_for_at_once(world: Path) -> None:
         assert any(f"chain.{key}: is missing; give" in problem for problem in said)
 
 
-def test_all_problems_come_at_once_each_with_its_line(world: Path) -> None:
+def test_all_problems_are_reported_together_with_their_lines(world: Path) -> None:
     text = chain(proj="'2154 m'", cloud_threshold="-1", grnd_truth="'x'") + (
         "arg_train : {\n runs : 0\n ratio : 1\n sample_selection : {\n  sampler : randm\n  foo : 1\n }\n}\n"
         "arg_clasification : {}\ndim_red : { dim_red : True }"
@@ -226,7 +226,7 @@ def test_all_problems_come_at_once_each_with_its_line(world: Path) -> None:
     assert numbers == sorted(numbers)
 
 
-def test_messages_speak_of_no_library(world: Path) -> None:
+def test_messages_contain_no_words_of_pydantic(world: Path) -> None:
     text = chain(list_tile="{a : 1}", s2_path="[1]", user_sensors="3", cloud_threshold="many") + (
         "arg_train : { features : [NDVI, NDBI], sample_selection : 'all', otb_classifier_options : [1]\n"
         "runs : 1.5, ratio : True }\nSentinel_2 : { start_date : '2018-01-01', keep_bands : {} }\n"
@@ -252,7 +252,7 @@ def test_messages_speak_of_no_library(world: Path) -> None:
         assert f": {option}" in said
 
 
-def test_an_index_and_a_classifier_registered_late_can_be_named(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_and_a_classifier_registered_later_are_accepted(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = chain() + "arg_train : { features : [Difference], classifier : nearest }\n"
     said = refusals(world, text)
     assert any("classifier: expected 'rf' or 'sharkrf', got 'nearest'" in one for one in said), said
@@ -286,7 +286,7 @@ def test_spatial_resolution_is_a_pair_or_native(
 @pytest.mark.parametrize(
     "value", ["0", "-10", "[0]", "[10, 20, 30]", "[[10]]", "[True]", "[10, 0]", "[a, b]", "True", "'10 m'"]
 )
-def test_a_spatial_resolution_that_is_none_is_refused(world: Path, value: str) -> None:
+def test_an_invalid_spatial_resolution_is_rejected(world: Path, value: str) -> None:
     assert "chain.spatial_resolution: expected a number > 0" in refusal(world, chain(spatial_resolution=value))
 
 
@@ -305,11 +305,11 @@ def test_a_spatial_resolution_that_is_none_is_refused(world: Path, value: str) -
         "[]",
     ],
 )
-def test_tile_names_cannot_climb_out_nor_repeat(world: Path, tiles: str) -> None:
+def test_unsafe_and_repeated_tile_names_are_rejected(world: Path, tiles: str) -> None:
     assert "chain.list_tile: " in refusal(world, chain(list_tile=tiles))
 
 
-def test_a_list_of_tiles_is_as_good_as_a_text(world: Path) -> None:
+def test_tiles_may_be_given_as_a_list(world: Path) -> None:
     assert load(world, chain(list_tile="[T31TCJ, été]")).chain.list_tile == ("T31TCJ", "été")
 
 
@@ -321,7 +321,7 @@ def test_paths_start_at_the_folder_of_the_file(world: Path, monkeypatch: pytest.
     assert config.chain.ground_truth.samefile(world / "vector_data/groundTruth.shp")
 
 
-def test_absent_inputs_are_reported_unless_not_asked_for(world: Path) -> None:
+def test_missing_inputs_are_reported_with_check_paths_only(world: Path) -> None:
     text = chain(ground_truth="'absent/x.shp'", s2_path="'mine.yaml'", color_table="'sensor_data'")
     said = refusals(world, text)
     assert [problem.split(": ")[1] for problem in said] == [
@@ -343,13 +343,13 @@ def test_a_key_in_the_wrong_section_moves_with_a_warning(world: Path) -> None:
     assert warning.startswith(f"run.cfg: line {line}: arg_classification.random_seed: read as arg_train.random_seed")
 
 
-def test_a_key_that_several_other_sections_have_does_not_move(world: Path) -> None:
+def test_a_key_of_several_other_sections_does_not_move(world: Path) -> None:
     said = refusal(world, chain() + "arg_train : { temporal_resolution : 5 }")
     assert "unknown option; it exists in Landsat5_old" in said
     assert "Sentinel_2" in said
 
 
-def test_an_unknown_key_names_the_section_of_a_like_key(world: Path) -> None:
+def test_an_unknown_key_is_reported_with_the_section_of_a_similar_key(world: Path) -> None:
     said = refusal(world, chain() + "arg_classification : { classifer : rf }")
     assert "'classifier' belongs to arg_train" in said
 
@@ -362,13 +362,13 @@ def test_an_unknown_key_names_the_section_of_a_like_key(world: Path) -> None:
         ("additional_features : 'b1'", "expression of [Features]"),
     ],
 )
-def test_what_the_ini_file_says_of_radar_is_reported_with_its_key(world: Path, key: str, instead: str) -> None:
+def test_radar_options_of_the_ini_file_are_reported_with_their_key(world: Path, key: str, instead: str) -> None:
     said = refusal(world, chain() + f"Sentinel_1 : {{ {key} }}")
     name = key.partition(" ")[0]
     assert f"Sentinel_1.{name}: unknown option; give {instead} in the INI file that chain.s1_path names" in said
 
 
-def test_a_key_like_one_of_2020_is_reported_by_its_name_of_today(world: Path) -> None:
+def test_a_key_similar_to_a_legacy_name_is_reported_with_the_present_name(world: Path) -> None:
     said = refusal(world, chain("additionalFeature : 'b1'"))
     assert re.search(r"'additional_features' belongs to .*Sentinel_2,", said)
     assert "None" not in said
@@ -383,7 +383,7 @@ def test_a_key_like_one_of_2020_is_reported_by_its_name_of_today(world: Path) ->
         "arg_train : { outputPath : 'a' }\n",
     ],
 )
-def test_a_key_given_twice_under_two_names_or_places_is_an_error(world: Path, text: str) -> None:
+def test_a_key_given_twice_by_two_names_or_in_two_sections_is_an_error(world: Path, text: str) -> None:
     if text.startswith("chain"):
         said = refusal(world, chain("outputPath : 'a'"))
         assert said.startswith("line 10: chain.output_path: given twice, first on line 2")
@@ -417,12 +417,12 @@ def test_a_key_given_twice_under_two_names_or_places_is_an_error(world: Path, te
         ("sensors_data_interpolation", "write_outputs : True"),
     ],
 )
-def test_what_is_not_available_yet_says_so(world: Path, section: str, option: str) -> None:
+def test_options_that_are_not_available_yet_are_rejected(world: Path, section: str, option: str) -> None:
     text = chain(option) if section == "chain" else chain() + f"{section} : {{ {option} }}"
     assert "not available yet" in refusal(world, text)
 
 
-def test_defaults_of_what_is_not_available_yet_are_accepted(world: Path) -> None:
+def test_defaults_of_options_that_are_not_available_yet_are_accepted(world: Path) -> None:
     config = load(
         world,
         chain(l8_path="'None'", s1_path="none", grid="None")
@@ -439,18 +439,18 @@ def test_defaults_of_what_is_not_available_yet_are_accepted(world: Path) -> None
 @pytest.mark.parametrize(
     ("section", "option", "part"),
     [
-        ("chain", "s2_output_path : 'x'", "no stacks of images are written"),
-        ("Sentinel_2", "write_reproject_resampled_input_dates_stack : True", "nothing is ever written into the inputs"),
+        ("chain", "s2_output_path : 'x'", "writes no stacks"),
+        ("Sentinel_2", "write_reproject_resampled_input_dates_stack : True", "never writes into input folders"),
         ("Sentinel_2", "start_date : 20180101", "auto_date is True"),
         ("Sentinel_2", "keep_bands : [B2]", "extract_bands is False"),
         ("arg_train", "features : [NDVI]", "NDWI, Brightness also computed"),
         ("arg_train", "sample_selection : {'elev.dem' : 'x'}", "elev.dem: has no effect"),
-        ("arg_classification", "fusion_options : '-method dempstershafer'", "classif_mode 'fusion' only"),
-        ("python_data_managing", "number_of_chunks : 7", "memory budget"),
+        ("arg_classification", "fusion_options : '-method dempstershafer'", "requires classif_mode 'fusion'"),
+        ("python_data_managing", "number_of_chunks : 7", "memory limit"),
         ("arg_classification", "generate_final_probability_map : True", "enable_probability_map is False"),
     ],
 )
-def test_what_has_no_effect_is_accepted_with_a_warning(world: Path, section: str, option: str, part: str) -> None:
+def test_options_without_effect_are_accepted_with_a_warning(world: Path, section: str, option: str, part: str) -> None:
     text = chain(option) if section == "chain" else chain() + f"{section} : {{ {option} }}"
     line = 1 + text[: text.index(option)].count("\n")
     (warning,) = load(world, text).warnings
@@ -459,14 +459,14 @@ def test_what_has_no_effect_is_accepted_with_a_warning(world: Path, section: str
 
 
 @pytest.mark.parametrize("option", ["split_field : parcel", "split_distance : 0"])
-def test_groups_without_a_split_are_a_warning(world: Path, option: str) -> None:
+def test_split_options_without_split_cause_a_warning(world: Path, option: str) -> None:
     text = chain() + f"arg_train : {{ split_ground_truth : False\n{option} }}"
     (warning,) = [warning for warning in load(world, text).warnings if "optimistic" not in warning]
     assert f"{option.split(maxsplit=1)[0]}: has no effect: split_ground_truth is False" in warning
     assert load(world, chain() + f"arg_train : {{ {option} }}").warnings == ()
 
 
-def test_any_list_of_indices_stands_for_all(world: Path) -> None:
+def test_any_list_of_indices_includes_the_default_ones(world: Path) -> None:
     assert load(world, chain() + "arg_train : { features : [NDVI] }").arg_train.indices == (
         "NDVI",
         "NDWI",
@@ -475,7 +475,7 @@ def test_any_list_of_indices_stands_for_all(world: Path) -> None:
     assert load(world, chain() + "arg_train : { features : [] }").arg_train.indices == ()
 
 
-def test_without_a_random_seed_it_is_zero_and_not_another_each_time(world: Path) -> None:
+def test_without_a_random_seed_the_seed_is_zero(world: Path) -> None:
     assert load(world, chain()).arg_train.seed == 0
     assert load(world, chain() + "arg_train : { random_seed : 7 }").arg_train.seed == 7
 
@@ -488,7 +488,7 @@ DATES = "sensors_data_interpolation : { auto_date : False }\n"
     [
         (chain(s2_path=""), "chain: no sensor is enabled"),
         (chain(first_step="mosaic", last_step="learning"), "'mosaic' comes after last_step 'learning'"),
-        (chain() + "arg_train : { split_ground_truth : False, runs : 2 }", "makes all 2 runs alike"),
+        (chain() + "arg_train : { split_ground_truth : False, runs : 2 }", "makes all 2 runs identical"),
         (chain() + DATES + "Sentinel_2 : { start_date : 20180101 }", "Sentinel_2.end_date: is needed"),
         (
             chain() + DATES + "Sentinel_2 : { start_date : '20190101', end_date : '20180101' }",
@@ -513,13 +513,13 @@ DATES = "sensors_data_interpolation : { auto_date : False }\n"
         (chain() + "arg_train : { classifier : sharkfr }", "did you mean 'sharkrf'?"),
         (
             chain(user_sensors="{'my sensor' : {path : 'other', description : 'mine.yaml'}}"),
-            "'my sensor' cannot name a sensor",
+            "'my sensor' is no valid sensor name",
         ),
         (
             chain(
                 user_feat_path="'other'", user_sensors="{userFeatures : {path : 'other', description : 'mine.yaml'}}"
             ),
-            "the layers of user_feat_path already have this name",
+            "the layers of user_feat_path have the same name",
         ),
         (chain(last_step="'valid'"), "; did you mean 'validation'?"),
         (
@@ -537,17 +537,17 @@ DATES = "sensors_data_interpolation : { auto_date : False }\n"
         ),
     ],
 )
-def test_options_that_do_not_go_together_are_refused(world: Path, text: str, part: str) -> None:
+def test_invalid_options_and_combinations_are_rejected(world: Path, text: str, part: str) -> None:
     assert part in refusal(world, text)
 
 
-def test_dates_are_dates(world: Path) -> None:
+def test_dates_are_read_from_numbers_and_texts(world: Path) -> None:
     config = load(world, chain() + DATES + "Sentinel_2 : { start_date : 20180101, end_date : '20181231' }")
     assert config.sensors["Sentinel_2"].start_date == date(2018, 1, 1)
     assert config.sensors["Sentinel_2"].end_date == date(2018, 12, 31)
 
 
-def test_a_sensor_of_the_users_own_is_enough(world: Path) -> None:
+def test_a_user_defined_sensor_is_sufficient(world: Path) -> None:
     sensors = "{ Mine : { path : 'other', description : 'mine.yaml', temporal_resolution : 5 } }"
     config = load(world, chain(s2_path="", user_sensors=sensors))
     mine = config.chain.user_sensors["Mine"]
@@ -566,14 +566,14 @@ def test_a_sensor_of_the_users_own_is_enough(world: Path) -> None:
         ("{strategy : constant, 'strategy.constant.nb' : 0}", "None ≥ 1 and ≤ 2147483647, got 0"),
         ("{strategy : byclass, 'strategy.byclass.in' : 'absent.csv'}", "no file"),
         ("{'sampler.periodic.jitter' : 2}", "does not use 'sampler.periodic.jitter'"),
-        ("{rand : 3}", "'rand' cannot be given, iota2 sets it"),
+        ("{rand : 3}", "'rand' cannot be set"),
         ("{per_model : [{strategy : all}]}", "per_model.0.target_model: is missing"),
         ("{per_model : [{target_model : 1}, {target_model : '1'}]}", "target_model '1' given twice"),
         ("{per_model : [{target_model : 1, strategy : total}]}", "per_model.0: strategy 'total' needs"),
-        ("{per_model : [], per_models : []}", "are the same; keep one"),
+        ("{per_model : [], per_models : []}", "have the same meaning"),
     ],
 )
-def test_a_selection_that_makes_no_sense_is_refused(world: Path, selection: str, part: str) -> None:
+def test_an_invalid_selection_is_rejected(world: Path, selection: str, part: str) -> None:
     said = refusal(world, chain() + f"arg_train : {{ sample_selection : {selection} }}")
     assert "arg_train.sample_selection" in said
     assert part in said
@@ -607,14 +607,14 @@ def test_describe_reports_values_and_defaults(world: Path) -> None:
     assert settings["Sentinel_2", "temporal_resolution"].value is None, "the description of the sensor says it"
 
 
-def test_none_and_empty_are_none_only_where_none_is_the_default(world: Path) -> None:
+def test_none_and_empty_text_are_none_only_if_none_is_the_default(world: Path) -> None:
     config = load(world, chain(region_path="''", data_field="'none'"))
     assert config.chain.region_path is None
     assert config.chain.data_field == "none"
 
 
 @pytest.mark.parametrize("section", SECTIONS)
-def test_any_value_of_any_option_is_accepted_or_refused_with_its_line(section: str) -> None:
+def test_any_value_of_any_option_is_accepted_or_rejected_with_its_line(section: str) -> None:
     values: list[Any] = [
         None,
         True,
@@ -641,40 +641,40 @@ def test_any_value_of_any_option_is_accepted_or_refused_with_its_line(section: s
     ("path", "message"),
     [
         ("~nosuchuser/x", "there is no user '~nosuchuser' on this machine"),
-        ("x" * 300, "is longer than file systems hold"),
-        ("a/" + "é" * 150, "is longer than file systems hold"),
-        ("a/" * 3000 + "b", "is longer than file systems hold"),
+        ("x" * 300, "is longer than file systems allow"),
+        ("a/" + "é" * 150, "is longer than file systems allow"),
+        ("a/" * 3000 + "b", "is longer than file systems allow"),
     ],
 )
 @pytest.mark.parametrize("key", ["output_path", "s2_path", "ground_truth", "s1_path", "l8_output_path"])
-def test_a_path_that_cannot_be_is_refused_with_its_option(world: Path, path: str, message: str, key: str) -> None:
+def test_an_impossible_path_is_rejected_with_its_option(world: Path, path: str, message: str, key: str) -> None:
     said = refusal(world, chain(**{key: f"'{path}'"}))
     assert f"chain.{key}: '" in said
     assert message in said
     assert len(said) < 400
 
 
-def test_a_path_with_nul_is_refused(world: Path) -> None:
-    assert "has a character NUL" in refusal(world, chain(output_path="'a\0b'"))
+def test_a_path_with_nul_is_rejected(world: Path) -> None:
+    assert "contains a NUL character" in refusal(world, chain(output_path="'a\0b'"))
 
 
-def test_a_source_of_items_that_cannot_be_is_refused(world: Path) -> None:
+def test_an_impossible_source_of_items_is_rejected(world: Path) -> None:
     stac = "{ source : '~nosuchuser/x', collections : { a : Sentinel_2 } }"
     assert "there is no user '~nosuchuser'" in refusal(world, chain(s2_path="", stac_items=stac))
 
 
-def test_a_pipe_is_no_input(world: Path) -> None:
+def test_a_named_pipe_is_rejected_as_input(world: Path) -> None:
     os.mkfifo(world / "pipe")
     assert "it is a named pipe (FIFO)" in refusal(world, chain(ground_truth="'pipe'"))
     assert "it is a named pipe (FIFO)" in refusal(world, chain(s2_path="'pipe'"))
 
 
-def test_a_folder_that_may_not_be_looked_at_is_refused(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_permission_is_rejected(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def closed(path: Path) -> bool:
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "is_dir", closed)
-    assert "sensor_data cannot be looked at (Permission denied)" in refusal(world, chain())
+    assert "sensor_data cannot be accessed (Permission denied)" in refusal(world, chain())
 
 
 @pytest.mark.parametrize(
@@ -691,13 +691,13 @@ def test_a_folder_that_may_not_be_looked_at_is_refused(world: Path, monkeypatch:
         ("chain", "list_tile : '" + "x" * 300 + "'"),
     ],
 )
-def test_numbers_and_names_that_no_run_can_have_are_refused(world: Path, section: str, option: str) -> None:
+def test_numbers_and_names_out_of_bounds_are_rejected(world: Path, section: str, option: str) -> None:
     key, value = option.split(" : ")
     text = chain(**{key: value}) if section == "chain" else chain() + f"{section} : {{ {option} }}"
     assert f": {section}.{key}: " in refusal(world, text)
 
 
-def test_a_long_value_is_shown_in_part(world: Path) -> None:
+def test_a_long_value_is_truncated_in_messages(world: Path) -> None:
     assert len(refusal(world, chain(cloud_threshold=f"'{'x' * 100_000}'"))) < 400
 
 
@@ -711,22 +711,20 @@ def test_a_long_value_is_shown_in_part(world: Path) -> None:
         ("[]", ()),
     ],
 )
-def test_values_without_data_of_layers_are_a_number_or_a_list(
-    world: Path, written: str, expected: tuple[float, ...]
-) -> None:
+def test_nodata_of_layers_is_a_number_or_a_list(world: Path, written: str, expected: tuple[float, ...]) -> None:
     assert load(world, f"{OF_2020}userFeat: {{ nodata: {written} }}\n").user_feat.nodata == expected
 
 
 @pytest.mark.parametrize("written", ["'void'", "[True]", "['nan']", "[-9999, 'x']", "1e999"])
-def test_values_without_data_that_are_no_numbers_are_refused(world: Path, written: str) -> None:
+def test_nodata_of_layers_that_is_no_number_is_rejected(world: Path, written: str) -> None:
     with pytest.raises(ConfigError, match=r"userFeat\.nodata.*expected a number or a list of numbers"):
         load(world, f"{OF_2020}userFeat: {{ nodata: {written} }}\n")
 
 
-def test_a_vector_file_in_a_folder_without_permission_is_named_with_its_option(
+def test_a_vector_file_without_permission_is_reported_with_its_option(
     world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Root may enter every folder, so the answer of the system is given here."""
+    """The error is simulated, because root has access to every folder."""
 
     def refuses(path: Path) -> bool:
         if path.name == "locked.shp":
@@ -736,4 +734,4 @@ def test_a_vector_file_in_a_folder_without_permission_is_named_with_its_option(
     monkeypatch.setattr(Path, "is_file", refuses)
     message = refusal(world, chain(ground_truth="'locked.shp'"))
     assert "chain.ground_truth" in message
-    assert "locked.shp cannot be looked at (Permission denied)" in message
+    assert "locked.shp cannot be accessed (Permission denied)" in message

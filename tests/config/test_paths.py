@@ -1,4 +1,4 @@
-"""Where relative paths start, and what is said of one that starts elsewhere."""
+"""Relative paths: the folder where they start, ``--paths-from``, and hints on missing paths."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ coregistration : {{ vhr_path : 'vhr.tif' }}
 FILES = ("truth.shp", "regions.shp", "classes.txt", "colours.txt", "mine.yaml", "counts.csv", "more.csv", "vhr.tif")
 FOLDERS = ("data/s2", "data/mine", "items", "radar")
 GIVEN = len(FILES) + len(FOLDERS)
-"""Paths of inputs in the configuration: the INI file, in place of the folder of radar images that it names."""
+"""Number of input paths in the configuration: the INI file replaces the folder of radar images in it."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Places:
     home: Path
     """Folder of the configuration."""
     work: Path
-    """Where the command is started, and where the inputs are."""
+    """Working directory, which contains the inputs."""
 
     @property
     def config(self) -> Path:
@@ -69,7 +69,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Places:
     return found
 
 
-def test_each_path_that_exists_from_the_working_directory_says_so_and_how_to_go_on(places: Places) -> None:
+def test_paths_that_exist_in_the_working_directory_are_reported_with_the_remedy(places: Places) -> None:
     with pytest.raises(ConfigError) as message:
         load_config(places.config)
     problems = [text for text in message.value.problems if "no file" in text or "no folder" in text]
@@ -83,7 +83,7 @@ def test_each_path_that_exists_from_the_working_directory_says_so_and_how_to_go_
     assert f"{places.work / 'truth.shp'} exists" in truth
 
 
-def test_with_paths_from_all_relative_paths_start_there_also_those_in_the_ini_file(places: Places) -> None:
+def test_with_paths_from_all_relative_paths_start_there_also_in_the_ini_file(places: Places) -> None:
     config = load_config(places.config, paths_from=Path())
     assert config.chain.paths_from == places.work
     assert config.chain.output_path == places.work / "results"
@@ -93,12 +93,12 @@ def test_with_paths_from_all_relative_paths_start_there_also_those_in_the_ini_fi
     assert config.coregistration.vhr_path == places.work / "vhr.tif"
 
 
-def test_the_ini_file_of_sentinel_1_says_it_too(places: Places) -> None:
+def test_a_path_in_the_ini_file_that_exists_in_the_working_directory_is_reported(places: Places) -> None:
     (places.home / "data").mkdir()
     (places.home / "data/s1.ini").write_text("[Paths]\nOutput = radar\n", encoding="utf-8")
     with pytest.raises(ConfigError) as message:
         load_config(places.config)
-    # the file is found, and the folder in it is looked for beside it once the section is valid
+    # the folder in the INI file is only checked when the section is valid
     text = OPTIONS
     for name in FILES:
         text = text.replace(f"'{name}'", f"'{places.work / name}'")
@@ -114,7 +114,7 @@ def test_the_ini_file_of_sentinel_1_says_it_too(places: Places) -> None:
     assert f"{places.work / 'radar'} exists, but relative paths start at {places.home / 'data'}" in problem
 
 
-def test_whole_paths_and_paths_that_are_nowhere_get_no_such_advice(places: Places) -> None:
+def test_absolute_paths_and_paths_that_exist_nowhere_get_no_such_advice(places: Places) -> None:
     text = OPTIONS.replace("'./truth.shp'", f"'{places.home / 'truth.shp'}'").replace("'data/s2'", "'data/s3'")
     places.config.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as message:
@@ -122,7 +122,7 @@ def test_whole_paths_and_paths_that_are_nowhere_get_no_such_advice(places: Place
     for key in ("ground_truth", "s2_path"):
         (problem,) = (text for text in message.value.problems if f"chain.{key}" in text)
         assert "--paths-from" not in problem
-    # a folder where a file is wanted is no find
+    # a folder in place of an expected file gives no hint
     (places.work / "truth.shp").unlink()
     (places.work / "truth.shp").mkdir()
     places.config.write_text(OPTIONS, encoding="utf-8")
@@ -132,7 +132,7 @@ def test_whole_paths_and_paths_that_are_nowhere_get_no_such_advice(places: Place
     assert "--paths-from" not in problem
 
 
-def test_paths_from_where_nothing_is_says_that_the_configuration_s_folder_has_it(places: Places) -> None:
+def test_with_paths_from_a_path_that_exists_beside_the_configuration_is_reported(places: Places) -> None:
     config = places.work / "run.cfg"
     places.config.rename(config)
     with pytest.raises(ConfigError) as message:
@@ -141,7 +141,7 @@ def test_paths_from_where_nothing_is_says_that_the_configuration_s_folder_has_it
     assert f"{places.work / 'data/s2'} exists, but relative paths start at {places.home}" in problem
 
 
-def test_the_command_that_resumes_repeats_where_paths_start(places: Places) -> None:
+def test_the_resume_command_repeats_paths_from(places: Places) -> None:
     config = load_config(places.config, paths_from=Path())
     assert shlex.split(resume_command(config, Options())) == [
         "iota2", "run", str(places.config), "--paths-from", str(places.work),
@@ -150,20 +150,20 @@ def test_the_command_that_resumes_repeats_where_paths_start(places: Places) -> N
     assert words[words.index("-paths_from") + 1] == str(places.work)
 
 
-def test_it_is_said_where_a_relative_output_folder_lies(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_location_of_a_relative_output_folder_is_reported(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     config = load_config(places.config, check_paths=False)
     (note,) = place_notes(config)
     assert f"results are in {places.home / 'results'}" in note
     assert other_results(config) == []
-    assert place_notes(load_config(places.config, paths_from=Path())) == [], "it was asked for"
+    assert place_notes(load_config(places.config, paths_from=Path())) == [], "--paths-from is given"
     monkeypatch.chdir(places.home)
     assert place_notes(load_config(places.config, check_paths=False)) == []
     places.config.write_text(OPTIONS.replace("'results'", f"'{places.work / 'results'}'"), encoding="utf-8")
     monkeypatch.chdir(places.work)
-    assert place_notes(load_config(places.config, check_paths=False)) == [], "a whole path"
+    assert place_notes(load_config(places.config, check_paths=False)) == [], "an absolute path"
 
 
-def test_results_of_an_earlier_run_at_the_other_place_are_said_loudly(places: Places) -> None:
+def test_results_of_an_earlier_run_in_the_other_folder_cause_a_warning(places: Places) -> None:
     (places.work / "results/.iota2").mkdir(parents=True)
     (warning,) = other_results(load_config(places.config, check_paths=False))
     assert f"RESULTS OF AN EARLIER RUN ARE IN {places.work / 'results'}" in warning
@@ -175,7 +175,7 @@ def test_results_of_an_earlier_run_at_the_other_place_are_said_loudly(places: Pl
     assert "remove --paths-from" in warning
 
 
-def test_an_ini_file_that_has_its_images_beside_it_says_how_they_are_found_with_paths_from(tmp_path: Path) -> None:
+def test_images_beside_the_ini_file_are_reported_with_paths_from(tmp_path: Path) -> None:
     (tmp_path / "data/images").mkdir(parents=True)
     ini = tmp_path / "data/s1.ini"
     ini.write_text("[Paths]\nOutput : images\n", encoding="utf-8")
@@ -183,7 +183,7 @@ def test_an_ini_file_that_has_its_images_beside_it_says_how_they_are_found_with_
     with pytest.raises(ConfigError) as message:
         read_s1_ini(ini, tmp_path)
     (problem,) = message.value.problems
-    assert problem.endswith("give the whole path, or leave --paths-from out")
+    assert problem.endswith("or omit --paths-from")
     assert f"there is no folder {tmp_path / 'images'}. {tmp_path / 'data/images'} exists" in problem
 
 
@@ -198,7 +198,7 @@ def test_an_ini_file_that_has_its_images_beside_it_says_how_they_are_found_with_
         ("color_table", "xyz", "no file {}/xyz; correct the path"),
     ],
 )
-def test_a_path_that_is_not_there_is_reported_the_near_name_that_is(
+def test_a_missing_path_is_reported_with_a_similar_existing_name(
     tmp_path: Path, key: str, written: str, message: str
 ) -> None:
     (tmp_path / "sensor_data").mkdir()
@@ -223,7 +223,7 @@ def test_a_path_that_is_not_there_is_reported_the_near_name_that_is(
     assert problem.endswith(message.format(tmp_path))
 
 
-def test_a_configuration_named_with_two_dots_has_the_paths_it_has_by_its_plain_name(
+def test_two_dots_in_the_path_of_the_configuration_do_not_change_its_paths(
     places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (places.home / "sub/deep").mkdir(parents=True)
@@ -238,7 +238,7 @@ def test_a_configuration_named_with_two_dots_has_the_paths_it_has_by_its_plain_n
         assert radar == read_s1_ini(plain.chain.s1_path, plain.chain.paths_from)
 
 
-def test_two_dots_after_a_linked_folder_keep_their_meaning(places: Places, tmp_path: Path) -> None:
+def test_two_dots_after_a_linked_folder_refer_to_its_target(places: Places, tmp_path: Path) -> None:
     (tmp_path / "elsewhere/inner").mkdir(parents=True)
     (tmp_path / "elsewhere/truth.shp").touch()
     (places.home / "link").symlink_to(tmp_path / "elsewhere/inner")

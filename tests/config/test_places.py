@@ -1,4 +1,4 @@
-"""A key in a wrong section is moved only when it cannot be something else, and suggestions are near."""
+"""Present places of keys: moves of unambiguous keys, legacy names, suggestions."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def how(section: str, key: str) -> str:
         ("external_features", "number_of_chunks", "python_data_managing", "number_of_chunks"),
     ],
 )
-def test_what_cannot_be_anything_else_is_moved(section: str, key: str, home: str, present: str) -> None:
+def test_unambiguous_keys_are_moved(section: str, key: str, home: str, present: str) -> None:
     place = place_of(section, key, ASKED)
     assert (place.section, place.key, place.how) == (home, present, "moved")
 
@@ -69,13 +69,13 @@ def test_what_cannot_be_anything_else_is_moved(section: str, key: str, home: str
         ("arg_train", "custom_write_mode"),
     ],
 )
-def test_what_may_be_something_else_stays_unknown(section: str, key: str) -> None:
+def test_ambiguous_keys_stay_unknown(section: str, key: str) -> None:
     assert how(section, key) == "unknown"
 
 
 @pytest.mark.parametrize("section", ["Landsat5_old", "Landsat8", "Landsat8_old", "Sentinel_2", "Sentinel_2_S2C"])
 @pytest.mark.parametrize("key", ["arbo", "arbomask", "nodata_Mask", "nodata", "nativeRes", "imtype", "proj", "Arbo"])
-def test_legacy_keys_of_sensors_are_known_and_do_nothing(section: str, key: str) -> None:
+def test_legacy_keys_of_sensors_have_no_effect(section: str, key: str) -> None:
     place = place_of(section, key, ASKED)
     assert place.how == "without effect"
     assert (place.section, place.key) == (section, key)
@@ -85,11 +85,11 @@ def test_legacy_keys_of_sensors_are_known_and_do_nothing(section: str, key: str)
 @pytest.mark.parametrize(
     "key", ["mode", "model", "OTB_HOME", "otb_home", "jobsPath", "S1_output_path", "l8_output_path_old"]
 )
-def test_legacy_keys_of_the_chain_are_known_and_do_nothing(key: str) -> None:
+def test_legacy_keys_of_section_chain_have_no_effect(key: str) -> None:
     assert how("chain", key) == "without effect"
 
 
-def test_layers_keep_their_own_place() -> None:
+def test_arbo_of_the_layers_is_no_legacy_key() -> None:
     assert place_of("userFeat", "arbo", ASKED).how == "as written"
 
 
@@ -104,7 +104,7 @@ def test_layers_keep_their_own_place() -> None:
         ("chain", "S2Pathh", "; did you mean 's2_path'?"),
         ("arg_classification", "classifer", "; 'classifier' belongs to arg_train"),
         ("arg_train", "target_dimensions", "; 'target_dimension' belongs to dim_red"),
-        ("chain", "step", "; it exists in coregistration: move it to the right one"),
+        ("chain", "step", "; it exists in coregistration: move it"),
         ("arg_train", "seed", "; did you mean 'random_seed'?"),
         ("chain", "seed", "; did you mean 'random_seed' of arg_train?"),
         ("chain", "threshold", "; did you mean 'cloud_threshold'?"),
@@ -112,7 +112,7 @@ def test_layers_keep_their_own_place() -> None:
         ("Sentinel_1", "temporalResolution", "; give TemporalResolution of [Processing] in the INI file"),
     ],
 )
-def test_only_what_is_near_is_suggested(section: str, key: str, message: str) -> None:
+def test_only_similar_options_are_suggested(section: str, key: str, message: str) -> None:
     assert unknown_option(section, key).startswith(message)
 
 
@@ -140,7 +140,7 @@ def test_the_texts_of_an_option_are_found_in_any_spelling_of_its_name(text: str,
     assert texts_of(read_cfg(text, Path("run.cfg")), "builders", "builders_class_name") == names
 
 
-def test_spellings_of_a_section_are_never_two_options() -> None:
+def test_no_two_options_of_a_section_differ_only_in_spelling() -> None:
     for section, known in KEYS.items():
         assert len({key.lower().replace("_", "") for key in known}) == len(known), section
 
@@ -155,12 +155,14 @@ def test_spellings_of_a_section_are_never_two_options() -> None:
         ("scikit_models_parameters", "cross_validation_fold", "cross_validation_folds"),
     ],
 )
-def test_a_near_option_of_the_section_comes_before_the_same_one_elsewhere(section: str, key: str, meant: str) -> None:
+def test_a_similar_option_of_the_section_precedes_the_same_one_of_another_section(
+    section: str, key: str, meant: str
+) -> None:
     assert how(section, key) == "unknown"
     assert unknown_option(section, key) == f"; did you mean '{meant}'?"
 
 
-def test_no_move_is_suggested_into_an_option_that_is_not_available() -> None:
+def test_no_move_to_an_unavailable_option_is_suggested() -> None:
     for home, known in KEYS.items():
         for name in known:
             for section in KEYS:
@@ -170,9 +172,9 @@ def test_no_move_is_suggested_into_an_option_that_is_not_available() -> None:
 
 
 @pytest.mark.parametrize(("section", "key"), [("chain", "sampler"), ("arg_train", "trees"), ("chain", "s3_path")])
-def test_another_section_is_named_for_what_is_nearly_its_option_only(section: str, key: str) -> None:
+def test_another_section_is_suggested_for_very_similar_options_only(section: str, key: str) -> None:
     assert unknown_option(section, key) == "; remove it or see the list of options"
 
 
-def test_arguments_of_a_classifier_are_no_slips() -> None:
+def test_unknown_keys_of_the_classifier_section_are_its_arguments() -> None:
     assert how("scikit_models_parameters", "n_estimators") == "as written"

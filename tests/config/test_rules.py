@@ -1,4 +1,4 @@
-"""What each rule says of options that do not go together, and that no other rule says it."""
+"""Each rule for combinations of options, and that no other rule reports the same."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ MINE = {"mine": {"path": "own", "description": "mine.yaml"}}
 
 @dataclass(frozen=True)
 class Case:
-    """Options about which a rule says something."""
+    """A combination of options with a finding of a rule."""
 
     rule: str
     text: str
-    """A part of it."""
+    """A part of the message."""
     chain: dict[str, Any] = field(default_factory=lambda: S2)
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: bool = True
-    """Whether it is a problem; otherwise it is a warning."""
+    """Whether the finding is a problem; False for a warning."""
 
 
 def seasons(start: int, end: int) -> dict[str, dict[str, Any]]:
@@ -43,36 +43,46 @@ CASES = (
     Case("sensors_enabled", "the layers of user_feat_path have no dates", {"user_feat_path": "own"}),
     Case(
         "sensors_enabled",
-        "the sensor of s2_path already has this name",
+        "the sensor of s2_path has the same name",
         S2 | {"user_sensors": {"Sentinel2": MINE["mine"]}},
     ),
     Case(
         "sensors_enabled",
-        "the layers of user_feat_path already have this name",
+        "the layers of user_feat_path have the same name",
         S2 | {"user_feat_path": "own", "user_sensors": {"userFeatures": MINE["mine"]}},
     ),
-    Case("items_whole", "'Sentinel_22' is no section", {"stac_items": ITEMS | {"collections": {"a": "Sentinel_22"}}}),
-    Case("items_whole", "Sentinel_2 has the folder", S2 | {"stac_items": ITEMS | {"collections": {"a": "Sentinel_2"}}}),
     Case(
-        "items_whole",
+        "stac_items_complete",
+        "'Sentinel_22' is neither a section",
+        {"stac_items": ITEMS | {"collections": {"a": "Sentinel_22"}}},
+    ),
+    Case(
+        "stac_items_complete",
+        "Sentinel_2 also has the folder",
+        S2 | {"stac_items": ITEMS | {"collections": {"a": "Sentinel_2"}}},
+    ),
+    Case(
+        "stac_items_complete",
         "user_sensors.mine.path: is missing",
         S2 | {"user_sensors": {"mine": {"description": "mine.yaml"}}},
     ),
     Case(
-        "items_whole", "is an address; set stac_items.remote", {"stac_items": ITEMS | {"source": "https://example.org"}}
+        "stac_items_complete",
+        "is a web address; set stac_items.remote",
+        {"stac_items": ITEMS | {"source": "https://example.org"}},
     ),
     Case(
-        "items_whole",
+        "stac_items_complete",
         "20180201 is after end_date 20180101",
         {"stac_items": ITEMS | {"start_date": 20180201, "end_date": 20180101}},
     ),
-    Case("steps_ordered", "'mosaic' comes after last_step 'init'", S2 | {"first_step": "mosaic", "last_step": "init"}),
+    Case("steps_in_order", "'mosaic' comes after last_step 'init'", S2 | {"first_step": "mosaic", "last_step": "init"}),
     Case("pixel_size_fits", "looks like degrees", S2 | {"spatial_resolution": 0.0001}),
     Case("classes_in_two_files", "is the same file as nomenclature_path", S2 | {"color_table": "classes.txt"}),
-    Case("outputs_apart", "is in the folder of products", S2 | {"output_path": "s2/out"}),
-    Case("outputs_apart", "would delete", S2 | {"output_path": ".", "remove_output_path": True}),
+    Case("outputs_outside_inputs", "is in the folder of products", S2 | {"output_path": "s2/out"}),
+    Case("outputs_outside_inputs", "would delete", S2 | {"output_path": ".", "remove_output_path": True}),
     Case("radar_settings_read", "empty.ini: [Paths] Output is missing", {"s1_path": "empty.ini"}),
-    Case("radar_settings_read", "no effect of [Paths] SRTM", {"s1_path": "s1.ini"}, refused=False),
+    Case("radar_settings_read", "[Paths] SRTM: no effect", {"s1_path": "s1.ini"}, refused=False),
     Case("radar_settings_read", "overlaps the folder of", {"s1_path": "s1.ini", "output_path": "images/out"}),
     Case(
         "radar_settings_read",
@@ -80,24 +90,24 @@ CASES = (
         {"s1_path": "s1.ini", "output_path": ".", "remove_output_path": True},
     ),
     Case(
-        "split_or_single_run",
-        "False makes all 2 runs alike",
+        "several_runs_split",
+        "False makes all 2 runs identical",
         sections={"arg_train": {"split_ground_truth": False, "runs": 2}},
     ),
     Case(
-        "validation_apart",
-        "accuracy will be optimistic",
+        "validation_independent",
+        "accuracy will be too optimistic",
         sections={"arg_train": {"split_ground_truth": False}},
         refused=False,
     ),
     Case(
-        "groups_split",
+        "split_options_used",
         "split_field: has no effect: split_ground_truth is False",
         sections={"arg_train": {"split_ground_truth": False, "split_field": "parcel"}},
         refused=False,
     ),
     Case(
-        "features_whole",
+        "default_indices_included",
         "NDWI, Brightness also computed",
         sections={"arg_train": {"features": ["NDVI"]}},
         refused=False,
@@ -108,17 +118,17 @@ CASES = (
         sections={"arg_train": {"otb_classifier_options": {"classifier.rf.mni": 3}}},
     ),
     Case(
-        "probabilities_used",
+        "probability_map_enabled",
         "enable_probability_map is False",
         sections={"arg_classification": {"generate_final_probability_map": True}},
         refused=False,
     ),
-    Case("dates_given", "start_date: has no effect", sections={"Sentinel_2": {"start_date": 20180101}}, refused=False),
-    Case("dates_given", "end_date: is needed", sections={"sensors_data_interpolation": {"auto_date": False}}),
-    Case("dates_given", "20180301 is after end_date 20180201", sections=seasons(20180301, 20180201)),
+    Case("season_given", "start_date: has no effect", sections={"Sentinel_2": {"start_date": 20180101}}, refused=False),
+    Case("season_given", "end_date: is needed", sections={"sensors_data_interpolation": {"auto_date": False}}),
+    Case("season_given", "20180301 is after end_date 20180201", sections=seasons(20180301, 20180201)),
     Case(
-        "bands_extracted",
-        "extract_bands is False, all bands are used",
+        "keep_bands_used",
+        "extract_bands is False",
         sections={"Sentinel_2": {"keep_bands": ["B2"]}},
         refused=False,
     ),
@@ -129,22 +139,39 @@ CASES = (
         refused=False,
     ),
     Case(
-        "something_used",
+        "features_left",
         "leaves no feature",
         sections={"arg_train": {"features": []}, "iota2_feature_extraction": {"copy_input": False}},
     ),
-    Case("alignment_used", "vhr_path is not given", sections={"coregistration": {"prec": 5}}, refused=False),
-    Case("alignment_used", "date_src: has no effect with mode 1", sections=aligned(date_src="20180101"), refused=False),
-    Case("alignment_used", "date_vhr: has no effect with mode 1", sections=aligned(date_vhr=20180101), refused=False),
+    Case("coregistration_options_used", "vhr_path is not set", sections={"coregistration": {"prec": 5}}, refused=False),
     Case(
-        "alignment_used",
-        "date_vhr: has no effect: date_src is given",
+        "coregistration_options_used",
+        "date_src: has no effect with mode 1",
+        sections=aligned(date_src="20180101"),
+        refused=False,
+    ),
+    Case(
+        "coregistration_options_used",
+        "date_vhr: has no effect with mode 1",
+        sections=aligned(date_vhr=20180101),
+        refused=False,
+    ),
+    Case(
+        "coregistration_options_used",
+        "date_vhr: has no effect: date_src is set",
         sections=aligned(mode=2, date_vhr=20180101, date_src="20180101"),
         refused=False,
     ),
-    Case("alignment_dates", "has 2 words for 1 tile", sections=aligned(mode=2, date_src="20180101 20180111")),
     Case(
-        "sensors_used", "chain.l8_path is not given", sections={"Landsat8": {"temporal_resolution": 5}}, refused=False
+        "coregistration_dates_match_tiles",
+        "has 2 dates for 1 tile",
+        sections=aligned(mode=2, date_src="20180101 20180111"),
+    ),
+    Case(
+        "sensor_sections_used",
+        "chain.l8_path is not set",
+        sections={"Landsat8": {"temporal_resolution": 5}},
+        refused=False,
     ),
 )
 
@@ -163,7 +190,7 @@ def said(folder: Path, case: Case) -> tuple[list[str], list[str]]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.rule}: {case.text}")
-def test_options_that_do_not_go_together_are_reported_by_their_rule(
+def test_each_invalid_combination_is_reported_by_its_rule_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: Case
 ) -> None:
     problems, warnings = said(tmp_path, case)
@@ -171,14 +198,14 @@ def test_options_that_do_not_go_together_are_reported_by_their_rule(
     others = tuple(rule for rule in rules.RULES if rule[0].__name__ != case.rule)
     monkeypatch.setattr(rules, "RULES", others)
     problems, warnings = said(tmp_path, case)
-    assert not any(case.text in one for one in (*problems, *warnings)), "said without the rule too"
+    assert not any(case.text in one for one in (*problems, *warnings)), "reported without the rule too"
 
 
 def test_every_rule_has_a_case() -> None:
     assert {case.rule for case in CASES} == {rule.__name__ for rule, _ in rules.RULES}
 
 
-def test_options_that_go_together_are_silent(tmp_path: Path) -> None:
+def test_valid_combinations_cause_no_message(tmp_path: Path) -> None:
     assert said(tmp_path, Case("", "")) == ([], [])
     assert said(tmp_path, Case("", "", sections=seasons(20180101, 20180201))) == ([], [])
     assert said(tmp_path, Case("", "", sections=aligned(mode=2, date_src="20180101"))) == ([], [])

@@ -1,4 +1,4 @@
-"""The INI file of Sentinel-1: what is used, what has no effect and why, and mistakes with their lines."""
+"""The INI file of Sentinel-1: settings, keys without effect, problems with their lines."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def problems(ini: Path, text: str) -> list[str]:
     return list(caught.value.problems)
 
 
-def test_a_file_of_2020_is_read_and_each_key_without_effect_is_named_once_with_the_reason(ini: Path) -> None:
+def test_each_key_of_a_legacy_file_without_effect_is_reported_once_with_the_reason(ini: Path) -> None:
     ini.write_text(FULL, encoding="utf-8")
     settings = read_s1_ini(ini)
     assert (settings.output, settings.raw) == (ini.parent / "images", Path("/data/raw"))
@@ -67,7 +67,7 @@ def test_a_file_of_2020_is_read_and_each_key_without_effect_is_named_once_with_t
     for section, keys in KEYS.items():
         for key, reason in keys.items():
             named = [text for text in settings.warnings if re.search(rf"\[{section}\] {key}[,:]", text)]
-            assert [text.partition(": ")[2] for text in named] == ([] if reason == USED else [reason])
+            assert [text.partition(": no effect: ")[2] for text in named] == ([] if reason == USED else [reason])
 
 
 def test_only_the_folder_of_images_is_needed(ini: Path) -> None:
@@ -77,27 +77,27 @@ def test_only_the_folder_of_images_is_needed(ini: Path) -> None:
     assert (settings.raw, settings.warnings) == (None, ())
 
 
-def test_mono_filters_nothing_and_says_so(ini: Path) -> None:
+def test_mono_disables_the_filter_with_a_warning(ini: Path) -> None:
     ini.write_text("[Paths]\nOutput: images\n[Processing]\nFilteringMode: Mono\n", encoding="utf-8")
     settings = read_s1_ini(ini)
     assert settings.speckle_radius == 0
-    assert "mono: dates are read as they are" in settings.warnings[0]
+    assert "mono: dates are not filtered" in settings.warnings[0]
 
 
-def test_none_and_nothing_are_no_values(ini: Path) -> None:
+def test_none_and_empty_values_count_as_absent(ini: Path) -> None:
     ini.write_text("[Paths]\nOutput: 'images'\nS1Images:\n[Features]\nexpression: None\n", encoding="utf-8")
     settings = read_s1_ini(ini)
     assert (settings.raw, settings.expressions, settings.output.name) == (None, "", "images")
 
 
-def test_all_mistakes_are_reported_at_once_with_their_lines(ini: Path) -> None:
+def test_all_problems_are_reported_together_with_their_lines(ini: Path) -> None:
     text = (
         "[Paths]\nOutput = nowhere\n[Processing]\n# a comment\nTemporalResolutoin = 10\nTemporalResolution = 0\n"
         "gapFilling_interpolation = spline\nFilteringMode = both\nexpression = VV\n[Filter]\nx = 1\n[Filtering]\n"
         "Window_radius = 2.5\n"
     )
     assert problems(ini, text) == [
-        f"line 2: [Paths] Output: expected a folder that exists; there is no folder {ini.parent / 'nowhere'}",
+        f"line 2: [Paths] Output: expected an existing folder; there is no folder {ini.parent / 'nowhere'}",
         "line 5: [Processing] temporalresolutoin is unknown; did you mean 'TemporalResolution'?",
         "line 6: [Processing] TemporalResolution: expected a whole number from 1, got '0'",
         "line 7: [Processing] gapFilling_interpolation: expected linear, got 'spline'",
@@ -108,9 +108,9 @@ def test_all_mistakes_are_reported_at_once_with_their_lines(ini: Path) -> None:
     ]
 
 
-def test_a_file_without_the_folder_of_images_is_refused(ini: Path) -> None:
+def test_a_file_without_the_folder_of_images_is_rejected(ini: Path) -> None:
     assert problems(ini, "[Processing]\nTemporalResolution = 5\n") == [
-        "[Paths] Output is missing; give the folder that S1Tiling writes into"
+        "[Paths] Output is missing; give the output folder of S1Tiling"
     ]
 
 
@@ -120,16 +120,16 @@ def test_a_file_without_the_folder_of_images_is_refused(ini: Path) -> None:
         ("Output = images\n", "is no INI file: File contains no section headers"),
         ("[Paths]\nOutput = images\nOutput = images\n", "is no INI file: While reading"),
         ("[Paths]\nOutput\n", "is no INI file: Source contains parsing errors"),
-        ("[PATHS]\noutput = x\n[DataSource]\ndownload = True\n", "this is a configuration of S1Tiling itself"),
+        ("[PATHS]\noutput = x\n[DataSource]\ndownload = True\n", "is a file of S1Tiling"),
     ],
 )
-def test_what_is_no_such_file_is_refused_in_one_sentence(ini: Path, text: str, message: str) -> None:
+def test_other_files_are_rejected_with_a_message_of_one_line(ini: Path, text: str, message: str) -> None:
     (problem, *_) = problems(ini, text)
     assert problem.startswith(message)
     assert "\n" not in problem
 
 
-def test_bytes_that_are_no_text_and_a_file_that_is_not_there_are_refused(ini: Path) -> None:
+def test_undecodable_and_missing_files_are_rejected(ini: Path) -> None:
     ini.write_bytes(b"\xff\xfe\x00[Paths]")
     with pytest.raises(ConfigError, match="is no INI file"):
         read_s1_ini(ini)
@@ -138,7 +138,7 @@ def test_bytes_that_are_no_text_and_a_file_that_is_not_there_are_refused(ini: Pa
         read_s1_ini(ini)
 
 
-def test_a_percent_sign_is_only_that(ini: Path) -> None:
+def test_a_percent_sign_is_not_interpolated(ini: Path) -> None:
     (ini.parent / "50%(x)s").mkdir()
     ini.write_text("[Paths]\nOutput = 50%(x)s\n", encoding="utf-8")
     assert read_s1_ini(ini).output.name == "50%(x)s"

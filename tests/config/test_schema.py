@@ -21,7 +21,7 @@ def options(cls: type[Options], path: str) -> Iterator[tuple[str, str, FieldInfo
 
 
 def every_option() -> list[tuple[str, str, FieldInfo]]:
-    """Key, whole path and field of every option, nested ones included."""
+    """Key, full path and field of every option, including nested ones."""
     return [option for name, cls in SECTIONS.items() for option in options(cls, name)]
 
 
@@ -43,7 +43,7 @@ def test_every_default_is_itself_valid() -> None:
         assert name in ATTRIBUTES
 
 
-def test_old_names_lead_to_options_that_exist() -> None:
+def test_legacy_names_refer_to_existing_options() -> None:
     for old, (section, key) in legacy.OPTIONS.items():
         homes = [section] if section else ["Sentinel_2", "Landsat8"]
         assert all(key in keys(SECTIONS[home]) for home in homes), old

@@ -1,4 +1,4 @@
-"""Values and sections of either generation in other spellings than those of the documentation."""
+"""Undocumented spellings of present and legacy values and sections."""
 
 from __future__ import annotations
 
@@ -36,29 +36,29 @@ def test_a_resolution_may_be_text(tmp_path: Path, given: Any, meant: Any) -> Non
 
 
 @pytest.mark.parametrize("given", ["ten", "10 x", "10 10 10", "-10", "nan", [True]])
-def test_a_text_that_is_no_resolution_is_refused(tmp_path: Path, given: Any) -> None:
+def test_an_invalid_resolution_is_rejected(tmp_path: Path, given: Any) -> None:
     with pytest.raises(ConfigError, match=r"chain\.spatial_resolution: expected a number > 0"):
         read(tmp_path, {"spatial_resolution": given}, {})
 
 
 @pytest.mark.parametrize("given", [2154, 2154.0, "2154", "EPSG: 2154", " EPSG :2154", "epsg:2154"])
-def test_a_projection_is_its_number(tmp_path: Path, given: Any) -> None:
+def test_a_projection_is_read_from_its_number(tmp_path: Path, given: Any) -> None:
     assert read(tmp_path, {"proj": given}, {}).chain.proj.upper() == "EPSG:2154"
 
 
 @pytest.mark.parametrize("given", [2154.5, True, [2154], "EPSG", "EPSG:21 54"])
-def test_what_is_no_projection_is_refused(tmp_path: Path, given: Any) -> None:
+def test_an_invalid_projection_is_rejected(tmp_path: Path, given: Any) -> None:
     with pytest.raises(ConfigError, match=r"chain\.proj: expected"):
         read(tmp_path, {"proj": given}, {})
 
 
-def test_the_mode_of_the_alignment_may_be_text(tmp_path: Path) -> None:
+def test_the_mode_of_coregistration_may_be_text(tmp_path: Path) -> None:
     assert read(tmp_path, {}, {"coregistration": {"mode": "2"}}).coregistration.mode == 2
     with pytest.raises(ConfigError, match="expected 1 or 2 or 3, got '4'"):
         read(tmp_path, {}, {"coregistration": {"mode": "4"}})
 
 
-def test_an_option_that_an_absent_section_needs_is_reported_at_the_line_that_needs_it(tmp_path: Path) -> None:
+def test_a_missing_option_is_reported_at_the_line_of_the_option_that_requires_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as message:
         read(tmp_path, {}, {"sensors_data_interpolation": {"auto_date": False}})
     lines = (tmp_path / "run.yaml").read_text(encoding="utf-8").splitlines()
@@ -69,7 +69,7 @@ def test_an_option_that_an_absent_section_needs_is_reported_at_the_line_that_nee
     ]
 
 
-def test_one_wrong_builder_is_one_problem(tmp_path: Path) -> None:
+def test_an_unknown_builder_is_one_problem(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as message:
         read(tmp_path, {}, {"builders": {"builders_class_name": ["i2_classificationn"]}})
     (problem,) = message.value.problems
@@ -78,7 +78,7 @@ def test_one_wrong_builder_is_one_problem(tmp_path: Path) -> None:
         read(tmp_path, {}, {"builders": {"builders_class_name": []}})
 
 
-def test_folders_of_builders_may_be_one_text(tmp_path: Path) -> None:
+def test_builders_paths_may_be_a_text(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"builders\.builders_paths: no folder .*mine; correct the path"):
         read(tmp_path, {}, {"builders": {"builders_paths": "mine"}})
     (tmp_path / "mine").mkdir()
@@ -89,23 +89,23 @@ def test_folders_of_builders_may_be_one_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["l8_usgs_output_path", "l8_usgs_optical_output_path", "l8_usgs_thermal_output_path"])
 def test_folders_of_stacks_have_no_effect(tmp_path: Path, key: str) -> None:
     (warning,) = read(tmp_path, {key: "stacks"}, {}).warnings
-    assert f"chain.{key}: has no effect: no stack of images is ever written" in warning
+    assert f"chain.{key}: has no effect: iota2 writes no stacks" in warning
 
 
 @pytest.mark.parametrize("name", ["Landsat8_usgs", "Landsat8USGS", "Landsat8_usgs_thermal", "Landsat8_usgs_infrared"])
-def test_sections_of_sensors_that_are_not_there_yet_have_no_effect(tmp_path: Path, name: str) -> None:
+def test_sections_of_unavailable_sensors_have_no_effect(tmp_path: Path, name: str) -> None:
     (warning,) = read(tmp_path, {}, {name: {"temporal_resolution": 16}}).warnings
     assert f"{name}: has no effect: it is not available yet" in warning
 
 
-def test_a_trained_model_is_refused_when_it_is_asked_for(tmp_path: Path) -> None:
+def test_a_pretrained_model_is_rejected(tmp_path: Path) -> None:
     (warning,) = read(tmp_path, {}, {"pretrained_model": {"model": None, "function": "None"}}).warnings
     assert "pretrained_model: has no effect" in warning
     with pytest.raises(ConfigError, match=r"pretrained_model: is known but not available yet; remove .*\(model\)"):
         read(tmp_path, {}, {"pretrained_model": {"model": "m.pt", "function": None}})
 
 
-def test_empty_text_and_empty_lists_are_as_if_not_given(tmp_path: Path) -> None:
+def test_empty_texts_and_lists_count_as_absent(tmp_path: Path) -> None:
     config = read(
         tmp_path,
         {"region_path": "", "region_field": ""},

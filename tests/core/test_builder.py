@@ -1,4 +1,4 @@
-"""Builders and chains as values."""
+"""Builders and chains: steps, axes, inputs and errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def builder(name: str, *steps: Step, asks: frozenset[Ask] = frozenset({"images"}
     return Builder(name, "A builder.", steps, asks)
 
 
-def test_two_builders_share_their_steps_and_keep_the_order_of_the_groups() -> None:
+def test_a_chain_executes_shared_steps_once_in_the_order_of_the_groups() -> None:
     first, second, last, other = step("a"), step("b"), step("c", "mosaic"), step("d")
     chain = Chain((builder("One", first, last), builder("Two", first, second, other, last)))
     assert [one.name for one in chain.steps] == ["a", "b", "d", "c"]
@@ -30,7 +30,7 @@ def test_two_builders_share_their_steps_and_keep_the_order_of_the_groups() -> No
     assert chain.groups == ("init", "mosaic")
 
 
-def test_a_chain_asks_for_what_any_of_its_builders_asks_for() -> None:
+def test_a_chain_has_the_inputs_and_axes_of_all_its_builders() -> None:
     one = builder("One", step("a"))
     two = builder("Two", step("b", over=("tile", "seed")), asks=frozenset({"reference", "images"}))
     assert Chain((one,)).asks == {"images"}
@@ -48,12 +48,12 @@ def test_two_steps_of_one_name_are_refused() -> None:
     ("wrong", "axis"),
     [(step("a", over=("tile", "region")), "region"), (step("a", path="{tile}_{seed}.tif"), "seed")],
 )
-def test_a_step_over_an_axis_that_nothing_asked_for_has_is_refused(wrong: Step, axis: str) -> None:
+def test_a_step_over_an_axis_without_input_is_rejected(wrong: Step, axis: str) -> None:
     with pytest.raises(ValueError, match=f"builder One: step a needs the axis {axis}"):
         builder("One", wrong)
 
 
-def test_a_builder_asks_for_images_and_for_nothing_that_does_not_exist() -> None:
+def test_a_builder_without_images_or_with_an_unknown_input_is_rejected() -> None:
     with pytest.raises(ValueError, match="no 'images' in asks"):
         builder("One", step("a"), asks=frozenset())
     with pytest.raises(ValueError, match="asks for weather; expected any of images, regions"):

@@ -1,4 +1,4 @@
-"""What is known of a job before it runs, and what is guessed from that."""
+"""Facts about jobs, and the costs that steps estimate from them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STEPS = {step.name: step for step in CLASSIFICATION.steps}
 
 @pytest.fixture
 def facts() -> Facts:
-    """Two tiles of two dates of Sentinel-2, one of them with two regions; two classes, three features."""
+    """Two tiles with two Sentinel-2 dates, one tile with two regions; two classes, three features."""
     spec = builtin_specs()["Sentinel_2"]
     dates = tuple(Acquisition("Sentinel2", date(2018, 1, k), f"2018010{k}", "product", {}, {}, {}) for k in (1, 2))
     sensor = SensorScene(spec, dates, {})
@@ -36,7 +36,7 @@ def facts() -> Facts:
     return Facts(scenes, {"A": ("1", "2"), "B": ("2",)}, recipe, classes, samples=1000.0)
 
 
-def test_the_ground_of_a_job_is_a_strip_a_tile_or_all(facts: Facts) -> None:
+def test_the_pixels_of_a_job_are_those_of_a_part_a_tile_or_all_tiles(facts: Facts) -> None:
     def pixels(**key: str | int) -> int:
         return JobFacts(facts, key, 0).pixels
 
@@ -49,15 +49,15 @@ def test_the_ground_of_a_job_is_a_strip_a_tile_or_all(facts: Facts) -> None:
     assert facts.label_bytes == 2, "the code 300 takes two bytes"
 
 
-def test_models_probabilities_and_dates_count(facts: Facts, case: Case) -> None:
+def test_the_cost_of_classification_grows_with_regions_runs_and_probabilities(facts: Facts, case: Case) -> None:
     plain = load_config(case.configured())
     rich = load_config(case.configured(arg_classification={"enable_probability_map": True}, arg_train={"runs": 2}))
     step = STEPS["classification"]
     of_a, of_b = (JobFacts(facts, {"tile": tile, "part": 1}, 7 << 20) for tile in ("A", "B"))
     pixels = 100 * 50
-    assert step.cost(plain, of_b).unpacked == (2 + 4) * pixels
-    assert step.cost(plain, of_a).unpacked == 2 * (2 + 4) * pixels, "two regions"
-    assert step.cost(rich, of_a).unpacked == 4 * (2 + 4 + 2 * 2) * pixels, "two runs, two classes"
+    assert step.cost(plain, of_b).uncompressed == (2 + 4) * pixels
+    assert step.cost(plain, of_a).uncompressed == 2 * (2 + 4) * pixels, "two regions"
+    assert step.cost(rich, of_a).uncompressed == 4 * (2 + 4 + 2 * 2) * pixels, "two runs, two classes"
     assert step.cost(plain, of_a).memory == 7 << 20
     assert step.cost(plain, of_a).seconds > STEPS["classificationMerge"].cost(plain, of_a).seconds
 
@@ -70,5 +70,5 @@ def test_every_step_has_a_cost(name: str, facts: Facts, case: Case) -> None:
     assert cost.seconds > 0
     assert cost.memory >= 1 << 20
     makes_rasters = any(made.path.endswith(".tif") for made in STEPS[name].makes.values())
-    few = {"sensorsPreprocess"}  # it is one value everywhere, which takes no room when it is packed
-    assert (cost.unpacked > 0) == (makes_rasters and name not in few)
+    constant = {"sensorsPreprocess"}  # a constant raster, whose compressed size is negligible
+    assert (cost.uncompressed > 0) == (makes_rasters and name not in constant)

@@ -1,4 +1,4 @@
-"""Which files are read, and how much of them."""
+"""Reading of regular files, size limits and paths."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from iota2.core.files import (
-    blocked_below,
-    naming,
+    error_path,
+    first_listing_error,
     read_bytes,
     read_text,
     require_listable,
@@ -21,7 +21,7 @@ from tests.strangers import STRANGERS, put
 
 
 @pytest.mark.parametrize("kind", STRANGERS)
-def test_what_is_no_regular_file_is_refused_at_once_and_named(kind: str, tmp_path: Path) -> None:
+def test_files_that_are_not_regular_are_rejected_with_their_path(kind: str, tmp_path: Path) -> None:
     path = put(kind, tmp_path / "here")
     for read in (require_regular, read_bytes, read_text):
         with pytest.raises(OSError, match=STRANGERS[kind]) as caught:
@@ -35,36 +35,36 @@ def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
     assert read_text(tmp_path / "link") == "one\ntwo\n"
 
 
-def test_a_file_larger_than_allowed_is_refused_before_it_is_read(tmp_path: Path) -> None:
+def test_a_file_above_the_size_limit_is_rejected_before_reading(tmp_path: Path) -> None:
     path = tmp_path / "sparse"
     with open(path, "wb") as file:
         file.truncate(10 << 30)
-    with pytest.raises(OSError, match=r"has 10,737,418,240 bytes, at most 67,108,864 are expected") as caught:
+    with pytest.raises(OSError, match=r"has 10,737,418,240 bytes; expected at most 67,108,864") as caught:
         read_text(path)
     assert caught.value.errno == errno.EFBIG
     path.write_bytes(b"12345")
-    assert read_bytes(path, most=5) == b"12345"
+    assert read_bytes(path, max_bytes=5) == b"12345"
     with pytest.raises(OSError, match="has 5 bytes"):
-        read_bytes(path, most=4)
+        read_bytes(path, max_bytes=4)
 
 
-def test_a_folder_that_can_be_listed_passes_and_none_below_it_is_blocked(tmp_path: Path) -> None:
+def test_folders_that_can_be_listed_cause_no_error(tmp_path: Path) -> None:
     (tmp_path / "a/b").mkdir(parents=True)
     require_listable(tmp_path)
-    assert blocked_below(tmp_path) is None
+    assert first_listing_error(tmp_path) is None
     with pytest.raises(FileNotFoundError):
         require_listable(tmp_path / "absent")
 
 
-def test_an_error_without_a_path_gets_one_and_an_alias_is_replaced() -> None:
+def test_error_path_sets_a_missing_path_and_replaces_an_alias() -> None:
     for before in (None, "part"):
-        with pytest.raises(OSError, match=r"No space left on device: 'final'"), naming("final", "part"):
+        with pytest.raises(OSError, match=r"No space left on device: 'final'"), error_path("final", "part"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), before)
-    with pytest.raises(OSError, match="'other'"), naming("final", "part"):
+    with pytest.raises(OSError, match="'other'"), error_path("final", "part"):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "other")
 
 
-def test_two_dots_are_resolved_as_the_system_does_and_other_links_stay(tmp_path: Path) -> None:
+def test_two_dots_are_resolved_like_in_the_system_and_other_links_are_kept(tmp_path: Path) -> None:
     (tmp_path / "far/away/deep").mkdir(parents=True)
     (tmp_path / "near").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "far/away")

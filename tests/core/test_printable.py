@@ -1,4 +1,4 @@
-"""Names and messages do nothing to a terminal."""
+"""Names and messages are shown without control characters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EVIL = "a\x1b[31mb\x9bc\u202ed\x7f\ud83d\r"
 SHOWN = r"a\x1b[31mb\x9bc\u202ed\x7f\ud83d\x0d"
 
 
-def test_control_characters_stand_as_escapes() -> None:
+def test_control_characters_are_escaped() -> None:
     assert printable(EVIL) == SHOWN
     assert printable("été\tforêt\n林 \u200cfine") == "été\tforêt\n林 \u200cfine"
     assert one_line("a\nb\tc") == r"a\nb\tc"
@@ -30,7 +30,7 @@ def test_control_characters_stand_as_escapes() -> None:
 
 
 @given(st.text(st.characters()))
-def test_what_is_printable_can_be_written_and_stays_so(text: str) -> None:
+def test_printable_text_is_valid_utf_8_and_unchanged_by_a_second_call(text: str) -> None:
     shown = printable(text)
     assert printable(shown) == shown
     shown.encode()
@@ -38,7 +38,7 @@ def test_what_is_printable_can_be_written_and_stays_so(text: str) -> None:
 
 
 @given(st.text(st.characters()))
-def test_json_holds_the_same_text(text: str) -> None:
+def test_json_text_decodes_to_the_same_text(text: str) -> None:
     shown = json_text({"name": text})
     assert json.loads(shown) == {"name": text}
     assert printable(shown) == shown
@@ -65,7 +65,7 @@ def test_pages_show_escapes_and_keep_markup() -> None:
     assert shown == f"<p title='{SHOWN}'>{SHOWN}</p><b>a</b>"
 
 
-def test_files_of_json_hold_escapes_that_read_back(tmp_path: Path) -> None:
+def test_json_files_contain_escapes_that_decode_to_the_same_text(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {EVIL: [EVIL]})
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
     assert not {"\x1b", "\x9b", "\u202e"} & set(text)

@@ -25,7 +25,7 @@ import yaml
 from iota2.chains import BUILDERS
 from iota2.chains.load import load_config
 from iota2.compute.expressions import expression_problems
-from iota2.config.legacy import IDLE_BLOCKS, STEP_BLOCKS
+from iota2.config.legacy import BLOCKS_WITHOUT_STEP, STEP_BLOCKS
 from iota2.config.options.schema import SECTIONS
 from iota2.config.s1_ini import read_s1_ini
 from iota2.config.syntax.cfg import read_cfg
@@ -299,7 +299,7 @@ def test_fragments_are_found() -> None:
 @pytest.mark.parametrize("fragment", FRAGMENTS, ids=lambda fragment: f"{name(fragment.page)}-{min(fragment.sections)}")
 def test_parts_of_configurations_and_of_resources_files_are_read(fragment: Fragment, tmp_path: Path) -> None:
     if not fragment.sections <= SECTIONS.keys():
-        assert fragment.sections <= {WORKER, *CHAIN.numbers, *STEP_BLOCKS, *IDLE_BLOCKS}, (
+        assert fragment.sections <= {WORKER, *CHAIN.numbers, *STEP_BLOCKS, *BLOCKS_WITHOUT_STEP}, (
             "neither a configuration nor a resources file"
         )
         path = tmp_path / "resources.cfg"
@@ -334,7 +334,7 @@ def test_ini_files_are_read(page: Path, body: str, tmp_path: Path) -> None:
     parser = configparser.ConfigParser(interpolation=None)
     parser.read_string(body)
     if parser.has_section("DataSource"):
-        with pytest.raises(ConfigError, match="a configuration of S1Tiling itself"):
+        with pytest.raises(ConfigError, match="is a file of S1Tiling"):
             read_s1_ini(path)
         return
     (tmp_path / parser["Paths"]["Output"]).mkdir()

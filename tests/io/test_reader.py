@@ -21,7 +21,7 @@ from rasterio.vrt import WarpedVRT
 
 from iota2.compute.block_shapes import MIN_ROWS, _BlockMemory, block_shapes, mask_block_shape
 from iota2.compute.valid import absent_value, mask_applies
-from iota2.core.grid import blocks, rescaled
+from iota2.core.grid import blocks, with_pixel_size
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
 from iota2.core.sensor import MaskRule, SensorSpec
@@ -125,7 +125,7 @@ def test_blocks_of_any_shape_hold_the_same_as_the_whole(
 ) -> None:
     geoboxes = {
         "native": FINE,
-        "coarser": rescaled(FINE, (15.0, 15.0)),
+        "coarser": with_pixel_size(FINE, (15.0, 15.0)),
         "proj": working_geobox(FINE, spatial_resolution=None, working_grid="proj", proj="EPSG:2154"),
     }
     scene = scene_of(SPEC, archive[0], geoboxes[grid])
@@ -435,7 +435,7 @@ def test_blocks_follow_the_tiles_of_files(tmp_path: Path, side: int) -> None:
     for shape in (shapes[0], shapes[10]):
         for once, apart in zip(whole, read_in_blocks(scene, SMALL_BANDS, shape), strict=True):
             np.testing.assert_array_equal(once, apart)
-    coarse = replace(scene, geobox=rescaled(scene.geobox, (20.0, 20.0)))
+    coarse = replace(scene, geobox=with_pixel_size(scene.geobox, (20.0, 20.0)))
     rows, cols = block_shapes(coarse, recipe, 4_000_000).decoded
     assert cols == 512
     assert rows % (side // 2) == 0

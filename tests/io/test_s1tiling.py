@@ -213,7 +213,7 @@ def test_series_of_a_description_are_reported_by_any_group_of_its_names() -> Non
     day, night = spec.series
     assert (day.name, night.name) == ("Mine_day", "Mine_night")
     assert [bool(one.match("20180511_Night")) for one in (spec, day, night)] == [True, False, True]
-    assert day.is_of_another_series("20180511_night")
+    assert day.matches_other_series("20180511_night")
     assert not any(one.match("20180511_dusk") for one in (day, night))
     with pytest.raises(ConfigError, match=r"series_by.group 'orbit' is no group of product"):
         parse_spec((text % "day: by day").replace("group: passage", "group: orbit"), source="mine.yaml")

@@ -13,7 +13,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from iota2.compute.features import feature_block
-from iota2.core.grid import aligned, blocks, pixel_centres
+from iota2.core.grid import aligned_grid, blocks, pixel_centres
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
 from iota2.io.archive.layers import layers_wanted, scan_layers
@@ -36,7 +36,7 @@ def around(crs: str, size: float, *, share: float = 1.0) -> GeoBox:
     west = FINE[:, : int(FINE.shape.x * share)].boundingbox.bbox
     left, bottom, right, top = Transformer.from_crs("EPSG:32631", crs, always_xy=True).transform_bounds(*west)
     margin = 3 * size * (share == 1.0)
-    return aligned((left - margin, bottom - margin, right + margin, top + margin), (size, size), crs)
+    return aligned_grid((left - margin, bottom - margin, right + margin, top + margin), (size, size), crs)
 
 
 def plane(geobox: GeoBox, x: float, y: float) -> np.ndarray:
@@ -142,7 +142,7 @@ def test_parts_of_a_decoded_block_that_the_images_do_not_reach_hold_nothing(
 ) -> None:
     """Images of another zone that begin far above the tile, and in the middle of it."""
     left, bottom, right, top = around("EPSG:32632", 30).boundingbox.bbox
-    grid = aligned(((left + right) / 2, (bottom + top) / 2, right, top + 900), (30, 30), "EPSG:32632")
+    grid = aligned_grid(((left + right) / 2, (bottom + top) / 2, right, top + 900), (30, 30), "EPSG:32632")
     spec = L8 if masks else replace(L8, masks=())
     write_series(spec, tmp_path, TILE, L8_DAYS, {"": grid})
     scene = Scene(TILE, FINE, (scan_tile(spec, tmp_path, TILE)[0],))

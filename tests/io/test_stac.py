@@ -14,7 +14,7 @@ import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from iota2.config.options.sensors import PATHS
+from iota2.config.options.sensors import FOLDER_KEYS
 from iota2.core.grid import block_of
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.sensor import BandSpec, SensorSpec
@@ -88,7 +88,7 @@ def web(tmp_path: Path) -> Iterator[Web]:
 # ------------------------------------------------------------------------------------------------ the same as folders
 
 
-@pytest.mark.parametrize("section", PATHS)
+@pytest.mark.parametrize("section", FOLDER_KEYS)
 def test_items_and_product_folders_make_the_same_series(section: str, tmp_path: Path) -> None:
     spec = builtin_specs()[section]
     scene = archive_of(spec, tmp_path, DAYS)

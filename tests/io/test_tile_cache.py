@@ -24,7 +24,7 @@ from iota2.compute import stored_files as module
 from iota2.compute.block_shapes import block_shapes
 from iota2.compute.placement import KNOT_SPACING, placement, source_windows
 from iota2.compute.stored_files import piece_shape
-from iota2.core.grid import blocks, grown
+from iota2.core.grid import blocks, padded
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import Scene
 from iota2.io.archive.products import scan_tile
@@ -177,7 +177,7 @@ def test_blocks_that_are_left_out_and_other_grids_change_nothing(tmp_path: Path,
         decoded.clear()
         seen = 0
         for block, found in reader.blocks(order, lambda block: block if block.rows[0] // 32 % 3 != 1 else None):
-            around = grown(block, 2, BESIDE)
+            around = padded(block, 2, BESIDE)
             expected, cube = afresh.read(around)["Small"], found.cubes(block, {"Small": 2})["Small"]
             assert cube.margins == around.margins(block)
             np.testing.assert_array_equal(cube.values, expected.values)

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shapely import MultiPolygon, Point, box
 
-from iota2.config.options.train import MOST_RUNS
+from iota2.config.options.train import MAX_RUNS
 from iota2.errors import InputError, OutputError
 from iota2.io.tables.vectors import (
     field_names,
@@ -100,10 +100,10 @@ def test_empty_shapefile_keeps_fields_and_geometry_type(tmp_path):
 
 def test_reference_data_of_the_most_runs_fit_a_shapefile(tmp_path):
     frame = polygons(2).assign(label="x" * 254, region="y" * 254)
-    frame = frame.assign(**{f"seed_{seed}": "validation" for seed in range(MOST_RUNS)})
+    frame = frame.assign(**{f"seed_{seed}": "validation" for seed in range(MAX_RUNS)})
     write_shapefile(frame, tmp_path / "reference_data.shp")
     found = read_vector(tmp_path / "reference_data.shp")
-    assert list(found[f"seed_{MOST_RUNS - 1}"]) == ["validation", "validation"]
+    assert list(found[f"seed_{MAX_RUNS - 1}"]) == ["validation", "validation"]
 
 
 def test_text_too_long_for_a_shapefile_is_refused(tmp_path):

@@ -10,7 +10,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.chains.load import load_config
-from iota2.core.grid import aligned
+from iota2.core.grid import aligned_grid
 from iota2.io.rasters.files import raster_geobox
 from iota2.run import runner
 from iota2.run.options import Options
@@ -20,7 +20,7 @@ from iota2.run.watcher import Watcher
 from tests.chain.helpers import EAST, WEST, Case, case, command, small
 
 __all__ = ["case", "small"]
-TILE = aligned((300_000, 4_790_000, 409_800, 4_899_800), (10, 10), "EPSG:32631")
+TILE = aligned_grid((300_000, 4_790_000, 409_800, 4_899_800), (10, 10), "EPSG:32631")
 
 
 def problems(
@@ -75,7 +75,7 @@ def test_a_projection_that_is_made_for_another_place_is_noted_with_both_places(p
 
 
 def test_an_area_across_the_date_line_is_one_area() -> None:
-    chatham = aligned((300_000, 5_100_000, 309_800, 5_109_800), (10, 10), "EPSG:32701")
+    chatham = aligned_grid((300_000, 5_100_000, 309_800, 5_109_800), (10, 10), "EPSG:32701")
     assert list(projection_notes("EPSG:2193", {"T01GEL": chatham})) == []
 
 
@@ -173,7 +173,7 @@ def unusable(case: Case) -> dict[str, str]:
         str(folder / "full"): "is not empty and was not made by this program (it contains thesis.txt)",
         str(folder / "dangling"): "is a broken symbolic link",
         str(folder / "marked"): ".iota2 is a file, a folder is needed",
-        str(folder / ("n" * 300)): "longer than file systems hold",
+        str(folder / ("n" * 300)): "longer than file systems allow",
         str(case.files.s2_path): "is in the folder of products",
         str(case.files.ground_truth.parent): "is not empty",
     }

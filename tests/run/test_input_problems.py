@@ -239,7 +239,7 @@ def test_a_sensor_that_cannot_be_described_hides_no_problem_of_the_others(
     message = problems(capsys, config)
     assert any("chain.user_sensors.mine.description: " in text and "the key 'section'" in text for text in message)
     assert any("chain.s2_path: Sentinel_2: no folder for tile T31TXX" in text for text in message)
-    assert any("Sentinel_2.keep_bands: B99 unknown" in text for text in message)
+    assert any("Sentinel_2.keep_bands: unknown bands B99" in text for text in message)
 
 
 def test_a_table_of_counts_is_read_though_no_class_is_known(case: Case, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from iota2.chains.lookup import BUILDERS
-from iota2.config.legacy import IDLE_BLOCKS
+from iota2.config.legacy import BLOCKS_WITHOUT_STEP
 from iota2.core.builder import Chain
 from iota2.core.graph import Resources
 from iota2.errors import ConfigError
@@ -120,7 +120,7 @@ def test_every_block_of_the_original_is_known(tmp_path: Path, name: str, suffix:
     assert "unknown" not in remark
     given = Resources(threads=2, memory=GB // 2)
     assert all(use == given for use in shares.steps.values())
-    assert bool(shares.steps) == (name not in IDLE_BLOCKS and name != WORKER)
+    assert bool(shares.steps) == (name not in BLOCKS_WITHOUT_STEP and name != WORKER)
 
 
 def test_a_block_of_an_unknown_step_is_named_and_ignored(tmp_path: Path) -> None:

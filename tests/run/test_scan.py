@@ -66,9 +66,9 @@ def test_the_pixels_are_those_of_the_sensor_that_is_asked_for(case: Case) -> Non
     scene = found(case, reference_sensor="Landsat8").scenes[WEST]
     assert scene.geobox == scene.sensors[0].grids["B1"]
     assert resolution(scene.geobox) == (30, 30)
-    with pytest.raises(UserError, match="'landsat' is none of the sensors in use; expected one of Landsat8,"):
+    with pytest.raises(UserError, match="'landsat' is not an enabled sensor with dates; expected one of Landsat8,"):
         found(case, reference_sensor="landsat")
-    with pytest.raises(UserError, match="'userFeat' is none of the sensors in use"):
+    with pytest.raises(UserError, match="'userFeat' is not an enabled sensor with dates"):
         found(case, reference_sensor="userFeat")
 
 
@@ -176,7 +176,7 @@ def test_a_tile_may_lack_a_sensor_when_that_is_allowed(case: Case, tmp_path: Pat
 
 def test_a_sensor_that_no_tile_has_is_an_error_all_the_same(case: Case, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="Landsat8: no tile has it"):
+    with pytest.raises(UserError, match="Landsat8: no tile has images"):
         found(case, l8_path=str(tmp_path / "empty"), allow_missing_sensor=True)
     s2 = only(case.files.s2_path, WEST, tmp_path / "s2")
     with pytest.raises(UserError, match=f"Sentinel_2: no folder for tile {EAST}"):
@@ -210,7 +210,7 @@ def test_layers_need_as_many_bands_on_every_tile(case: Case, tmp_path: Path) -> 
         with rasterio.open(layers / EAST / path.name, "w", **profile | {"count": 2}) as target:
             target.write(values.repeat(2, axis=0))
     with pytest.raises(
-        UserError, match=r"the layers of T31TDJ \(ALT_band_0, ALT_band_1, SLP.* are not those of T31TCJ"
+        UserError, match=r"the layers of T31TDJ \(ALT_band_0, ALT_band_1, SLP.* differ from those of T31TCJ"
     ):
         found(case, user_feat_path=str(layers))
 
@@ -218,8 +218,8 @@ def test_layers_need_as_many_bands_on_every_tile(case: Case, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"arbo": "/../*"}, "userFeat.arbo: expected a pattern of places below the folder of the tile"),
-        ({"patterns": "ALT,alt"}, "userFeat.patterns: names a raster twice"),
+        ({"arbo": "/../*"}, "userFeat.arbo: expected a pattern of folders below the folder of the tile"),
+        ({"patterns": "ALT,alt"}, "userFeat.patterns: contains a pattern twice"),
         ({"patterns": "A*"}, "userFeat.patterns: expected letters, digits"),
         ({"resampling": "best"}, "userFeat.resampling: expected"),
     ],
@@ -233,10 +233,10 @@ def test_options_of_layers_are_checked(case: Case, options: dict[str, str], said
 
 def test_layers_alone_are_refused_and_options_without_layers_reported(case: Case) -> None:
     alone = {"user_feat_path": str(case.files.user_feat_path), "s2_path": None}
-    with pytest.raises(ConfigError, match=r"no sensor is enabled.*have no dates, and need a sensor beside them"):
+    with pytest.raises(ConfigError, match=r"no sensor is enabled.*have no dates"):
         load_config(case.configured(chain=alone))
     config = load_config(case.configured(userFeat={"patterns": "ALT"}))
-    assert any("userFeat: has no effect: chain.user_feat_path is not given" in message for message in config.warnings)
+    assert any("userFeat: has no effect: chain.user_feat_path is not set" in message for message in config.warnings)
 
 
 def test_several_products_of_a_day_are_reported(case: Case, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_inputs_and_outputs_are_reported(failed: Failed) -> None:
     inputs, outputs = failed.page("input_files_content.html"), failed.page("output_path_content.html")
     assert inputs.count(": 4 dates, ") == 2, "a line of the calendar for each tile"
     assert "SENTINEL2" in failed.page("s2_path_content.html")
-    assert "The land-cover map: class codes, 0 where not classified." in outputs
+    assert "The land-cover map: class codes; 0 where not classified." in outputs
     assert "0 of 1" in outputs, "what depends on the failed job is not there"
 
 

@@ -16,7 +16,7 @@ import shapely
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from iota2.core.graph import JobContext, Key, Paths, Resources, Several, Step
+from iota2.core.graph import JobContext, Key, MultiplePaths, Paths, Resources, Step
 from iota2.core.grid import block_of
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
@@ -56,8 +56,8 @@ Image = Mapping[str, np.ndarray | float]
 def run(
     step: Step,
     folder: Path,
-    inp: Mapping[str, str | Several],
-    out: Mapping[str, str | Several],
+    inp: Mapping[str, str | MultiplePaths],
+    out: Mapping[str, str | MultiplePaths],
     *,
     key: Key | None = None,
     params: Any = None,
@@ -69,9 +69,9 @@ def run(
     step.run(JobContext(Paths(folder, inp), Paths(folder, out), key or Key(), params, use or Resources()))
 
 
-def several(axes: str, paths: Mapping[Any, str]) -> Several:
+def several(axes: str, paths: Mapping[Any, str]) -> MultiplePaths:
     """``several("tile seed", {("A", 0): "a.csv"})``; values of a single axis stand alone."""
-    return Several(tuple(axes.split()), {k if isinstance(k, tuple) else (k,): path for k, path in paths.items()})
+    return MultiplePaths(tuple(axes.split()), {k if isinstance(k, tuple) else (k,): path for k, path in paths.items()})
 
 
 def area(rows: tuple[int, int], cols: tuple[int, int]) -> shapely.Polygon:

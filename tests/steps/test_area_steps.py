@@ -10,7 +10,7 @@ import pytest
 import shapely
 from shapely import box
 
-from iota2.core.graph import Key, Several
+from iota2.core.graph import Key, MultiplePaths
 from iota2.core.losses import Amount
 from iota2.core.remarks import texts_of
 from iota2.errors import InputError
@@ -79,7 +79,7 @@ def test_regions_of_a_file_have_the_names_of_its_field_and_the_projection_of_the
 
 
 @pytest.fixture
-def drawn(tmp_path: Path) -> dict[str, str | Several]:
+def drawn(tmp_path: Path) -> dict[str, str | MultiplePaths]:
     """Two polygons of wheat in the west, one of maize in the east and one outside, and what the step reads."""
     polygons = [area((0, 2), (0, 2)), area((3, 5), (0, 2)), area((0, 2), (5, 7)), area((0, 2), (20, 22))]
     write(tmp_path, "truth.shp", polygons, code=[1, 1, 2, 2])
@@ -94,7 +94,7 @@ def drawn(tmp_path: Path) -> dict[str, str | Several]:
 
 
 def test_polygons_have_code_region_and_side_and_what_is_lost_has_its_reason(
-    tmp_path: Path, drawn: dict[str, str | Several]
+    tmp_path: Path, drawn: dict[str, str | MultiplePaths]
 ) -> None:
     files = [tmp_path / name for name in ("truth.shp", "names.txt", "colours.txt")]
     params = reference.ReferenceParams(files[0], "", None, "code", files[1], files[2], CRS, 0.5, 2, 0, True)
@@ -119,7 +119,7 @@ def test_polygons_have_code_region_and_side_and_what_is_lost_has_its_reason(
     assert "Class maize (2) has a single polygon in region east" in notes
 
 
-def test_reference_data_beside_the_tiles_are_an_error(tmp_path: Path, drawn: dict[str, str | Several]) -> None:
+def test_reference_data_beside_the_tiles_are_an_error(tmp_path: Path, drawn: dict[str, str | MultiplePaths]) -> None:
     write(tmp_path, "truth.shp", [area((0, 2), (20, 22))], code=1)
     files = [tmp_path / name for name in ("truth.shp", "names.txt", "colours.txt")]
     params = reference.ReferenceParams(files[0], "", None, "code", files[1], files[2], CRS, 0.5, 1, 0, True)

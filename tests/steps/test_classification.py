@@ -10,7 +10,7 @@ import pytest
 from odc.geo.geobox import GeoBox
 
 from iota2.classifiers import Model, save_model, train_model, validate_options
-from iota2.core.graph import Key, Several
+from iota2.core.graph import Key, MultiplePaths
 from iota2.core.recipe import FeatureRecipe
 from iota2.errors import FeatureMismatch, InputError
 from iota2.io.rasters.files import RasterReader
@@ -47,7 +47,7 @@ def model(low: int, high: int, recipe: FeatureRecipe = RECIPE) -> Model:
     return train_model("rf", parameters, x, codes, recipe=recipe, seed=0, region="1", threads=1)
 
 
-def inputs(folder: Path, models: dict[str, Model]) -> dict[str, str | Several]:
+def inputs(folder: Path, models: dict[str, Model]) -> dict[str, str | MultiplePaths]:
     """A tile that is never clear on six pixels, and the models of its regions with their masks."""
     image = {"RED": np.where(HIGH, 3000, 1000), "NIR": np.where(HIGH, 3000, 1000), "CLOUD": CLOUDY}
     for region, one in models.items():
@@ -92,7 +92,7 @@ def test_strips_lie_where_they_belong_on_the_tile_and_what_none_has_is_nodata(tm
         "confidence": ("float32", COLUMN / 8, 0),
         "probabilities": ("uint16", np.stack([ROW, COLUMN]), NO_PROBABILITY),
     }
-    inp: dict[str, str | Several] = {
+    inp: dict[str, str | MultiplePaths] = {
         "scene": write_scene(tmp_path, {DAYS[0]: {"RED": 1, "NIR": 1}}),
         "classes": write_codes(tmp_path),
     }

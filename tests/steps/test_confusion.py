@@ -14,7 +14,7 @@ from shapely import box
 from shapely.affinity import rotate
 
 from iota2.compute.validation import confusion_of
-from iota2.core.graph import JobContext, Key, Paths, Resources, Several
+from iota2.core.graph import JobContext, Key, MultiplePaths, Paths, Resources
 from iota2.core.grid import blocks
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import PolygonCounts
@@ -71,9 +71,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     confusion.run(JobContext(Paths(folder, given), Paths(folder, made), Key.of(tile="A", seed=0), None, Resources()))
     tiles, polygons = ({("A", 0): name} for name in ("tile.csv", "tile_polygons.csv"))
     axes = ("tile", "seed")
-    given = {"tiles": Several(axes, tiles), "polygons": Several(axes, polygons), "reference": "reference.shp"}
+    given = {
+        "tiles": MultiplePaths(axes, tiles),
+        "polygons": MultiplePaths(axes, polygons),
+        "reference": "reference.shp",
+    }
     names = {"confusion": "all.csv", "results": "all.txt", "validation": "all_polygons.csv"}
-    made = {name: Several(("seed",), {(0,): path}) for name, path in names.items()}
+    made = {name: MultiplePaths(("seed",), {(0,): path}) for name, path in names.items()}
     merge_confusions.run(JobContext(Paths(folder, given), Paths(folder, made), Key(), None, Resources()))
     return folder
 

@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 import shapely
 
-from iota2.core.graph import JobContext, Key, Paths, Resources, Several
-from iota2.core.losses import Amount, ClassFate
+from iota2.core.graph import JobContext, Key, MultiplePaths, Paths, Resources
+from iota2.core.losses import Amount, ClassLosses
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import CODE
 from iota2.errors import InputError
 from iota2.io.tables.class_counts import read_class_counts
 from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.classes import write_classes
-from iota2.io.tables.polygon_losses import read_fates, write_class_losses
+from iota2.io.tables.polygon_losses import read_losses_csv, write_class_losses
 from iota2.io.tables.rates import losses, rates_csv
 from iota2.io.tables.vectors import write_samples, write_shapefile
 from iota2.steps.sampling import class_statistics
@@ -74,11 +74,11 @@ def a_job(folder: Path) -> JobContext:
     write_shapefile(gpd.GeoDataFrame(table, geometry=squares, crs="EPSG:2154"), folder / "reference.shp")
     (folder / "west.csv").write_text("originfid,pixels\n0,11\n1,30\n2,0\n")
     (folder / "east.csv").write_text("originfid,pixels\n0,9\n3,1\n5,1\n")
-    lost = [ClassFate(11, "11", {"drawn": Amount(5, 100), "outside_tiles": Amount(2, 40)})]
+    lost = [ClassLosses(11, "11", {"drawn": Amount(5, 100), "outside_tiles": Amount(2, 40)})]
     write_class_losses(lost, folder / "lost.json")
     write_classes(CLASSES, folder / "codes.json")
-    inputs = {name: Several(("region",), found) for name, found in paths.items()} | {
-        "pixels": Several(("tile",), {("west",): "west.csv", ("east",): "east.csv"}),
+    inputs = {name: MultiplePaths(("region",), found) for name, found in paths.items()} | {
+        "pixels": MultiplePaths(("tile",), {("west",): "west.csv", ("east",): "east.csv"}),
         "reference": "reference.shp",
         "losses": "lost.json",
         "classes": "codes.json",
@@ -96,7 +96,7 @@ def test_samples_of_a_region_are_read_back_with_0_for_classes_of_others(tmp_path
 
 def test_what_becomes_of_polygons_is_counted_by_class_and_reason(tmp_path: Path):
     class_statistics.run(a_job(tmp_path))
-    found = {fate.code: fate for fate in read_fates(tmp_path / "losses.csv")}
+    found = {fate.code: fate for fate in read_losses_csv(tmp_path / "losses.csv")}
     assert dict(found[11].losses) == {
         "outside_tiles": Amount(2, 40),
         "no_pixel": Amount(1, 0),
@@ -117,7 +117,7 @@ def test_what_becomes_of_polygons_is_counted_by_class_and_reason(tmp_path: Path)
 
 def test_what_is_left_and_what_is_lost_make_up_what_there_was(tmp_path: Path):
     class_statistics.run(a_job(tmp_path))
-    for fate in read_fates(tmp_path / "losses.csv"):
+    for fate in read_losses_csv(tmp_path / "losses.csv"):
         after = sum(fate.of(reason).pixels for reason in ("selection", "max_samples", "no_clear_date", "samples"))
         assert after == fate.of("learning").pixels
 

@@ -22,7 +22,7 @@ from iota2.classifiers.forest import ForestClassifier
 from iota2.classifiers.models import save_model
 from iota2.compute.block_shapes import BlockShapes
 from iota2.compute.trees import Forest
-from iota2.core.graph import JobContext, Key, Paths, Resources, Several
+from iota2.core.graph import JobContext, Key, MultiplePaths, Paths, Resources
 from iota2.core.grid import Block, blocks
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
@@ -180,9 +180,9 @@ def bound(root: Path, part: int) -> tuple[Paths, Paths]:
     """The paths of a job that classifies a strip with the models of two regions and two seeds."""
     models = {(region, seed): f"model_{region}_{seed}" for region in ("1", "2") for seed in (0, 1)}
     kinds = ("labels", "confidence", "probabilities")
-    needs = {"scene": "scene.json", "classes": "classes.json", "models": Several(RUNS, models), "listing": "none"}
-    masks = Several(("region",), {("1",): "region_1.tif", ("2",): "region_2.tif"})
-    makes = {kind: Several(RUNS, {(r, s): f"{kind}_{r}_{s}_{part}.tif" for r, s in models}) for kind in kinds}
+    needs = {"scene": "scene.json", "classes": "classes.json", "models": MultiplePaths(RUNS, models), "listing": "none"}
+    masks = MultiplePaths(("region",), {("1",): "region_1.tif", ("2",): "region_2.tif"})
+    makes = {kind: MultiplePaths(RUNS, {(r, s): f"{kind}_{r}_{s}_{part}.tif" for r, s in models}) for kind in kinds}
     return Paths(root, {**needs, "masks": masks}), Paths(root, makes)
 
 

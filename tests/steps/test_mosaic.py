@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 from shapely import box
 
 from iota2.classifiers import Prediction
-from iota2.core.graph import JobContext, Key, Paths, Resources, Several
+from iota2.core.graph import JobContext, Key, MultiplePaths, Paths, Resources
 from iota2.core.grid import blocks
 from iota2.core.nomenclature import Nomenclature
 from iota2.io.rasters.files import RasterProfile, RasterWriter
@@ -56,19 +56,19 @@ class Tile:
             for region, values in probabilities.items()
         }
         inp = {
-            "envelopes": Several(("tile",), {("A",): "e.shp"}),
+            "envelopes": MultiplePaths(("tile",), {("A",): "e.shp"}),
             "classes": "classes.json",
-            "labels": Several(("tile", "seed"), one),
-            "confidence": Several(("tile", "seed"), one),
-            "validity": Several(("tile",), {("A",): one[("A", 0)]}),
-            "probabilities": Several(("tile", "region", "seed"), regions),
+            "labels": MultiplePaths(("tile", "seed"), one),
+            "confidence": MultiplePaths(("tile", "seed"), one),
+            "validity": MultiplePaths(("tile",), {("A",): one[("A", 0)]}),
+            "probabilities": MultiplePaths(("tile", "region", "seed"), regions),
         }
         made = ("map", "colors", "confidence", "final_probabilities")
-        out = {name: Several(("seed",), {(0,): f"final/{name}.tif"}) for name in made}
+        out = {name: MultiplePaths(("seed",), {(0,): f"final/{name}.tif"}) for name in made}
         out |= {"validity": "final/validity.tif", "validity_style": "final/validity.qml"}
         styles = {"style": "map", "colors_style": "colors", "confidence_style": "confidence"}
         styles |= {"probabilities_style": "final_probabilities"}
-        out |= {name: Several(("seed",), {(0,): f"final/{stem}.qml"}) for name, stem in styles.items()}
+        out |= {name: MultiplePaths(("seed",), {(0,): f"final/{stem}.qml"}) for name, stem in styles.items()}
         params = mosaic.MosaicParams("EPSG:32631", None)
         mosaic.run(
             JobContext(Paths(self.folder, inp), Paths(self.folder, out), Key(), params, Resources(memory=memory))
@@ -144,7 +144,7 @@ def test_each_pixel_is_that_of_the_tile_to_which_it_belongs(tmp_path: Path) -> N
     grids = {"A": GRID, "B": GRID.translate_pix(4, 0)}
     owned = {"A": area((0, 5), (0, 6)), "B": area((0, 5), (6, 12))}
     values = {"labels": {"A": 1, "B": 2}, "confidence": {"A": 50, "B": 90}, "validity": {"A": 3, "B": 4}}
-    inp: dict[str, str | Several] = {"classes": write_codes(tmp_path)}
+    inp: dict[str, str | MultiplePaths] = {"classes": write_codes(tmp_path)}
     for tile, geometry in owned.items():
         write_shapefile(frame([geometry], tile=tile), tmp_path / f"{tile}.shp")
     for kind, numbers in values.items():

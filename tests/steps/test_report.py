@@ -12,7 +12,7 @@ import pytest
 from iota2 import layout
 from iota2.classifiers import save_model, train_model
 from iota2.classifiers.registry import as_options, validate_options
-from iota2.core.losses import Amount, ClassFate, fates_csv
+from iota2.core.losses import Amount, ClassLosses, losses_csv
 from iota2.core.remarks import Remark
 from iota2.core.tables import Confusion
 from iota2.io.tables.confusions import confusion_csv
@@ -69,7 +69,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "rates.csv").write_text("#className,requiredSamples,totalSamples,rate\n1,9,20,0.45\n2,5,5,1\n")
     (folder / "samples.csv").write_text("class,all,region_1\n1,9,9\n2,4,4\n", encoding="utf-8")
     amounts = {"drawn": Amount(3, 40), "usable": Amount(3, 30), "validation": Amount(1, 8), "samples": Amount(0, 20)}
-    (folder / "losses.csv").write_text(fates_csv([ClassFate(code, str(code), amounts) for code in (1, 2)]))
+    (folder / "losses.csv").write_text(losses_csv([ClassLosses(code, str(code), amounts) for code in (1, 2)]))
     (folder / "confusion.csv").write_text(
         confusion_csv(Confusion((1, 2), np.array([[6, 2], [0, 4]]), np.zeros(2, np.int64)))
     )
@@ -117,7 +117,7 @@ def test_the_measures_of_the_report_are_those_of_the_matrix(reported: Path) -> N
     assert found["provenance"]["series"] == [f"{TILE}: 3 dates of Small, 2018-01-01 to 2018-01-21"]
     results = (reported / "RESULTS.txt").read_text(encoding="utf-8")
     assert "OA : 0.833" in results
-    assert "wheat (1): 3 polygons, 40 pixels drawn; 20 pixels to learn from" in results
+    assert "wheat (1): 3 polygons, 40 pixels drawn; 20 pixels for learning" in results
 
 
 def test_the_report_shows_notes_map_and_what_was_not_learned(reported: Path) -> None:

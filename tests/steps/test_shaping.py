@@ -9,7 +9,7 @@ import numpy as np
 from affine import Affine
 from odc.geo.geobox import GeoBox
 
-from iota2.core.graph import JobContext, Key, Paths, Resources, Several
+from iota2.core.graph import JobContext, Key, MultiplePaths, Paths, Resources
 from iota2.core.grid import block_of
 from iota2.core.nomenclature import Nomenclature
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
@@ -37,16 +37,18 @@ def shaped(folder: Path, labels: dict[str, list[float]], confidence: dict[str, l
     """Labels, confidence and validity of a tile from those of its regions."""
     write_classes(Nomenclature(CODES, ("a", "b", "c"), ((1, 1, 1),) * 3, CODES), folder / "classes.json")
     inp = {
-        "labels": Several(RUNS, {(r, 0): write(folder / f"l_{r}.tif", v, "uint8").name for r, v in labels.items()}),
-        "confidence": Several(
+        "labels": MultiplePaths(
+            RUNS, {(r, 0): write(folder / f"l_{r}.tif", v, "uint8").name for r, v in labels.items()}
+        ),
+        "confidence": MultiplePaths(
             RUNS, {(r, 0): write(folder / f"c_{r}.tif", v, "float32").name for r, v in confidence.items()}
         ),
         "validity": write(folder / "validity.tif", [5] * 6, "uint8").name,
         "classes": "classes.json",
     }
     out = {
-        "tile_labels": Several(("seed",), {(0,): "labels.tif"}),
-        "tile_confidence": Several(("seed",), {(0,): "confidence.tif"}),
+        "tile_labels": MultiplePaths(("seed",), {(0,): "labels.tif"}),
+        "tile_confidence": MultiplePaths(("seed",), {(0,): "confidence.tif"}),
         "validity": "merged_validity.tif",
     }
     shaping.run(JobContext(Paths(folder, inp), Paths(folder, out), Key.of(tile="T"), None, Resources()))
@@ -82,14 +84,14 @@ def test_many_regions_keep_the_memory_of_the_job(tmp_path: Path) -> None:
             writer.write(block_of("", geobox, (0, 700), (0, 700)), np.ones((700, 700), dtype))
     regions = [(str(region), 0) for region in range(12)]
     inp = {
-        "labels": Several(RUNS, dict.fromkeys(regions, "labels.tif")),
-        "confidence": Several(RUNS, dict.fromkeys(regions, "confidence.tif")),
+        "labels": MultiplePaths(RUNS, dict.fromkeys(regions, "labels.tif")),
+        "confidence": MultiplePaths(RUNS, dict.fromkeys(regions, "confidence.tif")),
         "validity": "validity.tif",
         "classes": "classes.json",
     }
     out = {
-        "tile_labels": Several(("seed",), {(0,): "l.tif"}),
-        "tile_confidence": Several(("seed",), {(0,): "c.tif"}),
+        "tile_labels": MultiplePaths(("seed",), {(0,): "l.tif"}),
+        "tile_confidence": MultiplePaths(("seed",), {(0,): "c.tif"}),
         "validity": "v.tif",
     }
     use = Resources(memory=4 << 20)

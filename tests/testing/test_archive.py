@@ -15,7 +15,7 @@ import rasterio.features
 from sklearn.ensemble import RandomForestClassifier
 
 from iota2.chains.load import load_config
-from iota2.core.grid import rescaled
+from iota2.core.grid import with_pixel_size
 from iota2.testing.classes import BANDS
 from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, WorldOptions, make_world
@@ -63,7 +63,7 @@ def test_every_product_has_all_bands_and_masks_on_their_grids(world, files):
                 with rasterio.open(product / f"{product.name}_FRE_{band}.tif") as file:
                     step = 1 if band in ("B2", "B3", "B4", "B8") else 2
                     assert file.shape == (geobox.shape[0] // step, geobox.shape[1] // step)
-                    assert file.transform == rescaled(geobox, (10.0 * step, 10.0 * step)).affine
+                    assert file.transform == with_pixel_size(geobox, (10.0 * step, 10.0 * step)).affine
                     assert file.crs.to_epsg() == 32631
                     assert (file.dtypes[0], file.nodata) == ("int16", -10000)
                     assert not file.profile["tiled"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from iota2.config.options.sensors import PLACES, RADAR, FeatureExtraction, Interpolation
+from iota2.config.options.sensors import ENABLING_KEYS, RADAR, FeatureExtraction, Interpolation
 from iota2.config.options.train import ArgTrain
 from iota2.config.recipes import build_recipe, params_of
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 from iota2.core.sensor import SensorOptions, SensorSpec
-from iota2.core.words import did_you_mean, squeezed
+from iota2.core.words import did_you_mean, normalised_name
 from iota2.errors import InputError
 from iota2.io.archive.products import native_geobox, scan_tile
 from iota2.io.archive.specs import builtin_specs, load_spec
@@ -45,7 +45,7 @@ def _sensors(folders: Mapping[str, str | Path]) -> list[tuple[SensorSpec, str | 
     """Descriptions and folders in the order of features: built-in sensors, then others by name."""
     if not folders:
         raise InputError("No sensor is given. Give at least one.")
-    order = list(PLACES)
+    order = list(ENABLING_KEYS)
     found = {}
     for sensor, folder in folders.items():
         spec = _spec(sensor)
@@ -64,10 +64,14 @@ def _spec(sensor: str) -> SensorSpec:
     """The description of a built-in sensor, by name or configuration section, or of one in a YAML file."""
     if sensor.lower().endswith((".yaml", ".yml")):
         return load_spec(sensor)
-    if squeezed(sensor).startswith(squeezed(RADAR)):
+    if normalised_name(sensor).startswith(normalised_name(RADAR)):
         raise InputError(f"{sensor}: its images are described by an INI file. Open a configuration with chain.s1_path.")
     known = {section: spec for section, spec in builtin_specs().items() if section != RADAR}
-    found = [spec for spec in known.values() if squeezed(sensor) in (squeezed(spec.section), squeezed(spec.name))]
+    found = [
+        spec
+        for spec in known.values()
+        if normalised_name(sensor) in (normalised_name(spec.section), normalised_name(spec.name))
+    ]
     if not found:
         raise InputError(
             f"{sensor}: unknown sensor{did_you_mean(sensor, known)}. Expected one of {', '.join(known)}, or the path "

@@ -21,7 +21,7 @@ from iota2.core.grid import Block
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.remarks import texts_of
 from iota2.core.scene import Scene
-from iota2.core.words import did_you_mean, squeezed
+from iota2.core.words import did_you_mean, normalised_name
 from iota2.errors import InputError
 from iota2.io.series.reader import CubeReader
 from iota2.io.series.scene_file import read_scene, shifted
@@ -77,7 +77,11 @@ class OpenedScene:
     def _named(self, word: str) -> list[str]:
         """Names of the series with this name or configuration section; InputError if there is none."""
         specs = [one.spec for one in self.scene.sensors]
-        found = [spec.name for spec in specs if squeezed(word) in (squeezed(spec.name), squeezed(spec.section))]
+        found = [
+            spec.name
+            for spec in specs
+            if normalised_name(word) in (normalised_name(spec.name), normalised_name(spec.section))
+        ]
         if not found:
             near = did_you_mean(word, self.sensors) or f". Available: {', '.join(self.sensors)}."
             raise InputError(f"{word}: no images of this sensor on tile {self.scene.tile}{near}")

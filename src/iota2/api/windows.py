@@ -5,7 +5,7 @@ from __future__ import annotations
 from odc.geo.geobox import GeoBox
 from odc.geo.geom import BoundingBox
 
-from iota2.core.grid import Block, block_of, crs_name, place_in, share_pixels
+from iota2.core.grid import Block, block_of, crs_name, grid_covering, share_pixels
 from iota2.core.scene import Scene
 from iota2.errors import InputError
 
@@ -47,7 +47,7 @@ def _of_bounds(scene: Scene, area: Bounds | BoundingBox) -> Block:
             f"Bounds {left, bottom, right, top} are not inside tile {scene.tile}. Expected left, bottom, right, top "
             f"within {west, south, east, north}, in {crs_name(scene.geobox)}."
         )
-    part = place_in(scene.geobox, (left, bottom, right, top))
+    part = grid_covering(scene.geobox, (left, bottom, right, top))
     row, col = _corner(scene, part)
     return block_of(scene.tile, scene.geobox, (row, row + part.shape[0]), (col, col + part.shape[1]))
 

@@ -1,4 +1,4 @@
-"""Builders, one module each, and the lookup of those that a configuration selects."""
+"""Built-in builders, one module each, and lookup of builders by name."""
 
 from iota2.chains.lookup import BUILDERS, SURVEY, chain_of, find_builders
 

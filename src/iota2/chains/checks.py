@@ -93,7 +93,7 @@ def _missing_inputs(steps: Sequence[Step], given: Sequence[Artifact], known: Seq
     for step in steps:
         for need in step.all_needs.values():
             paths = [artifact.path for artifact in need.choices]
-            if not need.dispensable and earlier.isdisjoint(paths):
+            if not need.may_be_absent and earlier.isdisjoint(paths):
                 yield f"step {step.name} needs {' or '.join(paths)}, {_remedy(need, step, steps, known)}"
         earlier.update(artifact.path for artifact in step.makes.values())
 

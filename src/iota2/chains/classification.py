@@ -1,4 +1,4 @@
-"""Builder of land-cover classifications, with confidence, validity and accuracy."""
+"""The builder of land-cover classifications with confidence, validity and accuracy."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ STEPS = (
 
 FOLDERS = {
     "classif": "Classifications per tile, model and seed, on the grid of each tile.",
-    "classif/MASK": "Where each model is applied on each tile.",
-    "classif/tmpClassif": "The same for each strip of a tile.",
-    "config_model": "Classes of the map, and notes about the reference data.",
+    "classif/MASK": "Area of each tile in which each model is applied.",
+    "classif/tmpClassif": "Classifications per part of a tile, model and seed.",
+    "config_model": "Classes of the map, and notes on the reference data.",
     "dataAppVal": "Reference polygons of each tile, split between learning and validation.",
     "dataAppVal/bymodels": "Empty: for the fusion of optical and radar classifications.",
-    "dataRegion": "Empty: kept for scripts that expect it.",
+    "dataRegion": "Empty: kept for scripts that expect the folder.",
     "dimRed": "Empty: for dimension reduction.",
-    "envelope": "The area of the map that each tile contributes; envelopes never overlap.",
+    "envelope": "Area of the map that each tile contributes; envelopes do not overlap.",
     "final/simplification": "Empty: for the vectorisation.",
     "final/simplification/mosaic": "Empty: for the vectorisation.",
     "final/simplification/tiles": "Empty: for the vectorisation.",
@@ -73,7 +73,7 @@ FOLDERS = {
     "shapeRegion": "Intersections of regions and tiles.",
     "stats": "Empty: for classifiers that standardise features.",
 }
-"""Folders of the output tree that exist even if empty."""
+"""Folders that are always created in the output folder, with descriptions."""
 
 CLASSIFICATION = Builder(
     name="I2Classification",

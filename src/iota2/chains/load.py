@@ -1,4 +1,4 @@
-"""Loading of configurations, checked against the available builders."""
+"""Loading of configurations with all available builders."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def load_config(path: Path | str, *, check_paths: bool = True, paths_from: Path 
 
 
 def read_config(path: Path | str, *, check_paths: bool = True, paths_from: Path | None = None) -> Reading:
-    """A configuration file with its problems as values; see ``config.load.read_config``."""
+    """The content of a configuration file, valid or not; see ``config.load.read_config``."""
     return load.read_config(path, find_builders, check_paths=check_paths, paths_from=paths_from)
 
 
 def config_from(document: Document, *, check_paths: bool = True) -> Config:
-    """The configuration described by a document; see ``config.load.config_from``."""
+    """The configuration of a document; see ``config.load.config_from``."""
     return load.config_from(document, find_builders, check_paths=check_paths)

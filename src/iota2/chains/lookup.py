@@ -1,4 +1,4 @@
-"""The built-in builders, and the lookup of those that a configuration selects."""
+"""Built-in builders, and lookup of builders by name."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from iota2.chains.user_builders import builders_in, python_files
 from iota2.config.options.schema import Config
 from iota2.core.builder import Builder, Chain
 from iota2.core.graph import Artifact
-from iota2.core.words import did_you_mean, squeezed
+from iota2.core.words import did_you_mean, normalised_name
 from iota2.errors import ConfigError, UserError
 from iota2.options import NOT_YET
 
 BUILDERS: tuple[Builder, ...] = (CLASSIFICATION,)
 """The built-in builders."""
-LATER: Mapping[str, str] = {
+UNAVAILABLE_BUILDERS: Mapping[str, str] = {
     "I2FeaturesMap": "F",
     "I2Obia": "O",
     "I2Vectorization": "V",
     "I2Regression": "R",
     "I2FeaturesTiler": "T",
 }
-"""Builders that are known but not available yet, with the letters by which options name them."""
+"""Builders that are known but not available yet, with their letters in the lists of options by builder."""
 SURVEY: tuple[Artifact, ...] = (layout.SCENE, layout.SCAN_NOTES, layout.LISTING)
-"""Files that the survey writes at every start: the inputs of the first jobs."""
+"""Files that the survey writes at every start of a run: the inputs of the first jobs."""
 
 
 def find_builders(names: Sequence[str], folders: Sequence[Path] = ()) -> tuple[Builder, ...]:
-    """The builders with these names or aliases, in any spelling; ``folders`` contain builders of the user.
+    """The builders with these names or aliases; case and separators are ignored. ``folders``: user-defined builders.
 
     Raises UserError for an unknown or ambiguous name, and for files that cannot be imported.
     """
@@ -43,11 +43,11 @@ def find_builders(names: Sequence[str], folders: Sequence[Path] = ()) -> tuple[B
 
 @cache
 def _known(folders: tuple[Path, ...], stamps: tuple[tuple[Path, int], ...]) -> Mapping[str, Builder]:
-    """Builders by squeezed spelling of each name; cached until a file changes."""
+    """Builders by normalised name or alias; cached until a file changes."""
     known: dict[str, Builder] = {}
     for builder in (*BUILDERS, *_of_user(folders)):
         for name in (builder.name, *builder.aliases):
-            if known.setdefault(squeezed(name), builder) is not builder:
+            if known.setdefault(normalised_name(name), builder) is not builder:
                 raise UserError.about(
                     ("builders", "builders_paths"), f"{builder.source}: another builder has the name {name}; rename it"
                 )
@@ -62,11 +62,11 @@ def _of_user(folders: tuple[Path, ...]) -> Sequence[Builder]:
 
 
 def _name(name: str, known: Mapping[str, Builder]) -> str:
-    """The squeezed spelling of a builder's name; UserError for an unknown name."""
-    if squeezed(name) in known:
-        return squeezed(name)
+    """The normalised name of a builder; UserError for an unknown name."""
+    if normalised_name(name) in known:
+        return normalised_name(name)
     names = list(dict.fromkeys(builder.name for builder in known.values()))
-    if later := next((one for one in LATER if squeezed(one) == squeezed(name)), None):
+    if later := next((one for one in UNAVAILABLE_BUILDERS if normalised_name(one) == normalised_name(name)), None):
         raise UserError(f"{later!r} {NOT_YET}; expected a list of {' or '.join(map(repr, names))}")
     own = any(builder.source for builder in known.values())
     others = "" if own else ", or give the folder of its file in builders.builders_paths"
@@ -86,7 +86,7 @@ def _chain(builders: tuple[Builder, ...]) -> Chain:
 
 
 def chain_of(config: Config) -> Chain:
-    """The chain of the builders that a configuration selects. ConfigError where ``find_builders`` raises UserError."""
+    """The chain of the builders that a configuration selects. ConfigError if they cannot be found or combined."""
     asked = config.builders
     try:
         return _chain(find_builders(asked.builders_class_name, asked.builders_paths))

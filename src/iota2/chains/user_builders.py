@@ -1,7 +1,8 @@
-"""Builders of the user: Python files in a folder that the configuration names.
+"""User-defined builders: Python files in the folders of ``builders.builders_paths``.
 
-The files are modules of the package ``iota2_builders``, whose search path is that folder. They can import each other
-and cannot shadow other modules. Importing runs their code; nothing is imported unless a configuration names the folder.
+The files are modules of the package ``iota2_builders``, whose search path consists of these folders. The files can
+import each other and cannot shadow other modules. Importing a file executes its code, so only configured folders are
+imported.
 """
 
 from __future__ import annotations
@@ -28,10 +29,10 @@ _DEPTHS = ("*.py", "*/*.py", "*/*/*.py")
 
 
 def use_folders(folders: Sequence[Path]) -> None:
-    """Make ``iota2_builders`` the package of the Python files in these folders; modules are imported again."""
+    """Set the search path of ``iota2_builders`` to these folders. Modules imported before are imported again."""
     package = sys.modules.get(PACKAGE)
     if package is None:
-        package = sys.modules[PACKAGE] = ModuleType(PACKAGE, "Builders of the user's own.")
+        package = sys.modules[PACKAGE] = ModuleType(PACKAGE, "User-defined builders.")
         package.__path__ = []
     for name in [name for name in sys.modules if name.startswith(f"{PACKAGE}.")]:
         del sys.modules[name]
@@ -51,7 +52,7 @@ def python_files(folders: Sequence[Path]) -> list[Path]:
 
 
 def builders_in(folders: Sequence[Path], known: Sequence[Builder] = ()) -> list[Builder]:
-    """The builders in the Python files of some folders, by folder and file name.
+    """The builders in the Python files of the folders, in the order of ``python_files``.
 
     Every public value of type ``Builder`` is used, except those of ``known`` that a file imports; files whose names
     begin with ``_`` are for the others to import. Steps other than those of ``known`` run again when any Python file
@@ -98,7 +99,7 @@ def _versioned(found: Sequence[tuple[Builder, Path]], files: Sequence[Path], kno
 def _imported(file: Path) -> ModuleType:
     if not file.stem.isidentifier():
         raise UserError(f"{file}: cannot be imported under this name; expected letters, digits and _")
-    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # the folder is the user's, and always read anew
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # no __pycache__ in the user's folder
     try:
         with redirect_stdout(sys.stderr):  # standard output may be read by programs
             return importlib.import_module(f"{PACKAGE}.{file.stem}")

@@ -15,7 +15,7 @@ from iota2.classifiers.options import Params
 from iota2.compute.trees import Forest
 from iota2.core.files import require_regular
 from iota2.errors import remedy_of
-from iota2.options import About, idle, option
+from iota2.options import About, no_effect, option
 
 FILE = "forest.npz"
 TRAINING_BYTES_PER_SAMPLE_BYTE = 1.3
@@ -67,14 +67,14 @@ class RandomForestParams(ForestParams):
     )
     max_features: int = option(0, _MAX_FEATURES_TEXT, alias="classifier.rf.var", ge=0, le=10**6)
     n_estimators: int = option(100, "Number of trees.", alias="classifier.rf.nbtrees", ge=1, le=100_000)
-    ra: float = idle(
+    ra: float = no_effect(
         0.0,
         "Minimum spread of the values in a node.",
         "it ends the growth of regression trees; these are classification trees.",
         alias="classifier.rf.ra",
         ge=0,
     )
-    cat: int = idle(
+    cat: int = no_effect(
         10,
         "Number of groups of the values of a categorical feature.",
         "all features are numeric.",
@@ -82,7 +82,7 @@ class RandomForestParams(ForestParams):
         ge=0,
         le=10**9,
     )
-    acc: float = idle(
+    acc: float = no_effect(
         0.01,
         "Out-of-bag error at which no more trees are added.",
         "the requested number of trees is always grown.",

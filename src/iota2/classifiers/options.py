@@ -36,8 +36,8 @@ class Params(Options):
     def warnings(self) -> tuple[str, ...]:
         """One sentence for each given option that has no effect."""
         fields = type(self).model_fields
-        idle = [fields[name] for name in self.model_fields_set if about(fields[name]).status == "no effect"]
-        return tuple(sorted(f"{field.alias} has no effect: {about(field).reason}" for field in idle))
+        no_effect = [fields[name] for name in self.model_fields_set if about(fields[name]).status == "no effect"]
+        return tuple(sorted(f"{field.alias} has no effect: {about(field).reason}" for field in no_effect))
 
     @classmethod
     def option_names(cls) -> dict[str, str]:

@@ -13,7 +13,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2.compute.placement import Range, source_windows
 from iota2.compute.stored_files import MAX_LOW_STRIP_ROWS, piece_shape, stored_type
-from iota2.core.grid import Block, blocks, moved_back, resolution
+from iota2.core.grid import Block, blocks, resolution, shift_corrected
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
 from iota2.core.scene import FileFormat, Scene, SensorScene
 from iota2.errors import ConfigError
@@ -252,7 +252,7 @@ def _window(
     probes = _probes(scene, shape) + np.array([-1, 1, -1, 1]) * around
     most = np.zeros(2)
     for shift in {acquisition.shift for acquisition in sensor.acquisitions}:
-        windows = source_windows(moved_back(grid, shift), scene.geobox, probes, sensor.spec.resampling)
+        windows = source_windows(shift_corrected(grid, shift), scene.geobox, probes, sensor.spec.resampling)
         most = np.maximum(most, (windows[:, 1::2] - windows[:, ::2]).max(axis=0))
     return float(most[0]), float(most[1])
 

@@ -1,4 +1,4 @@
-"""Configuration: all options, the two file syntaxes, reading and checks."""
+"""Configuration: all options, the two file syntaxes, loading and checks."""
 
 from __future__ import annotations
 

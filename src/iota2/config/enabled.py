@@ -1,4 +1,4 @@
-"""Which sensors the sections of a configuration enable, and what is wrong with their options."""
+"""Enabled sensors of a configuration, and problems of their options."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from iota2.compute.expressions import expression_problems, split_expressions
 from iota2.config.options.chain import Chain, UserSensor
 from iota2.config.options.fields import Section
 from iota2.config.options.sensors import (
-    PATHS,
-    PLACES,
+    ENABLING_KEYS,
+    FOLDER_KEYS,
     RADAR,
     FeatureExtraction,
     Interpolation,
@@ -26,17 +26,17 @@ from iota2.io.archive.radar_names import named_like
 from iota2.io.archive.specs import builtin_specs, load_spec
 
 Problem = tuple[OptionPath, str]
-"""An option, empty when the sentence begins with it, and what is wrong with it."""
+"""An option and a message about it."""
 
 
 @dataclass(frozen=True)
 class EnabledSensors:
-    """The sensors that a configuration enables."""
+    """The enabled sensors of a configuration."""
 
     sensors: tuple[SensorOptions, ...]
-    """Those whose description can be used, in the order of features."""
+    """Sensors with a valid description, in the order of features."""
     problems: tuple[Problem, ...] = ()
-    """What is wrong with the options of sensors."""
+    """Problems of the options of sensors."""
 
 
 def resolve(
@@ -46,35 +46,35 @@ def resolve(
     interpolation: Interpolation,
     extraction: FeatureExtraction,
 ) -> EnabledSensors:
-    """The enabled sensors: those that come with the program in their fixed order, the user's by name, then the layers
-    without dates. ``sections`` are those of the sensors that come with the program, by name.
+    """The enabled sensors: built-in sensors in their fixed order, user-defined sensors by name, then layers without
+    dates.
 
-    Descriptions of the user's sensors and the INI file of Sentinel-1 are read. Raises ConfigError when the latter
-    cannot be used.
+    ``sections``: the sections of built-in sensors, by name. The function reads the descriptions of user-defined sensors
+    and the INI file of Sentinel-1. Raises ConfigError for an invalid INI file.
     """
     given = interpolation.use_additional_features, extraction.extract_bands
     enabled = [*_of_folders(chain, sections, *given), *_radar(chain, sections)]
-    enabled.sort(key=lambda one: [*PLACES].index(one.spec.section))
+    enabled.sort(key=lambda one: [*ENABLING_KEYS].index(one.spec.section))
     users, problems = _of_users(chain, *given)
     enabled += users
     if chain.user_feat_path is not None:
         wanted = layers.arbo, layers.patterns, layers.resampling, layers.nodata
         enabled.append(layers_wanted(chain.user_feat_path, *wanted))
     found = [p for options in enabled for p in (*_band_problems(options), *_expression_problems(options))]
-    if not problems:  # a sensor without description may be the one that is asked for
+    if not problems:  # a sensor with an invalid description may be the reference sensor
         found += _reference_problems(chain.reference_sensor, [options.spec for options in enabled])
     return EnabledSensors(tuple(enabled), tuple(dict.fromkeys([*problems, *found])))
 
 
 def _items(chain: Chain) -> dict[str, str]:
-    """Where the STAC items of each sensor are that is found by them."""
+    """Source of the STAC items by section or name of the sensor."""
     return dict.fromkeys(chain.stac_items.collections.values(), chain.stac_items.source) if chain.stac_items else {}
 
 
 def _of_folders(chain: Chain, sections: Mapping[str, Section], expressions: bool, extract: bool) -> list[SensorOptions]:
-    """The sensors that come with the program and are found by a folder or by STAC items."""
+    """The built-in sensors with a product folder or STAC items."""
     enabled, items = [], _items(chain)
-    for section, key in PATHS.items():
+    for section, key in FOLDER_KEYS.items():
         folder, options = getattr(chain, key), sections[section]
         if folder is not None or section in items:
             assert isinstance(options, Sensor)
@@ -84,7 +84,7 @@ def _of_folders(chain: Chain, sections: Mapping[str, Section], expressions: bool
 
 
 def _of_users(chain: Chain, expressions: bool, extract: bool) -> tuple[list[SensorOptions], list[Problem]]:
-    """The sensors of the user's own by name, and what is wrong with their descriptions."""
+    """The user-defined sensors by name, and problems of their descriptions."""
     enabled, problems, items = list[SensorOptions](), list[Problem](), _items(chain)
     for name, sensor in sorted(chain.user_sensors.items()):
         try:
@@ -98,7 +98,7 @@ def _of_users(chain: Chain, expressions: bool, extract: bool) -> tuple[list[Sens
 
 
 def _described(name: str, description: Path) -> SensorSpec:
-    """The description of one of the user's sensors, which has its name."""
+    """The description of a user-defined sensor. ConfigError if its name is another one."""
     spec = load_spec(description)
     if spec.name != name:
         raise ConfigError([f"{name!r} is described as {spec.name!r}; use one name."], source=str(description))
@@ -106,9 +106,9 @@ def _described(name: str, description: Path) -> SensorSpec:
 
 
 def _radar(chain: Chain, sections: Mapping[str, Section]) -> list[SensorOptions]:
-    """Sentinel-1, when it is enabled: a series for each direction.
+    """The series of Sentinel-1, one for each orbit direction; empty if the sensor is not enabled.
 
-    Its expressions are always computed: their switch is the key of the INI file that holds them.
+    Expressions in the INI file are always computed; ``use_additional_features`` does not apply.
     """
     options, settings = sections[RADAR], chain.radar
     if settings is None:
@@ -139,8 +139,8 @@ def _options(
     *,
     stac: bool,
 ) -> SensorOptions:
-    """Options of one sensor, from the folder of its products or the source of STAC items; the user's sensors and the
-    built-in ones have the same keys."""
+    """The options of one built-in or user-defined sensor. ``source``: its product folder, or the source of STAC
+    items."""
     return SensorOptions(
         spec=spec,
         source=source,
@@ -155,7 +155,7 @@ def _options(
 
 def place_of(spec: SensorSpec) -> OptionPath:
     """Section or dictionary with the options of a sensor."""
-    return (spec.section,) if spec.section in PLACES else ("chain", "user_sensors", spec.name)
+    return (spec.section,) if spec.section in ENABLING_KEYS else ("chain", "user_sensors", spec.name)
 
 
 def expressions_place(spec: SensorSpec) -> tuple[OptionPath, str]:
@@ -172,18 +172,18 @@ def _expression_problems(options: SensorOptions) -> list[Problem]:
 
 
 def _reference_problems(asked: str | None, specs: Sequence[SensorSpec]) -> list[Problem]:
-    """A reference sensor that is none of those with dates."""
+    """A problem if the reference sensor is not an enabled sensor with dates."""
     names = [name for spec in specs if not spec.static for name in dict.fromkeys((spec.section, spec.name))]
     if asked is None or asked in names:
         return []
-    text = f"{asked!r} is none of the sensors in use; expected one of {', '.join(names)}."
+    text = f"{asked!r} is not an enabled sensor with dates; expected one of {', '.join(names)}."
     return [(("chain", "reference_sensor"), text)]
 
 
 def _band_problems(options: SensorOptions) -> list[Problem]:
-    """Bands to keep that do not exist."""
+    """A problem if bands in ``keep_bands`` do not exist."""
     spec = options.spec
     unknown = [band for band in options.keep_bands if band not in spec.band_names]
     names = ", ".join(spec.band_names)
-    text = f"{', '.join(unknown)} unknown; expected some of {names}."
+    text = f"unknown bands {', '.join(unknown)}; expected any of {names}."
     return [((*place_of(spec), "keep_bands"), text)] if unknown else []

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from iota2.classifiers.options import split_text
 from iota2.config.syntax.document import bare_value
-from iota2.core.words import squeezed
+from iota2.core.words import normalised_name
 
 SECTIONS = {
     "argTrain": "arg_train",
@@ -18,7 +18,7 @@ SECTIONS = {
     "Features": "external_features",
     "Simplification": "simplification",
 }
-"""Legacy section name to the present one."""
+"""Present section name by legacy name."""
 
 OPTIONS = {
     # chain
@@ -80,7 +80,7 @@ OPTIONS = {
         "multi_run_fusion",
         "fusion_of_classification_all_samples_validation",
     ),
-    # sensors: the key stays in the section it stands in
+    # sensors: the key stays in its section
     "additionalFeatures": (None, "additional_features"),
     "keepBands": (None, "keep_bands"),
     "temporalResolution": (None, "temporal_resolution"),
@@ -108,8 +108,8 @@ OPTIONS = {
     "bandRef": ("coregistration", "band_ref"),
     "bandSrc": ("coregistration", "band_src"),
 }
-"""Legacy option name to the present section (None: the section in which it stands) and name. Names that differ only in
-case and underscores are recognised without an entry."""
+"""Present section and name by legacy option name. Section None: the section that contains the option. Names that differ
+only in case and underscores are recognised without an entry."""
 
 MOVED = {
     ("chain", "runs"): "arg_train",
@@ -121,15 +121,15 @@ MOVED = {
     ("external_features", "chunk_size_x"): "python_data_managing",
     ("external_features", "chunk_size_y"): "python_data_managing",
 }
-"""Legacy section of an option and its present name, to the present section. Unambiguous names move without an entry."""
+"""Present section by legacy section and present name of an option. Unambiguous names are moved without an entry."""
 
 SENSORS_NOT_YET = ("Landsat8_usgs", "Landsat8_usgs_thermal", "Landsat8_usgs_infrared")
-"""Sections of sensors that are not available yet. Their folders are rejected; without folders the sections have no
+"""Sections of sensors that are not available yet. Their folder options are rejected, and the sections have no
 effect."""
 NOT_YET = ("pretrained_model",)
 """Sections of features that are not available yet."""
 
-_NO_SUCCESSOR = "has no effect any more; remove it"
+_NO_SUCCESSOR = "has no effect; remove it"
 WITHOUT_EFFECT: Mapping[str, tuple[str, ...]] = {
     "chain": (
         "jobsPath", "logFile", "logPath", "logConsole", "enableConsole", "logConsoleLevel", "model", "mode",
@@ -138,27 +138,27 @@ WITHOUT_EFFECT: Mapping[str, tuple[str, ...]] = {
     "sensors_data_interpolation": ("batchProcessing",),
     "arg_classification": ("pixType", "confusionModel"),
 }  # fmt: skip
-"""Options without successor, by present section."""
+"""Legacy options without successor, by present section."""
 SENSORS_WITHOUT_EFFECT = ("arbo", "arbomask", "nodata", "nodata_Mask", "nativeRes", "imtype", "proj")
-"""Options of sections of sensors with product folders, without successor."""
+"""Legacy options without successor in sections of sensors with product folders."""
 _STACKS = re.compile(r"(s1|s2|s2s2c|s2l3a|l5|l8|l8usgs(optical|thermal|infrared)?|userfeat)(old)?outputpath(old)?")
-"""Normalised names of legacy options for the location of image stacks."""
+"""Pattern of normalised names of legacy options for folders of image stacks."""
 
 
 def without_effect(section: str, key: str, *, sensor: bool) -> str:
-    """Reason why an option without successor is accepted without effect; empty for any other option.
+    """The warning on a legacy option without successor; empty for any other option.
 
-    ``sensor`` says whether ``section`` is that of a sensor with product folders.
+    ``sensor``: whether ``section`` belongs to a sensor with product folders.
     """
-    name = squeezed(key)
+    name = normalised_name(key)
     if section == "chain" and _STACKS.fullmatch(name):
-        return "has no effect: no stack of images is ever written, neither into the inputs nor beside them"
+        return "has no effect: iota2 writes no stacks of images"
     known = SENSORS_WITHOUT_EFFECT if sensor else WITHOUT_EFFECT.get(section, ())
-    return _NO_SUCCESSOR if name in map(squeezed, known) else ""
+    return _NO_SUCCESSOR if name in map(normalised_name, known) else ""
 
 
 def classifier_options(value: object) -> object:
-    """The dictionary for ``-name value -name value``; anything but text is unchanged.
+    """The dictionary for ``-name value -name value``; values of other types are unchanged.
 
     Raises ValueError for a text in another form.
     """
@@ -170,7 +170,7 @@ def classifier_options(value: object) -> object:
 VALUES = {
     ("arg_train", "otb_classifier_options"): classifier_options,
 }
-"""Conversion of option values from legacy to present form."""
+"""Functions that convert legacy values of options, by section and key."""
 
 STEP_BLOCKS = {
     "preprocess_data": "sensorsPreprocess",
@@ -192,8 +192,8 @@ STEP_BLOCKS = {
     "confusionMatrixFusion": "confusionsMerge",
     "reportGen": "reportGeneration",
 }
-"""Block name in a legacy resources file to the name of the step."""
-IDLE_BLOCKS = (
+"""Step name by block name in legacy resources files."""
+BLOCKS_WITHOUT_STEP = (
     "iota2_dir", "samplesManagement", "samplesAugmentation", "dimensionalityReduction",
     "superPixPos", "superPixSplit", "slic_segmentation", "cmdClassifications", "SAROptConfusionMatrix",
     "SAROptConfusionMatrixFusion", "SAROptFusion", "fusion", "noData", "gen_confusionMatrix",
@@ -201,4 +201,4 @@ IDLE_BLOCKS = (
     "grid", "crownsearch", "crownbuild", "mosaictiles", "vectorisation", "simplification", "smoothing", "clipvectors",
     "statistics", "prodVectors",
 )  # fmt: skip
-"""Blocks of legacy resources files without a corresponding step."""
+"""Block names in legacy resources files without a corresponding step."""

@@ -1,4 +1,4 @@
-"""Loading of configuration files: parsing, checks, and a report of all problems at once."""
+"""Loading of configuration files: parsing, checks, and a report of all problems."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from iota2.config import legacy
-from iota2.config.options.fields import FROM_HERE, Section
+from iota2.config.options.fields import PATHS_FROM_ADVICE, Section
 from iota2.config.options.schema import ATTRIBUTES, SECTIONS, Config
-from iota2.config.options.sensors import OF_SENSORS
+from iota2.config.options.sensors import SENSOR_SECTIONS
 from iota2.config.places import (
+    BUILDER_LETTERS,
     KEYS,
-    LETTERS,
     place_of,
     section_of,
     similar_option,
@@ -31,7 +31,7 @@ from iota2.config.syntax.document import Document, Node, Places, SectionText, me
 from iota2.config.syntax.yaml_reader import read_yaml, written_in_yaml
 from iota2.core.builder import Builder
 from iota2.core.files import without_dots
-from iota2.core.words import squeezed
+from iota2.core.words import normalised_name
 from iota2.errors import ConfigError, UserError, option_name
 from iota2.options import (
     KeyPath,
@@ -44,24 +44,24 @@ from iota2.options import (
     shown,
 )
 
-_ADVICE = re.compile(f", but relative paths start at .*: {re.escape(FROM_HERE)}")
+_ADVICE = re.compile(f", but relative paths start at .*: {re.escape(PATHS_FROM_ADVICE)}")
 
-MAX_HINTS = 50
-"""Maximum number of problems of a file up to which unknown keys get suggestions."""
-NONE_MEANS_SOMETHING = frozenset({("arg_train", "features")})
-"""Options for which None is a value of its own, different from the default."""
+MAX_PROBLEMS_WITH_HINTS = 50
+"""Number of problems after which unknown keys get no suggestions."""
+NONE_IS_A_VALUE = frozenset({("arg_train", "features")})
+"""Options with a default for which None is not read as the default."""
 _NOT_YET: Mapping[str, str] = {
-    **{squeezed(name): "sensor" for name in legacy.SENSORS_NOT_YET},
-    **{squeezed(name): "ability" for name in legacy.NOT_YET},
+    **{normalised_name(name): "sensor" for name in legacy.SENSORS_NOT_YET},
+    **{normalised_name(name): "ability" for name in legacy.NOT_YET},
 }
-"""Normalised names of sections that are not available yet, and their purpose."""
-STAND_INS: Mapping[str, Any] = {
+"""Kind (sensor or ability) of sections that are not available yet, by normalised name."""
+PLACEHOLDERS: Mapping[str, Any] = {
     "output_path": "results",
     "list_tile": "T31TCJ",
     "proj": "EPSG:2154",
     "data_field": "code",
 }
-"""Valid placeholder values for mandatory options with a problem; never used for their purpose."""
+"""Valid placeholders for mandatory options with a problem, for ``Reading.usable``; no check uses them."""
 
 
 @dataclass(frozen=True)
@@ -69,24 +69,24 @@ class Reading:
     """Content of a configuration file, valid or not."""
 
     config: Config | None
-    """None when there are problems."""
+    """The configuration; None if there are problems."""
     source: Path
     problems: tuple[tuple[int, str], ...] = ()
     """Line numbers (0 for none) and messages."""
     usable: Config | None = None
-    """With problems, the configuration without the invalid options: each has its default, or any valid value. None when
-    even that is invalid."""
+    """The configuration with defaults or placeholders for invalid options, for further checks; None without problems,
+    or if it is invalid too."""
     broken: frozenset[str] = frozenset()
     """Invalid options, such as ``chain.proj``."""
 
     def error(self, others: Iterable[tuple[int, str]] = ()) -> ConfigError:
-        """An error with all problems, and ``others``, sorted by line."""
+        """An error with all problems and ``others``, sorted by line."""
         problems = sorted([*self.problems, *others], key=lambda problem: problem[0])
         return ConfigError(_advised_once(dict.fromkeys(text for _, text in problems)), source=str(self.source))
 
 
 def _advised_once(problems: Iterable[str]) -> Iterator[str]:
-    """The problems, with the advice on the start of relative paths only in the first message that needs it."""
+    """The problems, with the advice on ``--paths-from`` only in the first message that contains it."""
     given = set()
     for text in problems:
         advice = _ADVICE.search(text)
@@ -95,7 +95,7 @@ def _advised_once(problems: Iterable[str]) -> Iterator[str]:
 
 
 Lookup = Callable[[Sequence[str], Sequence[Path]], tuple[Builder, ...]]
-"""Finds builders by their names, and by folders with user-defined builders; raises UserError."""
+"""Function that finds builders by name, also in folders of user-defined builders; raises UserError."""
 
 
 def load_config(
@@ -103,17 +103,17 @@ def load_config(
 ) -> Config:
     """The configuration in a ``.cfg``, ``.yaml`` or ``.yml`` file, for the builders that ``lookup`` finds.
 
-    Relative paths start at ``paths_from``, or else at the folder of the file. With ``check_paths``, input files and
-    folders must exist. Raises ConfigError with all problems, each with its line; a syntax error is reported alone.
-    ``warnings`` of the result contains accepted but noteworthy settings.
+    Relative paths are resolved from ``paths_from``, or else from the folder of the file. With ``check_paths``, input
+    files and folders must exist. Raises ConfigError with all problems and their lines; a syntax error is reported
+    alone.
     """
-    return _whole(read_config(path, lookup, check_paths=check_paths, paths_from=paths_from))
+    return _config_of(read_config(path, lookup, check_paths=check_paths, paths_from=paths_from))
 
 
 def read_config(
     path: Path | str, lookup: Lookup, *, check_paths: bool = True, paths_from: Path | None = None
 ) -> Reading:
-    """Result of ``load_config`` with the problems as values; ConfigError for a syntax error only."""
+    """The content of a configuration file, valid or not. Raises ConfigError only for a syntax error."""
     source = without_dots(Path(path).absolute())
     read = read_yaml if written_in_yaml(source) else read_cfg
     return _reading(read(read_text(source), source), lookup, check_paths=check_paths, paths_from=paths_from)
@@ -121,10 +121,10 @@ def read_config(
 
 def config_from(document: Document, lookup: Lookup, *, check_paths: bool = True) -> Config:
     """The configuration of a document; see ``load_config``."""
-    return _whole(_reading(document, lookup, check_paths=check_paths, paths_from=None))
+    return _config_of(_reading(document, lookup, check_paths=check_paths, paths_from=None))
 
 
-def _whole(reading: Reading) -> Config:
+def _config_of(reading: Reading) -> Config:
     if reading.config is None:
         raise reading.error()
     return reading.config
@@ -135,7 +135,7 @@ def _reading(document: Document, lookup: Lookup, *, check_paths: bool, paths_fro
     start = without_dots(paths_from.absolute()) if paths_from else None
     draft = _Draft(document.source, _builders(document, lookup, start or home))
     for written in document.sections:
-        _place_section(draft, written)
+        _assign_section(draft, written)
     context = {"folder": start or home, "home": home, "paths_from": start, "check_paths": check_paths}
     sections = {name: found for name in SECTIONS if (found := _validated(draft, name, context))}
     for finding in findings(sections):
@@ -152,13 +152,13 @@ def _reading(document: Document, lookup: Lookup, *, check_paths: bool, paths_fro
 
 def _assembled(draft: _Draft, sections: Mapping[str, Section]) -> Config:
     values: dict[str, Any] = {ATTRIBUTES[name]: section for name, section in sections.items()}
-    values["sensors"] = {name: sections[name] for name in OF_SENSORS}
+    values["sensors"] = {name: sections[name] for name in SENSOR_SECTIONS}
     places = Places(draft.nodes)
     return Config(**values, source=draft.source, warnings=draft.all_warnings(), places=places)
 
 
 def _usable(draft: _Draft, context: Mapping[str, object]) -> Config | None:
-    """The configuration without the invalid options; see ``Reading``."""
+    """The configuration without invalid options; see ``Reading.usable``."""
     sections: dict[str, Section] = {}
     for name, cls in SECTIONS.items():
         values = {
@@ -168,7 +168,7 @@ def _usable(draft: _Draft, context: Mapping[str, object]) -> Config | None:
         }
         stand_in = {"ground_truth": draft.source, "nomenclature_path": draft.source, "color_table": draft.source}
         if name == "chain":
-            values = {**STAND_INS, **stand_in, **values}
+            values = {**PLACEHOLDERS, **stand_in, **values}
         try:
             sections[name] = cls.model_validate(values, context=dict(context))
         except ValidationError:
@@ -177,57 +177,57 @@ def _usable(draft: _Draft, context: Mapping[str, object]) -> Config | None:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """The builders requested by a file."""
+class _SelectedBuilders:
+    """The builders that a file selects."""
 
     builders: tuple[Builder, ...] = ()
     problem: UserError | None = None
-    """Reason why the builders are unknown."""
+    """The reason if the builders are unknown."""
 
     @property
     def letters(self) -> frozenset[str]:
-        """Letters of the builders; of all builders when one of them uses every option, or when they are unknown."""
+        """Letters of the builders; all letters if a builder may use every option, or if the builders are unknown."""
         letters = {builder.letter for builder in self.builders}
-        return frozenset(letters) if letters and all(letters) else frozenset(LETTERS)
+        return frozenset(letters) if letters and all(letters) else frozenset(BUILDER_LETTERS)
 
     def needed(self, section: str) -> list[str]:
-        """Options of a section that the builders need; none when the builders are unknown."""
+        """Options of a section that the builders need; none if the builders are unknown."""
         options = {option for builder in self.builders for option in builder.mandatory}
         return [key for key in KEYS[section] if f"{section}.{key}" in options]
 
 
-def _builders(document: Document, lookup: Lookup, start: Path) -> _Asked:
-    """The builders requested by a file. Invalid or missing folders of builders are reported later."""
+def _builders(document: Document, lookup: Lookup, start: Path) -> _SelectedBuilders:
+    """The builders that a file selects. Invalid and missing folders are reported by the schema."""
     default = default_of(KEYS["builders"]["builders_class_name"])
     names = texts_of(document, "builders", "builders_class_name") or default
     folders = [
         without_dots(start / Path(text).expanduser()) for text in texts_of(document, "builders", "builders_paths")
     ]
     try:
-        return _Asked(lookup(names, [folder for folder in folders if folder.is_dir()]))
+        return _SelectedBuilders(lookup(names, [folder for folder in folders if folder.is_dir()]))
     except UserError as err:
-        return _Asked(problem=err)
+        return _SelectedBuilders(problem=err)
 
 
 @dataclass
 class _Draft:
-    """Keys on their way to their present section, with the remarks made on the way."""
+    """Keys by present section, with the problems and warnings found so far."""
 
     source: Path
-    asked: _Asked
+    selected: _SelectedBuilders
     nodes: dict[str, dict[str, Node]] = field(default_factory=lambda: {name: {} for name in SECTIONS})
     lines: dict[str, int] = field(default_factory=dict)
     problems: list[tuple[int, str]] = field(default_factory=list)
     warnings: list[tuple[int, str]] = field(default_factory=list)
     renamed: list[str] = field(default_factory=list)
-    not_asked_for: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
-    """Options, or sections, with a problem."""
+    """Options and sections with a problem."""
     misspelt: set[tuple[str, str | None]] = field(default_factory=set)
     """Sections and options that unknown keys resemble: such an option is not reported as missing too."""
 
     def put(self, section: str, key: str, node: Node) -> None:
-        """Assign a key to its place; a repeated key is a problem with the lines of both."""
+        """Add a key to its present section. For a repeated key, a problem with both lines is added."""
         first = self.nodes[section].setdefault(key, node)
         if first is not node:
             self.note_at(
@@ -250,7 +250,7 @@ class _Draft:
         self.note_at(notes, line, f"{option_name((section, *path))}: {text}")
 
     def _line_of_cause(self, text: str) -> int:
-        """Line of the first option named in a message about an absent section; 0 without any."""
+        """Line of the first option in a message about an absent section; 0 without one."""
         named = (word.partition(".")[::2] for word in mentioned(text))
         return next((self.nodes[home][key].line for home, key in named if key in self.nodes.get(home, {})), 0)
 
@@ -261,22 +261,22 @@ class _Draft:
             notes.append(entry)
 
     def all_warnings(self) -> tuple[str, ...]:
-        """The warnings in file order, each with the file name; renamed keys in one message at the end."""
+        """The warnings in file order with the file name, then one warning each on unused and renamed keys."""
         texts = [f"{self.source.name}: {text}" for _, text in sorted(self.warnings)]
-        if self.not_asked_for:
-            text = "options of builders that are not asked for have no effect"
-            texts.append(f"{self.source.name}: {text}: {', '.join(self.not_asked_for)}")
+        if self.unused:
+            text = "options of builders that are not selected have no effect"
+            texts.append(f"{self.source.name}: {text}: {', '.join(self.unused)}")
         if self.renamed:
             text = "legacy names and spellings were read as the present ones"
             texts.append(f"{self.source.name}: {text}: {', '.join(self.renamed)}")
         return tuple(texts)
 
 
-def _place_section(draft: _Draft, written: SectionText) -> None:
+def _assign_section(draft: _Draft, written: SectionText) -> None:
     """Assign each key of a section to its present section."""
     name = section_of(written.name)
-    if name is None and squeezed(written.name) in _NOT_YET:
-        _place_later(draft, written)
+    if name is None and normalised_name(written.name) in _NOT_YET:
+        _note_unavailable_section(draft, written)
         return
     if name is None:
         text = f"{written.name}: unknown section{unknown_section(written.name)}"
@@ -286,33 +286,35 @@ def _place_section(draft: _Draft, written: SectionText) -> None:
     if name != written.name:
         draft.renamed.append(f"section {written.name} → {name} (line {written.line})")
     for key, node in written.options.items():
-        _place_key(draft, written.name, name, key, node)
+        _assign_key(draft, written.name, name, key, node)
 
 
-def _place_later(draft: _Draft, written: SectionText) -> None:
-    """Note a section that is not available yet: a problem when it enables something."""
-    asked = [key for key, node in written.options.items() if not _is_none(node.plain()) and node.plain() is not False]
-    if asked and _NOT_YET[squeezed(written.name)] == "ability":
-        text = f"{written.name}: is known but not available yet; remove the section ({', '.join(asked)})"
+def _note_unavailable_section(draft: _Draft, written: SectionText) -> None:
+    """Add a warning on a section that is not available yet, or a problem if it enables a feature."""
+    selected = [
+        key for key, node in written.options.items() if not _is_none(node.plain()) and node.plain() is not False
+    ]
+    if selected and _NOT_YET[normalised_name(written.name)] == "ability":
+        text = f"{written.name}: is known but not available yet; remove the section ({', '.join(selected)})"
         draft.note_at(draft.problems, written.line, text)
     else:
         draft.note_at(draft.warnings, written.line, f"{written.name}: has no effect: it is not available yet")
 
 
-def _place_key(draft: _Draft, written: str, section: str, key: str, node: Node) -> None:
-    """Assign one key to its present place, or note why it has none."""
-    place, line = place_of(section, key, draft.asked.letters), node.line
+def _assign_key(draft: _Draft, written: str, section: str, key: str, node: Node) -> None:
+    """Assign one key to its present section, or add a problem or warning."""
+    place, line = place_of(section, key, draft.selected.letters), node.line
     if place.how == "unknown":
         hint = ""
-        if len(draft.problems) < MAX_HINTS:
+        if len(draft.problems) < MAX_PROBLEMS_WITH_HINTS:
             hint = unknown_option(section, key)
             draft.misspelt.add((section, similar_option(section, key)))
         draft.note_at(draft.problems, line, f"{section}.{key}: unknown option{hint}")
     elif place.how == "without effect":
         draft.note_at(draft.warnings, line, f"{section}.{key}: {place.text}")
-    elif place.how == "not asked for":
+    elif place.how == "unused":
         if not _is_default(KEYS[place.section].get(place.key), node.plain()):
-            draft.not_asked_for.append(f"{place.section}.{place.key} (line {line})")
+            draft.unused.append(f"{place.section}.{place.key} (line {line})")
     else:
         if place.how == "renamed" or (place.how == "moved" and written != section):
             draft.renamed.append(f"{written}.{key} → {place.section}.{place.key} (line {line})")
@@ -323,7 +325,7 @@ def _place_key(draft: _Draft, written: str, section: str, key: str, node: Node) 
 
 
 def _is_default(info: FieldInfo | None, value: object) -> bool:
-    """True for a value equal to the default or without effect; ``info`` is None for an unknown option."""
+    """Whether a value is None or the default of an option; ``info`` is None for an unknown option."""
     if _is_none(value):
         return True
     value = tuple(value) if isinstance(value, list) else value
@@ -331,25 +333,25 @@ def _is_default(info: FieldInfo | None, value: object) -> bool:
 
 
 def _is_none(value: object) -> bool:
-    """True for None and its legacy spellings."""
+    """Whether a value is None or a legacy spelling of None."""
     return value is None or (isinstance(value, str) and value.strip().lower() in ("none", ""))
 
 
 def _not_given(name: str, key: str, value: object) -> bool:
-    """True when None stands for the default of an option."""
+    """Whether a value is None and the default, which is not None, applies."""
     info = KEYS[name].get(key)
-    if info is None or is_mandatory(info) or (name, key) in NONE_MEANS_SOMETHING:
+    if info is None or is_mandatory(info) or (name, key) in NONE_IS_A_VALUE:
         return False
     return _is_none(value) and default_of(info) is not None
 
 
 def _value(name: str, key: str, node: Node) -> Any:
-    """The value of an option, in its present form; ValueError when it cannot be converted."""
+    """The value of an option, converted from its legacy form; ValueError if it cannot be converted."""
     return legacy.VALUES.get((name, key), lambda value: value)(node.plain())
 
 
 def _validated(draft: _Draft, name: str, context: Mapping[str, object]) -> Section | None:
-    """The section as an object; None, with its problems noted, when it is invalid."""
+    """The validated section. None if it is invalid; its problems are then added to the draft."""
     before = len(draft.problems)
     values: dict[str, Any] = {}
     for key, node in draft.nodes[name].items():
@@ -361,7 +363,7 @@ def _validated(draft: _Draft, name: str, context: Mapping[str, object]) -> Secti
             values[key] = _value(name, key, node)
         except ValueError as err:
             draft.note(draft.problems, name, (key,), str(err))
-    for key in draft.asked.needed(name):
+    for key in draft.selected.needed(name):
         if key not in values:
             draft.note(draft.problems, name, (key,), missing_text(KEYS[name][key]))
     if name == "builders":
@@ -382,16 +384,16 @@ def _all_texts(value: object) -> bool:
 
 
 def _name_builders(draft: _Draft, values: dict[str, Any]) -> None:
-    """Replace the names of builders by their present ones, or note why they are unknown."""
-    if draft.asked.problem:
-        option = str(draft.asked.problem.option[-1]) if draft.asked.problem.option else "builders_class_name"
-        draft.note(draft.problems, "builders", (option,), draft.asked.problem.text)
+    """Replace legacy names of builders, or add a problem if the builders are unknown."""
+    if draft.selected.problem:
+        option = str(draft.selected.problem.option[-1]) if draft.selected.problem.option else "builders_class_name"
+        draft.note(draft.problems, "builders", (option,), draft.selected.problem.text)
     elif _all_texts(values.get("builders_class_name")):
-        values["builders_class_name"] = [builder.name for builder in draft.asked.builders]
+        values["builders_class_name"] = [builder.name for builder in draft.selected.builders]
 
 
 def _without_effect(options: Options, path: tuple[str | int, ...] = ()) -> Iterator[tuple[KeyPath, str]]:
-    """Options without effect, as (path of keys, message)."""
+    """Pairs of path and message for options without effect."""
     for name in sorted(options.model_fields_set):
         info, value = type(options).model_fields[name], getattr(options, name)
         here = (*path, info.alias or name)
@@ -402,7 +404,7 @@ def _without_effect(options: Options, path: tuple[str | int, ...] = ()) -> Itera
 
 
 def _inner(value: Any) -> Iterator[tuple[tuple[str | int, ...], Options]]:
-    """Dictionaries of options inside a value, with their paths."""
+    """Dictionaries of options inside a value, with their paths in it."""
     if isinstance(value, Options):
         yield (), value
     elif isinstance(value, tuple):

@@ -1,4 +1,4 @@
-"""Present section and name of a key, for any spelling and version."""
+"""Present section and name of a key, from any spelling and legacy version."""
 
 from __future__ import annotations
 
@@ -10,131 +10,133 @@ from pydantic.fields import FieldInfo
 
 from iota2.config import legacy
 from iota2.config.options.schema import SECTIONS
-from iota2.config.options.sensors import LAYERS, PATHS, RADAR
-from iota2.config.s1_ini import OF_OTHER_SENSORS
+from iota2.config.options.sensors import FOLDER_KEYS, LAYERS, RADAR
 from iota2.config.syntax.document import Document
-from iota2.core.words import did_you_mean, nearest, squeezed
+from iota2.core.words import did_you_mean, nearest, normalised_name
 from iota2.options import about, keys
 
 KEYS: Mapping[str, Mapping[str, FieldInfo]] = {name: keys(cls) for name, cls in SECTIONS.items()}
-"""The options of each section by their names in files."""
+"""The options of each section, by name in configuration files."""
 
-LETTERS = "CFOVRT"
-"""Letters of the builders, in the lists of options by builder."""
-_FREE = "scikit_models_parameters"
-"""The section whose further keys are arguments of the classifier."""
-_LOST_HEADER = "task_retry_limits"
-"""The section whose lines stand below any other section in files copied from the tutorial of iota2."""
-_OF_OTHER_BUILDERS = frozenset(name for name, cls in SECTIONS.items() if "C" not in cls.builders.split())
-_OF_SENSORS = frozenset({*PATHS, RADAR, LAYERS})
-_CLOSED = frozenset({*_OF_SENSORS, *_OF_OTHER_BUILDERS, "external_features", _FREE})
-"""Sections whose keys have a special meaning: their keys are never moved to other sections, nor keys of others to
-them."""
+BUILDER_LETTERS = "CFOVRT"
+"""Letters of all builders in the lists of options by builder."""
+_OPEN_SECTION = "scikit_models_parameters"
+"""The section whose unknown keys are arguments of the classifier."""
+_STRAY_SECTION = "task_retry_limits"
+"""The section whose header is missing in the configuration of the iota2 tutorial: its keys may follow any section."""
+_SECTIONS_OF_OTHER_BUILDERS = frozenset(name for name, cls in SECTIONS.items() if "C" not in cls.builders.split())
+_SENSOR_SECTIONS = frozenset({*FOLDER_KEYS, RADAR, LAYERS})
+_CLOSED = frozenset({*_SENSOR_SECTIONS, *_SECTIONS_OF_OTHER_BUILDERS, "external_features", _OPEN_SECTION})
+"""Sections with keys of a special meaning: keys are never moved from or to these sections."""
 
 _MIN_LIKENESS = 0.85
-"""Minimum similarity of a key to an option of its own section, to prefer this option to one of another section."""
+"""Minimum similarity of a suggested option. Only the last attempt, in the same section, has a lower minimum."""
 
 _MAX_SHORT_WORD = 3
-"""Maximum length of words that are too short to identify an option."""
+"""Maximum length of words that are too short to identify an option by a part of its name."""
 
-_SECTIONS = {squeezed(name): name for name in SECTIONS} | {squeezed(old): new for old, new in legacy.SECTIONS.items()}
-_OLD = {squeezed(old): place for old, place in legacy.OPTIONS.items()}
-_PRESENT = {squeezed(name): name for known in KEYS.values() for name in known}
+_SECTIONS = {normalised_name(name): name for name in SECTIONS} | {
+    normalised_name(old): new for old, new in legacy.SECTIONS.items()
+}
+_LEGACY = {normalised_name(old): place for old, place in legacy.OPTIONS.items()}
+_PRESENT = {normalised_name(name): name for known in KEYS.values() for name in known}
 
 
 @dataclass(frozen=True)
 class Place:
-    """The present place of a key, or the reason why it has none."""
+    """Present section and name of a key, or the reason why it has none."""
 
     section: str
     key: str
-    how: Literal["as written", "renamed", "moved", "without effect", "not asked for", "unknown"] = "as written"
+    how: Literal["as written", "renamed", "moved", "without effect", "unused", "unknown"] = "as written"
     text: str = ""
-    """Reason why it has no effect."""
+    """Reason why the key has no effect."""
 
 
 def section_of(written: str) -> str | None:
-    """The section with a name in any case, in its present or legacy spelling; None for an unknown name."""
-    return written if written in SECTIONS else _SECTIONS.get(squeezed(written))
+    """The section with this name, ignoring case, in present or legacy spelling; None for an unknown name."""
+    return written if written in SECTIONS else _SECTIONS.get(normalised_name(written))
 
 
 def unknown_section(written: str) -> str:
-    """Suggestion for an unknown section."""
+    """A suggestion for an unknown section."""
     return did_you_mean(written, [*SECTIONS, *legacy.SECTIONS]) or f"; expected one of {', '.join(SECTIONS)}"
 
 
 def texts_of(document: Document, section: str, name: str) -> list[str]:
-    """The texts of an option, one or a list of them, in any spelling of its name; other values are left out."""
+    """The texts in an option, a text or a list, for any spelling of its name. Other values are ignored."""
     found: Any = None
     for written in document.sections:
         for key, node in written.options.items() if section_of(written.name) == section else ():
-            if squeezed(key) == squeezed(name):
+            if normalised_name(key) == normalised_name(name):
                 found = node.plain()
     listed = found if isinstance(found, list) else [found]
     return [one for one in listed if isinstance(one, str) and one.strip().lower() not in ("", "none")]
 
 
-def place_of(section: str, key: str, asked: Collection[str]) -> Place:
-    """Place of ``key``, written in ``section``, when the builders with the letters ``asked`` run."""
+def place_of(section: str, key: str, selected: Collection[str]) -> Place:
+    """Place of a key in ``section``, for builders with the letters ``selected``."""
     here = _present(section, key)
     if here is not None:
-        return _unless_not_asked_for(Place(section, here, "as written" if here == key else "renamed"), asked)
-    if why := legacy.without_effect(section, key, sensor=section in PATHS):
+        return _unless_unused(Place(section, here, "as written" if here == key else "renamed"), selected)
+    if why := legacy.without_effect(section, key, sensor=section in FOLDER_KEYS):
         return Place(section, key, "without effect", why)
-    present = _name_elsewhere(key)
-    home = _other_home(section, key, present)
+    present = _present_name(key)
+    home = _other_section(section, key, present)
     if home is not None:
-        return _unless_not_asked_for(Place(home, present, "moved"), asked)
-    free = section == _FREE and nearest(key, KEYS[_FREE]) is None
-    return _unless_not_asked_for(Place(section, key, "as written" if free else "unknown"), asked)
+        return _unless_unused(Place(home, present, "moved"), selected)
+    free = section == _OPEN_SECTION and nearest(key, KEYS[_OPEN_SECTION]) is None
+    return _unless_unused(Place(section, key, "as written" if free else "unknown"), selected)
 
 
 def _present(section: str, key: str) -> str | None:
-    """The present name of an option of ``section``; None when the section has no such option."""
+    """The present name of an option of ``section``; None if the section has no such option."""
     known = KEYS[section]
     if key in known:
         return key
-    names = {squeezed(name): name for name in known}
-    home, present = _OLD.get(squeezed(key), (section, ""))
+    names = {normalised_name(name): name for name in known}
+    home, present = _LEGACY.get(normalised_name(key), (section, ""))
     if home in (None, section) and present in known:
         return present
-    return names.get(squeezed(key))
+    return names.get(normalised_name(key))
 
 
-def _name_elsewhere(key: str) -> str:
-    """The present name of an option of any section; ``key`` itself for an unknown option."""
-    return _OLD[squeezed(key)][1] if squeezed(key) in _OLD else _PRESENT.get(squeezed(key), key)
+def _present_name(key: str) -> str:
+    """The present name of an option of any section; ``key`` for an unknown option."""
+    return (
+        _LEGACY[normalised_name(key)][1] if normalised_name(key) in _LEGACY else _PRESENT.get(normalised_name(key), key)
+    )
 
 
-def _homes(present: str) -> list[str]:
+def _sections_with(present: str) -> list[str]:
     return [name for name, known in KEYS.items() if present in known]
 
 
-def _other_home(section: str, key: str, present: str) -> str | None:
-    """The only section to which an option written in ``section`` can belong; None when it is ambiguous.
+def _other_section(section: str, key: str, present: str) -> str | None:
+    """The only other section to which an option in ``section`` can belong; None if it is ambiguous.
 
-    A name of one word is too general to be moved, unless iota2 itself once had it there.
+    A name of one word is too general to be moved, unless a legacy version had it in ``section``.
     """
     if (section, present) in legacy.MOVED:
         return legacy.MOVED[section, present]
-    homes = _homes(present)
+    homes = _sections_with(present)
     one_word = "_" not in key and key == key.lower()
     if len(homes) != 1 or one_word or homes[0] in _CLOSED:
         return None
-    return homes[0] if section not in _CLOSED or homes[0] == _LOST_HEADER else None
+    return homes[0] if section not in _CLOSED or homes[0] == _STRAY_SECTION else None
 
 
-def _unless_not_asked_for(place: Place, asked: Collection[str]) -> Place:
-    """The place, or the remark that no builder among ``asked`` uses the option."""
+def _unless_unused(place: Place, selected: Collection[str]) -> Place:
+    """The place, marked as unused if no builder in ``selected`` uses the option."""
     info = KEYS[place.section].get(place.key)
     letters = (about(info).builders if info else "") or SECTIONS[place.section].builders
-    return place if set(letters.split()) & set(asked) else replace(place, how="not asked for")
+    return place if set(letters.split()) & set(selected) else replace(place, how="unused")
 
 
 def similar_option(section: str, key: str) -> str | None:
     """The option of a section whose name is similar to an unknown key; None if there is none."""
     near = nearest(key, _spellings([section]), _MIN_LIKENESS)
-    return _today(near) if near else None
+    return _present_spelling(near) if near else None
 
 
 def unknown_option(section: str, key: str) -> str:
@@ -142,36 +144,37 @@ def unknown_option(section: str, key: str) -> str:
     one."""
     if near := similar_option(section, key):
         return f"; did you mean '{near}'?"
-    present = _name_elsewhere(key)
-    if section == RADAR and (instead := OF_OTHER_SENSORS.get(present)):
+    present = _present_name(key)
+    if section == RADAR and (instead := INI_KEY_OF_OPTION.get(present)):
         return f"; give {instead} in the INI file that chain.s1_path names"
     if part := _containing(key, [section]):
         return f"; did you mean '{part}'?"
-    if homes := _homes(present):
-        return _at_home(key, present, homes)
-    if other := nearest(key, _spellings([name for name in SECTIONS if name not in _OF_OTHER_BUILDERS]), _MIN_LIKENESS):
-        return f"; '{_today(other)}' belongs to {', '.join(_homes(_today(other)))}"
+    if homes := _sections_with(present):
+        return _other_section_advice(key, present, homes)
+    if other := nearest(
+        key, _spellings([name for name in SECTIONS if name not in _SECTIONS_OF_OTHER_BUILDERS]), _MIN_LIKENESS
+    ):
+        return f"; '{_present_spelling(other)}' belongs to {', '.join(_sections_with(_present_spelling(other)))}"
     return did_you_mean(key, KEYS[section]) or "; remove it or see the list of options"
 
 
-def _at_home(key: str, present: str, homes: Sequence[str]) -> str:
-    """Advice for an option of other sections; it is moved to them only where it is available."""
+def _other_section_advice(key: str, present: str, homes: Sequence[str]) -> str:
+    """Advice on an option of other sections: move it if it is available, or else remove it."""
     if available := [home for home in homes if _available(home, present)]:
-        return f"; it exists in {', '.join(available)}: move it to the right one"
+        return f"; it exists in {', '.join(available)}: move it to the right section"
     if part := _containing(key, [name for name in SECTIONS if name not in _CLOSED]):
-        return f"; did you mean '{part}' of {', '.join(_homes(part))}?"
+        return f"; did you mean '{part}' of {', '.join(_sections_with(part))}?"
     return f"; it belongs to {', '.join(homes)} and is not available yet: remove it"
 
 
 def _available(section: str, name: str) -> bool:
-    """Whether an option is available for a classification."""
+    """Whether an option is available for the builder of classifications."""
     letters = about(KEYS[section][name]).builders or SECTIONS[section].builders
     return about(KEYS[section][name]).status != "later" and "C" in letters.split()
 
 
 def _containing(key: str, sections: Sequence[str]) -> str | None:
-    """The only available option of some sections whose name contains ``key`` as a word; None when there is none or
-    several."""
+    """The available option of these sections whose name contains ``key`` as a word; None without or with several."""
     word = key.lower()
     named = {
         name
@@ -182,7 +185,7 @@ def _containing(key: str, sections: Sequence[str]) -> str | None:
     return named.pop() if len(named) == 1 else None
 
 
-def _today(name: str) -> str:
+def _present_spelling(name: str) -> str:
     """The present name of an option."""
     return legacy.OPTIONS[name][1] if name in legacy.OPTIONS else name
 

@@ -1,4 +1,4 @@
-"""Recipe of a configuration for the available images of its sensors."""
+"""The recipe of a run, from the configuration and the available images."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def params_of(
     *,
     allow_missing: bool = False,
 ) -> RecipeParams:
-    """The feature options of the given sensors, from their sections."""
+    """The options that define features, from the sections of a configuration."""
     return RecipeParams(
         sensors=sensors,
         auto_date=series.auto_date,
@@ -69,11 +69,11 @@ def params_of(
 
 
 def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRecipe:
-    """The recipe for these scenes: one date grid per sensor, from the first to the last date over all tiles.
+    """The recipe for these scenes. The interpolation dates of a sensor are the same on all tiles.
 
-    Of the two series of Sentinel-1, a series without images on any tile is left out. Raises InputError when no tile has
-    any other sensor, when raw dates are requested and the tiles' dates differ, or when no feature is left; ConfigError
-    when features lack a band.
+    A series of Sentinel-1 without images is excluded if the other one has images. Raises InputError if a sensor has no
+    images on any tile, if raw dates are requested but differ between tiles, or if there are no features; ConfigError if
+    a feature requires a missing band.
     """
     series = {options.spec.name: _series_by_tile(scenes, options) for options in params.sensors}
     radar = any(series[options.spec.name] for options in params.sensors if options.spec.section == RADAR)
@@ -82,8 +82,8 @@ def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRe
     recipe = FeatureRecipe(sensors, params.standard_labels, params.allow_missing)
     if not recipe.names:
         raise InputError(
-            "No feature is left: copy_input is False, and there are no indices and no expressions. Set "
-            "iota2_feature_extraction.copy_input to True or list indices in arg_train.features."
+            "There are no features: copy_input is False, and there are no indices and no expressions. Set "
+            "iota2_feature_extraction.copy_input to True, or list indices in arg_train.features."
         )
     problems = [
         f"{problem}. Keep the band ({option_name(place_of(options.spec))}.keep_bands), describe its role, or do "
@@ -97,7 +97,7 @@ def build_recipe(scenes: Mapping[str, Scene], params: RecipeParams) -> FeatureRe
 
 
 def _series_by_tile(scenes: Mapping[str, Scene], options: SensorOptions) -> dict[str, SensorScene]:
-    """The series of one sensor on the tiles with this sensor."""
+    """The series of one sensor by tile, without tiles that lack the sensor."""
     return {
         tile: sensor
         for tile, scene in scenes.items()
@@ -109,7 +109,7 @@ def _series_by_tile(scenes: Mapping[str, Scene], options: SensorOptions) -> dict
 def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], params: RecipeParams) -> SensorRecipe:
     spec = options.spec
     if not series:
-        text = f"{spec.section}: no tile has it. Correct the path of its images ({options.source}), or leave it out."
+        text = f"{spec.section}: no tile has images. Correct their path ({options.source}), or disable the sensor."
         raise InputProblems([(images_option(options), text)])
     if spec.static:
         return SensorRecipe(spec.name, _same_layers(options, series), roles={}, dates=(), indices=(), static=True)
@@ -131,13 +131,13 @@ def _sensor_recipe(options: SensorOptions, series: Mapping[str, SensorScene], pa
 
 
 def _same_layers(options: SensorOptions, series: Mapping[str, SensorScene]) -> tuple[str, ...]:
-    """The names of the layers, which must be equal on all tiles."""
+    """The layer names. InputProblems if they differ between tiles."""
     (first, expected), *others = ((tile, scene.spec.band_names) for tile, scene in series.items())
     for tile, found in others:
         if found != expected:
             text = (
-                f"{options.spec.section}: the layers of {tile} ({', '.join(found)}) are not those of {first} "
-                f"({', '.join(expected)}): rasters of one pattern need as many bands on every tile."
+                f"{options.spec.section}: the layers of {tile} ({', '.join(found)}) differ from those of {first} "
+                f"({', '.join(expected)}). Give rasters of one pattern the same number of bands on every tile."
             )
             raise InputProblems([(images_option(options), text)])
     return expected
@@ -149,19 +149,19 @@ def _interpolated(options: SensorOptions, series: Mapping[str, SensorScene], par
 
 
 def _period(options: SensorOptions, series: Mapping[str, SensorScene], auto_date: bool) -> tuple[date, date]:
-    """First and last day of the season: as given, or the extremes over all tiles."""
+    """First and last day of the season: from the options, or of the images of all tiles."""
     if auto_date:
         return min(s.days[0] for s in series.values()), max(s.days[-1] for s in series.values())
-    assert options.start_date is not None, "the configuration asks for both"
-    assert options.end_date is not None, "the configuration asks for both"
+    assert options.start_date is not None, "mandatory without auto_date"
+    assert options.end_date is not None, "mandatory without auto_date"
     return options.start_date, options.end_date
 
 
 def season_notes(options: SensorOptions, series: SensorScene, tile: str) -> list[str]:
-    """A note when the season given for a sensor contains no image of the tile: all its dates are interpolated.
+    """A note if the season in the options contains no image of the tile, so that all its dates are interpolated.
 
-    Raises InputError when the season lies before or after all of them: every date would be a copy of one image, and a
-    model trained on other tiles would not apply. A season that is not given is not checked.
+    Raises InputError if the season is before or after all images: every date would be a copy of one image, and a model
+    trained on other tiles would not apply. Without start and end date there is nothing to check.
     """
     start, end, (first, *_, last) = options.start_date, options.end_date, (series.days[0], *series.days)
     if start is None or end is None or any(start <= day <= end for day in series.days):
@@ -169,7 +169,7 @@ def season_notes(options: SensorOptions, series: SensorScene, tile: str) -> list
     where = f"{options.spec.section}, tile {tile}"
     if end < first or start > last:
         raise InputError(
-            f"{where}: the season {start} to {end} lies {'before' if end < first else 'after'} all images "
+            f"{where}: the season {start} to {end} is {'before' if end < first else 'after'} all images "
             f"({first} to {last}), so every date of it would be a copy of one image. Correct start_date and end_date, "
             "add products of the season, or set sensors_data_interpolation.auto_date to True."
         )
@@ -184,7 +184,7 @@ def _raw(options: SensorOptions, series: Mapping[str, SensorScene]) -> tuple[str
         if found != expected:
             differing = sorted(set(found) ^ set(expected))
             raise InputError(
-                f"use_gapfilling is False, which needs the same dates on every tile, but {options.spec.name} on "
+                f"use_gapfilling is False, which requires the same dates on every tile, but {options.spec.name} on "
                 f"{tile} and {first} differ in {len(differing)} (first: {', '.join(differing[:3])}). "
                 "Set sensors_data_interpolation.use_gapfilling to True or give all tiles the same products."
             )

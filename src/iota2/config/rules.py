@@ -1,4 +1,4 @@
-"""Rules between options."""
+"""Rules for combinations of options."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from iota2.config.options.chain import GROUPS, Chain, UserSensor
 from iota2.config.options.fields import Section
 from iota2.config.options.others import Coregistration
 from iota2.config.options.sensors import (
+    ENABLING_KEYS,
+    FOLDER_KEYS,
     LAYERS,
-    PATHS,
-    PLACES,
     RADAR,
     FeatureExtraction,
     Interpolation,
@@ -35,23 +35,25 @@ from iota2.io.files.addresses import is_remote
 from iota2.io.files.crs import units_per_metre
 from iota2.options import default_of, shown
 
-MIN_METRES, MAX_METRES, MAX_DEGREES = 0.1, 4e7, 1.0
-"""Bounds of a pixel size; values outside suggest units other than those of the projection."""
+MIN_PIXEL_METRES, MAX_PIXEL_METRES, MAX_PIXEL_DEGREES = 0.1, 4e7, 1.0
+"""Bounds of a pixel size. Values outside indicate units other than those of the projection."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A problem between options that are valid one by one."""
+    """A problem of, or a warning on, a combination of valid options."""
 
     section: str
     path: tuple[str, ...]
+    """Keys from the section down to the option; empty for the section."""
     text: str
     fatal: bool = True
+    """Whether it is a problem that stops the run; False for a warning."""
 
 
 @dataclass(frozen=True)
 class _Series:
-    """Dates and bands of one enabled sensor, and the location of its options."""
+    """Dates, bands and expressions of one enabled sensor, and section and path of its options."""
 
     section: str
     path: tuple[str, ...]
@@ -62,46 +64,50 @@ class _Series:
 
 
 def sensors_enabled(chain: Chain) -> Iterator[Finding]:
-    dated = [key for section, key in PLACES.items() if section != LAYERS]
+    dated = [key for section, key in ENABLING_KEYS.items() if section != LAYERS]
     if not any(getattr(chain, key) for key in (*dated, "user_sensors", "stac_items")):
         text = "no sensor is enabled; give s2_path, the path of another sensor, user_sensors or stac_items"
-        layers = "; the layers of user_feat_path have no dates, and need a sensor beside them"
+        layers = "; the layers of user_feat_path have no dates, and require a sensor with dates"
         yield Finding("chain", (), text + (layers if chain.user_feat_path else ""))
-    for section, key in PATHS.items():
+    for section, key in FOLDER_KEYS.items():
         name = builtin_specs()[section].name
         if _enabled(chain, section) and name in chain.user_sensors:
-            text = f"the sensor of {key} already has this name; expected another name for the sensor"
+            text = f"the sensor of {key} has the same name; choose another name"
             yield Finding("chain", ("user_sensors", name), text)
     if chain.user_feat_path and LAYERS_NAME in chain.user_sensors:
-        text = "the layers of user_feat_path already have this name; expected another name for the sensor"
+        text = "the layers of user_feat_path have the same name; choose another name"
         yield Finding("chain", ("user_sensors", LAYERS_NAME), text)
 
 
-def items_whole(chain: Chain) -> Iterator[Finding]:
-    """Check that STAC items have a source, and that each of their sensors is known and has no folder too."""
+def stac_items_complete(chain: Chain) -> Iterator[Finding]:
+    """Each sensor of STAC items is known and has no folder, and each user-defined sensor has a folder or STAC items."""
     stac = chain.stac_items
-    paths = {section: getattr(chain, key) for section, key in PATHS.items()}
+    paths = {section: getattr(chain, key) for section, key in FOLDER_KEYS.items()}
     paths |= {name: given.path for name, given in chain.user_sensors.items()}
     for collection, sensor in stac.collections.items() if stac else ():
         where = ("stac_items", "collections", collection)
         if sensor not in paths:
             known = did_you_mean(sensor, paths) or f"; expected one of {', '.join(paths)}"
-            yield Finding("chain", where, f"{sensor!r} is no section of such a sensor and none of user_sensors{known}")
+            yield Finding(
+                "chain",
+                where,
+                f"{sensor!r} is neither a section of a sensor with product folders nor in user_sensors{known}",
+            )
         elif paths[sensor] is not None:
-            yield Finding("chain", where, f"{sensor} has the folder {paths[sensor]} too; find its images in one way")
+            yield Finding("chain", where, f"{sensor} also has the folder {paths[sensor]}; remove one of the two")
     for name, given in chain.user_sensors.items():
         if given.path is None and (stac is None or name not in stac.collections.values()):
-            text = "is missing; give the folder of its products, or name the sensor in stac_items.collections"
+            text = "is missing; give the folder of its products, or add the sensor to stac_items.collections"
             yield Finding("chain", ("user_sensors", name, "path"), text)
     if stac and is_remote(stac.source) and not stac.remote:
-        text = "is an address; set stac_items.remote to True to read from web servers, or download items and images"
+        text = "is a web address; set stac_items.remote to True to read from web servers, or download items and images"
         yield Finding("chain", ("stac_items", "source"), text)
     if stac and stac.start_date and stac.end_date and stac.start_date > stac.end_date:
         text = f"{stac.start_date:%Y%m%d} is after end_date {stac.end_date:%Y%m%d}; exchange or correct them"
         yield Finding("chain", ("stac_items", "start_date"), text)
 
 
-def steps_ordered(chain: Chain) -> Iterator[Finding]:
+def steps_in_order(chain: Chain) -> Iterator[Finding]:
     if GROUPS.index(chain.first_step) > GROUPS.index(chain.last_step):
         order = ", ".join(GROUPS[: GROUPS.index(chain.first_step) + 1])
         text = f"'{chain.first_step}' comes after last_step '{chain.last_step}'; the order is {order}"
@@ -109,7 +115,7 @@ def steps_ordered(chain: Chain) -> Iterator[Finding]:
 
 
 def pixel_size_fits(chain: Chain) -> Iterator[Finding]:
-    """Check that a pixel size is in the units of the projection."""
+    """The pixel size is in the units of the projection."""
     if chain.spatial_resolution is None:
         return
     geographic, units = CRS(chain.proj).is_geographic, units_per_metre(chain.proj)
@@ -118,30 +124,30 @@ def pixel_size_fits(chain: Chain) -> Iterator[Finding]:
     )
     least, most = min(chain.spatial_resolution) / units, max(chain.spatial_resolution) / units
     text = ""
-    if geographic and max(chain.spatial_resolution) > MAX_DEGREES:
+    if geographic and max(chain.spatial_resolution) > MAX_PIXEL_DEGREES:
         text = f"looks like metres, and {chain.proj} is in degrees; expected such as 0.0001, which is about 11 m"
-    elif least < MIN_METRES:
-        text = f"is finer than {MIN_METRES} m; expected such as 10"
+    elif least < MIN_PIXEL_METRES:
+        text = f"is finer than {MIN_PIXEL_METRES} m; expected such as 10"
         if not geographic:
             text = f"looks like degrees, and {chain.proj} is in metres or feet; expected such as 10"
-    elif most > MAX_METRES:
+    elif most > MAX_PIXEL_METRES:
         text = "is larger than the Earth; expected such as 10"
     if text:
         yield Finding("chain", ("spatial_resolution",), f"{shown_size} {text}")
 
 
 def classes_in_two_files(chain: Chain) -> Iterator[Finding]:
-    if not (chain.color_table and chain.nomenclature_path):  # no builder that is asked for needs classes
+    if not (chain.color_table and chain.nomenclature_path):  # no selected builder needs classes
         return
     if _real(chain.color_table) == _real(chain.nomenclature_path):
-        text = "is the same file as nomenclature_path; expected a file of its own, with lines 'label R G B'"
+        text = "is the same file as nomenclature_path; expected another file, with lines 'label R G B'"
         yield Finding("chain", ("color_table",), text)
 
 
-def outputs_apart(chain: Chain) -> Iterator[Finding]:
-    """Check that results are not among products, and that no input is below a folder that is to be deleted."""
+def outputs_outside_inputs(chain: Chain) -> Iterator[Finding]:
+    """The output folder is not in a product folder, and an output folder to be deleted contains no inputs."""
     output = _real(chain.output_path)
-    products = [getattr(chain, key) for key in (*PATHS.values(), PLACES[LAYERS])]
+    products = [getattr(chain, key) for key in (*FOLDER_KEYS.values(), ENABLING_KEYS[LAYERS])]
     products += [sensor.path for sensor in chain.user_sensors.values()]
     if chain.stac_items and not is_remote(chain.stac_items.source):
         products.append(Path(chain.stac_items.source))
@@ -157,12 +163,12 @@ def outputs_apart(chain: Chain) -> Iterator[Finding]:
 
 
 def _real(path: Path) -> Path:
-    """The path without symbolic links; unchanged for circular links, which are reported on opening."""
+    """The path without symbolic links. Circular links are kept; opening the path reports them."""
     return Path(os.path.realpath(path))
 
 
 def radar_settings_read(chain: Chain) -> Iterator[Finding]:
-    """Problems and ineffective keys of the INI file of Sentinel-1."""
+    """The INI file of Sentinel-1 is valid, and its folder of images does not overlap the output folder."""
     ini, path = chain.s1_path, ("s1_path",)
     if ini is None or not ini.is_file():
         return
@@ -181,28 +187,28 @@ def radar_settings_read(chain: Chain) -> Iterator[Finding]:
         yield Finding("chain", ("output_path",), text)
 
 
-def split_or_single_run(arg_train: ArgTrain) -> Iterator[Finding]:
+def several_runs_split(arg_train: ArgTrain) -> Iterator[Finding]:
     if not arg_train.split_ground_truth and arg_train.runs > 1:
-        text = f"False makes all {arg_train.runs} runs alike; set runs to 1, or split_ground_truth to True"
+        text = f"False makes all {arg_train.runs} runs identical; set runs to 1, or split_ground_truth to True"
         yield Finding("arg_train", ("split_ground_truth",), text)
 
 
-def validation_apart(arg_train: ArgTrain) -> Iterator[Finding]:
+def validation_independent(arg_train: ArgTrain) -> Iterator[Finding]:
     if not arg_train.split_ground_truth:
-        text = "False validates the map on its training polygons: the accuracy will be optimistic"
+        text = "False validates the map with its learning polygons: the accuracy will be too optimistic"
         yield Finding("arg_train", ("split_ground_truth",), text, fatal=False)
 
 
-def groups_split(arg_train: ArgTrain) -> Iterator[Finding]:
+def split_options_used(arg_train: ArgTrain) -> Iterator[Finding]:
     for name in ("split_field", "split_distance"):
         if getattr(arg_train, name) is not None and not arg_train.split_ground_truth:
             yield Finding("arg_train", (name,), "has no effect: split_ground_truth is False", fatal=False)
 
 
-def features_whole(arg_train: ArgTrain) -> Iterator[Finding]:
+def default_indices_included(arg_train: ArgTrain) -> Iterator[Finding]:
     missing = [name for name in DEFAULT_INDICES if name not in arg_train.features]
     if arg_train.features and missing:
-        text = f"{', '.join(missing)} also computed: any list but [] stands for all of {', '.join(DEFAULT_INDICES)}"
+        text = f"{', '.join(missing)} also computed: any list except [] includes {', '.join(DEFAULT_INDICES)}"
         yield Finding("arg_train", ("features",), text, fatal=False)
 
 
@@ -218,14 +224,14 @@ def classifier_options_known(arg_train: ArgTrain) -> Iterator[Finding]:
         yield Finding("arg_train", path, warning, fatal=False)
 
 
-def probabilities_used(arg_classification: ArgClassification) -> Iterator[Finding]:
+def probability_map_enabled(arg_classification: ArgClassification) -> Iterator[Finding]:
     given = "generate_final_probability_map" in arg_classification.model_fields_set
     if given and arg_classification.generate_final_probability_map and not arg_classification.enable_probability_map:
         text = "has no effect: enable_probability_map is False"
         yield Finding("arg_classification", ("generate_final_probability_map",), text, fatal=False)
 
 
-def dates_given(
+def season_given(
     chain: Chain, interpolation: Interpolation, sentinel_1: Sentinel1, *sensors: Sensor
 ) -> Iterator[Finding]:
     for series in _series(chain, sentinel_1, *sensors):
@@ -241,16 +247,16 @@ def dates_given(
             yield Finding(series.section, (*series.path, "start_date"), text)
 
 
-def bands_extracted(
+def keep_bands_used(
     chain: Chain, extraction: FeatureExtraction, sentinel_1: Sentinel1, *sensors: Sensor
 ) -> Iterator[Finding]:
     for series in _series(chain, sentinel_1, *sensors):
         if series.keep_bands and not extraction.extract_bands:
-            text = "has no effect: iota2_feature_extraction.extract_bands is False, all bands are used"
+            text = "has no effect: iota2_feature_extraction.extract_bands is False, so all bands are used"
             yield Finding(series.section, (*series.path, "keep_bands"), text, fatal=False)
 
 
-def something_used(
+def features_left(
     chain: Chain, arg_train: ArgTrain, interpolation: Interpolation, extraction: FeatureExtraction
 ) -> Iterator[Finding]:
     others = interpolation.use_additional_features or chain.s1_path or chain.user_feat_path
@@ -268,32 +274,34 @@ def expressions_used(
             yield Finding(series.section, (*series.path, "additional_features"), text, fatal=False)
 
 
-def sensors_used(chain: Chain, user_feat: UserFeat, sentinel_1: Sentinel1, *sensors: Sensor) -> Iterator[Finding]:
+def sensor_sections_used(
+    chain: Chain, user_feat: UserFeat, sentinel_1: Sentinel1, *sensors: Sensor
+) -> Iterator[Finding]:
     given = {LAYERS: user_feat, RADAR: sentinel_1, **{one.section_name: one for one in sensors}}
-    for section, key in PLACES.items():
+    for section, key in ENABLING_KEYS.items():
         options = given[section]
         if getattr(chain, key) is None and not _enabled(chain, section) and options.model_fields_set:
-            yield Finding(section, (), f"has no effect: chain.{key} is not given", fatal=False)
+            yield Finding(section, (), f"has no effect: chain.{key} is not set", fatal=False)
 
 
-def alignment_used(coregistration: Coregistration) -> Iterator[Finding]:
+def coregistration_options_used(coregistration: Coregistration) -> Iterator[Finding]:
     given = [name for name in coregistration.model_fields_set if name != "vhr_path" and _changed(coregistration, name)]
     for name in sorted(given):
         text = ""
         if coregistration.vhr_path is None:
-            text = "has no effect: coregistration.vhr_path is not given"
+            text = "has no effect: coregistration.vhr_path is not set"
         elif name in ("date_src", "date_vhr") and coregistration.mode == 1:
-            text = "has no effect with mode 1: each date is compared with the reference image; give mode 2 or 3"
+            text = "has no effect with mode 1: each date is compared with the reference image; use mode 2 or 3"
         elif name == "date_vhr" and coregistration.date_src and all(coregistration.date_src):
-            text = "has no effect: date_src is given"
+            text = "has no effect: date_src is set"
         if text:
             yield Finding("coregistration", (name,), text, fatal=False)
 
 
-def alignment_dates(chain: Chain, coregistration: Coregistration) -> Iterator[Finding]:
+def coregistration_dates_match_tiles(chain: Chain, coregistration: Coregistration) -> Iterator[Finding]:
     days, tiles = coregistration.date_src, chain.list_tile
     if coregistration.vhr_path is not None and len(days) > 1 and len(days) != len(tiles):
-        words = f"has {len(days)} words for {counted(len(tiles), 'tile')}"
+        words = f"has {len(days)} dates for {counted(len(tiles), 'tile')}"
         text = f"{words}; give one date, or a date or None for each tile"
         yield Finding("coregistration", ("date_src",), text)
 
@@ -314,44 +322,44 @@ def _series(chain: Chain, sentinel_1: Sentinel1, *sensors: Sensor) -> Iterator[_
 
 
 def _enabled(chain: Chain, section: str) -> bool:
-    """Whether a sensor with product folders is used: its folder or STAC items are given."""
+    """Whether a sensor with product folders is enabled, by its folder or by STAC items."""
     found = chain.stac_items.collections.values() if chain.stac_items else ()
-    return section in found or (section in PATHS and getattr(chain, PATHS[section]) is not None)
+    return section in found or (section in FOLDER_KEYS and getattr(chain, FOLDER_KEYS[section]) is not None)
 
 
 def _series_of(section: str, path: tuple[str, ...], given: Sensor | UserSensor) -> _Series:
     return _Series(section, path, given.start_date, given.end_date, given.keep_bands, given.additional_features)
 
 
-_DATED = (RADAR, *PATHS)
+_DATED = (RADAR, *FOLDER_KEYS)
 
 RULES: tuple[tuple[Callable[..., Iterator[Finding]], tuple[str, ...]], ...] = (
     (sensors_enabled, ("chain",)),
-    (items_whole, ("chain",)),
-    (steps_ordered, ("chain",)),
+    (stac_items_complete, ("chain",)),
+    (steps_in_order, ("chain",)),
     (pixel_size_fits, ("chain",)),
     (classes_in_two_files, ("chain",)),
-    (outputs_apart, ("chain",)),
+    (outputs_outside_inputs, ("chain",)),
     (radar_settings_read, ("chain",)),
-    (split_or_single_run, ("arg_train",)),
-    (validation_apart, ("arg_train",)),
-    (groups_split, ("arg_train",)),
-    (features_whole, ("arg_train",)),
+    (several_runs_split, ("arg_train",)),
+    (validation_independent, ("arg_train",)),
+    (split_options_used, ("arg_train",)),
+    (default_indices_included, ("arg_train",)),
     (classifier_options_known, ("arg_train",)),
-    (probabilities_used, ("arg_classification",)),
-    (dates_given, ("chain", "sensors_data_interpolation", *_DATED)),
-    (bands_extracted, ("chain", "iota2_feature_extraction", *_DATED)),
+    (probability_map_enabled, ("arg_classification",)),
+    (season_given, ("chain", "sensors_data_interpolation", *_DATED)),
+    (keep_bands_used, ("chain", "iota2_feature_extraction", *_DATED)),
     (expressions_used, ("chain", "sensors_data_interpolation", *_DATED)),
-    (something_used, ("chain", "arg_train", "sensors_data_interpolation", "iota2_feature_extraction")),
-    (alignment_used, ("coregistration",)),
-    (alignment_dates, ("chain", "coregistration")),
-    (sensors_used, ("chain", LAYERS, *_DATED)),
+    (features_left, ("chain", "arg_train", "sensors_data_interpolation", "iota2_feature_extraction")),
+    (coregistration_options_used, ("coregistration",)),
+    (coregistration_dates_match_tiles, ("chain", "coregistration")),
+    (sensor_sections_used, ("chain", LAYERS, *_DATED)),
 )
-"""Every rule with its sections."""
+"""Every rule, with the sections that are its arguments."""
 
 
 def findings(sections: dict[str, Section]) -> Iterator[Finding]:
-    """Findings of all rules; rules about an absent (invalid) section are skipped."""
+    """Findings of all rules. Rules with an invalid section, absent in ``sections``, are skipped."""
     for rule, names in RULES:
         if all(name in sections for name in names):
             yield from rule(*(sections[name] for name in names))

@@ -1,4 +1,4 @@
-"""The INI file of ``chain.s1_path``: reading, and keys with an effect."""
+"""The INI file of ``chain.s1_path``: reading and checks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from iota2.config.options.fields import elsewhere, usable_path
+from iota2.config.options.fields import elsewhere, expanded_path
 from iota2.core.files import read_text, without_dots
 from iota2.core.words import did_you_mean
 from iota2.errors import ConfigError, remedy_of
@@ -19,26 +19,30 @@ from iota2.io.archive.specs import builtin_specs
 T = TypeVar("T")
 
 USED = ""
-_DONE = "images are read as S1Tiling calibrated and orthorectified them; it has options of its own for that"
-_TILES = "chain.list_tile names the tiles"
-_RESOURCES = "`iota2 run` has options for memory and logs, and no intermediate image is written"
-_BORDERS = (
-    "0 is no data, and border masks are used where they exist; a threshold would take calm water in VH for a border"
-)
+_DONE_BY_S1TILING = "S1Tiling calibrates and orthorectifies the images; set the corresponding option of S1Tiling"
+_TILES = "chain.list_tile defines the tiles"
+_RESOURCES = "`iota2 run` has options for memory and logs, and writes no intermediate images"
+_BORDERS = "0 means no data, and existing border masks are used; a threshold would exclude calm water in VH"
 
 KEYS: dict[str, dict[str, str]] = {
-    "Paths": {"Output": USED, "S1Images": USED, "FilePattern": USED, "SRTM": _DONE, "GeoidFile": _DONE},
+    "Paths": {
+        "Output": USED,
+        "S1Images": USED,
+        "FilePattern": USED,
+        "SRTM": _DONE_BY_S1TILING,
+        "GeoidFile": _DONE_BY_S1TILING,
+    },
     "Processing": {
         "FilteringMode": USED,
         "TemporalResolution": USED,
         "gapFilling_interpolation": USED,
-        "ManyProjection": _DONE,
-        "ReferencesFolder": _DONE,
-        "RasterPattern": _DONE,
-        "OutputSpatialResolution": _DONE,
-        "TilesShapefile": _DONE,
-        "SRTMShapefile": _DONE,
-        "Orthorectification_gridspacing": _DONE,
+        "ManyProjection": _DONE_BY_S1TILING,
+        "ReferencesFolder": _DONE_BY_S1TILING,
+        "RasterPattern": _DONE_BY_S1TILING,
+        "OutputSpatialResolution": _DONE_BY_S1TILING,
+        "TilesShapefile": _DONE_BY_S1TILING,
+        "SRTMShapefile": _DONE_BY_S1TILING,
+        "Orthorectification_gridspacing": _DONE_BY_S1TILING,
         "BorderThreshold": _BORDERS,
         "getMasks": _BORDERS,
         "Tiles": _TILES,
@@ -50,18 +54,17 @@ KEYS: dict[str, dict[str, str]] = {
     "Filtering": {"Window_radius": USED},
     "Features": {"expression": USED},
 }
-"""Keys by section, in the original spelling (case is ignored), with the reason why a key has no effect; empty for keys
-that are used."""
+"""Reason why a key has no effect, by section and key; empty for a key that is used. Case is ignored in names."""
 
-OF_OTHER_SENSORS = {
+INI_KEY_OF_OPTION = {
     "temporal_resolution": "TemporalResolution of [Processing]",
     "additional_features": "expression of [Features]",
 }
-"""Options in sections of other sensors, and the corresponding keys of the INI file."""
+"""Keys of the INI file by the name of the corresponding option in sections of other sensors."""
 
-MAX_RADIUS = 15
-"""Maximum radius in pixels; a window of 31 x 31 is already larger than most fields."""
-_MONO = "dates are read as they are, none is filtered by itself; `multi` turns on the multitemporal filter"
+MAX_RADIUS_PIXELS = 15
+"""Maximum half-width of the filter window; a window of 31 x 31 pixels is larger than most fields."""
+_MONO = "dates are not filtered; set `multi` for the multitemporal filter"
 
 
 @dataclass(frozen=True)
@@ -69,25 +72,26 @@ class RadarSettings:
     """Content of the INI file."""
 
     output: Path
-    """Folder of S1Tiling's images, with one folder per tile."""
+    """Folder of the images of S1Tiling, with one folder per tile."""
     raw: Path | None
-    """Folder of the raw products; inspected only when there is no image."""
+    """Folder of the raw products; inspected only if there are no images."""
     temporal_resolution: int
     pattern: str
-    """Pattern of image names other than those of S1Tiling and THEIA; else empty. See ``io.archive.radar_names``."""
+    """Pattern of image names; empty for the names of S1Tiling and THEIA. See ``io.archive.radar_names``."""
     speckle_radius: int
-    """Radius of the multitemporal filter; 0 when it is off."""
+    """Half-width of the window of the multitemporal filter, in pixels; 0 disables the filter."""
     expressions: str
-    """Expressions of vv and vh, separated by commas."""
+    """Expressions of the bands vv and vh, separated by commas."""
     warnings: tuple[str, ...]
-    """Keys without effect, with the reason."""
+    """Warnings on keys without effect, with the reason."""
 
 
 def read_s1_ini(path: Path, paths_from: Path | None = None) -> RadarSettings:
-    """The settings in an INI file; relative paths start at ``paths_from``, or else at its folder.
+    """The settings in an INI file. Relative paths are resolved from ``paths_from``, or else from the folder of the
+    file.
 
-    Raises ConfigError with all problems, each with its line: no INI file, unknown sections and keys, unexpected values,
-    no folder of images.
+    Raises ConfigError with all problems and their lines: invalid syntax, unknown sections and keys, invalid values, no
+    folder of images.
     """
     try:
         text = read_text(path, "utf-8-sig")
@@ -98,7 +102,7 @@ def read_s1_ini(path: Path, paths_from: Path | None = None) -> RadarSettings:
     except (configparser.Error, UnicodeDecodeError) as err:
         raise ConfigError([f"is no INI file: {' '.join(str(err).split())}"], source=str(path)) from err
     if parser.has_section("DataSource"):
-        text = "this is a configuration of S1Tiling itself; write an INI file with [Paths] Output, its output folder"
+        text = "is a file of S1Tiling; expected an INI file with [Paths] Output, the output folder of S1Tiling"
         raise ConfigError([text], source=str(path))
     values = {section: dict(parser[section]) for section in parser.sections()}
     return _Ini(path, values, _lines(text), start=paths_from or path.parent).settings()
@@ -106,93 +110,94 @@ def read_s1_ini(path: Path, paths_from: Path | None = None) -> RadarSettings:
 
 @dataclass(frozen=True)
 class _Ini:
-    """An INI file with the problems found on reading."""
+    """An INI file, and the problems found so far."""
 
     path: Path
     values: Mapping[str, Mapping[str, str]]
-    """Texts by section and key, keys in lower case."""
+    """Texts by section and lower-case key."""
     lines: Mapping[tuple[str, str | None], int]
+    """Line numbers by section and lower-case key; key None for the section itself."""
     start: Path
-    """Start of relative paths."""
+    """Folder from which relative paths are resolved."""
     problems: list[tuple[int, str]] = field(default_factory=list)
     """Line numbers (0 for none) and messages."""
 
     def settings(self) -> RadarSettings:
-        self._refuse_unknown()
+        self._check_unknown()
         multi = self._value("Processing", "FilteringMode", "multi", _one_of("multi", "mono")) == "multi"
-        radius = self._value("Filtering", "Window_radius", 2, _whole(1, MAX_RADIUS))
+        radius = self._value("Filtering", "Window_radius", 2, _integer(1, MAX_RADIUS_PIXELS))
         self._value("Processing", "gapFilling_interpolation", "linear", _one_of("linear"))
         settings = RadarSettings(
             output=self._value("Paths", "Output", Path(), self._folder),
             raw=self._value("Paths", "S1Images", None, self._located),
             pattern=self._value("Paths", "FilePattern", "", _file_pattern),
-            temporal_resolution=self._value("Processing", "TemporalResolution", 10, _whole(1)),
+            temporal_resolution=self._value("Processing", "TemporalResolution", 10, _integer(1)),
             speckle_radius=radius if multi else 0,
             expressions=self._value("Features", "expression", "", str),
             warnings=self._warnings(multi),
         )
         if not self._given("Paths", "Output"):
-            self._note(None, None, "[Paths] Output is missing; give the folder that S1Tiling writes into")
+            self._add_problem(None, None, "[Paths] Output is missing; give the output folder of S1Tiling")
         if self.problems:
             lines = [f"line {line}: {text}" if line else text for line, text in sorted(self.problems)]
             raise ConfigError(lines, source=str(self.path))
         return settings
 
-    def _refuse_unknown(self) -> None:
-        """Note unknown sections and keys."""
+    def _check_unknown(self) -> None:
+        """Add a problem for each unknown section and key."""
         for section, options in self.values.items():
             if section not in KEYS:
                 hint = did_you_mean(section, KEYS) or f"; expected one of {', '.join(KEYS)}"
-                self._note(section, None, f"[{section}] is an unknown section{hint}")
+                self._add_problem(section, None, f"[{section}] is an unknown section{hint}")
                 continue
             known = {key.lower() for key in KEYS[section]}
             for key in options:
                 if key not in known:
-                    self._note(section, key, f"[{section}] {key} is unknown{_hint(section, key)}")
+                    self._add_problem(section, key, f"[{section}] {key} is unknown{_hint(section, key)}")
 
     def _warnings(self, multi: bool) -> tuple[str, ...]:
-        """Warnings about keys without effect, one for each reason."""
+        """Warnings on keys without effect, one for each reason."""
         by_reason: dict[str, list[str]] = {}
         for section, keys in KEYS.items():
             for key, reason in keys.items():
                 if reason and self._given(section, key):
                     by_reason.setdefault(reason, []).append(f"[{section}] {key}")
-        notes = [f"no effect of {', '.join(keys)}: {reason}" for reason, keys in by_reason.items()]
+        notes = [f"{', '.join(keys)}: no effect: {reason}" for reason, keys in by_reason.items()]
         return (*notes, *([] if multi else [f"[Processing] FilteringMode mono: {_MONO}"]))
 
     def _given(self, section: str, key: str) -> str:
-        """The text of a key; empty when it is absent or None."""
+        """The text of a key; empty if it is absent or None."""
         text = self.values.get(section, {}).get(key.lower(), "").strip().strip("'\"")
         return "" if text.lower() == "none" else text
 
     def _value(self, section: str, key: str, default: T, read: Callable[[str], T]) -> T:
-        """The value of a key; the default when the key is absent, or invalid, which is noted."""
+        """The value of a key; the default if the key is absent. An invalid value is added to the problems."""
         text = self._given(section, key)
         try:
             return read(text) if text else default
         except ValueError as err:
             got = "" if text in str(err) else f", got {text!r}"
-            self._note(section, key, f"[{section}] {key}: {err}{got}")
+            self._add_problem(section, key, f"[{section}] {key}: {err}{got}")
             return default
 
-    def _note(self, section: str | None, key: str | None, text: str) -> None:
-        """Add a problem of a section, a key of it, or the file."""
+    def _add_problem(self, section: str | None, key: str | None, text: str) -> None:
+        """Add a problem of a key, of a section (``key`` None), or of the file (both None)."""
         line = self.lines.get((section, key.lower() if key else None), 0) if section else 0
         self.problems.append((line, text))
 
     def _located(self, text: str) -> Path:
-        return without_dots(Path(self.start, usable_path(Path(text))))
+        return without_dots(Path(self.start, expanded_path(Path(text))))
 
     def _folder(self, text: str) -> Path:
         folder = self._located(text)
         if not folder.is_dir():
             other = elsewhere(Path(text), self.start, Path.is_dir, home=self.path.parent)
-            raise ValueError(f"expected a folder that exists; there is no folder {folder}{other}")
+            raise ValueError(f"expected an existing folder; there is no folder {folder}{other}")
         return folder
 
 
 def _lines(text: str) -> dict[tuple[str, str | None], int]:
-    """Line of each section (None) and of each key (in lower case) in it."""
+    """Line numbers by section and lower-case key; key None for the section itself."""
     found: dict[tuple[str, str | None], int] = {}
     section = ""
     for number, line in enumerate(text.splitlines(), start=1):
@@ -205,7 +210,7 @@ def _lines(text: str) -> dict[tuple[str, str | None], int]:
 
 
 def _hint(section: str, key: str) -> str:
-    """Suggestion for an unknown key."""
+    """A suggestion for an unknown key."""
     homes = [home for home, keys in KEYS.items() if key in map(str.lower, keys)]
     if homes:
         return f"; it belongs to [{homes[0]}]"
@@ -226,7 +231,7 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     return read
 
 
-def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
+def _integer(least: int, most: int | None = None) -> Callable[[str], int]:
     def read(text: str) -> int:
         number = int(text) if re.fullmatch(r"\d{1,6}", text) else -1
         if number < least or (most is not None and number > most):

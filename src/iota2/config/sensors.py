@@ -1,4 +1,4 @@
-"""What a configuration says of the sensors that it enables."""
+"""The enabled sensors of a configuration, and their options."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from iota2.compute.expressions import bands_by_position
 from iota2.config.enabled import expressions_place
 from iota2.config.options.schema import Config
-from iota2.config.options.sensors import PLACES
+from iota2.config.options.sensors import ENABLING_KEYS
 from iota2.core.remarks import Remark
 from iota2.core.sensor import SensorOptions, SensorSpec
 from iota2.errors import ConfigError, option_name
@@ -17,8 +17,8 @@ def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
     """The enabled sensors: built-in sensors in their fixed order, user-defined sensors by name, then layers without
     dates.
 
-    Raises ConfigError, with all the reasons, for unusable descriptions, unknown bands to keep, an unknown reference
-    sensor, and invalid expressions.
+    Raises ConfigError with all problems: invalid descriptions, unknown bands in ``keep_bands``, an unknown reference
+    sensor, invalid expressions.
     """
     enabled = config.enabled
     if enabled.problems:
@@ -28,7 +28,7 @@ def enabled_sensors(config: Config) -> tuple[SensorOptions, ...]:
 
 
 def expression_remarks(sensors: Sequence[SensorOptions]) -> list[Remark]:
-    """A remark for each sensor whose expressions name bands by position, with the names of these bands."""
+    """A remark with band names for each sensor whose expressions refer to bands by position (``b1``)."""
     remarks = []
     for options in sensors:
         named = ", ".join(f"{k} = {band}" for k, band in bands_by_position(options.expressions, options.bands).items())
@@ -40,14 +40,17 @@ def expression_remarks(sensors: Sequence[SensorOptions]) -> list[Remark]:
 
 
 def images_option(options: SensorOptions) -> tuple[str, ...]:
-    """The option with the location of a sensor's images."""
+    """Section and keys of the option with the location of a sensor's images."""
     if options.stac:
         return "chain", "stac_items", "source"
     section = options.spec.section
-    return ("chain", PLACES[section]) if section in PLACES else ("chain", "user_sensors", options.spec.name, "path")
+    return (
+        ("chain", ENABLING_KEYS[section])
+        if section in ENABLING_KEYS
+        else ("chain", "user_sensors", options.spec.name, "path")
+    )
 
 
 def path_key(spec: SensorSpec) -> str:
-    """The key of ``chain`` with the sensor's folder, or with the file that names the folder; empty for a user-defined
-    sensor."""
-    return PLACES.get(spec.section, "")
+    """The key of ``chain`` that enables a sensor; empty for a user-defined sensor."""
+    return ENABLING_KEYS.get(spec.section, "")

@@ -18,7 +18,7 @@ def minimal_config(
     proj: str = "EPSG:2154",
     yaml: bool = False,
 ) -> str:
-    """A commented text, ``.cfg`` or ``yaml``, for a Sentinel-2 map with a random forest; paths may be relative."""
+    """A commented configuration, ``.cfg`` or YAML, for a Sentinel-2 map with a random forest; paths may be relative."""
     chain = {
         "output_path": output_path,
         "list_tile": list_tile,
@@ -36,7 +36,7 @@ def minimal_config(
 
     entries = "\n".join(entry(Chain.model_fields[key].description, key, quoted(chain[key])) for key in chain)
     seed = entry(ArgTrain.model_fields["random_seed"].description, "random_seed", "0")
-    head = "# Relative paths start at the folder of this file. Every option: docs/reference/options.md\n\n"
+    head = "# Relative paths start at the folder of this file. All options: docs/reference/options.md\n\n"
     if yaml:
         return f"{head}chain:\n{entries}\n\narg_train:\n{seed}\n"
     return f"{head}chain :\n{{\n{entries}\n}}\n\narg_train :\n{{\n{seed}\n}}\n"

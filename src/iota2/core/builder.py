@@ -1,4 +1,4 @@
-"""Builders: the chains of steps that a configuration can select, as values."""
+"""Builders: chains of steps that a configuration can select."""
 
 from __future__ import annotations
 
@@ -50,29 +50,29 @@ OPTIONS_OF: Mapping[Ask, tuple[str, ...]] = {
 
 @dataclass(frozen=True, eq=False)
 class Builder:
-    """A kind of product: its steps and the input data that they need.
+    """A chain of steps, with the input data that they need.
 
-    Raises ValueError if ``asks`` lacks images, and for a step over an axis without values from ``asks``.
+    Raises ValueError if ``asks`` lacks images, or if no input in ``asks`` provides an axis of a step.
     """
 
     name: str
-    """Name in ``builders.builders_class_name``."""
+    """Name in the option ``builders.builders_class_name``."""
     about: str
-    """One sentence on its products."""
+    """Description of its products, one sentence."""
     steps: tuple[Step, ...]
-    """In the order of a run."""
+    """Steps in the order of execution."""
     asks: frozenset[Ask]
-    """Input data that is read before the first job."""
+    """Input data that the survey reads before the first job."""
     aliases: tuple[str, ...] = ()
     """Other names that configurations may use."""
     letter: str = ""
-    """Letter by which options list their builders; empty: the builder may use every option."""
+    """Letter of the builder in the lists of options by builder; empty if the builder may use every option."""
     options: tuple[str, ...] = ()
     """Options that a configuration must give, beyond those of every run and of its input data."""
     folders: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """Folders that exist even if empty, relative to the output folder, with a sentence each."""
+    """Folders that are always created, relative to the output folder, with descriptions."""
     source: str = ""
-    """File of a user's builder; empty for a built-in builder."""
+    """Python file of a user-defined builder; empty for a built-in builder."""
 
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and self.name.strip()):
@@ -82,7 +82,7 @@ class Builder:
         if unknown := sorted(set(self.asks) - set(AXES_OF)):
             raise ValueError(f"builder {self.name} asks for {some(unknown)}; expected any of {', '.join(AXES_OF)}")
         if "images" not in self.asks:
-            raise ValueError(f"builder {self.name} has no 'images' in asks; every builder needs them")
+            raise ValueError(f"builder {self.name} has no 'images' in asks; add it, every builder needs images")
         for step in self.steps:
             if missing := sorted(_axes(step) - set(self.axes)):
                 text = f"step {step.name} needs the axis {missing[0]}, which no input in asks provides"
@@ -90,7 +90,7 @@ class Builder:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """The axes of its run."""
+        """The axes of its runs."""
         return tuple(axis for ask, axes in AXES_OF.items() if ask in self.asks for axis in axes)
 
     @property
@@ -105,17 +105,16 @@ class Builder:
 
 
 def _axes(step: Step) -> set[str]:
-    """Axes of a step, its inputs and its outputs."""
+    """Axes of a step, of its inputs and of its outputs."""
     read = (artifact for need in step.all_needs.values() for artifact in need.choices)
     return {*step.over, *(axis for artifact in (*read, *step.makes.values()) for axis in artifact.axes)}
 
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """The steps of one run: those of one builder, or of several as one plan.
+    """The steps of one run, from one or several builders.
 
-    A step that several builders have in common runs once. Raises ValueError when different steps have the same name,
-    ignoring case.
+    A step of several builders is executed once. Raises ValueError if different steps have the same name, ignoring case.
     """
 
     builders: tuple[Builder, ...]
@@ -128,7 +127,7 @@ class Chain:
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
-        """The steps in the order of a run: by group, and within a group by builder."""
+        """The steps in the order of execution: by group, and by builder within a group."""
         steps = list({id(step): step for builder in self.builders for step in builder.steps}.values())
         return tuple(step for group in self.order for step in steps if step.group == group)
 
@@ -146,17 +145,17 @@ class Chain:
 
     @cached_property
     def names(self) -> Mapping[int, str]:
-        """Name of each step by its number, which does not depend on the active steps."""
+        """Names of all steps by number. Inactive steps are numbered too."""
         return {number: step.name for number, step in enumerate(self.steps, start=1)}
 
     @cached_property
     def numbers(self) -> Mapping[str, int]:
-        """Number of each step by its name."""
+        """Numbers of all steps by name."""
         return {name: number for number, name in self.names.items()}
 
     @cached_property
     def groups(self) -> tuple[str, ...]:
-        """The groups of the steps, in the order of a run."""
+        """The groups of steps, in the order of execution."""
         return tuple(dict.fromkeys(step.group for step in self.steps))
 
     @cached_property
@@ -177,5 +176,5 @@ class Chain:
 
     @cached_property
     def folders(self) -> Mapping[str, str]:
-        """Folders of all builders, with a sentence each."""
+        """Folders that are always created, with descriptions."""
         return {name: about for builder in self.builders for name, about in builder.folders.items()}

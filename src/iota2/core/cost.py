@@ -1,4 +1,4 @@
-"""Estimates of a job's disk space, memory and time, and the facts that steps base them on."""
+"""Estimated disk space, memory and time of jobs, and the facts from which steps compute them."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene
 
-PACKED = 0.5
-"""Size of a compressed raster relative to its uncompressed size; labels take much less, confidence more."""
+COMPRESSION_RATIO = 0.5
+"""Compressed size of a raster divided by its uncompressed size; lower for labels, higher for confidence."""
 SECONDS_PER_JOB = 0.3
-"""Overhead of a job: logs, files, records."""
+"""Overhead of a job, in seconds: logs, files, records."""
 READING_SECONDS = 0.05e-6
-"""Seconds for reading and resampling a pixel of one band and date."""
+"""Seconds to read and resample one pixel of one band and date."""
 FEATURE_SECONDS = 0.002e-6
-"""Seconds for computing a feature of a pixel, measured by ``make bench``."""
+"""Seconds to compute one feature of one pixel, measured by ``make bench``."""
 SAMPLE_BYTES, SAMPLE_VALUE_BYTES = 64, 9
-"""Bytes of a sample in a table, and of each of its values."""
+"""Bytes of a sample in a table, and of each of its feature values."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Resources that one job needs. Estimates, not limits."""
+    """Estimated resources of one job. They are not limits."""
 
     memory: int
-    """Bytes of arrays at the same time."""
+    """Maximum bytes of the arrays that exist at the same time."""
     seconds: float
     disk: float = 0.0
     """Bytes of the output files."""
-    unpacked: float = 0.0
-    """Bytes of uncompressed rasters, which exist beside the compressed ones while a job ends."""
+    uncompressed: float = 0.0
+    """Bytes of uncompressed temporary rasters, which exist together with the compressed ones at the end of a job."""
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts about a run that are known before it begins."""
+    """Facts about a run, known before its first job."""
 
     scenes: Mapping[str, Scene]
-    """By tile."""
+    """Scenes by tile."""
     regions: Mapping[str, tuple[str, ...]]
-    """Names of the regions that each tile meets."""
+    """Names of the regions that intersect each tile."""
     recipe: FeatureRecipe = field(default_factory=lambda: FeatureRecipe(()))
-    """Without sensors until the recipe is known."""
+    """Empty until the recipe is known."""
     classes: Nomenclature | None = None
     samples: float = 0.0
     """Maximum number of selected pixels, for all models and seeds."""
@@ -79,7 +79,7 @@ class Facts:
 
     @cached_property
     def layers(self) -> Mapping[str, int]:
-        """Number of bands of all dates and sensors, by tile."""
+        """Number of bands of all dates and sensors together, by tile."""
         return {
             tile: sum(len(sensor.acquisitions) * len(sensor.spec.bands) for sensor in scene.sensors)
             for tile, scene in self.scenes.items()
@@ -87,18 +87,18 @@ class Facts:
 
     @cached_property
     def region_count(self) -> int:
-        """Number of regions that any tile meets."""
+        """Number of regions that intersect at least one tile."""
         return len({region for regions in self.regions.values() for region in regions})
 
 
 @dataclass(frozen=True)
 class JobFacts:
-    """Facts about one job that are known before it runs."""
+    """Facts about one job, known before it runs."""
 
     run: Facts
     key: Mapping[str, str | int]
     allowed: int
-    """Maximum bytes of the arrays of a block."""
+    """Memory limit for the arrays of one block, in bytes."""
 
     @property
     def tile(self) -> str | None:
@@ -107,7 +107,7 @@ class JobFacts:
 
     @property
     def pixels(self) -> int:
-        """Pixels of the job's area: a strip of a tile, a tile, or all tiles."""
+        """Number of pixels of the job's area: a part of a tile, a tile, or all tiles."""
         if self.tile is None:
             return self.run.all_pixels
         if "part" not in self.key:
@@ -118,16 +118,16 @@ class JobFacts:
 
     @property
     def layers(self) -> int:
-        """Number of bands of all dates and sensors of the tile; 0 for a job on all tiles."""
+        """Number of bands of all dates and sensors of the tile together; 0 for a job on all tiles."""
         return 0 if self.tile is None else self.run.layers[self.tile]
 
     @property
     def regions(self) -> int:
-        """Number of regions that the tile meets; 1 for a job on all tiles."""
+        """Number of regions that intersect the tile; 1 for a job on all tiles."""
         return 1 if self.tile is None else len(self.run.regions[self.tile])
 
     def raster_cost(self, bytes_per_pixel: float = 0.0, seconds_per_pixel: float = READING_SECONDS) -> Cost:
         """Cost of processing the area block by block and writing rasters of ``bytes_per_pixel``."""
-        unpacked = float(self.pixels * bytes_per_pixel)
+        uncompressed = float(self.pixels * bytes_per_pixel)
         seconds = SECONDS_PER_JOB + self.pixels * seconds_per_pixel
-        return Cost(self.allowed, seconds, PACKED * unpacked, unpacked)
+        return Cost(self.allowed, seconds, COMPRESSION_RATIO * uncompressed, uncompressed)

@@ -1,4 +1,4 @@
-"""Series of one sensor on one block, as arrays. Axis order everywhere: (time, band, y, x)."""
+"""Arrays of one block: the series of one sensor, and features. Axis order: (time, band, y, x)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from iota2.core.grid import NO_MARGINS, Margins
 
 @dataclass(frozen=True)
 class Cube:
-    """One sensor's series on one block.
+    """The series of one sensor on one block.
 
-    ``values`` are in product units (reflectance x 10000 for Sentinel-2). Where ``valid`` is False, values are as stored
-    and must not be used, except by features of raw dates.
+    ``values`` are in product units (reflectance x 10000 for Sentinel-2). Where ``valid`` is False, only features of raw
+    dates may use the values.
     """
 
     values: np.ndarray
     """(time, band, y, x), int16 or float32. Missing values are ``nodata`` in int16 and NaN in float32."""
     valid: np.ndarray
-    """(time, y, x) bool: no mask rule applies and no band is without data."""
+    """(time, y, x) bool: no mask rule applies, and all bands have data."""
     days: tuple[date, ...]
     keys: tuple[str, ...]
     """Unique date keys, ``YYYYMMDD`` or ``YYYYMMDD.1``."""
@@ -31,7 +31,7 @@ class Cube:
     nodata: float | None = None
     """No-data value of the files, in file units."""
     margins: Margins = NO_MARGINS
-    """Pixels of the arrays outside the block: the halo of filters, smaller at the edges of the tile."""
+    """Numbers of pixels of the arrays outside the block: the halo of filters, cropped at the edges of the tile."""
 
     def __post_init__(self) -> None:
         time, band, *space = self.values.shape
@@ -49,7 +49,7 @@ class Cube:
         return height - top - bottom, width - left - right
 
     def without_margins(self) -> Cube:
-        """The series on the block alone."""
+        """The series without the pixels outside the block."""
         if self.margins == NO_MARGINS:
             return self
         (top, _, left, _), (height, width) = self.margins, self.block_shape
@@ -70,4 +70,4 @@ class FeatureBlock:
     """(feature, y, x) float32."""
     names: tuple[str, ...]
     n_valid: np.ndarray
-    """(y, x) uint16: clear observations over all sensors; 0 where one of them has none."""
+    """(y, x) uint16: number of clear observations of all sensors together; 0 where one of the sensors has none."""

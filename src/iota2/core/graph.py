@@ -1,4 +1,4 @@
-"""Steps and artifacts of a chain, as values. ``run.plan.jobs`` makes jobs from them."""
+"""Steps and artifacts of a chain. ``run.plan.jobs`` derives the jobs of a run from them."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from iota2.core.cost import Cost, Facts, JobFacts
 from iota2.core.remarks import Remark
 
 AXES = ("tile", "part", "sensor", "region", "seed")
-"""The axes of a run. A row of the run's table gives each of them a value; parts are strips of a tile."""
+"""The axes of a run. A step has one job for each value of its axes. A part is a strip of rows of a tile."""
 
 P = TypeVar("P", default=Any)
 P_co = TypeVar("P_co", covariant=True, default=object)
-"""Parameters of a step: its part of the configuration. A function without parameters takes a plain ``JobContext``."""
+"""Parameters of a step: its part of the configuration. ``JobContext`` without argument is for steps without
+parameters."""
 C = TypeVar("C", default=Any)
-"""The configuration, whose type only the steps know."""
+"""Type of the configuration. This module does not depend on it."""
 Values = tuple[str | int, ...]
-"""Values of some axes, without the names of the axes."""
+"""Values of some axes, without the axis names."""
 
 
 class Key(tuple[str | int, ...]):
-    """Values of some axes by name: ``key.tile``. Equal to the plain tuple of the values."""
+    """Values of some axes, as attributes: ``key.tile``. A key equals the tuple of its values."""
 
     __slots__ = ()
     axes: ClassVar[tuple[str, ...]] = ()
@@ -39,11 +40,11 @@ class Key(tuple[str | int, ...]):
 
     @staticmethod
     def of(**values: str | int) -> Key:
-        """``Key.of(tile="T31TCJ", part=0)``, in the order given."""
+        """A key of these values, in the given order: ``Key.of(tile="T31TCJ", part=0)``."""
         return _key(tuple(values), tuple(values.values()))
 
     def by_axis(self) -> dict[str, str | int]:
-        """The values by the names of their axes."""
+        """The values by axis name."""
         return dict(zip(self.axes, self, strict=True))
 
     def __getattr__(self, name: str) -> str | int:
@@ -61,7 +62,7 @@ class Key(tuple[str | int, ...]):
 
 @cache
 def _key_type(axes: tuple[str, ...]) -> type[Key]:
-    """The class of keys with these axes, so that a key contains its values only."""
+    """The subclass of ``Key`` for these axes. The class holds the axis names, so that a key stores only values."""
     return type("Key", (Key,), {"axes": axes, "__slots__": ()})
 
 
@@ -70,8 +71,8 @@ def _key(axes: tuple[str, ...], values: Values) -> Key:
 
 
 Role = Literal["product", "intermediate", "note"]
-"""``product``: a result for the user; ``note``: a description or display style of other files, for a person or the
-next run; ``intermediate``: a file that steps pass to each other."""
+"""``product``: a result for the user; ``intermediate``: a file that one step writes for another; ``note``: a
+description or display style of other files, or a record for the user or the next run."""
 MEDIA_TYPES = {
     ".csv": "text/csv",
     ".html": "text/html",
@@ -88,7 +89,7 @@ MEDIA_TYPES = {
     ".xml": "application/xml",
     ".zip": "application/zip",
 }
-"""Media type of each kind of file, by its extension."""
+"""Media types by file extension."""
 
 
 def always(config: object) -> bool:
@@ -98,23 +99,23 @@ def always(config: object) -> bool:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A kind of file. Braces in its path name axes or constants of the run."""
+    """A kind of file in the output folder. Braces in its path contain axes or constants of the run."""
 
     path: str
-    """Relative to the output folder: ``envelope/{tile}.shp``."""
+    """Path relative to the output folder: ``envelope/{tile}.shp``."""
     about: str
-    """One sentence for the person who opens the folder."""
+    """Description for the user, one sentence."""
     when: Callable[[Any], bool] = always
-    """Whether a configuration asks for the artifact. An artifact that an active step needs is made anyway."""
+    """Whether a configuration requests the artifact. Artifacts that an active step needs are made in any case."""
     role: Role = "intermediate"
 
     @property
     def media_type(self) -> str | None:
-        """Media type by extension; None for folders and for extensions that are constants of the run."""
+        """Media type of the extension; None for folders and for extensions that are constants of the run."""
         return MEDIA_TYPES.get(PurePosixPath(self.path).suffix)
 
     def matches(self, name: str) -> bool:
-        """Whether ``name``, relative to the output folder, is a path of the artifact for some values of its axes."""
+        """Whether ``name``, relative to the output folder, is a path of the artifact, for any values of its axes."""
         return _pattern(self.path).fullmatch(name) is not None
 
     @property
@@ -125,49 +126,50 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Need:
-    """An input of a step, under one name. A plain artifact is a required input, and is made because of it."""
+    """An input of a step. An artifact in place of a ``Need`` is a required input."""
 
     choices: tuple[Artifact, ...]
-    """The first one that the run makes is read."""
-    dispensable: bool = False
-    """Whether the step also runs when none of the choices is made."""
+    """Alternatives: the step reads the first one that the run makes."""
+    may_be_absent: bool = False
+    """Whether the step runs even if none of the choices is made."""
     output: Artifact | None = None
-    """The output that the input serves: the input is not read when this output is not made. None: all outputs."""
+    """The only output that needs the input; if it is not made, the input is not read. None: all outputs need the
+    input."""
 
     @property
     def required(self) -> bool:
-        """Whether the artifact is made because of this need."""
-        return len(self.choices) == 1 and not self.dispensable
+        """Whether this need causes its artifact to be made."""
+        return len(self.choices) == 1 and not self.may_be_absent
 
     def applies(self, made: Set[Artifact]) -> bool:
-        """Whether the need applies in a run that makes these artifacts."""
+        """Whether the input is read in a run that makes these artifacts."""
         return self.output is None or self.output in made
 
 
 def first(*choices: Artifact) -> Need:
-    """The first artifact that the run makes; at least one is required: ``first(SMOOTHED, LABELS)``."""
+    """A need for the first of several artifacts that the run makes: ``first(SMOOTHED, LABELS)``. One is required."""
     return Need(choices)
 
 
 def optional(artifact: Artifact) -> Need:
-    """An artifact that is read if it is made for another reason."""
-    return Need((artifact,), dispensable=True)
+    """A need for an artifact that the step reads if the run makes it for another reason."""
+    return Need((artifact,), may_be_absent=True)
 
 
 def only_for(output: Artifact, artifact: Artifact) -> Need:
-    """An artifact that is needed for one output of the step, and not read when that output is not made."""
+    """A need for an artifact that is only read if the step makes ``output``."""
     return Need((artifact,), output=output)
 
 
 @cache
 def _pattern(path: str) -> re.Pattern[str]:
-    """The pattern of an artifact's paths; values of axes contain no slash."""
+    """The regular expression of an artifact's paths; values of axes contain no slash."""
     parts = re.split(r"{\w+}", path)
     return re.compile("[^/]+".join(re.escape(part) for part in parts))
 
 
-class Several(NamedTuple):
-    """Paths of an artifact with more axes than the job, by the values of the additional axes."""
+class MultiplePaths(NamedTuple):
+    """Paths of an artifact with additional axes, which the job does not fix, by the values of these axes."""
 
     axes: tuple[str, ...]
     paths: Mapping[Values, str]
@@ -177,17 +179,17 @@ class Several(NamedTuple):
 class Paths:
     """The paths of one job's inputs or outputs, by artifact name.
 
-    ``paths.scene`` is the single path of an artifact whose axes the job fixes; AttributeError for an artifact with more
-    axes. For these, ``paths.each("scene")`` gives pairs of key and path, and ``paths.at("scene", tile="T31TCJ")`` one
-    path. Because a run has a million paths, they are stored as text relative to the output folder, a single path
-    without a mapping, and keys are created on demand.
+    ``paths.scene`` is the path of an artifact whose axes the job all fixes; it raises AttributeError for an artifact
+    with additional axes. For such an artifact, ``paths.each("scene")`` gives pairs of key and path, and
+    ``paths.at("scene", tile="T31TCJ")`` one path. A run may have a million paths. To save memory, they are stored as
+    text relative to the output folder, and keys are created on demand.
     """
 
     root: Path
-    bound: Mapping[str, str | Several]
+    bound: Mapping[str, str | MultiplePaths]
 
     def __getattr__(self, name: str) -> Path:
-        if name.startswith("__") or name in ("root", "bound"):  # pickle asks for these before the instance is filled
+        if name.startswith("__") or name in ("root", "bound"):  # pickle reads these before the slots are set
             raise AttributeError(name)
         try:
             found = self.bound[name]
@@ -198,21 +200,22 @@ class Paths:
         return self.root / found
 
     def each(self, name: str) -> Iterator[tuple[Key, Path]]:
-        """Paths of an artifact, each with the key of the axes that the job does not fix."""
+        """Pairs of key and path of an artifact; the key has the axes that the job does not fix."""
         found = self.bound[name]
-        axes, texts = Several((), {(): found}) if isinstance(found, str) else found
+        axes, texts = MultiplePaths((), {(): found}) if isinstance(found, str) else found
         make = _key_type(axes)
         for values, text in texts.items():
             yield make(values), self.root / text
 
     def all(self, name: str) -> Mapping[Key, Path]:
-        """Paths of an artifact by key of the axes that the job does not fix."""
+        """Paths of an artifact by key; the key has the axes that the job does not fix."""
         return dict(self.each(name))
 
     def at(self, name: str, **values: str | int) -> Path:
-        """The path of an artifact for these values of the axes that the job does not fix; KeyError if there is none."""
+        """The path of an artifact for these values of the axes that the job does not fix; KeyError without such a
+        path."""
         found = self.bound[name]
-        axes, texts = Several((), {(): found}) if isinstance(found, str) else found
+        axes, texts = MultiplePaths((), {(): found}) if isinstance(found, str) else found
         return self.root / texts[tuple(values[axis] for axis in axes)]
 
     def names(self, artifact: str) -> tuple[str, ...]:
@@ -226,11 +229,11 @@ class Paths:
 
 @dataclass(frozen=True)
 class Resources:
-    """Threads and memory that a job may use. They must not change its result."""
+    """Limits of threads and memory for a job. They must not change its result."""
 
     threads: int = 1
     memory: int = 256 << 20
-    """Bytes for the arrays of one block and its intermediate results."""
+    """Maximum bytes of the arrays of one block, intermediate results included."""
     block_shape: tuple[int, int] | None = None
     """Forced block shape, for tests; None computes it from ``memory``."""
 
@@ -242,19 +245,19 @@ class JobContext(Generic[P_co]):
     inp: Paths
     out: Paths
     key: Key
-    """Value of each axis the job fixes: ``key.tile``."""
+    """Values of the axes that the job fixes: ``key.tile``."""
     params: P_co
     use: Resources
 
 
 class Finding(NamedTuple):
-    """A problem or remark that a step finds in its options and inputs before the run."""
+    """A problem of, or a remark on, the options and inputs of a step, found before the run."""
 
     text: str
     option: tuple[str | int, ...] = ()
-    """The option concerned: section, key, keys of a part of the value."""
+    """The option concerned: section, key, and keys inside the value."""
     remark: Remark | None = None
-    """The remark when the run continues; None for a problem that stops the run."""
+    """The remark if the run may continue; None for a problem that stops the run."""
 
     @staticmethod
     def about(remark: Remark) -> Finding:
@@ -278,10 +281,10 @@ def _no_parameters(config: object) -> None:
 
 @dataclass(frozen=True)
 class Step(Generic[P, C]):
-    """One step of a chain: a function over the distinct values of some axes."""
+    """One step of a chain: a function that is executed once for each value of its axes."""
 
     name: str
-    """Unique name, also of the log folder."""
+    """Unique name of the step and of its log folder."""
     group: str
     about: str
     task: str
@@ -289,24 +292,24 @@ class Step(Generic[P, C]):
     run: Callable[[JobContext[P]], None]
     over: tuple[str, ...]
     needs: Mapping[str, Artifact | Need]
-    """Inputs, by the names that the function uses."""
+    """Inputs, by their attribute names in ``JobContext.inp``."""
     makes: Mapping[str, Artifact]
     params: Callable[[C], P] = field(default=cast(Any, _no_parameters))
-    """The only part of the configuration that the step sees."""
+    """Parameters of the step, from the configuration. The function reads no other option."""
     when: Callable[[C], bool] = always
     version: int = 1
     """Raised when the same inputs and parameters give another result; jobs of another version run again."""
     source: str = ""
     """Files of the user's code that define the step; empty for a built-in step."""
     cost: Callable[[C, JobFacts], Cost] = field(default=default_cost)
-    """Resources that a job will need, estimated before the run."""
+    """Estimated resources of a job, computed before the run."""
     check: Callable[[C, Facts], Iterable[Finding]] = field(default=no_findings)
-    """Problems and remarks on options and inputs, from file headers only. Called for active steps, before recipe and
-    classes are known."""
+    """Problems and remarks on options and inputs, from file headers only. It is called for active steps, before the
+    recipe and the classes are known."""
     block_shape: Callable[[C, Facts, str, Resources], tuple[int, int]] | None = None
-    """Rows and columns of a job's blocks on a tile, for steps that report them. ConfigError if the smallest block does
-    not fit into memory."""
-    labels: bool = False
+    """Rows and columns of a job's blocks on a tile; None for steps that do not report them. Raises ConfigError if the
+    smallest block exceeds the memory limit."""
+    leaves_gap: bool = False
     """Whether a failed job leaves a gap in the map."""
 
     def __post_init__(self) -> None:
@@ -318,5 +321,5 @@ class Step(Generic[P, C]):
 
     @property
     def all_needs(self) -> Mapping[str, Need]:
-        """All inputs as needs, plain artifacts included."""
+        """All inputs as ``Need``."""
         return {name: need if isinstance(need, Need) else Need((need,)) for name, need in self.needs.items()}

@@ -1,6 +1,6 @@
-"""Pixel grid of a tile and its subdivision: geoboxes, blocks, parts.
+"""Pixel grids of tiles, and their blocks and parts.
 
-All grids are north up: x grows to the right, y grows downwards in rows.
+All grids are north up: columns increase eastwards, rows increase southwards.
 """
 
 from __future__ import annotations
@@ -16,18 +16,17 @@ from odc.geo.geobox import GeoBox
 from pyproj import CRS
 
 PART_ROWS = 1024
-"""Rows of a tile in one part, the unit of work of a classification job. A constant: results must not depend on it, but
-file names do."""
+"""Rows of a part, the unit of work of a classification job. Pixel values do not depend on it; file names do."""
 
 
 Margins = tuple[int, int, int, int]
-"""Rows above and below a block, columns left and right of it."""
+"""Numbers of rows above and below a block, and of columns to its left and right."""
 NO_MARGINS: Margins = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A window of one tile: the unit of reading, computing and writing.
+    """A window of one tile: the unit of reading, computation and writing.
 
     ``rows`` and ``cols`` are half-open pixel ranges on the tile's working grid; ``geobox`` covers exactly this window.
     """
@@ -43,12 +42,12 @@ class Block:
         return self.rows[1] - self.rows[0], self.cols[1] - self.cols[0]
 
     def margins(self, part: Block) -> Margins:
-        """Margins of this block around a ``part`` of it."""
+        """Margins of this block around ``part``, a block inside it."""
         (top, bottom), (left, right) = self.rows, self.cols
         return part.rows[0] - top, bottom - part.rows[1], part.cols[0] - left, right - part.cols[1]
 
     def cut(self, values: np.ndarray, part: Block) -> np.ndarray:
-        """The values of a ``part`` of this block, from ``values`` (…, y, x) of the block."""
+        """The values on ``part``, a block inside this one, from ``values`` (…, y, x) of this block."""
         top, left = self.rows[0], self.cols[0]
         return values[..., part.rows[0] - top : part.rows[1] - top, part.cols[0] - left : part.cols[1] - left]
 
@@ -58,15 +57,15 @@ def block_of(tile: str, geobox: GeoBox, rows: tuple[int, int], cols: tuple[int, 
     return Block(tile, rows, cols, geobox[slice(*rows), slice(*cols)])
 
 
-def grown(block: Block, pixels: int, geobox: GeoBox) -> Block:
+def padded(block: Block, pixels: int, geobox: GeoBox) -> Block:
     """The block enlarged by a number of pixels on each side, clipped to the tile's grid ``geobox``."""
     height, width = geobox.shape
     rows = max(0, block.rows[0] - pixels), min(height, block.rows[1] + pixels)
     return block_of(block.tile, geobox, rows, (max(0, block.cols[0] - pixels), min(width, block.cols[1] + pixels)))
 
 
-def moved_back(geobox: GeoBox, shift: tuple[float, float]) -> GeoBox:
-    """A grid moved left and up by ``shift`` (map units), to correct a displacement to the right and down."""
+def shift_corrected(geobox: GeoBox, shift: tuple[float, float]) -> GeoBox:
+    """A grid moved left and up by ``shift`` (map units), which corrects a displacement to the right and down."""
     if shift == (0.0, 0.0):
         return geobox
     return GeoBox(geobox.shape, Affine.translation(-shift[0], shift[1]) * geobox.affine, geobox.crs)
@@ -79,7 +78,7 @@ def blocks(
     rows: tuple[int, int] | None = None,
     cols: tuple[int, int] | None = None,
 ) -> Iterator[Block]:
-    """Blocks of at most ``shape`` that tile ``geobox``, or ``rows`` and ``cols`` of it, in scan order, no overlap."""
+    """Non-overlapping blocks of at most ``shape`` that cover ``geobox``, or its ``rows`` and ``cols``, row by row."""
     height, width = geobox.shape
     first, last = rows or (0, height)
     west, east = cols or (0, width)
@@ -104,13 +103,13 @@ def resolution(geobox: GeoBox) -> tuple[float, float]:
 
 
 def pixel_centres(geobox: GeoBox, rows: np.ndarray, cols: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(x, y) of pixel centres in map units, of the shape of ``rows`` and ``cols``."""
+    """(x, y) of pixel centres in map units, with the shape of ``rows`` and ``cols``."""
     affine = geobox.affine
     return affine.c + (cols + 0.5) * affine.a, affine.f + (rows + 0.5) * affine.e
 
 
-def rescaled(geobox: GeoBox, size: tuple[float, float]) -> GeoBox:
-    """The grid with the same upper-left corner and pixel ``size`` (x, y) that covers all of ``geobox``."""
+def with_pixel_size(geobox: GeoBox, size: tuple[float, float]) -> GeoBox:
+    """The grid of pixel ``size`` (x, y) with the upper-left corner of ``geobox`` that covers all of it."""
     res_x, res_y = resolution(geobox)
     if (res_x, res_y) == size:
         return geobox
@@ -120,7 +119,7 @@ def rescaled(geobox: GeoBox, size: tuple[float, float]) -> GeoBox:
     return GeoBox(shape, Affine(size[0], 0.0, affine.c, 0.0, -size[1], affine.f), geobox.crs)
 
 
-def aligned(bounds: tuple[float, float, float, float], size: tuple[float, float], crs: str) -> GeoBox:
+def aligned_grid(bounds: tuple[float, float, float, float], size: tuple[float, float], crs: str) -> GeoBox:
     """The grid whose pixel edges are multiples of ``size`` and that covers ``bounds`` (x0, y0, x1, y1)."""
     x0, y0, x1, y1 = bounds
     left, right = math.floor(x0 / size[0] + 1e-9), math.ceil(x1 / size[0] - 1e-9)
@@ -129,8 +128,8 @@ def aligned(bounds: tuple[float, float, float, float], size: tuple[float, float]
     return GeoBox((max(1, top - bottom), max(1, right - left)), affine, crs)
 
 
-def place_in(geobox: GeoBox, bounds: tuple[float, float, float, float]) -> GeoBox:
-    """The smallest part of ``geobox`` that covers ``bounds`` (x0, y0, x1, y1), at least one pixel."""
+def grid_covering(geobox: GeoBox, bounds: tuple[float, float, float, float]) -> GeoBox:
+    """The smallest window of ``geobox`` that covers ``bounds`` (x0, y0, x1, y1); at least one pixel."""
     inverse, (height, width) = ~geobox.affine, geobox.shape
     left, top = inverse * (bounds[0], bounds[3])
     right, bottom = inverse * (bounds[2], bounds[1])
@@ -142,7 +141,7 @@ def place_in(geobox: GeoBox, bounds: tuple[float, float, float, float]) -> GeoBo
 
 
 MAX_SHIFT_PIXELS = 1e-3
-"""Maximum displacement between pixels of equal grids, as a fraction of a pixel."""
+"""Maximum displacement between aligned pixels, as a fraction of a pixel."""
 
 
 def share_pixels(grid: GeoBox, other: GeoBox) -> bool:
@@ -152,7 +151,7 @@ def share_pixels(grid: GeoBox, other: GeoBox) -> bool:
 
 
 def _same_size(grid: GeoBox, other: GeoBox) -> bool:
-    """Whether the pixels of two grids have one size: over the larger grid they drift apart by less than
+    """Whether two grids have the same pixel size: across the larger grid, the sizes add up to a displacement of at most
     MAX_SHIFT_PIXELS."""
     ratios = np.array(resolution(grid)) / resolution(other)
     cells = np.maximum(grid.shape.xy, other.shape.xy)
@@ -166,14 +165,14 @@ def _shift(grid: GeoBox, other: GeoBox) -> tuple[float, float]:
 
 
 def crs_name(geobox: GeoBox) -> str:
-    """The CRS of a grid: ``EPSG:n`` when it has a number, else WKT. ValueError if it has none."""
+    """The CRS of a grid: ``EPSG:n`` if it has an EPSG code, else WKT. ValueError for a grid without CRS."""
     if geobox.crs is None:
-        raise ValueError(f"{geobox} has no coordinate system")
+        raise ValueError(f"{geobox} has no coordinate reference system")
     return short_crs(geobox.crs.to_wkt())
 
 
 @cache
 def short_crs(wkt: str) -> str:
-    """``EPSG:n`` when the CRS has a number, else its WKT: normalises different spellings of one CRS."""
+    """``EPSG:n`` if the CRS has an EPSG code, else the WKT: equal for different WKT texts of one EPSG code."""
     epsg = CRS.from_wkt(wkt).to_epsg()
     return f"EPSG:{epsg}" if epsg else wkt

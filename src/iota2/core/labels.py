@@ -1,4 +1,4 @@
-"""Comparison of class labels: normalisation of spellings, and description of differences."""
+"""Comparison of class labels: normalisation of spellings, descriptions of differences."""
 
 from __future__ import annotations
 
@@ -14,37 +14,38 @@ _INVISIBLE = re.compile(
 """Invisible characters (Unicode: default ignorable): soft hyphen, zero-width space, joiners, marks
 of direction, variation selectors, fillers, byte order mark."""
 _NUMERAL = re.compile(r"([+-]?)(\d+)(?:\.0*)?", re.ASCII)
-_LONGEST_NUMERAL = 18
-"""Digits of a number, at most; longer ones are no codes."""
+_MAX_DIGITS = 18
+"""Maximum number of digits of a number; longer numbers are no codes."""
 _MISREAD_AS = ("cp1252", "iso-8859-1", "iso-8859-15", "mac-roman", "cp850", "cp437")
-"""Single-byte encodings with which UTF-8 is often decoded by mistake."""
+"""Single-byte encodings that are often used by mistake to decode UTF-8."""
 
 
 def normalised(text: str) -> str:
-    """The normalised text, by which labels are compared.
+    """The normalised spelling of a label, for comparisons.
 
-    Letters with accents are composed (NFC), invisible characters are removed, every run of blanks (no-break
-    spaces and tabs too) becomes one space, and is removed at the ends. Case is kept.
+    Letters with accents are composed (NFC), invisible characters are removed, runs of blanks (also no-break spaces and
+    tabs) become one space, and blanks at both ends are removed. Case is kept.
     """
     return " ".join(unicodedata.normalize("NFC", _INVISIBLE.sub("", text)).split())
 
 
 def whole_number(label: str) -> int | None:
-    """The whole number that a label writes (``11``, ``0011``, ``11.0``, ``+11``, ``-3``); None for any other text."""
+    """The value of a label that is a whole number (``11``, ``0011``, ``11.0``, ``+11``, ``-3``); None for other
+    text."""
     found = _NUMERAL.fullmatch(normalised(label))
-    if found is None or len(found[2].lstrip("0")) > _LONGEST_NUMERAL:
+    if found is None or len(found[2].lstrip("0")) > _MAX_DIGITS:
         return None
     return int(found[1] + found[2])
 
 
 def plain_digits(label: str) -> str:
-    """A whole number without sign and decimals, but with its leading zeros: ``0011`` of ``0011.0``."""
+    """A whole number without sign and decimals, with its leading zeros: ``0011`` for ``0011.0``."""
     found = _NUMERAL.fullmatch(normalised(label))
     return found[2] if found else normalised(label)
 
 
-def revealed(text: str) -> str:
-    """The text in quotes, with invisible characters by number: ``'Fore<U+0302>t'``, ``'a<U+00A0>b'``."""
+def quoted_with_code_points(text: str) -> str:
+    """The text in quotes, with code points for invisible characters: ``'Fore<U+0302>t'``, ``'a<U+00A0>b'``."""
     return "'" + "".join(f"<U+{ord(char):04X}>" if _is_hidden(char) else char for char in text) + "'"
 
 
@@ -54,15 +55,15 @@ def _is_hidden(char: str) -> bool:
     return blank or bool(_INVISIBLE.match(char)) or unicodedata.category(char) in ("Mn", "Me", "Cc", "Cf")
 
 
-def most_like(label: str, others: Iterable[str]) -> str | None:
-    """The most similar of ``others``, when it differs by case, accents or a few letters; else None."""
+def most_similar(label: str, others: Iterable[str]) -> str | None:
+    """The most similar of ``others``, if it differs only in case, accents or a few letters; else None."""
     by_base = {_base(other): other for other in others}
     near = get_close_matches(_base(label), by_base, n=1, cutoff=0.6)
     return by_base[near[0]] if near else None
 
 
 def _base(text: str) -> str:
-    """The text without case, accents and decimals; digits of other scripts as ASCII."""
+    """The text in lower case without accents and decimals, with ASCII digits for those of other scripts."""
     text = "".join(str(unicodedata.decimal(char, char)) for char in text)
     number = whole_number(text)
     if number is not None:
@@ -72,28 +73,28 @@ def _base(text: str) -> str:
 
 
 def difference(one: str, other: str) -> str:
-    """The difference of two labels in words: case only, or the characters that differ."""
+    """The difference of two labels in words: case, or the first three differences of characters."""
     if one.casefold() == other.casefold():
-        return "they differ by case"
+        return "they differ in case"
     parts = []
     for kind, a, b, c, d in SequenceMatcher(None, one, other, autojunk=False).get_opcodes():
         if kind != "equal":
             parts.append(f"{_named(one[a:b])} against {_named(other[c:d])}")
-    return f"they differ by {', '.join(parts[:3])}" if parts else "they are the same"
+    return f"they differ in {', '.join(parts[:3])}" if parts else "they are the same"
 
 
 def _named(text: str) -> str:
-    """Characters, with their numbers unless they are plain letters."""
+    """Characters in quotes, with code points unless they are printable ASCII."""
     if not text:
         return "nothing"
     numbers = " ".join(f"U+{ord(char):04X}" for char in text)
-    return f"'{text}'" if text.isascii() and text.isprintable() else f"{revealed(text)} ({numbers})"
+    return f"'{text}'" if text.isascii() and text.isprintable() else f"{quoted_with_code_points(text)} ({numbers})"
 
 
 def misread(text: str) -> str | None:
-    """The original of UTF-8 text that was decoded with a single-byte encoding: ``ForÃªt`` was ``Forêt``.
+    """The original of a UTF-8 text that was decoded with a single-byte encoding: ``Forêt`` for ``ForÃªt``.
 
-    None for other texts. Such a text has letters that stand for bytes of UTF-8, in an order that no language has.
+    None for other texts. In such a text, letters represent UTF-8 bytes, in sequences that occur in no language.
     """
     if text.isascii():
         return None

@@ -1,4 +1,4 @@
-"""Losses of reference data on the way to samples, by class and reason."""
+"""Losses of reference data between the reference file and the samples, by class and reason."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ REASONS: Mapping[str, str] = {
     "max_samples": "beyond arg_train.max_samples_per_class",
     "no_clear_date": "without a clear date",
 }
-"""Reasons of losses, in the order in which they occur, in words."""
+"""Reasons of losses with their descriptions, in the order of processing."""
 DRAWN, USABLE, VALIDATION, LEARNING, SAMPLES = "drawn", "usable", "validation", "learning", "samples"
 STAGES = (DRAWN, USABLE, VALIDATION, LEARNING, SAMPLES)
-"""Stages that are counted besides losses: polygons in the file, their part that is usable on the map, both sides of the
-split, and samples of a model."""
-FEW_SAMPLES = 10
-"""Pixels; a class that is learned from fewer is nearly lost."""
-SMALL_SHARE = 0.05
-"""Share of usable pixels below which a class is nearly lost."""
+"""Stages that are counted in addition to losses: polygons in the file, their usable part, both sides of the split, and
+samples."""
+MIN_SAMPLE_PIXELS = 10
+"""Minimum number of sample pixels of a class that is not nearly lost."""
+MIN_USABLE_SHARE = 0.05
+"""Minimum share of usable pixels of a class that is not nearly lost."""
 COLUMNS = ("class", "label", "what", "polygons", "pixels")
 
 
 @dataclass(frozen=True)
 class Amount:
-    """Polygons and pixels; pixels are counted on the grid of the map, or computed from areas where none is counted."""
+    """Numbers of polygons and pixels. Pixels are counted on the grid of the map, or else computed from areas."""
 
     polygons: int = 0
     pixels: int = 0
@@ -48,13 +48,13 @@ class Amount:
 
 
 @dataclass(frozen=True)
-class ClassFate:
+class ClassLosses:
     """Amounts of one class by stage and reason, for one seed."""
 
     code: int
     label: str
     amounts: Mapping[str, Amount]
-    """By stage or reason; absent ones are 0."""
+    """Amounts by stage or reason; an absent key means 0."""
 
     def of(self, what: str) -> Amount:
         """The amount of a stage or reason."""
@@ -67,38 +67,39 @@ class ClassFate:
 
     @property
     def nearly_lost(self) -> bool:
-        """Whether hardly any pixel of the class is learned from, or hardly any of its area is usable."""
+        """Whether the class has fewer than MIN_SAMPLE_PIXELS samples, or a smaller usable share than
+        MIN_USABLE_SHARE."""
         drawn, usable = self.of(DRAWN).pixels, self.of(USABLE).pixels
-        return self.of(SAMPLES).pixels < FEW_SAMPLES or usable < SMALL_SHARE * drawn
+        return self.of(SAMPLES).pixels < MIN_SAMPLE_PIXELS or usable < MIN_USABLE_SHARE * drawn
 
 
-def fates_csv(fates: Iterable[ClassFate]) -> str:
-    """A line for each class and stage, and for each reason for which it lost anything."""
+def losses_csv(entries: Iterable[ClassLosses]) -> str:
+    """CSV text with a line for each class and stage, and for each class and reason with losses."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for fate in fates:
+    for entry in entries:
         for what in (DRAWN, *REASONS, *STAGES[1:]):
-            amount = fate.of(what)
+            amount = entry.of(what)
             if amount or what in STAGES:
-                writer.writerow([fate.code, _safe(fate.label), what, amount.polygons, amount.pixels])
+                writer.writerow([entry.code, _safe(entry.label), what, amount.polygons, amount.pixels])
     return text.getvalue()
 
 
 def _safe(label: str) -> str:
-    """The text, with an apostrophe before anything that a spreadsheet would run as a formula (OWASP)."""
+    """The text, with an apostrophe in front if a spreadsheet would execute it as a formula (OWASP)."""
     return f"'{label}" if label.startswith(("=", "+", "-", "@", "\t", "\r")) else label
 
 
-def parse_fates(text: str) -> tuple[ClassFate, ...]:
-    """The values written by ``fates_csv``."""
+def parse_losses(text: str) -> tuple[ClassLosses, ...]:
+    """The losses in a CSV text of ``losses_csv``."""
     labels: dict[int, str] = {}
     amounts: dict[int, dict[str, Amount]] = {}
     for row in csv.DictReader(io.StringIO(text)):
         code = int(row["class"])
         labels[code] = row["label"]
         amounts.setdefault(code, {})[row["what"]] = Amount(int(row["polygons"]), int(row["pixels"]))
-    return tuple(ClassFate(code, labels[code], found) for code, found in amounts.items())
+    return tuple(ClassLosses(code, labels[code], found) for code, found in amounts.items())
 
 
 def amount_text(amount: Amount) -> str:
@@ -109,12 +110,12 @@ def amount_text(amount: Amount) -> str:
 
 
 def losses_sentence(losses: Mapping[str, Amount]) -> str:
-    """The losses as a list in words; ``nothing`` when there is none."""
+    """The losses as text, separated by semicolons; ``nothing`` without losses."""
     return "; ".join(f"{_brief(amount)} {REASONS[reason]}" for reason, amount in losses.items()) or "nothing"
 
 
 def _brief(amount: Amount) -> str:
-    """An amount without the part that is 0."""
+    """An amount as text, without zero counts."""
     if not amount.polygons:
         return _pixels(amount.pixels)
     if not amount.pixels:
@@ -126,50 +127,53 @@ def _pixels(count: int) -> str:
     return f"{count:,} pixel{'' if count == 1 else 's'}"
 
 
-def fate_sentence(fate: ClassFate, name: str) -> str:
-    """One line on a class: amounts drawn, learned, validated, and lost by reason."""
+def losses_line(entry: ClassLosses, name: str) -> str:
+    """One line of text on a class: amounts drawn, for learning, for validation, and lost by reason."""
     return (
-        f"{name} ({fate.code}): {amount_text(fate.of(DRAWN))} drawn; {_pixels(fate.of(SAMPLES).pixels)} to learn from, "
-        f"{fate.of(VALIDATION).pixels:,} to validate; lost: {losses_sentence(fate.losses)}"
+        f"{name} ({entry.code}): {amount_text(entry.of(DRAWN))} drawn; "
+        f"{_pixels(entry.of(SAMPLES).pixels)} for learning, {entry.of(VALIDATION).pixels:,} for validation; "
+        f"lost: {losses_sentence(entry.losses)}"
     )
 
 
-def warnings(fates: Mapping[int, Sequence[ClassFate]], name: Callable[[int], str]) -> tuple[str, ...]:
-    """Warnings on classes that are nearly lost for some seed, and on seeds without validation; ``fates`` by seed."""
+def warnings(losses_by_seed: Mapping[int, Sequence[ClassLosses]], name: Callable[[int], str]) -> tuple[str, ...]:
+    """Warnings on classes that are nearly lost for a seed, and on seeds without validation pixels."""
     seeds: dict[int, list[int]] = {}
-    first: dict[int, ClassFate] = {}
-    for seed, of_seed in fates.items():
-        for fate in of_seed:
-            if fate.nearly_lost:
-                seeds.setdefault(fate.code, []).append(seed)
-                first.setdefault(fate.code, fate)
-    alone = [seed for seed, of_seed in fates.items() if not any(fate.of(VALIDATION).pixels for fate in of_seed)]
+    first: dict[int, ClassLosses] = {}
+    for seed, of_seed in losses_by_seed.items():
+        for entry in of_seed:
+            if entry.nearly_lost:
+                seeds.setdefault(entry.code, []).append(seed)
+                first.setdefault(entry.code, entry)
+    alone = [
+        seed for seed, of_seed in losses_by_seed.items() if not any(entry.of(VALIDATION).pixels for entry in of_seed)
+    ]
     return (
-        *(_warning(fate, name(code), seeds[code]) for code, fate in sorted(first.items())),
+        *(_warning(entry, name(code), seeds[code]) for code, entry in sorted(first.items())),
         *([_unvalidated(alone)] if alone else []),
     )
 
 
-def _warning(fate: ClassFate, name: str, seeds: Sequence[int]) -> str:
+def _warning(entry: ClassLosses, name: str, seeds: Sequence[int]) -> str:
     return (
-        f"Class {name} ({fate.code}) is nearly lost: {_pixels(fate.of(SAMPLES).pixels)} to learn from, of "
-        f"{amount_text(fate.of(DRAWN))} drawn (seed {', '.join(map(str, seeds))}). "
-        f"Lost: {losses_sentence(fate.losses)}."
+        f"Class {name} ({entry.code}) is nearly lost: {_pixels(entry.of(SAMPLES).pixels)} for learning, of "
+        f"{amount_text(entry.of(DRAWN))} drawn (seed {', '.join(map(str, seeds))}). "
+        f"Lost: {losses_sentence(entry.losses)}."
     )
 
 
 def _unvalidated(seeds: Sequence[int]) -> str:
     return (
-        f"Nothing validates the map (seed {', '.join(map(str, seeds))}): no validation polygon has a pixel, so "
-        "its accuracy is unknown. Draw two polygons or more of each class in each region."
+        f"The map is not validated (seed {', '.join(map(str, seeds))}): no validation polygon has a pixel, so "
+        "its accuracy is unknown. Draw at least two polygons of each class in each region."
     )
 
 
-def samples_text(fates: Mapping[int, Sequence[ClassFate]], name: Callable[[int], str]) -> str:
-    """The section of a text report: a line for each class of the first seed."""
-    seed = min(fates)
+def samples_text(losses_by_seed: Mapping[int, Sequence[ClassLosses]], name: Callable[[int], str]) -> str:
+    """Section of a text report: a line for each class of the first seed."""
+    seed = min(losses_by_seed)
     lines = [
         f"Reference polygons and samples (seed {seed})",
-        *(f"- {fate_sentence(f, name(f.code))}" for f in fates[seed]),
+        *(f"- {losses_line(entry, name(entry.code))}" for entry in losses_by_seed[seed]),
     ]
     return "\n".join(lines) + "\n"

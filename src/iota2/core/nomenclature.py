@@ -1,4 +1,4 @@
-"""Classes of a run: codes in the map, names, colours, and labels of the user."""
+"""Classes of a run: codes in the map, names, colours and user labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from iota2.core.labels import difference, most_like, normalised, whole_number
+from iota2.core.labels import difference, most_similar, normalised, whole_number
 from iota2.errors import InputProblems
 
 Label = int | str
@@ -21,20 +21,20 @@ Value = TypeVar("Value", str, Color)
 
 MAX_CODE = 65535
 """Largest code of a class."""
-UINT8_CODES = 255
-"""Largest code of a uint8 map; above it maps are uint16."""
+MAX_UINT8_CODE = 255
+"""Largest code of a uint8 map; maps with larger codes are uint16."""
 
 
 @dataclass(frozen=True)
 class Nomenclature:
     """The classes of a run, in ascending order of ``codes``.
 
-    A code is the value in the map (0 is "not classified" and never a class). For integer labels codes are
-    the labels themselves; text labels are numbered 1..N in sorted order. (Text that is whole numbers only has become
-    integers before: ``io.tables.label_columns``.)
+    A code is the value of a class in the map; 0 means "not classified". Integer labels are used as codes; text labels
+    are numbered 1..N in sorted order. ``io.tables.label_columns`` has converted labels that are all whole numbers to
+    integers.
 
-    ``ColorIndexed`` maps carry a colour table of 256 entries (uint8) or 65,536 entries (uint16). GeoTIFF
-    holds both, so codes above 255 keep their values and colours; some viewers only know the small one.
+    ``ColorIndexed`` maps contain a colour table of 256 entries (uint8) or 65,536 entries (uint16). GeoTIFF supports
+    both, so codes above 255 keep their values and colours; some viewers read only tables of 256 entries.
     """
 
     codes: tuple[int, ...]
@@ -42,21 +42,21 @@ class Nomenclature:
     colors: tuple[Color, ...]
     labels: tuple[int, ...] | tuple[str, ...]
     warnings: tuple[str, ...] = ()
-    """Warnings for the user: the same colour twice, codes above 255 …"""
+    """Warnings for the user, such as two classes with the same colour."""
 
     @property
     def dtype(self) -> str:
         """Type of the maps' pixels: ``uint8``, or ``uint16`` when a code exceeds 255."""
-        return "uint8" if max(self.codes, default=0) <= UINT8_CODES else "uint16"
+        return "uint8" if max(self.codes, default=0) <= MAX_UINT8_CODE else "uint16"
 
     @property
     def color_table(self) -> dict[int, tuple[int, int, int, int]]:
-        """Code to red, green, blue, alpha; with 0, transparent, for what is not classified."""
+        """Red, green, blue and alpha by code; code 0, not classified, is transparent."""
         return {0: (0, 0, 0, 0)} | {code: (*color, 255) for code, color in zip(self.codes, self.colors, strict=True)}
 
     @property
     def unnamed(self) -> Nomenclature:
-        """The same classes with codes as names and without colours: the part on which pixels depend."""
+        """The same classes with codes as names and black as colour. Pixel values depend on nothing else."""
         return Nomenclature(self.codes, tuple(map(str, self.codes)), ((0, 0, 0),) * len(self.codes), self.labels)
 
     def name(self, code: int) -> str:
@@ -92,9 +92,9 @@ class Entry(Generic[Value]):
 
 @dataclass(frozen=True)
 class Listing(Generic[Value]):
-    """Entries of a file by label, and problems of its lines.
+    """Entries of a file, and problems of its lines.
 
-    Problems are collected, not raised, so that ``build_nomenclature`` reports those of both files at once.
+    ``build_nomenclature`` reports the problems of both files at once.
     """
 
     source: str
@@ -103,7 +103,7 @@ class Listing(Generic[Value]):
 
 
 def parse_nomenclature(text: str, source: str) -> Listing[str]:
-    """Class names from lines ``name:label``; the last colon separates, so names may contain colons.
+    """Class names from lines ``name:label``. The last colon is the separator; names may contain colons.
 
     Blanks around name and label, blank lines, lines that begin with ``#`` and a byte order mark are
     ignored. ``source`` is the file's name, for messages.
@@ -114,7 +114,7 @@ def parse_nomenclature(text: str, source: str) -> Listing[str]:
         if not (name and colon and label):
             raise ValueError(f"expected 'name:label', found {line!r}")
         if any(unicodedata.category(char) in ("Cc", "Cs") for char in name):
-            raise ValueError(f"the name {name!r} holds a control character")
+            raise ValueError(f"the name {name!r} contains a control character")
         return normalised(label), name
 
     return _listing(text, source, read)
@@ -123,8 +123,8 @@ def parse_nomenclature(text: str, source: str) -> Listing[str]:
 def parse_colors(text: str, source: str) -> Listing[Color]:
     """Class colours from lines ``label R G B``, separated by blanks, each colour 0..255.
 
-    Blank lines, lines that begin with ``#`` and a byte order mark are ignored. A label may be text and
-    contain blanks: the last three numbers are the colour.
+    Blank lines, lines that begin with ``#`` and a byte order mark are ignored. The last three words are the colour; a
+    text label may contain blanks.
     """
 
     def read(line: str) -> tuple[str, Color]:
@@ -134,18 +134,18 @@ def parse_colors(text: str, source: str) -> Listing[Color]:
         if not label or (len(words) > 1 and all(_is_integer(word) for word in words)):
             raise ValueError(f"expected 'label R G B', found {line!r}")
         if not all(_is_integer(part) and 0 <= int(part) <= 255 for part in rgb):
-            raise ValueError(f"expected three whole numbers of 0..255 after the label, found {line!r}")
+            raise ValueError(f"expected three whole numbers from 0 to 255 after the label, found {line!r}")
         return label, (int(rgb[0]), int(rgb[1]), int(rgb[2]))
 
     return _listing(text, source, read)
 
 
 def build_nomenclature(entries: Listing[str], colors: Listing[Color], labels_in_use: Iterable[Label]) -> Nomenclature:
-    """The classes of the reference data with the names and colours that the two files give them.
+    """The classes of the reference data, with names and colours from the two files.
 
-    Entries of classes not in use are left out. ``labels_in_use`` are all whole numbers or all text, in any
-    order, repeated or not. Raises InputProblems with every problem of both files and of the labels, each with the
-    option that names the file.
+    ``labels_in_use``: the labels of the reference data, all integers or all text, in any order; duplicates are allowed.
+    Entries of other labels are ignored. Raises InputProblems with all problems of both files and of the labels, each
+    with the option concerned.
     """
     used = list(dict.fromkeys(x if isinstance(x, str) else int(x) for x in labels_in_use))
     text = any(isinstance(label, str) for label in used)
@@ -162,7 +162,7 @@ def build_nomenclature(entries: Listing[str], colors: Listing[Color], labels_in_
         ("color_table", _missing(labels, palette, colors, "colour", "'{label} R G B'")),
     ]
     if problems := [(("chain", key), problem) for key, texts in found_by_option for problem in texts]:
-        raise InputProblems(problems, head="The classes cannot be named and coloured:")
+        raise InputProblems(problems, head="The names and colours of the classes are invalid:")
     found = Nomenclature(
         codes=tuple(range(1, len(labels) + 1)) if text else tuple(int(label) for label in labels),
         names=tuple(names[label] for label in labels),
@@ -193,10 +193,10 @@ def _is_integer(word: str) -> bool:
 def _label_problems(used: list[Label]) -> Iterator[str]:
     """Problems of the labels of the reference data."""
     if not used:
-        yield "The reference data hold no class at all. Check the field that holds the labels."
+        yield "The reference data contain no class. Check the field that contains the labels."
     texts = [label for label in used if isinstance(label, str)]
     if texts and len(texts) < len(used):
-        yield "Some labels of the reference data are numbers and others text. Give the field one type."
+        yield "Some labels of the reference data are numbers and others text. Give the field a single type."
     for label in used:
         if isinstance(label, int) and not 1 <= label <= MAX_CODE:
             yield (
@@ -206,7 +206,7 @@ def _label_problems(used: list[Label]) -> Iterator[str]:
 
 
 def _by_label(listing: Listing[Value], text: bool, lowest: int) -> tuple[dict[Label, Value], list[str]]:
-    """Values by label, of the type that the run's labels have, and the problems of labels."""
+    """Values by label, and problems of labels. Labels are text if ``text``, else integers of at least ``lowest``."""
     problems: list[str] = []
     values: dict[Label, Value] = {}
     lines: dict[Label, int] = {}
@@ -215,8 +215,8 @@ def _by_label(listing: Listing[Value], text: bool, lowest: int) -> tuple[dict[La
         number = whole_number(entry.label)
         if not text and not (number is not None and lowest <= number <= MAX_CODE):
             problems.append(
-                f"{where}: label {entry.label!r} is no whole number of 1..{MAX_CODE}, as the labels of the "
-                "reference data are. Correct the label, or comment the line out with '#'."
+                f"{where}: label {entry.label!r} is no whole number from 1 to {MAX_CODE}, but the labels of the "
+                "reference data are whole numbers. Correct the label, or comment the line out with '#'."
             )
             continue
         label: Label = entry.label if text or number is None else number
@@ -230,7 +230,7 @@ def _by_label(listing: Listing[Value], text: bool, lowest: int) -> tuple[dict[La
 def _missing(
     labels: list[Label], found: dict[Label, Value], listing: Listing[Value], what: str, example: str
 ) -> Iterator[str]:
-    """Problems of labels that a file lacks; none for a file without valid lines, which are reported already."""
+    """Problems of labels that are missing in a file; none if the file has only invalid lines, reported already."""
     if listing.problems and not listing.entries:
         return
     unused = {str(label) for label in found} - {str(label) for label in labels}
@@ -242,12 +242,12 @@ def _missing(
 
 
 def _like(label: Label, unused: set[str], listing: Listing[Value]) -> str:
-    """The entry of a file that is most like a text label, and the difference."""
-    near = most_like(label, sorted(unused)) if isinstance(label, str) else None
+    """A hint on the unused entry most similar to a text label, with the difference; empty without such an entry."""
+    near = most_similar(label, sorted(unused)) if isinstance(label, str) else None
     if near is None or not isinstance(label, str):
         return ""
     line = next(entry.line for entry in listing.entries if entry.label == near)
-    return f" Line {line} has {near!r}: {difference(near, label)}; write one of them like the other."
+    return f" Line {line} has {near!r}: {difference(near, label)}; use the same spelling in both."
 
 
 def _warnings(nomenclature: Nomenclature) -> Iterator[str]:
@@ -257,9 +257,10 @@ def _warnings(nomenclature: Nomenclature) -> Iterator[str]:
             if count > 1:
                 same = [str(label) for label, v in zip(nomenclature.labels, values, strict=True) if v == value]
                 shown = value if isinstance(value, str) else " ".join(str(part) for part in value)
-                yield f"Classes {', '.join(same)} have the same {what} ({shown}): nobody can tell them apart."
+                classes = f"Classes {', '.join(same)}"
+                yield f"{classes} have the same {what} ({shown}). Change one of them to distinguish the classes."
     if nomenclature.dtype == "uint16":
         yield (
             f"The largest class code, {max(nomenclature.codes)}, exceeds 255: maps are uint16 and their "
-            "colour table has 65,536 entries. QGIS takes the .qml style beside the map; some viewers fail."
+            "colour table has 65,536 entries. QGIS uses the .qml style next to the map; some viewers show no colours."
         )

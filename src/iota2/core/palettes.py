@@ -11,4 +11,4 @@ VALIDITY = ("#fff3c7", "#9fd2b8", "#3f93a8", "#1f3b70")
 
 
 PROBABILITY = ("#440154", "#3b528b", "#21918c", "#5ec962", "#fde725")
-"""Ramp of a probability: viridis, legible in print and with colour vision deficiency."""
+"""Ramp of a probability: viridis, legible in print and for readers with colour vision deficiency."""

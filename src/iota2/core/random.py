@@ -1,4 +1,4 @@
-"""Random generators that depend on (seed, step, key) only, never on a worker or on the order of jobs."""
+"""Random generators that depend only on seed, step and key, not on the worker or the order of jobs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 
 
 def generator(seed: int, *key: str | int) -> np.random.Generator:
-    """A generator fixed by ``seed`` and ``key`` (step, region, class …); other keys give independent streams."""
+    """A generator determined by ``seed`` and ``key`` (step, region, class …). Different keys give independent
+    streams."""
     text = "\x1f".join(str(part) for part in key)
     words = np.frombuffer(hashlib.sha256(text.encode()).digest(), dtype=np.uint32)
     return np.random.default_rng([seed & 0xFFFFFFFF, *words.tolist()])

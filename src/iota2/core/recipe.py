@@ -1,4 +1,4 @@
-"""Definition of features: computation from cubes, names and order."""
+"""Recipes: names, order and computation of features."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ DEFAULT_INDICES = ("NDVI", "NDWI", "Brightness")
 """Default spectral indices of a recipe, in feature order."""
 
 MISSING = -10000.0
-"""Value of a feature whose input is missing. For a forest it is a value like any other, below all measurements: a node
-can separate pixels without data."""
+"""Value of a feature whose input is missing. It is lower than all measurements, so a tree node can separate pixels
+without data."""
 
 
 @dataclass(frozen=True)
 class SensorRecipe:
     """Computation of the features of one sensor.
 
-    Order of the features: bands for each date (date by date, when ``copy_input``), then for each index all dates, then
-    for each expression all dates.
+    Order of the features: all bands of each date, date by date (with ``copy_input``); then all dates of each index;
+    then all dates of each expression.
     """
 
     sensor: str
     bands: tuple[str, ...]
     roles: Mapping[str, str]
     dates: tuple[str, ...]
-    """``YYYYMMDD`` (interpolated) or acquisition keys (raw)."""
+    """Interpolation dates ``YYYYMMDD``, or acquisition keys for raw dates."""
     gapfilling: bool = True
     indices: tuple[str, ...] = DEFAULT_INDICES
     copy_input: bool = True
     relative_reflectance: bool = False
     keep_duplicates: bool = True
     atmospheric_correction: bool = False
-    """``acor_feat``: (a − b − 0.05) / (a + b + 0.05), whose constant assumes values as stored."""
+    """``acor_feat``: normalised differences are (a − b − 0.05) / (a + b + 0.05). The constant applies to values as
+    stored."""
     reference_role: str = "red"
     static: bool = False
-    """Layers without dates: the bands are the features."""
+    """Whether the sensor consists of layers without dates: its bands are the features."""
     expressions: tuple[str, ...] = ()
     """Additional features of each date: see ``iota2.compute.expressions``."""
     speckle_radius: int = 0
@@ -64,14 +65,14 @@ class SensorRecipe:
 
     @property
     def days(self) -> tuple[date, ...]:
-        """The dates as days."""
+        """The dates as ``datetime.date``."""
         return tuple(parse_day(key) for key in self.dates)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Feature names: ``<Sensor>_<band or index>_<date>``; for layers without dates, the band names.
 
-        Names of a sensor in lower case are in lower case.
+        Expressions are named ``userFeature1`` …, or ``userfeature1`` … for a sensor name in lower case.
         """
         if self.static:
             return self.bands
@@ -89,12 +90,12 @@ class FeatureRecipe:
     standard_labels: bool = False
     """``force_standard_labels``: features are named ``value_0`` …"""
     allow_missing: bool = False
-    """Features of a sensor without observations, or absent on a tile, are ``MISSING``, and the other sensors determine
-    the label; otherwise such a pixel has no label."""
+    """Whether pixels without observations of a sensor are classified: its features are ``MISSING``, and the other
+    sensors determine the label. If False, such pixels have no label."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All feature names, in order; the only definition."""
+        """All feature names, in order. Every other list of names is derived from this one."""
         names = tuple(name for sensor in self.sensors for name in sensor.names)
         return tuple(f"value_{k}" for k in range(len(names))) if self.standard_labels else names
 
@@ -109,12 +110,12 @@ class FeatureRecipe:
 
     @property
     def halos(self) -> dict[str, int]:
-        """By sensor, number of pixels around a block on which its features depend."""
+        """Number of pixels around a block on which its features depend, by sensor."""
         return {sensor.sensor: sensor.halo for sensor in self.sensors}
 
     @property
     def halo(self) -> int:
-        """Maximum number of pixels around a block on which its features depend, over all sensors."""
+        """Maximum of ``halos``."""
         return max(self.halos.values(), default=0)
 
     @property
@@ -123,12 +124,12 @@ class FeatureRecipe:
         return replace(self, sensors=tuple(sensor.pointwise for sensor in self.sensors))
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for ``recipe.json``."""
+        """The recipe as values for ``recipe.json``."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> FeatureRecipe:
-        """The recipe written by ``to_json``, also by versions without missing values.
+        """The recipe written by ``to_json``. ``allow_missing`` may be absent, as in files of earlier versions.
 
         Raises KeyError, TypeError or ValueError for an invalid recipe or date.
         """
@@ -140,19 +141,19 @@ class FeatureRecipe:
 
 
 def _checked(recipe: Any) -> Any:
-    """The recipe; ValueError for a value whose type differs from that of its field, TypeError for an invalid date."""
+    """The recipe, unchanged. ValueError for an invalid date, or a value whose type is not the type of its field."""
     for name, hint in get_type_hints(type(recipe)).items():
         if not _fits(getattr(recipe, name), hint):
             raise ValueError(f"{name} is {getattr(recipe, name)!r}")
     if isinstance(recipe, SensorRecipe):
-        recipe.days  # noqa: B018 - computed here to notice a date that is none
+        recipe.days  # noqa: B018 - raises an error for an invalid date
         if recipe.speckle_radius < 0:
             raise ValueError(f"speckle_radius is {recipe.speckle_radius}")
     return recipe
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value has the type of a field of a recipe: a plain type, a tuple or a mapping of these."""
+    """Whether a value has the annotated type: a plain type, or a tuple or mapping of plain types."""
     parts = get_args(hint)
     if get_origin(hint) is tuple:
         return isinstance(value, tuple) and all(_fits(item, parts[0]) for item in value)
@@ -167,6 +168,6 @@ def parse_day(key: str) -> date:
 
 
 def interpolation_dates(first: date, last: date, step: int) -> tuple[str, ...]:
-    """Days from ``first`` to ``last`` by ``step``, as ``YYYYMMDD``; ``last`` is included only if it falls on a step."""
+    """Dates ``YYYYMMDD`` every ``step`` days from ``first``, not after ``last``."""
     count = (last - first).days // step + 1
     return tuple((first + timedelta(days=step * k)).strftime("%Y%m%d") for k in range(count))

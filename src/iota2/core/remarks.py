@@ -7,21 +7,21 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 RemarkKind = Literal["images", "values", "alignment", "regions", "reference", "extent", "options"]
-"""Subject of a remark: images and their files, values of images, their alignment with the reference image, regions,
-reference data and classes, size of the map, or options of the configuration."""
+"""Subject of a remark: images and their files, values of images, alignment with the reference image, regions, reference
+data and classes, extent of the map, or options of the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """One sentence for the user, with its subject."""
+    """A sentence for the user, with its subject."""
 
     text: str
-    """Self-contained: names tile and sensor where they matter."""
+    """The sentence. It contains tile and sensor where they matter."""
     kind: RemarkKind
     tile: str = ""
-    """Empty for a remark on no tile or on several tiles."""
+    """The tile concerned; empty for none or several."""
     sensor: str = ""
-    """Name of the series, or of the section for a remark on all its series; empty for a remark on no sensor."""
+    """The series concerned, or the section for all its series; empty for none."""
 
 
 def remarks_about(texts: Iterable[str], kind: RemarkKind, *, tile: str = "", sensor: str = "") -> tuple[Remark, ...]:
@@ -35,10 +35,10 @@ def texts_of(remarks: Iterable[Remark]) -> tuple[str, ...]:
 
 
 def remarks_to_plain(remarks: Iterable[Remark]) -> list[dict[str, str]]:
-    """Remarks as values for JSON: a dictionary with text, kind, tile and sensor for each."""
+    """The remarks as dictionaries for JSON, with text, kind, tile and sensor."""
     return [asdict(remark) for remark in remarks]
 
 
 def remarks_from_plain(content: Sequence[Any]) -> tuple[Remark, ...]:
-    """The remarks written by ``remarks_to_plain``; TypeError for anything else."""
+    """The remarks in a list of ``remarks_to_plain``; TypeError for other content."""
     return tuple(Remark(**entry) for entry in content)

@@ -1,4 +1,4 @@
-"""Images of one tile: result of the scan, and input of all jobs that read pixels."""
+"""Images of one tile: the result of the survey, and an input of all jobs that read pixels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from iota2.core.sensor import SensorSpec
 
 @dataclass(frozen=True)
 class FileFormat:
-    """Storage format of the file of a band or mask, from its header."""
+    """Storage format of a file of a band or mask, from its header."""
 
     dtype: str
     """Data type of the band or mask, by its numpy name."""
@@ -23,36 +23,36 @@ class FileFormat:
     block: tuple[int, int]
     """Rows and columns of the tiles or strips of the file."""
     bands: int
-    """Number of bands of the file, which are decoded together."""
+    """Number of bands of the file; all bands of a block are decoded together."""
 
 
 @dataclass(frozen=True)
 class Acquisition:
-    """One product: a date of one sensor over one tile, with a file for each band and mask."""
+    """One product: the image of one sensor over one tile on one date, with a file for each band and mask."""
 
     sensor: str
     day: date
     key: str
     """``YYYYMMDD``, or ``YYYYMMDD.1`` … for further products of the same day: unique within a tile and sensor."""
     product: str
-    """Name of the product folder; for files side by side, the common part of their names; for an item, its name; for
-    layers without dates, the folder of the tile."""
+    """Name of the product: its folder; for products without a folder, the common part of the file names; for a STAC
+    item, its name; for layers without dates, the folder of the tile."""
     bands: Mapping[str, str]
     """Band name to absolute path."""
     masks: Mapping[str, str]
-    """Mask name to absolute path; a missing optional mask is absent."""
+    """Mask name to absolute path, without missing optional masks."""
     formats: Mapping[str, FileFormat]
     """Band or mask name to the format of its file."""
     scaling: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """Band name to (scale, offset), product units = file value x scale + offset; bands without an entry use those of
-    the sensor."""
+    """Band name to (scale, offset): product units = file value x scale + offset. Bands without an entry use scale and
+    offset of the sensor."""
     extents: Mapping[str, tuple[int, int, int, int]] = field(default_factory=dict)
-    """Band or mask name to first row, row after the last, first column, column after the last of the file, on the
-    common grid of all dates; no entry for files that cover the whole grid. Outside its file a date has no data."""
+    """Band or mask name to (row start, row stop, column start, column stop) of the file on the common grid of all
+    dates; no entry for files that cover the whole grid. Outside its file a date has no data."""
     hidden: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    """Band name to no-data values of its file besides the sensor's nodata."""
+    """Band name to no-data values of its file, in addition to the sensor's nodata."""
     shift: tuple[float, float] = (0.0, 0.0)
-    """Displacement of the images to the right and down, in map units; it is corrected on reading."""
+    """Displacement of the images to the right and down, in map units, corrected on reading."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class SensorScene:
     spec: SensorSpec
     acquisitions: tuple[Acquisition, ...]
     grids: Mapping[str, GeoBox]
-    """Grid of the files by band or mask name, common to all dates: the smallest that contains all files."""
+    """Band or mask name to the smallest grid that contains its files of all dates."""
 
     @cached_property
     def grid_numbers(self) -> Mapping[str, int]:
-        """Number of the grid of each band or mask: equal numbers stand for equal grids."""
+        """Band or mask name to the number of its grid. Equal grids have equal numbers."""
         distinct = list(dict.fromkeys(self.grids.values()))
         return {name: distinct.index(grid) for name, grid in self.grids.items()}
 
@@ -90,7 +90,7 @@ class SensorScene:
 
     @cached_property
     def by_day(self) -> Mapping[date, tuple[int, ...]]:
-        """Positions of the acquisitions of each day, in order. Acquisitions of one day count as one date."""
+        """Day to the positions of its acquisitions, in series order. They count as one date."""
         found: dict[date, tuple[int, ...]] = {}
         for number, day in enumerate(self.days):
             found[day] = (*found.get(day, ()), number)
@@ -113,5 +113,5 @@ class Scene:
 
     @property
     def layers(self) -> tuple[SensorScene, ...]:
-        """Those without dates, such as altitudes."""
+        """The sensors without dates, such as altitudes."""
         return tuple(sensor for sensor in self.sensors if sensor.spec.static)

@@ -1,4 +1,4 @@
-"""Sensor descriptions as values: the content of one ``sensors/<name>.yaml``."""
+"""Sensor descriptions: the content of one ``sensors/<name>.yaml``, and the options of an enabled sensor."""
 
 from __future__ import annotations
 
@@ -12,92 +12,92 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class BandSpec:
-    """One spectral band: its name in features, its file, its role in indices."""
+    """One spectral band: its name in features, its file, and its role in indices."""
 
     name: str
     file: str
-    """Glob relative to the product folder, e.g. ``*_FRE_B2.tif``; must match one file."""
+    """Glob relative to the product folder, e.g. ``*_FRE_B2.tif``; must match exactly one file."""
     role: Literal["red", "nir", "swir"] | None = None
     index: int = 1
     """Band number inside the file, from 1."""
     id: str = ""
-    """Name of the band in the product's metadata; empty when these are not read."""
+    """Name of the band in the product's metadata; empty if the metadata are not read."""
     assets: tuple[str, ...] = ()
-    """Names of the band in STAC items: the first that an item has is used; the band's own name is the last choice."""
+    """Names of the band in STAC items. The first one in an item is used, or else ``name``."""
     nodata: float | None = None
-    """No-data value of the band in file units, when it differs from that of the sensor."""
+    """No-data value of the band in file units; None for the value of the sensor."""
 
 
 @dataclass(frozen=True)
 class MaskRule:
     """Rule for invalid pixels of one date, from one mask file.
 
-    Without ``bits`` and ``values``, any value but 0 is invalid. ``edge`` marks the mask of pixels outside the image:
-    the footprint of a tile is the area where at least one date is clear of its edge masks.
+    Without ``bits`` and ``values``, every value except 0 is invalid. An ``edge`` mask marks pixels outside the image:
+    the footprint of a tile is the area in which, on at least one date, no edge mask applies.
     """
 
     name: str
     file: str
     bits: tuple[int, ...] = ()
-    """Invalid when any of these bits (from 0) is set."""
+    """A pixel is invalid if any of these bits (from 0) is set."""
     values: tuple[int, ...] = ()
-    """Invalid when the value is one of these."""
+    """A pixel is invalid if it has one of these values."""
     edge: bool = False
     optional: bool = False
-    """Products without this file have no invalid pixels inside their images; without any mask, or without any of the
-    possible edge masks, valid pixels are those where the reference band has data."""
+    """Whether products may lack the file. The mask then has no invalid pixels; in a product without any mask, or
+    without any edge mask, pixels are valid where the reference band has data."""
     alternatives: tuple[str, ...] = ()
-    """Globs searched, in this order, in products without a file that matches ``file``."""
+    """Globs for products without a file that matches ``file``, in order of preference."""
     spare: bool = False
-    """When no product of a tile has the mask, it is read as if it were ``optional``. When some have it, products
-    without it are incomplete."""
+    """Whether the mask is ``optional`` if no product of a tile has it. If some products have it, products without it
+    are incomplete."""
     instead_of: str = ""
-    """The mask that this one replaces in products without it; this mask may be missing too."""
+    """The mask that this mask replaces in products without it. Products may lack both."""
     assets: tuple[str, ...] = ()
-    """Names of the mask in STAC items; its own name is the last choice."""
+    """Names of the mask in STAC items, in order of preference; ``name`` is the last one."""
 
 
 @dataclass(frozen=True)
 class MetadataSpec:
-    """Elements of a product's XML metadata that convert file values to product units.
+    """Elements of a product's XML metadata from which file values are converted to product units.
 
-    Product units = (file value + offset) / quantification x 10000. Elements are named without their namespace, by
-    patterns: ``*`` stands for any characters.
+    Product units = (file value + offset) / quantification x 10000. Elements are given by patterns of their names
+    without namespace: ``*`` matches any characters.
     """
 
     file: str
-    """Glob relative to the product folder; must match one file."""
+    """Glob relative to the product folder; must match exactly one file."""
     quantification: str
     """Element with the divisor."""
     offset: str = ""
-    """Elements with the number to add, one for each band; their attribute ``band_id`` is the band's ``id``. Products
+    """Elements with the offset, one for each band; their attribute ``band_id`` is the ``id`` of the band. Products
     without such elements have the offset 0."""
 
 
 @dataclass(frozen=True)
 class LookAlike:
-    """Products of another kind with names similar to those of a sensor."""
+    """Products of another kind whose names resemble the product names of a sensor."""
 
     name: str
-    """Regular expression that matches their names from the start."""
+    """Regular expression of their names."""
     kind: str
-    """Kind of the products and what is needed instead, in words: ``of level L1C; L2A is needed``."""
+    """Explanation for the user: ``of level L1C; L2A is needed``."""
 
 
 @dataclass(frozen=True)
 class SeriesBy:
-    """How the names of a sensor's products tell the series apart that are made of them."""
+    """Division of a sensor's products into several series, by their names."""
 
     group: str
-    """Named group of ``product``: each of its values makes a series."""
+    """Named group of ``SensorSpec.product``; the products with the same value form a series."""
     values: tuple[tuple[str, str], ...]
-    """Each value as names have it, whatever the case, and in words, in the order of features: ``ASC``, ascending."""
+    """Pairs of value and description, in the order of features: (``ASC``, ascending). Case is ignored in names."""
     names: str = ""
-    """Glob, with ``{}`` for the value, of further files of a series, which the others pass over."""
+    """Glob of further files of a series, with ``{}`` for the value; the other series ignore these files."""
 
 
-LAST = 1000
-"""Position of a sensor without a declared position: after the others."""
+UNLISTED = 1000
+"""Position of a sensor without a declared position: after all others."""
 
 
 @dataclass(frozen=True)
@@ -105,27 +105,27 @@ class SensorOption:
     """The key of ``chain`` that enables a built-in sensor."""
 
     key: str
-    """As written in configurations: ``s2_path``."""
+    """Name in configuration files: ``s2_path``."""
     holds: str
-    """Content of the folder in words: ``Sentinel-2 level 2A products (THEIA)``."""
-    listed: int = LAST
+    """Description of the products: ``Sentinel-2 level 2A products (THEIA)``."""
+    listed: int = UNLISTED
     """Position of the key in lists of options."""
-    place: int = LAST
+    place: int = UNLISTED
     """Position of the sensor in the order of features."""
 
 
 @dataclass(frozen=True)
 class SensorSpec:
-    """One sensor: location, naming and content of its products."""
+    """One sensor: location, names and content of its products."""
 
     name: str
-    """Class name, the prefix of feature and file names: ``Sentinel2``."""
+    """Name of the sensor, the prefix of feature and file names: ``Sentinel2``."""
     section: str
     """The configuration section with its options: ``Sentinel_2``."""
     product: str
     """Regular expression of product names with the group ``date`` (YYYYMMDD, or YYYYDDD with the day of the year) and
     an optional group ``tile``. A sensor without dates has no group ``date``. Groups ``version``, ``version_2`` …
-    distinguish versions of one acquisition, the most significant first. For files side by side, groups ``kind``,
+    distinguish versions of one acquisition, the most significant first. With ``products: files``, groups ``kind``,
     ``kind_2`` … must be equal in the whole series."""
     bands: tuple[BandSpec, ...]
     masks: tuple[MaskRule, ...]
@@ -133,71 +133,71 @@ class SensorSpec:
     """No-data value of bands, in file units."""
     scale: float = 1.0
     offset: float = 0.0
-    """Product units = file value x scale + offset, unless metadata define them."""
+    """Product units = file value x scale + offset, unless ``metadata`` is given."""
     metadata: MetadataSpec | None = None
-    """Scale and offset from the metadata of each product."""
+    """Source of scale and offset in the metadata of each product; None to use ``scale`` and ``offset``."""
     platforms: tuple[str, ...] = ()
     """Satellites of the sensor in STAC items, without the last letter: ``sentinel-2``; empty for any."""
     pieces: str = ""
-    """Glob relative to the product folder, for an entry whose name distinguishes the pieces of one acquisition, such as
-    the two products of a tile at the border of datastrips; empty without pieces."""
+    """Glob of an entry in the product folder whose name distinguishes the pieces of one acquisition, such as the two
+    products of a tile at the border of datastrips; empty if products are never pieces."""
     products: Literal["folders", "files"] = "folders"
-    """A product is a folder of files, or a group of files in the tile's folder with the same group ``product`` of the
-    regular expression."""
+    """``folders``: a product is a folder. ``files``: a product consists of the files in the tile's folder whose names
+    have the same group ``product`` of the regular expression."""
     varying_extent: bool = False
-    """Files of different dates have aligned pixels, but possibly different extents."""
+    """Whether the extents of files may differ between dates. Their pixels are aligned."""
     tile_folder: str = "{tile}"
     """Name of the tile's folder; ``{mgrs}`` is the name of the tile without its leading T."""
     spectral: bool = True
-    """Bands are reflectances: spectral indices and relative reflectances can be computed."""
+    """Whether the bands are reflectances, from which spectral indices and relative reflectances can be computed."""
     example: str = ""
     """An example of a product name, for messages."""
     static: bool = False
-    """Layers without dates, such as altitudes: their values are features."""
+    """Whether the sensor consists of layers without dates, such as altitudes, whose values are features."""
     resampling: Literal["cubic", "bilinear", "nearest"] = "cubic"
     temporal_resolution: int = 10
     """Default step, in days, of the interpolation dates."""
     reference_band: str = ""
-    """The band whose grid is the tile's native grid; the first band when empty."""
+    """The band whose grid is the tile's native grid; empty for the first band."""
     file_nodata: Literal["honoured", "ignored"] = "honoured"
-    """Whether pixels with the value of the file's nodata tag are missing, in addition to those of ``nodata``."""
+    """Whether the file's nodata tag applies in addition to ``nodata``."""
     missing: tuple[float, ...] = ()
     """Further no-data values in the files of all bands."""
     ignore: tuple[str, ...] = ()
-    """Globs of entries in a tile folder that are ignored silently."""
+    """Globs of entries in a tile folder that are ignored without a message."""
     mistaken_for: tuple[LookAlike, ...] = ()
-    """Products that users take for those of the sensor; the first match is reported."""
+    """Products of other kinds that users confuse with those of the sensor; the first match is reported."""
     series_by: SeriesBy | None = None
-    """How several series are made of the products; None for one."""
+    """Division of the products into several series; None for a single series."""
     only: str = ""
-    """The value of ``series_by`` that products have, for one of several series; empty for all products."""
+    """The value of ``series_by`` that selects the products of this series; empty for all products."""
     option: SensorOption | None = None
     """The option that enables the sensor; None for a user-defined sensor."""
 
     def match(self, name: str) -> re.Match[str] | None:
-        """How ``product`` matches the name of a product, or a file of one; None for that of another series too."""
+        """The match of ``product`` with the name of a product or of a file; None also for another series."""
         match = re.match(self.product, name)
         others = match and self.only and self.series_by and (match[self.series_by.group] or "").upper() != self.only
         return None if others else match
 
     @property
     def series(self) -> tuple[SensorSpec, ...]:
-        """The series that are made of the products: itself, or one for each value of ``series_by``."""
+        """The series of the sensor: one for each value of ``series_by``, or the sensor itself."""
         return tuple(self.of(value) for value, _ in self.series_by.values) if self.series_by else (self,)
 
     def of(self, value: str) -> SensorSpec:
-        """The series of one value of ``series_by``: ``sentinel1_asc`` of ``ASC``."""
+        """The series for one value of ``series_by``: ``sentinel1_asc`` for ``ASC``."""
         ignore = (*self.ignore, *self._others(value))
         return replace(self, name=f"{self.name}_{value.lower()}", only=value, ignore=ignore)
 
     def _others(self, value: str) -> list[str]:
-        """Globs of the further files of the series of other values."""
+        """Globs of further files of the other series."""
         if self.series_by is None or not self.series_by.names:
             return []
         return [self.series_by.names.format(other) for other, _ in self.series_by.values if other != value]
 
-    def is_of_another_series(self, name: str) -> bool:
-        """Whether a name is that of a product of another series."""
+    def matches_other_series(self, name: str) -> bool:
+        """Whether a product name belongs to another series."""
         return bool(self.only) and self.match(name) is None and re.match(self.product, name) is not None
 
     @property
@@ -206,17 +206,17 @@ class SensorSpec:
         return tuple(band.name for band in self.bands)
 
     @property
-    def proper_masks(self) -> tuple[MaskRule, ...]:
-        """The masks without alternatives of others."""
+    def main_masks(self) -> tuple[MaskRule, ...]:
+        """The masks that do not replace another mask."""
         return tuple(mask for mask in self.masks if not mask.instead_of)
 
-    def stand_ins(self, mask: str) -> tuple[MaskRule, ...]:
-        """The alternatives of a mask, in order."""
+    def alternatives_of(self, mask: str) -> tuple[MaskRule, ...]:
+        """The masks that replace the mask with this name, in order of preference."""
         return tuple(one for one in self.masks if one.instead_of == mask)
 
     @property
-    def with_stand_ins(self) -> SensorSpec:
-        """The sensor with an additional mask for each alternative of a mask: its files may have another grid."""
+    def with_alternative_masks(self) -> SensorSpec:
+        """The sensor with an additional mask for each alternative file of a mask, because its grid may differ."""
         more = [
             replace(mask, name=f"{mask.name}_{number}", file=file, alternatives=(), assets=(), instead_of=mask.name)
             for mask in self.masks
@@ -225,12 +225,12 @@ class SensorSpec:
         return replace(self, masks=(*self.masks, *more))
 
     def lacking(self, found: Collection[str]) -> tuple[BandSpec | MaskRule, ...]:
-        """Bands and masks missing in a product with the bands and masks ``found``."""
-        needed: list[BandSpec | MaskRule] = [*self.bands, *(mask for mask in self.proper_masks if not mask.optional)]
+        """Mandatory bands and masks that a product lacks; ``found``: the names of its bands and masks."""
+        needed: list[BandSpec | MaskRule] = [*self.bands, *(mask for mask in self.main_masks if not mask.optional)]
         return tuple(
             part
             for part in needed
-            if part.name not in found and not any(one.name in found for one in self.stand_ins(part.name))
+            if part.name not in found and not any(one.name in found for one in self.alternatives_of(part.name))
         )
 
     @property
@@ -264,12 +264,12 @@ class SensorOptions:
 
     spec: SensorSpec
     source: Path | str
-    """Folder of the products, with one folder per tile; with ``stac``, the source of the run's STAC items."""
+    """Folder of the products, with one folder per tile; with ``stac``, the source of STAC items."""
     temporal_resolution: int
     """Days between interpolation dates."""
     start_date: date | None = None
     end_date: date | None = None
-    """First and last day of the season; None to derive it from the archive."""
+    """First and last day of the season; None for the first and last date of the archive."""
     keep_bands: tuple[str, ...] = ()
     """Bands to keep, in the sensor's order; empty keeps all."""
     expressions: tuple[str, ...] = ()
@@ -279,7 +279,7 @@ class SensorOptions:
     decibel: bool = False
     """Band features are 10 log10 of their values."""
     stac: bool = False
-    """Images are found by STAC items."""
+    """Whether STAC items list the images, instead of a folder."""
 
     @property
     def bands(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Columns of the tables that steps exchange, and tables of accuracy as values."""
+"""Column names of tables that steps exchange, and tables of validation counts."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ TILE = "tile_o"
 CODE = "i2label"
 """Class code in the map."""
 LEARN, VALIDATION, UNUSED = "learn", "validation", "unused"
+"""Values of the columns of ``seed_column``: sides of the split."""
 OTHER_SEED = "XXXX"
 """Value of the columns of other seeds in a merged selection."""
 COLUMN, ROW = "i2col", "i2row"
@@ -28,27 +29,27 @@ _SEED = "seed_"
 
 
 RESERVED = (REGION, ORIGIN, TILE, CODE, COLUMN, ROW, "ogc_fid", "geometry")
-"""Names of columns that this program adds, and of those that every table has."""
+"""Column names that iota2 or the table format adds."""
 
 
 def label_column(data_field: str) -> str:
-    """Name of the column with the user's label: the field in lower case, distinct from reserved names."""
+    """Name of the column with the user's label: the field in lower case, with ``_`` appended to reserved names."""
     name = data_field.lower()
     return f"{name}_" if name in RESERVED or name.startswith(_SEED) else name
 
 
 def seed_column(seed: int) -> str:
-    """Name of the column with the side of the split of a polygon for one seed."""
+    """Name of the column with the side of the split for one seed."""
     return f"{_SEED}{seed}"
 
 
 def seed_columns(columns: Iterable[str]) -> list[str]:
-    """The columns of a table with names of ``seed_column``, in the order of the table."""
+    """The columns named by ``seed_column``, in the order of the table."""
     return [name for name in columns if re.fullmatch(rf"{_SEED}\d+", name)]
 
 
 def sample_columns(recipe: FeatureRecipe) -> list[str]:
-    """Names of the feature columns of sample tables: the recipe's, in lower case as tables of this field have them."""
+    """Names of the feature columns of sample tables: the names of the recipe in lower case."""
     return [name.lower() for name in recipe.names]
 
 
@@ -57,7 +58,7 @@ class Confusion:
     """A confusion matrix: rows are the reference, columns the map.
 
     ``counts[r, c]`` is the number of pixels of reference class ``labels[r]`` mapped as ``labels[c]``. Pixels with
-    the value 0 in the map are counted in ``unmapped`` by reference class, and in no measure.
+    the value 0 in the map are counted only in ``unmapped``, by reference class.
     """
 
     labels: tuple[int, ...]
@@ -77,9 +78,9 @@ class Confusion:
 
 @dataclass(frozen=True, eq=False)
 class PolygonCounts:
-    """Validation pixels counted by polygon, class in the map, and whether they touch the polygon's edge.
+    """Number of validation pixels by polygon, class in the map, and whether pixels touch the edge of the polygon.
 
-    Arrays of one length, a row for each combination that occurs, in that order.
+    All arrays have the same length: one row for each combination that occurs, sorted by these keys.
     """
 
     polygon: np.ndarray
@@ -89,17 +90,18 @@ class PolygonCounts:
     produced: np.ndarray
     """Class code in the map, int64; 0 for pixels that are not classified."""
     edge: np.ndarray
-    """Whether the square of the pixel meets the edge of its polygon, bool."""
+    """Whether the pixel square intersects the edge of its polygon, bool."""
     pixels: np.ndarray
     """Number of pixels, int64."""
     distance: np.ndarray
-    """Metres from the polygon to the nearest learning polygon of its class, float64; infinite when there is none."""
+    """Distance in metres from the polygon to the nearest learning polygon of its class, float64; infinite without
+    one."""
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def where(self, chosen: np.ndarray) -> PolygonCounts:
-        """The ``chosen`` rows: positions, or a bool for each row."""
+        """The rows selected by ``chosen``: row numbers, or a bool for each row."""
         return PolygonCounts(**{one.name: getattr(self, one.name)[chosen] for one in fields(self)})
 
 
@@ -108,3 +110,4 @@ REFERENCE, PRODUCED, UNMAPPED = (
     "#Produced labels (columns):",
     "#Unmapped pixels (rows):",
 )
+"""Headers of the CSV files of confusion matrices."""

@@ -1,4 +1,4 @@
-"""Text for people: counts, lists of names, suggestions for misspelt names, control characters."""
+"""Parts of messages: counts, lists of names, suggestions for misspelt names, escapes for control characters."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 
-_LONGEST = 60
-"""Characters of a name, at most; longer words are not compared."""
-_ALIKE = 0.8
-"""Share of common characters, in order, from which two names are similar."""
-_SHORTEST = 3
-"""Characters of a name from which one may differ."""
+_MAX_COMPARED_CHARS = 60
+"""Maximum length of a compared name, in characters; longer names are never similar."""
+_MIN_SIMILARITY = 0.8
+"""Minimum ``SequenceMatcher.ratio`` of similar names."""
+_MIN_COMPARED_CHARS = 3
+"""Minimum length of names that are similar despite one different character, or by a common beginning."""
 
 
 _CONTROLS = re.compile(
@@ -22,54 +22,54 @@ _CONTROLS = re.compile(
 
 
 def counted(count: int, thing: str) -> str:
-    """``1 date``, ``2 dates``."""
+    """The count with the singular or plural of ``thing``: ``1 date``, ``2 dates``."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def some(names: Sequence[str], shown: int = 5) -> str:
-    """A short list of names: the first ``shown``, and the number of others."""
+    """The first ``shown`` names, separated by commas, and the number of further names."""
     rest = len(names) - shown
     return ", ".join(map(one_line, names[:shown])) + (f" and {rest} more" if rest > 0 else "")
 
 
-def squeezed(name: str) -> str:
-    """A name without case, underscores, hyphens and blanks: ``splitGroundTruth`` and ``split_ground_truth`` are one."""
+def normalised_name(name: str) -> str:
+    """A name in lower case without underscores, hyphens and blanks: ``splitgroundtruth`` for ``split_ground_truth``."""
     return "".join(char for char in name.lower() if char not in "_- ")
 
 
-def nearest(word: str, among: Iterable[str], least: float = _ALIKE) -> str | None:
+def nearest(word: str, among: Iterable[str], min_similarity: float = _MIN_SIMILARITY) -> str | None:
     """The name most similar to ``word``; None when none is similar.
 
-    Similar names have at least the share ``least`` of their characters in common, or differ in one. Names whose digits
-    differ are never similar: they are different bands, dates or sensors.
+    Names are similar if their ``SequenceMatcher.ratio`` is at least ``min_similarity``, or if one edit separates them.
+    Names with different digits are never similar: they denote different bands, dates or sensors.
     """
-    if not 0 < len(word) <= _LONGEST:
+    if not 0 < len(word) <= _MAX_COMPARED_CHARS:
         return None
-    asked, digits = squeezed(word), _digits(word)
+    asked, digits = normalised_name(word), _digits(word)
     names: dict[str, str] = {}
     for name in among:
         if _digits(name) == digits:
-            names.setdefault(squeezed(name), name)
+            names.setdefault(normalised_name(name), name)
     like = difflib.get_close_matches(asked, names, n=3, cutoff=0.6)
-    return next((names[name] for name in like if _near(asked, name, least)), None)
+    return next((names[name] for name in like if _near(asked, name, min_similarity)), None)
 
 
 def did_you_mean(word: str, among: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` for the nearest name, or nothing when none is similar."""
+    """``; did you mean 'x'?`` for the most similar name; empty when none is similar."""
     found = nearest(word, among)
     return f"; did you mean '{found}'?" if found else ""
 
 
 def choice_meant(word: str, choices: Iterable[str]) -> str:
-    """``; did you mean 'x'?`` for the nearest choice; else the only one that begins like the word."""
-    choices, asked = list(choices), squeezed(word)
+    """``; did you mean 'x'?`` for the most similar choice, or else the only choice with the same beginning."""
+    choices, asked = list(choices), normalised_name(word)
     begun = [
         name
         for name in choices
-        if (short := min(asked, squeezed(name), key=len))
-        and len(short) >= _SHORTEST
+        if (short := min(asked, normalised_name(name), key=len))
+        and len(short) >= _MIN_COMPARED_CHARS
         and asked.startswith(short)
-        and squeezed(name).startswith(short)
+        and normalised_name(name).startswith(short)
     ]
     near = did_you_mean(word, choices)
     return near or (f"; did you mean '{begun[0]}'?" if len(begun) == 1 else "")
@@ -79,14 +79,14 @@ def _digits(name: str) -> str:
     return "".join(filter(str.isdigit, name))
 
 
-def _near(one: str, other: str, least: float) -> bool:
-    return difflib.SequenceMatcher(None, one, other).ratio() >= least or _one_edit(one, other)
+def _near(one: str, other: str, min_similarity: float) -> bool:
+    return difflib.SequenceMatcher(None, one, other).ratio() >= min_similarity or _one_edit(one, other)
 
 
 def _one_edit(one: str, other: str) -> bool:
-    """True when the words differ by one character inserted, removed, replaced or swapped with its neighbour."""
+    """Whether one edit separates the words: a character inserted, removed, replaced or swapped with its neighbour."""
     short, long = sorted((one, other), key=len)
-    if len(short) < _SHORTEST or len(long) - len(short) > 1:
+    if len(short) < _MIN_COMPARED_CHARS or len(long) - len(short) > 1:
         return False
     first = next((k for k, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
     if len(short) < len(long):
@@ -96,16 +96,15 @@ def _one_edit(one: str, other: str) -> bool:
 
 
 def printable(text: str) -> str:
-    """Text that is safe for a terminal and valid UTF-8.
+    """The text with escapes such as ``\\x1b``, safe for a terminal and valid UTF-8.
 
-    Control characters other than line ends and tabs (ESC, direction of writing) and undecodable bytes become escapes
-    such as ``\\x1b``.
+    Control characters other than line ends and tabs, marks of writing direction and undecodable bytes are escaped.
     """
     return _CONTROLS.sub(_escape, text)
 
 
 def one_line(text: str) -> str:
-    """The same for names, with line ends and tabs escaped too."""
+    """The text as ``printable`` returns it, with line ends and tabs escaped too: for names."""
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
@@ -126,7 +125,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def all_problems(where: str, problems: Iterable[str], remedy: str = "", shown: int = 20) -> str:
-    """One message with all problems, the first ``shown`` of them in full, and a remedy for those without one."""
+    """One message: the number of problems, the first ``shown`` of them, and a common ``remedy``."""
     lines = list(problems)
     more = [f"… and {len(lines) - shown} more"] if len(lines) > shown else []
     texts = [*lines[:shown], *more, *([remedy] if remedy else [])]

@@ -5,24 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-NARROWEST = 20
-"""Columns; narrower terminals get unwrapped lines."""
-_UNIT = re.compile(
-    r"(?:iota2 (?:run|check|plan|why|status|verify|demo)|Iota2\.py) .*"  # a command, to be copied whole
+MIN_WRAP_COLUMNS = 20
+"""Minimum width of a terminal for wrapping; lines for narrower terminals are not wrapped."""
+_UNBREAKABLE = re.compile(
+    r"(?:iota2 (?:run|check|plan|why|status|verify|demo)|Iota2\.py) .*"  # a command that the user copies
     r"|[(\[]*'[^']*'\S*"
     r'|[(\[]*"[^"]*"\S*'
     r"|\S+"
 )
-_AFTER = ".,;:)]"
-"""Characters that may follow a path in a sentence."""
+_PATH_END_PUNCTUATION = ".,;:)]"
+"""Punctuation that may follow a path in a sentence."""
 
 
 def wrapped(text: str, width: int, *, exists: Callable[[str], bool] = lambda path: False) -> str:
-    """The text in lines of at most ``width`` characters; a single path, quoted text or command may be longer.
+    """The text in lines of at most ``width`` characters; a path, quoted text or command may be longer.
 
-    Continuation lines are indented by four. ``exists`` says whether a path exists: paths with blanks stay whole.
+    Continuation lines are indented by four. ``exists`` returns whether a path exists, so that paths with blanks are not
+    broken.
     """
-    if width < NARROWEST:
+    if width < MIN_WRAP_COLUMNS:
         return text
     return "\n".join(_wrapped_line(line, width, exists) for line in text.split("\n"))
 
@@ -32,27 +33,27 @@ def _wrapped_line(line: str, width: int, exists: Callable[[str], bool]) -> str:
         return line
     indent = line[: len(line) - len(line.lstrip())]
     lines, current = [], indent
-    for unit in _units(line.strip(), exists):
-        if current.strip() and len(current) + 1 + len(unit) > width:
+    for part in _unbreakable_parts(line.strip(), exists):
+        if current.strip() and len(current) + 1 + len(part) > width:
             lines.append(current)
             current = f"{indent}    "
-        current += unit if not current.strip() else f" {unit}"
+        current += part if not current.strip() else f" {part}"
     return "\n".join([*lines, current])
 
 
-def _units(line: str, exists: Callable[[str], bool]) -> Iterator[str]:
-    """The parts of a line that are not broken."""
-    words = _UNIT.findall(line)
+def _unbreakable_parts(line: str, exists: Callable[[str], bool]) -> Iterator[str]:
+    """Words, paths, quoted texts and commands of a line."""
+    words = _UNBREAKABLE.findall(line)
     while words:
         length = _path_length(words, exists) if "/" in words[0] else 1
         yield " ".join(words[:length])
         del words[:length]
 
 
-def _path_length(words: list[str], exists: Callable[[str], bool], most: int = 12) -> int:
+def _path_length(words: list[str], exists: Callable[[str], bool], max_words: int = 12) -> int:
     """Number of words of the path at the beginning: the longest one that exists, or 1."""
-    for count in range(min(most, len(words)), 1, -1):
+    for count in range(min(max_words, len(words)), 1, -1):
         path = " ".join(words[:count])
-        if exists(path[path.index("/") :].rstrip(_AFTER)):
+        if exists(path[path.index("/") :].rstrip(_PATH_END_PUNCTUATION)):
             return count
     return 1

@@ -101,10 +101,10 @@ def _is_of(series: SensorSpec, product: Product) -> bool:
 def _missing_masks(spec: SensorSpec, products: Sequence[Product]) -> Iterator[tuple[str, str]]:
     """Optional masks that some products lack."""
     every = counted(len(products), "product")
-    whole = spec.with_stand_ins
+    whole = spec.with_alternative_masks
     for mask in whole.masks:
-        stand_ins = [one.name for one in whole.stand_ins(mask.name)]
-        count = sum(not any(name in product.files for name in (mask.name, *stand_ins)) for product in products)
+        alternatives_of = [one.name for one in whole.alternatives_of(mask.name)]
+        count = sum(not any(name in product.files for name in (mask.name, *alternatives_of)) for product in products)
         used = sum(mask.name in product.files for product in products) if mask.instead_of else 0
         if used:
             yield "instead", f"{mask.file} for {mask.instead_of} in {used} of {every}"

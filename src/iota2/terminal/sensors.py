@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from iota2.config.options.sensors import LAYERS, PLACES
+from iota2.config.options.sensors import ENABLING_KEYS, LAYERS
 from iota2.config.sensors import path_key
 from iota2.core.sensor import SensorSpec
 from iota2.core.words import nearest
@@ -24,10 +24,10 @@ def spec_named(name: str) -> SensorSpec:
         return load_spec(name)
     words = {spec.section: (spec.section, spec.name, path_key(spec)) for spec in builtin_specs().values()}
     known = {word.lower(): section for section, names in words.items() for word in names if word}
-    if name.lower() in (LAYERS.lower(), PLACES[LAYERS]):
+    if name.lower() in (LAYERS.lower(), ENABLING_KEYS[LAYERS]):
         raise UserError(
             f"{name!r} is not a sensor: its layers have no products. `iota2 check` with a configuration that has "
-            f"chain.{PLACES[LAYERS]} and {LAYERS} reports missing files."
+            f"chain.{ENABLING_KEYS[LAYERS]} and {LAYERS} reports missing files."
         )
     if name.lower() not in known:
         near = nearest(name, known)
@@ -51,7 +51,9 @@ def sensors_text() -> str:
     return "\n".join(
         [
             *lines,
-            *wrapped(f"{LAYERS}: chain.{PLACES[LAYERS]}. Layers without dates, such as altitude: used as features."),
+            *wrapped(
+                f"{LAYERS}: chain.{ENABLING_KEYS[LAYERS]}. Layers without dates, such as altitude: used as features."
+            ),
             *wrapped("Other sensors: chain.user_sensors, with your own description (docs/howto/add-a-sensor.md)."),
             "",
             "Files of a sensor: iota2 sensors NAME. Products recognized in a folder: iota2 sensors NAME FOLDER",

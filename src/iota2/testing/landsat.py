@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from iota2.core.grid import rescaled
+from iota2.core.grid import with_pixel_size
 from iota2.core.random import generator
 from iota2.testing.archive import NODATA, write_image
 from iota2.testing.sky import Sky, SkyOptions, make_sky
@@ -50,7 +50,7 @@ def write_landsat(world: World, root: Path) -> None:
         rng = generator(world.options.seed, "coastal", day.isoformat())
         bands["B1"] = bands["B2"] * np.float32(0.9) + rng.normal(0, 20, bands["B2"].shape).astype(np.float32)
         for tile in world.options.tiles:
-            window, geobox = world.window(tile), rescaled(world.tile_geobox(tile), (PIXEL_METRES, PIXEL_METRES))
+            window, geobox = world.window(tile), with_pixel_size(world.tile_geobox(tile), (PIXEL_METRES, PIXEL_METRES))
             name = f"LANDSAT8-OLITIRS-XS_{day:%Y%m%d}-104112-{day.toordinal() % 1000:03d}_L2A_{tile}_C_V1-0"
             edge = coarse(sky.edge[window], geobox).any(axis=(1, 3))
             for band, values in bands.items():

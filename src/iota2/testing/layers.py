@@ -9,7 +9,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 from scipy import ndimage
 
-from iota2.core.grid import aligned
+from iota2.core.grid import aligned_grid
 from iota2.core.random import generator
 from iota2.testing.archive import write_image
 from iota2.testing.world import World
@@ -34,7 +34,7 @@ def write_layers(world: World, root: Path) -> None:
         write_image(root / tile / f"SLP_{tile}.tif", layer(world, "SLP", fine).astype(np.float32), fine)
         to_map = Transformer.from_crs(str(fine.crs), ALTITUDE_CRS, always_xy=True)
         left, bottom, right, top = to_map.transform_bounds(*fine.boundingbox.bbox)
-        grid = aligned((left, bottom, right, top), (ALTITUDE_PIXEL_METRES, ALTITUDE_PIXEL_METRES), ALTITUDE_CRS)
+        grid = aligned_grid((left, bottom, right, top), (ALTITUDE_PIXEL_METRES, ALTITUDE_PIXEL_METRES), ALTITUDE_CRS)
         altitude = np.rint(layer(world, "ALT", grid)).astype(np.int16)
         write_image(root / tile / f"ALT_{tile}.tif", altitude, grid, nodata=NODATA)
 

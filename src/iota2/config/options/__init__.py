@@ -1,1 +1,1 @@
-"""The options of each section, with their types, defaults and sentences."""
+"""The options of each section, with types, defaults and descriptions."""

@@ -1,4 +1,4 @@
-"""The options of section ``chain``: inputs, outputs, grid, and steps of a run."""
+"""The options of section ``chain``: inputs, outputs, grid and steps of a run."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from iota2.config.s1_ini import RadarSettings, read_s1_ini
 from iota2.core.builder import GROUPS, Group
 from iota2.core.words import some
 from iota2.io.archive.specs import folder_options
-from iota2.options import About, Options, idle, needed, option, planned
+from iota2.options import About, Options, needed, no_effect, option, planned
 
 MAX_TILES = 10_000
-"""Maximum number of tiles of a run; Sentinel-2 has 56,984."""
+"""Maximum number of tiles in a run. The tiling grid of Sentinel-2 has 56,984 tiles."""
 MAX_TILE_BYTES = 150
-"""Maximum length of a tile name in bytes; the names of results also contain other parts."""
+"""Maximum length of a tile name in bytes. Output file names have other parts in addition."""
 MAX_DATES = 10_000
-"""Upper bound for a number of clear dates of a pixel, beyond any real series."""
+"""Maximum of ``cloud_threshold``, larger than the number of dates of any real series."""
 MAX_STEP_DAYS = 3660
-"""Maximum number of days between dates: ten years."""
+"""Maximum number of days between interpolation dates: ten years."""
 _VECTOR_GROUPS = GROUPS[GROUPS.index("regularisation") :]
-_NEVER_INTO_INPUTS = "no stacks of images are written"
+_NO_STACKS = "iota2 writes no stacks of images"
 
 
 class UserSensor(Options):
-    """One entry of ``user_sensors``: a sensor with a user-defined description."""
+    """One entry of ``user_sensors``: a user-defined sensor."""
 
     path: InputFolder | None = option(
-        None, "Folder of the products, with one folder per tile; mandatory unless `stac_items` finds them."
+        None, "Folder of the products, with one folder per tile; mandatory unless `stac_items` lists them."
     )
     description: InputFile = option(..., "YAML file that describes the sensor's products, bands and masks.")
     start_date: Day | None = option(None, "First interpolation date; needed when `auto_date` is False.")
@@ -52,17 +52,17 @@ class UserSensor(Options):
 
 
 class StacItems(Options):
-    """Source of STAC items, and the sensors of their collections."""
+    """Source of STAC items, and the sensor of each collection."""
 
     source: Source = option(
         ...,
-        "Folder or file of items, file of a catalog, web address of any of these, or address of a STAC API.",
+        "Folder or file of items, catalog file, web address of one of these, or address of a STAC API.",
         about=About(form="a path or an address"),
     )
     collections: dict[str, str] = option(
         ...,
-        "Section of a sensor, or name of an entry of `user_sensors`, for each collection.",
-        about=About(form="a dictionary of sections of sensors by names of collections"),
+        "Sensor of each collection: section of a built-in sensor, or name of an entry of `user_sensors`.",
+        about=About(form="a dictionary of collection names and sensors"),
     )
     start_date: Day | None = option(None, "First day of the items; mandatory for an API.")
     end_date: Day | None = option(None, "Last day of the items; mandatory for an API.")
@@ -77,7 +77,7 @@ class StacItems(Options):
     @classmethod
     def _some(cls, collections: dict[str, str]) -> dict[str, str]:
         if not collections:
-            raise ValueError("names no collection; expected such as {'sentinel-2-l2a' : 'Sentinel_2_S2C'}")
+            raise ValueError("is empty; expected a dictionary such as {'sentinel-2-l2a' : 'Sentinel_2_S2C'}")
         return collections
 
     @field_validator("bbox", mode="before")
@@ -95,7 +95,7 @@ class StacItems(Options):
 
 
 def _resolution(value: Any) -> Any:
-    """(x, y) from a number or a list; None from an empty list."""
+    """(x, y) from a number, a list or a text; None from an empty value."""
     pair = value
     if isinstance(pair, str):
         pair = pair.replace(",", " ").split()
@@ -113,7 +113,7 @@ def _resolution(value: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    """The number that a text represents; other values unchanged."""
+    """The number in a text; other values unchanged."""
     if not isinstance(value, str):
         return value
     try:
@@ -136,8 +136,8 @@ def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
-class _Ground(Section):
-    """Results, grid, reference data and regions of a run."""
+class _CommonOptions(Section):
+    """Options of ``chain`` that precede the product folders of the sensors in the documentation."""
 
     section_name: ClassVar[str] = "chain"
     about_section: ClassVar[str] = "Inputs, outputs, grid and extent of a run."
@@ -146,12 +146,12 @@ class _Ground(Section):
     output_path: AnyPath = option(..., "Folder of all results; created if missing.")
     remove_output_path: bool = option(
         False,
-        "Delete the results of an earlier run first; only a folder made by iota2 is emptied.",
+        "Delete the results of earlier runs first; only output folders of iota2 are emptied.",
     )
     check_inputs: bool = option(True, "Check reference data, regions and products before anything is computed.")
     skip_damaged_products: bool = option(
         False,
-        "Exclude damaged and incomplete products and STAC items, and report them; with False they are errors.",
+        "Exclude and report damaged and incomplete products and STAC items; with False they are errors.",
         about=About(builders="C F O R"),
     )
     list_tile: Words = option(
@@ -160,13 +160,13 @@ class _Ground(Section):
     proj: str = option(..., "Projection of mosaics and vectors.", about=About(form="text 'EPSG:<number>'"))
     spatial_resolution: Annotated[tuple[float, float] | None, BeforeValidator(_resolution)] = option(
         None,
-        "Pixel size of the results in units of the projection, from a tenth of the finest image's pixels to the "
-        "size of a tile; [] keeps the native size.",
+        "Pixel size of the results in units of the projection, from a tenth of the smallest pixel size of the images "
+        "to the size of a tile; [] keeps the native size.",
         about=About(form="a number > 0, a list [x, y] or []", builders="C F O R T"),
     )
     working_grid: Literal["native", "proj"] = option(
         "native",
-        "Grid on which pixels are classified: that of the images, or that of `proj`, to which inputs are warped.",
+        "Grid of the classification: the grid of the images, or a grid in `proj`, to which inputs are warped.",
         about=About(builders="C F O R"),
     )
     ground_truth: VectorFile = needed(
@@ -180,21 +180,25 @@ class _Ground(Section):
         "it (half a pixel to each side); None accepts polygons only.",
         about=About(builders="C O R"),
     )
-    nomenclature_path: InputFile = needed("Text file that names the classes, `name:label` a line.", builders="C O")
-    color_table: InputFile = needed("Text file that colours the classes, `label R G B` a line.", builders="C O")
+    nomenclature_path: InputFile = needed(
+        "Text file of class names, one line `name:label` for each class.", builders="C O"
+    )
+    color_table: InputFile = needed(
+        "Text file of class colours, one line `label R G B` for each class.", builders="C O"
+    )
     region_path: VectorFile | None = option(
         None,
         "Vector file of regions, each with its own model; `file.gpkg|layername=NAME` selects one of several layers.",
         about=About(builders="C O R"),
     )
     region_field: str = option(
-        "region", "Text field of `region_path` that names the region.", about=About(builders="C O R")
+        "region", "Text field of `region_path` that contains the region name.", about=About(builders="C O R")
     )
 
 
-_KEYS: dict[str, Any] = {one.key: (InputFolder | None, _products(one.holds)) for one in folder_options()}
-_Folders: Any = create_model("_Folders", __base__=_Ground, **_KEYS)
-"""Additionally one key for each built-in sensor, from its description."""
+_FOLDER_OPTIONS: dict[str, Any] = {one.key: (InputFolder | None, _products(one.holds)) for one in folder_options()}
+_Folders: Any = create_model("_Folders", __base__=_CommonOptions, **_FOLDER_OPTIONS)
+"""The common options, and one option for the product folder of each built-in sensor."""
 
 
 class Chain(_Folders):
@@ -202,7 +206,7 @@ class Chain(_Folders):
 
     s1_path: InputFile | None = option(
         None,
-        "INI file with the location of Sentinel-1 images made by S1Tiling; enables the sensor.",
+        "INI file with the folder of Sentinel-1 images of S1Tiling; enables the sensor.",
         about=About(builders="C F O R"),
     )
     user_feat_path: InputFolder | None = option(
@@ -212,23 +216,23 @@ class Chain(_Folders):
     )
     reference_sensor: str | None = option(
         None,
-        "Sensor whose grid is that of the tile, by its section or name; None selects the finest.",
+        "Section or name of the sensor whose grid is the grid of the tile; None selects the smallest pixels.",
         about=About(builders="C F O R"),
     )
     allow_missing_sensor: bool = option(
         False,
-        "Pixels that a sensor never observes clear get missing values for its features, and a label from the other "
-        "sensors; False gives them no label, and rejects tiles that lack a sensor.",
+        "Classify pixels without clear observation of a sensor from the other sensors, with missing values for its "
+        "features; False gives them no label, and rejects tiles without images of a sensor.",
         about=About(builders="C F O R"),
     )
     user_sensors: dict[str, UserSensor] = option(
         {},
-        "Sensors described by files of the user, by name; the keys of an entry are listed below.",
+        "User-defined sensors by name; the keys of an entry are listed below.",
         about=About(builders="C F O R", form="a dictionary of sensor names, each with a dictionary"),
     )
     stac_items: StacItems | None = option(
         None,
-        "Finds the images of sensors with STAC items instead of folders; its keys are listed below.",
+        "STAC items that list the images of sensors, instead of folders; the keys are listed below.",
         about=About(builders="C F O R", form="a dictionary"),
     )
     cloud_threshold: int = option(
@@ -250,38 +254,38 @@ class Chain(_Folders):
     l8_usgs_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 products of USGS, with all bands.")
     l8_usgs_thermal_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 surface temperatures of USGS.")
     l8_usgs_infrared_path: AnyPath | None = planned(None, "Folder of Landsat 8 and 9 level 1 thermal bands of USGS.")
-    s2_output_path: AnyPath | None = idle(None, "Folder of Sentinel-2 stacks.", _NEVER_INTO_INPUTS, builders="C F O R")
-    s2_s2c_output_path: AnyPath | None = idle(None, "Folder of Sen2Cor stacks.", _NEVER_INTO_INPUTS, builders="C F O R")
-    s2_l3a_output_path: AnyPath | None = idle(
-        None, "Folder of level 3A stacks.", _NEVER_INTO_INPUTS, builders="C F O R"
+    s2_output_path: AnyPath | None = no_effect(None, "Folder of Sentinel-2 stacks.", _NO_STACKS, builders="C F O R")
+    s2_s2c_output_path: AnyPath | None = no_effect(None, "Folder of Sen2Cor stacks.", _NO_STACKS, builders="C F O R")
+    s2_l3a_output_path: AnyPath | None = no_effect(None, "Folder of level 3A stacks.", _NO_STACKS, builders="C F O R")
+    l8_output_path: AnyPath | None = no_effect(None, "Folder of Landsat 8 stacks.", _NO_STACKS, builders="C F O R")
+    grid: AnyPath | None = planned(
+        None, "Vector file of the tiles to cut, with one polygon for each tile.", builders="T"
     )
-    l8_output_path: AnyPath | None = idle(None, "Folder of Landsat 8 stacks.", _NEVER_INTO_INPUTS, builders="C F O R")
-    grid: AnyPath | None = planned(None, "Vector file of the tiles to cut, one polygon each.", builders="T")
-    compression_algorithm: str = idle(
-        "ZSTD", "Compression of rasters.", "rasters are written with a lossless compression suited to their content"
+    compression_algorithm: str = no_effect(
+        "ZSTD", "Compression of rasters.", "iota2 chooses a lossless compression for each kind of raster"
     )
     region_priority: Words | None = planned(
         None, "Priority of regions for segments that overlap several.", builders="O"
     )
-    tile_field: str | None = planned(None, "Field of `grid` that names the tile.", builders="T")
+    tile_field: str | None = planned(None, "Field of `grid` that contains the tile name.", builders="T")
     rasters_grid_path: AnyPath | None = planned(None, "Folder of rasters that define the tiles to cut.", builders="T")
 
     _paths_from: Path | None = PrivateAttr(default=None)
 
     def model_post_init(self, context: Any, /) -> None:
-        """Keep the start of relative paths, for the files that options name."""
+        """Store the folder of relative paths, for paths inside the files that options name."""
         self._paths_from = (context or {}).get("paths_from")
 
     @property
     def paths_from(self) -> Path | None:
-        """Start of all relative paths; None for the folder of the file that contains each path."""
+        """Folder from which all relative paths are resolved; None for the folder of the file that contains the path."""
         return self._paths_from
 
     @cached_property
     def radar(self) -> RadarSettings | None:
-        """What the INI file of Sentinel-1 says, read when it is first asked for and kept; None without such a file.
+        """The settings in the INI file of Sentinel-1, read on first access and cached; None without ``s1_path``.
 
-        Raises ConfigError when it cannot be used.
+        Raises ConfigError for an invalid INI file.
         """
         return None if self.s1_path is None else read_s1_ini(self.s1_path, self._paths_from)
 
@@ -296,24 +300,26 @@ class Chain(_Folders):
     @classmethod
     def _tile_names(cls, tiles: tuple[str, ...]) -> tuple[str, ...]:
         if not tiles:
-            raise ValueError("names no tile; expected tile names separated by blanks, such as 'T31TCJ T31TDJ'")
+            raise ValueError("is empty; expected tile names separated by blanks, such as 'T31TCJ T31TDJ'")
         if len(tiles) > MAX_TILES:
-            raise ValueError(f"names {len(tiles):,} tiles; expected at most {MAX_TILES:,} in one run")
+            raise ValueError(f"has {len(tiles):,} tiles; expected at most {MAX_TILES:,} in one run")
         twice = sorted(tile for tile, count in Counter(tiles).items() if count > 1)
         if twice:
-            raise ValueError(f"{some(twice)} given twice; name each tile once")
+            raise ValueError(f"{some(twice)} given twice; give each tile once")
         too_long = [tile for tile in tiles if len(os.fsencode(tile)) > MAX_TILE_BYTES]
         if too_long:
-            raise ValueError(f"{too_long[0][:20]}… cannot be a tile; expected a name of at most {MAX_TILE_BYTES} bytes")
+            raise ValueError(
+                f"{too_long[0][:20]}… is no valid tile name; expected a name of at most {MAX_TILE_BYTES} bytes"
+            )
         unsafe = [tile for tile in tiles if not _is_folder_name(tile)]
         if unsafe:
-            raise ValueError(f"{unsafe[0]!r} cannot be a tile; expected a folder name without '/' and '..'")
+            raise ValueError(f"{unsafe[0]!r} is no valid tile name; expected a folder name without '/' and '..'")
         return tiles
 
     @field_validator("proj", mode="before")
     @classmethod
     def _with_authority(cls, given: object) -> object:
-        """``EPSG:n`` from a number alone; blanks are removed."""
+        """``EPSG:n`` from a number; blanks are removed."""
         if isinstance(given, float) and given.is_integer():
             given = int(given)
         if isinstance(given, str):
@@ -329,7 +335,7 @@ class Chain(_Folders):
         try:
             CRS.from_user_input(text)
         except CRSError:
-            raise ValueError(f"expected the number of a projection that exists, got {text!r}") from None
+            raise ValueError(f"expected an existing EPSG code, got {text!r}") from None
         return text.upper()
 
     @field_validator("data_field", "region_field")
@@ -344,10 +350,10 @@ class Chain(_Folders):
     def _sensor_names(cls, sensors: dict[str, UserSensor]) -> dict[str, UserSensor]:
         for name in sensors:
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", name):
-                raise ValueError(f"{name!r} cannot name a sensor; expected letters and digits, a letter first")
+                raise ValueError(f"{name!r} is no valid sensor name; expected a letter, then letters and digits")
         return sensors
 
 
 def _is_folder_name(name: str) -> bool:
-    """True when ``name`` is a single folder name, without path separators."""
+    """Whether ``name`` is a single folder name, without path separators."""
     return name.isprintable() and ".." not in name and not set("/\\") & set(name) and name[0] not in ".-"

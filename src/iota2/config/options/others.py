@@ -1,4 +1,4 @@
-"""The options of builders, execution, user code and of products other than the classification."""
+"""The options of builders, execution, user code, co-registration and products other than the classification."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, field_validator
 
 from iota2.config.options.fields import AnyPath, Day, InputFile, InputFolder, Section, Words, read_date
-from iota2.options import About, dormant, idle, option, planned
+from iota2.options import About, no_effect, no_effect_without, option, planned
 
-_WORD = r"^[\w.,:@+-]+$"
-"""Names that are copied into the header of a job script."""
-_PLAIN = About(form="a name of letters, digits and any of . , : @ + - _")
-_NO_POINTS = "images are compared by phase correlation, not by points"
-_BY_BUDGET = "the shape of blocks follows the memory budget and does not change results"
+_NAME_PATTERN = r"^[\w.,:@+-]+$"
+"""Pattern of names that are copied into the header of a job script."""
+_NAME_FORM = About(form="a name of letters, digits and any of . , : @ + - _")
+_NO_POINTS = "images are compared by phase correlation, not by tie points"
+_BY_BUDGET = "the block shape is computed from the memory limit and does not change results"
 
 
-def _days(value: Any) -> Any:
-    """Dates from words; nothing when a word is not a date."""
+def _as_dates(value: Any) -> Any:
+    """Dates (or None) from a text or list; empty if all are None. ValueError for a word that is no date."""
     words = value.replace(",", " ").split() if isinstance(value, str) else value
     listed = words if isinstance(words, list | tuple) else [] if words is None else [words]
     days = tuple(None if str(word).lower() == "none" else read_date(word) for word in listed)
     return days if any(days) else ()
 
 
-def _whole(value: Any) -> Any:
-    """The integer that a text represents; other values unchanged."""
+def _as_integer(value: Any) -> Any:
+    """The mode 1, 2 or 3 from a text; other values unchanged."""
     return int(value) if isinstance(value, str) and value.strip() in ("1", "2", "3") else value
 
 
-def _several(value: Any) -> Any:
-    """A list from a single value or a list."""
+def _as_list(value: Any) -> Any:
+    """A list with the text; other values unchanged."""
     return [value] if isinstance(value, str) and value.strip() else value
 
 
@@ -42,13 +42,13 @@ class Builders(Section):
     about_section: ClassVar[str] = "Chains to run."
     builders: ClassVar[str] = "C F O V R T"
 
-    builders_class_name: Annotated[tuple[str, ...], BeforeValidator(_several)] = option(
+    builders_class_name: Annotated[tuple[str, ...], BeforeValidator(_as_list)] = option(
         ("I2Classification",),
         "Builders to run, as one chain of steps.",
-        about=About(form="a list of names of builders"),
+        about=About(form="a list of builder names"),
         min_length=1,
     )
-    builders_paths: Annotated[tuple[InputFolder, ...], BeforeValidator(_several)] = option(
+    builders_paths: Annotated[tuple[InputFolder, ...], BeforeValidator(_as_list)] = option(
         (),
         "Folders with user-defined builders: Python files, which are imported and executed.",
         about=About(form="a list of paths"),
@@ -58,7 +58,7 @@ class Builders(Section):
     @classmethod
     def _once_each(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(names)) < len(names):
-            raise ValueError("names a builder twice; name each once")
+            raise ValueError("contains a builder twice; give each once")
         return names
 
 
@@ -83,8 +83,10 @@ class Slurm(Section):
     about_section: ClassVar[str] = "Account and partition on a SLURM or PBS cluster."
     builders: ClassVar[str] = "C F O V R T"
 
-    account: str | None = option(None, "Account of the jobs.", about=_PLAIN, pattern=_WORD)
-    partition: str | None = option(None, "Partition (SLURM) or queue (PBS) of the jobs.", about=_PLAIN, pattern=_WORD)
+    account: str | None = option(None, "Account of the jobs.", about=_NAME_FORM, pattern=_NAME_PATTERN)
+    partition: str | None = option(
+        None, "Partition (SLURM) or queue (PBS) of the jobs.", about=_NAME_FORM, pattern=_NAME_PATTERN
+    )
 
 
 class ExternalFeatures(Section):
@@ -95,15 +97,17 @@ class ExternalFeatures(Section):
     builders: ClassVar[str] = "C F R"
 
     module: AnyPath | None = planned(None, "Python file with the functions.")
-    functions: Any = dormant(
+    functions: Any = no_effect_without(
         None, "Names of the functions, separated by blanks, or a list with their arguments.", "module"
     )
-    concat_mode: bool = dormant(True, "Add the features to the other ones; False uses only these.", "module")
+    concat_mode: bool = no_effect_without(
+        True, "Add these features to the other features; False uses only these features.", "module"
+    )
     output_name: str | None = planned(None, "File name of the features map.", builders="F")
-    custom_write_mode: bool = dormant(False, "Write the features of each block.", "module")
+    custom_write_mode: bool = no_effect_without(False, "Write the features of each block.", "module")
     external_features_flag: bool = planned(False, "Use external features.")
-    no_data_value: float = dormant(-10000, "Value of missing data in the features.", "module")
-    fill_missing_dates: bool = dormant(False, "Give every tile the dates of all tiles.", "module")
+    no_data_value: float = no_effect_without(-10000, "Value of missing data in the features.", "module")
+    fill_missing_dates: bool = no_effect_without(False, "Give every tile the dates of all tiles.", "module")
 
 
 class PythonDataManaging(Section):
@@ -113,17 +117,21 @@ class PythonDataManaging(Section):
     about_section: ClassVar[str] = "Data for Python functions of the user."
     builders: ClassVar[str] = "C F R"
 
-    chunk_size_mode: Literal["split_number", "user_fixed"] = idle(
+    chunk_size_mode: Literal["split_number", "user_fixed"] = no_effect(
         "split_number", "Division of a tile into parts.", _BY_BUDGET
     )
-    number_of_chunks: int = idle(50, "Number of parts of a tile.", _BY_BUDGET)
-    chunk_size_x: int = idle(50, "Columns of a part.", _BY_BUDGET)
-    chunk_size_y: int = idle(50, "Rows of a part.", _BY_BUDGET)
-    data_mode_access: Literal["gapfilled", "raw", "both"] = dormant(
+    number_of_chunks: int = no_effect(50, "Number of parts of a tile.", _BY_BUDGET)
+    chunk_size_x: int = no_effect(50, "Columns of a part.", _BY_BUDGET)
+    chunk_size_y: int = no_effect(50, "Rows of a part.", _BY_BUDGET)
+    data_mode_access: Literal["gapfilled", "raw", "both"] = no_effect_without(
         "gapfilled", "Series that functions can read.", "external_features.module"
     )
-    padding_size_x: int = dormant(0, "Columns around a part that functions also get.", "external_features.module")
-    padding_size_y: int = dormant(0, "Rows around a part that functions also get.", "external_features.module")
+    padding_size_x: int = no_effect_without(
+        0, "Columns around a part that functions also get.", "external_features.module"
+    )
+    padding_size_y: int = no_effect_without(
+        0, "Rows around a part that functions also get.", "external_features.module"
+    )
 
 
 class Coregistration(Section):
@@ -140,30 +148,30 @@ class Coregistration(Section):
     )
     date_vhr: Day | None = option(
         None,
-        "Date of the reference image: with `mode` 2 or 3 and without `date_src`, the nearest date replaces `date_src`.",
+        "Date of the reference image: with `mode` 2 or 3 without `date_src`, the nearest date is used as `date_src`.",
     )
-    date_src: Annotated[tuple[date | None, ...], BeforeValidator(_days)] = option(
+    date_src: Annotated[tuple[date | None, ...], BeforeValidator(_as_dates)] = option(
         (),
-        "Date that is compared with the reference image in `mode` 2 or 3 (or the nearest date): one for all tiles, or "
-        "one for each tile of `list_tile` in this order, None for a tile without.",
+        "Date to compare with the reference image in `mode` 2 or 3; the nearest available date is used. Give one date "
+        "for all tiles, or a date or None for each tile, in the order of `list_tile`.",
         about=About(form="a date YYYYMMDD, or a date or None for each tile, separated by blanks"),
     )
     band_ref: int = option(1, "Band of the reference image to compare, from 1.", ge=1, le=10_000)
     band_src: int = option(3, "Band of the series to compare: 3 is the third of each sensor.", ge=1, le=10_000)
-    mode: Annotated[Literal[1, 2, 3], BeforeValidator(_whole)] = option(
+    mode: Annotated[Literal[1, 2, 3], BeforeValidator(_as_integer)] = option(
         1,
-        "With 1 each date is compared with the reference image and corrected separately. With 2 all dates get the same "
-        "correction. With 3 one date is compared with the reference image, each other date with its neighbour in time.",
+        "Mode 1 compares each date with the reference image and corrects it separately. Mode 2 gives all dates the "
+        "same correction. Mode 3 compares one date with the reference image, each other date with the adjacent one.",
     )
-    prec: float = option(
-        3, "Maximum displacement of a date against the image it is compared with, in pixels.", gt=0, le=16
+    prec: float = option(3, "Maximum displacement between the two compared images, in pixels.", gt=0, le=16)
+    resample: bool = no_effect(
+        True, "Resample the reference image to the series.", "it is always resampled to the series"
     )
-    resample: bool = idle(True, "Resample the reference image to the series.", "it is always resampled to the series")
-    step: int = idle(256, "Initial distance between points, in pixels.", _NO_POINTS)
-    minstep: int = idle(16, "Minimum distance between points, in pixels.", _NO_POINTS)
-    minsiftpoints: int = idle(40, "Minimum number of points of a model.", _NO_POINTS)
-    iterate: bool = idle(True, "Repeat with smaller distances.", _NO_POINTS)
-    pattern: str | None = idle(
+    step: int = no_effect(256, "Initial distance between tie points, in pixels.", _NO_POINTS)
+    minstep: int = no_effect(16, "Minimum distance between tie points, in pixels.", _NO_POINTS)
+    minsiftpoints: int = no_effect(40, "Minimum number of tie points of a model.", _NO_POINTS)
+    iterate: bool = no_effect(True, "Repeat with smaller distances.", _NO_POINTS)
+    pattern: str | None = no_effect(
         None,
         "Part of the file names to align.",
         "all bands and masks of a date are corrected together, while they are read",

@@ -21,7 +21,7 @@ from iota2.config.options.others import (
     Slurm,
     TaskRetryLimits,
 )
-from iota2.config.options.sensors import OF_SENSORS, FeatureExtraction, Interpolation, UserFeat
+from iota2.config.options.sensors import SENSOR_SECTIONS, FeatureExtraction, Interpolation, UserFeat
 from iota2.config.options.train import ArgClassification, ArgTrain, DimRed, MultiRunFusion, ScikitModels
 from iota2.config.syntax.document import Places
 from iota2.options import default_of, is_mandatory
@@ -29,13 +29,15 @@ from iota2.options import default_of, is_mandatory
 
 @dataclass(frozen=True)
 class Config:
-    """A checked configuration: one attribute per section, all paths absolute, all values frozen."""
+    """A checked configuration: one attribute for each section, absolute paths, immutable values."""
 
     chain: Chain
     arg_train: ArgTrain = field(default_factory=ArgTrain)
     arg_classification: ArgClassification = field(default_factory=ArgClassification)
     multi_run_fusion: MultiRunFusion = field(default_factory=MultiRunFusion)
-    sensors: Mapping[str, Section] = field(default_factory=lambda: {name: kind() for name, kind in OF_SENSORS.items()})
+    sensors: Mapping[str, Section] = field(
+        default_factory=lambda: {name: kind() for name, kind in SENSOR_SECTIONS.items()}
+    )
     """Sections of the built-in sensors, by name."""
     user_feat: UserFeat = field(default_factory=UserFeat)
     sensors_data_interpolation: Interpolation = field(default_factory=Interpolation)
@@ -53,37 +55,37 @@ class Config:
     source: Path = Path()
     """The configuration file."""
     warnings: tuple[str, ...] = ()
-    """Accepted but noteworthy settings: moved keys, options without effect, old names."""
+    """Warnings on accepted options: moved keys, options without effect, legacy names."""
     places: Places = field(default_factory=Places, repr=False, compare=False)
     """Location of each option in the file."""
 
     @cached_property
     def enabled(self) -> EnabledSensors:
-        """The enabled sensors, resolved when they are first asked for and kept."""
+        """The enabled sensors, resolved on first access and cached."""
         chain, series, extraction = self.chain, self.sensors_data_interpolation, self.iota2_feature_extraction
         return resolve(chain, self.sensors, self.user_feat, series, extraction)
 
     def section(self, name: str) -> Section:
-        """The section with the name ``name``, such as ``Sentinel_2``. Raises KeyError for an unknown section."""
-        found = self.sensors[name] if name in OF_SENSORS else getattr(self, ATTRIBUTES[name])
+        """The section ``name``, such as ``Sentinel_2``. Raises KeyError for an unknown section."""
+        found = self.sensors[name] if name in SENSOR_SECTIONS else getattr(self, ATTRIBUTES[name])
         assert isinstance(found, Section)
         return found
 
 
 def _kinds() -> Iterator[tuple[str, type[Section]]]:
-    """The attribute of ``Config`` for each section, and the section's class, in the order of the attributes."""
+    """Pairs of ``Config`` attribute and section class, in the order of the attributes."""
     for name, kind in get_type_hints(Config).items():
         if name == "sensors":
-            yield from ((name, each) for each in OF_SENSORS.values())
+            yield from ((name, each) for each in SENSOR_SECTIONS.values())
         elif isinstance(kind, type) and issubclass(kind, Section):
             yield name, kind
 
 
 SECTIONS: Mapping[str, type[Section]] = {kind.section_name: kind for _, kind in _kinds()}
-"""Name of every section, as in files, to its class."""
+"""Section class by name in configuration files."""
 
 ATTRIBUTES: Mapping[str, str] = {kind.section_name: name for name, kind in _kinds()}
-"""Name of every section to its attribute of ``Config``, ``sensors`` for all sensors."""
+"""Attribute of ``Config`` by section name; ``sensors`` for every built-in sensor."""
 
 
 class Setting(NamedTuple):
@@ -93,11 +95,11 @@ class Setting(NamedTuple):
     key: str
     value: Any
     default: Any
-    """Ellipsis for a mandatory option."""
+    """The default; Ellipsis for a mandatory option."""
 
 
 def describe(config: Config) -> Iterator[Setting]:
-    """Every option of ``config`` in the order of the documentation, with its value and its default."""
+    """Every option of ``config`` with value and default, in the order of the documentation."""
     for name, cls in SECTIONS.items():
         section = config.section(name)
         for key, info in cls.model_fields.items():

@@ -13,21 +13,21 @@ from iota2.core.sensor import SensorSpec
 from iota2.io.archive.layers import SECTION as LAYERS
 from iota2.io.archive.s1tiling import SECTION as RADAR
 from iota2.io.archive.specs import in_order
-from iota2.options import idle, option, planned
+from iota2.options import no_effect, option, planned
 
-_NEVER_WRITTEN = "nothing is ever written into the inputs"
+_NO_STACKS = "iota2 never writes into input folders"
 
-PLACES = {
+ENABLING_KEYS = {
     **{spec.section: spec.option.key for spec in in_order() if spec.option},
     LAYERS: "user_feat_path",
 }
-"""Section of each sensor, in the order of features, to the key of ``chain`` that enables it.
+"""The key of ``chain`` that enables a sensor, by section, in the order of features.
 
-Sensors of ``chain.user_sensors`` stand between the other sensors with dates and the layers, which have no dates.
+Sensors of ``chain.user_sensors`` come after the other sensors with dates and before the layers, which have no dates.
 """
 
-PATHS = {section: key for section, key in PLACES.items() if section not in (RADAR, LAYERS)}
-"""Sections of sensors whose key is the folder of their products."""
+FOLDER_KEYS = {section: key for section, key in ENABLING_KEYS.items() if section not in (RADAR, LAYERS)}
+"""The key of ``chain`` with the product folder of a sensor, by section."""
 
 _EXPRESSIONS = "Expressions of bands, separated by commas, computed for each date if `use_additional_features` is True."
 
@@ -45,8 +45,8 @@ class Sensor(Section):
         None, "Days between interpolation dates; None uses the value of the description.", ge=1, le=3660
     )
     keep_bands: Words = option((), "Bands to use when `extract_bands` is True; [] uses all.")
-    write_reproject_resampled_input_dates_stack: bool = idle(
-        False, "Write the resampled images of each date.", _NEVER_WRITTEN
+    write_reproject_resampled_input_dates_stack: bool = no_effect(
+        False, "Write the resampled images of each date.", _NO_STACKS
     )
 
 
@@ -63,17 +63,19 @@ class Sentinel1(Section):
 
 
 def _section_of(spec: SensorSpec) -> type[Section]:
-    """The section of a built-in sensor, from its description."""
+    """The section class of a built-in sensor."""
     if spec.section == RADAR:
         return Sentinel1
     about = {"__module__": __name__, "__doc__": f"Dates and bands of {spec.section}.", "section_name": spec.section}
     return types.new_class(spec.section, (Sensor,), exec_body=lambda namespace: namespace.update(about))
 
 
-OF_SENSORS = {spec.section: _section_of(spec) for spec in in_order()}
-"""Section of each built-in sensor, in the order of features."""
+SENSOR_SECTIONS = {spec.section: _section_of(spec) for spec in in_order()}
+"""Section class of each built-in sensor by name, in the order of features."""
 
-globals().update({kind.__name__: kind for kind in OF_SENSORS.values()})  # where worker processes look for them
+globals().update(
+    {kind.__name__: kind for kind in SENSOR_SECTIONS.values()}
+)  # pickle looks up classes by module and name
 
 
 class UserFeat(Section):
@@ -94,7 +96,7 @@ class UserFeat(Section):
     )
     nodata: Numbers = option(
         (),
-        "No-data values of all rasters, in addition to the tag of each file, such as [-32768, -9999].",
+        "No-data values of all rasters, in addition to the nodata tags of the files, such as [-32768, -9999].",
     )
 
     @field_validator("arbo")
@@ -102,7 +104,7 @@ class UserFeat(Section):
     def _below(cls, text: str) -> str:
         parts = text.strip("/").split("/")
         if ".." in parts or not all(parts):
-            raise ValueError(f"expected a pattern of places below the folder of the tile, such as '/*', got {text!r}")
+            raise ValueError(f"expected a pattern of folders below the folder of the tile, such as '/*', got {text!r}")
         return text
 
     @field_validator("patterns")
@@ -112,7 +114,7 @@ class UserFeat(Section):
         if odd or not patterns:
             raise ValueError(f"expected letters, digits, '_', '-' and '.', got {odd[0] if odd else 'nothing'!r}")
         if len({pattern.lower() for pattern in patterns}) < len(patterns):
-            raise ValueError("names a raster twice; features of different names are needed, whatever their case")
+            raise ValueError("contains a pattern twice, ignoring case; give each raster its own pattern")
         return patterns
 
 
@@ -125,7 +127,7 @@ class Interpolation(Section):
 
     auto_date: bool = option(
         True,
-        "Interpolate from the first to the last date found in any tile; False uses `start_date` and `end_date` of each "
+        "Interpolate from the first to the last date of all tiles; False uses `start_date` and `end_date` of each "
         "sensor.",
     )
     use_gapfilling: bool = option(

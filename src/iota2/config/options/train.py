@@ -12,21 +12,21 @@ from iota2.classifiers.registry import KINDS
 from iota2.compute.indices import INDICES
 from iota2.config.options.fields import AnyPath, InputFile, Section, Words
 from iota2.core.recipe import DEFAULT_INDICES
-from iota2.options import About, Among, Options, dormant, idle, option, planned
+from iota2.options import About, OneOf, Options, no_effect, no_effect_without, option, planned
 
 _OTHER_CLASSIFIERS = ("libsvm", "svm", "boost", "dt", "gbt", "ann", "normalbayes", "knn", "sharkkm")
-Classifier = Annotated[str, Among(lambda: (*KINDS, *_OTHER_CLASSIFIERS))]
-Index = Annotated[str, Among(lambda: (*INDICES,))]
-_FUSION_ONLY = "it is used with classif_mode 'fusion' only"
-_NO_TERRAIN = "pixels are selected on the grid of the images, without a terrain model"
+Classifier = Annotated[str, OneOf(lambda: (*KINDS, *_OTHER_CLASSIFIERS))]
+Index = Annotated[str, OneOf(lambda: (*INDICES,))]
+_FUSION_ONLY = "it requires classif_mode 'fusion', which is not available yet"
+_NO_TERRAIN = "pixels are selected on the grid of the images, without an elevation model"
 
-MOST_RUNS = 200
-"""Maximum number of random splits: each has a field in the reference shapefile, and shapefiles are limited to 255
+MAX_RUNS = 200
+"""Maximum number of random splits. Each has a field in the reference shapefile, and a shapefile has at most 255
 fields."""
-MOST_SAMPLES = 2**31 - 1
-"""Maximum number of pixels in a selection."""
-SET_BY_THE_CHAIN = ("in", "mask", "vec", "out", "instats", "field", "layer", "rand", "inxml", "outrates")
-"""Keys of pixel selection that users cannot set."""
+MAX_SAMPLES = 2**31 - 1
+"""Maximum value of options that limit numbers of pixels."""
+RESERVED_SELECTION_KEYS = ("in", "mask", "vec", "out", "instats", "field", "layer", "rand", "inxml", "outrates")
+"""Keys of the pixel selection that iota2 sets itself."""
 
 _STRATEGY_PARAMETER = {
     "percent": "strategy.percent.p",
@@ -37,38 +37,38 @@ _STRATEGY_PARAMETER = {
 
 
 class Selection(Options):
-    """How the pixels of learning polygons are selected."""
+    """Selection of pixels in learning polygons."""
 
-    sampler: Literal["random", "periodic"] = option("random", "Draw pixels at random or at regular steps.")
+    sampler: Literal["random", "periodic"] = option("random", "Select pixels at random or at regular intervals.")
     jitter: int | None = option(
         None,
-        "Maximum random shift of a periodic step, in pixels.",
+        "Maximum random shift of a regular interval, in pixels.",
         ge=0,
-        le=MOST_SAMPLES,
+        le=MAX_SAMPLES,
         alias="sampler.periodic.jitter",
     )
     strategy: Literal["all", "percent", "constant", "smallest", "total", "byclass"] = option(
         "all",
-        "Number of pixels per class: all, a share, a constant, that of the smallest class, from a total, or "
+        "Number of pixels of each class: all, a share, a constant, the number of the smallest class, from a total, or "
         "from a table.",
     )
     percent: float | None = option(None, "Share of the pixels of each class.", gt=0, le=1, alias="strategy.percent.p")
-    constant: int | None = option(None, "Pixels of each class.", ge=1, le=MOST_SAMPLES, alias="strategy.constant.nb")
-    total: int | None = option(None, "Pixels of all classes together.", ge=1, le=MOST_SAMPLES, alias="strategy.total.v")
+    constant: int | None = option(None, "Pixels of each class.", ge=1, le=MAX_SAMPLES, alias="strategy.constant.nb")
+    total: int | None = option(None, "Pixels of all classes together.", ge=1, le=MAX_SAMPLES, alias="strategy.total.v")
     byclass: InputFile | None = option(
-        None, "CSV file with a line `label,count` for each class.", alias="strategy.byclass.in"
+        None, "CSV file with one line `label,count` for each class.", alias="strategy.byclass.in"
     )
-    elevation: str | None = idle(None, "Folder of elevation tiles.", _NO_TERRAIN, alias="elev.dem")
-    geoid: str | None = idle(None, "Geoid file.", _NO_TERRAIN, alias="elev.geoid")
-    default_height: float | None = idle(None, "Height without elevation.", _NO_TERRAIN, alias="elev.default")
-    ram: float | None = idle(None, "Memory for the selection, MB.", "memory follows from the budget of the run")
+    elevation: str | None = no_effect(None, "Folder of elevation tiles.", _NO_TERRAIN, alias="elev.dem")
+    geoid: str | None = no_effect(None, "Geoid file.", _NO_TERRAIN, alias="elev.geoid")
+    default_height: float | None = no_effect(None, "Height without elevation.", _NO_TERRAIN, alias="elev.default")
+    ram: float | None = no_effect(None, "Memory for the selection, MB.", "the memory limit of the run applies")
 
     @model_validator(mode="before")
     @classmethod
     def _chain_sets(cls, given: Any) -> Any:
-        taken = [key for key in SET_BY_THE_CHAIN if isinstance(given, dict) and key in given]
+        taken = [key for key in RESERVED_SELECTION_KEYS if isinstance(given, dict) and key in given]
         if taken:
-            raise ValueError(f"{', '.join(map(repr, taken))} cannot be given, iota2 sets it; remove it")
+            raise ValueError(f"{', '.join(map(repr, taken))} cannot be set, iota2 sets it; remove it")
         return given
 
     @model_validator(mode="after")
@@ -97,20 +97,20 @@ class ModelSelection(Selection):
 
 
 class SampleSelection(Selection):
-    """Selection of pixels, with exceptions by region."""
+    """Selection of pixels, with exceptions for regions."""
 
     per_model: tuple[ModelSelection, ...] = option(
-        (), "Exceptions by region: dictionaries with `target_model` and the keys above."
+        (), "Exceptions for regions: dictionaries with `target_model` and the keys above."
     )
 
     @model_validator(mode="before")
     @classmethod
     def _one_spelling(cls, given: Any) -> Any:
-        """Normalise ``per_models`` to ``per_model``."""
+        """Rename ``per_models`` to ``per_model``."""
         if not isinstance(given, dict) or "per_models" not in given:
             return given
         if "per_model" in given:
-            raise ValueError("'per_model' and 'per_models' are the same; keep one")
+            raise ValueError("'per_model' and 'per_models' have the same meaning; keep one")
         return {("per_model" if key == "per_models" else key): value for key, value in given.items()}
 
     @field_validator("per_model")
@@ -123,7 +123,7 @@ class SampleSelection(Selection):
         return entries
 
     def of_region(self, region: str) -> Selection:
-        """The selection of a region; a sub-region ``<region>f<k>`` without an entry uses that of its region."""
+        """The selection in a region; a sub-region ``<region>f<k>`` without an entry has the selection of its region."""
         entries = {entry.target_model: entry for entry in self.per_model}
         whole = re.sub(r"(?<=.)f\d+$", "", region)
         return entries.get(region) or entries.get(whole) or self
@@ -133,39 +133,49 @@ class SampleAugmentation(Options):
     """Synthetic samples for small classes."""
 
     activate: bool = planned(False, "Add synthetic samples.")
-    target_models: Words = dormant((), "Regions with synthetic samples, or `all`.", "activate")
-    strategy: str | None = dormant(None, "Method: replicate, jitter or smote.", "activate")
-    jitter_factor: int | None = dormant(None, "Divisor of the noise.", "activate", alias="strategy.jitter.stdfactor")
-    neighbors: int | None = dormant(None, "Neighbours used by smote.", "activate", alias="strategy.smote.neighbors")
-    samples: str | None = dormant(
+    target_models: Words = no_effect_without((), "Regions with synthetic samples, or `all`.", "activate")
+    strategy: str | None = no_effect_without(None, "Method: replicate, jitter or smote.", "activate")
+    jitter_factor: int | None = no_effect_without(
+        None, "Divisor of the noise.", "activate", alias="strategy.jitter.stdfactor"
+    )
+    neighbors: int | None = no_effect_without(
+        None, "Neighbours used by smote.", "activate", alias="strategy.smote.neighbors"
+    )
+    samples: str | None = no_effect_without(
         None, "Number of samples: minNumber, balance or byClass.", "activate", alias="samples.strategy"
     )
-    smallest: int | None = dormant(None, "Samples of each class.", "activate", alias="samples.strategy.minNumber")
-    byclass: AnyPath | None = dormant(None, "CSV file `label,count`.", "activate", alias="samples.strategy.byClass")
+    smallest: int | None = no_effect_without(
+        None, "Samples of each class.", "activate", alias="samples.strategy.minNumber"
+    )
+    byclass: AnyPath | None = no_effect_without(
+        None, "CSV file `label,count`.", "activate", alias="samples.strategy.byClass"
+    )
 
 
 class DeepLearning(Options):
     """Neural networks on pixel time series."""
 
     dl_name: str | None = planned(None, "Name of the network; activates deep learning.")
-    dl_parameters: dict[str, Any] = dormant({}, "Arguments of the network's constructor.", "dl_name")
-    dl_module: AnyPath | None = dormant(None, "Python file with the user's networks.", "dl_name")
-    model_selection_criterion: str = dormant(
-        "loss", "Measure that chooses the epoch: loss, fscore, oa or kappa.", "dl_name"
+    dl_parameters: dict[str, Any] = no_effect_without({}, "Arguments of the network's constructor.", "dl_name")
+    dl_module: AnyPath | None = no_effect_without(None, "Python file with the user's networks.", "dl_name")
+    model_selection_criterion: str = no_effect_without(
+        "loss", "Measure that selects the epoch: loss, fscore, oa or kappa.", "dl_name"
     )
-    epochs: int = dormant(100, "Number of passes over the samples.", "dl_name")
-    weighted_labels: bool = dormant(False, "Weight classes in the loss.", "dl_name")
-    num_workers: int = dormant(1, "Processes that load samples; 0 uses the main process.", "dl_name")
-    hyperparameters: dict[str, Any] = dormant(
+    epochs: int = no_effect_without(100, "Number of passes over the samples.", "dl_name")
+    weighted_labels: bool = no_effect_without(False, "Weight classes in the loss.", "dl_name")
+    num_workers: int = no_effect_without(1, "Processes that load samples; 0 uses the main process.", "dl_name")
+    hyperparameters: dict[str, Any] = no_effect_without(
         {"batch_size": [1000], "learning_rate": [0.00001]}, "Values of the grid search.", "dl_name"
     )
-    hyperparameters_solver: dict[str, Any] = dormant({}, "The same, under its other name.", "dl_name")
-    restart_from_checkpoint: bool = dormant(True, "Resume from the last checkpoint.", "dl_name")
-    dataloader_mode: str = dormant("stream", "Load all samples at once (full) or in batches (stream).", "dl_name")
-    enable_early_stop: bool = dormant(False, "Stop when the monitored measure no longer improves.", "dl_name")
-    early_stop_metric: str = dormant("val_loss", "The monitored measure.", "dl_name")
-    early_stop_patience: int = dormant(10, "Epochs without improvement before the stop.", "dl_name")
-    early_stop_tol: float = dormant(0.01, "Smallest change that is an improvement.", "dl_name")
+    hyperparameters_solver: dict[str, Any] = no_effect_without({}, "Another name of `hyperparameters`.", "dl_name")
+    restart_from_checkpoint: bool = no_effect_without(True, "Resume from the last checkpoint.", "dl_name")
+    dataloader_mode: str = no_effect_without(
+        "stream", "Load all samples at once (full) or in batches (stream).", "dl_name"
+    )
+    enable_early_stop: bool = no_effect_without(False, "Stop when the monitored measure no longer improves.", "dl_name")
+    early_stop_metric: str = no_effect_without("val_loss", "The monitored measure.", "dl_name")
+    early_stop_patience: int = no_effect_without(10, "Epochs without improvement before the stop.", "dl_name")
+    early_stop_tol: float = no_effect_without(0.01, "Smallest change that is an improvement.", "dl_name")
 
 
 class ArgTrain(Section):
@@ -181,17 +191,17 @@ class ArgTrain(Section):
         "Parameters of the classifier, such as `{'classifier.rf.min': 5, 'classifier.rf.max': 25}`.",
         about=About(form="a dictionary of parameter names and values"),
     )
-    runs: int = option(1, "Number of random splits, each with its own map and accuracy.", ge=1, le=MOST_RUNS)
+    runs: int = option(1, "Number of random splits, each with its own map and accuracy.", ge=1, le=MAX_RUNS)
     ratio: float = option(0.5, "Share of the polygons used for learning.", gt=0, lt=1)
     random_seed: int | None = option(
         None,
-        "Seed of random splits, selections and models; run k uses this number plus k. None means 0, so that every "
-        "run is reproducible.",
+        "Seed of random splits, selections and models; run k uses this number plus k. None means 0, so every run is "
+        "reproducible.",
         ge=0,
         le=2**63 - 1,
     )
     split_ground_truth: bool = option(
-        True, "Reserve polygons for validation; False uses all polygons for learning and validation."
+        True, "Reserve polygons for validation; False uses all polygons both for learning and for validation."
     )
     split_field: str | None = option(
         None,
@@ -200,55 +210,59 @@ class ArgTrain(Section):
     )
     split_distance: float | None = option(
         None,
-        "Distance in metres: polygons of a class within this distance, directly or through others, stay on one side of "
-        "the split, so that learning and validation polygons of a class are further apart. None: no such groups.",
+        "Minimum distance in metres between learning and validation polygons of a class: nearer polygons, also through "
+        "others, stay on one side of the split. None: no minimum.",
         ge=0,
     )
     features: tuple[Index, ...] = option(
-        DEFAULT_INDICES, "Spectral indices added to the bands: any list includes the default ones, [] means none."
+        DEFAULT_INDICES, "Spectral indices to compute. The default ones are always included; [] disables all indices."
     )
     sample_selection: SampleSelection = option(SampleSelection(), "Selection of pixels in learning polygons.")
     max_samples_per_class: int | None = option(
         None,
         "Maximum number of pixels of a class for each model, for training data that exceed the memory. The `sampler` "
-        "selects them over all tiles before features are computed, and the report gives the number of pixels left "
-        "out. None: no limit.",
+        "selects pixels from all tiles before features are computed; the report shows the number of excluded pixels. "
+        "None: no limit.",
         ge=1,
-        le=MOST_SAMPLES,
+        le=MAX_SAMPLES,
     )
     force_standard_labels: bool = option(
-        False, "Name features `value_0`, `value_1` …, so that samples of several years can be merged."
+        False, "Name features `value_0`, `value_1` …, so that samples of different years can be merged."
     )
     learning_samples_extension: Literal["sqlite", "parquet", "csv"] = option(
         "sqlite", "Format of the learning samples.", about=About(later=("csv",))
     )
 
-    mode_outside_regionsplit: float = idle(0.1, "Area above which a region is split, km².", _FUSION_ONLY)
+    mode_outside_regionsplit: float = no_effect(0.1, "Area above which a region is split, km².", _FUSION_ONLY)
     features_from_raw_dates: bool = planned(False, "Learn on the acquired dates instead of interpolated ones.")
     sample_augmentation: SampleAugmentation = planned(SampleAugmentation(), "Synthetic samples for small classes.")
     sample_management: AnyPath | None = planned(None, "CSV file of samples copied between regions.")
     sampling_validation: bool = planned(False, "Select pixels of validation polygons as those of learning polygons.")
-    dempster_shafer_sar_opt_fusion: bool = planned(False, "Fuse maps from radar images and from optical images.")
+    dempster_shafer_sar_opt_fusion: bool = planned(False, "Fuse the maps of radar and optical images.")
     enable_autocontext: bool = planned(False, "Learn again with the classes around each pixel as features.")
-    autocontext_iterations: int = dormant(3, "Rounds of learning with context.", "enable_autocontext")
+    autocontext_iterations: int = no_effect_without(
+        3, "Number of iterations with context features.", "enable_autocontext"
+    )
     deep_learning_parameters: DeepLearning = planned(DeepLearning(), "Neural networks on pixel time series.")
-    validity_threshold: int = dormant(1, "Clear dates needed for annual samples.", "crop_mix")
+    validity_threshold: int = no_effect_without(1, "Minimum number of clear dates of annual samples.", "crop_mix")
     crop_mix: bool = planned(False, "Take samples of annual classes from another year.")
-    prev_features: AnyPath | None = dormant(None, "Configuration or features of the other year.", "crop_mix")
-    output_prev_features: AnyPath | None = dormant(None, "Folder of the other year's features.", "crop_mix")
-    annual_crop: Words = dormant((), "Classes that change every year.", "crop_mix")
-    a_crop_label_replacement: Words = dormant((), "Class code and name that replace annual classes.", "crop_mix")
-    samples_classif_mix: bool = dormant(False, "Choose annual samples from an earlier map.", "crop_mix")
-    annual_classes_extraction_source: AnyPath | None = dormant(None, "The earlier map.", "crop_mix")
+    prev_features: AnyPath | None = no_effect_without(None, "Configuration or features of the other year.", "crop_mix")
+    output_prev_features: AnyPath | None = no_effect_without(None, "Folder of the other year's features.", "crop_mix")
+    annual_crop: Words = no_effect_without((), "Classes that change every year.", "crop_mix")
+    a_crop_label_replacement: Words = no_effect_without(
+        (), "Class code and name that replace annual classes.", "crop_mix"
+    )
+    samples_classif_mix: bool = no_effect_without(False, "Select annual samples from an earlier map.", "crop_mix")
+    annual_classes_extraction_source: AnyPath | None = no_effect_without(None, "The earlier map.", "crop_mix")
 
     @property
     def seed(self) -> int:
-        """The random seed; 0 when none is given."""
+        """The random seed; 0 if ``random_seed`` is None."""
         return self.random_seed or 0
 
     @property
     def indices(self) -> tuple[str, ...]:
-        """Computed indices: the default ones, even if only some of them are given, and others by name; or none."""
+        """Indices to compute: all default indices, then the other requested ones; empty for ``features: []``."""
         others = (name for name in INDICES if name in self.features and name not in DEFAULT_INDICES)
         return (*DEFAULT_INDICES, *others) if self.features else ()
 
@@ -261,22 +275,22 @@ class ArgClassification(Section):
     builders: ClassVar[str] = "C"
 
     classif_mode: Literal["separate", "fusion"] = option(
-        "separate", "One model for each region, or several that vote.", about=About(later=("fusion",))
+        "separate", "One model for each region, or several models that vote.", about=About(later=("fusion",))
     )
     enable_probability_map: bool = option(False, "Write the probability of every class.")
     generate_final_probability_map: bool = option(
         True, "Write the mosaic of the probabilities to `final` if `enable_probability_map` is True."
     )
     enable_boundary_fusion: bool = planned(False, "Blend the probabilities of models near the borders of regions.")
-    boundary_interior_buffer_size: int = planned(0, "Width of the blending inside of a region, m.")
-    boundary_exterior_buffer_size: int = planned(0, "Width of the blending outside of a region, m.")
-    boundary_fusion_epsilon: float = dormant(0.0, "Smallest weight of a model.", "enable_boundary_fusion")
+    boundary_interior_buffer_size: int = planned(0, "Width of the blending inside a region, m.")
+    boundary_exterior_buffer_size: int = planned(0, "Width of the blending outside a region, m.")
+    boundary_fusion_epsilon: float = no_effect_without(0.0, "Smallest weight of a model.", "enable_boundary_fusion")
     boundary_comparison_mode: bool = planned(False, "Also write the map without blending.")
-    boundary_buffer: tuple[float, ...] | None = planned(None, "Widths of the blending to be compared, m.")
-    no_label_management: Literal["maxConfidence", "learningPriority"] = idle(
+    boundary_buffer: tuple[float, ...] | None = planned(None, "Widths of the blending to compare, m.")
+    no_label_management: Literal["maxConfidence", "learningPriority"] = no_effect(
         "maxConfidence", "Label of pixels without a majority of the models.", _FUSION_ONLY
     )
-    fusion_options: str = idle("-nodatalabel 0 -method majorityvoting", "Options of the vote.", _FUSION_ONLY)
+    fusion_options: str = no_effect("-nodatalabel 0 -method majorityvoting", "Options of the vote.", _FUSION_ONLY)
 
 
 class MultiRunFusion(Section):
@@ -287,16 +301,16 @@ class MultiRunFusion(Section):
     builders: ClassVar[str] = "C"
 
     merge_run: bool = planned(False, "Fuse the maps of all runs.")
-    merge_run_method: Literal["majorityvoting", "dempstershafer"] = dormant(
+    merge_run_method: Literal["majorityvoting", "dempstershafer"] = no_effect_without(
         "majorityvoting", "Method of the fusion.", "merge_run"
     )
-    merge_run_undecidedlabel: int = dormant(255, "Label of undecided pixels.", "merge_run")
-    merge_run_ratio: float = dormant(0.1, "Share of polygons set aside to validate the fusion.", "merge_run")
-    dempstershafer_mob: Literal["precision", "recall", "accuracy", "kappa"] = dormant(
-        "precision", "Measure used as the belief in a run.", "merge_run"
+    merge_run_undecidedlabel: int = no_effect_without(255, "Label of undecided pixels.", "merge_run")
+    merge_run_ratio: float = no_effect_without(0.1, "Share of polygons reserved to validate the fusion.", "merge_run")
+    dempstershafer_mob: Literal["precision", "recall", "accuracy", "kappa"] = no_effect_without(
+        "precision", "Accuracy measure used as belief in a run.", "merge_run"
     )
-    keep_runs_results: bool = dormant(True, "Keep the report of each run.", "merge_run")
-    fusion_of_classification_all_samples_validation: bool = dormant(
+    keep_runs_results: bool = no_effect_without(True, "Keep the report of each run.", "merge_run")
+    fusion_of_classification_all_samples_validation: bool = no_effect_without(
         False, "Validate the fusion on all polygons.", "merge_run"
     )
 
@@ -309,8 +323,8 @@ class DimRed(Section):
     builders: ClassVar[str] = "C"
 
     dim_red: bool = planned(False, "Reduce the number of features by principal components.")
-    target_dimension: int = dormant(4, "Components of each group of features.", "dim_red")
-    reduction_mode: Literal["global", "sensor_band", "sensor_date", "date", "band", "sensor"] = dormant(
+    target_dimension: int = no_effect_without(4, "Components of each group of features.", "dim_red")
+    reduction_mode: Literal["global", "sensor_band", "sensor_date", "date", "band", "sensor"] = no_effect_without(
         "global", "Grouping of features.", "dim_red"
     )
 
@@ -323,16 +337,18 @@ class ScikitModels(Section):
     builders: ClassVar[str] = "C R"
 
     model_type: str | None = planned(None, "Name of the classifier; replaces `arg_train.classifier`.")
-    standardization: bool = dormant(False, "Standardise the features.", "model_type")
-    cross_validation_folds: int = dormant(5, "Number of folds of the cross-validation.", "model_type")
-    cross_validation_grouped: bool = dormant(False, "Keep the pixels of a polygon in one fold.", "model_type")
-    cross_validation_parameters: dict[str, Any] = dormant({}, "Values to try for each parameter.", "model_type")
-    keyword_arguments: dict[str, Any] = dormant({}, "Arguments of the classifier.", "model_type")
+    standardization: bool = no_effect_without(False, "Standardise the features.", "model_type")
+    cross_validation_folds: int = no_effect_without(5, "Number of folds of the cross-validation.", "model_type")
+    cross_validation_grouped: bool = no_effect_without(False, "Keep the pixels of a polygon in one fold.", "model_type")
+    cross_validation_parameters: dict[str, Any] = no_effect_without(
+        {}, "Values to try for each parameter.", "model_type"
+    )
+    keyword_arguments: dict[str, Any] = no_effect_without({}, "Arguments of the classifier.", "model_type")
 
     @model_validator(mode="before")
     @classmethod
     def _other_keys(cls, given: Any) -> Any:
-        """Accept any other key as an argument of the classifier, as in the legacy version."""
+        """Add unknown keys to the arguments of the classifier, as in legacy versions."""
         if not isinstance(given, dict):
             return given
         others = {key: value for key, value in given.items() if key not in cls.model_fields}

@@ -1,1 +1,1 @@
-"""Configuration files as text: values with line numbers."""
+"""Parsing of configuration files into values with line numbers."""

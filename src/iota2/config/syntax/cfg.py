@@ -1,4 +1,4 @@
-"""The syntax of ``.cfg`` files: sections of ``key : value`` entries, in braces or indented below a header."""
+"""Syntax of ``.cfg`` files: sections of ``key : value`` entries, in braces or indented below a header."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ _TOKEN_NAMES = {
 
 
 _MAX_TOKENS = 5 * MAX_ENTRIES
-"""Upper bound for the tokens of a valid text with the maximum number of entries."""
+"""Maximum number of tokens. A valid text with MAX_ENTRIES entries has fewer."""
 
 
 class _Lines:
-    """Removes the line break between a ':' and a value on the next line."""
+    """Filter of tokens that removes line breaks between ``:`` and a value on the next line."""
 
     always_accept = ()
 
@@ -70,7 +70,7 @@ class _Lines:
 
 
 def _starts_value(kinds: list[str]) -> bool:
-    """True when the next two tokens begin a value, not another ``key :``."""
+    """Whether the next two tokens begin a value, not another ``key :``."""
     return kinds[0] in ("LBRACE", "LSQB") or (kinds[0] in ("STRING", "BARE") and kinds[1] != "COLON")
 
 
@@ -78,11 +78,11 @@ _PARSER = Lark(GRAMMAR, parser="lalr", lexer="basic", postlex=_Lines())
 
 
 def read_cfg(text: str, source: Path) -> Document:
-    """The sections and keys of a ``.cfg`` text, with line numbers; ``source`` names the text in messages.
+    """The sections and keys of a ``.cfg`` text, with line numbers; ``source``: name of the text in messages.
 
-    A key at the outer level with a dictionary is a section; a key without value is the header of a section whose
-    entries follow, indented deeper than the header. Raises ConfigError for a syntax error (line, column, expected
-    token) and for repeated keys.
+    A key at the outer level with a dictionary is a section. A key without value is the header of a section; its entries
+    follow, indented deeper than the header. Raises ConfigError for a syntax error (line, column, expected token) and
+    for repeated keys.
     """
     try:
         tree = _PARSER.parse(text)
@@ -93,7 +93,7 @@ def read_cfg(text: str, source: Path) -> Document:
 
 
 def _sections(tree: Tree[Token], problems: list[str]) -> dict[str, Node]:
-    """Outer entries, with the entries below a header gathered in its section."""
+    """Nodes of the outer keys. Entries below a header are the dictionary of the header."""
     outer = Keys(problems)
     header: Token | None = None
     inside = Keys(problems)
@@ -108,7 +108,7 @@ def _sections(tree: Tree[Token], problems: list[str]) -> dict[str, Node]:
             header = None
             outer.add(_text(key), _node(rest[0], key, problems))
         elif indented:
-            problems.append(f"line {key.line}: '{_text(key)}' has no value; give one or remove the key")
+            problems.append(f"line {key.line}: '{_text(key)}' has no value; add one or remove the key")
         else:
             header, inside = key, Keys(problems)
             outer.add(_text(key), Node(inside.nodes, key.line or 0))
@@ -132,24 +132,24 @@ def _node(part: Tree[Token] | Token, at: Token, problems: list[str]) -> Node:
 
 
 def _first(part: Tree[Token] | Token, fallback: Token) -> Token:
-    """The first token of a value; ``fallback`` for an empty value."""
+    """The first token of a value; ``fallback`` for an empty list or dictionary."""
     if isinstance(part, Token):
         return part
     return next(iter(part.scan_values(lambda _: True)), fallback)
 
 
 def _text(token: Token) -> str:
-    """Text of a key or string token; a backslash escapes a quote or a backslash."""
+    """The text of a key or string token, without quotes and escapes."""
     return re.sub(r"\\([\\'\"])", r"\1", token[1:-1]) if token.type == "STRING" else str(token)
 
 
 def _syntax_problem(err: UnexpectedInput, text: str) -> str:
-    """Position of a syntax error, and what was expected there."""
+    """The message on a syntax error: position, and expected token."""
     where = f"line {err.line}, column {err.column}"
     if not isinstance(err, UnexpectedToken):
         return f"{where}: the quote opened here is not closed on its line; expected a closing quote"
     if err.token.type == "TOO_DEEP":
-        return f"{where}: brackets nest deeper than {MAX_DEPTH}; expected a flatter value, is one not closed?"
+        return f"{where}: brackets are nested deeper than {MAX_DEPTH}; simplify the value, or close an open bracket"
     said = sorted(_TOKEN_NAMES[name] for name in err.accepts or err.expected if name in _TOKEN_NAMES)
     found = {"$END": "the file ends", "_NL": "the line ends"}.get(err.token.type, f"found {str(err.token)!r}")
     hint = "; put text with spaces or ':' in quotes" if "_NL" in err.expected else ""
@@ -157,7 +157,7 @@ def _syntax_problem(err: UnexpectedInput, text: str) -> str:
 
 
 def _unclosed(at: Token, text: str) -> str:
-    """A hint on a bracket that may be unclosed before a syntax error; empty without one."""
+    """A hint on a bracket that may not be closed before a syntax error; empty without such a bracket."""
     opened: list[Token] = []
     begins: dict[int, int] = {}
     suspect = None
@@ -171,7 +171,9 @@ def _unclosed(at: Token, text: str) -> str:
             opened.append(token)
         elif token.type in ("RBRACE", "RSQB"):
             last = opened.pop()
-            if begins[line] == column < begins[last.line or 0]:  # ends what stands further left
+            if (
+                begins[line] == column < begins[last.line or 0]
+            ):  # the closing bracket is left of the line with the opening one
                 suspect = suspect or last
     suspect = suspect or (opened[-1] if opened else None)
     if suspect is None or at.line == suspect.line:

@@ -1,4 +1,4 @@
-"""Content of a configuration file by section and key, with line numbers, independent of the options."""
+"""Content of a configuration file by section and key, with line numbers. This module knows no options."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ MAX_DEPTH = 40
 MAX_FILE_BYTES = 2 << 20
 """Maximum file size in bytes."""
 MAX_ENTRIES = 10_000
-"""Maximum number of lines and other parts of a file; a parser would take minutes for more."""
+"""Maximum number of lines, entries and brackets of a file; parsing more would take minutes."""
 _PARTS = ":,\n[{"
+"""Characters that MAX_ENTRIES counts."""
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}")
 _FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
@@ -51,7 +52,7 @@ class Node:
 
 @dataclass(frozen=True)
 class SectionText:
-    """One section of the file: its name, its line, its keys (keys of nested dictionaries stay nested)."""
+    """One section of the file: its name, its line and its keys."""
 
     name: str
     line: int
@@ -60,7 +61,7 @@ class SectionText:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole configuration file, sections in file order, with unique names."""
+    """A configuration file: sections in file order, with unique names."""
 
     source: Path
     sections: tuple[SectionText, ...]
@@ -68,24 +69,24 @@ class Document:
 
 @dataclass(frozen=True)
 class Places:
-    """Lines of the options in a configuration file, by their present names."""
+    """Line numbers of the options in a configuration file, by present section and name."""
 
     nodes: Mapping[str, Mapping[str, Node]] = field(default_factory=dict)
     """Values of the file by section and key."""
 
     def node(self, section: str, key: str) -> Node | None:
-        """The value of an option in the file; None when it is absent."""
+        """The value of an option in the file; None if it is absent."""
         return self.nodes.get(section, {}).get(key)
 
     def line(self, option: OptionPath) -> int:
-        """Line of an option, or of its innermost parent in the file; 0 when it is absent."""
+        """Line of an option, or of its innermost parent in the file; 0 if it is absent."""
         node = self.node(str(option[0]), str(option[1])) if len(option) > 1 else None
         return node.line_of(option[2:]) if node else 0
 
     def with_line(self, option: OptionPath, text: str) -> tuple[int, str]:
-        """Line of an option (0 when it is absent from the file), and a message about it with name and line.
+        """Line of an option (0 if it is absent), and a message about it with name and line.
 
-        Other options in the message get their lines too.
+        Line numbers are also inserted after other options in the message.
         """
         line, name = self.line(option), option_name(option)
         text = self._with_lines(text, name)
@@ -105,7 +106,7 @@ class Places:
 
 
 def mentioned(text: str) -> list[str]:
-    """Distinct words of a message that look like options with their section."""
+    """Distinct words of a message in the form of an option with its section, such as ``chain.proj``."""
     return list(dict.fromkeys(_MENTIONED.findall(text)))
 
 
@@ -116,7 +117,7 @@ _MENTIONED = re.compile(r"(?<![\w./-])[A-Za-z]\w*\.[a-z]\w*(?![\w.]*\w|:)")
 def bare_value(word: str) -> bool | int | float | str | None:
     """Value of a word without quotes: True, False, None, an integer, a number, or the word itself.
 
-    Numbers beyond the range of a computer (``1e999``, a hundred digits) stay words, which options for numbers reject.
+    Numbers out of range (``1e999``, more than 18 digits) stay words, which numeric options reject.
     """
     if word in _WORDS:
         return _WORDS[word]
@@ -127,7 +128,7 @@ def bare_value(word: str) -> bool | int | float | str | None:
 
 
 class Keys:
-    """Collector of the keys of one dictionary or file; repeated keys are noted in ``problems``."""
+    """Collector of the keys of one dictionary or file. Repeated keys are added to ``problems``."""
 
     def __init__(self, problems: list[str]) -> None:
         self.nodes: dict[str, Node] = {}
@@ -141,9 +142,9 @@ class Keys:
 
 
 def document(source: Path, sections: Mapping[str, Node], problems: list[str]) -> Document:
-    """A document from nodes that must all be dictionaries; an empty node is an empty section.
+    """A document of these sections. An empty node is an empty section; other nodes must be dictionaries.
 
-    Raises ConfigError with ``problems`` and those found here.
+    Raises ConfigError with ``problems`` and the problems found here.
     """
     texts = []
     for name, node in sections.items():
@@ -153,8 +154,8 @@ def document(source: Path, sections: Mapping[str, Node], problems: list[str]) ->
             texts.append(SectionText(name, node.line, {}))
         else:
             problems.append(
-                f"line {node.line}: '{name}' stands outside any section; expected a section with "
-                "'key : value' entries, put it into one (indented below the header or between braces)"
+                f"line {node.line}: '{name}' is outside any section; expected a section with "
+                "'key : value' entries. Put it into a section (indented below the header or between braces)"
             )
     if problems:
         raise ConfigError(problems, source=str(source))
@@ -162,9 +163,9 @@ def document(source: Path, sections: Mapping[str, Node], problems: list[str]) ->
 
 
 def read_text(path: Path) -> str:
-    """Content of a UTF-8 file, without byte order mark, with plain newlines.
+    """The text of a UTF-8 file, without byte order mark, with normalised newlines.
 
-    Raises ConfigError when the file does not exist, is not UTF-8, or is too large for a configuration.
+    Raises ConfigError for a file that cannot be read, is not UTF-8, or is too large for a configuration.
     """
     try:
         raw = read_bytes(path, MAX_FILE_BYTES)
@@ -177,6 +178,6 @@ def read_text(path: Path) -> str:
         raise ConfigError([f"line {line}: is not UTF-8; save the file as UTF-8"], source=str(path)) from err
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if (parts := sum(map(text.count, _PARTS))) > MAX_ENTRIES:
-        problem = f"has {parts} lines and entries, more than the {MAX_ENTRIES} of the longest configuration"
-        raise ConfigError([f"{problem}; is it the right file?"], source=str(path))
+        problem = f"has {parts} lines and entries; expected at most {MAX_ENTRIES}"
+        raise ConfigError([f"{problem}. Check that it is the right file"], source=str(path))
     return text

@@ -20,11 +20,11 @@ def written_in_yaml(path: Path) -> bool:
 
 
 def read_yaml(text: str, source: Path) -> Document:
-    """The sections and keys of a YAML text, with line numbers; ``source`` names the text in messages.
+    """The sections and keys of a YAML text, with line numbers; ``source``: name of the text in messages.
 
-    Words without quotes have the same meaning as in a ``.cfg`` file (``1e-3`` is a number, ``2018-01-01`` a text), in
-    addition to YAML's own spellings of true, false and null. Tags, anchors and aliases are rejected. Raises ConfigError
-    for a syntax error and for repeated keys.
+    Words without quotes have the same meaning as in a ``.cfg`` file (``1e-3`` is a number, ``2018-01-01`` a text).
+    YAML's spellings of true, false and null are also accepted. Raises ConfigError for a syntax error, repeated keys,
+    tags, anchors and aliases.
     """
     root = _composed(text, source)
     if root is None:
@@ -39,7 +39,7 @@ def read_yaml(text: str, source: Path) -> Document:
 
 
 def _composed(text: str, source: Path) -> yaml.Node | None:
-    """The root of a YAML text; None for an empty one."""
+    """The root node of a YAML text; None for an empty text."""
     try:
         loader = yaml.SafeLoader(text)
     except yaml.reader.ReaderError as err:
@@ -54,17 +54,17 @@ def _composed(text: str, source: Path) -> yaml.Node | None:
         context = f" {err.context}" if err.context else ""
         problem = f"{where}not YAML{context}: {err.problem}"
     except RecursionError:
-        problem = f"line {loader.line + 1}: not YAML: values nest deeper than {MAX_DEPTH}; expected a flatter value"
-    except (ValueError, OverflowError):  # PyYAML makes numbers of versions and escapes without a look at their size
+        problem = f"line {loader.line + 1}: not YAML: values are nested deeper than {MAX_DEPTH}; simplify the value"
+    except (ValueError, OverflowError):  # PyYAML does not check the size of version numbers and escapes
         where = f"line {loader.line + 1}, column {loader.column + 1}"
-        problem = f"{where}: not YAML: the number here is too large for a character or a version; correct it"
+        problem = f"{where}: not YAML: the number is too large for a character code or a version; correct it"
     finally:
         loader.dispose()
     raise ConfigError([problem], source=str(source))
 
 
 class _Reader:
-    """Converts YAML nodes to ``Node`` and notes unsupported parts."""
+    """Converter of YAML nodes to ``Node``. Unsupported parts are added to ``problems``."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
@@ -72,14 +72,14 @@ class _Reader:
 
     def node(self, part: yaml.Node, line: int, depth: int = 0) -> Node:
         if depth > MAX_DEPTH:
-            self.problems.append(f"line {line}: values nest deeper than {MAX_DEPTH}; expected a flatter value")
+            self.problems.append(f"line {line}: values are nested deeper than {MAX_DEPTH}; simplify the value")
             return Node(None, line)
         if id(part) in self._seen:
-            self.problems.append(f"line {line}: anchors and aliases are not read; write the value out")
+            self.problems.append(f"line {line}: anchors and aliases are not supported; write the value again")
             return Node(None, line)
         self._seen.add(id(part))
         if part.tag not in _PLAIN_TAGS:
-            self.problems.append(f"line {line}: the tag {part.tag!r} is not read; write a plain value")
+            self.problems.append(f"line {line}: the tag {part.tag!r} is not supported; write a plain value")
             return Node(None, line)
         if isinstance(part, yaml.MappingNode):
             return self._mapping(part, line, depth + 1)
@@ -95,13 +95,15 @@ class _Reader:
             if isinstance(key, yaml.ScalarNode):
                 keys.add(key.value, self.node(value, at, depth))
             else:
-                self.problems.append(f"line {at}: expected a text as key, not a list or dictionary")
+                self.problems.append(f"line {at}: expected a text as key, got a list or dictionary; correct it")
         return Node(keys.nodes, line)
 
     def _scalar(self, part: yaml.ScalarNode, line: int) -> Node:
         kind = part.tag.rpartition(":")[2]
         if any(0xD800 <= ord(char) < 0xE000 for char in part.value):
-            self.problems.append(f"line {line}: an escape in this text is no character; write the character")
+            self.problems.append(
+                f"line {line}: an escape in this text is no valid character; write the character itself"
+            )
             return Node(None, line)
         if part.style is not None:
             return Node(part.value, line)

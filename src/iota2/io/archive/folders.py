@@ -150,7 +150,7 @@ def list_products(spec: SensorSpec, folder: str, tile: str) -> Listing:
     for name in sorted(os.listdir(folder)):
         match = spec.match(name)
         path = os.path.join(folder, name)
-        if any(_fits(name, pattern, any_case) for pattern in spec.ignore) or spec.is_of_another_series(name):
+        if any(_fits(name, pattern, any_case) for pattern in spec.ignore) or spec.matches_other_series(name):
             continue
         if match is None or os.path.isdir(path) != whole:
             strays.append(name)

@@ -16,7 +16,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2.compute.placement import SeparablePlacement, placement
 from iota2.compute.valid import kept_type, nodata_of
-from iota2.core.files import blocked_below
+from iota2.core.files import first_listing_error
 from iota2.core.scene import Acquisition, FileFormat, SensorScene
 from iota2.core.sensor import BandSpec, SensorOptions, SensorSpec
 from iota2.core.words import all_problems, some
@@ -159,7 +159,7 @@ def _only_file(folder: str, wanted: BandSpec) -> str:
             f"{folder}: {len(found)} rasters have {wanted.name!r} in their names: {', '.join(found)}. Make "
             f"{SECTION}.patterns longer, or name one of them {wanted.name}"
         )
-    if not found and (blocked := blocked_below(folder)):
+    if not found and (blocked := first_listing_error(folder)):
         raise InputError(f"{SECTION}: {system_text(blocked)}")
     if not found:
         raise InputError(

@@ -13,17 +13,17 @@ def mask_notes(where: str, spec: SensorSpec, found: Sequence[Collection[str]]) -
 
     ``found``: the bands and masks of each product.
     """
-    return tuple(f"{where}: {message}" for mask in spec.proper_masks for message in _of_mask(spec, mask, found))
+    return tuple(f"{where}: {message}" for mask in spec.main_masks for message in _of_mask(spec, mask, found))
 
 
 def _of_mask(spec: SensorSpec, mask: MaskRule, found: Sequence[Collection[str]]) -> Iterator[str]:
     lacking = [names for names in found if mask.name not in names]
     of_all = f"of {counted(len(found), 'product')}"
-    for stand_in in spec.stand_ins(mask.name):
+    for stand_in in spec.alternatives_of(mask.name):
         count = sum(stand_in.name in names for names in lacking)
         if count:
             yield f"{count} {of_all} without {mask.file}: {stand_in.file} is read instead"
-    bare = sum(not any(one.name in names for one in spec.stand_ins(mask.name)) for names in lacking)
+    bare = sum(not any(one.name in names for one in spec.alternatives_of(mask.name)) for names in lacking)
     if not mask.spare:
         return
     if bare and mask.edge:

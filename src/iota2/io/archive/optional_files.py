@@ -35,12 +35,14 @@ def _with_lost_masks(spec: SensorSpec, products: Sequence[Product]) -> list[Prod
     A mask is lost when the product has an alternative of it but the regular files of other masks: such a product is
     incomplete, not of another format.
     """
-    having = [mask for mask in spec.proper_masks if mask.alternatives]
+    having = [mask for mask in spec.main_masks if mask.alternatives]
 
     def lost(product: Product) -> list[str]:
         if not any(mask.name in product.files for mask in having):
             return []
-        return [mask.file for mask in having if any(one.name in product.files for one in spec.stand_ins(mask.name))]
+        return [
+            mask.file for mask in having if any(one.name in product.files for one in spec.alternatives_of(mask.name))
+        ]
 
     return [replace(product, missing=(*product.missing, *lost(product))) for product in products]
 
@@ -50,7 +52,7 @@ def without_spare(spec: SensorSpec, products: Sequence[Product]) -> SensorSpec:
     there = {name for product in products for name in product.files}
 
     def lacks(mask: MaskRule) -> bool:
-        return not any(name in there for name in (mask.name, *(one.name for one in spec.stand_ins(mask.name))))
+        return not any(name in there for name in (mask.name, *(one.name for one in spec.alternatives_of(mask.name))))
 
     masks = [replace(mask, optional=True) if mask.spare and lacks(mask) else mask for mask in spec.masks]
     return replace(spec, masks=tuple(masks))

@@ -17,8 +17,8 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from iota2.compute.valid import nodata_of
-from iota2.core.files import blocked_below
-from iota2.core.grid import aligned, crs_name, rescaled, resolution
+from iota2.core.files import first_listing_error
+from iota2.core.grid import aligned_grid, crs_name, resolution, with_pixel_size
 from iota2.core.scene import Acquisition, SensorScene
 from iota2.core.sensor import BandSpec, MaskRule, SensorSpec
 from iota2.core.words import all_problems, counted, some
@@ -61,7 +61,7 @@ def scan_tile(
     whose grids differ from those of most dates, and the products in ``damaged`` (by name, with the reason). Bands that
     are not ``kept`` (empty: all are kept) may be missing.
     """
-    spec = spec.with_stand_ins
+    spec = spec.with_alternative_masks
     listing = list_products(spec, tile_folder(spec, root, tile), tile)
     listing.require_products(spec, tile)
     notes, where, headers = listing.notes(spec, tile), f"{spec.section}, tile {tile}", HeaderReader()
@@ -218,11 +218,11 @@ def working_geobox(
         text = f"needed, since the units of {proj} differ from those of the images"
         raise ConfigError.about(("chain", "spatial_resolution"), text)
     if working_grid == "native":
-        return rescaled(native, (same_units and spatial_resolution) or resolution(native))
+        return with_pixel_size(native, (same_units and spatial_resolution) or resolution(native))
     corners = native.boundingbox
     transformer = Transformer.from_crs(crs_name(native), proj, always_xy=True)
     bounds = transformer.transform_bounds(corners.left, corners.bottom, corners.right, corners.top, densify_pts=101)
-    return aligned(bounds, spatial_resolution or resolution(native), proj)
+    return aligned_grid(bounds, spatial_resolution or resolution(native), proj)
 
 
 def _read_product(spec: SensorSpec, found: Found, images: HeaderReader) -> Product:
@@ -239,7 +239,7 @@ def _read_product(spec: SensorSpec, found: Found, images: HeaderReader) -> Produ
         elif path is None:
             absent.add(pattern)
     title = title_of(spec, found.name, piece_of(found, spec.pieces))
-    if absent and found.files is None and (blocked := blocked_below(found.folder)):
+    if absent and found.files is None and (blocked := first_listing_error(found.folder)):
         damaged = system_text(blocked).rstrip(".")
         return Product(found.name, found.day, files, {}, tuple(problems), (damaged,), (), {}, title)
     missing = list(dict.fromkeys(part.file for part in spec.lacking(files) if part.file in absent))
@@ -297,7 +297,7 @@ def _mixed_kinds(products: Sequence[Product]) -> list[str]:
 def stands_in(spec: SensorSpec, item: BandSpec | MaskRule, files: Mapping[str, str]) -> bool:
     """Whether ``item`` is an alternative of a mask of which some file is already among ``files``."""
     mask = item.instead_of if isinstance(item, MaskRule) else ""
-    return bool(mask) and any(name in files for name in (mask, *(one.name for one in spec.stand_ins(mask))))
+    return bool(mask) and any(name in files for name in (mask, *(one.name for one in spec.alternatives_of(mask))))
 
 
 def read_headers(

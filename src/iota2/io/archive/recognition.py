@@ -117,7 +117,7 @@ def _hints(spec: SensorSpec, folder: str, name: str) -> bool:
 def _recognize_tile(spec: SensorSpec, folder: str, tile: str) -> TileFolder:
     """Content of the folder of one tile."""
     listing, headers = list_products(spec, folder, tile), HeaderReader()
-    spec, read, _ = read_kept(spec.with_stand_ins, (), "", lambda one: read_products(one, listing, headers))
+    spec, read, _ = read_kept(spec.with_alternative_masks, (), "", lambda one: read_products(one, listing, headers))
     found, older = newest(read)
     products = tuple(found)
     grids, problems = products_on_common_grids(spec, products, tile)

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from iota2.core.files import read_text
-from iota2.core.sensor import LAST, BandSpec, LookAlike, MaskRule, MetadataSpec, SensorOption, SensorSpec, SeriesBy
+from iota2.core.sensor import UNLISTED, BandSpec, LookAlike, MaskRule, MetadataSpec, SensorOption, SensorSpec, SeriesBy
 from iota2.core.words import nearest
 from iota2.errors import ConfigError, InputError, remedy_of
 
@@ -32,7 +32,7 @@ def builtin_specs() -> Mapping[str, SensorSpec]:
 
 def in_order() -> list[SensorSpec]:
     """Built-in sensors in the order of features."""
-    return sorted(builtin_specs().values(), key=lambda spec: spec.option.place if spec.option else LAST)
+    return sorted(builtin_specs().values(), key=lambda spec: spec.option.place if spec.option else UNLISTED)
 
 
 def folder_options() -> list[SensorOption]:

@@ -20,7 +20,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from iota2.core.files import MAX_NAME_BYTES, naming
+from iota2.core.files import MAX_NAME_BYTES, error_path
 from iota2.core.words import json_printable
 
 SHAPEFILE_SUFFIXES = (
@@ -62,7 +62,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     part = part_name(final)
     _prepare(part)
     try:
-        with naming(final, part):
+        with error_path(final, part):
             yield part
             _sync(part)
             _ask()

@@ -10,7 +10,7 @@ import geopandas as gpd
 import numpy as np
 from odc.geo.geobox import GeoBox
 
-from iota2.core.grid import Block, aligned, resolution
+from iota2.core.grid import Block, aligned_grid, resolution
 from iota2.errors import InputError
 from iota2.io.rasters.rasterize import rasterize
 
@@ -27,7 +27,7 @@ def product_grid(
     if not len(bounds):
         raise InputError("No tile has any image: every pixel of every date is outside of its orbit.")
     (x0, y0), (x1, y1) = bounds[:, :2].min(axis=0), bounds[:, 2:].max(axis=0)
-    return aligned((float(x0), float(y0), float(x1), float(y1)), size, proj)
+    return aligned_grid((float(x0), float(y0), float(x1), float(y1)), size, proj)
 
 
 @dataclass(frozen=True)

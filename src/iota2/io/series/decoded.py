@@ -11,7 +11,7 @@ import numpy as np
 from iota2.compute.placement import Placement, Range, placement
 from iota2.compute.valid import has_data, mask_applies, nodata_of
 from iota2.core.cube import Cube
-from iota2.core.grid import Block, grown, moved_back
+from iota2.core.grid import Block, padded, shift_corrected
 from iota2.core.scene import Scene, SensorScene
 from iota2.core.sensor import MaskRule
 
@@ -89,7 +89,7 @@ class DecodedBlock:
     def _cube(self, sensor: SensorScene, block: Block, halo: int) -> Cube:
         if not halo:
             return self._series(sensor, block)
-        around = grown(block, halo, self.scene.geobox)
+        around = padded(block, halo, self.scene.geobox)
         return replace(self._series(sensor, around), margins=around.margins(block))
 
     def _series(self, sensor: SensorScene, block: Block) -> Cube:
@@ -168,7 +168,7 @@ def placements(
     kernel = sensor.spec.resampling
     numbers = {name: sensor.grid_numbers[name] for name in names if name in sensor.grid_numbers}
     places = {
-        number: placement(moved_back(sensor.grids[name], shift), scene.geobox, block.rows, block.cols, kernel)
+        number: placement(shift_corrected(sensor.grids[name], shift), scene.geobox, block.rows, block.cols, kernel)
         for number, name in {number: name for name, number in numbers.items()}.items()
     }
     return {name: places[number] for name, number in numbers.items()}

@@ -19,7 +19,7 @@ import numpy as np
 from iota2.compute.placement import Placement, Range
 from iota2.compute.valid import absent_value
 from iota2.core.cube import Cube
-from iota2.core.grid import Block, block_of, grown
+from iota2.core.grid import Block, block_of, padded
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.scene import Scene, SensorScene
 from iota2.io.series.decoded import DecodedBlock, Shift, StoredWindow, placements
@@ -115,7 +115,7 @@ class CubeReader:
         return DecodedBlock(self.scene, self.bands, types, around, places, windows)
 
     def _with_halo(self, block: Block) -> Block:
-        return grown(block, self.halo, self.scene.geobox)
+        return padded(block, self.halo, self.scene.geobox)
 
     def _groups(self, sensor: SensorScene) -> list[_Group]:
         """Bands that are stored together because they share grid, data type and nodata value, and each existing mask

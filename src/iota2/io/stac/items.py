@@ -21,7 +21,7 @@ from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 from pystac_client.warnings import PystacClientWarning
 
-from iota2.core.files import blocked_below, read_bytes
+from iota2.core.files import first_listing_error, read_bytes
 from iota2.core.words import all_problems, nearest, some
 from iota2.errors import InputError, remedy_of, system_text
 from iota2.io.files.addresses import is_remote, masked
@@ -190,7 +190,7 @@ def _missing_collections(harvest: _FoundItems) -> list[str]:
 
 def _from_folder(harvest: _FoundItems) -> None:
     """The items in all JSON files of a folder; its catalogs are ignored, since they only list items of the folder."""
-    if blocked := blocked_below(harvest.search.source):
+    if blocked := first_listing_error(harvest.search.source):
         raise InputError(f"STAC items: {system_text(blocked)}")
     for path in sorted(Path(harvest.search.source).rglob("*")):
         if path.suffix.lower() in (".json", ".geojson") and not path.is_dir():

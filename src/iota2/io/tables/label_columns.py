@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from iota2.core.labels import misread, normalised, plain_digits, revealed, whole_number
+from iota2.core.labels import misread, normalised, plain_digits, quoted_with_code_points, whole_number
 from iota2.core.nomenclature import MAX_CODE
 from iota2.core.words import counted
 from iota2.io.tables.shapefiles import misread_hint
@@ -151,7 +151,8 @@ def _merged(spellings: Mapping[str, Counter[str]], column: str) -> list[str]:
     """A note on each label with several spellings, with counts."""
     return [
         f"labels of field {column!r} that differ only by blanks, composed accents or invisible characters are one "
-        f"class {label!r}: " + ", ".join(f"{revealed(raw)} ({counted(n, 'polygon')})" for raw, n in found.most_common())
+        f"class {label!r}: "
+        + ", ".join(f"{quoted_with_code_points(raw)} ({counted(n, 'polygon')})" for raw, n in found.most_common())
         for label, found in spellings.items()
         if len(found) > 1
     ]
@@ -160,7 +161,7 @@ def _merged(spellings: Mapping[str, Counter[str]], column: str) -> list[str]:
 def _rewritten(spellings: Mapping[str, Counter[str]], column: str) -> list[str]:
     """A note on labels with one spelling that differs from the normalised one."""
     found = [
-        f"{revealed(raw)} is {label!r} ({counted(count, 'polygon')})"
+        f"{quoted_with_code_points(raw)} is {label!r} ({counted(count, 'polygon')})"
         for label, by_raw in spellings.items()
         for raw, count in by_raw.items()
         if raw != label and len(by_raw) == 1

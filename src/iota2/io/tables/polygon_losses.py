@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from iota2.compute.area_losses import AreaLoss
 from iota2.core.grid import resolution
-from iota2.core.losses import DRAWN, REASONS, Amount, ClassFate, losses_sentence, parse_fates
+from iota2.core.losses import DRAWN, REASONS, Amount, ClassLosses, losses_sentence, parse_losses
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.words import counted
 from iota2.io.files.atomic import write_json
@@ -28,7 +28,7 @@ def pixel_area(grid: GeoBox) -> float:
 
 def class_losses(
     data: ReferenceData, classes: Nomenclature, ground: Mapping[str, AreaLoss], pixel: float
-) -> tuple[ClassFate, ...]:
+) -> tuple[ClassLosses, ...]:
     """Drawn and lost amounts by class and reason; areas are in pixels of ``pixel`` square metres."""
     polygons = data.frame.geometry.to_numpy()
     # pixels that a square unit of the projection is, at each polygon
@@ -45,7 +45,7 @@ def class_losses(
         for reason in lost.keys() - ground.keys():
             drawn = drawn[0] + lost[reason][0], drawn[1] + lost[reason][1]
         amounts = {what: Amount(n, round(pixels)) for what, (n, pixels) in ({DRAWN: drawn} | lost).items()}
-        fates.append(ClassFate(code, str(label), amounts))
+        fates.append(ClassLosses(code, str(label), amounts))
     return tuple(fates)
 
 
@@ -59,7 +59,7 @@ def _before(lost: Iterable[Lost], label: object, rate: float) -> dict[str, tuple
     return found
 
 
-def nothing_usable(source: str, fates: Sequence[ClassFate]) -> str:
+def nothing_usable(source: str, fates: Sequence[ClassLosses]) -> str:
     """The message when no polygon can be used: the number of polygons, and of losses by reason."""
     drawn = sum(fate.of(DRAWN).polygons for fate in fates)
     totals = {reason: sum((fate.of(reason) for fate in fates), Amount()) for reason in REASONS}
@@ -70,7 +70,7 @@ def nothing_usable(source: str, fates: Sequence[ClassFate]) -> str:
     )
 
 
-def write_class_losses(fates: Iterable[ClassFate], path: Path) -> None:
+def write_class_losses(fates: Iterable[ClassLosses], path: Path) -> None:
     """Write polygons and pixels by class code and reason."""
     write_json(
         path,
@@ -87,6 +87,6 @@ def read_class_losses(path: Path) -> dict[int, dict[str, Amount]]:
     return {int(code): {what: Amount(*pair) for what, pair in found.items()} for code, found in content.items()}
 
 
-def read_fates(path: Path) -> tuple[ClassFate, ...]:
+def read_losses_csv(path: Path) -> tuple[ClassLosses, ...]:
     """What became of the polygons of each class, from the file of one seed."""
-    return parse_fates(path.read_text(encoding="utf-8"))
+    return parse_losses(path.read_text(encoding="utf-8"))

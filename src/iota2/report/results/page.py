@@ -13,7 +13,7 @@ import numpy as np
 
 from iota2.compute.accuracy import Estimate, Scores, Summary, scores, summarise
 from iota2.compute.validation import ValidationAccuracy
-from iota2.core.losses import DRAWN, SAMPLES, USABLE, VALIDATION, ClassFate, losses_sentence
+from iota2.core.losses import DRAWN, SAMPLES, USABLE, VALIDATION, ClassLosses, losses_sentence
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
 from iota2.report.results.measures import UNDEFINED, measure, spread_text
@@ -107,7 +107,7 @@ class ReportData:
     """Confidence, validity …, after the map."""
     notes: tuple[str, ...] = ()
     """Warnings and remarks of the run; remarks on the measures are added by the page."""
-    fates: tuple[ClassFate, ...] = ()
+    fates: tuple[ClassLosses, ...] = ()
     """Losses of reference data by class, for the first seed."""
     files: tuple[tuple[str, str], ...] = ()
     """Paths relative to the folder of the page, with one sentence each."""
@@ -302,7 +302,7 @@ def _seed_rows(confusions: Mapping[int, Confusion]) -> list[tuple[int, str, str,
     ]
 
 
-def _fate_row(fate: ClassFate, nomenclature: Nomenclature) -> dict[str, object]:
+def _fate_row(fate: ClassLosses, nomenclature: Nomenclature) -> dict[str, object]:
     """Row of the table of samples: colour, name, amounts by stage, and losses in words."""
     return {
         "color": "rgb({}, {}, {})".format(*nomenclature.color(fate.code)),

@@ -38,7 +38,7 @@ def read_by(step: Step, made: Set[Artifact]) -> Mapping[str, Artifact]:
         chosen = next((artifact for artifact in need.choices if artifact in made), None)
         if chosen is not None:
             found[name] = chosen
-        elif not need.dispensable:
+        elif not need.may_be_absent:
             paths = " or ".join(artifact.path for artifact in need.choices)
             raise ValueError(f"{step.name}: nothing makes {paths}")
     return found

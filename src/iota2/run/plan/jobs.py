@@ -11,7 +11,7 @@ from pathlib import Path
 from sys import intern
 from typing import Any
 
-from iota2.core.graph import AXES, Artifact, JobContext, Key, Paths, Resources, Several, Step, Values
+from iota2.core.graph import AXES, Artifact, JobContext, Key, MultiplePaths, Paths, Resources, Step, Values
 from iota2.errors import UserError
 from iota2.run.plan.artifacts import made_artifacts, made_by, read_by
 
@@ -195,7 +195,7 @@ class _Binder:
         return {}
 
     @cached_property
-    def _bound(self) -> dict[tuple[str, tuple[str, ...]], dict[Values, str | Several]]:
+    def _bound(self) -> dict[tuple[str, tuple[str, ...]], dict[Values, str | MultiplePaths]]:
         return {}
 
     def _values(self, axes: tuple[str, ...]) -> list[tuple[str | int, ...]]:
@@ -208,15 +208,15 @@ class _Binder:
         """Distinct values of the axes ``over``, in row order."""
         return [dict(zip(over, values, strict=True)) for values in self._values(over)]
 
-    def bind(self, artifact: Artifact, key: Row) -> str | Several:
+    def bind(self, artifact: Artifact, key: Row) -> str | MultiplePaths:
         """The path of ``artifact`` for the rows that match ``key``; several paths for an artifact with more axes."""
         fixed = tuple(axis for axis in AXES if axis in key)
         which = (artifact.path, fixed)
         if which not in self._bound:
             self._bound[which] = self._bind_all_keys(artifact, fixed)
-        return self._bound[which].get(tuple(key[axis] for axis in fixed), Several((), {}))
+        return self._bound[which].get(tuple(key[axis] for axis in fixed), MultiplePaths((), {}))
 
-    def _bind_all_keys(self, artifact: Artifact, fixed: tuple[str, ...]) -> dict[Values, str | Several]:
+    def _bind_all_keys(self, artifact: Artifact, fixed: tuple[str, ...]) -> dict[Values, str | MultiplePaths]:
         """Paths of ``artifact`` by values of the axes ``fixed``, then of its other axes, in one pass over the rows."""
         free = tuple(axis for axis in artifact.axes if axis not in fixed)
         count, axes = len(fixed), (*fixed, *free)
@@ -226,7 +226,7 @@ class _Binder:
             bound.setdefault(values[:count], {})[values[count:]] = intern(text)
         if not free:
             return {values: paths[()] for values, paths in bound.items()}
-        return {values: Several(free, paths) for values, paths in bound.items()}
+        return {values: MultiplePaths(free, paths) for values, paths in bound.items()}
 
     def bind_all(self, artifacts: Mapping[str, Artifact], key: Row) -> Paths:
         """The paths of a job's artifacts."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from iota2 import layout
 from iota2.config.options.schema import Config
-from iota2.core.losses import ClassFate, fate_sentence, warnings
+from iota2.core.losses import ClassLosses, losses_line, warnings
 from iota2.io.tables.classes import read_classes
-from iota2.io.tables.polygon_losses import read_fates
+from iota2.io.tables.polygon_losses import read_losses_csv
 
 
 def sample_lines(config: Config) -> list[str]:
@@ -20,10 +20,10 @@ def sample_lines(config: Config) -> list[str]:
     if not classes.is_file() or not all(path.is_file() for path in tables.values()):
         return []
     name = read_classes(classes).name
-    fates: dict[int, tuple[ClassFate, ...]] = {seed: read_fates(path) for seed, path in tables.items()}
+    fates: dict[int, tuple[ClassLosses, ...]] = {seed: read_losses_csv(path) for seed, path in tables.items()}
     more = f" (other seeds: {layout.LOSSES.path.format(seed='<seed>')})" if len(fates) > 1 else ""
     return [
         f"Reference polygons and samples, seed 0{more}:",
-        *(f"  {fate_sentence(fate, name(fate.code))}" for fate in fates[0]),
+        *(f"  {losses_line(fate, name(fate.code))}" for fate in fates[0]),
         *(f"warning: {text}" for text in warnings(fates, name)),
     ]

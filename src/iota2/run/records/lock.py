@@ -14,7 +14,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from iota2 import layout
-from iota2.core.files import naming, read_text
+from iota2.core.files import error_path, read_text
 from iota2.errors import OutputError
 from iota2.io.files.atomic import part_name
 
@@ -108,7 +108,7 @@ def _parsed(text: str) -> Holder | None:
 def lock_text(root: Path) -> str:
     """Text of the lock file, different for every run; empty if there is none."""
     try:
-        return read_text(root / LOCK, errors="replace", most=_MAX_BYTES)
+        return read_text(root / LOCK, errors="replace", max_bytes=_MAX_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return ""
     except OSError as err:
@@ -176,7 +176,7 @@ def _written(path: Path, text: str) -> Path:
     """A file beside ``path`` with the content ``text``, synced to the disk."""
     part = part_name(path)
     try:
-        with naming(path, part), open(part, "w", encoding="utf-8") as file:
+        with error_path(path, part), open(part, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -202,7 +202,7 @@ def _linked(part: Path, path: Path, text: str) -> bool:
 def _created(path: Path, text: str) -> bool:
     """Create the lock without hard links; it is empty for a moment, and other runs respect it."""
     try:
-        with naming(path), open(path, "x", encoding="utf-8") as file:
+        with error_path(path), open(path, "x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
         return False

@@ -11,7 +11,7 @@ from sys import intern
 from typing import Any
 
 from iota2 import layout
-from iota2.core.files import naming, require_regular
+from iota2.core.files import error_path, require_regular
 from iota2.core.words import counted
 from iota2.io.files.atomic import replacing
 from iota2.run.records.stamps import Stamp
@@ -122,7 +122,7 @@ class Ledger:
         self.records[record.id] = record
         self.path.parent.mkdir(parents=True, exist_ok=True)
         line, self._cut = "\n" * self._cut + record.to_json() + "\n", True  # until the line is complete
-        with naming(self.path), open(self.path, "a", encoding="utf-8") as journal:
+        with error_path(self.path), open(self.path, "a", encoding="utf-8") as journal:
             journal.write(line)
         self._lines, self._cut = self._lines + 1, False
 

@@ -42,7 +42,7 @@ class StateFile(Generic[T]):
     def load(self, root: Path) -> T:
         """The content; for a damaged file, that of an absent one."""
         try:
-            return self.parse(read_text(root / self.path, most=MAX_BYTES))
+            return self.parse(read_text(root / self.path, max_bytes=MAX_BYTES))
         except DAMAGE:
             return self.absent()
 
@@ -52,7 +52,7 @@ class StateFile(Generic[T]):
         try:
             if not os.path.lexists(path):
                 return ""
-            self.parse(read_text(path, most=MAX_BYTES))
+            self.parse(read_text(path, max_bytes=MAX_BYTES))
         except DAMAGE as err:
             detail = err if isinstance(err, ValueError) else "unexpected content"
             reason = err.strerror if isinstance(err, OSError) else f"is damaged ({detail})"

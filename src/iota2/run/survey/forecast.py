@@ -121,7 +121,7 @@ def _disk(
         if freed is None and verdicts[job.id].record is not None:
             there = sum(stat_stamp(f"{job.out.root}{os.sep}{name}")[0] for name in job.makes)
         kept, old = kept + cost.disk, old + there
-        largest, together = max(largest, cost.unpacked), max(together, cost.unpacked + there)
+        largest, together = max(largest, cost.uncompressed), max(together, cost.uncompressed + there)
     disk = kept + at_once * largest
     if freed is not None:
         return disk, max(0.0, disk - freed)

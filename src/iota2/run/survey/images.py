@@ -9,7 +9,7 @@ import shapely
 
 from iota2.classifiers.base import SERIES_NEEDED
 from iota2.classifiers.registry import KINDS
-from iota2.config.options.sensors import PLACES
+from iota2.config.options.sensors import ENABLING_KEYS
 from iota2.config.recipes import build_recipe, recipe_params
 from iota2.core.recipe import FeatureRecipe
 from iota2.core.remarks import Remark
@@ -20,7 +20,7 @@ from iota2.io.tables.point_areas import footprint
 from iota2.run.survey.problems import Problems
 from iota2.run.survey.scan import Items, Series, read_stac, scan, scenes_of, with_images
 
-_IMAGES = tuple(f"chain.{key}" for key in (*PLACES.values(), "user_sensors", "stac_items"))
+_IMAGES = tuple(f"chain.{key}" for key in (*ENABLING_KEYS.values(), "user_sensors", "stac_items"))
 """The options that enable sensors."""
 
 

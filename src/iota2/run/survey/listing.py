@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from iota2 import layout
-from iota2.core.files import MAX_TEXT, read_bytes, require_regular
+from iota2.core.files import MAX_TEXT_BYTES, read_bytes, require_regular
 from iota2.core.remarks import Remark, remarks_to_plain
 from iota2.core.scene import Scene
 from iota2.core.words import counted
@@ -68,7 +68,7 @@ def write_survey(texts: Mapping[Path, str]) -> None:
 
 def _contains(path: Path, text: str) -> bool:
     try:
-        return read_bytes(path, max(MAX_TEXT, 2 * len(text))) == text.encode()
+        return read_bytes(path, max(MAX_TEXT_BYTES, 2 * len(text))) == text.encode()
     except OSError:
         return False
 

@@ -13,7 +13,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from iota2.config.options.schema import Config
-from iota2.core.losses import SMALL_SHARE
+from iota2.core.losses import MIN_USABLE_SHARE
 from iota2.core.nomenclature import Listing, Nomenclature, Value, build_nomenclature
 from iota2.core.remarks import Remark, remarks_about
 from iota2.core.scene import Scene
@@ -202,7 +202,7 @@ def _off_tiles(
         f"{counted((inside[labels == label] > 0).sum(), 'polygon')} with {100 * share:.1f} % of the area of the class "
         f"{'lies' if (inside[labels == label] > 0).sum() == 1 else 'lie'} on the tiles."
         for code, label in zip(classes.codes, classes.labels, strict=True)
-        if (share := inside[labels == label].sum() / area[labels == label].sum()) < SMALL_SHARE
+        if (share := inside[labels == label].sum() / area[labels == label].sum()) < MIN_USABLE_SHARE
     ]
 
 

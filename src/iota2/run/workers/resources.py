@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from iota2.config.legacy import IDLE_BLOCKS, STEP_BLOCKS
+from iota2.config.legacy import BLOCKS_WITHOUT_STEP, STEP_BLOCKS
 from iota2.config.syntax.cfg import read_cfg
 from iota2.config.syntax.document import Node, SectionText, read_text
 from iota2.config.syntax.yaml_reader import read_yaml, written_in_yaml
 from iota2.core.graph import Resources
-from iota2.core.words import did_you_mean, nearest, squeezed
+from iota2.core.words import did_you_mean, nearest, normalised_name
 from iota2.errors import ConfigError
 from iota2.run.workers.execute import Retry
 
@@ -89,7 +89,7 @@ def _read(path: Path, steps: Iterable[str]) -> tuple[dict[str, _Block], tuple[st
     """Blocks by step name or ``WORKER``, and notes on entries without effect."""
     read = read_yaml if written_in_yaml(path) else read_cfg
     sections = read(read_text(path), path).sections
-    known = {squeezed(name): name for name in (WORKER, *steps, *STEP_BLOCKS, *IDLE_BLOCKS)}
+    known = {normalised_name(name): name for name in (WORKER, *steps, *STEP_BLOCKS, *BLOCKS_WITHOUT_STEP)}
     problems: list[str] = []
     idle: list[str] = []
     blocks: dict[str, _Block] = {}
@@ -111,8 +111,8 @@ def _read(path: Path, steps: Iterable[str]) -> tuple[dict[str, _Block], tuple[st
 
 def _step_of(section: SectionText, known: Mapping[str, str], problems: list[str], idle: list[str]) -> str | None:
     """The step of a block; None for a block without effect or an unknown one."""
-    name = known.get(squeezed(section.name))
-    if name is not None and name not in IDLE_BLOCKS:
+    name = known.get(normalised_name(section.name))
+    if name is not None and name not in BLOCKS_WITHOUT_STEP:
         return STEP_BLOCKS.get(name, name)
     if name is None and (meant := nearest(section.name, known.values())):
         problems.append(f"line {section.line}: '{section.name}' is not a step; did you mean '{meant}'?")

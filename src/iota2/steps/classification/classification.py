@@ -185,5 +185,5 @@ STEP = Step(
     version=2,
     cost=cost,
     block_shape=block_shape,
-    labels=True,
+    leaves_gap=True,
 )

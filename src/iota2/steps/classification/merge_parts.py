@@ -63,5 +63,5 @@ STEP = Step(
         "probabilities": layout.PROBABILITIES,
     },
     cost=cost,
-    labels=True,
+    leaves_gap=True,
 )

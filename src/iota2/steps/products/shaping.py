@@ -97,5 +97,5 @@ STEP = Step(
         "validity": layout.TILE_VALIDITY,
     },
     cost=cost,
-    labels=True,
+    leaves_gap=True,
 )

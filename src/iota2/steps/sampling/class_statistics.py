@@ -12,7 +12,7 @@ import pandas as pd
 from iota2 import layout
 from iota2.compute.sampling import BOTH
 from iota2.core.graph import JobContext, Step
-from iota2.core.losses import LEARNING, SAMPLES, USABLE, VALIDATION, Amount, ClassFate, fates_csv
+from iota2.core.losses import LEARNING, SAMPLES, USABLE, VALIDATION, Amount, ClassLosses, losses_csv
 from iota2.core.tables import CODE, LEARN, ORIGIN, UNUSED, seed_column
 from iota2.core.tables import VALIDATION as VALIDATION_SIDE
 from iota2.io.files.atomic import write_text
@@ -34,17 +34,17 @@ def run(job: JobContext) -> None:
     samples = {int(str(code)): int(count) for code, count in table["all"].items()}
     table.columns = [c if c == "all" else f"region_{c}" for c in table.columns]
     write_text(job.out.statistics, table.to_csv(index_label="class"))
-    write_text(job.out.losses, fates_csv(_fates(job, samples)))
+    write_text(job.out.losses, losses_csv(_fates(job, samples)))
 
 
-def _fates(job: JobContext, samples: Mapping[int, int]) -> list[ClassFate]:
+def _fates(job: JobContext, samples: Mapping[int, int]) -> list[ClassLosses]:
     """Losses of the polygons of each class, for this seed."""
     classes = read_classes(job.inp.classes)
     before = read_class_losses(job.inp.losses)
     polygons = polygon_pixels(read_vector(job.inp.reference), job.inp.all("pixels").values())
     rates = [read_rates(path) for path in job.inp.all("rates").values()]
     return [
-        ClassFate(
+        ClassLosses(
             code,
             str(label),
             before.get(code, {}) | class_amounts(code, polygons, job.key.seed, rates, samples.get(code, 0)),

@@ -15,7 +15,7 @@ from iota2.compute.validation import count_pixels, sum_counts
 from iota2.config.options.schema import Config
 from iota2.core.cost import Cost, JobFacts
 from iota2.core.graph import JobContext, Step
-from iota2.core.grid import Block, blocks, place_in, resolution
+from iota2.core.grid import Block, blocks, grid_covering, resolution
 from iota2.core.tables import CODE, ORIGIN, Confusion, PolygonCounts
 from iota2.io.files.atomic import write_text
 from iota2.io.rasters.files import RasterProfile, RasterReader, RasterWriter
@@ -38,7 +38,7 @@ def run(job: JobContext) -> None:
     total = Confusion(codes, np.zeros((len(codes), len(codes)), np.int64), np.zeros(len(codes), np.int64))
     with RasterReader(job.inp.map) as reader:
         envelope = read_vector(job.inp.envelope)
-        window = reader.geobox[:1, :1] if envelope.empty else place_in(reader.geobox, tuple(envelope.total_bounds))
+        window = reader.geobox[:1, :1] if envelope.empty else grid_covering(reader.geobox, tuple(envelope.total_bounds))
         with RasterWriter(job.out.comparison, RasterProfile(window, "uint8", nodata=0)) as writer:
             for block in blocks(job.key.tile, window, COPY_SHAPE):
                 produced = reader.read(block.geobox)

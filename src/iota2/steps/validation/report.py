@@ -43,7 +43,7 @@ from iota2.io.tables.class_statistics import read_class_statistics
 from iota2.io.tables.classes import read_classes
 from iota2.io.tables.confusions import read_confusion
 from iota2.io.tables.polygon_counts import read_polygon_counts
-from iota2.io.tables.polygon_losses import read_fates
+from iota2.io.tables.polygon_losses import read_losses_csv
 from iota2.io.tables.rates import losses
 from iota2.io.tables.remark_lists import read_remarks
 from iota2.io.tables.vectors import read_vector
@@ -90,7 +90,7 @@ def run(job: JobContext[ReportParams]) -> None:
     classes = read_classes(job.inp.classes)
     confusions = {key.seed: read_confusion(path) for key, path in job.inp.each("confusion")}
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
-    fates = {key.seed: read_fates(path) for key, path in job.inp.each("losses")}
+    fates = {key.seed: read_losses_csv(path) for key, path in job.inp.each("losses")}
     notes = (*warnings(fates, classes.name), *_notes(job), *_unlearned(job, classes))
     remarks = (*classes.warnings, *notes)
     counts = {key.seed: read_polygon_counts(path) for key, path in job.inp.each("validation")}
@@ -331,7 +331,7 @@ def _samples(job: JobContext) -> list[dict[str, object]]:
     return [
         {"seed": key.seed, "code": fate.code, **{what: asdict(amount) for what, amount in fate.amounts.items()}}
         for key, path in job.inp.each("losses")
-        for fate in read_fates(path)
+        for fate in read_losses_csv(path)
     ]
 
 
