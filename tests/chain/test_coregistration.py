@@ -172,8 +172,12 @@ MIDDLE = tuple(np.median([DISPLACED[day] for day in CLEAR], axis=0).tolist())
 @pytest.mark.parametrize(
     ("text", "expected", "about"),
     [
-        ("mode : 2", dict.fromkeys(DISPLACED, MIDDLE), ["as the median of 4 dates"] * 5),
-        ("mode : 2\n date_src : 20180808", dict.fromkeys(DISPLACED, DISPLACED[DATES[8]]), ["as 20180809"] * 5),
+        ("mode : 2", dict.fromkeys(DISPLACED, MIDDLE), ["median of 4 dates"] * 5),
+        (
+            "mode : 2\n date_src : 20180808",
+            dict.fromkeys(DISPLACED, DISPLACED[DATES[8]]),
+            ["translation of 20180809"] * 5,
+        ),
         (
             "mode : 3\n date_vhr : 20180801",
             DISPLACED,

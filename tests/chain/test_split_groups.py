@@ -88,5 +88,5 @@ def test_one_group_of_everything_ends_the_run_with_figures(parcels: Case, capsys
     config = parcels.configured(chain={"ground_truth": str(cells(parcels))}, arg_train={"split_distance": 100000})
     code, printed, error = command(capsys, "run", config, "--workers", "0")
     assert code in (1, 2)
-    assert "No polygon is left to validate" in " ".join((printed + error).split())
+    assert "No polygon is left for validation" in " ".join((printed + error).split())
     assert "Traceback" not in printed + error

@@ -81,7 +81,7 @@ def test_models_that_cannot_serve_the_tile_are_errors(tmp_path: Path) -> None:
     with pytest.raises(FeatureMismatch, match="trained on different features"):
         run(classification.STEP, tmp_path, inputs(tmp_path, {"west": model(1, 2), "east": model(1, 2, other)}), {})
     (tmp_path / "unknown").mkdir()
-    with pytest.raises(InputError, match="model_west: predicts class 7, expected some of 1, 2"):
+    with pytest.raises(InputError, match="model_west: predicts class 7; expected only classes of the run: 1, 2"):
         run(classification.STEP, tmp_path / "unknown", inputs(tmp_path / "unknown", {"west": model(1, 7)}), {})
 
 

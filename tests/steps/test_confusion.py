@@ -136,6 +136,6 @@ def test_distances_are_metres_in_feet_and_degrees_too() -> None:
 def test_a_tile_without_validation_polygons_has_an_empty_table(folder: Path, tmp_path: Path) -> None:
     nothing = confusion.outlines_of(reference().iloc[:0], reference())
     assert nothing == {}
-    owner = confusion.burn_positions(reference().iloc[:0], next(blocks("", GRID, GRID.shape)))
+    owner = confusion.rasterize_positions(reference().iloc[:0], next(blocks("", GRID, GRID.shape)))
     assert not owner.any()
     assert shapely.is_prepared(list(confusion.outlines_of(reference(), reference()).values())).all()

@@ -14,7 +14,7 @@ from shapely import box
 from iota2.core.nomenclature import Nomenclature
 from iota2.errors import InputError
 from iota2.io.tables.reference import FieldValues, ReferenceData, read_field
-from iota2.steps.sampling.grouping import group_notes, polygons_together
+from iota2.steps.sampling.grouping import group_notes, polygon_groups
 from iota2.steps.sampling.reference import ReferenceParams, split_frame
 
 CLASSES = Nomenclature((1, 2), ("wheat", "maize"), ((0, 0, 0),) * 2, (1, 2))
@@ -38,17 +38,17 @@ def split(
         by_row = {2 * k: value for k, value in enumerate(field)}
         values = FieldValues(tuple(by_row.get(row) for row in range(2 * len(field))), ())
     home = home or ["1"] * len(data.frame)
-    together = polygons_together(data, home, values, given.split_distance)
+    together = polygon_groups(data, home, values, given.split_distance)
     frame = split_frame(data, CLASSES, home, given, together)
     return frame, group_notes(frame, CLASSES, given, together, values)
 
 
 def groups(data: ReferenceData, home: list[str | None], distance: float) -> int:
-    return len(set(polygons_together(data, home, None, distance).tolist()))
+    return len(set(polygon_groups(data, home, None, distance).tolist()))
 
 
 def test_without_the_options_nothing_is_kept_together() -> None:
-    assert polygons_together(reference([1, 1], [0, 10]), ["1", "1"], None, None) is None
+    assert polygon_groups(reference([1, 1], [0, 10]), ["1", "1"], None, None) is None
 
 
 def test_polygons_of_one_value_are_on_one_side_whatever_their_class() -> None:
@@ -67,7 +67,7 @@ def test_polygons_of_one_value_are_on_one_side_whatever_their_class() -> None:
 def test_polygons_without_value_stand_alone_and_are_counted() -> None:
     _, notes = split(reference([1] * 8, list(range(0, 800, 100))), ["a", "a", "b", None, None, "b", None, "c"])
     assert "8 polygons in 6 groups" in notes[0]
-    assert notes[1] == "3 polygons without value in 'parcel': each stands alone."
+    assert notes[1] == "3 polygons without value in 'parcel': each is a group of its own."
 
 
 def test_field_and_distance_together_keep_what_either_keeps() -> None:
@@ -98,7 +98,7 @@ def test_one_group_of_everything_is_refused_with_figures_and_the_way_out() -> No
         split(data, split_distance=50.0)
     assert "Choose a smaller distance." in str(found.value)
     with pytest.raises(
-        InputError, match=r"split_field 'parcel': .*left to validate for seed 0\. Choose a field with more values"
+        InputError, match=r"split_field 'parcel': .*left for validation with seed 0\. Choose a field with more values"
     ):
         split(data, ["same"] * 6)
     with pytest.raises(InputError, match="Choose a field with more values or choose a smaller distance"):
@@ -106,22 +106,27 @@ def test_one_group_of_everything_is_refused_with_figures_and_the_way_out() -> No
 
 
 def test_the_class_as_field_leaves_nothing_to_validate_and_is_refused() -> None:
-    with pytest.raises(InputError, match="No polygon is left to validate"):
+    with pytest.raises(InputError, match="No polygon is left for validation"):
         split(reference([1, 1, 2, 2], [0, 100, 200, 300]), ["1", "1", "2", "2"])
 
 
 def test_a_group_that_makes_the_ratio_unreachable_is_a_note_with_figures() -> None:
     _, notes = split(reference([1] * 10 + [2] * 4, list(range(0, 1400, 100))), ["big"] * 9 + ["x", "a", "a", "b", "b"])
     assert len(notes) == 2
-    assert "Class wheat (1), region 1: 5 of 10 polygons should learn (seed 0: " in notes[1]
-    assert notes[1].endswith("but they are in 2 groups, the largest of 9.")
+    assert (
+        "Class wheat (1), region 1: 5 of 10 polygons should be used for learning (actual numbers: seed 0: " in notes[1]
+    )
+    assert notes[1].endswith("but the polygons are in 2 groups, the largest of 9.")
 
 
 def test_a_class_in_one_group_is_learned_and_said_not_to_be_validated() -> None:
     frame, notes = split(reference([1] * 3 + [2] * 4, list(range(0, 700, 100))), ["one"] * 3 + ["a", "b", "c", "d"])
     assert set(frame["seed_0"][:3]) == {"learn"}
-    assert "Class wheat (1), region 1: 2 of 3 polygons should learn (seed 0: 3, seed 1: 3)" in notes[1]
-    assert "nothing validates the class" in notes[1]
+    assert (
+        "Class wheat (1), region 1: 2 of 3 polygons should be used for learning (actual numbers: seed 0: 3, seed 1: 3)"
+        in notes[1]
+    )
+    assert "the class is not validated" in notes[1]
 
 
 def test_classes_of_one_polygon_each_are_no_fault_of_groups() -> None:

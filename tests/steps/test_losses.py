@@ -127,7 +127,11 @@ def test_what_is_left_and_what_is_lost_make_up_what_there_was(tmp_path: Path):
     [
         ({}, {}, "no polygon is used for learning there"),
         ({11: 0, 12: 0}, {11: 0, 12: 0}, "no pixel centre lies in its learning polygons (classes 11, 12)"),
-        ({11: 9, 12: 3}, {11: 0, 12: 0}, "sample_selection takes none of 12 pixels (wanted by class: 11: 0, 12: 0)"),
+        (
+            {11: 9, 12: 3},
+            {11: 0, 12: 0},
+            "sample_selection selects none of 12 pixels (requested by class: 11: 0, 12: 0)",
+        ),
     ],
 )
 def test_a_model_without_pixels_fails_with_the_reason(available: dict, wanted: dict, message: str):

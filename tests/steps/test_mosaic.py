@@ -22,7 +22,7 @@ from iota2.io.rasters.files import RasterProfile, RasterWriter
 from iota2.io.tables.classes import write_classes
 from iota2.io.tables.vectors import write_shapefile
 from iota2.steps.products import mosaic
-from iota2.steps.profiles import NO_PROBABILITY, probability_profile, scaled
+from iota2.steps.profiles import NO_PROBABILITY, probability_profile, scaled_probabilities
 from tests.steps.helpers import CRS, GRID, area, frame, read_raster, run, several, write_codes, write_raster
 
 SIDE = 640
@@ -135,7 +135,7 @@ def test_the_budget_is_kept(tile: Tile) -> None:
 def test_probabilities_are_scaled_and_absent_without_label() -> None:
     shares = np.array([[[0.25, 0]], [[0.75, 0]]], np.float32)
     prediction = Prediction(np.array([[2, 0]], np.uint16), shares[1], shares)
-    found = scaled(prediction, np.array([0, 2]), 3)
+    found = scaled_probabilities(prediction, np.array([0, 2]), 3)
     assert found.tolist() == [[[250, NO_PROBABILITY]], [[0, NO_PROBABILITY]], [[750, NO_PROBABILITY]]]
 
 

@@ -121,19 +121,19 @@ def test_a_band_of_a_date_from_0_to_1_is_refused_with_its_file(tmp_path: Path, c
     error = refusal(archive(tmp_path, {(2, "NIR"): change}, clouds=clouds))
     assert error.product == THIRD
     assert Path(error.path).name == f"{THIRD}_nir.tif"
-    assert f"{error.path}: values of band NIR cannot be right" in str(error)
+    assert f"{error.path}: values of band NIR are impossible" in str(error)
     assert "the median of other dates is 3" in str(error)
     assert "chain.skip_damaged_products" in str(error)
 
 
 def test_all_bands_of_a_date_divided_by_10000_are_refused_together(tmp_path: Path) -> None:
     error = refusal(archive(tmp_path, {(2, band): as_fractions for band in MEANS}))
-    assert "The same holds for RED, NIR, SWIR of this product" in str(error)
+    assert "Also affected in this product: RED, NIR, SWIR" in str(error)
 
 
 def test_further_products_with_impossible_values_are_named(tmp_path: Path) -> None:
     error = refusal(archive(tmp_path, {(t, "RED"): as_fractions for t in (1, 4)}))
-    assert (error.product, "Likewise: OWN_20180430." in str(error)) == ("OWN_20180316", True)
+    assert (error.product, "Other products affected: OWN_20180430." in str(error)) == ("OWN_20180316", True)
 
 
 def test_bands_that_are_not_used_are_not_looked_at(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_harvest_and_snow_are_no_matter(tmp_path: Path) -> None:
 def test_fractions_on_most_dates_are_refused_as_on_one(tmp_path: Path, wrong: tuple[int, ...]) -> None:
     error = refusal(archive(tmp_path, {(t, "NIR"): as_fractions for t in wrong}))
     assert error.product == "OWN_20180301"
-    assert "Likewise: " in str(error)
+    assert "Other products affected: " in str(error)
 
 
 @pytest.mark.parametrize("kind", ["int32", "uint32"])
@@ -250,7 +250,7 @@ def test_few_values_that_look_like_no_data_are_named(tmp_path: Path, void: int, 
         return values
 
     (note,) = checked(archive(tmp_path, {(2, "RED"): holes}, tag=said), replace(SPEC, nodata=said))
-    assert "files of 1 of 6 products contain values that look like no data" in note
+    assert "files of 1 of 6 products contain values that look like nodata" in note
     assert f"{THIRD} (RED {void} in " in note
     path = tmp_path / TILE / THIRD / f"{THIRD}_red.tif"
     with rasterio.open(path, "r+") as file:
@@ -275,7 +275,7 @@ def test_values_of_radar_that_look_like_no_data_are_named_too(tmp_path: Path) ->
         return found
 
     (note,) = checked(archive(tmp_path, every=decibels), replace(SPEC, spectral=False))
-    assert "files of 6 of 6 products contain values that look like no data" in note
+    assert "files of 6 of 6 products contain values that look like nodata" in note
 
 
 def test_many_negative_values_and_indices_beyond_1_are_notes_with_the_product(tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_many_negative_values_and_indices_beyond_1_are_notes_with_the_product(tm
     assert f"negative in more than 5 % of the pixels, as with a wrong offset or scale: {THIRD} (GREEN " in negative
     assert "RED " in negative
     assert "NIR" not in negative
-    assert "indices of 1 of 6 products are beyond -1 to 1 in more than 5 % of the pixels" in index
+    assert "indices of 1 of 6 products are outside -1 to 1 in more than 5 % of the pixels" in index
     assert f"{THIRD} (NDVI " in index
 
 
@@ -307,7 +307,7 @@ def test_few_negative_values_are_no_matter(tmp_path: Path) -> None:
 
 def test_values_beyond_twice_a_reflectance_of_1_are_a_note(tmp_path: Path) -> None:
     notes = checked(archive(tmp_path, {(t, "NIR"): lambda values: values + 20000 for t in range(6)}))
-    assert any("values of 6 of 6 products are beyond 20000" in note for note in notes)
+    assert any("values of 6 of 6 products are above 20000" in note for note in notes)
 
 
 def test_a_date_that_shows_little_or_nothing_is_silent(tmp_path: Path) -> None:
@@ -351,7 +351,7 @@ def test_a_zeroed_table_of_strips_is_refused_with_its_file(tmp_path: Path, tags:
     zero(path, tags)
     error = refusal(tmp_path)
     assert (error.product, error.path) == (THIRD, str(path))
-    assert "its table of strips or tiles is damaged" in str(error)
+    assert "table of strips or tiles is damaged" in str(error)
 
 
 @pytest.mark.parametrize(("nodata", "notes"), [(-10000.0, 0), (None, 1)])
@@ -424,7 +424,7 @@ def test_pixels_that_are_not_a_number_are_counted(tmp_path: Path) -> None:
     values = terrain("float32")
     values[:2] = np.nan
     (note,) = layer_notes(tmp_path, values)
-    assert "is NaN or infinite in 320 pixels of 25600: these are missing" in note
+    assert "is NaN or infinite in 320 pixels of 25600: these pixels are treated as missing" in note
     assert layer_notes(tmp_path, values, tag=float("nan")) == []
 
 
@@ -456,7 +456,7 @@ def test_a_layer_with_a_zeroed_table_of_blocks_is_refused_by_name(
     with pytest.raises(InputError) as caught:
         check_values(Scene(TILE, GRID, (layers,)), {})
     assert f"{path}: " in str(caught.value)
-    assert "its table of strips or tiles is damaged. Get the file again." in str(caught.value)
+    assert "table of strips or tiles is damaged. Download or create the file again." in str(caught.value)
 
 
 @pytest.mark.parametrize(("void", "written"), [(3.4028234663852886e38, 3.4e38), (-3.4028234663852886e38, -3.40282e38)])
