@@ -52,7 +52,7 @@ def test_neighbours_on_both_sides_are_said_and_a_field_keeps_parcels_whole(parce
     assert 0 < sum(before["validation"]["parts"]["inner"]["pixels"]) < sum(everything["pixels"])
     for text in said(parcels.output).values():
         assert "validation polygons (100 %) lie within 100 m of a learning polygon of their class" in text
-        assert "pixels of the map grid whose centre lies in a validation polygon" in text
+        assert "map pixels whose centre lies in a validation polygon" in text
 
     run(parcels.configured(chain=truth, arg_train={"split_field": "parcel"}))
     sides = gpd.read_file(parcels.output / "reference_data.shp")

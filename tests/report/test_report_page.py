@@ -75,7 +75,7 @@ def page() -> Page:
 
 
 def test_pixels_that_are_not_classified_are_reported_when_there_are_any(page):
-    assert "77 pixels on the ground of the tiles are not classified" in page.text
+    assert "77 pixels inside the tiles are not classified" in page.text
     assert "are not classified (0 in the map)" not in Page(render_report(report(mapped={1: 5}))).text
 
 
@@ -149,7 +149,7 @@ def test_validation_pixels_have_a_table_of_parts_and_of_classes():
     assert "whose centre lies in a validation polygon" in page.text
     rows = {row[0]: row[1:] for row in page.rows if row}
     assert rows["all validation pixels"][:3] == ["6", "12", "0.833"]
-    assert rows["without pixels that touch the edge of their polygon"][:2] == ["6", "6"]
+    assert rows["without pixels on the edge of their polygon"][:2] == ["6", "6"]
     by_class = next(row for row in page.rows if row[:1] == [ATTACKS[1]] and len(row) == 7)
     assert by_class[1:4] == ["3", "0", "6"]
     assert "over validation polygons" in page.text

@@ -147,10 +147,10 @@ def test_undefined_measures_are_dashes_and_explained(nomenclature):
     assert found["recall"] == [(1.0, None), (0.0, None), (None, None)]
     assert "nan" not in text
     assert found["notes"] == [
-        "Class =prairie (211) is not validated: the map leaves all of its 6 validation pixels at 0 (not classified).",
-        "Class eau | mer (11) is on no validation pixel of the map of seed 0: "
-        "its precision is undefined there, and its F-score 0.",
-        "Seed 0: 6 validation pixels are not classified and in no measure (=prairie 6).",
+        "Class =prairie (211) is not validated: none of its 6 validation pixels is classified (0 in the map).",
+        "Class eau | mer (11) is mapped on no validation pixel (seed 0): "
+        "its precision is undefined, and its F-score is 0.",
+        "Seed 0: 6 validation pixels are not classified and are excluded from all measures (=prairie 6).",
     ]
 
 
@@ -248,19 +248,19 @@ def by_polygon(near: int = 30) -> tuple[dict[int, Confusion], Validated]:
 def test_results_say_which_pixels_are_counted_and_what_parts_of_them_show(nomenclature):
     confusions, found = by_polygon()
     text = results_text(confusions, nomenclature, validated=found)
-    assert "pixels of the map grid whose centre lies in a validation polygon, pixels on the edge of a polygon" in text
-    assert "as far as the ground is clear on chain.cloud_threshold dates or more" in text
+    assert "map pixels whose centre lies in a validation polygon" in text
+    assert "clear on at least chain.cloud_threshold dates" in text
     assert "30 of 40 validation polygons (75 %) lie within 100 m of a learning polygon of their class." in text
     rows = [line.split(maxsplit=4) for line in text.splitlines()]
     parts = {row[4]: row[:4] for row in rows if len(row) == 5}
     for part, about in (
         ("all", "all validation pixels"),
-        ("inner", "without pixels that touch the edge of their polygon"),
+        ("inner", "without pixels on the edge of their polygon"),
     ):
         summary = found.parts[part].summary
         measures = [f"{summary.overall_accuracy.mean:.3f}", f"{summary.kappa.mean:.3f}"]
         assert parts[about] == ["40", "400" if part == "all" else "240", *measures]
-    assert parts["of polygons more than 100 m from every learning polygon of their class"][:2] == ["10", "100"]
+    assert parts["only polygons more than 100 m from all learning polygons of their class"][:2] == ["10", "100"]
 
 
 def test_what_is_added_to_results_is_never_taken_for_the_known_tables(nomenclature):
@@ -296,7 +296,7 @@ def test_many_neighbours_on_both_sides_are_a_note(nomenclature, near, said):
     (note,) = [note for note in notes if "within 100 m" in note] or [""]
     assert bool(note) == said
     assert ("split_distance" in note) == said
-    assert ("there are no others" in note) == (near == 40)
+    assert ("there are no other polygons" in note) == (near == 40)
 
 
 def test_metrics_hold_parts_and_intervals(nomenclature):

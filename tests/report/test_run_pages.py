@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 from iota2.report.run import pages as site
-from iota2.report.run.graph import MAX_CELLS, MAX_JOBS, Graph, lay_out, letters, shortened
+from iota2.report.run.graph import MAX_JOB_CELLS, MAX_TILE_CELLS, Graph, lay_out, shortened, width_in_letters
 from iota2.report.run.plots import MARK_HEIGHT, MAX_MARKS, Mark, calendars, timeline
 from iota2.report.run.values import (
     Hole,
@@ -89,16 +89,16 @@ def test_cells_of_a_row_do_not_overlap_and_keep_to_the_column_of_their_tile() ->
 
 
 def test_many_jobs_are_folded_by_step_and_tile_and_more_by_step() -> None:
-    tiles = [f"T{k:04}" for k in range(MAX_JOBS)]
+    tiles = [f"T{k:04}" for k in range(MAX_JOB_CELLS)]
     folded = graph_of(run_of(tiles, seeds=3))
-    assert Counter(len(cell.jobs) for cell in folded.cells) == {1: MAX_JOBS + 1, 3: MAX_JOBS}
-    assert folded.folded == "a step on a tile"
-    whole = graph_of(run_of([f"T{k:05}" for k in range(MAX_CELLS)]))
-    assert [len(cell.jobs) for cell in whole.cells] == [MAX_CELLS, MAX_CELLS, 1]
+    assert Counter(len(cell.jobs) for cell in folded.cells) == {1: MAX_JOB_CELLS + 1, 3: MAX_JOB_CELLS}
+    assert folded.cell_unit == "one step on one tile"
+    whole = graph_of(run_of([f"T{k:05}" for k in range(MAX_TILE_CELLS)]))
+    assert [len(cell.jobs) for cell in whole.cells] == [MAX_TILE_CELLS, MAX_TILE_CELLS, 1]
 
 
 def test_a_folded_cell_is_red_when_one_of_its_jobs_failed_else_shares_its_colours() -> None:
-    tiles = [f"T{k:04}" for k in range(MAX_JOBS)]
+    tiles = [f"T{k:04}" for k in range(MAX_JOB_CELLS)]
     states: dict[str, State] = {
         "second/T0000_0": "failed",
         "second/T0000_1": "done",
@@ -222,8 +222,8 @@ def test_a_hole_in_the_map_is_named_before_all_else_and_old_products_are_called_
     for name in ("index.html", "results.html"):
         text = " ".join(" ".join(Seen(pages[name]).texts).split())
         assert "Tile A, rows 0 to 1023 of 2000" in text, name
-        assert "final/Classif_Seed_0.tif – one of an earlier run exists" in text, name
-        assert "final/report.html – one of" not in text
+        assert "final/Classif_Seed_0.tif – a version of an earlier run exists" in text, name
+        assert "final/report.html – a version of" not in text
     assert pages["index.html"].index("Holes in the map") < pages["index.html"].index("Failed jobs")
 
 
@@ -262,10 +262,10 @@ def test_jobs_under_way_tell_their_memory_so_far() -> None:
     )
     run = RunView(**{**vars(run), "jobs": (job, *run.jobs[1:])})
     pages = site.render_run(run)
-    under_way = pages["timeline.html"].partition('id="under-way"')[2].partition("</section>")[0]
+    under_way = pages["timeline.html"].partition('id="running"')[2].partition("</section>")[0]
     assert "812 MiB" in under_way
-    assert "first/A: under way, 70.0 s, 812 MiB" in pages["timeline.html"]
-    assert "under way, 70.0 s, 812 MiB" in pages["tasks_status_1.html"]
+    assert "first/A: running, 70.0 s, 812 MiB" in pages["timeline.html"]
+    assert "running, 70.0 s, 812 MiB" in pages["tasks_status_1.html"]
     page = site.render_job(job, JobLog(), live=True)
     assert "812 MiB" in page
     assert 'http-equiv="refresh"' in page
@@ -352,7 +352,7 @@ def test_each_date_has_a_line_with_its_clear_part() -> None:
 )
 def test_names_are_cut_by_the_room_that_they_take(text: str, most: int, expected: str) -> None:
     assert shortened(text, most) == expected
-    assert letters(expected) <= most
+    assert width_in_letters(expected) <= most
 
 
 def test_the_timeline_has_a_line_for_each_worker() -> None:
