@@ -15,7 +15,7 @@ from iota2.classifiers.base import Model, ModelError
 from iota2.classifiers.models import load_model, read_training, save_model, train_model
 from iota2.core.random import generator
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
-from tests.strangers import STRANGERS, put
+from tests.special_files import SPECIAL_FILES, put
 
 RECIPE = FeatureRecipe(
     (
@@ -135,7 +135,7 @@ def test_a_recipe_that_cannot_be_followed_is_refused_with_the_field(
 
 
 @pytest.mark.parametrize("name", ["model.json", "forest.npz"])
-@pytest.mark.parametrize("kind", STRANGERS)
+@pytest.mark.parametrize("kind", SPECIAL_FILES)
 def test_what_is_no_regular_file_is_refused_at_once(kind: str, name: str, folder: Path) -> None:
     put(kind, folder / name)
     with pytest.raises(ModelError, match=name):

@@ -31,7 +31,7 @@ def products(*views: AlignedView | None) -> str:
     return render_products(InputsView((series(*views),)), ["S2"], "/images")
 
 
-def test_each_date_has_a_line_with_its_translation_and_how_sure_it_is() -> None:
+def test_each_date_has_a_row_with_its_displacement_and_quality() -> None:
     page = products(MOVED, UNKNOWN, None)
     assert "<td>+0.00</td>" in products(replace(MOVED, right=-0.002))
     first, second, third = re.findall(r"<tr><td class=\"left name\">2018.*?</tr>", page, re.DOTALL)
@@ -42,14 +42,14 @@ def test_each_date_has_a_line_with_its_translation_and_how_sure_it_is() -> None:
     assert "&lt;script&gt;" in second
 
 
-def test_without_a_reference_there_is_no_word_of_it() -> None:
+def test_without_a_reference_image_no_displacement_is_shown() -> None:
     page = products(None, None)
     assert "Correlation" not in page
     assert "displacements" not in page
     assert displacement_plot(series(None, UNKNOWN)) is None
 
 
-def test_dots_lie_where_the_dates_lie() -> None:
+def test_dots_are_at_the_displacements_of_the_dates() -> None:
     plot = displacement_plot(series(MOVED, UNKNOWN, AlignedView(0, 0, 9, 9, 0.02, 0.9, 0.9)))
     assert plot is not None
     (one, middle), half = plot.dots, DISPLACEMENT_PLOT_SIZE / 2
@@ -62,13 +62,13 @@ def test_dots_lie_where_the_dates_lie() -> None:
 
 
 @pytest.mark.parametrize("far", [0.06, 0.9, 3.0, 15.9, 60.0])
-def test_all_dots_are_on_the_plot(far: float) -> None:
+def test_all_dots_are_inside_the_plot(far: float) -> None:
     plot = displacement_plot(series(replace(MOVED, right=far, down=far), replace(MOVED, right=-far, down=0.0)))
     assert plot is not None
     assert all(0 < place < DISPLACEMENT_PLOT_SIZE for dot in plot.dots for place in (dot.x, dot.y))
 
 
-def test_the_report_sums_up_each_series() -> None:
+def test_the_report_summarises_each_series() -> None:
     classes = Nomenclature((1,), ("a",), ((0, 0, 0),), (1,))
     lines = (
         AlignedSeries("S2", "A", 9, 7, 1, 0.84, 2.31, 0.3, 0.66),

@@ -79,13 +79,13 @@ def test_pixels_that_are_not_classified_are_reported_when_there_are_any(page):
     assert "are not classified (0 in the map)" not in Page(render_report(report(mapped={1: 5}))).text
 
 
-def test_hostile_texts_stay_texts(page):
+def test_hostile_texts_are_escaped(page):
     assert not {"script", "iframe", "object"} & {tag for tag, _ in page.tags}
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
     assert page.text.count(HOSTILE) >= 6
 
 
-def test_nothing_is_loaded_from_elsewhere(page):
+def test_no_external_resource_is_loaded(page):
     sources = [attributes["src"] for _, attributes in page.tags if "src" in attributes]
     assert [base64.b64decode(s.removeprefix("data:image/png;base64,")) for s in sources] == [
         b"png of the map",
@@ -97,7 +97,7 @@ def test_nothing_is_loaded_from_elsewhere(page):
     assert "http" not in render_report(report()).replace('http-equiv="Content-Security-Policy"', "")
 
 
-def test_key_numbers_are_there(page):
+def test_key_figures_are_shown(page):
     for shown in ("98.2 %", "0.884", "4.00 km²", "2018-01-04 to 2018-12-30", "77 pixels", "iota2 0.1.0"):
         assert shown in page.text
 
@@ -117,7 +117,7 @@ def test_scores_and_areas_of_each_class(page):
     assert [ATTACKS[2], "3", "0.00", "0.0", ""] in page.rows
 
 
-def test_what_the_numbers_leave_out_is_said(page):
+def test_excluded_classes_and_pixels_are_reported(page):
     assert "is not validated: no validation pixel." in page.text
     assert "3 validation pixels are not classified" in page.text
 
@@ -131,7 +131,7 @@ def test_several_runs_show_means_with_intervals():
     assert "lowest and highest value of the runs" in found.text
 
 
-def test_four_runs_show_student_intervals_within_what_is_possible():
+def test_four_runs_show_student_intervals_within_the_limits_of_the_measure():
     first = [[9, 1, 0], [1, 9, 0], [0, 0, 1]], [[8, 2, 0], [2, 8, 0], [0, 0, 1]]
     found = Page(render_report(report(confusions={seed: matrix(first[seed % 2]) for seed in range(4)})))
     assert [ATTACKS[0], *["0.850 ± 0.092"] * 3, "10"] in found.rows
@@ -155,7 +155,7 @@ def test_validation_pixels_have_a_table_of_parts_and_of_classes():
     assert "over validation polygons" in page.text
 
 
-def test_a_run_without_validation_map_or_anything_still_has_a_page():
+def test_a_report_without_validation_and_map_is_rendered():
     bare = ReportData("Bare", report().nomenclature)
     found = Page(render_report(bare))
     assert "Bare" in found.text

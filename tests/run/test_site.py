@@ -144,7 +144,7 @@ def test_the_page_of_results_says_what_is_not_there(failed: Failed) -> None:
     assert "This run ended without the accuracy report." in page
     assert "<code>final/Classif_Seed_0.tif</code>" in page
     assert "url=" not in page
-    assert "Holes in the map" not in page, "the map is missing as a whole: nothing was learned"
+    assert "Gaps in the map" not in page, "the map is missing as a whole: nothing was learned"
 
 
 def test_the_next_run_reports_which_option_differs(failed: Failed, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def write(folder: Path, name: str, geometries: list[shapely.Geometry], **columns
     return name
 
 
-def test_an_overlap_is_shared_out_without_gap_and_the_first_tile_leaves_its_border(tmp_path: Path) -> None:
+def test_an_overlap_is_assigned_without_gap_and_the_first_tile_yields_its_border(tmp_path: Path) -> None:
     footprints = {"A": box(0, 0, 3000, 3000), "B": box(2000, 0, 5000, 3000)}
     inp = {"footprints": several("tile", {t: write(tmp_path, f"{t}.shp", [g]) for t, g in footprints.items()})}
     out = {"envelopes": several("tile", {tile: f"{tile}_envelope.shp" for tile in footprints})}
@@ -67,7 +67,7 @@ def test_without_a_file_the_only_region_is_the_area_of_all_tiles(tmp_path: Path)
     assert found.geometry[0].equals(area((0, 6), (0, 8)))
 
 
-def test_regions_of_a_file_have_the_names_of_its_field_and_the_projection_of_the_run(tmp_path: Path) -> None:
+def test_regions_of_a_file_are_named_by_its_field_and_reprojected(tmp_path: Path) -> None:
     given = gpd.GeoDataFrame({"Zone": ["west", "east", "west"]}, geometry=[WEST, EAST, area((8, 9), (0, 1))], crs=CRS)
     given.to_crs(2154).to_file(tmp_path / "zones.gpkg", driver="GPKG")
     params = regions.RegionParams(tmp_path / "zones.gpkg", "zone", CRS)
@@ -93,7 +93,7 @@ def drawn(tmp_path: Path) -> dict[str, str | Several]:
     }
 
 
-def test_polygons_have_code_region_and_side_and_what_is_lost_has_its_reason(
+def test_polygons_have_code_region_and_side_and_losses_have_a_reason(
     tmp_path: Path, drawn: dict[str, str | Several]
 ) -> None:
     files = [tmp_path / name for name in ("truth.shp", "names.txt", "colours.txt")]
@@ -119,7 +119,7 @@ def test_polygons_have_code_region_and_side_and_what_is_lost_has_its_reason(
     assert "Class maize (2) has a single polygon in region east" in notes
 
 
-def test_reference_data_beside_the_tiles_are_an_error(tmp_path: Path, drawn: dict[str, str | Several]) -> None:
+def test_reference_data_outside_the_tiles_are_an_error(tmp_path: Path, drawn: dict[str, str | Several]) -> None:
     write(tmp_path, "truth.shp", [area((0, 2), (20, 22))], code=1)
     files = [tmp_path / name for name in ("truth.shp", "names.txt", "colours.txt")]
     params = reference.ReferenceParams(files[0], "", None, "code", files[1], files[2], CRS, 0.5, 1, 0, True)
@@ -158,7 +158,7 @@ def formatted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_polygons_are_cut_by_region_and_clear_area_and_stand_on_their_side(formatted: Path) -> None:
+def test_polygons_are_cut_by_region_and_clear_area_and_written_by_side(formatted: Path) -> None:
     east, west, clear = area((1, 4), (4, 6)), area((1, 4), (2, 4)), area((4, 5), (0, 1))
     found = read_vector(formatted / "formatted.shp")
     assert found[["region", "originfid", "tile_o"]].to_numpy().tolist() == [
@@ -179,7 +179,7 @@ def test_polygons_are_cut_by_region_and_clear_area_and_stand_on_their_side(forma
     assert origins == {"learn_0": [0, 0], "learn_1": [1], "validation_0": [1], "validation_1": [0, 0]}
 
 
-def test_a_model_is_applied_three_pixels_beyond_the_envelope_where_there_are_images(formatted: Path) -> None:
+def test_the_mask_of_a_model_extends_three_pixels_beyond_the_envelope_inside_images(formatted: Path) -> None:
     column = np.tile(np.arange(8), (6, 1))
     np.testing.assert_array_equal(read_raster(formatted / "raster_west.tif"), column < 4)
     np.testing.assert_array_equal(read_raster(formatted / "raster_east.tif"), (column >= 4) & (column < 6))
@@ -189,7 +189,7 @@ def test_a_model_is_applied_three_pixels_beyond_the_envelope_where_there_are_ima
     assert read_vector(formatted / "shape_east.shp").geometry[0].equals(area((0, 6), (4, 6)))
 
 
-def test_learning_polygons_of_a_model_are_those_of_its_region_on_all_tiles(tmp_path: Path) -> None:
+def test_learning_polygons_of_a_model_are_merged_from_its_region_on_all_tiles(tmp_path: Path) -> None:
     rows = {"A": (["west", "east"], [0, 1]), "B": (["east", "west"], [2, 3]), "C": ([], [])}
     for tile, (names, origins) in rows.items():
         polygons = [area((0, 1), (k, k + 1)) for k in origins]

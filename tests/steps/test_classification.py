@@ -76,7 +76,7 @@ def test_each_region_is_labelled_by_its_model_where_a_date_is_clear(tmp_path: Pa
             np.testing.assert_array_equal(share, np.where(labels > 0, 1000 * (labels == code), NO_PROBABILITY))
 
 
-def test_models_that_cannot_serve_the_tile_are_errors(tmp_path: Path) -> None:
+def test_models_with_other_features_or_classes_are_errors(tmp_path: Path) -> None:
     other = replace(RECIPE, sensors=(replace(RECIPE.sensors[0], dates=("20180101",)),))
     with pytest.raises(FeatureMismatch, match="trained on different features"):
         run(classification.STEP, tmp_path, inputs(tmp_path, {"west": model(1, 2), "east": model(1, 2, other)}), {})
@@ -85,7 +85,7 @@ def test_models_that_cannot_serve_the_tile_are_errors(tmp_path: Path) -> None:
         run(classification.STEP, tmp_path / "unknown", inputs(tmp_path / "unknown", {"west": model(1, 7)}), {})
 
 
-def test_strips_lie_where_they_belong_on_the_tile_and_what_none_has_is_nodata(tmp_path: Path) -> None:
+def test_strips_are_placed_on_the_tile_and_rows_without_strip_are_nodata(tmp_path: Path) -> None:
     strips = {0: GRID[:2], 1: GRID[2:5]}  # none has the last row
     forms = {
         "labels": ("uint8", ROW % 2 + 1, 0),

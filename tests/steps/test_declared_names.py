@@ -97,13 +97,13 @@ def test_declared_names_are_used_and_used_names_are_declared(step: Step) -> None
 
 
 @pytest.mark.parametrize("step", [s for s in CLASSIFICATION.steps if s.name == "PixelValidity"], ids=lambda s: s.name)
-def test_names_are_seen_in_all_ways_of_use(step: Step) -> None:
+def test_names_are_found_in_helpers_of_other_modules(step: Step) -> None:
     module = sys.modules[step.run.__module__]
     assert {"scene", "shifts"} <= names_in(module, "inp").used, "by a helper of another module"
     assert {"validity", "clear", "dates", "notes"} == names_in(module, "out").used
 
 
-def test_names_that_do_not_fit_are_found() -> None:
+def test_names_are_found_in_every_kind_of_access() -> None:
     tree = ast.parse("def run(job):\n    job.inp.a; job.inp.at('b', tile=1); 'c' in job.inp; job.out.each('d')")
     found = _names(tree, lambda node: isinstance(node, ast.Attribute) and node.attr == "inp")
     assert found.used == {"a", "b", "c"}

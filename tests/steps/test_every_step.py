@@ -53,7 +53,7 @@ def test_all_steps_belong_to_a_builder() -> None:
     assert {name for name, step in steps().items() if id(step) not in built} == set()
 
 
-def test_only_calls_of_a_step_count() -> None:
+def test_only_uses_of_a_step_count_as_calls() -> None:
     assert [*called("from iota2.steps.prepare import recipe\nrecipe.params(1)")] == []
     assert [*called("from iota2.steps.prepare import recipe as r\nr.run(1)")] == ["iota2.steps.prepare.recipe"]
     assert [*called("from iota2.steps.prepare.recipe import STEP")] == ["iota2.steps.prepare.recipe"]

@@ -47,11 +47,11 @@ def groups(data: ReferenceData, home: list[str | None], distance: float) -> int:
     return len(set(polygon_groups(data, home, None, distance).tolist()))
 
 
-def test_without_the_options_nothing_is_kept_together() -> None:
+def test_without_the_options_there_are_no_groups() -> None:
     assert polygon_groups(reference([1, 1], [0, 10]), ["1", "1"], None, None) is None
 
 
-def test_polygons_of_one_value_are_on_one_side_whatever_their_class() -> None:
+def test_polygons_with_one_field_value_are_on_one_side_even_with_different_classes() -> None:
     field = [k // 4 for k in range(40)]
     frame, notes = split(reference([1 + k % 2 for k in range(40)], list(range(0, 4000, 100))), field)
     for seed in ("seed_0", "seed_1"):
@@ -64,33 +64,33 @@ def test_polygons_of_one_value_are_on_one_side_whatever_their_class() -> None:
     )
 
 
-def test_polygons_without_value_stand_alone_and_are_counted() -> None:
+def test_polygons_without_value_are_separate_groups_and_are_counted() -> None:
     _, notes = split(reference([1] * 8, list(range(0, 800, 100))), ["a", "a", "b", None, None, "b", None, "c"])
     assert "8 polygons in 6 groups" in notes[0]
     assert notes[1] == "3 polygons without value in 'parcel': each is a group of its own."
 
 
-def test_field_and_distance_together_keep_what_either_keeps() -> None:
+def test_field_and_distance_together_join_the_groups_of_both() -> None:
     data = reference([1, 1, 1, 1, 1, 1], [0, 15, 1000, 2000, 2015, 3000])
     frame, notes = split(data, ["a", "b", "b", "c", "d", "e"], split_distance=5.0)
     assert "arg_train.split_field 'parcel' and arg_train.split_distance 5 m: 6 polygons in 3 groups" in notes[0]
     assert frame["seed_0"][:3].nunique() == frame["seed_0"][3:5].nunique() == 1
 
 
-def test_polygons_of_other_classes_and_those_not_used_link_nothing() -> None:
+def test_polygons_of_other_classes_and_unused_polygons_do_not_connect_others() -> None:
     data = reference([1, 1, 1, 2, 2], [0, 20, 40, 10, 30])
     assert groups(data, ["1"] * 5, 10) == 2
     assert groups(data, ["1", None, "1", "1", "1"], 10) == 4  # without the middle one, and that by itself
 
 
-def test_the_distance_is_metres_in_feet_and_degrees_too() -> None:
+def test_the_distance_is_in_metres_also_for_projections_in_feet_and_degrees() -> None:
     feet = reference([1, 1], [0, 10 + 100 / 0.3048], "+proj=utm +zone=31 +units=ft")
     assert (groups(feet, ["1"] * 2, 99), groups(feet, ["1"] * 2, 101)) == (2, 1)
     degrees = reference([1, 1], [0, 0.001 + 100 / 111195], "EPSG:4326", 0.001)
     assert (groups(degrees, ["1"] * 2, 99), groups(degrees, ["1"] * 2, 101)) == (2, 1)
 
 
-def test_one_group_of_everything_is_refused_with_figures_and_the_way_out() -> None:
+def test_a_single_group_of_all_polygons_is_an_error_with_numbers_and_remedy() -> None:
     data = reference([1] * 6, list(range(0, 90, 15)))
     with pytest.raises(
         InputError, match=r"split_distance 50 m: 6 polygons in 1 group .* 6 polygons \(100 %\)\. No polygon is left"
@@ -105,12 +105,12 @@ def test_one_group_of_everything_is_refused_with_figures_and_the_way_out() -> No
         split(data, ["same"] * 6, split_distance=1.0)
 
 
-def test_the_class_as_field_leaves_nothing_to_validate_and_is_refused() -> None:
+def test_the_class_as_field_is_an_error_because_nothing_is_left_for_validation() -> None:
     with pytest.raises(InputError, match="No polygon is left for validation"):
         split(reference([1, 1, 2, 2], [0, 100, 200, 300]), ["1", "1", "2", "2"])
 
 
-def test_a_group_that_makes_the_ratio_unreachable_is_a_note_with_figures() -> None:
+def test_a_group_that_makes_the_ratio_impossible_gives_a_note_with_numbers() -> None:
     _, notes = split(reference([1] * 10 + [2] * 4, list(range(0, 1400, 100))), ["big"] * 9 + ["x", "a", "a", "b", "b"])
     assert len(notes) == 2
     assert (
@@ -119,7 +119,7 @@ def test_a_group_that_makes_the_ratio_unreachable_is_a_note_with_figures() -> No
     assert notes[1].endswith("but the polygons are in 2 groups, the largest of 9.")
 
 
-def test_a_class_in_one_group_is_learned_and_said_not_to_be_validated() -> None:
+def test_a_class_in_one_group_is_learned_and_reported_as_not_validated() -> None:
     frame, notes = split(reference([1] * 3 + [2] * 4, list(range(0, 700, 100))), ["one"] * 3 + ["a", "b", "c", "d"])
     assert set(frame["seed_0"][:3]) == {"learn"}
     assert (
@@ -129,13 +129,13 @@ def test_a_class_in_one_group_is_learned_and_said_not_to_be_validated() -> None:
     assert "the class is not validated" in notes[1]
 
 
-def test_classes_of_one_polygon_each_are_no_fault_of_groups() -> None:
+def test_classes_with_one_polygon_give_no_note_on_groups() -> None:
     frame, notes = split(reference([1, 2], [0, 100]), ["a", "b"])
     assert set(frame["seed_0"]) == {"learn"}
     assert len(notes) == 1
 
 
-def test_a_field_is_read_whatever_its_type_and_blanks_are_no_value(tmp_path: Path) -> None:
+def test_a_field_of_any_type_is_read_and_blanks_are_missing_values(tmp_path: Path) -> None:
     path = tmp_path / "polygons.gpkg"
     polygons = [box(k, 0, k + 1, 1) for k in range(5)]
     columns = {
@@ -155,7 +155,7 @@ def test_a_field_is_read_whatever_its_type_and_blanks_are_no_value(tmp_path: Pat
         read_field(path, "parcels")
 
 
-def test_values_that_look_alike_are_one_group(tmp_path: Path) -> None:
+def test_values_that_look_the_same_are_one_group(tmp_path: Path) -> None:
     path = tmp_path / "polygons.gpkg"
     written = ["\u00eelot 1", "i\u0302lot 1", "\u00eelot\u00a01", "\u00eelot 1\u200b ", "\u200b", "\u00eelot 2"]
     polygons = [box(k, 0, k + 1, 1) for k in range(len(written))]
@@ -163,7 +163,7 @@ def test_values_that_look_alike_are_one_group(tmp_path: Path) -> None:
     assert read_field(path, "parcel").values == (*["\u00eelot 1"] * 4, None, "\u00eelot 2")
 
 
-def test_a_field_of_lists_makes_no_groups(tmp_path: Path) -> None:
+def test_a_field_of_lists_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "polygons.geojson"
     frame = gpd.GeoDataFrame({"parcel": [[1, 2], [3]]}, geometry=[box(k, 0, k + 1, 1) for k in (0, 2)], crs=4326)
     path.write_text(frame.to_json())

@@ -85,7 +85,7 @@ def tile(tmp_path: Path) -> Tile:
     return Tile(tmp_path)
 
 
-def test_a_probability_of_zero_counts_in_overviews_and_no_label_does_not(tile: Tile) -> None:
+def test_overviews_average_probabilities_of_zero_and_ignore_pixels_without_label(tile: Tile) -> None:
     given = layers(0, 1000)
     given[:, :, ::4] = [[[1000]], [[0]]]  # of four pixels, one is of the first class
     given[:, :100] = NO_PROBABILITY
@@ -108,7 +108,7 @@ def test_the_first_region_with_a_label_gives_the_probabilities(tile: Tile) -> No
     np.testing.assert_array_equal(found, np.where(np.arange(SIDE) < 400, west, east))
 
 
-def test_memory_does_not_change_a_byte(tile: Tile, tmp_path: Path) -> None:
+def test_outputs_do_not_depend_on_the_memory(tile: Tile, tmp_path: Path) -> None:
     given = np.random.default_rng(0).integers(0, 1000, (2, *SQUARE.shape)).astype(np.uint16)
     whole, apart = (
         {path.name: path.read_bytes() for path in tile.mosaic({"1": given}, memory).iterdir()}
@@ -122,7 +122,7 @@ def test_memory_does_not_change_a_byte(tile: Tile, tmp_path: Path) -> None:
     assert b'maximumValue="1"' in whole["validity.qml"], "the largest number of clear dates"
 
 
-def test_the_budget_is_kept(tile: Tile) -> None:
+def test_the_mosaic_stays_within_its_memory(tile: Tile) -> None:
     given, budget = layers(400, 600), 32 << 20
     tile.mosaic({"1": given, "2": given}, budget)
     tracemalloc.start()
@@ -139,7 +139,7 @@ def test_probabilities_are_scaled_and_absent_without_label() -> None:
     assert found.tolist() == [[[250, NO_PROBABILITY]], [[0, NO_PROBABILITY]], [[750, NO_PROBABILITY]]]
 
 
-def test_each_pixel_is_that_of_the_tile_to_which_it_belongs(tmp_path: Path) -> None:
+def test_each_pixel_comes_from_the_tile_that_owns_it(tmp_path: Path) -> None:
     """Two tiles overlap by four columns: the west owns two of them. The map ends where both end."""
     grids = {"A": GRID, "B": GRID.translate_pix(4, 0)}
     owned = {"A": area((0, 5), (0, 6)), "B": area((0, 5), (6, 12))}

@@ -49,12 +49,12 @@ def test_options_of_the_classifier_that_differ_from_their_default_are_shown() ->
     assert "classifier.rf.max" not in text
 
 
-def test_defaults_are_not_shown_and_another_classifier_is() -> None:
+def test_defaults_are_not_shown_but_another_classifier_is() -> None:
     assert options_of_models([model("rf", {})]) == {}
     assert options_of_models([model("sharkrf", {})]) == {"arg_train.classifier": "sharkrf"}
 
 
-def test_options_of_models_that_differ_stand_side_by_side() -> None:
+def test_different_options_of_models_are_separated_by_a_bar() -> None:
     message = options_of_models([model("rf", {"classifier.rf.min": number}) for number in (7, 8)])
     assert message["arg_train.otb_classifier_options"] == "{'classifier.rf.min': 7} | {'classifier.rf.min': 8}"
 
@@ -120,7 +120,7 @@ def test_the_measures_of_the_report_are_those_of_the_matrix(reported: Path) -> N
     assert "wheat (1): 3 polygons, 40 pixels drawn; 20 pixels to learn from" in results
 
 
-def test_the_report_shows_notes_map_and_what_was_not_learned(reported: Path) -> None:
+def test_the_report_shows_notes_map_and_unused_pixels(reported: Path) -> None:
     notes = " ".join(json.loads((reported / "metrics.json").read_text(encoding="utf-8"))["notes"])
     page = (reported / "report.html").read_text(encoding="utf-8")
     for text in ("one product left out", "two polygons repaired", "1 of 14 selected pixels have no clear date"):

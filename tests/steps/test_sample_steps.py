@@ -89,7 +89,7 @@ def selected(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_as_many_pixels_of_each_class_are_drawn_over_all_tiles_as_wanted(selected: Path) -> None:
+def test_the_requested_number_of_pixels_of_each_class_is_drawn_over_all_tiles(selected: Path) -> None:
     found = read_sqlite(selected / "all.sqlite")
     assert found["i2label"].value_counts().to_dict() == {1: 4, 2: 4}
     assert set(found["region"]) == {"west"}
@@ -98,7 +98,7 @@ def test_as_many_pixels_of_each_class_are_drawn_over_all_tiles_as_wanted(selecte
     assert read_statistics(selected / "all.xml").per_polygon == {0: 12, 1: 10, 10: 4, 11: 4}
 
 
-def test_a_selected_pixel_is_the_point_in_its_middle_on_its_tile(selected: Path) -> None:
+def test_a_selected_pixel_is_a_point_at_its_centre_on_the_grid_of_its_tile(selected: Path) -> None:
     parts = {tile: read_sqlite(selected / f"{tile}.sqlite") for tile in FIELDS}
     assert sum(map(len, parts.values())) == 8
     for tile, points in parts.items():
@@ -109,7 +109,7 @@ def test_a_selected_pixel_is_the_point_in_its_middle_on_its_tile(selected: Path)
             assert FIELDS[tile][row.i2label - 1].contains(row.geometry)
 
 
-def test_pixels_of_a_tile_know_the_seed_that_they_were_selected_for(tmp_path: Path) -> None:
+def test_merged_pixels_of_a_tile_have_the_seed_for_which_they_were_selected(tmp_path: Path) -> None:
     rows = {("west", 0): [1, 2], ("west", 1): [3], ("east", 0): [], ("east", 1): [4]}
     for (region, seed), origins in rows.items():
         points = gpd.points_from_xy(origins, origins)
@@ -128,9 +128,7 @@ def test_pixels_of_a_tile_know_the_seed_that_they_were_selected_for(tmp_path: Pa
 
 
 @pytest.mark.parametrize("suffix", [".sqlite", ".parquet"])
-def test_samples_have_the_values_of_their_pixel_and_those_under_clouds_what_lies_between(
-    tmp_path: Path, suffix: str
-) -> None:
+def test_samples_have_the_values_of_their_pixel_with_cloudy_dates_interpolated(tmp_path: Path, suffix: str) -> None:
     row, column = np.indices(GRID.shape)
     images = {day: {"RED": 100 * t + 10 * row + column, "NIR": 1000 + row} for t, day in enumerate(DAYS)}
     always = (row == 5) & (column == 7)
@@ -168,7 +166,7 @@ def test_samples_have_the_values_of_their_pixel_and_those_under_clouds_what_lies
 
 
 @pytest.mark.parametrize("suffix", [".sqlite", ".parquet"])
-def test_samples_of_a_model_are_those_of_its_tiles_in_their_order(tmp_path: Path, suffix: str) -> None:
+def test_samples_of_a_model_are_merged_in_the_order_of_tiles(tmp_path: Path, suffix: str) -> None:
     names = {"A": [3.0, 1.0], "B": [], "C": [2.0]}
     for tile, values in names.items():
         points = gpd.points_from_xy(values, values)

@@ -32,7 +32,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, WorldFiles]:
 
 
 @pytest.mark.parametrize("shape", [None, (24, 40)])
-def test_each_date_has_the_pixels_inside_its_image_and_the_clear_ones(
+def test_each_date_has_its_numbers_of_imaged_and_clear_pixels(
     made: tuple[World, WorldFiles], tmp_path: Path, shape: tuple[int, int] | None
 ) -> None:
     world, files = made
@@ -53,7 +53,7 @@ def test_each_date_has_the_pixels_inside_its_image_and_the_clear_ones(
 
 
 @pytest.mark.parametrize("threshold", ["", "cloud_threshold : 0", "cloud_threshold : 1"])
-def test_no_sample_is_taken_where_nothing_is_ever_clear(
+def test_the_sampling_area_excludes_pixels_that_are_never_clear(
     made: tuple[World, WorldFiles], tmp_path: Path, threshold: str
 ) -> None:
     """Whatever is asked for: by default nothing is."""
@@ -69,7 +69,7 @@ def test_no_sample_is_taken_where_nothing_is_ever_clear(
     assert clear.to_crs(32631).area.sum() < (seen > 0).sum() * pixel
 
 
-def test_days_count_once_whatever_the_number_of_their_products(made: tuple[World, WorldFiles], tmp_path: Path) -> None:
+def test_several_products_of_one_day_count_as_one_date(made: tuple[World, WorldFiles], tmp_path: Path) -> None:
     """Each product is there in an older version, and in a copy as of some seconds later."""
     world, files = made
     archive = Path(shutil.copytree(files.s2_path, tmp_path / "archive"))
@@ -105,6 +105,6 @@ def copied(product: Path, name: str) -> None:
         path.rename(path.with_name(path.name.replace(product.name, name)))
 
 
-def test_a_date_whose_image_shows_nothing_has_no_part() -> None:
+def test_a_date_whose_image_does_not_cover_the_tile_has_no_clear_share() -> None:
     assert DateView(0, 0).part is None
     assert DateView(40, 10).part == 0.25

@@ -136,7 +136,7 @@ def count_text(count: float) -> str:
 def validation_lines(found: Validated, summary: Summary, nomenclature: Nomenclature) -> list[str]:
     """Lines of ``RESULTS.txt`` after the table of classes.
 
-    Columns are separated by spaces, and the name is in the last column. Therefore scripts that search for ``|``, or for class
+    Columns are separated by spaces, and the name is in the last column. Scripts that search for ``|``, or for class
     names at the start of a line, find only the matrix and the table of classes.
     """
     lines = ["", "Validation pixels", COUNTED_PIXELS, *spread_sentences(summary), near_sentence(found), ""]

@@ -35,7 +35,7 @@ REFRESH_SECONDS = 5
 MAX_LISTED_JOBS = 20_000
 """Maximum number of jobs listed below the graph; jobs that need attention come first."""
 MAX_SHOWN_FAILURES = 100
-"""Maximum number of failed jobs, holes in the map and missing products that are listed."""
+"""Maximum number of failed jobs, gaps in the map and missing products that are listed."""
 MAX_SHOWN_FILES = 40
 """Maximum number of listed files of one kind."""
 PAGES = (

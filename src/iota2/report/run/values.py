@@ -58,7 +58,7 @@ class JobView:
 
 @dataclass(frozen=True)
 class Hole:
-    """Area that the run could not map, and the job that failed to map it."""
+    """Gap in the map, and the failed job that should have mapped it."""
 
     area: str
     """``Tile T31TCJ, rows 1024 to 2047 of 10980 (part 1)``."""
