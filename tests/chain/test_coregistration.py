@@ -29,7 +29,7 @@ from iota2.testing.writing import product, write_world
 from tests.chain.conftest import configured
 from tests.chain.helpers import refused
 from tests.chain.test_variations import accuracy, edited
-from tests.displaced import Seen, displaced, finer
+from tests.displaced import WorldOnGrid, displaced, finer
 
 TILE = "T31TCJ"
 CLOUDY, *CLEAR = (DATES[k] for k in (2, 4, 6, 8, 9))
@@ -74,7 +74,7 @@ def rewrite(world: World, files: WorldFiles, day: date, seen: World) -> None:
         write_band(shown, files.s2_path, band, seen.observed(day, band, sky)[world.window(TILE)])
 
 
-def write_image(seen: Seen, day: date, path: Path, **changes: object) -> None:
+def write_image(seen: WorldOnGrid, day: date, path: Path, **changes: object) -> None:
     """The red band of the ground as a reference image: pixels of 2.5 m, two bands, the second is it."""
     values = seen.surface(day, "B4")
     header = {"height": values.shape[0], "width": values.shape[1], "transform": seen.grid.affine}
@@ -154,7 +154,7 @@ def test_another_reference_image_is_compared_again_and_the_same_is_not(case: Cas
 
     assert jobs(config) == set()
     fine = finer(case.world, 4)
-    down = Seen(fine.options, fine.ground, moved_back(fine.grid, (0.0, 20.0)))
+    down = WorldOnGrid(fine.options, fine.ground, moved_back(fine.grid, (0.0, 20.0)))
     write_image(down, DATES[5], reference, transform=fine.grid.affine)
     assert {"coregistration", "CommonMasks", "PixelValidity"} <= jobs(config)
     after = table(config)

@@ -1,4 +1,4 @@
-"""The styles for QGIS: parsed as XML, and loaded by QGIS itself where it is installed."""
+"""The QGIS styles, parsed as XML, and loaded by QGIS if it is installed."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ for path in sys.argv[1:]:
         "valid": layer.isValid(), "type": renderer.type(), "classes": classes, "ramp": ramp, "pixels": pixels,
     }
 print("FOUND" + json.dumps(found), flush=True)
-os._exit(0)  # QGIS may crash while it takes itself apart
+os._exit(0)  # QGIS may crash at exit
 """
 BACKGROUND = "#ff00ff"
 
@@ -162,7 +162,7 @@ def _has_qgis() -> bool:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What QGIS makes of each raster with the style beside it."""
+    """Classes, colour ramp and pixels with which QGIS shows each raster and its style."""
     if not _has_qgis():
         pytest.skip("QGIS is not installed for the Python of the system")
     folder = tmp_path_factory.mktemp("qgis")
@@ -217,7 +217,9 @@ def test_qgis_shows_a_ramp_between_the_limits(shown: dict[str, Any], name: str, 
     assert (found["ramp"][0][0], found["ramp"][-1][0]) == (0, most)
     assert found["pixels"][1][2] == found["ramp"][-1][1]
     assert len({*found["pixels"][0], *found["pixels"][1]}) > 3
-    assert (found["pixels"][0][0] == BACKGROUND) == (name != "probabilities"), "0 is a probability, and else nodata"
+    assert (found["pixels"][0][0] == BACKGROUND) == (name != "probabilities"), (
+        "0 is a valid probability, and nodata in the other rasters"
+    )
 
 
 def test_qgis_labels_the_values_of_the_difference(shown: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""How dates lie to a reference image, on the page of a sensor and in the report of the results."""
+"""Displacements of dates from a reference image, on the page of a sensor and in the accuracy report."""
 
 from __future__ import annotations
 

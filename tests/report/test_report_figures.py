@@ -1,4 +1,4 @@
-"""Pictures: what they show where, and that the same values give the same bytes."""
+"""Content of the figures; the same values give the same bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The HTML page: numbers present, nothing hostile alive, nothing loaded from elsewhere."""
+"""The HTML page of the report: its numbers, escaping of texts, and no external resources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ATTACKS = (HOSTILE, "a'b&c", "forêt 森林")
 
 
 class Page(HTMLParser):
-    """Tags with attributes, and the text outside tags, as a browser would see them."""
+    """Tags with attributes, text outside tags, and rows of tables, as a browser parses them."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

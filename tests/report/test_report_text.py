@@ -1,4 +1,4 @@
-"""What the text files say, read back and compared with the numbers they were made from."""
+"""The text files of the report, parsed and compared with the values they were made from."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ FOUR_SEEDS = TWO_SEEDS | {2: TWO_SEEDS[0], 3: matrix([[75, 10, 10], [8, 90, 1], 
 
 
 def parse_results(text: str) -> dict:
-    """The numbers of a RESULTS.txt, read the way a user's script would."""
+    """The numbers of a RESULTS.txt, parsed like in a user's script."""
     lines = text.splitlines()
     start = lines.index("*********** Matrice de confusion ***********") + 2
     names = [name.strip() for name in lines[start].split("|")[1:]]
@@ -80,8 +80,8 @@ def assert_close(found, estimate: dict) -> None:
 @pytest.mark.parametrize("seeds", [(0,), (1,), (0, 1), (0, 1, 2, 3)])
 def test_results_have_the_numbers_of_metrics(nomenclature, seeds):
     confusions = {seed: FOUR_SEEDS[seed] for seed in seeds}
-    found = parse_results(results_text(confusions, nomenclature, ["two polygons left out"]))
-    expected = json.loads(json.dumps(metrics(confusions, nomenclature, ["two polygons left out"]), allow_nan=False))
+    found = parse_results(results_text(confusions, nomenclature, ["two polygons excluded"]))
+    expected = json.loads(json.dumps(metrics(confusions, nomenclature, ["two polygons excluded"]), allow_nan=False))
     assert found["matrix"] == expected["summary"]["mean_confusion"]
     for key in ("kappa", "overall_accuracy"):
         assert_close(found[key], expected["summary"][key])
@@ -89,7 +89,7 @@ def test_results_have_the_numbers_of_metrics(nomenclature, seeds):
         for value, estimate in zip(found[key], expected["summary"][key], strict=True):
             assert_close(value, estimate)
     assert found["notes"] == expected["notes"]
-    assert found["notes"][-1] == "two polygons left out"
+    assert found["notes"][-1] == "two polygons excluded"
 
 
 def test_results_have_the_documented_layout(nomenclature):
@@ -235,7 +235,7 @@ def test_metrics_are_plain_json_with_nulls(nomenclature):
 
 
 def by_polygon(near: int = 30) -> tuple[dict[int, Confusion], Validated]:
-    """Forty polygons of two classes, ``near`` of them neighbours; pixels on edges are wrong more often."""
+    """Forty polygons of two classes, ``near`` of them near learning polygons; pixels on edges are wrong more often."""
     polygon = np.repeat(np.arange(40), 10)
     edge = np.tile([True] * 4 + [False] * 6, 40)
     reference = np.array(LABELS)[polygon % 2]

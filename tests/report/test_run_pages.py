@@ -1,4 +1,4 @@
-"""The pages of the run report: what they say, how jobs are folded, and that nothing foreign gets out of its place."""
+"""The pages of the run report: content, grouping of jobs, and escaping of texts."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from iota2.report.run.values import (
 )
 
 STEPS = (
-    StepView("first", "init", "Look."),
-    StepView("second", "sampling", "Take."),
-    StepView("last", "mosaic", "Put together."),
+    StepView("first", "init", "Prepare."),
+    StepView("second", "sampling", "Sample."),
+    StepView("last", "mosaic", "Merge."),
 )
 HOSTILE = "</script><script>alert(1)</script>\"'&<svg onload=alert(2)>#%:\x01"
 
 
 def run_of(tiles: list[str], seeds: int = 1, states: dict[str, State] | None = None) -> RunView:
-    """Every tile is looked at, then taken for each seed, then all are put together."""
+    """A run with a first step per tile, a second step per tile and seed, and a last step over all tiles."""
     states = states or {}
     jobs = [JobView(f"first/{tile}", "first", tile, tile, tile, page=f"jobs/first-{tile}.html") for tile in tiles]
     jobs += [
@@ -69,7 +69,7 @@ def test_few_jobs_have_one_cell_each_and_implied_connections_are_omitted() -> No
     links = {(ids[a], ids[b]) for a, b, _ in graph.lines}
     assert links == {(f"first/{t}", f"second/{t}_{s}") for t in "AB" for s in (0, 1)} | {
         (f"second/{t}_{s}", "last/all") for t in "AB" for s in (0, 1)
-    }, "last needs first as well, which is plain from second"
+    }, "last also needs first, which is implied by second"
 
 
 def test_cells_of_a_row_do_not_overlap_and_keep_to_the_column_of_their_tile() -> None:
@@ -117,7 +117,7 @@ def test_pages_of_five_thousand_jobs_are_small_and_list_each_job() -> None:
     assert len(run.jobs) > 5000
     pages = site.render_run(run)
     assert max(len(text) for text in pages.values()) < 3_000_000
-    assert all(job.id in pages["tasks_status_1.html"] for job in run.jobs), "each can be searched for"
+    assert all(job.id in pages["tasks_status_1.html"] for job in run.jobs), "the search can find each job"
 
 
 # ----------------------------------------------------------------------------------------------------------- pages
@@ -171,7 +171,7 @@ def test_hostile_names_are_escaped(name: str) -> None:
     assert "<svg onload" not in page
     assert "\x01" not in page
     seen = ParsedPage(page)
-    assert "alert(1)" in "".join(seen.texts), "it is shown"
+    assert "alert(1)" in "".join(seen.texts), "it is shown as text"
     assert not [attrs for _, attrs in seen.tags if any(key.startswith("on") for key in attrs)]
     links = [attrs["href"] or "" for tag, attrs in seen.tags if tag == "a"]
     assert not [link for link in links if ":" in link or "<" in link or '"' in link]
@@ -240,7 +240,7 @@ def test_the_results_page_presents_the_report_only_if_this_run_made_it() -> None
 @pytest.mark.parametrize("state", ["done", "failed", "stopped"])
 @pytest.mark.parametrize("report", ["made", "old", "none"])
 def test_no_page_of_a_finished_run_reloads_or_redirects(state: str, report: str) -> None:
-    """Browsers without a window would wait for the last of the pages for ever."""
+    """A headless browser would wait forever for the last page."""
     run = RunView(**{**vars(run_of(["A"])), "state": state, "report": report})
     for name, page in site.render_run(run).items():
         assert 'http-equiv="refresh"' not in page.lower(), name

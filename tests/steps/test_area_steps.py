@@ -1,4 +1,4 @@
-"""Which area belongs to which tile and region, and what of the reference polygons lies there."""
+"""Envelopes of tiles, regions, and the reference polygons inside them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_an_overlap_is_assigned_without_gap_and_the_first_tile_yields_its_border
     out = {"envelopes": several("tile", {tile: f"{tile}_envelope.shp" for tile in footprints})}
     run(envelopes.STEP, tmp_path, inp, out)
     first, second = (read_vector(tmp_path / f"{tile}_envelope.shp").union_all() for tile in "AB")
-    kept = box(0, 0, 2000, 3000).union(box(2000, 600, 2400, 2400))  # the overlap, but for 600 m from A's own edge
+    kept = box(0, 0, 2000, 3000).union(box(2000, 600, 2400, 2400))  # A has the overlap except its border of 600 m
     assert first.equals(kept)
     assert second.equals(box(2000, 0, 5000, 3000).difference(kept))
 
@@ -80,7 +80,7 @@ def test_regions_of_a_file_are_named_by_its_field_and_reprojected(tmp_path: Path
 
 @pytest.fixture
 def drawn(tmp_path: Path) -> dict[str, str | Several]:
-    """Two polygons of wheat in the west, one of maize in the east and one outside, and what the step reads."""
+    """Inputs of the step: two wheat polygons in the west, a maize polygon in the east, and one outside."""
     polygons = [area((0, 2), (0, 2)), area((3, 5), (0, 2)), area((0, 2), (5, 7)), area((0, 2), (20, 22))]
     write(tmp_path, "truth.shp", polygons, code=[1, 1, 2, 2])
     (tmp_path / "names.txt").write_text("wheat:1\nmaize:2\n")
@@ -129,8 +129,10 @@ def test_reference_data_outside_the_tiles_are_an_error(tmp_path: Path, drawn: di
 
 @pytest.fixture(scope="module")
 def formatted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A polygon on both regions, one that is partly under clouds, an unused one; the envelope ends two columns before
-    the tile, and the common mask lacks the first row."""
+    """Outputs of formatting: a polygon in both regions, one partly under clouds, and an unused one.
+
+    The envelope ends two columns before the tile; the first row is outside the images.
+    """
     folder = tmp_path_factory.mktemp("formatting")
     polygons = [area((1, 4), (2, 6)), area((4, 6), (0, 1)), area((0, 1), (0, 1))]
     sides = {"seed_0": ["learn", "validation", "unused"], "seed_1": ["validation", "learn", "unused"]}

@@ -1,4 +1,4 @@
-"""Pixels of a strip labelled by the models of their region, and strips put together."""
+"""Classification of a strip by the models of its regions, and merge of strips."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from tests.steps.helpers import (
 PART = Key.of(tile=TILE, part=0)
 ROW, COLUMN = np.indices(GRID.shape)
 HIGH = (ROW + COLUMN) % 2 == 0
-"""Where the images are bright."""
+"""Pixels with high values in the images."""
 CLOUDY = (ROW == 2) & (COLUMN < 6)
 WEST = COLUMN < 5
 EAST = (COLUMN >= 5) & (ROW > 0)
 
 
 def model(low: int, high: int, recipe: FeatureRecipe = RECIPE) -> Model:
-    """A model that answers one class where features are below 2000, another one where they are above."""
+    """A model that predicts class ``low`` for features below 2000, and class ``high`` above."""
     parameters, _ = validate_options("rf", {"classifier.rf.nbtrees": 5})
     x = np.repeat([[1000.0], [3000.0]], 20, axis=0) + np.zeros(len(recipe.names))
     codes = np.repeat([low, high], 20)
@@ -48,7 +48,7 @@ def model(low: int, high: int, recipe: FeatureRecipe = RECIPE) -> Model:
 
 
 def inputs(folder: Path, models: dict[str, Model]) -> dict[str, str | Several]:
-    """A tile that is never clear on six pixels, and the models of its regions with their masks."""
+    """Inputs of the step: a tile with six pixels that are never clear, and models and masks of its regions."""
     image = {"RED": np.where(HIGH, 3000, 1000), "NIR": np.where(HIGH, 3000, 1000), "CLOUD": CLOUDY}
     for region, one in models.items():
         save_model(one, folder / f"model_{region}", folder / f"{region}.txt")

@@ -1,4 +1,4 @@
-"""The map against reference polygons: counts by polygon, edges, and how near learning polygons are."""
+"""Comparison of the map with validation polygons: counts by polygon, edges, distances to learning polygons."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ CUT = box(X, Y, X + 300, Y + 400)
 """The envelope of the tile: the left half of the map."""
 POLYGONS = (
     rotate(box(X + 53, Y + 57, X + 171, Y + 139), 17),
-    box(X + 203, Y + 203, X + 397, Y + 297),  # lies on two tiles
+    box(X + 203, Y + 203, X + 397, Y + 297),  # on two tiles
     box(X + 20, Y + 300, X + 90, Y + 380),  # on pixel edges
     box(X + 250, Y + 20, X + 251, Y + 21),  # thinner than a pixel
-    box(X + 430, Y + 203, X + 500, Y + 297),  # learns, 33 m from the second
-    box(X + 420, Y + 20, X + 500, Y + 90),  # learns another class
+    box(X + 430, Y + 203, X + 500, Y + 297),  # for learning, 33 m from the second polygon
+    box(X + 420, Y + 20, X + 500, Y + 90),  # for learning, of the other class
 )
 
 
@@ -53,7 +53,7 @@ def labels() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tile compared with its map, then put together."""
+    """Outputs of the comparison of one tile, and of the merge over all tiles."""
     folder = tmp_path_factory.mktemp("confusion")
     frame = reference()
     pieces = frame.assign(geometry=frame.intersection(CUT))
@@ -105,7 +105,7 @@ def test_each_pixel_is_counted_for_its_polygon_and_its_edge(counts: PolygonCount
 
 def test_a_cut_between_tiles_is_not_an_edge(counts: PolygonCounts) -> None:
     inner = counts.where(~counts.edge & (counts.polygon == 5))
-    assert inner.pixels.sum() == 9 * 8  # 10 x 10 pixels, whose left, upper and lower ones touch the edge
+    assert inner.pixels.sum() == 9 * 8  # 10 x 10 pixels, without those at the left, upper and lower edge
 
 
 def test_distances_are_metres_to_the_nearest_learning_polygon_of_the_class(counts: PolygonCounts) -> None:

@@ -1,4 +1,4 @@
-"""Right and wrong pixels of the tiles as one raster."""
+"""The raster of correct and wrong pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The split by groups in the reference step: what is linked, what is said, what is refused."""
+"""The split by groups of polygons: groups, notes and errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def reference(labels: list[int], left: list[float], crs: str = "EPSG:2154", widt
 def split(
     data: ReferenceData, field: list[object] | None = None, home: list[str | None] | None = None, **changes: object
 ) -> tuple[gpd.GeoDataFrame, list[str]]:
-    """The frame and the notes; ``field`` has a value for each polygon."""
+    """The split polygons and the notes; ``field``: value of each polygon."""
     given = replace(GIVEN, split_field="parcel" if field else None, **changes)
     values = None
     if field:
@@ -80,7 +80,9 @@ def test_field_and_distance_together_join_the_groups_of_both() -> None:
 def test_polygons_of_other_classes_and_unused_polygons_do_not_connect_others() -> None:
     data = reference([1, 1, 1, 2, 2], [0, 20, 40, 10, 30])
     assert groups(data, ["1"] * 5, 10) == 2
-    assert groups(data, ["1", None, "1", "1", "1"], 10) == 4  # without the middle one, and that by itself
+    assert (
+        groups(data, ["1", None, "1", "1", "1"], 10) == 4
+    )  # the unused polygon connects nothing and is a separate group
 
 
 def test_the_distance_is_in_metres_also_for_projections_in_feet_and_degrees() -> None:

@@ -1,4 +1,4 @@
-"""What a model does not learn from its polygons, from the table of wanted and available pixels."""
+"""Losses of reference data between polygons and samples, and their reasons."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_pixels_above_the_maximum_per_class_are_counted_separately():
 
 
 def job_of(folder: Path) -> JobContext:
-    """Two regions and a tile: class 11 with three polygons, 12 with one without pixels, 31 with none that is used."""
+    """A job with two regions and two tiles: three polygons of class 11, one of class 12, and two of class 31."""
     paths = {"samples": {}, "rates": {}}
     rates = {
         "a, b": rates_csv({11: 4, 31: 1}, {11: 20, 31: 1}, pd.DataFrame({CODE: [11] * 4 + [31]}), {11: 6}),

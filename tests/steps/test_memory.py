@@ -1,4 +1,4 @@
-"""Blocks chosen for a budget are read, made into features and classified within it."""
+"""Blocks are read, computed, classified and copied within the memory of a job."""
 
 from __future__ import annotations
 
@@ -94,11 +94,11 @@ def test_classification_stays_within_its_memory(tmp_path: Path, megabytes: int, 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= use.memory
-    assert peak > 0.3 * use.memory  # it is used, too
+    assert peak > 0.3 * use.memory  # and the memory is used
 
 
 def classify(scene: Scene, model: Model, shapes: BlockShapes, folder: Path, count: int) -> None:
-    """Read, compute, classify and write some blocks, as the step does."""
+    """Read, compute, classify and write ``count`` computed blocks of each decoded block, like the step."""
     named = Nomenclature(CODES, tuple(map(str, CODES)), tuple((c, 0, 0) for c in CODES), CODES)
     writers = [
         RasterWriter(folder / f"{k}.tif", profile)
@@ -121,7 +121,7 @@ def classify(scene: Scene, model: Model, shapes: BlockShapes, folder: Path, coun
 
 
 def random_forest_model(recipe: FeatureRecipe, nodes: int, rng: np.random.Generator) -> Model:
-    """A model whose trees have so many nodes in all, made up at once: full trees of random tests."""
+    """A forest with at least ``nodes`` nodes in total, built directly as full trees with random splits."""
     levels, features = 12, len(recipe.names)
     tests, leaves = 2**levels - 1, 2**levels
     trees = -(-nodes // (tests + leaves))
@@ -191,7 +191,7 @@ TILED = {"driver": "GTiff", "tiled": True, "blockxsize": 256, "blockysize": 256}
 
 
 def archive(root: Path, stored: dict[str, object]) -> Scene:
-    """A series that is larger than the budgets here, in strips or tiles."""
+    """A series larger than the memory in these tests; ``stored``: rasterio options of its files."""
     rng, spec = np.random.default_rng(0), parse_spec(SPEC, source="small.yaml")
     coarse = GeoBox((550, 512), COARSE.affine, COARSE.crs)
     layers = {
@@ -205,7 +205,7 @@ def archive(root: Path, stored: dict[str, object]) -> Scene:
             values, profile = file.read(), {**file.profile, **stored}
         with rasterio.open(path, "w", **profile) as file:
             file.write(values)
-    for number in range(19):  # further dates are further names of the same files
+    for number in range(19):  # the other dates are hard links to the same files
         day = f"{date(2018, 1, 1) + timedelta(days=10 * number):%Y%m%d}"
         (root / TILE / first.name.replace("20171231", day)).mkdir()
         for path in first.iterdir():
@@ -243,7 +243,7 @@ def test_a_worker_stays_within_its_memory_with_large_models_and_two_threads(
     before, peak = map(int, done.stdout.split())
     assert "too much" not in done.stderr
     assert peak - before <= 128
-    assert peak - before > 128 / 3, "it is used, too"
+    assert peak - before > 128 / 3, "and the memory is used"
 
 
 def test_models_larger_than_the_memory_are_reported_and_use_the_smallest_blocks(
@@ -280,8 +280,8 @@ def test_masks_are_read_within_the_memory(tmp_path: Path) -> None:
 def test_masks_on_other_grids_are_read_within_the_memory(
     tmp_path: Path, proj: str, size: float | None, threads: int
 ) -> None:
-    """Every date has a shift of its own; the files may have many pixels in one of the grid, and bits in a type that
-    takes much room."""
+    """Each date has a different displacement; the mask files are int16 bit masks, with up to 16 pixels per pixel of the
+    grid."""
     spec = parse_spec(SPEC.replace("'*_cloud.tif'", "'*_cloud.tif', bits: [0, 3]"), source="small.yaml")
     scene = scene_of(spec, tmp_path, np.int16)
     grid = working_geobox(GRID, spatial_resolution=(size, size) if size else None, working_grid="proj", proj=proj)

@@ -1,4 +1,4 @@
-"""The products: pixels of several models and tiles on one grid, and what overviews make of them."""
+"""The mosaic of several models and tiles, its overviews and its memory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PIXEL_BYTES = 100
 
 @dataclass(frozen=True)
 class Tile:
-    """Inputs of one tile whose grid is that of the products."""
+    """Inputs of one tile on the grid of the products."""
 
     folder: Path
 
@@ -44,7 +44,7 @@ class Tile:
         return path.name
 
     def mosaic(self, probabilities: dict[str, np.ndarray], memory: int = 256 << 20) -> Path:
-        """The folder of the products."""
+        """Run the step; returns the folder of the products. ``probabilities``: (class, y, x) by region."""
         ones = np.ones(SQUARE.shape, np.uint8)
         byte = RasterProfile(SQUARE, "uint8", nodata=0)
         envelope = gpd.GeoDataFrame({"tile": ["A"]}, geometry=[box(*SQUARE.boundingbox)], crs=32631)
@@ -87,7 +87,7 @@ def tile(tmp_path: Path) -> Tile:
 
 def test_overviews_average_probabilities_of_zero_and_ignore_pixels_without_label(tile: Tile) -> None:
     given = layers(0, 1000)
-    given[:, :, ::4] = [[[1000]], [[0]]]  # of four pixels, one is of the first class
+    given[:, :, ::4] = [[[1000]], [[0]]]  # one of four pixels has the first class
     given[:, :100] = NO_PROBABILITY
     final = tile.mosaic({"1": given})
     with rasterio.open(final / "final_probabilities.tif") as source:
@@ -140,7 +140,7 @@ def test_probabilities_are_scaled_and_absent_without_label() -> None:
 
 
 def test_each_pixel_comes_from_the_tile_that_owns_it(tmp_path: Path) -> None:
-    """Two tiles overlap by four columns: the west owns two of them. The map ends where both end."""
+    """Two tiles overlap by four columns; the western tile owns two of them."""
     grids = {"A": GRID, "B": GRID.translate_pix(4, 0)}
     owned = {"A": area((0, 5), (0, 6)), "B": area((0, 5), (6, 12))}
     values = {"labels": {"A": 1, "B": 2}, "confidence": {"A": 50, "B": 90}, "validity": {"A": 3, "B": 4}}

@@ -1,4 +1,4 @@
-"""Maps and samples have the same features, whatever the blocks; only what is wanted is decoded."""
+"""Features of maps and samples are equal for all block shapes; only requested blocks are decoded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from iota2.testing.world import WorldOptions, make_world
 TILE, BANDS = "T31TCJ", ("vv", "vh")
 DATES = (date(2018, 3, 17), date(2018, 5, 11), date(2018, 8, 9))
 RADII = {"sentinel1_asc": 3, "sentinel1_des": 0}
-"""Of the speckle filter: only one of the sensors has one."""
+"""Radius of the speckle filter by sensor; 0: no filter."""
 SHAPES = [BlockShapes((64, 64), (64, 64), (64, 64)), BlockShapes((14, 33), (7, 11), (28, 33))]
 
 
@@ -46,7 +46,7 @@ def recipe() -> FeatureRecipe:
 
 @pytest.fixture(scope="module")
 def whole(scene: Scene, recipe: FeatureRecipe) -> FeatureBlock:
-    """The features of the tile in one block, which needs no halo."""
+    """The features of the tile, computed in one block without halo."""
     with CubeReader(scene, recipe_bands(recipe)) as reader:
         cubes = reader.read(next(blocks(TILE, scene.geobox, scene.geobox.shape)))
     return feature_block(cubes, recipe)

@@ -1,4 +1,4 @@
-"""Values that cannot be are refused with the file's name, doubtful ones are a note with figures, others are silent."""
+"""Impossible pixel values are errors with the file name, doubtful values give notes, plausible values give neither."""
 
 from __future__ import annotations
 
@@ -66,7 +66,10 @@ def archive(
     every: Change = lambda values: values,
     tag: float | None = -10000,
 ) -> Path:
-    """Six dates of four bands of a field that grows, with ``changes`` by number of the date and band."""
+    """Write six dates of four bands with growing values; ``changes``: modified bands by (date number, band).
+
+    ``every``: modification of all bands. ``tag``: nodata tag of the files.
+    """
     rng = np.random.default_rng(3)
     field = rng.uniform(0.5, 1.5, GRID.shape)
     for t, day in enumerate(DAYS):
@@ -490,7 +493,7 @@ def test_a_file_that_cannot_be_read_is_reported_as_the_reason_for_unchecked_valu
 
 
 def overcast(root: Path, date_number: int) -> None:
-    """Mask all pixels of a date."""
+    """Mask all pixels of a date as clouds."""
     name = f"OWN_{DAYS[date_number]:%Y%m%d}"
     save(root / TILE / name / f"{name}_cloud.tif", np.ones(GRID.shape, "uint8"))
 

@@ -1,4 +1,4 @@
-"""The first steps of a tile: recipe, grid and dates, common mask, validity, coregistration."""
+"""The steps that describe the images: recipe, grid and dates, footprint, validity, coregistration."""
 
 from __future__ import annotations
 

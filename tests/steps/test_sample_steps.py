@@ -1,4 +1,4 @@
-"""From the pixels of learning polygons to samples with feature values."""
+"""Steps from pixels in learning polygons to samples with feature values."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from tests.steps.helpers import (
 BANDS = {"RED": 500, "NIR": 3000}
 MODEL = Key.of(region="west", seed=0)
 EAST = GeoBox(GRID.shape, GRID.affine @ GRID.affine.translation(8, 0), CRS)
-"""The tile beside ``GRID``."""
+"""The grid of the tile to the east of ``GRID``."""
 FIELDS = {
     "A": [area((0, 3), (0, 4)), area((4, 6), (0, 5))],
     "B": [area((0, 2), (8, 10)), area((0, 2), (12, 14))],
 }
-"""Of each tile a field of wheat, then one of maize: 12 and 10 pixels, 4 and 4."""
+"""Fields of wheat and of maize by tile: 12 and 10 pixels on A, 4 and 4 pixels on B."""
 
 
 def polygons(folder: Path, tile: str) -> str:
-    """The learning polygons of a tile, and one of another region."""
+    """Write the learning polygons of a tile, and a polygon of another region; returns the file name."""
     geometries = [*FIELDS[tile], area((3, 4), (0, 16))]
     origins = [10 * (tile == "B") + k for k in range(3)]
     write_sqlite(
@@ -69,7 +69,7 @@ def test_pixels_are_counted_by_class_and_polygon_of_the_model(tmp_path: Path) ->
 
 @pytest.fixture(scope="module")
 def selected(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five pixels of each class of two tiles, but at most four."""
+    """The outputs of a selection on two tiles: five pixels per class are requested, with a maximum of four."""
     folder = tmp_path_factory.mktemp("selection")
     grids = {"A": GRID, "B": EAST}
     scenes = {tile: write_scene(folder / tile, {DAYS[0]: BANDS}, tile=tile, geobox=grids[tile]) for tile in grids}
@@ -159,7 +159,7 @@ def test_samples_have_the_values_of_their_pixel_with_cloudy_dates_interpolated(t
     assert origins == {("west", 0): [7, 8], ("west", 1): [7], ("east", 0): [6], ("east", 1): [6]}
     values = found["west", 0][sample_columns(RECIPE)].to_numpy()
     assert values.tolist() == [
-        [23, 1002, 123, 1002, 223, 1002],  # 23 and 223: the mean on the day of the cloud
+        [23, 1002, 123, 1002, 223, 1002],  # day 2 is cloudy: mean of 23 and 223
         [1, 1000, 9000, 9000, 201, 1000],
     ]
     assert not {"seed_0", "i2row", "i2col"} & set(found["west", 0].columns)

@@ -1,4 +1,4 @@
-"""The maps of a tile's models as one, where their masks share pixels and where they do not."""
+"""Merge of the maps of a tile's models, with and without overlapping masks."""
 
 from __future__ import annotations
 

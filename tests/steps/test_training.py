@@ -1,4 +1,4 @@
-"""Training from the file of samples: the same model whatever its format, within about one copy of the samples."""
+"""Training from a file of samples: model, memory and errors, for each file format."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORMATS = (".sqlite", ".parquet")
 
 
 def job_of(root: Path, suffix: str, count: int) -> JobContext:
-    """The job that trains on ``count`` samples of two classes, which is written with the format's name."""
+    """The job that trains on ``count`` samples of two classes, in the file format ``suffix``."""
     rng = np.random.default_rng(0)
     codes = rng.integers(1, 3, count)
     x = (rng.normal(size=(count, len(RECIPE.names))) + codes[:, None]).astype(np.float32)

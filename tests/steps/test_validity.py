@@ -1,4 +1,4 @@
-"""How clear each date is, against the made-up sky: whatever the blocks, and where an image shows nothing."""
+"""Clear pixels of each date, compared with the clouds and image edges of the synthetic landscape."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.chain.conftest import configured
 
 TILES = ("T31TCJ", "T31TDJ")
 DAYS = tuple(date(2018, 3, 1) + timedelta(days=20 * k) for k in range(8))
-"""On the second and the sixth the orbit's edge runs through the world, and leaves out most of one tile."""
+"""On the second and the sixth date, the edge of the swath excludes most of one tile."""
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,9 @@ def test_each_date_has_its_numbers_of_imaged_and_clear_pixels(
             views = DateView(int((~sky.edge[window]).sum()), int((~sky.invalid[window]).sum()))
             expected["Sentinel2", day.strftime("%Y%m%d")] = views
         assert found == expected
-        assert {view.inside == 64 * 64 for view in found.values()} == {True, False}, "the orbit's edge is seen"
+        assert {view.inside == 64 * 64 for view in found.values()} == {True, False}, (
+            "some images end at the edge of the swath"
+        )
         with RasterReader(config.chain.output_path / layout.VALIDITY.path.format(tile=tile)) as reader:
             assert int(reader.read(reader.geobox).sum(dtype=np.int64)) == sum(view.clear for view in found.values())
 
@@ -56,7 +58,7 @@ def test_each_date_has_its_numbers_of_imaged_and_clear_pixels(
 def test_the_sampling_area_excludes_pixels_that_are_never_clear(
     made: tuple[World, WorldFiles], tmp_path: Path, threshold: str
 ) -> None:
-    """Whatever is asked for: by default nothing is."""
+    """Also with a threshold of 0, and with the default."""
     config = configured(made[1], tmp_path, lambda text: text.replace("list_tile", f"{threshold}\n  list_tile", 1))
     runner.run(config, runner.Options(workers=0, last_step="init"), runner.Watcher())
     name = f"features/T31TCJ/CloudThreshold_{threshold[-1:] or 0}.shp"
@@ -70,7 +72,7 @@ def test_the_sampling_area_excludes_pixels_that_are_never_clear(
 
 
 def test_several_products_of_one_day_count_as_one_date(made: tuple[World, WorldFiles], tmp_path: Path) -> None:
-    """Each product is there in an older version, and in a copy as of some seconds later."""
+    """Each product also exists in an older version, and in a copy acquired some seconds later."""
     world, files = made
     archive = Path(shutil.copytree(files.s2_path, tmp_path / "archive"))
     for product in sorted(archive.glob("*/SENTINEL2*")):
@@ -99,7 +101,7 @@ def test_several_products_of_one_day_count_as_one_date(made: tuple[World, WorldF
 
 
 def copied(product: Path, name: str) -> None:
-    """A copy of a product folder under another name, as its files."""
+    """Copy a product folder under another name, which its files contain too."""
     copy = Path(shutil.copytree(product, product.with_name(name)))
     for path in copy.rglob(f"*{product.name}*"):
         path.rename(path.with_name(path.name.replace(product.name, name)))
