@@ -189,9 +189,9 @@ def test_classification_results_have_the_scores():
     ):
         listed = re.search(rf"{name} of the different classes: \[(.*)\]", text)[1].split(", ")
         for label, value, item in zip(LABELS, values, listed, strict=True):
-            said = re.search(rf"{name} of class \[{label}\] vs all: (.*)", text)[1]
-            assert said == item
-            assert said == "–" if math.isnan(value) else float(said) == pytest.approx(value, rel=1e-5)
+            listed_value = re.search(rf"{name} of class \[{label}\] vs all: (.*)", text)[1]
+            assert listed_value == item
+            assert listed_value == "–" if math.isnan(value) else float(listed_value) == pytest.approx(value, rel=1e-5)
     assert float(re.search("Kappa index: (.*)", text)[1]) == pytest.approx(expected.kappa, rel=1e-5)
     assert float(re.search("Overall accuracy index: (.*)", text)[1]) == pytest.approx(
         expected.overall_accuracy, rel=1e-5
@@ -288,14 +288,14 @@ def test_one_run_shows_its_interval_over_polygons_and_plain_numbers_in_the_table
     assert "95 % interval over the validation polygons" in text
 
 
-@pytest.mark.parametrize(("near", "said"), [(30, True), (40, True), (4, True), (3, False), (0, False)])
-def test_many_validation_polygons_near_learning_polygons_give_a_note(nomenclature, near, said):
+@pytest.mark.parametrize(("near", "noted"), [(30, True), (40, True), (4, True), (3, False), (0, False)])
+def test_many_validation_polygons_near_learning_polygons_give_a_note(nomenclature, near, noted):
     confusions, found = by_polygon(near)
     notes = parse_results(results_text(confusions, nomenclature, validated=found))["notes"]
     assert metrics(confusions, nomenclature, validated=found)["notes"] == notes
     (note,) = [note for note in notes if "within 100 m" in note] or [""]
-    assert bool(note) == said
-    assert ("split_distance" in note) == said
+    assert bool(note) == noted
+    assert ("split_distance" in note) == noted
     assert ("there are no other polygons" in note) == (near == 40)
 
 

@@ -67,7 +67,7 @@ def test_polygons_with_one_field_value_are_on_one_side_even_with_different_class
 def test_polygons_without_value_are_separate_groups_and_are_counted() -> None:
     _, notes = split(reference([1] * 8, list(range(0, 800, 100))), ["a", "a", "b", None, None, "b", None, "c"])
     assert "8 polygons in 6 groups" in notes[0]
-    assert notes[1] == "3 polygons without value in 'parcel': each is a group of its own."
+    assert notes[1] == "3 polygons without value in 'parcel': each is a separate group."
 
 
 def test_field_and_distance_together_join_the_groups_of_both() -> None:

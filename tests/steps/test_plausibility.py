@@ -245,20 +245,20 @@ def test_floats_declared_as_integers_are_an_error(tmp_path: Path, kind: str) -> 
 
 
 @pytest.mark.parametrize("void", [-9999, -32768, -999])
-@pytest.mark.parametrize("said", [-10000.0, None])
-def test_a_few_undeclared_nodata_values_give_a_note(tmp_path: Path, void: int, said: float | None) -> None:
+@pytest.mark.parametrize("declared", [-10000.0, None])
+def test_a_few_undeclared_nodata_values_give_a_note(tmp_path: Path, void: int, declared: float | None) -> None:
     def holes(values: np.ndarray) -> np.ndarray:
         values = values.copy()
         values[80:84, 80:90] = void
         return values
 
-    (note,) = checked(archive(tmp_path, {(2, "RED"): holes}, tag=said), replace(SPEC, nodata=said))
+    (note,) = checked(archive(tmp_path, {(2, "RED"): holes}, tag=declared), replace(SPEC, nodata=declared))
     assert "files of 1 of 6 products contain values that look like nodata" in note
     assert f"{THIRD} (RED {void} in " in note
     path = tmp_path / TILE / THIRD / f"{THIRD}_red.tif"
     with rasterio.open(path, "r+") as file:
         file.nodata = void
-    assert checked(tmp_path, replace(SPEC, nodata=said)) == []
+    assert checked(tmp_path, replace(SPEC, nodata=declared)) == []
 
 
 def test_extremely_large_values_of_images_give_a_note(tmp_path: Path) -> None:

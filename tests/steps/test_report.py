@@ -61,7 +61,7 @@ def test_different_options_of_models_are_separated_by_a_bar() -> None:
 
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Outputs of the step for a map of 48 pixels: 6 of 8 validation pixels of wheat are correct, and 4 of 4 of maize."""
+    """Outputs of the step for a map of 48 pixels; 6 of 8 validation pixels of wheat and 4 of 4 of maize are correct."""
     folder = tmp_path_factory.mktemp("report")
     write_remarks(folder / "scan.json", [Remark("one product ignored", "images")])
     write_remarks(folder / "values.json", [])

@@ -169,7 +169,7 @@ def _calendar(sensor: str, members: Sequence[SeriesView], begin: int, end: int) 
 
 
 def _mark(product: ProductView, x: float, y: float) -> Mark:
-    """Mark of a date: a vertical line up from ``y`` for the covered area, and one on top of it for the clear share."""
+    """Mark of a date: a vertical line up from ``y`` for the covered area, and one over it for the clear share."""
     if product.inside is None:
         return Mark((("unknown", f"M{x:.1f} {y:.1f}v-{MARK_HEIGHT:g}"),), f"{product.day}: not read yet")
     if product.clear is None:

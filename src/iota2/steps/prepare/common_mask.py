@@ -54,7 +54,10 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 STEP = Step(
     name="CommonMasks",
     group="init",
-    about="Compute the footprint of each tile: the area with images of every sensor (`allow_missing_sensor`: any one).",
+    about=(
+        "Compute the footprint of each tile: the area with images of every sensor (of any sensor with "
+        "`allow_missing_sensor`)."
+    ),
     task="common_mask_{tile}",
     run=run,
     over=("tile",),

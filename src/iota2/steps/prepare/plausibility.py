@@ -171,8 +171,8 @@ def _undeclared_nodata(sensor: SensorScene, sample: Sample) -> Iterator[str]:
         yield (
             f"files of {len(found)} of {counted(len(sensor.acquisitions), 'product')} contain values that look like "
             "nodata. Neither the files nor the sensor description declare them, so they are used as measured values: "
-            f"{listed}. If they are nodata, declare them in the files (gdal_edit.py -a_nodata) or in a sensor "
-            "description of your own"
+            f"{listed}. If they are nodata, declare them in the files (gdal_edit.py -a_nodata) or in your own "
+            "sensor description"
         )
 
 

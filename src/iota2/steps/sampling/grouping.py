@@ -86,7 +86,7 @@ def group_notes(
                 raise InputError(f"{summary}. No polygon is left for {purpose} with seed {seed}. {_remedy(given)}.")
     ungrouped = sum(field.values[row] is None for row in frame[ORIGIN]) if field else 0
     missing = (
-        [f"{counted(ungrouped, 'polygon')} without value in {given.split_field!r}: each is a group of its own."]
+        [f"{counted(ungrouped, 'polygon')} without value in {given.split_field!r}: each is a separate group."]
         if ungrouped
         else []
     )
