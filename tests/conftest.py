@@ -1,4 +1,4 @@
-"""For all tests: no law fails because the machine was busy."""
+"""Settings of all tests: property tests have no time limit, so that they do not fail on a busy machine."""
 
 from __future__ import annotations
 

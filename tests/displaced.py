@@ -1,4 +1,4 @@
-"""The made-up world seen on another grid: displaced images, and a finer image to align them with."""
+"""The synthetic landscape on other grids: displaced images, and a finer reference image."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from iota2.testing.world import World
 
 
 @dataclass(frozen=True)
-class Seen(World):
-    """A world whose bands are those of a grid of its own."""
+class WorldOnGrid(World):
+    """A synthetic landscape with images on another grid."""
 
     grid: GeoBox
 
@@ -22,19 +22,19 @@ class Seen(World):
         return self.grid
 
 
-def displaced(world: World, right: float, down: float) -> Seen:
-    """The world as images show it that lie so many pixels too far right and down."""
+def displaced(world: World, right: float, down: float) -> WorldOnGrid:
+    """The landscape in images that are displaced by ``right`` and ``down`` pixels."""
     width, height = resolution(world.geobox)
-    return Seen(world.options, world.landscape, shift_corrected(world.geobox, (right * width, down * height)))
+    return WorldOnGrid(world.options, world.landscape, shift_corrected(world.geobox, (right * width, down * height)))
 
 
-def finer(world: World, factor: int) -> Seen:
-    """The world with so many pixels for one along each axis."""
-    return Seen(world.options, world.landscape, world.geobox.zoom_out(1 / factor))
+def finer(world: World, factor: int) -> WorldOnGrid:
+    """The landscape in images with ``factor`` pixels per original pixel along each axis."""
+    return WorldOnGrid(world.options, world.landscape, world.geobox.zoom_out(1 / factor))
 
 
 def mean_of(values: np.ndarray, factor: int) -> np.ndarray:
-    """Means of ``factor`` x ``factor`` pixels."""
+    """Means of blocks of ``factor`` x ``factor`` pixels; ``values`` (y, x)."""
     rows, cols = (length // factor for length in values.shape)
     means: np.ndarray = values.reshape(rows, factor, cols, factor).mean(axis=(1, 3))
     return means

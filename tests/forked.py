@@ -1,6 +1,6 @@
-"""The command line in processes that are quick to start: forked from one in which the program is loaded already.
+"""The command line in processes that start fast: forked from a process in which the program is already imported.
 
-Each call is a whole process of its own, with its own user, limits and exit code, and is killed when it takes too long.
+Each call is a separate process with its own permissions, limits and exit code; it is killed after a time limit.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-DAC = 0b110
-"""Bits of the capabilities by which root reads and writes whatever the permissions say."""
-PATIENCE = 30.0
-"""Seconds that a command may take unless a test says less."""
+ROOT_ACCESS = 0b110
+"""Bits of the capabilities CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH, by which root ignores file permissions."""
+TIME_LIMIT_SECONDS = 30.0
+"""Default time limit of a command."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended."""
+    """Result of a command."""
 
     code: int
-    """Its exit code; minus the signal that killed it."""
+    """Exit code; the negative signal number if the process was killed."""
     out: str
     err: str
     seconds: float
     peak: int
-    """Largest memory of the process, bytes."""
+    """Peak memory of the process in bytes."""
 
     @property
     def output(self) -> str:
-        """Standard output and errors, one after the other."""
+        """Standard output, followed by standard error."""
         return self.out + self.err
 
 
 class Commands:
-    """A process with the program loaded, which forks for each command."""
+    """A process that has imported the program and forks for each command."""
 
     def __init__(self) -> None:
         self._server = subprocess.Popen(
@@ -60,12 +60,14 @@ class Commands:
         self,
         *words: object,
         bound: bool = False,
-        seconds: float = PATIENCE,
+        seconds: float = TIME_LIMIT_SECONDS,
         folder: Path | None = None,
         files: int | None = None,
     ) -> Outcome:
-        """Run ``iota2 <words>`` in ``folder``, with at most ``files`` open files; ``bound`` by permissions as users are
-        who are not root."""
+        """Run ``iota2 <words>`` in ``folder`` with at most ``files`` open files.
+
+        ``bound``: whether file permissions apply, as for users other than root.
+        """
         asked = {
             "words": [str(word) for word in words],
             "bound": bound,
@@ -81,12 +83,12 @@ class Commands:
 
     def close(self) -> None:
         """End the process."""
-        self._server.communicate(timeout=PATIENCE)
+        self._server.communicate(timeout=TIME_LIMIT_SECONDS)
 
 
 @contextmanager
 def commands() -> Iterator[Commands]:
-    """Commands that are quick to start."""
+    """Context with a process that runs commands."""
     started = Commands()
     try:
         yield started
@@ -98,7 +100,7 @@ def commands() -> Iterator[Commands]:
 
 
 def _serve() -> None:
-    from iota2 import cli  # noqa: F401, PLC0415 - loaded once, for all that are forked
+    from iota2 import cli  # noqa: F401, PLC0415 - imported once for all forked processes
 
     for line in sys.stdin:
         asked = json.loads(line)
@@ -106,15 +108,15 @@ def _serve() -> None:
 
 
 def _forked(asked: dict[str, Any]) -> dict[str, Any]:
-    """Fork, run, wait, and say how it ended."""
-    said = [os.memfd_create(name) for name in ("out", "err")]
+    """Run a command in a forked process; returns the fields of ``Outcome``."""
+    outputs = [os.memfd_create(name) for name in ("out", "err")]
     started = time.monotonic()
     child = os.fork()
     if child == 0:
-        _run(asked, said)
+        _run(asked, outputs)
     status, used = _waited(child, started + asked["seconds"])
-    texts = [os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace") for file in said]
-    for file in said:
+    texts = [os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace") for file in outputs]
+    for file in outputs:
         os.close(file)
     return {
         "code": os.waitstatus_to_exitcode(status),
@@ -126,7 +128,7 @@ def _forked(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _waited(child: int, until: float) -> tuple[int, resource.struct_rusage]:
-    """Wait for the process, and kill it with all that it started when the time is over."""
+    """Wait for the process; kill it and its children at the time limit."""
     while True:
         ended, status, used = os.wait4(child, os.WNOHANG)
         if ended:
@@ -138,21 +140,21 @@ def _waited(child: int, until: float) -> tuple[int, resource.struct_rusage]:
         time.sleep(0.002)
 
 
-def _run(asked: dict[str, Any], said: Sequence[int]) -> None:
-    """The command in the forked process, which ends with it."""
+def _run(asked: dict[str, Any], outputs: Sequence[int]) -> None:
+    """Run the command in the forked process, then exit. ``outputs``: file descriptors of its output and errors."""
     code = 99
     try:
         os.setsid()
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        os.dup2(said[0], 1)
-        os.dup2(said[1], 2)
+        os.dup2(outputs[0], 1)
+        os.dup2(outputs[1], 2)
         os.chdir(asked["folder"])
         if asked["files"] is not None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (asked["files"], asked["files"]))
         if asked["bound"]:
             _give_up_capabilities()
         sys.argv = ["iota2", *asked["words"]]
-        from iota2 import cli  # noqa: PLC0415 - loaded already
+        from iota2 import cli  # noqa: PLC0415 - already imported
 
         code = cli.guarded(cli.app, debug=False)
         sys.stdout.flush()
@@ -162,13 +164,13 @@ def _run(asked: dict[str, Any], said: Sequence[int]) -> None:
 
 
 def _give_up_capabilities() -> None:
-    """Permissions hold from here on, for root too."""
+    """From here on, file permissions also apply to root."""
     libc = ctypes.CDLL(None, use_errno=True)
     header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
     if libc.capget(header, sets) != 0:
         raise OSError(ctypes.get_errno(), "capget")
     for kind in range(3):  # effective, permitted, inheritable
-        sets[kind] &= ~DAC
+        sets[kind] &= ~ROOT_ACCESS
     if libc.capset(header, sets) != 0:
         raise OSError(ctypes.get_errno(), "capset")
 

@@ -14,7 +14,7 @@ from iota2.errors import REMEDIES, exit_code_of, message_of
 from tests.chain.helpers import SMALL as SMALL_WORLD
 from tests.chain.helpers import WEST, Case, made
 from tests.forked import Commands, Outcome, commands
-from tests.strangers import STRANGERS, put, remove
+from tests.special_files import SPECIAL_FILES, put, remove
 
 MOST_SECONDS = 5
 
@@ -210,7 +210,7 @@ def test_an_input_that_is_no_regular_file_is_refused_at_once(kind: str, shared: 
         assert "system is not set" not in outcome.err, what
 
 
-@pytest.mark.parametrize("kind", STRANGERS)
+@pytest.mark.parametrize("kind", SPECIAL_FILES)
 def test_a_configuration_or_resources_file_that_is_no_regular_file_is_refused(
     kind: str, shared: Case, iota2: Commands, tmp_path: Path
 ) -> None:

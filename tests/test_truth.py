@@ -138,4 +138,4 @@ def test_the_page_of_workers_outlives_a_run_that_has_nothing_to_do(case: Case) -
     assert "Longest jobs" in before
     run(config)
     assert page.read_text(encoding="utf-8") == before
-    assert "no job had to run" in (case.output / "logs/html/index.html").read_text(encoding="utf-8")
+    assert "none was executed" in (case.output / "logs/html/index.html").read_text(encoding="utf-8")

@@ -27,9 +27,9 @@ from iota2.testing.files import WorldFiles
 from iota2.testing.world import DATES, World, WorldOptions, make_world
 from iota2.testing.writing import product, write_world
 from tests.chain.conftest import configured
-from tests.chain.helpers import refused
+from tests.chain.helpers import rejected
 from tests.chain.test_variations import accuracy, edited
-from tests.displaced import Seen, displaced, finer
+from tests.displaced import WorldOnGrid, displaced, finer
 
 TILE = "T31TCJ"
 CLOUDY, *CLEAR = (DATES[k] for k in (2, 4, 6, 8, 9))
@@ -74,7 +74,7 @@ def rewrite(world: World, files: WorldFiles, day: date, seen: World) -> None:
         write_band(shown, files.s2_path, band, seen.observed(day, band, sky)[world.window(TILE)])
 
 
-def write_image(seen: Seen, day: date, path: Path, **changes: object) -> None:
+def write_image(seen: WorldOnGrid, day: date, path: Path, **changes: object) -> None:
     """The red band of the ground as a reference image: pixels of 2.5 m, two bands, the second is it."""
     values = seen.surface(day, "B4")
     header = {"height": values.shape[0], "width": values.shape[1], "transform": seen.grid.affine}
@@ -154,7 +154,7 @@ def test_another_reference_image_is_compared_again_and_the_same_is_not(case: Cas
 
     assert jobs(config) == set()
     fine = finer(case.world, 4)
-    down = Seen(fine.options, fine.landscape, shift_corrected(fine.grid, (0.0, 20.0)))
+    down = WorldOnGrid(fine.options, fine.landscape, shift_corrected(fine.grid, (0.0, 20.0)))
     write_image(down, DATES[5], reference, transform=fine.grid.affine)
     assert {"coregistration", "CommonMasks", "PixelValidity"} <= jobs(config)
     after = table(config)
@@ -172,8 +172,12 @@ MIDDLE = tuple(np.median([DISPLACED[day] for day in CLEAR], axis=0).tolist())
 @pytest.mark.parametrize(
     ("text", "expected", "about"),
     [
-        ("mode : 2", dict.fromkeys(DISPLACED, MIDDLE), ["as the median of 4 dates"] * 5),
-        ("mode : 2\n date_src : 20180808", dict.fromkeys(DISPLACED, DISPLACED[DATES[8]]), ["as 20180809"] * 5),
+        ("mode : 2", dict.fromkeys(DISPLACED, MIDDLE), ["median of 4 dates"] * 5),
+        (
+            "mode : 2\n date_src : 20180808",
+            dict.fromkeys(DISPLACED, DISPLACED[DATES[8]]),
+            ["translation of 20180809"] * 5,
+        ),
         (
             "mode : 3\n date_vhr : 20180801",
             DISPLACED,
@@ -222,7 +226,7 @@ def test_a_useless_reference_is_refused_before_the_run(
     write_image(finer(case.world, 4), DATES[5], tmp_path / "reference.tif", **changes)
     given = replace(case, reference=tmp_path / "reference.tif")
     given.configured(tmp_path, text=text)
-    assert said in " ".join(refused(capsys, tmp_path / "run.cfg").split())
+    assert said in " ".join(rejected(capsys, tmp_path / "run.cfg").split())
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_a_band_from_0_to_1_fails_by_its_name_or_is_left_out_when_asked(case: Ca
     change(path, lambda values: np.where(values == -10000, -10000, values / 10000).astype("float32"))
     with pytest.raises(JobsFailed) as caught:
         run(case.configured())
-    assert f"{path}: values of band B8 cannot be right" in str(caught.value)
+    assert f"{path}: values of band B8 are impossible" in str(caught.value)
     run(case.configured(chain={"skip_damaged_products": True}))
     for name, text in said(case.output).items():
         assert f"left out, damaged: {path.parent.name}" in text, name

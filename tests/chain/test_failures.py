@@ -293,12 +293,12 @@ def test_a_part_whose_worker_dies_each_time_is_a_hole_that_the_report_shows(
         assert "its worker died in all attempts" in text
         assert "<code>final/Classif_Seed_0.tif</code>" in text
     index = (root / "logs/html/index.html").read_text(encoding="utf-8")
-    assert index.index("Holes in the map") < index.index("Failed jobs") < index.index('id="graph"')
+    assert index.index("Gaps in the map") < index.index("Failed jobs") < index.index('id="graph"')
     assert runner.run(config, runner.Options(workers=0), runner.Watcher()).keys() == {
         id_ for id_, state in states.items() if state in ("failed", "blocked")
     }
     index = (root / "logs/html/index.html").read_text(encoding="utf-8")
-    assert "Holes in the map" not in index
+    assert "Gaps in the map" not in index
     results = (root / "logs/html/results.html").read_text(encoding="utf-8")
     assert '<a id="report" href="../../final/report.html">' in results
 

@@ -204,7 +204,7 @@ NOTES = {
     "bow-tie": "1 invalid polygon repaired (row {row})",
     "empty": "2 polygons without geometry left out (row {row}",
     "null label": "1 polygon without label left out (row {row})",
-    "single": "une seule fois (41) has a single polygon in region 1: it is learned there and not validated",
+    "single": "une seule fois (41) has a single polygon in region 1",
     "far": "ailleurs (34) has no usable polygon",
     "thin": "fil (51) has no sample to learn from in region 1",
 }

@@ -52,7 +52,7 @@ def test_neighbours_on_both_sides_are_said_and_a_field_keeps_parcels_whole(parce
     assert 0 < sum(before["validation"]["parts"]["inner"]["pixels"]) < sum(everything["pixels"])
     for text in said(parcels.output).values():
         assert "validation polygons (100 %) lie within 100 m of a learning polygon of their class" in text
-        assert "pixels of the map grid whose centre lies in a validation polygon" in text
+        assert "map pixels whose centre lies in a validation polygon" in text
 
     run(parcels.configured(chain=truth, arg_train={"split_field": "parcel"}))
     sides = gpd.read_file(parcels.output / "reference_data.shp")
@@ -88,5 +88,5 @@ def test_one_group_of_everything_ends_the_run_with_figures(parcels: Case, capsys
     config = parcels.configured(chain={"ground_truth": str(cells(parcels))}, arg_train={"split_distance": 100000})
     code, printed, error = command(capsys, "run", config, "--workers", "0")
     assert code in (1, 2)
-    assert "No polygon is left to validate" in " ".join((printed + error).split())
+    assert "No polygon is left for validation" in " ".join((printed + error).split())
     assert "Traceback" not in printed + error

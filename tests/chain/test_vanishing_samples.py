@@ -157,7 +157,7 @@ def test_a_selection_of_nothing_fails_with_the_reason(case: Case, capsys: pytest
     config = case.configured(chain={"last_step": "sampling"}, arg_train={"sample_selection": selection})
     code, _, message = command(capsys, "run", config, "--workers", 0)
     assert code == 2
-    assert "arg_train.sample_selection takes none of" in message
+    assert "arg_train.sample_selection selects none of" in message
 
 
 # ------------------------------------------------------------------------------------ files of QGIS, points, text codes

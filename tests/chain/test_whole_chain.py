@@ -497,7 +497,7 @@ def test_report_page_counts_the_ground_that_is_not_classified(mapped: Mapped, ow
     page = mapped.final("report.html").read_text(encoding="utf-8")
     holes = np.count_nonzero((owned > 0) & (read(mapped.final("Classif_Seed_0.tif")) == 0))
     assert holes > 100
-    assert f"{holes:,} pixels on the ground of the tiles are not classified" in page
+    assert f"{holes:,} pixels inside the tiles are not classified" in page
 
 
 # ------------------------------------------------------------------------------------------- reproducible anywhere

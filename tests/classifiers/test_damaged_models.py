@@ -15,7 +15,7 @@ from iota2.classifiers.base import Model, ModelError
 from iota2.classifiers.models import load_model, read_training, save_model, train_model
 from iota2.core.random import generator
 from iota2.core.recipe import FeatureRecipe, SensorRecipe
-from tests.strangers import STRANGERS, put
+from tests.special_files import SPECIAL_FILES, put
 
 RECIPE = FeatureRecipe(
     (
@@ -82,19 +82,19 @@ def answers(model: Model) -> np.ndarray:
 def test_every_field_with_a_wrong_type_is_rejected_or_harmless(folder: Path) -> None:
     path = folder / "model.json"
     content = json.loads(path.read_text(encoding="utf-8"))
-    refused = 0
+    rejected = 0
     for at in places(content):
         for value in WRONG:
             path.write_text(json.dumps(with_value(content, at, value)), encoding="utf-8")
             model, message = attempt(folder)
             if model is None:
-                refused += 1
+                rejected += 1
                 assert str(path) in message or "Train the model again" in message
             else:
                 assert np.isfinite(answers(model)).all()
                 assert all(isinstance(name, str) for name in model.recipe.names)
                 assert isinstance(model.title, str)
-    assert refused > 300
+    assert rejected > 300
 
 
 @pytest.mark.parametrize("kind", [["rf"], {"rf": 1}, None, 3, "RF"], ids=str)
@@ -133,8 +133,8 @@ def test_an_invalid_recipe_is_rejected_with_its_field(field: str, value: Any, me
 
 
 @pytest.mark.parametrize("name", ["model.json", "forest.npz"])
-@pytest.mark.parametrize("kind", STRANGERS)
-def test_a_file_that_is_not_regular_is_rejected_immediately(kind: str, name: str, folder: Path) -> None:
+@pytest.mark.parametrize("kind", SPECIAL_FILES)
+def test_what_is_no_regular_file_is_refused_at_once(kind: str, name: str, folder: Path) -> None:
     put(kind, folder / name)
     with pytest.raises(ModelError, match=name):
         load_model(folder)

@@ -17,14 +17,14 @@ from iota2.core.files import (
     require_regular,
     without_dots,
 )
-from tests.strangers import STRANGERS, put
+from tests.special_files import SPECIAL_FILES, put
 
 
-@pytest.mark.parametrize("kind", STRANGERS)
-def test_files_that_are_not_regular_are_rejected_with_their_path(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", SPECIAL_FILES)
+def test_what_is_no_regular_file_is_refused_at_once_and_named(kind: str, tmp_path: Path) -> None:
     path = put(kind, tmp_path / "here")
     for read in (require_regular, read_bytes, read_text):
-        with pytest.raises(OSError, match=STRANGERS[kind]) as caught:
+        with pytest.raises(OSError, match=SPECIAL_FILES[kind]) as caught:
             read(path)
         assert caught.value.filename == str(path)
 

@@ -1,4 +1,4 @@
-"""The styles for QGIS: parsed as XML, and loaded by QGIS itself where it is installed."""
+"""The QGIS styles, parsed as XML, and loaded by QGIS if it is installed."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_every_raster_of_final_has_a_style_of_its_name_under_the_same_condition(
         assert style.when is raster.when
 
 
-def test_style_gives_each_class_its_name_and_colour_and_holds_no_other() -> None:
+def test_the_style_of_the_map_has_exactly_the_classes_with_names_and_colours() -> None:
     assert entries(class_style(CLASSES)) == [
         ("3", "#ff5500", NAMES[0], "255"),
         ("211", "#000009", "eau", "255"),
@@ -85,7 +85,7 @@ def test_style_gives_each_class_its_name_and_colour_and_holds_no_other() -> None
     ]
 
 
-def test_ramps_cover_what_the_values_can_be() -> None:
+def test_ramps_cover_the_range_of_values() -> None:
     assert stops(confidence_style()) == [0, 25, 50, 75, 100]
     assert stops(probability_style()) == [0, 250, 500, 750, 1000]
     assert stops(validity_style(30)) == [0, 10, 20, 30]
@@ -93,7 +93,7 @@ def test_ramps_cover_what_the_values_can_be() -> None:
     assert stops(ramp_style(("#000000", "#ffffff"), 0, 65535)) == [0, 65535]
 
 
-def test_values_of_the_difference_have_names_for_what_they_mean() -> None:
+def test_the_values_of_the_difference_have_labels() -> None:
     with_split = {value: (color, label, alpha) for value, color, label, alpha in entries(difference_style(split=True))}
     without = {value: (color, label, alpha) for value, color, label, alpha in entries(difference_style(split=False))}
     assert list(with_split) == list(without) == ["0", "1", "2", "3", "4", "5", "6"]
@@ -109,7 +109,7 @@ def test_values_of_the_difference_have_names_for_what_they_mean() -> None:
 # ------------------------------------------------------------------------------------------------- QGIS
 
 SYSTEM_PYTHON = "/usr/bin/python3"
-LOOK = """
+QGIS_SCRIPT = """
 import json, os, sys
 from qgis.core import QgsApplication, QgsMapRendererSequentialJob, QgsMapSettings, QgsRasterLayer
 from qgis.PyQt.QtCore import QSize
@@ -141,7 +141,7 @@ for path in sys.argv[1:]:
         "valid": layer.isValid(), "type": renderer.type(), "classes": classes, "ramp": ramp, "pixels": pixels,
     }
 print("FOUND" + json.dumps(found), flush=True)
-os._exit(0)  # QGIS may crash while it takes itself apart
+os._exit(0)  # QGIS may crash at exit
 """
 BACKGROUND = "#ff00ff"
 
@@ -162,7 +162,7 @@ def _has_qgis() -> bool:
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What QGIS makes of each raster with the style beside it."""
+    """Classes, colour ramp and pixels with which QGIS shows each raster and its style."""
     if not _has_qgis():
         pytest.skip("QGIS is not installed for the Python of the system")
     folder = tmp_path_factory.mktemp("qgis")
@@ -188,7 +188,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     environment = {"QT_QPA_PLATFORM": "offscreen", "HOME": str(folder), "PATH": os.environ["PATH"]}
     paths = [str(folder / f"{name}.tif") for name in given]
     ran = subprocess.run(
-        [SYSTEM_PYTHON, "-c", LOOK, *paths],
+        [SYSTEM_PYTHON, "-c", QGIS_SCRIPT, *paths],
         capture_output=True,
         text=True,
         env=environment,
@@ -202,7 +202,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["map", "map_ColorIndexed"])
-def test_qgis_shows_the_classes_of_a_map_by_name_and_no_other(shown: dict[str, Any], name: str) -> None:
+def test_qgis_shows_exactly_the_classes_of_a_map_by_name(shown: dict[str, Any], name: str) -> None:
     found = shown[f"{name}.tif"]
     assert found["classes"] == [
         [1, NAMES[0], "#ff5500", 255], [2, NAMES[1], "#000009", 255], [3, "c", "#01c803", 255],
@@ -211,16 +211,18 @@ def test_qgis_shows_the_classes_of_a_map_by_name_and_no_other(shown: dict[str, A
 
 
 @pytest.mark.parametrize(("name", "most"), [("confidence", 100), ("validity", 100), ("probabilities", 1000)])
-def test_qgis_shows_a_ramp_whose_ends_are_the_limits(shown: dict[str, Any], name: str, most: int) -> None:
+def test_qgis_shows_a_ramp_between_the_limits(shown: dict[str, Any], name: str, most: int) -> None:
     found = shown[f"{name}.tif"]
     assert found["type"] == "singlebandpseudocolor"
     assert (found["ramp"][0][0], found["ramp"][-1][0]) == (0, most)
     assert found["pixels"][1][2] == found["ramp"][-1][1]
     assert len({*found["pixels"][0], *found["pixels"][1]}) > 3
-    assert (found["pixels"][0][0] == BACKGROUND) == (name != "probabilities"), "0 is a probability, and else nodata"
+    assert (found["pixels"][0][0] == BACKGROUND) == (name != "probabilities"), (
+        "0 is a valid probability, and nodata in the other rasters"
+    )
 
 
-def test_qgis_names_the_values_of_the_difference(shown: dict[str, Any]) -> None:
+def test_qgis_labels_the_values_of_the_difference(shown: dict[str, Any]) -> None:
     found = shown["difference.tif"]
     assert [one[:2] for one in found["classes"][1:5]] == [
         [1, "validation: wrong"], [2, "validation: right"], [3, "learning: wrong"], [4, "learning: right"],
@@ -228,5 +230,5 @@ def test_qgis_names_the_values_of_the_difference(shown: dict[str, Any]) -> None:
     assert found["pixels"][0] == [BACKGROUND, *(one[2] for one in found["classes"][1:4])]
 
 
-def test_an_entry_that_is_transparent_is_written_so() -> None:
+def test_a_transparent_entry_is_written_with_alpha_0() -> None:
     assert entries(paletted_style([Entry(7, "#010203", "seven", alpha=0)])) == [("7", "#010203", "seven", "0")]

@@ -1,4 +1,4 @@
-"""How dates lie to a reference image, on the page of a sensor and in the report of the results."""
+"""Displacements of dates from a reference image, on the page of a sensor and in the accuracy report."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from iota2.core.nomenclature import Nomenclature
 from iota2.report.results.page import AlignedSeries, ReportData, render_report
 from iota2.report.run.pages import render_products
-from iota2.report.run.plots import TARGET_SIZE, target
+from iota2.report.run.plots import DISPLACEMENT_PLOT_SIZE, displacement_plot
 from iota2.report.run.values import AlignedView, InputsView, ProductView, SeriesView
 
 HOSTILE = "</td><script>alert(1)</script>"
@@ -31,7 +31,7 @@ def products(*views: AlignedView | None) -> str:
     return render_products(InputsView((series(*views),)), ["S2"], "/images")
 
 
-def test_each_date_has_a_line_with_its_translation_and_how_sure_it_is() -> None:
+def test_each_date_has_a_row_with_its_displacement_and_quality() -> None:
     page = products(MOVED, UNKNOWN, None)
     assert "<td>+0.00</td>" in products(replace(MOVED, right=-0.002))
     first, second, third = re.findall(r"<tr><td class=\"left name\">2018.*?</tr>", page, re.DOTALL)
@@ -42,18 +42,18 @@ def test_each_date_has_a_line_with_its_translation_and_how_sure_it_is() -> None:
     assert "&lt;script&gt;" in second
 
 
-def test_without_a_reference_there_is_no_word_of_it() -> None:
+def test_without_a_reference_image_no_displacement_is_shown() -> None:
     page = products(None, None)
     assert "Correlation" not in page
-    assert "target" not in page
-    assert target(series(None, UNKNOWN)) is None
+    assert "displacements" not in page
+    assert displacement_plot(series(None, UNKNOWN)) is None
 
 
-def test_dots_lie_where_the_dates_lie() -> None:
-    plot = target(series(MOVED, UNKNOWN, AlignedView(0, 0, 9, 9, 0.02, 0.9, 0.9)))
+def test_dots_are_at_the_displacements_of_the_dates() -> None:
+    plot = displacement_plot(series(MOVED, UNKNOWN, AlignedView(0, 0, 9, 9, 0.02, 0.9, 0.9)))
     assert plot is not None
-    (one, middle), half = plot.dots, TARGET_SIZE / 2
-    (inner, label), (outer, twice) = plot.rings
+    (one, middle), half = plot.dots, DISPLACEMENT_PLOT_SIZE / 2
+    (inner, label), (outer, twice) = plot.circles
     assert (middle.x, middle.y) == (half, half)
     pixel = inner / float(label)
     assert outer / float(twice) == pytest.approx(pixel)
@@ -62,13 +62,13 @@ def test_dots_lie_where_the_dates_lie() -> None:
 
 
 @pytest.mark.parametrize("far", [0.06, 0.9, 3.0, 15.9, 60.0])
-def test_all_dots_are_on_the_plot(far: float) -> None:
-    plot = target(series(replace(MOVED, right=far, down=far), replace(MOVED, right=-far, down=0.0)))
+def test_all_dots_are_inside_the_plot(far: float) -> None:
+    plot = displacement_plot(series(replace(MOVED, right=far, down=far), replace(MOVED, right=-far, down=0.0)))
     assert plot is not None
-    assert all(0 < place < TARGET_SIZE for dot in plot.dots for place in (dot.x, dot.y))
+    assert all(0 < place < DISPLACEMENT_PLOT_SIZE for dot in plot.dots for place in (dot.x, dot.y))
 
 
-def test_the_report_sums_up_each_series() -> None:
+def test_the_report_summarises_each_series() -> None:
     classes = Nomenclature((1,), ("a",), ((0, 0, 0),), (1,))
     lines = (
         AlignedSeries("S2", "A", 9, 7, 1, 0.84, 2.31, 0.3, 0.66),

@@ -1,4 +1,4 @@
-"""Pictures: what they show where, and that the same values give the same bytes."""
+"""Content of the figures; the same values give the same bytes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_class_without_reference_is_grey_over_its_row(tmp_path):
     assert np.ptp(columns) > image.shape[1] / 3
 
 
-def test_nothing_is_drawn_outside_the_sheet(tmp_path):
+def test_nothing_is_drawn_outside_the_figure(tmp_path):
     image = draw(tmp_path / "a.png", np.eye(12, dtype=int) * 10**7, classes(*["É" * 60] * 12))
     for edge in (image[:8], image[-8:], image[:, :8], image[:, -8:]):
         assert (edge == 255).all()
@@ -73,7 +73,7 @@ def test_any_name_can_be_drawn(tmp_path, name):
     assert map_quicklook(np.array([[1, 2]], dtype=np.uint8), classes(name, "b"))
 
 
-def test_same_values_same_bytes(tmp_path):
+def test_the_same_values_give_the_same_bytes(tmp_path):
     for path in (tmp_path / "a.png", tmp_path / "b.png"):
         draw(path, [[5, 1], [0, 12345]], classes("a", "b"))
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
@@ -88,7 +88,7 @@ def test_figure_grows_with_the_classes_at_200_dpi(tmp_path):
     assert many[0] > 16 * 0.5 * 200
 
 
-def test_map_shows_each_class_in_its_colour_and_the_rest_white():
+def test_the_map_shows_classes_in_their_colours_and_other_pixels_white():
     image = pixels(map_quicklook(np.array([[1, 2], [0, 2]], dtype=np.uint8), classes("a", "b")))
     first_rows, first_columns = where(image, (10, 200, 30))
     second_rows, _ = where(image, (20, 200, 30))
@@ -97,13 +97,13 @@ def test_map_shows_each_class_in_its_colour_and_the_rest_white():
     assert (image[int(image.shape[0] * 0.7), int(image.shape[1] * 0.2)] == 255).all()
 
 
-def test_a_code_of_no_class_is_an_error():
+def test_an_unknown_code_is_an_error():
     with pytest.raises(KeyError):
         map_quicklook(np.array([[3]], dtype=np.uint8), classes("a"))
 
 
 @pytest.mark.parametrize("quicklook", [confidence_quicklook, validity_quicklook])
-def test_ramps_leave_what_is_not_classified_white(quicklook):
+def test_pixels_that_are_not_classified_are_white(quicklook):
     values = np.zeros((20, 20), dtype=np.uint16)
     nothing, something = pixels(quicklook(values, 10.0)), pixels(quicklook(values + 60, 10.0))
     middle = (200, 200)

@@ -1,4 +1,4 @@
-"""The HTML page: numbers present, nothing hostile alive, nothing loaded from elsewhere."""
+"""The HTML page of the report: its numbers, escaping of texts, and no external resources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ATTACKS = (HOSTILE, "a'b&c", "forêt 森林")
 
 
 class Page(HTMLParser):
-    """Tags with attributes, and the text outside tags, as a browser would see them."""
+    """Tags with attributes, text outside tags, and rows of tables, as a browser parses them."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -75,17 +75,17 @@ def page() -> Page:
 
 
 def test_pixels_that_are_not_classified_are_reported_when_there_are_any(page):
-    assert "77 pixels on the ground of the tiles are not classified" in page.text
+    assert "77 pixels inside the tiles are not classified" in page.text
     assert "are not classified (0 in the map)" not in Page(render_report(report(mapped={1: 5}))).text
 
 
-def test_hostile_texts_stay_texts(page):
+def test_hostile_texts_are_escaped(page):
     assert not {"script", "iframe", "object"} & {tag for tag, _ in page.tags}
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
     assert page.text.count(HOSTILE) >= 6
 
 
-def test_nothing_is_loaded_from_elsewhere(page):
+def test_no_external_resource_is_loaded(page):
     sources = [attributes["src"] for _, attributes in page.tags if "src" in attributes]
     assert [base64.b64decode(s.removeprefix("data:image/png;base64,")) for s in sources] == [
         b"png of the map",
@@ -97,7 +97,7 @@ def test_nothing_is_loaded_from_elsewhere(page):
     assert "http" not in render_report(report()).replace('http-equiv="Content-Security-Policy"', "")
 
 
-def test_key_numbers_are_there(page):
+def test_key_figures_are_shown(page):
     for shown in ("98.2 %", "0.884", "4.00 km²", "2018-01-04 to 2018-12-30", "77 pixels", "iota2 0.1.0"):
         assert shown in page.text
 
@@ -117,7 +117,7 @@ def test_scores_and_areas_of_each_class(page):
     assert [ATTACKS[2], "3", "0.00", "0.0", ""] in page.rows
 
 
-def test_what_the_numbers_leave_out_is_said(page):
+def test_excluded_classes_and_pixels_are_reported(page):
     assert "is not validated: no validation pixel." in page.text
     assert "3 validation pixels are not classified" in page.text
 
@@ -131,7 +131,7 @@ def test_several_runs_show_means_with_intervals():
     assert "lowest and highest value of the runs" in found.text
 
 
-def test_four_runs_show_student_intervals_within_what_is_possible():
+def test_four_runs_show_student_intervals_within_the_limits_of_the_measure():
     first = [[9, 1, 0], [1, 9, 0], [0, 0, 1]], [[8, 2, 0], [2, 8, 0], [0, 0, 1]]
     found = Page(render_report(report(confusions={seed: matrix(first[seed % 2]) for seed in range(4)})))
     assert [ATTACKS[0], *["0.850 ± 0.092"] * 3, "10"] in found.rows
@@ -149,13 +149,13 @@ def test_validation_pixels_have_a_table_of_parts_and_of_classes():
     assert "whose centre lies in a validation polygon" in page.text
     rows = {row[0]: row[1:] for row in page.rows if row}
     assert rows["all validation pixels"][:3] == ["6", "12", "0.833"]
-    assert rows["without pixels that touch the edge of their polygon"][:2] == ["6", "6"]
+    assert rows["without pixels on the edge of their polygon"][:2] == ["6", "6"]
     by_class = next(row for row in page.rows if row[:1] == [ATTACKS[1]] and len(row) == 7)
     assert by_class[1:4] == ["3", "0", "6"]
     assert "over validation polygons" in page.text
 
 
-def test_a_run_without_validation_map_or_anything_still_has_a_page():
+def test_a_report_without_validation_and_map_is_rendered():
     bare = ReportData("Bare", report().nomenclature)
     found = Page(render_report(bare))
     assert "Bare" in found.text

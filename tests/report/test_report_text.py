@@ -1,4 +1,4 @@
-"""What the text files say, read back and compared with the numbers they were made from."""
+"""The text files of the report, parsed and compared with the values they were made from."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ FOUR_SEEDS = TWO_SEEDS | {2: TWO_SEEDS[0], 3: matrix([[75, 10, 10], [8, 90, 1], 
 
 
 def parse_results(text: str) -> dict:
-    """The numbers of a RESULTS.txt, read the way a user's script would."""
+    """The numbers of a RESULTS.txt, parsed like in a user's script."""
     lines = text.splitlines()
     start = lines.index("*********** Matrice de confusion ***********") + 2
     names = [name.strip() for name in lines[start].split("|")[1:]]
@@ -71,25 +71,25 @@ def parse_results(text: str) -> dict:
     }
 
 
-def close(found, estimate: dict) -> None:
+def assert_close(found, estimate: dict) -> None:
     spread = estimate["half_width"] if estimate["half_width"] is not None else estimate.get("low")
     for value, expected in zip(found, (estimate["mean"], spread), strict=True):
         assert value == (None if expected is None else pytest.approx(expected, abs=0.00051))
 
 
 @pytest.mark.parametrize("seeds", [(0,), (1,), (0, 1), (0, 1, 2, 3)])
-def test_results_hold_the_numbers_of_metrics(nomenclature, seeds):
+def test_results_have_the_numbers_of_metrics(nomenclature, seeds):
     confusions = {seed: FOUR_SEEDS[seed] for seed in seeds}
-    found = parse_results(results_text(confusions, nomenclature, ["two polygons left out"]))
-    expected = json.loads(json.dumps(metrics(confusions, nomenclature, ["two polygons left out"]), allow_nan=False))
+    found = parse_results(results_text(confusions, nomenclature, ["two polygons excluded"]))
+    expected = json.loads(json.dumps(metrics(confusions, nomenclature, ["two polygons excluded"]), allow_nan=False))
     assert found["matrix"] == expected["summary"]["mean_confusion"]
     for key in ("kappa", "overall_accuracy"):
-        close(found[key], expected["summary"][key])
+        assert_close(found[key], expected["summary"][key])
     for key in ("precision", "recall", "f_score"):
         for value, estimate in zip(found[key], expected["summary"][key], strict=True):
-            close(value, estimate)
+            assert_close(value, estimate)
     assert found["notes"] == expected["notes"]
-    assert found["notes"][-1] == "two polygons left out"
+    assert found["notes"][-1] == "two polygons excluded"
 
 
 def test_results_have_the_documented_layout(nomenclature):
@@ -130,7 +130,7 @@ def test_columns_of_results_are_aligned(nomenclature):
     assert all(row[: len(bars[0])] == bars[0] for row in bars)
 
 
-def test_most_confused_are_the_largest_of_the_row_that_have_pixels_ties_by_name_descending(nomenclature):
+def test_most_mapped_classes_are_sorted_by_pixels_then_by_name_descending(nomenclature):
     found = parse_results(results_text({0: matrix([[1, 0, 0], [3, 3, 9], [0, 0, 0]])}, nomenclature))
     assert found["most"] == [
         "forêt de chênes",
@@ -147,10 +147,10 @@ def test_undefined_measures_are_dashes_and_explained(nomenclature):
     assert found["recall"] == [(1.0, None), (0.0, None), (None, None)]
     assert "nan" not in text
     assert found["notes"] == [
-        "Class =prairie (211) is not validated: the map leaves all of its 6 validation pixels at 0 (not classified).",
-        "Class eau | mer (11) is on no validation pixel of the map of seed 0: "
-        "its precision is undefined there, and its F-score 0.",
-        "Seed 0: 6 validation pixels are not classified and in no measure (=prairie 6).",
+        "Class =prairie (211) is not validated: none of its 6 validation pixels is classified (0 in the map).",
+        "Class eau | mer (11) is mapped on no validation pixel (seed 0): "
+        "its precision is undefined, and its F-score is 0.",
+        "Seed 0: 6 validation pixels are not classified and are excluded from all measures (=prairie 6).",
     ]
 
 
@@ -171,12 +171,12 @@ def test_confusion_csv_is_read_back(counts, unmapped):
 @pytest.mark.parametrize(
     "text", ["", "1,2\n3,4\n", "#Reference labels (rows):1,2\n#Produced labels (columns):1,2\n1,2\n"]
 )
-def test_what_is_no_confusion_matrix_is_refused_by_name(text):
+def test_a_text_that_is_not_a_confusion_matrix_is_an_error_with_the_file_name(text):
     with pytest.raises(ValueError, match=r"a\.csv is no confusion matrix"):
         parse_confusion_csv(text, "a.csv")
 
 
-def test_classification_results_hold_the_scores():
+def test_classification_results_have_the_scores():
     text = classification_results(TWO_SEEDS[1])
     expected = scores(TWO_SEEDS[1])
     assert text.startswith(
@@ -189,16 +189,16 @@ def test_classification_results_hold_the_scores():
     ):
         listed = re.search(rf"{name} of the different classes: \[(.*)\]", text)[1].split(", ")
         for label, value, item in zip(LABELS, values, listed, strict=True):
-            said = re.search(rf"{name} of class \[{label}\] vs all: (.*)", text)[1]
-            assert said == item
-            assert said == "–" if math.isnan(value) else float(said) == pytest.approx(value, rel=1e-5)
+            listed_value = re.search(rf"{name} of class \[{label}\] vs all: (.*)", text)[1]
+            assert listed_value == item
+            assert listed_value == "–" if math.isnan(value) else float(listed_value) == pytest.approx(value, rel=1e-5)
     assert float(re.search("Kappa index: (.*)", text)[1]) == pytest.approx(expected.kappa, rel=1e-5)
     assert float(re.search("Overall accuracy index: (.*)", text)[1]) == pytest.approx(
         expected.overall_accuracy, rel=1e-5
     )
 
 
-def test_label_table_is_csv_that_no_spreadsheet_runs():
+def test_the_table_of_classes_has_no_spreadsheet_formulas():
     labels = ('=HYPERLINK("http://x")', "a, b", "forêt")
     found = label_table_csv(Nomenclature((1, 2, 3), NAMES, ((1, 2, 3), (4, 5, 6), (7, 8, 9)), labels))
     head, *rows = csv.reader(found.splitlines())
@@ -235,7 +235,7 @@ def test_metrics_are_plain_json_with_nulls(nomenclature):
 
 
 def by_polygon(near: int = 30) -> tuple[dict[int, Confusion], ValidationAccuracy]:
-    """Forty polygons of two classes, ``near`` of them neighbours; pixels on edges are wrong more often."""
+    """Forty polygons of two classes, ``near`` of them near learning polygons; pixels on edges are wrong more often."""
     polygon = np.repeat(np.arange(40), 10)
     edge = np.tile([True] * 4 + [False] * 6, 40)
     reference = np.array(LABELS)[polygon % 2]
@@ -245,25 +245,25 @@ def by_polygon(near: int = 30) -> tuple[dict[int, Confusion], ValidationAccuracy
     return {0: confusion_of(counts, LABELS)}, validation_accuracy({0: counts}, LABELS)
 
 
-def test_results_say_which_pixels_are_counted_and_what_parts_of_them_show(nomenclature):
+def test_results_explain_the_counted_pixels_and_show_the_accuracy_of_parts(nomenclature):
     confusions, found = by_polygon()
     text = results_text(confusions, nomenclature, validated=found)
-    assert "pixels of the map grid whose centre lies in a validation polygon, pixels on the edge of a polygon" in text
-    assert "as far as the ground is clear on chain.cloud_threshold dates or more" in text
+    assert "map pixels whose centre lies in a validation polygon" in text
+    assert "clear on at least chain.cloud_threshold dates" in text
     assert "30 of 40 validation polygons (75 %) lie within 100 m of a learning polygon of their class." in text
     rows = [line.split(maxsplit=4) for line in text.splitlines()]
     parts = {row[4]: row[:4] for row in rows if len(row) == 5}
     for part, about in (
         ("all", "all validation pixels"),
-        ("inner", "without pixels that touch the edge of their polygon"),
+        ("inner", "without pixels on the edge of their polygon"),
     ):
         summary = found.subsets[part].summary
         measures = [f"{summary.overall_accuracy.mean:.3f}", f"{summary.kappa.mean:.3f}"]
         assert parts[about] == ["40", "400" if part == "all" else "240", *measures]
-    assert parts["of polygons more than 100 m from every learning polygon of their class"][:2] == ["10", "100"]
+    assert parts["only polygons more than 100 m from all learning polygons of their class"][:2] == ["10", "100"]
 
 
-def test_what_is_added_to_results_is_never_taken_for_the_known_tables(nomenclature):
+def test_lines_on_validation_pixels_are_not_parsed_as_the_tables(nomenclature):
     confusions, found = by_polygon()
     text = results_text(confusions, nomenclature, ["a note"], found)
     read, before = parse_results(text), parse_results(results_text(confusions, nomenclature, ["a note"]))
@@ -288,18 +288,18 @@ def test_one_run_shows_its_interval_over_polygons_and_plain_numbers_in_the_table
     assert "95 % interval over the validation polygons" in text
 
 
-@pytest.mark.parametrize(("near", "said"), [(30, True), (40, True), (4, True), (3, False), (0, False)])
-def test_many_neighbours_on_both_sides_are_a_note(nomenclature, near, said):
+@pytest.mark.parametrize(("near", "noted"), [(30, True), (40, True), (4, True), (3, False), (0, False)])
+def test_many_validation_polygons_near_learning_polygons_give_a_note(nomenclature, near, noted):
     confusions, found = by_polygon(near)
     notes = parse_results(results_text(confusions, nomenclature, validated=found))["notes"]
     assert metrics(confusions, nomenclature, validated=found)["notes"] == notes
     (note,) = [note for note in notes if "within 100 m" in note] or [""]
-    assert bool(note) == said
-    assert ("split_distance" in note) == said
-    assert ("there are no others" in note) == (near == 40)
+    assert bool(note) == noted
+    assert ("split_distance" in note) == noted
+    assert ("there are no other polygons" in note) == (near == 40)
 
 
-def test_metrics_hold_parts_and_intervals(nomenclature):
+def test_metrics_contain_parts_and_intervals(nomenclature):
     confusions, found = by_polygon()
     content = metrics(confusions, nomenclature, validated=found)
     assert json.loads(json.dumps(content, allow_nan=False)) == content
@@ -312,7 +312,7 @@ def test_metrics_hold_parts_and_intervals(nomenclature):
     assert content["validation"]["parts"]["all"]["overall_accuracy"] == accuracy["mean"]
 
 
-def test_a_bar_in_a_class_name_makes_no_column_after_the_table(nomenclature):
+def test_a_bar_in_a_class_name_is_replaced_after_the_table(nomenclature):
     confusions, found = by_polygon()
     barred = replace(nomenclature, names=tuple(f"{name} | x" for name in nomenclature.names))
     text = results_text(confusions, barred, validated=found)
@@ -321,7 +321,7 @@ def test_a_bar_in_a_class_name_makes_no_column_after_the_table(nomenclature):
     assert "|" not in after
 
 
-def test_without_validation_polygons_the_accuracy_is_said_to_be_unknown(nomenclature):
+def test_without_validation_polygons_the_accuracy_is_reported_as_unknown(nomenclature):
     none = count_pixels(*(np.zeros(0, np.int64),) * 4)
     found = validation_accuracy({0: none}, LABELS)
     text = results_text({0: confusion_of(none, LABELS)}, nomenclature, validated=found)

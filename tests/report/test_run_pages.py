@@ -1,4 +1,4 @@
-"""The pages of the run report: what they say, how jobs are folded, and that nothing foreign gets out of its place."""
+"""The pages of the run report: content, grouping of jobs, and escaping of texts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 from iota2.report.run import pages as site
-from iota2.report.run.graph import MAX_CELLS, MAX_JOBS, Graph, lay_out, letters, shortened
+from iota2.report.run.graph import MAX_JOB_CELLS, MAX_TILE_CELLS, Graph, lay_out, shortened, width_in_letters
 from iota2.report.run.plots import MARK_HEIGHT, MAX_MARKS, Mark, calendars, timeline
 from iota2.report.run.values import (
     Hole,
@@ -33,15 +33,15 @@ from iota2.report.run.values import (
 )
 
 STEPS = (
-    StepView("first", "init", "Look."),
-    StepView("second", "sampling", "Take."),
-    StepView("last", "mosaic", "Put together."),
+    StepView("first", "init", "Prepare."),
+    StepView("second", "sampling", "Sample."),
+    StepView("last", "mosaic", "Merge."),
 )
 HOSTILE = "</script><script>alert(1)</script>\"'&<svg onload=alert(2)>#%:\x01"
 
 
 def run_of(tiles: list[str], seeds: int = 1, states: dict[str, State] | None = None) -> RunView:
-    """Every tile is looked at, then taken for each seed, then all are put together."""
+    """A run with a first step per tile, a second step per tile and seed, and a last step over all tiles."""
     states = states or {}
     jobs = [JobView(f"first/{tile}", "first", tile, tile, tile, page=f"jobs/first-{tile}.html") for tile in tiles]
     jobs += [
@@ -62,14 +62,14 @@ def graph_of(run: RunView) -> Graph:
 # ------------------------------------------------------------------------------------------------------- the graph
 
 
-def test_a_few_jobs_are_a_cell_each_and_lines_skip_what_follows_from_others() -> None:
+def test_few_jobs_have_one_cell_each_and_implied_connections_are_omitted() -> None:
     graph = graph_of(run_of(["A", "B"], seeds=2))
     ids = [cell.jobs[0].id for cell in graph.cells]
     assert [len(cell.jobs) for cell in graph.cells] == [1] * 7
     links = {(ids[a], ids[b]) for a, b, _ in graph.lines}
     assert links == {(f"first/{t}", f"second/{t}_{s}") for t in "AB" for s in (0, 1)} | {
         (f"second/{t}_{s}", "last/all") for t in "AB" for s in (0, 1)
-    }, "last needs first as well, which is plain from second"
+    }, "last also needs first, which is implied by second"
 
 
 def test_cells_of_a_row_do_not_overlap_and_keep_to_the_column_of_their_tile() -> None:
@@ -88,17 +88,17 @@ def test_cells_of_a_row_do_not_overlap_and_keep_to_the_column_of_their_tile() ->
         assert all(left[1] <= right[0] for left, right in pairwise(spans))
 
 
-def test_many_jobs_are_folded_by_step_and_tile_and_more_by_step() -> None:
-    tiles = [f"T{k:04}" for k in range(MAX_JOBS)]
+def test_many_jobs_are_grouped_by_step_and_tile_and_more_by_step() -> None:
+    tiles = [f"T{k:04}" for k in range(MAX_JOB_CELLS)]
     folded = graph_of(run_of(tiles, seeds=3))
-    assert Counter(len(cell.jobs) for cell in folded.cells) == {1: MAX_JOBS + 1, 3: MAX_JOBS}
-    assert folded.folded == "a step on a tile"
-    whole = graph_of(run_of([f"T{k:05}" for k in range(MAX_CELLS)]))
-    assert [len(cell.jobs) for cell in whole.cells] == [MAX_CELLS, MAX_CELLS, 1]
+    assert Counter(len(cell.jobs) for cell in folded.cells) == {1: MAX_JOB_CELLS + 1, 3: MAX_JOB_CELLS}
+    assert folded.cell_unit == "one step on one tile"
+    whole = graph_of(run_of([f"T{k:05}" for k in range(MAX_TILE_CELLS)]))
+    assert [len(cell.jobs) for cell in whole.cells] == [MAX_TILE_CELLS, MAX_TILE_CELLS, 1]
 
 
-def test_a_folded_cell_is_red_when_one_of_its_jobs_failed_else_shares_its_colours() -> None:
-    tiles = [f"T{k:04}" for k in range(MAX_JOBS)]
+def test_a_cell_of_several_jobs_is_red_if_one_failed_and_otherwise_shows_all_states() -> None:
+    tiles = [f"T{k:04}" for k in range(MAX_JOB_CELLS)]
     states: dict[str, State] = {
         "second/T0000_0": "failed",
         "second/T0000_1": "done",
@@ -112,18 +112,18 @@ def test_a_folded_cell_is_red_when_one_of_its_jobs_failed_else_shares_its_colour
     assert cells["second", "T0001"].label in ("", "2/4")
 
 
-def test_five_thousand_jobs_are_few_megabytes_and_each_can_be_searched() -> None:
+def test_pages_of_five_thousand_jobs_are_small_and_list_each_job() -> None:
     run = run_of([f"T{k:03}" for k in range(160)], seeds=31)
     assert len(run.jobs) > 5000
     pages = site.render_run(run)
     assert max(len(text) for text in pages.values()) < 3_000_000
-    assert all(job.id in pages["tasks_status_1.html"] for job in run.jobs), "each can be searched for"
+    assert all(job.id in pages["tasks_status_1.html"] for job in run.jobs), "the search can find each job"
 
 
 # ----------------------------------------------------------------------------------------------------------- pages
 
 
-class Seen(HTMLParser):
+class ParsedPage(HTMLParser):
     """Tags with their attributes, and the text outside of scripts."""
 
     def __init__(self, text: str) -> None:
@@ -165,25 +165,25 @@ def hostile_pages() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", list(hostile_pages()))
-def test_a_hostile_name_stays_text(name: str) -> None:
+def test_hostile_names_are_escaped(name: str) -> None:
     page = hostile_pages()[name]
     assert "<script>alert" not in page
     assert "<svg onload" not in page
     assert "\x01" not in page
-    seen = Seen(page)
-    assert "alert(1)" in "".join(seen.texts), "it is shown"
+    seen = ParsedPage(page)
+    assert "alert(1)" in "".join(seen.texts), "it is shown as text"
     assert not [attrs for _, attrs in seen.tags if any(key.startswith("on") for key in attrs)]
     links = [attrs["href"] or "" for tag, attrs in seen.tags if tag == "a"]
     assert not [link for link in links if ":" in link or "<" in link or '"' in link]
 
 
-def test_the_picture_alone_is_xml_without_script_and_leads_to_the_pages() -> None:
+def test_the_svg_of_the_graph_is_xml_without_script_and_links_to_the_pages() -> None:
     root = ElementTree.fromstring(hostile_pages()["../tasks_status_1.svg"])
     assert not root.findall(".//{*}script")
     assert [a.get("href") for a in root.iter("{http://www.w3.org/2000/svg}a")] == ["html/jobs/a.html"]
 
 
-def test_only_our_scripts_run_and_nothing_is_loaded_from_elsewhere() -> None:
+def test_only_scripts_of_the_program_are_allowed_and_nothing_is_loaded() -> None:
     page = site.render_run(run_of(["A"]))["index.html"]
     policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]+)"', page)[1])  # type: ignore[index]
     scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
@@ -191,28 +191,28 @@ def test_only_our_scripts_run_and_nothing_is_loaded_from_elsewhere() -> None:
     assert set(re.findall(r"'sha256-([^']+)'", policy)) == allowed
     assert len(scripts) == 2
     assert "unsafe-inline" not in policy.split("script-src")[1]
-    for _, attrs in Seen(page).tags:
+    for _, attrs in ParsedPage(page).tags:
         assert not (attrs.get("src") or attrs.get("href") or "").startswith(("http", "//"))
 
 
-def test_data_for_the_search_hold_every_job() -> None:
+def test_the_search_data_contain_every_job() -> None:
     page = hostile_pages()["tasks_status_1.html"]
     found = json.loads(re.search(r'id="jobs">(.*?)</script>', page, re.DOTALL)[1])  # type: ignore[index]
     assert found[0][0][0] == "first/" + HOSTILE
 
 
-def test_the_first_page_reports_the_state_and_failed_jobs_first() -> None:
+def test_the_first_page_lists_failed_jobs_before_the_graph() -> None:
     states: dict[str, State] = {"first/A": "failed", "first/B": "done", "second/A_0": "blocked"}
     page = site.render_run(run_of(["A", "B"], 1, states))["index.html"]
     assert '<meta http-equiv="refresh"' in page
     assert page.index("Failed jobs") < page.index('id="graph"')
-    text = " ".join(Seen(page).texts)
+    text = " ".join(ParsedPage(page).texts)
     assert "iota2 run my.cfg" in text
     done = RunView(**{**vars(run_of(["A"])), "state": "done"})
     assert 'http-equiv="refresh"' not in site.render_run(done)["index.html"]
 
 
-def test_a_hole_in_the_map_is_named_before_all_else_and_old_products_are_called_old() -> None:
+def test_gaps_in_the_map_come_first_and_products_of_earlier_runs_are_identified() -> None:
     run = run_of(["A"], 1, {"second/A_0": "failed", "last/all": "blocked"})
     job = run.jobs[1]
     holes = (Hole("Tile A, rows 0 to 1023 of 2000 (part 0)", job),)
@@ -220,14 +220,14 @@ def test_a_hole_in_the_map_is_named_before_all_else_and_old_products_are_called_
     run = RunView(**{**vars(run), "state": "failed", "holes": holes, "unmade": unmade, "report": "none"})
     pages = site.render_run(run)
     for name in ("index.html", "results.html"):
-        text = " ".join(" ".join(Seen(pages[name]).texts).split())
+        text = " ".join(" ".join(ParsedPage(pages[name]).texts).split())
         assert "Tile A, rows 0 to 1023 of 2000" in text, name
-        assert "final/Classif_Seed_0.tif – one of an earlier run exists" in text, name
-        assert "final/report.html – one of" not in text
-    assert pages["index.html"].index("Holes in the map") < pages["index.html"].index("Failed jobs")
+        assert "final/Classif_Seed_0.tif – a version of an earlier run exists" in text, name
+        assert "final/report.html – a version of" not in text
+    assert pages["index.html"].index("Gaps in the map") < pages["index.html"].index("Failed jobs")
 
 
-def test_the_page_of_results_links_to_the_report_only_when_the_run_has_made_it() -> None:
+def test_the_results_page_presents_the_report_only_if_this_run_made_it() -> None:
     for report, state, leads in (("made", "done", True), ("made", "running", False), ("old", "failed", False)):
         run = RunView(**{**vars(run_of(["A"])), "state": state, "report": report})
         page = site.render_run(run)["results.html"]
@@ -239,15 +239,15 @@ def test_the_page_of_results_links_to_the_report_only_when_the_run_has_made_it()
 
 @pytest.mark.parametrize("state", ["done", "failed", "stopped"])
 @pytest.mark.parametrize("report", ["made", "old", "none"])
-def test_no_page_of_a_run_that_has_ended_loads_itself_again_or_forwards(state: str, report: str) -> None:
-    """Browsers without a window would wait for the last of the pages for ever."""
+def test_no_page_of_a_finished_run_reloads_or_redirects(state: str, report: str) -> None:
+    """A headless browser would wait forever for the last page."""
     run = RunView(**{**vars(run_of(["A"])), "state": state, "report": report})
     for name, page in site.render_run(run).items():
         assert 'http-equiv="refresh"' not in page.lower(), name
         assert "<body data-refresh" not in page, name
 
 
-def test_pages_of_a_run_under_way_never_forward_to_another_page() -> None:
+def test_no_page_of_a_running_run_redirects() -> None:
     for report in ("made", "old", "none"):
         run = RunView(**{**vars(run_of(["A"])), "state": "running", "report": report})
         for name, page in site.render_run(run).items():
@@ -255,24 +255,24 @@ def test_pages_of_a_run_under_way_never_forward_to_another_page() -> None:
             assert all(re.fullmatch(r"[1-9]\d*", wait) for wait in waits), (name, waits)
 
 
-def test_jobs_under_way_tell_their_memory_so_far() -> None:
+def test_running_jobs_show_their_memory_so_far() -> None:
     run = run_of(["A"])
     job = JobView(
         **{**vars(run.jobs[0]), "state": "running", "peak": 812, "started": 1e9, "seconds": 70, "worker": "h:1"}
     )
     run = RunView(**{**vars(run), "jobs": (job, *run.jobs[1:])})
     pages = site.render_run(run)
-    under_way = pages["timeline.html"].partition('id="under-way"')[2].partition("</section>")[0]
-    assert "812 MiB" in under_way
-    assert "first/A: under way, 70.0 s, 812 MiB" in pages["timeline.html"]
-    assert "under way, 70.0 s, 812 MiB" in pages["tasks_status_1.html"]
+    running = pages["timeline.html"].partition('id="running"')[2].partition("</section>")[0]
+    assert "812 MiB" in running
+    assert "first/A: running, 70.0 s, 812 MiB" in pages["timeline.html"]
+    assert "running, 70.0 s, 812 MiB" in pages["tasks_status_1.html"]
     page = site.render_job(job, JobLog(), live=True)
     assert "812 MiB" in page
     assert 'http-equiv="refresh"' in page
     assert "so far" not in site.render_job(JobView(**{**vars(job), "state": "failed"}), JobLog())
 
 
-def test_the_configuration_marks_what_differs() -> None:
+def test_the_configuration_page_marks_changed_options() -> None:
     settings = [
         SettingView("chain", "runs", "3", "1", "1"),
         SettingView("chain", "proj", "'EPSG:2154'", "", "'EPSG:2154'"),
@@ -305,7 +305,7 @@ def test_the_calendar_has_a_mark_for_each_date_in_order() -> None:
     assert calendars([SeriesView("S2", "B", "", ())]) == []
 
 
-def test_a_mark_is_as_high_as_the_image_is_wide_and_coloured_where_it_is_clear() -> None:
+def test_a_mark_shows_the_covered_share_as_height_and_the_clear_share_as_colour() -> None:
     products = (
         ProductView(date(2018, 1, 1), "P", 0.5, 0.5),
         ProductView(date(2018, 2, 1), "P", 1.0, 1.0),
@@ -320,7 +320,7 @@ def test_a_mark_is_as_high_as_the_image_is_wide_and_coloured_where_it_is_clear()
     assert "does not cover" in nothing.about
 
 
-def test_dates_of_many_tiles_are_drawn_together() -> None:
+def test_marks_of_many_tiles_are_merged() -> None:
     products = tuple(ProductView(date(2018, 1, 1 + k), "P", 1.0, k / 30) for k in range(30))
     tiles = MAX_MARKS // 30 + 1
     (plot,) = calendars([SeriesView("S2", f"T{k}", "", products) for k in range(tiles)])
@@ -330,7 +330,7 @@ def test_dates_of_many_tiles_are_drawn_together() -> None:
     assert sum(path.count("M") for kind, path in paths.items() if kind != "shown") == 30
 
 
-def test_how_clear_a_series_is_counts_what_its_images_show() -> None:
+def test_the_clear_share_of_a_series_counts_only_covered_pixels() -> None:
     day = date(2018, 1, 1)
     products = (ProductView(day, "P", 1.0, 0.5), ProductView(day, "Q", 0.5, 1.0), ProductView(day, "R", 0.0, None))
     series = SeriesView("S2", "A", "", products)
@@ -340,7 +340,7 @@ def test_how_clear_a_series_is_counts_what_its_images_show() -> None:
     assert SeriesView("S2", "A", "", (products[2],)).clear is None
 
 
-def test_each_date_has_a_line_with_its_clear_part() -> None:
+def test_each_date_has_a_row_with_its_clear_share() -> None:
     products = (ProductView(date(2018, 5, 11), "P1", 0.62, 0.944), ProductView(date(2018, 5, 21), "P2"))
     page = site.render_products(InputsView((SeriesView("S2", "A", "", products),)), ["S2"], "/data")
     rows = [re.sub(r"<[^>]+>", " ", row).split() for row in re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)]
@@ -350,9 +350,9 @@ def test_each_date_has_a_line_with_its_clear_part() -> None:
 @pytest.mark.parametrize(
     ("text", "most", "expected"), [("T31TCJ", 6, "T31TCJ"), ("森林森林", 5, "森林…"), ("abcdef", 4, "abc…")]
 )
-def test_names_are_cut_by_the_room_that_they_take(text: str, most: int, expected: str) -> None:
+def test_names_are_shortened_by_their_width(text: str, most: int, expected: str) -> None:
     assert shortened(text, most) == expected
-    assert letters(expected) <= most
+    assert width_in_letters(expected) <= most
 
 
 def test_the_timeline_has_a_line_for_each_worker() -> None:

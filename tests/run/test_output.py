@@ -27,7 +27,7 @@ BESIDE = (
     f"{layout.MARK}/reasons.txt",
 )
 """What is ours beside the outputs of jobs."""
-STRANGERS = (
+SPECIAL_FILES = (
     "notes.txt",
     "final/project.qgz",
     "MyRegion.qgz",
@@ -97,7 +97,7 @@ def test_a_folder_without_our_mark_is_refused_and_kept(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.docx"]
 
 
-@pytest.mark.parametrize("stranger", STRANGERS)
+@pytest.mark.parametrize("stranger", SPECIAL_FILES)
 def test_a_stranger_among_our_files_stops_the_removal_before_anything_is_lost(tmp_path: Path, stranger: str) -> None:
     root = made(tmp_path, "final/map.tif", "MyRegion.shp", "model/model_1/model.json")
     (root / OUTPUT_LIST).write_text("final/map.tif\nMyRegion.shp\nmodel/model_1\n")

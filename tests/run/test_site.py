@@ -144,7 +144,7 @@ def test_the_page_of_results_says_what_is_not_there(failed: Failed) -> None:
     assert "This run ended without the accuracy report." in page
     assert "<code>final/Classif_Seed_0.tif</code>" in page
     assert "url=" not in page
-    assert "Holes in the map" not in page, "the map is missing as a whole: nothing was learned"
+    assert "Gaps in the map" not in page, "the map is missing as a whole: nothing was learned"
 
 
 def test_the_next_run_reports_which_option_differs(failed: Failed, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_the_next_run_reports_which_option_differs(failed: Failed, tmp_path: Pat
     assert len(re.findall(r"<td>\d+ %</td><td>\d+ %</td>", inputs)) == 2
     assert "not read yet</title>" not in inputs, "how clear the dates are is known from the run before"
     index = (site / "index.html").read_text(encoding="utf-8")
-    assert "Everything was up to date: no job had to run." in index
+    assert "All jobs were up to date; none was executed." in index
     assert index.count('class="cell fresh"') == index.count('class="cell ')
     assert index.count('<a href="jobs/') == index.count('class="cell '), "jobs that are up to date keep their pages"
 
@@ -183,14 +183,14 @@ def test_pages_are_kept_fresh_while_no_job_ends_and_show_what_is_under_way(
         def ended(self, result: JobResult) -> None:
             if not shown:
                 with heartbeat.beating(root, name, "host:7"):
-                    shown.append(waited_for(timeline, 'id="under-way"'))
+                    shown.append(waited_for(timeline, 'id="running"'))
 
     runner.run(config, runner.Options(workers=0, last_step="init"), Waits())
-    row = shown[0].partition('id="under-way"')[2].partition("</table>")[0]
+    row = shown[0].partition('id="running"')[2].partition("</table>")[0]
     assert name in row
     assert "host:7" in row
     assert re.search(r"<td>\d+ MiB</td>", row)
-    assert 'id="under-way"' not in timeline.read_text(encoding="utf-8")
+    assert 'id="running"' not in timeline.read_text(encoding="utf-8")
 
 
 def waited_for(path: Path, text: str) -> str:

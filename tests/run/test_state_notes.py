@@ -20,7 +20,7 @@ from iota2.run.records.state import StateFile, make_way
 from iota2.run.workers.heartbeat import file_of, read_heartbeat, read_heartbeats
 from tests.chain.helpers import SMALL, Case, made
 from tests.forked import Commands, commands
-from tests.strangers import STRANGERS, put
+from tests.special_files import SPECIAL_FILES, put
 
 TEXTS = {
     "a list": "[1]",
@@ -55,7 +55,7 @@ def test_a_damaged_state_file_counts_as_absent_and_is_named(file: StateFile[Any]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.path)
-@pytest.mark.parametrize("kind", STRANGERS)
+@pytest.mark.parametrize("kind", SPECIAL_FILES)
 def test_what_is_no_file_in_place_of_state_counts_as_absent_and_makes_way(
     file: StateFile[Any], kind: str, tmp_path: Path
 ) -> None:
@@ -143,7 +143,7 @@ def test_a_record_cut_short_by_a_crash_is_no_damage(tmp_path: Path) -> None:
     assert Ledger(tmp_path).damage_note() == ""
 
 
-@pytest.mark.parametrize("kind", STRANGERS)
+@pytest.mark.parametrize("kind", SPECIAL_FILES)
 def test_what_is_no_file_in_place_of_the_records_is_replaced(kind: str, tmp_path: Path) -> None:
     (tmp_path / ".iota2").mkdir()
     put(kind, tmp_path / layout.RECORDS.path)
@@ -154,7 +154,7 @@ def test_what_is_no_file_in_place_of_the_records_is_replaced(kind: str, tmp_path
     assert ledger.damage_note() == ""
 
 
-@pytest.mark.parametrize("kind", STRANGERS)
+@pytest.mark.parametrize("kind", SPECIAL_FILES)
 def test_what_is_no_file_in_place_of_the_lock_is_refused_and_named(kind: str, tmp_path: Path) -> None:
     (tmp_path / ".iota2").mkdir()
     put(kind, tmp_path / layout.LOCK.path)

@@ -1,4 +1,4 @@
-"""Small inputs of steps, and steps called as jobs call them."""
+"""Small inputs for steps, and a function that runs a step like a job."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ OTHER = replace(SPEC, name="Other", section="Other", product=SPEC.product.replac
 RECIPE = FeatureRecipe((SensorRecipe("Small", ("RED", "NIR"), {"red": "RED", "nir": "NIR"}, KEYS, indices=()),))
 CLASSES = Nomenclature((1, 2), ("wheat", "maize"), ((255, 0, 0), (0, 255, 0)), (1, 2))
 Image = Mapping[str, np.ndarray | float]
-"""Values of bands and masks by their name; one number stands for all pixels."""
+"""Values of bands and masks by name; a number is the value of all pixels."""
 
 
 def run(
@@ -63,31 +63,31 @@ def run(
     params: Any = None,
     use: Resources | None = None,
 ) -> None:
-    """Run a step on files of a folder."""
+    """Run a step on files in ``folder``; ``inp`` and ``out`` are paths by declared name."""
     assert set(inp) <= set(step.needs), "names of inputs"
     assert set(out) <= set(step.makes), "names of outputs"
     step.run(JobContext(Paths(folder, inp), Paths(folder, out), key or Key(), params, use or Resources()))
 
 
 def several(axes: str, paths: Mapping[Any, str]) -> MultiplePaths:
-    """``several("tile seed", {("A", 0): "a.csv"})``; values of a single axis stand alone."""
+    """Paths along axes: ``several("tile seed", {("A", 0): "a.csv"})``, ``several("tile", {"A": "a.csv"})``."""
     return MultiplePaths(tuple(axes.split()), {k if isinstance(k, tuple) else (k,): path for k, path in paths.items()})
 
 
 def area(rows: tuple[int, int], cols: tuple[int, int]) -> shapely.Polygon:
-    """The area of the pixels of ``GRID`` from the first row and column to before the last."""
+    """The area of pixels of ``GRID``; ``rows`` and ``cols`` are half-open ranges."""
     left, top = GRID.affine.c, GRID.affine.f
     return shapely.box(left + 10 * cols[0], top - 10 * rows[1], left + 10 * cols[1], top - 10 * rows[0])
 
 
 def frame(geometries: Sequence[shapely.Geometry], **columns: Any) -> gpd.GeoDataFrame:
-    """Polygons with attributes; one value stands for all rows."""
+    """Polygons with attributes; a single value is used for all rows."""
     rows = range(len(geometries))
     return gpd.GeoDataFrame(columns, index=rows, geometry=list(geometries), crs=CRS)
 
 
 def write_raster(path: Path, values: Any, dtype: str = "uint8", geobox: GeoBox = GRID, **profile: Any) -> str:
-    """Write pixels (y, x) or (band, y, x); a number for all pixels. Returns the name of the file."""
+    """Write pixels (y, x) or (band, y, x), or one number for all pixels; returns the file name."""
     layers = np.broadcast_to(np.asarray(values, dtype), np.shape(values) or geobox.shape)
     count = len(layers) if layers.ndim == 3 else 1
     with RasterWriter(path, RasterProfile(geobox, dtype, count, **profile)) as writer:
@@ -96,20 +96,20 @@ def write_raster(path: Path, values: Any, dtype: str = "uint8", geobox: GeoBox =
 
 
 def read_raster(path: Path) -> np.ndarray:
-    """The first band."""
+    """Pixels (y, x) of the first band."""
     with RasterReader(path) as reader:
         return reader.read(reader.geobox)
 
 
 def write_scene(folder: Path, images: Mapping[date, Image], *, tile: str = TILE, geobox: GeoBox = GRID) -> str:
-    """Write products of a sensor, and the scene of the tile; returns the name of the scene's file."""
+    """Write products of one sensor and the scene file of the tile; returns the name of the scene file."""
     return scene_file(folder, [(SPEC, images)], tile, geobox)
 
 
 def scene_file(
     folder: Path, series: Sequence[tuple[SensorSpec, Mapping[date, Image]]], tile: str = TILE, geobox: GeoBox = GRID
 ) -> str:
-    """The same for several sensors."""
+    """Write products of several sensors and the scene file of the tile; returns the name of the scene file."""
     sensors = []
     for spec, images in series:
         root = folder / spec.name
@@ -127,18 +127,18 @@ def _layers(image: Image, geobox: GeoBox) -> dict[str, Layer]:
 
 
 def write_recipe(folder: Path, recipe: FeatureRecipe = RECIPE) -> str:
-    """Write a recipe; returns the name of the file."""
+    """Write a recipe; returns the file name."""
     (folder / "recipe.json").write_text(json.dumps(recipe.to_json()), encoding="utf-8")
     return "recipe.json"
 
 
 def write_codes(folder: Path, classes: Nomenclature = CLASSES) -> str:
-    """Write the classes; returns the name of the file."""
+    """Write the classes; returns the file name."""
     write_classes(classes, folder / "classes.json")
     return "classes.json"
 
 
 def table(path: Path) -> list[dict[str, str]]:
-    """The rows of a CSV file by the names of its columns."""
+    """The rows of a CSV file as dictionaries by column name."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

@@ -1,4 +1,4 @@
-"""Which area belongs to which tile and region, and what of the reference polygons lies there."""
+"""Envelopes of tiles, regions, and the reference polygons inside them."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def write(folder: Path, name: str, geometries: list[shapely.Geometry], **columns
     return name
 
 
-def test_an_overlap_is_shared_out_without_gap_and_the_first_tile_leaves_its_border(tmp_path: Path) -> None:
+def test_an_overlap_is_assigned_without_gap_and_the_first_tile_yields_its_border(tmp_path: Path) -> None:
     footprints = {"A": box(0, 0, 3000, 3000), "B": box(2000, 0, 5000, 3000)}
     inp = {"footprints": several("tile", {t: write(tmp_path, f"{t}.shp", [g]) for t, g in footprints.items()})}
     out = {"envelopes": several("tile", {tile: f"{tile}_envelope.shp" for tile in footprints})}
     run(envelopes.STEP, tmp_path, inp, out)
     first, second = (read_vector(tmp_path / f"{tile}_envelope.shp").union_all() for tile in "AB")
-    kept = box(0, 0, 2000, 3000).union(box(2000, 600, 2400, 2400))  # the overlap, but for 600 m from A's own edge
+    kept = box(0, 0, 2000, 3000).union(box(2000, 600, 2400, 2400))  # A has the overlap except its border of 600 m
     assert first.equals(kept)
     assert second.equals(box(2000, 0, 5000, 3000).difference(kept))
 
@@ -67,7 +67,7 @@ def test_without_a_file_the_only_region_is_the_area_of_all_tiles(tmp_path: Path)
     assert found.geometry[0].equals(area((0, 6), (0, 8)))
 
 
-def test_regions_of_a_file_have_the_names_of_its_field_and_the_projection_of_the_run(tmp_path: Path) -> None:
+def test_regions_of_a_file_are_named_by_its_field_and_reprojected(tmp_path: Path) -> None:
     given = gpd.GeoDataFrame({"Zone": ["west", "east", "west"]}, geometry=[WEST, EAST, area((8, 9), (0, 1))], crs=CRS)
     given.to_crs(2154).to_file(tmp_path / "zones.gpkg", driver="GPKG")
     params = regions.RegionParams(tmp_path / "zones.gpkg", "zone", CRS)
@@ -80,7 +80,7 @@ def test_regions_of_a_file_have_the_names_of_its_field_and_the_projection_of_the
 
 @pytest.fixture
 def drawn(tmp_path: Path) -> dict[str, str | MultiplePaths]:
-    """Two polygons of wheat in the west, one of maize in the east and one outside, and what the step reads."""
+    """Inputs of the step: two wheat polygons in the west, a maize polygon in the east, and one outside."""
     polygons = [area((0, 2), (0, 2)), area((3, 5), (0, 2)), area((0, 2), (5, 7)), area((0, 2), (20, 22))]
     write(tmp_path, "truth.shp", polygons, code=[1, 1, 2, 2])
     (tmp_path / "names.txt").write_text("wheat:1\nmaize:2\n")
@@ -93,7 +93,7 @@ def drawn(tmp_path: Path) -> dict[str, str | MultiplePaths]:
     }
 
 
-def test_polygons_have_code_region_and_side_and_what_is_lost_has_its_reason(
+def test_polygons_have_code_region_and_side_and_losses_have_a_reason(
     tmp_path: Path, drawn: dict[str, str | MultiplePaths]
 ) -> None:
     files = [tmp_path / name for name in ("truth.shp", "names.txt", "colours.txt")]
@@ -119,7 +119,7 @@ def test_polygons_have_code_region_and_side_and_what_is_lost_has_its_reason(
     assert "Class maize (2) has a single polygon in region east" in notes
 
 
-def test_reference_data_beside_the_tiles_are_an_error(tmp_path: Path, drawn: dict[str, str | MultiplePaths]) -> None:
+def test_reference_data_outside_the_tiles_are_an_error(tmp_path: Path, drawn: dict[str, str | MultiplePaths]) -> None:
     write(tmp_path, "truth.shp", [area((0, 2), (20, 22))], code=1)
     files = [tmp_path / name for name in ("truth.shp", "names.txt", "colours.txt")]
     params = reference.ReferenceParams(files[0], "", None, "code", files[1], files[2], CRS, 0.5, 1, 0, True)
@@ -129,8 +129,10 @@ def test_reference_data_beside_the_tiles_are_an_error(tmp_path: Path, drawn: dic
 
 @pytest.fixture(scope="module")
 def formatted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A polygon on both regions, one that is partly under clouds, an unused one; the envelope ends two columns before
-    the tile, and the common mask lacks the first row."""
+    """Outputs of formatting: a polygon in both regions, one partly under clouds, and an unused one.
+
+    The envelope ends two columns before the tile; the first row is outside the images.
+    """
     folder = tmp_path_factory.mktemp("formatting")
     polygons = [area((1, 4), (2, 6)), area((4, 6), (0, 1)), area((0, 1), (0, 1))]
     sides = {"seed_0": ["learn", "validation", "unused"], "seed_1": ["validation", "learn", "unused"]}
@@ -158,7 +160,7 @@ def formatted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_polygons_are_cut_by_region_and_clear_area_and_stand_on_their_side(formatted: Path) -> None:
+def test_polygons_are_cut_by_region_and_clear_area_and_written_by_side(formatted: Path) -> None:
     east, west, clear = area((1, 4), (4, 6)), area((1, 4), (2, 4)), area((4, 5), (0, 1))
     found = read_vector(formatted / "formatted.shp")
     assert found[["region", "originfid", "tile_o"]].to_numpy().tolist() == [
@@ -179,7 +181,7 @@ def test_polygons_are_cut_by_region_and_clear_area_and_stand_on_their_side(forma
     assert origins == {"learn_0": [0, 0], "learn_1": [1], "validation_0": [1], "validation_1": [0, 0]}
 
 
-def test_a_model_is_applied_three_pixels_beyond_the_envelope_where_there_are_images(formatted: Path) -> None:
+def test_the_mask_of_a_model_extends_three_pixels_beyond_the_envelope_inside_images(formatted: Path) -> None:
     column = np.tile(np.arange(8), (6, 1))
     np.testing.assert_array_equal(read_raster(formatted / "raster_west.tif"), column < 4)
     np.testing.assert_array_equal(read_raster(formatted / "raster_east.tif"), (column >= 4) & (column < 6))
@@ -189,7 +191,7 @@ def test_a_model_is_applied_three_pixels_beyond_the_envelope_where_there_are_ima
     assert read_vector(formatted / "shape_east.shp").geometry[0].equals(area((0, 6), (4, 6)))
 
 
-def test_learning_polygons_of_a_model_are_those_of_its_region_on_all_tiles(tmp_path: Path) -> None:
+def test_learning_polygons_of_a_model_are_merged_from_its_region_on_all_tiles(tmp_path: Path) -> None:
     rows = {"A": (["west", "east"], [0, 1]), "B": (["east", "west"], [2, 3]), "C": ([], [])}
     for tile, (names, origins) in rows.items():
         polygons = [area((0, 1), (k, k + 1)) for k in origins]

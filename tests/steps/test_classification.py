@@ -1,4 +1,4 @@
-"""Pixels of a strip labelled by the models of their region, and strips put together."""
+"""Classification of a strip by the models of its regions, and merge of strips."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from tests.steps.helpers import (
 PART = Key.of(tile=TILE, part=0)
 ROW, COLUMN = np.indices(GRID.shape)
 HIGH = (ROW + COLUMN) % 2 == 0
-"""Where the images are bright."""
+"""Pixels with high values in the images."""
 CLOUDY = (ROW == 2) & (COLUMN < 6)
 WEST = COLUMN < 5
 EAST = (COLUMN >= 5) & (ROW > 0)
 
 
 def model(low: int, high: int, recipe: FeatureRecipe = RECIPE) -> Model:
-    """A model that answers one class where features are below 2000, another one where they are above."""
+    """A model that predicts class ``low`` for features below 2000, and class ``high`` above."""
     parameters, _ = validate_options("rf", {"classifier.rf.nbtrees": 5})
     x = np.repeat([[1000.0], [3000.0]], 20, axis=0) + np.zeros(len(recipe.names))
     codes = np.repeat([low, high], 20)
@@ -48,7 +48,7 @@ def model(low: int, high: int, recipe: FeatureRecipe = RECIPE) -> Model:
 
 
 def inputs(folder: Path, models: dict[str, Model]) -> dict[str, str | MultiplePaths]:
-    """A tile that is never clear on six pixels, and the models of its regions with their masks."""
+    """Inputs of the step: a tile with six pixels that are never clear, and models and masks of its regions."""
     image = {"RED": np.where(HIGH, 3000, 1000), "NIR": np.where(HIGH, 3000, 1000), "CLOUD": CLOUDY}
     for region, one in models.items():
         save_model(one, folder / f"model_{region}", folder / f"{region}.txt")
@@ -76,16 +76,16 @@ def test_each_region_is_labelled_by_its_model_where_a_date_is_clear(tmp_path: Pa
             np.testing.assert_array_equal(share, np.where(labels > 0, 1000 * (labels == code), NO_PROBABILITY))
 
 
-def test_models_that_cannot_serve_the_tile_are_errors(tmp_path: Path) -> None:
+def test_models_with_other_features_or_classes_are_errors(tmp_path: Path) -> None:
     other = replace(RECIPE, sensors=(replace(RECIPE.sensors[0], dates=("20180101",)),))
     with pytest.raises(FeatureMismatch, match="trained on different features"):
         run(classification.STEP, tmp_path, inputs(tmp_path, {"west": model(1, 2), "east": model(1, 2, other)}), {})
     (tmp_path / "unknown").mkdir()
-    with pytest.raises(InputError, match="model_west: predicts class 7, expected some of 1, 2"):
+    with pytest.raises(InputError, match="model_west: predicts class 7; expected only classes of the run: 1, 2"):
         run(classification.STEP, tmp_path / "unknown", inputs(tmp_path / "unknown", {"west": model(1, 7)}), {})
 
 
-def test_strips_lie_where_they_belong_on_the_tile_and_what_none_has_is_nodata(tmp_path: Path) -> None:
+def test_strips_are_placed_on_the_tile_and_rows_without_strip_are_nodata(tmp_path: Path) -> None:
     strips = {0: GRID[:2], 1: GRID[2:5]}  # none has the last row
     forms = {
         "labels": ("uint8", ROW % 2 + 1, 0),

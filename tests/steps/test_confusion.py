@@ -1,4 +1,4 @@
-"""The map against reference polygons: counts by polygon, edges, and how near learning polygons are."""
+"""Comparison of the map with validation polygons: counts by polygon, edges, distances to learning polygons."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ CUT = box(X, Y, X + 300, Y + 400)
 """The envelope of the tile: the left half of the map."""
 POLYGONS = (
     rotate(box(X + 53, Y + 57, X + 171, Y + 139), 17),
-    box(X + 203, Y + 203, X + 397, Y + 297),  # lies on two tiles
+    box(X + 203, Y + 203, X + 397, Y + 297),  # on two tiles
     box(X + 20, Y + 300, X + 90, Y + 380),  # on pixel edges
     box(X + 250, Y + 20, X + 251, Y + 21),  # thinner than a pixel
-    box(X + 430, Y + 203, X + 500, Y + 297),  # learns, 33 m from the second
-    box(X + 420, Y + 20, X + 500, Y + 90),  # learns another class
+    box(X + 430, Y + 203, X + 500, Y + 297),  # for learning, 33 m from the second polygon
+    box(X + 420, Y + 20, X + 500, Y + 90),  # for learning, of the other class
 )
 
 
@@ -53,7 +53,7 @@ def labels() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tile compared with its map, then put together."""
+    """Outputs of the comparison of one tile, and of the merge over all tiles."""
     folder = tmp_path_factory.mktemp("confusion")
     frame = reference()
     pieces = frame.assign(geometry=frame.intersection(CUT))
@@ -107,9 +107,9 @@ def test_each_pixel_is_counted_for_its_polygon_and_its_edge(counts: PolygonCount
     assert {(int(p), int(m), bool(e)): int(n) for p, m, e, n in found} == expected
 
 
-def test_a_cut_between_tiles_is_no_edge(counts: PolygonCounts) -> None:
+def test_a_cut_between_tiles_is_not_an_edge(counts: PolygonCounts) -> None:
     inner = counts.where(~counts.edge & (counts.polygon == 5))
-    assert inner.pixels.sum() == 9 * 8  # 10 x 10 pixels, whose left, upper and lower ones touch the edge
+    assert inner.pixels.sum() == 9 * 8  # 10 x 10 pixels, without those at the left, upper and lower edge
 
 
 def test_distances_are_metres_to_the_nearest_learning_polygon_of_the_class(counts: PolygonCounts) -> None:
@@ -119,27 +119,27 @@ def test_distances_are_metres_to_the_nearest_learning_polygon_of_the_class(count
     assert 9 not in known, "it has no pixel"
 
 
-def test_a_polygon_whose_class_nothing_learns_has_no_distance() -> None:
+def test_a_polygon_of_a_class_without_learning_polygons_has_no_distance() -> None:
     assert set(distances_to_learning(reference(("validation",) * 5 + ("learn",)), 0)) == {3, 9}
     assert distances_to_learning(reference(("learn",) * 6), 0) == {}
 
 
-def test_unused_polygons_are_no_neighbours_and_those_on_both_sides_are_their_own() -> None:
+def test_unused_polygons_are_ignored_and_polygons_on_both_sides_have_distance_0() -> None:
     sides = ("validation", "validation", "unused", "unused", "unused", "learn")
     assert 5 not in distances_to_learning(reference(sides), 0)
     assert set(distances_to_learning(reference(("both",) * 6), 0).values()) == {0.0}
 
 
-def test_distances_are_metres_in_feet_and_degrees_too() -> None:
+def test_distances_are_in_metres_also_for_projections_in_feet_and_degrees() -> None:
     feet = distances_to_learning(reference().to_crs("+proj=utm +zone=31 +units=us-ft"), 0)
     assert feet[5] == pytest.approx(33, rel=0.002)
     degrees = distances_to_learning(reference().to_crs(4326), 0)
     assert degrees[5] == pytest.approx(33, rel=0.02)  # along the parallel
 
 
-def test_a_tile_without_validation_polygons_has_an_empty_table(folder: Path, tmp_path: Path) -> None:
+def test_without_validation_polygons_no_pixel_has_a_position(folder: Path, tmp_path: Path) -> None:
     nothing = confusion.outlines_of(reference().iloc[:0], reference())
     assert nothing == {}
-    owner = confusion.burn_positions(reference().iloc[:0], next(blocks("", GRID, GRID.shape)))
+    owner = confusion.rasterize_positions(reference().iloc[:0], next(blocks("", GRID, GRID.shape)))
     assert not owner.any()
     assert shapely.is_prepared(list(confusion.outlines_of(reference(), reference()).values())).all()

@@ -1,4 +1,4 @@
-"""The names that steps declare for their inputs and outputs are those that their functions use."""
+"""Steps use exactly the names of inputs and outputs that they declare."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ Side = Literal["inp", "out"]
 BY_NAME = ("each", "all", "at", "names")
 """Methods of ``Paths`` that take a name."""
 FINGERPRINTS = (layout.LISTING,)
-"""Needed so that a job runs again when they change; nothing reads them."""
+"""Inputs that are not read: they are declared so that a job runs again if they change."""
 
 
 @dataclass
 class Names:
-    """The names of one side that some code uses."""
+    """Names of inputs or outputs that some code uses."""
 
     used: set[str]
     any_of: set[str]
-    """Texts that may be names, where a name is in a variable."""
+    """Texts that may be names, for code in which the name is a variable."""
 
 
 def names_in(module: ModuleType, side: Side) -> Names:
-    """The names used by a module of a step, and by helpers elsewhere that are given its paths."""
+    """The names used by the module of a step, and by functions of other modules that receive its paths."""
     tree = ast.parse(inspect.getsource(module))
     tree.body = [node for node in tree.body if not _is_step(node)]
     found = _names(tree, lambda node: isinstance(node, ast.Attribute) and node.attr == side)
@@ -97,13 +97,13 @@ def test_declared_names_are_used_and_used_names_are_declared(step: Step) -> None
 
 
 @pytest.mark.parametrize("step", [s for s in CLASSIFICATION.steps if s.name == "PixelValidity"], ids=lambda s: s.name)
-def test_names_are_seen_in_all_ways_of_use(step: Step) -> None:
+def test_names_are_found_in_helpers_of_other_modules(step: Step) -> None:
     module = sys.modules[step.run.__module__]
     assert {"scene", "shifts"} <= names_in(module, "inp").used, "by a helper of another module"
     assert {"validity", "clear", "dates", "notes"} == names_in(module, "out").used
 
 
-def test_names_that_do_not_fit_are_found() -> None:
+def test_names_are_found_in_every_kind_of_access() -> None:
     tree = ast.parse("def run(job):\n    job.inp.a; job.inp.at('b', tile=1); 'c' in job.inp; job.out.each('d')")
     found = _names(tree, lambda node: isinstance(node, ast.Attribute) and node.attr == "inp")
     assert found.used == {"a", "b", "c"}

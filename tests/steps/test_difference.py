@@ -1,4 +1,4 @@
-"""Right and wrong pixels of the tiles as one raster."""
+"""The raster of correct and wrong pixels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.steps.helpers import GRID, read_raster, run, several, write_raster
 
 
 @pytest.mark.parametrize("split", [True, False])
-def test_comparisons_of_tiles_lie_where_they_belong_on_the_map(tmp_path: Path, split: bool) -> None:
+def test_comparisons_of_tiles_are_placed_on_the_grid_of_the_map(tmp_path: Path, split: bool) -> None:
     north, south = np.full((2, 8), 2), np.array([[1, 0, 3], [4, 2, 4]])
     inp = {
         "map": write_raster(tmp_path / "map.tif", 1),
@@ -37,7 +37,7 @@ def test_comparisons_of_tiles_lie_where_they_belong_on_the_map(tmp_path: Path, s
     assert ("learning and validation: wrong" in style) == (not split), "4 is the sum of 1 and 3 without a split"
 
 
-def test_a_pixel_of_a_tile_is_right_or_wrong_for_the_side_of_its_polygon() -> None:
+def test_a_pixel_is_correct_or_wrong_for_each_side_of_the_split() -> None:
     produced = np.array([1, 1, 2, 2, 0, 1, 1])
     validation = np.array([1, 2, 0, 0, 1, 0, 1])
     learning = np.array([0, 0, 2, 1, 0, 0, 1])

@@ -1,4 +1,4 @@
-"""Every step is a step of a builder, and is called by a test of this folder."""
+"""Every step belongs to a builder and is called by a test in this folder."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from iota2.chains.lookup import BUILDERS
 from iota2.core.graph import Step
 
 ENTRIES = ("STEP", "run")
-"""Names of a step's module by which a test calls it."""
+"""Names of a step module that tests use to call the step."""
 
 
 def steps() -> dict[str, Step]:
-    """The steps by their module."""
+    """The steps by module name."""
     names = [found.name for found in pkgutil.walk_packages(iota2.steps.__path__, "iota2.steps.")]
     modules = {name: import_module(name) for name in names}
     return {name: module.STEP for name, module in modules.items() if hasattr(module, "STEP")}
 
 
 def called(source: str) -> Iterator[str]:
-    """Modules whose step some code uses: ``module.STEP``, ``module.run``, or one of the names imported by itself."""
+    """Modules whose step the code uses: by ``module.STEP``, ``module.run``, or an import of one of these names."""
     tree = ast.parse(source)
     imported = {}
     for node in ast.walk(tree):
@@ -53,7 +53,7 @@ def test_all_steps_belong_to_a_builder() -> None:
     assert {name for name, step in steps().items() if id(step) not in built} == set()
 
 
-def test_only_calls_of_a_step_count() -> None:
+def test_only_uses_of_a_step_count_as_calls() -> None:
     assert [*called("from iota2.steps.prepare import recipe\nrecipe.params(1)")] == []
     assert [*called("from iota2.steps.prepare import recipe as r\nr.run(1)")] == ["iota2.steps.prepare.recipe"]
     assert [*called("from iota2.steps.prepare.recipe import STEP")] == ["iota2.steps.prepare.recipe"]

@@ -1,4 +1,4 @@
-"""The split by groups in the reference step: what is linked, what is said, what is refused."""
+"""The split by groups of polygons: groups, notes and errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shapely import box
 from iota2.core.nomenclature import Nomenclature
 from iota2.errors import InputError
 from iota2.io.tables.reference import FieldValues, ReferenceData, read_field
-from iota2.steps.sampling.grouping import group_notes, polygons_together
+from iota2.steps.sampling.grouping import group_notes, polygon_groups
 from iota2.steps.sampling.reference import ReferenceParams, split_frame
 
 CLASSES = Nomenclature((1, 2), ("wheat", "maize"), ((0, 0, 0),) * 2, (1, 2))
@@ -31,27 +31,27 @@ def reference(labels: list[int], left: list[float], crs: str = "EPSG:2154", widt
 def split(
     data: ReferenceData, field: list[object] | None = None, home: list[str | None] | None = None, **changes: object
 ) -> tuple[gpd.GeoDataFrame, list[str]]:
-    """The frame and the notes; ``field`` has a value for each polygon."""
+    """The split polygons and the notes; ``field``: value of each polygon."""
     given = replace(GIVEN, split_field="parcel" if field else None, **changes)
     values = None
     if field:
         by_row = {2 * k: value for k, value in enumerate(field)}
         values = FieldValues(tuple(by_row.get(row) for row in range(2 * len(field))), ())
     home = home or ["1"] * len(data.frame)
-    together = polygons_together(data, home, values, given.split_distance)
+    together = polygon_groups(data, home, values, given.split_distance)
     frame = split_frame(data, CLASSES, home, given, together)
     return frame, group_notes(frame, CLASSES, given, together, values)
 
 
 def groups(data: ReferenceData, home: list[str | None], distance: float) -> int:
-    return len(set(polygons_together(data, home, None, distance).tolist()))
+    return len(set(polygon_groups(data, home, None, distance).tolist()))
 
 
-def test_without_the_options_nothing_is_kept_together() -> None:
-    assert polygons_together(reference([1, 1], [0, 10]), ["1", "1"], None, None) is None
+def test_without_the_options_there_are_no_groups() -> None:
+    assert polygon_groups(reference([1, 1], [0, 10]), ["1", "1"], None, None) is None
 
 
-def test_polygons_of_one_value_are_on_one_side_whatever_their_class() -> None:
+def test_polygons_with_one_field_value_are_on_one_side_even_with_different_classes() -> None:
     field = [k // 4 for k in range(40)]
     frame, notes = split(reference([1 + k % 2 for k in range(40)], list(range(0, 4000, 100))), field)
     for seed in ("seed_0", "seed_1"):
@@ -64,33 +64,35 @@ def test_polygons_of_one_value_are_on_one_side_whatever_their_class() -> None:
     )
 
 
-def test_polygons_without_value_stand_alone_and_are_counted() -> None:
+def test_polygons_without_value_are_separate_groups_and_are_counted() -> None:
     _, notes = split(reference([1] * 8, list(range(0, 800, 100))), ["a", "a", "b", None, None, "b", None, "c"])
     assert "8 polygons in 6 groups" in notes[0]
-    assert notes[1] == "3 polygons without value in 'parcel': each stands alone."
+    assert notes[1] == "3 polygons without value in 'parcel': each is a separate group."
 
 
-def test_field_and_distance_together_keep_what_either_keeps() -> None:
+def test_field_and_distance_together_join_the_groups_of_both() -> None:
     data = reference([1, 1, 1, 1, 1, 1], [0, 15, 1000, 2000, 2015, 3000])
     frame, notes = split(data, ["a", "b", "b", "c", "d", "e"], split_distance=5.0)
     assert "arg_train.split_field 'parcel' and arg_train.split_distance 5 m: 6 polygons in 3 groups" in notes[0]
     assert frame["seed_0"][:3].nunique() == frame["seed_0"][3:5].nunique() == 1
 
 
-def test_polygons_of_other_classes_and_those_not_used_link_nothing() -> None:
+def test_polygons_of_other_classes_and_unused_polygons_do_not_connect_others() -> None:
     data = reference([1, 1, 1, 2, 2], [0, 20, 40, 10, 30])
     assert groups(data, ["1"] * 5, 10) == 2
-    assert groups(data, ["1", None, "1", "1", "1"], 10) == 4  # without the middle one, and that by itself
+    assert (
+        groups(data, ["1", None, "1", "1", "1"], 10) == 4
+    )  # the unused polygon connects nothing and is a separate group
 
 
-def test_the_distance_is_metres_in_feet_and_degrees_too() -> None:
+def test_the_distance_is_in_metres_also_for_projections_in_feet_and_degrees() -> None:
     feet = reference([1, 1], [0, 10 + 100 / 0.3048], "+proj=utm +zone=31 +units=ft")
     assert (groups(feet, ["1"] * 2, 99), groups(feet, ["1"] * 2, 101)) == (2, 1)
     degrees = reference([1, 1], [0, 0.001 + 100 / 111195], "EPSG:4326", 0.001)
     assert (groups(degrees, ["1"] * 2, 99), groups(degrees, ["1"] * 2, 101)) == (2, 1)
 
 
-def test_one_group_of_everything_is_refused_with_figures_and_the_way_out() -> None:
+def test_a_single_group_of_all_polygons_is_an_error_with_numbers_and_remedy() -> None:
     data = reference([1] * 6, list(range(0, 90, 15)))
     with pytest.raises(
         InputError, match=r"split_distance 50 m: 6 polygons in 1 group .* 6 polygons \(100 %\)\. No polygon is left"
@@ -98,39 +100,44 @@ def test_one_group_of_everything_is_refused_with_figures_and_the_way_out() -> No
         split(data, split_distance=50.0)
     assert "Choose a smaller distance." in str(found.value)
     with pytest.raises(
-        InputError, match=r"split_field 'parcel': .*left to validate for seed 0\. Choose a field with more values"
+        InputError, match=r"split_field 'parcel': .*left for validation with seed 0\. Choose a field with more values"
     ):
         split(data, ["same"] * 6)
     with pytest.raises(InputError, match="Choose a field with more values or choose a smaller distance"):
         split(data, ["same"] * 6, split_distance=1.0)
 
 
-def test_the_class_as_field_leaves_nothing_to_validate_and_is_refused() -> None:
-    with pytest.raises(InputError, match="No polygon is left to validate"):
+def test_the_class_as_field_is_an_error_because_nothing_is_left_for_validation() -> None:
+    with pytest.raises(InputError, match="No polygon is left for validation"):
         split(reference([1, 1, 2, 2], [0, 100, 200, 300]), ["1", "1", "2", "2"])
 
 
-def test_a_group_that_makes_the_ratio_unreachable_is_a_note_with_figures() -> None:
+def test_a_group_that_makes_the_ratio_impossible_gives_a_note_with_numbers() -> None:
     _, notes = split(reference([1] * 10 + [2] * 4, list(range(0, 1400, 100))), ["big"] * 9 + ["x", "a", "a", "b", "b"])
     assert len(notes) == 2
-    assert "Class wheat (1), region 1: 5 of 10 polygons should learn (seed 0: " in notes[1]
-    assert notes[1].endswith("but they are in 2 groups, the largest of 9.")
+    assert (
+        "Class wheat (1), region 1: 5 of 10 polygons should be used for learning (actual numbers: seed 0: " in notes[1]
+    )
+    assert notes[1].endswith("but the polygons are in 2 groups, the largest of 9.")
 
 
-def test_a_class_in_one_group_is_learned_and_said_not_to_be_validated() -> None:
+def test_a_class_in_one_group_is_learned_and_reported_as_not_validated() -> None:
     frame, notes = split(reference([1] * 3 + [2] * 4, list(range(0, 700, 100))), ["one"] * 3 + ["a", "b", "c", "d"])
     assert set(frame["seed_0"][:3]) == {"learn"}
-    assert "Class wheat (1), region 1: 2 of 3 polygons should learn (seed 0: 3, seed 1: 3)" in notes[1]
-    assert "nothing validates the class" in notes[1]
+    assert (
+        "Class wheat (1), region 1: 2 of 3 polygons should be used for learning (actual numbers: seed 0: 3, seed 1: 3)"
+        in notes[1]
+    )
+    assert "the class is not validated" in notes[1]
 
 
-def test_classes_of_one_polygon_each_are_no_fault_of_groups() -> None:
+def test_classes_with_one_polygon_give_no_note_on_groups() -> None:
     frame, notes = split(reference([1, 2], [0, 100]), ["a", "b"])
     assert set(frame["seed_0"]) == {"learn"}
     assert len(notes) == 1
 
 
-def test_a_field_is_read_whatever_its_type_and_blanks_are_no_value(tmp_path: Path) -> None:
+def test_a_field_of_any_type_is_read_and_blanks_are_missing_values(tmp_path: Path) -> None:
     path = tmp_path / "polygons.gpkg"
     polygons = [box(k, 0, k + 1, 1) for k in range(5)]
     columns = {
@@ -150,7 +157,7 @@ def test_a_field_is_read_whatever_its_type_and_blanks_are_no_value(tmp_path: Pat
         read_field(path, "parcels")
 
 
-def test_values_that_look_alike_are_one_group(tmp_path: Path) -> None:
+def test_values_that_look_the_same_are_one_group(tmp_path: Path) -> None:
     path = tmp_path / "polygons.gpkg"
     written = ["\u00eelot 1", "i\u0302lot 1", "\u00eelot\u00a01", "\u00eelot 1\u200b ", "\u200b", "\u00eelot 2"]
     polygons = [box(k, 0, k + 1, 1) for k in range(len(written))]
@@ -158,7 +165,7 @@ def test_values_that_look_alike_are_one_group(tmp_path: Path) -> None:
     assert read_field(path, "parcel").values == (*["\u00eelot 1"] * 4, None, "\u00eelot 2")
 
 
-def test_a_field_of_lists_makes_no_groups(tmp_path: Path) -> None:
+def test_a_field_of_lists_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "polygons.geojson"
     frame = gpd.GeoDataFrame({"parcel": [[1, 2], [3]]}, geometry=[box(k, 0, k + 1, 1) for k in (0, 2)], crs=4326)
     path.write_text(frame.to_json())

@@ -1,4 +1,4 @@
-"""What a model does not learn from its polygons, from the table of wanted and available pixels."""
+"""Losses of reference data between polygons and samples, and their reasons."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def found(targets: dict[int, int], available: dict[int, int], learned: dict[int,
     return losses(rates_csv(targets, available, selected), learned)
 
 
-def test_each_class_without_sample_has_its_reason():
+def test_each_class_without_samples_has_a_reason():
     lost = found({11: 10, 12: 0, 31: 4, 41: 0}, {11: 100_000, 12: 400, 31: 4, 41: 0}, {11: 10})
     assert list(lost.reasons) == [12, 31, 41]
     assert "takes no pixel" in lost.reasons[12]
@@ -44,20 +44,20 @@ def test_selected_pixels_that_are_never_clear_are_counted():
     assert (dict(lost.reasons), lost.unclear, lost.selected) == ({}, 3, 15)
 
 
-def test_nothing_is_lost_when_all_that_was_selected_is_learned():
+def test_there_are_no_losses_if_all_selected_pixels_are_learned():
     assert found({11: 10}, {11: 10}, {11: 10}).unclear == 0
     assert losses("#className,requiredSamples,totalSamples,rate\n", {}).reasons == {}
 
 
-def test_pixels_beyond_the_greatest_number_are_counted_apart():
+def test_pixels_above_the_maximum_per_class_are_counted_separately():
     selected = pd.DataFrame({CODE: [11] * 10 + [12] * 5})
     lost = losses(rates_csv({11: 10, 12: 5}, {11: 100, 12: 5}, selected, {11: 70}), {11: 10, 12: 5})
     assert (dict(lost.reasons), lost.unclear, lost.selected, dict(lost.left_out)) == ({}, 0, 15, {11: 70})
     assert found({11: 10}, {11: 100}, {11: 10}).left_out == {}
 
 
-def a_job(folder: Path) -> JobContext:
-    """Two regions and a tile: class 11 with three polygons, 12 with one without pixels, 31 with none that is used."""
+def job_of(folder: Path) -> JobContext:
+    """A job with two regions and two tiles: three polygons of class 11, one of class 12, and two of class 31."""
     paths = {"samples": {}, "rates": {}}
     rates = {
         "a, b": rates_csv({11: 4, 31: 1}, {11: 20, 31: 1}, pd.DataFrame({CODE: [11] * 4 + [31]}), {11: 6}),
@@ -88,14 +88,14 @@ def a_job(folder: Path) -> JobContext:
 
 
 def test_samples_of_a_region_are_read_back_with_0_for_classes_of_others(tmp_path: Path):
-    class_statistics.run(a_job(tmp_path))
+    class_statistics.run(job_of(tmp_path))
     out = tmp_path / "statistics.csv"
     assert read_class_statistics(out, "a, b") == {11: 2, 12: 0, 31: 1}
     assert read_class_statistics(out, "c") == {11: 0, 12: 1, 31: 0}
 
 
-def test_what_becomes_of_polygons_is_counted_by_class_and_reason(tmp_path: Path):
-    class_statistics.run(a_job(tmp_path))
+def test_losses_of_polygons_are_counted_by_class_and_reason(tmp_path: Path):
+    class_statistics.run(job_of(tmp_path))
     found = {fate.code: fate for fate in read_losses_csv(tmp_path / "losses.csv")}
     assert dict(found[11].losses) == {
         "outside_tiles": Amount(2, 40),
@@ -115,8 +115,8 @@ def test_what_becomes_of_polygons_is_counted_by_class_and_reason(tmp_path: Path)
     assert (found[12].of("samples"), found[31].of("samples")) == (Amount(0, 1), Amount(0, 1))
 
 
-def test_what_is_left_and_what_is_lost_make_up_what_there_was(tmp_path: Path):
-    class_statistics.run(a_job(tmp_path))
+def test_samples_and_losses_add_up_to_the_learning_pixels(tmp_path: Path):
+    class_statistics.run(job_of(tmp_path))
     for fate in read_losses_csv(tmp_path / "losses.csv"):
         after = sum(fate.of(reason).pixels for reason in ("selection", "max_samples", "no_clear_date", "samples"))
         assert after == fate.of("learning").pixels
@@ -127,7 +127,11 @@ def test_what_is_left_and_what_is_lost_make_up_what_there_was(tmp_path: Path):
     [
         ({}, {}, "no polygon is used for learning there"),
         ({11: 0, 12: 0}, {11: 0, 12: 0}, "no pixel centre lies in its learning polygons (classes 11, 12)"),
-        ({11: 9, 12: 3}, {11: 0, 12: 0}, "sample_selection takes none of 12 pixels (wanted by class: 11: 0, 12: 0)"),
+        (
+            {11: 9, 12: 3},
+            {11: 0, 12: 0},
+            "sample_selection selects none of 12 pixels (requested by class: 11: 0, 12: 0)",
+        ),
     ],
 )
 def test_a_model_without_pixels_fails_with_the_reason(available: dict, wanted: dict, message: str):
@@ -135,24 +139,24 @@ def test_a_model_without_pixels_fails_with_the_reason(available: dict, wanted: d
 
 
 @pytest.mark.parametrize("name", ["0011", "11.0", " 11"])
-def test_counts_by_class_know_labels_as_they_are_read(tmp_path: Path, name: str):
+def test_counts_by_class_accept_other_spellings_of_integer_labels(tmp_path: Path, name: str):
     (tmp_path / "counts.csv").write_text(f"{name},5\n12,3\n31,1\n")
     assert read_class_counts(tmp_path / "counts.csv", CLASSES) == ({"11": 5, "12": 3, "31": 1}, [])
 
 
-def test_two_counts_of_one_number_are_refused(tmp_path: Path):
+def test_two_counts_for_one_label_are_an_error(tmp_path: Path):
     (tmp_path / "counts.csv").write_text("11,5\n011,3\n")
     with pytest.raises(InputError, match="labels '11' and '011' are the same number"):
         read_class_counts(tmp_path / "counts.csv", CLASSES)
 
 
-def test_counts_by_class_know_text_labels_with_other_accents_and_blanks(tmp_path: Path):
+def test_counts_by_class_accept_other_encodings_of_accents_and_spaces(tmp_path: Path):
     classes = Nomenclature((1,), ("a",), ((1, 1, 1),), ("Forêt dense",))
     (tmp_path / "counts.csv").write_text("Fore\u0302t\u00a0dense,5\n")
     assert read_class_counts(tmp_path / "counts.csv", classes) == ({"Forêt dense": 5}, [])
 
 
-def test_counts_that_are_no_text_are_refused_by_file(tmp_path: Path):
+def test_counts_that_are_not_utf8_text_are_an_error_with_the_file_name(tmp_path: Path):
     path = tmp_path / "counts.csv"
     path.write_bytes("11,5\nété,5".encode("latin-1"))
     with pytest.raises(InputError, match=r"counts\.csv: not a UTF-8 text file"):

@@ -1,4 +1,4 @@
-"""Blocks chosen for a budget are read, made into features and classified within it."""
+"""Blocks are read, computed, classified and copied within the memory of a job."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def trained(recipe: FeatureRecipe) -> Model:
 @pytest.mark.parametrize("megabytes", [8, 32])
 @pytest.mark.parametrize("scale", [1.0, 0.5], ids=["integers", "floats"])
 @pytest.mark.parametrize("copied", [True, False], ids=["bands and index", "index alone"])
-def test_classification_keeps_its_budget(tmp_path: Path, megabytes: int, scale: float, copied: bool) -> None:
+def test_classification_stays_within_its_memory(tmp_path: Path, megabytes: int, scale: float, copied: bool) -> None:
     spec = replace(parse_spec(SPEC, source="small.yaml"), scale=scale)
     scene = scene_of(spec, tmp_path)
     dates = tuple(f"{date(2018, 1, 1) + timedelta(days=2 * k):%Y%m%d}" for k in range(30))
@@ -94,11 +94,11 @@ def test_classification_keeps_its_budget(tmp_path: Path, megabytes: int, scale: 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= use.memory
-    assert peak > 0.3 * use.memory  # it is used, too
+    assert peak > 0.3 * use.memory  # and the memory is used
 
 
 def classify(scene: Scene, model: Model, shapes: BlockShapes, folder: Path, count: int) -> None:
-    """Read, compute, classify and write some blocks, as the step does."""
+    """Read, compute, classify and write ``count`` computed blocks of each decoded block, like the step."""
     named = Nomenclature(CODES, tuple(map(str, CODES)), tuple((c, 0, 0) for c in CODES), CODES)
     writers = [
         RasterWriter(folder / f"{k}.tif", profile)
@@ -120,8 +120,8 @@ def classify(scene: Scene, model: Model, shapes: BlockShapes, folder: Path, coun
             del features
 
 
-def grown_forest(recipe: FeatureRecipe, nodes: int, rng: np.random.Generator) -> Model:
-    """A model whose trees have so many nodes in all, made up at once: full trees of random tests."""
+def random_forest_model(recipe: FeatureRecipe, nodes: int, rng: np.random.Generator) -> Model:
+    """A forest with at least ``nodes`` nodes in total, built directly as full trees with random splits."""
     levels, features = 12, len(recipe.names)
     tests, leaves = 2**levels - 1, 2**levels
     trees = -(-nodes // (tests + leaves))
@@ -157,12 +157,12 @@ from iota2.core.graph import JobContext, Key, Paths, Resources
 from iota2.io.files.gdal import gdal_environment
 from iota2.run.workers.peak_memory import reset_peak, peak_mib
 from iota2.steps.classification.classification import run
-from tests.steps.test_memory import bound
+from tests.steps.test_memory import paths_of_job
 
 def classified(root, megabytes, part):
     use = Resources(threads=2, memory=megabytes << 20)
     with gdal_environment(threads=2, cache_mb=4):
-        run(JobContext(*bound(root, part), Key.of(tile="T31TCJ", part=part), None, use))
+        run(JobContext(*paths_of_job(root, part), Key.of(tile="T31TCJ", part=part), None, use))
 
 root, megabytes = Path(sys.argv[1]), int(sys.argv[2])
 classified(root / "small", 24, 1)  # compiles
@@ -176,7 +176,7 @@ print(before, peak_mib())
 RUNS = ("region", "seed")
 
 
-def bound(root: Path, part: int) -> tuple[Paths, Paths]:
+def paths_of_job(root: Path, part: int) -> tuple[Paths, Paths]:
     """The paths of a job that classifies a strip with the models of two regions and two seeds."""
     models = {(region, seed): f"model_{region}_{seed}" for region in ("1", "2") for seed in (0, 1)}
     kinds = ("labels", "confidence", "probabilities")
@@ -191,7 +191,7 @@ TILED = {"driver": "GTiff", "tiled": True, "blockxsize": 256, "blockysize": 256}
 
 
 def archive(root: Path, stored: dict[str, object]) -> Scene:
-    """A series that is larger than the budgets here, in strips or tiles."""
+    """A series larger than the memory in these tests; ``stored``: rasterio options of its files."""
     rng, spec = np.random.default_rng(0), parse_spec(SPEC, source="small.yaml")
     coarse = GeoBox((550, 512), COARSE.affine, COARSE.crs)
     layers = {
@@ -205,7 +205,7 @@ def archive(root: Path, stored: dict[str, object]) -> Scene:
             values, profile = file.read(), {**file.profile, **stored}
         with rasterio.open(path, "w", **profile) as file:
             file.write(values)
-    for number in range(19):  # further dates are further names of the same files
+    for number in range(19):  # the other dates are hard links to the same files
         day = f"{date(2018, 1, 1) + timedelta(days=10 * number):%Y%m%d}"
         (root / TILE / first.name.replace("20171231", day)).mkdir()
         for path in first.iterdir():
@@ -216,12 +216,14 @@ def archive(root: Path, stored: dict[str, object]) -> Scene:
 
 
 @pytest.mark.parametrize("stored", [{}, TILED], ids=["strips", "tiles"])
-def test_a_worker_keeps_its_budget_with_large_models_and_two_threads(tmp_path: Path, stored: dict[str, object]) -> None:
+def test_a_worker_stays_within_its_memory_with_large_models_and_two_threads(
+    tmp_path: Path, stored: dict[str, object]
+) -> None:
     scene = archive(tmp_path, stored)
     dates = tuple(f"{date(2018, 1, 1) + timedelta(days=2 * k):%Y%m%d}" for k in range(30))
     recipe = FeatureRecipe((SensorRecipe("Small", ("RED", "NIR"), {"red": "RED", "nir": "NIR", "swir": "NIR"}, dates),))
-    models = {"small": grown_forest(recipe, 9000, np.random.default_rng(0))}
-    models["large"] = grown_forest(recipe, 500_000, np.random.default_rng(0))
+    models = {"small": random_forest_model(recipe, 9000, np.random.default_rng(0))}
+    models["large"] = random_forest_model(recipe, 500_000, np.random.default_rng(0))
     for name, model in models.items():
         root = tmp_path / name
         root.mkdir()
@@ -241,15 +243,15 @@ def test_a_worker_keeps_its_budget_with_large_models_and_two_threads(tmp_path: P
     before, peak = map(int, done.stdout.split())
     assert "too much" not in done.stderr
     assert peak - before <= 128
-    assert peak - before > 128 / 3, "it is used, too"
+    assert peak - before > 128 / 3, "and the memory is used"
 
 
-def test_models_that_do_not_fit_are_reported_and_take_what_they_need(
+def test_models_larger_than_the_memory_are_reported_and_use_the_smallest_blocks(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     scene = scene_of(parse_spec(SPEC, source="small.yaml"), tmp_path)
     recipe = FeatureRecipe((SensorRecipe("Small", ("RED", "NIR"), {}, ("20180101",), indices=()),))
-    save_model(grown_forest(recipe, 500_000, np.random.default_rng(0)), tmp_path / "model", tmp_path / "card")
+    save_model(random_forest_model(recipe, 500_000, np.random.default_rng(0)), tmp_path / "model", tmp_path / "card")
     job = JobContext(
         Paths(tmp_path, {"models": "model", "masks": "m"}), Paths(tmp_path, {}), Key(), None, Resources(memory=8 << 20)
     )
@@ -258,7 +260,7 @@ def test_models_that_do_not_fit_are_reported_and_take_what_they_need(
     assert "iota2 run --memory" in caplog.text
 
 
-def test_masks_are_read_within_the_budget(tmp_path: Path) -> None:
+def test_masks_are_read_within_the_memory(tmp_path: Path) -> None:
     scene = scene_of(parse_spec(SPEC, source="small.yaml"), tmp_path)
     use = Resources(memory=2 << 20)
     shape = mask_shape(scene, use)
@@ -275,11 +277,11 @@ def test_masks_are_read_within_the_budget(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(("proj", "size"), [("EPSG:2154", None), ("EPSG:2154", 40.0), ("EPSG:32631", 40.0)])
-def test_masks_of_other_grids_are_read_within_the_budget(
+def test_masks_on_other_grids_are_read_within_the_memory(
     tmp_path: Path, proj: str, size: float | None, threads: int
 ) -> None:
-    """Every date has a shift of its own; the files may have many pixels in one of the grid, and bits in a type that
-    takes much room."""
+    """Each date has a different displacement; the mask files are int16 bit masks, with up to 16 pixels per pixel of the
+    grid."""
     spec = parse_spec(SPEC.replace("'*_cloud.tif'", "'*_cloud.tif', bits: [0, 3]"), source="small.yaml")
     scene = scene_of(spec, tmp_path, np.int16)
     grid = working_geobox(GRID, spatial_resolution=(size, size) if size else None, working_grid="proj", proj=proj)
@@ -298,7 +300,7 @@ def test_masks_of_other_grids_are_read_within_the_budget(
             assert peak <= use.memory
 
 
-def test_copies_are_made_within_the_budget() -> None:
+def test_rasters_are_copied_within_the_memory() -> None:
     assert copy_shape(Resources(), 1) == (1024, 2048)
     for pixel_bytes in (2, 34, 600):
         for memory in (1 << 20, 8 << 20, 256 << 20):

@@ -1,4 +1,4 @@
-"""The products: pixels of several models and tiles on one grid, and what overviews make of them."""
+"""The mosaic of several models and tiles, its overviews and its memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from iota2.io.rasters.files import RasterProfile, RasterWriter
 from iota2.io.tables.classes import write_classes
 from iota2.io.tables.vectors import write_shapefile
 from iota2.steps.products import mosaic
-from iota2.steps.profiles import NO_PROBABILITY, probability_profile, scaled
+from iota2.steps.profiles import NO_PROBABILITY, probability_profile, scaled_probabilities
 from tests.steps.helpers import CRS, GRID, area, frame, read_raster, run, several, write_codes, write_raster
 
 SIDE = 640
@@ -33,7 +33,7 @@ PIXEL_BYTES = 100
 
 @dataclass(frozen=True)
 class Tile:
-    """Inputs of one tile whose grid is that of the products."""
+    """Inputs of one tile on the grid of the products."""
 
     folder: Path
 
@@ -44,7 +44,7 @@ class Tile:
         return path.name
 
     def mosaic(self, probabilities: dict[str, np.ndarray], memory: int = 256 << 20) -> Path:
-        """The folder of the products."""
+        """Run the step; returns the folder of the products. ``probabilities``: (class, y, x) by region."""
         ones = np.ones(SQUARE.shape, np.uint8)
         byte = RasterProfile(SQUARE, "uint8", nodata=0)
         envelope = gpd.GeoDataFrame({"tile": ["A"]}, geometry=[box(*SQUARE.boundingbox)], crs=32631)
@@ -85,9 +85,9 @@ def tile(tmp_path: Path) -> Tile:
     return Tile(tmp_path)
 
 
-def test_a_probability_of_zero_counts_in_overviews_and_no_label_does_not(tile: Tile) -> None:
+def test_overviews_average_probabilities_of_zero_and_ignore_pixels_without_label(tile: Tile) -> None:
     given = layers(0, 1000)
-    given[:, :, ::4] = [[[1000]], [[0]]]  # of four pixels, one is of the first class
+    given[:, :, ::4] = [[[1000]], [[0]]]  # one of four pixels has the first class
     given[:, :100] = NO_PROBABILITY
     final = tile.mosaic({"1": given})
     with rasterio.open(final / "final_probabilities.tif") as source:
@@ -108,7 +108,7 @@ def test_the_first_region_with_a_label_gives_the_probabilities(tile: Tile) -> No
     np.testing.assert_array_equal(found, np.where(np.arange(SIDE) < 400, west, east))
 
 
-def test_memory_does_not_change_a_byte(tile: Tile, tmp_path: Path) -> None:
+def test_outputs_do_not_depend_on_the_memory(tile: Tile, tmp_path: Path) -> None:
     given = np.random.default_rng(0).integers(0, 1000, (2, *SQUARE.shape)).astype(np.uint16)
     whole, apart = (
         {path.name: path.read_bytes() for path in tile.mosaic({"1": given}, memory).iterdir()}
@@ -122,7 +122,7 @@ def test_memory_does_not_change_a_byte(tile: Tile, tmp_path: Path) -> None:
     assert b'maximumValue="1"' in whole["validity.qml"], "the largest number of clear dates"
 
 
-def test_the_budget_is_kept(tile: Tile) -> None:
+def test_the_mosaic_stays_within_its_memory(tile: Tile) -> None:
     given, budget = layers(400, 600), 32 << 20
     tile.mosaic({"1": given, "2": given}, budget)
     tracemalloc.start()
@@ -135,12 +135,12 @@ def test_the_budget_is_kept(tile: Tile) -> None:
 def test_probabilities_are_scaled_and_absent_without_label() -> None:
     shares = np.array([[[0.25, 0]], [[0.75, 0]]], np.float32)
     prediction = Prediction(np.array([[2, 0]], np.uint16), shares[1], shares)
-    found = scaled(prediction, np.array([0, 2]), 3)
+    found = scaled_probabilities(prediction, np.array([0, 2]), 3)
     assert found.tolist() == [[[250, NO_PROBABILITY]], [[0, NO_PROBABILITY]], [[750, NO_PROBABILITY]]]
 
 
-def test_each_pixel_is_that_of_the_tile_to_which_it_belongs(tmp_path: Path) -> None:
-    """Two tiles overlap by four columns: the west owns two of them. The map ends where both end."""
+def test_each_pixel_comes_from_the_tile_that_owns_it(tmp_path: Path) -> None:
+    """Two tiles overlap by four columns; the western tile owns two of them."""
     grids = {"A": GRID, "B": GRID.translate_pix(4, 0)}
     owned = {"A": area((0, 5), (0, 6)), "B": area((0, 5), (6, 12))}
     values = {"labels": {"A": 1, "B": 2}, "confidence": {"A": 50, "B": 90}, "validity": {"A": 3, "B": 4}}

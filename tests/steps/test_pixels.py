@@ -1,4 +1,4 @@
-"""Maps and samples have the same features, whatever the blocks; only what is wanted is decoded."""
+"""Features of maps and samples are equal for all block shapes; only requested blocks are decoded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from iota2.testing.world import WorldOptions, make_world
 TILE, BANDS = "T31TCJ", ("vv", "vh")
 DATES = (date(2018, 3, 17), date(2018, 5, 11), date(2018, 8, 9))
 RADII = {"sentinel1_asc": 3, "sentinel1_des": 0}
-"""Of the speckle filter: only one of the sensors has one."""
+"""Radius of the speckle filter by sensor; 0: no filter."""
 SHAPES = [BlockShapes((64, 64), (64, 64), (64, 64)), BlockShapes((14, 33), (7, 11), (28, 33))]
 
 
@@ -46,7 +46,7 @@ def recipe() -> FeatureRecipe:
 
 @pytest.fixture(scope="module")
 def whole(scene: Scene, recipe: FeatureRecipe) -> FeatureBlock:
-    """The features of the tile in one block, which needs no halo."""
+    """The features of the tile, computed in one block without halo."""
     with CubeReader(scene, recipe_bands(recipe)) as reader:
         cubes = reader.read(next(blocks(TILE, scene.geobox, scene.geobox.shape)))
     return feature_block(cubes, recipe)
@@ -54,7 +54,7 @@ def whole(scene: Scene, recipe: FeatureRecipe) -> FeatureBlock:
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("shapes", SHAPES)
-def test_blocks_of_a_map_hold_the_features_of_the_whole_tile(
+def test_features_of_blocks_equal_those_of_the_whole_tile(
     scene: Scene, recipe: FeatureRecipe, whole: FeatureBlock, shapes: BlockShapes, threads: int
 ) -> None:
     def wanted(block: Block) -> list[tuple[Block, Block]]:
@@ -73,7 +73,7 @@ def test_blocks_of_a_map_hold_the_features_of_the_whole_tile(
 
 @pytest.mark.parametrize(("share", "threads"), [(0.01, 1), (0.7, 3)])
 @pytest.mark.parametrize("shapes", SHAPES)
-def test_selected_pixels_have_the_features_of_the_map(
+def test_selected_pixels_have_the_features_of_the_whole_tile(
     scene: Scene, recipe: FeatureRecipe, whole: FeatureBlock, *, shapes: BlockShapes, share: float, threads: int
 ) -> None:
     rows, cols = np.nonzero(np.random.default_rng(3).random(scene.geobox.shape) < share)
@@ -87,7 +87,7 @@ def test_selected_pixels_have_the_features_of_the_map(
     assert (seen == 1).all()
 
 
-def test_the_filter_changes_features_of_the_sensor_that_has_one(
+def test_the_speckle_filter_changes_only_features_of_its_sensor(
     scene: Scene, recipe: FeatureRecipe, whole: FeatureBlock
 ) -> None:
     with CubeReader(scene, recipe_bands(recipe)) as reader:
@@ -98,7 +98,7 @@ def test_the_filter_changes_features_of_the_sensor_that_has_one(
     assert changed.tolist() == [name.startswith("sentinel1_asc") for name in whole.names]
 
 
-def test_blocks_of_which_nothing_is_wanted_are_not_decoded(
+def test_blocks_that_are_not_requested_are_not_decoded(
     scene: Scene, recipe: FeatureRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, decoded = CubeReader._decode, []
@@ -121,7 +121,7 @@ def test_cubes_of_a_released_block_are_an_error(scene: Scene, recipe: FeatureRec
             decoded.cubes(strips[0])
 
 
-def test_a_larger_halo_than_was_decoded_is_an_error(scene: Scene, recipe: FeatureRecipe) -> None:
+def test_a_halo_larger_than_the_decoded_one_is_an_error(scene: Scene, recipe: FeatureRecipe) -> None:
     middle = list(blocks(TILE, scene.geobox, (16, 64)))[1]
     with series_reader(scene, recipe) as reader:
         for block, decoded in reader.blocks([middle]):
@@ -135,7 +135,7 @@ def test_a_larger_halo_than_was_decoded_is_an_error(scene: Scene, recipe: Featur
                 decoded.cubes(block, {"sentinel1_asc": 4})
 
 
-def test_the_halo_is_the_largest_of_the_sensors_and_part_of_no_name(recipe: FeatureRecipe) -> None:
+def test_the_halo_is_the_largest_of_the_sensors_and_does_not_affect_names(recipe: FeatureRecipe) -> None:
     assert recipe.halos == RADII
     assert recipe.halo == 3
     assert recipe.pointwise.halo == 0

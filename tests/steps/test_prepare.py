@@ -1,4 +1,4 @@
-"""The first steps of a tile: recipe, grid and dates, common mask, validity, coregistration."""
+"""The steps that describe the images: recipe, grid and dates, footprint, validity, coregistration."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_recipe_has_the_dates_of_all_tiles_at_the_step_of_the_sensor(tmp_pat
     assert sensor.indices == ("NDVI",)
 
 
-def test_each_sensor_has_the_grid_of_the_tile_and_its_dates_as_lines(tmp_path: Path) -> None:
+def test_grid_and_dates_of_each_sensor_are_written(tmp_path: Path) -> None:
     inp = {"scene": write_scene(tmp_path, {DAYS[0]: BANDS, DAYS[2]: BANDS}), "recipe": write_recipe(tmp_path)}
     names = {"reference": "reference.tif", "input_dates": "found.txt", "dates": "dates.txt"}
     out = {name: several("sensor", {"Small": path}) for name, path in names.items()}
@@ -79,7 +79,7 @@ def test_each_sensor_has_the_grid_of_the_tile_and_its_dates_as_lines(tmp_path: P
 
 
 @pytest.mark.parametrize(("every", "cols"), [(True, (2, 5)), (False, (0, 8))])
-def test_the_common_mask_is_where_every_sensor_or_any_has_an_image(
+def test_the_footprint_is_where_every_sensor_or_any_sensor_has_an_image(
     tmp_path: Path, every: bool, cols: tuple[int, int]
 ) -> None:
     column = np.arange(8)
@@ -125,7 +125,7 @@ def test_validity_counts_the_clear_days_of_pixels_and_the_clear_pixels_of_days(t
     assert clear.area == pytest.approx(enough.area, rel=0.01)
 
 
-def test_a_date_that_lies_beside_the_reference_is_moved_by_what_it_lies(tmp_path: Path) -> None:
+def test_a_displaced_date_is_moved_by_its_displacement(tmp_path: Path) -> None:
     geobox = GeoBox((128, 128), GRID.affine, CRS)
     noise = np.random.default_rng(0).normal(size=(128, 128))
     field = 2000 + 4000 * ndimage.gaussian_filter(noise, 2, mode="wrap")

@@ -1,4 +1,4 @@
-"""The accuracy report, and what it says of the options that models were trained with."""
+"""The accuracy report, including the training options read from models."""
 
 from __future__ import annotations
 
@@ -49,21 +49,21 @@ def test_options_of_the_classifier_that_differ_from_their_default_are_shown() ->
     assert "classifier.rf.max" not in text
 
 
-def test_defaults_are_not_shown_and_another_classifier_is() -> None:
+def test_defaults_are_not_shown_but_another_classifier_is() -> None:
     assert options_of_models([model("rf", {})]) == {}
     assert options_of_models([model("sharkrf", {})]) == {"arg_train.classifier": "sharkrf"}
 
 
-def test_options_of_models_that_differ_stand_side_by_side() -> None:
+def test_different_options_of_models_are_separated_by_a_bar() -> None:
     message = options_of_models([model("rf", {"classifier.rf.min": number}) for number in (7, 8)])
     assert message["arg_train.otb_classifier_options"] == "{'classifier.rf.min': 7} | {'classifier.rf.min': 8}"
 
 
 @pytest.fixture(scope="module")
 def reported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of a map of 48 pixels: 8 validation pixels of wheat, 6 of them right, and 4 of maize, all right."""
+    """Outputs of the step for a map of 48 pixels; 6 of 8 validation pixels of wheat and 4 of 4 of maize are correct."""
     folder = tmp_path_factory.mktemp("report")
-    write_remarks(folder / "scan.json", [Remark("one product left out", "images")])
+    write_remarks(folder / "scan.json", [Remark("one product ignored", "images")])
     write_remarks(folder / "values.json", [])
     write_remarks(folder / "polygons.json", [Remark("two polygons repaired", "reference")])
     (folder / "rates.csv").write_text("#className,requiredSamples,totalSamples,rate\n1,9,20,0.45\n2,5,5,1\n")
@@ -120,10 +120,10 @@ def test_the_measures_of_the_report_are_those_of_the_matrix(reported: Path) -> N
     assert "wheat (1): 3 polygons, 40 pixels drawn; 20 pixels for learning" in results
 
 
-def test_the_report_shows_notes_map_and_what_was_not_learned(reported: Path) -> None:
+def test_the_report_shows_notes_map_and_unused_pixels(reported: Path) -> None:
     notes = " ".join(json.loads((reported / "metrics.json").read_text(encoding="utf-8"))["notes"])
     page = (reported / "report.html").read_text(encoding="utf-8")
-    for text in ("one product left out", "two polygons repaired", "1 of 14 selected pixels have no clear date"):
+    for text in ("one product ignored", "two polygons repaired", "1 of 14 selected pixels have no clear date"):
         assert text in notes
         assert text in page
     assert "Fields of the valley" in page

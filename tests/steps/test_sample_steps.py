@@ -1,4 +1,4 @@
-"""From the pixels of learning polygons to samples with feature values."""
+"""Steps from pixels in learning polygons to samples with feature values."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from tests.steps.helpers import (
 BANDS = {"RED": 500, "NIR": 3000}
 MODEL = Key.of(region="west", seed=0)
 EAST = GeoBox(GRID.shape, GRID.affine @ GRID.affine.translation(8, 0), CRS)
-"""The tile beside ``GRID``."""
+"""The grid of the tile to the east of ``GRID``."""
 FIELDS = {
     "A": [area((0, 3), (0, 4)), area((4, 6), (0, 5))],
     "B": [area((0, 2), (8, 10)), area((0, 2), (12, 14))],
 }
-"""Of each tile a field of wheat, then one of maize: 12 and 10 pixels, 4 and 4."""
+"""Fields of wheat and of maize by tile: 12 and 10 pixels on A, 4 and 4 pixels on B."""
 
 
 def polygons(folder: Path, tile: str) -> str:
-    """The learning polygons of a tile, and one of another region."""
+    """Write the learning polygons of a tile, and a polygon of another region; returns the file name."""
     geometries = [*FIELDS[tile], area((3, 4), (0, 16))]
     origins = [10 * (tile == "B") + k for k in range(3)]
     write_sqlite(
@@ -69,7 +69,7 @@ def test_pixels_are_counted_by_class_and_polygon_of_the_model(tmp_path: Path) ->
 
 @pytest.fixture(scope="module")
 def selected(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five pixels of each class of two tiles, but at most four."""
+    """The outputs of a selection on two tiles: five pixels per class are requested, with a maximum of four."""
     folder = tmp_path_factory.mktemp("selection")
     grids = {"A": GRID, "B": EAST}
     scenes = {tile: write_scene(folder / tile, {DAYS[0]: BANDS}, tile=tile, geobox=grids[tile]) for tile in grids}
@@ -89,7 +89,7 @@ def selected(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_as_many_pixels_of_each_class_are_drawn_over_all_tiles_as_wanted(selected: Path) -> None:
+def test_the_requested_number_of_pixels_of_each_class_is_drawn_over_all_tiles(selected: Path) -> None:
     found = read_sqlite(selected / "all.sqlite")
     assert found["i2label"].value_counts().to_dict() == {1: 4, 2: 4}
     assert set(found["region"]) == {"west"}
@@ -98,7 +98,7 @@ def test_as_many_pixels_of_each_class_are_drawn_over_all_tiles_as_wanted(selecte
     assert read_statistics(selected / "all.xml").per_polygon == {0: 12, 1: 10, 10: 4, 11: 4}
 
 
-def test_a_selected_pixel_is_the_point_in_its_middle_on_its_tile(selected: Path) -> None:
+def test_a_selected_pixel_is_a_point_at_its_centre_on_the_grid_of_its_tile(selected: Path) -> None:
     parts = {tile: read_sqlite(selected / f"{tile}.sqlite") for tile in FIELDS}
     assert sum(map(len, parts.values())) == 8
     for tile, points in parts.items():
@@ -109,7 +109,7 @@ def test_a_selected_pixel_is_the_point_in_its_middle_on_its_tile(selected: Path)
             assert FIELDS[tile][row.i2label - 1].contains(row.geometry)
 
 
-def test_pixels_of_a_tile_know_the_seed_that_they_were_selected_for(tmp_path: Path) -> None:
+def test_merged_pixels_of_a_tile_have_the_seed_for_which_they_were_selected(tmp_path: Path) -> None:
     rows = {("west", 0): [1, 2], ("west", 1): [3], ("east", 0): [], ("east", 1): [4]}
     for (region, seed), origins in rows.items():
         points = gpd.points_from_xy(origins, origins)
@@ -128,9 +128,7 @@ def test_pixels_of_a_tile_know_the_seed_that_they_were_selected_for(tmp_path: Pa
 
 
 @pytest.mark.parametrize("suffix", [".sqlite", ".parquet"])
-def test_samples_have_the_values_of_their_pixel_and_those_under_clouds_what_lies_between(
-    tmp_path: Path, suffix: str
-) -> None:
+def test_samples_have_the_values_of_their_pixel_with_cloudy_dates_interpolated(tmp_path: Path, suffix: str) -> None:
     row, column = np.indices(GRID.shape)
     images = {day: {"RED": 100 * t + 10 * row + column, "NIR": 1000 + row} for t, day in enumerate(DAYS)}
     always = (row == 5) & (column == 7)
@@ -161,14 +159,14 @@ def test_samples_have_the_values_of_their_pixel_and_those_under_clouds_what_lies
     assert origins == {("west", 0): [7, 8], ("west", 1): [7], ("east", 0): [6], ("east", 1): [6]}
     values = found["west", 0][sample_columns(RECIPE)].to_numpy()
     assert values.tolist() == [
-        [23, 1002, 123, 1002, 223, 1002],  # 23 and 223: the mean on the day of the cloud
+        [23, 1002, 123, 1002, 223, 1002],  # day 2 is cloudy: mean of 23 and 223
         [1, 1000, 9000, 9000, 201, 1000],
     ]
     assert not {"seed_0", "i2row", "i2col"} & set(found["west", 0].columns)
 
 
 @pytest.mark.parametrize("suffix", [".sqlite", ".parquet"])
-def test_samples_of_a_model_are_those_of_its_tiles_in_their_order(tmp_path: Path, suffix: str) -> None:
+def test_samples_of_a_model_are_merged_in_the_order_of_tiles(tmp_path: Path, suffix: str) -> None:
     names = {"A": [3.0, 1.0], "B": [], "C": [2.0]}
     for tile, values in names.items():
         points = gpd.points_from_xy(values, values)

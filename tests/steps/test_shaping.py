@@ -1,4 +1,4 @@
-"""The maps of a tile's models as one, where their masks share pixels and where they do not."""
+"""Merge of the maps of a tile's models, with and without overlapping masks."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def shaped(folder: Path, labels: dict[str, list[float]], confidence: dict[str, l
     return [read(folder / name) for name in ("labels.tif", "confidence.tif", "merged_validity.tif")]
 
 
-def test_a_pixel_of_two_regions_has_label_and_confidence_of_the_first_by_name(tmp_path: Path) -> None:
+def test_a_pixel_in_two_regions_has_label_and_confidence_of_the_first_region_by_name(tmp_path: Path) -> None:
     labels, confidence, validity = shaped(
         tmp_path,
         {"2": [0, 0, 222, 222, 11, 0], "1": [200, 200, 200, 0, 0, 0]},
@@ -66,7 +66,7 @@ def test_a_pixel_of_two_regions_has_label_and_confidence_of_the_first_by_name(tm
     assert validity == [5, 5, 5, 5, 5, 0]
 
 
-def test_three_regions_that_meet_in_a_pixel_make_no_other_class(tmp_path: Path) -> None:
+def test_a_pixel_in_three_regions_has_the_label_of_one_of_them(tmp_path: Path) -> None:
     labels, confidence, _ = shaped(
         tmp_path,
         {r: [0, 0, code, 0, 0, 0] for r, code in zip("abc", CODES, strict=True)},
@@ -76,7 +76,7 @@ def test_three_regions_that_meet_in_a_pixel_make_no_other_class(tmp_path: Path) 
     assert confidence == [0, 0, 90, 0, 0, 0]
 
 
-def test_many_regions_keep_the_memory_of_the_job(tmp_path: Path) -> None:
+def test_many_regions_stay_within_the_memory_of_the_job(tmp_path: Path) -> None:
     geobox = GeoBox((700, 700), GEOBOX.affine, GEOBOX.crs)
     write_classes(Nomenclature(CODES, ("a", "b", "c"), ((1, 1, 1),) * 3, CODES), tmp_path / "classes.json")
     for name, dtype in (("labels", "uint8"), ("confidence", "float32"), ("validity", "uint8")):

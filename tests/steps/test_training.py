@@ -1,4 +1,4 @@
-"""Training from the file of samples: the same model whatever its format, within about one copy of the samples."""
+"""Training from a file of samples: model, memory and errors, for each file format."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FORMATS = (".sqlite", ".parquet")
 
 
 def job_of(root: Path, suffix: str, count: int) -> JobContext:
-    """The job that trains on ``count`` samples of two classes, which is written with the format's name."""
+    """The job that trains on ``count`` samples of two classes, in the file format ``suffix``."""
     rng = np.random.default_rng(0)
     codes = rng.integers(1, 3, count)
     x = (rng.normal(size=(count, len(RECIPE.names))) + codes[:, None]).astype(np.float32)
@@ -45,7 +45,7 @@ def job_of(root: Path, suffix: str, count: int) -> JobContext:
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_the_model_is_that_of_the_samples_in_the_file(tmp_path: Path, suffix: str) -> None:
+def test_the_model_does_not_depend_on_the_format_of_the_samples(tmp_path: Path, suffix: str) -> None:
     job = job_of(tmp_path, suffix, 300)
     training.run(job)
     samples = read_samples(tmp_path / f"samples{suffix}")
@@ -58,7 +58,7 @@ def test_the_model_is_that_of_the_samples_in_the_file(tmp_path: Path, suffix: st
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_training_holds_about_one_copy_of_the_samples(tmp_path: Path, suffix: str) -> None:
+def test_training_needs_memory_for_about_one_copy_of_the_samples(tmp_path: Path, suffix: str) -> None:
     job = job_of(tmp_path, suffix, 30_000)
     training.run(job)  # imports
     tracemalloc.start()
@@ -70,6 +70,6 @@ def test_training_holds_about_one_copy_of_the_samples(tmp_path: Path, suffix: st
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-def test_no_sample_is_reported_with_what_to_do(tmp_path: Path, suffix: str) -> None:
+def test_training_without_samples_is_an_error(tmp_path: Path, suffix: str) -> None:
     with pytest.raises(InputError, match="Region 1, seed 0: no pixel to learn from"):
         training.run(job_of(tmp_path, suffix, 0))

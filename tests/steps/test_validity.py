@@ -1,4 +1,4 @@
-"""How clear each date is, against the made-up sky: whatever the blocks, and where an image shows nothing."""
+"""Clear pixels of each date, compared with the clouds and image edges of the synthetic landscape."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.chain.conftest import configured
 
 TILES = ("T31TCJ", "T31TDJ")
 DAYS = tuple(date(2018, 3, 1) + timedelta(days=20 * k) for k in range(8))
-"""On the second and the sixth the orbit's edge runs through the world, and leaves out most of one tile."""
+"""On the second and the sixth date, the edge of the swath excludes most of one tile."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, WorldFiles]:
 
 
 @pytest.mark.parametrize("shape", [None, (24, 40)])
-def test_each_date_has_the_pixels_inside_its_image_and_the_clear_ones(
+def test_each_date_has_its_numbers_of_imaged_and_clear_pixels(
     made: tuple[World, WorldFiles], tmp_path: Path, shape: tuple[int, int] | None
 ) -> None:
     world, files = made
@@ -47,16 +47,18 @@ def test_each_date_has_the_pixels_inside_its_image_and_the_clear_ones(
             views = DateView(int((~sky.edge[window]).sum()), int((~sky.invalid[window]).sum()))
             expected["Sentinel2", day.strftime("%Y%m%d")] = views
         assert found == expected
-        assert {view.inside == 64 * 64 for view in found.values()} == {True, False}, "the orbit's edge is seen"
+        assert {view.inside == 64 * 64 for view in found.values()} == {True, False}, (
+            "some images end at the edge of the swath"
+        )
         with RasterReader(config.chain.output_path / layout.VALIDITY.path.format(tile=tile)) as reader:
             assert int(reader.read(reader.geobox).sum(dtype=np.int64)) == sum(view.clear for view in found.values())
 
 
 @pytest.mark.parametrize("threshold", ["", "cloud_threshold : 0", "cloud_threshold : 1"])
-def test_no_sample_is_taken_where_nothing_is_ever_clear(
+def test_the_sampling_area_excludes_pixels_that_are_never_clear(
     made: tuple[World, WorldFiles], tmp_path: Path, threshold: str
 ) -> None:
-    """Whatever is asked for: by default nothing is."""
+    """Also with a threshold of 0, and with the default."""
     config = configured(made[1], tmp_path, lambda text: text.replace("list_tile", f"{threshold}\n  list_tile", 1))
     runner.run(config, runner.Options(workers=0, last_step="init"), runner.Watcher())
     name = f"features/T31TCJ/CloudThreshold_{threshold[-1:] or 0}.shp"
@@ -69,8 +71,8 @@ def test_no_sample_is_taken_where_nothing_is_ever_clear(
     assert clear.to_crs(32631).area.sum() < (seen > 0).sum() * pixel
 
 
-def test_days_count_once_whatever_the_number_of_their_products(made: tuple[World, WorldFiles], tmp_path: Path) -> None:
-    """Each product is there in an older version, and in a copy as of some seconds later."""
+def test_several_products_of_one_day_count_as_one_date(made: tuple[World, WorldFiles], tmp_path: Path) -> None:
+    """Each product also exists in an older version, and in a copy acquired some seconds later."""
     world, files = made
     archive = Path(shutil.copytree(files.s2_path, tmp_path / "archive"))
     for product in sorted(archive.glob("*/SENTINEL2*")):
@@ -99,12 +101,12 @@ def test_days_count_once_whatever_the_number_of_their_products(made: tuple[World
 
 
 def copied(product: Path, name: str) -> None:
-    """A copy of a product folder under another name, as its files."""
+    """Copy a product folder under another name, which its files contain too."""
     copy = Path(shutil.copytree(product, product.with_name(name)))
     for path in copy.rglob(f"*{product.name}*"):
         path.rename(path.with_name(path.name.replace(product.name, name)))
 
 
-def test_a_date_whose_image_shows_nothing_has_no_part() -> None:
+def test_a_date_whose_image_does_not_cover_the_tile_has_no_clear_share() -> None:
     assert DateView(0, 0).part is None
     assert DateView(40, 10).part == 0.25

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from iota2.config import legacy
 from iota2.config.options.schema import SECTIONS
 from iota2.config.options.sensors import FOLDER_KEYS, LAYERS, RADAR
+from iota2.config.s1_ini import INI_KEY_OF_OPTION
 from iota2.config.syntax.document import Document
 from iota2.core.words import did_you_mean, nearest, normalised_name
 from iota2.options import about, keys

@@ -1,1 +1,1 @@
-"""Text, figures and pages from values: nothing is read or written here."""
+"""Text, figures and HTML pages from values; this package reads no inputs and writes no pages."""

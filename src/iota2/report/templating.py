@@ -1,4 +1,4 @@
-"""Environment of the page templates: values are escaped, including control characters, and missing ones are errors."""
+"""Jinja environment of the pages: values are escaped, including control characters; undefined values are errors."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def environment() -> Environment:
         loader=PackageLoader("iota2.report"),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=_shown,
+        finalize=_printable,
         trim_blocks=True,
         lstrip_blocks=True,
     )
 
 
-def _shown(value: object) -> object:
-    """A value escaped for a page; markup is unchanged."""
+def _printable(value: object) -> object:
+    """The value, with control characters escaped in text; markup is unchanged."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -1,4 +1,4 @@
-"""Shapes of the blocks in which steps work, chosen to fit a job's memory."""
+"""Shapes of the blocks that steps process, chosen to fit a job's memory."""
 
 from __future__ import annotations
 
@@ -10,41 +10,46 @@ from iota2.core.scene import Scene
 
 COPY_SHAPE = (1024, 2048)
 """Rows and columns of a block when a few rasters are copied or compared."""
-_WRITING_BYTES = 16
-"""Bytes per pixel of a block while one band of probabilities is scaled and labels are written."""
-_BLOCK_SHARE = 0.875
+_WRITING_BYTES_PER_PIXEL = 16
+"""Memory per pixel of a block while one band of probabilities is scaled and labels are written."""
+_BLOCK_MEMORY_SHARE = 0.875
 """Share of a job's memory that blocks may use; the rest is for writers, allocators and small objects."""
-_MIN_SIDE = 64
-"""Minimum rows and columns of a block; blocks are not reduced further to save memory."""
+_MIN_SIDE_PIXELS = 64
+"""Minimum rows and columns of a copied block, even if it exceeds the memory of the job."""
 
 
 def feature_shapes(scene: Scene, recipe: FeatureRecipe, use: Resources) -> BlockShapes:
     """Rows and columns of blocks in which features are computed."""
-    return _forced(use) or block_shapes(scene, recipe, use.memory, share=_BLOCK_SHARE, threads=use.threads)
+    return _shapes_set_by_user(use) or block_shapes(
+        scene, recipe, use.memory, share=_BLOCK_MEMORY_SHARE, threads=use.threads
+    )
 
 
 def prediction_shapes(
-    scene: Scene, recipe: FeatureRecipe, use: Resources, classes: int, *, regions: int = 1, models: int = 0
+    scene: Scene, recipe: FeatureRecipe, use: Resources, classes: int, *, regions: int = 1, model_bytes: int = 0
 ) -> BlockShapes:
     """Rows and columns of blocks in which features are computed and classified, and the results written.
 
-    ``models``: bytes of all models.
+    ``classes`` and ``regions`` are numbers; ``model_bytes`` is the memory of all models.
     """
-    per_pixel = prediction_bytes(classes) + 2 * classes + _WRITING_BYTES
-    return _forced(use) or block_shapes(
+    per_pixel = prediction_bytes(classes) + 2 * classes + _WRITING_BYTES_PER_PIXEL
+    return _shapes_set_by_user(use) or block_shapes(
         scene,
         recipe,
         use.memory,
         extra_bytes=per_pixel,
         regions=regions,
-        reserved=models + use.threads * SLICE_BYTES,
-        share=_BLOCK_SHARE,
+        reserved=model_bytes + use.threads * SLICE_BYTES,
+        share=_BLOCK_MEMORY_SHARE,
         threads=use.threads,
     )
 
 
-def _forced(use: Resources) -> BlockShapes | None:
-    """Shapes for a block size set by the user: that of computed blocks; several of them are decoded together."""
+def _shapes_set_by_user(use: Resources) -> BlockShapes | None:
+    """Shapes for the block size set by the user; None if it is not set.
+
+    The block size is that of computed blocks. A decoded block contains 2 × 3 computed blocks.
+    """
     if use.block_shape is None:
         return None
     rows, cols = use.block_shape
@@ -59,6 +64,6 @@ def mask_shape(scene: Scene, use: Resources) -> tuple[int, int]:
 def copy_shape(use: Resources, pixel_bytes: int) -> tuple[int, int]:
     """Rows and columns of blocks in which rasters are copied: ``COPY_SHAPE``, or fewer for large pixels."""
     rows, cols = COPY_SHAPE
-    while rows * cols * pixel_bytes > use.memory and max(rows, cols) > _MIN_SIDE:
+    while rows * cols * pixel_bytes > use.memory and max(rows, cols) > _MIN_SIDE_PIXELS:
         rows, cols = (rows, cols // 2) if cols > rows else (rows // 2, cols)
     return rows, cols

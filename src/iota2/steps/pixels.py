@@ -29,12 +29,12 @@ def feature_blocks(
     *,
     threads: int = 1,
 ) -> Iterator[tuple[Block, FeatureBlock, T]]:
-    """Features of the small blocks, each with what the caller has prepared for it.
+    """Yield each computed block with its features and the caller's data for it.
 
-    ``order`` lists the blocks that are decoded at once. ``wanted`` gives the small blocks to compute inside a decoded
-    block, each with the caller's data; blocks without any are not decoded. To keep only one block of features in
-    memory, delete the features before the next ones are requested. With several ``threads``, the next block is decoded
-    while one is computed.
+    ``order`` lists the blocks to decode. ``wanted`` returns the smaller blocks to compute inside a decoded block, each
+    with data of the caller; a block without any is not decoded. To keep only one block of features in memory, delete
+    the features before the next block is requested. With several ``threads``, the next block is decoded during the
+    computation.
     """
     for decoded, (block, prepared) in _decoded(scene, recipe, order, lambda whole: wanted(whole) or None, threads):
         yield block, feature_block(decoded.cubes(block, recipe.halos), recipe), prepared
@@ -43,18 +43,18 @@ def feature_blocks(
 def feature_pixels(
     scene: Scene, recipe: FeatureRecipe, shapes: BlockShapes, rows: np.ndarray, cols: np.ndarray, *, threads: int = 1
 ) -> Iterator[tuple[np.ndarray, FeatureBlock]]:
-    """Features (feature, 1, pixel) of selected pixels, in batches, with the positions of the pixels among all.
+    """Yield batches of the selected pixels: positions (pixel,) in ``rows`` and ``cols``, features (feature, 1, pixel).
 
     Only blocks that contain selected pixels are decoded, and only cells around the pixels are resampled to the working
     grid.
     """
-    found = selected_blocks(scene.tile, scene.geobox, rows, cols, outer=shapes.cell, inner=shapes.decoded)
-    positions, pointwise = dict(found), recipe.pointwise
+    positions = dict(selected_blocks(scene.tile, scene.geobox, rows, cols, outer=shapes.cell, inner=shapes.decoded))
+    pointwise = recipe.pointwise
 
     def batches(block: Block) -> Iterator[tuple[np.ndarray, list[Cell]]]:
         at = positions[block]
-        small = cells(scene.geobox, block, (rows[at], cols[at]), largest=shapes.computed, halo=recipe.halo)
-        for batch in _batches(small, shapes.computed[0] * shapes.computed[1]):
+        block_cells = cells(scene.geobox, block, (rows[at], cols[at]), largest=shapes.computed, halo=recipe.halo)
+        for batch in _batches(block_cells, shapes.computed[0] * shapes.computed[1]):
             yield at[np.concatenate([cell.at for cell in batch])], batch
 
     for decoded, (at, batch) in _decoded(scene, recipe, positions, batches, threads):
@@ -68,9 +68,9 @@ def _decoded(
     wanted: Callable[[Block], Iterable[T] | None],
     threads: int,
 ) -> Iterator[tuple[DecodedBlock, T]]:
-    """Wanted parts of the blocks of a scene, each with the decoded block that contains its series.
+    """Yield each requested part of a block with the decoded block that contains its series.
 
-    Blocks of which nothing is wanted (None) are not decoded.
+    ``wanted`` returns the parts of a block, or None if the block need not be decoded.
     """
     with series_reader(scene, recipe, threads=threads) as reader:
         for parts, decoded in reader.blocks(order, wanted):
@@ -78,14 +78,14 @@ def _decoded(
                 yield decoded, part
 
 
-def _batches(found: Iterable[Cell], pixels: int) -> Iterator[list[Cell]]:
-    """The cells in groups that contain ``pixels`` selected pixels, or slightly more."""
+def _batches(ordered: Iterable[Cell], batch_pixels: int) -> Iterator[list[Cell]]:
+    """Yield the cells in groups with at least ``batch_pixels`` selected pixels; the last group may have fewer."""
     batch: list[Cell] = []
     count = 0
-    for cell in found:
+    for cell in ordered:
         batch.append(cell)
         count += len(cell.at)
-        if count >= pixels:
+        if count >= batch_pixels:
             yield batch
             batch, count = [], 0
     if batch:
@@ -99,17 +99,19 @@ def _pixel_series(decoded: DecodedBlock, batch: Sequence[Cell], recipe: FeatureR
         cubes = decoded.cubes(cell.block, recipe.halos)
         for sensor in recipe.sensors:
             if sensor.sensor in cubes:
-                found.setdefault(sensor.sensor, []).append(_picked(filtered_block(cubes[sensor.sensor], sensor), cell))
-    return {name: _joined(cubes) for name, cubes in found.items()}
+                found.setdefault(sensor.sensor, []).append(
+                    _selected_pixels(filtered_block(cubes[sensor.sensor], sensor), cell)
+                )
+    return {name: _concatenated(cubes) for name, cubes in found.items()}
 
 
-def _picked(cube: Cube, cell: Cell) -> Cube:
+def _selected_pixels(cube: Cube, cell: Cell) -> Cube:
     """The selected pixels of a cell, as a cube of one row."""
     values, valid = cube.values[:, :, cell.rows, cell.cols], cube.valid[:, cell.rows, cell.cols]
     return replace(cube, values=values[:, :, None], valid=valid[:, None])
 
 
-def _joined(cubes: Sequence[Cube]) -> Cube:
+def _concatenated(cubes: Sequence[Cube]) -> Cube:
     """Concatenation of cubes of one row along their columns."""
     values = np.concatenate([cube.values for cube in cubes], axis=-1)
     return replace(cubes[0], values=values, valid=np.concatenate([cube.valid for cube in cubes], axis=-1))

@@ -10,9 +10,9 @@ from iota2.core.nomenclature import Nomenclature
 from iota2.io.rasters.files import RasterProfile
 
 PROBABILITY_SCALE = 1000
-
+"""Value of the probability 1 in probability rasters."""
 NO_PROBABILITY = 65535
-"""Probability of pixels without label; 0 is a valid probability."""
+"""Value of pixels without label in probability rasters; 0 is a valid probability."""
 
 
 def label_profile(geobox: GeoBox, classes: Nomenclature) -> RasterProfile:
@@ -26,7 +26,7 @@ def confidence_profile(geobox: GeoBox) -> RasterProfile:
 
 
 def probability_profile(geobox: GeoBox, classes: Nomenclature) -> RasterProfile:
-    """Profile of probability rasters: × 1000, 65535 without label, one band per class, ascending.
+    """Profile of probability rasters: probability × 1000, 65535 without label, one band per class by ascending code.
 
     Bands are named by code and name of the class.
     """
@@ -35,10 +35,10 @@ def probability_profile(geobox: GeoBox, classes: Nomenclature) -> RasterProfile:
     return RasterProfile(geobox, "uint16", count=len(named), nodata=NO_PROBABILITY, descriptions=named)
 
 
-def scaled(prediction: Prediction, columns: np.ndarray, count: int) -> np.ndarray:
+def scaled_probabilities(prediction: Prediction, columns: np.ndarray, count: int) -> np.ndarray:
     """Probabilities × 1000 as (class, y, x) uint16 for ``count`` classes; 65535 where there is no label.
 
-    Classes unknown to the model, those not in ``columns``, have probability 0.
+    ``columns``: positions of the model's classes among all classes. The other classes have probability 0.
     """
     layers = np.zeros((count, *prediction.labels.shape), np.uint16)
     for column, shares in zip(columns, prediction.probabilities, strict=True):

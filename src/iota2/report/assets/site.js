@@ -10,18 +10,18 @@
   var field = document.getElementById("search");
   var count = document.getElementById("found");
 
-  /* "seed 1" is one search term and does not match "seed 10". */
-  function tied(text) {
+  /* "seed 1" is one search term that does not match "seed 10". */
+  function joinKeys(text) {
     return text.toLowerCase().replace(/(^|\s)(part|region|seed|sensor)\s+(\S+)/g, "$1$2=$3;");
   }
-  function wanted() { return tied(field.value).split(/\s+/).filter(Boolean); }
+  function searchTerms() { return joinKeys(field.value).split(/\s+/).filter(Boolean); }
 
   var texts = jobs.map(function (list) {
-    return list.map(function (job) { return tied(job[0] + " " + job[6]); });
+    return list.map(function (job) { return joinKeys(job[0] + " " + job[6]); });
   });
   var WORDS = JSON.parse(document.getElementById("words").textContent);
 
-  /* The reader's settings are kept when the page reloads. */
+  /* Zoom, search text and focus are kept when the page reloads. */
   var memory = "iota2:" + location.pathname;
   function recall() {
     try { return JSON.parse(sessionStorage.getItem(memory)) || {}; } catch (error) { return {}; }
@@ -32,7 +32,7 @@
     try { sessionStorage.setItem(memory, JSON.stringify(all)); } catch (error) { /* private window */ }
   }
 
-  /* The page reloads during the run, except while the reader types, drags or reads the list below. */
+  /* The page reloads during the run, except shortly after the reader has typed, dragged or scrolled. */
   var touched = 0, every = +document.body.getAttribute("data-refresh");
   function busy() { touched = Date.now(); }
   ["keydown", "mousedown", "wheel", "touchstart"].forEach(function (kind) {
@@ -62,7 +62,7 @@
 
   /* Every search term must occur in the name or the key of a job. */
   function search() {
-    var words = wanted();
+    var words = searchTerms();
     var total = 0;
     cells.forEach(function (cell) {
       var hits = texts[+cell.getAttribute("data-n")].filter(function (text) {
@@ -79,7 +79,7 @@
   field.addEventListener("input", search);
   if (kept.search) { field.value = kept.search; search(); }
 
-  /* Row of the list below the graph; values are inserted as text only. */
+  /* List of jobs below the graph; values are inserted as text only. */
   function element(name, text, parent, kind) {
     var made = document.createElement(name);
     made.textContent = text;
@@ -88,7 +88,7 @@
     return made;
   }
   function show(number) {
-    var list = jobs[number], words = wanted();
+    var list = jobs[number], words = searchTerms();
     panel.textContent = "";
     var head = element("h2", list.length === 1 ? list[0][0] : list[0][0].split("/")[0] + ": " + list.length + " jobs", panel);
     head.tabIndex = -1;

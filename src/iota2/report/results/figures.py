@@ -27,95 +27,97 @@ from iota2.report.results.measures import measure
 
 Color = str | tuple[float, float, float, float]
 
-DPI = 200
-CELL = 0.55
-"""Least side of a matrix cell, inches: six characters of annotation are legible."""
-POINTS = 72.0
-IMAGE, LEGEND_ROW, PICTURE_DPI = 6.0, 0.23, 130
-"""Quicklooks: longest side of the image and height of a line of the legend in inches; resolution."""
-NAME_WIDTH, NAME_LINES = 24, 2
-"""Characters per line and lines of class names; longer ones are cut with an ellipsis."""
-INK, FAINT, LINE, EMPTY = "#22272e", "#6b7280", "#ffffff", "#eceff1"
-GOOD = LinearSegmentedColormap.from_list("good", ["#d7553f", "#f3a55e", "#f7e08a", "#a6cf78", "#3f9b5b"])
-BAD = LinearSegmentedColormap.from_list("bad", ["#fbf4f0", "#f6bda6", "#e2654b", "#b3261e"])
-CONFIDENCE = LinearSegmentedColormap.from_list("confidence", palettes.CONFIDENCE)
-VALIDITY = LinearSegmentedColormap.from_list("validity", palettes.VALIDITY)
+MATRIX_DPI = 200
+MIN_CELL_INCHES = 0.55
+"""Minimum side of a matrix cell, in which six characters are legible."""
+POINTS_PER_INCH = 72.0
+IMAGE_INCHES, LEGEND_ROW_INCHES, QUICKLOOK_DPI = 6.0, 0.23, 130
+"""Quicklooks: longer side of the image, height of a line of the legend, and resolution."""
+MAX_LINE_CHARACTERS, MAX_NAME_LINES = 24, 2
+"""Maximum characters per line and lines of a class name; longer names end with an ellipsis."""
+TEXT_COLOR, FAINT_COLOR, LINE_COLOR, EMPTY_COLOR = "#22272e", "#6b7280", "#ffffff", "#eceff1"
+CORRECT_COLORS = LinearSegmentedColormap.from_list("good", ["#d7553f", "#f3a55e", "#f7e08a", "#a6cf78", "#3f9b5b"])
+WRONG_COLORS = LinearSegmentedColormap.from_list("bad", ["#fbf4f0", "#f6bda6", "#e2654b", "#b3261e"])
+CONFIDENCE_COLORS = LinearSegmentedColormap.from_list("confidence", palettes.CONFIDENCE)
+VALIDITY_COLORS = LinearSegmentedColormap.from_list("validity", palettes.VALIDITY)
 
 
 def confusion_figure(confusion: Confusion, scores: Scores, nomenclature: Nomenclature, path: Path) -> None:
     """Write the confusion matrix as a PNG: rows are the reference, columns the map.
 
-    Cells are coloured by their share of the row (diagonal red to green, others white to red) and annotated in
-    pixels; strips show recall, F-score and pixels of each row, and precision of each column. A class without
-    reference pixels is grey; undefined measures are ``–``. Same values, same bytes.
+    Cells show pixels; their colour is the share of the row (diagonal from red to green, others from white to red).
+    Strips show recall, F-score and pixels of each row, and precision of each column. A class without reference pixels
+    is grey; undefined measures are ``–``. The same values give the same bytes.
     """
     names = [nomenclature.name(code) for code in confusion.labels]
-    sheet = _Sheet.of(names)
-    figure = Figure(figsize=(sheet.width, sheet.height), dpi=DPI, facecolor="white")
-    axes = figure.add_axes(sheet.box)
-    axes.set(xlim=(0, sheet.columns), ylim=(sheet.rows, 0))
+    layout = _MatrixLayout.of(names)
+    figure = Figure(figsize=(layout.width, layout.height), dpi=MATRIX_DPI, facecolor="white")
+    axes = figure.add_axes(layout.box)
+    axes.set(xlim=(0, layout.columns), ylim=(layout.rows, 0))
     axes.axis("off")
-    _draw_matrix(axes, confusion, sheet)
-    _draw_strips(axes, scores, sheet)
-    _draw_names(axes, names, sheet)
-    _draw_title(axes, confusion, scores, sheet)
+    _draw_matrix(axes, confusion, layout)
+    _draw_strips(axes, scores, layout)
+    _draw_names(axes, names, layout)
+    _draw_title(axes, confusion, scores, layout)
     path.write_bytes(_png(figure))
 
 
 def map_quicklook(labels: np.ndarray, nomenclature: Nomenclature, pixel_size: float | None = None) -> bytes:
-    """PNG of a small map with its legend: ``labels`` (y, x) are class codes, 0 (not classified) stays white.
+    """PNG of a small map with its legend: ``labels`` (y, x) are class codes; 0 (not classified) is white.
 
-    ``pixel_size`` is the side of a pixel of ``labels`` in metres; with it a scale bar is drawn. The legend
-    has the classes of ``labels`` only. Raises KeyError for a code of no class.
+    ``pixel_size``: side of a pixel of ``labels`` in metres; None draws no scale bar. The legend lists only the classes
+    in ``labels``. Raises KeyError for a code that is not a class.
     """
     image = np.ones((*labels.shape, 3))
     present = [int(code) for code in np.unique(labels) if code != 0]
     for code in present:
         image[labels == code] = np.array(nomenclature.color(code)) / 255
-    figure, axes = _picture(image, pixel_size, legend=(2.7, (len(present) + 1) * LEGEND_ROW))
+    figure, axes = _quicklook_figure(image, pixel_size, legend=(2.7, (len(present) + 1) * LEGEND_ROW_INCHES))
     _draw_legend(axes, present, nomenclature)
     return _png(figure)
 
 
 def confidence_quicklook(confidence: np.ndarray, pixel_size: float | None = None) -> bytes:
-    """PNG of a small confidence map with its colour bar: ``confidence`` (y, x) is 0..100, 0 stays white."""
-    return _ramp_picture(confidence, 100, "Confidence (%)", CONFIDENCE, pixel_size)
+    """PNG of a small confidence map with its colour bar: ``confidence`` (y, x) is 0..100; 0 is white."""
+    return _ramp_quicklook(confidence, 100, "Confidence (%)", CONFIDENCE_COLORS, pixel_size)
 
 
 def validity_quicklook(validity: np.ndarray, pixel_size: float | None = None) -> bytes:
-    """PNG of a small validity map with its colour bar: ``validity`` (y, x) counts clear dates, 0 is white."""
+    """PNG of a small validity map with its colour bar: ``validity`` (y, x) counts clear dates; 0 is white."""
     most = int(validity.max(initial=1))
-    return _ramp_picture(validity, max(1, most), "Clear dates", VALIDITY, pixel_size)
+    return _ramp_quicklook(validity, max(1, most), "Clear dates", VALIDITY_COLORS, pixel_size)
 
 
 @dataclass(frozen=True)
-class _Sheet:
+class _MatrixLayout:
     """Layout of the figure of a matrix, in inches; the unit of its axes is one cell."""
 
     classes: int
     cell: float
+    """Side of a cell."""
     left: float
+    """Width of the class names on the left."""
     above: float
-    """Height of the slanted names."""
+    """Height of the slanted class names above the matrix."""
     gap: float = 0.25
-    """Between matrix and strips, in cells."""
+    """Space between matrix and strips, in cells."""
     margin: float = 0.25
 
     @classmethod
-    def of(cls, names: list[str]) -> _Sheet:
-        cell = max(CELL, min(1.0, 5.0 / len(names)))
-        beside = max(_text_width(_wrapped(name), 9) for name in [*names, "Precision"])
-        above = max(_text_width(_cut(name, NAME_WIDTH), 9) for name in names) * math.sqrt(0.5)
-        return cls(len(names), cell, left=beside + 0.75, above=max(0.6, above) + 0.15)
+    def of(cls, names: list[str]) -> _MatrixLayout:
+        cell = max(MIN_CELL_INCHES, min(1.0, 5.0 / len(names)))
+        widest = max(_text_width(_wrapped(name), 9) for name in [*names, "Precision"])
+        above = max(_text_width(_cut(name, MAX_LINE_CHARACTERS), 9) for name in names) * math.sqrt(0.5)
+        return cls(len(names), cell, left=widest + 0.75, above=max(0.6, above) + 0.15)
 
     @property
     def columns(self) -> float:
-        """Cells across: matrix, gap, then recall, F-score, pixels."""
+        """Width in cells: matrix, gap, recall, F-score and pixels."""
         return self.classes + self.gap + 3
 
     @property
     def rows(self) -> float:
-        """Cells down: matrix, gap, precision."""
+        """Height in cells: matrix, gap and precision."""
         return self.classes + self.gap + 1
 
     @property
@@ -124,7 +126,7 @@ class _Sheet:
 
     @property
     def overhang(self) -> float:
-        """Space for slanted names beyond the last column."""
+        """Width of the slanted names to the right of the last column."""
         return max(0.0, self.above - 3 * self.cell)
 
     @property
@@ -147,91 +149,93 @@ class _Sheet:
         )
 
     def cells(self, inches: float) -> float:
-        """A length in cells."""
+        """A length in inches, converted to cells."""
         return inches / self.cell
 
 
-def _draw_matrix(axes: Axes, confusion: Confusion, sheet: _Sheet) -> None:
+def _draw_matrix(axes: Axes, confusion: Confusion, layout: _MatrixLayout) -> None:
     rows = confusion.counts.sum(axis=1)
-    for r in range(sheet.classes):
-        for c in range(sheet.classes):
+    for r in range(layout.classes):
+        for c in range(layout.classes):
             count = int(confusion.counts[r, c])
             if rows[r] == 0:
-                _cell(axes, (r, c), "", EMPTY, sheet)
+                _draw_cell(axes, (r, c), "", EMPTY_COLOR, layout)
                 continue
             share = count / rows[r]
-            color = GOOD(share) if r == c else BAD(share)
-            _cell(axes, (r, c), _count(count) if count or r == c else "", color, sheet)
+            color = CORRECT_COLORS(share) if r == c else WRONG_COLORS(share)
+            _draw_cell(axes, (r, c), _short_count(count) if count or r == c else "", color, layout)
         if rows[r] == 0:
-            text = "not validated: no reference pixel" if sheet.classes > 4 else "not validated"
-            _text(axes, (sheet.classes / 2, r + 0.5), text, 8, FAINT, style="italic")
+            text = "not validated: no reference pixel" if layout.classes > 4 else "not validated"
+            _draw_text(axes, (layout.classes / 2, r + 0.5), text, 8, FAINT_COLOR, style="italic")
 
 
-def _draw_strips(axes: Axes, scores: Scores, sheet: _Sheet) -> None:
-    first, below = sheet.classes + sheet.gap, sheet.classes + sheet.gap
-    for k in range(sheet.classes):
-        _measure_cell(axes, (k, first), float(scores.recall[k]), sheet)
-        _measure_cell(axes, (k, first + 1), float(scores.f_score[k]), sheet)
-        _text(axes, (first + 2.5, k + 0.5), _count(int(scores.support[k])), _size(sheet), FAINT)
-        _measure_cell(axes, (below, k), float(scores.precision[k]), sheet)
-    for k, head in enumerate(("Recall", "F-score", "Pixels")):
-        _slanted(axes, first + k, head, sheet, weight="bold")
-    x = -sheet.cells(0.12)
-    _text(axes, (x, below + 0.5), "Precision", 9, INK, ha="right", weight="bold")
+def _draw_strips(axes: Axes, scores: Scores, layout: _MatrixLayout) -> None:
+    first, below = layout.classes + layout.gap, layout.classes + layout.gap
+    for k in range(layout.classes):
+        _draw_measure(axes, (k, first), float(scores.recall[k]), layout)
+        _draw_measure(axes, (k, first + 1), float(scores.f_score[k]), layout)
+        _draw_text(axes, (first + 2.5, k + 0.5), _short_count(int(scores.support[k])), _font_size(layout), FAINT_COLOR)
+        _draw_measure(axes, (below, k), float(scores.precision[k]), layout)
+    for k, heading in enumerate(("Recall", "F-score", "Pixels")):
+        _draw_slanted(axes, first + k, heading, layout, weight="bold")
+    x = -layout.cells(0.12)
+    _draw_text(axes, (x, below + 0.5), "Precision", 9, TEXT_COLOR, ha="right", weight="bold")
 
 
-def _draw_names(axes: Axes, names: list[str], sheet: _Sheet) -> None:
+def _draw_names(axes: Axes, names: list[str], layout: _MatrixLayout) -> None:
     for k, name in enumerate(names):
-        _text(axes, (-sheet.cells(0.12), k + 0.5), _wrapped(name), 9, INK, ha="right", linespacing=0.95)
-        _slanted(axes, k, _cut(name, NAME_WIDTH), sheet)
-    middle = sheet.classes / 2
-    _text(axes, (-sheet.cells(sheet.left - 0.22), middle), "Reference (rows)", 10, FAINT, rotation=90)
-    _text(axes, (0, -sheet.cells(sheet.top - 0.8)), "Map (columns)", 10, FAINT, ha="left")
+        _draw_text(axes, (-layout.cells(0.12), k + 0.5), _wrapped(name), 9, TEXT_COLOR, ha="right", linespacing=0.95)
+        _draw_slanted(axes, k, _cut(name, MAX_LINE_CHARACTERS), layout)
+    middle = layout.classes / 2
+    _draw_text(axes, (-layout.cells(layout.left - 0.22), middle), "Reference (rows)", 10, FAINT_COLOR, rotation=90)
+    _draw_text(axes, (0, -layout.cells(layout.top - 0.8)), "Map (columns)", 10, FAINT_COLOR, ha="left")
 
 
-def _draw_title(axes: Axes, confusion: Confusion, scores: Scores, sheet: _Sheet) -> None:
-    left = -sheet.cells(sheet.left - 0.12)
+def _draw_title(axes: Axes, confusion: Confusion, scores: Scores, layout: _MatrixLayout) -> None:
+    left = -layout.cells(layout.left - 0.12)
     title = f"KAPPA: {measure(scores.kappa)}   OA: {measure(scores.overall_accuracy)}"
-    _text(axes, (left, -sheet.cells(sheet.top - 0.36)), title, 14, INK, ha="left", weight="bold")
+    _draw_text(axes, (left, -layout.cells(layout.top - 0.36)), title, 14, TEXT_COLOR, ha="left", weight="bold")
     total, unmapped = int(confusion.counts.sum()), int(confusion.unmapped.sum())
-    said = f"{total:,} validation pixels"
-    said += f", and {unmapped:,} not classified (in no measure)" if unmapped else ""
-    _text(axes, (left, sheet.rows + sheet.cells(0.25)), said, 8, FAINT, ha="left")
+    text = f"{total:,} validation pixels"
+    text += f", and {unmapped:,} not classified (excluded from all measures)" if unmapped else ""
+    _draw_text(axes, (left, layout.rows + layout.cells(0.25)), text, 8, FAINT_COLOR, ha="left")
 
 
-def _cell(axes: Axes, at: tuple[float, float], text: str, color: Color, sheet: _Sheet) -> None:
-    """One cell with its upper left corner at (row, column)."""
+def _draw_cell(axes: Axes, at: tuple[float, float], text: str, color: Color, layout: _MatrixLayout) -> None:
+    """Draw one cell with its upper left corner at (row, column)."""
     row, column = at
-    axes.add_patch(Rectangle((column, row), 1, 1, facecolor=color, edgecolor=LINE, linewidth=1))
+    axes.add_patch(Rectangle((column, row), 1, 1, facecolor=color, edgecolor=LINE_COLOR, linewidth=1))
     if text:
-        _text(axes, (column + 0.5, row + 0.5), text, _size(sheet), _ink_on(color))
+        _draw_text(axes, (column + 0.5, row + 0.5), text, _font_size(layout), _text_color_on(color))
 
 
-def _measure_cell(axes: Axes, at: tuple[float, float], value: float, sheet: _Sheet) -> None:
-    color = EMPTY if math.isnan(value) else GOOD(value)
-    _cell(axes, at, measure(value, 2), color, sheet)
+def _draw_measure(axes: Axes, at: tuple[float, float], value: float, layout: _MatrixLayout) -> None:
+    """Draw a cell with a measure 0..1, coloured from red to green; grey if it is undefined."""
+    color = EMPTY_COLOR if math.isnan(value) else CORRECT_COLORS(value)
+    _draw_cell(axes, at, measure(value, 2), color, layout)
 
 
-def _slanted(axes: Axes, column: float, name: str, sheet: _Sheet, weight: str = "normal") -> None:
-    _text(
-        axes, (column + 0.45, -sheet.cells(0.08)), name, 9, INK,
+def _draw_slanted(axes: Axes, column: float, name: str, layout: _MatrixLayout, weight: str = "normal") -> None:
+    """Draw a name above a column, rotated by 45°."""
+    _draw_text(
+        axes, (column + 0.45, -layout.cells(0.08)), name, 9, TEXT_COLOR,
         rotation=45, rotation_mode="anchor", ha="left", va="center_baseline", weight=weight,
     )  # fmt: skip
 
 
-def _text(axes: Axes, at: tuple[float, float], text: str, size: float, color: str, **options: object) -> None:
-    """Text at (x, y), centred by default, never interpreted as a formula."""
+def _draw_text(axes: Axes, at: tuple[float, float], text: str, size: float, color: str, **options: object) -> None:
+    """Draw text at (x, y), centred by default; ``$`` is not interpreted as a formula."""
     options = {"ha": "center", "va": "center", "parse_math": False, "clip_on": False} | options
     axes.text(*at, text, fontsize=size, color=color, **options)  # type: ignore[arg-type]
 
 
-def _size(sheet: _Sheet) -> float:
-    """Font size of annotations: five to six characters fit a cell."""
-    return min(11.0, sheet.cell * POINTS / 5.2)
+def _font_size(layout: _MatrixLayout) -> float:
+    """Font size in points with which five to six characters fit into a cell."""
+    return min(11.0, layout.cell * POINTS_PER_INCH / 5.2)
 
 
-def _count(count: int) -> str:
-    """A count of pixels in at most five characters or so: ``9999``, ``12.3k``, ``4.56M``."""
+def _short_count(count: int) -> str:
+    """A count of pixels in about five characters: ``9999``, ``12.3k``, ``4.56M``."""
     for limit, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (10_000, "k")):
         if count >= limit:
             scaled = count / (1000 if unit == "k" else limit)
@@ -240,41 +244,45 @@ def _count(count: int) -> str:
 
 
 def _wrapped(name: str) -> str:
-    lines = textwrap.wrap(name, NAME_WIDTH) or [""]
-    kept = lines[:NAME_LINES]
-    if len(lines) > NAME_LINES:
-        kept[-1] = kept[-1][: NAME_WIDTH - 1].rstrip() + "…"
+    """A class name in lines; the last line ends with an ellipsis if the name is too long."""
+    lines = textwrap.wrap(name, MAX_LINE_CHARACTERS) or [""]
+    kept = lines[:MAX_NAME_LINES]
+    if len(lines) > MAX_NAME_LINES:
+        kept[-1] = kept[-1][: MAX_LINE_CHARACTERS - 1].rstrip() + "…"
     return "\n".join(kept)
 
 
-def _cut(name: str, longest: int) -> str:
-    return name if len(name) <= longest else name[: longest - 1].rstrip() + "…"
+def _cut(name: str, max_characters: int) -> str:
+    """A class name in one line, with an ellipsis if it is too long."""
+    return name if len(name) <= max_characters else name[: max_characters - 1].rstrip() + "…"
 
 
 def _text_width(text: str, size: float) -> float:
-    """Width of the widest line, inches."""
-    font = FontProperties(family="DejaVu Sans")  # "$" would begin a formula here, whose width is another
+    """Width of the widest line in inches; ``size`` in points."""
+    # "$" is replaced because TextPath would interpret it as the start of a formula.
+    font = FontProperties(family="DejaVu Sans")
     with _missing_glyphs_allowed():
         return max(
-            TextPath((0, 0), line, size=size, prop=font).get_extents().width / POINTS if line.strip() else 0
+            TextPath((0, 0), line, size=size, prop=font).get_extents().width / POINTS_PER_INCH if line.strip() else 0
             for line in text.replace("$", "S").split("\n")
         )
 
 
-def _ink_on(color: Color) -> str:
-    """Dark or light text, by the contrast with the colour."""
+def _text_color_on(color: Color) -> str:
+    """Dark or light text colour, in contrast to the background ``color``."""
     if isinstance(color, str):
-        return FAINT
+        return FAINT_COLOR
     light = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]
-    return INK if light > 0.5 else "#ffffff"
+    return TEXT_COLOR if light > 0.5 else "#ffffff"
 
 
 def _missing_glyphs_allowed() -> warnings.catch_warnings:
-    """Ignore missing glyphs, which become boxes; the HTML report has the full names."""
+    """Context in which missing glyphs are drawn as boxes without a warning; the HTML report has the full names."""
     return warnings.catch_warnings(action="ignore", category=UserWarning)
 
 
 def _png(figure: Figure) -> bytes:
+    """The figure as PNG, without metadata that vary."""
     FigureCanvasAgg(figure)
     out = io.BytesIO()
     with _missing_glyphs_allowed():
@@ -282,31 +290,31 @@ def _png(figure: Figure) -> bytes:
     return out.getvalue()
 
 
-def _picture(image: np.ndarray, pixel_size: float | None, legend: tuple[float, float]) -> tuple[Figure, Axes]:
-    """A figure with an image, space for ``legend`` (width, height in inches) on the right, a scale bar below."""
+def _quicklook_figure(image: np.ndarray, pixel_size: float | None, legend: tuple[float, float]) -> tuple[Figure, Axes]:
+    """Figure with an image, a scale bar below, and space for ``legend`` (width, height in inches) on the right."""
     rows, columns = (max(1, side) for side in image.shape[:2])
-    side = IMAGE / max(rows, columns)
+    side = IMAGE_INCHES / max(rows, columns)
     width, height = max(1.0, columns * side), max(1.0, rows * side, legend[1])
     margin, foot = 0.15, 0.45
-    sheet = (margin + width + legend[0], margin + height + foot)
-    figure = Figure(figsize=sheet, dpi=PICTURE_DPI, facecolor="white")
-    box = (margin / sheet[0], foot / sheet[1], width / sheet[0], height / sheet[1])
+    size = (margin + width + legend[0], margin + height + foot)
+    figure = Figure(figsize=size, dpi=QUICKLOOK_DPI, facecolor="white")
+    box = (margin / size[0], foot / size[1], width / size[0], height / size[1])
     axes = figure.add_axes(box, anchor="NW")
     axes.imshow(image, interpolation="nearest", aspect="equal")
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(color="#c5cad1", linewidth=0.8)
     if pixel_size is not None:
-        _draw_scale(axes, columns, pixel_size, rows)
+        _draw_scale_bar(axes, columns, pixel_size, rows)
     return figure, axes
 
 
-def _ramp_picture(
+def _ramp_quicklook(
     values: np.ndarray, most: int, title: str, ramp: LinearSegmentedColormap, pixel_size: float | None
 ) -> bytes:
-    """A picture of ``values`` from 1 to ``most`` with a colour bar; 0 is white."""
+    """PNG of ``values`` (y, x) from 1 to ``most`` with a colour bar; 0 is white."""
     image = ramp(values / most)
     image[values == 0] = 1
-    figure, axes = _picture(image, pixel_size, legend=(1.5, 2.6))
+    figure, axes = _quicklook_figure(image, pixel_size, legend=(1.5, 2.6))
     place = axes.get_position()
     width, height = figure.get_size_inches()
     bar = figure.add_axes((place.x1 + 0.3 / width, place.y1 - 2.4 / height, 0.18 / width, 2.1 / height))
@@ -314,9 +322,9 @@ def _ramp_picture(
     bar.set(xticks=[])
     bar.yaxis.tick_right()
     bar.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    bar.tick_params(labelsize=9, colors=INK, length=2)
+    bar.tick_params(labelsize=9, colors=TEXT_COLOR, length=2)
     bar.spines[:].set(color="#c5cad1", linewidth=0.8)
-    bar.set_title(title, fontsize=9, color=INK, loc="left", pad=7)
+    bar.set_title(title, fontsize=9, color=TEXT_COLOR, loc="left", pad=7)
     return _png(figure)
 
 
@@ -327,23 +335,25 @@ def _draw_legend(axes: Axes, codes: list[int], nomenclature: Nomenclature) -> No
     width, height = figure.get_size_inches()
     place = axes.get_position()
     for k, code in enumerate(codes):
-        x, y = place.x1 + 0.25 / width, place.y1 - (k + 1) * LEGEND_ROW / height
+        x, y = place.x1 + 0.25 / width, place.y1 - (k + 1) * LEGEND_ROW_INCHES / height
         swatch = Rectangle(
             (x, y), 0.22 / width, 0.15 / height, transform=figure.transFigure,
             facecolor=np.array(nomenclature.color(code)) / 255, edgecolor="#9aa1ab", linewidth=0.5,
         )  # fmt: skip
         figure.add_artist(swatch)
         name = _cut(nomenclature.name(code), 30)
-        figure.text(x + 0.32 / width, y + 0.07 / height, name, fontsize=9, color=INK, va="center", parse_math=False)
+        figure.text(
+            x + 0.32 / width, y + 0.07 / height, name, fontsize=9, color=TEXT_COLOR, va="center", parse_math=False
+        )
 
 
-def _draw_scale(axes: Axes, columns: int, pixel_size: float, rows: int) -> None:
-    """Draw a bar of a round length, at most a quarter of the width of the image, below its left corner."""
+def _draw_scale_bar(axes: Axes, columns: int, pixel_size: float, rows: int) -> None:
+    """Draw a scale bar below the left corner of the image: a round length, at most a quarter of the image width."""
     target = columns * pixel_size / 4
     power = 10 ** math.floor(math.log10(target))
     length = next(step * power for step in (5, 2, 1) if step * power <= target)
-    y = rows - 0.5 + 0.14 * max(rows, columns) / IMAGE
+    y = rows - 0.5 + 0.14 * max(rows, columns) / IMAGE_INCHES
     end = length / pixel_size - 0.5
     text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
-    axes.add_patch(Rectangle((-0.5, y), end + 0.5, 0.004 * max(rows, columns), color=INK, clip_on=False))
-    _text(axes, (end + 0.012 * max(rows, columns), y), text, 9, INK, ha="left")
+    axes.add_patch(Rectangle((-0.5, y), end + 0.5, 0.004 * max(rows, columns), color=TEXT_COLOR, clip_on=False))
+    _draw_text(axes, (end + 0.012 * max(rows, columns), y), text, 9, TEXT_COLOR, ha="left")

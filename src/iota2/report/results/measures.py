@@ -11,19 +11,22 @@ UNDEFINED = "–"
 
 
 def measure(value: float, digits: int = 3) -> str:
-    """A measure as text, ``–`` when it is undefined (NaN)."""
+    """A measure as text; ``–`` if it is undefined (NaN)."""
     return UNDEFINED if math.isnan(value) else f"{value:.{digits}f}"
 
 
 def interval(value: Estimate) -> str:
-    """``0.903 +- 0.037`` for a Student interval, ``0.950 [0.870, 1.000]`` where it ends at a limit of the measure and
-    for an interval over polygons, ``0.889 (0.778 - 1.000)`` for the range of a few runs; else the mean alone."""
+    """The mean with its interval or range as text; the mean alone if neither is known.
+
+    ``0.903 +- 0.037``: Student interval. ``0.950 [0.870, 1.000]``: interval over polygons, or Student interval that
+    ends at a limit of the measure. ``0.889 (0.778 - 1.000)``: range of two or three runs.
+    """
     spread = spread_text(value)
     return f"{measure(value.mean)} {spread}" if spread else measure(value.mean)
 
 
 def spread_text(value: Estimate, scale: float = 1.0, digits: int = 3) -> str:
-    """The part of ``interval`` after the mean, multiplied by ``scale``; empty when no interval is known."""
+    """The interval or range as text, without the mean, multiplied by ``scale``; empty if neither is known."""
     if value.bounds is None:
         return ""
     if value.half_width is not None:

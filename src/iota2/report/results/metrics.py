@@ -1,4 +1,4 @@
-"""The accuracy of a run as plain values, for ``final/metrics.json``."""
+"""The content of ``final/metrics.json``: the accuracy of a map as plain values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from iota2.compute.validation import NEIGHBOUR_METRES, SubsetAccuracy, Validatio
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
 from iota2.report.results.remarks import reasons_not_validated, remarks
-from iota2.report.results.validation import PARTS, PIXELS, neighbour_notes
+from iota2.report.results.validation import COUNTED_PIXELS, PARTS, neighbour_notes
 
 SCHEMA_VERSION = 2
 
@@ -24,9 +24,9 @@ def metrics(
     provenance: Mapping[str, Any] | None = None,
     validated: ValidationAccuracy | None = None,
 ) -> dict[str, Any]:
-    """All measures of the accuracy for JSON: undefined ones are None, numbers are of Python's types.
+    """All measures of the accuracy as JSON values; undefined measures are None.
 
-    Matrices are given by seed. Keys, always in this order::
+    ``confusions``: matrices by seed. Keys, always in this order::
 
         version         2
         rows, columns   "reference", "map": axes of every matrix below
@@ -34,21 +34,21 @@ def metrics(
         seeds           [{seed, confusion, unmapped, support, overall_accuracy, kappa, precision, recall,
                         f_score}]; confusion[r][c] in pixels; unmapped and support in pixels of each class
         summary         {runs, mean_confusion, overall_accuracy, kappa, precision, recall, f_score}; a measure
-                        is {mean, half_width, runs}, a list of these for a measure of classes; runs are those
-                        that define the measure. When its spread is known there are also low, high and
-                        interval, which says what they are: "polygons" (one run: 95 % interval over the
-                        validation polygons), "range" (two or three runs: lowest and highest) or "student"
-                        (95 % interval of the mean). half_width is of a Student interval that no limit of the
-                        measure cuts, else None
-        validation      with ``validated`` only: {pixels, distance, near, parts}; pixels says which are counted,
-                        near has, by class, the validation polygons within distance (metres) of a learning
-                        polygon of their class. parts is {all, inner, apart}: all pixels, those that do not
-                        touch the edge of their polygon, those of polygons that are not near; each {about,
-                        polygons, pixels, overall_accuracy, kappa, f_score, seeds}: polygons, pixels and
-                        f_score by class, seeds as above; means over the runs
+                        is {mean, half_width, runs}, a list of these for a measure by class; runs: number of runs in
+                        which the measure is defined. If bounds are known, there are also low, high and interval,
+                        the kind of bounds: "polygons" (one run: 95 % interval over the validation polygons),
+                        "range" (two or three runs: lowest and highest value) or "student" (95 % interval of the
+                        mean). half_width: of a Student interval that does not reach a limit of the measure,
+                        else None
+        validation      with ``validated`` only: {pixels, distance, near, parts}. pixels: which pixels are counted,
+                        as a sentence; near: by class, number of validation polygons within distance (metres) of a
+                        learning polygon of their class; parts: {all, inner, apart}: all pixels, pixels that do
+                        not touch the edge of their polygon, pixels of polygons that are not near. Each part is
+                        {about, polygons, pixels, overall_accuracy, kappa, f_score, seeds}: polygons, pixels and
+                        f_score by class, seeds as above; the others are means over the runs
         not_validated   [{code, name, reason}]
         notes           [sentence]
-        provenance      as given
+        provenance      the argument ``provenance``
     """
     summary = summarise(confusions, validated.intervals if validated else None)
     per_class = {
@@ -113,7 +113,7 @@ def _estimate(value: Estimate) -> dict[str, Any]:
 
 def _validation(found: ValidationAccuracy) -> dict[str, Any]:
     return {
-        "pixels": PIXELS,
+        "pixels": COUNTED_PIXELS,
         "distance": NEIGHBOUR_METRES,
         "near": found.near.tolist(),
         "parts": {part: {"about": about, **_part(found.subsets[part])} for part, about in PARTS.items()},
@@ -132,4 +132,5 @@ def _part(part: SubsetAccuracy) -> dict[str, Any]:
 
 
 def _defined(value: float) -> float | None:
+    """The value, or None for NaN."""
     return None if math.isnan(value) else value

@@ -12,14 +12,14 @@ from urllib.parse import quote
 import numpy as np
 
 from iota2.compute.accuracy import Estimate, Scores, Summary, scores, summarise
-from iota2.compute.validation import ValidationAccuracy
+from iota2.compute.validation import NEIGHBOUR_METRES, ValidationAccuracy
 from iota2.core.losses import DRAWN, SAMPLES, USABLE, VALIDATION, ClassLosses, losses_sentence
 from iota2.core.nomenclature import Nomenclature
 from iota2.core.tables import Confusion
 from iota2.report.results.measures import UNDEFINED, measure, spread_text
 from iota2.report.results.remarks import remarks
 from iota2.report.results.validation import (
-    PIXELS,
+    COUNTED_PIXELS,
     class_rows,
     near_sentence,
     neighbour_notes,
@@ -43,35 +43,37 @@ class Series:
 
 @dataclass(frozen=True)
 class AlignedSeries:
-    """Displacements of the dates of one sensor on one tile; medians are over the dates with a measure, NaN without
-    any."""
+    """Displacements of the dates of one sensor on one tile.
+
+    Medians are over the dates that could be compared; NaN if there is none.
+    """
 
     sensor: str
     tile: str
     count: int
     moved: int
-    """Dates whose images were moved."""
+    """Number of dates whose images were moved."""
     unknown: int
-    """Dates that could not be compared, and were not moved."""
-    typical: float
-    """Median displacement in pixels."""
-    furthest: float
-    """Largest displacement in pixels."""
-    before: float
+    """Number of dates that could not be compared and were not moved."""
+    median_displacement: float
+    """Pixels."""
+    max_displacement: float
+    """Pixels."""
+    correlation_before: float
     """Median correlation with the reference before the images are moved."""
-    after: float
+    correlation_after: float
     """Median correlation after the images are moved."""
 
 
 @dataclass(frozen=True)
 class ModelView:
-    """A model of the map, by its own files."""
+    """A model of the map, as described in its files."""
 
     region: str
     random_seed: int
     classifier: str
     parameters: Mapping[str, Any]
-    """By option name, including defaults."""
+    """Values by option name, including defaults."""
     samples: int
 
 
@@ -86,16 +88,16 @@ class Picture:
 
 @dataclass(frozen=True)
 class ReportData:
-    """Content of ``final/report.html``. Every text is escaped."""
+    """Content of ``final/report.html``; the page escapes all texts."""
 
     title: str
     nomenclature: Nomenclature
     confusions: Mapping[int, Confusion] = field(default_factory=dict)
-    """By seed; empty without validation."""
+    """Confusion matrices by seed; empty without validation."""
     validated: ValidationAccuracy | None = None
-    """The validation pixels by polygon."""
+    """Accuracy of parts of the validation pixels, and intervals over polygons."""
     mapped: Mapping[int, int] = field(default_factory=dict)
-    """Pixels of the map of the first seed by class code; 0 counts pixels inside a tile that are not classified."""
+    """Pixels of the map of the first seed by class code; code 0: pixels inside the tiles that are not classified."""
     pixel_area: float = 0.0
     """Square metres of a pixel of the map."""
     tiles: tuple[str, ...] = ()
@@ -104,7 +106,7 @@ class ReportData:
     """Empty without reference image."""
     map: Picture | None = None
     pictures: tuple[Picture, ...] = ()
-    """Confidence, validity …, after the map."""
+    """Pictures after the map: confidence and validity."""
     notes: tuple[str, ...] = ()
     """Warnings and remarks of the run; remarks on the measures are added by the page."""
     fates: tuple[ClassLosses, ...] = ()
@@ -119,7 +121,7 @@ class ReportData:
 
 
 def render_report(data: ReportData) -> str:
-    """The page as text, without scripts and external files, with embedded pictures; for light, dark and print."""
+    """The page as HTML text with embedded pictures, without scripts and external files."""
     templates = environment()
     templates.filters |= {"data_uri": _data_uri, "link": _link, "thousands": _thousands, "measure": measure}
     validated = data.validated
@@ -144,7 +146,7 @@ def render_report(data: ReportData) -> str:
 
 
 @dataclass(frozen=True)
-class _Figure:
+class _KeyFigure:
     """A key figure at the top of the page."""
 
     name: str
@@ -153,8 +155,8 @@ class _Figure:
 
 
 @dataclass(frozen=True)
-class _Heat:
-    """A coloured cell."""
+class _Cell:
+    """A coloured table cell."""
 
     text: str
     color: str = ""
@@ -162,35 +164,39 @@ class _Heat:
     title: str = ""
     """Tooltip of the cell."""
     empty: bool = False
-    """Whether there is no measure, as in the row of a class without reference pixels."""
+    """Whether the class has no reference pixels, so that there is no value."""
 
 
 def _validation(found: ValidationAccuracy, nomenclature: Nomenclature) -> dict[str, Any]:
-    """The section on the validation pixels."""
+    """Values of the section on the validation pixels."""
     return {
-        "pixels": PIXELS,
+        "pixels": COUNTED_PIXELS,
         "near": near_sentence(found),
+        "distance": f"{NEIGHBOUR_METRES:g}",
         "parts": part_rows(found),
         "classes": class_rows(found, nomenclature),
     }
 
 
-def _key_figures(data: ReportData, summary: Summary | None) -> list[_Figure]:
+def _key_figures(data: ReportData, summary: Summary | None) -> list[_KeyFigure]:
+    """Accuracy, area, and numbers of classes, tiles and images."""
     figures = []
     if summary:
         figures += [
-            _Figure("Overall accuracy", *_percent(summary.overall_accuracy)),
-            _Figure("Kappa", measure(summary.kappa.mean), _spread(summary.kappa)),
+            _KeyFigure("Overall accuracy", *_percent(summary.overall_accuracy)),
+            _KeyFigure("Kappa", measure(summary.kappa.mean), _spread(summary.kappa)),
         ]
     classified = sum(count for code, count in data.mapped.items() if code != 0)
     if classified:
-        figures.append(_Figure("Mapped area", f"{_square_kilometres(classified, data)} km²"))
-    figures.append(_Figure("Classes", str(len(data.nomenclature.codes))))
+        figures.append(_KeyFigure("Mapped area", f"{_square_kilometres(classified, data)} km²"))
+    figures.append(_KeyFigure("Classes", str(len(data.nomenclature.codes))))
     if data.tiles:
-        figures.append(_Figure("Tiles", str(len(data.tiles)), ", ".join(data.tiles[:3]) + " …" * (len(data.tiles) > 3)))
+        figures.append(
+            _KeyFigure("Tiles", str(len(data.tiles)), ", ".join(data.tiles[:3]) + " …" * (len(data.tiles) > 3))
+        )
     if data.series:
         first, last = min(s.first for s in data.series), max(s.last for s in data.series)
-        figures.append(_Figure("Images", str(sum(s.count for s in data.series)), f"{first} to {last}"))
+        figures.append(_KeyFigure("Images", str(sum(s.count for s in data.series)), f"{first} to {last}"))
     return figures
 
 
@@ -202,14 +208,14 @@ def _percent(value: Estimate) -> tuple[str, str]:
 
 
 def _spread(value: Estimate, scale: float = 1.0, digits: int = 3) -> str:
-    """The interval of a key figure, and its kind."""
+    """The interval of a key figure, with what it is computed over."""
     spread = spread_text(value, scale, digits).replace("+-", "±")
     over = "validation polygons" if value.kind == "polygons" else f"{value.runs} runs"
     return f"{spread} over {over}" if spread else ""
 
 
 def _areas(data: ReportData) -> list[dict[str, str]]:
-    """Rows of the legend: colour, code, name, area, and share of the classified area."""
+    """Rows of the table of areas: colour, code, name, area, share of the classified area."""
     total = sum(count for code, count in data.mapped.items() if code != 0)
     rows = []
     for code, name, color in zip(
@@ -235,7 +241,7 @@ def _square_kilometres(pixels: int, data: ReportData) -> str:
     return f"{area:,.2f}" if area < 100 else f"{area:,.0f}"
 
 
-def _matrix(summary: Summary, nomenclature: Nomenclature) -> list[tuple[str, list[_Heat]]]:
+def _matrix(summary: Summary, nomenclature: Nomenclature) -> list[tuple[str, list[_Cell]]]:
     """Rows of the confusion matrix: reference class, then one cell for each mapped class."""
     names = [nomenclature.name(code) for code in summary.labels]
     totals = summary.mean_counts.sum(axis=1)
@@ -244,27 +250,28 @@ def _matrix(summary: Summary, nomenclature: Nomenclature) -> list[tuple[str, lis
     ]
 
 
-def _matrix_cell(summary: Summary, r: int, c: int, names: list[str], totals: np.ndarray) -> _Heat:
+def _matrix_cell(summary: Summary, r: int, c: int, names: list[str], totals: np.ndarray) -> _Cell:
     count, total = summary.mean_counts[r, c], totals[r]
     if total == 0:
-        return _Heat("", title=f"{names[r]}: no reference pixel", empty=True)
+        return _Cell("", title=f"{names[r]}: no reference pixel", empty=True)
     share = count / total
     text = _thousands(count) if count or r == c else ""
     about = f"{names[r]} mapped as {names[c]}: {_thousands(count)} pixels, {100 * share:.1f} % of the reference"
-    return _Heat(text, _good(share) if r == c else _bad(share), about)
+    return _Cell(text, _correct_color(share) if r == c else _wrong_color(share), about)
 
 
-def _good(share: float) -> str:
-    """Red over yellow to green, transparent enough for light and dark backgrounds."""
+def _correct_color(share: float) -> str:
+    """CSS colour from red through yellow to green for 0..1, transparent for light and dark backgrounds."""
     return f"hsl({115 * share:.0f} 50% 47% / 0.55)"
 
 
-def _bad(share: float) -> str:
+def _wrong_color(share: float) -> str:
+    """CSS colour from transparent to red for 0..1."""
     return f"hsl(8 75% 50% / {0.85 * share**0.7:.2f})" if share else ""
 
 
-def _class_rows(summary: Summary, data: ReportData) -> list[tuple[str, str, list[_Heat], str]]:
-    """Rows of the table of classes: colour, name, precision, recall and F-score, pixels of the reference."""
+def _class_rows(summary: Summary, data: ReportData) -> list[tuple[str, str, list[_Cell], str]]:
+    """Rows of the table of classes: colour, name, precision, recall and F-score, reference pixels."""
     support = summary.mean_counts.sum(axis=1)
     rows = []
     for k, code in enumerate(summary.labels):
@@ -280,11 +287,11 @@ def _class_rows(summary: Summary, data: ReportData) -> list[tuple[str, str, list
     return rows
 
 
-def _measure_cell(value: Estimate) -> _Heat:
+def _measure_cell(value: Estimate) -> _Cell:
     if math.isnan(value.mean):
-        return _Heat(UNDEFINED, title="undefined")
+        return _Cell(UNDEFINED, title="undefined")
     spread = spread_text(value).replace("+-", "±")
-    return _Heat(f"{value.mean:.3f} {spread}".rstrip(), _good(value.mean))
+    return _Cell(f"{value.mean:.3f} {spread}".rstrip(), _correct_color(value.mean))
 
 
 def _seed_rows(confusions: Mapping[int, Confusion]) -> list[tuple[int, str, str, str, str]]:
@@ -303,7 +310,7 @@ def _seed_rows(confusions: Mapping[int, Confusion]) -> list[tuple[int, str, str,
 
 
 def _fate_row(fate: ClassLosses, nomenclature: Nomenclature) -> dict[str, object]:
-    """Row of the table of samples: colour, name, amounts by stage, and losses in words."""
+    """Row of the table of samples: colour, name, amounts at each stage, losses as text."""
     return {
         "color": "rgb({}, {}, {})".format(*nomenclature.color(fate.code)),
         "name": nomenclature.name(fate.code),
@@ -313,12 +320,12 @@ def _fate_row(fate: ClassLosses, nomenclature: Nomenclature) -> dict[str, object
         "samples": fate.of(SAMPLES).pixels,
         "validation": fate.of(VALIDATION).pixels,
         "lost": losses_sentence(fate.losses),
-        "loud": fate.nearly_lost,
+        "nearly_lost": fate.nearly_lost,
     }
 
 
 def _thousands(count: float) -> str:
-    """A count with separators; small means over runs have one decimal."""
+    """A count with thousands separators; small means over runs have one decimal."""
     return f"{count:,.0f}" if count >= 100 or float(count).is_integer() else f"{count:,.1f}"
 
 
@@ -327,5 +334,5 @@ def _data_uri(png: bytes) -> str:
 
 
 def _link(path: str) -> str:
-    """A relative path as a link; a colon is escaped too, so no path becomes a ``javascript:`` address."""
+    """A relative path as a URL; colons are escaped, so that no path becomes a ``javascript:`` URL."""
     return quote(path, safe="/")

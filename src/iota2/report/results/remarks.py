@@ -12,7 +12,7 @@ from iota2.core.tables import Confusion
 
 
 def reasons_not_validated(confusions: Mapping[int, Confusion]) -> dict[int, str]:
-    """Reasons why classes have no measure for at least one seed, by class code; matrices by seed."""
+    """Reasons why classes are not validated for at least one seed, by class code. ``confusions``: matrices by seed."""
     seeds: dict[int, list[int]] = {}
     for seed, confusion in confusions.items():
         for code in not_validated(confusion):
@@ -21,7 +21,7 @@ def reasons_not_validated(confusions: Mapping[int, Confusion]) -> dict[int, str]
 
 
 def remarks(confusions: Mapping[int, Confusion], nomenclature: Nomenclature) -> tuple[str, ...]:
-    """Remarks for the reader of the accuracy report, maybe none."""
+    """Remarks on the measures for the reader of the accuracy report; empty if there are none."""
     return (
         *_not_validated(confusions, nomenclature),
         *_never_mapped(confusions, nomenclature),
@@ -33,7 +33,7 @@ def _reason(code: int, missing: list[int], confusions: Mapping[int, Confusion]) 
     when = "" if len(missing) == len(confusions) else f" for {_seeds(missing)}"
     left = sum(int(confusions[seed].unmapped[confusions[seed].labels.index(code)]) for seed in missing)
     if left:
-        return f"the map leaves all of its {left:,} validation pixels at 0 (not classified){when}"
+        return f"none of its {left:,} validation pixels is classified (0 in the map){when}"
     return f"no validation pixel{when}"
 
 
@@ -43,7 +43,7 @@ def _not_validated(confusions: Mapping[int, Confusion], nomenclature: Nomenclatu
 
 
 def _never_mapped(confusions: Mapping[int, Confusion], nomenclature: Nomenclature) -> Iterator[str]:
-    """Remarks on classes that a seed never maps: precision undefined and excluded from the mean, F-score 0."""
+    """Remarks on classes that are mapped on no validation pixel: precision undefined, F-score 0."""
     missing: dict[int, list[int]] = {}
     for seed, confusion in confusions.items():
         found = scores(confusion)
@@ -52,8 +52,8 @@ def _never_mapped(confusions: Mapping[int, Confusion], nomenclature: Nomenclatur
                 missing.setdefault(code, []).append(seed)
     for code, seeds in sorted(missing.items()):
         yield (
-            f"Class {nomenclature.name(code)} ({code}) is on no validation pixel of the map of "
-            f"{_seeds(seeds)}: its precision is undefined there, and its F-score 0."
+            f"Class {nomenclature.name(code)} ({code}) is mapped on no validation pixel ({_seeds(seeds)}): its "
+            "precision is undefined, and its F-score is 0."
         )
 
 
@@ -66,7 +66,10 @@ def _unmapped(confusions: Mapping[int, Confusion], nomenclature: Nomenclature) -
                 for code, count in zip(confusion.labels, confusion.unmapped, strict=True)
                 if count
             )
-            yield f"Seed {seed}: {total:,} validation pixels are not classified and in no measure ({parts})."
+            yield (
+                f"Seed {seed}: {total:,} validation pixels are not classified and are excluded from all measures "
+                f"({parts})."
+            )
 
 
 def _seeds(seeds: list[int]) -> str:

@@ -1,4 +1,4 @@
-"""Confusion matrices and their measures as text files: the CSV, the per-seed results, ``RESULTS.txt``."""
+"""Accuracy measures and the table of classes as text: ``RESULTS.txt``, the results of each seed, and a CSV."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def classification_results(confusion: Confusion) -> str:
     lines = [REFERENCE + labels, PRODUCED + labels, ""]
     measures = {"Precision": found.precision, "Recall": found.recall, "F-score": found.f_score}
     for k, label in enumerate(found.labels):
-        lines += [f"{name} of class [{label}] vs all: {_exact(v[k])}" for name, v in measures.items()]
+        lines += [f"{name} of class [{label}] vs all: {_six_digits(v[k])}" for name, v in measures.items()]
         lines.append("")
     for name, values in measures.items():
-        lines.append(f"{name} of the different classes: [{', '.join(_exact(value) for value in values)}]")
-    lines += ["", f"Kappa index: {_exact(found.kappa)}"]
-    lines += [f"Overall accuracy index: {_exact(found.overall_accuracy)}"]
+        lines.append(f"{name} of the different classes: [{', '.join(_six_digits(value) for value in values)}]")
+    lines += ["", f"Kappa index: {_six_digits(found.kappa)}"]
+    lines += [f"Overall accuracy index: {_six_digits(found.overall_accuracy)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -42,9 +42,9 @@ def results_text(
 ) -> str:
     """Text of ``RESULTS.txt``: mean matrix over seeds, kappa, overall accuracy, measures of each class.
 
-    Matrices are given by seed. Undefined measures are shown as ``–``. What the validation pixels show by polygon, when
-    it is given, remarks on what the numbers leave out, and ``notes``, follow the table. With one run the table has
-    plain numbers; their intervals follow below. A ``|`` in a class name becomes ``¦``: ``|`` separates columns.
+    ``confusions``: matrices by seed. Undefined measures are shown as ``–``. The table is followed by the measures of
+    ``validated``, the remarks on the measures, and ``notes``. With one run, the table has plain numbers, and the
+    intervals follow below. A ``|`` in a class name is replaced by ``¦``, because ``|`` separates columns.
     """
     summary = summarise(confusions, validated.intervals if validated else None)
     names = [nomenclature.name(code).replace("|", "¦") for code in summary.labels]
@@ -54,16 +54,16 @@ def results_text(
     lines += [f"KAPPA : {interval(summary.kappa)}", f"OA : {interval(summary.overall_accuracy)}", ""]
     lines += _table_lines(summary, names)
     lines += validation_lines(validated, summary, nomenclature) if validated else []
-    said = [*remarks(confusions, nomenclature), *(neighbour_notes(validated) if validated else ()), *notes]
-    if said:
-        lines += ["", "Notes", *(f"- {note}" for note in said)]
+    all_notes = [*remarks(confusions, nomenclature), *(neighbour_notes(validated) if validated else ()), *notes]
+    if all_notes:
+        lines += ["", "Notes", *(f"- {note}" for note in all_notes)]
     return "\n".join(lines) + "\n"
 
 
 def label_table_csv(nomenclature: Nomenclature) -> str:
     """Text of ``*_table.csv``: user label, code in the map and colour of each class.
 
-    A label that a spreadsheet would run as a formula begins with an apostrophe.
+    A label that a spreadsheet would interpret as a formula gets a leading apostrophe.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -74,15 +74,17 @@ def label_table_csv(nomenclature: Nomenclature) -> str:
 
 
 def spreadsheet_safe(cell: str) -> str:
-    """The text, with an apostrophe before anything that a spreadsheet would run as a formula (OWASP)."""
+    """The text, with a leading apostrophe if a spreadsheet would interpret it as a formula (OWASP, CSV injection)."""
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
-def _exact(value: float) -> str:
+def _six_digits(value: float) -> str:
+    """A measure with six significant digits; ``–`` for NaN."""
     return UNDEFINED if math.isnan(value) else f"{value:.6g}"
 
 
 def _matrix_lines(summary: Summary, names: list[str]) -> Iterator[str]:
+    """Lines of the mean confusion matrix."""
     cells = [[f"{count:.2f}" for count in row] for row in summary.mean_counts]
     width = 2 + max(len(text) for text in [*names, *(cell for row in cells for cell in row)])
     yield " " * width + "|" + "|".join(name.center(width) for name in names)
@@ -91,6 +93,7 @@ def _matrix_lines(summary: Summary, names: list[str]) -> Iterator[str]:
 
 
 def _table_lines(summary: Summary, names: list[str]) -> Iterator[str]:
+    """Lines of the table of classes."""
     width = 2 + max(len("Classes") + 4, *(len(name) for name in names))
     heads = [" Precision mean ", " Rappel mean ", " F-score mean ", " Confusion max"]
     columns = [[_cell(value) for value in values] for values in (summary.precision, summary.recall, summary.f_score)]
@@ -107,12 +110,14 @@ def _table_lines(summary: Summary, names: list[str]) -> Iterator[str]:
 
 
 def _cell(value: Estimate) -> str:
-    """A measure in the table; for a single run a plain number, which scripts expect."""
+    """A measure in the table of classes; with a single run, a plain number, as scripts expect."""
     return measure(value.mean) if value.kind == "polygons" else interval(value)
 
 
 def _most_mapped(row: np.ndarray, names: list[str]) -> str:
-    """The classes, at most three, as which a reference class is mapped most often; ties by name, descending; empty
-    without pixels."""
+    """Up to three classes as which a reference class is mapped most often, or ``–`` without pixels.
+
+    ``row``: pixels of the reference class by mapped class. Ties are sorted by name, descending.
+    """
     ranked = sorted(((count, name) for count, name in zip(row.tolist(), names, strict=True) if count > 0), reverse=True)
     return ", ".join(name for _, name in ranked[:3]) or UNDEFINED

@@ -1,4 +1,4 @@
-"""Accuracy of parts of the validation pixels: sentences, table rows and text lines."""
+"""Accuracy of parts of the validation pixels as text: sentences, table rows and lines of ``RESULTS.txt``."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from iota2.compute.validation import NEIGHBOUR_METRES, Subset, SubsetAccuracy, V
 from iota2.core.nomenclature import Nomenclature
 from iota2.report.results.measures import UNDEFINED, measure
 
-NEIGHBOURS_TO_NOTE = 0.1
-"""Share of neighbours among the validation polygons from which a note is given."""
-PIXELS = (
-    "Accuracy is counted on the pixels of the map grid whose centre lies in a validation polygon, pixels on the edge "
-    "of a polygon included, as far as the ground is clear on chain.cloud_threshold dates or more. Pixels that are not "
-    "classified (0 in the map) are in no measure."
+MIN_NEAR_SHARE = 0.1
+"""Share of validation polygons near learning polygons from which a note is given."""
+COUNTED_PIXELS = (
+    "The accuracy is computed from the map pixels whose centre lies in a validation polygon, including pixels on the "
+    "edge of a polygon. Only areas that are clear on at least chain.cloud_threshold dates are used. Pixels that are "
+    "not classified (0 in the map) are excluded from all measures."
 )
+"""Explanation of the pixels that are counted."""
 PARTS: Mapping[Subset, str] = {
     "all": "all validation pixels",
-    "inner": "without pixels that touch the edge of their polygon",
-    "apart": f"of polygons more than {NEIGHBOUR_METRES:g} m from every learning polygon of their class",
+    "inner": "without pixels on the edge of their polygon",
+    "apart": f"only polygons more than {NEIGHBOUR_METRES:g} m from all learning polygons of their class",
 }
-_SPREADS = {
+"""Description of each part of the validation pixels."""
+_INTERVAL_SENTENCES = {
     "polygons": "Brackets: 95 % interval over the validation polygons (cluster bootstrap).",
-    "range": "Parentheses: lowest and highest value of the runs; of fewer than four runs no interval is given.",
+    "range": "Parentheses: lowest and highest value of the runs; an interval needs at least four runs.",
     "student": (
-        "+-: half-width of the 95 % Student interval of the mean over the runs; brackets: the same interval where it "
-        "ends at a limit of the measure."
+        "+-: half-width of the 95 % Student interval of the mean over the runs; brackets: bounds of the same interval "
+        "if it ends at a limit of the measure."
     ),
 }
 
@@ -47,7 +49,7 @@ class PartRow:
 
 @dataclass(frozen=True)
 class ClassRow:
-    """One class, as text: counts, and the F-score of each part; means over the runs."""
+    """Counts of one class and its F-score in each part as text; means over the runs."""
 
     polygons: str
     near: str
@@ -61,11 +63,11 @@ def spread_sentences(summary: Summary) -> list[str]:
     """Explanations of the intervals, one sentence for each kind that occurs."""
     measures = (summary.overall_accuracy, summary.kappa, *summary.precision, *summary.recall, *summary.f_score)
     kinds = {value.kind for value in measures}
-    return [sentence for kind, sentence in _SPREADS.items() if kind in kinds]
+    return [sentence for kind, sentence in _INTERVAL_SENTENCES.items() if kind in kinds]
 
 
 def near_sentence(found: ValidationAccuracy) -> str:
-    """Sentence on the number of validation polygons that are neighbours of learning polygons."""
+    """Sentence on the number of validation polygons near learning polygons of their class."""
     near, polygons = found.near.sum(), found.subsets["all"].polygons.sum()
     if not polygons:
         return "There is no validation polygon: the accuracy is unknown."
@@ -77,21 +79,22 @@ def near_sentence(found: ValidationAccuracy) -> str:
 
 
 def neighbour_notes(found: ValidationAccuracy) -> Iterator[str]:
-    """A warning when many validation polygons are neighbours of learning polygons."""
+    """A warning if many validation polygons are near learning polygons of their class."""
     whole, apart = found.subsets["all"], found.subsets["apart"]
     polygons = whole.polygons.sum()
-    if polygons == 0 or found.near.sum() < NEIGHBOURS_TO_NOTE * polygons:
+    if polygons == 0 or found.near.sum() < MIN_NEAR_SHARE * polygons:
         return
     accuracy = apart.summary.overall_accuracy.mean
     others = (
-        f"on the others the overall accuracy is {measure(accuracy)} instead of "
+        f"for the other polygons, the overall accuracy is {measure(accuracy)} instead of "
         f"{measure(whole.summary.overall_accuracy.mean)}"
         if apart.pixels.sum()
-        else "there are no others, so the accuracy of places far from learning polygons is unknown"
+        else "there are no other polygons, so the accuracy far from learning polygons is unknown"
     )
     yield (
-        f"{near_sentence(found)} Neighbours are alike, so the accuracy may not hold elsewhere: {others}. Keep parcels "
-        "on one side with arg_train.split_field, or neighbours with arg_train.split_distance."
+        f"{near_sentence(found)} Neighbouring polygons are similar, so the accuracy may be lower elsewhere: {others}. "
+        "To keep the polygons of a parcel, or neighbouring polygons, on one side of the split, set "
+        "arg_train.split_field or arg_train.split_distance."
     )
 
 
@@ -126,28 +129,36 @@ def class_rows(found: ValidationAccuracy, nomenclature: Nomenclature) -> list[Cl
 
 
 def count_text(count: float) -> str:
-    """A count with separators; means over runs that are no whole numbers have one decimal."""
+    """A count with thousands separators; means over runs that are not whole numbers have one decimal."""
     return f"{count:,.0f}" if float(count).is_integer() else f"{count:,.1f}"
 
 
 def validation_lines(found: ValidationAccuracy, summary: Summary, nomenclature: Nomenclature) -> list[str]:
     """Lines of ``RESULTS.txt`` after the table of classes.
 
-    Columns are separated by blanks and the name stands last, so that scripts which look for lines with ``|`` or for
-    class names at the beginning of a line find only those that they know.
+    Columns are separated by spaces, and the name is in the last column. Scripts that search for ``|``, or for class
+    names at the start of a line, find only the matrix and the table of classes.
     """
-    lines = ["", "Validation pixels", PIXELS, *spread_sentences(summary), near_sentence(found), ""]
+    lines = ["", "Validation pixels", COUNTED_PIXELS, *spread_sentences(summary), near_sentence(found), ""]
     parts: list[tuple[str, ...]] = [("Polygons", "Pixels", "OA", "KAPPA", "Counted pixels")]
     parts += [(row.polygons, row.pixels, row.overall_accuracy, row.kappa, row.name) for row in part_rows(found)]
     lines += [*_aligned(parts), ""]
-    heads = ("Polygons", f"Within {NEIGHBOUR_METRES:g} m", "Pixels", "F-score", "without edges", "apart", "Class")
+    heads = (
+        "Polygons",
+        f"Within {NEIGHBOUR_METRES:g} m",
+        "Pixels",
+        "F-score",
+        "without edges",
+        f"beyond {NEIGHBOUR_METRES:g} m",
+        "Class",
+    )
     rows = class_rows(found, nomenclature)
     lines += _aligned([heads, *((row.polygons, row.near, row.pixels, *row.f_scores, row.name) for row in rows)])
     return lines + (_interval_lines(summary, nomenclature) if found.intervals else [])
 
 
 def _interval_lines(summary: Summary, nomenclature: Nomenclature) -> list[str]:
-    """The 95 % intervals of each class over the validation polygons of the only run."""
+    """Lines with the 95 % intervals of each class over the validation polygons of a single run."""
     rows: list[tuple[str, ...]] = [("Precision", "Recall", "F-score", "95 % intervals by class")]
     for k, code in enumerate(summary.labels):
         cells = (bounds_text(values[k]) for values in (summary.precision, summary.recall, summary.f_score))
@@ -156,12 +167,12 @@ def _interval_lines(summary: Summary, nomenclature: Nomenclature) -> list[str]:
 
 
 def bounds_text(value: Estimate) -> str:
-    """``[0.812, 0.950]``, or ``–``."""
+    """The bounds as text, ``[0.812, 0.950]``; ``–`` if they are unknown."""
     return UNDEFINED if value.bounds is None else "[{:.3f}, {:.3f}]".format(*value.bounds)
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    """Rows as lines in columns: all cells but the last are right-aligned. A ``|`` becomes ``¦``."""
+    """Rows as lines of aligned columns; all cells but the last are right-aligned. ``|`` is replaced by ``¦``."""
     widths = np.max([[len(cell) for cell in row[:-1]] for row in rows], axis=0)
     return [
         "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=False)), row[-1].replace("|", "¦")])

@@ -17,10 +17,10 @@ from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
 from iota2.core.words import json_text
-from iota2.report.run.graph import HEIGHT, LEFT, Graph, counted, lay_out
-from iota2.report.run.plots import CLEAR_KINDS, calendars, target, timeline
+from iota2.report.run.graph import CELL_HEIGHT, STEP_NAMES_WIDTH, Graph, lay_out, state_counts
+from iota2.report.run.plots import CLEAR_KINDS, calendars, displacement_plot, timeline
 from iota2.report.run.values import (
-    WORDS,
+    STATE_TEXTS,
     InputsView,
     JobLog,
     JobView,
@@ -33,9 +33,11 @@ from iota2.report.templating import environment
 REFRESH_SECONDS = 5
 """Seconds after which a page reloads while the run is in progress."""
 MAX_LISTED_JOBS = 20_000
-"""Maximum number of jobs listed on the page of the graph; jobs that need attention come first."""
+"""Maximum number of jobs listed below the graph; jobs that need attention come first."""
 MAX_SHOWN_FAILURES = 100
+"""Maximum number of failed jobs, gaps in the map and missing products that are listed."""
 MAX_SHOWN_FILES = 40
+"""Maximum number of listed files of one kind."""
 PAGES = (
     ("index.html", "Run"),
     ("tasks_status_1.html", "Jobs"),
@@ -46,18 +48,18 @@ PAGES = (
     ("environment_info.html", "Environment"),
     ("results.html", "Results"),
 )
-"""Pages in the navigation of every page."""
+"""File names and titles of the pages in the navigation."""
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def render_run(run: RunView) -> dict[str, str]:
-    """Pages that change during a run, by name; ``../tasks_status_1.svg`` is the graph alone."""
+    """Pages that change during a run, by file name; ``../tasks_status_1.svg`` contains only the graph."""
     graph = lay_out(run.steps, run.jobs)
     failed = [job for job in run.jobs if job.state == "failed"]
-    under_way = [job for job in run.jobs if job.state == "running"]
+    running = [job for job in run.jobs if job.state == "running"]
     counts = Counter(job.state for job in run.jobs)
-    common = {"run": run, "graph": graph, "words": WORDS, "counts": counts, "refresh": _refresh(run),
-              "most": MAX_SHOWN_FAILURES}  # fmt: skip
+    common = {"run": run, "graph": graph, "words": STATE_TEXTS, "counts": counts, "refresh": _refresh(run),
+              "max_shown": MAX_SHOWN_FAILURES}  # fmt: skip
     listed = _listed(graph)
     return {
         "index.html": _page(
@@ -66,20 +68,20 @@ def render_run(run: RunView) -> dict[str, str]:
         ),
         "tasks_status_1.html": _page("tasks", **common, listed=listed),
         "timeline.html": _page(
-            "timeline", **common, plot=timeline(run.jobs), slowest=_slowest(run.jobs), under_way=under_way
+            "timeline", **common, plot=timeline(run.jobs), slowest=_slowest(run.jobs), running=running
         ),
         "results.html": _page("results", **common),
-        "../tasks_status_1.svg": _page("picture", graph=graph, words=WORDS, prefix="html/"),
+        "../tasks_status_1.svg": _page("picture", graph=graph, words=STATE_TEXTS, prefix="html/"),
     }  # fmt: skip
 
 
 def render_job(job: JobView, log: JobLog, *, live: bool = False) -> str:
     """Page of one job: state, reason and log; with ``live`` it reloads automatically."""
-    return _page("job", job=job, log=log, words=WORDS, up="../", refresh=REFRESH_SECONDS if live else 0)
+    return _page("job", job=job, log=log, words=STATE_TEXTS, up="../", refresh=REFRESH_SECONDS if live else 0)
 
 
 def render_configuration(settings: Sequence[SettingView], source: str, warnings: Sequence[str], former: bool) -> str:
-    """Page of all options; ``former``: whether the options of the previous run are known."""
+    """Page of all options. ``former``: whether the options of the previous run are known."""
     sections = [(name, list(members)) for name, members in groupby(settings, key=lambda setting: setting.section)]
     changed = [setting for setting in settings if setting.changed]
     return _page("configuration", sections=sections, source=source, warnings=warnings, changed=changed, former=former)
@@ -91,24 +93,24 @@ def render_environment(groups: Sequence[tuple[str, Sequence[tuple[str, str]]]]) 
 
 
 def render_inputs(inputs: InputsView, products: Sequence[tuple[str, str]]) -> str:
-    """Page of the inputs by sensor and tile; ``products``: address and title of each sensor's page."""
+    """Page of the inputs by sensor and tile. ``products``: address and title of each page of products."""
     return _page("inputs", inputs=inputs, plots=calendars(inputs.series), products=products, kinds=CLEAR_KINDS)
 
 
 def render_products(inputs: InputsView, sensors: Sequence[str], folder: str) -> str:
-    """Page of all products of the series that share one folder, tile by tile."""
+    """Page of the products of sensors that share one folder, by tile."""
     series = [one for one in inputs.series if one.sensor in sensors]
-    targets = [target(one) for one in series]
-    return _page("products", series=series, sensors=sensors, folder=folder, targets=targets)
+    displacements = [displacement_plot(one) for one in series]
+    return _page("products", series=series, sensors=sensors, folder=folder, displacements=displacements)
 
 
 def render_outputs(folders: Sequence[tuple[str, str, Sequence[OutputView]]], root: str) -> str:
-    """Page of the output tree: folders with their description and kinds of files."""
-    return _page("outputs", folders=folders, root=root, most=MAX_SHOWN_FILES)
+    """Page of the output folder ``root``: subfolders with their description and kinds of files."""
+    return _page("outputs", folders=folders, root=root, max_shown=MAX_SHOWN_FILES)
 
 
 def assets() -> dict[str, str]:
-    """Static files of the pages."""
+    """Style sheet and licence text of the pages, by file name."""
     return {
         "style.css": _environment().get_template("site/style.css.j2").render(),
         "svg-pan-zoom.LICENSE.txt": _asset("svg-pan-zoom.LICENSE.txt"),
@@ -119,6 +121,7 @@ def assets() -> dict[str, str]:
 
 
 def _page(name: str, **values: object) -> str:
+    """A rendered template; characters that XML does not allow are replaced."""
     given = {"pages": PAGES, "refresh": 0, "up": "", "prefix": "", "here": name, **values}
     text = _environment().get_template(f"site/{name}.j2").render(given)
     return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
@@ -129,20 +132,20 @@ def _environment() -> Environment:
     templates = environment()
     templates.filters |= {
         "link": _link,
-        "data": _data,
+        "data": _json_data,
         "duration": duration_text,
         "moment": _moment,
         "px": _px,
-        "part": _part,
-        "figure": _figure,
+        "percent": _percent,
+        "number": _number,
     }
     templates.globals |= {
         "scripts": [Markup(text) for text in _scripts()],
         "policy": _policy(),
         "policy_silent": _policy(script=False),
-        "cell_height": HEIGHT,
-        "graph_left": LEFT,
-        "counted": counted,
+        "cell_height": CELL_HEIGHT,
+        "graph_left": STEP_NAMES_WIDTH,
+        "state_counts": state_counts,
     }
     return templates
 
@@ -155,7 +158,7 @@ def _scripts() -> tuple[str, ...]:
 
 @cache
 def _policy(*, script: bool = True) -> str:
-    """Content security policy: styles, and only the program's scripts, identified by digest."""
+    """Content security policy: only styles, and the scripts of this package, which are identified by digest."""
     digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in _scripts())
     allowed = " ".join(f"'sha256-{digest}'" for digest in digests) if script else "'none'"
     return f"default-src 'none'; style-src 'self' file: 'unsafe-inline'; script-src {allowed}"
@@ -168,6 +171,7 @@ def _asset(name: str) -> str:
 
 
 def _refresh(run: RunView) -> int:
+    """Seconds after which the pages reload; 0 if the run has ended."""
     return REFRESH_SECONDS if run.state == "running" else 0
 
 
@@ -176,7 +180,7 @@ def _link(path: str) -> str:
     return quote(path, safe="/", errors="surrogateescape")
 
 
-def _data(value: object) -> Markup:
+def _json_data(value: object) -> Markup:
     """JSON for a data block; ``<`` and ``&`` are escaped so that its content cannot end the block."""
     text = json_text(value, separators=(",", ":"))
     for sign in "<>&":
@@ -185,7 +189,7 @@ def _data(value: object) -> Markup:
 
 
 def duration_text(seconds: float) -> str:
-    """A duration as text."""
+    """A duration as text: ``12.5 s``, ``3 min 05 s``, ``2 h 07 min``."""
     if seconds < 100:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -194,15 +198,16 @@ def duration_text(seconds: float) -> str:
 
 
 def _moment(seconds: float) -> str:
+    """A Unix time as local date and time."""
     return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _part(value: float | None) -> str:
-    """A share in percent."""
+def _percent(value: float | None) -> str:
+    """A share in percent, or a dash if it is unknown."""
     return "–" if value is None else f"{100 * value:.0f} %"
 
 
-def _figure(value: float, form: str = ".2f") -> str:
+def _number(value: float, form: str = ".2f") -> str:
     """A number as text, or a dash if it is unknown."""
     return "–" if math.isnan(value) else format(round(value, 2) + 0.0, form)  # no minus before a zero
 
@@ -213,19 +218,19 @@ def _px(value: float) -> str:
 
 
 def _listed(graph: Graph) -> list[list[object]]:
-    """Jobs of each cell: name, state, seconds, peak memory, reason, page."""
-    room = MAX_LISTED_JOBS
+    """Jobs of each cell: name, state, time, peak memory in MiB, message or reason, page, key."""
+    remaining = MAX_LISTED_JOBS
     rows: list[list[object]] = []
     for cell in graph.cells:
-        jobs = sorted(cell.jobs, key=lambda job: list(WORDS).index(job.state))[: max(room, 1)]
-        room -= len(jobs)
+        jobs = sorted(cell.jobs, key=lambda job: list(STATE_TEXTS).index(job.state))[: max(remaining, 1)]
+        remaining -= len(jobs)
         rows.append([[job.id, job.state, duration_text(job.seconds) if job.seconds else "", job.peak,
                       job.message or job.reason, job.page, job.key] for job in jobs])  # fmt: skip
     return rows
 
 
 def _step_rows(run: RunView) -> list[Mapping[str, object]]:
-    """Row of each step: its jobs by state, their time, the largest memory."""
+    """Row of each step: number of jobs by state, total time, largest peak memory."""
     by_step: dict[str, list[JobView]] = {step.name: [] for step in run.steps}
     for job in run.jobs:
         by_step[job.step].append(job)
@@ -246,5 +251,5 @@ def _step_rows(run: RunView) -> list[Mapping[str, object]]:
 
 
 def _slowest(jobs: Sequence[JobView], most: int = 12) -> list[JobView]:
-    """Jobs of this run with the longest time."""
+    """The ``most`` jobs of this run that took longest."""
     return sorted((job for job in jobs if job.started), key=lambda job: -job.seconds)[:most]

@@ -1,4 +1,4 @@
-"""Layout of the plots over time: calendar of the products, timeline of the workers."""
+"""Layout of the plots: calendar of the products, displacements of the dates, timeline of the workers."""
 
 from __future__ import annotations
 
@@ -13,31 +13,34 @@ from iota2.core.words import counted
 from iota2.report.run.graph import shortened
 from iota2.report.run.values import JobView, ProductView, SeriesView
 
-LEFT, WIDTH, PITCH, TOP = 170.0, 900.0, 22.0, 26.0
-MARGIN = 64.0
-"""Space to the right for the last label."""
+NAMES_WIDTH, AXIS_WIDTH, LANE_DISTANCE, TICKS_HEIGHT = 170.0, 900.0, 22.0, 26.0
+"""Pixels: space for the names of lanes, length of the time axis, distance of lanes, space for the tick labels."""
+RIGHT_MARGIN = 64.0
+"""Space for the last tick label, in pixels."""
 MAX_NAME_CHARACTERS = 24
-"""Characters of a lane's name that fit beside the lane."""
+"""Maximum characters of the name of a lane."""
 MARK_HEIGHT = 16.0
 """Height of the mark of a date whose image covers the whole tile."""
 MIN_MARK_WIDTH, MAX_MARK_WIDTH = 1.6, 7.0
+"""Pixels; the width depends on the distance of dates."""
 MAX_MARKS = 6000
-"""Maximum number of dates with tooltips of their own; more would make browsers slow."""
+"""Maximum number of dates with tooltips in one plot; more would make browsers slow."""
 CLEAR_KINDS = ("under 20 %", "20 to 40 %", "40 to 60 %", "60 to 80 %", "80 % and more")
-"""Classes of clear share, shown by the colours of dates."""
-_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400, 604800)
+"""Classes of the clear share, each with its colour."""
+_TICK_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400, 604800)
+"""Possible distances of the ticks of the timeline."""
 _MAX_TICKS = 10
-TARGET_SIZE = 260.0
-"""Width and height of the plot of displacements."""
-_RINGS = (0.25, 0.5, 1, 2, 4, 8, 16)
-"""Candidate radii, in pixels of the image, of the inner circle of that plot; the outer one has twice the radius."""
+DISPLACEMENT_PLOT_SIZE = 260.0
+"""Width and height of the plot of displacements, in pixels."""
+_CIRCLE_RADII = (0.25, 0.5, 1, 2, 4, 8, 16)
+"""Possible radii of its inner circle, in pixels of the image; the outer circle has twice the radius."""
 MAX_BARS = 20_000
 """Maximum number of jobs in the timeline; the latest are shown."""
 
 
 @dataclass(frozen=True)
 class Tick:
-    """Vertical line with a label."""
+    """Vertical line at a time, with a label."""
 
     x: float
     label: str
@@ -45,18 +48,20 @@ class Tick:
 
 @dataclass(frozen=True)
 class Mark:
-    """Mark of a date: SVG path by kind.
+    """Mark of a date in the calendar: SVG paths by kind.
 
-    ``shown``: part of the tile that the image covers; ``c0`` … ``c4``: clear share of it; ``unknown``.
+    Kinds: ``shown``: share of the tile that the image covers; ``c0`` … ``c4``: clear share of that area, by class;
+    ``none``: the image does not cover the tile; ``unknown``: not read yet.
     """
 
     paths: tuple[tuple[str, str], ...]
     about: str = ""
+    """Tooltip."""
 
 
 @dataclass(frozen=True)
 class Lane:
-    """Line of a plot: its name, and its marks or bars."""
+    """Horizontal line of a plot: its name, and its marks or bars."""
 
     name: str
     label: str
@@ -65,6 +70,7 @@ class Lane:
     marks: tuple[Mark, ...] = ()
     about: str = ""
     bars: tuple[tuple[float, float, JobView], ...] = ()
+    """Left end, width and job."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +83,12 @@ class Plot:
     ticks: tuple[Tick, ...]
     lanes: tuple[Lane, ...]
     thickness: float = 0.0
-    """Width of the marks."""
+    """Width of the marks, in pixels."""
 
 
 @dataclass(frozen=True)
 class Dot:
-    """Date at the displacement of its images."""
+    """Displacement of a date as a point of the plot."""
 
     x: float
     y: float
@@ -90,72 +96,80 @@ class Dot:
 
 
 @dataclass(frozen=True)
-class Target:
-    """Plot of the displacements of dates around zero, the centre."""
+class DisplacementPlot:
+    """Plot of the displacements of dates; the centre is zero."""
 
     side: float
-    rings: tuple[tuple[float, str], ...]
-    """Radius and label of circles."""
+    circles: tuple[tuple[float, str], ...]
+    """Radius and label."""
     dots: tuple[Dot, ...]
 
 
-def target(series: SeriesView) -> Target | None:
-    """Plot of the displacements of a series; None if none is known.
+def displacement_plot(series: SeriesView) -> DisplacementPlot | None:
+    """Plot of the displacements of a series; None if no displacement is known.
 
     Dates that could not be compared have no dot.
     """
     known = [(one.day, one.aligned) for one in series.products if one.aligned and one.aligned.known]
     if not known:
         return None
-    furthest = max(math.hypot(place.right, place.down) for _, place in known)
-    step = next((step for step in _RINGS if furthest <= 2 * step), _RINGS[-1])
-    scale = (TARGET_SIZE / 2 - 16) / max(2 * step, furthest)
+    largest = max(math.hypot(place.right, place.down) for _, place in known)
+    radius = next((radius for radius in _CIRCLE_RADII if largest <= 2 * radius), _CIRCLE_RADII[-1])
+    scale = (DISPLACEMENT_PLOT_SIZE / 2 - 16) / max(2 * radius, largest)
     dots = tuple(
         Dot(
-            TARGET_SIZE / 2 + scale * place.right,
-            TARGET_SIZE / 2 + scale * place.down,
+            DISPLACEMENT_PLOT_SIZE / 2 + scale * place.right,
+            DISPLACEMENT_PLOT_SIZE / 2 + scale * place.down,
             f"{day}: {place.right:+.2f} pixels right, {place.down:+.2f} down",
         )
         for day, place in known
     )
-    return Target(TARGET_SIZE, tuple((scale * k * step, f"{k * step:g}") for k in (1, 2)), dots)
+    circles = tuple((scale * k * radius, f"{k * radius:g}") for k in (1, 2))
+    return DisplacementPlot(DISPLACEMENT_PLOT_SIZE, circles, dots)
 
 
 def calendars(series: Sequence[SeriesView]) -> list[Plot]:
-    """Calendar of each sensor: one line per tile, one mark per date, all over the same period."""
+    """Calendar of each sensor: one line per tile and one mark per date; all calendars have the same period."""
     by_sensor: dict[str, list[SeriesView]] = defaultdict(list)
     for one in series:
         if one.products:
             by_sensor[one.sensor].append(one)
-    every = [product.day.toordinal() for one in series for product in one.products]
-    return [_calendar(sensor, members, min(every), max(every)) for sensor, members in by_sensor.items()]
+    all_days = [product.day.toordinal() for one in series for product in one.products]
+    return [_calendar(sensor, members, min(all_days), max(all_days)) for sensor, members in by_sensor.items()]
 
 
 def _calendar(sensor: str, members: Sequence[SeriesView], begin: int, end: int) -> Plot:
+    """Calendar of one sensor from day ``begin`` to ``end`` (ordinals)."""
     days = sorted({product.day.toordinal() for one in members for product in one.products})
     first, span = begin - 3, end - begin + 6
     closest = min((b - a for a, b in pairwise(days)), default=span)
-    thickness = min(max(0.8 * WIDTH * closest / span, MIN_MARK_WIDTH), MAX_MARK_WIDTH)
-    each = sum(len(one.products) for one in members) <= MAX_MARKS
+    thickness = min(max(0.8 * AXIS_WIDTH * closest / span, MIN_MARK_WIDTH), MAX_MARK_WIDTH)
+    with_tooltips = sum(len(one.products) for one in members) <= MAX_MARKS
 
     def x_of(day: int) -> float:
-        return LEFT + WIDTH * (day - first) / span
+        return NAMES_WIDTH + AXIS_WIDTH * (day - first) / span
 
     lanes = []
     for number, one in enumerate(members):
-        y = TOP + number * PITCH
+        y = TICKS_HEIGHT + number * LANE_DISTANCE
         marks = [_mark(product, x_of(product.day.toordinal()), y + 2 + MARK_HEIGHT) for product in one.products]
         about = f"{counted(len(one.products), 'date')}, {one.products[0].day} to {one.products[-1].day}"
         lanes.append(
-            Lane(one.tile, shortened(one.tile, MAX_NAME_CHARACTERS), y, tuple(marks) if each else _joined(marks), about)
+            Lane(
+                one.tile,
+                shortened(one.tile, MAX_NAME_CHARACTERS),
+                y,
+                tuple(marks) if with_tooltips else _merged_marks(marks),
+                about,
+            )
         )
-    ticks = [Tick(x_of(day.toordinal()), word) for day, word in _months(first, first + span)]
-    height = TOP + len(members) * PITCH + 6
-    return Plot(sensor, LEFT + WIDTH + MARGIN, height, tuple(ticks), tuple(lanes), thickness)
+    ticks = [Tick(x_of(day.toordinal()), label) for day, label in _months(first, first + span)]
+    height = TICKS_HEIGHT + len(members) * LANE_DISTANCE + 6
+    return Plot(sensor, NAMES_WIDTH + AXIS_WIDTH + RIGHT_MARGIN, height, tuple(ticks), tuple(lanes), thickness)
 
 
 def _mark(product: ProductView, x: float, y: float) -> Mark:
-    """Mark of a date: a vertical line from ``y`` for the covered part, and one on it for the clear share."""
+    """Mark of a date: a vertical line up from ``y`` for the covered area, and one over it for the clear share."""
     if product.inside is None:
         return Mark((("unknown", f"M{x:.1f} {y:.1f}v-{MARK_HEIGHT:g}"),), f"{product.day}: not read yet")
     if product.clear is None:
@@ -168,7 +182,7 @@ def _mark(product: ProductView, x: float, y: float) -> Mark:
     )
 
 
-def _joined(marks: Sequence[Mark]) -> tuple[Mark, ...]:
+def _merged_marks(marks: Sequence[Mark]) -> tuple[Mark, ...]:
     """All marks of a lane merged into one, without tooltips."""
     paths: dict[str, str] = dict.fromkeys(("unknown", "none", "shown"), "")
     for mark in marks:
@@ -201,14 +215,27 @@ def timeline(jobs: Sequence[JobView], title: str = "Workers") -> Plot | None:
     for number, (worker, members) in enumerate(by_worker.items()):
         busy = sum(job.seconds for job in members)
         bars = tuple(
-            (LEFT + WIDTH * (job.started - first) / span, max(0.7, WIDTH * job.seconds / span), job) for job in members
+            (NAMES_WIDTH + AXIS_WIDTH * (job.started - first) / span, max(0.7, AXIS_WIDTH * job.seconds / span), job)
+            for job in members
         )
-        about = f"{len(members)} jobs, {busy:.0f} s"
-        lanes.append(Lane(worker, shortened(worker, MAX_NAME_CHARACTERS), TOP + number * PITCH, (), about, bars))
-    step = next((step for step in _STEPS if span / step <= _MAX_TICKS), _STEPS[-1])
-    ticks = [Tick(LEFT + WIDTH * k * step / span, _clock(first + k * step, step)) for k in range(int(span / step) + 1)]
-    return Plot(title, LEFT + WIDTH + MARGIN, TOP + len(lanes) * PITCH + 6, tuple(ticks), tuple(lanes))
+        about = f"{counted(len(members), 'job')}, {busy:.0f} s"
+        lanes.append(
+            Lane(worker, shortened(worker, MAX_NAME_CHARACTERS), TICKS_HEIGHT + number * LANE_DISTANCE, (), about, bars)
+        )
+    step = next((step for step in _TICK_SECONDS if span / step <= _MAX_TICKS), _TICK_SECONDS[-1])
+    ticks = [
+        Tick(NAMES_WIDTH + AXIS_WIDTH * k * step / span, _clock(first + k * step, step))
+        for k in range(int(span / step) + 1)
+    ]
+    return Plot(
+        title,
+        NAMES_WIDTH + AXIS_WIDTH + RIGHT_MARGIN,
+        TICKS_HEIGHT + len(lanes) * LANE_DISTANCE + 6,
+        tuple(ticks),
+        tuple(lanes),
+    )
 
 
 def _clock(moment: float, step: int) -> str:
+    """Label of a tick at a Unix time, for ticks at a distance of ``step`` seconds."""
     return datetime.fromtimestamp(moment).strftime("%H:%M:%S" if step < 60 else "%H:%M" if step < 43200 else "%d %b")

@@ -1,4 +1,4 @@
-"""Content of the run report as values; texts are untrusted, templates escape them."""
+"""Content of the run report as values; texts are untrusted and are escaped by the templates."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from datetime import date
 from typing import Literal
 
 State = Literal["done", "failed", "running", "waiting", "blocked", "fresh"]
-"""``blocked``: needs a job that failed. ``fresh``: not needed, existing outputs are valid."""
-WORDS: Mapping[State, str] = {
+"""``blocked``: needs a job that failed. ``fresh``: up to date, so that the job is not executed."""
+STATE_TEXTS: Mapping[State, str] = {
     "failed": "failed",
     "done": "done",
-    "running": "under way",
+    "running": "running",
     "waiting": "waiting",
     "blocked": "blocked by a failed job",
     "fresh": "up to date",
 }
-"""Text of each state, in the order of attention."""
+"""Text of each state; states that need attention come first."""
 
 
 @dataclass(frozen=True)
@@ -37,28 +37,28 @@ class JobView:
     step: str
     task: str
     tile: str | None
-    """None for a job over all tiles."""
+    """None for a job that covers all tiles."""
     key: str
     """Position on the axes, ``T31TCJ · part 0 · seed 1``; empty for a job without axes."""
     needs: tuple[str, ...] = ()
     state: State = "waiting"
     reason: str = ""
-    """Why the job runs or does not run."""
+    """Reason why the job is or is not executed."""
     message: str = ""
     """Error message."""
     seconds: float = 0.0
     peak: int = 0
-    """Peak memory in MiB: so far for a running job; a lower bound if its worker died; 0 if unknown."""
+    """Peak memory in MiB: so far for a running job; a lower bound if the worker died; 0 if unknown."""
     started: float = 0.0
     """Unix time in seconds; 0 if the job did not run in this run."""
     worker: str = ""
     page: str = ""
-    """Address of the job's page relative to the site; empty if it has none."""
+    """Address of the job's page relative to the other pages; empty if it has none."""
 
 
 @dataclass(frozen=True)
 class Hole:
-    """Area that the run could not map, and the job that failed to map it."""
+    """Gap in the map, and the failed job that should have mapped it."""
 
     area: str
     """``Tile T31TCJ, rows 1024 to 2047 of 10980 (part 1)``."""
@@ -67,7 +67,7 @@ class Hole:
 
 @dataclass(frozen=True)
 class RunView:
-    """State of a run at one instant."""
+    """State of a run at a given time."""
 
     title: str
     root: str
@@ -82,9 +82,9 @@ class RunView:
     notes: tuple[str, ...] = ()
     holes: tuple[Hole, ...] = ()
     unmade: tuple[tuple[str, bool], ...] = ()
-    """Products that this run failed to make, each with whether one of an earlier run exists."""
+    """Products that this run did not make, each with whether a version of an earlier run exists."""
     report: Literal["made", "old", "none"] = "none"
-    """Whether the results report was made by this run, by an earlier run, or does not exist."""
+    """Whether the accuracy report was made by this run (``made``), by an earlier run (``old``), or does not exist."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class AlignedView:
 
     right: float
     down: float
-    """Pixels by which its images lie too far right and down; reading corrects them. Both 0 if the date is not moved."""
+    """Pixels by which the images are displaced to the right and down; reading corrects this. 0 if not moved."""
     windows: int
     """Number of windows that show the same edges as the reference image."""
     compared: int
@@ -148,12 +148,12 @@ class AlignedView:
 
 @dataclass(frozen=True)
 class ProductView:
-    """Date of a tile with its product, or its several products of one day."""
+    """Date of a tile with its product or products."""
 
     day: date
     name: str
     inside: float | None = None
-    """Part of the tile that the image covers; None if not known yet."""
+    """Share of the tile that the image covers; None if not known yet."""
     clear: float | None = None
     """Share of the covered part without mask; None if not known yet, or if the image covers nothing."""
     aligned: AlignedView | None = None
@@ -176,7 +176,7 @@ class SeriesView:
     features: int = 0
     """Number of features per pixel computed from the series."""
     layers: tuple[tuple[str, str], ...] = ()
-    """Names and files of the layers of a sensor without dates."""
+    """Names and files of the layers; only for a sensor without dates."""
 
     @property
     def aligned(self) -> bool:
@@ -185,7 +185,7 @@ class SeriesView:
 
     @property
     def inside(self) -> float | None:
-        """Mean part of the tile that images cover; None unless it is known for each image."""
+        """Mean share of the tile that images cover; None unless it is known for every date."""
         parts = [product.inside for product in self.products if product.inside is not None]
         return sum(parts) / len(parts) if parts and len(parts) == len(self.products) else None
 
@@ -204,22 +204,24 @@ class InputsView:
 
     series: tuple[SeriesView, ...]
     sources: tuple[tuple[str, str], ...] = ()
-    """Kind of input and where it was read: products, reference data, regions."""
+    """Kinds of inputs (products, reference data, regions …) with their paths."""
     remarks: tuple[str, ...] = ()
     features: int = 0
+    """Number of features per pixel of all sensors."""
 
 
 @dataclass(frozen=True)
 class OutputView:
-    """One kind of file in the output tree."""
+    """One kind of file in the output folder."""
 
     pattern: str
     about: str
     maker: str
+    """Name of the step that makes it."""
     files: tuple[tuple[str, bool], ...] = field(default=())
-    """Paths relative to the output folder, each with whether the file is made."""
+    """Paths relative to the output folder, each with whether the file is up to date."""
 
     @property
     def made(self) -> int:
-        """Number of files that are made."""
+        """Number of files that are up to date."""
         return sum(made for _, made in self.files)

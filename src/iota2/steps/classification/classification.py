@@ -1,4 +1,4 @@
-"""Step: classification of one strip of a tile by all its models, in one pass."""
+"""Step: classification of one strip of a tile by all models of the tile, in one pass."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from iota2.io.series.scene_file import images_of
 from iota2.io.tables.classes import read_classes
 from iota2.steps.blocks import prediction_shapes
 from iota2.steps.pixels import feature_blocks
-from iota2.steps.profiles import confidence_profile, label_profile, probability_profile, scaled
+from iota2.steps.profiles import confidence_profile, label_profile, probability_profile, scaled_probabilities
 
 log = logging.getLogger(__name__)
 
@@ -39,57 +39,57 @@ def run(job: JobContext) -> None:
     scene, classes = images_of(job.inp), read_classes(job.inp.classes)
     models = {key: load_model(path) for key, path in job.inp.all("models").items()}
     for key, model in models.items():
-        _require_known(model, classes, job.inp.all("models")[key])
+        _require_known_classes(model, classes, job.inp.all("models")[key])
     recipe = common_recipe(models)
     rows = part_rows(job.key.part, scene.geobox.shape[0])
     strip = block_of(scene.tile, scene.geobox, rows, (0, scene.geobox.shape[1]))
     shapes = fitting_shapes(job, scene, recipe, len(classes.codes))
     with ExitStack() as stack:
         masks = {key: stack.enter_context(RasterReader(path)) for key, path in job.inp.all("masks").items()}
-        maps = {key: stack.enter_context(_open(job, key, strip.geobox, classes)) for key in models}
+        maps = {key: stack.enter_context(_open_maps(job, key, strip.geobox, classes)) for key in models}
         columns = {key: np.searchsorted(classes.codes, model.classes) for key, model in models.items()}
         order = shapes.in_order(scene.tile, scene.geobox, rows)
-        wanted = _Regions(masks, scene.geobox, shapes.computed).blocks
-        for block, features, regions in feature_blocks(scene, recipe, order, wanted, threads=job.use.threads):
+        select = _RegionBlocks(masks, scene.geobox, shapes.computed).inside
+        for block, features, regions in feature_blocks(scene, recipe, order, select, threads=job.use.threads):
             for key, model in models.items():
-                found = model.predict(features, regions[Key.of(region=key.region)], threads=job.use.threads)
-                maps[key].write(block, found, columns[key])
-            del features  # before the next ones are computed
+                prediction = model.predict(features, regions[Key.of(region=key.region)], threads=job.use.threads)
+                maps[key].write(block, prediction, columns[key])
+            del features  # so that only one block of features is in memory
 
 
-def _require_known(model: Model, classes: Nomenclature, path: Path) -> None:
-    """Raise InputError when a model predicts classes that are not among the classes of the run."""
+def _require_known_classes(model: Model, classes: Nomenclature, path: Path) -> None:
+    """Raise InputError if a model predicts classes that are not classes of the run."""
     unknown = [str(code) for code in model.classes if code not in classes.codes]
     if unknown:
         raise InputError(
-            f"{path}: predicts class {', '.join(unknown)}, expected some of {', '.join(map(str, classes.codes))}. "
-            "Train the model again."
+            f"{path}: predicts class {', '.join(unknown)}; expected only classes of the run: "
+            f"{', '.join(map(str, classes.codes))}. Train the model again."
         )
 
 
 def fitting_shapes(job: JobContext, scene: Scene, recipe: FeatureRecipe, classes: int) -> BlockShapes:
-    """Rows and columns of blocks that fit the job's memory beside the models.
+    """Rows and columns of blocks that fit the job's memory together with the models.
 
-    If no shape fits, the smallest one, with a warning.
+    If no shape fits, the smallest shape is returned and a warning is logged.
     """
     models = job.inp.all("models").values()
-    model_bytes_total = sum(map(model_bytes, models))
+    total_bytes = sum(map(model_bytes, models))
     regions = len(job.inp.all("masks"))
     try:
-        return prediction_shapes(scene, recipe, job.use, classes, regions=regions, models=model_bytes_total)
+        return prediction_shapes(scene, recipe, job.use, classes, regions=regions, model_bytes=total_bytes)
     except ConfigError:
         log.warning(
             "%d models take %d MB, more than the %d MB of a job. Increase the memory of jobs: iota2 run --memory",
             len(models),
-            model_bytes_total >> 20,
+            total_bytes >> 20,
             job.use.memory >> 20,
         )
         return BlockShapes(MIN_SHAPE, MIN_SHAPE, MIN_SHAPE)
 
 
 @dataclass(frozen=True)
-class _Regions:
-    """Selection of the blocks in which regions have pixels."""
+class _RegionBlocks:
+    """Selection of the blocks that contain pixels of a region."""
 
     masks: Mapping[Key, RasterReader]
     geobox: GeoBox
@@ -97,54 +97,54 @@ class _Regions:
     shape: tuple[int, int]
     """Rows and columns of the blocks that are classified at once."""
 
-    def blocks(self, whole: Block) -> list[tuple[Block, dict[Key, np.ndarray]]]:
-        """Blocks inside ``outer`` in which a region has pixels, each with the pixels of every region."""
+    def inside(self, whole: Block) -> list[tuple[Block, dict[Key, np.ndarray]]]:
+        """Blocks inside ``whole`` that contain pixels of a region, each with the mask (y, x) bool of every region."""
         found = []
         regions = {key: mask.read(whole.geobox) > 0 for key, mask in self.masks.items()}
         for block in blocks(whole.tile, self.geobox, self.shape, whole.rows, whole.cols):
-            here = {key: whole.cut(region, block) for key, region in regions.items()}
-            if any(region.any() for region in here.values()):
-                found.append((block, here))
+            in_block = {key: whole.cut(region, block) for key, region in regions.items()}
+            if any(region.any() for region in in_block.values()):
+                found.append((block, in_block))
         return found
 
 
 @dataclass(frozen=True)
 class Maps:
-    """Output rasters of one model; pixels that are never written keep the file's nodata value."""
+    """Output rasters of one model; pixels that are not written have the nodata value of the raster."""
 
     labels: RasterWriter
     confidence: RasterWriter
     probabilities: RasterWriter | None
 
     def write(self, block: Block, prediction: Prediction, columns: np.ndarray) -> None:
-        """Write one block; ``columns`` are the positions of the model's classes among all classes."""
+        """Write one block; ``columns``: positions of the model's classes among all classes."""
         self.labels.write(block, prediction.labels.astype(self.labels.profile.dtype))
         self.confidence.write(block, prediction.confidence)
         if self.probabilities is not None:
-            self.probabilities.write(block, scaled(prediction, columns, self.probabilities.profile.count))
+            self.probabilities.write(block, scaled_probabilities(prediction, columns, self.probabilities.profile.count))
 
 
 def common_recipe(models: Mapping[Key, Model]) -> FeatureRecipe:
     """Feature recipe shared by all models; FeatureMismatch if they differ."""
     first, *others = (model.recipe for model in models.values())
     if any(other != first for other in others):
-        raise FeatureMismatch("The models of this tile were trained on different features: train them again.")
+        raise FeatureMismatch("The models of this tile were trained on different features. Train them again.")
     return first
 
 
 @contextmanager
-def _open(job: JobContext, key: Key, geobox: GeoBox, classes: Nomenclature) -> Iterator[Maps]:
+def _open_maps(job: JobContext, key: Key, geobox: GeoBox, classes: Nomenclature) -> Iterator[Maps]:
     """Open the output rasters of the strip for one model."""
     with ExitStack() as stack:
 
         def writer(name: str, profile: RasterProfile) -> RasterWriter:
             return stack.enter_context(RasterWriter(job.out.all(name)[key], profile))
 
-        wanted = "probabilities" in job.out
+        with_probabilities = "probabilities" in job.out
         yield Maps(
             writer("labels", label_profile(geobox, classes)),
             writer("confidence", confidence_profile(geobox)),
-            writer("probabilities", probability_profile(geobox, classes)) if wanted else None,
+            writer("probabilities", probability_profile(geobox, classes)) if with_probabilities else None,
         )
 
 
@@ -153,8 +153,8 @@ def cost(config: Config, facts: JobFacts) -> Cost:
     run, models = facts.run, facts.regions * config.arg_train.runs
     probabilities = 2 * run.class_count if config.arg_classification.enable_probability_map else 0
     parameters, _ = validate_options(config.arg_train.classifier, config.arg_train.otb_classifier_options)
-    predicting = untrained(config.arg_train.classifier, parameters).pixel_seconds
-    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features + predicting
+    prediction_seconds = untrained(config.arg_train.classifier, parameters).pixel_seconds
+    seconds = READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features + prediction_seconds
     return facts.raster_cost((run.label_bytes + 4 + probabilities) * models, seconds)
 
 

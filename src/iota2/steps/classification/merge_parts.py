@@ -27,7 +27,7 @@ def run(job: JobContext) -> None:
 
 
 def _join(parts: Mapping[Key, Path], path: Path, profile: RasterProfile, use: Resources) -> None:
-    """Copy the strips to their position on the tile's grid."""
+    """Write a raster on the tile's grid from its strips."""
     shape = copy_shape(use, profile.pixel_bytes)
     with RasterWriter(path, profile) as writer:
         for part in parts.values():

@@ -21,14 +21,14 @@ from iota2.io.tables.samples import read_columns
 
 @dataclass(frozen=True)
 class TrainingParams:
-    """Classifier, its options and the random seed."""
+    """Classifier, its parameters and the random seed of the run."""
 
     classifier: str
     parameters: Mapping[str, Any]
     random_seed: int
 
     def by_user_name(self) -> Mapping[str, Any]:
-        """The parameters under the option names that users write."""
+        """The parameters by option name of the configuration."""
         options = as_options(self.classifier, self.parameters)
         return {"arg_train.classifier": self.classifier, **options, "arg_train.random_seed": self.random_seed}
 
@@ -41,7 +41,7 @@ def params(config: Config) -> TrainingParams:
 
 
 def run(job: JobContext[TrainingParams]) -> None:
-    """Fit the classifier on the model's samples; write the model and its readable card."""
+    """Train the classifier on the model's samples; write the model and its card."""
     region, seed = job.key.region, job.key.seed
     recipe, codes = read_recipe(job.inp.recipe), read_columns(job.inp.samples, [CODE], int)[:, 0]
     if not len(codes):
@@ -65,7 +65,7 @@ def run(job: JobContext[TrainingParams]) -> None:
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Cost of a job: memory is that of training, or of writing rasters if that is larger."""
+    """Cost of a job: its memory is the maximum of training and writing rasters."""
     run = facts.run
     samples = run.samples / config.arg_train.runs * min(1.0, 2 / max(1, run.region_count))
     parameters, _ = validate_options(config.arg_train.classifier, config.arg_train.otb_classifier_options)

@@ -22,10 +22,11 @@ from iota2.steps.blocks import mask_shape
 
 @dataclass(frozen=True)
 class MaskParams:
-    """Projection of vectors, and whether a pixel needs images of all sensors or of at least one."""
+    """Projection of vectors, and the rule for the footprint."""
 
     proj: str
     every_sensor: bool
+    """Whether the footprint needs images of every sensor; otherwise images of one sensor are enough."""
 
 
 def params(config: Config) -> MaskParams:
@@ -53,7 +54,10 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 STEP = Step(
     name="CommonMasks",
     group="init",
-    about="Compute the footprint of each tile: the area with images of every sensor (`allow_missing_sensor`: of any).",
+    about=(
+        "Compute the footprint of each tile: the area with images of every sensor (of any sensor with "
+        "`allow_missing_sensor`)."
+    ),
     task="common_mask_{tile}",
     run=run,
     over=("tile",),

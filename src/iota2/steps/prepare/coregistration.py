@@ -30,7 +30,7 @@ from iota2.io.tables.alignments import Alignment, alignments_csv
 
 
 class Mode(IntEnum):
-    """Translations that dates share, numbered as in option `coregistration.mode`."""
+    """Relation between the translations of the dates, group_numbers as in option `coregistration.mode`."""
 
     EACH_DATE = 1
     """Each date is compared with the reference image and moved by its own translation."""
@@ -45,20 +45,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class AlignmentParams:
-    """Reference image, compared bands, largest translation, and how dates share translations."""
+    """Reference image, compared bands, and relation between the translations of the dates."""
 
     reference: str
-    """Path as text: its content is part of the list of the tile's image files."""
+    """Path as text; a change of the file is detected by the list of the tile's image files."""
     band_ref: int
     band_src: int
     limit: float
+    """Largest translation, in pixels."""
     mode: int
+    """A number of ``Mode``."""
     near: date | None
+    """Date that is compared with the reference image in modes 2 and 3, or the nearest date; None selects one."""
     near_by_tile: tuple[tuple[str, date | None], ...] = ()
     """Date ``near`` of each tile, where tiles differ."""
 
     def of_tile(self, tile: str) -> AlignmentParams:
-        """The parameters with the date of one tile."""
+        """The parameters for one tile, with its date ``near``."""
         return replace(self, near=dict(self.near_by_tile).get(tile, self.near), near_by_tile=())
 
 
@@ -78,13 +81,13 @@ def run(job: JobContext[AlignmentParams]) -> None:
     aligned = {sensor.spec.name: align(scene.tile, sensor, given) for sensor in optical(scene)}
     for sensor, dates in aligned.items():
         for key, one in dates.items():
-            log.info("%s %s: %s", sensor, key, _sentence(one))
+            log.info("%s %s: %s", sensor, key, _alignment_text(one))
     write_json(job.out.shifts, {sensor.spec.name: shifts_of(sensor, aligned, given) for sensor in optical(scene)})
     write_text(job.out.table, alignments_csv(aligned))
 
 
 def optical(scene: Scene) -> list[SensorScene]:
-    """Optical sensors, whose dates show the edges of the reference image."""
+    """Optical sensors: only their images are compared with the reference image."""
     return [sensor for sensor in scene.series if sensor.spec.spectral]
 
 
@@ -103,41 +106,44 @@ def align(tile: str, sensor: SensorScene, given: AlignmentParams) -> dict[str, A
         aligned = _cascade(sensor, found, views, given)
     else:
         aligned = (
-            _shared(sensor, found, given.near) if given.mode == Mode.ALL_DATES else [_by_itself(one) for one in found]
+            _shared(sensor, found, given.near)
+            if given.mode == Mode.ALL_DATES
+            else [_own_alignment(one) for one in found]
         )
-    return dict(zip(sensor.keys, (_without_small(one) for one in aligned), strict=True))
+    return dict(zip(sensor.keys, (_small_as_zero(one) for one in aligned), strict=True))
 
 
-def _by_itself(found: Translation) -> Alignment:
+def _own_alignment(found: Translation) -> Alignment:
+    """Alignment of a date by its own translation; the date is not moved if the translation is unknown."""
     if found.rejected:
         return Alignment(found, about=found.rejected, known=False)
     return Alignment(found, found.right, found.down)
 
 
 def _shared(sensor: SensorScene, found: Sequence[Translation], near: date | None) -> list[Alignment]:
-    """One translation for all dates: that of the date nearest to ``near``, or the median of all."""
-    known = _known(found)
+    """Alignments with the translation of the date nearest to ``near``, or with the median translation."""
+    known = _known_positions(found)
     if not known:
-        return [_by_itself(one) for one in found]
+        return [_own_alignment(one) for one in found]
     if near is None:
         right, down = np.median([(found[t].right, found[t].down) for t in known], axis=0).tolist()
-        about = f"as the median of {len(known)} dates"
+        about = f"median of {len(known)} dates"
     else:
         start = min(known, key=lambda t: abs(sensor.days[t] - near))
-        right, down, about = found[start].right, found[start].down, f"as {sensor.keys[start]}"
+        right, down, about = found[start].right, found[start].down, f"translation of {sensor.keys[start]}"
     return [Alignment(one, round(right, 3), round(down, 3), about) for one in found]
 
 
 def _cascade(
     sensor: SensorScene, found: Sequence[Translation], views: Callable[[int], list[View]], given: AlignmentParams
 ) -> list[Alignment]:
-    """Alignment of dates in a chain: each is compared with its aligned neighbour in time.
+    """Alignments of the dates, each from the comparison with the neighbouring date in time.
 
-    The chain starts in both directions at the date nearest to ``near``, or at the date most similar to the reference. A
-    date that cannot be compared is skipped.
+    The first date is the one nearest to ``near``, or the one most similar to the reference image. From there the dates
+    are aligned forwards and backwards. A date that cannot be compared is skipped.
     """
-    aligned = [_by_itself(one) for one in found]
-    known = _known(found)
+    aligned = [_own_alignment(one) for one in found]
+    known = _known_positions(found)
     if not known:
         return aligned
     near = given.near
@@ -145,41 +151,44 @@ def _cascade(
         start = max(known, key=lambda t: found[t].after if not math.isnan(found[t].after) else -1.0)
     else:
         start = min(known, key=lambda t: abs(sensor.days[t] - near))
-    aligned[start] = replace(aligned[start], about="compared with the reference")
-    for way in (range(start + 1, len(found)), range(start - 1, -1, -1)):
-        last, seen = start, views(start)
-        for t in way:
-            here = views(t)
-            step = translation(seen, here, given.limit)
-            about = f"compared with {sensor.keys[last]}"
-            if step.rejected:
-                aligned[t] = Alignment(step, about=f"{about}: {step.rejected}", known=False)
+    aligned[start] = replace(aligned[start], about="compared with the reference image")
+    for direction in (range(start + 1, len(found)), range(start - 1, -1, -1)):
+        neighbour, neighbour_views = start, views(start)
+        for t in direction:
+            own_views = views(t)
+            relative = translation(neighbour_views, own_views, given.limit)
+            about = f"compared with {sensor.keys[neighbour]}"
+            if relative.rejected:
+                aligned[t] = Alignment(relative, about=f"{about}: {relative.rejected}", known=False)
             else:
-                right, down = aligned[last].right + step.right, aligned[last].down + step.down
-                aligned[t] = Alignment(step, round(right, 3), round(down, 3), about)
-                last, seen = t, here
+                right = aligned[neighbour].right + relative.right
+                down = aligned[neighbour].down + relative.down
+                aligned[t] = Alignment(relative, round(right, 3), round(down, 3), about)
+                neighbour, neighbour_views = t, own_views
     return aligned
 
 
-def _known(found: Sequence[Translation]) -> list[int]:
+def _known_positions(found: Sequence[Translation]) -> list[int]:
+    """Positions of the dates whose translation is known."""
     return [t for t, one in enumerate(found) if not one.rejected]
 
 
-def _without_small(one: Alignment) -> Alignment:
-    """The alignment, with translation 0 if it is too small to be measured: then nothing is resampled."""
+def _small_as_zero(one: Alignment) -> Alignment:
+    """The alignment; a translation below the measurement accuracy becomes 0, so that nothing is resampled."""
     return replace(one, right=0.0, down=0.0) if max(abs(one.right), abs(one.down)) <= SUBPIXEL_STEP else one
 
 
 def shifts_of(
     sensor: SensorScene, aligned: Mapping[str, Mapping[str, Alignment]], given: AlignmentParams
 ) -> dict[str, tuple[float, float]]:
-    """Displacement of each date that is moved, by its key: right and down, in map units."""
+    """Displacement (right, down) in map units of each date that is moved, by key of the date."""
     width, height = resolution(sensor.grids[sensor.spec.band_names[given.band_src - 1]])
     dates = aligned[sensor.spec.name].items()
     return {key: (one.right * width, one.down * height) for key, one in dates if one.moved}
 
 
-def _sentence(one: Alignment) -> str:
+def _alignment_text(one: Alignment) -> str:
+    """The alignment of a date as text for the log."""
     if not one.known:
         return f"not moved: {one.about}"
     position = f"displaced {one.right:+.2f} pixels right and {one.down:+.2f} down" if one.moved else "not displaced"
@@ -187,7 +196,7 @@ def _sentence(one: Alignment) -> str:
 
 
 def check(config: Config, facts: Facts) -> Iterator[Finding]:
-    """Problems of the reference image for these tiles, from its header; else notes on tiles that are too small."""
+    """Problems of the reference image, from its header; if there are none, notes on tiles that are too small."""
     problems = [*_problems(config.coregistration, facts.scenes)]
     yield from (Finding(text, ("coregistration", option)) for option, text in problems)
     if not problems:
@@ -211,7 +220,8 @@ def _problems(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[tu
         if share_shown(scene.geobox, grid) == 0:
             yield (
                 "vhr_path",
-                f"{given.vhr_path} does not overlap tile {tile}. Give an image of all tiles, or run the others apart.",
+                f"{given.vhr_path} does not overlap tile {tile}. Use an image that covers all tiles, or process the "
+                "other tiles in a separate run.",
             )
 
 
@@ -226,7 +236,7 @@ def _remarks(given: Coregistration, scenes: Mapping[str, Scene]) -> Iterator[Rem
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Cost of a job: windows with about a tenth of the pixels of each date are read."""
+    """Cost of a job: about a tenth of the pixels of each date are read."""
     return facts.raster_cost(seconds_per_pixel=0.1 * READING_SECONDS * facts.layers)
 
 

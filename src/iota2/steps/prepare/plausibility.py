@@ -1,4 +1,4 @@
-"""Plausibility checks of the pixel values of a tile: impossible values raise errors, doubtful ones give notes."""
+"""Plausibility checks of the pixel values of a tile: impossible values raise an error, doubtful values give a note."""
 
 from __future__ import annotations
 
@@ -22,17 +22,20 @@ from iota2.io.files.tiff_tables import read_blocks
 from iota2.io.series.value_samples import Sample, layer_holes, sample_of
 
 Table = Mapping[str, Sequence[BandValues | None]]
-REMEDY = "Get the product again, move it away, or set chain.skip_damaged_products."
+"""Sampled values of each band, by date; None for a date with too few pixels."""
+REMEDY = "Download the product again, remove it from the archive, or set chain.skip_damaged_products."
+"""Last sentence of messages on damaged products."""
 UNSIGNED_OFFSET = 1 << 16
 """Difference between a negative 16-bit number read as unsigned and its true value."""
 MIN_WRAPPED_PIXELS = 5
-"""Minimum number of pixels before values are interpreted as negative numbers read as unsigned."""
+"""Number of pixels from which values are interpreted as negative numbers read as unsigned."""
 
 
 def check_values(scene: Scene, bands: Mapping[str, Sequence[str]], *, threads: int = 1) -> list[Remark]:
-    """Remarks on values of the images that are doubtful; DamagedProduct for those that cannot be.
+    """Remarks on doubtful pixel values of the images and layers.
 
-    ``bands``: the bands used, by sensor; all bands are checked for sensors that are not listed.
+    ``bands``: the bands to check, by sensor; all bands are checked for sensors that are not listed. Raises
+    DamagedProduct for impossible values or lost blocks of an image, and InputError for lost blocks of a layer.
     """
     remarks: list[Remark] = []
     for sensor in scene.sensors:
@@ -43,24 +46,27 @@ def check_values(scene: Scene, bands: Mapping[str, Sequence[str]], *, threads: i
 
 
 def _notes(scene: Scene, sensor: SensorScene, bands: Mapping[str, Sequence[str]], threads: int) -> Iterator[str]:
-    """What is doubtful about the values of one sensor."""
+    """Notes on the doubtful values of one sensor."""
     used = [name for name in bands.get(sensor.spec.name, sensor.spec.band_names) if name in sensor.grids]
     if sensor.spec.static:
-        yield from _stored_notes(scene.tile, sensor, used)
+        yield from _missing_block_notes(scene.tile, sensor, used)
         yield from _layer_notes(scene, sensor)
     elif used and sensor.acquisitions:
-        yield from _stored_notes(scene.tile, sensor, used)
+        yield from _missing_block_notes(scene.tile, sensor, used)
         try:
             sample = sample_of(scene, sensor, used, threads=threads)
         except DamagedProduct as err:
-            # the jobs that need these pixels fail by the file's name; until then masks alone may be enough
+            # Not an error here: a later job that needs these pixels fails with the name of the file.
             yield f"values are not checked: {err}"
             return
         yield from _value_notes(scene.tile, sensor, sample)
 
 
-def _stored_notes(tile: str, sensor: SensorScene, used: Sequence[str]) -> Iterator[str]:
-    """Note on files with blocks that are not stored and read as values; DamagedProduct for lost blocks."""
+def _missing_block_notes(tile: str, sensor: SensorScene, used: Sequence[str]) -> Iterator[str]:
+    """Note on files with blocks that are not stored but read as values.
+
+    Raises DamagedProduct, or InputError for a layer, if the position of stored blocks is lost.
+    """
     sparse: dict[str, list[str]] = {}
     for acquisition in sensor.acquisitions:
         files = {name: path for name, path in acquisition.bands.items() if name in used} | {**acquisition.masks}
@@ -70,11 +76,11 @@ def _stored_notes(tile: str, sensor: SensorScene, used: Sequence[str]) -> Iterat
                 continue
             if blocks.damaged:
                 damage = (
-                    f"tile {tile}: {path}: {counted(blocks.broken or blocks.absent, 'block')} of {blocks.count} of its "
-                    "pixels cannot be found: its table of strips or tiles is damaged. "
+                    f"tile {tile}: {path}: {blocks.broken or blocks.absent} of {counted(blocks.count, 'block')} of "
+                    "pixels cannot be found, because the file's table of strips or tiles is damaged. "
                 )
-                if sensor.spec.static:  # a layer cannot be left out as a date can
-                    raise InputError(f"{damage}Get the file again.")
+                if sensor.spec.static:  # a date can be skipped, a layer cannot
+                    raise InputError(f"{damage}Download or create the file again.")
                 raise DamagedProduct(
                     damage + REMEDY,
                     tile=tile,
@@ -87,25 +93,25 @@ def _stored_notes(tile: str, sensor: SensorScene, used: Sequence[str]) -> Iterat
                 sparse.setdefault(acquisition.product, []).append(share)
     if sparse:
         first = next(iter(sparse.values()))
-        dated = f"files of {len(sparse)} of {counted(len(sensor.acquisitions), 'product')}"
-        what = "layers" if sensor.spec.static else dated
+        image_files = f"files of {len(sparse)} of {counted(len(sensor.acquisitions), 'product')}"
+        what = "layers" if sensor.spec.static else image_files
         yield (
-            f"{what} do not store all blocks of "
-            f"their pixels (first: {first[0]}): absent blocks are read as 0, or as the file's nodata tag"
+            f"{what} do not contain all blocks of pixels (first: {first[0]}): absent blocks are read as 0, or as the "
+            "nodata value of the file"
         )
 
 
 def _layer_notes(scene: Scene, layers: SensorScene) -> Iterator[str]:
-    """Notes on layers with values that look like no data but are not declared as such."""
+    """Notes on layers with values that look like nodata but are not declared as nodata."""
     for name, found in layer_holes(scene, layers).items():
         path = layers.acquisitions[0].bands[name]
         holes = {shown(value): count for value, count in found.found().items()}
         if holes:
             holes_text = ", ".join(f"{value} in {counted(count, 'pixel')}" for value, count in holes.items())
             yield (
-                f"layer {name} ({path}) contains {holes_text} of {found.pixels}, which looks like no data that the "
-                f"file does not declare, and is used as a measured value. If so, set {layers.spec.section}.nodata to "
-                f"[{', '.join(holes)}]"
+                f"layer {name} ({path}) contains {holes_text} of {found.pixels}. This looks like nodata, but the file "
+                "does not declare it, so it is used as a measured value. If it is nodata, set "
+                f"{layers.spec.section}.nodata to [{', '.join(holes)}]"
             )
         band = next(one for one in layers.spec.bands if one.name == name)
         header, _ = read_header(path, band.index)
@@ -113,42 +119,44 @@ def _layer_notes(scene: Scene, layers: SensorScene) -> Iterator[str]:
         if found.nan and not (tag is not None and math.isnan(tag)):
             yield (
                 f"layer {name} ({path}) is NaN or infinite in {counted(found.nan, 'pixel')} of {found.pixels}: these "
-                "are missing"
+                "pixels are treated as missing"
             )
 
 
 def _value_notes(tile: str, sensor: SensorScene, sample: Sample) -> Iterator[str]:
-    """Notes on the sampled values of a series; DamagedProduct for impossible ones.
+    """Notes on the sampled values of a series.
 
-    Values under masks count only for the error.
+    Raises DamagedProduct for impossible values, which are also searched under masks.
     """
     dates = range(len(sensor.acquisitions))
     table: Table = {name: [sample.of(t, k) for t in dates] for k, name in enumerate(sample.bands)}
-    certain = [*_wrapped(sensor, sample), *(plausible.impossible(table) if sensor.spec.spectral else ())]
-    if certain:
-        raise _damaged(tile, sensor, certain)
+    impossible = [*_wrapped(sensor, sample), *(plausible.impossible(table) if sensor.spec.spectral else ())]
+    if impossible:
+        raise _damaged(tile, sensor, impossible)
     table = {name: [one if sample.judged(t) else None for t, one in enumerate(of)] for name, of in table.items()}
-    unlike = plausible.out_of_scale(table) if sensor.spec.spectral else iter(())
-    yield from _joint_note(sensor, "unlike those of the other dates", chain(plausible.unlike_others(table), unlike))
-    yield from _holes(sensor, sample)
+    out_of_scale = plausible.out_of_scale(table) if sensor.spec.spectral else iter(())
+    unlike = chain(plausible.unlike_others(table), out_of_scale)
+    yield from _joint_note(sensor, "unlike those of the other dates", unlike)
+    yield from _undeclared_nodata(sensor, sample)
     if not sensor.spec.spectral:
         return
-    sign = "negative in more than 5 % of the pixels, as with a wrong offset or scale"
-    yield from _joint_note(sensor, sign, plausible.negative(table))
-    yield from _joint_note(sensor, "beyond 20000, twice a reflectance of 1, in more than 5 %", plausible.huge(table))
-    beyond = "beyond -1 to 1 in more than 5 % of the pixels, as with a wrong offset"
-    yield from _joint_note(sensor, beyond, _indices(sensor, sample), what="indices")
+    negative = "negative in more than 5 % of the pixels, as with a wrong offset or scale"
+    yield from _joint_note(sensor, negative, plausible.negative(table))
+    huge = "above 20000, twice a reflectance of 1, in more than 5 % of the pixels"
+    yield from _joint_note(sensor, huge, plausible.huge(table))
+    outside = "outside -1 to 1 in more than 5 % of the pixels, as with a wrong offset"
+    yield from _joint_note(sensor, outside, _index_doubts(sensor, sample), what="indices")
     low = plausible.unscaled(table)
     if low:
         yield (
-            f"values of {some(low, 13)} range from 0 to {plausible.MAX_UNSCALED_VALUE:g} on all dates, although "
-            "a reflectance of 1 is 10000 by the description of the sensor. If they are reflectances from 0 to 1, set "
-            "`scale: 10000` in it"
+            f"values of {some(low, 13)} range from 0 to {plausible.MAX_UNSCALED_VALUE:g} on all dates, but the sensor "
+            "description stores a reflectance of 1 as 10000. If the values are reflectances from 0 to 1, set "
+            "`scale: 10000` in the sensor description"
         )
 
 
-def _holes(sensor: SensorScene, sample: Sample) -> Iterator[str]:
-    """Note on values that often stand for no data but are not declared in the files or the sensor description."""
+def _undeclared_nodata(sensor: SensorScene, sample: Sample) -> Iterator[str]:
+    """Note on common nodata values that neither the files nor the sensor description declare."""
     found: dict[str, list[str]] = {}
     codes = [code for code in USUAL_CODES if code < 0 or code == 65535]
     for t, one in enumerate(sensor.acquisitions):
@@ -156,48 +164,49 @@ def _holes(sensor: SensorScene, sample: Sample) -> Iterator[str]:
             scale, offset = sensor.scaling(t, name)
             known = (sample.values[t, k, sample.clear[t]].astype(np.float64) - offset) / scale
             known = known[np.isfinite(known)]
-            for code, count in _unmarked(known, codes):
+            for code, count in _suspected_nodata(known, codes):
                 found.setdefault(one.product, []).append(f"{name} {shown(code)} in {100 * count / len(known):.2g} %")
     if found:
         listed = some([f"{product} ({some(bands, 13)})" for product, bands in found.items()])
         yield (
-            f"files of {len(found)} of {counted(len(sensor.acquisitions), 'product')} contain values that look like no "
-            "data, which neither the files nor the description of the sensor declare, and are used as measured "
-            f"values: {listed}. If so, mark them in the files (gdal_edit.py -a_nodata), or write them as nodata in a "
-            "description of your own"
+            f"files of {len(found)} of {counted(len(sensor.acquisitions), 'product')} contain values that look like "
+            "nodata. Neither the files nor the sensor description declare them, so they are used as measured values: "
+            f"{listed}. If they are nodata, declare them in the files (gdal_edit.py -a_nodata) or in your own "
+            "sensor description"
         )
 
 
-def _unmarked(known: np.ndarray, codes: Sequence[float]) -> Iterator[tuple[float, int]]:
-    """Codes and extremely large values that stand out from the other values, with their number of pixels."""
+def _suspected_nodata(known: np.ndarray, codes: Sequence[float]) -> Iterator[tuple[float, int]]:
+    """Values that look like nodata, with their numbers of pixels: extremely large values, and ``codes`` that are far
+    from the other values. ``known``: finite pixel values."""
     large = np.abs(known) >= MIN_ASTRONOMIC
     if np.count_nonzero(large) >= plausible.MIN_CODE_PIXELS:
         yield float(known[large][0]), int(np.count_nonzero(large))
     low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
     for code in codes:
-        if low <= code + 1 and code - 1 <= high:  # else none is there, which is quickly seen
+        if low <= code + 1 and code - 1 <= high:  # quick test: otherwise the code does not occur
             away = np.abs(known - code)
             count = int(np.count_nonzero(away <= 1e-6 * abs(code)))
             if count >= plausible.MIN_CODE_PIXELS and 2 * count > np.count_nonzero(away <= MIN_CODE_DISTANCE):
                 yield code, count
 
 
-def _indices(sensor: SensorScene, sample: Sample) -> Iterator[ImplausibleValues]:
-    """Doubts about normalised differences beyond -1 to 1."""
-    place = {role: sample.bands.index(name) for role, name in sensor.spec.roles.items() if name in sample.bands}
+def _index_doubts(sensor: SensorScene, sample: Sample) -> Iterator[ImplausibleValues]:
+    """Doubts about normalised differences outside -1 to 1."""
+    layer_of = {role: sample.bands.index(name) for role, name in sensor.spec.roles.items() if name in sample.bands}
     for name, first, second in (("NDVI", "nir", "red"), ("NDWI", "swir", "nir")):
-        if first in place and second in place:
+        if first in layer_of and second in layer_of:
             for t, layers in enumerate(sample.values):
                 if not sample.judged(t):
                     continue
                 pixels = sample.clear[t] if sample.clear[t].sum() >= plausible.MIN_BAND_PIXELS else slice(None)
-                share = plausible.beyond_one(layers[place[first], pixels], layers[place[second], pixels])
+                share = plausible.beyond_one(layers[layer_of[first], pixels], layers[layer_of[second], pixels])
                 if share > plausible.MAX_IMPLAUSIBLE_SHARE:
                     yield ImplausibleValues(t, name, f"{100 * share:.0f} %")
 
 
 def _wrapped(sensor: SensorScene, sample: Sample) -> Iterator[ImplausibleValues]:
-    """Bands whose negative nodata value was read as unsigned."""
+    """Doubts about bands whose negative nodata value was read as unsigned."""
     for k, name in enumerate(sample.bands):
         marker = sensor.spec.nodata_of(name)
         if marker is None or not -(UNSIGNED_OFFSET // 2) <= marker < 0:
@@ -215,25 +224,25 @@ def _wrapped(sensor: SensorScene, sample: Sample) -> Iterator[ImplausibleValues]
                 )
 
 
-def _damaged(tile: str, sensor: SensorScene, certain: Sequence[ImplausibleValues]) -> DamagedProduct:
-    """Error for the first product with impossible values; it names the others."""
-    first = certain[0]
-    one = sensor.acquisitions[first.date]
-    own = [doubt.name for doubt in certain if doubt.date == first.date]
-    others = [sensor.acquisitions[t].product for t in dict.fromkeys(d.date for d in certain) if t != first.date]
-    more = f"{'' if len(own) < 2 else f' The same holds for {some(own[1:], 13)} of this product.'}"
-    more += f" Likewise: {some(others)}." if others else ""
+def _damaged(tile: str, sensor: SensorScene, impossible: Sequence[ImplausibleValues]) -> DamagedProduct:
+    """Error for the first product with impossible values; its message lists the other products."""
+    first = impossible[0]
+    acquisition = sensor.acquisitions[first.date]
+    own = [doubt.name for doubt in impossible if doubt.date == first.date]
+    others = [sensor.acquisitions[t].product for t in dict.fromkeys(d.date for d in impossible) if t != first.date]
+    more = f"{'' if len(own) < 2 else f' Also affected in this product: {some(own[1:], 13)}.'}"
+    more += f" Other products affected: {some(others)}." if others else ""
     return DamagedProduct(
-        f"tile {tile}: {one.bands[first.name]}: values of band {first.name} cannot be right: {first.text}.{more} "
-        f"{REMEDY}",
+        f"tile {tile}: {acquisition.bands[first.name]}: values of band {first.name} are impossible: {first.text}."
+        f"{more} {REMEDY}",
         tile=tile,
-        product=one.product,
-        path=one.bands[first.name],
+        product=acquisition.product,
+        path=acquisition.bands[first.name],
     )
 
 
 def _joint_note(
-    sensor: SensorScene, ailment: str, doubts: Iterable[ImplausibleValues], *, what: str = "values"
+    sensor: SensorScene, problem: str, doubts: Iterable[ImplausibleValues], *, what: str = "values"
 ) -> Iterator[str]:
     """One note on all products of a series with the same doubt."""
     by_date: dict[int, list[str]] = {}
@@ -242,6 +251,6 @@ def _joint_note(
     if by_date:
         products = [f"{sensor.acquisitions[t].product} ({some(bands, 13)})" for t, bands in sorted(by_date.items())]
         yield (
-            f"{what} of {len(by_date)} of {counted(len(sensor.acquisitions), 'product')} are {ailment}: "
+            f"{what} of {len(by_date)} of {counted(len(sensor.acquisitions), 'product')} are {problem}: "
             f"{some(products)}"
         )

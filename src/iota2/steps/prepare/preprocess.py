@@ -1,4 +1,4 @@
-"""Step: working grid and dates of one tile, as readable files."""
+"""Step: working grid and dates of one tile, as files for the user."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def run(job: JobContext) -> None:
 
 
 def _lines(days: Iterable[date]) -> str:
+    """The days as YYYYMMDD, one per line."""
     return "".join(f"{day:%Y%m%d}\n" for day in days)
 
 

@@ -1,4 +1,4 @@
-"""Step: number of clear dates of each pixel of one tile, and clear share of each date.
+"""Step: number of clear dates of each pixel of one tile, and clear pixels of each date.
 
 All products of a sensor on one day are one date: a pixel that is clear in one of them is clear on that day.
 """
@@ -31,17 +31,18 @@ from iota2.steps.blocks import mask_shape
 from iota2.steps.prepare.plausibility import check_values
 
 EROSION_METRES = 0.1
-"""Metres by which the area with enough clear dates is eroded."""
+"""Metres by which the sampling area, the area with enough clear dates, is eroded."""
 
 
 @dataclass(frozen=True)
 class ValidityParams:
-    """Projection of vectors, and minimum number of clear dates of a sample, at least 1."""
+    """Projection of vectors, minimum number of clear dates, and bands to check."""
 
     proj: str
     cloud_threshold: int
+    """Minimum number of clear dates in the sampling area, at least 1."""
     bands: Mapping[str, tuple[str, ...]]
-    """Bands whose values are checked, by sensor: the bands used."""
+    """Bands whose values are checked, by sensor: those that the run uses."""
 
 
 def params(config: Config) -> ValidityParams:
@@ -51,13 +52,13 @@ def params(config: Config) -> ValidityParams:
 
 
 def run(job: JobContext[ValidityParams]) -> None:
-    """Write the validity of the tile: clear dates per pixel, sampling area, clear share per date, notes on values.
+    """Write the validity of the tile: clear dates per pixel, sampling area, clear pixels per date, notes on values.
 
     This job is the first that reads each date of a tile, so it also checks the values of the images.
     """
     scene = images_of(job.inp)
     write_remarks(job.out.notes, check_values(scene, job.params.bands, threads=job.use.threads))
-    write_text(job.out.dates, clear_dates_csv(scene, _count(job, scene)))
+    write_text(job.out.dates, clear_dates_csv(scene, _count_clear_dates(job, scene)))
     middle = scene.geobox.extent.centroid.coords[0][1]
     erosion = EROSION_METRES * units_per_metre(scene.geobox.crs, middle)
     polygons = polygons_at_least(job.out.validity, job.params.cloud_threshold, erosion)
@@ -65,8 +66,8 @@ def run(job: JobContext[ValidityParams]) -> None:
     write_shapefile(frame, job.out.clear)
 
 
-def _count(job: JobContext, scene: Scene) -> Mapping[str, np.ndarray]:
-    """Write the number of clear dates; return (day, 2) by sensor: pixels inside the image, clear pixels."""
+def _count_clear_dates(job: JobContext, scene: Scene) -> Mapping[str, np.ndarray]:
+    """Write the number of clear dates; return pixels inside the image and clear pixels (day, 2), by sensor."""
     sensors = scene.series
     dtype = "uint8" if sum(len(sensor.by_day) for sensor in sensors) < 255 else "uint16"
     profile = RasterProfile(scene.geobox, dtype, overviews="nearest")

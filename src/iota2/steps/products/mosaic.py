@@ -25,11 +25,10 @@ from iota2.io.tables.vectors import read_vector
 from iota2.steps.blocks import COPY_SHAPE, copy_shape
 from iota2.steps.profiles import probability_profile
 
-_POSITION_BYTES = 96
-"""Bytes per pixel of a block while its position on a tile is computed: coordinates in double precision.
-
-Afterwards the values are read, merged and converted, which takes four times the bytes of the product.
-"""
+_POSITION_BYTES_PER_PIXEL = 96
+"""Memory per pixel of a block while its position on a tile is computed, in double precision."""
+_PRODUCT_COPIES = 4
+"""Copies of a block of a product while its values are read, merged and converted."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class MosaicParams:
 
 
 def params(config: Config) -> MosaicParams:
-    """The options about the grid of the products."""
+    """The options for the grid of the products."""
     return MosaicParams(config.chain.proj, config.chain.spatial_resolution)
 
 
@@ -59,32 +58,35 @@ class Product:
         """Data type, bands and nodata value."""
         return self.targets[0][1]
 
-    def pixels(self, places: Mapping[str, Place], shape: tuple[int, int]) -> np.ndarray:
-        """Pixels (band, y, x) of the tile at each position; nodata where no source has data."""
+    def pixels(self, owned: Mapping[str, OwnedPixels], shape: tuple[int, int]) -> np.ndarray:
+        """Pixels (band, y, x) of a block, each from the tile that owns it; nodata where no raster has data.
+
+        ``owned``: the pixels of the block that each tile owns. ``shape``: rows and columns of the block.
+        """
         nodata = self.profile.nodata or 0
         values = np.full((self.profile.count, *shape), nodata, self.profile.dtype)
         flat = values.reshape(len(values), -1)
-        for tile, place in places.items():
+        for tile, pixels in owned.items():
             found = None
             for path in self.sources[tile]:
                 with RasterReader(path) as reader:
-                    layers = reader.at(place.row, place.col, fill=nodata)
+                    layers = reader.at(pixels.row, pixels.col, fill=nodata)
                 if found is None:
                     found = layers
                 else:
                     np.copyto(found, layers, where=(found == nodata).all(axis=0))
             if found is not None:
                 for target, layer in zip(flat, found, strict=True):
-                    target[place.owned] = layer
+                    target[pixels.position] = layer
         return values
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class OwnedPixels:
     """Pixels of one block that belong to one tile."""
 
-    owned: np.ndarray
-    """(pixel,) positions in the block, in scan order."""
+    position: np.ndarray
+    """(pixel,) positions in the flattened block, ascending."""
     row: np.ndarray
     """(pixel,) rows of the nearest pixels of the tile; -1 outside the tile."""
     col: np.ndarray
@@ -100,21 +102,21 @@ def run(job: JobContext[MosaicParams]) -> None:
     grid = product_grid(envelopes, next(iter(grids.values())), given.proj, given.resolution)
     ownership = Ownership(envelopes, grid)
     classes = read_classes(job.inp.classes)
-    products = [_validity(job, validity, ownership.geobox)]
+    products = [_validity_product(job, validity, ownership.geobox)]
     for key, _ in job.out.each("map"):
-        products += _of_seed(job, key.seed, classes, ownership.geobox)
-    _write(products, ownership, grids, job.use)
+        products += _seed_products(job, key.seed, classes, ownership.geobox)
+    _write_products(products, ownership, grids, job.use)
     _write_styles(job, classes)
 
 
 def _write_styles(job: JobContext, classes: Nomenclature) -> None:
-    """Write the QGIS styles of the products and of the tiles' rasters, each beside its raster."""
-    named, confident = class_style(classes), confidence_style()
+    """Write the QGIS styles of the products and of the tiles' rasters, each next to its raster."""
+    classified, confident = class_style(classes), confidence_style()
     observed = validity_style(_maximum(job.out.validity))
     styles = {
-        "style": named,
-        "colors_style": named,
-        "tile_labels_style": named,
+        "style": classified,
+        "colors_style": classified,
+        "tile_labels_style": classified,
         "confidence_style": confident,
         "tile_confidence_style": confident,
         "validity_style": observed,
@@ -132,7 +134,7 @@ def _maximum(path: Path) -> int:
         return max(int(reader.read(block.geobox).max()) for block in blocks("", reader.geobox, COPY_SHAPE))
 
 
-def _of_seed(job: JobContext, seed: int, classes: Nomenclature, geobox: GeoBox) -> list[Product]:
+def _seed_products(job: JobContext, seed: int, classes: Nomenclature, geobox: GeoBox) -> list[Product]:
     """Map, confidence and, if requested, probabilities of one seed."""
     labels = RasterProfile(geobox, classes.dtype, nodata=0, overviews="mode")
     colored = replace(labels, colours=dict(zip(classes.codes, classes.colors, strict=True)))
@@ -149,7 +151,7 @@ def _of_seed(job: JobContext, seed: int, classes: Nomenclature, geobox: GeoBox) 
     return products
 
 
-def _validity(job: JobContext, sources: Mapping[str, Path], geobox: GeoBox) -> Product:
+def _validity_product(job: JobContext, sources: Mapping[str, Path], geobox: GeoBox) -> Product:
     """Mosaic of the number of clear dates."""
     dtype = "uint16" if any(_dtype(path) == "uint16" for path in sources.values()) else "uint8"
     profile = RasterProfile(geobox, dtype, nodata=0, overviews="nearest")
@@ -157,7 +159,7 @@ def _validity(job: JobContext, sources: Mapping[str, Path], geobox: GeoBox) -> P
 
 
 def _sources(job: JobContext, name: str, seed: int) -> dict[str, list[Path]]:
-    """Paths by tile for one seed; probabilities have one file per region, sorted by name."""
+    """Paths by tile for one seed; probabilities have one file per region, sorted by region name."""
     found: dict[str, list[Path]] = {}
     for key, path in sorted(job.inp.each(name)):
         if key.seed == seed:
@@ -165,29 +167,34 @@ def _sources(job: JobContext, name: str, seed: int) -> dict[str, list[Path]]:
     return found
 
 
-def _write(products: Sequence[Product], ownership: Ownership, grids: Mapping[str, GeoBox], use: Resources) -> None:
+def _write_products(
+    products: Sequence[Product], ownership: Ownership, grids: Mapping[str, GeoBox], use: Resources
+) -> None:
     """Write all products in one pass; each pixel is the nearest pixel of the tile that owns the position.
 
-    Ownership and pixel positions of a block are computed once for all products. The files of the tiles are opened anew
-    for each block, because many tiles, runs and regions can make thousands of files.
+    Ownership and pixel positions of a block are computed once for all products. The files of the tiles are opened again
+    for each block, because there can be thousands of them.
     """
     geobox = ownership.geobox
-    shape = copy_shape(use, _POSITION_BYTES + 4 * max(product.profile.pixel_bytes for product in products))
+    shape = copy_shape(
+        use,
+        _POSITION_BYTES_PER_PIXEL + _PRODUCT_COPIES * max(product.profile.pixel_bytes for product in products),
+    )
     with ExitStack() as stack:
         writers = [[stack.enter_context(RasterWriter(*target)) for target in p.targets] for p in products]
         for block in blocks("", geobox, shape):
-            owned = ownership.of(block)
-            places = {tile: _place(where, block, geobox, grids[tile]) for tile, where in owned.items()}
+            masks = ownership.of(block)
+            owned = {tile: _owned_pixels(mask, block, geobox, grids[tile]) for tile, mask in masks.items()}
             for product, targets in zip(products, writers, strict=True):
-                values = product.pixels(places, block.shape)
+                values = product.pixels(owned, block.shape)
                 for writer in targets:
                     writer.write(block, values)
 
 
-def _place(where: np.ndarray, block: Block, geobox: GeoBox, grid: GeoBox) -> Place:
-    """Position on the tile's grid of the pixels of ``block`` selected by ``where`` (y, x) bool."""
+def _owned_pixels(mask: np.ndarray, block: Block, geobox: GeoBox, grid: GeoBox) -> OwnedPixels:
+    """Pixels of ``block`` selected by ``mask`` (y, x) bool, with their positions on the grid of a tile."""
     row, col = nearest_pixels(grid, geobox, block.rows, block.cols)
-    return Place(np.flatnonzero(where), row[where], col[where])
+    return OwnedPixels(np.flatnonzero(mask), row[mask], col[mask])
 
 
 def _dtype(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Step: merge of the labels and confidence of all models of one tile, and validity of the labelled pixels."""
+"""Step: labels and confidence of one tile, merged over its models, and validity of its labelled pixels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from iota2.steps.blocks import copy_shape
 
 
 def run(job: JobContext) -> None:
-    """Combine the maps of the tile's models for each seed, and keep validity where there is a label."""
+    """Merge the maps of the tile's models for each seed; write the validity of pixels with a label."""
     dtype = read_classes(job.inp.classes).dtype
     with ExitStack() as stack:
         validity = stack.enter_context(RasterReader(job.inp.validity))
@@ -36,23 +36,24 @@ def run(job: JobContext) -> None:
         pixel_bytes = (models + 2) * (np.dtype(dtype).itemsize + 4) + 16
         for block in blocks(job.key.tile, validity.geobox, copy_shape(job.use, pixel_bytes)):
             for seed, readers in labels.items():
-                merged, certain = first_labelled(_read(readers, block), _read(confidence[seed], block))
+                merged, merged_confidence = first_labelled(_read(readers, block), _read(confidence[seed], block))
                 to_labels[seed].write(block, merged)
-                to_confidence[seed].write(block, percent(certain, merged > 0))
+                to_confidence[seed].write(block, percent(merged_confidence, merged > 0))
             to_validity.write(block, np.where(merged > 0, validity.read(block.geobox), 0))
 
 
 def first_labelled(labels: Sequence[np.ndarray], confidence: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Label (y, x) of the first model that has one, and its confidence; 0 where no model has a label.
 
-    Masks of regions do not overlap in ``proj``. On the images' grid they may share pixels along their border, because
-    each mask is rasterized after its own reprojection.
+    Regions do not overlap in ``proj``, but their masks may share border pixels on the grid of the tile, because each
+    region is reprojected and rasterized separately.
     """
-    (merged, *others), (certain, *with_others) = labels, confidence
-    for label, share in zip(others, with_others, strict=True):
-        free = merged == 0
-        merged, certain = np.where(free, label, merged), np.where(free, share, certain)
-    return merged, certain
+    (merged, *other_labels), (merged_confidence, *other_confidence) = labels, confidence
+    for label, share in zip(other_labels, other_confidence, strict=True):
+        unlabelled = merged == 0
+        merged = np.where(unlabelled, label, merged)
+        merged_confidence = np.where(unlabelled, share, merged_confidence)
+    return merged, merged_confidence
 
 
 def percent(confidence: np.ndarray, labelled: np.ndarray) -> np.ndarray:
@@ -62,7 +63,7 @@ def percent(confidence: np.ndarray, labelled: np.ndarray) -> np.ndarray:
 
 
 def _by_seed(job: JobContext, name: str, stack: ExitStack) -> Mapping[int, list[RasterReader]]:
-    """Open rasters by seed, in each the rasters of all regions by name."""
+    """Open rasters by seed; the rasters of a seed are sorted by region name."""
     found: dict[int, list[RasterReader]] = {}
     for key, path in sorted(job.inp.each(name)):
         found.setdefault(key.seed, []).append(stack.enter_context(RasterReader(path)))

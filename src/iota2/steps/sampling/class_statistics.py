@@ -1,4 +1,4 @@
-"""Step: number of samples by class and region, and losses from polygons to samples, for one seed."""
+"""Step: number of samples by class and region, and losses between polygons and samples, for one seed."""
 
 from __future__ import annotations
 
@@ -40,21 +40,22 @@ def run(job: JobContext) -> None:
 def _fates(job: JobContext, samples: Mapping[int, int]) -> list[ClassLosses]:
     """Losses of the polygons of each class, for this seed."""
     classes = read_classes(job.inp.classes)
-    before = read_class_losses(job.inp.losses)
+    losses_before_split = read_class_losses(job.inp.losses)
     polygons = polygon_pixels(read_vector(job.inp.reference), job.inp.all("pixels").values())
     rates = [read_rates(path) for path in job.inp.all("rates").values()]
     return [
         ClassLosses(
             code,
             str(label),
-            before.get(code, {}) | class_amounts(code, polygons, job.key.seed, rates, samples.get(code, 0)),
+            losses_before_split.get(code, {})
+            | class_amounts(code, polygons, job.key.seed, rates, samples.get(code, 0)),
         )
         for code, label in zip(classes.codes, classes.labels, strict=True)
     ]
 
 
 def polygon_pixels(reference: gpd.GeoDataFrame, tables: Iterable[Path]) -> pd.DataFrame:
-    """Polygons used for at least one seed, with their pixels over all tiles."""
+    """Polygons that are used, with their numbers of pixels over all tiles."""
     found = pd.concat([pd.read_csv(path) for path in tables]).groupby(ORIGIN)["pixels"].sum()
     used = pd.DataFrame(reference.drop(columns=reference.geometry.name))
     used = used[used[seed_column(0)] != UNUSED]
@@ -64,7 +65,7 @@ def polygon_pixels(reference: gpd.GeoDataFrame, tables: Iterable[Path]) -> pd.Da
 def class_amounts(
     code: int, polygons: pd.DataFrame, seed: int, rates: Iterable[Mapping[int, Rate]], samples: int
 ) -> dict[str, Amount]:
-    """Polygons and pixels of one class, from usable polygons to the samples of one seed."""
+    """Polygons and pixels of one class at each stage, from usable polygons to the samples of one seed."""
     own = polygons[polygons[CODE] == code]
     side = own[seed_column(seed)]
     of_class = [found[code] for found in rates if code in found]
@@ -84,6 +85,7 @@ def class_amounts(
 
 
 def _amount(polygons: pd.DataFrame) -> Amount:
+    """Number of polygons that have pixels, and their pixels."""
     return Amount(int((polygons["pixels"] > 0).sum()), int(polygons["pixels"].sum()))
 
 

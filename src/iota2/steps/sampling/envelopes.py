@@ -12,22 +12,22 @@ from iota2.errors import InputError
 from iota2.io.files.crs import sliver, units_per_metre
 from iota2.io.tables.vectors import read_vector, write_shapefile
 
-BORDER = 600.0
-"""Metres along the edge of a tile where another tile is preferred: images may lack data there."""
+BORDER_METRES = 600.0
+"""Width of the border of a tile in which an overlapping tile is preferred, because images may lack data there."""
 
 
 def run(job: JobContext) -> None:
-    """Assign the overlaps of tiles, so that each point belongs to one tile."""
+    """Write the envelope of each tile; overlaps are assigned so that each point belongs to one tile."""
     frames = {key.tile: read_vector(path) for key, path in job.inp.each("footprints")}
     footprints = {tile: frame.union_all() for tile, frame in frames.items()}
     if all(footprint.is_empty for footprint in footprints.values()):
         raise InputError(
             f"Tiles {', '.join(footprints)}: no pixel is inside an image of every sensor (common mask), so there is "
             "nothing to learn from or to map. Check the edge masks of the products (features/<tile>/tmp/"
-            "MaskCommunSL.tif), or set chain.allow_missing_sensor if sensors show different areas."
+            "MaskCommunSL.tif), or set chain.allow_missing_sensor if sensors cover different areas."
         )
     crs, (_, bottom, _, top) = next(iter(frames.values())).crs, shapely.total_bounds([*footprints.values()])
-    border = BORDER * units_per_metre(crs, (bottom + top) / 2)
+    border = BORDER_METRES * units_per_metre(crs, (bottom + top) / 2)
     envelopes = tile_envelopes(footprints, border, smallest=sliver(crs))
     for key, path in job.out.each("envelopes"):
         envelope = envelopes[key.tile]

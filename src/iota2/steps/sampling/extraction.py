@@ -29,12 +29,12 @@ from iota2.steps.blocks import feature_shapes
 from iota2.steps.pixels import feature_pixels
 
 BYTES_PER_POINT = 600
-"""Bytes of memory per point with its attributes."""
+"""Memory per selected point with its attributes."""
 log = logging.getLogger(__name__)
 
 
 def run(job: JobContext) -> None:
-    """Compute features block by block where pixels are selected and write them by model and seed."""
+    """Compute the features of the selected pixels and write them by model and seed."""
     scene, recipe = images_of(job.inp), read_recipe(job.inp.recipe)
     selection = read_sqlite(job.inp.selection)
     values, clear = extract(scene, recipe, selection[ROW].to_numpy(), selection[COLUMN].to_numpy(), job.use)
@@ -65,9 +65,10 @@ def extract(
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Cost of a job: samples are held in memory beside the blocks they are taken from."""
+    """Cost of a job: the samples of the tile are in memory together with the blocks."""
     run, seeds = facts.run, config.arg_train.runs
-    largest = run.samples / seeds * min(1.0, 2 / max(1, len(run.scenes)))  # of a tile: twice the mean, of several
+    # Samples per seed of the largest tile: with several tiles, twice the mean is assumed.
+    largest = run.samples / seeds * min(1.0, 2 / max(1, len(run.scenes)))
     seconds = facts.pixels * (READING_SECONDS * facts.layers + FEATURE_SECONDS * run.features)
     return Cost(
         memory=facts.allowed + int(largest * seeds * (4 * run.features + BYTES_PER_POINT)),

@@ -27,37 +27,37 @@ from iota2.io.tables.vectors import read_vector, write_shapefile, write_sqlite
 from iota2.steps.blocks import COPY_SHAPE
 
 MARGIN_PIXELS = 3.0
-"""Pixels classified around the envelope, because a pixel of the map is on another grid and uses the nearest one here.
-"""
+"""Width of the margin around the envelope that is also classified: the map has another grid, and a map pixel uses the
+nearest pixel of the tile."""
 
 
 def run(job: JobContext) -> None:
-    """Write the tile's polygon parts by seed and side, and the shape and masks of its regions."""
+    """Write the polygons of the tile by seed and side of the split, and the shapes and masks of its regions."""
     scene, tile = read_scene(job.inp.scene), job.key.tile
     envelope, regions = read_vector(job.inp.envelope), read_vector(job.inp.regions)
-    ground = usable_area(envelope.union_all(), read_vector(job.inp.clear).union_all())
-    pieces = cut_polygons(read_vector(job.inp.reference), regions, ground, tile)
+    area = usable_area(envelope.union_all(), read_vector(job.inp.clear).union_all())
+    pieces = cut_polygons(read_vector(job.inp.reference), regions, area, tile)
     write_shapefile(pieces, job.out.formatted)
     write_text(job.out.pixels, pixels_csv(pieces, scene.geobox))
     sides = seed_columns(pieces.columns)
     for name, side in (("learn", LEARN), ("validation", VALIDATION)):
         for key, path in job.out.each(name):
-            chosen = pieces[pieces[seed_column(key.seed)].isin([side, BOTH])]
-            write_sqlite(chosen.drop(columns=sides), path)
-    met = {key.region for key, _ in job.out.each("region_shape")}
+            selected = pieces[pieces[seed_column(key.seed)].isin([side, BOTH])]
+            write_sqlite(selected.drop(columns=sides), path)
+    tile_regions = {key.region for key, _ in job.out.each("region_shape")}
     for row in regions.itertuples():
-        if row.region in met:
+        if row.region in tile_regions:
             _write_region(job, scene, str(row.region), row.geometry, envelope)
 
 
 def cut_polygons(
-    reference: gpd.GeoDataFrame, regions: gpd.GeoDataFrame, ground: shapely.Geometry, tile: str
+    reference: gpd.GeoDataFrame, regions: gpd.GeoDataFrame, usable_area: shapely.Geometry, tile: str
 ) -> gpd.GeoDataFrame:
-    """Parts of the used polygons in each region on the tile's own area, by region, then origin."""
+    """Parts of the used polygons in each region inside ``usable_area``, ordered by region, then by polygon."""
     used = reference[reference[seed_column(0)] != UNUSED]
     frames = []
     for region in regions.itertuples():
-        area = shapely.intersection(region.geometry, ground)
+        area = shapely.intersection(region.geometry, usable_area)
         shapely.prepare(area)
         near = used.iloc[np.sort(used.sindex.query(area, predicate="intersects"))]
         cut = polygonal(shapely.intersection(near.geometry.to_numpy(), area), smallest=sliver(near.crs))
@@ -67,7 +67,7 @@ def cut_polygons(
 
 
 def pixels_csv(pieces: gpd.GeoDataFrame, geobox: GeoBox) -> str:
-    """Number of tile pixels whose centre lies in each polygon, as CSV; polygons without pixels are included."""
+    """CSV text: for each polygon, the number of tile pixels with their centre in it; polygons without pixels have 0."""
     polygon, _, _ = pixels_inside(to_crs(pieces, geobox.crs), geobox)
     found = pieces[ORIGIN].iloc[polygon].value_counts()
     origins = sorted(pieces[ORIGIN].unique().tolist())
@@ -78,13 +78,13 @@ def _write_region(
     job: JobContext, scene: Scene, region: str, geometry: shapely.Geometry, envelope: gpd.GeoDataFrame
 ) -> None:
     """Write the region on the tile, as polygons and raster, and the mask of its model."""
-    own = envelope.union_all()
-    margin = MARGIN_PIXELS * _pixel(scene.geobox, envelope)
-    shape = _frame(shapely.intersection(geometry, own), region, envelope.crs)
-    wide = _frame(shapely.intersection(geometry, own.buffer(margin)), region, envelope.crs)
+    tile_area = envelope.union_all()
+    margin = MARGIN_PIXELS * _pixel_side(scene.geobox, envelope)
+    shape = _region_frame(shapely.intersection(geometry, tile_area), region, envelope.crs)
+    with_margin = _region_frame(shapely.intersection(geometry, tile_area.buffer(margin)), region, envelope.crs)
     write_shapefile(shape, job.out.at("region_shape", region=region))
     inside = to_crs(shape, scene.geobox.crs).geometry
-    applied = to_crs(wide, scene.geobox.crs).geometry
+    applied = to_crs(with_margin, scene.geobox.crs).geometry
     profile = RasterProfile(scene.geobox, "uint8", nodata=0, overviews="nearest")
     with (
         RasterWriter(job.out.at("region_raster", region=region), profile) as to_raster,
@@ -96,22 +96,23 @@ def _write_region(
             to_mask.write(block, mask & read_block(job.inp.mask, block))
 
 
-def _pixel(geobox: GeoBox, envelope: gpd.GeoDataFrame) -> float:
-    """Larger side of a pixel of the tile in the map units of its envelope."""
+def _pixel_side(geobox: GeoBox, envelope: gpd.GeoDataFrame) -> float:
+    """Longer side of a tile pixel, in map units of the envelope."""
     side = max(resolution(geobox))
     if envelope.crs == geobox.crs:
         return side
     return side / units_per_metre(geobox.crs) * units_per_metre(envelope.crs, envelope.total_bounds[[1, 3]].mean())
 
 
-def _frame(geometry: shapely.Geometry, region: str, crs: object) -> gpd.GeoDataFrame:
+def _region_frame(geometry: shapely.Geometry, region: str, crs: object) -> gpd.GeoDataFrame:
+    """The polygonal part of a geometry as a row with the name of the region; no row if it is empty."""
     geometry = polygonal(np.array([geometry], dtype=object), smallest=sliver(crs))
     frame = gpd.GeoDataFrame({REGION: [region]}, geometry=geometry, crs=crs)
     return frame[~frame.geometry.is_empty]
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Cost of a job: one raster and one mask per region."""
+    """Cost of a job: a raster and a mask are written for each region."""
     return facts.raster_cost(2 * facts.regions * config.arg_train.runs)
 
 

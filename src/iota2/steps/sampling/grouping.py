@@ -1,4 +1,4 @@
-"""Groups of reference polygons that stay on one side of the split, and notes on their effect on the split."""
+"""Groups of reference polygons that stay on one side of the split, and notes on their effect."""
 
 from __future__ import annotations
 
@@ -31,15 +31,16 @@ class SplitOptions(Protocol):
     @property
     def split_field(self) -> str | None: ...
     @property
-    def split_distance(self) -> float | None: ...
+    def split_distance(self) -> float | None:
+        """Metres."""
 
 
-def polygons_together(
+def polygon_groups(
     data: ReferenceData, home: list[str | None], field: FieldValues | None, distance: float | None
 ) -> np.ndarray | None:
     """Group number (polygon,) int64 of each polygon; None if no option requests groups.
 
-    Polygons without a home region are unused and link no others.
+    ``home``: region of each polygon; None for unused polygons, which do not connect others. ``distance``: metres.
     """
     groupings = []
     frame = data.frame
@@ -47,15 +48,15 @@ def polygons_together(
         groupings.append(group_numbers([field.values[row] for row in frame[ORIGIN]]))
     if distance is not None:
         used = np.array([region is not None for region in home])
-        chain = -1 - np.arange(len(frame))  # numbers of their own
+        chain = -1 - np.arange(len(frame))  # a separate group for each unused polygon
         polygons, labels = frame.geometry.to_numpy()[used], group_numbers(frame[LABEL].tolist())[used]
-        chain[used] = linked_groups(polygons, labels, distance * _units(frame))
+        chain[used] = linked_groups(polygons, labels, distance * _units_per_metre(frame))
         groupings.append(chain)
     return merged_groups(groupings) if groupings else None
 
 
-def _units(frame: gpd.GeoDataFrame) -> float:
-    """Map units per metre; in degrees, where a degree is shortest, so that distances are never overestimated."""
+def _units_per_metre(frame: gpd.GeoDataFrame) -> float:
+    """Map units per metre; for degrees, at the highest latitude, where a degree is shortest."""
     latitude = float(np.abs(frame.total_bounds[[1, 3]]).max())
     return units_per_metre(frame.crs, latitude)
 
@@ -64,71 +65,77 @@ def group_notes(
     frame: gpd.GeoDataFrame,
     classes: Nomenclature,
     given: SplitOptions,
-    together: np.ndarray,
+    groups: np.ndarray,
     field: FieldValues | None,
 ) -> list[str]:
-    """Notes on a split by groups; ``frame`` has the sides of all seeds.
+    """Notes on a split by groups; ``frame`` has the sides of all seeds, ``groups`` the group numbers (polygon,).
 
     Raises InputError when a seed has no validation or no learning polygons because groups are too large.
     """
     used = (frame[seed_column(0)] != UNUSED).to_numpy()
-    groups, sizes = np.unique(together[used], return_counts=True)
+    numbers, sizes = np.unique(groups[used], return_counts=True)
     largest = int(sizes.max(initial=0))
-    what = (
-        f"{_options(given)}: {counted(int(used.sum()), 'polygon')} in {counted(len(groups), 'group')} that stay on one "
-        f"side; the largest has {counted(largest, 'polygon')} ({100 * largest / max(1, used.sum()):.0f} %)"
+    summary = (
+        f"{_options(given)}: {counted(int(used.sum()), 'polygon')} in {counted(len(numbers), 'group')} that stay on "
+        f"one side; the largest has {counted(largest, 'polygon')} ({100 * largest / max(1, used.sum()):.0f} %)"
     )
     divisible = any(_members(frame, *stratum).sum() > 1 for stratum in _strata(frame))
     for seed in range(given.runs) if divisible else ():
-        for side, verb in ((VALIDATION, "validate"), (LEARN, "learn")):
+        for side, purpose in ((VALIDATION, "validation"), (LEARN, "learning")):
             if not (frame[seed_column(seed)] == side).any():
-                raise InputError(f"{what}. No polygon is left to {verb} for seed {seed}. {_remedy(given)}.")
-    alone = sum(field.values[row] is None for row in frame[ORIGIN]) if field else 0
+                raise InputError(f"{summary}. No polygon is left for {purpose} with seed {seed}. {_remedy(given)}.")
+    ungrouped = sum(field.values[row] is None for row in frame[ORIGIN]) if field else 0
     missing = (
-        [f"{counted(alone, 'polygon')} without value in {given.split_field!r}: each stands alone."] if alone else []
+        [f"{counted(ungrouped, 'polygon')} without value in {given.split_field!r}: each is a separate group."]
+        if ungrouped
+        else []
     )
-    return [f"{what}.", *missing, *_share_notes(frame, classes, given, together)]
+    return [f"{summary}.", *missing, *_share_notes(frame, classes, given, groups)]
 
 
 def _options(given: SplitOptions) -> str:
-    said = [f"arg_train.split_field {given.split_field!r}"] if given.split_field else []
-    said += [f"arg_train.split_distance {given.split_distance:g} m"] if given.split_distance is not None else []
-    return " and ".join(said)
+    """The options that request groups, with their values."""
+    options = [f"arg_train.split_field {given.split_field!r}"] if given.split_field else []
+    options += [f"arg_train.split_distance {given.split_distance:g} m"] if given.split_distance is not None else []
+    return " and ".join(options)
 
 
 def _remedy(given: SplitOptions) -> str:
+    """What the user can do about groups that are too large."""
     ways = ["choose a field with more values"] if given.split_field else []
     ways += ["choose a smaller distance"] if given.split_distance is not None else []
     return " or ".join(ways).capitalize()
 
 
 def _share_notes(
-    frame: gpd.GeoDataFrame, classes: Nomenclature, given: SplitOptions, together: np.ndarray
+    frame: gpd.GeoDataFrame, classes: Nomenclature, given: SplitOptions, groups: np.ndarray
 ) -> Iterator[str]:
-    """Notes on classes of a region whose polygons cannot be split as requested, with numbers."""
+    """Notes on classes whose learning share in a region is far from the requested ratio."""
     for region, code in _strata(frame):
         members = _members(frame, region, code)
         polygons = int(members.sum())
         wanted = learners_wanted(polygons, given.ratio)
         learning = [int((frame.loc[members, seed_column(seed)] == LEARN).sum()) for seed in range(given.runs)]
-        off = {seed: n for seed, n in enumerate(learning) if _is_unbalanced(n, wanted, polygons)}
-        if polygons < 2 or not off:
+        unbalanced = {seed: n for seed, n in enumerate(learning) if _is_unbalanced(n, wanted, polygons)}
+        if polygons < 2 or not unbalanced:
             continue
-        sizes = np.unique(together[members], return_counts=True)[1]
-        shown = some([f"seed {seed}: {n}" for seed, n in off.items()])
+        sizes = np.unique(groups[members], return_counts=True)[1]
+        shown = some([f"seed {seed}: {n}" for seed, n in unbalanced.items()])
         yield (
-            f"Class {classes.name(code)} ({code}), region {region}: {wanted} of {polygons} polygons should learn "
-            f"({shown}), but they are in {counted(len(sizes), 'group')}, the largest of {int(sizes.max())}"
-            f"{''.join(_one_sided(off.values(), polygons))}."
+            f"Class {classes.name(code)} ({code}), region {region}: {wanted} of {polygons} polygons "
+            f"should be used for learning (actual numbers: {shown}), but the polygons are in "
+            f"{counted(len(sizes), 'group')}, the largest of {int(sizes.max())}"
+            f"{''.join(_one_sided(unbalanced.values(), polygons))}."
         )
 
 
 def _strata(frame: gpd.GeoDataFrame) -> list[tuple[str, int]]:
-    """Region and code of the used polygons."""
+    """Regions and class codes that occur together in used polygons."""
     return sorted({(str(region), int(code)) for region, code in zip(frame[REGION], frame[CODE], strict=True) if region})
 
 
 def _members(frame: gpd.GeoDataFrame, region: str, code: int) -> np.ndarray:
+    """Which polygons are of the class in the region, (polygon,) bool."""
     return ((frame[REGION] == region) & (frame[CODE] == code)).to_numpy()
 
 
@@ -138,8 +145,8 @@ def _is_unbalanced(learning: int, wanted: int, polygons: int) -> bool:
 
 
 def _one_sided(learning: Iterable[int], polygons: int) -> Iterator[str]:
-    """Consequence of all polygons being on one side."""
+    """Consequences if all polygons of a class are on one side of the split."""
     if polygons in learning:
-        yield "; where all learn, nothing validates the class"
+        yield "; with all polygons used for learning, the class is not validated"
     if 0 in learning:
-        yield "; where none learns, the class is not mapped"
+        yield "; with no polygon used for learning, the class is not mapped"

@@ -17,7 +17,7 @@ def run(job: JobContext) -> None:
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:
-    """Cost of a job: a second copy of the tiles' tables."""
+    """Cost of a job: its disk space is a second copy of the samples of the tiles."""
     run = facts.run
     models = run.region_count * config.arg_train.runs
     disk = run.samples * (SAMPLE_BYTES + SAMPLE_VALUE_BYTES * run.features) / models

@@ -18,18 +18,20 @@ from iota2.io.tables.vectors import read_sqlite
 
 
 def run(job: JobContext) -> None:
-    """Count the pixels with their centre in a learning polygon of the model."""
+    """Count the pixels whose centre is in a learning polygon of the model."""
     scene, polygons = read_scene(job.inp.scene), read_sqlite(job.inp.polygons)
     polygons = polygons[polygons[REGION] == job.key.region]
-    polygon, _, _ = pixels_inside(to_crs(polygons, scene.geobox.crs), scene.geobox)
-    counts = PixelCounts(_counted(polygons[CODE], polygon), _counted(polygons[ORIGIN], polygon))
+    polygon_of_pixel, _, _ = pixels_inside(to_crs(polygons, scene.geobox.crs), scene.geobox)
+    counts = PixelCounts(
+        _pixels_by_value(polygons[CODE], polygon_of_pixel), _pixels_by_value(polygons[ORIGIN], polygon_of_pixel)
+    )
     write_statistics(counts, job.out.statistics)
 
 
-def _counted(values: pd.Series, polygon: np.ndarray) -> Counter[int]:
-    """Number of pixels by polygon value; values without pixels count 0."""
+def _pixels_by_value(values: pd.Series, polygon_of_pixel: np.ndarray) -> Counter[int]:
+    """Number of pixels for each value of the polygons; 0 for values without pixels."""
     counts = Counter(dict.fromkeys(values.tolist(), 0))
-    counts.update(values.to_numpy()[polygon].tolist())
+    counts.update(values.to_numpy()[polygon_of_pixel].tolist())
     return counts
 
 

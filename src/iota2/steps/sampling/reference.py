@@ -1,4 +1,4 @@
-"""Step: cleaned reference polygons, with the side of each polygon for each seed."""
+"""Step: cleaned reference polygons, with their side of the split (learning, validation) for each seed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from iota2.io.tables.remark_lists import write_remarks
 from iota2.io.tables.vector_source import vector_source, with_choice
 from iota2.io.tables.vectors import read_vector, write_shapefile
 from iota2.report.results.text import label_table_csv
-from iota2.steps.sampling.grouping import group_notes, polygons_together
+from iota2.steps.sampling.grouping import group_notes, polygon_groups
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ def params(config: Config) -> ReferenceParams:
 
 
 def run(job: JobContext[ReferenceParams]) -> None:
-    """Check the polygons, name the classes, split into learning and validation once for the whole run."""
+    """Check the polygons, name the classes, and split the polygons between learning and validation."""
     given = job.params
-    grids, owned = _grids(job), _owned(job)
-    points = PointRule(given.points, grids, owned) if given.points else None
+    grids, tile_areas = _grids(job), _tile_areas(job)
+    points = PointRule(given.points, grids, tile_areas) if given.points else None
     source = with_choice(given.ground_truth, given.layer)
     data = read_reference(source, given.data_field, given.proj, points)
     classes = read_nomenclature(given.nomenclature, given.colors, data.frame["label"])
@@ -89,18 +89,18 @@ def run(job: JobContext[ReferenceParams]) -> None:
     usable = _usable(data, job)
     home = home_regions(usable, dict(zip(regions[REGION], regions.geometry, strict=True)))
     tiles = shapely.union_all([footprint(grid, given.proj) for grid in grids.values()])
-    imaged, within = shapely.union_all(list(owned.values())), regions.union_all()
+    imaged, inside_regions = shapely.union_all(list(tile_areas.values())), regions.union_all()
     smallest = sliver(given.proj)
-    lost = area_losses(
-        data.frame.geometry.to_numpy(), usable, tiles=tiles, imaged=imaged, regions=within, smallest=smallest
+    polygon_losses = area_losses(
+        data.frame.geometry.to_numpy(), usable, tiles=tiles, imaged=imaged, regions=inside_regions, smallest=smallest
     )
-    counted = class_losses(data, classes, lost, pixel_area(next(iter(grids.values()))))
+    losses = class_losses(data, classes, polygon_losses, pixel_area(next(iter(grids.values()))))
     if not any(home):
-        raise InputError(nothing_usable(source, counted))
+        raise InputError(nothing_usable(source, losses))
     field = read_field(source, given.split_field) if given.split_field else None
-    together = polygons_together(data, home, field, given.split_distance)
-    frame = split_frame(data, classes, home, given, together)
-    group_texts = group_notes(frame, classes, given, together, field) if together is not None else []
+    groups = polygon_groups(data, home, field, given.split_distance)
+    frame = split_frame(data, classes, home, given, groups)
+    group_texts = group_notes(frame, classes, given, groups, field) if groups is not None else []
     write_shapefile(frame, job.out.reference)
     write_classes(classes, job.out.classes)
     write_classes(classes.unnamed, job.out.codes)
@@ -108,7 +108,7 @@ def run(job: JobContext[ReferenceParams]) -> None:
     split_notes = _split_notes(data, classes, home, given.split_ground_truth)
     texts = (*data.warnings, *data.notes, *split_notes, *group_texts)
     write_remarks(job.out.notes, remarks_about(texts, "reference"))
-    write_class_losses(counted, job.out.losses)
+    write_class_losses(losses, job.out.losses)
 
 
 def _grids(job: JobContext) -> dict[str, GeoBox]:
@@ -121,8 +121,8 @@ def _grids(job: JobContext) -> dict[str, GeoBox]:
     return grids
 
 
-def _owned(job: JobContext) -> dict[str, shapely.Geometry]:
-    """Area that belongs to each tile."""
+def _tile_areas(job: JobContext) -> dict[str, shapely.Geometry]:
+    """Area of the envelope of each tile."""
     return {key.tile: read_vector(path).union_all() for key, path in job.inp.each("envelopes")}
 
 
@@ -131,9 +131,12 @@ def split_frame(
     classes: Nomenclature,
     home: list[str | None],
     given: ReferenceParams,
-    together: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
 ) -> gpd.GeoDataFrame:
-    """Polygons with code, home region and side for each seed; polygons of one group in ``together`` share a side."""
+    """Polygons with class code, home region and side of the split for each seed.
+
+    ``groups``: group numbers (polygon,); polygons of one group are on the same side.
+    """
     frame, label = data.frame, label_column(given.data_field)
     codes = [classes.code(value) for value in frame["label"]]
     sides = split_polygons(
@@ -143,7 +146,7 @@ def split_frame(
         runs=given.runs,
         random_seed=given.random_seed,
         split_ground_truth=given.split_ground_truth,
-        together=together,
+        together=groups,
     )
     columns = {ORIGIN: frame[ORIGIN].to_numpy(), label: frame["label"].to_numpy(), CODE: codes}
     columns[REGION] = [region or "" for region in home]
@@ -152,15 +155,15 @@ def split_frame(
 
 
 def _usable(data: ReferenceData, job: JobContext) -> np.ndarray:
-    """Part of each polygon on its tiles' own area with enough clear dates; empty for unusable polygons."""
+    """Subset of each polygon in the area with enough clear dates of its tiles; empty for unusable polygons."""
     polygons = data.frame.geometry.to_numpy()
     pieces: list[list[shapely.Geometry]] = [[] for _ in polygons]
     tree = shapely.STRtree(polygons)
     for key, path in job.inp.each("clear"):
         envelope = read_vector(job.inp.at("envelopes", tile=key.tile))
-        ground = usable_area(envelope.union_all(), read_vector(path).union_all())
-        for k in np.sort(tree.query(ground, predicate="intersects")):
-            pieces[k].append(shapely.intersection(polygons[k], ground))
+        area = usable_area(envelope.union_all(), read_vector(path).union_all())
+        for k in np.sort(tree.query(area, predicate="intersects")):
+            pieces[k].append(shapely.intersection(polygons[k], area))
     merged = np.array([shapely.union_all(found) for found in pieces], dtype=object)
     merged[shapely.area(merged) <= sliver(data.frame.crs)] = shapely.Polygon()
     return merged
@@ -174,17 +177,17 @@ def _split_notes(data: ReferenceData, classes: Nomenclature, home: list[str | No
     if outside:
         notes.append(
             f"{len(outside)} of {len(home)} polygons are outside the tiles, the regions or the area with enough "
-            f"clear dates and are not used (first: row {', '.join(outside[:5])})."
+            f"clear dates and are not used (first rows: {', '.join(outside[:5])})."
         )
     if not split:
         notes.append(
-            "The map is validated on the polygons it was learned from (arg_train.split_ground_truth is False): the "
+            "The map is validated with the polygons used for learning (arg_train.split_ground_truth is False): the "
             "accuracy is optimistic, and does not apply to other areas."
         )
     for region, code in unvalidated(codes, home) if split else []:
         notes.append(
-            f"Class {classes.name(int(code))} ({code}) has a single polygon in region {region}: it is learned there "
-            "and not validated."
+            f"Class {classes.name(int(code))} ({code}) has a single polygon in region {region}: it is used for "
+            "learning there, and the class is not validated."
         )
     lost = sorted(set(classes.codes) - {code for code, region in zip(codes, home, strict=True) if region})
     for code in lost:

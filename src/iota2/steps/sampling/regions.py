@@ -1,4 +1,4 @@
-"""Step: cleaned regions, read from the user's file, or one region for everything."""
+"""Step: cleaned regions from the user's file, or a single region without a file."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from iota2.io.tables.vectors import read_vector, write_shapefile
 
 @dataclass(frozen=True)
 class RegionParams:
-    """Source of the regions."""
+    """Source and projection of the regions."""
 
     path: Path | None
+    """None for a single region that covers all tiles."""
     field: str
     proj: str
     layer: str = ""

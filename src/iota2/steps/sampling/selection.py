@@ -1,4 +1,4 @@
-"""Step: selection of the pixels that one model learns from."""
+"""Step: selection of the pixels from which one model learns."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SelectionParams:
-    """Sampling strategy, and the random seed of the run."""
+    """Sampling strategy, random seed of the run, and maximum number of pixels."""
 
     selection: SampleSelection
     random_seed: int
@@ -60,12 +60,12 @@ def params(config: Config) -> SelectionParams:
 
 
 def run(job: JobContext[SelectionParams]) -> None:
-    """Select pixels class by class over all tiles of the model and write them as points."""
+    """Select pixels of each class over all tiles of the model and write them as points."""
     region, seed = job.key.region, job.key.seed
     options = selection_options(job.params.selection, region)
     counts = total(read_statistics(path) for path in job.inp.all("statistics").values())
-    wanted = _targets(options, counts.per_class, read_classes(job.inp.classes))
-    targets = _capped(wanted, job.params.most)
+    requested = _targets(options, counts.per_class, read_classes(job.inp.classes))
+    targets = _capped(requested, job.params.most)
     polygons = job.inp.each("polygons")
     tiles = {key.tile: _tile_pixels(job.inp.at("scenes", tile=key.tile), path, region) for key, path in polygons}
     chosen = _choose(list(tiles.values()), options, targets, job.params.random_seed + seed, region)
@@ -75,20 +75,22 @@ def run(job: JobContext[SelectionParams]) -> None:
     }
     selected = concatenated(list(points.values()))
     if selected.empty:
-        raise InputError(nothing_selected(region, seed, counts.per_class, wanted))
+        raise InputError(nothing_selected(region, seed, counts.per_class, requested))
     write_statistics(counts, job.out.statistics)
-    left_out = _left_out(wanted, targets)
+    left_out = _left_out(requested, targets)
     write_text(job.out.rates, rates_csv(targets, counts.per_class, selected, left_out))
     write_sqlite(selected, job.out.selection)
     for key, path in job.out.each("tile_selections"):
         write_sqlite(points[key.tile], path)
     for code, count in left_out.items():
-        log.warning("class %d: arg_train.max_samples_per_class leaves out %d of %d pixels", code, count, wanted[code])
+        log.warning(
+            "class %d: arg_train.max_samples_per_class leaves out %d of %d pixels", code, count, requested[code]
+        )
     log.info("selected %d of %d pixels", len(selected), sum(len(pixels.polygon) for pixels in tiles.values()))
 
 
-def nothing_selected(region: str, seed: int, available: Mapping[int, int], wanted: Mapping[int, int]) -> str:
-    """Message for a model without any pixel to learn from, with the reason."""
+def nothing_selected(region: str, seed: int, available: Mapping[int, int], requested: Mapping[int, int]) -> str:
+    """Message on a model without any pixel to learn from, with the reason and the remedy."""
     where = f"Region {region}, seed {seed}: no pixel to learn from"
     if not available:
         return (
@@ -101,8 +103,8 @@ def nothing_selected(region: str, seed: int, available: Mapping[int, int], wante
             "larger polygons."
         )
     return (
-        f"{where}: arg_train.sample_selection takes none of {sum(available.values()):,} pixels "
-        f"(wanted by class: {', '.join(f'{code}: {count}' for code, count in wanted.items())}). Choose another "
+        f"{where}: arg_train.sample_selection selects none of {sum(available.values()):,} pixels "
+        f"(requested by class: {', '.join(f'{code}: {count}' for code, count in requested.items())}). Choose another "
         "strategy or larger numbers."
     )
 
@@ -127,14 +129,14 @@ def _targets(options: SelectionOptions, available: Mapping[int, int], classes: N
     return {classes.code(name): count for name, count in by_label.items()}
 
 
-def _capped(wanted: Mapping[int, int], most: int | None) -> dict[int, int]:
-    """Numbers limited to ``most``; None is no limit."""
-    return {code: count if most is None else min(count, most) for code, count in wanted.items()}
+def _capped(requested: Mapping[int, int], most: int | None) -> dict[int, int]:
+    """Numbers of pixels by class code, at most ``most``; None means no limit."""
+    return {code: count if most is None else min(count, most) for code, count in requested.items()}
 
 
-def _left_out(wanted: Mapping[int, int], targets: Mapping[int, int]) -> dict[int, int]:
-    """Number of pixels beyond the maximum, by code of the classes that exceed it."""
-    return {code: wanted[code] - targets[code] for code in sorted(wanted) if wanted[code] > targets[code]}
+def _left_out(requested: Mapping[int, int], targets: Mapping[int, int]) -> dict[int, int]:
+    """Number of pixels above the maximum, by code, for the classes that exceed it."""
+    return {code: requested[code] - targets[code] for code in sorted(requested) if requested[code] > targets[code]}
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,7 @@ class TilePixels:
 
 
 def _tile_pixels(scene_path: Path, polygons_path: Path, region: str) -> TilePixels:
+    """Pixels of the learning polygons of a region on one tile."""
     geobox, polygons = read_scene(scene_path).geobox, read_sqlite(polygons_path)
     polygons = polygons[polygons[REGION] == region]
     return TilePixels(geobox, polygons, *pixels_inside(to_crs(polygons, geobox.crs), geobox))
@@ -171,7 +174,7 @@ def _tile_pixels(scene_path: Path, polygons_path: Path, region: str) -> TilePixe
 def _choose(
     tiles: Sequence[TilePixels], options: SelectionOptions, targets: Mapping[int, int], seed: int, region: str
 ) -> list[np.ndarray]:
-    """Positions of the chosen pixels among those of each tile, ascending; classes are drawn over all tiles."""
+    """Positions of the selected pixels in each tile, ascending; each class is drawn from all tiles together."""
     codes = np.concatenate([tile.codes for tile in tiles])
     taken = np.zeros(len(codes), bool)
     for code in sorted(targets):

@@ -10,7 +10,7 @@ from iota2.io.tables.vectors import read_sqlite, write_sqlite
 
 
 def run(job: JobContext) -> None:
-    """Merge the selections of the tile; the seed columns of a row identify its seed."""
+    """Merge the selections of the tile; the seed columns of a row show the seed for which the pixel was selected."""
     seeds = sorted({key.seed for key, _ in job.inp.each("selections")})
     frames = [
         read_sqlite(path).assign(**{seed_column(s): LEARN if s == key.seed else OTHER_SEED for s in seeds})

@@ -27,10 +27,11 @@ from iota2.io.tables.vectors import read_sqlite, read_vector
 from iota2.steps.blocks import COPY_SHAPE
 
 VALIDATION_WRONG, VALIDATION_RIGHT, LEARNING_WRONG, LEARNING_RIGHT = 1, 2, 3, 4
+"""Values of the comparison raster: wrong and correct pixels in validation and learning polygons."""
 
 
 def run(job: JobContext) -> None:
-    """Count the map's pixels in the tile's validation polygons and mark correct and wrong pixels."""
+    """Count the map pixels in the tile's validation polygons, and write the raster of correct and wrong pixels."""
     codes = read_classes(job.inp.classes).codes
     validation, learning = read_sqlite(job.inp.validation), read_sqlite(job.inp.learning)
     outlines = outlines_of(validation, read_vector(job.inp.reference))
@@ -42,18 +43,22 @@ def run(job: JobContext) -> None:
         with RasterWriter(job.out.comparison, RasterProfile(window, "uint8", nodata=0)) as writer:
             for block in blocks(job.key.tile, window, COPY_SHAPE):
                 produced = reader.read(block.geobox)
-                owner = burn_positions(validation, block)
-                inside = owner > 0
-                to_validate, learned = _codes(validation, owner), _codes(learning, burn_positions(learning, block))
-                counts.append(_counted(validation, outlines, owner, produced, block))
-                total += confusion_matrix(to_validate[inside], produced[inside], codes)
-                writer.write(block, compare(produced, to_validate, learned))
+                position = rasterize_positions(validation, block)
+                inside = position > 0
+                validation_codes = _codes(validation, position)
+                learning_codes = _codes(learning, rasterize_positions(learning, block))
+                counts.append(_polygon_counts(validation, outlines, position, produced, block))
+                total += confusion_matrix(validation_codes[inside], produced[inside], codes)
+                writer.write(block, compare(produced, validation_codes, learning_codes))
     write_text(job.out.confusion, confusion_csv(total))
     write_text(job.out.polygons, polygon_counts_csv(sum_counts(counts)))
 
 
 def compare(produced: np.ndarray, validation: np.ndarray, learning: np.ndarray) -> np.ndarray:
-    """Correct and wrong pixels of both sides as uint8; 0 without reference or label, sums where both sides overlap."""
+    """Correct and wrong pixels (y, x) as uint8, from class codes (y, x) of the map and of the polygons of both sides.
+
+    0 where there is no reference or no label; the sum of both values where validation and learning polygons overlap.
+    """
     mapped = produced > 0
     result = np.zeros(produced.shape, np.uint8)
     for codes, wrong, right in (
@@ -64,16 +69,16 @@ def compare(produced: np.ndarray, validation: np.ndarray, learning: np.ndarray) 
     return result
 
 
-def burn_positions(polygons: gpd.GeoDataFrame, block: Block) -> np.ndarray:
-    """Position of the polygon of each pixel, from 1, as (y, x) uint32; 0 elsewhere."""
+def rasterize_positions(polygons: gpd.GeoDataFrame, block: Block) -> np.ndarray:
+    """For each pixel, the position in ``polygons`` (from 1) of the polygon that contains it, (y, x) uint32; else 0."""
     near = np.sort(polygons.sindex.query(block.geobox.extent.geom))
     return rasterize(zip(polygons.geometry.iloc[near], near + 1, strict=True), block.geobox, "uint32")
 
 
 def outlines_of(pieces: gpd.GeoDataFrame, reference: gpd.GeoDataFrame) -> dict[int, shapely.Geometry]:
-    """Edges of the polygons that ``pieces`` were cut from, by row of the reference data.
+    """Outlines of the polygons that ``pieces`` were cut from, by row of the reference data.
 
-    Cuts by tile, region and clouds are not edges: the polygon continues on the other side of the cut.
+    Cuts at the border of a tile, a region or the clear area are not edges: the polygon continues behind the cut.
     """
     whole = reference[reference[ORIGIN].isin(pieces[ORIGIN])]
     edges = shapely.boundary(whole.geometry.to_numpy())
@@ -81,26 +86,26 @@ def outlines_of(pieces: gpd.GeoDataFrame, reference: gpd.GeoDataFrame) -> dict[i
     return dict(zip(whole[ORIGIN].astype(int), edges, strict=True))
 
 
-def _codes(polygons: gpd.GeoDataFrame, owner: np.ndarray) -> np.ndarray:
-    """Codes of the polygons at each pixel, 0 elsewhere."""
-    return np.concatenate([[0], polygons[CODE].to_numpy()]).astype(np.uint16)[owner]
+def _codes(polygons: gpd.GeoDataFrame, position: np.ndarray) -> np.ndarray:
+    """Class code (y, x) of the polygon of each pixel; 0 elsewhere. ``position``: from ``rasterize_positions``."""
+    return np.concatenate([[0], polygons[CODE].to_numpy()]).astype(np.uint16)[position]
 
 
-def _counted(
-    polygons: gpd.GeoDataFrame, outlines: Mapping[int, shapely.Geometry], owner: np.ndarray, produced: np.ndarray,
+def _polygon_counts(
+    polygons: gpd.GeoDataFrame, outlines: Mapping[int, shapely.Geometry], position: np.ndarray, produced: np.ndarray,
     block: Block,
 ) -> PolygonCounts:  # fmt: skip
-    """Number of owned pixels of a block by polygon, class of the map and contact with the polygon's edge."""
-    row, col = np.nonzero(owner)
-    position = owner[row, col].astype(np.int64) - 1
-    origin = polygons[ORIGIN].to_numpy().astype(np.int64)[position]
+    """Number of pixels of a block by polygon, class of the map and contact with the edge of the polygon."""
+    row, col = np.nonzero(position)
+    polygon = position[row, col].astype(np.int64) - 1
+    origin = polygons[ORIGIN].to_numpy().astype(np.int64)[polygon]
     affine, size = block.geobox.affine, resolution(block.geobox)
     x, y = affine.c + (col + 0.5) * affine.a, affine.f + (row + 0.5) * affine.e
     edge = np.zeros(len(row), dtype=bool)
     order = np.argsort(origin, kind="stable")
     for pixels in np.split(order, np.flatnonzero(np.diff(origin[order])) + 1) if len(order) else []:
         edge[pixels] = squares_touch(outlines[int(origin[pixels[0]])], x[pixels], y[pixels], size)
-    return count_pixels(origin, polygons[CODE].to_numpy()[position], produced[row, col], edge)
+    return count_pixels(origin, polygons[CODE].to_numpy()[polygon], produced[row, col], edge)
 
 
 def cost(config: Config, facts: JobFacts) -> Cost:

@@ -31,7 +31,7 @@ def params(config: Config) -> DifferenceParams:
 
 
 def run(job: JobContext[DifferenceParams]) -> None:
-    """Assemble the comparisons of the tiles, which never overlap, on the grid of the map."""
+    """Assemble the comparison rasters of the tiles, which do not overlap, on the grid of the map."""
     geobox = raster_geobox(job.inp.map)
     tiles = [(path, raster_geobox(path)) for path in job.inp.all("tiles").values()]
     with RasterWriter(job.out.difference, RasterProfile(geobox, "uint8", nodata=0, overviews="nearest")) as writer:
@@ -54,7 +54,7 @@ def cost(config: Config, facts: JobFacts) -> Cost:
 STEP = Step(
     name="differenceMosaic",
     group="validation",
-    about="Map the right and wrong pixels.",
+    about="Map the correct and the wrong pixels.",
     task="difference_seed_{seed}",
     run=run,
     over=("seed",),

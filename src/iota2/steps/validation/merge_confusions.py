@@ -22,10 +22,10 @@ from iota2.report.results.text import classification_results
 
 
 def run(job: JobContext) -> None:
-    """Write the matrix and the measures of each seed, and its validation pixels by polygon."""
+    """Write the confusion matrix, the measures and the validation pixels by polygon, for each seed."""
     reference = read_vector(job.inp.reference)
-    for made, path in job.out.each("confusion"):
-        seed = made.seed
+    for output, path in job.out.each("confusion"):
+        seed = output.seed
         total = reduce(add, (read_confusion(p) for key, p in job.inp.each("tiles") if key.seed == seed))
         write_text(path, confusion_csv(total))
         write_text(job.out.at("results", seed=seed), classification_results(total))
@@ -37,7 +37,7 @@ def run(job: JobContext) -> None:
 def distances_to_learning(reference: gpd.GeoDataFrame, seed: int) -> dict[int, float]:
     """Distance in metres from each validation polygon of a seed to the nearest learning polygon of its class.
 
-    Distances are by row of the reference data; polygons of a class without learning polygons are omitted.
+    Keys are rows of the reference data. Polygons of a class without learning polygons are omitted.
     """
     side, origin = reference[seed_column(seed)], reference[ORIGIN].to_numpy()
     found = nearest_learning_distances(
@@ -46,8 +46,8 @@ def distances_to_learning(reference: gpd.GeoDataFrame, seed: int) -> dict[int, f
         side.isin([LEARN, BOTH]).to_numpy(),
         side.isin([VALIDATION, BOTH]).to_numpy(),
     )
-    metre = units_per_metre(reference.crs, float(reference.total_bounds[[1, 3]].mean()))
-    return {int(origin[k]): distance / metre for k, distance in found.items()}
+    units = units_per_metre(reference.crs, float(reference.total_bounds[[1, 3]].mean()))
+    return {int(origin[k]): distance / units for k, distance in found.items()}
 
 
 STEP = Step(

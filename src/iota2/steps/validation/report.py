@@ -1,4 +1,4 @@
-"""Step: accuracy report as text, figures, machine-readable numbers, and one page with everything."""
+"""Step: accuracy report as text, figures, JSON and HTML page."""
 
 from __future__ import annotations
 
@@ -52,20 +52,22 @@ from iota2.report.results.page import AlignedSeries, ModelView, Picture, ReportD
 from iota2.report.results.text import results_text
 from iota2.steps.blocks import COPY_SHAPE
 
-QUICKLOOK_PIXELS = 1_000_000
+MAX_QUICKLOOK_PIXELS = 1_000_000
 LIBRARIES = ("numpy", "scikit-learn", "rasterio", "numba")
-OPTIONS_OF_TRAINING = ("arg_train.classifier", "arg_train.otb_classifier_options")
-"""Training options; the report reads their values from the models, not from the present configuration."""
+"""Libraries whose versions are reported."""
+TRAINING_OPTIONS = ("arg_train.classifier", "arg_train.otb_classifier_options")
+"""Training options; the report reads their values from the models, not from the configuration."""
 
 
 @dataclass(frozen=True)
 class ReportParams:
-    """Part of the configuration that the report shows."""
+    """The part of the configuration that the report shows."""
 
     title: str
     options: Mapping[str, str]
     """Options that differ from their default, as text, except those that are read from the models."""
     files: tuple[Artifact, ...]
+    """Products to list."""
     runs: int
 
 
@@ -74,11 +76,11 @@ def params(config: Config) -> ReportParams:
     changed = [
         setting
         for setting in describe(config)
-        if setting.value != setting.default and f"{setting.section}.{setting.key}" not in OPTIONS_OF_TRAINING
+        if setting.value != setting.default and f"{setting.section}.{setting.key}" not in TRAINING_OPTIONS
     ]
     return ReportParams(
         title=config.chain.output_path.name,
-        options={f"{s.section}.{s.key}": _shown(s.value) for s in changed},
+        options={f"{s.section}.{s.key}": _value_text(s.value) for s in changed},
         files=tuple(artifact for artifact in layout.products() if artifact != layout.REPORT and artifact.when(config)),
         runs=config.arg_train.runs,
     )
@@ -91,7 +93,7 @@ def run(job: JobContext[ReportParams]) -> None:
     confusions = {key.seed: read_confusion(path) for key, path in job.inp.each("confusion")}
     scenes = [read_scene(path) for path in job.inp.all("scenes").values()]
     fates = {key.seed: read_losses_csv(path) for key, path in job.inp.each("losses")}
-    notes = (*warnings(fates, classes.name), *_notes(job), *_unlearned(job, classes))
+    notes = (*warnings(fates, classes.name), *_notes(job), *_training_notes(job, classes))
     remarks = (*classes.warnings, *notes)
     counts = {key.seed: read_polygon_counts(path) for key, path in job.inp.each("validation")}
     found = validation_accuracy(counts, classes.codes)
@@ -107,7 +109,7 @@ def run(job: JobContext[ReportParams]) -> None:
 
 
 def _figures() -> ModuleType:
-    # Only this step draws, and importing matplotlib takes a fifth of the start time of a command.
+    """The module that draws; it is imported here because Matplotlib takes a fifth of the start time of a command."""
     with _without_local_settings():
         from iota2.report.results import figures  # noqa: PLC0415
 
@@ -116,7 +118,7 @@ def _figures() -> ModuleType:
 
 @contextmanager
 def _without_local_settings() -> Iterator[None]:
-    """Context in which the working folder has no ``matplotlibrc``, which Matplotlib would read when imported."""
+    """Context in which Matplotlib can be imported without reading a ``matplotlibrc`` of the working folder."""
     if "matplotlib" in sys.modules:
         yield
         return
@@ -151,14 +153,18 @@ def _page(
         pixel_area=float(np.prod(resolution(geobox))) / units_per_metre(geobox.crs) ** 2 if metres else 0.0,
         tiles=tuple(scene.tile for scene in scenes),
         series=_series(scenes),
-        aligned=tuple(one for tile, path in _alignments(job) for one in _aligned(tile, path)),
+        aligned=tuple(one for tile, path in _alignments(job) for one in _aligned_series(tile, path)),
         map=Picture("Map", layout.MAP.about, _map_picture(labels, classes, metres)),
         pictures=(
             Picture(
-                "Confidence", layout.FINAL_CONFIDENCE.about, figures.confidence_quicklook(*_thinned(confidence, metres))
+                "Confidence",
+                layout.FINAL_CONFIDENCE.about,
+                figures.confidence_quicklook(*_quicklook(confidence, metres)),
             ),
             Picture(
-                "Validity", layout.FINAL_VALIDITY.about, figures.validity_quicklook(*_thinned(job.inp.validity, metres))
+                "Validity",
+                layout.FINAL_VALIDITY.about,
+                figures.validity_quicklook(*_quicklook(job.inp.validity, metres)),
             ),
         ),
         notes=notes,
@@ -170,13 +176,13 @@ def _page(
 
 
 def _map_picture(path: Path, classes: Nomenclature, metres: bool) -> bytes:
-    small, pixel_size = _thinned(path, metres)
+    small, pixel_size = _quicklook(path, metres)
     return _figures().map_quicklook(small, classes, pixel_size)
 
 
-def _thinned(path: Path, metres: bool) -> tuple[np.ndarray, float | None]:
-    """Thinned raster and its pixel size in metres (None when the map is in degrees)."""
-    small = decimated(path, QUICKLOOK_PIXELS)
+def _quicklook(path: Path, metres: bool) -> tuple[np.ndarray, float | None]:
+    """Decimated raster and its pixel size in metres; the size is None if the map is in degrees."""
+    small = decimated(path, MAX_QUICKLOOK_PIXELS)
     with RasterReader(path) as reader:
         size = resolution(reader.geobox)[0] * reader.geobox.shape[1] / small.shape[1]
         size /= units_per_metre(reader.geobox.crs)
@@ -188,7 +194,7 @@ def _envelopes(job: JobContext) -> dict[str, gpd.GeoSeries]:
 
 
 def _map_pixels(path: Path, ownership: Ownership) -> dict[int, int]:
-    """Number of map pixels by class code; 0 counts pixels in the area of a tile without label."""
+    """Number of map pixels by class code; code 0 counts the pixels without label inside the tiles."""
     counts, owned = np.zeros(1 << 16, np.int64), 0
     with RasterReader(path) as reader:
         for block in blocks("", reader.geobox, COPY_SHAPE):
@@ -213,21 +219,22 @@ def _series(scenes: list[Scene]) -> tuple[Series, ...]:
 
 
 def _notes(job: JobContext) -> tuple[str, ...]:
-    """What was ignored or repaired in images and reference data, by tile."""
+    """Notes of the previous steps: ignored, repaired and doubtful images and reference data."""
     scans = [remark for path in job.inp.all("scan_notes").values() for remark in read_remarks(path)]
-    beside = [remark for tile, path in _alignments(job) for remark in unaligned(path, tile)]
+    unaligned_dates = [remark for tile, path in _alignments(job) for remark in unaligned(path, tile)]
     values = [remark for path in job.inp.all("value_notes").values() for remark in read_remarks(path)]
-    return texts_of((*scans, *beside, *values, *read_remarks(job.inp.reference_notes)))
+    return texts_of((*scans, *unaligned_dates, *values, *read_remarks(job.inp.reference_notes)))
 
 
 def _alignments(job: JobContext) -> list[tuple[str, Path]]:
-    """Tiles, and the tables of the alignment of their dates; empty without a reference image."""
+    """Tiles with the alignment tables of their dates; empty without a reference image."""
     if "alignments" not in job.inp:
         return []
     return [(key.tile, path) for key, path in job.inp.each("alignments")]
 
 
-def _aligned(tile: str, path: Path) -> Iterator[AlignedSeries]:
+def _aligned_series(tile: str, path: Path) -> Iterator[AlignedSeries]:
+    """Summary of the alignment table of a tile, for each sensor."""
     by_sensor: dict[str, list[Alignment]] = {}
     for (sensor, _), one in read_alignments(path).items():
         by_sensor.setdefault(sensor, []).append(one)
@@ -248,8 +255,8 @@ def _aligned(tile: str, path: Path) -> Iterator[AlignedSeries]:
         )
 
 
-def _unlearned(job: JobContext, classes: Nomenclature) -> Iterator[str]:
-    """Notes on classes that a model cannot know despite having polygons, and on pixels that were not used."""
+def _training_notes(job: JobContext, classes: Nomenclature) -> Iterator[str]:
+    """Notes on classes with polygons from which a model did not learn, and on selected pixels that were not used."""
     seeds: dict[tuple[str, int, str], list[str]] = {}
     for key, path in job.inp.each("rates"):
         region, seed = key.region, key.seed
@@ -260,13 +267,13 @@ def _unlearned(job: JobContext, classes: Nomenclature) -> Iterator[str]:
         if lost.unclear:
             yield (
                 f"Region {region}, seed {seed}: {lost.unclear:,} of {lost.selected:,} selected pixels have no clear "
-                "date and are not learned from."
+                "date and are not used for learning."
             )
         if lost.left_out:
             parts = ", ".join(f"{classes.name(code)} {count:,}" for code, count in lost.left_out.items())
             yield (
                 f"Region {region}, seed {seed}: arg_train.max_samples_per_class leaves out "
-                f"{sum(lost.left_out.values()):,} pixels that would be learned from ({parts})."
+                f"{sum(lost.left_out.values()):,} pixels that would otherwise be used for learning ({parts})."
             )
     for (region, code, reason), missing in seeds.items():
         yield (
@@ -276,7 +283,7 @@ def _unlearned(job: JobContext, classes: Nomenclature) -> Iterator[str]:
 
 
 def _files(given: ReportParams) -> tuple[tuple[str, str], ...]:
-    """Products listed on the page, with one sentence each."""
+    """Paths of the products, relative to the folder of the page, with their descriptions."""
     folder = PurePosixPath(layout.REPORT.path).parent
     return tuple(
         (str(PurePosixPath(artifact.path.format(seed=seed)).relative_to(folder)), artifact.about)
@@ -286,7 +293,7 @@ def _files(given: ReportParams) -> tuple[tuple[str, str], ...]:
 
 
 def _models(job: JobContext) -> Iterator[ModelView]:
-    """Models of the map, described from the model files."""
+    """Models of the map, read from the model files."""
     for path in job.inp.all("models").values():
         made = read_training(path)
         parameters = as_options(made.kind, made.parameters)
@@ -294,27 +301,29 @@ def _models(job: JobContext) -> Iterator[ModelView]:
 
 
 def _configuration(job: JobContext[ReportParams]) -> dict[str, str]:
+    """Options that differ from their default, including those of training."""
     return {**job.params.options, **options_of_models([*_models(job)])}
 
 
 def options_of_models(models: Sequence[ModelView]) -> dict[str, str]:
     """Training options read from the models that differ from their default, as text.
 
-    Values that differ between models are listed side by side.
+    Different values of several models are separated by ``|``.
     """
-    found: dict[str, dict[str, None]] = {name: {} for name in OPTIONS_OF_TRAINING}
-    classifier, options = OPTIONS_OF_TRAINING
+    found: dict[str, dict[str, None]] = {name: {} for name in TRAINING_OPTIONS}
+    classifier, options = TRAINING_OPTIONS
     for model in models:
         if model.classifier != ArgTrain.model_fields["classifier"].default:
             found[classifier][model.classifier] = None
-        usual = as_options(model.classifier, validate_options(model.classifier, {})[0])
-        changed = {name: value for name, value in model.parameters.items() if value != usual.get(name)}
+        defaults = as_options(model.classifier, validate_options(model.classifier, {})[0])
+        changed = {name: value for name, value in model.parameters.items() if value != defaults.get(name)}
         if changed:
             found[options][str(changed)] = None
     return {name: " | ".join(texts) for name, texts in found.items() if texts}
 
 
 def _provenance(job: JobContext[ReportParams], scenes: list[Scene]) -> dict[str, object]:
+    """Inputs, models, options and software of the map, for ``metrics.json``."""
     dates = [f"{s.tile}: {counted(s.count, 'date')} of {s.sensor}, {s.first} to {s.last}" for s in _series(scenes)]
     return {
         "title": job.params.title,
@@ -340,7 +349,7 @@ def _versions() -> dict[str, str]:
     return {"iota2": __version__, "python": platform.python_version(), **libraries}
 
 
-def _shown(value: object) -> str:
+def _value_text(value: object) -> str:
     """A value of the configuration as text."""
     if isinstance(value, tuple):
         return ", ".join(str(item) for item in value)

@@ -1,4 +1,4 @@
-"""What may lie in the place of a file and is none."""
+"""Special files (pipes, sockets, devices, folders, broken links) in the place of regular files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import socket
 from pathlib import Path
 
-STRANGERS = {
+SPECIAL_FILES = {
     "pipe": r"is a named pipe \(FIFO\)",
     "link to a pipe": r"is a named pipe \(FIFO\)",
     "socket": "is a socket",
@@ -17,11 +17,11 @@ STRANGERS = {
     "broken link": "is a broken symbolic link",
     "link to itself": "Too many levels of symbolic links",
 }
-"""Each with what is said of it."""
+"""Kinds of special files, with a pattern of the message on each."""
 
 
 def put(kind: str, path: Path) -> Path:
-    """Put something of that kind in the place of ``path``."""
+    """Replace ``path`` by a special file of that kind; returns ``path``."""
     remove(path)
     match kind:
         case "pipe":
@@ -47,7 +47,7 @@ def put(kind: str, path: Path) -> Path:
 
 
 def remove(path: Path) -> None:
-    """Take away whatever is there."""
+    """Remove a file, link or folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -55,7 +55,7 @@ def remove(path: Path) -> None:
 
 
 def _bind(path: Path) -> None:
-    """Paths of sockets are short: by the number of the open folder."""
+    """Create a socket. Paths of sockets are limited in length, so the path of the open file descriptor is used."""
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         with socket.socket(socket.AF_UNIX) as made:
